@@ -1,0 +1,72 @@
+"""The nouns everything shares: an action as it is stored, a claim, and their ids.
+
+An :class:`Action` holds the row's texts unread: decoding is the codec's business, so a row that
+cannot be decoded can still be claimed, failed, listed and shown.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+
+ActionId = NewType("ActionId", int)
+ClaimId = NewType("ClaimId", int)
+RunnerId = NewType("RunnerId", int)
+
+
+class Status(StrEnum):
+    """The five statuses, spelled as stored."""
+
+    PENDING = "pending"
+    """Waiting for its date, or claimed and about to start."""
+    IN_PROGRESS = "in-progress"
+    """Started by a runner, not ended yet."""
+    COMPLETE = "complete"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """One row of work, as the actions table holds it."""
+
+    id: ActionId
+    hook: str
+    status: Status
+    scheduled_at: datetime | None
+    """UTC, aware; None for a zero or NULL date."""
+    priority: int
+    args: bytes
+    """The JSON text: ``extended_args`` where it is used, else ``args``."""
+    schedule: bytes
+    """PHP-serialized schedule."""
+    group_id: int
+    group: str
+    attempts: int
+    """How often it was started so far."""
+    claim_id: ClaimId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Actions held by one runner under one claim id, in the plugin's order."""
+
+    id: ClaimId
+    actions: tuple[Action, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAction:
+    """An action to be inserted: texts already encoded."""
+
+    hook: str
+    args: str
+    """Canonical JSON; the store puts an md5 in ``args`` when it is over 191 bytes."""
+    schedule: bytes
+    scheduled_at: datetime
+    is_async: bool = False
+    """Async rows keep UTC in ``scheduled_date_local`` (as the plugin writes them)."""
+    group: str = ""
+    group_id: int | None = None
+    """Given when known (a successor keeps its row's group); else found or made by slug."""
+    priority: int = 10

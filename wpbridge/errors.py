@@ -1,0 +1,93 @@
+"""Every error wpbridge raises on purpose.
+
+    WpbridgeError
+    ├── ConfigError            settings that cannot be used
+    ├── SiteError              a WordPress that cannot be read
+    │   └── SchemaError        its tables are missing, foreign or too new
+    ├── CodecError             text that is not what it should be (offset)
+    ├── CronError              an expression the plugin refuses, or that never matches
+    ├── StoreError             the database said no
+    │   ├── StoreUnavailable   it does not answer
+    │   └── Contention         locks were not to be had in time
+    └── ExecutionError         an action could not be run
+        ├── HandlerNotFound
+        ├── TimedOut
+        ├── WorkerLost
+        └── WpCliError         (exit code, stderr tail)
+
+A class docstring is the default message. ``Retry`` and ``Cancel``, raised by handlers, are
+requests and live in :mod:`wpbridge.outcome`.
+"""
+
+
+class WpbridgeError(Exception):
+    """wpbridge could not do what was asked."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+
+class ConfigError(WpbridgeError):
+    """The settings cannot be used; run `wpbridge check` to see what is read from where."""
+
+
+class SiteError(WpbridgeError):
+    """The WordPress site cannot be read; name its folder with --path or give --dsn."""
+
+
+class SchemaError(SiteError):
+    """The Action Scheduler tables are not usable; check --table-prefix and the plugin's version."""
+
+
+class CodecError(WpbridgeError):
+    """The text cannot be decoded."""
+
+    def __init__(self, message: str | None = None, *, offset: int | None = None) -> None:
+        """Offset is the byte (not character) position where reading stopped."""
+        super().__init__(message)
+        self.offset = offset
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return text if self.offset is None else f"{text} (at byte {self.offset})"
+
+
+class CronError(WpbridgeError):
+    """The cron expression is refused or never matches."""
+
+
+class StoreError(WpbridgeError):
+    """The database refused a statement."""
+
+
+class StoreUnavailable(StoreError):
+    """The database does not answer; check that the server runs and the address is right."""
+
+
+class Contention(StoreError):
+    """Other runners hold the rows; try again later."""
+
+
+class ExecutionError(WpbridgeError):
+    """The action could not be run."""
+
+
+class HandlerNotFound(ExecutionError):
+    """No handler is registered for the hook."""
+
+
+class TimedOut(ExecutionError):
+    """The action ran longer than its limit."""
+
+
+class WorkerLost(ExecutionError):
+    """The process that ran the action is gone."""
+
+
+class WpCliError(ExecutionError):
+    """WP-CLI failed."""
+
+    def __init__(self, message: str | None = None, *, exit_code: int = 1, stderr: str = "") -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.stderr = stderr
