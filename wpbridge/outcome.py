@@ -1,0 +1,73 @@
+"""What a run can say: the outcomes, and the two requests a handler may raise.
+
+An executor returns an :data:`Outcome` and writes no row; the runner makes it true in the tables.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """The handler returned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The handler raised, or the action could not be run at all."""
+
+    reason: str
+    """One line or more for the action's log."""
+    error_type: str = ""
+    """The class name of the error, for events and counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retried:
+    """The same row shall run again later."""
+
+    after: timedelta
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Canceled:
+    """The handler asked that the action end without having been done."""
+
+    reason: str = ""
+
+
+Outcome = Completed | Failed | Retried | Canceled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """A row for an action's own log."""
+
+    message: str
+    at: datetime
+    """Aware UTC."""
+
+
+class Retry(Exception):  # noqa: N818 - a request of the handler's, not an error
+    """Raised by a handler: run this same action again later.
+
+    Args:
+        after: seconds, or a timedelta; not negative.
+        reason: for the action's log.
+    """
+
+    def __init__(self, after: float | timedelta, reason: str = "") -> None:
+        super().__init__(reason)
+        self.after = after if isinstance(after, timedelta) else timedelta(seconds=after)
+        if self.after < timedelta(0):
+            raise ValueError("Retry(after=…) cannot lie in the past")
+        self.reason = reason
+
+
+class Cancel(Exception):  # noqa: N818 - a request of the handler's, not an error
+    """Raised by a handler: end this action as canceled."""
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason

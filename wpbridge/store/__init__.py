@@ -1,0 +1,1 @@
+"""Rows in and out: the only room that knows SQL, locks and database error numbers."""

@@ -1,0 +1,172 @@
+"""What a store offers, in values: the seam between the runner and a database.
+
+Every state change is guarded by id, claim and expected status. What was not matched belongs to
+somebody else by now, which is an answer and not an error: the methods return what they did change.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from wpbridge.action import Action, ActionId, Claim, ClaimId, NewAction, RunnerId, Status
+from wpbridge.outcome import LogLine
+
+UPKEEP_HOOKS = frozenset({
+    "action_scheduler/migration_hook",
+    "action_scheduler/cleanup_wp_comment_logs",
+    "action_scheduler_clear_deleted_action_logs_hook",
+    "action_scheduler_continue_actions_cleanup_hook",
+    "action_scheduler_run_actions_cleanup_hook",
+    "action_scheduler_run_recurring_actions_schedule_hook",
+})  # fmt: skip
+"""The plugin's own housekeeping: left to PHP."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimFilter:
+    """Which due actions may be claimed."""
+
+    hooks: frozenset[str] | None = None
+    """Exact hook names; None for any. The database finds them by its collation, this set decides."""
+    groups: frozenset[str] | None = None
+    exclude_hooks: frozenset[str] = frozenset()
+    exclude_groups: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """An action's ending, to be made true together with its log rows."""
+
+    action: Action
+    status: Status
+    """COMPLETE, FAILED, CANCELED; or PENDING: put back, free, for later."""
+    at: datetime
+    """When it ended, aware UTC."""
+    marked: bool
+    """Its start is already in the tables (in-progress, attempt counted)."""
+    counts_attempt: bool = True
+    """An unmarked action that ends was started: one more attempt."""
+    logs: tuple[LogLine, ...] = ()
+    retry_at: datetime | None = None
+    """For PENDING: the new date; None keeps the old one."""
+    schedule: bytes | None = None
+    """For PENDING: the schedule that says the new date."""
+    successor: NewAction | None = None
+    stop_line: LogLine | None = None
+    """When given, the successor is dropped, and this logged instead, if the five oldest rows of
+    the hook are all failed (the plugin's consistent-failure rule)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerRecord:
+    """A wpbridge runner as the ownership table shows it."""
+
+    id: RunnerId
+    host: str
+    boot: str
+    pid: int
+    pid_started: str
+    version: str
+    beat_age_seconds: float
+    """By the database's clock, so that hosts need not agree."""
+    claims: tuple[ClaimId, ...]
+    once: frozenset[ActionId]
+    """Started actions that must not be started a second time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopted:
+    """What a dead runner held: now ours."""
+
+    runner: RunnerRecord
+    actions: tuple[Action, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreInfo:
+    """What a look at the store found, for `check` and `status`."""
+
+    server: str
+    schema: int | None
+    """The plugin's schema number; None when no option tells it."""
+    layout: str
+    writable: bool
+    zone: str
+    skip_locked: bool
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+class Store(Protocol):
+    """One site's queue. Used by one thread at a time."""
+
+    def inspect(self) -> StoreInfo:
+        """Look at tables, columns and schema; changes nothing. Raises SchemaError."""
+        ...
+
+    def register(self, *, host: str, boot: str, pid: int, pid_started: str) -> RunnerId:
+        """Enter this runner in the ownership table, made on first use."""
+        ...
+
+    def unregister(self) -> None:
+        """Leave it; only when nothing is held."""
+        ...
+
+    def other_runners(self) -> Sequence[RunnerRecord]:
+        """All runners but this one."""
+        ...
+
+    def adopt(self, runner: RunnerRecord) -> Adopted | None:
+        """Take over a dead runner's claims, atomically; None when somebody was faster."""
+        ...
+
+    def claim_due(
+        self, *, now: datetime, limit: int, only: ClaimFilter, dry_run: bool = False
+    ) -> Claim | None:
+        """Claim at most ``limit`` due actions; None when none is due. See docs/explain/claims.md."""
+        ...
+
+    def still_claimed(self, actions: Sequence[Action]) -> frozenset[ActionId]:
+        """Those still pending under our claim: a canceled or lost one must not start."""
+        ...
+
+    def start(
+        self, started: Sequence[tuple[Action, Sequence[LogLine]]], *, now: datetime, once: bool
+    ) -> frozenset[ActionId]:
+        """Mark as in-progress, one attempt more, with log rows; returns those that were ours."""
+        ...
+
+    def settle(
+        self, endings: Sequence[Ending], *, now: datetime, finished: Collection[ClaimId] = ()
+    ) -> frozenset[ActionId]:
+        """Make endings true, all in one transaction; returns those that were ours to end.
+
+        ``finished`` claims hold nothing more and are deleted with it. A crash leaves either all or
+        nothing of one call.
+        """
+        ...
+
+    def release(self, actions: Sequence[Action], *, finished: Collection[ClaimId] = ()) -> int:
+        """Put unstarted actions back; returns how many were still ours."""
+        ...
+
+    def heartbeat(self, held: Sequence[ActionId], *, now: datetime) -> None:
+        """Keep held rows and this runner's own row fresh."""
+        ...
+
+    def log(self, lines: Iterable[tuple[ActionId, LogLine]]) -> None:
+        """Write rows into actions' own logs."""
+        ...
+
+    def insert(self, actions: Sequence[NewAction], *, now: datetime) -> Sequence[ActionId]:
+        """Insert pending actions with their "action created" rows; groups are made as needed."""
+        ...
+
+    def counts(self) -> dict[str, int]:
+        """How many actions have each status."""
+        ...
+
+    def close(self) -> None:
+        """Give the connection back."""
+        ...

@@ -1,0 +1,250 @@
+"""Finding what to claim, at a cost bounded by the batch and not by the backlog.
+
+The plugin sorts and locks every due row for each claim. Here candidates are found without a lock,
+by walking indexes the plugin has, in windows of a fixed size:
+
+1. Is anything due at all? One probe; usually the end of it.
+2. Walk the claim index: the lowest priority with rows, its rows by date, then the next priority.
+   Where our rows lie at its front this is the plugin's own order, and the end of it.
+3. Else walk per hook (or per group): ours may lie behind a million rows of others.
+
+docs/explain/claims.md says which order is guaranteed when. Hooks are compared exactly here: the
+database's collation finds `My_Hook` for `my_hook`, PHP would not run it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, TextClause, text
+
+from wpbridge.store.base import UPKEEP_HOOKS, ClaimFilter
+from wpbridge.store.dialect import Dialect
+from wpbridge.store.tables import Layout, TableNames
+
+WINDOW = 1_000
+"""Rows looked at, at most, to find a better order than by date."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A due, free row that may be claimed; sorts as the plugin's claim does."""
+
+    id: int
+    priority: int
+    attempts: int
+    date: str
+
+    @property
+    def order(self) -> tuple[int, int, str, int]:
+        """Priority, attempts, date, id: all ascending (the plugin from 3.6 on)."""
+        return self.priority, self.attempts, self.date, self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What one look brought: our rows, and whether there was nothing more to see."""
+
+    found: list[Candidate]
+    is_whole: bool
+
+
+class Finder:
+    """Finds candidates in one site's actions table."""
+
+    def __init__(
+        self,
+        names: TableNames,
+        layout: Layout,
+        dialect: Dialect,
+        is_runnable: Callable[[bytes], bool],
+    ) -> None:
+        """``is_runnable`` judges the first bytes of a schedule: foreign classes are left alone."""
+        self._layout = layout
+        self._is_runnable = is_runnable
+        table, hint = names.actions, dialect.use_index
+        priority = "priority" if layout.has_priority else "10"
+        due = "status = 'pending' AND scheduled_date_gmt <= :now"
+        look = (
+            f"SELECT action_id, hook, {priority}, attempts, scheduled_date_gmt, group_id,"
+            f" SUBSTR(schedule, 1, 100) FROM {table}"
+        )
+        by_priority = hint(layout.priority_index)
+        by_date = hint(layout.date_index or layout.due_index)
+        self._any_due = text(f"SELECT 1 FROM {table}{hint(layout.due_index)} WHERE {due} LIMIT 1")
+        self._next_priority = text(
+            f"SELECT MIN(priority) FROM {table}{by_priority} WHERE claim_id = 0"
+            " AND status = 'pending' AND priority > :above"
+        )
+        self._in_priority = text(
+            f"{look}{by_priority} WHERE claim_id = 0 AND status = 'pending' AND priority = :level"
+            " AND scheduled_date_gmt <= :now ORDER BY scheduled_date_gmt, action_id LIMIT :size"
+        )
+        self._in_date = text(
+            f"{look}{by_date} WHERE claim_id = 0 AND {due}"
+            " ORDER BY scheduled_date_gmt, action_id LIMIT :size"
+        )
+        self._first_free = text(
+            f"SELECT MIN(action_id) FROM {table} WHERE status = 'pending' AND claim_id = 0"
+        )
+        # No ORDER BY here: the index gives the order on every server, while MySQL sorts the whole
+        # range when an index on part of a column is asked for it. The order is a wish, not a must.
+        self._in_hook = text(
+            f"{look}{hint(layout.hook_index)} WHERE hook = :key AND {due} AND claim_id = 0"
+            " LIMIT :size"
+        )
+        self._by_old_hook = text(
+            f"{look}{hint(layout.old_hook_index)} WHERE hook = :key AND action_id >= :first"
+            f" AND {due} AND claim_id = 0 ORDER BY action_id LIMIT :size"
+        )
+        self._in_group = text(
+            f"{look}{hint(layout.group_index)} WHERE group_id = :key AND action_id >= :first"
+            f" AND {due} AND claim_id = 0 ORDER BY action_id LIMIT :size"
+        )
+        self._all_priorities = text(
+            f"SELECT MIN(priority), MAX(priority) FROM {table}{by_priority} WHERE claim_id = 0"
+            " AND status = 'pending'"
+        )
+
+    def find(
+        self,
+        connection: Connection,
+        *,
+        now: str,
+        limit: int,
+        only: ClaimFilter,
+        groups: Sequence[int] | None,
+        excluded_groups: frozenset[int],
+    ) -> list[Candidate]:
+        """At most ``limit`` candidates, best first; empty when nothing claimable is due.
+
+        Args:
+            connection: outside of any transaction, so that no snapshot goes stale.
+            now: UTC text.
+            limit: how many.
+            only: the filter; its groups come resolved:
+            groups: ids, None for any.
+            excluded_groups: ids.
+        """
+        if connection.execute(self._any_due, {"now": now}).first() is None:
+            return []
+        look = _Look(connection, now, only, groups, excluded_groups, self._is_runnable)
+        best: list[Candidate] = []
+        for window in self._windows(look, limit):
+            best = sorted({c.id: c for c in (*best, *window.found)}.values(), key=_by_order)
+            if window.is_whole or len(best) >= limit:
+                break
+        return best[:limit]
+
+    def _windows(self, look: "_Look", limit: int) -> Iterator[Window]:
+        """Looks of growing cost; the caller stops at the first that is enough."""
+        yield self._front(look, limit)
+        keys = self._keys(look)
+        if keys:
+            ranked = self._is_one_priority(look)
+            small = self._per_key(look, keys, limit + 1)
+            if small.is_whole or ranked:
+                yield small
+            else:
+                yield self._front(look, max(WINDOW // 2, limit))
+                yield self._per_key(look, keys, max(WINDOW, limit))
+        size = WINDOW * 4
+        while True:
+            window = self._per_key(look, keys, size) if keys else self._front(look, size)
+            yield window
+            size *= 4
+
+    def _front(self, look: "_Look", size: int) -> Window:
+        """The first rows of the claim index, priority by priority."""
+        if self._layout.priority_index is None:
+            rows = look.rows(self._in_date, size=size)
+            return Window(look.ours(rows), len(rows) < size)
+        found: list[Candidate] = []
+        above, left = -1, size
+        while left > 0:
+            level = look.connection.execute(self._next_priority, {"above": above}).scalar()
+            if level is None:
+                return Window(found, is_whole=True)
+            rows = look.rows(self._in_priority, level=level, size=left)
+            found += look.ours(rows)
+            above, left = int(level), left - len(rows)
+        return Window(found, is_whole=False)
+
+    def _is_one_priority(self, look: "_Look") -> bool:
+        if self._layout.priority_index is None:
+            return not self._layout.has_priority
+        lowest, highest = look.connection.execute(self._all_priorities).one()
+        return bool(lowest == highest)
+
+    def _keys(self, look: "_Look") -> list[tuple[TextClause, str | int]]:
+        """One statement and key for each hook, or each group, that the filter names."""
+        if look.only.hooks is not None:
+            if self._layout.hook_index:
+                return [(self._in_hook, hook) for hook in sorted(look.only.hooks)]
+            if self._layout.old_hook_index:
+                return [(self._by_old_hook, hook) for hook in sorted(look.only.hooks)]
+        if look.groups is not None and self._layout.group_index:
+            return [(self._in_group, group) for group in look.groups]
+        return []
+
+    def _per_key(
+        self, look: "_Look", keys: Sequence[tuple[TextClause, str | int]], size: int
+    ) -> Window:
+        """The first rows of each key; many keys share the size among them."""
+        share = max(size // len(keys) + 1, min(size, 10))
+        first = 0
+        if keys[0][0] is not self._in_hook:
+            first = look.connection.execute(self._first_free).scalar() or 0
+        found: list[Candidate] = []
+        is_whole = True
+        for statement, key in keys:
+            extra = {} if statement is self._in_hook else {"first": first}
+            rows = look.rows(statement, key=key, size=share, **extra)
+            found += look.ours(rows)
+            is_whole = is_whole and len(rows) < share
+        return Window(found, is_whole)
+
+
+class _Look:
+    """One search: its connection, its moment and its filter."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - a plain record of the search
+        self,
+        connection: Connection,
+        now: str,
+        only: ClaimFilter,
+        groups: Sequence[int] | None,
+        excluded_groups: frozenset[int],
+        is_runnable: Callable[[bytes], bool],
+    ) -> None:
+        self.connection = connection
+        self.only = only
+        self.groups = groups
+        self._now = now
+        self._groups = None if groups is None else frozenset(groups)
+        self._excluded = excluded_groups
+        self._is_runnable = is_runnable
+
+    def rows(self, statement: TextClause, **values: object) -> Sequence[Sequence[object]]:
+        return self.connection.execute(statement, {"now": self._now, **values}).fetchall()
+
+    def ours(self, rows: Sequence[Sequence[object]]) -> list[Candidate]:
+        return [
+            Candidate(id=int(r[0]), priority=int(r[2]), attempts=int(r[3]), date=str(r[4]))  # type: ignore[call-overload]  # integers, as the columns say
+            for r in rows
+            if self._is_ours(str(r[1]), r[5], r[6])
+        ]
+
+    def _is_ours(self, hook: str, group: object, schedule: object) -> bool:
+        only = self.only
+        if hook in UPKEEP_HOOKS or hook in only.exclude_hooks:
+            return False
+        if only.hooks is not None and hook not in only.hooks:
+            return False
+        if group in self._excluded or (self._groups is not None and group not in self._groups):
+            return False
+        start = schedule.encode() if isinstance(schedule, str) else bytes(schedule or b"")  # type: ignore[call-overload]  # text or bytes, as the column says
+        return self._is_runnable(start)
+
+
+def _by_order(candidate: Candidate) -> tuple[int, int, str, int]:
+    return candidate.order

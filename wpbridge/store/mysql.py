@@ -1,0 +1,181 @@
+"""MariaDB and MySQL: sessions set up as WordPress sets them, and what only they know."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL
+
+from wpbridge.store.dialect import WORDPRESS_REMOVES, knows_skip_locked, parse_version
+from wpbridge.store.tables import TableNames
+
+CONNECT_SECONDS = 10
+
+
+class MySQL:
+    """See :class:`wpbridge.store.dialect.Dialect`."""
+
+    name = "mysql"
+    begin = "START TRANSACTION"
+    db_now = "UTC_TIMESTAMP()"
+
+    def __init__(self) -> None:
+        self.can_skip_locked = False
+        self._id_step = 1
+
+    def use_index(self, name: str | None) -> str:
+        """FORCE, since a filesort over the backlog is never wanted."""
+        return f" FORCE INDEX (`{name}`)" if name else ""
+
+    def lock_rows(self) -> str:
+        """Rows that others hold are passed over where the server knows how."""
+        return " FOR UPDATE SKIP LOCKED" if self.can_skip_locked else " FOR UPDATE"
+
+    def age_seconds(self, column: str) -> str:
+        """By the server's clock."""
+        return f"TIMESTAMPDIFF(SECOND, {column}, UTC_TIMESTAMP())"
+
+    def columns(self, connection: Connection, table: str) -> list[str]:
+        """As information_schema tells."""
+        rows = connection.execute(
+            text(
+                "SELECT COLUMN_NAME FROM information_schema.COLUMNS"
+                " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = :t ORDER BY ORDINAL_POSITION"
+            ),
+            {"t": table},
+        )
+        return [str(row[0]) for row in rows]
+
+    def indexes(self, connection: Connection, table: str) -> dict[str, list[str]]:
+        """As information_schema tells."""
+        rows = connection.execute(
+            text(
+                "SELECT INDEX_NAME, COLUMN_NAME FROM information_schema.STATISTICS"
+                " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = :t"
+                " ORDER BY INDEX_NAME, SEQ_IN_INDEX"
+            ),
+            {"t": table},
+        )
+        found: dict[str, list[str]] = {}
+        for name, column in rows:
+            found.setdefault(str(name), []).append(str(column))
+        return found
+
+    def is_transactional(self, connection: Connection, table: str) -> bool:
+        """MyISAM, Aria and MEMORY have no transactions."""
+        engine = connection.execute(
+            text(
+                "SELECT ENGINE FROM information_schema.TABLES"
+                " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = :t"
+            ),
+            {"t": table},
+        ).scalar()
+        return str(engine).lower() not in {"myisam", "aria", "memory"}
+
+    def version(self, connection: Connection) -> str:
+        """Also learns what the server can do."""
+        told, step = connection.execute(
+            text("SELECT VERSION(), @@SESSION.auto_increment_increment")
+        ).one()
+        kind, numbers = parse_version(str(told))
+        self.can_skip_locked = knows_skip_locked(kind, numbers)
+        self._id_step = int(step)
+        return f"{kind} {'.'.join(map(str, numbers))}"
+
+    def first_id(self, told: int, rows: int) -> tuple[int, int]:
+        """The server tells the first id of a statement; the rest follow without gaps."""
+        del rows
+        return told, self._id_step
+
+    def ddl(self, names: TableNames) -> list[str]:
+        """Schema 8, as a fresh install of the plugin has it (compat: columns and indexes)."""
+        return [
+            f"""CREATE TABLE IF NOT EXISTS {names.actions} (
+            action_id bigint(20) unsigned NOT NULL AUTO_INCREMENT,
+            hook varchar(191) NOT NULL,
+            status varchar(20) NOT NULL,
+            scheduled_date_gmt datetime DEFAULT '0000-00-00 00:00:00',
+            scheduled_date_local datetime DEFAULT '0000-00-00 00:00:00',
+            priority tinyint(3) unsigned NOT NULL DEFAULT 10,
+            args varchar(191) DEFAULT NULL,
+            schedule longtext DEFAULT NULL,
+            group_id bigint(20) unsigned NOT NULL DEFAULT 0,
+            attempts int(11) NOT NULL DEFAULT 0,
+            last_attempt_gmt datetime DEFAULT '0000-00-00 00:00:00',
+            last_attempt_local datetime DEFAULT '0000-00-00 00:00:00',
+            claim_id bigint(20) unsigned NOT NULL DEFAULT 0,
+            extended_args varchar(8000) DEFAULT NULL,
+            PRIMARY KEY (action_id),
+            KEY hook_status_scheduled_date_gmt (hook(163), status, scheduled_date_gmt),
+            KEY status_scheduled_date_gmt (status, scheduled_date_gmt),
+            KEY scheduled_date_gmt (scheduled_date_gmt),
+            KEY args (args),
+            KEY group_id (group_id),
+            KEY last_attempt_gmt (last_attempt_gmt),
+            KEY claim_id_status_priority_scheduled_date_gmt
+                (claim_id, status, priority, scheduled_date_gmt),
+            KEY status_last_attempt_gmt (status, last_attempt_gmt),
+            KEY status_claim_id (status, claim_id)
+            ) DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_520_ci""",
+            f"""CREATE TABLE IF NOT EXISTS {names.claims} (
+            claim_id bigint(20) unsigned NOT NULL AUTO_INCREMENT,
+            date_created_gmt datetime DEFAULT '0000-00-00 00:00:00',
+            PRIMARY KEY (claim_id), KEY date_created_gmt (date_created_gmt)
+            ) DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_520_ci""",
+            f"""CREATE TABLE IF NOT EXISTS {names.groups} (
+            group_id bigint(20) unsigned NOT NULL AUTO_INCREMENT,
+            slug varchar(255) NOT NULL,
+            PRIMARY KEY (group_id), KEY slug (slug(191))
+            ) DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_520_ci""",
+            f"""CREATE TABLE IF NOT EXISTS {names.logs} (
+            log_id bigint(20) unsigned NOT NULL AUTO_INCREMENT,
+            action_id bigint(20) unsigned NOT NULL,
+            message text NOT NULL,
+            log_date_gmt datetime DEFAULT '0000-00-00 00:00:00',
+            log_date_local datetime DEFAULT '0000-00-00 00:00:00',
+            PRIMARY KEY (log_id), KEY action_id (action_id), KEY log_date_gmt (log_date_gmt)
+            ) DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_520_ci""",
+        ]
+
+    def runners_ddl(self, names: TableNames) -> str:
+        """One row a runner; docs/explain/ownership.md."""
+        return f"""CREATE TABLE IF NOT EXISTS {names.runners} (
+            runner_id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY,
+            host varchar(255) NOT NULL,
+            boot varchar(255) NOT NULL,
+            pid bigint NOT NULL,
+            pid_started varchar(64) NOT NULL,
+            version varchar(32) NOT NULL,
+            started_gmt datetime NOT NULL,
+            beat_gmt datetime NOT NULL,
+            claims text NOT NULL,
+            once mediumtext NOT NULL
+            ) DEFAULT CHARSET=utf8mb4"""
+
+
+def open_engine(url: URL, connect_args: dict[str, Any]) -> Engine:
+    """An engine whose sessions are WordPress's: utf8mb4, its sql_mode, autocommit, text dates."""
+    from pymysql.constants import FIELD_TYPE  # noqa: PLC0415 - the driver loads when it is needed
+    from pymysql.converters import conversions  # noqa: PLC0415
+
+    # Dates stay text: the driver would turn the zero date into something else than NULL is.
+    plain = {k: v for k, v in conversions.items() if k not in (FIELD_TYPE.DATETIME, FIELD_TYPE.DATE)}
+    engine = create_engine(
+        url.set(drivername="mysql+pymysql"),
+        isolation_level="AUTOCOMMIT",
+        pool_size=1,
+        max_overflow=1,
+        hide_parameters=True,
+        connect_args={
+            "charset": "utf8mb4", "conv": plain, "connect_timeout": CONNECT_SECONDS, **connect_args
+        },
+    )  # fmt: skip
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT @@SESSION.sql_mode")
+            modes = str(cursor.fetchone()[0]).split(",")
+            kept = ",".join(mode for mode in modes if mode and mode not in WORDPRESS_REMOVES)
+            cursor.execute("SET SESSION sql_mode = %s", (kept,))
+
+    return engine

@@ -1,0 +1,113 @@
+"""One connection and its troubles: transactions, deadlocks, lost servers.
+
+Deadlocks and lock waits are part of life beside PHP: tried again soon, often, with jitter. A
+server that is gone is waited for, longer and longer, up to ``patience_seconds``; the work is then
+done again from its beginning, so work handed in here must be safe to repeat: every statement of
+ours is guarded by id, claim and status.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from wpbridge.errors import Contention
+from wpbridge.store.dialect import Dialect, Trouble, sort_trouble
+
+T = TypeVar("T")
+
+BUSY_TRIES = 12
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
+
+
+class Session:
+    """A connection in autocommit that can be lost and found again."""
+
+    def __init__(self, engine: Engine, dialect: Dialect, *, patience_seconds: float = 0.0) -> None:
+        self._engine = engine
+        self._dialect = dialect
+        self._connection: Connection | None = None
+        self.patience_seconds = patience_seconds
+        self.pause: Callable[[float], None] = time.sleep
+        self.was_lost: Callable[[str], None] = lambda _message: None
+        """Told once for each outage."""
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """Do ``work`` in autocommit."""
+        return self._insist(lambda: work(self._connected()))
+
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        """Do ``work`` in one transaction; on any error nothing of it stays."""
+
+        def attempt() -> T:
+            connection = self._connected()
+            connection.execute(text(self._dialect.begin))
+            try:
+                result = work(connection)
+                connection.execute(text("COMMIT"))
+            except BaseException:
+                self._roll_back(connection)
+                raise
+            return result
+
+        return self._insist(attempt)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._drop()
+        self._engine.dispose()
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return self._connection
+
+    def _roll_back(self, connection: Connection) -> None:
+        try:
+            connection.execute(text("ROLLBACK"))
+        except DBAPIError:
+            self._drop()
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
+
+    def _insist(self, attempt: Callable[[], T]) -> T:
+        busy = 0
+        lost_since: float | None = None
+        while True:
+            try:
+                return attempt()
+            except DBAPIError as error:
+                trouble = sort_trouble(error.orig or error)
+                if trouble.gone or error.connection_invalidated:
+                    self._drop()
+                    lost_since = self._wait_for_server(trouble, lost_since)
+                elif trouble.busy:
+                    busy = self._wait_for_locks(busy)
+                else:
+                    raise trouble.error from None
+
+    def _wait_for_locks(self, tries: int) -> int:
+        if tries >= BUSY_TRIES:
+            raise Contention("locks were not to be had: other runners hold the rows") from None
+        self.pause(random.uniform(0.001, 0.005 * 2 ** min(tries, 6)))  # noqa: S311 - jitter
+        return tries + 1
+
+    def _wait_for_server(self, trouble: Trouble, since: float | None) -> float:
+        now = time.monotonic()
+        if since is None:
+            since = now
+            if self.patience_seconds:
+                self.was_lost(str(trouble.error))
+        waited = now - since
+        if waited >= self.patience_seconds:
+            raise trouble.error from None
+        longest = min(LONGEST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, waited))
+        self.pause(random.uniform(FIRST_PAUSE_SECONDS / 2, longest))  # noqa: S311 - jitter
+        return since

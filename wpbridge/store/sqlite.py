@@ -1,0 +1,144 @@
+"""SQLite: the embedded queue, and a WordPress that runs on sqlite-database-integration."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import StaticPool
+
+from wpbridge.store.tables import TableNames
+
+BUSY_MILLISECONDS = 10_000
+
+_DATE = "text DEFAULT '0000-00-00 00:00:00'"
+
+
+class SQLite:
+    """See :class:`wpbridge.store.dialect.Dialect`. One writer at a time, by SQLite's own lock."""
+
+    name = "sqlite"
+    begin = "BEGIN IMMEDIATE"
+    db_now = "strftime('%Y-%m-%d %H:%M:%S', 'now')"
+    can_skip_locked = False
+
+    def use_index(self, name: str | None) -> str:
+        """INDEXED BY, so that the plan is the one we thought of."""
+        return f' INDEXED BY "{name}"' if name else ""
+
+    def lock_rows(self) -> str:
+        """BEGIN IMMEDIATE has locked everything already."""
+        return ""
+
+    def age_seconds(self, column: str) -> str:
+        """By the host's clock: there is no other."""
+        return f"(strftime('%s', 'now') - strftime('%s', {column}))"
+
+    def columns(self, connection: Connection, table: str) -> list[str]:
+        """As PRAGMA table_info tells."""
+        rows = connection.execute(text("SELECT name FROM pragma_table_info(:t)"), {"t": table})
+        return [str(row[0]) for row in rows]
+
+    def indexes(self, connection: Connection, table: str) -> dict[str, list[str]]:
+        """As PRAGMA index_list tells."""
+        rows = connection.execute(
+            text(
+                "SELECT l.name, i.name FROM pragma_index_list(:t) AS l"
+                " JOIN pragma_index_info(l.name) AS i ORDER BY l.name, i.seqno"
+            ),
+            {"t": table},
+        )
+        found: dict[str, list[str]] = {}
+        for name, column in rows:
+            found.setdefault(str(name), []).append(str(column))
+        return found
+
+    def is_transactional(self, connection: Connection, table: str) -> bool:
+        """Always."""
+        del connection, table
+        return True
+
+    def version(self, connection: Connection) -> str:
+        """The library's version."""
+        return f"SQLite {connection.execute(text('SELECT sqlite_version()')).scalar()}"
+
+    def first_id(self, told: int, rows: int) -> tuple[int, int]:
+        """SQLite tells the last id; one writer means no gaps."""
+        return told - rows + 1, 1
+
+    def ddl(self, names: TableNames) -> list[str]:
+        """Schema 8 in the layout that sqlite-database-integration gives it."""
+        tables = {
+            names.actions: f"""
+            "action_id" integer NOT NULL PRIMARY KEY AUTOINCREMENT,
+            "hook" text NOT NULL COLLATE NOCASE,
+            "status" text NOT NULL COLLATE NOCASE,
+            "scheduled_date_gmt" {_DATE},
+            "scheduled_date_local" {_DATE},
+            "priority" integer NOT NULL DEFAULT '10',
+            "args" text DEFAULT NULL COLLATE NOCASE,
+            "schedule" text DEFAULT NULL COLLATE NOCASE,
+            "group_id" integer NOT NULL DEFAULT '0',
+            "attempts" integer NOT NULL DEFAULT '0',
+            "last_attempt_gmt" {_DATE},
+            "last_attempt_local" {_DATE},
+            "claim_id" integer NOT NULL DEFAULT '0',
+            "extended_args" text DEFAULT NULL COLLATE NOCASE""",
+            names.claims: f"""
+            "claim_id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "date_created_gmt" {_DATE}""",
+            names.groups: """
+            "group_id" integer NOT NULL PRIMARY KEY AUTOINCREMENT,
+            "slug" text NOT NULL COLLATE NOCASE""",
+            names.logs: f"""
+            "log_id" integer NOT NULL PRIMARY KEY AUTOINCREMENT,
+            "action_id" integer NOT NULL,
+            "message" text NOT NULL COLLATE NOCASE,
+            "log_date_gmt" {_DATE},
+            "log_date_local" {_DATE}""",
+        }
+        indexes = {
+            names.actions: (
+                ("hook", "status", "scheduled_date_gmt"), ("status", "scheduled_date_gmt"),
+                ("scheduled_date_gmt",), ("args",), ("group_id",), ("last_attempt_gmt",),
+                ("claim_id", "status", "priority", "scheduled_date_gmt"),
+                ("status", "last_attempt_gmt"), ("status", "claim_id"),
+            ),
+            names.claims: (("date_created_gmt",),),
+            names.groups: (("slug",),),
+            names.logs: (("action_id",), ("log_date_gmt",)),
+        }  # fmt: skip
+        made = [f'CREATE TABLE IF NOT EXISTS "{name}" ({body})' for name, body in tables.items()]
+        for table, several in indexes.items():
+            made += [
+                f'CREATE INDEX IF NOT EXISTS "{table}__{"_".join(columns)}"'
+                f' ON "{table}" ({", ".join(columns)})'
+                for columns in several
+            ]
+        return made
+
+    def runners_ddl(self, names: TableNames) -> str:
+        """One row a runner; docs/explain/ownership.md."""
+        return f"""CREATE TABLE IF NOT EXISTS "{names.runners}" (
+            "runner_id" integer NOT NULL PRIMARY KEY AUTOINCREMENT,
+            "host" text NOT NULL, "boot" text NOT NULL, "pid" integer NOT NULL,
+            "pid_started" text NOT NULL, "version" text NOT NULL,
+            "started_gmt" text NOT NULL, "beat_gmt" text NOT NULL,
+            "claims" text NOT NULL, "once" text NOT NULL)"""
+
+
+def open_engine(url: URL) -> Engine:
+    """An engine in autocommit that waits for other writers; one connection for memory."""
+    memory = url.database in (None, "", ":memory:")
+    extra: dict[str, Any] = {"poolclass": StaticPool} if memory else {}
+    engine = create_engine(
+        url,
+        isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
+        connect_args={"check_same_thread": False, "timeout": BUSY_MILLISECONDS / 1000},
+        **extra,
+    )
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: Any) -> None:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+
+    return engine

@@ -1,0 +1,523 @@
+"""The store over SQL: claims, endings, ownership, on MariaDB/MySQL and SQLite alike.
+
+Not for several threads at once: the runner's loop owns it.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine, bindparam, text
+from sqlalchemy.exc import DBAPIError
+
+from wpbridge.action import Action, ActionId, Claim, ClaimId, NewAction, RunnerId, Status
+from wpbridge.clock import from_text, to_text
+from wpbridge.errors import SchemaError, StoreError
+from wpbridge.outcome import LogLine
+from wpbridge.store.base import Adopted, ClaimFilter, Ending, RunnerRecord, StoreInfo
+from wpbridge.store.candidates import Finder
+from wpbridge.store.dialect import Dialect
+from wpbridge.store.ownership import Ownership
+from wpbridge.store.session import Session
+from wpbridge.store.tables import (
+    NEWEST_SCHEMA,
+    OLDEST_SCHEMA,
+    STORE_OPTION,
+    Layout,
+    TableNames,
+    layout_of,
+)
+from wpbridge.store.writes import LostRaceError, Writes
+from wpbridge.zone import Zone
+
+T = TypeVar("T")
+
+CLAIM_TRIES = 6
+ENDED = frozenset({Status.COMPLETE, Status.FAILED, Status.CANCELED})
+
+
+class SqlStore:
+    """See :class:`wpbridge.store.base.Store`."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        dialect: Dialect,
+        prefix: str,
+        *,
+        is_runnable: Callable[[bytes], bool],
+        patience_seconds: float = 0.0,
+    ) -> None:
+        """``is_runnable`` judges the first bytes of a schedule (see candidates)."""
+        self.names = TableNames(prefix=prefix)
+        self.session = Session(engine, dialect, patience_seconds=patience_seconds)
+        self._dialect = dialect
+        self._is_runnable = is_runnable
+        self._layout: Layout | None = None
+        self._group_slugs: dict[int, str] = {}
+
+    # Looking
+
+    def inspect(self) -> StoreInfo:
+        """See :class:`Store`."""
+        return self.session.run(self._inspect)
+
+    def _inspect(self, connection: Connection) -> StoreInfo:
+        dialect, names = self._dialect, self.names
+        server = dialect.version(connection)
+        tables = ("actions", "claims", "groups", "logs")
+        found = {name: dialect.columns(connection, getattr(names, name)) for name in tables}
+        layout = layout_of(
+            names.prefix,
+            {name: columns for name, columns in found.items() if columns},
+            dialect.indexes(connection, names.actions),
+            transactional=dialect.is_transactional(connection, names.actions),
+        )
+        options = self._options(connection)
+        zone = Zone.from_options(options.get("timezone_string"), options.get("gmt_offset"))
+        schema = _schema_number(options.get(STORE_OPTION))
+        self._layout = layout
+        self._finder = Finder(names, layout, dialect, self._is_runnable)
+        self._writes = Writes(names, layout, dialect, zone)
+        self._ownership = Ownership(names, dialect)
+        self._prepare_reads(layout)
+        problems = _problems(schema, layout)
+        return StoreInfo(
+            server=server,
+            schema=schema,
+            layout=layout.describe(),
+            writable=not problems,
+            zone=str(zone),
+            skip_locked=dialect.can_skip_locked,
+            problems=tuple(problems),
+        )
+
+    def _prepare_reads(self, layout: Layout) -> None:
+        priority = "priority" if layout.has_priority else "10"
+        extended = "extended_args" if layout.has_extended_args else "NULL"
+        columns = (
+            f"action_id, hook, status, scheduled_date_gmt, {priority}, args, {extended}, schedule,"
+            " group_id, attempts, claim_id"
+        )
+        key = " FORCE INDEX (PRIMARY)" if self._dialect.name == "mysql" else ""
+        ids = bindparam("ids", expanding=True)
+        table = self.names.actions
+        self._lock_due = text(
+            f"SELECT {columns} FROM {table}{key} WHERE action_id IN :ids AND claim_id = 0"
+            f" AND status = 'pending' AND scheduled_date_gmt <= :now{self._dialect.lock_rows()}"
+        ).bindparams(ids)
+        self._by_ids = text(f"SELECT {columns} FROM {table}{key} WHERE action_id IN :ids")
+        self._by_ids = self._by_ids.bindparams(ids)
+        self._of_claims = text(
+            f"SELECT {columns} FROM {table} WHERE claim_id IN :ids"
+            " AND status IN ('pending', 'in-progress')"
+        ).bindparams(ids)
+
+    def _options(self, connection: Connection) -> dict[str, str]:
+        """What we need of WordPress's options; nothing where there is no such table."""
+        wanted = bindparam("names", expanding=True)
+        statement = f"SELECT option_name, option_value FROM {self.names.options}"
+        try:
+            rows = connection.execute(
+                text(f"{statement} WHERE option_name IN :names").bindparams(wanted),
+                {"names": [STORE_OPTION, "timezone_string", "gmt_offset"]},
+            )
+            return {str(name): str(value) for name, value in rows}
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise
+            return {}
+
+    @property
+    def layout(self) -> Layout:
+        """What the tables can do; looks when nobody has looked yet."""
+        if self._layout is None:
+            self.inspect()
+        assert self._layout is not None
+        return self._layout
+
+    # Ownership
+
+    def register(self, *, host: str, boot: str, pid: int, pid_started: str) -> RunnerId:
+        """See :class:`Store`."""
+        info = self.inspect()
+        if not info.writable:
+            raise SchemaError("; ".join(info.problems))
+        self.session.run(self._ownership.create)
+        return self.session.transact(
+            lambda c: self._ownership.enter(
+                c, host=host, boot=boot, pid=pid, pid_started=pid_started
+            )
+        )
+
+    def unregister(self) -> None:
+        """See :class:`Store`."""
+        if self._ownership.id is not None and not self._ownership.claims:
+            self.session.run(self._ownership.leave)
+
+    def other_runners(self) -> Sequence[RunnerRecord]:
+        """See :class:`Store`."""
+        self.layout  # noqa: B018 - makes sure that somebody has looked
+        if not self.session.run(lambda c: self._dialect.columns(c, self.names.runners)):
+            return []
+        everyone = self.session.run(self._ownership.everyone)
+        return [runner for runner in everyone if runner.id != self._ownership.id]
+
+    def adopt(self, runner: RunnerRecord) -> Adopted | None:
+        """See :class:`Store`."""
+
+        def take_over(connection: Connection) -> RunnerRecord | None:
+            found = self._ownership.take_over(connection, runner)
+            if found is not None:
+                once = self._ownership.once | found.once
+                self._ownership.write(connection, gained=found.claims, once=once)
+            return found
+
+        found = self.session.transact(take_over)
+        if found is None:
+            return None
+        self._ownership.keep(gained=found.claims, once=self._ownership.once | found.once)
+        return Adopted(runner=found, actions=self._held_under(found.claims))
+
+    def _held_under(self, claims: Sequence[ClaimId]) -> tuple[Action, ...]:
+        if not claims:
+            return ()
+        rows = self.session.run(
+            lambda c: c.execute(self._of_claims, {"ids": list(claims)}).fetchall()
+        )
+        return tuple(self._actions(rows))
+
+    # Claiming
+
+    def claim_due(
+        self, *, now: datetime, limit: int, only: ClaimFilter, dry_run: bool = False
+    ) -> Claim | None:
+        """See :class:`Store`."""
+        moment = to_text(now)
+        groups = None if only.groups is None else self._group_ids(only.groups)
+        if groups is not None and not groups:
+            raise StoreError(f"no such group: {', '.join(sorted(only.groups or ()))}")
+        excluded = frozenset(self._group_ids(only.exclude_groups))
+        for attempt in range(CLAIM_TRIES):
+            found = self.session.run(
+                lambda c, size=limit * (attempt + 1): self._finder.find(
+                    c,
+                    now=moment,
+                    limit=size,
+                    only=only,
+                    groups=groups,
+                    excluded_groups=excluded,
+                )
+            )
+            if not found:
+                return None
+            ids = [candidate.id for candidate in found]
+            if dry_run:
+                rows = self._load(ids[:limit])
+                return Claim(id=ClaimId(0), actions=tuple(_sorted(self._actions(rows))))
+            claim = self._claim(ids, limit, moment, now)
+            if claim is not None:
+                return claim
+            # Others had locked or claimed all of them: look again, further.
+            self.session.pause(0.002 * (attempt + 1))
+        return None
+
+    def _claim(self, ids: list[int], limit: int, moment: str, now: datetime) -> Claim | None:
+        def claim(connection: Connection) -> tuple[ClaimId, list[Sequence[object]]] | None:
+            self._drop_unknown(connection)
+            rows = connection.execute(self._lock_due, {"ids": sorted(ids), "now": moment})
+            rank = {action_id: place for place, action_id in enumerate(ids)}
+            mine = sorted(rows.fetchall(), key=lambda row: rank[int(row[0])])[:limit]
+            if not mine:
+                return None
+            claim_id = self._writes.new_claim(connection, now)
+            self._ownership.write(connection, gained=[claim_id])
+            taken = self._writes.take(connection, [int(r[0]) for r in mine], claim_id, now)
+            if taken != len(mine):
+                raise LostRaceError
+            return claim_id, mine
+
+        try:
+            done = self.session.transact(claim)
+        except LostRaceError:
+            return None
+        if done is None:
+            return None
+        claim_id, rows = done
+        self._ownership.keep(gained=[claim_id])
+        return Claim(id=claim_id, actions=tuple(_sorted(self._actions(rows, claim=claim_id))))
+
+    def _drop_unknown(self, connection: Connection) -> None:
+        """Undo a claim whose commit succeeded though its answer never came."""
+        unknown = self._ownership.unknown_claims(connection)
+        for claim_id in unknown:
+            rows = connection.execute(self._of_claims, {"ids": [claim_id]}).fetchall()
+            self._writes.free(connection, [int(row[0]) for row in rows], claim_id)
+        if unknown:
+            self._writes.delete_claims(connection, unknown)
+            self._ownership.write(connection)
+
+    def still_claimed(self, actions: Sequence[Action]) -> frozenset[ActionId]:
+        """See :class:`Store`."""
+        claims = {action.id: action.claim_id for action in actions}
+        if not claims:
+            return frozenset()
+        rows = self.session.run(
+            lambda c: c.execute(self._by_ids, {"ids": sorted(claims)}).fetchall()
+        )
+        return frozenset(
+            a.id
+            for a in self._actions(rows)
+            if a.status is Status.PENDING and a.claim_id == claims[a.id]
+        )
+
+    # Starting, ending, releasing
+
+    def start(
+        self, started: Sequence[tuple[Action, Sequence[LogLine]]], *, now: datetime, once: bool
+    ) -> frozenset[ActionId]:
+        """See :class:`Store`."""
+        wanted = {action.id: (action, lines) for action, lines in started}
+        held_once = self._ownership.once | set(wanted) if once else None
+
+        def start(connection: Connection, ids: frozenset[ActionId]) -> None:
+            if once:
+                self._ownership.write(connection, once=held_once)
+            self._writes.start(connection, [wanted[i][0] for i in sorted(ids)], now)
+            self._writes.insert_logs(
+                connection, [(i, line) for i in wanted if i in ids for line in wanted[i][1]]
+            )
+
+        marked = self._settling(start, {i: (a, {Status.PENDING}) for i, (a, _) in wanted.items()})
+        if held_once is not None:
+            self._ownership.keep(once=held_once)
+        return marked
+
+    def settle(
+        self, endings: Sequence[Ending], *, now: datetime, finished: Collection[ClaimId] = ()
+    ) -> frozenset[ActionId]:
+        """See :class:`Store`."""
+        wanted = {ending.action.id: ending for ending in endings}
+        once = self._ownership.once - set(wanted)
+        lost = set(finished)
+
+        def settle(connection: Connection, ids: frozenset[ActionId]) -> None:
+            self._writes.end(connection, [e for i, e in wanted.items() if i in ids], now)
+            if lost or once != self._ownership.once:
+                self._writes.delete_claims(connection, lost)
+                self._ownership.write(connection, lost=lost, once=once)
+
+        expected = {
+            i: (e.action, {Status.IN_PROGRESS if e.marked else Status.PENDING})
+            for i, e in wanted.items()
+        }
+        done = self._settling(settle, expected)
+        self._ownership.keep(lost=lost, once=once)
+        return done
+
+    def _settling(
+        self,
+        work: Callable[[Connection, frozenset[ActionId]], None],
+        expected: dict[ActionId, tuple[Action, set[Status]]],
+    ) -> frozenset[ActionId]:
+        """Do it for all; if some are lost, look which are still ours and do it for those."""
+        everything = frozenset(expected)
+        try:
+            self.session.transact(lambda c: work(c, everything))
+        except LostRaceError:
+            pass
+        else:
+            return everything
+
+        def survivors(connection: Connection) -> frozenset[ActionId]:
+            states = self._writes.states(connection, sorted(everything))
+            ours = frozenset(
+                i
+                for i, (action, statuses) in expected.items()
+                if i in states
+                and states[i][0] in statuses
+                and states[i][1] == action.claim_id
+            )
+            work(connection, ours)
+            return ours
+
+        return self.session.transact(survivors)
+
+    def release(self, actions: Sequence[Action], *, finished: Collection[ClaimId] = ()) -> int:
+        """See :class:`Store`."""
+        lost = set(finished)
+
+        def release(connection: Connection) -> int:
+            freed = 0
+            for claim in {action.claim_id for action in actions}:
+                ids = [a.id for a in actions if a.claim_id == claim]
+                freed += self._writes.free(connection, ids, claim)
+            if lost:
+                self._writes.delete_claims(connection, lost)
+                self._ownership.write(connection, lost=lost)
+            return freed
+
+        freed = self.session.transact(release)
+        self._ownership.keep(lost=lost)
+        return freed
+
+    def heartbeat(self, held: Sequence[ActionId], *, now: datetime) -> None:
+        """See :class:`Store`."""
+
+        def beat(connection: Connection) -> None:
+            self._writes.touch(connection, held, self._ownership.claims, now)
+            self._ownership.beat(connection)
+
+        self.session.transact(beat)
+
+    # Logs, inserts, counts
+
+    def log(self, lines: Iterable[tuple[ActionId, LogLine]]) -> None:
+        """See :class:`Store`."""
+        rows = list(lines)
+        if rows:
+            self.session.transact(lambda c: self._writes.insert_logs(c, rows))
+
+    def insert(self, actions: Sequence[NewAction], *, now: datetime) -> Sequence[ActionId]:
+        """See :class:`Store`."""
+        self.layout  # noqa: B018 - makes sure that somebody has looked
+
+        def insert(connection: Connection) -> list[ActionId]:
+            slugs = {a.group for a in actions if a.group_id is None}
+            made = {slug: self._group_id(connection, slug) for slug in sorted(slugs)}
+            rows = [
+                a if a.group_id is not None else replace(a, group_id=made[a.group]) for a in actions
+            ]
+            return self._writes.insert_actions(connection, rows, now)
+
+        return self.session.transact(insert)
+
+    def counts(self) -> dict[str, int]:
+        """See :class:`Store`."""
+        statement = text(f"SELECT status, COUNT(*) FROM {self.names.actions} GROUP BY status")
+        rows = self.session.run(lambda c: c.execute(statement).fetchall())
+        return {str(status): int(count) for status, count in rows}
+
+    def count_due(self, now: datetime, *, cap: int = 100_000) -> int:
+        """How many actions are due and free, counted up to ``cap``."""
+        statement = text(
+            f"SELECT COUNT(*) FROM (SELECT 1 FROM {self.names.actions}"
+            f"{self._dialect.use_index(self.layout.due_index)} WHERE status = 'pending'"
+            " AND claim_id = 0 AND scheduled_date_gmt <= :now LIMIT :cap) AS due"
+        )
+        values = {"now": to_text(now), "cap": cap}
+        return int(self.session.run(lambda c: c.execute(statement, values).scalar()) or 0)
+
+    def create_tables(self, *, everything: bool) -> None:
+        """Make our table, and with ``everything`` the plugin's where they are missing."""
+
+        def create(connection: Connection) -> None:
+            for statement in self._dialect.ddl(self.names) if everything else ():
+                connection.execute(text(statement))
+            Ownership(self.names, self._dialect).create(connection)
+
+        self.session.run(create)
+
+    def drop_tables(self) -> None:
+        """Remove our table; the plugin's are never removed."""
+        self.session.run(Ownership(self.names, self._dialect).drop)
+
+    def close(self) -> None:
+        """See :class:`Store`."""
+        self.session.close()
+
+    # Rows to nouns
+
+    def _load(self, ids: Sequence[int]) -> Sequence[Sequence[object]]:
+        return self.session.run(lambda c: c.execute(self._by_ids, {"ids": list(ids)}).fetchall())
+
+    def _actions(
+        self, rows: Sequence[Sequence[object]], *, claim: ClaimId | None = None
+    ) -> list[Action]:
+        return [
+            Action(
+                id=ActionId(int(str(r[0]))),
+                hook=str(r[1]),
+                status=Status(str(r[2])),
+                scheduled_at=from_text(None if r[3] is None else str(r[3])),
+                priority=int(str(r[4])),
+                args=_chosen_args(r[5], r[6]),
+                schedule=_bytes(r[7]),
+                group_id=int(str(r[8])),
+                group=self._slug(int(str(r[8]))),
+                attempts=int(str(r[9])),
+                claim_id=claim if claim is not None else ClaimId(int(str(r[10]))),
+            )
+            for r in rows
+        ]
+
+    def _slug(self, group_id: int) -> str:
+        """A group's slug; 0, a missing row and an empty slug are all "no group"."""
+        if group_id and group_id not in self._group_slugs:
+            statement = text(f"SELECT slug FROM {self.names.groups} WHERE group_id = :id")
+            slug = self.session.run(lambda c: c.execute(statement, {"id": group_id}).scalar())
+            self._group_slugs[group_id] = str(slug or "")
+        return self._group_slugs.get(group_id, "")
+
+    def _group_ids(self, slugs: Collection[str]) -> list[int]:
+        """All ids of the slugs, by the database's own comparison; duplicates included."""
+        if not slugs:
+            return []
+        statement = text(f"SELECT group_id FROM {self.names.groups} WHERE slug IN :slugs")
+        statement = statement.bindparams(bindparam("slugs", expanding=True))
+        rows = self.session.run(lambda c: c.execute(statement, {"slugs": sorted(slugs)}).fetchall())
+        return sorted(int(row[0]) for row in rows)
+
+    def _group_id(self, connection: Connection, slug: str) -> int:
+        """The group's id, made when there is none (the plugin: first found wins, no lock)."""
+        found = connection.execute(
+            text(f"SELECT group_id FROM {self.names.groups} WHERE slug = :slug LIMIT 1"),
+            {"slug": slug},
+        ).scalar()
+        if found is not None:
+            return int(found)
+        insert = text(f"INSERT INTO {self.names.groups} (slug) VALUES (:slug)")
+        return int(connection.execute(insert, {"slug": slug}).lastrowid)
+
+
+def _sorted(actions: Iterable[Action]) -> list[Action]:
+    return sorted(
+        actions,
+        key=lambda a: (a.priority, a.attempts, str(a.scheduled_at or ""), a.id),
+    )
+
+
+def _bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else str(value or "").encode()
+
+
+def _chosen_args(short: object, extended: object) -> bytes:
+    """The plugin's choice: extended_args unless NULL, empty or "0"."""
+    longer = _bytes(extended)
+    return longer if longer not in (b"", b"0") else _bytes(short)
+
+
+def _schema_number(option: str | None) -> int | None:
+    lead = (option or "").split(".", maxsplit=1)[0]
+    return int(lead) if lead.isdigit() else None
+
+
+def _problems(schema: int | None, layout: Layout) -> list[str]:
+    problems = []
+    if schema is not None and schema > NEWEST_SCHEMA:
+        problems.append(
+            f"store schema {schema} is newer than wpbridge knows ({NEWEST_SCHEMA}): reading only;"
+            " upgrade wpbridge"
+        )
+    if schema is not None and schema < OLDEST_SCHEMA:
+        problems.append(
+            f"store schema {schema} is older than wpbridge supports ({OLDEST_SCHEMA}): reading"
+            " only; update Action Scheduler"
+        )
+    if not layout.transactional:
+        problems.append(
+            "the actions table has no transactions (MyISAM): reading only; convert it with"
+            " ALTER TABLE … ENGINE=InnoDB"
+        )
+    return problems

@@ -1,0 +1,140 @@
+"""The tables as they are found: names, columns and indexes of one site's queue.
+
+The plugin's own tables are never reshaped. Indexes are known by their columns, not by name: the
+name differs between the plugin's versions and between MySQL and WordPress on SQLite.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from wpbridge.errors import SchemaError
+
+OLDEST_SCHEMA, NEWEST_SCHEMA = 5, 9
+STORE_OPTION = "schema-ActionScheduler_StoreSchema"
+
+_NEEDED = {
+    "actions": (
+        "action_id", "hook", "status", "scheduled_date_gmt", "scheduled_date_local", "args",
+        "schedule", "group_id", "attempts", "last_attempt_gmt", "last_attempt_local", "claim_id",
+    ),
+    "claims": ("claim_id", "date_created_gmt"),
+    "groups": ("group_id", "slug"),
+    "logs": ("log_id", "action_id", "message", "log_date_gmt", "log_date_local"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableNames:
+    """Every table of a site that wpbridge reads or writes."""
+
+    prefix: str
+
+    @property
+    def actions(self) -> str:
+        """Work, one row each."""
+        return f"{self.prefix}actionscheduler_actions"
+
+    @property
+    def claims(self) -> str:
+        """One row a claim, of any runner."""
+        return f"{self.prefix}actionscheduler_claims"
+
+    @property
+    def groups(self) -> str:
+        """Slugs."""
+        return f"{self.prefix}actionscheduler_groups"
+
+    @property
+    def logs(self) -> str:
+        """What happened to each action."""
+        return f"{self.prefix}actionscheduler_logs"
+
+    @property
+    def options(self) -> str:
+        """WordPress's options; read only."""
+        return f"{self.prefix}options"
+
+    @property
+    def runners(self) -> str:
+        """Ours: who runs, and which claims are whose."""
+        return f"{self.prefix}wpbridge_runners"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What this site's tables can do."""
+
+    has_priority: bool
+    has_extended_args: bool
+    has_unique_key: bool
+    priority_index: str | None
+    """(claim_id, status, priority, scheduled_date_gmt)"""
+    date_index: str | None
+    """(claim_id, status, scheduled_date_gmt): before schema 8"""
+    due_index: str | None
+    """(status, scheduled_date_gmt)"""
+    hook_index: str | None
+    """(hook, status, scheduled_date_gmt)"""
+    old_hook_index: str | None
+    """(hook)"""
+    group_index: str | None
+    """(group_id)"""
+    transactional: bool = True
+
+    def describe(self) -> str:
+        """For `check`."""
+        claim = "priority" if self.priority_index else "date" if self.date_index else "none"
+        return (
+            f"priority={'yes' if self.has_priority else 'no'} "
+            f"unique_key={'yes' if self.has_unique_key else 'no'} claim index={claim}"
+        )
+
+
+def layout_of(
+    prefix: str,
+    columns: Mapping[str, Sequence[str]],
+    indexes: Mapping[str, Sequence[str]],
+    *,
+    transactional: bool = True,
+) -> Layout:
+    """Read a layout off what the database says.
+
+    Args:
+        prefix: the site's table prefix, for the message.
+        columns: "actions", "claims", … to column names; a missing table is absent.
+        indexes: index name to column names, of the actions table.
+        transactional: False for MyISAM.
+
+    Raises:
+        SchemaError: a table or a needed column is missing.
+    """
+    missing = [f"{prefix}actionscheduler_{name}" for name in _NEEDED if name not in columns]
+    if missing:
+        raise SchemaError(
+            f"missing table{'s' if len(missing) > 1 else ''} {', '.join(missing)}: check"
+            " --table-prefix, or let the plugin create its tables (wp action-scheduler fix-schema)"
+        )
+    for name, needed in _NEEDED.items():
+        absent = [column for column in needed if column not in columns[name]]
+        if absent:
+            raise SchemaError(
+                f"table {prefix}actionscheduler_{name} lacks {', '.join(absent)}: repair it with"
+                " the plugin (wp action-scheduler fix-schema)"
+            )
+
+    def index(*wanted: str) -> str | None:
+        return next((n for n, found in indexes.items() if tuple(found) == wanted), None)
+
+    actions = columns["actions"]
+    return Layout(
+        has_priority="priority" in actions,
+        has_extended_args="extended_args" in actions,
+        has_unique_key="unique_key" in actions,
+        priority_index=index("claim_id", "status", "priority", "scheduled_date_gmt"),
+        date_index=index("claim_id", "status", "scheduled_date_gmt"),
+        due_index=index("status", "scheduled_date_gmt"),
+        hook_index=index("hook", "status", "scheduled_date_gmt"),
+        old_hook_index=index("hook"),
+        group_index=index("group_id"),
+        transactional=transactional,
+    )

@@ -1,0 +1,299 @@
+"""The statements that change actions, few and for many rows at a time.
+
+Called inside a transaction of the caller's. Each names the row by primary key and guards it by
+claim and status, as the plugin does not; docs/explain/delivery.md has the table.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, TextClause, bindparam, text
+
+from wpbridge.action import Action, ActionId, ClaimId, NewAction, Status
+from wpbridge.clock import ZERO_DATE, to_text
+from wpbridge.codec.args import columns
+from wpbridge.outcome import LogLine
+from wpbridge.store.base import Ending
+from wpbridge.store.dialect import Dialect
+from wpbridge.store.tables import Layout, TableNames
+from wpbridge.zone import Zone
+
+MESSAGE_BYTES = 65_535
+"""The logs table's text column; the plugin loses longer rows, we cut them."""
+ROWS_A_STATEMENT = 500
+FAILURES_THAT_STOP = 5
+
+
+class LostRaceError(Exception):
+    """Fewer rows matched than were named: somebody else changed some of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """Endings that one UPDATE can make true."""
+
+    status: Status
+    marked: bool
+    counts: bool
+    claim: ClaimId
+    retry_at: datetime | None
+    schedule: bytes | None
+
+
+def _ids(statement: str) -> TextClause:
+    return text(statement).bindparams(bindparam("ids", expanding=True))
+
+
+class Writes:
+    """Statements on one site's actions and logs."""
+
+    def __init__(self, names: TableNames, layout: Layout, dialect: Dialect, zone: Zone) -> None:
+        self._names = names
+        self._layout = layout
+        self._dialect = dialect
+        self.zone = zone
+        self._updates: dict[tuple[Status, bool, bool, bool, bool], TextClause] = {}
+        table = self._by_key = f"{names.actions}{self._primary()}"
+        self._start = _ids(
+            f"UPDATE {table} SET status = 'in-progress', attempts = attempts + 1,"
+            " last_attempt_gmt = :gmt, last_attempt_local = :local"
+            " WHERE action_id IN :ids AND claim_id = :claim AND status = 'pending'"
+        )
+        self._free = _ids(
+            f"UPDATE {table} SET claim_id = 0"
+            " WHERE action_id IN :ids AND claim_id = :claim AND status = 'pending'"
+        )
+        self._touch = _ids(
+            f"UPDATE {table} SET last_attempt_gmt = :gmt, last_attempt_local = :local"
+            " WHERE action_id IN :ids AND claim_id IN :claims"
+            " AND status IN ('pending', 'in-progress')"
+        ).bindparams(bindparam("claims", expanding=True))
+        self._take = _ids(
+            f"UPDATE {table} SET claim_id = :claim, last_attempt_gmt = :gmt,"
+            " last_attempt_local = :local"
+            " WHERE action_id IN :ids AND claim_id = 0 AND status = 'pending'"
+        )
+        self._states = _ids(
+            f"SELECT action_id, status, claim_id FROM {table} WHERE action_id IN :ids"
+            + (" FOR UPDATE" if dialect.name == "mysql" else "")
+        )
+        self._insert_claim = text(f"INSERT INTO {names.claims} (date_created_gmt) VALUES (:gmt)")
+        self._delete_claims = _ids(f"DELETE FROM {names.claims} WHERE claim_id IN :ids")
+        self._fifth_failed = text(
+            f"SELECT scheduled_date_gmt FROM {names.actions} WHERE hook = :hook"
+            f" AND status = 'failed' ORDER BY scheduled_date_gmt LIMIT 1 OFFSET :skip"
+        )
+        self._older = text(
+            f"SELECT COUNT(*) FROM (SELECT 1 FROM {names.actions} WHERE hook = :hook"
+            " AND status IN ('pending', 'in-progress', 'complete', 'canceled')"
+            " AND (scheduled_date_gmt < :date OR scheduled_date_gmt IS NULL) LIMIT 1) AS older"
+        )
+
+    def _primary(self) -> str:
+        return " FORCE INDEX (PRIMARY)" if self._dialect.name == "mysql" else ""
+
+    # Claims
+
+    def new_claim(self, connection: Connection, now: datetime) -> ClaimId:
+        """A row in the claims table."""
+        return ClaimId(int(connection.execute(self._insert_claim, {"gmt": to_text(now)}).lastrowid))
+
+    def take(self, connection: Connection, ids: Sequence[int], claim: ClaimId, now: datetime) -> int:
+        """Put free rows under a claim; returns how many were still free."""
+        return self._execute(connection, self._take, ids, claim=claim, **self._attempt(now))
+
+    def free(self, connection: Connection, ids: Sequence[int], claim: ClaimId) -> int:
+        """Unclaim rows that never started."""
+        return self._execute(connection, self._free, ids, claim=claim)
+
+    def delete_claims(self, connection: Connection, claims: Collection[ClaimId]) -> None:
+        """Remove rows of the claims table."""
+        if claims:
+            connection.execute(self._delete_claims, {"ids": sorted(claims)})
+
+    def touch(
+        self, connection: Connection, ids: Sequence[int], claims: Collection[ClaimId], now: datetime
+    ) -> None:
+        """Refresh held rows, so that the plugin's cleaner (300 s) leaves them alone."""
+        if ids and claims:
+            self._execute(connection, self._touch, ids, claims=sorted(claims), **self._attempt(now))
+
+    # Starting and ending
+
+    def start(self, connection: Connection, actions: Sequence[Action], now: datetime) -> None:
+        """Mark as started. Raises LostRaceError when not all were ours and pending."""
+        for claim, ids in _by_claim(actions).items():
+            matched = self._execute(connection, self._start, ids, claim=claim, **self._attempt(now))
+            if matched != len(ids):
+                raise LostRaceError
+
+    def end(self, connection: Connection, endings: Sequence[Ending], now: datetime) -> None:
+        """Make endings true, with their logs and successors.
+
+        Raises LostRaceError when one was no longer ours; the caller's transaction then rolls back.
+        """
+        together = [e for e in endings if e.stop_line is None or e.successor is None]
+        one_by_one = [e for e in endings if e.stop_line is not None and e.successor is not None]
+        self._change(connection, together, now)
+        self.insert_actions(connection, [e.successor for e in together if e.successor], now)
+        lines = [(e.action.id, line) for e in together for line in e.logs]
+        # The plugin's consistent-failure rule looks at all rows of the hook as they are after each
+        # single ending, so these cannot be written together.
+        for ending in one_by_one:
+            self._change(connection, [ending], now)
+            lines += [(ending.action.id, line) for line in ending.logs]
+            if self._is_consistently_failing(connection, ending.action.hook):
+                assert ending.stop_line is not None
+                lines.append((ending.action.id, ending.stop_line))
+            else:
+                assert ending.successor is not None
+                self.insert_actions(connection, [ending.successor], now)
+        self.insert_logs(connection, lines)
+
+    def states(
+        self, connection: Connection, ids: Sequence[int]
+    ) -> dict[ActionId, tuple[str, ClaimId]]:
+        """Status and claim of rows, locked where the server locks rows."""
+        rows = connection.execute(self._states, {"ids": sorted(ids)}) if ids else ()
+        return {ActionId(int(r[0])): (str(r[1]), ClaimId(int(r[2]))) for r in rows}
+
+    def _change(self, connection: Connection, endings: Sequence[Ending], now: datetime) -> None:
+        changes: defaultdict[_Change, list[int]] = defaultdict(list)
+        for e in endings:
+            counts = e.counts_attempt and not e.marked
+            key = _Change(e.status, e.marked, counts, e.action.claim_id, e.retry_at, e.schedule)
+            changes[key].append(e.action.id)
+        for change, ids in changes.items():
+            values: dict[str, object] = {"claim": change.claim, **self._attempt(now)}
+            if change.retry_at is not None:
+                values["due"] = to_text(change.retry_at)
+                values["due_local"] = to_text(self.zone.scheduled_local(change.retry_at, False))
+            if change.schedule is not None:
+                values["schedule"] = change.schedule.decode()
+            if self._execute(connection, self._update(change), ids, **values) != len(ids):
+                raise LostRaceError
+
+    def _update(self, change: _Change) -> TextClause:
+        moved, reshaped = change.retry_at is not None, change.schedule is not None
+        key = (change.status, change.marked, change.counts, moved, reshaped)
+        if key not in self._updates:
+            was = Status.IN_PROGRESS if change.marked else Status.PENDING
+            sets = [f"status = '{change.status}'"]
+            if change.counts:
+                sets.append("attempts = attempts + 1")
+            if change.counts or change.marked:
+                sets.append("last_attempt_gmt = :gmt, last_attempt_local = :local")
+            if change.status is Status.PENDING:
+                sets.append("claim_id = 0")
+            elif self._layout.has_unique_key:
+                sets.append("unique_key = NULL")
+            if moved:
+                sets.append("scheduled_date_gmt = :due, scheduled_date_local = :due_local")
+            if reshaped:
+                sets.append("schedule = :schedule")
+            self._updates[key] = _ids(
+                f"UPDATE {self._by_key} SET {', '.join(sets)}"
+                f" WHERE action_id IN :ids AND claim_id = :claim AND status = '{was}'"
+            )
+        return self._updates[key]
+
+    def _is_consistently_failing(self, connection: Connection, hook: str) -> bool:
+        """Whether the five oldest retained rows of the hook are all failed (plugin 3.5 to 4.0)."""
+        values = {"hook": hook, "skip": FAILURES_THAT_STOP - 1}
+        fifth = connection.execute(self._fifth_failed, values).first()
+        if fifth is None:
+            return False
+        found = connection.execute(self._older, {"hook": hook, "date": fifth[0]}).scalar()
+        return not found
+
+    # Inserts
+
+    def insert_actions(
+        self, connection: Connection, actions: Sequence[NewAction], now: datetime
+    ) -> list[ActionId]:
+        """Pending rows with group_id given, each with its "action created" row."""
+        made: list[ActionId] = []
+        for start in range(0, len(actions), ROWS_A_STATEMENT):
+            part = actions[start : start + ROWS_A_STATEMENT]
+            rows = [self._row(action) for action in part]
+            told = self._insert_many(connection, self._names.actions, rows)
+            first, step = self._dialect.first_id(told, len(rows))
+            made += [ActionId(first + step * i) for i in range(len(rows))]
+        line = LogLine(message="action created", at=now)
+        self.insert_logs(connection, [(action_id, line) for action_id in made])
+        return made
+
+    def insert_logs(self, connection: Connection, lines: Iterable[tuple[int, LogLine]]) -> None:
+        """Rows of the logs table, in the order given."""
+        rows = [
+            {
+                "action_id": action_id,
+                "message": _cut(line.message),
+                "log_date_gmt": to_text(line.at),
+                "log_date_local": to_text(self.zone.log_local(line.at)),
+            }
+            for action_id, line in lines
+        ]
+        for start in range(0, len(rows), ROWS_A_STATEMENT):
+            self._insert_many(connection, self._names.logs, rows[start : start + ROWS_A_STATEMENT])
+
+    def _row(self, action: NewAction) -> dict[str, object]:
+        short, extended = columns(action.args)
+        row: dict[str, object] = {
+            "hook": action.hook,
+            "status": Status.PENDING.value,
+            "scheduled_date_gmt": to_text(action.scheduled_at),
+            "scheduled_date_local": to_text(
+                self.zone.scheduled_local(action.scheduled_at, action.is_async)
+            ),
+            "args": short,
+            "schedule": action.schedule.decode(),
+            "group_id": action.group_id or 0,
+            "attempts": 0,
+            "last_attempt_gmt": ZERO_DATE,
+            "last_attempt_local": ZERO_DATE,
+            "claim_id": 0,
+        }
+        if self._layout.has_priority:
+            row["priority"] = action.priority
+        if self._layout.has_extended_args:
+            row["extended_args"] = extended
+        return row
+
+    def _insert_many(
+        self, connection: Connection, table: str, rows: Sequence[dict[str, object]]
+    ) -> int:
+        """One INSERT of many rows; returns the id that the driver tells."""
+        names = list(rows[0])
+        mark = "%s" if self._dialect.name == "mysql" else "?"
+        one = f"({', '.join([mark] * len(names))})"
+        statement = (
+            f"INSERT INTO {table} ({', '.join(names)}) VALUES {', '.join([one] * len(rows))}"
+        )
+        values = tuple(value for row in rows for value in row.values())
+        return int(connection.exec_driver_sql(statement, values).lastrowid)
+
+    def _attempt(self, now: datetime) -> dict[str, str]:
+        return {"gmt": to_text(now), "local": to_text(self.zone.attempt_local(now))}
+
+    def _execute(
+        self, connection: Connection, statement: TextClause, ids: Sequence[int], **values: object
+    ) -> int:
+        """Run for ids in ascending order, so that two writers never wait for each other."""
+        return int(connection.execute(statement, {"ids": sorted(ids), **values}).rowcount)
+
+
+def _by_claim(actions: Iterable[Action]) -> dict[ClaimId, list[int]]:
+    found: defaultdict[ClaimId, list[int]] = defaultdict(list)
+    for action in actions:
+        found[action.claim_id].append(action.id)
+    return found
+
+
+def _cut(message: str) -> str:
+    data = message.encode("utf-8", "replace")
+    if len(data) <= MESSAGE_BYTES:
+        return data.decode()
+    return data[:MESSAGE_BYTES].decode("utf-8", "ignore")
