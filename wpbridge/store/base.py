@@ -12,6 +12,9 @@ from typing import Protocol
 from wpbridge.action import Action, ActionId, Claim, ClaimId, NewAction, RunnerId, Status
 from wpbridge.outcome import LogLine
 
+RESET_MESSAGE = "action reset via wpbridge"
+"""How the log row of an action begins that was put back from a dead runner."""
+
 UPKEEP_HOOKS = frozenset({
     "action_scheduler/migration_hook",
     "action_scheduler/cleanup_wp_comment_logs",
@@ -161,6 +164,10 @@ class Store(Protocol):
 
     def insert(self, actions: Sequence[NewAction], *, now: datetime) -> Sequence[ActionId]:
         """Insert pending actions with their "action created" rows; groups are made as needed."""
+        ...
+
+    def resets(self, ids: Sequence[ActionId]) -> dict[ActionId, int]:
+        """How often each action was put back from a dead wpbridge runner, by its own log."""
         ...
 
     def counts(self) -> dict[str, int]:

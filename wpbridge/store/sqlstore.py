@@ -15,7 +15,7 @@ from wpbridge.action import Action, ActionId, Claim, ClaimId, NewAction, RunnerI
 from wpbridge.clock import from_text, to_text
 from wpbridge.errors import SchemaError, StoreError
 from wpbridge.outcome import LogLine
-from wpbridge.store.base import Adopted, ClaimFilter, Ending, RunnerRecord, StoreInfo
+from wpbridge.store.base import RESET_MESSAGE, Adopted, ClaimFilter, Ending, RunnerRecord, StoreInfo
 from wpbridge.store.candidates import Finder
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.ownership import Ownership
@@ -392,6 +392,18 @@ class SqlStore:
             return self._writes.insert_actions(connection, rows, now)
 
         return self.session.transact(insert)
+
+    def resets(self, ids: Sequence[ActionId]) -> dict[ActionId, int]:
+        """See :class:`Store`."""
+        if not ids:
+            return {}
+        statement = text(
+            f"SELECT action_id, COUNT(*) FROM {self.names.logs} WHERE action_id IN :ids"
+            " AND message LIKE :start GROUP BY action_id"
+        ).bindparams(bindparam("ids", expanding=True))
+        values = {"ids": sorted(ids), "start": f"{RESET_MESSAGE}%"}
+        rows = self.session.run(lambda c: c.execute(statement, values).fetchall())
+        return {ActionId(int(r[0])): int(r[1]) for r in rows}
 
     def counts(self) -> dict[str, int]:
         """See :class:`Store`."""

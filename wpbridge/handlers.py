@@ -1,0 +1,200 @@
+"""Hook to Python callable, and the context a handler may ask for.
+
+`@hook` only marks a function; :func:`load` imports the modules named in the settings and collects
+what they mark. So nothing is registered at import, and the same module serves many sites.
+"""
+
+import importlib
+import inspect
+import logging
+import os
+import sys
+import traceback
+import typing
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from wpbridge.action import ActionId
+from wpbridge.errors import ConfigError
+from wpbridge.outcome import LogLine
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_MARK = "__wpbridge_hooks__"
+_KEY_SPACE = uuid.UUID("6c0a5b0e-0d0c-5d5e-9d0a-2f1c6a2f7b11")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a handler may know of the action it runs, and do beside it.
+
+    A parameter annotated ``Context`` receives it.
+    """
+
+    id: ActionId
+    hook: str
+    group: str
+    attempt: int
+    """Counted from 1."""
+    scheduled_at: datetime | None
+    """Aware UTC; None for a row without a date."""
+    args: Mapping[str, Any] | Sequence[Any]
+    """The args as decoded, keys and all; the handler's parameters get the values only."""
+    logger: logging.LoggerAdapter[logging.Logger]
+    site: str
+    """Name of the queue, part of the idempotency key."""
+    now: Callable[[], datetime]
+    lines: list[LogLine] = field(default_factory=list, repr=False)
+
+    def log(self, message: str) -> None:
+        """Write a row into the action's own log; it appears within a second."""
+        self.lines.append(LogLine(message=str(message), at=self.now()))
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for all attempts of this action, and for no other action of any site."""
+        return str(uuid.uuid5(_KEY_SPACE, f"{self.site}/{self.id}"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handler:
+    """A callable for a hook, with what its signature says."""
+
+    hook: str
+    function: Callable[..., Any]
+    is_async: bool
+    at_most_once: bool = False
+    context_names: tuple[str, ...] = ()
+    """Parameters annotated Context, passed by name."""
+    most_values: int | None = None
+    """How many positional values it takes; None for any. PHP drops what a callback does not take."""
+    source: str = ""
+    """Module and name, for messages."""
+
+    def call(self, values: Sequence[Any], context: Context) -> Any:
+        """Call it as PHP calls a callback: values in order, surplus ones dropped."""
+        taken = values if self.most_values is None else values[: self.most_values]
+        return self.function(*taken, **dict.fromkeys(self.context_names, context))
+
+
+def hook(name: str, *, at_most_once: bool = False) -> Callable[[F], F]:
+    """Mark a sync or async function as the handler of a hook.
+
+    Args:
+        name: the hook, exactly; compared with case and accents.
+        at_most_once: the start is committed before the call, and a crash in the middle fails the
+            action instead of running it again. The default is at least once.
+    """
+    if not name or len(name) > 191:  # noqa: PLR2004 - the column's width
+        raise ConfigError(f"a hook has 1 to 191 characters, not {len(name)}")
+
+    def mark(function: F) -> F:
+        marks = [*getattr(function, _MARK, ()), (name, at_most_once)]
+        setattr(function, _MARK, marks)
+        return function
+
+    return mark
+
+
+def describe(hook_name: str, function: Callable[..., Any], *, at_most_once: bool = False) -> Handler:
+    """Read a callable's signature."""
+    source = f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', '?')}"
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        signature = inspect.Signature([inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)])
+    hints = _hints(function)
+    contexts = tuple(
+        name
+        for name, parameter in signature.parameters.items()
+        if hints.get(name, parameter.annotation) in (Context, "Context", "wpbridge.Context")
+    )
+    positional = [
+        parameter
+        for name, parameter in signature.parameters.items()
+        if name not in contexts
+        and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    takes_any = any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values())
+    _check_order(signature, contexts, source)
+    return Handler(
+        hook=hook_name,
+        function=function,
+        is_async=inspect.iscoroutinefunction(function),
+        at_most_once=at_most_once,
+        context_names=contexts,
+        most_values=None if takes_any else len(positional),
+        source=source,
+    )
+
+
+def _check_order(signature: inspect.Signature, contexts: Sequence[str], source: str) -> None:
+    """A Context before plain parameters would be filled by the first value: refuse it early."""
+    seen_context = ""
+    for name, parameter in signature.parameters.items():
+        if name in contexts:
+            if parameter.kind is not parameter.KEYWORD_ONLY:
+                seen_context = name
+        elif seen_context and parameter.kind in (
+            parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD, parameter.VAR_POSITIONAL
+        ):  # fmt: skip
+            raise ConfigError(f"{source}: put the Context parameter {seen_context!r} last")
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function)
+    except Exception:  # noqa: BLE001 - a hint that cannot be resolved is no reason not to run
+        return {}
+
+
+def load(modules: Sequence[str], *, folder: str | None = None) -> dict[str, Handler]:
+    """Import modules and collect their marked functions.
+
+    Args:
+        modules: dotted names; ``folder`` (default: the working directory) is searched first.
+        folder: where the handlers live.
+
+    Raises:
+        ConfigError: a module fails to import, marks nothing, or two functions claim one hook.
+    """
+    place = os.path.abspath(folder or os.getcwd())  # noqa: PTH100, PTH109 - sys.path holds text
+    if modules and place not in sys.path:
+        sys.path.insert(0, place)
+    found: dict[str, Handler] = {}
+    for name in modules:
+        marked = list(_marked(_import(name)))
+        if not marked:
+            raise ConfigError(f"handlers module {name} marks no function with @hook")
+        for handler in marked:
+            other = found.get(handler.hook)
+            if other is not None and other.function is not handler.function:
+                raise ConfigError(
+                    f"hook {handler.hook!r} has two handlers: {other.source} and {handler.source}"
+                )
+            found[handler.hook] = handler
+    return found
+
+
+def _marked(module: object) -> list[Handler]:
+    return [
+        describe(name, member, at_most_once=once)
+        for member in vars(module).values()
+        if callable(member)
+        for name, once in getattr(member, _MARK, ())
+    ]
+
+
+def _import(name: str) -> object:
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = "" if "importlib" in last.filename else f" ({last.filename}:{last.lineno})"
+        text = " ".join(str(error).split())
+        raise ConfigError(
+            f"handlers module {name} could not be imported: {type(error).__name__}: {text}{where}"
+        ) from error

@@ -1,0 +1,28 @@
+"""An action's texts to a call, or to the reason why there is none."""
+
+from wpbridge.action import Action
+from wpbridge.codec import args, schedule
+from wpbridge.errors import CodecError
+from wpbridge.executors.base import Call, Executor
+from wpbridge.outcome import Failed
+from wpbridge.runner import wording
+
+
+def dispatch(action: Action, executor: Executor) -> Call | Failed:
+    """Decode args and schedule; a row that cannot be read fails, and runs nothing."""
+    try:
+        schedule.decode(action.schedule)
+    except CodecError as error:
+        reason = wording.undecodable(action.id, f"has an invalid schedule: {error}")
+        return Failed(reason=reason, error_type="CodecError")
+    try:
+        decoded = args.decode(action.args)
+    except CodecError as error:
+        reason = wording.undecodable(action.id, f"has invalid arguments: {error}")
+        return Failed(reason=reason, error_type="CodecError")
+    return Call(
+        action=action,
+        values=decoded.values,
+        mapping=decoded.mapping,
+        at_most_once=executor.is_at_most_once(action.hook),
+    )

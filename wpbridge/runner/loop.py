@@ -1,0 +1,353 @@
+"""The loop: claim, hand over, collect, settle, keep fresh; one thread, which owns the store.
+
+Starts and endings are written in batches. A call that ends within ``FLUSH_SECONDS`` goes from
+pending to its ending in one step; one that runs longer is marked in-progress meanwhile. What must
+not run twice, and what a dead runner left, is marked before it is called.
+"""
+
+import logging
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import assert_never
+
+from wpbridge.action import Action, ActionId, ClaimId, Status
+from wpbridge.clock import Clock
+from wpbridge.executors.base import Call, Executor, Report
+from wpbridge.outcome import Failed, LogLine
+from wpbridge.runner import settle, wording
+from wpbridge.runner.dispatcher import dispatch
+from wpbridge.runner.identity import BEAT_SECONDS, Identity
+from wpbridge.runner.reaper import reap
+from wpbridge.store.base import ClaimFilter, Ending, Store
+
+FLUSH_SECONDS = 0.2
+CONFIRM_SECONDS = 1.0
+"""Waiting actions are looked at again this often: a canceled one must not start."""
+
+_log = logging.getLogger("wpbridge.runner")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When a run ends."""
+
+    batch_size: int = 25
+    batches: int = 0
+    """Claims; 0 until nothing is due."""
+    max_actions: int = 0
+    max_time: timedelta | None = None
+    concurrency: int = 4
+
+
+@dataclass(slots=True, kw_only=True)
+class Totals:
+    """What a run did, in actions."""
+
+    claimed: int = 0
+    complete: int = 0
+    failed: int = 0
+    retried: int = 0
+    canceled: int = 0
+    released: int = 0
+    lost: int = 0
+    """Ended by somebody else while we held them."""
+    reclaimed: int = 0
+    """Put back from dead runners."""
+    batches: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class _Held:
+    call: Call
+    marked: bool = False
+
+
+@dataclass(slots=True)
+class _State:
+    held: dict[ActionId, _Held] = field(default_factory=dict)
+    claims: dict[ClaimId, set[ActionId]] = field(default_factory=dict)
+    careful: deque[Call] = field(default_factory=deque)
+    """To be marked before they are called."""
+    endings: list[Ending] = field(default_factory=list)
+    suspects: frozenset[ActionId] = frozenset()
+
+
+class Runner:
+    """One run over one site's queue."""
+
+    def __init__(
+        self,
+        store: Store,
+        executor: Executor,
+        clock: Clock,
+        me: Identity,
+        *,
+        only: ClaimFilter,
+        limits: Limits,
+    ) -> None:
+        self.totals = Totals()
+        self._store = store
+        self._executor = executor
+        self._clock = clock
+        self._me = me
+        self._only = only
+        self._limits = limits
+        self._state = _State()
+        self._is_stopping = False
+        self._is_exhausted = False
+        self._started = self._flushed = self._beaten = self._confirmed = clock.monotonic()
+
+    def stop(self) -> None:
+        """Claim no more, finish what runs, release the rest. Safe in a signal handler."""
+        self._is_stopping = True
+        self._executor.wake()
+
+    def run(self) -> Totals:
+        """Until nothing is due or a limit is reached.
+
+        Raises:
+            StoreUnavailable: the database stayed away; what we hold is put back by the next run.
+        """
+        me = self._me
+        self._store.register(host=me.host, boot=me.boot, pid=me.pid, pid_started=me.pid_started)
+        self._state.suspects = reap(self._store, me, self._clock)
+        self.totals.reclaimed = len(self._state.suspects)
+        try:
+            while self._step():
+                pass
+        finally:
+            self._executor.close()
+        self._store.unregister()
+        self.totals.seconds = self._clock.monotonic() - self._started
+        return self.totals
+
+    def abandon(self) -> None:
+        """Give up at once: release what has not started. What runs is put back by the next run."""
+        calls = [*self._executor.recall(), *self._state.careful]
+        self._store.release([call.action for call in calls])
+
+    def _step(self) -> bool:
+        state = self._state
+        if self._is_over_time():
+            self._is_stopping = True
+        if self._is_stopping:
+            self._release_waiting()
+        elif self._has_room():
+            self._claim()
+        self._start_careful()
+        if not state.held and not state.endings:
+            return not (self._is_stopping or self._is_exhausted)
+        self._collect(self._executor.reports(self._wait_seconds()))
+        self._flush_when_due()
+        self._confirm_when_due()
+        self._beat_when_due()
+        return True
+
+    # Claiming
+
+    def _is_over_time(self) -> bool:
+        limit = self._limits.max_time
+        elapsed = self._clock.monotonic() - self._started
+        return limit is not None and elapsed >= limit.total_seconds()
+
+    def _has_room(self) -> bool:
+        """Whether some thread would stand idle; ended actions still to be written do not count."""
+        return not self._is_exhausted and len(self._state.held) < self._limits.concurrency
+
+    def _claim(self) -> None:
+        limits, totals = self._limits, self.totals
+        size = limits.batch_size
+        if limits.max_actions:
+            size = min(size, limits.max_actions - totals.claimed)
+        if size <= 0 or (limits.batches and totals.batches >= limits.batches):
+            self._is_exhausted = True
+            return
+        self._flush()
+        claim = self._store.claim_due(now=self._clock.now(), limit=size, only=self._only)
+        if claim is None:
+            self._is_exhausted = not self._state.held
+            return
+        totals.batches += 1
+        totals.claimed += len(claim.actions)
+        self._state.claims[claim.id] = {action.id for action in claim.actions}
+        for action in claim.actions:
+            self._hand_over(action)
+
+    def _hand_over(self, action: Action) -> None:
+        call = dispatch(action, self._executor)
+        match call:
+            case Failed():
+                now = self._clock.now()
+                ending = settle.ending_of(
+                    action, call, started_at=now, ended_at=now, marked=False
+                )
+                self._state.endings.append(ending)
+            case Call():
+                self._state.held[action.id] = _Held(call)
+                if call.at_most_once or action.id in self._state.suspects:
+                    self._state.careful.append(call)
+                else:
+                    self._executor.submit(call)
+            case _:
+                assert_never(call)
+
+    def _start_careful(self) -> None:
+        """Mark, then call: as many as can start now."""
+        state = self._state
+        free = self._limits.concurrency - len(self._executor.running())
+        wave = [state.careful.popleft() for _ in range(min(free, len(state.careful)))]
+        for once in (True, False):
+            self._mark([call for call in wave if call.at_most_once is once], once=once)
+        for call in wave:
+            if call.action.id in state.held:
+                self._executor.submit(call)
+
+    def _mark(self, calls: list[Call], *, once: bool) -> None:
+        if not calls:
+            return
+        now = self._clock.now()
+        marked = self._store.start(
+            [(call.action, [wording.started(now)]) for call in calls], now=now, once=once
+        )
+        for call in calls:
+            if call.action.id in marked:
+                self._state.held[call.action.id].marked = True
+            else:
+                self._lose(call.action)
+
+    # Ending
+
+    def _collect(self, reports: list[Report]) -> None:
+        for report in reports:
+            held = self._state.held.pop(report.call.action.id, None)
+            if held is None:
+                continue
+            ending = settle.ending_of(
+                report.call.action,
+                report.outcome,
+                started_at=report.started_at,
+                ended_at=report.ended_at,
+                marked=held.marked,
+                said=_taken(report.call),
+            )
+            self._state.endings.append(ending)
+
+    def _flush_when_due(self) -> None:
+        state = self._state
+        is_due = self._clock.monotonic() - self._flushed >= FLUSH_SECONDS
+        if is_due or not state.held or len(state.endings) >= 4 * self._limits.batch_size:
+            self._flush()
+            self._mark_running()
+
+    def _flush(self) -> None:
+        """Write all endings there are, and delete the claims that hold nothing any more."""
+        state = self._state
+        self._flushed = self._clock.monotonic()
+        if not state.endings:
+            return
+        endings, state.endings = state.endings, []
+        for ending in endings:
+            state.claims[ending.action.claim_id].discard(ending.action.id)
+        finished = self._finished_claims()
+        settled = self._store.settle(endings, now=self._clock.now(), finished=finished)
+        for ending in endings:
+            self._count(ending, ending.action.id in settled)
+
+    def _count(self, ending: Ending, is_settled: bool) -> None:  # noqa: FBT001 - a plain fact
+        totals = self.totals
+        if not is_settled:
+            totals.lost += 1
+        elif ending.status is Status.COMPLETE:
+            totals.complete += 1
+        elif ending.status is Status.FAILED:
+            totals.failed += 1
+        elif ending.status is Status.CANCELED:
+            totals.canceled += 1
+        else:
+            totals.retried += 1
+
+    def _finished_claims(self) -> list[ClaimId]:
+        claims = self._state.claims
+        finished = [claim for claim, ids in claims.items() if not ids]
+        for claim in finished:
+            del claims[claim]
+        return finished
+
+    def _mark_running(self) -> None:
+        """Show in the tables what has been running for a while, and what it has said."""
+        held = self._state.held
+        now = self._clock.now()
+        fresh: list[tuple[Action, list[LogLine]]] = []
+        said: list[tuple[ActionId, LogLine]] = []
+        for action_id, started_at in self._executor.running().items():
+            own = held.get(action_id)
+            if own is None or now - started_at < timedelta(seconds=FLUSH_SECONDS):
+                continue
+            lines = _taken(own.call)
+            if own.marked:
+                said += [(action_id, line) for line in lines]
+            else:
+                fresh.append((own.call.action, [wording.started(started_at), *lines]))
+        if fresh:
+            marked = self._store.start(fresh, now=now, once=False)
+            for action, _ in fresh:
+                if action.id in marked:
+                    held[action.id].marked = True
+        self._store.log(said)
+
+    # Holding
+
+    def _wait_seconds(self) -> float:
+        since = self._clock.monotonic() - self._flushed
+        return max(0.0, FLUSH_SECONDS - since)
+
+    def _confirm_when_due(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._confirmed < CONFIRM_SECONDS:
+            return
+        self._confirmed = now
+        running = self._executor.running()
+        waiting = [
+            held.call.action
+            for action_id, held in self._state.held.items()
+            if action_id not in running and not held.marked
+        ]
+        if not waiting:
+            return
+        gone = {a.id for a in waiting} - self._store.still_claimed(waiting)
+        for call in self._executor.recall(frozenset(gone)) if gone else ():
+            self._lose(call.action)
+
+    def _beat_when_due(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._beaten >= BEAT_SECONDS:
+            self._beaten = now
+            self._store.heartbeat(sorted(self._state.held), now=self._clock.now())
+
+    def _lose(self, action: Action) -> None:
+        """Somebody else canceled, ended or took it: not ours to run."""
+        self._state.held.pop(action.id, None)
+        self._state.claims[action.claim_id].discard(action.id)
+        self.totals.lost += 1
+        self._store.release([], finished=self._finished_claims())
+
+    def _release_waiting(self) -> None:
+        calls = [*self._executor.recall(), *self._state.careful]
+        self._state.careful.clear()
+        actions = [call.action for call in calls]
+        if not actions:
+            return
+        for action in actions:
+            del self._state.held[action.id]
+            self._state.claims[action.claim_id].discard(action.id)
+        self.totals.released += self._store.release(actions, finished=self._finished_claims())
+
+
+def _taken(call: Call) -> list[LogLine]:
+    """What the handler logged so far; the list is the handler's, so it is emptied in place."""
+    lines: list[LogLine] = []
+    while call.lines:
+        lines.append(call.lines.pop(0))
+    return lines

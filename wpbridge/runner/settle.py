@@ -1,0 +1,124 @@
+"""From an outcome to an ending: statuses, log rows, successors. Pure."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from wpbridge.action import Action, NewAction, Status
+from wpbridge.clock import from_timestamp
+from wpbridge.codec import args, schedule
+from wpbridge.errors import CodecError, CronError
+from wpbridge.outcome import Canceled, Completed, Failed, LogLine, Outcome, Retried
+from wpbridge.runner import wording
+from wpbridge.store.base import Ending
+
+SHORTEST_RETRY = timedelta(seconds=1)
+"""So that a handler which always asks to run again at once cannot hold a run for ever."""
+
+
+def ending_of(
+    action: Action,
+    outcome: Outcome,
+    *,
+    started_at: datetime,
+    ended_at: datetime,
+    marked: bool,
+    said: Sequence[LogLine] = (),
+) -> Ending:
+    """What an outcome means for the tables (as `process_action` in action-scheduler 3.9).
+
+    Args:
+        action: the row as claimed.
+        outcome: what the run said.
+        started_at: aware UTC.
+        ended_at: aware UTC; the next date of a recurring action counts from here.
+        marked: the start is in the tables already, its log row included.
+        said: what the handler logged and is not in the tables yet.
+    """
+    before = [*([] if marked else [wording.started(started_at)]), *said]
+    match outcome:
+        case Completed():
+            lines = [*before, wording.completed(ended_at)]
+            return _final(action, Status.COMPLETE, ended_at, marked, lines)
+        case Failed(reason=reason):
+            lines = [*before, wording.failed(ended_at, reason)]
+            return _final(action, Status.FAILED, ended_at, marked, lines)
+        case Canceled(reason=reason):
+            lines = [*before, wording.canceled(ended_at, reason)]
+            return _ended(action, Status.CANCELED, ended_at, marked, lines)
+        case Retried(after=after, reason=reason):
+            wait = max(after, SHORTEST_RETRY)
+            lines = [*before, wording.retried(ended_at, wait, reason)]
+            return _later(action, ended_at + wait, ended_at, marked, lines)
+        case _:
+            assert_never(outcome)
+
+
+def put_back(action: Action, *, at: datetime, runner: str) -> Ending:
+    """A dead runner's started action: pending again, its date and attempts as they are."""
+    return Ending(
+        action=action,
+        status=Status.PENDING,
+        at=at,
+        marked=True,
+        logs=(wording.reset(at, runner),),
+    )
+
+
+def _ended(
+    action: Action, status: Status, at: datetime, marked: bool, lines: Sequence[LogLine]
+) -> Ending:
+    return Ending(action=action, status=status, at=at, marked=marked, logs=tuple(lines))
+
+
+def _final(
+    action: Action, status: Status, at: datetime, marked: bool, lines: Sequence[LogLine]
+) -> Ending:
+    """Complete or failed: a recurring action gets its successor either way."""
+    stop = wording.consistently_failing(at) if status is Status.FAILED else None
+    try:
+        successor = _successor(action, at)
+    except (CodecError, CronError) as error:
+        # An unreadable row has no successor to speak of; a cron without a next date says so.
+        told = [wording.next_failed(at, str(error))] if isinstance(error, CronError) else []
+        return _ended(action, status, at, marked, [*lines, *told])
+    return Ending(
+        action=action,
+        status=status,
+        at=at,
+        marked=marked,
+        logs=tuple(lines),
+        successor=successor,
+        stop_line=stop if successor else None,
+    )
+
+
+def _successor(action: Action, ran_at: datetime) -> NewAction | None:
+    following = schedule.next_after_run(schedule.decode(action.schedule), ran_at=ran_at)
+    if following is None:
+        return None
+    return NewAction(
+        hook=action.hook,
+        args=args.canonical(args.decode(action.args).mapping),
+        schedule=schedule.encode(following),
+        scheduled_at=from_timestamp(int(following.timestamp)),
+        group=action.group,
+        group_id=action.group_id,
+        priority=action.priority,
+    )
+
+
+def _later(
+    action: Action, due: datetime, at: datetime, marked: bool, lines: Sequence[LogLine]
+) -> Ending:
+    """The same row, later: the column decides, the schedule is kept in step for display."""
+    moved = schedule.moved_to(schedule.decode(action.schedule), due)
+    return Ending(
+        action=action,
+        status=Status.PENDING,
+        at=at,
+        marked=marked,
+        logs=tuple(lines),
+        retry_at=due,
+        schedule=None if moved is None else schedule.encode(moved),
+    )

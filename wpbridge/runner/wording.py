@@ -1,0 +1,58 @@
+"""The log rows' texts: the plugin's own English, with our context (action-scheduler 3.x, 4.x)."""
+
+from datetime import datetime, timedelta
+
+from wpbridge.outcome import LogLine
+from wpbridge.store.base import RESET_MESSAGE
+
+CONTEXT = "wpbridge"
+
+
+def started(at: datetime) -> LogLine:
+    """As `log_started_action`."""
+    return LogLine(message=f"action started via {CONTEXT}", at=at)
+
+
+def completed(at: datetime) -> LogLine:
+    """As `log_completed_action`."""
+    return LogLine(message=f"action complete via {CONTEXT}", at=at)
+
+
+def failed(at: datetime, reason: str) -> LogLine:
+    """As `log_failed_action`."""
+    return LogLine(message=f"action failed via {CONTEXT}: {reason}", at=at)
+
+
+def canceled(at: datetime, reason: str) -> LogLine:
+    """As `log_canceled_action`, with the handler's reason."""
+    text = f" via {CONTEXT}: {reason}" if reason else ""
+    return LogLine(message=f"action canceled{text}", at=at)
+
+
+def retried(at: datetime, after: timedelta, reason: str) -> LogLine:
+    """Ours: the plugin has no retries."""
+    text = f": {reason}" if reason else ""
+    seconds = f"{after.total_seconds():g}"
+    return LogLine(message=f"action retry via {CONTEXT} in {seconds} s{text}", at=at)
+
+
+def reset(at: datetime, runner: str) -> LogLine:
+    """Ours: the plugin's `action reset` says less."""
+    return LogLine(message=f"{RESET_MESSAGE}: its runner ({runner}) is gone", at=at)
+
+
+def consistently_failing(at: datetime) -> LogLine:
+    """As `schedule_next_instance` logs it."""
+    text = "This action appears to be consistently failing. A new instance will not be scheduled."
+    return LogLine(message=text, at=at)
+
+
+def next_failed(at: datetime, reason: str) -> LogLine:
+    """As `log_failed_schedule_next_instance`."""
+    text = "There was a failure scheduling the next instance of this action"
+    return LogLine(message=f"{text}: {reason}", at=at)
+
+
+def undecodable(action_id: int, error: str) -> str:
+    """Why a row could not be read."""
+    return f"There was a failure fetching this action: Action [{action_id}] {error}"
