@@ -1,3 +1,30 @@
-"""wpbridge runs WordPress Action Scheduler queues with Python handlers."""
+"""wpbridge runs WordPress Action Scheduler queues with Python handlers, beside the plugin.
+
+For handler authors: ``from wpbridge import hook, Context, Retry, Cancel``.
+"""
+
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+__all__ = ["Cancel", "Context", "Retry", "__version__", "hook"]
+
+_HOMES = {
+    "Cancel": "wpbridge.outcome",
+    "Context": "wpbridge.handlers",
+    "Retry": "wpbridge.outcome",
+    "hook": "wpbridge.handlers",
+}
+
+if TYPE_CHECKING:
+    from wpbridge.handlers import Context, hook
+    from wpbridge.outcome import Cancel, Retry
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is asked for: ``wpbridge --help`` needs none of them."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'wpbridge' has no attribute {name!r}")
+    import importlib  # noqa: PLC0415
+
+    return getattr(importlib.import_module(_HOMES[name]), name)

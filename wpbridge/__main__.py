@@ -1,0 +1,5 @@
+"""``python -m wpbridge``."""
+
+from wpbridge.cli import main
+
+main()

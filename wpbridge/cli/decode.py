@@ -1,0 +1,39 @@
+"""``decode``: any PHP-serialized text, to JSON."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from wpbridge.cli.options import one_line_errors
+from wpbridge.codec import php
+
+
+@click.command(epilog="""
+Examples:
+  wpbridge decode 'a:1:{i:0;s:3:"abc";}'
+  mysql -NBr -e 'SELECT schedule FROM wp_actionscheduler_actions WHERE action_id = 7' | wpbridge decode -
+""")  # fmt: skip
+@click.argument("text", metavar="TEXT|@FILE|-")
+@click.option("--compact", is_flag=True, help="On one line.")
+@one_line_errors
+def decode(text: str, *, compact: bool) -> None:
+    """Show a PHP-serialized value or schedule as JSON; nothing is ever built from it.
+
+    TEXT may write NUL bytes as \\0. From a file or stdin the bytes are taken as they are, less a
+    final newline.
+    """
+    value = php.decode(_read(text))
+    click.echo(json.dumps(php.to_plain(value), indent=None if compact else 2, ensure_ascii=False))
+
+
+def _read(text: str) -> bytes:
+    if text == "-":
+        return sys.stdin.buffer.read().removesuffix(b"\n")
+    if text.startswith("@"):
+        try:
+            return Path(text[1:]).read_bytes().removesuffix(b"\n")
+        except OSError as error:
+            raise click.BadParameter(f"{text[1:]}: {error.strerror}") from None
+    return text.encode("utf-8", "surrogateescape").replace(b"\\0", b"\0")

@@ -1,0 +1,42 @@
+"""Exit codes, named once (sysexits.h where it has one)."""
+
+from enum import IntEnum
+
+from wpbridge.errors import (
+    ConfigError,
+    Contention,
+    SiteError,
+    StoreUnavailable,
+    WpbridgeError,
+)
+
+
+class Exit(IntEnum):
+    """What the process says at its end."""
+
+    OK = 0
+    """Done, or nothing was due."""
+    ERROR = 1
+    USAGE = 2
+    SOME_FAILED = 3
+    """Some actions failed; only with --fail-on-error."""
+    UNAVAILABLE = 69
+    """The database does not answer."""
+    TEMPORARY = 75
+    """Another runner holds what is needed; try again later."""
+    CONFIG = 78
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+def code_of(error: WpbridgeError) -> Exit:
+    """The exit code of an error."""
+    for kind, code in (
+        (StoreUnavailable, Exit.UNAVAILABLE),
+        (Contention, Exit.TEMPORARY),
+        (ConfigError, Exit.CONFIG),
+        (SiteError, Exit.CONFIG),
+    ):
+        if isinstance(error, kind):
+            return code
+    return Exit.ERROR

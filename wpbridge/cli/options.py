@@ -1,0 +1,68 @@
+"""Site options, taken before or after the command's name, and errors as one line."""
+
+import functools
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from wpbridge.cli.exits import code_of
+from wpbridge.errors import WpbridgeError
+
+if TYPE_CHECKING:
+    from wpbridge.config import Settings
+
+_SITE = (
+    click.option("--path", metavar="DIR", help="WordPress folder; its wp-config.php is read."),
+    click.option("--dsn", metavar="URL", help="Database: mysql://… or sqlite:///queue.db."),
+    click.option("--table-prefix", metavar="TEXT", help="Table prefix (wp-config's, else wp_)."),
+    click.option("--blog-id", type=click.IntRange(1), help="Site of a multisite network."),
+    click.option("--url", metavar="URL", help="The same, by its address."),
+    click.option("--config", metavar="FILE", help="Settings file (default ./wpbridge.toml)."),
+    click.option("--ask-php", is_flag=True, default=None, help="Let wp or php read wp-config.php."),
+)
+
+
+def site_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the site options to a group or a command."""
+    for option in reversed(_SITE):
+        command = option(command)
+    return command
+
+
+class SiteGroup(click.Group):
+    """Hands the options given before the command's name on to the command."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Remember the group's own options."""
+        ctx.obj = {name: value for name, value in ctx.params.items() if value is not None}
+        return super().invoke(ctx)
+
+
+def one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn wpbridge's own errors into one line on stderr and their exit code."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except WpbridgeError as error:
+            fail(error)
+
+    return wrapped
+
+
+def fail(error: WpbridgeError) -> NoReturn:
+    """One line, and out."""
+    click.echo(f"wpbridge: {' '.join(str(error).split())}", err=True)
+    raise SystemExit(int(code_of(error)))
+
+
+def settings_of(ctx: click.Context, flags: Mapping[str, Any]) -> "Settings":
+    """Settings from flags (the command's before the group's), environment and file."""
+    from wpbridge.config import load  # noqa: PLC0415 - only commands that need them read settings
+
+    given = {name: value for name, value in flags.items() if value not in (None, ())}
+    return load({**(ctx.obj or {}), **given}, os.environ, Path.cwd())

@@ -1,0 +1,175 @@
+"""``claim-and-run``: one run, as cron starts it."""
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from wpbridge import app
+from wpbridge.action import Claim
+from wpbridge.cli.exits import Exit
+from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.clock import SystemClock
+from wpbridge.errors import ConfigError
+from wpbridge.runner.loop import Runner, Totals
+from wpbridge.site import resolve
+
+_SIGNAL_EXITS = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
+
+
+@click.command("claim-and-run", short_help="Claim due actions and run them.", epilog="""
+Examples:
+  wpbridge claim-and-run --path /var/www/html --handlers shop.hooks --quiet
+  wpbridge claim-and-run --dsn sqlite:///queue.db --handlers hooks --max-time 55s
+  wpbridge claim-and-run --path . --handlers hooks --dry-run
+""")  # fmt: skip
+@site_options
+@click.option("--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions.")
+@click.option("--batch-size", type=click.IntRange(1, 10_000), help="Actions a claim (25).")
+@click.option("--batches", type=click.IntRange(0), help="Claims at most (0: until none is due).")
+@click.option("--max-actions", type=click.IntRange(0), help="Actions at most (0: no limit).")
+@click.option("--max-time", metavar="TIME", help="Claim no more after this: 55s, 10m.")
+@click.option("--hooks", metavar="A,B", help="Only these hooks, of those that have a handler.")
+@click.option("--exclude-hooks", metavar="A,B", help="Not these hooks.")
+@click.option("--group", "groups", metavar="A,B", help="Only these groups.")
+@click.option("--exclude-groups", metavar="A,B", help="Not these groups.")
+@click.option("--concurrency", type=click.IntRange(1, 1000), help="Handlers at the same time (4).")
+@click.option("--dry-run", is_flag=True, help="Show what would be claimed; change nothing.")
+@click.option("--fail-on-error", is_flag=True, help="Exit 3 when an action failed.")
+@click.option("--format", "format", type=click.Choice(["text", "json"]), help="How to print (text).")
+@click.option("--quiet", is_flag=True, default=None, help="Print errors only.")
+@click.option("-v", "--verbose", count=True, help="Log to stderr; twice for more.")
+@click.pass_context
+@one_line_errors
+def claim_and_run(
+    ctx: click.Context, *, dry_run: bool, fail_on_error: bool, verbose: int, **flags: Any
+) -> None:
+    """Claim due actions, run their handlers, and write the tables as the plugin would."""
+    _log_to_stderr(verbose)
+    settings = settings_of(ctx, flags)
+    site = resolve(settings, os.environ)
+    handlers = app.handlers_of(settings)
+    if not handlers:
+        raise ConfigError("no handlers: name a module with --handlers, or [webhooks] in the file")
+    store = app.open_site(site)
+    try:
+        if dry_run:
+            store.inspect()
+            only = app.claim_filter(settings, frozenset(handlers))
+            claim = store.claim_due(
+                now=SystemClock().now(), limit=settings.batch_size, only=only, dry_run=True
+            )
+            _print_plan(claim, settings.format)
+            return
+        info = store.inspect()
+        del info
+        runner = app.make_runner(settings, site, store, handlers)
+        with _signals(runner) as caught, _progress(runner, quiet=bool(settings.quiet)):
+            totals = runner.run()
+    finally:
+        store.close()
+    if not settings.quiet:
+        _print_totals(totals, settings.format)
+    if caught:
+        raise SystemExit(int(_SIGNAL_EXITS[caught[0]]))
+    if fail_on_error and totals.failed:
+        raise SystemExit(int(Exit.SOME_FAILED))
+
+
+@contextlib.contextmanager
+def _signals(runner: Runner) -> Iterator[list[signal.Signals]]:
+    """The first TERM or INT drains; a second one ends the process at once.
+
+    What then still runs is put back by the next run, which sees that this process is gone.
+    """
+    caught: list[signal.Signals] = []
+
+    def handle(number: int, _frame: object) -> None:
+        if caught:
+            os._exit(int(_SIGNAL_EXITS[signal.Signals(number)]))
+        caught.append(signal.Signals(number))
+        runner.stop()
+
+    before = {number: signal.signal(number, handle) for number in _SIGNAL_EXITS}
+    try:
+        yield caught
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+@contextlib.contextmanager
+def _progress(runner: Runner, *, quiet: bool) -> Iterator[None]:
+    """A line with count and rate on a terminal, refreshed beside the run."""
+    if quiet or not sys.stderr.isatty():
+        yield
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    done = threading.Event()
+    bar = Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), transient=True
+    )
+    with bar:
+        task = bar.add_task("starting")
+
+        def refresh() -> None:
+            while not done.wait(0.2):
+                t = runner.totals
+                ended = t.complete + t.failed + t.retried + t.canceled
+                elapsed = bar.tasks[0].elapsed or 0.0
+                rate = ended / elapsed if elapsed else 0.0
+                bar.update(task, description=f"{ended} done, {t.failed} failed, {rate:.0f}/s")
+
+        thread = threading.Thread(target=refresh, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+
+def _print_totals(totals: Totals, style: str) -> None:
+    numbers = {
+        "claimed": totals.claimed,
+        "complete": totals.complete,
+        "failed": totals.failed,
+        "retried": totals.retried,
+        "released": totals.released,
+        "canceled": totals.canceled,
+        "lost": totals.lost,
+        "reclaimed": totals.reclaimed,
+        "seconds": round(totals.seconds, 3),
+    }
+    if style == "json":
+        click.echo(json.dumps(numbers))
+        return
+    always = ("claimed", "complete", "failed")
+    parts = [f"{n} {v}" for n, v in numbers.items() if n != "seconds" and (v or n in always)]
+    click.echo(f"{', '.join(parts)} in {totals.seconds:.2f} s")
+
+
+def _print_plan(claim: Claim | None, style: str) -> None:
+    actions = claim.actions if claim else ()
+    if style == "json":
+        rows = [{"id": a.id, "hook": a.hook, "group": a.group} for a in actions]
+        click.echo(json.dumps({"would_claim": len(rows), "actions": rows}))
+        return
+    click.echo(f"would claim {len(actions)} action{'' if len(actions) == 1 else 's'}")
+    for action in actions:
+        click.echo(f"{action.id}\t{action.hook}\t{action.group}")
+
+
+def _log_to_stderr(verbose: int) -> None:
+    level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
+    logging.basicConfig(
+        stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )

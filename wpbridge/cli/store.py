@@ -1,0 +1,147 @@
+"""``init``, ``uninstall``, ``status`` and ``check``."""
+
+import json
+import os
+from typing import Any
+
+import click
+
+from wpbridge import app
+from wpbridge.cli.exits import Exit
+from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.clock import SystemClock
+from wpbridge.config import sources_of
+from wpbridge.errors import ConfigError, SchemaError
+from wpbridge.site import resolve
+
+_FORMAT = click.option("--format", "format", type=click.Choice(["text", "json"]), help="How to print.")
+
+
+@click.command(epilog="Example: wpbridge init --dsn sqlite:///queue.db")
+@site_options
+@click.option("--with-tables", is_flag=True, help="On MySQL too: create the plugin's tables.")
+@click.option("--dry-run", is_flag=True, help="Say what would be created.")
+@click.pass_context
+@one_line_errors
+def init(ctx: click.Context, *, with_tables: bool, dry_run: bool, **flags: Any) -> None:
+    """Create wpbridge's own table; on SQLite also the queue's tables where they are missing."""
+    settings = settings_of(ctx, flags)
+    site = resolve(settings, os.environ)
+    everything = with_tables or site.database.driver == "sqlite"
+    what = "the queue's tables and wpbridge's own" if everything else "wpbridge's own table"
+    if dry_run:
+        click.echo(f"would create {what} in {site.database.safe}")
+        return
+    store = app.open_site(site)
+    try:
+        if not everything:
+            store.inspect()
+        store.create_tables(everything=everything)
+    finally:
+        store.close()
+    click.echo(f"created {what} in {site.database.safe}")
+
+
+@click.command(epilog="Example: wpbridge uninstall --path /var/www/html --dry-run")
+@site_options
+@click.option("--dry-run", is_flag=True, help="Say what would be removed.")
+@click.pass_context
+@one_line_errors
+def uninstall(ctx: click.Context, *, dry_run: bool, **flags: Any) -> None:
+    """Remove wpbridge's own table; the plugin's tables stay as they are."""
+    settings = settings_of(ctx, flags)
+    store = app.open_site(resolve(settings, os.environ))
+    try:
+        store.inspect()
+        holding = [runner for runner in store.other_runners() if runner.claims]
+        if holding:
+            raise ConfigError(
+                f"{len(holding)} runner(s) still hold claims (pid"
+                f" {', '.join(str(r.pid) for r in holding)}): stop them, then run claim-and-run"
+                " once so that what dead ones left is put back"
+            )
+        if dry_run:
+            click.echo(f"would remove {store.names.runners}")
+            return
+        store.drop_tables()
+    finally:
+        store.close()
+    click.echo(f"removed {store.names.runners}")
+
+
+@click.command(epilog="Example: wpbridge status --path /var/www/html --format json")
+@site_options
+@_FORMAT
+@click.pass_context
+@one_line_errors
+def status(ctx: click.Context, **flags: Any) -> None:
+    """Show how many actions there are by status, how many are due, and who runs."""
+    settings = settings_of(ctx, flags)
+    store = app.open_site(resolve(settings, os.environ))
+    try:
+        store.inspect()
+        counts = store.counts()
+        due = store.count_due(SystemClock().now())
+        runners = store.other_runners()
+    finally:
+        store.close()
+    if settings.format == "json":
+        rows = [
+            {"host": r.host, "pid": r.pid, "beat_age_seconds": r.beat_age_seconds,
+             "claims": list(r.claims)}
+            for r in runners
+        ]  # fmt: skip
+        click.echo(json.dumps({"counts": counts, "due": due, "runners": rows}))
+        return
+    for name in ("pending", "in-progress", "complete", "failed", "canceled"):
+        click.echo(f"{name:12} {counts.get(name, 0):>10,}")
+    click.echo(f"{'due now':12} {due:>10,}")
+    for runner in runners:
+        click.echo(f"runner {runner.host} pid {runner.pid}, beat {runner.beat_age_seconds:.0f} s ago")
+
+
+@click.command(epilog="Example: wpbridge check --path /var/www/html --handlers shop.hooks")
+@site_options
+@click.option("--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions.")
+@_FORMAT
+@click.pass_context
+@one_line_errors
+def check(ctx: click.Context, **flags: Any) -> None:
+    """Check settings, handlers and store; changes nothing. Exit 78 when something is wrong."""
+    settings = settings_of(ctx, flags)
+    site = resolve(settings, os.environ)
+    handlers = app.handlers_of(settings)
+    store = app.open_site(site)
+    try:
+        info = store.inspect()
+    finally:
+        store.close()
+    facts = {
+        "site": site.name,
+        "database": site.database.safe,
+        "table_prefix": store.names.prefix,
+        "server": info.server,
+        "schema": info.schema,
+        "layout": info.layout,
+        "skip_locked": info.skip_locked,
+        "zone": info.zone,
+        "handlers": sorted(handlers),
+        "problems": list(info.problems),
+        "settings": {name: where for name, where in sources_of(settings).items() if where != "default"},
+    }
+    if settings.format == "json":
+        click.echo(json.dumps(facts))
+    else:
+        for name, value in facts.items():
+            click.echo(f"{name:12} {_plain(value)}")
+    if info.problems:
+        raise SchemaError(info.problems[0])
+    raise SystemExit(int(Exit.OK))
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} ({v})" for k, v in value.items()) or "all default"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)
