@@ -34,7 +34,7 @@ def missing_mariadb() -> str | None:
 
 
 class MariaDB:
-    """A MariaDB server of our own: data and socket in ``folder``, no network, root without password."""
+    """A MariaDB of our own: data and socket in ``folder``, no network, root has no password."""
 
     def __init__(self, folder: Path, options: Sequence[str] = ()) -> None:
         self.folder = folder
@@ -64,7 +64,7 @@ class MariaDB:
             raise RuntimeError(f"mariadb-install-db failed: {done.stderr[-2000:]}")
 
     def start(self) -> None:
-        """Start and wait until it answers; raises RuntimeError with the log's end when it does not."""
+        """Start and wait until it answers; RuntimeError with the log's end when it does not."""
         server = find_program(SERVER_NAMES)
         assert server is not None, missing_mariadb()
         command = [

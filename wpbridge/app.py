@@ -9,7 +9,7 @@ from wpbridge.executors.webhook import webhook_handler
 from wpbridge.handlers import Handler, load
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
-from wpbridge.site import Site, match_blog, resolve
+from wpbridge.site import Site, match_blog
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_store
 from wpbridge.store.sqlstore import SqlStore
@@ -31,15 +31,14 @@ def is_runnable(start: bytes) -> bool:
 def open_site(site: Site) -> SqlStore:
     """The site's store; with a URL and no blog id the network's table tells which blog it is."""
     store = open_store(site.database, site.table_prefix, is_runnable=is_runnable)
-    if site.url and site.blog_id is None:
-        blog = match_blog(site.url, store.blogs(site.base_prefix))
-        if blog is None:
-            raise SiteError(f"no site of this network has the address {site.url}")
-        if blog != 1:
-            store.close()
-            prefix = f"{site.base_prefix}{blog}_"
-            store = open_store(site.database, prefix, is_runnable=is_runnable)
-    return store
+    if site.blog_id is not None or site.url is None:
+        return store
+    blog = match_blog(site.url, store.blogs(site.base_prefix))
+    store.close()
+    if blog is None:
+        raise SiteError(f"no site of this network has the address {site.url}")
+    prefix = site.with_blog(blog).table_prefix
+    return open_store(site.database, prefix, is_runnable=is_runnable)
 
 
 def handlers_of(settings: Settings) -> dict[str, Handler]:
@@ -82,6 +81,3 @@ def make_runner(
     )
     only = claim_filter(settings, executor.hooks())
     return Runner(store, executor, clock, identity(), only=only, limits=limits)
-
-
-__all__ = ["claim_filter", "handlers_of", "make_runner", "open_site", "resolve"]

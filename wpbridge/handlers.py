@@ -70,7 +70,7 @@ class Handler:
     context_names: tuple[str, ...] = ()
     """Parameters annotated Context, passed by name."""
     most_values: int | None = None
-    """How many positional values it takes; None for any. PHP drops what a callback does not take."""
+    """How many positional values it takes; None for any. PHP drops what is not taken."""
     source: str = ""
     """Module and name, for messages."""
 
@@ -99,7 +99,9 @@ def hook(name: str, *, at_most_once: bool = False) -> Callable[[F], F]:
     return mark
 
 
-def describe(hook_name: str, function: Callable[..., Any], *, at_most_once: bool = False) -> Handler:
+def describe(
+    hook_name: str, function: Callable[..., Any], *, at_most_once: bool = False
+) -> Handler:
     """Read a callable's signature."""
     source = f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', '?')}"
     try:

@@ -49,7 +49,7 @@ class LogLine:
     """Aware UTC."""
 
 
-class Retry(Exception):  # noqa: N818 - a request of the handler's, not an error
+class Retry(Exception):
     """Raised by a handler: run this same action again later.
 
     Args:
@@ -65,7 +65,7 @@ class Retry(Exception):  # noqa: N818 - a request of the handler's, not an error
         self.reason = reason
 
 
-class Cancel(Exception):  # noqa: N818 - a request of the handler's, not an error
+class Cancel(Exception):
     """Raised by a handler: end this action as canceled."""
 
     def __init__(self, reason: str = "") -> None:

@@ -8,6 +8,7 @@ Statements, functions' bodies and classes are not read here.
 """
 
 import operator
+import os
 import posixpath
 import re
 from bisect import bisect_right
@@ -25,11 +26,11 @@ class PhpSyntaxError(Exception):
         self.line = line
 
 
-class NotUnderstood(Exception):  # noqa: N818 - caught by the reader of statements, never shown
+class NotUnderstood(Exception):  # caught by the reader of statements, never shown
     """The expression uses something this reader does not know."""
 
 
-class Leave(Exception):  # noqa: N818 - a jump, not an error
+class Leave(Exception):  # a jump, not an error
     """Reading leaves the file: ``return``."""
 
     def __init__(self, value: "Value" = None) -> None:
@@ -37,11 +38,11 @@ class Leave(Exception):  # noqa: N818 - a jump, not an error
         self.value = value
 
 
-class Stop(Exception):  # noqa: N818 - a jump, not an error
+class Stop(Exception):  # a jump, not an error
     """Reading is over: ``wp-settings.php`` would be loaded now."""
 
 
-class Exit(Exception):  # noqa: N818 - a jump, not an error
+class Exit(Exception):  # a jump, not an error
     """``exit`` or ``die``: a WordPress that gets here never starts."""
 
 
@@ -56,7 +57,7 @@ class Unknown:
     """It may not even be set."""
 
 
-Value: TypeAlias = "None | bool | int | float | str | dict[int | str, Value] | Unknown"
+Value: TypeAlias = "bool | int | float | str | dict[int | str, Value] | Unknown | None"
 Expression: TypeAlias = "Callable[[Scope], Value]"
 
 
@@ -97,7 +98,10 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
-_ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|x([\da-fA-F]{1,2})|u\{0*([\da-fA-F]{1,5}|10[\da-fA-F]{4})\}|(.))", re.DOTALL)
+_ESCAPE = re.compile(
+    rb"\\(?:([0-7]{1,3})|x([\da-fA-F]{1,2})|u\{0*([\da-fA-F]{1,5}|10[\da-fA-F]{4})\}|(.))",
+    re.DOTALL,
+)
 _ESCAPED: Final = dict(zip(b"ntrvef\\$", b"\n\t\r\v\x1b\f\\$", strict=True))
 _INSERT = re.compile(
     rf"""\\.|\{{\$(?P<a>{_NAME})(?:\[(?:'(?P<key>[^'\\]*)'|"(?P<key2>[^"\\]*)"|(?P<key3>\d+))\])?\}}
@@ -106,6 +110,15 @@ _INSERT = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _LINE_END = re.compile(r"\r\n|\n|\r")
+
+
+_PLAIN: Final[Mapping[str, Callable[[str], str]]] = {
+    "variable": lambda text: text[1:],
+    "name": lambda text: text.removeprefix("\\"),
+    "cast": lambda text: "(" + text.strip("() \t").lower() + ")",
+    "number": str,
+    "op": str,
+}
 
 
 def tokenize(source: str) -> list[Token]:
@@ -141,23 +154,19 @@ def _tokenize_block(source: str, start: int, starts: list[int], tokens: list[Tok
 
 
 def _token(match: re.Match[str], line: int) -> Token:
-    found = match.groupdict()
-    if (text := found["single"]) is not None:
-        return Token("string", re.sub(r"\\([\\'])", r"\1", text), line)
-    if (text := found["double"]) is not None:
-        return _template(text, line, quote='"')
-    if (text := found["heredoc"]) is not None:
-        text = _outdent(re.sub(r"(?:\r\n|\n|\r)\Z", "", text), found["indent"], line)
+    found, text = match.groupdict(), match.group()
+    if found["single"] is not None:
+        return Token("string", re.sub(r"\\([\\'])", r"\1", found["single"]), line)
+    if found["double"] is not None:
+        return _template(found["double"], line, quote='"')
+    if found["heredoc"] is not None:
+        text = _outdent(re.sub(r"(?:\r\n|\n|\r)\Z", "", found["heredoc"]), found["indent"], line)
         nowdoc = found["quote"] == "'"
         return Token("string", text, line) if nowdoc else _template(text, line, quote="")
-    if (text := found["variable"]) is not None:
-        return Token("variable", text[1:], line)
-    if (text := found["name"]) is not None:
-        return Token("name", text.removeprefix("\\"), line)
-    if (text := found["cast"]) is not None:
-        return Token("op", "(" + text.strip("() \t").lower() + ")", line)
-    kind = "number" if found["number"] else "opaque" if found["shell"] else "op"
-    return Token(kind, match.group(), line)
+    if found["shell"] is not None:
+        return Token("opaque", "the output of a shell", line)
+    kind = next(name for name in _PLAIN if found[name] is not None)
+    return Token(kind if kind != "cast" else "op", _PLAIN[kind](text), line)
 
 
 def _outdent(text: str, indent: str, line: int) -> str:
@@ -252,6 +261,11 @@ def to_number(value: Value) -> "int | float | Unknown":
     return len(value) and 1 if isinstance(value, dict) else int(value or 0)
 
 
+def _integer(value: Value) -> Value:
+    number = to_number(value)
+    return number if isinstance(number, Unknown) else int(number)
+
+
 def identical(left: Value, right: Value) -> bool:
     """As ``===`` sees two known values."""
     if isinstance(left, dict) and isinstance(right, dict):
@@ -291,9 +305,13 @@ class Scope:
 
     def __init__(self, env: Mapping[str, str], constants: Mapping[str, Value]) -> None:
         self.constants: dict[str, Value] = dict(constants)
-        self.env: dict[str, Value] = dict(env)
-        self.variables: dict[str, Value] = {"_ENV": dict(env), "_SERVER": dict(env)}
+        self.env = _array(env)
+        self.variables: dict[str, Value] = {"_ENV": _array(env), "_SERVER": _array(env)}
         self.file = ""
+        self.line = 0
+        """Of the statement being read."""
+        self.hints: dict[str, Unknown] = {}
+        """Constants that functions would set if they were called."""
         self.doubt: Unknown | None = None
         """Something here may set anything: whatever is missing is unknown, not absent."""
         self.env_doubt: Unknown | None = None
@@ -330,7 +348,7 @@ class Scope:
     def variable(self, name: str) -> Value:
         """A variable's value; null when it is not set."""
         if name == "GLOBALS":
-            return dict(self.variables)
+            return _array(self.variables)
         if name in {"_GET", "_POST", "_REQUEST", "_COOKIE", "_SESSION"}:
             return self.unknown(0, f"${name} differs from request to request")
         return self.variables.get(name, self.doubt)
@@ -369,6 +387,10 @@ class Scope:
         self.constants, self.variables = dict(state[0]), dict(state[1])
 
 
+def _array(items: "Mapping[str, str] | Mapping[str, Value]") -> "dict[int | str, Value]":
+    return {name: value for name, value in items.items()}  # noqa: C416 - dict() keeps the key's type
+
+
 def _merge(doubt: Unknown, ends: list[dict[str, Value]]) -> dict[str, Value]:
     merged: dict[str, Value] = {}
     for name in dict.fromkeys(name for end in ends for name in end):
@@ -382,7 +404,7 @@ def _with(old: Value, keys: Sequence[Value], value: Value) -> Value:
         return value
     if isinstance(old, Unknown):
         return old
-    array = dict(old) if isinstance(old, dict) else {}
+    array: dict[int | str, Value] = dict(old) if isinstance(old, dict) else {}
     if isinstance(keys[0], Unknown):
         return keys[0]
     key = array_key(keys[0])
@@ -392,7 +414,9 @@ def _with(old: Value, keys: Sequence[Value], value: Value) -> Value:
     return array
 
 
-_FROM_WEB = re.compile(r"HTTPS?(_.*)?|(SERVER|REMOTE|REQUEST|SCRIPT|PATH)_.*|DOCUMENT_ROOT|PHP_SELF")
+_FROM_WEB = re.compile(
+    r"HTTPS?(_.*)?|(SERVER|REMOTE|REQUEST|SCRIPT|PATH)_.*|DOCUMENT_ROOT|QUERY_STRING|PHP_SELF"
+)
 """Keys of ``$_SERVER`` that a web server sets and a command line does not."""
 
 
@@ -435,26 +459,38 @@ def _getenv_docker(scope: Scope, name: Value, default: Value) -> Value:
 
 def _file_get_contents(scope: Scope, path: Value) -> Value:
     try:
-        return from_bytes(_path(path).read_bytes())
+        return from_bytes(_path(scope, path).read_bytes())
     except (OSError, ValueError):
         return scope.unknown(0, "a file it reads is not readable from here")
 
 
-def _path(value: Value) -> Path:
-    return Path(str(to_text(value)))
+def _path(scope: Scope, value: Value) -> Path:
+    return Path(scope.file).parent / str(to_text(value))
+
+
+def _test(holds: Callable[[Path], bool]) -> Callable[[Scope, Value], Value]:
+    def test(scope: Scope, path: Value) -> Value:
+        try:
+            return holds(_path(scope, path))
+        except (OSError, ValueError):
+            return False
+
+    return test
 
 
 def _dirname(_scope: Scope, path: Value, levels: Value = 1) -> Value:
     text = str(to_text(path))
-    for _ in range(int(to_number(levels)) if isinstance(levels, int) else 1):
+    for _ in range(levels if isinstance(levels, int) else 1):
         head = text.rstrip("/") or "/"
         text = posixpath.dirname(head).rstrip("/") or ("/" if head.startswith("/") else ".")
     return text
 
 
-def _realpath(_scope: Scope, path: Value) -> Value:
-    found = _path(path)
-    return str(found.resolve()) if found.exists() else False
+def _realpath(scope: Scope, path: Value) -> Value:
+    try:
+        return str(_path(scope, path).resolve(strict=True))
+    except (OSError, ValueError):
+        return False
 
 
 def _trim(strip: Callable[[str, str], str]) -> Callable[..., Value]:
@@ -493,17 +529,17 @@ _FUNCTIONS: Final[Mapping[str, Callable[..., Value]]] = {
     "define": lambda scope, name, value, *_: scope.define(str(to_text(name)), value),
     "defined": lambda scope, name: scope.is_defined(str(to_text(name))),
     "dirname": _dirname,
-    "file_exists": lambda _scope, path: _path(path).exists(),
+    "file_exists": _test(Path.exists),
     "file_get_contents": _file_get_contents,
     "filter_var": _filter_var,
     "getenv": _getenv,
     "getenv_docker": _getenv_docker,
-    "intval": lambda _scope, value: int(float(to_number(value))),  # type: ignore[arg-type]
+    "intval": lambda _scope, value: _integer(value),
     "is_array": lambda _scope, value: isinstance(value, dict),
-    "is_dir": lambda _scope, path: _path(path).is_dir(),
-    "is_file": lambda _scope, path: _path(path).is_file(),
+    "is_dir": _test(Path.is_dir),
+    "is_file": _test(Path.is_file),
     "is_null": lambda _scope, value: value is None,
-    "is_readable": lambda _scope, path: _path(path).exists(),
+    "is_readable": _test(lambda path: os.access(path, os.R_OK)),
     "is_string": lambda _scope, value: isinstance(value, str),
     "ltrim": _trim(str.lstrip),
     "putenv": _putenv,
@@ -521,10 +557,10 @@ _SETS_ANYTHING: Final = {"extract", "parse_str", "eval", "define"}
 
 def _call(scope: Scope, name: str, arguments: Sequence[Value], line: int) -> Value:
     unknown = next((value for value in arguments if isinstance(value, Unknown)), None)
-    short = name.lower()
-    if short in _SETS_ANYTHING and isinstance(arguments[0] if arguments else None, Unknown):
-        scope.doubt = scope.doubt or replace(arguments[0], maybe=True)  # type: ignore[arg-type]
-        return unknown
+    short, first = name.lower(), arguments[0] if arguments else None
+    if short in _SETS_ANYTHING and isinstance(first, Unknown):
+        scope.doubt = scope.doubt or replace(first, maybe=True)
+        return first
     if short == "eval" and len(arguments) == 1:
         return scope.evaluate(str(to_text(arguments[0])))
     function = _FUNCTIONS.get(short)
@@ -538,8 +574,7 @@ def _call(scope: Scope, name: str, arguments: Sequence[Value], line: int) -> Val
         value = function(scope, *arguments)
     except TypeError:
         return scope.unknown(line, f"{name}() is called in an unusual way")
-    at_line = isinstance(value, Unknown) and not value.line
-    return replace(value, line=line) if at_line and isinstance(value, Unknown) else value
+    return _placed(value, line, scope)
 
 
 # Expressions.
@@ -558,8 +593,8 @@ def _numeric(function: Callable[..., "int | float"]) -> Callable[[Value, Value],
     return _known(lambda left, right: function(to_number(left), to_number(right)))
 
 
-def _bits(function: Callable[[int, int], int]) -> Callable[[Value, Value], Value]:
-    return _known(lambda left, right: function(int(to_number(left)), int(to_number(right))))
+def _bits(function: Callable[..., int]) -> Callable[[Value, Value], Value]:
+    return _known(lambda left, right: function(_integer(left), _integer(right)))
 
 
 def _compare(function: Callable[..., bool]) -> Callable[[Value, Value], Value]:
@@ -605,9 +640,8 @@ _CASTS: Final[Mapping[str, Callable[..., Value]]] = {
     "(string)": to_text,
     "(bool)": truthy,
     "(boolean)": truthy,
-    "(int)": lambda value: int(to_number(value)),  # type: ignore[arg-type]
-    "(integer)": lambda value: int(to_number(value)),  # type: ignore[arg-type]
-    "(float)": lambda value: float(to_number(value)),  # type: ignore[arg-type]
+    "(int)": _integer,
+    "(integer)": _integer,
 }
 _INCLUDES: Final = {"include", "include_once", "require", "require_once"}
 _BEYOND: Final = {"function", "fn", "match", "clone", "throw", "yield", "list", "static", "print"}
@@ -715,15 +749,8 @@ class Parser:
 
     def _primary(self) -> Expression:
         token = self.take()
-        if token.kind == "string":
-            return lambda _scope: token.text
-        if token.kind == "number":
-            number = _number(token.text)
-            return lambda _scope: number
-        if token.kind == "template":
-            return lambda scope: _filled(scope, token)
-        if token.kind == "opaque":
-            return lambda scope: scope.unknown(token.line, f"it uses {token.text[:30]}")
+        if token.kind in _LITERALS:
+            return _LITERALS[token.kind](token)
         if token.kind == "variable":
             return self._variable(token)
         if token.kind == "name":
@@ -742,7 +769,7 @@ class Parser:
             keys.append((lambda _scope: None) if self.peek().word == "]" else self.expression())
             self.expect("]")
         word = self.peek().word
-        if word in {"++", "--", "&"} and word != "&":
+        if word in {"++", "--"}:
             raise NotUnderstood
         if word in {"=", ".=", "??=", "+=", "|="}:
             self.take()
@@ -831,8 +858,9 @@ class Parser:
 
 
 def _placed(value: Value, line: int, scope: Scope) -> Value:
-    lost = isinstance(value, Unknown) and not value.line
-    return replace(value, line=line, file=scope.file) if lost and isinstance(value, Unknown) else value
+    if isinstance(value, Unknown) and not value.line:
+        return replace(value, line=line, file=scope.file)
+    return value
 
 
 def _number(text: str) -> int | float:
@@ -845,10 +873,19 @@ def _number(text: str) -> int | float:
     return int(digits) if whole else float(digits)
 
 
+_LITERALS: Final[Mapping[str, Callable[[Token], Expression]]] = {
+    "string": lambda token: lambda _scope: token.text,
+    "number": lambda token: lambda _scope: _number(token.text),
+    "template": lambda token: lambda scope: _filled(scope, token),
+    "opaque": lambda token: lambda scope: scope.unknown(token.line, f"it uses {token.text}"),
+}
+
+
 def _filled(scope: Scope, token: Token) -> Value:
     text: Value = ""
+    piece: Value
     for part in token.parts:
-        piece: Value = part if isinstance(part, str) else scope.variable(part[0])
+        piece = part if isinstance(part, str) else scope.variable(part[0])
         if isinstance(part, tuple) and part[1] is not None:
             piece = _element(scope, part[0], piece, part[1], token.line)
         text = _BINARY["."][1](text, piece)
@@ -887,12 +924,11 @@ def _assignment(token: Token, keys: list[Expression], how: str, right: Expressio
         old = scope.variable(token.text)
         for key in filed if how != "=" else []:
             old = _element(scope, token.text, old, key, token.line)
-        if how == "??=" and old is not None:
-            value = old
-        else:
+        value: Value = old
+        if how != "??=" or old is None:
             value = right(scope)
-            if how not in {"=", "??="}:
-                value = _BINARY[how[:-1]][1](old, value)
+        if how not in {"=", "??="}:
+            value = _BINARY[how[:-1]][1](old, value)
         scope.assign(token.text, filed, value)
         return value
 

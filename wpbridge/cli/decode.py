@@ -13,15 +13,15 @@ from wpbridge.codec import php
 @click.command(epilog="""
 Examples:
   wpbridge decode 'a:1:{i:0;s:3:"abc";}'
-  mysql -NBr -e 'SELECT schedule FROM wp_actionscheduler_actions WHERE action_id = 7' | wpbridge decode -
+  wpbridge decode @schedule.bin
 """)  # fmt: skip
 @click.argument("text", metavar="TEXT|@FILE|-")
 @click.option("--compact", is_flag=True, help="On one line.")
 @one_line_errors
 def decode(text: str, *, compact: bool) -> None:
-    """Show a PHP-serialized value or schedule as JSON; nothing is ever built from it.
+    r"""Show a PHP-serialized value or schedule as JSON; nothing is ever built from it.
 
-    TEXT may write NUL bytes as \\0. From a file or stdin the bytes are taken as they are, less a
+    TEXT may write NUL bytes as \0. From a file or stdin the bytes are taken as they are, less a
     final newline.
     """
     value = php.decode(_read(text))

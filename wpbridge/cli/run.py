@@ -31,7 +31,9 @@ Examples:
   wpbridge claim-and-run --path . --handlers hooks --dry-run
 """)  # fmt: skip
 @site_options
-@click.option("--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions.")
+@click.option(
+    "--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions."
+)
 @click.option("--batch-size", type=click.IntRange(1, 10_000), help="Actions a claim (25).")
 @click.option("--batches", type=click.IntRange(0), help="Claims at most (0: until none is due).")
 @click.option("--max-actions", type=click.IntRange(0), help="Actions at most (0: no limit).")
@@ -43,7 +45,9 @@ Examples:
 @click.option("--concurrency", type=click.IntRange(1, 1000), help="Handlers at the same time (4).")
 @click.option("--dry-run", is_flag=True, help="Show what would be claimed; change nothing.")
 @click.option("--fail-on-error", is_flag=True, help="Exit 3 when an action failed.")
-@click.option("--format", "format", type=click.Choice(["text", "json"]), help="How to print (text).")
+@click.option(
+    "--format", "format", type=click.Choice(["text", "json"]), help="How to print (text)."
+)
 @click.option("--quiet", is_flag=True, default=None, help="Print errors only.")
 @click.option("-v", "--verbose", count=True, help="Log to stderr; twice for more.")
 @click.pass_context

@@ -14,7 +14,9 @@ from wpbridge.config import sources_of
 from wpbridge.errors import ConfigError, SchemaError
 from wpbridge.site import resolve
 
-_FORMAT = click.option("--format", "format", type=click.Choice(["text", "json"]), help="How to print.")
+_FORMAT = click.option(
+    "--format", "format", type=click.Choice(["text", "json"]), help="How to print."
+)
 
 
 @click.command(epilog="Example: wpbridge init --dsn sqlite:///queue.db")
@@ -97,12 +99,16 @@ def status(ctx: click.Context, **flags: Any) -> None:
         click.echo(f"{name:12} {counts.get(name, 0):>10,}")
     click.echo(f"{'due now':12} {due:>10,}")
     for runner in runners:
-        click.echo(f"runner {runner.host} pid {runner.pid}, beat {runner.beat_age_seconds:.0f} s ago")
+        click.echo(
+            f"runner {runner.host} pid {runner.pid}, beat {runner.beat_age_seconds:.0f} s ago"
+        )
 
 
 @click.command(epilog="Example: wpbridge check --path /var/www/html --handlers shop.hooks")
 @site_options
-@click.option("--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions.")
+@click.option(
+    "--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions."
+)
 @_FORMAT
 @click.pass_context
 @one_line_errors
@@ -127,7 +133,9 @@ def check(ctx: click.Context, **flags: Any) -> None:
         "zone": info.zone,
         "handlers": sorted(handlers),
         "problems": list(info.problems),
-        "settings": {name: where for name, where in sources_of(settings).items() if where != "default"},
+        "settings": {
+            name: where for name, where in sources_of(settings).items() if where != "default"
+        },
     }
     if settings.format == "json":
         click.echo(json.dumps(facts))

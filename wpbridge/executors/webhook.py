@@ -93,9 +93,7 @@ def sign(secret: str, key: str, moment: str, body: bytes) -> str:
     return f"v1,{base64.b64encode(digest).decode()}"
 
 
-def _wait(
-    told: str | None, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-) -> timedelta:
+def _wait(told: str | None, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> timedelta:
     """Retry-After: seconds, or an HTTP date."""
     wait = DEFAULT_WAIT
     if told and told.strip().isdigit():

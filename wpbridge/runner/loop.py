@@ -180,9 +180,7 @@ class Runner:
         match call:
             case Failed():
                 now = self._clock.now()
-                ending = settle.ending_of(
-                    action, call, started_at=now, ended_at=now, marked=False
-                )
+                ending = settle.ending_of(action, call, started_at=now, ended_at=now, marked=False)
                 self._state.endings.append(ending)
             case Call():
                 self._state.held[action.id] = _Held(call)
@@ -253,9 +251,9 @@ class Runner:
         finished = self._finished_claims()
         settled = self._store.settle(endings, now=self._clock.now(), finished=finished)
         for ending in endings:
-            self._count(ending, ending.action.id in settled)
+            self._count(ending, is_settled=ending.action.id in settled)
 
-    def _count(self, ending: Ending, is_settled: bool) -> None:  # noqa: FBT001 - a plain fact
+    def _count(self, ending: Ending, *, is_settled: bool) -> None:
         totals = self.totals
         if not is_settled:
             totals.lost += 1

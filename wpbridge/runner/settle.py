@@ -39,17 +39,17 @@ def ending_of(
     match outcome:
         case Completed():
             lines = [*before, wording.completed(ended_at)]
-            return _final(action, Status.COMPLETE, ended_at, marked, lines)
+            return _final(action, Status.COMPLETE, ended_at, lines, marked=marked)
         case Failed(reason=reason):
             lines = [*before, wording.failed(ended_at, reason)]
-            return _final(action, Status.FAILED, ended_at, marked, lines)
+            return _final(action, Status.FAILED, ended_at, lines, marked=marked)
         case Canceled(reason=reason):
             lines = [*before, wording.canceled(ended_at, reason)]
-            return _ended(action, Status.CANCELED, ended_at, marked, lines)
+            return _ended(action, Status.CANCELED, ended_at, lines, marked=marked)
         case Retried(after=after, reason=reason):
             wait = max(after, SHORTEST_RETRY)
             lines = [*before, wording.retried(ended_at, wait, reason)]
-            return _later(action, ended_at + wait, ended_at, marked, lines)
+            return _later(action, ended_at + wait, ended_at, lines, marked=marked)
         case _:
             assert_never(outcome)
 
@@ -66,13 +66,13 @@ def put_back(action: Action, *, at: datetime, runner: str) -> Ending:
 
 
 def _ended(
-    action: Action, status: Status, at: datetime, marked: bool, lines: Sequence[LogLine]
+    action: Action, status: Status, at: datetime, lines: Sequence[LogLine], *, marked: bool
 ) -> Ending:
     return Ending(action=action, status=status, at=at, marked=marked, logs=tuple(lines))
 
 
 def _final(
-    action: Action, status: Status, at: datetime, marked: bool, lines: Sequence[LogLine]
+    action: Action, status: Status, at: datetime, lines: Sequence[LogLine], *, marked: bool
 ) -> Ending:
     """Complete or failed: a recurring action gets its successor either way."""
     stop = wording.consistently_failing(at) if status is Status.FAILED else None
@@ -81,7 +81,7 @@ def _final(
     except (CodecError, CronError) as error:
         # An unreadable row has no successor to speak of; a cron without a next date says so.
         told = [wording.next_failed(at, str(error))] if isinstance(error, CronError) else []
-        return _ended(action, status, at, marked, [*lines, *told])
+        return _ended(action, status, at, [*lines, *told], marked=marked)
     return Ending(
         action=action,
         status=status,
@@ -109,7 +109,7 @@ def _successor(action: Action, ran_at: datetime) -> NewAction | None:
 
 
 def _later(
-    action: Action, due: datetime, at: datetime, marked: bool, lines: Sequence[LogLine]
+    action: Action, due: datetime, at: datetime, lines: Sequence[LogLine], *, marked: bool
 ) -> Ending:
     """The same row, later: the column decides, the schedule is kept in step for display."""
     moved = schedule.moved_to(schedule.decode(action.schedule), due)

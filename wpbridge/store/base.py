@@ -31,7 +31,7 @@ class ClaimFilter:
     """Which due actions may be claimed."""
 
     hooks: frozenset[str] | None = None
-    """Exact hook names; None for any. The database finds them by its collation, this set decides."""
+    """Exact hook names; None for any. The collation finds them, this set decides."""
     groups: frozenset[str] | None = None
     exclude_hooks: frozenset[str] = frozenset()
     exclude_groups: frozenset[str] = frozenset()
@@ -127,7 +127,7 @@ class Store(Protocol):
     def claim_due(
         self, *, now: datetime, limit: int, only: ClaimFilter, dry_run: bool = False
     ) -> Claim | None:
-        """Claim at most ``limit`` due actions; None when none is due. See docs/explain/claims.md."""
+        """Claim at most ``limit`` due actions; None when none is due (docs/explain/claims.md)."""
         ...
 
     def still_claimed(self, actions: Sequence[Action]) -> frozenset[ActionId]:

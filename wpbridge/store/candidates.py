@@ -207,7 +207,7 @@ class Finder:
 class _Look:
     """One search: its connection, its moment and its filter."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - a plain record of the search
+    def __init__(  # noqa: PLR0917 - a plain record of the search
         self,
         connection: Connection,
         now: str,

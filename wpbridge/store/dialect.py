@@ -83,7 +83,7 @@ _GONE = frozenset({2006, 2013, 2002, 2003, 2055, 1053, 1927, 1040, 1129, 1203, 1
 _DENIED = frozenset({1044, 1045, 1049, 1698})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
     """A driver's error, sorted: ``busy`` is tried again at once, ``gone`` after a while."""
 
@@ -101,7 +101,15 @@ def sort_trouble(error: BaseException) -> Trouble:
     line = " ".join(text.split())[:300]
     if code in _DENIED:
         advice = " (check DB_USER, DB_PASSWORD and DB_NAME, or --dsn)"
-        return Trouble(False, False, StoreUnavailable(f"the database refuses us: {line}{advice}"))
+        return Trouble(
+            busy=False,
+            gone=False,
+            error=StoreUnavailable(f"the database refuses us: {line}{advice}"),
+        )
     if gone or "unable to open database file" in text:
-        return Trouble(False, gone, StoreUnavailable(f"the database does not answer: {line}"))
-    return Trouble(busy, False, StoreError(f"the database refused a statement: {line}"))
+        return Trouble(
+            busy=False, gone=gone, error=StoreUnavailable(f"the database does not answer: {line}")
+        )
+    return Trouble(
+        busy=busy, gone=False, error=StoreError(f"the database refused a statement: {line}")
+    )

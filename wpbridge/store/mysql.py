@@ -158,7 +158,9 @@ def open_engine(url: URL, connect_args: dict[str, Any]) -> Engine:
     from pymysql.converters import conversions  # noqa: PLC0415
 
     # Dates stay text: the driver would turn the zero date into something else than NULL is.
-    plain = {k: v for k, v in conversions.items() if k not in (FIELD_TYPE.DATETIME, FIELD_TYPE.DATE)}
+    plain = {
+        k: v for k, v in conversions.items() if k not in (FIELD_TYPE.DATETIME, FIELD_TYPE.DATE)
+    }
     engine = create_engine(
         url.set(drivername="mysql+pymysql"),
         isolation_level="AUTOCOMMIT",

@@ -3,17 +3,18 @@
 Not for several threads at once: the runner's loop owns it.
 """
 
+import functools
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, bindparam, text
+from sqlalchemy import BindParameter, Connection, Engine, bindparam, text
 from sqlalchemy.exc import DBAPIError
 
 from wpbridge.action import Action, ActionId, Claim, ClaimId, NewAction, RunnerId, Status
 from wpbridge.clock import from_text, to_text
-from wpbridge.errors import SchemaError, StoreError
+from wpbridge.errors import SchemaError, SiteError, StoreError
 from wpbridge.outcome import LogLine
 from wpbridge.store.base import RESET_MESSAGE, Adopted, ClaimFilter, Ending, RunnerRecord, StoreInfo
 from wpbridge.store.candidates import Finder
@@ -101,7 +102,7 @@ class SqlStore:
             " group_id, attempts, claim_id"
         )
         key = " FORCE INDEX (PRIMARY)" if self._dialect.name == "mysql" else ""
-        ids = bindparam("ids", expanding=True)
+        ids: BindParameter[int] = bindparam("ids", expanding=True)
         table = self.names.actions
         self._lock_due = text(
             f"SELECT {columns} FROM {table}{key} WHERE action_id IN :ids AND claim_id = 0"
@@ -116,7 +117,7 @@ class SqlStore:
 
     def _options(self, connection: Connection) -> dict[str, str]:
         """What we need of WordPress's options; nothing where there is no such table."""
-        wanted = bindparam("names", expanding=True)
+        wanted: BindParameter[str] = bindparam("names", expanding=True)
         statement = f"SELECT option_name, option_value FROM {self.names.options}"
         try:
             rows = connection.execute(
@@ -199,17 +200,16 @@ class SqlStore:
         if groups is not None and not groups:
             raise StoreError(f"no such group: {', '.join(sorted(only.groups or ()))}")
         excluded = frozenset(self._group_ids(only.exclude_groups))
-        for attempt in range(CLAIM_TRIES):
-            found = self.session.run(
-                lambda c, size=limit * (attempt + 1): self._finder.find(
-                    c,
-                    now=moment,
-                    limit=size,
-                    only=only,
-                    groups=groups,
-                    excluded_groups=excluded,
-                )
+        for attempt in range(1, CLAIM_TRIES + 1):
+            find = functools.partial(
+                self._finder.find,
+                now=moment,
+                limit=limit * attempt,
+                only=only,
+                groups=groups,
+                excluded_groups=excluded,
             )
+            found = self.session.run(find)
             if not found:
                 return None
             ids = [candidate.id for candidate in found]
@@ -220,20 +220,22 @@ class SqlStore:
             if claim is not None:
                 return claim
             # Others had locked or claimed all of them: look again, further.
-            self.session.pause(0.002 * (attempt + 1))
+            self.session.pause(0.002 * attempt)
         return None
 
     def _claim(self, ids: list[int], limit: int, moment: str, now: datetime) -> Claim | None:
         def claim(connection: Connection) -> tuple[ClaimId, list[Sequence[object]]] | None:
             self._drop_unknown(connection)
-            rows = connection.execute(self._lock_due, {"ids": sorted(ids), "now": moment})
+            rows: Sequence[Sequence[object]] = connection.execute(
+                self._lock_due, {"ids": sorted(ids), "now": moment}
+            ).fetchall()
             rank = {action_id: place for place, action_id in enumerate(ids)}
-            mine = sorted(rows.fetchall(), key=lambda row: rank[int(row[0])])[:limit]
+            mine = sorted(rows, key=lambda row: rank[int(str(row[0]))])[:limit]
             if not mine:
                 return None
             claim_id = self._writes.new_claim(connection, now)
             self._ownership.write(connection, gained=[claim_id])
-            taken = self._writes.take(connection, [int(r[0]) for r in mine], claim_id, now)
+            taken = self._writes.take(connection, [int(str(r[0])) for r in mine], claim_id, now)
             if taken != len(mine):
                 raise LostRaceError
             return claim_id, mine
@@ -335,9 +337,7 @@ class SqlStore:
             ours = frozenset(
                 i
                 for i, (action, statuses) in expected.items()
-                if i in states
-                and states[i][0] in statuses
-                and states[i][1] == action.claim_id
+                if i in states and states[i][0] in statuses and states[i][1] == action.claim_id
             )
             work(connection, ours)
             return ours
@@ -420,6 +420,20 @@ class SqlStore:
         )
         values = {"now": to_text(now), "cap": cap}
         return int(self.session.run(lambda c: c.execute(statement, values).scalar()) or 0)
+
+    def blogs(self, base_prefix: str) -> list[tuple[int, str, str]]:
+        """A network's sites: blog id, domain, path. Raises SiteError when it is no network."""
+        table = f"{base_prefix}blogs"
+
+        def look(connection: Connection) -> list[tuple[int, str, str]]:
+            if not self._dialect.columns(connection, table):
+                raise SiteError(
+                    f"there is no table {table}: not a multisite network; leave out --url"
+                )
+            rows = connection.execute(text(f"SELECT blog_id, domain, path FROM {table}"))
+            return [(int(blog_id), str(domain), str(path)) for blog_id, domain, path in rows]
+
+        return self.session.run(look)
 
     def create_tables(self, *, everything: bool) -> None:
         """Make our table, and with ``everything`` the plugin's where they are missing."""

@@ -100,7 +100,9 @@ class Writes:
         """A row in the claims table."""
         return ClaimId(int(connection.execute(self._insert_claim, {"gmt": to_text(now)}).lastrowid))
 
-    def take(self, connection: Connection, ids: Sequence[int], claim: ClaimId, now: datetime) -> int:
+    def take(
+        self, connection: Connection, ids: Sequence[int], claim: ClaimId, now: datetime
+    ) -> int:
         """Put free rows under a claim; returns how many were still free."""
         return self._execute(connection, self._take, ids, claim=claim, **self._attempt(now))
 
@@ -169,7 +171,9 @@ class Writes:
             values: dict[str, object] = {"claim": change.claim, **self._attempt(now)}
             if change.retry_at is not None:
                 values["due"] = to_text(change.retry_at)
-                values["due_local"] = to_text(self.zone.scheduled_local(change.retry_at, False))
+                values["due_local"] = to_text(
+                    self.zone.scheduled_local(change.retry_at, is_async=False)
+                )
             if change.schedule is not None:
                 values["schedule"] = change.schedule.decode()
             if self._execute(connection, self._update(change), ids, **values) != len(ids):

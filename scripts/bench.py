@@ -1,0 +1,317 @@
+"""Claim latency, end-to-end rate and memory, beside the plugin's own statements.
+
+Prints one JSON object. Every rate comes with the plugin's, replayed in plain SQL in the same run.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import text
+
+from servers import private_mariadb
+from wpbridge.action import NewAction
+from wpbridge.app import is_runnable
+from wpbridge.clock import SystemClock
+from wpbridge.codec import schedule
+from wpbridge.database import DatabaseAddress
+from wpbridge.executors.threads import ThreadExecutor
+from wpbridge.handlers import describe
+from wpbridge.runner.identity import identity
+from wpbridge.runner.loop import Limits, Runner
+from wpbridge.store.base import ClaimFilter
+from wpbridge.store.connect import open_store
+from wpbridge.store.sqlstore import SqlStore
+
+HOOK = "bench_ours"
+BIG = 100_000
+LONGEST_SECONDS = 60
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+# fmt: off
+SHAPES = {
+    # shape: hook, scheduled date in seconds before NOW, priority, group id; n counts rows from 1
+    "all_ours": (f"'{HOOK}'", "n % 900000", "10", "1"),
+    "one_in_1000": (
+        f"IF(n % 1000 = 0, '{HOOK}', CONCAT('other_', n % 50))", "n % 900000", "10", "1"
+    ),
+    "behind_others": (
+        f"IF(n % 2 = 0, '{HOOK}', CONCAT('other_', n % 50))",
+        "IF(n % 2 = 0, n % 1000, 2000 + n % 900000)", "10", "1",
+    ),
+    "mixed_priorities": (
+        f"IF(n % 10 = 0, '{HOOK}', CONCAT('other_', n % 50))", "n % 900000",
+        "(n * 7919) % 5 * 5", "1"
+    ),
+    "group": (f"'{HOOK}'", "n % 900000", "10", "IF(n % 1000 = 0, 2, 1)"),
+    "nothing_due": (f"'{HOOK}'", "-86400 - n % 900000", "10", "1"),
+}  # fmt: skip
+PLUGIN_CLAIM = (
+    "UPDATE wp_actionscheduler_actions t1 JOIN (SELECT action_id FROM wp_actionscheduler_actions"
+    " WHERE claim_id = 0 AND scheduled_date_gmt <= :now AND status = 'pending'"
+    " ORDER BY priority ASC, attempts ASC, scheduled_date_gmt ASC, action_id ASC LIMIT :size"
+    " FOR UPDATE SKIP LOCKED) t2 ON t1.action_id = t2.action_id"
+    " SET claim_id = :claim, last_attempt_gmt = :now, last_attempt_local = :now"
+)
+
+
+def connect(dsn: str) -> SqlStore:
+    store = open_store(DatabaseAddress.from_dsn(dsn), "wp_", is_runnable=is_runnable)
+    store.create_tables(everything=True)
+    return store
+
+
+def run(store: SqlStore, statement: str, **values: object) -> None:
+    store.session.run(lambda c: c.execute(text(statement), values).rowcount)
+
+
+def fill(store: SqlStore, shape: str, rows: int) -> None:
+    """A backlog of pending rows, written by the server itself."""
+    hook, before, priority, group = SHAPES[shape]
+    for table in ("actions", "claims", "groups", "logs"):
+        run(store, f"TRUNCATE wp_actionscheduler_{table}")
+    for slug in ("", "bench"):
+        run(store, "INSERT INTO wp_actionscheduler_groups (slug) VALUES (:s)", s=slug)
+    date = f"TIMESTAMP('2026-11-24') - INTERVAL ({before}) SECOND"
+    blob = schedule.encode(schedule.single(NOW)).decode()
+    step = 200_000
+    for low in range(1, rows + 1, step):
+        run(
+            store,
+            "INSERT INTO wp_actionscheduler_actions (hook, status, scheduled_date_gmt,"
+            " scheduled_date_local, priority, args, schedule, group_id, last_attempt_gmt,"
+            f" last_attempt_local) SELECT {hook}, 'pending', {date}, {date}, {priority},"
+            f" CONCAT('[', n, ']'), :blob, {group}, '0000-00-00 00:00:00', '0000-00-00 00:00:00'"
+            f" FROM (SELECT seq AS n FROM seq_{low}_to_{min(low + step - 1, rows)}) s",
+            blob=blob,
+        )
+    run(store, "ANALYZE TABLE wp_actionscheduler_actions")
+
+
+def milliseconds(times: list[float]) -> dict[str, float]:
+    ordered = sorted(times)
+    p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
+    return {"p50_ms": round(statistics.median(ordered) * 1000, 2), "p99_ms": round(p99 * 1000, 2)}
+
+
+def time_of(work: Callable[[], object], times: int) -> list[float]:
+    taken = []
+    for _ in range(times):
+        start = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - start)
+    return taken
+
+
+def claims(dsn: str, rows: int, rounds: int, shapes: list[str]) -> dict[str, object]:
+    """Claim latency by shape and batch, and the plugin's claim on the same rows."""
+    found: dict[str, object] = {}
+    for shape in shapes:
+        store = connect(dsn)
+        fill(store, shape, rows)
+        store.register(host="bench", boot="", pid=1, pid_started="")
+        groups = frozenset({"bench"}) if shape == "group" else None
+        only = ClaimFilter(hooks=frozenset({HOOK}), groups=groups)
+        result: dict[str, object] = {}
+        for size in (25, 100):
+
+            def claim(size: int = size, store: SqlStore = store, only: ClaimFilter = only) -> None:
+                held = store.claim_due(now=NOW, limit=size, only=only)
+                if held is not None:
+                    store.release(held.actions, finished=[held.id])
+
+            result[f"claim_and_release_{size}"] = milliseconds(time_of(claim, rounds))
+
+            taken: list[float] = []
+            for _ in range(rounds if shape != "one_in_1000" else min(rounds, 9)):
+                start = time.perf_counter()
+                held = store.claim_due(now=NOW, limit=size, only=only)
+                taken.append(time.perf_counter() - start)
+                if held is None:
+                    continue
+                store.release([], finished=[held.id])
+                run(
+                    store,
+                    "UPDATE wp_actionscheduler_actions SET status = 'complete'"
+                    f" WHERE claim_id = {int(held.id)}",
+                )
+            result[f"claim_{size}"] = milliseconds(taken)
+        if shape in ("all_ours", "mixed_priorities"):
+            counter = itertools.count(10**9)
+
+            def plugin(store: SqlStore = store, counter: Iterator[int] = counter) -> None:
+                run(store, PLUGIN_CLAIM, now="2026-11-24 00:00:00", size=100, claim=next(counter))
+
+            theirs = milliseconds(time_of(plugin, 5 if rows > BIG else 20))
+            result["plugin_claim_100"] = theirs
+            mine = result["claim_100"]
+            assert isinstance(mine, dict)
+            result["ratio_p50"] = round(theirs["p50_ms"] / mine["p50_ms"], 1)
+        store.close()
+        found[shape] = result
+    return found
+
+
+def noop(*_values: object) -> None:
+    """Do nothing."""
+
+
+def run_actions(dsn: str, actions: int, batch: int) -> None:
+    """One process's share; prints its totals and peak memory. Started by :func:`end_to_end`."""
+    store = connect(dsn)
+    clock = SystemClock()
+    executor = ThreadExecutor({HOOK: describe(HOOK, noop)}, concurrency=4, clock=clock, site="b")
+    limits = Limits(batch_size=batch, max_actions=actions, concurrency=4)
+    only = ClaimFilter(hooks=executor.hooks())
+    totals = Runner(store, executor, clock, identity(), only=only, limits=limits).run()
+    store.close()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"complete": totals.complete, "seconds": totals.seconds, "peak_mb": peak}))
+
+
+def end_to_end(dsn: str, rows: int, actions: int, processes: int, batch: int) -> dict[str, float]:
+    """Actions per second with a no-op handler and full log rows."""
+    store = connect(dsn)
+    fill(store, "all_ours", rows)
+    store.close()
+    share = actions // processes
+    command = [
+        sys.executable,
+        __file__,
+        "--worker",
+        dsn,
+        "--actions",
+        str(share),
+        "--batch",
+        str(batch),
+    ]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    start = time.perf_counter()
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, env=env) for _ in range(processes)]
+    results = [json.loads(p.communicate(timeout=900)[0]) for p in started]
+    wall = time.perf_counter() - start
+    done = sum(r["complete"] for r in results)
+    return {
+        "actions": done,
+        "per_second": round(done / max(r["seconds"] for r in results)),
+        "per_second_with_start": round(done / wall),
+        "peak_mb": round(max(r["peak_mb"] for r in results), 1),
+    }
+
+
+def plugin_rate(dsn: str, rows: int, actions: int) -> dict[str, float]:
+    """The plugin's statements for each action, one by one in autocommit, after one claim of 100."""
+    store = connect(dsn)
+    fill(store, "all_ours", rows)
+    moment = "2026-11-24 00:00:00"
+    log = (
+        "INSERT INTO wp_actionscheduler_logs (action_id, message, log_date_gmt, log_date_local)"
+        " VALUES (:i, :m, :now, :now)"
+    )
+    done = 0
+    start = time.perf_counter()
+    claim = 10**9
+    while done < actions and time.perf_counter() - start < LONGEST_SECONDS:
+        claim += 1
+        run(store, "INSERT INTO wp_actionscheduler_claims (date_created_gmt) VALUES (:n)", n=moment)
+        run(store, PLUGIN_CLAIM, now=moment, size=100, claim=claim)
+        select = "SELECT action_id FROM wp_actionscheduler_actions WHERE claim_id = :c"
+        ids = store.session.run(
+            lambda c, q=select, k=claim: c.execute(text(q), {"c": k}).fetchall()
+        )
+        for (action_id,) in ids:
+            one = "SELECT * FROM wp_actionscheduler_actions WHERE action_id = :i"
+            store.session.run(lambda c, q=select, k=claim: c.execute(text(q), {"c": k}).fetchall())
+            store.session.run(lambda c, i=action_id, q=one: c.execute(text(q), {"i": i}).fetchall())
+            run(store, log, i=action_id, m="action started via WP CLI", now=moment)
+            run(
+                store,
+                "UPDATE wp_actionscheduler_actions SET attempts = attempts + 1, status ="
+                " 'in-progress', last_attempt_gmt = :n, last_attempt_local = :n WHERE action_id = :i",
+                n=moment, i=action_id,
+            )  # fmt: skip
+            run(store, log, i=action_id, m="action complete via WP CLI", now=moment)
+            run(
+                store,
+                "UPDATE wp_actionscheduler_actions SET status = 'complete', last_attempt_gmt = :n,"
+                " last_attempt_local = :n WHERE action_id = :i",
+                n=moment, i=action_id,
+            )  # fmt: skip
+            done += 1
+        run(store, "DELETE FROM wp_actionscheduler_claims WHERE claim_id > 0")
+    seconds = time.perf_counter() - start
+    store.close()
+    return {"actions": done, "per_second": round(done / seconds)}
+
+
+def enqueue(dsn: str, rows: int) -> dict[str, float]:
+    """Rows inserted per second, log rows included."""
+    store = connect(dsn)
+    fill(store, "all_ours", 1)
+    store.inspect()
+    blob = schedule.encode(schedule.single(NOW))
+    batch = [
+        NewAction(hook=HOOK, args=f"[{n}]", schedule=blob, scheduled_at=NOW) for n in range(1000)
+    ]
+    start = time.perf_counter()
+    for _ in range(rows // 1000):
+        store.insert(batch, now=NOW)
+    seconds = time.perf_counter() - start
+    store.close()
+    return {"rows": rows, "per_second": round(rows / seconds)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small backlogs only: does it run?")
+    parser.add_argument("--shapes", default=",".join(SHAPES))
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--actions", type=int, default=20_000)
+    parser.add_argument("--batch", type=int, default=100)
+    options = parser.parse_args()
+    if options.worker:
+        run_actions(options.worker, options.actions, options.batch)
+        return
+    backlogs = [2_000] if options.quick else [10_000, 100_000, 1_000_000]
+    rounds = 5 if options.quick else 50
+    shapes = options.shapes.split(",")
+    actions = 1_000 if options.quick else options.actions
+    result: dict[str, object] = {"python": sys.version.split()[0], "cores": os.cpu_count()}
+    with private_mariadb() as server:
+        store = open_store(
+            DatabaseAddress.from_dsn(server.url("mysql")), "x_", is_runnable=is_runnable
+        )
+        store.session.run(lambda c: c.execute(text("CREATE DATABASE bench")).rowcount)
+        result["server"] = store.session.run(
+            lambda c: str(c.execute(text("SELECT VERSION()")).scalar())
+        )
+        store.close()
+        dsn = server.url("bench")
+        for rows in backlogs:
+            print(f"bench: {rows} rows", file=sys.stderr)
+            part: dict[str, object] = {"claims": claims(dsn, rows, rounds, shapes)}
+            wanted = min(actions, rows)
+            for processes in (1, 2):
+                part[f"end_to_end_{processes}"] = end_to_end(
+                    dsn, rows, wanted, processes, options.batch
+                )
+            theirs = plugin_rate(dsn, rows, min(1_000, rows))
+            mine = part["end_to_end_1"]
+            assert isinstance(mine, dict)
+            part["plugin_statements"] = theirs
+            part["ratio"] = round(mine["per_second"] / max(1, theirs["per_second"]), 1)
+            result[str(rows)] = part
+        result["enqueue"] = enqueue(dsn, 5_000 if options.quick else 100_000)
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Fixtures: servers, stores and sites, each named by what it gives."""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pymysql
+import pytest
+
+from servers import MariaDB, missing_mariadb, private_mariadb
+from wpbridge.app import is_runnable
+from wpbridge.database import DatabaseAddress
+from wpbridge.store.connect import open_store
+from wpbridge.store.sqlstore import SqlStore
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def golden_dir() -> Path:
+    """Answers of the real plugin: another folder's when WPBRIDGE_GOLDEN_DIR is set."""
+    return Path(os.environ.get("WPBRIDGE_GOLDEN_DIR") or ROOT / "fixtures" / "golden")
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDB]:
+    """A private MariaDB on a socket; without one: left out at home, a failure in CI."""
+    reason = missing_mariadb()
+    if reason is not None:
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with private_mariadb(["--skip-innodb-doublewrite", "--innodb-flush-log-at-trx-commit=0"]) as it:
+        yield it
+
+
+@pytest.fixture
+def mysql_dsn(mariadb: MariaDB) -> Iterator[str]:
+    """The DSN of an empty database of the test's own."""
+    name = f"t{uuid.uuid4().hex[:16]}"
+    execute(mariadb, f"CREATE DATABASE {name} COLLATE utf8mb4_unicode_520_ci")
+    yield mariadb.url(name)
+    execute(mariadb, f"DROP DATABASE {name}")
+
+
+def execute(server: MariaDB, statement: str) -> None:
+    """Run a statement as the server's root."""
+    connection = pymysql.connect(unix_socket=str(server.socket), user="root")
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+    connection.close()
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def dsn(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The DSN of an empty database: every store passes the same tests."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'queue.db'}"
+    return str(request.getfixturevalue("mysql_dsn"))
+
+
+@pytest.fixture
+def open_queue() -> Iterator[Callable[[str], SqlStore]]:
+    """Open a store with the plugin's tables made; as many times as a test has runners."""
+    opened: list[SqlStore] = []
+
+    def open_it(dsn: str) -> SqlStore:
+        store = open_store(DatabaseAddress.from_dsn(dsn), "wp_", is_runnable=is_runnable)
+        opened.append(store)
+        store.create_tables(everything=True)
+        store.inspect()
+        return store
+
+    yield open_it
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
+    """A store with empty tables, registered as a runner."""
+    it = open_queue(dsn)
+    it.register(host="here", boot="boot", pid=1, pid_started="1")
+    return it

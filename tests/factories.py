@@ -1,0 +1,38 @@
+"""Making things for tests; verbs, with every value changeable."""
+
+from datetime import UTC, datetime, timedelta
+
+from wpbridge.action import ActionId, NewAction
+from wpbridge.codec import args as args_codec
+from wpbridge.codec import schedule as schedule_codec
+from wpbridge.store.sqlstore import SqlStore
+
+NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
+
+
+def make_new(
+    hook: str = "h",
+    *,
+    args: object = (),
+    due_in: float = -60.0,
+    group: str = "",
+    priority: int = 10,
+    interval: int | None = None,
+    now: datetime = NOW,
+) -> NewAction:
+    """An action due ``due_in`` seconds from now."""
+    at = now + timedelta(seconds=due_in)
+    made = schedule_codec.single(at) if interval is None else schedule_codec.interval(at, interval)
+    return NewAction(
+        hook=hook,
+        args=args_codec.encode(list(args) if isinstance(args, tuple) else args),
+        schedule=schedule_codec.encode(made),
+        scheduled_at=at,
+        group=group,
+        priority=priority,
+    )
+
+
+def insert(store: SqlStore, *actions: NewAction, now: datetime = NOW) -> list[ActionId]:
+    """Insert pending actions; returns their ids."""
+    return list(store.insert(actions, now=now))

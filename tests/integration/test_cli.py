@@ -1,0 +1,233 @@
+"""The command as a process: what it prints, its exit codes, its signals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from factories import make_new
+from rows import log_of
+from wpbridge.clock import SystemClock
+from wpbridge.store.sqlstore import SqlStore
+
+HANDLERS = """
+import sys, time
+from wpbridge import Context, Retry, Cancel, hook
+
+@hook("ok")
+def ok(*values): pass
+
+@hook("bad")
+def bad(*values): raise ValueError("no good")
+
+@hook("exits")
+def exits(*values): sys.exit(3)
+
+@hook("later")
+def later(*values): raise Retry(after=600)
+
+@hook("drop")
+def drop(*values): raise Cancel("not wanted")
+
+@hook("once", at_most_once=True)
+def once(*values): pass
+
+@hook("async")
+async def run_async(value, *, ctx: Context): ctx.log(f"got {value}, attempt {ctx.attempt}")
+
+@hook("slow")
+def slow(*values):
+    print("started", flush=True)
+    time.sleep(1.5)
+"""
+
+
+def wpbridge(
+    *arguments: str, cwd: Path, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("WPBRIDGE_")}
+    return subprocess.run(
+        [sys.executable, "-m", "wpbridge", *arguments],
+        cwd=cwd, env={**clean, **(env or {})}, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "acts.py").write_text(HANDLERS, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def queue(dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
+    return open_queue(dsn)
+
+
+def enqueue(store: SqlStore, *hooks: str) -> list[int]:
+    now = SystemClock().now()
+    return list(store.insert([make_new(h, args=("x",), now=now) for h in hooks], now=now))
+
+
+def run(dsn: str, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    return wpbridge("claim-and-run", "--dsn", dsn, "--handlers", "acts", *more, cwd=folder)
+
+
+def test_one_run_of_everything(dsn: str, folder: Path, queue: SqlStore) -> None:
+    ids = enqueue(queue, "ok", "bad", "exits", "later", "drop", "once", "async", "unknown")
+    done = run(dsn, folder, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["claimed"] == 7
+    assert (told["complete"], told["failed"], told["retried"], told["released"]) == (3, 2, 1, 0)
+    assert queue.counts() == {"complete": 3, "failed": 2, "pending": 2, "canceled": 1}
+    assert log_of(queue, ids[1])[-1] == "action failed via wpbridge: no good"
+    assert log_of(queue, ids[2])[-1] == "action failed via wpbridge: the handler exited with 3"
+    assert log_of(queue, ids[6])[2] == "got x, attempt 1"
+    assert log_of(queue, ids[7]) == ["action created"]
+
+
+def test_quiet_says_nothing_and_fail_on_error_exits_3(
+    dsn: str, folder: Path, queue: SqlStore
+) -> None:
+    enqueue(queue, "bad")
+    done = run(dsn, folder, "--quiet", "--fail-on-error")
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", "")
+
+
+def test_a_dry_run_changes_nothing(dsn: str, folder: Path, queue: SqlStore) -> None:
+    (action_id,) = enqueue(queue, "ok")
+    done = run(dsn, folder, "--dry-run", "--format", "json")
+    assert json.loads(done.stdout)["actions"][0]["id"] == action_id
+    assert queue.counts() == {"pending": 1}
+
+
+def test_limits_and_filters(dsn: str, folder: Path, queue: SqlStore) -> None:
+    enqueue(queue, *["ok"] * 6, "bad")
+    told = json.loads(
+        run(dsn, folder, "--max-actions", "4", "--hooks", "ok", "--format", "json").stdout
+    )
+    assert told["claimed"] == 4
+    told = json.loads(
+        run(dsn, folder, "--batch-size", "1", "--batches", "1", "--format", "json").stdout
+    )
+    assert told["claimed"] == 1
+
+
+def test_term_finishes_what_runs_and_releases_the_rest(
+    dsn: str, folder: Path, queue: SqlStore
+) -> None:
+    enqueue(queue, *["slow"] * 5)
+    command = [sys.executable, "-m", "wpbridge", "claim-and-run", "--dsn", dsn, "--handlers", "acts",
+               "--concurrency", "2", "--format", "json"]  # fmt: skip
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+    process.send_signal(signal.SIGTERM)
+    rest = process.stdout.read()
+    assert process.wait(timeout=30) == 143
+    process.stdout.close()
+    told = json.loads(rest.splitlines()[-1])
+    assert told["complete"] + told["released"] == 5
+    assert told["released"] >= 3
+    assert queue.counts() == {"complete": told["complete"], "pending": told["released"]}
+
+
+def test_site_options_stand_before_or_after_the_command(
+    dsn: str, folder: Path, queue: SqlStore
+) -> None:
+    enqueue(queue, "ok")
+    before = wpbridge("--dsn", dsn, "status", "--format", "json", cwd=folder)
+    after = wpbridge("status", "--dsn", dsn, "--format", "json", cwd=folder)
+    by_env = wpbridge("status", "--format", "json", cwd=folder, env={"WPBRIDGE_DSN": dsn})
+    for done in (before, after, by_env):
+        assert json.loads(done.stdout)["counts"] == {"pending": 1}
+
+
+def test_check_names_what_is_used_and_hides_the_password(folder: Path) -> None:
+    made = wpbridge("init", "--dsn", "sqlite:///q.db", cwd=folder)
+    assert made.returncode == 0, made.stderr
+    done = wpbridge(
+        "check", "--dsn", "sqlite:///q.db", "--handlers", "acts", "--format", "json", cwd=folder
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["problems"] == []
+    lost = wpbridge("check", "--dsn", "mysql://u:sEcReT@127.0.0.1:9/db", cwd=folder)
+    assert lost.returncode == 69
+    assert "sEcReT" not in lost.stdout + lost.stderr
+
+
+def test_uninstall_removes_our_table_only(folder: Path) -> None:
+    wpbridge("init", "--dsn", "sqlite:///q.db", cwd=folder)
+    dry = wpbridge("uninstall", "--dsn", "sqlite:///q.db", "--dry-run", cwd=folder)
+    assert dry.stdout == "would remove wp_wpbridge_runners\n"
+    assert wpbridge("uninstall", "--dsn", "sqlite:///q.db", cwd=folder).returncode == 0
+    assert wpbridge("status", "--dsn", "sqlite:///q.db", cwd=folder).returncode == 0
+
+
+def test_decode_shows_a_blob_as_json(folder: Path) -> None:
+    done = wpbridge("decode", 'a:1:{s:1:"k";d:0.5;}', "--compact", cwd=folder)
+    assert json.loads(done.stdout) == {"k": 0.5}
+    bad = wpbridge("decode", "a:1:{", cwd=folder)
+    assert bad.returncode == 1
+    assert "at byte" in bad.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["claim-and-run", "--handlers", "acts", "--path", "nowhere"], 78, "nowhere"),
+        (["claim-and-run", "--handlers", "acts", "--dsn", "mysql://x@127.0.0.1:9/d"], 69, "answer"),
+        (["claim-and-run", "--handlers", "absent", "--dsn", "sqlite:///q.db"], 78, "absent"),
+        (["claim-and-run", "--handlers", "broken", "--dsn", "sqlite:///q.db"], 78, "broken.py:1"),
+        (["claim-and-run", "--dsn", "sqlite:///q.db"], 78, "no handlers"),
+        (
+            ["claim-and-run", "--handlers", "acts", "--dsn", "sqlite:///empty.db"],
+            78,
+            "missing table",
+        ),
+        (["claim-and-run", "--handlers", "acts", "--dsn", "oracle://x/y"], 78, "oracle"),
+        (["claim-and-run", "--batch-size", "0"], 2, "--batch-size"),
+        (["claim-and-run", "--max-time", "soon", "--dsn", "sqlite:///q.db"], 78, "soon"),
+        (["status", "--dsn", "sqlite:///q.db", "--table-prefix", "x;y"], 78, "prefix"),
+        (["nonsense"], 2, "nonsense"),
+    ],
+)
+def test_bad_input_is_one_clear_line(
+    folder: Path, arguments: list[str], code: int, words: str
+) -> None:
+    (folder / "broken.py").write_text("1 / 0\n", encoding="utf-8")
+    done = wpbridge(*arguments, cwd=folder)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    if code != 2:
+        assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_newer_schema_is_read_only(dsn: str, folder: Path, queue: SqlStore) -> None:
+    from rows import change  # noqa: PLC0415
+
+    change(queue, "CREATE TABLE wp_options (option_name varchar(191), option_value varchar(191))")
+    change(
+        queue,
+        "INSERT INTO wp_options VALUES ('schema-ActionScheduler_StoreSchema', '10.0.1795456817')",
+    )
+    enqueue(queue, "ok")
+    done = run(dsn, folder)
+    assert done.returncode == 78
+    assert "newer than wpbridge knows" in done.stderr
+    assert wpbridge("status", "--dsn", dsn, cwd=folder).returncode == 0
+    assert queue.counts() == {"pending": 1}
+
+
+def test_a_wrong_password_is_named_and_not_shown(mysql_dsn: str, folder: Path) -> None:
+    dsn = mysql_dsn.replace("root@", "nobody:hunter2@")
+    done = wpbridge("status", "--dsn", dsn, cwd=folder)
+    assert done.returncode == 69
+    assert "refuses us" in done.stderr
+    assert "hunter2" not in done.stderr

@@ -1,0 +1,110 @@
+"""Two wpbridge processes on one queue, and one of them killed in the middle."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import invariants
+from factories import make_new
+from rows import query
+from wpbridge.clock import SystemClock
+from wpbridge.store.sqlstore import SqlStore
+
+HANDLERS = """
+import os
+from wpbridge import hook
+
+FD = os.open(os.environ["RECORD"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+LIMIT = int(os.environ.get("KILL_AFTER", "0"))
+runs = 0
+
+@hook("count")
+def count(number):
+    global runs
+    os.write(FD, f"{number}\\n".encode())
+    runs += 1
+    if LIMIT and runs == LIMIT:
+        os.kill(os.getpid(), 9)
+"""
+
+
+def fill(store: SqlStore, count: int) -> None:
+    now = SystemClock().now()
+    for low in range(0, count, 1000):
+        size = min(1000, count - low)
+        store.insert([make_new("count", args=(low + n,), now=now) for n in range(size)], now=now)
+
+
+def start(dsn: str, folder: Path, **env: str) -> subprocess.Popen[bytes]:
+    (folder / "counting.py").write_text(HANDLERS, encoding="utf-8")
+    command = [
+        sys.executable, "-m", "wpbridge", "claim-and-run", "--handlers", "counting",
+        "--batch-size", "50", "--format", "json",
+    ]  # fmt: skip
+    values = {**os.environ, "WPBRIDGE_DSN": dsn, "RECORD": str(folder / "record"), **env}
+    return subprocess.Popen(command, cwd=folder, env=values, stdout=subprocess.PIPE)
+
+
+def recorded(folder: Path) -> Counter[int]:
+    return Counter(int(line) for line in (folder / "record").read_text().split())
+
+
+def test_each_action_runs_exactly_once(
+    mysql_dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]
+) -> None:
+    store = open_queue(mysql_dsn)
+    fill(store, 20_000)
+    both = [start(mysql_dsn, tmp_path) for _ in range(2)]
+    totals = [json.loads(process.communicate(timeout=110)[0]) for process in both]
+    assert all(process.returncode == 0 for process in both)
+    assert sum(total["complete"] for total in totals) == 20_000
+    runs = recorded(tmp_path)
+    assert len(runs) == 20_000
+    assert set(runs.values()) == {1}
+    assert store.counts() == {"complete": 20_000}
+    invariants.check(store)
+
+
+def test_a_killed_process_loses_nothing(
+    dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]
+) -> None:
+    store = open_queue(dsn)
+    fill(store, 2_000)
+    first = start(dsn, tmp_path, KILL_AFTER="777")
+    first.communicate(timeout=60)
+    assert first.returncode == -signal.SIGKILL
+    held = "status = 'in-progress' OR (status = 'pending' AND claim_id <> 0)"
+    in_hand = query(store, f"SELECT args FROM wp_actionscheduler_actions WHERE {held}")
+    hands = {json.loads(str(row[0]))[0] for row in in_hand}
+    assert hands
+    second = start(dsn, tmp_path)
+    told = json.loads(second.communicate(timeout=60)[0])
+    assert second.returncode == 0
+    assert told["reclaimed"] == len(hands)
+    assert store.counts() == {"complete": 2_000}
+    runs = recorded(tmp_path)
+    assert len(runs) == 2_000
+    assert {number for number, times in runs.items() if times > 1} <= hands
+    assert max(runs.values()) <= 2
+    invariants.check(store)
+
+
+def test_an_action_that_kills_its_runner_is_failed_in_the_end(
+    dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]
+) -> None:
+    store = open_queue(dsn)
+    fill(store, 3)
+    codes = []
+    while len(codes) < 6:
+        process = start(dsn, tmp_path, KILL_AFTER="1")
+        process.communicate(timeout=60)
+        codes.append(process.returncode)
+        if codes[-1] == 0:
+            break
+    assert store.counts().get("pending", 0) == 0 or codes[-1] == 0
+    assert store.counts().get("failed", 0) >= 1

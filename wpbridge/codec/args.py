@@ -1,0 +1,174 @@
+"""An action's args: JSON as PHP writes it, and what a callback is handed.
+
+PHP knows one kind of array, so a Python list and a dict keyed 0..n-1 in order are the same
+thing here, as are ``[]`` and ``{}``.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+from wpbridge.codec import php
+from wpbridge.codec.args_encode import JsonObject, JsonWriter, repaired
+from wpbridge.codec.args_from_php import JsonValue, from_php, read_php
+from wpbridge.codec.php_values import INT_MAX, INT_MIN
+from wpbridge.errors import CodecError
+
+__all__ = [
+    "Args",
+    "JsonObject",
+    "JsonValue",
+    "canonical",
+    "columns",
+    "decode",
+    "encode",
+    "from_php",
+]
+
+MAX_COLUMN_BYTES: Final = 191
+MAX_BYTES: Final = 8000
+DECODE_DEPTH: Final = 511
+"""PHP's reader stops one level before its writer does."""
+
+_TOO_LONG: Final = (
+    "ActionScheduler_Action::$args too long. To ensure the args column can be indexed, action "
+    f"args should not be more than {MAX_BYTES} characters when encoded as JSON."
+)
+_STRUCTURE: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|([\[{])|([\]}])', re.DOTALL)
+_LONE_SURROGATE: Final = re.compile(
+    r"\\u[dD][89abAB]..\\u[dD][c-fC-F]|\\(?!u[dD][89a-fA-F]).|(\\)", re.DOTALL
+)
+_LONG_NUMBER: Final = re.compile(r"[0-9]{19}")
+_INT_TEXT_BYTES: Final = len(str(INT_MIN))
+_PHP_HEADS: Final = (b"a:", b"O:")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Args:
+    """Decoded args."""
+
+    mapping: list[JsonValue] | dict[str, JsonValue]
+    """As stored: a list where PHP sees one, else names to values in stored order."""
+
+    @property
+    def values(self) -> tuple[JsonValue, ...]:
+        """What a PHP callback gets, by position: the values without their names."""
+        return tuple(self.mapping if isinstance(self.mapping, list) else self.mapping.values())
+
+
+def encode(value: object) -> str:
+    """A value as the plugin's ``wp_json_encode`` writes it, all ASCII but for a raw DEL.
+
+    Args:
+        value: None, bool, int, float, str, bytes (a PHP string, perhaps not UTF-8), lists,
+            tuples, and dicts keyed by int, str or bytes. A :class:`JsonObject` stays an object
+            when it is empty or numbered.
+
+    Raises:
+        CodecError: For what PHP cannot encode (NaN, infinity, more than 512 levels), where the
+            plugin would store an empty text that nothing can read, and for what it cannot hold.
+    """
+    try:
+        return JsonWriter(keep_objects=True).write(value)
+    except UnicodeDecodeError:
+        return JsonWriter(keep_objects=True, read=repaired).write(value)
+
+
+def canonical(mapping: JsonValue) -> str:
+    """The text a repeat stores for decoded args: PHP's decode and encode again.
+
+    Every object comes back as an array, so ``{}`` is written ``[]`` at any depth.
+    """
+    return JsonWriter(keep_objects=False).write(mapping)
+
+
+def columns(json_text: str) -> tuple[str, str | None]:
+    """What goes to ``args`` and ``extended_args``: long texts are found by their md5.
+
+    Raises:
+        CodecError: Over 8,000 bytes, as the plugin refuses them.
+    """
+    data = json_text.encode()
+    if len(data) > MAX_BYTES:
+        raise CodecError(_TOO_LONG)
+    if len(data) <= MAX_COLUMN_BYTES:
+        return json_text, None
+    return hashlib.md5(data, usedforsecurity=False).hexdigest(), json_text
+
+
+def decode(text: bytes) -> Args:
+    """Stored args as PHP's ``json_decode`` to arrays reads them.
+
+    Texts in PHP's serialize format, left by old or foreign writers, are read too.
+
+    Raises:
+        CodecError: The plugin would call the row corrupt; ``offset`` is set where it is known.
+    """
+    mapping = read_php(php.decode(text)) if text.startswith(_PHP_HEADS) else _parse(text)
+    if not isinstance(mapping, list | dict):
+        raise CodecError("args hold a single value, no array", offset=0)
+    return Args(mapping=mapping)
+
+
+def _parse(data: bytes) -> JsonValue:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise CodecError("args are not UTF-8", offset=error.start) from error
+    if text.count("[") + text.count("{") > DECODE_DEPTH:
+        _check_depth(text)
+    if "\\u" in text:
+        _check_surrogates(text)
+    try:
+        parsed: JsonValue = json.loads(
+            text,
+            object_hook=_as_php_array,
+            parse_constant=_refuse_constant,
+            parse_int=_int if _LONG_NUMBER.search(text) else None,
+        )
+    except json.JSONDecodeError as error:
+        offset = len(text[: error.pos].encode())
+        raise CodecError(f"args are no JSON: {error.msg}", offset=offset) from error
+    except RecursionError as error:
+        raise CodecError("args are nested too deep to be read from here") from error
+    return parsed
+
+
+def _as_php_array(members: dict[str, JsonValue]) -> list[JsonValue] | dict[str, JsonValue]:
+    if members and next(iter(members)) != "0":
+        return members
+    if all(name == str(place) for place, name in enumerate(members)):
+        return list(members.values())
+    return members
+
+
+def _int(digits: str) -> int | float:
+    if len(digits) <= _INT_TEXT_BYTES and INT_MIN <= (number := int(digits)) <= INT_MAX:
+        return number
+    return float(digits)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise CodecError(f"args are no JSON: {name}")
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    for match in _STRUCTURE.finditer(text):
+        if match[1]:
+            depth += 1
+            if depth > DECODE_DEPTH:
+                offset = len(text[: match.start()].encode())
+                raise CodecError(f"args are nested deeper than {DECODE_DEPTH}", offset=offset)
+        elif match[2]:
+            depth -= 1
+
+
+def _check_surrogates(text: str) -> None:
+    """PHP refuses half a pair, Python would read it."""
+    for match in _LONE_SURROGATE.finditer(text):
+        if match[1]:
+            offset = len(text[: match.start()].encode())
+            raise CodecError("args hold half a surrogate pair", offset=offset)

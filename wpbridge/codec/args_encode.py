@@ -1,0 +1,136 @@
+"""Writes JSON as PHP's ``json_encode`` does through WordPress's wrapper, without recursion."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from json.encoder import encode_basestring_ascii
+from typing import Final, TypeAlias
+
+from wpbridge.codec.php_values import INT_MAX, INT_MIN, array_key, float_text
+from wpbridge.errors import CodecError
+
+MAX_DEPTH: Final = 512
+
+_Members: TypeAlias = Iterator[tuple[str, object]]
+
+
+class JsonObject(dict[str | bytes, object]):
+    """A PHP object among arrays: written ``{...}`` even when it is empty or numbered."""
+
+
+class JsonWriter:
+    """Turns values to text.
+
+    Args:
+        keep_objects: Whether a :class:`JsonObject` is one, or an array like any other dict.
+        read: How the bytes of a PHP string become text.
+    """
+
+    def __init__(self, *, keep_objects: bool, read: Callable[[bytes], str] = bytes.decode) -> None:
+        self.keep_objects = keep_objects
+        self.read = read
+
+    def write(self, value: object) -> str:
+        """The text.
+
+        Raises:
+            CodecError: For what PHP cannot encode or hold.
+            UnicodeDecodeError: From ``read``.
+        """
+        out: list[str] = []
+        open_: list[_Members] = [iter((("", value),))]
+        closers = [""]
+        while open_:
+            for prefix, item in open_[-1]:
+                out.append(prefix)
+                if not isinstance(item, list | tuple | dict):
+                    out.append(self.scalar(item))
+                    continue
+                if len(closers) > MAX_DEPTH:
+                    raise CodecError(f"args are nested deeper than {MAX_DEPTH}")
+                members, brackets = self.members(item)
+                out.append(brackets[0])
+                open_.append(members)
+                closers.append(brackets[1])
+                break
+            else:
+                open_.pop()
+                out.append(closers.pop())
+        return "".join(out)
+
+    def members(
+        self, value: list[object] | tuple[object, ...] | dict[object, object]
+    ) -> tuple[_Members, str]:
+        """What stands between the brackets, each with what goes before it; and the brackets."""
+        if isinstance(value, dict):
+            if self.keep_objects and isinstance(value, JsonObject):
+                return _named({self.read(_name(key)): item for key, item in value.items()}), "{}"
+            array = {self.key(key): item for key, item in value.items()}
+            if any(key != place for place, key in enumerate(array)):
+                return _named(array), "{}"
+            value = list(array.values())
+        return (("," if place else "", item) for place, item in enumerate(value)), "[]"
+
+    def key(self, key: object) -> int | str:
+        """A dict's key as PHP holds it: canonical decimals are ints."""
+        if isinstance(key, int) and not isinstance(key, bool) and INT_MIN <= key <= INT_MAX:
+            return int(key)
+        name = array_key(_name(key))
+        return name if isinstance(name, int) else self.read(name)
+
+    def scalar(self, value: object) -> str:
+        """A value without members."""
+        if value is None:
+            return "null"
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, str):
+            _utf8(value)
+            return _string(value)
+        if isinstance(value, int):
+            if not INT_MIN <= value <= INT_MAX:
+                raise CodecError(f"args: {value} does not fit 64 bit")
+            return int.__repr__(value)
+        if isinstance(value, float):
+            if not math.isfinite(value):
+                raise CodecError(f"args: JSON has no {value}; the plugin would store nothing")
+            return float_text(float(value), "e")
+        if isinstance(value, bytes):
+            return _string(self.read(value))
+        raise CodecError(f"args: a {type(value).__name__} cannot be stored")
+
+
+def repaired(data: bytes) -> str:
+    """UTF-8 with a ``?`` for each bad run of bytes, as WordPress tries it at second attempt."""
+    replacement = "\ufffd"  # may stand in the data, too
+    return replacement.join(
+        part.decode("utf-8", "replace").replace(replacement, "?")
+        for part in data.split(replacement.encode())
+    )
+
+
+def _named(members: Mapping[str, object] | Mapping[int | str, object]) -> _Members:
+    comma = ""
+    for key, item in members.items():
+        yield f"{comma}{_string(str(key))}:", item
+        comma = ","
+
+
+def _name(key: object) -> bytes:
+    if isinstance(key, str):
+        return _utf8(key)
+    if isinstance(key, bytes):
+        return key
+    raise CodecError(f"args: {key!r} cannot be a name")
+
+
+def _string(text: str) -> str:
+    # Python escapes DEL and leaves the slash, PHP does the reverse.
+    quoted = "\x7f".join(encode_basestring_ascii(part)[1:-1] for part in text.split("\x7f"))
+    return '"' + quoted.replace("/", "\\/") + '"'
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise CodecError(f"args: half a surrogate pair in {text[:50]!r}") from error

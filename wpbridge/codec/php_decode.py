@@ -1,0 +1,272 @@
+"""Reads what PHP's ``serialize`` wrote, as ``unserialize`` would, without recursion.
+
+Stricter than PHP in one point: bytes after the value are an error.
+"""
+
+import re
+from typing import Final, NamedTuple
+
+from wpbridge.codec.php_values import (
+    INT_MAX,
+    INT_MIN,
+    MAX_DEPTH,
+    PhpArray,
+    PhpBare,
+    PhpCustom,
+    PhpEnum,
+    PhpKey,
+    PhpObject,
+    PhpReference,
+    array_key,
+    deref,
+)
+from wpbridge.errors import CodecError
+
+MAX_BYTES: Final = 64 * 1024 * 1024
+MAX_ITEMS: Final = 1_000_000
+
+_SCALAR: Final = re.compile(
+    rb"N;"
+    rb"|b:([01]);"
+    rb"|i:([+-]?[0-9]{1,40});"
+    rb"|d:([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|-?INF|NAN);"
+)
+_BOOL, _INT, _FLOAT = 1, 2, 3
+# PHP takes any number of digits; twenty hold every length there can be.
+_STRING: Final = re.compile(rb's:([0-9]{1,20}):"')
+_ESCAPED: Final = re.compile(rb'S:([0-9]{1,20}):"')
+_ARRAY: Final = re.compile(rb"a:([0-9]{1,20}):\{")
+_NAMED: Final = re.compile(rb'[OCE]:([0-9]{1,20}):"')
+_COUNT: Final = re.compile(rb":([0-9]{1,20}):\{")
+_BACK: Final = re.compile(rb"[rR]:([0-9]{1,20});")
+_CLASS_NAME: Final = re.compile(rb"[0-9A-Za-z_\\\x7f-\xff]+")
+_ESCAPE: Final = re.compile(rb"\\([0-9A-Fa-f]{2})")
+_SMALLEST_ENTRY_BYTES: Final = len(b"i:0;N;")
+
+
+class _Open(NamedTuple):
+    """A container whose end was not reached yet."""
+
+    entries: PhpArray
+    left: list[int]
+    is_object: bool
+
+
+def decode(
+    data: bytes,
+    *,
+    max_depth: int = MAX_DEPTH,
+    max_bytes: int = MAX_BYTES,
+    max_items: int = MAX_ITEMS,
+) -> PhpBare:
+    """The value in a serialized text.
+
+    Args:
+        data: All of it; what follows the value is an error.
+        max_depth: Containers within containers.
+        max_bytes: Length of ``data``.
+        max_items: Entries of all containers together.
+
+    Raises:
+        CodecError: With the byte where reading stopped. Hostile input too ends here, at a cost
+            bounded by the length of ``data``.
+    """
+    if len(data) > max_bytes:
+        raise CodecError(f"{len(data)} bytes are more than the {max_bytes} allowed", offset=0)
+    return _Reader(data, max_depth, max_items).read()
+
+
+class _Reader:
+    """One pass over one text."""
+
+    def __init__(self, data: bytes, max_depth: int, max_items: int) -> None:
+        self.data = data
+        self.at = 0
+        self.max_depth = max_depth
+        self.items_left = max_items
+        self.open: list[_Open] = []
+        # Slot n is a place, holders[n - 1][keys[n - 1]], so that R: can put a box there.
+        self.holders: list[PhpArray] = []
+        self.keys: list[PhpKey] = []
+
+    def read(self) -> PhpBare:
+        """The value; the root is held like an entry so that it can be referred to."""
+        root: PhpArray = {}
+        self.value_into(root, 0)
+        while self.open:
+            entries, left, is_object = self.open[-1]
+            if left[0]:
+                left[0] -= 1
+                self.value_into(entries, self.key(normalise=not is_object))
+            elif self.data[self.at : self.at + 1] == b"}":
+                self.at += 1
+                self.open.pop()
+            else:
+                raise self.error("the container should end here")
+        if self.at != len(self.data):
+            raise self.error("bytes after the value")
+        return deref(root[0])
+
+    def value_into(self, entries: PhpArray, key: PhpKey) -> None:
+        """Read the next value, or a container's head, into its place."""
+        kind = self.data[self.at : self.at + 1]
+        if kind == b"R":
+            entries[key] = self.shared()
+            return
+        self.holders.append(entries)
+        self.keys.append(key)
+        if kind == b"s":
+            entries[key] = self.string()
+        elif kind == b"a":
+            inner: PhpArray = {}
+            entries[key] = inner
+            self.enter(inner, self.number(_ARRAY), is_object=False)
+        elif kind == b"O":
+            made = PhpObject(self.class_name(), {})
+            entries[key] = made
+            self.enter(made.properties, self.number(_COUNT), is_object=True)
+        else:
+            # The slot is taken first, yet must not be found by what is read into it.
+            entries[key] = self.rare(kind) if kind in (b"S", b"r", b"E", b"C") else self.scalar()
+
+    def scalar(self) -> PhpBare:
+        match = _SCALAR.match(self.data, self.at)
+        if match is None:
+            raise self.error("no PHP value")
+        self.at = match.end()
+        group = match.lastindex
+        if group is None:
+            return None
+        if group == _INT:
+            # PHP stops at the ends of 64 bit instead of refusing.
+            return min(max(int(match[_INT]), INT_MIN), INT_MAX)
+        return match[_BOOL] == b"1" if group == _BOOL else float(match[_FLOAT])
+
+    def rare(self, kind: bytes) -> PhpBare:
+        """The kinds that schedules hardly ever hold."""
+        if kind == b"S":
+            return self.escaped_string()
+        if kind == b"r":
+            return self.same_object()
+        if kind == b"E":
+            return self.enum_case()
+        return self.custom()
+
+    def key(self, *, normalise: bool) -> PhpKey:
+        """An array's key, or a property's name, which is never turned into an int."""
+        kind = self.data[self.at : self.at + 1]
+        if kind == b"i":
+            start = self.at
+            number = self.scalar()
+            if isinstance(number, int):
+                return number
+            raise self.error("no key", start)
+        if kind not in (b"s", b"S"):
+            raise self.error("no key")
+        name = self.string() if kind == b"s" else self.escaped_string()
+        return array_key(name) if normalise else name
+
+    def string(self) -> bytes:
+        size = self.number(_STRING)
+        start = self.at
+        self.skip(start + size, b'";')
+        return self.data[start : start + size]
+
+    def escaped_string(self) -> bytes:
+        r"""A string in which ``\41`` stands for one byte (PHP 6 wrote it, all PHPs read it)."""
+        size = self.number(_ESCAPED)
+        out = bytearray()
+        while len(out) < size:
+            char = self.data[self.at : self.at + 1]
+            escape = _ESCAPE.match(self.data, self.at) if char == b"\\" else None
+            if not char or (char == b"\\" and escape is None):
+                raise self.error("the string is cut short")
+            out += bytes.fromhex(escape[1].decode()) if escape else char
+            self.at += 3 if escape else 1
+        self.skip(self.at, b'";')
+        return bytes(out)
+
+    def enter(self, entries: PhpArray, count: int, *, is_object: bool) -> None:
+        """Open a container; a count that the rest of the text cannot hold is refused at once."""
+        if len(self.open) >= self.max_depth:
+            raise self.error(f"nested deeper than {self.max_depth}")
+        if count * _SMALLEST_ENTRY_BYTES > len(self.data) - self.at:
+            raise self.error(f"{count} entries announced, too few bytes left")
+        self.items_left -= count
+        if self.items_left < 0:
+            raise self.error("too many entries")
+        self.open.append(_Open(entries, [count], is_object))
+
+    def class_name(self) -> str:
+        start = self.at
+        name = self.quoted()
+        if _CLASS_NAME.fullmatch(name) is None:
+            raise self.error("no class name", start)
+        return name.decode("utf-8", "surrogateescape")
+
+    def quoted(self) -> bytes:
+        size = self.number(_NAMED)
+        start = self.at
+        self.skip(start + size, b'"')
+        return self.data[start : start + size]
+
+    def enum_case(self) -> PhpEnum:
+        start = self.at
+        name, parted, case = self.quoted().rpartition(b":")
+        if not parted or not case or _CLASS_NAME.fullmatch(name) is None:
+            raise self.error("no enum case", start)
+        self.skip(self.at, b";")
+        escapes = "surrogateescape"
+        return PhpEnum(name.decode("utf-8", escapes), case.decode("utf-8", escapes))
+
+    def custom(self) -> PhpCustom:
+        """An opaque body. Slots PHP may have counted inside it are not known here."""
+        name = self.class_name()
+        size = self.number(_COUNT)
+        start = self.at
+        self.skip(start + size, b"}")
+        return PhpCustom(name, self.data[start : start + size])
+
+    def same_object(self) -> PhpBare:
+        start = self.at
+        entries, key = self.place(self.number(_BACK))
+        found = deref(entries.get(key))
+        if not isinstance(found, PhpObject | PhpEnum | PhpCustom):
+            raise self.error("r: names no object", start)
+        return found
+
+    def shared(self) -> PhpReference:
+        """Box the named place's value, and give the box."""
+        start = self.at
+        entries, key = self.place(self.number(_BACK))
+        if key not in entries:
+            raise self.error("R: names no value", start)
+        found = entries[key]
+        if not isinstance(found, PhpReference):
+            found = entries[key] = PhpReference(found)
+        return found
+
+    def place(self, number: int) -> tuple[PhpArray, PhpKey]:
+        if not 1 <= number <= len(self.keys):
+            raise self.error(f"there is no slot {number}")
+        return self.holders[number - 1], self.keys[number - 1]
+
+    def number(self, pattern: re.Pattern[bytes]) -> int:
+        match = pattern.match(self.data, self.at)
+        if match is None:
+            raise self.error("no length or count")
+        self.at = match.end()
+        return int(match[1])
+
+    def skip(self, at: int, expected: bytes) -> None:
+        """Go to a later byte, where these must stand, and past them."""
+        end = at + len(expected)
+        if self.data[at:end] != expected:
+            raise self.error(f"{expected.decode()} should stand at byte {at}")
+        self.at = end
+
+    def error(self, message: str, at: int | None = None) -> CodecError:
+        where = self.at if at is None else at
+        if where >= len(self.data):
+            message = f"the text ends too early: {message}"
+        return CodecError(f"PHP data: {message}", offset=where)

@@ -1,0 +1,384 @@
+"""Settings: flags, environment and ``wpbridge.toml``, checked and put into one frozen object.
+
+A flag goes before ``WPBRIDGE_*``, that before the file, that before the default. Says where each
+value came from, and never shows a secret. Reads no ``wp-config.php`` and connects to nothing.
+"""
+
+import difflib
+import math
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from wpbridge.errors import ConfigError
+
+ENV_PREFIX: Final = "WPBRIDGE_"
+FILE_NAME: Final = "wpbridge.toml"
+
+_NOT_SETTINGS: Final = ("WPBRIDGE_GOLDEN_DIR", "WPBRIDGE_TEST_")
+"""Variables of wpbridge's own tests, by their beginning."""
+_WEBHOOK_SECONDS: Final = 30.0
+_LONGEST: Final = timedelta(days=3650)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """Where a hook's actions are posted to."""
+
+    url: str = field(repr=False)
+    """May hold a token, so it is not shown."""
+    secret: str | None = field(default=None, repr=False)
+    """Signs the body; None for no signature."""
+    timeout_seconds: float = _WEBHOOK_SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings, checked one by one; what they name need not exist yet."""
+
+    path: Path | None = None
+    """Absolute: a WordPress folder, or its configuration file."""
+    dsn: str | None = field(default=None, repr=False)
+    table_prefix: str | None = None
+    blog_id: int | None = None
+    """None: the site of ``url``, or the main site."""
+    url: str | None = None
+    ask_php: bool = False
+    handlers: tuple[str, ...] = ()
+    """Modules, by their dotted names."""
+    handlers_folder: str | None = None
+    """Where they are searched first: the file's folder when it names them, else None."""
+    webhooks: Mapping[str, Webhook] = field(default_factory=lambda: MappingProxyType({}))
+    """By hook."""
+    batch_size: int = 25
+    batches: int = 0
+    """0: until nothing is due."""
+    max_actions: int = 0
+    """0: no limit."""
+    max_time: timedelta | None = None
+    hooks: tuple[str, ...] = ()
+    """Empty: all that have a handler."""
+    exclude_hooks: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    """Slugs; empty: all."""
+    exclude_groups: tuple[str, ...] = ()
+    concurrency: int = 4
+    format: Literal["text", "json"] = "text"
+    quiet: bool = False
+    verbose: int = 0
+    """0 warnings, 1 information, 2 debugging."""
+    color: bool | None = None
+    """None: when the output is a terminal."""
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """Each field's origin: flag, ``env NAME``, ``file PATH`` or default."""
+
+
+def load(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> Settings:
+    """Settings from all their sources.
+
+    Args:
+        flags: fields by name, and ``config`` (a file); None and ``()`` count as not given. Lists
+            may come as one text with commas, webhooks as ``HOOK=URL``.
+        env: the environment; also read for ``secret_env`` of webhooks and for NO_COLOR.
+        cwd: where relative paths of flags and variables begin.
+
+    Raises:
+        ConfigError: a key or variable is unknown, a value is of the wrong kind, or the file is
+            missing or no TOML; names the origin, never a secret.
+    """
+    given = {name: value for name, value in flags.items() if value not in (None, ())}
+    file = _file(given.pop("config", None), env, cwd)
+    tables = _read(file) if file else {}
+    found = {
+        **_from_file(tables, file, env),
+        **_from_env(env, cwd, _secret_names(tables)),
+        **_from_flags(given, env, cwd),
+    }
+    values = {name: value for name, (value, _) in found.items()}
+    sources = {name: found[name][1] if name in found else "default" for name in _KINDS}
+    if file and sources["handlers"] == f"file {file}":
+        values["handlers_folder"] = str(file.parent)
+    return Settings(**values, sources=MappingProxyType(sources))
+
+
+def sources_of(settings: Settings) -> dict[str, str]:
+    """Where each setting came from, by field, in the fields' order."""
+    return dict(settings.sources)
+
+
+# Kinds of value. Each function takes what a source gave and says in ValueError what it expects.
+
+
+class _Origin(NamedTuple):
+    """Where a value was found, for messages and for what is relative to it."""
+
+    text: str
+    folder: Path
+    env: Mapping[str, str]
+
+
+_Kind: TypeAlias = Callable[[object, _Origin], Any]
+_Found: TypeAlias = dict[str, tuple[Any, str]]
+
+
+def _text(value: object, _origin: _Origin) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("a text")
+    return value
+
+
+def _path(value: object, origin: _Origin) -> Path:
+    if not isinstance(value, str | Path) or not str(value):
+        raise ValueError("a path")
+    return _expanded(str(value), origin.folder, origin.env)
+
+
+def _number(least: int, most: int) -> _Kind:
+    def number(value: object, _origin: _Origin) -> int:
+        if isinstance(value, str) and re.fullmatch(r"[+-]?\d{1,18}", value, re.ASCII):
+            value = int(value)
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not isinstance(value, int) or not whole or not least <= value <= most:
+            raise ValueError(f"a whole number from {least} to {most}")
+        return value
+
+    return number
+
+
+_WORDS: Final = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off", ""), False),
+}
+
+
+def _boolean(value: object, _origin: _Origin) -> bool:
+    known = _WORDS.get(value.strip().lower()) if isinstance(value, str) else value
+    if not isinstance(known, bool):
+        raise ValueError("true or false")  # noqa: TRY004 - load() turns it into a ConfigError
+    return known
+
+
+def _names(value: object, _origin: _Origin) -> tuple[str, ...]:
+    parts = [value] if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+        raise ValueError("a list of texts, or one with commas")
+    names = (name.strip() for part in parts for name in part.split(","))
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _choice(*words: str) -> _Kind:
+    def choice(value: object, _origin: _Origin) -> str:
+        if value not in words:
+            raise ValueError(" or ".join(words))
+        return str(value)
+
+    return choice
+
+
+def _prefix(value: object, _origin: _Origin) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"\w+", value, re.ASCII):
+        raise ValueError("letters, digits and underscores")
+    return value
+
+
+_UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _duration(value: object, _origin: _Origin) -> timedelta | None:
+    """Seconds, or units as in 1h30m; None for 0."""
+    seconds = _seconds(value)
+    if seconds is None or not 0 <= seconds <= _LONGEST.total_seconds():
+        raise ValueError('a time such as 90, "55s", "10m" or "1h30m"')
+    return timedelta(seconds=seconds) if seconds else None
+
+
+def _seconds(value: object) -> float | None:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    text = value.strip().lower() if isinstance(value, str) else ""
+    if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text, re.ASCII):
+        return float(text)
+    if not re.fullmatch(r"(\d{1,9}(\.\d{1,6})?[smhd]\s*)+", text, re.ASCII):
+        return None
+    return sum(float(n) * _UNIT_SECONDS[u] for n, u in re.findall(r"([\d.]+)([smhd])", text))
+
+
+def _webhooks(value: object, origin: _Origin) -> Mapping[str, Webhook]:
+    pairs = value.split() if isinstance(value, str) else value
+    if isinstance(pairs, list | tuple):
+        split = [str(pair).partition("=") for pair in pairs]
+        if not all(hook and separator for hook, separator, _ in split):
+            raise ValueError("HOOK=URL")
+        pairs = {hook: url for hook, _, url in split}
+    if not isinstance(pairs, Mapping):
+        raise ValueError("a table of hook = url")  # noqa: TRY004 - load() turns it into a ConfigError
+    return MappingProxyType({hook: _webhook(hook, told, origin) for hook, told in pairs.items()})
+
+
+def _webhook(hook: str, told: object, origin: _Origin) -> Webhook:
+    table = told if isinstance(told, Mapping) else {"url": told}
+    where = f"{origin.text}: webhook {hook}"
+    _only_known(table, ("url", "secret", "secret_env", "timeout"), where)
+    url, secret, variable = table.get("url"), table.get("secret"), table.get("secret_env")
+    if not isinstance(url, str) or not re.match(r"https?://[^/\s]", url):
+        raise ConfigError(f"{where}: url is one that begins with https:// or http://")
+    if variable is not None:
+        secret = origin.env.get(str(variable))
+        if not secret:
+            raise ConfigError(f"{where}: the variable {variable} of secret_env is not set")
+    if secret is not None and not (isinstance(secret, str) and secret):
+        raise ConfigError(f"{where}: secret is a text")
+    seconds = _seconds(table.get("timeout", _WEBHOOK_SECONDS))
+    if seconds is None or not (math.isfinite(seconds) and seconds > 0):
+        raise ConfigError(f'{where}: timeout is a time such as 30 or "30s"')
+    return Webhook(url=url, secret=secret, timeout_seconds=seconds)
+
+
+_KINDS: Final[Mapping[str, _Kind]] = {
+    "path": _path,
+    "dsn": _text,
+    "table_prefix": _prefix,
+    "blog_id": _number(1, 1 << 62),
+    "url": _text,
+    "ask_php": _boolean,
+    "handlers": _names,
+    "webhooks": _webhooks,
+    "batch_size": _number(1, 10_000),
+    "batches": _number(0, 1 << 31),
+    "max_actions": _number(0, 1 << 31),
+    "max_time": _duration,
+    "hooks": _names,
+    "exclude_hooks": _names,
+    "groups": _names,
+    "exclude_groups": _names,
+    "concurrency": _number(1, 1000),
+    "format": _choice("text", "json"),
+    "quiet": _boolean,
+    "verbose": _number(0, 2),
+    "color": _boolean,
+}
+_SECRET: Final = frozenset({"dsn", "webhooks"})
+_TABLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "site": ("path", "dsn", "table_prefix", "blog_id", "url", "ask_php"),
+    "run": tuple(_KINDS)[tuple(_KINDS).index("handlers") :],
+}
+
+
+# Sources.
+
+
+def _from_flags(given: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> _Found:
+    _only_known(given, _KINDS, "flags")
+    origin = _Origin("flag", cwd, env)
+    return {
+        name: (_checked(name, value, f"--{name.replace('_', '-')}", origin), "flag")
+        for name, value in given.items()
+    }
+
+
+def _from_env(env: Mapping[str, str], cwd: Path, ours: Iterable[str]) -> _Found:
+    names = {f"{ENV_PREFIX}{name.upper()}": name for name in _KINDS}
+    allowed = {*names, f"{ENV_PREFIX}CONFIG", *ours}
+    present = {key: value for key, value in env.items() if key.startswith(ENV_PREFIX)}
+    _only_known(
+        [key for key in present if not key.startswith(_NOT_SETTINGS)], allowed, "the environment"
+    )
+    found: _Found = {}
+    if env.get("NO_COLOR"):
+        found["color"] = (False, "env NO_COLOR")
+    elif env.get("FORCE_COLOR"):
+        found["color"] = (True, "env FORCE_COLOR")
+    for key, value in present.items():
+        if key in names and value:
+            origin = _Origin(f"env {key}", cwd, env)
+            found[names[key]] = (_checked(names[key], value, key, origin), origin.text)
+    return found
+
+
+def _from_file(tables: Mapping[str, Any], file: Path | None, env: Mapping[str, str]) -> _Found:
+    if file is None:
+        return {}
+    origin = _Origin(f"file {file}", file.parent, env)
+    for table, names in _TABLES.items():
+        for name in tables:
+            if name in names and name != "webhooks":
+                raise ConfigError(f"{file}: {name} belongs below [{table}]")
+    _only_known(tables, ("site", "run", "webhooks"), str(file))
+    told: dict[str, object] = {}
+    for table, names in _TABLES.items():
+        values = tables.get(table, {})
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"{file}: {table} is a table: [{table}]")
+        _only_known(values, [name for name in names if name != "webhooks"], f"{file} [{table}]")
+        told |= values
+    if "webhooks" in tables:
+        told["webhooks"] = tables["webhooks"]
+    return {
+        name: (_checked(name, value, f"{file}: {name}", origin), origin.text)
+        for name, value in told.items()
+    }
+
+
+def _checked(name: str, value: object, place: str, origin: _Origin) -> Any:
+    try:
+        return _KINDS[name](value, origin)
+    except ValueError as error:
+        shown = "" if name in _SECRET else f", not {value!r}"
+        raise ConfigError(f"{place} expects {error}{shown}") from None
+
+
+def _only_known(names: Iterable[str], known: Iterable[str], place: str) -> None:
+    known = list(known)
+    for name in names:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(sorted(known))}"
+            raise ConfigError(f"{place}: unknown setting {name}; {hint}")
+
+
+# The file.
+
+
+def _file(told: object, env: Mapping[str, str], cwd: Path) -> Path | None:
+    told = told or env.get(f"{ENV_PREFIX}CONFIG")
+    if told:
+        file = _expanded(str(told), cwd, env)
+        if not file.is_file():
+            raise ConfigError(f"the settings file {file} does not exist")
+        return file
+    home = env.get("XDG_CONFIG_HOME") or "~/.config"
+    places = (cwd / FILE_NAME, _expanded(home, cwd, env) / "wpbridge" / FILE_NAME)
+    return next((place for place in places if place.is_file()), None)
+
+
+def _expanded(text: str, folder: Path, env: Mapping[str, str]) -> Path:
+    if text == "~" or text.startswith("~/"):
+        return Path(env.get("HOME") or Path.home(), text[2:])
+    return (folder / text).absolute()
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file} is not UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file} is no TOML: {error}") from None
+
+
+def _secret_names(tables: Mapping[str, Any]) -> list[str]:
+    """Variables that webhooks take their secrets from, whatever they are called."""
+    webhooks = tables.get("webhooks")
+    if not isinstance(webhooks, Mapping):
+        return []
+    told = [webhook for webhook in webhooks.values() if isinstance(webhook, Mapping)]
+    return [str(webhook["secret_env"]) for webhook in told if "secret_env" in webhook]

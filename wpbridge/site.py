@@ -1,0 +1,155 @@
+"""One WordPress: where its tables are and what they are called.
+
+Decides from settings and ``wp-config.php`` alone; asks no database. Which blog of a network a URL
+means stands in the network's own table, so a :class:`Site` may keep the URL for the store.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from wpbridge import wp, wpconfig
+from wpbridge.config import Settings
+from wpbridge.database import DatabaseAddress
+from wpbridge.errors import ConfigError, SiteError
+from wpbridge.wpconfig import WpConfig
+
+DEFAULT_PREFIX = "wp_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A site's database and the names of its tables."""
+
+    name: str
+    """For people: a folder, or a database without its password."""
+    database: DatabaseAddress
+    base_prefix: str
+    """The network's prefix; only letters, digits and underscores, since it goes into SQL."""
+    table_prefix: str
+    """This site's prefix: the base's for the first blog, ``<base>N_`` for the others."""
+    blog_id: int | None = 1
+    """None when ``url`` has to be looked up first."""
+    url: str | None = None
+    path: Path | None = None
+    """The configuration's file; None with a DSN alone."""
+
+    def with_blog(self, blog_id: int) -> "Site":
+        """The same for another blog of the network."""
+        return replace(self, blog_id=blog_id, table_prefix=blog_prefix(self.base_prefix, blog_id))
+
+
+def resolve(settings: Settings, env: Mapping[str, str], cwd: Path | None = None) -> Site:
+    """The site that the settings mean.
+
+    A DSN goes before the path's database; the prefix is that of the settings, else of the
+    configuration, else ``wp_``. Without DSN and path, the working folder or one above it is taken.
+    Raises ConfigError when nothing tells where, SiteError when a configuration does not tell,
+    WpCliError when PHP was asked and failed.
+    """
+    path = settings.path
+    if path is None and settings.dsn is None:
+        path = _around(cwd or Path.cwd())
+    if path is None:
+        return _site(settings, None)
+    env = {**_request(settings.url), **env}
+    try:
+        return _site(settings, wpconfig.read(path, env))
+    except SiteError:
+        if not settings.ask_php:
+            raise
+    return _site(settings, wp.ask_php(path, env))
+
+
+def _site(settings: Settings, config: WpConfig | None) -> Site:
+    base = _base_prefix(settings, config)
+    blog_id = _blog_id(settings, config)
+    if settings.dsn is not None:
+        database = DatabaseAddress.from_dsn(settings.dsn)
+    elif config is not None:
+        database = DatabaseAddress.from_wp(config)
+    else:
+        raise ConfigError("neither --path nor --dsn is given")
+    return Site(
+        name=settings.url or (str(config.abspath) if config else database.safe),
+        database=database,
+        base_prefix=base,
+        table_prefix=blog_prefix(base, blog_id or 1),
+        blog_id=blog_id,
+        url=settings.url,
+        path=config.file if config else None,
+    )
+
+
+def blog_prefix(base: str, blog_id: int) -> str:
+    """A blog's table prefix in a network with this base."""
+    return base if blog_id == 1 else f"{base}{blog_id}_"
+
+
+def match_blog(url: str, rows: Iterable[tuple[int, str, str]]) -> int | None:
+    """The blog a URL lies in, from rows of (blog_id, domain, path); None when it lies in none.
+
+    As WordPress: the longest path that begins the URL's, and a ``www.`` the domain may lack.
+    """
+    parts = _split(url)
+    place = parts.netloc.rpartition("@")[2].lower()
+    host = re.sub(r":(80|443)\Z", "", place)
+    domains = [host, *([host[4:]] if host.startswith("www.") else [])]
+    inside = f"{parts.path.strip('/')}/".lower()
+    found = [
+        (-len(path.strip("/")), domains.index(domain.lower()), blog_id)
+        for blog_id, domain, path in rows
+        if domain.lower() in domains
+        and (not path.strip("/") or inside.startswith(f"{path.strip('/').lower()}/"))
+    ]
+    return min(found)[2] if found else None
+
+
+def _around(folder: Path) -> Path:
+    for place in (folder, *folder.parents):
+        if (place / "wp-config.php").is_file():
+            return place
+    raise ConfigError(
+        f"no WordPress in {folder} or above it: name its folder with --path, or give --dsn"
+    )
+
+
+def _request(url: str | None) -> dict[str, str]:
+    """What a web server would tell a configuration that looks at the host's name (as WP-CLI)."""
+    if not url:
+        return {}
+    place = _split(url).netloc
+    return {"HTTP_HOST": place, "SERVER_NAME": place.partition(":")[0]}
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url if "//" in url else f"//{url}")
+    except ValueError:
+        raise ConfigError(f"--url {url} is no address") from None
+
+
+def _base_prefix(settings: Settings, config: WpConfig | None) -> str:
+    prefix = settings.table_prefix
+    if prefix is None and config is not None:
+        prefix = config.table_prefix
+    if prefix is None:
+        prefix = DEFAULT_PREFIX
+    if not re.fullmatch(r"\w+", prefix, re.ASCII):
+        raise SiteError(f"the table prefix {prefix!r} has other than letters, digits and _")
+    return prefix
+
+
+def _blog_id(settings: Settings, config: WpConfig | None) -> int | None:
+    other = settings.blog_id is not None and settings.blog_id > 1
+    if other and config is not None and not config.is_multisite:
+        raise SiteError(f"{config.file} is no network: it has no blog {settings.blog_id}")
+    if settings.blog_id is not None:
+        return settings.blog_id
+    if config is None:
+        return None if settings.url else 1
+    if not config.is_multisite:
+        return 1
+    return None if settings.url else config.number("BLOG_ID_CURRENT_SITE") or 1

@@ -1,0 +1,189 @@
+"""WP-CLI and PHP, started as programs: the only module that does.
+
+No shell is involved, and secrets travel through pipes, never as arguments.
+"""
+
+import base64
+import binascii
+import json
+import re
+import secrets
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from wpbridge import wpconfig
+from wpbridge.errors import SiteError, WpCliError
+from wpbridge.phpliteral import from_bytes, to_bytes
+from wpbridge.wpconfig import NAMES, WpConfig
+
+TIMEOUT_SECONDS: Final = 30.0
+
+_TAIL_CHARACTERS: Final = 2000
+_TIMED_OUT: Final = 124
+"""The exit code of timeout(1)."""
+_WP_SETTINGS: Final = re.compile(
+    r"\b(?:require|include)(?:_once)?\b[^;\r\n]*wp-settings\.php[^;\r\n]*;"
+)
+_PHP: Final = """
+$wpbridge_names = array_slice($argv, 3);
+define('ABSPATH', $argv[1]);
+ob_start();
+register_shutdown_function(function () use ($wpbridge_names, $argv) {
+    while (ob_get_level()) { ob_end_clean(); }
+    $told = [];
+    foreach ($wpbridge_names as $name) {
+        $variable = substr($name, 1);
+        $set = $name[0] === '$' ? isset($GLOBALS[$variable]) : defined($name);
+        if ($set) {
+            $value = $name[0] === '$' ? $GLOBALS[$variable] : constant($name);
+            $told[$name] = is_string($value) ? [base64_encode($value)] : $value;
+        }
+    }
+    fwrite(STDOUT, "\\n$argv[2]\\n" . json_encode((object) $told, JSON_PARTIAL_OUTPUT_ON_ERROR));
+});
+eval('?>' . stream_get_contents(STDIN));
+"""
+_PHP_OPTIONS: Final = (
+    *("-d", "display_errors=stderr", "-d", "log_errors=0", "-d", "variables_order=EGPCS"),
+    # A trace would show the arguments of calls, passwords among them.
+    *("-d", "zend.exception_ignore_args=1"),
+)
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str],
+    stdin: bytes = b"",
+    folder: Path | None = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+) -> bytes:
+    """A program's output; its stdout and stderr are drained, so it cannot hang on them.
+
+    WpCliError (exit code, the end of stderr) when it is not found, fails or takes too long.
+    """
+    name = Path(command[0]).name
+    try:
+        done = subprocess.run(  # noqa: S603 - no shell, and the caller composed the words
+            list(map(str, command)),
+            input=stdin,
+            capture_output=True,
+            check=False,
+            cwd=folder,
+            env=dict(env),
+            timeout=timeout_seconds,
+        )
+    except subprocess.TimeoutExpired:
+        # Its context would hold what was printed so far.
+        problem = f"{name} gave no answer within {timeout_seconds:g} s"
+        raise WpCliError(problem, exit_code=_TIMED_OUT) from None
+    except OSError as error:
+        raise WpCliError(f"{name} could not be started: {error.strerror}", exit_code=127) from error
+    if done.returncode:
+        stderr = _tail(done.stderr)
+        last = stderr.splitlines()[-1] if stderr else "it said nothing"
+        problem = f"{name} ended with exit code {done.returncode}: {last}"
+        raise WpCliError(problem, exit_code=done.returncode, stderr=stderr)
+    return done.stdout
+
+
+def ask_php(
+    path: Path, env: Mapping[str, str], *, timeout_seconds: float = TIMEOUT_SECONDS
+) -> WpConfig:
+    """A site's configuration as PHP sees it, WordPress itself not loaded; else as WP-CLI tells it.
+
+    SiteError when there is no configuration or no program, WpCliError when the program fails.
+    """
+    file, abspath = wpconfig.find(path)
+    if php := shutil.which("php", path=env.get("PATH")):
+        values = _from_php(php, file, abspath, env, timeout_seconds)
+    elif wp := shutil.which("wp", path=env.get("PATH")):
+        values = _from_wp_cli(wp, abspath, env, timeout_seconds)
+    else:
+        raise SiteError("--ask-php finds neither php nor wp on this machine; give --dsn")
+    return WpConfig(file=file, abspath=abspath, values=values)
+
+
+def _from_php(
+    php: str, file: Path, abspath: Path, env: Mapping[str, str], timeout_seconds: float
+) -> dict[str, Any]:
+    mark = secrets.token_hex(16)
+    arguments = ("-r", _PHP, "--", f"{abspath}/", mark, *NAMES)
+    source = neutralised(_source(file), file)
+    output = run(
+        (php, *_PHP_OPTIONS, *arguments),
+        env=env,
+        stdin=to_bytes(source),
+        folder=file.parent,
+        timeout_seconds=timeout_seconds,
+    )
+    _, found, answer = output.rpartition(f"\n{mark}\n".encode())
+    told = _json(answer if found else b"", "php")
+    return {name: _plain(value) for name, value in told.items()}
+
+
+def _source(file: Path) -> str:
+    try:
+        return from_bytes(file.read_bytes())
+    except OSError as error:
+        raise SiteError(f"{file} cannot be read: {error.strerror}") from error
+
+
+def neutralised(source: str, file: Path) -> str:
+    """A configuration's source that loads no WordPress and still knows its own place."""
+    stopped, count = _WP_SETTINGS.subn("return;", source)
+    if not count:
+        problem = f"{file} has no line that loads wp-settings.php, so PHP would start WordPress"
+        raise SiteError(f"{problem}; give the database with --dsn")
+    return re.sub(
+        r"\b__(FILE|DIR)__\b",
+        lambda match: _quoted(str(file if match[1] == "FILE" else file.parent)),
+        stopped,
+    )
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, list) and len(value) == 1:
+        try:
+            return from_bytes(base64.b64decode(value[0]))
+        except (binascii.Error, TypeError):
+            return None
+    return value if isinstance(value, bool | int | float) else None
+
+
+def _from_wp_cli(
+    wp: str, abspath: Path, env: Mapping[str, str], timeout_seconds: float
+) -> dict[str, Any]:
+    command = (wp, "config", "list", f"--path={abspath}", "--format=json", "--no-color")
+    output = run(command, env=env, timeout_seconds=timeout_seconds)
+    # What the configuration prints itself comes first.
+    rows = _json(output[output.rfind(b"[{") :], "wp")
+    told = {}
+    for row in rows:
+        name = f"${row.get('name')}" if row.get("type") == "variable" else row.get("name")
+        if name in NAMES:
+            told[name] = row.get("value")
+    return told
+
+
+def _json(text: bytes, program: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        # The answer itself is not shown: it holds the password.
+        raise WpCliError(f"{program} answered no JSON", exit_code=0) from None
+
+
+def _tail(stderr: bytes) -> str:
+    text = stderr.decode("utf-8", "replace").strip()
+    # Parse errors quote the text they stumble over.
+    hidden = re.sub(r'(string(?: content)?) "[^\n]*"', r'\1 "…"', text)
+    return hidden[-_TAIL_CHARACTERS:]
