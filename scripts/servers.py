@@ -96,9 +96,10 @@ class MariaDB:
             assert self._process is not None
             if self._process.poll() is not None:
                 break
-            with contextlib.suppress(pymysql.err.OperationalError):
-                pymysql.connect(unix_socket=str(self.socket), user="root").close()
-                return
+            if self.socket.exists():
+                with contextlib.suppress(pymysql.err.OperationalError):
+                    pymysql.connect(unix_socket=str(self.socket), user="root").close()
+                    return
             time.sleep(0.05)
         log = (self.folder / "error.log").read_text(errors="replace")[-2000:]
         raise RuntimeError(f"MariaDB did not start: {log}")

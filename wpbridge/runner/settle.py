@@ -1,6 +1,7 @@
 """From an outcome to an ending: statuses, log rows, successors. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -95,13 +96,13 @@ def _final(
 
 def _successor(action: Action, ran_at: datetime) -> NewAction | None:
     following = schedule.next_after_run(schedule.decode(action.schedule), ran_at=ran_at)
-    if following is None:
+    if following is None or following.timestamp is None:
         return None
     return NewAction(
         hook=action.hook,
         args=args.canonical(args.decode(action.args).mapping),
         schedule=schedule.encode(following),
-        scheduled_at=from_timestamp(int(following.timestamp)),
+        scheduled_at=from_timestamp(following.timestamp),
         group=action.group,
         group_id=action.group_id,
         priority=action.priority,
@@ -112,7 +113,7 @@ def _later(
     action: Action, due: datetime, at: datetime, lines: Sequence[LogLine], *, marked: bool
 ) -> Ending:
     """The same row, later: the column decides, the schedule is kept in step for display."""
-    moved = schedule.moved_to(schedule.decode(action.schedule), due)
+    moved = _moved(schedule.decode(action.schedule), due)
     return Ending(
         action=action,
         status=Status.PENDING,
@@ -122,3 +123,10 @@ def _later(
         retry_at=due,
         schedule=None if moved is None else schedule.encode(moved),
     )
+
+
+def _moved(told: schedule.Schedule, due: datetime) -> schedule.Schedule | None:
+    """The same schedule at another date; None where it holds no date of its own."""
+    if isinstance(told, schedule.Single | schedule.Interval | schedule.Cron):
+        return replace(told, timestamp=int(due.timestamp()))
+    return None

@@ -1,0 +1,317 @@
+"""PHP is the oracle: what it makes of a configuration, the reader makes of it too."""
+
+import base64
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wpbridge import wp, wpconfig
+from wpbridge.errors import SiteError, WpCliError
+from wpbridge.phpliteral import to_bytes
+
+SETTINGS = r"""<?php
+$told = [];
+foreach (get_defined_constants(true)['user'] ?? [] as $name => $value) { $told[$name] = $value; }
+$told['$table_prefix'] = $table_prefix ?? null;
+array_walk_recursive($told, function (&$value) {
+    if (is_string($value)) { $value = [base64_encode($value)]; }
+});
+fwrite(STDOUT, "\n=====\n" . json_encode($told));
+exit;
+"""
+ENV = {"PATH": os.environ["PATH"], "DB_FROM_ENV": "o'ne $two", "EMPTY": "", "ZERO": "0"}
+
+EXPRESSIONS = [
+    # Literals.
+    "'plain'",
+    r"'it\'s \\ and \n \x41 $x {$x}'",
+    r"""'#//?>/*"'""",
+    r'''"tab\t nl\n cr\r v\v e\e f\f dollar\$ quote\" back\\ other\q"''',
+    r'"\x41\x4 \101\7 \400 \u{e9}\u{1F600}\u{0041} \xc3\xa9 \xe9 \u0041"',
+    '"$"',
+    '"a $ b {c} $1 {"',
+    "'ü€😀'",
+    "<<<EOT\nline 'one' \"two\" \\\"\\$ \\x41\n  two\nEOT",
+    "<<<\"EOT\"\nEOT",
+    "<<<'EOT'\n  raw \\n $x {$y}\n\nEOT",
+    "<<<EOT\n    in\n      dented\n    EOT",
+    "<<<EOT\nEOTX\nEOT",
+    "b'binary' . b\"\\n\"",
+    *("12", "012", "0x1F", "0b101", "0o17", "1_000", "-5", "9223372036854775808"),
+    *("1.5", ".5", "1e3", "6.0", "1.", "0.1 + 0.2", "null", "TRUE", "False"),
+    # Operators and conversions.
+    "'a' . 1 . 2.5 . true . null . false",
+    "'sum ' . (1 + 2)",
+    "1 + 2 * 3 - 4 % 3",
+    "-7 % 3",
+    "1 | 2 | 2048",
+    "MYSQLI_CLIENT_SSL | MYSQLI_CLIENT_COMPRESS",
+    "MYSQLI_CLIENT_SSL | MYSQLI_CLIENT_SSL_DONT_VERIFY_SERVER_CERT",
+    "(7 & 3) ^ 1 << 4 >> 1",
+    "~0 & 255",
+    "(string) 12 . (int) '12abc' . (bool) 'x'",
+    "!0",
+    "!!'0'",
+    "!'a' . 'b'",
+    "'10' == '1e1'",
+    "'abc' == 0",
+    "null == false",
+    "null == ''",
+    "'' == 0",
+    "'1' == '01'",
+    "'a' === 'a' && 1 !== 1.0",
+    "'a' < 'b'",
+    "'10' < '9'",
+    "'10' < '9a'",
+    "2 >= 2",
+    "true and false",
+    "true xor true",
+    "1 ? 'a' : 'b'",
+    "0 ?: 'short'",
+    "(0 ? 'a' : 0) ? 'b' : 'c'",
+    "null ?? 'x'",
+    "$undefined ?? null ?? 'y'",
+    "$list['a']['b'] ?? 'z'",
+    # Constants and places.
+    "__DIR__ . '/x'",
+    "basename(__FILE__)",
+    "dirname(__FILE__)",
+    "dirname(__DIR__, 2)",
+    "dirname('/a/b/') . dirname('a') . dirname('/a') . dirname('/')",
+    "PHP_EOL . DIRECTORY_SEPARATOR",
+    "ABSPATH",
+    "constant('ABSPATH')",
+    "\\dirname('/x/y')",
+    # Environment.
+    "getenv('DB_FROM_ENV')",
+    "getenv('MISSING')",
+    "getenv('MISSING') ?: 'y'",
+    "getenv('EMPTY') ?: 'y'",
+    "getenv('ZERO') ?: 'y'",
+    "getenv('EMPTY') !== false ? getenv('EMPTY') : 'y'",
+    "false === getenv('MISSING') ? 'no' : 'yes'",
+    "$_ENV['DB_FROM_ENV'] ?? 'y'",
+    "$_ENV['MISSING'] ?? 'y'",
+    "$_SERVER['DB_FROM_ENV']",
+    "isset($_ENV['EMPTY']) ? 'set' : 'not'",
+    "empty($_ENV['ZERO']) ? 'empty' : 'not'",
+    "isset($_ENV['EMPTY'], $_ENV['MISSING'])",
+    "(getenv('MISSING') ?: getenv('ZERO')) ?: 'last'",
+    # Functions.
+    "trim('  x ') . rtrim('xyy', 'y') . ltrim('//a', '/')",
+    "strtolower('ÄBC') . strtoupper('äbc')",
+    "str_replace('a', 'b', 'banana')",
+    "intval('42abc') + intval(null)",
+    "filter_var('yes', FILTER_VALIDATE_BOOLEAN)",
+    "filter_var('nein', FILTER_VALIDATE_BOOL)",
+    "file_exists(__DIR__ . '/other.php')",
+    "is_readable('/nonexistent')",
+    "trim(file_get_contents(__DIR__ . '/secret.txt'))",
+    "realpath(__DIR__ . '/../nowhere')",
+    "['a' => 1, 'b', 5 => 'c', 'd']['a']",
+    "array('x' => array('y' => 'deep'))['x']['y']",
+    "['p', 'q'][1]",
+    "['7' => 'seven'][7]",
+    "defined('DB_NAME') ? 'yes' : 'no'",
+    "is_string('x') && is_array([]) && is_null(null)",
+]
+
+STATEMENTS = [
+    "DEFINE('DB_NAME', 'a', true); define('DB_NAME', 'b'); Define(\"DB_USER\", 'c');",
+    "const DB_NAME = 'x', DB_USER = DB_NAME . 'y';",
+    "$a = 'x'; $b = \"$a-{$a}-${a}\"; define('DB_NAME', $b);",
+    "$a['k'] = 'v'; $a[] = 'w'; $a['n']['m'] = 'deep'; define('DB_NAME', \"$a[k] {$a['k']} $a[0]\");"
+    "define('DB_USER', $a['n']['m']);",
+    "$a = 'x'; $a .= 'y'; $a ??= 'z'; $b ??= 'w'; define('DB_NAME', $a . $b);",
+    "$a = $b = 'both'; define('DB_NAME', $a . $b);",
+    "if (1) define('DB_NAME', 'x'); else define('DB_NAME', 'y');",
+    "if (0) { define('DB_NAME', 'x'); } elseif (1) { define('DB_NAME', 'y'); } else { exit; }",
+    "if (0) { define('DB_NAME', 'x'); } else if (0) { } else { define('DB_NAME', 'z'); }",
+    "if (0): define('DB_NAME', 'x'); elseif (1): define('DB_NAME', 'y'); else: exit; endif;",
+    "if (1): if (0): define('DB_NAME', 'x'); else: define('DB_NAME', 'i'); endif; endif;",
+    "defined('DB_NAME') || define('DB_NAME', 'x'); defined('DB_NAME') || define('DB_NAME', 'y');",
+    "defined('DB_NAME') or define('DB_NAME', 'x'); !defined('DB_USER') && define('DB_USER', 'u');",
+    "if (!defined('DB_NAME') and !isset($none)) { define('DB_NAME', 'x'); }",
+    "if (($x = getenv('DB_FROM_ENV')) !== false) { define('DB_NAME', $x); }",
+    "if ($x = getenv('EMPTY')) { define('DB_NAME', $x); } else { define('DB_NAME', 'none'); }",
+    "foreach (['DB_NAME' => 'n', 'DB_USER' => 'u'] as $k => $v) { define($k, $v); }",
+    "foreach (array('DB_NAME', 'DB_USER') as $k): define($k, $k . '!'); endforeach;",
+    "require 'other.php'; define('DB_NAME', 'late');",
+    "require_once __DIR__ . '/other.php'; include_once('other.php'); $x = include 'array.php';"
+    "define('DB_HOST', $x['host']);",
+    "@include 'missing.php'; if ((include 'returns.php') === 1) { define('DB_NAME', 'one'); }",
+    "if (file_exists(__DIR__ . '/other.php')) { include ABSPATH . 'other.php'; }",
+    "function f($a) { define('X', 'never'); return \"{$a}\"; } define('DB_NAME', 'x');",
+    "class A { const X = 1; public static function f() { return ['}']; } } define('DB_NAME', 'x');",
+    "abstract class B {} interface C {} final class D {} trait E {} define('DB_NAME', 'x');",
+    "$f = function () use (&$q) { return '};'; }; $g = fn($x) => $x; define('DB_NAME', 'x');",
+    "try { define('DB_NAME', 'x'); } catch (Exception $e) { define('X', 'e'); } finally { ; }",
+    "eval('define(\"DB_NAME\", \"evaluated\");');",
+    "{ define('DB_NAME', 'block'); } ;;",
+    "declare(strict_types=0); use A\\B; global $z; echo 'x', 'y'; print 'z'; define('DB_NAME', 'x');",
+    "ini_set('display_errors', 0); error_reporting(E_ALL & ~E_NOTICE); @set_time_limit(60);"
+    "define('DB_NAME', 'x');",
+    "$_SERVER['HTTPS'] = 'on'; define('DB_NAME', $_SERVER['HTTPS']);",
+    "putenv('LATE=now'); define('DB_NAME', getenv('LATE'));",
+    "$GLOBALS['table_prefix'] = 'g_'; define('DB_NAME', $GLOBALS['table_prefix']);",
+    "define('DB_NAME', 'x'); return; define('DB_USER', 'never');",
+    "#[Attribute]\nclass G {} # comment 'x\n// comment \"y\n/* define('DB_NAME', 'no'); */ define"
+    " /* in */ ( 'DB_NAME' , // between\n 'x' ) ;",
+    "// ends with ?><?php define('DB_NAME', 'x'); ?> text define('DB_USER', 'no');\n<?php ;",
+    "define('DB_NAME', 'x') ?>\n<html><?php define('DB_USER', 'u');",
+    "define('DB_NAME', <<<A\nx\nA . 'y'); define('DB_USER', <<<'B'\nB);",
+    "define('DB_NAME', 'x',); define('DB_HOST', [1, 2,][1]);",
+    "\\define('DB_NAME', \\trim(' x ')); define('DB_USER', \\DB_NAME);",
+    "if (0) { if (1): endif; } else define('DB_NAME', 'x');",
+    "switch (1) { case 1: $q = 1; break; default: $q = 2; } while (0) { } for (;0;) { } do { } while"
+    " (0); define('DB_NAME', 'x');",
+]
+
+
+@pytest.fixture(scope="session")
+def php() -> str:
+    """The php program; without one: left out at home, a failure in CI."""
+    found = shutil.which("php")
+    if found is None:
+        reason = "php is not installed (apt-get install php-cli)"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return str(found)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A WordPress whose settings tell what was defined."""
+    root = tmp_path.resolve() / "site"
+    root.mkdir()
+    (root / "wp-settings.php").write_text(SETTINGS)
+    (root / "other.php").write_text("<?php define('DB_NAME', 'other'); $table_prefix = 'o_';")
+    (root / "array.php").write_text("<?php return ['host' => 'h' . 1];")
+    (root / "returns.php").write_text("<?php if (1) { define('DB_USER', 'r'); }")
+    (root / "secret.txt").write_text(" s3cret\r\n")
+    return root
+
+
+def told_by_php(php: str, root: Path) -> dict[str, Any]:
+    """All constants and the prefix, as PHP has them when WordPress would start."""
+    program = "define('ABSPATH', $argv[1]); require $argv[2];"
+    options = ("-n", "-d", "error_reporting=0", "-d", "variables_order=EGPCS")
+    # -n leaves out the extension that defines them.
+    stand_in = "".join(
+        f"define('{name}', {number});"
+        for name, number in wpconfig._CONSTANTS.items()
+        if name.startswith("MYSQLI_")
+    )
+    done = subprocess.run(
+        [php, *options, "-r", stand_in + program, "--", f"{root}/", str(root / "wp-config.php")],
+        capture_output=True,
+        env=ENV,
+        cwd=root,
+        timeout=30,
+        check=False,
+    )
+    assert b"=====" in done.stdout, done.stdout + done.stderr
+    told = json.loads(done.stdout.rpartition(b"\n=====\n")[2])
+    return {name: value for name, value in told.items() if name in wpconfig.NAMES}
+
+
+def told_by_reader(root: Path) -> dict[str, Any]:
+    """The same by our reader, spelled as the oracle spells it."""
+    values = wpconfig.read(root, ENV).values
+    return {
+        name: [base64.b64encode(to_bytes(value)).decode()] if isinstance(value, str) else value
+        for name, value in values.items()
+    }
+
+
+def assert_agree(php: str, root: Path, body: str, prefix: str = "<?php\n") -> None:
+    (root / "wp-config.php").write_text(
+        f"{prefix}{body}\n$table_prefix = $table_prefix ?? 'wp_';\nrequire ABSPATH . 'wp-settings.php';\n",
+        newline="",
+    )
+    assert told_by_reader(root) == told_by_php(php, root)
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_expressions_have_the_value_php_gives_them(
+    php: str, folder: Path, expression: str
+) -> None:
+    assert_agree(php, folder, f"define('DB_NAME', {expression});")
+
+
+@pytest.mark.parametrize("body", STATEMENTS)
+def test_statements_have_the_effect_php_gives_them(php: str, folder: Path, body: str) -> None:
+    text = body if body.endswith("return; define('DB_USER', 'never');") else body
+    if "return;" in body:
+        (folder / "inner.php").write_text(f"<?php {text}")
+        text = "include 'inner.php';"
+    start = "<?php " if body.startswith("declare") else "<?php\n"
+    assert_agree(php, folder, text, start)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_line_ends_do_not_matter(php: str, folder: Path, newline: str) -> None:
+    body = "// one\ndefine('DB_NAME', 'a'); # two\ndefine('DB_USER', <<<X\n b\n  c\n X);\n/* */"
+    assert_agree(php, folder, body.replace("\n", newline), f"<?php{newline}")
+
+
+def test_a_byte_order_mark_does_not_matter(php: str, folder: Path) -> None:
+    assert_agree(php, folder, "define('DB_NAME', 'a');", "\ufeff<?php\n")
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_random_strings_are_what_php_makes_of_them(php: str, folder: Path, quote: str) -> None:
+    chance = random.Random(11)  # noqa: S311 - no secret
+    pieces = [*"\\\\\\\\$'\"#/?>{}[]nrtvefx0147acEu \t\r\n", '\\"', "\\'", "\\u{e9}", "é", "->", "\\x41"]
+    texts: list[str] = []
+    while len(texts) < 500:
+        text = "".join(chance.choices(pieces, k=chance.randint(0, 12)))
+        odd = re.search(r"\$[A-Za-z_{\x80-\uffff]|\{\$|\\u\{(?!e9\})", text)
+        if not odd and re.fullmatch(rf"(?:[^{quote}\\]|\\.)*", text, re.DOTALL):
+            texts.append(quote + text + quote)
+    appended = "\n".join(f"$all .= '|' . {text};" for text in texts)
+    assert_agree(php, folder, f"$all = '';\n{appended}\ndefine('DB_NAME', $all);")
+
+
+def test_php_can_be_asked_where_the_reader_gives_up(php: str, folder: Path) -> None:
+    # Given a configuration that computes its values
+    (folder / "wp-config.php").write_text(
+        "<?php function env($x) { return strrev($x); }\n"
+        "define('DB_NAME', env('eman')); define('DB_PASSWORD', \"\\xe9'\\\\\");\n"
+        "define('DB_DIR', __DIR__); define('MULTISITE', true); echo 'noise';\n"
+        "$table_prefix = env('_x');\nrequire_once(ABSPATH . 'wp-settings.php');\n"
+    )
+    with pytest.raises(SiteError, match=r"wp-config\.php line 2: it calls env\(\)"):
+        _ = wpconfig.read(folder, ENV).db_name
+    # When PHP is asked
+    config = wp.ask_php(folder, ENV)
+    # Then it tells them, byte by byte
+    assert (config.db_name, config.table_prefix) == ("name", "x_")
+    assert config.db_password == "\udce9'\\"
+    assert config.text("DB_DIR") == str(folder)
+    assert config.is_multisite
+
+
+def test_asking_php_shows_neither_passwords_nor_traces(php: str, folder: Path) -> None:
+    (folder / "wp-config.php").write_text(
+        "<?php function f($x) { throw new Exception('broken'); }\nf('topsecret');\n"
+        "require ABSPATH . 'wp-settings.php';\n"
+    )
+    with pytest.raises(WpCliError, match="ended with exit code 255") as caught:
+        wp.ask_php(folder, ENV)
+    assert "broken" in caught.value.stderr
+    assert "topsecret" not in caught.value.stderr
+    (folder / "wp-config.php").write_text(
+        "<?php define('DB_PASSWORD' 'topsecret');\nrequire ABSPATH . 'wp-settings.php';\n"
+    )
+    with pytest.raises(WpCliError) as caught:
+        wp.ask_php(folder, ENV)
+    assert "topsecret" not in caught.value.stderr + str(caught.value)

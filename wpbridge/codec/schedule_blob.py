@@ -1,0 +1,232 @@
+"""Schedules as bytes: exactly as the plugin writes them, and every form it reads."""
+
+import math
+import re
+from decimal import Decimal
+from typing import Final, assert_never
+
+from wpbridge.codec import php
+from wpbridge.codec.php_values import (
+    INT_MAX,
+    INT_MIN,
+    PhpBare,
+    PhpCustom,
+    PhpObject,
+    deref,
+    float_text,
+)
+from wpbridge.codec.schedule_kinds import (
+    KNOWN_CLASSES,
+    Async,
+    Canceled,
+    Cron,
+    ForeignSchedule,
+    Interval,
+    Schedule,
+    Single,
+)
+from wpbridge.errors import CodecError
+
+MAX_DEPTH: Final = 100
+"""As the plugin's own loader since 4.1."""
+
+_CLASS: Final = re.compile(rb'[OC]:[0-9]{1,20}:"([0-9A-Za-z_\\\x7f-\xff]+)')
+
+_ASYNC: Final = b'O:28:"ActionScheduler_NullSchedule":0:{}'
+_SINGLE: Final = (
+    b'O:30:"ActionScheduler_SimpleSchedule":2:{'
+    b's:22:"\0*\0scheduled_timestamp";i:%d;'
+    b's:41:"\0ActionScheduler_SimpleSchedule\0timestamp";i:%d;}'
+)
+_CANCELED: Final = (
+    b'O:32:"ActionScheduler_CanceledSchedule":2:{'
+    b's:22:"\0*\0scheduled_timestamp";i:%d;'
+    b's:43:"\0ActionScheduler_CanceledSchedule\0timestamp";N;}'
+)
+_INTERVAL: Final = (
+    b'O:32:"ActionScheduler_IntervalSchedule":5:{'
+    b's:22:"\0*\0scheduled_timestamp";i:%d;'
+    b's:18:"\0*\0first_timestamp";i:%d;'
+    b's:13:"\0*\0recurrence";%s'
+    b's:49:"\0ActionScheduler_IntervalSchedule\0start_timestamp";i:%d;'
+    b's:53:"\0ActionScheduler_IntervalSchedule\0interval_in_seconds";%s}'
+)
+_CRON: Final = (
+    b'O:28:"ActionScheduler_CronSchedule":5:{'
+    b's:22:"\0*\0scheduled_timestamp";i:%d;'
+    b's:18:"\0*\0first_timestamp";i:%d;'
+    b's:13:"\0*\0recurrence";O:14:"CronExpression":2:{'
+    b's:25:"\0CronExpression\0cronParts";%s'
+    b's:28:"\0CronExpression\0fieldFactory";O:27:"CronExpression_FieldFactory":1:{'
+    b's:35:"\0CronExpression_FieldFactory\0fields";%s}}'
+    b's:45:"\0ActionScheduler_CronSchedule\0start_timestamp";i:%d;'
+    b's:34:"\0ActionScheduler_CronSchedule\0cron";r:4;}'
+)
+_FIELDS: Final = ("Minutes", "Hours", "DayOfMonth", "Month", "DayOfWeek", "Year")
+_LEAST_PARTS: Final = 5
+
+# Blobs as 3.x and later write them, with ints: all but cron, and nearly all there are.
+_INT: Final = rb"(-?[0-9]{1,18})"
+_COMMON_SINGLE: Final = re.compile(re.escape(_SINGLE).replace(b"%d", _INT))
+_COMMON_INTERVAL: Final = re.compile(
+    re.escape(_INTERVAL).replace(b"%d", _INT).replace(b"%s", b"i:" + _INT + b";")
+)
+
+# What PHP's DateTime takes after an "@".
+_UNIX_TEXT: Final = re.compile(rb"(-?[0-9]{1,19}(?:\.[0-9]{1,20})?)[ \t\n\r\v\f]*")
+
+
+def class_of(prefix: bytes) -> str | None:
+    """The class a blob begins with, read off its first bytes; None when it begins with none.
+
+    Eighty bytes are enough for every class in ``KNOWN_CLASSES``; a longer name comes back cut.
+    """
+    match = _CLASS.match(prefix)
+    return None if match is None else match[1].decode("utf-8", "surrogateescape")
+
+
+def decode(blob: bytes) -> Schedule:
+    """What a blob means, read as the plugin's ``__wakeup`` methods read it.
+
+    Raises:
+        CodecError: The plugin could not load it either.
+    """
+    if blob == _ASYNC:
+        return Async()
+    if match := _COMMON_SINGLE.fullmatch(blob):
+        return Single(timestamp=int(match[1]))
+    if match := _COMMON_INTERVAL.fullmatch(blob):
+        timestamp, first = int(match[1]), int(match[2])
+        return Interval(
+            timestamp=timestamp,
+            first_timestamp=first if first > 0 else timestamp,
+            recurrence=int(match[3]),
+        )
+    return _decode_any(blob)
+
+
+def encode(schedule: Schedule) -> bytes:
+    """The bytes the plugin would store.
+
+    Raises:
+        CodecError: For a schedule without a date or a recurrence, which the plugin would run
+            without a pause.
+    """
+    match schedule:
+        case ForeignSchedule():
+            return schedule.blob
+        case Async():
+            return _ASYNC
+        case Single():
+            at = _checked(schedule.timestamp)
+            return _SINGLE % (at, at)
+        case Canceled():
+            return _CANCELED % _checked(schedule.timestamp)
+        case Interval():
+            return _encode_interval(schedule)
+        case Cron():
+            return _encode_cron(schedule)
+        case _:
+            assert_never(schedule)
+
+
+def _decode_any(blob: bytes) -> Schedule:
+    value = php.decode(blob, max_depth=MAX_DEPTH)
+    if not isinstance(value, PhpObject | PhpCustom):
+        raise CodecError("the schedule is no object", offset=0)
+    if value.class_name not in KNOWN_CLASSES:
+        return ForeignSchedule(php_class=value.class_name, blob=blob)
+    if isinstance(value, PhpCustom):
+        raise CodecError(f"{value.class_name} does not write itself", offset=0)
+    if value.class_name == Async.php_class:
+        return Async()
+    if value.class_name == Single.php_class:
+        return Single(timestamp=_timestamp(value, "scheduled_timestamp", "timestamp"))
+    if value.class_name == Canceled.php_class:
+        # Here, and only here, the old name goes first.
+        return Canceled(timestamp=_timestamp(value, "timestamp", "scheduled_timestamp"))
+    timestamp = _timestamp(value, "scheduled_timestamp", "start_timestamp")
+    first = _timestamp(value, "first_timestamp")
+    if first is None or _is_not_positive(value.get("first_timestamp")):
+        first = timestamp
+    if value.class_name == Interval.php_class:
+        recurrence = _recurrence(_either(value, "recurrence", "interval_in_seconds"))
+        return Interval(timestamp=timestamp, first_timestamp=first, recurrence=recurrence)
+    expression = _expression(_either(value, "recurrence", "cron"))
+    return Cron(timestamp=timestamp, first_timestamp=first, expression=expression)
+
+
+def _either(value: PhpObject, name: str, old_name: str) -> PhpBare:
+    found = value.get(name)
+    return value.get(old_name) if found is None else found
+
+
+def _timestamp(value: PhpObject, *names: str) -> int | None:
+    """Unix seconds as ``as_get_datetime_object`` takes them; None where it takes now."""
+    found = next((each for name in names if (each := value.get(name)) is not None), None)
+    if found in (None, False, b""):
+        return None
+    if isinstance(found, int) and not isinstance(found, bool):
+        return found
+    text = found if isinstance(found, bytes) else b""
+    if isinstance(found, float) and math.isfinite(found):
+        text = float_text(found, "E").encode()
+    match = _UNIX_TEXT.fullmatch(text)
+    if match is None:
+        raise CodecError(f"{value.class_name}: {names[0]} is no Unix time")
+    return math.floor(Decimal(match[1].decode()))
+
+
+def _is_not_positive(value: PhpBare) -> bool:
+    return not isinstance(value, bytes | int | float) or float(value) <= 0
+
+
+def _recurrence(value: PhpBare) -> float | str | None:
+    if value is None or isinstance(value, int | float):
+        return value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    raise CodecError(f"{Interval.php_class}: the recurrence is no number")
+
+
+def _expression(value: PhpBare) -> str:
+    """The parts joined; empty where there are none, since only the next date needs them."""
+    if isinstance(value, PhpObject):
+        parts = value.get("cronParts")
+        if not isinstance(parts, dict):
+            return ""
+        value = b" ".join(part for item in parts.values() if isinstance(part := deref(item), bytes))
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else ""
+
+
+def _encode_interval(schedule: Interval) -> bytes:
+    if not schedule.is_recurring:
+        raise CodecError(f"{schedule.php_class}: no seconds to repeat after")
+    at, first = _checked(schedule.timestamp), _checked(schedule.first_timestamp)
+    recurrence = schedule.recurrence
+    if isinstance(recurrence, str):
+        text = php.encode(recurrence.encode("utf-8", "surrogateescape"))
+    else:
+        text = php.encode(recurrence)
+    return _INTERVAL % (at, first, text, at, text)
+
+
+def _encode_cron(schedule: Cron) -> bytes:
+    at, first = _checked(schedule.timestamp), _checked(schedule.first_timestamp)
+    parts = schedule.expression.split()
+    if not _LEAST_PARTS <= len(parts) <= len(_FIELDS):
+        raise CodecError(f"{schedule.php_class}: {schedule.expression!r} is no cron expression")
+    stored: php.PhpArray = {
+        place: part.encode("utf-8", "surrogateescape") for place, part in enumerate(parts)
+    }
+    fields: php.PhpArray = {
+        place: PhpObject(f"CronExpression_{name}Field", {})
+        for place, name in enumerate(_FIELDS[: len(parts)])
+    }
+    return _CRON % (at, first, php.encode(stored), php.encode(fields), at)
+
+
+def _checked(timestamp: int | None) -> int:
+    if timestamp is None or not INT_MIN <= timestamp <= INT_MAX:
+        raise CodecError(f"a schedule cannot be written with the date {timestamp}")
+    return timestamp
