@@ -52,7 +52,7 @@ SHAPES = {
         "(n * 7919) % 5 * 5", "1"
     ),
     "group": (f"'{HOOK}'", "n % 900000", "10", "IF(n % 1000 = 0, 2, 1)"),
-    "nothing_due": (f"'{HOOK}'", "-86400 - n % 900000", "10", "1"),
+    "nothing_due": (f"'{HOOK}'", "-CAST(86400 + n % 900000 AS SIGNED)", "10", "1"),
 }  # fmt: skip
 PLUGIN_CLAIM = (
     "UPDATE wp_actionscheduler_actions t1 JOIN (SELECT action_id FROM wp_actionscheduler_actions"

@@ -88,8 +88,7 @@ def _add(target: _Made, name: bytes, item: object, *, for_json: bool) -> None:
     if isinstance(target, list):
         target.append(item)
     else:
-        # A JsonObject's names may be bytes here, too: the writer reads both.
-        cast("dict[str | bytes, object]", target)[_text(name, for_json=for_json)] = item
+        target[_text(name, for_json=for_json)] = item
 
 
 def _leaf(value: PhpBare, *, for_json: bool) -> object:

@@ -11,7 +11,7 @@ which the plugin would have walked.
 
 import re
 from calendar import isleap, monthrange
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import MAXYEAR, UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -27,8 +27,8 @@ _MACROS: Final = {
     "@daily": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-_MONTHS: Final = ("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC").split()
-_WEEKDAYS: Final = ("SUN MON TUE WED THU FRI SAT").split()
+_MONTHS: Final = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC"
+_WEEKDAYS: Final = "SUN MON TUE WED THU FRI SAT"
 _SPACE: Final = re.compile(r"[\t-\r ]+")
 _CLOCK: Final = re.compile(r"[*,/\-0-9]")
 _NAMED: Final = re.compile(r"[*,/\-0-9A-Z]")
@@ -36,12 +36,14 @@ _LEGAL: Final = (_CLOCK, _CLOCK, re.compile(r"[*,/\-?0-9A-Za-z]"), _NAMED, _NAME
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 # PHP's date parser takes a letter or an offset after the day for a time zone.
 _NEAREST: Final = re.compile(
-    r"([0-2][0-9]|3[01]|[1-9])(?:st|nd|rd|th|[a-ik-z])?(?:[+-][0-9]{1,2})?", re.ASCII | re.IGNORECASE
+    r"([0-2][0-9]|3[01]|[0-9])(?:st|nd|rd|th|[a-ik-z])?(?:[+-][0-9]{1,2})?",
+    re.ASCII | re.IGNORECASE,
 )
 _FEWEST_FIELDS: Final = 5
 _MAX_ROUNDS: Final = 1000
 _MAX_STEPS: Final = 20_000
 _SATURDAY: Final = 6
+_SUNDAY: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +83,11 @@ def next_date(
     """
     if after.tzinfo is None:
         raise ValueError("a date without a time zone")
-    search = _Search(_plan(expression.parts), after.astimezone(UTC))
-    search.run()
-    if not (allow_current or search.rounds):
-        search.next_minute()
-        search.run()
-    return search.found()
+    try:
+        search = _Search(_plan(expression.parts), after.astimezone(UTC))
+        return search.run(skip_start=not allow_current)
+    except (OverflowError, ValueError) as error:
+        raise CronError("Impossible CRON expression: no date or number is that large") from error
 
 
 # Numbers and comparison, as PHP 8 has them
@@ -155,7 +156,7 @@ def _steps(part: str, base: str, step: str, top: int) -> _Test:
         hits, ends = _walk(start, stride, high if dash else str(top), top)
 
     def test(text: str) -> bool:
-        if stride is not None and stride <= 0:
+        if stride is not None and stride <= 0 and not is_empty:
             raise CronError(f"{part} never ends: its step is not above zero")
         if is_empty or _order(text, low) < 0 or (dash and _order(text, high) > 0):
             return False
@@ -172,19 +173,20 @@ def _steps(part: str, base: str, step: str, top: int) -> _Test:
 
 def _walk(start: float, stride: float, high: str, top: int) -> tuple[frozenset[float], bool]:
     """Where PHP's loop comes by after its start, and whether it ends."""
-    is_number = _number(high) is not None
-    hits = set()
+    number = _number(high)
+    last = top if number is None else min(number, top)
+    hits = set[float]()
     at = start
     for _ in range(_MAX_STEPS):
         at += stride
-        if (at > top and is_number) or _order(str(at), high) > 0:
+        if at > last if number is not None else str(at) > high:
             return frozenset(hits), True
         hits.add(at)
     return frozenset(hits), False
 
 
-def _renamed(part: str, names: Iterable[str], first: int) -> str:
-    for number, name in enumerate(names, first):
+def _renamed(part: str, names: str, first: int) -> str:
+    for number, name in enumerate(names.split(), first):
         part = re.sub(name, str(number), part, flags=re.ASCII | re.IGNORECASE)
     return part
 
@@ -250,7 +252,7 @@ def _day_of_week(part: str) -> _DayTest:
         part = "-".join(ends)
     test = _plain(part, 7)
     sunday = 7 if "7" in part else 0
-    return lambda day: test(str(sunday if day.weekday == 7 else day.weekday))  # noqa: PLR2004
+    return lambda day: test(str(sunday if day.weekday == _SUNDAY else day.weekday))
 
 
 def _last_weekday(wanted: str) -> _DayTest:
@@ -282,30 +284,29 @@ def _nth_weekday(weekday: str, nth: str) -> _DayTest:
 
 
 class _Stops(NamedTuple):
-    """The values of a field where the search does not just move on."""
+    """The values of a field at which the search does not just move on; the last is its end."""
 
     bits: int
+    end: int
     errors: dict[int, str]
 
-    def at_or_after(self, value: int) -> int | None:
+    def at_or_after(self, value: int) -> int:
         ahead = self.bits >> value
-        if not ahead:
-            return None
         value += (ahead & -ahead).bit_length() - 1
         if value in self.errors:
             raise CronError(self.errors[value])
         return value
 
 
-def _stops(values: Iterable[int], test: Callable[[int], bool]) -> _Stops:
-    bits, errors = 0, {}
+def _stops(values: range, test: Callable[[int], bool]) -> _Stops:
+    bits, errors = 1 << values.stop, {}
     for value in values:
         try:
             is_stop = test(value)
         except CronError as error:
             is_stop, errors[value] = True, str(error)
         bits |= is_stop << value
-    return _Stops(bits, errors)
+    return _Stops(bits, values.stop, errors)
 
 
 def _list(part: str) -> list[str]:
@@ -326,18 +327,20 @@ class _Plan:
     def is_year(self, year: int) -> bool:
         return not self.years or any(test(f"{year:04}") for test in self.years)
 
-    def month(self, year: int, month: int) -> _Stops:
+    def days_of(self, year: int, month: int) -> _Stops:
         """The days of a month; there are 168 kinds of month."""
-        key = (month, monthrange(year, month)[0], isleap(year))
-        if key not in self.known:
-            first, length = date(year, month, 1), monthrange(year, month)[1]
+        weekday, length = monthrange(year, month)
+        kind = (month, weekday, isleap(year))
+        if kind not in self.known:
+            # The calendar repeats after 400 years, and Python's ends at either side.
+            first = date(2000 + year % 400, month, 1)
 
             def test(number: int) -> bool:
-                day = _Day(first, number, length, (first.weekday() + number - 1) % 7 + 1)
+                day = _Day(first, number, length, (weekday + number - 1) % 7 + 1)
                 return any(t(day) for t in self.days) and any(t(day) for t in self.weekdays)
 
-            self.known[key] = _stops(range(1, length + 1), test)
-        return self.known[key]
+            self.known[kind] = _stops(range(1, length + 1), test)
+        return self.known[kind]
 
 
 @lru_cache(maxsize=1024)
@@ -360,24 +363,70 @@ def _plan(parts: tuple[str, ...]) -> _Plan:
 class _Search:
     """The plugin's walk from a minute to the next match.
 
-    Each ``_at_...`` moves inside its unit and says whether a match is there; if not, it has gone
-    to the start of the next unit and the fields above must be tested again.
+    Each ``_is_...`` first moves to where its field matches. If that is in the next unit, it says
+    no, and the fields above are to be tested again.
     """
 
-    __slots__ = ("_day", "_hour", "_minute", "_month", "_plan", "_year", "rounds")
+    __slots__ = ("_at", "_plan", "_rounds")
 
     def __init__(self, plan: _Plan, start: datetime) -> None:
-        self.rounds = 0
-        self._plan = plan
-        self._year, self._month, self._day = start.year, start.month, start.day
-        self._hour, self._minute = start.hour, start.minute
+        self._plan, self._rounds = plan, 0
+        self._at = start.replace(second=0, microsecond=0)
 
-    def run(self) -> None:
-        while not (
-            self._at_year()
-            and self._at_month()
-            and self._at_day()
-            and self._at_hour()
-            and self._at_minute()
-        ):
+    def run(self, *, skip_start: bool) -> datetime:
+        start = self._at
+        while not self._is_match():
             pass
+        if skip_start and self._at == start:
+            self._go(1, start + timedelta(minutes=1))
+            return self.run(skip_start=False)
+        return self._at
+
+    def _go(self, rounds: int, at: datetime) -> None:
+        self._rounds, self._at = self._rounds + rounds, at
+        if self._rounds >= _MAX_ROUNDS:
+            raise CronError("Impossible CRON expression")
+
+    def _is_match(self) -> bool:
+        return (
+            self._is_year()
+            and self._is_month()
+            and self._is_day()
+            and self._is_hour()
+            and self._is_minute()
+        )
+
+    def _is_year(self) -> bool:
+        if self._plan.is_year(self._at.year):
+            return True
+        self._go(1, self._at.replace(self._at.year + 1, 1, 1, 0, 0))
+        return False
+
+    def _is_month(self) -> bool:
+        month = self._at.month
+        if self._plan.months.at_or_after(month) == month:
+            return True
+        # PHP lets a day which the next month lacks spill over before it takes day 1: from the
+        # 29th-31st that can be the month after.
+        days = timedelta(days=monthrange(self._at.year, month)[1])
+        self._go(1, (self._at + days).replace(day=1, hour=0, minute=0))
+        return False
+
+    def _is_day(self) -> bool:
+        stops = self._plan.days_of(self._at.year, self._at.month)
+        day = stops.at_or_after(self._at.day)
+        if days := day - self._at.day:
+            self._go(days, self._at.replace(hour=0, minute=0) + timedelta(days=days))
+        return day != stops.end
+
+    def _is_hour(self) -> bool:
+        hour = self._plan.hours.at_or_after(self._at.hour)
+        if hours := hour - self._at.hour:
+            self._go(hours, self._at.replace(minute=0) + timedelta(hours=hours))
+        return hour != self._plan.hours.end
+
+    def _is_minute(self) -> bool:
+        minute = self._plan.minutes.at_or_after(self._at.minute)
+        if minutes := minute - self._at.minute:
+            self._go(minutes, self._at + timedelta(minutes=minutes))
+        return minute != self._plan.minutes.end

@@ -111,7 +111,7 @@ class _Reader:
         """Read the next value, or a container's head, into its place."""
         kind = self.data[self.at : self.at + 1]
         if kind == b"R":
-            entries[key] = self.shared()
+            entries[key] = self.shared(entries, key)
             return
         self.holders.append(entries)
         self.keys.append(key)
@@ -229,26 +229,28 @@ class _Reader:
 
     def same_object(self) -> PhpBare:
         start = self.at
-        entries, key = self.place(self.number(_BACK))
+        entries, key = self.place()
         found = deref(entries.get(key))
         if not isinstance(found, PhpObject | PhpEnum | PhpCustom):
             raise self.error("r: names no object", start)
         return found
 
-    def shared(self) -> PhpReference:
-        """Box the named place's value, and give the box."""
+    def shared(self, entries: PhpArray, key: PhpKey) -> PhpReference:
+        """The box of the named place's value, which is boxed now if it was not."""
         start = self.at
-        entries, key = self.place(self.number(_BACK))
-        if key not in entries:
+        holder, name = self.place()
+        if name not in holder or (holder is entries and name == key):
             raise self.error("R: names no value", start)
-        found = entries[key]
+        found = holder[name]
         if not isinstance(found, PhpReference):
-            found = entries[key] = PhpReference(found)
+            found = holder[name] = PhpReference(found)
         return found
 
-    def place(self, number: int) -> tuple[PhpArray, PhpKey]:
+    def place(self) -> tuple[PhpArray, PhpKey]:
+        start = self.at
+        number = self.number(_BACK)
         if not 1 <= number <= len(self.keys):
-            raise self.error(f"there is no slot {number}")
+            raise self.error(f"there is no slot {number}", start)
         return self.holders[number - 1], self.keys[number - 1]
 
     def number(self, pattern: re.Pattern[bytes]) -> int:

@@ -79,12 +79,12 @@ def _array_key(key: PhpKey) -> PhpKey:
     return array_key(key) if isinstance(key, bytes) else key
 
 
-def _key(key: PhpKey) -> bytes:
+def _key(key: object) -> bytes:
     if isinstance(key, bytes):
         return string(key)
-    if INT_MIN <= key <= INT_MAX:
+    if isinstance(key, int) and INT_MIN <= key <= INT_MAX:
         return b"i:%d;" % key
-    raise CodecError(f"PHP data: the key {key} does not fit 64 bit")
+    raise CodecError(f"PHP data: {key!r} cannot be a key")
 
 
 def _leaf(value: PhpBare) -> bytes:  # noqa: PLR0911 - one return a type

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from wpbridge.codec import cron
-from wpbridge.codec.schedule_blob import class_of, decode, encode
+from wpbridge.codec.schedule_blob import PREFIX_BYTES, class_of, decode, encode
 from wpbridge.codec.schedule_kinds import (
     KNOWN_CLASSES,
     Async,
@@ -23,6 +23,7 @@ from wpbridge.errors import CodecError
 
 __all__ = [
     "KNOWN_CLASSES",
+    "PREFIX_BYTES",
     "Async",
     "Canceled",
     "Cron",

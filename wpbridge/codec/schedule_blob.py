@@ -30,7 +30,10 @@ from wpbridge.errors import CodecError
 MAX_DEPTH: Final = 100
 """As the plugin's own loader since 4.1."""
 
-_CLASS: Final = re.compile(rb'[OC]:[0-9]{1,20}:"([0-9A-Za-z_\\\x7f-\xff]+)')
+PREFIX_BYTES: Final = 80
+"""How much of a blob :func:`class_of` wants to see, if there is so much."""
+
+_CLASS: Final = re.compile(rb'[OC]:([0-9]{1,20}):"([0-9A-Za-z_\\\x7f-\xff]+)("?)')
 
 _ASYNC: Final = b'O:28:"ActionScheduler_NullSchedule":0:{}'
 _SINGLE: Final = (
@@ -77,12 +80,17 @@ _UNIX_TEXT: Final = re.compile(rb"(-?[0-9]{1,19}(?:\.[0-9]{1,20})?)[ \t\n\r\v\f]
 
 
 def class_of(prefix: bytes) -> str | None:
-    """The class a blob begins with, read off its first bytes; None when it begins with none.
+    """The class a blob begins with, read off its first ``PREFIX_BYTES``; None when there is none.
 
-    Eighty bytes are enough for every class in ``KNOWN_CLASSES``; a longer name comes back cut.
+    A name that goes on beyond them comes back cut; all of ``KNOWN_CLASSES`` fit. A shorter text
+    that ends within the name is a damaged blob, and has no class.
     """
     match = _CLASS.match(prefix)
-    return None if match is None else match[1].decode("utf-8", "surrogateescape")
+    if match is None:
+        return None
+    is_whole = match[3] and int(match[1]) == len(match[2])
+    goes_on = match.end() == len(prefix) >= PREFIX_BYTES
+    return match[2].decode("utf-8", "surrogateescape") if is_whole or goes_on else None
 
 
 def decode(blob: bytes) -> Schedule:

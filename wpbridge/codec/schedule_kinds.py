@@ -1,5 +1,6 @@
 """The kinds of schedule the plugin knows, as values."""
 
+import math
 import re
 from dataclasses import dataclass
 from typing import ClassVar, Final, TypeAlias
@@ -95,17 +96,10 @@ KNOWN_CLASSES: Final = frozenset(
 
 
 def php_int(value: float | str | None) -> int:
-    """PHP's ``(int)``: the number a text begins with, else 0; ends of 64 bit instead of beyond."""
-    if value is None:
-        return 0
+    """PHP's ``(int)``: the number a text begins with, else 0; the ends of 64 bit, not beyond."""
     if isinstance(value, str):
         match = _NUMBER.match(value)
-        if match is None:
-            return 0
-        digits = match[1]
-        value = (
-            int(digits) if digits.lstrip("+-").isdecimal() and len(digits) < 20 else float(digits)
-        )  # noqa: E501
-    if value != value:
+        value = None if match is None else float(match[1])
+    if value is None or not math.isfinite(value):
         return 0
     return int(min(max(value, INT_MIN), INT_MAX))

@@ -14,6 +14,7 @@ database's collation finds `My_Hook` for `my_hook`, PHP would not run it.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from sqlalchemy import Connection, TextClause, text
 
@@ -21,7 +22,9 @@ from wpbridge.store.base import UPKEEP_HOOKS, ClaimFilter
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.tables import Layout, TableNames
 
-WINDOW = 1_000
+_Key: TypeAlias = tuple[TextClause, str | int]
+
+WINDOW = 500
 """Rows looked at, at most, to find a better order than by date."""
 
 
@@ -138,19 +141,19 @@ class Finder:
     def _windows(self, look: "_Look", limit: int) -> Iterator[Window]:
         """Looks of growing cost; the caller stops at the first that is enough."""
         yield self._front(look, limit)
-        keys = self._keys(look)
-        if keys:
-            ranked = self._is_one_priority(look)
-            small = self._per_key(look, keys, limit + 1)
-            if small.is_whole or ranked:
+        paths = [path for path in (self._hook_keys(look), self._group_keys(look)) if path]
+        if paths and look.groups is None:
+            small = self._per_key(look, paths[0], limit + 1)
+            if small.is_whole or self._is_one_priority(look):
                 yield small
             else:
                 yield self._front(look, max(WINDOW // 2, limit))
-                yield self._per_key(look, keys, max(WINDOW, limit))
-        size = WINDOW * 4
+        size = max(WINDOW, limit)
         while True:
-            window = self._per_key(look, keys, size) if keys else self._front(look, size)
-            yield window
+            for path in paths:
+                yield self._per_key(look, path, size)
+            if not paths:
+                yield self._front(look, size)
             size *= 4
 
     def _front(self, look: "_Look", size: int) -> Window:
@@ -175,20 +178,20 @@ class Finder:
         lowest, highest = look.connection.execute(self._all_priorities).one()
         return bool(lowest == highest)
 
-    def _keys(self, look: "_Look") -> list[tuple[TextClause, str | int]]:
-        """One statement and key for each hook, or each group, that the filter names."""
-        if look.only.hooks is not None:
-            if self._layout.hook_index:
-                return [(self._in_hook, hook) for hook in sorted(look.only.hooks)]
-            if self._layout.old_hook_index:
-                return [(self._by_old_hook, hook) for hook in sorted(look.only.hooks)]
-        if look.groups is not None and self._layout.group_index:
-            return [(self._in_group, group) for group in look.groups]
-        return []
+    def _hook_keys(self, look: "_Look") -> list[_Key]:
+        """One look for each hook that the filter names."""
+        statement = self._in_hook if self._layout.hook_index else self._by_old_hook
+        if look.only.hooks is None or not (self._layout.hook_index or self._layout.old_hook_index):
+            return []
+        return [(statement, hook) for hook in sorted(look.only.hooks)]
 
-    def _per_key(
-        self, look: "_Look", keys: Sequence[tuple[TextClause, str | int]], size: int
-    ) -> Window:
+    def _group_keys(self, look: "_Look") -> list[_Key]:
+        """One look for each group that the filter names."""
+        if look.groups is None or not self._layout.group_index:
+            return []
+        return [(self._in_group, group) for group in look.groups]
+
+    def _per_key(self, look: "_Look", keys: Sequence[_Key], size: int) -> Window:
         """The first rows of each key; many keys share the size among them."""
         share = max(size // len(keys) + 1, min(size, 10))
         first = 0
