@@ -29,3 +29,16 @@ def fail(_value: int) -> None:
 def later(_value: int) -> None:
     """Ask to run again in ten minutes."""
     raise Retry(after=600, reason="the other side is busy")
+
+
+@hook("g_rec_fail")
+@hook("g_rec_fail_once")
+def fail_again() -> None:
+    """Fail, as a recurring action: its chain goes on, unless the five oldest runs all failed."""
+    raise RuntimeError("boom: détail")
+
+
+@hook("g_badjson")
+@hook("g_badsched")
+def never_called(*_values: object) -> None:
+    """Their rows are corrupted: they are failed with the reason, and run nothing."""

@@ -198,7 +198,7 @@ def _mysql(match: re.Match[str], options: Mapping[str, str]) -> DatabaseAddress:
     if not name:
         raise ConfigError(f"the DSN names no database; it looks like {_SHAPE}")
     host = match["ipv6"] or unquote(match["host"] or "")
-    socket = options.get("unix_socket")
+    socket = options.get("unix_socket") or None
     if not host and not socket:
         socket = next((path for path in SOCKETS if Path(path).exists()), None)
     port = int(match["port"] or _PORT)

@@ -37,6 +37,8 @@ SCENARIOS = sorted(
 )
 FAILING = ("g_fail", "g_rec_fail", "g_rec_fail_once")
 CORRUPT = ("g_badjson", "g_badsched")
+NOT_COMPARED_WHEN_CORRUPT = ("attempts", "last_attempt_gmt", "last_attempt_local")
+"""The plugin's versions differ: up to 3.9.3 such a row was started, from 4.0 on it was not."""
 OPTIONS = """CREATE TABLE wp_options (
     option_id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY,
     option_name varchar(191) NOT NULL DEFAULT '' UNIQUE,
@@ -163,7 +165,7 @@ class Matcher:
             got = found.get(key)
             if expected["hook"] in CORRUPT and key == "status":
                 want = "failed"  # noqa: PLW2901 - the one promised difference
-            if expected["hook"] in CORRUPT and key in ("last_attempt_gmt", "last_attempt_local"):
+            if expected["hook"] in CORRUPT and key in NOT_COMPARED_WHEN_CORRUPT:
                 continue
             if not self._equal(key, want, got, found):
                 problems.append(f"{expected['hook']} {key}: plugin {want!r}, wpbridge {got!r}")

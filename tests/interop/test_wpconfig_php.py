@@ -7,6 +7,8 @@ import random
 import re
 import shutil
 import subprocess
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +40,8 @@ EXPRESSIONS = [
     '"$"',
     '"a $ b {c} $1 {"',
     "'ü€😀'",
-    "<<<EOT\nline 'one' \"two\" \\\"\\$ \\x41\n  two\nEOT",
-    "<<<\"EOT\"\nEOT",
+    '<<<EOT\nline \'one\' "two" \\"\\$ \\x41\n  two\nEOT',
+    '<<<"EOT"\nEOT',
     "<<<'EOT'\n  raw \\n $x {$y}\n\nEOT",
     "<<<EOT\n    in\n      dented\n    EOT",
     "<<<EOT\nEOTX\nEOT",
@@ -153,7 +155,7 @@ STATEMENTS = [
     "abstract class B {} interface C {} final class D {} trait E {} define('DB_NAME', 'x');",
     "$f = function () use (&$q) { return '};'; }; $g = fn($x) => $x; define('DB_NAME', 'x');",
     "try { define('DB_NAME', 'x'); } catch (Exception $e) { define('X', 'e'); } finally { ; }",
-    "eval('define(\"DB_NAME\", \"evaluated\");');",
+    'eval(\'define("DB_NAME", "evaluated");\');',
     "{ define('DB_NAME', 'block'); } ;;",
     "declare(strict_types=0); use A\\B; global $z; echo 'x', 'y'; print 'z'; define('DB_NAME', 'x');",
     "ini_set('display_errors', 0); error_reporting(E_ALL & ~E_NOTICE); @set_time_limit(60);"
@@ -173,6 +175,9 @@ STATEMENTS = [
     "switch (1) { case 1: $q = 1; break; default: $q = 2; } while (0) { } for (;0;) { } do { } while"
     " (0); define('DB_NAME', 'x');",
 ]
+
+
+Answer = Callable[[str], dict[str, str]]
 
 
 @pytest.fixture(scope="session")
@@ -241,9 +246,7 @@ def assert_agree(php: str, root: Path, body: str, prefix: str = "<?php\n") -> No
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
-def test_expressions_have_the_value_php_gives_them(
-    php: str, folder: Path, expression: str
-) -> None:
+def test_expressions_have_the_value_php_gives_them(php: str, folder: Path, expression: str) -> None:
     assert_agree(php, folder, f"define('DB_NAME', {expression});")
 
 
@@ -270,7 +273,15 @@ def test_a_byte_order_mark_does_not_matter(php: str, folder: Path) -> None:
 @pytest.mark.parametrize("quote", ["'", '"'])
 def test_random_strings_are_what_php_makes_of_them(php: str, folder: Path, quote: str) -> None:
     chance = random.Random(11)  # noqa: S311 - no secret
-    pieces = [*"\\\\\\\\$'\"#/?>{}[]nrtvefx0147acEu \t\r\n", '\\"', "\\'", "\\u{e9}", "é", "->", "\\x41"]
+    pieces = [
+        *"\\\\\\\\$'\"#/?>{}[]nrtvefx0147acEu \t\r\n",
+        '\\"',
+        "\\'",
+        "\\u{e9}",
+        "é",
+        "->",
+        "\\x41",
+    ]
     texts: list[str] = []
     while len(texts) < 500:
         text = "".join(chance.choices(pieces, k=chance.randint(0, 12)))
@@ -315,3 +326,67 @@ def test_asking_php_shows_neither_passwords_nor_traces(php: str, folder: Path) -
     with pytest.raises(WpCliError) as caught:
         wp.ask_php(folder, ENV)
     assert "topsecret" not in caught.value.stderr + str(caught.value)
+
+
+class TestWpCli:
+    """A stand-in for ``wp``, alone in the PATH."""
+
+    @pytest.fixture
+    def answer(self, tmp_path: Path, folder: Path) -> Answer:
+        """Makes a ``wp`` that runs these lines; gives the environment that finds it."""
+        (folder / "wp-config.php").write_text("<?php")
+
+        def answer(lines: str) -> dict[str, str]:
+            program = tmp_path / "bin" / "wp"
+            program.parent.mkdir()
+            program.write_text(f"#!/bin/sh\n{lines}\n")
+            program.chmod(0o755)
+            return {"PATH": str(program.parent)}
+
+        return answer
+
+    def test_tells_where_there_is_no_php(self, answer: Answer, folder: Path) -> None:
+        rows = [
+            {"name": "table_prefix", "value": "x_", "type": "variable"},
+            {"name": "DB_NAME", "value": "shop", "type": "constant"},
+            {"name": "AUTH_KEY", "value": "other", "type": "constant"},
+            {"name": "MULTISITE", "value": True, "type": "constant"},
+        ]
+        env = answer(f"echo PHP Deprecated: noise [x]\necho '{json.dumps(rows)}'")
+        config = wp.ask_php(folder, env)
+        assert (config.db_name, config.table_prefix, config.is_multisite) == ("shop", "x_", True)
+        assert set(config.values) == {"DB_NAME", "$table_prefix", "MULTISITE"}
+
+    def test_fails_with_its_last_words(self, answer: Answer, folder: Path) -> None:
+        env = answer("echo first >&2; echo 'Error: no WordPress here' >&2; exit 3")
+        with pytest.raises(WpCliError, match="exit code 3: Error: no WordPress here") as caught:
+            wp.ask_php(folder, env)
+        assert caught.value.exit_code == 3
+        assert caught.value.stderr == "first\nError: no WordPress here"
+
+    def test_answers_what_is_no_json(self, answer: Answer, folder: Path) -> None:
+        with pytest.raises(WpCliError, match="wp answered no JSON") as caught:
+            wp.ask_php(folder, answer("echo s3cret"))
+        assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+
+    def test_is_not_waited_for_without_end(self, answer: Answer, folder: Path) -> None:
+        env = answer("echo s3cret; exec /bin/sleep 60")
+        with pytest.raises(WpCliError, match=r"no answer within 0\.2 s") as caught:
+            wp.ask_php(folder, env, timeout_seconds=0.2)
+        assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+
+    def test_is_not_there_either(self, folder: Path, tmp_path: Path) -> None:
+        (folder / "wp-config.php").write_text("<?php")
+        with pytest.raises(SiteError, match="neither php nor wp"):
+            wp.ask_php(folder, {"PATH": str(tmp_path)})
+
+
+def test_php_is_not_asked_when_it_would_start_wordpress(php: str, folder: Path) -> None:
+    (folder / "wp-config.php").write_text("<?php require 'loads-it-all.php';")
+    with pytest.raises(SiteError, match=r"no line that loads wp-settings\.php"):
+        wp.ask_php(folder, ENV)
+
+
+def test_php_tells_nothing_when_the_configuration_ends_early(php: str, folder: Path) -> None:
+    (folder / "wp-config.php").write_text("<?php exit; require ABSPATH . 'wp-settings.php';")
+    assert dict(wp.ask_php(folder, ENV).values) == {}

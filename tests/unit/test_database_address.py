@@ -38,7 +38,9 @@ class TestDsn:
 
     @pytest.mark.parametrize("scheme", ["mysql+pymysql", "mariadb", "MySQL", "mariadb+pymysql"])
     def test_other_names_of_the_same(self, scheme: str) -> None:
-        assert DatabaseAddress.from_dsn(f"{scheme}://h/d") == DatabaseAddress.from_dsn("mysql://h/d")
+        assert DatabaseAddress.from_dsn(f"{scheme}://h/d") == DatabaseAddress.from_dsn(
+            "mysql://h/d"
+        )
 
     def test_defaults(self) -> None:
         address = DatabaseAddress.from_dsn("mysql://localhost/d")
@@ -51,7 +53,9 @@ class TestDsn:
         assert address.password == "a/b#c:d[e]+$'\"é"
         assert address.host == "h"
 
-    @pytest.mark.parametrize("text", ["mysql://u@/d?unix_socket=/x.sock", "mysql:///d?unix-socket=/x.sock"])
+    @pytest.mark.parametrize(
+        "text", ["mysql://u@/d?unix_socket=/x.sock", "mysql:///d?unix-socket=/x.sock"]
+    )
     def test_a_socket(self, text: str) -> None:
         address = DatabaseAddress.from_dsn(text)
         assert (address.host, address.port, address.socket) == (None, None, "/x.sock")
@@ -97,7 +101,9 @@ class TestDsn:
         ("mysql://bob:s3cret@h/d?ssl=maybe", "true or false"), ("sqlite://queue.db", "three slashes"),
         ("sqlite:///q?mode=ro", "unknown option mode"), ("sqlite:///q?ssl=1", "takes no options"),
     ])  # fmt: skip
-    def test_one_that_cannot_be_read_is_told_without_its_secrets(self, text: str, problem: str) -> None:
+    def test_one_that_cannot_be_read_is_told_without_its_secrets(
+        self, text: str, problem: str
+    ) -> None:
         with pytest.raises(ConfigError, match=problem) as caught:
             DatabaseAddress.from_dsn(text)
         assert "s3cret" not in "".join(traceback.format_exception(caught.value))

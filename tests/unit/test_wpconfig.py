@@ -138,7 +138,9 @@ def test_the_password_is_in_no_text_about_the_configuration(read: Read) -> None:
     assert "s3cret" not in repr(config) + str(config)
 
 
-@pytest.mark.parametrize("odd", ["'", "\\", "$x", '"', "#", "//", "?>", "/*", "<?php", "é€😀", "{$"])
+@pytest.mark.parametrize(
+    "odd", ["'", "\\", "$x", '"', "#", "//", "?>", "/*", "<?php", "é€😀", "{$"]
+)
 def test_a_password_may_hold_every_odd_character(read: Read, odd: str) -> None:
     password = f"a{odd}b{odd}"
     single = password.replace("\\", "\\\\").replace("'", "\\'")
@@ -399,9 +401,7 @@ class TestFind:
         with pytest.raises(SiteError, match=r"has no wp-config\.php"):
             wpconfig.find(root)
 
-    def test_a_file_that_may_not_be_read(
-        self, root: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_file_that_may_not_be_read(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (root / "wp-config.php").write_text("<?php")
 
         def refuse(_path: Path) -> bytes:

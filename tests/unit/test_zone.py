@@ -81,6 +81,9 @@ def test_the_plugin_wrote_the_same_dates(golden_dir: Path) -> None:
         zone = Zone.from_options(*(_option(options, n) for n in ("timezone_string", "gmt_offset")))
         for row in json.loads((folder / "after.json").read_text("utf-8"))["actions"]:
             utc, local = row["scheduled_date_gmt"], row["scheduled_date_local"]
+            if row["hook"] == "g_cron" and row["status"] == "complete":
+                # The scenario's maker moved it into the past with fixed dates, in every zone.
+                continue
             is_async = "NullSchedule" in row["schedule"]
             if re.fullmatch(r"[1-9][\d: -]+", utc) and re.fullmatch(r"[1-9][\d: -]+", local):
                 moment = datetime.fromisoformat(utc).replace(tzinfo=UTC)

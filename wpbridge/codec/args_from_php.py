@@ -17,7 +17,7 @@ from wpbridge.errors import CodecError
 
 JsonValue: TypeAlias = bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"] | None
 
-MAX_VALUES: Final = 1_000_000
+MAX_VALUES: Final = 200_000
 """Shared values are copied out each time, and a few bytes can share very many."""
 
 _Made: TypeAlias = list[object] | dict[str | bytes, object] | JsonObject
