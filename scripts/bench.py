@@ -73,6 +73,12 @@ def run(store: SqlStore, statement: str, **values: object) -> None:
     store.session.run(lambda c: c.execute(text(statement), values).rowcount)
 
 
+def rows_of(store: SqlStore, statement: str, **values: object) -> list[int]:
+    """The first column of a SELECT."""
+    rows = store.session.run(lambda c: c.execute(text(statement), values).fetchall())
+    return [int(row[0]) for row in rows]
+
+
 def fill(store: SqlStore, shape: str, rows: int) -> None:
     """A backlog of pending rows, written by the server itself."""
     hook, before, priority, group = SHAPES[shape]
@@ -224,13 +230,11 @@ def plugin_rate(dsn: str, rows: int, actions: int) -> dict[str, float]:
         run(store, "INSERT INTO wp_actionscheduler_claims (date_created_gmt) VALUES (:n)", n=moment)
         run(store, PLUGIN_CLAIM, now=moment, size=100, claim=claim)
         select = "SELECT action_id FROM wp_actionscheduler_actions WHERE claim_id = :c"
-        ids = store.session.run(
-            lambda c, q=select, k=claim: c.execute(text(q), {"c": k}).fetchall()
-        )
-        for (action_id,) in ids:
-            one = "SELECT * FROM wp_actionscheduler_actions WHERE action_id = :i"
-            store.session.run(lambda c, q=select, k=claim: c.execute(text(q), {"c": k}).fetchall())
-            store.session.run(lambda c, i=action_id, q=one: c.execute(text(q), {"i": i}).fetchall())
+        for action_id in rows_of(store, select, c=claim):
+            rows_of(store, select, c=claim)
+            rows_of(
+                store, "SELECT * FROM wp_actionscheduler_actions WHERE action_id = :i", i=action_id
+            )
             run(store, log, i=action_id, m="action started via WP CLI", now=moment)
             run(
                 store,

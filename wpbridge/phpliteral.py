@@ -57,6 +57,8 @@ class Unknown:
     """It may not even be set."""
 
 
+_TWO_63: Final = 1 << 63
+
 Value: TypeAlias = "bool | int | float | str | dict[int | str, Value] | Unknown | None"
 Expression: TypeAlias = "Callable[[Scope], Value]"
 
@@ -275,7 +277,7 @@ def identical(left: Value, right: Value) -> bool:
 
 def equal(left: Value, right: Value) -> bool:
     """As ``==`` sees two known values."""
-    for this, other in ((left, right), (right, left)):
+    for this, other in _both(left, right):
         if isinstance(this, bool) or (this is None and not isinstance(other, str)):
             return truthy(this) is truthy(other)
         if this is None:
@@ -283,7 +285,7 @@ def equal(left: Value, right: Value) -> bool:
     if isinstance(left, str) and isinstance(right, str):
         both = _is_numeric(left) and _is_numeric(right)
         return to_number(left) == to_number(right) if both else left == right
-    for this, other in ((left, right), (right, left)):
+    for this, other in _both(left, right):
         if isinstance(this, str) and isinstance(other, int | float):
             same_text = this == to_text(other)
             return to_number(this) == other if _is_numeric(this) else same_text
@@ -572,7 +574,7 @@ def _call(scope: Scope, name: str, arguments: Sequence[Value], line: int) -> Val
         return unknown
     try:
         value = function(scope, *arguments)
-    except TypeError:
+    except (TypeError, ValueError, ArithmeticError):
         return scope.unknown(line, f"{name}() is called in an unusual way")
     return _placed(value, line, scope)
 
@@ -590,26 +592,55 @@ def _known(function: Callable[..., Value]) -> Callable[[Value, Value], Value]:
 
 
 def _numeric(function: Callable[..., "int | float"]) -> Callable[[Value, Value], Value]:
-    return _known(lambda left, right: function(to_number(left), to_number(right)))
+    def compute(left: Value, right: Value) -> Value:
+        number = function(to_number(left), to_number(right))
+        fits = isinstance(number, float) or -_TWO_63 <= number < _TWO_63
+        return number if fits else float(number)
+
+    return _known(compute)
 
 
 def _bits(function: Callable[..., int]) -> Callable[[Value, Value], Value]:
-    return _known(lambda left, right: function(_integer(left), _integer(right)))
+    def compute(left: Value, right: Value) -> Value:
+        if isinstance(left, str) and isinstance(right, str):
+            raise ValueError("PHP would take them character by character")  # noqa: TRY004
+        number = function(_integer(left), _integer(right))
+        return (number + _TWO_63) % (2 * _TWO_63) - _TWO_63
+
+    return _known(compute)
+
+
+def _shift(left: int, right: int) -> int:
+    if right < 0:
+        raise ValueError("PHP refuses to shift so")
+    return left << right if right < 64 else 0  # noqa: PLR2004 - the bits there are
 
 
 def _compare(function: Callable[..., bool]) -> Callable[[Value, Value], Value]:
     def compare(left: Value, right: Value) -> Value:
-        texts = isinstance(left, str) and isinstance(right, str)
-        if texts and not (_is_numeric(str(left)) and _is_numeric(str(right))):
-            return function(to_bytes(str(left)), to_bytes(str(right)))
-        return function(to_number(left), to_number(right))
+        left, right = ("" if a is None and isinstance(b, str) else a for a, b in _both(left, right))
+        if any(isinstance(value, dict) for value in (left, right)):
+            raise ValueError("arrays are compared")
+        if any(value is None or isinstance(value, bool) for value in (left, right)):
+            return function(truthy(left), truthy(right))
+        if all(not isinstance(value, str) or _is_numeric(value) for value in (left, right)):
+            return function(to_number(left), to_number(right))
+        return function(*(to_bytes(str(to_text(value))) for value in (left, right)))
 
     return _known(compare)
+
+
+def _both(left: Value, right: Value) -> tuple[tuple[Value, Value], tuple[Value, Value]]:
+    return (left, right), (right, left)
 
 
 def _concatenate(left: Value, right: Value) -> Value:
     # A character's bytes may come from both sides.
     return from_bytes(to_bytes(str(to_text(left)) + str(to_text(right))))
+
+
+def _null(_scope: Scope) -> Value:
+    return None
 
 
 _TERNARY, _COALESCE, _OR, _AND, _UNARY = 5, 6, 7, 8, 19
@@ -629,8 +660,8 @@ _BINARY: Final[Mapping[str, tuple[int, Callable[[Value, Value], Value]]]] = {
     ">": (13, _compare(operator.gt)),
     ">=": (13, _compare(operator.ge)),
     ".": (14, _known(_concatenate)),
-    "<<": (15, _bits(operator.lshift)),
-    ">>": (15, _bits(operator.rshift)),
+    "<<": (15, _bits(_shift)),
+    ">>": (15, _bits(lambda a, b: a >> b if b < 64 else a >> 63)),
     "+": (16, _numeric(operator.add)),
     "-": (16, _numeric(operator.sub)),
     "*": (17, _numeric(operator.mul)),
@@ -694,8 +725,9 @@ class Parser:
                 self.take()
                 left = _short_circuit(left, self.expression(_SHORT[word] + 1), word)
             elif word in _BINARY and level <= _BINARY[word][0]:
-                self.take()
-                left = _binary(left, self.expression(_BINARY[word][0] + 1), _BINARY[word][1])
+                line = self.take().line
+                level_right, operate = _BINARY[word]
+                left = _binary(left, self.expression(level_right + 1), operate, line)
             else:
                 return left
 
@@ -703,7 +735,7 @@ class Parser:
         self.expect("?")
         if self.accept(":"):
             return _choose(condition, condition, self.expression(_TERNARY + 1))
-        yes = self.expression(_TERNARY)
+        yes = self.expression()
         self.expect(":")
         return _choose(condition, yes, self.expression(_TERNARY + 1))
 
@@ -711,8 +743,8 @@ class Parser:
         token = self.peek()
         word = token.word
         if word in {"!", "-", "+", "@", "~"} or word in _CASTS:
-            self.take()
-            return _prefixed(word, self._unary())
+            line = self.take().line
+            return _prefixed(word, self._unary(), line)
         if word in _INCLUDES:
             return self._include()
         if word in {"exit", "die"}:
@@ -869,7 +901,7 @@ def _number(text: str) -> int | float:
         return int(digits, 8)
     if digits.startswith(("0x", "0b", "0o")):
         return int(digits, 0)
-    whole = digits.isdecimal() and int(digits) < 1 << 63
+    whole = digits.isdecimal() and int(digits) < _TWO_63
     return int(digits) if whole else float(digits)
 
 
@@ -936,25 +968,31 @@ def _assignment(token: Token, keys: list[Expression], how: str, right: Expressio
 
 
 def _binary(
-    left: Expression, right: Expression, operate: Callable[[Value, Value], Value]
+    left: Expression, right: Expression, operate: Callable[[Value, Value], Value], line: int
 ) -> Expression:
-    return lambda scope: operate(left(scope), right(scope))
+    def binary(scope: Scope) -> Value:
+        try:
+            return operate(left(scope), right(scope))
+        except (ValueError, ArithmeticError):
+            return scope.unknown(line, "it computes in an unusual way")
+
+    return binary
 
 
-def _prefixed(word: str, right: Expression) -> Expression:
+def _prefixed(word: str, right: Expression, line: int) -> Expression:
     if word == "@":
         return right
     if word == "!":
         return lambda scope: _not(right(scope))
     if word in _CASTS:
         cast = _CASTS[word]
-        return lambda scope: _known(lambda _, value: cast(value))(None, right(scope))
+        return _binary(_null, right, _known(lambda _, value: cast(value)), line)
     sign: Callable[[Value, Value], Value] = {
         "-": _numeric(lambda _, value: -value),
         "+": _numeric(lambda _, value: value),
         "~": _bits(lambda _, value: ~value),
     }[word]
-    return lambda scope: sign(0, right(scope))
+    return _binary(_null, right, sign, line)
 
 
 def _not(value: Value) -> Value:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import invariants
 from factories import make_new
-from rows import query
+from rows import log_of, query
 from wpbridge.clock import SystemClock
 from wpbridge.store.sqlstore import SqlStore
 
@@ -30,6 +30,10 @@ def count(number):
     runs += 1
     if LIMIT and runs == LIMIT:
         os.kill(os.getpid(), 9)
+
+@hook("once", at_most_once=True)
+def once(number):
+    count(number)
 """
 
 
@@ -99,12 +103,29 @@ def test_an_action_that_kills_its_runner_is_failed_in_the_end(
 ) -> None:
     store = open_queue(dsn)
     fill(store, 3)
-    codes = []
-    while len(codes) < 6:
+    codes: list[int] = []
+    while not codes or (codes[-1] != 0 and len(codes) < 10):
         process = start(dsn, tmp_path, KILL_AFTER="1")
         process.communicate(timeout=60)
         codes.append(process.returncode)
-        if codes[-1] == 0:
-            break
-    assert store.counts().get("pending", 0) == 0 or codes[-1] == 0
-    assert store.counts().get("failed", 0) >= 1
+    assert codes[-1] == 0
+    assert store.counts() == {"failed": 3}
+    last = log_of(store, 1)[-1]
+    assert "its runners died 3 times while it ran" in last
+    assert max(recorded(tmp_path).values()) <= 4
+
+
+def test_what_must_not_run_twice_is_failed_when_its_runner_dies(
+    dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]
+) -> None:
+    store = open_queue(dsn)
+    now = SystemClock().now()
+    store.insert([make_new("once", args=(n,), now=now, interval=300) for n in range(3)], now=now)
+    start(dsn, tmp_path, KILL_AFTER="1").communicate(timeout=60)
+    start(dsn, tmp_path).communicate(timeout=60)
+    assert set(recorded(tmp_path).values()) == {1}
+    counts = store.counts()
+    assert counts["failed"] >= 1
+    assert counts["failed"] + counts.get("complete", 0) == 3
+    assert counts["pending"] == 3, "every chain goes on"
+    invariants.check(store)

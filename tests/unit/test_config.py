@@ -214,11 +214,18 @@ class TestFile:
 
 class TestEnvironment:
     def test_texts_are_turned_into_values(self, cwd: Path) -> None:
-        settings = read(cwd, {
-            "WPBRIDGE_HOOKS": "a, b,,a", "WPBRIDGE_QUIET": "Yes", "WPBRIDGE_ASK_PHP": "0",
-            "WPBRIDGE_MAX_TIME": "90", "WPBRIDGE_BLOG_ID": "2", "WPBRIDGE_GROUPS": "",
-            "WPBRIDGE_WEBHOOKS": "a=https://x/?b=1,2 c=http://y",
-        })  # fmt: skip
+        settings = read(
+            cwd,
+            {
+                "WPBRIDGE_HOOKS": "a, b,,a",
+                "WPBRIDGE_QUIET": "Yes",
+                "WPBRIDGE_ASK_PHP": "0",
+                "WPBRIDGE_MAX_TIME": "90",
+                "WPBRIDGE_BLOG_ID": "2",
+                "WPBRIDGE_GROUPS": "",
+                "WPBRIDGE_WEBHOOKS": "a=https://x/?b=1,2 c=http://y",
+            },
+        )
         assert settings.hooks == ("a", "b")
         assert (settings.quiet, settings.ask_php) == (True, False)
         assert settings.max_time == timedelta(seconds=90)
@@ -229,13 +236,20 @@ class TestEnvironment:
         }
         assert sources_of(settings)["groups"] == "default"
 
-    @pytest.mark.parametrize(("name", "value", "problem"), [
-        ("WPBRIDGE_BACH_SIZE", "1", "unknown setting WPBRIDGE_BACH_SIZE; did you mean WPBRIDGE_BATCH_SIZE?"),
-        ("WPBRIDGE_SOURCES", "1", "unknown setting WPBRIDGE_SOURCES"),
-        ("WPBRIDGE_BATCH_SIZE", "many", "WPBRIDGE_BATCH_SIZE expects a whole number"),
-        ("WPBRIDGE_BATCH_SIZE", "٣", "WPBRIDGE_BATCH_SIZE expects a whole number"),
-        ("WPBRIDGE_WEBHOOKS", "s3cret", "WPBRIDGE_WEBHOOKS expects HOOK=URL"),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("name", "value", "problem"),
+        [
+            (
+                "WPBRIDGE_BACH_SIZE",
+                "1",
+                "unknown setting WPBRIDGE_BACH_SIZE; did you mean WPBRIDGE_BATCH_SIZE?",
+            ),
+            ("WPBRIDGE_SOURCES", "1", "unknown setting WPBRIDGE_SOURCES"),
+            ("WPBRIDGE_BATCH_SIZE", "many", "WPBRIDGE_BATCH_SIZE expects a whole number"),
+            ("WPBRIDGE_BATCH_SIZE", "٣", "WPBRIDGE_BATCH_SIZE expects a whole number"),
+            ("WPBRIDGE_WEBHOOKS", "s3cret", "WPBRIDGE_WEBHOOKS expects HOOK=URL"),
+        ],
+    )
     def test_what_is_wrong_is_named(self, cwd: Path, name: str, value: str, problem: str) -> None:
         assert problem in refused(cwd, {name: value})
 
@@ -243,19 +257,36 @@ class TestEnvironment:
         env = {"WPBRIDGE_GOLDEN_DIR": "x", "WPBRIDGE_TEST_X": "y", "BATCH_SIZE": "z"}
         assert read(cwd, env) == Settings()
 
-    @pytest.mark.parametrize(("env", "color"), [
-        ({}, None), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, None), ({"FORCE_COLOR": "1"}, True),
-        ({"NO_COLOR": "1", "WPBRIDGE_COLOR": "true"}, True),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("env", "color"),
+        [
+            ({}, None),
+            ({"NO_COLOR": "1"}, False),
+            ({"NO_COLOR": ""}, None),
+            ({"FORCE_COLOR": "1"}, True),
+            ({"NO_COLOR": "1", "WPBRIDGE_COLOR": "true"}, True),
+        ],
+    )
     def test_color(self, cwd: Path, env: dict[str, str], color: bool | None) -> None:
         assert read(cwd, env).color is color
 
 
 class TestFlags:
-    @pytest.mark.parametrize(("told", "seconds"), [
-        ("55s", 55), ("10m", 600), ("1h30m", 5400), ("90", 90), (90, 90), (1.5, 1.5), ("0.5s", 0.5),
-        ("1d", 86400), (timedelta(minutes=2), 120), ("1h 5s", 3605),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("told", "seconds"),
+        [
+            ("55s", 55),
+            ("10m", 600),
+            ("1h30m", 5400),
+            ("90", 90),
+            (90, 90),
+            (1.5, 1.5),
+            ("0.5s", 0.5),
+            ("1d", 86400),
+            (timedelta(minutes=2), 120),
+            ("1h 5s", 3605),
+        ],
+    )
     def test_times(self, cwd: Path, told: Any, seconds: float) -> None:
         assert read(cwd, max_time=told).max_time == timedelta(seconds=seconds)
 

@@ -20,7 +20,8 @@ def config(root: Path = Path("/nowhere"), **values: Value) -> WpConfig:
 
 
 def from_wp(*sockets: str, **values: Value) -> DatabaseAddress:
-    return DatabaseAddress.from_wp(config(**values), exists=lambda path: path in sockets)
+    told = config(Path("/nowhere"), **values)
+    return DatabaseAddress.from_wp(told, exists=lambda path: path in sockets)
 
 
 class TestDsn:
@@ -65,11 +66,17 @@ class TestDsn:
         assert (address.host, address.port) == ("::1", 3307)
         assert address.safe == "mysql://u@[::1]:3307/d"
 
-    @pytest.mark.parametrize(("text", "path"), [
-        ("sqlite:///queue.db", "queue.db"), ("sqlite:////srv/q.db", "/srv/q.db"),
-        ("sqlite:///a%20b?.db", None), ("sqlite://", ":memory:"), ("sqlite:///:memory:", ":memory:"),
-        ("sqlite+pysqlite:///q", "q"),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("text", "path"),
+        [
+            ("sqlite:///queue.db", "queue.db"),
+            ("sqlite:////srv/q.db", "/srv/q.db"),
+            ("sqlite:///a%20b?.db", None),
+            ("sqlite://", ":memory:"),
+            ("sqlite:///:memory:", ":memory:"),
+            ("sqlite+pysqlite:///q", "q"),
+        ],
+    )
     def test_sqlite(self, text: str, path: str | None) -> None:
         if path is None:
             with pytest.raises(ConfigError, match="unknown option"):
@@ -78,12 +85,19 @@ class TestDsn:
             address = DatabaseAddress.from_dsn(text)
             assert (address.driver, address.path, address.name) == ("sqlite", path, None)
 
-    @pytest.mark.parametrize(("query", "tls"), [
-        ("", None), ("ssl=false", None), ("ssl=true", Tls()), ("ssl_cert=c&ssl_key=k", Tls(cert="c", key="k")),
-        ("ssl_ca=a", Tls(ca="a", verify_cert=True)), ("ssl_ca=a&ssl_verify_cert=0", Tls(ca="a")),
-        ("ssl_verify_identity=1", Tls(verify_cert=True, verify_identity=True)),
-        ("ssl-verify-cert=yes", Tls(verify_cert=True)),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("query", "tls"),
+        [
+            ("", None),
+            ("ssl=false", None),
+            ("ssl=true", Tls()),
+            ("ssl_cert=c&ssl_key=k", Tls(cert="c", key="k")),
+            ("ssl_ca=a", Tls(ca="a", verify_cert=True)),
+            ("ssl_ca=a&ssl_verify_cert=0", Tls(ca="a")),
+            ("ssl_verify_identity=1", Tls(verify_cert=True, verify_identity=True)),
+            ("ssl-verify-cert=yes", Tls(verify_cert=True)),
+        ],
+    )
     def test_tls(self, query: str, tls: Tls | None) -> None:
         assert DatabaseAddress.from_dsn(f"mysql://h/d?{query}").tls == tls
 
@@ -91,16 +105,29 @@ class TestDsn:
         assert Tls().driver_options() == {"verify_mode": False, "check_hostname": False}
         full = Tls(ca="a", cert="c", key="k", verify_identity=True).driver_options()
         assert full == {
-            "ca": "a", "cert": "c", "key": "k", "verify_mode": True, "check_hostname": True
-        }  # fmt: skip
+            "ca": "a",
+            "cert": "c",
+            "key": "k",
+            "verify_mode": True,
+            "check_hostname": True,
+        }
 
-    @pytest.mark.parametrize(("text", "problem"), [
-        ("", "cannot be read"), ("s3cret", "cannot be read"), ("mysql://bob:s3cret@x@h/d", "cannot be read"),
-        ("postgres://bob:s3cret@h/d", "begins with postgres://"), ("mysql://bob:s3cret@h", "names no database"),
-        ("mysql://bob:s3cret@h:99999/d", "port 99999"), ("mysql://bob:s3cret@h/d?sslca=x", "did you mean ssl_ca"),
-        ("mysql://bob:s3cret@h/d?ssl=maybe", "true or false"), ("sqlite://queue.db", "three slashes"),
-        ("sqlite:///q?mode=ro", "unknown option mode"), ("sqlite:///q?ssl=1", "takes no options"),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            ("", "cannot be read"),
+            ("s3cret", "cannot be read"),
+            ("mysql://bob:s3cret@x@h/d", "cannot be read"),
+            ("postgres://bob:s3cret@h/d", "begins with postgres://"),
+            ("mysql://bob:s3cret@h", "names no database"),
+            ("mysql://bob:s3cret@h:99999/d", "port 99999"),
+            ("mysql://bob:s3cret@h/d?sslca=x", "did you mean ssl_ca"),
+            ("mysql://bob:s3cret@h/d?ssl=maybe", "true or false"),
+            ("sqlite://queue.db", "three slashes"),
+            ("sqlite:///q?mode=ro", "unknown option mode"),
+            ("sqlite:///q?ssl=1", "takes no options"),
+        ],
+    )
     def test_one_that_cannot_be_read_is_told_without_its_secrets(
         self, text: str, problem: str
     ) -> None:
@@ -231,8 +258,14 @@ def test_the_password_is_shown_nowhere() -> None:
     assert address.safe == "mysql://bob@localhost/d?unix_socket=/x.sock"
 
 
-@pytest.mark.parametrize(("password", "sent"), [
-    (None, b""), ("plain", b"plain"), ("pä€", "pä€".encode()), ("\udce9x", b"\xe9x"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("password", "sent"),
+    [
+        (None, b""),
+        ("plain", b"plain"),
+        ("pä€", "pä€".encode()),
+        ("\udce9x", b"\xe9x"),
+    ],
+)
 def test_the_password_is_sent_in_the_bytes_php_sends(password: str | None, sent: bytes) -> None:
     assert DatabaseAddress(driver="mysql", password=password).password_bytes == sent

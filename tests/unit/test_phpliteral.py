@@ -57,11 +57,36 @@ def test_bytes_that_are_not_text_survive() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["f()", "f() . 'x'", "'x' . f()", "!f()", "-f()", "(int) f()", "f() + 1", "f() ?? 'x'",
-     "f() ? 1 : 2", "f() && true", "true && f()", "trim(f())", "[f()][0]", "f()['x']", "f()->x()",
-     "A::b()", "new A(1)", "isset($x[f()])", "$_GET['x']", "$_SERVER['HTTP_HOST']", "UNSET",
-     "rtrim('x', 'a..z')", "dirname()", "'text'[0]", '"$x[0][1]"', '"{$x->y}"', "PHP_SAPI"],
-)  # fmt: skip
+    [
+        "f()",
+        "f() . 'x'",
+        "'x' . f()",
+        "!f()",
+        "-f()",
+        "(int) f()",
+        "f() + 1",
+        "f() ?? 'x'",
+        "f() ? 1 : 2",
+        "f() && true",
+        "true && f()",
+        "trim(f())",
+        "[f()][0]",
+        "f()['x']",
+        "f()->x()",
+        "A::b()",
+        "new A(1)",
+        "isset($x[f()])",
+        "$_GET['x']",
+        "$_SERVER['HTTP_HOST']",
+        "UNSET",
+        "rtrim('x', 'a..z')",
+        "dirname()",
+        "'text'[0]",
+        '"$x[0][1]"',
+        '"{$x->y}"',
+        "PHP_SAPI",
+    ],
+)
 def test_what_is_not_known_stays_unknown_through_every_operator(text: str) -> None:
     value = evaluate(text, _with_x())
     assert isinstance(value, Unknown)
@@ -74,16 +99,39 @@ def _with_x() -> Scope:
     return scope
 
 
-@pytest.mark.parametrize(("text", "value"), [
-    ("false && f()", False), ("true || f()", True), ("true ? 1 : f()", 1), ("'' ?: 'x'", "x"),
-    ("f() ? 1 : 1", 1), ("f() || true", True), ("f() && false", False), ("'x' ?? f()", "x"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("false && f()", False),
+        ("true || f()", True),
+        ("true ? 1 : f()", 1),
+        ("'' ?: 'x'", "x"),
+        ("f() ? 1 : 1", 1),
+        ("f() || true", True),
+        ("f() && false", False),
+        ("'x' ?? f()", "x"),
+    ],
+)
 def test_what_is_unknown_does_not_matter_when_it_decides_nothing(text: str, value: Value) -> None:
     assert evaluate(text) == value
 
 
-@pytest.mark.parametrize("text", ["", "function() {}", "fn() => 1", "$a++", "1 +", "(1", "[1", "&$x",
-                                  "print 1", "match(1) {}", "$a->{'x'}"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "function() {}",
+        "fn() => 1",
+        "$a++",
+        "1 +",
+        "(1",
+        "[1",
+        "&$x",
+        "print 1",
+        "match(1) {}",
+        "$a->{'x'}",
+    ],
+)
 def test_what_the_parser_does_not_know_it_says(text: str) -> None:
     with pytest.raises(NotUnderstood):
         evaluate(text)
@@ -97,18 +145,32 @@ def test_environment_loaded_by_php_leaves_only_what_is_here() -> None:
     assert isinstance(evaluate("$_ENV['MISSING'] ?? 'y'", scope), Unknown)
 
 
-@pytest.mark.parametrize(("left", "right", "same"), [
-    ("1", "01", True), ("abc", 0, False), ("1abc", 1, False), (None, False, True), (None, "", True),
-    (None, "0", False), ("a", True, True), ("0", False, True), ({}, False, True), ("10", "1e1", True),
-    (0, "", False), (1.0, 1, True), (None, 0, True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("left", "right", "same"),
+    [
+        ("1", "01", True),
+        ("abc", 0, False),
+        ("1abc", 1, False),
+        (None, False, True),
+        (None, "", True),
+        (None, "0", False),
+        ("a", True, True),
+        ("0", False, True),
+        ({}, False, True),
+        ("10", "1e1", True),
+        (0, "", False),
+        (1.0, 1, True),
+        (None, 0, True),
+    ],
+)
 def test_loose_comparison_is_that_of_php_8(left: Value, right: Value, same: bool) -> None:
     assert equal(left, right) is same
     assert equal(right, left) is same
 
 
 def test_conversions() -> None:
-    assert [truthy(value) for value in ("", "0", "0.0", 0, 0.0, None, {}, " ")] == [
+    values: tuple[Value, ...] = ("", "0", "0.0", 0, 0.0, None, {}, " ")
+    assert [truthy(value) for value in values] == [
         *(False, False, True, False, False, False, False, True)
     ]
     assert [to_text(value) for value in (None, False, True, 1.0, 1e15, 0.1, -3)] == [

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from wpbridge import site as site_module
+from wpbridge import wp
 from wpbridge.config import Settings
 from wpbridge.errors import ConfigError, SiteError, WpbridgeError
 from wpbridge.site import Site, blog_prefix, match_blog, resolve
@@ -140,7 +140,7 @@ class TestAskingPhp:
             values = {**dict.fromkeys(names, "php"), "$table_prefix": "php_"}
             return WpConfig(file=path / "wp-config.php", abspath=path, values=values)
 
-        monkeypatch.setattr(site_module.wp, "ask_php", ask)
+        monkeypatch.setattr(wp, "ask_php", ask)
         return folders
 
     def test_only_where_the_reader_gives_up(self, make_wordpress: Make, asked: list[Path]) -> None:

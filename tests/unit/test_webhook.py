@@ -11,8 +11,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-
 from test_handlers import context
+
 from wpbridge.config import Webhook
 from wpbridge.executors.threads import outcome_of
 from wpbridge.executors.webhook import webhook_handler

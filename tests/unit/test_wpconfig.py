@@ -432,8 +432,9 @@ def test_an_include_as_ddev_has_it(read: Read, root: Path) -> None:
     )
     body = (
         "$ddev_settings = dirname(__FILE__) . '/wp-config-ddev.php';\n"
-        "if (is_readable($ddev_settings) && !defined('DB_USER')) {\n require_once($ddev_settings);\n}"
-        "\ndefined('ABSPATH') || define('ABSPATH', dirname(__FILE__) . '/');"
+        "if (is_readable($ddev_settings) && !defined('DB_USER')) {\n"
+        " require_once($ddev_settings);\n}\n"
+        "defined('ABSPATH') || define('ABSPATH', dirname(__FILE__) . '/');"
     )
     config = read(body, {"IS_DDEV_PROJECT": "true"})
     assert (config.db_name, config.table_prefix) == ("db", "dd_")

@@ -1,1 +1,4 @@
-"""Meaning to text and back: PHP serialization, schedules, cron, args. Pure; no clock, no database."""
+"""Meaning to text and back: PHP serialization, schedules, cron, args.
+
+Pure: no clock, no database.
+"""

@@ -172,7 +172,7 @@ def _either(value: PhpObject, name: str, old_name: str) -> PhpBare:
 def _timestamp(value: PhpObject, *names: str) -> int | None:
     """Unix seconds as ``as_get_datetime_object`` takes them; None where it takes now."""
     found = next((each for name in names if (each := value.get(name)) is not None), None)
-    if found in (None, False, b""):
+    if found is None or found is False or found == b"":
         return None
     if isinstance(found, int) and not isinstance(found, bool):
         return found

@@ -136,6 +136,9 @@ def test_cron_is_written_with_its_fields_in_order() -> None:
         (blob_of(SINGLE, p_scheduled_timestamp="d:5.9;"), Single(timestamp=5)),
         (blob_of(SINGLE, p_scheduled_timestamp="i:-5;"), Single(timestamp=-5)),
         (blob_of(SINGLE, p_scheduled_timestamp="b:0;"), Single(timestamp=None)),
+        (blob_of(SINGLE, p_scheduled_timestamp='s:0:"";'), Single(timestamp=None)),
+        (blob_of(SINGLE, p_scheduled_timestamp="i:0;"), Single(timestamp=0)),
+        (blob_of(SINGLE, p_scheduled_timestamp="d:0;"), Single(timestamp=0)),
         (blob_of(SINGLE), Single(timestamp=None)),
         (blob_of(CANCELED, o_timestamp="i:6;"), Canceled(timestamp=6)),
         (
