@@ -8,6 +8,7 @@ import getpass
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -54,6 +55,7 @@ class MariaDB:
             installer,
             "--no-defaults",
             f"--datadir={self.folder / 'data'}",
+            f"--tmpdir={self.folder}",
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
         ]
@@ -71,6 +73,7 @@ class MariaDB:
             server,
             "--no-defaults",
             f"--datadir={self.folder / 'data'}",
+            f"--tmpdir={self.folder}",
             f"--socket={self.socket}",
             f"--pid-file={self.folder / 'pid'}",
             f"--log-error={self.folder / 'error.log'}",
@@ -89,16 +92,15 @@ class MariaDB:
         self._wait_until_it_answers()
 
     def _wait_until_it_answers(self) -> None:
-        import pymysql  # noqa: PLC0415 - only those who start a server need the driver
-
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             assert self._process is not None
             if self._process.poll() is not None:
                 break
-            if self.socket.exists():
-                with contextlib.suppress(pymysql.err.OperationalError):
-                    pymysql.connect(unix_socket=str(self.socket), user="root").close()
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(str(self.socket))
+                # The greeting is the first thing that a server which serves sends.
+                if probe.recv(1):
                     return
             time.sleep(0.05)
         log = (self.folder / "error.log").read_text(errors="replace")[-2000:]

@@ -16,6 +16,13 @@ from wpbridge.store.sqlstore import SqlStore
 
 ROOT = Path(__file__).parent.parent
 
+OPTIONS = (
+    # As strict as a server can be: sessions must set themselves up as WordPress's do.
+    "--sql-mode=TRADITIONAL,ONLY_FULL_GROUP_BY,ANSI_QUOTES",
+    "--skip-innodb-doublewrite",
+    "--innodb-flush-log-at-trx-commit=0",
+)
+
 
 @pytest.fixture(scope="session")
 def golden_dir() -> Path:
@@ -31,7 +38,7 @@ def mariadb() -> Iterator[MariaDB]:
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    with private_mariadb(["--skip-innodb-doublewrite", "--innodb-flush-log-at-trx-commit=0"]) as it:
+    with private_mariadb(OPTIONS) as it:
         yield it
 
 

@@ -78,7 +78,7 @@ class Token(NamedTuple):
         return self.text.lower() if self.kind in {"name", "op"} else ""
 
 
-_OPEN = re.compile(r"<\?(?:php(?=\s|\Z)|=|(?=\s))", re.IGNORECASE)
+_OPEN = re.compile(r"<\?(?:php(?=\s|\Z)|=|(?!php|xml))", re.IGNORECASE)
 _NAME = r"[^\W\d]\w*+"
 _TOKEN = re.compile(
     rf"""

@@ -375,9 +375,9 @@ class _Statements(Parser):
         return kinds.get(word, self._expression_statement)()
 
     def _harmless(self) -> Statement:
-        self._skip_to(";", "{")
+        tokens = self._skip_to(";", "{")
         self.accept(";")
-        return lambda _scope: None
+        return _opaque(tokens) if _defines(tokens) else lambda _scope: None
 
     def _attributed(self) -> Statement:
         self._skip_balanced()

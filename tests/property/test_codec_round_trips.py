@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import phpserialize
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wpbridge.codec import args, php, schedule
@@ -14,6 +14,9 @@ from wpbridge.codec.php import PhpArray, PhpObject, PhpValue
 from wpbridge.codec.php_values import INT_MAX, INT_MIN, array_key, float_text
 from wpbridge.codec.schedule import Canceled, Cron, Interval, Schedule, Single
 from wpbridge.errors import CodecError
+
+# A busy machine is no failure.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 ints = st.integers(INT_MIN, INT_MAX)
 keys = ints | st.binary(max_size=8).map(array_key)
@@ -43,11 +46,13 @@ moments = st.datetimes(
 )
 
 
+@patient
 @given(php_values)
 def test_php_values_survive_their_text(value: PhpValue) -> None:
     assert php.decode(php.encode(value)) == value
 
 
+@patient
 @given(st.lists(st.integers(0, 4), max_size=12), names)
 def test_objects_stay_shared(places: list[int], class_name: str) -> None:
     pool = [PhpObject(class_name, {}) for _ in range(5)]
@@ -62,16 +67,19 @@ def test_objects_stay_shared(places: list[int], class_name: str) -> None:
         assert (decoded[n] is decoded[0]) == (place == 0)
 
 
+@patient
 @given(php_values)
 def test_phpserialize_reads_what_we_write(value: PhpValue) -> None:
     assert phpserialize.loads(php.encode(value)) == value
 
 
+@patient
 @given(finite_php_values)  # it writes infinity in Python's words, which PHP refuses
 def test_we_read_what_phpserialize_writes(value: PhpValue) -> None:
     assert php.decode(phpserialize.dumps(value)) == value
 
 
+@patient
 @given(
     st.binary(max_size=60) | st.text('0123456789:;{}"aOsidbNrREC-.', max_size=60).map(str.encode)
 )
@@ -88,11 +96,13 @@ def test_any_bytes_are_read_or_refused_within_their_length(data: bytes) -> None:
     assert 0 <= offset <= len(data)
 
 
+@patient
 @given(php_values)
 def test_every_value_has_a_plain_view(value: PhpValue) -> None:
     json.dumps(php.to_plain(value), allow_nan=False)
 
 
+@patient
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_floats_read_back_from_either_layout(number: float) -> None:
     for exponent in "Ee":
@@ -100,6 +110,7 @@ def test_floats_read_back_from_either_layout(number: float) -> None:
         assert (read, math.copysign(1, read)) == (number, math.copysign(1, number))
 
 
+@patient
 @given(json_values)
 def test_args_are_json_for_everyone(value: Any) -> None:
     text = args.encode([value])
@@ -108,6 +119,7 @@ def test_args_are_json_for_everyone(value: Any) -> None:
     assert as_php(json.loads(text, parse_int=float)) == as_php([value], number=float)
 
 
+@patient
 @given(json_values)
 def test_args_reach_a_steady_text_at_the_first_repeat(value: Any) -> None:
     stored = args.encode([value])
@@ -116,12 +128,14 @@ def test_args_reach_a_steady_text_at_the_first_repeat(value: Any) -> None:
     assert args.canonical(args.decode(repeat.encode()).mapping) == repeat
 
 
+@patient
 @given(json_values)
 def test_other_writers_json_is_read_as_it_is_meant(value: Any) -> None:
     decoded = args.decode(json.dumps([value], ensure_ascii=False).encode())
     assert list(decoded.values) == as_php([value])
 
 
+@patient
 @given(
     st.binary(max_size=40) | st.text('[]{}",:0123456789.eE-\\ud8tfn', max_size=40).map(str.encode)
 )
@@ -133,6 +147,7 @@ def test_any_args_text_is_read_or_refused(data: bytes) -> None:
     assert len(decoded.values) == len(decoded.mapping)
 
 
+@patient
 @given(
     st.builds(Single, timestamp=seconds)
     | st.builds(Canceled, timestamp=seconds)
@@ -156,6 +171,7 @@ def test_schedules_survive_their_bytes(value: Schedule) -> None:
     assert schedule.class_of(blob[: schedule.PREFIX_BYTES]) == value.php_class
 
 
+@patient
 @given(moments, st.integers(1, 10**7), st.integers(-(10**6), 10**6))
 def test_an_interval_run_late_comes_after_the_run(
     start: datetime, every: int, late_seconds: int
@@ -169,6 +185,7 @@ def test_an_interval_run_late_comes_after_the_run(
     assert following.timestamp == expected
 
 
+@patient
 @given(moments, st.sampled_from(["* * * * *", "*/7 * * * *", "0 3 * * 1-5", "30 4 1 * *"]))
 def test_a_cron_run_late_comes_after_the_run(start: datetime, expression: str) -> None:
     made = schedule.cron_schedule(start, expression)

@@ -36,7 +36,7 @@ _LEGAL: Final = (_CLOCK, _CLOCK, re.compile(r"[*,/\-?0-9A-Za-z]"), _NAMED, _NAME
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 # PHP's date parser takes a letter or an offset after the day for a time zone.
 _NEAREST: Final = re.compile(
-    r"([0-2][0-9]|3[01]|[0-9])(?:st|nd|rd|th|[a-ik-z])?(?:[+-][0-9]{1,2})?",
+    r"([0-2][0-9]|3[01]|[0-9])(?:st|nd|rd|th|[a-ik-z.])?(?:[+-][0-9]{1,2})?",
     re.ASCII | re.IGNORECASE,
 )
 _FEWEST_FIELDS: Final = 5

@@ -66,13 +66,26 @@ _CRON: Final = (
     b's:34:"\0ActionScheduler_CronSchedule\0cron";r:4;}'
 )
 _FIELDS: Final = ("Minutes", "Hours", "DayOfMonth", "Month", "DayOfWeek", "Year")
-_LEAST_PARTS: Final = 5
+# By the number of parts: the plugin makes one field object for each.
+_FIELD_TEXTS: Final = {
+    count: php.encode(
+        {place: PhpObject(f"CronExpression_{_FIELDS[place]}Field", {}) for place in range(count)}
+    )
+    for count in (5, 6)
+}
 
-# Blobs as 3.x and later write them, with ints: all but cron, and nearly all there are.
+# Blobs as 3.x and later write them, with ints: nearly all there are.
 _INT: Final = rb"(-?[0-9]{1,18})"
 _COMMON_SINGLE: Final = re.compile(re.escape(_SINGLE).replace(b"%d", _INT))
 _COMMON_INTERVAL: Final = re.compile(
     re.escape(_INTERVAL).replace(b"%d", _INT).replace(b"%s", b"i:" + _INT + b";")
+)
+_PART: Final = re.compile(rb'"([^"]*)"')
+_COMMON_CRON: Final = re.compile(
+    re.escape(_CRON)
+    .replace(b"%d", _INT)
+    .replace(b"%s", rb"(a:[56]:\{.*?;\})", 1)
+    .replace(b"%s", b"(" + b"|".join(re.escape(text) for text in _FIELD_TEXTS.values()) + b")")
 )
 
 # What PHP's DateTime takes after an "@".
@@ -110,7 +123,7 @@ def decode(blob: bytes) -> Schedule:
             first_timestamp=first if first > 0 else timestamp,
             recurrence=int(match[3]),
         )
-    return _decode_any(blob)
+    return _common_cron(blob) or _decode_any(blob)
 
 
 def encode(schedule: Schedule) -> bytes:
@@ -136,6 +149,22 @@ def encode(schedule: Schedule) -> bytes:
             return _encode_cron(schedule)
         case _:
             assert_never(schedule)
+
+
+def _common_cron(blob: bytes) -> Cron | None:
+    """A cron schedule whose parts are where the plugin writes them; None for the full reader."""
+    match = _COMMON_CRON.fullmatch(blob)
+    if match is None:
+        return None
+    parts = _PART.findall(match[3])
+    if _parts_text(parts) != match[3]:
+        return None
+    timestamp, first = int(match[1]), int(match[2])
+    return Cron(
+        timestamp=timestamp,
+        first_timestamp=first if first > 0 else timestamp,
+        expression=b" ".join(parts).decode("utf-8", "surrogateescape"),
+    )
 
 
 def _decode_any(blob: bytes) -> Schedule:
@@ -221,17 +250,16 @@ def _encode_interval(schedule: Interval) -> bytes:
 
 def _encode_cron(schedule: Cron) -> bytes:
     at, first = _checked(schedule.timestamp), _checked(schedule.first_timestamp)
-    parts = schedule.expression.split()
-    if not _LEAST_PARTS <= len(parts) <= len(_FIELDS):
+    parts = [part.encode("utf-8", "surrogateescape") for part in schedule.expression.split()]
+    fields = _FIELD_TEXTS.get(len(parts))
+    if fields is None:
         raise CodecError(f"{schedule.php_class}: {schedule.expression!r} is no cron expression")
-    stored: php.PhpArray = {
-        place: part.encode("utf-8", "surrogateescape") for place, part in enumerate(parts)
-    }
-    fields: php.PhpArray = {
-        place: PhpObject(f"CronExpression_{name}Field", {})
-        for place, name in enumerate(_FIELDS[: len(parts)])
-    }
-    return _CRON % (at, first, php.encode(stored), php.encode(fields), at)
+    return _CRON % (at, first, _parts_text(parts), fields, at)
+
+
+def _parts_text(parts: list[bytes]) -> bytes:
+    items = (b'i:%d;s:%d:"%s";' % (place, len(part), part) for place, part in enumerate(parts))
+    return b"a:%d:{%s}" % (len(parts), b"".join(items))
 
 
 def _checked(timestamp: int | None) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from wpbridge.errors import Contention
 from wpbridge.store.dialect import Dialect, Trouble, sort_trouble
@@ -66,9 +66,11 @@ class Session:
         return self._connection
 
     def _roll_back(self, connection: Connection) -> None:
+        """The server rolls back what a lost connection had begun."""
         try:
-            connection.execute(text("ROLLBACK"))
-        except DBAPIError:
+            if not connection.invalidated:
+                connection.execute(text("ROLLBACK"))
+        except SQLAlchemyError:
             self._drop()
 
     def _drop(self) -> None:

@@ -1,0 +1,49 @@
+"""Server versions and the sorting of database errors."""
+
+import pytest
+
+from wpbridge.errors import Contention, StoreError, StoreUnavailable
+from wpbridge.store.dialect import knows_skip_locked, parse_version, sort_trouble
+
+
+@pytest.mark.parametrize(
+    ("told", "kind", "numbers", "skips"),
+    [
+        ("5.5.5-10.11.4-MariaDB-1", "MariaDB", (10, 11, 4), True),
+        ("10.6.0-MariaDB", "MariaDB", (10, 6, 0), True),
+        ("10.5.29-MariaDB-log", "MariaDB", (10, 5, 29), False),
+        ("8.0.1", "MySQL", (8, 0, 1), True),
+        ("8.0.0-dmr", "MySQL", (8, 0, 0), False),
+        ("5.7.44-log", "MySQL", (5, 7, 44), False),
+        ("9.1.0", "MySQL", (9, 1, 0), True),
+    ],
+)
+def test_who_knows_skip_locked(told: str, kind: str, numbers: tuple[int, ...], skips: bool) -> None:
+    assert parse_version(told) == (kind, numbers)
+    assert knows_skip_locked(kind, numbers) is skips
+
+
+@pytest.mark.parametrize("code", [1213, 1205, 1020])
+def test_deadlocks_and_lock_waits_are_tried_again(code: int) -> None:
+    assert sort_trouble(Exception(code, "x")).busy
+
+
+@pytest.mark.parametrize("code", [2006, 2013, 2002, 2003, 1040, 1053, 1290])
+def test_lost_and_read_only_servers_are_waited_for(code: int) -> None:
+    trouble = sort_trouble(Exception(code, "x"))
+    assert trouble.gone
+    assert isinstance(trouble.error, StoreUnavailable)
+
+
+def test_a_refused_login_is_not_waited_for() -> None:
+    trouble = sort_trouble(Exception(1045, "Access denied"))
+    assert not trouble.gone
+    assert not trouble.busy
+    assert "DB_PASSWORD" in str(trouble.error)
+
+
+def test_anything_else_is_a_plain_error() -> None:
+    error = sort_trouble(Exception(1064, "syntax\nerror")).error
+    assert type(error) is StoreError
+    assert not isinstance(error, Contention)
+    assert "\n" not in str(error)

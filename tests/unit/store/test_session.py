@@ -1,0 +1,60 @@
+"""What a session does about deadlocks and lost servers."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import StaticPool
+
+from wpbridge.errors import Contention, StoreUnavailable
+from wpbridge.store.session import Session
+from wpbridge.store.sqlite import SQLite
+
+
+def failing(times: int, code: int) -> Callable[[Connection], str]:
+    """Work that fails so many times with a server's error number."""
+    left = [times]
+
+    def work(connection: Connection) -> str:
+        connection.execute(text("CREATE TABLE IF NOT EXISTS t (n integer)"))
+        connection.execute(text("INSERT INTO t VALUES (1)"))
+        if left[0]:
+            left[0] -= 1
+            raise OperationalError("x", {}, Exception(code, "no"))
+        return f"{connection.execute(text('SELECT COUNT(*) FROM t')).scalar()} row"
+
+    return work
+
+
+@pytest.fixture
+def session() -> Session:
+    engine = create_engine("sqlite://", isolation_level="AUTOCOMMIT", poolclass=StaticPool)
+    it = Session(engine, SQLite())
+    it.pause = lambda _seconds: None
+    return it
+
+
+def test_a_deadlock_is_tried_again_and_nothing_of_the_first_try_stays(session: Session) -> None:
+    assert session.transact(failing(3, 1213)) == "1 row"
+    session.close()
+
+
+def test_endless_locks_end_as_contention(session: Session) -> None:
+    with pytest.raises(Contention):
+        session.transact(failing(1000, 1205))
+    session.close()
+
+
+def test_without_patience_a_lost_server_is_an_error_at_once(session: Session) -> None:
+    with pytest.raises(StoreUnavailable):
+        session.transact(failing(1, 2013))
+    session.close()
+
+
+def test_with_patience_it_is_told_once_and_waited_for(session: Session) -> None:
+    told: list[str] = []
+    session.patience_seconds, session.was_lost = 60.0, told.append
+    assert session.run(failing(3, 2006)).endswith("row")
+    assert len(told) == 1
+    session.close()
