@@ -239,7 +239,8 @@ def plugin_rate(dsn: str, rows: int, actions: int) -> dict[str, float]:
             run(
                 store,
                 "UPDATE wp_actionscheduler_actions SET attempts = attempts + 1, status ="
-                " 'in-progress', last_attempt_gmt = :n, last_attempt_local = :n WHERE action_id = :i",
+                " 'in-progress', last_attempt_gmt = :n, last_attempt_local = :n"
+                " WHERE action_id = :i",
                 n=moment, i=action_id,
             )  # fmt: skip
             run(store, log, i=action_id, m="action complete via WP CLI", now=moment)

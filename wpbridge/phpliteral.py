@@ -307,7 +307,7 @@ class Scope:
 
     def __init__(self, env: Mapping[str, str], constants: Mapping[str, Value]) -> None:
         self.constants: dict[str, Value] = dict(constants)
-        self.env = _array(env)
+        self.env: dict[str, Value] = dict(env)
         self.variables: dict[str, Value] = {"_ENV": _array(env), "_SERVER": _array(env)}
         self.file = ""
         self.line = 0
@@ -376,24 +376,24 @@ class Scope:
             ends.append(self._state())
         if not ends:
             raise Exit
-        self._set_state((_merge(doubt, [e[0] for e in ends]), _merge(doubt, [e[1] for e in ends])))
+        self._set_state([_merge(doubt, same_kind) for same_kind in zip(*ends, strict=True)])
         if left:
             self.tentative = self.tentative or doubt
         same = values and all(identical(values[0], value) for value in values)
         return values[0] if same else doubt
 
-    def _state(self) -> tuple[dict[str, Value], dict[str, Value]]:
-        return dict(self.constants), dict(self.variables)
+    def _state(self) -> list[dict[str, Value]]:
+        return [dict(self.constants), dict(self.variables), dict(self.env)]
 
-    def _set_state(self, state: tuple[dict[str, Value], dict[str, Value]]) -> None:
-        self.constants, self.variables = dict(state[0]), dict(state[1])
+    def _set_state(self, state: list[dict[str, Value]]) -> None:
+        self.constants, self.variables, self.env = (dict(part) for part in state)
 
 
 def _array(items: "Mapping[str, str] | Mapping[str, Value]") -> "dict[int | str, Value]":
     return {name: value for name, value in items.items()}  # noqa: C416 - dict() keeps the key's type
 
 
-def _merge(doubt: Unknown, ends: list[dict[str, Value]]) -> dict[str, Value]:
+def _merge(doubt: Unknown, ends: Sequence[dict[str, Value]]) -> dict[str, Value]:
     merged: dict[str, Value] = {}
     for name in dict.fromkeys(name for end in ends for name in end):
         same = all(name in end and identical(ends[0].get(name), end[name]) for end in ends)
@@ -441,7 +441,7 @@ def _element(scope: Scope, name: str, array: Value, key: Value, line: int) -> Va
 
 def _getenv(scope: Scope, *names: Value) -> Value:
     if not names:
-        return scope.env
+        return _array(scope.env)
     name = to_text(names[0])
     missing = scope.env_doubt or False
     return name if isinstance(name, Unknown) else scope.env.get(name, missing)
@@ -513,8 +513,9 @@ def _str_replace(scope: Scope, old: Value, new: Value, text: Value) -> Value:
 
 
 def _putenv(scope: Scope, setting: Value) -> Value:
-    name, _, value = str(to_text(setting)).partition("=")
-    scope.env = {**scope.env, name: scope.tentative or value}
+    name, separator, value = str(to_text(setting)).partition("=")
+    # Without = the variable is removed.
+    scope.env = {**scope.env, name: scope.tentative or (value if separator else False)}
     return True
 
 
@@ -661,7 +662,7 @@ _BINARY: Final[Mapping[str, tuple[int, Callable[[Value, Value], Value]]]] = {
     ">=": (13, _compare(operator.ge)),
     ".": (14, _known(_concatenate)),
     "<<": (15, _bits(_shift)),
-    ">>": (15, _bits(lambda a, b: a >> b if b < 64 else a >> 63)),
+    ">>": (15, _bits(lambda a, b: a >> min(b, 63))),
     "+": (16, _numeric(operator.add)),
     "-": (16, _numeric(operator.sub)),
     "*": (17, _numeric(operator.mul)),

@@ -162,6 +162,8 @@ STATEMENTS = [
     "ini_set('a', 0); error_reporting(E_ALL & ~E_NOTICE); define('DB_NAME', 'x');",
     "$_SERVER['HTTPS'] = 'on'; define('DB_NAME', $_SERVER['HTTPS']);",
     "putenv('LATE=now'); define('DB_NAME', getenv('LATE'));",
+    "putenv('ZERO'); define('DB_NAME', getenv('ZERO'));",
+    "$a = 1 ? 0 or 1 : 2; define('DB_NAME', $a); define('DB_USER', true <= 'x');",
     "$GLOBALS['table_prefix'] = 'g_'; define('DB_NAME', $GLOBALS['table_prefix']);",
     "define('DB_NAME', 'x'); return; define('DB_USER', 'never');",
     "#[Attribute]\nclass G {} # comment 'x\n// comment \"y\n/* define('DB_NAME', 'no'); */",

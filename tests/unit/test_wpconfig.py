@@ -296,6 +296,15 @@ class TestConditions:
         with pytest.raises(SiteError, match=r"\$table_prefix cannot be read"):
             _ = config.table_prefix
 
+    def test_the_environment_is_doubted_too(self, read: Read) -> None:
+        config = read(
+            f"if ({self.WEB}) putenv('A=1'); else putenv('B=2'); putenv('C=3');"
+            "define('DB_NAME', getenv('A')); define('DB_USER', getenv('C'));"
+        )
+        assert config.db_user == "3"
+        with pytest.raises(SiteError, match="cannot be decided"):
+            _ = config.db_name
+
     def test_a_file_that_may_end_early_makes_the_rest_unknown(self, read: Read, root: Path) -> None:
         (root / "inner.php").write_text(
             f"<?php define('DB_USER', 'u'); if ({self.WEB}) return; define('DB_NAME', 'x');"

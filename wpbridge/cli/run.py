@@ -56,8 +56,8 @@ def claim_and_run(
     ctx: click.Context, *, dry_run: bool, fail_on_error: bool, verbose: int, **flags: Any
 ) -> None:
     """Claim due actions, run their handlers, and write the tables as the plugin would."""
-    _log_to_stderr(verbose)
-    settings = settings_of(ctx, flags)
+    settings = settings_of(ctx, {**flags, "verbose": verbose or None})
+    _log_to_stderr(settings.verbose)
     site = resolve(settings, os.environ)
     handlers = app.handlers_of(settings)
     if not handlers:
@@ -72,8 +72,6 @@ def claim_and_run(
             )
             _print_plan(claim, settings.format)
             return
-        info = store.inspect()
-        del info
         runner = app.make_runner(settings, site, store, handlers)
         with _signals(runner) as caught, _progress(runner, quiet=bool(settings.quiet)):
             totals = runner.run()
