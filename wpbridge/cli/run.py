@@ -72,6 +72,8 @@ def claim_and_run(
             )
             _print_plan(claim, settings.format)
             return
+        # Looked at before the runner gets its patience: at the start nobody waits for a server.
+        store.inspect()
         runner = app.make_runner(settings, site, store, handlers)
         with _signals(runner) as caught, _progress(runner, quiet=bool(settings.quiet)):
             totals = runner.run()
