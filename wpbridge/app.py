@@ -1,5 +1,7 @@
 """Putting real parts together: the one place that names stores and executors."""
 
+import logging
+
 from wpbridge.clock import Clock, SystemClock
 from wpbridge.codec import schedule
 from wpbridge.config import Settings
@@ -16,6 +18,9 @@ from wpbridge.store.sqlstore import SqlStore
 
 PATIENCE_SECONDS = 300.0
 """How long a run waits for a database that went away under it."""
+
+
+_log = logging.getLogger("wpbridge.app")
 
 
 def is_runnable(start: bytes) -> bool:
@@ -52,8 +57,16 @@ def handlers_of(settings: Settings) -> dict[str, Handler]:
 
 
 def claim_filter(settings: Settings, hooks: frozenset[str]) -> ClaimFilter:
-    """Only hooks that this process can run, narrowed by the settings."""
-    wanted = hooks & frozenset(settings.hooks) if settings.hooks else hooks
+    """Only hooks that this process can run, narrowed by the settings.
+
+    Raises ConfigError when the settings name a hook that it cannot run.
+    """
+    unknown = sorted(set(settings.hooks) - hooks)
+    if unknown:
+        raise ConfigError(
+            f"no handler for {', '.join(unknown)}; there are {', '.join(sorted(hooks))}"
+        )
+    wanted = frozenset(settings.hooks) or hooks
     return ClaimFilter(
         hooks=wanted,
         groups=frozenset(settings.groups) if settings.groups else None,
@@ -69,6 +82,7 @@ def make_runner(
     """A runner over the site's queue, its threads started."""
     clock = clock or SystemClock()
     store.session.patience_seconds = PATIENCE_SECONDS
+    store.session.was_lost = lambda message: _log.warning("store.lost: %s; waiting", message)
     executor = ThreadExecutor(
         handlers, concurrency=settings.concurrency, clock=clock, site=site.name
     )

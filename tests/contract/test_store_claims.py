@@ -77,6 +77,19 @@ def test_hooks_are_told_apart_by_case_and_accent(store: SqlStore) -> None:
     assert claimed(store, only=ClaimFilter(hooks=frozenset({"my_hook"}))) == [ids[0]]
 
 
+def test_no_hooks_means_no_claim(store: SqlStore) -> None:
+    insert(store, make_new())
+    assert store.claim_due(now=NOW, limit=5, only=ClaimFilter(hooks=frozenset())) is None
+
+
+def test_a_status_the_plugin_does_not_know_is_not_ours(store: SqlStore) -> None:
+    insert(store, make_new())
+    claim = store.claim_due(now=NOW, limit=5, only=ANY)
+    assert claim is not None
+    change(store, "UPDATE wp_actionscheduler_actions SET status = 'weird'")
+    assert store.still_claimed(claim.actions) == frozenset()
+
+
 def test_the_plugins_own_upkeep_is_left_alone(store: SqlStore) -> None:
     insert(store, make_new("action_scheduler_run_actions_cleanup_hook", priority=0))
     assert claimed(store) == []

@@ -188,7 +188,7 @@ def test_schema_9_frees_the_unique_key_when_an_action_ends(
     dsn: str, open_queue: Callable[[str], SqlStore]
 ) -> None:
     store = open_queue(dsn)
-    change(store, "ALTER TABLE wp_actionscheduler_actions ADD COLUMN unique_key varchar(191) NULL")
+    change(store, "ALTER TABLE wp_actionscheduler_actions ADD COLUMN unique_key text NULL")
     store.register(host="a", boot="x", pid=1, pid_started="1")
     claim = hold(store)
     change(store, "UPDATE wp_actionscheduler_actions SET unique_key = 'v1:abc'")

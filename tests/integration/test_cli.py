@@ -194,6 +194,11 @@ def test_decode_shows_a_blob_as_json(folder: Path) -> None:
         (["claim-and-run", "--batch-size", "0"], 2, "--batch-size"),
         (["claim-and-run", "--max-time", "soon", "--dsn", "sqlite:///q.db"], 78, "soon"),
         (["status", "--dsn", "sqlite:///q.db", "--table-prefix", "x;y"], 78, "prefix"),
+        (
+            ["claim-and-run", "--handlers", "acts", "--hooks", "x", "--dsn", "sqlite:///q.db"],
+            78,
+            "no handler for x",
+        ),
         (["nonsense"], 2, "nonsense"),
     ],
 )

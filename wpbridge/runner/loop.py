@@ -123,11 +123,6 @@ class Runner:
         self.totals.seconds = self._clock.monotonic() - self._started
         return self.totals
 
-    def abandon(self) -> None:
-        """Give up at once: release what has not started. What runs is put back by the next run."""
-        calls = [*self._executor.recall(), *self._state.careful]
-        self._store.release([call.action for call in calls])
-
     def _step(self) -> bool:
         state = self._state
         if self._is_over_time():
@@ -332,14 +327,17 @@ class Runner:
         self._store.release([], finished=self._finished_claims())
 
     def _release_waiting(self) -> None:
-        calls = [*self._executor.recall(), *self._state.careful]
-        self._state.careful.clear()
+        """Put back what has not started; what is marked as started runs to its end."""
+        state = self._state
+        unmarked = frozenset(i for i, held in state.held.items() if not held.marked)
+        calls = [*self._executor.recall(unmarked), *state.careful]
+        state.careful.clear()
         actions = [call.action for call in calls]
         if not actions:
             return
         for action in actions:
-            del self._state.held[action.id]
-            self._state.claims[action.claim_id].discard(action.id)
+            del state.held[action.id]
+            state.claims[action.claim_id].discard(action.id)
         self.totals.released += self._store.release(actions, finished=self._finished_claims())
 
 

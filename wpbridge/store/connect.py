@@ -36,7 +36,8 @@ def open_store(
 def _engine(address: DatabaseAddress) -> tuple[Engine, Dialect]:
     if address.driver == "sqlite":
         return sqlite.open_engine(URL.create("sqlite", database=address.path)), sqlite.SQLite()
-    extra: dict[str, Any] = {}
+    # As bytes, since that is what PHP sends: the driver would encode text as latin-1.
+    extra: dict[str, Any] = {"password": address.password_bytes}
     if address.socket:
         extra["unix_socket"] = address.socket
     if address.tls is not None:
@@ -44,7 +45,6 @@ def _engine(address: DatabaseAddress) -> tuple[Engine, Dialect]:
     url = URL.create(
         "mysql+pymysql",
         username=address.user,
-        password=address.password,
         host=None if address.socket else address.host,
         port=address.port,
         database=address.name,

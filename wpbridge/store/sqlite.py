@@ -1,5 +1,6 @@
 """SQLite: the embedded queue, and a WordPress that runs on sqlite-database-integration."""
 
+import sqlite3
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -10,7 +11,8 @@ from wpbridge.store.tables import TableNames
 
 BUSY_MILLISECONDS = 10_000
 
-_DATE = "text DEFAULT '0000-00-00 00:00:00'"
+_DATE = "TEXT COLLATE NOCASE DEFAULT '0000-00-00 00:00:00'"
+_STRICT = "STRICT" if sqlite3.sqlite_version_info >= (3, 37) else ""
 
 
 class SQLite:
@@ -66,32 +68,32 @@ class SQLite:
         return told - rows + 1, 1
 
     def ddl(self, names: TableNames) -> list[str]:
-        """Schema 8 in the layout that sqlite-database-integration gives it."""
+        """Schema 8 in the layout that sqlite-database-integration 2 gives it."""
         tables = {
             names.actions: f"""
-            "action_id" integer NOT NULL PRIMARY KEY AUTOINCREMENT,
-            "hook" text NOT NULL COLLATE NOCASE,
-            "status" text NOT NULL COLLATE NOCASE,
+            "action_id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+            "hook" TEXT COLLATE NOCASE NOT NULL,
+            "status" TEXT COLLATE NOCASE NOT NULL,
             "scheduled_date_gmt" {_DATE},
             "scheduled_date_local" {_DATE},
-            "priority" integer NOT NULL DEFAULT '10',
-            "args" text DEFAULT NULL COLLATE NOCASE,
-            "schedule" text DEFAULT NULL COLLATE NOCASE,
-            "group_id" integer NOT NULL DEFAULT '0',
-            "attempts" integer NOT NULL DEFAULT '0',
+            "priority" INTEGER NOT NULL DEFAULT '10',
+            "args" TEXT COLLATE NOCASE,
+            "schedule" TEXT COLLATE NOCASE,
+            "group_id" INTEGER NOT NULL DEFAULT '0',
+            "attempts" INTEGER NOT NULL DEFAULT '0',
             "last_attempt_gmt" {_DATE},
             "last_attempt_local" {_DATE},
-            "claim_id" integer NOT NULL DEFAULT '0',
-            "extended_args" text DEFAULT NULL COLLATE NOCASE""",
+            "claim_id" INTEGER NOT NULL DEFAULT '0',
+            "extended_args" TEXT COLLATE NOCASE""",
             names.claims: f"""
-            "claim_id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "date_created_gmt" {_DATE}""",
+            "claim_id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "date_created_gmt" {_DATE}""",
             names.groups: """
-            "group_id" integer NOT NULL PRIMARY KEY AUTOINCREMENT,
-            "slug" text NOT NULL COLLATE NOCASE""",
+            "group_id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+            "slug" TEXT COLLATE NOCASE NOT NULL""",
             names.logs: f"""
-            "log_id" integer NOT NULL PRIMARY KEY AUTOINCREMENT,
-            "action_id" integer NOT NULL,
-            "message" text NOT NULL COLLATE NOCASE,
+            "log_id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+            "action_id" INTEGER NOT NULL,
+            "message" TEXT COLLATE NOCASE NOT NULL,
             "log_date_gmt" {_DATE},
             "log_date_local" {_DATE}""",
         }
@@ -106,7 +108,10 @@ class SQLite:
             names.groups: (("slug",),),
             names.logs: (("action_id",), ("log_date_gmt",)),
         }  # fmt: skip
-        made = [f'CREATE TABLE IF NOT EXISTS "{name}" ({body})' for name, body in tables.items()]
+        made = [
+            f'CREATE TABLE IF NOT EXISTS "{name}" ({body}) {_STRICT}'
+            for name, body in tables.items()
+        ]
         for table, several in indexes.items():
             made += [
                 f'CREATE INDEX IF NOT EXISTS "{table}__{"_".join(columns)}"'
@@ -118,8 +123,8 @@ class SQLite:
     def runners_ddl(self, names: TableNames) -> str:
         """One row a runner; docs/explain/ownership.md."""
         return f"""CREATE TABLE IF NOT EXISTS "{names.runners}" (
-            "runner_id" integer NOT NULL PRIMARY KEY AUTOINCREMENT,
-            "host" text NOT NULL, "boot" text NOT NULL, "pid" integer NOT NULL,
+            "runner_id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+            "host" text NOT NULL, "boot" text NOT NULL, "pid" INTEGER NOT NULL,
             "pid_started" text NOT NULL, "version" text NOT NULL,
             "started_gmt" text NOT NULL, "beat_gmt" text NOT NULL,
             "claims" text NOT NULL, "once" text NOT NULL)"""

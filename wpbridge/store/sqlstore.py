@@ -145,7 +145,9 @@ class SqlStore:
         info = self.inspect()
         if not info.writable:
             raise SchemaError("; ".join(info.problems))
-        self.session.run(self._ownership.create)
+        # Looked for first: who may write the plugin's tables need not be allowed to create any.
+        if not self.session.run(lambda c: self._dialect.columns(c, self.names.runners)):
+            self.session.run(self._ownership.create)
         return self.session.transact(
             lambda c: self._ownership.enter(
                 c, host=host, boot=boot, pid=pid, pid_started=pid_started
@@ -195,6 +197,8 @@ class SqlStore:
         self, *, now: datetime, limit: int, only: ClaimFilter, dry_run: bool = False
     ) -> Claim | None:
         """See :class:`Store`."""
+        if only.hooks is not None and not only.hooks:
+            return None
         moment = to_text(now)
         groups = None if only.groups is None else self._group_ids(only.groups)
         if groups is not None and not groups:
@@ -268,11 +272,8 @@ class SqlStore:
         rows = self.session.run(
             lambda c: c.execute(self._by_ids, {"ids": sorted(claims)}).fetchall()
         )
-        return frozenset(
-            a.id
-            for a in self._actions(rows)
-            if a.status is Status.PENDING and a.claim_id == claims[a.id]
-        )
+        pending = self._actions([row for row in rows if row[2] == Status.PENDING])
+        return frozenset(a.id for a in pending if a.claim_id == claims[a.id])
 
     # Starting, ending, releasing
 
