@@ -76,9 +76,14 @@ def claim_filter(settings: Settings, hooks: frozenset[str]) -> ClaimFilter:
 
 
 def make_runner(
-    settings: Settings, site: Site, store: SqlStore, handlers: dict[str, Handler],
-    *, clock: Clock | None = None,
-) -> Runner:  # fmt: skip
+    settings: Settings,
+    site: Site,
+    store: SqlStore,
+    handlers: dict[str, Handler],
+    *,
+    only: ClaimFilter,
+    clock: Clock | None = None,
+) -> Runner:
     """A runner over the site's queue, its threads started."""
     clock = clock or SystemClock()
     store.session.patience_seconds = PATIENCE_SECONDS
@@ -93,5 +98,4 @@ def make_runner(
         max_time=settings.max_time,
         concurrency=settings.concurrency,
     )
-    only = claim_filter(settings, executor.hooks())
     return Runner(store, executor, clock, identity(), only=only, limits=limits)

@@ -62,11 +62,11 @@ def claim_and_run(
     handlers = app.handlers_of(settings)
     if not handlers:
         raise ConfigError("no handlers: name a module with --handlers, or [webhooks] in the file")
+    only = app.claim_filter(settings, frozenset(handlers))
     store = app.open_site(site)
     try:
         if dry_run:
             store.inspect()
-            only = app.claim_filter(settings, frozenset(handlers))
             claim = store.claim_due(
                 now=SystemClock().now(), limit=settings.batch_size, only=only, dry_run=True
             )
@@ -74,7 +74,7 @@ def claim_and_run(
             return
         # Looked at before the runner gets its patience: at the start nobody waits for a server.
         store.inspect()
-        runner = app.make_runner(settings, site, store, handlers)
+        runner = app.make_runner(settings, site, store, handlers, only=only)
         with _signals(runner) as caught, _progress(runner, quiet=bool(settings.quiet)):
             totals = runner.run()
     finally:
