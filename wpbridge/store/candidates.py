@@ -144,7 +144,9 @@ class Finder:
         paths = [path for path in (self._hook_keys(look), self._group_keys(look)) if path]
         if paths and look.groups is None:
             small = self._per_key(look, paths[0], limit + 1)
-            if small.is_whole or self._is_one_priority(look):
+            # The old index on the hook alone gives ids in order, not dates.
+            is_by_date = self._layout.hook_index is not None
+            if small.is_whole or (is_by_date and self._is_one_priority(look)):
                 yield small
             else:
                 yield self._front(look, max(WINDOW // 2, limit))

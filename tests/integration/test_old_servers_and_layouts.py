@@ -1,0 +1,82 @@
+"""Servers without SKIP LOCKED, sites without the newer indexes, runners on other hosts."""
+
+from collections.abc import Callable
+
+import pytest
+
+from factories import NOW, insert, make_new
+from rows import change, log_of, query
+from wpbridge.clock import SystemClock
+from wpbridge.outcome import LogLine
+from wpbridge.runner.identity import identity
+from wpbridge.runner.reaper import reap
+from wpbridge.store.base import ClaimFilter
+from wpbridge.store.sqlstore import SqlStore
+
+OURS = ClaimFilter(hooks=frozenset({"ours"}))
+
+
+@pytest.fixture
+def store(mysql_dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
+    it = open_queue(mysql_dsn)
+    it.register(host="here", boot="boot", pid=1, pid_started="1")
+    return it
+
+
+def claimed(store: SqlStore, limit: int, only: ClaimFilter = OURS) -> list[int]:
+    claim = store.claim_due(now=NOW, limit=limit, only=only)
+    return [action.id for action in claim.actions] if claim else []
+
+
+def test_a_server_without_skip_locked_claims_the_same(store: SqlStore) -> None:
+    store._dialect.can_skip_locked = False
+    store._prepare_reads(store.layout)
+    assert "SKIP" not in store._lock_due.text
+    ids = insert(store, *[make_new("ours", due_in=-n) for n in range(1, 6)])
+    assert claimed(store, 3) == ids[:1:-1]
+    assert claimed(store, 3) == ids[1::-1]
+
+
+@pytest.mark.parametrize(
+    "dropped",
+    [
+        ["claim_id_status_priority_scheduled_date_gmt"],
+        ["hook_status_scheduled_date_gmt"],
+        ["claim_id_status_priority_scheduled_date_gmt", "hook_status_scheduled_date_gmt",
+         "status_scheduled_date_gmt", "group_id"],
+    ],
+)  # fmt: skip
+def test_a_site_without_the_newer_indexes_still_works(store: SqlStore, dropped: list[str]) -> None:
+    for name in dropped:
+        change(store, f"ALTER TABLE wp_actionscheduler_actions DROP INDEX {name}")
+    if "hook_status_scheduled_date_gmt" in dropped:
+        change(store, "ALTER TABLE wp_actionscheduler_actions ADD INDEX hook (hook)")
+    store.inspect()
+    store._ownership.claims.clear()
+    store.register(host="here", boot="boot", pid=1, pid_started="1")
+    insert(store, *[make_new("other", due_in=-1000) for _ in range(700)])
+    ids = insert(store, *[make_new("ours", due_in=-n, group="g") for n in range(1, 6)])
+    grouped = ClaimFilter(hooks=frozenset({"ours"}), groups=frozenset({"g"}))
+    assert claimed(store, 2) == ids[:2:-1]
+    assert claimed(store, 9, grouped) == ids[2::-1]
+
+
+def test_a_runner_of_another_host_is_reaped_when_its_beat_is_stale(
+    mysql_dsn: str, open_queue: Callable[[str], SqlStore], store: SqlStore
+) -> None:
+    other = open_queue(mysql_dsn)
+    other.register(host="elsewhere", boot="other", pid=1, pid_started="1")
+    ids = insert(other, make_new("ours"), make_new("ours"))
+    claim = other.claim_due(now=NOW, limit=2, only=OURS)
+    assert claim is not None
+    line = LogLine(message="action started via wpbridge", at=NOW)
+    other.start([(claim.actions[0], [line])], now=NOW, once=False)
+    clock = SystemClock()
+    assert reap(store, identity(), clock) == frozenset()
+    change(store, "UPDATE wp_wpbridge_runners SET beat_gmt = UTC_TIMESTAMP() - INTERVAL 46 SECOND")
+    assert reap(store, identity(), clock) == set(ids)
+    assert store.counts() == {"pending": 2}
+    assert log_of(store, ids[0])[-1].startswith("action reset via wpbridge: its runner (elsewhere")
+    assert log_of(store, ids[1]) == ["action created"]
+    assert query(store, "SELECT 1 FROM wp_actionscheduler_claims") == []
+    assert other.settle([], now=NOW) == frozenset()
