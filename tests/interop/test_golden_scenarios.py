@@ -97,8 +97,9 @@ def run_all(store: SqlStore) -> tuple[datetime, datetime]:
 
 def test_the_tables_are_as_the_plugin_left_them(scenario: Path, loaded: SqlStore) -> None:
     after = json.loads((scenario / "after.json").read_text(encoding="utf-8"))
+    before = {int(row["action_id"]): row for row in actions_of(loaded)}
     span = run_all(loaded)
-    matcher = Matcher(after["timezone"], span)
+    matcher = Matcher(after["timezone"], span, before)
     rows = actions_of(loaded)
     expected = [row for row in after["actions"] if row["hook"] not in UPKEEP_HOOKS]
     kept = {row["action_id"] for row in expected}
@@ -108,6 +109,7 @@ def test_the_tables_are_as_the_plugin_left_them(scenario: Path, loaded: SqlStore
     pairs = pair_up(expected, found, old)
     problems = [p for a, b in pairs for p in matcher.differences(a, b)]
     problems += log_differences(after, loaded, pairs)
+    problems += wrong_log_dates(loaded, ZoneInfo(after["timezone"]), span)
     assert not problems, "\n".join(problems)
 
 
@@ -149,7 +151,10 @@ def pair_up(
 class Matcher:
     """Compares rows, knowing the words that stand for moments."""
 
-    def __init__(self, zone: str, span: tuple[datetime, datetime]) -> None:
+    def __init__(
+        self, zone: str, span: tuple[datetime, datetime], before: dict[int, dict[str, Any]]
+    ) -> None:
+        self._before = before
         self._zone = self._parse_zone(zone)
         self._span = span
 
@@ -187,7 +192,8 @@ class Matcher:
         if base == "CRON_NEXT":
             return moment == cron.next_date(cron.parse("30 4 1 * *"), self._span[0])
         if base == "NOW" and not self._is_of_the_run(row, key):
-            return True  # a moment before the run: its value is compared by the unchanged test
+            # A moment of the row's creation: it must be just what it was before the run.
+            return bool(got == self._before[int(row["action_id"])][key])
         offset = timedelta(seconds=300 if base == "NOW+300" else 0)
         return self._span[0] + offset <= moment <= self._span[1] + offset
 
@@ -225,6 +231,23 @@ def log_differences(
         want, got = expected[want_row["action_id"]], found[got_row["action_id"]]
         if want != got:
             problems.append(f"{want_row['hook']} logs: plugin {want}, wpbridge {got}")
+    return problems
+
+
+def wrong_log_dates(store: SqlStore, zone: ZoneInfo, span: tuple[datetime, datetime]) -> list[str]:
+    """Log rows of the run: UTC within it, and the site's own time beside it."""
+    rows = query(
+        store,
+        "SELECT message, log_date_gmt, log_date_local FROM wp_actionscheduler_logs"
+        " WHERE message LIKE '%via wpbridge%'",
+    )
+    assert rows
+    problems = []
+    for message, gmt, local in rows:
+        moment = datetime.fromisoformat(str(gmt)).replace(tzinfo=UTC)
+        at_site = moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+        if not span[0] <= moment <= span[1] or str(local) != at_site:
+            problems.append(f"log dates of {message!r}: {gmt} / {local}")
     return problems
 
 
