@@ -7,6 +7,7 @@ value came from, and never shows a secret. Reads no ``wp-config.php`` and connec
 import difflib
 import math
 import re
+import shlex
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ FILE_NAME: Final = "wpbridge.toml"
 
 _NOT_SETTINGS: Final = ("WPBRIDGE_GOLDEN_DIR", "WPBRIDGE_TEST_")
 """Variables of wpbridge's own tests, by their beginning."""
+ROUTES: Final = ("python", "webhook", "php", "leave")
+"""Where a route may lead."""
 _WEBHOOK_SECONDS: Final = 30.0
 _LONGEST: Final = timedelta(days=3650)
 
@@ -35,6 +38,17 @@ class Webhook:
     secret: str | None = field(default=None, repr=False)
     """Signs the body; None for no signature."""
     timeout_seconds: float = _WEBHOOK_SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Where actions go whose hook and group match; patterns as in a shell (``*``, ``?``)."""
+
+    to: Literal["python", "webhook", "php", "leave"]
+    hook: str | None = None
+    """None: any."""
+    group: str | None = None
+    """None: any; an empty text: actions without a group."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +82,29 @@ class Settings:
     """Slugs; empty: all."""
     exclude_groups: tuple[str, ...] = ()
     concurrency: int = 4
+    routes: tuple[Route, ...] = ()
+    """In order: the first that matches decides."""
+    owns_site: bool = False
+    """The plugin's own runners are off: its upkeep actions are run here too."""
+    php: bool = False
+    """Run what has no handler here in PHP workers."""
+    php_workers: int = 0
+    """0: as many as there are processors."""
+    wp: tuple[str, ...] = ()
+    """WP-CLI's command, word by word; its last word may be php itself. Empty: what is found."""
+    user: str | None = None
+    """WordPress user that PHP workers act as."""
+    skip_plugins: tuple[str, ...] = ()
+    """Not loaded in PHP workers; ``*`` for all."""
+    php_books: Literal["bridge", "native"] = "bridge"
+    missing_callback: Literal["hold", "fail"] = "hold"
+    php_timeout: timedelta | None = timedelta(minutes=5)
+    """For one action; None for no limit."""
+    php_max_actions: int = 500
+    """A worker is replaced after so many; 0: never."""
+    php_max_age: timedelta | None = timedelta(hours=1)
+    php_max_memory: int = 0
+    """Bytes; 0: four fifths of the worker's own memory_limit, 512 MiB where it has none."""
     format: Literal["text", "json"] = "text"
     quiet: bool = False
     verbose: int = 0
@@ -241,6 +278,51 @@ def _webhook(hook: str, told: object, origin: _Origin) -> Webhook:
     return Webhook(url=url, secret=secret, timeout_seconds=seconds)
 
 
+def _words(value: object, _origin: _Origin) -> tuple[str, ...]:
+    """A command, as a shell would split it; no shell runs it."""
+    try:
+        words = shlex.split(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise ValueError(f"a command ({error})") from None
+    if not isinstance(words, list | tuple) or not all(isinstance(w, str) and w for w in words):
+        raise ValueError("a command")
+    if not words:
+        raise ValueError("a command")
+    return tuple(words)
+
+
+_BYTES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def _bytes(value: object, _origin: _Origin) -> int:
+    text = str(value).strip().lower() if not isinstance(value, bool) else ""
+    match = re.fullmatch(r"(\d{1,12})([kmg]?)(?:i?b)?", text, re.ASCII)
+    if match is None:
+        raise ValueError("a size such as 256M or 1G")
+    return int(match[1]) * _BYTES[match[2]]
+
+
+def _routes(value: object, origin: _Origin) -> tuple[Route, ...]:
+    if not isinstance(value, list):
+        raise ValueError("a list of tables: [[routes]]")  # noqa: TRY004 - load() turns it into a ConfigError
+    return tuple(_route(n, told, origin) for n, told in enumerate(value, 1))
+
+
+def _route(number: int, told: object, origin: _Origin) -> Route:
+    where = f"{origin.text}: route {number}"
+    if not isinstance(told, Mapping):
+        raise ConfigError(f"{where} is a table: [[routes]]")
+    _only_known(told, ("hook", "group", "to"), where)
+    hook, group, to = told.get("hook"), told.get("group"), told.get("to")
+    if to not in ROUTES:
+        raise ConfigError(f"{where}: to is {', '.join(ROUTES[:-1])} or {ROUTES[-1]}")
+    if hook is None and group is None:
+        raise ConfigError(f"{where}: name a hook, a group, or both (patterns may use * and ?)")
+    if not isinstance(hook, str | None) or not isinstance(group, str | None) or hook == "":
+        raise ConfigError(f"{where}: hook and group are texts")
+    return Route(to=to, hook=hook, group=group)
+
+
 _KINDS: Final[Mapping[str, _Kind]] = {
     "path": _path,
     "dsn": _text,
@@ -259,16 +341,47 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "groups": _names,
     "exclude_groups": _names,
     "concurrency": _number(1, 1000),
+    "routes": _routes,
+    "owns_site": _boolean,
+    "php": _boolean,
+    "php_workers": _number(0, 256),
+    "wp": _words,
+    "user": _text,
+    "skip_plugins": _names,
+    "php_books": _choice("bridge", "native"),
+    "missing_callback": _choice("hold", "fail"),
+    "php_timeout": _duration,
+    "php_max_actions": _number(0, 1 << 31),
+    "php_max_age": _duration,
+    "php_max_memory": _bytes,
     "format": _choice("text", "json"),
     "quiet": _boolean,
     "verbose": _number(0, 2),
     "color": _boolean,
 }
 _SECRET: Final = frozenset({"dsn", "webhooks"})
-_TABLES: Final[Mapping[str, tuple[str, ...]]] = {
-    "site": ("path", "dsn", "table_prefix", "blog_id", "url", "ask_php"),
-    "run": tuple(_KINDS)[tuple(_KINDS).index("handlers") :],
+_SITE: Final = ("path", "dsn", "table_prefix", "blog_id", "url", "ask_php", "owns_site")
+_PHP: Final[Mapping[str, str]] = {
+    "enabled": "php",
+    "workers": "php_workers",
+    "wp": "wp",
+    "user": "user",
+    "skip_plugins": "skip_plugins",
+    "books": "php_books",
+    "missing_callback": "missing_callback",
+    "timeout": "php_timeout",
+    "max_actions": "php_max_actions",
+    "max_age": "php_max_age",
+    "max_memory": "php_max_memory",
 }
+_ALONE: Final = ("webhooks", "routes")
+"""Tables of their own: no settings' names inside."""
+_TABLES: Final[Mapping[str, Mapping[str, str]]] = {
+    "site": {name: name for name in _SITE},
+    "run": {n: n for n in _KINDS if n not in {*_SITE, *_PHP.values(), *_ALONE}},
+    "php": _PHP,
+}
+"""The file's tables: their keys, and the settings they mean."""
 
 
 # Sources.
@@ -308,22 +421,23 @@ def _from_file(tables: Mapping[str, Any], file: Path | None, env: Mapping[str, s
     origin = _Origin(f"file {file}", file.parent, env)
     for table, names in _TABLES.items():
         for name in tables:
-            if name in names and name != "webhooks":
+            if name in names and name not in _TABLES:
                 raise ConfigError(f"{file}: {name} belongs below [{table}]")
-    _only_known(tables, ("site", "run", "webhooks"), str(file))
-    told: dict[str, object] = {}
+    _only_known(tables, (*_TABLES, *_ALONE), str(file))
+    found: _Found = {}
     for table, names in _TABLES.items():
         values = tables.get(table, {})
         if not isinstance(values, Mapping):
             raise ConfigError(f"{file}: {table} is a table: [{table}]")
-        _only_known(values, [name for name in names if name != "webhooks"], f"{file} [{table}]")
-        told |= values
-    if "webhooks" in tables:
-        told["webhooks"] = tables["webhooks"]
-    return {
-        name: (_checked(name, value, f"{file}: {name}", origin), origin.text)
-        for name, value in told.items()
-    }
+        _only_known(values, names, f"{file} [{table}]")
+        for key, value in values.items():
+            place = f"{file}: {key}"
+            found[names[key]] = (_checked(names[key], value, place, origin), origin.text)
+    for name in _ALONE:
+        if name in tables:
+            checked = _checked(name, tables[name], f"{file}: {name}", origin)
+            found[name] = (checked, origin.text)
+    return found
 
 
 def _checked(name: str, value: object, place: str, origin: _Origin) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wpbridge.config import Settings, Webhook, load, sources_of
+from wpbridge.config import Route, Settings, Webhook, load, sources_of
 from wpbridge.errors import ConfigError
 
 FULL = """
@@ -18,6 +18,7 @@ table_prefix = "x_"
 blog_id = 3
 url = "https://example.org"
 ask_php = true
+owns_site = true
 
 [run]
 handlers = ["shop.hooks", "mail"]
@@ -34,6 +35,28 @@ format = "json"
 quiet = true
 verbose = 2
 color = false
+
+[php]
+enabled = true
+workers = 3
+wp = "docker exec -i 'my site' wp"
+user = "admin"
+skip_plugins = ["slow"]
+books = "native"
+missing_callback = "fail"
+timeout = "90s"
+max_actions = 50
+max_age = "2h"
+max_memory = "256M"
+
+[[routes]]
+hook = "wc_*"
+to = "php"
+
+[[routes]]
+hook = "mail"
+group = ""
+to = "leave"
 
 [webhooks]
 plain = "https://hooks.example/plain?token=t0ken"
@@ -70,6 +93,25 @@ def test_defaults(cwd: Path) -> None:
     assert set(sources_of(settings).values()) == {"default"}
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[[routes]]\nto = "php"', "route 1: name a hook, a group, or both"),
+        ('[[routes]]\nhook = "a"\nto = "perl"', "to is python, webhook, php or leave"),
+        ('[[routes]]\nhook = ""\nto = "php"', "hook and group are texts"),
+        ('[[routes]]\nhoks = "a"\nto = "php"', "did you mean hook?"),
+        ('[routes]\nhook = "a"', "a list of tables"),
+        ('[php]\nwp = "wp \'"', "a command (No closing quotation)"),
+        ('[php]\nmax_memory = "lots"', "a size such as 256M"),
+        ("[php]\nphp_workers = 2", "unknown setting php_workers"),
+        ('[php]\nbooks = "none"', "bridge or native"),
+    ],
+)
+def test_php_and_routes_refused(cwd: Path, text: str, says: str) -> None:
+    (cwd / "wpbridge.toml").write_text(text)
+    assert says in refused(cwd)
+
+
 def test_every_setting_has_a_source(cwd: Path) -> None:
     names = {field.name for field in dataclasses.fields(Settings)}
     assert set(sources_of(read(cwd))) == names - {"sources", "handlers_folder"}
@@ -101,6 +143,22 @@ def test_a_full_file(cwd: Path) -> None:
         groups=("g",),
         exclude_groups=(),
         concurrency=8,
+        routes=(
+            Route(to="php", hook="wc_*"),
+            Route(to="leave", hook="mail", group=""),
+        ),
+        owns_site=True,
+        php=True,
+        php_workers=3,
+        wp=("docker", "exec", "-i", "my site", "wp"),
+        user="admin",
+        skip_plugins=("slow",),
+        php_books="native",
+        missing_callback="fail",
+        php_timeout=timedelta(seconds=90),
+        php_max_actions=50,
+        php_max_age=timedelta(hours=2),
+        php_max_memory=256 << 20,
         format="json",
         quiet=True,
         verbose=2,
