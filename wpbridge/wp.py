@@ -5,12 +5,16 @@ No shell is involved, and secrets travel through pipes, never as arguments.
 
 import base64
 import binascii
+import contextlib
+import fcntl
 import json
+import os
 import re
 import secrets
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -187,3 +191,99 @@ def _tail(stderr: bytes) -> str:
     # Parse errors quote the text they stumble over.
     hidden = re.sub(r'(string(?: content)?) "[^\n]*"', r'\1 "…"', text)
     return hidden[-_TAIL_CHARACTERS:]
+
+
+# Workers: programs that stay.
+
+_GUARD: Final = (
+    # The reader below waits for a word from us. If none comes before the end, we are gone, and the
+    # whole group goes too: no callback may run on while another runner takes its action over.
+    'exec 3<"$0"; { read -r word <&3; [ "$word" ] || kill -KILL 0; } & exec 3<&-; exec "$@"'
+)
+_LOWEST: Final = 10
+"""Descriptors below are the shell's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A started program in a process group of its own; the descriptors do not block."""
+
+    process: subprocess.Popen[bytes]
+    requests: int
+    """Written by us."""
+    answers: int
+    """Read by us."""
+    output: int
+    """What the program prints, stdout and stderr alike."""
+    lifeline: int
+    """When it closes without a word, the group is killed."""
+
+    def release(self) -> None:
+        """Close everything; what still runs in the group is left alone."""
+        with contextlib.suppress(OSError):
+            os.write(self.lifeline, b"bye\n")
+        self.process.poll()
+        for descriptor in (self.requests, self.answers, self.output, self.lifeline):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+    def kill(self, number: int) -> None:
+        """Send a signal to the whole group."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, number)
+
+
+def spawn(
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str],
+    folder: Path | None = None,
+    over_stdio: bool = False,
+) -> Child:
+    """Start a program that is spoken to until it ends, and that ends when we do.
+
+    Args:
+        command: words; no shell reads them.
+        env: the whole environment; ``WPBRIDGE_WORKER`` tells the program its two descriptors.
+        folder: where it starts.
+        over_stdio: requests and answers travel over stdin and stdout, and only stderr is output
+            (a command prefix passes nothing else on).
+
+    WpCliError when it cannot be started.
+    """
+    pipes = [_pipe() for _ in range(4)]
+    (asked, requests), (answers, told), (output, printed), (life, lifeline) = pipes
+    ours, theirs = (requests, answers, output, lifeline), (asked, told, printed, life)
+    guarded = ["sh", "-c", _GUARD, f"/dev/fd/{life}", *map(str, command)]
+    try:
+        process = subprocess.Popen(  # noqa: S603 - the words come from settings, no shell splits them
+            guarded,
+            stdin=asked if over_stdio else subprocess.DEVNULL,
+            stdout=told if over_stdio else printed,
+            stderr=printed,
+            env={**env, "WPBRIDGE_WORKER": f"{asked},{told}"},
+            cwd=folder,
+            pass_fds=(life,) if over_stdio else (asked, told, life),
+            start_new_session=True,
+        )
+    except OSError as error:
+        for descriptor in ours:
+            os.close(descriptor)
+        problem = f"{Path(command[0]).name} could not be started: {error.strerror}"
+        raise WpCliError(problem, exit_code=127) from error
+    finally:
+        for descriptor in theirs:
+            os.close(descriptor)
+    for descriptor in ours:
+        os.set_blocking(descriptor, False)
+    return Child(process, requests, answers, output, lifeline)
+
+
+def _pipe() -> tuple[int, int]:
+    low = os.pipe()
+    try:
+        read, write = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, _LOWEST) for end in low)
+    finally:
+        for end in low:
+            os.close(end)
+    return read, write
