@@ -20,6 +20,8 @@ class Failed:
     """One line or more for the action's log."""
     error_type: str = ""
     """The class name of the error, for events and counts."""
+    detail: str = ""
+    """What the plugin's own log row has no place for: class and line, the last output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,22 @@ class Canceled:
     reason: str = ""
 
 
-Outcome = Completed | Failed | Retried | Canceled
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unrun:
+    """Not run at all: the row goes back as it was."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booked:
+    """The plugin's own runner ran it and wrote the tables."""
+
+    failure: Failed | None = None
+    """What went wrong; also what to settle where the plugin could not do it itself."""
+
+
+Outcome = Completed | Failed | Retried | Canceled | Unrun | Booked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

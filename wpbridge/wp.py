@@ -218,6 +218,12 @@ class Child:
     lifeline: int
     """When it closes without a word, the group is killed."""
 
+    def hang_up(self) -> None:
+        """End the requests: an idle worker goes home."""
+        # The number stays taken, so that closing all at the end cannot hit another's descriptor.
+        with contextlib.suppress(OSError), Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), self.requests, inheritable=False)
+
     def release(self) -> None:
         """Close everything; what still runs in the group is left alone."""
         with contextlib.suppress(OSError):

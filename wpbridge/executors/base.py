@@ -1,12 +1,17 @@
 """What an executor is given, what it reports, and what it offers."""
 
+import queue
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from wpbridge.action import Action, ActionId
 from wpbridge.outcome import LogLine, Outcome
+
+Books: TypeAlias = Literal["lazy", "first", "once", "kept"]
+"""When an action's start is written: with its ending unless it takes long; before the call; before
+the call and never to be called again; or not by us, as the plugin's own runner writes it all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +23,7 @@ class Call:
     """As a PHP callback gets them."""
     mapping: Any
     """The args with their keys."""
-    at_most_once: bool = False
+    books: Books = "lazy"
     lines: list[LogLine] = field(default_factory=list)
     """Filled by the handler's ctx.log while it runs; emptied by the runner."""
 
@@ -33,19 +38,58 @@ class Report:
     ended_at: datetime
 
 
+class Mailbox:
+    """Where executors put their reports, and the runner waits for them."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
+
+    def put(self, report: Report) -> None:
+        """From any thread."""
+        self._queue.put(report)
+
+    def wake(self) -> None:
+        """End a wait; safe in a signal handler, as SimpleQueue.put is."""
+        self._queue.put(None)
+
+    def take(self, timeout_seconds: float) -> list[Report]:
+        """All there is; waits for the first up to the timeout."""
+        found: list[Report] = []
+        try:
+            report = self._queue.get(timeout=max(0.0, timeout_seconds))
+            while True:
+                if report is not None:
+                    found.append(report)
+                report = self._queue.get_nowait()
+        except queue.Empty:
+            return found
+
+
 class Executor(Protocol):
     """Runs calls beside the runner's loop. Its methods are called by that loop alone."""
 
-    def can_run(self, hook: str) -> bool:
-        """Whether it has a way to run the hook."""
+    def can_run(self, hook: str, group: str) -> bool:
+        """Whether it has a way to run the hook, and would start it soon."""
         ...
 
-    def is_at_most_once(self, hook: str) -> bool:
-        """Whether the hook's start must be committed before the call."""
+    def books(self, hook: str, group: str) -> Books:
+        """When the start of the hook's actions has to be written."""
         ...
 
-    def hooks(self) -> frozenset[str]:
-        """All hooks it can run."""
+    def has_room(self) -> bool:
+        """Whether more calls would start soon: the runner claims only then."""
+        ...
+
+    def admit(self, waiting: Sequence[Call]) -> list[Call]:
+        """Those that would start at once: they are marked now, and submitted then."""
+        ...
+
+    def trouble(self) -> str | None:
+        """Why it cannot run anything just now; None when it can."""
+        ...
+
+    def ignored(self, action: Action) -> None:
+        """An action's turn came and it was no longer pending: tell who wants to know."""
         ...
 
     def submit(self, call: Call) -> None:

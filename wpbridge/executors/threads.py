@@ -9,13 +9,13 @@ import logging
 import queue
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from wpbridge.action import ActionId
+from wpbridge.action import Action, ActionId
 from wpbridge.clock import Clock
-from wpbridge.executors.base import Call, Report
+from wpbridge.executors.base import Books, Call, Mailbox, Report
 from wpbridge.handlers import Context, Handler
 from wpbridge.outcome import Cancel, Canceled, Completed, Failed, Outcome, Retried, Retry
 
@@ -26,34 +26,58 @@ class ThreadExecutor:
     """See :class:`wpbridge.executors.base.Executor`."""
 
     def __init__(
-        self, handlers: Mapping[str, Handler], *, concurrency: int, clock: Clock, site: str
+        self,
+        handlers: Mapping[str, Handler],
+        *,
+        concurrency: int,
+        clock: Clock,
+        site: str,
+        mailbox: Mailbox | None = None,
     ) -> None:
+        self._mailbox = mailbox or Mailbox()
+        self._concurrency = max(1, concurrency)
         self._handlers = handlers
         self._clock = clock
         self._site = site
         self._queue: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
-        self._results: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
         self._running: dict[ActionId, datetime] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_lock = threading.Lock()
         self._threads = [
             threading.Thread(target=self._work, name=f"wpbridge-{n}", daemon=True)
-            for n in range(max(1, concurrency))
+            for n in range(self._concurrency)
         ]
         for thread in self._threads:
             thread.start()
 
-    def can_run(self, hook: str) -> bool:
+    def can_run(self, hook: str, group: str) -> bool:
         """By the exact name."""
+        del group
         return hook in self._handlers
 
-    def is_at_most_once(self, hook: str) -> bool:
+    def books(self, hook: str, group: str) -> Books:
         """As the handler was marked."""
-        return hook in self._handlers and self._handlers[hook].at_most_once
+        del group
+        handler = self._handlers.get(hook)
+        return "once" if handler is not None and handler.at_most_once else "lazy"
 
-    def hooks(self) -> frozenset[str]:
-        """All that have a handler."""
-        return frozenset(self._handlers)
+    def has_room(self) -> bool:
+        """While some thread would stand idle."""
+        return self._free() > 0
+
+    def admit(self, waiting: Sequence[Call]) -> list[Call]:
+        """As many as there are idle threads."""
+        return list(waiting[: max(0, self._free())])
+
+    def _free(self) -> int:
+        return self._concurrency - self._queue.qsize() - len(self._running)
+
+    def trouble(self) -> str | None:
+        """Threads have none."""
+        return None
+
+    def ignored(self, action: Action) -> None:
+        """No Python handler asks for it."""
 
     def submit(self, call: Call) -> None:
         """To the first thread that is free."""
@@ -61,21 +85,11 @@ class ThreadExecutor:
 
     def reports(self, timeout_seconds: float) -> list[Report]:
         """See :class:`Executor`."""
-        found: list[Report] = []
-        try:
-            first = self._results.get(timeout=max(0.0, timeout_seconds))
-            if first is not None:
-                found.append(first)
-            while True:
-                report = self._results.get_nowait()
-                if report is not None:
-                    found.append(report)
-        except queue.Empty:
-            return found
+        return self._mailbox.take(timeout_seconds)
 
     def wake(self) -> None:
-        """SimpleQueue.put may be called from a signal handler."""
-        self._results.put(None)
+        """See :class:`Executor`."""
+        self._mailbox.wake()
 
     def running(self) -> dict[ActionId, datetime]:
         """A copy: the threads go on."""
@@ -112,7 +126,7 @@ class ThreadExecutor:
             outcome = self._run(call)
             ended = self._clock.now()
             del self._running[call.action.id]
-            self._results.put(
+            self._mailbox.put(
                 Report(call=call, outcome=outcome, started_at=started, ended_at=ended)
             )
 

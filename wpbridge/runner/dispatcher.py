@@ -24,5 +24,5 @@ def dispatch(action: Action, executor: Executor) -> Call | Failed:
         action=action,
         values=decoded.values,
         mapping=decoded.mapping,
-        at_most_once=executor.is_at_most_once(action.hook),
+        books=executor.books(action.hook, action.group),
     )

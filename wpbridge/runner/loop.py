@@ -6,15 +6,14 @@ not run twice, and what a dead runner left, is marked before it is called.
 """
 
 import logging
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import assert_never
 
 from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.clock import Clock
 from wpbridge.executors.base import Call, Executor, Report
-from wpbridge.outcome import Failed, LogLine
+from wpbridge.outcome import Booked, Failed, LogLine, Unrun
 from wpbridge.runner import settle, wording
 from wpbridge.runner.dispatcher import dispatch
 from wpbridge.runner.identity import BEAT_SECONDS, Identity
@@ -50,6 +49,8 @@ class Totals:
     retried: int = 0
     canceled: int = 0
     released: int = 0
+    held: int = 0
+    """Not run and put back: no callback, or no WordPress to run them."""
     lost: int = 0
     """Ended by somebody else while we held them."""
     reclaimed: int = 0
@@ -68,9 +69,13 @@ class _Held:
 class _State:
     held: dict[ActionId, _Held] = field(default_factory=dict)
     claims: dict[ClaimId, set[ActionId]] = field(default_factory=dict)
-    careful: deque[Call] = field(default_factory=deque)
+    careful: list[Call] = field(default_factory=list)
     """To be marked before they are called."""
     endings: list[Ending] = field(default_factory=list)
+    unrun: list[Action] = field(default_factory=list)
+    """To be put back as they were."""
+    booked: list[Report] = field(default_factory=list)
+    """Ended by the plugin's runner: how is in the tables."""
     suspects: frozenset[ActionId] = frozenset()
 
 
@@ -92,7 +97,13 @@ class Runner:
         self._executor = executor
         self._clock = clock
         self._me = me
-        self._only = only
+        accepts = only.accepts
+        self._only = replace(
+            only,
+            accepts=lambda hook, group: (
+                (accepts is None or accepts(hook, group)) and executor.can_run(hook, group)
+            ),
+        )
         self._limits = limits
         self._state = _State()
         self._is_stopping = False
@@ -129,10 +140,14 @@ class Runner:
             self._is_stopping = True
         if self._is_stopping:
             self._release_waiting()
-        elif self._has_room():
-            self._claim()
+        elif self._executor.has_room():
+            if not (self._is_exhausted or state.careful):
+                self._claim()
+        elif not state.held:
+            # Nothing runs, and nothing can be started: the executor says why.
+            self._is_exhausted = True
         self._start_careful()
-        if not state.held and not state.endings:
+        if not (state.held or state.endings or state.unrun or state.booked):
             return not (self._is_stopping or self._is_exhausted)
         self._collect(self._executor.reports(self._wait_seconds()))
         self._flush_when_due()
@@ -146,10 +161,6 @@ class Runner:
         limit = self._limits.max_time
         elapsed = self._clock.monotonic() - self._started
         return limit is not None and elapsed >= limit.total_seconds()
-
-    def _has_room(self) -> bool:
-        """Whether some thread would stand idle; ended actions still to be written do not count."""
-        return not self._is_exhausted and len(self._state.held) < self._limits.concurrency
 
     def _claim(self) -> None:
         limits, totals = self._limits, self.totals
@@ -179,7 +190,8 @@ class Runner:
                 self._state.endings.append(ending)
             case Call():
                 self._state.held[action.id] = _Held(call)
-                if call.at_most_once or action.id in self._state.suspects:
+                is_suspect = call.books == "lazy" and action.id in self._state.suspects
+                if is_suspect or call.books in ("first", "once"):
                     self._state.careful.append(call)
                 else:
                     self._executor.submit(call)
@@ -189,13 +201,30 @@ class Runner:
     def _start_careful(self) -> None:
         """Mark, then call: as many as can start now."""
         state = self._state
-        free = self._limits.concurrency - len(self._executor.running())
-        wave = [state.careful.popleft() for _ in range(min(free, len(state.careful)))]
+        if not state.careful:
+            return
+        if self._executor.trouble():
+            self._drop_unrunnable()
+        wave = self._executor.admit(state.careful)
+        if not wave:
+            return
+        admitted = {call.action.id for call in wave}
+        state.careful = [call for call in state.careful if call.action.id not in admitted]
         for once in (True, False):
-            self._mark([call for call in wave if call.at_most_once is once], once=once)
+            self._mark([call for call in wave if (call.books == "once") is once], once=once)
         for call in wave:
             if call.action.id in state.held:
                 self._executor.submit(call)
+
+    def _drop_unrunnable(self) -> None:
+        """Put back what can no longer be run: the executor is down."""
+        state, executor = self._state, self._executor
+        kept = [c for c in state.careful if executor.can_run(c.action.hook, c.action.group)]
+        for call in state.careful:
+            if call not in kept:
+                del state.held[call.action.id]
+                state.unrun.append(call.action)
+        state.careful = kept
 
     def _mark(self, calls: list[Call], *, once: bool) -> None:
         if not calls:
@@ -207,8 +236,7 @@ class Runner:
         for call in calls:
             if call.action.id in marked:
                 self._state.held[call.action.id].marked = True
-            else:
-                self._lose(call.action)
+        self._lose([call.action for call in calls if call.action.id not in marked])
 
     # Ending
 
@@ -216,6 +244,12 @@ class Runner:
         for report in reports:
             held = self._state.held.pop(report.call.action.id, None)
             if held is None:
+                continue
+            if isinstance(report.outcome, Booked):
+                self._state.booked.append(report)
+                continue
+            if isinstance(report.outcome, Unrun) and not held.marked:
+                self._state.unrun.append(report.call.action)
                 continue
             ending = settle.ending_of(
                 report.call.action,
@@ -238,6 +272,8 @@ class Runner:
         """Write all endings there are, and delete the claims that hold nothing any more."""
         state = self._state
         self._flushed = self._clock.monotonic()
+        self._read_booked()
+        self._release_unrun()
         if not state.endings:
             return
         endings, state.endings = state.endings, []
@@ -252,14 +288,69 @@ class Runner:
         totals = self.totals
         if not is_settled:
             totals.lost += 1
-        elif ending.status is Status.COMPLETE:
-            totals.complete += 1
-        elif ending.status is Status.FAILED:
-            totals.failed += 1
-        elif ending.status is Status.CANCELED:
-            totals.canceled += 1
+        elif ending.status is Status.PENDING and ending.retry_at is None:
+            totals.held += 1
         else:
-            totals.retried += 1
+            self._count_status(ending.status)
+
+    def _count_status(self, status: str) -> None:
+        totals = self.totals
+        match status:
+            case Status.COMPLETE:
+                totals.complete += 1
+            case Status.FAILED:
+                totals.failed += 1
+            case Status.CANCELED:
+                totals.canceled += 1
+            case _:
+                totals.retried += 1
+
+    def _read_booked(self) -> None:
+        """Look how the plugin's runner ended its actions; end those that it could not."""
+        state = self._state
+        if not state.booked:
+            return
+        reports, state.booked = state.booked, []
+        states = self._store.states([report.call.action for report in reports])
+        said: list[tuple[ActionId, LogLine]] = []
+        for report in reports:
+            action, outcome = report.call.action, report.outcome
+            status, claim = states.get(action.id, ("", ClaimId(0)))
+            failed = outcome.failure if isinstance(outcome, Booked) else None
+            if status in (Status.PENDING, Status.IN_PROGRESS) and claim == action.claim_id:
+                state.endings.append(self._unbooked(report, failed, status))
+                continue
+            state.claims[action.claim_id].discard(action.id)
+            if status in (Status.COMPLETE, Status.FAILED, Status.CANCELED):
+                self._count_status(status)
+            else:
+                self.totals.lost += 1
+            if failed is not None and failed.detail and status == Status.FAILED:
+                said.append((action.id, wording.detail(report.ended_at, failed.detail)))
+        self._store.log(said)
+        self._store.release([], finished=self._finished_claims())
+
+    @staticmethod
+    def _unbooked(report: Report, failed: Failed | None, status: str) -> Ending:
+        """PHP died before it could write the ending, or was kept from it."""
+        failed = failed or Failed(reason="the plugin's runner did not end it", error_type="Unended")
+        return settle.ending_of(
+            report.call.action,
+            failed,
+            started_at=report.started_at,
+            ended_at=report.ended_at,
+            marked=status == Status.IN_PROGRESS,
+        )
+
+    def _release_unrun(self) -> None:
+        state = self._state
+        if not state.unrun:
+            return
+        actions, state.unrun = state.unrun, []
+        for action in actions:
+            state.claims[action.claim_id].discard(action.id)
+        self._store.release(actions, finished=self._finished_claims())
+        self.totals.held += len(actions)
 
     def _finished_claims(self) -> list[ClaimId]:
         claims = self._state.claims
@@ -276,7 +367,11 @@ class Runner:
         said: list[tuple[ActionId, LogLine]] = []
         for action_id, started_at in self._executor.running().items():
             own = held.get(action_id)
-            if own is None or now - started_at < timedelta(seconds=FLUSH_SECONDS):
+            if (
+                own is None
+                or own.call.books == "kept"
+                or now - started_at < timedelta(seconds=FLUSH_SECONDS)
+            ):
                 continue
             lines = _taken(own.call)
             if own.marked:
@@ -305,13 +400,16 @@ class Runner:
         waiting = [
             held.call.action
             for action_id, held in self._state.held.items()
-            if action_id not in running and not held.marked
+            if action_id not in running and not held.marked and held.call.books != "kept"
         ]
         if not waiting:
             return
-        gone = {a.id for a in waiting} - self._store.still_claimed(waiting)
-        for call in self._executor.recall(frozenset(gone)) if gone else ():
-            self._lose(call.action)
+        gone = frozenset(a.id for a in waiting) - self._store.still_claimed(waiting)
+        if not gone:
+            return
+        careful = [call for call in self._state.careful if call.action.id in gone]
+        self._state.careful = [c for c in self._state.careful if c.action.id not in gone]
+        self._lose([call.action for call in (*self._executor.recall(gone), *careful)])
 
     def _beat_when_due(self) -> None:
         now = self._clock.monotonic()
@@ -319,11 +417,26 @@ class Runner:
             self._beaten = now
             self._store.heartbeat(sorted(self._state.held), now=self._clock.now())
 
-    def _lose(self, action: Action) -> None:
-        """Somebody else canceled, ended or took it: not ours to run."""
-        self._state.held.pop(action.id, None)
-        self._state.claims[action.claim_id].discard(action.id)
-        self.totals.lost += 1
+    def _lose(self, actions: list[Action]) -> None:
+        """Somebody else canceled, ended or took them: not ours to run."""
+        if not actions:
+            return
+        states = self._store.states(actions)
+        ignored = [
+            action
+            for action in actions
+            if states.get(action.id, ("", 0))[1] == action.claim_id
+            and states[action.id][0] != Status.PENDING
+        ]
+        # Only rows that are in our claim still get a word about it, as from the plugin.
+        at = self._clock.now()
+        self._store.log([(action.id, wording.ignored(at)) for action in ignored])
+        for action in ignored:
+            self._executor.ignored(action)
+        for action in actions:
+            self._state.held.pop(action.id, None)
+            self._state.claims[action.claim_id].discard(action.id)
+        self.totals.lost += len(actions)
         self._store.release([], finished=self._finished_claims())
 
     def _release_waiting(self) -> None:

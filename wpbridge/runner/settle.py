@@ -9,7 +9,7 @@ from wpbridge.action import Action, NewAction, Status
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import args, schedule
 from wpbridge.errors import CodecError, CronError
-from wpbridge.outcome import Canceled, Completed, Failed, LogLine, Outcome, Retried
+from wpbridge.outcome import Booked, Canceled, Completed, Failed, LogLine, Outcome, Retried, Unrun
 from wpbridge.runner import wording
 from wpbridge.store.base import Ending
 
@@ -41,8 +41,9 @@ def ending_of(
         case Completed():
             lines = [*before, wording.completed(ended_at)]
             return _final(action, Status.COMPLETE, ended_at, lines, marked=marked)
-        case Failed(reason=reason):
+        case Failed(reason=reason, detail=detail):
             lines = [*before, wording.failed(ended_at, reason)]
+            lines += [wording.detail(ended_at, detail)] if detail else []
             return _final(action, Status.FAILED, ended_at, lines, marked=marked)
         case Canceled(reason=reason):
             lines = [*before, wording.canceled(ended_at, reason)]
@@ -51,6 +52,11 @@ def ending_of(
             wait = max(after, SHORTEST_RETRY)
             lines = [*before, wording.retried(ended_at, wait, reason)]
             return _later(action, ended_at + wait, ended_at, lines, marked=marked)
+        case Unrun(reason=reason):
+            line = wording.unrun(ended_at, reason)
+            return _ended(action, Status.PENDING, ended_at, [*said, line], marked=marked)
+        case Booked():
+            raise AssertionError("the plugin wrote its ending")
         case _:
             assert_never(outcome)
 

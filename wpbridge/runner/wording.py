@@ -23,6 +23,21 @@ def failed(at: datetime, reason: str) -> LogLine:
     return LogLine(message=f"action failed via {CONTEXT}: {reason}", at=at)
 
 
+def detail(at: datetime, text: str) -> LogLine:
+    """Ours: what the plugin's message has no place for."""
+    return LogLine(message=f"{CONTEXT}: {text}", at=at)
+
+
+def ignored(at: datetime) -> LogLine:
+    """As `log_ignored_action`."""
+    return LogLine(message=f"action ignored via {CONTEXT}", at=at)
+
+
+def unrun(at: datetime, reason: str) -> LogLine:
+    """Ours: put back without having run."""
+    return LogLine(message=f"action put back via {CONTEXT}: {reason}", at=at)
+
+
 def canceled(at: datetime, reason: str) -> LogLine:
     """As `log_canceled_action`, with the handler's reason."""
     text = f" via {CONTEXT}: {reason}" if reason else ""

@@ -4,7 +4,7 @@ Every state change is guarded by id, claim and expected status. What was not mat
 somebody else by now, which is an answer and not an error: the methods return what they did change.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -35,6 +35,10 @@ class ClaimFilter:
     groups: frozenset[str] | None = None
     exclude_hooks: frozenset[str] = frozenset()
     exclude_groups: frozenset[str] = frozenset()
+    accepts: Callable[[str, str], bool] | None = None
+    """Whether a hook with a group's slug is wanted; None: all that the rest lets through."""
+    upkeep: bool = False
+    """The plugin's own housekeeping too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +136,10 @@ class Store(Protocol):
 
     def still_claimed(self, actions: Sequence[Action]) -> frozenset[ActionId]:
         """Those still pending under our claim: a canceled or lost one must not start."""
+        ...
+
+    def states(self, actions: Sequence[Action]) -> dict[ActionId, tuple[str, ClaimId]]:
+        """Status and claim of each, as they are now; deleted ones are left out."""
         ...
 
     def start(

@@ -275,6 +275,14 @@ class SqlStore:
         pending = self._actions([row for row in rows if row[2] == Status.PENDING])
         return frozenset(a.id for a in pending if a.claim_id == claims[a.id])
 
+    def states(self, actions: Sequence[Action]) -> dict[ActionId, tuple[str, ClaimId]]:
+        """See :class:`Store`."""
+        ids = sorted(action.id for action in actions)
+        if not ids:
+            return {}
+        rows = self.session.run(lambda c: c.execute(self._by_ids, {"ids": ids}).fetchall())
+        return {ActionId(int(r[0])): (str(r[2]), ClaimId(int(r[-1]))) for r in rows}
+
     # Starting, ending, releasing
 
     def start(
