@@ -53,6 +53,8 @@ class Claim:
 
     id: ClaimId
     actions: tuple[Action, ...]
+    started: frozenset[ActionId] = frozenset()
+    """Marked as started in the same transaction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

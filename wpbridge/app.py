@@ -1,18 +1,25 @@
 """Putting real parts together: the one place that names stores and executors."""
 
 import logging
+import os
+from collections.abc import Mapping
 
 from wpbridge.clock import Clock, SystemClock
 from wpbridge.codec import schedule
 from wpbridge.config import Settings
 from wpbridge.errors import ConfigError, SiteError
+from wpbridge.executors.base import Executor, Mailbox
+from wpbridge.executors.php_launch import Launch, launch
+from wpbridge.executors.php_pool import PhpPool, PoolLimits
+from wpbridge.executors.php_probe import refusal
+from wpbridge.executors.router import Router
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.executors.webhook import webhook_handler
 from wpbridge.handlers import Handler, load
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.site import Site, match_blog
-from wpbridge.store.base import ClaimFilter
+from wpbridge.store.base import UPKEEP_HOOKS, ClaimFilter
 from wpbridge.store.connect import open_store
 from wpbridge.store.sqlstore import SqlStore
 
@@ -75,6 +82,74 @@ def claim_filter(settings: Settings, hooks: frozenset[str]) -> ClaimFilter:
     )
 
 
+def php_launch(settings: Settings, site: Site, store: SqlStore, env: Mapping[str, str]) -> Launch:
+    """How this site's PHP workers are started. ConfigError when they cannot be."""
+    return launch(
+        settings.wp,
+        path=site.folder,
+        url=settings.url or _url_of(site, store),
+        user=settings.user,
+        skip_plugins=settings.skip_plugins,
+        env=env,
+    )
+
+
+def _url_of(site: Site, store: SqlStore) -> str | None:
+    """A network has to be told which of its sites is meant."""
+    blogs = {b: f"{domain}{path}" for b, domain, path in store.blogs_or_none(site.base_prefix)}
+    return blogs.get(site.blog_id or 1)
+
+
+def make_executor(
+    settings: Settings,
+    site: Site,
+    store: SqlStore,
+    handlers: dict[str, Handler],
+    *,
+    clock: Clock,
+    env: Mapping[str, str],
+) -> Executor:
+    """Threads for Python handlers and webhooks, PHP workers for the rest, as the routes say."""
+    mailbox = Mailbox()
+    threads = ThreadExecutor(
+        handlers,
+        concurrency=settings.concurrency,
+        clock=clock,
+        site=site.name,
+        mailbox=mailbox,
+    )
+    executors: dict[str, Executor] = {"python": threads, "webhook": threads}
+    if settings.php:
+        executors["php"] = _php_pool(settings, store, mailbox, clock, php_launch(
+            settings, site, store, env
+        ))  # fmt: skip
+    return Router(executors, lambda hook, _group: "python" if hook in handlers else "php", mailbox)
+
+
+def _php_pool(
+    settings: Settings, store: SqlStore, mailbox: Mailbox, clock: Clock, start: Launch
+) -> PhpPool:
+    limits = PoolLimits(
+        workers=settings.php_workers or os.cpu_count() or 1,
+        timeout=settings.php_timeout,
+        max_actions=settings.php_max_actions,
+        max_age=settings.php_max_age,
+        max_memory=settings.php_max_memory,
+        books=settings.php_books,
+        missing=settings.missing_callback,
+        on_crash=settings.on_crash,
+    )
+    return PhpPool(
+        start,
+        limits=limits,
+        clock=clock,
+        mailbox=mailbox,
+        accept=lambda hello: refusal(hello, prefix=store.names.prefix, books=settings.php_books),
+        native=UPKEEP_HOOKS,
+        runner=store.whoami,
+    )
+
+
 def make_runner(
     settings: Settings,
     site: Site,
@@ -83,19 +158,17 @@ def make_runner(
     *,
     only: ClaimFilter,
     clock: Clock | None = None,
+    env: Mapping[str, str] = os.environ,
 ) -> Runner:
-    """A runner over the site's queue, its threads started."""
+    """A runner over the site's queue, its threads started; PHP starts when there is work for it."""
     clock = clock or SystemClock()
     store.session.patience_seconds = PATIENCE_SECONDS
     store.session.was_lost = lambda message: _log.warning("store.lost: %s; waiting", message)
-    executor = ThreadExecutor(
-        handlers, concurrency=settings.concurrency, clock=clock, site=site.name
-    )
+    executor = make_executor(settings, site, store, handlers, clock=clock, env=env)
     limits = Limits(
         batch_size=settings.batch_size,
         batches=settings.batches,
         max_actions=settings.max_actions,
         max_time=settings.max_time,
-        concurrency=settings.concurrency,
     )
     return Runner(store, executor, clock, identity(), only=only, limits=limits)

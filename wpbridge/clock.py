@@ -37,7 +37,7 @@ class SystemClock:
 
 def to_text(moment: datetime) -> str:
     """``YYYY-MM-DD HH:MM:SS`` as the tables hold it; wall-clock of the value as given."""
-    return moment.strftime("%Y-%m-%d %H:%M:%S")
+    return str(moment)[:19]
 
 
 def from_text(text: str | None) -> datetime | None:

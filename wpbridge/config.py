@@ -98,9 +98,11 @@ class Settings:
     """Not loaded in PHP workers; ``*`` for all."""
     php_books: Literal["bridge", "native"] = "bridge"
     missing_callback: Literal["hold", "fail"] = "hold"
+    on_crash: Literal["fail", "retry"] = "fail"
+    """An action that took its PHP worker with it; tried three times at most."""
     php_timeout: timedelta | None = timedelta(minutes=5)
     """For one action; None for no limit."""
-    php_max_actions: int = 500
+    php_max_actions: int = 5000
     """A worker is replaced after so many; 0: never."""
     php_max_age: timedelta | None = timedelta(hours=1)
     php_max_memory: int = 0
@@ -350,6 +352,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "skip_plugins": _names,
     "php_books": _choice("bridge", "native"),
     "missing_callback": _choice("hold", "fail"),
+    "on_crash": _choice("fail", "retry"),
     "php_timeout": _duration,
     "php_max_actions": _number(0, 1 << 31),
     "php_max_age": _duration,
@@ -369,6 +372,7 @@ _PHP: Final[Mapping[str, str]] = {
     "skip_plugins": "skip_plugins",
     "books": "php_books",
     "missing_callback": "missing_callback",
+    "on_crash": "on_crash",
     "timeout": "php_timeout",
     "max_actions": "php_max_actions",
     "max_age": "php_max_age",

@@ -35,6 +35,8 @@ class Site:
     url: str | None = None
     path: Path | None = None
     """The configuration's file; None with a DSN alone."""
+    folder: Path | None = None
+    """WordPress's own folder; None with a DSN alone."""
 
     def with_blog(self, blog_id: int) -> "Site":
         """The same for another blog of the network."""
@@ -80,6 +82,7 @@ def _site(settings: Settings, config: WpConfig | None) -> Site:
         blog_id=blog_id,
         url=settings.url,
         path=config.file if config else None,
+        folder=config.abspath if config else None,
     )
 
 

@@ -35,7 +35,8 @@ from wpbridge.phpliteral import (
 TABLE_PREFIX: Final = "$table_prefix"
 NAMES: Final = (
     *("DB_NAME", "DB_USER", "DB_PASSWORD", "DB_HOST", "DB_CHARSET", "DB_COLLATE"),
-    *("MYSQL_CLIENT_FLAGS", "DB_ENGINE", "DB_DIR", "DB_FILE", "FQDBDIR", "FQDB", "WP_CONTENT_DIR"),
+    *("MYSQL_CLIENT_FLAGS", "DB_ENGINE", "DB_DIR", "DB_FILE", "FQDBDIR", "FQDB"),
+    *("WP_CONTENT_DIR", "WPMU_PLUGIN_DIR"),
     *("MULTISITE", "SUBDOMAIN_INSTALL", "DOMAIN_CURRENT_SITE", "PATH_CURRENT_SITE"),
     *("BLOG_ID_CURRENT_SITE", TABLE_PREFIX),
 )
@@ -112,6 +113,11 @@ class WpConfig:
     def content_dir(self) -> Path:
         """``WP_CONTENT_DIR``, or the folder where WordPress has it by itself."""
         return Path(self.text("WP_CONTENT_DIR") or self.abspath / "wp-content")
+
+    @property
+    def mu_plugins_dir(self) -> Path:
+        """``WPMU_PLUGIN_DIR``, or the folder where WordPress has it by itself."""
+        return self.abspath / (self.text("WPMU_PLUGIN_DIR") or self.content_dir / "mu-plugins")
 
     @property
     def is_multisite(self) -> bool:

@@ -44,6 +44,7 @@ user = "admin"
 skip_plugins = ["slow"]
 books = "native"
 missing_callback = "fail"
+on_crash = "retry"
 timeout = "90s"
 max_actions = 50
 max_age = "2h"
@@ -155,6 +156,7 @@ def test_a_full_file(cwd: Path) -> None:
         skip_plugins=("slow",),
         php_books="native",
         missing_callback="fail",
+        on_crash="retry",
         php_timeout=timedelta(seconds=90),
         php_max_actions=50,
         php_max_age=timedelta(hours=2),

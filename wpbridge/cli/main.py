@@ -14,6 +14,7 @@ _COMMANDS = {
     "uninstall": ("store", "Remove wpbridge's own table."),
     "status": ("store", "Show how many actions there are, by status."),
     "check": ("store", "Check settings and store; changes nothing."),
+    "wp": ("wp", "Put the companion plugin into WordPress, or take it away."),
     "decode": ("decode", "Show any PHP-serialized text as JSON."),
 }
 

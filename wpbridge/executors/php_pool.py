@@ -51,7 +51,7 @@ class PoolLimits:
     workers: int = 2
     timeout: timedelta | None = timedelta(minutes=5)
     """For one action."""
-    max_actions: int = 500
+    max_actions: int = 5000
     max_age: timedelta | None = timedelta(hours=1)
     max_memory: int = 0
     """Bytes; 0: four fifths of the worker's own limit."""

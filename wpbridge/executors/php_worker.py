@@ -217,7 +217,7 @@ def _drain(descriptor: int) -> bytes:
 
 
 def _tell(pid: int, data: bytes, mark: str) -> None:
-    for line in data.decode("utf-8", "replace").splitlines():
+    for line in data.decode("utf-8", "replace").split("\n"):
         if line and not line.startswith(mark):
             _log.info("worker %d: %s", pid, line)
 

@@ -120,6 +120,8 @@ class Wpbridge_Worker {
 	const FATAL = array( E_ERROR, E_PARSE, E_CORE_ERROR, E_COMPILE_ERROR, E_USER_ERROR, E_RECOVERABLE_ERROR );
 	/** After an action that took longer, what was sent meanwhile goes back unstarted. */
 	const PATIENCE_SECONDS = 1.0;
+	/** After so long without work the database may have hung up. */
+	const IDLE_SECONDS = 30.0;
 
 	/** @var resource Requests. */
 	private $in;
@@ -147,6 +149,10 @@ class Wpbridge_Worker {
 	private $pid;
 	/** @var string|null Freed when memory ran out, so that the cause can still be told. */
 	private $reserve;
+	/** @var bool A callback began a transaction. */
+	private $in_transaction = false;
+	/** @var float When the last action ended. */
+	private $ended_at = 0.0;
 	/** @var array What is put back after each action. */
 	private $clean = array();
 	/** @var array The plugin's logger methods that are taken off while wpbridge keeps the books. */
@@ -182,6 +188,7 @@ class Wpbridge_Worker {
 			add_filter( "wp_die{$kind}_handler", array( $this, 'die_handler' ), PHP_INT_MAX );
 		}
 		add_action( 'action_scheduler_failed_execution', array( $this, 'keep_error' ), PHP_INT_MIN, 2 );
+		add_filter( 'query', array( $this, 'watch_query' ), PHP_INT_MAX );
 		$this->reserve = str_repeat( 'x', 1 << 18 );
 		$this->clean   = array(
 			'cwd'     => getcwd(),
@@ -295,7 +302,7 @@ class Wpbridge_Worker {
 			$this->attach_logger( false );
 		}
 		$this->guarded( 'action_scheduler_before_process_queue' );
-		$this->tidy( false );
+		$this->tidy();
 	}
 
 	/**
@@ -340,11 +347,13 @@ class Wpbridge_Worker {
 			$this->answer( array( 'is' => 'end', 'id' => $id, 'as' => 'missing' ) );
 			return;
 		}
+		if ( microtime( true ) - $this->ended_at > self::IDLE_SECONDS ) {
+			$this->reconnect();
+		}
 		$this->answer( array( 'is' => 'start', 'id' => $id ) );
 		$this->current = $id;
 		$this->caught  = null;
 		$shutdown      = $this->count_shutdown();
-		$queries       = $wpdb->num_queries;
 		$level         = ob_get_level();
 		error_clear_last();
 		$began = microtime( true );
@@ -353,12 +362,13 @@ class Wpbridge_Worker {
 		} else {
 			$error = $this->run_callbacks( $id, $hook, (array) json_decode( $request['args'], true ) );
 		}
-		$took = microtime( true ) - $began;
+		$this->ended_at = microtime( true );
+		$took           = $this->ended_at - $began;
 		while ( ob_get_level() > $level ) {
 			ob_end_flush();
 		}
 		$this->current = null;
-		$this->tidy( $wpdb->num_queries !== $queries );
+		$this->tidy();
 		// Ends this action's part of the output.
 		fwrite( $this->err, $this->marker . $id . "\n" );
 		$told = array(
@@ -458,7 +468,7 @@ class Wpbridge_Worker {
 	private function ignore( $id ) {
 		$this->guarded( 'action_scheduler_before_execute', $id, $this->context );
 		$this->guarded( 'action_scheduler_execution_ignored', $id, $this->context );
-		$this->tidy( true );
+		$this->tidy();
 	}
 
 	/**
@@ -510,10 +520,8 @@ class Wpbridge_Worker {
 
 	/**
 	 * Leaves nothing of one action to the next.
-	 *
-	 * @param bool $queried The action used the database.
 	 */
-	private function tidy( $queried ) {
+	private function tidy() {
 		global $wpdb;
 		if ( is_multisite() ) {
 			while ( ms_is_switched() ) {
@@ -534,13 +542,15 @@ class Wpbridge_Worker {
 		if ( getcwd() !== $this->clean['cwd'] ) {
 			chdir( $this->clean['cwd'] );
 		}
-		if ( $queried ) {
-			// A transaction that was left open would hold its locks, and swallow the next one's work.
-			$wpdb->suppress_errors( true );
+		if ( $this->in_transaction ) {
+			// Left open it would hold its locks, and swallow the next one's work.
 			$wpdb->query( 'ROLLBACK' );
-			if ( ! $wpdb->check_connection( false ) ) {
-				exit( 1 );
-			}
+			$wpdb->query( 'SET autocommit = 1' );
+			$wpdb->query( 'UNLOCK TABLES' );
+			$this->in_transaction = false;
+		}
+		if ( '' !== $wpdb->last_error ) {
+			$this->reconnect();
 		}
 		$wpdb->suppress_errors( false );
 		$wpdb->flush();
@@ -549,6 +559,28 @@ class Wpbridge_Worker {
 		$wpdb->num_queries = 0;
 		$this->flush_cache();
 		error_clear_last();
+	}
+
+	/**
+	 * Sees every query: a transaction begun here must not outlive its action.
+	 *
+	 * @param string $query SQL.
+	 * @return string The same.
+	 */
+	public function watch_query( $query ) {
+		if ( preg_match( '/^\s*(?:START\s+TRANSACTION|BEGIN|XA\s|LOCK\s+TABLE|SET\s+(?:SESSION\s+|@@)?autocommit)/i', $query ) ) {
+			$this->in_transaction = true;
+		}
+		return $query;
+	}
+
+	/** Makes sure that the database is there; without it nothing can be run. */
+	private function reconnect() {
+		global $wpdb;
+		if ( ! $wpdb->check_connection( false ) ) {
+			fwrite( $this->err, "wpbridge worker: the database went away and did not come back\n" );
+			exit( 1 );
+		}
 	}
 
 	/** Forgets cached objects of this process, never those of a server that others share. */

@@ -6,6 +6,7 @@ not run twice, and what a dead runner left, is marked before it is called.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import assert_never
@@ -108,6 +109,7 @@ class Runner:
         self._state = _State()
         self._is_stopping = False
         self._is_exhausted = False
+        self._dry_until = 0.0
         self._started = self._flushed = self._beaten = self._confirmed = clock.monotonic()
 
     def stop(self) -> None:
@@ -141,7 +143,7 @@ class Runner:
         if self._is_stopping:
             self._release_waiting()
         elif self._executor.has_room():
-            if not (self._is_exhausted or state.careful):
+            if self._may_claim():
                 self._claim()
         elif not state.held:
             # Nothing runs, and nothing can be started: the executor says why.
@@ -162,6 +164,12 @@ class Runner:
         elapsed = self._clock.monotonic() - self._started
         return limit is not None and elapsed >= limit.total_seconds()
 
+    def _may_claim(self) -> bool:
+        """Not while something waits to be marked, nor right after a look that found nothing."""
+        state = self._state
+        is_dry = bool(state.held) and self._clock.monotonic() < self._dry_until
+        return not (self._is_exhausted or state.careful or is_dry)
+
     def _claim(self) -> None:
         limits, totals = self._limits, self.totals
         size = limits.batch_size
@@ -171,25 +179,43 @@ class Runner:
             self._is_exhausted = True
             return
         self._flush()
-        claim = self._store.claim_due(now=self._clock.now(), limit=size, only=self._only)
+        calls: dict[ActionId, Call | Failed] = {}
+        claim = self._store.claim_due(
+            now=self._clock.now(),
+            limit=size,
+            only=self._only,
+            starting=lambda actions: self._starting(actions, calls),
+        )
         if claim is None:
             self._is_exhausted = not self._state.held
+            self._dry_until = self._clock.monotonic() + FLUSH_SECONDS
             return
         totals.batches += 1
         totals.claimed += len(claim.actions)
         self._state.claims[claim.id] = {action.id for action in claim.actions}
         for action in claim.actions:
-            self._hand_over(action)
+            self._hand_over(action, calls[action.id], is_started=action.id in claim.started)
 
-    def _hand_over(self, action: Action) -> None:
-        call = dispatch(action, self._executor)
+    def _starting(
+        self, actions: Sequence[Action], calls: dict[ActionId, Call | Failed]
+    ) -> dict[ActionId, list[LogLine]]:
+        """Which claimed actions start at once and are marked with the claim; fills ``calls``."""
+        calls |= {action.id: dispatch(action, self._executor) for action in actions}
+        first = [c for c in calls.values() if isinstance(c, Call) and c.books == "first"]
+        now = self._clock.now()
+        return {c.action.id: [wording.started(now)] for c in self._executor.admit(first)}
+
+    def _hand_over(self, action: Action, call: Call | Failed, *, is_started: bool) -> None:
         match call:
             case Failed():
                 now = self._clock.now()
                 ending = settle.ending_of(action, call, started_at=now, ended_at=now, marked=False)
                 self._state.endings.append(ending)
             case Call():
-                self._state.held[action.id] = _Held(call)
+                self._state.held[action.id] = _Held(call, marked=is_started)
+                if is_started:
+                    self._executor.submit(call)
+                    return
                 is_suspect = call.books == "lazy" and action.id in self._state.suspects
                 if is_suspect or call.books in ("first", "once"):
                     self._state.careful.append(call)

@@ -4,10 +4,10 @@ Every state change is guarded by id, claim and expected status. What was not mat
 somebody else by now, which is an answer and not an error: the methods return what they did change.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from wpbridge.action import Action, ActionId, Claim, ClaimId, NewAction, RunnerId, Status
 from wpbridge.outcome import LogLine
@@ -105,6 +105,10 @@ class StoreInfo:
     notes: tuple[str, ...] = field(default=())
 
 
+Starting: TypeAlias = Callable[[Sequence[Action]], Mapping[ActionId, Sequence[LogLine]]]
+"""From claimed actions to those that start now, with their log rows."""
+
+
 class Store(Protocol):
     """One site's queue. Used by one thread at a time."""
 
@@ -129,9 +133,19 @@ class Store(Protocol):
         ...
 
     def claim_due(
-        self, *, now: datetime, limit: int, only: ClaimFilter, dry_run: bool = False
+        self,
+        *,
+        now: datetime,
+        limit: int,
+        only: ClaimFilter,
+        dry_run: bool = False,
+        starting: Starting | None = None,
     ) -> Claim | None:
-        """Claim at most ``limit`` due actions; None when none is due (docs/explain/claims.md)."""
+        """Claim at most ``limit`` due actions; None when none is due (docs/explain/claims.md).
+
+        ``starting`` is asked inside the transaction which of the claimed actions start at once:
+        they are marked as started together with the claim, as :meth:`start` would.
+        """
         ...
 
     def still_claimed(self, actions: Sequence[Action]) -> frozenset[ActionId]:

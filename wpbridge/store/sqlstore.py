@@ -4,7 +4,7 @@ Not for several threads at once: the runner's loop owns it.
 """
 
 import functools
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
@@ -16,7 +16,15 @@ from wpbridge.action import Action, ActionId, Claim, ClaimId, NewAction, RunnerI
 from wpbridge.clock import from_text, to_text
 from wpbridge.errors import SchemaError, SiteError, StoreError
 from wpbridge.outcome import LogLine
-from wpbridge.store.base import RESET_MESSAGE, Adopted, ClaimFilter, Ending, RunnerRecord, StoreInfo
+from wpbridge.store.base import (
+    RESET_MESSAGE,
+    Adopted,
+    ClaimFilter,
+    Ending,
+    RunnerRecord,
+    Starting,
+    StoreInfo,
+)
 from wpbridge.store.candidates import Finder
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.ownership import Ownership
@@ -143,6 +151,7 @@ class SqlStore:
     def register(self, *, host: str, boot: str, pid: int, pid_started: str) -> RunnerId:
         """See :class:`Store`."""
         info = self.inspect()
+        self._pid_started = pid_started[:64]
         if not info.writable:
             raise SchemaError("; ".join(info.problems))
         # Looked for first: who may write the plugin's tables need not be allowed to create any.
@@ -194,7 +203,13 @@ class SqlStore:
     # Claiming
 
     def claim_due(
-        self, *, now: datetime, limit: int, only: ClaimFilter, dry_run: bool = False
+        self,
+        *,
+        now: datetime,
+        limit: int,
+        only: ClaimFilter,
+        dry_run: bool = False,
+        starting: Starting | None = None,
     ) -> Claim | None:
         """See :class:`Store`."""
         if only.hooks is not None and not only.hooks:
@@ -220,18 +235,20 @@ class SqlStore:
             if dry_run:
                 rows = self._load(ids[:limit])
                 return Claim(id=ClaimId(0), actions=tuple(_sorted(self._actions(rows))))
-            claim = self._claim(ids, limit, moment, now)
+            claim = self._claim(ids, limit, now, starting)
             if claim is not None:
                 return claim
             # Others had locked or claimed all of them: look again, further.
             self.session.pause(0.002 * attempt)
         return None
 
-    def _claim(self, ids: list[int], limit: int, moment: str, now: datetime) -> Claim | None:
-        def claim(connection: Connection) -> tuple[ClaimId, list[Sequence[object]]] | None:
+    def _claim(
+        self, ids: list[int], limit: int, now: datetime, starting: Starting | None
+    ) -> Claim | None:
+        def claim(connection: Connection) -> Claim | None:
             self._drop_unknown(connection)
             rows: Sequence[Sequence[object]] = connection.execute(
-                self._lock_due, {"ids": sorted(ids), "now": moment}
+                self._lock_due, {"ids": sorted(ids), "now": to_text(now)}
             ).fetchall()
             rank = {action_id: place for place, action_id in enumerate(ids)}
             mine = sorted(rows, key=lambda row: rank[int(str(row[0]))])[:limit]
@@ -239,20 +256,35 @@ class SqlStore:
                 return None
             claim_id = self._writes.new_claim(connection, now)
             self._ownership.write(connection, gained=[claim_id])
-            taken = self._writes.take(connection, [int(str(r[0])) for r in mine], claim_id, now)
-            if taken != len(mine):
-                raise LostRaceError
-            return claim_id, mine
+            actions = tuple(_sorted(self._actions(mine, claim=claim_id)))
+            started = dict(starting(actions)) if starting else {}
+            self._take(connection, actions, claim_id, now, started)
+            return Claim(id=claim_id, actions=actions, started=frozenset(started))
 
         try:
             done = self.session.transact(claim)
         except LostRaceError:
             return None
-        if done is None:
-            return None
-        claim_id, rows = done
-        self._ownership.keep(gained=[claim_id])
-        return Claim(id=claim_id, actions=tuple(_sorted(self._actions(rows, claim=claim_id))))
+        if done is not None:
+            self._ownership.keep(gained=[done.id])
+        return done
+
+    def _take(
+        self,
+        connection: Connection,
+        actions: Sequence[Action],
+        claim_id: ClaimId,
+        now: datetime,
+        started: Mapping[ActionId, Sequence[LogLine]],
+    ) -> None:
+        waiting = [action.id for action in actions if action.id not in started]
+        taken = self._writes.take(connection, waiting, claim_id, now) if waiting else 0
+        if started:
+            taken += self._writes.take_started(connection, list(started), claim_id, now)
+            lines = [(i, line) for i, told in started.items() for line in told]
+            self._writes.insert_logs(connection, lines)
+        if taken != len(actions):
+            raise LostRaceError
 
     def _drop_unknown(self, connection: Connection) -> None:
         """Undo a claim whose commit succeeded though its answer never came."""
@@ -443,6 +475,21 @@ class SqlStore:
             return [(int(blog_id), str(domain), str(path)) for blog_id, domain, path in rows]
 
         return self.session.run(look)
+
+    def blogs_or_none(self, base_prefix: str) -> list[tuple[int, str, str]]:
+        """The same, and nothing where there is no network."""
+        try:
+            return self.blogs(base_prefix)
+        except SiteError:
+            return []
+
+    def whoami(self) -> tuple[int, str] | None:
+        """Id and start of our row in the ownership table, for PHP workers to look up.
+
+        None on SQLite: WordPress's driver does not know tables that others made.
+        """
+        me = self._ownership.id
+        return None if me is None or self._dialect.name == "sqlite" else (me, self._pid_started)
 
     def create_tables(self, *, everything: bool) -> None:
         """Make our table, and with ``everything`` the plugin's where they are missing."""

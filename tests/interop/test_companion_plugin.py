@@ -1,0 +1,458 @@
+"""The companion plugin in a real WordPress, beside the real plugin.
+
+Needs php, Debian's WordPress, MariaDB and the plugin's folder in WPBRIDGE_TEST_PLUGIN; left out,
+with the reason, without one of them.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import execute
+from factories import insert, make_new
+from rows import change, query
+from servers import MariaDB
+from wpbridge import companion
+from wpbridge.app import is_runnable
+from wpbridge.clock import SystemClock
+from wpbridge.companion import Companion, Ownership, Rule
+from wpbridge.config import Route, Settings
+from wpbridge.database import DatabaseAddress
+from wpbridge.store.base import ClaimFilter
+from wpbridge.store.connect import open_store
+from wpbridge.store.sqlstore import SqlStore
+
+WORDPRESS = Path("/usr/share/wordpress")
+DATABASE = "companion"
+# Loaded by WordPress itself, before the plugin: a server as strict as ours is no WordPress's.
+MUST_USE = r"""<?php
+$wpdb->query("SET SESSION sql_mode = ''");
+function wp_mail() { return true; }
+add_filter('pre_http_request', function () { return new WP_Error('no network'); });
+require getenv('LAB_PLUGIN') . '/action-scheduler.php';
+"""
+BOOT = r"""
+error_reporting(E_ALL & ~E_DEPRECATED); ini_set('display_errors', 'stderr');
+set_error_handler(function ($level, $text, $file, $line) {
+  if (strpos($file, 'wpbridge.php') !== false) { fwrite(STDERR, "$text at line $line\n"); exit(9); }
+  return false;
+});
+$_SERVER += ['HTTP_HOST' => 'lab.test', 'REQUEST_URI' => '/', 'SERVER_PROTOCOL' => 'HTTP/1.1', 'REQUEST_METHOD' => 'GET'];
+define('ABSPATH', '/usr/share/wordpress/');
+define('WP_CONTENT_DIR', getenv('LAB_CONTENT')); define('WP_CONTENT_URL', 'http://lab.test/c');
+define('DB_NAME', 'companion'); define('DB_USER', 'root'); define('DB_PASSWORD', '');
+define('DB_HOST', 'localhost:' . getenv('LAB_SOCKET')); define('DB_CHARSET', 'utf8mb4'); define('DB_COLLATE', '');
+define('WP_DEBUG', false); define('DISABLE_WP_CRON', true); define('WP_SITEURL', 'http://lab.test'); define('WP_HOME', 'http://lab.test');
+$table_prefix = 'wp_';
+"""
+INSTALL = (
+    BOOT
+    + r"""
+define('WP_INSTALLING', true);
+function wp_new_blog_notification() {}
+require ABSPATH . 'wp-settings.php';
+require_once ABSPATH . 'wp-admin/includes/upgrade.php';
+wp_install('lab', 'admin', 'a@lab.test', false, '', 'admin');
+update_option('action_scheduler_migration_status', 'complete');
+"""
+)
+LOAD = BOOT + r"require ABSPATH . 'wp-settings.php';"
+CLAIM = r"""
+$store = ActionScheduler::store();
+$claim = $store->stake_claim(50);
+$told = array_map(function ($id) use ($store) {
+  $action = $store->fetch_action($id); return [$action->get_hook(), $action->get_group()];
+}, $claim->get_actions());
+$store->release_claim($claim);
+"""
+RUN = "$told = ActionScheduler::runner()->run();"
+
+
+@dataclass(frozen=True)
+class Site:
+    """A WordPress of its own, with the plugin."""
+
+    store: SqlStore
+    content: Path
+    env: Mapping[str, str]
+
+    def php(self, code: str, before: str = "") -> Any:
+        """What the code left in $told; ``before`` runs before WordPress is loaded."""
+        source = f"{before} {LOAD} $told = null; {code} echo PHP_EOL, json_encode($told);"
+        return json.loads(_php(source, self.env).splitlines()[-1])
+
+    def install(self, ownership: Ownership) -> None:
+        companion.install(self.content / "mu-plugins", "wp_", ownership)
+
+    def add(self, *hooks: str, group: str = "", due_in: float = -5.0) -> list[int]:
+        now = SystemClock().now()
+        made = [make_new(hook, group=group, due_in=due_in, now=now) for hook in hooks]
+        return list(insert(self.store, *made, now=now))
+
+    def claimed(self, before: str = "") -> list[str]:
+        """What the plugin's own runner would take, hooks with their groups."""
+        return sorted(
+            f"{hook}@{group}" if group else hook for hook, group in self.php(CLAIM, before)
+        )
+
+
+def _php(source: str, env: Mapping[str, str]) -> str:
+    done = subprocess.run(
+        ["php", "-r", source],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(env),
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wordpress(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    plugin = os.environ.get("WPBRIDGE_TEST_PLUGIN")
+    if not plugin:
+        pytest.skip("WPBRIDGE_TEST_PLUGIN does not name the plugin's folder")
+    if not (WORDPRESS / "wp-includes").is_dir() or shutil.which("php") is None:
+        reason = "WordPress or PHP is not installed (apt-get install wordpress php-cli php-mysql)"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    content = tmp_path_factory.mktemp("content")
+    (content / "mu-plugins").mkdir()
+    (content / "mu-plugins" / "00-lab.php").write_text(MUST_USE)
+    execute(mariadb, f"CREATE DATABASE {DATABASE} COLLATE utf8mb4_unicode_520_ci")
+    env = {
+        **os.environ,
+        "LAB_PLUGIN": plugin,
+        "LAB_CONTENT": str(content),
+        "LAB_SOCKET": str(mariadb.socket),
+    }
+    _php(INSTALL, env)
+    # The next request makes the plugin's tables.
+    _php(LOAD, env)
+    address = DatabaseAddress.from_dsn(mariadb.url(DATABASE))
+    store = open_store(address, "wp_", is_runnable=is_runnable)
+    yield Site(store=store, content=content, env=env)
+    store.close()
+    execute(mariadb, f"DROP DATABASE {DATABASE}")
+
+
+@pytest.fixture
+def site(wordpress: Site) -> Iterator[Site]:
+    """Without actions, without our tables, without the companion."""
+    yield wordpress
+    for table in ("actionscheduler_actions", "actionscheduler_claims", "actionscheduler_groups"):
+        change(wordpress.store, f"TRUNCATE wp_{table}")
+    for table in ("wpbridge_runners", "wpbridge_pauses"):
+        change(wordpress.store, f"DROP TABLE IF EXISTS wp_{table}")
+    (wordpress.content / "mu-plugins" / "wpbridge.php").unlink(missing_ok=True)
+
+
+def pause(site: Site, kind: str, name: str, until: str = "NULL") -> None:
+    change(
+        site.store,
+        "CREATE TABLE IF NOT EXISTS wp_wpbridge_pauses (kind varchar(10), name varchar(191),"
+        " until_gmt datetime NULL, reason varchar(255), PRIMARY KEY (kind, name))"
+        " DEFAULT CHARSET=utf8mb4",
+    )
+    change(
+        site.store,
+        f"INSERT INTO wp_wpbridge_pauses VALUES (:kind, :name, {until}, 'the <b>reason</b>')",
+        kind=kind, name=name,
+    )  # fmt: skip
+
+
+def test_the_harness_takes_everything_without_the_companion(site: Site) -> None:
+    site.add("a", "b")
+    site.add("c", group="shop")
+    assert site.claimed() == ["a", "b", "c@shop"]
+
+
+def test_with_nothing_owned_and_without_our_tables_nothing_changes(site: Site) -> None:
+    site.add("a", "b")
+    site.install(Ownership())
+    assert site.claimed() == ["a", "b"]
+    assert site.php("$told = ActionScheduler::runner()->get_allowed_concurrent_batches();") == 1
+
+
+def test_claims_pass_over_owned_hooks_exactly(site: Site) -> None:
+    # The first four are equal for the table's collation.
+    site.add("my_hook", "MY_HOOK", "my_höök", "my_hook ", "myxhook", "other")
+    site.install(Ownership(hooks=("my_hook",)))
+    assert site.claimed() == sorted(["MY_HOOK", "my_höök", "my_hook ", "myxhook", "other"])
+
+
+def test_claims_pass_over_patterns_and_their_signs_are_plain(site: Site) -> None:
+    site.add("sync_a", "syncXa", "SYNC_a", "50%_x", "50x_x", "mail!1", "mailx1", "é1", "12", "z")
+    rules = [Rule(hook=hook) for hook in ("sync_*", "50%*", "*!1", "?1")]
+    site.install(Ownership(rules=tuple(rules)))
+    assert site.claimed() == sorted(["syncXa", "SYNC_a", "50x_x", "mailx1", "12", "z"])
+
+
+def test_claims_pass_over_owned_groups_and_pairs(site: Site) -> None:
+    site.add("a", "b", group="shop")
+    site.add("a", "b", group="mail-1")
+    site.add("a", "b", group="news")
+    site.add("a", "b")
+    site.install(Ownership(rules=(Rule(group="mail-*"), Rule(hook="a", group="news"))))
+    assert site.claimed() == ["a", "a@shop", "b", "b@news", "b@shop"]
+
+
+def test_an_empty_group_means_actions_without_one(site: Site) -> None:
+    site.add("a")
+    site.add("a", group="shop")
+    (old,) = site.add("b")
+    change(
+        site.store,
+        "UPDATE wp_actionscheduler_actions SET group_id = 0 WHERE action_id = :i", i=old,
+    )  # fmt: skip
+    site.install(Ownership(rules=(Rule(group=""),)))
+    assert site.claimed() == ["a@shop"]
+
+
+def test_the_first_rule_decides_and_upkeep_stays_with_php(site: Site) -> None:
+    settings = Settings(
+        routes=(
+            Route(hook="a_php", to="leave"),
+            Route(hook="a_*", to="php"),
+            Route(group="left", to="leave"),
+            Route(hook="*", to="webhook"),
+        )
+    )
+    upkeep = "action_scheduler_run_actions_cleanup_hook"
+    site.add("a_php", "a_1", "b", upkeep)
+    site.add("b", group="left")
+    site.install(companion.owned(settings, ["a_php"]))
+    assert site.claimed() == sorted(["a_php", "b@left", upkeep])
+
+
+def test_a_group_nobody_has_yet_owns_nothing(site: Site) -> None:
+    site.add("a")
+    site.install(Ownership(rules=(Rule(group="nowhere"),)))
+    assert site.claimed() == ["a"]
+
+
+def test_hostile_names_are_only_names(site: Site) -> None:
+    hostile = ["a') OR ('1'='1", "b\\", "?>x", "c\0d", "e%s%1$d", "<b>'\"", "f😀"]
+    site.add("plain", *hostile)
+    site.install(Ownership(hooks=tuple(hostile), rules=(Rule(hook="g'*\\"), Rule(group="h\0'*"))))
+    assert site.claimed() == ["plain"]
+
+
+@pytest.mark.parametrize("kind", ["hook", "group", "all"])
+def test_claims_pass_over_what_is_paused(site: Site, kind: str) -> None:
+    site.add("slow", "SLOW")
+    site.add("x", group="slow")
+    site.install(Ownership())
+    pause(site, kind, "slow" if kind != "all" else "")
+    left = {"hook": ["SLOW", "x@slow"], "group": ["SLOW", "slow"], "all": []}
+    assert site.claimed() == left[kind]
+
+
+def test_a_pause_ends_by_itself(site: Site) -> None:
+    site.add("ended", "goes-on")
+    site.install(Ownership())
+    pause(site, "hook", "ended", "UTC_TIMESTAMP() - INTERVAL 5 SECOND")
+    pause(site, "hook", "goes-on", "UTC_TIMESTAMP() + INTERVAL 1 HOUR")
+    assert site.claimed() == ["ended"]
+
+
+def test_another_plugins_order_is_kept(site: Site) -> None:
+    ids = site.add("b", "a", "owned")
+    site.install(Ownership(hooks=("owned",)))
+    code = "add_filter('action_scheduler_claim_actions_order_by', function () { return 'ORDER BY action_id DESC'; }, 99);"
+    claim = "$told = ActionScheduler::store()->stake_claim(1)->get_actions();"
+    assert site.php(code + claim) == [ids[1]]
+
+
+def test_claims_of_wpbridge_do_not_block_the_plugin(site: Site) -> None:
+    site.store.create_tables(everything=False)
+    site.store.inspect()
+    site.add("mine", "theirs")
+    site.store.register(host="here", boot="boot", pid=1, pid_started="1")
+    now = SystemClock().now()
+    claim = site.store.claim_due(now=now, limit=5, only=ClaimFilter(hooks=frozenset({"mine"})))
+    assert claim is not None
+    blocked = site.php(f"add_action('theirs', function () {{}}); {RUN}")
+    assert blocked == 0, "without the companion the plugin waits"
+    site.install(Ownership(hooks=("mine",)))
+    assert site.php(f"add_action('theirs', function () {{}}); {RUN}") == 1
+    rows = query(
+        site.store, "SELECT hook, status, claim_id FROM wp_actionscheduler_actions ORDER BY 1"
+    )
+    assert [tuple(row)[:2] for row in rows if row[0] in {"mine", "theirs"}] == [
+        ("mine", "pending"),
+        ("theirs", "complete"),
+    ]
+    assert rows[[row[0] for row in rows].index("mine")][2] == claim.id
+
+
+def test_only_claims_with_rows_are_counted(site: Site) -> None:
+    site.store.create_tables(everything=False)
+    site.install(Ownership())
+    change(
+        site.store,
+        "INSERT INTO wp_wpbridge_runners (host, boot, pid, pid_started, version, started_gmt,"
+        " beat_gmt, claims, once) VALUES ('h','b',1,'1','0',UTC_TIMESTAMP(),UTC_TIMESTAMP(),'7,8,9','')",
+    )
+    first, second = site.add("a", "b")
+    for action, claim, status in ((first, 7, "in-progress"), (second, 8, "complete")):
+        change(
+            site.store,
+            "UPDATE wp_actionscheduler_actions SET claim_id = :c, status = :s WHERE action_id = :i",
+            c=claim, s=status, i=action,
+        )  # fmt: skip
+    assert site.php("$told = ActionScheduler::runner()->get_allowed_concurrent_batches();") == 2
+
+
+OFF = r"""
+$told = [
+  (bool) has_action('action_scheduler_run_queue', [ActionScheduler::runner(), 'run']),
+  apply_filters('action_scheduler_allow_async_request_runner', true),
+];
+"""
+
+
+def test_owning_the_site_switches_phps_runners_off(site: Site) -> None:
+    site.add("a")
+    assert site.php(OFF) == [True, True]
+    site.install(Ownership(owns_site=True))
+    assert site.php(OFF) == [False, False]
+    assert site.claimed() == []
+    assert site.php(f"add_action('a', function () {{}}); {RUN}") == 0
+
+
+def test_a_caller_can_let_php_run_all_the_same(site: Site) -> None:
+    site.add("a", "kept")
+    site.install(Ownership(owns_site=True, hooks=("kept",)))
+    allow = "add_filter('wpbridge_allow_php_runner', '__return_true');"
+    assert [hook for hook, _ in site.php(f"{allow} {CLAIM}")] == ["a"]
+
+
+def test_inside_a_worker_nothing_is_held_back(site: Site) -> None:
+    site.add("a")
+    site.install(Ownership(owns_site=True, hooks=("a",)))
+    pause(site, "all", "")
+    assert site.claimed("define('WPBRIDGE_WORKER', 1);") == ["a"]
+
+
+def test_another_site_of_the_network_is_not_concerned(site: Site) -> None:
+    site.add("a")
+    companion.install(site.content / "mu-plugins", "wp_2_", Ownership(owns_site=True))
+    assert site.claimed() == ["a"]
+
+
+def test_loopback_requests_stop_when_only_owned_rows_are_due(site: Site) -> None:
+    site.add("owned")
+    site.install(Ownership(hooks=("owned",)))
+    assert site.php(OFF) == [True, False]
+    site.add("theirs")
+    assert site.php(OFF) == [True, True]
+
+
+def test_a_damaged_configuration_owns_nothing(site: Site) -> None:
+    site.add("a")
+    site.install(Ownership(hooks=("a",)))
+    file = site.content / "mu-plugins" / "wpbridge.php"
+    for broken in (b'{"sites"', b'{"sites":{"wp_":3}}', b"[]", b"null"):
+        source = companion._LINE.sub(
+            lambda m, told=broken: m[1] + told + m[3],  # type: ignore[misc]  # mypy takes the default for a parameter
+            file.read_bytes(),
+        )
+        file.write_bytes(source)
+        assert site.claimed() == ["a"]
+
+
+def test_without_the_plugin_the_site_works(site: Site, tmp_path: Path) -> None:
+    site.install(Ownership(owns_site=True, hooks=("a",)))
+    (tmp_path / "action-scheduler.php").write_text("<?php")
+    bare = Site(
+        store=site.store, content=site.content, env={**site.env, "LAB_PLUGIN": str(tmp_path)}
+    )
+    code = "$told = [class_exists('ActionScheduler'), apply_filters('site_status_tests', [])];"
+    assert bare.php(code) == [False, []]
+
+
+HEALTH = r"""
+require_once ABSPATH . 'wp-admin/includes/admin.php';
+$tests = apply_filters('site_status_tests', ['direct' => []]);
+$told = call_user_func($tests['direct']['wpbridge']['test']);
+"""
+
+
+def test_site_health_says_who_runs_what(site: Site) -> None:
+    site.install(Ownership(hooks=("<i>mine</i>",), rules=(Rule(hook="x*", group=""),)))
+    pause(site, "group", "slow")
+    told = site.php(HEALTH)
+    assert told["status"] == "good"
+    assert "hook x* in no group, hook &lt;i&gt;mine&lt;/i&gt;" in told["description"]
+    assert "group slow until resumed (the &lt;b&gt;reason&lt;/b&gt;)" in told["description"]
+    assert "it has not run here yet" in told["description"]
+    fields = site.php("$told = apply_filters('debug_information', [])['wpbridge']['fields'];")
+    assert fields["owns"]["value"].startswith("wpbridge runs hook x*")
+    assert fields["claims"]["value"] == "none"
+
+
+def test_site_health_warns_of_overdue_actions_and_no_runner(site: Site) -> None:
+    site.store.create_tables(everything=False)
+    site.install(Ownership(hooks=("mine",)))
+    site.add("theirs", due_in=-3600)
+    site.add("mine", due_in=-60)
+    assert site.php(HEALTH)["status"] == "good"
+    site.add("mine", due_in=-3600)
+    assert site.php(HEALTH)["status"] == "recommended"
+    site.store.inspect()
+    site.store.register(host="here", boot="boot", pid=1, pid_started="1")
+    assert site.php(HEALTH)["status"] == "good"
+    change(site.store, "UPDATE wp_wpbridge_runners SET beat_gmt = beat_gmt - INTERVAL 1 HOUR")
+    told = site.php(HEALTH)
+    assert told["status"] == "recommended"
+    assert "1 of its actions have been due" in told["description"]
+    pause(site, "hook", "mine")
+    assert site.php(HEALTH)["status"] == "good"
+
+
+NOTICE = r"""
+require_once ABSPATH . 'wp-admin/includes/admin.php';
+wp_set_current_user(USER); set_current_screen('SCREEN');
+ob_start(); Wpbridge_Companion::notice(); $told = ob_get_clean();
+"""
+
+
+def test_the_admin_screen_tells_administrators_and_nobody_else(site: Site) -> None:
+    site.install(Ownership(hooks=("<script>",)))
+    tools = NOTICE.replace("SCREEN", "tools_page_action-scheduler")
+    told = site.php(tools.replace("USER", "1"))
+    assert "hook &lt;script&gt;" in told
+    assert "<script" not in told
+    assert site.php(tools.replace("USER", "0")) == ""
+    assert site.php(NOTICE.replace("SCREEN", "dashboard").replace("USER", "1")) == ""
+    shop = NOTICE.replace("SCREEN", "woocommerce_page_wc-status").replace("USER", "1")
+    assert site.php(shop) == ""
+    assert "wpbridge runs" in site.php(f"$_GET['tab'] = 'action-scheduler'; {shop}")
+
+
+@pytest.mark.parametrize(
+    "name", ["x", "?>", "'", "\\", "\\'", "\0", "\n", "*/", "</script>", "é😀"]
+)
+def test_what_is_rendered_is_php_that_holds_the_names(tmp_path: Path, name: str) -> None:
+    if shutil.which("php") is None:
+        pytest.skip("php is not installed")
+    ownership = Ownership(hooks=(name,), rules=(Rule(hook=name, group=name),))
+    file = tmp_path / "wpbridge.php"
+    file.write_bytes(companion.render(companion.template(), Companion(sites={name: ownership})))
+    checked = subprocess.run(["php", "-l", str(file)], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
+    code = f"define('ABSPATH', '/'); function add_filter() {{}} function add_action() {{}} require '{file}'; echo WPBRIDGE_COMPANION;"
+    told = json.loads(_php(code, os.environ))
+    assert told["sites"][name]["hooks"] == [name]
+    assert told["sites"][name]["rules"] == [{"hook": name, "group": name, "owned": True}]

@@ -1,0 +1,94 @@
+"""``wp install-plugin``: what is put into the WordPress itself."""
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from wpbridge import app, companion, wpconfig
+from wpbridge import wp as php
+from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.config import Settings
+from wpbridge.errors import ConfigError, SiteError
+from wpbridge.site import Site, resolve
+
+_DEEDS = {"created": "write", "renewed": "renew", "removed": "remove"}
+
+
+@click.group()
+def wp() -> None:
+    """What wpbridge puts into the WordPress itself."""
+
+
+@wp.command(
+    "install-plugin", epilog="Example: wpbridge wp install-plugin --path /var/www/html --dry-run"
+)
+@site_options
+@click.option(
+    "--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions."
+)
+@click.option(
+    "--owns-site/--no-owns-site", default=None, help="Switch the plugin's PHP runners off."
+)
+@click.option("--remove", is_flag=True, help="Take the plugin away again.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done.")
+@click.pass_context
+@one_line_errors
+def install_plugin(ctx: click.Context, *, remove: bool, dry_run: bool, **flags: Any) -> None:
+    """Write the must-use plugin that keeps PHP's runners off what wpbridge runs."""
+    settings = settings_of(ctx, flags)
+    site = resolve(settings, os.environ)
+    folder = _folder(settings, site)
+    prefix = _prefix(site)
+    change: companion.Change
+    if remove:
+        change = companion.remove(folder, prefix, dry_run=dry_run)
+        what = f"the companion plugin of {prefix}"
+    else:
+        ownership = companion.owned(settings, app.handlers_of(settings))
+        change = companion.install(folder, prefix, ownership, dry_run=dry_run)
+        what = _in_words(prefix, ownership)
+    file = folder / companion.FILE_NAME
+    if change == "unchanged":
+        click.echo(f"nothing to do: {file}")
+    else:
+        did = f"would {_DEEDS[change]}" if dry_run else change
+        click.echo(f"{did} {file}: {what}")
+
+
+def _folder(settings: Settings, site: Site) -> Path:
+    """The must-use folder; SiteError when the configuration does not tell."""
+    place = settings.path or site.folder
+    if place is None:
+        raise ConfigError("the companion plugin lies in a WordPress folder: name it with --path")
+    env = {**_request(settings.url), **os.environ}
+    try:
+        return wpconfig.read(place, env).mu_plugins_dir
+    except SiteError:
+        if not settings.ask_php:
+            raise
+    return php.ask_php(place, env).mu_plugins_dir
+
+
+def _request(url: str | None) -> dict[str, str]:
+    """For a configuration that looks at the host's name, as Debian's."""
+    if url is None:
+        return {}
+    host = urlsplit(url if "//" in url else f"//{url}").netloc
+    return {"HTTP_HOST": host, "SERVER_NAME": host.partition(":")[0]}
+
+
+def _prefix(site: Site) -> str:
+    """The site's table prefix; only a network's URL has to be looked up in the database."""
+    store = app.open_site(site)
+    store.close()
+    return store.names.prefix
+
+
+def _in_words(prefix: str, ownership: companion.Ownership) -> str:
+    if ownership.owns_site:
+        return f"on {prefix} wpbridge owns the site, PHP's runners are off"
+    counts = f"{len(ownership.hooks)} hook(s) with a handler and {len(ownership.rules)} route(s)"
+    return f"on {prefix} PHP's runners are told of {counts}"
