@@ -14,6 +14,17 @@ ClaimId = NewType("ClaimId", int)
 RunnerId = NewType("RunnerId", int)
 
 
+UPKEEP_HOOKS = frozenset({
+    "action_scheduler/migration_hook",
+    "action_scheduler/cleanup_wp_comment_logs",
+    "action_scheduler_clear_deleted_action_logs_hook",
+    "action_scheduler_continue_actions_cleanup_hook",
+    "action_scheduler_run_actions_cleanup_hook",
+    "action_scheduler_run_recurring_actions_schedule_hook",
+})  # fmt: skip
+"""The plugin's own housekeeping: left to PHP."""
+
+
 class Status(StrEnum):
     """The five statuses, spelled as stored."""
 

@@ -2,8 +2,10 @@
 
 import logging
 import os
+import sys
 from collections.abc import Mapping
 
+from wpbridge.action import UPKEEP_HOOKS
 from wpbridge.clock import Clock, SystemClock
 from wpbridge.codec import schedule
 from wpbridge.config import Settings
@@ -16,13 +18,15 @@ from wpbridge.executors.router import Router
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.executors.webhook import webhook_handler
 from wpbridge.handlers import Handler, load
+from wpbridge.routes import Routes
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.site import Site, match_blog
-from wpbridge.store.base import UPKEEP_HOOKS, ClaimFilter
+from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_store
 from wpbridge.store.sqlstore import SqlStore
 
+SWITCH_SECONDS = 0.0005
 PATIENCE_SECONDS = 300.0
 """How long a run waits for a database that went away under it."""
 
@@ -63,22 +67,36 @@ def handlers_of(settings: Settings) -> dict[str, Handler]:
     return found
 
 
-def claim_filter(settings: Settings, hooks: frozenset[str]) -> ClaimFilter:
-    """Only hooks that this process can run, narrowed by the settings.
+def routes_of(settings: Settings, handlers: Mapping[str, Handler]) -> Routes:
+    """What happens to each hook, with these settings and handlers (webhooks among them)."""
+    return Routes(
+        settings.routes,
+        python={h: handlers[h].source for h in handlers if h not in settings.webhooks},
+        webhooks=settings.webhooks,
+        php=settings.php,
+        owns_site=settings.owns_site,
+    )
+
+
+def claim_filter(settings: Settings, routes: Routes) -> ClaimFilter:
+    """Only what this process can run, narrowed by the settings.
 
     Raises ConfigError when the settings name a hook that it cannot run.
     """
-    unknown = sorted(set(settings.hooks) - hooks)
+    known = routes.hooks()
+    unknown = [] if known is None else sorted(set(settings.hooks) - known)
     if unknown:
         raise ConfigError(
-            f"no handler for {', '.join(unknown)}; there are {', '.join(sorted(hooks))}"
+            f"no handler for {', '.join(unknown)}; there are {', '.join(sorted(known or ()))}"
         )
-    wanted = frozenset(settings.hooks) or hooks
     return ClaimFilter(
-        hooks=wanted,
+        hooks=frozenset(settings.hooks) or known,
         groups=frozenset(settings.groups) if settings.groups else None,
         exclude_hooks=frozenset(settings.exclude_hooks),
         exclude_groups=frozenset(settings.exclude_groups),
+        accepts=routes.accepts,
+        may_accept=routes.may_accept,
+        upkeep=settings.owns_site and settings.php,
     )
 
 
@@ -120,10 +138,14 @@ def make_executor(
     )
     executors: dict[str, Executor] = {"python": threads, "webhook": threads}
     if settings.php:
+        # Two threads share the interpreter then: the runner's must not wait 5 ms for its turn
+        # after each answer of the database.
+        sys.setswitchinterval(SWITCH_SECONDS)
         executors["php"] = _php_pool(settings, store, mailbox, clock, php_launch(
             settings, site, store, env
         ))  # fmt: skip
-    return Router(executors, lambda hook, _group: "python" if hook in handlers else "php", mailbox)
+    routes = routes_of(settings, handlers)
+    return Router(executors, lambda hook, group: routes.decide(hook, group).to, mailbox)
 
 
 def _php_pool(

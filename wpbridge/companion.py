@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from wpbridge import __version__
+from wpbridge.action import UPKEEP_HOOKS
 from wpbridge.config import Settings
 from wpbridge.errors import ConfigError, SiteError
-from wpbridge.store.base import UPKEEP_HOOKS
 
 FILE_NAME: Final = "wpbridge.php"
 

@@ -37,6 +37,8 @@ class Site:
     """The configuration's file; None with a DSN alone."""
     folder: Path | None = None
     """WordPress's own folder; None with a DSN alone."""
+    mu_plugins: Path | None = None
+    """Where its must-use plugins lie; None when the configuration does not tell."""
 
     def with_blog(self, blog_id: int) -> "Site":
         """The same for another blog of the network."""
@@ -83,7 +85,16 @@ def _site(settings: Settings, config: WpConfig | None) -> Site:
         url=settings.url,
         path=config.file if config else None,
         folder=config.abspath if config else None,
+        mu_plugins=_mu_plugins(config) if config else None,
     )
+
+
+def _mu_plugins(config: WpConfig) -> Path | None:
+    """Only the companion plugin needs it: not to know is no reason to stop."""
+    try:
+        return config.mu_plugins_dir
+    except SiteError:
+        return None
 
 
 def blog_prefix(base: str, blog_id: int) -> str:

@@ -25,7 +25,8 @@ from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.handlers import describe
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
-from wpbridge.store.base import UPKEEP_HOOKS, ClaimFilter
+from wpbridge.store.base import ClaimFilter
+from wpbridge.action import UPKEEP_HOOKS
 from wpbridge.store.connect import open_store
 from wpbridge.store.sqlstore import SqlStore
 

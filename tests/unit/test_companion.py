@@ -13,7 +13,7 @@ from wpbridge.cli.main import cli
 from wpbridge.companion import Companion, Ownership, Rule
 from wpbridge.config import Route, Settings
 from wpbridge.errors import ConfigError, SiteError
-from wpbridge.store.base import UPKEEP_HOOKS
+from wpbridge.action import UPKEEP_HOOKS
 
 HOSTILE = (
     *("it's", '"', "\\", "\\'", "\\\\'", "?>", "<?php evil()", "*/", "\0", "\n", "' ); evil(); //"),

@@ -8,6 +8,7 @@ from wpbridge.errors import (
     SiteError,
     StoreUnavailable,
     WpbridgeError,
+    WpCliError,
 )
 
 
@@ -21,7 +22,7 @@ class Exit(IntEnum):
     SOME_FAILED = 3
     """Some actions failed; only with --fail-on-error."""
     UNAVAILABLE = 69
-    """The database does not answer."""
+    """The database does not answer, or WordPress does not start."""
     TEMPORARY = 75
     """Another runner holds what is needed; try again later."""
     CONFIG = 78
@@ -36,6 +37,7 @@ def code_of(error: WpbridgeError) -> Exit:
         (Contention, Exit.TEMPORARY),
         (ConfigError, Exit.CONFIG),
         (SiteError, Exit.CONFIG),
+        (WpCliError, Exit.UNAVAILABLE),
     ):
         if isinstance(error, kind):
             return code

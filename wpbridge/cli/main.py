@@ -12,6 +12,7 @@ _COMMANDS = {
     "claim-and-run": ("run", "Claim due actions and run them."),
     "init": ("store", "Prepare a queue: wpbridge's own table, on SQLite all tables."),
     "uninstall": ("store", "Remove wpbridge's own table."),
+    "hooks": ("hooks", "Show what happens to each hook in the queue, and why."),
     "status": ("store", "Show how many actions there are, by status."),
     "check": ("store", "Check settings and store; changes nothing."),
     "wp": ("wp", "Put the companion plugin into WordPress, or take it away."),

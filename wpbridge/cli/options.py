@@ -32,6 +32,26 @@ def site_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+_PHP = (
+    click.option("--php/--no-php", default=None, help="Run hooks without a handler in PHP."),
+    click.option("--wp", metavar="COMMAND", help='WP-CLI, or php: "docker exec -i site wp".'),
+    click.option("--user", metavar="USER", help="WordPress user that PHP acts as."),
+    click.option("--skip-plugins", metavar="A,B", help="Not loaded in PHP; * for all."),
+    click.option(
+        "--owns-site/--no-owns-site",
+        default=None,
+        help="The plugin's runners are off.",
+    ),
+)
+
+
+def php_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say whether and how PHP is started."""
+    for option in reversed(_PHP):
+        command = option(command)
+    return command
+
+
 class SiteGroup(click.Group):
     """Hands the options given before the command's name on to the command."""
 

@@ -15,9 +15,9 @@ import click
 from wpbridge import app
 from wpbridge.action import Claim
 from wpbridge.cli.exits import Exit
-from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
 from wpbridge.clock import SystemClock
-from wpbridge.errors import ConfigError
+from wpbridge.errors import ConfigError, WpCliError
 from wpbridge.runner.loop import Runner, Totals
 from wpbridge.site import resolve
 
@@ -28,6 +28,8 @@ _SIGNAL_EXITS = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATE
 Examples:
   wpbridge claim-and-run --path /var/www/html --handlers shop.hooks --quiet
   wpbridge claim-and-run --dsn sqlite:///queue.db --handlers hooks --max-time 55s
+  wpbridge claim-and-run --path /var/www/html --php --max-time 55s --quiet
+  wpbridge claim-and-run --path . --php --wp "docker exec -i site wp" --php-workers 4
   wpbridge claim-and-run --path . --handlers hooks --dry-run
 """)  # fmt: skip
 @site_options
@@ -43,6 +45,25 @@ Examples:
 @click.option("--group", "groups", metavar="A,B", help="Only these groups.")
 @click.option("--exclude-groups", metavar="A,B", help="Not these groups.")
 @click.option("--concurrency", type=click.IntRange(1, 1000), help="Handlers at the same time (4).")
+@php_options
+@click.option("--php-workers", type=click.IntRange(1, 256), help="PHP processes (processors).")
+@click.option(
+    "--php-books", type=click.Choice(["bridge", "native"]), help="Who writes the tables (bridge)."
+)
+@click.option(
+    "--missing-callback",
+    type=click.Choice(["hold", "fail"]),
+    help="Hooks that PHP does not know: stay pending, or fail (hold).",
+)
+@click.option(
+    "--on-crash",
+    type=click.Choice(["fail", "retry"]),
+    help="Actions that take PHP with them: fail, or try three times (fail).",
+)
+@click.option("--php-timeout", metavar="TIME", help="For one action in PHP (5m; 0: no limit).")
+@click.option("--php-max-actions", type=click.IntRange(0), help="Actions a PHP process (5000).")
+@click.option("--php-max-age", metavar="TIME", help="Life of a PHP process (1h).")
+@click.option("--php-max-memory", metavar="SIZE", help="Replace a PHP process that uses more.")
 @click.option("--dry-run", is_flag=True, help="Show what would be claimed; change nothing.")
 @click.option("--fail-on-error", is_flag=True, help="Exit 3 when an action failed.")
 @click.option(
@@ -60,9 +81,11 @@ def claim_and_run(
     _log_to_stderr(settings.verbose)
     site = resolve(settings, os.environ)
     handlers = app.handlers_of(settings)
-    if not handlers:
-        raise ConfigError("no handlers: name a module with --handlers, or [webhooks] in the file")
-    only = app.claim_filter(settings, frozenset(handlers))
+    if not (handlers or settings.php):
+        raise ConfigError(
+            "nothing to run: name a module with --handlers, [webhooks] in the file, or --php"
+        )
+    only = app.claim_filter(settings, app.routes_of(settings, handlers))
     store = app.open_site(site)
     try:
         if dry_run:
@@ -83,6 +106,8 @@ def claim_and_run(
         _print_totals(totals, settings.format)
     if caught:
         raise SystemExit(int(_SIGNAL_EXITS[caught[0]]))
+    if trouble := runner.trouble():
+        raise WpCliError(trouble)
     if fail_on_error and totals.failed:
         raise SystemExit(int(Exit.SOME_FAILED))
 
@@ -148,6 +173,7 @@ def _print_totals(totals: Totals, style: str) -> None:
         "failed": totals.failed,
         "retried": totals.retried,
         "released": totals.released,
+        "held": totals.held,
         "canceled": totals.canceled,
         "lost": totals.lost,
         "reclaimed": totals.reclaimed,

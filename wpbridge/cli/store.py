@@ -2,17 +2,22 @@
 
 import json
 import os
+from dataclasses import asdict
 from typing import Any
 
 import click
 
-from wpbridge import app
+from wpbridge import app, companion
 from wpbridge.cli.exits import Exit
-from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
 from wpbridge.clock import SystemClock
-from wpbridge.config import sources_of
+from wpbridge.config import Settings, sources_of
 from wpbridge.errors import ConfigError, SchemaError
-from wpbridge.site import resolve
+from wpbridge.executors.php_probe import interview, refusal
+from wpbridge.executors.php_probe import notes as php_notes
+from wpbridge.executors.php_worker import Hello
+from wpbridge.site import Site, resolve
+from wpbridge.store.sqlstore import SqlStore
 
 _FORMAT = click.option(
     "--format", "format", type=click.Choice(["text", "json"]), help="How to print."
@@ -109,19 +114,32 @@ def status(ctx: click.Context, **flags: Any) -> None:
 @click.option(
     "--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions."
 )
+@php_options
 @_FORMAT
 @click.pass_context
 @one_line_errors
 def check(ctx: click.Context, **flags: Any) -> None:
-    """Check settings, handlers and store; changes nothing. Exit 78 when something is wrong."""
+    """Check settings, handlers, store and, with --php, WordPress; changes nothing.
+
+    Exit 78 when something is wrong, 69 when the database or WordPress does not answer.
+    """
     settings = settings_of(ctx, flags)
     site = resolve(settings, os.environ)
     handlers = app.handlers_of(settings)
     store = app.open_site(site)
     try:
         info = store.inspect()
+        hello = _ask_php(settings, site, store) if settings.php else None
     finally:
         store.close()
+    problems, notes = list(info.problems), list(info.notes)
+    if hello is not None:
+        refused = refusal(hello, prefix=store.names.prefix, books=settings.php_books)
+        problems += [refused] if refused else []
+        notes += php_notes(hello)
+    if site.mu_plugins is not None:
+        wanted = companion.owned(settings, handlers)
+        notes += companion.explain(companion.read(site.mu_plugins), store.names.prefix, wanted)
     facts = {
         "site": site.name,
         "database": site.database.safe,
@@ -132,7 +150,9 @@ def check(ctx: click.Context, **flags: Any) -> None:
         "skip_locked": info.skip_locked,
         "zone": info.zone,
         "handlers": sorted(handlers),
-        "problems": list(info.problems),
+        "php": None if hello is None else asdict(hello),
+        "problems": problems,
+        "notes": notes,
         "settings": {
             name: where for name, where in sources_of(settings).items() if where != "default"
         },
@@ -142,14 +162,21 @@ def check(ctx: click.Context, **flags: Any) -> None:
     else:
         for name, value in facts.items():
             click.echo(f"{name:12} {_plain(value)}")
-    if info.problems:
-        raise SchemaError(info.problems[0])
+    if problems:
+        raise SchemaError(problems[0])
     raise SystemExit(int(Exit.OK))
+
+
+def _ask_php(settings: Settings, site: Site, store: SqlStore) -> Hello:
+    """Load WordPress once. WpCliError with its own words when it does not start."""
+    return interview(app.php_launch(settings, site, store, os.environ))[0]
 
 
 def _plain(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{k} ({v})" for k, v in value.items()) or "all default"
+        return ", ".join(f"{k} ({v})" for k, v in value.items() if v is not None) or "all default"
+    if value is None:
+        return "off"
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     return str(value)

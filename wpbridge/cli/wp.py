@@ -1,17 +1,13 @@
 """``wp install-plugin``: what is put into the WordPress itself."""
 
 import os
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 
-from wpbridge import app, companion, wpconfig
-from wpbridge import wp as php
+from wpbridge import app, companion
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
-from wpbridge.config import Settings
-from wpbridge.errors import ConfigError, SiteError
+from wpbridge.errors import ConfigError
 from wpbridge.site import Site, resolve
 
 _DEEDS = {"created": "write", "renewed": "renew", "removed": "remove"}
@@ -40,7 +36,9 @@ def install_plugin(ctx: click.Context, *, remove: bool, dry_run: bool, **flags: 
     """Write the must-use plugin that keeps PHP's runners off what wpbridge runs."""
     settings = settings_of(ctx, flags)
     site = resolve(settings, os.environ)
-    folder = _folder(settings, site)
+    if site.mu_plugins is None:
+        raise ConfigError("the companion plugin lies in a WordPress folder: name it with --path")
+    folder = site.mu_plugins
     prefix = _prefix(site)
     change: companion.Change
     if remove:
@@ -56,28 +54,6 @@ def install_plugin(ctx: click.Context, *, remove: bool, dry_run: bool, **flags: 
     else:
         did = f"would {_DEEDS[change]}" if dry_run else change
         click.echo(f"{did} {file}: {what}")
-
-
-def _folder(settings: Settings, site: Site) -> Path:
-    """The must-use folder; SiteError when the configuration does not tell."""
-    place = settings.path or site.folder
-    if place is None:
-        raise ConfigError("the companion plugin lies in a WordPress folder: name it with --path")
-    env = {**_request(settings.url), **os.environ}
-    try:
-        return wpconfig.read(place, env).mu_plugins_dir
-    except SiteError:
-        if not settings.ask_php:
-            raise
-    return php.ask_php(place, env).mu_plugins_dir
-
-
-def _request(url: str | None) -> dict[str, str]:
-    """For a configuration that looks at the host's name, as Debian's."""
-    if url is None:
-        return {}
-    host = urlsplit(url if "//" in url else f"//{url}").netloc
-    return {"HTTP_HOST": host, "SERVER_NAME": host.partition(":")[0]}
 
 
 def _prefix(site: Site) -> str:

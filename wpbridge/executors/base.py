@@ -72,6 +72,10 @@ class Executor(Protocol):
         """Whether it has a way to run the hook, and would start it soon."""
         ...
 
+    def refuses(self, hook: str, group: str) -> str | None:
+        """Why the hook's actions will not be run, though they are ours; None when they will."""
+        ...
+
     def books(self, hook: str, group: str) -> Books:
         """When the start of the hook's actions has to be written."""
         ...

@@ -104,6 +104,9 @@ class PhpPool:
         self._told: deque[Action] = deque()
         self._started: dict[ActionId, datetime] = {}
         self._missing: dict[str, float] = {}
+        self._known: set[str] = set()
+        self._asking: set[str] = set()
+        self._asked: set[str] = set()
         self._workers: list[PhpWorker] = []
         self._boots_failed = 0
         self._crashes = 0
@@ -123,11 +126,16 @@ class PhpPool:
 
     def can_run(self, hook: str, group: str) -> bool:
         """Any hook, but those whose callbacks were missing a moment ago."""
+        return self.refuses(hook, group) is None
+
+    def refuses(self, hook: str, group: str) -> str | None:
+        """A WordPress that does not start, or that has no callback for the hook."""
         del group
         if self._is_down():
-            return False
-        seen = self._missing.get(hook)
-        return seen is None or now() - seen > _AGAIN_SECONDS
+            return self._trouble
+        if self._is_missing(hook):
+            return f"WordPress has no callback for {hook}"
+        return None
 
     def books(self, hook: str, group: str) -> Books:
         """A callback that looks at its own action must find it in-progress."""
@@ -148,14 +156,25 @@ class PhpPool:
             ahead = sum(self._window(worker) for worker in self._workers)
             sent = sum(len(worker.sent) for worker in self._workers)
             room = ahead - sent - len(self._queue)
-            admitted = list(waiting[: max(0, room)])
-            if len(admitted) < min(len(waiting), ahead // 2):
+            known = [call for call in waiting if self._is_known(call.action.hook)]
+            admitted = known[: max(0, room)]
+            if len(admitted) < min(len(known), ahead // 2):
                 admitted = []
             # Only now is it known that somebody waits, so workers are started for them.
             self._expected = len(waiting) - len(admitted)
-        if self._expected and not ahead:
+            unknown = {call.action.hook for call in waiting} - self._known - self._asked
+            self._asking |= set() if self._limits.missing == "fail" else unknown
+        if self._asking or (self._expected and not ahead):
             self._nudge()
         return admitted
+
+    def _is_known(self, hook: str) -> bool:
+        """Whether it has callbacks: asked before anything of an action is written."""
+        return self._limits.missing == "fail" or hook in self._known
+
+    def _is_missing(self, hook: str) -> bool:
+        seen = self._missing.get(hook)
+        return seen is not None and now() - seen <= _AGAIN_SECONDS
 
     def trouble(self) -> str | None:
         """WordPress's own words when it does not start."""
@@ -297,8 +316,24 @@ class PhpPool:
                 self._ended(worker, worker.sent.popleft(), answer)
             case "dying":
                 worker.dying = answer
+            case "has":
+                self._learn(answer["hooks"])
             case "hello":
                 self._greeted(worker, Hello.from_frame(answer))
+
+    def _learn(self, hooks: dict[str, bool]) -> None:
+        with self._lock:
+            self._asked -= hooks.keys()
+            self._known |= {hook for hook, is_there in hooks.items() if is_there}
+        for hook in sorted(hook for hook, is_there in hooks.items() if not is_there):
+            self._miss(hook)
+        self._mailbox.wake()
+
+    def _miss(self, hook: str) -> None:
+        if not self._is_missing(hook):
+            _log.warning("php.no_callback hook=%s: its actions stay pending", hook)
+        self._missing[hook] = now()
+        self._known.discard(hook)
 
     def _greeted(self, worker: PhpWorker, hello: Hello) -> None:
         refusal = self._accept(hello)
@@ -322,9 +357,7 @@ class PhpPool:
                 self._take_back([call])
                 return
             case "missing":
-                if hook not in self._missing:
-                    _log.warning("php.no_callback hook=%s: its actions stay pending", hook)
-                self._missing[hook] = now()
+                self._miss(hook)
                 outcome: Outcome = Unrun(reason=f"no callback is registered for {hook}")
             case "done":
                 outcome = Booked() if call.books == "kept" else Completed()
@@ -416,6 +449,8 @@ class PhpPool:
         if left and left[0].started_at is not None:
             self._died(worker, left.pop(0), code)
         self._take_back([sent.call for sent in left])
+        with self._lock:
+            self._asked -= worker.asked
         is_clean = worker.retiring and not worker.killed
         if worker.hello is None and not worker.retiring:
             words = php_worker.boot_failure(worker, None if worker.killed else code)
@@ -490,15 +525,24 @@ class PhpPool:
         for worker in self._workers:
             if calls := batches.get(id(worker)):
                 worker.post(b"".join(php_worker.line(php_worker.request_of(c)) for c in calls))
-        self._tell_ignored(told)
+        self._ask(told)
         if waiting and not self._closing:
             self._start_more(waiting)
 
-    def _tell_ignored(self, actions: list[Action]) -> None:
-        worker = next((w for w in self._workers if w.hello and not w.retiring), None)
-        if worker is not None:
-            for action in actions:
-                worker.ask({"do": "ignored", "id": action.id})
+    def _ask(self, ignored: list[Action]) -> None:
+        """What is no action: to the worker that will come to it first."""
+        ready = [w for w in self._workers if w.hello and not w.retiring and not w.killed]
+        if not ready:
+            return
+        worker = min(ready, key=lambda w: len(w.sent))
+        for action in ignored:
+            worker.ask({"do": "ignored", "id": action.id})
+        with self._lock:
+            hooks, self._asking = self._asking, set()
+            self._asked |= hooks
+        if hooks:
+            worker.ask({"do": "has", "hooks": sorted(hooks)})
+            worker.asked |= hooks
 
     def _start_more(self, waiting: int) -> None:
         if self._is_down():

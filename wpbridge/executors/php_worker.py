@@ -123,6 +123,8 @@ class PhpWorker:
     kill_at: float = 0.0
     """Monotonic: when TERM was not enough."""
     dying: dict[str, Any] | None = None
+    asked: set[str] = field(default_factory=set)
+    """Hooks it was asked about; asked again elsewhere when it dies."""
     stopped: bool = False
     watched: int | None = None
     """Readable when the process ends; None where the system cannot tell."""

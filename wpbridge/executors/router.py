@@ -30,6 +30,11 @@ class Router:
         executor = self._of(hook, group)
         return executor is not None and executor.can_run(hook, group) and executor.has_room()
 
+    def refuses(self, hook: str, group: str) -> str | None:
+        """As its executor says."""
+        executor = self._of(hook, group)
+        return executor.refuses(hook, group) if executor else "nothing runs it any more"
+
     def books(self, hook: str, group: str) -> Books:
         """As its executor says."""
         executor = self._of(hook, group)

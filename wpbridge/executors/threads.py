@@ -55,6 +55,11 @@ class ThreadExecutor:
         del group
         return hook in self._handlers
 
+    def refuses(self, hook: str, group: str) -> str | None:
+        """Never."""
+        del hook, group
+        return None
+
     def books(self, hook: str, group: str) -> Books:
         """As the handler was marked."""
         del group

@@ -117,6 +117,10 @@ class Runner:
         self._is_stopping = True
         self._executor.wake()
 
+    def trouble(self) -> str | None:
+        """Why some of it could not be run at all; None when all is well."""
+        return self._executor.trouble()
+
     def run(self) -> Totals:
         """Until nothing is due or a limit is reached.
 
@@ -229,8 +233,7 @@ class Runner:
         state = self._state
         if not state.careful:
             return
-        if self._executor.trouble():
-            self._drop_unrunnable()
+        self._drop_refused()
         wave = self._executor.admit(state.careful)
         if not wave:
             return
@@ -242,12 +245,14 @@ class Runner:
             if call.action.id in state.held:
                 self._executor.submit(call)
 
-    def _drop_unrunnable(self) -> None:
-        """Put back what can no longer be run: the executor is down."""
+    def _drop_refused(self) -> None:
+        """Put back what will not be run: nothing of it has been written yet."""
         state, executor = self._state, self._executor
-        kept = [c for c in state.careful if executor.can_run(c.action.hook, c.action.group)]
+        kept: list[Call] = []
         for call in state.careful:
-            if call not in kept:
+            if executor.refuses(call.action.hook, call.action.group) is None:
+                kept.append(call)
+            else:
                 del state.held[call.action.id]
                 state.unrun.append(call.action)
         state.careful = kept

@@ -5,7 +5,7 @@ somebody else by now, which is an answer and not an error: the methods return wh
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
@@ -14,16 +14,6 @@ from wpbridge.outcome import LogLine
 
 RESET_MESSAGE = "action reset via wpbridge"
 """How the log row of an action begins that was put back from a dead runner."""
-
-UPKEEP_HOOKS = frozenset({
-    "action_scheduler/migration_hook",
-    "action_scheduler/cleanup_wp_comment_logs",
-    "action_scheduler_clear_deleted_action_logs_hook",
-    "action_scheduler_continue_actions_cleanup_hook",
-    "action_scheduler_run_actions_cleanup_hook",
-    "action_scheduler_run_recurring_actions_schedule_hook",
-})  # fmt: skip
-"""The plugin's own housekeeping: left to PHP."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +27,8 @@ class ClaimFilter:
     exclude_groups: frozenset[str] = frozenset()
     accepts: Callable[[str, str], bool] | None = None
     """Whether a hook with a group's slug is wanted; None: all that the rest lets through."""
+    may_accept: Callable[[str], bool] | None = None
+    """Whether any group at all could make a hook wanted; None: every hook may be."""
     upkeep: bool = False
     """The plugin's own housekeeping too."""
 
@@ -103,6 +95,30 @@ class StoreInfo:
     skip_locked: bool
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedHook:
+    """How much of a hook is in the queue, per group."""
+
+    hook: str
+    group: str
+    pending: int
+    running: int
+    due: int
+    next_at: datetime | None
+    """The earliest pending date; None for none, or a zero date."""
+
+    def joined(self, other: "QueuedHook") -> "QueuedHook":
+        """Two of the same hook and group as one."""
+        dates = [date for date in (self.next_at, other.next_at) if date is not None]
+        return replace(
+            self,
+            pending=self.pending + other.pending,
+            running=self.running + other.running,
+            due=self.due + other.due,
+            next_at=min(dates, default=None),
+        )
 
 
 Starting: TypeAlias = Callable[[Sequence[Action]], Mapping[ActionId, Sequence[LogLine]]]

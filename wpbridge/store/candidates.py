@@ -12,18 +12,22 @@ docs/explain/claims.md says which order is guaranteed when. Hooks are compared e
 database's collation finds `My_Hook` for `my_hook`, PHP would not run it.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from sqlalchemy import Connection, TextClause, text
 
-from wpbridge.store.base import UPKEEP_HOOKS, ClaimFilter
+from wpbridge.action import UPKEEP_HOOKS
+from wpbridge.store.base import ClaimFilter
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.tables import Layout, TableNames
 
 _Key: TypeAlias = tuple[TextClause, str | int]
 
+HOOKS_SECONDS = 30.0
+"""So long the names of the hooks in the queue are remembered."""
 WINDOW = 500
 """Rows looked at, at most, to find a better order than by date."""
 
@@ -60,10 +64,14 @@ class Finder:
         layout: Layout,
         dialect: Dialect,
         is_runnable: Callable[[bytes], bool],
+        slug_of: Callable[[Connection, int], str],
     ) -> None:
         """``is_runnable`` judges the first bytes of a schedule: foreign classes are left alone."""
         self._layout = layout
         self._is_runnable = is_runnable
+        self._slug_of = slug_of
+        self._known_hooks: tuple[str, ...] = ()
+        self._known_until = 0.0
         table, hint = names.actions, dialect.use_index
         priority = "priority" if layout.has_priority else "10"
         due = "status = 'pending' AND scheduled_date_gmt <= :now"
@@ -103,6 +111,11 @@ class Finder:
             f"{look}{hint(layout.group_index)} WHERE group_id = :key AND action_id >= :first"
             f" AND {due} AND claim_id = 0 ORDER BY action_id LIMIT :size"
         )
+        # The tables' collation takes spellings together that PHP tells apart: compare bytes.
+        self._due_hooks = text(
+            f"SELECT DISTINCT {dialect.as_bytes('hook')} FROM {table}{hint(layout.due_index)}"
+            f" WHERE {due} AND claim_id = 0"
+        )
         self._all_priorities = text(
             f"SELECT MIN(priority), MAX(priority) FROM {table}{by_priority} WHERE claim_id = 0"
             " AND status = 'pending'"
@@ -130,7 +143,9 @@ class Finder:
         """
         if connection.execute(self._any_due, {"now": now}).first() is None:
             return []
-        look = _Look(connection, now, only, groups, excluded_groups, self._is_runnable)
+        look = _Look(
+            connection, now, only, groups, excluded_groups, self._is_runnable, self._slug_of
+        )
         best: list[Candidate] = []
         for window in self._windows(look, limit):
             best = sorted({c.id: c for c in (*best, *window.found)}.values(), key=_by_order)
@@ -141,6 +156,13 @@ class Finder:
     def _windows(self, look: "_Look", limit: int) -> Iterator[Window]:
         """Looks of growing cost; the caller stops at the first that is enough."""
         yield self._front(look, limit)
+        if look.only.hooks is None and look.only.accepts is not None:
+            # Rows that are not ours lie in front. Which hooks are there at all is asked for seldom:
+            # it costs a look at every due row.
+            yield self._front(look, max(WINDOW, limit))
+            look.only = replace(look.only, hooks=self._acceptable(look))
+            if not look.only.hooks:
+                yield Window([], is_whole=True)
         paths = [path for path in (self._hook_keys(look), self._group_keys(look)) if path]
         if paths and look.groups is None:
             small = self._per_key(look, paths[0], limit + 1)
@@ -157,6 +179,16 @@ class Finder:
             if not paths:
                 yield self._front(look, size)
             size *= 4
+
+    def _acceptable(self, look: "_Look") -> frozenset[str]:
+        """Hooks among the due rows that any group of theirs makes ours."""
+        moment = time.monotonic()
+        if moment >= self._known_until:
+            rows = look.connection.execute(self._due_hooks, {"now": look.now})
+            self._known_hooks = tuple(_name(row[0]) for row in rows)
+            self._known_until = moment + HOOKS_SECONDS
+        may_be = look.only.may_accept
+        return frozenset(h for h in self._known_hooks if may_be is None or may_be(h))
 
     def _front(self, look: "_Look", size: int) -> Window:
         """The first rows of the claim index, priority by priority."""
@@ -220,17 +252,19 @@ class _Look:
         groups: Sequence[int] | None,
         excluded_groups: frozenset[int],
         is_runnable: Callable[[bytes], bool],
+        slug_of: Callable[[Connection, int], str],
     ) -> None:
         self.connection = connection
         self.only = only
         self.groups = groups
-        self._now = now
+        self.now = now
+        self._slug_of = slug_of
         self._groups = None if groups is None else frozenset(groups)
         self._excluded = excluded_groups
         self._is_runnable = is_runnable
 
     def rows(self, statement: TextClause, **values: object) -> Sequence[Sequence[object]]:
-        return self.connection.execute(statement, {"now": self._now, **values}).fetchall()
+        return self.connection.execute(statement, {"now": self.now, **values}).fetchall()
 
     def ours(self, rows: Sequence[Sequence[object]]) -> list[Candidate]:
         return [
@@ -241,14 +275,22 @@ class _Look:
 
     def _is_ours(self, hook: str, group: object, schedule: object) -> bool:
         only = self.only
-        if hook in UPKEEP_HOOKS or hook in only.exclude_hooks:
+        if (hook in UPKEEP_HOOKS and not only.upkeep) or hook in only.exclude_hooks:
             return False
         if only.hooks is not None and hook not in only.hooks:
             return False
         if group in self._excluded or (self._groups is not None and group not in self._groups):
             return False
+        if only.accepts is not None:
+            slug = self._slug_of(self.connection, int(group or 0))  # type: ignore[call-overload]  # an integer, as the column says
+            if not only.accepts(hook, slug):
+                return False
         start = schedule.encode() if isinstance(schedule, str) else bytes(schedule or b"")  # type: ignore[call-overload]  # text or bytes, as the column says
         return self._is_runnable(start)
+
+
+def _name(value: object) -> str:
+    return value if isinstance(value, str) else bytes(value).decode("utf-8", "replace")  # type: ignore[call-overload]  # text or bytes
 
 
 def _by_order(candidate: Candidate) -> tuple[int, int, str, int]:

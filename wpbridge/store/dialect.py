@@ -36,6 +36,10 @@ class Dialect(Protocol):
         """An expression: seconds between a UTC column and the database's now."""
         ...
 
+    def as_bytes(self, column: str) -> str:
+        """An expression: a text column's UTF-8 bytes, which compare exactly."""
+        ...
+
     def columns(self, connection: Connection, table: str) -> list[str]:
         """Column names; empty when the table does not exist."""
         ...

@@ -34,6 +34,10 @@ class MySQL:
         """By the server's clock."""
         return f"TIMESTAMPDIFF(SECOND, {column}, UTC_TIMESTAMP())"
 
+    def as_bytes(self, column: str) -> str:
+        """See :class:`Dialect`."""
+        return f"CAST(CONVERT({column} USING utf8mb4) AS BINARY)"
+
     def columns(self, connection: Connection, table: str) -> list[str]:
         """As information_schema tells."""
         rows = connection.execute(

@@ -35,6 +35,10 @@ class SQLite:
         """By the host's clock: there is no other."""
         return f"(strftime('%s', 'now') - strftime('%s', {column}))"
 
+    def as_bytes(self, column: str) -> str:
+        """See :class:`Dialect`."""
+        return f"CAST({column} AS BLOB)"
+
     def columns(self, connection: Connection, table: str) -> list[str]:
         """As PRAGMA table_info tells."""
         rows = connection.execute(text("SELECT name FROM pragma_table_info(:t)"), {"t": table})

@@ -21,6 +21,7 @@ from wpbridge.store.base import (
     Adopted,
     ClaimFilter,
     Ending,
+    QueuedHook,
     RunnerRecord,
     Starting,
     StoreInfo,
@@ -87,7 +88,7 @@ class SqlStore:
         zone = Zone.from_options(options.get("timezone_string"), options.get("gmt_offset"))
         schema = _schema_number(options.get(STORE_OPTION))
         self._layout = layout
-        self._finder = Finder(names, layout, dialect, self._is_runnable)
+        self._finder = Finder(names, layout, dialect, self._is_runnable, self._slug_on)
         self._writes = Writes(names, layout, dialect, zone)
         self._ownership = Ownership(names, dialect)
         self._prepare_reads(layout)
@@ -452,6 +453,35 @@ class SqlStore:
         rows = self.session.run(lambda c: c.execute(statement).fetchall())
         return {str(status): int(count) for status, count in rows}
 
+    def queued_hooks(self, now: datetime) -> list[QueuedHook]:
+        """Hooks and groups with pending or running actions, by hook; reads all of them."""
+        self.layout  # noqa: B018 - makes sure that somebody has looked
+        hook = self._dialect.as_bytes("hook")
+        statement = text(
+            f"SELECT {hook}, group_id, SUM(status = 'pending'), SUM(status = 'in-progress'),"
+            " SUM(status = 'pending' AND scheduled_date_gmt <= :now),"
+            " MIN(CASE WHEN status = 'pending' THEN scheduled_date_gmt END)"
+            f" FROM {self.names.actions} WHERE status IN ('pending', 'in-progress')"
+            f" GROUP BY {hook}, group_id"
+        )
+        values = {"now": to_text(now)}
+        rows = self.session.run(lambda c: c.execute(statement, values).fetchall())
+        found: dict[tuple[str, str], QueuedHook] = {}
+        for name, group_id, pending, running, due, following in rows:
+            text_of = name if isinstance(name, str) else bytes(name).decode("utf-8", "replace")
+            one = QueuedHook(
+                hook=text_of,
+                group=self._slug(int(group_id)),
+                pending=int(pending),
+                running=int(running),
+                due=int(due),
+                next_at=from_text(None if following is None else str(following)),
+            )
+            key = (one.hook, one.group)
+            # Several group rows may have one slug.
+            found[key] = one.joined(found[key]) if key in found else one
+        return [found[key] for key in sorted(found)]
+
     def count_due(self, now: datetime, *, cap: int = 100_000) -> int:
         """How many actions are due and free, counted up to ``cap``."""
         statement = text(
@@ -537,8 +567,13 @@ class SqlStore:
     def _slug(self, group_id: int) -> str:
         """A group's slug; 0, a missing row and an empty slug are all "no group"."""
         if group_id and group_id not in self._group_slugs:
+            return self.session.run(lambda c: self._slug_on(c, group_id))
+        return self._group_slugs.get(group_id, "")
+
+    def _slug_on(self, connection: Connection, group_id: int) -> str:
+        if group_id and group_id not in self._group_slugs:
             statement = text(f"SELECT slug FROM {self.names.groups} WHERE group_id = :id")
-            slug = self.session.run(lambda c: c.execute(statement, {"id": group_id}).scalar())
+            slug = connection.execute(statement, {"id": group_id}).scalar()
             self._group_slugs[group_id] = str(slug or "")
         return self._group_slugs.get(group_id, "")
 

@@ -248,12 +248,14 @@ class Writes:
             gmt = to_text(line.at)
             if gmt not in local:
                 local[gmt] = to_text(self.zone.log_local(line.at))
-            rows.append({
-                "action_id": action_id,
-                "message": _cut(line.message),
-                "log_date_gmt": gmt,
-                "log_date_local": local[gmt],
-            })
+            rows.append(
+                {
+                    "action_id": action_id,
+                    "message": _cut(line.message),
+                    "log_date_gmt": gmt,
+                    "log_date_local": local[gmt],
+                }
+            )
         for start in range(0, len(rows), ROWS_A_STATEMENT):
             self._insert_many(connection, self._names.logs, rows[start : start + ROWS_A_STATEMENT])
 
