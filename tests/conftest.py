@@ -8,7 +8,9 @@ from pathlib import Path
 import pymysql
 import pytest
 
+from php_site import PhpSite
 from servers import MariaDB, missing_mariadb, private_mariadb
+from wordpress import make_site, missing_wordpress, plugin_folder
 from wpbridge.app import is_runnable
 from wpbridge.database import DatabaseAddress
 from wpbridge.store.connect import open_store
@@ -57,6 +59,40 @@ def execute(server: MariaDB, statement: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(statement)
     connection.close()
+
+
+@pytest.fixture(scope="session")
+def installed_wordpress(
+    mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PhpSite]:
+    """Debian's WordPress over the private server, with the tests' callbacks."""
+    reason = missing_wordpress()
+    if reason is not None:
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    database = f"wp{uuid.uuid4().hex[:12]}"
+    plugin = plugin_folder()
+    folder = make_site(
+        tmp_path_factory.mktemp("site"),
+        mariadb,
+        database,
+        plugin=plugin,
+        callbacks=ROOT / "tests" / "php" / "callbacks.php",
+    )
+    address = DatabaseAddress.from_dsn(mariadb.url(database))
+    store = open_store(address, "wp_", is_runnable=is_runnable)
+    store.create_tables(everything=plugin is None)
+    store.close()
+    yield PhpSite(folder=folder, dsn=mariadb.url(database), has_plugin=plugin is not None)
+    execute(mariadb, f"DROP DATABASE {database}")
+
+
+@pytest.fixture
+def wordpress(installed_wordpress: PhpSite) -> PhpSite:
+    """A WordPress with an empty queue."""
+    installed_wordpress.reset()
+    return installed_wordpress
 
 
 @pytest.fixture(params=["sqlite", "mariadb"])

@@ -294,6 +294,7 @@ class PhpPool:
                 "context": self._context,
                 "books": self._limits.books,
                 "missing": self._limits.missing,
+                "memory": self._limits.max_memory or _DEFAULT_MEMORY,
                 "runner": self._runner(),
             }
         )
@@ -370,9 +371,9 @@ class PhpPool:
         worker.idle_since = now()
         if answer["as"] != "missing":
             self._crashes = 0
-            worker.count(float(answer["seconds"]), int(answer["memory"]))
+            worker.count(float(answer["seconds"]))
             worker.deferred = worker.deferred or bool(answer["deferred"])
-            worker.retiring = worker.retiring or self._is_used_up(worker)
+            worker.retiring = worker.retiring or bool(answer["full"]) or self._is_used_up(worker)
 
     def _report(self, sent: Sent, outcome: Outcome) -> None:
         action_id = sent.call.action.id
@@ -400,15 +401,9 @@ class PhpPool:
     # Judging
 
     def _is_used_up(self, worker: PhpWorker) -> bool:
-        limits, hello = self._limits, worker.hello
-        told = hello.memory_limit if hello else -1
-        memory = limits.max_memory or (told * 4 // 5 if told > 0 else _DEFAULT_MEMORY)
-        age = now() - worker.born
-        return (
-            bool(limits.max_actions and worker.done >= limits.max_actions)
-            or worker.memory >= memory
-            or bool(limits.max_age and age >= limits.max_age.total_seconds())
-        )
+        limits = self._limits
+        is_old = limits.max_age and now() - worker.born >= limits.max_age.total_seconds()
+        return bool(is_old or (limits.max_actions and worker.done >= limits.max_actions))
 
     def _judge(self, worker: PhpWorker) -> None:
         moment, limits = now(), self._limits
@@ -502,9 +497,10 @@ class PhpPool:
         first = worker.sent[0] if worker.sent else None
         if first and first.started_at and now() - first.since > _STUCK_SECONDS:
             return 1
+        most = self._limits.max_actions - worker.done if self._limits.max_actions else _MOST_AHEAD
         if not worker.seconds:
             return 1
-        return max(1, min(_MOST_AHEAD, int(_AHEAD_SECONDS / worker.seconds)))
+        return max(1, min(_MOST_AHEAD, most, int(_AHEAD_SECONDS / worker.seconds)))
 
     def _feed(self) -> None:
         with self._lock:

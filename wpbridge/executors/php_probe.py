@@ -24,7 +24,7 @@ def interview(
     worker.post(first)
     worker.ask({
         "do": "hello", "marker": worker.mark, "context": "wpbridge", "books": "bridge",
-        "missing": "hold", "runner": None,
+        "missing": "hold", "memory": 0, "runner": None,
     })  # fmt: skip
     worker.ask({"do": "has", "hooks": sorted(hooks)})
     try:

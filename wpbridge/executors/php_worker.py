@@ -113,7 +113,6 @@ class PhpWorker:
     done: int = 0
     seconds: float = 0.0
     """Mean length of an action, the latest counting most; 0 before the first."""
-    memory: int = 0
     idle_since: float = 0.0
     deferred: bool = False
     """It put something off to the end of the process."""
@@ -145,10 +144,9 @@ class PhpWorker:
         self._unsent += data
         self.flush()
 
-    def count(self, seconds: float, memory: int) -> None:
+    def count(self, seconds: float) -> None:
         """One action more."""
         self.done += 1
-        self.memory = memory
         # From the second on: the first loads classes that the others find loaded.
         if self.done > 1:
             self.seconds += (max(seconds, 1e-6) - self.seconds) / min(self.done - 1, 8)

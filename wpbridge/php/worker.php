@@ -149,6 +149,8 @@ class Wpbridge_Worker {
 	private $pid;
 	/** @var string|null Freed when memory ran out, so that the cause can still be told. */
 	private $reserve;
+	/** @var int Bytes; with more the worker is replaced. */
+	private $most_memory = PHP_INT_MAX;
 	/** @var bool A callback began a transaction. */
 	private $in_transaction = false;
 	/** @var float When the last action ended. */
@@ -228,7 +230,7 @@ class Wpbridge_Worker {
 		return false === $line ? null : json_decode( $line, true );
 	}
 
-	/** Hands back what was sent while a long action ran: it may have been canceled since. */
+	/** Hands back what was sent and not begun: while a long action ran it may have been canceled. */
 	private function give_back() {
 		stream_set_blocking( $this->in, false );
 		while ( false !== ( $piece = fgets( $this->in ) ) ) {
@@ -270,7 +272,7 @@ class Wpbridge_Worker {
 	/**
 	 * Says who we are.
 	 *
-	 * @param array $request Marker, books, missing, context, runner.
+	 * @param array $request Marker, books, missing, context, memory, runner.
 	 */
 	private function hello( array $request ) {
 		global $wpdb, $wp_version;
@@ -278,6 +280,8 @@ class Wpbridge_Worker {
 		$this->context      = $request['context'];
 		$this->books        = $request['books'];
 		$this->fail_missing = 'fail' === $request['missing'];
+		$own                = wp_convert_hr_to_bytes( ini_get( 'memory_limit' ) );
+		$this->most_memory  = $own > 0 ? min( $request['memory'], (int) ( $own * 0.8 ) ) : $request['memory'];
 		$plugin             = class_exists( 'ActionScheduler' ) && method_exists( 'ActionScheduler', 'is_initialized' )
 			&& ActionScheduler::is_initialized();
 		$this->answer(
@@ -376,14 +380,14 @@ class Wpbridge_Worker {
 			'id'       => $id,
 			'as'       => $error ? 'failed' : 'done',
 			'seconds'  => round( $took, 6 ),
-			'memory'   => memory_get_usage( true ),
 			'deferred' => $this->count_shutdown() > $shutdown,
+			'full'     => memory_get_usage( true ) >= $this->most_memory,
 		);
 		if ( $error ) {
 			$told['error'] = $this->describe( $error );
 		}
 		$this->answer( $told );
-		if ( $took > self::PATIENCE_SECONDS ) {
+		if ( $took > self::PATIENCE_SECONDS || $told['full'] ) {
 			$this->give_back();
 		}
 	}

@@ -1,0 +1,108 @@
+"""A WordPress with the tests' callbacks, and runs over its queue."""
+
+import json
+import os
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from factories import make_new
+from rows import change, log_of, query
+from wordpress import worker_command
+from wpbridge import app
+from wpbridge.action import ActionId
+from wpbridge.clock import SystemClock
+from wpbridge.config import Settings, load
+from wpbridge.runner.loop import Runner, Totals
+from wpbridge.site import Site, resolve
+from wpbridge.store.sqlstore import SqlStore
+
+
+@dataclass
+class PhpSite:
+    """One site; its queue is emptied between tests."""
+
+    folder: Path
+    dsn: str
+    has_plugin: bool
+    wp: tuple[str, ...] = field(default_factory=worker_command)
+
+    def settings(self, **flags: object) -> Settings:
+        """Settings for a run with PHP; flags as on the command line."""
+        given = {"path": self.folder, "php": True, "php_workers": 1, "wp": shlex.join(self.wp)}
+        return load({**given, **flags}, {}, self.folder)
+
+    def site(self, settings: Settings) -> Site:
+        return resolve(settings, {})
+
+    def open(self) -> SqlStore:
+        """A store over the site's tables."""
+        store = app.open_site(self.site(self.settings()))
+        store.inspect()
+        return store
+
+    def enqueue(self, hook: str, *args: object, **more: Any) -> ActionId:
+        """A due action; ``keyed`` gives args with keys."""
+        store = self.open()
+        now = SystemClock().now()
+        given = more.pop("keyed", args)
+        [action_id] = store.insert([make_new(hook, args=given, now=now, **more)], now=now)
+        store.close()
+        return action_id
+
+    def runner(self, **flags: object) -> tuple[Runner, SqlStore]:
+        """A runner that has not begun, and its store, to be closed."""
+        settings = self.settings(**flags)
+        site = self.site(settings)
+        store = app.open_site(site)
+        store.inspect()
+        only = app.claim_filter(settings, app.routes_of(settings, {}))
+        return app.make_runner(settings, site, store, {}, only=only, env=os.environ), store
+
+    def run(self, **flags: object) -> Totals:
+        """One run until nothing is due."""
+        runner, store = self.runner(**flags)
+        try:
+            return runner.run()
+        finally:
+            store.close()
+
+    def state(self, action_id: int) -> tuple[str, int, int]:
+        """Status, attempts and claim."""
+        store = self.open()
+        [row] = query(
+            store,
+            "SELECT status, attempts, claim_id FROM wp_actionscheduler_actions"
+            " WHERE action_id = :i",
+            i=action_id,
+        )
+        store.close()
+        return str(row[0]), int(str(row[1])), int(str(row[2]))
+
+    def log(self, action_id: int) -> list[str]:
+        """The action's log messages."""
+        store = self.open()
+        found = log_of(store, action_id)
+        store.close()
+        return found
+
+    def records(self, kind: str | None = None) -> list[Any]:
+        """What callbacks wrote down, in order; of one kind, without its name."""
+        file = self.folder / "wp-content" / "record.jsonl"
+        lines = file.read_text("utf-8").splitlines() if file.exists() else []
+        found = [json.loads(line) for line in lines]
+        return found if kind is None else [one[1:] for one in found if one[0] == kind]
+
+    def listen(self) -> None:
+        """From now on the lifecycle events are written down too."""
+        (self.folder / "wp-content" / "listen").touch()
+
+    def reset(self) -> None:
+        """Empty queue, empty record."""
+        for name in ("record.jsonl", "listen"):
+            (self.folder / "wp-content" / name).unlink(missing_ok=True)
+        store = self.open()
+        for table in ("actions", "claims", "logs"):
+            change(store, f"DELETE FROM wp_actionscheduler_{table}")
+        store.close()
