@@ -66,6 +66,13 @@ def installed_wordpress(
     mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PhpSite]:
     """Debian's WordPress over the private server, with the tests' callbacks."""
+    yield from wordpress_site(
+        mariadb, tmp_path_factory.mktemp("site"), ROOT / "tests" / "php" / "callbacks.php"
+    )
+
+
+def wordpress_site(server: MariaDB, folder: Path, callbacks: Path) -> Iterator[PhpSite]:
+    """A WordPress in a new database, dropped after use; left out where none can be made."""
     reason = missing_wordpress()
     if reason is not None:
         if os.environ.get("CI"):
@@ -73,19 +80,13 @@ def installed_wordpress(
         pytest.skip(reason)
     database = f"wp{uuid.uuid4().hex[:12]}"
     plugin = plugin_folder()
-    folder = make_site(
-        tmp_path_factory.mktemp("site"),
-        mariadb,
-        database,
-        plugin=plugin,
-        callbacks=ROOT / "tests" / "php" / "callbacks.php",
-    )
-    address = DatabaseAddress.from_dsn(mariadb.url(database))
+    make_site(folder, server, database, plugin=plugin, callbacks=callbacks)
+    address = DatabaseAddress.from_dsn(server.url(database))
     store = open_store(address, "wp_", is_runnable=is_runnable)
     store.create_tables(everything=plugin is None)
     store.close()
-    yield PhpSite(folder=folder, dsn=mariadb.url(database), has_plugin=plugin is not None)
-    execute(mariadb, f"DROP DATABASE {database}")
+    yield PhpSite(folder=folder, dsn=server.url(database), has_plugin=plugin is not None)
+    execute(server, f"DROP DATABASE {database}")
 
 
 @pytest.fixture

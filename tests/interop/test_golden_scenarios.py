@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from conftest import ROOT, execute
+from conftest import ROOT, execute, wordpress_site
+from php_site import PhpSite
 from rows import query
 from servers import MariaDB, find_program
+from wordpress import in_wordpress
+from wpbridge.action import UPKEEP_HOOKS
 from wpbridge.app import is_runnable
 from wpbridge.clock import SystemClock
 from wpbridge.codec import cron
@@ -26,7 +30,6 @@ from wpbridge.handlers import describe
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.base import ClaimFilter
-from wpbridge.action import UPKEEP_HOOKS
 from wpbridge.store.connect import open_store
 from wpbridge.store.sqlstore import SqlStore
 
@@ -65,23 +68,85 @@ def scenario(request: pytest.FixtureRequest, golden_dir: Path) -> Path:
     return golden_dir / str(request.param)
 
 
-@pytest.fixture
-def loaded(scenario: Path, mariadb: MariaDB, mysql_dsn: str) -> Iterator[SqlStore]:
-    """The scenario's tables in a fresh database."""
-    name = mysql_dsn.partition("localhost/")[2].partition("?")[0]
-    client = find_program(("mariadb", "mysql"))
-    assert client is not None
-    command = [client, "-uroot", f"-S{mariadb.socket}", "--default-character-set=utf8mb4", name]
-    execute(mariadb, f"CREATE TABLE {name}.wp_options {OPTIONS.partition('wp_options ')[2]}")
-    for part in ("before.sql", "options.sql"):
-        subprocess.run(command, input=(scenario / part).read_bytes(), check=True)
-    store = open_store(DatabaseAddress.from_dsn(mysql_dsn), "wp_", is_runnable=is_runnable)
-    yield store
+@dataclass(frozen=True)
+class Loaded:
+    """A scenario's tables, and what runs them."""
+
+    store: SqlStore
+    way: str
+    site: PhpSite | None = None
+
+
+@pytest.fixture(params=["python", "bridge", "native"])
+def loaded(
+    request: pytest.FixtureRequest, scenario: Path, mariadb: MariaDB, mysql_dsn: str
+) -> Iterator[Loaded]:
+    """The scenario's tables, in a database of their own or in a WordPress's."""
+    way = str(request.param)
+    if way == "python":
+        name = _database(mysql_dsn)
+        execute(mariadb, f"CREATE TABLE {name}.wp_options {OPTIONS.partition('wp_options ')[2]}")
+        load(mariadb, name, scenario)
+        store = open_store(DatabaseAddress.from_dsn(mysql_dsn), "wp_", is_runnable=is_runnable)
+        yield Loaded(store, way)
+    else:
+        site: PhpSite = request.getfixturevalue("golden_wordpress")
+        if way == "native":
+            _need_same_plugin(site, scenario)
+        load(mariadb, _database(site.dsn), scenario)
+        store = site.open()
+        yield Loaded(store, way, site)
     store.close()
 
 
-def run_all(store: SqlStore) -> tuple[datetime, datetime]:
-    """One run with handlers for every hook of the scenarios; returns when it was."""
+def _database(dsn: str) -> str:
+    return dsn.partition("localhost/")[2].partition("?")[0]
+
+
+def _need_same_plugin(site: PhpSite, scenario: Path) -> None:
+    """Only the version that wrote the answers gives the same ones."""
+    version = scenario.name.partition("-")[2]
+    if not site.has_plugin:
+        pytest.skip("WPBRIDGE_TEST_PLUGIN does not name the plugin's folder")
+    code = "echo ActionScheduler_Versions::instance()->latest_version();"
+    found = in_wordpress(site.folder, code)
+    if found != version:
+        pytest.skip(f"the plugin is {found}, the scenario was written by {version}")
+
+
+def load(server: MariaDB, database: str, scenario: Path) -> None:
+    """Fill a database with the scenario's rows and options."""
+    client = find_program(("mariadb", "mysql"))
+    assert client is not None
+    command = [client, "-uroot", f"-S{server.socket}", "--default-character-set=utf8mb4", database]
+    # The ids of its options are taken in a whole WordPress, and of no meaning.
+    options = re.sub(rb"VALUES \(\d+,", b"VALUES (NULL,", (scenario / "options.sql").read_bytes())
+    options = options.replace(b"INSERT INTO", b"REPLACE INTO")
+    for text in ((scenario / "before.sql").read_bytes(), options):
+        subprocess.run(command, input=text, check=True)
+
+
+@pytest.fixture(scope="module")
+def golden_wordpress(
+    mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PhpSite]:
+    """A WordPress with callbacks for the scenarios' hooks."""
+    yield from wordpress_site(
+        mariadb, tmp_path_factory.mktemp("golden"), ROOT / "tests" / "php" / "golden.php"
+    )
+
+
+def run_all(loaded: Loaded) -> tuple[datetime, datetime]:
+    """One run with handlers or callbacks for every hook of the scenarios; returns when it was."""
+    if loaded.site is not None:
+        before = SystemClock().now().replace(microsecond=0)
+        limits: dict[str, object] = {"batch_size": 100, "batches": 1, "missing_callback": "fail"}
+        loaded.site.run(php_books=loaded.way, **limits)
+        return before, SystemClock().now()
+    return _run_python(loaded.store)
+
+
+def _run_python(store: SqlStore) -> tuple[datetime, datetime]:
     hooks = {
         str(r[0]) for r in query(store, "SELECT DISTINCT hook FROM wp_actionscheduler_actions")
     }
@@ -96,12 +161,13 @@ def run_all(store: SqlStore) -> tuple[datetime, datetime]:
     return before, clock.now()
 
 
-def test_the_tables_are_as_the_plugin_left_them(scenario: Path, loaded: SqlStore) -> None:
+def test_the_tables_are_as_the_plugin_left_them(scenario: Path, loaded: Loaded) -> None:
     after = json.loads((scenario / "after.json").read_text(encoding="utf-8"))
-    before = {int(row["action_id"]): row for row in actions_of(loaded)}
+    store = loaded.store
+    before = {int(row["action_id"]): row for row in actions_of(store)}
     span = run_all(loaded)
     matcher = Matcher(after["timezone"], span, before)
-    rows = actions_of(loaded)
+    rows = actions_of(store)
     expected = [row for row in after["actions"] if row["hook"] not in UPKEEP_HOOKS]
     kept = {row["action_id"] for row in expected}
     purged = {r["action_id"] for r in rows if r["status"] == "canceled"} - kept
@@ -109,15 +175,15 @@ def test_the_tables_are_as_the_plugin_left_them(scenario: Path, loaded: SqlStore
     old = {r["action_id"] for r in rows_before(scenario)}
     pairs = pair_up(expected, found, old)
     problems = [p for a, b in pairs for p in matcher.differences(a, b)]
-    problems += log_differences(after, loaded, pairs)
-    problems += wrong_log_dates(loaded, ZoneInfo(after["timezone"]), span)
+    problems += log_differences(after, store, pairs)
+    problems += wrong_log_dates(store, ZoneInfo(after["timezone"]), span)
     assert not problems, "\n".join(problems)
 
 
-def test_claims_rows_of_others_stay_and_ours_are_gone(scenario: Path, loaded: SqlStore) -> None:
-    before = query(loaded, "SELECT claim_id FROM wp_actionscheduler_claims")
+def test_claims_rows_of_others_stay_and_ours_are_gone(scenario: Path, loaded: Loaded) -> None:
+    before = query(loaded.store, "SELECT claim_id FROM wp_actionscheduler_claims")
     run_all(loaded)
-    assert query(loaded, "SELECT claim_id FROM wp_actionscheduler_claims") == before
+    assert query(loaded.store, "SELECT claim_id FROM wp_actionscheduler_claims") == before
 
 
 def actions_of(store: SqlStore) -> list[dict[str, Any]]:
@@ -255,6 +321,8 @@ def wrong_log_dates(store: SqlStore, zone: ZoneInfo, span: tuple[datetime, datet
 def logs_by_action(logs: list[dict[str, Any]]) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
     for row in logs:
+        if str(row["message"]).startswith("wpbridge: "):
+            continue  # Ours: class and line, for which the plugin has no row.
         message = re.sub(r"via (WP CLI|wpbridge)", "via X", str(row["message"]))
         found.setdefault(int(row["action_id"]), []).append(message)
     return found

@@ -9,11 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from wpbridge import __version__, companion
+from wpbridge.action import UPKEEP_HOOKS
 from wpbridge.cli.main import cli
 from wpbridge.companion import Companion, Ownership, Rule
 from wpbridge.config import Route, Settings
 from wpbridge.errors import ConfigError, SiteError
-from wpbridge.action import UPKEEP_HOOKS
 
 HOSTILE = (
     *("it's", '"', "\\", "\\'", "\\\\'", "?>", "<?php evil()", "*/", "\0", "\n", "' ); evil(); //"),

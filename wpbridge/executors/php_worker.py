@@ -282,7 +282,10 @@ def _with(place: str, tail: str) -> str:
 
 def boot_failure(worker: PhpWorker, exit_code: int | None) -> str:
     """Why WordPress did not start: its own words, as one line of text."""
-    words = _TAGS.sub(" ", worker.output.rest())
+    printed = worker.output.rest()
+    if fatal := _FATAL.search(printed):
+        return f"PHP {fatal[1]}"
+    words = _TAGS.sub(" ", printed)
     said = " ".join(words.split())[-600:]
     how = "did not answer in time" if exit_code is None else f"ended with status {exit_code}"
     return said or f"PHP {how} and said nothing"

@@ -460,8 +460,19 @@ class Wpbridge_Worker {
 	 * @return ActionScheduler_Action|null
 	 */
 	private function action_for( $event, $id ) {
-		$wanted = class_exists( 'ActionScheduler' ) && ( has_action( $event ) || has_action( 'all' ) );
-		return $wanted ? ActionScheduler::store()->fetch_action( $id ) : null;
+		if ( ! class_exists( 'ActionScheduler' ) || ! ( has_action( $event ) || has_action( 'all' ) ) ) {
+			return null;
+		}
+		// The plugin reads it while the row is pending; ours is in-progress, which makes another class.
+		$stored = ActionScheduler::store()->fetch_action( $id );
+		return ActionScheduler::factory()->get_stored_action(
+			ActionScheduler_Store::STATUS_PENDING,
+			$stored->get_hook(),
+			$stored->get_args(),
+			$stored->get_schedule(),
+			$stored->get_group(),
+			method_exists( $stored, 'get_priority' ) ? $stored->get_priority() : 10
+		);
 	}
 
 	/**
