@@ -1,0 +1,199 @@
+"""PHP hooks end to end, beside the plugin's own runner on the same rows.
+
+With WPBRIDGE_TEST_PLUGIN and WPBRIDGE_TEST_WP the plugin's runner is ``wp action-scheduler run``;
+without them its statements are replayed in plain SQL (bench.py). Prints one JSON object.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench import HOOK, connect, fill, plugin_rate, rows_of, run
+from servers import MariaDB, private_mariadb
+from wordpress import make_site, missing_wordpress, plugin_folder, worker_command
+from wpbridge import app
+from wpbridge.action import Action, ActionId, ClaimId, Status
+from wpbridge.clock import SystemClock
+from wpbridge.config import load
+from wpbridge.executors.base import Call
+from wpbridge.executors.php_launch import launch
+from wpbridge.executors.php_pool import PhpPool, PoolLimits
+from wpbridge.site import resolve
+
+CALLBACKS = """<?php
+add_action( 'bench_ours', '__return_null' );
+add_action( 'bench_crash', function () { exit( 1 ); } );
+"""
+DATABASE = "bench_wp"
+LONGEST_SECONDS = 300
+
+
+def settings_for(folder: Path, **flags: object) -> dict[str, object]:
+    given: dict[str, object] = {"path": folder, "php": True, "wp": shlex.join(worker_command())}
+    return {**given, **flags}
+
+
+def run_wpbridge(folder: Path, actions: int, **flags: object) -> dict[str, float]:
+    """One ``claim-and-run --php`` over some of the backlog; its start of PHP counts too."""
+    words = [sys.executable, "-m", "wpbridge", "claim-and-run", "--php", f"--path={folder}"]
+    words += [f"--wp={shlex.join(worker_command())}", f"--max-actions={actions}", "--format=json"]
+    words += [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
+    done = subprocess.run(
+        words, capture_output=True, text=True, check=True, timeout=LONGEST_SECONDS
+    )
+    totals = json.loads(done.stdout)
+    assert totals["complete"] + totals["failed"] == actions, totals
+    return {
+        "actions": actions,
+        "failed": totals["failed"],
+        "per_second": round(actions / totals["seconds"]),
+    }
+
+
+def run_plugin(folder: Path, dsn: str, rows: int, actions: int) -> dict[str, object]:
+    """The plugin's runner on the same rows, its start counted too; else its statements."""
+    if plugin_folder() is None or not os.environ.get("WPBRIDGE_TEST_WP"):
+        return {"what": "statements replayed", **plugin_rate(dsn, rows, min(rows, 1_000))}
+    words = [*worker_command(), f"--path={folder}", "action-scheduler", "run"]
+    words += ["--batch-size=100", f"--batches={actions // 100}"]
+    start = time.perf_counter()
+    subprocess.run(words, capture_output=True, check=True, timeout=LONGEST_SECONDS)
+    seconds = time.perf_counter() - start
+    return {
+        "what": "wp action-scheduler run --batch-size=100",
+        "actions": actions,
+        "per_second": round(actions / seconds),
+    }
+
+
+def warm_start(folder: Path, times: int) -> dict[str, float]:
+    """From a call handed to an idle, warm pool to its start in PHP."""
+    start = launch(
+        worker_command(), path=folder, url=None, user=None, skip_plugins=(), env=os.environ
+    )
+    clock = SystemClock()
+    pool = PhpPool(
+        start,
+        limits=PoolLimits(workers=1),
+        clock=clock,
+        accept=lambda _hello: None,
+    )
+    now = clock.now()
+    action = Action(
+        id=ActionId(1), hook=HOOK, status=Status.PENDING, scheduled_at=now, priority=10,
+        args=b"[]", schedule=b"", group_id=0, group="", attempts=0, claim_id=ClaimId(1),
+    )  # fmt: skip
+    taken = []
+    for n in range(times + 1):
+        call = Call(action=action, values=(), mapping=[], books="first")
+        # Idle for a moment, as a daemon is between two actions.
+        time.sleep(0.02)
+        handed = clock.now()
+        pool.submit(call)
+        # The pool also wakes us when PHP is ready.
+        report = next(r for reports in iter(lambda: pool.reports(30), None) for r in reports)
+        if n:
+            taken.append((report.started_at - handed).total_seconds() * 1000)
+    pool.close()
+    ordered = sorted(taken)
+    return {
+        "times": times,
+        "p50_ms": round(statistics.median(ordered), 2),
+        "worst_ms": round(ordered[-1], 2),
+    }
+
+
+def crashes(folder: Path, dsn: str, actions: int) -> dict[str, object]:
+    """Actions of which one in a hundred ends PHP."""
+    store = connect(dsn)
+    fill(store, "all_ours", actions)
+    run(
+        store,
+        "UPDATE wp_actionscheduler_actions SET hook = 'bench_crash' WHERE action_id % 100 = 7",
+    )
+    store.close()
+    result = run_wpbridge(folder, actions, php_workers=2, batch_size=100)
+    store = connect(dsn)
+    counts = store.counts()
+    told = rows_of(
+        store,
+        "SELECT COUNT(*) FROM wp_actionscheduler_logs"
+        " WHERE message LIKE 'action failed%ended PHP with exit (status 1)'",
+    )
+    store.close()
+    return {**result, "counts": counts, "causes_told": told[0]}
+
+
+def backlog(folder: Path, dsn: str, rows: int, actions: int) -> dict[str, object]:
+    """All rates on one backlog, each from the same rows."""
+    found: dict[str, object] = {}
+    for name, flags in (
+        ("bridge_2_workers", {"php_workers": 2, "batch_size": 100}),
+        ("bridge_1_worker", {"php_workers": 1, "batch_size": 100}),
+        ("native_2_workers", {"php_workers": 2, "batch_size": 100, "php_books": "native"}),
+    ):
+        if "native" in name and plugin_folder() is None:
+            continue
+        refill(dsn, rows)
+        share = actions if "bridge" in name else max(100, actions // 5)
+        found[name] = run_wpbridge(folder, share, **flags)
+    refill(dsn, rows)
+    plugin = run_plugin(folder, dsn, rows, max(100, actions // 5))
+    found["plugin"] = plugin
+    for name in [name for name in found if name != "plugin"]:
+        mine = found[name]
+        assert isinstance(mine, dict)
+        found[f"ratio_{name}"] = round(
+            mine["per_second"] / max(1, float(str(plugin["per_second"]))), 1
+        )
+    return found
+
+
+def refill(dsn: str, rows: int) -> None:
+    store = connect(dsn)
+    fill(store, "all_ours", rows)
+    store.close()
+
+
+def bench(server: MariaDB, folder: Path, *, quick: bool) -> dict[str, object]:
+    plugin = plugin_folder()
+    callbacks = folder / "bench-callbacks.php"
+    callbacks.write_text(CALLBACKS, "utf-8")
+    site = make_site(
+        folder / "site", server, DATABASE, zone="UTC", plugin=plugin, callbacks=callbacks
+    )
+    dsn = server.url(DATABASE)
+    settings = load(settings_for(site), {}, site)
+    app.open_site(resolve(settings, {})).close()
+    result: dict[str, object] = {
+        "python": sys.version.split()[0],
+        "cores": os.cpu_count(),
+        "through": shlex.join(worker_command()),
+    }
+    for rows in [2_000] if quick else [10_000, 100_000]:
+        print(f"bench: {rows} rows", file=sys.stderr)
+        result[str(rows)] = backlog(site, dsn, rows, 500 if quick else 10_000)
+    result["warm_start"] = warm_start(site, 20 if quick else 200)
+    result["one_crash_in_100"] = crashes(site, dsn, 200 if quick else 1_000)
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a small backlog only: does it run?")
+    options = parser.parse_args()
+    if reason := missing_wordpress():
+        sys.exit(f"bench: {reason}")
+    with private_mariadb() as server, tempfile.TemporaryDirectory(prefix="wpb-site-") as folder:
+        print(json.dumps(bench(server, Path(folder), quick=options.quick), indent=1))
+
+
+if __name__ == "__main__":
+    main()
