@@ -83,7 +83,8 @@ def claim_and_run(
     handlers = app.handlers_of(settings)
     if not (handlers or settings.php):
         raise ConfigError(
-            "nothing to run: name a module with --handlers, [webhooks] in the file, or --php"
+            "no handlers: name a module with --handlers, [webhooks] in the file, or run PHP's hooks"
+            " with --php"
         )
     only = app.claim_filter(settings, app.routes_of(settings, handlers))
     store = app.open_site(site)

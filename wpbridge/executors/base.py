@@ -72,6 +72,10 @@ class Executor(Protocol):
         """Whether it has a way to run the hook, and would start it soon."""
         ...
 
+    def hooks(self) -> frozenset[str] | None:
+        """All hooks that would start soon; None when any hook may be among them."""
+        ...
+
     def refuses(self, hook: str, group: str) -> str | None:
         """Why the hook's actions will not be run, though they are ours; None when they will."""
         ...

@@ -128,6 +128,10 @@ class PhpPool:
         """Any hook, but those whose callbacks were missing a moment ago."""
         return self.refuses(hook, group) is None
 
+    def hooks(self) -> frozenset[str] | None:
+        """Any, while there is room."""
+        return None if self.has_room() else frozenset()
+
     def refuses(self, hook: str, group: str) -> str | None:
         """A WordPress that does not start, or that has no callback for the hook."""
         del group

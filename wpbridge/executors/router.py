@@ -30,6 +30,16 @@ class Router:
         executor = self._of(hook, group)
         return executor is not None and executor.can_run(hook, group) and executor.has_room()
 
+    def hooks(self) -> frozenset[str] | None:
+        """Those of all executors that have room."""
+        found: frozenset[str] = frozenset()
+        for executor in self._executors.values():
+            hooks = executor.hooks()
+            if hooks is None:
+                return None
+            found |= hooks
+        return found
+
     def refuses(self, hook: str, group: str) -> str | None:
         """As its executor says."""
         executor = self._of(hook, group)

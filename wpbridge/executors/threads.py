@@ -55,6 +55,10 @@ class ThreadExecutor:
         del group
         return hook in self._handlers
 
+    def hooks(self) -> frozenset[str] | None:
+        """Those with a handler, while there is room."""
+        return frozenset(self._handlers) if self.has_room() else frozenset()
+
     def refuses(self, hook: str, group: str) -> str | None:
         """Never."""
         del hook, group
@@ -68,7 +72,7 @@ class ThreadExecutor:
 
     def has_room(self) -> bool:
         """While some thread would stand idle."""
-        return self._free() > 0
+        return bool(self._handlers) and self._free() > 0
 
     def admit(self, waiting: Sequence[Call]) -> list[Call]:
         """As many as there are idle threads."""

@@ -98,11 +98,15 @@ class Runner:
         self._executor = executor
         self._clock = clock
         self._me = me
-        accepts = only.accepts
+        accepts, may_accept = only.accepts, only.may_accept
         self._only = replace(
             only,
             accepts=lambda hook, group: (
                 (accepts is None or accepts(hook, group)) and executor.can_run(hook, group)
+            ),
+            may_accept=lambda hook: (
+                (may_accept is None or may_accept(hook))
+                and ((hooks := executor.hooks()) is None or hook in hooks)
             ),
         )
         self._limits = limits
@@ -187,7 +191,7 @@ class Runner:
         claim = self._store.claim_due(
             now=self._clock.now(),
             limit=size,
-            only=self._only,
+            only=self._open_filter(),
             starting=lambda actions: self._starting(actions, calls),
         )
         if claim is None:
@@ -199,6 +203,13 @@ class Runner:
         self._state.claims[claim.id] = {action.id for action in claim.actions}
         for action in claim.actions:
             self._hand_over(action, calls[action.id], is_started=action.id in claim.started)
+
+    def _open_filter(self) -> ClaimFilter:
+        """What may be claimed now: a full executor's rows must not even be walked past."""
+        hooks, only = self._executor.hooks(), self._only
+        if hooks is None:
+            return only
+        return replace(only, hooks=hooks if only.hooks is None else only.hooks & hooks)
 
     def _starting(
         self, actions: Sequence[Action], calls: dict[ActionId, Call | Failed]
