@@ -57,17 +57,19 @@ class Routes:
         return self.decide(hook, group).to != "leave"
 
     def may_accept(self, hook: str) -> bool:
-        """Whether it is ours in some group, were it only one that a route names."""
-        if hook in UPKEEP_HOOKS or not self._routes:
-            return self.accepts(hook, "")
-        named = [r for r in self._routes if _matches(r.hook, hook)]
-        return (
-            self.accepts(hook, "")
-            or any(
-                r.group is not None and self._routed(r.to, hook, "").to != "leave" for r in named
-            )
-            or self._default(hook).to != "leave"
-        )
+        """Whether it is ours in some group; never False for one that :meth:`accepts` takes.
+
+        True also where an earlier route turns away every group that a later one would take.
+        """
+        if hook in UPKEEP_HOOKS:
+            return self._upkeep().to != "leave"
+        for route in self._routes:
+            if not _matches(route.hook, hook):
+                continue
+            is_ours = self._routed(route.to, hook, "").to != "leave"
+            if is_ours or _is_any(route.group):
+                return is_ours
+        return self._default(hook).to != "leave"
 
     def hooks(self) -> frozenset[str] | None:
         """All hooks that may be ours; None when any may be."""
@@ -111,6 +113,11 @@ class Routes:
 
 def _matches(pattern: str | None, text: str) -> bool:
     return pattern is None or _compiled(pattern).fullmatch(text) is not None
+
+
+def _is_any(pattern: str | None) -> bool:
+    """Whether nothing is left for the routes that follow."""
+    return pattern is None or (pattern != "" and not pattern.strip("*"))
 
 
 @functools.lru_cache(maxsize=1000)

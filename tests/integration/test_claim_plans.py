@@ -1,13 +1,18 @@
-"""The claim's plans on MariaDB: walks of an index, never a sort or a scan of the backlog."""
+"""The claim's plans: walks of an index, never a sort or a scan of the backlog."""
 
+import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, TextClause, event, text
 
 from factories import NOW
 from rows import change, query
+from wpbridge import app
 from wpbridge.clock import to_text
+from wpbridge.config import Route, Settings
+from wpbridge.handlers import describe
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.sqlstore import SqlStore
 
@@ -31,6 +36,8 @@ def backlog(mysql_dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
 def statements(store: SqlStore) -> dict[str, TextClause]:
     found = {k: v for k, v in vars(store._finder).items() if isinstance(v, TextClause)}
     assert len(found) >= 8
+    # Asked for every half minute at most: reads each due row to tell their hooks.
+    found.pop("_due_hooks", None)
     return {name: value for name, value in found.items() if "old" not in name}
 
 
@@ -59,22 +66,100 @@ def test_no_statement_sorts_or_scans(backlog: SqlStore) -> None:
     ],
 )
 def test_a_claim_reads_few_rows(backlog: SqlStore, only: ClaimFilter, most: int) -> None:
-    """Counted by the server: rows read by a search, in a backlog of twenty thousand."""
-    finder = backlog._finder
+    """In a backlog of twenty thousand."""
+    _, read = search(backlog, only)
+    assert read <= most
 
-    def search() -> int:
-        def work(connection: Connection) -> int:
-            connection.execute(text("FLUSH STATUS"))
-            finder.find(
-                connection, now=to_text(NOW), limit=100, only=only, groups=None,
-                excluded_groups=frozenset(),
-            )  # fmt: skip
-            rows = connection.execute(text("SHOW SESSION STATUS LIKE 'Handler_read%'"))
-            return sum(int(row[1]) for row in rows)
 
-        return backlog.session.run(work)
+def search(store: SqlStore, only: ClaimFilter) -> tuple[int, int]:
+    """How many candidates a search finds, and how many rows the server says it read."""
 
-    assert search() <= most
+    def work(connection: Connection) -> tuple[int, int]:
+        connection.execute(text("FLUSH STATUS"))
+        found = store._finder.find(
+            connection, now=to_text(NOW), limit=100, only=only, groups=None,
+            excluded_groups=frozenset(),
+        )  # fmt: skip
+        rows = connection.execute(text("SHOW SESSION STATUS LIKE 'Handler_read%'"))
+        return len(found), sum(int(row[1]) for row in rows)
+
+    return store.session.run(work)
+
+
+OTHERS = tuple(f"o{n}" for n in range(9))
+
+
+def routed(
+    *routes: Route, php: bool = True, hooks: tuple[str, ...] = (), exclude: tuple[str, ...] = ()
+) -> ClaimFilter:
+    """As a run with these settings and a handler for every hook there is asks for."""
+    settings = Settings(php=php, routes=routes, hooks=hooks, exclude_hooks=exclude)
+    handlers = {hook: describe(hook, lambda: None) for hook in ("ours", *OTHERS)}
+    return app.claim_filter(settings, app.routes_of(settings, handlers))
+
+
+BEHIND_OTHERS = [
+    (routed(Route(hook="o?", to="leave")), 20),
+    (routed(Route(hook="o?", group="*", to="leave")), 20),
+    (routed(Route(hook="o?", to="webhook")), 20),
+    (routed(Route(hook="o*", to="leave")), 0),
+    (routed(exclude=OTHERS), 20),
+    (routed(Route(hook="o?", to="leave"), hooks=("ours", *OTHERS)), 20),
+    (routed(Route(hook="o?", to="leave"), php=False), 20),
+    (routed(exclude=OTHERS, php=False), 20),
+]
+"""What a run asks for, and how many of ours it finds behind others that it leaves alone."""
+
+
+@pytest.mark.parametrize(("only", "count"), BEHIND_OTHERS)
+def test_a_backlog_that_the_routes_leave_alone_is_not_read(
+    backlog: SqlStore, only: ClaimFilter, count: int
+) -> None:
+    """Ours come last; the names of the hooks are known by then."""
+    change(
+        backlog,
+        "UPDATE wp_actionscheduler_actions SET priority = 20, scheduled_date_gmt = '2026-11-20'"
+        " WHERE hook = 'ours'",
+    )
+    assert search(backlog, only)[0] == count
+    found, read = search(backlog, only)
+    assert found == count
+    assert read <= 1_200
+
+
+@pytest.mark.parametrize(
+    "only", [ClaimFilter(hooks=frozenset({"ours"})), *(only for only, _ in BEHIND_OTHERS)]
+)
+def test_on_sqlite_ten_times_the_backlog_costs_a_claim_no_more(
+    open_queue: Callable[[str], SqlStore], tmp_path: Path, only: ClaimFilter
+) -> None:
+    """Counted by SQLite: steps of its machine, over the whole claim."""
+    small, large = (
+        claim_steps(open_queue(f"sqlite:///{tmp_path / str(rows)}"), rows, only)
+        for rows in (ROWS // 10, ROWS)
+    )
+    assert large <= small * 1.2
+
+
+def claim_steps(store: SqlStore, others: int, only: ClaimFilter) -> int:
+    """Hundreds of steps that a second claim takes; ours are last in the queue."""
+    store.register(host="here", boot="boot", pid=1, pid_started="1")
+    fill = (
+        "INSERT INTO wp_actionscheduler_actions (hook, status, scheduled_date_gmt, args, schedule)"
+        " WITH RECURSIVE seq (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM seq WHERE n < :rows)"
+        " SELECT {hook}, 'pending', '{date}', '[]', 'O:28:\"ActionScheduler_NullSchedule\":0:{{}}'"
+        " FROM seq"
+    )
+    change(store, fill.format(hook="'o' || n % 9", date="2026-11-01 00:00:00"), rows=others)
+    change(store, fill.format(hook="'ours'", date="2026-11-20 00:00:00"), rows=300)
+    store.claim_due(now=NOW, limit=25, only=only)
+    hundreds: list[None] = []
+    driver = store.session.run(lambda c: c.connection.driver_connection)
+    assert isinstance(driver, sqlite3.Connection)
+    driver.set_progress_handler(lambda: hundreds.append(None), 100)
+    store.claim_due(now=NOW, limit=25, only=only)
+    driver.set_progress_handler(None, 0)
+    return len(hundreds)
 
 
 def test_an_idle_poll_is_one_probe(backlog: SqlStore) -> None:

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -114,8 +114,8 @@ def _lines(
 def _print_table(lines: list[_Line]) -> None:
     head = ["hook", "group", "to", "pending", "due", "running", "next", "why"]
     rows = [
-        [line.hook, line.group, line.to, f"{line.pending:,}", f"{line.due:,}",
-         f"{line.running:,}", line.next_at or "", _why(line)]
+        [_shown(line.hook), _shown(line.group), line.to, f"{line.pending:,}", f"{line.due:,}",
+         f"{line.running:,}", line.next_at or "", _shown(_why(line))]
         for line in lines
     ]  # fmt: skip
     if not sys.stdout.isatty():
@@ -124,13 +124,24 @@ def _print_table(lines: list[_Line]) -> None:
         return
     from rich.console import Console  # noqa: PLC0415 - loads only for a terminal
     from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
     table = Table(box=None, pad_edge=False)
     for name in head:
-        table.add_column(name, justify="right" if name in ("pending", "due", "running") else "left")
+        side: Literal["left", "right"] = (
+            "right" if name in ("pending", "due", "running") else "left"
+        )
+        # Folded and never cut: a name is there to be copied into a route.
+        table.add_column(name, justify=side, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        # A hook such as "[red]" is a name, and no markup.
+        table.add_row(*map(Text, row))
     Console().print(table)
+
+
+def _shown(text: str) -> str:
+    """Anybody may have named a hook: nothing in it may steer a terminal or break a line."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _why(line: _Line) -> str:

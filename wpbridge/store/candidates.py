@@ -70,7 +70,7 @@ class Finder:
         self._layout = layout
         self._is_runnable = is_runnable
         self._slug_of = slug_of
-        self._known_hooks: tuple[str, ...] = ()
+        self._known_hooks: frozenset[str] = frozenset()
         self._known_until = 0.0
         table, hint = names.actions, dialect.use_index
         priority = "priority" if layout.has_priority else "10"
@@ -116,10 +116,6 @@ class Finder:
             f"SELECT DISTINCT {dialect.as_bytes('hook')} FROM {table}{hint(layout.due_index)}"
             f" WHERE {due} AND claim_id = 0"
         )
-        self._all_priorities = text(
-            f"SELECT MIN(priority), MAX(priority) FROM {table}{by_priority} WHERE claim_id = 0"
-            " AND status = 'pending'"
-        )
 
     def find(
         self,
@@ -156,22 +152,22 @@ class Finder:
     def _windows(self, look: "_Look", limit: int) -> Iterator[Window]:
         """Looks of growing cost; the caller stops at the first that is enough."""
         yield self._front(look, limit)
-        if look.only.hooks is None and look.only.accepts is not None:
+        if look.only.accepts is not None:
             # Rows that are not ours lie in front. Which hooks are there at all is asked for seldom:
             # it costs a look at every due row.
-            yield self._front(look, max(WINDOW, limit))
+            if look.only.hooks is None:
+                yield self._front(look, max(WINDOW, limit))
             look.only = replace(look.only, hooks=self._acceptable(look))
             if not look.only.hooks:
                 yield Window([], is_whole=True)
         paths = [path for path in (self._hook_keys(look), self._group_keys(look)) if path]
         if paths and look.groups is None:
-            small = self._per_key(look, paths[0], limit + 1)
             # The old index on the hook alone gives ids in order, not dates.
-            is_by_date = self._layout.hook_index is not None
-            if small.is_whole or (is_by_date and self._is_one_priority(look)):
-                yield small
+            if self._layout.hook_index is not None and self._is_one_priority(look):
+                yield self._oldest(look, paths[0], limit)
             else:
-                yield self._front(look, max(WINDOW // 2, limit))
+                small = self._per_key(look, paths[0], limit + 1)
+                yield small if small.is_whole else self._front(look, max(WINDOW // 2, limit))
         size = max(WINDOW, limit)
         while True:
             for path in paths:
@@ -181,14 +177,21 @@ class Finder:
             size *= 4
 
     def _acceptable(self, look: "_Look") -> frozenset[str]:
-        """Hooks among the due rows that any group of theirs makes ours."""
+        """Hooks that the filter names, else those of the due rows: what any group makes ours."""
+        only = look.only
+        hooks = self._due_names(look) if only.hooks is None else only.hooks
+        hooks -= only.exclude_hooks | (frozenset() if only.upkeep else UPKEEP_HOOKS)
+        may_be = only.may_accept
+        return frozenset(h for h in hooks if may_be is None or may_be(h))
+
+    def _due_names(self, look: "_Look") -> frozenset[str]:
+        """Hooks of the due rows, as they were within the last HOOKS_SECONDS."""
         moment = time.monotonic()
         if moment >= self._known_until:
             rows = look.connection.execute(self._due_hooks, {"now": look.now})
-            self._known_hooks = tuple(_name(row[0]) for row in rows)
+            self._known_hooks = frozenset(_name(row[0]) for row in rows)
             self._known_until = moment + HOOKS_SECONDS
-        may_be = look.only.may_accept
-        return frozenset(h for h in self._known_hooks if may_be is None or may_be(h))
+        return self._known_hooks
 
     def _front(self, look: "_Look", size: int) -> Window:
         """The first rows of the claim index, priority by priority."""
@@ -198,19 +201,24 @@ class Finder:
         found: list[Candidate] = []
         above, left = -1, size
         while left > 0:
-            level = look.connection.execute(self._next_priority, {"above": above}).scalar()
+            level = self._priority_above(look, above)
             if level is None:
                 return Window(found, is_whole=True)
             rows = look.rows(self._in_priority, level=level, size=left)
             found += look.ours(rows)
-            above, left = int(level), left - len(rows)
+            above, left = level, left - len(rows)
         return Window(found, is_whole=False)
 
     def _is_one_priority(self, look: "_Look") -> bool:
         if self._layout.priority_index is None:
             return not self._layout.has_priority
-        lowest, highest = look.connection.execute(self._all_priorities).one()
-        return bool(lowest == highest)
+        lowest = self._priority_above(look, -1)
+        return lowest is None or self._priority_above(look, lowest) is None
+
+    def _priority_above(self, look: "_Look", level: int) -> int | None:
+        """The next priority that has free rows, due or not."""
+        found = look.connection.execute(self._next_priority, {"above": level}).scalar()
+        return None if found is None else int(found)
 
     def _hook_keys(self, look: "_Look") -> list[_Key]:
         """One look for each hook that the filter names."""
@@ -239,6 +247,28 @@ class Finder:
             found += look.ours(rows)
             is_whole = is_whole and len(rows) < share
         return Window(found, is_whole)
+
+    def _oldest(self, look: "_Look", keys: Sequence[_Key], limit: int) -> Window:
+        """The first rows by date over all keys, each of which gives its own in that order.
+
+        A key whose share ends before the batch does is looked at again, further.
+        """
+        share = max(limit // len(keys) + 1, min(limit, 10))
+        found: dict[int, Candidate] = {}
+        while True:
+            ends: dict[_Key, tuple[str, int]] = {}
+            for statement, key in keys:
+                rows = look.rows(statement, key=key, size=share)
+                found |= {c.id: c for c in look.ours(rows)}
+                if len(rows) == share:
+                    ends[statement, key] = str(rows[-1][4]), int(str(rows[-1][0]))
+            best = sorted(found.values(), key=_by_order)[:limit]
+            if len(best) == limit:
+                last = max((c.date, c.id) for c in best)
+                ends = {key: end for key, end in ends.items() if end < last}
+            if not ends or share >= max(WINDOW, limit):
+                return Window(best, is_whole=not ends)
+            keys, share = list(ends), min(share * 4, max(WINDOW, limit))
 
 
 class _Look:

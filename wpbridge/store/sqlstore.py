@@ -44,6 +44,7 @@ from wpbridge.zone import Zone
 T = TypeVar("T")
 
 CLAIM_TRIES = 6
+UNANSWERED_MESSAGE = "action put back via wpbridge: the database's answer to its claim was lost"
 ENDED = frozenset({Status.COMPLETE, Status.FAILED, Status.CANCELED})
 
 
@@ -110,7 +111,8 @@ class SqlStore:
             f"action_id, hook, status, scheduled_date_gmt, {priority}, args, {extended}, schedule,"
             " group_id, attempts, claim_id"
         )
-        key = " FORCE INDEX (PRIMARY)" if self._dialect.name == "mysql" else ""
+        # SQLite: no index but the primary key. It would walk a whole backlog's for a few ids.
+        key = " FORCE INDEX (PRIMARY)" if self._dialect.name == "mysql" else " NOT INDEXED"
         ids: BindParameter[int] = bindparam("ids", expanding=True)
         table = self.names.actions
         self._lock_due = text(
@@ -182,6 +184,10 @@ class SqlStore:
 
         def take_over(connection: Connection) -> RunnerRecord | None:
             found = self._ownership.take_over(connection, runner)
+            if found is None and runner.claims:
+                # Perhaps it was us, and only the answer to that commit was lost.
+                ours = self._ownership.unknown_claims(connection)
+                found = runner if ours.issuperset(runner.claims) else None
             if found is not None:
                 once = self._ownership.once | found.once
                 self._ownership.write(connection, gained=found.claims, once=once)
@@ -247,7 +253,7 @@ class SqlStore:
         self, ids: list[int], limit: int, now: datetime, starting: Starting | None
     ) -> Claim | None:
         def claim(connection: Connection) -> Claim | None:
-            self._drop_unknown(connection)
+            self._drop_unknown(connection, now)
             rows: Sequence[Sequence[object]] = connection.execute(
                 self._lock_due, {"ids": sorted(ids), "now": to_text(now)}
             ).fetchall()
@@ -257,7 +263,7 @@ class SqlStore:
                 return None
             claim_id = self._writes.new_claim(connection, now)
             self._ownership.write(connection, gained=[claim_id])
-            actions = tuple(_sorted(self._actions(mine, claim=claim_id)))
+            actions = tuple(_sorted(self._actions(mine, claim=claim_id, on=connection)))
             started = dict(starting(actions)) if starting else {}
             self._take(connection, actions, claim_id, now, started)
             return Claim(id=claim_id, actions=actions, started=frozenset(started))
@@ -287,12 +293,21 @@ class SqlStore:
         if taken != len(actions):
             raise LostRaceError
 
-    def _drop_unknown(self, connection: Connection) -> None:
-        """Undo a claim whose commit succeeded though its answer never came."""
+    def _drop_unknown(self, connection: Connection, now: datetime) -> None:
+        """Undo a claim whose commit succeeded though its answer never came: none of it ran."""
         unknown = self._ownership.unknown_claims(connection)
         for claim_id in unknown:
             rows = connection.execute(self._of_claims, {"ids": [claim_id]}).fetchall()
-            self._writes.free(connection, [int(row[0]) for row in rows], claim_id)
+            actions = self._actions(rows, on=connection)
+            if waiting := [a.id for a in actions if a.status is Status.PENDING]:
+                self._writes.free(connection, waiting, claim_id)
+            logs = (LogLine(message=UNANSWERED_MESSAGE, at=now),)
+            started = [
+                Ending(action=a, status=Status.PENDING, at=now, marked=True, logs=logs)
+                for a in actions
+                if a.status is Status.IN_PROGRESS
+            ]
+            self._writes.end(connection, started, now)
         if unknown:
             self._writes.delete_claims(connection, unknown)
             self._ownership.write(connection)
@@ -459,7 +474,7 @@ class SqlStore:
         hook = self._dialect.as_bytes("hook")
         statement = text(
             f"SELECT {hook}, group_id, SUM(status = 'pending'), SUM(status = 'in-progress'),"
-            " SUM(status = 'pending' AND scheduled_date_gmt <= :now),"
+            " SUM(CASE WHEN status = 'pending' AND scheduled_date_gmt <= :now THEN 1 ELSE 0 END),"
             " MIN(CASE WHEN status = 'pending' THEN scheduled_date_gmt END)"
             f" FROM {self.names.actions} WHERE status IN ('pending', 'in-progress')"
             f" GROUP BY {hook}, group_id"
@@ -545,8 +560,14 @@ class SqlStore:
         return self.session.run(lambda c: c.execute(self._by_ids, {"ids": list(ids)}).fetchall())
 
     def _actions(
-        self, rows: Sequence[Sequence[object]], *, claim: ClaimId | None = None
+        self,
+        rows: Sequence[Sequence[object]],
+        *,
+        claim: ClaimId | None = None,
+        on: Connection | None = None,
     ) -> list[Action]:
+        """``on``: the transaction's connection, which must not be changed for another within."""
+        slug = self._slug if on is None else functools.partial(self._slug_on, on)
         return [
             Action(
                 id=ActionId(int(str(r[0]))),
@@ -557,7 +578,7 @@ class SqlStore:
                 args=_chosen_args(r[5], r[6]),
                 schedule=_bytes(r[7]),
                 group_id=int(str(r[8])),
-                group=self._slug(int(str(r[8]))),
+                group=slug(int(str(r[8]))),
                 attempts=int(str(r[9])),
                 claim_id=claim if claim is not None else ClaimId(int(str(r[10]))),
             )
