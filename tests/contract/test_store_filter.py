@@ -56,11 +56,12 @@ def asked(store: SqlStore) -> Iterator[list[str]]:
 
 @pytest.fixture
 def bound(store: SqlStore) -> Iterator[list[object]]:
-    """The values the store sends with its statements."""
+    """The values the store sends with its walks over rows."""
     found: list[object] = []
 
     def hear(*told: Any) -> None:
-        found.extend(told[3].values() if isinstance(told[3], dict) else told[3] or ())
+        if "SUBSTR(schedule" in told[2]:
+            found.extend(told[3].values() if isinstance(told[3], dict) else told[3] or ())
 
     engine = store.session._engine
     event.listen(engine, "before_cursor_execute", hear)

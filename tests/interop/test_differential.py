@@ -144,7 +144,8 @@ def picture(site: PhpSite) -> dict[tuple[str, str], list[dict[str, Any]]]:
     actions = query(
         store, f"SELECT {', '.join(columns)} FROM wp_actionscheduler_actions ORDER BY action_id"
     )
-    slugs = dict(query(store, "SELECT group_id, slug FROM wp_actionscheduler_groups"))  # type: ignore[arg-type]  # pairs
+    groups = query(store, "SELECT group_id, slug FROM wp_actionscheduler_groups")
+    slugs = {row[0]: row[1] for row in groups}
     logs = defaultdict(list)
     for action_id, message in query(
         store, "SELECT action_id, message FROM wp_actionscheduler_logs ORDER BY log_id"

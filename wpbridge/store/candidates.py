@@ -13,8 +13,8 @@ database's collation finds `My_Hook` for `my_hook`, PHP would not run it.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from sqlalchemy import Connection, TextClause, text
@@ -22,12 +22,13 @@ from sqlalchemy import Connection, TextClause, text
 from wpbridge.action import UPKEEP_HOOKS
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.dialect import Dialect
+from wpbridge.store.inventory import Inventory
 from wpbridge.store.tables import Layout, TableNames
 
 _Key: TypeAlias = tuple[TextClause, str | int]
 
 HOOKS_SECONDS = 30.0
-"""So long the names of the hooks in the queue are remembered."""
+"""So long the names of the hooks and groups in the queue are remembered."""
 WINDOW = 500
 """Rows looked at, at most, to find a better order than by date."""
 
@@ -70,8 +71,10 @@ class Finder:
         self._layout = layout
         self._is_runnable = is_runnable
         self._slug_of = slug_of
+        self._inventory = Inventory(names, layout, dialect)
         self._known_hooks: frozenset[str] = frozenset()
-        self._known_until = 0.0
+        self._known_groups: dict[int, str] | None = None
+        self._hooks_until = self._groups_until = 0.0
         table, hint = names.actions, dialect.use_index
         priority = "priority" if layout.has_priority else "10"
         due = "status = 'pending' AND scheduled_date_gmt <= :now"
@@ -111,11 +114,6 @@ class Finder:
             f"{look}{hint(layout.group_index)} WHERE group_id = :key AND action_id >= :first"
             f" AND {due} AND claim_id = 0 ORDER BY action_id LIMIT :size"
         )
-        # The tables' collation takes spellings together that PHP tells apart: compare bytes.
-        self._due_hooks = text(
-            f"SELECT DISTINCT {dialect.as_bytes('hook')} FROM {table}{hint(layout.due_index)}"
-            f" WHERE {due} AND claim_id = 0"
-        )
 
     def find(
         self,
@@ -153,12 +151,11 @@ class Finder:
         """Looks of growing cost; the caller stops at the first that is enough."""
         yield self._front(look, limit)
         if look.only.accepts is not None:
-            # Rows that are not ours lie in front. Which hooks are there at all is asked for seldom:
-            # it costs a look at every due row.
+            # Rows that are not ours lie in front.
             if look.only.hooks is None:
                 yield self._front(look, max(WINDOW, limit))
-            look.only = replace(look.only, hooks=self._acceptable(look))
-            if not look.only.hooks:
+            look.hooks = self._promising(look)
+            if not look.hooks:
                 yield Window([], is_whole=True)
         paths = [path for path in (self._hook_keys(look), self._group_keys(look)) if path]
         if paths and look.groups is None:
@@ -168,6 +165,8 @@ class Finder:
             else:
                 small = self._per_key(look, paths[0], limit + 1)
                 yield small if small.is_whole else self._front(look, max(WINDOW // 2, limit))
+        if by_group := self._sorting_groups(look):
+            paths.append(by_group)
         size = max(WINDOW, limit)
         while True:
             for path in paths:
@@ -176,22 +175,44 @@ class Finder:
                 yield self._front(look, size)
             size *= 4
 
-    def _acceptable(self, look: "_Look") -> frozenset[str]:
-        """Hooks that the filter names, else those of the due rows: what any group makes ours."""
-        only = look.only
-        hooks = self._due_names(look) if only.hooks is None else only.hooks
-        hooks -= only.exclude_hooks | (frozenset() if only.upkeep else UPKEEP_HOOKS)
-        may_be = only.may_accept
-        return frozenset(h for h in hooks if may_be is None or may_be(h))
+    def _promising(self, look: "_Look") -> list[str]:
+        """Hooks that the filter names, else those of the due rows: what may be taken just now."""
+        named = look.only.hooks
+        hooks = self._due_names(look) if named is None else named
+        groups = self._groups(look)
+        slugs = None if groups is None else frozenset(groups.values())
+        return sorted(hook for hook in hooks if look.may_take(hook, slugs))
+
+    def _sorting_groups(self, look: "_Look") -> list[_Key]:
+        """One look for each group with rows of ours, where a hook is ours in some groups only.
+
+        Rows whose group has no row in the groups table are not found so: walks by hook find them.
+        """
+        accepts, hooks = look.only.accepts, look.hooks
+        if accepts is None or hooks is None or look.groups is not None:
+            return []
+        groups = self._groups(look) if self._layout.group_index else None
+        slugs = frozenset((groups or {}).values())
+        if groups is None or all(accepts(hook, slug) for hook in hooks for slug in slugs):
+            return []
+        ours = {slug for slug in slugs if any(accepts(hook, slug) for hook in hooks)}
+        return [(self._in_group, group) for group, slug in groups.items() if slug in ours]
 
     def _due_names(self, look: "_Look") -> frozenset[str]:
         """Hooks of the due rows, as they were within the last HOOKS_SECONDS."""
         moment = time.monotonic()
-        if moment >= self._known_until:
-            rows = look.connection.execute(self._due_hooks, {"now": look.now})
-            self._known_hooks = frozenset(_name(row[0]) for row in rows)
-            self._known_until = moment + HOOKS_SECONDS
+        if moment >= self._hooks_until:
+            self._known_hooks = frozenset(self._inventory.due_hooks(look.connection, look.now))
+            self._hooks_until = moment + HOOKS_SECONDS
         return self._known_hooks
+
+    def _groups(self, look: "_Look") -> dict[int, str] | None:
+        """Slugs by id, as old; None when they are too many."""
+        moment = time.monotonic()
+        if moment >= self._groups_until:
+            self._known_groups = self._inventory.groups(look.connection)
+            self._groups_until = moment + HOOKS_SECONDS
+        return self._known_groups
 
     def _front(self, look: "_Look", size: int) -> Window:
         """The first rows of the claim index, priority by priority."""
@@ -221,11 +242,11 @@ class Finder:
         return None if found is None else int(found)
 
     def _hook_keys(self, look: "_Look") -> list[_Key]:
-        """One look for each hook that the filter names."""
+        """One look for each hook that the filter names or that was found to be promising."""
         statement = self._in_hook if self._layout.hook_index else self._by_old_hook
-        if look.only.hooks is None or not (self._layout.hook_index or self._layout.old_hook_index):
+        if look.hooks is None or not (self._layout.hook_index or self._layout.old_hook_index):
             return []
-        return [(statement, hook) for hook in sorted(look.only.hooks)]
+        return [(statement, hook) for hook in look.hooks]
 
     def _group_keys(self, look: "_Look") -> list[_Key]:
         """One look for each group that the filter names."""
@@ -287,6 +308,8 @@ class _Look:
         self.connection = connection
         self.only = only
         self.groups = groups
+        self.hooks = None if only.hooks is None else sorted(only.hooks)
+        """Worth a look each; None when that is not known."""
         self.now = now
         self._slug_of = slug_of
         self._groups = None if groups is None else frozenset(groups)
@@ -303,11 +326,23 @@ class _Look:
             if self._is_ours(str(r[1]), r[5], r[6])
         ]
 
-    def _is_ours(self, hook: str, group: object, schedule: object) -> bool:
+    def may_take(self, hook: str, slugs: Collection[str] | None) -> bool:
+        """Whether rows of the hook can be ours, in one of these groups; None: in whatever group."""
+        only = self.only
+        if not self._is_named(hook) or (only.may_accept and not only.may_accept(hook)):
+            return False
+        # Asked anew each time: what a full executor turns away now it takes a moment later.
+        return slugs is None or only.accepts is None or any(only.accepts(hook, s) for s in slugs)
+
+    def _is_named(self, hook: str) -> bool:
         only = self.only
         if (hook in UPKEEP_HOOKS and not only.upkeep) or hook in only.exclude_hooks:
             return False
-        if only.hooks is not None and hook not in only.hooks:
+        return only.hooks is None or hook in only.hooks
+
+    def _is_ours(self, hook: str, group: object, schedule: object) -> bool:
+        only = self.only
+        if not self._is_named(hook):
             return False
         if group in self._excluded or (self._groups is not None and group not in self._groups):
             return False
@@ -317,10 +352,6 @@ class _Look:
                 return False
         start = schedule.encode() if isinstance(schedule, str) else bytes(schedule or b"")  # type: ignore[call-overload]  # text or bytes, as the column says
         return self._is_runnable(start)
-
-
-def _name(value: object) -> str:
-    return value if isinstance(value, str) else bytes(value).decode("utf-8", "replace")  # type: ignore[call-overload]  # text or bytes
 
 
 def _by_order(candidate: Candidate) -> tuple[int, int, str, int]:

@@ -40,6 +40,14 @@ class Dialect(Protocol):
         """An expression: a text column's UTF-8 bytes, which compare exactly."""
         ...
 
+    def next_value(self, table: str, column: str, index: str) -> str:
+        """A statement: the first value of an index's first column that comes after ``:last``.
+
+        One step of the index, however many rows have the same value. Values that the column's
+        collation takes for equal count as one.
+        """
+        ...
+
     def columns(self, connection: Connection, table: str) -> list[str]:
         """Column names; empty when the table does not exist."""
         ...

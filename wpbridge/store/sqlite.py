@@ -39,6 +39,13 @@ class SQLite:
         """See :class:`Dialect`."""
         return f"CAST({column} AS BLOB)"
 
+    def next_value(self, table: str, column: str, index: str) -> str:
+        """See :class:`Dialect`."""
+        return (
+            f"SELECT {column} FROM {table}{self.use_index(index)} WHERE {column} > :last"
+            f" ORDER BY {column} LIMIT 1"
+        )
+
     def columns(self, connection: Connection, table: str) -> list[str]:
         """As PRAGMA table_info tells."""
         rows = connection.execute(text("SELECT name FROM pragma_table_info(:t)"), {"t": table})

@@ -1,0 +1,118 @@
+"""The finder behind rows that are not ours: what it looks at, and how much of it."""
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
+import pytest
+
+from factories import NOW, insert, make_new
+from rows import change
+from wpbridge.clock import to_text
+from wpbridge.store import candidates, inventory
+from wpbridge.store.base import ClaimFilter
+from wpbridge.store.sqlstore import SqlStore
+
+CROWD = 3_000
+
+
+@pytest.fixture
+def rows_read(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+    """How many rows of the actions table the searches have brought so far."""
+    told = SimpleNamespace(count=0)
+    rows = candidates._Look.rows
+
+    def counted(look: candidates._Look, *arguments: object, **values: object) -> object:
+        found = rows(look, *arguments, **values)  # type: ignore[arg-type]
+        told.count += len(found)
+        return found
+
+    monkeypatch.setattr(candidates._Look, "rows", counted)
+    return told
+
+
+def claimed(store: SqlStore, only: ClaimFilter, limit: int = 25) -> list[int]:
+    claim = store.claim_due(now=NOW, limit=limit, only=only)
+    return [action.id for action in claim.actions] if claim else []
+
+
+def crowd(store: SqlStore, hook: str, *, group: str = "", count: int = CROWD) -> None:
+    insert(store, *[make_new(hook, group=group, due_in=-9_000 - n % 500) for n in range(count)])
+
+
+def due_hooks(store: SqlStore) -> set[str]:
+    it = store._finder._inventory
+    return set(store.session.run(lambda c: it.due_hooks(c, to_text(NOW))))
+
+
+@pytest.mark.parametrize("hooks", [None, frozenset({"busy", "ours"})])
+def test_a_hook_that_nobody_has_room_for_now_is_not_walked(
+    store: SqlStore, rows_read: SimpleNamespace, hooks: frozenset[str] | None
+) -> None:
+    """Its routes would take it: ``may_accept`` says yes, ``accepts`` says not now."""
+    crowd(store, "busy")
+    ours = insert(store, make_new("ours"), make_new("ours"))
+    only = ClaimFilter(hooks=hooks, accepts=lambda h, _: h == "ours", may_accept=lambda _: True)
+    assert claimed(store, only) == ours
+    assert rows_read.count < CROWD / 3
+    free = ClaimFilter(hooks=hooks, accepts=lambda _h, _g: True, may_accept=lambda _: True)
+    assert len(claimed(store, free)) == 25
+
+
+@pytest.mark.parametrize("only_group", [True, False])
+def test_groups_are_walked_where_a_hook_is_ours_in_some_of_them(
+    store: SqlStore, rows_read: SimpleNamespace, *, only_group: bool
+) -> None:
+    crowd(store, "mixed", group="bulk", count=2 * CROWD)
+    ours = insert(store, *[make_new("mixed", group="quick") for _ in range(3)])
+    accepts: Callable[[str, str], bool] = lambda _, group: (  # noqa: E731
+        group == "quick" if only_group else group != "bulk"
+    )
+    assert claimed(store, ClaimFilter(accepts=accepts)) == ours
+    assert rows_read.count < CROWD
+
+
+def test_nothing_of_ours_costs_the_front_and_no_more(
+    store: SqlStore, rows_read: SimpleNamespace
+) -> None:
+    crowd(store, "left")
+    assert claimed(store, ClaimFilter(accepts=lambda _h, _g: False)) == []
+    assert rows_read.count <= candidates.WINDOW + 25
+
+
+def test_too_many_groups_are_not_enumerated_and_ours_are_found_all_the_same(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inventory, "MOST_GROUPS", 2)
+    store.inspect()
+    crowd(store, "mixed", group="bulk")
+    insert(store, *[make_new("mixed", group=f"g{n}", due_in=60) for n in range(5)])
+    ours = insert(store, make_new("mixed", group="quick"))
+    assert claimed(store, ClaimFilter(accepts=lambda _, group: group == "quick")) == ours
+
+
+def test_due_hooks_are_exact_and_none_is_stepped_over(store: SqlStore) -> None:
+    """Neighbours in every collation: one that goes on where another ends, and twins."""
+    names = {
+        "a", "a_b", "a b", "a-b", "a/b", "a.b", "a1", "ab", "A_B", "a_é", "a_e", "\\ns\\a",
+        "_a", "0", "é", "x" * 160, "x" * 163, "x" * 163 + "y", "x" * 163 + "z", "x" * 191,
+    }  # fmt: skip
+    insert(store, *[make_new(name) for name in sorted(names) for _ in range(3)])
+    insert(store, make_new("later", due_in=60))
+    (ended,) = insert(store, make_new("ended"))
+    change(
+        store,
+        "UPDATE wp_actionscheduler_actions SET status = 'complete' WHERE action_id = :i",
+        i=ended,
+    )
+    assert due_hooks(store) == names
+
+
+@pytest.mark.parametrize("most", [1, 5, 1000])
+def test_many_hooks_are_found_by_steps_or_by_reading_what_is_due(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(inventory, "MOST_HOOKS", most)
+    monkeypatch.setattr(inventory, "_NAMES_A_STATEMENT", 7)
+    names = {f"hook_{n}" for n in range(20)}
+    insert(store, *[make_new(name) for name in names])
+    assert due_hooks(store) == names
