@@ -1,0 +1,141 @@
+"""PHP workers under harm: wpbridge killed, workers killed, the database restarted."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from conftest import OPTIONS, ROOT, wordpress_site
+from php_site import PhpSite
+from rows import query
+from servers import private_mariadb
+
+
+def start_run(site: PhpSite, *more: str) -> subprocess.Popen[bytes]:
+    """``claim-and-run --php`` as a process of its own."""
+    words = [sys.executable, "-m", "wpbridge", "claim-and-run", "--php", "--php-workers=1"]
+    words += [f"--path={site.folder}", f"--wp={shlex.join(site.wp)}", *more]
+    return subprocess.Popen(words, cwd=site.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def wait_for(what: str, is_there: object) -> None:
+    """Poll a condition that another process makes true, with a bound."""
+    pause = threading.Event()
+    for _ in range(400):
+        if callable(is_there) and is_there():
+            return
+        pause.wait(0.05)
+    pytest.fail(f"waited in vain for {what}")
+
+
+def is_gone(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
+
+
+def has_ended_or_interrupt(run: subprocess.Popen[bytes]) -> bool:
+    """Whether it has ended; interrupts it once more when it has not."""
+    if run.poll() is not None:
+        return True
+    run.send_signal(signal.SIGINT)
+    return False
+
+
+def test_php_dies_with_wpbridge_and_its_action_is_put_back(wordpress: PhpSite) -> None:
+    hanging = wordpress.enqueue("t_hang")
+    others = [wordpress.enqueue("t_args", n) for n in range(3)]
+    with start_run(wordpress) as run:
+        wait_for("the callback", lambda: wordpress.records("hang"))
+        run.send_signal(signal.SIGKILL)
+    [[pid]] = wordpress.records("hang")
+    wait_for("the end of PHP", lambda: is_gone(pid))
+    assert wordpress.state(hanging)[0] == "in-progress"
+    totals = wordpress.run(php_timeout="1s")
+    assert totals.reclaimed == 4
+    assert wordpress.state(hanging)[:2] == ("failed", 2)
+    assert [wordpress.state(i)[0] for i in others] == ["complete"] * 3
+    assert sorted(wordpress.records("args")) == [[[0]], [[1]], [[2]]]
+
+
+def test_a_second_interrupt_leaves_no_php_behind(wordpress: PhpSite) -> None:
+    hanging = wordpress.enqueue("t_hang")
+    with start_run(wordpress) as run:
+        wait_for("the callback", lambda: wordpress.records("hang"))
+        # The first one drains, the next one ends it: whichever arrives when.
+        wait_for("the end", lambda: has_ended_or_interrupt(run))
+        assert run.wait(20) == 130
+    [[pid]] = wordpress.records("hang")
+    wait_for("the end of PHP", lambda: is_gone(pid))
+    wordpress.run(php_timeout="1s")
+    assert wordpress.state(hanging)[0] == "failed"
+
+
+def test_random_kills_of_workers_cost_one_action_each(wordpress: PhpSite) -> None:
+    ids = [wordpress.enqueue("t_pid", n) for n in range(200)]
+    stopped = threading.Event()
+    killed: set[int] = set()
+
+    def kill_now_and_then() -> None:
+        while not stopped.wait(0.05) and len(killed) < 5:
+            seen = [pid for pid, _ in wordpress.records("pid")][-1:]
+            for pid in seen:
+                if pid not in killed and not is_gone(pid):
+                    os.kill(pid, signal.SIGKILL)
+                    killed.add(pid)
+
+    thread = threading.Thread(target=kill_now_and_then, daemon=True)
+    thread.start()
+    totals = wordpress.run(php_workers=2)
+    stopped.set()
+    thread.join()
+    assert totals.complete + totals.failed == 200
+    assert totals.failed <= len(killed)
+    ran = [n for _, n in wordpress.records("pid")]
+    assert len(ran) == len(set(ran))
+    store = wordpress.open()
+    failed = query(
+        store,
+        "SELECT l.message FROM wp_actionscheduler_logs l JOIN wp_actionscheduler_actions a"
+        " USING (action_id) WHERE a.status = 'failed' AND l.message LIKE 'action failed%'",
+    )
+    left = query(store, "SELECT * FROM wp_actionscheduler_claims")
+    store.close()
+    assert len(failed) == totals.failed
+    assert all("signal 9" in str(row[0]) for row in failed)
+    assert left == []
+    assert {wordpress.state(i)[0] for i in ids[:5]} <= {"complete", "failed"}
+
+
+def test_a_database_restarted_under_the_pool(tmp_path: Path) -> None:
+    with private_mariadb(OPTIONS) as server:
+        callbacks = ROOT / "tests" / "php" / "callbacks.php"
+        for site in wordpress_site(server, tmp_path / "site", callbacks):
+            for n in range(60):
+                site.enqueue("t_sleep", 0.02)
+                site.enqueue("t_use_database", n)
+            runner, store = site.runner(batch_size=10)
+
+            def restart(site: PhpSite = site) -> None:
+                wait_for("some actions", lambda: len(site.records("blogname")) >= 5)
+                server.stop()
+                server.start()
+
+            thread = threading.Thread(target=restart, daemon=True)
+            thread.start()
+            totals = runner.run()
+            thread.join()
+            rows = query(
+                store,
+                "SELECT status, COUNT(*) FROM wp_actionscheduler_actions GROUP BY status",
+            )
+            left = query(store, "SELECT * FROM wp_actionscheduler_claims")
+            store.close()
+            found = {str(status): int(str(count)) for status, count in rows}
+            assert sum(found.values()) == 120
+            assert set(found) <= {"complete", "failed"}
+            assert totals.complete + totals.failed + totals.lost >= 120
+            assert left == []
