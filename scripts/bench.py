@@ -20,7 +20,6 @@ from sqlalchemy import text
 
 from servers import private_mariadb
 from wpbridge.action import NewAction
-from wpbridge.app import is_runnable
 from wpbridge.clock import SystemClock
 from wpbridge.codec import schedule
 from wpbridge.database import DatabaseAddress
@@ -64,7 +63,7 @@ PLUGIN_CLAIM = (
 
 
 def connect(dsn: str) -> SqlStore:
-    store = open_store(DatabaseAddress.from_dsn(dsn), "wp_", is_runnable=is_runnable)
+    store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
     store.create_tables(everything=True)
     return store
 
@@ -291,9 +290,7 @@ def main() -> None:
     actions = 1_000 if options.quick else options.actions
     result: dict[str, object] = {"python": sys.version.split()[0], "cores": os.cpu_count()}
     with private_mariadb() as server:
-        store = open_store(
-            DatabaseAddress.from_dsn(server.url("mysql")), "x_", is_runnable=is_runnable
-        )
+        store = open_store(DatabaseAddress.from_dsn(server.url("mysql")), "x_")
         store.session.run(lambda c: c.execute(text("CREATE DATABASE bench")).rowcount)
         result["server"] = store.session.run(
             lambda c: str(c.execute(text("SELECT VERSION()")).scalar())

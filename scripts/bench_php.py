@@ -18,7 +18,6 @@ from pathlib import Path
 from bench import HOOK, connect, fill, plugin_rate, rows_of, run
 from servers import MariaDB, private_mariadb
 from wordpress import make_site, missing_wordpress, plugin_folder, worker_command
-from wpbridge import app
 from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.clock import SystemClock
 from wpbridge.config import load
@@ -26,6 +25,7 @@ from wpbridge.executors.base import Call
 from wpbridge.executors.php_launch import launch
 from wpbridge.executors.php_pool import PhpPool, PoolLimits
 from wpbridge.site import resolve
+from wpbridge.store.connect import open_site
 
 CALLBACKS = """<?php
 add_action( 'bench_ours', '__return_null' );
@@ -171,7 +171,7 @@ def bench(server: MariaDB, folder: Path, *, quick: bool) -> dict[str, object]:
     )
     dsn = server.url(DATABASE)
     settings = load(settings_for(site), {}, site)
-    app.open_site(resolve(settings, {})).close()
+    open_site(resolve(settings, {})).close()
     result: dict[str, object] = {
         "python": sys.version.split()[0],
         "cores": os.cpu_count(),

@@ -11,7 +11,6 @@ import pytest
 from php_site import PhpSite
 from servers import MariaDB, missing_mariadb, private_mariadb
 from wordpress import make_site, missing_wordpress, plugin_folder
-from wpbridge.app import is_runnable
 from wpbridge.database import DatabaseAddress
 from wpbridge.store.connect import open_store
 from wpbridge.store.sqlstore import SqlStore
@@ -82,7 +81,7 @@ def wordpress_site(server: MariaDB, folder: Path, callbacks: Path) -> Iterator[P
     plugin = plugin_folder()
     make_site(folder, server, database, plugin=plugin, callbacks=callbacks)
     address = DatabaseAddress.from_dsn(server.url(database))
-    store = open_store(address, "wp_", is_runnable=is_runnable)
+    store = open_store(address, "wp_")
     store.create_tables(everything=plugin is None)
     store.close()
     yield PhpSite(folder=folder, dsn=server.url(database), has_plugin=plugin is not None)
@@ -110,7 +109,7 @@ def open_queue() -> Iterator[Callable[[str], SqlStore]]:
     opened: list[SqlStore] = []
 
     def open_it(dsn: str) -> SqlStore:
-        store = open_store(DatabaseAddress.from_dsn(dsn), "wp_", is_runnable=is_runnable)
+        store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
         opened.append(store)
         store.create_tables(everything=True)
         store.inspect()

@@ -16,6 +16,7 @@ from wpbridge.clock import SystemClock
 from wpbridge.config import Settings, load
 from wpbridge.runner.loop import Runner, Totals
 from wpbridge.site import Site, resolve
+from wpbridge.store.connect import open_site
 from wpbridge.store.sqlstore import SqlStore
 
 
@@ -38,7 +39,7 @@ class PhpSite:
 
     def open(self) -> SqlStore:
         """A store over the site's tables."""
-        store = app.open_site(self.site(self.settings()))
+        store = open_site(self.site(self.settings()))
         store.inspect()
         return store
 
@@ -55,7 +56,7 @@ class PhpSite:
         """A runner that has not begun, and its store, to be closed."""
         settings = self.settings(**flags)
         site = self.site(settings)
-        store = app.open_site(site)
+        store = open_site(site)
         store.inspect()
         only = app.claim_filter(settings, app.routes_of(settings, {}))
         return app.make_runner(settings, site, store, {}, only=only, env=os.environ), store

@@ -56,6 +56,8 @@ class Action:
     attempts: int
     """How often it was started so far."""
     claim_id: ClaimId
+    zone: str | None = None
+    """The time zone its cron is read in; None for UTC, as the plugin reads it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,14 @@ class Claim:
     actions: tuple[Action, ...]
     started: frozenset[ActionId] = frozenset()
     """Marked as started in the same transaction."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZonedCron:
+    """A cron expression, read in a named time zone."""
+
+    expression: str
+    zone: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,3 +93,7 @@ class NewAction:
     group_id: int | None = None
     """Given when known (a successor keeps its row's group); else found or made by slug."""
     priority: int = 10
+    zoned: ZonedCron | None = None
+    """For a cron schedule that is not read in UTC."""
+    is_waiting: bool = False
+    """Not due by any date: it waits for other actions."""

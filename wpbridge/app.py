@@ -7,9 +7,8 @@ from collections.abc import Mapping
 
 from wpbridge.action import UPKEEP_HOOKS
 from wpbridge.clock import Clock, SystemClock
-from wpbridge.codec import schedule
 from wpbridge.config import Settings
-from wpbridge.errors import ConfigError, SiteError
+from wpbridge.errors import ConfigError
 from wpbridge.executors.base import Executor, Mailbox
 from wpbridge.executors.php_launch import Launch, launch
 from wpbridge.executors.php_pool import PhpPool, PoolLimits
@@ -21,9 +20,8 @@ from wpbridge.handlers import Handler, load
 from wpbridge.routes import Routes
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
-from wpbridge.site import Site, match_blog
+from wpbridge.site import Site
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.connect import open_store
 from wpbridge.store.sqlstore import SqlStore
 
 SWITCH_SECONDS = 0.0005
@@ -32,29 +30,6 @@ PATIENCE_SECONDS = 300.0
 
 
 _log = logging.getLogger("wpbridge.app")
-
-
-def is_runnable(start: bytes) -> bool:
-    """Whether rows with a schedule that begins so are ours to run.
-
-    A class that the plugin does not define belongs to another plugin: PHP knows it, we do not. A
-    text that is no object at all is claimed, and failed with the reason.
-    """
-    found = schedule.class_of(start)
-    return found is None or found in schedule.KNOWN_CLASSES
-
-
-def open_site(site: Site) -> SqlStore:
-    """The site's store; with a URL and no blog id the network's table tells which blog it is."""
-    store = open_store(site.database, site.table_prefix, is_runnable=is_runnable)
-    if site.blog_id is not None or site.url is None:
-        return store
-    blog = match_blog(site.url, store.blogs(site.base_prefix))
-    store.close()
-    if blog is None:
-        raise SiteError(f"no site of this network has the address {site.url}")
-    prefix = site.with_blog(blog).table_prefix
-    return open_store(site.database, prefix, is_runnable=is_runnable)
 
 
 def handlers_of(settings: Settings) -> dict[str, Handler]:

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from wpbridge.errors import ConfigError
+from wpbridge.moments import seconds_of
 
 ENV_PREFIX: Final = "WPBRIDGE_"
 FILE_NAME: Final = "wpbridge.toml"
@@ -225,28 +226,12 @@ def _prefix(value: object, _origin: _Origin) -> str:
     return value
 
 
-_UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
 def _duration(value: object, _origin: _Origin) -> timedelta | None:
     """Seconds, or units as in 1h30m; None for 0."""
-    seconds = _seconds(value)
+    seconds = seconds_of(value)
     if seconds is None or not 0 <= seconds <= _LONGEST.total_seconds():
         raise ValueError('a time such as 90, "55s", "10m" or "1h30m"')
     return timedelta(seconds=seconds) if seconds else None
-
-
-def _seconds(value: object) -> float | None:
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    text = value.strip().lower() if isinstance(value, str) else ""
-    if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text, re.ASCII):
-        return float(text)
-    if not re.fullmatch(r"(\d{1,9}(\.\d{1,6})?[smhd]\s*)+", text, re.ASCII):
-        return None
-    return sum(float(n) * _UNIT_SECONDS[u] for n, u in re.findall(r"([\d.]+)([smhd])", text))
 
 
 def _webhooks(value: object, origin: _Origin) -> Mapping[str, Webhook]:
@@ -274,7 +259,7 @@ def _webhook(hook: str, told: object, origin: _Origin) -> Webhook:
             raise ConfigError(f"{where}: the variable {variable} of secret_env is not set")
     if secret is not None and not (isinstance(secret, str) and secret):
         raise ConfigError(f"{where}: secret is a text")
-    seconds = _seconds(table.get("timeout", _WEBHOOK_SECONDS))
+    seconds = seconds_of(table.get("timeout", _WEBHOOK_SECONDS))
     if seconds is None or not (math.isfinite(seconds) and seconds > 0):
         raise ConfigError(f'{where}: timeout is a time such as 30 or "30s"')
     return Webhook(url=url, secret=secret, timeout_seconds=seconds)

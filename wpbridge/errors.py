@@ -2,6 +2,8 @@
 
     WpbridgeError
     ├── ConfigError            settings that cannot be used
+    ├── InputError             what was given cannot be used
+    ├── ActionNotFound         there is no action with such an id
     ├── SiteError              a WordPress that cannot be read
     │   └── SchemaError        its tables are missing, foreign or too new
     ├── CodecError             text that is not what it should be (offset)
@@ -29,6 +31,14 @@ class WpbridgeError(Exception):
 
 class ConfigError(WpbridgeError):
     """The settings cannot be used; run `wpbridge check` to see what is read from where."""
+
+
+class InputError(WpbridgeError):
+    """What was given cannot be used."""
+
+
+class ActionNotFound(WpbridgeError):
+    """There is no action with this id."""
 
 
 class SiteError(WpbridgeError):

@@ -624,7 +624,7 @@ def test_the_queue_is_told_by_hook_and_group_with_counts_and_the_next_date(
     update = f"UPDATE {ACTIONS} SET status = :s WHERE action_id = :i"
     change(store, update, s="in-progress", i=running)
     change(store, update, s="complete", i=ended)
-    assert store.queued_hooks(NOW) == [
+    assert store.parts.reading.queued(NOW) == [
         queued("a", "", 1, 0, 0, next_at=at(60)),
         queued("a", "g", 1, 0, 1, next_at=at(-5)),
         queued("b", "", 3, 0, 1, next_at=NOW),
@@ -633,13 +633,13 @@ def test_the_queue_is_told_by_hook_and_group_with_counts_and_the_next_date(
 
 
 def test_an_empty_queue_has_no_hooks(store: SqlStore) -> None:
-    assert store.queued_hooks(NOW) == []
+    assert store.parts.reading.queued(NOW) == []
 
 
 def test_a_claimed_row_is_pending_still(store: SqlStore) -> None:
     insert(store, make_new("wait"), make_new("go", due_in=-60))
     claim_and_start(store, Starting())
-    assert store.queued_hooks(NOW) == [
+    assert store.parts.reading.queued(NOW) == [
         queued("go", "", 0, 1, 0, next_at=None),
         queued("wait", "", 1, 0, 1, next_at=at(-60)),
     ]
@@ -648,7 +648,7 @@ def test_a_claimed_row_is_pending_still(store: SqlStore) -> None:
 def test_spellings_that_the_collation_takes_together_are_told_apart(store: SqlStore) -> None:
     spellings = ["My_Hook", "my_hook", "my_höok"]
     insert(store, *[make_new(hook) for hook in spellings])
-    assert [one.hook for one in store.queued_hooks(NOW)] == spellings
+    assert [one.hook for one in store.parts.reading.queued(NOW)] == spellings
 
 
 def test_groups_of_one_slug_are_told_as_one(store: SqlStore) -> None:
@@ -663,7 +663,7 @@ def test_groups_of_one_slug_are_told_as_one(store: SqlStore) -> None:
 
     insert(store, row(one, -5), row(two, -9), row(two, 60))
     insert(store, row(0, 7), row(999_999, -3), make_new("a", group="", due_in=9))
-    assert store.queued_hooks(NOW) == [
+    assert store.parts.reading.queued(NOW) == [
         queued("a", "", 3, 0, 1, next_at=at(-3)),
         queued("a", "twin", 3, 0, 2, next_at=at(-9)),
     ]
@@ -676,10 +676,10 @@ def test_rows_without_a_date_are_counted_and_have_no_next_one(
     """As claims see them: a zero date is always due, no date never."""
     insert(store, make_new("a"))
     change(store, f"UPDATE {ACTIONS} SET scheduled_date_gmt = :d", d=date)
-    assert store.queued_hooks(NOW) == [queued("a", "", 1, 0, due, next_at=None)]
+    assert store.parts.reading.queued(NOW) == [queued("a", "", 1, 0, due, next_at=None)]
 
 
 def test_the_next_date_is_aware_utc(store: SqlStore) -> None:
     insert(store, make_new("a", due_in=90))
-    (one,) = store.queued_hooks(NOW)
+    (one,) = store.parts.reading.queued(NOW)
     assert one.next_at == datetime(2026, 11, 24, 12, 1, 30, tzinfo=UTC)

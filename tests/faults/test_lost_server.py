@@ -13,7 +13,6 @@ import pytest
 import invariants
 from factories import make_new
 from servers import MariaDB, missing_mariadb, private_mariadb
-from wpbridge.app import is_runnable
 from wpbridge.clock import SystemClock
 from wpbridge.database import DatabaseAddress
 from wpbridge.store.connect import open_store
@@ -50,7 +49,7 @@ def test_a_killed_and_restarted_server(own_server: MariaDB, tmp_path: Path) -> N
         cursor.execute("CREATE DATABASE q")
     connection.close()
     dsn = own_server.url("q")
-    store = open_store(DatabaseAddress.from_dsn(dsn), "wp_", is_runnable=is_runnable)
+    store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
     store.create_tables(everything=True)
     now = SystemClock().now()
     store.insert([make_new("tell", args=(n,), now=now) for n in range(300)], now=now)
@@ -82,7 +81,7 @@ def test_a_killed_and_restarted_server(own_server: MariaDB, tmp_path: Path) -> N
     assert told["complete"] + told["lost"] == 300
     numbers = sorted(map(int, (tmp_path / "record").read_text().split()))
     assert numbers == list(range(300))
-    store = open_store(DatabaseAddress.from_dsn(dsn), "wp_", is_runnable=is_runnable)
+    store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
     assert store.counts() == {"complete": 300}
     invariants.check(store)
     store.close()

@@ -36,7 +36,7 @@ def test_each_hook_is_one_read(
 
     def step(connection: Connection) -> tuple[list[str] | None, int]:
         connection.execute(text("FLUSH STATUS"))
-        names = inventory._names(connection)
+        names = inventory.names(connection)
         rows = connection.execute(text("SHOW SESSION STATUS LIKE 'Handler_read%'"))
         return names, sum(int(row[1]) for row in rows)
 

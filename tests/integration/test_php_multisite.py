@@ -18,7 +18,7 @@ from wpbridge.store.connect import open_store
 )
 def test_workers_are_told_the_blogs_address(mysql_dsn: str, blog: int | None, url: str) -> None:
     address = DatabaseAddress.from_dsn(mysql_dsn)
-    store = open_store(address, "wp_", is_runnable=app.is_runnable)
+    store = open_store(address, "wp_")
     change(store, "CREATE TABLE wp_blogs (blog_id bigint, domain varchar(200), path varchar(100))")
     change(
         store, "INSERT INTO wp_blogs VALUES (1, 'multi.test', '/'), (2, 'multi.test', '/second/')"

@@ -20,7 +20,6 @@ from factories import insert, make_new
 from rows import change, query
 from servers import MariaDB
 from wpbridge import companion
-from wpbridge.app import is_runnable
 from wpbridge.clock import SystemClock
 from wpbridge.companion import Companion, Ownership, Rule
 from wpbridge.config import Route, Settings
@@ -140,7 +139,7 @@ def wordpress(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Ite
     # The next request makes the plugin's tables.
     _php(LOAD, env)
     address = DatabaseAddress.from_dsn(mariadb.url(DATABASE))
-    store = open_store(address, "wp_", is_runnable=is_runnable)
+    store = open_store(address, "wp_")
     yield Site(store=store, content=content, env=env)
     store.close()
     execute(mariadb, f"DROP DATABASE {DATABASE}")

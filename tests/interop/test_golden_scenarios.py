@@ -21,7 +21,6 @@ from rows import query
 from servers import MariaDB, find_program
 from wordpress import in_wordpress
 from wpbridge.action import UPKEEP_HOOKS
-from wpbridge.app import is_runnable
 from wpbridge.clock import SystemClock
 from wpbridge.codec import cron
 from wpbridge.database import DatabaseAddress
@@ -87,7 +86,7 @@ def loaded(
         name = _database(mysql_dsn)
         execute(mariadb, f"CREATE TABLE {name}.wp_options {OPTIONS.partition('wp_options ')[2]}")
         load(mariadb, name, scenario)
-        store = open_store(DatabaseAddress.from_dsn(mysql_dsn), "wp_", is_runnable=is_runnable)
+        store = open_store(DatabaseAddress.from_dsn(mysql_dsn), "wp_")
         yield Loaded(store, way)
     else:
         site: PhpSite = request.getfixturevalue("golden_wordpress")

@@ -5,6 +5,7 @@ from enum import IntEnum
 from wpbridge.errors import (
     ConfigError,
     Contention,
+    InputError,
     SiteError,
     StoreUnavailable,
     WpbridgeError,
@@ -35,6 +36,7 @@ def code_of(error: WpbridgeError) -> Exit:
     for kind, code in (
         (StoreUnavailable, Exit.UNAVAILABLE),
         (Contention, Exit.TEMPORARY),
+        (InputError, Exit.USAGE),
         (ConfigError, Exit.CONFIG),
         (SiteError, Exit.CONFIG),
         (WpCliError, Exit.UNAVAILABLE),

@@ -17,6 +17,7 @@ from wpbridge.handlers import Handler
 from wpbridge.routes import Routes
 from wpbridge.site import Site, resolve
 from wpbridge.store.base import QueuedHook
+from wpbridge.store.connect import open_site
 from wpbridge.store.sqlstore import SqlStore
 
 
@@ -60,10 +61,10 @@ def hooks(ctx: click.Context, *, ask_wordpress: bool, **flags: Any) -> None:
     site = resolve(settings, os.environ)
     handlers = app.handlers_of(settings)
     routes = app.routes_of(settings, handlers)
-    store = app.open_site(site)
+    store = open_site(site)
     try:
         store.inspect()
-        queued = store.queued_hooks(SystemClock().now())
+        queued = store.parts.reading.queued(SystemClock().now())
         known = _ask(settings, site, store, queued) if ask_wordpress else {}
     finally:
         store.close()

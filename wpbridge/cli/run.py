@@ -20,6 +20,7 @@ from wpbridge.clock import SystemClock
 from wpbridge.errors import ConfigError, WpCliError
 from wpbridge.runner.loop import Runner, Totals
 from wpbridge.site import resolve
+from wpbridge.store.connect import open_site
 
 _SIGNAL_EXITS = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 
@@ -87,7 +88,7 @@ def claim_and_run(
             " with --php"
         )
     only = app.claim_filter(settings, app.routes_of(settings, handlers))
-    store = app.open_site(site)
+    store = open_site(site)
     try:
         if dry_run:
             store.inspect()

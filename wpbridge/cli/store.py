@@ -17,6 +17,7 @@ from wpbridge.executors.php_probe import interview, refusal
 from wpbridge.executors.php_probe import notes as php_notes
 from wpbridge.executors.php_worker import Hello
 from wpbridge.site import Site, resolve
+from wpbridge.store.connect import open_site
 from wpbridge.store.sqlstore import SqlStore
 
 _FORMAT = click.option(
@@ -39,7 +40,7 @@ def init(ctx: click.Context, *, with_tables: bool, dry_run: bool, **flags: Any) 
     if dry_run:
         click.echo(f"would create {what} in {site.database.safe}")
         return
-    store = app.open_site(site)
+    store = open_site(site)
     try:
         if not everything:
             store.inspect()
@@ -57,7 +58,7 @@ def init(ctx: click.Context, *, with_tables: bool, dry_run: bool, **flags: Any) 
 def uninstall(ctx: click.Context, *, dry_run: bool, **flags: Any) -> None:
     """Remove wpbridge's own table; the plugin's tables stay as they are."""
     settings = settings_of(ctx, flags)
-    store = app.open_site(resolve(settings, os.environ))
+    store = open_site(resolve(settings, os.environ))
     try:
         store.inspect()
         holding = [runner for runner in store.other_runners() if runner.claims]
@@ -84,11 +85,11 @@ def uninstall(ctx: click.Context, *, dry_run: bool, **flags: Any) -> None:
 def status(ctx: click.Context, **flags: Any) -> None:
     """Show how many actions there are by status, how many are due, and who runs."""
     settings = settings_of(ctx, flags)
-    store = app.open_site(resolve(settings, os.environ))
+    store = open_site(resolve(settings, os.environ))
     try:
         store.inspect()
         counts = store.counts()
-        due = store.count_due(SystemClock().now())
+        due = store.parts.reading.due(SystemClock().now())
         runners = store.other_runners()
     finally:
         store.close()
@@ -126,7 +127,7 @@ def check(ctx: click.Context, **flags: Any) -> None:
     settings = settings_of(ctx, flags)
     site = resolve(settings, os.environ)
     handlers = app.handlers_of(settings)
-    store = app.open_site(site)
+    store = open_site(site)
     try:
         info = store.inspect()
         hello = _ask_php(settings, site, store) if settings.php else None

@@ -9,6 +9,7 @@ from wpbridge import app, companion
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.errors import ConfigError
 from wpbridge.site import Site, resolve
+from wpbridge.store.connect import open_site
 
 _DEEDS = {"created": "write", "renewed": "renew", "removed": "remove"}
 
@@ -58,7 +59,7 @@ def install_plugin(ctx: click.Context, *, remove: bool, dry_run: bool, **flags: 
 
 def _prefix(site: Site) -> str:
     """The site's table prefix; only a network's URL has to be looked up in the database."""
-    store = app.open_site(site)
+    store = open_site(site)
     store.close()
     return store.names.prefix
 

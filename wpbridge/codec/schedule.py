@@ -4,10 +4,10 @@ Only the row's date decides when it is due. What stands here decides the date of
 """
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
-from wpbridge.codec import cron
+from wpbridge.codec import cron, zoned
 from wpbridge.codec.schedule_blob import PREFIX_BYTES, class_of, decode, encode
 from wpbridge.codec.schedule_kinds import (
     KNOWN_CLASSES,
@@ -62,14 +62,20 @@ def interval(at: datetime, seconds: int) -> Interval:
     return Interval(timestamp=start, first_timestamp=start, recurrence=seconds)
 
 
-def cron_schedule(start: datetime, expression: str) -> Cron:
-    """By cron, in UTC: first at the first match at or after the minute of ``start``.
+def cron_schedule(start: datetime, expression: str, *, zone: tzinfo | None = None) -> Cron:
+    """By cron: first at the first match at or after the minute of ``start``.
+
+    Args:
+        start: Aware.
+        expression: As the plugin understands it.
+        zone: Whose wall clock the expression means; None for UTC. The schedule does not hold it,
+            so whoever makes the successor must know it again.
 
     Raises:
         CronError: The plugin refuses the expression, or it never matches.
     """
     parsed = cron.parse(expression)
-    first_date = cron.next_date(parsed, start, allow_current=True)
+    first_date = _next_date(parsed, start, zone, allow_current=True)
     return Cron(
         timestamp=_seconds(first_date),
         first_timestamp=_seconds(start) // 60 * 60,
@@ -77,13 +83,16 @@ def cron_schedule(start: datetime, expression: str) -> Cron:
     )
 
 
-def next_after_run(schedule: Schedule, *, ran_at: datetime) -> Schedule | None:
+def next_after_run(
+    schedule: Schedule, *, ran_at: datetime, zone: tzinfo | None = None
+) -> Schedule | None:
     """The successor's schedule, made after a run whatever came of it; None when there is none.
 
     Args:
         schedule: Of the action that ran.
         ran_at: When the run ended, aware. Its microseconds count: a run within the scheduled
             second is late.
+        zone: Whose wall clock a cron expression means; None for UTC, as in the plugin.
 
     Raises:
         CronError: The expression is unusable or never matches again; here the chain ends.
@@ -94,7 +103,7 @@ def next_after_run(schedule: Schedule, *, ran_at: datetime) -> Schedule | None:
     due = schedule.timestamp
     is_early = due is not None and ran_at - _EPOCH <= _span(due)
     if isinstance(schedule, Cron):
-        following = _next_match(schedule, due if is_early else None, ran_at)
+        following = _next_match(schedule, due if is_early else None, ran_at, zone)
     elif is_early and due is not None:
         following = due
     else:
@@ -107,14 +116,28 @@ def next_after_run(schedule: Schedule, *, ran_at: datetime) -> Schedule | None:
     return replace(schedule, timestamp=following, first_timestamp=first)
 
 
-def _next_match(schedule: Cron, same_date: int | None, ran_at: datetime) -> int:
+def _next_match(
+    schedule: Cron, same_date: int | None, ran_at: datetime, zone: tzinfo | None
+) -> int:
     """The same date when the run was early; moved to a match if it is none, as the plugin does."""
     parsed = cron.parse(schedule.expression)
     if same_date is None:
-        return _seconds(cron.next_date(parsed, ran_at))
+        return _seconds(_next_date(parsed, ran_at, zone))
     if same_date > _LAST_SECOND:
         return same_date
-    return _seconds(cron.next_date(parsed, _EPOCH + _span(same_date), allow_current=True))
+    return _seconds(_next_date(parsed, _EPOCH + _span(same_date), zone, allow_current=True))
+
+
+def _next_date(
+    expression: cron.CronExpression,
+    after: datetime,
+    zone: tzinfo | None,
+    *,
+    allow_current: bool = False,
+) -> datetime:
+    if zone is None:
+        return cron.next_date(expression, after, allow_current=allow_current)
+    return zoned.next_date(expression, after, zone, allow_current=allow_current)
 
 
 def _span(seconds: int) -> timedelta:

@@ -125,8 +125,10 @@ class ThreadExecutor:
         for _ in self._threads:
             self._queue.put(None)
         with self._loop_lock:
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._loop.stop)
+            # Closed once: a loop that has stopped takes no more calls.
+            loop, self._loop = self._loop, None
+            if loop is not None:
+                loop.call_soon_threadsafe(loop.stop)
 
     def _work(self) -> None:
         while (call := self._queue.get()) is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import assert_never
 
-from wpbridge.action import Action, ActionId, ClaimId, Status
+from wpbridge.action import Action, ActionId, Claim, ClaimId, Status
 from wpbridge.clock import Clock
 from wpbridge.executors.base import Call, Executor, Report
 from wpbridge.outcome import Booked, Failed, LogLine, Unrun
@@ -22,6 +22,7 @@ from wpbridge.runner.reaper import reap
 from wpbridge.store.base import ClaimFilter, Ending, Store
 
 FLUSH_SECONDS = 0.2
+CATCH_UP_SECONDS = 1.0
 CONFIRM_SECONDS = 1.0
 """Waiting actions are looked at again this often: a canceled one must not start."""
 
@@ -114,6 +115,7 @@ class Runner:
         self._is_stopping = False
         self._is_exhausted = False
         self._dry_until = 0.0
+        self._caught_up = -CATCH_UP_SECONDS
         self._started = self._flushed = self._beaten = self._confirmed = clock.monotonic()
 
     def stop(self) -> None:
@@ -188,12 +190,11 @@ class Runner:
             return
         self._flush()
         calls: dict[ActionId, Call | Failed] = {}
-        claim = self._store.claim_due(
-            now=self._clock.now(),
-            limit=size,
-            only=self._open_filter(),
-            starting=lambda actions: self._starting(actions, calls),
-        )
+        self._catch_up_when_due()
+        claim = self._claim_due(size, calls)
+        if claim is None and self._catch_up():
+            # What has just ended was waited for.
+            claim = self._claim_due(size, calls)
         if claim is None:
             self._is_exhausted = not self._state.held
             self._dry_until = self._clock.monotonic() + FLUSH_SECONDS
@@ -203,6 +204,24 @@ class Runner:
         self._state.claims[claim.id] = {action.id for action in claim.actions}
         for action in claim.actions:
             self._hand_over(action, calls[action.id], is_started=action.id in claim.started)
+
+    def _claim_due(self, size: int, calls: dict[ActionId, Call | Failed]) -> Claim | None:
+        return self._store.claim_due(
+            now=self._clock.now(),
+            limit=size,
+            only=self._open_filter(),
+            starting=lambda actions: self._starting(actions, calls),
+        )
+
+    def _catch_up_when_due(self) -> None:
+        if self._clock.monotonic() - self._caught_up >= CATCH_UP_SECONDS:
+            self._catch_up()
+
+    def _catch_up(self) -> int:
+        """Date what waits for actions that have ended, whoever ran them."""
+        moved = self._store.catch_up(now=self._clock.now())
+        self._caught_up = self._clock.monotonic()
+        return moved
 
     def _open_filter(self) -> ClaimFilter:
         """What may be claimed now: a full executor's rows must not even be walked past."""

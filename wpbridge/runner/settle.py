@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from wpbridge.action import Action, NewAction, Status
+from wpbridge.action import Action, NewAction, Status, ZonedCron
 from wpbridge.clock import from_timestamp
-from wpbridge.codec import args, schedule
+from wpbridge.codec import args, schedule, zoned
 from wpbridge.errors import CodecError, CronError
 from wpbridge.outcome import Booked, Canceled, Completed, Failed, LogLine, Outcome, Retried, Unrun
 from wpbridge.runner import wording
@@ -101,9 +101,13 @@ def _final(
 
 
 def _successor(action: Action, ran_at: datetime) -> NewAction | None:
-    following = schedule.next_after_run(schedule.decode(action.schedule), ran_at=ran_at)
+    zone = None if action.zone is None else zoned.zone_named(action.zone)
+    following = schedule.next_after_run(schedule.decode(action.schedule), ran_at=ran_at, zone=zone)
     if following is None or following.timestamp is None:
         return None
+    kept: ZonedCron | None = None
+    if action.zone is not None and isinstance(following, schedule.Cron):
+        kept = ZonedCron(expression=following.expression, zone=action.zone)
     return NewAction(
         hook=action.hook,
         args=args.canonical(args.decode(action.args).mapping),
@@ -112,6 +116,7 @@ def _successor(action: Action, ran_at: datetime) -> NewAction | None:
         group=action.group,
         group_id=action.group_id,
         priority=action.priority,
+        zoned=kept,
     )
 
 

@@ -31,6 +31,8 @@ class ClaimFilter:
     """Whether any group at all could make a hook wanted; None: every hook may be."""
     upkeep: bool = False
     """The plugin's own housekeeping too."""
+    ids: frozenset[ActionId] | None = None
+    """These actions, named by somebody: whatever their date, and paused or not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +163,13 @@ class Store(Protocol):
 
         ``starting`` is asked inside the transaction which of the claimed actions start at once:
         they are marked as started together with the claim, as :meth:`start` would.
+        """
+        ...
+
+    def catch_up(self, *, now: datetime) -> int:
+        """Date what waited for actions that have ended, and zoned chains that PHP went on with.
+
+        Returns how many actions have a new date, which may be now.
         """
         ...
 

@@ -115,6 +115,10 @@ class Finder:
             f" AND {due} AND claim_id = 0 ORDER BY action_id LIMIT :size"
         )
 
+    def is_any_due(self, connection: Connection, now: str) -> bool:
+        """One probe: on an idle queue it is all that is asked."""
+        return connection.execute(self._any_due, {"now": now}).first() is not None
+
     def find(
         self,
         connection: Connection,
@@ -135,8 +139,6 @@ class Finder:
             groups: ids, None for any.
             excluded_groups: ids.
         """
-        if connection.execute(self._any_due, {"now": now}).first() is None:
-            return []
         look = _Look(
             connection, now, only, groups, excluded_groups, self._is_runnable, self._slug_of
         )

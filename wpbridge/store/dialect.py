@@ -68,8 +68,12 @@ class Dialect(Protocol):
         """Statements that create the plugin's tables (schema 8)."""
         ...
 
-    def runners_ddl(self, names: TableNames) -> str:
-        """The statement that creates our own table."""
+    def own_ddl(self, names: TableNames) -> dict[str, str]:
+        """Our own tables, each with the statement that creates it if it is not there."""
+        ...
+
+    def tables(self, connection: Connection) -> frozenset[str]:
+        """The names of all tables of the database."""
         ...
 
     def first_id(self, told: int, rows: int) -> tuple[int, int]:

@@ -45,7 +45,7 @@ class Inventory:
 
     def due_hooks(self, connection: Connection, now: str) -> tuple[str, ...]:
         """Hooks with due, free rows, in every spelling that is near the front of its rows."""
-        names = self._names(connection)
+        names = self.names(connection)
         if names is None:
             return _told(connection.execute(self._of_all_due, {"now": now}).fetchall())
         found: list[str] = []
@@ -60,7 +60,7 @@ class Inventory:
             return None
         return {0: "", **{int(group_id): str(slug or "") for group_id, slug in rows}}
 
-    def _names(self, connection: Connection) -> list[str] | None:
+    def names(self, connection: Connection) -> list[str] | None:
         """Each name of the index by hook, in one spelling; None when stepping does not work."""
         if self._next is None:
             return None

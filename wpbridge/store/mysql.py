@@ -158,9 +158,10 @@ class MySQL:
             ) DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_520_ci""",
         ]
 
-    def runners_ddl(self, names: TableNames) -> str:
-        """One row a runner; docs/explain/ownership.md."""
-        return f"""CREATE TABLE IF NOT EXISTS {names.runners} (
+    def own_ddl(self, names: TableNames) -> dict[str, str]:
+        """Compared byte for byte where they hold names; docs/explain/own-tables.md."""
+        columns = {
+            names.runners: """
             runner_id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY,
             host varchar(255) NOT NULL,
             boot varchar(255) NOT NULL,
@@ -170,8 +171,43 @@ class MySQL:
             started_gmt datetime NOT NULL,
             beat_gmt datetime NOT NULL,
             claims text NOT NULL,
-            once mediumtext NOT NULL
-            ) DEFAULT CHARSET=utf8mb4"""
+            once mediumtext NOT NULL""",
+            names.pauses: """
+            kind varchar(10) NOT NULL,
+            name varchar(255) NOT NULL,
+            until_gmt datetime NULL,
+            reason varchar(255) NOT NULL,
+            created_gmt datetime NOT NULL,
+            PRIMARY KEY (kind, name)""",
+            names.zones: """
+            action_id bigint unsigned NOT NULL PRIMARY KEY,
+            hook varchar(191) NOT NULL,
+            args varchar(191) NOT NULL,
+            group_id bigint unsigned NOT NULL,
+            expression varchar(255) NOT NULL,
+            zone varchar(64) NOT NULL""",
+            names.waits: """
+            action_id bigint unsigned NOT NULL,
+            after_id bigint unsigned NOT NULL,
+            on_failed varchar(10) NOT NULL,
+            PRIMARY KEY (action_id, after_id), KEY after_id (after_id)""",
+            names.keys: """
+            key_hash char(64) NOT NULL PRIMARY KEY,
+            action_id bigint unsigned NOT NULL,
+            created_gmt datetime NOT NULL, KEY action_id (action_id)""",
+        }
+        return {
+            table: f"CREATE TABLE IF NOT EXISTS {table} ({told}"
+            ") ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
+            for table, told in columns.items()
+        }
+
+    def tables(self, connection: Connection) -> frozenset[str]:
+        """As information_schema tells."""
+        rows = connection.execute(
+            text("SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()")
+        )
+        return frozenset(str(row[0]) for row in rows)
 
 
 def open_engine(url: URL, connect_args: dict[str, Any]) -> Engine:

@@ -1,4 +1,4 @@
-"""Our one table: who runs, which claims are whose, and when each runner last said so.
+"""Our table of runners: who runs, which claims are whose, and when each runner last said so.
 
 A claim's row in the plugin's tables does not tell who made it. This one does, written in the same
 transaction as the claim, so that a crash never leaves a claim of ours that nobody can attribute.
@@ -32,8 +32,6 @@ class Ownership:
         self.once: set[ActionId] = set()
         table, age = names.runners, dialect.age_seconds("beat_gmt")
         columns = f"runner_id, host, boot, pid, pid_started, version, {age}, claims, once"
-        self._ddl = text(dialect.runners_ddl(names))
-        self._drop = text(f"DROP TABLE IF EXISTS {table}")
         self._enter = text(
             f"INSERT INTO {table} (host, boot, pid, pid_started, version, started_gmt, beat_gmt,"
             f" claims, once) VALUES (:host, :boot, :pid, :pid_started, :version, {dialect.db_now},"
@@ -50,14 +48,6 @@ class Ownership:
             f"SELECT {columns} FROM {table} WHERE runner_id = :id{dialect.lock_rows()}"
         )
         self._mine = text(f"SELECT claims FROM {table} WHERE runner_id = :id")
-
-    def create(self, connection: Connection) -> None:
-        """Make the table if it is not there."""
-        connection.execute(self._ddl)
-
-    def drop(self, connection: Connection) -> None:
-        """Remove the table: `wpbridge uninstall`."""
-        connection.execute(self._drop)
 
     def enter(
         self, connection: Connection, *, host: str, boot: str, pid: int, pid_started: str

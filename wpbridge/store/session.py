@@ -9,7 +9,7 @@ ours is guarded by id, claim and status.
 import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -23,8 +23,27 @@ BUSY_TRIES = 12
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
 
 
+class Transactor(Protocol):
+    """What work on the tables is handed to: a session of ours, or the caller's own transaction."""
+
+    @property
+    def is_borrowed(self) -> bool:
+        """Whether the transaction is the caller's: theirs to commit, and to try again."""
+        ...
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """Do it; each statement may stand alone."""
+        ...
+
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        """Do it whole or not at all."""
+        ...
+
+
 class Session:
     """A connection in autocommit that can be lost and found again."""
+
+    is_borrowed = False
 
     def __init__(self, engine: Engine, dialect: Dialect, *, patience_seconds: float = 0.0) -> None:
         self._engine = engine

@@ -131,14 +131,37 @@ class SQLite:
             ]
         return made
 
-    def runners_ddl(self, names: TableNames) -> str:
-        """One row a runner; docs/explain/ownership.md."""
-        return f"""CREATE TABLE IF NOT EXISTS "{names.runners}" (
+    def own_ddl(self, names: TableNames) -> dict[str, str]:
+        """See :class:`Dialect`; docs/explain/own-tables.md."""
+        columns = {
+            names.runners: """
             "runner_id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
             "host" text NOT NULL, "boot" text NOT NULL, "pid" INTEGER NOT NULL,
             "pid_started" text NOT NULL, "version" text NOT NULL,
             "started_gmt" text NOT NULL, "beat_gmt" text NOT NULL,
-            "claims" text NOT NULL, "once" text NOT NULL)"""
+            "claims" text NOT NULL, "once" text NOT NULL""",
+            names.pauses: """
+            "kind" text NOT NULL, "name" text NOT NULL, "until_gmt" text,
+            "reason" text NOT NULL, "created_gmt" text NOT NULL, PRIMARY KEY ("kind", "name")""",
+            names.zones: """
+            "action_id" INTEGER NOT NULL PRIMARY KEY, "hook" text NOT NULL, "args" text NOT NULL,
+            "group_id" INTEGER NOT NULL, "expression" text NOT NULL, "zone" text NOT NULL""",
+            names.waits: """
+            "action_id" INTEGER NOT NULL, "after_id" INTEGER NOT NULL, "on_failed" text NOT NULL,
+            PRIMARY KEY ("action_id", "after_id")""",
+            names.keys: """
+            "key_hash" text NOT NULL PRIMARY KEY, "action_id" INTEGER NOT NULL,
+            "created_gmt" text NOT NULL""",
+        }
+        return {
+            table: f'CREATE TABLE IF NOT EXISTS "{table}" ({told})'
+            for table, told in columns.items()
+        }
+
+    def tables(self, connection: Connection) -> frozenset[str]:
+        """As sqlite_master tells."""
+        rows = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'"))
+        return frozenset(str(row[0]) for row in rows)
 
 
 def open_engine(url: URL) -> Engine:

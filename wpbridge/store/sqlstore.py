@@ -3,11 +3,11 @@
 Not for several threads at once: the runner's loop owns it.
 """
 
+import contextlib
 import functools
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import BindParameter, Connection, Engine, bindparam, text
 from sqlalchemy.exc import DBAPIError
@@ -16,19 +16,23 @@ from wpbridge.action import Action, ActionId, Claim, ClaimId, NewAction, RunnerI
 from wpbridge.clock import from_text, to_text
 from wpbridge.errors import SchemaError, SiteError, StoreError
 from wpbridge.outcome import LogLine
+from wpbridge.store.adding import Request
 from wpbridge.store.base import (
     RESET_MESSAGE,
     Adopted,
     ClaimFilter,
     Ending,
-    QueuedHook,
     RunnerRecord,
     Starting,
     StoreInfo,
 )
+from wpbridge.store.borrowed import borrow
 from wpbridge.store.candidates import Finder
 from wpbridge.store.dialect import Dialect
+from wpbridge.store.own_tables import OwnTables
 from wpbridge.store.ownership import Ownership
+from wpbridge.store.parts import Parts, assemble
+from wpbridge.store.pauses import narrowed
 from wpbridge.store.session import Session
 from wpbridge.store.tables import (
     NEWEST_SCHEMA,
@@ -38,12 +42,13 @@ from wpbridge.store.tables import (
     TableNames,
     layout_of,
 )
-from wpbridge.store.writes import LostRaceError, Writes
+from wpbridge.store.writes import LostRaceError
 from wpbridge.zone import Zone
 
 T = TypeVar("T")
 
 CLAIM_TRIES = 6
+CRON_START = b'O:28:"ActionScheduler_CronSchedule"'
 UNANSWERED_MESSAGE = "action put back via wpbridge: the database's answer to its claim was lost"
 ENDED = frozenset({Status.COMPLETE, Status.FAILED, Status.CANCELED})
 
@@ -66,7 +71,8 @@ class SqlStore:
         self._dialect = dialect
         self._is_runnable = is_runnable
         self._layout: Layout | None = None
-        self._group_slugs: dict[int, str] = {}
+        self._parts: Parts | None = None
+        self._zone = Zone()
 
     # Looking
 
@@ -88,9 +94,11 @@ class SqlStore:
         options = self._options(connection)
         zone = Zone.from_options(options.get("timezone_string"), options.get("gmt_offset"))
         schema = _schema_number(options.get(STORE_OPTION))
-        self._layout = layout
-        self._finder = Finder(names, layout, dialect, self._is_runnable, self._slug_on)
-        self._writes = Writes(names, layout, dialect, zone)
+        self._layout, self._zone = layout, zone
+        self._parts = parts = assemble(self.session, names, layout, dialect, zone)
+        parts.own.look()
+        self._writes = parts.writes
+        self._finder = Finder(names, layout, dialect, self._is_runnable, parts.groups.slug_on)
         self._ownership = Ownership(names, dialect)
         self._prepare_reads(layout)
         problems = _problems(schema, layout)
@@ -115,10 +123,13 @@ class SqlStore:
         key = " FORCE INDEX (PRIMARY)" if self._dialect.name == "mysql" else " NOT INDEXED"
         ids: BindParameter[int] = bindparam("ids", expanding=True)
         table = self.names.actions
-        self._lock_due = text(
+        free = (
             f"SELECT {columns} FROM {table}{key} WHERE action_id IN :ids AND claim_id = 0"
-            f" AND status = 'pending' AND scheduled_date_gmt <= :now{self._dialect.lock_rows()}"
-        ).bindparams(ids)
+            " AND status = 'pending'"
+        )
+        lock = self._dialect.lock_rows()
+        self._lock_due = text(f"{free} AND scheduled_date_gmt <= :now{lock}").bindparams(ids)
+        self._lock_any = text(f"{free}{lock}").bindparams(ids)
         self._by_ids = text(f"SELECT {columns} FROM {table}{key} WHERE action_id IN :ids")
         self._by_ids = self._by_ids.bindparams(ids)
         self._of_claims = text(
@@ -149,6 +160,26 @@ class SqlStore:
         assert self._layout is not None
         return self._layout
 
+    @property
+    def parts(self) -> Parts:
+        """What can be done with the tables; looks when nobody has looked yet."""
+        if self._parts is None:
+            self.inspect()
+        assert self._parts is not None
+        return self._parts
+
+    @contextlib.contextmanager
+    def inside(self, connection: Any) -> Iterator[Parts]:
+        """The same in the caller's own transaction, see :mod:`wpbridge.store.borrowed`."""
+        parts = self.parts
+        with borrow(connection, self._dialect.name) as borrowed:
+            # One writer at a time: on SQLite our own connection would wait for the caller's.
+            own = None if self._dialect.name == "sqlite" else parts.own
+            inner = assemble(borrowed, self.names, self.layout, self._dialect, self._zone, own)
+            if own is None:
+                inner.own.look()
+            yield inner
+
     # Ownership
 
     def register(self, *, host: str, boot: str, pid: int, pid_started: str) -> RunnerId:
@@ -157,9 +188,7 @@ class SqlStore:
         self._pid_started = pid_started[:64]
         if not info.writable:
             raise SchemaError("; ".join(info.problems))
-        # Looked for first: who may write the plugin's tables need not be allowed to create any.
-        if not self.session.run(lambda c: self._dialect.columns(c, self.names.runners)):
-            self.session.run(self._ownership.create)
+        self.parts.own.ensure()
         return self.session.transact(
             lambda c: self._ownership.enter(
                 c, host=host, boot=boot, pid=pid, pid_started=pid_started
@@ -173,8 +202,7 @@ class SqlStore:
 
     def other_runners(self) -> Sequence[RunnerRecord]:
         """See :class:`Store`."""
-        self.layout  # noqa: B018 - makes sure that somebody has looked
-        if not self.session.run(lambda c: self._dialect.columns(c, self.names.runners)):
+        if not self.parts.own.has(self.names.runners):
             return []
         everyone = self.session.run(self._ownership.everyone)
         return [runner for runner in everyone if runner.id != self._ownership.id]
@@ -221,15 +249,34 @@ class SqlStore:
         """See :class:`Store`."""
         if only.hooks is not None and not only.hooks:
             return None
-        moment = to_text(now)
-        groups = None if only.groups is None else self._group_ids(only.groups)
+        if only.ids is not None:
+            return self._claim_ids(only.ids, now, limit, dry_run=dry_run, starting=starting)
+        only_now = self._unpaused(only, now) if self._has_due(now) else None
+        return self._claim_found(only_now, now, limit, dry_run, starting) if only_now else None
+
+    def _has_due(self, now: datetime) -> bool:
+        self.layout  # noqa: B018 - makes sure that somebody has looked
+        return self.session.run(lambda c: self._finder.is_any_due(c, to_text(now)))
+
+    def _unpaused(self, only: ClaimFilter, now: datetime) -> ClaimFilter | None:
+        return narrowed(only, self.parts.pauses.in_force(now))
+
+    def _claim_found(
+        self,
+        only: ClaimFilter,
+        now: datetime,
+        limit: int,
+        dry_run: bool,  # noqa: FBT001
+        starting: Starting | None,
+    ) -> Claim | None:
+        groups = None if only.groups is None else self.parts.groups.ids(only.groups)
         if groups is not None and not groups:
             raise StoreError(f"no such group: {', '.join(sorted(only.groups or ()))}")
-        excluded = frozenset(self._group_ids(only.exclude_groups))
+        excluded = frozenset(self.parts.groups.ids(only.exclude_groups))
         for attempt in range(1, CLAIM_TRIES + 1):
             find = functools.partial(
                 self._finder.find,
-                now=moment,
+                now=to_text(now),
                 limit=limit * attempt,
                 only=only,
                 groups=groups,
@@ -242,20 +289,47 @@ class SqlStore:
             if dry_run:
                 rows = self._load(ids[:limit])
                 return Claim(id=ClaimId(0), actions=tuple(_sorted(self._actions(rows))))
-            claim = self._claim(ids, limit, now, starting)
+            claim = self._claim(ids, limit, now, now, starting)
             if claim is not None:
                 return claim
             # Others had locked or claimed all of them: look again, further.
             self.session.pause(0.002 * attempt)
         return None
 
-    def _claim(
-        self, ids: list[int], limit: int, now: datetime, starting: Starting | None
+    def _claim_ids(
+        self,
+        ids: Collection[ActionId],
+        now: datetime,
+        limit: int,
+        *,
+        dry_run: bool,
+        starting: Starting | None,
     ) -> Claim | None:
+        """Free pending actions that somebody named, whatever their date."""
+        rows = [row for row in self._load(sorted(ids)) if row[2] == Status.PENDING and not row[10]]
+        found = _sorted(self._actions(rows))[:limit]
+        if not found:
+            return None
+        if dry_run:
+            return Claim(id=ClaimId(0), actions=tuple(found))
+        return self._claim([action.id for action in found], limit, None, now, starting)
+
+    def _claim(
+        self,
+        ids: Sequence[int],
+        limit: int,
+        due: datetime | None,
+        now: datetime,
+        starting: Starting | None,
+    ) -> Claim | None:
+        """``due``: only rows whose date that is past."""
+        lock = self._lock_due if due is not None else self._lock_any
+        moment = {} if due is None else {"now": to_text(due)}
+
         def claim(connection: Connection) -> Claim | None:
             self._drop_unknown(connection, now)
             rows: Sequence[Sequence[object]] = connection.execute(
-                self._lock_due, {"ids": sorted(ids), "now": to_text(now)}
+                lock, {"ids": sorted(ids), **moment}
             ).fetchall()
             rank = {action_id: place for place, action_id in enumerate(ids)}
             mine = sorted(rows, key=lambda row: rank[int(str(row[0]))])[:limit]
@@ -438,17 +512,17 @@ class SqlStore:
 
     def insert(self, actions: Sequence[NewAction], *, now: datetime) -> Sequence[ActionId]:
         """See :class:`Store`."""
-        self.layout  # noqa: B018 - makes sure that somebody has looked
+        added = self.parts.adding.add([Request(action=a) for a in actions], by="group", now=now)
+        return [one.id for one in added if one.id is not None]
 
-        def insert(connection: Connection) -> list[ActionId]:
-            slugs = {a.group for a in actions if a.group_id is None}
-            made = {slug: self._group_id(connection, slug) for slug in sorted(slugs)}
-            rows = [
-                a if a.group_id is not None else replace(a, group_id=made[a.group]) for a in actions
-            ]
-            return self._writes.insert_actions(connection, rows, now)
-
-        return self.session.transact(insert)
+    def catch_up(self, *, now: datetime) -> int:
+        """See :class:`Store`."""
+        waits, zones = self.parts.waits, self.parts.zones
+        moved = self.session.run(waits.moved)
+        released = self.session.transact(lambda c: waits.release(c, moved, now)) if moved else 0
+        if zones.are_there and self.session.run(zones.has_ended):
+            released += len(self.session.transact(lambda c: zones.repair(c, now)))
+        return released
 
     def resets(self, ids: Sequence[ActionId]) -> dict[ActionId, int]:
         """See :class:`Store`."""
@@ -464,48 +538,7 @@ class SqlStore:
 
     def counts(self) -> dict[str, int]:
         """See :class:`Store`."""
-        statement = text(f"SELECT status, COUNT(*) FROM {self.names.actions} GROUP BY status")
-        rows = self.session.run(lambda c: c.execute(statement).fetchall())
-        return {str(status): int(count) for status, count in rows}
-
-    def queued_hooks(self, now: datetime) -> list[QueuedHook]:
-        """Hooks and groups with pending or running actions, by hook; reads all of them."""
-        self.layout  # noqa: B018 - makes sure that somebody has looked
-        hook = self._dialect.as_bytes("hook")
-        statement = text(
-            f"SELECT {hook}, group_id, SUM(status = 'pending'), SUM(status = 'in-progress'),"
-            " SUM(CASE WHEN status = 'pending' AND scheduled_date_gmt <= :now THEN 1 ELSE 0 END),"
-            " MIN(CASE WHEN status = 'pending' THEN scheduled_date_gmt END)"
-            f" FROM {self.names.actions} WHERE status IN ('pending', 'in-progress')"
-            f" GROUP BY {hook}, group_id"
-        )
-        values = {"now": to_text(now)}
-        rows = self.session.run(lambda c: c.execute(statement, values).fetchall())
-        found: dict[tuple[str, str], QueuedHook] = {}
-        for name, group_id, pending, running, due, following in rows:
-            text_of = name if isinstance(name, str) else bytes(name).decode("utf-8", "replace")
-            one = QueuedHook(
-                hook=text_of,
-                group=self._slug(int(group_id)),
-                pending=int(pending),
-                running=int(running),
-                due=int(due),
-                next_at=from_text(None if following is None else str(following)),
-            )
-            key = (one.hook, one.group)
-            # Several group rows may have one slug.
-            found[key] = one.joined(found[key]) if key in found else one
-        return [found[key] for key in sorted(found)]
-
-    def count_due(self, now: datetime, *, cap: int = 100_000) -> int:
-        """How many actions are due and free, counted up to ``cap``."""
-        statement = text(
-            f"SELECT COUNT(*) FROM (SELECT 1 FROM {self.names.actions}"
-            f"{self._dialect.use_index(self.layout.due_index)} WHERE status = 'pending'"
-            " AND claim_id = 0 AND scheduled_date_gmt <= :now LIMIT :cap) AS due"
-        )
-        values = {"now": to_text(now), "cap": cap}
-        return int(self.session.run(lambda c: c.execute(statement, values).scalar()) or 0)
+        return self.parts.reading.statuses()
 
     def blogs(self, base_prefix: str) -> list[tuple[int, str, str]]:
         """A network's sites: blog id, domain, path. Raises SiteError when it is no network."""
@@ -537,18 +570,18 @@ class SqlStore:
         return None if me is None or self._dialect.name == "sqlite" else (me, self._pid_started)
 
     def create_tables(self, *, everything: bool) -> None:
-        """Make our table, and with ``everything`` the plugin's where they are missing."""
+        """Make our tables, and with ``everything`` the plugin's where they are missing."""
 
         def create(connection: Connection) -> None:
             for statement in self._dialect.ddl(self.names) if everything else ():
                 connection.execute(text(statement))
-            Ownership(self.names, self._dialect).create(connection)
 
         self.session.run(create)
+        OwnTables(self.session, self.names, self._dialect).ensure()
 
     def drop_tables(self) -> None:
-        """Remove our table; the plugin's are never removed."""
-        self.session.run(Ownership(self.names, self._dialect).drop)
+        """Remove our tables; the plugin's are never removed."""
+        OwnTables(self.session, self.names, self._dialect).drop()
 
     def close(self) -> None:
         """See :class:`Store`."""
@@ -567,7 +600,9 @@ class SqlStore:
         on: Connection | None = None,
     ) -> list[Action]:
         """``on``: the transaction's connection, which must not be changed for another within."""
-        slug = self._slug if on is None else functools.partial(self._slug_on, on)
+        groups = self.parts.groups
+        slug = groups.slug if on is None else functools.partial(groups.slug_on, on)
+        zones = self._zones_of(rows, on)
         return [
             Action(
                 id=ActionId(int(str(r[0]))),
@@ -581,42 +616,20 @@ class SqlStore:
                 group=slug(int(str(r[8]))),
                 attempts=int(str(r[9])),
                 claim_id=claim if claim is not None else ClaimId(int(str(r[10]))),
+                zone=zones.get(ActionId(int(str(r[0])))),
             )
             for r in rows
         ]
 
-    def _slug(self, group_id: int) -> str:
-        """A group's slug; 0, a missing row and an empty slug are all "no group"."""
-        if group_id and group_id not in self._group_slugs:
-            return self.session.run(lambda c: self._slug_on(c, group_id))
-        return self._group_slugs.get(group_id, "")
-
-    def _slug_on(self, connection: Connection, group_id: int) -> str:
-        if group_id and group_id not in self._group_slugs:
-            statement = text(f"SELECT slug FROM {self.names.groups} WHERE group_id = :id")
-            slug = connection.execute(statement, {"id": group_id}).scalar()
-            self._group_slugs[group_id] = str(slug or "")
-        return self._group_slugs.get(group_id, "")
-
-    def _group_ids(self, slugs: Collection[str]) -> list[int]:
-        """All ids of the slugs, by the database's own comparison; duplicates included."""
-        if not slugs:
-            return []
-        statement = text(f"SELECT group_id FROM {self.names.groups} WHERE slug IN :slugs")
-        statement = statement.bindparams(bindparam("slugs", expanding=True))
-        rows = self.session.run(lambda c: c.execute(statement, {"slugs": sorted(slugs)}).fetchall())
-        return sorted(int(row[0]) for row in rows)
-
-    def _group_id(self, connection: Connection, slug: str) -> int:
-        """The group's id, made when there is none (the plugin: first found wins, no lock)."""
-        found = connection.execute(
-            text(f"SELECT group_id FROM {self.names.groups} WHERE slug = :slug LIMIT 1"),
-            {"slug": slug},
-        ).scalar()
-        if found is not None:
-            return int(found)
-        insert = text(f"INSERT INTO {self.names.groups} (slug) VALUES (:slug)")
-        return int(connection.execute(insert, {"slug": slug}).lastrowid)
+    def _zones_of(
+        self, rows: Sequence[Sequence[object]], on: Connection | None
+    ) -> dict[ActionId, str]:
+        """Time zones of cron chains; nothing is asked where there never was one."""
+        zones = self.parts.zones
+        if not zones.are_there:
+            return {}
+        crons = [int(str(r[0])) for r in rows if _bytes(r[7]).startswith(CRON_START)]
+        return zones.of(on, crons) if on else self.session.run(lambda c: zones.of(c, crons))
 
 
 def _sorted(actions: Iterable[Action]) -> list[Action]:

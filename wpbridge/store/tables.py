@@ -59,6 +59,31 @@ class TableNames:
         """Ours: who runs, and which claims are whose."""
         return f"{self.prefix}wpbridge_runners"
 
+    @property
+    def pauses(self) -> str:
+        """Ours: what no runner may claim; the companion plugin reads it too."""
+        return f"{self.prefix}wpbridge_pauses"
+
+    @property
+    def zones(self) -> str:
+        """Ours: actions whose cron is read in a named time zone."""
+        return f"{self.prefix}wpbridge_zones"
+
+    @property
+    def waits(self) -> str:
+        """Ours: actions that wait for others to end."""
+        return f"{self.prefix}wpbridge_waits"
+
+    @property
+    def keys(self) -> str:
+        """Ours: idempotency keys, and the actions they made."""
+        return f"{self.prefix}wpbridge_keys"
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """All of ours: what `init` makes and `uninstall` removes."""
+        return (self.runners, self.pauses, self.zones, self.waits, self.keys)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
@@ -79,6 +104,10 @@ class Layout:
     """(hook)"""
     group_index: str | None
     """(group_id)"""
+    claimed_index: str | None = None
+    """(status, claim_id)"""
+    attempt_index: str | None = None
+    """(status, last_attempt_gmt)"""
     transactional: bool = True
 
     def describe(self) -> str:
@@ -136,5 +165,7 @@ def layout_of(
         hook_index=index("hook", "status", "scheduled_date_gmt"),
         old_hook_index=index("hook"),
         group_index=index("group_id"),
+        claimed_index=index("status", "claim_id"),
+        attempt_index=index("status", "last_attempt_gmt"),
         transactional=transactional,
     )

@@ -12,18 +12,15 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from wpbridge.action import Action, ActionId, ClaimId, NewAction, Status
-from wpbridge.clock import ZERO_DATE, to_text
-from wpbridge.codec.args import columns
+from wpbridge.action import Action, ActionId, ClaimId, Status
+from wpbridge.clock import to_text
 from wpbridge.outcome import LogLine
 from wpbridge.store.base import Ending
 from wpbridge.store.dialect import Dialect
+from wpbridge.store.inserts import Inserts
 from wpbridge.store.tables import Layout, TableNames
-from wpbridge.zone import Zone
+from wpbridge.store.zones import Zones
 
-MESSAGE_BYTES = 65_535
-"""The logs table's text column; the plugin loses longer rows, we cut them."""
-ROWS_A_STATEMENT = 500
 FAILURES_THAT_STOP = 5
 
 
@@ -46,11 +43,20 @@ class _Change:
 class Writes:
     """Statements on one site's actions and logs."""
 
-    def __init__(self, names: TableNames, layout: Layout, dialect: Dialect, zone: Zone) -> None:
+    def __init__(
+        self,
+        names: TableNames,
+        layout: Layout,
+        dialect: Dialect,
+        inserts: Inserts,
+        zones: Zones,
+    ) -> None:
         self._names = names
+        self._inserts = inserts
+        self._zones = zones
         self._layout = layout
         self._dialect = dialect
-        self.zone = zone
+        self.zone = inserts.zone
         self._updates: dict[tuple[Status, bool, bool, bool, bool], str] = {}
         _ids = self._for_ids
         table = self._by_key = f"{names.actions}{self._primary()}"
@@ -81,6 +87,11 @@ class Writes:
             f"UPDATE {table} SET claim_id = :claim, status = 'in-progress',"
             " attempts = attempts + 1, last_attempt_gmt = :gmt, last_attempt_local = :local"
             " WHERE action_id IN :ids AND claim_id = 0 AND status = 'pending'"
+        )
+        key = ", unique_key = NULL" if layout.has_unique_key else ""
+        self._cancel = _ids(
+            f"UPDATE {table} SET status = 'canceled', last_attempt_gmt = :gmt,"
+            f" last_attempt_local = :local{key} WHERE action_id IN :ids AND status = 'pending'"
         )
         self._insert_claim = text(f"INSERT INTO {names.claims} (date_created_gmt) VALUES (:gmt)")
         self._delete_claims = _ids(f"DELETE FROM {names.claims} WHERE claim_id IN :ids")
@@ -129,8 +140,24 @@ class Writes:
     ) -> None:
         """Refresh held rows, so that the plugin's cleaner (300 s) leaves them alone."""
         if ids and claims:
-            statement = self._touch.replace(":claims", _listed(claims))
+            statement = self._touch.replace(":claims", listed(claims))
             self._execute(connection, statement, ids, **self._attempt(now))
+
+    def insert_logs(self, connection: Connection, lines: Iterable[tuple[int, LogLine]]) -> None:
+        """See :meth:`Inserts.logs`."""
+        self._inserts.logs(connection, lines)
+
+    def cancel(
+        self, connection: Connection, ids: Sequence[int], now: datetime, *, reason: str = ""
+    ) -> int:
+        """Pending rows to canceled, with their log rows; returns how many were still pending.
+
+        The last attempt is dated, as the plugin does not: it purges undated rows at once.
+        """
+        done = self._execute(connection, self._cancel, ids, **self._attempt(now))
+        text_of = f"action canceled via wpbridge: {reason}" if reason else "action canceled"
+        self._inserts.logs(connection, [(i, LogLine(message=text_of, at=now)) for i in ids])
+        return done
 
     # Starting and ending
 
@@ -149,7 +176,7 @@ class Writes:
         together = [e for e in endings if e.stop_line is None or e.successor is None]
         one_by_one = [e for e in endings if e.stop_line is not None and e.successor is not None]
         self._change(connection, together, now)
-        self.insert_actions(connection, [e.successor for e in together if e.successor], now)
+        self._inserts.actions(connection, [e.successor for e in together if e.successor], now)
         lines = [(e.action.id, line) for e in together for line in e.logs]
         # The plugin's consistent-failure rule looks at all rows of the hook as they are after each
         # single ending, so these cannot be written together.
@@ -161,14 +188,16 @@ class Writes:
                 lines.append((ending.action.id, ending.stop_line))
             else:
                 assert ending.successor is not None
-                self.insert_actions(connection, [ending.successor], now)
-        self.insert_logs(connection, lines)
+                self._inserts.actions(connection, [ending.successor], now)
+        self._inserts.logs(connection, lines)
+        over = [e.action.id for e in endings if e.action.zone and e.status is not Status.PENDING]
+        self._zones.forget(connection, over)
 
     def states(
         self, connection: Connection, ids: Sequence[int]
     ) -> dict[ActionId, tuple[str, ClaimId]]:
         """Status and claim of rows, locked where the server locks rows."""
-        statement = self._states.replace(":ids", _listed(ids))
+        statement = self._states.replace(":ids", listed(ids))
         rows = connection.exec_driver_sql(statement) if ids else ()
         return {ActionId(int(r[0])): (str(r[1]), ClaimId(int(r[2]))) for r in rows}
 
@@ -223,78 +252,6 @@ class Writes:
         found = connection.execute(self._older, {"hook": hook, "date": fifth[0]}).scalar()
         return not found
 
-    # Inserts
-
-    def insert_actions(
-        self, connection: Connection, actions: Sequence[NewAction], now: datetime
-    ) -> list[ActionId]:
-        """Pending rows with group_id given, each with its "action created" row."""
-        made: list[ActionId] = []
-        for start in range(0, len(actions), ROWS_A_STATEMENT):
-            part = actions[start : start + ROWS_A_STATEMENT]
-            rows = [self._row(action) for action in part]
-            told = self._insert_many(connection, self._names.actions, rows)
-            first, step = self._dialect.first_id(told, len(rows))
-            made += [ActionId(first + step * i) for i in range(len(rows))]
-        line = LogLine(message="action created", at=now)
-        self.insert_logs(connection, [(action_id, line) for action_id in made])
-        return made
-
-    def insert_logs(self, connection: Connection, lines: Iterable[tuple[int, LogLine]]) -> None:
-        """Rows of the logs table, in the order given."""
-        local: dict[str, str] = {}
-        rows: list[dict[str, object]] = []
-        for action_id, line in lines:
-            gmt = to_text(line.at)
-            if gmt not in local:
-                local[gmt] = to_text(self.zone.log_local(line.at))
-            rows.append(
-                {
-                    "action_id": action_id,
-                    "message": _cut(line.message),
-                    "log_date_gmt": gmt,
-                    "log_date_local": local[gmt],
-                }
-            )
-        for start in range(0, len(rows), ROWS_A_STATEMENT):
-            self._insert_many(connection, self._names.logs, rows[start : start + ROWS_A_STATEMENT])
-
-    def _row(self, action: NewAction) -> dict[str, object]:
-        short, extended = columns(action.args)
-        row: dict[str, object] = {
-            "hook": action.hook,
-            "status": Status.PENDING.value,
-            "scheduled_date_gmt": to_text(action.scheduled_at),
-            "scheduled_date_local": to_text(
-                self.zone.scheduled_local(action.scheduled_at, action.is_async)
-            ),
-            "args": short,
-            "schedule": action.schedule.decode(),
-            "group_id": action.group_id or 0,
-            "attempts": 0,
-            "last_attempt_gmt": ZERO_DATE,
-            "last_attempt_local": ZERO_DATE,
-            "claim_id": 0,
-        }
-        if self._layout.has_priority:
-            row["priority"] = action.priority
-        if self._layout.has_extended_args:
-            row["extended_args"] = extended
-        return row
-
-    def _insert_many(
-        self, connection: Connection, table: str, rows: Sequence[dict[str, object]]
-    ) -> int:
-        """One INSERT of many rows; returns the id that the driver tells."""
-        names = list(rows[0])
-        mark = "%s" if self._dialect.name == "mysql" else "?"
-        one = f"({', '.join([mark] * len(names))})"
-        statement = (
-            f"INSERT INTO {table} ({', '.join(names)}) VALUES {', '.join([one] * len(rows))}"
-        )
-        values = tuple(value for row in rows for value in row.values())
-        return int(connection.exec_driver_sql(statement, values).lastrowid)
-
     def _attempt(self, now: datetime) -> dict[str, str]:
         return {"gmt": to_text(now), "local": to_text(self.zone.attempt_local(now))}
 
@@ -312,11 +269,11 @@ class Writes:
         connection: Connection, statement: str, ids: Sequence[int], **values: object
     ) -> int:
         """Run for ids in ascending order, so that two writers never wait for each other."""
-        done = connection.exec_driver_sql(statement.replace(":ids", _listed(ids)), values)
+        done = connection.exec_driver_sql(statement.replace(":ids", listed(ids)), values)
         return int(done.rowcount)
 
 
-def _listed(ids: Collection[int]) -> str:
+def listed(ids: Collection[int]) -> str:
     """Whole numbers, whatever they were given as."""
     return f"({', '.join(str(int(i)) for i in sorted(ids))})"
 
@@ -326,10 +283,3 @@ def _by_claim(actions: Iterable[Action]) -> dict[ClaimId, list[int]]:
     for action in actions:
         found[action.claim_id].append(action.id)
     return found
-
-
-def _cut(message: str) -> str:
-    data = message.encode("utf-8", "replace")
-    if len(data) <= MESSAGE_BYTES:
-        return data.decode()
-    return data[:MESSAGE_BYTES].decode("utf-8", "ignore")

@@ -1,0 +1,253 @@
+"""New actions: unique ones, keyed ones, waiting ones, many at a time; the plugin's insert and more.
+
+A unique action is refused when the plugin would refuse it. The plugin's check is one statement
+that two writers can pass together; here writers queue up on the row of the action's group, so
+among wpbridge's writers it never happens. PHP takes no notice of that lock, as it takes none of
+its own.
+"""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, Literal, TypeAlias
+
+from sqlalchemy import BindParameter, Connection, bindparam, text
+
+from wpbridge.action import ActionId, NewAction
+from wpbridge.clock import to_text
+from wpbridge.codec.args import MAX_COLUMN_BYTES, columns
+from wpbridge.errors import InputError, SchemaError
+from wpbridge.store.dialect import Dialect
+from wpbridge.store.groups import Groups
+from wpbridge.store.inserts import Inserts
+from wpbridge.store.own_tables import OwnTables
+from wpbridge.store.session import Transactor
+from wpbridge.store.tables import Layout, TableNames
+from wpbridge.store.waits import OnFailed, Waits
+
+UniqueBy: TypeAlias = Literal["auto", "group", "args"]
+"""What makes two actions the same: hook and group (the plugin up to 3.9), or their args too (from
+4.0 on); ``auto`` goes by what the tables show."""
+
+SINCE_4_HOOK: Final = "action_scheduler_run_actions_cleanup_hook"
+"""An upkeep action that the plugin schedules from 4.0 on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """An action to be added, and on which terms."""
+
+    action: NewAction
+    unique: bool = False
+    key: str = ""
+    """Idempotency key: a second request with it adds nothing."""
+    after: tuple[ActionId, ...] = ()
+    on_failed: OnFailed = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of a request."""
+
+    id: ActionId | None
+    """Of the new action, or of the one its key made before; None: refused as not unique."""
+    is_new: bool
+
+
+class Adding:
+    """Adds actions to one site's queue, in a transaction of its own or the caller's."""
+
+    def __init__(  # noqa: PLR0917 - the parts of the store
+        self,
+        session: Transactor,
+        names: TableNames,
+        layout: Layout,
+        dialect: Dialect,
+        groups: Groups,
+        inserts: Inserts,
+        own: OwnTables,
+        waits: Waits,
+    ) -> None:
+        self._session = session
+        self._names = names
+        self._layout = layout
+        self._groups = groups
+        self._inserts = inserts
+        self._own = own
+        self._waits = waits
+        is_mysql = dialect.name == "mysql"
+        ids: BindParameter[int] = bindparam("ids", expanding=True)
+        self._lock_groups = text(
+            f"SELECT group_id FROM {names.groups} WHERE group_id IN :ids ORDER BY group_id"
+            + (" FOR UPDATE" if is_mysql else "")
+        ).bindparams(ids)
+        # The caller's transaction may look at an old snapshot; a locking read never does.
+        fresh = " LOCK IN SHARE MODE" if is_mysql and session.is_borrowed else ""
+        same = (
+            f"SELECT action_id FROM {names.actions} WHERE hook = :hook"
+            " AND status IN ('pending', 'in-progress') AND group_id = :group_id"
+        )
+        self._same_group = text(f"{same} LIMIT 1{fresh}")
+        self._same_args = text(f"{same} AND args = :args LIMIT 1{fresh}")
+        self._is_since_4 = text(f"SELECT 1 FROM {names.actions} WHERE hook = :hook LIMIT 1")
+        ignore = "INSERT IGNORE" if is_mysql else "INSERT OR IGNORE"
+        self._take_key = text(
+            f"{ignore} INTO {names.keys} (key_hash, action_id, created_gmt) VALUES (:key, 0, :now)"
+        )
+        self._read_key = text(f"SELECT action_id FROM {names.keys} WHERE key_hash = :key{fresh}")
+        self._fill_key = text(f"UPDATE {names.keys} SET action_id = :id WHERE key_hash = :key")
+        self._drop_key = text(f"DELETE FROM {names.keys} WHERE key_hash = :key")
+
+    def unique_by(self, wanted: UniqueBy) -> UniqueBy:
+        """``group`` or ``args``: as asked for, else as the tables show that the plugin does."""
+        if wanted != "auto":
+            return wanted
+        if self._layout.has_unique_key:
+            return "args"
+        values = {"hook": SINCE_4_HOOK}
+        found = self._session.run(lambda c: c.execute(self._is_since_4, values).first())
+        return "group" if found is None else "args"
+
+    def add(self, requests: Sequence[Request], *, by: UniqueBy, now: datetime) -> list[Added]:
+        """Add them all in one transaction; a crash leaves all of them or none.
+
+        Args:
+            requests: their group ids may be missing.
+            by: what makes an action unique.
+            now: for the log rows.
+
+        Raises:
+            InputError: args or hook that the tables cannot hold; nothing is written.
+            Contention: other writers hold the locks.
+        """
+        self._check(requests)
+        self._prepare(requests)
+        slugs = sorted({r.action.group for r in requests if r.action.group_id is None})
+        ids = {slug: self._groups.ensure(slug) for slug in slugs}
+        resolved = [
+            r
+            if r.action.group_id is not None
+            else replace(r, action=replace(r.action, group_id=ids[r.action.group]))
+            for r in requests
+        ]
+        by = self.unique_by(by) if any(r.unique for r in resolved) else by
+        if len(resolved) == 1 and self._is_plainly_refused(resolved[0], by):
+            return [Added(None, is_new=False)]
+        locks = {self._groups.lock_row(r.action.group_id or 0) for r in resolved if r.unique}
+        return self._session.transact(lambda c: self._add(c, resolved, locks, by, now))
+
+    def same_as(self, action: NewAction, by: UniqueBy) -> ActionId | None:
+        """The action that a unique one would be refused for; changes nothing."""
+        group_id = action.group_id
+        if group_id is None:
+            group_id = self._groups.first(action.group)
+        if group_id is None:
+            return None
+        known, by = replace(action, group_id=group_id), self.unique_by(by)
+        return self._session.run(lambda c: self._same(c, known, by))
+
+    def key_made(self, key: str) -> ActionId | None:
+        """The action that a key made before."""
+        if not self._own.has(self._names.keys):
+            return None
+        values = {"key": _hashed(key)}
+        found = self._session.run(lambda c: c.execute(self._read_key, values).scalar())
+        return ActionId(int(found)) if found else None
+
+    def check(self, request: Request) -> None:
+        """Raises InputError for what the tables cannot hold."""
+        action = request.action
+        if not self._layout.has_extended_args and len(action.args) > MAX_COLUMN_BYTES:
+            raise InputError(
+                f"args of {len(action.args)} bytes need the column extended_args, which these"
+                f" tables do not have: {MAX_COLUMN_BYTES} at most"
+            )
+
+    def _check(self, requests: Sequence[Request]) -> None:
+        for request in requests:
+            self.check(request)
+        if not self._layout.transactional:
+            raise SchemaError(
+                "the actions table has no transactions (MyISAM): convert it with"
+                " ALTER TABLE … ENGINE=InnoDB"
+            )
+
+    def _prepare(self, requests: Sequence[Request]) -> None:
+        """Our own tables, outside of the transaction: making one would commit it."""
+        names = self._names
+        needed = [
+            *([names.keys] if any(r.key for r in requests) else []),
+            *([names.waits] if any(r.after for r in requests) else []),
+            *([names.zones] if any(r.action.zoned for r in requests) else []),
+        ]
+        if needed:
+            self._own.ensure(*needed)
+
+    def _is_plainly_refused(self, request: Request, by: UniqueBy) -> bool:
+        """Most duplicates are old ones: seen without any lock."""
+        if not request.unique or request.key or self._session.is_borrowed:
+            return False
+        return self._session.run(lambda c: self._same(c, request.action, by)) is not None
+
+    def _add(
+        self,
+        connection: Connection,
+        requests: Sequence[Request],
+        locks: Collection[int],
+        by: UniqueBy,
+        now: datetime,
+    ) -> list[Added]:
+        found: list[Added | None] = [None] * len(requests)
+        plain: list[int] = []
+        special: list[int] = []
+        for place, request in enumerate(requests):
+            is_plain = not (request.unique or request.key or request.after)
+            (plain if is_plain else special).append(place)
+        if locks:
+            # One writer of unique actions a group, until its transaction ends.
+            connection.execute(self._lock_groups, {"ids": sorted(locks)}).fetchall()
+        for place in special:
+            found[place] = self._add_special(connection, requests[place], by, now)
+        rows = [requests[place].action for place in plain]
+        made = self._inserts.actions(connection, rows, now)
+        for place, action_id in zip(plain, made, strict=True):
+            found[place] = Added(action_id, is_new=True)
+        return [added for added in found if added is not None]
+
+    def _add_special(
+        self, connection: Connection, request: Request, by: UniqueBy, now: datetime
+    ) -> Added:
+        key = _hashed(request.key) if request.key else ""
+        if key:
+            values = {"key": key, "now": to_text(now)}
+            if not connection.execute(self._take_key, values).rowcount:
+                made = connection.execute(self._read_key, {"key": key}).scalar()
+                return Added(ActionId(int(made or 0)), is_new=False)
+        if request.unique and self._same(connection, request.action, by) is not None:
+            if key:
+                connection.execute(self._drop_key, {"key": key})
+            return Added(None, is_new=False)
+        action = replace(request.action, is_waiting=bool(request.after))
+        [action_id] = self._inserts.actions(connection, [action], now)
+        if key:
+            connection.execute(self._fill_key, {"key": key, "id": action_id})
+        if request.after:
+            self._waits.add(connection, action_id, request.after, request.on_failed)
+        return Added(action_id, is_new=True)
+
+    def _same(self, connection: Connection, action: NewAction, by: UniqueBy) -> ActionId | None:
+        """A pending or running action of the same hook and group, and with ``args`` the same args.
+
+        In the database's comparison, as the plugin's (`build_insert_sql` in action-scheduler).
+        """
+        values: dict[str, object] = {"hook": action.hook, "group_id": action.group_id or 0}
+        statement = self._same_group
+        if by == "args":
+            statement, values = self._same_args, {**values, "args": columns(action.args)[0]}
+        found = connection.execute(statement, values).scalar()
+        return None if found is None else ActionId(int(found))
+
+
+def _hashed(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,110 @@
+"""Groups: slugs to ids and back, by the rules of the plugin's `get_group_id`.
+
+There is no unique index, so one slug may have several rows. Filters match all of them; what is
+written, and what is compared for uniqueness, is the first. Rows are never deleted or renumbered.
+"""
+
+from collections.abc import Collection
+from typing import Final
+
+from sqlalchemy import BindParameter, Connection, bindparam, text
+
+from wpbridge.errors import Contention
+from wpbridge.store.dialect import Dialect
+from wpbridge.store.session import Transactor
+from wpbridge.store.tables import TableNames
+
+MAX_CHARACTERS: Final = 255
+LOCK_SECONDS: Final = 10
+
+
+class Groups:
+    """The groups of one site; slugs are remembered, since a row never changes its own."""
+
+    def __init__(
+        self, session: Transactor, names: TableNames, dialect: Dialect, *, has_empty: bool
+    ) -> None:
+        """``has_empty``: no group is a row with an empty slug (the plugin from 3.6 on), not 0."""
+        self._session = session
+        self._dialect = dialect
+        self._has_empty = has_empty
+        self._slugs: dict[int, str] = {}
+        slugs: BindParameter[str] = bindparam("slugs", expanding=True)
+        table = names.groups
+        self._slug = text(f"SELECT slug FROM {table} WHERE group_id = :id")
+        self._ids = text(f"SELECT group_id FROM {table} WHERE slug IN :slugs").bindparams(slugs)
+        self._first = text(
+            f"SELECT group_id FROM {table} WHERE slug = :slug ORDER BY group_id LIMIT 1"
+        )
+        self._insert = text(f"INSERT INTO {table} (slug) VALUES (:slug)")
+        lock = f"CONCAT('wpbridge.groups.', MD5(CONCAT(DATABASE(), '.{table}')))"
+        self._lock = text(f"SELECT GET_LOCK({lock}, :seconds)")
+        self._unlock = text(f"SELECT RELEASE_LOCK({lock})")
+
+    def slug(self, group_id: int) -> str:
+        """A group's slug; 0, a missing row and an empty slug are all "no group"."""
+        if group_id and group_id not in self._slugs:
+            return self._session.run(lambda c: self.slug_on(c, group_id))
+        return self._slugs.get(group_id, "")
+
+    def slug_on(self, connection: Connection, group_id: int) -> str:
+        """The same on a connection that must not be changed for another just now."""
+        if group_id and group_id not in self._slugs:
+            found = connection.execute(self._slug, {"id": group_id}).scalar()
+            self._slugs[group_id] = str(found or "")
+        return self._slugs.get(group_id, "")
+
+    def ids(self, slugs: Collection[str]) -> list[int]:
+        """All ids of the slugs, by the database's own comparison; duplicates included.
+
+        An empty slug is "no group", which is also written as 0.
+        """
+        if not slugs:
+            return []
+        rows = self._session.run(
+            lambda c: c.execute(self._ids, {"slugs": sorted(slugs)}).fetchall()
+        )
+        return sorted({*(int(row[0]) for row in rows), *([0] if "" in slugs else [])})
+
+    def first(self, slug: str) -> int | None:
+        """The id that uniqueness is judged by; None when there is no such group."""
+        if not slug and not self._has_empty:
+            return 0
+        found = self._session.run(lambda c: c.execute(self._first, {"slug": slug}).scalar())
+        return None if found is None else int(found)
+
+    def ensure(self, slug: str) -> int:
+        """The id to write for a slug, made where there is none.
+
+        Made under a lock of wpbridge's own, so that two of its writers never make two rows; the
+        plugin takes no notice of it. Raises Contention when the lock is not to be had.
+        """
+        found = self.first(slug)
+        return found if found is not None else self._made(slug)
+
+    def lock_row(self, group_id: int) -> int:
+        """The row of the groups table that writers of unique actions of a group queue up on.
+
+        Before 3.6 "no group" has no row of its own: one is made, which that plugin never reads.
+        """
+        return group_id or self._made("")
+
+    def _made(self, slug: str) -> int:
+        if self._dialect.name == "mysql":
+            return self._session.run(lambda c: self._make_locked(c, slug))
+        # The transaction is the lock: there is one writer at a time.
+        return self._session.transact(lambda c: self._make(c, slug))
+
+    def _make(self, connection: Connection, slug: str) -> int:
+        found = connection.execute(self._first, {"slug": slug}).scalar()
+        if found is not None:
+            return int(found)
+        return int(connection.execute(self._insert, {"slug": slug}).lastrowid)
+
+    def _make_locked(self, connection: Connection, slug: str) -> int:
+        if connection.execute(self._lock, {"seconds": LOCK_SECONDS}).scalar() != 1:
+            raise Contention("another writer holds the lock for new groups; try again")
+        try:
+            return self._make(connection, slug)
+        finally:
+            connection.execute(self._unlock)

@@ -1,0 +1,145 @@
+"""New rows of the actions and logs tables, many to a statement, each column named.
+
+Called inside a transaction of the caller's. Rows are byte for byte what the plugin's own insert
+writes: attempts 0, no claim, zero dates for what never happened.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection
+
+from wpbridge.action import ActionId, NewAction
+from wpbridge.clock import ZERO_DATE, to_text
+from wpbridge.codec.args import columns
+from wpbridge.outcome import LogLine
+from wpbridge.store.dialect import Dialect
+from wpbridge.store.tables import Layout, TableNames
+from wpbridge.store.zones import ZonedAction, Zones
+from wpbridge.zone import Zone
+
+MESSAGE_BYTES: Final = 65_535
+"""The logs table's text column; the plugin loses longer rows, we cut them."""
+ROWS_A_STATEMENT: Final = 500
+
+
+class Inserts:
+    """Inserts into one site's tables."""
+
+    def __init__(
+        self, names: TableNames, layout: Layout, dialect: Dialect, zone: Zone, zones: Zones
+    ) -> None:
+        self.zone = zone
+        self._zones = zones
+        self._dialect = dialect
+        self._layout = layout
+        given = ["hook", "scheduled_date_gmt", "scheduled_date_local", "args", "schedule"]
+        given += ["group_id"]
+        given += ["priority"] if layout.has_priority else []
+        given += ["extended_args"] if layout.has_extended_args else []
+        same = {
+            "status": "'pending'",
+            "attempts": "0",
+            "last_attempt_gmt": f"'{ZERO_DATE}'",
+            "last_attempt_local": f"'{ZERO_DATE}'",
+            "claim_id": "0",
+        }
+        mark = "%s" if dialect.name == "mysql" else "?"
+        values = [*([mark] * len(given)), *same.values()]
+        self._row = f"({', '.join(values)})"
+        self._actions = f"INSERT INTO {names.actions} ({', '.join([*given, *same])}) VALUES "
+        self._log_row = f"({', '.join([mark] * 4)})"
+        self._logs = (
+            f"INSERT INTO {names.logs} (action_id, message, log_date_gmt, log_date_local) VALUES "
+        )
+
+    def actions(
+        self, connection: Connection, actions: Sequence[NewAction], now: datetime
+    ) -> list[ActionId]:
+        """Pending rows with group_id given, each with its "action created" row."""
+        made: list[ActionId] = []
+        for start in range(0, len(actions), ROWS_A_STATEMENT):
+            part = actions[start : start + ROWS_A_STATEMENT]
+            values: list[object] = []
+            for action in part:
+                values += self._values(action)
+            told = self._run(connection, self._actions, self._row, len(part), values)
+            first, step = self._dialect.first_id(told, len(part))
+            ids = [ActionId(first + step * i) for i in range(len(part))]
+            self._log_created(connection, ids, now)
+            self._keep_zones(connection, ids, part)
+            made += ids
+        return made
+
+    def logs(self, connection: Connection, lines: Iterable[tuple[int, LogLine]]) -> None:
+        """Rows of the logs table, in the order given."""
+        rows = [(i, _cut(line.message), *self._log_dates(line.at)) for i, line in lines]
+        for start in range(0, len(rows), ROWS_A_STATEMENT):
+            part = rows[start : start + ROWS_A_STATEMENT]
+            values = [value for row in part for value in row]
+            self._run(connection, self._logs, self._log_row, len(part), values)
+
+    def _log_created(self, connection: Connection, ids: Sequence[ActionId], now: datetime) -> None:
+        """The same row for each: nothing in it has to be quoted."""
+        gmt, local = self._log_dates(now)
+        rows = ",".join([f"({i},'action created','{gmt}','{local}')" for i in ids])
+        connection.exec_driver_sql(self._logs + rows)
+
+    def _log_dates(self, at: datetime) -> tuple[str, str]:
+        gmt = to_text(at)
+        known = self._known_dates
+        if known is None or known[0] != gmt:
+            known = self._known_dates = (gmt, to_text(self.zone.log_local(at)))
+        return known
+
+    _known_dates: tuple[str, str] | None = None
+
+    def _values(self, action: NewAction) -> list[object]:
+        short, extended = columns(action.args)
+        due: str | None = None
+        local: str | None = None
+        if not action.is_waiting:
+            at = action.scheduled_at
+            due = to_text(at)
+            local = to_text(self.zone.scheduled_local(at, action.is_async))
+        values: list[object] = [
+            action.hook, due, local, short, action.schedule.decode(), action.group_id or 0,
+        ]  # fmt: skip
+        if self._layout.has_priority:
+            values.append(action.priority)
+        if self._layout.has_extended_args:
+            values.append(extended)
+        return values
+
+    def _keep_zones(
+        self, connection: Connection, ids: Sequence[ActionId], actions: Sequence[NewAction]
+    ) -> None:
+        rows = [
+            ZonedAction(
+                action_id=action_id,
+                hook=action.hook,
+                args=columns(action.args)[0],
+                group_id=action.group_id or 0,
+                expression=action.zoned.expression,
+                zone=action.zoned.zone,
+            )
+            for action_id, action in zip(ids, actions, strict=True)
+            if action.zoned is not None
+        ]
+        self._zones.keep(connection, rows)
+
+    @staticmethod
+    def _run(
+        connection: Connection, start: str, row: str, rows: int, values: Sequence[object]
+    ) -> int:
+        """One INSERT of many rows; returns the id that the driver tells."""
+        statement = start + ",".join([row] * rows)
+        return int(connection.exec_driver_sql(statement, tuple(values)).lastrowid)
+
+
+def _cut(message: str) -> str:
+    data = message.encode("utf-8", "replace")
+    if len(data) <= MESSAGE_BYTES:
+        return data.decode()
+    return data[:MESSAGE_BYTES].decode("utf-8", "ignore")

@@ -1,0 +1,71 @@
+"""The parts of a store, put together once the tables are known: over a session or a transaction."""
+
+from dataclasses import dataclass
+
+from wpbridge.store.adding import Adding
+from wpbridge.store.dialect import Dialect
+from wpbridge.store.edits import Edits
+from wpbridge.store.groups import Groups
+from wpbridge.store.inserts import Inserts
+from wpbridge.store.own_tables import OwnTables
+from wpbridge.store.pauses import Pauses
+from wpbridge.store.reading import Reading
+from wpbridge.store.retention import Retention
+from wpbridge.store.session import Transactor
+from wpbridge.store.tables import Layout, TableNames
+from wpbridge.store.waits import Waits
+from wpbridge.store.writes import Writes
+from wpbridge.store.zones import Zones
+from wpbridge.zone import Zone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What can be done with one site's tables, by kind of deed."""
+
+    own: OwnTables
+    groups: Groups
+    zones: Zones
+    inserts: Inserts
+    writes: Writes
+    waits: Waits
+    reading: Reading
+    adding: Adding
+    edits: Edits
+    pauses: Pauses
+    retention: Retention
+
+
+def assemble(  # noqa: PLR0917 - what is known of a site's tables
+    session: Transactor,
+    names: TableNames,
+    layout: Layout,
+    dialect: Dialect,
+    zone: Zone,
+    own: OwnTables | None = None,
+) -> Parts:
+    """All parts over one session.
+
+    ``own``: what is known of our own tables. A borrowed session is given its store's, which then
+    makes them outside of the borrowed transaction.
+    """
+    own = own or OwnTables(session, names, dialect)
+    lock = " FOR UPDATE" if dialect.name == "mysql" else ""
+    groups = Groups(session, names, dialect, has_empty=layout.has_priority)
+    zones = Zones(names, own, zone)
+    inserts = Inserts(names, layout, dialect, zone, zones)
+    writes = Writes(names, layout, dialect, inserts, zones)
+    waits = Waits(names, own, writes, lock)
+    return Parts(
+        own=own,
+        groups=groups,
+        zones=zones,
+        inserts=inserts,
+        writes=writes,
+        waits=waits,
+        reading=Reading(session, names, layout, dialect, groups),
+        adding=Adding(session, names, layout, dialect, groups, inserts, own, waits),
+        edits=Edits(session, names, inserts, writes, zones, waits, own, lock),
+        pauses=Pauses(session, names, own),
+        retention=Retention(session, names, layout, dialect, groups, own),
+    )

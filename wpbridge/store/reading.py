@@ -1,0 +1,432 @@
+"""The read side: lists, counts and reports over one site's queue. Changes nothing, locks nothing.
+
+Every report is bounded, or leans on an index that holds all it needs: a queue may hold millions
+of ended actions.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
+
+from sqlalchemy import BindParameter, Connection, TextClause, bindparam, text
+
+from wpbridge.action import ActionId, ClaimId, Status
+from wpbridge.clock import from_text, to_text
+from wpbridge.codec.args import columns
+from wpbridge.errors import CodecError
+from wpbridge.store.base import QueuedHook
+from wpbridge.store.dialect import Dialect
+from wpbridge.store.groups import Groups
+from wpbridge.store.inventory import Inventory
+from wpbridge.store.records import ClaimRecord, FailedRun, LogEntry, Query, Record, Tally
+from wpbridge.store.session import Transactor
+from wpbridge.store.tables import Layout, TableNames
+
+IDS_A_STATEMENT: Final = 1000
+_ORDER: Final = {
+    "id": "a.action_id",
+    "date": "a.scheduled_date_gmt",
+    "modified": "a.last_attempt_gmt",
+    "hook": "a.hook",
+}
+_LIVE: Final = "('pending', 'in-progress')"
+_ASIDE: Final = ("action created", "action started", "wpbridge: ", "action requeued")
+"""How log rows begin that never say why an action failed; the plugin's are translated."""
+
+
+class Reading:
+    """Questions about one site's actions, logs and claims."""
+
+    def __init__(
+        self,
+        session: Transactor,
+        names: TableNames,
+        layout: Layout,
+        dialect: Dialect,
+        groups: Groups,
+    ) -> None:
+        self._session = session
+        self._names = names
+        self._layout = layout
+        self._dialect = dialect
+        self._groups = groups
+        priority = "a.priority" if layout.has_priority else "10"
+        extended = "a.extended_args" if layout.has_extended_args else "NULL"
+        self._columns = (
+            f"a.action_id, a.hook, a.status, a.scheduled_date_gmt, {priority}, a.args, {extended},"
+            " a.schedule, a.group_id, a.attempts, a.last_attempt_gmt, a.claim_id"
+        )
+
+    # Actions
+
+    def find(self, query: Query) -> list[Record]:
+        """The actions meant, in the query's order; ids break ties."""
+        where, values = self._where(query)
+        if where is None:
+            return []
+        source, order = f"{self._names.actions} a", ""
+        if query.order == "group":
+            source += f" LEFT JOIN {self._names.groups} g ON g.group_id = a.group_id"
+        if query.order != "none":
+            way = "DESC" if query.descending else "ASC"
+            first = "g.slug" if query.order == "group" else _ORDER[query.order]
+            parts = [first] if query.order == "id" else [first, "a.action_id"]
+            order = f" ORDER BY {', '.join(f'{part} {way}' for part in parts)}"
+        limit = ""
+        if query.limit or query.offset:
+            limit = " LIMIT :limit OFFSET :offset"
+            values |= {"limit": query.limit or 1 << 62, "offset": query.offset}
+        statement = _bound(f"SELECT {self._columns} FROM {source}{where}{order}{limit}", values)
+        rows = self._session.run(lambda c: c.execute(statement, values).fetchall())
+        return [self._record(row) for row in rows]
+
+    def pages(self, query: Query, size: int = IDS_A_STATEMENT) -> Iterator[list[Record]]:
+        """All the actions meant, by id, a page at a time; rows changed meanwhile do no harm."""
+        last = query.after_id
+        while True:
+            page = self.find(
+                replace(query, order="id", descending=False, limit=size, offset=0, after_id=last)
+            )
+            if page:
+                yield page
+            if len(page) < size:
+                return
+            last = page[-1].id
+
+    def count(self, query: Query) -> int:
+        """How many are meant, whatever the query's limit."""
+        where, values = self._where(query)
+        if where is None:
+            return 0
+        statement = _bound(f"SELECT COUNT(*) FROM {self._names.actions} a{where}", values)
+        return int(self._session.run(lambda c: c.execute(statement, values).scalar()) or 0)
+
+    def get(self, action_id: int) -> Record | None:
+        """One action; None when there is none."""
+        found = self.find(Query(ids=(ActionId(action_id),), limit=1))
+        return found[0] if found else None
+
+    def existing(self, ids: Sequence[int]) -> dict[ActionId, Record]:
+        """Those of the ids that exist."""
+        found: dict[ActionId, Record] = {}
+        for start in range(0, len(ids), IDS_A_STATEMENT):
+            part = tuple(ActionId(i) for i in ids[start : start + IDS_A_STATEMENT])
+            found |= {r.id: r for r in self.find(Query(ids=part, order="none", limit=0))}
+        return found
+
+    def _where(self, query: Query) -> tuple[str | None, dict[str, object]]:
+        """The conditions and their values; None when nothing can match."""
+        groups = self._groups.ids(query.groups)
+        if query.groups and not groups:
+            return None, {}
+        values: dict[str, object] = {}
+        parts: list[str] = []
+        for condition, name, value in (
+            *_exact(query, groups), *_dated(query), *_inside_text(query, self._layout)
+        ):  # fmt: skip
+            parts.append(condition)
+            if name:
+                values[name] = value
+        if query.args is not None:
+            try:
+                values["args"] = columns(query.args)[0]
+            except CodecError:
+                return None, {}
+            parts.append("a.args = :args")
+        return (f" WHERE {' AND '.join(parts)}" if parts else ""), values
+
+    def _record(self, row: Sequence[object]) -> Record:
+        longer = _bytes(row[6])
+        return Record(
+            id=ActionId(_int(row[0])),
+            hook=str(row[1]),
+            status=str(row[2]),
+            scheduled_at=_date(row[3]),
+            is_dated=row[3] is not None,
+            priority=_int(row[4]),
+            args=longer if longer not in (b"", b"0") else _bytes(row[5]),
+            schedule=_bytes(row[7]),
+            group_id=_int(row[8]),
+            group=self._groups.slug(_int(row[8])),
+            attempts=_int(row[9]),
+            last_attempt_at=_date(row[10]),
+            claim_id=ClaimId(_int(row[11])),
+        )
+
+    def _rows(
+        self, statement: TextClause, values: Mapping[str, object]
+    ) -> Sequence[Sequence[object]]:
+        return self._session.run(lambda c: c.execute(statement, values).fetchall())
+
+    # Logs
+
+    def logs(self, ids: Sequence[int]) -> list[LogEntry]:
+        """The log rows of actions, in the order they were written."""
+        found: list[LogEntry] = []
+        wanted: BindParameter[int] = bindparam("ids", expanding=True)
+        statement = text(
+            "SELECT log_id, action_id, message, log_date_gmt"
+            f" FROM {self._names.logs} WHERE action_id IN :ids ORDER BY log_id"
+        ).bindparams(wanted)
+        for start in range(0, len(ids), IDS_A_STATEMENT):
+            part = {"ids": list(ids[start : start + IDS_A_STATEMENT])}
+            rows = self._rows(statement, part)
+            found += [
+                LogEntry(
+                    id=_int(r[0]), action_id=ActionId(_int(r[1])), message=str(r[2]), at=_date(r[3])
+                )
+                for r in rows
+            ]
+        return found
+
+    def failures(self, query: Query) -> list[FailedRun]:
+        """The newest failed actions among those meant, each with the log row that says why."""
+        narrowed = replace(query, statuses=(Status.FAILED,), order="modified", descending=True)
+        records = self.find(narrowed)
+        reasons: dict[ActionId, LogEntry] = {}
+        for entry in self.logs([record.id for record in records]):
+            if not entry.message.startswith(_ASIDE):
+                reasons[entry.action_id] = entry
+        return [
+            FailedRun(
+                id=record.id,
+                hook=record.hook,
+                message=reasons[record.id].message if record.id in reasons else "",
+                at=reasons[record.id].at if record.id in reasons else record.last_attempt_at,
+            )
+            for record in records
+        ]
+
+    # Counts
+
+    def statuses(self) -> dict[str, int]:
+        """How many actions have each status."""
+        statement = text(f"SELECT status, COUNT(*) FROM {self._names.actions} GROUP BY status")
+        rows = self._session.run(lambda c: c.execute(statement).fetchall())
+        return {str(status): int(count) for status, count in rows}
+
+    def by_hook(self, now: datetime) -> list[Tally]:
+        """Each hook's actions; the database's collation decides what is one hook."""
+        return self._tally("hook", now)
+
+    def by_group(self, now: datetime) -> list[Tally]:
+        """Each group's actions; no group is an empty name."""
+        joined: dict[str, Tally] = {}
+        for tally in self._tally("group_id", now):
+            slug = self._groups.slug(int(tally.name or 0))
+            named = replace(tally, name=slug)
+            joined[slug] = _joined(joined[slug], named) if slug in joined else named
+        return sorted(joined.values(), key=lambda t: (-t.total, t.name))
+
+    def _tally(self, column: str, now: datetime) -> list[Tally]:
+        statement = text(
+            f"SELECT {column}, status, COUNT(*), MAX(last_attempt_gmt),"
+            " SUM(CASE WHEN status = 'pending' AND scheduled_date_gmt <= :now THEN 1 ELSE 0 END),"
+            " MIN(CASE WHEN status = 'pending' AND scheduled_date_gmt <= :now"
+            " THEN scheduled_date_gmt END)"
+            f" FROM {self._names.actions} GROUP BY {column}, status"
+        )
+        values = {"now": to_text(now)}
+        rows = self._session.run(lambda c: c.execute(statement, values).fetchall())
+        found: dict[str, Tally] = {}
+        for name, status, count, last, due, oldest in rows:
+            one = Tally(
+                name=str(name),
+                statuses={str(status): int(count)},
+                due=int(due or 0),
+                oldest_due=_date(oldest),
+                last_attempt_at=_date(last),
+            )
+            key = one.name.casefold()
+            found[key] = _joined(found[key], one) if key in found else one
+        return sorted(found.values(), key=lambda t: (-t.total, t.name))
+
+    def by_hour(self, since: datetime, until: datetime) -> list[Tally]:
+        """What ended in each hour (UTC) by its last attempt, and what is pending for it."""
+        ended = self._hours("last_attempt_gmt", "status IN ('complete', 'failed', 'canceled')")
+        planned = self._hours("scheduled_date_gmt", "status = 'pending'")
+        values = {"since": to_text(since), "until": to_text(until)}
+        counts: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        for statement in (ended, planned):
+            rows = self._rows(statement, values)
+            for hour, status, count in rows:
+                counts[str(hour)][str(status)] = _int(count)
+        hours: list[Tally] = []
+        hour = since.replace(minute=0, second=0, microsecond=0)
+        while hour <= until:
+            told = counts.get(to_text(hour)[:13], {})
+            hours.append(Tally(name=f"{to_text(hour)[:13].replace(' ', 'T')}:00Z", statuses=told))
+            hour += timedelta(hours=1)
+        return hours
+
+    def _hours(self, column: str, condition: str) -> TextClause:
+        hour = f"SUBSTR({column}, 1, 13)"
+        return text(
+            f"SELECT {hour}, status, COUNT(*) FROM {self._names.actions} WHERE {condition}"
+            f" AND {column} >= :since AND {column} <= :until GROUP BY {hour}, status"
+        )
+
+    def queued(self, now: datetime) -> list[QueuedHook]:
+        """Hooks and groups with pending or running actions, by hook; reads all of them."""
+        hook = self._dialect.as_bytes("hook")
+        statement = text(
+            f"SELECT {hook}, group_id, SUM(status = 'pending'), SUM(status = 'in-progress'),"
+            " SUM(CASE WHEN status = 'pending' AND scheduled_date_gmt <= :now THEN 1 ELSE 0 END),"
+            " MIN(CASE WHEN status = 'pending' THEN scheduled_date_gmt END)"
+            f" FROM {self._names.actions} WHERE status IN {_LIVE} GROUP BY {hook}, group_id"
+        )
+        values = {"now": to_text(now)}
+        rows = self._session.run(lambda c: c.execute(statement, values).fetchall())
+        found: dict[tuple[str, str], QueuedHook] = {}
+        for name, group_id, pending, running, due, following in rows:
+            one = QueuedHook(
+                hook=name if isinstance(name, str) else bytes(name).decode("utf-8", "replace"),
+                group=self._groups.slug(int(group_id)),
+                pending=int(pending),
+                running=int(running),
+                due=int(due),
+                next_at=_date(following),
+            )
+            key = (one.hook, one.group)
+            # Several group rows may have one slug.
+            found[key] = one.joined(found[key]) if key in found else one
+        return [found[key] for key in sorted(found)]
+
+    def due(self, now: datetime, *, cap: int = 100_000) -> int:
+        """How many actions are due and free, counted up to ``cap``."""
+        statement = text(
+            f"SELECT COUNT(*) FROM (SELECT 1 FROM {self._names.actions}"
+            f"{self._dialect.use_index(self._layout.due_index)} WHERE status = 'pending'"
+            " AND claim_id = 0 AND scheduled_date_gmt <= :now LIMIT :cap) AS due"
+        )
+        values = {"now": to_text(now), "cap": cap}
+        return int(self._session.run(lambda c: c.execute(statement, values).scalar()) or 0)
+
+    # Claims
+
+    def claims(self) -> list[ClaimRecord]:
+        """Every claim there is a sign of, by id."""
+        live = text(
+            "SELECT claim_id, SUM(CASE WHEN status = 'pending' THEN 1 ELSE 0 END),"
+            " SUM(CASE WHEN status = 'in-progress' THEN 1 ELSE 0 END), MAX(last_attempt_gmt)"
+            f" FROM {self._names.actions}{self._dialect.use_index(self._layout.claimed_index)}"
+            f" WHERE status IN {_LIVE} AND claim_id > 0 GROUP BY claim_id"
+        )
+        known = text(f"SELECT claim_id, date_created_gmt FROM {self._names.claims}")
+
+        def look(connection: Connection) -> list[ClaimRecord]:
+            rows = {_int(r[0]): _date(r[1]) for r in connection.execute(known)}
+            held = {_int(r[0]): r for r in connection.execute(live)}
+            return [
+                ClaimRecord(
+                    id=ClaimId(claim),
+                    has_row=claim in rows,
+                    created_at=rows.get(claim),
+                    pending=_int(held[claim][1]) if claim in held else 0,
+                    running=_int(held[claim][2]) if claim in held else 0,
+                    last_attempt_at=_date(held[claim][3]) if claim in held else None,
+                )
+                for claim in sorted({*rows, *held})
+            ]
+
+        return self._session.run(look)
+
+    # What the functions of the plugin ask
+
+    def next_of(self, query: Query) -> Record | None:
+        """As `as_next_scheduled_action`: what runs first, else the earliest pending action."""
+        for status in (Status.IN_PROGRESS, Status.PENDING):
+            found = self.find(replace(query, statuses=(status,), order="date", limit=1, offset=0))
+            if found:
+                return found[0]
+        return None
+
+    def hook_names(self) -> list[str] | None:
+        """Every hook in the table in one spelling; None when they are too many to step over."""
+        inventory = Inventory(self._names, self._layout, self._dialect)
+        return self._session.run(inventory.names)
+
+
+_Condition: TypeAlias = tuple[str, str, object]
+"""SQL, the name of its value and the value; no name: none."""
+
+
+def _exact(query: Query, groups: Sequence[int]) -> Iterator[_Condition]:
+    if query.ids:
+        yield "a.action_id IN :ids", "ids", list(query.ids)
+    if query.hooks:
+        yield "a.hook IN :hooks", "hooks", list(query.hooks)
+    if query.groups:
+        yield "a.group_id IN :groups", "groups", list(groups)
+    if query.statuses:
+        yield "a.status IN :statuses", "statuses", [str(status) for status in query.statuses]
+    if query.claimed is not None:
+        yield f"a.claim_id {'<>' if query.claimed else '='} 0", "", None
+    if query.claim is not None:
+        yield "a.claim_id = :claim", "claim", query.claim
+    if query.after_id is not None:
+        yield "a.action_id > :after", "after", query.after_id
+
+
+def _dated(query: Query) -> Iterator[_Condition]:
+    for column, sign, name, moment in (
+        ("scheduled_date_gmt", ">=", "since", query.since),
+        ("scheduled_date_gmt", "<=", "until", query.until),
+        ("last_attempt_gmt", ">=", "modified_since", query.modified_since),
+        ("last_attempt_gmt", "<=", "modified_until", query.modified_until),
+    ):
+        if moment is not None:
+            yield f"a.{column} {sign} :{name}", name, to_text(moment)
+
+
+def _inside_text(query: Query, layout: Layout) -> Iterator[_Condition]:
+    for place, pair in enumerate(query.partial_args):
+        yield f"a.args LIKE :pair{place} ESCAPE '!'", f"pair{place}", _inside(pair)
+    if query.search:
+        columns_ = ["a.hook", "a.args", *(["a.extended_args"] if layout.has_extended_args else [])]
+        parts = [f"{column} LIKE :text ESCAPE '!'" for column in columns_]
+        yield f"({' OR '.join(parts)})", "text", _inside(query.search)
+
+
+def _joined(one: Tally, other: Tally) -> Tally:
+    counts = {
+        status: one.statuses.get(status, 0) + other.statuses.get(status, 0)
+        for status in (*one.statuses, *other.statuses)
+    }
+    dues = [d for d in (one.oldest_due, other.oldest_due) if d is not None]
+    lasts = [d for d in (one.last_attempt_at, other.last_attempt_at) if d is not None]
+    return replace(
+        one,
+        statuses=counts,
+        due=one.due + other.due,
+        oldest_due=min(dues, default=None),
+        last_attempt_at=max(lasts, default=None),
+    )
+
+
+def _bound(statement: str, values: dict[str, object]) -> TextClause:
+    """Lists among the values become lists in the statement."""
+    lists: list[BindParameter[object]] = [
+        bindparam(name, expanding=True) for name, value in values.items() if isinstance(value, list)
+    ]
+    return text(statement).bindparams(*lists)
+
+
+def _inside(part: str) -> str:
+    for special in "!%_":
+        part = part.replace(special, f"!{special}")
+    return f"%{part}%"
+
+
+def _int(value: object) -> int:
+    return int(str(value or 0))
+
+
+def _date(value: object) -> datetime | None:
+    return from_text(None if value is None else str(value))
+
+
+def _bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else str(value or "").encode()

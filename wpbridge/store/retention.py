@@ -1,0 +1,159 @@
+"""Deleting what ended long ago, in small batches beside running claims.
+
+The plugin's own rule: complete and canceled rows whose last attempt is 31 days old, failed ones
+after 93 (from 4.0 on; before, never). A row without a date of its last attempt counts as ancient,
+as there. Each batch is one short transaction over rows named by primary key: a claim, which locks
+other rows, never waits for it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from wpbridge.action import ActionId, Status
+from wpbridge.clock import ZERO_DATE, to_text
+from wpbridge.store.dialect import Dialect
+from wpbridge.store.groups import Groups
+from wpbridge.store.own_tables import OwnTables
+from wpbridge.store.session import Transactor
+from wpbridge.store.tables import Layout, TableNames
+from wpbridge.store.writes import listed
+
+MONTH: Final = timedelta(seconds=2_678_400)
+"""The plugin's: 31 days."""
+KEEP: Final = {Status.COMPLETE: MONTH, Status.CANCELED: MONTH, Status.FAILED: 3 * MONTH}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expiry:
+    """Which ended rows go: one status, and hooks or groups if they are named."""
+
+    status: Status
+    before: datetime
+    """Their last attempt was at or before it."""
+    hooks: tuple[str, ...] = ()
+    except_hooks: tuple[str, ...] = ()
+    """Hooks with a rule of their own."""
+    groups: tuple[str, ...] = ()
+
+
+class Retention:
+    """Old rows of one site."""
+
+    def __init__(  # noqa: PLR0917 - the parts of the store
+        self,
+        session: Transactor,
+        names: TableNames,
+        layout: Layout,
+        dialect: Dialect,
+        groups: Groups,
+        own: OwnTables,
+    ) -> None:
+        self._session = session
+        self._names = names
+        self._layout = layout
+        self._dialect = dialect
+        self._groups = groups
+        self._own = own
+        # The primary key, and not the index on the action's id alone: MySQL may choose to sort.
+        self._orphans = text(
+            f"SELECT l.log_id FROM {names.logs} l LEFT JOIN {names.actions} a"
+            " ON a.action_id = l.action_id WHERE l.log_id > :after AND l.log_id <= :until"
+            " AND a.action_id IS NULL ORDER BY l.log_id"
+        )
+        self._last_log = text(f"SELECT MAX(log_id) FROM {names.logs}")
+
+    def count(self, expiry: Expiry) -> int:
+        """How many rows would go."""
+        where, values = self._where(expiry)
+        statement = text(f"SELECT COUNT(*) FROM {self._names.actions}{where}")
+        return int(self._session.run(lambda c: c.execute(statement, values).scalar()) or 0)
+
+    def oldest(self, expiry: Expiry, size: int) -> list[ActionId]:
+        """A batch of them, the longest ended first."""
+        where, values = self._where(expiry)
+        statement = text(
+            f"SELECT action_id FROM {self._names.actions}{self._hint(expiry)}{where} LIMIT :size"
+        )
+        rows = self._session.run(
+            lambda c: c.execute(statement, {**values, "size": size}).fetchall()
+        )
+        return sorted(ActionId(int(row[0])) for row in rows)
+
+    def delete(self, ids: Sequence[ActionId], expiry: Expiry) -> int:
+        """Delete them with their logs, if they are still what they were; returns how many.
+
+        Logs go first: if this dies in the middle nothing has happened, since it is one
+        transaction, and a log without its action would stay for ever.
+        """
+        if not ids:
+            return 0
+        names = self._names
+        mark = "%s" if self._dialect.name == "mysql" else "?"
+        by_key = " FORCE INDEX (PRIMARY)" if self._dialect.name == "mysql" else ""
+        lock = " FOR UPDATE" if self._dialect.name == "mysql" else ""
+        guard = f"action_id IN {listed(ids)} AND status = {mark} AND last_attempt_gmt <= {mark}"
+        values = (expiry.status.value, to_text(expiry.before))
+
+        def delete(connection: Connection) -> int:
+            rows = connection.exec_driver_sql(
+                f"SELECT action_id FROM {names.actions}{by_key} WHERE {guard}{lock}", values
+            )
+            found = listed([int(row[0]) for row in rows])
+            if found == "()":
+                return 0
+            connection.exec_driver_sql(f"DELETE FROM {names.logs} WHERE action_id IN {found}")
+            done = connection.exec_driver_sql(
+                f"DELETE FROM {names.actions} WHERE action_id IN {found}"
+            )
+            for table in (names.keys, names.waits, names.zones):
+                if self._own.has(table):
+                    connection.exec_driver_sql(f"DELETE FROM {table} WHERE action_id IN {found}")
+            return int(done.rowcount)
+
+        return self._session.transact(delete)
+
+    def orphan_logs(self, after: int, window: int) -> tuple[list[int], int]:
+        """Log rows without an action among the next ``window`` ids, and where that window ends.
+
+        0 as the end: there are no more log rows.
+        """
+        last = int(self._session.run(lambda c: c.execute(self._last_log).scalar()) or 0)
+        if after >= last:
+            return [], 0
+        until = min(after + window, last)
+        values = {"after": after, "until": until}
+        rows = self._session.run(lambda c: c.execute(self._orphans, values).fetchall())
+        return [int(row[0]) for row in rows], until
+
+    def delete_logs(self, ids: Sequence[int]) -> int:
+        """Log rows by their own ids."""
+        if not ids:
+            return 0
+        statement = f"DELETE FROM {self._names.logs} WHERE log_id IN {listed(ids)}"
+        return self._session.transact(lambda c: int(c.exec_driver_sql(statement).rowcount))
+
+    def _hint(self, expiry: Expiry) -> str:
+        """The index by status and last attempt gives the oldest first, however many there are."""
+        return "" if expiry.hooks else self._dialect.use_index(self._layout.attempt_index)
+
+    def _where(self, expiry: Expiry) -> tuple[str, dict[str, object]]:
+        values: dict[str, object] = {
+            "status": expiry.status.value, "before": to_text(expiry.before)
+        }  # fmt: skip
+        # SQLite compares texts: a zero date is below every other there, too.
+        assert to_text(expiry.before) > ZERO_DATE
+        parts = ["status = :status", "last_attempt_gmt <= :before"]
+        for name, hooks, word in (
+            ("hook", expiry.hooks, "IN"), ("not", expiry.except_hooks, "NOT IN")
+        ):  # fmt: skip
+            if hooks:
+                marks = {f"{name}_{n}": hook for n, hook in enumerate(hooks)}
+                parts.append(f"hook {word} ({', '.join(f':{mark}' for mark in marks)})")
+                values |= marks
+        if expiry.groups:
+            parts.append(f"group_id IN {listed(self._groups.ids(expiry.groups) or [-1])}")
+        return f" WHERE {' AND '.join(parts)}", values
