@@ -1,24 +1,31 @@
 """wpbridge runs WordPress Action Scheduler queues with Python handlers, beside the plugin.
 
-For handler authors: ``from wpbridge import hook, Context, Retry, Cancel``.
+For handler authors: ``from wpbridge import hook, Context, Retry, Cancel``. For whoever enqueues:
+``from wpbridge import Queue``.
 """
 
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-__all__ = ["Cancel", "Context", "Retry", "__version__", "hook"]
+__all__ = ["Cancel", "Context", "Enqueue", "Query", "Queue", "Retry", "__version__", "hook"]
 
 _HOMES = {
     "Cancel": "wpbridge.outcome",
     "Context": "wpbridge.handlers",
+    "Enqueue": "wpbridge.enqueue",
+    "Query": "wpbridge.store.records",
+    "Queue": "wpbridge.queue",
     "Retry": "wpbridge.outcome",
     "hook": "wpbridge.handlers",
 }
 
 if TYPE_CHECKING:
+    from wpbridge.enqueue import Enqueue
     from wpbridge.handlers import Context, hook
     from wpbridge.outcome import Cancel, Retry
+    from wpbridge.queue import Queue
+    from wpbridge.store.records import Query
 
 
 def __getattr__(name: str) -> object:

@@ -7,11 +7,14 @@ cannot be decoded can still be claimed, failed, listed and shown.
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import NewType
+from typing import Final, Literal, NewType, TypeAlias
 
 ActionId = NewType("ActionId", int)
 ClaimId = NewType("ClaimId", int)
 RunnerId = NewType("RunnerId", int)
+OnFailed: TypeAlias = Literal["hold", "run", "cancel"]
+"""What a waiting action does when one that it waits for fails or is canceled."""
+ON_FAILED: Final[tuple[OnFailed, ...]] = ("hold", "run", "cancel")
 
 
 UPKEEP_HOOKS = frozenset({

@@ -87,6 +87,9 @@ class Settings:
     """In order: the first that matches decides."""
     owns_site: bool = False
     """The plugin's own runners are off: its upkeep actions are run here too."""
+    unique_by: Literal["auto", "group", "args"] = "auto"
+    """What makes actions the same: hook and group (the plugin up to 3.9), or their args too (4.0);
+    auto goes by what the tables show."""
     php: bool = False
     """Run what has no handler here in PHP workers."""
     php_workers: int = 0
@@ -330,6 +333,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "concurrency": _number(1, 1000),
     "routes": _routes,
     "owns_site": _boolean,
+    "unique_by": _choice("auto", "group", "args"),
     "php": _boolean,
     "php_workers": _number(0, 256),
     "wp": _words,
@@ -348,7 +352,16 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "color": _boolean,
 }
 _SECRET: Final = frozenset({"dsn", "webhooks"})
-_SITE: Final = ("path", "dsn", "table_prefix", "blog_id", "url", "ask_php", "owns_site")
+_SITE: Final = (
+    "path",
+    "dsn",
+    "table_prefix",
+    "blog_id",
+    "url",
+    "ask_php",
+    "owns_site",
+    "unique_by",
+)
 _PHP: Final[Mapping[str, str]] = {
     "enabled": "php",
     "workers": "php_workers",

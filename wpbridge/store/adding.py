@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias
 
 from sqlalchemy import BindParameter, Connection, bindparam, text
 
-from wpbridge.action import ActionId, NewAction
+from wpbridge.action import ActionId, NewAction, OnFailed
 from wpbridge.clock import to_text
 from wpbridge.codec.args import MAX_COLUMN_BYTES, columns
 from wpbridge.errors import InputError, SchemaError
@@ -24,7 +24,7 @@ from wpbridge.store.inserts import Inserts
 from wpbridge.store.own_tables import OwnTables
 from wpbridge.store.session import Transactor
 from wpbridge.store.tables import Layout, TableNames
-from wpbridge.store.waits import OnFailed, Waits
+from wpbridge.store.waits import Waits
 
 UniqueBy: TypeAlias = Literal["auto", "group", "args"]
 """What makes two actions the same: hook and group (the plugin up to 3.9), or their args too (from

@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 
 from sqlalchemy import BindParameter, Connection, bindparam, text
 
-from wpbridge.action import ActionId, Status
+from wpbridge.action import ActionId, OnFailed, Status
 from wpbridge.clock import to_text
 from wpbridge.codec import schedule
 from wpbridge.errors import CodecError
@@ -22,8 +22,6 @@ from wpbridge.store.records import Wait
 from wpbridge.store.tables import TableNames
 from wpbridge.store.writes import Writes
 
-OnFailed: TypeAlias = Literal["hold", "run", "cancel"]
-ON_FAILED: Final[tuple[OnFailed, ...]] = ("hold", "run", "cancel")
 Verdict: TypeAlias = Literal["wait", "run", "cancel"]
 MOST: Final = 1_000
 """Waiting actions looked at in one transaction."""

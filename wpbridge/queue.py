@@ -1,0 +1,648 @@
+"""One site's queue, from Python: what the plugin's ``as_*`` functions offer, and more.
+
+    from wpbridge import Queue
+
+    with Queue.open(path="/var/www/html") as queue:
+        queue.schedule_single("+10m", "send_mail", {"order": 17}, group="mail", unique=True)
+
+Matching and uniqueness are the plugin's; docs/reference/python-api.md puts each method beside its
+PHP function. What is given wrong is an :class:`InputError`, raised before anything is written.
+Methods may be called from any thread; they take turns on one database connection.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, Literal, Self, TypeAlias, TypeVar
+
+from wpbridge.action import ActionId, NewAction, Status
+from wpbridge.clock import Clock, SystemClock, from_timestamp
+from wpbridge.codec import schedule
+from wpbridge.config import Settings, load
+from wpbridge.enqueue import (
+    NOTHING,
+    Args,
+    Enqueue,
+    Interval,
+    Moment,
+    encoded,
+    moment_of,
+    new_action,
+    zoned_cron,
+)
+from wpbridge.errors import ActionNotFound, CodecError, InputError
+from wpbridge.site import resolve
+from wpbridge.store.adding import Added, Request, UniqueBy
+from wpbridge.store.connect import open_site
+from wpbridge.store.parts import Parts
+from wpbridge.store.records import Change, LogEntry, Pause, Query, Record, Tally
+from wpbridge.store.sqlstore import SqlStore
+
+T = TypeVar("T")
+
+BULK: Final = 1000
+"""Actions a transaction in :meth:`Queue.enqueue_many`."""
+
+
+class Queue:
+    """Actions of one site. Keep it open: a connection is made at first use and kept."""
+
+    def __init__(
+        self,
+        store: SqlStore,
+        *,
+        unique_by: UniqueBy = "auto",
+        clock: Clock | None = None,
+        close_store: bool = True,
+    ) -> None:
+        """Over a store that is open already; :meth:`open` makes one."""
+        self._store = store
+        self._unique_by: UniqueBy = unique_by
+        self._clock = clock or SystemClock()
+        self._closes = close_store
+        self._lock = threading.RLock()
+
+    @classmethod
+    def open(  # noqa: D417 - the rest are settings
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        dsn: str | None = None,
+        env: Mapping[str, str] = os.environ,
+        cwd: Path | None = None,
+        **settings: object,
+    ) -> Self:
+        """The queue of a WordPress folder or a database; docs/reference/settings.md.
+
+        Args:
+            path: WordPress's folder; its ``wp-config.php`` is read, no PHP is run.
+            dsn: ``mysql://…`` or ``sqlite:///queue.db`` instead.
+            env: also asked for ``WPBRIDGE_…``.
+            cwd: where relative paths begin.
+
+        Raises:
+            ConfigError, SiteError: nothing tells where the tables are.
+        """
+        flags = {"path": None if path is None else os.fspath(path), "dsn": dsn, **settings}
+        return cls.of(load(flags, env, cwd or Path.cwd()), env)
+
+    @classmethod
+    def of(cls, settings: Settings, env: Mapping[str, str] = os.environ) -> Self:
+        """The queue that settings mean."""
+        return cls(open_site(resolve(settings, env)), unique_by=settings.unique_by)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._closes:
+            self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Enqueueing
+
+    def enqueue(self, new: Enqueue, *, connection: Any = None) -> ActionId | None:
+        """Add one action.
+
+        Returns its id; that of the earlier action when ``key`` was used before; None when it is
+        unique and its like is pending or running (the plugin returns 0).
+
+        Args:
+            new: what and when. Without a date, interval or cron it is async: due at once. With
+                ``after`` it waits until those actions have ended.
+            connection: the caller's own open transaction: true when they commit, not before.
+
+        Raises:
+            InputError: something is wrong with it; nothing is written.
+            StoreError: the database refused, or does not answer.
+        """
+        return self._add([self._request(new)], connection)[0].id
+
+    def enqueue_async(
+        self, hook: str, args: Args = NOTHING, *, connection: Any = None, **more: Any
+    ) -> ActionId | None:
+        """As soon as possible, once; as ``as_enqueue_async_action``."""
+        return self.enqueue(Enqueue(hook=hook, args=args, **more), connection=connection)
+
+    def schedule_single(
+        self, at: Moment, hook: str, args: Args = NOTHING, *, connection: Any = None, **more: Any
+    ) -> ActionId | None:
+        """Once, at a date; as ``as_schedule_single_action``."""
+        new = Enqueue(hook=hook, args=args, at=self._now() if at is None else at, **more)
+        return self.enqueue(new, connection=connection)
+
+    def schedule_recurring(
+        self,
+        at: Moment,
+        interval: int | timedelta | str,
+        hook: str,
+        args: Args = NOTHING,
+        *,
+        connection: Any = None,
+        **more: Any,
+    ) -> ActionId | None:
+        """Again and again, some seconds after each run; as ``as_schedule_recurring_action``.
+
+        An interval of 0 makes a single action, as the plugin does.
+        """
+        new = Enqueue(hook=hook, args=args, at=at, interval=interval, **more)
+        return self.enqueue(new, connection=connection)
+
+    def schedule_cron(
+        self,
+        at: Moment,
+        expression: str,
+        hook: str,
+        args: Args = NOTHING,
+        *,
+        connection: Any = None,
+        **more: Any,
+    ) -> ActionId | None:
+        """By a cron expression, from a date on; as ``as_schedule_cron_action``.
+
+        ``tz`` reads the expression in a named time zone instead of UTC.
+        """
+        new = Enqueue(hook=hook, args=args, at=at, cron=expression, **more)
+        return self.enqueue(new, connection=connection)
+
+    def enqueue_many(
+        self, new: Iterable[Enqueue], *, connection: Any = None
+    ) -> list[ActionId | None]:
+        """Add many, :data:`BULK` a transaction; each checked before its transaction begins.
+
+        A crash leaves the first transactions whole and nothing of the rest. In the caller's
+        transaction it is one.
+        """
+        found: list[ActionId | None] = []
+        for part in _parts(new, BULK):
+            requests = [self._request(one) for one in part]
+            found += [added.id for added in self._add(requests, connection)]
+        return found
+
+    def check(self, new: Enqueue) -> NewAction:
+        """The row that would be written; InputError where it cannot be. Changes nothing."""
+        request = self._request(new)
+        with self._lock:
+            self._store.parts.adding.check(request)
+        return request.action
+
+    def refusal(self, new: Enqueue) -> ActionId | None:
+        """The action for which this unique or keyed one would be refused just now, if any."""
+        request = self._request(new)
+        adding = self._parts.adding
+        with self._lock:
+            made = adding.key_made(request.key) if request.key else None
+            if made is not None or not request.unique:
+                return made
+            return adding.same_as(request.action, self._unique_by)
+
+    def _add(self, requests: Sequence[Request], connection: Any) -> list[Added]:
+        now = self._now()
+        with self._lock:
+            if connection is None:
+                return self._parts.adding.add(requests, by=self._unique_by, now=now)
+            with self._store.inside(connection) as parts:
+                return parts.adding.add(requests, by=self._unique_by, now=now)
+
+    def _request(self, new: Enqueue) -> Request:
+        action = new_action(new, self._now())
+        if new.after:
+            self._known(new.after)
+        return Request(
+            action=action,
+            unique=new.unique,
+            key=new.key,
+            after=tuple(ActionId(i) for i in new.after),
+            on_failed=new.after_failed,
+        )
+
+    # Matching, as the plugin
+
+    def next_scheduled(
+        self, hook: str, args: Args | None = None, group: str = ""
+    ) -> datetime | Literal[True] | None:
+        """When it runs next; as ``as_next_scheduled_action``.
+
+        True when it runs now or is async, None when there is none (the plugin says false). The
+        date is the schedule's own, as there.
+        """
+        found = self._read(lambda parts: parts.reading.next_of(self.matching(hook, args, group)))
+        if found is None:
+            return None
+        if found.status == Status.IN_PROGRESS:
+            return True
+        try:
+            told = schedule.decode(found.schedule)
+        except CodecError:
+            return found.scheduled_at or True
+        if isinstance(told, schedule.Async):
+            return True
+        return found.scheduled_at if told.timestamp is None else from_timestamp(told.timestamp)
+
+    def has_scheduled(self, hook: str, args: Args | None = None, group: str = "") -> bool:
+        """Whether one is pending or running; as ``as_has_scheduled_action``."""
+        query = self.matching(hook, args, group)
+        live = replace(query, statuses=_LIVE, order="none", limit=1)
+        return bool(self._read(lambda parts: parts.reading.find(live)))
+
+    def unschedule(
+        self, hook: str, args: Args | None = NOTHING, group: str = ""
+    ) -> ActionId | None:
+        """Cancel the next pending one; as ``as_unschedule_action``: None when there is none.
+
+        By default, as there, only one with empty args; ``args=None`` means any.
+        """
+        query = replace(self.matching(hook, args, group), statuses=(Status.PENDING,), limit=1)
+        while found := self._read(lambda parts: parts.reading.find(query)):
+            done = self.cancel([found[0].id]).ids
+            if done:
+                return done[0]
+        return None
+
+    def unschedule_all(self, hook: str = "", args: Args | None = NOTHING, group: str = "") -> int:
+        """Cancel all pending ones; as ``as_unschedule_all_actions``, and returns how many.
+
+        As there, empty args mean any args when only a hook or only a group is given, and only
+        empty args when both are.
+        """
+        if not hook and not group:
+            raise InputError("unschedule_all: name a hook, a group, or both")
+        if not args and not (hook and group):
+            args = None
+        query = self.matching(hook, args, group, may_be_any=True)
+        return len(self.cancel(query).ids)
+
+    def matching(
+        self, hook: str, args: Args | None, group: str = "", *, may_be_any: bool = False
+    ) -> Query:
+        """Actions as the plugin's functions match them: no group means any."""
+        if not hook and not may_be_any:
+            raise InputError("hook: it is empty")
+        return Query(
+            hooks=(hook,) if hook else (),
+            groups=(group,) if group else (),
+            args=None if args is None else encoded(args),
+            limit=0,
+        )
+
+    # Reading
+
+    def get(self, action_id: int) -> Record:
+        """One action; ActionNotFound when there is none."""
+        found = self._read(lambda parts: parts.reading.get(action_id))
+        if found is None:
+            raise ActionNotFound(f"there is no action {action_id}")
+        return found
+
+    def find(self, query: Query | None = None, **criteria: Any) -> list[Record]:
+        """The actions meant (:class:`Query`), 20 of them by default."""
+        return self._read(lambda parts: parts.reading.find(_query(query, criteria)))
+
+    def count(self, query: Query | None = None, **criteria: Any) -> int:
+        """How many actions are meant."""
+        return self._read(lambda parts: parts.reading.count(_query(query, criteria)))
+
+    def logs(self, action_id: int) -> list[LogEntry]:
+        """An action's log; ActionNotFound when there is neither action nor log."""
+        found = self._read(lambda parts: parts.reading.logs([action_id]))
+        if not found:
+            self.get(action_id)
+        return found
+
+    def stats(
+        self, by: Literal["status", "hook", "group", "hour"] = "status", *, hours: int = 24
+    ) -> list[Tally]:
+        """Counts by hook, group, hour (UTC; of the last ``hours``) or status alone."""
+        now = self._now()
+        match by:
+            case "hook":
+                return self._read(lambda parts: parts.reading.by_hook(now))
+            case "group":
+                return self._read(lambda parts: parts.reading.by_group(now))
+            case "hour":
+                since = now - timedelta(hours=hours)
+                return self._read(lambda parts: parts.reading.by_hour(since, now))
+            case "status":
+                counts = self._read(lambda parts: parts.reading.statuses())
+                return [Tally(name=name, statuses={name: n}) for name, n in counts.items()]
+        raise InputError(f"by: status, hook, group or hour, not {by!r}")
+
+    # Changing
+
+    def cancel(self, which: "Which", *, reason: str = "", dry_run: bool = False) -> Change:
+        """Cancel pending actions; others are left and told of."""
+        return self._change(
+            which,
+            _unless_pending,
+            lambda parts, page: parts.edits.cancel(
+                [r.id for r in page], now=self._now(), reason=reason
+            ),
+            pending_only=True,
+            dry_run=dry_run,
+        )
+
+    def delete(self, which: "Which", *, dry_run: bool = False) -> Change:
+        """Delete actions and their logs; not what a runner holds."""
+        return self._change(
+            which,
+            _unless_idle,
+            lambda parts, page: parts.edits.delete([r.id for r in page]),
+            dry_run=dry_run,
+        )
+
+    def requeue(
+        self, which: "Which", *, at: Moment = None, again: bool = False, dry_run: bool = False
+    ) -> Change:
+        """A new action for each failed, canceled or complete one; the old row stays as history.
+
+        A recurring action is made recurring again when its chain has ended (nothing of its hook,
+        args and group is pending or running), else it runs once more by itself. What was requeued
+        before is skipped, unless ``again``. Who waited for the old action waits for the new one.
+
+        Args:
+            which: ids, or a query; without statuses in it, failed ones.
+            at: when; None for now.
+            again: also those that were requeued before.
+            dry_run: only say which.
+        """
+        if isinstance(which, Query) and not which.statuses:
+            which = replace(which, statuses=(Status.FAILED,))
+        made: dict[ActionId, ActionId] = {}
+        before: dict[ActionId, ActionId] = {}
+        due = self._moment(at)
+
+        def refuse(record: Record) -> str | None:
+            if record.is_live:
+                return f"it is {record.status}"
+            if record.id in before and not again:
+                return f"it was requeued before, as action {before[record.id]}"
+            return None
+
+        def look(parts: Parts, page: Sequence[Record]) -> None:
+            before.update(parts.edits.requeued([r.id for r in page]))
+
+        def requeue(parts: Parts, page: Sequence[Record]) -> list[ActionId]:
+            copies = {r.id: self._copy(parts, r, due, is_async=at is None) for r in page}
+            done = parts.edits.requeue(copies, now=self._now())
+            made.update(done)
+            return list(done)
+
+        change = self._change(which, refuse, requeue, dry_run=dry_run, look=look)
+        return replace(change, made=made)
+
+    def reschedule(
+        self,
+        which: "Which",
+        *,
+        at: Moment = None,
+        interval: Interval = None,
+        cron: str | None = None,
+        tz: str | None = None,
+        dry_run: bool = False,
+    ) -> Change:
+        """Move free pending actions to another date, or give them another recurrence.
+
+        With ``at`` alone a recurring action keeps its recurrence. An async one becomes a single.
+        """
+        if at is None and interval is None and cron is None:
+            raise InputError("reschedule: give a date, an interval or a cron expression")
+        now = self._now()
+
+        def refuse(record: Record) -> str | None:
+            if record.status == Status.PENDING and record.claim_id:
+                return "a runner has claimed it"
+            return _unless_pending(record)
+
+        def move(parts: Parts, page: Sequence[Record]) -> list[ActionId]:
+            moves = {r.id: self._moved(parts, r, now, at, interval, cron, tz) for r in page}
+            return parts.edits.move(moves, now=now)
+
+        # Looked at before anything is written: a bad expression changes nothing.
+        new_action(Enqueue(hook="check", at=at, interval=interval, cron=cron, tz=tz), now)
+        return self._change(which, refuse, move, pending_only=True, dry_run=dry_run)
+
+    # Pausing
+
+    def pause(
+        self,
+        *,
+        hooks: Sequence[str] = (),
+        groups: Sequence[str] = (),
+        everything: bool = False,
+        until: Moment = None,
+        reason: str = "",
+    ) -> list[Pause]:
+        """Keep every runner from claiming, from its next claim on; what runs goes on.
+
+        ``until`` None: until resumed.
+        """
+        found = _scopes(hooks, groups, everything=everything)
+        end = None if until is None else self._moment(until)
+        if end is not None and end <= self._now():
+            raise InputError("pause: its end is past")
+        pauses = [replace(pause, until=end, reason=reason) for pause in found]
+        with self._lock:
+            self._parts.pauses.add(pauses, now=self._now())
+        return pauses
+
+    def resume(
+        self, *, hooks: Sequence[str] = (), groups: Sequence[str] = (), everything: bool = False
+    ) -> int:
+        """Lift pauses; returns how many there were. ``everything`` lifts all of any kind."""
+        with self._lock:
+            pauses = self._parts.pauses
+            found = pauses.stored() if everything else _scopes(hooks, groups, everything=False)
+            return pauses.remove(found)
+
+    def pauses(self) -> list[Pause]:
+        """Those in force."""
+        return self._read(lambda parts: parts.pauses.in_force(self._now()))
+
+    # How
+
+    @property
+    def store(self) -> SqlStore:
+        """The store below; one thread at a time."""
+        return self._store
+
+    @property
+    def _parts(self) -> Parts:
+        return self._store.parts
+
+    def _now(self) -> datetime:
+        return self._clock.now()
+
+    def _read(self, work: Callable[[Parts], T]) -> T:
+        with self._lock:
+            return work(self._parts)
+
+    def _moment(self, told: Moment) -> datetime:
+        return moment_of(told, self._now())
+
+    def _known(self, ids: Sequence[int]) -> dict[ActionId, Record]:
+        """Rows of ids; ActionNotFound names those that are not there."""
+        found = self._read(lambda parts: parts.reading.existing(ids))
+        missing = [str(i) for i in dict.fromkeys(ids) if i not in found]
+        if missing:
+            some = ", ".join(missing[:10]) + (", …" if len(missing) > 10 else "")  # noqa: PLR2004
+            raise ActionNotFound(f"there is no action {some}")
+        return found
+
+    def _change(
+        self,
+        which: "Which",
+        refuse: Callable[[Record], str | None],
+        work: Callable[[Parts, Sequence[Record]], list[ActionId]],
+        *,
+        pending_only: bool = False,
+        dry_run: bool = False,
+        look: Callable[[Parts, Sequence[Record]], None] | None = None,
+    ) -> Change:
+        """Page by page: what is refused is told of, the rest is done, or listed in a dry run."""
+        done: list[ActionId] = []
+        skipped: dict[ActionId, str] = {}
+        for page in self._pages(which, pending_only=pending_only):
+            with self._lock:
+                if look is not None:
+                    look(self._parts, page)
+                reasons = {r.id: reason for r in page if (reason := refuse(r)) is not None}
+                wanted = [r for r in page if r.id not in reasons]
+                changed = [r.id for r in wanted] if dry_run else work(self._parts, wanted)
+            done += changed
+            late = {r.id for r in wanted} - set(changed)
+            skipped |= reasons | dict.fromkeys(sorted(late), "it changed meanwhile")
+        return Change(ids=tuple(done), skipped=skipped)
+
+    def _pages(self, which: "Which", *, pending_only: bool) -> Iterator[list[Record]]:
+        if isinstance(which, Query):
+            query = which
+            if pending_only and not query.statuses:
+                query = replace(query, statuses=(Status.PENDING,))
+            # Locked a page at a time: others enqueue meanwhile.
+            pages = self._parts.reading.pages(query)
+            while page := self._read(lambda _: next(pages, None)):
+                yield page
+            return
+        ids = list(dict.fromkeys(which))
+        found = self._known(ids)
+        for start in range(0, len(ids), BULK):
+            yield [found[ActionId(i)] for i in ids[start : start + BULK]]
+
+    def _copy(self, parts: Parts, record: Record, due: datetime, *, is_async: bool) -> NewAction:
+        """The same work once more."""
+        told: schedule.Schedule
+        try:
+            told = schedule.decode(record.schedule)
+        except CodecError:
+            told = schedule.Async()
+        new: schedule.Schedule = schedule.Async() if is_async else schedule.single(due)
+        zone: str | None = None
+        if isinstance(told, schedule.Interval | schedule.Cron) and told.is_recurring:
+            live = replace(
+                Query(hooks=(record.hook,), statuses=_LIVE, limit=1, order="none"),
+                groups=(record.group,), args=record.args.decode("utf-8", "replace"),
+            )  # fmt: skip
+            if not parts.reading.find(live):
+                new = replace(told, timestamp=int(due.timestamp()))
+                zone = self._zone_of(parts, record.id)
+        return NewAction(
+            hook=record.hook,
+            args=record.args.decode("utf-8", "replace"),
+            schedule=schedule.encode(new),
+            scheduled_at=due,
+            is_async=isinstance(new, schedule.Async),
+            group=record.group,
+            group_id=record.group_id,
+            priority=record.priority,
+            zoned=zoned_cron(new, zone),
+        )
+
+    def _zone_of(self, parts: Parts, action_id: ActionId) -> str | None:
+        return self._store.session.run(lambda c: parts.zones.of(c, [action_id])).get(action_id)
+
+    def _moved(  # noqa: PLR0917 - one row and what it shall become
+        self,
+        parts: Parts,
+        record: Record,
+        now: datetime,
+        at: Moment,
+        interval: Interval,
+        cron: str | None,
+        tz: str | None,
+    ) -> NewAction:
+        wanted = Enqueue(hook=record.hook, at=at, interval=interval, cron=cron, tz=tz)
+        made = new_action(wanted, now)
+        if interval is None and cron is None:
+            try:
+                told = schedule.decode(record.schedule)
+            except CodecError:
+                told = schedule.Async()
+            if isinstance(told, schedule.Interval | schedule.Cron) and told.is_recurring:
+                kept = replace(told, timestamp=int(made.scheduled_at.timestamp()))
+                zone = self._zone_of(parts, record.id)
+                made = replace(made, schedule=schedule.encode(kept), zoned=zoned_cron(kept, zone))
+        args = record.args.decode("utf-8", "replace")
+        return replace(made, hook=record.hook, args=args, group_id=record.group_id)
+
+
+Which: TypeAlias = Query | Iterable[int]
+"""Actions by a query, or by their ids, all of which must exist."""
+_LIVE: Final = (Status.PENDING, Status.IN_PROGRESS)
+
+
+def _query(query: Query | None, criteria: Mapping[str, Any]) -> Query:
+    try:
+        return replace(query or Query(), **criteria)
+    except TypeError as error:
+        raise InputError(f"no such criterion: {error}") from error
+
+
+def _parts(items: Iterable[Enqueue], size: int) -> Iterator[list[Enqueue]]:
+    part: list[Enqueue] = []
+    for item in items:
+        part.append(item)
+        if len(part) == size:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _scopes(hooks: Sequence[str], groups: Sequence[str], *, everything: bool) -> list[Pause]:
+    found = [
+        *([Pause(kind="all", name="")] if everything else []),
+        *(Pause(kind="hook", name=hook) for hook in hooks),
+        *(Pause(kind="group", name=group) for group in groups),
+    ]
+    if not found:
+        raise InputError("name a hook, a group, or everything")
+    return found
+
+
+def _unless_pending(record: Record) -> str | None:
+    return None if record.status == Status.PENDING else f"it is {record.status}"
+
+
+def _unless_idle(record: Record) -> str | None:
+    if record.status == Status.IN_PROGRESS:
+        return "it is in-progress"
+    if record.status == Status.PENDING and record.claim_id:
+        return "a runner has claimed it"
+    return None
+
+
+@contextmanager
+def opened(settings: Settings, env: Mapping[str, str] = os.environ) -> Iterator[Queue]:
+    """The queue of settings, closed afterwards."""
+    queue = Queue.of(settings, env)
+    try:
+        yield queue
+    finally:
+        queue.close()
