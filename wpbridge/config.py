@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from wpbridge.errors import ConfigError
 from wpbridge.moments import seconds_of
@@ -24,6 +24,8 @@ FILE_NAME: Final = "wpbridge.toml"
 
 _NOT_SETTINGS: Final = ("WPBRIDGE_GOLDEN_DIR", "WPBRIDGE_TEST_")
 """Variables of wpbridge's own tests, by their beginning."""
+Format: TypeAlias = Literal["text", "table", "json", "jsonl", "csv", "yaml", "ids", "count"]
+"""How lists are printed; what a command does not know is text there."""
 ROUTES: Final = ("python", "webhook", "php", "leave")
 """Where a route may lead."""
 _WEBHOOK_SECONDS: Final = 30.0
@@ -50,6 +52,18 @@ class Route:
     """None: any."""
     group: str | None = None
     """None: any; an empty text: actions without a group."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """How long ended actions are kept; the first rule that fits an action decides."""
+
+    status: Literal["complete", "failed", "canceled"] | None = None
+    """None: all three."""
+    hook: str | None = None
+    """Pattern as in a route; None: any."""
+    keep: timedelta | None = None
+    """From their last attempt on; None: for ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +99,8 @@ class Settings:
     concurrency: int = 4
     routes: tuple[Route, ...] = ()
     """In order: the first that matches decides."""
+    retention: tuple[Keep, ...] = ()
+    """What `clean` keeps for how long, before the plugin's own rule."""
     owns_site: bool = False
     """The plugin's own runners are off: its upkeep actions are run here too."""
     unique_by: Literal["auto", "group", "args"] = "auto"
@@ -111,7 +127,7 @@ class Settings:
     php_max_age: timedelta | None = timedelta(hours=1)
     php_max_memory: int = 0
     """Bytes; 0: four fifths of the worker's own memory_limit, 512 MiB where it has none."""
-    format: Literal["text", "json"] = "text"
+    format: Format = "text"
     quiet: bool = False
     verbose: int = 0
     """0 warnings, 1 information, 2 debugging."""
@@ -313,6 +329,29 @@ def _route(number: int, told: object, origin: _Origin) -> Route:
     return Route(to=to, hook=hook, group=group)
 
 
+def _retention(value: object, origin: _Origin) -> tuple[Keep, ...]:
+    if not isinstance(value, list):
+        raise ValueError("a list of tables: [[retention]]")  # noqa: TRY004 - load() turns it into a ConfigError
+    return tuple(_keep(n, told, origin) for n, told in enumerate(value, 1))
+
+
+def _keep(number: int, told: object, origin: _Origin) -> Keep:
+    where = f"{origin.text}: retention {number}"
+    if not isinstance(told, Mapping):
+        raise ConfigError(f"{where} is a table: [[retention]]")
+    _only_known(told, ("status", "hook", "keep"), where)
+    status, hook, keep = told.get("status"), told.get("hook"), told.get("keep")
+    if status not in (None, "complete", "failed", "canceled"):
+        raise ConfigError(f"{where}: status is complete, failed or canceled")
+    if hook is not None and not (isinstance(hook, str) and hook):
+        raise ConfigError(f"{where}: hook is a text")
+    seconds = seconds_of(keep)
+    if keep != "forever" and (seconds is None or not 0 < seconds <= _LONGEST.total_seconds()):
+        raise ConfigError(f'{where}: keep is a time such as "7d" or "12h", or "forever"')
+    span = None if seconds is None else timedelta(seconds=seconds)
+    return Keep(status=status, hook=hook, keep=span)
+
+
 _KINDS: Final[Mapping[str, _Kind]] = {
     "path": _path,
     "dsn": _text,
@@ -332,6 +371,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "exclude_groups": _names,
     "concurrency": _number(1, 1000),
     "routes": _routes,
+    "retention": _retention,
     "owns_site": _boolean,
     "unique_by": _choice("auto", "group", "args"),
     "php": _boolean,
@@ -346,7 +386,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "php_max_actions": _number(0, 1 << 31),
     "php_max_age": _duration,
     "php_max_memory": _bytes,
-    "format": _choice("text", "json"),
+    "format": _choice(*get_args(Format)),
     "quiet": _boolean,
     "verbose": _number(0, 2),
     "color": _boolean,
@@ -376,7 +416,7 @@ _PHP: Final[Mapping[str, str]] = {
     "max_age": "php_max_age",
     "max_memory": "php_max_memory",
 }
-_ALONE: Final = ("webhooks", "routes")
+_ALONE: Final = ("webhooks", "routes", "retention")
 """Tables of their own: no settings' names inside."""
 _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "site": {name: name for name in _SITE},

@@ -39,7 +39,7 @@ from wpbridge.site import resolve
 from wpbridge.store.adding import Added, Request, UniqueBy
 from wpbridge.store.connect import open_site
 from wpbridge.store.parts import Parts
-from wpbridge.store.records import Change, LogEntry, Pause, Query, Record, Tally
+from wpbridge.store.records import Change, FailedRun, LogEntry, Pause, Query, Record, Tally, Wait
 from wpbridge.store.sqlstore import SqlStore
 
 T = TypeVar("T")
@@ -316,6 +316,18 @@ class Queue:
             self.get(action_id)
         return found
 
+    def failures(self, query: Query | None = None, **criteria: Any) -> list[FailedRun]:
+        """The newest failed actions among those meant, each with the message that says why."""
+        return self._read(lambda parts: parts.reading.failures(_query(query, criteria)))
+
+    def zones_of(self, ids: Sequence[int]) -> dict[ActionId, str]:
+        """The time zones of those actions whose cron is not read in UTC."""
+        return self._read(lambda parts: parts.reading.zones_of(ids))
+
+    def waits_of(self, ids: Sequence[int]) -> list[Wait]:
+        """What actions wait for."""
+        return self._read(lambda parts: parts.reading.waits_of(ids))
+
     def stats(
         self, by: Literal["status", "hook", "group", "hour"] = "status", *, hours: int = 24
     ) -> list[Tally]:
@@ -421,7 +433,7 @@ class Queue:
             return _unless_pending(record)
 
         def move(parts: Parts, page: Sequence[Record]) -> list[ActionId]:
-            moves = {r.id: self._moved(parts, r, now, at, interval, cron, tz) for r in page}
+            moves = {r.id: self._moved(r, now, at, interval, cron, tz) for r in page}
             return parts.edits.move(moves, now=now)
 
         # Looked at before anything is written: a bad expression changes nothing.
@@ -438,28 +450,39 @@ class Queue:
         everything: bool = False,
         until: Moment = None,
         reason: str = "",
+        dry_run: bool = False,
     ) -> list[Pause]:
         """Keep every runner from claiming, from its next claim on; what runs goes on.
 
-        ``until`` None: until resumed.
+        ``until`` None: until resumed. A scope that is paused already is given the new end.
         """
         found = _scopes(hooks, groups, everything=everything)
         end = None if until is None else self._moment(until)
         if end is not None and end <= self._now():
             raise InputError("pause: its end is past")
         pauses = [replace(pause, until=end, reason=reason) for pause in found]
-        with self._lock:
-            self._parts.pauses.add(pauses, now=self._now())
+        if not dry_run:
+            with self._lock:
+                self._parts.pauses.add(pauses, now=self._now())
         return pauses
 
     def resume(
-        self, *, hooks: Sequence[str] = (), groups: Sequence[str] = (), everything: bool = False
-    ) -> int:
-        """Lift pauses; returns how many there were. ``everything`` lifts all of any kind."""
+        self,
+        *,
+        hooks: Sequence[str] = (),
+        groups: Sequence[str] = (),
+        everything: bool = False,
+        dry_run: bool = False,
+    ) -> list[Pause]:
+        """Lift pauses; returns those that there were. ``everything`` lifts all of any kind."""
+        scopes = _scopes(hooks, groups, everything=everything)
+        wanted = {(scope.kind, scope.name) for scope in scopes}
         with self._lock:
-            pauses = self._parts.pauses
-            found = pauses.stored() if everything else _scopes(hooks, groups, everything=False)
-            return pauses.remove(found)
+            stored = self._parts.pauses.stored()
+            found = [p for p in stored if everything or (p.kind, p.name) in wanted]
+            if found and not dry_run:
+                self._parts.pauses.remove(found)
+        return found
 
     def pauses(self) -> list[Pause]:
         """Those in force."""
@@ -551,7 +574,7 @@ class Queue:
             )  # fmt: skip
             if not parts.reading.find(live):
                 new = replace(told, timestamp=int(due.timestamp()))
-                zone = self._zone_of(parts, record.id)
+                zone = self.zones_of([record.id]).get(record.id)
         return NewAction(
             hook=record.hook,
             args=record.args.decode("utf-8", "replace"),
@@ -564,12 +587,8 @@ class Queue:
             zoned=zoned_cron(new, zone),
         )
 
-    def _zone_of(self, parts: Parts, action_id: ActionId) -> str | None:
-        return self._store.session.run(lambda c: parts.zones.of(c, [action_id])).get(action_id)
-
     def _moved(  # noqa: PLR0917 - one row and what it shall become
         self,
-        parts: Parts,
         record: Record,
         now: datetime,
         at: Moment,
@@ -586,7 +605,7 @@ class Queue:
                 told = schedule.Async()
             if isinstance(told, schedule.Interval | schedule.Cron) and told.is_recurring:
                 kept = replace(told, timestamp=int(made.scheduled_at.timestamp()))
-                zone = self._zone_of(parts, record.id)
+                zone = self.zones_of([record.id]).get(record.id)
                 made = replace(made, schedule=schedule.encode(kept), zoned=zoned_cron(kept, zone))
         args = record.args.decode("utf-8", "replace")
         return replace(made, hook=record.hook, args=args, group_id=record.group_id)

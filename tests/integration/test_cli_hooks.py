@@ -158,7 +158,7 @@ def test_lines_are_sorted_by_where_they_go_and_nothing_is_changed(
 def test_text_has_a_head_and_a_line_each(dsn: str, folder: Path, queue: SqlStore) -> None:
     enqueue(queue, *[due("send", "g") for _ in range(1200)])
     head, *rows = text_of(dsn, folder).splitlines()
-    assert head.split("\t") == ["hook", "group", "to", "pending", "due", "running", "next", "why"]
+    assert head.split("\t") == ["hook", "group", "to", "pending", "due", "running", "next_at", "why"]
     (sent,) = [row.split("\t") for row in rows if row.startswith("send\t")]
     assert sent[:6] == ["send", "g", "python", "1,200", "1,200", "0"]
 
@@ -190,7 +190,7 @@ def test_the_example_of_the_docs_is_what_the_command_says(
     """docs/reference/routing.md: its settings, and the lines they make of a queue."""
     page = (Path(__file__).parents[2] / "docs/reference/routing.md").read_text(encoding="utf-8")
     settings, sample = page.split("```toml\n")[1].split("```")[0], page.split("$ wpbridge hooks")[1]
-    names = ["hook", "group", "to", "pending", "due", "running", "next", "why"]
+    names = ["hook", "group", "to", "pending", "due", "running", "next_at", "why"]
     head, *rows = sample.split("```")[0].splitlines()[1:]
     starts = [head.index(name) for name in names[:3]] + [head.index("why")]
     told = [

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wpbridge.config import Route, Settings, Webhook, load, sources_of
+from wpbridge.config import Keep, Route, Settings, Webhook, load, sources_of
 from wpbridge.errors import ConfigError
 
 FULL = """
@@ -19,6 +19,7 @@ blog_id = 3
 url = "https://example.org"
 ask_php = true
 owns_site = true
+unique_by = "args"
 
 [run]
 handlers = ["shop.hooks", "mail"]
@@ -59,6 +60,15 @@ hook = "mail"
 group = ""
 to = "leave"
 
+[[retention]]
+hook = "wc_*"
+status = "complete"
+keep = "7d"
+
+[[retention]]
+status = "failed"
+keep = "forever"
+
 [webhooks]
 plain = "https://hooks.example/plain?token=t0ken"
 full = { url = "https://hooks.example/full", secret = "s3cret", timeout = "5s" }
@@ -97,6 +107,10 @@ def test_defaults(cwd: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        ('[[retention]]\nkeep = "soon"', 'retention 1: keep is a time such as "7d"'),
+        ('[[retention]]\nkeep = "7d"\nstatus = "pending"', "status is complete, failed or"),
+        ('[[retention]]\nkeep = "7d"\nhook = 3', "hook is a text"),
+        ("retention = 3", "a list of tables"),
         ('[[routes]]\nto = "php"', "route 1: name a hook, a group, or both"),
         ('[[routes]]\nhook = "a"\nto = "perl"', "to is python, webhook, php or leave"),
         ('[[routes]]\nhook = ""\nto = "php"', "hook and group are texts"),
@@ -149,6 +163,11 @@ def test_a_full_file(cwd: Path) -> None:
             Route(to="leave", hook="mail", group=""),
         ),
         owns_site=True,
+        unique_by="args",
+        retention=(
+            Keep(status="complete", hook="wc_*", keep=timedelta(days=7)),
+            Keep(status="failed", keep=None),
+        ),
         php=True,
         php_workers=3,
         wp=("docker", "exec", "-i", "my site", "wp"),

@@ -1,15 +1,14 @@
 """``hooks``: the routing table, applied to what is in the queue."""
 
-import json
 import os
-import sys
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import click
 
 from wpbridge import app
 from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
+from wpbridge.cli.output import list_options, print_rows, told
 from wpbridge.clock import SystemClock
 from wpbridge.config import Settings
 from wpbridge.executors.php_probe import interview
@@ -35,6 +34,10 @@ class _Line:
     """Whether PHP knows the hook; None when it was not asked."""
 
 
+FIELDS = ("hook", "group", "to", "why", "pending", "due", "running", "next_at", "callback")
+_SHOWN = ("hook", "group", "to", "pending", "due", "running", "next_at", "why")
+
+
 @click.command(short_help="Show what happens to each hook in the queue, and why.", epilog="""
 Examples:
   wpbridge hooks --path /var/www/html
@@ -47,12 +50,12 @@ Examples:
 )
 @php_options
 @click.option("--ask-wordpress", is_flag=True, help="Load WordPress once: has PHP a callback?")
-@click.option(
-    "--format", "format", type=click.Choice(["text", "json"]), help="How to print (text)."
-)
+@list_options(FIELDS)
 @click.pass_context
 @one_line_errors
-def hooks(ctx: click.Context, *, ask_wordpress: bool, **flags: Any) -> None:
+def hooks(
+    ctx: click.Context, *, ask_wordpress: bool, fields: str | None, field: str | None, **flags: Any
+) -> None:
     """Show for each hook and group in the queue whether Python, a webhook or PHP runs it.
 
     What is left alone stays for the plugin's own runner. Changes nothing.
@@ -69,12 +72,15 @@ def hooks(ctx: click.Context, *, ask_wordpress: bool, **flags: Any) -> None:
     finally:
         store.close()
     lines = _lines(queued, handlers, routes, known)
-    if settings.format == "json":
-        click.echo(json.dumps([asdict(line) for line in lines]))
-    elif lines:
-        _print_table(lines)
+    as_table = settings.format in ("text", "table")
+    rows = [{**asdict(line), "why": _why(line) if as_table else line.why} for line in lines]
+    if lines or not as_table:
+        print_rows(
+            rows, fields=FIELDS, shown_fields=_SHOWN, style=settings.format, chosen=fields,
+            field=field,
+        )  # fmt: skip
     else:
-        click.echo("no pending or running actions, and no handlers", err=True)
+        told("no pending or running actions, and no handlers")
 
 
 def _ask(
@@ -110,39 +116,6 @@ def _lines(
         decision = routes.decide(hook, "")
         found.append(_Line(hook=hook, group="", to=decision.to, why=decision.why))
     return sorted(found, key=lambda line: (line.to, line.hook, line.group))
-
-
-def _print_table(lines: list[_Line]) -> None:
-    head = ["hook", "group", "to", "pending", "due", "running", "next", "why"]
-    rows = [
-        [_shown(line.hook), _shown(line.group), line.to, f"{line.pending:,}", f"{line.due:,}",
-         f"{line.running:,}", line.next_at or "", _shown(_why(line))]
-        for line in lines
-    ]  # fmt: skip
-    if not sys.stdout.isatty():
-        for row in (head, *rows):
-            click.echo("\t".join(row))
-        return
-    from rich.console import Console  # noqa: PLC0415 - loads only for a terminal
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    table = Table(box=None, pad_edge=False)
-    for name in head:
-        side: Literal["left", "right"] = (
-            "right" if name in ("pending", "due", "running") else "left"
-        )
-        # Folded and never cut: a name is there to be copied into a route.
-        table.add_column(name, justify=side, overflow="fold")
-    for row in rows:
-        # A hook such as "[red]" is a name, and no markup.
-        table.add_row(*map(Text, row))
-    Console().print(table)
-
-
-def _shown(text: str) -> str:
-    """Anybody may have named a hook: nothing in it may steer a terminal or break a line."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _why(line: _Line) -> str:

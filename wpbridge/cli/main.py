@@ -8,16 +8,51 @@ import click
 from wpbridge import __version__
 from wpbridge.cli.options import SiteGroup, site_options
 
-_COMMANDS = {
-    "claim-and-run": ("run", "Claim due actions and run them."),
-    "init": ("store", "Prepare a queue: wpbridge's own table, on SQLite all tables."),
-    "uninstall": ("store", "Remove wpbridge's own table."),
-    "hooks": ("hooks", "Show what happens to each hook in the queue, and why."),
-    "status": ("store", "Show how many actions there are, by status."),
-    "check": ("store", "Check settings and store; changes nothing."),
-    "wp": ("wp", "Put the companion plugin into WordPress, or take it away."),
-    "decode": ("decode", "Show any PHP-serialized text as JSON."),
+_SECTIONS = {
+    "Run": {
+        "claim-and-run": ("run", "Claim due actions and run them."),
+        "run": ("run", "Run these actions now, whatever their date."),
+    },
+    "Look": {
+        "status": ("store", "Show how many actions there are, by status."),
+        "list": ("actions", "List actions."),
+        "get": ("actions", "Show one action."),
+        "logs": ("actions", "Show an action's log."),
+        "next": ("actions", "Show when a hook runs next."),
+        "stats": ("reports", "Count actions by hook, group, hour or status."),
+        "failures": ("reports", "Show why actions fail, like failures together."),
+        "claims": ("reports", "Show who holds what."),
+        "hooks": ("hooks", "Show what happens to each hook in the queue, and why."),
+        "explain": ("explain", "Say why an action does not run."),
+    },
+    "Change": {
+        "enqueue": ("enqueue", "Add an action, or many from JSON lines."),
+        "cancel": ("changes", "Cancel pending actions."),
+        "delete": ("changes", "Delete actions and their logs."),
+        "requeue": ("changes", "Run failed actions once more."),
+        "reschedule": ("changes", "Move pending actions to another date."),
+        "pause": ("pauses", "Keep every runner from claiming; or list what is paused."),
+        "resume": ("pauses", "Lift pauses."),
+        "generate": ("enqueue", "Add test actions."),
+    },
+    "Care": {
+        "doctor": ("doctor", "Look for what is wrong, and mend what is safe to mend."),
+        "clean": ("care", "Delete what ended long ago, by the plugin's rule or yours."),
+        "dedupe": ("care", "End recurring chains that exist more than once."),
+        "release-claims": ("care", "Free what dead PHP runners hold."),
+    },
+    "Set up": {
+        "init": ("store", "Prepare a queue: wpbridge's own tables, on SQLite all tables."),
+        "uninstall": ("store", "Remove wpbridge's own tables."),
+        "check": ("store", "Check settings and store; changes nothing."),
+        "wp": ("wp", "Put the companion plugin into WordPress, or take it away."),
+        "decode": ("decode", "Show any PHP-serialized text as JSON."),
+        "completion": ("completion", "Print a shell's completion script."),
+    },
 }
+_COMMANDS = {name: told for section in _SECTIONS.values() for name, told in section.items()}
+_FUNCTIONS = {"run": "run_ids", "list": "list_", "next": "next_"}
+"""Where a command's name is a word that Python or its module uses otherwise."""
 
 
 class LazyGroup(SiteGroup):
@@ -34,14 +69,15 @@ class LazyGroup(SiteGroup):
         if cmd_name not in _COMMANDS:
             return None
         module = importlib.import_module(f"wpbridge.cli.{_COMMANDS[cmd_name][0]}")
-        command: Any = getattr(module, cmd_name.replace("-", "_"))
+        command: Any = getattr(module, _FUNCTIONS.get(cmd_name, cmd_name.replace("-", "_")))
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One line each, from the table above."""
         del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+        for title, commands in _SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
 
 
 @click.command(

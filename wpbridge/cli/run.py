@@ -7,20 +7,27 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from wpbridge import app
-from wpbridge.action import Claim
+from wpbridge.action import ActionId, Claim, Status
 from wpbridge.cli.exits import Exit
+from wpbridge.cli.filters import ids_of
 from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
+from wpbridge.cli.output import shown, told
 from wpbridge.clock import SystemClock
-from wpbridge.errors import ConfigError, WpCliError
+from wpbridge.config import Settings
+from wpbridge.errors import ActionNotFound, ConfigError, HandlerNotFound, WpCliError
+from wpbridge.routes import Routes
 from wpbridge.runner.loop import Runner, Totals
 from wpbridge.site import resolve
+from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_site
+from wpbridge.store.sqlstore import SqlStore
 
 _SIGNAL_EXITS = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 
@@ -91,19 +98,119 @@ def claim_and_run(
     store = open_site(site)
     try:
         if dry_run:
-            store.inspect()
-            claim = store.claim_due(
-                now=SystemClock().now(), limit=settings.batch_size, only=only, dry_run=True
-            )
-            _print_plan(claim, settings.format)
+            _plan(store, settings, only)
             return
         # Looked at before the runner gets its patience: at the start nobody waits for a server.
         store.inspect()
         runner = app.make_runner(settings, site, store, handlers, only=only)
-        with _signals(runner) as caught, _progress(runner, quiet=bool(settings.quiet)):
-            totals = runner.run()
+        caught = _drive(runner, settings)
     finally:
         store.close()
+    _finish(runner, settings, caught, fail_on_error=fail_on_error)
+
+
+@click.command("run", short_help="Run these actions now, whatever their date.", epilog="""
+Examples:
+  wpbridge run 4711 --path /var/www/html --handlers shop.hooks
+  wpbridge run 4711 4712 --path /var/www/html --php
+  wpbridge run 4711 --path . --handlers hooks --dry-run
+""")  # fmt: skip
+@click.argument("targets", metavar="ID…", nargs=-1, required=True)
+@site_options
+@click.option(
+    "--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions."
+)
+@php_options
+@click.option("--dry-run", is_flag=True, help="Say which would run; change nothing.")
+@click.option("--fail-on-error", is_flag=True, help="Exit 3 when an action failed.")
+@click.option(
+    "--format", "format", type=click.Choice(["text", "json"]), help="How to print (text)."
+)
+@click.option("--quiet", is_flag=True, default=None, help="Print errors only.")
+@click.option("-v", "--verbose", count=True, help="Log to stderr; twice for more.")
+@click.pass_context
+@one_line_errors
+def run_ids(
+    ctx: click.Context,
+    targets: Sequence[str],
+    *,
+    dry_run: bool,
+    fail_on_error: bool,
+    verbose: int,
+    **flags: Any,
+) -> None:
+    """Run pending actions now: before their date, and though they are paused.
+
+    What is not pending, or claimed by a runner, is left as it is, and the exit code is 1. A
+    recurring action that runs before its date keeps that date for the next time, as the plugin
+    does it. `requeue` is for actions that have ended.
+    """
+    settings = settings_of(ctx, {**flags, "verbose": verbose or None})
+    _log_to_stderr(settings.verbose)
+    site = resolve(settings, os.environ)
+    handlers = app.handlers_of(settings)
+    routes = app.routes_of(settings, handlers)
+    store = open_site(site)
+    try:
+        wanted = _runnable(store, ids_of(targets), routes)
+        only = ClaimFilter(ids=frozenset(wanted), upkeep=True)
+        settings = replace(settings, batch_size=max(1, len(wanted)), batches=1)
+        if dry_run or not wanted:
+            _plan(store, settings, only)
+        else:
+            runner = app.make_runner(settings, site, store, handlers, only=only)
+            caught = _drive(runner, settings)
+    finally:
+        store.close()
+    if not dry_run and wanted:
+        _finish(runner, settings, caught, fail_on_error=fail_on_error)
+    if len(wanted) < len(set(targets)):
+        raise SystemExit(int(Exit.ERROR))
+
+
+def _runnable(store: SqlStore, ids: Sequence[ActionId], routes: Routes) -> list[ActionId]:
+    """Those that can be run; about the others a word each. Raises before anything is claimed."""
+    found = store.parts.reading.existing(ids)
+    missing = [str(i) for i in ids if i not in found]
+    if missing:
+        raise ActionNotFound(f"there is no action {', '.join(missing)}")
+    wanted: list[ActionId] = []
+    for action_id in dict.fromkeys(ids):
+        record = found[action_id]
+        decision = routes.decide(record.hook, record.group)
+        if record.status != Status.PENDING:
+            told(f"action {action_id} left as it is: it is {record.status}")
+        elif record.claim_id:
+            told(f"action {action_id} left as it is: a runner has claimed it")
+        elif decision.to == "leave":
+            raise HandlerNotFound(
+                f"action {action_id}: hook {shown(record.hook)} is not run here: {decision.why}"
+            )
+        else:
+            wanted.append(action_id)
+    return wanted
+
+
+def _plan(store: SqlStore, settings: Settings, only: ClaimFilter) -> None:
+    store.inspect()
+    claim = store.claim_due(
+        now=SystemClock().now(), limit=settings.batch_size, only=only, dry_run=True
+    )
+    _print_plan(claim, settings.format)
+
+
+def _drive(runner: Runner, settings: Settings) -> list[signal.Signals]:
+    """Run to the end; the signals that came meanwhile."""
+    with _signals(runner) as caught, _progress(runner, quiet=bool(settings.quiet)):
+        runner.run()
+    return caught
+
+
+def _finish(
+    runner: Runner, settings: Settings, caught: list[signal.Signals], *, fail_on_error: bool
+) -> None:
+    """Totals, and the exit code that says how it went."""
+    totals = runner.totals
     if not settings.quiet:
         _print_totals(totals, settings.format)
     if caught:

@@ -48,6 +48,16 @@ class Candidate:
         return self.priority, self.attempts, self.date, self.id
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A statement that a claim may send."""
+
+    name: str
+    statement: TextClause
+    index: str | None
+    """The one it leans on; None where the server may choose."""
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """What one look brought: our rows, and whether there was nothing more to see."""
@@ -114,6 +124,30 @@ class Finder:
             f"{look}{hint(layout.group_index)} WHERE group_id = :key AND action_id >= :first"
             f" AND {due} AND claim_id = 0 ORDER BY action_id LIMIT :size"
         )
+
+    def plans(self) -> list[Plan]:
+        """The statements that are used with this layout, to be explained by the server.
+
+        Their values are ``now``, ``size``, ``above``, ``level``, ``first`` and ``key``.
+        """
+        layout = self._layout
+        found = [Plan(name="any-due", statement=self._any_due, index=layout.due_index)]
+        if layout.priority_index is None:
+            index = layout.date_index or layout.due_index
+            found.append(Plan(name="by-date", statement=self._in_date, index=index))
+        else:
+            for name, statement in (
+                ("next-priority", self._next_priority), ("in-priority", self._in_priority)
+            ):  # fmt: skip
+                found.append(Plan(name=name, statement=statement, index=layout.priority_index))
+        by_hook = self._in_hook if layout.hook_index else self._by_old_hook
+        if hook_index := layout.hook_index or layout.old_hook_index:
+            found.append(Plan(name="in-hook", statement=by_hook, index=hook_index))
+        if layout.group_index:
+            found.append(
+                Plan(name="in-group", statement=self._in_group, index=layout.group_index)
+            )  # fmt: skip
+        return found
 
     def is_any_due(self, connection: Connection, now: str) -> bool:
         """One probe: on an idle queue it is all that is asked."""

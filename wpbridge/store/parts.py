@@ -63,7 +63,7 @@ def assemble(  # noqa: PLR0917 - what is known of a site's tables
         inserts=inserts,
         writes=writes,
         waits=waits,
-        reading=Reading(session, names, layout, dialect, groups),
+        reading=Reading(session, names, layout, dialect, groups, zones, waits),
         adding=Adding(session, names, layout, dialect, groups, inserts, own, waits),
         edits=Edits(session, names, inserts, writes, zones, waits, own, lock),
         pauses=Pauses(session, names, own),

@@ -14,15 +14,18 @@ from sqlalchemy import BindParameter, Connection, TextClause, bindparam, text
 
 from wpbridge.action import ActionId, ClaimId, Status
 from wpbridge.clock import from_text, to_text
+from wpbridge.codec import schedule
 from wpbridge.codec.args import columns
 from wpbridge.errors import CodecError
 from wpbridge.store.base import QueuedHook
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.groups import Groups
 from wpbridge.store.inventory import Inventory
-from wpbridge.store.records import ClaimRecord, FailedRun, LogEntry, Query, Record, Tally
+from wpbridge.store.records import ClaimRecord, FailedRun, LogEntry, Query, Record, Tally, Wait
 from wpbridge.store.session import Transactor
 from wpbridge.store.tables import Layout, TableNames
+from wpbridge.store.waits import Waits
+from wpbridge.store.zones import Zones
 
 IDS_A_STATEMENT: Final = 1000
 _ORDER: Final = {
@@ -39,14 +42,18 @@ _ASIDE: Final = ("action created", "action started", "wpbridge: ", "action reque
 class Reading:
     """Questions about one site's actions, logs and claims."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - the parts of the store
         self,
         session: Transactor,
         names: TableNames,
         layout: Layout,
         dialect: Dialect,
         groups: Groups,
+        zones: Zones,
+        waits: Waits,
     ) -> None:
+        self._zones = zones
+        self._waits = waits
         self._session = session
         self._names = names
         self._layout = layout
@@ -159,6 +166,14 @@ class Reading:
         self, statement: TextClause, values: Mapping[str, object]
     ) -> Sequence[Sequence[object]]:
         return self._session.run(lambda c: c.execute(statement, values).fetchall())
+
+    def zones_of(self, ids: Sequence[int]) -> dict[ActionId, str]:
+        """The time zones of those actions whose cron is not read in UTC."""
+        return self._session.run(lambda c: self._zones.of(c, ids))
+
+    def waits_of(self, ids: Sequence[int]) -> list[Wait]:
+        """What actions wait for."""
+        return self._session.run(lambda c: self._waits.of(c, ids))
 
     # Logs
 
@@ -332,6 +347,34 @@ class Reading:
             ]
 
         return self._session.run(look)
+
+    # Chains
+
+    def repeated(self, query: Query) -> list[tuple[str, str, int]]:
+        """Hook, args column and group id that several pending actions with a date share."""
+        where, values = self._where(replace(query, statuses=(Status.PENDING,)))
+        if where is None:
+            return []
+        statement = _bound(
+            f"SELECT MIN(a.hook), MIN(a.args), a.group_id FROM {self._names.actions} a{where}"
+            " AND (a.schedule LIKE :interval OR a.schedule LIKE :cron)"
+            " GROUP BY a.hook, a.args, a.group_id HAVING COUNT(*) > 1",
+            values,
+        )
+        classes = {
+            "interval": f'%"{schedule.Interval.php_class}"%',
+            "cron": f'%"{schedule.Cron.php_class}"%',
+        }
+        return [(str(r[0]), str(r[1]), _int(r[2])) for r in self._rows(statement, values | classes)]
+
+    def of_identity(self, hook: str, args: str, group_id: int) -> list[Record]:
+        """Pending actions of a hook, an args column and a group id, as the database compares."""
+        statement = text(
+            f"SELECT {self._columns} FROM {self._names.actions} a WHERE a.hook = :hook"
+            " AND a.status = 'pending' AND a.args = :args AND a.group_id = :group_id"
+        )
+        values = {"hook": hook, "args": args, "group_id": group_id}
+        return [self._record(row) for row in self._rows(statement, values)]
 
     # What the functions of the plugin ask
 

@@ -1,0 +1,218 @@
+"""``list``, ``get``, ``logs`` and ``next``: looking at actions."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from wpbridge.action import ActionId
+from wpbridge.cli.filters import filter_options, ids_of, query_of, read_args, split
+from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.output import list_options, print_one, print_rows, told
+from wpbridge.cli.present import ACTION_FIELDS, LIST_FIELDS, LOG_FIELDS, action_row, log_row
+from wpbridge.errors import InputError
+from wpbridge.moments import iso
+from wpbridge.queue import Queue, opened
+from wpbridge.store.records import ORDERS, Record
+
+_ORDER_NAMES = (*ORDERS, "action_id")
+
+
+@click.command("list", short_help="List actions.", epilog="""
+Examples:
+  wpbridge list --status failed --since -1d
+  wpbridge list --hook send_mail --group mail --format json
+  wpbridge list --status pending --order-by date --limit 100 --fields id,hook,scheduled
+  wpbridge list --search order --format ids
+  wpbridge list --status complete --limit 0 --format jsonl
+""")  # fmt: skip
+@site_options
+@filter_options
+@click.option(
+    "--limit",
+    "--per-page",
+    "--per_page",
+    "limit",
+    type=click.IntRange(0),
+    default=20,
+    help="Actions at most (20; 0: all).",
+)
+@click.option("--offset", type=click.IntRange(0), default=0, help="Leave out so many first.")
+@click.option(
+    "--order-by",
+    "--orderby",
+    "order_by",
+    type=click.Choice(_ORDER_NAMES),
+    default="date",
+    help="By what (date).",
+)
+@click.option(
+    "--order",
+    type=click.Choice(["asc", "desc"], case_sensitive=False),
+    default="asc",
+    help="Which way (asc).",
+)
+@list_options(ACTION_FIELDS)
+@click.pass_context
+@one_line_errors
+def list_(
+    ctx: click.Context,
+    *,
+    limit: int,
+    offset: int,
+    order_by: Any,
+    order: str,
+    fields: str | None,
+    field: str | None,
+    **flags: Any,
+) -> None:
+    """List actions, 20 by default; how many there are in all is said on stderr."""
+    query = query_of(split(flags))
+    settings = settings_of(ctx, flags)
+    query = replace(
+        query, limit=limit, offset=offset, descending=order.lower() == "desc",
+        order="id" if order_by == "action_id" else order_by,
+    )  # fmt: skip
+    with opened(settings) as queue:
+        if settings.format == "count":
+            click.echo(queue.count(query))
+            return
+        if limit == 0 and not offset and order_by in ("id", "action_id") and order == "asc":
+            records = (r for page in queue.store.parts.reading.pages(query) for r in page)
+            _print(queue, records, settings.format, fields, field)
+            return
+        found = queue.find(query)
+        _print(queue, iter(found), settings.format, fields, field)
+        total = queue.count(query) if (limit and len(found) == limit) or offset else len(found)
+    if total > len(found):
+        told(f"showing {len(found):,} of {total:,}; --limit 0 for all")
+
+
+def _print(
+    queue: Queue, records: Iterator[Record], style: str, fields: str | None, field: str | None
+) -> None:
+    print_rows(
+        (action_row(record, zone) for record, zone in _with_zones(queue, records)),
+        fields=ACTION_FIELDS, shown_fields=LIST_FIELDS, style=style, chosen=fields, field=field,
+    )  # fmt: skip
+
+
+def _with_zones(queue: Queue, records: Iterator[Record]) -> Iterator[tuple[Record, str | None]]:
+    from itertools import islice  # noqa: PLC0415
+
+    while part := list(islice(records, 1000)):
+        zones = queue.zones_of([record.id for record in part])
+        for record in part:
+            yield record, zones.get(record.id)
+
+
+@click.command(short_help="Show one action.", epilog="""
+Examples:
+  wpbridge get 4711
+  wpbridge get 4711 --field status
+  wpbridge get 4711 --format json
+""")  # fmt: skip
+@click.argument("action_id", metavar="ID")
+@site_options
+@list_options((*ACTION_FIELDS, "waits_for", "log"))
+@click.pass_context
+@one_line_errors
+def get(
+    ctx: click.Context, action_id: str, *, fields: str | None, field: str | None, **flags: Any
+) -> None:
+    """Show one action with its log; exit 1 when there is none."""
+    one = _one_id([action_id])
+    settings = settings_of(ctx, flags)
+    with opened(settings) as queue:
+        record = queue.get(one)
+        row = action_row(record, queue.zones_of([one]).get(one))
+        row["waits_for"] = [wait.after_id for wait in queue.waits_of([one])]
+        row["log"] = [
+            {"date": iso(entry.at), "message": entry.message} for entry in queue.logs(one)
+        ]
+    names: tuple[str, ...] = (*ACTION_FIELDS, "waits_for", "log")
+    if settings.format in ("text", "table") and not (fields or field):
+        log = row.pop("log")
+        lines = {
+            f"log {n}": f"{entry['date']} {entry['message']}" for n, entry in enumerate(log, 1)
+        }
+        row |= lines
+        names = (*ACTION_FIELDS, "waits_for", *lines)
+    print_one(row, fields=names, style=settings.format, chosen=fields, field=field)
+
+
+@click.command(short_help="Show an action's log.", epilog="Example: wpbridge logs 4711")
+@click.argument("action_id", metavar="ID", nargs=-1, required=True)
+@site_options
+@list_options(LOG_FIELDS)
+@click.pass_context
+@one_line_errors
+def logs(
+    ctx: click.Context,
+    action_id: Sequence[str],
+    *,
+    fields: str | None,
+    field: str | None,
+    **flags: Any,
+) -> None:
+    """Show what happened to actions, in order; exit 1 when there is neither action nor log."""
+    ids = ids_of(action_id)
+    settings = settings_of(ctx, flags)
+    with opened(settings) as queue:
+        entries = [entry for one in ids for entry in queue.logs(one)]
+    print_rows(
+        (log_row(entry) for entry in entries), fields=LOG_FIELDS,
+        shown_fields=("action_id", "date", "message") if len(ids) > 1 else ("date", "message"),
+        style=settings.format, chosen=fields, field=field,
+    )  # fmt: skip
+
+
+@click.command("next", short_help="Show when a hook runs next.", epilog="""
+Examples:
+  wpbridge next send_mail
+  wpbridge next send_mail --args '[17]' --group mail
+  wpbridge next nightly_report --any-args --raw
+""")  # fmt: skip
+@click.argument("hook")
+@site_options
+@click.option("--args", "args", metavar="JSON|@FILE|-", default="[]", help="Exactly these ([]).")
+@click.option("--any-args", is_flag=True, help="Whatever the args.")
+@click.option("--group", default="", metavar="SLUG", help="Only in this group.")
+@click.option("--raw", is_flag=True, help="As a Unix time.")
+@click.pass_context
+@one_line_errors
+def next_(
+    ctx: click.Context,
+    hook: str,
+    *,
+    args: str,
+    any_args: bool,
+    group: str,
+    raw: bool,
+    **flags: Any,
+) -> None:
+    """Show when the hook's next action is due, as as_next_scheduled_action tells it.
+
+    Prints "now" for one that runs or is async. Like WP-CLI's, it looks only for empty args unless
+    told otherwise; says so on stderr when there is none.
+    """
+    wanted = None if any_args else read_args(args)
+    with opened(settings_of(ctx, flags)) as queue:
+        found = queue.next_scheduled(hook, wanted, group)
+        if found is None:
+            others = queue.count(queue.matching(hook, None, group))
+            more = "" if any_args or not others else "; others have other args: --any-args"
+            told(f"no matching action is pending or running{more}")
+            return
+    if found is True:
+        click.echo("now")
+    else:
+        click.echo(int(found.timestamp()) if raw else iso(found))
+
+
+def _one_id(told_ids: Sequence[str]) -> ActionId:
+    ids = ids_of(told_ids)
+    if len(ids) != 1:
+        raise InputError("one action id")
+    return ids[0]

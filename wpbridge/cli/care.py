@@ -1,0 +1,293 @@
+"""``clean``, ``dedupe`` and ``release-claims``."""
+
+import fnmatch
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wpbridge import upkeep
+from wpbridge.action import Status
+from wpbridge.cli.filters import MANY, ids_of
+from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.output import confirm, plural, shown, told
+from wpbridge.cli.progress import counting
+from wpbridge.clock import SystemClock
+from wpbridge.config import Keep, Settings
+from wpbridge.errors import InputError
+from wpbridge.moments import iso, parse_duration, parse_moment
+from wpbridge.queue import Queue, opened
+from wpbridge.store.records import Query
+from wpbridge.store.retention import Expiry
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+_FORMAT = click.option(
+    "--format", "format", type=click.Choice(["text", "json"]), help="How (text)."
+)
+_ENDED = ("complete", "failed", "canceled")
+
+
+@click.command(short_help="Delete what ended long ago, by the plugin's rule or yours.", epilog="""
+Examples:
+  wpbridge clean --dry-run
+  wpbridge clean --yes
+  wpbridge clean --status complete --older-than 7d --hook 'wc_*' --yes
+  wpbridge clean --status failed --before 2026-06-01 --yes
+  wpbridge clean --orphan-logs --dry-run
+""")  # fmt: skip
+@site_options
+@click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    metavar="STATUS",
+    help="Only these: complete, canceled, failed (complete and canceled).",
+)
+@click.option("--hook", "hooks", multiple=True, metavar="PATTERN", help="Only these; * and ?.")
+@click.option("--group", "groups", multiple=True, metavar="SLUG", help="Only these groups.")
+@click.option("--older-than", metavar="TIME", help="Last attempt so long ago (31d; failed 93d).")
+@click.option("--before", metavar="DATE", help="Last attempt before this date.")
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1, 10_000),
+    default=upkeep.BATCH_SIZE,
+    help="Rows a transaction (500).",
+)
+@click.option("--batches", type=click.IntRange(0), default=0, help="Batches at most (0: no limit).")
+@click.option("--pause", "pause_", default="0", metavar="TIME", help="Between batches (0).")
+@click.option("--orphan-logs", is_flag=True, help="Instead: log rows whose action is gone.")
+@click.option("--dry-run", is_flag=True, help="Count what would go; change nothing.")
+@click.option("--yes", "-y", is_flag=True, help=f"Do not ask about more than {MANY}.")
+@_FORMAT
+@click.pass_context
+@one_line_errors
+def clean(
+    ctx: click.Context,
+    *,
+    statuses: Sequence[str],
+    hooks: Sequence[str],
+    groups: Sequence[str],
+    older_than: str | None,
+    before: str | None,
+    batch_size: int,
+    batches: int,
+    pause_: str,
+    orphan_logs: bool,
+    dry_run: bool,
+    yes: bool,
+    **flags: Any,
+) -> None:
+    """Delete ended actions and their logs, oldest first, in small batches beside running claims.
+
+    By default the plugin's own rule: complete and canceled ones 31 days after their last attempt;
+    failed ones only when asked for, 93 days after it. [[retention]] in the settings goes first.
+    """
+    settings = settings_of(ctx, flags)
+    pause_seconds = parse_duration(pause_, "--pause").total_seconds()
+    with opened(settings) as queue:
+        if orphan_logs:
+            _clean_logs(queue, dry_run=dry_run, style=settings.format)
+            return
+        wanted = _expiries(queue, settings, statuses, hooks, groups, older_than, before)
+        counts = [queue.store.parts.retention.count(expiry) for expiry in wanted]
+        if not dry_run:
+            if sum(counts) > MANY:
+                confirm(f"delete {plural(sum(counts), 'action')}", yes=yes)
+            with counting("clean", sum(counts)) as advance:
+                counts = [
+                    upkeep.delete_expired(
+                        queue.store.parts, expiry, batch_size=batch_size, batches=batches,
+                        pause_seconds=pause_seconds, tick=advance,
+                    )
+                    for expiry in wanted
+                ]  # fmt: skip
+    _print_cleaned(wanted, counts, dry_run=dry_run, style=settings.format)
+
+
+def _expiries(  # noqa: PLR0917 - the command's filters
+    queue: Queue, settings: Settings, statuses: Sequence[str], hooks: Sequence[str],
+    groups: Sequence[str], older_than: str | None, before: str | None,
+) -> list[Expiry]:  # fmt: skip
+    now = SystemClock().now()
+    if older_than is not None and before is not None:
+        raise InputError("--older-than and --before: give one of them")
+    names = [name.strip() for told_one in statuses for name in told_one.split(",")]
+    for name in names:
+        if name not in _ENDED:
+            raise InputError(f"--status: {name!r} is none of {', '.join(_ENDED)}")
+    chosen = tuple(Status(name) for name in names) or upkeep.PLUGIN_STATUSES
+    end: datetime | None = None
+    if older_than is not None:
+        end = now - parse_duration(older_than, "--older-than")
+    elif before is not None:
+        end = parse_moment(before, now, name="--before")
+    if end is not None and end > now:
+        raise InputError("that date is not past: nothing has ended before it yet")
+    known = _hooks(queue) if hooks or any(rule.hook for rule in settings.retention) else []
+    rules: Sequence[Keep] = () if end is not None else settings.retention
+    found = upkeep.expiries(rules, now=now, hooks=known, statuses=chosen)
+    if end is not None:
+        found = [replace(expiry, before=end) for expiry in found]
+    if names:
+        found = [expiry for expiry in found if expiry.status in chosen]
+    if hooks:
+        named = {hook for hook in known if any(fnmatch.fnmatchcase(hook, p) for p in hooks)}
+        found = [_only(expiry, named) for expiry in found]
+        found = [expiry for expiry in found if expiry.hooks]
+    return [replace(expiry, groups=tuple(groups)) for expiry in found]
+
+
+def _hooks(queue: Queue) -> list[str]:
+    names = queue.store.parts.reading.hook_names()
+    if names is None:
+        raise InputError("too many hooks to look for patterns: name hooks exactly in --hook")
+    return names
+
+
+def _only(expiry: Expiry, named: set[str]) -> Expiry:
+    """Narrowed to these hooks."""
+    hooks = named & set(expiry.hooks) if expiry.hooks else named - set(expiry.except_hooks)
+    return replace(expiry, hooks=tuple(sorted(hooks)), except_hooks=())
+
+
+def _print_cleaned(
+    wanted: Sequence[Expiry], counts: Sequence[int], *, dry_run: bool, style: str
+) -> None:
+    if style == "json":
+        rows = [
+            {"status": expiry.status.value, "before": iso(expiry.before),
+             "hooks": list(expiry.hooks), "deleted": 0 if dry_run else count, "count": count}
+            for expiry, count in zip(wanted, counts, strict=True)
+        ]  # fmt: skip
+        click.echo(json.dumps({"dry_run": dry_run, "count": sum(counts), "rules": rows}))
+        return
+    for expiry, count in zip(wanted, counts, strict=True):
+        some = f", {plural(len(expiry.hooks), 'hook')}" if expiry.hooks else ""
+        click.echo(
+            f"{'would delete' if dry_run else 'deleted'} {count:,} {expiry.status.value}, last"
+            f" attempt until {iso(expiry.before)}{some}"
+        )
+
+
+def _clean_logs(queue: Queue, *, dry_run: bool, style: str) -> None:
+    with counting("look", None) as advance:
+        count = upkeep.delete_orphan_logs(queue.store.parts, dry_run=dry_run, tick=advance)
+    if style == "json":
+        click.echo(json.dumps({"dry_run": dry_run, "count": count}))
+    else:
+        deed = "would delete" if dry_run else "deleted"
+        click.echo(f"{deed} {plural(count, 'log row')} whose action is gone")
+
+
+@click.command(short_help="End recurring chains that exist more than once.", epilog="""
+Examples:
+  wpbridge dedupe --dry-run
+  wpbridge dedupe --hook nightly_report --yes
+""")  # fmt: skip
+@site_options
+@click.option("--hook", "hooks", multiple=True, metavar="HOOK", help="Only these hooks.")
+@click.option("--group", "groups", multiple=True, metavar="SLUG", help="Only these groups.")
+@click.option("--dry-run", is_flag=True, help="Say which; change nothing.")
+@click.option("--yes", "-y", is_flag=True, help=f"Do not ask about more than {MANY}.")
+@_FORMAT
+@click.pass_context
+@one_line_errors
+def dedupe(
+    ctx: click.Context,
+    *,
+    hooks: Sequence[str],
+    groups: Sequence[str],
+    dry_run: bool,
+    yes: bool,
+    **flags: Any,
+) -> None:
+    """Cancel duplicates of recurring actions (same hook, args, group and recurrence).
+
+    The one that is due first goes on; the others say so in their log.
+    """
+    settings = settings_of(ctx, flags)
+    query = Query(hooks=tuple(hooks), groups=tuple(groups))
+    with opened(settings) as queue:
+        chains = upkeep.duplicate_chains(queue.store.parts, query)
+        extra = [record.id for chain in chains for record in chain.extra]
+        if not dry_run:
+            if len(extra) > MANY:
+                confirm(f"cancel {plural(len(extra), 'action')}", yes=yes)
+            extra = list(upkeep.end_duplicates(queue.store.parts, chains, now=SystemClock().now()))
+    if settings.format == "json":
+        rows = [
+            {"hook": c.keep.hook, "keep": c.keep.id, "cancel": [r.id for r in c.extra]}
+            for c in chains
+        ]
+        click.echo(json.dumps({"dry_run": dry_run, "count": len(extra), "chains": rows}))
+        return
+    for chain in chains:
+        ids = " ".join(str(record.id) for record in chain.extra)
+        click.echo(f"{shown(chain.keep.hook)}: keeps {chain.keep.id}, ends {ids}")
+    click.echo(f"{'would cancel' if dry_run else 'canceled'} {plural(len(extra), 'action')}")
+
+
+@click.command("release-claims", short_help="Free what dead PHP runners hold.", epilog="""
+Examples:
+  wpbridge release-claims --stale --dry-run
+  wpbridge release-claims 812
+  wpbridge release-claims --empty
+""")  # fmt: skip
+@click.argument("claim_ids", metavar="[CLAIM…]", nargs=-1)
+@site_options
+@click.option("--stale", is_flag=True, help="All whose holder gave no sign for 300 s.")
+@click.option("--empty", is_flag=True, help="Rows of claims that hold nothing, a day old.")
+@click.option("--dry-run", is_flag=True, help="Say which; change nothing.")
+@_FORMAT
+@click.pass_context
+@one_line_errors
+def release_claims(
+    ctx: click.Context,
+    claim_ids: Sequence[str],
+    *,
+    stale: bool,
+    empty: bool,
+    dry_run: bool,
+    **flags: Any,
+) -> None:
+    """Free waiting actions whose runner is gone, as the plugin's cleaner does after 300 seconds.
+
+    What gave a sign of life since is left alone, and so is what runs. Claims of dead wpbridge
+    runners are put back by claim-and-run.
+    """
+    ids = {int(i) for i in ids_of(claim_ids)}
+    if not (ids or stale or empty):
+        raise InputError("name claims, or give --stale or --empty")
+    settings = settings_of(ctx, flags)
+    with opened(settings) as queue:
+        found = queue.store.parts.reading.claims()
+        ours = frozenset(c for runner in queue.store.other_runners() for c in runner.claims)
+        unknown = ids - {claim.id for claim in found}
+        if unknown:
+            raise InputError(f"there is no claim {', '.join(map(str, sorted(unknown)))}")
+        wanted = [
+            c for c in found if c.id in ids or (empty if c.is_orphan else stale)
+        ]  # fmt: skip
+        freed = upkeep.free_claims(
+            queue.store.parts, wanted, ours=ours, now=SystemClock().now(), dry_run=dry_run
+        )
+    if settings.format == "json":
+        click.echo(
+            json.dumps({
+                "dry_run": dry_run, "actions": list(freed.actions), "claims": list(freed.claims),
+                "left": {str(claim): why for claim, why in freed.left.items()},
+            })
+        )  # fmt: skip
+    else:
+        freeing, dropping = ("would free", "would drop") if dry_run else ("freed", "dropped")
+        actions = plural(len(freed.actions), "action")
+        click.echo(f"{freeing} {actions}, {dropping} {plural(len(freed.claims), 'empty claim')}")
+        for claim, why in freed.left.items():
+            if claim in ids or not empty:
+                told(f"claim {claim} left as it is: {why}")
+    if ids & set(freed.left):
+        raise SystemExit(1)

@@ -1,0 +1,20 @@
+"""``completion``: the shell's own tab key."""
+
+import click
+from click.shell_completion import get_completion_class
+
+
+@click.command(short_help="Print a shell's completion script.", epilog="""
+Examples:
+  wpbridge completion bash > /etc/bash_completion.d/wpbridge
+  wpbridge completion zsh > ~/.zfunc/_wpbridge
+  wpbridge completion fish > ~/.config/fish/completions/wpbridge.fish
+""")  # fmt: skip
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print the script that completes commands and options in a shell."""
+    kind = get_completion_class(shell)
+    assert kind is not None  # noqa: S101 - click knows the three
+    root = ctx.find_root()
+    click.echo(kind(root.command, {}, "wpbridge", "_WPBRIDGE_COMPLETE").source())

@@ -1,0 +1,291 @@
+"""``enqueue`` and ``generate``: new actions, one or many."""
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields as fields_of
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, Final
+
+import click
+
+from wpbridge.cli.filters import read_args
+from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.output import plural, told
+from wpbridge.cli.progress import counting
+from wpbridge.clock import SystemClock
+from wpbridge.enqueue import Enqueue, moment_of
+from wpbridge.errors import InputError
+from wpbridge.moments import iso, parse_duration, parse_moment
+from wpbridge.queue import BULK, Queue, opened
+
+_LINE_FIELDS: Final = frozenset({*(f.name for f in fields_of(Enqueue)), "in"})
+_ONE_ONLY: Final = (
+    "args", "at", "in_", "interval", "cron", "tz", "group", "priority", "unique", "key", "after",
+    "after_failed",
+)  # fmt: skip
+
+
+@click.command(short_help="Add an action, or many from JSON lines.", epilog="""
+Examples:
+  wpbridge enqueue send_mail --args '{"order": 17}' --group mail
+  wpbridge enqueue send_mail --args '[17]' --in 10m --unique
+  wpbridge enqueue nightly_report --cron '0 3 * * *' --tz Europe/Rome
+  wpbridge enqueue sync_stock --at 2026-12-01T06:00Z --interval 1h
+  wpbridge enqueue ship_order --args '[17]' --after 4711 --key ship-17
+  wpbridge enqueue send_mail --args @order.json --dry-run
+  wpbridge enqueue --jsonl orders.jsonl --porcelain
+""")  # fmt: skip
+@click.argument("hook", required=False)
+@site_options
+@click.option("--args", "args", metavar="JSON|@FILE|-", help="A JSON list or object ([]).")
+@click.option("--at", metavar="DATE", help="When: 2026-12-01T09:00Z, +2h, @1796000000.")
+@click.option("--in", "in_", metavar="TIME", help="In so long: 10m, 2h, 7d.")
+@click.option("--interval", metavar="TIME", help="Again so long after each run: 3600, 1h.")
+@click.option("--cron", metavar="EXPRESSION", help="By cron, as the plugin reads it.")
+@click.option("--tz", metavar="ZONE", help="Read --cron (and --at) in this zone: Europe/Rome.")
+@click.option("--group", metavar="SLUG", help="Its group.")
+@click.option("--priority", type=int, metavar="0-255", help="Lower runs first (10).")
+@click.option("--unique", is_flag=True, help="Not while its like is pending or running.")
+@click.option("--unique-by", type=click.Choice(["auto", "group", "args"]), help="What its like is.")
+@click.option("--key", metavar="TEXT", help="Idempotency key: a second call adds nothing.")
+@click.option("--after", multiple=True, metavar="ID", help="Only when this action has ended.")
+@click.option(
+    "--after-failed",
+    type=click.Choice(["hold", "run", "cancel"]),
+    help="When that one fails: wait on, run all the same, or cancel (hold).",
+)
+@click.option("--jsonl", metavar="FILE|-", help="Many: one JSON object a line, keys as the flags.")
+@click.option("--porcelain", is_flag=True, help="Print ids only.")
+@click.option("--dry-run", is_flag=True, help="Say what would be added; change nothing.")
+@click.pass_context
+@one_line_errors
+def enqueue(
+    ctx: click.Context,
+    hook: str | None,
+    *,
+    jsonl: str | None,
+    porcelain: bool,
+    dry_run: bool,
+    **flags: Any,
+) -> None:
+    """Add an action to the queue, as the as_enqueue_* and as_schedule_* functions do.
+
+    Without a date, an interval or a cron it is due at once. Prints its id; nothing new when it is
+    --unique and its like is pending or running. Dates without a zone are UTC, or in --tz.
+    """
+    own = {name: flags.pop(name) for name in _ONE_ONLY}
+    settings = settings_of(ctx, flags)
+    if jsonl is not None:
+        given = [name for name in own if own[name] not in (None, False, ())]
+        if hook is not None or given:
+            raise InputError("--jsonl: hook, args and the rest stand in the lines")
+        with opened(settings) as queue:
+            _many(queue, jsonl, porcelain=porcelain, dry_run=dry_run)
+        return
+    if hook is None:
+        raise InputError("name a hook, or give --jsonl")
+    new = _one(hook, own)
+    with opened(settings) as queue:
+        if dry_run:
+            _print_plan(queue, new)
+            return
+        action_id = queue.enqueue(new)
+        if action_id is None:
+            told(f"not added: action {queue.refusal(new)} is its like, and it has not ended")
+        elif porcelain:
+            click.echo(action_id)
+        else:
+            record = queue.get(action_id)
+            when = iso(record.scheduled_at) or "when what it waits for has ended"
+            click.echo(f"action {action_id}: {record.hook}, due {when}")
+
+
+def _one(hook: str, own: Mapping[str, Any]) -> Enqueue:
+    if own["at"] is not None and own["in_"] is not None:
+        raise InputError("--at and --in: give one of them")
+    now = SystemClock().now()
+    at = own["at"]
+    if own["in_"] is not None:
+        at = now + parse_duration(own["in_"], "--in")
+    elif at is not None:
+        at = parse_moment(at, now, _zone(own["tz"]), "--at")
+    new = Enqueue(
+        hook=hook,
+        args=[] if own["args"] is None else read_args(own["args"]),
+        at=at,
+        interval=own["interval"],
+        cron=own["cron"],
+        tz=own["tz"] if own["cron"] is not None else None,
+        group=own["group"] or "",
+        priority=10 if own["priority"] is None else own["priority"],
+        unique=own["unique"],
+        key=own["key"] or "",
+        after=tuple(_id(told_id) for told_id in own["after"]),
+        after_failed=own["after_failed"] or "hold",
+    )
+    if own["tz"] is not None and own["cron"] is None and own["at"] is None:
+        raise InputError("--tz: it is for --cron or --at")
+    return new
+
+
+def _zone(name: str | None) -> Any:
+    from wpbridge.codec import zoned  # noqa: PLC0415 - only where a zone is named
+    from wpbridge.errors import CronError  # noqa: PLC0415
+
+    try:
+        return zoned.zone_named(name or "UTC")
+    except CronError as error:
+        raise InputError(f"--tz: {error}") from error
+
+
+def _id(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise InputError(f"--after: {text!r} is no action id")
+    return int(text)
+
+
+def _print_plan(queue: Queue, new: Enqueue) -> None:
+    action = queue.check(new)
+    same = queue.refusal(new)
+    if same is not None:
+        click.echo(f"would add nothing: action {same} is its like")
+        return
+    due = "when what it waits for has ended" if new.after else iso(action.scheduled_at)
+    click.echo(f"would add 1 action: {action.hook} {action.args}, due {due}")
+
+
+# Many
+
+
+def _many(queue: Queue, source: str, *, porcelain: bool, dry_run: bool) -> None:
+    """Every line is checked before the first one is written."""
+    with _spooled(source) as lines:
+        count = sum(1 for _ in _checked(queue, lines))
+        if dry_run:
+            click.echo(f"would add {plural(count, 'action')}")
+            return
+        lines.seek(0)
+        added = refused = 0
+        new = (one for _, one in _parsed(lines))
+        with counting("enqueue", count) as advance:
+            while part := list(islice(new, BULK)):
+                ids = queue.enqueue_many(part)
+                refused += ids.count(None)
+                added += len(ids) - ids.count(None)
+                if porcelain:
+                    click.echo("".join(f"{i}\n" for i in ids if i is not None), nl=False)
+                advance(len(part))
+    if not porcelain:
+        some = f", {refused:,} were not unique" if refused else ""
+        click.echo(f"added {plural(added, 'action')}{some}")
+
+
+@contextmanager
+def _spooled(source: str) -> Iterator[IO[bytes]]:
+    """The lines as a file that can be read twice, whatever they come from."""
+    if source != "-":
+        try:
+            with Path(source.removeprefix("@")).open("rb") as file:
+                yield file
+        except OSError as error:
+            raise InputError(f"--jsonl: {source}: {error.strerror}") from None
+        return
+    with tempfile.TemporaryFile() as copy:
+        for line in sys.stdin.buffer:
+            copy.write(line)
+        copy.seek(0)
+        yield copy
+
+
+def _checked(queue: Queue, lines: IO[bytes]) -> Iterator[Enqueue]:
+    for number, new in _parsed(lines):
+        try:
+            queue.check(new)
+        except InputError as error:
+            raise InputError(f"line {number}: {error}; nothing was written") from None
+        yield new
+
+
+def _parsed(lines: IO[bytes]) -> Iterator[tuple[int, Enqueue]]:
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                yield number, _from_line(line)
+            except InputError as error:
+                raise InputError(f"line {number}: {error}; nothing was written") from None
+
+
+def _from_line(line: bytes) -> Enqueue:
+    try:
+        told_line = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"no JSON: {error}") from None
+    if not isinstance(told_line, dict):
+        raise InputError("not an object")
+    for name in told_line:
+        if name not in _LINE_FIELDS:
+            raise InputError(f"unknown key {name!r}: known are {', '.join(sorted(_LINE_FIELDS))}")
+    if "hook" not in told_line:
+        raise InputError("no hook")
+    span = told_line.pop("in", None)
+    if span is not None:
+        if "at" in told_line:
+            raise InputError("at and in: give one of them")
+        told_line["at"] = parse_duration(span, "in")
+    after = told_line.get("after", ())
+    told_line["after"] = tuple(after) if isinstance(after, list) else (after,) if after else ()
+    if not all(isinstance(one, int) for one in told_line["after"]):
+        raise InputError("after: ids of actions")
+    return Enqueue(**told_line)
+
+
+@click.command(short_help="Add test actions.", epilog="""
+Examples:
+  wpbridge generate test_hook now --count 1000 --interval 60
+  wpbridge generate test_hook 2026-12-01 --count 5 --group test --dry-run
+""")  # fmt: skip
+@click.argument("hook")
+@click.argument("start")
+@site_options
+@click.option("--count", type=click.IntRange(1, 10_000_000), default=1, help="How many (1).")
+@click.option("--interval", default="0", metavar="TIME", help="Between their dates (0).")
+@click.option("--args", "args", metavar="JSON|@FILE|-", help="Their args ([]).")
+@click.option("--group", default="", metavar="SLUG", help="Their group.")
+@click.option("--priority", type=int, default=10, metavar="0-255", help="Lower runs first (10).")
+@click.option("--dry-run", is_flag=True, help="Say what would be added; change nothing.")
+@click.pass_context
+@one_line_errors
+def generate(
+    ctx: click.Context,
+    hook: str,
+    start: str,
+    *,
+    count: int,
+    interval: str,
+    args: str | None,
+    group: str,
+    priority: int,
+    dry_run: bool,
+    **flags: Any,
+) -> None:
+    """Add single actions for tests: COUNT of them, INTERVAL apart, from START on."""
+    first = moment_of(parse_moment(start, SystemClock().now(), name="START"), SystemClock().now())
+    step = parse_duration(interval, "--interval")
+    values = [] if args is None else read_args(args)
+    new = (
+        Enqueue(hook=hook, args=values, at=first + step * n, group=group, priority=priority)
+        for n in range(count)
+    )
+    with opened(settings_of(ctx, flags)) as queue:
+        if dry_run:
+            queue.check(next(new))
+            click.echo(f"would add {plural(count, 'action')}")
+            return
+        with counting("generate", count) as advance:
+            while part := list(islice(new, BULK)):
+                advance(len(queue.enqueue_many(part)))
+    click.echo(f"added {plural(count, 'action')}")

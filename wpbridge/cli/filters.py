@@ -1,0 +1,133 @@
+"""Which actions are meant: ids and filters, the same for every command."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from wpbridge.action import ActionId, ClaimId
+from wpbridge.clock import SystemClock
+from wpbridge.enqueue import encoded
+from wpbridge.errors import InputError
+from wpbridge.moments import parse_moment
+from wpbridge.store.records import Query
+
+STATUSES: Final = ("pending", "in-progress", "complete", "failed", "canceled")
+MANY: Final = 20
+"""More actions than this are not changed without a question."""
+
+_FILTERS: Final = (
+    click.option("--hook", "hook", multiple=True, metavar="HOOK", help="Only these hooks."),
+    click.option("--group", "group", multiple=True, metavar="SLUG", help="Only these groups."),
+    click.option(
+        "--status", multiple=True, metavar="STATUS", help=f"Only these: {', '.join(STATUSES)}."
+    ),
+    click.option("--args", "args", metavar="JSON|@FILE|-", help="Exactly these args; [] for none."),
+    click.option("--since", metavar="DATE", help="Scheduled at or after: 2026-12-01, -7d, +2h."),
+    click.option("--until", metavar="DATE", help="Scheduled at or before."),
+    click.option("--modified-since", metavar="DATE", help="Last attempt at or after."),
+    click.option("--modified-until", metavar="DATE", help="Last attempt at or before."),
+    click.option("--claim", type=click.IntRange(1), metavar="ID", help="In this claim."),
+    click.option("--claimed/--unclaimed", default=None, help="In some claim, or in none."),
+    click.option("--search", metavar="TEXT", help="Inside hook or args."),
+)
+NAMES: Final = (
+    "hook", "group", "status", "args", "since", "until", "modified_since", "modified_until",
+    "claim", "claimed", "search",
+)  # fmt: skip
+
+
+def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the filters to a command."""
+    for option in reversed(_FILTERS):
+        command = option(command)
+    return command
+
+
+def change_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what every change of several actions takes."""
+    for option in (
+        click.option("--porcelain", is_flag=True, help="Print ids only."),
+        click.option("--format", "format", type=click.Choice(["text", "json"]), help="How (text)."),
+        click.option("--yes", "-y", is_flag=True, help=f"Do not ask about more than {MANY}."),
+        click.option("--dry-run", is_flag=True, help="Print ids and counts; change nothing."),
+    ):
+        command = option(command)
+    return command
+
+
+def split(flags: dict[str, Any], names: Sequence[str] = NAMES) -> dict[str, Any]:
+    """Take the filters out of a command's flags."""
+    return {name: flags.pop(name) for name in names if name in flags}
+
+
+def query_of(filters: Mapping[str, Any], *, now: datetime | None = None) -> Query:
+    """The query that filters mean; InputError for what cannot be read."""
+    now = now or SystemClock().now()
+
+    def moment(name: str) -> datetime | None:
+        told = filters.get(name)
+        return None if told is None else parse_moment(told, now, name=f"--{name.replace('_', '-')}")
+
+    claim = filters.get("claim")
+    return Query(
+        hooks=tuple(filters.get("hook") or ()),
+        groups=tuple(filters.get("group") or ()),
+        statuses=_statuses(filters.get("status") or ()),
+        args=None if filters.get("args") is None else encoded(read_args(filters["args"])),
+        since=moment("since"),
+        until=moment("until"),
+        modified_since=moment("modified_since"),
+        modified_until=moment("modified_until"),
+        claim=None if claim is None else ClaimId(claim),
+        claimed=filters.get("claimed"),
+        search=filters.get("search") or "",
+    )
+
+
+def _statuses(told: Sequence[str]) -> tuple[str, ...]:
+    names = [name.strip() for one in told for name in one.split(",") if name.strip()]
+    for name in names:
+        if name not in STATUSES:
+            raise InputError(f"--status: {name!r} is none of {', '.join(STATUSES)}")
+    return tuple(names)
+
+
+def ids_of(told: Sequence[str]) -> list[ActionId]:
+    """Action ids; InputError for what is no whole number above 0."""
+    ids: list[ActionId] = []
+    for text in told:
+        for part in text.split():
+            if not (part.isascii() and part.isdigit() and 0 < int(part) < 1 << 63):
+                raise InputError(f"{part!r} is no action id")
+            ids.append(ActionId(int(part)))
+    return ids
+
+
+def read_args(told: str) -> Any:
+    """JSON from the flag, ``@file`` or ``-``; InputError unless it is a list or an object."""
+    text = read_text(told, "args")
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"args are no JSON: {error}") from None
+    if not isinstance(value, list | dict):
+        raise InputError(f"args: a JSON list or object, not {text.strip()[:40]}")
+    return value
+
+
+def read_text(told: str, name: str) -> str:
+    """A flag's text: itself, a file's with ``@``, or standard input's with ``-``."""
+    try:
+        if told == "-":
+            return sys.stdin.read()
+        if told.startswith("@"):
+            return Path(told[1:]).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"
+        raise InputError(f"{name}: {told}: {reason}") from None
+    return told

@@ -1,0 +1,130 @@
+"""``pause`` and ``resume``."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.output import list_options, print_rows, told
+from wpbridge.errors import InputError
+from wpbridge.moments import iso, parse_duration
+from wpbridge.queue import Queue, opened
+from wpbridge.store.records import Pause
+
+FIELDS = ("kind", "name", "until", "reason", "since")
+
+
+@click.command(short_help="Keep every runner from claiming; or list what is paused.", epilog="""
+Examples:
+  wpbridge pause --group mail --for 2h --reason "mail server is down"
+  wpbridge pause --hook send_mail
+  wpbridge pause --all --for 10m --dry-run
+  wpbridge pause --format json
+""")  # fmt: skip
+@site_options
+@click.option("--hook", "hooks", multiple=True, metavar="HOOK", help="This hook, exactly.")
+@click.option("--group", "groups", multiple=True, metavar="SLUG", help="This group, exactly.")
+@click.option("--all", "everything", is_flag=True, help="All actions of the site.")
+@click.option("--for", "for_", metavar="TIME", help="For so long: 30m, 2h (until resumed).")
+@click.option("--until", metavar="DATE", help="Until this date.")
+@click.option("--reason", default="", metavar="TEXT", help="Shown to whoever asks why.")
+@click.option("--dry-run", is_flag=True, help="Say what would be paused; change nothing.")
+@list_options(FIELDS)
+@click.pass_context
+@one_line_errors
+def pause(
+    ctx: click.Context,
+    *,
+    hooks: Sequence[str],
+    groups: Sequence[str],
+    everything: bool,
+    for_: str | None,
+    until: str | None,
+    reason: str,
+    dry_run: bool,
+    fields: str | None,
+    field: str | None,
+    **flags: Any,
+) -> None:
+    """Pause hooks, groups or everything for every wpbridge runner on every host, at its next claim.
+
+    It lies in the database; the companion plugin makes PHP's runners honour it too. What runs goes
+    on to its end. Without --hook, --group and --all it lists the pauses in force.
+    """
+    if for_ is not None and until is not None:
+        raise InputError("--for and --until: give one of them")
+    settings = settings_of(ctx, flags)
+    with opened(settings) as queue:
+        if not (hooks or groups or everything):
+            if for_ or until or reason:
+                raise InputError("name what to pause: --hook, --group or --all")
+            rows = [_row(one) for one in queue.pauses()]
+            print_rows(rows, fields=FIELDS, style=settings.format, chosen=fields, field=field)
+            return
+        _pause(
+            queue, hooks, groups, everything=everything, reason=reason, dry_run=dry_run,
+            until=parse_duration(for_, "--for") if for_ is not None else until,
+        )  # fmt: skip
+
+
+def _pause(
+    queue: Queue,
+    hooks: Sequence[str],
+    groups: Sequence[str],
+    *,
+    everything: bool,
+    reason: str,
+    dry_run: bool,
+    until: Any,
+) -> None:
+    done = queue.pause(
+        hooks=hooks, groups=groups, everything=everything, until=until, reason=reason,
+        dry_run=dry_run,
+    )  # fmt: skip
+    for one in done:
+        end = "until resumed" if one.until is None else f"until {iso(one.until)}"
+        click.echo(f"{'would pause' if dry_run else 'paused'} {_name(one)} {end}")
+
+
+@click.command(short_help="Lift pauses.", epilog="""
+Examples:
+  wpbridge resume --group mail
+  wpbridge resume --all --dry-run
+""")  # fmt: skip
+@site_options
+@click.option("--hook", "hooks", multiple=True, metavar="HOOK", help="This hook.")
+@click.option("--group", "groups", multiple=True, metavar="SLUG", help="This group.")
+@click.option("--all", "everything", is_flag=True, help="Every pause there is.")
+@click.option("--dry-run", is_flag=True, help="Say what would be resumed; change nothing.")
+@click.pass_context
+@one_line_errors
+def resume(
+    ctx: click.Context,
+    *,
+    hooks: Sequence[str],
+    groups: Sequence[str],
+    everything: bool,
+    dry_run: bool,
+    **flags: Any,
+) -> None:
+    """Let runners claim again what was paused."""
+    with opened(settings_of(ctx, flags)) as queue:
+        lifted = queue.resume(hooks=hooks, groups=groups, everything=everything, dry_run=dry_run)
+    for one in lifted:
+        click.echo(f"{'would resume' if dry_run else 'resumed'} {_name(one)}")
+    if not lifted:
+        told("nothing of it was paused")
+
+
+def _row(one: Pause) -> dict[str, Any]:
+    return {
+        "kind": one.kind, "name": one.name, "until": iso(one.until), "reason": one.reason,
+        "since": iso(one.created_at),
+    }  # fmt: skip
+
+
+def _name(one: Pause) -> str:
+    if one.kind == "all":
+        return "everything"
+    return f"{one.kind} {one.name}" if one.name else "actions without a group"

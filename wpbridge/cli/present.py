@@ -1,0 +1,91 @@
+"""Actions as rows: the fields that every command prints, docs/reference/json.md."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from wpbridge.clock import from_timestamp
+from wpbridge.codec import args, schedule
+from wpbridge.errors import CodecError
+from wpbridge.moments import iso
+from wpbridge.store.records import LogEntry, Record
+
+ACTION_FIELDS: Final = (
+    "id", "hook", "status", "args", "group", "priority", "attempts", "scheduled", "last_attempt",
+    "claim_id", "kind", "recurrence", "tz", "first",
+)  # fmt: skip
+LIST_FIELDS: Final = (
+    "id", "hook", "status", "scheduled", "group", "recurrence", "attempts", "args"
+)  # fmt: skip
+LOG_FIELDS: Final = ("id", "action_id", "date", "message")
+
+
+def action_row(record: Record, zone: str | None = None) -> dict[str, Any]:
+    """One action; args and schedule as far as they can be read."""
+    kind, recurrence, first = _schedule(record.schedule)
+    return {
+        "id": record.id,
+        "hook": record.hook,
+        "status": record.status,
+        "args": _args(record.args),
+        "group": record.group,
+        "priority": record.priority,
+        "attempts": record.attempts,
+        "scheduled": iso(record.scheduled_at),
+        "last_attempt": iso(record.last_attempt_at),
+        "claim_id": record.claim_id,
+        "kind": kind,
+        "recurrence": recurrence,
+        "tz": zone,
+        "first": first,
+    }
+
+
+def log_row(entry: LogEntry) -> dict[str, Any]:
+    """One row of an action's log."""
+    return {
+        "id": entry.id, "action_id": entry.action_id, "date": iso(entry.at),
+        "message": entry.message,
+    }  # fmt: skip
+
+
+def _args(text: bytes) -> Any:
+    """The values; the text itself where it cannot be read."""
+    try:
+        return args.decode(text).mapping
+    except CodecError:
+        return text.decode("utf-8", "replace")
+
+
+_KINDS: Final[Mapping[type, str]] = {
+    schedule.Async: "async",
+    schedule.Single: "single",
+    schedule.Interval: "interval",
+    schedule.Cron: "cron",
+    schedule.Canceled: "canceled",
+    schedule.ForeignSchedule: "foreign",
+}
+
+
+def _schedule(blob: bytes) -> tuple[str, str | None, str | None]:
+    """Kind, recurrence and first date."""
+    try:
+        told = schedule.decode(blob)
+    except CodecError:
+        return "unreadable", None, None
+    kind = _KINDS[type(told)]
+    if isinstance(told, schedule.ForeignSchedule):
+        return f"foreign: {told.php_class}", None, None
+    if isinstance(told, schedule.Interval):
+        return kind, f"{told.seconds} s", _date(told.first_timestamp)
+    if isinstance(told, schedule.Cron):
+        return kind, told.expression, _date(told.first_timestamp)
+    return kind, None, None
+
+
+def _date(seconds: int | None) -> str | None:
+    if seconds is None:
+        return None
+    try:
+        return iso(from_timestamp(seconds))
+    except (ValueError, OverflowError, OSError):
+        return None
