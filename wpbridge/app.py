@@ -3,7 +3,8 @@
 import logging
 import os
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 
 from wpbridge.action import UPKEEP_HOOKS
 from wpbridge.clock import Clock, SystemClock
@@ -17,11 +18,13 @@ from wpbridge.executors.router import Router
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.executors.webhook import webhook_handler
 from wpbridge.handlers import Handler, load
+from wpbridge.queue import Queue
 from wpbridge.routes import Routes
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.site import Site
 from wpbridge.store.base import ClaimFilter
+from wpbridge.store.connect import open_site
 from wpbridge.store.sqlstore import SqlStore
 
 SWITCH_SECONDS = 0.0005
@@ -110,6 +113,7 @@ def make_executor(
         clock=clock,
         site=site.name,
         mailbox=mailbox,
+        open_queue=_opener(settings, site),
     )
     executors: dict[str, Executor] = {"python": threads, "webhook": threads}
     if settings.php:
@@ -121,6 +125,25 @@ def make_executor(
         ))  # fmt: skip
     routes = routes_of(settings, handlers)
     return Router(executors, lambda hook, group: routes.decide(hook, group).to, mailbox)
+
+
+def _opener(settings: Settings, site: Site) -> Callable[[], Queue]:
+    """The queue that handlers enqueue into: one, with its own connection, opened when asked for.
+
+    The runner's own store is its loop's alone.
+    """
+    lock = threading.Lock()
+    opened: list[Queue] = []
+
+    def open_queue() -> Queue:
+        with lock:
+            if not opened:
+                store = open_site(site)
+                store.session.patience_seconds = PATIENCE_SECONDS
+                opened.append(Queue(store, unique_by=settings.unique_by))
+            return opened[0]
+
+    return open_queue
 
 
 def _php_pool(

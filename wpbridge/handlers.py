@@ -15,13 +15,30 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from wpbridge.action import ActionId
 from wpbridge.errors import ConfigError
 from wpbridge.outcome import LogLine
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Enqueuer(Protocol):
+    """What a handler may add actions with: the site's :class:`wpbridge.queue.Queue`."""
+
+    def enqueue_async(
+        self, hook: str, args: Sequence[Any] | Mapping[str, Any] = (), **more: Any
+    ) -> ActionId | None:
+        """As soon as possible, once."""
+        ...
+
+    def schedule_single(
+        self, at: Any, hook: str, args: Sequence[Any] | Mapping[str, Any] = (), **more: Any
+    ) -> ActionId | None:
+        """Once, at a date."""
+        ...
+
 
 _MARK = "__wpbridge_hooks__"
 _KEY_SPACE = uuid.UUID("6c0a5b0e-0d0c-5d5e-9d0a-2f1c6a2f7b11")
@@ -48,6 +65,40 @@ class Context:
     """Name of the queue, part of the idempotency key."""
     now: Callable[[], datetime]
     lines: list[LogLine] = field(default_factory=list, repr=False)
+    open_queue: Callable[[], Enqueuer] | None = field(default=None, repr=False)
+
+    @property
+    def queue(self) -> Enqueuer:
+        """The site's queue, with a connection of its own. Calls commit at once.
+
+        A handler that is run again adds again: give ``key=`` where that does harm.
+        """
+        if self.open_queue is None:
+            raise ConfigError("this handler runs without a queue to enqueue into")
+        return self.open_queue()
+
+    def enqueue(
+        self,
+        hook: str,
+        args: Sequence[Any] | Mapping[str, Any] = (),
+        *,
+        at: Any = None,
+        key: str = "",
+        **more: Any,
+    ) -> ActionId | None:
+        """Add an action to the same site's queue; takes what ``Queue.enqueue_async`` takes.
+
+        Args:
+            hook: of the new action.
+            args: of the new action.
+            at: a date or a span from now; None for as soon as possible.
+            key: makes a second attempt of this action add nothing. Counts for this action alone.
+            more: group, priority, unique, after, …
+        """
+        scoped = f"{self.idempotency_key}/{key}" if key else ""
+        if at is None:
+            return self.queue.enqueue_async(hook, args, key=scoped, **more)
+        return self.queue.schedule_single(at, hook, args, key=scoped, **more)
 
     def log(self, message: str) -> None:
         """Write a row into the action's own log; it appears within a second."""

@@ -16,7 +16,7 @@ from typing import Any
 from wpbridge.action import Action, ActionId
 from wpbridge.clock import Clock
 from wpbridge.executors.base import Books, Call, Mailbox, Report
-from wpbridge.handlers import Context, Handler
+from wpbridge.handlers import Context, Enqueuer, Handler
 from wpbridge.outcome import Cancel, Canceled, Completed, Failed, Outcome, Retried, Retry
 
 _log = logging.getLogger("wpbridge.handler")
@@ -33,7 +33,10 @@ class ThreadExecutor:
         clock: Clock,
         site: str,
         mailbox: Mailbox | None = None,
+        open_queue: Callable[[], Enqueuer] | None = None,
     ) -> None:
+        """``open_queue``: what handlers enqueue with; called at most once at a time, when asked."""
+        self._open_queue = open_queue
         self._mailbox = mailbox or Mailbox()
         self._concurrency = max(1, concurrency)
         self._handlers = handlers
@@ -165,6 +168,7 @@ class ThreadExecutor:
             site=self._site,
             now=self._clock.now,
             lines=call.lines,
+            open_queue=self._open_queue,
         )
 
     def _event_loop(self) -> asyncio.AbstractEventLoop:
