@@ -27,6 +27,7 @@ NOTHING: Final[tuple[Any, ...]] = ()
 HOOK_CHARACTERS: Final = 191
 GROUP_CHARACTERS: Final = 255
 KEY_CHARACTERS: Final = 1000
+LAST_SECOND: Final = 253_402_300_799
 PRIORITIES: Final = range(256)
 
 
@@ -150,7 +151,9 @@ def moment_of(told: Moment, now: datetime) -> datetime:
             raise InputError("a date needs a time zone: datetime(…, tzinfo=UTC)")
         return told.astimezone(UTC)
     if isinstance(told, int | float) and not isinstance(told, bool):
-        return parse_moment(f"@{int(told)}", now)
+        if not 0 <= told <= LAST_SECOND:
+            raise InputError(f"a date: {told!r} lies outside of the years 1970 to 9999")
+        return from_timestamp(int(told))
     return parse_moment(str(told), now)
 
 

@@ -7,7 +7,7 @@ its own.
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
@@ -44,6 +44,11 @@ class Request:
     """Idempotency key: a second request with it adds nothing."""
     after: tuple[ActionId, ...] = ()
     on_failed: OnFailed = "hold"
+
+    @property
+    def is_plain(self) -> bool:
+        """Nothing has to be looked up for it."""
+        return not (self.unique or self.key or self.after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,18 +129,13 @@ class Adding:
         self._check(requests)
         self._prepare(requests)
         slugs = sorted({r.action.group for r in requests if r.action.group_id is None})
-        ids = {slug: self._groups.ensure(slug) for slug in slugs}
-        resolved = [
-            r
-            if r.action.group_id is not None
-            else replace(r, action=replace(r.action, group_id=ids[r.action.group]))
-            for r in requests
-        ]
+        groups = {slug: self._groups.ensure(slug) for slug in slugs}
+        resolved = [r if r.is_plain else _in_group(r, groups) for r in requests]
         by = self.unique_by(by) if any(r.unique for r in resolved) else by
         if len(resolved) == 1 and self._is_plainly_refused(resolved[0], by):
             return [Added(None, is_new=False)]
         locks = {self._groups.lock_row(r.action.group_id or 0) for r in resolved if r.unique}
-        return self._session.transact(lambda c: self._add(c, resolved, locks, by, now))
+        return self._session.transact(lambda c: self._add(c, resolved, groups, locks, by, now))
 
     def same_as(self, action: NewAction, by: UniqueBy) -> ActionId | None:
         """The action that a unique one would be refused for; changes nothing."""
@@ -190,10 +190,11 @@ class Adding:
             return False
         return self._session.run(lambda c: self._same(c, request.action, by)) is not None
 
-    def _add(
+    def _add(  # noqa: PLR0917 - the steps of one transaction
         self,
         connection: Connection,
         requests: Sequence[Request],
+        groups: Mapping[str, int],
         locks: Collection[int],
         by: UniqueBy,
         now: datetime,
@@ -202,15 +203,14 @@ class Adding:
         plain: list[int] = []
         special: list[int] = []
         for place, request in enumerate(requests):
-            is_plain = not (request.unique or request.key or request.after)
-            (plain if is_plain else special).append(place)
+            (plain if request.is_plain else special).append(place)
         if locks:
             # One writer of unique actions a group, until its transaction ends.
             connection.execute(self._lock_groups, {"ids": sorted(locks)}).fetchall()
         for place in special:
             found[place] = self._add_special(connection, requests[place], by, now)
         rows = [requests[place].action for place in plain]
-        made = self._inserts.actions(connection, rows, now)
+        made = self._inserts.actions(connection, rows, now, groups)
         for place, action_id in zip(plain, made, strict=True):
             found[place] = Added(action_id, is_new=True)
         return [added for added in found if added is not None]
@@ -247,6 +247,12 @@ class Adding:
             statement, values = self._same_args, {**values, "args": columns(action.args)[0]}
         found = connection.execute(statement, values).scalar()
         return None if found is None else ActionId(int(found))
+
+
+def _in_group(request: Request, groups: Mapping[str, int]) -> Request:
+    if request.action.group_id is not None:
+        return request
+    return replace(request, action=replace(request.action, group_id=groups[request.action.group]))
 
 
 def _hashed(key: str) -> str:

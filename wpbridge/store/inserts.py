@@ -4,8 +4,9 @@ Called inside a transaction of the caller's. Rows are byte for byte what the plu
 writes: attempts 0, no claim, zero dates for what never happened.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
 from sqlalchemy import Connection
@@ -22,6 +23,7 @@ from wpbridge.zone import Zone
 MESSAGE_BYTES: Final = 65_535
 """The logs table's text column; the plugin loses longer rows, we cut them."""
 ROWS_A_STATEMENT: Final = 500
+NO_GROUPS: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class Inserts:
@@ -55,20 +57,30 @@ class Inserts:
         )
 
     def actions(
-        self, connection: Connection, actions: Sequence[NewAction], now: datetime
+        self,
+        connection: Connection,
+        actions: Sequence[NewAction],
+        now: datetime,
+        groups: Mapping[str, int] = NO_GROUPS,
     ) -> list[ActionId]:
-        """Pending rows with group_id given, each with its "action created" row."""
+        """Pending rows, each with its "action created" row.
+
+        ``groups``: ids by slug, for those without a ``group_id``.
+        """
         made: list[ActionId] = []
         for start in range(0, len(actions), ROWS_A_STATEMENT):
             part = actions[start : start + ROWS_A_STATEMENT]
             values: list[object] = []
             for action in part:
-                values += self._values(action)
+                group_id = action.group_id
+                values += self._values(
+                    action, groups[action.group] if group_id is None else group_id
+                )
             told = self._run(connection, self._actions, self._row, len(part), values)
             first, step = self._dialect.first_id(told, len(part))
             ids = [ActionId(first + step * i) for i in range(len(part))]
             self._log_created(connection, ids, now)
-            self._keep_zones(connection, ids, part)
+            self._keep_zones(connection, ids, part, groups)
             made += ids
         return made
 
@@ -95,7 +107,7 @@ class Inserts:
 
     _known_dates: tuple[str, str] | None = None
 
-    def _values(self, action: NewAction) -> list[object]:
+    def _values(self, action: NewAction, group_id: int) -> list[object]:
         short, extended = columns(action.args)
         due: str | None = None
         local: str | None = None
@@ -104,7 +116,7 @@ class Inserts:
             due = to_text(at)
             local = to_text(self.zone.scheduled_local(at, action.is_async))
         values: list[object] = [
-            action.hook, due, local, short, action.schedule.decode(), action.group_id or 0,
+            action.hook, due, local, short, action.schedule.decode(), group_id,
         ]  # fmt: skip
         if self._layout.has_priority:
             values.append(action.priority)
@@ -113,14 +125,18 @@ class Inserts:
         return values
 
     def _keep_zones(
-        self, connection: Connection, ids: Sequence[ActionId], actions: Sequence[NewAction]
+        self,
+        connection: Connection,
+        ids: Sequence[ActionId],
+        actions: Sequence[NewAction],
+        groups: Mapping[str, int],
     ) -> None:
         rows = [
             ZonedAction(
                 action_id=action_id,
                 hook=action.hook,
                 args=columns(action.args)[0],
-                group_id=action.group_id or 0,
+                group_id=groups[action.group] if action.group_id is None else action.group_id,
                 expression=action.zoned.expression,
                 zone=action.zoned.zone,
             )
