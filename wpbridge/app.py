@@ -13,7 +13,8 @@ from wpbridge.errors import ConfigError
 from wpbridge.executors.base import Executor, Mailbox
 from wpbridge.executors.php_launch import Launch, launch
 from wpbridge.executors.php_pool import PhpPool, PoolLimits
-from wpbridge.executors.php_probe import refusal
+from wpbridge.executors.php_probe import interview, notes, refusal
+from wpbridge.executors.php_worker import Hello
 from wpbridge.executors.router import Router
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.executors.webhook import webhook_handler
@@ -88,6 +89,16 @@ def php_launch(settings: Settings, site: Site, store: SqlStore, env: Mapping[str
         skip_plugins=settings.skip_plugins,
         env=env,
     )
+
+
+def ask_php(settings: Settings, site: Site, store: SqlStore, env: Mapping[str, str]) -> Hello:
+    """Load WordPress once. WpCliError with its own words when it does not start."""
+    return interview(php_launch(settings, site, store, env))[0]
+
+
+def judge_php(settings: Settings, store: SqlStore, hello: Hello) -> tuple[str | None, list[str]]:
+    """Why PHP must not run this queue's actions (None: it may), and what is worth knowing."""
+    return refusal(hello, prefix=store.names.prefix, books=settings.php_books), notes(hello)
 
 
 def _url_of(site: Site, store: SqlStore) -> str | None:

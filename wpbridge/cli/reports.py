@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
-from wpbridge.cli.filters import filter_options, query_of, split
+from wpbridge.cli.filters import BIGGEST, filter_options, query_of, split
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import list_options, print_rows, told
 from wpbridge.clock import SystemClock
+from wpbridge.errors import InputError
 from wpbridge.fingerprint import fingerprint
 from wpbridge.moments import iso
 from wpbridge.queue import opened
@@ -18,7 +19,7 @@ from wpbridge.store.base import RunnerRecord
 from wpbridge.store.records import ClaimRecord, FailedRun, Tally
 
 _STATUSES = ("pending", "in-progress", "complete", "failed", "canceled")
-STAT_FIELDS = ("name", *_STATUSES, "other", "total", "due", "oldest_due", "last_attempt")
+STAT_FIELDS = ("name", *_STATUSES, "other", "total", "due", "oldest_due")
 FAILURE_FIELDS = ("fingerprint", "count", "hooks", "first", "last", "sample", "ids")
 CLAIM_FIELDS = (
     "id", "state", "holder", "pending", "running", "last_sign", "created", "has_row"
@@ -69,7 +70,6 @@ def _stat(tally: Tally) -> dict[str, Any]:
     return {
         "name": tally.name, **counts, "other": tally.total - sum(counts.values()),
         "total": tally.total, "due": tally.due, "oldest_due": iso(tally.oldest_due),
-        "last_attempt": iso(tally.last_attempt_at),
     }  # fmt: skip
 
 
@@ -82,7 +82,7 @@ Examples:
 @filter_options
 @click.option(
     "--limit",
-    type=click.IntRange(1),
+    type=click.IntRange(1, BIGGEST),
     default=10_000,
     help="Look at so many of the newest failures (10000).",
 )
@@ -96,6 +96,8 @@ def failures(
     from dataclasses import replace  # noqa: PLC0415
 
     query = replace(query_of(split(flags)), limit=limit)
+    if query.statuses not in ((), ("failed",)):
+        raise InputError("--status: these are the failed ones")
     settings = settings_of(ctx, flags)
     with opened(settings) as queue:
         runs = queue.failures(query)

@@ -7,18 +7,13 @@ from typing import Any
 
 import click
 
-from wpbridge import app, companion
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
 from wpbridge.clock import SystemClock
-from wpbridge.config import Settings, sources_of
+from wpbridge.config import sources_of
 from wpbridge.errors import ConfigError, SchemaError
-from wpbridge.executors.php_probe import interview, refusal
-from wpbridge.executors.php_probe import notes as php_notes
-from wpbridge.executors.php_worker import Hello
-from wpbridge.site import Site, resolve
+from wpbridge.site import resolve
 from wpbridge.store.connect import open_site
-from wpbridge.store.sqlstore import SqlStore
 
 _FORMAT = click.option(
     "--format", "format", type=click.Choice(["text", "json"]), help="How to print."
@@ -124,20 +119,22 @@ def check(ctx: click.Context, **flags: Any) -> None:
 
     Exit 78 when something is wrong, 69 when the database or WordPress does not answer.
     """
+    from wpbridge import app, companion  # noqa: PLC0415 - the other commands run nothing
+
     settings = settings_of(ctx, flags)
     site = resolve(settings, os.environ)
     handlers = app.handlers_of(settings)
     store = open_site(site)
     try:
         info = store.inspect()
-        hello = _ask_php(settings, site, store) if settings.php else None
+        hello = app.ask_php(settings, site, store, os.environ) if settings.php else None
     finally:
         store.close()
     problems, notes = list(info.problems), list(info.notes)
     if hello is not None:
-        refused = refusal(hello, prefix=store.names.prefix, books=settings.php_books)
+        refused, more = app.judge_php(settings, store, hello)
         problems += [refused] if refused else []
-        notes += php_notes(hello)
+        notes += more
     if site.mu_plugins is not None:
         wanted = companion.owned(settings, handlers)
         notes += companion.explain(companion.read(site.mu_plugins), store.names.prefix, wanted)
@@ -166,11 +163,6 @@ def check(ctx: click.Context, **flags: Any) -> None:
     if problems:
         raise SchemaError(problems[0])
     raise SystemExit(int(Exit.OK))
-
-
-def _ask_php(settings: Settings, site: Site, store: SqlStore) -> Hello:
-    """Load WordPress once. WpCliError with its own words when it does not start."""
-    return interview(app.php_launch(settings, site, store, os.environ))[0]
 
 
 def _plain(value: object) -> str:

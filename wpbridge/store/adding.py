@@ -7,6 +7,7 @@ its own.
 """
 
 import hashlib
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -82,13 +83,22 @@ class Adding:
         self._own = own
         self._waits = waits
         is_mysql = dialect.name == "mysql"
+        # A group made in the caller's transaction would be hidden from others until it ends, and
+        # they would make another one of the same name: it is made outside, and stays.
+        self._new_groups = groups
+        if is_mysql and session.is_borrowed:
+            self._new_groups = Groups(own.session, names, dialect, has_empty=layout.has_priority)
         ids: BindParameter[int] = bindparam("ids", expanding=True)
         self._lock_groups = text(
             f"SELECT group_id FROM {names.groups} WHERE group_id IN :ids ORDER BY group_id"
-            + (" FOR UPDATE" if is_mysql else "")
+            " FOR UPDATE"
+            if is_mysql
+            # Writes nothing new, but whoever writes locks: a caller may not have begun yet.
+            else f"UPDATE {names.groups} SET slug = slug WHERE group_id IN :ids"
         ).bindparams(ids)
         # The caller's transaction may look at an old snapshot; a locking read never does.
-        fresh = " LOCK IN SHARE MODE" if is_mysql and session.is_borrowed else ""
+        locking = " LOCK IN SHARE MODE" if is_mysql else ""
+        fresh = locking if session.is_borrowed else ""
         same = (
             f"SELECT action_id FROM {names.actions} WHERE hook = :hook"
             " AND status IN ('pending', 'in-progress') AND group_id = :group_id"
@@ -100,7 +110,11 @@ class Adding:
         self._take_key = text(
             f"{ignore} INTO {names.keys} (key_hash, action_id, created_gmt) VALUES (:key, 0, :now)"
         )
-        self._read_key = text(f"SELECT action_id FROM {names.keys} WHERE key_hash = :key{fresh}")
+        key_made = f"SELECT action_id FROM {names.keys} WHERE key_hash = :key"
+        self._key_made = text(key_made)
+        # Also in a transaction of ours: whose key is found taken may have committed just now,
+        # after what was read first in a batch.
+        self._read_key = text(f"{key_made}{locking}")
         self._fill_key = text(f"UPDATE {names.keys} SET action_id = :id WHERE key_hash = :key")
         self._drop_key = text(f"DELETE FROM {names.keys} WHERE key_hash = :key")
 
@@ -129,13 +143,17 @@ class Adding:
         self._check(requests)
         self._prepare(requests)
         slugs = sorted({r.action.group for r in requests if r.action.group_id is None})
-        groups = {slug: self._groups.ensure(slug) for slug in slugs}
+        groups = {slug: self._group(slug) for slug in slugs}
         resolved = [r if r.is_plain else _in_group(r, groups) for r in requests]
         by = self.unique_by(by) if any(r.unique for r in resolved) else by
         if len(resolved) == 1 and self._is_plainly_refused(resolved[0], by):
             return [Added(None, is_new=False)]
-        locks = {self._groups.lock_row(r.action.group_id or 0) for r in resolved if r.unique}
+        locks = {self._new_groups.lock_row(r.action.group_id or 0) for r in resolved if r.unique}
         return self._session.transact(lambda c: self._add(c, resolved, groups, locks, by, now))
+
+    def _group(self, slug: str) -> int:
+        found = self._groups.first(slug)
+        return self._new_groups.ensure(slug) if found is None else found
 
     def same_as(self, action: NewAction, by: UniqueBy) -> ActionId | None:
         """The action that a unique one would be refused for; changes nothing."""
@@ -152,7 +170,7 @@ class Adding:
         if not self._own.has(self._names.keys):
             return None
         values = {"key": _hashed(key)}
-        found = self._session.run(lambda c: c.execute(self._read_key, values).scalar())
+        found = self._session.run(lambda c: c.execute(self._key_made, values).scalar())
         return ActionId(int(found)) if found else None
 
     def check(self, request: Request) -> None:
@@ -199,21 +217,19 @@ class Adding:
         by: UniqueBy,
         now: datetime,
     ) -> list[Added]:
-        found: list[Added | None] = [None] * len(requests)
-        plain: list[int] = []
-        special: list[int] = []
-        for place, request in enumerate(requests):
-            (plain if request.is_plain else special).append(place)
         if locks:
             # One writer of unique actions a group, until its transaction ends.
-            connection.execute(self._lock_groups, {"ids": sorted(locks)}).fetchall()
-        for place in special:
-            found[place] = self._add_special(connection, requests[place], by, now)
-        rows = [requests[place].action for place in plain]
-        made = self._inserts.actions(connection, rows, now, groups)
-        for place, action_id in zip(plain, made, strict=True):
-            found[place] = Added(action_id, is_new=True)
-        return [added for added in found if added is not None]
+            connection.execute(self._lock_groups, {"ids": sorted(locks)}).close()
+        found: list[Added] = []
+        # In their order, as if one by one: a unique one may be refused for an earlier one here.
+        for is_plain, part in itertools.groupby(requests, key=lambda request: request.is_plain):
+            if is_plain:
+                rows = [request.action for request in part]
+                made = self._inserts.actions(connection, rows, now, groups)
+                found += [Added(action_id, is_new=True) for action_id in made]
+            else:
+                found += [self._add_special(connection, request, by, now) for request in part]
+        return found
 
     def _add_special(
         self, connection: Connection, request: Request, by: UniqueBy, now: datetime

@@ -70,17 +70,22 @@ class Edits:
             f"UPDATE {actions} SET scheduled_date_gmt = :due, scheduled_date_local = :local,"
             " schedule = :schedule WHERE action_id = :id AND status = 'pending' AND claim_id = 0"
         )
+        self._move_waiting = text(
+            f"UPDATE {actions} SET schedule = :schedule WHERE action_id = :id"
+            " AND status = 'pending' AND claim_id = 0 AND scheduled_date_gmt IS NULL"
+        )
         self._ended = _ids(
             f"SELECT action_id FROM {actions} WHERE action_id IN :ids"
             f" AND status IN ('failed', 'canceled', 'complete'){lock}"
         )
         self._said = _ids(
-            f"SELECT action_id, message FROM {logs} WHERE action_id IN :ids AND message LIKE :start"
+            f"SELECT action_id, message FROM {logs} WHERE action_id IN :ids"
+            " AND message LIKE :start ORDER BY log_id"
         )
         # The claim index makes these two find few rows among millions that keep their claim.
         self._stale = text(
             f"SELECT action_id FROM {actions} WHERE claim_id = :claim AND status = 'pending'"
-            " AND (last_attempt_gmt <= :before OR last_attempt_gmt IS NULL)"
+            f" AND (last_attempt_gmt <= :before OR last_attempt_gmt IS NULL){lock}"
         )
         self._unclaim = _ids(
             f"UPDATE {actions} SET claim_id = 0 WHERE action_id IN :ids AND claim_id = :claim"
@@ -129,20 +134,20 @@ class Edits:
     def move(self, moves: Mapping[ActionId, NewAction], *, now: datetime) -> list[ActionId]:
         """Free pending actions to other dates and schedules, blob and columns in step.
 
-        Of each :class:`NewAction` only schedule, date, and zone count.
+        Of each :class:`NewAction` only schedule, date, and zone count. What waits for others
+        gets its date when they have ended.
         """
 
         def move(connection: Connection) -> list[ActionId]:
             moved: list[ActionId] = []
             for action_id, to in sorted(moves.items()):
                 local = self._writes.zone.scheduled_local(to.scheduled_at, to.is_async)
-                values = {
-                    "id": action_id,
-                    "due": to_text(to.scheduled_at),
-                    "local": to_text(local),
-                    "schedule": to.schedule.decode(),
-                }
-                if connection.execute(self._move, values).rowcount:
+                values = {"id": action_id, "schedule": to.schedule.decode()}
+                statement = self._move_waiting
+                if not to.is_waiting:
+                    statement = self._move
+                    values |= {"due": to_text(to.scheduled_at), "local": to_text(local)}
+                if connection.execute(statement, values).rowcount:
                     moved.append(action_id)
             self._zones.forget(connection, moved)
             self._zones.keep(connection, [_zoned(i, moves[i]) for i in moved if moves[i].zoned])

@@ -37,6 +37,7 @@ class Groups:
             f"SELECT group_id FROM {table} WHERE slug = :slug ORDER BY group_id LIMIT 1"
         )
         self._insert = text(f"INSERT INTO {table} (slug) VALUES (:slug)")
+        self._write_nothing = text(f"UPDATE {table} SET slug = slug WHERE 1 = 0")
         lock = f"CONCAT('wpbridge.groups.', MD5(CONCAT(DATABASE(), '.{table}')))"
         self._lock = text(f"SELECT GET_LOCK({lock}, :seconds)")
         self._unlock = text(f"SELECT RELEASE_LOCK({lock})")
@@ -92,8 +93,12 @@ class Groups:
     def _made(self, slug: str) -> int:
         if self._dialect.name == "mysql":
             return self._session.run(lambda c: self._make_locked(c, slug))
-        # The transaction is the lock: there is one writer at a time.
-        return self._session.transact(lambda c: self._make(c, slug))
+        return self._session.transact(lambda c: self._make_alone(c, slug))
+
+    def _make_alone(self, connection: Connection, slug: str) -> int:
+        """The transaction is the lock: there is one writer at a time, from its first write on."""
+        connection.execute(self._write_nothing)
+        return self._make(connection, slug)
 
     def _make(self, connection: Connection, slug: str) -> int:
         found = connection.execute(self._first, {"slug": slug}).scalar()

@@ -5,7 +5,7 @@ of ended actions.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
@@ -35,6 +35,12 @@ _ORDER: Final = {
     "hook": "a.hook",
 }
 _LIVE: Final = "('pending', 'in-progress')"
+_DUE: Final = (
+    "SUM(CASE WHEN status = 'pending' AND scheduled_date_gmt <= :now THEN 1 ELSE 0 END),"
+    " MIN(CASE WHEN status = 'pending' AND scheduled_date_gmt <= :now"
+    " THEN scheduled_date_gmt END)"
+)
+HOOKS_A_STATEMENT: Final = 50
 _ASIDE: Final = ("action created", "action started", "wpbridge: ", "action requeued")
 """How log rows begin that never say why an action failed; the plugin's are translated."""
 
@@ -186,7 +192,7 @@ class Reading:
             f" FROM {self._names.logs} WHERE action_id IN :ids ORDER BY log_id"
         ).bindparams(wanted)
         for start in range(0, len(ids), IDS_A_STATEMENT):
-            part = {"ids": list(ids[start : start + IDS_A_STATEMENT])}
+            part = {"ids": _possible(ids[start : start + IDS_A_STATEMENT])}
             rows = self._rows(statement, part)
             found += [
                 LogEntry(
@@ -223,8 +229,30 @@ class Reading:
         return {str(status): int(count) for status, count in rows}
 
     def by_hook(self, now: datetime) -> list[Tally]:
-        """Each hook's actions; the database's collation decides what is one hook."""
-        return self._tally("hook", now)
+        """Each hook's actions; the database's collation decides what is one hook.
+
+        Hook by hook out of the index that begins with it, which holds all that is asked: a
+        grouping would sort, or read every row.
+        """
+        names = self.hook_names() if self._layout.hook_index else None
+        if names is None:
+            return self._tally("hook", now)
+        found: list[Tally] = []
+        for start in range(0, len(names), HOOKS_A_STATEMENT):
+            found += self._of_hooks(names[start : start + HOOKS_A_STATEMENT], now)
+        return sorted(found, key=lambda t: (-t.total, t.name))
+
+    def _of_hooks(self, names: Sequence[str], now: datetime) -> list[Tally]:
+        table = f"{self._names.actions}{self._dialect.use_index(self._layout.hook_index)}"
+        parts = [
+            f"SELECT {place} AS place, status, COUNT(*), {_DUE} FROM {table}"
+            f" WHERE hook = :hook_{place} GROUP BY status"
+            for place in range(len(names))
+        ]
+        values = {f"hook_{place}": name for place, name in enumerate(names)}
+        statement = text(" UNION ALL ".join(parts))
+        rows = self._rows(statement, {"now": to_text(now), **values})
+        return _tallies((names[_int(row[0])], *row[1:]) for row in rows)
 
     def by_group(self, now: datetime) -> list[Tally]:
         """Each group's actions; no group is an empty name."""
@@ -237,26 +265,11 @@ class Reading:
 
     def _tally(self, column: str, now: datetime) -> list[Tally]:
         statement = text(
-            f"SELECT {column}, status, COUNT(*), MAX(last_attempt_gmt),"
-            " SUM(CASE WHEN status = 'pending' AND scheduled_date_gmt <= :now THEN 1 ELSE 0 END),"
-            " MIN(CASE WHEN status = 'pending' AND scheduled_date_gmt <= :now"
-            " THEN scheduled_date_gmt END)"
-            f" FROM {self._names.actions} GROUP BY {column}, status"
+            f"SELECT {column}, status, COUNT(*), {_DUE} FROM {self._names.actions}"
+            f" GROUP BY {column}, status"
         )
-        values = {"now": to_text(now)}
-        rows = self._session.run(lambda c: c.execute(statement, values).fetchall())
-        found: dict[str, Tally] = {}
-        for name, status, count, last, due, oldest in rows:
-            one = Tally(
-                name=str(name),
-                statuses={str(status): int(count)},
-                due=int(due or 0),
-                oldest_due=_date(oldest),
-                last_attempt_at=_date(last),
-            )
-            key = one.name.casefold()
-            found[key] = _joined(found[key], one) if key in found else one
-        return sorted(found.values(), key=lambda t: (-t.total, t.name))
+        found = _tallies(self._rows(statement, {"now": to_text(now)}))
+        return sorted(found, key=lambda t: (-t.total, t.name))
 
     def by_hour(self, since: datetime, until: datetime) -> list[Tally]:
         """What ended in each hour (UTC) by its last attempt, and what is pending for it."""
@@ -310,14 +323,20 @@ class Reading:
         return [found[key] for key in sorted(found)]
 
     def due(self, now: datetime, *, cap: int = 100_000) -> int:
-        """How many actions are due and free, counted up to ``cap``."""
+        """How many actions are due and free, counted up to ``cap``.
+
+        The claim index holds all that is asked; the one by date would send for each row.
+        """
+        index = self._layout.priority_index or self._layout.date_index or self._layout.due_index
         statement = text(
             f"SELECT COUNT(*) FROM (SELECT 1 FROM {self._names.actions}"
-            f"{self._dialect.use_index(self._layout.due_index)} WHERE status = 'pending'"
-            " AND claim_id = 0 AND scheduled_date_gmt <= :now LIMIT :cap) AS due"
+            f"{self._dialect.use_index(index)} WHERE claim_id = 0 AND status = 'pending'"
+            " AND scheduled_date_gmt <= :now LIMIT :cap) AS due"
         )
-        values = {"now": to_text(now), "cap": cap}
-        return int(self._session.run(lambda c: c.execute(statement, values).scalar()) or 0)
+        return _int(self._scalar(statement, {"now": to_text(now), "cap": cap}))
+
+    def _scalar(self, statement: TextClause, values: Mapping[str, object]) -> object:
+        return self._session.run(lambda c: c.execute(statement, values).scalar())
 
     # Claims
 
@@ -392,13 +411,29 @@ class Reading:
         return self._session.run(inventory.names)
 
 
+def _tallies(rows: Iterable[Sequence[object]]) -> list[Tally]:
+    """From rows of name, status, count, due and oldest due."""
+    found: dict[str, Tally] = {}
+    for name, status, count, due, oldest in rows:
+        one = Tally(
+            name=str(name),
+            statuses={str(status): _int(count)},
+            due=_int(due),
+            oldest_due=_date(oldest),
+        )
+        # Each status may tell another spelling of one name.
+        key = one.name.casefold()
+        found[key] = _joined(found[key], one) if key in found else one
+    return list(found.values())
+
+
 _Condition: TypeAlias = tuple[str, str, object]
 """SQL, the name of its value and the value; no name: none."""
 
 
 def _exact(query: Query, groups: Sequence[int]) -> Iterator[_Condition]:
     if query.ids:
-        yield "a.action_id IN :ids", "ids", list(query.ids)
+        yield "a.action_id IN :ids", "ids", _possible(query.ids)
     if query.hooks:
         yield "a.hook IN :hooks", "hooks", list(query.hooks)
     if query.groups:
@@ -433,19 +468,22 @@ def _inside_text(query: Query, layout: Layout) -> Iterator[_Condition]:
         yield f"({' OR '.join(parts)})", "text", _inside(query.search)
 
 
+def _possible(ids: Iterable[int]) -> list[int]:
+    """SQLite's driver refuses what has more than 64 bit; no row has such an id."""
+    return [i for i in ids if 0 <= i < 1 << 63]
+
+
 def _joined(one: Tally, other: Tally) -> Tally:
     counts = {
         status: one.statuses.get(status, 0) + other.statuses.get(status, 0)
         for status in (*one.statuses, *other.statuses)
     }
     dues = [d for d in (one.oldest_due, other.oldest_due) if d is not None]
-    lasts = [d for d in (one.last_attempt_at, other.last_attempt_at) if d is not None]
     return replace(
         one,
         statuses=counts,
         due=one.due + other.due,
         oldest_due=min(dues, default=None),
-        last_attempt_at=max(lasts, default=None),
     )
 
 

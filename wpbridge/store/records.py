@@ -109,7 +109,6 @@ class Tally:
     due: int = 0
     """Pending, and their date is past."""
     oldest_due: datetime | None = None
-    last_attempt_at: datetime | None = None
 
     @property
     def total(self) -> int:

@@ -86,35 +86,36 @@ class Retention:
     def delete(self, ids: Sequence[ActionId], expiry: Expiry) -> int:
         """Delete them with their logs, if they are still what they were; returns how many.
 
-        Logs go first: if this dies in the middle nothing has happened, since it is one
-        transaction, and a log without its action would stay for ever.
+        One transaction: if this dies in the middle nothing has happened. A log without its action
+        would stay for ever.
         """
         if not ids:
             return 0
-        names = self._names
         mark = "%s" if self._dialect.name == "mysql" else "?"
         by_key = " FORCE INDEX (PRIMARY)" if self._dialect.name == "mysql" else ""
-        lock = " FOR UPDATE" if self._dialect.name == "mysql" else ""
-        guard = f"action_id IN {listed(ids)} AND status = {mark} AND last_attempt_gmt <= {mark}"
+        table = self._names.actions
+        which = f"WHERE action_id IN {listed(ids)}"
+        guard = f"{which} AND status = {mark} AND last_attempt_gmt <= {mark}"
         values = (expiry.status.value, to_text(expiry.before))
 
         def delete(connection: Connection) -> int:
-            rows = connection.exec_driver_sql(
-                f"SELECT action_id FROM {names.actions}{by_key} WHERE {guard}{lock}", values
-            )
-            found = listed([int(row[0]) for row in rows])
-            if found == "()":
-                return 0
-            connection.exec_driver_sql(f"DELETE FROM {names.logs} WHERE action_id IN {found}")
-            done = connection.exec_driver_sql(
-                f"DELETE FROM {names.actions} WHERE action_id IN {found}"
-            )
-            for table in (names.keys, names.waits, names.zones):
-                if self._own.has(table):
-                    connection.exec_driver_sql(f"DELETE FROM {table} WHERE action_id IN {found}")
-            return int(done.rowcount)
+            done = connection.exec_driver_sql(f"DELETE FROM {table} {guard}", values).rowcount
+            gone = list(ids)
+            if done != len(ids):
+                left = connection.exec_driver_sql(f"SELECT action_id FROM {table}{by_key} {which}")
+                kept = {int(row[0]) for row in left}
+                gone = [i for i in ids if i not in kept]
+            self._forget(connection, gone)
+            return int(done)
 
         return self._session.transact(delete)
+
+    def _forget(self, connection: Connection, ids: Sequence[ActionId]) -> None:
+        """Logs of actions that are gone, and what our own tables hold of them."""
+        names = self._names
+        for table in (names.logs, names.keys, names.waits, names.zones):
+            if ids and (table == names.logs or self._own.has(table)):
+                connection.exec_driver_sql(f"DELETE FROM {table} WHERE action_id IN {listed(ids)}")
 
     def orphan_logs(self, after: int, window: int) -> tuple[list[int], int]:
         """Log rows without an action among the next ``window`` ids, and where that window ends.
