@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-__all__ = ["Cancel", "Context", "Enqueue", "Query", "Queue", "Retry", "__version__", "hook"]
+__all__ = [
+    "Cancel",
+    "Context",
+    "Enqueue",
+    "Query",
+    "Queue",
+    "Retry",
+    "Snooze",
+    "__version__",
+    "hook",
+]
 
 _HOMES = {
     "Cancel": "wpbridge.outcome",
@@ -17,13 +27,14 @@ _HOMES = {
     "Query": "wpbridge.store.records",
     "Queue": "wpbridge.queue",
     "Retry": "wpbridge.outcome",
+    "Snooze": "wpbridge.outcome",
     "hook": "wpbridge.handlers",
 }
 
 if TYPE_CHECKING:
     from wpbridge.enqueue import Enqueue
     from wpbridge.handlers import Context, hook
-    from wpbridge.outcome import Cancel, Retry
+    from wpbridge.outcome import Cancel, Retry, Snooze
     from wpbridge.queue import Queue
     from wpbridge.store.records import Query
 

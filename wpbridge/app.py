@@ -202,4 +202,6 @@ def make_runner(
         max_actions=settings.max_actions,
         max_time=settings.max_time,
     )
-    return Runner(store, executor, clock, identity(), only=only, limits=limits)
+    return Runner(
+        store, executor, clock, identity(), only=only, limits=limits, retry=settings.retry
+    )

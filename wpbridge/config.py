@@ -29,6 +29,7 @@ Format: TypeAlias = Literal["text", "table", "json", "jsonl", "csv", "yaml", "id
 ROUTES: Final = ("python", "webhook", "php", "leave")
 """Where a route may lead."""
 _WEBHOOK_SECONDS: Final = 30.0
+_ATTEMPTS: Final = 5
 _LONGEST: Final = timedelta(days=3650)
 
 
@@ -67,6 +68,24 @@ class Keep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetryRule:
+    """For which failures an action runs again, how often, and how long it waits."""
+
+    hook: str | None = None
+    """Pattern as in a route; None: any."""
+    group: str | None = None
+    """Pattern; an empty text: actions without a group; None: any."""
+    error: str | None = None
+    """Pattern of the error's class name; None: any but those that waiting cannot mend."""
+    max_attempts: int = _ATTEMPTS
+    """Failed starts in all; 1: never again."""
+    base: timedelta = timedelta(seconds=30)
+    """The longest wait before the second attempt; doubled for each further one."""
+    cap: timedelta = timedelta(hours=6)
+    """The longest wait of all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings, checked one by one; what they name need not exist yet."""
 
@@ -99,6 +118,8 @@ class Settings:
     concurrency: int = 4
     routes: tuple[Route, ...] = ()
     """In order: the first that matches decides."""
+    retry: tuple[RetryRule, ...] = ()
+    """In order: the first that fits a failure decides; none: the failure is an ending."""
     retention: tuple[Keep, ...] = ()
     """What `clean` keeps for how long, before the plugin's own rule."""
     owns_site: bool = False
@@ -352,6 +373,42 @@ def _keep(number: int, told: object, origin: _Origin) -> Keep:
     return Keep(status=status, hook=hook, keep=span)
 
 
+def _retry(value: object, origin: _Origin) -> tuple[RetryRule, ...]:
+    if not isinstance(value, list):
+        raise ValueError("a list of tables: [[retry]]")  # noqa: TRY004 - load() turns it into a ConfigError
+    return tuple(_retry_rule(n, told, origin) for n, told in enumerate(value, 1))
+
+
+_MOST_ATTEMPTS: Final = 1000
+
+
+def _retry_rule(number: int, told: object, origin: _Origin) -> RetryRule:
+    where = f"{origin.text}: retry {number}"
+    if not isinstance(told, Mapping):
+        raise ConfigError(f"{where} is a table: [[retry]]")
+    _only_known(told, ("hook", "group", "error", "max_attempts", "base", "cap"), where)
+    for name in ("hook", "group", "error"):
+        if not isinstance(told.get(name), str | None):
+            raise ConfigError(f"{where}: {name} is a text")
+    most = told.get("max_attempts", _ATTEMPTS)
+    if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= _MOST_ATTEMPTS:
+        raise ConfigError(f"{where}: max_attempts is a whole number from 1 to {_MOST_ATTEMPTS}")
+    spans: dict[str, timedelta] = {}
+    for name in ("base", "cap"):
+        seconds = seconds_of(told[name]) if name in told else None
+        if name in told and (seconds is None or not 0 < seconds <= _LONGEST.total_seconds()):
+            raise ConfigError(f'{where}: {name} is a time such as "30s" or "6h"')
+        if seconds is not None:
+            spans[name] = timedelta(seconds=seconds)
+    return RetryRule(
+        hook=told.get("hook"),
+        group=told.get("group"),
+        error=told.get("error"),
+        max_attempts=most,
+        **spans,
+    )
+
+
 _KINDS: Final[Mapping[str, _Kind]] = {
     "path": _path,
     "dsn": _text,
@@ -371,6 +428,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "exclude_groups": _names,
     "concurrency": _number(1, 1000),
     "routes": _routes,
+    "retry": _retry,
     "retention": _retention,
     "owns_site": _boolean,
     "unique_by": _choice("auto", "group", "args"),
@@ -416,7 +474,7 @@ _PHP: Final[Mapping[str, str]] = {
     "max_age": "php_max_age",
     "max_memory": "php_max_memory",
 }
-_ALONE: Final = ("webhooks", "routes", "retention")
+_ALONE: Final = ("webhooks", "routes", "retry", "retention")
 """Tables of their own: no settings' names inside."""
 _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "site": {name: name for name in _SITE},

@@ -30,6 +30,18 @@ class Retried:
 
     after: timedelta
     reason: str = ""
+    attempt: int = 0
+    """Which attempt comes next, by a rule of retries; 0: the handler asked for it."""
+    of: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snoozed:
+    """The same row shall run later; this was no attempt that failed."""
+
+    until: datetime
+    """Aware."""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +66,7 @@ class Booked:
     """What went wrong; also what to settle where the plugin could not do it itself."""
 
 
-Outcome = Completed | Failed | Retried | Canceled | Unrun | Booked
+Outcome = Completed | Failed | Retried | Snoozed | Canceled | Unrun | Booked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +91,24 @@ class Retry(Exception):
         self.after = after if isinstance(after, timedelta) else timedelta(seconds=after)
         if self.after < timedelta(0):
             raise ValueError("Retry(after=…) cannot lie in the past")
+        self.reason = reason
+
+
+class Snooze(Exception):
+    """Raised by a handler: not now; run this same action at another time.
+
+    Unlike :class:`Retry` it says that nothing went wrong. Neither counts against ``max_attempts``.
+
+    Args:
+        until: an aware datetime, or a timedelta from now.
+        reason: for the action's log.
+    """
+
+    def __init__(self, until: datetime | timedelta, reason: str = "") -> None:
+        super().__init__(reason)
+        if isinstance(until, datetime) and until.tzinfo is None:
+            raise ValueError("Snooze(until=…) needs a date with a time zone")
+        self.until = until
         self.reason = reason
 
 

@@ -15,7 +15,7 @@ from wpbridge.action import Action, ActionId, Claim, NewAction
 from wpbridge.errors import StoreError, StoreUnavailable
 from wpbridge.outcome import LogLine
 from wpbridge.store import candidates
-from wpbridge.store.base import ClaimFilter, QueuedHook
+from wpbridge.store.base import RESET_MESSAGE, ClaimFilter, QueuedHook
 from wpbridge.store.sqlstore import SqlStore
 
 ACTIONS = "wp_actionscheduler_actions"
@@ -501,7 +501,7 @@ def test_a_start_whose_commit_was_never_answered_is_undone_and_made_again(
     assert told[1:3] == told[4:6] == [f"one {go}", "two"]
     assert told[3] == "action put back via wpbridge: the database's answer to its claim was lost"
     assert log_of(store, wait) == ["action created"]
-    assert store.resets([go]) == {}
+    assert store.said([go], RESET_MESSAGE) == {}
     assert query(store, "SELECT claim_id FROM wp_actionscheduler_claims") == [(claim.id,)]
     assert query(store, "SELECT claims FROM wp_wpbridge_runners") == [(held,)]
 

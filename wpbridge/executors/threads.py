@@ -10,14 +10,24 @@ import queue
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from wpbridge.action import Action, ActionId
 from wpbridge.clock import Clock
 from wpbridge.executors.base import Books, Call, Mailbox, Report
 from wpbridge.handlers import Context, Enqueuer, Handler
-from wpbridge.outcome import Cancel, Canceled, Completed, Failed, Outcome, Retried, Retry
+from wpbridge.outcome import (
+    Cancel,
+    Canceled,
+    Completed,
+    Failed,
+    Outcome,
+    Retried,
+    Retry,
+    Snooze,
+    Snoozed,
+)
 
 _log = logging.getLogger("wpbridge.handler")
 
@@ -194,6 +204,12 @@ def outcome_of(run: Callable[[], Any]) -> Outcome:
         run()
     except Retry as request:
         return Retried(after=request.after, reason=request.reason)
+    except Snooze as request:
+        until = request.until
+        now = datetime.now(UTC)
+        return Snoozed(
+            until=until if isinstance(until, datetime) else now + until, reason=request.reason
+        )
     except Cancel as request:
         return Canceled(reason=request.reason)
     except SystemExit as error:

@@ -13,12 +13,14 @@ from typing import assert_never
 
 from wpbridge.action import Action, ActionId, Claim, ClaimId, Status
 from wpbridge.clock import Clock
+from wpbridge.config import RetryRule
 from wpbridge.executors.base import Call, Executor, Report
 from wpbridge.outcome import Booked, Failed, LogLine, Unrun
 from wpbridge.runner import settle, wording
 from wpbridge.runner.dispatcher import dispatch
 from wpbridge.runner.identity import BEAT_SECONDS, Identity
 from wpbridge.runner.reaper import reap
+from wpbridge.runner.retries import Retries
 from wpbridge.store.base import ClaimFilter, Ending, Store
 
 FLUSH_SECONDS = 0.2
@@ -93,8 +95,10 @@ class Runner:
         *,
         only: ClaimFilter,
         limits: Limits,
+        retry: Sequence[RetryRule] = (),
     ) -> None:
         self.totals = Totals()
+        self._retries = Retries(store, retry)
         self._store = store
         self._executor = executor
         self._clock = clock
@@ -302,6 +306,7 @@ class Runner:
     # Ending
 
     def _collect(self, reports: list[Report]) -> None:
+        again = self._retries.again(reports)
         for report in reports:
             held = self._state.held.pop(report.call.action.id, None)
             if held is None:
@@ -314,7 +319,7 @@ class Runner:
                 continue
             ending = settle.ending_of(
                 report.call.action,
-                report.outcome,
+                again.get(report.call.action.id, report.outcome),
                 started_at=report.started_at,
                 ended_at=report.ended_at,
                 marked=held.marked,

@@ -12,7 +12,7 @@ from wpbridge.clock import Clock
 from wpbridge.outcome import Failed
 from wpbridge.runner import settle
 from wpbridge.runner.identity import Identity, is_dead
-from wpbridge.store.base import Adopted, Ending, RunnerRecord, Store
+from wpbridge.store.base import RESET_MESSAGE, Adopted, Ending, RunnerRecord, Store
 
 MOST_DEATHS = 3
 """So many runners may die over one action before it is failed as the likely cause."""
@@ -46,7 +46,7 @@ def _restore(store: Store, adopted: Adopted, clock: Clock) -> set[ActionId]:
     now = clock.now()
     waiting = [a for a in adopted.actions if a.status is Status.PENDING]
     started = [a for a in adopted.actions if a.status is Status.IN_PROGRESS]
-    deaths = store.resets([a.id for a in started])
+    deaths = store.said([a.id for a in started], RESET_MESSAGE)
     endings = [_verdict(a, adopted, deaths.get(a.id, 0), clock) for a in started]
     if endings:
         store.settle(endings, now=now)

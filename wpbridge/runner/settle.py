@@ -9,7 +9,17 @@ from wpbridge.action import Action, NewAction, Status, ZonedCron
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import args, schedule, zoned
 from wpbridge.errors import CodecError, CronError
-from wpbridge.outcome import Booked, Canceled, Completed, Failed, LogLine, Outcome, Retried, Unrun
+from wpbridge.outcome import (
+    Booked,
+    Canceled,
+    Completed,
+    Failed,
+    LogLine,
+    Outcome,
+    Retried,
+    Snoozed,
+    Unrun,
+)
 from wpbridge.runner import wording
 from wpbridge.store.base import Ending
 
@@ -48,10 +58,14 @@ def ending_of(
         case Canceled(reason=reason):
             lines = [*before, wording.canceled(ended_at, reason)]
             return _ended(action, Status.CANCELED, ended_at, lines, marked=marked)
-        case Retried(after=after, reason=reason):
+        case Retried(after=after, reason=reason, attempt=attempt, of=of):
             wait = max(after, SHORTEST_RETRY)
-            lines = [*before, wording.retried(ended_at, wait, reason)]
+            lines = [*before, wording.retried(ended_at, wait, reason, attempt=attempt, of=of)]
             return _later(action, ended_at + wait, ended_at, lines, marked=marked)
+        case Snoozed(until=until, reason=reason):
+            due = max(until, ended_at + SHORTEST_RETRY)
+            lines = [*before, wording.snoozed(ended_at, due, reason)]
+            return _later(action, due, ended_at, lines, marked=marked)
         case Unrun(reason=reason):
             line = wording.unrun(ended_at, reason)
             return _ended(action, Status.PENDING, ended_at, [*said, line], marked=marked)

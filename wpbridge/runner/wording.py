@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from wpbridge.moments import iso
 from wpbridge.outcome import LogLine
 from wpbridge.store.base import RESET_MESSAGE
 
@@ -44,11 +45,27 @@ def canceled(at: datetime, reason: str) -> LogLine:
     return LogLine(message=f"action canceled{text}", at=at)
 
 
-def retried(at: datetime, after: timedelta, reason: str) -> LogLine:
-    """Ours: the plugin has no retries."""
+RETRY_MESSAGE = f"action retry via {CONTEXT}: retry "
+"""How the log row of a retry by a rule begins: counting these counts the failed attempts."""
+
+
+def retried(at: datetime, after: timedelta, reason: str, *, attempt: int, of: int) -> LogLine:
+    """Ours: the plugin has no retries. ``attempt`` 0: not by a rule."""
+    seconds = (
+        f"{after.total_seconds():.3g}"
+        if after.total_seconds() < 1
+        else (f"{after.total_seconds():.0f}")
+    )
     text = f": {reason}" if reason else ""
-    seconds = f"{after.total_seconds():g}"
+    if attempt:
+        return LogLine(message=f"{RETRY_MESSAGE}{attempt} of {of} in {seconds} s{text}", at=at)
     return LogLine(message=f"action retry via {CONTEXT} in {seconds} s{text}", at=at)
+
+
+def snoozed(at: datetime, until: datetime, reason: str) -> LogLine:
+    """Ours."""
+    text = f": {reason}" if reason else ""
+    return LogLine(message=f"action snoozed via {CONTEXT} until {iso(until)}{text}", at=at)
 
 
 def reset(at: datetime, runner: str) -> LogLine:

@@ -213,8 +213,8 @@ class Store(Protocol):
         """Insert pending actions with their "action created" rows; groups are made as needed."""
         ...
 
-    def resets(self, ids: Sequence[ActionId]) -> dict[ActionId, int]:
-        """How often each action was put back from a dead wpbridge runner, by its own log."""
+    def said(self, ids: Sequence[ActionId], start: str) -> dict[ActionId, int]:
+        """How many rows of each action's own log begin so; none: the action is left out."""
         ...
 
     def counts(self) -> dict[str, int]:

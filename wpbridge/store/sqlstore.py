@@ -18,7 +18,6 @@ from wpbridge.errors import SchemaError, SiteError, StoreError
 from wpbridge.outcome import LogLine
 from wpbridge.store.adding import Request
 from wpbridge.store.base import (
-    RESET_MESSAGE,
     Adopted,
     ClaimFilter,
     Ending,
@@ -524,7 +523,7 @@ class SqlStore:
             released += len(self.session.transact(lambda c: zones.repair(c, now)))
         return released
 
-    def resets(self, ids: Sequence[ActionId]) -> dict[ActionId, int]:
+    def said(self, ids: Sequence[ActionId], start: str) -> dict[ActionId, int]:
         """See :class:`Store`."""
         if not ids:
             return {}
@@ -532,7 +531,7 @@ class SqlStore:
             f"SELECT action_id, COUNT(*) FROM {self.names.logs} WHERE action_id IN :ids"
             " AND message LIKE :start GROUP BY action_id"
         ).bindparams(bindparam("ids", expanding=True))
-        values = {"ids": sorted(ids), "start": f"{RESET_MESSAGE}%"}
+        values = {"ids": sorted(ids), "start": f"{start}%"}
         rows = self.session.run(lambda c: c.execute(statement, values).fetchall())
         return {ActionId(int(r[0])): int(r[1]) for r in rows}
 

@@ -1,0 +1,161 @@
+"""Failures that run again: the same row, later, with its whole history."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from factories import NOW, insert, make_new
+from rows import change, column, log_of, query
+from wpbridge import Cancel, Retry, Snooze
+from wpbridge.action import ActionId
+from wpbridge.clock import SystemClock
+from wpbridge.config import RetryRule
+from wpbridge.executors.threads import ThreadExecutor
+from wpbridge.handlers import describe
+from wpbridge.runner.identity import identity
+from wpbridge.runner.loop import Limits, Runner, Totals
+from wpbridge.store.base import ClaimFilter
+from wpbridge.store.sqlstore import SqlStore
+
+RULE = RetryRule(max_attempts=3, base=timedelta(seconds=100))
+
+
+class At(SystemClock):
+    """A clock that stands still where it is put."""
+
+    def __init__(self, moment: datetime) -> None:
+        self.moment = moment
+
+    def now(self) -> datetime:
+        return self.moment
+
+
+def run(
+    store: SqlStore,
+    handler: Callable[..., Any],
+    at: datetime,
+    *rules: RetryRule,
+    once: bool = False,
+) -> Totals:
+    clock = At(at)
+    handlers = {"h": describe("h", handler, at_most_once=once)}
+    executor = ThreadExecutor(handlers, concurrency=1, clock=clock, site="s")
+    only = ClaimFilter(hooks=frozenset(handlers))
+    runner = Runner(store, executor, clock, identity(), only=only, limits=Limits(), retry=rules)
+    return runner.run()
+
+
+def state(store: SqlStore, action_id: ActionId) -> tuple[object, int]:
+    return column(store, "status", action_id), int(str(column(store, "attempts", action_id)))
+
+
+def due(store: SqlStore, action_id: ActionId) -> str:
+    return str(column(store, "scheduled_date_gmt", action_id))
+
+
+def fail(*_values: object) -> None:
+    raise ValueError("no good")
+
+
+def make_due(store: SqlStore, action_id: ActionId) -> None:
+    change(
+        store,
+        "UPDATE wp_actionscheduler_actions SET scheduled_date_gmt = '2026-11-24 11:00:00'"
+        " WHERE action_id = :i",
+        i=action_id,
+    )
+
+
+def test_a_failure_is_tried_again_until_the_attempts_are_used_up(store: SqlStore) -> None:
+    (action_id,) = insert(store, make_new())
+    for attempt in (1, 2):
+        assert run(store, fail, NOW, RULE).retried == 1
+        assert state(store, action_id) == ("pending", attempt)
+        assert due(store, action_id) > "2026-11-24 12:00:00"
+        make_due(store, action_id)
+    totals = run(store, fail, NOW, RULE)
+    assert (totals.retried, totals.failed) == (0, 1)
+    assert state(store, action_id) == ("failed", 3)
+    log = log_of(store, action_id)
+    started = "action started via wpbridge"
+    assert log[0] == "action created"
+    assert [line.split(" in ")[0] for line in log[1:]] == [
+        started,
+        "action retry via wpbridge: retry 2 of 3",
+        started,
+        "action retry via wpbridge: retry 3 of 3",
+        started,
+        "action failed via wpbridge: no good",
+    ]
+    assert log[2].endswith(" s: no good")
+
+
+def test_without_a_rule_a_failure_is_an_ending(store: SqlStore) -> None:
+    (action_id,) = insert(store, make_new())
+    assert run(store, fail, NOW).failed == 1
+    assert state(store, action_id) == ("failed", 1)
+    (other,) = insert(store, make_new())
+    assert run(store, fail, NOW, RetryRule(hook="another")).failed == 1
+    assert state(store, other) == ("failed", 1)
+
+
+def test_a_recurring_action_has_its_successor_only_when_the_attempts_are_used_up(
+    store: SqlStore,
+) -> None:
+    (action_id,) = insert(store, make_new(interval=3600))
+    rule = RetryRule(max_attempts=2, base=timedelta(seconds=100))
+    run(store, fail, NOW, rule)
+    assert query(store, "SELECT COUNT(*) FROM wp_actionscheduler_actions")[0][0] == 1
+    make_due(store, action_id)
+    run(store, fail, NOW, rule)
+    rows = query(store, "SELECT status FROM wp_actionscheduler_actions ORDER BY action_id")
+    assert [row[0] for row in rows] == ["failed", "pending"]
+
+
+def test_what_a_handler_asks_for_does_not_count_as_failed(store: SqlStore) -> None:
+    (action_id,) = insert(store, make_new())
+    asked: list[Exception] = [
+        Retry(after=5), Snooze(timedelta(seconds=5)), Retry(after=5), ValueError("now")
+    ]  # fmt: skip
+
+    def handler() -> None:
+        raise asked.pop(0)
+
+    for _ in range(4):
+        run(store, handler, NOW, RULE)
+        assert state(store, action_id)[0] == "pending"
+        make_due(store, action_id)
+    assert log_of(store, action_id)[-1].startswith("action retry via wpbridge: retry 2 of 3")
+
+
+def test_snooze_names_the_date(store: SqlStore) -> None:
+    (action_id,) = insert(store, make_new())
+    until = NOW + timedelta(hours=2)
+
+    def handler() -> None:
+        raise Snooze(until, "night")
+
+    run(store, handler, NOW, RULE)
+    assert due(store, action_id) == "2026-11-24 14:00:00"
+    last = log_of(store, action_id)[-1]
+    assert last == "action snoozed via wpbridge until 2026-11-24T14:00:00Z: night"
+
+
+def test_cancel_and_at_most_once_are_endings(store: SqlStore) -> None:
+    def cancel() -> None:
+        raise Cancel("no")
+
+    (action_id,) = insert(store, make_new())
+    run(store, cancel, NOW, RULE)
+    assert state(store, action_id) == ("canceled", 1)
+    (once,) = insert(store, make_new())
+    run(store, fail, NOW, RULE, once=True)
+    assert state(store, once) == ("failed", 1)
+
+
+def test_resets_and_runs_by_php_do_not_use_up_attempts(store: SqlStore) -> None:
+    (action_id,) = insert(store, make_new())
+    change(store, "UPDATE wp_actionscheduler_actions SET attempts = 7")
+    run(store, fail, NOW, RULE)
+    assert state(store, action_id) == ("pending", 8)
+    assert "retry 2 of 3" in log_of(store, action_id)[-1]

@@ -1,0 +1,55 @@
+"""Failed calls that run again: which, and when; by the rules, and by what their logs tell.
+
+How often an action has failed is counted in its own log, so that restarts, snoozes and runs by PHP
+do not count, and every runner on every host counts alike.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+
+from wpbridge.action import ActionId
+from wpbridge.config import RetryRule
+from wpbridge.executors.base import Report
+from wpbridge.outcome import Failed, Retried
+from wpbridge.retry import decide, rule_for
+from wpbridge.runner import wording
+from wpbridge.store.base import Store
+
+
+class Retries:
+    """The rules, applied."""
+
+    def __init__(
+        self,
+        store: Store,
+        rules: Sequence[RetryRule],
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._store = store
+        self._rules = tuple(rules)
+        self._chance = chance
+
+    def again(self, reports: Sequence[Report]) -> dict[ActionId, Retried]:
+        """Those of the failed reports that are no endings."""
+        found: list[tuple[Report, Failed, RetryRule]] = []
+        for report in reports:
+            if isinstance(report.outcome, Failed):
+                action, failed = report.call.action, report.outcome
+                rule = rule_for(
+                    self._rules, hook=action.hook, group=action.group, error=failed.error_type
+                )
+                if rule is not None and report.call.books != "once":
+                    found.append((report, failed, rule))
+        if not found:
+            return {}
+        ids = [report.call.action.id for report, _, _ in found]
+        before = self._store.said(ids, wording.RETRY_MESSAGE)
+        retried: dict[ActionId, Retried] = {}
+        for report, failed, rule in found:
+            action_id = report.call.action.id
+            again = decide(rule, attempt=before.get(action_id, 0) + 1, chance=self._chance())
+            if again is not None:
+                retried[action_id] = Retried(
+                    after=again.after, reason=failed.reason, attempt=again.attempt, of=again.of
+                )
+        return retried
