@@ -5,7 +5,7 @@ Dates, args and schedules as the plugin stores them. What cannot be stored is an
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
@@ -15,7 +15,7 @@ from wpbridge.clock import from_timestamp
 from wpbridge.codec import args as args_codec
 from wpbridge.codec import schedule, zoned
 from wpbridge.errors import CodecError, CronError, InputError
-from wpbridge.moments import parse_duration, parse_moment
+from wpbridge.moments import checked_moment, parse_duration, parse_moment
 
 Moment: TypeAlias = datetime | timedelta | float | str | None
 """Aware datetime; a span from now; Unix seconds; text (:func:`wpbridge.moments.parse_moment`);
@@ -27,6 +27,8 @@ NOTHING: Final[tuple[Any, ...]] = ()
 HOOK_CHARACTERS: Final = 191
 GROUP_CHARACTERS: Final = 255
 KEY_CHARACTERS: Final = 1000
+ZONED_CHARACTERS: Final = 255
+"""Of a cron expression in a time zone, as our own table keeps it."""
 LAST_SECOND: Final = 253_402_300_799
 PRIORITIES: Final = range(256)
 
@@ -53,7 +55,7 @@ class Enqueue:
     """Refused while its like is pending or running."""
     key: str = ""
     """Idempotency key: the second call with it adds nothing and returns the first one's id."""
-    after: Sequence[int] = ()
+    after: Collection[int] = ()
     """Ids of actions that must have ended before it runs."""
     after_failed: OnFailed = "hold"
     """When one of those fails or is canceled: wait for a requeue, run all the same, or cancel."""
@@ -81,16 +83,27 @@ def _check_texts(new: Enqueue) -> None:
         ("group", new.group, 0, GROUP_CHARACTERS),
         ("key", new.key, 0, KEY_CHARACTERS),
     ):
-        if not isinstance(value, str):
-            raise InputError(f"{name}: a text, not {type(value).__name__}")
+        _check_text(name, value)
         if not least <= len(value) <= most:
             raise InputError(f"{name}: {least} to {most} characters, not {len(value)}")
-        if "\0" in value:
-            raise InputError(f"{name}: it holds a NUL")
     if isinstance(new.priority, bool) or new.priority not in PRIORITIES:
         raise InputError(f"priority: a whole number from 0 to 255, not {new.priority!r}")
+    after: object = new.after
+    if not isinstance(after, Collection) or any(type(i) is not int for i in after):
+        raise InputError(f"after: ids of actions, not {after!r}")
     if new.after_failed not in ON_FAILED:
         raise InputError(f"after_failed is {', '.join(ON_FAILED)}, not {new.after_failed!r}")
+
+
+def _check_text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise InputError(f"{name}: a text, not {type(value).__name__}")
+    if "\0" in value:
+        raise InputError(f"{name}: it holds a NUL")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{name}: it holds half a surrogate pair") from error
 
 
 @functools.lru_cache(maxsize=1024)
@@ -118,11 +131,18 @@ def _schedule(new: Enqueue, now: datetime) -> tuple[schedule.Schedule, datetime,
 def _cron(
     expression: str, start: datetime, tz: str | None
 ) -> tuple[schedule.Schedule, datetime, ZonedCron | None]:
+    _check_text("cron", expression)
+    if tz is not None:
+        _check_text("tz", tz)
     try:
         zone = None if tz is None else zoned.zone_named(tz)
         told = schedule.cron_schedule(start, expression, zone=zone)
     except CronError as error:
         raise InputError(f"cron: {error}") from error
+    if tz is not None and len(told.expression) > ZONED_CHARACTERS:
+        raise InputError(
+            f"cron: {ZONED_CHARACTERS} characters at most with a tz, not {len(told.expression)}"
+        )
     return told, from_timestamp(told.timestamp or 0), zoned_cron(told, tz)
 
 
@@ -141,32 +161,35 @@ def _interval(told: int | timedelta | str) -> int:
 
 
 def moment_of(told: Moment, now: datetime) -> datetime:
-    """A :data:`Moment` as aware UTC; InputError for a datetime without a zone."""
+    """A :data:`Moment` as aware UTC.
+
+    InputError for a datetime without a zone, and outside of the years 1970 to 9999.
+    """
     if told is None:
         return now
-    if isinstance(told, timedelta):
-        return now + told
-    if isinstance(told, datetime):
-        if told.tzinfo is None:
-            raise InputError("a date needs a time zone: datetime(…, tzinfo=UTC)")
-        return told.astimezone(UTC)
-    if isinstance(told, int | float) and not isinstance(told, bool):
-        if not 0 <= told <= LAST_SECOND:
-            raise InputError(f"a date: {told!r} lies outside of the years 1970 to 9999")
-        return from_timestamp(int(told))
+    try:
+        if isinstance(told, timedelta):
+            return checked_moment(now + told)
+        if isinstance(told, datetime):
+            if told.tzinfo is None:
+                raise InputError("a date needs a time zone: datetime(…, tzinfo=UTC)")
+            return checked_moment(told.astimezone(UTC))
+        if isinstance(told, int | float) and not isinstance(told, bool):
+            if not 0 <= told <= LAST_SECOND:
+                raise InputError(f"a date: {told!r} lies outside of the years 1970 to 9999")
+            return from_timestamp(int(told))
+    except OverflowError as error:
+        raise InputError(f"a date: {told!r} lies outside of the calendar") from error
     return parse_moment(str(told), now)
 
 
 def encoded(value: Args) -> str:
-    """Args as the plugin stores them; InputError when it would refuse them.
-
-    A text is taken for JSON.
-    """
-    if isinstance(value, str | bytes) or not isinstance(value, Sequence | Mapping):
+    """Args as the plugin stores them; InputError when it would refuse them."""
+    if isinstance(value, str | bytes | bytearray) or not isinstance(value, Sequence | Mapping):
         raise InputError(f"args: a list or a dict, not {type(value).__name__}")
     try:
-        # Empty objects become arrays when the action repeats: write what stays the same.
-        text = args_codec.canonical(dict(value) if isinstance(value, Mapping) else list(value))
+        plain = value if isinstance(value, dict | list | tuple) else _plain(value)
+        text = args_codec.encode(plain, repair=False)
         if len(text) > args_codec.MAX_BYTES:
             args_codec.columns(text)
         if text.count("[") + text.count("{") > args_codec.DECODE_DEPTH:
@@ -175,3 +198,7 @@ def encoded(value: Args) -> str:
     except CodecError as error:
         raise InputError(f"args: {str(error).removeprefix('args: ')}") from error
     return text
+
+
+def _plain(value: Args) -> dict[str, Any] | list[Any]:
+    return dict(value) if isinstance(value, Mapping) else list(value)

@@ -13,6 +13,7 @@ import pytest
 from factories import make_new
 from rows import change, log_of, query
 from wpbridge.clock import SystemClock
+from wpbridge.queue import Queue
 from wpbridge.store.sqlstore import SqlStore
 
 HANDLERS = """
@@ -171,12 +172,35 @@ def test_check_names_what_is_used_and_hides_the_password(folder: Path) -> None:
     assert "sEcReT" not in lost.stdout + lost.stderr
 
 
-def test_uninstall_removes_our_table_only(folder: Path) -> None:
+def test_uninstall_removes_our_tables_only(folder: Path) -> None:
     wpbridge("init", "--dsn", "sqlite:///q.db", cwd=folder)
     dry = wpbridge("uninstall", "--dsn", "sqlite:///q.db", "--dry-run", cwd=folder)
-    assert dry.stdout == "would remove wp_wpbridge_runners\n"
+    names = [f"wp_wpbridge_{name}" for name in ("runners", "pauses", "zones", "waits", "keys")]
+    assert dry.stdout == f"would remove {', '.join(names)}\n"
     assert wpbridge("uninstall", "--dsn", "sqlite:///q.db", cwd=folder).returncode == 0
     assert wpbridge("status", "--dsn", "sqlite:///q.db", cwd=folder).returncode == 0
+    again = wpbridge("uninstall", "--dsn", "sqlite:///q.db", cwd=folder)
+    assert again.stdout == "removed nothing: there are none of wpbridge's tables\n"
+
+
+def test_uninstall_asks_for_yes_while_something_would_be_lost(
+    dsn: str, folder: Path, queue: SqlStore
+) -> None:
+    with Queue(queue, close_store=False) as actions:
+        first = actions.enqueue_async("ok")
+        assert first is not None
+        actions.enqueue_async("ok", after=(first,))
+        actions.schedule_cron(None, "0 3 * * *", "ok", tz="Europe/Rome")
+        actions.pause(groups=["mail"])
+    refused = wpbridge("uninstall", "--dsn", dsn, cwd=folder)
+    assert refused.returncode == 78
+    assert "1 pause, 1 waiting action, which would never run, the time zones of 1 cron" in (
+        refused.stderr
+    )
+    assert queue.parts.own.look() == frozenset(queue.names.own)
+    done = wpbridge("uninstall", "--dsn", dsn, "--yes", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert queue.parts.own.look() == frozenset()
 
 
 def test_decode_shows_a_blob_as_json(folder: Path) -> None:

@@ -9,29 +9,41 @@ import click
 
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
+from wpbridge.cli.output import plural, shown
 from wpbridge.clock import SystemClock
 from wpbridge.config import sources_of
 from wpbridge.errors import ConfigError, SchemaError
+from wpbridge.moments import iso
 from wpbridge.site import resolve
 from wpbridge.store.connect import open_site
+from wpbridge.store.sqlstore import SqlStore
 
+DUE_CAP = 100_000
+"""Due actions are counted up to here."""
 _FORMAT = click.option(
     "--format", "format", type=click.Choice(["text", "json"]), help="How to print."
 )
 
 
-@click.command(epilog="Example: wpbridge init --dsn sqlite:///queue.db")
+@click.command(
+    short_help="Prepare a queue: wpbridge's own tables, on SQLite all tables.",
+    epilog="""
+Examples:
+  wpbridge init --dsn sqlite:///queue.db
+  wpbridge init --path /var/www/html --dry-run
+""",
+)
 @site_options
 @click.option("--with-tables", is_flag=True, help="On MySQL too: create the plugin's tables.")
 @click.option("--dry-run", is_flag=True, help="Say what would be created.")
 @click.pass_context
 @one_line_errors
 def init(ctx: click.Context, *, with_tables: bool, dry_run: bool, **flags: Any) -> None:
-    """Create wpbridge's own table; on SQLite also the queue's tables where they are missing."""
+    """Create wpbridge's own tables; on SQLite also the queue's tables where they are missing."""
     settings = settings_of(ctx, flags)
     site = resolve(settings, os.environ)
     everything = with_tables or site.database.driver == "sqlite"
-    what = "the queue's tables and wpbridge's own" if everything else "wpbridge's own table"
+    what = "the queue's tables and wpbridge's own" if everything else "wpbridge's own tables"
     if dry_run:
         click.echo(f"would create {what} in {site.database.safe}")
         return
@@ -45,13 +57,25 @@ def init(ctx: click.Context, *, with_tables: bool, dry_run: bool, **flags: Any) 
     click.echo(f"created {what} in {site.database.safe}")
 
 
-@click.command(epilog="Example: wpbridge uninstall --path /var/www/html --dry-run")
+@click.command(
+    short_help="Remove wpbridge's own tables.",
+    epilog="""
+Examples:
+  wpbridge uninstall --path /var/www/html --dry-run
+  wpbridge uninstall --path /var/www/html --yes
+""",
+)
 @site_options
 @click.option("--dry-run", is_flag=True, help="Say what would be removed.")
+@click.option("--yes", "-y", is_flag=True, help="Although pauses, waits or time zones are lost.")
 @click.pass_context
 @one_line_errors
-def uninstall(ctx: click.Context, *, dry_run: bool, **flags: Any) -> None:
-    """Remove wpbridge's own table; the plugin's tables stay as they are."""
+def uninstall(ctx: click.Context, *, dry_run: bool, yes: bool, **flags: Any) -> None:
+    """Remove wpbridge's own tables; the plugin's tables stay as they are.
+
+    Refuses while a runner holds claims. With the tables go pauses, idempotency keys, what waiting
+    actions wait for (they never run then) and the time zones of cron chains (UTC counts then).
+    """
     settings = settings_of(ctx, flags)
     store = open_site(resolve(settings, os.environ))
     try:
@@ -63,29 +87,55 @@ def uninstall(ctx: click.Context, *, dry_run: bool, **flags: Any) -> None:
                 f" {', '.join(str(r.pid) for r in holding)}): stop them, then run claim-and-run"
                 " once so that what dead ones left is put back"
             )
-        if dry_run:
-            click.echo(f"would remove {store.names.runners}")
-            return
-        store.drop_tables()
+        there = [name for name in store.names.own if store.parts.own.has(name)]
+        lost = [words for count, words in _in_use(store) if count]
+        if lost and not (yes or dry_run):
+            raise ConfigError(f"still in use: {', '.join(lost)}; add --yes to remove them too")
+        if not dry_run:
+            store.drop_tables()
     finally:
         store.close()
-    click.echo(f"removed {store.names.runners}")
+    for words in lost:
+        click.echo(f"{'would lose' if dry_run else 'lost'} {words}", err=True)
+    names = ", ".join(there) or "nothing: there are none of wpbridge's tables"
+    click.echo(f"{'would remove' if dry_run else 'removed'} {names}")
 
 
-@click.command(epilog="Example: wpbridge status --path /var/www/html --format json")
+def _in_use(store: SqlStore) -> list[tuple[int, str]]:
+    """What goes with our tables, in words, with how many there are."""
+    waiting, zoned = store.parts.reading.own_counts()
+    pauses = len(store.parts.pauses.in_force(SystemClock().now()))
+    return [
+        (pauses, plural(pauses, "pause")),
+        (waiting, f"{plural(waiting, 'waiting action')}, which would never run"),
+        (zoned, f"the time zones of {plural(zoned, 'cron action')}"),
+    ]
+
+
+@click.command(
+    short_help="Show how many actions there are, by status.",
+    epilog="""
+Examples:
+  wpbridge status --path /var/www/html
+  wpbridge status --path /var/www/html --format json
+""",
+)
 @site_options
 @_FORMAT
 @click.pass_context
 @one_line_errors
 def status(ctx: click.Context, **flags: Any) -> None:
-    """Show how many actions there are by status, how many are due, and who runs."""
+    """Show how many actions there are by status, how many are due, what is paused, who runs."""
     settings = settings_of(ctx, flags)
     store = open_site(resolve(settings, os.environ))
+    now = SystemClock().now()
     try:
         store.inspect()
         counts = store.counts()
-        due = store.parts.reading.due(SystemClock().now())
+        due = store.parts.reading.due(now, cap=DUE_CAP)
+        oldest = store.parts.reading.oldest_due(now)
         runners = store.other_runners()
+        pauses = store.parts.pauses.in_force(now)
     finally:
         store.close()
     if settings.format == "json":
@@ -94,18 +144,39 @@ def status(ctx: click.Context, **flags: Any) -> None:
              "claims": list(r.claims)}
             for r in runners
         ]  # fmt: skip
-        click.echo(json.dumps({"counts": counts, "due": due, "runners": rows}))
+        click.echo(
+            json.dumps({
+                "counts": counts, "due": due, "due_is_capped": due == DUE_CAP,
+                "oldest_due": iso(oldest), "runners": rows,
+                "pauses": [
+                    {"kind": p.kind, "name": p.name, "until": iso(p.until), "reason": p.reason}
+                    for p in pauses
+                ],
+            })
+        )  # fmt: skip
         return
     for name in ("pending", "in-progress", "complete", "failed", "canceled"):
         click.echo(f"{name:12} {counts.get(name, 0):>10,}")
-    click.echo(f"{'due now':12} {due:>10,}")
+    click.echo(f"{'due now':12} {due:>10,}{'+' if due == DUE_CAP else ''}")
+    if oldest is not None:
+        click.echo(f"{'oldest due':12} {iso(oldest)}")
+    for one in pauses:
+        end = "until resumed" if one.until is None else f"until {iso(one.until)}"
+        click.echo(f"paused {one.kind} {shown(one.name)} {end}")
     for runner in runners:
         click.echo(
             f"runner {runner.host} pid {runner.pid}, beat {runner.beat_age_seconds:.0f} s ago"
         )
 
 
-@click.command(epilog="Example: wpbridge check --path /var/www/html --handlers shop.hooks")
+@click.command(
+    short_help="Check settings and store; changes nothing.",
+    epilog="""
+Examples:
+  wpbridge check --path /var/www/html --handlers shop.hooks
+  wpbridge check --path /var/www/html --php --format json
+""",
+)
 @site_options
 @click.option(
     "--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions."

@@ -58,13 +58,14 @@ class Args:
         return tuple(self.mapping if isinstance(self.mapping, list) else self.mapping.values())
 
 
-def encode(value: object) -> str:
+def encode(value: object, *, repair: bool = True) -> str:
     """A value as the plugin's ``wp_json_encode`` writes it, all ASCII but for a raw DEL.
 
     Args:
         value: None, bool, int, float, str, bytes (a PHP string, perhaps not UTF-8), lists,
             tuples, and dicts keyed by int, str or bytes. A :class:`JsonObject` stays an object
             when it is empty or numbered.
+        repair: Put a question mark for bytes that are no text, as WordPress does.
 
     Raises:
         CodecError: For what PHP cannot encode (NaN, infinity, more than 512 levels), where the
@@ -72,7 +73,9 @@ def encode(value: object) -> str:
     """
     try:
         return JsonWriter(keep_objects=True).write(value)
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as error:
+        if not repair:
+            raise CodecError("args: bytes that are not UTF-8") from error
         return JsonWriter(keep_objects=True, read=repaired).write(value)
 
 

@@ -83,11 +83,6 @@ class Adding:
         self._own = own
         self._waits = waits
         is_mysql = dialect.name == "mysql"
-        # A group made in the caller's transaction would be hidden from others until it ends, and
-        # they would make another one of the same name: it is made outside, and stays.
-        self._new_groups = groups
-        if is_mysql and session.is_borrowed:
-            self._new_groups = Groups(own.session, names, dialect, has_empty=layout.has_priority)
         ids: BindParameter[int] = bindparam("ids", expanding=True)
         self._lock_groups = text(
             f"SELECT group_id FROM {names.groups} WHERE group_id IN :ids ORDER BY group_id"
@@ -143,17 +138,13 @@ class Adding:
         self._check(requests)
         self._prepare(requests)
         slugs = sorted({r.action.group for r in requests if r.action.group_id is None})
-        groups = {slug: self._group(slug) for slug in slugs}
+        groups = {slug: self._groups.ensure(slug) for slug in slugs}
         resolved = [r if r.is_plain else _in_group(r, groups) for r in requests]
         by = self.unique_by(by) if any(r.unique for r in resolved) else by
         if len(resolved) == 1 and self._is_plainly_refused(resolved[0], by):
             return [Added(None, is_new=False)]
-        locks = {self._new_groups.lock_row(r.action.group_id or 0) for r in resolved if r.unique}
+        locks = {self._groups.lock_row(r.action.group_id or 0) for r in resolved if r.unique}
         return self._session.transact(lambda c: self._add(c, resolved, groups, locks, by, now))
-
-    def _group(self, slug: str) -> int:
-        found = self._groups.first(slug)
-        return self._new_groups.ensure(slug) if found is None else found
 
     def same_as(self, action: NewAction, by: UniqueBy) -> ActionId | None:
         """The action that a unique one would be refused for; changes nothing."""

@@ -62,6 +62,10 @@ class Edits:
         self._idle = _ids(
             f"SELECT action_id FROM {actions} WHERE action_id IN :ids AND {idle}{lock}"
         )
+        self._drop_keys = _ids(
+            f"UPDATE {actions} SET unique_key = NULL WHERE action_id IN :ids"
+            " AND status IN ('complete', 'failed', 'canceled')"
+        )
         self._delete = _ids(f"DELETE FROM {actions} WHERE action_id IN :ids")
         self._delete_logs = _ids(f"DELETE FROM {logs} WHERE action_id IN :ids")
         self._forget_keys = _ids(f"DELETE FROM {names.keys} WHERE action_id IN :ids")
@@ -97,17 +101,33 @@ class Edits:
             " AND a.status IN ('pending', 'in-progress'))"
         )
 
-    def cancel(self, ids: Sequence[ActionId], *, now: datetime, reason: str = "") -> list[ActionId]:
-        """Pending actions to canceled; the plugin's own cancel changes those of any status."""
+    def cancel(
+        self,
+        ids: Sequence[ActionId],
+        *,
+        now: datetime,
+        reason: str = "",
+        only_free: bool = False,
+    ) -> list[ActionId]:
+        """Pending actions to canceled; the plugin's own cancel changes those of any status.
+
+        ``only_free``: not those that a runner has claimed.
+        """
 
         def cancel(connection: Connection) -> list[ActionId]:
-            found = _found(connection, self._pending, ids)
+            found = _found(connection, self._free if only_free else self._pending, ids)
             if found:
                 self._writes.cancel(connection, found, now, reason=reason)
                 self._zones.forget(connection, found)
             return found
 
         return self._session.transact(cancel)
+
+    def drop_unique_keys(self, ids: Sequence[ActionId]) -> int:
+        """Of ended actions: a writer that knows no ``unique_key`` left them theirs."""
+        return self._session.transact(
+            lambda c: int(c.execute(self._drop_keys, {"ids": sorted(ids)}).rowcount)
+        )
 
     def delete(self, ids: Sequence[ActionId]) -> list[ActionId]:
         """Rows and their logs; not what a runner holds, whose batch would be lost with it."""

@@ -16,15 +16,14 @@ class OwnTables:
     """wpbridge's tables of one site."""
 
     def __init__(self, session: Transactor, names: TableNames, dialect: Dialect) -> None:
-        self.session = session
-        """Where they are made: ours also when the rest is done in a transaction of the caller's."""
+        self._session = session
         self._names = names
         self._dialect = dialect
         self._there: frozenset[str] = frozenset()
 
     def look(self) -> frozenset[str]:
         """Those that exist, as :class:`TableNames` calls them; remembered for :meth:`has`."""
-        found = {name.lower() for name in self.session.run(self._dialect.tables)}
+        found = {name.lower() for name in self._session.run(self._dialect.tables)}
         # A server may keep names in lower case whatever the prefix is written in.
         self._there = frozenset(name for name in self._names.own if name.lower() in found)
         return self._there
@@ -55,7 +54,7 @@ class OwnTables:
                 connection.execute(text(ddl[table]))
 
         try:
-            self.session.run(make)
+            self._session.run(make)
         except StoreUnavailable:
             raise
         except StoreError as error:
@@ -72,5 +71,5 @@ class OwnTables:
             for table in self._names.own:
                 connection.execute(text(f"DROP TABLE IF EXISTS {table}"))
 
-        self.session.run(drop)
+        self._session.run(drop)
         self._there = frozenset()

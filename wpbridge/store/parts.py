@@ -42,17 +42,21 @@ def assemble(  # noqa: PLR0917 - what is known of a site's tables
     layout: Layout,
     dialect: Dialect,
     zone: Zone,
-    own: OwnTables | None = None,
+    outside: "Parts | None" = None,
 ) -> Parts:
     """All parts over one session.
 
-    ``own``: what is known of our own tables. A borrowed session is given its store's, which then
-    makes them outside of the borrowed transaction.
+    ``outside``: for a borrowed transaction, the parts of the store itself. They make tables and
+    groups, which others must see before the borrowed transaction is committed, or would make too.
     """
-    own = own or OwnTables(session, names, dialect)
+    own = outside.own if outside else OwnTables(session, names, dialect)
     lock = " FOR UPDATE" if dialect.name == "mysql" else ""
-    groups = Groups(session, names, dialect, has_empty=layout.has_priority)
-    zones = Zones(names, own, zone)
+    groups = (
+        outside.groups
+        if outside
+        else Groups(session, names, dialect, has_empty=layout.has_priority)
+    )
+    zones = Zones(names, own, zone, lock)
     inserts = Inserts(names, layout, dialect, zone, zones)
     writes = Writes(names, layout, dialect, inserts, zones)
     waits = Waits(names, own, writes, lock)

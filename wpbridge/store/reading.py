@@ -7,7 +7,7 @@ of ended actions.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
 from sqlalchemy import BindParameter, Connection, TextClause, bindparam, text
@@ -41,7 +41,10 @@ _DUE: Final = (
     " THEN scheduled_date_gmt END)"
 )
 HOOKS_A_STATEMENT: Final = 50
-_ASIDE: Final = ("action created", "action started", "wpbridge: ", "action requeued")
+_ASIDE: Final = (
+    "action created", "action started", "wpbridge: ", "action requeued",
+    "This action appears to be consistently failing", "There was a failure scheduling the next",
+)  # fmt: skip
 """How log rows begin that never say why an action failed; the plugin's are translated."""
 
 
@@ -272,17 +275,20 @@ class Reading:
         return sorted(found, key=lambda t: (-t.total, t.name))
 
     def by_hour(self, since: datetime, until: datetime) -> list[Tally]:
-        """What ended in each hour (UTC) by its last attempt, and what is pending for it."""
+        """What ended in each hour (UTC) by its last attempt, and what is pending for it.
+
+        The hour of ``since`` is counted from its beginning.
+        """
         ended = self._hours("last_attempt_gmt", "status IN ('complete', 'failed', 'canceled')")
         planned = self._hours("scheduled_date_gmt", "status = 'pending'")
-        values = {"since": to_text(since), "until": to_text(until)}
+        hour = since.replace(minute=0, second=0, microsecond=0)
+        values = {"since": to_text(hour), "until": to_text(until)}
         counts: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for statement in (ended, planned):
             rows = self._rows(statement, values)
             for hour, status, count in rows:
                 counts[str(hour)][str(status)] = _int(count)
         hours: list[Tally] = []
-        hour = since.replace(minute=0, second=0, microsecond=0)
         while hour <= until:
             told = counts.get(to_text(hour)[:13], {})
             hours.append(Tally(name=f"{to_text(hour)[:13].replace(' ', 'T')}:00Z", statuses=told))
@@ -334,6 +340,22 @@ class Reading:
             " AND scheduled_date_gmt <= :now LIMIT :cap) AS due"
         )
         return _int(self._scalar(statement, {"now": to_text(now), "cap": cap}))
+
+    def oldest_due(self, now: datetime) -> datetime | None:
+        """The date of the action that has been due for the longest; None when none is, or undated.
+
+        A zero date is due since ever, and tells no date.
+        """
+        statement = text(
+            f"SELECT MIN(scheduled_date_gmt) FROM {self._names.actions}"
+            f"{self._dialect.use_index(self._layout.due_index)}"
+            " WHERE status = 'pending' AND scheduled_date_gmt <= :now"
+        )
+        return _date(self._scalar(statement, {"now": to_text(now)}))
+
+    def own_counts(self) -> tuple[int, int]:
+        """How many actions wait for others, and how many crons are read in a zone of their own."""
+        return self._session.run(lambda c: (self._waits.count(c), self._zones.count(c)))
 
     def _scalar(self, statement: TextClause, values: Mapping[str, object]) -> object:
         return self._session.run(lambda c: c.execute(statement, values).scalar())
@@ -456,15 +478,18 @@ def _dated(query: Query) -> Iterator[_Condition]:
         ("last_attempt_gmt", "<=", "modified_until", query.modified_until),
     ):
         if moment is not None:
-            yield f"a.{column} {sign} :{name}", name, to_text(moment)
+            yield f"a.{column} {sign} :{name}", name, to_text(moment.astimezone(UTC))
 
 
 def _inside_text(query: Query, layout: Layout) -> Iterator[_Condition]:
     for place, pair in enumerate(query.partial_args):
         yield f"a.args LIKE :pair{place} ESCAPE '!'", f"pair{place}", _inside(pair)
     if query.search:
-        columns_ = ["a.hook", "a.args", *(["a.extended_args"] if layout.has_extended_args else [])]
-        parts = [f"{column} LIKE :text ESCAPE '!'" for column in columns_]
+        args = "a.args"
+        if layout.has_extended_args:
+            # Beside long args stands their md5, in which nobody looks for anything.
+            args = "CASE WHEN a.extended_args IS NULL THEN a.args ELSE a.extended_args END"
+        parts = [f"{column} LIKE :text ESCAPE '!'" for column in ("a.hook", args)]
         yield f"({' OR '.join(parts)})", "text", _inside(query.search)
 
 

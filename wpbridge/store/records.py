@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
 from wpbridge.action import ActionId, ClaimId, Status
+from wpbridge.errors import InputError
 
 Order: TypeAlias = Literal["id", "date", "modified", "hook", "group", "none"]
 ORDERS: Final[tuple[Order, ...]] = ("id", "date", "modified", "hook", "group", "none")
@@ -18,7 +19,7 @@ ENDED: Final = (Status.COMPLETE, Status.FAILED, Status.CANCELED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """Which actions are meant. What is not given does not narrow.
+    """Which actions are meant. What is not given does not narrow; InputError for what cannot be.
 
     Hooks, args and group slugs are compared as the plugin compares them: in the database's
     collation, which mostly takes no notice of case, accents and trailing spaces.
@@ -51,6 +52,19 @@ class Query:
     limit: int = 20
     """Rows at most; 0 for all."""
     offset: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("ids", "hooks", "groups", "statuses", "partial_args"):
+            if isinstance(getattr(self, name), str):
+                raise InputError(f"{name}: several, not one text")
+        for name in ("since", "until", "modified_since", "modified_until"):
+            moment = getattr(self, name)
+            if moment is not None and getattr(moment, "tzinfo", None) is None:
+                raise InputError(f"{name}: a datetime with a time zone, not {moment!r}")
+        if self.order not in ORDERS:
+            raise InputError(f"order: {', '.join(ORDERS)}, not {self.order!r}")
+        if self.limit < 0 or self.offset < 0:
+            raise InputError("limit and offset: 0 or more")
 
     @property
     def is_narrowed(self) -> bool:

@@ -117,6 +117,21 @@ class Retention:
             if ids and (table == names.logs or self._own.has(table)):
                 connection.exec_driver_sql(f"DELETE FROM {table} WHERE action_id IN {listed(ids)}")
 
+    def forget_keys(self, before: datetime) -> int:
+        """Idempotency keys from before a date whose actions are gone; returns how many.
+
+        A younger one may belong to a transaction that is not committed yet.
+        """
+        names = self._names
+        if not self._own.has(names.keys):
+            return 0
+        statement = text(
+            f"DELETE FROM {names.keys} WHERE created_gmt <= :before AND NOT EXISTS"
+            f" (SELECT 1 FROM {names.actions} a WHERE a.action_id = {names.keys}.action_id)"
+        )
+        values = {"before": to_text(before)}
+        return self._session.transact(lambda c: int(c.execute(statement, values).rowcount))
+
     def orphan_logs(self, after: int, window: int) -> tuple[list[int], int]:
         """Log rows without an action among the next ``window`` ids, and where that window ends.
 

@@ -173,9 +173,9 @@ class SqlStore:
         parts = self.parts
         with borrow(connection, self._dialect.name) as borrowed:
             # One writer at a time: on SQLite our own connection would wait for the caller's.
-            own = None if self._dialect.name == "sqlite" else parts.own
-            inner = assemble(borrowed, self.names, self.layout, self._dialect, self._zone, own)
-            if own is None:
+            outside = None if self._dialect.name == "sqlite" else parts
+            inner = assemble(borrowed, self.names, self.layout, self._dialect, self._zone, outside)
+            if outside is None:
                 inner.own.look()
             yield inner
 

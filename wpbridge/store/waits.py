@@ -62,10 +62,18 @@ class Waits:
             f"SELECT DISTINCT w.action_id FROM {table} w"
             f" LEFT JOIN {names.actions} a ON a.action_id = w.after_id"
             f" LEFT JOIN {names.actions} d ON d.action_id = w.action_id"
-            " WHERE a.action_id IS NULL OR a.status = 'complete'"
-            " OR (a.status IN ('failed', 'canceled') AND w.on_failed <> 'hold')"
-            f" OR d.action_id IS NULL OR d.status <> 'pending' LIMIT {MOST}"
+            " WHERE d.action_id IS NULL OR d.status NOT IN ('pending', 'in-progress')"
+            " OR (d.status = 'pending' AND ("
+            "(a.status IN ('failed', 'canceled') AND w.on_failed = 'cancel')"
+            f" OR NOT EXISTS (SELECT 1 FROM {table} o"
+            f" JOIN {names.actions} b ON b.action_id = o.after_id"
+            " WHERE o.action_id = w.action_id AND b.status <> 'complete'"
+            " AND NOT (b.status IN ('failed', 'canceled') AND o.on_failed = 'run'))))"
+            f" LIMIT {MOST}"
         )
+        self._behind = text(
+            f"SELECT DISTINCT action_id FROM {table} WHERE after_id IN :ids"
+        ).bindparams(ids)
         self._lock = text(
             f"SELECT action_id, after_id, on_failed FROM {table} WHERE action_id IN :ids"
             f" ORDER BY action_id, after_id{lock}"
@@ -125,7 +133,10 @@ class Waits:
             connection.execute(self._hand_on, {"old": old, "new": new})
 
     def moved(self, connection: Connection) -> list[ActionId]:
-        """Waiting actions for which something has changed, outside of any transaction."""
+        """Those that wait no longer, :data:`MOST` at a time; looked for outside of a transaction.
+
+        By the rules of :func:`verdict`: what goes on waiting must not stand in the way of others.
+        """
         if not self.are_there or connection.execute(self._any).first() is None:
             return []
         return [ActionId(int(row[0])) for row in connection.execute(self._moved)]
@@ -136,8 +147,19 @@ class Waits:
         Their waits are locked first, so that of two that end the last waits of one action at the
         same moment, the second sees what the first has done.
         """
-        if not ids:
-            return 0
+        released = 0
+        while ids:
+            done, canceled = self._release(connection, ids, now)
+            released += done
+            # Who waited for what is canceled here has to be looked at, too.
+            rows = connection.execute(self._behind, {"ids": canceled}) if canceled else ()
+            ids = [ActionId(int(row[0])) for row in rows]
+        return released
+
+    def _release(
+        self, connection: Connection, ids: Sequence[ActionId], now: datetime
+    ) -> tuple[int, list[ActionId]]:
+        """How many may run now, and which were canceled."""
         waits = [tuple(row) for row in connection.execute(self._lock, {"ids": sorted(ids)})]
         named = sorted({int(i) for wait in waits for i in wait[:2]})
         rows = connection.execute(self._statuses, {"ids": named}).fetchall() if named else []
@@ -153,7 +175,11 @@ class Waits:
             )  # fmt: skip
         released = 0
         done: list[ActionId] = []
+        canceled: list[ActionId] = []
         for action_id, own in found.items():
+            if states.get(action_id) == Status.IN_PROGRESS:
+                # Somebody started it by name: put back, it would wait again.
+                continue
             if states.get(action_id) != Status.PENDING:
                 done.append(action_id)
                 continue
@@ -164,11 +190,12 @@ class Waits:
                 case "cancel":
                     self._cancel(connection, own, now)
                     done.append(action_id)
+                    canceled.append(action_id)
                 case "wait":
                     pass
         if done:
             connection.execute(self._delete, {"ids": done})
-        return released
+        return released, canceled
 
     def _date(
         self, connection: Connection, action_id: ActionId, blob: object, now: datetime

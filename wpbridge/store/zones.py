@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import BindParameter, Connection, bindparam, text
 
-from wpbridge.action import ActionId
+from wpbridge.action import ActionId, Status
 from wpbridge.clock import from_text, to_text
 from wpbridge.codec import cron, schedule, zoned
 from wpbridge.errors import CodecError, CronError
@@ -41,7 +41,8 @@ class ZonedAction:
 class Zones:
     """The zoned chains of one site. Statements for a transaction of the caller's."""
 
-    def __init__(self, names: TableNames, own: OwnTables, zone: Zone) -> None:
+    def __init__(self, names: TableNames, own: OwnTables, zone: Zone, lock: str) -> None:
+        """``lock``: what ends a locking SELECT on this database; never one that skips rows."""
         self._own = own
         self._site_zone = zone
         self._table = table = names.zones
@@ -54,9 +55,11 @@ class Zones:
             " VALUES (:action_id, :hook, :args, :group_id, :expression, :zone)"
         )
         self._delete = text(f"DELETE FROM {table} WHERE action_id IN :ids").bindparams(ids)
+        self._lock_one = text(f"SELECT action_id FROM {table} WHERE action_id = :id{lock}")
+        self._count = text(f"SELECT COUNT(*) FROM {table}")
         self._ended = text(
             f"SELECT z.action_id, z.hook, z.args, z.group_id, z.expression, z.zone,"
-            f" a.last_attempt_gmt FROM {table} z LEFT JOIN {names.actions} a"
+            f" a.schedule, a.status, a.last_attempt_gmt FROM {table} z LEFT JOIN {names.actions} a"
             " ON a.action_id = z.action_id WHERE a.action_id IS NULL"
             f" OR a.status NOT IN ('pending', 'in-progress') LIMIT {MOST}"
         )
@@ -84,6 +87,10 @@ class Zones:
         rows = connection.execute(self._of, {"ids": sorted(ids)})
         return {ActionId(int(row[0])): str(row[1]) for row in rows}
 
+    def count(self, connection: Connection) -> int:
+        """How many actions have one."""
+        return int(connection.execute(self._count).scalar() or 0) if self.are_there else 0
+
     def keep(self, connection: Connection, rows: Sequence[ZonedAction]) -> None:
         """Remember the zones of new actions."""
         for row in rows:
@@ -109,27 +116,33 @@ class Zones:
         if not self.are_there:
             return {}
         moved: dict[ActionId, datetime] = {}
-        for *told, ended in connection.execute(self._ended).fetchall():
+        for *told, blob, status, ended in connection.execute(self._ended).fetchall():
             link = ZonedAction(
                 action_id=ActionId(int(told[0])), hook=str(told[1]), args=str(told[2]),
                 group_id=int(told[3]), expression=str(told[4]), zone=str(told[5]),
             )  # fmt: skip
-            last = from_text(None if ended is None else str(ended)) or now
-            heir = self._heir(connection, link)
+            if connection.execute(self._lock_one, {"id": link.action_id}).first() is None:
+                # Another runner was faster.
+                continue
+            last = from_text(None if ended is None else str(ended))
+            heir = self._heir(connection, link, _first_date(blob))
             if heir is not None:
                 action_id, found = heir
-                due = self._hand_on(connection, link, action_id, found, last)
+                due = self._hand_on(connection, link, action_id, found, last or now)
                 if due is not None:
                     moved[action_id] = due
-            elif now - last < FORGET_AFTER and ended is not None:
+            elif last is not None and now - last < FORGET_AFTER and status != Status.CANCELED:
                 # PHP marks the old one first: its successor may be a moment away.
                 continue
             self.forget(connection, [link.action_id])
         return moved
 
     def _heir(
-        self, connection: Connection, link: ZonedAction
+        self, connection: Connection, link: ZonedAction, first: int | None
     ) -> tuple[ActionId, schedule.Cron] | None:
+        """Whose chain began at the same moment; any other is somebody's new one."""
+        if first is None:
+            return None
         values = {
             "hook": link.hook,
             "args": link.args,
@@ -137,11 +150,8 @@ class Zones:
             "after": link.action_id,
         }
         for action_id, blob in connection.execute(self._heirs, values).fetchall():
-            try:
-                found = schedule.decode(blob if isinstance(blob, bytes) else str(blob).encode())
-            except CodecError:
-                continue
-            if isinstance(found, schedule.Cron) and found.expression == link.expression:
+            found = _cron_of(blob)
+            if found and (found.expression, found.first_timestamp) == (link.expression, first):
                 return ActionId(int(action_id)), found
         return None
 
@@ -169,3 +179,17 @@ class Zones:
             "schedule": schedule.encode(replace(found, timestamp=int(due.timestamp()))).decode(),
         }
         return due if connection.execute(self._move, values).rowcount else None
+
+
+def _first_date(blob: object) -> int | None:
+    """When a cron chain began, as the plugin hands it on; None for what cannot be read."""
+    found = _cron_of(blob)
+    return (found.first_timestamp or found.timestamp) if found else None
+
+
+def _cron_of(blob: object) -> schedule.Cron | None:
+    try:
+        found = schedule.decode(blob if isinstance(blob, bytes) else str(blob).encode())
+    except CodecError:
+        return None
+    return found if isinstance(found, schedule.Cron) else None

@@ -1,0 +1,971 @@
+"""The doctor on both databases: every check finds its trouble, and nothing in a healthy queue."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factories import insert as insert_at
+from factories import make_new
+from rows import change, column, log_of, query
+from wpbridge import companion, doctor
+from wpbridge.action import ActionId, ClaimId
+from wpbridge.clock import SystemClock, to_text
+from wpbridge.config import Settings
+from wpbridge.database import DatabaseAddress
+from wpbridge.doctor import Finding, Patient, examination, fixes
+from wpbridge.doctor.examination import Check
+from wpbridge.doctor.patient import LOCK_OPTION, MIGRATION_OPTION, PhpSight
+from wpbridge.enqueue import Enqueue
+from wpbridge.errors import StoreError
+from wpbridge.executors.php_launch import Launch
+from wpbridge.executors.php_worker import Hello
+from wpbridge.handlers import describe
+from wpbridge.outcome import LogLine
+from wpbridge.queue import Queue
+from wpbridge.runner.identity import identity
+from wpbridge.site import Site
+from wpbridge.store import survey
+from wpbridge.store.base import ClaimFilter
+from wpbridge.store.sqlstore import SqlStore
+
+ACTIONS = "wp_actionscheduler_actions"
+LOGS = "wp_actionscheduler_logs"
+CLAIMS = "wp_actionscheduler_claims"
+NOW = datetime.now(UTC)
+CONFIG = "<?php\ndefine('DB_NAME', 'x');\n$table_prefix = 'wp_';\n"
+
+Examine = Callable[..., Patient]
+
+
+def ago(**span: float) -> str:
+    return to_text(NOW - timedelta(**span))
+
+
+def insert(store: SqlStore, hook: str = "h", **more: Any) -> ActionId:
+    [one] = insert_at(store, make_new(hook, now=NOW, **more), now=NOW)
+    return one
+
+
+def options(store: SqlStore, **values: str) -> None:
+    change(store, "CREATE TABLE IF NOT EXISTS wp_options (option_name varchar(191),"
+                  " option_value text)")  # fmt: skip
+    for name, value in values.items():
+        change(store, "INSERT INTO wp_options VALUES (:n, :v)", n=name, v=value)
+
+
+def posts(store: SqlStore, *statuses: str) -> None:
+    change(store, "CREATE TABLE wp_posts (post_type varchar(20), post_status varchar(20))")
+    for status in statuses:
+        change(store, "INSERT INTO wp_posts VALUES ('scheduled-action', :s)", s=status)
+
+
+@pytest.fixture
+def examined(dsn: str, store: SqlStore, open_queue: Callable[[str], SqlStore]) -> Examine:
+    """Makes the patient: the queue of ``store``, which is a live runner, as another sees it."""
+
+    def make(config: str = "", folder: Path | None = None, **more: Any) -> Patient:
+        handlers = {"h": describe("h", lambda *_: None)}
+        site = Site(name="t", database=DatabaseAddress.from_dsn(dsn), base_prefix="wp_",
+                    table_prefix="wp_")  # fmt: skip
+        if folder is not None:
+            (folder / "wp-content").mkdir(exist_ok=True)
+            (folder / "wp-settings.php").write_text("<?php")
+            (folder / "wp-config.php").write_text(CONFIG + config)
+            site = replace(site, path=folder / "wp-config.php", folder=folder)
+        return Patient(
+            store=open_queue(dsn), settings=Settings(**more), site=site, handlers=handlers, env={}
+        )
+
+    return make
+
+
+def found(patient: Patient, check: str) -> list[Finding]:
+    return [f for f in doctor.examine(patient, [check]).findings if f.level != "ok"]
+
+
+def one(patient: Patient, check: str) -> Finding:
+    """The only finding, complete."""
+    [finding] = found(patient, check)
+    assert finding.check == check
+    assert finding.cause
+    assert finding.effect
+    assert finding.fixable == (check in doctor.FIXABLE)
+    return finding
+
+
+on_mysql = pytest.mark.parametrize("dsn", ["mariadb"], indirect=True)
+on_sqlite = pytest.mark.parametrize("dsn", ["sqlite"], indirect=True)
+
+
+# A healthy queue
+
+
+def fill(store: SqlStore, queue: Queue) -> None:
+    """A bit of everything, as it should be."""
+    insert(store)
+    insert(store, due_in=3600, group="g")
+    insert(store, "again", due_in=3600, interval=3600)
+    insert(store, "again", due_in=3600, interval=60)
+    for status in ("complete", "failed", "canceled"):
+        row = insert(store)
+        change(store, f"UPDATE {ACTIONS} SET status = '{status}', claim_id = 77,"
+                      " last_attempt_gmt = :at WHERE action_id = :i", at=ago(days=1), i=row)  # fmt: skip
+    first = queue.enqueue(Enqueue(hook="h", at="+1h"))
+    assert first is not None
+    queue.enqueue(Enqueue(hook="h", after=[first]))
+    store.log([(first, LogLine(message="action started via WP Cron", at=NOW))])
+    change(store, f"INSERT INTO {CLAIMS} (date_created_gmt) VALUES (:at)", at=ago(minutes=1))
+
+
+def test_nothing_is_found_in_a_healthy_queue(
+    store: SqlStore, examined: Examine, tmp_path: Path
+) -> None:
+    patient = examined(folder=tmp_path)
+    fill(store, Queue(patient.store, close_store=False))
+    options(store, **{
+        MIGRATION_OPTION: "complete", LOCK_OPTION: f"x|{int(NOW.timestamp()) + 60}",
+        "schema-ActionScheduler_StoreSchema": "8.0.1", "timezone_string": "Europe/Berlin",
+    })  # fmt: skip
+    mode = "SET SESSION sql_mode = ''" if patient.server.is_mysql else "PRAGMA journal_mode = WAL"
+    query(patient.store, mode) if "PRAGMA" in mode else change(patient.store, mode)
+    examination_ = doctor.examine(patient)
+    assert [f for f in examination_.findings if f.level != "ok"] == []
+    assert {f.check for f in examination_.findings} == set(doctor.NAMES)
+    assert (examination_.is_healthy, examination_.skipped) == (True, ())
+    assert doctor.fix(patient) == []
+
+
+def test_names_are_kebab_case_and_each_is_there_once() -> None:
+    assert len(set(doctor.NAMES)) == len(doctor.NAMES)
+    assert all(name == name.lower() and " " not in name for name in doctor.NAMES)
+    assert set(doctor.NAMES) >= doctor.FIXABLE
+
+
+def test_a_check_that_fails_is_a_finding_and_stops_no_other(examined: Examine) -> None:
+    def fails(_: Patient) -> Finding:
+        raise ZeroDivisionError("oh")
+
+    def refuses(_: Patient) -> Finding:
+        raise StoreError("no")
+
+    checks = (Check(name="a", look=fails), Check(name="b", look=refuses), doctor.CHECKS[0])
+    told = examination.examine(examined(), checks).findings
+    assert [(f.check, f.level) for f in told] == [
+        ("a", "problem"), ("b", "problem"), ("database", "ok"),
+    ]  # fmt: skip
+    assert "ZeroDivisionError: oh" in told[0].cause
+
+
+# Server and session
+
+
+def test_a_database_that_does_not_answer(examined: Examine, tmp_path: Path) -> None:
+    from wpbridge.store.connect import open_store  # noqa: PLC0415
+
+    address = DatabaseAddress.from_dsn(f"sqlite:///{tmp_path}/none/q.db")
+    patient = examined()
+    patient.store, patient.site = (
+        open_store(address, "wp_"),
+        replace(patient.site, database=address),
+    )
+    examination_ = doctor.examine(patient)
+    assert [f.check for f in examination_.findings if f.level == "problem"] == ["database"]
+    assert "backlog" in examination_.skipped
+    assert not examination_.is_healthy
+
+
+def test_tables_that_are_not_there(store: SqlStore, examined: Examine) -> None:
+    patient = examined()
+    change(store, f"DROP TABLE {LOGS}")
+    examination_ = doctor.examine(patient)
+    bad = [f for f in examination_.findings if f.level == "problem"]
+    assert [f.check for f in bad] == ["schema"]
+    assert bad[0].fix == "wp action-scheduler fix-schema"
+    assert {"backlog", "orphan-logs"} <= set(examination_.skipped)
+
+
+@on_mysql
+def test_a_server_without_skip_locked(
+    examined: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    patient = examined()
+    patient.__dict__["info"] = replace(patient.info, skip_locked=False)
+    assert one(patient, "database").level == "note"
+
+
+@on_mysql
+def test_a_read_only_server(examined: Examine) -> None:
+    patient = examined()
+    change(patient.store, "SET GLOBAL read_only = 1")
+    try:
+        finding = one(patient, "read-only")
+    finally:
+        change(patient.store, "SET GLOBAL read_only = 0")
+    assert finding.level == "problem"
+    assert found(patient, "read-only") == []
+
+
+@on_mysql
+@pytest.mark.parametrize("level", ["SERIALIZABLE", "READ UNCOMMITTED"])
+def test_an_isolation_level_that_hurts(examined: Examine, level: str) -> None:
+    patient = examined()
+    change(patient.store, f"SET SESSION TRANSACTION ISOLATION LEVEL {level}")
+    assert one(patient, "isolation").level == "warning"
+
+
+@on_mysql
+def test_autocommit_off(examined: Examine) -> None:
+    patient = examined()
+    change(patient.store, "SET SESSION autocommit = 0")
+    finding = one(patient, "autocommit")
+    change(patient.store, "SET SESSION autocommit = 1")
+    assert (finding.level, "our session" in finding.cause) == ("problem", True)
+
+
+@on_mysql
+@pytest.mark.parametrize(
+    ("mode", "level"), [("STRICT_ALL_TABLES", "problem"), ("ANSI_QUOTES", "note")]
+)
+def test_an_sql_mode_that_is_not_wordpresss(examined: Examine, mode: str, level: str) -> None:
+    patient = examined()
+    change(patient.store, f"SET SESSION sql_mode = '{mode}'")
+    assert one(patient, "sql-mode").level == level
+
+
+class Shifted(SystemClock):
+    """This host's clock, wrong."""
+
+    def __init__(self, seconds: float) -> None:
+        self.by = timedelta(seconds=seconds)
+
+    def now(self) -> datetime:
+        return super().now() + self.by
+
+
+@on_mysql
+@pytest.mark.parametrize(
+    ("seconds", "level", "words"),
+    [(-30, "warning", "ahead of"), (30, "warning", "behind"), (600, "problem", "10 min behind")],
+)
+def test_a_clock_that_is_wrong(
+    examined: Examine, *, seconds: float, level: str, words: str
+) -> None:  # fmt: skip
+    patient = examined()
+    patient.clock = Shifted(seconds)
+    finding = one(patient, "clock")
+    assert finding.level == level
+    assert words in finding.cause
+
+
+@pytest.mark.parametrize("skew", [0, 100, -100])
+def test_phps_clock(examined: Examine, tmp_path: Path, skew: int) -> None:
+    program = tmp_path / "php"
+    program.write_text(f"#!/bin/sh\necho $(($(date +%s) + {skew})).5\n")
+    program.chmod(0o755)
+    patient = examined(php=True)
+    patient.__dict__["launch"] = Launch(command=(str(program),), env={"PATH": "/usr/bin:/bin"})
+    told = found(patient, "php-clock")
+    assert [f.level for f in told] == (["problem"] if skew else [])
+    if skew:
+        assert ("ahead" if skew > 0 else "behind") in told[0].cause
+
+
+@on_sqlite
+def test_sqlite_without_wal(examined: Examine) -> None:
+    patient = examined()
+    finding = one(patient, "sqlite")
+    assert finding.level == "note"
+    assert finding.fix.endswith("'PRAGMA journal_mode=WAL'")
+
+
+# Tables
+
+
+@pytest.mark.parametrize(
+    ("schema", "level"),
+    [("10.0.1", "problem"), ("4.0.1", "problem"), ("9.0.1", "warning"), ("", "note")],
+)
+def test_a_schema_that_does_not_fit(
+    store: SqlStore, examined: Examine, schema: str, level: str
+) -> None:  # fmt: skip
+    options(store, **({"schema-ActionScheduler_StoreSchema": schema} if schema else {}))
+    assert one(examined(), "schema").level == level
+
+
+@on_mysql
+def test_tables_without_transactions(store: SqlStore, examined: Examine) -> None:
+    patient = examined()
+    change(store, f"ALTER TABLE {LOGS} ENGINE=MyISAM")
+    assert one(patient, "engine").level == "warning"
+    del patient.__dict__["sizes"]
+    change(store, f"ALTER TABLE {ACTIONS} ENGINE=MyISAM")
+    finding = one(patient, "engine")
+    assert (finding.level, finding.count) == ("problem", 2)
+    assert ACTIONS in finding.fix
+
+
+def drop_index(store: SqlStore, *columns: str) -> None:
+    """By what it covers: its name differs."""
+    indexes = store._dialect.indexes
+    names = store.session.run(lambda c: indexes(c, ACTIONS))
+    name = next(name for name, found_ in names.items() if tuple(found_) == columns)
+    mysql_ = store._dialect.name == "mysql"
+    change(store, f"ALTER TABLE {ACTIONS} DROP INDEX {name}" if mysql_ else f'DROP INDEX "{name}"')
+
+
+def test_missing_indexes(store: SqlStore, examined: Examine) -> None:
+    patient = examined()
+    drop_index(store, "status", "claim_id")
+    drop_index(store, "args")
+    finding = one(patient, "indexes")
+    assert (finding.level, finding.count) == ("warning", 2)
+    assert f"{ACTIONS} (status, claim_id)" in finding.cause
+
+
+@on_mysql
+def test_a_claim_that_sorts(store: SqlStore, examined: Examine) -> None:
+    patient = examined()
+    change(store, f"INSERT INTO {ACTIONS} (hook, status, scheduled_date_gmt, args, schedule)"
+                  " SELECT 'h', 'pending', :at, '[]', '' FROM seq_1_to_3000", at=ago(days=1))  # fmt: skip
+    change(store, f"ANALYZE TABLE {ACTIONS}")
+    assert found(patient, "claim-plan") == []
+    drop_index(store, "claim_id", "status", "priority", "scheduled_date_gmt")
+    drop_index(store, "status", "scheduled_date_gmt")
+    drop_index(store, "scheduled_date_gmt")
+    patient.store.inspect()
+    finding = one(patient, "claim-plan")
+    assert "by-date sorts" in finding.cause
+
+
+def test_a_plan_with_another_index(examined: Examine) -> None:
+    from wpbridge.doctor.checks_tables import _fault  # noqa: PLC0415
+    from wpbridge.store.server import Step  # noqa: PLC0415
+
+    step = Step(name="s", index="a", wanted="b", rows=5000, reads_all=False, sorts=False)
+    assert _fault(step) == "s uses a and not b"
+    assert _fault(replace(step, index="b")) == ""
+    assert _fault(replace(step, reads_all=True)) == "s reads all 5,000 rows"
+    assert _fault(replace(step, reads_all=True, rows=10)) == ""
+
+
+@on_mysql
+def test_ids_that_nobody_gives(store: SqlStore, examined: Examine) -> None:
+    patient = examined()
+    change(store, f"ALTER TABLE {LOGS} MODIFY log_id bigint(20) unsigned NOT NULL")
+    finding = one(patient, "auto-increment")
+    assert (finding.level, finding.count) == ("problem", 1)
+    assert LOGS in finding.cause
+
+
+def test_ids_that_belong_to_posts(store: SqlStore, examined: Examine) -> None:
+    insert(store)
+    options(store, action_scheduler_hybrid_store_demarkation="500")
+    finding = one(examined(), "auto-increment")
+    assert finding.level == "warning"
+    if store._dialect.name == "mysql":
+        assert "AUTO_INCREMENT=500" in finding.fix
+        change(store, f"ALTER TABLE {ACTIONS} AUTO_INCREMENT=500")
+        assert one(examined(), "auto-increment").count == 1
+    options(store, **{MIGRATION_OPTION: "complete"})
+    assert found(examined(), "auto-increment") == []
+
+
+def test_large_tables(store: SqlStore, examined: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    insert_at(store, *[make_new(now=NOW) for _ in range(3)], now=NOW)
+    patient = examined()
+    monkeypatch.setattr("wpbridge.doctor.checks_tables.MANY_ROWS", 2)
+    if patient.server.is_mysql:
+        change(store, f"ANALYZE TABLE {ACTIONS}")
+    assert one(patient, "table-sizes").level == "note"
+    monkeypatch.setattr("wpbridge.doctor.checks_tables.MANY_BYTES", 100)
+    assert one(patient, "table-sizes").level == "warning"
+
+
+def test_missing_own_tables_are_made(store: SqlStore, examined: Examine) -> None:
+    patient = examined()
+    for table in ("waits", "keys"):
+        change(store, f"DROP TABLE wp_wpbridge_{table}")
+    finding = one(patient, "own-tables")
+    assert (finding.level, finding.count) == ("note", 2)
+    assert [r.done for r in doctor.fix(patient, ["own-tables"], dry_run=True)] == [
+        "would have made wp_wpbridge_waits, wp_wpbridge_keys"
+    ]
+    assert one(patient, "own-tables").count == 2
+    [repair] = doctor.fix(patient, ["own-tables"])
+    assert (repair.check, repair.count) == ("own-tables", 2)
+    assert found(patient, "own-tables") == []
+
+
+# The WordPress around
+
+
+def test_handlers_that_cannot_be_loaded(examined: Examine) -> None:
+    patient = examined()
+    patient.handlers_fault = "handlers module x could not be imported"
+    assert one(patient, "handlers").level == "problem"
+
+
+def test_an_unknown_time_zone(store: SqlStore, examined: Examine) -> None:
+    options(store, timezone_string="Mars/Olympus")
+    assert "Mars/Olympus" in one(examined(), "time-zone").cause
+
+
+def test_the_hybrid_store(store: SqlStore, examined: Examine) -> None:
+    options(store)
+    posts(store, "pending", "publish", "in-progress")
+    finding = one(examined(), "migration")
+    assert (finding.level, finding.count) == ("note", 2)
+    options(store, **{MIGRATION_OPTION: "complete"})
+    finding = one(examined(), "migration")
+    assert (finding.level, finding.count) == ("warning", 2)
+    change(store, "DELETE FROM wp_posts WHERE post_status <> 'publish'")
+    assert found(examined(), "migration") == []
+
+
+@pytest.mark.parametrize("value", ["", "x|", "abc", "x|9999999999"])
+def test_a_lock_that_never_ends(store: SqlStore, examined: Examine, value: str) -> None:
+    options(store, **{LOCK_OPTION: value})
+    finding = one(examined(), "async-lock")
+    assert finding.level == "warning"
+    assert finding.fix == f"wp option delete {LOCK_OPTION}"
+
+
+@pytest.mark.parametrize("value", ["x|1700000000", "1700000000"])
+def test_a_lock_that_has_ended_is_free(store: SqlStore, examined: Examine, value: str) -> None:
+    options(store, **{LOCK_OPTION: value})
+    assert found(examined(), "async-lock") == []
+
+
+def gone(store: SqlStore) -> None:
+    """No runner lives."""
+    change(store, "UPDATE wp_wpbridge_runners SET beat_gmt = '2026-01-01 00:00:00'")
+
+
+def test_wp_cron_is_off(store: SqlStore, examined: Examine, tmp_path: Path) -> None:
+    config = "// define('DISABLE_WP_CRON', false);\ndefine( 'DISABLE_WP_CRON', true );\n"
+    assert one(examined(config, tmp_path), "wp-cron").level == "note"
+    gone(store)
+    assert one(examined(config, tmp_path), "wp-cron").level == "warning"
+    for value in ("false", "0", "''", "'0'", "getenv('X')"):
+        config = f"define('DISABLE_WP_CRON', {value});"
+        assert found(examined(config, tmp_path), "wp-cron") == []
+
+
+@pytest.mark.parametrize(
+    ("config", "drop_in", "words"),
+    [
+        ("", "<?php class hyperdb extends wpdb {}", "hyperdb"),
+        ("", "<?php // LudicrousDB", "LudicrousDB"),
+        ("", "<?php $wpdb = new own();", "db.php replaces"),
+        ("define('DB_REPLICA_HOST', 'r');", "", "DB_REPLICA_HOST"),
+        ("define('SLAVE_DB_HOST', 'r');", "", "SLAVE_DB_HOST"),
+    ],
+)
+def test_replicas(
+    examined: Examine, tmp_path: Path, config: str, drop_in: str, words: str
+) -> None:  # fmt: skip
+    patient = examined(config, tmp_path)
+    if drop_in:
+        (tmp_path / "wp-content" / "db.php").write_text(drop_in)
+    finding = one(patient, "replicas")
+    assert finding.level == "note"
+    assert words in finding.cause
+
+
+def test_the_sqlite_plugins_drop_in_is_no_replica(examined: Examine, tmp_path: Path) -> None:
+    patient = examined("", tmp_path)
+    (tmp_path / "wp-content" / "db.php").write_text("<?php define('SQLITE_DB_DROPIN_VERSION', 1);")
+    assert found(patient, "replicas") == []
+
+
+def test_a_persistent_object_cache(examined: Examine, tmp_path: Path) -> None:
+    patient = examined("", tmp_path)
+    (tmp_path / "wp-content" / "object-cache.php").write_text("<?php")
+    assert one(patient, "object-cache").fix == "wp cache flush"
+
+
+def test_no_companion(examined: Examine, tmp_path: Path) -> None:
+    patient = examined()
+    patient.site = replace(patient.site, mu_plugins=tmp_path)
+    finding = one(patient, "companion")
+    assert (finding.level, finding.fix) == ("note", "wpbridge wp install-plugin")
+    patient.settings = replace(patient.settings, owns_site=True)
+    assert one(patient, "companion").level == "warning"
+    patient.handlers_fault = "cannot be imported"
+    assert found(patient, "companion") == []
+    patient.handlers_fault = ""
+    companion.install(tmp_path, "wp_", companion.owned(patient.settings, patient.handlers))
+    assert found(patient, "companion") == []
+
+
+HELLO = Hello(
+    worker=1, pid=1, php="8.2", wordpress="6.5", action_scheduler="4.0.0",
+    store="ActionScheduler_DBStore", logger="ActionScheduler_DBLogger", url="http://x", zone="UTC",
+    memory_limit=-1, prefix="wp_", sees_runner=None, wp_cli=None,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("hello", "level", "words"),
+    [
+        (replace(HELLO, prefix="other_"), "problem", "other_"),
+        (replace(HELLO, store="Own_Store"), "problem", "Own_Store"),
+        (replace(HELLO, store="ActionScheduler_HybridStore"), "note", "hybrid"),
+        (replace(HELLO, logger="Own_Logger"), "note", "Own_Logger"),
+    ],
+)
+def test_a_wordpress_that_does_not_fit(
+    examined: Examine, hello: Hello, level: str, words: str
+) -> None:  # fmt: skip
+    patient = examined(php=True)
+    patient.__dict__["php"] = PhpSight(hello=hello, callbacks={})
+    finding = one(patient, "php")
+    assert (finding.level, words in finding.cause) == (level, True)
+    patient.__dict__["php"] = PhpSight(hello=HELLO, callbacks={})
+    assert found(patient, "php") == []
+
+
+def test_a_wordpress_that_does_not_start(examined: Examine, tmp_path: Path) -> None:
+    program = tmp_path / "php"
+    program.write_text("#!/bin/sh\necho 'PHP Fatal error: no' >&2; exit 255\n")
+    program.chmod(0o755)
+    patient = examined(php=True)
+    patient.__dict__["launch"] = Launch(command=(str(program),), env={"PATH": "/usr/bin:/bin"})
+    finding = one(patient, "php")
+    assert (finding.level, "does not start" in finding.cause) == ("problem", True)
+    # Said once
+    assert found(patient, "php-clock") == found(patient, "php-callbacks") == []
+
+
+def test_a_hook_without_a_callback(store: SqlStore, examined: Examine) -> None:
+    patient = examined(php=True)
+    patient.__dict__["php"] = PhpSight(hello=HELLO, callbacks={"x": False, "y": True, "h": False})
+    finding = one(patient, "php-callbacks")
+    assert (finding.count, finding.cause) == (1, "no callback in PHP: x")
+
+
+# Who runs what
+
+
+def test_nobody_has_been_seen(store: SqlStore, examined: Examine) -> None:
+    told = doctor.examine(examined(), ["runners"]).findings[0]
+    assert "wpbridge on here, pid 1" in told.cause
+    gone(store)
+    finding = one(examined(), "runners")
+    assert (finding.level, finding.fix) == ("note", "wpbridge claim-and-run")
+    assert "nothing has ever run" in finding.cause
+    row = insert(store)
+    store.parts.edits.cancel([row], now=NOW, reason="by hand")
+    assert one(examined(), "runners").level == "note"
+    store.log([(row, LogLine(message="action complete via wpbridge", at=NOW))])
+    store.log([(row, LogLine(message="Aktion gestartet mittels WP Cron", at=NOW))])
+    told = doctor.examine(examined(), ["runners"]).findings[0]
+    assert told.level == "ok"
+    assert "WP Cron" in told.cause
+    assert "wpbridge" in told.cause
+
+
+def mine(store: SqlStore) -> None:
+    """The runner is said to be this host's, and no such process is there."""
+    change(store, "UPDATE wp_wpbridge_runners SET host = :h, boot = :b, pid_started = '0'",
+           h=identity().host, b=identity().boot)  # fmt: skip
+
+
+def test_a_dead_runner(store: SqlStore, examined: Examine) -> None:
+    mine(store)
+    assert one(examined(), "dead-runners").level == "note"
+    insert(store)
+    assert store.claim_due(now=NOW, limit=1, only=ClaimFilter())
+    finding = one(examined(), "dead-runners")
+    assert (finding.level, finding.fix) == ("warning", "wpbridge claim-and-run")
+    # Its claim is put back by the next run, not freed as a stale one
+    assert found(examined(), "stale-claims") == []
+
+
+def test_phps_runners_wait_for_our_claim(
+    store: SqlStore, examined: Examine, tmp_path: Path
+) -> None:  # fmt: skip
+    insert(store)
+    assert store.claim_due(now=NOW, limit=1, only=ClaimFilter())
+    patient = examined()
+    finding = one(patient, "concurrency")
+    assert (finding.level, finding.count) == ("note", 1)
+    patient.site = replace(patient.site, mu_plugins=tmp_path)
+    companion.install(tmp_path, "wp_", companion.owned(patient.settings, patient.handlers))
+    assert found(patient, "concurrency") == []
+
+
+def test_pauses(examined: Examine) -> None:
+    patient = examined()
+    queue = Queue(patient.store, close_store=False)
+    queue.pause(groups=["a b"], reason="so")
+    queue.pause(everything=True, until="+1h")
+    told = found(patient, "pauses")
+    assert {f.fix for f in told} == {
+        "wpbridge resume --all", "wpbridge resume --group 'a b'",
+    }  # fmt: skip
+    assert any("until resumed: so" in f.cause for f in told)
+
+
+def test_a_backlog(store: SqlStore, examined: Examine) -> None:
+    row = insert(store, due_in=-3 * 3600)
+    insert(store, due_in=-10)
+    finding = one(examined(), "backlog")
+    assert (finding.level, finding.count) == ("warning", 2)
+    assert finding.fix == f"wpbridge explain {row}"
+    assert "for 3 h" in finding.cause
+    gone(store)
+    finding = one(examined(), "backlog")
+    assert (finding.level, finding.fix) == ("problem", "wpbridge claim-and-run")
+    Queue(store, close_store=False).pause(everything=True)
+    assert one(examined(), "backlog").fix == "wpbridge resume --all"
+
+
+def test_a_backlog_of_zero_dates_tells_no_age(store: SqlStore, examined: Examine) -> None:
+    insert(store)
+    change(store, f"UPDATE {ACTIONS} SET scheduled_date_gmt = '0000-00-00 00:00:00'")
+    [told] = doctor.examine(examined(), ["backlog"]).findings
+    assert (told.level, told.cause) == ("ok", "1 action(s) are due, all with a zero date")
+
+
+def test_more_hooks_than_can_be_looked_at(
+    store: SqlStore, examined: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert(store, "x"), insert(store, "y")
+    monkeypatch.setattr("wpbridge.store.inventory.MOST_HOOKS", 1)
+    assert "too many hooks" in one(examined(), "unrouted-hooks").cause
+
+
+def test_hooks_that_go_nowhere(store: SqlStore, examined: Examine) -> None:
+    insert(store, "x")
+    insert(store, "h")
+    insert(store, "later", due_in=100)
+    finding = one(examined(), "unrouted-hooks")
+    assert (finding.level, finding.count) == ("warning", 1)
+    assert "alone by wpbridge's settings: x;" in finding.cause
+    assert one(examined(owns_site=True), "unrouted-hooks").level == "problem"
+    assert found(examined(php=True), "unrouted-hooks") == []
+    patient = examined()
+    patient.handlers = {}
+    assert one(patient, "unrouted-hooks").level == "note"
+    row = insert(store)
+    store.log([(row, LogLine(message="action started via WP CLI", at=NOW))])
+    assert found(examined(), "unrouted-hooks") == []
+
+
+def held(store: SqlStore, claim: int, age: float, status: str = "pending") -> ActionId:
+    """An action in a claim of one of PHP's runners."""
+    row = insert(store)
+    change(store, f"UPDATE {ACTIONS} SET claim_id = :c, status = :s, last_attempt_gmt = :at"
+                  " WHERE action_id = :i", c=claim, s=status, at=ago(seconds=age), i=row)  # fmt: skip
+    return row
+
+
+def claims_row(store: SqlStore, claim: int, age: float) -> None:
+    change(store, f"INSERT INTO {CLAIMS} (claim_id, date_created_gmt) VALUES (:c, :at)",
+           c=claim, at=ago(seconds=age))  # fmt: skip
+
+
+def test_stale_claims(store: SqlStore, examined: Examine) -> None:
+    held(store, 900, 400), held(store, 900, 400), held(store, 901, 500)
+    held(store, 902, 100)
+    # Its runner lives: another row of it has just started
+    held(store, 903, 400), held(store, 903, 5, "in-progress")
+    finding = one(examined(), "stale-claims")
+    assert (finding.level, finding.count) == ("warning", 3)
+    assert "in 2 claim(s)" in finding.cause
+    assert finding.fix == "wpbridge release-claims --stale"
+
+
+def test_running_without_a_sign(store: SqlStore, examined: Examine) -> None:
+    row = held(store, 900, 400, "in-progress")
+    held(store, 901, 20, "in-progress")
+    finding = one(examined(), "stale-running")
+    assert (finding.count, str(row) in finding.cause) == (1, True)
+    assert "nobody ends them" in one(examined(owns_site=True), "stale-running").effect
+
+
+def test_orphan_claims(store: SqlStore, examined: Examine) -> None:
+    for claim, days in ((900, 2), (901, 2), (902, 0.5)):
+        claims_row(store, claim, days * 86_400)
+    held(store, 901, 10)
+    finding = one(examined(), "orphan-claims")
+    assert (finding.level, finding.count) == ("note", 1)
+
+
+# Rows
+
+
+def test_orphan_logs(store: SqlStore, examined: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    insert(store)
+    store.log([(ActionId(4711), LogLine(message="gone", at=NOW))] * 3)
+    insert(store)
+    assert one(examined(), "orphan-logs").count == 3
+    monkeypatch.setattr(survey, "SCANNED", 1)
+    monkeypatch.setattr(survey, "LOG_WINDOWS", 2)
+    assert "among a sample" in one(examined(), "orphan-logs").cause
+
+
+def test_logs_of_posts_are_not_judged(store: SqlStore, examined: Examine) -> None:
+    store.log([(ActionId(4711), LogLine(message="of a post", at=NOW))])
+    options(store)
+    posts(store, "publish")
+    assert found(examined(), "orphan-logs") == []
+    assert doctor.fix(examined(), ["orphan-logs"]) == []
+
+
+def test_duplicate_chains(store: SqlStore, examined: Examine) -> None:
+    for _ in range(3):
+        insert(store, "again", interval=60, due_in=100)
+    insert(store, "again", interval=70), insert(store, "again", interval=60, args=(1,))
+    insert(store), insert(store)
+    finding = one(examined(), "duplicate-chains")
+    assert (finding.count, finding.fix) == (2, "wpbridge dedupe --dry-run")
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_fixable"),
+    [
+        ("args = '{'", True),
+        ("args = NULL", True),
+        ("schedule = 'x'", True),
+        ("schedule = NULL", True),
+        ("args = '{', claim_id = 9", False),
+        # PHP reads it: bytes after the end do not matter to it
+        ("schedule = 'O:28:\"ActionScheduler_NullSchedule\":0:{}x'", False),
+        # PHP may read it: a date in words
+        ("schedule = 'O:30:\"ActionScheduler_SimpleSchedule\":1:{s:9:\"timestamp\";s:8:\"tomorrow\";}'",
+         False),
+    ],
+)  # fmt: skip
+def test_corrupt_rows(
+    store: SqlStore, examined: Examine, *, changes: str, is_fixable: bool
+) -> None:
+    row = insert(store)
+    insert(store)
+    change(store, f"UPDATE {ACTIONS} SET {changes} WHERE action_id = :i", i=row)
+    [finding] = found(examined(), "corrupt-rows")
+    assert (finding.count, finding.fixable) == (1, is_fixable)
+    assert finding.fix == f"wpbridge get {row}"
+    assert bool(doctor.fix(examined(), ["corrupt-rows"], dry_run=True)) == is_fixable
+
+
+def test_a_foreign_class_is_not_corrupt(store: SqlStore, examined: Examine) -> None:
+    insert(store)
+    change(store, f"UPDATE {ACTIONS} SET schedule = :s", s='O:8:"Odd_Kind":0:{}')
+    assert found(examined(), "corrupt-rows") == []
+
+
+def test_only_the_first_rows_are_read(
+    store: SqlStore, examined: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(survey, "SCANNED", 2)
+    monkeypatch.setattr("wpbridge.doctor.checks_rows.SCANNED", 2)
+    last = insert(store, due_in=-1)
+    insert(store, due_in=-9), insert(store, due_in=-9)
+    change(store, f"UPDATE {ACTIONS} SET args = '{{' WHERE action_id = :i", i=last)
+    [told] = doctor.examine(examined(), ["corrupt-rows"]).findings
+    assert (told.level, "among the first 2" in told.cause) == ("ok", True)
+
+
+def test_zero_and_null_dates(store: SqlStore, examined: Examine) -> None:
+    zero, null, other = insert(store), insert(store), insert(store, due_in=900)
+    change(store, f"UPDATE {ACTIONS} SET scheduled_date_gmt = '0000-00-00 00:00:00'"
+                  " WHERE action_id = :i", i=zero)  # fmt: skip
+    change(store, f"UPDATE {ACTIONS} SET scheduled_date_gmt = NULL WHERE action_id = :i", i=null)
+    patient = examined()
+    Queue(patient.store, close_store=False).enqueue(Enqueue(hook="h", after=[other]))
+    assert one(patient, "zero-dates").count == 1
+    finding = one(patient, "null-dates")
+    assert (finding.level, finding.count) == ("warning", 1)
+    assert finding.fix == f"wpbridge reschedule {null} --at now"
+
+
+def test_held_waits(store: SqlStore, examined: Examine) -> None:
+    patient = examined()
+    queue = Queue(patient.store, close_store=False)
+    first = insert(store, due_in=100)
+    queue.enqueue_many([
+        Enqueue(hook="h", after=[first]), Enqueue(hook="h", after=[first], after_failed="run"),
+    ])  # fmt: skip
+    assert found(patient, "held-waits") == []
+    change(store, f"UPDATE {ACTIONS} SET status = 'failed' WHERE action_id = :i", i=first)
+    finding = one(patient, "held-waits")
+    assert (finding.count, finding.fix) == (1, f"wpbridge requeue {first}")
+
+
+def with_keys(store: SqlStore) -> list[ActionId]:
+    """Schema 9; a key on an ended action, and one on a pending one."""
+    kind = "varchar(191)" if store._dialect.name == "mysql" else "TEXT"
+    change(store, f"ALTER TABLE {ACTIONS} ADD COLUMN unique_key {kind} NULL")
+    change(store, f"CREATE UNIQUE INDEX unique_key ON {ACTIONS} (unique_key)")
+    ended, live = insert(store), insert(store)
+    change(store, f"UPDATE {ACTIONS} SET status = 'complete', last_attempt_gmt = :at"
+                  " WHERE action_id = :i", at=ago(days=1), i=ended)  # fmt: skip
+    for row in (ended, live):
+        change(store, f"UPDATE {ACTIONS} SET unique_key = 'v1:{row}' WHERE action_id = {row}")
+    return [ended, live]
+
+
+def test_unique_keys_of_ended_actions(store: SqlStore, examined: Examine) -> None:
+    assert found(examined(), "unique-keys") == []
+    with_keys(store)
+    finding = one(examined(), "unique-keys")
+    assert (finding.level, finding.count) == ("warning", 1)
+
+
+def test_twin_groups(store: SqlStore, examined: Examine) -> None:
+    for slug in ("a", "a", "b"):
+        change(store, "INSERT INTO wp_actionscheduler_groups (slug) VALUES (:s)", s=slug)
+    finding = one(examined(), "group-twins")
+    assert (finding.count, "'a'" in finding.cause) == (1, True)
+
+
+def test_what_nobody_deletes(
+    store: SqlStore, examined: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for status, days in (("complete", 40), ("complete", 20), ("failed", 100), ("failed", 50)):
+        row = insert(store)
+        change(store, f"UPDATE {ACTIONS} SET status = :s, last_attempt_gmt = :at"
+                      " WHERE action_id = :i", s=status, at=ago(days=days), i=row)  # fmt: skip
+    finding = one(examined(), "retention")
+    assert finding.level == "note"
+    assert finding.cause.endswith("1 complete, 1 failed")
+    monkeypatch.setattr("wpbridge.doctor.checks_rows.CAP", 0)
+    assert one(examined(), "retention").level == "warning"
+    change(store, f"DELETE FROM {ACTIONS} WHERE status = 'complete'")
+    assert one(examined(), "retention").fix == "wpbridge clean --dry-run --status failed"
+
+
+# Mending
+
+
+TABLES = ("actions", "claims", "logs", "groups")
+
+
+def whole(store: SqlStore) -> dict[str, Sequence[Sequence[object]]]:
+    """Every row of the plugin's tables, and who runs."""
+    found_ = {name: query(store, f"SELECT * FROM wp_actionscheduler_{name}") for name in TABLES}
+    return {**found_, "runners": query(store, "SELECT runner_id, claims FROM wp_wpbridge_runners")}
+
+
+def troubled(store: SqlStore) -> dict[str, list[ActionId]]:
+    """All that can be mended, beside all that must not be touched."""
+    [ended, live_key] = with_keys(store)
+    made = {
+        "stale": [held(store, 900, 400), held(store, 900, 400)],
+        "running": [held(store, 901, 5000, "in-progress")],
+        "fresh": [held(store, 902, 20)],
+        "corrupt": [insert(store, due_in=-5), insert(store, due_in=5)],
+        "claimed-corrupt": [held(store, 903, 20)],
+        "key": [ended],
+        "live-key": [live_key],
+    }
+    for rows_ in (made["corrupt"], made["claimed-corrupt"]):
+        for row in rows_:
+            change(store, f"UPDATE {ACTIONS} SET args = '{{' WHERE action_id = :i", i=row)
+    for claim, age in ((900, 90_000), (901, 90_000), (950, 90_000), (951, 90_000), (952, 50)):
+        claims_row(store, claim, age)
+    store.log([(ActionId(4711), LogLine(message="gone", at=NOW))] * 2)
+    store.inspect()
+    return made
+
+
+def test_a_dry_run_changes_nothing_and_tells_everything(store: SqlStore, examined: Examine) -> None:
+    troubled(store)
+    patient = examined()
+    before = whole(store)
+    told = doctor.fix(patient, dry_run=True)
+    assert whole(store) == before
+    assert {r.check: r.count for r in told} == {
+        "stale-claims": 2, "orphan-claims": 2, "orphan-logs": 2, "unique-keys": 1, "corrupt-rows": 2,
+    }  # fmt: skip
+    assert all(r.done.startswith("would have ") and not r.failed for r in told)
+
+
+def test_what_is_mended_and_what_is_left(
+    store: SqlStore, examined: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fixes, "BATCH", 1)
+    made = troubled(store)
+    before = whole(store)
+    dry = {r.check: r.count for r in doctor.fix(examined(), dry_run=True)}
+    told = doctor.fix(examined())
+    assert {r.check: r.count for r in told} == dry
+    after = whole(store)
+    touched = {*made["stale"], *made["corrupt"], *made["key"]}
+    assert [r for r in after["actions"] if r[0] not in touched] == [
+        r for r in before["actions"] if r[0] not in touched
+    ]
+    assert {int(str(r[0])) for r in after["claims"]} == {901, 952}
+    assert (after["groups"], after["runners"]) == (before["groups"], before["runners"])
+    for row in made["stale"]:
+        assert (column(store, "claim_id", row), column(store, "status", row)) == (0, "pending")
+        assert log_of(store, row) == ["action created", "action reset"]
+    for row in made["corrupt"]:
+        assert column(store, "status", row) == "canceled"
+        assert "its data cannot be read: args are no JSON" in log_of(store, row)[-1]
+    assert column(store, "unique_key", made["key"][0]) is None
+    assert column(store, "unique_key", made["live-key"][0]) is not None
+    kept = [r for r in before["logs"] if r[1] != 4711]
+    assert [r for r in after["logs"] if r in kept] == kept
+    assert not [r for r in after["logs"] if r[1] == 4711]
+    # Once more there is nothing to do, and the checks agree
+    assert doctor.fix(examined()) == []
+    assert [f.check for f in doctor.examine(examined(), doctor.FIXABLE).findings if f.fixable] == []
+    assert one_left(examined()) == made["claimed-corrupt"][0]
+
+
+def one_left(patient: Patient) -> int:
+    """A row that a runner has claimed is the runner's to fail."""
+    [finding] = found(patient, "corrupt-rows")
+    return int(finding.fix.split()[-1])
+
+
+def test_only_what_is_named_is_mended(store: SqlStore, examined: Examine) -> None:
+    troubled(store)
+    before = whole(store)
+    assert [r.check for r in doctor.fix(examined(), ["unique-keys"])] == ["unique-keys"]
+    after = whole(store)
+    assert (after["claims"], after["logs"]) == (before["claims"], before["logs"])
+
+
+def test_claims_of_wpbridge_runners_are_left_alone(store: SqlStore, examined: Examine) -> None:
+    insert(store)
+    claim = store.claim_due(now=NOW, limit=1, only=ClaimFilter())
+    assert claim is not None
+    change(store, f"UPDATE {ACTIONS} SET last_attempt_gmt = :at", at=ago(hours=2))
+    change(store, f"UPDATE {CLAIMS} SET date_created_gmt = :at", at=ago(days=3))
+    before = whole(store)
+    assert doctor.fix(examined()) == []
+    mine(store)
+    assert doctor.fix(examined()) == []
+    assert whole(store) == before
+
+
+def test_a_corrupt_row_that_is_claimed_meanwhile_is_left(
+    store: SqlStore, examined: Examine
+) -> None:
+    row = insert(store)
+    change(store, f"UPDATE {ACTIONS} SET args = '{{', claim_id = 5")
+    assert fixes._canceled(examined(), row, "why") == 0
+    assert column(store, "status", row) == "pending"
+
+
+def test_a_repair_that_fails_says_so_and_stops_no_other(
+    store: SqlStore, examined: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    troubled(store)
+    patient = examined()
+
+    def refuse(claims: Sequence[ClaimId]) -> int:
+        raise StoreError("the database refused a statement")
+
+    monkeypatch.setattr(patient.store.parts.edits.__class__, "drop_claims", lambda _, c: refuse(c))
+    told = {r.check: r for r in doctor.fix(patient)}
+    assert (told["orphan-claims"].failed, told["orphan-claims"].count) == (True, 0)
+    assert not told["corrupt-rows"].failed

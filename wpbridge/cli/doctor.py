@@ -1,0 +1,156 @@
+"""``doctor``: what is wrong with a queue, and what can be mended."""
+
+import json
+import os
+import sys
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+import click
+
+from wpbridge import doctor as doctor_
+from wpbridge.cli.exits import Exit
+from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
+from wpbridge.cli.output import plural, shown, told
+from wpbridge.doctor import Examination, Finding, Patient, Repair
+from wpbridge.errors import InputError
+
+_COLOURS: Final = {"problem": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
+_WIDTH: Final = 8
+
+
+@click.command(short_help="Look for what is wrong, and mend what is safe to mend.", epilog="""
+Examples:
+  wpbridge doctor --path /var/www/html
+  wpbridge doctor --handlers shop.hooks --php
+  wpbridge doctor --only backlog,runners --format json
+  wpbridge doctor --fix --dry-run
+""")  # fmt: skip
+@site_options
+@click.option("--fix", is_flag=True, help="Mend what is safe to mend.")
+@click.option("--dry-run", is_flag=True, help="Say what --fix would do; change nothing.")
+@click.option("--only", multiple=True, metavar="CHECK,…", help="Only these checks.")
+@click.option("--verbose", "-v", is_flag=True, help="Show also what is well.")
+@click.option(
+    "--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions."
+)
+@php_options
+@click.option(
+    "--format", "format", type=click.Choice(["text", "json"]), help="How to print (text)."
+)
+@click.pass_context
+@one_line_errors
+def doctor(
+    ctx: click.Context,
+    *,
+    fix: bool,
+    dry_run: bool,
+    only: Sequence[str],
+    verbose: bool,
+    **flags: Any,
+) -> None:
+    """Look through server, site and queue, and say what is wrong, why it matters, what mends it.
+
+    Changes nothing without --fix. That frees claims of dead PHP runners, drops empty claims,
+    deletes logs without an action, cancels free pending actions that nobody can read, takes unique
+    keys from ended actions, and makes wpbridge's own tables; it never touches what runs or what a
+    live runner holds. Exit 1 when there is a problem (left).
+    """
+    checks = _checks(only)
+    settings = settings_of(ctx, flags)
+    with doctor_.admitted(settings, os.environ) as patient:
+        found = doctor_.examine(patient, checks)
+        repairs: list[Repair] = []
+        if (fix or dry_run) and not found.skipped:
+            repairs = doctor_.fix(patient, checks, dry_run=dry_run)
+        if repairs and not dry_run:
+            found = doctor_.examine(_again(patient), checks)
+    if settings.format == "json":
+        _print_json(found, repairs)
+    else:
+        if (fix or dry_run) and not repairs:
+            click.echo("nothing to mend")
+        _print_text(found, repairs, verbose=verbose, color=settings.color)
+    failed = not found.is_healthy or any(repair.failed for repair in repairs)
+    raise SystemExit(int(Exit.ERROR if failed else Exit.OK))
+
+
+def _checks(only: Sequence[str]) -> frozenset[str]:
+    names = {name.strip() for one in only for name in one.split(",") if name.strip()}
+    unknown = sorted(names - set(doctor_.NAMES))
+    if unknown:
+        raise InputError(
+            f"--only: there is no check {', '.join(unknown)}; there are {', '.join(doctor_.NAMES)}"
+        )
+    return frozenset(names)
+
+
+def _again(patient: Patient) -> Patient:
+    """The same site, nothing remembered."""
+    return Patient(
+        store=patient.store,
+        settings=patient.settings,
+        site=patient.site,
+        handlers=patient.handlers,
+        handlers_fault=patient.handlers_fault,
+        env=patient.env,
+    )
+
+
+def _print_json(found: Examination, repairs: Sequence[Repair]) -> None:
+    click.echo(
+        json.dumps(
+            {
+                "healthy": found.is_healthy,
+                "findings": [asdict(finding) for finding in found.findings],
+                "skipped": list(found.skipped),
+                "fixes": [asdict(repair) for repair in repairs],
+            }
+        )
+    )
+
+
+def _print_text(
+    found: Examination, repairs: Sequence[Repair], *, verbose: bool, color: bool | None
+) -> None:
+    for repair in repairs:
+        click.echo(f"{repair.check}: {shown(repair.done)}")
+    bad = [finding for finding in found.findings if finding.level != "ok"]
+    worst_first = sorted(
+        found.findings if verbose else bad, key=lambda f: -doctor_.LEVELS.index(f.level)
+    )
+    _print_blocks(worst_first, color=color)
+    made = {finding.check for finding in found.findings}
+    click.echo(f"{plural(len(made), 'check')}, {plural(len(bad), 'finding')}")
+    if found.skipped:
+        told(f"{plural(len(found.skipped), 'check')} could not be made: see above")
+
+
+def _print_blocks(findings: Collection[Finding], *, color: bool | None) -> None:
+    is_terminal = sys.stdout.isatty() if color is None else color and sys.stdout.isatty()
+    if not is_terminal:
+        for finding in findings:
+            for level, words in _lines(finding):
+                click.echo(f"{level:{_WIDTH}}{words}")
+        return
+    from rich.console import Console  # noqa: PLC0415 - loads only for a terminal
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(highlight=False, soft_wrap=True)
+    for finding in findings:
+        for level, words in _lines(finding):
+            # As text and not as markup: whatever a hook is called.
+            line = Text(f"{level:{_WIDTH}}", style=_COLOURS.get(level, "dim"))
+            console.print(line.append(words, style="default"))
+
+
+def _lines(finding: Finding) -> list[tuple[str, str]]:
+    """The words before each line, and the line; what came from the database cannot steer."""
+    lines = [(str(finding.level), f"{finding.check}: {shown(finding.cause)}")]
+    if finding.effect:
+        lines.append(("", shown(finding.effect)))
+    if finding.fix:
+        more = "   (or: doctor --fix)" if finding.fixable else ""
+        lines.append(("", f"fix: {shown(finding.fix)}{more}"))
+    return lines

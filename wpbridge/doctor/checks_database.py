@@ -1,0 +1,143 @@
+"""Checks of the server and of our session with it."""
+
+from datetime import timedelta
+from typing import Final
+
+from wpbridge.doctor.examination import Check
+from wpbridge.doctor.findings import Finding, note, ok, problem, span, warning
+from wpbridge.doctor.patient import Patient
+from wpbridge.errors import SchemaError, StoreError, StoreUnavailable
+from wpbridge.store.dialect import WORDPRESS_REMOVES
+
+SKEW_SECONDS: Final = 5
+"""Clocks that are closer agree."""
+GREAT_SKEW_SECONDS: Final = 60
+_ISOLATION: Final = ("transaction_isolation", "tx_isolation")
+_FOREIGN_MODES: Final = ("ANSI_QUOTES", "NO_BACKSLASH_ESCAPES", "PIPES_AS_CONCAT")
+
+
+def database(patient: Patient) -> Finding:
+    """Does it answer?"""
+    where = patient.site.database.safe
+    try:
+        server = patient.info.server
+    except SchemaError:
+        return ok(f"{where} answers")
+    except StoreUnavailable as error:
+        return problem(f"{where}: {error}", "nothing can be claimed, and nothing else be checked")
+    except StoreError as error:
+        return problem(f"{where}: {error}", "the account may not read what is needed")
+    if patient.server.is_mysql and not patient.info.skip_locked:
+        return note(
+            f"{server} at {where} knows no SKIP LOCKED",
+            "runners that claim at the same moment wait for each other",
+        )
+    return ok(f"{server} at {where}")
+
+
+def read_only(patient: Patient) -> Finding:
+    """Is it the server that takes writes?"""
+    names = ("read_only", "super_read_only", "innodb_read_only")
+    told = patient.server.variables(*names, of="GLOBAL")
+    found = [name for name, value in told.items() if value.upper() not in {"0", "OFF"}]
+    if not found:
+        return ok("the server takes writes")
+    return problem(
+        f"the server is read-only ({', '.join(found)}): a replica, it seems",
+        "nothing can be claimed, and what is read may be old; give the writer's address",
+    )
+
+
+def isolation(patient: Patient) -> Finding:
+    """Do readers see what they should, and no more?"""
+    told = patient.server.variables(*_ISOLATION)
+    level = next(iter(told.values()), "").upper().replace(" ", "-")
+    if level == "SERIALIZABLE":
+        return warning("the isolation level is SERIALIZABLE", "every read locks: runners wait")
+    if level == "READ-UNCOMMITTED":
+        return warning(
+            "the isolation level is READ-UNCOMMITTED",
+            "rows are seen that may be rolled back, and run although they never were",
+        )
+    return ok(f"the isolation level is {level}" if level else "SQLite has one writer at a time")
+
+
+def autocommit(patient: Patient) -> Finding:
+    """Is what is written there at once?"""
+    for of, whose in (("SESSION", "our session"), ("GLOBAL", "every new session, PHP's too")):
+        told = patient.server.variables("autocommit", of=of)
+        if told.get("autocommit", "ON").upper() in {"0", "OFF"}:
+            return problem(
+                f"autocommit is off for {whose}",
+                "what is written stays invisible to other runners, and is lost at the end",
+            )
+    return ok("autocommit is on")
+
+
+def sql_mode(patient: Patient) -> Finding:
+    """Are sessions as WordPress sets them?"""
+    told = patient.server.variables("sql_mode").get("sql_mode", "")
+    modes = [mode for mode in told.split(",") if mode]
+    strict = sorted(WORDPRESS_REMOVES.intersection(modes))
+    if strict:
+        return problem(
+            f"our session has {', '.join(strict)}, though it took them out: a proxy, it seems",
+            "inserts and zero dates are refused",
+        )
+    foreign = [mode for mode in modes if mode in _FOREIGN_MODES]
+    if foreign:
+        return note(
+            f"the server's sql_mode has {', '.join(foreign)}, which WordPress does not take out",
+            "plugins that write texts in double quotes, || or \\ into their SQL fail",
+        )
+    return ok(f"sql_mode: {', '.join(modes) or 'none'}")
+
+
+def clock(patient: Patient) -> Finding:
+    """Do the database and this host agree on the time?"""
+    before = patient.clock.now()
+    told = patient.server.now()
+    if told is None:
+        return ok("there is no other clock than this host's")
+    # It tells whole seconds, and the question took a while.
+    least = (told - patient.clock.now()).total_seconds()
+    most = (told + timedelta(seconds=1) - before).total_seconds()
+    skew = least if least > 0 else min(most, 0.0)
+    return clock_finding("the database's clock", skew, "beats of runners are dated by it")
+
+
+def clock_finding(whose: str, seconds: float, effect: str) -> Finding:
+    """What to say of a clock that is so far ahead of ours."""
+    size = abs(seconds)
+    if size < SKEW_SECONDS:
+        return ok(f"{whose} agrees with this host's")
+    cause = f"{whose} is {span(size)} {'ahead of' if seconds > 0 else 'behind'} this host's"
+    say = problem if size >= GREAT_SKEW_SECONDS else warning
+    return say(cause, effect, fix="timedatectl set-ntp true")
+
+
+def sqlite(patient: Patient) -> Finding:
+    """How SQLite keeps its file."""
+    mode = patient.server.journal_mode()
+    if not mode:
+        return ok("the database is no SQLite file")
+    file = patient.site.database.path
+    driver = "the SQLite plugin of this WordPress" if patient.site.folder else "wpbridge alone"
+    if mode in {"wal", "memory"}:
+        return ok(f"SQLite in {mode} mode, written by {driver}")
+    return note(
+        f"SQLite's journal mode is {mode}, and not wal; it is written by {driver}",
+        "whoever reads waits for whoever writes, and the other way round",
+        fix=f"sqlite3 '{file}' 'PRAGMA journal_mode=WAL'",
+    )
+
+
+CHECKS: Final = (
+    Check(name="database", look=database, needs="nothing"),
+    Check(name="read-only", look=read_only, needs="server"),
+    Check(name="isolation", look=isolation, needs="server"),
+    Check(name="autocommit", look=autocommit, needs="server"),
+    Check(name="sql-mode", look=sql_mode, needs="server"),
+    Check(name="clock", look=clock, needs="server"),
+    Check(name="sqlite", look=sqlite, needs="server"),
+)

@@ -1,0 +1,252 @@
+"""Checks of the WordPress around the queue: its options, its files, and PHP itself."""
+
+import re
+from typing import Final
+
+from wpbridge import companion
+from wpbridge.clock import from_timestamp
+from wpbridge.doctor.checks_database import clock_finding
+from wpbridge.doctor.examination import Check
+from wpbridge.doctor.findings import Finding, note, ok, problem, some, warning
+from wpbridge.doctor.patient import LOCK_OPTION, MIGRATION_OPTION, Patient
+from wpbridge.errors import SiteError, WpbridgeError
+from wpbridge.executors.php_probe import notes, refusal
+from wpbridge.moments import iso
+from wpbridge.phpliteral import PhpSyntaxError, Token, from_bytes, tokenize
+from wpbridge.zone import Zone
+
+LOCK_SECONDS: Final = 3_600
+"""The plugin's lock holds for 60 s; a filter may make it longer, hardly by so much."""
+INSTALL: Final = "wpbridge wp install-plugin"
+_HYPERDB: Final = re.compile(rb"\b(?:hyperdb|ludicrousdb|shareddb)\b", re.IGNORECASE)
+_SQLITE: Final = (b"sqlite-database-integration", b"SQLITE_DB_DROPIN_VERSION")
+_REPLICA: Final = re.compile(r"(?:SLAVE|REPLICA|READER|READONLY|READ_ONLY)", re.IGNORECASE)
+_HOST: Final = re.compile(r"(?=.*(?:DB|DATABASE|MYSQL))(?=.*(?:HOST|SERVER|URL))", re.IGNORECASE)
+
+
+def handlers(patient: Patient) -> Finding:
+    """Can the handlers be loaded?"""
+    if patient.handlers_fault:
+        cause = patient.handlers_fault
+        return problem(cause, "no runner starts with these settings", fix="wpbridge check")
+    return ok(f"{len(patient.handlers)} hook(s) with a handler or a webhook")
+
+
+def time_zone(patient: Patient) -> Finding:
+    """Is the site's time zone known?"""
+    name = patient.options.get("timezone_string", "").strip()
+    zone = Zone.from_options(name, patient.options.get("gmt_offset"))
+    if name and zone.named is None:
+        return note(
+            f"the option timezone_string is {name!r}, which is no time zone known here",
+            "local dates are written as UTC; nothing decides by them",
+        )
+    return ok(f"the site's time zone is {zone}")
+
+
+def migration(patient: Patient) -> Finding:
+    """Does the plugin look into the tables?"""
+    if not patient.has_options:
+        return ok("no WordPress around the queue")
+    state = patient.options.get(MIGRATION_OPTION, "")
+    posts = patient.legacy_posts
+    again = f"wp option delete {MIGRATION_OPTION}"
+    if state == "complete" and posts:
+        return warning(
+            f"the migration to tables is complete, but {posts:,} live actions are still posts",
+            "nobody runs them; without the option the plugin migrates again", fix=again,
+            count=posts,
+        )  # fmt: skip
+    if state == "complete":
+        return ok("the plugin keeps its actions in the tables alone")
+    return note(
+        f"the option {MIGRATION_OPTION} is {state or 'not set'}: the plugin uses its hybrid store,"
+        f" and {posts:,} live actions are posts",
+        "wpbridge does not see those; PHP migrates them in time, and looks for unique actions less"
+        " strictly until then",
+        fix="wp action-scheduler migrate",
+        count=posts,
+    )
+
+
+def async_lock(patient: Patient) -> Finding:
+    """Can PHP's async runner start?"""
+    told = patient.options.get(LOCK_OPTION)
+    fix = f"wp option delete {LOCK_OPTION}"
+    if told is None:
+        return ok("nobody holds the lock of the async runner")
+    end = told.rpartition("|")[2].strip()
+    if not re.fullmatch(r"\d{1,12}", end):
+        return warning(
+            f"the async runner's lock has {'no' if not end else 'an unreadable'} end",
+            "up to 4.0 the plugin never takes it again, and no async request runs the queue",
+            fix=fix,
+        )
+    until = from_timestamp(int(end))
+    if (until - patient.now).total_seconds() > LOCK_SECONDS:
+        return warning(
+            f"the async runner's lock holds until {iso(until)}: a clock was wrong, it seems",
+            "no async request runs the queue before", fix=fix,
+        )  # fmt: skip
+    return ok("the lock of the async runner ends by itself")
+
+
+def wp_cron(patient: Patient) -> Finding:
+    """Do visits start PHP's runner?"""
+    told = _defined(patient)
+    if not _is_true(told.get("DISABLE_WP_CRON")):
+        return ok("WP-Cron is not switched off" if told else "no wp-config.php to look into")
+    fix = "wp cron event run action_scheduler_run_queue"
+    if patient.is_somebody_running:
+        cause = "DISABLE_WP_CRON is set; runners have been seen all the same"
+        return note(cause, "the queue hangs on what starts them, such as a system cron")
+    return warning(
+        "DISABLE_WP_CRON is set, and no runner has been seen for an hour",
+        "visits start nothing: a system cron or wpbridge has to", fix=fix,
+    )  # fmt: skip
+
+
+def replicas(patient: Patient) -> Finding:
+    """Does WordPress spread its reads over several servers?"""
+    names = [n for n in _defined(patient) if _REPLICA.search(n) and _HOST.match(n)]
+    drop_in = patient.drop_in("db.php")
+    if any(mark in drop_in for mark in _SQLITE):
+        return ok("wp-content/db.php is the SQLite plugin's")
+    effect = (
+        "PHP may read from a replica that lags behind: nothing to run, or what has run already;"
+        " wpbridge reads from the writer"
+    )
+    if match := _HYPERDB.search(drop_in):
+        return note(f"wp-content/db.php is {match[0].decode()}", effect)
+    if names:
+        return note(f"wp-config.php names replicas: {some(sorted(names))}", effect)
+    if drop_in:
+        cause = "wp-content/db.php replaces WordPress's database class"
+        return note(cause, "it may send queries to another server than DB_HOST")
+    return ok("WordPress uses one database server")
+
+
+def object_cache(patient: Patient) -> Finding:
+    """Does PHP see options that are changed in the database?"""
+    if not patient.drop_in("object-cache.php"):
+        return ok("no persistent object cache")
+    return note(
+        "wp-content/object-cache.php: options and transients are served from a cache",
+        "an option changed by SQL alone is not seen; the tables of the queue are not cached",
+        fix="wp cache flush",
+    )
+
+
+def companion_plugin(patient: Patient) -> list[Finding]:
+    """Do PHP's runners know what is ours?"""
+    folder = patient.site.mu_plugins
+    if folder is None:
+        return [ok("no folder of must-use plugins to look into")]
+    if patient.handlers_fault:
+        return [ok("not compared with the settings, whose handlers cannot be loaded")]
+    wanted = companion.owned(patient.settings, patient.handlers)
+    found = companion.read(folder)
+    told = companion.explain(found, patient.store.names.prefix, wanted)
+    say = warning if patient.settings.owns_site else note
+    effect = "PHP's runners and wpbridge get into each other's way"
+    return [say(one, effect, fix=INSTALL) for one in told] or [ok("the companion plugin is there")]
+
+
+def php(patient: Patient) -> list[Finding]:
+    """Does WordPress start, and is it this queue's?"""
+    if not patient.settings.php:
+        return [ok("php is off")]
+    seen = patient.php
+    if isinstance(seen, WpbridgeError):
+        return [problem(str(seen), "no action is run in PHP", fix="wpbridge check --php")]
+    hello = seen.hello
+    books = patient.settings.php_books
+    refused = refusal(hello, prefix=patient.store.names.prefix, books=books)
+    if refused:
+        return [problem(refused, "no action is run in PHP")]
+    told = [
+        note(one, "actions run, but not everything is as on other sites") for one in notes(hello)
+    ]
+    plugin = hello.action_scheduler or "none"
+    return told or [
+        ok(f"PHP {hello.php}, WordPress {hello.wordpress}, Action Scheduler {plugin}")
+    ]  # fmt: skip
+
+
+def php_callbacks(patient: Patient) -> Finding:
+    """Are the hooks that PHP would run registered there?"""
+    if not patient.settings.php:
+        return ok("php is off")
+    seen = patient.php
+    if isinstance(seen, WpbridgeError):
+        return ok("WordPress was not asked: it does not start")
+    missing = [
+        hook
+        for hook, is_known in sorted(seen.callbacks.items())
+        if not is_known and patient.routes.may_accept(hook) and hook not in patient.handlers
+    ]
+    if not missing:
+        return ok("every due hook that PHP runs has a callback")
+    deed = "fail" if patient.settings.missing_callback == "fail" else "are held back"
+    return warning(
+        f"no callback in PHP: {some(missing)}",
+        f"their actions {deed}; the plugin that registers them may be inactive",
+        fix="wp plugin list --status=inactive", count=len(missing),
+    )  # fmt: skip
+
+
+def php_clock(patient: Patient) -> Finding:
+    """Do PHP and this host agree on the time?"""
+    if not patient.settings.php:
+        return ok("php is off")
+    try:
+        skew = patient.php_skew_seconds()
+    except (WpbridgeError, ValueError, IndexError):
+        return ok("PHP tells no time by itself")
+    effect = "actions start early or late, and what is held looks stale to the other side"
+    return clock_finding("PHP's clock", skew, effect)
+
+
+def _defined(patient: Patient) -> dict[str, Token]:
+    """Constants that wp-config.php defines with a plain value, whatever the conditions around.
+
+    The reader of configurations knows the constants a connection needs, and no others.
+    """
+    config = patient.config
+    if config is None:
+        return {}
+    try:
+        tokens = tokenize(from_bytes(config.file.read_bytes()))
+    except (OSError, PhpSyntaxError, SiteError):
+        return {}
+    found: dict[str, Token] = {}
+    for place, token in enumerate(tokens):
+        if token.word == "define" and len(tokens) > place + 4:
+            _, bracket, name, comma, value = tokens[place : place + 5]
+            if (bracket.text, comma.text, name.kind) == ("(", ",", "string"):
+                found[name.text] = value
+    return found
+
+
+def _is_true(value: Token | None) -> bool:
+    """Whether PHP takes a plain value for true."""
+    if value is None:
+        return False
+    if value.kind == "string":
+        return value.text not in {"", "0"}
+    return value.word == "true" or (value.kind == "number" and value.text != "0")
+
+
+CHECKS: Final = (
+    Check(name="handlers", look=handlers, needs="nothing"),
+    Check(name="time-zone", look=time_zone, needs="server"),
+    Check(name="migration", look=migration, needs="server"),
+    Check(name="async-lock", look=async_lock, needs="server"),
+    Check(name="wp-cron", look=wp_cron),
+    Check(name="replicas", look=replicas, needs="nothing"),
+    Check(name="object-cache", look=object_cache, needs="nothing"),
+    Check(name="companion", look=companion_plugin, needs="nothing"),
+    Check(name="php", look=php),
+    Check(name="php-clock", look=php_clock),
+    Check(name="php-callbacks", look=php_callbacks),
+)

@@ -1,0 +1,217 @@
+"""Checks of the tables' shape: columns, indexes, plans, ids, sizes."""
+
+import re
+from typing import Final
+
+from wpbridge.clock import to_text
+from wpbridge.doctor.examination import Check
+from wpbridge.doctor.findings import Finding, note, number, ok, problem, some, warning
+from wpbridge.doctor.patient import DEMARCATION_OPTION, LOGGER_OPTION, MIGRATION_OPTION, Patient
+from wpbridge.errors import SchemaError
+from wpbridge.store.server import Step
+from wpbridge.store.tables import NEWEST_SCHEMA, OLDEST_SCHEMA
+
+REPAIR: Final = "wp action-scheduler fix-schema"
+MANY_ROWS: Final = 1_000_000
+MANY_BYTES: Final = 10 << 30
+FEW_ROWS: Final = 1_000
+"""A plan that reads all of so few does no harm."""
+_INDEXES: Final = {
+    "actions": (
+        ("hook", "status", "scheduled_date_gmt"),
+        ("status", "scheduled_date_gmt"),
+        ("claim_id", "status", "priority", "scheduled_date_gmt"),
+        ("status", "last_attempt_gmt"),
+        ("status", "claim_id"),
+        ("scheduled_date_gmt",),
+        ("args",),
+        ("group_id",),
+        ("last_attempt_gmt",),
+    ),
+    "claims": (("date_created_gmt",),),
+    "groups": (("slug",),),
+    "logs": (("action_id",), ("log_date_gmt",)),
+}
+"""Of a fresh install of schema 8, by their columns."""
+_SINCE: Final = {"extended_args": 3, "priority": 7, "unique_key": 9}
+"""Columns, and the schema that brought them."""
+
+
+def schema(patient: Patient) -> Finding:
+    """Is it a layout that wpbridge knows?"""
+    try:
+        info = patient.info
+    except SchemaError as error:
+        return problem(str(error), "there is no queue to run", fix=REPAIR)
+    if info.schema is not None:
+        return _numbered(patient, info.schema)
+    if patient.has_options:
+        cause = "no option tells the plugin's schema number"
+        return note(cause, "the plugin makes its tables anew", fix=REPAIR)
+    return ok(f"no WordPress around the queue; layout: {info.layout}")
+
+
+def _numbered(patient: Patient, found: int) -> Finding:
+    if found > NEWEST_SCHEMA:
+        cause = f"store schema {found} is newer than wpbridge knows ({NEWEST_SCHEMA})"
+        return problem(cause, "wpbridge only reads", fix="pip install --upgrade wpbridge")
+    if found < OLDEST_SCHEMA:
+        cause = f"store schema {found} is older than wpbridge supports ({OLDEST_SCHEMA})"
+        return problem(cause, "wpbridge only reads; update Action Scheduler")
+    layout = patient.store.layout
+    missing = [
+        column
+        for column, since in _SINCE.items()
+        if found >= since and not getattr(layout, f"has_{column}")
+    ]
+    if missing:
+        return warning(
+            f"store schema is {found}, but the actions table lacks {', '.join(missing)}",
+            "the plugin's upgrade failed: its own inserts fail, wpbridge's do without",
+            fix=REPAIR, count=len(missing),
+        )  # fmt: skip
+    logger = patient.options.get(LOGGER_OPTION, "").partition(".")[0] or "unknown"
+    return ok(f"store schema {found}, logger schema {logger}; {patient.info.layout}")
+
+
+def engine(patient: Patient) -> Finding:
+    """Have the tables transactions?"""
+    found = [
+        name
+        for name, table in sorted(patient.sizes.items())
+        if table.engine.lower() in {"myisam", "aria", "memory"}
+    ]
+    if not found:
+        return ok("the tables have transactions")
+    say = problem if patient.store.names.actions in found else warning
+    return say(
+        f"without transactions: {', '.join(found)}",
+        "a crash leaves half of what was written; wpbridge only reads actions that lie so",
+        fix=f"wp db query 'ALTER TABLE {found[0]} ENGINE=InnoDB'",
+        count=len(found),
+    )
+
+
+def indexes(patient: Patient) -> Finding:
+    """Are all there that a fresh install has?"""
+    there = patient.server.indexes()
+    missing = [
+        f"{getattr(patient.store.names, name)} ({', '.join(columns)})"
+        for name, wanted in _INDEXES.items()
+        for columns in wanted
+        if columns not in there[getattr(patient.store.names, name)]
+    ]
+    if not missing:
+        return ok("all indexes of a fresh install are there")
+    return warning(
+        f"missing: {some(missing)}",
+        "claims, clean-ups and lists read more rows than they need to",
+        fix=REPAIR, count=len(missing),
+    )  # fmt: skip
+
+
+def claim_plan(patient: Patient) -> Finding:
+    """Does a claim walk indexes, and sort nothing?"""
+    if not patient.server.is_mysql:
+        return ok("on SQLite every statement names its index")
+    values = {
+        "now": to_text(patient.now), "size": 100, "above": -1, "level": 10, "first": 1, "key": "0",
+    }  # fmt: skip
+    bad = [told for step in patient.server.plans(values) if (told := _fault(step))]
+    if not bad:
+        return ok("a claim's statements walk indexes and sort nothing")
+    return warning(
+        f"the server's plan for a claim: {'; '.join(bad)}",
+        "the more is due, the longer each claim takes",
+        fix=f"wp db query 'ANALYZE TABLE {patient.store.names.actions}'", count=len(bad),
+    )  # fmt: skip
+
+
+def _fault(step: Step) -> str:
+    if step.rows < FEW_ROWS:
+        return ""
+    if step.sorts:
+        return f"{step.name} sorts {step.rows:,} rows"
+    if step.reads_all:
+        return f"{step.name} reads all {step.rows:,} rows"
+    if step.wanted and step.index and step.index != step.wanted:
+        return f"{step.name} uses {step.index} and not {step.wanted}"
+    return ""
+
+
+def auto_increment(patient: Patient) -> list[Finding]:
+    """Are ids given by the server, above those that belong to posts?"""
+    without = patient.server.without_auto_ids()
+    if without:
+        return [
+            problem(
+                f"no AUTO_INCREMENT: {', '.join(without)}; lost in an import, it seems",
+                "the second insert fails with Duplicate entry '0'", count=len(without),
+            )
+        ]  # fmt: skip
+    told = patient.options.get(DEMARCATION_OPTION, "")
+    first = int(told) if re.fullmatch(r"\d{1,18}", told) else 0
+    following = patient.server.next_id()
+    if following is not None and following < first:
+        return [
+            warning(
+                f"the next action gets id {following}, but ids below {first} belong to posts",
+                "PHP looks for the action among posts and does not find it",
+                fix=(
+                    f"wp db query 'ALTER TABLE {patient.store.names.actions}"
+                    f" AUTO_INCREMENT={first}'"
+                ),
+            )
+        ]
+    below = patient.rows.below(first)
+    if below and patient.options.get(MIGRATION_OPTION) != "complete":
+        return [
+            warning(
+                f"{number(below)} actions have ids below {first}, which belong to posts",
+                "PHP does not find them until its migration is complete", count=below,
+            )
+        ]  # fmt: skip
+    return [ok("ids are given by the server")]
+
+
+def table_sizes(patient: Patient) -> Finding:
+    """How large is the queue?"""
+    size = sum(table.data_bytes for table in patient.sizes.values()) or patient.server.file_bytes()
+    counted = [table.rows or 0 for table in patient.sizes.values()]
+    rows = max(counted) if counted else patient.rows.actions()
+    cause = f"{size / (1 << 20):,.0f} MiB; the largest table has about {rows:,} rows"
+    if size > MANY_BYTES:
+        return warning(
+            cause, "backups and the plugin's lists take long", fix="wpbridge clean --dry-run",
+            count=rows,
+        )  # fmt: skip
+    if rows > MANY_ROWS:
+        return note(
+            cause, "the plugin's lists take long", fix="wpbridge clean --dry-run", count=rows
+        )
+    return ok(cause, count=rows)
+
+
+def own_tables(patient: Patient) -> Finding:
+    """Are wpbridge's own tables there?"""
+    own = patient.store.parts.own
+    own.look()
+    missing = [table for table in patient.store.names.own if not own.has(table)]
+    if not missing:
+        return ok("wpbridge's own tables are there")
+    return note(
+        f"not there: {', '.join(missing)}",
+        "they are made when they are first needed, by an account that may create tables",
+        fix="wpbridge init", fixable=True, count=len(missing),
+    )  # fmt: skip
+
+
+CHECKS: Final = (
+    Check(name="schema", look=schema, needs="server"),
+    Check(name="engine", look=engine),
+    Check(name="indexes", look=indexes),
+    Check(name="claim-plan", look=claim_plan),
+    Check(name="auto-increment", look=auto_increment),
+    Check(name="table-sizes", look=table_sizes),
+    Check(name="own-tables", look=own_tables),
+)

@@ -1,0 +1,77 @@
+"""All checks, in order, and the way through them: what cannot be looked at is left out.
+
+A check is a function from a :class:`Patient` to findings. One that fails is a finding itself and
+stops no other.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from wpbridge.doctor.findings import Finding, problem
+from wpbridge.doctor.patient import Patient
+from wpbridge.errors import SchemaError, StoreError, WpbridgeError
+
+Look: TypeAlias = Callable[[Patient], Finding | Sequence[Finding]]
+Needs: TypeAlias = Literal["nothing", "server", "tables"]
+_REACH: Final[tuple[Needs, ...]] = ("nothing", "server", "tables")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that is looked at."""
+
+    name: str
+    look: Look
+    needs: Needs = "tables"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examination:
+    """What was found."""
+
+    findings: tuple[Finding, ...]
+    """Of every check that was made, in their order, ``ok`` ones too."""
+    skipped: tuple[str, ...] = ()
+    """Checks that could not be made, since the server or the tables are not there."""
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether there is no problem."""
+        return all(finding.level != "problem" for finding in self.findings)
+
+
+def examine(patient: Patient, checks: Sequence[Check], only: Collection[str] = ()) -> Examination:
+    """Make the checks, or those named."""
+    reach = _REACH.index(_reach(patient))
+    wanted = [check for check in checks if not only or check.name in only]
+    findings: list[Finding] = []
+    skipped: list[str] = []
+    for check in wanted:
+        if _REACH.index(check.needs) > reach:
+            skipped.append(check.name)
+        else:
+            findings += [finding.of(check.name) for finding in _made(check, patient)]
+    return Examination(findings=tuple(findings), skipped=tuple(skipped))
+
+
+def _reach(patient: Patient) -> Needs:
+    """How far we come."""
+    try:
+        patient.info  # noqa: B018 - asks
+    except SchemaError:
+        return "server"
+    except StoreError:
+        return "nothing"
+    return "tables"
+
+
+def _made(check: Check, patient: Patient) -> Sequence[Finding]:
+    try:
+        found = check.look(patient)
+    except WpbridgeError as error:
+        return [problem(f"the check failed: {error}", "nobody knows how this stands")]
+    except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+        name = type(error).__name__
+        return [problem(f"the check failed: {name}: {error}", "nobody knows how this stands")]
+    return [found] if isinstance(found, Finding) else found

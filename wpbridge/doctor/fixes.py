@@ -1,0 +1,153 @@
+"""What ``doctor --fix`` mends, and nothing else: each step is safe beside running claims.
+
+Never touched: rows that run, rows that a live runner holds, the plugin's schema and options. Each
+repair is done in short transactions over rows named by primary key that are looked at once more;
+one that dies in the middle has done its steps so far, and goes on from there next time.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Final
+
+from wpbridge import upkeep
+from wpbridge.action import ActionId, ClaimId
+from wpbridge.doctor.checks_rows import belongs_to_posts
+from wpbridge.doctor.checks_runners import stale
+from wpbridge.doctor.patient import Patient
+from wpbridge.errors import WpbridgeError
+
+BATCH: Final = 500
+CORRUPT: Final = "its data cannot be read: {why}"
+"""What the log of a canceled corrupt action says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """What was done, or would be."""
+
+    check: str
+    """The check that finds it."""
+    done: str
+    """In words."""
+    count: int
+    """Rows, claims or tables."""
+    failed: bool = False
+
+
+def fix(patient: Patient, only: Collection[str] = (), *, dry_run: bool = False) -> list[Repair]:
+    """Mend what can be mended safely; what there was nothing to do for is left out.
+
+    Args:
+        patient: the site; its tables must be there.
+        only: checks; empty for all.
+        dry_run: change nothing, and say what would be done.
+    """
+    return [
+        repair
+        for check, mend in _MENDS.items()
+        if (not only or check in only) and (repair := _mended(check, mend, patient, dry_run))
+    ]
+
+
+def _mended(
+    check: str,
+    mend: "_Mend",
+    patient: Patient,
+    dry_run: bool,  # noqa: FBT001
+) -> Repair | None:
+    try:
+        count, what = mend(patient, dry_run)
+    except WpbridgeError as error:
+        return Repair(check=check, done=f"failed: {error}", count=0, failed=True)
+    if not count:
+        return None
+    return Repair(check=check, done=f"{'would have ' if dry_run else ''}{what}", count=count)
+
+
+_Mend = Callable[[Patient, bool], tuple[int, str]]
+"""From a patient and whether to change nothing: how many, and the deed as a past participle."""
+
+
+def _own_tables(patient: Patient, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
+    own = patient.store.parts.own
+    own.look()
+    missing = [table for table in patient.store.names.own if not own.has(table)]
+    if missing and not dry_run:
+        own.ensure(*missing)
+    return len(missing), f"made {', '.join(missing)}"
+
+
+def _stale_claims(patient: Patient, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
+    """As the plugin's cleaner: rows of wpbridge's runners are never among them."""
+    wanted = set(stale(patient))
+    records = [c for c in patient.store.parts.reading.claims() if c.id in wanted]
+    freed = upkeep.free_claims(
+        patient.store.parts, records, ours=_ours(patient), now=patient.now, dry_run=dry_run
+    )
+    return len(freed.actions), f"freed {len(freed.actions):,} waiting action(s) of dead runners"
+
+
+def _orphan_claims(patient: Patient, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
+    before = patient.now - upkeep.ORPHAN_CLAIM_AGE
+    ours = _ours(patient)
+    after, count = 0, 0
+    while True:
+        found, end = patient.rows.orphan_claims(before, after, BATCH)
+        wanted = [claim for claim in found if claim not in ours]
+        # Each is dropped only if nothing live is under it by then.
+        count += len(wanted) if dry_run else patient.store.parts.edits.drop_claims(wanted)
+        if not end:
+            return count, f"dropped {count:,} empty claim(s) over a day old"
+        after = end
+
+
+def _ours(patient: Patient) -> frozenset[ClaimId]:
+    return frozenset(claim for runner in patient.runners for claim in runner.claims)
+
+
+def _orphan_logs(patient: Patient, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
+    if belongs_to_posts(patient):
+        return 0, ""
+    count = upkeep.delete_orphan_logs(patient.store.parts, dry_run=dry_run)
+    return count, f"deleted {count:,} log row(s) whose action is gone"
+
+
+def _unique_keys(patient: Patient, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
+    after, count = 0, 0
+    while ids := patient.rows.kept_keys(after, BATCH):
+        count += len(ids) if dry_run else patient.store.parts.edits.drop_unique_keys(ids)
+        after = ids[-1]
+    return count, f"taken the unique key from {count:,} ended action(s)"
+
+
+def _corrupt_rows(patient: Patient, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
+    """As the plugin does from 4.0 on, but that their logs stay."""
+    found = {
+        one.id: one.why
+        for one in patient.rows.pending().unreadable
+        if one.is_hopeless and not one.is_claimed
+    }
+    count = 0
+    for action_id, why in found.items():
+        count += 1 if dry_run else _canceled(patient, action_id, why)
+    return count, f"canceled {count:,} action(s) that nobody can read"
+
+
+def _canceled(patient: Patient, action_id: ActionId, why: str) -> int:
+    """Only while it is free: a runner that took it meanwhile sees for itself."""
+    done = patient.store.parts.edits.cancel(
+        [action_id], now=patient.now, reason=CORRUPT.format(why=why), only_free=True
+    )
+    return len(done)
+
+
+_MENDS: Final[dict[str, _Mend]] = {
+    "own-tables": _own_tables,
+    "stale-claims": _stale_claims,
+    "orphan-claims": _orphan_claims,
+    "orphan-logs": _orphan_logs,
+    "unique-keys": _unique_keys,
+    "corrupt-rows": _corrupt_rows,
+}
+FIXABLE: Final = frozenset(_MENDS)
+"""Checks whose findings can be mended."""

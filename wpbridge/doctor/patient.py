@@ -1,0 +1,266 @@
+"""The site that is examined: what the checks look at, each thing asked for once.
+
+What fails to be told raises in the check that asks, and again in the next: nothing is guessed.
+"""
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from wpbridge import app, wp, wpconfig
+from wpbridge.clock import Clock, SystemClock
+from wpbridge.config import Settings
+from wpbridge.errors import (
+    ConfigError,
+    SiteError,
+    StoreUnavailable,
+    WpbridgeError,
+    WpCliError,
+)
+from wpbridge.executors.php_launch import Launch
+from wpbridge.executors.php_probe import interview
+from wpbridge.executors.php_worker import Hello
+from wpbridge.handlers import Handler
+from wpbridge.routes import Routes
+from wpbridge.runner.identity import Identity, identity, is_dead
+from wpbridge.site import Site, resolve
+from wpbridge.store.base import RunnerRecord, StoreInfo
+from wpbridge.store.connect import open_site, open_store
+from wpbridge.store.pending import Reading
+from wpbridge.store.records import Pause
+from wpbridge.store.server import Server, TableSize
+from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.survey import DueAction, Rows
+from wpbridge.store.tables import STORE_OPTION
+from wpbridge.wpconfig import WpConfig
+
+LOGGER_OPTION: Final = "schema-ActionScheduler_LoggerSchema"
+MIGRATION_OPTION: Final = "action_scheduler_migration_status"
+DEMARCATION_OPTION: Final = "action_scheduler_hybrid_store_demarkation"
+LOCK_OPTION: Final = "action_scheduler_lock_async-request-runner"
+_OPTIONS: Final = (
+    STORE_OPTION, LOGGER_OPTION, MIGRATION_OPTION, DEMARCATION_OPTION, LOCK_OPTION,
+    "timezone_string", "gmt_offset",
+)  # fmt: skip
+_TELL_TIME: Final = "echo microtime(true);"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhpSight:
+    """What one PHP worker told."""
+
+    hello: Hello
+    callbacks: Mapping[str, bool]
+    """Which of the due hooks have a callback."""
+
+
+@dataclass(kw_only=True)
+class Patient:
+    """One site."""
+
+    store: SqlStore
+    settings: Settings
+    site: Site
+    handlers: Mapping[str, Handler] = field(default_factory=dict)
+    handlers_fault: str = ""
+    """Why there are none."""
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    clock: Clock = field(default_factory=SystemClock)
+    me: Identity = field(default_factory=identity)
+
+    @cached_property
+    def now(self) -> datetime:
+        """When the examination began."""
+        return self.clock.now()
+
+    @cached_property
+    def server(self) -> Server:
+        """Questions about the server."""
+        return Server(self.store)
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Questions about rows."""
+        return Rows(self.store, self.server)
+
+    @cached_property
+    def info(self) -> StoreInfo:
+        """What the store says of itself; SchemaError where there are no usable tables."""
+        return self.store.inspect()
+
+    @cached_property
+    def options(self) -> Mapping[str, str]:
+        """The options that matter, as far as they are set."""
+        return self.server.options(*_OPTIONS)
+
+    @cached_property
+    def has_options(self) -> bool:
+        """Whether there is a WordPress around the queue."""
+        return self.server.has_table(self.store.names.options)
+
+    @cached_property
+    def sizes(self) -> Mapping[str, TableSize]:
+        """The tables, as the server's catalogue tells of them."""
+        return self.server.sizes()
+
+    @cached_property
+    def routes(self) -> Routes:
+        """What happens to each hook."""
+        return app.routes_of(self.settings, dict(self.handlers))
+
+    # Who runs
+
+    @cached_property
+    def runners(self) -> Sequence[RunnerRecord]:
+        """Every wpbridge runner that entered itself."""
+        return self.store.other_runners()
+
+    def is_dead(self, runner: RunnerRecord) -> bool:
+        """Whether it is gone for certain, or gave no sign for too long."""
+        return is_dead(runner, self.me)
+
+    @cached_property
+    def contexts(self) -> Mapping[str, datetime]:
+        """The runners that the log of the last hour names."""
+        return self.rows.contexts(self.now - timedelta(hours=1))
+
+    @property
+    def is_somebody_running(self) -> bool:
+        """Whether any runner was seen, of whatever kind."""
+        return bool(self.contexts) or any(not self.is_dead(runner) for runner in self.runners)
+
+    @property
+    def is_php_running(self) -> bool:
+        """Whether one of the plugin's runners was seen."""
+        return bool(set(self.contexts) - {"wpbridge"})
+
+    # What is due
+
+    @cached_property
+    def due(self) -> int:
+        """How many actions, capped."""
+        return self.rows.due(self.now)
+
+    @cached_property
+    def oldest_due(self) -> DueAction | None:
+        """The one that waits longest."""
+        return self.rows.oldest_due(self.now)
+
+    @cached_property
+    def due_hooks(self) -> Sequence[str] | None:
+        """None when they are too many."""
+        return self.rows.due_hooks(self.now)
+
+    @cached_property
+    def pauses(self) -> Sequence[Pause]:
+        """Those in force."""
+        return self.store.parts.pauses.in_force(self.now)
+
+    @cached_property
+    def pending(self) -> Reading:
+        """The first pending actions, read."""
+        return self.rows.pending()
+
+    @cached_property
+    def legacy_posts(self) -> int:
+        """Pending and running actions that are still posts."""
+        return sum(
+            count
+            for status, count in self.rows.legacy_posts().items()
+            if status in {"pending", "in-progress"}
+        )
+
+    # WordPress
+
+    @cached_property
+    def config(self) -> WpConfig | None:
+        """What wp-config.php says; None without a folder, and where it cannot be read."""
+        if self.site.path is None:
+            return None
+        try:
+            return wpconfig.read(self.site.path, self.env)
+        except SiteError:
+            return None
+
+    def drop_in(self, name: str) -> bytes:
+        """The start of a file of wp-content; empty where there is none."""
+        folder = self._content
+        try:
+            return b"" if folder is None else (folder / name).read_bytes()[:65_536]
+        except OSError:
+            return b""
+
+    @cached_property
+    def _content(self) -> Path | None:
+        try:
+            return None if self.config is None else self.config.content_dir
+        except SiteError:
+            return None
+
+    @cached_property
+    def launch(self) -> Launch:
+        """How PHP workers are started."""
+        return app.php_launch(self.settings, self.site, self.store, self.env)
+
+    @cached_property
+    def php(self) -> PhpSight | WpbridgeError:
+        """WordPress, loaded once; or in its own words why it does not start."""
+        try:
+            hello, callbacks = interview(self.launch, self.due_hooks or ())
+        except (ConfigError, WpCliError) as error:
+            return error
+        return PhpSight(hello=hello, callbacks=callbacks)
+
+    def php_skew_seconds(self) -> float:
+        """How far PHP's clock is ahead of ours, less what starting PHP takes; negative: behind."""
+        start = self.launch
+        through = ("-r",) if start.is_direct else ("eval",)
+        more = () if start.is_direct else ("--skip-wordpress",)
+        words = [*through, _TELL_TIME, *more]
+        if Path(start.command[0]).name == "ssh":
+            words = [shlex.quote(word) for word in words]
+        before = self.clock.now()
+        told = wp.run([*start.command, *words], env=start.env)
+        after = self.clock.now()
+        moment = datetime.fromtimestamp(float(told.strip().split()[-1]), UTC)
+        if before <= moment <= after:
+            return 0.0
+        return (moment - (before if moment < before else after)).total_seconds()
+
+
+@contextmanager
+def admitted(settings: Settings, env: Mapping[str, str] = os.environ) -> Iterator[Patient]:
+    """The site that settings mean; its connection is closed afterwards.
+
+    ConfigError and SiteError when they mean none. Handlers that cannot be loaded and a database
+    that does not answer are findings, and no errors.
+    """
+    site = resolve(settings, env)
+    handlers: Mapping[str, Handler] = {}
+    fault = ""
+    try:
+        handlers = app.handlers_of(settings)
+    except ConfigError as error:
+        fault = str(error)
+    store = _opened(site)
+    try:
+        yield Patient(
+            store=store, settings=settings, site=site, handlers=handlers, handlers_fault=fault,
+            env=env,
+        )  # fmt: skip
+    finally:
+        store.close()
+
+
+def _opened(site: Site) -> SqlStore:
+    try:
+        return open_site(site)
+    except StoreUnavailable:
+        # It had to look which blog the address means. The first check will say what is wrong.
+        return open_store(site.database, site.table_prefix)
