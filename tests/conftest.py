@@ -8,6 +8,7 @@ from pathlib import Path
 import pymysql
 import pytest
 
+from both_sides import BothSides
 from php_site import PhpSite
 from servers import MariaDB, missing_mariadb, private_mariadb
 from wordpress import make_site, missing_wordpress, plugin_folder
@@ -93,6 +94,25 @@ def wordpress(installed_wordpress: PhpSite) -> PhpSite:
     """A WordPress with an empty queue."""
     installed_wordpress.reset()
     return installed_wordpress
+
+
+@pytest.fixture(scope="session")
+def plugin_site(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BothSides]:
+    """A site with the real plugin; left out, with the reason, where none is named."""
+    if plugin_folder() is None:
+        pytest.skip("WPBRIDGE_TEST_PLUGIN does not name the plugin's folder")
+    callbacks = ROOT / "tests" / "php" / "callbacks.php"
+    for site in wordpress_site(mariadb, tmp_path_factory.mktemp("plugin"), callbacks):
+        it = BothSides(site)
+        yield it
+        it.store.close()
+
+
+@pytest.fixture
+def both(plugin_site: BothSides) -> Iterator[BothSides]:
+    """The plugin's side and ours of one empty queue."""
+    yield plugin_site
+    plugin_site.reset()
 
 
 @pytest.fixture(params=["sqlite", "mariadb"])

@@ -7,7 +7,7 @@ from typing import Final
 from wpbridge.errors import InputError
 
 _UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604_800}
-_PART: Final = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([smhdw])\s*")
+_PART: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)([smhdw])\s*")
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
@@ -61,6 +61,13 @@ def parse_moment(text: str, now: datetime, zone: tzinfo = UTC, name: str = "a da
             " or @1796000000"
         )
     return found
+
+
+def checked_moment(moment: datetime) -> datetime:
+    """The moment, if the tables can hold it; InputError outside of the years 1970 to 9999."""
+    if not _FIRST <= moment <= _LAST:
+        raise InputError(f"a date: {moment} lies outside of the years 1970 to 9999")
+    return moment
 
 
 def _moment(told: str, now: datetime, zone: tzinfo) -> datetime | None:

@@ -10,10 +10,10 @@ PHP function. What is given wrong is an :class:`InputError`, raised before anyth
 Methods may be called from any thread; they take turns on one database connection.
 """
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -34,7 +34,7 @@ from wpbridge.enqueue import (
     new_action,
     zoned_cron,
 )
-from wpbridge.errors import ActionNotFound, CodecError, InputError
+from wpbridge.errors import ActionNotFound, CodecError, InputError, StoreUnavailable
 from wpbridge.site import resolve
 from wpbridge.store.adding import Added, Request, UniqueBy
 from wpbridge.store.connect import open_site
@@ -46,6 +46,8 @@ T = TypeVar("T")
 
 BULK: Final = 1000
 """Actions a transaction in :meth:`Queue.enqueue_many`."""
+IDLE_SECONDS: Final = 10.0
+"""A connection unused for longer is tried first: servers end idle ones."""
 
 
 class Queue:
@@ -65,6 +67,7 @@ class Queue:
         self._clock = clock or SystemClock()
         self._closes = close_store
         self._lock = threading.RLock()
+        self._used = self._clock.monotonic()
 
     @classmethod
     def open(  # noqa: D417 - the rest are settings
@@ -123,7 +126,7 @@ class Queue:
             InputError: something is wrong with it; nothing is written.
             StoreError: the database refused, or does not answer.
         """
-        return self._add([self._request(new)], connection)[0].id
+        return self._add([new], connection)[0].id
 
     def enqueue_async(
         self, hook: str, args: Args = NOTHING, *, connection: Any = None, **more: Any
@@ -182,46 +185,39 @@ class Queue:
         """
         found: list[ActionId | None] = []
         for part in _parts(new, BULK):
-            requests = [self._request(one) for one in part]
-            found += [added.id for added in self._add(requests, connection)]
+            found += [added.id for added in self._add(part, connection)]
         return found
 
     def check(self, new: Enqueue) -> NewAction:
         """The row that would be written; InputError where it cannot be. Changes nothing."""
-        request = self._request(new)
-        with self._lock:
-            self._store.parts.adding.check(request)
+        request = _request(new, self._now())
+        with self._turn() as parts:
+            self._known(request.after)
+            parts.adding.check(request)
         return request.action
 
     def refusal(self, new: Enqueue) -> ActionId | None:
         """The action for which this unique or keyed one would be refused just now, if any."""
-        request = self._request(new)
-        adding = self._parts.adding
-        with self._lock:
-            made = adding.key_made(request.key) if request.key else None
+        request = _request(new, self._now())
+        with self._turn() as parts:
+            self._known(request.after)
+            parts.own.look_again()
+            made = parts.adding.key_made(request.key) if request.key else None
             if made is not None or not request.unique:
                 return made
-            return adding.same_as(request.action, self._unique_by)
+            return parts.adding.same_as(request.action, self._unique_by)
 
-    def _add(self, requests: Sequence[Request], connection: Any) -> list[Added]:
+    def _add(self, new: Sequence[Enqueue], connection: Any) -> list[Added]:
         now = self._now()
-        with self._lock:
+        requests = [_request(one, now) for one in new]
+        after = [i for request in requests for i in request.after]
+        with self._turn() as parts:
             if connection is None:
-                return self._parts.adding.add(requests, by=self._unique_by, now=now)
-            with self._store.inside(connection) as parts:
+                self._known(after)
                 return parts.adding.add(requests, by=self._unique_by, now=now)
-
-    def _request(self, new: Enqueue) -> Request:
-        action = new_action(new, self._now())
-        if new.after:
-            self._known(new.after)
-        return Request(
-            action=action,
-            unique=new.unique,
-            key=new.key,
-            after=tuple(ActionId(i) for i in new.after),
-            on_failed=new.after_failed,
-        )
+            with self._store.inside(connection) as inner:
+                self._known(after, inner)
+                return inner.adding.add(requests, by=self._unique_by, now=now)
 
     # Matching, as the plugin
 
@@ -244,7 +240,10 @@ class Queue:
             return found.scheduled_at or True
         if isinstance(told, schedule.Async):
             return True
-        return found.scheduled_at if told.timestamp is None else from_timestamp(told.timestamp)
+        if told.timestamp is not None:
+            with contextlib.suppress(OverflowError, ValueError, OSError):
+                return from_timestamp(told.timestamp)
+        return found.scheduled_at or True
 
     def has_scheduled(self, hook: str, args: Args | None = None, group: str = "") -> bool:
         """Whether one is pending or running; as ``as_has_scheduled_action``."""
@@ -260,10 +259,11 @@ class Queue:
         By default, as there, only one with empty args; ``args=None`` means any.
         """
         query = replace(self.matching(hook, args, group), statuses=(Status.PENDING,), limit=1)
-        while found := self._read(lambda parts: parts.reading.find(query)):
-            done = self.cancel([found[0].id]).ids
-            if done:
-                return done[0]
+        with self._turn() as parts:
+            parts.own.look_again()
+            while found := parts.reading.find(query):
+                if parts.edits.cancel([found[0].id], now=self._now()):
+                    return found[0].id
         return None
 
     def unschedule_all(self, hook: str = "", args: Args | None = NOTHING, group: str = "") -> int:
@@ -322,11 +322,15 @@ class Queue:
 
     def zones_of(self, ids: Sequence[int]) -> dict[ActionId, str]:
         """The time zones of those actions whose cron is not read in UTC."""
-        return self._read(lambda parts: parts.reading.zones_of(ids))
+        with self._turn() as parts:
+            parts.own.look_again()
+            return parts.reading.zones_of(ids)
 
     def waits_of(self, ids: Sequence[int]) -> list[Wait]:
         """What actions wait for."""
-        return self._read(lambda parts: parts.reading.waits_of(ids))
+        with self._turn() as parts:
+            parts.own.look_again()
+            return parts.reading.waits_of(ids)
 
     def stats(
         self, by: Literal["status", "hook", "group", "hour"] = "status", *, hours: int = 24
@@ -388,6 +392,7 @@ class Queue:
             which = replace(which, statuses=(Status.FAILED,))
         made: dict[ActionId, ActionId] = {}
         before: dict[ActionId, ActionId] = {}
+        revived: set[tuple[str, ...]] = set()
         due = self._moment(at)
 
         def refuse(record: Record) -> str | None:
@@ -401,7 +406,13 @@ class Queue:
             before.update(parts.edits.requeued([r.id for r in page]))
 
         def requeue(parts: Parts, page: Sequence[Record]) -> list[ActionId]:
-            copies = {r.id: self._copy(parts, r, due, is_async=at is None) for r in page}
+            copies: dict[ActionId, NewAction] = {}
+            # The newest first: where many of one chain failed, the last of them revives it.
+            for record in sorted(page, key=lambda r: r.id, reverse=True):
+                is_ended = self._is_ended_chain(parts, record, revived)
+                copies[record.id] = self._copy(
+                    record, due, is_async=at is None, is_recurring=is_ended
+                )
             done = parts.edits.requeue(copies, now=self._now())
             made.update(done)
             return list(done)
@@ -422,10 +433,14 @@ class Queue:
         """Move free pending actions to another date, or give them another recurrence.
 
         With ``at`` alone a recurring action keeps its recurrence. An async one becomes a single.
+        One that waits for others goes on waiting, and runs at its new date or when they end.
         """
         if at is None and interval is None and cron is None:
             raise InputError("reschedule: give a date, an interval or a cron expression")
         now = self._now()
+        # Looked at before anything is written: a bad expression changes nothing.
+        wanted = new_action(Enqueue(hook="any", at=at, interval=interval, cron=cron, tz=tz), now)
+        keeps = interval is None and cron is None
 
         def refuse(record: Record) -> str | None:
             if record.status == Status.PENDING and record.claim_id:
@@ -433,11 +448,13 @@ class Queue:
             return _unless_pending(record)
 
         def move(parts: Parts, page: Sequence[Record]) -> list[ActionId]:
-            moves = {r.id: self._moved(r, now, at, interval, cron, tz) for r in page}
+            moves = {r.id: self._moved(r, wanted, keeps=keeps) for r in page}
+            waiting = {wait.action_id for wait in parts.reading.waits_of(list(moves))}
+            for record in page:
+                if record.id in waiting and not record.is_dated:
+                    moves[record.id] = replace(moves[record.id], is_waiting=True)
             return parts.edits.move(moves, now=now)
 
-        # Looked at before anything is written: a bad expression changes nothing.
-        new_action(Enqueue(hook="check", at=at, interval=interval, cron=cron, tz=tz), now)
         return self._change(which, refuse, move, pending_only=True, dry_run=dry_run)
 
     # Pausing
@@ -462,8 +479,8 @@ class Queue:
             raise InputError("pause: its end is past")
         pauses = [replace(pause, until=end, reason=reason) for pause in found]
         if not dry_run:
-            with self._lock:
-                self._parts.pauses.add(pauses, now=self._now())
+            with self._turn() as parts:
+                parts.pauses.add(pauses, now=self._now())
         return pauses
 
     def resume(
@@ -477,16 +494,19 @@ class Queue:
         """Lift pauses; returns those that there were. ``everything`` lifts all of any kind."""
         scopes = _scopes(hooks, groups, everything=everything)
         wanted = {(scope.kind, scope.name) for scope in scopes}
-        with self._lock:
-            stored = self._parts.pauses.stored()
+        with self._turn() as parts:
+            parts.own.look_again()
+            stored = parts.pauses.stored()
             found = [p for p in stored if everything or (p.kind, p.name) in wanted]
             if found and not dry_run:
-                self._parts.pauses.remove(found)
+                parts.pauses.remove(found)
         return found
 
     def pauses(self) -> list[Pause]:
         """Those in force."""
-        return self._read(lambda parts: parts.pauses.in_force(self._now()))
+        with self._turn() as parts:
+            parts.own.look_again()
+            return parts.pauses.in_force(self._now())
 
     # How
 
@@ -495,23 +515,35 @@ class Queue:
         """The store below; one thread at a time."""
         return self._store
 
-    @property
-    def _parts(self) -> Parts:
-        return self._store.parts
-
     def _now(self) -> datetime:
         return self._clock.now()
 
     def _read(self, work: Callable[[Parts], T]) -> T:
+        with self._turn() as parts:
+            return work(parts)
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[Parts]:
+        """This thread's turn on the connection, which is made anew if it ended of old age."""
         with self._lock:
-            return work(self._parts)
+            now = self._clock.monotonic()
+            if now - self._used > IDLE_SECONDS:
+                with contextlib.suppress(StoreUnavailable):
+                    self._store.session.run(lambda c: c.exec_driver_sql("SELECT 1").close())
+            self._used = now
+            yield self._store.parts
 
     def _moment(self, told: Moment) -> datetime:
         return moment_of(told, self._now())
 
-    def _known(self, ids: Sequence[int]) -> dict[ActionId, Record]:
-        """Rows of ids; ActionNotFound names those that are not there."""
-        found = self._read(lambda parts: parts.reading.existing(ids))
+    def _known(self, ids: Sequence[int], inner: Parts | None = None) -> dict[ActionId, Record]:
+        """Rows of ids; ActionNotFound names those that are not there.
+
+        ``inner``: in the caller's transaction, which has its own, and may not see the newest.
+        """
+        found = {} if inner is None else inner.reading.existing(ids)
+        if rest := [i for i in ids if i not in found]:
+            found |= self._read(lambda parts: parts.reading.existing(rest))
         missing = [str(i) for i in dict.fromkeys(ids) if i not in found]
         if missing:
             some = ", ".join(missing[:10]) + (", …" if len(missing) > 10 else "")  # noqa: PLR2004
@@ -532,12 +564,13 @@ class Queue:
         done: list[ActionId] = []
         skipped: dict[ActionId, str] = {}
         for page in self._pages(which, pending_only=pending_only):
-            with self._lock:
+            with self._turn() as parts:
+                parts.own.look_again()
                 if look is not None:
-                    look(self._parts, page)
+                    look(parts, page)
                 reasons = {r.id: reason for r in page if (reason := refuse(r)) is not None}
                 wanted = [r for r in page if r.id not in reasons]
-                changed = [r.id for r in wanted] if dry_run else work(self._parts, wanted)
+                changed = [r.id for r in wanted] if dry_run else work(parts, wanted)
             done += changed
             late = {r.id for r in wanted} - set(changed)
             skipped |= reasons | dict.fromkeys(sorted(late), "it changed meanwhile")
@@ -549,7 +582,7 @@ class Queue:
             if pending_only and not query.statuses:
                 query = replace(query, statuses=(Status.PENDING,))
             # Locked a page at a time: others enqueue meanwhile.
-            pages = self._parts.reading.pages(query)
+            pages = self._read(lambda parts: parts.reading.pages(query))
             while page := self._read(lambda _: next(pages, None)):
                 yield page
             return
@@ -558,23 +591,33 @@ class Queue:
         for start in range(0, len(ids), BULK):
             yield [found[ActionId(i)] for i in ids[start : start + BULK]]
 
-    def _copy(self, parts: Parts, record: Record, due: datetime, *, is_async: bool) -> NewAction:
+    @staticmethod
+    def _is_ended_chain(parts: Parts, record: Record, revived: set[tuple[str, ...]]) -> bool:
+        """Whether a recurring action has nothing live of its kind; added to those revived now."""
+        told = _schedule_of(record)
+        if not isinstance(told, schedule.Interval | schedule.Cron) or not told.is_recurring:
+            return False
+        args = record.args.decode("utf-8", "replace")
+        chain = (record.hook.casefold(), args.casefold(), record.group.casefold())
+        live = Query(
+            hooks=(record.hook,), groups=(record.group,), args=args, statuses=_LIVE,
+            limit=1, order="none",
+        )  # fmt: skip
+        if chain in revived or parts.reading.find(live):
+            return False
+        revived.add(chain)
+        return True
+
+    def _copy(
+        self, record: Record, due: datetime, *, is_async: bool, is_recurring: bool
+    ) -> NewAction:
         """The same work once more."""
-        told: schedule.Schedule
-        try:
-            told = schedule.decode(record.schedule)
-        except CodecError:
-            told = schedule.Async()
         new: schedule.Schedule = schedule.Async() if is_async else schedule.single(due)
         zone: str | None = None
-        if isinstance(told, schedule.Interval | schedule.Cron) and told.is_recurring:
-            live = replace(
-                Query(hooks=(record.hook,), statuses=_LIVE, limit=1, order="none"),
-                groups=(record.group,), args=record.args.decode("utf-8", "replace"),
-            )  # fmt: skip
-            if not parts.reading.find(live):
-                new = replace(told, timestamp=int(due.timestamp()))
-                zone = self.zones_of([record.id]).get(record.id)
+        told = _schedule_of(record)
+        if is_recurring and isinstance(told, schedule.Interval | schedule.Cron):
+            new = replace(told, timestamp=int(due.timestamp()))
+            zone = self.zones_of([record.id]).get(record.id)
         return NewAction(
             hook=record.hook,
             args=record.args.decode("utf-8", "replace"),
@@ -587,26 +630,14 @@ class Queue:
             zoned=zoned_cron(new, zone),
         )
 
-    def _moved(  # noqa: PLR0917 - one row and what it shall become
-        self,
-        record: Record,
-        now: datetime,
-        at: Moment,
-        interval: Interval,
-        cron: str | None,
-        tz: str | None,
-    ) -> NewAction:
-        wanted = Enqueue(hook=record.hook, at=at, interval=interval, cron=cron, tz=tz)
-        made = new_action(wanted, now)
-        if interval is None and cron is None:
-            try:
-                told = schedule.decode(record.schedule)
-            except CodecError:
-                told = schedule.Async()
-            if isinstance(told, schedule.Interval | schedule.Cron) and told.is_recurring:
-                kept = replace(told, timestamp=int(made.scheduled_at.timestamp()))
-                zone = self.zones_of([record.id]).get(record.id)
-                made = replace(made, schedule=schedule.encode(kept), zoned=zoned_cron(kept, zone))
+    def _moved(self, record: Record, wanted: NewAction, *, keeps: bool) -> NewAction:
+        """The row's new date and schedule; ``keeps``: its recurrence, if it has one."""
+        told = _schedule_of(record)
+        made = wanted
+        if keeps and isinstance(told, schedule.Interval | schedule.Cron) and told.is_recurring:
+            kept = replace(told, timestamp=int(wanted.scheduled_at.timestamp()))
+            zone = self.zones_of([record.id]).get(record.id)
+            made = replace(made, schedule=schedule.encode(kept), zoned=zoned_cron(kept, zone))
         args = record.args.decode("utf-8", "replace")
         return replace(made, hook=record.hook, args=args, group_id=record.group_id)
 
@@ -623,6 +654,24 @@ def _query(query: Query | None, criteria: Mapping[str, Any]) -> Query:
         raise InputError(f"no such criterion: {error}") from error
 
 
+def _request(new: Enqueue, now: datetime) -> Request:
+    return Request(
+        action=new_action(new, now),
+        unique=new.unique,
+        key=new.key,
+        after=tuple(ActionId(i) for i in new.after),
+        on_failed=new.after_failed,
+    )
+
+
+def _schedule_of(record: Record) -> schedule.Schedule:
+    """What the row says; async where it cannot be read."""
+    try:
+        return schedule.decode(record.schedule)
+    except CodecError:
+        return schedule.Async()
+
+
 def _parts(items: Iterable[Enqueue], size: int) -> Iterator[list[Enqueue]]:
     part: list[Enqueue] = []
     for item in items:
@@ -635,6 +684,8 @@ def _parts(items: Iterable[Enqueue], size: int) -> Iterator[list[Enqueue]]:
 
 
 def _scopes(hooks: Sequence[str], groups: Sequence[str], *, everything: bool) -> list[Pause]:
+    if isinstance(hooks, str) or isinstance(groups, str):
+        raise InputError("hooks and groups: lists of names, not one name")
     found = [
         *([Pause(kind="all", name="")] if everything else []),
         *(Pause(kind="hook", name=hook) for hook in hooks),
@@ -657,7 +708,7 @@ def _unless_idle(record: Record) -> str | None:
     return None
 
 
-@contextmanager
+@contextlib.contextmanager
 def opened(settings: Settings, env: Mapping[str, str] = os.environ) -> Iterator[Queue]:
     """The queue of settings, closed afterwards."""
     queue = Queue.of(settings, env)

@@ -112,7 +112,7 @@ class Routes:
 
 
 def _matches(pattern: str | None, text: str) -> bool:
-    return pattern is None or _compiled(pattern).fullmatch(text) is not None
+    return pattern is None or compiled(pattern).fullmatch(text) is not None
 
 
 def _is_any(pattern: str | None) -> bool:
@@ -121,7 +121,7 @@ def _is_any(pattern: str | None) -> bool:
 
 
 @functools.lru_cache(maxsize=1000)
-def _compiled(pattern: str) -> re.Pattern[str]:
+def compiled(pattern: str) -> re.Pattern[str]:
     """``*`` and ``?`` alone, as the companion plugin reads them; with case, as PHP does."""
     parts = ({"*": ".*", "?": "."}.get(part) or re.escape(part) for part in pattern)
     return re.compile("".join(parts), re.DOTALL)

@@ -4,19 +4,18 @@ Each works in small steps, each step one short transaction, so that runners besi
 what is stopped in the middle has done its steps so far and goes on from there next time.
 """
 
-import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from fnmatch import translate
 from typing import Final
 
 from wpbridge.action import ActionId, ClaimId, Status
 from wpbridge.codec import schedule
 from wpbridge.config import Keep
 from wpbridge.errors import CodecError
+from wpbridge.routes import compiled
 from wpbridge.store.edits import STALE_SECONDS
 from wpbridge.store.parts import Parts
 from wpbridge.store.records import ClaimRecord, Query, Record
@@ -25,6 +24,7 @@ from wpbridge.store.retention import KEEP, Expiry
 BATCH_SIZE: Final = 500
 LOG_WINDOW: Final = 20_000
 """Ids of the logs table looked at in one step."""
+ORPHAN_KEY_AGE: Final = timedelta(days=1)
 ORPHAN_CLAIM_AGE: Final = timedelta(days=1)
 """A claims row without actions is normal between the two steps of a claim."""
 PLUGIN_STATUSES: Final = (Status.COMPLETE, Status.CANCELED)
@@ -63,7 +63,7 @@ def expiries(
                 if rule.keep is not None:
                     found.append(Expiry(status=status, before=now - rule.keep, except_hooks=others))
                 continue
-            matches = re.compile(translate(rule.hook)).match
+            matches = compiled(rule.hook).fullmatch
             named = [hook for hook in known if matches(hook) and hook not in decided[status]]
             decided[status].update(named)
             if named and rule.keep is not None:
@@ -201,17 +201,19 @@ class Chain:
 def duplicate_chains(parts: Parts, query: Query) -> list[Chain]:
     """Pending recurring actions alike in hook, args, group and recurrence, more than one of each.
 
-    What is alike in the first three the database says, as the plugin's own lookups do; those
-    without a date (they wait for other actions) do not count.
+    What is alike in the first three the database says, as the plugin's own lookups do; a cron in
+    another time zone is another recurrence. Those without a date, which wait for other actions, do
+    not count.
     """
     found: list[Chain] = []
     for hook, args, group_id in parts.reading.repeated(query):
         alike = parts.reading.of_identity(hook, args, group_id)
+        zones = parts.reading.zones_of([record.id for record in alike])
         kinds: defaultdict[object, list[Record]] = defaultdict(list)
         for record in alike:
             recurrence = _recurrence(record)
             if recurrence is not None and record.is_dated:
-                kinds[recurrence].append(record)
+                kinds[recurrence, zones.get(record.id)].append(record)
         for records in kinds.values():
             ordered = sorted(records, key=lambda r: (str(r.scheduled_at or ""), r.id))
             if len(ordered) > 1:
@@ -234,5 +236,8 @@ def end_duplicates(parts: Parts, chains: Sequence[Chain], *, now: datetime) -> l
     done: list[ActionId] = []
     for chain in chains:
         reason = f"duplicate of action {chain.keep.id}, which goes on"
-        done += parts.edits.cancel([r.id for r in chain.extra], now=now, reason=reason)
+        # A runaway plugin makes a hundred thousand of one.
+        for start in range(0, len(chain.extra), BATCH_SIZE):
+            ids = [record.id for record in chain.extra[start : start + BATCH_SIZE]]
+            done += parts.edits.cancel(ids, now=now, reason=reason)
     return done

@@ -45,7 +45,11 @@ class Zone:
         return str(self.named) if self.named else str(timezone(self.offset))
 
     def _in_name(self, utc: datetime) -> datetime:
-        return _naive(utc.astimezone(self.named) if self.named else utc)
+        try:
+            return _naive(utc.astimezone(self.named) if self.named else utc)
+        except OverflowError:
+            # The last hours of the calendar, east of UTC.
+            return _naive(utc)
 
 
 def _naive(moment: datetime) -> datetime:

@@ -10,8 +10,9 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import pytest
 
@@ -26,8 +27,10 @@ from wpbridge.config import Route, Settings
 from wpbridge.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_store
+from wpbridge.store.records import Pause
 from wpbridge.store.sqlstore import SqlStore
 
+Kind: TypeAlias = Literal["all", "hook", "group"]
 WORDPRESS = Path("/usr/share/wordpress")
 DATABASE = "companion"
 # Loaded by WordPress itself, before the plugin: a server as strict as ours is no WordPress's.
@@ -151,23 +154,17 @@ def site(wordpress: Site) -> Iterator[Site]:
     yield wordpress
     for table in ("actionscheduler_actions", "actionscheduler_claims", "actionscheduler_groups"):
         change(wordpress.store, f"TRUNCATE wp_{table}")
-    for table in ("wpbridge_runners", "wpbridge_pauses"):
-        change(wordpress.store, f"DROP TABLE IF EXISTS wp_{table}")
+    wordpress.store.drop_tables()
+    wordpress.store.inspect()
     (wordpress.content / "mu-plugins" / "wpbridge.php").unlink(missing_ok=True)
 
 
-def pause(site: Site, kind: str, name: str, until: str = "NULL") -> None:
-    change(
-        site.store,
-        "CREATE TABLE IF NOT EXISTS wp_wpbridge_pauses (kind varchar(10), name varchar(191),"
-        " until_gmt datetime NULL, reason varchar(255), PRIMARY KEY (kind, name))"
-        " DEFAULT CHARSET=utf8mb4",
-    )
-    change(
-        site.store,
-        f"INSERT INTO wp_wpbridge_pauses VALUES (:kind, :name, {until}, 'the <b>reason</b>')",
-        kind=kind, name=name,
-    )  # fmt: skip
+def pause(site: Site, kind: Kind, name: str, ends_in: timedelta | None = None) -> None:
+    """As wpbridge pauses; also until a moment that is past by now."""
+    now = SystemClock().now()
+    until = None if ends_in is None else now + ends_in
+    found = Pause(kind=kind, name=name, until=until, reason="the <b>reason</b>")
+    site.store.parts.pauses.add([found], now=now)
 
 
 def test_the_harness_takes_everything_without_the_companion(site: Site) -> None:
@@ -248,7 +245,7 @@ def test_hostile_names_are_only_names(site: Site) -> None:
 
 
 @pytest.mark.parametrize("kind", ["hook", "group", "all"])
-def test_claims_pass_over_what_is_paused(site: Site, kind: str) -> None:
+def test_claims_pass_over_what_is_paused(site: Site, kind: Kind) -> None:
     site.add("slow", "SLOW")
     site.add("x", group="slow")
     site.install(Ownership())
@@ -260,8 +257,9 @@ def test_claims_pass_over_what_is_paused(site: Site, kind: str) -> None:
 def test_a_pause_ends_by_itself(site: Site) -> None:
     site.add("ended", "goes-on")
     site.install(Ownership())
-    pause(site, "hook", "ended", "UTC_TIMESTAMP() - INTERVAL 5 SECOND")
-    pause(site, "hook", "goes-on", "UTC_TIMESTAMP() + INTERVAL 1 HOUR")
+    pause(site, "hook", "goes-on", timedelta(hours=1))
+    pause(site, "hook", "ended", timedelta(seconds=-5))
+    assert query(site.store, "SELECT COUNT(*) FROM wp_wpbridge_pauses")[0][0] == 2
     assert site.claimed() == ["ended"]
 
 

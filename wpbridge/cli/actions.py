@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from wpbridge.action import ActionId
-from wpbridge.cli.filters import filter_options, ids_of, query_of, read_args, split
+from wpbridge.cli.filters import BIGGEST, filter_options, ids_of, query_of, read_args, split
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
-from wpbridge.cli.output import list_options, print_one, print_rows, told
+from wpbridge.cli.output import check_fields, list_options, print_one, print_rows, told
 from wpbridge.cli.present import ACTION_FIELDS, LIST_FIELDS, LOG_FIELDS, action_row, log_row
 from wpbridge.errors import InputError
 from wpbridge.moments import iso
@@ -34,11 +34,11 @@ Examples:
     "--per-page",
     "--per_page",
     "limit",
-    type=click.IntRange(0),
+    type=click.IntRange(0, BIGGEST),
     default=20,
     help="Actions at most (20; 0: all).",
 )
-@click.option("--offset", type=click.IntRange(0), default=0, help="Leave out so many first.")
+@click.option("--offset", type=click.IntRange(0, BIGGEST), default=0, help="Skip so many.")
 @click.option(
     "--order-by",
     "--orderby",
@@ -68,6 +68,7 @@ def list_(
     **flags: Any,
 ) -> None:
     """List actions, 20 by default; how many there are in all is said on stderr."""
+    check_fields(ACTION_FIELDS, fields, field)
     query = query_of(split(flags))
     settings = settings_of(ctx, flags)
     query = replace(
@@ -143,7 +144,7 @@ def get(
 
 
 @click.command(short_help="Show an action's log.", epilog="Example: wpbridge logs 4711")
-@click.argument("action_id", metavar="ID", nargs=-1, required=True)
+@click.argument("action_id", metavar="ID…", nargs=-1, required=True)
 @site_options
 @list_options(LOG_FIELDS)
 @click.pass_context
@@ -176,7 +177,7 @@ Examples:
 """)  # fmt: skip
 @click.argument("hook")
 @site_options
-@click.option("--args", "args", metavar="JSON|@FILE|-", default="[]", help="Exactly these ([]).")
+@click.option("--args", "args", metavar="JSON|@FILE|-", help="Exactly these ([]).")
 @click.option("--any-args", is_flag=True, help="Whatever the args.")
 @click.option("--group", default="", metavar="SLUG", help="Only in this group.")
 @click.option("--raw", is_flag=True, help="As a Unix time.")
@@ -186,7 +187,7 @@ def next_(
     ctx: click.Context,
     hook: str,
     *,
-    args: str,
+    args: str | None,
     any_args: bool,
     group: str,
     raw: bool,
@@ -197,7 +198,9 @@ def next_(
     Prints "now" for one that runs or is async. Like WP-CLI's, it looks only for empty args unless
     told otherwise; says so on stderr when there is none.
     """
-    wanted = None if any_args else read_args(args)
+    if any_args and args is not None:
+        raise InputError("--args and --any-args: give one of them")
+    wanted = None if any_args else read_args(args or "[]")
     with opened(settings_of(ctx, flags)) as queue:
         found = queue.next_scheduled(hook, wanted, group)
         if found is None:

@@ -1,16 +1,16 @@
 """``clean``, ``dedupe`` and ``release-claims``."""
 
-import fnmatch
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from wpbridge import upkeep
 from wpbridge.action import Status
-from wpbridge.cli.filters import MANY, ids_of
+from wpbridge.cli.filters import MANY, ids_of, span_from
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural, shown, told
 from wpbridge.cli.progress import counting
@@ -19,6 +19,7 @@ from wpbridge.config import Keep, Settings
 from wpbridge.errors import InputError
 from wpbridge.moments import iso, parse_duration, parse_moment
 from wpbridge.queue import Queue, opened
+from wpbridge.routes import compiled
 from wpbridge.store.records import Query
 from wpbridge.store.retention import Expiry
 
@@ -87,10 +88,14 @@ def clean(
     failed ones only when asked for, 93 days after it. [[retention]] in the settings goes first.
     """
     settings = settings_of(ctx, flags)
-    pause_seconds = parse_duration(pause_, "--pause").total_seconds()
+    pause = parse_duration(pause_, "--pause")
+    if pause > timedelta(days=1):
+        raise InputError("--pause: a day at most")
+    if orphan_logs and any((statuses, hooks, groups, older_than, before, batches, pause)):
+        raise InputError("--orphan-logs: it goes alone, or with --dry-run, --yes and --format")
     with opened(settings) as queue:
         if orphan_logs:
-            _clean_logs(queue, dry_run=dry_run, style=settings.format)
+            _clean_logs(queue, dry_run=dry_run, yes=yes, style=settings.format)
             return
         wanted = _expiries(queue, settings, statuses, hooks, groups, older_than, before)
         counts = [queue.store.parts.retention.count(expiry) for expiry in wanted]
@@ -98,14 +103,36 @@ def clean(
             if sum(counts) > MANY:
                 confirm(f"delete {plural(sum(counts), 'action')}", yes=yes)
             with counting("clean", sum(counts)) as advance:
-                counts = [
-                    upkeep.delete_expired(
-                        queue.store.parts, expiry, batch_size=batch_size, batches=batches,
-                        pause_seconds=pause_seconds, tick=advance,
-                    )
-                    for expiry in wanted
-                ]  # fmt: skip
+                counts = _delete(queue, wanted, batch_size, batches, pause.total_seconds(), advance)
+            long_ago = SystemClock().now() - upkeep.ORPHAN_KEY_AGE
+            queue.store.parts.retention.forget_keys(long_ago)
+    if not wanted:
+        told("nothing is meant: there is no such hook, or a rule keeps its actions")
     _print_cleaned(wanted, counts, dry_run=dry_run, style=settings.format)
+
+
+def _delete(  # noqa: PLR0917 - the command's options
+    queue: Queue, wanted: Sequence[Expiry], batch_size: int, batches: int, pause_seconds: float,
+    advance: Callable[[int], None],
+) -> list[int]:  # fmt: skip
+    """How many of each went; ``batches`` at most for all of them together."""
+    counts: list[int] = []
+    done = 0
+
+    def tick(count: int) -> None:
+        nonlocal done
+        done += 1
+        advance(count)
+
+    for expiry in wanted:
+        is_over = batches > 0 and done >= batches
+        counts.append(
+            0 if is_over else upkeep.delete_expired(
+                queue.store.parts, expiry, batch_size=batch_size,
+                batches=batches - done if batches else 0, pause_seconds=pause_seconds, tick=tick,
+            )
+        )  # fmt: skip
+    return counts
 
 
 def _expiries(  # noqa: PLR0917 - the command's filters
@@ -122,30 +149,34 @@ def _expiries(  # noqa: PLR0917 - the command's filters
     chosen = tuple(Status(name) for name in names) or upkeep.PLUGIN_STATUSES
     end: datetime | None = None
     if older_than is not None:
-        end = now - parse_duration(older_than, "--older-than")
+        end = span_from(now, older_than, "--older-than", -1)
     elif before is not None:
         end = parse_moment(before, now, name="--before")
     if end is not None and end > now:
         raise InputError("that date is not past: nothing has ended before it yet")
-    known = _hooks(queue) if hooks or any(rule.hook for rule in settings.retention) else []
     rules: Sequence[Keep] = () if end is not None else settings.retention
+    known = _hooks(queue, hooks, [rule.hook for rule in rules if rule.hook])
     found = upkeep.expiries(rules, now=now, hooks=known, statuses=chosen)
     if end is not None:
         found = [replace(expiry, before=end) for expiry in found]
     if names:
         found = [expiry for expiry in found if expiry.status in chosen]
     if hooks:
-        named = {hook for hook in known if any(fnmatch.fnmatchcase(hook, p) for p in hooks)}
+        named = {hook for hook in known if any(compiled(p).fullmatch(hook) for p in hooks)}
         found = [_only(expiry, named) for expiry in found]
         found = [expiry for expiry in found if expiry.hooks]
     return [replace(expiry, groups=tuple(groups)) for expiry in found]
 
 
-def _hooks(queue: Queue) -> list[str]:
-    names = queue.store.parts.reading.hook_names()
-    if names is None:
-        raise InputError("too many hooks to look for patterns: name hooks exactly in --hook")
-    return names
+def _hooks(queue: Queue, named: Sequence[str], ruled: Sequence[str]) -> list[str]:
+    """The hooks that patterns are held against; looked for only where there are patterns."""
+    for names in (named, [*named, *ruled]):
+        if (names or not ruled) and not any("*" in name or "?" in name for name in names):
+            return sorted(set(names))
+    found = queue.store.parts.reading.hook_names()
+    if found is None:
+        raise InputError("too many hooks to look for patterns: name them exactly, with --hook")
+    return found
 
 
 def _only(expiry: Expiry, named: set[str]) -> Expiry:
@@ -173,9 +204,15 @@ def _print_cleaned(
         )
 
 
-def _clean_logs(queue: Queue, *, dry_run: bool, style: str) -> None:
+def _clean_logs(queue: Queue, *, dry_run: bool, yes: bool, style: str) -> None:
+    parts = queue.store.parts
+    if not (dry_run or yes):
+        with counting("look", None) as advance:
+            count = upkeep.delete_orphan_logs(parts, dry_run=True, tick=advance)
+        if count > MANY:
+            confirm(f"delete {plural(count, 'log row')}", yes=False)
     with counting("look", None) as advance:
-        count = upkeep.delete_orphan_logs(queue.store.parts, dry_run=dry_run, tick=advance)
+        count = upkeep.delete_orphan_logs(parts, dry_run=dry_run, tick=advance)
     if style == "json":
         click.echo(json.dumps({"dry_run": dry_run, "count": count}))
     else:
@@ -259,7 +296,7 @@ def release_claims(
     What gave a sign of life since is left alone, and so is what runs. Claims of dead wpbridge
     runners are put back by claim-and-run.
     """
-    ids = {int(i) for i in ids_of(claim_ids)}
+    ids = {int(i) for i in ids_of(claim_ids, "claim id")}
     if not (ids or stale or empty):
         raise InputError("name claims, or give --stale or --empty")
     settings = settings_of(ctx, flags)

@@ -12,14 +12,15 @@ from wpbridge.cli.filters import (
     change_options,
     filter_options,
     ids_of,
+    moment_of_flags,
     query_of,
     split,
 )
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural, shown, told
 from wpbridge.clock import SystemClock
+from wpbridge.enqueue import Enqueue, new_action
 from wpbridge.errors import InputError
-from wpbridge.moments import parse_duration, parse_moment
 from wpbridge.queue import Queue, opened
 from wpbridge.store.records import Change, Query
 
@@ -51,7 +52,7 @@ def cancel(
     With HOOK alone, like WP-CLI's: the next action of that hook with empty args, unless --args
     says which; --all cancels all of them. What runs already is left alone.
     """
-    if len(targets) == 1 and not _is_id(targets[0]):
+    if len(targets) == 1 and not _are_ids(targets[0]):
         _cancel_hook(ctx, targets[0], flags, every=every, reason=reason)
         return
     if every:
@@ -69,12 +70,16 @@ def _cancel_hook(
     filters = split(flags)
     if filters.get("hook"):
         raise InputError("name the hook once")
+    if filters.get("status"):
+        raise InputError("--status: only pending actions of a hook are canceled")
     filters = {**filters, "hook": (hook,), "status": ("pending",)}
     if not every and filters["args"] is None:
         filters["args"] = "[]"
     query = query_of(filters)
     options = _options(flags)
-    with opened(settings_of(ctx, flags)) as queue:
+    settings = settings_of(ctx, flags)
+    options["json"] = settings.format == "json"
+    with opened(settings) as queue:
         if every:
             _run(queue, "cancel", "canceled", query, options, _canceling(reason))
             return
@@ -83,6 +88,8 @@ def _cancel_hook(
             others = queue.count(hooks=(hook,), statuses=("pending",))
             more = f"; {plural(others, 'other')} of this hook: --args or --all" if others else ""
             told(f"no pending action of {shown(hook)} with these args{more}")
+            if options["json"]:
+                _print(Change(), "cancel", "canceled", options)
             return
         _run(queue, "cancel", "canceled", [found[0].id], options, _canceling(reason))
 
@@ -143,7 +150,7 @@ def requeue(
     Filters mean failed actions unless --status says otherwise; ids may also be canceled or
     complete ones. A recurring action whose chain has ended goes on with it, else it runs once.
     """
-    when = _when(at, in_)
+    when = moment_of_flags(at, in_, SystemClock().now())
     _change(
         ctx, "requeue", "requeued", targets, flags,
         lambda queue, which, dry: queue.requeue(which, at=when, again=again, dry_run=dry),
@@ -180,9 +187,12 @@ def reschedule(
     **flags: Any,
 ) -> None:
     """Move pending actions that no runner has claimed; a recurring one keeps its recurrence."""
-    when = _when(at, in_)
+    now = SystemClock().now()
+    when = moment_of_flags(at, in_, now)
     if when is None and interval is None and cron is None:
         raise InputError("give --at, --in, --interval or --cron")
+    # Before anything is looked for, or asked.
+    new_action(Enqueue(hook="check", at=when, interval=interval, cron=cron, tz=tz), now)
     _change(
         ctx, "reschedule", "rescheduled", targets, flags,
         lambda queue, which, dry: queue.reschedule(
@@ -217,13 +227,14 @@ def _change(  # noqa: PLR0917 - one change and its words
         raise InputError(f"name what to {verb}: ids, or filters such as --hook or --group")
     query = query_of({**filters, "status": filters.get("status") or statuses})
     options = _options(flags)
-    with opened(settings_of(ctx, flags)) as queue:
+    settings = settings_of(ctx, flags)
+    options["json"] = settings.format == "json"
+    with opened(settings) as queue:
         _run(queue, verb, done, ids or query, options, deed)
 
 
 def _options(flags: dict[str, Any]) -> dict[str, Any]:
-    options = {name: flags.pop(name) for name in ("dry_run", "yes", "porcelain")}
-    return {**options, "json": flags.get("format") == "json"}
+    return {name: flags.pop(name) for name in ("dry_run", "yes", "porcelain")}
 
 
 def _run(  # noqa: PLR0917 - one change and its words
@@ -275,14 +286,6 @@ def _print_text(change: Change, deed: str) -> None:
     click.echo(f"{deed} {plural(len(change.ids), 'action')}{': ' if ids else ''}{ids}{rest}")
 
 
-def _when(at: str | None, in_: str | None) -> Any:
-    if at is not None and in_ is not None:
-        raise InputError("--at and --in: give one of them")
-    now = SystemClock().now()
-    if in_ is not None:
-        return now + parse_duration(in_, "--in")
-    return None if at is None else parse_moment(at, now, name="--at")
-
-
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit()
+def _are_ids(text: str) -> bool:
+    """One, or several as ``--format ids`` prints them."""
+    return all(part.isascii() and part.isdigit() for part in text.split() or [text])

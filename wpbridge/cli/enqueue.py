@@ -1,24 +1,27 @@
 """``enqueue`` and ``generate``: new actions, one or many."""
 
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields as fields_of
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final
 
 import click
 
-from wpbridge.cli.filters import read_args
+from wpbridge.action import ActionId
+from wpbridge.cli.filters import BIGGEST, ids_of, moment_of_flags, read_args, span_from
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
-from wpbridge.cli.output import plural, told
+from wpbridge.cli.output import plural, shown, told
 from wpbridge.cli.progress import counting
 from wpbridge.clock import SystemClock
-from wpbridge.enqueue import Enqueue, moment_of
-from wpbridge.errors import InputError
+from wpbridge.enqueue import LAST_SECOND, Enqueue
+from wpbridge.errors import ActionNotFound, InputError, WpbridgeError
 from wpbridge.moments import iso, parse_duration, parse_moment
 from wpbridge.queue import BULK, Queue, opened
 
@@ -80,8 +83,9 @@ def enqueue(
     own = {name: flags.pop(name) for name in _ONE_ONLY}
     settings = settings_of(ctx, flags)
     if jsonl is not None:
-        given = [name for name in own if own[name] not in (None, False, ())]
-        if hook is not None or given:
+        # By what it is: a priority of 0 is given, too.
+        is_given = any(not (v is None or v is False or v == ()) for v in own.values())
+        if hook is not None or is_given:
             raise InputError("--jsonl: hook, args and the rest stand in the lines")
         with opened(settings) as queue:
             _many(queue, jsonl, porcelain=porcelain, dry_run=dry_run)
@@ -93,6 +97,7 @@ def enqueue(
         if dry_run:
             _print_plan(queue, new)
             return
+        old = queue.refusal(new) if new.key else None
         action_id = queue.enqueue(new)
         if action_id is None:
             told(f"not added: action {queue.refusal(new)} is its like, and it has not ended")
@@ -101,22 +106,21 @@ def enqueue(
         else:
             record = queue.get(action_id)
             when = iso(record.scheduled_at) or "when what it waits for has ended"
-            click.echo(f"action {action_id}: {record.hook}, due {when}")
+            click.echo(f"action {action_id}: {shown(record.hook)}, due {when}")
+            if action_id == old:
+                told("not added: that action was made with this key before")
 
 
 def _one(hook: str, own: Mapping[str, Any]) -> Enqueue:
-    if own["at"] is not None and own["in_"] is not None:
-        raise InputError("--at and --in: give one of them")
+    if own["tz"] is not None and own["cron"] is None and own["at"] is None:
+        raise InputError("--tz: it is for --cron or --at")
+    if own["after_failed"] is not None and not own["after"]:
+        raise InputError("--after-failed: it is for --after")
     now = SystemClock().now()
-    at = own["at"]
-    if own["in_"] is not None:
-        at = now + parse_duration(own["in_"], "--in")
-    elif at is not None:
-        at = parse_moment(at, now, _zone(own["tz"]), "--at")
-    new = Enqueue(
+    return Enqueue(
         hook=hook,
         args=[] if own["args"] is None else read_args(own["args"]),
-        at=at,
+        at=moment_of_flags(own["at"], own["in_"], now, _zone(own["tz"])),
         interval=own["interval"],
         cron=own["cron"],
         tz=own["tz"] if own["cron"] is not None else None,
@@ -124,12 +128,9 @@ def _one(hook: str, own: Mapping[str, Any]) -> Enqueue:
         priority=10 if own["priority"] is None else own["priority"],
         unique=own["unique"],
         key=own["key"] or "",
-        after=tuple(_id(told_id) for told_id in own["after"]),
+        after=tuple(ids_of(own["after"])),
         after_failed=own["after_failed"] or "hold",
     )
-    if own["tz"] is not None and own["cron"] is None and own["at"] is None:
-        raise InputError("--tz: it is for --cron or --at")
-    return new
 
 
 def _zone(name: str | None) -> Any:
@@ -142,12 +143,6 @@ def _zone(name: str | None) -> Any:
         raise InputError(f"--tz: {error}") from error
 
 
-def _id(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise InputError(f"--after: {text!r} is no action id")
-    return int(text)
-
-
 def _print_plan(queue: Queue, new: Enqueue) -> None:
     action = queue.check(new)
     same = queue.refusal(new)
@@ -155,7 +150,7 @@ def _print_plan(queue: Queue, new: Enqueue) -> None:
         click.echo(f"would add nothing: action {same} is its like")
         return
     due = "when what it waits for has ended" if new.after else iso(action.scheduled_at)
-    click.echo(f"would add 1 action: {action.hook} {action.args}, due {due}")
+    click.echo(f"would add 1 action: {shown(action.hook)} {shown(action.args)}, due {due}")
 
 
 # Many
@@ -164,49 +159,77 @@ def _print_plan(queue: Queue, new: Enqueue) -> None:
 def _many(queue: Queue, source: str, *, porcelain: bool, dry_run: bool) -> None:
     """Every line is checked before the first one is written."""
     with _spooled(source) as lines:
+        start = lines.tell()
         count = sum(1 for _ in _checked(queue, lines))
         if dry_run:
             click.echo(f"would add {plural(count, 'action')}")
             return
-        lines.seek(0)
-        added = refused = 0
-        new = (one for _, one in _parsed(lines))
+        lines.seek(start)
+        added = refused = known = 0
+        # What was put to the file's end meanwhile is not checked.
+        new = islice((one for _, one in _parsed(lines)), count)
         with counting("enqueue", count) as advance:
             while part := list(islice(new, BULK)):
-                ids = queue.enqueue_many(part)
+                before = {queue.refusal(one) for one in part if one.key}
+                ids = _add(queue, part, added)
+                new_ids = {*ids} - before - {None}
+                added += len(new_ids)
                 refused += ids.count(None)
-                added += len(ids) - ids.count(None)
+                known += len(ids) - ids.count(None) - len(new_ids)
                 if porcelain:
                     click.echo("".join(f"{i}\n" for i in ids if i is not None), nl=False)
                 advance(len(part))
     if not porcelain:
-        some = f", {refused:,} were not unique" if refused else ""
-        click.echo(f"added {plural(added, 'action')}{some}")
+        click.echo(f"added {plural(added, 'action')}")
+        if refused:
+            told(f"{plural(refused, 'line')} left out: their like is pending or running")
+        if known:
+            told(f"{plural(known, 'line')} left out: their key was used before")
+
+
+def _add(queue: Queue, part: list[Enqueue], added: int) -> list[ActionId | None]:
+    """One transaction; its error tells what the ones before have done."""
+    try:
+        return queue.enqueue_many(part)
+    except WpbridgeError as error:
+        if not added:
+            raise
+        raise type(error)(f"{error}; {plural(added, 'action')} had been added") from error
 
 
 @contextmanager
 def _spooled(source: str) -> Iterator[IO[bytes]]:
     """The lines as a file that can be read twice, whatever they come from."""
-    if source != "-":
-        try:
-            with Path(source.removeprefix("@")).open("rb") as file:
-                yield file
-        except OSError as error:
-            raise InputError(f"--jsonl: {source}: {error.strerror}") from None
+    with _opened(source) as lines:
+        if lines.seekable():
+            yield lines
+            return
+        with tempfile.TemporaryFile() as copy:
+            shutil.copyfileobj(lines, copy)
+            copy.seek(0)
+            yield copy
+
+
+@contextmanager
+def _opened(source: str) -> Iterator[IO[bytes]]:
+    if source == "-":
+        # A process may have none at all.
+        yield BytesIO() if sys.stdin is None else sys.stdin.buffer
         return
-    with tempfile.TemporaryFile() as copy:
-        for line in sys.stdin.buffer:
-            copy.write(line)
-        copy.seek(0)
-        yield copy
+    try:
+        file = Path(source.removeprefix("@")).open("rb")  # noqa: SIM115 - what it is read for may fail, too
+    except OSError as error:
+        raise InputError(f"--jsonl: {source}: {error.strerror}") from None
+    with file:
+        yield file
 
 
 def _checked(queue: Queue, lines: IO[bytes]) -> Iterator[Enqueue]:
     for number, new in _parsed(lines):
         try:
             queue.check(new)
-        except InputError as error:
-            raise InputError(f"line {number}: {error}; nothing was written") from None
+        except (InputError, ActionNotFound) as error:
+            raise type(error)(f"line {number}: {error}; nothing was written") from None
         yield new
 
 
@@ -229,18 +252,29 @@ def _from_line(line: bytes) -> Enqueue:
     for name in told_line:
         if name not in _LINE_FIELDS:
             raise InputError(f"unknown key {name!r}: known are {', '.join(sorted(_LINE_FIELDS))}")
-    if "hook" not in told_line:
+    # As programs write what is not there.
+    given = {name: value for name, value in told_line.items() if value is not None}
+    if "hook" not in given:
         raise InputError("no hook")
-    span = told_line.pop("in", None)
-    if span is not None:
-        if "at" in told_line:
+    if not isinstance(given.get("unique", False), bool):
+        raise InputError(f"unique: true or false, not {given['unique']!r}")
+    if "in" in given:
+        if "at" in given:
             raise InputError("at and in: give one of them")
-        told_line["at"] = parse_duration(span, "in")
-    after = told_line.get("after", ())
-    told_line["after"] = tuple(after) if isinstance(after, list) else (after,) if after else ()
-    if not all(isinstance(one, int) for one in told_line["after"]):
-        raise InputError("after: ids of actions")
-    return Enqueue(**told_line)
+        given["at"] = span_from(SystemClock().now(), given.pop("in"), "in")
+    after = _after(given.get("after", []))
+    if "after_failed" in given and not after:
+        raise InputError("after_failed: it is for after")
+    return Enqueue(**{**given, "after": after})
+
+
+def _after(told_ids: object) -> tuple[int, ...]:
+    """One id, or a list of them."""
+    ids = told_ids if isinstance(told_ids, list) else [told_ids]
+    for one in ids:
+        if type(one) is not int or not 0 < one <= BIGGEST:
+            raise InputError(f"after: ids of actions, not {one!r}")
+    return tuple(ids)
 
 
 @click.command(short_help="Add test actions.", epilog="""
@@ -273,8 +307,10 @@ def generate(
     **flags: Any,
 ) -> None:
     """Add single actions for tests: COUNT of them, INTERVAL apart, from START on."""
-    first = moment_of(parse_moment(start, SystemClock().now(), name="START"), SystemClock().now())
+    first = parse_moment(start, SystemClock().now(), name="START")
     step = parse_duration(interval, "--interval")
+    if first.timestamp() + step.total_seconds() * (count - 1) > LAST_SECOND:
+        raise InputError("--interval: the last one would be due after the year 9999")
     values = [] if args is None else read_args(args)
     new = (
         Enqueue(hook=hook, args=values, at=first + step * n, group=group, priority=priority)

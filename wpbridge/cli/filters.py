@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,12 +13,15 @@ from wpbridge.action import ActionId, ClaimId
 from wpbridge.clock import SystemClock
 from wpbridge.enqueue import encoded
 from wpbridge.errors import InputError
-from wpbridge.moments import parse_moment
+from wpbridge.moments import parse_duration, parse_moment
 from wpbridge.store.records import Query
 
 STATUSES: Final = ("pending", "in-progress", "complete", "failed", "canceled")
 MANY: Final = 20
 """More actions than this are not changed without a question."""
+BIGGEST: Final = (1 << 63) - 1
+"""The biggest number that every database takes."""
+_DIGITS: Final = 40
 
 _FILTERS: Final = (
     click.option("--hook", "hook", multiple=True, metavar="HOOK", help="Only these hooks."),
@@ -31,7 +34,7 @@ _FILTERS: Final = (
     click.option("--until", metavar="DATE", help="Scheduled at or before."),
     click.option("--modified-since", metavar="DATE", help="Last attempt at or after."),
     click.option("--modified-until", metavar="DATE", help="Last attempt at or before."),
-    click.option("--claim", type=click.IntRange(1), metavar="ID", help="In this claim."),
+    click.option("--claim", type=click.IntRange(1, BIGGEST), metavar="ID", help="In this claim."),
     click.option("--claimed/--unclaimed", default=None, help="In some claim, or in none."),
     click.option("--search", metavar="TEXT", help="Inside hook or args."),
 )
@@ -66,8 +69,16 @@ def split(flags: dict[str, Any], names: Sequence[str] = NAMES) -> dict[str, Any]
 
 
 def query_of(filters: Mapping[str, Any], *, now: datetime | None = None) -> Query:
-    """The query that filters mean; InputError for what cannot be read."""
+    """The query that filters mean; InputError for what cannot be read.
+
+    Also for what is given and empty, as by a shell variable that is not set: it must not come to
+    mean every action.
+    """
     now = now or SystemClock().now()
+    if "" in (filters.get("hook") or ()):
+        raise InputError("--hook: it is empty")
+    if filters.get("search") == "":
+        raise InputError("--search: it is empty")
 
     def moment(name: str) -> datetime | None:
         told = filters.get(name)
@@ -90,22 +101,50 @@ def query_of(filters: Mapping[str, Any], *, now: datetime | None = None) -> Quer
 
 
 def _statuses(told: Sequence[str]) -> tuple[str, ...]:
-    names = [name.strip() for one in told for name in one.split(",") if name.strip()]
+    names = [name.strip() for one in told for name in one.split(",")]
     for name in names:
         if name not in STATUSES:
             raise InputError(f"--status: {name!r} is none of {', '.join(STATUSES)}")
     return tuple(names)
 
 
-def ids_of(told: Sequence[str]) -> list[ActionId]:
-    """Action ids; InputError for what is no whole number above 0."""
+def ids_of(told: Sequence[str], what: str = "action id") -> list[ActionId]:
+    """Action ids, or others; InputError for what is no whole number above 0.
+
+    One text may hold several, as ``--format ids`` prints them.
+    """
     ids: list[ActionId] = []
     for text in told:
-        for part in text.split():
-            if not (part.isascii() and part.isdigit() and 0 < int(part) < 1 << 63):
-                raise InputError(f"{part!r} is no action id")
+        for part in text.split() or [text]:
+            # Its length first: int() refuses very long ones.
+            is_number = part.isascii() and part.isdigit() and len(part) < _DIGITS
+            if not is_number or not 0 < int(part) <= BIGGEST:
+                raise InputError(f"{part[:_DIGITS]!r} is no {what}")
             ids.append(ActionId(int(part)))
     return ids
+
+
+def moment_of_flags(
+    at: str | None, in_: str | None, now: datetime, zone: tzinfo = UTC
+) -> datetime | None:
+    """What --at or --in means; None for neither, InputError for both."""
+    if at is not None and in_ is not None:
+        raise InputError("--at and --in: give one of them")
+    if in_ is not None:
+        return span_from(now, in_, "--in")
+    return None if at is None else parse_moment(at, now, zone, "--at")
+
+
+def span_from(now: datetime, told: object, name: str, sign: int = 1) -> datetime:
+    """So long after now, or before it; InputError outside of the years 1970 to 9999."""
+    span = parse_duration(told, name)
+    try:
+        found = now + sign * span
+    except OverflowError:
+        found = None
+    if found is None or found.year < 1970:  # noqa: PLR2004
+        raise InputError(f"{name}: {told!r} leads out of the years 1970 to 9999")
+    return found
 
 
 def read_args(told: str) -> Any:
@@ -124,9 +163,10 @@ def read_text(told: str, name: str) -> str:
     """A flag's text: itself, a file's with ``@``, or standard input's with ``-``."""
     try:
         if told == "-":
-            return sys.stdin.read()
+            # A process may have none at all.
+            return "" if sys.stdin is None else sys.stdin.read().removeprefix("\ufeff")
         if told.startswith("@"):
-            return Path(told[1:]).read_text("utf-8")
+            return Path(told[1:]).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"
         raise InputError(f"{name}: {told}: {reason}") from None

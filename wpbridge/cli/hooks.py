@@ -13,6 +13,7 @@ from wpbridge.clock import SystemClock
 from wpbridge.config import Settings
 from wpbridge.executors.php_probe import interview
 from wpbridge.handlers import Handler
+from wpbridge.moments import iso
 from wpbridge.routes import Routes
 from wpbridge.site import Site, resolve
 from wpbridge.store.base import QueuedHook
@@ -106,7 +107,7 @@ def _lines(
             pending=one.pending,
             due=one.due,
             running=one.running,
-            next_at=one.next_at.isoformat() if one.next_at else None,
+            next_at=iso(one.next_at),
             callback=known.get(one.hook),
         )
         for one in queued

@@ -1,12 +1,15 @@
 """The command tree; commands load what they need when they are called."""
 
 import importlib
-from typing import Any
+import inspect
+import sys
+from typing import Any, NoReturn
 
 import click
 
 from wpbridge import __version__
-from wpbridge.cli.options import SiteGroup, site_options
+from wpbridge.cli.exits import Exit
+from wpbridge.cli.options import SiteGroup, say, site_options
 
 _SECTIONS = {
     "Run": {
@@ -58,6 +61,28 @@ _FUNCTIONS = {"run": "run_ids", "list": "list_", "next": "next_"}
 class LazyGroup(SiteGroup):
     """Lists commands without importing them, so that --help is quick."""
 
+    def main(self, *args: Any, standalone_mode: bool = True, **more: Any) -> Any:
+        """As click's, but what is wrong is one line, and an interrupt ends with its own code."""
+        run: Any = super().main
+        if not standalone_mode:
+            return run(*args, standalone_mode=False, **more)
+        try:
+            code = run(*args, standalone_mode=False, **more)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except click.ClickException as error:
+            _refuse(error)
+        except click.Abort as error:
+            if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+                sys.exit(Exit.INTERRUPTED)
+            say("aborted")
+            sys.exit(Exit.ERROR)
+        except OSError as error:
+            # A full disk below a redirection, say; a closed pipe click has dealt with.
+            say(error.strerror or str(error))
+            sys.exit(Exit.ERROR)
+        sys.exit(code if isinstance(code, int) else Exit.OK)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order above."""
         del ctx
@@ -70,7 +95,7 @@ class LazyGroup(SiteGroup):
             return None
         module = importlib.import_module(f"wpbridge.cli.{_COMMANDS[cmd_name][0]}")
         command: Any = getattr(module, _FUNCTIONS.get(cmd_name, cmd_name.replace("-", "_")))
-        return command if isinstance(command, click.Command) else None
+        return _with_examples(command) if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One line each, from the table above."""
@@ -78,6 +103,26 @@ class LazyGroup(SiteGroup):
         for title, commands in _SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
+
+
+def _with_examples(command: click.Command) -> click.Command:
+    """Its help ends in examples, a line each; click would fill them into a paragraph."""
+    if command.epilog and not command.epilog.startswith("\b"):
+        command.epilog = f"\b\n{inspect.cleandoc(command.epilog)}"
+    for one in command.commands.values() if isinstance(command, click.Group) else ():
+        _with_examples(one)
+    return command
+
+
+def _refuse(error: click.ClickException) -> NoReturn:
+    """Say what was used wrongly, and where to read how it is used."""
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+        error.show()
+    else:
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        path = "wpbridge" if context is None else context.command_path
+        say(f"{error.format_message()} ({path} --help)")
+    sys.exit(error.exit_code)
 
 
 @click.command(

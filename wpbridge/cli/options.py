@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from wpbridge.cli.exits import code_of
-from wpbridge.errors import WpbridgeError
+from wpbridge.cli.output import shown
+from wpbridge.errors import InputError, WpbridgeError
 
 if TYPE_CHECKING:
     from wpbridge.config import Settings
@@ -70,14 +71,22 @@ def one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*args, **kwargs)
         except WpbridgeError as error:
             fail(error)
+        except UnicodeEncodeError as error:
+            # Arguments may hold any bytes; what goes to a database may not.
+            fail(InputError(f"{str(error.object)[:40]!r} is not UTF-8"))
 
     return wrapped
 
 
 def fail(error: WpbridgeError) -> NoReturn:
     """One line, and out."""
-    click.echo(f"wpbridge: {' '.join(str(error).split())}", err=True)
+    say(str(error))
     raise SystemExit(int(code_of(error)))
+
+
+def say(words: str) -> None:
+    """What went wrong, as one line on stderr that steers no terminal."""
+    click.echo(f"wpbridge: {shown(' '.join(words.split()))}", err=True)
 
 
 def settings_of(ctx: click.Context, flags: Mapping[str, Any]) -> "Settings":

@@ -8,9 +8,10 @@ elsewhere columns are parted by tabs.
 import csv
 import itertools
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TextIO, TypeAlias
 
 import click
 
@@ -20,6 +21,7 @@ Row: TypeAlias = Mapping[str, Any]
 
 FORMATS: Final = ("table", "json", "jsonl", "csv", "yaml", "ids", "count")
 _NUMBERS: Final = (int, float)
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def list_options(fields: Sequence[str]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -64,30 +66,28 @@ def print_rows(
     Raises:
         InputError: a field that is not there.
     """
-    names = _chosen(fields, chosen or field)
+    names = check_fields(fields, chosen, field)
     if field is not None:
         for row in rows:
-            click.echo(_text(row[names[0]]))
+            click.echo(_harmless(_text(row[names[0]])))
         return
     columns = names or list(shown_fields or fields)
     match style:
         case "ids":
-            click.echo(" ".join(str(row[fields[0]]) for row in rows))
+            click.echo(" ".join(_harmless(str(row[fields[0]])) for row in rows))
         case "count":
             click.echo(sum(1 for _ in rows))
         case "json":
-            told = [{name: row[name] for name in names or fields} for row in rows]
-            click.echo(json.dumps(told, ensure_ascii=False))
+            click.echo(_json([{name: row[name] for name in names or fields} for row in rows]))
         case "jsonl":
             for row in rows:
-                told_row = {name: row[name] for name in names or fields}
-                click.echo(json.dumps(told_row, ensure_ascii=False))
+                click.echo(_json({name: row[name] for name in names or fields}))
         case "yaml":
             _print_yaml([{name: row[name] for name in names or fields} for row in rows])
         case "csv":
             writer = csv.writer(sys.stdout, lineterminator="\n")
             writer.writerow(columns)
-            writer.writerows([_text(row[name]) for name in columns] for row in rows)
+            writer.writerows([_cell(row[name]) for name in columns] for row in rows)
         case _:
             _print_table(rows, columns)
 
@@ -96,11 +96,11 @@ def print_one(
     row: Row, *, fields: Sequence[str], style: str, chosen: str | None, field: str | None
 ) -> None:
     """Print one thing: a line for each field as a table, one object as JSON."""
-    names = _chosen(fields, chosen or field) or list(fields)
+    names = check_fields(fields, chosen, field) or list(fields)
     if field is not None:
-        click.echo(_text(row[names[0]]))
+        click.echo(_harmless(_text(row[names[0]])))
     elif style in ("json", "jsonl"):
-        click.echo(json.dumps({name: row[name] for name in names}, ensure_ascii=False))
+        click.echo(_json({name: row[name] for name in names}))
     elif style == "yaml":
         _print_yaml({name: row[name] for name in names})
     elif style in ("table", "text"):
@@ -129,17 +129,37 @@ def confirm(question: str, *, yes: bool) -> None:
     """Ask on a terminal; elsewhere, without ``--yes``, InputError says what to add."""
     if yes:
         return
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not (_is_terminal(sys.stdin) and _is_terminal(sys.stderr)):
         raise InputError(f"{question}: add --yes, or --dry-run to see which")
     click.confirm(f"{question}?", abort=True, err=True)
 
 
-def _chosen(fields: Sequence[str], names: str | None) -> list[str]:
-    wanted = [name.strip() for name in (names or "").split(",") if name.strip()]
+def check_fields(fields: Sequence[str], chosen: str | None, field: str | None) -> list[str]:
+    """The fields that --fields or --field name; InputError for one that is not there."""
+    if chosen is not None and field is not None:
+        raise InputError("--fields and --field: give one of them")
+    wanted = [name.strip() for name in (chosen or "").split(",") if name.strip()]
+    wanted += [] if field is None else [field]
     for name in wanted:
         if name not in fields:
             raise InputError(f"no field {name}: there are {', '.join(fields)}")
     return wanted
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """False also where a process was started without."""
+    return stream is not None and stream.isatty()
+
+
+def _harmless(text: str) -> str:
+    """As it is for a program; a terminal is not steered by it."""
+    return shown(text) if _is_terminal(sys.stdout) else text
+
+
+def _cell(value: object) -> str:
+    """A spreadsheet would run what looks like a formula: quoted, as WP-CLI does."""
+    text = _harmless(_text(value))
+    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text
 
 
 def _text(value: object) -> str:
@@ -154,14 +174,23 @@ def _text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+def _json(value: object) -> str:
+    """Letters as they are; what could steer a terminal is escaped, which means the same."""
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+
+
 def _print_yaml(value: object) -> None:
     import yaml  # noqa: PLC0415 - loads only for this format
 
-    click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True).rstrip("\n"))
+    text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+    if not text.replace("\n", "").isprintable():
+        text = yaml.safe_dump(value, sort_keys=False)
+    click.echo(text.rstrip("\n"))
 
 
 def _print_table(rows: Iterable[Row], columns: Sequence[str]) -> None:
-    if not sys.stdout.isatty():
+    if not _is_terminal(sys.stdout):
         for line in itertools.chain(
             (list(columns),), ([shown(_text(row[name])) for name in columns] for row in rows)
         ):
@@ -176,24 +205,43 @@ _COLOURS: Final = {
 }  # fmt: skip
 
 
+_GAP: Final = 2
+_LEAST: Final = 8
+_DATE: Final = 20
+
+
 def _draw(rows: Sequence[Row], columns: Sequence[str]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - loads only for a terminal
+    from rich.cells import cell_len  # noqa: PLC0415 - loads only for a terminal
+    from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    # Without colours there are no escape codes at all, for bold neither.
+    console = Console(color_system=None) if os.environ.get("NO_COLOR") else Console()
+    texts = [[shown(_text(row[name])) for name in columns] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(columns, *texts, strict=True)]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
+    for name, is_whole in zip(columns, _whole(widths, console.width), strict=True):
         is_number = bool(rows) and all(
             isinstance(row[name], _NUMBERS) and not isinstance(row[name], bool) for row in rows
         )
         # Folded and never cut: what stands there is there to be copied.
-        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
-    for row in rows:
-        # A hook such as "[red]" is a name, and no markup.
-        table.add_row(
-            *(
-                Text(shown(_text(row[name])), style=_COLOURS.get(str(row[name]), ""))
-                for name in columns
-            )
+        table.add_column(
+            name, justify="right" if is_number else "left", overflow="fold", no_wrap=is_whole
         )
-    Console().print(table)
+    for line in texts:
+        # A hook such as "[red]" is a name, and no markup.
+        table.add_row(*(Text(text, style=_COLOURS.get(text, "")) for text in line))
+    console.print(table)
+
+
+def _whole(widths: Sequence[int], room: int) -> list[bool]:
+    """Which columns are not folded: dates and the like, as far as the others keep some room."""
+    left = room - _GAP * (len(widths) - 1) - sum(min(width, _LEAST) for width in widths)
+    whole = [width <= _LEAST for width in widths]
+    for place in sorted(range(len(widths)), key=lambda n: -widths[n]):
+        more = widths[place] - _LEAST
+        if _LEAST < widths[place] <= _DATE and more <= left:
+            whole[place] = True
+            left -= more
+    return whole if left >= 0 else [False] * len(widths)

@@ -1,15 +1,19 @@
 """``pause`` and ``resume``."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import click
 
+from wpbridge.cli.filters import span_from
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
-from wpbridge.cli.output import list_options, print_rows, told
+from wpbridge.cli.output import check_fields, list_options, print_rows, shown, told
+from wpbridge.clock import SystemClock
+from wpbridge.enqueue import GROUP_CHARACTERS, HOOK_CHARACTERS
 from wpbridge.errors import InputError
-from wpbridge.moments import iso, parse_duration
-from wpbridge.queue import Queue, opened
+from wpbridge.moments import iso, parse_moment
+from wpbridge.queue import opened
 from wpbridge.store.records import Pause
 
 FIELDS = ("kind", "name", "until", "reason", "since")
@@ -54,37 +58,42 @@ def pause(
     """
     if for_ is not None and until is not None:
         raise InputError("--for and --until: give one of them")
+    check_fields(FIELDS, fields, field)
+    _check_names(hooks, groups)
+    is_change = bool(hooks or groups or everything)
+    if not is_change and (for_ is not None or until is not None or reason):
+        raise InputError("name what to pause: --hook, --group or --all")
+    end = _end(for_, until)
     settings = settings_of(ctx, flags)
     with opened(settings) as queue:
-        if not (hooks or groups or everything):
-            if for_ or until or reason:
-                raise InputError("name what to pause: --hook, --group or --all")
-            rows = [_row(one) for one in queue.pauses()]
-            print_rows(rows, fields=FIELDS, style=settings.format, chosen=fields, field=field)
-            return
-        _pause(
-            queue, hooks, groups, everything=everything, reason=reason, dry_run=dry_run,
-            until=parse_duration(for_, "--for") if for_ is not None else until,
+        pauses = queue.pauses() if not is_change else queue.pause(
+            hooks=hooks, groups=groups, everything=everything, until=end, reason=reason,
+            dry_run=dry_run,
         )  # fmt: skip
+    if is_change and settings.format in ("text", "table") and field is None:
+        for one in pauses:
+            until_when = "until resumed" if one.until is None else f"until {iso(one.until)}"
+            click.echo(f"{'would pause' if dry_run else 'paused'} {_name(one)} {until_when}")
+        return
+    rows = [_row(one) for one in pauses]
+    print_rows(rows, fields=FIELDS, style=settings.format, chosen=fields, field=field)
 
 
-def _pause(
-    queue: Queue,
-    hooks: Sequence[str],
-    groups: Sequence[str],
-    *,
-    everything: bool,
-    reason: str,
-    dry_run: bool,
-    until: Any,
-) -> None:
-    done = queue.pause(
-        hooks=hooks, groups=groups, everything=everything, until=until, reason=reason,
-        dry_run=dry_run,
-    )  # fmt: skip
-    for one in done:
-        end = "until resumed" if one.until is None else f"until {iso(one.until)}"
-        click.echo(f"{'would pause' if dry_run else 'paused'} {_name(one)} {end}")
+def _end(for_: str | None, until: str | None) -> datetime | None:
+    now = SystemClock().now()
+    if for_ is not None:
+        return span_from(now, for_, "--for")
+    return None if until is None else parse_moment(until, now, name="--until")
+
+
+def _check_names(hooks: Sequence[str], groups: Sequence[str]) -> None:
+    """What no action can be called would be paused in vain; a group's name may be empty."""
+    for name, told_names, least, most in (
+        ("--hook", hooks, 1, HOOK_CHARACTERS), ("--group", groups, 0, GROUP_CHARACTERS)
+    ):  # fmt: skip
+        for one in told_names:
+            if not least <= len(one) <= most:
+                raise InputError(f"{name}: {least} to {most} characters, not {len(one)}")
 
 
 @click.command(short_help="Lift pauses.", epilog="""
@@ -109,6 +118,8 @@ def resume(
     **flags: Any,
 ) -> None:
     """Let runners claim again what was paused."""
+    if not (hooks or groups or everything):
+        raise InputError("name what to resume: --hook, --group or --all")
     with opened(settings_of(ctx, flags)) as queue:
         lifted = queue.resume(hooks=hooks, groups=groups, everything=everything, dry_run=dry_run)
     for one in lifted:
@@ -127,4 +138,4 @@ def _row(one: Pause) -> dict[str, Any]:
 def _name(one: Pause) -> str:
     if one.kind == "all":
         return "everything"
-    return f"{one.kind} {one.name}" if one.name else "actions without a group"
+    return f"{one.kind} {shown(one.name)}" if one.name else "actions without a group"

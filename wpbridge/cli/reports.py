@@ -8,7 +8,7 @@ import click
 
 from wpbridge.cli.filters import BIGGEST, filter_options, query_of, split
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
-from wpbridge.cli.output import list_options, print_rows, told
+from wpbridge.cli.output import list_options, plural, print_rows, told
 from wpbridge.clock import SystemClock
 from wpbridge.errors import InputError
 from wpbridge.fingerprint import fingerprint
@@ -82,7 +82,7 @@ Examples:
 @filter_options
 @click.option(
     "--limit",
-    type=click.IntRange(1, BIGGEST),
+    type=click.IntRange(1, BIGGEST - 1),
     default=10_000,
     help="Look at so many of the newest failures (10000).",
 )
@@ -95,18 +95,18 @@ def failures(
     """Group failed actions by their message, with ids, dates and numbers masked."""
     from dataclasses import replace  # noqa: PLC0415
 
-    query = replace(query_of(split(flags)), limit=limit)
+    query = replace(query_of(split(flags)), limit=limit + 1)
     if query.statuses not in ((), ("failed",)):
         raise InputError("--status: these are the failed ones")
     settings = settings_of(ctx, flags)
     with opened(settings) as queue:
         runs = queue.failures(query)
     print_rows(
-        _grouped(runs), fields=FAILURE_FIELDS,
+        _grouped(runs[:limit]), fields=FAILURE_FIELDS,
         shown_fields=("count", "first", "last", "hooks", "fingerprint", "sample"),
         style=settings.format, chosen=fields, field=field,
     )  # fmt: skip
-    if len(runs) == limit:
+    if len(runs) > limit:
         told(f"of the newest {limit:,} failed actions; --limit for more")
 
 
@@ -154,7 +154,7 @@ def claims(
     rows = [_claim(claim, holders.get(claim.id)) for claim in found if every or not claim.is_orphan]
     print_rows(rows, fields=CLAIM_FIELDS, style=settings.format, chosen=fields, field=field)
     if empty and not every:
-        told(f"{empty:,} rows of claims that hold nothing are not shown; --all for them")
+        told(f"not shown: {plural(empty, 'claim')} without actions; --all for them")
 
 
 def _claim(claim: ClaimRecord, runner: RunnerRecord | None) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from wpbridge.action import ActionId, Claim, Status
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.filters import ids_of
 from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
-from wpbridge.cli.output import shown, told
+from wpbridge.cli.output import plural, shown, told
 from wpbridge.clock import SystemClock
 from wpbridge.config import Settings
 from wpbridge.errors import ActionNotFound, ConfigError, HandlerNotFound, WpCliError
@@ -26,7 +26,7 @@ from wpbridge.routes import Routes
 from wpbridge.runner.loop import Runner, Totals
 from wpbridge.site import resolve
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.connect import open_site
+from wpbridge.store.connect import has_known_schedule, open_site
 from wpbridge.store.sqlstore import SqlStore
 
 _SIGNAL_EXITS = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
@@ -145,26 +145,36 @@ def run_ids(
     recurring action that runs before its date keeps that date for the next time, as the plugin
     does it. `requeue` is for actions that have ended.
     """
+    ids = list(dict.fromkeys(ids_of(targets)))
     settings = settings_of(ctx, {**flags, "verbose": verbose or None})
     _log_to_stderr(settings.verbose)
     site = resolve(settings, os.environ)
     handlers = app.handlers_of(settings)
     routes = app.routes_of(settings, handlers)
     store = open_site(site)
+    runner: Runner | None = None
+    caught: list[signal.Signals] = []
     try:
-        wanted = _runnable(store, ids_of(targets), routes)
+        wanted = _runnable(store, ids, routes)
         only = ClaimFilter(ids=frozenset(wanted), upkeep=True)
         settings = replace(settings, batch_size=max(1, len(wanted)), batches=1)
-        if dry_run or not wanted:
-            _plan(store, settings, only)
-        else:
+        if dry_run:
+            claimed = _plan(store, settings, only)
+        elif wanted:
             runner = app.make_runner(settings, site, store, handlers, only=only)
             caught = _drive(runner, settings)
+            claimed = runner.totals.claimed
+        else:
+            claimed = 0
     finally:
         store.close()
-    if not dry_run and wanted:
+    if claimed < len(wanted) and not caught:
+        told(f"{plural(len(wanted) - claimed, 'action')} left: a runner was quicker")
+    if runner is not None:
         _finish(runner, settings, caught, fail_on_error=fail_on_error)
-    if len(wanted) < len(set(targets)):
+    elif not dry_run and not settings.quiet:
+        _print_totals(Totals(), settings.format)
+    if claimed < len(ids):
         raise SystemExit(int(Exit.ERROR))
 
 
@@ -182,6 +192,8 @@ def _runnable(store: SqlStore, ids: Sequence[ActionId], routes: Routes) -> list[
             told(f"action {action_id} left as it is: it is {record.status}")
         elif record.claim_id:
             told(f"action {action_id} left as it is: a runner has claimed it")
+        elif not has_known_schedule(record.schedule):
+            told(f"action {action_id} left as it is: only PHP knows its kind of schedule")
         elif decision.to == "leave":
             raise HandlerNotFound(
                 f"action {action_id}: hook {shown(record.hook)} is not run here: {decision.why}"
@@ -191,12 +203,14 @@ def _runnable(store: SqlStore, ids: Sequence[ActionId], routes: Routes) -> list[
     return wanted
 
 
-def _plan(store: SqlStore, settings: Settings, only: ClaimFilter) -> None:
+def _plan(store: SqlStore, settings: Settings, only: ClaimFilter) -> int:
+    """Print what would be claimed; returns how many."""
     store.inspect()
     claim = store.claim_due(
         now=SystemClock().now(), limit=settings.batch_size, only=only, dry_run=True
     )
     _print_plan(claim, settings.format)
+    return len(claim.actions) if claim else 0
 
 
 def _drive(runner: Runner, settings: Settings) -> list[signal.Signals]:
@@ -302,9 +316,9 @@ def _print_plan(claim: Claim | None, style: str) -> None:
         rows = [{"id": a.id, "hook": a.hook, "group": a.group} for a in actions]
         click.echo(json.dumps({"would_claim": len(rows), "actions": rows}))
         return
-    click.echo(f"would claim {len(actions)} action{'' if len(actions) == 1 else 's'}")
+    click.echo(f"would claim {plural(len(actions), 'action')}")
     for action in actions:
-        click.echo(f"{action.id}\t{action.hook}\t{action.group}")
+        click.echo(f"{action.id}\t{shown(action.hook)}\t{shown(action.group)}")
 
 
 def _log_to_stderr(verbose: int) -> None:

@@ -240,7 +240,7 @@ def _plain(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{k} ({v})" for k, v in value.items() if v is not None) or "all default"
     if value is None:
-        return "off"
+        return "none"
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     return str(value)

@@ -33,6 +33,8 @@ UniqueBy: TypeAlias = Literal["auto", "group", "args"]
 
 SINCE_4_HOOK: Final = "action_scheduler_run_actions_cleanup_hook"
 """An upkeep action that the plugin schedules from 4.0 on."""
+DAILY_HOOK: Final = "action_scheduler_run_recurring_actions_schedule_hook"
+"""One that it schedules from 3.9.3 on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +102,11 @@ class Adding:
         )
         self._same_group = text(f"{same} LIMIT 1{fresh}")
         self._same_args = text(f"{same} AND args = :args LIMIT 1{fresh}")
-        self._is_since_4 = text(f"SELECT 1 FROM {names.actions} WHERE hook = :hook LIMIT 1")
+        self._cleanup = text(f"SELECT 1 FROM {names.actions} WHERE hook = :hook LIMIT 1")
+        self._daily = text(
+            f"SELECT scheduled_date_local FROM {names.actions} WHERE hook = :hook"
+            " ORDER BY action_id LIMIT 1"
+        )
         ignore = "INSERT IGNORE" if is_mysql else "INSERT OR IGNORE"
         self._take_key = text(
             f"{ignore} INTO {names.keys} (key_hash, action_id, created_gmt) VALUES (:key, 0, :now)"
@@ -119,9 +125,17 @@ class Adding:
             return wanted
         if self._layout.has_unique_key:
             return "args"
-        values = {"hook": SINCE_4_HOOK}
-        found = self._session.run(lambda c: c.execute(self._is_since_4, values).first())
-        return "group" if found is None else "args"
+        return "args" if self._session.run(self._looks_like_4) else "group"
+
+    def _looks_like_4(self, connection: Connection) -> bool:
+        """4.0 dates its daily action to 3 at night, 3.9.3 to now; the other comes a day later.
+
+        What neither tells is an installation of 4.0 that no administrator has visited yet.
+        """
+        if connection.execute(self._cleanup, {"hook": SINCE_4_HOOK}).first() is not None:
+            return True
+        first = connection.execute(self._daily, {"hook": DAILY_HOOK}).scalar()
+        return str(first or "").endswith("03:00:00")
 
     def add(self, requests: Sequence[Request], *, by: UniqueBy, now: datetime) -> list[Added]:
         """Add them all in one transaction; a crash leaves all of them or none.

@@ -118,7 +118,6 @@ class Edits:
             found = _found(connection, self._free if only_free else self._pending, ids)
             if found:
                 self._writes.cancel(connection, found, now, reason=reason)
-                self._zones.forget(connection, found)
             return found
 
         return self._session.transact(cancel)

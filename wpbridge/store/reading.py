@@ -281,18 +281,18 @@ class Reading:
         """
         ended = self._hours("last_attempt_gmt", "status IN ('complete', 'failed', 'canceled')")
         planned = self._hours("scheduled_date_gmt", "status = 'pending'")
-        hour = since.replace(minute=0, second=0, microsecond=0)
-        values = {"since": to_text(hour), "until": to_text(until)}
+        begin = since.replace(minute=0, second=0, microsecond=0)
+        values = {"since": to_text(begin), "until": to_text(until)}
         counts: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for statement in (ended, planned):
             rows = self._rows(statement, values)
             for hour, status, count in rows:
                 counts[str(hour)][str(status)] = _int(count)
         hours: list[Tally] = []
-        while hour <= until:
-            told = counts.get(to_text(hour)[:13], {})
-            hours.append(Tally(name=f"{to_text(hour)[:13].replace(' ', 'T')}:00Z", statuses=told))
-            hour += timedelta(hours=1)
+        while begin <= until:
+            told = counts.get(to_text(begin)[:13], {})
+            hours.append(Tally(name=f"{to_text(begin)[:13].replace(' ', 'T')}:00Z", statuses=told))
+            begin += timedelta(hours=1)
         return hours
 
     def _hours(self, column: str, condition: str) -> TextClause:

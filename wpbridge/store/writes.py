@@ -190,7 +190,12 @@ class Writes:
                 assert ending.successor is not None
                 self._inserts.actions(connection, [ending.successor], now)
         self._inserts.logs(connection, lines)
-        over = [e.action.id for e in endings if e.action.zone and e.status is not Status.PENDING]
+        # One that failed without a successor keeps its zone for a while: it may be requeued.
+        over = [
+            e.action.id
+            for e in endings
+            if e.action.zone and (e.successor or e.status is Status.COMPLETE)
+        ]
         self._zones.forget(connection, over)
 
     def states(

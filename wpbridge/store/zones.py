@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import BindParameter, Connection, bindparam, text
 
-from wpbridge.action import ActionId, Status
+from wpbridge.action import ActionId
 from wpbridge.clock import from_text, to_text
 from wpbridge.codec import cron, schedule, zoned
 from wpbridge.errors import CodecError, CronError
@@ -59,9 +59,10 @@ class Zones:
         self._count = text(f"SELECT COUNT(*) FROM {table}")
         self._ended = text(
             f"SELECT z.action_id, z.hook, z.args, z.group_id, z.expression, z.zone,"
-            f" a.schedule, a.status, a.last_attempt_gmt FROM {table} z LEFT JOIN {names.actions} a"
+            f" a.schedule, a.last_attempt_gmt FROM {table} z LEFT JOIN {names.actions} a"
             " ON a.action_id = z.action_id WHERE a.action_id IS NULL"
-            f" OR a.status NOT IN ('pending', 'in-progress') LIMIT {MOST}"
+            # A canceled one keeps its zone, for as long as it may be requeued.
+            f" OR a.status NOT IN ('pending', 'in-progress', 'canceled') LIMIT {MOST}"
         )
         self._heirs = text(
             f"SELECT a.action_id, a.schedule FROM {names.actions} a WHERE a.hook = :hook"
@@ -116,7 +117,7 @@ class Zones:
         if not self.are_there:
             return {}
         moved: dict[ActionId, datetime] = {}
-        for *told, blob, status, ended in connection.execute(self._ended).fetchall():
+        for *told, blob, ended in connection.execute(self._ended).fetchall():
             link = ZonedAction(
                 action_id=ActionId(int(told[0])), hook=str(told[1]), args=str(told[2]),
                 group_id=int(told[3]), expression=str(told[4]), zone=str(told[5]),
@@ -131,7 +132,7 @@ class Zones:
                 due = self._hand_on(connection, link, action_id, found, last or now)
                 if due is not None:
                     moved[action_id] = due
-            elif last is not None and now - last < FORGET_AFTER and status != Status.CANCELED:
+            elif last is not None and now - last < FORGET_AFTER:
                 # PHP marks the old one first: its successor may be a moment away.
                 continue
             self.forget(connection, [link.action_id])

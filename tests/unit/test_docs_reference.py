@@ -1,0 +1,513 @@
+"""Docs and code that must agree: the reference pages' tables against what they tell of."""
+
+import ast
+import dataclasses
+import inspect
+import json
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import docs
+import wpbridge
+from wpbridge import config, doctor, errors, explain
+from wpbridge.cli import hooks, pauses, present, reports
+from wpbridge.cli.exits import Exit
+from wpbridge.cli.main import cli
+from wpbridge.codec import cron, zoned
+from wpbridge.database import DatabaseAddress
+from wpbridge.doctor import Finding, Repair
+from wpbridge.enqueue import Enqueue
+from wpbridge.queue import Queue
+from wpbridge.store.connect import open_store
+from wpbridge.store.records import Query, Record
+
+ROOT = Path(__file__).parent.parent.parent
+REFERENCE = ROOT / "docs" / "reference"
+PAGES = sorted(
+    [
+        ROOT / "README.md",
+        ROOT / "CHANGELOG.md",
+        ROOT / "CONTRIBUTING.md",
+        *ROOT.glob("docs/**/*.md"),
+    ]
+)
+COMMANDS = dict(docs.commands())
+
+FUNCTIONS = frozenset({
+    "as_enqueue_async_action", "as_schedule_single_action", "as_schedule_recurring_action",
+    "as_schedule_cron_action", "as_unschedule_action", "as_unschedule_all_actions",
+    "as_next_scheduled_action", "as_has_scheduled_action", "as_get_scheduled_actions",
+    "as_get_datetime_object", "as_supports",
+})  # fmt: skip
+"""The plugin's, 3.0 to 4.1."""
+WP_CLI = frozenset({
+    "run", "clean", "fix-schema", "migrate", "status", "version", "source", "data-store", "runner",
+    "action create", "action cancel", "action delete", "action generate", "action get",
+    "action list", "action logs", "action next", "action run",
+})  # fmt: skip
+"""Below ``wp action-scheduler``."""
+
+
+# Reading a page
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of a page."""
+
+    title: str
+    """The heading above it."""
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def tables(text: str) -> Iterator[Table]:
+    title, block = "", list[tuple[str, ...]]()
+    for line in [*_without_fences(text), ""]:
+        if line.startswith("#"):
+            title = line.lstrip("# ")
+        if line.startswith("|"):
+            block.append(_cells(line))
+        elif block:
+            assert {len(row) for row in block} == {len(block[0])}, f"{title}: uneven rows"
+            yield Table(title, block[0], tuple(block[2:]))
+            block = []
+
+
+def _cells(line: str) -> tuple[str, ...]:
+    parts = re.split(r"(?<!\\)\|", line.strip().strip("|"))
+    return tuple(part.strip().replace(r"\|", "|") for part in parts)
+
+
+def _without_fences(text: str) -> Iterator[str]:
+    is_inside = False
+    for line in text.splitlines():
+        if line.lstrip().startswith("```"):
+            is_inside = not is_inside
+        elif not is_inside:
+            yield line
+
+
+def codes(text: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", text)
+
+
+def page(name: str) -> str:
+    return (REFERENCE / name).read_text("utf-8")
+
+
+def below(name: str, *titles: str) -> list[Table]:
+    """A page's tables below headings."""
+    found = [table for table in tables(page(name)) if table.title in titles]
+    assert found, f"{name}: no table below {titles}"
+    return found
+
+
+# Commands
+
+
+def test_the_reference_of_commands_is_what_their_help_says() -> None:
+    told = docs.FILE.read_text("utf-8") if docs.FILE.exists() else ""
+    assert told == docs.reference(), "docs/reference/cli.md is old: run scripts/docs"
+
+
+def test_the_reference_does_not_depend_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = docs.reference()
+    monkeypatch.setenv("COLUMNS", "31")
+    monkeypatch.setenv("TERM", "dumb")
+    assert docs.reference() == before
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_help_ends_in_examples(path: tuple[str, ...]) -> None:
+    command = COMMANDS[path]
+    assert (command.epilog or "").lstrip("\b\n").startswith("Example"), "no examples"
+    found = docs.examples(command)
+    assert found
+    for line in found:
+        assert shlex.split(line)[: len(path) + 1] == ["wpbridge", *path], line
+    shown = CliRunner().invoke(cli, [*path, "--help"], terminal_width=80)
+    assert shown.exit_code == 0
+    # Each on a line of its own, whatever its length, and nothing after them.
+    last = [line.strip() for line in shown.output.splitlines()][-len(found) :]
+    assert [line.removeprefix("Example: ") for line in last] == found
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_option_has_words(path: tuple[str, ...]) -> None:
+    command = COMMANDS[path]
+    assert command.help
+    for option in command.params:
+        assert not isinstance(option, click.Option) or option.help, option.opts
+
+
+# The plugin's forms
+
+FORMS = [table for table in tables(page("plugin-forms.md")) if table.head[0] in {"PHP", "WP-CLI"}]
+
+
+def rows_of(head: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    return {codes(row[0])[0]: row for table in FORMS if table.head == head for row in table.rows}
+
+
+FUNCTION_ROWS = rows_of(("PHP", "Python", "shell", "differences"))
+COMMAND_ROWS = rows_of(("WP-CLI", "shell", "Python", "differences"))
+
+
+def function_names() -> list[str]:
+    return [re.split(r"\W", name)[0] for name in FUNCTION_ROWS]
+
+
+def command_names() -> list[str]:
+    """Of ``action create <hook>``: ``action create``."""
+    return [" ".join(re.findall(r"[a-z-]+", re.split(r"[\[<]", name)[0])) for name in COMMAND_ROWS]
+
+
+def test_every_function_of_the_plugin_has_a_row() -> None:
+    assert sorted(function_names()) == sorted(FUNCTIONS)
+
+
+def test_every_command_of_the_plugin_has_a_row() -> None:
+    assert sorted(command_names()) == sorted(WP_CLI)
+
+
+@pytest.mark.parametrize(
+    "row", [*FUNCTION_ROWS.values(), *COMMAND_ROWS.values()], ids=lambda r: r[0]
+)
+def test_a_row_names_a_form_or_says_that_there_is_none(row: tuple[str, ...]) -> None:
+    for cell in row[1:3]:
+        assert codes(cell) or cell == "none"
+    assert row[3]
+    if row[1] == row[2] == "none":
+        assert "alone" in row[3] or "not needed" in row[3], "who does that job?"
+
+
+@pytest.mark.parametrize(
+    "text", sorted(set(re.findall(r"`(queue\.[^`]+)`", page("plugin-forms.md"))))
+)
+def test_a_python_form_is_there(text: str) -> None:
+    call = ast.parse(text.replace("=)", "=0)").replace("=,", "=0,"), mode="eval").body
+    assert isinstance(call, ast.Call)
+    assert isinstance(call.func, ast.Attribute)
+    parameters = inspect.signature(getattr(Queue, call.func.attr)).parameters
+    fields = (
+        {field.name for field in dataclasses.fields(Enqueue)} if "more" in parameters else set()
+    )
+    names = [a.id for a in call.args if isinstance(a, ast.Name)] + [
+        str(k.arg) for k in call.keywords
+    ]
+    assert set(names) <= set(parameters) | fields
+    assert names[: len(call.args)] == list(parameters)[1 : len(call.args) + 1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    sorted(set(re.findall(r"`(wpbridge [^`]+)`", page("plugin-forms.md").replace(r"\|", "|")))),
+)
+def test_a_shell_form_is_there(text: str) -> None:
+    assert docs.unknown_words(text) == []
+
+
+def test_every_command_of_ours_is_on_the_page() -> None:
+    text = page("plugin-forms.md")
+    assert [" ".join(p) for p in COMMANDS if f"`wpbridge {' '.join(p)}" not in text] == []
+
+
+@pytest.mark.parametrize(
+    "table", [t for t in FORMS if t.title == "Query fields"], ids=lambda t: t.title
+)
+def test_query_fields_are_there(table: Table) -> None:
+    fields = {field.name for field in dataclasses.fields(Query)}
+    for _, python, shell in table.rows:
+        named = re.sub(r"\(`[^)]*\)", "", python.partition(":")[0])
+        assert set(codes(named)) <= fields
+        assert docs.unknown_words(f"wpbridge list {' '.join(codes(shell))}") == []
+
+
+# The plugin itself, where it is given
+
+
+@pytest.fixture(scope="module")
+def plugin() -> Path:
+    named = os.environ.get("WPBRIDGE_TEST_PLUGIN")
+    if not named:
+        pytest.skip("WPBRIDGE_TEST_PLUGIN does not name the plugin's folder")
+    return Path(named)
+
+
+def test_the_plugin_has_no_other_functions(plugin: Path) -> None:
+    found = re.findall(
+        r"^\s*function\s+(as_\w+)", (plugin / "functions.php").read_text(), re.MULTILINE
+    )
+    assert "as_enqueue_async_action" in found
+    assert set(found) <= set(function_names())
+
+
+def test_the_plugin_has_no_other_commands(plugin: Path) -> None:
+    found = set(plugin_commands(plugin))
+    assert {"run", "clean", "fix-schema"} <= found
+    assert found <= set(command_names())
+
+
+def plugin_commands(plugin: Path) -> Iterator[str]:
+    """By its command classes: a public method is a command, and a comment may say another name."""
+    method = re.compile(
+        r"(?:/\*\*(?P<words>(?:(?!\*/).)*)\*/\s*)?public function (?P<name>\w+)\(", re.DOTALL
+    )
+    for file in sorted((plugin / "classes" / "WP_CLI").glob("*_[Cc]ommand.php")):
+        group = "action " if file.name == "Action_Command.php" else ""
+        for found in method.finditer(file.read_text("utf-8")):
+            named = re.search(r"@subcommand\s+(\S+)", found["words"] or "")
+            if found["name"] not in {"__construct", "register"}:
+                yield group + (named[1] if named else found["name"].replace("_", "-"))
+
+
+# Python API
+
+METHODS = {
+    text.partition("(")[0]: text
+    for table in tables(page("python-api.md"))
+    if table.head[0] in {"method", ""}
+    for row in table.rows
+    for text in codes(row[0])
+    if text.endswith(")")
+}
+
+
+def test_every_method_of_a_queue_is_in_the_reference() -> None:
+    public = {
+        n for n, m in vars(Queue).items() if not n.startswith("_") and not isinstance(m, property)
+    }
+    assert {name.removeprefix("Queue.") for name in METHODS} == public
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_takes_what_the_reference_says(name: str) -> None:
+    definition = ast.parse(f"def {METHODS[name].removeprefix('Queue.')}: ...").body[0]
+    assert isinstance(definition, ast.FunctionDef)
+    told = definition.args
+    real = list(inspect.signature(getattr(Queue, name.removeprefix("Queue."))).parameters.values())
+    kinds: dict[Any, list[str]] = {}
+    for one in real:
+        kinds.setdefault(one.kind, []).append(one.name)
+    assert [a.arg for a in told.args] == [
+        n for n in kinds.get(inspect.Parameter.POSITIONAL_OR_KEYWORD, []) if n != "self"
+    ]
+    assert [a.arg for a in told.kwonlyargs] == kinds.get(inspect.Parameter.KEYWORD_ONLY, [])
+    assert (told.kwarg is not None) == (inspect.Parameter.VAR_KEYWORD in kinds)
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"), [("field", Enqueue), ("field of `Query`", Query), ("field of `Record`", Record)],
+    ids=["Enqueue", "Query", "Record"],
+)  # fmt: skip
+def test_fields_are_those_of_the_class(head: str, kind: Any) -> None:
+    [table] = [t for t in tables(page("python-api.md")) if t.head[0] == head]
+    told = [name for row in table.rows for name in codes(row[0])]
+    assert sorted(told) == sorted(field.name for field in dataclasses.fields(kind))
+
+
+def test_defaults_are_those_of_the_class() -> None:
+    [table] = [t for t in tables(page("python-api.md")) if t.head[:2] == ("field", "default")]
+    told = {codes(row[0])[0]: row[1].strip("`") for row in table.rows}
+    for field in dataclasses.fields(Enqueue):
+        default = "" if field.default is dataclasses.MISSING else field.default
+        shown = "none" if default in ((), "") and field.name != "hook" else str(default)
+        assert told[field.name] == shown, field.name
+
+
+def test_errors_and_public_names_are_there() -> None:
+    [table] = below("python-api.md", "Errors")
+    for row in table.rows:
+        for name in codes(row[0]):
+            assert issubclass(getattr(errors, name), errors.WpbridgeError)
+    for name in {*wpbridge.__all__} - {"__version__", "Cancel", "Retry"}:
+        assert name in page("python-api.md")
+
+
+# JSON
+
+
+@pytest.mark.parametrize(
+    ("titles", "fields"),
+    [
+        (("Actions",), (*present.ACTION_FIELDS, "waits_for", "log")),
+        (("Log rows",), present.LOG_FIELDS),
+        (("Counts",), reports.STAT_FIELDS),
+        (("Failures",), reports.FAILURE_FIELDS),
+        (("Claims",), reports.CLAIM_FIELDS),
+        (("Hooks",), hooks.FIELDS),
+        (("Pauses",), pauses.FIELDS),
+        (("Doctor",), ("healthy", "findings", "skipped", "fixes", *[f.name for f in dataclasses.fields(Finding)],
+                       *[f.name for f in dataclasses.fields(Repair)])),
+        (("Explain",), (*[f.name for f in dataclasses.fields(explain.Explanation)],
+                        *[f.name for f in dataclasses.fields(explain.Reason)])),
+    ],
+    ids=lambda it: it[0],
+)  # fmt: skip
+def test_json_fields_are_those_of_the_code(titles: tuple[str, ...], fields: Sequence[str]) -> None:
+    told = [
+        name for table in below("json.md", *titles) for row in table.rows for name in codes(row[0])
+    ]
+    assert told == list(fields)
+
+
+def test_reasons_are_those_of_the_code() -> None:
+    line = next(line for line in page("json.md").splitlines() if line.startswith("Codes: "))
+    assert codes(line) == list(explain.CODES)
+
+
+OBJECTS = {
+    "Changes": "cancel 1",
+    "Clean": "clean --yes",
+    "Dedupe": "dedupe --dry-run",
+    "Release of claims": "release-claims --stale",
+    "Status": "status",
+    "Check": "check",
+    "Runs": "claim-and-run --handlers doc_hooks",
+}
+"""Commands that print one object, by the heading that tells of it."""
+KINDS: dict[str, Any] = {
+    "number": int | float, "text": str, "time": str, "bool": bool, "array": list, "object": dict,
+}  # fmt: skip
+
+
+@pytest.fixture
+def queue_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working folder with a small queue and a handler."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    dsn = f"sqlite:///{tmp_path / 'queue.db'}"
+    monkeypatch.setenv("WPBRIDGE_DSN", dsn)
+    code = "from wpbridge import hook\n\n@hook('a')\ndef a(): pass\n"
+    (tmp_path / "doc_hooks.py").write_text(code, "utf-8")
+    store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
+    store.create_tables(everything=True)
+    store.inspect()
+    store.register(host="elsewhere", boot="boot", pid=1, pid_started="1")
+    with Queue(store) as queue:
+        queue.enqueue_many(Enqueue(hook="chain", interval=60) for _ in range(2))
+        queue.pause(groups=["mail"])
+    yield tmp_path
+    sys.modules.pop("doc_hooks", None)
+
+
+@pytest.mark.parametrize("title", OBJECTS)
+@pytest.mark.usefixtures("queue_folder")
+def test_an_object_has_the_fields_that_are_told(title: str) -> None:
+    done = CliRunner().invoke(cli, [*OBJECTS[title].split(), "--format=json"])
+    found = json.loads(done.stdout)
+    table = below("json.md", title)[0]
+    assert [name for row in table.rows for name in codes(row[0])] == list(found)
+    for names, kind, words in table.rows:
+        for value in (found[name] for name in codes(names)):
+            assert isinstance(value, KINDS[kind] | None), names
+            if words.startswith("objects with"):
+                assert value, names
+                assert codes(words) == list(value[0]), names
+
+
+def test_checks_are_those_of_the_code() -> None:
+    line = next(line for line in page("json.md").splitlines() if line.startswith("Checks: "))
+    assert codes(line) == list(doctor.NAMES)
+
+
+def test_keys_of_lines_that_come_in_are_those_of_the_code() -> None:
+    [table] = below("json.md", "Lines that come in")
+    told = [name for row in table.rows for name in codes(row[0])]
+    assert told == [*(field.name for field in dataclasses.fields(Enqueue)), "in"]
+
+
+# Settings
+
+
+def test_every_setting_is_in_the_reference() -> None:
+    text = page("settings.md")
+    [table] = [t for t in tables(text) if t.head[:2] == ("flag", "variable")]
+    told = {part for row in table.rows for part in codes(row[2])}
+    places = {f"[{name}] {key}" for name, keys in config._TABLES.items() for key in keys}
+    alone = {f"[{name}]" if name == "webhooks" else f"[[{name}]]" for name in config._ALONE}
+    # Whether there are colours the terminal says, or NO_COLOR.
+    assert (places | alone) - told == {"[run] color"}
+    assert told - places == alone
+    for row in table.rows:
+        for name in codes(row[1]):
+            assert name.removeprefix("WPBRIDGE_").lower() in config._KINDS
+
+
+def test_every_exit_code_is_in_the_reference() -> None:
+    [table] = below("settings.md", "Exit codes")
+    told = {int(number) for row in table.rows for number in re.findall(r"\d+", row[0])}
+    assert told == {int(code) for code in Exit}
+
+
+# Explanations
+
+
+def test_tables_of_our_own_have_the_columns_that_are_told(tmp_path: Path) -> None:
+    store = open_store(DatabaseAddress.from_dsn(f"sqlite:///{tmp_path / 'queue.db'}"), "")
+    store.create_tables(everything=True)
+    text = (ROOT / "docs" / "explain" / "own-tables.md").read_text("utf-8")
+    told = {t.title.strip("`"): [n for row in t.rows for n in codes(row[0])] for t in tables(text)}
+    real = {
+        name: store.session.run(lambda c, n=name: store._dialect.columns(c, n))  # type: ignore[misc]
+        for name in store.names.own
+    }
+    store.close()
+    assert told == real
+
+
+ZONE_ROWS = [
+    row
+    for table in tables((ROOT / "docs" / "explain" / "time-zones.md").read_text("utf-8"))
+    if table.head[0] == "expression"
+    for row in table.rows
+]
+
+
+@pytest.mark.parametrize("row", ZONE_ROWS, ids=lambda row: f"{row[0]} {row[1]} {row[2][:10]}")
+def test_dates_across_changes_of_the_clock_are_the_real_ones(row: tuple[str, ...]) -> None:
+    expression, zone = cron.parse(row[0].strip("`")), zoned.zone_named(row[1].strip("`"))
+    at = datetime.fromisoformat(row[2])
+    for told in row[3].split(", "):
+        at = zoned.next_date(expression, at, zone)
+        assert at == datetime.fromisoformat(told)
+
+
+# Links
+
+
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: file.name)
+def test_links_lead_somewhere(file: Path) -> None:
+    text = file.read_text("utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", "\n".join(_without_fences(text))):
+        if "://" not in target:
+            path, _, anchor = target.partition("#")
+            other = (file.parent / path).resolve() if path else file
+            assert other.exists(), target
+            assert not anchor or anchor in anchors(other.read_text("utf-8")), target
+
+
+def anchors(text: str) -> set[str]:
+    heads = [line.lstrip("#").strip() for line in _without_fences(text) if line.startswith("#")]
+    return {re.sub(r"[^\w -]", "", head).replace(" ", "-").lower() for head in heads}
+
+
+def test_every_page_is_linked_from_another() -> None:
+    linked = {
+        (file.parent / target.partition("#")[0]).resolve()
+        for file in PAGES
+        for target in re.findall(r"\]\(([^)\s]+\.md[^)\s]*)\)", file.read_text("utf-8"))
+    }
+    assert [f.name for f in PAGES if "docs" in f.parts and f.resolve() not in linked] == []
