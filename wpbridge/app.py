@@ -1,10 +1,12 @@
 """Putting real parts together: the one place that names stores and executors."""
 
 import logging
+import math
 import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 from wpbridge.action import UPKEEP_HOOKS
 from wpbridge.clock import Clock, SystemClock
@@ -29,6 +31,7 @@ from wpbridge.store.connect import open_site
 from wpbridge.store.sqlstore import SqlStore
 
 SWITCH_SECONDS = 0.0005
+SHORTEST_POLL = timedelta(milliseconds=50)
 PATIENCE_SECONDS = 300.0
 """How long a run waits for a database that went away under it."""
 
@@ -157,11 +160,15 @@ def _opener(settings: Settings, site: Site) -> Callable[[], Queue]:
     return open_queue
 
 
+def _php_workers(settings: Settings) -> int:
+    return settings.php_workers or os.cpu_count() or 1
+
+
 def _php_pool(
     settings: Settings, store: SqlStore, mailbox: Mailbox, clock: Clock, start: Launch
 ) -> PhpPool:
     limits = PoolLimits(
-        workers=settings.php_workers or os.cpu_count() or 1,
+        workers=_php_workers(settings),
         timeout=settings.php_timeout,
         max_actions=settings.php_max_actions,
         max_age=settings.php_max_age,
@@ -190,10 +197,14 @@ def make_runner(
     only: ClaimFilter,
     clock: Clock | None = None,
     env: Mapping[str, str] = os.environ,
+    daemon: bool = False,
 ) -> Runner:
-    """A runner over the site's queue, its threads started; PHP starts when there is work for it."""
+    """A runner over the site's queue, its threads started; PHP starts when there is work for it.
+
+    ``daemon``: it waits for work, and for a server that is away, until it is stopped.
+    """
     clock = clock or SystemClock()
-    store.session.patience_seconds = PATIENCE_SECONDS
+    store.session.patience_seconds = math.inf if daemon else PATIENCE_SECONDS
     store.session.was_lost = lambda message: _log.warning("store.lost: %s; waiting", message)
     executor = make_executor(settings, site, store, handlers, clock=clock, env=env)
     limits = Limits(
@@ -201,6 +212,8 @@ def make_runner(
         batches=settings.batches,
         max_actions=settings.max_actions,
         max_time=settings.max_time,
+        concurrency=settings.concurrency + (_php_workers(settings) if settings.php else 0),
+        poll=(settings.poll_interval or SHORTEST_POLL) if daemon else None,
     )
     return Runner(
         store, executor, clock, identity(), only=only, limits=limits, retry=settings.retry

@@ -146,6 +146,21 @@ class Settings:
     php_max_actions: int = 5000
     """A worker is replaced after so many; 0: never."""
     php_max_age: timedelta | None = timedelta(hours=1)
+    processes: int = 1
+    """Worker processes of the daemon."""
+    poll_interval: timedelta | None = timedelta(seconds=1)
+    """How long an idle daemon waits before it looks again."""
+    drain_timeout: timedelta | None = timedelta(seconds=30)
+    """How long the daemon lets running actions end when it is told to stop."""
+    max_age: timedelta | None = None
+    """A worker process is replaced at this age; None: never."""
+    max_memory: int = 0
+    """Bytes; a worker process that uses more is replaced. 0: never."""
+    heartbeat_file: Path | None = None
+    """Touched while the daemon lives; `wpbridge probe` reads it."""
+    rescue: Literal["retry", "fail", "hold"] = "retry"
+    """What becomes of an action whose runner died while it ran."""
+    log_format: Literal["text", "json"] = "text"
     php_max_memory: int = 0
     """Bytes; 0: four fifths of the worker's own memory_limit, 512 MiB where it has none."""
     format: Format = "text"
@@ -444,6 +459,14 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "php_max_actions": _number(0, 1 << 31),
     "php_max_age": _duration,
     "php_max_memory": _bytes,
+    "processes": _number(1, 64),
+    "poll_interval": _duration,
+    "drain_timeout": _duration,
+    "max_age": _duration,
+    "max_memory": _bytes,
+    "heartbeat_file": _path,
+    "rescue": _choice("retry", "fail", "hold"),
+    "log_format": _choice("text", "json"),
     "format": _choice(*get_args(Format)),
     "quiet": _boolean,
     "verbose": _number(0, 2),

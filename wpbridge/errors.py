@@ -10,7 +10,8 @@
     ├── CronError              an expression the plugin refuses, or that never matches
     ├── StoreError             the database said no
     │   ├── StoreUnavailable   it does not answer
-    │   └── Contention         locks were not to be had in time
+    │   ├── Contention         locks were not to be had in time
+    │   └── RunnerGone         others took this runner for dead
     └── ExecutionError         an action could not be run
         ├── HandlerNotFound
         ├── TimedOut
@@ -76,6 +77,10 @@ class StoreUnavailable(StoreError):
 
 class Contention(StoreError):
     """Other runners hold the rows; try again later."""
+
+
+class RunnerGone(StoreError):
+    """Other runners took this one for dead; it begins anew."""
 
 
 class ExecutionError(WpbridgeError):

@@ -15,7 +15,9 @@ from wpbridge.store.base import RunnerRecord
 
 STALE_SECONDS = 45.0
 """A beat older than this is a dead runner's: beats come every 10 s, the plugin judges at 300."""
-BEAT_SECONDS = 10.0
+HUNG_SECONDS = 120.0
+"""A process of this host that is there and has not beaten for so long is stopped, or hangs."""
+BEAT_SECONDS, IDLE_BEAT_SECONDS = 10.0, 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,8 @@ def is_dead(
 ) -> bool:
     """Whether a runner is known to be gone, or has not beaten for too long."""
     if me.boot and runner.boot == me.boot and runner.host == me.host:
-        return (start_of or globals()["start_of"])(runner.pid) != runner.pid_started
+        is_there = (start_of or globals()["start_of"])(runner.pid) == runner.pid_started
+        return not is_there or runner.beat_age_seconds > HUNG_SECONDS
     return runner.beat_age_seconds > STALE_SECONDS
 
 

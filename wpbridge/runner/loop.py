@@ -6,25 +6,33 @@ not run twice, and what a dead runner left, is marked before it is called.
 """
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
-from typing import assert_never
+from typing import Any, assert_never
 
 from wpbridge.action import Action, ActionId, Claim, ClaimId, Status
 from wpbridge.clock import Clock
 from wpbridge.config import RetryRule
+from wpbridge.errors import RunnerGone
 from wpbridge.executors.base import Call, Executor, Report
 from wpbridge.outcome import Booked, Failed, LogLine, Unrun
 from wpbridge.runner import settle, wording
 from wpbridge.runner.dispatcher import dispatch
-from wpbridge.runner.identity import BEAT_SECONDS, Identity
+from wpbridge.runner.identity import BEAT_SECONDS, IDLE_BEAT_SECONDS, STALE_SECONDS, Identity
+from wpbridge.runner.pace import Pace
 from wpbridge.runner.reaper import reap
 from wpbridge.runner.retries import Retries
 from wpbridge.store.base import ClaimFilter, Ending, Store
 
 FLUSH_SECONDS = 0.2
-CATCH_UP_SECONDS = 1.0
+CATCH_UP_SECONDS, IDLE_CATCH_UP_SECONDS = 1.0, 60.0
+"""How often what waits is looked at: while actions end here, and while others may end them."""
+REAP_SECONDS = 10.0
+FIRST_IDLE_SECONDS = 0.02
+IDLE_STRETCH = 1.25
+"""An idle runner waits up to so many poll intervals, less a little chance."""
 CONFIRM_SECONDS = 1.0
 """Waiting actions are looked at again this often: a canceled one must not start."""
 
@@ -41,6 +49,9 @@ class Limits:
     max_actions: int = 0
     max_time: timedelta | None = None
     concurrency: int = 4
+    """How many may run at once: a daemon claims by it."""
+    poll: timedelta | None = None
+    """A daemon: how long it waits before it looks again; None: the run ends when nothing is due."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -116,15 +127,37 @@ class Runner:
         )
         self._limits = limits
         self._state = _State()
+        self._pace = Pace(limits.concurrency)
         self._is_stopping = False
+        self._is_quiet = False
         self._is_exhausted = False
+        self._idle_seconds = 0.0
+        self._asked: list[Callable[[dict[str, Any]], None]] = []
         self._dry_until = 0.0
         self._caught_up = -CATCH_UP_SECONDS
+        self._reaped = 0.0
+        self._has_ended = True
+        """Something may have ended since the last look at what waits."""
         self._started = self._flushed = self._beaten = self._confirmed = clock.monotonic()
 
     def stop(self) -> None:
         """Claim no more, finish what runs, release the rest. Safe in a signal handler."""
         self._is_stopping = True
+        self._executor.wake()
+
+    def quiet(self, *, on: bool) -> None:
+        """Claim no more for now, and go on with what is held; safe in a signal handler."""
+        self._is_quiet = on
+        self._executor.wake()
+
+    def wake(self) -> None:
+        """Something was enqueued: look now. From any thread."""
+        self._idle_seconds = 0.0
+        self._executor.wake()
+
+    def ask(self, answer: Callable[[dict[str, Any]], None]) -> None:
+        """Have the loop tell what it holds, between two steps; safe in a signal handler."""
+        self._asked.append(answer)
         self._executor.wake()
 
     def trouble(self) -> str | None:
@@ -137,12 +170,9 @@ class Runner:
         Raises:
             StoreUnavailable: the database stayed away; what we hold is put back by the next run.
         """
-        me = self._me
-        self._store.register(host=me.host, boot=me.boot, pid=me.pid, pid_started=me.pid_started)
-        self._state.suspects = reap(self._store, me, self._clock)
-        self.totals.reclaimed = len(self._state.suspects)
+        self._enter()
         try:
-            while self._step():
+            while self._live_step():
                 pass
         finally:
             self._executor.close()
@@ -150,12 +180,48 @@ class Runner:
         self.totals.seconds = self._clock.monotonic() - self._started
         return self.totals
 
+    def _enter(self) -> None:
+        me = self._me
+        self._store.register(host=me.host, boot=me.boot, pid=me.pid, pid_started=me.pid_started)
+        self._reap()
+
+    def _reap(self) -> None:
+        found = reap(self._store, self._me, self._clock)
+        self._state.suspects |= found
+        self.totals.reclaimed += len(found)
+        self._reaped = self._clock.monotonic()
+
+    def _live_step(self) -> bool:
+        try:
+            return self._step()
+        except RunnerGone:
+            self._begin_anew()
+            return True
+
+    def _begin_anew(self) -> None:
+        """Others took us for dead and put back what we held: none of it is ours any more.
+
+        What still runs goes on to its end, which the guards then drop.
+        """
+        _log.warning("runner.presumed_dead", extra={"actions": len(self._state.held)})
+        state = self._state
+        self._executor.recall()
+        self.totals.lost += len(state.held) + len(state.endings)
+        for pile in (state.held, state.claims):
+            pile.clear()
+        for heap in (state.careful, state.endings, state.unrun, state.booked):
+            heap.clear()
+        self._enter()
+
     def _step(self) -> bool:
         state = self._state
+        self._answer()
         if self._is_over_time():
             self._is_stopping = True
         if self._is_stopping:
             self._release_waiting()
+        elif self._is_quiet:
+            pass
         elif self._executor.has_room():
             if self._may_claim():
                 self._claim()
@@ -164,12 +230,66 @@ class Runner:
             self._is_exhausted = True
         self._start_careful()
         if not (state.held or state.endings or state.unrun or state.booked):
-            return not (self._is_stopping or self._is_exhausted)
+            if self._is_stopping or self._is_done() or self._limits.poll is None:
+                return not (self._is_stopping or self._is_exhausted)
+            if self._is_exhausted or self._is_quiet:
+                self._idle(self._limits.poll)
+            return True
         self._collect(self._executor.reports(self._wait_seconds()))
         self._flush_when_due()
         self._confirm_when_due()
         self._beat_when_due()
         return True
+
+    def _answer(self) -> None:
+        while self._asked:
+            self._asked.pop(0)(self._told())
+
+    def _told(self) -> dict[str, Any]:
+        """What the loop holds, for people."""
+        now, running = self._clock.now(), self._executor.running()
+        return {
+            "pid": self._me.pid,
+            "state": "stopping" if self._is_stopping else "quiet" if self._is_quiet else "working",
+            "held": len(self._state.held),
+            "claims": sorted(self._state.claims),
+            "running": [
+                {
+                    "id": action_id,
+                    "hook": held.call.action.hook,
+                    "seconds": round((now - running[action_id]).total_seconds(), 1),
+                }
+                for action_id, held in sorted(self._state.held.items())
+                if action_id in running
+            ],
+            "totals": asdict(self.totals),
+        }
+
+    # Idling
+
+    def _is_done(self) -> bool:
+        limits, totals = self._limits, self.totals
+        by_claims = bool(limits.batches) and totals.batches >= limits.batches
+        return by_claims or (0 < limits.max_actions <= totals.claimed)
+
+    def _idle(self, longest: timedelta) -> None:
+        """Wait, longer and longer, until something is due, is enqueued here, or is asked."""
+        most = longest.total_seconds() * IDLE_STRETCH
+        self._idle_seconds = min(most, max(FIRST_IDLE_SECONDS, self._idle_seconds * 2))
+        # Runners that went idle together shall not look together.
+        self._executor.reports(self._idle_seconds * random.uniform(0.85, 1.0))  # noqa: S311
+        self._beat_when_due()
+        if self._is_stopping or self._is_quiet or self._asked:
+            return
+        if self._idle_seconds == 0.0:
+            # Woken: what was enqueued is due, and shall not wait for another look.
+            self._is_exhausted = False
+            return
+        sight = self._store.glance(now=self._clock.now(), silent_seconds=STALE_SECONDS)
+        if sight.is_silent:
+            self._reap()
+        late = self._clock.monotonic() - self._caught_up >= IDLE_CATCH_UP_SECONDS
+        self._is_exhausted = not (sight.is_due or sight.is_silent or (late and self._catch_up()))
 
     # Claiming
 
@@ -186,23 +306,25 @@ class Runner:
 
     def _claim(self) -> None:
         limits, totals = self._limits, self.totals
-        size = limits.batch_size
-        if limits.max_actions:
-            size = min(size, limits.max_actions - totals.claimed)
-        if size <= 0 or (limits.batches and totals.batches >= limits.batches):
+        if self._is_done():
             self._is_exhausted = True
             return
+        size = limits.batch_size if limits.poll is None else self._pace.size(limits.batch_size)
+        if limits.max_actions:
+            size = min(size, limits.max_actions - totals.claimed)
         self._flush()
         calls: dict[ActionId, Call | Failed] = {}
+        self._reap_when_due()
         self._catch_up_when_due()
         claim = self._claim_due(size, calls)
-        if claim is None and self._catch_up():
-            # What has just ended was waited for.
+        # Nothing is due: but what has just ended may have been waited for.
+        if claim is None and self._has_ended and self._catch_up():
             claim = self._claim_due(size, calls)
         if claim is None:
             self._is_exhausted = not self._state.held
             self._dry_until = self._clock.monotonic() + FLUSH_SECONDS
             return
+        self._idle_seconds = 0.0
         totals.batches += 1
         totals.claimed += len(claim.actions)
         self._state.claims[claim.id] = {action.id for action in claim.actions}
@@ -217,12 +339,17 @@ class Runner:
             starting=lambda actions: self._starting(actions, calls),
         )
 
+    def _reap_when_due(self) -> None:
+        if self._limits.poll and self._clock.monotonic() - self._reaped >= REAP_SECONDS:
+            self._reap()
+
     def _catch_up_when_due(self) -> None:
-        if self._clock.monotonic() - self._caught_up >= CATCH_UP_SECONDS:
+        if self._has_ended and self._clock.monotonic() - self._caught_up >= CATCH_UP_SECONDS:
             self._catch_up()
 
     def _catch_up(self) -> int:
         """Date what waits for actions that have ended, whoever ran them."""
+        self._has_ended = False
         moved = self._store.catch_up(now=self._clock.now())
         self._caught_up = self._clock.monotonic()
         return moved
@@ -311,6 +438,7 @@ class Runner:
             held = self._state.held.pop(report.call.action.id, None)
             if held is None:
                 continue
+            self._pace.note(report.ended_at - report.started_at)
             if isinstance(report.outcome, Booked):
                 self._state.booked.append(report)
                 continue
@@ -346,6 +474,7 @@ class Runner:
         for ending in endings:
             state.claims[ending.action.claim_id].discard(ending.action.id)
         finished = self._finished_claims()
+        self._has_ended = True
         settled = self._store.settle(endings, now=self._clock.now(), finished=finished)
         for ending in endings:
             self._count(ending, is_settled=ending.action.id in settled)
@@ -479,9 +608,10 @@ class Runner:
 
     def _beat_when_due(self) -> None:
         now = self._clock.monotonic()
-        if now - self._beaten >= BEAT_SECONDS:
+        if now - self._beaten >= (BEAT_SECONDS if self._state.held else IDLE_BEAT_SECONDS):
             self._beaten = now
-            self._store.heartbeat(sorted(self._state.held), now=self._clock.now())
+            if not self._store.heartbeat(sorted(self._state.held), now=self._clock.now()):
+                raise RunnerGone
 
     def _lose(self, actions: list[Action]) -> None:
         """Somebody else canceled, ended or took them: not ours to run."""

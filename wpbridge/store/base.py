@@ -123,6 +123,16 @@ class QueuedHook:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What one look at an idle queue brought."""
+
+    is_due: bool
+    """Something is due, ours or not."""
+    is_silent: bool
+    """Some other runner has not beaten for a while."""
+
+
 Starting: TypeAlias = Callable[[Sequence[Action]], Mapping[ActionId, Sequence[LogLine]]]
 """From claimed actions to those that start now, with their log rows."""
 
@@ -201,8 +211,15 @@ class Store(Protocol):
         """Put unstarted actions back; returns how many were still ours."""
         ...
 
-    def heartbeat(self, held: Sequence[ActionId], *, now: datetime) -> None:
-        """Keep held rows and this runner's own row fresh."""
+    def heartbeat(self, held: Sequence[ActionId], *, now: datetime) -> bool:
+        """Keep held rows and this runner's own row fresh.
+
+        False when that row is gone: others took us for dead, and what we held for theirs.
+        """
+        ...
+
+    def glance(self, *, now: datetime, silent_seconds: float) -> Sight:
+        """One cheap statement for an idle runner, in place of claiming to see."""
         ...
 
     def log(self, lines: Iterable[tuple[ActionId, LogLine]]) -> None:

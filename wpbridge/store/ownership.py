@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 
 from wpbridge import __version__
 from wpbridge.action import ActionId, ClaimId, RunnerId
+from wpbridge.errors import RunnerGone
 from wpbridge.store.base import RunnerRecord
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.tables import TableNames
@@ -66,9 +67,9 @@ class Ownership:
         connection.execute(self._leave, {"id": self.id})
         self.id = None
 
-    def beat(self, connection: Connection) -> None:
-        """Say that we live."""
-        connection.execute(self._beat, {"id": self.id})
+    def beat(self, connection: Connection) -> bool:
+        """Say that we live; False when our row is gone."""
+        return bool(connection.execute(self._beat, {"id": self.id}).rowcount)
 
     def write(
         self,
@@ -81,9 +82,12 @@ class Ownership:
         """Write what we hold, inside the caller's transaction; memory follows by :meth:`keep`."""
         claims = (self.claims | set(gained)) - set(lost)
         held_once = self.once if once is None else once
-        connection.execute(
+        written = connection.execute(
             self._write, {"id": self.id, "claims": _join(claims), "once": _join(held_once)}
         )
+        if gained and not written.rowcount:
+            # A claim that nobody could attribute must not be made.
+            raise RunnerGone
 
     def keep(
         self,

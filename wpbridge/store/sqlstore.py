@@ -22,6 +22,7 @@ from wpbridge.store.base import (
     ClaimFilter,
     Ending,
     RunnerRecord,
+    Sight,
     Starting,
     StoreInfo,
 )
@@ -129,6 +130,13 @@ class SqlStore:
         lock = self._dialect.lock_rows()
         self._lock_due = text(f"{free} AND scheduled_date_gmt <= :now{lock}").bindparams(ids)
         self._lock_any = text(f"{free}{lock}").bindparams(ids)
+        age = self._dialect.age_seconds("beat_gmt")
+        self._glance = text(
+            f"SELECT EXISTS (SELECT 1 FROM {table}{self._dialect.use_index(layout.due_index)}"
+            " WHERE status = 'pending' AND scheduled_date_gmt <= :now),"
+            f" EXISTS (SELECT 1 FROM {self.names.runners} WHERE runner_id <> :id"
+            f" AND {age} > :silent)"
+        )
         self._by_ids = text(f"SELECT {columns} FROM {table}{key} WHERE action_id IN :ids")
         self._by_ids = self._by_ids.bindparams(ids)
         self._of_claims = text(
@@ -492,14 +500,22 @@ class SqlStore:
         self._ownership.keep(lost=lost)
         return freed
 
-    def heartbeat(self, held: Sequence[ActionId], *, now: datetime) -> None:
+    def heartbeat(self, held: Sequence[ActionId], *, now: datetime) -> bool:
         """See :class:`Store`."""
+        if not held:
+            return self.session.run(self._ownership.beat)
 
-        def beat(connection: Connection) -> None:
+        def beat(connection: Connection) -> bool:
             self._writes.touch(connection, held, self._ownership.claims, now)
-            self._ownership.beat(connection)
+            return self._ownership.beat(connection)
 
-        self.session.transact(beat)
+        return self.session.transact(beat)
+
+    def glance(self, *, now: datetime, silent_seconds: float) -> Sight:
+        """See :class:`Store`."""
+        values = {"now": to_text(now), "id": self._ownership.id, "silent": silent_seconds}
+        row = self.session.run(lambda c: c.execute(self._glance, values).one())
+        return Sight(is_due=bool(row[0]), is_silent=bool(row[1]))
 
     # Logs, inserts, counts
 

@@ -6,7 +6,14 @@ import sys
 from dataclasses import replace
 
 from wpbridge.action import RunnerId
-from wpbridge.runner.identity import STALE_SECONDS, Identity, identity, is_dead, start_of
+from wpbridge.runner.identity import (
+    HUNG_SECONDS,
+    STALE_SECONDS,
+    Identity,
+    identity,
+    is_dead,
+    start_of,
+)
 from wpbridge.store.base import RunnerRecord
 
 
@@ -18,9 +25,11 @@ def record(me: Identity, **changes: object) -> RunnerRecord:
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
-def test_a_living_process_here_is_alive_however_old_its_beat() -> None:
+def test_a_living_process_here_is_dead_only_when_it_hangs() -> None:
+    """Stopped, or stuck: its rows would else wait for the plugin's cleaner, which fails them."""
     me = identity()
-    assert not is_dead(record(me, beat_age_seconds=10_000.0), me)
+    assert not is_dead(record(me, beat_age_seconds=HUNG_SECONDS - 1), me)
+    assert is_dead(record(me, beat_age_seconds=HUNG_SECONDS + 1), me)
 
 
 def test_a_process_id_that_belongs_to_another_process_by_now_is_dead() -> None:
