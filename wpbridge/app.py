@@ -1,6 +1,5 @@
 """Putting real parts together: the one place that names stores and executors."""
 
-import logging
 import math
 import os
 import sys
@@ -8,10 +7,12 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
+from wpbridge import logs
 from wpbridge.action import UPKEEP_HOOKS
 from wpbridge.clock import Clock, SystemClock
 from wpbridge.config import Settings
 from wpbridge.errors import ConfigError
+from wpbridge.events import Bus, Event, StoreBack, StoreLost
 from wpbridge.executors.base import Executor, Mailbox
 from wpbridge.executors.php_launch import Launch, launch
 from wpbridge.executors.php_pool import PhpPool, PoolLimits
@@ -34,9 +35,6 @@ SWITCH_SECONDS = 0.0005
 SHORTEST_POLL = timedelta(milliseconds=50)
 PATIENCE_SECONDS = 300.0
 """How long a run waits for a database that went away under it."""
-
-
-_log = logging.getLogger("wpbridge.app")
 
 
 def handlers_of(settings: Settings) -> dict[str, Handler]:
@@ -205,7 +203,14 @@ def make_runner(
     """
     clock = clock or SystemClock()
     store.session.patience_seconds = math.inf if daemon else PATIENCE_SECONDS
-    store.session.was_lost = lambda message: _log.warning("store.lost: %s; waiting", message)
+    bus = Bus(site.name)
+    bus.subscribe(Event, logs.write)
+    store.session.was_lost = lambda message: bus.tell(
+        StoreLost(at=clock.now(), site=site.name, reason=message)
+    )
+    store.session.came_back = lambda seconds: bus.tell(
+        StoreBack(at=clock.now(), site=site.name, after=timedelta(seconds=seconds))
+    )
     executor = make_executor(settings, site, store, handlers, clock=clock, env=env)
     limits = Limits(
         batch_size=settings.batch_size,
@@ -213,8 +218,9 @@ def make_runner(
         max_actions=settings.max_actions,
         max_time=settings.max_time,
         concurrency=settings.concurrency + (_php_workers(settings) if settings.php else 0),
+        rescue=settings.rescue,
         poll=(settings.poll_interval or SHORTEST_POLL) if daemon else None,
     )
     return Runner(
-        store, executor, clock, identity(), only=only, limits=limits, retry=settings.retry
+        store, executor, clock, identity(), only=only, limits=limits, retry=settings.retry, bus=bus
     )

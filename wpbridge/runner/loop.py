@@ -5,24 +5,24 @@ pending to its ending in one step; one that runs longer is marked in-progress me
 not run twice, and what a dead runner left, is marked before it is called.
 """
 
-import logging
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 from wpbridge.action import Action, ActionId, Claim, ClaimId, Status
 from wpbridge.clock import Clock
 from wpbridge.config import RetryRule
 from wpbridge.errors import RunnerGone
+from wpbridge.events import Bus, ClaimMade, RunnerPresumedDead, RunnerStarted, RunnerStopped
 from wpbridge.executors.base import Call, Executor, Report
-from wpbridge.outcome import Booked, Failed, LogLine, Unrun
-from wpbridge.runner import settle, wording
+from wpbridge.outcome import Booked, Failed, LogLine, Outcome, Unrun
+from wpbridge.runner import settle, telling, wording
 from wpbridge.runner.dispatcher import dispatch
 from wpbridge.runner.identity import BEAT_SECONDS, IDLE_BEAT_SECONDS, STALE_SECONDS, Identity
 from wpbridge.runner.pace import Pace
-from wpbridge.runner.reaper import reap
+from wpbridge.runner.reaper import RescuePolicy, reap
 from wpbridge.runner.retries import Retries
 from wpbridge.store.base import ClaimFilter, Ending, Store
 
@@ -36,8 +36,6 @@ IDLE_STRETCH = 1.25
 CONFIRM_SECONDS = 1.0
 """Waiting actions are looked at again this often: a canceled one must not start."""
 
-_log = logging.getLogger("wpbridge.runner")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -50,6 +48,8 @@ class Limits:
     max_time: timedelta | None = None
     concurrency: int = 4
     """How many may run at once: a daemon claims by it."""
+    rescue: RescuePolicy = "retry"
+    """What becomes of an action whose runner died while it ran."""
     poll: timedelta | None = None
     """A daemon: how long it waits before it looks again; None: the run ends when nothing is due."""
 
@@ -78,6 +78,8 @@ class Totals:
 class _Held:
     call: Call
     marked: bool = False
+    told: bool = False
+    """That it started."""
 
 
 @dataclass(slots=True)
@@ -89,6 +91,8 @@ class _State:
     endings: list[Ending] = field(default_factory=list)
     unrun: list[Action] = field(default_factory=list)
     """To be put back as they were."""
+    runs: dict[ActionId, tuple[Report, Outcome]] = field(default_factory=dict)
+    """How what is to be settled went, until it is settled and told."""
     booked: list[Report] = field(default_factory=list)
     """Ended by the plugin's runner: how is in the tables."""
     suspects: frozenset[ActionId] = frozenset()
@@ -107,8 +111,10 @@ class Runner:
         only: ClaimFilter,
         limits: Limits,
         retry: Sequence[RetryRule] = (),
+        bus: Bus | None = None,
     ) -> None:
         self.totals = Totals()
+        self._bus = bus or Bus()
         self._retries = Retries(store, retry)
         self._store = store
         self._executor = executor
@@ -177,16 +183,18 @@ class Runner:
         finally:
             self._executor.close()
         self._store.unregister()
+        self._bus.tell(RunnerStopped(at=self._clock.now(), site=self._bus.site, pid=self._me.pid))
         self.totals.seconds = self._clock.monotonic() - self._started
         return self.totals
 
     def _enter(self) -> None:
         me = self._me
         self._store.register(host=me.host, boot=me.boot, pid=me.pid, pid_started=me.pid_started)
+        self._bus.tell(RunnerStarted(at=self._clock.now(), site=self._bus.site, pid=me.pid))
         self._reap()
 
     def _reap(self) -> None:
-        found = reap(self._store, self._me, self._clock)
+        found = reap(self._store, self._me, self._clock, policy=self._limits.rescue, bus=self._bus)
         self._state.suspects |= found
         self.totals.reclaimed += len(found)
         self._reaped = self._clock.monotonic()
@@ -203,11 +211,14 @@ class Runner:
 
         What still runs goes on to its end, which the guards then drop.
         """
-        _log.warning("runner.presumed_dead", extra={"actions": len(self._state.held)})
         state = self._state
+        gone = RunnerPresumedDead(
+            at=self._clock.now(), site=self._bus.site, actions=len(state.held) + len(state.endings)
+        )
+        self._bus.tell(gone)
         self._executor.recall()
         self.totals.lost += len(state.held) + len(state.endings)
-        for pile in (state.held, state.claims):
+        for pile in (state.held, state.claims, state.runs):
             pile.clear()
         for heap in (state.careful, state.endings, state.unrun, state.booked):
             heap.clear()
@@ -332,12 +343,22 @@ class Runner:
             self._hand_over(action, calls[action.id], is_started=action.id in claim.started)
 
     def _claim_due(self, size: int, calls: dict[ActionId, Call | Failed]) -> Claim | None:
-        return self._store.claim_due(
+        before = self._clock.monotonic()
+        claim = self._store.claim_due(
             now=self._clock.now(),
             limit=size,
             only=self._open_filter(),
             starting=lambda actions: self._starting(actions, calls),
         )
+        if claim is not None:
+            took = timedelta(seconds=self._clock.monotonic() - before)
+            self._bus.tell(
+                ClaimMade(
+                    at=self._clock.now(), site=self._bus.site, claim_id=claim.id,
+                    actions=len(claim.actions), took=took,
+                )
+            )  # fmt: skip
+        return claim
 
     def _reap_when_due(self) -> None:
         if self._limits.poll and self._clock.monotonic() - self._reaped >= REAP_SECONDS:
@@ -376,6 +397,9 @@ class Runner:
                 now = self._clock.now()
                 ending = settle.ending_of(action, call, started_at=now, ended_at=now, marked=False)
                 self._state.endings.append(ending)
+                unread = Call(action=action, values=(), mapping=None)
+                report = Report(call=unread, outcome=call, started_at=now, ended_at=now)
+                self._state.runs[action.id] = (report, call)
             case Call():
                 self._state.held[action.id] = _Held(call, marked=is_started)
                 if is_started:
@@ -439,15 +463,18 @@ class Runner:
             if held is None:
                 continue
             self._pace.note(report.ended_at - report.started_at)
+            self._tell_started(held, report.started_at)
             if isinstance(report.outcome, Booked):
                 self._state.booked.append(report)
                 continue
             if isinstance(report.outcome, Unrun) and not held.marked:
                 self._state.unrun.append(report.call.action)
                 continue
+            outcome = again.get(report.call.action.id, report.outcome)
+            self._state.runs[report.call.action.id] = (report, outcome)
             ending = settle.ending_of(
                 report.call.action,
-                again.get(report.call.action.id, report.outcome),
+                outcome,
                 started_at=report.started_at,
                 ended_at=report.ended_at,
                 marked=held.marked,
@@ -478,6 +505,7 @@ class Runner:
         settled = self._store.settle(endings, now=self._clock.now(), finished=finished)
         for ending in endings:
             self._count(ending, is_settled=ending.action.id in settled)
+            self._tell_ended(ending, is_settled=ending.action.id in settled)
 
     def _count(self, ending: Ending, *, is_settled: bool) -> None:
         totals = self.totals
@@ -487,6 +515,27 @@ class Runner:
             totals.held += 1
         else:
             self._count_status(ending.status)
+
+    def _tell_started(self, held: _Held, at: datetime) -> None:
+        if not held.told:
+            held.told = True
+            self._bus.tell(telling.started(held.call.action, at, self._bus.site))
+
+    def _tell_ended(self, ending: Ending, *, is_settled: bool) -> None:
+        run = self._state.runs.pop(ending.action.id, None)
+        if run is None:
+            return
+        report, outcome = run
+        event = (
+            telling.ended(
+                ending.action, outcome, started_at=report.started_at, ended_at=report.ended_at,
+                site=self._bus.site,
+            )
+            if is_settled
+            else telling.lost(ending.action, report.ended_at, self._bus.site)
+        )  # fmt: skip
+        if event is not None:
+            self._bus.tell(event)
 
     def _count_status(self, status: str) -> None:
         totals = self.totals
@@ -518,12 +567,21 @@ class Runner:
             state.claims[action.claim_id].discard(action.id)
             if status in (Status.COMPLETE, Status.FAILED, Status.CANCELED):
                 self._count_status(status)
+                self._tell_booked(report)
             else:
                 self.totals.lost += 1
             if failed is not None and failed.detail and status == Status.FAILED:
                 said.append((action.id, wording.detail(report.ended_at, failed.detail)))
         self._store.log(said)
         self._store.release([], finished=self._finished_claims())
+
+    def _tell_booked(self, report: Report) -> None:
+        event = telling.ended(
+            report.call.action, report.outcome, started_at=report.started_at,
+            ended_at=report.ended_at, site=self._bus.site,
+        )  # fmt: skip
+        if event is not None:
+            self._bus.tell(event)
 
     @staticmethod
     def _unbooked(report: Report, failed: Failed | None, status: str) -> Ending:
@@ -569,6 +627,7 @@ class Runner:
             ):
                 continue
             lines = _taken(own.call)
+            self._tell_started(own, started_at)
             if own.marked:
                 said += [(action_id, line) for line in lines]
             else:

@@ -4,11 +4,13 @@ Their claims become ours first, in one transaction; then their actions are relea
 failed like our own. A crash in the middle leaves them under our name for the next reaper.
 """
 
-import logging
 from collections.abc import Callable
+from datetime import datetime
+from typing import Literal, TypeAlias
 
 from wpbridge.action import Action, ActionId, Status
 from wpbridge.clock import Clock
+from wpbridge.events import ActionRescued, Bus
 from wpbridge.outcome import Failed
 from wpbridge.runner import settle
 from wpbridge.runner.identity import Identity, is_dead
@@ -17,7 +19,7 @@ from wpbridge.store.base import RESET_MESSAGE, Adopted, Ending, RunnerRecord, St
 MOST_DEATHS = 3
 """So many runners may die over one action before it is failed as the likely cause."""
 
-_log = logging.getLogger("wpbridge.reaper")
+RescuePolicy: TypeAlias = Literal["retry", "fail", "hold"]
 
 
 def reap(
@@ -25,45 +27,75 @@ def reap(
     me: Identity,
     clock: Clock,
     *,
+    policy: RescuePolicy = "retry",
+    bus: Bus | None = None,
     judge: Callable[[RunnerRecord, Identity], bool] = is_dead,
 ) -> frozenset[ActionId]:
-    """Put back everything that dead runners held; returns the ids that run again."""
+    """Put back everything that dead runners held; returns the ids that run again.
+
+    ``policy``: what becomes of what had started: ``retry`` (run again), ``fail``, or ``hold`` (wait
+    without a date until somebody reschedules it). What had not started is free again in any case.
+    """
+    bus = bus or Bus()
     again: set[ActionId] = set()
     for runner in store.other_runners():
         if not judge(runner, me):
             continue
         adopted = store.adopt(runner)
         if adopted is not None:
-            again |= _restore(store, adopted, clock)
-            _log.warning(
-                "runner.reaped",
-                extra={"host": runner.host, "pid": runner.pid, "actions": len(adopted.actions)},
-            )
+            again |= _restore(store, adopted, clock, policy, bus)
     return frozenset(again)
 
 
-def _restore(store: Store, adopted: Adopted, clock: Clock) -> set[ActionId]:
+def _restore(
+    store: Store, adopted: Adopted, clock: Clock, policy: RescuePolicy, bus: Bus
+) -> set[ActionId]:
     now = clock.now()
     waiting = [a for a in adopted.actions if a.status is Status.PENDING]
     started = [a for a in adopted.actions if a.status is Status.IN_PROGRESS]
     deaths = store.said([a.id for a in started], RESET_MESSAGE)
-    endings = [_verdict(a, adopted, deaths.get(a.id, 0), clock) for a in started]
+    endings = [_verdict(a, adopted, deaths.get(a.id, 0), clock, policy) for a in started]
     if endings:
         store.settle(endings, now=now)
     store.release(waiting, finished=adopted.runner.claims)
-    return {a.id for a in waiting} | {e.action.id for e in endings if e.status is Status.PENDING}
+    name = _name(adopted)
+    for action in waiting:
+        bus.tell(_rescued(action, name, "released", now, bus.site))
+    for ending in endings:
+        bus.tell(_rescued(ending.action, name, _how(ending), now, bus.site))
+    return {a.id for a in waiting} | {e.action.id for e in endings if _how(e) == "retried"}
 
 
-def _verdict(action: Action, adopted: Adopted, deaths: int, clock: Clock) -> Ending:
-    runner = adopted.runner
-    name = f"{runner.host}, pid {runner.pid}"
+def _how(ending: Ending) -> str:
+    if ending.status is Status.FAILED:
+        return "failed"
+    return "held" if ending.is_held else "retried"
+
+
+def _rescued(action: Action, name: str, how: str, at: datetime, site: str) -> ActionRescued:
+    return ActionRescued(
+        at=at, site=site, action_id=action.id, hook=action.hook, group=action.group,
+        claim_id=action.claim_id, attempt=action.attempts, runner=name, how=how,
+    )  # fmt: skip
+
+
+def _name(adopted: Adopted) -> str:
+    return f"{adopted.runner.host}, pid {adopted.runner.pid}"
+
+
+def _verdict(
+    action: Action, adopted: Adopted, deaths: int, clock: Clock, policy: RescuePolicy
+) -> Ending:
+    name = _name(adopted)
     now = clock.now()
     reason = ""
     if action.id in adopted.runner.once:
         reason = f"its runner ({name}) died while it ran, and it must not run twice"
     elif deaths + 1 >= MOST_DEATHS:
         reason = f"its runners died {deaths + 1} times while it ran, last ({name})"
+    elif policy == "fail":
+        reason = f"its runner ({name}) died while it ran"
     if not reason:
-        return settle.put_back(action, at=now, runner=name)
+        return settle.put_back(action, at=now, runner=name, is_held=policy == "hold")
     failed = Failed(reason=reason, error_type="WorkerLost")
     return settle.ending_of(action, failed, started_at=now, ended_at=now, marked=True)

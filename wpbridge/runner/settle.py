@@ -75,14 +75,18 @@ def ending_of(
             assert_never(outcome)
 
 
-def put_back(action: Action, *, at: datetime, runner: str) -> Ending:
-    """A dead runner's started action: pending again, its date and attempts as they are."""
+def put_back(action: Action, *, at: datetime, runner: str, is_held: bool = False) -> Ending:
+    """A dead runner's started action: pending again, its date and attempts as they are.
+
+    ``is_held``: without a date, so that nobody runs it before somebody gives it one.
+    """
     return Ending(
         action=action,
         status=Status.PENDING,
         at=at,
         marked=True,
-        logs=(wording.reset(at, runner),),
+        logs=(wording.held(at, runner) if is_held else wording.reset(at, runner),),
+        is_held=is_held,
     )
 
 

@@ -73,6 +73,12 @@ def reset(at: datetime, runner: str) -> LogLine:
     return LogLine(message=f"{RESET_MESSAGE}: its runner ({runner}) is gone", at=at)
 
 
+def held(at: datetime, runner: str) -> LogLine:
+    """Ours: it begins as a reset, so that deaths are counted."""
+    text = f"{RESET_MESSAGE}: its runner ({runner}) is gone; held until it is rescheduled"
+    return LogLine(message=text, at=at)
+
+
 def consistently_failing(at: datetime) -> LogLine:
     """As `schedule_next_instance` logs it."""
     text = "This action appears to be consistently failing. A new instance will not be scheduled."

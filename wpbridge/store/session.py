@@ -53,6 +53,8 @@ class Session:
         self.pause: Callable[[float], None] = time.sleep
         self.was_lost: Callable[[str], None] = lambda _message: None
         """Told once for each outage."""
+        self.came_back: Callable[[float], None] = lambda _seconds: None
+        """Told at its end, and how long it was."""
 
     def run(self, work: Callable[[Connection], T]) -> T:
         """Do ``work`` in autocommit."""
@@ -103,7 +105,7 @@ class Session:
         lost_since: float | None = None
         while True:
             try:
-                return attempt()
+                done = attempt()
             except DBAPIError as error:
                 trouble = sort_trouble(error.orig or error)
                 if trouble.gone or error.connection_invalidated:
@@ -113,6 +115,10 @@ class Session:
                     busy = self._wait_for_locks(busy)
                 else:
                     raise trouble.error from None
+            else:
+                if lost_since is not None:
+                    self.came_back(time.monotonic() - lost_since)
+                return done
 
     def _wait_for_locks(self, tries: int) -> int:
         if tries >= BUSY_TRIES:

@@ -38,6 +38,7 @@ class _Change:
     claim: ClaimId
     retry_at: datetime | None
     schedule: bytes | None
+    is_held: bool
 
 
 class Writes:
@@ -57,7 +58,7 @@ class Writes:
         self._layout = layout
         self._dialect = dialect
         self.zone = inserts.zone
-        self._updates: dict[tuple[Status, bool, bool, bool, bool], str] = {}
+        self._updates: dict[tuple[Status, bool, bool, bool, bool, bool], str] = {}
         _ids = self._for_ids
         table = self._by_key = f"{names.actions}{self._primary()}"
         self._start = _ids(
@@ -210,7 +211,9 @@ class Writes:
         changes: defaultdict[_Change, list[int]] = defaultdict(list)
         for e in endings:
             counts = e.counts_attempt and not e.marked
-            key = _Change(e.status, e.marked, counts, e.action.claim_id, e.retry_at, e.schedule)
+            key = _Change(
+                e.status, e.marked, counts, e.action.claim_id, e.retry_at, e.schedule, e.is_held
+            )
             changes[key].append(e.action.id)
         for change, ids in changes.items():
             values: dict[str, object] = {"claim": change.claim, **self._attempt(now)}
@@ -226,7 +229,7 @@ class Writes:
 
     def _update(self, change: _Change) -> str:
         moved, reshaped = change.retry_at is not None, change.schedule is not None
-        key = (change.status, change.marked, change.counts, moved, reshaped)
+        key = (change.status, change.marked, change.counts, moved, reshaped, change.is_held)
         if key not in self._updates:
             was = Status.IN_PROGRESS if change.marked else Status.PENDING
             sets = [f"status = '{change.status}'"]
@@ -238,7 +241,9 @@ class Writes:
                 sets.append("claim_id = 0")
             elif self._layout.has_unique_key:
                 sets.append("unique_key = NULL")
-            if moved:
+            if change.is_held:
+                sets.append("scheduled_date_gmt = NULL, scheduled_date_local = NULL")
+            elif moved:
                 sets.append("scheduled_date_gmt = :due, scheduled_date_local = :due_local")
             if reshaped:
                 sets.append("schedule = :schedule")

@@ -1,0 +1,189 @@
+"""What is worth telling of a run: one frozen class a thing, named by what has happened.
+
+An event is told after it is true in the tables. Subscribers (logs, handlers' own, later metrics)
+are called one after the other by the runner's loop, so they should be quick; what one raises is
+logged and hurts nobody.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeAlias
+
+from wpbridge.action import ActionId, ClaimId
+
+_log = logging.getLogger("wpbridge.events")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Anything told."""
+
+    at: datetime
+    """Aware UTC."""
+    site: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerStarted(Event):
+    """A runner is in the ownership table and begins to claim."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerStopped(Event):
+    """It holds nothing any more and has left."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerPresumedDead(Event):
+    """Others put back what this runner held: it begins anew."""
+
+    actions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreLost(Event):
+    """The database does not answer; told once an outage."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreBack(Event):
+    """It answers again."""
+
+    after: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimMade(Event):
+    """Actions were claimed."""
+
+    claim_id: ClaimId
+    actions: int
+    took: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionEvent(Event):
+    """Something of one action."""
+
+    action_id: ActionId
+    hook: str
+    group: str
+    claim_id: ClaimId
+    attempt: int
+    """Starts by now, this one included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionStarted(ActionEvent):
+    """It was handed to its handler."""
+
+    waited: timedelta | None
+    """From its date to its start; None where it has none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionCompleted(ActionEvent):
+    """Its handler returned."""
+
+    took: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionFailed(ActionEvent):
+    """It failed for good."""
+
+    took: timedelta
+    reason: str
+    error_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionRetried(ActionEvent):
+    """It failed, or its handler asked for it, and runs again later."""
+
+    took: timedelta
+    after: timedelta
+    reason: str
+    next_attempt: int
+    """By a rule of retries, of ``of``; 0: the handler asked."""
+    of: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionSnoozed(ActionEvent):
+    """Its handler put it off."""
+
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionCanceled(ActionEvent):
+    """Its handler canceled it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionLost(ActionEvent):
+    """Somebody else ended, canceled or took it while it was held."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionRescued(ActionEvent):
+    """Its runner died; this is what became of it."""
+
+    runner: str
+    how: str
+    """``retried``, ``failed``, ``held``, or ``released`` when it had not started."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookPaused(Event):
+    """A hook failed too often in a row and was paused."""
+
+    hook: str
+    failures: int
+
+
+Subscriber: TypeAlias = Callable[[Any], None]
+
+KINDS: Final[tuple[type[Event], ...]] = (
+    RunnerStarted, RunnerStopped, RunnerPresumedDead, StoreLost, StoreBack, ClaimMade,
+    ActionStarted, ActionCompleted, ActionFailed, ActionRetried, ActionSnoozed, ActionCanceled,
+    ActionLost, ActionRescued, HookPaused,
+)  # fmt: skip
+"""Every kind that is told; docs/reference/events.md has them all."""
+
+
+class Bus:
+    """Tells events to those who subscribed to their kind or to one it belongs to."""
+
+    def __init__(self, site: str = "") -> None:
+        self.site = site
+        self._subscribers: list[tuple[type[Event], Subscriber]] = []
+
+    def subscribe(self, kind: type[Event], subscriber: Subscriber) -> None:
+        """Have it called for each event of a kind; :class:`Event` for all."""
+        self._subscribers.append((kind, subscriber))
+
+    def extend(self, subscribers: Iterable[tuple[type[Event], Subscriber]]) -> None:
+        """Several at once."""
+        self._subscribers += subscribers
+
+    def tell(self, event: Event) -> None:
+        """Call everybody whom it concerns; raises nothing."""
+        for kind, subscriber in self._subscribers:
+            if isinstance(event, kind):
+                try:
+                    subscriber(event)
+                except Exception:  # noqa: BLE001 - a subscriber must not stop the loop
+                    _log.exception("event.subscriber_failed", extra={"kind": type(event).__name__})

@@ -1,0 +1,85 @@
+"""From reports and endings to events. Pure: the loop says when."""
+
+from datetime import datetime, timedelta
+from typing import TypedDict, assert_never
+
+from wpbridge.action import Action, ActionId, ClaimId
+from wpbridge.events import (
+    ActionCanceled,
+    ActionCompleted,
+    ActionEvent,
+    ActionFailed,
+    ActionLost,
+    ActionRetried,
+    ActionSnoozed,
+    ActionStarted,
+)
+from wpbridge.outcome import (
+    Booked,
+    Canceled,
+    Completed,
+    Failed,
+    Outcome,
+    Retried,
+    Snoozed,
+    Unrun,
+)
+
+
+class _About(TypedDict):
+    at: datetime
+    site: str
+    action_id: ActionId
+    hook: str
+    group: str
+    claim_id: ClaimId
+    attempt: int
+
+
+def _about(action: Action, at: datetime, site: str) -> _About:
+    return {
+        "at": at, "site": site, "action_id": action.id, "hook": action.hook,
+        "group": action.group, "claim_id": action.claim_id, "attempt": action.attempts + 1,
+    }  # fmt: skip
+
+
+def started(action: Action, at: datetime, site: str) -> ActionStarted:
+    """It was handed to its handler."""
+    due = action.scheduled_at
+    waited = None if due is None else max(timedelta(0), at - due)
+    return ActionStarted(**_about(action, at, site), waited=waited)
+
+
+def lost(action: Action, at: datetime, site: str) -> ActionLost:
+    """Its ending was not ours to write."""
+    return ActionLost(**_about(action, at, site))
+
+
+def ended(  # noqa: PLR0911 - one for each outcome
+    action: Action, outcome: Outcome, *, started_at: datetime, ended_at: datetime, site: str
+) -> ActionEvent | None:
+    """What an outcome that is true in the tables tells; None for what was not run at all."""
+    about, took = _about(action, ended_at, site), ended_at - started_at
+    match outcome:
+        case Completed():
+            return ActionCompleted(**about, took=took)
+        case Failed(reason=reason, error_type=error_type):
+            return ActionFailed(**about, took=took, reason=reason, error_type=error_type)
+        case Retried(after=after, reason=reason, attempt=attempt, of=of):
+            return ActionRetried(
+                **about, took=took, after=after, reason=reason, next_attempt=attempt, of=of
+            )
+        case Snoozed(until=until, reason=reason):
+            return ActionSnoozed(**about, until=until, reason=reason)
+        case Canceled(reason=reason):
+            return ActionCanceled(**about, reason=reason)
+        case Unrun():
+            return None
+        case Booked(failure=failure):
+            if failure is None:
+                return ActionCompleted(**about, took=took)
+            return ActionFailed(
+                **about, took=took, reason=failure.reason, error_type=failure.error_type
+            )
+        case _:
+            assert_never(outcome)
