@@ -5,12 +5,15 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import timedelta
+from typing import Any
 
 from wpbridge import logs
 from wpbridge.action import UPKEEP_HOOKS
 from wpbridge.clock import Clock, SystemClock
 from wpbridge.config import Settings
+from wpbridge.database import DatabaseAddress, Tls
 from wpbridge.errors import ConfigError
 from wpbridge.events import Bus, Event, StoreBack, StoreLost
 from wpbridge.executors.base import Executor, Mailbox
@@ -18,6 +21,8 @@ from wpbridge.executors.php_launch import Launch, launch
 from wpbridge.executors.php_pool import PhpPool, PoolLimits
 from wpbridge.executors.php_probe import interview, notes, refusal
 from wpbridge.executors.php_worker import Hello
+from wpbridge.executors.process import PoolLimits as ProcessLimits
+from wpbridge.executors.process import ProcessExecutor, Setup
 from wpbridge.executors.router import Router
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.executors.webhook import webhook_handler
@@ -117,17 +122,24 @@ def make_executor(
     clock: Clock,
     env: Mapping[str, str],
 ) -> Executor:
-    """Threads for Python handlers and webhooks, PHP workers for the rest, as the routes say."""
+    """Threads, children and PHP workers, as the routes say.
+
+    Python handlers and webhooks run on threads, isolated handlers in child processes.
+    """
     mailbox = Mailbox()
+    isolated = {hook: handler for hook, handler in handlers.items() if handler.isolate}
     threads = ThreadExecutor(
-        handlers,
+        {hook: handler for hook, handler in handlers.items() if hook not in isolated},
         concurrency=settings.concurrency,
         clock=clock,
         site=site.name,
         mailbox=mailbox,
         open_queue=_opener(settings, site),
+        default_timeout=settings.timeout,
     )
     executors: dict[str, Executor] = {"python": threads, "webhook": threads}
+    if isolated:
+        executors["isolated"] = _process_executor(settings, site, isolated, mailbox, clock)
     if settings.php:
         # Two threads share the interpreter then: the runner's must not wait 5 ms for its turn
         # after each answer of the database.
@@ -136,7 +148,60 @@ def make_executor(
             settings, site, store, env
         ))  # fmt: skip
     routes = routes_of(settings, handlers)
-    return Router(executors, lambda hook, group: routes.decide(hook, group).to, mailbox)
+
+    def where(hook: str, group: str) -> str:
+        to = routes.decide(hook, group).to
+        return "isolated" if to == "python" and hook in isolated else to
+
+    return Router(executors, where, mailbox)
+
+
+def _process_executor(
+    settings: Settings,
+    site: Site,
+    isolated: dict[str, Handler],
+    mailbox: Mailbox,
+    clock: Clock,
+) -> ProcessExecutor:
+    """As many children as there are threads; each is started when there is work for it."""
+    setup = Setup(
+        modules=settings.handlers,
+        folder=settings.handlers_folder,
+        site=site.name,
+        opener=f"{__name__}:{queue_in_child.__name__}",
+        given={
+            "database": asdict(site.database),
+            "base_prefix": site.base_prefix,
+            "table_prefix": site.table_prefix,
+            "blog_id": site.blog_id,
+            "url": site.url,
+            "unique_by": settings.unique_by,
+        },
+    )
+    return ProcessExecutor(
+        isolated,
+        setup,
+        limits=ProcessLimits(children=settings.concurrency),
+        clock=clock,
+        mailbox=mailbox,
+    )
+
+
+def queue_in_child(given: Mapping[str, Any]) -> Queue:
+    """The queue of an isolated handler, which its process opens with its own connection."""
+    database = dict(given["database"])
+    tls = database.pop("tls")
+    site = Site(
+        name="",
+        database=DatabaseAddress(**database, tls=None if tls is None else Tls(**tls)),
+        base_prefix=given["base_prefix"],
+        table_prefix=given["table_prefix"],
+        blog_id=given["blog_id"],
+        url=given["url"],
+    )
+    store = open_site(site)
+    store.session.patience_seconds = PATIENCE_SECONDS
+    return Queue(store, unique_by=given["unique_by"])
 
 
 def _opener(settings: Settings, site: Site) -> Callable[[], Queue]:

@@ -146,6 +146,8 @@ class Settings:
     php_max_actions: int = 5000
     """A worker is replaced after so many; 0: never."""
     php_max_age: timedelta | None = timedelta(hours=1)
+    timeout: timedelta | None = None
+    """For one action of a Python handler that names none; None for no limit."""
     processes: int = 1
     """Worker processes of the daemon."""
     poll_interval: timedelta | None = timedelta(seconds=1)
@@ -459,6 +461,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "php_max_actions": _number(0, 1 << 31),
     "php_max_age": _duration,
     "php_max_memory": _bytes,
+    "timeout": _duration,
     "processes": _number(1, 64),
     "poll_interval": _duration,
     "drain_timeout": _duration,

@@ -7,15 +7,17 @@ what they mark. So nothing is registered at import, and the same module serves m
 import importlib
 import inspect
 import logging
+import math
 import os
 import sys
+import time
 import traceback
 import typing
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from wpbridge.action import ActionId
 from wpbridge.errors import ConfigError
@@ -41,6 +43,7 @@ class Enqueuer(Protocol):
 
 
 _MARK = "__wpbridge_hooks__"
+_LONGEST_SECONDS = 366 * 86400.0
 _KEY_SPACE = uuid.UUID("6c0a5b0e-0d0c-5d5e-9d0a-2f1c6a2f7b11")
 
 
@@ -66,6 +69,23 @@ class Context:
     now: Callable[[], datetime]
     lines: list[LogLine] = field(default_factory=list, repr=False)
     open_queue: Callable[[], Enqueuer] | None = field(default=None, repr=False)
+    deadline: datetime | None = None
+    """Aware UTC: when this attempt's time limit is reached; None for no limit."""
+    over_at: float | None = field(default=None, repr=False)
+    """The deadline on the monotonic clock, which nobody sets."""
+    stopping: Callable[[], bool] = field(default=lambda: False, repr=False)
+
+    def seconds_left(self) -> float | None:
+        """Until the deadline, 0.0 once it has passed; None for no limit."""
+        return None if self.over_at is None else max(0.0, self.over_at - time.monotonic())
+
+    def is_over(self) -> bool:
+        """Whether the time limit is reached: a loop that asks can end by itself."""
+        return self.seconds_left() == 0.0
+
+    def is_stopping(self) -> bool:
+        """Whether the runner wants to end: a long handler may stop here and raise ``Retry``."""
+        return self.stopping()
 
     @property
     def queue(self) -> Enqueuer:
@@ -118,6 +138,10 @@ class Handler:
     function: Callable[..., Any]
     is_async: bool
     at_most_once: bool = False
+    timeout: timedelta | None = None
+    """For one attempt; None for the settings' own, zero for none."""
+    isolate: bool = False
+    """In a process of its own, which is killed at the time limit."""
     context_names: tuple[str, ...] = ()
     """Parameters annotated Context, passed by name."""
     most_values: int | None = None
@@ -130,30 +154,65 @@ class Handler:
         taken = values if self.most_values is None else values[: self.most_values]
         return self.function(*taken, **dict.fromkeys(self.context_names, context))
 
+    def limit(self, default: timedelta | None) -> timedelta | None:
+        """For one attempt, with the settings' ``default``; None for no limit."""
+        return (default if self.timeout is None else self.timeout) or None
 
-def hook(name: str, *, at_most_once: bool = False) -> Callable[[F], F]:
+
+class _Mark(NamedTuple):
+    hook: str
+    at_most_once: bool
+    timeout: timedelta | None
+    isolate: bool
+
+
+def hook(
+    name: str,
+    *,
+    at_most_once: bool = False,
+    timeout: timedelta | float | None = None,
+    isolate: bool = False,
+) -> Callable[[F], F]:
     """Mark a sync or async function as the handler of a hook.
 
     Args:
         name: the hook, exactly; compared with case and accents.
         at_most_once: the start is committed before the call, and a crash in the middle fails the
             action instead of running it again. The default is at least once.
+        timeout: for one attempt, as a timedelta or seconds; 0 for no limit, None for that of the
+            settings. What happens then: docs/explain/time-limits.md.
+        isolate: call it in a process of its own, which a hang, crash or leak cannot leave, and
+            which is killed at the time limit with all it has started.
     """
     if not name or len(name) > 191:  # noqa: PLR2004 - the column's width
         raise ConfigError(f"a hook has 1 to 191 characters, not {len(name)}")
+    told = _Mark(name, at_most_once, _span(timeout), isolate)
 
     def mark(function: F) -> F:
-        marks = [*getattr(function, _MARK, ()), (name, at_most_once)]
-        setattr(function, _MARK, marks)
+        setattr(function, _MARK, [*getattr(function, _MARK, ()), told])
         return function
 
     return mark
 
 
+def _span(timeout: timedelta | float | None) -> timedelta | None:
+    if timeout is None:
+        return None
+    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
+    if not (math.isfinite(seconds) and 0 <= seconds <= _LONGEST_SECONDS):
+        raise ConfigError(f"timeout={timeout}: a limit is seconds or a timedelta, up to a year")
+    return timedelta(seconds=seconds)
+
+
 def describe(
-    hook_name: str, function: Callable[..., Any], *, at_most_once: bool = False
+    hook_name: str,
+    function: Callable[..., Any],
+    *,
+    at_most_once: bool = False,
+    timeout: timedelta | float | None = None,
+    isolate: bool = False,
 ) -> Handler:
-    """Read a callable's signature."""
+    """Read a callable's signature; the rest as :func:`hook` takes it."""
     source = f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', '?')}"
     try:
         signature = inspect.signature(function)
@@ -178,6 +237,8 @@ def describe(
         function=function,
         is_async=inspect.iscoroutinefunction(function),
         at_most_once=at_most_once,
+        timeout=_span(timeout),
+        isolate=isolate,
         context_names=contexts,
         most_values=None if takes_any else len(positional),
         source=source,
@@ -234,10 +295,16 @@ def load(modules: Sequence[str], *, folder: str | None = None) -> dict[str, Hand
 
 def _marked(module: object) -> list[Handler]:
     return [
-        describe(name, member, at_most_once=once)
+        describe(
+            mark.hook,
+            member,
+            at_most_once=mark.at_most_once,
+            timeout=mark.timeout,
+            isolate=mark.isolate,
+        )
         for member in vars(module).values()
         if callable(member)
-        for name, once in getattr(member, _MARK, ())
+        for mark in getattr(member, _MARK, ())
     ]
 
 

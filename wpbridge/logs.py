@@ -42,7 +42,7 @@ LEVELS: Final[dict[type[Event], int]] = {
     ClaimMade: logging.DEBUG,
     ActionStarted: logging.DEBUG,
     ActionCompleted: logging.INFO,
-    ActionFailed: logging.WARNING,
+    ActionFailed: logging.INFO,
     ActionRetried: logging.INFO,
     ActionSnoozed: logging.INFO,
     ActionCanceled: logging.INFO,

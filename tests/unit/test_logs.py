@@ -37,22 +37,22 @@ def test_every_kind_has_a_level_and_a_name_of_its_own() -> None:
 
 
 def test_json_lines_hold_plain_values(stream: io.StringIO) -> None:
-    logs.set_up(0, "json", stream)
+    logs.set_up(1, "json", stream)
     logs.write(FAILED)
     told = json.loads(stream.getvalue())
     assert told.pop("ts").endswith("+00:00")
     assert told == {
-        "level": "warning", "logger": "wpbridge", "event": "action.failed", "site": "shop",
+        "level": "info", "logger": "wpbridge", "event": "action.failed", "site": "shop",
         "action_id": 5, "hook": "send\nmail", "claim_id": 7, "attempt": 2, "took_ms": 1500.0,
         "reason": 'no "route"', "error_type": "OSError",
     }  # fmt: skip
 
 
 def test_text_lines_are_one_line_each(stream: io.StringIO) -> None:
-    logs.set_up(0, "text", stream)
+    logs.set_up(1, "text", stream)
     logs.write(FAILED)
     (line,) = stream.getvalue().splitlines()
-    assert 'WARNING action.failed site=shop action_id=5 hook="send\\nmail"' in line
+    assert 'INFO action.failed site=shop action_id=5 hook="send\\nmail"' in line
     assert line.endswith('reason="no \\"route\\"" error_type=OSError')
 
 

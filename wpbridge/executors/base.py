@@ -36,6 +36,8 @@ class Report:
     outcome: Outcome
     started_at: datetime
     ended_at: datetime
+    output: str = ""
+    """The end of what the handler printed, where that is known."""
 
 
 class Mailbox:
@@ -118,6 +120,10 @@ class Executor(Protocol):
 
     def recall(self, only: frozenset[ActionId] | None = None) -> list[Call]:
         """Take back queued calls that have not started."""
+        ...
+
+    def announce_stop(self) -> None:
+        """Let handlers know that the runner wants to stop; safe in a signal handler."""
         ...
 
     def close(self) -> None:

@@ -224,6 +224,9 @@ class PhpPool:
                         self._revoked.add(sent.call.action.id)
         return taken
 
+    def announce_stop(self) -> None:
+        """PHP callbacks have no way to ask."""
+
     def close(self) -> None:
         """End all workers: idle ones by themselves, busy ones by force."""
         self._closing = True

@@ -97,6 +97,11 @@ class Router:
         """From all of them."""
         return [call for e in self._executors.values() for call in e.recall(only)]
 
+    def announce_stop(self) -> None:
+        """To all of them."""
+        for executor in self._executors.values():
+            executor.announce_stop()
+
     def close(self) -> None:
         """All of them."""
         for executor in self._executors.values():

@@ -1,35 +1,43 @@
 """Python handlers: sync ones on threads, async ones on one event loop.
 
 Both share one limit. Whatever a handler raises, SystemExit and KeyboardInterrupt included, ends
-its action and nothing else.
+its action and nothing else. An async handler is cancelled at its time limit; a thread cannot be
+ended, so a sync one that runs beyond it is reported and goes on.
 """
 
 import asyncio
 import logging
 import queue
 import threading
-import traceback
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from wpbridge.action import Action, ActionId
 from wpbridge.clock import Clock
 from wpbridge.executors.base import Books, Call, Mailbox, Report
-from wpbridge.handlers import Context, Enqueuer, Handler
-from wpbridge.outcome import (
-    Cancel,
-    Canceled,
-    Completed,
-    Failed,
-    Outcome,
-    Retried,
-    Retry,
-    Snooze,
-    Snoozed,
-)
+from wpbridge.executors.calling import context_of, ended, outcome_of
+from wpbridge.handlers import Enqueuer, Handler
+from wpbridge.outcome import Failed, LogLine, Outcome
+
+__all__ = ["ThreadExecutor", "outcome_of"]
+
+_ASYNC_GRACE_SECONDS: Final = 2.0
+"""A cancelled handler has so long for its last words before it is called late."""
 
 _log = logging.getLogger("wpbridge.handler")
+
+
+@dataclass(slots=True)
+class _Running:
+    call: Call
+    started_at: datetime
+    since: float
+    """Monotonic."""
+    limit: timedelta | None
+    late_after_seconds: float
+    is_late: bool = False
 
 
 class ThreadExecutor:
@@ -44,16 +52,29 @@ class ThreadExecutor:
         site: str,
         mailbox: Mailbox | None = None,
         open_queue: Callable[[], Enqueuer] | None = None,
+        default_timeout: timedelta | None = None,
     ) -> None:
-        """``open_queue``: what handlers enqueue with; called at most once at a time, when asked."""
+        """Starts its threads.
+
+        Args:
+            handlers: by hook.
+            concurrency: threads.
+            clock: for the dates of reports, and for what is late.
+            site: the queue's name, for handlers' contexts.
+            mailbox: where reports go; one of its own when None.
+            open_queue: what handlers enqueue with; called at most once at a time, when asked.
+            default_timeout: of handlers that name none; None for no limit.
+        """
         self._open_queue = open_queue
+        self._default_timeout = default_timeout
+        self._is_stopping = False
         self._mailbox = mailbox or Mailbox()
         self._concurrency = max(1, concurrency)
         self._handlers = handlers
         self._clock = clock
         self._site = site
         self._queue: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
-        self._running: dict[ActionId, datetime] = {}
+        self._running: dict[ActionId, _Running] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_lock = threading.Lock()
         self._threads = [
@@ -114,8 +135,28 @@ class ThreadExecutor:
         self._mailbox.wake()
 
     def running(self) -> dict[ActionId, datetime]:
-        """A copy: the threads go on."""
-        return self._running.copy()
+        """A copy: the threads go on.
+
+        The runner asks several times a second, so what is over its time limit is found here.
+        """
+        running = self._running.copy()
+        for own in running.values():
+            self._tell_when_late(own)
+        return {action_id: own.started_at for action_id, own in running.items()}
+
+    def _tell_when_late(self, own: _Running) -> None:
+        seconds = self._clock.monotonic() - own.since
+        if own.limit is None or own.is_late or seconds < own.late_after_seconds:
+            return
+        own.is_late = True
+        action, told = own.call.action, f"its limit of {own.limit.total_seconds():g} s"
+        _log.warning("handler.late action=%d hook=%s: runs beyond %s", action.id, action.hook, told)
+        message = f"runs on beyond {told}: only an isolated handler can be ended"
+        own.call.lines.append(LogLine(message=message, at=self._clock.now()))
+
+    def announce_stop(self) -> None:
+        """Let handlers that ask know that the runner wants to end; safe in a signal handler."""
+        self._is_stopping = True
 
     def recall(self, only: frozenset[ActionId] | None = None) -> list[Call]:
         """See :class:`Executor`."""
@@ -145,41 +186,52 @@ class ThreadExecutor:
 
     def _work(self) -> None:
         while (call := self._queue.get()) is not None:
-            started = self._clock.now()
-            self._running[call.action.id] = started
-            outcome = self._run(call)
-            ended = self._clock.now()
+            handler = self._handlers[call.action.hook]
+            limit = handler.limit(self._default_timeout)
+            own = _Running(
+                call=call,
+                started_at=self._clock.now(),
+                since=self._clock.monotonic(),
+                limit=limit,
+                late_after_seconds=_late_after(limit, is_async=handler.is_async),
+            )
+            self._running[call.action.id] = own
+            outcome = self._run(handler, call, limit)
+            ended_at = self._clock.now()
+            self._say_how_long(own, outcome, ended_at)
             del self._running[call.action.id]
             self._mailbox.put(
-                Report(call=call, outcome=outcome, started_at=started, ended_at=ended)
+                Report(call=call, outcome=outcome, started_at=own.started_at, ended_at=ended_at)
             )
 
-    def _run(self, call: Call) -> Outcome:
-        handler = self._handlers[call.action.hook]
-        return outcome_of(lambda: self._result(handler, call))
+    def _say_how_long(self, own: _Running, outcome: Outcome, ended_at: datetime) -> None:
+        """It ended, if late: what it says of itself stands."""
+        seconds = self._clock.monotonic() - own.since
+        was_ended = isinstance(outcome, Failed) and outcome.error_type == "TimedOut"
+        if own.limit is not None and seconds > own.late_after_seconds and not was_ended:
+            limit = own.limit.total_seconds()
+            message = f"ran {seconds:.1f} s, beyond its limit of {limit:g} s"
+            own.call.lines.append(LogLine(message=message, at=ended_at))
 
-    def _result(self, handler: Handler, call: Call) -> Any:
-        result = handler.call(call.values, self._context(call))
-        if handler.is_async or asyncio.iscoroutine(result):
-            result = asyncio.run_coroutine_threadsafe(result, self._event_loop()).result()
-        return result
+    def _run(self, handler: Handler, call: Call, limit: timedelta | None) -> Outcome:
+        return outcome_of(lambda: self._call(handler, call, limit))
 
-    def _context(self, call: Call) -> Context:
-        action = call.action
-        extra = {"action_id": action.id, "hook": action.hook, "attempt": action.attempts + 1}
-        return Context(
-            id=action.id,
-            hook=action.hook,
-            group=action.group,
-            attempt=action.attempts + 1,
-            scheduled_at=action.scheduled_at,
-            args=call.mapping,
-            logger=logging.LoggerAdapter(_log, extra),
+    def _call(self, handler: Handler, call: Call, limit: timedelta | None) -> None:
+        context = context_of(
+            call.action,
+            call.mapping,
             site=self._site,
             now=self._clock.now,
             lines=call.lines,
             open_queue=self._open_queue,
+            limit=limit,
+            stopping=lambda: self._is_stopping,
         )
+        result: Any = handler.call(call.values, context)
+        if asyncio.iscoroutine(result):
+            waited = asyncio.run_coroutine_threadsafe(ended(result, limit), self._event_loop())
+            if error := waited.result():
+                raise error
 
     def _event_loop(self) -> asyncio.AbstractEventLoop:
         with self._loop_lock:
@@ -191,38 +243,21 @@ class ThreadExecutor:
             return self._loop
 
 
+def _late_after(limit: timedelta | None, *, is_async: bool) -> float:
+    """Seconds; an async handler is ended at its limit, and late only when it does not end."""
+    seconds = 0.0 if limit is None else limit.total_seconds()
+    return seconds + _ASYNC_GRACE_SECONDS if is_async else seconds
+
+
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
     try:
-        loop.run_forever()
+        while True:
+            try:
+                loop.run_forever()
+            except (SystemExit, KeyboardInterrupt) as error:
+                # Out of a task that a handler started beside itself: the others go on.
+                _log.warning("handler.task_raised: %s", type(error).__name__)
+            else:
+                return
     finally:
         loop.close()
-
-
-def outcome_of(run: Callable[[], Any]) -> Outcome:
-    """Run it and say how it went; nothing it raises gets out."""
-    try:
-        run()
-    except Retry as request:
-        return Retried(after=request.after, reason=request.reason)
-    except Snooze as request:
-        until = request.until
-        now = datetime.now(UTC)
-        return Snoozed(
-            until=until if isinstance(until, datetime) else now + until, reason=request.reason
-        )
-    except Cancel as request:
-        return Canceled(reason=request.reason)
-    except SystemExit as error:
-        return Failed(reason=f"the handler exited with {error.code!r}", error_type="SystemExit")
-    except BaseException as error:  # noqa: BLE001 - one bad action never ends the batch
-        _log.debug("handler failed", exc_info=error)
-        return Failed(reason=_reason(error), error_type=type(error).__name__)
-    return Completed()
-
-
-def _reason(error: BaseException) -> str:
-    """The message, as the plugin logs an exception's; the class where there is none."""
-    text = str(error).strip()
-    if text and not isinstance(error, KeyError | TypeError | AttributeError):
-        return text
-    return "".join(traceback.format_exception_only(error)).strip()

@@ -149,6 +149,7 @@ class Runner:
     def stop(self) -> None:
         """Claim no more, finish what runs, release the rest. Safe in a signal handler."""
         self._is_stopping = True
+        self._executor.announce_stop()
         self._executor.wake()
 
     def quiet(self, *, on: bool) -> None:

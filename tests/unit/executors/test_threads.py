@@ -1,11 +1,18 @@
-"""Threads: what closing them means."""
+"""Threads: what closing them means, and what becomes of a call beyond its time limit."""
+
+import asyncio
+import threading
+from datetime import timedelta
+
+import pytest
 
 from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.clock import SystemClock
+from wpbridge.errors import ConfigError
 from wpbridge.executors.base import Call
 from wpbridge.executors.threads import ThreadExecutor
-from wpbridge.handlers import describe
-from wpbridge.outcome import Completed
+from wpbridge.handlers import Context, Handler, describe, hook
+from wpbridge.outcome import Completed, Failed
 
 ACTION = Action(
     id=ActionId(1), hook="h", status=Status.PENDING, scheduled_at=None, priority=10, args=b"[]",
@@ -13,14 +20,34 @@ ACTION = Action(
 )  # fmt: skip
 
 
+class Hand(SystemClock):
+    """A monotonic clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+def make(handler: Handler, default_timeout: timedelta | None = None) -> tuple[ThreadExecutor, Hand]:
+    clock = Hand()
+    threads = ThreadExecutor(
+        {"h": handler}, concurrency=1, clock=clock, site="s", default_timeout=default_timeout
+    )
+    return threads, clock
+
+
+def call() -> Call:
+    return Call(action=ACTION, values=(), mapping=[])
+
+
 def test_it_may_be_closed_twice_after_async_handlers() -> None:
     async def handler() -> None:
         pass
 
-    threads = ThreadExecutor(
-        {"h": describe("h", handler)}, concurrency=1, clock=SystemClock(), site="s"
-    )
-    threads.submit(Call(action=ACTION, values=(), mapping=[]))
+    threads, _ = make(describe("h", handler))
+    threads.submit(call())
     (report,) = threads.reports(30)
     assert report.outcome == Completed()
     loop = threads._loop
@@ -29,3 +56,117 @@ def test_it_may_be_closed_twice_after_async_handlers() -> None:
     while not loop.is_closed():
         pass
     threads.close()
+
+
+def test_a_thread_beyond_its_limit_is_told_of_once_and_its_ending_stands(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def handler() -> None:
+        begun.set()
+        go.wait(60)
+
+    threads, clock = make(describe("h", handler, timeout=5))
+    threads.submit(call())
+    begun.wait(60)
+    clock.seconds = 4.9
+    assert set(threads.running()) == {1}
+    assert caplog.messages == []
+    clock.seconds = 5.0
+    for _ in range(3):
+        threads.running()
+    assert caplog.messages == ["handler.late action=1 hook=h: runs beyond its limit of 5 s"]
+    assert not threads.has_room()
+    clock.seconds = 12.04
+    go.set()
+    (report,) = threads.reports(60)
+    assert report.outcome == Completed()
+    assert [line.message for line in report.call.lines] == [
+        "runs on beyond its limit of 5 s: only an isolated handler can be ended",
+        "ran 12.0 s, beyond its limit of 5 s",
+    ]
+    threads.close()
+
+
+def test_a_failure_after_the_limit_keeps_its_own_reason() -> None:
+    clocks: list[Hand] = []
+
+    def handler() -> None:
+        clocks[0].seconds = 60.0
+        raise ValueError("boom")
+
+    threads, clock = make(describe("h", handler), default_timeout=timedelta(seconds=1))
+    clocks.append(clock)
+    threads.submit(call())
+    (report,) = threads.reports(60)
+    assert report.outcome == Failed(reason="boom", error_type="ValueError")
+    assert [line.message for line in report.call.lines] == ["ran 60.0 s, beyond its limit of 1 s"]
+    threads.close()
+
+
+def test_a_handler_can_ask_for_the_time() -> None:
+    def handler(context: Context) -> None:
+        while not context.is_over():
+            assert context.seconds_left() is not None
+        context.log(f"{context.seconds_left()}")
+
+    threads, _ = make(describe("h", handler, timeout=0.01))
+    threads.submit(call())
+    (report,) = threads.reports(60)
+    assert report.outcome == Completed()
+    assert [line.message for line in report.call.lines] == ["0.0"]
+    threads.close()
+
+
+def test_a_cancelled_handler_has_the_last_word() -> None:
+    async def handler() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise LookupError("where I was") from None
+
+    threads, _ = make(describe("h", handler, timeout=0.01))
+    threads.submit(call())
+    (report,) = threads.reports(60)
+    assert report.outcome == Failed(reason="where I was", error_type="LookupError")
+    threads.close()
+
+
+def test_a_task_that_exits_does_not_stop_the_loop_for_others() -> None:
+    async def leave() -> None:
+        raise SystemExit(1)
+
+    async def handler() -> None:
+        task = asyncio.ensure_future(leave())
+        await asyncio.wait([task])
+        assert isinstance(task.exception(), SystemExit)
+
+    threads, _ = make(describe("h", handler))
+    for _ in range(2):
+        threads.submit(call())
+        (report,) = threads.reports(60)
+        assert report.outcome == Completed()
+    threads.close()
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan"), float("inf"), 1e12, timedelta(seconds=-1)])
+def test_what_is_no_limit_is_refused(timeout: float | timedelta) -> None:
+    with pytest.raises(ConfigError, match="limit"):
+        hook("h", timeout=timeout)
+
+
+@pytest.mark.parametrize(
+    ("timeout", "default", "expected"),
+    [
+        (None, None, None),
+        (None, timedelta(seconds=9), timedelta(seconds=9)),
+        (0, timedelta(seconds=9), None),
+        (2.5, timedelta(seconds=9), timedelta(seconds=2.5)),
+        (timedelta(minutes=1), None, timedelta(minutes=1)),
+    ],
+)
+def test_a_handlers_own_limit_goes_before_the_settings(
+    timeout: float | timedelta | None, default: timedelta | None, expected: timedelta | None
+) -> None:
+    assert describe("h", print, timeout=timeout).limit(default) == expected

@@ -1,0 +1,296 @@
+"""The children of isolated handlers: started when there is work, kept, watched, replaced.
+
+One thread owns them. It sends each idle child one call, reads what comes back, kills at time
+limits, and answers for the action of a child that died.
+"""
+
+import contextlib
+import logging
+import os
+import selectors
+import signal
+import threading
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Final
+
+from wpbridge.errors import WpCliError
+from wpbridge.executors.process_desk import Desk
+from wpbridge.executors.process_frames import log_line, outcome_of_frame, run_frame
+from wpbridge.executors.process_starts import Starts
+from wpbridge.executors.process_worker import Sent, Setup, Worker, boot_failure, death, now
+from wpbridge.outcome import Failed
+
+GRACE_SECONDS: Final = 2.0
+"""Between TERM and KILL, and for an idle child to go home."""
+_POLL_SECONDS: Final = 0.05
+_LONGEST_WAIT: Final = 1.0
+
+_log = logging.getLogger("wpbridge.process")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolLimits:
+    """How many children, and when one is replaced."""
+
+    children: int = 4
+    max_actions: int = 0
+    """0: never by count."""
+    max_memory: int = 0
+    """Bytes it holds after an action; 0: never by memory."""
+    boot_timeout: timedelta = timedelta(seconds=60)
+
+
+class ProcessPool:
+    """Serves a desk: see :class:`wpbridge.executors.process_desk.Desk`."""
+
+    def __init__(self, setup: Setup, desk: Desk, limits: PoolLimits) -> None:
+        """Starts its thread, and no child yet."""
+        self.starts = Starts()
+        self._setup = setup
+        self._desk = desk
+        self._limits = limits
+        self._workers: list[Worker] = []
+        self._is_stopping = False
+        self._is_closing = False
+        self._selector = selectors.DefaultSelector()
+        self._woken, self._waker = os.pipe()
+        for descriptor in (self._woken, self._waker):
+            os.set_blocking(descriptor, False)
+        self._selector.register(self._woken, selectors.EVENT_READ, None)
+        self._thread = threading.Thread(target=self._serve, name="wpbridge-process", daemon=True)
+        self._thread.start()
+
+    def nudge(self) -> None:
+        """There is something on the desk; safe in a signal handler."""
+        if not self._is_closing:
+            self._wake()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._waker, b"!")
+
+    def announce_stop(self) -> None:
+        """Tell the children; safe in a signal handler."""
+        self._is_stopping = True
+        self.nudge()
+
+    def close(self) -> None:
+        """End the children and the thread."""
+        if self._is_closing:
+            return
+        self._is_closing = True
+        self._wake()
+        self._thread.join()
+        for descriptor in (self._woken, self._waker):
+            os.close(descriptor)
+
+    def _serve(self) -> None:
+        try:
+            while not self._is_closing:
+                self._turn()
+        except Exception:  # noqa: BLE001 - whatever it was, the runner must hear of it
+            _log.exception("process.broken")
+            self.starts.broke("wpbridge's process pool failed; see the log")
+            self._give_up()
+        finally:
+            self._end_all()
+            self._selector.close()
+
+    def _turn(self) -> None:
+        touched: list[Worker] = []
+        for key, _ in self._selector.select(self._wait_seconds()):
+            if key.data is None:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self._woken, 4096)
+            elif key.data not in touched:
+                touched.append(key.data)
+        for worker in touched:
+            self._read(worker)
+        for worker in list(self._workers):
+            self._judge(worker)
+        self._feed()
+
+    def _wait_seconds(self) -> float:
+        """Until the next thing that no descriptor tells."""
+        moment = now()
+        due = [moment + _LONGEST_WAIT]
+        if self._desk.waiting() and self.starts.not_before > moment:
+            due.append(self.starts.not_before)
+        for worker in self._workers:
+            if worker.watched is None or worker.kill_at is not None:
+                due.append(moment + _POLL_SECONDS)
+            elif worker.sent and worker.sent.kill_after_seconds is not None:
+                due.append(worker.sent.since + worker.sent.kill_after_seconds)
+        return max(0.0, min(due) - moment)
+
+    # Reading
+
+    def _read(self, worker: Worker) -> None:
+        # Answers first: the output that belongs to them was written before them.
+        try:
+            answers = worker.answers()
+            worker.listen()
+            for answer in answers:
+                self._handle(worker, answer)
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            if worker.killed is None:
+                reason = f"the handler's process sent what is no answer: {error!r}"
+                worker.terminate(Failed(reason=reason, error_type="WorkerLost"), GRACE_SECONDS)
+        for descriptor in worker.spent:
+            self._forget(descriptor)
+
+    def _forget(self, descriptor: int) -> None:
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(descriptor)
+
+    def _handle(self, worker: Worker, answer: dict[str, Any]) -> None:
+        sent = worker.sent
+        match answer["is"]:
+            case "hello":
+                worker.is_ready = True
+                self.starts.came_up()
+                _log.info("process.ready pid=%d in %.2f s", worker.pid, now() - worker.born)
+            case "refusal":
+                worker.refusal = str(answer["reason"])
+            case "record":
+                _log_again(answer)
+            case "start" if sent and sent.call.action.id == answer["id"]:
+                self._desk.begun(sent)
+            case "log" if sent:
+                sent.call.lines.append(log_line(answer))
+            case "end" if sent and sent.call.action.id == answer["id"] and not worker.killed:
+                self._ended(worker, sent, answer)
+
+    def _ended(self, worker: Worker, sent: Sent, answer: dict[str, Any]) -> None:
+        outcome, memory = outcome_of_frame(answer["outcome"]), int(answer["memory"])
+        worker.sent = None
+        worker.done += 1
+        self.starts.worked()
+        output = worker.output.take(sent.call.action.id)
+        if isinstance(outcome, Failed) and output:
+            told = f"last output: {output}"
+            outcome = replace(outcome, detail="; ".join(filter(None, (outcome.detail, told))))
+        _tell(sent, output)
+        self._desk.report(sent, outcome, output)
+        limits = self._limits
+        if answer["unfit"]:
+            worker.retiring = str(answer["unfit"])
+        elif limits.max_memory and memory > limits.max_memory:
+            worker.retiring = f"it holds {memory >> 20} MiB"
+        elif limits.max_actions and worker.done >= limits.max_actions:
+            worker.retiring = f"it has run {worker.done} actions"
+
+    # Judging
+
+    def _judge(self, worker: Worker) -> None:
+        if worker.has_ended():
+            self._bury(worker)
+            return
+        worker.flush()
+        if worker.kill_at is not None:
+            if now() >= worker.kill_at:
+                worker.signal(signal.SIGKILL)
+        elif why := worker.overdue(self._limits.boot_timeout):
+            worker.terminate(why, GRACE_SECONDS)
+        elif worker.retiring and not worker.sent:
+            _log.info("process.replaced pid=%d: %s", worker.pid, worker.retiring)
+            worker.hang_up(GRACE_SECONDS)
+        elif worker.sent and self._is_stopping and not worker.is_told_to_stop:
+            worker.is_told_to_stop = True
+            worker.ask({"do": "stop"})
+
+    def _bury(self, worker: Worker) -> None:
+        """It is gone: read what it left, and answer for its action."""
+        self._read(worker)
+        self._read(worker)
+        self._workers.remove(worker)
+        for descriptor in (worker.child.answers, worker.child.output, worker.watched):
+            if descriptor is not None:
+                self._forget(descriptor)
+        sent, worker.sent = worker.sent, None
+        code = worker.bury()
+        if not worker.is_ready:
+            self._boot_failed(boot_failure(worker, code))
+        elif not (worker.retiring or (sent and sent.is_started)):
+            self.starts.died_idle()
+        if sent and (sent.is_started or not self._desk.take_back(sent)):
+            action, failed = sent.call.action, death(worker, code)
+            _log.warning("process.died action=%d: %s", action.id, failed.reason)
+            _tell(sent, worker.output.rest())
+            self._desk.report(sent, failed, worker.output.rest())
+
+    def _boot_failed(self, words: str) -> None:
+        _log.warning("process.boot_failed (%d): %s", self.starts.boot_failed(words), words)
+        if self.starts.is_down():
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self._desk.clear(self.starts.trouble or "")
+
+    # Feeding
+
+    def _feed(self) -> None:
+        for worker in self._workers:
+            is_free = worker.is_ready and not (worker.sent or worker.retiring or worker.killed)
+            if is_free and (sent := self._desk.take()):
+                worker.sent = sent
+                worker.is_told_to_stop = self._is_stopping
+                worker.ask(run_frame(sent.call, sent.limit, is_stopping=self._is_stopping))
+        waiting = self._desk.waiting()
+        if waiting and self.starts.is_down():
+            self._give_up()
+        elif waiting and not self._is_closing:
+            self._start_more(waiting)
+
+    def _start_more(self, waiting: int) -> None:
+        alive = [w for w in self._workers if not (w.retiring or w.killed)]
+        booting = sum(not worker.is_ready for worker in alive)
+        room = self._limits.children - len(alive)
+        for _ in range(self.starts.wanted(room=room, waiting=waiting, booting=booting)):
+            try:
+                self._start()
+            except (WpCliError, OSError) as error:
+                # An OSError: no more descriptors, or processes.
+                self._boot_failed(str(error))
+                return
+
+    def _start(self) -> None:
+        worker = self._setup.start()
+        self._workers.append(worker)
+        for descriptor in (worker.child.answers, worker.child.output):
+            self._selector.register(descriptor, selectors.EVENT_READ, worker)
+        if hasattr(os, "pidfd_open"):
+            worker.watched = os.pidfd_open(worker.pid)
+            self._selector.register(worker.watched, selectors.EVENT_READ, worker)
+
+    # Ending
+
+    def _end_all(self) -> None:
+        for worker in self._workers:
+            if worker.sent or not worker.is_ready:
+                worker.terminate(Failed(reason="wpbridge ended"), GRACE_SECONDS)
+            else:
+                worker.hang_up(GRACE_SECONDS)
+        until = now() + GRACE_SECONDS
+        while now() < until and not all(worker.has_ended() for worker in self._workers):
+            self._selector.select(_POLL_SECONDS)
+            for worker in self._workers:
+                worker.listen()
+        for worker in self._workers:
+            worker.bury()
+
+
+def _tell(sent: Sent, output: str) -> None:
+    """What a handler printed, line by line, to the log."""
+    if output and _log.isEnabledFor(logging.INFO):
+        action = sent.call.action
+        for text in output.splitlines():
+            _log.info("action %d printed: %s", action.id, text, extra={"hook": action.hook})
+
+
+def _log_again(answer: dict[str, Any]) -> None:
+    """A child's log record, as one of ours."""
+    logger, level = logging.getLogger(str(answer["name"])), int(answer["level"])
+    if logger.isEnabledFor(level):
+        logger.log(level, "%s", answer["message"], extra=dict(answer["extra"]))
