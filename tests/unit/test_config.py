@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wpbridge.config import Keep, Route, Settings, Webhook, load, sources_of
+from wpbridge.config import Keep, RetryRule, Route, Settings, Webhook, load, sources_of
 from wpbridge.errors import ConfigError
 
 FULL = """
@@ -32,6 +32,15 @@ exclude_hooks = "c, d"
 groups = ["g"]
 exclude_groups = []
 concurrency = 8
+timeout = "5m"
+processes = 2
+poll_interval = "2s"
+drain_timeout = "1m"
+max_age = "1d"
+max_memory = "1G"
+heartbeat_file = "beat"
+rescue = "hold"
+log_format = "json"
 format = "json"
 quiet = true
 verbose = 2
@@ -59,6 +68,16 @@ to = "php"
 hook = "mail"
 group = ""
 to = "leave"
+
+[[retry]]
+hook = "charge_*"
+error = "Timeout*"
+max_attempts = 8
+base = "10s"
+cap = "1h"
+
+[[retry]]
+group = ""
 
 [[retention]]
 hook = "wc_*"
@@ -107,6 +126,11 @@ def test_defaults(cwd: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        ("[[retry]]\nmax_attempts = 0", "retry 1: max_attempts is a whole number from 1 to 1000"),
+        ('[[retry]]\nbase = "soon"', 'base is a time such as "30s" or "6h"'),
+        ("[[retry]]\nhook = 3", "hook is a text"),
+        ("[[retry]]\ntries = 3", "unknown setting tries"),
+        ("retry = 3", "a list of tables"),
         ('[[retention]]\nkeep = "soon"', 'retention 1: keep is a time such as "7d"'),
         ('[[retention]]\nkeep = "7d"\nstatus = "pending"', "status is complete, failed or"),
         ('[[retention]]\nkeep = "7d"\nhook = 3', "hook is a text"),
@@ -164,6 +188,25 @@ def test_a_full_file(cwd: Path) -> None:
         ),
         owns_site=True,
         unique_by="args",
+        timeout=timedelta(minutes=5),
+        processes=2,
+        poll_interval=timedelta(seconds=2),
+        drain_timeout=timedelta(minutes=1),
+        max_age=timedelta(days=1),
+        max_memory=1 << 30,
+        heartbeat_file=cwd / "beat",
+        rescue="hold",
+        log_format="json",
+        retry=(
+            RetryRule(
+                hook="charge_*",
+                error="Timeout*",
+                max_attempts=8,
+                base=timedelta(seconds=10),
+                cap=timedelta(hours=1),
+            ),
+            RetryRule(group=""),
+        ),
         retention=(
             Keep(status="complete", hook="wc_*", keep=timedelta(days=7)),
             Keep(status="failed", keep=None),
