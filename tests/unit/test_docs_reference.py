@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import inspect
 import json
+import logging
 import os
 import re
 import shlex
@@ -20,7 +21,7 @@ from click.testing import CliRunner
 
 import docs
 import wpbridge
-from wpbridge import config, doctor, errors, explain
+from wpbridge import config, doctor, errors, events, explain, logs
 from wpbridge.cli import hooks, pauses, present, reports
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.main import cli
@@ -332,7 +333,7 @@ def test_errors_and_public_names_are_there() -> None:
     for row in table.rows:
         for name in codes(row[0]):
             assert issubclass(getattr(errors, name), errors.WpbridgeError)
-    for name in {*wpbridge.__all__} - {"__version__", "Cancel", "Retry"}:
+    for name in {*wpbridge.__all__} - {"__version__", "Cancel", "Retry", "Snooze"}:
         assert name in page("python-api.md")
 
 
@@ -444,6 +445,20 @@ def test_every_setting_is_in_the_reference() -> None:
     for row in table.rows:
         for name in codes(row[1]):
             assert name.removeprefix("WPBRIDGE_").lower() in config._KINDS
+
+
+def test_every_event_is_in_the_reference() -> None:
+    [table] = tables(page("events.md"))
+    told = {codes(row[0])[0]: (row[1], set(codes(row[2]))) for row in table.rows}
+    assert set(told) == {logs.name_of(kind) for kind in events.KINDS}
+    shared = {f.name for f in dataclasses.fields(events.ActionEvent)}
+    for kind in events.KINDS:
+        level, fields = told[logs.name_of(kind)]
+        assert level == logging.getLevelName(logs.LEVELS[kind]).lower()
+        own = {f.name for f in dataclasses.fields(kind)} - {"at", "site"}
+        own -= shared if issubclass(kind, events.ActionEvent) else set()
+        spans = {"after", "took", "waited"}
+        assert {f"{name}_ms" if name in spans else name for name in own} <= fields
 
 
 def test_every_exit_code_is_in_the_reference() -> None:
