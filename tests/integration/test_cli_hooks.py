@@ -158,7 +158,16 @@ def test_lines_are_sorted_by_where_they_go_and_nothing_is_changed(
 def test_text_has_a_head_and_a_line_each(dsn: str, folder: Path, queue: SqlStore) -> None:
     enqueue(queue, *[due("send", "g") for _ in range(1200)])
     head, *rows = text_of(dsn, folder).splitlines()
-    assert head.split("\t") == ["hook", "group", "to", "pending", "due", "running", "next_at", "why"]
+    assert head.split("\t") == [
+        "hook",
+        "group",
+        "to",
+        "pending",
+        "due",
+        "running",
+        "next_at",
+        "why",
+    ]
     (sent,) = [row.split("\t") for row in rows if row.startswith("send\t")]
     assert sent[:6] == ["send", "g", "python", "1,200", "1,200", "0"]
 
