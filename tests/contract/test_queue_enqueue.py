@@ -20,6 +20,7 @@ from wpbridge.errors import (
     InputError,
     SchemaError,
     SiteError,
+    StoreMissing,
     StoreUnavailable,
 )
 from wpbridge.queue import Queue, opened
@@ -491,7 +492,12 @@ def test_a_queue_is_opened_by_its_address(
 def test_a_queue_of_nothing_is_not_opened(tmp_path: Path) -> None:
     with pytest.raises((ConfigError, SiteError)):
         Queue.open(env={}, cwd=tmp_path)
-    queue = Queue.open(dsn=f"sqlite:///{tmp_path / 'empty.db'}", env={}, cwd=tmp_path)
+    file = tmp_path / "empty.db"
+    queue = Queue.open(dsn=f"sqlite:///{file}", env={}, cwd=tmp_path)
+    with queue, pytest.raises(StoreMissing, match="is its name right"):
+        queue.enqueue_async("h")
+    assert not file.exists(), "a misspelt name must not become an empty queue"
+    file.touch()
     with queue, pytest.raises(SchemaError, match="missing tables"):
         queue.enqueue_async("h")
 

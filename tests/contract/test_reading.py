@@ -177,6 +177,7 @@ def test_each_criterion(six: Queue, dsn: str) -> None:
         ({"modified_until": NOW}, {1, 5, 6}),
         ({"claimed": True}, {1, 2}),
         ({"claimed": False}, {3, 4, 5, 6}),
+        ({"claim": ClaimId(4)}, {1}),
         ({"claim": ClaimId(5)}, {2}),
         ({"claim": ClaimId(99)}, set()),
         ({"search": "alpha"}, {1, 4}),

@@ -216,12 +216,31 @@ def test_a_cron_that_waits_begins_at_its_match(queue: Queue) -> None:
     assert queue.zones_of([cron or 0]) == {cron: "Europe/Rome"}
 
 
-def test_what_is_gone_is_waited_for_no_longer(queue: Queue) -> None:
+def test_what_is_gone_counts_as_canceled(queue: Queue) -> None:
+    """The plugin purges what it canceled within minutes: nobody can tell any more."""
+    first, second = add(queue), add(queue)
+    holds = add(queue, "w", first, second)
+    goes = add(queue, "w", first, second, failed="run")
+    ends = add(queue, "w", first, second, failed="cancel")
+    change(queue.store, "DELETE FROM wp_actionscheduler_actions WHERE action_id = 1")
+    assert queue.store.catch_up(now=NOW) == 0
+    assert column(queue.store, "status", ends) == "canceled"
+    assert log_of(queue.store, ends)[-1].endswith("action 1, which it waited for, is gone")
+    set_status(queue, second, "complete")
+    assert queue.store.catch_up(now=NOW) == 1
+    assert not is_waiting(queue, goes)
+    assert is_waiting(queue, holds)
+    assert waits(queue) == {(holds, first, "hold")}
+
+
+def test_what_is_complete_may_be_purged_before_the_rest_is(queue: Queue) -> None:
     first, second = add(queue), add(queue)
     third = add(queue, "w", first, second)
-    queue.delete([first])
+    set_status(queue, first, "complete")
     assert queue.store.catch_up(now=NOW) == 0
-    change(queue.store, "DELETE FROM wp_actionscheduler_actions WHERE action_id = 2")
+    assert waits(queue) == {(third, second, "hold")}
+    change(queue.store, "DELETE FROM wp_actionscheduler_actions WHERE action_id = 1")
+    set_status(queue, second, "complete")
     assert queue.store.catch_up(now=NOW) == 1
     assert not is_waiting(queue, third)
 
@@ -246,9 +265,7 @@ def test_hold_run_or_cancel(queue: Queue, status: str) -> None:
     assert log_of(queue.store, ends)[-1] == (
         f"action canceled via wpbridge: action {bad}, which it waited for, is {status}"
     )
-    assert waits(queue) == {
-        (hold, bad, "hold"), (both, bad, "run"), (both, good, "run")
-    }  # fmt: skip
+    assert waits(queue) == {(hold, bad, "hold"), (both, good, "run")}
     set_status(queue, good, "complete")
     assert queue.store.catch_up(now=NOW) == 1
     assert not is_waiting(queue, both)
@@ -316,7 +333,9 @@ def test_requeue_by_a_process_that_never_saw_a_wait_hands_on_too(
     ("states", "expected"),
     [
         ([], "run"),
-        ([(None, "hold")], "run"),
+        ([(None, "hold")], "wait"),
+        ([(None, "run")], "run"),
+        ([(None, "cancel")], "cancel"),
         ([("complete", "hold"), ("complete", "hold")], "run"),
         ([("complete", "hold"), ("pending", "hold")], "wait"),
         ([("in-progress", "run")], "wait"),
@@ -393,6 +412,23 @@ def test_one_that_was_put_back_after_a_start_by_name_waits_again(queue: Queue) -
     set_status(queue, first, "complete")
     assert queue.store.catch_up(now=NOW) == 1
     assert not is_waiting(queue, second)
+
+
+def test_one_that_got_another_date_meanwhile_keeps_it(queue: Queue) -> None:
+    """Started by name, it asked to be run again later."""
+    first = add(queue)
+    second = add(queue, "w", first)
+    change(
+        queue.store,
+        "UPDATE wp_actionscheduler_actions SET scheduled_date_gmt = '2026-11-24 15:00:00'"
+        " WHERE action_id = :i",
+        i=second,
+    )
+    set_status(queue, first, "complete")
+    assert queue.store.catch_up(now=NOW) == 0
+    assert str(column(queue.store, "scheduled_date_gmt", second)) == "2026-11-24 15:00:00"
+    assert log_of(queue.store, second) == ["action created"]
+    assert waits(queue) == set()
 
 
 # Many at once

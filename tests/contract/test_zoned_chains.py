@@ -143,7 +143,7 @@ def test_a_run_that_fails_or_is_retried_keeps_the_zone(queue: Queue, clock: Fake
     assert zones(queue.store) == {second: "Europe/Rome"}
 
 
-def test_a_chain_that_always_fails_ends_and_is_forgotten(queue: Queue, clock: FakeClock) -> None:
+def test_a_chain_that_always_fails_ends_and_may_be_requeued(queue: Queue, clock: FakeClock) -> None:
     def broken() -> None:
         raise RuntimeError("no")
 
@@ -152,7 +152,9 @@ def test_a_chain_that_always_fails_ends_and_is_forgotten(queue: Queue, clock: Fa
         clock.at = due(queue, pending(queue)) + timedelta(seconds=1)
         run(queue.store, clock, broken)
     assert queue.count(statuses=("pending",)) == 0
-    assert zones(queue.store) == {}
+    last = ActionId(next(iter(zones(queue.store))))
+    new = queue.requeue([last]).made[last]
+    assert zones(queue.store)[new] == "Europe/Rome"
 
 
 def test_a_zone_that_this_host_does_not_know_ends_the_chain_with_a_word(

@@ -168,10 +168,10 @@ def test_a_unique_action_is_added_once(site: Site) -> None:
     before = tables(site.store)
     again = site("enqueue", "h", "--unique", "--group", "g")
     assert (again.code, again.out) == (0, "")
-    assert again.err == f"not added: action {action['id']} is its like, and it has not ended\n"
+    assert again.err == f"not added: the same action, {action['id']}, has not ended yet\n"
     assert site("enqueue", "h", "--unique", "--group", "g", "--porcelain").out == ""
     assert site.ok("enqueue", "h", "--unique", "--group", "g", "--dry-run") == (
-        f"would add nothing: action {action['id']} is its like\n"
+        f"would add nothing: the same action, {action['id']}, is there already\n"
     )
     assert tables(site.store) == before
     assert added(site, "h", "--unique", "--group", "other")["id"] != action["id"]
@@ -195,7 +195,7 @@ def test_a_key_is_used_once_and_says_so(site: Site) -> None:
     assert again.err == "not added: that action was made with this key before\n"
     assert site("enqueue", "h", "--key", "ship-17", "--porcelain").out == "1\n"
     assert site.ok("enqueue", "h", "--key", "ship-17", "--dry-run") == (
-        "would add nothing: action 1 is its like\n"
+        "would add nothing: the same action, 1, is there already\n"
     )
     assert tables(site.store) == before
 

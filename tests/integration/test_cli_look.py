@@ -11,6 +11,7 @@ from cli_helpers import Site, is_one_line, sqlite_site
 from factories import insert, make_new
 from rows import change, column
 from wpbridge.action import ActionId
+from wpbridge.cli.filters import STATUSES
 from wpbridge.clock import SystemClock, to_text
 from wpbridge.store.sqlstore import SqlStore
 
@@ -116,7 +117,10 @@ def test_the_same_filters_mean_the_same_to_a_change(mixed: Site) -> None:
     (mixed.folder / "long.json").write_text(json.dumps(["x" * 500]), encoding="utf-8")
     for flags, ids in FILTERS.items():
         if flags:
-            told = json.loads(mixed.ok("delete", *flags.split(), "--dry-run", "--format", "json"))
+            # By the last attempt alone, delete means what has one: ended actions.
+            every = [] if "--status" in flags else [f"--status={s}" for s in STATUSES]
+            given = [*flags.split(), *(every if "--modified" in flags else [])]
+            told = json.loads(mixed.ok("delete", *given, "--dry-run", "--format", "json"))
             found = sorted([*told["ids"], *map(int, told["skipped"])])
             assert found == list(map(int, ids.split())), flags
 
@@ -311,3 +315,13 @@ def test_looking_changes_nothing(mixed: Site) -> None:
     ):
         assert mixed(*command.split()).code == 0
     assert [column(mixed.store, "claim_id", i) for i in range(1, 8)] == before
+
+
+def test_delete_by_the_last_attempt_leaves_what_never_ran(mixed: Site) -> None:
+    told = json.loads(
+        mixed.ok("delete", "--modified-until", "-1d", "--dry-run", "--format", "json")
+    )
+    ids = [*told["ids"], *map(int, told["skipped"])]
+    assert ids
+    statuses = {mixed.ok("get", str(i), "--field", "status").strip() for i in ids}
+    assert statuses <= {"complete", "failed", "canceled"}

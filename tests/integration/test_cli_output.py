@@ -576,7 +576,8 @@ def test_a_queue_that_is_not_there_is_one_line(tmp_path: Path, command: list[str
     assert "no WordPress in" in none.err
     empty = call(*command, cwd=tmp_path, env={"WPBRIDGE_DSN": "sqlite:///empty.db"})
     assert is_one_line(empty, 78)
-    assert "missing table" in empty.err
+    assert "is its name right?" in empty.err
+    assert not (tmp_path / "empty.db").exists()
     gone = call(*command, cwd=tmp_path, env={"WPBRIDGE_DSN": "mysql://u:sEcReT@127.0.0.1:9/db"})
     assert is_one_line(gone, 69)
     assert "sEcReT" not in gone.err

@@ -266,7 +266,10 @@ class TestFile:
             ("[run]\nmax_time = -1", "max_time expects a time such as 90"),
             ("[run]\nmax_time = nan", "max_time expects a time such as 90"),
             ("[run]\nhooks = [1]", "hooks expects a list of texts"),
-            ("[run]\nformat = 'xml'", "format expects text or table or json or jsonl or csv or yaml or ids or count, not 'xml'"),
+            (
+                "[run]\nformat = 'xml'",
+                "format expects text or table or json or jsonl or csv or yaml or ids or count, not 'xml'",
+            ),
             ("[run]\nquiet = 'perhaps'", "quiet expects true or false, not 'perhaps'"),
             ("[webhooks]\na = 'ftp://s3cret'", "webhook a: url is one that begins with https://"),
             ("[webhooks]\na = 1", "webhook a: url is one that begins with https://"),

@@ -52,8 +52,12 @@ Examples:
 @click.option("--tz", metavar="ZONE", help="Read --cron (and --at) in this zone: Europe/Rome.")
 @click.option("--group", metavar="SLUG", help="Its group.")
 @click.option("--priority", type=int, metavar="0-255", help="Lower runs first (10).")
-@click.option("--unique", is_flag=True, help="Not while its like is pending or running.")
-@click.option("--unique-by", type=click.Choice(["auto", "group", "args"]), help="What its like is.")
+@click.option("--unique", is_flag=True, help="Not while the same is pending or running.")
+@click.option(
+    "--unique-by",
+    type=click.Choice(["auto", "group", "args"]),
+    help="What is the same: hook and group, or args too.",
+)
 @click.option("--key", metavar="TEXT", help="Idempotency key: a second call adds nothing.")
 @click.option("--after", multiple=True, metavar="ID", help="Only when this action has ended.")
 @click.option(
@@ -78,7 +82,7 @@ def enqueue(
     """Add an action to the queue, as the as_enqueue_* and as_schedule_* functions do.
 
     Without a date, an interval or a cron it is due at once. Prints its id; nothing new when it is
-    --unique and its like is pending or running. Dates without a zone are UTC, or in --tz.
+    --unique and the same is pending or running. Dates without a zone are UTC, or in --tz.
     """
     own = {name: flags.pop(name) for name in _ONE_ONLY}
     settings = settings_of(ctx, flags)
@@ -100,7 +104,7 @@ def enqueue(
         old = queue.refusal(new) if new.key else None
         action_id = queue.enqueue(new)
         if action_id is None:
-            told(f"not added: action {queue.refusal(new)} is its like, and it has not ended")
+            told(f"not added: the same action, {queue.refusal(new)}, has not ended yet")
         elif porcelain:
             click.echo(action_id)
         else:
@@ -147,7 +151,7 @@ def _print_plan(queue: Queue, new: Enqueue) -> None:
     action = queue.check(new)
     same = queue.refusal(new)
     if same is not None:
-        click.echo(f"would add nothing: action {same} is its like")
+        click.echo(f"would add nothing: the same action, {same}, is there already")
         return
     due = "when what it waits for has ended" if new.after else iso(action.scheduled_at)
     click.echo(f"would add 1 action: {shown(action.hook)} {shown(action.args)}, due {due}")
