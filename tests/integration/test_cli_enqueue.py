@@ -328,6 +328,17 @@ def lines(count: int, **more: Any) -> str:
     return "".join(json.dumps({"hook": "h", "args": [n], **more}) + "\n" for n in range(count))
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 11])
+def test_lines_beyond_what_is_kept_are_read_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr("wpbridge.cli.enqueue.KEPT", 3)
+    (site.folder / "some.jsonl").write_text(lines(count), encoding="utf-8")
+    assert site.ok("enqueue", "--jsonl", "some.jsonl").startswith(f"added {count} action")
+    rows = query(site.store, "SELECT args FROM wp_actionscheduler_actions ORDER BY action_id")
+    assert [row[0] for row in rows] == [f"[{n}]" for n in range(count)]
+
+
 def test_many_from_a_file_keep_their_order(site: Site) -> None:
     (site.folder / "many.jsonl").write_text(lines(2500, group="bulk"), encoding="utf-8")
     assert site.ok("enqueue", "--jsonl", "many.jsonl") == "added 2,500 actions\n"

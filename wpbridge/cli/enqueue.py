@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields as fields_of
 from io import BytesIO
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -25,6 +25,8 @@ from wpbridge.errors import ActionNotFound, InputError, WpbridgeError
 from wpbridge.moments import iso, parse_duration, parse_moment
 from wpbridge.queue import BULK, Queue, opened
 
+KEPT: Final = 100_000
+"""Lines of --jsonl that are kept in memory; the rest is read twice."""
 _LINE_FIELDS: Final = frozenset({*(f.name for f in fields_of(Enqueue)), "in"})
 _ONE_ONLY: Final = (
     "args", "at", "in_", "interval", "cron", "tz", "group", "priority", "unique", "key", "after",
@@ -163,15 +165,18 @@ def _print_plan(queue: Queue, new: Enqueue) -> None:
 def _many(queue: Queue, source: str, *, porcelain: bool, dry_run: bool) -> None:
     """Every line is checked before the first one is written."""
     with _spooled(source) as lines:
-        start = lines.tell()
-        count = sum(1 for _ in _checked(queue, lines))
+        checked = _checked(queue, lines)
+        # Read once where they are not too many to keep.
+        kept = list(islice(checked, KEPT))
+        rest = lines.tell()
+        count = len(kept) + sum(1 for _ in checked)
         if dry_run:
             click.echo(f"would add {plural(count, 'action')}")
             return
-        lines.seek(start)
+        lines.seek(rest)
         added = refused = known = 0
         # What was put to the file's end meanwhile is not checked.
-        new = islice((one for _, one in _parsed(lines)), count)
+        new = chain(kept, islice((one for _, one in _parsed(lines)), count - len(kept)))
         with counting("enqueue", count) as advance:
             while part := list(islice(new, BULK)):
                 before = {queue.refusal(one) for one in part if one.key}
@@ -248,7 +253,7 @@ def _parsed(lines: IO[bytes]) -> Iterator[tuple[int, Enqueue]]:
 
 def _from_line(line: bytes) -> Enqueue:
     try:
-        told_line = json.loads(line)
+        told_line = json.loads(line.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise InputError(f"no JSON: {error}") from None
     if not isinstance(told_line, dict):
