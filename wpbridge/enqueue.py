@@ -83,7 +83,7 @@ def _check_texts(new: Enqueue) -> None:
         ("group", new.group, 0, GROUP_CHARACTERS),
         ("key", new.key, 0, KEY_CHARACTERS),
     ):
-        _check_text(name, value)
+        check_text(name, value)
         if not least <= len(value) <= most:
             raise InputError(f"{name}: {least} to {most} characters, not {len(value)}")
     if isinstance(new.priority, bool) or new.priority not in PRIORITIES:
@@ -95,7 +95,8 @@ def _check_texts(new: Enqueue) -> None:
         raise InputError(f"after_failed is {', '.join(ON_FAILED)}, not {new.after_failed!r}")
 
 
-def _check_text(name: str, value: object) -> None:
+def check_text(name: str, value: object) -> None:
+    """Raises InputError unless it is a text that the tables can hold."""
     if not isinstance(value, str):
         raise InputError(f"{name}: a text, not {type(value).__name__}")
     if "\0" in value:
@@ -131,9 +132,9 @@ def _schedule(new: Enqueue, now: datetime) -> tuple[schedule.Schedule, datetime,
 def _cron(
     expression: str, start: datetime, tz: str | None
 ) -> tuple[schedule.Schedule, datetime, ZonedCron | None]:
-    _check_text("cron", expression)
+    check_text("cron", expression)
     if tz is not None:
-        _check_text("tz", tz)
+        check_text("tz", tz)
     try:
         zone = None if tz is None else zoned.zone_named(tz)
         told = schedule.cron_schedule(start, expression, zone=zone)
@@ -179,7 +180,7 @@ def moment_of(told: Moment, now: datetime) -> datetime:
                 raise InputError(f"a date: {told!r} lies outside of the years 1970 to 9999")
             return from_timestamp(int(told))
     except OverflowError as error:
-        raise InputError(f"a date: {told!r} lies outside of the calendar") from error
+        raise InputError(f"a date: {told} lies outside of the calendar") from error
     return parse_moment(str(told), now)
 
 

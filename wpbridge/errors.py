@@ -10,6 +10,7 @@
     ├── CronError              an expression the plugin refuses, or that never matches
     ├── StoreError             the database said no
     │   ├── StoreUnavailable   it does not answer
+    │   ├── StoreMissing       there is no such database file
     │   ├── Contention         locks were not to be had in time
     │   └── RunnerGone         others took this runner for dead
     └── ExecutionError         an action could not be run
@@ -73,6 +74,10 @@ class StoreError(WpbridgeError):
 
 class StoreUnavailable(StoreError):
     """The database does not answer; check that the server runs and the address is right."""
+
+
+class StoreMissing(StoreError):
+    """There is no such database file; `wpbridge init` makes one."""
 
 
 class Contention(StoreError):

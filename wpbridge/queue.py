@@ -24,11 +24,14 @@ from wpbridge.clock import Clock, SystemClock, from_timestamp
 from wpbridge.codec import schedule
 from wpbridge.config import Settings, load
 from wpbridge.enqueue import (
+    GROUP_CHARACTERS,
+    HOOK_CHARACTERS,
     NOTHING,
     Args,
     Enqueue,
     Interval,
     Moment,
+    check_text,
     encoded,
     moment_of,
     new_action,
@@ -579,6 +582,8 @@ class Queue:
     def _pages(self, which: "Which", *, pending_only: bool) -> Iterator[list[Record]]:
         if isinstance(which, Query):
             query = which
+            if not query.is_narrowed:
+                raise InputError("an empty query means every action: name what to change")
             if pending_only and not query.statuses:
                 query = replace(query, statuses=(Status.PENDING,))
             # Locked a page at a time: others enqueue meanwhile.
@@ -686,6 +691,14 @@ def _parts(items: Iterable[Enqueue], size: int) -> Iterator[list[Enqueue]]:
 def _scopes(hooks: Sequence[str], groups: Sequence[str], *, everything: bool) -> list[Pause]:
     if isinstance(hooks, str) or isinstance(groups, str):
         raise InputError("hooks and groups: lists of names, not one name")
+    for kind, names, most in (
+        ("hook", hooks, HOOK_CHARACTERS),
+        ("group", groups, GROUP_CHARACTERS),
+    ):
+        for name in names:
+            check_text(kind, name)
+            if len(name) > most or (kind == "hook" and not name):
+                raise InputError(f"{kind}: {'1 to ' if kind == 'hook' else ''}{most} characters")
     found = [
         *([Pause(kind="all", name="")] if everything else []),
         *(Pause(kind="hook", name=hook) for hook in hooks),

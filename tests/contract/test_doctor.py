@@ -35,18 +35,24 @@ from wpbridge.store.sqlstore import SqlStore
 ACTIONS = "wp_actionscheduler_actions"
 LOGS = "wp_actionscheduler_logs"
 CLAIMS = "wp_actionscheduler_claims"
-NOW = datetime.now(UTC)
+
+
+def now() -> datetime:
+    """When a test runs, not when it was collected: the doctor goes by the clock."""
+    return datetime.now(UTC)
+
+
 CONFIG = "<?php\ndefine('DB_NAME', 'x');\n$table_prefix = 'wp_';\n"
 
 Examine = Callable[..., Patient]
 
 
 def ago(**span: float) -> str:
-    return to_text(NOW - timedelta(**span))
+    return to_text(now() - timedelta(**span))
 
 
 def insert(store: SqlStore, hook: str = "h", **more: Any) -> ActionId:
-    [one] = insert_at(store, make_new(hook, now=NOW, **more), now=NOW)
+    [one] = insert_at(store, make_new(hook, now=now(), **more), now=now())
     return one
 
 
@@ -117,7 +123,7 @@ def fill(store: SqlStore, queue: Queue) -> None:
     first = queue.enqueue(Enqueue(hook="h", at="+1h"))
     assert first is not None
     queue.enqueue(Enqueue(hook="h", after=[first]))
-    store.log([(first, LogLine(message="action started via WP Cron", at=NOW))])
+    store.log([(first, LogLine(message="action started via WP Cron", at=now()))])
     change(store, f"INSERT INTO {CLAIMS} (date_created_gmt) VALUES (:at)", at=ago(minutes=1))
 
 
@@ -127,7 +133,7 @@ def test_nothing_is_found_in_a_healthy_queue(
     patient = examined(folder=tmp_path)
     fill(store, Queue(patient.store, close_store=False))
     options(store, **{
-        MIGRATION_OPTION: "complete", LOCK_OPTION: f"x|{int(NOW.timestamp()) + 60}",
+        MIGRATION_OPTION: "complete", LOCK_OPTION: f"x|{int(now().timestamp()) + 60}",
         "schema-ActionScheduler_StoreSchema": "8.0.1", "timezone_string": "Europe/Berlin",
     })  # fmt: skip
     mode = "SET SESSION sql_mode = ''" if patient.server.is_mysql else "PRAGMA journal_mode = WAL"
@@ -375,7 +381,7 @@ def test_ids_that_belong_to_posts(store: SqlStore, examined: Examine) -> None:
 
 
 def test_large_tables(store: SqlStore, examined: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
-    insert_at(store, *[make_new(now=NOW) for _ in range(3)], now=NOW)
+    insert_at(store, *[make_new(now=now()) for _ in range(3)], now=now())
     patient = examined()
     monkeypatch.setattr("wpbridge.doctor.checks_tables.MANY_ROWS", 2)
     if patient.server.is_mysql:
@@ -559,10 +565,10 @@ def test_nobody_has_been_seen(store: SqlStore, examined: Examine) -> None:
     assert (finding.level, finding.fix) == ("note", "wpbridge claim-and-run")
     assert "nothing has ever run" in finding.cause
     row = insert(store)
-    store.parts.edits.cancel([row], now=NOW, reason="by hand")
+    store.parts.edits.cancel([row], now=now(), reason="by hand")
     assert one(examined(), "runners").level == "note"
-    store.log([(row, LogLine(message="action complete via wpbridge", at=NOW))])
-    store.log([(row, LogLine(message="Aktion gestartet mittels WP Cron", at=NOW))])
+    store.log([(row, LogLine(message="action complete via wpbridge", at=now()))])
+    store.log([(row, LogLine(message="Aktion gestartet mittels WP Cron", at=now()))])
     told = doctor.examine(examined(), ["runners"]).findings[0]
     assert told.level == "ok"
     assert "WP Cron" in told.cause
@@ -579,7 +585,7 @@ def test_a_dead_runner(store: SqlStore, examined: Examine) -> None:
     mine(store)
     assert one(examined(), "dead-runners").level == "note"
     insert(store)
-    assert store.claim_due(now=NOW, limit=1, only=ClaimFilter())
+    assert store.claim_due(now=now(), limit=1, only=ClaimFilter())
     finding = one(examined(), "dead-runners")
     assert (finding.level, finding.fix) == ("warning", "wpbridge claim-and-run")
     # Its claim is put back by the next run, not freed as a stale one
@@ -590,7 +596,7 @@ def test_phps_runners_wait_for_our_claim(
     store: SqlStore, examined: Examine, tmp_path: Path
 ) -> None:  # fmt: skip
     insert(store)
-    assert store.claim_due(now=NOW, limit=1, only=ClaimFilter())
+    assert store.claim_due(now=now(), limit=1, only=ClaimFilter())
     patient = examined()
     finding = one(patient, "concurrency")
     assert (finding.level, finding.count) == ("note", 1)
@@ -653,7 +659,7 @@ def test_hooks_that_go_nowhere(store: SqlStore, examined: Examine) -> None:
     patient.handlers = {}
     assert one(patient, "unrouted-hooks").level == "note"
     row = insert(store)
-    store.log([(row, LogLine(message="action started via WP CLI", at=NOW))])
+    store.log([(row, LogLine(message="action started via WP CLI", at=now()))])
     assert found(examined(), "unrouted-hooks") == []
 
 
@@ -702,7 +708,7 @@ def test_orphan_claims(store: SqlStore, examined: Examine) -> None:
 
 def test_orphan_logs(store: SqlStore, examined: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     insert(store)
-    store.log([(ActionId(4711), LogLine(message="gone", at=NOW))] * 3)
+    store.log([(ActionId(4711), LogLine(message="gone", at=now()))] * 3)
     insert(store)
     assert one(examined(), "orphan-logs").count == 3
     monkeypatch.setattr(survey, "SCANNED", 1)
@@ -711,7 +717,7 @@ def test_orphan_logs(store: SqlStore, examined: Examine, monkeypatch: pytest.Mon
 
 
 def test_logs_of_posts_are_not_judged(store: SqlStore, examined: Examine) -> None:
-    store.log([(ActionId(4711), LogLine(message="of a post", at=NOW))])
+    store.log([(ActionId(4711), LogLine(message="of a post", at=now()))])
     options(store)
     posts(store, "publish")
     assert found(examined(), "orphan-logs") == []
@@ -870,7 +876,7 @@ def troubled(store: SqlStore) -> dict[str, list[ActionId]]:
             change(store, f"UPDATE {ACTIONS} SET args = '{{' WHERE action_id = :i", i=row)
     for claim, age in ((900, 90_000), (901, 90_000), (950, 90_000), (951, 90_000), (952, 50)):
         claims_row(store, claim, age)
-    store.log([(ActionId(4711), LogLine(message="gone", at=NOW))] * 2)
+    store.log([(ActionId(4711), LogLine(message="gone", at=now()))] * 2)
     store.inspect()
     return made
 
@@ -936,7 +942,7 @@ def test_only_what_is_named_is_mended(store: SqlStore, examined: Examine) -> Non
 
 def test_claims_of_wpbridge_runners_are_left_alone(store: SqlStore, examined: Examine) -> None:
     insert(store)
-    claim = store.claim_due(now=NOW, limit=1, only=ClaimFilter())
+    claim = store.claim_due(now=now(), limit=1, only=ClaimFilter())
     assert claim is not None
     change(store, f"UPDATE {ACTIONS} SET last_attempt_gmt = :at", at=ago(hours=2))
     change(store, f"UPDATE {CLAIMS} SET date_created_gmt = :at", at=ago(days=3))

@@ -222,7 +222,7 @@ def test_decode_shows_a_blob_as_json(folder: Path) -> None:
         (
             ["claim-and-run", "--handlers", "acts", "--dsn", "sqlite:///empty.db"],
             78,
-            "missing table",
+            "is its name right?",
         ),
         (["claim-and-run", "--handlers", "acts", "--dsn", "oracle://x/y"], 78, "oracle"),
         (["claim-and-run", "--batch-size", "0"], 2, "--batch-size"),

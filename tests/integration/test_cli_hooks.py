@@ -169,7 +169,7 @@ def test_text_has_a_head_and_a_line_each(dsn: str, folder: Path, queue: SqlStore
         "why",
     ]
     (sent,) = [row.split("\t") for row in rows if row.startswith("send\t")]
-    assert sent[:6] == ["send", "g", "python", "1,200", "1,200", "0"]
+    assert sent[:6] == ["send", "g", "python", "1200", "1200", "0"]
 
 
 def test_an_empty_queue_without_handlers_is_said(dsn: str, folder: Path, queue: SqlStore) -> None:

@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import phpserialize
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wpbridge.codec import args, php, schedule
+from wpbridge.codec.args_encode import JsonWriter, flat_text
 from wpbridge.codec.php import PhpArray, PhpObject, PhpValue
 from wpbridge.codec.php_values import INT_MAX, INT_MIN, array_key, float_text
 from wpbridge.codec.schedule import Canceled, Cron, Interval, Schedule, Single
@@ -210,3 +212,32 @@ def as_php(value: Any, number: type[int] | type[float] = int) -> Any:
     members = {name: as_php(item, number) for name, item in value.items()}
     is_list = list(members) == [str(place) for place in range(len(members))]
     return list(members.values()) if is_list else members
+
+
+FLAT = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.text() | st.floats()
+
+
+@given(st.lists(FLAT) | st.dictionaries(st.text() | st.integers().map(str), FLAT))
+def test_the_fast_way_to_write_args_says_the_same(value: Any) -> None:
+    fast = flat_text(value)
+    if fast is not None:
+        assert fast == JsonWriter(keep_objects=True).write(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ["\x7f"],
+        ["\U0001f600"],
+        ["\ud800"],
+        [2**63],
+        [1.0],
+        {"0": 1},
+        {"-1": 1},
+        {},
+        [[1]],
+        ["\u2028/"],
+    ],
+)
+def test_what_python_writes_otherwise_is_left_to_the_slow_way(value: Any) -> None:
+    assert flat_text(value) == ('["\\u2028\\/"]' if value == ["\u2028/"] else None)

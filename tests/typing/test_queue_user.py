@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from wpbridge import Context, Enqueue, Query, Queue, hook
-from wpbridge.action import ActionId
+from wpbridge.action import ActionId  # noqa: TC001 - read as a user would write it
 from wpbridge.store.sqlstore import SqlStore
 
 

@@ -44,8 +44,7 @@ Examples:
     "--orderby",
     "order_by",
     type=click.Choice(_ORDER_NAMES),
-    default="date",
-    help="By what (date).",
+    help="By what (date; id with --limit 0).",
 )
 @click.option(
     "--order",
@@ -71,6 +70,8 @@ def list_(
     check_fields(ACTION_FIELDS, fields, field)
     query = query_of(split(flags))
     settings = settings_of(ctx, flags)
+    # By id the rows are printed as they are read, however many they are.
+    order_by = order_by or ("date" if limit else "id")
     query = replace(
         query, limit=limit, offset=offset, descending=order.lower() == "desc",
         order="id" if order_by == "action_id" else order_by,

@@ -62,6 +62,7 @@ Examples:
 @click.option("--pause", "pause_", default="0", metavar="TIME", help="Between batches (0).")
 @click.option("--orphan-logs", is_flag=True, help="Instead: log rows whose action is gone.")
 @click.option("--dry-run", is_flag=True, help="Count what would go; change nothing.")
+@click.option("--quiet", is_flag=True, default=None, help="Print errors only, as cron likes it.")
 @click.option("--yes", "-y", is_flag=True, help=f"Do not ask about more than {MANY}.")
 @_FORMAT
 @click.pass_context
@@ -108,7 +109,8 @@ def clean(
             queue.store.parts.retention.forget_keys(long_ago)
     if not wanted:
         told("nothing is meant: there is no such hook, or a rule keeps its actions")
-    _print_cleaned(wanted, counts, dry_run=dry_run, style=settings.format)
+    if dry_run or not settings.quiet:
+        _print_cleaned(wanted, counts, dry_run=dry_run, style=settings.format)
 
 
 def _delete(  # noqa: PLR0917 - the command's options

@@ -24,6 +24,7 @@ from wpbridge.errors import InputError
 from wpbridge.queue import Queue, opened
 from wpbridge.store.records import Change, Query
 
+_ENDED = ("complete", "failed", "canceled")
 _MOST_SAID = 20
 _MOST_IDS = 1000
 
@@ -113,11 +114,15 @@ Examples:
 def delete(ctx: click.Context, targets: Sequence[str], **flags: Any) -> None:
     """Delete actions with their logs, for good; not those a runner holds.
 
-    For old ended actions there is clean, which goes in small batches by the plugin's own rule.
+    With --modified-since or --modified-until alone only ended ones: what never ran has no date of
+    a last attempt, and would count as older than any. For old ended actions there is clean, which
+    goes in small batches by the plugin's own rule.
     """
+    by_attempt = flags["modified_since"] or flags["modified_until"]
     _change(
         ctx, "delete", "deleted", targets, flags,
         lambda queue, which, dry: queue.delete(which, dry_run=dry),
+        statuses=_ENDED if by_attempt else (),
     )  # fmt: skip
 
 

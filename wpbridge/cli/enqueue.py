@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields as fields_of
 from io import BytesIO
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -25,6 +25,8 @@ from wpbridge.errors import ActionNotFound, InputError, WpbridgeError
 from wpbridge.moments import iso, parse_duration, parse_moment
 from wpbridge.queue import BULK, Queue, opened
 
+KEPT: Final = 100_000
+"""Lines of --jsonl that are kept in memory; the rest is read twice."""
 _LINE_FIELDS: Final = frozenset({*(f.name for f in fields_of(Enqueue)), "in"})
 _ONE_ONLY: Final = (
     "args", "at", "in_", "interval", "cron", "tz", "group", "priority", "unique", "key", "after",
@@ -52,8 +54,12 @@ Examples:
 @click.option("--tz", metavar="ZONE", help="Read --cron (and --at) in this zone: Europe/Rome.")
 @click.option("--group", metavar="SLUG", help="Its group.")
 @click.option("--priority", type=int, metavar="0-255", help="Lower runs first (10).")
-@click.option("--unique", is_flag=True, help="Not while its like is pending or running.")
-@click.option("--unique-by", type=click.Choice(["auto", "group", "args"]), help="What its like is.")
+@click.option("--unique", is_flag=True, help="Not while the same is pending or running.")
+@click.option(
+    "--unique-by",
+    type=click.Choice(["auto", "group", "args"]),
+    help="What is the same: hook and group, or args too.",
+)
 @click.option("--key", metavar="TEXT", help="Idempotency key: a second call adds nothing.")
 @click.option("--after", multiple=True, metavar="ID", help="Only when this action has ended.")
 @click.option(
@@ -78,7 +84,7 @@ def enqueue(
     """Add an action to the queue, as the as_enqueue_* and as_schedule_* functions do.
 
     Without a date, an interval or a cron it is due at once. Prints its id; nothing new when it is
-    --unique and its like is pending or running. Dates without a zone are UTC, or in --tz.
+    --unique and the same is pending or running. Dates without a zone are UTC, or in --tz.
     """
     own = {name: flags.pop(name) for name in _ONE_ONLY}
     settings = settings_of(ctx, flags)
@@ -100,7 +106,7 @@ def enqueue(
         old = queue.refusal(new) if new.key else None
         action_id = queue.enqueue(new)
         if action_id is None:
-            told(f"not added: action {queue.refusal(new)} is its like, and it has not ended")
+            told(f"not added: the same action, {queue.refusal(new)}, has not ended yet")
         elif porcelain:
             click.echo(action_id)
         else:
@@ -147,7 +153,7 @@ def _print_plan(queue: Queue, new: Enqueue) -> None:
     action = queue.check(new)
     same = queue.refusal(new)
     if same is not None:
-        click.echo(f"would add nothing: action {same} is its like")
+        click.echo(f"would add nothing: the same action, {same}, is there already")
         return
     due = "when what it waits for has ended" if new.after else iso(action.scheduled_at)
     click.echo(f"would add 1 action: {shown(action.hook)} {shown(action.args)}, due {due}")
@@ -159,15 +165,18 @@ def _print_plan(queue: Queue, new: Enqueue) -> None:
 def _many(queue: Queue, source: str, *, porcelain: bool, dry_run: bool) -> None:
     """Every line is checked before the first one is written."""
     with _spooled(source) as lines:
-        start = lines.tell()
-        count = sum(1 for _ in _checked(queue, lines))
+        checked = _checked(queue, lines)
+        # Read once where they are not too many to keep.
+        kept = list(islice(checked, KEPT))
+        rest = lines.tell()
+        count = len(kept) + sum(1 for _ in checked)
         if dry_run:
             click.echo(f"would add {plural(count, 'action')}")
             return
-        lines.seek(start)
+        lines.seek(rest)
         added = refused = known = 0
         # What was put to the file's end meanwhile is not checked.
-        new = islice((one for _, one in _parsed(lines)), count)
+        new = chain(kept, islice((one for _, one in _parsed(lines)), count - len(kept)))
         with counting("enqueue", count) as advance:
             while part := list(islice(new, BULK)):
                 before = {queue.refusal(one) for one in part if one.key}
@@ -244,7 +253,7 @@ def _parsed(lines: IO[bytes]) -> Iterator[tuple[int, Enqueue]]:
 
 def _from_line(line: bytes) -> Enqueue:
     try:
-        told_line = json.loads(line)
+        told_line = json.loads(line.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise InputError(f"no JSON: {error}") from None
     if not isinstance(told_line, dict):

@@ -1,5 +1,6 @@
 """The command tree; commands load what they need when they are called."""
 
+import difflib
 import importlib
 import inspect
 import sys
@@ -96,6 +97,20 @@ class LazyGroup(SiteGroup):
         module = importlib.import_module(f"wpbridge.cli.{_COMMANDS[cmd_name][0]}")
         command: Any = getattr(module, _FUNCTIONS.get(cmd_name, cmd_name.replace("-", "_")))
         return _with_examples(command) if isinstance(command, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """With a guess at what was meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            close = difflib.get_close_matches(args[0], _COMMANDS, 1)
+            if not close:
+                raise
+            raise click.UsageError(
+                f"{error.message.rstrip('.')}: did you mean {close[0]}?"
+            ) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One line each, from the table above."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from wpbridge.cli.exits import code_of
-from wpbridge.cli.output import shown
+from wpbridge.cli.output import COLOR, shown
 from wpbridge.errors import InputError, WpbridgeError
 
 if TYPE_CHECKING:
@@ -94,4 +94,6 @@ def settings_of(ctx: click.Context, flags: Mapping[str, Any]) -> "Settings":
     from wpbridge.config import load  # noqa: PLC0415 - only commands that need them read settings
 
     given = {name: value for name, value in flags.items() if value not in (None, ())}
-    return load({**(ctx.obj or {}), **given}, os.environ, Path.cwd())
+    settings = load({**(ctx.obj or {}), **given}, os.environ, Path.cwd())
+    ctx.meta[COLOR] = settings.color
+    return settings

@@ -20,6 +20,8 @@ from wpbridge.errors import InputError
 Row: TypeAlias = Mapping[str, Any]
 
 FORMATS: Final = ("table", "json", "jsonl", "csv", "yaml", "ids", "count")
+COLOR: Final = "wpbridge.color"
+"""Where a command's context keeps the setting."""
 _NUMBERS: Final = (int, float)
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
@@ -216,8 +218,9 @@ def _draw(rows: Sequence[Row], columns: Sequence[str]) -> None:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    color = _color()
     # Without colours there are no escape codes at all, for bold neither.
-    console = Console(color_system=None) if os.environ.get("NO_COLOR") else Console()
+    console = Console(color_system=None) if color is False else Console(no_color=False)
     texts = [[shown(_text(row[name])) for name in columns] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(columns, *texts, strict=True)]
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -233,6 +236,13 @@ def _draw(rows: Sequence[Row], columns: Sequence[str]) -> None:
         # A hook such as "[red]" is a name, and no markup.
         table.add_row(*(Text(text, style=_COLOURS.get(text, "")) for text in line))
     console.print(table)
+
+
+def _color() -> bool | None:
+    """What the settings say of colours, else what NO_COLOR says."""
+    context = click.get_current_context(silent=True)
+    told_color: bool | None = None if context is None else context.meta.get(COLOR)
+    return False if told_color is None and os.environ.get("NO_COLOR") else told_color
 
 
 def _whole(widths: Sequence[int], room: int) -> list[bool]:

@@ -66,17 +66,24 @@ def pause(
     end = _end(for_, until)
     settings = settings_of(ctx, flags)
     with opened(settings) as queue:
-        pauses = queue.pauses() if not is_change else queue.pause(
-            hooks=hooks, groups=groups, everything=everything, until=end, reason=reason,
-            dry_run=dry_run,
-        )  # fmt: skip
+        if is_change:
+            pauses = queue.pause(
+                hooks=hooks, groups=groups, everything=everything, until=end, reason=reason,
+                dry_run=dry_run,
+            )  # fmt: skip
+        else:
+            pauses = queue.pauses()
     if is_change and settings.format in ("text", "table") and field is None:
-        for one in pauses:
-            until_when = "until resumed" if one.until is None else f"until {iso(one.until)}"
-            click.echo(f"{'would pause' if dry_run else 'paused'} {_name(one)} {until_when}")
-        return
-    rows = [_row(one) for one in pauses]
-    print_rows(rows, fields=FIELDS, style=settings.format, chosen=fields, field=field)
+        _tell(pauses, "would pause" if dry_run else "paused")
+    else:
+        rows = [_row(one) for one in pauses]
+        print_rows(rows, fields=FIELDS, style=settings.format, chosen=fields, field=field)
+
+
+def _tell(pauses: Sequence[Pause], deed: str) -> None:
+    for one in pauses:
+        end = "until resumed" if one.until is None else f"until {iso(one.until)}"
+        click.echo(f"{deed} {_name(one)} {end}")
 
 
 def _end(for_: str | None, until: str | None) -> datetime | None:

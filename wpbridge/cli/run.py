@@ -104,6 +104,8 @@ def claim_and_run(
         store.inspect()
         runner = app.make_runner(settings, site, store, handlers, only=only)
         caught = _drive(runner, settings)
+        if not (settings.quiet or runner.totals.claimed):
+            _tell_pauses(store)
     finally:
         store.close()
     _finish(runner, settings, caught, fail_on_error=fail_on_error)
@@ -176,6 +178,13 @@ def run_ids(
         _print_totals(Totals(), settings.format)
     if claimed < len(ids):
         raise SystemExit(int(Exit.ERROR))
+
+
+def _tell_pauses(store: SqlStore) -> None:
+    """Why a run may have found nothing."""
+    for pause in store.parts.pauses.in_force(SystemClock().now()):
+        what = "everything" if pause.kind == "all" else f"{pause.kind} {shown(pause.name)}"
+        told(f"{what} is paused")
 
 
 def _runnable(store: SqlStore, ids: Sequence[ActionId], routes: Routes) -> list[ActionId]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from wpbridge.codec import php
-from wpbridge.codec.args_encode import JsonObject, JsonWriter, repaired
+from wpbridge.codec.args_encode import JsonObject, JsonWriter, flat_text, repaired
 from wpbridge.codec.args_from_php import JsonValue, from_php, read_php
 from wpbridge.codec.php_values import INT_MAX, INT_MIN
 from wpbridge.errors import CodecError
@@ -71,6 +71,9 @@ def encode(value: object, *, repair: bool = True) -> str:
         CodecError: For what PHP cannot encode (NaN, infinity, more than 512 levels), where the
             plugin would store an empty text that nothing can read, and for what it cannot hold.
     """
+    flat = flat_text(value)
+    if flat is not None:
+        return flat
     try:
         return JsonWriter(keep_objects=True).write(value)
     except UnicodeDecodeError as error:

@@ -1,7 +1,8 @@
 """Writes JSON as PHP's ``json_encode`` does through WordPress's wrapper, without recursion."""
 
+import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from json.encoder import encode_basestring_ascii
 from typing import Final, TypeAlias
 
@@ -97,6 +98,34 @@ class JsonWriter:
         if isinstance(value, bytes):
             return _string(self.read(value))
         raise CodecError(f"args: a {type(value).__name__} cannot be stored")
+
+
+_PLAIN: Final = frozenset({str, int, bool, type(None)})
+_PLAIN_JSON: Final = json.JSONEncoder(separators=(",", ":"))
+_BIG: Final = 1 << 63
+
+
+def flat_text(value: object) -> str | None:
+    """A list or dict of plain values, which nearly all args are, by Python's own fast encoder.
+
+    None where the two might differ: numbers as names, floats, long ints, what lies outside of the
+    basic plane (or is half of it), DEL.
+    """
+    if type(value) is list:
+        members: Iterable[object] = value
+    elif type(value) is dict and value:
+        if not all(type(key) is str and key[:1].isalpha() for key in value):
+            return None
+        members = value.values()
+    else:
+        return None
+    for member in members:
+        if type(member) not in _PLAIN or (type(member) is int and not -_BIG <= member < _BIG):
+            return None
+    text = _PLAIN_JSON.encode(value)
+    if "\\u007f" in text or "\\ud" in text:
+        return None
+    return text.replace("/", "\\/")
 
 
 def repaired(data: bytes) -> str:

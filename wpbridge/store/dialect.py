@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sqlalchemy import Connection
+from sqlalchemy.engine import URL
 
-from wpbridge.errors import StoreError, StoreUnavailable
+from wpbridge.errors import StoreError, StoreMissing, StoreUnavailable
 from wpbridge.store.tables import TableNames
 
 WORDPRESS_REMOVES = frozenset({
@@ -62,6 +63,10 @@ class Dialect(Protocol):
 
     def version(self, connection: Connection) -> str:
         """Server name and version, and what follows from it is remembered."""
+        ...
+
+    def make_database(self, address: URL) -> None:
+        """Make it where it is a file that is not there; a server's is its administrator's."""
         ...
 
     def ddl(self, names: TableNames) -> list[str]:
@@ -122,7 +127,10 @@ def sort_trouble(error: BaseException) -> Trouble:
             gone=False,
             error=StoreUnavailable(f"the database refuses us: {line}{advice}"),
         )
-    if gone or "unable to open database file" in text:
+    if "unable to open database file" in text:
+        advice = "is its name right? wpbridge init makes a new one"
+        return Trouble(busy=False, gone=False, error=StoreMissing(f"{line}: {advice}"))
+    if gone:
         return Trouble(
             busy=False, gone=gone, error=StoreUnavailable(f"the database does not answer: {line}")
         )

@@ -108,6 +108,9 @@ class MySQL:
         del rows
         return told, self._id_step
 
+    def make_database(self, address: URL) -> None:
+        """Not ours to do."""
+
     def ddl(self, names: TableNames) -> list[str]:
         """Schema 8, as a fresh install of the plugin has it (compat: columns and indexes)."""
         return [

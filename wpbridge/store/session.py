@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from wpbridge.errors import Contention
@@ -75,6 +76,11 @@ class Session:
             return result
 
         return self._insist(attempt)
+
+    @property
+    def address(self) -> URL:
+        """Where the database is."""
+        return self._engine.url
 
     def close(self) -> None:
         """Give the connection back."""

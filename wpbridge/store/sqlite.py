@@ -1,15 +1,21 @@
 """SQLite: the embedded queue, and a WordPress that runs on sqlite-database-integration."""
 
+import functools
+import os
 import sqlite3
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import StaticPool
 
+from wpbridge.errors import StoreUnavailable
 from wpbridge.store.tables import TableNames
 
 BUSY_MILLISECONDS = 10_000
+_IN_MEMORY = (None, "", ":memory:")
 
 _DATE = "TEXT COLLATE NOCASE DEFAULT '0000-00-00 00:00:00'"
 _STRICT = "STRICT" if sqlite3.sqlite_version_info >= (3, 37) else ""
@@ -77,6 +83,16 @@ class SQLite:
     def first_id(self, told: int, rows: int) -> tuple[int, int]:
         """SQLite tells the last id; one writer means no gaps."""
         return told - rows + 1, 1
+
+    def make_database(self, address: URL) -> None:
+        """An empty file is a database."""
+        if address.database not in _IN_MEMORY:
+            try:
+                Path(str(address.database)).touch()
+            except OSError as error:
+                raise StoreUnavailable(
+                    f"the file {address.database} cannot be made: {error.strerror}"
+                ) from error
 
     def ddl(self, names: TableNames) -> list[str]:
         """Schema 8 in the layout that sqlite-database-integration 2 gives it."""
@@ -166,8 +182,18 @@ class SQLite:
 
 def open_engine(url: URL) -> Engine:
     """An engine in autocommit that waits for other writers; one connection for memory."""
-    memory = url.database in (None, "", ":memory:")
+    memory = url.database in _IN_MEMORY
     extra: dict[str, Any] = {"poolclass": StaticPool} if memory else {}
+    if not memory:
+        # A misspelt name shall not become an empty queue: only `init` makes files.
+        extra["creator"] = functools.partial(
+            sqlite3.connect,
+            f"file:{quote(os.path.abspath(str(url.database)))}?mode=rw",  # noqa: PTH100 - a text
+            uri=True,
+            check_same_thread=False,
+            timeout=BUSY_MILLISECONDS / 1000,
+            isolation_level=None,
+        )
     engine = create_engine(
         url,
         isolation_level="AUTOCOMMIT",

@@ -313,7 +313,11 @@ class SqlStore:
         starting: Starting | None,
     ) -> Claim | None:
         """Free pending actions that somebody named, whatever their date."""
-        rows = [row for row in self._load(sorted(ids)) if row[2] == Status.PENDING and not row[10]]
+        rows = [
+            row
+            for row in self._load(sorted(ids))
+            if row[2] == Status.PENDING and not row[10] and self._is_runnable(_bytes(row[7])[:100])
+        ]
         found = _sorted(self._actions(rows))[:limit]
         if not found:
             return None
@@ -586,6 +590,7 @@ class SqlStore:
 
     def create_tables(self, *, everything: bool) -> None:
         """Make our tables, and with ``everything`` the plugin's where they are missing."""
+        self._dialect.make_database(self.session.address)
 
         def create(connection: Connection) -> None:
             for statement in self._dialect.ddl(self.names) if everything else ():

@@ -141,7 +141,8 @@ def layout_of(
     if missing:
         raise SchemaError(
             f"missing table{'s' if len(missing) > 1 else ''} {', '.join(missing)}: check"
-            " --table-prefix, or let the plugin create its tables (wp action-scheduler fix-schema)"
+            " --table-prefix, let the plugin create its tables (wp action-scheduler fix-schema),"
+            " or make them with wpbridge init --with-tables"
         )
     for name, needed in _NEEDED.items():
         absent = [column for column in needed if column not in columns[name]]

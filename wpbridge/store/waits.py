@@ -27,22 +27,25 @@ MOST: Final = 1_000
 """Waiting actions looked at in one transaction."""
 
 
+def is_over(wait: Wait) -> bool:
+    """Whether there is nothing to wait for any more: complete, or whatever else will do."""
+    return wait.status == Status.COMPLETE or (_has_failed(wait) and wait.on_failed == "run")
+
+
+def _has_failed(wait: Wait) -> bool:
+    """Failed, canceled, or gone: the plugin purges what it canceled within minutes."""
+    return wait.status in (None, Status.FAILED, Status.CANCELED)
+
+
 def verdict(waits: Iterable[Wait]) -> Verdict:
     """What a waiting action does, by what it waits for.
 
-    Complete, or gone altogether: nothing to wait for any more. Failed or canceled: as the wait
-    says; ``hold`` goes on waiting, for a requeue or for a person.
+    ``hold`` goes on waiting after a failure, for a requeue or for a person.
     """
-    found: set[Verdict] = set()
-    for wait in waits:
-        has_failed = wait.status in (Status.FAILED, Status.CANCELED)
-        if wait.status in (None, Status.COMPLETE) or (has_failed and wait.on_failed == "run"):
-            found.add("run")
-        elif has_failed and wait.on_failed == "cancel":
-            found.add("cancel")
-        else:
-            found.add("wait")
-    return "cancel" if "cancel" in found else "wait" if "wait" in found else "run"
+    waits = list(waits)
+    if any(_has_failed(wait) and wait.on_failed == "cancel" for wait in waits):
+        return "cancel"
+    return "run" if all(is_over(wait) for wait in waits) else "wait"
 
 
 class Waits:
@@ -63,12 +66,9 @@ class Waits:
             f" LEFT JOIN {names.actions} a ON a.action_id = w.after_id"
             f" LEFT JOIN {names.actions} d ON d.action_id = w.action_id"
             " WHERE d.action_id IS NULL OR d.status NOT IN ('pending', 'in-progress')"
-            " OR (d.status = 'pending' AND ("
-            "(a.status IN ('failed', 'canceled') AND w.on_failed = 'cancel')"
-            f" OR NOT EXISTS (SELECT 1 FROM {table} o"
-            f" JOIN {names.actions} b ON b.action_id = o.after_id"
-            " WHERE o.action_id = w.action_id AND b.status <> 'complete'"
-            " AND NOT (b.status IN ('failed', 'canceled') AND o.on_failed = 'run'))))"
+            # Each of these ends a wait, so none stands in the way of others for long.
+            " OR (d.status = 'pending' AND (a.status = 'complete' OR (w.on_failed <> 'hold'"
+            " AND (a.action_id IS NULL OR a.status IN ('failed', 'canceled')))))"
             f" LIMIT {MOST}"
         )
         self._behind = text(
@@ -86,6 +86,7 @@ class Waits:
             f" LEFT JOIN {names.actions} a ON a.action_id = w.after_id"
             " WHERE w.action_id IN :ids ORDER BY w.action_id, w.after_id"
         ).bindparams(ids)
+        self._delete_one = text(f"DELETE FROM {table} WHERE action_id = :id AND after_id = :after")
         self._delete = text(f"DELETE FROM {table} WHERE action_id IN :ids").bindparams(ids)
         self._hand_on = text(f"UPDATE {table} SET after_id = :new WHERE after_id = :old")
         self._count = text(f"SELECT COUNT(DISTINCT action_id) FROM {table}")
@@ -133,10 +134,7 @@ class Waits:
             connection.execute(self._hand_on, {"old": old, "new": new})
 
     def moved(self, connection: Connection) -> list[ActionId]:
-        """Those that wait no longer, :data:`MOST` at a time; looked for outside of a transaction.
-
-        By the rules of :func:`verdict`: what goes on waiting must not stand in the way of others.
-        """
+        """Those for which something is over, :data:`MOST` at a time; outside of a transaction."""
         if not self.are_there or connection.execute(self._any).first() is None:
             return []
         return [ActionId(int(row[0])) for row in connection.execute(self._moved)]
@@ -192,10 +190,17 @@ class Waits:
                     done.append(action_id)
                     canceled.append(action_id)
                 case "wait":
-                    pass
+                    self._forget_over(connection, own)
         if done:
             connection.execute(self._delete, {"ids": done})
         return released, canceled
+
+    def _forget_over(self, connection: Connection, waits: Sequence[Wait]) -> None:
+        """One by one: what is complete now may be purged before the rest is."""
+        for wait in waits:
+            if is_over(wait):
+                values = {"id": wait.action_id, "after": wait.after_id}
+                connection.execute(self._delete_one, values)
 
     def _date(
         self, connection: Connection, action_id: ActionId, blob: object, now: datetime
@@ -210,8 +215,8 @@ class Waits:
         return 1
 
     def _cancel(self, connection: Connection, waits: Sequence[Wait], now: datetime) -> None:
-        cause = next(w for w in waits if w.status in (Status.FAILED, Status.CANCELED))
-        reason = f"action {cause.after_id}, which it waited for, is {cause.status}"
+        cause = next(w for w in waits if _has_failed(w) and w.on_failed == "cancel")
+        reason = f"action {cause.after_id}, which it waited for, is {cause.status or 'gone'}"
         self._writes.cancel(connection, [waits[0].action_id], now, reason=reason)
 
 

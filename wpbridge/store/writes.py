@@ -179,6 +179,7 @@ class Writes:
         self._change(connection, together, now)
         self._inserts.actions(connection, [e.successor for e in together if e.successor], now)
         lines = [(e.action.id, line) for e in together for line in e.logs]
+        stopped: set[ActionId] = set()
         # The plugin's consistent-failure rule looks at all rows of the hook as they are after each
         # single ending, so these cannot be written together.
         for ending in one_by_one:
@@ -187,6 +188,7 @@ class Writes:
             if self._is_consistently_failing(connection, ending.action.hook):
                 assert ending.stop_line is not None
                 lines.append((ending.action.id, ending.stop_line))
+                stopped.add(ending.action.id)
             else:
                 assert ending.successor is not None
                 self._inserts.actions(connection, [ending.successor], now)
@@ -195,7 +197,8 @@ class Writes:
         over = [
             e.action.id
             for e in endings
-            if e.action.zone and (e.successor or e.status is Status.COMPLETE)
+            if e.action.zone
+            and (e.status is Status.COMPLETE or (e.successor and e.action.id not in stopped))
         ]
         self._zones.forget(connection, over)
 
