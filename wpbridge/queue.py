@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypeAlias, TypeVar
 
+from wpbridge import wake
 from wpbridge.action import ActionId, NewAction, Status
 from wpbridge.clock import Clock, SystemClock, from_timestamp
 from wpbridge.codec import schedule
@@ -37,7 +38,13 @@ from wpbridge.enqueue import (
     new_action,
     zoned_cron,
 )
-from wpbridge.errors import ActionNotFound, CodecError, InputError, StoreUnavailable
+from wpbridge.errors import (
+    ActionNotFound,
+    CodecError,
+    InputError,
+    StoreError,
+    StoreUnavailable,
+)
 from wpbridge.site import resolve
 from wpbridge.store.adding import Added, Request, UniqueBy
 from wpbridge.store.connect import open_site
@@ -71,6 +78,7 @@ class Queue:
         self._closes = close_store
         self._lock = threading.RLock()
         self._used = self._clock.monotonic()
+        self._wake_name = ""
 
     @classmethod
     def open(  # noqa: D417 - the rest are settings
@@ -217,7 +225,10 @@ class Queue:
         with self._turn() as parts:
             if connection is None:
                 self._known(after)
-                return parts.adding.add(requests, by=self._unique_by, now=now)
+                added = parts.adding.add(requests, by=self._unique_by, now=now)
+                if any(one.action.scheduled_at <= now for one in requests):
+                    self.wake()
+                return added
             with self._store.inside(connection) as inner:
                 self._known(after, inner)
                 return inner.adding.add(requests, by=self._unique_by, now=now)
@@ -421,6 +432,7 @@ class Queue:
             return list(done)
 
         change = self._change(which, refuse, requeue, dry_run=dry_run, look=look)
+        self._wake_after(change, due, dry_run=dry_run)
         return replace(change, made=made)
 
     def reschedule(
@@ -458,7 +470,9 @@ class Queue:
                     moves[record.id] = replace(moves[record.id], is_waiting=True)
             return parts.edits.move(moves, now=now)
 
-        return self._change(which, refuse, move, pending_only=True, dry_run=dry_run)
+        change = self._change(which, refuse, move, pending_only=True, dry_run=dry_run)
+        self._wake_after(change, wanted.scheduled_at, dry_run=dry_run)
+        return change
 
     # Pausing
 
@@ -503,6 +517,7 @@ class Queue:
             found = [p for p in stored if everything or (p.kind, p.name) in wanted]
             if found and not dry_run:
                 parts.pauses.remove(found)
+                self.wake()
         return found
 
     def pauses(self) -> list[Pause]:
@@ -512,6 +527,22 @@ class Queue:
             return parts.pauses.in_force(self._now())
 
     # How
+
+    def wake(self) -> int:
+        """Let idle daemons of this host and user look at once; returns how many were told.
+
+        Done after each commit of the queue's own that leaves something due. After a transaction of
+        the caller's it is theirs to do; without it the action starts at the daemon's next look.
+        Never raises, and waits for nobody.
+        """
+        with contextlib.suppress(StoreError):
+            self._wake_name = self._wake_name or wake_name(self._store)
+            return wake.poke(self._wake_name, wake.folders())
+        return 0
+
+    def _wake_after(self, change: Change, due: datetime, *, dry_run: bool) -> None:
+        if change.ids and not dry_run and due <= self._now():
+            self.wake()
 
     @property
     def store(self) -> SqlStore:
@@ -650,6 +681,13 @@ class Queue:
 Which: TypeAlias = Query | Iterable[int]
 """Actions by a query, or by their ids, all of which must exist."""
 _LIVE: Final = (Status.PENDING, Status.IN_PROGRESS)
+
+
+def wake_name(store: SqlStore) -> str:
+    """What this queue's daemons listen under; connects to ask which database it is."""
+    told = store.session.run(lambda c: (c.engine.dialect.name, c.engine.url.database or ""))
+    database = os.path.realpath(told[1]) if told[0] == "sqlite" else told[1]
+    return wake.name_of(database, store.names.prefix)
 
 
 def _query(query: Query | None, criteria: Mapping[str, Any]) -> Query:

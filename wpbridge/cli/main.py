@@ -14,6 +14,7 @@ from wpbridge.cli.options import SiteGroup, say, site_options
 
 _SECTIONS = {
     "Run": {
+        "work": ("work", "Run due actions for ever: the daemon."),
         "claim-and-run": ("run", "Claim due actions and run them."),
         "run": ("run", "Run these actions now, whatever their date."),
     },
@@ -40,6 +41,7 @@ _SECTIONS = {
         "generate": ("enqueue", "Add test actions."),
     },
     "Care": {
+        "probe": ("probe", "Ask whether the daemon lives, or takes work."),
         "doctor": ("doctor", "Look for what is wrong, and mend what is safe to mend."),
         "clean": ("care", "Delete what ended long ago, by the plugin's rule or yours."),
         "dedupe": ("care", "End recurring chains that exist more than once."),

@@ -1,0 +1,679 @@
+"""The daemon as real processes: signals, crashes, replacing, and what it tells of itself."""
+
+import json
+import os
+import select
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import invariants
+from conftest import execute
+from factories import make_new
+from php_site import PhpSite
+from rows import log_of, query
+from servers import MariaDB, missing_mariadb, private_mariadb
+from wpbridge.clock import SystemClock
+from wpbridge.queue import Queue
+from wpbridge.store.sqlstore import SqlStore
+
+DEADLINE_SECONDS = 20.0
+HANDLERS = """
+import os
+from wpbridge import hook
+
+VERSION = "first"
+HELD = []
+
+def record(*words):
+    with open("record", "ab", buffering=0) as stream:
+        stream.write((" ".join(map(str, words)) + "\\n").encode())
+
+@hook("count")
+def count(number):
+    record("count", number, os.getpid())
+
+@hook("slow")
+def slow(number):
+    record("start", number, os.getpid())
+    with open("gate", "rb") as gate:
+        gate.read()
+    record("end", number, os.getpid())
+
+@hook("crash")
+def crash(number):
+    record("crash", number, os.getpid())
+    if not os.path.exists("crashed"):
+        open("crashed", "w").close()
+        os.kill(os.getpid(), 9)
+
+@hook("version")
+def version(number):
+    record("version", VERSION, os.getpid())
+
+@hook("eat")
+def eat(number):
+    HELD.append(b"x" * (60 << 20))
+    record("eat", number, os.getpid())
+"""
+
+
+def until(true: Callable[[], Any], what: str) -> Any:
+    """Wait for something that shows outside: a file, a row, a process."""
+    end = time.monotonic() + DEADLINE_SECONDS
+    while not (found := true()):
+        assert time.monotonic() < end, f"not within {DEADLINE_SECONDS:.0f} s: {what}"
+        time.sleep(0.005)
+    return found
+
+
+class Daemon:
+    """A ``wpbridge work`` with a service manager that listens."""
+
+    def __init__(self, folder: Path, dsn: str, *flags: str, env: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.place = tempfile.mkdtemp(prefix="wpb", dir="/tmp")
+        self.ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.ear.bind(f"{self.place}/notify")
+        self.ear.settimeout(DEADLINE_SECONDS)
+        self.heard: list[str] = []
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("WPBRIDGE_")}
+        with (folder / "err").open("wb") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "wpbridge", "work", "--dsn", dsn, "--handlers", "acts", *flags],
+                cwd=folder, stderr=err, stdout=err, start_new_session=True,
+                env={**clean, "NOTIFY_SOCKET": f"{self.place}/notify", "XDG_RUNTIME_DIR": self.place,
+                     "MARK": str(folder), **env},
+            )  # fmt: skip
+
+    def told(self, word: str) -> str:
+        """Wait until the service manager was told so."""
+        while True:
+            try:
+                message = self.ear.recv(4096).decode()
+            except TimeoutError:
+                pytest.fail(f"{word} was not told; {self.err()}")
+            self.heard.append(message)
+            if word in message:
+                return message
+
+    def ready(self) -> "Daemon":
+        self.told("READY=1")
+        return self
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def code(self) -> int:
+        return self.process.wait(timeout=DEADLINE_SECONDS)
+
+    def err(self) -> str:
+        return (self.folder / "err").read_text()
+
+    def logged(self, word: str, times: int = 1) -> None:
+        until(lambda: self.err().count(word) >= times, f"{word} in {self.err()}")
+
+    def records(self, word: str) -> list[list[str]]:
+        file = self.folder / "record"
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [line.split()[1:] for line in lines if line.startswith(f"{word} ")]
+
+    def recorded(self, word: str, times: int = 1) -> list[list[str]]:
+        return until(  # type: ignore[no-any-return]
+            lambda: len(found := self.records(word)) >= times and found,
+            f"{times} times {word} in the record; {self.err()}",
+        )
+
+    def states(self) -> list[dict[str, Any]]:
+        """What the workers tell when asked."""
+        before = len(self._told_states())
+        self.send(signal.SIGUSR1)
+        workers = len(self.workers())
+        found = until(lambda: (n := self._told_states())[before + workers - 1 :] and n, "a dump")
+        return found[before:]  # type: ignore[no-any-return]
+
+    def _told_states(self) -> list[dict[str, Any]]:
+        return [
+            json.loads(line) for line in self.err().splitlines() if line.startswith('{"worker"')
+        ]
+
+    def workers(self) -> list[int]:
+        return [pid for pid in processes(self.folder) if pid != self.process.pid]
+
+    def open_gate(self) -> None:
+        """Let the slow ones end, those of now and later."""
+        self.gate = os.open(self.folder / "gate", os.O_RDWR)
+        os.close(self.gate)
+        (self.folder / "gate").unlink()
+        (self.folder / "gate").touch()
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.send(signal.SIGQUIT)
+            self.process.wait(timeout=DEADLINE_SECONDS)
+        self.ear.close()
+        shutil.rmtree(self.place)
+
+
+def processes(folder: Path) -> list[int]:
+    """Those that were started with this folder's mark and have not ended."""
+    mark = f"MARK={folder}".encode()
+    found = []
+    for place in Path("/proc").iterdir():
+        try:
+            if place.name.isdigit() and mark in (place / "environ").read_bytes().split(b"\0"):
+                found.append(int(place.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "acts.py").write_text(HANDLERS, encoding="utf-8")
+    os.mkfifo(tmp_path / "gate")
+    return tmp_path
+
+
+@pytest.fixture
+def daemon(folder: Path) -> Iterator[Callable[..., Daemon]]:
+    """Start daemons; none of their processes outlives the test."""
+    started: list[Daemon] = []
+
+    def start(dsn: str, *flags: str, env: Mapping[str, str] | None = None) -> Daemon:
+        started.append(Daemon(folder, dsn, *flags, env=env or {}))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()
+    until(lambda: not processes(folder), "the end of all processes")
+
+
+@pytest.fixture
+def own_server() -> Iterator[MariaDB]:
+    """A server that may be killed, with a database q."""
+    reason = missing_mariadb()
+    if reason is not None:
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with private_mariadb() as server:
+        execute(server, "CREATE DATABASE q")
+        yield server
+
+
+@pytest.fixture
+def lite(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'queue.db'}"
+
+
+def add(store: SqlStore, hook: str, count: int, first: int = 0) -> list[int]:
+    now = SystemClock().now()
+    actions = [make_new(hook, args=(first + n,), now=now) for n in range(count)]
+    return list(store.insert(actions, now=now))
+
+
+def wpbridge(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("WPBRIDGE_")}
+    return subprocess.run(
+        [sys.executable, "-m", "wpbridge", *arguments], cwd=folder, env=clean,
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+def next_run(folder: Path, dsn: str) -> dict[str, Any]:
+    done = wpbridge(folder, "claim-and-run", "--dsn", dsn, "--handlers", "acts", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+OpenQueue = Callable[[str], SqlStore]
+StartDaemon = Callable[..., Daemon]
+
+
+# Work
+
+
+def test_two_processes_share_the_queue_and_run_each_action_once(
+    dsn: str, daemon: StartDaemon, open_queue: OpenQueue
+) -> None:
+    store = open_queue(dsn)
+    one = daemon(dsn, "--processes", "2", "--batch-size", "20").ready()
+    one.send(signal.SIGUSR2)
+    until(lambda: {s["state"] for s in one.states()} == {"quiet"}, "quiet workers")
+    add(store, "count", 2000)
+    one.send(signal.SIGCONT)
+    runs = one.recorded("count", 2000)
+    until(lambda: store.counts() == {"complete": 2000}, "all complete")
+    one.send(signal.SIGTERM)
+    assert one.code() == 143
+    assert set(Counter(number for number, _ in runs).values()) == {1}
+    assert len({pid for _, pid in runs}) == 2
+    assert "complete=2000" in one.err()
+    invariants.check(store)
+
+
+def test_what_is_enqueued_here_starts_at_once(
+    lite: str, daemon: StartDaemon, open_queue: OpenQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_queue(lite)
+    one = daemon(lite, "--poll-interval", "1h").ready()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", one.place)
+    queue = Queue(store, close_store=False)
+    waits = []
+    for number in range(8):
+        until(lambda: one.states()[0]["held"] == 0, "an idle worker")
+        before = time.monotonic()
+        queue.enqueue_async("count", [number])
+        one.recorded("count", number + 1)
+        waits.append(time.monotonic() - before)
+    assert sorted(waits)[4] < 1.0, waits
+    assert queue.wake() == 1
+
+
+def test_a_borrowed_transaction_wakes_when_told(
+    lite: str, daemon: StartDaemon, open_queue: OpenQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_queue(lite)
+    one = daemon(lite, "--poll-interval", "1h").ready()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", one.place)
+    add(store, "count", 1)
+    Queue(store, close_store=False).wake()
+    one.recorded("count")
+
+
+# Ends
+
+
+def test_term_finishes_what_runs_and_frees_the_rest(
+    lite: str, daemon: StartDaemon, open_queue: OpenQueue
+) -> None:
+    store = open_queue(lite)
+    add(store, "slow", 6)
+    one = daemon(lite, "--concurrency", "2").ready()
+    one.recorded("start", 2)
+    one.send(signal.SIGTERM)
+    one.told("STOPPING=1")
+    free = "SELECT 1 FROM wp_actionscheduler_actions WHERE status = 'pending' AND claim_id = 0"
+    until(lambda: len(query(store, free)) == 4, "four free ones")
+    one.open_gate()
+    assert one.code() == 143
+    assert store.counts() == {"complete": 2, "pending": 4}
+    assert len(one.records("end")) == 2
+    invariants.check(store)
+
+
+def test_a_drain_that_takes_too_long_is_cut_off_and_put_back(
+    lite: str, daemon: StartDaemon, open_queue: OpenQueue
+) -> None:
+    store = open_queue(lite)
+    (action_id,) = add(store, "slow", 1)
+    one = daemon(lite, "--drain-timeout", "0.5").ready()
+    one.recorded("start")
+    one.send(signal.SIGTERM)
+    assert one.code() == 143
+    assert "daemon.drain_timeout" in one.err()
+    one.open_gate()
+    assert next_run(one.folder, lite)["reclaimed"] == 1
+    assert store.counts() == {"complete": 1}
+    assert (
+        len([line for line in log_of(store, action_id) if line.startswith("action started")]) == 2
+    )
+    invariants.check(store)
+
+
+def test_an_interrupt_of_the_terminal_drains_and_a_second_one_ends_at_once(
+    lite: str, daemon: StartDaemon, open_queue: OpenQueue
+) -> None:
+    store = open_queue(lite)
+    add(store, "slow", 1)
+    one = daemon(lite).ready()
+    one.recorded("start")
+    os.killpg(one.process.pid, signal.SIGINT)
+    one.told("STOPPING=1")
+    assert one.states()[0]["state"] == "stopping"
+    os.killpg(one.process.pid, signal.SIGINT)
+    assert one.code() == 130
+    one.open_gate()
+    assert next_run(one.folder, lite)["complete"] == 1
+    invariants.check(store)
+
+
+def test_quit_ends_at_once(lite: str, daemon: StartDaemon, open_queue: OpenQueue) -> None:
+    store = open_queue(lite)
+    add(store, "slow", 1)
+    one = daemon(lite).ready()
+    one.recorded("start")
+    one.send(signal.SIGQUIT)
+    assert one.code() == 131
+
+
+# Other signals
+
+
+def test_quiet_claims_no_more_until_told_to_go_on(
+    lite: str, daemon: StartDaemon, open_queue: OpenQueue
+) -> None:
+    store = open_queue(lite)
+    one = daemon(lite, "--processes", "2").ready()
+    one.send(signal.SIGUSR2)
+    until(lambda: {s["state"] for s in one.states()} == {"quiet"}, "quiet workers")
+    add(store, "count", 1)
+    # Two answers of each loop: had they wished to claim they would have.
+    assert [s["held"] for s in (*one.states(), *one.states())] == [0] * 4
+    assert store.counts() == {"pending": 1}
+    one.send(signal.SIGCONT)
+    one.recorded("count")
+
+
+def test_a_state_dump_is_a_line_of_json_for_each_worker(
+    lite: str, daemon: StartDaemon, open_queue: OpenQueue
+) -> None:
+    store = open_queue(lite)
+    add(store, "slow", 1)
+    one = daemon(lite, "--processes", "2").ready()
+    one.recorded("start")
+    states = one.states()
+    assert {state["worker"] for state in states} == {1, 2}
+    assert [run["hook"] for state in states for run in state["running"]] == ["slow"]
+    one.open_gate()
+
+
+def test_thread_stacks_of_the_workers(
+    lite: str, daemon: StartDaemon, open_queue: OpenQueue
+) -> None:
+    open_queue(lite)
+    one = daemon(lite).ready()
+    one.send(signal.SIGTTIN)
+    one.logged("Current thread")
+
+
+def test_hup_runs_the_changed_handler(
+    lite: str, daemon: StartDaemon, open_queue: OpenQueue
+) -> None:
+    store = open_queue(lite)
+    one = daemon(lite, "--processes", "2").ready()
+    before = set(one.workers())
+    changed = HANDLERS.replace('"first"', '"second"')
+    (one.folder / "acts.py").write_text(changed, encoding="utf-8")
+    one.send(signal.SIGHUP)
+    one.told("RELOADING=1")
+    one.ready()
+    until(lambda: len(one.workers()) == 2 and not before & set(one.workers()), "new workers alone")
+    add(store, "version", 1)
+    assert one.recorded("version")[0][0] == "second"
+
+
+def test_what_runs_during_a_reload_runs_to_its_end(
+    lite: str, daemon: StartDaemon, open_queue: OpenQueue
+) -> None:
+    store = open_queue(lite)
+    add(store, "slow", 1)
+    one = daemon(lite, "--drain-timeout", "0.5").ready()
+    one.recorded("start")
+    one.send(signal.SIGHUP)
+    one.told("RELOADING=1")
+    one.ready()
+    add(store, "version", 1)
+    one.recorded("version")
+    assert len(one.workers()) == 2
+    one.open_gate()
+    one.recorded("end")
+    until(lambda: store.counts() == {"complete": 2}, "both complete")
+    assert len(one.records("start")) == 1
+
+
+@pytest.mark.parametrize("broken", ["acts.py", "wpbridge.toml"])
+def test_a_broken_configuration_keeps_the_old_workers(
+    broken: str, lite: str, daemon: StartDaemon, open_queue: OpenQueue
+) -> None:
+    store = open_queue(lite)
+    one = daemon(lite, "--processes", "2").ready()
+    before = set(one.workers())
+    (one.folder / broken).write_text("1 / 0\n", encoding="utf-8")
+    one.send(signal.SIGHUP)
+    one.logged("daemon.reload_refused")
+    assert one.ready().process.poll() is None
+    until(lambda: set(one.workers()) == before, "the old workers alone")
+    add(store, "version", 1)
+    assert one.recorded("version")[0][0] == "first"
+
+
+def test_in_development_a_changed_handler_is_loaded_by_itself(
+    lite: str, daemon: StartDaemon, open_queue: OpenQueue
+) -> None:
+    store = open_queue(lite)
+    one = daemon(lite, "--reload").ready()
+    first = one.workers()
+    changed = HANDLERS.replace('"first"', '"second"')
+
+    def touched() -> bool:
+        # Until a look finds it changed since the look before.
+        (one.folder / "acts.py").write_text(changed, encoding="utf-8")
+        return "daemon.changed" in one.err()
+
+    until(touched, "a change that is seen")
+    until(lambda: one.workers() and not set(first) & set(one.workers()), "a new worker")
+    add(store, "version", 1)
+    assert one.recorded("version")[0][0] == "second"
+
+
+# Crashes
+
+
+def test_a_worker_that_dies_is_replaced_and_its_action_run_again(
+    dsn: str, daemon: StartDaemon, open_queue: OpenQueue
+) -> None:
+    store = open_queue(dsn)
+    add(store, "crash", 1)
+    add(store, "count", 50)
+    one = daemon(dsn, "--processes", "2").ready()
+    runs = one.recorded("crash", 2)
+    one.recorded("count", 50)
+    until(lambda: store.counts() == {"complete": 51}, "all complete")
+    until(lambda: len(one.workers()) == 2, "two workers")
+    assert len(one.records("crash")) == 2
+    assert runs[0][1] != runs[1][1]
+    assert one.err().count("worker.died") == 1
+    one.send(signal.SIGTERM)
+    assert one.code() == 143
+    invariants.check(store)
+
+
+def test_nothing_outlives_a_killed_supervisor(
+    lite: str, daemon: StartDaemon, open_queue: OpenQueue
+) -> None:
+    store = open_queue(lite)
+    add(store, "slow", 2)
+    one = daemon(lite, "--processes", "2", "--concurrency", "1").ready()
+    one.recorded("start", 2)
+    one.send(signal.SIGKILL)
+    one.code()
+    until(lambda: not processes(one.folder), "the end of the workers")
+    one.open_gate()
+    told = next_run(one.folder, lite)
+    assert (told["reclaimed"], told["complete"]) == (2, 2)
+    invariants.check(store)
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_php_workers_end_with_the_daemon(
+    end: signal.Signals, wordpress: PhpSite, daemon: StartDaemon
+) -> None:
+    done = wordpress.enqueue("t_noop")
+    one = daemon(
+        wordpress.dsn, f"--path={wordpress.folder}", "--php", "--php-workers=1", "--drain-timeout=1",
+        f"--wp={shlex.join(wordpress.wp)}",
+    ).ready()  # fmt: skip
+    until(lambda: wordpress.state(done)[0] == "complete", "a PHP action")
+    hangs = wordpress.enqueue("t_hang")
+    until(lambda: wordpress.state(hangs)[0] == "in-progress", "one that hangs")
+    one.send(end)
+    assert one.code() == (143 if end == signal.SIGTERM else -end)
+    until(lambda: not processes(one.folder), "the end of PHP")
+
+
+def test_a_database_that_goes_away_is_waited_for(
+    daemon: StartDaemon, open_queue: OpenQueue, folder: Path, own_server: MariaDB
+) -> None:
+    dsn = own_server.url("q")
+    store = open_queue(dsn)
+    store.session.patience_seconds = DEADLINE_SECONDS
+    one = daemon(dsn, "--processes", "2", "--heartbeat-file", "beat").ready()
+    own_server.kill()
+    one.told("the database does not answer")
+    live, ready = (
+        wpbridge(folder, "probe", what, "--heartbeat-file", "beat") for what in ("live", "ready")
+    )
+    assert (live.returncode, live.stdout) == (0, "live\n")
+    assert (ready.returncode, ready.stdout) == (1, "not ready: the database does not answer\n")
+    # One that dies meanwhile comes again, and waits like the others.
+    os.kill(one.workers()[0], signal.SIGKILL)
+    one.logged("worker.started", 2)
+    own_server.start()
+    add(store, "count", 20)
+    one.recorded("count", 20)
+    until(lambda: store.counts() == {"complete": 20}, "all complete")
+    until(lambda: "does not answer" not in one.told("STATUS="), "the database")
+    assert one.err().count("store.lost") <= 3
+    store.close()
+    own_server.kill()
+    one.told("the database does not answer")
+    one.send(signal.SIGTERM)
+    assert one.code() == 143, "workers with nothing in hand do not wait for the database"
+    assert "daemon.drain_timeout" not in one.err()
+
+
+# Replacing
+
+
+def test_a_worker_is_replaced_after_so_many_actions(
+    lite: str, daemon: StartDaemon, open_queue: OpenQueue
+) -> None:
+    store = open_queue(lite)
+    add(store, "count", 60)
+    one = daemon(lite, "--max-actions", "20").ready()
+    runs = one.recorded("count", 60)
+    until(lambda: store.counts() == {"complete": 60}, "all complete")
+    most = max(Counter(pid for _, pid in runs).values())
+    assert 18 <= most <= 20
+    assert "worker.died" not in one.err()
+    one.send(signal.SIGTERM)
+    assert one.code() == 143
+    invariants.check(store)
+
+
+@pytest.mark.parametrize("limit", [("--max-memory", "120M"), ("--max-age", "1s")], ids=" ".join)
+def test_a_worker_is_replaced_when_it_is_large_or_old(
+    limit: tuple[str, str], lite: str, daemon: StartDaemon, open_queue: OpenQueue
+) -> None:
+    store = open_queue(lite)
+    one = daemon(lite, *limit).ready()
+    add(store, "eat", 2)
+    (first, _) = one.recorded("eat", 2)
+    one.logged(f"why={limit[0].removeprefix('--')}")
+    until(lambda: one.workers() and int(first[1]) not in one.workers(), "another worker")
+    add(store, "count", 1)
+    one.recorded("count")
+    assert "worker.died" not in one.err()
+
+
+# What it tells of itself
+
+
+def test_the_service_manager_hears_ready_watchdog_status_and_stopping(
+    lite: str, daemon: StartDaemon, open_queue: OpenQueue
+) -> None:
+    open_queue(lite)
+    one = daemon(
+        lite, "--processes", "2", "--poll-interval", "0.2", env={"WATCHDOG_USEC": "2000000"}
+    )
+    ready = one.told("READY=1")
+    assert f"MAINPID={one.process.pid}" in ready
+    assert "STATUS=working, 2 workers" in ready
+    one.told("WATCHDOG=1")
+    one.told("WATCHDOG=1")
+    stopped = one.workers()[0]
+    os.kill(stopped, signal.SIGSTOP)
+    # While its last sign is less than two seconds old the watchdog is told, then no more.
+    end, last = time.monotonic() + 4.5, 0.0
+    while (left := end - time.monotonic()) > 0:
+        if select.select([one.ear], [], [], left)[0] and b"WATCHDOG=1" in one.ear.recv(4096):
+            last = time.monotonic()
+    assert end - last > 1.5
+    os.kill(stopped, signal.SIGCONT)
+    one.told("WATCHDOG=1")
+    one.send(signal.SIGTERM)
+    one.told("STOPPING=1")
+    assert one.code() == 143
+
+
+def test_probes_read_the_heartbeat_file(
+    lite: str, daemon: StartDaemon, open_queue: OpenQueue
+) -> None:
+    open_queue(lite)
+    one = daemon(lite, "--heartbeat-file", "beat").ready()
+    for what in ("live", "ready"):
+        until((one.folder / "beat").exists, "a heartbeat")
+        until(lambda: json.loads((one.folder / "beat").read_text())["ready"], "ready")
+        done = wpbridge(one.folder, "probe", what, "--heartbeat-file", "beat")
+        assert (done.returncode, done.stdout) == (0, f"{what}\n")
+    one.send(signal.SIGTERM)
+    assert one.code() == 143
+    done = wpbridge(one.folder, "probe", "live", "--heartbeat-file", "beat")
+    assert done.returncode == 1
+    assert done.stdout.startswith("not live: ")
+    assert len(done.stdout.splitlines()) == 1
+
+
+# Before it starts
+
+
+def test_a_dry_run_shows_what_would_start(lite: str, folder: Path, open_queue: OpenQueue) -> None:
+    open_queue(lite)
+    done = wpbridge(
+        folder, "work", "--dsn", lite, "--handlers", "acts", "--processes", "2", "--dry-run",
+        "--format", "json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["processes"], told["concurrency"]) == (2, 4)
+    assert told["hooks"] == ["count", "crash", "eat", "slow", "version"]
+    assert not query(open_queue(lite), "SELECT 1 FROM wp_wpbridge_runners WHERE pid > 1")
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "words"),
+    [
+        (["--handlers", "absent"], 78, "absent"),
+        (["--handlers", "acts", "--hooks", "nobody"], 78, "no handler for nobody"),
+        ([], 78, "no handlers"),
+        (["--handlers", "acts", "--dsn", "sqlite:///empty.db"], 78, "missing table"),
+        (["--handlers", "acts", "--dsn", "mysql://x@127.0.0.1:9/d"], 69, "answer"),
+        (["--handlers", "acts", "--max-age", "soon"], 78, "soon"),
+        (["--handlers", "acts", "--heartbeat-file", "no/such/file"], 78, "no/such"),
+        (["--handlers", "acts", "--processes", "0"], 2, "--processes"),
+        (["--handlers", "acts", "--worker", "1:99:0"], 78, "supervisor"),
+    ],
+)
+def test_what_is_wrong_at_the_start_is_one_line(
+    flags: list[str], code: int, words: str, folder: Path, open_queue: OpenQueue
+) -> None:
+    lite = f"sqlite:///{folder / 'queue.db'}"
+    open_queue(lite)
+    done = wpbridge(folder, "work", "--dsn", lite, *flags)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

@@ -1,0 +1,41 @@
+"""``probe``: whether the daemon lives, and whether it takes work, by its heartbeat file."""
+
+import os
+from pathlib import Path
+
+import click
+
+from wpbridge import heartbeat
+from wpbridge.cli.exits import Exit
+from wpbridge.cli.options import one_line_errors, settings_of
+from wpbridge.errors import ConfigError
+
+
+@click.command("probe", short_help="Ask whether the daemon lives, or takes work.", epilog="""
+Examples:
+  wpbridge probe live --heartbeat-file /run/wpbridge/heartbeat
+  wpbridge probe ready --heartbeat-file /run/wpbridge/heartbeat
+""")  # fmt: skip
+@click.argument("what", metavar="live|ready", type=click.Choice(["live", "ready"]))
+@click.option("--heartbeat-file", metavar="FILE", help="The file that `work` writes.")
+@click.option("--config", metavar="FILE", help="Settings file (default ./wpbridge.toml).")
+@click.pass_context
+@one_line_errors
+def probe(ctx: click.Context, *, what: str, heartbeat_file: str | None, config: str | None) -> None:
+    """Exit 0 when it is so, 1 when not, with one line that says why. Asks no database.
+
+    Live: the daemon has written its file within 15 seconds, and every worker's loop has given a
+    sign within a minute; a database that is away does not count against it. Ready: all workers are
+    registered too, and the database answers them.
+    """
+    told = heartbeat_file or os.environ.get("WPBRIDGE_HEARTBEAT_FILE")
+    file = Path(told) if told else settings_of(ctx, {"config": config}).heartbeat_file
+    if file is None:
+        raise ConfigError("no heartbeat file: name it with --heartbeat-file, as for `work`")
+    beat = heartbeat.read(file)
+    why = heartbeat.not_live(beat) if what == "live" else heartbeat.not_ready(beat)
+    if why is None:
+        click.echo(what)
+        return
+    click.echo(f"not {what}: {why}")
+    raise SystemExit(int(Exit.ERROR))

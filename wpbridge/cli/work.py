@@ -1,0 +1,190 @@
+"""``work``: the daemon; its supervisor, and in another process each of its workers."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+import wpbridge
+from wpbridge import logs
+from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
+from wpbridge.cli.output import plural, shown
+from wpbridge.config import Settings
+from wpbridge.errors import ConfigError
+from wpbridge.notify import VARIABLES, Notifier
+from wpbridge.runner.child import starter
+from wpbridge.runner.supervisor import Supervisor, Terms
+
+
+@click.command("work", short_help="Run due actions for ever: the daemon.", epilog="""
+Examples:
+  wpbridge work --path /var/www/html --handlers shop.hooks
+  wpbridge work --path /var/www/html --handlers shop.hooks --processes 2 --concurrency 8
+  wpbridge work --path /var/www/html --php --php-workers 4 --drain-timeout 2m
+  wpbridge work --dsn sqlite:///queue.db --handlers hooks --reload -v
+  wpbridge work --path . --handlers hooks --processes 2 --dry-run
+""")  # fmt: skip
+@site_options
+@click.option(
+    "--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions."
+)
+@click.option("--processes", type=click.IntRange(1, 64), help="Worker processes (1).")
+@click.option("--concurrency", type=click.IntRange(1, 1000), help="Handlers a process (4).")
+@click.option("--poll-interval", metavar="TIME", help="An idle worker looks this often (1s).")
+@click.option("--batch-size", type=click.IntRange(1, 10_000), help="Actions a claim at most (25).")
+@click.option("--hooks", metavar="A,B", help="Only these hooks, of those that have a handler.")
+@click.option("--exclude-hooks", metavar="A,B", help="Not these hooks.")
+@click.option("--group", "groups", metavar="A,B", help="Only these groups.")
+@click.option("--exclude-groups", metavar="A,B", help="Not these groups.")
+@click.option(
+    "--drain-timeout", metavar="TIME", help="What runs may take at the end (30s; 0: all)."
+)
+@click.option("--max-age", metavar="TIME", help="Replace a worker process at this age.")
+@click.option("--max-memory", metavar="SIZE", help="Replace a worker process that uses more.")
+@click.option("--max-actions", type=click.IntRange(0), help="Replace one after so many actions.")
+@click.option("--heartbeat-file", metavar="FILE", help="Written each second, for `probe`.")
+@click.option("--reload", "watches", is_flag=True, help="Replace workers when a handler changes.")
+@php_options
+@click.option(
+    "--php-workers",
+    type=click.IntRange(1, 256),
+    help="PHP processes a worker process (processors, shared out).",
+)
+@click.option(
+    "--php-books", type=click.Choice(["bridge", "native"]), help="Who writes the tables (bridge)."
+)
+@click.option(
+    "--missing-callback",
+    type=click.Choice(["hold", "fail"]),
+    help="Hooks that PHP does not know: stay pending, or fail (hold).",
+)
+@click.option(
+    "--on-crash",
+    type=click.Choice(["fail", "retry"]),
+    help="Actions that take PHP with them: fail, or try three times (fail).",
+)
+@click.option("--php-timeout", metavar="TIME", help="For one action in PHP (5m; 0: no limit).")
+@click.option("--php-max-actions", type=click.IntRange(0), help="Actions a PHP process (5000).")
+@click.option("--php-max-age", metavar="TIME", help="Life of a PHP process (1h).")
+@click.option("--php-max-memory", metavar="SIZE", help="Replace a PHP process that uses more.")
+@click.option("--dry-run", is_flag=True, help="Check everything, and show what would be started.")
+@click.option(
+    "--format", "format", type=click.Choice(["text", "json"]), help="Of --dry-run (text)."
+)
+@click.option("--log-format", type=click.Choice(["text", "json"]), help="Lines on stderr (text).")
+@click.option("--quiet", is_flag=True, default=None, help="Log warnings and errors only.")
+@click.option("-v", "--verbose", count=True, help="Log each action; twice for more.")
+@click.option("--worker", hidden=True, help="What a worker process is told by its supervisor.")
+@click.pass_context
+@one_line_errors
+def work(
+    ctx: click.Context,
+    *,
+    dry_run: bool,
+    watches: bool,
+    verbose: int,
+    worker: str | None,
+    **flags: Any,
+) -> None:
+    """Run due actions until stopped: worker processes, and a supervisor that keeps them running.
+
+    TERM or INT: claim no more, finish what runs, free the rest. A second INT, or QUIT: end at once;
+    what was held is put back by the next runner. HUP: read settings and handlers anew. USR2 or
+    TSTP: claim no more; CONT: go on. USR1: tell what the workers hold, a line of JSON each. TTIN:
+    their threads' stacks.
+    """
+    flags = {**flags, "verbose": verbose or None}
+
+    def terms() -> Terms:
+        read = settings_of(ctx, flags)
+        _set_up_logs(read)
+        return _terms(read, watches=watches)
+
+    settings = settings_of(ctx, flags)
+    _set_up_logs(settings)
+    if worker is not None:
+        from wpbridge.cli.worker import serve  # noqa: PLC0415 - the supervisor needs no database
+
+        raise SystemExit(serve(settings, worker))
+    if dry_run:
+        _plan(settings)
+        return
+    given = _terms(settings, watches=watches)
+    if given.heartbeat_file is not None and not os.access(given.heartbeat_file.parent, os.W_OK):
+        raise ConfigError(f"{given.heartbeat_file.parent} is no folder that can be written into")
+    notifier = Notifier.of(os.environ)
+    env = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    supervisor = Supervisor(
+        given,
+        starter(_words, env),
+        reload=terms,
+        notifier=notifier,
+        tell=lambda line: click.echo(line, err=True),
+    )
+    raise SystemExit(supervisor.run())
+
+
+def _words(told: str) -> Sequence[str]:
+    """This command once more, with the same options and what makes it a worker."""
+    # As a script does, and unlike -m: a file of the working folder named like a library's module
+    # must not take its place. Unless that is where wpbridge itself lies.
+    is_here = Path(wpbridge.__file__).parent.parent == Path.cwd()
+    python = [sys.executable] if is_here else [sys.executable, "-P"]
+    return [*python, "-m", "wpbridge", *sys.argv[1:], "--worker", told]
+
+
+def _set_up_logs(settings: Settings) -> None:
+    logs.set_up(settings.verbose, settings.log_format)
+    # Starts and ends are few, and what an operator looks for first.
+    if not settings.quiet and not settings.verbose:
+        logging.getLogger("wpbridge.daemon").setLevel(logging.INFO)
+
+
+def _terms(settings: Settings, *, watches: bool) -> Terms:
+    drain = settings.drain_timeout
+    return Terms(
+        processes=settings.processes,
+        drain_seconds=None if drain is None else drain.total_seconds(),
+        heartbeat_file=settings.heartbeat_file,
+        watches=watches,
+    )
+
+
+def _plan(settings: Settings) -> None:
+    """Look at everything a worker looks at, and print what there would be."""
+    from wpbridge.cli.worker import php_workers, prepared  # noqa: PLC0415
+
+    with closing(prepared(settings)) as parts:
+        parts.store.inspect()
+        hooks = sorted(parts.routes.hooks() or ())
+        site = parts.site.name
+    told = {
+        "site": site,
+        "processes": settings.processes,
+        "concurrency": settings.concurrency,
+        "php_workers": php_workers(settings),
+        "poll_interval_seconds": _seconds(settings.poll_interval),
+        "drain_timeout_seconds": _seconds(settings.drain_timeout),
+        "hooks": hooks,
+    }
+    if settings.format == "json":
+        click.echo(json.dumps(told))
+        return
+    php = f", {php_workers(settings)} in PHP" if settings.php else ""
+    click.echo(
+        f"would start {plural(settings.processes, 'worker')} for {shown(site)}:"
+        f" each runs {plural(settings.concurrency, 'handler')} at once{php}"
+    )
+    for hook in hooks:
+        click.echo(shown(hook))
+
+
+def _seconds(span: timedelta | None) -> float | None:
+    return None if span is None else span.total_seconds()

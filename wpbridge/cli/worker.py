@@ -1,0 +1,176 @@
+"""One worker process of ``work``: the same settings, a runner, and the link to its supervisor."""
+
+import math
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from wpbridge import app, wake
+from wpbridge.cli.exits import Exit
+from wpbridge.config import Settings
+from wpbridge.errors import ConfigError
+from wpbridge.handlers import Handler
+from wpbridge.queue import wake_name
+from wpbridge.routes import Routes
+from wpbridge.runner.child import RECYCLED
+from wpbridge.runner.signals import deafen
+from wpbridge.runner.tether import Lifetime, SignClock, Tether
+from wpbridge.site import Site, resolve
+from wpbridge.store.base import ClaimFilter
+from wpbridge.store.connect import open_site
+from wpbridge.store.sqlstore import SqlStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a worker runs with; the same for a plan."""
+
+    site: Site
+    handlers: dict[str, Handler]
+    routes: Routes
+    only: ClaimFilter
+    store: SqlStore
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self.store.close()
+
+
+def prepared(settings: Settings) -> Parts:
+    """Settings to parts; the store is opened and not asked for anything.
+
+    Raises:
+        ConfigError, SiteError: something is wrong with settings, handlers or the site.
+        StoreUnavailable: the site's table of blogs was needed.
+    """
+    site = resolve(settings, os.environ)
+    handlers = app.handlers_of(settings)
+    if not (handlers or settings.php):
+        raise ConfigError(
+            "no handlers: name a module with --handlers, [webhooks] in the file, or run PHP's hooks"
+            " with --php"
+        )
+    routes = app.routes_of(settings, handlers)
+    only = app.claim_filter(settings, routes)
+    return Parts(site=site, handlers=handlers, routes=routes, only=only, store=open_site(site))
+
+
+def php_workers(settings: Settings) -> int:
+    """PHP processes of one worker: the processors, shared out, unless told."""
+    return settings.php_workers or max(1, (os.cpu_count() or 1) // settings.processes)
+
+
+def serve(settings: Settings, told: str) -> int:
+    """Run until told to stop, or long enough; the exit code.
+
+    ``told`` is what the supervisor passes on: the worker's number, the descriptor of the link, and
+    whether it waits for a database that does not answer (the first one does not, so that a daemon
+    with a wrong address fails at its start).
+    """
+    link, is_patient = _link(told)
+    clock = SignClock()
+    lifetime = _lifetime(settings).scattered()
+    tether = Tether(link, clock, lifetime)
+    deafen()
+    signal.signal(signal.SIGTERM, lambda *_: tether.stop("TERM"))
+    tether.hold()
+    parts = prepared(settings)
+    try:
+        _run(settings, parts, tether, clock, lifetime, is_patient=is_patient)
+    finally:
+        parts.close()
+    if tether.why == "TERM":
+        return int(Exit.TERMINATED)
+    return int(Exit.OK) if tether.why == "told to" else RECYCLED
+
+
+def _run(
+    settings: Settings,
+    parts: Parts,
+    tether: Tether,
+    clock: SignClock,
+    lifetime: Lifetime,
+    *,
+    is_patient: bool,
+) -> None:
+    session = parts.store.session
+    session.pause = tether.pause
+    if is_patient:
+        session.patience_seconds = math.inf
+        session.was_lost = lambda _message: tether.lost()
+        session.came_back = lambda _seconds: tether.back()
+    parts.store.inspect()
+    settings = replace(
+        settings, batches=0, max_time=None, max_actions=lifetime.actions,
+        php_workers=php_workers(settings),
+    )  # fmt: skip
+    runner = app.make_runner(
+        settings, parts.site, parts.store, parts.handlers, only=parts.only, clock=clock, daemon=True
+    )
+    tell_lost, tell_back = session.was_lost, session.came_back
+
+    def lost(message: str) -> None:
+        tether.lost()
+        tell_lost(message)
+
+    def back(seconds: float) -> None:
+        tether.back()
+        tell_back(seconds)
+
+    session.was_lost, session.came_back = lost, back
+    ear = wake.Listener.open(wake_name(parts.store), wake.folders())
+    if ear is not None:
+        tether.listen(ear)
+    tether.attach(runner, files=lambda: _files(settings))
+    try:
+        runner.run()
+    finally:
+        if ear is not None:
+            with suppress(OSError):
+                Path(ear.place).unlink(missing_ok=True)
+    tether.close(asdict(runner.totals))
+
+
+def _link(told: str) -> tuple[socket.socket, bool]:
+    try:
+        _number, descriptor, is_patient = told.split(":")
+        link = socket.socket(fileno=int(descriptor))
+    except (ValueError, OSError):
+        raise ConfigError("--worker is for the supervisor of `wpbridge work` alone") from None
+    # What handlers start must not hold it open.
+    link.set_inheritable(False)
+    return link, is_patient == "1"
+
+
+def _lifetime(settings: Settings) -> Lifetime:
+    age = settings.max_age
+    return Lifetime(
+        age_seconds=None if age is None else age.total_seconds(),
+        memory_bytes=settings.max_memory,
+        actions=settings.max_actions,
+    )
+
+
+def _files(settings: Settings) -> list[str]:
+    """Modules loaded from the handlers' folder, and the settings' file."""
+    folder = Path(settings.handlers_folder or Path.cwd()).resolve()
+    found = _sources(sys.modules)
+    ours = [
+        str(file)
+        for file in found
+        if file.is_relative_to(folder) and "site-packages" not in file.parts
+    ]
+    files = {
+        name.removeprefix("file ") for name in settings.sources.values() if name[:5] == "file "
+    }
+    return sorted({*ours, *files})
+
+
+def _sources(modules: Mapping[str, object]) -> list[Path]:
+    names = [getattr(module, "__file__", None) for module in list(modules.values())]
+    return [Path(name).resolve() for name in names if isinstance(name, str)]

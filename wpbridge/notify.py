@@ -1,0 +1,66 @@
+"""Telling systemd how the service does (``sd_notify``): datagrams to ``$NOTIFY_SOCKET``.
+
+Nobody listens outside of systemd: then nothing is sent. Never raises.
+"""
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Mapping
+from typing import Final
+
+VARIABLES: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+"""Meant for this process alone: its children do not get them."""
+
+
+class Notifier:
+    """The service manager's ear."""
+
+    def __init__(self, address: str | None, *, watchdog_seconds: float | None = None) -> None:
+        self._address = address
+        self.watchdog_seconds = watchdog_seconds
+        """Within which a sign is expected; None when no watchdog is set."""
+
+    @classmethod
+    def of(cls, env: Mapping[str, str], pid: int | None = None) -> "Notifier":
+        """From the environment that systemd made."""
+        told = env.get("NOTIFY_SOCKET") or None
+        usec, meant = env.get("WATCHDOG_USEC", ""), env.get("WATCHDOG_PID")
+        is_ours = not meant or meant == str(pid or os.getpid())
+        is_set = told is not None and is_ours and usec.isdecimal() and int(usec) > 0
+        return cls(told, watchdog_seconds=int(usec) / 1e6 if is_set else None)
+
+    def ready(self, status: str) -> None:
+        """Started, or done with reloading."""
+        self.send(READY=1, MAINPID=os.getpid(), STATUS=status)
+
+    def reloading(self) -> None:
+        """Settings are read anew; :meth:`ready` ends it."""
+        self.send(RELOADING=1, MONOTONIC_USEC=int(time.monotonic() * 1e6))
+
+    def stopping(self, status: str) -> None:
+        """On the way out."""
+        self.send(STOPPING=1, STATUS=status)
+
+    def status(self, text: str) -> None:
+        """What ``systemctl status`` shows."""
+        self.send(STATUS=text)
+
+    def alive(self) -> None:
+        """Keep the watchdog quiet."""
+        self.send(WATCHDOG=1)
+
+    def send(self, **values: str | int) -> None:
+        """One message; what has no place in a line is left out of it."""
+        if not self._address:
+            return
+        lines = (f"{name}={' '.join(str(value).split())}" for name, value in values.items())
+        # An abstract socket's name begins with a zero byte, written as @.
+        address = f"\0{self._address[1:]}" if self._address[0] == "@" else self._address
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear,
+        ):
+            ear.settimeout(0.5)
+            ear.sendto("\n".join(lines).encode(), address)

@@ -1,0 +1,128 @@
+"""A worker process as its supervisor sees it: started, told, heard, ended.
+
+They speak over a socket pair, a line a message: words one way, JSON objects the other. The socket
+is also the lifeline: when the supervisor is gone it closes, and the worker ends with its group.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias
+
+RECYCLED: Final = 88
+"""Exit code of a worker that has reached its age, size or number of actions."""
+MOST_BYTES: Final = 1 << 20
+
+State: TypeAlias = Literal["starting", "working", "leaving", "left"]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Child:
+    """One worker process."""
+
+    number: int
+    """Its place among the workers, from 1."""
+    process: subprocess.Popen[bytes]
+    link: socket.socket
+    started: float
+    state: State = "starting"
+    why: str = ""
+    """Why it leaves."""
+    left_at: float = 0.0
+    signed: float = 0.0
+    """When its loop last gave a sign."""
+    has_database: bool = True
+    totals: dict[str, float] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    """Modules below the handlers' folder."""
+    _buffer: bytes = b""
+
+    @property
+    def pid(self) -> int:
+        """Of the process, which leads a session and group of its own."""
+        return self.process.pid
+
+    def fileno(self) -> int:
+        """For a selector."""
+        return self.link.fileno()
+
+    def tell(self, word: str) -> None:
+        """Hand a command on; a worker that does not read is found by its silence."""
+        with contextlib.suppress(OSError):
+            self.link.send(f"{word}\n".encode())
+
+    def hear(self) -> tuple[list[dict[str, Any]], bool]:
+        """What it has said, and whether it goes on."""
+        try:
+            got = self.link.recv(65536)
+        except BlockingIOError:
+            return [], True
+        except OSError:
+            got = b""
+        *lines, self._buffer = (self._buffer + got).split(b"\n")
+        said = []
+        for line in lines:
+            with contextlib.suppress(ValueError):
+                told = json.loads(line)
+                said += [told] if isinstance(told, dict) else []
+        return said, bool(got) and len(self._buffer) < MOST_BYTES
+
+    def has_ended(self) -> bool:
+        """Whether it has; then its group is gone too: nothing a handler started runs on."""
+        if self.process.returncode is not None:
+            return True
+        with contextlib.suppress(ChildProcessError):
+            if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                return False
+        # Not yet waited for, so the number cannot be another's.
+        self.kill()
+        self.process.wait()
+        return True
+
+    def kill(self) -> None:
+        """The process and all of its group, at once."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    @property
+    def code(self) -> int:
+        """Its exit code, as a shell would tell it."""
+        code = self.process.returncode
+        return 128 - code if code < 0 else code
+
+
+Start: TypeAlias = Callable[[int, bool], Child]
+"""Start a worker: its number, and whether it waits for a database that does not answer."""
+
+
+def starter(words: Callable[[str], Sequence[str]], env: Mapping[str, str]) -> Start:
+    """Starts workers of a command.
+
+    Args:
+        words: the command; given what the worker must know: its number, descriptor and patience.
+        env: the whole environment.
+    """
+
+    def start(number: int, is_patient: bool) -> Child:  # noqa: FBT001 - a callable's type
+        ours, theirs = socket.socketpair()
+        with theirs:
+            told = f"{number}:{theirs.fileno()}:{int(is_patient)}"
+            process = subprocess.Popen(  # noqa: S603 - this program itself
+                words(told),
+                stdin=subprocess.DEVNULL,
+                env=dict(env),
+                pass_fds=(theirs.fileno(),),
+                # The terminal's Ctrl-C is the supervisor's to hand on.
+                start_new_session=True,
+            )
+        ours.settimeout(0)
+        now = time.monotonic()
+        return Child(number=number, process=process, link=ours, started=now, signed=now)
+
+    return start

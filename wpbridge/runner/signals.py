@@ -1,0 +1,67 @@
+"""Signals as bytes of a pipe, for a loop that waits for other things too."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Collection, Iterator
+from typing import Final
+
+STOPS: Final = (signal.SIGTERM, signal.SIGINT)
+"""End after what runs; a second INT ends at once."""
+AT_ONCE: Final = signal.SIGQUIT
+QUIETS: Final = (signal.SIGUSR2, signal.SIGTSTP)
+RESUME: Final = signal.SIGCONT
+RELOAD: Final = signal.SIGHUP
+DUMP: Final = signal.SIGUSR1
+STACKS: Final = signal.SIGTTIN
+CHILD: Final = signal.SIGCHLD
+ALL: Final = (*STOPS, AT_ONCE, *QUIETS, RESUME, RELOAD, DUMP, STACKS, CHILD)
+
+
+class Arrivals:
+    """Signals that have come."""
+
+    def __init__(self, reader: int) -> None:
+        self._reader = reader
+
+    def fileno(self) -> int:
+        """For a selector."""
+        return self._reader
+
+    def take(self) -> list[signal.Signals]:
+        """All since the last time, in order."""
+        try:
+            return [signal.Signals(number) for number in os.read(self._reader, 512)]
+        except BlockingIOError:
+            return []
+
+
+@contextlib.contextmanager
+def caught(numbers: Collection[signal.Signals] = ALL) -> Iterator[Arrivals]:
+    """Catch signals until the end; main thread only. Those before are put back afterwards."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    before = {number: signal.signal(number, _nothing) for number in numbers}
+    old = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    try:
+        yield Arrivals(reader)
+    finally:
+        signal.set_wakeup_fd(old)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(reader)
+        os.close(writer)
+
+
+def deafen() -> None:
+    """In a worker: what is meant for the supervisor, but hits all of a name, does nothing.
+
+    Not ignored, since programs that a handler starts would inherit that.
+    """
+    for number in {*ALL, signal.SIGINT} - {signal.SIGTERM, CHILD, AT_ONCE}:
+        signal.signal(number, _nothing)
+
+
+def _nothing(_number: int, _frame: object) -> None:
+    """The wake-up descriptor has it already."""
