@@ -42,7 +42,11 @@ from wpbridge.store.connect import open_store
 from wpbridge.store.sqlstore import SqlStore
 
 PAGES: Final = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
-NOT_RUN: Final = {"docker exec": "there is no container here"}
+NOT_RUN: Final = {
+    "docker exec": "there is no container here",
+    "wpbridge work": "it runs until it is stopped",
+    "wpbridge probe": "it needs a daemon",
+}
 """Commands that are not run, by a part of them, and why."""
 NEEDS_PHP: Final = ("--php", "--ask-wordpress", "--ask-php")
 

@@ -109,6 +109,7 @@ def test_the_same_file_by_two_paths_is_one_queue(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     names = set()
+    (tmp_path / "queue.db").touch()
     for dsn in ("sqlite:///queue.db", f"sqlite:///{tmp_path}/queue.db"):
         store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
         names.add(wake_name(store))

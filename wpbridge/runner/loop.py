@@ -138,6 +138,8 @@ class Runner:
         self._is_quiet = False
         self._is_exhausted = False
         self._idle_seconds = 0.0
+        self._look_at: float | None = None
+        """When an idle runner looks again."""
         self._asked: list[Callable[[dict[str, Any]], None]] = []
         self._dry_until = 0.0
         self._caught_up = -CATCH_UP_SECONDS
@@ -286,14 +288,22 @@ class Runner:
 
     def _idle(self, longest: timedelta) -> None:
         """Wait, longer and longer, until something is due, is enqueued here, or is asked."""
-        most = longest.total_seconds() * IDLE_STRETCH
-        self._idle_seconds = min(most, max(FIRST_IDLE_SECONDS, self._idle_seconds * 2))
-        # Runners that went idle together shall not look together.
-        self._executor.reports(self._idle_seconds * random.uniform(0.85, 1.0))  # noqa: S311
+        now = self._clock.monotonic()
+        if self._look_at is None:
+            most = longest.total_seconds() * IDLE_STRETCH
+            self._idle_seconds = min(most, max(FIRST_IDLE_SECONDS, self._idle_seconds * 2))
+            # Runners that went idle together shall not look together.
+            self._look_at = now + self._idle_seconds * random.uniform(0.85, 1.0)  # noqa: S311
+        self._executor.reports(self._look_at - now)
         self._beat_when_due()
-        if self._is_stopping or self._is_quiet or self._asked:
+        is_woken = self._idle_seconds == 0.0
+        if not is_woken and self._clock.monotonic() < self._look_at:
+            # Only asked something: the look is still to come.
             return
-        if self._idle_seconds == 0.0:
+        self._look_at = None
+        if self._is_stopping or self._is_quiet:
+            return
+        if is_woken:
             # Woken: what was enqueued is due, and shall not wait for another look.
             self._is_exhausted = False
             return

@@ -73,6 +73,7 @@ class SqlStore:
         self._layout: Layout | None = None
         self._parts: Parts | None = None
         self._zone = Zone()
+        self._runner: Ownership | None = None
 
     # Looking
 
@@ -99,7 +100,10 @@ class SqlStore:
         parts.own.look()
         self._writes = parts.writes
         self._finder = Finder(names, layout, dialect, self._is_runnable, parts.groups.slug_on)
-        self._ownership = Ownership(names, dialect)
+        if self._runner is None or self._runner.id is None:
+            # A second look must not make a registered runner forget who it is.
+            self._runner = Ownership(names, dialect)
+        self._ownership = self._runner
         self._prepare_reads(layout)
         problems = _problems(schema, layout)
         return StoreInfo(
