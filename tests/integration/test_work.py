@@ -660,7 +660,7 @@ def test_a_dry_run_shows_what_would_start(lite: str, folder: Path, open_queue: O
         (["--handlers", "absent"], 78, "absent"),
         (["--handlers", "acts", "--hooks", "nobody"], 78, "no handler for nobody"),
         ([], 78, "no handlers"),
-        (["--handlers", "acts", "--dsn", "sqlite:///empty.db"], 78, "missing table"),
+        (["--handlers", "acts", "--dsn", "sqlite:///empty.db"], 78, "is its name right?"),
         (["--handlers", "acts", "--dsn", "mysql://x@127.0.0.1:9/d"], 69, "answer"),
         (["--handlers", "acts", "--max-age", "soon"], 78, "soon"),
         (["--handlers", "acts", "--heartbeat-file", "no/such/file"], 78, "no/such"),

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import logging
 import os
 import signal
 import sys
@@ -13,7 +12,7 @@ from typing import Any
 
 import click
 
-from wpbridge import app
+from wpbridge import app, logs
 from wpbridge.action import ActionId, Claim, Status
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.filters import ids_of
@@ -79,6 +78,7 @@ Examples:
 )
 @click.option("--quiet", is_flag=True, default=None, help="Print errors only.")
 @click.option("-v", "--verbose", count=True, help="Log to stderr; twice for more.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), help="How to log (text).")
 @click.pass_context
 @one_line_errors
 def claim_and_run(
@@ -86,7 +86,7 @@ def claim_and_run(
 ) -> None:
     """Claim due actions, run their handlers, and write the tables as the plugin would."""
     settings = settings_of(ctx, {**flags, "verbose": verbose or None})
-    _log_to_stderr(settings.verbose)
+    logs.set_up(settings.verbose, settings.log_format)
     site = resolve(settings, os.environ)
     handlers = app.handlers_of(settings)
     if not (handlers or settings.php):
@@ -130,6 +130,7 @@ Examples:
 )
 @click.option("--quiet", is_flag=True, default=None, help="Print errors only.")
 @click.option("-v", "--verbose", count=True, help="Log to stderr; twice for more.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), help="How to log (text).")
 @click.pass_context
 @one_line_errors
 def run_ids(
@@ -149,7 +150,7 @@ def run_ids(
     """
     ids = list(dict.fromkeys(ids_of(targets)))
     settings = settings_of(ctx, {**flags, "verbose": verbose or None})
-    _log_to_stderr(settings.verbose)
+    logs.set_up(settings.verbose, settings.log_format)
     site = resolve(settings, os.environ)
     handlers = app.handlers_of(settings)
     routes = app.routes_of(settings, handlers)
@@ -328,10 +329,3 @@ def _print_plan(claim: Claim | None, style: str) -> None:
     click.echo(f"would claim {plural(len(actions), 'action')}")
     for action in actions:
         click.echo(f"{action.id}\t{shown(action.hook)}\t{shown(action.group)}")
-
-
-def _log_to_stderr(verbose: int) -> None:
-    level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
-    logging.basicConfig(
-        stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
