@@ -146,20 +146,12 @@ class ActionRescued(ActionEvent):
     """``retried``, ``failed``, ``held``, or ``released`` when it had not started."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HookPaused(Event):
-    """A hook failed too often in a row and was paused."""
-
-    hook: str
-    failures: int
-
-
 Subscriber: TypeAlias = Callable[[Any], None]
 
 KINDS: Final[tuple[type[Event], ...]] = (
     RunnerStarted, RunnerStopped, RunnerPresumedDead, StoreLost, StoreBack, ClaimMade,
     ActionStarted, ActionCompleted, ActionFailed, ActionRetried, ActionSnoozed, ActionCanceled,
-    ActionLost, ActionRescued, HookPaused,
+    ActionLost, ActionRescued,
 )  # fmt: skip
 """Every kind that is told; docs/reference/events.md has them all."""
 

@@ -23,7 +23,6 @@ from wpbridge.events import (
     ActionStarted,
     ClaimMade,
     Event,
-    HookPaused,
     RunnerPresumedDead,
     RunnerStarted,
     RunnerStopped,
@@ -48,7 +47,6 @@ LEVELS: Final[dict[type[Event], int]] = {
     ActionCanceled: logging.INFO,
     ActionLost: logging.INFO,
     ActionRescued: logging.WARNING,
-    HookPaused: logging.ERROR,
 }
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {
     "message",
