@@ -53,6 +53,36 @@ def php_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+_PHP_POOL = (
+    click.option(
+        "--php-books",
+        type=click.Choice(["bridge", "native"]),
+        help="Who writes the tables (bridge).",
+    ),
+    click.option(
+        "--missing-callback",
+        type=click.Choice(["hold", "fail"]),
+        help="Hooks that PHP does not know: stay pending, or fail (hold).",
+    ),
+    click.option(
+        "--on-crash",
+        type=click.Choice(["fail", "retry"]),
+        help="Actions that take PHP with them: fail, or try three times (fail).",
+    ),
+    click.option("--php-timeout", metavar="TIME", help="For one action in PHP (5m; 0: no limit)."),
+    click.option("--php-max-actions", type=click.IntRange(0), help="Actions a PHP process (5000)."),
+    click.option("--php-max-age", metavar="TIME", help="Life of a PHP process (1h)."),
+    click.option("--php-max-memory", metavar="SIZE", help="Replace a PHP process that uses more."),
+)
+
+
+def php_pool_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how PHP's workers run actions."""
+    for option in reversed(_PHP_POOL):
+        command = option(command)
+    return command
+
+
 class SiteGroup(click.Group):
     """Hands the options given before the command's name on to the command."""
 

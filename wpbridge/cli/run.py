@@ -16,7 +16,13 @@ from wpbridge import app, logs
 from wpbridge.action import ActionId, Claim, Status
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.filters import ids_of
-from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
+from wpbridge.cli.options import (
+    one_line_errors,
+    php_options,
+    php_pool_options,
+    settings_of,
+    site_options,
+)
 from wpbridge.cli.output import plural, shown, told
 from wpbridge.clock import SystemClock
 from wpbridge.config import Settings
@@ -54,23 +60,7 @@ Examples:
 @click.option("--concurrency", type=click.IntRange(1, 1000), help="Handlers at the same time (4).")
 @php_options
 @click.option("--php-workers", type=click.IntRange(1, 256), help="PHP processes (processors).")
-@click.option(
-    "--php-books", type=click.Choice(["bridge", "native"]), help="Who writes the tables (bridge)."
-)
-@click.option(
-    "--missing-callback",
-    type=click.Choice(["hold", "fail"]),
-    help="Hooks that PHP does not know: stay pending, or fail (hold).",
-)
-@click.option(
-    "--on-crash",
-    type=click.Choice(["fail", "retry"]),
-    help="Actions that take PHP with them: fail, or try three times (fail).",
-)
-@click.option("--php-timeout", metavar="TIME", help="For one action in PHP (5m; 0: no limit).")
-@click.option("--php-max-actions", type=click.IntRange(0), help="Actions a PHP process (5000).")
-@click.option("--php-max-age", metavar="TIME", help="Life of a PHP process (1h).")
-@click.option("--php-max-memory", metavar="SIZE", help="Replace a PHP process that uses more.")
+@php_pool_options
 @click.option("--dry-run", is_flag=True, help="Show what would be claimed; change nothing.")
 @click.option("--fail-on-error", is_flag=True, help="Exit 3 when an action failed.")
 @click.option(

@@ -14,7 +14,13 @@ import click
 
 import wpbridge
 from wpbridge import logs
-from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
+from wpbridge.cli.options import (
+    one_line_errors,
+    php_options,
+    php_pool_options,
+    settings_of,
+    site_options,
+)
 from wpbridge.cli.output import plural, shown
 from wpbridge.config import Settings
 from wpbridge.errors import ConfigError
@@ -57,23 +63,7 @@ Examples:
     type=click.IntRange(1, 256),
     help="PHP processes a worker process (processors, shared out).",
 )
-@click.option(
-    "--php-books", type=click.Choice(["bridge", "native"]), help="Who writes the tables (bridge)."
-)
-@click.option(
-    "--missing-callback",
-    type=click.Choice(["hold", "fail"]),
-    help="Hooks that PHP does not know: stay pending, or fail (hold).",
-)
-@click.option(
-    "--on-crash",
-    type=click.Choice(["fail", "retry"]),
-    help="Actions that take PHP with them: fail, or try three times (fail).",
-)
-@click.option("--php-timeout", metavar="TIME", help="For one action in PHP (5m; 0: no limit).")
-@click.option("--php-max-actions", type=click.IntRange(0), help="Actions a PHP process (5000).")
-@click.option("--php-max-age", metavar="TIME", help="Life of a PHP process (1h).")
-@click.option("--php-max-memory", metavar="SIZE", help="Replace a PHP process that uses more.")
+@php_pool_options
 @click.option("--dry-run", is_flag=True, help="Check everything, and show what would be started.")
 @click.option(
     "--format", "format", type=click.Choice(["text", "json"]), help="Of --dry-run (text)."
