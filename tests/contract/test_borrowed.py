@@ -3,7 +3,6 @@
 import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 from typing import Any
 
 import pymysql
@@ -13,22 +12,12 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from sqlalchemy.pool import NullPool
 
-from factories import NOW
+from clocks import FakeClock
 from rows import change, column, log_of, query
 from wpbridge.enqueue import Enqueue
 from wpbridge.errors import Contention, InputError, StoreError, StoreUnavailable
 from wpbridge.queue import Queue
 from wpbridge.store.sqlstore import SqlStore
-
-
-class FakeClock:
-    """Stands still."""
-
-    def now(self) -> datetime:
-        return NOW
-
-    def monotonic(self) -> float:
-        return 0.0
 
 
 class Caller:

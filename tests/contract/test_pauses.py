@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from clocks import FakeClock
 from factories import NOW, insert, make_new
 from rows import query
 from wpbridge.action import ActionId
@@ -20,19 +21,6 @@ from wpbridge.store.sqlstore import SqlStore
 
 ANY = ClaimFilter()
 HOUR = timedelta(hours=1)
-
-
-class FakeClock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.at = NOW
-
-    def now(self) -> datetime:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.at.timestamp()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from clocks import FakeClock
 from factories import NOW
 from rows import change, column, log_of, query
 from wpbridge.action import ActionId
@@ -19,19 +20,6 @@ from wpbridge.store.records import Query
 from wpbridge.store.sqlstore import SqlStore
 
 SOON = NOW + timedelta(hours=1)
-
-
-class FakeClock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.at = NOW
-
-    def now(self) -> datetime:
-        return self.at
-
-    def monotonic(self) -> float:
-        return 0.0
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import Any
 import pymysql
 import pytest
 
+from clocks import FakeClock
 from factories import NOW
 from rows import change, column, log_of, query
 from wpbridge.config import load
@@ -34,19 +35,6 @@ COLUMNS = (
     " last_attempt_gmt, last_attempt_local, claim_id, extended_args"
 )
 ASYNC = 'O:28:"ActionScheduler_NullSchedule":0:{}'
-
-
-class FakeClock:
-    """Stands still until it is moved."""
-
-    def __init__(self, at: datetime = NOW) -> None:
-        self.at = at
-
-    def now(self) -> datetime:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.at.timestamp()
 
 
 @pytest.fixture

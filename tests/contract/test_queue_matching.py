@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from clocks import FakeClock
 from factories import NOW
 from rows import change, column, log_of
 from wpbridge.enqueue import Enqueue
@@ -14,16 +15,6 @@ from wpbridge.queue import Queue
 from wpbridge.store.sqlstore import SqlStore
 
 SOON = NOW + timedelta(hours=1)
-
-
-class FakeClock:
-    """Stands still."""
-
-    def now(self) -> datetime:
-        return NOW
-
-    def monotonic(self) -> float:
-        return 0.0
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import pytest
 
+from clocks import FakeClock
 from factories import NOW
 from rows import change, column, log_of, query
 from wpbridge.action import ActionId, Status
@@ -13,16 +14,6 @@ from wpbridge.queue import Queue
 from wpbridge.store.adding import DAILY_HOOK, SINCE_4_HOOK, Request, UniqueBy
 from wpbridge.store.retention import Expiry
 from wpbridge.store.sqlstore import SqlStore
-
-
-class FakeClock:
-    """Stands still."""
-
-    def now(self) -> datetime:
-        return NOW
-
-    def monotonic(self) -> float:
-        return 0.0
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from clocks import FakeClock
 from factories import NOW
 from rows import change, query
 from wpbridge.action import ActionId, ClaimId, Status
@@ -24,19 +25,6 @@ from wpbridge.store.records import ClaimRecord, Query, Tally
 from wpbridge.store.sqlstore import SqlStore
 
 HOUR = timedelta(hours=1)
-
-
-class FakeClock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.at = NOW
-
-    def now(self) -> datetime:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.at.timestamp()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from clocks import FakeClock
 from factories import NOW
 from rows import change, query
 from wpbridge.action import ActionId, Status
@@ -17,16 +18,6 @@ from wpbridge.store.sqlstore import SqlStore
 
 ENDED = (Status.COMPLETE, Status.CANCELED, Status.FAILED)
 NEVER = "0000-00-00 00:00:00"
-
-
-class FakeClock:
-    """Stands still."""
-
-    def now(self) -> datetime:
-        return NOW
-
-    def monotonic(self) -> float:
-        return 0.0
 
 
 @pytest.fixture

@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
+from clocks import FakeClock
 from factories import NOW
 from rows import change, column, log_of, query
 from wpbridge.action import ActionId, OnFailed, Status
@@ -23,19 +24,6 @@ from wpbridge.store.sqlstore import SqlStore
 from wpbridge.store.waits import verdict
 
 RELEASED = "action released via wpbridge: what it waited for has ended"
-
-
-class FakeClock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.at = NOW
-
-    def now(self) -> datetime:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.at.timestamp()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from clocks import FakeClock
 from rows import change, column, log_of, query
 from wpbridge.action import ActionId, NewAction
 from wpbridge.clock import from_timestamp
@@ -24,22 +25,9 @@ from wpbridge.store.sqlstore import SqlStore
 SUMMER = datetime(2026, 10, 23, 12, tzinfo=UTC)
 
 
-class FakeClock:
-    """Stands still until it is moved."""
-
-    def __init__(self, at: datetime = SUMMER) -> None:
-        self.at = at
-
-    def now(self) -> datetime:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.at.timestamp()
-
-
 @pytest.fixture
 def clock() -> FakeClock:
-    return FakeClock()
+    return FakeClock(SUMMER)
 
 
 @pytest.fixture
