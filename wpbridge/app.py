@@ -82,6 +82,7 @@ def claim_filter(settings: Settings, routes: Routes) -> ClaimFilter:
         accepts=routes.accepts,
         may_accept=routes.may_accept,
         upkeep=settings.owns_site and settings.php,
+        limits=settings.limits,
     )
 
 
@@ -287,5 +288,13 @@ def make_runner(
         poll=(settings.poll_interval or SHORTEST_POLL) if daemon else None,
     )
     return Runner(
-        store, executor, clock, identity(), only=only, limits=limits, retry=settings.retry, bus=bus
+        store,
+        executor,
+        clock,
+        identity(),
+        only=only,
+        limits=limits,
+        retry=settings.retry,
+        shares=settings.shares,
+        bus=bus,
     )

@@ -86,6 +86,32 @@ class RetryRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """How many may start within a time."""
+
+    count: int
+    per: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """What the actions of a hook, or of a group, are held to: counted for each exact name."""
+
+    hook: str | None = None
+    """Pattern as in a route. A limit names a hook or a group, not both."""
+    group: str | None = None
+    """Pattern; an empty text: actions without a group."""
+    max_concurrency: int = 0
+    """How many may be claimed or run at once, on all hosts, PHP's among them. 0: any number."""
+    rate: Rate | None = None
+    """How many may start, on all hosts; None: any number."""
+    pause_after: int = 0
+    """So many failures in a row pause the hook; 0: never."""
+    pause_for: timedelta | None = None
+    """How long; None: until somebody resumes it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings, checked one by one; what they name need not exist yet."""
 
@@ -120,6 +146,10 @@ class Settings:
     """In order: the first that matches decides."""
     retry: tuple[RetryRule, ...] = ()
     """In order: the first that fits a failure decides; none: the failure is an ending."""
+    limits: tuple[Limit, ...] = ()
+    """In order: the first that fits a hook counts, and the first that fits its group."""
+    shares: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Weights of groups, by pattern, in order; empty: the plugin's order alone."""
     retention: tuple[Keep, ...] = ()
     """What `clean` keeps for how long, before the plugin's own rule."""
     owns_site: bool = False
@@ -426,6 +456,69 @@ def _retry_rule(number: int, told: object, origin: _Origin) -> RetryRule:
     )
 
 
+def _limits(value: object, origin: _Origin) -> tuple[Limit, ...]:
+    if not isinstance(value, list):
+        raise ValueError("a list of tables: [[limits]]")  # noqa: TRY004 - load() turns it into a ConfigError
+    return tuple(_limit(n, told, origin) for n, told in enumerate(value, 1))
+
+
+_LIMIT_KEYS: Final = ("hook", "group", "max_concurrency", "rate", "pause_after", "pause_for")
+
+
+def _limit(number: int, told: object, origin: _Origin) -> Limit:
+    where = f"{origin.text}: limit {number}"
+    if not isinstance(told, Mapping):
+        raise ConfigError(f"{where} is a table: [[limits]]")
+    _only_known(told, _LIMIT_KEYS, where)
+    hook, group = told.get("hook"), told.get("group")
+    if (hook is None) == (group is None):
+        raise ConfigError(f"{where}: name a hook or a group (patterns may use * and ?)")
+    if not isinstance(hook, str | None) or not isinstance(group, str | None) or hook == "":
+        raise ConfigError(f"{where}: hook and group are texts")
+    if not set(told) & {"max_concurrency", "rate", "pause_after"}:
+        raise ConfigError(f"{where}: give it max_concurrency, rate or pause_after")
+    counts: dict[str, int] = {}
+    for name in ("max_concurrency", "pause_after"):
+        counts[name] = told.get(name, 0)
+        if name in told and not (type(counts[name]) is int and 1 <= counts[name] <= _MOST):
+            raise ConfigError(f"{where}: {name} is a whole number from 1 to {_MOST}")
+    if group is not None and "pause_after" in told:
+        raise ConfigError(f"{where}: pause_after counts the failures of a hook, not of a group")
+    seconds = seconds_of(told.get("pause_for", 0))
+    if seconds is None or not 0 <= seconds <= _LONGEST.total_seconds():
+        raise ConfigError(f'{where}: pause_for is a time such as "10m" or "2h"')
+    return Limit(
+        hook=hook,
+        group=group,
+        rate=_rate(told["rate"], where) if "rate" in told else None,
+        pause_for=timedelta(seconds=seconds) if seconds else None,
+        **counts,
+    )
+
+
+_MOST: Final = 1_000_000
+_PER: Final = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "hour": 3600, "day": 86400}
+
+
+def _rate(value: object, where: str) -> Rate:
+    """``30/min``, ``10/s``, ``100/5m``."""
+    count, _, per = value.partition("/") if isinstance(value, str) else ("", "", "")
+    span = per.strip().lower()
+    seconds = _PER.get(span) or seconds_of(span if span[:1].isdigit() else f"1{span}")
+    known = re.fullmatch(r"[0-9]{1,7}", count.strip())
+    if not known or int(count) < 1 or not seconds or not 0 < seconds <= _LONGEST.total_seconds():
+        raise ConfigError(f'{where}: rate is so many in a time, such as "30/min" or "100/5m"')
+    return Rate(count=int(count), per=timedelta(seconds=seconds))
+
+
+def _shares(value: object, _origin: _Origin) -> Mapping[str, int]:
+    if not isinstance(value, Mapping) or not all(
+        type(weight) is int and 1 <= weight <= _MOST for weight in value.values()
+    ):
+        raise ValueError(f"a table [shares] of group = weight, whole numbers from 1 to {_MOST}")
+    return MappingProxyType(dict(value))
+
+
 _KINDS: Final[Mapping[str, _Kind]] = {
     "path": _path,
     "dsn": _text,
@@ -446,6 +539,8 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "concurrency": _number(1, 1000),
     "routes": _routes,
     "retry": _retry,
+    "limits": _limits,
+    "shares": _shares,
     "retention": _retention,
     "owns_site": _boolean,
     "unique_by": _choice("auto", "group", "args"),
@@ -500,7 +595,7 @@ _PHP: Final[Mapping[str, str]] = {
     "max_age": "php_max_age",
     "max_memory": "php_max_memory",
 }
-_ALONE: Final = ("webhooks", "routes", "retry", "retention")
+_ALONE: Final = ("webhooks", "routes", "retry", "limits", "shares", "retention")
 """Tables of their own: no settings' names inside."""
 _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "site": {name: name for name in _SITE},

@@ -70,6 +70,18 @@ class ClaimMade(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HookPaused(Event):
+    """A hook has failed so often in a row that it is paused for every runner."""
+
+    hook: str
+    failures: int
+    until: datetime | None
+    """None: until somebody resumes it."""
+    reason: str
+    """Of the last failure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ActionEvent(Event):
     """Something of one action."""
 
@@ -149,7 +161,7 @@ class ActionRescued(ActionEvent):
 Subscriber: TypeAlias = Callable[[Any], None]
 
 KINDS: Final[tuple[type[Event], ...]] = (
-    RunnerStarted, RunnerStopped, RunnerPresumedDead, StoreLost, StoreBack, ClaimMade,
+    RunnerStarted, RunnerStopped, RunnerPresumedDead, StoreLost, StoreBack, ClaimMade, HookPaused,
     ActionStarted, ActionCompleted, ActionFailed, ActionRetried, ActionSnoozed, ActionCanceled,
     ActionLost, ActionRescued,
 )  # fmt: skip

@@ -6,14 +6,14 @@ Nothing is changed.
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from wpbridge import app
 from wpbridge.action import UPKEEP_HOOKS, ActionId, Status
 from wpbridge.codec import schedule
-from wpbridge.config import Settings
+from wpbridge.config import Limit, Settings
 from wpbridge.doctor.findings import number, span
 from wpbridge.handlers import Handler
 from wpbridge.moments import iso
@@ -22,6 +22,7 @@ from wpbridge.routes import Decision
 from wpbridge.runner.identity import Identity, identity, is_dead
 from wpbridge.store.base import RunnerRecord
 from wpbridge.store.edits import REQUEUED, STALE_SECONDS
+from wpbridge.store.limits import Key, Wanted, limits_of
 from wpbridge.store.pending import fault_of
 from wpbridge.store.records import ENDED, LogEntry, Pause, Record, Wait
 from wpbridge.store.server import Server
@@ -78,6 +79,8 @@ class Facts:
     waits: tuple[Wait, ...] = ()
     pauses: tuple[Pause, ...] = ()
     """In force."""
+    limits: Mapping[Key, Limit] = field(default_factory=dict)
+    """Of the settings, that count for it, where they leave no room just now."""
     decision: Decision
     owns_site: bool = False
     """The plugin's own runners are off."""
@@ -153,6 +156,7 @@ def gather(
         log=tuple(store.parts.reading.logs([record.id])),
         waits=tuple(queue.waits_of([record.id])) if is_pending else (),
         pauses=tuple(queue.pauses()),
+        limits=_full_limits(queue, record, settings, now) if is_pending else {},
         decision=routes.decide(record.hook, record.group),
         owns_site=settings.owns_site,
         callback=callback,
@@ -163,6 +167,17 @@ def gather(
         last_attempt=rows.last_attempt() if is_pending else None,
         ahead=rows.ahead_of(record, now) if is_pending and not record.claim_id else 0,
     )
+
+
+def _full_limits(
+    queue: Queue, record: Record, settings: Settings, now: datetime
+) -> dict[Key, Limit]:
+    wanted, limits = Wanted(record.hook, record.group), queue.store.parts.limits
+    found = limits_of(settings.limits, wanted)
+    is_full = found and not queue.store.session.run(
+        lambda c: limits.admit(c, [wanted], settings.limits, most=1, now=now, spends=False)
+    )
+    return found if is_full else {}
 
 
 def explain(facts: Facts) -> Explanation:
@@ -207,6 +222,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "retry-later": "it will be tried again later",
     "future": "it is not due yet",
     "paused": "it is paused",
+    "limited": "a limit of the settings leaves it no room",
     "upkeep": "it is left to the plugin",
     "no-handler": "nothing here runs it",
     "no-callback": "PHP has no callback for it",
@@ -333,6 +349,23 @@ def _paused(facts: Facts) -> Iterator[Reason]:
         yield Reason(code="paused", text=text, fix=f"wpbridge resume {flags}")
 
 
+def _limited(facts: Facts) -> Iterator[Reason]:
+    if facts.limits and facts.is_due and not facts.record.claim_id:
+        told = ", ".join(
+            f"{key.kind} {key.name!r} {_held_to(limit)}" for key, limit in facts.limits.items()
+        )
+        text = f"there is no room just now: {told}; it starts when there is"
+        yield Reason(code="limited", text=text)
+
+
+def _held_to(limit: Limit) -> str:
+    rate = limit.rate
+    told = [f"has {limit.max_concurrency} at once"] if limit.max_concurrency else []
+    if rate:
+        told.append(f"starts {rate.count} in {span(rate.per.total_seconds())}")
+    return " and ".join(told)
+
+
 def _unrouted(facts: Facts) -> Iterator[Reason]:
     decision, hook = facts.decision, facts.record.hook
     if decision.to == "leave" and hook in UPKEEP_HOOKS:
@@ -398,5 +431,6 @@ def _due() -> Reason:
 
 
 _PENDING: Final[tuple[Callable[[Facts], Iterator[Reason]], ...]] = (
-    _claimed, _waiting, _undated, _early, _paused, _unrouted, _foreign, _corrupt, _alone, _behind,
+    _claimed, _waiting, _undated, _early, _paused, _limited, _unrouted, _foreign, _corrupt, _alone,
+    _behind,
 )  # fmt: skip

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from factories import NOW, insert, make_new
-from rows import change
+from rows import change, query
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import to_text
-from wpbridge.config import Route, Settings
+from wpbridge.config import Limit, Rate, Route, Settings
 from wpbridge.enqueue import Enqueue
 from wpbridge.errors import ActionNotFound
 from wpbridge.explain import CODES, Explanation, explain, gather
@@ -110,6 +110,22 @@ def test_what_was_requeued_need_not_be_requeued(store: SqlStore, queue: Queue) -
     change(store, f"UPDATE {ACTIONS} SET status = 'failed'")
     queue.requeue([one])
     assert fix_of(why(queue, one), "ended") == ""
+
+
+def test_a_limit_without_room_is_named(store: SqlStore, queue: Queue) -> None:
+    [one, two, other] = insert(store, make_new("mail"), make_new("mail"), make_new())
+    claim(store, one)
+    limit = Limit(hook="mail", max_concurrency=1, rate=Rate(count=30, per=timedelta(minutes=1)))
+    settings = {"limits": (limit,)}
+    found = why(queue, two, settings=settings)
+    assert codes(found)[0] == "limited"
+    assert text_of(found, "limited") == (
+        "there is no room just now: hook 'mail' has 1 at once and starts 30 in 60 s; it starts"
+        " when there is"
+    )
+    assert "limited" not in codes(why(queue, other, settings=settings))
+    assert "limited" not in codes(why(queue, one, settings=settings))
+    assert not query(store, "SELECT name FROM wp_wpbridge_limits")
 
 
 def test_a_status_that_nobody_knows(store: SqlStore, queue: Queue) -> None:

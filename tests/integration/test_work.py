@@ -30,7 +30,7 @@ from wpbridge.store.sqlstore import SqlStore
 
 DEADLINE_SECONDS = 20.0
 HANDLERS = """
-import os
+import os, time
 from wpbridge import hook
 
 VERSION = "first"
@@ -43,6 +43,16 @@ def record(*words):
 @hook("count")
 def count(number):
     record("count", number, os.getpid())
+
+@hook("meet")
+def meet(number):
+    # Until another process has one, too.
+    record("meet", number, os.getpid())
+    met = []
+    while len(set(met)) < 2:
+        time.sleep(0.01)
+        with open("record") as stream:
+            met = [line.split()[2] for line in stream if line.startswith("meet ")]
 
 @hook("slow")
 def slow(number):
@@ -253,15 +263,17 @@ def test_two_processes_share_the_queue_and_run_each_action_once(
     one = daemon(dsn, "--processes", "2", "--batch-size", "20").ready()
     one.send(signal.SIGUSR2)
     until(lambda: {s["state"] for s in one.states()} == {"quiet"}, "quiet workers")
+    # More than one process runs at once, so that the other takes some before this one goes on.
+    add(store, "meet", 8)
     add(store, "count", 2000)
     one.send(signal.SIGCONT)
     runs = one.recorded("count", 2000)
-    until(lambda: store.counts() == {"complete": 2000}, "all complete")
+    until(lambda: store.counts() == {"complete": 2008}, "all complete")
     one.send(signal.SIGTERM)
     assert one.code() == 143
     assert set(Counter(number for number, _ in runs).values()) == {1}
-    assert len({pid for _, pid in runs}) == 2
-    assert "complete=2000" in one.err()
+    assert len({pid for _, pid in one.recorded("meet", 8)}) == 2
+    assert "complete=2008" in one.err()
     invariants.check(store)
 
 

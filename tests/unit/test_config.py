@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from wpbridge.config import Keep, RetryRule, Route, Settings, Webhook, load, sources_of
+from wpbridge.config import (
+    Keep,
+    Limit,
+    Rate,
+    RetryRule,
+    Route,
+    Settings,
+    Webhook,
+    load,
+    sources_of,
+)
 from wpbridge.errors import ConfigError
 
 FULL = """
@@ -79,6 +89,21 @@ cap = "1h"
 [[retry]]
 group = ""
 
+[[limits]]
+hook = "mail_*"
+max_concurrency = 2
+rate = "30/min"
+pause_after = 10
+pause_for = "10m"
+
+[[limits]]
+group = ""
+rate = "100/5m"
+
+[shares]
+orders = 3
+"*" = 1
+
 [[retention]]
 hook = "wc_*"
 status = "complete"
@@ -131,6 +156,21 @@ def test_defaults(cwd: Path) -> None:
         ("[[retry]]\nhook = 3", "hook is a text"),
         ("[[retry]]\ntries = 3", "unknown setting tries"),
         ("retry = 3", "a list of tables"),
+        ("limits = 3", "a list of tables"),
+        ("[[limits]]\nmax_concurrency = 1", "name a hook or a group"),
+        ('[[limits]]\nhook = "a"\ngroup = "b"\nrate = "1/s"', "name a hook or a group"),
+        ('[[limits]]\nhook = "a"', "give it max_concurrency, rate or pause_after"),
+        ('[[limits]]\nhook = "a"\nmax_concurrency = 0', "max_concurrency is a whole number from 1"),
+        ('[[limits]]\nhook = "a"\npause_after = true', "pause_after is a whole number from 1"),
+        ('[[limits]]\ngroup = "a"\npause_after = 3', "pause_after counts the failures of a hook"),
+        ('[[limits]]\nhook = "a"\nrate = "fast"', 'rate is so many in a time, such as "30/min"'),
+        ('[[limits]]\nhook = "a"\nrate = "0/min"', "rate is so many in a time"),
+        ('[[limits]]\nhook = "a"\nrate = 30', "rate is so many in a time"),
+        ('[[limits]]\nhook = "a"\nrate = "3/fortnight"', "rate is so many in a time"),
+        ('[[limits]]\nhook = "a"\nrate = "1/s"\npause_for = "soon"', "pause_for is a time such as"),
+        ('[[limits]]\nhook = "a"\nburst = 3', "unknown setting burst"),
+        ("[shares]\norders = 0", "a table [shares] of group = weight"),
+        ('[shares]\norders = "much"', "a table [shares] of group = weight"),
         ('[[retention]]\nkeep = "soon"', 'retention 1: keep is a time such as "7d"'),
         ('[[retention]]\nkeep = "7d"\nstatus = "pending"', "status is complete, failed or"),
         ('[[retention]]\nkeep = "7d"\nhook = 3', "hook is a text"),
@@ -207,6 +247,17 @@ def test_a_full_file(cwd: Path) -> None:
             ),
             RetryRule(group=""),
         ),
+        limits=(
+            Limit(
+                hook="mail_*",
+                max_concurrency=2,
+                rate=Rate(count=30, per=timedelta(minutes=1)),
+                pause_after=10,
+                pause_for=timedelta(minutes=10),
+            ),
+            Limit(group="", rate=Rate(count=100, per=timedelta(minutes=5))),
+        ),
+        shares={"orders": 3, "*": 1},
         retention=(
             Keep(status="complete", hook="wc_*", keep=timedelta(days=7)),
             Keep(status="failed", keep=None),

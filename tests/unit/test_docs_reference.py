@@ -438,7 +438,9 @@ def test_every_setting_is_in_the_reference() -> None:
     [table] = [t for t in tables(text) if t.head[:2] == ("flag", "variable")]
     told = {part for row in table.rows for part in codes(row[2])}
     places = {f"[{name}] {key}" for name, keys in config._TABLES.items() for key in keys}
-    alone = {f"[{name}]" if name == "webhooks" else f"[[{name}]]" for name in config._ALONE}
+    alone = {
+        f"[{name}]" if name in {"webhooks", "shares"} else f"[[{name}]]" for name in config._ALONE
+    }
     # Whether there are colours the terminal says, or NO_COLOR.
     assert (places | alone) - told == {"[run] color"}
     assert told - places == alone

@@ -6,24 +6,34 @@ not run twice, and what a dead runner left, is marked before it is called.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, assert_never
 
 from wpbridge.action import Action, ActionId, Claim, ClaimId, Status
 from wpbridge.clock import Clock
 from wpbridge.config import RetryRule
 from wpbridge.errors import RunnerGone
-from wpbridge.events import Bus, ClaimMade, RunnerPresumedDead, RunnerStarted, RunnerStopped
+from wpbridge.events import (
+    Bus,
+    ClaimMade,
+    HookPaused,
+    RunnerPresumedDead,
+    RunnerStarted,
+    RunnerStopped,
+)
 from wpbridge.executors.base import Call, Executor, Report
 from wpbridge.outcome import Booked, Failed, LogLine, Outcome, Unrun
 from wpbridge.runner import settle, telling, wording
+from wpbridge.runner.breaker import Breaker
 from wpbridge.runner.dispatcher import dispatch
 from wpbridge.runner.identity import BEAT_SECONDS, IDLE_BEAT_SECONDS, STALE_SECONDS, Identity
 from wpbridge.runner.pace import Pace
 from wpbridge.runner.reaper import RescuePolicy, reap
 from wpbridge.runner.retries import Retries
+from wpbridge.runner.shares import Shares
 from wpbridge.store.base import ClaimFilter, Ending, Store
 
 FLUSH_SECONDS = 0.2
@@ -111,11 +121,14 @@ class Runner:
         only: ClaimFilter,
         limits: Limits,
         retry: Sequence[RetryRule] = (),
+        shares: Mapping[str, int] = MappingProxyType({}),
         bus: Bus | None = None,
     ) -> None:
         self.totals = Totals()
         self._bus = bus or Bus()
         self._retries = Retries(store, retry)
+        self._breaker = Breaker(store, only.limits)
+        self._shares = Shares(shares)
         self._store = store
         self._executor = executor
         self._clock = clock
@@ -354,11 +367,23 @@ class Runner:
             self._hand_over(action, calls[action.id], is_started=action.id in claim.started)
 
     def _claim_due(self, size: int, calls: dict[ActionId, Call | Failed]) -> Claim | None:
+        for left_out in self._shares.turns(self._clock.monotonic()):
+            claim = self._claim_of(size, calls, left_out)
+            groups = [action.group for action in claim.actions] if claim else []
+            self._shares.taken(groups, left_out, size)
+            if claim is not None:
+                return claim
+        return None
+
+    def _claim_of(
+        self, size: int, calls: dict[ActionId, Call | Failed], left_out: frozenset[str]
+    ) -> Claim | None:
+        """One claim without some groups, whose turn it is not."""
         before = self._clock.monotonic()
         claim = self._store.claim_due(
             now=self._clock.now(),
             limit=size,
-            only=self._open_filter(),
+            only=self._open_filter(left_out),
             starting=lambda actions: self._starting(actions, calls),
         )
         if claim is not None:
@@ -386,9 +411,17 @@ class Runner:
         self._caught_up = self._clock.monotonic()
         return moved
 
-    def _open_filter(self) -> ClaimFilter:
+    def _open_filter(self, left_out: frozenset[str]) -> ClaimFilter:
         """What may be claimed now: a full executor's rows must not even be walked past."""
         hooks, only = self._executor.hooks(), self._only
+        if left_out:
+            accepts = only.accepts
+            only = replace(
+                only,
+                accepts=lambda hook, group: (
+                    group not in left_out and (accepts is None or accepts(hook, group))
+                ),
+            )
         if hooks is None:
             return only
         return replace(only, hooks=hooks if only.hooks is None else only.hooks & hooks)
@@ -506,8 +539,18 @@ class Runner:
         self._flushed = self._clock.monotonic()
         self._read_booked()
         self._release_unrun()
-        if not state.endings:
-            return
+        if state.endings:
+            self._settle()
+        for hook in self._breaker.flush(self._clock.now()):
+            self._bus.tell(
+                HookPaused(
+                    at=self._clock.now(), site=self._bus.site, hook=hook.hook,
+                    failures=hook.failures, until=hook.until, reason=hook.reason,
+                )
+            )  # fmt: skip
+
+    def _settle(self) -> None:
+        state = self._state
         endings, state.endings = state.endings, []
         for ending in endings:
             state.claims[ending.action.claim_id].discard(ending.action.id)
@@ -537,6 +580,8 @@ class Runner:
         if run is None:
             return
         report, outcome = run
+        if is_settled:
+            self._breaker.note(ending.action.hook, outcome)
         event = (
             telling.ended(
                 ending.action, outcome, started_at=report.started_at, ended_at=report.ended_at,
@@ -587,6 +632,7 @@ class Runner:
         self._store.release([], finished=self._finished_claims())
 
     def _tell_booked(self, report: Report) -> None:
+        self._breaker.note(report.call.action.hook, report.outcome)
         event = telling.ended(
             report.call.action, report.outcome, started_at=report.started_at,
             ended_at=report.ended_at, site=self._bus.site,

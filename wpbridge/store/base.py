@@ -10,7 +10,9 @@ from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from wpbridge.action import Action, ActionId, Claim, ClaimId, NewAction, RunnerId, Status
+from wpbridge.config import Limit
 from wpbridge.outcome import LogLine
+from wpbridge.store.records import Pause
 
 RESET_MESSAGE = "action reset via wpbridge"
 """How the log row of an action begins that was put back from a dead runner."""
@@ -31,8 +33,10 @@ class ClaimFilter:
     """Whether any group at all could make a hook wanted; None: every hook may be."""
     upkeep: bool = False
     """The plugin's own housekeeping too."""
+    limits: tuple[Limit, ...] = ()
+    """How many may run and start; see :mod:`wpbridge.store.limits`."""
     ids: frozenset[ActionId] | None = None
-    """These actions, named by somebody: whatever their date, and paused or not."""
+    """These actions, named by somebody: whatever their date, paused, limited or not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +226,16 @@ class Store(Protocol):
 
     def glance(self, *, now: datetime, silent_seconds: float) -> Sight:
         """One cheap statement for an idle runner, in place of claiming to see."""
+        ...
+
+    def count_failures(
+        self, hook: str, *, failed: int, is_fresh: bool, most: int, pause: Pause, now: datetime
+    ) -> bool:
+        """Add up a hook's failures in a row, on all hosts, and pause it when they are ``most``.
+
+        ``failed``: the newest; ``is_fresh``: before them it completed. Returns whether it was
+        paused by this call; not when it was already.
+        """
         ...
 
     def log(self, lines: Iterable[tuple[ActionId, LogLine]]) -> None:

@@ -41,6 +41,8 @@ class Candidate:
     priority: int
     attempts: int
     date: str
+    hook: str = ""
+    group: int = 0
 
     @property
     def order(self) -> tuple[int, int, str, int]:
@@ -357,7 +359,14 @@ class _Look:
 
     def ours(self, rows: Sequence[Sequence[object]]) -> list[Candidate]:
         return [
-            Candidate(id=int(r[0]), priority=int(r[2]), attempts=int(r[3]), date=str(r[4]))  # type: ignore[call-overload]  # integers, as the columns say
+            Candidate(
+                id=int(str(r[0])),
+                priority=int(str(r[2])),
+                attempts=int(str(r[3])),
+                date=str(r[4]),
+                hook=str(r[1]),
+                group=int(str(r[5] or 0)),
+            )
             for r in rows
             if self._is_ours(str(r[1]), r[5], r[6])
         ]

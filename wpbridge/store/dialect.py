@@ -23,6 +23,8 @@ class Dialect(Protocol):
     name: str
     begin: str
     db_now: str
+    now_seconds: str
+    """An expression: seconds since 1970 with their fractions, by the database's clock."""
     can_skip_locked: bool
 
     def use_index(self, name: str | None) -> str:

@@ -19,6 +19,7 @@ class MySQL:
     name = "mysql"
     begin = "START TRANSACTION"
     db_now = "UTC_TIMESTAMP()"
+    now_seconds = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) / 1e6"
 
     def __init__(self) -> None:
         self.can_skip_locked = False
@@ -198,6 +199,13 @@ class MySQL:
             key_hash char(64) NOT NULL PRIMARY KEY,
             action_id bigint unsigned NOT NULL,
             created_gmt datetime NOT NULL, KEY action_id (action_id)""",
+            names.limits: """
+            kind varchar(10) NOT NULL,
+            name varchar(255) NOT NULL,
+            tokens double NOT NULL,
+            refilled double NOT NULL,
+            failures int NOT NULL,
+            PRIMARY KEY (kind, name)""",
         }
         return {
             table: f"CREATE TABLE IF NOT EXISTS {table} ({told}"

@@ -7,6 +7,7 @@ from wpbridge.store.dialect import Dialect
 from wpbridge.store.edits import Edits
 from wpbridge.store.groups import Groups
 from wpbridge.store.inserts import Inserts
+from wpbridge.store.limits import Limits
 from wpbridge.store.own_tables import OwnTables
 from wpbridge.store.pauses import Pauses
 from wpbridge.store.reading import Reading
@@ -33,6 +34,7 @@ class Parts:
     adding: Adding
     edits: Edits
     pauses: Pauses
+    limits: Limits
     retention: Retention
 
 
@@ -71,5 +73,6 @@ def assemble(  # noqa: PLR0917 - what is known of a site's tables
         adding=Adding(session, names, layout, dialect, groups, inserts, own, waits),
         edits=Edits(session, names, inserts, writes, zones, waits, own, lock),
         pauses=Pauses(session, names, own),
+        limits=Limits(session, names, layout, dialect, groups, own),
         retention=Retention(session, names, layout, dialect, groups, own),
     )

@@ -59,23 +59,23 @@ class Pauses:
     def add(self, pauses: Sequence[Pause], *, now: datetime) -> None:
         """Put them in force at every runner's next claim; the same scope is renewed."""
         self._own.ensure(self._table)
+        self._session.transact(lambda c: self.add_on(c, pauses, now))
 
-        def add(connection: Connection) -> None:
-            connection.execute(self._purge, {"now": to_text(now)})
-            for pause in pauses:
-                connection.execute(self._delete, {"kind": pause.kind, "name": pause.name})
-                connection.execute(
-                    self._insert,
-                    {
-                        "kind": pause.kind,
-                        "name": pause.name,
-                        "until": None if pause.until is None else to_text(pause.until),
-                        "reason": pause.reason[:REASON_CHARACTERS],
-                        "created": to_text(now),
-                    },
-                )
-
-        self._session.transact(add)
+    def add_on(self, connection: Connection, pauses: Sequence[Pause], now: datetime) -> None:
+        """The same in a transaction; the table must be there."""
+        connection.execute(self._purge, {"now": to_text(now)})
+        for pause in pauses:
+            connection.execute(self._delete, {"kind": pause.kind, "name": pause.name})
+            connection.execute(
+                self._insert,
+                {
+                    "kind": pause.kind,
+                    "name": pause.name,
+                    "until": None if pause.until is None else to_text(pause.until),
+                    "reason": pause.reason[:REASON_CHARACTERS],
+                    "created": to_text(now),
+                },
+            )
 
     def remove(self, pauses: Collection[Pause]) -> int:
         """Lift them; returns how many there were."""
@@ -97,8 +97,13 @@ def narrowed(only: ClaimFilter, pauses: Collection[Pause]) -> ClaimFilter | None
         return None
     hooks = {pause.name for pause in pauses if pause.kind == "hook"}
     groups = {pause.name for pause in pauses if pause.kind == "group"}
+    return without(only, hooks, groups)
+
+
+def without(only: ClaimFilter, hooks: Collection[str], groups: Collection[str]) -> ClaimFilter:
+    """The same but for these hooks and groups, by their exact names."""
     if hooks:
-        only = replace(only, exclude_hooks=only.exclude_hooks | hooks)
+        only = replace(only, exclude_hooks=only.exclude_hooks | set(hooks))
     if groups:
         accepts = only.accepts
         only = replace(

@@ -27,6 +27,7 @@ class SQLite:
     name = "sqlite"
     begin = "BEGIN IMMEDIATE"
     db_now = "strftime('%Y-%m-%d %H:%M:%S', 'now')"
+    now_seconds = "(julianday('now') - 2440587.5) * 86400.0"
     can_skip_locked = False
 
     def use_index(self, name: str | None) -> str:
@@ -168,6 +169,9 @@ class SQLite:
             names.keys: """
             "key_hash" text NOT NULL PRIMARY KEY, "action_id" INTEGER NOT NULL,
             "created_gmt" text NOT NULL""",
+            names.limits: """
+            "kind" text NOT NULL, "name" text NOT NULL, "tokens" REAL NOT NULL,
+            "refilled" REAL NOT NULL, "failures" INTEGER NOT NULL, PRIMARY KEY ("kind", "name")""",
         }
         return {
             table: f'CREATE TABLE IF NOT EXISTS "{table}" ({told})'

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from wpbridge.action import Action, ActionId, Claim, ClaimId, NewAction, RunnerId, Status
 from wpbridge.clock import from_text, to_text
+from wpbridge.config import Limit
 from wpbridge.errors import SchemaError, SiteError, StoreError
 from wpbridge.outcome import LogLine
 from wpbridge.store.adding import Request
@@ -27,12 +28,14 @@ from wpbridge.store.base import (
     StoreInfo,
 )
 from wpbridge.store.borrowed import borrow
-from wpbridge.store.candidates import Finder
+from wpbridge.store.candidates import Candidate, Finder
 from wpbridge.store.dialect import Dialect
+from wpbridge.store.limits import Wanted, names_of
 from wpbridge.store.own_tables import OwnTables
 from wpbridge.store.ownership import Ownership
 from wpbridge.store.parts import Parts, assemble
-from wpbridge.store.pauses import narrowed
+from wpbridge.store.pauses import narrowed, without
+from wpbridge.store.records import Pause
 from wpbridge.store.session import Session
 from wpbridge.store.tables import (
     NEWEST_SCHEMA,
@@ -284,28 +287,56 @@ class SqlStore:
         if groups is not None and not groups:
             raise StoreError(f"no such group: {', '.join(sorted(only.groups or ()))}")
         excluded = frozenset(self.parts.groups.ids(only.exclude_groups))
-        for attempt in range(1, CLAIM_TRIES + 1):
+        full = self.parts.limits.full()
+        attempt = 1
+        while attempt <= CLAIM_TRIES:
             find = functools.partial(
                 self._finder.find,
                 now=to_text(now),
                 limit=limit * attempt,
-                only=only,
+                only=without(only, names_of(full, "hook"), names_of(full, "group")),
                 groups=groups,
                 excluded_groups=excluded,
             )
             found = self.session.run(find)
             if not found:
                 return None
-            ids = [candidate.id for candidate in found]
             if dry_run:
-                rows = self._load(ids[:limit])
-                return Claim(id=ClaimId(0), actions=tuple(_sorted(self._actions(rows))))
-            claim = self._claim(ids, limit, now, now, starting)
+                return self._seen(found, limit, only, now)
+            if only.limits:
+                self._prepare_limits(found, only)
+            claim = self._claim(
+                [one.id for one in found], limit, now, now, starting, limits=only.limits
+            )
             if claim is not None:
                 return claim
-            # Others had locked or claimed all of them: look again, further.
-            self.session.pause(0.002 * attempt)
+            known, full = full, full | self.parts.limits.full()
+            if full == known:
+                # Others had locked or claimed all of them: look again, further.
+                self.session.pause(0.002 * attempt)
+                attempt += 1
         return None
+
+    def _prepare_limits(self, found: Sequence[Candidate], only: ClaimFilter) -> None:
+        # Slugs are asked for here, too: within the claim nothing may be read before its locks.
+        slug = self.parts.groups.slug
+        wanted = [Wanted(one.hook, slug(one.group)) for one in found]
+        self.parts.limits.prepare(only.limits, wanted)
+
+    def _seen(
+        self, found: Sequence[Candidate], limit: int, only: ClaimFilter, now: datetime
+    ) -> Claim | None:
+        """What a claim would take."""
+        rows = self._load([one.id for one in found])
+        actions = _sorted(self._actions(rows))
+        wanted = [Wanted(action.hook, action.group) for action in actions]
+        places = self.session.run(
+            lambda c: self.parts.limits.admit(
+                c, wanted, only.limits, most=limit, now=now, spends=False
+            )
+        )
+        actions = [actions[place] for place in places]
+        return Claim(id=ClaimId(0), actions=tuple(actions)) if actions else None
 
     def _claim_ids(
         self,
@@ -336,18 +367,21 @@ class SqlStore:
         due: datetime | None,
         now: datetime,
         starting: Starting | None,
+        *,
+        limits: Sequence[Limit] = (),
     ) -> Claim | None:
         """``due``: only rows whose date that is past."""
         lock = self._lock_due if due is not None else self._lock_any
         moment = {} if due is None else {"now": to_text(due)}
 
         def claim(connection: Connection) -> Claim | None:
-            self._drop_unknown(connection, now)
             rows: Sequence[Sequence[object]] = connection.execute(
                 lock, {"ids": sorted(ids), **moment}
             ).fetchall()
             rank = {action_id: place for place, action_id in enumerate(ids)}
-            mine = sorted(rows, key=lambda row: rank[int(str(row[0]))])[:limit]
+            free = sorted(rows, key=lambda row: rank[int(str(row[0]))])
+            mine = self._admitted(connection, free, limit, limits, now) if limits else free[:limit]
+            self._drop_unknown(connection, now)
             if not mine:
                 return None
             claim_id = self._writes.new_claim(connection, now)
@@ -364,6 +398,20 @@ class SqlStore:
         if done is not None:
             self._ownership.keep(gained=[done.id])
         return done
+
+    def _admitted(
+        self,
+        connection: Connection,
+        rows: Sequence[Sequence[object]],
+        most: int,
+        limits: Sequence[Limit],
+        now: datetime,
+    ) -> list[Sequence[object]]:
+        """As many of the locked rows, in their order, as the limits leave room for."""
+        slug = functools.partial(self.parts.groups.slug_on, connection)
+        wanted = [Wanted(str(row[1]), slug(int(str(row[8])))) for row in rows]
+        places = self.parts.limits.admit(connection, wanted, limits, most=most, now=now)
+        return [rows[place] for place in places]
 
     def _take(
         self,
@@ -462,6 +510,7 @@ class SqlStore:
         }
         done = self._settling(settle, expected)
         self._ownership.keep(lost=lost, once=once)
+        self.parts.limits.freed(ending.action for ending in endings)
         return done
 
     def _settling(
@@ -506,6 +555,7 @@ class SqlStore:
 
         freed = self.session.transact(release)
         self._ownership.keep(lost=lost)
+        self.parts.limits.freed(actions)
         return freed
 
     def heartbeat(self, held: Sequence[ActionId], *, now: datetime) -> bool:
@@ -524,6 +574,24 @@ class SqlStore:
         values = {"now": to_text(now), "id": self._ownership.id, "silent": silent_seconds}
         row = self.session.run(lambda c: c.execute(self._glance, values).one())
         return Sight(is_due=bool(row[0]), is_silent=bool(row[1]))
+
+    def count_failures(
+        self, hook: str, *, failed: int, is_fresh: bool, most: int, pause: Pause, now: datetime
+    ) -> bool:
+        """See :class:`Store`."""
+        limits, pauses = self.parts.limits, self.parts.pauses
+        self.parts.own.ensure(self.names.limits, self.names.pauses)
+
+        def count(connection: Connection) -> bool:
+            is_over = limits.count_failures(
+                connection, hook, failed=failed, is_fresh=is_fresh, most=most
+            )
+            if not is_over or any(p.name == hook for p in pauses.in_force_on(connection, now)):
+                return False
+            pauses.add_on(connection, [pause], now)
+            return True
+
+        return self.session.transact(count)
 
     # Logs, inserts, counts
 

@@ -80,9 +80,14 @@ class TableNames:
         return f"{self.prefix}wpbridge_keys"
 
     @property
+    def limits(self) -> str:
+        """Ours: how much of their rates hooks and groups have used, and failures in a row."""
+        return f"{self.prefix}wpbridge_limits"
+
+    @property
     def own(self) -> tuple[str, ...]:
         """All of ours: what `init` makes and `uninstall` removes."""
-        return (self.runners, self.pauses, self.zones, self.waits, self.keys)
+        return (self.runners, self.pauses, self.zones, self.waits, self.keys, self.limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

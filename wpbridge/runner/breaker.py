@@ -1,0 +1,98 @@
+"""The circuit breaker: a hook that fails so many times in a row is paused, for every runner.
+
+A failed attempt counts whether it is tried again or not; a completed one starts the count anew.
+The count is kept in the tables, so that hosts and restarts add up.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from wpbridge.config import Limit
+from wpbridge.outcome import Booked, Completed, Failed, Outcome, Retried
+from wpbridge.routes import compiled
+from wpbridge.store.base import Store
+from wpbridge.store.records import Pause
+
+
+@dataclass(slots=True)
+class _Row:
+    """What a hook's runs were since the tables were told: only how they ended up matters."""
+
+    failed: int = 0
+    is_fresh: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tripped:
+    """A hook that was paused."""
+
+    hook: str
+    failures: int
+    until: datetime | None
+    reason: str
+    """Of the last failure."""
+
+
+class Breaker:
+    """The rules, applied to what has ended."""
+
+    def __init__(self, store: Store, rules: Sequence[Limit]) -> None:
+        self._store = store
+        self._rules = [rule for rule in rules if rule.hook is not None]
+        self._known: dict[str, Limit | None] = {}
+        self._rows: dict[str, _Row] = {}
+
+    def note(self, hook: str, outcome: Outcome) -> None:
+        """One more run has ended; what its handler asked for is neither good nor bad."""
+        failure = _failure(outcome)
+        is_good = isinstance(outcome, Completed) or outcome == Booked()
+        if not (failure or is_good) or self._rule(hook) is None:
+            return
+        row = self._rows.setdefault(hook, _Row())
+        if failure is None:
+            self._rows[hook] = _Row(is_fresh=True)
+        else:
+            row.failed, row.reason = row.failed + 1, failure
+
+    def flush(self, now: datetime) -> list[Tripped]:
+        """Tell the tables; returns the hooks that this has paused."""
+        rows, self._rows = self._rows, {}
+        tripped: list[Tripped] = []
+        for hook, row in rows.items():
+            rule = self._rule(hook)
+            if rule is None:
+                continue
+            until = None if rule.pause_for is None else now + rule.pause_for
+            reason = f"{rule.pause_after} failures in a row, the last: {row.reason}"
+            is_paused = self._store.count_failures(
+                hook, failed=row.failed, is_fresh=row.is_fresh, most=rule.pause_after,
+                pause=Pause(kind="hook", name=hook, until=until, reason=reason), now=now,
+            )  # fmt: skip
+            if is_paused:
+                tripped.append(
+                    Tripped(hook=hook, failures=rule.pause_after, until=until, reason=row.reason)
+                )
+        return tripped
+
+    def _rule(self, hook: str) -> Limit | None:
+        """The first limit that fits the hook, if it pauses at all."""
+        if hook not in self._known:
+            fits = (rule for rule in self._rules if compiled(rule.hook or "").fullmatch(hook))
+            rule = next(fits, None)
+            self._known[hook] = rule if rule is not None and rule.pause_after else None
+        return self._known[hook]
+
+
+def _failure(outcome: Outcome) -> str | None:
+    """Why it failed; None when it did not."""
+    match outcome:
+        case Failed(reason=reason):
+            return reason
+        case Booked(failure=Failed(reason=reason)):
+            return reason
+        case Retried(reason=reason, attempt=attempt) if attempt:
+            return reason
+        case _:
+            return None
