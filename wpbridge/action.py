@@ -71,6 +71,8 @@ class Claim:
     actions: tuple[Action, ...]
     started: frozenset[ActionId] = frozenset()
     """Marked as started in the same transaction."""
+    suspects: frozenset[ActionId] = frozenset()
+    """Those that a dead runner held: to be marked before they are called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

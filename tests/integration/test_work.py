@@ -26,9 +26,10 @@ from rows import log_of, query
 from servers import MariaDB, missing_mariadb, private_mariadb
 from wpbridge.clock import SystemClock
 from wpbridge.queue import Queue
+from wpbridge.runner.reaper import MOST_DEATHS
 from wpbridge.store.sqlstore import SqlStore
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 HANDLERS = """
 import os, time
 from wpbridge import hook
@@ -68,6 +69,11 @@ def crash(number):
         open("crashed", "w").close()
         os.kill(os.getpid(), 9)
 
+@hook("doom")
+def doom(number):
+    record("doom", number, os.getpid())
+    os.kill(os.getpid(), 9)
+
 @hook("version")
 def version(number):
     record("version", VERSION, os.getpid())
@@ -79,11 +85,11 @@ def eat(number):
 """
 
 
-def until(true: Callable[[], Any], what: str) -> Any:
+def until(true: Callable[[], Any], what: str, seconds: float = DEADLINE_SECONDS) -> Any:
     """Wait for something that shows outside: a file, a row, a process."""
-    end = time.monotonic() + DEADLINE_SECONDS
+    end = time.monotonic() + seconds
     while not (found := true()):
-        assert time.monotonic() < end, f"not within {DEADLINE_SECONDS:.0f} s: {what}"
+        assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
         time.sleep(0.005)
     return found
 
@@ -504,6 +510,22 @@ def test_a_worker_that_dies_is_replaced_and_its_action_run_again(
     invariants.check(store)
 
 
+def test_an_action_that_kills_every_worker_at_once_is_failed_after_a_few(
+    dsn: str, daemon: StartDaemon, open_queue: OpenQueue
+) -> None:
+    """Whichever process puts it back, and whichever claims it next."""
+    store = open_queue(dsn)
+    add(store, "doom", 1)
+    add(store, "count", 50)
+    one = daemon(dsn, "--processes", "3").ready()
+    until(lambda: store.counts() == {"complete": 50, "failed": 1}, "its failure", seconds=120)
+    # The first death left no trace in the tables; three more are told there.
+    assert len(one.records("doom")) == MOST_DEATHS + 1
+    one.send(signal.SIGTERM)
+    assert one.code() == 143
+    invariants.check(store)
+
+
 def test_nothing_outlives_a_killed_supervisor(
     lite: str, daemon: StartDaemon, open_queue: OpenQueue
 ) -> None:
@@ -662,7 +684,7 @@ def test_a_dry_run_shows_what_would_start(lite: str, folder: Path, open_queue: O
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["processes"], told["concurrency"]) == (2, 4)
-    assert told["hooks"] == ["count", "crash", "eat", "slow", "version"]
+    assert told["hooks"] == ["count", "crash", "doom", "eat", "meet", "slow", "version"]
     assert not query(open_queue(lite), "SELECT 1 FROM wp_wpbridge_runners WHERE pid > 1")
 
 

@@ -43,6 +43,8 @@ REAP_SECONDS = 10.0
 FIRST_IDLE_SECONDS = 0.02
 IDLE_STRETCH = 1.25
 """An idle runner waits up to so many poll intervals, less a little chance."""
+TRIAL_SECONDS = 5.0
+"""A suspect that runs so long without harm lets the next one start."""
 CONFIRM_SECONDS = 1.0
 """Waiting actions are looked at again this often: a canceled one must not start."""
 
@@ -90,6 +92,8 @@ class _Held:
     marked: bool = False
     told: bool = False
     """That it started."""
+    is_suspect: bool = False
+    """A dead runner held it."""
 
 
 @dataclass(slots=True)
@@ -105,7 +109,6 @@ class _State:
     """How what is to be settled went, until it is settled and told."""
     booked: list[Report] = field(default_factory=list)
     """Ended by the plugin's runner: how is in the tables."""
-    suspects: frozenset[ActionId] = frozenset()
 
 
 class Runner:
@@ -157,6 +160,8 @@ class Runner:
         self._dry_until = 0.0
         self._caught_up = -CATCH_UP_SECONDS
         self._reaped = 0.0
+        self._trial = (ActionId(0), 0.0)
+        """The suspect that was started last, and when."""
         self._has_ended = True
         """Something may have ended since the last look at what waits."""
         self._started = self._flushed = self._beaten = self._confirmed = clock.monotonic()
@@ -211,7 +216,6 @@ class Runner:
 
     def _reap(self) -> None:
         found = reap(self._store, self._me, self._clock, policy=self._limits.rescue, bus=self._bus)
-        self._state.suspects |= found
         self.totals.reclaimed += len(found)
         self._reaped = self._clock.monotonic()
 
@@ -364,7 +368,7 @@ class Runner:
         totals.claimed += len(claim.actions)
         self._state.claims[claim.id] = {action.id for action in claim.actions}
         for action in claim.actions:
-            self._hand_over(action, calls[action.id], is_started=action.id in claim.started)
+            self._hand_over(action, calls[action.id], claim)
 
     def _claim_due(self, size: int, calls: dict[ActionId, Call | Failed]) -> Claim | None:
         for left_out in self._shares.turns(self._clock.monotonic()):
@@ -435,7 +439,7 @@ class Runner:
         now = self._clock.now()
         return {c.action.id: [wording.started(now)] for c in self._executor.admit(first)}
 
-    def _hand_over(self, action: Action, call: Call | Failed, *, is_started: bool) -> None:
+    def _hand_over(self, action: Action, call: Call | Failed, claim: Claim) -> None:
         match call:
             case Failed():
                 now = self._clock.now()
@@ -445,11 +449,13 @@ class Runner:
                 report = Report(call=unread, outcome=call, started_at=now, ended_at=now)
                 self._state.runs[action.id] = (report, call)
             case Call():
-                self._state.held[action.id] = _Held(call, marked=is_started)
+                is_started = action.id in claim.started
+                is_suspect = call.books == "lazy" and action.id in claim.suspects
+                held = _Held(call, marked=is_started, is_suspect=is_suspect)
+                self._state.held[action.id] = held
                 if is_started:
                     self._executor.submit(call)
                     return
-                is_suspect = call.books == "lazy" and action.id in self._state.suspects
                 if is_suspect or call.books in ("first", "once"):
                     self._state.careful.append(call)
                 else:
@@ -463,16 +469,31 @@ class Runner:
         if not state.careful:
             return
         self._drop_refused()
-        wave = self._executor.admit(state.careful)
+        wave = self._executor.admit(self._ready())
         if not wave:
             return
         admitted = {call.action.id for call in wave}
+        for action_id in admitted:
+            if state.held[action_id].is_suspect:
+                self._trial = (action_id, self._clock.monotonic())
         state.careful = [call for call in state.careful if call.action.id not in admitted]
         for once in (True, False):
             self._mark([call for call in wave if (call.books == "once") is once], once=once)
         for call in wave:
             if call.action.id in state.held:
                 self._executor.submit(call)
+
+    def _ready(self) -> list[Call]:
+        """Suspects one at a time, with all endings written: the tables shall tell who did it."""
+        held = self._state.held
+        suspects = [call for call in self._state.careful if held[call.action.id].is_suspect]
+        others = [call for call in self._state.careful if not held[call.action.id].is_suspect]
+        on_trial, since = self._trial
+        is_over = on_trial not in held or self._clock.monotonic() - since >= TRIAL_SECONDS
+        if not suspects or not is_over:
+            return others
+        self._flush()
+        return [suspects[0], *others]
 
     def _drop_refused(self) -> None:
         """Put back what will not be run: nothing of it has been written yet."""

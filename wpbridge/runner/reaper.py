@@ -5,6 +5,7 @@ failed like our own. A crash in the middle leaves them under our name for the ne
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
@@ -16,8 +17,9 @@ from wpbridge.runner import settle
 from wpbridge.runner.identity import Identity, is_dead
 from wpbridge.store.base import RESET_MESSAGE, Adopted, Ending, RunnerRecord, Store
 
-MOST_DEATHS = 3
-"""So many runners may die over one action before it is failed as the likely cause."""
+MOST_DEATHS, MOST_DEATHS_BESIDE = 3, 10
+"""So many runners may die over one action before it is failed as the likely cause: while it ran
+alone, and in all."""
 
 RescuePolicy: TypeAlias = Literal["retry", "fail", "hold"]
 
@@ -53,8 +55,14 @@ def _restore(
     now = clock.now()
     waiting = [a for a in adopted.actions if a.status is Status.PENDING]
     started = [a for a in adopted.actions if a.status is Status.IN_PROGRESS]
-    deaths = store.said([a.id for a in started], RESET_MESSAGE)
-    endings = [_verdict(a, adopted, deaths.get(a.id, 0), clock, policy) for a in started]
+    # Any of them may have killed it.
+    store.suspect([a.id for a in adopted.actions])
+    ids = [a.id for a in started]
+    alone, all_ = store.said(ids, f"{RESET_MESSAGE}:"), store.said(ids, RESET_MESSAGE)
+    endings = [
+        _verdict(a, adopted, _guilt(alone.get(a.id, 0), all_.get(a.id, 0), len(ids)), clock, policy)
+        for a in started
+    ]
     if endings:
         store.settle(endings, now=now)
     store.release(waiting, finished=adopted.runner.claims)
@@ -83,19 +91,40 @@ def _name(adopted: Adopted) -> str:
     return f"{adopted.runner.host}, pid {adopted.runner.pid}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Guilt:
+    """How many runners have died while an action ran, this one among them."""
+
+    alone: int
+    deaths: int
+    others: int
+    """Beside it in this runner."""
+
+    @property
+    def is_likely(self) -> bool:
+        """Whether it is the cause."""
+        return self.alone >= MOST_DEATHS or self.deaths >= MOST_DEATHS_BESIDE
+
+
+def _guilt(alone: int, deaths: int, started: int) -> _Guilt:
+    return _Guilt(alone=alone + (started == 1), deaths=deaths + 1, others=started - 1)
+
+
 def _verdict(
-    action: Action, adopted: Adopted, deaths: int, clock: Clock, policy: RescuePolicy
+    action: Action, adopted: Adopted, guilt: _Guilt, clock: Clock, policy: RescuePolicy
 ) -> Ending:
     name = _name(adopted)
     now = clock.now()
     reason = ""
     if action.id in adopted.runner.once:
         reason = f"its runner ({name}) died while it ran, and it must not run twice"
-    elif deaths + 1 >= MOST_DEATHS:
-        reason = f"its runners died {deaths + 1} times while it ran, last ({name})"
+    elif guilt.is_likely:
+        reason = f"its runners died {guilt.deaths} times while it ran, last ({name})"
     elif policy == "fail":
         reason = f"its runner ({name}) died while it ran"
     if not reason:
-        return settle.put_back(action, at=now, runner=name, is_held=policy == "hold")
+        return settle.put_back(
+            action, at=now, runner=name, others=guilt.others, is_held=policy == "hold"
+        )
     failed = Failed(reason=reason, error_type="WorkerLost")
     return settle.ending_of(action, failed, started_at=now, ended_at=now, marked=True)

@@ -75,17 +75,20 @@ def ending_of(
             assert_never(outcome)
 
 
-def put_back(action: Action, *, at: datetime, runner: str, is_held: bool = False) -> Ending:
+def put_back(
+    action: Action, *, at: datetime, runner: str, others: int = 0, is_held: bool = False
+) -> Ending:
     """A dead runner's started action: pending again, its date and attempts as they are.
 
-    ``is_held``: without a date, so that nobody runs it before somebody gives it one.
+    ``others``: started ones that it held, too; any of them may have killed it. ``is_held``: without
+    a date, so that nobody runs it before somebody gives it one.
     """
     return Ending(
         action=action,
         status=Status.PENDING,
         at=at,
         marked=True,
-        logs=(wording.held(at, runner) if is_held else wording.reset(at, runner),),
+        logs=(wording.reset(at, runner, others, is_held=is_held),),
         is_held=is_held,
     )
 

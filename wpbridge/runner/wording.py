@@ -68,15 +68,11 @@ def snoozed(at: datetime, until: datetime, reason: str) -> LogLine:
     return LogLine(message=f"action snoozed via {CONTEXT} until {iso(until)}{text}", at=at)
 
 
-def reset(at: datetime, runner: str) -> LogLine:
-    """Ours: the plugin's `action reset` says less."""
-    return LogLine(message=f"{RESET_MESSAGE}: its runner ({runner}) is gone", at=at)
-
-
-def held(at: datetime, runner: str) -> LogLine:
-    """Ours: it begins as a reset, so that deaths are counted."""
-    text = f"{RESET_MESSAGE}: its runner ({runner}) is gone; held until it is rescheduled"
-    return LogLine(message=text, at=at)
+def reset(at: datetime, runner: str, others: int, *, is_held: bool = False) -> LogLine:
+    """Ours: the plugin's `action reset` says less. Its beginning tells whether it ran alone."""
+    beside = f" with {others} other{'' if others == 1 else 's'}" if others else ""
+    held = "; held until it is rescheduled" if is_held else ""
+    return LogLine(message=f"{RESET_MESSAGE}{beside}: its runner ({runner}) is gone{held}", at=at)
 
 
 def consistently_failing(at: datetime) -> LogLine:

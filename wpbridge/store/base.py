@@ -15,7 +15,8 @@ from wpbridge.outcome import LogLine
 from wpbridge.store.records import Pause
 
 RESET_MESSAGE = "action reset via wpbridge"
-"""How the log row of an action begins that was put back from a dead runner."""
+"""How the log row of an action begins that was put back from a dead runner; a colon follows when
+it was the only one that ran."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +165,10 @@ class Store(Protocol):
 
     def adopt(self, runner: RunnerRecord) -> Adopted | None:
         """Take over a dead runner's claims, atomically; None when somebody was faster."""
+        ...
+
+    def suspect(self, ids: Collection[ActionId]) -> None:
+        """Have every runner mark these before it calls them; until they have ended."""
         ...
 
     def claim_due(

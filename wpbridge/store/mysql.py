@@ -206,6 +206,9 @@ class MySQL:
             refilled double NOT NULL,
             failures int NOT NULL,
             PRIMARY KEY (kind, name)""",
+            names.suspects: """
+            action_id bigint unsigned NOT NULL PRIMARY KEY,
+            seen_gmt datetime NOT NULL""",
         }
         return {
             table: f"CREATE TABLE IF NOT EXISTS {table} ({told}"

@@ -13,6 +13,7 @@ from wpbridge.store.pauses import Pauses
 from wpbridge.store.reading import Reading
 from wpbridge.store.retention import Retention
 from wpbridge.store.session import Transactor
+from wpbridge.store.suspects import Suspects
 from wpbridge.store.tables import Layout, TableNames
 from wpbridge.store.waits import Waits
 from wpbridge.store.writes import Writes
@@ -35,6 +36,7 @@ class Parts:
     edits: Edits
     pauses: Pauses
     limits: Limits
+    suspects: Suspects
     retention: Retention
 
 
@@ -74,5 +76,6 @@ def assemble(  # noqa: PLR0917 - what is known of a site's tables
         edits=Edits(session, names, inserts, writes, zones, waits, own, lock),
         pauses=Pauses(session, names, own),
         limits=Limits(session, names, layout, dialect, groups, own),
+        suspects=Suspects(names, dialect, own),
         retention=Retention(session, names, layout, dialect, groups, own),
     )

@@ -172,6 +172,8 @@ class SQLite:
             names.limits: """
             "kind" text NOT NULL, "name" text NOT NULL, "tokens" REAL NOT NULL,
             "refilled" REAL NOT NULL, "failures" INTEGER NOT NULL, PRIMARY KEY ("kind", "name")""",
+            names.suspects: """
+            "action_id" INTEGER NOT NULL PRIMARY KEY, "seen_gmt" text NOT NULL""",
         }
         return {
             table: f'CREATE TABLE IF NOT EXISTS "{table}" ({told})'

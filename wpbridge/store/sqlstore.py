@@ -77,6 +77,8 @@ class SqlStore:
         self._parts: Parts | None = None
         self._zone = Zone()
         self._runner: Ownership | None = None
+        self._suspects: frozenset[ActionId] = frozenset()
+        """Of those that are held here."""
 
     # Looking
 
@@ -241,6 +243,13 @@ class SqlStore:
         self._ownership.keep(gained=found.claims, once=self._ownership.once | found.once)
         return Adopted(runner=found, actions=self._held_under(found.claims))
 
+    def suspect(self, ids: Collection[ActionId]) -> None:
+        """See :class:`Store`."""
+        if ids:
+            self.parts.own.ensure(self.names.suspects)
+            self.session.transact(lambda c: self.parts.suspects.add(c, ids))
+            self._suspects |= set(ids)
+
     def _held_under(self, claims: Sequence[ClaimId]) -> tuple[Action, ...]:
         if not claims:
             return ()
@@ -389,7 +398,10 @@ class SqlStore:
             actions = tuple(_sorted(self._actions(mine, claim=claim_id, on=connection)))
             started = dict(starting(actions)) if starting else {}
             self._take(connection, actions, claim_id, now, started)
-            return Claim(id=claim_id, actions=actions, started=frozenset(started))
+            suspects = self.parts.suspects.among(connection, [a.id for a in actions])
+            return Claim(
+                id=claim_id, actions=actions, started=frozenset(started), suspects=suspects
+            )
 
         try:
             done = self.session.transact(claim)
@@ -397,6 +409,7 @@ class SqlStore:
             return None
         if done is not None:
             self._ownership.keep(gained=[done.id])
+            self._suspects |= done.suspects
         return done
 
     def _admitted(
@@ -497,9 +510,12 @@ class SqlStore:
         wanted = {ending.action.id: ending for ending in endings}
         once = self._ownership.once - set(wanted)
         lost = set(finished)
+        over = {i for i, ending in wanted.items() if ending.status is not Status.PENDING}
+        cleared = self._suspects & over
 
         def settle(connection: Connection, ids: frozenset[ActionId]) -> None:
             self._writes.end(connection, [e for i, e in wanted.items() if i in ids], now)
+            self.parts.suspects.clear(connection, cleared & ids)
             if lost or once != self._ownership.once:
                 self._writes.delete_claims(connection, lost)
                 self._ownership.write(connection, lost=lost, once=once)
@@ -510,6 +526,7 @@ class SqlStore:
         }
         done = self._settling(settle, expected)
         self._ownership.keep(lost=lost, once=once)
+        self._suspects -= cleared & done
         self.parts.limits.freed(ending.action for ending in endings)
         return done
 

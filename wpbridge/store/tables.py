@@ -85,9 +85,17 @@ class TableNames:
         return f"{self.prefix}wpbridge_limits"
 
     @property
+    def suspects(self) -> str:
+        """Ours: actions that a dead runner held."""
+        return f"{self.prefix}wpbridge_suspects"
+
+    @property
     def own(self) -> tuple[str, ...]:
         """All of ours: what `init` makes and `uninstall` removes."""
-        return (self.runners, self.pauses, self.zones, self.waits, self.keys, self.limits)
+        return (
+            self.runners, self.pauses, self.zones, self.waits, self.keys, self.limits,
+            self.suspects,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
