@@ -104,7 +104,7 @@ def test_an_action_that_kills_its_runner_is_failed_in_the_end(
     store = open_queue(dsn)
     fill(store, 3)
     codes: list[int] = []
-    while not codes or (codes[-1] != 0 and len(codes) < 10):
+    while not codes or (codes[-1] != 0 and len(codes) < 15):
         process = start(dsn, tmp_path, KILL_AFTER="1")
         process.communicate(timeout=60)
         codes.append(process.returncode)
