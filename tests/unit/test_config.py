@@ -19,6 +19,7 @@ blog_id = 3
 url = "https://example.org"
 ask_php = true
 owns_site = true
+upkeep = false
 unique_by = "args"
 
 [run]
@@ -187,6 +188,7 @@ def test_a_full_file(cwd: Path) -> None:
             Route(to="leave", hook="mail", group=""),
         ),
         owns_site=True,
+        upkeep=False,
         unique_by="args",
         timeout=timedelta(minutes=5),
         processes=2,

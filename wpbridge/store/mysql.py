@@ -36,6 +36,10 @@ class MySQL:
         """By the server's clock."""
         return f"TIMESTAMPDIFF(SECOND, {column}, UTC_TIMESTAMP())"
 
+    def db_in(self, seconds: int) -> str:
+        """See :class:`Dialect`."""
+        return f"(UTC_TIMESTAMP() + INTERVAL {seconds} SECOND)"
+
     def as_bytes(self, column: str) -> str:
         """See :class:`Dialect`."""
         return f"CAST(CONVERT({column} USING utf8mb4) AS BINARY)"
@@ -198,6 +202,11 @@ class MySQL:
             key_hash char(64) NOT NULL PRIMARY KEY,
             action_id bigint unsigned NOT NULL,
             created_gmt datetime NOT NULL, KEY action_id (action_id)""",
+            names.duties: """
+            duty varchar(20) NOT NULL PRIMARY KEY,
+            holder varchar(255) NOT NULL,
+            due_gmt datetime NOT NULL,
+            left_to varchar(64) NOT NULL""",
         }
         return {
             table: f"CREATE TABLE IF NOT EXISTS {table} ({told}"
