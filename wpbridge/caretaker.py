@@ -19,7 +19,6 @@ from wpbridge.errors import Contention
 from wpbridge.events import Bus, UpkeepDone, UpkeepLeft, UpkeepResumed
 from wpbridge.runner.care import Tended
 from wpbridge.store.adding import SINCE_4_HOOK
-from wpbridge.store.cleaning import FAILED, FAILED_BEFORE_4
 from wpbridge.store.duties import Duty
 from wpbridge.store.edits import STALE_SECONDS
 from wpbridge.store.parts import Parts
@@ -171,8 +170,8 @@ class SiteCaretaker:
             now = self._clock.now()
             before = now - timedelta(seconds=STALE_SECONDS)
             freed = len(cleaning.reset(STALE_BATCH, before=before, now=now))
-            message = FAILED if self._parts.adding.is_since_4() else FAILED_BEFORE_4
-            failed = len(cleaning.fail(STALE_BATCH, before=before, now=now, message=message))
+            is_4 = self._parts.adding.is_since_4()
+            failed = len(cleaning.fail(STALE_BATCH, before=before, now=now, is_since_4=is_4))
             self._done.reset += freed
             self._done.failed += failed
             if freed or failed:

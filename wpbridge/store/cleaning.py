@@ -75,12 +75,10 @@ class Cleaning:
             f"UPDATE {table} SET claim_id = 0 WHERE action_id IN :ids AND status = 'pending'", "ids"
         )
         unique = ", unique_key = NULL" if layout.has_unique_key else ""
-        self._fail = _with(
-            f"UPDATE {table} SET status = 'failed', last_attempt_gmt = :gmt,"
-            f" last_attempt_local = :local{unique}"
-            " WHERE action_id IN :ids AND status = 'in-progress'",
-            "ids",
-        )
+        end = f"{unique} WHERE action_id IN :ids AND status = 'in-progress'"
+        dated = "last_attempt_gmt = :gmt, last_attempt_local = :local"
+        self._fail = _with(f"UPDATE {table} SET status = 'failed', {dated}{end}", "ids")
+        self._fail_before_4 = _with(f"UPDATE {table} SET status = 'failed'{end}", "ids")
         self._claims = text(f"SELECT claims FROM {names.runners}")
         cases = " ".join(f"WHEN message LIKE '%{name}%' THEN '{name}'" for name in CLEANERS)
         self._newest = text(
@@ -103,15 +101,21 @@ class Cleaning:
             self._find_waiting, self._lock_waiting, unclaim, RESET, size, before, now
         )
 
-    def fail(self, size: int, *, before: datetime, now: datetime, message: str) -> list[ActionId]:
+    def fail(
+        self, size: int, *, before: datetime, now: datetime, is_since_4: bool
+    ) -> list[ActionId]:
         """Rows that run, without a sign since ``before``: failed; at most ``size``.
 
-        As `mark_failures`: the claim stays named, and a recurring chain ends with it.
+        As `mark_failures`: the claim stays named, and a recurring chain ends with it. Up to 3.9 the
+        last attempt stays dated as it was, and the log has other words.
         """
         local = to_text(self._inserts.zone.attempt_local(now))
+        dates = {"gmt": to_text(now), "local": local} if is_since_4 else {}
+        statement = self._fail if is_since_4 else self._fail_before_4
+        message = FAILED if is_since_4 else FAILED_BEFORE_4
 
         def fail(connection: Connection, ids: list[ActionId]) -> None:
-            connection.execute(self._fail, {"ids": ids, "gmt": to_text(now), "local": local})
+            connection.execute(statement, {"ids": ids, **dates})
 
         return self._change(
             self._find_running, self._lock_running, fail, message, size, before, now
