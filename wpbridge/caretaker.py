@@ -109,26 +109,25 @@ class SiteCaretaker:
 
     def _step(self) -> Tended:
         duties = self._parts.duties
-        if self._duty is None:
-            self._begin()
-        elif not duties.keep(self._duty, self._holder):
+        if self._duty is not None and not duties.keep(self._duty, self._holder):
             self._stop()
-        if self._duty is None:
             return Tended()
-        freed = next(self._pieces, None)
-        if freed is not None:
-            return Tended(freed=freed, has_more=True)
-        duties.give_back(self._duty, self._holder, after_seconds=EVERY_SECONDS[self._duty])
-        self._stop()
-        # The other duty may be due too.
-        return Tended(has_more=True)
+        # Duties with nothing to do are over at once: a short run must come to the last one, too.
+        while duty := self._duty or self._begin():
+            freed = next(self._pieces, None)
+            if freed is not None:
+                return Tended(freed=freed, has_more=True)
+            duties.give_back(duty, self._holder, after_seconds=EVERY_SECONDS[duty])
+            self._stop()
+        return Tended()
 
-    def _begin(self) -> None:
+    def _begin(self) -> Duty | None:
+        """Take what is due and nobody does."""
         for duty in EVERY_SECONDS:
             if self._parts.duties.take(duty, self._holder):
-                self._duty = duty
-                self._pieces = self._work(duty)
-                return
+                self._duty, self._pieces = duty, self._work(duty)
+                return duty
+        return None
 
     def _stop(self) -> None:
         done, self._done = self._done, _Done()

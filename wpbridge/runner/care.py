@@ -47,7 +47,8 @@ class Care:
             return False
         tended = self._caretaker.step()
         pause = NEXT_SECONDS if tended.has_more else ASK_SECONDS
-        self.due_at = self._clock.monotonic() + pause
+        # A run that ends when nothing is due must not end between two pieces that free something.
+        self.due_at = self._clock.monotonic() + (0.0 if tended.freed else pause)
         return tended.freed > 0
 
     def leave(self) -> None:
