@@ -5,6 +5,7 @@ dead runners of PHP's hold is freed or failed, and what ended long ago is delete
 plugin's own runners is seen at work both are left to it.
 """
 
+import contextlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -105,7 +106,9 @@ class SiteCaretaker:
         duty = self._duty
         self._stop()
         if duty is not None:
-            self._parts.duties.give_back(duty, self._holder, after_seconds=0)
+            # Held locks are no reason to end badly: the duty is free again in a minute.
+            with contextlib.suppress(Contention):
+                self._parts.duties.give_back(duty, self._holder, after_seconds=0)
 
     def _step(self) -> Tended:
         duties = self._parts.duties

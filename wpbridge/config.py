@@ -121,7 +121,7 @@ class Settings:
     retry: tuple[RetryRule, ...] = ()
     """In order: the first that fits a failure decides; none: the failure is an ending."""
     retention: tuple[Keep, ...] = ()
-    """What `clean` keeps for how long, before the plugin's own rule."""
+    """What `clean` and upkeep keep for how long, before the plugin's own rule."""
     owns_site: bool = False
     """The plugin's own runners are off: its upkeep actions are run here too."""
     upkeep: bool = True

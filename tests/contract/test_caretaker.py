@@ -1,6 +1,8 @@
 """The plugin's cleaner's work, by its rules and nothing beside them, by one runner at a time."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -234,6 +236,21 @@ def test_rows_that_others_lock_wait_for_the_next_time(
     assert column(store, "claim_id", stale) == 0
 
 
+def test_older_layouts_are_cleaned_all_the_same(store: SqlStore, keeper: Keeper, dsn: str) -> None:
+    names = ("status_claim_id", "status_last_attempt_gmt")
+    for name in names:
+        change(
+            store,
+            f"DROP INDEX {name} ON {ACTIONS}" if dsn.startswith("mysql")
+            else f'DROP INDEX "{ACTIONS}__{name}"',
+        )  # fmt: skip
+    store.inspect()
+    assert (store.layout.claimed_index, store.layout.attempt_index) == (None, None)
+    row(store), row(store, "in-progress"), row(store, "complete", 0, 99 * DAY)
+    keeper.round()
+    assert keeper.done() == [(1, 1, 0), (0, 0, 1)]
+
+
 # What ended long ago
 
 DAY = 86_400.0
@@ -405,6 +422,21 @@ def test_who_ends_lets_others_go_on_at_once(
     assert other.done() == [(2, 0, 0)]
     one.it.leave()
     assert holder(store) == "b", "what is not held is not given back"
+
+
+def test_of_two_that_come_at_once_one_is_quicker(
+    store: SqlStore, two: tuple[Keeper, Keeper]
+) -> None:
+    start = threading.Barrier(2)
+
+    def take(it: Keeper) -> bool:
+        start.wait()
+        return it.store.parts.duties.take("claims", it.name)
+
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(30):
+            assert sorted(threads.map(take, two)) == [False, True]
+            have_due(store)
 
 
 def test_a_date_from_a_clock_that_was_wrong_stops_nobody(store: SqlStore, keeper: Keeper) -> None:
