@@ -15,11 +15,17 @@ from rows import change, column, log_of, query
 from wpbridge import caretaker, upkeep
 from wpbridge.action import ActionId
 from wpbridge.caretaker import AWAY, SiteCaretaker
+from wpbridge.clock import SystemClock
 from wpbridge.config import Keep
 from wpbridge.errors import Contention
 from wpbridge.events import Bus, Event, UpkeepDone, UpkeepLeft, UpkeepResumed
+from wpbridge.executors.threads import ThreadExecutor
+from wpbridge.handlers import describe
 from wpbridge.outcome import LogLine
+from wpbridge.runner import care
 from wpbridge.runner.care import Tended
+from wpbridge.runner.identity import identity
+from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.adding import SINCE_4_HOOK
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.cleaning import CLEANERS
@@ -493,3 +499,49 @@ def test_what_is_no_sign_of_one(store: SqlStore, keeper: Keeper, name: str, age:
     stuck = row(store)
     keeper.round()
     assert column(store, "claim_id", stuck) == 0
+
+
+# Beside the loop
+
+
+def test_an_idle_runner_takes_what_was_freed_at_once(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(care, "NEXT_SECONDS", 0.01)
+    ran = threading.Event()
+
+    class Stub:
+        """Has nothing at first, and frees something when the runner has gone idle."""
+
+        steps = 0
+
+        def step(self) -> Tended:
+            self.steps += 1
+            if self.steps == 5:
+                insert(store, make_new("h"))
+            return Tended(freed=int(self.steps == 5), has_more=self.steps < 5)
+
+        def leave(self) -> None:
+            assert not query(store, f"SELECT 1 FROM {ACTIONS} WHERE status <> 'complete'")
+
+    executor = ThreadExecutor(
+        {"h": describe("h", ran.set)}, concurrency=1, clock=SystemClock(), site="s"
+    )
+    runner = Runner(
+        store, executor, SystemClock(), identity(),
+        only=ClaimFilter(hooks=frozenset({"h"})), limits=Limits(poll=timedelta(hours=1)),
+        caretaker=Stub(),
+    )  # fmt: skip
+    # It has been idle for long: its next own look is an hour away.
+    runner._idle_seconds = 3600.0
+    failed: list[bool] = []
+
+    def end() -> None:
+        failed.append(not ran.wait(10))
+        runner.stop()
+
+    waiter = threading.Thread(target=end)
+    waiter.start()
+    totals = runner.run()
+    waiter.join()
+    assert (failed, totals.complete) == ([False], 1)
