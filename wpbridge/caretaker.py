@@ -31,6 +31,8 @@ _log = logging.getLogger("wpbridge.upkeep")
 
 EVERY_SECONDS: Final[dict[Duty, int]] = {"claims": 55, "retention": 3600}
 """A little under a minute, so that a run by cron each minute finds it due."""
+TURN_SECONDS: Final = 30.0
+"""Then a duty is given back, done or not: the other may be due, and PHP may be seen."""
 AWAY: Final = timedelta(minutes=10)
 """One of the plugin's runners that was not seen for so long is taken to be off."""
 STALE_BATCH: Final = 500
@@ -81,6 +83,8 @@ class SiteCaretaker:
         self._runs_php = runs_php
         self._duty: Duty | None = None
         self._pieces: Iterator[int] = iter(())
+        self._since = 0.0
+        """When this turn began."""
         self._done = _Done()
         self._batch = MOST_DELETED
 
@@ -117,10 +121,12 @@ class SiteCaretaker:
             return Tended()
         # Duties with nothing to do are over at once: a short run must come to the last one, too.
         while duty := self._duty or self._begin():
-            freed = next(self._pieces, None)
+            is_over = self._clock.monotonic() - self._since > TURN_SECONDS
+            freed = None if is_over else next(self._pieces, None)
             if freed is not None:
                 return Tended(freed=freed, has_more=True)
-            duties.give_back(duty, self._holder, after_seconds=EVERY_SECONDS[duty])
+            wait = 0 if is_over else EVERY_SECONDS[duty]
+            duties.give_back(duty, self._holder, after_seconds=wait)
             self._stop()
         return Tended()
 
@@ -129,6 +135,7 @@ class SiteCaretaker:
         for duty in EVERY_SECONDS:
             if self._parts.duties.take(duty, self._holder):
                 self._duty, self._pieces = duty, self._work(duty)
+                self._since = self._clock.monotonic()
                 return duty
         return None
 

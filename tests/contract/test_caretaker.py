@@ -347,6 +347,27 @@ def test_old_ones_go_in_batches_that_fit_the_server(
     assert keeper.done() == [(0, 0, 30)]
 
 
+def test_years_of_old_ones_do_not_keep_it_from_claims(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caretaker, "MOST_DELETED", 2)
+    keeper = Keeper(store)
+    old = [row(store, "complete", 0, 99 * DAY) for _ in range(8)]
+    assert keeper.step() == Tended(has_more=True)
+    stale = row(store)
+    have_due(store)
+    keeper.clock.at += timedelta(seconds=caretaker.TURN_SECONDS)
+    assert keeper.step() == Tended(has_more=True)
+    assert column(store, "claim_id", stale) == 900
+    keeper.clock.at += timedelta(seconds=1)
+    assert keeper.step() == Tended(freed=1, has_more=True)
+    assert (ids(store), column(store, "claim_id", stale)) == ({*old[4:], stale}, 0)
+    php_seen(store)
+    keeper.round()
+    assert len(ids(store) & set(old)) == 4, "a new turn looks for PHP's runners again"
+    assert keeper.done() == [(0, 0, 4), (1, 0, 0)]
+
+
 # Whose turn it is
 
 
