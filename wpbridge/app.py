@@ -2,6 +2,7 @@
 
 import math
 import os
+import secrets
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from typing import Any
 
 from wpbridge import logs
 from wpbridge.action import UPKEEP_HOOKS
+from wpbridge.caretaker import SiteCaretaker
 from wpbridge.clock import Clock, SystemClock
 from wpbridge.config import Settings
 from wpbridge.database import DatabaseAddress, Tls
@@ -29,7 +31,7 @@ from wpbridge.executors.webhook import webhook_handler
 from wpbridge.handlers import Handler, load
 from wpbridge.queue import Queue
 from wpbridge.routes import Routes
-from wpbridge.runner.identity import identity
+from wpbridge.runner.identity import Identity, identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.site import Site
 from wpbridge.store.base import ClaimFilter
@@ -287,14 +289,33 @@ def make_runner(
         rescue=settings.rescue,
         poll=(settings.poll_interval or SHORTEST_POLL) if daemon else None,
     )
+    me = identity()
+    # Who runs a few named actions is soon gone.
+    cares = settings.owns_site and settings.upkeep and only.ids is None
+    caretaker = make_caretaker(settings, store, clock, bus, me) if cares else None
     return Runner(
         store,
         executor,
         clock,
-        identity(),
+        me,
         only=only,
         limits=limits,
         retry=settings.retry,
         shares=settings.shares,
         bus=bus,
+        caretaker=caretaker,
+    )
+
+
+def make_caretaker(
+    settings: Settings, store: SqlStore, clock: Clock, bus: Bus, me: Identity
+) -> SiteCaretaker:
+    """What does the plugin's cleaner's work beside a runner."""
+    return SiteCaretaker(
+        store,
+        clock,
+        bus,
+        holder=f"{me.host[:200]}, pid {me.pid}, {secrets.token_hex(4)}",
+        rules=settings.retention,
+        runs_php=settings.php,
     )

@@ -151,9 +151,11 @@ class Settings:
     shares: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """Weights of groups, by pattern, in order; empty: the plugin's order alone."""
     retention: tuple[Keep, ...] = ()
-    """What `clean` keeps for how long, before the plugin's own rule."""
+    """What `clean` and upkeep keep for how long, before the plugin's own rule."""
     owns_site: bool = False
     """The plugin's own runners are off: its upkeep actions are run here too."""
+    upkeep: bool = True
+    """What the plugin's cleaner does is done here; only with ``owns_site``."""
     unique_by: Literal["auto", "group", "args"] = "auto"
     """What makes actions the same: hook and group (the plugin up to 3.9), or their args too (4.0);
     auto goes by what the tables show."""
@@ -543,6 +545,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "shares": _shares,
     "retention": _retention,
     "owns_site": _boolean,
+    "upkeep": _boolean,
     "unique_by": _choice("auto", "group", "args"),
     "php": _boolean,
     "php_workers": _number(0, 256),
@@ -579,6 +582,7 @@ _SITE: Final = (
     "url",
     "ask_php",
     "owns_site",
+    "upkeep",
     "unique_by",
 )
 _PHP: Final[Mapping[str, str]] = {

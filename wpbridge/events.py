@@ -158,12 +158,36 @@ class ActionRescued(ActionEvent):
     """``retried``, ``failed``, ``held``, or ``released`` when it had not started."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpkeepDone(Event):
+    """The plugin's cleaner's work was done in its place; told when there was some."""
+
+    reset: int
+    """Waiting actions freed from dead runners."""
+    failed: int
+    """Actions that ran without a sign."""
+    deleted: int
+    """Ended long ago."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpkeepLeft(Event):
+    """One of the plugin's own runners was seen, which cleans itself; told once."""
+
+    runner: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpkeepResumed(Event):
+    """It has not been seen for a while: upkeep is done here again."""
+
+
 Subscriber: TypeAlias = Callable[[Any], None]
 
 KINDS: Final[tuple[type[Event], ...]] = (
     RunnerStarted, RunnerStopped, RunnerPresumedDead, StoreLost, StoreBack, ClaimMade, HookPaused,
     ActionStarted, ActionCompleted, ActionFailed, ActionRetried, ActionSnoozed, ActionCanceled,
-    ActionLost, ActionRescued,
+    ActionLost, ActionRescued, UpkeepDone, UpkeepLeft, UpkeepResumed,
 )  # fmt: skip
 """Every kind that is told; docs/reference/events.md has them all."""
 

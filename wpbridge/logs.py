@@ -29,6 +29,9 @@ from wpbridge.events import (
     RunnerStopped,
     StoreBack,
     StoreLost,
+    UpkeepDone,
+    UpkeepLeft,
+    UpkeepResumed,
 )
 
 _log = logging.getLogger("wpbridge")
@@ -49,6 +52,9 @@ LEVELS: Final[dict[type[Event], int]] = {
     ActionCanceled: logging.INFO,
     ActionLost: logging.INFO,
     ActionRescued: logging.WARNING,
+    UpkeepDone: logging.INFO,
+    UpkeepLeft: logging.WARNING,
+    UpkeepResumed: logging.INFO,
 }
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {
     "message",

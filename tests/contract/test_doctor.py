@@ -692,7 +692,23 @@ def test_running_without_a_sign(store: SqlStore, examined: Examine) -> None:
     held(store, 901, 20, "in-progress")
     finding = one(examined(), "stale-running")
     assert (finding.count, str(row) in finding.cause) == (1, True)
-    assert "nobody ends them" in one(examined(owns_site=True), "stale-running").effect
+    assert (finding.effect[:30], finding.fix[:3]) == ("the next run of PHP's cleaner ", "wp ")
+    finding = one(examined(owns_site=True), "stale-running")
+    assert (finding.effect[:28], finding.fix) == (
+        "the next run of wpbridge fai", "wpbridge claim-and-run"
+    )  # fmt: skip
+    assert "nobody ends them" in one(examined(owns_site=True, upkeep=False), "stale-running").effect
+
+
+def test_php_runs_a_site_that_is_ours(store: SqlStore, examined: Examine) -> None:
+    row = insert(store)
+    store.log([(row, LogLine(message="action started via Action Scheduler CLI", at=now()))])
+    assert found(examined(owns_site=True), "runners") == []
+    store.log([(row, LogLine(message="action started via WP Cron", at=now()))])
+    assert found(examined(), "runners") == []
+    assert found(examined(owns_site=True, upkeep=False), "runners") == []
+    finding = one(examined(owns_site=True), "runners")
+    assert (finding.level, finding.fix) == ("warning", "wpbridge wp install-plugin")
 
 
 def test_orphan_claims(store: SqlStore, examined: Examine) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import select
 import shlex
 import shutil
@@ -22,9 +23,11 @@ import invariants
 from conftest import execute
 from factories import make_new
 from php_site import PhpSite
-from rows import log_of, query
+from rows import change, log_of, query
 from servers import MariaDB, missing_mariadb, private_mariadb
+from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
+from wpbridge.outcome import LogLine
 from wpbridge.queue import Queue
 from wpbridge.runner.reaper import MOST_DEATHS
 from wpbridge.store.sqlstore import SqlStore
@@ -711,3 +714,105 @@ def test_what_is_wrong_at_the_start_is_one_line(
     assert done.returncode == code, done.stderr
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+# A site that is ours
+
+OWNED = {"WPBRIDGE_OWNS_SITE": "1"}
+
+
+def leave_stale(store: SqlStore, hook: str, status: str = "pending") -> int:
+    """An action that a runner of PHP's claimed, and then died."""
+    (action_id,) = add(store, hook, 1)
+    change(
+        store,
+        "UPDATE wp_actionscheduler_actions SET claim_id = 900, status = :s,"
+        " last_attempt_gmt = '2026-01-01 00:00:00' WHERE action_id = :i",
+        s=status, i=action_id,
+    )  # fmt: skip
+    return action_id
+
+
+def have_duties_due(store: SqlStore) -> None:
+    """A minute has passed by the database's clock."""
+    change(store, "UPDATE wp_wpbridge_duties SET due_gmt = '2000-01-01 00:00:00'")
+
+
+def test_what_a_dead_runner_of_php_left_is_freed_and_run(
+    dsn: str, daemon: StartDaemon, open_queue: OpenQueue
+) -> None:
+    store = open_queue(dsn)
+    waiting, stuck = leave_stale(store, "count"), leave_stale(store, "count", "in-progress")
+    one = daemon(dsn, "-v", "--processes", "2", "--poll-interval", "1h", env=OWNED).ready()
+    assert len(one.recorded("count")) == 1
+    until(lambda: store.counts() == {"complete": 1, "failed": 1}, "both ended")
+    assert log_of(store, waiting) == [
+        "action created", "action reset", "action started via wpbridge",
+        "action complete via wpbridge",
+    ]  # fmt: skip
+    [_, told] = log_of(store, stuck)
+    assert told.startswith("action marked as failed after 300 seconds.")
+    one.logged("upkeep.done")
+    one.send(signal.SIGTERM)
+    assert one.code() == 143
+    assert one.err().count("upkeep.done") == 1
+    assert "reset=1 failed=1 deleted=0" in one.err()
+
+
+def test_a_killed_caretaker_is_followed(
+    dsn: str, daemon: StartDaemon, open_queue: OpenQueue
+) -> None:
+    store = open_queue(dsn)
+    add(store, "count", 3000)
+    change(
+        store,
+        "UPDATE wp_actionscheduler_actions SET status = 'complete',"
+        " last_attempt_gmt = '2026-01-01 00:00:00'",
+    )
+    one = daemon(dsn, env=OWNED).ready()
+
+    def left() -> int:
+        return store.counts().get("complete", 0)
+
+    until(lambda: left() < 3000, "the first of them gone")
+    one.send(signal.SIGKILL)
+    one.code()
+    until(lambda: not processes(one.folder), "its workers gone")
+    rest = left()
+    assert 0 < rest < 3000
+    [(first,)] = query(store, "SELECT holder FROM wp_wpbridge_duties WHERE duty = 'retention'")
+    # It is not over yet by the database's clock, so nobody else has it.
+    assert next_run(one.folder, dsn)["claimed"] == 0
+    assert left() == rest
+    have_duties_due(store)
+    two = daemon(dsn, "-v", env=OWNED).ready()
+    until(lambda: left() == 0, "all gone")
+    two.logged("upkeep.done")
+    two.send(signal.SIGTERM)
+    assert two.code() == 143
+    assert sum(map(int, re.findall(r"deleted=(\d+)", two.err()))) == rest
+    [(second,)] = query(store, "SELECT holder FROM wp_wpbridge_duties WHERE duty = 'retention'")
+    assert first != second
+    assert not query(store, "SELECT 1 FROM wp_actionscheduler_logs")
+
+
+def test_a_runner_of_php_that_is_seen_keeps_its_duties(
+    lite: str, daemon: StartDaemon, open_queue: OpenQueue
+) -> None:
+    store = open_queue(lite)
+    stale = leave_stale(store, "count")
+    now = SystemClock().now()
+    (by_php,) = add(store, "elsewhere", 1)
+    store.log([(ActionId(by_php), LogLine(message="action started via WP Cron", at=now))])
+    one = daemon(lite, env=OWNED).ready()
+    one.logged("upkeep.left")
+    assert 'runner="WP Cron"' in one.err()
+    one.send(signal.SIGTERM)
+    assert one.code() == 143
+    assert log_of(store, stale) == ["action created"]
+    change(store, "UPDATE wp_actionscheduler_logs SET log_date_gmt = '2026-01-01 00:00:00'")
+    have_duties_due(store)
+    two = daemon(lite, "-v", env=OWNED).ready()
+    two.recorded("count")
+    two.logged("upkeep.resumed")
+    assert "upkeep.left" not in two.err()

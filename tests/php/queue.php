@@ -118,6 +118,11 @@ function q_clean() {
 	return array_map( 'intval', (array) $cleaner->delete_old_actions() );
 }
 
+/** All that the plugin's cleaner does with a run: old actions, stale claims, stuck actions. */
+function q_clean_all() {
+	( new ActionScheduler_QueueCleaner( null, 1000 ) )->clean();
+}
+
 /** The release of the plugin that runs here. */
 function q_release() {
 	return ActionScheduler_Versions::instance()->latest_version();

@@ -29,6 +29,7 @@ blog_id = 3
 url = "https://example.org"
 ask_php = true
 owns_site = true
+upkeep = false
 unique_by = "args"
 
 [run]
@@ -227,6 +228,7 @@ def test_a_full_file(cwd: Path) -> None:
             Route(to="leave", hook="mail", group=""),
         ),
         owns_site=True,
+        upkeep=False,
         unique_by="args",
         timeout=timedelta(minutes=5),
         processes=2,

@@ -11,6 +11,7 @@ from wpbridge.doctor.findings import Finding, note, number, ok, problem, some, s
 from wpbridge.doctor.patient import Patient
 from wpbridge.errors import SiteError
 from wpbridge.moments import iso
+from wpbridge.store.cleaning import CLEANERS
 from wpbridge.store.edits import STALE_SECONDS
 from wpbridge.store.records import Pause
 from wpbridge.upkeep import ORPHAN_CLAIM_AGE
@@ -30,6 +31,11 @@ def runners(patient: Patient) -> Finding:
         for name, last in sorted(patient.contexts.items())
         if name != "wpbridge" or not live
     ]
+    if told and _cares(patient) and set(patient.contexts) & set(CLEANERS):
+        return warning(
+            some(told), "the site is wpbridge's, but runners of PHP's are on: upkeep is left to"
+            " them while they are seen", fix="wpbridge wp install-plugin", count=len(told),
+        )  # fmt: skip
     if told:
         return ok(some(told), count=len(told))
     last = patient.rows.last_attempt()
@@ -167,9 +173,18 @@ def stale_claims(patient: Patient) -> Finding:
     return warning(
         f"{number(rows)} waiting action(s) in {len(found)} claim(s) without a sign of their runner"
         f" for over {STALE_SECONDS} s",
-        "nobody takes them until the plugin's cleaner frees them",
+        f"nobody takes them until {_cleaner(patient)} frees them",
         fix="wpbridge release-claims --stale", fixable=True, count=rows,
     )  # fmt: skip
+
+
+def _cleaner(patient: Patient) -> str:
+    """Who does the plugin's cleaner's work."""
+    return "the next run of wpbridge" if _cares(patient) else "the next run of PHP's cleaner"
+
+
+def _cares(patient: Patient) -> bool:
+    return patient.settings.owns_site and patient.settings.upkeep
 
 
 def stale(patient: Patient) -> dict[ClaimId, int]:
@@ -187,13 +202,14 @@ def stale_running(patient: Patient) -> Finding:
     found = [i for i, claim in patient.rows.stale_running(before) if claim not in ours]
     if not found:
         return ok("nothing runs without a sign")
-    effect = "the next run of PHP's cleaner fails them; a recurring chain ends with that"
-    if patient.settings.owns_site:
-        effect = "nobody ends them: the plugin's own cleaner is off"
+    effect = f"{_cleaner(patient)} fails them; a recurring chain ends with that"
+    if patient.settings.owns_site and not patient.settings.upkeep:
+        effect = "nobody ends them: the plugin's own cleaner is off, and so is upkeep"
     return warning(
         f"{number(len(found))} action(s) run without a sign for over {STALE_SECONDS} s:"
         f" {some([str(i) for i in found])}",
-        effect, fix="wp action-scheduler run --batches=1", count=len(found),
+        effect, fix=RUN if _cares(patient) else "wp action-scheduler run --batches=1",
+        count=len(found),
     )  # fmt: skip
 
 

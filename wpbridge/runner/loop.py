@@ -28,6 +28,7 @@ from wpbridge.executors.base import Call, Executor, Report
 from wpbridge.outcome import Booked, Failed, LogLine, Outcome, Unrun
 from wpbridge.runner import settle, telling, wording
 from wpbridge.runner.breaker import Breaker
+from wpbridge.runner.care import Care, Caretaker
 from wpbridge.runner.dispatcher import dispatch
 from wpbridge.runner.identity import BEAT_SECONDS, IDLE_BEAT_SECONDS, STALE_SECONDS, Identity
 from wpbridge.runner.pace import Pace
@@ -126,8 +127,10 @@ class Runner:
         retry: Sequence[RetryRule] = (),
         shares: Mapping[str, int] = MappingProxyType({}),
         bus: Bus | None = None,
+        caretaker: Caretaker | None = None,
     ) -> None:
         self.totals = Totals()
+        self._care = Care(caretaker, clock)
         self._bus = bus or Bus()
         self._retries = Retries(store, retry)
         self._breaker = Breaker(store, only.limits)
@@ -203,6 +206,7 @@ class Runner:
                 pass
         finally:
             self._executor.close()
+        self._care.leave()
         self._store.unregister()
         self._bus.tell(RunnerStopped(at=self._clock.now(), site=self._bus.site, pid=self._me.pid))
         self.totals.seconds = self._clock.monotonic() - self._started
@@ -249,6 +253,7 @@ class Runner:
         self._answer()
         if self._is_over_time():
             self._is_stopping = True
+        self._tend_when_due()
         if self._is_stopping:
             self._release_waiting()
         elif self._is_quiet:
@@ -271,6 +276,11 @@ class Runner:
         self._confirm_when_due()
         self._beat_when_due()
         return True
+
+    def _tend_when_due(self) -> None:
+        """Upkeep between two claims: what it freed may be ours, so look at once."""
+        if not (self._is_stopping or self._is_quiet) and self._care.when_due():
+            self._is_exhausted, self._look_at = False, None
 
     def _answer(self) -> None:
         while self._asked:
@@ -311,7 +321,8 @@ class Runner:
             self._idle_seconds = min(most, max(FIRST_IDLE_SECONDS, self._idle_seconds * 2))
             # Runners that went idle together shall not look together.
             self._look_at = now + self._idle_seconds * random.uniform(0.85, 1.0)  # noqa: S311
-        self._executor.reports(self._look_at - now)
+        until = self._look_at if self._is_quiet else min(self._look_at, self._care.due_at)
+        self._executor.reports(max(0.0, until - now))
         self._beat_when_due()
         is_woken = self._idle_seconds == 0.0
         if not is_woken and self._clock.monotonic() < self._look_at:

@@ -127,6 +127,10 @@ class Adding:
             return "args"
         return "args" if self._session.run(self._looks_like_4) else "group"
 
+    def is_since_4(self) -> bool:
+        """Whether the plugin here is 4.0 or newer, as far as the tables show."""
+        return self.unique_by("auto") == "args"
+
     def _looks_like_4(self, connection: Connection) -> bool:
         """4.0 dates its daily action to 3 at night, 3.9.3 to now; the other comes a day later.
 

@@ -39,6 +39,10 @@ class Dialect(Protocol):
         """An expression: seconds between a UTC column and the database's now."""
         ...
 
+    def db_in(self, seconds: int) -> str:
+        """An expression: the database's now, and so many seconds more."""
+        ...
+
     def as_bytes(self, column: str) -> str:
         """An expression: a text column's UTF-8 bytes, which compare exactly."""
         ...

@@ -37,6 +37,10 @@ class MySQL:
         """By the server's clock."""
         return f"TIMESTAMPDIFF(SECOND, {column}, UTC_TIMESTAMP())"
 
+    def db_in(self, seconds: int) -> str:
+        """See :class:`Dialect`."""
+        return f"(UTC_TIMESTAMP() + INTERVAL {seconds} SECOND)"
+
     def as_bytes(self, column: str) -> str:
         """See :class:`Dialect`."""
         return f"CAST(CONVERT({column} USING utf8mb4) AS BINARY)"
@@ -209,6 +213,11 @@ class MySQL:
             names.suspects: """
             action_id bigint unsigned NOT NULL PRIMARY KEY,
             seen_gmt datetime NOT NULL""",
+            names.duties: """
+            duty varchar(20) NOT NULL PRIMARY KEY,
+            holder varchar(255) NOT NULL,
+            due_gmt datetime NOT NULL,
+            left_to varchar(64) NOT NULL""",
         }
         return {
             table: f"CREATE TABLE IF NOT EXISTS {table} ({told}"

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from wpbridge.store.adding import Adding
+from wpbridge.store.cleaning import Cleaning
 from wpbridge.store.dialect import Dialect
+from wpbridge.store.duties import Duties
 from wpbridge.store.edits import Edits
 from wpbridge.store.groups import Groups
 from wpbridge.store.inserts import Inserts
@@ -38,6 +40,8 @@ class Parts:
     limits: Limits
     suspects: Suspects
     retention: Retention
+    cleaning: Cleaning
+    duties: Duties
 
 
 def assemble(  # noqa: PLR0917 - what is known of a site's tables
@@ -78,4 +82,6 @@ def assemble(  # noqa: PLR0917 - what is known of a site's tables
         limits=Limits(session, names, layout, dialect, groups, own),
         suspects=Suspects(names, dialect, own),
         retention=Retention(session, names, layout, dialect, groups, own),
+        cleaning=Cleaning(session, names, layout, dialect, inserts, own),
+        duties=Duties(session, names, own, dialect),
     )

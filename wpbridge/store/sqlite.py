@@ -42,6 +42,10 @@ class SQLite:
         """By the host's clock: there is no other."""
         return f"(strftime('%s', 'now') - strftime('%s', {column}))"
 
+    def db_in(self, seconds: int) -> str:
+        """See :class:`Dialect`."""
+        return f"strftime('%Y-%m-%d %H:%M:%S', 'now', '+{seconds} seconds')"
+
     def as_bytes(self, column: str) -> str:
         """See :class:`Dialect`."""
         return f"CAST({column} AS BLOB)"
@@ -174,6 +178,9 @@ class SQLite:
             "refilled" REAL NOT NULL, "failures" INTEGER NOT NULL, PRIMARY KEY ("kind", "name")""",
             names.suspects: """
             "action_id" INTEGER NOT NULL PRIMARY KEY, "seen_gmt" text NOT NULL""",
+            names.duties: """
+            "duty" text NOT NULL PRIMARY KEY, "holder" text NOT NULL, "due_gmt" text NOT NULL,
+            "left_to" text NOT NULL""",
         }
         return {
             table: f'CREATE TABLE IF NOT EXISTS "{table}" ({told})'

@@ -90,11 +90,16 @@ class TableNames:
         return f"{self.prefix}wpbridge_suspects"
 
     @property
+    def duties(self) -> str:
+        """Ours: what one runner does for all, and whose turn it is."""
+        return f"{self.prefix}wpbridge_duties"
+
+    @property
     def own(self) -> tuple[str, ...]:
         """All of ours: what `init` makes and `uninstall` removes."""
         return (
             self.runners, self.pauses, self.zones, self.waits, self.keys, self.limits,
-            self.suspects,
+            self.suspects, self.duties,
         )  # fmt: skip
 
 
