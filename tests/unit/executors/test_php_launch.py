@@ -8,7 +8,8 @@ import pytest
 from wpbridge.errors import ConfigError
 from wpbridge.executors.php_launch import WORKER, Launch, launch
 from wpbridge.executors.php_probe import notes, refusal
-from wpbridge.executors.php_worker import Hello, Output
+from wpbridge.executors.php_worker import Hello
+from wpbridge.executors.printed import Output
 
 
 def made(*command: str, path: str | None = "/srv/wp", **more: object) -> Launch:
