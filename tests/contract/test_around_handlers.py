@@ -11,7 +11,6 @@ import pytest
 
 from executor_runs import KINDS, Runs
 from wpbridge.clock import SystemClock
-from wpbridge.errors import ConfigError
 from wpbridge.executors.process import PoolLimits, ProcessExecutor, Setup
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.handlers import load
@@ -274,12 +273,3 @@ def test_the_end_is_kept_and_cut_between_two_letters(make: Make) -> None:
 def test_output_is_no_terminal(make: Make) -> None:
     printing = make(printing=PRINTING)
     assert printing.run("is_terminal").output == "False True utf-8"
-
-
-def test_a_middleware_that_is_none_is_refused(tmp_path: Path) -> None:
-    for number, code in enumerate(("def m(context): pass", "async def m(context):\n    yield")):
-        module = f"no_middleware_{number}"
-        text = f"from wpbridge import middleware\n@middleware\n{code}\n"
-        (tmp_path / f"{module}.py").write_text(text, "utf-8")
-        with pytest.raises(ConfigError, match=rf"{module} .*{module}.m is no plain function"):
-            load([module], folder=str(tmp_path))

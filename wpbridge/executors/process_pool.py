@@ -214,7 +214,9 @@ class ProcessPool:
         if sent and (sent.is_started or not self._desk.take_back(sent)):
             action, failed = sent.call.action, death(worker, code)
             _log.warning("process.died action=%d: %s", action.id, failed.reason)
-            self._desk.report(sent, failed, worker.output.rest())
+            # One that TERM ended has still marked the end of its output.
+            output = worker.output.take(action.id) or worker.output.rest()
+            self._desk.report(sent, failed, output)
 
     def _boot_failed(self, words: str) -> None:
         _log.warning("process.boot_failed (%d): %s", self.starts.boot_failed(words), words)
