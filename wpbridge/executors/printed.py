@@ -11,11 +11,9 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Final, TextIO, cast
+from typing import Any, ClassVar, Final, Self, TextIO, cast
 
 from wpbridge.action import Action
 
@@ -112,24 +110,33 @@ class Output:
 
 
 class Printed:
-    """What one action prints, from any thread or task that has its context."""
+    """What one action prints while this is entered: here, and in tasks that are started here."""
+
+    __slots__ = ("_action", "_is_over", "_lines", "_text", "_token")
+
+    _lock: ClassVar = threading.RLock()
+    """One for all: most actions print nothing. A destructor that prints may come in between."""
 
     def __init__(self, action: Action) -> None:
         self._action = action
-        self._pid = os.getpid()
         self._is_over = False
-        # A destructor that prints may come in between.
-        self._lock = threading.RLock()
-        self._text = bytearray()
-        self._lines = Lines()
+        self._text: bytearray | None = None
+
+    def __enter__(self) -> Self:
+        self._token = _printed.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _printed.reset(self._token)
+        self._is_over = True
 
     def take(self, data: bytes) -> bool:
-        """Whether it was taken: not after the action's end, nor in a copy made by fork."""
-        if self._pid != os.getpid():
-            return False
+        """Whether it was taken: not after the end."""
         with self._lock:
             if self._is_over:
                 return False
+            if self._text is None:
+                self._text, self._lines = bytearray(), Lines()
             self._text += data
             if len(self._text) > 2 * TAIL_BYTES:
                 del self._text[: -TAIL_BYTES - 1]
@@ -138,32 +145,25 @@ class Printed:
         return True
 
     def end(self) -> str:
-        """The action has ended: the end of what it printed."""
-        with self._lock:
-            self._is_over = True
-        if not self._text:
+        """The end of what was printed, once it is over."""
+        if self._text is None:
             return ""
-        self._tell(self._lines.end())
-        return tail(bytes(self._text))
+        with self._lock:
+            lines, text = self._lines.end(), bytes(self._text)
+        self._tell(lines)
+        return tail(text)
 
     def _tell(self, lines: list[str]) -> None:
-        # A log that is written to sys.stdout is no output of the action's: it would be told again.
         if lines:
-            with printing(None):
+            # A log that is written to sys.stdout is no output of the action's.
+            token = _printed.set(None)
+            try:
                 tell(self._action, lines)
+            finally:
+                _printed.reset(token)
 
 
 _printed: ContextVar[Printed | None] = ContextVar("wpbridge_printed", default=None)
-
-
-@contextmanager
-def printing(printed: Printed | None) -> Iterator[None]:
-    """What is printed here, and in tasks that are started here, belongs to an action, or none."""
-    token = _printed.set(printed)
-    try:
-        yield
-    finally:
-        _printed.reset(token)
 
 
 class Stdout(io.TextIOBase):
@@ -183,6 +183,7 @@ class Stdout(io.TextIOBase):
 
     def __init__(self, real: TextIO) -> None:
         self._real = real
+        self._pid = os.getpid()
         self.users = 0
 
     def uninstall(self) -> None:
@@ -195,10 +196,13 @@ class Stdout(io.TextIOBase):
         """To the action that prints, else to the real one."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        is_taken = self.gives(text.encode("utf-8", "replace"))
+        return len(text) if is_taken else self._real.write(text)
+
+    def gives(self, data: bytes) -> bool:
+        """Whether an action has taken it; in a copy made by fork there is none."""
         printed = _printed.get()
-        if printed is not None and printed.take(text.encode("utf-8", "replace")):
-            return len(text)
-        return self._real.write(text)
+        return printed is not None and self._pid == os.getpid() and printed.take(data)
 
     def flush(self) -> None:
         """The real one."""
@@ -232,7 +236,7 @@ class Stdout(io.TextIOBase):
     @property
     def buffer(self) -> "_Bytes":
         """For those who write bytes."""
-        return _Bytes(self._real)
+        return _Bytes(self, self._real)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
@@ -241,14 +245,12 @@ class Stdout(io.TextIOBase):
 class _Bytes:
     """``sys.stdout.buffer``."""
 
-    def __init__(self, real: TextIO) -> None:
-        self._real = real
+    def __init__(self, stdout: Stdout, real: TextIO) -> None:
+        self._stdout, self._real = stdout, real
 
-    def write(self, data: Any) -> int:
-        printed = _printed.get()
-        if printed is not None and printed.take(bytes(data)):
-            return len(bytes(data))
-        return self._real.buffer.write(data)
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        taken = bytes(data)
+        return len(taken) if self._stdout.gives(taken) else self._real.buffer.write(data)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real.buffer, name)

@@ -19,7 +19,7 @@ from wpbridge.action import Action, ActionId
 from wpbridge.clock import Clock
 from wpbridge.executors.base import Books, Call, Mailbox, Report
 from wpbridge.executors.calling import context_of, ended, outcome_of
-from wpbridge.executors.printed import Printed, Stdout, printing
+from wpbridge.executors.printed import Printed, Stdout
 from wpbridge.handlers import Enqueuer, Handler
 from wpbridge.outcome import Failed, LogLine, Outcome
 
@@ -202,8 +202,7 @@ class ThreadExecutor:
                 late_after_seconds=_late_after(limit, is_async=handler.is_async),
             )
             self._running[call.action.id] = own
-            printed = Printed(call.action)
-            with printing(printed):
+            with Printed(call.action) as printed:
                 outcome = self._run(handler, call, limit)
             output = printed.end()
             ended_at = self._clock.now()

@@ -14,7 +14,7 @@ import pytest
 from executor_runs import Runs, make_call
 from wpbridge.clock import SystemClock
 from wpbridge.executors.base import Report
-from wpbridge.executors.printed import Lines, Output, Printed, Stdout, printing, tail
+from wpbridge.executors.printed import Lines, Output, Printed, Stdout, tail
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.handlers import describe
 from wpbridge.outcome import Completed
@@ -187,8 +187,7 @@ def test_a_process_without_stdout_gets_none_of_it(monkeypatch: pytest.MonkeyPatc
     it = Stdout.install()
     try:
         print("into the void")
-        printed = Printed(ACTION)
-        with printing(printed):
+        with Printed(ACTION) as printed:
             print("kept")
         assert printed.end() == "kept"
     finally:
