@@ -5,6 +5,7 @@ on threads share one ``sys.stdout``: while :class:`Stdout` stands in its place, 
 says whose text it is. What belongs to no action goes where it always went.
 """
 
+import contextlib
 import io
 import logging
 import os
@@ -155,12 +156,12 @@ class Printed:
 
     def _tell(self, lines: list[str]) -> None:
         if lines:
-            # A log that is written to sys.stdout is no output of the action's.
+            # What a log writes to sys.stdout is no output of the action's.
             token = _printed.set(None)
-            try:
+            # Nor are its failures.
+            with contextlib.suppress(Exception):
                 tell(self._action, lines)
-            finally:
-                _printed.reset(token)
+            _printed.reset(token)
 
 
 _printed: ContextVar[Printed | None] = ContextVar("wpbridge_printed", default=None)

@@ -239,6 +239,26 @@ def test_a_log_on_stdout_is_not_told_again(make: Make, real: io.TextIOWrapper) -
     assert text_of(real) == "action.printed\n"
 
 
+class Broken(logging.Handler):
+    """Whose author did not call handleError."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        raise OSError(f"the log's disk is full: {record.getMessage()}")
+
+
+def test_a_log_that_fails_costs_no_action(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "wpbridge.handler")
+    log, broken = logging.getLogger("wpbridge.handler"), Broken()
+    log.addHandler(broken)
+    try:
+        runs = Runs(make(h=lambda: print("one\ntwo", end="")))
+        for _ in range(2):
+            report = runs.run("h")
+            assert (report.outcome, report.output) == (Completed(), "one\ntwo")
+    finally:
+        log.removeHandler(broken)
+
+
 def test_a_destructor_that_prints_does_not_block() -> None:
     """One may come at any moment, also while its own thread is printing."""
     printed = Printed(ACTION)
