@@ -1,7 +1,7 @@
 """wpbridge runs WordPress Action Scheduler queues with Python handlers, beside the plugin.
 
-For handler authors: ``from wpbridge import hook, Context, Retry, Cancel``. For whoever enqueues:
-``from wpbridge import Queue``.
+For handler authors: ``from wpbridge import hook, Context, Retry, Cancel``, and ``middleware`` and
+``on`` (events) beside them. For whoever enqueues: ``from wpbridge import Queue``.
 """
 
 from typing import TYPE_CHECKING
@@ -18,6 +18,8 @@ __all__ = [
     "Snooze",
     "__version__",
     "hook",
+    "middleware",
+    "on",
 ]
 
 _HOMES = {
@@ -29,11 +31,13 @@ _HOMES = {
     "Retry": "wpbridge.outcome",
     "Snooze": "wpbridge.outcome",
     "hook": "wpbridge.handlers",
+    "middleware": "wpbridge.handlers",
+    "on": "wpbridge.handlers",
 }
 
 if TYPE_CHECKING:
     from wpbridge.enqueue import Enqueue
-    from wpbridge.handlers import Context, hook
+    from wpbridge.handlers import Context, hook, middleware, on
     from wpbridge.outcome import Cancel, Retry, Snooze
     from wpbridge.queue import Queue
     from wpbridge.store.records import Query

@@ -28,7 +28,7 @@ from wpbridge.executors.process import ProcessExecutor, Setup
 from wpbridge.executors.router import Router
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.executors.webhook import webhook_handler
-from wpbridge.handlers import Handler, load
+from wpbridge.handlers import Handler, load, subscribers
 from wpbridge.queue import Queue
 from wpbridge.routes import Routes
 from wpbridge.runner.identity import Identity, identity
@@ -184,9 +184,14 @@ def _process_executor(
     return ProcessExecutor(
         isolated,
         setup,
-        limits=ProcessLimits(children=settings.concurrency),
+        limits=ProcessLimits(
+            children=settings.concurrency,
+            max_actions=settings.isolated_max_actions,
+            max_memory=settings.isolated_max_memory,
+        ),
         clock=clock,
         mailbox=mailbox,
+        default_timeout=settings.timeout,
     )
 
 
@@ -273,6 +278,7 @@ def make_runner(
     store.session.patience_seconds = math.inf if daemon else PATIENCE_SECONDS
     bus = Bus(site.name)
     bus.subscribe(Event, logs.write)
+    bus.extend(subscribers(settings.handlers, folder=settings.handlers_folder))
     store.session.was_lost = lambda message: bus.tell(
         StoreLost(at=clock.now(), site=site.name, reason=message)
     )
@@ -287,6 +293,7 @@ def make_runner(
         max_time=settings.max_time,
         concurrency=settings.concurrency + (_php_workers(settings) if settings.php else 0),
         rescue=settings.rescue,
+        keep_output=settings.keep_output,
         poll=(settings.poll_interval or SHORTEST_POLL) if daemon else None,
     )
     me = identity()

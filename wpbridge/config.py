@@ -180,6 +180,12 @@ class Settings:
     php_max_age: timedelta | None = timedelta(hours=1)
     timeout: timedelta | None = None
     """For one action of a Python handler that names none; None for no limit."""
+    isolated_max_actions: int = 0
+    """An isolated handler's process is replaced after so many; 0: never."""
+    isolated_max_memory: int = 0
+    """Bytes it holds after an action; 0: never."""
+    keep_output: Literal["always", "failed", "never"] = "always"
+    """When the end of what a Python handler printed goes into its action's log."""
     processes: int = 1
     """Worker processes of the daemon."""
     poll_interval: timedelta | None = timedelta(seconds=1)
@@ -560,6 +566,9 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "php_max_age": _duration,
     "php_max_memory": _bytes,
     "timeout": _duration,
+    "isolated_max_actions": _number(0, 1 << 31),
+    "isolated_max_memory": _bytes,
+    "keep_output": _choice("always", "failed", "never"),
     "processes": _number(1, 64),
     "poll_interval": _duration,
     "drain_timeout": _duration,

@@ -213,5 +213,5 @@ class Bus:
             if isinstance(event, kind):
                 try:
                     subscriber(event)
-                except Exception:  # noqa: BLE001 - a subscriber must not stop the loop
+                except (Exception, SystemExit):  # noqa: BLE001 - it must not stop the loop
                     _log.exception("event.subscriber_failed", extra={"kind": type(event).__name__})

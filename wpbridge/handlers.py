@@ -1,7 +1,8 @@
-"""Hook to Python callable, and the context a handler may ask for.
+"""Hook to Python callable, the context a handler may ask for, and what a module may add to a run.
 
-`@hook` only marks a function; :func:`load` imports the modules named in the settings and collects
-what they mark. So nothing is registered at import, and the same module serves many sites.
+`@hook`, `@middleware` and `@on` only mark functions; :func:`load` and :func:`subscribers` import
+the modules named in the settings and collect what they mark. So nothing is registered at import,
+and the same module serves many sites.
 """
 
 import importlib
@@ -14,16 +15,20 @@ import time
 import traceback
 import typing
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, overload
 
 from wpbridge.action import ActionId
 from wpbridge.errors import ConfigError
+from wpbridge.events import Event, Subscriber
 from wpbridge.outcome import LogLine
 
+E = TypeVar("E", bound=Event)
 F = TypeVar("F", bound=Callable[..., Any])
+R = TypeVar("R")
 
 
 class Enqueuer(Protocol):
@@ -42,7 +47,9 @@ class Enqueuer(Protocol):
         ...
 
 
-_MARK = "__wpbridge_hooks__"
+_HOOKS = "__wpbridge_hooks__"
+_AROUND = "__wpbridge_around__"
+_EVENTS = "__wpbridge_events__"
 _LONGEST_SECONDS = 366 * 86400.0
 _KEY_SPACE = uuid.UUID("6c0a5b0e-0d0c-5d5e-9d0a-2f1c6a2f7b11")
 
@@ -130,6 +137,10 @@ class Context:
         return str(uuid.uuid5(_KEY_SPACE, f"{self.site}/{self.id}"))
 
 
+Middleware: TypeAlias = Callable[[Context], Iterator[None]]
+M = TypeVar("M", bound=Middleware)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handler:
     """A callable for a hook, with what its signature says."""
@@ -148,9 +159,30 @@ class Handler:
     """How many positional values it takes; None for any. PHP drops what is not taken."""
     source: str = ""
     """Module and name, for messages."""
+    around: tuple[Middleware, ...] = ()
+    """Run around each call, the first outermost."""
 
     def call(self, values: Sequence[Any], context: Context) -> Any:
         """Call it as PHP calls a callback: values in order, surplus ones dropped."""
+        if not self.around:
+            return self._call(values, context)
+        if self.is_async:
+            return self._await(values, context)
+        with ExitStack() as stack:
+            self._enter(stack, context)
+            return self._call(values, context)
+
+    async def _await(self, values: Sequence[Any], context: Context) -> Any:
+        """Middleware runs in the handler's own task, so that context variables hold."""
+        with ExitStack() as stack:
+            self._enter(stack, context)
+            return await self._call(values, context)
+
+    def _enter(self, stack: ExitStack, context: Context) -> None:
+        for each in self.around:
+            stack.enter_context(contextmanager(each)(context))
+
+    def _call(self, values: Sequence[Any], context: Context) -> Any:
         taken = values if self.most_values is None else values[: self.most_values]
         return self.function(*taken, **dict.fromkeys(self.context_names, context))
 
@@ -189,10 +221,59 @@ def hook(
     told = _Mark(name, at_most_once, _span(timeout), isolate)
 
     def mark(function: F) -> F:
-        setattr(function, _MARK, [*getattr(function, _MARK, ()), told])
+        setattr(function, _HOOKS, [*getattr(function, _HOOKS, ()), told])
         return function
 
     return mark
+
+
+def middleware(function: M) -> M:
+    """Mark a generator function with one ``yield``, which is run around each handler's call.
+
+    As in :func:`contextlib.contextmanager`: what the handler raises is raised at the ``yield``, a
+    request such as ``Retry`` too, and what is not raised again there is gone. What it raises
+    itself, before or after, is the call's own outcome.
+    """
+    has_yield: bool = inspect.isgeneratorfunction(function)
+    if not has_yield:
+        raise ConfigError(f"middleware {_source(function)} is no plain function with a yield")
+    setattr(function, _AROUND, True)
+    return function
+
+
+@overload
+def on(kind: type[E], /) -> Callable[[Callable[[E], R]], Callable[[E], R]]: ...
+
+
+@overload
+def on(first: type[Event], second: type[Event], /, *more: type[Event]) -> Callable[[F], F]: ...
+
+
+def on(*kinds: type[Event]) -> Callable[[F], F]:
+    """Have a function called with each event of these kinds, or of kinds that belong to one.
+
+    It is called by the runner's loop, which waits for it; what it raises is logged and hurts
+    nobody. docs/reference/events.md has the kinds.
+    """
+    if not (kinds and all(map(_is_kind, kinds))):
+        raise ConfigError("@on names one or more of the classes in wpbridge.events")
+
+    def mark(function: F) -> F:
+        if inspect.iscoroutinefunction(function):
+            raise ConfigError(f"{_source(function)} is async: @on takes plain functions")
+        setattr(function, _EVENTS, (*getattr(function, _EVENTS, ()), *kinds))
+        return function
+
+    return mark
+
+
+def _is_kind(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Event)
+
+
+def _source(function: Callable[..., Any]) -> str:
+    """Module and name, for messages."""
+    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', '?')}"
 
 
 def _span(timeout: timedelta | float | None) -> timedelta | None:
@@ -213,7 +294,7 @@ def describe(
     isolate: bool = False,
 ) -> Handler:
     """Read a callable's signature; the rest as :func:`hook` takes it."""
-    source = f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', '?')}"
+    source = _source(function)
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
@@ -273,39 +354,68 @@ def load(modules: Sequence[str], *, folder: str | None = None) -> dict[str, Hand
         folder: where the handlers live.
 
     Raises:
-        ConfigError: a module fails to import, marks nothing, or two functions claim one hook.
+        ConfigError: a module fails to import, marks nothing (@hook, @middleware or @on), or two
+            functions claim one hook.
     """
-    place = os.path.abspath(folder or os.getcwd())  # noqa: PTH100, PTH109 - sys.path holds text
-    if modules and place not in sys.path:
-        sys.path.insert(0, place)
     found: dict[str, Handler] = {}
-    for name in modules:
-        marked = list(_marked(_import(name)))
-        if not marked:
-            raise ConfigError(f"handlers module {name} marks no function with @hook")
-        for handler in marked:
+    imported = _imported(modules, folder)
+    around = tuple(_marked(imported, _AROUND))
+    for name, module in zip(modules, imported, strict=True):
+        if not any(_marked([module], mark) for mark in (_HOOKS, _AROUND, _EVENTS)):
+            told = "@hook, @middleware or @on"
+            raise ConfigError(f"handlers module {name} marks no function with {told}")
+        for handler in _handlers(module):
             other = found.get(handler.hook)
             if other is not None and other.function is not handler.function:
                 raise ConfigError(
                     f"hook {handler.hook!r} has two handlers: {other.source} and {handler.source}"
                 )
-            found[handler.hook] = handler
+            found[handler.hook] = replace(handler, around=around)
     return found
 
 
-def _marked(module: object) -> list[Handler]:
+def subscribers(
+    modules: Sequence[str], *, folder: str | None = None
+) -> list[tuple[type[Event], Subscriber]]:
+    """What the same modules mark with ``@on``: each kind, and who is called for it."""
+    return [
+        (kind, function)
+        for function in _marked(_imported(modules, folder), _EVENTS)
+        for kind in _widest(getattr(function, _EVENTS))
+    ]
+
+
+def _widest(kinds: Sequence[type[Event]]) -> list[type[Event]]:
+    """Without those that belong to another one: nobody is called twice for an event."""
+    unique = list(dict.fromkeys(kinds))
+    return [k for k in unique if not any(k is not o and issubclass(k, o) for o in unique)]
+
+
+def _handlers(module: object) -> list[Handler]:
     return [
         describe(
             mark.hook,
-            member,
+            function,
             at_most_once=mark.at_most_once,
             timeout=mark.timeout,
             isolate=mark.isolate,
         )
-        for member in vars(module).values()
-        if callable(member)
-        for mark in getattr(member, _MARK, ())
+        for function in _marked([module], _HOOKS)
+        for mark in getattr(function, _HOOKS)
     ]
+
+
+def _marked(modules: Sequence[object], mark: str) -> list[Callable[..., Any]]:
+    """Functions with a mark, each once, in the order of their definition."""
+    members = [m for module in modules for m in vars(module).values() if callable(m)]
+    return list({id(m): m for m in members if getattr(m, mark, ())}.values())
+
+
+def _imported(modules: Sequence[str], folder: str | None) -> list[object]:
+    place = os.path.abspath(folder or os.getcwd())  # noqa: PTH100, PTH109 - sys.path holds text
+    if modules and place not in sys.path:
+        sys.path.insert(0, place)
+    return [_import(name) for name in modules]
 
 
 def _import(name: str) -> object:

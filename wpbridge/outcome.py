@@ -21,7 +21,7 @@ class Failed:
     error_type: str = ""
     """The class name of the error, for events and counts."""
     detail: str = ""
-    """What the plugin's own log row has no place for: class and line, the last output."""
+    """What the plugin's own log row has no place for: class and line, PHP's last output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

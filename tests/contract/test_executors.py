@@ -3,22 +3,20 @@
 import os
 import textwrap
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from wpbridge.action import Action, ActionId, ClaimId, Status
+from executor_runs import KINDS, Runs, make_call
+from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
-from wpbridge.executors.base import Call, Report
 from wpbridge.executors.process import PoolLimits, ProcessExecutor, Setup
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.handlers import Context, Handler, load
 from wpbridge.outcome import Canceled, Completed, Failed, Outcome, Retried, Snoozed
 
-KINDS = ("threads", "process")
 HANDLERS = textwrap.dedent('''
     import asyncio, logging, os
     from datetime import UTC, datetime, timedelta
@@ -99,43 +97,6 @@ HANDLERS = textwrap.dedent('''
     def logs(*, context: Context):
         context.logger.warning("careful: %s", "ä")
 ''')
-
-
-def make_call(hook: str, *values: Any, action_id: int = 1, **changes: Any) -> Call:
-    action = Action(
-        id=ActionId(action_id), hook=hook, status=Status.PENDING, scheduled_at=None, priority=10,
-        args=b"[]", schedule=b"", group_id=0, group=changes.get("group", ""),
-        attempts=changes.get("attempts", 0), claim_id=ClaimId(1),
-    )  # fmt: skip
-    return Call(action=action, values=values, mapping=changes.get("mapping", list(values)))
-
-
-@dataclass
-class Runs:
-    """One executor, and the ways a test uses it."""
-
-    executor: ThreadExecutor | ProcessExecutor
-    ids: Iterator[int] = field(default_factory=lambda: iter(range(1, 10_000)))
-
-    def run(self, hook: str, *values: Any, **changes: Any) -> Report:
-        action_id = next(self.ids)
-        self.executor.submit(make_call(hook, *values, action_id=action_id, **changes))
-        (report,) = self.executor.reports(60)
-        assert report.call.action.id == action_id
-        assert report.started_at <= report.ended_at
-        return report
-
-    def outcome(self, hook: str, *values: Any) -> Outcome:
-        """Without the detail: only isolated handlers have a traceback and output."""
-        outcome = self.run(hook, *values).outcome
-        if isinstance(outcome, Failed):
-            return Failed(reason=outcome.reason, error_type=outcome.error_type)
-        return outcome
-
-    def said(self, hook: str, *values: Any, **changes: Any) -> list[str]:
-        report = self.run(hook, *values, **changes)
-        assert report.outcome == Completed()
-        return [line.message for line in report.call.lines]
 
 
 @pytest.fixture(scope="module")

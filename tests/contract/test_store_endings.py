@@ -158,6 +158,15 @@ def test_the_chain_goes_on_when_an_older_row_succeeded(store: SqlStore) -> None:
     )
 
 
+def test_many_long_log_rows_are_more_than_a_packet(store: SqlStore) -> None:
+    """MariaDB takes 16 MB at a time, MySQL 5.7 takes 4."""
+    count = 300
+    (action_id,) = insert(store, make_new())
+    lines = [LogLine(message=f"{n} " + "x" * 65_000, at=NOW) for n in range(count)]
+    store.log((action_id, line) for line in lines)
+    assert log_of(store, action_id)[1:] == [line.message for line in lines]
+
+
 def test_long_args_are_hashed_and_read_back(store: SqlStore) -> None:
     (action_id,) = insert(store, make_new(args=("x" * 500,)))
     assert len(str(column(store, "args", action_id))) == 32

@@ -395,7 +395,7 @@ def test_reused_descriptors_are_not_taken_for_the_pipes(worker: Worker, tmp_path
 
 def test_the_last_output_is_kept_with_a_failure(worker: Worker) -> None:
     report = worker.run("exit_now")
-    assert failed(report).detail == "last output: about to leave"
+    assert failed(report).reason.endswith("exit code 7; it last said: about to leave")
     assert report.output == "about to leave"
 
 
@@ -547,6 +547,7 @@ def test_harm_and_innocence_in_one_run(folder: Path, tmp_path: Path) -> None:
         assert column(store, "status", ids[hook]) == "failed", hook
         (line,) = [text for text in log_of(store, ids[hook]) if text.startswith("action failed")]
         assert reason in line
+    assert "action output via wpbridge: about to leave" in log_of(store, ids["exit_now"])
     assert {column(store, "status", i) for i in [*innocent, adding]} == {"complete"}
     assert column(store, "status", chain) == "failed"
     assert totals.failed == len(harm) + 1

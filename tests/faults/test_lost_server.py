@@ -27,7 +27,7 @@ FD = os.open("record", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 def tell(number):
     os.write(FD, f"{number}\\n".encode())
     if number == 150:
-        print("half", flush=True)
+        os.write(1, b"half\\n")
         sys.stdin.readline()
 """
 

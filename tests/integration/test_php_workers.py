@@ -59,7 +59,7 @@ CAUSES = {
         r"last output: .*",
     ),
     "t_signal": (r"PHP was ended by signal 11 \(SIGSEGV: PHP crashed\)", None),
-    "t_flood": (r"after a flood", r"Exception in .*; last output: y+THE END"),
+    "t_flood": (r"after a flood", r"Exception in .*; last output: …y+THE END"),
     "t_shell": (
         r"after a child",
         r"Exception in .*; last output: (from a child\nand its stderr|and its stderr\nfrom a child)",

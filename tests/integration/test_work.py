@@ -315,6 +315,68 @@ def test_a_borrowed_transaction_wakes_when_told(
     one.recorded("count")
 
 
+SUBSCRIBED = """
+import os
+from acts_of_test import record
+from wpbridge import Context, hook, middleware, on
+from wpbridge.events import ActionCompleted, RunnerStarted, RunnerStopped
+
+@hook("meet")
+def meet(number):
+    # A pipe is opened when both ends are: two of them can only end in two processes.
+    open("meeting", "wr"[number]).close()
+    print("met", number)
+
+@hook("alone", isolate=True)
+def alone(number):
+    print("alone", number)
+
+@middleware
+def around(context: Context):
+    record("before", context.id, os.getpid())
+    yield
+    record("after", context.id, os.getpid())
+
+@on(ActionCompleted)
+def completed(event):
+    record("completed", event.action_id, os.getpid())
+
+@on(RunnerStarted, RunnerStopped)
+def told(event):
+    record(type(event).__name__, event.pid, os.getpid())
+"""
+
+
+def test_each_worker_tells_its_own_subscribers(
+    dsn: str, folder: Path, daemon: StartDaemon, open_queue: OpenQueue
+) -> None:
+    (folder / "acts.py").rename(folder / "acts_of_test.py")
+    (folder / "acts.py").write_text(SUBSCRIBED, encoding="utf-8")
+    os.mkfifo(folder / "meeting")
+    store = open_queue(dsn)
+    meet, alone = add(store, "meet", 2), add(store, "alone", 4)
+    one = daemon(dsn, "--processes", "2", "--batch-size", "1", "--concurrency", "1").ready()
+    told = {int(action_id): pid for action_id, pid in one.recorded("completed", 6)}
+    one.send(signal.SIGTERM)
+    assert one.code() == 143
+    assert len(one.records("completed")) == 6
+    assert sorted(told) == [*meet, *alone]
+    assert sorted(one.records("before")) == sorted(one.records("after"))
+    ran = {int(action_id): pid for action_id, pid in one.records("before")}
+    # A handler of its own process has its middleware there, and its subscribers with the runner.
+    assert {i for i in told if ran[i] == told[i]} == set(meet)
+    assert {told[i] for i in meet} == {pid for pid, _ in one.records("RunnerStarted")}
+    for word in ("RunnerStarted", "RunnerStopped"):
+        assert len(one.records(word)) == 2
+        assert all(told_pid == pid for told_pid, pid in one.records(word))
+    assert log_of(store, meet[1])[-2:] == [
+        "action output via wpbridge: met 1", "action complete via wpbridge",
+    ]  # fmt: skip
+    assert "action output via wpbridge: alone 3" in log_of(store, alone[-1])
+    assert "met" not in one.err()
+    invariants.check(store)
+
+
 # Ends
 
 

@@ -1,8 +1,11 @@
 """What a handler's author writes type-checks under mypy --strict."""
 
-from datetime import timedelta
+from collections.abc import Generator, Iterator
+from datetime import UTC, datetime, timedelta
 
-from wpbridge import Cancel, Context, Retry, hook
+from wpbridge import Cancel, Context, Retry, hook, middleware, on
+from wpbridge.action import ActionId, ClaimId
+from wpbridge.events import ActionEvent, ActionFailed, ActionRetried, StoreBack, StoreLost
 from wpbridge.handlers import describe
 
 
@@ -30,6 +33,56 @@ def isolated(order_id: int, *, context: Context) -> None:
 
 @hook("typed_seconds", timeout=2.5)
 async def within_seconds() -> None: ...
+
+
+@middleware
+def around(context: Context) -> Iterator[None]:
+    context.log("before")
+    yield
+
+
+@middleware
+def around_too(_context: Context) -> Generator[None, None, None]:
+    yield
+
+
+@on(ActionFailed)
+def listens(event: ActionFailed) -> None:
+    took: timedelta = event.took
+    told: str = f"{event.hook} {event.reason} {took}"
+    del told
+
+
+@on(ActionRetried)
+def listens_widely(event: ActionEvent) -> int:
+    return event.action_id
+
+
+@on(StoreLost, StoreBack)
+def listens_to_both(event: StoreLost | StoreBack) -> None:
+    if isinstance(event, StoreBack):
+        del event
+
+
+@on(StoreLost)  # type: ignore[arg-type]  # it would get what it does not take
+def takes_another(event: ActionFailed) -> None:
+    del event
+
+
+@middleware  # type: ignore[type-var]  # it would get what it does not take
+def takes_a_number(number: int) -> Iterator[None]:
+    del number
+    yield
+
+
+def test_a_subscriber_is_still_a_function() -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    retried = ActionRetried(
+        at=at, action_id=ActionId(5), hook="h", group="", claim_id=ClaimId(1), attempt=1,
+        took=timedelta(0), after=timedelta(0), reason="", next_attempt=2, of=5,
+    )  # fmt: skip
+    number: int = listens_widely(retried)
+    assert number == 5
 
 
 def test_the_decorator_leaves_functions_as_they_are() -> None:

@@ -44,6 +44,9 @@ groups = ["g"]
 exclude_groups = []
 concurrency = 8
 timeout = "5m"
+isolated_max_actions = 1000
+isolated_max_memory = "300M"
+keep_output = "failed"
 processes = 2
 poll_interval = "2s"
 drain_timeout = "1m"
@@ -231,6 +234,9 @@ def test_a_full_file(cwd: Path) -> None:
         upkeep=False,
         unique_by="args",
         timeout=timedelta(minutes=5),
+        isolated_max_actions=1000,
+        isolated_max_memory=300 << 20,
+        keep_output="failed",
         processes=2,
         poll_interval=timedelta(seconds=2),
         drain_timeout=timedelta(minutes=1),

@@ -1,15 +1,17 @@
 """How handlers are marked, loaded and called."""
 
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from wpbridge import Cancel, Context, Retry, hook
+from wpbridge import Cancel, Context, Retry, hook, on
 from wpbridge.action import ActionId
 from wpbridge.errors import ConfigError
+from wpbridge.events import ActionEvent, ActionFailed, Event, RunnerStarted, StoreLost
 from wpbridge.executors.threads import outcome_of
-from wpbridge.handlers import describe, load
+from wpbridge.handlers import describe, load, subscribers
 from wpbridge.outcome import Canceled, Completed, Failed, Retried
 
 
@@ -63,6 +65,76 @@ def test_two_handlers_for_one_hook_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match="two handlers"):
         load(["twice_marked"], folder=str(tmp_path))
+
+
+# Modules that subscribe, and middleware
+
+
+SUBSCRIBING = """
+from wpbridge import on
+from wpbridge.events import ActionFailed, ActionEvent, Event, StoreLost
+
+@on(ActionFailed)
+def one(event): pass
+
+@on(ActionFailed, StoreLost, ActionEvent)
+def several(event): pass
+
+@on(StoreLost)
+@on(StoreLost)
+def twice(event): pass
+"""
+
+
+def test_subscribers_are_found_in_the_order_of_their_definition(tmp_path: Path) -> None:
+    (tmp_path / "listens_first.py").write_text(SUBSCRIBING)
+    again = "from listens_first import one, on, Event\non(Event)(lambda event: None)\n"
+    (tmp_path / "listens_second.py").write_text(
+        f"{again}@on(Event)\ndef all(event): pass\nother = one\n"
+    )
+    modules = ["listens_first", "listens_second"]
+    assert load(modules, folder=str(tmp_path)) == {}
+    found = subscribers(modules, folder=str(tmp_path))
+    assert [(kind, function.__name__) for kind, function in found] == [
+        (ActionFailed, "one"),
+        (StoreLost, "several"),
+        (ActionEvent, "several"),
+        (StoreLost, "twice"),
+        (Event, "all"),
+    ]
+
+
+def test_a_subscriber_may_belong_to_everything() -> None:
+    @on(RunnerStarted, Event)
+    def everything(event: Event) -> str:
+        return event.site
+
+    assert everything(RunnerStarted(at=datetime(2026, 1, 1, tzinfo=UTC), site="s", pid=1)) == "s"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("@on(Event)\nasync def listen(event): pass", "refused.listen is async"),
+        ("@on()\ndef listen(event): pass", "@on names one or more of the classes"),
+        ("@on\ndef listen(event): pass", "@on names one or more of the classes"),
+        ("@on('action.failed')\ndef listen(event): pass", "@on names one or more of the classes"),
+        ("@on(int)\ndef listen(event): pass", "@on names one or more of the classes"),
+        ("@middleware\ndef around(context): pass", "refused.around is no plain function with a"),
+        ("@middleware\nasync def around(context): yield", "refused.around is no plain function"),
+        ("def neither(): pass", "marks no function with @hook, @middleware or @on"),
+    ],
+)
+def test_what_could_not_work_is_refused_with_the_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, words: str
+) -> None:
+    monkeypatch.delitem(sys.modules, "refused", raising=False)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    start = "from wpbridge import middleware, on\nfrom wpbridge.events import Event\n"
+    (tmp_path / "refused.py").write_text(f"{start}{code}\n")
+    with pytest.raises(ConfigError, match="handlers module refused ") as caught:
+        load(["refused"], folder=str(tmp_path))
+    assert words in str(caught.value)
 
 
 def test_a_hook_over_191_characters_is_refused() -> None:

@@ -77,7 +77,10 @@ def test_subscribers_get_their_kinds_and_one_that_fails_hurts_nobody() -> None:
     def broken(_event: Event) -> None:
         raise ValueError("subscriber")
 
-    bus.subscribe(Event, broken)
+    def leaves(_event: Event) -> None:
+        raise SystemExit(1)
+
+    bus.extend([(Event, broken), (Event, leaves)])
     bus.subscribe(ActionFailed, seen.append)
     bus.subscribe(Event, seen.append)
     bus.tell(FAILED)

@@ -122,6 +122,10 @@ def shown(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def _lines(text: str) -> str:
+    return "\n".join(map(shown, text.expandtabs().split("\n")))
+
+
 def plural(count: int, word: str) -> str:
     """``1 action``, ``4,213 actions``."""
     return f"{count:,} {word}{'' if count == 1 else 's'}"
@@ -221,8 +225,16 @@ def _draw(rows: Sequence[Row], columns: Sequence[str]) -> None:
     color = _color()
     # Without colours there are no escape codes at all, for bold neither.
     console = Console(color_system=None) if color is False else Console(no_color=False)
-    texts = [[shown(_text(row[name])) for name in columns] for row in rows]
-    widths = [max(map(cell_len, column)) for column in zip(columns, *texts, strict=True)]
+    # Beside others the last column may have several lines: none can be taken for a row.
+    folded = columns[-1] if len(columns) > 1 else None
+    texts = [
+        [(_lines if name == folded else shown)(_text(row[name])) for name in columns]
+        for row in rows
+    ]
+    widths = [
+        max(cell_len(line) for text in column for line in text.split("\n"))
+        for column in zip(columns, *texts, strict=True)
+    ]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name, is_whole in zip(columns, _whole(widths, console.width), strict=True):
         is_number = bool(rows) and all(

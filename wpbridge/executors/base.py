@@ -37,7 +37,7 @@ class Report:
     started_at: datetime
     ended_at: datetime
     output: str = ""
-    """The end of what the handler printed, where that is known."""
+    """The end of what a Python handler printed; PHP's stands in a failure's detail."""
 
 
 class Mailbox:

@@ -18,11 +18,10 @@ from typing import Any, Final
 
 from wpbridge import wp
 from wpbridge.executors.base import Call
+from wpbridge.executors.printed import Output
 from wpbridge.outcome import Failed
 
 PROTOCOL: Final = 1
-TAIL_BYTES: Final = 8192
-"""So much of an action's output is kept for its log."""
 _CHUNK: Final = 1 << 16
 _FATAL: Final = re.compile(r"^(?:PHP )?((?:Fatal|Parse|Compile) error: .*)", re.MULTILINE)
 
@@ -57,36 +56,6 @@ class Hello:
         """From the answer; members of newer workers are left out."""
         told: dict[str, Any] = {name: frame.get(name) for name in cls.__dataclass_fields__}
         return cls(**told)
-
-
-class Output:
-    """A worker's stdout and stderr, cut into actions at the marks it writes."""
-
-    def __init__(self, mark: str) -> None:
-        self._mark = re.compile(re.escape(mark).encode() + rb"(\d+)\n")
-        self._text = b""
-        self._tails: dict[int, str] = {}
-
-    def feed(self, data: bytes) -> None:
-        """Take what was read; whole lines go to the log as they are."""
-        self._text += data
-        while match := self._mark.search(self._text):
-            self._tails[int(match[1])] = _tail(self._text[: match.start()])
-            self._text = self._text[match.end() :]
-        # A mark may still be cut in two at the end.
-        self._text = self._text[-TAIL_BYTES - 64 :]
-
-    def take(self, action_id: int) -> str:
-        """The end of what an action printed."""
-        return self._tails.pop(action_id, "")
-
-    def rest(self) -> str:
-        """What came since the last mark: of the action that runs, or of the boot."""
-        return _tail(self._text)
-
-
-def _tail(text: bytes) -> str:
-    return text[-TAIL_BYTES:].decode("utf-8", "replace").strip()
 
 
 @dataclass(slots=True)

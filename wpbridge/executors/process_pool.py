@@ -10,7 +10,7 @@ import os
 import selectors
 import signal
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -168,10 +168,6 @@ class ProcessPool:
         worker.done += 1
         self.starts.worked()
         output = worker.output.take(sent.call.action.id)
-        if isinstance(outcome, Failed) and output:
-            told = f"last output: {output}"
-            outcome = replace(outcome, detail="; ".join(filter(None, (outcome.detail, told))))
-        _tell(sent, output)
         self._desk.report(sent, outcome, output)
         limits = self._limits
         if answer["unfit"]:
@@ -208,6 +204,7 @@ class ProcessPool:
         for descriptor in (worker.child.answers, worker.child.output, worker.watched):
             if descriptor is not None:
                 self._forget(descriptor)
+        worker.tell(worker.output.lines(b"\n"))
         sent, worker.sent = worker.sent, None
         code = worker.bury()
         if not worker.is_ready:
@@ -217,8 +214,9 @@ class ProcessPool:
         if sent and (sent.is_started or not self._desk.take_back(sent)):
             action, failed = sent.call.action, death(worker, code)
             _log.warning("process.died action=%d: %s", action.id, failed.reason)
-            _tell(sent, worker.output.rest())
-            self._desk.report(sent, failed, worker.output.rest())
+            # One that TERM ended has still marked the end of its output.
+            output = worker.output.take(action.id) or worker.output.rest()
+            self._desk.report(sent, failed, output)
 
     def _boot_failed(self, words: str) -> None:
         _log.warning("process.boot_failed (%d): %s", self.starts.boot_failed(words), words)
@@ -279,14 +277,6 @@ class ProcessPool:
                 worker.listen()
         for worker in self._workers:
             worker.bury()
-
-
-def _tell(sent: Sent, output: str) -> None:
-    """What a handler printed, line by line, to the log."""
-    if output and _log.isEnabledFor(logging.INFO):
-        action = sent.call.action
-        for text in output.splitlines():
-            _log.info("action %d printed: %s", action.id, text, extra={"hook": action.hook})
 
 
 def _log_again(answer: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from typing import Any, Final
 from wpbridge import wp
 from wpbridge.executors.base import Call
 from wpbridge.executors.calling import over
-from wpbridge.executors.php_worker import Output
+from wpbridge.executors.printed import Output, is_told, tell
 from wpbridge.executors.process_frames import CHANNEL_LOST, line
 from wpbridge.outcome import Failed
 
@@ -151,8 +151,15 @@ class Worker:
         return frames
 
     def listen(self) -> None:
-        """Take in what was printed."""
-        self.output.feed(self._read(self.child.output))
+        """Take in what was printed; what comes before an action's mark is that action's."""
+        data = self._read(self.child.output)
+        self.output.feed(data)
+        if is_told():
+            self.tell(self.output.lines(data))
+
+    def tell(self, lines: list[str]) -> None:
+        """To the log, as printed by the action that it has."""
+        tell(self.sent.call.action if self.sent else None, lines)
 
     def _read(self, descriptor: int) -> bytes:
         parts = []
@@ -241,18 +248,13 @@ def _others_in_session(session: int) -> list[int]:
 
 def death(worker: Worker, code: int) -> Failed:
     """What the action of a child is failed with that died under it."""
-    tail = worker.output.rest()
-    detail = f"last output: {tail}" if tail else ""
     if worker.killed:
-        why = worker.killed
-        return Failed(reason=why.reason, error_type=why.error_type, detail=detail)
-    lines = tail.splitlines() or [""]
+        return worker.killed
+    lines = worker.output.rest().splitlines() or [""]
     # What Python says of a crash comes before where it was.
     last = next((text for text in lines if text.startswith(_FATAL)), lines[-1])
     said = f"; it last said: {last.strip()[:_LAST_WORDS]}" if last else ""
-    return Failed(
-        reason=f"the handler's process {how(code)}{said}", error_type="WorkerLost", detail=detail
-    )
+    return Failed(reason=f"the handler's process {how(code)}{said}", error_type="WorkerLost")
 
 
 def how(code: int) -> str:

@@ -2,7 +2,8 @@
 
 Both share one limit. Whatever a handler raises, SystemExit and KeyboardInterrupt included, ends
 its action and nothing else. An async handler is cancelled at its time limit; a thread cannot be
-ended, so a sync one that runs beyond it is reported and goes on.
+ended, so a sync one that runs beyond it is reported and goes on. What they print is taken from
+``sys.stdout``, which is another one while an executor is open.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from wpbridge.action import Action, ActionId
 from wpbridge.clock import Clock
 from wpbridge.executors.base import Books, Call, Mailbox, Report
 from wpbridge.executors.calling import context_of, ended, outcome_of
+from wpbridge.executors.printed import Printed, Stdout
 from wpbridge.handlers import Enqueuer, Handler
 from wpbridge.outcome import Failed, LogLine, Outcome
 
@@ -77,6 +79,7 @@ class ThreadExecutor:
         self._running: dict[ActionId, _Running] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_lock = threading.Lock()
+        self._stdout: Stdout | None = Stdout.install()
         self._threads = [
             threading.Thread(target=self._work, name=f"wpbridge-{n}", daemon=True)
             for n in range(self._concurrency)
@@ -178,6 +181,9 @@ class ThreadExecutor:
         self.recall()
         for _ in self._threads:
             self._queue.put(None)
+        if self._stdout is not None:
+            self._stdout.uninstall()
+            self._stdout = None
         with self._loop_lock:
             # Closed once: a loop that has stopped takes no more calls.
             loop, self._loop = self._loop, None
@@ -196,12 +202,20 @@ class ThreadExecutor:
                 late_after_seconds=_late_after(limit, is_async=handler.is_async),
             )
             self._running[call.action.id] = own
-            outcome = self._run(handler, call, limit)
+            with Printed(call.action) as printed:
+                outcome = self._run(handler, call, limit)
+            output = printed.end()
             ended_at = self._clock.now()
             self._say_how_long(own, outcome, ended_at)
             del self._running[call.action.id]
             self._mailbox.put(
-                Report(call=call, outcome=outcome, started_at=own.started_at, ended_at=ended_at)
+                Report(
+                    call=call,
+                    outcome=outcome,
+                    started_at=own.started_at,
+                    ended_at=ended_at,
+                    output=output,
+                )
             )
 
     def _say_how_long(self, own: _Running, outcome: Outcome, ended_at: datetime) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, assert_never
+from typing import Any, Literal, TypeAlias, assert_never
 
 from wpbridge.action import Action, ActionId, Claim, ClaimId, Status
 from wpbridge.clock import Clock
@@ -49,6 +49,9 @@ TRIAL_SECONDS = 5.0
 CONFIRM_SECONDS = 1.0
 """Waiting actions are looked at again this often: a canceled one must not start."""
 
+KeepOutput: TypeAlias = Literal["always", "failed", "never"]
+"""For which endings a handler's output goes into its action's log."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -63,6 +66,7 @@ class Limits:
     """How many may run at once: a daemon claims by it."""
     rescue: RescuePolicy = "retry"
     """What becomes of an action whose runner died while it ran."""
+    keep_output: KeepOutput = "always"
     poll: timedelta | None = None
     """A daemon: how long it waits before it looks again; None: the run ends when nothing is due."""
 
@@ -554,9 +558,15 @@ class Runner:
                 started_at=report.started_at,
                 ended_at=report.ended_at,
                 marked=held.marked,
-                said=_taken(report.call),
+                said=[*_taken(report.call), *self._printed(report)],
             )
             self._state.endings.append(ending)
+
+    def _printed(self, report: Report) -> list[LogLine]:
+        keep = self._limits.keep_output
+        is_kept = keep == "always" or (keep == "failed" and isinstance(report.outcome, Failed))
+        is_there = is_kept and report.output
+        return [wording.output(report.ended_at, report.output)] if is_there else []
 
     def _flush_when_due(self) -> None:
         state = self._state

@@ -29,6 +29,11 @@ def detail(at: datetime, text: str) -> LogLine:
     return LogLine(message=f"{CONTEXT}: {text}", at=at)
 
 
+def output(at: datetime, text: str) -> LogLine:
+    """Ours: what the handler printed."""
+    return LogLine(message=f"action output via {CONTEXT}: {text}", at=at)
+
+
 def ignored(at: datetime) -> LogLine:
     """As `log_ignored_action`."""
     return LogLine(message=f"action ignored via {CONTEXT}", at=at)

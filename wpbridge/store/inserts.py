@@ -4,7 +4,7 @@ Called inside a transaction of the caller's. Rows are byte for byte what the plu
 writes: attempts 0, no claim, zero dates for what never happened.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
@@ -23,6 +23,9 @@ from wpbridge.zone import Zone
 MESSAGE_BYTES: Final = 65_535
 """The logs table's text column; the plugin loses longer rows, we cut them."""
 ROWS_A_STATEMENT: Final = 500
+LOG_CHARACTERS_A_STATEMENT: Final = 1 << 17
+"""At most 512 KiB as it travels: a server refuses more than max_allowed_packet (1 MiB in old ones)
+as if it had gone away."""
 NO_GROUPS: Final[Mapping[str, int]] = MappingProxyType({})
 
 
@@ -87,8 +90,7 @@ class Inserts:
     def logs(self, connection: Connection, lines: Iterable[tuple[int, LogLine]]) -> None:
         """Rows of the logs table, in the order given."""
         rows = [(i, _cut(line.message), *self._log_dates(line.at)) for i, line in lines]
-        for start in range(0, len(rows), ROWS_A_STATEMENT):
-            part = rows[start : start + ROWS_A_STATEMENT]
+        for part in _portions(rows):
             values = [value for row in part for value in row]
             self._run(connection, self._logs, self._log_row, len(part), values)
 
@@ -152,6 +154,20 @@ class Inserts:
         """One INSERT of many rows; returns the id that the driver tells."""
         statement = start + ",".join([row] * rows)
         return int(connection.exec_driver_sql(statement, tuple(values)).lastrowid)
+
+
+def _portions(rows: Iterable[tuple[int, str, str, str]]) -> Iterator[list[tuple[object, ...]]]:
+    """Log rows, as many as one statement may hold."""
+    part: list[tuple[object, ...]] = []
+    size = 0
+    for row in rows:
+        size += len(row[1])
+        if part and (len(part) == ROWS_A_STATEMENT or size > LOG_CHARACTERS_A_STATEMENT):
+            yield part
+            part, size = [], len(row[1])
+        part.append(row)
+    if part:
+        yield part
 
 
 def _cut(message: str) -> str:

@@ -42,7 +42,8 @@ _DUE: Final = (
 )
 HOOKS_A_STATEMENT: Final = 50
 _ASIDE: Final = (
-    "action created", "action started", "wpbridge: ", "action requeued",
+    "action created", "action started", "action output via wpbridge", "wpbridge: ",
+    "action requeued",
     "This action appears to be consistently failing", "There was a failure scheduling the next",
 )  # fmt: skip
 """How log rows begin that never say why an action failed; the plugin's are translated."""

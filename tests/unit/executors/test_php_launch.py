@@ -8,7 +8,8 @@ import pytest
 from wpbridge.errors import ConfigError
 from wpbridge.executors.php_launch import WORKER, Launch, launch
 from wpbridge.executors.php_probe import notes, refusal
-from wpbridge.executors.php_worker import Hello, Output
+from wpbridge.executors.php_worker import Hello
+from wpbridge.executors.printed import Output
 
 
 def made(*command: str, path: str | None = "/srv/wp", **more: object) -> Launch:
@@ -113,4 +114,4 @@ def test_only_the_end_of_much_output_is_kept() -> None:
     output.feed(b"x" * 100_000 + b"THE END\x1emark:1\n")
     kept = output.take(1)
     assert kept.endswith("xTHE END")
-    assert len(kept) == 8192
+    assert len(kept.encode()) == 8192

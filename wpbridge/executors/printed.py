@@ -1,0 +1,257 @@
+"""What handlers print: taken from ``sys.stdout``, told to the log line by line, its end kept.
+
+Isolated handlers and PHP print into a pipe, which marks cut into actions (:class:`Output`). Those
+on threads share one ``sys.stdout``: while :class:`Stdout` stands in its place, a context variable
+says whose text it is. What belongs to no action goes where it always went.
+"""
+
+import contextlib
+import io
+import logging
+import os
+import re
+import sys
+import threading
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, ClassVar, Final, Self, TextIO, cast
+
+from wpbridge.action import Action
+
+TAIL_BYTES: Final = 8192
+"""So much of an action's output is kept."""
+_CUT: Final = "…"
+_LONGEST_LINE: Final = 1 << 16
+_UNSHOWABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CONTINUED: Final = bytes(range(0x80, 0xC0))
+
+_log = logging.getLogger("wpbridge.handler")
+
+
+def tail(text: bytes) -> str:
+    """The end of it, as text that any table takes; begins with … where something was cut off."""
+    kept = text
+    if is_cut := len(text) > TAIL_BYTES:
+        kept = text[-TAIL_BYTES + len(_CUT.encode()) :].lstrip(_CONTINUED)
+    shown = _UNSHOWABLE.sub("\ufffd", kept.decode("utf-8", "replace")).strip()
+    return _CUT + shown if is_cut else shown
+
+
+class Lines:
+    """Bytes as they come to whole lines of text."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[str]:
+        """The lines that are whole now."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) >= _LONGEST_LINE:
+            lines, self._rest = [*lines, self._rest], b""
+        return [text for text in map(_text, lines) if text]
+
+    def end(self) -> list[str]:
+        """The last one, which nothing ended."""
+        return self.feed(b"\n")
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "replace").rstrip("\r")
+
+
+def is_told() -> bool:
+    """Whether anybody wants to know the lines."""
+    return _log.isEnabledFor(logging.INFO)
+
+
+def tell(action: Action | None, lines: list[str]) -> None:
+    """To the log, at level info; None: of no action."""
+    about = {} if action is None else {"action_id": action.id, "hook": action.hook}
+    for line in lines:
+        _log.info("action.printed", extra={**about, "line": line})
+
+
+# Through a pipe
+
+
+class Output:
+    """A worker's stdout and stderr, cut into actions at the marks it writes."""
+
+    def __init__(self, mark: str) -> None:
+        self._mark = re.compile(re.escape(mark).encode() + rb"(\d+)\n")
+        self._start = mark
+        self._lines = Lines()
+        self._text = b""
+        self._tails: dict[int, str] = {}
+
+    def feed(self, data: bytes) -> None:
+        """Take what was read."""
+        self._text += data
+        while match := self._mark.search(self._text):
+            self._tails[int(match[1])] = tail(self._text[: match.start()])
+            self._text = self._text[match.end() :]
+        # A mark may still be cut in two at the end.
+        self._text = self._text[-TAIL_BYTES - 64 :]
+
+    def lines(self, data: bytes) -> list[str]:
+        """The same, as lines for the log, as far as they are whole."""
+        told = (line.partition(self._start)[0] for line in self._lines.feed(data))
+        return [line for line in told if line]
+
+    def take(self, action_id: int) -> str:
+        """The end of what an action printed."""
+        return self._tails.pop(action_id, "")
+
+    def rest(self) -> str:
+        """What came since the last mark: of the action that runs, or of the boot."""
+        return tail(self._text)
+
+
+# On threads
+
+
+class Printed:
+    """What one action prints while this is entered: here, and in tasks that are started here."""
+
+    __slots__ = ("_action", "_is_over", "_lines", "_text", "_token")
+
+    _lock: ClassVar = threading.RLock()
+    """One for all: most actions print nothing. A destructor that prints may come in between."""
+
+    def __init__(self, action: Action) -> None:
+        self._action = action
+        self._is_over = False
+        self._text: bytearray | None = None
+
+    def __enter__(self) -> Self:
+        self._token = _printed.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _printed.reset(self._token)
+        self._is_over = True
+
+    def take(self, data: bytes) -> bool:
+        """Whether it was taken: not after the end."""
+        with self._lock:
+            if self._is_over:
+                return False
+            if self._text is None:
+                self._text, self._lines = bytearray(), Lines()
+            self._text += data
+            if len(self._text) > 2 * TAIL_BYTES:
+                del self._text[: -TAIL_BYTES - 1]
+            lines = self._lines.feed(data) if is_told() else []
+        self._tell(lines)
+        return True
+
+    def end(self) -> str:
+        """The end of what was printed, once it is over."""
+        if self._text is None:
+            return ""
+        with self._lock:
+            lines, text = self._lines.end(), bytes(self._text)
+        self._tell(lines)
+        return tail(text)
+
+    def _tell(self, lines: list[str]) -> None:
+        if lines:
+            # What a log writes to sys.stdout is no output of the action's.
+            token = _printed.set(None)
+            # Nor are its failures.
+            with contextlib.suppress(Exception):
+                tell(self._action, lines)
+            _printed.reset(token)
+
+
+_printed: ContextVar[Printed | None] = ContextVar("wpbridge_printed", default=None)
+
+
+class Stdout(io.TextIOBase):
+    """Stands in the place of ``sys.stdout``."""
+
+    @classmethod
+    def install(cls) -> "Stdout":
+        """Put one there; several executors of one process share it."""
+        there: Any = sys.stdout
+        if there is None:
+            # The process was started without one.
+            there = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as it
+        it: Stdout = there if isinstance(there, Stdout) else cls(there)
+        it.users += 1
+        sys.stdout = cast("TextIO", it)
+        return it
+
+    def __init__(self, real: TextIO) -> None:
+        self._real = real
+        self._pid = os.getpid()
+        self.users = 0
+
+    def uninstall(self) -> None:
+        """Put the real one back, after the last user, unless somebody else's is there by now."""
+        self.users -= 1
+        if not self.users and sys.stdout is cast("TextIO", self):
+            sys.stdout = self._real
+
+    def write(self, text: str, /) -> int:
+        """To the action that prints, else to the real one."""
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        is_taken = self.gives(text.encode("utf-8", "replace"))
+        return len(text) if is_taken else self._real.write(text)
+
+    def gives(self, data: bytes) -> bool:
+        """Whether an action has taken it; in a copy made by fork there is none."""
+        printed = _printed.get()
+        return printed is not None and self._pid == os.getpid() and printed.take(data)
+
+    def flush(self) -> None:
+        """The real one."""
+        self._real.flush()
+
+    def close(self) -> None:
+        """No handler closes it for all the others."""
+
+    def isatty(self) -> bool:
+        """An action's output is read later: no colours, no progress bars."""
+        return _printed.get() is None and self._real.isatty()
+
+    def writable(self) -> bool:
+        """Yes."""
+        return True
+
+    def fileno(self) -> int:
+        """Of the real one: what is written there by others is nobody's."""
+        return self._real.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """Of the real one."""
+        return self._real.encoding
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]
+        """Of the real one."""
+        return self._real.errors
+
+    @property
+    def buffer(self) -> "_Bytes":
+        """For those who write bytes."""
+        return _Bytes(self, self._real)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+class _Bytes:
+    """``sys.stdout.buffer``."""
+
+    def __init__(self, stdout: Stdout, real: TextIO) -> None:
+        self._stdout, self._real = stdout, real
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        taken = bytes(data)
+        return len(taken) if self._stdout.gives(taken) else self._real.buffer.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real.buffer, name)
