@@ -96,6 +96,7 @@ class _State:
     booked: list[Report] = field(default_factory=list)
     """Ended by the plugin's runner: how is in the tables."""
     suspects: frozenset[ActionId] = frozenset()
+    """Put back from dead runners, and not ended since."""
 
 
 class Runner:
@@ -514,6 +515,7 @@ class Runner:
         finished = self._finished_claims()
         self._has_ended = True
         settled = self._store.settle(endings, now=self._clock.now(), finished=finished)
+        state.suspects -= settled
         for ending in endings:
             self._count(ending, is_settled=ending.action.id in settled)
             self._tell_ended(ending, is_settled=ending.action.id in settled)
