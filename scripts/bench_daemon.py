@@ -60,25 +60,24 @@ QUESTIONS = ("Questions", "Com_select", "Com_update", "Com_begin", "Com_commit")
 
 
 class Daemon:
-    """``wpbridge work`` in a folder of its own, ready when made."""
+    """``wpbridge work`` in a folder of its own."""
 
     def __init__(self, folder: Path, dsn: str, *flags: str, loops: int = 0) -> None:
         self.stamps = folder / "stamps"
-        self.stamps.unlink(missing_ok=True)
+        self.stamps.touch()
         (folder / "acts.py").write_text(HANDLERS, encoding="utf-8")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
-            place = folder / "notify"
-            place.unlink(missing_ok=True)
-            ear.bind(str(place))
-            ear.settimeout(LONGEST_SECONDS)
-            env = {k: v for k, v in os.environ.items() if not k.startswith("WPBRIDGE_")}
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "wpbridge", "work", "--dsn", dsn, "--handlers", "acts",
-                 "--quiet", *flags],
-                cwd=folder, env={**env, "NOTIFY_SOCKET": str(place), "BENCH_LOOPS": str(loops)},
-            )  # fmt: skip
-            while b"READY=1" not in ear.recv(4096):
-                pass
+        self._ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._ear.bind(str(folder / "notify"))
+        self._ear.settimeout(LONGEST_SECONDS)
+        env = {k: v for k, v in os.environ.items() if not k.startswith("WPBRIDGE_")}
+        env |= {"NOTIFY_SOCKET": str(folder / "notify"), "BENCH_LOOPS": str(loops)}
+        words = [sys.executable, "-m", "wpbridge", "work", "--dsn", dsn, "--handlers", "acts"]
+        self._process = subprocess.Popen([*words, "--quiet", *flags], cwd=folder, env=env)
+
+    def wait_until_ready(self) -> None:
+        """All of its workers are."""
+        while b"READY=1" not in self._ear.recv(4096):
+            pass
 
     def processes(self) -> list[int]:
         """The supervisor, then its workers."""
@@ -86,17 +85,17 @@ class Daemon:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
         return [pid, *map(int, children)]
 
-    def ran(self, count: int) -> list[tuple[int, float, float]]:
-        """Wait for so many runs: number, start and end of each."""
+    def ran(self, count: int, *, each_seconds: float = 0.005) -> list[tuple[int, float, float]]:
+        """Wait for so many runs, looking now and then: number, start and end of each."""
         end = time.monotonic() + LONGEST_SECONDS
         while True:
-            told = self.stamps.read_text("ascii").splitlines() if self.stamps.exists() else []
+            told = self.stamps.read_text("ascii").splitlines()
             if len(told) >= count:
                 runs = [line.split() for line in told]
                 return [(int(n), float(start), float(stop)) for n, start, stop in runs]
             if time.monotonic() > end:
                 raise TimeoutError(f"{len(told)} of {count} actions ran")
-            time.sleep(0.005)
+            time.sleep(each_seconds)
 
     def end(self) -> None:
         """In order; by force when that takes too long."""
@@ -106,15 +105,17 @@ class Daemon:
         except subprocess.TimeoutExpired:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait()
+        self._ear.close()
 
 
 @contextlib.contextmanager
 def daemon(dsn: str, *flags: str, loops: int = 0) -> Iterator[Daemon]:
-    """A daemon that has ended when the block has."""
+    """A daemon that is ready, and has ended when the block has."""
     # Below /tmp, since a socket's name is short.
     with tempfile.TemporaryDirectory(prefix="wpb-", dir="/tmp") as folder:
         one = Daemon(Path(folder), dsn, *flags, loops=loops)
         try:
+            one.wait_until_ready()
             yield one
         finally:
             one.end()
@@ -159,7 +160,7 @@ def waits(one: Daemon, times: int, add: Callable[[int], float]) -> dict[str, flo
 
 
 def insert_as_php(store: SqlStore, number: int) -> float:
-    """The plugin's rows for an async action; the moment after its commit."""
+    """The plugin's row, and nobody is told; the moment after its commit."""
     now = SystemClock().now()
     run(
         store,
@@ -213,9 +214,7 @@ def idle(server: MariaDB, seconds: float) -> dict[str, object]:
 
 def questions(store: SqlStore) -> dict[str, int]:
     """What the server was asked, all sessions together."""
-    statement = text("SHOW GLOBAL STATUS WHERE Variable_name IN :names")
-    names = f"({', '.join(repr(name) for name in QUESTIONS)})"
-    statement = text(str(statement).replace(":names", names))
+    statement = text(f"SHOW GLOBAL STATUS WHERE Variable_name IN {QUESTIONS}")
     rows = store.session.run(lambda c: c.execute(statement).fetchall())
     return {str(name): int(value) for name, value in rows}
 
@@ -269,9 +268,9 @@ def _loop_seconds(loops: int) -> float:
 def bare_rate(loops: int, actions: int, processes: int) -> float:
     """The loop alone, without any queue: what the machine has to give just now."""
     code = (
-        "import sys, time\ninput()\nstart = time.monotonic()\n"
-        f"for _ in range({actions // processes}):\n  for _ in range({loops}): pass\n"
-        "print(start, time.monotonic())"
+        "import time\ndef work(loops):\n  for _ in range(loops): pass\n"
+        f"input()\nstart = time.monotonic()\nfor _ in range({actions // processes}):"
+        f" work({loops})\nprint(start, time.monotonic())"
     )
     words = [sys.executable, "-c", code]
     started = [
@@ -300,7 +299,8 @@ def rate(server: MariaDB, name: str, loops: int, actions: int, processes: int) -
             hook=HOOK, now=to_text(now), schedule=schedule.encode(schedule.single(now)).decode(),
         )  # fmt: skip
         Queue(store, close_store=False).wake()
-        ran = one.ran(actions)
+        # Rarely, since reading them all takes time that the workers want.
+        ran = one.ran(actions, each_seconds=0.5)
     counts = store.counts()
     store.close()
     assert counts == {"complete": actions}, counts
