@@ -54,7 +54,7 @@ def stamp(number):
 LONGEST_SECONDS = 120.0
 SETTLED_SECONDS = 3.0
 """By then a daemon that had work waits as long between two looks as it ever does."""
-LOOK_SECONDS = 1.15
+LOOK_SECONDS = 1.11
 """Actions come at moments spread over so much more: about the time between two looks."""
 QUESTIONS = ("Questions", "Com_select", "Com_update", "Com_begin", "Com_commit")
 
