@@ -52,7 +52,7 @@ def stamp(number):
     os.write(STAMPS, f"{{number}} {{start!r}} {{time.monotonic()!r}}\\n".encode())
 """
 LONGEST_SECONDS = 120.0
-SETTLED_SECONDS = 3.0
+SETTLED_SECONDS = 2.0
 """By then a daemon that had work waits as long between two looks as it ever does."""
 LOOK_SECONDS = 1.11
 """Actions come at moments spread over so much more: about the time between two looks."""
@@ -75,9 +75,10 @@ class Daemon:
         self._process = subprocess.Popen([*words, "--quiet", *flags], cwd=folder, env=env)
 
     def wait_until_ready(self) -> None:
-        """All of its workers are."""
+        """All of its workers are; what else it tells nobody hears."""
         while b"READY=1" not in self._ear.recv(4096):
             pass
+        self._ear.close()
 
     def processes(self) -> list[int]:
         """The supervisor, then its workers."""
@@ -105,7 +106,6 @@ class Daemon:
         except subprocess.TimeoutExpired:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait()
-        self._ear.close()
 
 
 @contextlib.contextmanager
