@@ -54,7 +54,7 @@ def stamp(number):
 LONGEST_SECONDS = 120.0
 SETTLED_SECONDS = 2.0
 """By then a daemon that had work waits as long between two looks as it ever does."""
-LOOK_SECONDS = 1.11
+LOOK_SECONDS = 1.13
 """Actions come at moments spread over so much more: about the time between two looks."""
 QUESTIONS = ("Questions", "Com_select", "Com_update", "Com_begin", "Com_commit")
 
@@ -380,7 +380,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     quick = told.quick
     parts: dict[str, Callable[[MariaDB], object]] = {
         "starts": lambda s: starts(s, 12 if quick else 60),
-        "idle": lambda s: idle(s, 15.0 if quick else 60.0),
+        "idle": lambda s: idle(s, 15.0 if quick else 120.0),
         "scaling": lambda s: scaling(s, 1_500 if quick else 6_000, 1 if quick else 3),
         "day": lambda s: days(s, quick=quick),
     }

@@ -31,11 +31,11 @@ CATCH_UP_SECONDS, IDLE_CATCH_UP_SECONDS = 1.0, 60.0
 """How often what waits is looked at: while actions end here, and while others may end them."""
 REAP_SECONDS = 10.0
 FIRST_IDLE_SECONDS = 0.02
-IDLE_STRETCH = 1.2
+IDLE_STRETCH = 1.22
 """An idle runner waits up to so many poll intervals, less a little chance.
 
 With the default of a second that is a look each 1.1 s: less than one query a second, the beats
-counted too, and what PHP enqueues waits 0.55 s in the median.
+counted too, and what PHP enqueues waits 0.57 s in the median.
 """
 CONFIRM_SECONDS = 1.0
 """Waiting actions are looked at again this often: a canceled one must not start."""
