@@ -63,4 +63,7 @@ class Notifier:
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear,
         ):
             ear.settimeout(0.5)
-            ear.sendto("\n".join(lines).encode(), address)
+            # Connected, or a wait for a manager that does not read would not be one: only then
+            # the kernel knows whose queue is full, and lets us sleep.
+            ear.connect(address)
+            ear.send("\n".join(lines).encode())

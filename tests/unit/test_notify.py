@@ -2,8 +2,10 @@
 
 import os
 import socket
+import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -42,6 +44,19 @@ def test_it_is_told_line_by_line(manager: tuple[socket.socket, str]) -> None:
     assert ear.recv(999).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
     notifier.stopping("soon")
     assert ear.recv(999) == b"STOPPING=1\nSTATUS=soon"
+
+
+def test_a_manager_that_does_not_read_is_waited_for_asleep(
+    manager: tuple[socket.socket, str],
+) -> None:
+    ear, address = manager
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other, suppress(BlockingIOError):
+        other.setblocking(False)
+        while True:
+            other.sendto(b"STATUS=full", ear.getsockname())
+    used = time.thread_time()
+    Notifier(address).status("given up after half a second")
+    assert time.thread_time() - used < 0.05, "seconds of the processor"
 
 
 @pytest.mark.parametrize("address", [None, "", "/nowhere/notify", "x" * 300])

@@ -526,7 +526,7 @@ class SqlStore:
         }
         done = self._settling(settle, expected)
         self._ownership.keep(lost=lost, once=once)
-        self._suspects -= cleared & done
+        self._suspects -= done
         self.parts.limits.freed(ending.action for ending in endings)
         return done
 
@@ -572,6 +572,7 @@ class SqlStore:
 
         freed = self.session.transact(release)
         self._ownership.keep(lost=lost)
+        self._suspects -= {action.id for action in actions}
         self.parts.limits.freed(actions)
         return freed
 
