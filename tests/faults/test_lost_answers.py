@@ -47,7 +47,7 @@ def far(proxy: Proxy, mysql_dsn: str, open_queue: Callable[[str], SqlStore]) -> 
 @contextmanager
 def cut_at_commit(store: SqlStore, proxy: Proxy, lost: Lost) -> Iterator[None]:
     """The next COMMIT is the last thing that goes over this connection."""
-    engine = store.session._engine  # noqa: SLF001 - where the statements pass
+    engine = store.session._engine
     left = [1]
 
     def before(*told: object) -> None:

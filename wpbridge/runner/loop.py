@@ -20,7 +20,14 @@ from wpbridge.executors.base import Call, Executor, Report
 from wpbridge.outcome import Booked, Failed, LogLine, Outcome, Unrun
 from wpbridge.runner import settle, telling, wording
 from wpbridge.runner.dispatcher import dispatch
-from wpbridge.runner.identity import BEAT_SECONDS, IDLE_BEAT_SECONDS, STALE_SECONDS, Identity
+from wpbridge.runner.identity import (
+    BEAT_SECONDS,
+    IDLE_BEAT_SECONDS,
+    STALE_SECONDS,
+    Coroner,
+    Identity,
+    is_dead,
+)
 from wpbridge.runner.pace import Pace
 from wpbridge.runner.reaper import RescuePolicy, reap
 from wpbridge.runner.retries import Retries
@@ -117,6 +124,7 @@ class Runner:
         self._bus = bus or Bus()
         self._retries = Retries(store, retry)
         self._store = store
+        self._coroner = Coroner(clock)
         self._executor = executor
         self._clock = clock
         self._me = me
@@ -197,7 +205,16 @@ class Runner:
         self._reap()
 
     def _reap(self) -> None:
-        found = reap(self._store, self._me, self._clock, policy=self._limits.rescue, bus=self._bus)
+        # A run is too short to watch others: it believes what it sees.
+        judge = is_dead if self._limits.poll is None else self._coroner.is_dead
+        found = reap(
+            self._store,
+            self._me,
+            self._clock,
+            policy=self._limits.rescue,
+            bus=self._bus,
+            judge=judge,
+        )
         self._state.suspects |= found
         self.totals.reclaimed += len(found)
         self._reaped = self._clock.monotonic()
@@ -634,7 +651,8 @@ class Runner:
             if (
                 own is None
                 or own.call.books == "kept"
-                or now - started_at < timedelta(seconds=FLUSH_SECONDS)
+                # A clock that was set back shows it as starting later than now.
+                or timedelta(0) <= now - started_at < timedelta(seconds=FLUSH_SECONDS)
             ):
                 continue
             lines = _taken(own.call)
