@@ -4,6 +4,7 @@ The connection runs through a proxy that is cut at that very moment: what the se
 is done (``answer``), or never arrives (``question``).
 """
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -21,7 +22,9 @@ from wpbridge.database import DatabaseAddress
 from wpbridge.outcome import Completed, LogLine
 from wpbridge.queue import Queue
 from wpbridge.runner import settle, wording
+from wpbridge.store import mysql
 from wpbridge.store.base import ClaimFilter
+from wpbridge.store.connect import open_store
 from wpbridge.store.sqlstore import SqlStore
 
 Lost = Literal["answer", "question"]
@@ -162,3 +165,74 @@ def test_words_of_a_handler(far: SqlStore, proxy: Proxy, lost: Lost) -> None:
     with cut_at_commit(far, proxy, lost):
         far.log([(claim.actions[0].id, LogLine(message="half", at=NOW))])
     assert log_of(far, claim.actions[0].id).count("half") in (1, 2)
+
+
+# Nothing arrives, and nobody says so
+
+
+@pytest.fixture
+def stalled(
+    proxy: Proxy,
+    mysql_dsn: str,
+    open_queue: Callable[[str], SqlStore],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[SqlStore]:
+    """A runner's store behind the proxy, which passes bytes on again when it is waited for."""
+    open_queue(mysql_dsn)
+    monkeypatch.setattr(mysql, "RUNNER_ANSWER_SECONDS", 2.0)
+    url = proxy.url(str(DatabaseAddress.from_dsn(mysql_dsn).name))
+    it = open_store(DatabaseAddress.from_dsn(url), "wp_", patience_seconds=60.0, is_runner=True)
+    it.register(host="here", boot="boot", pid=1, pid_started="1")
+    it.insert([make_new("h")], now=NOW)
+    it.session.pause = lambda _seconds: proxy.flow()
+    yield it
+    it.close()
+
+
+def test_a_connection_that_stalls_is_given_up(stalled: SqlStore, proxy: Proxy) -> None:
+    told: list[str] = []
+    stalled.session.was_lost = told.append
+    proxy.stall()
+    claim = stalled.claim_due(now=NOW, limit=5, only=ClaimFilter())
+    assert claim is not None
+    assert len(told) == 1
+    assert "timed out" in told[0]
+    assert len(query(stalled, "SELECT 1 FROM wp_actionscheduler_claims")) == 1
+
+
+def test_a_commit_that_arrives_late(stalled: SqlStore, proxy: Proxy) -> None:
+    """After the connection was given up: whoever looks must not look too early."""
+    engine = stalled.session._engine
+    left = [1]
+
+    def before(*told: object) -> None:
+        if told[2] == "COMMIT" and left:
+            left.clear()
+            proxy.stall()
+
+    event.listen(engine, "before_cursor_execute", before)
+    made = stalled.insert([make_new("late")], now=NOW)
+    found = query(stalled, "SELECT action_id FROM wp_actionscheduler_actions WHERE hook = 'late'")
+    assert [row[0] for row in found] == list(made)
+
+
+def test_a_host_that_vanished_is_looked_for(far: SqlStore) -> None:
+    """Also while a statement takes long: by the system, not by a limit of ours."""
+    link = far.session._connected().connection.dbapi_connection._sock  # type: ignore[union-attr]
+    assert link.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    assert link.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 15
+
+
+def test_a_runner_waits_for_locks_less_than_for_answers(stalled: SqlStore) -> None:
+    names = ("innodb_lock_wait_timeout", "lock_wait_timeout", "wait_timeout")
+    [row] = query(stalled, f"SELECT {', '.join(f'@@SESSION.{name}' for name in names)}")
+    assert [int(str(value)) for value in row] == [1, 1, 6]
+
+
+def test_an_idle_connection_that_was_closed_is_replaced_without_a_word(
+    far: SqlStore, proxy: Proxy
+) -> None:
+    """Patience or not: as when a program enqueues once a day."""
+    far.session.patience_seconds = 0.0
+    proxy.cut()
+    assert far.counts() == {}

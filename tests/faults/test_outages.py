@@ -126,7 +126,12 @@ def place(server: MariaDB, open_queue: Callable[[str], SqlStore]) -> Iterator[Pl
     execute(server, f"GRANT ALL ON {name}.* TO {name}@localhost")
     store = open_queue(server.url(name))
     store.session.patience_seconds = DEADLINE_SECONDS
-    yield Place(server, name, store)
+    try:
+        yield Place(server, name, store)
+    finally:
+        if not server.socket.exists():
+            # A test that failed shall not take the others with it.
+            server.start()
     execute(server, f"DROP DATABASE {name}")
 
 
@@ -277,10 +282,12 @@ def goes_on(one: Daemon, place: Place, workers: list[int]) -> None:
 def test_a_server_that_becomes_read_only(place: Place, busy: Daemon) -> None:
     workers = busy.workers()
     place.execute("SET GLOBAL read_only = 1")
-    busy.logged("store.lost")
-    assert "the database is read-only" in busy.err()
-    until(lambda: is_away(busy), "a probe that says so")
-    place.execute("SET GLOBAL read_only = 0")
+    try:
+        busy.logged("store.lost")
+        assert "the database is read-only" in busy.err()
+        until(lambda: is_away(busy), "a probe that says so")
+    finally:
+        place.execute("SET GLOBAL read_only = 0")
     goes_on(busy, place, workers)
 
 
