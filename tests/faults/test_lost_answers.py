@@ -184,7 +184,7 @@ def stalled(
     it = open_store(DatabaseAddress.from_dsn(url), "wp_", patience_seconds=60.0, is_runner=True)
     it.register(host="here", boot="boot", pid=1, pid_started="1")
     it.insert([make_new("h")], now=NOW)
-    it.session.pause = lambda _seconds: proxy.flow()
+    it.session.pause = lambda seconds: proxy.flow() if seconds else None
     yield it
     it.close()
 

@@ -318,17 +318,19 @@ def test_a_login_that_is_refused_for_a_while(place: Place, busy: Daemon) -> None
     goes_on(busy, place, workers)
 
 
-def test_a_table_that_is_gone_ends_the_worker_and_the_next_one_goes_on(
+def test_what_is_no_outage_ends_the_worker_and_the_next_one_goes_on(
     place: Place, busy: Daemon
 ) -> None:
     table = f"{place.name}.wp_actionscheduler_actions"
     place.execute(f"RENAME TABLE {table} TO {table}_away")
     busy.logged("worker.died")
+    assert "doesn't exist" in busy.err()
     place.execute(f"RENAME TABLE {table}_away TO {table}")
     until(lambda: place.has_ended(2000), "all complete")
-    assert len(set(map(tuple, busy.records("count")))) == len(busy.records("count"))
-    assert not busy.err().count("Traceback")
-    assert busy.err().count("wp_actionscheduler_actions' doesn't exist") == 1
+    # What ran when the worker died may run again: how it ended is not in the tables.
+    assert set(range(2000)) == {int(words[0]) for words in busy.records("count")}
+    assert "Traceback" not in busy.err()
+    assert busy.err().count("worker.died") <= 5
     invariants.check(place.store)
 
 

@@ -53,8 +53,8 @@ class Watched:
         session.pause = self._pause
         session.patience_seconds = 60.0
 
-    def _pause(self, _seconds: float) -> None:
-        self._left -= 1
+    def _pause(self, seconds: float) -> None:
+        self._left -= bool(seconds)
         if not self._left:
             self._cure()
 
@@ -76,7 +76,7 @@ def claim(store: SqlStore, mariadb: MariaDB, pauses: int) -> Watched:
         (1290, "read-only"), (1792, "read-only"), (1836, "read-only"),
         (1040, "does not answer"), (1203, "does not answer"), (1226, "does not answer"),
         (1047, "does not answer"), (1053, "does not answer"),
-        (1044, "refuses us"), (1045, "refuses us"), (1142, "refuses us"),
+        (1044, "refuses us"), (1045, "refuses us"), (1049, "refuses us"),
     ],
 )  # fmt: skip
 def test_waited_for_on_a_new_connection(
@@ -117,7 +117,7 @@ def test_locks_that_are_not_to_be_had_for_long_are_told_of_and_waited_for(
     assert "locks were not to be had" in seen.lost[0]
 
 
-@pytest.mark.parametrize("code", [1030, 1146, 1054, 1064])
+@pytest.mark.parametrize("code", [1030, 1142, 1146, 1054, 1064])
 def test_all_else_is_an_error_at_once(
     code: int, mariadb: MariaDB, refuse: Callable[..., SqlStore]
 ) -> None:

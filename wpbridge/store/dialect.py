@@ -111,7 +111,7 @@ _GONE = frozenset({
     3, 1021, 1026, 1114,  # disk full
     9001, 9002, 9006,  # ProxySQL has no server to hand on to
 })  # fmt: skip
-_DENIED = frozenset({1044, 1045, 1049, 1142, 1143, 1227, 1698})
+_DENIED = frozenset({1044, 1045, 1049, 1698})
 _FULL = re.compile(
     r"No space left|errno: 28\b|error 28\b|Disk quota|table .* is full", re.IGNORECASE
 )
@@ -133,7 +133,7 @@ class Trouble:
     gone: bool = False
     """Tried again after a while, on a new connection."""
     denied: bool = False
-    """Name, password or rights: waited for a little, when they were good before."""
+    """The login: waited for a little, when it was good before."""
 
 
 def sort_trouble(error: BaseException) -> Trouble:

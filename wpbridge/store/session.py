@@ -140,6 +140,10 @@ class Session:
                 if trouble.gone or trouble.denied:
                     self._drop()
                 outage.meet(trouble, is_old=is_old)
+            except Exception:
+                # The work's own: the database has answered.
+                outage.end()
+                raise
             else:
                 self.has_worked = True
                 outage.end()
@@ -165,6 +169,8 @@ class _Outage:
             # Only the connection, perhaps: idle for too long, or to a server that is not the
             # primary any more.
             self._has_renewed = True
+            # A sign that we go on: the new one may take its time.
+            self._session.pause(0.0)
         else:
             self._wait(trouble)
 
@@ -172,6 +178,8 @@ class _Outage:
         session, now = self._session, time.monotonic()
         waited = 0.0 if self._since is None else now - self._since
         if waited >= self._patience(trouble):
+            if not (trouble.gone or trouble.denied or trouble.busy):
+                self.end()
             raise trouble.error from None
         if self._since is None:
             self._since = now

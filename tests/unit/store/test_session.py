@@ -8,7 +8,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
-from wpbridge.errors import Contention, StoreUnavailable
+from wpbridge.errors import Contention, RunnerGone, StoreError, StoreUnavailable
 from wpbridge.store.session import Session
 from wpbridge.store.sqlite import SQLite
 
@@ -75,6 +75,23 @@ def test_a_login_that_worked_before_is_waited_for_a_little(
     monkeypatch.setattr("wpbridge.store.session.DENIED_SECONDS", 0.0)
     with pytest.raises(StoreUnavailable):
         session.run(failing(1, 1045))
+    session.close()
+
+
+@pytest.mark.parametrize("error", [RunnerGone(), OperationalError("x", {}, Exception(1064, "no"))])
+def test_an_outage_ends_also_when_the_work_then_fails(session: Session, error: Exception) -> None:
+    told: list[object] = []
+    session.patience_seconds = 60.0
+    session.was_lost = session.came_back = told.append
+    lost = failing(2, 2006)
+
+    def work(connection: Connection) -> str:
+        lost(connection)
+        raise error
+
+    with pytest.raises(StoreError):
+        session.transact(work)
+    assert len(told) == 2
     session.close()
 
 
