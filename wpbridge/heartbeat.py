@@ -17,7 +17,7 @@ WITHIN_SECONDS: Final = 15.0
 """A file older than this is a dead daemon's."""
 SILENT_SECONDS: Final = 60.0
 """A worker's loop that gives no sign for so long hangs: idle ones look every few seconds, and a
-connection that is not answered fails after 10, a statement after 20."""
+connection that is not answered fails after 10, a statement after 30."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from wpbridge.store.tables import TableNames
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 600.0
 """A server that has not answered a statement by then is taken for gone: the longest are scans."""
-RUNNER_ANSWER_SECONDS = 20.0
+RUNNER_ANSWER_SECONDS = 30.0
 """A runner's statements are short ones, and it must beat again before others take it for dead."""
 _PROBES = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 30_000}
 """A host that vanished is noticed within half a minute, however long the statement may take."""
