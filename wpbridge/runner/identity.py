@@ -81,6 +81,11 @@ class Coroner:
         self._seen[runner.id] = first, now
         return False
 
+    def is_watching(self) -> bool:
+        """Whether somebody seems dead: then the next look must come soon."""
+        now = self._clock.monotonic()
+        return any(now - last < DOUBT_SECONDS for _, last in self._seen.values())
+
 
 def start_of(pid: int) -> str:
     """When a process started, in ticks since boot; empty when there is no such process."""

@@ -308,6 +308,8 @@ class Runner:
         now = self._clock.monotonic()
         if self._look_at is None:
             most = longest.total_seconds() * IDLE_STRETCH
+            if self._coroner.is_watching():
+                most = min(most, REAP_SECONDS)
             self._idle_seconds = min(most, max(FIRST_IDLE_SECONDS, self._idle_seconds * 2))
             # Runners that went idle together shall not look together.
             self._look_at = now + self._idle_seconds * random.uniform(0.85, 1.0)  # noqa: S311
