@@ -110,7 +110,8 @@ class Session:
         try:
             connection.execute(text("COMMIT"))
         except DBAPIError as error:
-            self.in_doubt = self.in_doubt or error.connection_invalidated
+            is_gone = error.connection_invalidated or sort_trouble(error.orig or error).gone
+            self.in_doubt = self.in_doubt or is_gone
             raise
 
     def _roll_back(self, connection: Connection) -> None:
