@@ -36,6 +36,7 @@ from wpbridge.runner.loop import Limits, Runner
 from wpbridge.site import Site
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_site
+from wpbridge.store.session import Session
 from wpbridge.store.sqlstore import SqlStore
 
 SWITCH_SECONDS = 0.0005
@@ -130,6 +131,8 @@ def make_executor(
     Python handlers and webhooks run on threads, isolated handlers in child processes.
     """
     mailbox = Mailbox()
+    # What a handler enqueues waits for the database as long as the runner does.
+    patience = max(PATIENCE_SECONDS, store.session.patience_seconds)
     isolated = {hook: handler for hook, handler in handlers.items() if handler.isolate}
     threads = ThreadExecutor(
         {hook: handler for hook, handler in handlers.items() if hook not in isolated},
@@ -137,12 +140,14 @@ def make_executor(
         clock=clock,
         site=site.name,
         mailbox=mailbox,
-        open_queue=_opener(settings, site),
+        open_queue=_opener(settings, site, patience),
         default_timeout=settings.timeout,
     )
     executors: dict[str, Executor] = {"python": threads, "webhook": threads}
     if isolated:
-        executors["isolated"] = _process_executor(settings, site, isolated, mailbox, clock)
+        executors["isolated"] = _process_executor(
+            settings, site, isolated, mailbox, clock, patience_seconds=patience
+        )
     if settings.php:
         # Two threads share the interpreter then: the runner's must not wait 5 ms for its turn
         # after each answer of the database.
@@ -165,6 +170,8 @@ def _process_executor(
     isolated: dict[str, Handler],
     mailbox: Mailbox,
     clock: Clock,
+    *,
+    patience_seconds: float,
 ) -> ProcessExecutor:
     """As many children as there are threads; each is started when there is work for it."""
     setup = Setup(
@@ -179,6 +186,7 @@ def _process_executor(
             "blog_id": site.blog_id,
             "url": site.url,
             "unique_by": settings.unique_by,
+            "patience_seconds": patience_seconds,
         },
     )
     return ProcessExecutor(
@@ -208,11 +216,11 @@ def queue_in_child(given: Mapping[str, Any]) -> Queue:
         url=given["url"],
     )
     store = open_site(site)
-    store.session.patience_seconds = PATIENCE_SECONDS
+    store.session.patience_seconds = given["patience_seconds"]
     return Queue(store, unique_by=given["unique_by"])
 
 
-def _opener(settings: Settings, site: Site) -> Callable[[], Queue]:
+def _opener(settings: Settings, site: Site, patience_seconds: float) -> Callable[[], Queue]:
     """The queue that handlers enqueue into: one, with its own connection, opened when asked for.
 
     The runner's own store is its loop's alone.
@@ -224,7 +232,7 @@ def _opener(settings: Settings, site: Site) -> Callable[[], Queue]:
         with lock:
             if not opened:
                 store = open_site(site)
-                store.session.patience_seconds = PATIENCE_SECONDS
+                store.session.patience_seconds = patience_seconds
                 opened.append(Queue(store, unique_by=settings.unique_by))
             return opened[0]
 
@@ -259,6 +267,16 @@ def _php_pool(
     )
 
 
+def tell_outages(session: Session, bus: Bus, clock: Clock) -> None:
+    """Once when the database is away, and once when it is back."""
+    session.was_lost = lambda message: bus.tell(
+        StoreLost(at=clock.now(), site=bus.site, reason=message)
+    )
+    session.came_back = lambda seconds: bus.tell(
+        StoreBack(at=clock.now(), site=bus.site, after=timedelta(seconds=seconds))
+    )
+
+
 def make_runner(
     settings: Settings,
     site: Site,
@@ -279,12 +297,7 @@ def make_runner(
     bus = Bus(site.name)
     bus.subscribe(Event, logs.write)
     bus.extend(subscribers(settings.handlers, folder=settings.handlers_folder))
-    store.session.was_lost = lambda message: bus.tell(
-        StoreLost(at=clock.now(), site=site.name, reason=message)
-    )
-    store.session.came_back = lambda seconds: bus.tell(
-        StoreBack(at=clock.now(), site=site.name, after=timedelta(seconds=seconds))
-    )
+    tell_outages(store.session, bus, clock)
     executor = make_executor(settings, site, store, handlers, clock=clock, env=env)
     limits = Limits(
         batch_size=settings.batch_size,

@@ -17,7 +17,7 @@ WITHIN_SECONDS: Final = 15.0
 """A file older than this is a dead daemon's."""
 SILENT_SECONDS: Final = 60.0
 """A worker's loop that gives no sign for so long hangs: idle ones look every few seconds, and a
-connection that is not answered fails after 10."""
+connection that is not answered fails after 10, a statement after 30."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +105,8 @@ def not_ready(beat: Beat | str, *, now: float | None = None) -> str | None:
         return beat if isinstance(beat, str) else why
     if beat.state == "stopping":
         return "it is stopping"
-    if not beat.ready:
-        return f"it is starting: {sum(w.state == 'starting' for w in beat.workers)} workers to go"
     if not beat.database:
         return "the database does not answer"
+    if not beat.ready:
+        return f"it is starting: {sum(w.state == 'starting' for w in beat.workers)} workers to go"
     return None

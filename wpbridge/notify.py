@@ -12,6 +12,7 @@ from typing import Final
 
 VARIABLES: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 """Meant for this process alone: its children do not get them."""
+PATIENCE_USEC: Final = 60_000_000
 
 
 class Notifier:
@@ -46,6 +47,10 @@ class Notifier:
     def status(self, text: str) -> None:
         """What ``systemctl status`` shows."""
         self.send(STATUS=text)
+
+    def waiting(self, text: str) -> None:
+        """Not ready yet, and right to wait: for a while longer than it would be given."""
+        self.send(STATUS=text, EXTEND_TIMEOUT_USEC=PATIENCE_USEC)
 
     def alive(self) -> None:
         """Keep the watchdog quiet."""

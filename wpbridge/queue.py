@@ -43,7 +43,6 @@ from wpbridge.errors import (
     CodecError,
     InputError,
     StoreError,
-    StoreUnavailable,
 )
 from wpbridge.site import resolve
 from wpbridge.store.adding import Added, Request, UniqueBy
@@ -56,8 +55,6 @@ T = TypeVar("T")
 
 BULK: Final = 1000
 """Actions a transaction in :meth:`Queue.enqueue_many`."""
-IDLE_SECONDS: Final = 10.0
-"""A connection unused for longer is tried first: servers end idle ones."""
 
 
 class Queue:
@@ -77,7 +74,6 @@ class Queue:
         self._clock = clock or SystemClock()
         self._closes = close_store
         self._lock = threading.RLock()
-        self._used = self._clock.monotonic()
         self._wake_name = ""
 
     @classmethod
@@ -558,13 +554,8 @@ class Queue:
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[Parts]:
-        """This thread's turn on the connection, which is made anew if it ended of old age."""
+        """This thread's turn on the connection."""
         with self._lock:
-            now = self._clock.monotonic()
-            if now - self._used > IDLE_SECONDS:
-                with contextlib.suppress(StoreUnavailable):
-                    self._store.session.run(lambda c: c.exec_driver_sql("SELECT 1").close())
-            self._used = now
             yield self._store.parts
 
     def _moment(self, told: Moment) -> datetime:

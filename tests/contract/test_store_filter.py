@@ -509,7 +509,7 @@ def test_a_start_whose_commit_was_never_answered_is_undone_and_made_again(
 def test_an_unanswered_claim_whose_rows_are_gone_is_forgotten(store: SqlStore) -> None:
     """Nothing is left to put back, and that must not stop the next claim."""
     insert(store, make_new("go"), make_new("wait"))
-    lose_an_answer(store, patience_seconds=0.0)
+    lose_an_answer(store, "COMMIT", store.session._dialect.begin, patience_seconds=0.0)
     with pytest.raises(StoreUnavailable):
         claim_and_start(store, Starting())
     change(store, f"DELETE FROM {ACTIONS}")
@@ -553,13 +553,18 @@ def test_an_adoption_whose_commit_was_never_answered_is_one_all_the_same(
     assert store.adopt(runner) is None
 
 
-def lose_an_answer(store: SqlStore, to: str = "COMMIT", *, patience_seconds: float = 60.0) -> None:
-    """The next such statement reaches the database; its answer does not come back."""
-    left = [to]
+def lose_an_answer(
+    store: SqlStore, to: str = "COMMIT", *more: str, patience_seconds: float = 60.0
+) -> None:
+    """The next such statement reaches the database; its answer does not come back.
+
+    ``more``: then those that begin so, one after the other.
+    """
+    left = [to, *more]
 
     def lost(*told: object) -> None:
         if left and str(told[2]).startswith(left[0]):
-            left.clear()
+            left.pop(0)
             raise store.session._engine.dialect.loaded_dbapi.InterfaceError(0, "gone")
 
     event.listen(store.session._engine, "after_cursor_execute", lost)

@@ -48,19 +48,17 @@ class Stage:
         self.now = 100.0
         self.is_full = False
         self.started: list[Played] = []
-        self.patient: list[bool] = []
         self.fleet = Fleet(
             self._start, size, clock=lambda: self.now, chance=lambda _low, high: high
         )
 
-    def _start(self, number: int, is_patient: bool) -> Child:
+    def _start(self, number: int) -> Child:
         if self.is_full:
             raise NoRoomError
         process: Any = SimpleNamespace(pid=1000 + len(self.started), returncode=None)
         link: Any = SimpleNamespace(close=lambda: None)
         child = Played(number=number, process=process, link=link, started=self.now, signed=self.now)
         self.started.append(child)
-        self.patient.append(is_patient)
         return child
 
     def end(self, child: Child, code: int) -> None:
@@ -94,7 +92,7 @@ def test_the_wait_doubles_up_to_half_a_minute() -> None:
     assert 15 <= delay(1000) <= 30
 
 
-def test_the_others_start_when_the_first_is_ready_and_wait_for_the_database() -> None:
+def test_the_others_start_when_the_first_is_ready() -> None:
     stage = Stage(3)
     stage.fleet.tick()
     stage.fleet.tick()
@@ -103,7 +101,6 @@ def test_the_others_start_when_the_first_is_ready_and_wait_for_the_database() ->
     stage.ready(stage.started[0])
     stage.fleet.tick()
     assert [child.number for child in stage.started] == [1, 2, 3]
-    assert stage.patient == [False, True, True]
     stage.ready(*stage.started)
     assert stage.fleet.is_ready()
 

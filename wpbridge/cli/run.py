@@ -85,7 +85,7 @@ def claim_and_run(
             " with --php"
         )
     only = app.claim_filter(settings, app.routes_of(settings, handlers))
-    store = open_site(site)
+    store = open_site(site, is_runner=True)
     try:
         if dry_run:
             _plan(store, settings, only)
@@ -144,7 +144,7 @@ def run_ids(
     site = resolve(settings, os.environ)
     handlers = app.handlers_of(settings)
     routes = app.routes_of(settings, handlers)
-    store = open_site(site)
+    store = open_site(site, is_runner=True)
     runner: Runner | None = None
     caught: list[signal.Signals] = []
     try:

@@ -5,15 +5,17 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from wpbridge import app, wake
+from wpbridge import app, logs, wake
 from wpbridge.cli.exits import Exit
+from wpbridge.clock import Clock
 from wpbridge.config import Settings
 from wpbridge.errors import ConfigError
+from wpbridge.events import Bus, Event
 from wpbridge.handlers import Handler
 from wpbridge.queue import wake_name
 from wpbridge.routes import Routes
@@ -23,6 +25,7 @@ from wpbridge.runner.tether import Lifetime, SignClock, Tether
 from wpbridge.site import Site, resolve
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_site
+from wpbridge.store.session import Session
 from wpbridge.store.sqlstore import SqlStore
 
 
@@ -41,8 +44,12 @@ class Parts:
         self.store.close()
 
 
-def prepared(settings: Settings) -> Parts:
+def prepared(
+    settings: Settings, prepare: Callable[[Session], None] = lambda _session: None
+) -> Parts:
     """Settings to parts; the store is opened and not asked for anything.
+
+    ``prepare`` is given its session before that is used.
 
     Raises:
         ConfigError, SiteError: something is wrong with settings, handlers or the site.
@@ -57,7 +64,13 @@ def prepared(settings: Settings) -> Parts:
         )
     routes = app.routes_of(settings, handlers)
     only = app.claim_filter(settings, routes)
-    return Parts(site=site, handlers=handlers, routes=routes, only=only, store=open_site(site))
+    return Parts(
+        site=site,
+        handlers=handlers,
+        routes=routes,
+        only=only,
+        store=open_site(site, is_runner=True, prepare=prepare),
+    )
 
 
 def php_workers(settings: Settings) -> int:
@@ -68,20 +81,18 @@ def php_workers(settings: Settings) -> int:
 def serve(settings: Settings, told: str) -> int:
     """Run until told to stop, or long enough; the exit code.
 
-    ``told`` is what the supervisor passes on: the worker's number, the descriptor of the link, and
-    whether it waits for a database that does not answer (the first one does not, so that a daemon
-    with a wrong address fails at its start).
+    ``told`` is what the supervisor passes on: the worker's number and the link's descriptor.
     """
-    link, is_patient = _link(told)
+    link = _link(told)
     clock = SignClock()
     lifetime = _lifetime(settings).scattered()
     tether = Tether(link, clock, lifetime)
     deafen()
     signal.signal(signal.SIGTERM, lambda *_: tether.stop("TERM"))
     tether.hold()
-    parts = prepared(settings)
+    parts = prepared(settings, lambda session: _be_patient(session, tether, clock))
     try:
-        _run(settings, parts, tether, clock, lifetime, is_patient=is_patient)
+        _run(settings, parts, tether, clock, lifetime)
     finally:
         parts.close()
     if tether.why == "TERM":
@@ -95,15 +106,7 @@ def _run(
     tether: Tether,
     clock: SignClock,
     lifetime: Lifetime,
-    *,
-    is_patient: bool,
 ) -> None:
-    session = parts.store.session
-    session.pause = tether.pause
-    if is_patient:
-        session.patience_seconds = math.inf
-        session.was_lost = lambda _message: tether.lost()
-        session.came_back = lambda _seconds: tether.back()
     parts.store.inspect()
     settings = replace(
         settings, batches=0, max_time=None, max_actions=lifetime.actions,
@@ -112,17 +115,7 @@ def _run(
     runner = app.make_runner(
         settings, parts.site, parts.store, parts.handlers, only=parts.only, clock=clock, daemon=True
     )
-    tell_lost, tell_back = session.was_lost, session.came_back
-
-    def lost(message: str) -> None:
-        tether.lost()
-        tell_lost(message)
-
-    def back(seconds: float) -> None:
-        tether.back()
-        tell_back(seconds)
-
-    session.was_lost, session.came_back = lost, back
+    _tie(parts.store.session, tether)
     ear = wake.Listener.open(wake_name(parts.store), wake.folders())
     if ear is not None:
         tether.listen(ear)
@@ -136,15 +129,40 @@ def _run(
     tether.close(asdict(runner.totals))
 
 
-def _link(told: str) -> tuple[socket.socket, bool]:
+def _be_patient(session: Session, tether: Tether, clock: Clock) -> None:
+    """Wait for a database that is away, from the start on: a login that it refuses ends us."""
+    session.pause = tether.pause
+    session.patience_seconds = math.inf
+    bus = Bus()
+    bus.subscribe(Event, logs.write)
+    app.tell_outages(session, bus, clock)
+    _tie(session, tether)
+
+
+def _tie(session: Session, tether: Tether) -> None:
+    """Let the supervisor know of outages too."""
+    tell_lost, tell_back = session.was_lost, session.came_back
+
+    def lost(message: str) -> None:
+        tether.lost()
+        tell_lost(message)
+
+    def back(seconds: float) -> None:
+        tether.back()
+        tell_back(seconds)
+
+    session.was_lost, session.came_back = lost, back
+
+
+def _link(told: str) -> socket.socket:
     try:
-        _number, descriptor, is_patient = told.split(":")
+        _number, descriptor = told.split(":")
         link = socket.socket(fileno=int(descriptor))
     except (ValueError, OSError):
         raise ConfigError("--worker is for the supervisor of `wpbridge work` alone") from None
     # What handlers start must not hold it open.
     link.set_inheritable(False)
-    return link, is_patient == "1"
+    return link
 
 
 def _lifetime(settings: Settings) -> Lifetime:

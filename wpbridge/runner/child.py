@@ -97,22 +97,22 @@ class Child:
         return 128 - code if code < 0 else code
 
 
-Start: TypeAlias = Callable[[int, bool], Child]
-"""Start a worker: its number, and whether it waits for a database that does not answer."""
+Start: TypeAlias = Callable[[int], Child]
+"""Start a worker, given its number."""
 
 
 def starter(words: Callable[[str], Sequence[str]], env: Mapping[str, str]) -> Start:
     """Starts workers of a command.
 
     Args:
-        words: the command; given what the worker must know: its number, descriptor and patience.
+        words: the command; given what the worker must know: its number and descriptor.
         env: the whole environment.
     """
 
-    def start(number: int, is_patient: bool) -> Child:  # noqa: FBT001 - a callable's type
+    def start(number: int) -> Child:
         ours, theirs = socket.socketpair()
         with theirs:
-            told = f"{number}:{theirs.fileno()}:{int(is_patient)}"
+            told = f"{number}:{theirs.fileno()}"
             process = subprocess.Popen(  # noqa: S603 - this program itself
                 words(told),
                 stdin=subprocess.DEVNULL,

@@ -50,7 +50,7 @@ class Fleet:
         self.rolling = Rolling()
         self._totals: Counter[str] = Counter()
         self.is_seen = False
-        """Whether a worker was ever ready: from then on all of them wait for the database."""
+        """Whether a worker was ever ready: until then what ends it ends the daemon."""
         self.is_stopping = False
         self.is_quiet = False
         self.failed: int | None = None
@@ -202,7 +202,7 @@ class Fleet:
     def _launch(self, number: int) -> Child | None:
         """None when the system has no room for it just now; at the start that is an OSError."""
         try:
-            child = self._start(number, self.is_seen)
+            child = self._start(number)
         except OSError as error:
             if not self.is_seen:
                 raise

@@ -5,18 +5,21 @@ two containers may share a host name and a process id. Where all of that is equa
 looked up, start time and all; elsewhere only a stale beat tells.
 """
 
+import math
 import os
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from wpbridge.clock import Clock
 from wpbridge.store.base import RunnerRecord
 
 STALE_SECONDS = 45.0
 """A beat older than this is a dead runner's: beats come every 10 s, the plugin judges at 300."""
 HUNG_SECONDS = 120.0
 """A process of this host that is there and has not beaten for so long is stopped, or hangs."""
+DOUBT_SECONDS = 30.0
+"""A runner that seems dead is watched for so long: every living one beats meanwhile."""
 BEAT_SECONDS, IDLE_BEAT_SECONDS = 10.0, 15.0
 
 
@@ -37,14 +40,51 @@ def identity() -> Identity:
     return Identity(host=socket.gethostname(), boot=_boot(), pid=pid, pid_started=start_of(pid))
 
 
-def is_dead(
-    runner: RunnerRecord, me: Identity, start_of: Callable[[int], str] | None = None
-) -> bool:
+def is_dead(runner: RunnerRecord, me: Identity) -> bool:
     """Whether a runner is known to be gone, or has not beaten for too long."""
-    if me.boot and runner.boot == me.boot and runner.host == me.host:
-        is_there = (start_of or globals()["start_of"])(runner.pid) == runner.pid_started
-        return not is_there or runner.beat_age_seconds > HUNG_SECONDS
-    return runner.beat_age_seconds > STALE_SECONDS
+    limit = HUNG_SECONDS if _is_here(runner, me) else STALE_SECONDS
+    return is_gone(runner, me) or runner.beat_age_seconds > limit
+
+
+def is_gone(runner: RunnerRecord, me: Identity) -> bool:
+    """Whether it is known that its process has ended."""
+    return _is_here(runner, me) and start_of(runner.pid) != runner.pid_started
+
+
+def _is_here(runner: RunnerRecord, me: Identity) -> bool:
+    return bool(me.boot) and runner.boot == me.boot and runner.host == me.host
+
+
+class Coroner:
+    """Who is dead, as a runner can tell that goes on watching.
+
+    One look at a beat does not tell: after an outage, a jump of the database's clock, or a pause of
+    this host, those of the living are old too until it is their turn. They must stand still before
+    our eyes.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._seen: dict[int, tuple[float, float]] = {}
+        """Of those that seem dead: when that was seen first, and last."""
+
+    def is_dead(self, runner: RunnerRecord, me: Identity) -> bool:
+        """The same as the function; a beat counts when it was too old all the while."""
+        first, last = self._seen.pop(runner.id, (math.inf, -math.inf))
+        if is_gone(runner, me) or not is_dead(runner, me):
+            return is_gone(runner, me)
+        now = self._clock.monotonic()
+        # Looks that are far apart have an outage or a pause between them.
+        first = first if now - last < DOUBT_SECONDS else now
+        if now - first >= DOUBT_SECONDS:
+            return True
+        self._seen[runner.id] = first, now
+        return False
+
+    def is_watching(self) -> bool:
+        """Whether somebody seems dead: then the next look must come soon."""
+        now = self._clock.monotonic()
+        return any(now - last < DOUBT_SECONDS for _, last in self._seen.values())
 
 
 def start_of(pid: int) -> str:

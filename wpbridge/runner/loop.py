@@ -30,7 +30,14 @@ from wpbridge.runner import settle, telling, wording
 from wpbridge.runner.breaker import Breaker
 from wpbridge.runner.care import Care, Caretaker
 from wpbridge.runner.dispatcher import dispatch
-from wpbridge.runner.identity import BEAT_SECONDS, IDLE_BEAT_SECONDS, STALE_SECONDS, Identity
+from wpbridge.runner.identity import (
+    BEAT_SECONDS,
+    IDLE_BEAT_SECONDS,
+    STALE_SECONDS,
+    Coroner,
+    Identity,
+    is_dead,
+)
 from wpbridge.runner.pace import Pace
 from wpbridge.runner.reaper import RescuePolicy, reap
 from wpbridge.runner.retries import Retries
@@ -144,6 +151,7 @@ class Runner:
         self._breaker = Breaker(store, only.limits)
         self._shares = Shares(shares)
         self._store = store
+        self._coroner = Coroner(clock)
         self._executor = executor
         self._clock = clock
         self._me = me
@@ -227,7 +235,16 @@ class Runner:
         self._reap()
 
     def _reap(self) -> None:
-        found = reap(self._store, self._me, self._clock, policy=self._limits.rescue, bus=self._bus)
+        # A run is too short to watch others: it believes what it sees.
+        judge = is_dead if self._limits.poll is None else self._coroner.is_dead
+        found = reap(
+            self._store,
+            self._me,
+            self._clock,
+            policy=self._limits.rescue,
+            bus=self._bus,
+            judge=judge,
+        )
         self.totals.reclaimed += len(found)
         self._reaped = self._clock.monotonic()
 
@@ -326,6 +343,8 @@ class Runner:
         now = self._clock.monotonic()
         if self._look_at is None:
             most = longest.total_seconds() * IDLE_STRETCH
+            if self._coroner.is_watching():
+                most = min(most, REAP_SECONDS)
             self._idle_seconds = min(most, max(FIRST_IDLE_SECONDS, self._idle_seconds * 2))
             # Runners that went idle together shall not look together.
             self._look_at = now + self._idle_seconds * random.uniform(0.85, 1.0)  # noqa: S311
@@ -726,7 +745,8 @@ class Runner:
             if (
                 own is None
                 or own.call.books == "kept"
-                or now - started_at < timedelta(seconds=FLUSH_SECONDS)
+                # A clock that was set back shows it as starting later than now.
+                or timedelta(0) <= now - started_at < timedelta(seconds=FLUSH_SECONDS)
             ):
                 continue
             lines = _taken(own.call)

@@ -228,11 +228,17 @@ class Supervisor:
             self._notifier.ready(self._status())
         if self._is_due("beat", BEAT_SECONDS):
             self._beat()
-        if self._is_due("status", STATUS_SECONDS) and self._was_ready:
-            self._notifier.status(self._status())
+        if self._is_due("status", STATUS_SECONDS):
+            self._tell_status()
         self._watchdog()
         if self._terms.watches and self._is_due("watch", WATCH_SECONDS):
             self._look_at_files()
+
+    def _tell_status(self) -> None:
+        if self._was_ready:
+            self._notifier.status(self._status())
+        elif not self._fleet.has_database():
+            self._notifier.waiting(self._status())
 
     def _watchdog(self) -> None:
         seconds = self._notifier.watchdog_seconds

@@ -102,6 +102,11 @@ class Adding:
         )
         self._same_group = text(f"{same} LIMIT 1{fresh}")
         self._same_args = text(f"{same} AND args = :args LIMIT 1{fresh}")
+        # Locks: where the server has not yet read that COMMIT, the row's own lock is waited for.
+        self._made_before = text(
+            f"SELECT 1 FROM {names.actions} WHERE action_id = :id AND hook = :hook AND args = :args"
+            f"{' FOR UPDATE' if is_mysql else ''}"
+        )
         self._cleanup = text(f"SELECT 1 FROM {names.actions} WHERE hook = :hook LIMIT 1")
         self._daily = text(
             f"SELECT scheduled_date_local FROM {names.actions} WHERE hook = :hook"
@@ -162,7 +167,14 @@ class Adding:
         if len(resolved) == 1 and self._is_plainly_refused(resolved[0], by):
             return [Added(None, is_new=False)]
         locks = {self._groups.lock_row(r.action.group_id or 0) for r in resolved if r.unique}
-        return self._session.transact(lambda c: self._add(c, resolved, groups, locks, by, now))
+        tried: list[Added] = []
+
+        def attempt(connection: Connection) -> list[Added]:
+            if not (self._session.in_doubt and self._is_there(connection, resolved, tried)):
+                tried[:] = self._add(connection, resolved, groups, locks, by, now)
+            return list(tried)
+
+        return self._session.transact(attempt)
 
     def same_as(self, action: NewAction, by: UniqueBy) -> ActionId | None:
         """The action that a unique one would be refused for; changes nothing."""
@@ -216,6 +228,23 @@ class Adding:
         if not request.unique or request.key or self._session.is_borrowed:
             return False
         return self._session.run(lambda c: self._same(c, request.action, by)) is not None
+
+    def _is_there(
+        self, connection: Connection, requests: Sequence[Request], tried: Sequence[Added]
+    ) -> bool:
+        """Whether the transaction whose COMMIT was never answered was made.
+
+        It is, when its first new row is: that row, by its id and by what stands in it, since a
+        server that was restarted may give the id away again.
+        """
+        for request, added in zip(requests, tried, strict=False):
+            if added.is_new:
+                values = {
+                    "id": added.id, "hook": request.action.hook,
+                    "args": columns(request.action.args)[0],
+                }  # fmt: skip
+                return connection.execute(self._made_before, values).first() is not None
+        return False
 
     def _add(  # noqa: PLR0917 - the steps of one transaction
         self,

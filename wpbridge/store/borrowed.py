@@ -34,6 +34,7 @@ class Borrowed:
     """See :class:`wpbridge.store.session.Transactor`."""
 
     is_borrowed = True
+    in_doubt = False
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

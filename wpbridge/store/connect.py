@@ -12,6 +12,7 @@ from wpbridge.errors import SiteError
 from wpbridge.site import Site, match_blog
 from wpbridge.store import mysql, sqlite
 from wpbridge.store.dialect import Dialect
+from wpbridge.store.session import Session
 from wpbridge.store.sqlstore import SqlStore
 
 
@@ -21,6 +22,7 @@ def open_store(
     *,
     is_runnable: Callable[[bytes], bool] | None = None,
     patience_seconds: float = 0.0,
+    is_runner: bool = False,
 ) -> SqlStore:
     """A store for one site's tables; connects when it is first used.
 
@@ -29,8 +31,9 @@ def open_store(
         prefix: the site's table prefix, already checked.
         is_runnable: judges the first bytes of a schedule; :func:`has_known_schedule` unless given.
         patience_seconds: how long a lost server is waited for; 0 fails at once.
+        is_runner: see :func:`wpbridge.store.mysql.open_engine`.
     """
-    engine, dialect = _engine(address)
+    engine, dialect = _engine(address, is_runner=is_runner)
     return SqlStore(
         engine,
         dialect,
@@ -50,9 +53,18 @@ def has_known_schedule(start: bytes) -> bool:
     return found is None or found in schedule.KNOWN_CLASSES
 
 
-def open_site(site: Site) -> SqlStore:
-    """The site's store; with a URL and no blog id the network's table tells which blog it is."""
-    store = open_store(site.database, site.table_prefix)
+def open_site(
+    site: Site,
+    *,
+    is_runner: bool = False,
+    prepare: Callable[[Session], None] = lambda _session: None,
+) -> SqlStore:
+    """The site's store; with a URL and no blog id the network's table tells which blog it is.
+
+    ``prepare`` is given its session before that is used.
+    """
+    store = open_store(site.database, site.table_prefix, is_runner=is_runner)
+    prepare(store.session)
     if site.blog_id is not None or site.url is None:
         return store
     blog = match_blog(site.url, store.blogs(site.base_prefix))
@@ -60,10 +72,12 @@ def open_site(site: Site) -> SqlStore:
     if blog is None:
         raise SiteError(f"no site of this network has the address {site.url}")
     prefix = site.with_blog(blog).table_prefix
-    return open_store(site.database, prefix)
+    store = open_store(site.database, prefix, is_runner=is_runner)
+    prepare(store.session)
+    return store
 
 
-def _engine(address: DatabaseAddress) -> tuple[Engine, Dialect]:
+def _engine(address: DatabaseAddress, *, is_runner: bool) -> tuple[Engine, Dialect]:
     if address.driver == "sqlite":
         return sqlite.open_engine(URL.create("sqlite", database=address.path)), sqlite.SQLite()
     # As bytes, since that is what PHP sends: the driver would encode text as latin-1.
@@ -79,4 +93,4 @@ def _engine(address: DatabaseAddress) -> tuple[Engine, Dialect]:
         port=address.port,
         database=address.name,
     )
-    return mysql.open_engine(url, extra), mysql.MySQL()
+    return mysql.open_engine(url, extra, is_runner=is_runner), mysql.MySQL()

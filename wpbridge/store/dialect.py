@@ -7,7 +7,7 @@ from typing import Protocol
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
-from wpbridge.errors import StoreError, StoreMissing, StoreUnavailable
+from wpbridge.errors import Contention, StoreError, StoreMissing, StoreUnavailable
 from wpbridge.store.tables import TableNames
 
 WORDPRESS_REMOVES = frozenset({
@@ -105,41 +105,81 @@ def knows_skip_locked(kind: str, version: tuple[int, ...]) -> bool:
     return version >= ((10, 6, 0) if kind == "MariaDB" else (8, 0, 1))
 
 
-_BUSY = frozenset({1213, 1205, 1020})
-_GONE = frozenset({2006, 2013, 2002, 2003, 2055, 1053, 1927, 1040, 1129, 1203, 1290, 1836, 1021})
+_BUSY = frozenset({
+    1213, 1205, 1020, 1206, 1637,  # deadlock, lock wait, changed meanwhile, no room for locks
+    1412, 3101,  # the table was altered, the cluster refused the commit
+})  # fmt: skip
+_GONE = frozenset({
+    2006, 2013, 2002, 2003, 2014, 2055, 4031,  # no connection, or not any more
+    1053, 1077, 1079, 1080, 1152, 1158, 1159, 1160, 1161, 1184, 1317, 1927, 3169,  # closed on us
+    1040, 1041, 1129, 1135, 1203, 1226,  # too many connections, no memory or thread for one
+    1290, 1792, 1836, 1047, 3100,  # read-only, or a cluster that is not ready
+    3, 1021, 1026, 1114,  # disk full
+    9001, 9002, 9006,  # ProxySQL has no server to hand on to
+})  # fmt: skip
 _DENIED = frozenset({1044, 1045, 1049, 1698})
+_FULL = re.compile(
+    r"No space left|errno: 28\b|error 28\b|Disk quota|table .* is full", re.IGNORECASE
+)
+"""Among the words of errors with many causes (1030, 1180, 1004)."""
+_SQLITE_GONE = (
+    "database or disk is full",
+    "disk I/O error",
+    "attempt to write a readonly database",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """A driver's error, sorted: ``busy`` is tried again at once, ``gone`` after a while."""
+    """A driver's error, sorted; docs/explain/outages.md has the table."""
 
-    busy: bool
-    gone: bool
     error: StoreError
+    busy: bool = False
+    """Tried again at once."""
+    gone: bool = False
+    """Tried again after a while, on a new connection."""
+    denied: bool = False
+    """The login: waited for a little, when it was good before."""
 
 
 def sort_trouble(error: BaseException) -> Trouble:
     """Sort a DBAPI error by its number (MySQL) or its words (SQLite). Never tells parameters."""
     code = error.args[0] if error.args and isinstance(error.args[0], int) else None
     text = str(error.args[1] if code is not None and len(error.args) > 1 else error)
-    busy = code in _BUSY or "database is locked" in text or "database table is locked" in text
-    gone = code in _GONE or code == 0 or type(error).__name__ == "InterfaceError"
     line = " ".join(text.split())[:300]
-    if code in _DENIED:
+    if code in _DENIED or "CERTIFICATE_VERIFY_FAILED" in text:
         advice = " (check DB_USER, DB_PASSWORD and DB_NAME, or --dsn)"
         return Trouble(
-            busy=False,
-            gone=False,
-            error=StoreUnavailable(f"the database refuses us: {line}{advice}"),
+            error=StoreUnavailable(f"the database refuses us: {line}{advice}"), denied=True
+        )
+    if code in _BUSY or "database is locked" in text or "database table is locked" in text:
+        return Trouble(
+            error=Contention(f"locks were not to be had, others hold the rows: {line}"), busy=True
         )
     if "unable to open database file" in text:
         advice = "is its name right? wpbridge init makes a new one"
-        return Trouble(busy=False, gone=False, error=StoreMissing(f"{line}: {advice}"))
-    if gone:
-        return Trouble(
-            busy=False, gone=gone, error=StoreUnavailable(f"the database does not answer: {line}")
-        )
-    return Trouble(
-        busy=busy, gone=False, error=StoreError(f"the database refused a statement: {line}")
-    )
+        return Trouble(error=StoreMissing(f"{line}: {advice}"))
+    if _is_gone(code, text):
+        return Trouble(error=StoreUnavailable(_complaint(code, text, line)), gone=True)
+    return Trouble(error=StoreError(f"the database refused a statement: {line}"))
+
+
+def lost_connection(error: BaseException) -> Trouble:
+    """The driver gave the connection up, whatever it says about why."""
+    line = " ".join(str(error).split())[:300]
+    return Trouble(error=StoreUnavailable(f"the database does not answer: {line}"), gone=True)
+
+
+def _is_gone(code: int | None, text: str) -> bool:
+    if code is None:
+        # What is left of an answer that did not come in time stands before the next one.
+        return any(words in text for words in (*_SQLITE_GONE, "Packet sequence number wrong"))
+    return code in _GONE or code == 0 or (code in (1030, 1180, 1004) and bool(_FULL.search(text)))
+
+
+def _complaint(code: int | None, text: str, line: str) -> str:
+    if code in (3, 1021, 1026, 1114) or _FULL.search(text) or "disk is full" in text:
+        return f"the database has no room left: {line}"
+    if code in (1290, 1792, 1836) or "readonly database" in text:
+        return f"the database is read-only: {line}"
+    return f"the database does not answer: {line}"

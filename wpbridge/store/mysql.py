@@ -1,5 +1,6 @@
 """MariaDB and MySQL: sessions set up as WordPress sets them, and what only they know."""
 
+import socket
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -9,6 +10,12 @@ from wpbridge.store.dialect import WORDPRESS_REMOVES, knows_skip_locked, parse_v
 from wpbridge.store.tables import TableNames
 
 CONNECT_SECONDS = 10
+ANSWER_SECONDS = 600.0
+"""A server that has not answered a statement by then is taken for gone: the longest are scans."""
+RUNNER_ANSWER_SECONDS = 30.0
+"""A runner's statements are short ones, and it must beat again before others take it for dead."""
+_PROBES = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 30_000}
+"""A host that vanished is noticed within half a minute, however long the statement may take."""
 LEAST_ENDS = (" _", " !", " `", "_", "!", "`")
 """The least printable characters of the servers' collations, alone and after one space."""
 
@@ -233,8 +240,13 @@ class MySQL:
         return frozenset(str(row[0]) for row in rows)
 
 
-def open_engine(url: URL, connect_args: dict[str, Any]) -> Engine:
-    """An engine whose sessions are WordPress's: utf8mb4, its sql_mode, autocommit, text dates."""
+def open_engine(url: URL, connect_args: dict[str, Any], *, is_runner: bool = False) -> Engine:
+    """An engine whose sessions are WordPress's: utf8mb4, its sql_mode, autocommit, text dates.
+
+    ``is_runner``: nothing may keep it waiting for so long that others take it for dead. Locks are
+    given up before the connection is, and a connection whose runner vanished is closed by the
+    server, so that its locks bar nobody.
+    """
     from pymysql.constants import FIELD_TYPE  # noqa: PLC0415 - the driver loads when it is needed
     from pymysql.converters import conversions  # noqa: PLC0415
 
@@ -242,6 +254,8 @@ def open_engine(url: URL, connect_args: dict[str, Any]) -> Engine:
     plain = {
         k: v for k, v in conversions.items() if k not in (FIELD_TYPE.DATETIME, FIELD_TYPE.DATE)
     }
+    answer = RUNNER_ANSWER_SECONDS if is_runner else ANSWER_SECONDS
+    limits = _limits(answer) if is_runner else ""
     engine = create_engine(
         url.set(drivername="mysql+pymysql"),
         isolation_level="AUTOCOMMIT",
@@ -249,7 +263,8 @@ def open_engine(url: URL, connect_args: dict[str, Any]) -> Engine:
         max_overflow=1,
         hide_parameters=True,
         connect_args={
-            "charset": "utf8mb4", "conv": plain, "connect_timeout": CONNECT_SECONDS, **connect_args
+            "charset": "utf8mb4", "conv": plain, "connect_timeout": CONNECT_SECONDS,
+            "read_timeout": answer, "write_timeout": answer, **connect_args
         },
     )  # fmt: skip
 
@@ -259,6 +274,27 @@ def open_engine(url: URL, connect_args: dict[str, Any]) -> Engine:
             cursor.execute("SELECT @@SESSION.sql_mode")
             modes = str(cursor.fetchone()[0]).split(",")
             kept = ",".join(mode for mode in modes if mode and mode not in WORDPRESS_REMOVES)
-            cursor.execute("SET SESSION sql_mode = %s", (kept,))
+            cursor.execute(f"SET SESSION sql_mode = %s{limits}", (kept,))
+        _probe(getattr(connection, "_sock", None))
 
     return engine
+
+
+def _limits(answer_seconds: float) -> str:
+    """More assignments of a SET: never longer than the server has them."""
+    wanted = {
+        "innodb_lock_wait_timeout": answer_seconds / 2,
+        "lock_wait_timeout": answer_seconds / 2,
+        "wait_timeout": answer_seconds * 3,
+    }
+    return "".join(f", {n} = LEAST(@@SESSION.{n}, {int(s)})" for n, s in wanted.items())
+
+
+def _probe(link: Any) -> None:
+    """Have the system look whether the other end of a TCP connection is still there."""
+    if isinstance(link, socket.socket) and link.family in (socket.AF_INET, socket.AF_INET6):
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _PROBES.items():
+            # Not every system has each of them.
+            if hasattr(socket, name):
+                link.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -48,7 +48,9 @@ class Ownership:
         self._lock = text(
             f"SELECT {columns} FROM {table} WHERE runner_id = :id{dialect.lock_rows()}"
         )
-        self._mine = text(f"SELECT claims FROM {table} WHERE runner_id = :id")
+        # Locks: a claim whose COMMIT the server has not yet read must not commit after the look.
+        locking = " FOR UPDATE" if dialect.name == "mysql" else ""
+        self._mine = text(f"SELECT claims FROM {table} WHERE runner_id = :id{locking}")
 
     def enter(
         self, connection: Connection, *, host: str, boot: str, pid: int, pid_started: str

@@ -1,9 +1,10 @@
 """One connection and its troubles: transactions, deadlocks, lost servers.
 
 Deadlocks and lock waits are part of life beside PHP: tried again soon, often, with jitter. A
-server that is gone is waited for, longer and longer, up to ``patience_seconds``; the work is then
-done again from its beginning, so work handed in here must be safe to repeat: every statement of
-ours is guarded by id, claim and status.
+connection that breaks is replaced at once; when the new one is no better it is an outage, which is
+waited for, longer and longer, up to ``patience_seconds``. The work is then done again from its
+beginning, so work handed in here must be safe to repeat: every statement of ours is guarded by id,
+claim and status, and what only adds rows asks :attr:`Session.in_doubt`. docs/explain/outages.md.
 """
 
 import random
@@ -15,12 +16,13 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from wpbridge.errors import Contention
-from wpbridge.store.dialect import Dialect, Trouble, sort_trouble
+from wpbridge.store.dialect import Dialect, Trouble, lost_connection, sort_trouble
 
 T = TypeVar("T")
 
 BUSY_TRIES = 12
+DENIED_SECONDS = 60.0
+"""How long a login that worked before is waited for: passwords are changed in two places."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
 
 
@@ -30,6 +32,11 @@ class Transactor(Protocol):
     @property
     def is_borrowed(self) -> bool:
         """Whether the transaction is the caller's: theirs to commit, and to try again."""
+        ...
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the work handed in may be done already: a COMMIT of it was never answered."""
         ...
 
     def run(self, work: Callable[[Connection], T]) -> T:
@@ -50,6 +57,10 @@ class Session:
         self._engine = engine
         self._dialect = dialect
         self._connection: Connection | None = None
+        self.has_worked = False
+        """Whether the database ever did what it was asked."""
+        self.in_doubt = False
+        """See :class:`Transactor`."""
         self.patience_seconds = patience_seconds
         self.pause: Callable[[float], None] = time.sleep
         self.was_lost: Callable[[str], None] = lambda _message: None
@@ -69,13 +80,16 @@ class Session:
             connection.execute(text(self._dialect.begin))
             try:
                 result = work(connection)
-                connection.execute(text("COMMIT"))
+                self._commit(connection)
             except BaseException:
                 self._roll_back(connection)
                 raise
             return result
 
-        return self._insist(attempt)
+        try:
+            return self._insist(attempt)
+        finally:
+            self.in_doubt = False
 
     @property
     def address(self) -> URL:
@@ -92,6 +106,14 @@ class Session:
             self._connection = self._engine.connect()
         return self._connection
 
+    def _commit(self, connection: Connection) -> None:
+        try:
+            connection.execute(text("COMMIT"))
+        except DBAPIError as error:
+            is_gone = error.connection_invalidated or sort_trouble(error.orig or error).gone
+            self.in_doubt = self.in_doubt or is_gone
+            raise
+
     def _roll_back(self, connection: Connection) -> None:
         """The server rolls back what a lost connection had begun."""
         try:
@@ -107,40 +129,72 @@ class Session:
             self._connection = None
 
     def _insist(self, attempt: Callable[[], T]) -> T:
-        busy = 0
-        lost_since: float | None = None
+        outage = _Outage(self)
         while True:
+            is_old = self._connection is not None
             try:
                 done = attempt()
             except DBAPIError as error:
                 trouble = sort_trouble(error.orig or error)
-                if trouble.gone or error.connection_invalidated:
+                if error.connection_invalidated and not trouble.gone:
+                    trouble = lost_connection(error.orig or error)
+                if trouble.gone or trouble.denied:
                     self._drop()
-                    lost_since = self._wait_for_server(trouble, lost_since)
-                elif trouble.busy:
-                    busy = self._wait_for_locks(busy)
-                else:
-                    raise trouble.error from None
+                outage.meet(trouble, is_old=is_old)
+            except Exception:
+                # The work's own: the database has answered.
+                outage.end()
+                raise
             else:
-                if lost_since is not None:
-                    self.came_back(time.monotonic() - lost_since)
+                self.has_worked = True
+                outage.end()
                 return done
 
-    def _wait_for_locks(self, tries: int) -> int:
-        if tries >= BUSY_TRIES:
-            raise Contention("locks were not to be had: other runners hold the rows") from None
-        self.pause(random.uniform(0.001, 0.005 * 2 ** min(tries, 6)))  # noqa: S311 - jitter
-        return tries + 1
 
-    def _wait_for_server(self, trouble: Trouble, since: float | None) -> float:
-        now = time.monotonic()
-        if since is None:
-            since = now
-            if self.patience_seconds:
-                self.was_lost(str(trouble.error))
-        waited = now - since
-        if waited >= self.patience_seconds:
+class _Outage:
+    """What one piece of work met until it was done; most meet nothing."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._busy = 0
+        self._since: float | None = None
+        self._has_renewed = False
+
+    def meet(self, trouble: Trouble, *, is_old: bool) -> None:
+        """Wait as is fit for it; raises its error when that is not to be waited for any more."""
+        if trouble.busy and self._busy < BUSY_TRIES:
+            self._busy += 1
+            most = 0.005 * 2 ** min(self._busy, 6)
+            self._session.pause(random.uniform(0.001, most))  # noqa: S311 - jitter
+        elif trouble.gone and is_old and not self._has_renewed:
+            # Only the connection, perhaps: idle for too long, or to a server that is not the
+            # primary any more.
+            self._has_renewed = True
+            # A sign that we go on: the new one may take its time.
+            self._session.pause(0.0)
+        else:
+            self._wait(trouble)
+
+    def _wait(self, trouble: Trouble) -> None:
+        session, now = self._session, time.monotonic()
+        waited = 0.0 if self._since is None else now - self._since
+        if waited >= self._patience(trouble):
+            if not (trouble.gone or trouble.denied or trouble.busy):
+                self.end()
             raise trouble.error from None
+        if self._since is None:
+            self._since = now
+            session.was_lost(str(trouble.error))
         longest = min(LONGEST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, waited))
-        self.pause(random.uniform(FIRST_PAUSE_SECONDS / 2, longest))  # noqa: S311 - jitter
-        return since
+        session.pause(random.uniform(FIRST_PAUSE_SECONDS / 2, longest))  # noqa: S311 - jitter
+
+    def _patience(self, trouble: Trouble) -> float:
+        session = self._session
+        if trouble.denied:
+            return min(session.patience_seconds, DENIED_SECONDS) if session.has_worked else 0.0
+        return session.patience_seconds if trouble.gone or trouble.busy else 0.0
+
+    def end(self) -> None:
+        """It is done."""
+        if self._since is not None:
+            self._session.came_back(time.monotonic() - self._since)

@@ -6,6 +6,7 @@ Not for several threads at once: the runner's loop owns it.
 import contextlib
 import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -54,6 +55,24 @@ CLAIM_TRIES = 6
 CRON_START = b'O:28:"ActionScheduler_CronSchedule"'
 UNANSWERED_MESSAGE = "action put back via wpbridge: the database's answer to its claim was lost"
 ENDED = frozenset({Status.COMPLETE, Status.FAILED, Status.CANCELED})
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A change of an action's status that is about to be written."""
+
+    action: Action
+    before: Status
+    after: Status
+
+    def is_ahead(self, status: str, claim: ClaimId) -> bool:
+        """Whether a row is as it was: ours to change."""
+        return status == self.before and claim == self.action.claim_id
+
+    def is_behind(self, status: str, claim: ClaimId) -> bool:
+        """Whether a row is as the change leaves it."""
+        freed = self.after is Status.PENDING
+        return status == self.after and claim == (0 if freed else self.action.claim_id)
 
 
 class SqlStore:
@@ -498,7 +517,11 @@ class SqlStore:
                 connection, [(i, line) for i in wanted if i in ids for line in wanted[i][1]]
             )
 
-        marked = self._settling(start, {i: (a, {Status.PENDING}) for i, (a, _) in wanted.items()})
+        changes = {
+            i: _Turn(action, Status.PENDING, Status.IN_PROGRESS)
+            for i, (action, _) in wanted.items()
+        }
+        marked = self._settling(start, changes)
         if held_once is not None:
             self._ownership.keep(once=held_once)
         return marked
@@ -520,11 +543,11 @@ class SqlStore:
                 self._writes.delete_claims(connection, lost)
                 self._ownership.write(connection, lost=lost, once=once)
 
-        expected = {
-            i: (e.action, {Status.IN_PROGRESS if e.marked else Status.PENDING})
+        changes = {
+            i: _Turn(e.action, Status.IN_PROGRESS if e.marked else Status.PENDING, e.status)
             for i, e in wanted.items()
         }
-        done = self._settling(settle, expected)
+        done = self._settling(settle, changes)
         self._ownership.keep(lost=lost, once=once)
         self._suspects -= done
         self.parts.limits.freed(ending.action for ending in endings)
@@ -533,28 +556,31 @@ class SqlStore:
     def _settling(
         self,
         work: Callable[[Connection, frozenset[ActionId]], None],
-        expected: dict[ActionId, tuple[Action, set[Status]]],
+        turns: dict[ActionId, _Turn],
     ) -> frozenset[ActionId]:
-        """Do it for all; if some are lost, look which are still ours and do it for those."""
-        everything = frozenset(expected)
-        try:
-            self.session.transact(lambda c: work(c, everything))
-        except LostRaceError:
-            pass
-        else:
+        """Do it for all; if some are lost, look which are still ours and do it for those.
+
+        What a commit that was never answered has done is found done, and counts as such.
+        """
+        everything = frozenset(turns)
+
+        def one_by_one(connection: Connection) -> frozenset[ActionId]:
+            states = self._writes.states(connection, sorted(everything))
+            ours = frozenset(i for i, row in states.items() if turns[i].is_ahead(*row))
+            done = frozenset(i for i, row in states.items() if turns[i].is_behind(*row))
+            work(connection, ours)
+            return ours | done if self.session.in_doubt else ours
+
+        def together(connection: Connection) -> frozenset[ActionId]:
+            if self.session.in_doubt:
+                return one_by_one(connection)
+            work(connection, everything)
             return everything
 
-        def survivors(connection: Connection) -> frozenset[ActionId]:
-            states = self._writes.states(connection, sorted(everything))
-            ours = frozenset(
-                i
-                for i, (action, statuses) in expected.items()
-                if i in states and states[i][0] in statuses and states[i][1] == action.claim_id
-            )
-            work(connection, ours)
-            return ours
-
-        return self.session.transact(survivors)
+        try:
+            return self.session.transact(together)
+        except LostRaceError:
+            return self.session.transact(one_by_one)
 
     def release(self, actions: Sequence[Action], *, finished: Collection[ClaimId] = ()) -> int:
         """See :class:`Store`."""
@@ -568,7 +594,7 @@ class SqlStore:
             if lost:
                 self._writes.delete_claims(connection, lost)
                 self._ownership.write(connection, lost=lost)
-            return freed
+            return len(actions) if self.session.in_doubt else freed
 
         freed = self.session.transact(release)
         self._ownership.keep(lost=lost)

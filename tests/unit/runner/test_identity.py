@@ -4,11 +4,14 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 
+from clocks import FakeClock
 from wpbridge.action import RunnerId
 from wpbridge.runner.identity import (
     HUNG_SECONDS,
     STALE_SECONDS,
+    Coroner,
     Identity,
     identity,
     is_dead,
@@ -52,6 +55,32 @@ def test_elsewhere_only_the_beat_tells() -> None:
     for changes in ({"host": "other"}, {"boot": "other"}):
         assert not is_dead(record(me, beat_age_seconds=STALE_SECONDS - 1, pid=1, **changes), me)
         assert is_dead(record(me, beat_age_seconds=STALE_SECONDS + 1, **changes), me)
+
+
+def test_who_seems_dead_is_watched_before_it_is_believed() -> None:
+    """As all do when the database was away, or its clock was set forward."""
+    clock, me = FakeClock(), identity()
+    coroner = Coroner(clock)
+
+    def looks(every: float, times: int, age: float) -> list[bool]:
+        found = []
+        for turn in range(times):
+            old = record(me, host="other", beat_age_seconds=age + turn * every)
+            found.append(coroner.is_dead(old, me))
+            clock.at += timedelta(seconds=every)
+        return found
+
+    assert looks(10.0, 5, age=3600.0) == [False, False, False, True, False]
+    # It beats: then all that was seen is forgotten.
+    assert looks(10.0, 1, age=2.0) == [False]
+    assert looks(10.0, 4, age=STALE_SECONDS + 1) == [False, False, False, True]
+    # Looks with an outage or a pause between them show nothing.
+    assert looks(200.0, 4, age=3600.0) == [False] * 4
+
+
+def test_a_process_that_has_ended_is_not_watched_first() -> None:
+    me = identity()
+    assert Coroner(FakeClock()).is_dead(record(me, pid_started="1"), me)
 
 
 def test_our_own_start_is_known() -> None:

@@ -39,7 +39,28 @@ def test_a_refused_login_is_not_waited_for() -> None:
     trouble = sort_trouble(Exception(1045, "Access denied"))
     assert not trouble.gone
     assert not trouble.busy
+    assert trouble.denied
     assert "DB_PASSWORD" in str(trouble.error)
+
+
+def test_a_certificate_that_is_not_trusted_is_not_waited_for() -> None:
+    """The driver tells it as a host that cannot be reached."""
+    words = "Can't connect to MySQL server on 'db' ([SSL: CERTIFICATE_VERIFY_FAILED] self-signed)"
+    assert sort_trouble(Exception(2003, words)).denied
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("database or disk is full", "no room left"),
+        ("disk I/O error", "does not answer"),
+        ("attempt to write a readonly database", "read-only"),
+    ],
+)
+def test_sqlite_without_room_or_rights_is_waited_for(words: str, told: str) -> None:
+    trouble = sort_trouble(Exception(words))
+    assert trouble.gone
+    assert told in str(trouble.error)
 
 
 def test_anything_else_is_a_plain_error() -> None:

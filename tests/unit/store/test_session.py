@@ -1,5 +1,6 @@
 """What a session does about deadlocks and lost servers."""
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -7,7 +8,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
-from wpbridge.errors import Contention, StoreUnavailable
+from wpbridge.errors import Contention, RunnerGone, StoreError, StoreUnavailable
 from wpbridge.store.session import Session
 from wpbridge.store.sqlite import SQLite
 
@@ -57,4 +58,47 @@ def test_with_patience_it_is_told_once_and_waited_for(session: Session) -> None:
     session.patience_seconds, session.was_lost = 60.0, told.append
     assert session.run(failing(3, 2006)).endswith("row")
     assert len(told) == 1
+    session.close()
+
+
+def test_a_login_that_worked_before_is_waited_for_a_little(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    session.patience_seconds, session.was_lost = math.inf, told.append
+    with pytest.raises(StoreUnavailable):
+        session.run(failing(1, 1045))
+    assert not told, "one that never worked is wrong"
+    session.run(failing(0, 0))
+    assert session.run(failing(3, 1045)).endswith("row")
+    assert len(told) == 1
+    monkeypatch.setattr("wpbridge.store.session.DENIED_SECONDS", 0.0)
+    with pytest.raises(StoreUnavailable):
+        session.run(failing(1, 1045))
+    session.close()
+
+
+@pytest.mark.parametrize("error", [RunnerGone(), OperationalError("x", {}, Exception(1064, "no"))])
+def test_an_outage_ends_also_when_the_work_then_fails(session: Session, error: Exception) -> None:
+    told: list[object] = []
+    session.patience_seconds = 60.0
+    session.was_lost = session.came_back = told.append
+    lost = failing(2, 2006)
+
+    def work(connection: Connection) -> str:
+        lost(connection)
+        raise error
+
+    with pytest.raises(StoreError):
+        session.transact(work)
+    assert len(told) == 2
+    session.close()
+
+
+def test_a_connection_that_broke_is_no_outage_when_the_next_one_is_well(session: Session) -> None:
+    told: list[str] = []
+    session.was_lost = told.append
+    session.run(failing(0, 0))
+    assert session.run(failing(1, 2006)).endswith("row")
+    assert not told
     session.close()

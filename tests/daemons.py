@@ -1,0 +1,136 @@
+"""Daemons as real processes, heard and seen as their operators hear and see them."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DEADLINE_SECONDS = 60.0
+
+
+def until(true: Callable[[], Any], what: str, seconds: float = DEADLINE_SECONDS) -> Any:
+    """Wait for something that shows outside: a file, a row, a process."""
+    end = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.005)
+    return found
+
+
+class Daemon:
+    """A ``wpbridge work`` with a service manager that listens."""
+
+    def __init__(self, folder: Path, dsn: str, *flags: str, env: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.place = tempfile.mkdtemp(prefix="wpb", dir="/tmp")
+        self.ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.ear.bind(f"{self.place}/notify")
+        self.ear.settimeout(DEADLINE_SECONDS)
+        self.heard: list[str] = []
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("WPBRIDGE_")}
+        with (folder / "err").open("wb") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "wpbridge", "work", "--dsn", dsn, "--handlers", "acts", *flags],
+                cwd=folder, stderr=err, stdout=err, start_new_session=True,
+                env={**clean, "NOTIFY_SOCKET": f"{self.place}/notify", "XDG_RUNTIME_DIR": self.place,
+                     "MARK": str(folder), **env},
+            )  # fmt: skip
+
+    def told(self, word: str) -> str:
+        """Wait until the service manager was told so."""
+        while True:
+            try:
+                message = self.ear.recv(4096).decode()
+            except TimeoutError:
+                pytest.fail(f"{word} was not told; {self.err()}")
+            self.heard.append(message)
+            if word in message:
+                return message
+
+    def ready(self) -> "Daemon":
+        self.told("READY=1")
+        return self
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def code(self) -> int:
+        return self.process.wait(timeout=DEADLINE_SECONDS)
+
+    def err(self) -> str:
+        return (self.folder / "err").read_text()
+
+    def logged(self, word: str, times: int = 1) -> None:
+        until(lambda: self.err().count(word) >= times, f"{word} in {self.err()}")
+
+    def records(self, word: str) -> list[list[str]]:
+        file = self.folder / "record"
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [line.split()[1:] for line in lines if line.startswith(f"{word} ")]
+
+    def recorded(self, word: str, times: int = 1) -> list[list[str]]:
+        return until(  # type: ignore[no-any-return]
+            lambda: len(found := self.records(word)) >= times and found,
+            f"{times} times {word} in the record; {self.err()}",
+        )
+
+    def states(self) -> list[dict[str, Any]]:
+        """What the workers tell when asked."""
+        before = len(self._told_states())
+        self.send(signal.SIGUSR1)
+        workers = len(self.workers())
+        found = until(lambda: (n := self._told_states())[before + workers - 1 :] and n, "a dump")
+        return found[before:]  # type: ignore[no-any-return]
+
+    def _told_states(self) -> list[dict[str, Any]]:
+        return [
+            json.loads(line) for line in self.err().splitlines() if line.startswith('{"worker"')
+        ]
+
+    def workers(self) -> list[int]:
+        return [pid for pid in processes(self.folder) if pid != self.process.pid]
+
+    def open_gate(self) -> None:
+        """Let the slow ones end, those of now and later."""
+        self.gate = os.open(self.folder / "gate", os.O_RDWR)
+        os.close(self.gate)
+        (self.folder / "gate").unlink()
+        (self.folder / "gate").touch()
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.send(signal.SIGQUIT)
+            self.process.wait(timeout=DEADLINE_SECONDS)
+        self.ear.close()
+        shutil.rmtree(self.place)
+
+
+def processes(folder: Path) -> list[int]:
+    """Those that were started with this folder's mark and have not ended."""
+    mark = f"MARK={folder}".encode()
+    found = []
+    for place in Path("/proc").iterdir():
+        try:
+            if place.name.isdigit() and mark in (place / "environ").read_bytes().split(b"\0"):
+                found.append(int(place.name))
+        except OSError:
+            continue
+    return found
+
+
+def wpbridge(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("WPBRIDGE_")}
+    return subprocess.run(
+        [sys.executable, "-m", "wpbridge", *arguments], cwd=folder, env=clean,
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip

@@ -1,0 +1,238 @@
+"""A commit is sent and its answer never comes: nobody knows whether it was made, until one looks.
+
+The connection runs through a proxy that is cut at that very moment: what the server was asked last
+is done (``answer``), or never arrives (``question``).
+"""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import pytest
+from sqlalchemy import event
+
+import invariants
+from factories import NOW, make_new
+from proxy import Proxy
+from rows import column, log_of, query
+from servers import MariaDB
+from wpbridge.action import Claim
+from wpbridge.database import DatabaseAddress
+from wpbridge.outcome import Completed, LogLine
+from wpbridge.queue import Queue
+from wpbridge.runner import settle, wording
+from wpbridge.store import mysql
+from wpbridge.store.base import ClaimFilter
+from wpbridge.store.connect import open_store
+from wpbridge.store.sqlstore import SqlStore
+
+Lost = Literal["answer", "question"]
+both = pytest.mark.parametrize("lost", ["answer", "question"])
+
+
+@pytest.fixture
+def proxy(mariadb: MariaDB) -> Iterator[Proxy]:
+    with Proxy(mariadb.socket) as it:
+        yield it
+
+
+@pytest.fixture
+def far(proxy: Proxy, mysql_dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
+    """A store behind the proxy, registered as a runner, that waits for a lost server."""
+    open_queue(mysql_dsn)
+    it = open_queue(proxy.url(str(DatabaseAddress.from_dsn(mysql_dsn).name)))
+    it.register(host="here", boot="boot", pid=1, pid_started="1")
+    it.session.patience_seconds = 20.0
+    return it
+
+
+@contextmanager
+def cut_at_commit(store: SqlStore, proxy: Proxy, lost: Lost) -> Iterator[None]:
+    """The next COMMIT is the last thing that goes over this connection."""
+    engine = store.session._engine
+    left = [1]
+
+    def before(*told: object) -> None:
+        if told[2] == "COMMIT" and left.pop():
+            left.append(0)
+            proxy.cut_after(0, toward="client" if lost == "answer" else "server")
+
+    event.listen(engine, "before_cursor_execute", before)
+    yield
+    event.remove(engine, "before_cursor_execute", before)
+    assert proxy.cuts == 1
+
+
+def hold(store: SqlStore, count: int = 3) -> Claim:
+    store.insert([make_new("h", args=(n,)) for n in range(count)], now=NOW)
+    claim = store.claim_due(now=NOW, limit=count, only=ClaimFilter())
+    assert claim is not None
+    return claim
+
+
+def end(store: SqlStore, claim: Claim, *, marked: bool) -> frozenset[int]:
+    endings = [
+        settle.ending_of(a, Completed(), started_at=NOW, ended_at=NOW, marked=marked)
+        for a in claim.actions
+    ]
+    return frozenset(store.settle(endings, now=NOW, finished=[claim.id]))
+
+
+@both
+def test_a_claim(far: SqlStore, proxy: Proxy, lost: Lost) -> None:
+    far.insert([make_new("h")], now=NOW)
+    with cut_at_commit(far, proxy, lost):
+        claim = far.claim_due(now=NOW, limit=5, only=ClaimFilter())
+    assert claim is not None
+    assert len(claim.actions) == 1
+    assert len(query(far, "SELECT 1 FROM wp_actionscheduler_claims")) == 1
+    assert len(end(far, claim, marked=False)) == 1
+    invariants.check(far)
+
+
+@both
+@pytest.mark.parametrize("once", [True, False])
+def test_a_mark_of_what_starts(far: SqlStore, proxy: Proxy, lost: Lost, once: bool) -> None:
+    """What it marked is ours to run: nobody else would."""
+    claim = hold(far)
+    started = [(action, [wording.started(NOW)]) for action in claim.actions]
+    with cut_at_commit(far, proxy, lost):
+        marked = far.start(started, now=NOW, once=once)
+    assert marked == {action.id for action in claim.actions}
+    assert end(far, claim, marked=True) == marked
+    invariants.check(far)
+
+
+@both
+def test_an_ending(far: SqlStore, proxy: Proxy, lost: Lost) -> None:
+    """It is ours, and is counted and told as such; its successor is made once."""
+    far.insert([make_new("again", interval=3600)], now=NOW)
+    claim = hold(far, 2)
+    assert {action.hook for action in claim.actions} == {"again", "h"}
+    with cut_at_commit(far, proxy, lost):
+        done = end(far, claim, marked=False)
+    assert done == {action.id for action in claim.actions}
+    assert far.counts() == {"complete": 2, "pending": 2}
+    invariants.check(far)
+
+
+@both
+def test_an_ending_while_another_was_canceled(far: SqlStore, proxy: Proxy, lost: Lost) -> None:
+    claim = hold(far)
+    gone = claim.actions[0].id
+    Queue(far, close_store=False).cancel([gone])
+    with cut_at_commit(far, proxy, lost):
+        done = end(far, claim, marked=False)
+    assert done == {action.id for action in claim.actions[1:]}
+    assert column(far, "status", gone) == "canceled"
+    invariants.check(far)
+
+
+@both
+def test_what_is_put_back(far: SqlStore, proxy: Proxy, lost: Lost) -> None:
+    claim = hold(far)
+    with cut_at_commit(far, proxy, lost):
+        assert far.release(claim.actions, finished=[claim.id]) == 3
+    assert far.counts() == {"pending": 3}
+    invariants.check(far)
+
+
+@both
+def test_enqueueing(far: SqlStore, proxy: Proxy, lost: Lost) -> None:
+    queue = Queue(far, close_store=False)
+    with cut_at_commit(far, proxy, lost):
+        made = queue.enqueue_async("mail", [1])
+    assert [row[0] for row in query(far, "SELECT action_id FROM wp_actionscheduler_actions")] == [
+        made
+    ]
+    assert log_of(far, int(str(made))) == ["action created"]
+
+
+@both
+def test_enqueueing_many_of_a_new_group(far: SqlStore, proxy: Proxy, lost: Lost) -> None:
+    far.insert([make_new("mail", group="g")], now=NOW)
+    with cut_at_commit(far, proxy, lost):
+        made = far.insert([make_new("mail", args=(n,), group="g") for n in range(50)], now=NOW)
+    assert len(set(made)) == 50
+    assert far.counts() == {"pending": 51}
+
+
+@both
+def test_words_of_a_handler(far: SqlStore, proxy: Proxy, lost: Lost) -> None:
+    """A line said twice does less harm than one that is missing."""
+    claim = hold(far, 1)
+    with cut_at_commit(far, proxy, lost):
+        far.log([(claim.actions[0].id, LogLine(message="half", at=NOW))])
+    assert log_of(far, claim.actions[0].id).count("half") in (1, 2)
+
+
+# Nothing arrives, and nobody says so
+
+
+@pytest.fixture
+def stalled(
+    proxy: Proxy,
+    mysql_dsn: str,
+    open_queue: Callable[[str], SqlStore],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[SqlStore]:
+    """A runner's store behind the proxy, which passes bytes on again when it is waited for."""
+    open_queue(mysql_dsn)
+    monkeypatch.setattr(mysql, "RUNNER_ANSWER_SECONDS", 2.0)
+    url = proxy.url(str(DatabaseAddress.from_dsn(mysql_dsn).name))
+    it = open_store(DatabaseAddress.from_dsn(url), "wp_", patience_seconds=60.0, is_runner=True)
+    it.register(host="here", boot="boot", pid=1, pid_started="1")
+    it.insert([make_new("h")], now=NOW)
+    it.session.pause = lambda seconds: proxy.flow() if seconds else None
+    yield it
+    it.close()
+
+
+def test_a_connection_that_stalls_is_given_up(stalled: SqlStore, proxy: Proxy) -> None:
+    told: list[str] = []
+    stalled.session.was_lost = told.append
+    proxy.stall()
+    claim = stalled.claim_due(now=NOW, limit=5, only=ClaimFilter())
+    assert claim is not None
+    assert len(told) == 1
+    assert "timed out" in told[0]
+    assert len(query(stalled, "SELECT 1 FROM wp_actionscheduler_claims")) == 1
+
+
+def test_a_commit_that_arrives_late(stalled: SqlStore, proxy: Proxy) -> None:
+    """After the connection was given up: whoever looks must not look too early."""
+    engine = stalled.session._engine
+    left = [1]
+
+    def before(*told: object) -> None:
+        if told[2] == "COMMIT" and left:
+            left.clear()
+            proxy.stall()
+
+    event.listen(engine, "before_cursor_execute", before)
+    made = stalled.insert([make_new("late")], now=NOW)
+    found = query(stalled, "SELECT action_id FROM wp_actionscheduler_actions WHERE hook = 'late'")
+    assert [row[0] for row in found] == list(made)
+
+
+def test_a_host_that_vanished_is_looked_for(far: SqlStore) -> None:
+    """Also while a statement takes long: by the system, not by a limit of ours."""
+    link = far.session._connected().connection.dbapi_connection._sock  # type: ignore[union-attr]
+    assert link.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    assert link.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 15
+
+
+def test_a_runner_waits_for_locks_less_than_for_answers(stalled: SqlStore) -> None:
+    names = ("innodb_lock_wait_timeout", "lock_wait_timeout", "wait_timeout")
+    [row] = query(stalled, f"SELECT {', '.join(f'@@SESSION.{name}' for name in names)}")
+    assert [int(str(value)) for value in row] == [1, 1, 6], "a half and three times of 2 s"
+
+
+def test_an_idle_connection_that_was_closed_is_replaced_without_a_word(
+    far: SqlStore, proxy: Proxy
+) -> None:
+    """Patience or not: as when a program enqueues once a day."""
+    far.session.patience_seconds = 0.0
+    proxy.cut()
+    assert far.counts() == {}
