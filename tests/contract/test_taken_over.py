@@ -32,7 +32,7 @@ def test_what_others_have_ended_meanwhile_is_not_started(
 ) -> None:
     store.unregister()
     others, clock, seen = open_queue(dsn), FakeClock(), list[int]()
-    first, second = insert(store, make_new(args=(1,)), make_new(args=(2,)))
+    _, second = insert(store, make_new(args=(1,)), make_new(args=(2,)))
 
     def handler(number: int) -> None:
         seen.append(number)
