@@ -179,10 +179,12 @@ class Storm:
         self.daemons.append(Daemon(self, f"d{self._daemons}"))
 
     def revive_daemons(self) -> None:
-        """As a service manager does: one whose first worker was killed ends as that did."""
+        """As a service manager does: one whose first worker was killed ends as that did, and one
+        that does not find its database at the start ends too.
+        """
         for daemon in [one for one in self.daemons if one.process.poll() is not None]:
             code = daemon.process.returncode
-            assert code == 128 + signal.SIGKILL, f"{daemon.mark} ended with {code}: {daemon.log()}"
+            assert code in self.plan.ends, f"{daemon.mark} ended with {code}: {daemon.log()}"
             self.daemons.remove(daemon)
             self.start_daemon()
 
@@ -619,6 +621,11 @@ class Plan:
     server_options: tuple[str, ...] = ()
     is_lite: bool = False
     """On SQLite."""
+
+    @property
+    def ends(self) -> Sequence[int]:
+        """Exit codes of daemons that are started again: a worker was killed, the database away."""
+        return (128 + signal.SIGKILL, *([69] if self.is_proxied else []))
 
 
 def _kill9(storm: Storm) -> None:
