@@ -123,7 +123,7 @@ def _books(own: Sequence[Attempt], counted: int, lines: Sequence[str], harm: Har
     unharmed = sum(not harm.has_touched(attempt) for attempt in own)
     if counted < unharmed:
         return [f"ran {unharmed} times and counts {counted}; its log: {lines}"]
-    is_clean = unharmed == len(own) and not any("reset" in line for line in lines)
+    is_clean = unharmed == len(own) and not any("its runner" in line for line in lines)
     if is_clean and counted > len(own):
         return [f"ran {len(own)} times and counts {counted}; its log: {lines}"]
     return []
