@@ -26,8 +26,10 @@ def check(store: SqlStore) -> None:
         " OR (status = 'pending' AND claim_id <> 0)",
     )
     assert not held, f"held by nobody: {held}"
-    assert not query(store, "SELECT claim_id FROM wp_actionscheduler_claims")
-    assert not query(store, "SELECT runner_id FROM wp_wpbridge_runners WHERE claims <> ''")
+    claims = query(store, "SELECT claim_id FROM wp_actionscheduler_claims")
+    assert not claims, f"orphan claims: {claims[:5]}"
+    owners = query(store, "SELECT runner_id FROM wp_wpbridge_runners WHERE claims <> ''")
+    assert not owners, f"runners that hold claims: {owners}"
     for status, message in (("complete", "action complete%"), ("failed", PHP_FAILED)):
         wrong = query(
             store,
