@@ -60,6 +60,8 @@ class Lapse:
     knew: float
     """After it was seen to know: registered anew, or gone. What was handed to its threads before
     it was stopped may start until then."""
+    most_starts: int | None = None
+    """So many of them at most; None where its own clock cannot tell it that it was for long."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -123,6 +125,26 @@ def wrongs(
         for place, one in enumerate(several):
             later = several[place + 1 :]
             yield from (f"{told} {wrong}" for wrong in _wrongs_of(one, later, harm))
+
+
+def starts_in_lapses(attempts: Mapping[int, Sequence[Attempt]], harm: Harm) -> Iterable[str]:
+    """Where a stopped worker went on with more than its threads had fetched, in words.
+
+    Counted are starts of actions that others had started in the meantime.
+    """
+    for lapse in harm.lapses:
+        late = [
+            one
+            for several in attempts.values()
+            for one in several
+            if lapse.whom in one.processes and lapse.at <= one.started <= lapse.knew
+            and any(
+                lapse.whom not in other.processes and lapse.at <= other.started < one.started
+                for other in several
+            )
+        ]  # fmt: skip
+        if lapse.most_starts is not None and len(late) > lapse.most_starts:
+            yield f"worker {lapse.whom} went on with {len(late)} that others had started: {late}"
 
 
 def _wrongs_of(one: Attempt, later: Sequence[Attempt], harm: Harm) -> Iterable[str]:

@@ -89,6 +89,7 @@ def check_round(
             for wrong in _after_the_end(status, own, logs.get(action_id, ()), terms.harm)
         ]
     wrongs += evidence.wrongs(attempts, terms.harm, terms.once)
+    wrongs += evidence.starts_in_lapses(attempts, terms.harm)
     wrongs += _chains(store, terms.chains)
     wrongs += _children(store)
     assert not wrongs, f"{len(wrongs)} wrongs: " + "\n".join(wrongs[:8])

@@ -32,6 +32,7 @@ from rows import query
 from servers import MariaDB
 from wpbridge.clock import SystemClock
 from wpbridge.database import DatabaseAddress
+from wpbridge.runner.identity import HUNG_SECONDS
 from wpbridge.store.connect import open_store
 
 ACTS: Final = Path(__file__).with_name("storm_acts.py")
@@ -210,7 +211,7 @@ class Storm:
         at = time.monotonic()
         daemon.process.kill()
         daemon.process.wait()
-        until(lambda: not processes(daemon.mark), f"the end of {daemon.mark}'s processes")
+        until(lambda: not processes(daemon.mark), lambda: f"the end of {described(daemon.mark)}")
         self.harm.kills.append(Kill(whom=daemon.mark, at=at, gone=time.monotonic()))
         self.daemons.remove(daemon)
         self.start_daemon()
@@ -231,42 +232,85 @@ class Storm:
         until(lambda: not any(map(is_there, (pid, *below))), f"the end of {pid} and {below}")
         self.harm.kills.append(Kill(whom=pid, at=at, gone=time.monotonic()))
 
+    def kill_a_run(self) -> None:
+        """One of cron's, beside the daemons."""
+        self.told["run killed"] += 1
+        mark = f"run{time.monotonic_ns()}"
+        with (self.folder / "runs.log").open("ab") as log:
+            run = subprocess.Popen(
+                [sys.executable, "-m", "wpbridge", "claim-and-run"],
+                cwd=self.folder, env=self.environment(mark), stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+        time.sleep(self.random.uniform(0.3, 1.2))
+        at = time.monotonic()
+        run.kill()
+        run.wait()
+        mark = f"{self.name}.{mark}"
+        until(lambda: not processes(mark), lambda: f"the end of {described(mark)}")
+        self.harm.kills.append(Kill(whom=mark, at=at, gone=time.monotonic()))
+
     def stop_some_workers(self) -> None:
-        """Stop them and let others believe that it was for long: their beats are aged."""
-        stopped: dict[int, tuple[int, float]] = {}
+        """Stop them and let others believe that it was for long: their beats are aged.
+
+        Their own clocks know better, so for a second they go on with what they hold.
+        """
+        stopped = self._stopped(self._age)
+        self.feed(0.05)
+        self.claim_and_run("--max-actions", "1")
+        self.some_work()
+        self._go_on(stopped, None)
+
+    def stop_some_workers_for_long(self) -> None:
+        """Until others take them for dead by themselves."""
+        stopped = self._stopped(self._runner_of)
+        until(lambda: self._are_silent(stopped), "silence", HUNG_SECONDS + 20, pause=0.5)
+        self.feed(0.05)
+        self.claim_and_run("--max-actions", "1")
+        self.some_work()
+        self._go_on(stopped, self.plan.concurrency)
+
+    def _stopped(self, runner_of: Callable[[int], int | None]) -> list[tuple[int, int, float]]:
+        """Half of the workers: process, id of its row, moment before the signal."""
+        stopped: list[tuple[int, int, float]] = []
         for _ in range(20):
             pid = self.random.choice(self.workers())
-            if pid in stopped:
+            if pid in [one for one, _, _ in stopped]:
                 continue
             at = time.monotonic()
             os.kill(pid, signal.SIGSTOP)
-            runner = self._age(pid)
+            runner = runner_of(pid)
             if runner is None:
                 # It holds the lock of its row, so others would wait for it: not this time.
                 os.kill(pid, signal.SIGCONT)
                 continue
-            stopped[pid] = (runner, at)
+            stopped.append((pid, runner, at))
             if len(stopped) == self.plan.daemons * self.plan.processes // 2:
                 break
         self.told["worker stopped"] += len(stopped)
-        self.feed(0.05)
-        self.claim_and_run("--max-actions", "1")
-        self.some_work()
-        for pid in stopped:
+        return stopped
+
+    def _go_on(self, stopped: Sequence[tuple[int, int, float]], most_starts: int | None) -> None:
+        for pid, _, _ in stopped:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
-        for pid, (runner, at) in stopped.items():
+        for pid, runner, at in stopped:
             until(lambda: self._knows(pid, runner), f"{pid} to know that it was taken for dead")  # noqa: B023 - called at once
-            self.harm.lapses.append(Lapse(whom=pid, at=at, knew=time.monotonic()))
+            lapse = Lapse(whom=pid, at=at, knew=time.monotonic(), most_starts=most_starts)
+            self.harm.lapses.append(lapse)
 
-    def _age(self, pid: int) -> int | None:
-        """The id of a stopped worker's row, whose beat is long ago now; None: it is locked."""
+    def _runner_of(self, pid: int) -> int | None:
+        """The id of a worker's row."""
         found = query(
             self.store, "SELECT MAX(runner_id) FROM wp_wpbridge_runners WHERE pid = :p", p=pid
         )
-        if found[0][0] is None:
+        return None if found[0][0] is None else int(str(found[0][0]))
+
+    def _age(self, pid: int) -> int | None:
+        """The id of a stopped worker's row, whose beat is long ago now; None: it is locked."""
+        runner = self._runner_of(pid)
+        if runner is None:
             return None
-        runner = int(str(found[0][0]))
         try:
             self._execute(
                 f"USE {self.name}",
@@ -277,6 +321,17 @@ class Storm:
         except pymysql.err.OperationalError:
             return None
         return runner
+
+    def _are_silent(self, stopped: Sequence[tuple[int, int, float]]) -> bool:
+        """Whether each is long overdue, or was taken over already."""
+        late = query(
+            self.store,
+            "SELECT runner_id FROM wp_wpbridge_runners"
+            " WHERE beat_gmt > UTC_TIMESTAMP() - INTERVAL :s SECOND",
+            s=int(HUNG_SECONDS) + 2,
+        )
+        beating = {int(str(row[0])) for row in late}
+        return not any(runner in beating for _, runner, _ in stopped)
 
     def _knows(self, pid: int, runner: int) -> bool:
         """Whether a worker has registered anew, was never taken for dead, or is gone."""
@@ -558,6 +613,11 @@ def processes(mark: str) -> list[int]:
     return [pid for pid in found if is_there(pid)]
 
 
+def described(mark: str) -> list[tuple[int, list[str], bytes]]:
+    """A mark's processes: id; state, parent, group and session; command."""
+    return [(pid, _stat(pid)[:4], command_of(pid)[-100:]) for pid in processes(mark)]
+
+
 def is_there(pid: int) -> bool:
     """A zombie runs nothing any more."""
     return _stat(pid)[:1] not in ([], ["Z"], ["X"])
@@ -622,6 +682,9 @@ class Plan:
     is_lite: bool = False
     """On SQLite."""
 
+    is_long: bool = False
+    """Left to the soak."""
+
     @property
     def ends(self) -> Sequence[int]:
         """Exit codes of daemons that are started again: a worker was killed, the database away."""
@@ -629,11 +692,11 @@ class Plan:
 
 
 def _kill9(storm: Storm) -> None:
+    faults = (storm.kill_a_worker, storm.kill_a_daemon, storm.kill_a_child, storm.kill_a_run)
     for _ in range(8):
         storm.feed(0.12)
         storm.some_work()
-        fault = storm.random.choice((storm.kill_a_worker, storm.kill_a_daemon, storm.kill_a_child))
-        fault()
+        storm.random.choice(faults)()
 
 
 def _kill9_lite(storm: Storm) -> None:
@@ -648,6 +711,12 @@ def _sigstop(storm: Storm) -> None:
         storm.feed(0.3)
         storm.some_work()
         storm.stop_some_workers()
+
+
+def _sigstop_long(storm: Storm) -> None:
+    storm.feed(0.5)
+    storm.some_work()
+    storm.stop_some_workers_for_long()
 
 
 def _server_killed(storm: Storm) -> None:
@@ -717,6 +786,10 @@ PLANS: Final = {
         Plan(name="kill9", actions=8000, throw=_kill9),
         Plan(name="kill9_sqlite", actions=2000, throw=_kill9_lite, mix=PLAIN, is_lite=True),
         Plan(name="sigstop", actions=8000, throw=_sigstop, mix={**PLAIN, "slow": 30}),
+        Plan(
+            name="sigstop_long", actions=8000, throw=_sigstop_long, mix={**PLAIN, "slow": 30},
+            is_long=True,
+        ),
         Plan(name="mariadb_killed", actions=8000, throw=_server_killed),
         Plan(name="network_cut", actions=8000, throw=_network, is_proxied=True),
         Plan(name="deadlocks", actions=5000, throw=_deadlocks, mix=PLAIN),

@@ -105,3 +105,19 @@ def test_a_hang_lasts_until_its_limit(record: Path) -> None:
     assert not wrongs(record, first)
     early = (line("start", "b", 1.9, hook="iso_hang"), line("raise", "b", 3, hook="iso_hang"))
     assert "was started twice at once" in wrongs(record, first, *early)
+
+
+def test_a_stopped_worker_must_not_go_on_with_what_others_have_started(record: Path) -> None:
+    lines = (
+        line("start", "a", 2, pid=200), line("end", "a", 3, pid=200), line("start", "b", 3.5),
+        line("end", "b", 3.6),
+    )  # fmt: skip
+    record.write_text("".join(lines), "ascii")
+    found = evidence.read(record)
+
+    def told(most: int | None) -> list[str]:
+        lapse = Lapse(whom=PID, at=1.5, knew=4.0, most_starts=most)
+        return list(evidence.starts_in_lapses(found, Harm(lapses=[lapse])))
+
+    assert told(None) == told(1) == []
+    assert "went on with 1 that others had started" in told(0)[0]
