@@ -22,7 +22,7 @@ from wpbridge.moments import seconds_of
 ENV_PREFIX: Final = "WPBRIDGE_"
 FILE_NAME: Final = "wpbridge.toml"
 
-_NOT_SETTINGS: Final = ("WPBRIDGE_GOLDEN_DIR", "WPBRIDGE_TEST_")
+_NOT_SETTINGS: Final = ("WPBRIDGE_GOLDEN_DIR", "WPBRIDGE_SEED", "WPBRIDGE_TEST_")
 """Variables of wpbridge's own tests, by their beginning."""
 Format: TypeAlias = Literal["text", "table", "json", "jsonl", "csv", "yaml", "ids", "count"]
 """How lists are printed; what a command does not know is text there."""

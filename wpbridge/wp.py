@@ -197,8 +197,10 @@ def _tail(stderr: bytes) -> str:
 
 _GUARD: Final = (
     # The reader below waits for a word from us. If none comes before the end, we are gone, and the
-    # whole group goes too: no callback may run on while another runner takes its action over.
-    'exec 3<"$0"; { read -r word <&3; [ "$word" ] || kill -KILL 0; } & exec 3<&-; exec "$@"'
+    # whole group goes too: no callback may run on while another runner takes its action over. It is
+    # deaf to what asks the group to end, since a callback may be so too.
+    """exec 3<"$0"; { trap '' HUP INT TERM; read -r word <&3;"""
+    ' [ "$word" ] || kill -KILL 0; } & exec 3<&-; exec "$@"'
 )
 _LOWEST: Final = 10
 """Descriptors below are the shell's own."""

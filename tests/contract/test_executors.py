@@ -15,7 +15,7 @@ from wpbridge.clock import SystemClock
 from wpbridge.executors.process import PoolLimits, ProcessExecutor, Setup
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.handlers import Context, Handler, load
-from wpbridge.outcome import Canceled, Completed, Failed, Outcome, Retried, Snoozed
+from wpbridge.outcome import Canceled, Completed, Failed, Outcome, Retried, Snoozed, Unrun
 
 HANDLERS = textwrap.dedent('''
     import asyncio, logging, os
@@ -274,6 +274,38 @@ def test_what_waits_can_be_recalled(make: Callable[..., Runs], pipes: tuple[str,
     (report,) = executor.reports(60)
     assert report.call is first
     assert executor.reports(0) == []
+
+
+def test_an_action_that_others_took_over_may_come_again_while_it_runs_on(
+    make: Callable[..., Runs], pipes: tuple[str, str]
+) -> None:
+    executor = make(2).executor
+    first, again = make_call("waits", *pipes), make_call("nothing")
+    executor.submit(first)
+    wait_for(pipes[0])
+    executor.submit(again)
+    (report,) = executor.reports(60)
+    assert report.call is again
+    assert list(executor.running()) == [ActionId(1)]
+    let_go(pipes[1])
+    (report,) = executor.reports(60)
+    assert report.call is first
+    assert executor.running() == {}
+    assert executor.admit([make_call("nothing", action_id=n) for n in (2, 3, 4)])[1:]
+
+
+def test_what_may_no_longer_start_is_handed_back(make: Callable[..., Runs]) -> None:
+    executor = make().executor
+    executor.submit(make_call("echo", action_id=1, may_start=lambda: False))
+    executor.submit(make_call("echo", action_id=2))
+    found = executor.reports(60)
+    while len(found) < 2:
+        found += executor.reports(60)
+    assert [report.call.action.id for report in found] == [1, 2]
+    assert isinstance(found[0].outcome, Unrun)
+    assert found[0].call.lines == []
+    assert found[1].outcome == Completed()
+    assert executor.running() == {}
 
 
 def test_only_known_hooks_are_run(runs: Runs, handlers: dict[str, Handler]) -> None:

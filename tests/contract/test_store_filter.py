@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Connection, event, text
 
 from factories import NOW, insert, make_new
 from rows import change, column, log_of, query
@@ -15,7 +15,7 @@ from wpbridge.action import Action, ActionId, Claim, NewAction
 from wpbridge.errors import StoreError, StoreUnavailable
 from wpbridge.outcome import LogLine
 from wpbridge.store import candidates
-from wpbridge.store.base import RESET_MESSAGE, ClaimFilter, QueuedHook
+from wpbridge.store.base import RESET_MESSAGE, Adopted, ClaimFilter, QueuedHook
 from wpbridge.store.sqlstore import SqlStore
 
 ACTIONS = "wp_actionscheduler_actions"
@@ -551,6 +551,41 @@ def test_an_adoption_whose_commit_was_never_answered_is_one_all_the_same(
     assert claim_and_start(store, Starting()).started == {later}
     assert states_of(store, [once])[0][:3] == ("in-progress", "1", str(claim.id))
     assert store.adopt(runner) is None
+
+
+def test_a_mark_whose_commit_was_never_answered_is_one_all_the_same(store: SqlStore) -> None:
+    """Else nobody would end the row: it is in progress, and no longer what its runner expects."""
+    insert(store, make_new("wait"), make_new("wait"))
+    claim = claim_and_start(store, Starting())
+    lose_an_answer(store)
+    line = LogLine(message="action started", at=NOW)
+    ids = {action.id for action in claim.actions}
+    marked = store.start([(action, [line]) for action in claim.actions], now=NOW, once=False)
+    assert marked == ids
+    assert {state[:2] for state in states_of(store, sorted(ids))} == {("in-progress", "1")}
+    assert [log_of(store, i).count("action started") for i in sorted(ids)] == [1, 1]
+
+
+def test_what_a_stopped_runner_has_locked_is_not_taken_over_yet(
+    mysql_dsn: str, open_queue: Callable[[str], SqlStore]
+) -> None:
+    """It was stopped in a transaction: who waited for its locks would be the next to fall silent."""
+    stopped, finder = open_queue(mysql_dsn), open_queue(mysql_dsn)
+    for number, store in enumerate((stopped, finder), 1):
+        store.register(host="here", boot="boot", pid=number, pid_started="1")
+    (action_id,) = insert(stopped, make_new("go"))
+    claim = claim_and_start(stopped, Starting())
+    (runner,) = finder.other_runners()
+
+    def in_the_middle(connection: Connection) -> Adopted | None:
+        connection.execute(text(f"UPDATE {ACTIONS} SET status = 'complete'"))
+        return finder.adopt(runner)
+
+    assert stopped.session.transact(in_the_middle) is None
+    assert states_of(finder, [action_id])[0][:3] == ("complete", "1", str(claim.id))
+    adopted = finder.adopt(runner)
+    assert adopted is not None
+    assert adopted.actions == ()
 
 
 def lose_an_answer(

@@ -63,6 +63,16 @@ HANDLERS = textwrap.dedent('''
         while True:
             time.sleep(60)
 
+    @isolated("hang_on", timeout=0.5)
+    def hang_on(file):
+        """Tells when its time is up, and goes on."""
+        def told(number, frame):
+            with open(file, "w") as told:
+                told.write(f"{os.getpid()}")
+        signal.signal(signal.SIGTERM, told)
+        while True:
+            signal.pause()
+
     @isolated("hang_tidy", timeout=0.5)
     def hang_tidy(file, *, context: Context):
         try:
@@ -343,18 +353,21 @@ sys.path.insert(0, {tests!r})
 from pathlib import Path
 from test_handlers_that_harm import Worker
 worker = Worker(Path({folder!r}))
-worker.submit("sleep_forever", {file!r})
+worker.submit({hook!r}, {file!r})
 worker.executor.reports(600)
 """
 
 
-def test_no_child_outlives_a_killed_wpbridge(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("hook", ["sleep_forever", "hang_on"])
+def test_no_child_outlives_a_killed_wpbridge(folder: Path, tmp_path: Path, hook: str) -> None:
+    """Not even one that is in its grace, and deaf to TERM."""
     file = tmp_path / "pids"
     here = Path(__file__).parent
-    code = RUN.format(tests=str(here), folder=str(folder), file=str(file))
+    code = RUN.format(tests=str(here), folder=str(folder), hook=hook, file=str(file))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    several = 2 if hook == "sleep_forever" else 1
     with subprocess.Popen([sys.executable, "-c", code], env=environment) as run:
-        wait_until("the handler", lambda: file.exists() and len(pids_in(file)) == 2)
+        wait_until("the handler", lambda: file.exists() and len(pids_in(file)) == several)
         run.send_signal(signal.SIGKILL)
     for pid in pids_in(file):
         wait_until(f"the end of {pid}", partial(is_gone, pid))

@@ -1,13 +1,13 @@
 """What an executor is given, what it reports, and what it offers."""
 
 import queue
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypeAlias
 
 from wpbridge.action import Action, ActionId
-from wpbridge.outcome import LogLine, Outcome
+from wpbridge.outcome import LogLine, Outcome, Unrun
 
 Books: TypeAlias = Literal["lazy", "first", "once", "kept"]
 """When an action's start is written: with its ending unless it takes long; before the call; before
@@ -26,6 +26,8 @@ class Call:
     books: Books = "lazy"
     lines: list[LogLine] = field(default_factory=list)
     """Filled by the handler's ctx.log while it runs; emptied by the runner."""
+    may_start: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
+    """Asked right before it starts, from any thread: not when others may have taken it over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,12 @@ class Report:
     ended_at: datetime
     output: str = ""
     """The end of what a Python handler printed; PHP's stands in a failure's detail."""
+
+
+def unstarted(call: Call, at: datetime) -> Report:
+    """Of a call that may start no more."""
+    outcome = Unrun(reason="its runner had not been heard of for too long")
+    return Report(call=call, outcome=outcome, started_at=at, ended_at=at)
 
 
 class Mailbox:

@@ -11,7 +11,7 @@ from typing import Final
 
 from wpbridge.action import ActionId
 from wpbridge.clock import Clock
-from wpbridge.executors.base import Call, Mailbox, Report
+from wpbridge.executors.base import Call, Mailbox, Report, unstarted
 from wpbridge.executors.process_worker import Sent
 from wpbridge.outcome import Outcome, Unrun
 
@@ -32,7 +32,8 @@ class Desk:
         self._send = send
         self._lock = threading.Lock()
         self._queue: deque[Call] = deque()
-        self._running: dict[ActionId, datetime] = {}
+        self._running: dict[int, tuple[ActionId, datetime]] = {}
+        """By the call: an action that others took over may come again while it runs on."""
         self._tries: dict[ActionId, int] = {}
 
     def put(self, call: Call) -> None:
@@ -53,7 +54,7 @@ class Desk:
     def running(self) -> dict[ActionId, datetime]:
         """When each call that a child has was begun, or sent."""
         with self._lock:
-            return self._running.copy()
+            return dict(self._running.values())
 
     def recall(self, only: frozenset[ActionId] | None) -> list[Call]:
         """Take back what waits."""
@@ -66,17 +67,24 @@ class Desk:
     def take(self) -> Sent | None:
         """The next call, for a child that is free."""
         with self._lock:
-            if not self._queue:
-                return None
-            sent = self._send(self._queue.popleft())
-            self._running[sent.call.action.id] = sent.started_at
-            return sent
+            while self._queue:
+                call = self._queue.popleft()
+                if not call.may_start():
+                    self._mailbox.put(unstarted(call, self._clock.now()))
+                    continue
+                sent = self._send(call)
+                self._note(sent)
+                return sent
+        return None
+
+    def _note(self, sent: Sent) -> None:
+        self._running[id(sent.call)] = sent.call.action.id, sent.started_at
 
     def begun(self, sent: Sent) -> None:
         """The child has said that it begins; its time counts from now."""
         sent.begin(self._clock.now())
         with self._lock:
-            self._running[sent.call.action.id] = sent.started_at
+            self._note(sent)
 
     def take_back(self, sent: Sent) -> bool:
         """Its child died before it began: it is the next again, unless that happens too often."""
@@ -85,14 +93,14 @@ class Desk:
             self._tries[action_id] = self._tries.get(action_id, 0) + 1
             if self._tries[action_id] >= _UNSTARTED_TRIES:
                 return False
-            del self._running[action_id]
+            del self._running[id(sent.call)]
             self._queue.appendleft(sent.call)
             return True
 
     def report(self, sent: Sent, outcome: Outcome, output: str = "") -> None:
         """It has ended."""
         with self._lock:
-            self._running.pop(sent.call.action.id, None)
+            self._running.pop(id(sent.call), None)
             self._tries.pop(sent.call.action.id, None)
         self._mailbox.put(
             Report(

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from wpbridge.action import Action, ActionId
 from wpbridge.clock import Clock
-from wpbridge.executors.base import Books, Call, Mailbox, Report
+from wpbridge.executors.base import Books, Call, Mailbox, Report, unstarted
 from wpbridge.executors.calling import context_of, ended, outcome_of
 from wpbridge.executors.printed import Printed, Stdout
 from wpbridge.handlers import Enqueuer, Handler
@@ -76,7 +76,8 @@ class ThreadExecutor:
         self._clock = clock
         self._site = site
         self._queue: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
-        self._running: dict[ActionId, _Running] = {}
+        self._running: dict[int, _Running] = {}
+        """By the call: an action that others took over may come again while it runs on."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_lock = threading.Lock()
         self._stdout: Stdout | None = Stdout.install()
@@ -142,10 +143,10 @@ class ThreadExecutor:
 
         The runner asks several times a second, so what is over its time limit is found here.
         """
-        running = self._running.copy()
-        for own in running.values():
+        running = list(self._running.copy().values())
+        for own in running:
             self._tell_when_late(own)
-        return {action_id: own.started_at for action_id, own in running.items()}
+        return {own.call.action.id: own.started_at for own in running}
 
     def _tell_when_late(self, own: _Running) -> None:
         seconds = self._clock.monotonic() - own.since
@@ -192,6 +193,9 @@ class ThreadExecutor:
 
     def _work(self) -> None:
         while (call := self._queue.get()) is not None:
+            if not call.may_start():
+                self._mailbox.put(unstarted(call, self._clock.now()))
+                continue
             handler = self._handlers[call.action.hook]
             limit = handler.limit(self._default_timeout)
             own = _Running(
@@ -201,13 +205,13 @@ class ThreadExecutor:
                 limit=limit,
                 late_after_seconds=_late_after(limit, is_async=handler.is_async),
             )
-            self._running[call.action.id] = own
+            self._running[id(call)] = own
             with Printed(call.action) as printed:
                 outcome = self._run(handler, call, limit)
             output = printed.end()
             ended_at = self._clock.now()
             self._say_how_long(own, outcome, ended_at)
-            del self._running[call.action.id]
+            del self._running[id(call)]
             self._mailbox.put(
                 Report(
                     call=call,

@@ -1,5 +1,7 @@
 """An action's texts to a call, or to the reason why there is none."""
 
+from collections.abc import Callable
+
 from wpbridge.action import Action
 from wpbridge.codec import args, schedule
 from wpbridge.errors import CodecError
@@ -8,7 +10,9 @@ from wpbridge.outcome import Failed
 from wpbridge.runner import wording
 
 
-def dispatch(action: Action, executor: Executor) -> Call | Failed:
+def dispatch(
+    action: Action, executor: Executor, may_start: Callable[[], bool] = lambda: True
+) -> Call | Failed:
     """Decode args and schedule; a row that cannot be read fails, and runs nothing."""
     try:
         schedule.decode(action.schedule)
@@ -25,4 +29,5 @@ def dispatch(action: Action, executor: Executor) -> Call | Failed:
         values=decoded.values,
         mapping=decoded.mapping,
         books=executor.books(action.hook, action.group),
+        may_start=may_start,
     )

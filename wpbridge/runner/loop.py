@@ -230,6 +230,7 @@ class Runner:
 
     def _enter(self) -> None:
         me = self._me
+        self._beaten = self._clock.monotonic()
         self._store.register(host=me.host, boot=me.boot, pid=me.pid, pid_started=me.pid_started)
         self._bus.tell(RunnerStarted(at=self._clock.now(), site=self._bus.site, pid=me.pid))
         self._reap()
@@ -472,7 +473,9 @@ class Runner:
         self, actions: Sequence[Action], calls: dict[ActionId, Call | Failed]
     ) -> dict[ActionId, list[LogLine]]:
         """Which claimed actions start at once and are marked with the claim; fills ``calls``."""
-        calls |= {action.id: dispatch(action, self._executor) for action in actions}
+        calls |= {
+            action.id: dispatch(action, self._executor, self._is_trusted) for action in actions
+        }
         first = [c for c in calls.values() if isinstance(c, Call) and c.books == "first"]
         now = self._clock.now()
         return {c.action.id: [wording.started(now)] for c in self._executor.admit(first)}
@@ -562,9 +565,11 @@ class Runner:
     def _collect(self, reports: list[Report]) -> None:
         again = self._retries.again(reports)
         for report in reports:
-            held = self._state.held.pop(report.call.action.id, None)
-            if held is None:
+            held = self._state.held.get(report.call.action.id)
+            if held is None or held.call is not report.call:
+                # Others had taken it over; perhaps it has come back to us since, and runs anew.
                 continue
+            del self._state.held[report.call.action.id]
             self._pace.note(report.ended_at - report.started_at)
             self._tell_started(held, report.started_at)
             if isinstance(report.outcome, Booked):
@@ -787,6 +792,10 @@ class Runner:
         careful = [call for call in self._state.careful if call.action.id in gone]
         self._state.careful = [c for c in self._state.careful if c.action.id not in gone]
         self._lose([call.action for call in (*self._executor.recall(gone), *careful)])
+
+    def _is_trusted(self) -> bool:
+        """Whether others still wait for us: later, what we hold may be theirs. From any thread."""
+        return self._clock.monotonic() - self._beaten < STALE_SECONDS
 
     def _beat_when_due(self) -> None:
         now = self._clock.monotonic()

@@ -167,10 +167,10 @@ class SqlStore:
         )
         self._by_ids = text(f"SELECT {columns} FROM {table}{key} WHERE action_id IN :ids")
         self._by_ids = self._by_ids.bindparams(ids)
-        self._of_claims = text(
-            f"SELECT {columns} FROM {table} WHERE claim_id IN :ids"
-            " AND status IN ('pending', 'in-progress')"
-        ).bindparams(ids)
+        held = "claim_id IN :ids AND status IN ('pending', 'in-progress')"
+        self._of_claims = text(f"SELECT {columns} FROM {table} WHERE {held}").bindparams(ids)
+        self._lock_of_claims = text(f"SELECT action_id FROM {table} WHERE {held}{lock}")
+        self._lock_of_claims = self._lock_of_claims.bindparams(ids)
 
     def _options(self, connection: Connection) -> dict[str, str]:
         """What we need of WordPress's options; nothing where there is no such table."""
@@ -251,12 +251,17 @@ class SqlStore:
                 # Perhaps it was us, and only the answer to that commit was lost.
                 ours = self._ownership.unknown_claims(connection)
                 found = runner if ours.issuperset(runner.claims) else None
+            if found is not None and found.claims and self._is_locked(connection, found.claims):
+                raise LostRaceError
             if found is not None:
                 once = self._ownership.once | found.once
                 self._ownership.write(connection, gained=found.claims, once=once)
             return found
 
-        found = self.session.transact(take_over)
+        try:
+            found = self.session.transact(take_over)
+        except LostRaceError:
+            return None
         if found is None:
             return None
         self._ownership.keep(gained=found.claims, once=self._ownership.once | found.once)
@@ -268,6 +273,16 @@ class SqlStore:
             self.parts.own.ensure(self.names.suspects)
             self.session.transact(lambda c: self.parts.suspects.add(c, ids))
             self._suspects |= set(ids)
+
+    def _is_locked(self, connection: Connection, claims: Sequence[ClaimId]) -> bool:
+        """Whether somebody holds rows of these claims: a runner that was stopped in a transaction.
+
+        Who waited for its locks would not beat meanwhile, and be taken for dead as well. Servers
+        that cannot skip locked rows do wait here.
+        """
+        ids = {"ids": list(claims)}
+        free = connection.execute(self._lock_of_claims, ids).fetchall()
+        return len(free) < len(connection.execute(self._of_claims, ids).fetchall())
 
     def _held_under(self, claims: Sequence[ClaimId]) -> tuple[Action, ...]:
         if not claims:
