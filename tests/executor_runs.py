@@ -20,7 +20,10 @@ def make_call(hook: str, *values: Any, action_id: int = 1, **changes: Any) -> Ca
         args=b"[]", schedule=b"", group_id=0, group=changes.get("group", ""),
         attempts=changes.get("attempts", 0), claim_id=ClaimId(1),
     )  # fmt: skip
-    return Call(action=action, values=values, mapping=changes.get("mapping", list(values)))
+    return Call(
+        action=action, values=values, mapping=changes.get("mapping", list(values)),
+        may_start=changes.get("may_start", lambda: True),
+    )  # fmt: skip
 
 
 @dataclass
