@@ -65,7 +65,7 @@ MAY_END: Final[Mapping[str, Sequence[str]]] = {
         ("complete",),
     ),
     **dict.fromkeys(
-        ("odd", "exits", "iso_odd", "iso_exit", "iso_crash", "iso_hang", "iso_deaf"), ("failed",)
+        ("doom", "odd", "exits", "iso_odd", "iso_exit", "iso_crash", "iso_hang", "iso_deaf"), ("failed",)
     ),
     "prey": ("complete", "canceled"),
     "chain": ("complete", "canceled"),
@@ -483,6 +483,12 @@ class Storm:
         attempts = evidence.read(self.folder / "record")
         hooks = {attempt.hook for several in attempts.values() for attempt in several}
         assert hooks, "nothing ran"
+        self.harm.kills += [
+            Kill(whom=one.pid, at=one.started, gone=one.started + 1.0)
+            for several in attempts.values()
+            for one in several
+            if one.hook == "doom"
+        ]
         return invariants.check_round(
             self.store,
             attempts,
@@ -491,7 +497,7 @@ class Storm:
                 statuses=MAY_END,
                 chains=self.plan.chains,
                 once=("once", "once_slow"),
-                excuses=(*DEATHS, *([CLEANED] if self.plan.is_cleaned else [])),
+                excuses=(*self.plan.excuses, *([CLEANED] if self.plan.is_cleaned else [])),
                 harm=self.harm,
             ),
         )
@@ -678,6 +684,8 @@ class Plan:
     chains: int = 12
     is_proxied: bool = False
     is_cleaned: bool = False
+    excuses: Sequence[str] = DEATHS
+    """Log rows that excuse the failure of what should have completed."""
     server_options: tuple[str, ...] = ()
     is_lite: bool = False
     """On SQLite."""
@@ -799,6 +807,10 @@ PLANS: Final = {
         ),
         Plan(name="cleaner", actions=4000, throw=_cleaner, is_cleaned=True),
         Plan(name="harm", actions=2000, throw=_harm, mix={**INNOCENT, **HARMFUL}),
+        # Who is beside an action that kills its worker is run again, and not failed with it.
+        Plan(
+            name="doomed", actions=1500, throw=_harm, mix={**PLAIN, "doom": 2}, excuses=DEATHS[1:2]
+        ),
         Plan(
             name="mixed", actions=6000, throw=_mixed, mix={**INNOCENT, **HARMFUL}, is_proxied=True
         ),

@@ -131,6 +131,13 @@ def odd(number: int, *, context: Context) -> None:
         raise OddError("odd")
 
 
+@hook("doom")
+def doom(number: int, *, context: Context) -> None:
+    """Kills the worker, and all that runs beside it."""
+    with told(context):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 @hook("exits")
 def exits(number: int, *, context: Context) -> None:
     with told(context):
