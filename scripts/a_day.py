@@ -23,8 +23,9 @@ from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.handlers import describe
 from wpbridge.queue import Queue
 from wpbridge.runner import wording
+from wpbridge.runner.hold import Totals
 from wpbridge.runner.identity import Identity, identity
-from wpbridge.runner.loop import Limits, Runner, Totals
+from wpbridge.runner.loop import Limits, Runner
 from wpbridge.runner.tether import memory_bytes
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_store

@@ -14,7 +14,8 @@ from wpbridge import app
 from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
 from wpbridge.config import Settings, load
-from wpbridge.runner.loop import Runner, Totals
+from wpbridge.runner.hold import Totals
+from wpbridge.runner.loop import Runner
 from wpbridge.site import Site, resolve
 from wpbridge.store.connect import open_site
 from wpbridge.store.sqlstore import SqlStore

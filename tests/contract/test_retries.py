@@ -12,8 +12,9 @@ from wpbridge.clock import SystemClock
 from wpbridge.config import RetryRule
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.handlers import describe
+from wpbridge.runner.hold import Totals
 from wpbridge.runner.identity import identity
-from wpbridge.runner.loop import Limits, Runner, Totals
+from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.sqlstore import SqlStore
 

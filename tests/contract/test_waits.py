@@ -16,8 +16,9 @@ from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.handlers import describe
 from wpbridge.outcome import Cancel
 from wpbridge.queue import Queue
+from wpbridge.runner.hold import Totals
 from wpbridge.runner.identity import identity
-from wpbridge.runner.loop import Limits, Runner, Totals
+from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.records import Query, Wait
 from wpbridge.store.sqlstore import SqlStore

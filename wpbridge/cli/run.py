@@ -28,7 +28,8 @@ from wpbridge.clock import SystemClock
 from wpbridge.config import Settings
 from wpbridge.errors import ActionNotFound, ConfigError, HandlerNotFound, WpCliError
 from wpbridge.routes import Routes
-from wpbridge.runner.loop import Runner, Totals
+from wpbridge.runner.hold import Totals
+from wpbridge.runner.loop import Runner
 from wpbridge.site import resolve
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import has_known_schedule, open_site

@@ -1,35 +1,35 @@
 """The loop: claim, hand over, collect, settle, keep fresh; one thread, which owns the store.
 
-Starts and endings are written in batches. A call that ends within ``FLUSH_SECONDS`` goes from
-pending to its ending in one step; one that runs longer is marked in-progress meanwhile. What must
-not run twice, and what a dead runner left, is marked before it is called.
+Starts and endings are written in batches by the bookkeeper. What must not run twice, and what a
+dead runner left, is marked before it is called.
 """
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias, assert_never
+from typing import Any, assert_never
 
-from wpbridge.action import Action, ActionId, Claim, ClaimId, Status
+from wpbridge.action import Action, ActionId, Claim, Status
 from wpbridge.clock import Clock
 from wpbridge.config import RetryRule
 from wpbridge.errors import RunnerGone
 from wpbridge.events import (
     Bus,
     ClaimMade,
-    HookPaused,
     RunnerPresumedDead,
     RunnerStarted,
     RunnerStopped,
 )
 from wpbridge.executors.base import Call, Executor, Report
-from wpbridge.outcome import Booked, Failed, LogLine, Outcome, Unrun
-from wpbridge.runner import settle, telling, wording
+from wpbridge.outcome import Failed, LogLine
+from wpbridge.runner import settle, wording
+from wpbridge.runner.bookkeeper import FLUSH_SECONDS, Bookkeeper, KeepOutput
 from wpbridge.runner.breaker import Breaker
 from wpbridge.runner.care import Care, Caretaker
 from wpbridge.runner.dispatcher import dispatch
+from wpbridge.runner.hold import Held, Hold, Totals
 from wpbridge.runner.identity import (
     BEAT_SECONDS,
     IDLE_BEAT_SECONDS,
@@ -42,9 +42,8 @@ from wpbridge.runner.pace import Pace
 from wpbridge.runner.reaper import RescuePolicy, reap
 from wpbridge.runner.retries import Retries
 from wpbridge.runner.shares import Shares
-from wpbridge.store.base import ClaimFilter, Ending, Store
+from wpbridge.store.base import ClaimFilter, Store
 
-FLUSH_SECONDS = 0.2
 CATCH_UP_SECONDS, IDLE_CATCH_UP_SECONDS = 1.0, 60.0
 """How often what waits is looked at: while actions end here, and while others may end them."""
 REAP_SECONDS = 10.0
@@ -59,9 +58,6 @@ TRIAL_SECONDS = 5.0
 """A suspect that runs so long without harm lets the next one start."""
 CONFIRM_SECONDS = 1.0
 """Waiting actions are looked at again this often: a canceled one must not start."""
-
-KeepOutput: TypeAlias = Literal["always", "failed", "never"]
-"""For which endings a handler's output goes into its action's log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,51 +76,6 @@ class Limits:
     keep_output: KeepOutput = "always"
     poll: timedelta | None = None
     """A daemon: how long it waits before it looks again; None: the run ends when nothing is due."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Totals:
-    """What a run did, in actions."""
-
-    claimed: int = 0
-    complete: int = 0
-    failed: int = 0
-    retried: int = 0
-    canceled: int = 0
-    released: int = 0
-    held: int = 0
-    """Not run and put back: no callback, or no WordPress to run them."""
-    lost: int = 0
-    """Ended by somebody else while we held them."""
-    reclaimed: int = 0
-    """Put back from dead runners."""
-    batches: int = 0
-    seconds: float = 0.0
-
-
-@dataclass(slots=True)
-class _Held:
-    call: Call
-    marked: bool = False
-    told: bool = False
-    """That it started."""
-    is_suspect: bool = False
-    """A dead runner held it."""
-
-
-@dataclass(slots=True)
-class _State:
-    held: dict[ActionId, _Held] = field(default_factory=dict)
-    claims: dict[ClaimId, set[ActionId]] = field(default_factory=dict)
-    careful: list[Call] = field(default_factory=list)
-    """To be marked before they are called."""
-    endings: list[Ending] = field(default_factory=list)
-    unrun: list[Action] = field(default_factory=list)
-    """To be put back as they were."""
-    runs: dict[ActionId, tuple[Report, Outcome]] = field(default_factory=dict)
-    """How what is to be settled went, until it is settled and told."""
-    booked: list[Report] = field(default_factory=list)
-    """Ended by the plugin's runner: how is in the tables."""
 
 
 class Runner:
@@ -147,8 +98,6 @@ class Runner:
         self.totals = Totals()
         self._care = Care(caretaker, clock)
         self._bus = bus or Bus()
-        self._retries = Retries(store, retry)
-        self._breaker = Breaker(store, only.limits)
         self._shares = Shares(shares)
         self._store = store
         self._coroner = Coroner(clock)
@@ -167,8 +116,13 @@ class Runner:
             ),
         )
         self._limits = limits
-        self._state = _State()
+        self._hold = Hold()
         self._pace = Pace(limits.concurrency)
+        self._books = Bookkeeper(
+            store, clock, self._bus, self._hold, self.totals,
+            retries=Retries(store, retry), breaker=Breaker(store, only.limits), pace=self._pace,
+            keep_output=limits.keep_output,
+        )  # fmt: skip
         self._is_stopping = False
         self._is_quiet = False
         self._is_exhausted = False
@@ -181,9 +135,7 @@ class Runner:
         self._reaped = 0.0
         self._trial = (ActionId(0), 0.0)
         """The suspect that was started last, and when."""
-        self._has_ended = True
-        """Something may have ended since the last look at what waits."""
-        self._started = self._flushed = self._beaten = self._confirmed = clock.monotonic()
+        self._started = self._beaten = self._confirmed = clock.monotonic()
 
     def stop(self) -> None:
         """Claim no more, finish what runs, release the rest. Safe in a signal handler."""
@@ -261,21 +213,18 @@ class Runner:
 
         What still runs goes on to its end, which the guards then drop.
         """
-        state = self._state
+        hold = self._hold
         gone = RunnerPresumedDead(
-            at=self._clock.now(), site=self._bus.site, actions=len(state.held) + len(state.endings)
+            at=self._clock.now(), site=self._bus.site, actions=len(hold.held) + len(hold.endings)
         )
         self._bus.tell(gone)
         self._executor.recall()
-        self.totals.lost += len(state.held) + len(state.endings)
-        for pile in (state.held, state.claims, state.runs):
-            pile.clear()
-        for heap in (state.careful, state.endings, state.unrun, state.booked):
-            heap.clear()
+        self.totals.lost += len(hold.held) + len(hold.endings)
+        hold.clear()
         self._enter()
 
     def _step(self) -> bool:
-        state = self._state
+        hold = self._hold
         self._answer()
         if self._is_over_time():
             self._is_stopping = True
@@ -287,17 +236,17 @@ class Runner:
         elif self._executor.has_room():
             if self._may_claim():
                 self._claim()
-        elif not state.held:
+        elif not hold.held:
             # Nothing runs, and nothing can be started: the executor says why.
             self._is_exhausted = True
         self._start_careful()
-        if not (state.held or state.endings or state.unrun or state.booked):
+        if hold.is_empty():
             if self._is_stopping or self._is_done() or self._limits.poll is None:
                 return not (self._is_stopping or self._is_exhausted)
             if self._is_exhausted or self._is_quiet:
                 self._idle(self._limits.poll)
             return True
-        self._collect(self._executor.reports(self._wait_seconds()))
+        self._books.collect(self._executor.reports(self._wait_seconds()))
         self._flush_when_due()
         self._confirm_when_due()
         self._beat_when_due()
@@ -318,15 +267,15 @@ class Runner:
         return {
             "pid": self._me.pid,
             "state": "stopping" if self._is_stopping else "quiet" if self._is_quiet else "working",
-            "held": len(self._state.held),
-            "claims": sorted(self._state.claims),
+            "held": len(self._hold.held),
+            "claims": sorted(self._hold.claims),
             "running": [
                 {
                     "id": action_id,
                     "hook": held.call.action.hook,
                     "seconds": round((now - running[action_id]).total_seconds(), 1),
                 }
-                for action_id, held in sorted(self._state.held.items())
+                for action_id, held in sorted(self._hold.held.items())
                 if action_id in running
             ],
             "totals": asdict(self.totals),
@@ -378,9 +327,9 @@ class Runner:
 
     def _may_claim(self) -> bool:
         """Not while something waits to be marked, nor right after a look that found nothing."""
-        state = self._state
-        is_dry = bool(state.held) and self._clock.monotonic() < self._dry_until
-        return not (self._is_exhausted or state.careful or is_dry)
+        hold = self._hold
+        is_dry = bool(hold.held) and self._clock.monotonic() < self._dry_until
+        return not (self._is_exhausted or hold.careful or is_dry)
 
     def _claim(self) -> None:
         limits, totals = self._limits, self.totals
@@ -390,22 +339,22 @@ class Runner:
         size = limits.batch_size if limits.poll is None else self._pace.size(limits.batch_size)
         if limits.max_actions:
             size = min(size, limits.max_actions - totals.claimed)
-        self._flush()
+        self._books.flush()
         calls: dict[ActionId, Call | Failed] = {}
         self._reap_when_due()
         self._catch_up_when_due()
         claim = self._claim_due(size, calls)
         # Nothing is due: but what has just ended may have been waited for.
-        if claim is None and self._has_ended and self._catch_up():
+        if claim is None and self._books.has_ended and self._catch_up():
             claim = self._claim_due(size, calls)
         if claim is None:
-            self._is_exhausted = not self._state.held
+            self._is_exhausted = not self._hold.held
             self._dry_until = self._clock.monotonic() + FLUSH_SECONDS
             return
         self._idle_seconds = 0.0
         totals.batches += 1
         totals.claimed += len(claim.actions)
-        self._state.claims[claim.id] = {action.id for action in claim.actions}
+        self._hold.claims[claim.id] = {action.id for action in claim.actions}
         for action in claim.actions:
             self._hand_over(action, calls[action.id], claim)
 
@@ -444,12 +393,12 @@ class Runner:
             self._reap()
 
     def _catch_up_when_due(self) -> None:
-        if self._has_ended and self._clock.monotonic() - self._caught_up >= CATCH_UP_SECONDS:
+        if self._books.has_ended and self._clock.monotonic() - self._caught_up >= CATCH_UP_SECONDS:
             self._catch_up()
 
     def _catch_up(self) -> int:
         """Date what waits for actions that have ended, whoever ran them."""
-        self._has_ended = False
+        self._books.has_ended = False
         moved = self._store.catch_up(now=self._clock.now())
         self._caught_up = self._clock.monotonic()
         return moved
@@ -485,20 +434,20 @@ class Runner:
             case Failed():
                 now = self._clock.now()
                 ending = settle.ending_of(action, call, started_at=now, ended_at=now, marked=False)
-                self._state.endings.append(ending)
+                self._hold.endings.append(ending)
                 unread = Call(action=action, values=(), mapping=None)
                 report = Report(call=unread, outcome=call, started_at=now, ended_at=now)
-                self._state.runs[action.id] = (report, call)
+                self._hold.runs[action.id] = (report, call)
             case Call():
                 is_started = action.id in claim.started
                 is_suspect = call.books == "lazy" and action.id in claim.suspects
-                held = _Held(call, marked=is_started, is_suspect=is_suspect)
-                self._state.held[action.id] = held
+                held = Held(call, marked=is_started, is_suspect=is_suspect)
+                self._hold.held[action.id] = held
                 if is_started:
                     self._executor.submit(call)
                     return
                 if is_suspect or call.books in ("first", "once"):
-                    self._state.careful.append(call)
+                    self._hold.careful.append(call)
                 else:
                     self._executor.submit(call)
             case _:
@@ -506,8 +455,8 @@ class Runner:
 
     def _start_careful(self) -> None:
         """Mark, then call: as many as can start now."""
-        state = self._state
-        if not state.careful:
+        hold = self._hold
+        if not hold.careful:
             return
         self._drop_refused()
         wave = self._executor.admit(self._ready())
@@ -515,38 +464,38 @@ class Runner:
             return
         admitted = {call.action.id for call in wave}
         for action_id in admitted:
-            if state.held[action_id].is_suspect:
+            if hold.held[action_id].is_suspect:
                 self._trial = (action_id, self._clock.monotonic())
-        state.careful = [call for call in state.careful if call.action.id not in admitted]
+        hold.careful = [call for call in hold.careful if call.action.id not in admitted]
         for once in (True, False):
             self._mark([call for call in wave if (call.books == "once") is once], once=once)
         for call in wave:
-            if call.action.id in state.held:
+            if call.action.id in hold.held:
                 self._executor.submit(call)
 
     def _ready(self) -> list[Call]:
         """Suspects one at a time, with all endings written: the tables shall tell who did it."""
-        held = self._state.held
-        suspects = [call for call in self._state.careful if held[call.action.id].is_suspect]
-        others = [call for call in self._state.careful if not held[call.action.id].is_suspect]
+        held = self._hold.held
+        suspects = [call for call in self._hold.careful if held[call.action.id].is_suspect]
+        others = [call for call in self._hold.careful if not held[call.action.id].is_suspect]
         on_trial, since = self._trial
         is_over = on_trial not in held or self._clock.monotonic() - since >= TRIAL_SECONDS
         if not suspects or not is_over:
             return others
-        self._flush()
+        self._books.flush()
         return [suspects[0], *others]
 
     def _drop_refused(self) -> None:
         """Put back what will not be run: nothing of it has been written yet."""
-        state, executor = self._state, self._executor
+        hold, executor = self._hold, self._executor
         kept: list[Call] = []
-        for call in state.careful:
+        for call in hold.careful:
             if executor.refuses(call.action.hook, call.action.group) is None:
                 kept.append(call)
             else:
-                del state.held[call.action.id]
-                state.unrun.append(call.action)
-        state.careful = kept
+                del hold.held[call.action.id]
+                hold.unrun.append(call.action)
+        hold.careful = kept
 
     def _mark(self, calls: list[Call], *, once: bool) -> None:
         if not calls:
@@ -557,220 +506,20 @@ class Runner:
         )
         for call in calls:
             if call.action.id in marked:
-                self._state.held[call.action.id].marked = True
+                self._hold.held[call.action.id].marked = True
         self._lose([call.action for call in calls if call.action.id not in marked])
 
-    # Ending
-
-    def _collect(self, reports: list[Report]) -> None:
-        again = self._retries.again(reports)
-        for report in reports:
-            held = self._state.held.get(report.call.action.id)
-            if held is None or held.call is not report.call:
-                # Others had taken it over; perhaps it has come back to us since, and runs anew.
-                continue
-            del self._state.held[report.call.action.id]
-            self._pace.note(report.ended_at - report.started_at)
-            self._tell_started(held, report.started_at)
-            if isinstance(report.outcome, Booked):
-                self._state.booked.append(report)
-                continue
-            if isinstance(report.outcome, Unrun) and not held.marked:
-                self._state.unrun.append(report.call.action)
-                continue
-            outcome = again.get(report.call.action.id, report.outcome)
-            self._state.runs[report.call.action.id] = (report, outcome)
-            ending = settle.ending_of(
-                report.call.action,
-                outcome,
-                started_at=report.started_at,
-                ended_at=report.ended_at,
-                marked=held.marked,
-                said=[*_taken(report.call), *self._printed(report)],
-            )
-            self._state.endings.append(ending)
-
-    def _printed(self, report: Report) -> list[LogLine]:
-        keep = self._limits.keep_output
-        is_kept = keep == "always" or (keep == "failed" and isinstance(report.outcome, Failed))
-        is_there = is_kept and report.output
-        return [wording.output(report.ended_at, report.output)] if is_there else []
-
     def _flush_when_due(self) -> None:
-        state = self._state
-        is_due = self._clock.monotonic() - self._flushed >= FLUSH_SECONDS
-        if is_due or not state.held or len(state.endings) >= 4 * self._limits.batch_size:
-            self._flush()
-            self._mark_running()
-
-    def _flush(self) -> None:
-        """Write all endings there are, and delete the claims that hold nothing any more."""
-        state = self._state
-        self._flushed = self._clock.monotonic()
-        self._read_booked()
-        self._release_unrun()
-        if state.endings:
-            self._settle()
-        for hook in self._breaker.flush(self._clock.now()):
-            self._bus.tell(
-                HookPaused(
-                    at=self._clock.now(), site=self._bus.site, hook=hook.hook,
-                    failures=hook.failures, until=hook.until, reason=hook.reason,
-                )
-            )  # fmt: skip
-
-    def _settle(self) -> None:
-        state = self._state
-        endings, state.endings = state.endings, []
-        for ending in endings:
-            state.claims[ending.action.claim_id].discard(ending.action.id)
-        finished = self._finished_claims()
-        self._has_ended = True
-        settled = self._store.settle(endings, now=self._clock.now(), finished=finished)
-        for ending in endings:
-            self._count(ending, is_settled=ending.action.id in settled)
-            self._tell_ended(ending, is_settled=ending.action.id in settled)
-
-    def _count(self, ending: Ending, *, is_settled: bool) -> None:
-        totals = self.totals
-        if not is_settled:
-            totals.lost += 1
-        elif ending.status is Status.PENDING and ending.retry_at is None:
-            totals.held += 1
-        else:
-            self._count_status(ending.status)
-
-    def _tell_started(self, held: _Held, at: datetime) -> None:
-        if not held.told:
-            held.told = True
-            self._bus.tell(telling.started(held.call.action, at, self._bus.site))
-
-    def _tell_ended(self, ending: Ending, *, is_settled: bool) -> None:
-        run = self._state.runs.pop(ending.action.id, None)
-        if run is None:
-            return
-        report, outcome = run
-        if is_settled:
-            self._breaker.note(ending.action.hook, outcome)
-        event = (
-            telling.ended(
-                ending.action, outcome, started_at=report.started_at, ended_at=report.ended_at,
-                site=self._bus.site,
-            )
-            if is_settled
-            else telling.lost(ending.action, report.ended_at, self._bus.site)
-        )  # fmt: skip
-        if event is not None:
-            self._bus.tell(event)
-
-    def _count_status(self, status: str) -> None:
-        totals = self.totals
-        match status:
-            case Status.COMPLETE:
-                totals.complete += 1
-            case Status.FAILED:
-                totals.failed += 1
-            case Status.CANCELED:
-                totals.canceled += 1
-            case _:
-                totals.retried += 1
-
-    def _read_booked(self) -> None:
-        """Look how the plugin's runner ended its actions; end those that it could not."""
-        state = self._state
-        if not state.booked:
-            return
-        reports, state.booked = state.booked, []
-        states = self._store.states([report.call.action for report in reports])
-        said: list[tuple[ActionId, LogLine]] = []
-        for report in reports:
-            action, outcome = report.call.action, report.outcome
-            status, claim = states.get(action.id, ("", ClaimId(0)))
-            failed = outcome.failure if isinstance(outcome, Booked) else None
-            if status in (Status.PENDING, Status.IN_PROGRESS) and claim == action.claim_id:
-                state.endings.append(self._unbooked(report, failed, status))
-                continue
-            state.claims[action.claim_id].discard(action.id)
-            if status in (Status.COMPLETE, Status.FAILED, Status.CANCELED):
-                self._count_status(status)
-                self._tell_booked(report)
-            else:
-                self.totals.lost += 1
-            if failed is not None and failed.detail and status == Status.FAILED:
-                said.append((action.id, wording.detail(report.ended_at, failed.detail)))
-        self._store.log(said)
-        self._store.release([], finished=self._finished_claims())
-
-    def _tell_booked(self, report: Report) -> None:
-        self._breaker.note(report.call.action.hook, report.outcome)
-        event = telling.ended(
-            report.call.action, report.outcome, started_at=report.started_at,
-            ended_at=report.ended_at, site=self._bus.site,
-        )  # fmt: skip
-        if event is not None:
-            self._bus.tell(event)
-
-    @staticmethod
-    def _unbooked(report: Report, failed: Failed | None, status: str) -> Ending:
-        """PHP died before it could write the ending, or was kept from it."""
-        failed = failed or Failed(reason="the plugin's runner did not end it", error_type="Unended")
-        return settle.ending_of(
-            report.call.action,
-            failed,
-            started_at=report.started_at,
-            ended_at=report.ended_at,
-            marked=status == Status.IN_PROGRESS,
-        )
-
-    def _release_unrun(self) -> None:
-        state = self._state
-        if not state.unrun:
-            return
-        actions, state.unrun = state.unrun, []
-        for action in actions:
-            state.claims[action.claim_id].discard(action.id)
-        self._store.release(actions, finished=self._finished_claims())
-        self.totals.held += len(actions)
-
-    def _finished_claims(self) -> list[ClaimId]:
-        claims = self._state.claims
-        finished = [claim for claim, ids in claims.items() if not ids]
-        for claim in finished:
-            del claims[claim]
-        return finished
-
-    def _mark_running(self) -> None:
-        """Show in the tables what has been running for a while, and what it has said."""
-        held = self._state.held
-        now = self._clock.now()
-        fresh: list[tuple[Action, list[LogLine]]] = []
-        said: list[tuple[ActionId, LogLine]] = []
-        for action_id, started_at in self._executor.running().items():
-            own = held.get(action_id)
-            if (
-                own is None
-                or own.call.books == "kept"
-                # A clock that was set back shows it as starting later than now.
-                or timedelta(0) <= now - started_at < timedelta(seconds=FLUSH_SECONDS)
-            ):
-                continue
-            lines = _taken(own.call)
-            self._tell_started(own, started_at)
-            if own.marked:
-                said += [(action_id, line) for line in lines]
-            else:
-                fresh.append((own.call.action, [wording.started(started_at), *lines]))
-        if fresh:
-            marked = self._store.start(fresh, now=now, once=False)
-            for action, _ in fresh:
-                if action.id in marked:
-                    held[action.id].marked = True
-        self._store.log(said)
+        hold = self._hold
+        is_due = self._clock.monotonic() - self._books.flushed_at >= FLUSH_SECONDS
+        if is_due or not hold.held or len(hold.endings) >= 4 * self._limits.batch_size:
+            self._books.flush()
+            self._books.mark_running(self._executor.running())
 
     # Holding
 
     def _wait_seconds(self) -> float:
-        since = self._clock.monotonic() - self._flushed
+        since = self._clock.monotonic() - self._books.flushed_at
         return max(0.0, FLUSH_SECONDS - since)
 
     def _confirm_when_due(self) -> None:
@@ -781,7 +530,7 @@ class Runner:
         running = self._executor.running()
         waiting = [
             held.call.action
-            for action_id, held in self._state.held.items()
+            for action_id, held in self._hold.held.items()
             if action_id not in running and not held.marked and held.call.books != "kept"
         ]
         if not waiting:
@@ -789,8 +538,8 @@ class Runner:
         gone = frozenset(a.id for a in waiting) - self._store.still_claimed(waiting)
         if not gone:
             return
-        careful = [call for call in self._state.careful if call.action.id in gone]
-        self._state.careful = [c for c in self._state.careful if c.action.id not in gone]
+        careful = [call for call in self._hold.careful if call.action.id in gone]
+        self._hold.careful = [c for c in self._hold.careful if c.action.id not in gone]
         self._lose([call.action for call in (*self._executor.recall(gone), *careful)])
 
     def _is_trusted(self) -> bool:
@@ -799,9 +548,9 @@ class Runner:
 
     def _beat_when_due(self) -> None:
         now = self._clock.monotonic()
-        if now - self._beaten >= (BEAT_SECONDS if self._state.held else IDLE_BEAT_SECONDS):
+        if now - self._beaten >= (BEAT_SECONDS if self._hold.held else IDLE_BEAT_SECONDS):
             self._beaten = now
-            if not self._store.heartbeat(sorted(self._state.held), now=self._clock.now()):
+            if not self._store.heartbeat(sorted(self._hold.held), now=self._clock.now()):
                 raise RunnerGone
 
     def _lose(self, actions: list[Action]) -> None:
@@ -821,29 +570,21 @@ class Runner:
         for action in ignored:
             self._executor.ignored(action)
         for action in actions:
-            self._state.held.pop(action.id, None)
-            self._state.claims[action.claim_id].discard(action.id)
+            self._hold.held.pop(action.id, None)
+            self._hold.claims[action.claim_id].discard(action.id)
         self.totals.lost += len(actions)
-        self._store.release([], finished=self._finished_claims())
+        self._store.release([], finished=self._hold.finished_claims())
 
     def _release_waiting(self) -> None:
         """Put back what has not started; what is marked as started runs to its end."""
-        state = self._state
-        unmarked = frozenset(i for i, held in state.held.items() if not held.marked)
-        calls = [*self._executor.recall(unmarked), *state.careful]
-        state.careful.clear()
+        hold = self._hold
+        unmarked = frozenset(i for i, held in hold.held.items() if not held.marked)
+        calls = [*self._executor.recall(unmarked), *hold.careful]
+        hold.careful.clear()
         actions = [call.action for call in calls]
         if not actions:
             return
         for action in actions:
-            del state.held[action.id]
-            state.claims[action.claim_id].discard(action.id)
-        self.totals.released += self._store.release(actions, finished=self._finished_claims())
-
-
-def _taken(call: Call) -> list[LogLine]:
-    """What the handler logged so far; the list is the handler's, so it is emptied in place."""
-    lines: list[LogLine] = []
-    while call.lines:
-        lines.append(call.lines.pop(0))
-    return lines
+            del hold.held[action.id]
+            hold.claims[action.claim_id].discard(action.id)
+        self.totals.released += self._store.release(actions, finished=self._hold.finished_claims())
