@@ -565,6 +565,18 @@ def test_dates_across_changes_of_the_clock_are_the_real_ones(row: tuple[str, ...
         assert at == datetime.fromisoformat(told)
 
 
+# Troubleshooting
+
+
+def test_what_explain_says_there_is_what_it_says() -> None:
+    text = (ROOT / "docs" / "how-to" / "troubleshoot.md").read_text("utf-8")
+    told = re.findall(r"`explain`: ([a-z-]+(?:, [a-z-]+)*)", text)
+    told += [row[0] for t in tables(text) if t.head == ("says", "means") for row in t.rows]
+    found = {code for names in told for code in names.split(", ")}
+    assert len(found) > 5
+    assert found - set(explain.CODES) == set()
+
+
 # Links
 
 
