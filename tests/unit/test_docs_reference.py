@@ -11,7 +11,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,19 @@ from click.testing import CliRunner
 import docs
 import wpbridge
 from wpbridge import config, doctor, errors, events, explain, logs
+from wpbridge.action import Status
 from wpbridge.cli import hooks, pauses, present, reports
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.main import cli
+from wpbridge.clock import SystemClock
 from wpbridge.codec import cron, zoned
 from wpbridge.database import DatabaseAddress
 from wpbridge.doctor import Finding, Repair
 from wpbridge.enqueue import Enqueue
 from wpbridge.queue import Queue
+from wpbridge.runner import wording
 from wpbridge.store.connect import open_store
+from wpbridge.store.edits import REQUEUED, _moved
 from wpbridge.store.records import Query, Record
 
 ROOT = Path(__file__).parent.parent.parent
@@ -469,6 +473,65 @@ def test_every_exit_code_is_in_the_reference() -> None:
     assert told == {int(code) for code in Exit}
 
 
+# Status changes
+
+EXPLAIN = ROOT / "docs" / "explain"
+STATES = {"free", "claimed", "undated", "in-progress", "complete", "failed", "canceled", "deleted"}
+
+
+def changes(title: str) -> Iterator[tuple[str, str, str]]:
+    """From, to and log of a table in statuses.md; its first states are [*] in the diagram."""
+    for table in tables((EXPLAIN / "statuses.md").read_text("utf-8")):
+        if table.title == title:
+            for before, after, *_, log in table.rows:
+                for one in before.split(", "):
+                    for other in after.split(", "):
+                        yield one or "[*]", other, log
+
+
+def test_the_states_are_those_of_the_code() -> None:
+    told, *_ = tables((EXPLAIN / "statuses.md").read_text("utf-8"))
+    assert {name for row in told.rows for name in row[0].split(", ")} == STATES
+    assert {name for row in told.rows for name in codes(row[1])} == {s.value for s in Status}
+
+
+def test_the_diagram_has_the_arrows_of_the_tables() -> None:
+    text = (EXPLAIN / "delivery.md").read_text("utf-8")
+    drawn = {
+        tuple("in-progress" if name == "running" else name for name in arrow)
+        for arrow in re.findall(r"^    (\S+) --> ([a-z]\S+): \S", text, re.MULTILINE)
+    }
+    told = {
+        (one, other)
+        for title in ("By wpbridge", "By the plugin")
+        for one, other, _ in changes(title)
+    }
+    assert {state for arrow in told for state in arrow} == {*STATES, "[*]"}
+    assert drawn == told
+
+
+def test_log_rows_of_status_changes_are_those_of_the_code() -> None:
+    at = SystemClock().now()
+    later = timedelta(seconds=9)
+    made = [
+        *(wording.started(at), wording.completed(at), wording.failed(at, "x")),
+        *(wording.canceled(at, ""), wording.canceled(at, "x"), wording.unrun(at, "x")),
+        *(wording.retried(at, later, "x", attempt=n, of=5) for n in (0, 2)),
+        *(wording.snoozed(at, at, "x"), wording.reset(at, "x", 0), wording.reset(at, "x", 1)),
+    ]
+    stored = [
+        f"{REQUEUED}9", "action requeued via wpbridge from action 9", "action reset",
+        "action created", _moved(at),
+        "action released via wpbridge: what it waited for has ended",
+    ]  # fmt: skip
+    real = [*(line.message for line in made), *stored]
+    told = {name.rstrip("…") for *_, log in changes("By wpbridge") for name in codes(log)}
+    assert [name for name in told if not any(text.startswith(name) for text in real)] == []
+    exact = told - {"action created", "action reset", "action canceled"}
+    for text in real:
+        assert text in told or any(text.startswith(name) for name in exact), text
+
+
 # Explanations
 
 
@@ -500,6 +563,18 @@ def test_dates_across_changes_of_the_clock_are_the_real_ones(row: tuple[str, ...
     for told in row[3].split(", "):
         at = zoned.next_date(expression, at, zone)
         assert at == datetime.fromisoformat(told)
+
+
+# Troubleshooting
+
+
+def test_what_explain_says_there_is_what_it_says() -> None:
+    text = (ROOT / "docs" / "how-to" / "troubleshoot.md").read_text("utf-8")
+    told = re.findall(r"`explain`: ([a-z-]+(?:, [a-z-]+)*)", text)
+    told += [row[0] for t in tables(text) if t.head == ("says", "means") for row in t.rows]
+    found = {code for names in told for code in names.split(", ")}
+    assert len(found) > 5
+    assert found - set(explain.CODES) == set()
 
 
 # Links

@@ -1,7 +1,7 @@
 """The statements that change actions, few and for many rows at a time.
 
 Called inside a transaction of the caller's. Each names the row by primary key and guards it by
-claim and status, as the plugin does not; docs/explain/delivery.md has the table.
+claim and status, as the plugin does not; docs/explain/statuses.md has the table.
 """
 
 import re
