@@ -147,8 +147,10 @@ def sort_trouble(error: BaseException) -> Trouble:
     code = error.args[0] if error.args and isinstance(error.args[0], int) else None
     text = str(error.args[1] if code is not None and len(error.args) > 1 else error)
     line = " ".join(text.split())[:300]
-    if code in _DENIED or "CERTIFICATE_VERIFY_FAILED" in text:
-        advice = " (check DB_USER, DB_PASSWORD and DB_NAME, or --dsn)"
+    has_no_tls = code == 2026 or "CERTIFICATE_VERIFY_FAILED" in text
+    if code in _DENIED or has_no_tls:
+        names = "the settings of TLS" if has_no_tls else "DB_USER, DB_PASSWORD and DB_NAME"
+        advice = f" (check {names}, or --dsn)"
         return Trouble(
             error=StoreUnavailable(f"the database refuses us: {line}{advice}"), denied=True
         )

@@ -68,3 +68,13 @@ def test_anything_else_is_a_plain_error() -> None:
     assert type(error) is StoreError
     assert not isinstance(error, Contention)
     assert "\n" not in str(error)
+
+
+def test_a_server_without_tls_is_no_refused_statement() -> None:
+    told = "SSL is required but the server doesn't support it"
+    trouble = sort_trouble(Exception(2026, told))
+    assert isinstance(trouble.error, StoreUnavailable)
+    assert trouble.denied
+    assert str(trouble.error) == (
+        f"the database refuses us: {told} (check the settings of TLS, or --dsn)"
+    )
