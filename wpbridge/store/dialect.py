@@ -118,6 +118,7 @@ _GONE = frozenset({
     9001, 9002, 9006,  # ProxySQL has no server to hand on to
 })  # fmt: skip
 _DENIED = frozenset({1044, 1045, 1049, 1698})
+_TLS = 2026
 _FULL = re.compile(
     r"No space left|errno: 28\b|error 28\b|Disk quota|table .* is full", re.IGNORECASE
 )
@@ -147,7 +148,7 @@ def sort_trouble(error: BaseException) -> Trouble:
     code = error.args[0] if error.args and isinstance(error.args[0], int) else None
     text = str(error.args[1] if code is not None and len(error.args) > 1 else error)
     line = " ".join(text.split())[:300]
-    has_no_tls = code == 2026 or "CERTIFICATE_VERIFY_FAILED" in text
+    has_no_tls = code == _TLS or "CERTIFICATE_VERIFY_FAILED" in text
     if code in _DENIED or has_no_tls:
         names = "the settings of TLS" if has_no_tls else "DB_USER, DB_PASSWORD and DB_NAME"
         advice = f" (check {names}, or --dsn)"
