@@ -51,11 +51,11 @@ def far(proxy: Proxy, mysql_dsn: str, open_queue: Callable[[str], SqlStore]) -> 
 def cut_at_commit(store: SqlStore, proxy: Proxy, lost: Lost) -> Iterator[None]:
     """The next COMMIT is the last thing that goes over this connection."""
     engine = store.session._engine
-    left = [1]
+    left = ["the next one"]
 
     def before(*told: object) -> None:
-        if told[2] == "COMMIT" and left.pop():
-            left.append(0)
+        if told[2] == "COMMIT" and left:
+            left.clear()
             proxy.cut_after(0, toward="client" if lost == "answer" else "server")
 
     event.listen(engine, "before_cursor_execute", before)
