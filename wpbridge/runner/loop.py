@@ -34,6 +34,7 @@ from wpbridge.runner.identity import (
     BEAT_SECONDS,
     IDLE_BEAT_SECONDS,
     STALE_SECONDS,
+    WATCH_SECONDS,
     Coroner,
     Identity,
     is_dead,
@@ -312,7 +313,7 @@ class Runner:
             # Woken: what was enqueued is due, and shall not wait for another look.
             self._is_exhausted = False
             return
-        sight = self._store.glance(now=self._clock.now(), silent_seconds=STALE_SECONDS)
+        sight = self._store.glance(now=self._clock.now(), silent_seconds=WATCH_SECONDS)
         if sight.is_silent:
             self._reap()
         late = self._clock.monotonic() - self._caught_up >= IDLE_CATCH_UP_SECONDS

@@ -6,6 +6,8 @@ import sys
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from clocks import FakeClock
 from wpbridge.action import RunnerId
 from wpbridge.runner.identity import (
@@ -70,12 +72,33 @@ def test_who_seems_dead_is_watched_before_it_is_believed() -> None:
             clock.at += timedelta(seconds=every)
         return found
 
-    assert looks(10.0, 5, age=3600.0) == [False, False, False, True, False]
+    assert looks(10.0, 5, age=3600.0) == [False, False, True, False, False]
     # It beats: then all that was seen is forgotten.
     assert looks(10.0, 1, age=2.0) == [False]
-    assert looks(10.0, 4, age=STALE_SECONDS + 1) == [False, False, False, True]
+    assert looks(10.0, 3, age=STALE_SECONDS + 1) == [False, False, True]
     # Looks with an outage or a pause between them show nothing.
     assert looks(200.0, 4, age=3600.0) == [False] * 4
+
+
+@pytest.mark.parametrize("phase", [0.1, 2.5, 4.9, 5.1, 7.5, 9.9])
+def test_a_death_elsewhere_is_found_within_a_minute(phase: float) -> None:
+    """By who looks every ten seconds, whenever in between it happened."""
+    clock, me = FakeClock(), identity()
+    coroner, age = Coroner(clock), phase
+    while not coroner.is_dead(record(me, host="other", beat_age_seconds=age), me):
+        clock.at += timedelta(seconds=10)
+        age += 10
+        assert age < 60
+    assert age > STALE_SECONDS
+
+
+def test_who_is_stopped_here_is_watched_too() -> None:
+    clock, me = FakeClock(), identity()
+    coroner, age = Coroner(clock), 0.0
+    while not coroner.is_dead(record(me, beat_age_seconds=age), me):
+        clock.at += timedelta(seconds=10)
+        age += 10
+    assert HUNG_SECONDS < age <= HUNG_SECONDS + 10
 
 
 def test_a_process_that_has_ended_is_not_watched_first() -> None:
