@@ -11,6 +11,7 @@ import pytest
 
 import invariants
 from clocks import FakeClock
+from daemons import until
 from factories import NOW, insert, make_new
 from rows import change, column, query
 from wpbridge import Context, Retry
@@ -349,6 +350,25 @@ def test_a_hook_that_fails_in_a_row_is_paused_and_told(store: SqlStore) -> None:
     (pause,) = Queue(store, close_store=False, clock=FakeClock()).pauses()
     assert (pause.kind, pause.name) == ("hook", "h")
     assert pause.reason == "10 failures in a row, the last: no server"
+
+
+def test_what_is_claimed_of_a_paused_hook_is_put_back(
+    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+) -> None:
+    """All of it was in one claim."""
+    ids, looking = insert(store, *[make_new() for _ in range(20)]), open_queue(dsn)
+    calls: list[int] = []
+
+    def handler() -> None:
+        calls.append(1)
+        if len(calls) > 3:
+            until(lambda: column(looking, "claim_id", ids[-1]) == 0, "the end of its claim")
+        raise ValueError("no server")
+
+    totals = run(store, handler, Limit(hook="h", pause_after=3), concurrency=1)
+    assert (totals.claimed, totals.failed, totals.released) == (20, 4, 16)
+    assert store.counts() == {"failed": 4, "pending": 16}
+    invariants.check(store)
 
 
 def test_the_count_goes_on_from_run_to_run(store: SqlStore) -> None:

@@ -54,6 +54,8 @@ class Bookkeeper:
         self.has_ended = True
         """Something may have ended since the last look at what waits."""
         self.flushed_at = clock.monotonic()
+        self.paused: set[str] = set()
+        """Hooks that the breaker has paused, until the loop has put back what waits of them."""
 
     def collect(self, reports: Sequence[Report]) -> None:
         """Turn what executors report into endings to be written."""
@@ -73,6 +75,7 @@ class Bookkeeper:
                 self._hold.unrun.append(report.call.action)
                 continue
             outcome = again.get(report.call.action.id, report.outcome)
+            self._breaker.note(report.call.action.hook, outcome)
             self._hold.runs[report.call.action.id] = (report, outcome)
             ending = settle.ending_of(
                 report.call.action,
@@ -83,6 +86,10 @@ class Bookkeeper:
                 said=[*_taken(report.call), *self._printed(report)],
             )
             self._hold.endings.append(ending)
+
+    def is_urgent(self) -> bool:
+        """Whether a hook is to be paused by what is not written yet."""
+        return self._breaker.is_over()
 
     def _printed(self, report: Report) -> list[LogLine]:
         keep = self._keep_output
@@ -99,6 +106,7 @@ class Bookkeeper:
         if hold.endings:
             self._settle()
         for hook in self._breaker.flush(self._clock.now()):
+            self.paused.add(hook.hook)
             self._bus.tell(
                 HookPaused(
                     at=self._clock.now(), site=self._bus.site, hook=hook.hook,
@@ -138,8 +146,6 @@ class Bookkeeper:
         if run is None:
             return
         report, outcome = run
-        if is_settled:
-            self._breaker.note(ending.action.hook, outcome)
         event = (
             telling.ended(
                 ending.action, outcome, started_at=report.started_at, ended_at=report.ended_at,

@@ -56,6 +56,11 @@ class Breaker:
         else:
             row.failed, row.reason = row.failed + 1, failure
 
+    def is_over(self) -> bool:
+        """Whether a hook is to be paused by what the tables have not been told yet."""
+        rules = [(self._rule(hook), row.failed) for hook, row in self._rows.items()]
+        return any(rule is not None and failed >= rule.pause_after for rule, failed in rules)
+
     def flush(self, now: datetime) -> list[Tripped]:
         """Tell the tables; returns the hooks that this has paused."""
         rows, self._rows = self._rows, {}

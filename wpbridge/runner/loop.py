@@ -5,7 +5,7 @@ dead runner left, is marked before it is called.
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from types import MappingProxyType
@@ -249,6 +249,7 @@ class Runner:
             return True
         self._books.collect(self._executor.reports(self._wait_seconds()))
         self._flush_when_due()
+        self._release_paused()
         self._confirm_when_due()
         self._beat_when_due()
         return True
@@ -513,7 +514,8 @@ class Runner:
     def _flush_when_due(self) -> None:
         hold = self._hold
         is_due = self._clock.monotonic() - self._books.flushed_at >= FLUSH_SECONDS
-        if is_due or not hold.held or len(hold.endings) >= 4 * self._limits.batch_size:
+        is_much = len(hold.endings) >= 4 * self._limits.batch_size
+        if is_due or is_much or not hold.held or self._books.is_urgent():
             self._books.flush()
             self._books.mark_running(self._executor.running())
 
@@ -576,12 +578,25 @@ class Runner:
         self.totals.lost += len(actions)
         self._store.release([], finished=self._hold.finished_claims())
 
-    def _release_waiting(self) -> None:
-        """Put back what has not started; what is marked as started runs to its end."""
+    def _release_paused(self) -> None:
+        """Put back what waits of the hooks that have just been paused."""
+        hooks, self._books.paused = self._books.paused, set()
+        if hooks:
+            self._release_waiting(hooks)
+
+    def _release_waiting(self, hooks: Collection[str] | None = None) -> None:
+        """Put back what has not started; what is marked as started runs to its end.
+
+        ``hooks``: only these; None: all.
+        """
         hold = self._hold
-        unmarked = frozenset(i for i, held in hold.held.items() if not held.marked)
-        calls = [*self._executor.recall(unmarked), *hold.careful]
-        hold.careful.clear()
+        ids = frozenset(
+            action_id
+            for action_id, held in hold.held.items()
+            if not held.marked and (hooks is None or held.call.action.hook in hooks)
+        )
+        calls = [*self._executor.recall(ids), *(c for c in hold.careful if c.action.id in ids)]
+        hold.careful = [call for call in hold.careful if call.action.id not in ids]
         actions = [call.action for call in calls]
         if not actions:
             return
