@@ -10,6 +10,7 @@ from wpbridge.store.edits import Edits
 from wpbridge.store.groups import Groups
 from wpbridge.store.inserts import Inserts
 from wpbridge.store.limits import Limits
+from wpbridge.store.options import Options
 from wpbridge.store.own_tables import OwnTables
 from wpbridge.store.pauses import Pauses
 from wpbridge.store.reading import Reading
@@ -42,6 +43,7 @@ class Parts:
     retention: Retention
     cleaning: Cleaning
     duties: Duties
+    options: Options
 
 
 def assemble(  # noqa: PLR0917 - what is known of a site's tables
@@ -84,4 +86,5 @@ def assemble(  # noqa: PLR0917 - what is known of a site's tables
         retention=Retention(session, names, layout, dialect, groups, own),
         cleaning=Cleaning(session, names, layout, dialect, inserts, own),
         duties=Duties(session, names, own, dialect),
+        options=Options(session, names, dialect),
     )
