@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import click
 
+from wpbridge import cronbridge
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural, shown, told
@@ -34,7 +35,7 @@ _FLUSH: Final = (
 @click.command("wp-cron", short_help="Turn WP-Cron's events into actions.", epilog="""
 Examples:
   wpbridge migrate wp-cron --path /var/www/html --dry-run
-  wpbridge migrate wp-cron --path /var/www/html --hooks 'shop_*' --yes
+  wpbridge migrate wp-cron --path /var/www/html --hooks 'shop_*' --bridge --yes
   wpbridge migrate wp-cron --path /var/www/html --undo wpbridge-wp-cron.journal --yes
 """)  # fmt: skip
 @site_options
@@ -44,6 +45,9 @@ Examples:
 @click.option("--file", metavar="FILE", help="The option's bytes; the site's option is left alone.")
 @click.option("--journal", default=JOURNAL, metavar="FILE", help=f"What is done ({JOURNAL}).")
 @click.option("--undo", metavar="JOURNAL", help="Put back what a journal says was moved.")
+@click.option(
+    "--bridge", is_flag=True, help="Write a must-use plugin that shows them to PHP as scheduled."
+)
 @click.option(
     "--settle", default="10s", metavar="TIME",
     help="Watch for requests that put events back (10s).",
@@ -64,6 +68,7 @@ def wp_cron(
     file: str | None,
     journal: str,
     undo: str | None,
+    bridge: bool,
     settle: str,
     dry_run: bool,
     yes: bool,
@@ -82,7 +87,7 @@ def wp_cron(
         if undo is not None:
             if hooks or file or with_core:
                 raise InputError("--undo: it puts back all that its journal tells of")
-            _undo(queue, settings, Path(undo), dry_run=dry_run, yes=yes)
+            _undo(queue, site, settings, Path(undo), dry_run=dry_run, yes=yes)
             return
         data = wpcron.read(queue) if file is None else _bytes_of(Path(file))
         plan = wpcron.plan(data, choice, group)
@@ -92,6 +97,8 @@ def wp_cron(
         if plan.events:
             confirm(f"Move {plural(len(plan.events), 'event')} out of WP-Cron", yes=yes)
         with Journal(Path(journal), kind=KIND, site=_name(queue)) as steps:
+            if plan.events and file is None:
+                _bridge(queue, site, plan, group, is_wanted=bridge)
             mover = Mover(queue, steps, choice=choice, group=group)
             with counting("wp-cron", len(plan.events), lines=True) as advance:
                 mover.advance = advance
@@ -103,7 +110,9 @@ def wp_cron(
     raise SystemExit(int(Exit.ERROR if done.left else Exit.OK))
 
 
-def _undo(queue: Queue, settings: Settings, file: Path, *, dry_run: bool, yes: bool) -> None:
+def _undo(
+    queue: Queue, site: Site, settings: Settings, file: Path, *, dry_run: bool, yes: bool
+) -> None:
     if not file.is_file():
         raise InputError(f"--undo: there is no file {file}")
     with Journal(file, kind=KIND, site=_name(queue)) as steps:
@@ -114,10 +123,22 @@ def _undo(queue: Queue, settings: Settings, file: Path, *, dry_run: bool, yes: b
         if not dry_run:
             with counting("undo", None, lines=True) as advance:
                 done = wpcron.undo(queue, steps, advance=advance)
+            if site.mu_plugins is not None and not done.busy:
+                cronbridge.remove(site.mu_plugins, queue.store.names.prefix, wpcron.hooks_in(steps))
     _tell_undone(done, settings, dry_run=dry_run)
     if done.restored and not dry_run:
         told(_FLUSH)
     raise SystemExit(int(Exit.ERROR if done.busy else Exit.OK))
+
+
+def _bridge(queue: Queue, site: Site, plan: Plan, group: str, *, is_wanted: bool) -> None:
+    """Before anything is moved: a request in between would schedule anew what it does not find."""
+    if not is_wanted:
+        told("PHP code that looks for these hooks in WP-Cron may schedule them anew: see --bridge")
+        return
+    if site.mu_plugins is None:
+        raise ConfigError("--bridge: it lies in a WordPress folder: name it with --path")
+    cronbridge.install(site.mu_plugins, queue.store.names.prefix, group, plan.by_hook())
 
 
 def _bytes_of(file: Path) -> bytes:
