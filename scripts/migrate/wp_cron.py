@@ -15,8 +15,7 @@ def main(folder: str, *hooks: str) -> int:
     file = Path("wp-cron.journal")
     with Queue.open(folder) as queue, Journal(file, kind="wp-cron", site=folder) as journal:
         mover = Mover(queue, journal, choice=Choice(hooks=hooks))
-        mover.move()
-        done = mover.watch(10)
+        done = mover.move(settle_seconds=10)
     print(f"moved {done.moved} events; {len(done.left)} left; undo: wpbridge.migrate.wpcron.undo")
     return 1 if done.left else 0
 

@@ -127,6 +127,21 @@ def test_events_become_actions_with_their_dates_args_and_intervals(place: Place)
     assert schedule.decode(record.schedule) == schedule.interval(from_timestamp(LATER + 60), 3600)
 
 
+def test_what_is_not_as_it_should_be_is_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.set(event("one"), event("two"), event("three"))
+
+    def settling() -> None:
+        change(place.store, "UPDATE wp_actionscheduler_actions SET args = '[1]' WHERE hook = 'two'")
+        change(place.store, "DELETE FROM wp_actionscheduler_actions WHERE hook = 'three'")
+
+    monkeypatch.setattr(wpcron, "SAMPLE", wpcron.BATCH)
+    with place.journal() as journal:
+        mover = place.mover(journal)
+        mover.settling = settling
+        done = mover.move()
+    assert (done.checked, len(done.faults)) == (3, 2)
+
+
 def test_moved_again_nothing_is_there_to_move(place: Place) -> None:
     place.set(event("one"))
     place.move()
@@ -241,16 +256,16 @@ def test_what_a_stale_request_puts_back_is_taken_out_and_makes_no_second_action(
     place: Place,
 ) -> None:
     before = place.set(event("one"), event("many", interval=60))
-    place.move()
-    place.write(before)
     with place.journal() as journal:
         mover = place.mover(journal)
 
         def tick(_seconds: float) -> None:
+            if place.clock == NOW:
+                place.write(before)
             place.clock += 1
 
-        done = mover.watch(2, sleep=tick)
-    assert (done.moved, done.returned + done.merged) == (0, 2)
+        done = mover.move(settle_seconds=2, sleep=tick)
+    assert (done.moved, done.returned, done.merged) == (2, 1, 1)
     assert place.hooks == []
     assert len(place.actions()) == 2
 

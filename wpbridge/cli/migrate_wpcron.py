@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -102,12 +101,10 @@ def wp_cron(
             mover = Mover(queue, steps, choice=choice, group=group)
             with counting("wp-cron", len(plan.events), lines=True) as advance:
                 mover.advance = advance
-                done = mover.move() if file is None else mover.copy(data)
-            if file is None and done.moved + done.returned + done.merged:
-                told(_cached(site))
-                done = mover.watch(seconds, sleep=time.sleep)
+                mover.settling = lambda: told(_cached(site))
+                done = mover.move(seconds) if file is None else mover.copy(data)
             _tell_moved(done, plan, Path(journal), settings)
-    raise SystemExit(int(Exit.ERROR if done.left else Exit.OK))
+    raise SystemExit(int(Exit.ERROR if done.left or done.faults else Exit.OK))
 
 
 def _undo(
@@ -211,15 +208,19 @@ def _tell_moved(done: Moved, plan: Plan, journal: Path, settings: Settings) -> N
             raise ConfigError(f"{side} cannot be written: {error.strerror}") from None
     counts: dict[str, Any] = {
         "moved": done.moved, "returned": done.returned, "merged": done.merged,
-        "left": len(done.left), "others": plan.others, "journal": str(journal),
+        "left": len(done.left), "others": plan.others, "checked": done.checked,
+        "faults": done.faults, "journal": str(journal),
     }  # fmt: skip
     if settings.format == "json":
         click.echo(json.dumps(counts))
         return
     _tell_left(done.left)
+    for fault in done.faults:
+        told(shown(fault))
     words = [f"moved {plural(done.moved, 'event')} of {plural(len(done.hooks), 'hook')}"]
     words += [f"{done.returned:,} that were moved before taken out again"] * bool(done.returned)
     words += [f"{done.merged:,} whose action stands already taken out"] * bool(done.merged)
+    words += [f"{done.checked:,} compared with their events"] * bool(done.checked)
     words += [f"{len(done.left):,} left, see {side}"] * bool(done.left)
     click.echo(f"{', '.join(words)}; undo with --undo {journal}")
 

@@ -36,6 +36,8 @@ T = TypeVar("T")
 GROUP: Final = "wp-cron"
 BATCH: Final = 500
 """Events a transaction."""
+SAMPLE: Final = 10
+"""Of these so many are looked at again."""
 TRIES: Final = 100
 """How often the option may be written by others before this one gives up."""
 RUN_QUEUE: Final = "action_scheduler_run_queue"
@@ -121,6 +123,15 @@ class Moved:
     """Recurring ones whose like stands in the group already."""
     left: list[Left] = field(default_factory=list)
     hooks: set[str] = field(default_factory=set)
+    checked: int = 0
+    """Actions that were compared with their events afterwards."""
+    faults: list[str] = field(default_factory=list)
+    """Those that were not as they should be."""
+
+    @property
+    def touched(self) -> int:
+        """Events that were taken out."""
+        return self.moved + self.returned + self.merged
 
 
 @dataclass(kw_only=True)
@@ -185,11 +196,21 @@ class Mover:
         self.done = Moved()
         self.advance: Callable[[int], None] = lambda _count: None
         """Told after each batch."""
+        self.settling: Callable[[], None] = lambda: None
+        """Told when all is moved, before it is watched."""
+        self._sample: dict[ActionId, Event] = {}
 
-    def move(self) -> Moved:
+    def move(
+        self, settle_seconds: float = 0.0, sleep: Callable[[float], None] = time.sleep
+    ) -> Moved:
         """Move all that is meant, batch by batch.
 
         A crash leaves whole batches moved and the rest as it was; done again, it goes on.
+
+        Args:
+            settle_seconds: look for so long whether a request of WordPress that had read the
+                option before puts events back, and take them out again.
+            sleep: waits.
 
         Raises:
             Contention: WP-Cron runs, or others write the option all the time.
@@ -198,25 +219,28 @@ class Mover:
         read(self._queue)
         self._prepare()
         with self._lock() as hold:
-            standing = self._standing()
-            misses = 0
-            while events := self._look():
-                hold()
-                if self._batch(events[:BATCH], standing):
-                    misses = 0
-                else:
-                    misses += 1
-                    if misses > TRIES:
-                        raise Contention("the cron option is written by others all the time")
-            return self.done
-
-    def watch(self, seconds: float, *, sleep: Callable[[float], None] = time.sleep) -> Moved:
-        """For so long, take out again what a request that had read the option before puts back."""
-        until = self._now() + seconds
-        while self._now() < until:
-            sleep(min(1.0, seconds))
-            self.move()
+            self._move(hold)
+            if self.done.touched:
+                self.settling()
+                until = self._now() + settle_seconds
+                while self._now() < until:
+                    sleep(min(1.0, settle_seconds))
+                    self._move(hold)
+        self._verify()
         return self.done
+
+    def _move(self, hold: Callable[[], None]) -> None:
+        standing = self._standing()
+        misses = 0
+        hold()
+        while events := self._look():
+            hold()
+            if self._batch(events[:BATCH], standing):
+                misses = 0
+                continue
+            misses += 1
+            if misses > TRIES:
+                raise Contention("the cron option is written by others all the time")
 
     def copy(self, data: bytes) -> Moved:
         """Actions for the events of a file; the option is left alone."""
@@ -228,6 +252,7 @@ class Mover:
             self._write("plan", events, from_file=True)
             added = _transact(self._queue, partial(self._add, events=events))
             self._count(events, added or ())
+        self._verify()
         return self.done
 
     def _prepare(self) -> None:
@@ -283,7 +308,28 @@ class Mover:
         self.done.returned += sum(not one.is_new for one in added)
         self.done.hooks |= {event.name() for event in events}
         self._journal.add({"step": "moved", "ids": [one.id for one in added if one.is_new]})
+        new = [(one.id, event) for one, event in zip(added, events, strict=True) if one.is_new]
+        for action_id, event in new[:: BATCH // SAMPLE]:
+            if action_id is not None:
+                self._sample[action_id] = event
         self.advance(len(events))
+
+    def _verify(self) -> None:
+        """Compare some of the new actions, of every batch, with what they were made of."""
+        found = {r.id: r for r in self._queue.find(ids=tuple(self._sample), limit=0)}
+        for action_id, event in self._sample.items():
+            record = found.get(action_id)
+            self.done.checked += 1
+            if record is None or (record.hook, record.args) != (
+                event.name(),
+                event.args().encode(),
+            ):
+                self.done.faults.append(f"action {action_id} is not as its event {event.name()}")
+            elif record.status == Status.PENDING and record.scheduled_at != from_timestamp(
+                event.date
+            ):
+                self.done.faults.append(f"action {action_id} has not its event's date")
+        self._sample.clear()
 
     def _write(self, step: str, events: Sequence[Event], *, from_file: bool = False) -> None:
         told = {"step": step, "group": self._group, "events": [_told(event) for event in events]}
