@@ -134,7 +134,6 @@ def test_what_is_not_as_it_should_be_is_told(place: Place, monkeypatch: pytest.M
         change(place.store, "UPDATE wp_actionscheduler_actions SET args = '[1]' WHERE hook = 'two'")
         change(place.store, "DELETE FROM wp_actionscheduler_actions WHERE hook = 'three'")
 
-    monkeypatch.setattr(wpcron, "SAMPLE", wpcron.BATCH)
     with place.journal() as journal:
         mover = place.mover(journal)
         mover.settling = settling

@@ -309,7 +309,7 @@ class Mover:
         self.done.hooks |= {event.name() for event in events}
         self._journal.add({"step": "moved", "ids": [one.id for one in added if one.is_new]})
         new = [(one.id, event) for one, event in zip(added, events, strict=True) if one.is_new]
-        for action_id, event in new[:: BATCH // SAMPLE]:
+        for action_id, event in new[:: max(1, len(new) // SAMPLE)]:
             if action_id is not None:
                 self._sample[action_id] = event
         self.advance(len(events))
