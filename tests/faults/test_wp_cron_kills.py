@@ -23,7 +23,7 @@ from wpbridge.codec.wp_cron import CronOption, Event, key_of
 from wpbridge.store.options import CRON, CRON_LOCK
 from wpbridge.store.sqlstore import SqlStore
 
-EVENTS = 2000
+EVENTS = 3000
 FIRST = 1_900_000_000
 UNDO = ("--undo", "wpbridge-wp-cron.journal")
 
@@ -105,13 +105,30 @@ def command(dsn: str, folder: Path, *more: str) -> "subprocess.Popen[str]":
     )  # fmt: skip
 
 
-def kill_somewhere(dsn: str, folder: Path, chance: random.Random, *more: str) -> None:
-    """Start it, and kill it a random while after it has written its journal."""
+def kill_somewhere(
+    dsn: str, folder: Path, chance: random.Random, has_begun: Callable[[], bool], *more: str
+) -> None:
+    """Start it, and kill it a random while after it has begun to change something."""
     with command(dsn, folder, *more) as process:
+        while process.poll() is None and not has_begun():
+            pass
         try:
-            process.wait(timeout=chance.uniform(0.4, 1.6))
+            process.wait(timeout=chance.uniform(0.0, 0.8))
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
+
+
+def grown(folder: Path) -> Callable[[], bool]:
+    """Whether the journal has more in it than now."""
+    file = folder / "wpbridge-wp-cron.journal"
+    before = file.stat().st_size if file.exists() else 0
+    return lambda: file.exists() and file.stat().st_size > max(before, 200)
+
+
+def fewer(store: SqlStore) -> Callable[[], bool]:
+    """Whether less is in the queue than now."""
+    before = len(in_queue(store))
+    return lambda: len(in_queue(store)) < before
 
 
 def finish(dsn: str, folder: Path, store: SqlStore, *more: str) -> None:
@@ -130,7 +147,7 @@ def test_killed_anywhere_each_event_is_in_one_place(
     chance = random.Random(seed)  # noqa: S311 - moments to kill at
     for _ in range(3):
         change(store, "DELETE FROM wp_options WHERE option_name = :n", n=CRON_LOCK)
-        kill_somewhere(dsn, tmp_path, chance)
+        kill_somewhere(dsn, tmp_path, chance, grown(tmp_path))
         both = Counter(in_option(store, "moved")) + Counter(in_queue(store))
         assert both == Counter(range(EVENTS))
     finish(dsn, tmp_path, store)
@@ -138,7 +155,7 @@ def test_killed_anywhere_each_event_is_in_one_place(
     assert sorted(in_queue(store)) == list(range(EVENTS))
 
     for _ in range(2):
-        kill_somewhere(dsn, tmp_path, chance, *UNDO)
+        kill_somewhere(dsn, tmp_path, chance, fewer(store), *UNDO)
         both = Counter(in_option(store, "moved")) + Counter(in_queue(store))
         assert both == Counter(range(EVENTS))
     finish(dsn, tmp_path, store, *UNDO)
@@ -155,7 +172,7 @@ def test_killed_beside_a_writer_no_event_is_lost_and_in_the_end_none_is_double(
     with writer.at_work():
         for _ in range(3):
             change(store, "DELETE FROM wp_options WHERE option_name = :n", n=CRON_LOCK)
-            kill_somewhere(dsn, tmp_path, chance)
+            kill_somewhere(dsn, tmp_path, chance, grown(tmp_path))
     # What the writer has put back from what it had read is taken out now.
     finish(dsn, tmp_path, store)
     assert in_option(store, "moved") == []

@@ -113,11 +113,11 @@ def _undo(
     if not file.is_file():
         raise InputError(f"--undo: there is no file {file}")
     with Journal(file, kind=KIND, site=_name(queue)) as steps:
-        seen = wpcron.undo(queue, steps, dry_run=True)
-        if not dry_run and seen.restored:
-            confirm(f"Put {plural(seen.restored, 'event')} back into WP-Cron", yes=yes)
-        done = seen
-        if not dry_run:
+        # Looked at first where somebody is to be asked, or wants to know only.
+        done = wpcron.undo(queue, steps, dry_run=True) if dry_run or not yes else None
+        if done is not None and done.restored and not dry_run:
+            confirm(f"Put {plural(done.restored, 'event')} back into WP-Cron", yes=yes)
+        if done is None or not dry_run:
             with counting("undo", None, lines=True) as advance:
                 done = wpcron.undo(queue, steps, advance=advance)
             if site.mu_plugins is not None and not done.busy:

@@ -34,10 +34,12 @@ from wpbridge.store.records import Query, Record
 T = TypeVar("T")
 
 GROUP: Final = "wp-cron"
-BATCH: Final = 500
+BATCH: Final = 1000
 """Events a transaction."""
 SAMPLE: Final = 10
 """Of these so many are looked at again."""
+DEADLOCKS: Final = 5
+"""How often a transaction that was given up for another's is begun again."""
 TRIES: Final = 100
 """How often the option may be written by others before this one gives up."""
 RUN_QUEUE: Final = "action_scheduler_run_queue"
@@ -227,6 +229,8 @@ class Mover:
                     sleep(min(1.0, settle_seconds))
                     self._move(hold)
         self._verify()
+        # Some may be due already.
+        self._queue.wake()
         return self.done
 
     def _move(self, hold: Callable[[], None]) -> None:
@@ -234,11 +238,13 @@ class Mover:
         misses = 0
         hold()
         while events := self._look():
-            hold()
-            if self._batch(events[:BATCH], standing):
+            # One look for all of them, and a new one where others have written the option.
+            for at in range(0, len(events), BATCH):
+                hold()
+                if not self._batch(events[at : at + BATCH], standing):
+                    misses += 1
+                    break
                 misses = 0
-                continue
-            misses += 1
             if misses > TRIES:
                 raise Contention("the cron option is written by others all the time")
 
@@ -484,10 +490,15 @@ def _transact(queue: Queue, work: Callable[[Parts], T]) -> T | None:
             raise _Late
         return done
 
-    try:
-        return queue.store.session.transact(attempt)
-    except _Late:
-        return None
+    for left in reversed(range(DEADLOCKS)):
+        try:
+            return queue.store.session.transact(attempt)
+        except _Late:
+            return None
+        except Contention:
+            if not left:
+                raise
+    return None
 
 
 def _journaled(journal: Steps) -> list[tuple[str, bool, list[Event]]]:
