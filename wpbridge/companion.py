@@ -174,7 +174,7 @@ def read(folder: Path) -> Companion | None:
 
     SiteError when it cannot be read.
     """
-    source = _source(folder / FILE_NAME)
+    source = source_of(folder / FILE_NAME)
     return None if source is None else parse(source)
 
 
@@ -193,7 +193,7 @@ def install(
     if before == after:
         return "unchanged"
     if not dry_run:
-        _write(file, after)
+        write_file(file, after)
     return "created" if before is None else "renewed"
 
 
@@ -214,7 +214,7 @@ def remove(
         if len(left) == len(sites):
             return "unchanged"
         if not dry_run:
-            _write(file, render(template(), Companion(sites=left)))
+            write_file(file, render(template(), Companion(sites=left)))
         return "renewed"
     if not dry_run:
         try:
@@ -230,13 +230,14 @@ def _sites(source: bytes | None) -> Mapping[str, Ownership]:
 
 
 def _ours(file: Path) -> bytes | None:
-    source = _source(file)
+    source = source_of(file)
     if source is not None and _MARK not in source:
         raise SiteError(f"{file} was not written by wpbridge: move it away first")
     return source
 
 
-def _source(file: Path) -> bytes | None:
+def source_of(file: Path) -> bytes | None:
+    """What is in it; None when there is no such file, SiteError when it cannot be read."""
     try:
         return file.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -245,10 +246,11 @@ def _source(file: Path) -> bytes | None:
         raise _refused(file, "read", error) from error
 
 
-def _write(file: Path, source: bytes) -> None:
+def write_file(file: Path, source: bytes) -> None:
+    """Whole or not at all, in its folder owner's name; SiteError when it cannot be."""
     try:
         _make_folder(file.parent)
-        number, name = tempfile.mkstemp(prefix=f".{FILE_NAME}.", dir=file.parent)
+        number, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
         try:
             with os.fdopen(number, "wb") as temporary:
                 _hand_over(number, file.parent, _MODE)

@@ -197,7 +197,7 @@ class Queue:
 
     def check(self, new: Enqueue) -> NewAction:
         """The row that would be written; InputError where it cannot be. Changes nothing."""
-        request = _request(new, self._now())
+        request = request_of(new, self._now())
         with self._turn() as parts:
             self._known(request.after)
             parts.adding.check(request)
@@ -205,7 +205,7 @@ class Queue:
 
     def refusal(self, new: Enqueue) -> ActionId | None:
         """The action for which this unique or keyed one would be refused just now, if any."""
-        request = _request(new, self._now())
+        request = request_of(new, self._now())
         with self._turn() as parts:
             self._known(request.after)
             parts.own.look_again()
@@ -216,7 +216,7 @@ class Queue:
 
     def _add(self, new: Sequence[Enqueue], connection: Any) -> list[Added]:
         now = self._now()
-        requests = [_request(one, now) for one in new]
+        requests = [request_of(one, now) for one in new]
         after = [i for request in requests for i in request.after]
         with self._turn() as parts:
             if connection is None:
@@ -688,7 +688,8 @@ def _query(query: Query | None, criteria: Mapping[str, Any]) -> Query:
         raise InputError(f"no such criterion: {error}") from error
 
 
-def _request(new: Enqueue, now: datetime) -> Request:
+def request_of(new: Enqueue, now: datetime) -> Request:
+    """What the store is asked to add."""
     return Request(
         action=new_action(new, now),
         unique=new.unique,

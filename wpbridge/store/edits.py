@@ -150,6 +150,11 @@ class Edits:
             if self._own.has(table):
                 connection.execute(statement, {"ids": list(ids)})
 
+    def forget_keys(self, ids: Sequence[ActionId]) -> None:
+        """Let the idempotency keys that made these actions make others."""
+        if ids and self._own.has(self._names.keys):
+            self._session.transact(lambda c: c.execute(self._forget_keys, {"ids": sorted(ids)}))
+
     def move(self, moves: Mapping[ActionId, NewAction], *, now: datetime) -> list[ActionId]:
         """Free pending actions to other dates and schedules, blob and columns in step.
 

@@ -11,6 +11,7 @@ from wpbridge.store.edits import Edits
 from wpbridge.store.groups import Groups
 from wpbridge.store.inserts import Inserts
 from wpbridge.store.limits import Limits
+from wpbridge.store.options import Options
 from wpbridge.store.own_tables import OwnTables
 from wpbridge.store.pauses import Pauses
 from wpbridge.store.reading import Reading
@@ -44,6 +45,7 @@ class Parts:
     cleaning: Cleaning
     duties: Duties
     bulk: Bulk
+    options: Options
 
 
 def assemble(  # noqa: PLR0917 - what is known of a site's tables
@@ -88,4 +90,5 @@ def assemble(  # noqa: PLR0917 - what is known of a site's tables
         cleaning=Cleaning(session, names, layout, dialect, inserts, own),
         duties=Duties(session, names, own, dialect),
         bulk=Bulk(session, names, layout, dialect, reading, groups, inserts, own),
+        options=Options(session, names, dialect),
     )

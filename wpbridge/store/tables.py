@@ -51,7 +51,7 @@ class TableNames:
 
     @property
     def options(self) -> str:
-        """WordPress's options; read only."""
+        """WordPress's options; only `migrate wp-cron` writes one."""
         return f"{self.prefix}options"
 
     @property

@@ -1,0 +1,387 @@
+"""WP-Cron's events become actions and come back, on both databases, whoever writes between."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rows import change, query
+from wpbridge.clock import from_timestamp
+from wpbridge.codec import php, schedule
+from wpbridge.codec.wp_cron import CronOption, Event, key_of
+from wpbridge.errors import CodecError, Contention, InputError, SiteError
+from wpbridge.migrate import wpcron
+from wpbridge.migrate.journal import Journal
+from wpbridge.migrate.wpcron import Choice, Moved, Mover
+from wpbridge.queue import Queue
+from wpbridge.store.options import CRON, CRON_LOCK
+from wpbridge.store.sqlstore import SqlStore
+
+NOW = 1_795_521_600
+LATER = NOW + 3600
+OPTIONS = (
+    "CREATE TABLE wp_options (option_id INTEGER PRIMARY KEY {auto}, option_name VARCHAR(191)"
+    " NOT NULL DEFAULT '' UNIQUE, option_value LONGTEXT NOT NULL, autoload VARCHAR(20) NOT NULL"
+    " DEFAULT 'yes')"
+)
+
+
+def event(
+    hook: str, *args: object, date: int = LATER, interval: int | None = None, name: str = "often"
+) -> Event:
+    values: Any = {
+        place: value.encode() if isinstance(value, str) else value
+        for place, value in enumerate(args)
+    }
+    value: Any = {b"schedule": False if interval is None else name.encode(), b"args": values}
+    if interval is not None:
+        value[b"interval"] = interval
+    return Event(date=date, hook=hook.encode(), key=key_of(values), value=php.encode(value))
+
+
+def by_slot(data: bytes) -> list[Event]:
+    return sorted(CronOption.decode(data).events(), key=lambda one: one.slot)
+
+
+class Place:
+    """A WordPress's option beside a queue."""
+
+    def __init__(self, store: SqlStore, folder: Path) -> None:
+        self.store = store
+        self.queue = Queue(store, close_store=False)
+        self.file = folder / "journal"
+        self.clock = NOW
+
+    def set(self, *events: Event) -> bytes:
+        option = CronOption({b"version": 2})
+        option.add(events)
+        self.write(option.encode())
+        return option.encode()
+
+    def write(self, data: bytes) -> None:
+        """As WordPress writes: over whatever is there."""
+        change(self.store, "DELETE FROM wp_options WHERE option_name = 'cron'")
+        change(
+            self.store,
+            "INSERT INTO wp_options (option_name, option_value) VALUES ('cron', :v)",
+            v=data.decode(),
+        )
+
+    @property
+    def data(self) -> bytes:
+        found = self.store.parts.options.read(CRON)
+        assert found is not None
+        return found
+
+    @property
+    def hooks(self) -> list[str]:
+        return [one.name() for one in CronOption.decode(self.data).events()]
+
+    def journal(self) -> Journal:
+        return Journal(self.file, kind="wp-cron", site="here")
+
+    def mover(self, journal: Journal, **choice: Any) -> Mover:
+        return Mover(self.queue, journal, choice=Choice(**choice), now=lambda: self.clock)
+
+    def move(self, **choice: Any) -> Moved:
+        with self.journal() as journal:
+            return self.mover(journal, **choice).move()
+
+    def undo(self, *, dry_run: bool = False) -> wpcron.Undone:
+        with self.journal() as journal:
+            return wpcron.undo(self.queue, journal, now=lambda: self.clock, dry_run=dry_run)
+
+    def actions(self, status: str = "pending") -> list[tuple[Any, ...]]:
+        rows = query(
+            self.store,
+            "SELECT a.hook, a.args, a.scheduled_date_gmt, g.slug FROM wp_actionscheduler_actions a"
+            " JOIN wp_actionscheduler_groups g ON g.group_id = a.group_id WHERE a.status = :s"
+            " ORDER BY a.action_id",
+            s=status,
+        )
+        return [(str(r[0]), str(r[1]), str(r[2]), str(r[3])) for r in rows]
+
+
+@pytest.fixture
+def place(store: SqlStore, tmp_path: Path) -> Place:
+    is_mysql = store.session.run(lambda c: c.dialect.name) != "sqlite"
+    change(store, OPTIONS.format(auto="AUTO_INCREMENT" if is_mysql else "AUTOINCREMENT"))
+    return Place(store, tmp_path)
+
+
+def test_events_become_actions_with_their_dates_args_and_intervals(place: Place) -> None:
+    place.set(
+        event("one", 5, "zwei/é"),
+        event("many", date=LATER + 60, interval=3600),
+        event("wp_version_check", interval=43200),
+    )
+    done = place.move()
+    assert (done.moved, done.returned, done.merged, done.left) == (2, 0, 0, [])
+    assert place.actions() == [
+        ("one", '[5,"zwei\\/\\u00e9"]', "2026-11-24 13:00:00", "wp-cron"),
+        ("many", "[]", "2026-11-24 13:01:00", "wp-cron"),
+    ]
+    assert place.hooks == ["wp_version_check"]
+    [record] = place.queue.find(hooks=("many",))
+    assert schedule.decode(record.schedule) == schedule.interval(from_timestamp(LATER + 60), 3600)
+
+
+def test_what_is_not_as_it_should_be_is_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.set(event("one"), event("two"), event("three"))
+
+    def settling() -> None:
+        change(place.store, "UPDATE wp_actionscheduler_actions SET args = '[1]' WHERE hook = 'two'")
+        change(place.store, "DELETE FROM wp_actionscheduler_actions WHERE hook = 'three'")
+
+    with place.journal() as journal:
+        mover = place.mover(journal)
+        mover.settling = settling
+        done = mover.move()
+    assert (done.checked, len(done.faults)) == (3, 2)
+
+
+def test_moved_again_nothing_is_there_to_move(place: Place) -> None:
+    place.set(event("one"))
+    place.move()
+    assert place.move().moved == 0
+    assert len(place.actions()) == 1
+
+
+def test_patterns_choose_and_what_is_not_meant_keeps_its_bytes(place: Place) -> None:
+    place.set(event("shop_a"), event("shop_b"), event("mail"))
+    place.move(hooks=("shop_?",))
+    kept = CronOption({b"version": 2})
+    kept.add([event("mail")])
+    assert place.data == kept.encode()
+
+
+@pytest.mark.parametrize("choice", [{"hooks": ("wp_version_check",)}, {"with_core": True}])
+def test_core_moves_only_when_it_is_asked_for(place: Place, choice: dict[str, Any]) -> None:
+    place.set(event("wp_version_check"), event("action_scheduler_run_queue", interval=60))
+    assert place.move(hooks=("*",)).moved == 0
+    assert place.move(**choice).moved == 1
+    assert place.hooks == ["action_scheduler_run_queue"]
+
+
+def test_what_starts_the_plugins_runner_is_refused() -> None:
+    with pytest.raises(InputError, match="action_scheduler_run_queue"):
+        Choice(hooks=("action_scheduler_run_queue",))
+
+
+def raw(args: bytes) -> Event:
+    value = b'a:2:{s:8:"schedule";b:0;s:4:"args";' + args + b"}"
+    return Event(date=LATER, hook=b"odd", key=b"k", value=value)
+
+
+@pytest.mark.parametrize(
+    ("odd", "reason"),
+    [
+        (raw(b'a:1:{i:0;O:8:"stdClass":0:{}}'), "object of the class stdClass"),
+        (raw(b"a:1:{i:0;d:INF;}"), "INF"),
+        (raw(b'a:2:{i:0;s:1:"a";i:1;R:4;}'), "reference"),
+        (raw(b"a:1:{i:0;d:1;}"), "not come back the same"),
+        (raw(b'a:1:{i:0;s:8001:"' + b"x" * 8001 + b'";}'), "too long"),
+        (raw(b"i:5;"), "no array"),
+        (event("odd", date=-5), "calendar"),
+        (event("odd", interval=0), "interval"),
+        (event("x" * 192), "191"),
+    ],
+)
+def test_what_no_action_can_hold_stays_where_it_is(place: Place, odd: Event, reason: str) -> None:
+    before = place.set(odd, event("fine", date=LATER + 1))
+    done = place.move()
+    assert done.moved == 1
+    assert [reason in left.reason for left in done.left] == [True]
+    assert CronOption.decode(before).events()[0] in CronOption.decode(place.data).events()
+    assert wpcron.left_as_row(done.left[0])["value"].encode("latin-1") == odd.value
+
+
+@pytest.mark.parametrize("cut", [0, 1, 7, 30, -1])
+def test_a_damaged_option_changes_nothing(place: Place, cut: int) -> None:
+    whole = place.set(event("one"))
+    place.write(whole[:cut])
+    with pytest.raises(CodecError):
+        place.move()
+    assert place.data == whole[:cut]
+    assert place.actions() == []
+
+
+@pytest.mark.parametrize("data", [b"b:0;", b"a:1:{i:5;i:6;}", b'a:1:{i:5;a:1:{s:1:"h";i:1;}}'])
+def test_an_option_that_holds_something_else_changes_nothing(place: Place, data: bytes) -> None:
+    place.write(data)
+    with pytest.raises(CodecError):
+        place.move()
+    assert place.data == data
+
+
+def test_without_an_option_it_says_so(place: Place) -> None:
+    with pytest.raises(SiteError, match="no cron option"):
+        place.move()
+
+
+def between(place: Place, deed: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, between the look at the option and the transaction."""
+    real, left = wpcron._transact, [deed]
+
+    def late(queue: Queue, work: Any) -> Any:
+        if left:
+            left.pop()()
+        return real(queue, work)
+
+    monkeypatch.setattr(wpcron, "_transact", late)
+
+
+def test_what_wordpress_takes_out_meanwhile_is_not_moved(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.set(event("gone"), event("stays"))
+    between(place, lambda: place.set(event("stays"), event("wp_version_check")), monkeypatch)
+    assert place.move().moved == 1
+    assert [row[0] for row in place.actions()] == ["stays"]
+    assert place.hooks == ["wp_version_check"]
+
+
+def test_what_wordpress_adds_meanwhile_is_moved_too(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.set(event("a"))
+    between(place, lambda: place.set(event("a"), event("b")), monkeypatch)
+    assert place.move().moved == 2
+    assert place.hooks == []
+
+
+def test_what_a_stale_request_puts_back_is_taken_out_and_makes_no_second_action(
+    place: Place,
+) -> None:
+    before = place.set(event("one"), event("many", interval=60))
+    with place.journal() as journal:
+        mover = place.mover(journal)
+
+        def tick(_seconds: float) -> None:
+            if place.clock == NOW:
+                place.write(before)
+            place.clock += 1
+
+        done = mover.move(settle_seconds=2, sleep=tick)
+    assert (done.moved, done.returned, done.merged) == (2, 1, 1)
+    assert place.hooks == []
+    assert len(place.actions()) == 2
+
+
+def test_a_recurring_one_that_comes_back_at_its_next_date_makes_no_second_chain(
+    place: Place,
+) -> None:
+    place.set(event("many", interval=60))
+    place.move()
+    place.set(event("many", interval=60, date=LATER + 60), event("many", 2, interval=60))
+    done = place.move()
+    assert (done.moved, done.merged) == (1, 1)
+    assert [row[:2] for row in place.actions()] == [("many", "[]"), ("many", "[2]")]
+
+
+def test_a_running_pass_is_not_disturbed(place: Place) -> None:
+    before = place.set(event("one"))
+    change(
+        place.store,
+        "INSERT INTO wp_options (option_name, option_value) VALUES (:n, :v)",
+        n=CRON_LOCK, v=f"{NOW - 59}.5",
+    )  # fmt: skip
+    with pytest.raises(Contention, match="doing_cron"):
+        place.move()
+    assert place.data == before
+    place.clock = NOW + 2
+    assert place.move().moved == 1
+    assert place.store.parts.options.read(CRON_LOCK) is None
+
+
+def test_undo_puts_everything_back_as_it_was(place: Place) -> None:
+    before = place.set(event("one", 1), event("many", interval=60), event("wp_version_check"))
+    place.move()
+    assert place.undo(dry_run=True).restored == 2
+    assert len(place.actions()) == 2
+    assert place.undo().restored == 2
+    assert by_slot(place.data) == by_slot(before)
+    assert place.actions() == []
+    assert len(place.actions("canceled")) == 2
+    assert place.undo().restored == 0
+    assert place.move().moved == 2, "what was undone can be moved again"
+    assert len(place.actions()) == 2
+
+
+def test_undo_leaves_what_has_run_and_what_runs(place: Place) -> None:
+    place.set(event("done"), event("running"), event("waits"))
+    place.move()
+    for hook, status in (("done", "complete"), ("running", "in-progress")):
+        change(
+            place.store,
+            "UPDATE wp_actionscheduler_actions SET status = :s WHERE hook = :h", s=status, h=hook,
+        )  # fmt: skip
+    done = place.undo()
+    assert (done.restored, done.ended, done.busy) == (1, 1, 1)
+    assert place.hooks == ["waits"]
+
+
+def test_a_recurring_one_comes_back_on_wp_crons_grid(place: Place) -> None:
+    place.set(event("many", interval=3600))
+    place.move()
+    # It ran, and its successor counts from the end of the run.
+    change(place.store, "UPDATE wp_actionscheduler_actions SET status = 'complete'")
+    place.queue.schedule_recurring(LATER + 3607, 3600, "many", group="wp-cron")
+    place.clock = LATER + 30
+    assert place.undo().restored == 1
+    [back] = CronOption.decode(place.data).events()
+    assert back.date == LATER + 3600
+    assert place.actions() == []
+
+
+def test_undo_does_not_double_what_php_has_scheduled_again(place: Place) -> None:
+    place.set(event("many", interval=3600))
+    place.move()
+    place.set(event("many", interval=3600, date=LATER + 7))
+    done = place.undo()
+    assert (done.restored, done.present) == (0, 1)
+    assert len(place.hooks) == 1
+    assert place.actions() == []
+
+
+def test_undo_waits_for_no_writer_and_loses_nothing_to_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.set(event("one"))
+    place.move()
+    real, left = type(place.store.parts.options).swap, [1]
+
+    def late(self: Any, name: str, old: bytes, new: bytes) -> bool:
+        if left:
+            left.pop()
+            return False
+        return real(self, name, old, new)
+
+    monkeypatch.setattr(type(place.store.parts.options), "swap", late)
+    assert place.undo().restored == 1
+    assert place.hooks == ["one"]
+    assert (len(place.actions()), len(place.actions("canceled"))) == (0, 1)
+
+
+def test_bytes_that_the_collation_takes_for_equal_are_not(place: Place) -> None:
+    place.write(b'a:1:{s:1:"A";i:1;}')
+    options = place.store.parts.options
+    assert not options.swap(CRON, b'a:1:{s:1:"a";i:1;}', b"a:0:{}")
+    assert options.swap(CRON, b'a:1:{s:1:"A";i:1;}', b"a:0:{}")
+
+
+def test_events_of_a_file_become_actions_and_the_option_stays(
+    place: Place, golden_dir: Path
+) -> None:
+    before = place.set(event("other"))
+    data = (golden_dir / "legacy" / "cron_option.bin").read_bytes()
+    with place.journal() as journal:
+        done = place.mover(journal).copy(data)
+    assert (done.moved, done.left) == (5, [])
+    assert place.data == before
+    with place.journal() as journal:
+        assert place.mover(journal).copy(data).moved == 0
+    assert place.undo().restored == 5
+    assert place.data == before
+    assert place.actions() == []

@@ -1,0 +1,180 @@
+"""A move that is killed at any moment, while others write the option as WordPress does.
+
+Whatever is killed when: an event is in the option or in the queue, and never in both once a move
+has come to its end; and nothing is in the journal that could not be put back.
+"""
+
+import json
+import random
+import signal
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from cli_helpers import COMMAND, clean_env
+from rows import change, query
+from wpbridge.codec import php
+from wpbridge.codec.wp_cron import CronOption, Event, key_of
+from wpbridge.store.options import CRON, CRON_LOCK
+from wpbridge.store.sqlstore import SqlStore
+
+EVENTS = 3000
+FIRST = 1_900_000_000
+UNDO = ("--undo", "wpbridge-wp-cron.journal")
+
+
+def event(number: int, hook: str = "moved") -> Event:
+    args: php.PhpArray = {0: number}
+    value: php.PhpArray = {b"schedule": False, b"args": args}
+    return Event(date=FIRST + number, hook=hook.encode(), key=key_of(args), value=php.encode(value))
+
+
+def fill(store: SqlStore) -> None:
+    is_mysql = store.session.run(lambda c: c.dialect.name) != "sqlite"
+    auto = "AUTO_INCREMENT" if is_mysql else "AUTOINCREMENT"
+    change(
+        store,
+        f"CREATE TABLE wp_options (option_id INTEGER PRIMARY KEY {auto}, option_name VARCHAR(191)"
+        " NOT NULL UNIQUE, option_value LONGTEXT NOT NULL, autoload VARCHAR(20) NOT NULL)",
+    )
+    option = CronOption({b"version": 2})
+    option.add([event(number) for number in range(EVENTS)])
+    change(
+        store,
+        "INSERT INTO wp_options (option_name, option_value, autoload) VALUES ('cron', :v, 'yes')",
+        v=option.encode().decode(),
+    )
+
+
+class Writer:
+    """Reads the option, thinks, and writes over it what it has read and one event more."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self._store = store
+        self._stop = threading.Event()
+        self.written = 0
+        self._thread = threading.Thread(target=self._write)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            self._thread.join()
+
+    def _write(self) -> None:
+        options = self._store.parts.options
+        while not self._stop.wait(0.02):
+            old = options.read(CRON)
+            assert old is not None
+            option = CronOption.decode(old)
+            option.add([event(self.written, "other")])
+            # Its update is WordPress's: whatever stands there now.
+            change(
+                self._store,
+                "UPDATE wp_options SET option_value = :v WHERE option_name = 'cron'",
+                v=option.encode().decode(),
+            )
+            self.written += 1
+
+
+def in_option(store: SqlStore, hook: str) -> list[int]:
+    data = store.parts.options.read(CRON)
+    assert data is not None
+    return [e.date - FIRST for e in CronOption.decode(data).events() if e.name() == hook]
+
+
+def in_queue(store: SqlStore, status: str = "pending") -> list[int]:
+    rows = query(store, "SELECT args FROM wp_actionscheduler_actions WHERE status = :s", s=status)
+    return [json.loads(str(row[0]))[0] for row in rows]
+
+
+def command(dsn: str, folder: Path, *more: str) -> "subprocess.Popen[str]":
+    which = more or ("--hooks", "moved", "--settle", "0s")
+    return subprocess.Popen(
+        [*COMMAND, "migrate", "wp-cron", "--dsn", dsn, "--yes", *which],
+        cwd=folder, env=clean_env(folder), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def kill_somewhere(
+    dsn: str, folder: Path, chance: random.Random, has_begun: Callable[[], bool], *more: str
+) -> None:
+    """Start it, and kill it a random while after it has begun to change something."""
+    with command(dsn, folder, *more) as process:
+        while process.poll() is None and not has_begun():
+            pass
+        try:
+            process.wait(timeout=chance.uniform(0.0, 0.8))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+
+
+def grown(folder: Path) -> Callable[[], bool]:
+    """Whether the journal has more in it than now."""
+    file = folder / "wpbridge-wp-cron.journal"
+    before = file.stat().st_size if file.exists() else 0
+    return lambda: file.exists() and file.stat().st_size > max(before, 200)
+
+
+def fewer(store: SqlStore) -> Callable[[], bool]:
+    """Whether less is in the queue than now."""
+    before = len(in_queue(store))
+    return lambda: len(in_queue(store)) < before
+
+
+def finish(dsn: str, folder: Path, store: SqlStore, *more: str) -> None:
+    # The lock of a killed one runs out in a minute.
+    change(store, "DELETE FROM wp_options WHERE option_name = :n", n=CRON_LOCK)
+    with command(dsn, folder, *more) as process:
+        out, err = process.communicate(timeout=100)
+    assert process.returncode == 0, out + err
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_killed_anywhere_each_event_is_in_one_place(
+    dsn: str, store: SqlStore, tmp_path: Path, seed: int
+) -> None:
+    fill(store)
+    chance = random.Random(seed)  # noqa: S311 - moments to kill at
+    for _ in range(3):
+        change(store, "DELETE FROM wp_options WHERE option_name = :n", n=CRON_LOCK)
+        kill_somewhere(dsn, tmp_path, chance, grown(tmp_path))
+        both = Counter(in_option(store, "moved")) + Counter(in_queue(store))
+        assert both == Counter(range(EVENTS))
+    finish(dsn, tmp_path, store)
+    assert in_option(store, "moved") == []
+    assert sorted(in_queue(store)) == list(range(EVENTS))
+
+    for _ in range(2):
+        kill_somewhere(dsn, tmp_path, chance, fewer(store), *UNDO)
+        both = Counter(in_option(store, "moved")) + Counter(in_queue(store))
+        assert both == Counter(range(EVENTS))
+    finish(dsn, tmp_path, store, *UNDO)
+    assert in_queue(store) == []
+    assert sorted(in_option(store, "moved")) == list(range(EVENTS))
+
+
+def test_killed_beside_a_writer_no_event_is_lost_and_in_the_end_none_is_double(
+    dsn: str, store: SqlStore, tmp_path: Path, open_queue: Callable[[str], SqlStore]
+) -> None:
+    fill(store)
+    writer = Writer(open_queue(dsn))
+    chance = random.Random(7)  # noqa: S311 - moments to kill at
+    with writer.at_work():
+        for _ in range(3):
+            change(store, "DELETE FROM wp_options WHERE option_name = :n", n=CRON_LOCK)
+            kill_somewhere(dsn, tmp_path, chance, grown(tmp_path))
+    # What the writer has put back from what it had read is taken out now.
+    finish(dsn, tmp_path, store)
+    assert in_option(store, "moved") == []
+    assert sorted(in_queue(store)) == list(range(EVENTS))
+    assert sorted(in_option(store, "other")) == list(range(writer.written))

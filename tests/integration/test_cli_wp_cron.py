@@ -1,0 +1,157 @@
+"""``migrate wp-cron`` from the shell: what it says, how it ends, what it leaves."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli_helpers import Done, Site, is_one_line, sqlite_site, tables
+from rows import change
+from wpbridge.codec import php
+from wpbridge.codec.wp_cron import CronOption, Event, key_of
+from wpbridge.store.options import CRON, CRON_LOCK
+
+LATER = 1_900_000_000
+ODD = b'a:2:{s:8:"schedule";b:0;s:4:"args";a:1:{i:0;O:8:"stdClass":0:{}}}'
+
+
+def single(hook: str, number: int) -> Event:
+    values: php.PhpArray = {0: number}
+    value = php.encode({b"schedule": False, b"args": values})
+    return Event(date=LATER + number, hook=hook.encode(), key=key_of(values), value=value)
+
+
+def write(site: Site, *events: Event) -> bytes:
+    option = CronOption({b"version": 2})
+    option.add(events)
+    change(site.store, "DELETE FROM wp_options WHERE option_name = 'cron'")
+    change(
+        site.store,
+        "INSERT INTO wp_options (option_name, option_value, autoload) VALUES ('cron', :v, 'yes')",
+        v=option.encode().decode(),
+    )
+    return option.encode()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with sqlite_site(tmp_path) as it:
+        change(
+            it.store,
+            "CREATE TABLE wp_options (option_id INTEGER PRIMARY KEY, option_name TEXT UNIQUE,"
+            " option_value TEXT, autoload TEXT)",
+        )
+        write(it, single("shop_a", 1), single("shop_a", 2), single("shop_b", 3), single("mail", 4))
+        yield it
+
+
+def run(site: Site, *more: str) -> Done:
+    return site("migrate", "wp-cron", "--settle", "0s", *more)
+
+
+def test_a_dry_run_counts_shows_some_and_changes_nothing(site: Site) -> None:
+    before = tables(site.store)
+    done = run(site, "--hooks", "shop_*", "--dry-run")
+    assert done.code == 0
+    assert done.lines == [
+        "       2 shop_a",
+        "       1 shop_b",
+        "e.g. shop_a [1] 2030-03-17T17:46:41Z once",
+        "e.g. shop_a [2] 2030-03-17T17:46:42Z once",
+        "e.g. shop_b [3] 2030-03-17T17:46:43Z once",
+        "would move 3 events, leave 0 that no action can hold and 1 not meant",
+    ]
+    assert tables(site.store) == before
+    assert not (site.folder / "wpbridge-wp-cron.journal").exists()
+    told = json.loads(run(site, "--dry-run", "--format", "json").out)
+    assert (told["would_move"], told["by_hook"]) == (4, {"shop_a": 2, "shop_b": 1, "mail": 1})
+
+
+def test_it_moves_says_one_line_and_tells_of_the_cache(site: Site) -> None:
+    done = run(site, "--hooks", "shop_*", "--yes")
+    assert (done.code, len(done.lines)) == (0, 1)
+    assert done.out.startswith("moved 3 events of 2 hooks, 3 compared with their events; undo")
+    assert "wp cache flush" in done.err
+    assert "--bridge" in done.err
+    assert run(site, "--hooks", "shop_*", "--yes").out.startswith("moved 0 events of 0 hooks;")
+
+
+def test_without_a_terminal_it_wants_yes(site: Site) -> None:
+    before = tables(site.store)
+    assert is_one_line(run(site), 2)
+    assert tables(site.store) == before
+
+
+def test_what_was_left_lies_in_the_side_file(site: Site) -> None:
+    odd = Event(date=LATER, hook=b"odd", key=b"k", value=ODD)
+    write(site, odd, single("mail", 4))
+    done = run(site, "--yes", "--journal", "j")
+    assert done.code == 1
+    assert "left in WP-Cron: odd at 1900000000: its args hold an object of the class stdClass" in (
+        done.err
+    )
+    [line] = (site.folder / "j.left").read_text("utf-8").splitlines()
+    assert json.loads(line)["value"].encode("latin-1") == ODD
+    assert run(site, "--dry-run").code == 1
+
+
+def test_undo_says_what_it_would_do_and_does_it(site: Site) -> None:
+    before = site.store.parts.options.read(CRON)
+    run(site, "--yes")
+    undo = ("--undo", "wpbridge-wp-cron.journal")
+    assert run(site, *undo, "--dry-run").out == "would put 4 events back\n"
+    assert is_one_line(run(site, *undo), 2)
+    assert run(site, *undo, "--yes").out == "put 4 events back\n"
+    assert site.store.parts.options.read(CRON) == before
+    assert run(site, *undo, "--yes").out == "put 0 events back, 4 ended since\n"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("--undo", "nowhere"),
+        ("--undo", "other.journal", "--yes"),
+        ("--undo", "other.journal", "--hooks", "x"),
+        ("--hooks", "action_scheduler_run_queue"),
+        ("--journal", "other.journal", "--yes"),
+        ("--file", "nowhere"),
+        ("--group", ""),
+        ("--settle", "soon"),
+    ],
+)
+def test_what_is_given_wrong_changes_nothing(site: Site, more: tuple[str, ...]) -> None:
+    (site.folder / "other.journal").write_text("somebody's\n")
+    before = tables(site.store)
+    assert is_one_line(run(site, *more), 2)
+    assert tables(site.store) == before
+    assert (site.folder / "other.journal").read_text() == "somebody's\n"
+
+
+def test_a_running_pass_is_left_to_end(site: Site) -> None:
+    change(
+        site.store,
+        "INSERT INTO wp_options (option_name, option_value) VALUES (:n, strftime('%s', 'now'))",
+        n=CRON_LOCK,
+    )
+    done = run(site, "--yes")
+    assert done.code == 75
+    assert "doing_cron" in done.err
+
+
+def test_a_damaged_option_is_told_with_its_byte(site: Site) -> None:
+    change(site.store, "UPDATE wp_options SET option_value = substr(option_value, 1, 50)")
+    done = run(site, "--yes")
+    assert is_one_line(done, 1)
+    assert "at byte" in done.err
+
+
+def test_a_site_without_wordpress_is_told(tmp_path: Path) -> None:
+    with sqlite_site(tmp_path) as it:
+        assert is_one_line(run(it, "--dry-run"), 78)
+
+
+def test_a_bridge_needs_a_folder(site: Site) -> None:
+    done = run(site, "--bridge", "--yes")
+    assert is_one_line(done, 78)
+    assert "--path" in done.err

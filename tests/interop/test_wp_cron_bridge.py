@@ -1,0 +1,157 @@
+"""The bridge in a real WordPress: moved events look scheduled, and new ones go to the queue.
+
+Action Scheduler itself where WPBRIDGE_TEST_PLUGIN names it, else a stand-in over the same tables.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli_helpers import call
+from conftest import ROOT
+from php_site import PhpSite
+from wordpress import in_wordpress
+from wpbridge import cronbridge
+from wpbridge.errors import ConfigError, SiteError
+from wpbridge.queue import Queue
+
+HOOKS = ("shop_daily", "shop_once")
+SCHEDULE = """
+wp_schedule_event( time() + 7200, 'hourly', 'shop_daily', array( 'a' ) );
+wp_schedule_single_event( time() + 7200, 'shop_once', array( 5 ) );
+wp_schedule_event( time() + 7200, 'daily', 'other' );
+"""
+
+
+class Bridged:
+    def __init__(self, site: PhpSite) -> None:
+        self.site = site
+
+    def php(self, expression: str) -> Any:
+        return json.loads(in_wordpress(self.site.folder, f"echo json_encode( {expression} );"))
+
+    def pending(self, hook: str) -> int:
+        store = self.site.open()
+        found = Queue(store, close_store=False).count(hooks=(hook,), statuses=("pending",))
+        store.close()
+        return found
+
+    def in_option(self, hook: str) -> bool:
+        code = f"(bool) array_filter( _get_cron_array(), function ( $h ) {{ return isset( $h['{hook}'] ); }} )"
+        return bool(self.php(code))
+
+
+@pytest.fixture
+def bridged(wordpress: PhpSite, tmp_path: Path) -> Iterator[Bridged]:
+    must_use = wordpress.folder / "wp-content" / "mu-plugins"
+    if not wordpress.has_plugin:
+        shutil.copy(ROOT / "tests" / "php" / "scheduler.php", must_use)
+    clear = " ".join(f"wp_unschedule_hook( '{hook}' );" for hook in (*HOOKS, "other"))
+    in_wordpress(wordpress.folder, clear + SCHEDULE)
+    done = call(
+        "migrate", "wp-cron", "--path", str(wordpress.folder), "--hooks", "shop_*", "--bridge",
+        "--settle", "0s", "--yes",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert done.code == 0, done
+    yield Bridged(wordpress)
+    (must_use / cronbridge.FILE_NAME).unlink(missing_ok=True)
+    (must_use / "scheduler.php").unlink(missing_ok=True)
+    in_wordpress(wordpress.folder, clear)
+
+
+def test_a_moved_event_looks_scheduled(bridged: Bridged) -> None:
+    told = bridged.php("wp_get_scheduled_event( 'shop_daily', array( 'a' ) )")
+    assert (told["schedule"], told["interval"], told["args"]) == ("hourly", 3600, ["a"])
+    assert bridged.php("wp_next_scheduled( 'shop_daily', array( 'a' ) )") == told["timestamp"]
+    assert bridged.php("wp_get_schedule( 'shop_daily', array( 'a' ) )") == "hourly"
+    assert bridged.php("wp_next_scheduled( 'shop_daily' )") is False
+    assert bridged.php("is_int( wp_next_scheduled( 'shop_once', array( 5 ) ) )") is True
+    assert not bridged.in_option("shop_daily")
+
+
+def test_the_usual_question_schedules_nothing_anew(bridged: Bridged) -> None:
+    in_wordpress(
+        bridged.site.folder,
+        "if ( ! wp_next_scheduled( 'shop_daily', array( 'a' ) ) ) wp_schedule_event( time(), 'hourly', 'shop_daily', array( 'a' ) );",
+    )
+    assert (bridged.pending("shop_daily"), bridged.in_option("shop_daily")) == (1, False)
+
+
+def test_a_second_one_is_refused_as_wordpress_refuses_it(bridged: Bridged) -> None:
+    code = "wp_schedule_single_event( time() + 7200, 'shop_once', array( 5 ) )"
+    assert bridged.php(code) is False
+    assert bridged.php("wp_schedule_event( time(), 'hourly', 'shop_daily', array( 'a' ) )") is False
+    assert (bridged.pending("shop_once"), bridged.pending("shop_daily")) == (1, 1)
+
+
+def test_a_new_one_of_a_moved_hook_goes_to_the_queue(bridged: Bridged) -> None:
+    code = "wp_schedule_single_event( time() + 60, 'shop_once', array( 6 ) )"
+    assert bridged.php(code) is True
+    assert (bridged.pending("shop_once"), bridged.in_option("shop_once")) == (2, False)
+
+
+def test_what_json_cannot_hold_goes_to_wp_cron(bridged: Bridged) -> None:
+    code = "wp_schedule_single_event( time() + 60, 'shop_once', array( new ArrayObject() ) )"
+    assert bridged.php(code) is True
+    assert (bridged.pending("shop_once"), bridged.in_option("shop_once")) == (1, True)
+
+
+def test_other_hooks_are_wp_crons(bridged: Bridged) -> None:
+    assert bridged.in_option("other")
+    assert bridged.php("wp_schedule_single_event( time() + 60, 'other', array( 1 ) )") is True
+    assert bridged.pending("other") == 0
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "wp_clear_scheduled_hook( 'shop_daily', array( 'a' ) )",
+        "wp_unschedule_hook( 'shop_daily' )",
+        "(int) wp_unschedule_event( wp_next_scheduled( 'shop_daily', array( 'a' ) ), 'shop_daily', array( 'a' ) )",
+    ],
+)
+def test_unscheduling_cancels_the_action(bridged: Bridged, code: str) -> None:
+    assert bridged.php(code) == 1
+    assert bridged.pending("shop_daily") == 0
+    assert bridged.php("wp_next_scheduled( 'shop_daily', array( 'a' ) )") is False
+
+
+def test_undo_takes_the_bridge_away(bridged: Bridged, tmp_path: Path) -> None:
+    folder = bridged.site.folder
+    done = call(
+        "migrate", "wp-cron", "--path", str(folder), "--undo", "wpbridge-wp-cron.journal", "--yes",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert done.code == 0, done
+    assert not (folder / "wp-content" / "mu-plugins" / cronbridge.FILE_NAME).exists()
+    assert bridged.in_option("shop_daily")
+    assert bridged.php("is_int( wp_next_scheduled( 'shop_daily', array( 'a' ) ) )") is True
+
+
+def test_sites_of_a_network_share_the_file(tmp_path: Path) -> None:
+    cronbridge.install(tmp_path, "wp_", "wp-cron", ["a'<?>\\", "b"])
+    cronbridge.install(tmp_path, "wp_2_", "other", ["c"])
+    cronbridge.install(tmp_path, "wp_", "wp-cron", ["d"])
+    assert cronbridge.read(tmp_path) == {
+        "wp_": {"group": "wp-cron", "hooks": ["a'<?>\\", "b", "d"]},
+        "wp_2_": {"group": "other", "hooks": ["c"]},
+    }
+    with pytest.raises(ConfigError, match="wp-cron"):
+        cronbridge.install(tmp_path, "wp_", "elsewhere", ["e"])
+    assert cronbridge.remove(tmp_path, "wp_", ["a'<?>\\", "b"])
+    assert cronbridge.read(tmp_path)["wp_"]["hooks"] == ["d"]
+    assert cronbridge.remove(tmp_path, "wp_", ["d"])
+    assert cronbridge.remove(tmp_path, "wp_2_", ["c"])
+    assert list(tmp_path.iterdir()) == []
+    assert not cronbridge.remove(tmp_path, "wp_2_", ["c"])
+
+
+def test_a_file_that_is_not_ours_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / cronbridge.FILE_NAME).write_text("<?php // somebody's")
+    with pytest.raises(SiteError, match="not written by wpbridge"):
+        cronbridge.install(tmp_path, "wp_", "wp-cron", ["a"])

@@ -1,0 +1,240 @@
+"""``migrate wp-cron``: WP-Cron's events into actions, and back."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from wpbridge import cronbridge
+from wpbridge.cli.exits import Exit
+from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.output import confirm, plural, shown, told
+from wpbridge.cli.progress import counting
+from wpbridge.clock import from_timestamp
+from wpbridge.config import Settings
+from wpbridge.errors import ConfigError, InputError
+from wpbridge.migrate import wpcron
+from wpbridge.migrate.journal import Journal
+from wpbridge.migrate.wpcron import Choice, Left, Moved, Mover, Plan, Undone
+from wpbridge.moments import iso, parse_duration
+from wpbridge.queue import Queue, opened
+from wpbridge.site import Site, resolve
+
+KIND: Final = "wp-cron"
+JOURNAL: Final = "wpbridge-wp-cron.journal"
+SAMPLES: Final = 5
+_FLUSH: Final = (
+    "WordPress caches its options: with a persistent object cache run `wp cache flush` now, then"
+    " this command once more"
+)
+
+
+@click.command("wp-cron", short_help="Turn WP-Cron's events into actions.", epilog="""
+Examples:
+  wpbridge migrate wp-cron --path /var/www/html --dry-run
+  wpbridge migrate wp-cron --path /var/www/html --hooks 'shop_*' --bridge --yes
+  wpbridge migrate wp-cron --path /var/www/html --undo wpbridge-wp-cron.journal --yes
+""")  # fmt: skip
+@site_options
+@click.option("--hooks", multiple=True, metavar="PATTERN", help="Only these; * and ? (all).")
+@click.option("--with-core", is_flag=True, help="WordPress's own hooks, too.")
+@click.option("--group", default=wpcron.GROUP, metavar="SLUG", help="Of the actions (wp-cron).")
+@click.option("--file", metavar="FILE", help="The option's bytes; the site's option is left alone.")
+@click.option("--journal", default=JOURNAL, metavar="FILE", help=f"What is done ({JOURNAL}).")
+@click.option("--undo", metavar="JOURNAL", help="Put back what a journal says was moved.")
+@click.option(
+    "--bridge", is_flag=True, help="Write a must-use plugin that shows them to PHP as scheduled."
+)
+@click.option(
+    "--settle", default="10s", metavar="TIME",
+    help="Watch for requests that put events back (10s).",
+)  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Say what would be moved; change nothing.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option(
+    "--format", "format", type=click.Choice(["text", "json"]), help="Of the summary (text)."
+)
+@click.pass_context
+@one_line_errors
+def wp_cron(
+    ctx: click.Context,
+    *,
+    hooks: tuple[str, ...],
+    with_core: bool,
+    group: str,
+    file: str | None,
+    journal: str,
+    undo: str | None,
+    bridge: bool,
+    settle: str,
+    dry_run: bool,
+    yes: bool,
+    **flags: Any,
+) -> None:
+    """Turn WP-Cron's events into actions: single ones at their date, recurring ones by interval.
+
+    WordPress's own events stay unless they are named or --with-core is given. What an action cannot
+    hold stays where it is and is written to the journal's file with .left at its end: exit 1.
+    """
+    choice = Choice(hooks=hooks, with_core=with_core)
+    seconds = parse_duration(settle, "--settle").total_seconds()
+    settings = settings_of(ctx, flags)
+    site = resolve(settings, os.environ)
+    with opened(settings) as queue:
+        if undo is not None:
+            if hooks or file or with_core:
+                raise InputError("--undo: it puts back all that its journal tells of")
+            _undo(queue, site, settings, Path(undo), dry_run=dry_run, yes=yes)
+            return
+        data = wpcron.read(queue) if file is None else _bytes_of(Path(file))
+        plan = wpcron.plan(data, choice, group)
+        if dry_run:
+            _tell_plan(plan, settings)
+            raise SystemExit(int(Exit.ERROR if plan.left else Exit.OK))
+        if plan.events:
+            confirm(f"Move {plural(len(plan.events), 'event')} out of WP-Cron", yes=yes)
+        with Journal(Path(journal), kind=KIND, site=_name(queue)) as steps:
+            if plan.events and file is None:
+                _bridge(queue, site, plan, group, is_wanted=bridge)
+            mover = Mover(queue, steps, choice=choice, group=group)
+            with counting("wp-cron", len(plan.events), lines=True) as advance:
+                mover.advance = advance
+                mover.settling = lambda: told(_cached(site))
+                done = mover.move(seconds) if file is None else mover.copy(data)
+            _tell_moved(done, plan, Path(journal), settings)
+    raise SystemExit(int(Exit.ERROR if done.left or done.faults else Exit.OK))
+
+
+def _undo(
+    queue: Queue, site: Site, settings: Settings, file: Path, *, dry_run: bool, yes: bool
+) -> None:
+    if not file.is_file():
+        raise InputError(f"--undo: there is no file {file}")
+    with Journal(file, kind=KIND, site=_name(queue)) as steps:
+        # Looked at first where somebody is to be asked, or wants to know only.
+        done = wpcron.undo(queue, steps, dry_run=True) if dry_run or not yes else None
+        if done is not None and done.restored and not dry_run:
+            confirm(f"Put {plural(done.restored, 'event')} back into WP-Cron", yes=yes)
+        if done is None or not dry_run:
+            with counting("undo", None, lines=True) as advance:
+                done = wpcron.undo(queue, steps, advance=advance)
+            if site.mu_plugins is not None and not done.busy:
+                cronbridge.remove(site.mu_plugins, queue.store.names.prefix, wpcron.hooks_in(steps))
+    _tell_undone(done, settings, dry_run=dry_run)
+    if done.restored and not dry_run:
+        told(_FLUSH)
+    raise SystemExit(int(Exit.ERROR if done.busy else Exit.OK))
+
+
+def _bridge(queue: Queue, site: Site, plan: Plan, group: str, *, is_wanted: bool) -> None:
+    """Before anything is moved: a request in between would schedule anew what it does not find."""
+    if not is_wanted:
+        told("PHP code that looks for these hooks in WP-Cron may schedule them anew: see --bridge")
+        return
+    if site.mu_plugins is None:
+        raise ConfigError("--bridge: it lies in a WordPress folder: name it with --path")
+    cronbridge.install(site.mu_plugins, queue.store.names.prefix, group, plan.by_hook())
+
+
+def _bytes_of(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InputError(f"--file: {file}: {error.strerror}") from None
+
+
+def _name(queue: Queue) -> str:
+    """Of the site, for the journal: the same wherever it is reached from, and no password."""
+    address = queue.store.session.address
+    return f"{address.database} {queue.store.names.prefix}"
+
+
+def _cached(site: Site) -> str:
+    """Who keeps options in a cache does not see what was changed below it."""
+    drop_in = None if site.folder is None else site.folder / "wp-content" / "object-cache.php"
+    if drop_in is not None and drop_in.is_file():
+        return f"{drop_in} is there. {_FLUSH}"
+    return _FLUSH
+
+
+# What is told
+
+
+def _tell_plan(plan: Plan, settings: Settings) -> None:
+    by_hook = plan.by_hook()
+    if settings.format == "json":
+        told_plan = {"would_move": len(plan.events), "by_hook": dict(by_hook.most_common())}
+        more = {"left": [wpcron.left_as_row(one) for one in plan.left], "others": plan.others}
+        click.echo(json.dumps({**told_plan, **more, "samples": _samples(plan)}))
+        return
+    for hook, count in by_hook.most_common():
+        click.echo(f"{count:>8,} {shown(hook)}")
+    for sample in _samples(plan):
+        often = "once" if sample["interval"] is None else f"every {sample['interval']} s"
+        click.echo(f"e.g. {shown(sample['hook'])} {shown(sample['args'])} {sample['date']} {often}")
+    _tell_left(plan.left)
+    click.echo(
+        f"would move {plural(len(plan.events), 'event')}, leave {len(plan.left):,} that no action"
+        f" can hold and {plan.others:,} not meant"
+    )
+
+
+def _samples(plan: Plan) -> list[dict[str, Any]]:
+    return [
+        {
+            "hook": event.name(), "args": event.args(), "date": iso(from_timestamp(event.date)),
+            "interval": event.interval() or None,
+        }
+        for event in plan.events[:SAMPLES]
+    ]  # fmt: skip
+
+
+def _tell_left(left: list[Left]) -> None:
+    for one in left[:SAMPLES]:
+        told(f"left in WP-Cron: {shown(one.event.name())} at {one.event.date}: {one.reason}")
+    if len(left) > SAMPLES:
+        told(f"left in WP-Cron: {len(left) - SAMPLES:,} more")
+
+
+def _tell_moved(done: Moved, plan: Plan, journal: Path, settings: Settings) -> None:
+    side = journal.with_name(f"{journal.name}.left")
+    if done.left:
+        rows = (json.dumps(wpcron.left_as_row(one)) + "\n" for one in done.left)
+        try:
+            side.write_text("".join(rows), "utf-8")
+        except OSError as error:
+            raise ConfigError(f"{side} cannot be written: {error.strerror}") from None
+    counts: dict[str, Any] = {
+        "moved": done.moved, "returned": done.returned, "merged": done.merged,
+        "left": len(done.left), "others": plan.others, "checked": done.checked,
+        "faults": done.faults, "journal": str(journal),
+    }  # fmt: skip
+    if settings.format == "json":
+        click.echo(json.dumps(counts))
+        return
+    _tell_left(done.left)
+    for fault in done.faults:
+        told(shown(fault))
+    words = [f"moved {plural(done.moved, 'event')} of {plural(len(done.hooks), 'hook')}"]
+    words += [f"{done.returned:,} that were moved before taken out again"] * bool(done.returned)
+    words += [f"{done.merged:,} whose action stands already taken out"] * bool(done.merged)
+    words += [f"{done.checked:,} compared with their events"] * bool(done.checked)
+    words += [f"{len(done.left):,} left, see {side}"] * bool(done.left)
+    click.echo(f"{', '.join(words)}; undo with --undo {journal}")
+
+
+def _tell_undone(done: Undone, settings: Settings, *, dry_run: bool) -> None:
+    if settings.format == "json":
+        counts = {
+            "would_restore" if dry_run else "restored": done.restored,
+            "present": done.present, "ended": done.ended, "busy": done.busy,
+        }  # fmt: skip
+        click.echo(json.dumps(counts))
+        return
+    words = [f"{'would put' if dry_run else 'put'} {plural(done.restored, 'event')} back"]
+    words += [f"{done.present:,} there already"] * bool(done.present)
+    words += [f"{done.ended:,} ended since"] * bool(done.ended)
+    words += [f"{done.busy:,} running: try again later"] * bool(done.busy)
+    click.echo(", ".join(words))

@@ -1,0 +1,543 @@
+"""WP-Cron's events become actions, and back.
+
+The option and the queue lie in one database: what is taken out of the one is put into the other
+in the same transaction, which begins with the compare-and-swap of the option's bytes. So a crash
+leaves an event in one of them, never in both and never in none. The journal is written before, for
+:func:`undo`; each event has an idempotency key, so one that a stale request of WordPress puts back
+into the option is taken out again and makes no second action. docs/explain/migrations-wp-cron.md.
+"""
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from wpbridge.action import ActionId, Status
+from wpbridge.clock import from_timestamp
+from wpbridge.codec import args as args_codec
+from wpbridge.codec.wp_cron import CronOption, Event
+from wpbridge.enqueue import GROUP_CHARACTERS, HOOK_CHARACTERS, Enqueue, check_text
+from wpbridge.errors import CodecError, Contention, InputError, SiteError
+from wpbridge.queue import Queue, request_of
+from wpbridge.routes import compiled
+from wpbridge.store.adding import Added
+from wpbridge.store.options import CRON
+from wpbridge.store.parts import Parts
+from wpbridge.store.records import Query, Record
+
+T = TypeVar("T")
+
+GROUP: Final = "wp-cron"
+BATCH: Final = 1000
+"""Events a transaction."""
+SAMPLE: Final = 10
+"""Of these so many are looked at again."""
+DEADLOCKS: Final = 5
+"""How often a transaction that was given up for another's is begun again."""
+TRIES: Final = 100
+"""How often the option may be written by others before this one gives up."""
+RUN_QUEUE: Final = "action_scheduler_run_queue"
+"""What starts Action Scheduler's own runner: as an action it could not start itself."""
+CORE: Final = frozenset({
+    "delete_expired_transients", "do_pings", "importer_scheduled_cleanup", "publish_future_post",
+    "recovery_mode_clean_expired_keys", "update_network_counts", "upgrader_scheduled_cleanup",
+    "wp_delete_temp_updater_backups", "wp_https_detection", "wp_maybe_auto_update",
+    "wp_privacy_delete_old_export_files", "wp_scheduled_auto_draft_delete", "wp_scheduled_delete",
+    "wp_site_health_scheduled_check", "wp_split_shared_term_batch", "wp_update_comment_type_batch",
+    "wp_update_plugins", "wp_update_themes", "wp_update_user_counts", "wp_version_check",
+})  # fmt: skip
+"""WordPress's own hooks, which expect to find themselves in WP-Cron."""
+
+
+class Steps(Protocol):
+    """The journal: what was done so far, and one step more."""
+
+    def steps(self) -> Iterable[Mapping[str, Any]]:
+        """All steps, in order."""
+        ...
+
+    def add(self, step: Mapping[str, Any]) -> None:
+        """Write one; it lies on the disk afterwards."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Which events are to be moved."""
+
+    hooks: tuple[str, ...] = ()
+    """Patterns with ``*`` and ``?``; none: all."""
+    with_core: bool = False
+    """Also WordPress's own, where a pattern meets them."""
+
+    def __post_init__(self) -> None:
+        if RUN_QUEUE in self.hooks:
+            raise InputError(
+                f"--hooks {RUN_QUEUE}: it starts Action Scheduler's own runner and stays in WP-Cron"
+            )
+
+    def __call__(self, event: Event) -> bool:
+        """Whether this one is; WordPress's own only by their exact names, or with the flag."""
+        hook = event.name()
+        if hook == RUN_QUEUE:
+            return False
+        if hook in CORE and not self.with_core:
+            return hook in self.hooks
+        return not self.hooks or any(compiled(one).fullmatch(hook) for one in self.hooks)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """An event that stays where it is, and why."""
+
+    event: Event
+    reason: str
+
+
+@dataclass(kw_only=True)
+class Plan:
+    """What would be moved."""
+
+    events: list[Event] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
+    others: int = 0
+    """Events that are not meant."""
+
+    def by_hook(self) -> Counter[str]:
+        """How many of each hook."""
+        return Counter(event.name() for event in self.events)
+
+
+@dataclass(kw_only=True)
+class Moved:
+    """What was done."""
+
+    moved: int = 0
+    returned: int = 0
+    """Put back into the option by a request of WordPress that had read it before."""
+    merged: int = 0
+    """Recurring ones whose like stands in the group already."""
+    left: list[Left] = field(default_factory=list)
+    hooks: set[str] = field(default_factory=set)
+    checked: int = 0
+    """Actions that were compared with their events afterwards."""
+    faults: list[str] = field(default_factory=list)
+    """Those that were not as they should be."""
+
+    @property
+    def touched(self) -> int:
+        """Events that were taken out."""
+        return self.moved + self.returned + self.merged
+
+
+@dataclass(kw_only=True)
+class Undone:
+    """What was put back."""
+
+    restored: int = 0
+    ended: int = 0
+    """Run, canceled or gone since: nothing was pending any more."""
+    busy: int = 0
+    """A runner has them just now."""
+    present: int = 0
+    """In the option again already: only the action was canceled."""
+
+
+def plan(data: bytes, choice: Choice, group: str = GROUP) -> Plan:
+    """What a move would take out of the option's bytes; CodecError when they are damaged."""
+    check_text("group", group)
+    if not 0 < len(group) <= GROUP_CHARACTERS:
+        raise InputError(f"--group: 1 to {GROUP_CHARACTERS} characters")
+    found = Plan()
+    for event in CronOption.decode(data).events():
+        if not choice(event):
+            found.others += 1
+            continue
+        try:
+            event.check(hook_characters=HOOK_CHARACTERS)
+        except CodecError as error:
+            found.left.append(Left(event, str(error)))
+        else:
+            found.events.append(event)
+    return found
+
+
+def read(queue: Queue) -> bytes:
+    """The option's bytes; SiteError where there is no WordPress, or one without events."""
+    options = queue.store.parts.options
+    options.check()
+    data = options.read(CRON)
+    if data is None:
+        raise SiteError("there is no cron option: WordPress has scheduled nothing on this site")
+    return data
+
+
+class Mover:
+    """Moves the events of one site."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        journal: Steps,
+        *,
+        choice: Choice,
+        group: str = GROUP,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._queue = queue
+        self._journal = journal
+        self._choice = choice
+        self._group = group
+        self._now = now
+        self.done = Moved()
+        self.advance: Callable[[int], None] = lambda _count: None
+        """Told after each batch."""
+        self.settling: Callable[[], None] = lambda: None
+        """Told when all is moved, before it is watched."""
+        self._sample: dict[ActionId, Event] = {}
+
+    def move(
+        self, settle_seconds: float = 0.0, sleep: Callable[[float], None] = time.sleep
+    ) -> Moved:
+        """Move all that is meant, batch by batch.
+
+        A crash leaves whole batches moved and the rest as it was; done again, it goes on.
+
+        Args:
+            settle_seconds: look for so long whether a request of WordPress that had read the
+                option before puts events back, and take them out again.
+            sleep: waits.
+
+        Raises:
+            Contention: WP-Cron runs, or others write the option all the time.
+            CodecError: the option is damaged; nothing more is changed.
+        """
+        read(self._queue)
+        self._prepare()
+        with self._lock() as hold:
+            self._move(hold)
+            if self.done.touched:
+                self.settling()
+                until = self._now() + settle_seconds
+                while self._now() < until:
+                    sleep(min(1.0, settle_seconds))
+                    self._move(hold)
+        self._verify()
+        # Some may be due already.
+        self._queue.wake()
+        return self.done
+
+    def _move(self, hold: Callable[[], None]) -> None:
+        standing = self._standing()
+        misses = 0
+        hold()
+        while events := self._look():
+            # One look for all of them, and a new one where others have written the option.
+            for at in range(0, len(events), BATCH):
+                hold()
+                if not self._batch(events[at : at + BATCH], standing):
+                    misses += 1
+                    break
+                misses = 0
+            if misses > TRIES:
+                raise Contention("the cron option is written by others all the time")
+
+    def copy(self, data: bytes) -> Moved:
+        """Actions for the events of a file; the option is left alone."""
+        found = plan(data, self._choice, self._group)
+        self.done.left = found.left
+        self._prepare()
+        for at in range(0, len(found.events), BATCH):
+            events = found.events[at : at + BATCH]
+            self._write("plan", events, from_file=True)
+            added = _transact(self._queue, partial(self._add, events=events))
+            self._count(events, added or ())
+        self._verify()
+        return self.done
+
+    def _prepare(self) -> None:
+        """Tables and the group, outside of the transaction that needs them."""
+        parts = self._queue.store.parts
+        parts.own.ensure(self._queue.store.names.keys)
+        parts.groups.ensure(self._group)
+
+    def _look(self) -> list[Event]:
+        found = plan(read(self._queue), self._choice, self._group)
+        self.done.left = found.left
+        return found.events
+
+    def _batch(self, events: Sequence[Event], standing: set[tuple[str, str]]) -> bool:
+        """One transaction; False when the option was written meanwhile, and nothing was done."""
+        new = [e for e in events if not (e.interval() and (e.name(), e.args()) in standing)]
+        self._write("plan", new)
+
+        def swap_and_add(parts: Parts) -> list[Added] | None:
+            data = parts.options.read(CRON) or b""
+            option = CronOption.decode(data)
+            if option.remove(events) != len(events):
+                return None
+            # Before all else, so that whoever writes the option now waits for us.
+            if not parts.options.swap(CRON, data, option.encode()):
+                return None
+            return self._add(parts, new)
+
+        added = _transact(self._queue, swap_and_add)
+        if added is None:
+            return False
+        self.done.merged += len(events) - len(new)
+        self._count(new, added)
+        return True
+
+    def _add(self, parts: Parts, events: Sequence[Event]) -> list[Added]:
+        now = from_timestamp(int(self._now()))
+        requests = [request_of(self._enqueue(event), now) for event in events]
+        return parts.adding.add(requests, by="args", now=now)
+
+    def _enqueue(self, event: Event) -> Enqueue:
+        return Enqueue(
+            hook=event.hook.decode(),
+            args=args_codec.decode(event.args().encode()).mapping,
+            at=event.date,
+            interval=event.interval() or None,
+            group=self._group,
+            key=_key(event),
+        )
+
+    def _count(self, events: Sequence[Event], added: Sequence[Added]) -> None:
+        self.done.moved += sum(one.is_new for one in added)
+        self.done.returned += sum(not one.is_new for one in added)
+        self.done.hooks |= {event.name() for event in events}
+        self._journal.add({"step": "moved", "ids": [one.id for one in added if one.is_new]})
+        new = [(one.id, event) for one, event in zip(added, events, strict=True) if one.is_new]
+        for action_id, event in new[:: max(1, len(new) // SAMPLE)]:
+            if action_id is not None:
+                self._sample[action_id] = event
+        self.advance(len(events))
+
+    def _verify(self) -> None:
+        """Compare some of the new actions, of every batch, with what they were made of."""
+        found = {r.id: r for r in self._queue.find(ids=tuple(self._sample), limit=0)}
+        for action_id, event in self._sample.items():
+            record = found.get(action_id)
+            self.done.checked += 1
+            if record is None or (record.hook, record.args) != (
+                event.name(),
+                event.args().encode(),
+            ):
+                self.done.faults.append(f"action {action_id} is not as its event {event.name()}")
+            elif record.status == Status.PENDING and record.scheduled_at != from_timestamp(
+                event.date
+            ):
+                self.done.faults.append(f"action {action_id} has not its event's date")
+        self._sample.clear()
+
+    def _write(self, step: str, events: Sequence[Event], *, from_file: bool = False) -> None:
+        told = {"step": step, "group": self._group, "events": [_told(event) for event in events]}
+        self._journal.add({**told, "from_file": True} if from_file else told)
+
+    def _standing(self) -> set[tuple[str, str]]:
+        """Recurring actions that earlier moves left in the group, by hook and args."""
+        live = Query(groups=(self._group,), statuses=(Status.PENDING, Status.IN_PROGRESS), limit=0)
+        found = self._queue.find(live)
+        return {(r.hook, r.args.decode("utf-8", "replace")) for r in found if _recurs(r)}
+
+    @contextmanager
+    def _lock(self) -> Iterator[Callable[[], None]]:
+        """WP-Cron's own lock: no pass of it begins while events are taken away."""
+        options = self._queue.store.parts.options
+        mine: str | None = options.take_cron_lock(None, self._now())
+
+        def hold() -> None:
+            nonlocal mine
+            mine = options.take_cron_lock(mine, self._now())
+
+        try:
+            yield hold
+        finally:
+            options.free_cron_lock(mine or "")
+
+
+def undo(
+    queue: Queue,
+    journal: Steps,
+    *,
+    dry_run: bool = False,
+    now: Callable[[], float] = time.time,
+    advance: Callable[[int], None] = lambda _count: None,
+) -> Undone:
+    """Put back what a journal says was moved, as far as its actions are pending still.
+
+    An action is canceled and its event put back in one transaction; a recurring one comes back at
+    its next date on WP-Cron's grid. Done again, it finds nothing pending and changes nothing.
+
+    Raises:
+        Contention: others write the option all the time.
+        CodecError: the option is damaged; nothing is changed.
+    """
+    total = Undone()
+    for group, from_file, events in _journaled(journal):
+        for at in range(0, len(events), BATCH):
+            some = events[at : at + BATCH]
+            for _ in range(TRIES):
+                work = partial(
+                    _put_back,
+                    events=some, group=group, from_file=from_file, now=now(), dry_run=dry_run,
+                )  # fmt: skip
+                done = _transact(queue, work)
+                if done is not None:
+                    break
+            else:
+                raise Contention("the cron option is written by others all the time")
+            total.restored += done.restored
+            total.ended += done.ended
+            total.busy += done.busy
+            total.present += done.present
+            advance(len(some))
+    return total
+
+
+def _put_back(
+    parts: Parts, *, events: Sequence[Event], group: str, from_file: bool, now: float, dry_run: bool
+) -> Undone:
+    """One transaction's work; raises where the option was written meanwhile."""
+    done = Undone()
+    back: dict[ActionId, Event] = {}
+    made: dict[ActionId, ActionId] = {}
+    taken: set[ActionId] = set()
+    for event in events:
+        first = parts.adding.key_made(_key(event))
+        found = [r for r in _pending(parts, event, group, first) if r.id not in taken]
+        if not found:
+            done.ended += 1
+        elif found[0].status == Status.IN_PROGRESS or found[0].claim_id:
+            done.busy += 1
+        else:
+            taken.add(found[0].id)
+            back[found[0].id] = event if found[0].id == first else _next(event, now)
+            if first is not None:
+                made[found[0].id] = first
+    if dry_run:
+        done.restored = len(back)
+        return done
+    at = from_timestamp(int(now))
+    canceled = parts.edits.cancel(
+        list(back), now=at, reason="moved back to WP-Cron", only_free=True
+    )
+    done.busy += len(back) - len(canceled)
+    parts.edits.forget_keys([made[i] for i in canceled if i in made])
+    if from_file:
+        done.restored = len(canceled)
+        return done
+    data = parts.options.read(CRON)
+    if data is None:
+        raise SiteError("there is no cron option: WordPress has scheduled nothing on this site")
+    option = CronOption.decode(data)
+    wanted = [back[i] for i in canceled]
+    there = {(e.hook, e.key) for e in option.events() if e.recurrence() is not None}
+    new = [e for e in wanted if e.recurrence() is None or (e.hook, e.key) not in there]
+    done.restored = option.add(new)
+    done.present = len(wanted) - done.restored
+    if done.restored and not parts.options.swap(CRON, data, option.encode()):
+        raise _Late
+    return done
+
+
+def _pending(parts: Parts, event: Event, group: str, first: ActionId | None) -> list[Record]:
+    """The actions that stand for an event now: its own, or what has become of a recurring one."""
+    if not event.interval():
+        if first is None:
+            return []
+        found = [r for r in parts.reading.find(Query(ids=(first,), limit=0)) if r.is_live]
+    else:
+        wanted = Query(
+            hooks=(event.name(),),
+            groups=(group,),
+            args=event.args(),
+            statuses=(Status.PENDING, Status.IN_PROGRESS),
+            after_id=None if first is None else ActionId(first - 1),
+            limit=0,
+        )
+        found = [r for r in parts.reading.find(wanted) if _recurs(r)]
+    # The database's comparison is wider than ours.
+    text = event.args().encode()
+    return [r for r in found if r.hook == event.name() and r.args == text]
+
+
+def _next(event: Event, now: float) -> Event:
+    """A recurring event at its next date, as WP-Cron counts: the grid is kept."""
+    step = event.interval()
+    missed = max(0, -int((event.date - now) // step)) if step else 0
+    return Event(date=event.date + missed * step, hook=event.hook, key=event.key, value=event.value)
+
+
+class _Late(Exception):
+    """The option is not what it was: what was done in this transaction may not stay."""
+
+
+def _transact(queue: Queue, work: Callable[[Parts], T]) -> T | None:
+    """One transaction over queue and options; None, and nothing done, when it came too late."""
+
+    def attempt(connection: Connection) -> T:
+        with queue.store.inside(connection) as parts:
+            done = work(parts)
+        if done is None:
+            raise _Late
+        return done
+
+    for left in reversed(range(DEADLOCKS)):
+        try:
+            return queue.store.session.transact(attempt)
+        except _Late:
+            return None
+        except Contention:
+            if not left:
+                raise
+    return None
+
+
+def _journaled(journal: Steps) -> list[tuple[str, bool, list[Event]]]:
+    """What was to be moved: by group, and whether it came from a file; each event once."""
+    found: dict[tuple[str, bool], dict[tuple[int, bytes, bytes], Event]] = {}
+    for step in journal.steps():
+        if step.get("step") == "plan":
+            place = (str(step["group"]), bool(step.get("from_file")))
+            events = [_event(told) for told in step["events"]]
+            found.setdefault(place, {}).update({event.slot: event for event in events})
+    return [(group, is_file, list(some.values())) for (group, is_file), some in found.items()]
+
+
+def hooks_in(journal: Steps) -> set[str]:
+    """The hooks whose events a journal says were moved."""
+    return {event.name() for _, _, events in _journaled(journal) for event in events}
+
+
+def _told(event: Event) -> dict[str, Any]:
+    """Each byte as a character: whatever it holds comes back."""
+    texts = {name: getattr(event, name).decode("latin-1") for name in ("hook", "key", "value")}
+    return {"date": event.date, **texts}
+
+
+def _event(told: Mapping[str, Any]) -> Event:
+    hook, key, value = (str(told[name]).encode("latin-1") for name in ("hook", "key", "value"))
+    return Event(date=int(told["date"]), hook=hook, key=key, value=value)
+
+
+def left_as_row(left: Left) -> dict[str, Any]:
+    """An event that stays, for the side file: nothing of it is lost."""
+    return {**_told(left.event), "reason": left.reason}
+
+
+def _key(event: Event) -> str:
+    """What names an event for ever; the tables of keys are each site's own."""
+    parts = (b"%d" % event.date, event.hook, event.key, event.args().encode())
+    return "wp-cron:" + hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def _recurs(record: Record) -> bool:
+    return b"_IntervalSchedule" in record.schedule
