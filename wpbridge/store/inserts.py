@@ -89,7 +89,7 @@ class Inserts:
 
     def logs(self, connection: Connection, lines: Iterable[tuple[int, LogLine]]) -> None:
         """Rows of the logs table, in the order given."""
-        rows = [(i, _cut(line.message), *self._log_dates(line.at)) for i, line in lines]
+        rows = [(i, cut(line.message), *self._log_dates(line.at)) for i, line in lines]
         for part in _portions(rows):
             values = [value for row in part for value in row]
             self._run(connection, self._logs, self._log_row, len(part), values)
@@ -170,7 +170,8 @@ def _portions(rows: Iterable[tuple[int, str, str, str]]) -> Iterator[list[tuple[
         yield part
 
 
-def _cut(message: str) -> str:
+def cut(message: str) -> str:
+    """A log's message, as much of it as the column holds."""
     data = message.encode("utf-8", "replace")
     if len(data) <= MESSAGE_BYTES:
         return data.decode()
