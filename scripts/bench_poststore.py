@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from bench import connect
 from bench_queue import fresh
-from post_store import LegacyStore
+from legacy_store import LegacyStore
 from servers import MariaDB, private_mariadb
 from wpbridge.codec import schedule
 from wpbridge.migrate.journal import Journal

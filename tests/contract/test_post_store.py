@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from post_store import BEGAN, ZERO, LegacyStore
+from legacy_store import BEGAN, ZERO, LegacyStore
 from rows import change, column, log_of, query
 from wpbridge.clock import SystemClock
 from wpbridge.codec import schedule

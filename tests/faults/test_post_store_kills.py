@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from post_store import LegacyStore
+from legacy_store import LegacyStore
 from wpbridge.database import DatabaseAddress
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.poststore import PostStore

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli_helpers import Site
-from post_store import LegacyStore
+from legacy_store import LegacyStore
 from wpbridge.clock import SystemClock
 from wpbridge.store.sqlstore import SqlStore
 

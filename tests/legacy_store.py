@@ -73,17 +73,24 @@ TABLES: Final = tuple(_MYSQL)
 STATUSES: Final = ("pending", "failed", "trash", "publish", "in-progress")
 
 
+def make_tables(store: SqlStore, names: Sequence[str], *, engine: str = "InnoDB") -> None:
+    """Some of WordPress's tables, where they are missing."""
+    is_mysql = store.dialect.name == "mysql"
+    for name in names:
+        columns = (_MYSQL if is_mysql else _SQLITE)[name]
+        of = engine if name != "options" else "InnoDB"
+        more = f" ENGINE={of} DEFAULT CHARSET=utf8mb4" if is_mysql else ""
+        statement = text(f"CREATE TABLE IF NOT EXISTS wp_{name} ({columns}){more}")
+        store.session.run(lambda c, one=statement: c.execute(one))  # type: ignore[misc]
+
+
 class LegacyStore:
     """A site's post store that is filled by hand."""
 
     def __init__(self, store: SqlStore, *, engine: str = "InnoDB") -> None:
         """Makes WordPress's tables; the demarcation is at 1000."""
         self.store = store
-        is_mysql = store.dialect.name == "mysql"
-        for name, columns in (_MYSQL if is_mysql else _SQLITE).items():
-            of = engine if name != "options" else "InnoDB"
-            more = f" ENGINE={of} DEFAULT CHARSET=utf8mb4" if is_mysql else ""
-            self.run(f"CREATE TABLE wp_{name} ({columns}){more}")
+        make_tables(store, TABLES, engine=engine)
         self.run("INSERT INTO wp_options (option_name, option_value, autoload)"
                  " VALUES ('action_scheduler_hybrid_store_demarkation', '1000', 'yes')")  # fmt: skip
         self._groups: dict[str, int] = {}
