@@ -29,6 +29,7 @@ from sqlalchemy import Engine
 
 import docs
 from conftest import ROOT, execute
+from legacy_store import make_tables
 from php_site import PhpSite
 from rows import change
 from servers import MariaDB
@@ -230,6 +231,7 @@ def fill(store: SqlStore, hook: str = "send_mail") -> None:
     """Some of everything."""
     now = SystemClock().now()
     change(store, "CREATE TABLE IF NOT EXISTS orders (id bigint PRIMARY KEY)")
+    make_tables(store, ("posts", "postmeta"))
     queue = Queue(store, close_store=False)
 
     def add(new_id: int, **more: Any) -> int:

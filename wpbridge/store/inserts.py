@@ -97,7 +97,7 @@ class Inserts:
         self, connection: Connection, rows: Iterable[tuple[int, str, str | None, str | None]]
     ) -> None:
         """The same from action id, message and both dates as they stand."""
-        for part in _portions((i, _cut(message), *dates) for i, message, *dates in rows):
+        for part in _portions((i, cut(message), *dates) for i, message, *dates in rows):
             values = [value for row in part for value in row]
             self._run(connection, self._logs, self._log_row, len(part), values)
 
@@ -177,7 +177,8 @@ def _portions(rows: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[object, ..
         yield part
 
 
-def _cut(message: str) -> str:
+def cut(message: str) -> str:
+    """A log's message, as much of it as the column holds."""
     data = message.encode("utf-8", "replace")
     if len(data) <= MESSAGE_BYTES:
         return data.decode()

@@ -188,6 +188,11 @@ class SqlStore:
             return {}
 
     @property
+    def dialect(self) -> Dialect:
+        """What its database does its own way, as far as :meth:`inspect` has learnt."""
+        return self._dialect
+
+    @property
     def layout(self) -> Layout:
         """What the tables can do; looks when nobody has looked yet."""
         if self._layout is None:

@@ -51,7 +51,7 @@ class TableNames:
 
     @property
     def options(self) -> str:
-        """WordPress's options; only `migrate wp-cron` writes one."""
+        """WordPress's options; only migrations write to them."""
         return f"{self.prefix}options"
 
     @property

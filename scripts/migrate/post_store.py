@@ -1,0 +1,21 @@
+"""Move the plugin's old post store into its tables: a file to read and adapt.
+
+python post_store.py /var/www/html [batch size]
+"""
+
+import sys
+from pathlib import Path
+
+from wpbridge.config import load
+from wpbridge.migrate.journal import Journal
+from wpbridge.migrate.poststore import KIND, PostStore
+from wpbridge.queue import opened
+
+folder, size = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 500  # noqa: PLR2004
+with opened(load({"path": folder}, {}, Path.cwd())) as queue:
+    migration = PostStore(queue.store, in_progress="failed", batch_size=size)
+    migration.check_alone()
+    journal = Path("post-store.journal")
+    with Journal(journal, kind=KIND, site=folder) as steps, Path("left.jsonl").open("w") as left:
+        done = migration.move(steps, left)
+print(f"moved {dict(done.moved)}, left {dict(done.left)}; see left.jsonl", *done.problems)

@@ -1,0 +1,624 @@
+"""The plugin's old store: actions that are posts, with their meta, terms and comments.
+
+Read in batches and taken out of WordPress's tables in the transaction that adds the actions, so a
+crash leaves a batch here or there. Where posts have no transactions (MyISAM) a key of each post
+goes with its action: what was added and not yet deleted is known by it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import Connection, text
+
+from wpbridge.action import ActionId, NewAction, Status
+from wpbridge.clock import ZERO_DATE, from_text, to_text
+from wpbridge.codec.args import columns
+from wpbridge.store.inserts import LOG_CHARACTERS_A_STATEMENT, ROWS_A_STATEMENT, cut
+from wpbridge.store.server import Server
+from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.writes import listed
+
+POST_TYPE: Final = "scheduled-action"
+TAXONOMY: Final = "action-group"
+SCHEDULE_META: Final = "_action_manager_schedule"
+LOG_TYPE: Final = "action_log"
+GONE: Final = "migrated"
+"""Posts that the plugin has moved and could not delete."""
+MIGRATION_OPTION: Final = "action_scheduler_migration_status"
+DEMARCATION_OPTION: Final = "action_scheduler_hybrid_store_demarkation"
+LOGS_OPTION: Final = "as_has_wp_comment_logs"
+CLEANUP_HOOK: Final = "action_scheduler/cleanup_wp_comment_logs"
+CHANGED: Final = "somebody changed it while it was moved"
+CHANGED_BOTH: Final = "somebody changed it while it was moved, and its action {} has run"
+_KEY: Final = "post-store-"
+
+Cursor: TypeAlias = tuple[str, int]
+"""Date and id of the last post seen."""
+START: Final[Cursor] = (ZERO_DATE, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostLog:
+    """One comment on a post."""
+
+    id: int
+    kind: str
+    message: str
+    gmt: str
+    """As stored; may be the zero date."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """An action as a post, unread."""
+
+    id: int
+    hook: str
+    args: str
+    status: str
+    date_gmt: str
+    modified_gmt: str
+    attempts: int
+    claim: str
+    schedules: tuple[bytes, ...]
+    """The values of its schedule meta, by meta id: PHP reads the first."""
+    groups: tuple[str, ...]
+    """Names of its terms; PHP reads the first."""
+    logs: tuple[PostLog, ...]
+    is_twice: bool = False
+    """Its id stands in two rows: a table without a primary key."""
+
+    @property
+    def _guard(self) -> tuple[object, ...]:
+        return (self.id, self.status, self.modified_gmt, self.claim)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moving:
+    """What becomes of a post."""
+
+    new: NewAction
+    status: Status
+    attempts: int
+    last_attempt_at: datetime | None
+    before: tuple[str, ...] = ()
+    """Log rows of this moment, before the old ones."""
+    after: tuple[str, ...] = ()
+    """And after them."""
+
+
+Decide: TypeAlias = Callable[[Post], Moving | str]
+"""What becomes of it, or why nothing can."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What was done with some posts."""
+
+    moved: dict[int, ActionId] = field(default_factory=dict)
+    """Actions by posts."""
+    left: list[tuple[Post, str]] = field(default_factory=list)
+    gone: int = 0
+    """Others took them meanwhile."""
+
+
+class Posts:
+    """The post store of one site; ``is_there`` says whether there can be one."""
+
+    def __init__(self, store: SqlStore) -> None:
+        """Looks at the tables. SchemaError where the plugin's are missing."""
+        self._store = store
+        self._layout = store.layout
+        self._parts = store.parts
+        self._session = store.session
+        server = Server(store)
+        self._dialect = store.dialect
+        names = (
+            "posts", "postmeta", "comments", "commentmeta", "terms", "term_taxonomy",
+            "term_relationships", "options",
+        )  # fmt: skip
+        prefix = store.names.prefix
+        self._tables = {n: f"{prefix}{n}" for n in names if server.has_table(f"{prefix}{n}")}
+        self.is_there = {"posts", "postmeta"} <= set(self._tables)
+        self._mark = "%s" if self._dialect.name == "mysql" else "?"
+        self._groups: dict[str, int] = {}
+        deleted = set(self._tables) - {"options", "terms"}
+        self.is_transactional = self._session.run(
+            lambda c: all(self._dialect.is_transactional(c, self._tables[n]) for n in deleted)
+        )
+
+    # Looking
+
+    def counts(self) -> Counter[str]:
+        """Posts by status, all of them."""
+        if not self.is_there:
+            return Counter()
+        rows = self._all(
+            f"SELECT post_status, COUNT(*) FROM {self._tables['posts']}"
+            f" WHERE post_type = '{POST_TYPE}' GROUP BY post_status"
+        )
+        return Counter({str(status): int(count) for status, count in rows})
+
+    def ids(self, status: str, after: Cursor, size: int) -> tuple[list[int], Cursor]:
+        """The next posts of a status by their date, and where they end."""
+        rows = self._all(
+            f"SELECT ID, post_date FROM {self._tables['posts']} WHERE post_type = '{POST_TYPE}'"
+            " AND post_status = :status AND post_date >= :date AND (post_date > :date OR ID > :id)"
+            " ORDER BY post_date, ID LIMIT :size",
+            status=status, date=after[0], id=after[1], size=size,
+        )  # fmt: skip
+        end = (str(rows[-1][1]), int(rows[-1][0])) if rows else after
+        # An id that stands twice is one post that is left.
+        return list(dict.fromkeys(int(row[0]) for row in rows)), end
+
+    def read(self, ids: Sequence[int]) -> list[Post]:
+        """Whole posts, in the order of the ids."""
+        return self._session.run(lambda c: self._read(c, ids, lock=""))
+
+    def held_since(self, moment: datetime) -> int:
+        """Posts under a claim whose holder gave a sign since then."""
+        if not self.is_there:
+            return 0
+        rows = self._all(
+            f"SELECT COUNT(*) FROM {self._tables['posts']} WHERE post_type = '{POST_TYPE}'"
+            " AND post_status IN ('pending', 'in-progress') AND post_password <> ''"
+            " AND post_modified_gmt >= :since",
+            since=to_text(moment),
+        )
+        return int(rows[0][0])
+
+    def hold(self, action_id: ActionId) -> tuple[str, str, int] | None:
+        """Hook, args column and number of log rows of an action."""
+        names = self._store.names
+        rows = self._all(
+            f"SELECT hook, args, (SELECT COUNT(*) FROM {names.logs} l WHERE l.action_id ="
+            f" a.action_id) FROM {names.actions} a WHERE action_id = :id",
+            id=action_id,
+        )
+        return (str(rows[0][0]), str(rows[0][1]), int(rows[0][2])) if rows else None
+
+    def next_id(self) -> int | None:
+        """The demarcation: ids below it are posts'. None without any."""
+        told = self.option(DEMARCATION_OPTION)
+        if told is not None and told.strip().isdigit():
+            return int(told)
+        top = self._all(f"SELECT MAX(ID) FROM {self._tables['posts']}")[0][0]
+        return None if top is None else int(top) + 1
+
+    def has_comment_logs(self) -> bool:
+        """Whether any comment is a log row, of whatever post."""
+        if "comments" not in self._tables:
+            return False
+        table = self._tables["comments"]
+        return bool(self._all(f"SELECT 1 FROM {table} WHERE comment_type = '{LOG_TYPE}' LIMIT 1"))
+
+    def option(self, name: str) -> str | None:
+        """One of WordPress's options."""
+        if "options" not in self._tables:
+            return None
+        statement = f"SELECT option_value FROM {self._tables['options']} WHERE option_name = :name"
+        rows = self._all(statement, name=name)
+        return str(rows[0][0]) if rows else None
+
+    # Changing
+
+    def start_above(self, demarcation: int) -> None:
+        """New actions get ids from there on, as the plugin sees to it: a row made and deleted.
+
+        A server that was restarted may have forgotten it while the table was empty.
+        """
+        names = self._store.names
+        top = self._all(f"SELECT MAX(action_id) FROM {names.actions}")[0][0]
+        if int(top or 0) >= demarcation:
+            return
+
+        def advance(connection: Connection) -> None:
+            extra = ", group_id" if self._dialect.name == "sqlite" else ""
+            zero = ", 0" if extra else ""
+            connection.execute(
+                text(
+                    f"INSERT INTO {names.actions} (action_id, hook, status, scheduled_date_gmt,"
+                    " scheduled_date_local, args, schedule, last_attempt_gmt, last_attempt_local"
+                    f"{extra}) VALUES (:id, '', '', :zero, :zero, '', '', :zero, :zero{zero})"
+                ),
+                {"id": demarcation, "zero": ZERO_DATE},
+            )
+            connection.execute(
+                text(f"DELETE FROM {names.actions} WHERE action_id = :id"), {"id": demarcation}
+            )
+
+        self._session.transact(advance)
+
+    def move(
+        self,
+        ids: Sequence[int],
+        decide: Decide,
+        now: datetime,
+        made: Callable[[Mapping[int, ActionId]], None] = lambda _moved: None,
+    ) -> Batch:
+        """Turn posts into actions and delete them, as far as ``decide`` lets it.
+
+        One transaction: a crash leaves all of it or nothing. Where the posts have none, actions
+        and keys are committed first, ``made`` is told, and then the posts go.
+        """
+        self._learn_groups(ids)
+        if self.is_transactional:
+            return self._session.transact(lambda c: self._move(c, ids, decide, now))
+        self._parts.own.ensure(self._store.names.keys)
+        batch, posts = self._session.transact(lambda c: self._copy(c, ids, decide, now))
+        made(batch.moved)
+        return self._session.run(lambda c: self._finish(c, batch, posts))
+
+    def forget_keys(self) -> None:
+        """Keys whose posts are gone: a crash came between the two."""
+        keys = self._store.names.keys
+        if self.is_transactional or not self._parts.own.has(keys):
+            return
+        posts = self._tables["posts"]
+        number = "UNSIGNED" if self._dialect.name == "mysql" else "INTEGER"
+        start = len(_KEY) + 1
+        self._change(
+            f"DELETE FROM {keys} WHERE key_hash LIKE '{_KEY}%' AND CAST(SUBSTR(key_hash, {start})"
+            f" AS {number}) NOT IN (SELECT ID FROM {posts} WHERE post_type = '{POST_TYPE}')"
+        )
+
+    def recount_terms(self) -> None:
+        """As WordPress counts a term's posts: the published ones."""
+        if not {"term_taxonomy", "term_relationships"} <= set(self._tables):
+            return
+        taxonomy, relations = self._tables["term_taxonomy"], self._tables["term_relationships"]
+        self._change(
+            f"UPDATE {taxonomy} SET count = (SELECT COUNT(*) FROM {relations} r JOIN"
+            f" {self._tables['posts']} p ON p.ID = r.object_id WHERE r.term_taxonomy_id ="
+            f" {taxonomy}.term_taxonomy_id AND p.post_type = '{POST_TYPE}'"
+            f" AND p.post_status = 'publish') WHERE taxonomy = '{TAXONOMY}'"
+        )
+
+    def set_option(self, name: str, value: str) -> None:
+        """Write one, whether it is there or not; the table's key keeps it single."""
+        if "options" not in self._tables:
+            return
+        table = self._tables["options"]
+
+        def write(connection: Connection) -> None:
+            values = {"name": name, "value": value}
+            where = f"FROM {table} WHERE option_name = :name"
+            if connection.execute(text(f"SELECT 1 {where}"), values).scalar() is None:
+                connection.execute(
+                    text(
+                        f"INSERT INTO {table} (option_name, option_value, autoload)"
+                        " VALUES (:name, :value, 'yes')"
+                    ),
+                    values,
+                )
+            else:
+                connection.execute(
+                    text(f"UPDATE {table} SET option_value = :value WHERE option_name = :name"),
+                    values,
+                )
+
+        self._session.transact(write)
+
+    def add_cleanup(self, new: NewAction, now: datetime) -> None:
+        """The plugin's action that deletes what is left of the log comments, unless it waits."""
+        group_id = self._parts.groups.ensure(new.group)
+        waiting = text(
+            f"SELECT 1 FROM {self._store.names.actions} WHERE hook = :hook"
+            " AND status = 'pending' LIMIT 1"
+        )
+
+        def add(connection: Connection) -> None:
+            if connection.execute(waiting, {"hook": new.hook}).scalar() is None:
+                self._parts.inserts.actions(connection, [new], now, {new.group: group_id})
+
+        self._session.transact(add)
+
+    # The steps of a batch
+
+    def _move(
+        self, connection: Connection, ids: Sequence[int], decide: Decide, now: datetime
+    ) -> Batch:
+        lock = " FOR UPDATE" if self._dialect.name == "mysql" else ""
+        posts = self._read(connection, ids, lock=lock)
+        batch, going = _sorted(posts, decide)
+        batch.gone = len(ids) - len(posts)
+        made = self._insert(connection, going, now)
+        batch.moved = {post.id: i for (post, _), i in zip(going, made, strict=True)}
+        self._delete(connection, [post for post, _ in going])
+        return batch
+
+    def _copy(
+        self, connection: Connection, ids: Sequence[int], decide: Decide, now: datetime
+    ) -> tuple[Batch, list[Post]]:
+        """Without transactions: the actions, and their posts' keys."""
+        posts = self._read(connection, ids, lock="")
+        known = self._known(connection, ids)
+        batch, going = _sorted([post for post in posts if post.id not in known], decide)
+        batch.gone = len(ids) - len(posts)
+        made = self._insert(connection, going, now)
+        batch.moved = {post.id: i for (post, _), i in zip(going, made, strict=True)}
+        rows = [(f"{_KEY}{post}", i, to_text(now)) for post, i in batch.moved.items()]
+        keys = f"INSERT INTO {self._store.names.keys} (key_hash, action_id, created_gmt) VALUES "
+        self._insert_many(connection, keys, rows)
+        done = [post for post in posts if post.id in known]
+        batch.moved |= {post.id: known[post.id] for post in done}
+        return batch, [post for post, _ in going] + done
+
+    def _finish(self, connection: Connection, batch: Batch, posts: Sequence[Post]) -> Batch:
+        """Without transactions: delete what was copied, if it is what was copied."""
+        table, mark = self._tables["posts"], self._mark
+        same = " AND ".join(
+            f"{name} = {mark}"
+            for name in ("ID", "post_status", "post_modified_gmt", "post_password")
+        )
+        changed = []
+        for post in posts:
+            found = connection.exec_driver_sql(
+                f"SELECT 1 FROM {table} WHERE {same}",
+                post._guard,  # noqa: SLF001 - of this module
+            ).scalar()
+            if found is None:
+                changed.append(post)
+        changed_ids = {post.id for post in changed}
+        gone = [post for post in posts if post.id not in changed_ids]
+        self._delete(connection, gone)
+        if gone:
+            keys = ", ".join(f"'{_KEY}{post.id}'" for post in gone)
+            connection.exec_driver_sql(
+                f"DELETE FROM {self._store.names.keys} WHERE key_hash IN ({keys})"
+            )
+        for post in changed:
+            action_id = batch.moved[post.id]
+            if self._take_back(post, action_id):
+                del batch.moved[post.id]
+                batch.left.append((post, CHANGED))
+            else:
+                batch.left.append((post, CHANGED_BOTH.format(action_id)))
+        return batch
+
+    def _take_back(self, post: Post, action_id: ActionId) -> bool:
+        """Without transactions: the action goes again, unless it was begun."""
+        names = self._store.names
+
+        def take_back(connection: Connection) -> bool:
+            gone = connection.execute(
+                text(
+                    f"DELETE FROM {names.actions} WHERE action_id = :id AND claim_id = 0"
+                    " AND attempts = :attempts"
+                ),
+                {"id": action_id, "attempts": post.attempts},
+            ).rowcount
+            if gone:
+                connection.execute(
+                    text(f"DELETE FROM {names.logs} WHERE action_id = :id"), {"id": action_id}
+                )
+                connection.execute(
+                    text(f"DELETE FROM {names.keys} WHERE key_hash = :key"),
+                    {"key": f"{_KEY}{post.id}"},
+                )
+            return bool(gone)
+
+        return self._session.transact(take_back)
+
+    def _known(self, connection: Connection, ids: Sequence[int]) -> dict[int, ActionId]:
+        keys = ", ".join(f"'{_KEY}{i}'" for i in ids)
+        rows = connection.exec_driver_sql(
+            f"SELECT key_hash, action_id FROM {self._store.names.keys} WHERE key_hash IN ({keys})"
+        )
+        return {int(str(key)[len(_KEY) :]): ActionId(int(i)) for key, i in rows}
+
+    def _read(self, connection: Connection, ids: Sequence[int], *, lock: str) -> list[Post]:
+        if not ids:
+            return []
+        which = listed(ids)
+        rows = connection.exec_driver_sql(
+            "SELECT ID, post_title, post_content, post_status, post_date_gmt, post_modified_gmt,"
+            f" menu_order, post_password FROM {self._tables['posts']} WHERE ID IN {which}"
+            f" AND post_type = '{POST_TYPE}'{lock}"
+        ).fetchall()
+        schedules = _by_post(
+            connection.exec_driver_sql(
+                f"SELECT post_id, meta_value FROM {self._tables['postmeta']} WHERE post_id IN"
+                f" {which} AND meta_key = '{SCHEDULE_META}' ORDER BY meta_id"
+            )
+        )
+        groups = self._terms(connection, ids)
+        logs = self._logs(connection, which)
+        often = Counter(int(row[0]) for row in rows)
+        found = {}
+        for row in rows:
+            i = int(row[0])
+            found[i] = Post(
+                id=i, hook=str(row[1]), args=str(row[2]), status=str(row[3]),
+                date_gmt=str(row[4]), modified_gmt=str(row[5]), attempts=int(row[6]),
+                claim=str(row[7]), groups=tuple(groups.get(i, ())), logs=tuple(logs.get(i, ())),
+                schedules=tuple(_bytes(one[1]) for one in schedules.get(i, ())),
+                is_twice=often[i] > 1,
+            )  # fmt: skip
+        return [found[i] for i in ids if i in found]
+
+    def _terms(self, connection: Connection, ids: Sequence[int]) -> dict[int, list[str]]:
+        if not {"terms", "term_taxonomy", "term_relationships"} <= set(self._tables):
+            return {}
+        rows = connection.exec_driver_sql(
+            f"SELECT r.object_id, t.name FROM {self._tables['term_relationships']} r JOIN"
+            f" {self._tables['term_taxonomy']} x ON x.term_taxonomy_id = r.term_taxonomy_id JOIN"
+            f" {self._tables['terms']} t ON t.term_id = x.term_id WHERE r.object_id IN"
+            f" {listed(ids)} AND x.taxonomy = '{TAXONOMY}' ORDER BY t.name, t.term_id"
+        )
+        return {i: [str(one[1]) for one in some] for i, some in _by_post(rows).items()}
+
+    def _logs(self, connection: Connection, which: str) -> dict[int, list[PostLog]]:
+        if "comments" not in self._tables:
+            return {}
+        rows = connection.exec_driver_sql(
+            "SELECT comment_post_ID, comment_ID, comment_type, comment_content, comment_date_gmt"
+            f" FROM {self._tables['comments']} WHERE comment_post_ID IN {which}"
+            " ORDER BY comment_date_gmt, comment_ID"
+        )
+        return {
+            i: [
+                PostLog(id=int(row[1]), kind=str(row[2]), message=str(row[3]), gmt=str(row[4]))
+                for row in some
+            ]
+            for i, some in _by_post(rows).items()
+        }
+
+    def _learn_groups(self, ids: Sequence[int]) -> None:
+        """Ids of the groups, made before the transaction: others must see them, or would, too."""
+        terms = self._session.run(lambda c: self._terms(c, ids)) if ids else {}
+        for slug in {"", *(names[0] for names in terms.values())} - set(self._groups):
+            self._groups[slug] = self._parts.groups.ensure(slug)
+
+    def _insert(
+        self, connection: Connection, going: Sequence[tuple[Post, Moving]], now: datetime
+    ) -> list[ActionId]:
+        layout, zone = self._layout, self._parts.inserts.zone
+        names = [
+            "hook", "status", "scheduled_date_gmt", "scheduled_date_local", "args", "schedule",
+            "group_id", "attempts", "last_attempt_gmt", "last_attempt_local", "claim_id",
+        ]  # fmt: skip
+        names += ["priority"] if layout.has_priority else []
+        names += ["extended_args"] if layout.has_extended_args else []
+        rows = []
+        for _, one in going:
+            new = one.new
+            short, extended = columns(new.args)
+            tried = one.last_attempt_at
+            row: list[object] = [
+                new.hook, one.status.value, to_text(new.scheduled_at),
+                to_text(zone.scheduled_local(new.scheduled_at, new.is_async)), short,
+                new.schedule.decode(), self._groups[new.group], one.attempts,
+                ZERO_DATE if tried is None else to_text(tried),
+                ZERO_DATE if tried is None else to_text(zone.attempt_local(tried)), 0,
+            ]  # fmt: skip
+            row += [new.priority] if layout.has_priority else []
+            row += [extended] if layout.has_extended_args else []
+            rows.append(tuple(row))
+        table = self._store.names.actions
+        start = f"INSERT INTO {table} ({', '.join(names)}) VALUES "
+        ids = self._insert_many(connection, start, rows)
+        self._insert_logs(connection, going, ids, now)
+        return [ActionId(i) for i in ids]
+
+    def _insert_logs(
+        self,
+        connection: Connection,
+        going: Sequence[tuple[Post, Moving]],
+        ids: Sequence[int],
+        now: datetime,
+    ) -> None:
+        gmt = to_text(now)
+        local = to_text(self._parts.inserts.zone.log_local(now))
+        rows = []
+        for (post, one), i in zip(going, ids, strict=True):
+            rows += [(i, message, gmt, local) for message in one.before]
+            rows += [
+                (i, cut(log.message), *self._log_dates(log.gmt))
+                for log in post.logs
+                if log.kind == LOG_TYPE
+            ]
+            rows += [(i, message.replace("%d", str(i)), gmt, local) for message in one.after]
+        start = (
+            f"INSERT INTO {self._store.names.logs} (action_id, message, log_date_gmt,"
+            " log_date_local) VALUES "
+        )
+        self._insert_many(connection, start, rows)
+
+    def _log_dates(self, gmt: str) -> tuple[str, str]:
+        at = from_text(gmt)
+        if at is None:
+            return ZERO_DATE, ZERO_DATE
+        return gmt[:19], to_text(self._parts.inserts.zone.log_local(at))
+
+    def _insert_many(
+        self, connection: Connection, start: str, rows: Sequence[tuple[object, ...]]
+    ) -> list[int]:
+        """Rows in as few statements as a server takes; their ids."""
+        ids: list[int] = []
+        for part in _portions(rows):
+            row = f"({', '.join([self._mark] * len(part[0]))})"
+            values = tuple(value for one in part for value in one)
+            told = connection.exec_driver_sql(start + ",".join([row] * len(part)), values)
+            first, step = self._dialect.first_id(int(told.lastrowid), len(part))
+            ids += [first + step * n for n in range(len(part))]
+        return ids
+
+    def _delete(self, connection: Connection, posts: Sequence[Post]) -> None:
+        """Posts with all that hangs on them, the posts last."""
+        if not posts:
+            return
+        which = listed([post.id for post in posts])
+        tables = self._tables
+        comments = [log.id for post in posts for log in post.logs]
+        for name, column in (("commentmeta", "comment_id"), ("comments", "comment_ID")):
+            if comments and name in tables:
+                connection.exec_driver_sql(
+                    f"DELETE FROM {tables[name]} WHERE {column} IN {listed(comments)}"
+                )
+        if {"term_relationships", "term_taxonomy"} <= set(tables):
+            # Links of the old blogroll share the ids, under another taxonomy.
+            found = connection.exec_driver_sql(
+                f"SELECT DISTINCT r.term_taxonomy_id FROM {tables['term_relationships']} r JOIN"
+                f" {tables['term_taxonomy']} x ON x.term_taxonomy_id = r.term_taxonomy_id"
+                f" WHERE r.object_id IN {which} AND x.taxonomy = '{TAXONOMY}'"
+            )
+            if kinds := [int(row[0]) for row in found]:
+                connection.exec_driver_sql(
+                    f"DELETE FROM {tables['term_relationships']} WHERE object_id IN {which}"
+                    f" AND term_taxonomy_id IN {listed(kinds)}"
+                )
+        connection.exec_driver_sql(f"DELETE FROM {tables['postmeta']} WHERE post_id IN {which}")
+        connection.exec_driver_sql(
+            f"DELETE FROM {tables['posts']} WHERE ID IN {which} AND post_type = '{POST_TYPE}'"
+        )
+
+    def _all(self, statement: str, **values: object) -> Sequence[Sequence[Any]]:
+        return self._session.run(lambda c: c.execute(text(statement), values).fetchall())
+
+    def _change(self, statement: str) -> None:
+        self._session.transact(lambda c: c.execute(text(statement)))
+
+
+def _sorted(posts: Iterable[Post], decide: Decide) -> tuple[Batch, list[tuple[Post, Moving]]]:
+    batch = Batch()
+    going = []
+    for post in posts:
+        what = decide(post)
+        if isinstance(what, str):
+            batch.left.append((post, what))
+        else:
+            going.append((post, what))
+    return batch, going
+
+
+def _by_post(rows: Iterable[Sequence[Any]]) -> dict[int, list[Sequence[Any]]]:
+    found: dict[int, list[Sequence[Any]]] = {}
+    for row in rows:
+        found.setdefault(int(row[0]), []).append(row)
+    return found
+
+
+def _bytes(value: object) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    return b"" if value is None else str(value).encode("utf-8", "surrogateescape")
+
+
+def _portions(rows: Iterable[tuple[object, ...]]) -> Iterable[list[tuple[object, ...]]]:
+    """As many as one statement may hold: servers refuse more than max_allowed_packet."""
+    part: list[tuple[object, ...]] = []
+    size = 0
+    for row in rows:
+        length = sum(len(value) for value in row if isinstance(value, str))
+        full = len(part) == ROWS_A_STATEMENT or size + length > LOG_CHARACTERS_A_STATEMENT
+        if part and full:
+            yield part
+            part, size = [], 0
+        part.append(row)
+        size += length
+    if part:
+        yield part
