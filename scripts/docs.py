@@ -44,17 +44,20 @@ def reference() -> str:
 
 def commands() -> Iterator[tuple[tuple[str, ...], click.Command]]:
     """Every command with its path, those of groups too, in the order of the help."""
-    context = click.Context(cli)
-    for name in cli.list_commands(context):
-        command = cli.get_command(context, name)
+    yield from _below(cli, ())
+
+
+def _below(
+    group: click.Group, path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         assert command is not None
         if isinstance(command, click.Group):
-            for inner in command.list_commands(context):
-                found = command.get_command(context, inner)
-                assert found is not None
-                yield (name, inner), found
+            yield from _below(command, (*path, name))
         else:
-            yield (name,), command
+            yield (*path, name), command
 
 
 def sections() -> dict[str, list[str]]:

@@ -1,8 +1,6 @@
 """The command tree; commands load what they need when they are called."""
 
-import difflib
 import importlib
-import inspect
 import sys
 from typing import Any, NoReturn
 
@@ -10,7 +8,7 @@ import click
 
 from wpbridge import __version__
 from wpbridge.cli.exits import Exit
-from wpbridge.cli.options import SiteGroup, say, site_options
+from wpbridge.cli.options import SiteGroup, guess, say, site_options, with_examples
 
 _SECTIONS = {
     "Run": {
@@ -50,6 +48,7 @@ _SECTIONS = {
     "Set up": {
         "init": ("store", "Prepare a queue: wpbridge's own tables, on SQLite all tables."),
         "uninstall": ("store", "Remove wpbridge's own tables."),
+        "migrate": ("migrate", "Move queues: WP-Cron, the old post store, site to site."),
         "check": ("store", "Check settings and store; changes nothing."),
         "wp": ("wp", "Put the companion plugin into WordPress, or take it away."),
         "decode": ("decode", "Show any PHP-serialized text as JSON."),
@@ -98,7 +97,7 @@ class LazyGroup(SiteGroup):
             return None
         module = importlib.import_module(f"wpbridge.cli.{_COMMANDS[cmd_name][0]}")
         command: Any = getattr(module, _FUNCTIONS.get(cmd_name, cmd_name.replace("-", "_")))
-        return _with_examples(command) if isinstance(command, click.Command) else None
+        return with_examples(command) if isinstance(command, click.Command) else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -107,12 +106,7 @@ class LazyGroup(SiteGroup):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            close = difflib.get_close_matches(args[0], _COMMANDS, 1)
-            if not close:
-                raise
-            raise click.UsageError(
-                f"{error.message.rstrip('.')}: did you mean {close[0]}?"
-            ) from None
+            raise guess(error, args[0], _COMMANDS) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One line each, from the table above."""
@@ -120,15 +114,6 @@ class LazyGroup(SiteGroup):
         for title, commands in _SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
-
-
-def _with_examples(command: click.Command) -> click.Command:
-    """Its help ends in examples, a line each; click would fill them into a paragraph."""
-    if command.epilog and not command.epilog.startswith("\b"):
-        command.epilog = f"\b\n{inspect.cleandoc(command.epilog)}"
-    for one in command.commands.values() if isinstance(command, click.Group) else ():
-        _with_examples(one)
-    return command
 
 
 def _refuse(error: click.ClickException) -> NoReturn:

@@ -1,15 +1,36 @@
-"""A bar with count, rate and time left, on a terminal; nothing elsewhere."""
+"""How far a long command is: a bar on a terminal; elsewhere a line now and then, or nothing."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from typing import Final
+
+import click
+
+LINE_SECONDS: Final = 10.0
+"""Off a terminal: between two lines, and before the first."""
 
 
 @contextmanager
-def counting(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr; gives the function that moves it on by so many."""
+def counting(
+    what: str,
+    total: int | None,
+    *,
+    lines: bool = False,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr; gives the function that moves it on by so many.
+
+    Args:
+        what: is done, one word or two.
+        total: how many there are, None where nobody knows.
+        lines: also off a terminal, as a line each ten seconds; not where --quiet was given.
+        clock: counts seconds.
+    """
     if sys.stderr is None or not sys.stderr.isatty():
-        yield lambda _count: None
+        yield _Lines(what, total, clock) if lines else lambda _count: None
         return
     from rich.console import Console  # noqa: PLC0415 - loads only for a terminal
     from rich.progress import (  # noqa: PLC0415
@@ -35,3 +56,31 @@ def counting(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
             bar.update(task, advance=count, rate="" if speed is None else f"{speed:,.0f}/s")
 
         yield advance
+
+
+class _Lines:
+    """``export: 40,000 of 100,000, 19,876/s, 0:00:03 left``, for logs of jobs."""
+
+    def __init__(self, what: str, total: int | None, clock: Callable[[], float]) -> None:
+        self._what = what
+        self._total = total
+        self._clock = clock
+        self._done = 0
+        self._start = self._said = clock()
+
+    def __call__(self, count: int) -> None:
+        self._done += count
+        now = self._clock()
+        if now - self._said >= LINE_SECONDS:
+            self._said = now
+            click.echo(self._line(now - self._start), err=True)
+
+    def _line(self, seconds: float) -> str:
+        rate = self._done / seconds
+        parts = [f"{self._what}: {self._done:,}", f"{rate:,.0f}/s"]
+        if self._total is not None:
+            parts[0] += f" of {self._total:,}"
+            left = max(0, self._total - self._done)
+            if rate:
+                parts.append(f"{timedelta(seconds=round(left / rate))} left")
+        return ", ".join(parts)
