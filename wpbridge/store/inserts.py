@@ -7,7 +7,7 @@ writes: attempts 0, no claim, zero dates for what never happened.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
@@ -89,8 +89,15 @@ class Inserts:
 
     def logs(self, connection: Connection, lines: Iterable[tuple[int, LogLine]]) -> None:
         """Rows of the logs table, in the order given."""
-        rows = [(i, _cut(line.message), *self._log_dates(line.at)) for i, line in lines]
-        for part in _portions(rows):
+        self.raw_logs(
+            connection, [(i, line.message, *self._log_dates(line.at)) for i, line in lines]
+        )
+
+    def raw_logs(
+        self, connection: Connection, rows: Iterable[tuple[int, str, str | None, str | None]]
+    ) -> None:
+        """The same from action id, message and both dates as they stand."""
+        for part in _portions((i, _cut(message), *dates) for i, message, *dates in rows):
             values = [value for row in part for value in row]
             self._run(connection, self._logs, self._log_row, len(part), values)
 
@@ -156,7 +163,7 @@ class Inserts:
         return int(connection.exec_driver_sql(statement, tuple(values)).lastrowid)
 
 
-def _portions(rows: Iterable[tuple[int, str, str, str]]) -> Iterator[list[tuple[object, ...]]]:
+def _portions(rows: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[object, ...]]]:
     """Log rows, as many as one statement may hold."""
     part: list[tuple[object, ...]] = []
     size = 0

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from wpbridge.store.adding import Adding
+from wpbridge.store.bulk import Bulk
 from wpbridge.store.cleaning import Cleaning
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.duties import Duties
@@ -42,6 +43,7 @@ class Parts:
     retention: Retention
     cleaning: Cleaning
     duties: Duties
+    bulk: Bulk
 
 
 def assemble(  # noqa: PLR0917 - what is known of a site's tables
@@ -68,6 +70,7 @@ def assemble(  # noqa: PLR0917 - what is known of a site's tables
     inserts = Inserts(names, layout, dialect, zone, zones)
     writes = Writes(names, layout, dialect, inserts, zones)
     waits = Waits(names, own, writes, lock)
+    reading = Reading(session, names, layout, dialect, groups, zones, waits)
     return Parts(
         own=own,
         groups=groups,
@@ -75,7 +78,7 @@ def assemble(  # noqa: PLR0917 - what is known of a site's tables
         inserts=inserts,
         writes=writes,
         waits=waits,
-        reading=Reading(session, names, layout, dialect, groups, zones, waits),
+        reading=reading,
         adding=Adding(session, names, layout, dialect, groups, inserts, own, waits),
         edits=Edits(session, names, inserts, writes, zones, waits, own, lock),
         pauses=Pauses(session, names, own),
@@ -84,4 +87,5 @@ def assemble(  # noqa: PLR0917 - what is known of a site's tables
         retention=Retention(session, names, layout, dialect, groups, own),
         cleaning=Cleaning(session, names, layout, dialect, inserts, own),
         duties=Duties(session, names, own, dialect),
+        bulk=Bulk(session, names, layout, dialect, reading, groups, inserts, own),
     )

@@ -80,7 +80,7 @@ class Reading:
 
     def find(self, query: Query) -> list[Record]:
         """The actions meant, in the query's order; ids break ties."""
-        where, values = self._where(query)
+        where, values = self.where(query)
         if where is None:
             return []
         source, order = f"{self._names.actions} a", ""
@@ -114,7 +114,7 @@ class Reading:
 
     def count(self, query: Query) -> int:
         """How many are meant, whatever the query's limit."""
-        where, values = self._where(query)
+        where, values = self.where(query)
         if where is None:
             return 0
         statement = _bound(f"SELECT COUNT(*) FROM {self._names.actions} a{where}", values)
@@ -133,8 +133,8 @@ class Reading:
             found |= {r.id: r for r in self.find(Query(ids=part, order="none", limit=0))}
         return found
 
-    def _where(self, query: Query) -> tuple[str | None, dict[str, object]]:
-        """The conditions and their values; None when nothing can match."""
+    def where(self, query: Query) -> tuple[str | None, dict[str, object]]:
+        """The conditions on ``a``, and their values; None when nothing can match."""
         groups = self._groups.ids(query.groups)
         if query.groups and not groups:
             return None, {}
@@ -394,7 +394,7 @@ class Reading:
 
     def repeated(self, query: Query) -> list[tuple[str, str, int]]:
         """Hook, args column and group id that several pending actions with a date share."""
-        where, values = self._where(replace(query, statuses=(Status.PENDING,)))
+        where, values = self.where(replace(query, statuses=(Status.PENDING,)))
         if where is None:
             return []
         statement = _bound(

@@ -1,0 +1,69 @@
+"""``migrate copy``: one queue's actions to another, without a file between them."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wpbridge.cli.filters import filter_options, query_of, split
+from wpbridge.cli.migrate_import import conclude, import_options, wishes_of
+from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.progress import counting
+from wpbridge.migrate import transfer
+from wpbridge.migrate.transfer import Rejects
+from wpbridge.queue import Queue, opened
+
+
+@click.command(short_help="Copy actions from one site to another.", epilog="""
+Examples:
+  wpbridge migrate copy --path /var/www/html --to-dsn URL --dry-run
+  wpbridge migrate copy --status pending --to-dsn URL --to-table-prefix shop_ --unique
+""")  # fmt: skip
+@site_options
+@filter_options
+@click.option("--to-dsn", required=True, metavar="URL", help="The other database.")
+@click.option("--to-table-prefix", metavar="TEXT", help="Its table prefix (wp_).")
+@click.option("--to-blog-id", type=click.IntRange(1), help="Its site of a multisite network.")
+@click.option("--logs/--no-logs", default=True, help="With their logs (yes).")
+@click.option("--origin", metavar="NAME", help="What to know these actions by; see the docs.")
+@import_options
+@click.pass_context
+@one_line_errors
+def copy(
+    ctx: click.Context,
+    *,
+    to_dsn: str,
+    to_table_prefix: str | None,
+    to_blog_id: int | None,
+    logs: bool,
+    origin: str | None,
+    shift: str | None,
+    unique: bool,
+    rejects: str | None,
+    dry_run: bool,
+    **flags: Any,
+) -> None:
+    """Copy actions to another queue: export and import in one.
+
+    The source, which the usual options name, is only read. What was copied before is skipped, so
+    that after a crash it is just called again.
+    """
+    query = query_of(split(flags))
+    wishes = wishes_of(shift, unique=unique, dry_run=dry_run)
+    settings = settings_of(ctx, flags)
+    there = replace(
+        settings, dsn=to_dsn, path=None, url=None, table_prefix=to_table_prefix,
+        blog_id=to_blog_id, ask_php=False,
+    )  # fmt: skip
+    side = Rejects(Path(rejects or "rejected.jsonl"))
+    with opened(settings) as queue, Queue.of(there, os.environ) as target:
+        count = queue.count(query)
+        with counting("copy", count, lines=not settings.quiet) as advance:
+            report = transfer.copy(
+                queue.store, query, target.store, wishes, side.add,
+                logs=logs, origin=origin, tick=advance,
+            )  # fmt: skip
+    side.close()
+    conclude(report, wishes, settings, side, "copy")

@@ -1,0 +1,96 @@
+"""``migrate export``: actions to a file."""
+
+import json
+from typing import Any
+
+import click
+
+from wpbridge.cli.filters import filter_options, query_of, split
+from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.output import plural, told
+from wpbridge.cli.progress import counting
+from wpbridge.clock import SystemClock
+from wpbridge.migrate import transfer
+from wpbridge.migrate.lines import dumped, line_of
+from wpbridge.queue import Queue, opened
+from wpbridge.store.records import Query
+
+_SHOWN = 3
+
+
+@click.command(short_help="Write actions to a file.", epilog="""
+Examples:
+  wpbridge migrate export --output queue.jsonl.gz
+  wpbridge migrate export --output pending.jsonl --status pending --no-logs
+  wpbridge migrate export --output - --hook send_mail | gzip > mails.jsonl.gz
+  wpbridge migrate export --output queue.jsonl --dry-run
+""")  # fmt: skip
+@site_options
+@filter_options
+@click.option(
+    "--output", required=True, metavar="FILE|-", help="Where to; packed when it ends in .gz."
+)
+@click.option("--logs/--no-logs", default=True, help="With their logs (yes).")
+@click.option("--origin", metavar="NAME", help="What to know these actions by; see the docs.")
+@click.option("--dry-run", is_flag=True, help="Count them and show some; write nothing.")
+@click.option("--quiet", is_flag=True, default=None, help="Print errors only.")
+@click.option("--format", "format", type=click.Choice(["text", "json"]), help="How (text).")
+@click.pass_context
+@one_line_errors
+def export(
+    ctx: click.Context,
+    *,
+    output: str,
+    logs: bool,
+    origin: str | None,
+    dry_run: bool,
+    **flags: Any,
+) -> None:
+    """Write actions to a file of JSON lines, which import adds to another queue.
+
+    Each is written as it is when it is read. What runs, or is claimed, is written as pending: if
+    it ends well here meanwhile, it runs twice, so stop the runners before a move. A file is there
+    whole or not at all; an export that was stopped is begun again.
+    """
+    filters = split(flags)
+    query = query_of(filters)
+    settings = settings_of(ctx, flags)
+    with opened(settings) as queue:
+        count = queue.count(query)
+        if dry_run:
+            _show(queue, query)
+            last: dict[str, Any] = {"actions": count}
+        else:
+            with (
+                counting("export", count, lines=not settings.quiet) as advance,
+                transfer.output(output) as stream,
+            ):
+                lines = transfer.lines_of(
+                    queue.store, query, now=SystemClock().now(), logs=logs, origin=origin,
+                    tick=advance,
+                )  # fmt: skip
+                last = transfer.write(lines, stream)
+    if settings.quiet and not dry_run:
+        return
+    if settings.format == "json":
+        summary = json.dumps(
+            {
+                "dry_run": dry_run,
+                "actions": last["actions"],
+                "statuses": last.get("statuses"),
+                "output": output,
+            }
+        )
+    else:
+        deed = "would export" if dry_run else "exported"
+        summary = f"{deed} {plural(last['actions'], 'action')} to {output}"
+    # Beside the data itself there is no room for it.
+    click.echo(summary, err=output == "-" and not dry_run)
+
+
+def _show(queue: Queue, query: Query) -> None:
+    """A few of them, as they would be written."""
+    for window in queue.store.parts.bulk.read(query, logs=False, size=_SHOWN):
+        for row in window:
+            told(dumped(line_of(row)).decode("utf-8", "replace").rstrip())
+        break

@@ -1,0 +1,460 @@
+"""Queues to files and back, and from one site straight to another; streaming, safe to repeat.
+
+Each action is added under a key made of where it comes from and its id there. What was added
+before is known by it: the same file again, or a second start after a crash, adds only the rest.
+docs/explain/migrations.md.
+"""
+
+import contextlib
+import gzip
+import json
+import os
+import random
+import sys
+import tempfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import IO, Any, BinaryIO, Final, cast
+
+from wpbridge.action import ActionId
+from wpbridge.errors import InputError
+from wpbridge.migrate.lines import (
+    ACTIONS,
+    END,
+    VERSION,
+    dumped,
+    in_zone,
+    key_of,
+    line_of,
+    moved,
+    row_of,
+)
+from wpbridge.moments import iso
+from wpbridge.store.bulk import BATCH, Spans, WholeRow
+from wpbridge.store.records import Query
+from wpbridge.store.sqlstore import SqlStore
+
+SAMPLE: Final = 50
+"""Rows that are compared value by value at the end."""
+ENDED: Final = ("complete", "failed", "canceled")
+_GZIP_LEVEL: Final = 3
+_TOLD: Final = 200
+
+
+# Out
+
+
+def lines_of(
+    store: SqlStore,
+    query: Query,
+    *,
+    now: datetime,
+    logs: bool = True,
+    origin: str | None = None,
+    tick: Callable[[int], None] = lambda _count: None,
+) -> Iterator[dict[str, Any]]:
+    """A queue as lines: header, actions by id, end.
+
+    Args:
+        store: whose.
+        query: which actions; its order and limit do not count.
+        now: for the header.
+        logs: with their log rows.
+        origin: what the actions are known by where they are added; the server's own name and the
+            prefix unless given.
+        tick: told of each window read.
+    """
+    parts = store.parts
+    yield {
+        "wpbridge": ACTIONS, "version": VERSION, "origin": origin or parts.bulk.identity(),
+        "prefix": store.names.prefix, "schema": store.layout.describe(),
+        "zone": str(parts.inserts.zone), "logs": logs, "made": iso(now),
+    }  # fmt: skip
+    statuses: Counter[str] = Counter()
+    for window in parts.bulk.read(query, logs=logs):
+        for row in window:
+            line = line_of(row)
+            statuses[line["status"]] += 1
+            yield line
+        tick(len(window))
+    yield {"wpbridge": END, "actions": statuses.total(), "statuses": dict(statuses)}
+
+
+def write(lines: Iterable[dict[str, Any]], stream: IO[bytes]) -> dict[str, Any]:
+    """Write lines; returns the last."""
+    line: dict[str, Any] = {}
+    for line in lines:
+        stream.write(dumped(line))
+    return line
+
+
+@contextlib.contextmanager
+def output(name: str) -> Iterator[IO[bytes]]:
+    """A file that is there whole or not at all; ``-`` for standard output, gzip for ``.gz``.
+
+    Raises InputError when it cannot be written.
+    """
+    if name == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    file = Path(name)
+    try:
+        handle, made = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+        try:
+            with open(handle, "wb") as plain:  # noqa: PTH123 - a descriptor
+                if file.suffix == ".gz":
+                    with gzip.GzipFile("", "wb", _GZIP_LEVEL, plain, 0) as packed:
+                        yield cast("IO[bytes]", packed)
+                else:
+                    yield plain
+                plain.flush()
+                os.fsync(plain.fileno())
+            Path(made).replace(file)
+        except BaseException:
+            Path(made).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise InputError(f"--output {name}: {error.strerror or error}") from None
+
+
+# In
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What was read: a line's value, or why there is none."""
+
+    number: int
+    value: dict[str, Any]
+    text: bytes = b""
+    why: str = ""
+
+
+def read(stream: Iterable[bytes]) -> Iterator[Line]:
+    """The lines of a file; one that was packed and cut off ends where it can be read no more."""
+    number = 0
+    try:
+        for number, text in enumerate(stream, 1):
+            if text.isspace():
+                continue
+            try:
+                value = json.loads(text)
+            except (ValueError, RecursionError):
+                value = None
+            if isinstance(value, dict):
+                yield Line(number=number, value=value, text=text)
+            else:
+                yield Line(number=number, value={}, text=text, why="it is no JSON object")
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        yield Line(number=number + 1, value={}, why=f"the file cannot be unpacked: {error}")
+
+
+@contextlib.contextmanager
+def source(name: str) -> Iterator[IO[bytes]]:
+    """A file to read; ``-`` for standard input. Packed ones are known by their first bytes."""
+    if name == "-":
+        if sys.stdin is None:
+            raise InputError("--input -: there is no standard input")
+        yield sys.stdin.buffer
+        return
+    try:
+        with Path(name).open("rb") as plain:
+            is_packed = plain.read(2) == b"\x1f\x8b"
+            plain.seek(0)
+            yield cast("IO[bytes]", gzip.GzipFile(fileobj=plain)) if is_packed else plain
+    except OSError as error:
+        raise InputError(f"--input {name}: {error.strerror or error}") from None
+
+
+class Rejects:
+    """The side file of what could not be added: made with its first line."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._stream: BinaryIO | None = None
+
+    def add(self, line: Line, why: str) -> None:
+        """Keep a line with the reason. InputError when it cannot be kept."""
+        text = line.text or dumped(line.value)
+        kept = {
+            "line": line.number,
+            "why": why,
+            "text": text.decode("utf-8", "backslashreplace").rstrip("\n"),
+        }
+        try:
+            if self._stream is None:
+                self._stream = self.file.open("wb")
+            self._stream.write(dumped(kept))
+            self._stream.flush()
+        except OSError as error:
+            raise InputError(f"--rejects {self.file}: {error.strerror}") from None
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        if self._stream is not None:
+            self._stream.close()
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """What an import did."""
+
+    read: int = 0
+    added: int = 0
+    known: int = 0
+    """Added before, by the same file."""
+    refused: int = 0
+    """Their like was there (``unique``)."""
+    left_out: int = 0
+    """Of other statuses than asked for."""
+    rejected: int = 0
+    waits_lost: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    """Of those added."""
+    samples: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    """What the look at the end found; empty when all is as it was written."""
+    is_whole: bool = False
+    """The file's end was there."""
+
+    @property
+    def is_good(self) -> bool:
+        """Nothing was rejected, nothing missing."""
+        return self.is_whole and not self.rejected and not self.problems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """How an import is to be done."""
+
+    now: datetime
+    shift: timedelta = timedelta(0)
+    """Added to the dates of pending actions."""
+    statuses: frozenset[str] = frozenset()
+    """Only these; empty for all."""
+    unique: bool = False
+    """Leave out pending actions whose hook, args and group are pending here already."""
+    into_itself: bool = False
+    """Also into the queue that the lines come from."""
+    dry_run: bool = False
+
+
+class Import:
+    """One import into one store."""
+
+    def __init__(
+        self,
+        store: SqlStore,
+        wishes: Wishes,
+        reject: Callable[[Line, str], None],
+        tick: Callable[[int], None] = lambda _count: None,
+    ) -> None:
+        self.report = Report()
+        self._parts = store.parts
+        self._layout = store.layout
+        self._wishes = wishes
+        self._reject_line = reject
+        self._tick = tick
+        self._origin = ""
+        self._zone_differs = False
+        self._last_id = 0
+        self._batch: list[tuple[str, WholeRow]] = []
+        self._late: list[tuple[str, str, str]] = []
+        self._spans = Spans()
+        self._sample: list[tuple[ActionId, WholeRow]] = []
+
+    def run(self, lines: Iterable[Line]) -> Report:
+        """Add them; the last line may be the last of a whole file or not.
+
+        Raises:
+            InputError: it is no exported queue, or one of this very site.
+        """
+        rows = iter(lines)
+        self._begin(next(rows, None))
+        for line in rows:
+            if line.value.get("wpbridge") == END and not line.why:
+                self._end(line.value)
+            else:
+                self._take(line)
+        self._flush()
+        self._settle_late()
+        if not self._wishes.dry_run:
+            self._verify()
+        return self.report
+
+    def _begin(self, line: Line | None) -> None:
+        header = {} if line is None else line.value
+        if header.get("wpbridge") != ACTIONS or not isinstance(header.get("origin"), str):
+            raise InputError("the input is no exported queue: its first line is no header")
+        if header.get("version") != VERSION:
+            raise InputError(
+                f"the input has version {header.get('version')} of the format; this is {VERSION}:"
+                " use a newer wpbridge"
+            )
+        self._origin = header["origin"]
+        if self._origin == self._parts.bulk.identity() and not self._wishes.into_itself:
+            raise InputError(
+                "these actions come from this very queue: each would be there twice"
+                " (--into-itself adds them all the same)"
+            )
+        self._zone_differs = header.get("zone") != str(self._parts.inserts.zone)
+
+    def _end(self, line: dict[str, Any]) -> None:
+        self.report.is_whole = True
+        if line.get("actions") != self.report.read:
+            self.report.problems.append(
+                f"the file was written with {line.get('actions')} actions and holds"
+                f" {self.report.read}"
+            )
+
+    def _take(self, line: Line) -> None:
+        report = self.report
+        report.read += 1
+        try:
+            if line.why:
+                raise InputError(line.why)  # noqa: TRY301 - one way out for all
+            row = self._prepared(line.value)
+        except InputError as error:
+            report.rejected += 1
+            self._reject_line(line, str(error))
+            return
+        if self._wishes.statuses and row.status not in self._wishes.statuses:
+            report.left_out += 1
+            return
+        self._batch.append((key_of(self._origin, row.id), row))
+        if len(self._batch) == BATCH:
+            self._flush()
+
+    def _prepared(self, line: dict[str, Any]) -> WholeRow:
+        """The row as it is to be here; InputError for one that these tables cannot hold."""
+        row = row_of(line)
+        if row.id <= self._last_id:
+            raise InputError(
+                f"id {row.id} comes after {self._last_id}: each stands once, in rising order"
+            )
+        self._last_id = row.id
+        if row.extended_args is not None and not self._layout.has_extended_args:
+            raise InputError("args of more than 191 bytes: these tables have no extended_args")
+        if self._wishes.shift:
+            row = moved(row, self._wishes.shift)
+        return in_zone(row, self._parts.inserts.zone) if self._zone_differs else row
+
+    def _flush(self) -> None:
+        batch, self._batch = self._batch, []
+        if not batch:
+            return
+        if self._wishes.dry_run:
+            self._try(batch)
+        else:
+            self._add(batch)
+        self._tick(len(batch))
+
+    def _try(self, batch: list[tuple[str, WholeRow]]) -> None:
+        bulk, report = self._parts.bulk, self.report
+        known = bulk.known([key for key, _ in batch])
+        for key, row in batch:
+            if key in known:
+                report.known += 1
+            elif self._wishes.unique and row.status == "pending" and bulk.same(row):
+                report.refused += 1
+            else:
+                self._count(row)
+
+    def _count(self, row: WholeRow) -> None:
+        self.report.added += 1
+        self.report.statuses[row.status] += 1
+        if len(self.report.samples) < 3:  # noqa: PLR2004 - a few
+            when = row.scheduled or "no date"
+            told = f"{row.hook} {row.status} {when} {row.extended_args or row.args}"
+            self.report.samples.append(told[:_TOLD])
+
+    def _add(self, batch: list[tuple[str, WholeRow]]) -> None:
+        report, wishes = self.report, self._wishes
+        fates = self._parts.bulk.add(batch, unique=wishes.unique, now=wishes.now)
+        waits: list[tuple[str, str, str]] = []
+        for (key, row), fate in zip(batch, fates, strict=True):
+            if fate.id is None:
+                report.refused += 1
+                continue
+            waits += [(key, key_of(self._origin, after), how) for after, how in row.waits]
+            if not fate.is_new:
+                report.known += 1
+                continue
+            self._count(row)
+            self._spans.add(fate.id)
+            self._choose(fate.id, row)
+        self._late += self._parts.bulk.wait(waits)
+
+    def _choose(self, action_id: ActionId, row: WholeRow) -> None:
+        """Each of those added is as likely to be in the sample at the end."""
+        if len(self._sample) < SAMPLE:
+            self._sample.append((action_id, row))
+            return
+        place = random.randrange(self.report.added)  # noqa: S311 - a sample
+        if place < SAMPLE:
+            self._sample[place] = (action_id, row)
+
+    def _settle_late(self) -> None:
+        """Waits for actions that stand further down in the file."""
+        for start in range(0, len(self._late), BATCH):
+            self.report.waits_lost += len(self._parts.bulk.wait(self._late[start : start + BATCH]))
+
+    def _verify(self) -> None:
+        report = self.report
+        found = self._parts.bulk.statuses_in(self._spans)
+        if sum(found.values()) < report.added:
+            report.problems.append(
+                f"{report.added:,} actions were added, and {sum(found.values()):,} are there"
+            )
+        for status in ENDED:
+            if found.get(status, 0) < report.statuses[status]:
+                report.problems.append(
+                    f"{report.statuses[status]:,} {status} ones were added, and"
+                    f" {found.get(status, 0):,} are there"
+                )
+        now = self._parts.bulk.again([i for i, _ in self._sample], logs=True)
+        for action_id, row in self._sample:
+            there = now.get(action_id)
+            if there is not None and (why := self._difference(row, there)):
+                report.problems.append(f"action {action_id} (there {row.id}) differs: {why}")
+
+    def _difference(self, row: WholeRow, there: WholeRow) -> str:
+        """Names of columns that are not as they were written; a runner may be at work."""
+        if row.status == "pending" and (there.status != row.status or there.is_claimed):
+            return ""
+        names = ["hook", "status", "scheduled", "args", "schedule", "attempts", "last_attempt"]
+        names += ["priority"] if self._layout.has_priority else []
+        names += ["extended_args"] if self._layout.has_extended_args else []
+        if row.waits:
+            # Dated as soon as they have ended.
+            names.remove("scheduled")
+        different = [name for name in names if getattr(row, name) != getattr(there, name)]
+        if self._parts.groups.first(row.group) != self._parts.groups.first(there.group):
+            different.append("group")
+        if len(row.logs) > len(there.logs):
+            different.append("logs")
+        return ", ".join(different)
+
+
+def copy(
+    source_store: SqlStore,
+    query: Query,
+    target: SqlStore,
+    wishes: Wishes,
+    reject: Callable[[Line, str], None],
+    *,
+    logs: bool = True,
+    origin: str | None = None,
+    tick: Callable[[int], None] = lambda _count: None,
+) -> Report:
+    """From one queue to another, with the keys that a file would have."""
+    if source_store.parts.bulk.identity() == target.parts.bulk.identity():
+        raise InputError("source and target are the same queue")
+    lines = lines_of(source_store, query, now=wishes.now, logs=logs, origin=origin)
+    numbered = (Line(number=n, value=line) for n, line in enumerate(lines, 1))
+    return Import(target, replace(wishes, into_itself=False), reject, tick).run(numbered)

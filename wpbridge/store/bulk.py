@@ -1,0 +1,473 @@
+"""Whole rows, thousands at a time: read as they are, and added as they are, in any status.
+
+Reading goes by windows of ids and holds one window. What is added has a key each, in our own
+table and in the same transaction, so that adding the same again, or going on after a crash, adds
+nothing twice.
+"""
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import BindParameter, Connection, bindparam, text
+
+from wpbridge.action import ActionId
+from wpbridge.clock import ZERO_DATE, to_text
+from wpbridge.errors import Contention
+from wpbridge.store.dialect import Dialect
+from wpbridge.store.groups import Groups
+from wpbridge.store.inserts import Inserts
+from wpbridge.store.own_tables import OwnTables
+from wpbridge.store.reading import Reading
+from wpbridge.store.records import Query
+from wpbridge.store.session import Transactor
+from wpbridge.store.tables import Layout, TableNames
+
+WINDOW: Final = 1_000
+"""Rows read at a time."""
+BATCH: Final = 500
+"""Rows added in one transaction."""
+BYTES_A_STATEMENT: Final = 1 << 19
+"""Well below the max_allowed_packet of old servers (1 MiB)."""
+DEFAULT_PRIORITY: Final = 10
+_TRIES: Final = 5
+_SMALL: Final = 100
+"""Bytes of a row's numbers and dates."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeRow:
+    """An action with all that belongs to it, as the tables hold it; dates are texts, or NULL."""
+
+    id: int
+    """Where it was read."""
+    hook: str
+    status: str
+    scheduled: str | None
+    scheduled_local: str | None
+    args: str | None
+    """The columns, long texts with their md5 in this one."""
+    extended_args: str | None
+    schedule: str | None
+    group: str
+    """The slug."""
+    priority: int = DEFAULT_PRIORITY
+    attempts: int = 0
+    last_attempt: str | None = ZERO_DATE
+    last_attempt_local: str | None = ZERO_DATE
+    is_claimed: bool = False
+    """When it was read; what is added never is."""
+    logs: tuple[tuple[str, str | None, str | None], ...] = ()
+    """Message, date, local date."""
+    zone: tuple[str, str] | None = None
+    """Cron expression and time zone, for one that is not read in UTC."""
+    waits: tuple[tuple[int, str], ...] = ()
+    """Ids that it waits for, where it was read, and what a failure of theirs means."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fate:
+    """What became of a row that was to be added."""
+
+    id: ActionId | None
+    """Its id here; None when it was refused as not unique, or not added for a trial."""
+    is_new: bool
+
+
+@dataclass(slots=True)
+class Spans:
+    """Ids in few numbers: rows of one statement have consecutive ones."""
+
+    spans: list[tuple[int, int]] = field(default_factory=list)
+    """First and last."""
+
+    def add(self, number: int) -> None:
+        """One more, above all others."""
+        if self.spans and self.spans[-1][1] + 1 == number:
+            self.spans[-1] = (self.spans[-1][0], number)
+        else:
+            self.spans.append((number, number))
+
+
+class _Raced(Exception):
+    """Another process has added some of the rows meanwhile: rolled back, and now known."""
+
+
+class Bulk:
+    """Reads and adds whole rows of one site."""
+
+    def __init__(  # noqa: PLR0917 - the parts of the store
+        self,
+        session: Transactor,
+        names: TableNames,
+        layout: Layout,
+        dialect: Dialect,
+        reading: Reading,
+        groups: Groups,
+        inserts: Inserts,
+        own: OwnTables,
+    ) -> None:
+        self._session = session
+        self._names = names
+        self._layout = layout
+        self._dialect = dialect
+        self._reading = reading
+        self._groups = groups
+        self._inserts = inserts
+        self._own = own
+        self._mark = mark = "%s" if dialect.name == "mysql" else "?"
+        priority = "a.priority" if layout.has_priority else str(DEFAULT_PRIORITY)
+        extended = "a.extended_args" if layout.has_extended_args else "NULL"
+        self._columns = (
+            "a.action_id, a.hook, a.status, a.scheduled_date_gmt, a.scheduled_date_local, a.args,"
+            f" {extended}, a.schedule, a.group_id, {priority}, a.attempts, a.last_attempt_gmt,"
+            " a.last_attempt_local, a.claim_id"
+        )
+        given = ["hook", "status", "scheduled_date_gmt", "scheduled_date_local", "args", "schedule"]
+        given += ["group_id", "attempts", "last_attempt_gmt", "last_attempt_local", "claim_id"]
+        given += ["priority"] if layout.has_priority else []
+        given += ["extended_args"] if layout.has_extended_args else []
+        self._insert = f"INSERT INTO {names.actions} ({', '.join(given)}) VALUES "
+        self._row = f"({', '.join([mark] * len(given))})"
+        ids: BindParameter[int] = bindparam("ids", expanding=True)
+        keys: BindParameter[str] = bindparam("keys", expanding=True)
+        self._logs = text(
+            f"SELECT action_id, message, log_date_gmt, log_date_local FROM {names.logs}"
+            " WHERE action_id IN :ids ORDER BY log_id"
+        ).bindparams(ids)
+        self._zones = text(
+            f"SELECT action_id, expression, zone FROM {names.zones} WHERE action_id IN :ids"
+        ).bindparams(ids)
+        self._waits = text(
+            f"SELECT action_id, after_id, on_failed FROM {names.waits} WHERE action_id IN :ids"
+            " ORDER BY action_id, after_id"
+        ).bindparams(ids)
+        self._known = text(
+            f"SELECT key_hash, action_id FROM {names.keys} WHERE key_hash IN :keys"
+        ).bindparams(keys)
+        is_mysql = dialect.name == "mysql"
+        self._lock_groups = text(
+            f"SELECT group_id FROM {names.groups} WHERE group_id IN :ids ORDER BY group_id"
+            f"{' FOR UPDATE' if is_mysql else ''}"
+        ).bindparams(ids)
+        self._same = text(
+            f"SELECT 1 FROM {names.actions} WHERE hook = :hook AND args = :args"
+            " AND status IN ('pending', 'in-progress') AND group_id = :group_id LIMIT 1"
+        )
+        ignore = "INSERT IGNORE" if is_mysql else "INSERT OR IGNORE"
+        self._keep = f"{ignore} INTO {names.keys} (key_hash, action_id, created_gmt) VALUES "
+        self._wait = text(
+            f"{ignore} INTO {names.waits} (action_id, after_id, on_failed)"
+            f" SELECT action_id, :after, :on_failed FROM {names.actions} WHERE action_id = :id"
+            # What was let go already has a date, and waits no more.
+            " AND status = 'pending' AND scheduled_date_gmt IS NULL"
+        )
+        self._statuses = text(
+            f"SELECT status, COUNT(*) FROM {names.actions}"
+            " WHERE action_id BETWEEN :first AND :last GROUP BY status"
+        )
+
+    # Reading
+
+    def identity(self) -> str:
+        """Which queue this is, told by the server itself: the same by socket, network or name."""
+        if self._dialect.name != "mysql":
+            file = self._session.run(
+                lambda c: c.execute(text("SELECT file FROM pragma_database_list")).scalar()
+            )
+            return f"sqlite:{file or ''}:{self._names.prefix}"
+        told = self._session.run(
+            lambda c: c.execute(text("SELECT @@hostname, @@port, DATABASE()")).one()
+        )
+        return f"mysql:{told[0]}:{told[1]}:{told[2]}:{self._names.prefix}"
+
+    def highest(self) -> int:
+        """The highest id there is."""
+        statement = text(f"SELECT MAX(action_id) FROM {self._names.actions}")
+        return int(self._session.run(lambda c: c.execute(statement).scalar()) or 0)
+
+    def read(
+        self, query: Query, *, logs: bool = True, size: int = WINDOW
+    ) -> Iterator[list[WholeRow]]:
+        """The actions meant, by id, a window at a time: each as it is at that moment.
+
+        What is added meanwhile is left out, so that it comes to an end.
+        """
+        where, given = self._reading.where(query)
+        if where is None:
+            return
+        lists: list[BindParameter[object]] = [
+            bindparam(name, expanding=True) for name, v in given.items() if isinstance(v, list)
+        ]
+        joint = f"{where} AND" if where else " WHERE"
+        statement = text(
+            f"SELECT {self._columns} FROM {self._names.actions} a{joint}"
+            " a.action_id > :last_id AND a.action_id <= :end_id"
+            " ORDER BY a.action_id LIMIT :window"
+        ).bindparams(*lists)
+        values = {**given, "last_id": 0, "end_id": self.highest(), "window": size}
+        while True:
+            window = self._session.run(lambda c: self._window(c, statement, values, logs=logs))
+            if window:
+                yield window
+            if len(window) < size:
+                return
+            values["last_id"] = window[-1].id
+
+    def _window(
+        self, connection: Connection, statement: object, values: Mapping[str, object], *, logs: bool
+    ) -> list[WholeRow]:
+        rows = connection.execute(statement, values).fetchall()  # type: ignore[call-overload]
+        ids = [int(row[0]) for row in rows]
+        told = self._logs_of(connection, ids) if logs and ids else {}
+        zones, waits = self._own_of(connection, ids) if ids else ({}, {})
+        slug = self._groups.slug_on
+        return [
+            WholeRow(
+                id=row[0], hook=_text(row[1]) or "", status=str(row[2]),
+                scheduled=_text(row[3]), scheduled_local=_text(row[4]), args=_text(row[5]),
+                extended_args=_text(row[6]), schedule=_text(row[7]),
+                group=slug(connection, int(row[8])), priority=int(row[9]), attempts=int(row[10]),
+                last_attempt=_text(row[11]), last_attempt_local=_text(row[12]),
+                is_claimed=bool(row[13]), logs=tuple(told.get(row[0], ())),
+                zone=zones.get(row[0]), waits=tuple(waits.get(row[0], ())),
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    def _logs_of(
+        self, connection: Connection, ids: Sequence[int]
+    ) -> Mapping[int, list[tuple[str, str | None, str | None]]]:
+        found: defaultdict[int, list[tuple[str, str | None, str | None]]] = defaultdict(list)
+        for i, message, gmt, local in connection.execute(self._logs, {"ids": ids}):
+            found[i].append((_text(message) or "", _text(gmt), _text(local)))
+        return found
+
+    def _own_of(
+        self, connection: Connection, ids: Sequence[int]
+    ) -> tuple[Mapping[int, tuple[str, str]], Mapping[int, list[tuple[int, str]]]]:
+        zones: dict[int, tuple[str, str]] = {}
+        waits: defaultdict[int, list[tuple[int, str]]] = defaultdict(list)
+        if self._own.has(self._names.zones):
+            for i, expression, zone in connection.execute(self._zones, {"ids": ids}):
+                zones[i] = (str(expression), str(zone))
+        if self._own.has(self._names.waits):
+            for i, after, on_failed in connection.execute(self._waits, {"ids": ids}):
+                waits[i].append((int(after), str(on_failed)))
+        return zones, waits
+
+    # Adding
+
+    def known(self, keys: Sequence[str]) -> dict[str, ActionId]:
+        """The actions that keys (sha256, hexadecimal) have made here before."""
+        if not self._own.has(self._names.keys):
+            return {}
+        return self._session.run(lambda c: self._known_on(c, keys))
+
+    def same(self, row: WholeRow) -> bool:
+        """Whether a pending or running action here has the same hook, args and group."""
+        group_id = self._groups.first(row.group)
+        return group_id is not None and self._session.run(lambda c: self._is_same(c, row, group_id))
+
+    def add(
+        self, keyed: Sequence[tuple[str, WholeRow]], *, unique: bool, now: datetime
+    ) -> list[Fate]:
+        """Add rows in one transaction, each under its key; a crash leaves all of them or none.
+
+        Args:
+            keyed: with keys as in :meth:`known`, none twice; :data:`BATCH` at most is wise.
+            unique: refuse pending ones that are there already.
+            now: for the keys.
+
+        Raises:
+            Contention: another process adds the same rows.
+        """
+        names = self._names
+        has_zones = any(row.zone for _, row in keyed)
+        self._own.ensure(names.keys, *([names.zones] if has_zones else []))
+        groups = {slug: self._groups.ensure(slug) for slug in {row.group for _, row in keyed}}
+        for _ in range(_TRIES):
+            try:
+                return self._session.transact(lambda c: self._add(c, keyed, groups, unique, now))
+            except _Raced:
+                continue
+        raise Contention("another process adds the same actions; try again")
+
+    def _add(
+        self,
+        connection: Connection,
+        keyed: Sequence[tuple[str, WholeRow]],
+        groups: Mapping[str, int],
+        unique: bool,  # noqa: FBT001 - the caller's
+        now: datetime,
+    ) -> list[Fate]:
+        known = self._known_on(connection, [key for key, _ in keyed])
+        fresh = [(key, row) for key, row in keyed if key not in known]
+        # Of a COMMIT that was never answered: then it was made, and by us.
+        was_ours = self._session.in_doubt
+        if unique:
+            fresh = self._not_there(connection, fresh, groups)
+        ids = dict(
+            zip(
+                (key for key, _ in fresh),
+                self._insert_rows(connection, [row for _, row in fresh], groups),
+                strict=True,
+            )
+        )
+        if fresh:
+            self._keep_keys(connection, ids, now)
+            self._inserts.raw_logs(
+                connection, ((ids[key], *log) for key, row in fresh for log in row.logs)
+            )
+            self._keep_zones(connection, [(ids[key], row) for key, row in fresh], groups)
+        return [
+            Fate(id=known[key], is_new=was_ours)
+            if key in known
+            else Fate(id=ids.get(key), is_new=key in ids)
+            for key, _ in keyed
+        ]
+
+    def _known_on(self, connection: Connection, keys: Sequence[str]) -> dict[str, ActionId]:
+        rows = connection.execute(self._known, {"keys": keys}).fetchall() if keys else ()
+        return {str(row[0]): ActionId(int(row[1])) for row in rows}
+
+    def _not_there(
+        self,
+        connection: Connection,
+        keyed: Sequence[tuple[str, WholeRow]],
+        groups: Mapping[str, int],
+    ) -> list[tuple[str, WholeRow]]:
+        """Without pending ones whose like is there, or stands before them."""
+        connection.execute(self._lock_groups, {"ids": sorted(set(groups.values()))}).close()
+        seen: set[tuple[str, str | None, int]] = set()
+        found: list[tuple[str, WholeRow]] = []
+        for key, row in keyed:
+            group_id = groups[row.group]
+            if row.status == "pending":
+                mine = (row.hook, row.args, group_id)
+                if mine in seen or self._is_same(connection, row, group_id):
+                    continue
+                seen.add(mine)
+            found.append((key, row))
+        return found
+
+    def _is_same(self, connection: Connection, row: WholeRow, group_id: int) -> bool:
+        values = {"hook": row.hook, "args": row.args, "group_id": group_id}
+        return connection.execute(self._same, values).first() is not None
+
+    def _insert_rows(
+        self, connection: Connection, rows: Sequence[WholeRow], groups: Mapping[str, int]
+    ) -> list[ActionId]:
+        made: list[ActionId] = []
+        for part in _portions(rows):
+            values: list[object] = []
+            for row in part:
+                values += (
+                    row.hook, row.status, row.scheduled, row.scheduled_local, row.args,
+                    row.schedule, groups[row.group], row.attempts, row.last_attempt,
+                    row.last_attempt_local, 0,
+                )  # fmt: skip
+                if self._layout.has_priority:
+                    values.append(row.priority)
+                if self._layout.has_extended_args:
+                    values.append(row.extended_args)
+            statement = self._insert + ",".join([self._row] * len(part))
+            told = int(connection.exec_driver_sql(statement, tuple(values)).lastrowid)
+            first, step = self._dialect.first_id(told, len(part))
+            made += [ActionId(first + step * place) for place in range(len(part))]
+        return made
+
+    def _keep_keys(
+        self, connection: Connection, ids: Mapping[str, ActionId], now: datetime
+    ) -> None:
+        # Hexadecimal digits and numbers: nothing in it has to be quoted.
+        rows = ",".join([f"('{key}',{i},'{to_text(now)}')" for key, i in ids.items()])
+        if connection.exec_driver_sql(self._keep + rows).rowcount != len(ids):
+            raise _Raced
+
+    def _keep_zones(
+        self,
+        connection: Connection,
+        rows: Iterable[tuple[ActionId, WholeRow]],
+        groups: Mapping[str, int],
+    ) -> None:
+        values: list[object] = []
+        for action_id, row in rows:
+            if row.zone is not None:
+                values += (action_id, row.hook, row.args, groups[row.group], *row.zone)
+        if values:
+            marks = ",".join([f"({', '.join([self._mark] * 6)})"] * (len(values) // 6))
+            connection.exec_driver_sql(
+                f"INSERT INTO {self._names.zones}"
+                f" (action_id, hook, args, group_id, expression, zone) VALUES {marks}",
+                tuple(values),
+            )
+
+    def wait(self, waits: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+        """Let actions wait for others, both named by their keys; returns those still unknown."""
+        if not waits:
+            return []
+        self._own.ensure(self._names.keys, self._names.waits)
+        keys = sorted({key for wait in waits for key in wait[:2]})
+
+        def add(connection: Connection) -> list[tuple[str, str, str]]:
+            ids: dict[str, ActionId] = {}
+            for start in range(0, len(keys), BATCH):
+                ids |= self._known_on(connection, keys[start : start + BATCH])
+            for one, after, on_failed in waits:
+                if one in ids and after in ids:
+                    values = {"id": ids[one], "after": ids[after], "on_failed": on_failed}
+                    connection.execute(self._wait, values)
+            return [wait for wait in waits if wait[0] not in ids or wait[1] not in ids]
+
+        return self._session.transact(add)
+
+    # Looking again
+
+    def statuses_in(self, spans: Spans) -> dict[str, int]:
+        """How many of these ids have each status."""
+        found: defaultdict[str, int] = defaultdict(int)
+        for first, last in spans.spans:
+            values = {"first": first, "last": last}
+            rows = self._session.run(
+                lambda c, v=values: c.execute(self._statuses, v).fetchall()  # type: ignore[misc]
+            )
+            for status, count in rows:
+                found[str(status)] += int(count)
+        return dict(found)
+
+    def again(self, ids: Sequence[ActionId], *, logs: bool) -> dict[int, WholeRow]:
+        """These rows as they are now; waits, which name other ids, left out."""
+        pages = self.read(Query(ids=tuple(ids)), logs=logs)
+        return {row.id: replace(row, waits=()) for row in itertools.chain.from_iterable(pages)}
+
+
+def _portions(rows: Sequence[WholeRow]) -> Iterator[list[WholeRow]]:
+    part: list[WholeRow] = []
+    size = 0
+    for row in rows:
+        own = _SMALL + sum(map(_bytes, (row.hook, row.args, row.extended_args, row.schedule)))
+        if part and (len(part) == BATCH or size + own > BYTES_A_STATEMENT):
+            yield part
+            part, size = [], 0
+        part.append(row)
+        size += own
+    if part:
+        yield part
+
+
+def _bytes(value: str | None) -> int:
+    """What a text takes in a statement at most, roughly: quotes and zero bytes are escaped."""
+    if value is None:
+        return 0
+    return len(value) + (len(value) >> 2) if value.isascii() else 4 * len(value)
+
+
+def _text(value: object) -> str | None:
+    """As text whatever the driver gives; bytes that are no UTF-8 are kept as surrogates."""
+    if value is None or isinstance(value, str):
+        return value
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
