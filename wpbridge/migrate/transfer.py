@@ -15,6 +15,7 @@ import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -264,8 +265,10 @@ class Import:
         self._zone_differs = False
         self._last_id = 0
         self._batch: list[tuple[str, WholeRow]] = []
+        self._writing: tuple[Future[None], int] | None = None
         self._late: list[tuple[str, str, str]] = []
         self._spans = Spans()
+        self._writer = ThreadPoolExecutor(1)
         self._sample: list[tuple[ActionId, WholeRow]] = []
 
     def run(self, lines: Iterable[Line]) -> Report:
@@ -274,7 +277,12 @@ class Import:
         Raises:
             InputError: it is no exported queue, or one of this very site.
         """
-        rows = iter(lines)
+        try:
+            return self._run(iter(lines))
+        finally:
+            self._writer.shutdown()
+
+    def _run(self, rows: Iterator[Line]) -> Report:
         self._begin(next(rows, None))
         for line in rows:
             if line.value.get("wpbridge") == END and not line.why:
@@ -282,6 +290,7 @@ class Import:
             else:
                 self._take(line)
         self._flush()
+        self._wait_for_batch()
         self._settle_late()
         if not self._wishes.dry_run:
             self._verify()
@@ -345,14 +354,20 @@ class Import:
         return in_zone(row, self._parts.inserts.zone) if self._zone_differs else row
 
     def _flush(self) -> None:
+        """Hand the batch to the other thread: while the server writes it, the next is read."""
         batch, self._batch = self._batch, []
-        if not batch:
-            return
-        if self._wishes.dry_run:
-            self._try(batch)
-        else:
-            self._add(batch)
-        self._tick(len(batch))
+        self._wait_for_batch()
+        if batch:
+            add = self._try if self._wishes.dry_run else self._add
+            self._writing = self._writer.submit(add, batch), len(batch)
+
+    def _wait_for_batch(self) -> None:
+        """One batch at a time is written; raises what its writing met."""
+        if self._writing is not None:
+            future, count = self._writing
+            self._writing = None
+            future.result()
+            self._tick(count)
 
     def _try(self, batch: list[tuple[str, WholeRow]]) -> None:
         bulk, report = self._parts.bulk, self.report

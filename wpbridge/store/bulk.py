@@ -126,14 +126,14 @@ class Bulk:
             f" {extended}, a.schedule, a.group_id, {priority}, a.attempts, a.last_attempt_gmt,"
             " a.last_attempt_local, a.claim_id"
         )
-        given = ["hook", "status", "scheduled_date_gmt", "scheduled_date_local", "args", "schedule"]
-        given += ["group_id", "attempts", "last_attempt_gmt", "last_attempt_local", "claim_id"]
-        given += ["priority"] if layout.has_priority else []
-        given += ["extended_args"] if layout.has_extended_args else []
-        self._insert = f"INSERT INTO {names.actions} ({', '.join(given)}) VALUES "
-        self._row = f"({', '.join([mark] * len(given))})"
+        texts = ["hook", "status", "scheduled_date_gmt", "scheduled_date_local", "args", "schedule"]
+        texts += ["last_attempt_gmt", "last_attempt_local"]
+        texts += ["extended_args"] if layout.has_extended_args else []
+        numbers = ["claim_id", "group_id", "attempts"]
+        numbers += ["priority"] if layout.has_priority else []
+        self._insert = f"INSERT INTO {names.actions} ({', '.join([*texts, *numbers])}) VALUES "
+        self._texts = ",".join([mark] * len(texts))
         ids: BindParameter[int] = bindparam("ids", expanding=True)
-        keys: BindParameter[str] = bindparam("keys", expanding=True)
         self._logs = text(
             f"SELECT action_id, message, log_date_gmt, log_date_local FROM {names.logs}"
             " WHERE action_id IN :ids ORDER BY log_id"
@@ -145,9 +145,7 @@ class Bulk:
             f"SELECT action_id, after_id, on_failed FROM {names.waits} WHERE action_id IN :ids"
             " ORDER BY action_id, after_id"
         ).bindparams(ids)
-        self._known = text(
-            f"SELECT key_hash, action_id FROM {names.keys} WHERE key_hash IN :keys"
-        ).bindparams(keys)
+        self._known = f"SELECT key_hash, action_id FROM {names.keys} WHERE key_hash IN "
         is_mysql = dialect.name == "mysql"
         self._lock_groups = text(
             f"SELECT group_id FROM {names.groups} WHERE group_id IN :ids ORDER BY group_id"
@@ -341,8 +339,12 @@ class Bulk:
         ]
 
     def _known_on(self, connection: Connection, keys: Sequence[str]) -> dict[str, ActionId]:
-        rows = connection.execute(self._known, {"keys": keys}).fetchall() if keys else ()
-        return {str(row[0]): ActionId(int(row[1])) for row in rows}
+        if not keys:
+            return {}
+        # Hexadecimal digits only: nothing in them has to be quoted.
+        wanted = ",".join([f"'{key}'" for key in keys])
+        told = connection.exec_driver_sql(f"{self._known}({wanted})").fetchall()
+        return {str(row[0]): ActionId(int(row[1])) for row in told}
 
     def _not_there(
         self,
@@ -374,17 +376,18 @@ class Bulk:
         made: list[ActionId] = []
         for part in _portions(rows):
             values: list[object] = []
+            marks: list[str] = []
             for row in part:
                 values += (
                     row.hook, row.status, row.scheduled, row.scheduled_local, row.args,
-                    row.schedule, groups[row.group], row.attempts, row.last_attempt,
-                    row.last_attempt_local, 0,
+                    row.schedule, row.last_attempt, row.last_attempt_local,
                 )  # fmt: skip
-                if self._layout.has_priority:
-                    values.append(row.priority)
                 if self._layout.has_extended_args:
                     values.append(row.extended_args)
-            statement = self._insert + ",".join([self._row] * len(part))
+                # Numbers need no quoting, which takes the driver long.
+                priority = f",{row.priority:d}" if self._layout.has_priority else ""
+                marks.append(f"({self._texts},0,{groups[row.group]:d},{row.attempts:d}{priority})")
+            statement = self._insert + ",".join(marks)
             told = int(connection.exec_driver_sql(statement, tuple(values)).lastrowid)
             first, step = self._dialect.first_id(told, len(part))
             made += [ActionId(first + step * place) for place in range(len(part))]
@@ -451,7 +454,8 @@ class Bulk:
 
     def again(self, ids: Sequence[ActionId], *, logs: bool) -> dict[int, WholeRow]:
         """These rows as they are now; waits, which name other ids, left out."""
-        pages = self.read(Query(ids=tuple(ids)), logs=logs)
+        # Without ids a query means all there are.
+        pages = self.read(Query(ids=tuple(ids)), logs=logs) if ids else iter(())
         return {row.id: replace(row, waits=()) for row in itertools.chain.from_iterable(pages)}
 
 

@@ -1,0 +1,411 @@
+"""Export and import: byte for byte, once, on every store and between them."""
+
+import base64
+import gzip
+import io
+import json
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import ROOT, execute
+from factories import NOW, insert, make_new
+from rows import change, query
+from wpbridge.codec import schedule
+from wpbridge.enqueue import Enqueue
+from wpbridge.errors import InputError
+from wpbridge.migrate import transfer
+from wpbridge.migrate.lines import dumped
+from wpbridge.migrate.transfer import Import, Line, Report, Wishes
+from wpbridge.queue import Queue
+from wpbridge.store.base import ClaimFilter
+from wpbridge.store.records import Query
+from wpbridge.store.sqlstore import SqlStore
+
+STATUSES = ("pending", "complete", "failed", "canceled")
+ZERO = "0000-00-00 00:00:00"
+ASYNC = schedule.encode(schedule.Async()).decode()
+BLOBS = [
+    ASYNC,
+    'O:30:"ActionScheduler_SimpleSchedule":1:{s:41:"\0ActionScheduler_SimpleSchedule\0timestamp";i:15;}',
+    'O:8:"Whatever":1:{s:1:"a";i:1;}',
+    "broken{", "", None, "schädlich \U0001f600",
+]  # fmt: skip
+ARGS = [
+    "[]", '{"a":"\\u00e4\\/b"}', '{"a":"ä/b"}', "[1.0,1e3,-0.0]", '[{"deep":[{}]}]', "{}", "[ 1 ]",
+    '{"a":1,"a":2}', "{broken", "", '"text"', "[12345678901234567890]", '["\\ud800"]', "[NaN]",
+    'a:1:{i:0;s:1:"x";}', "null", '{"nul":"\\u0000"}',
+]  # fmt: skip
+
+
+def add_row(store: SqlStore, **values: Any) -> None:
+    row = {
+        "hook": "h", "status": "pending", "scheduled_date_gmt": "2026-11-24 11:00:00",
+        "scheduled_date_local": "2026-11-24 12:00:00", "args": "[]", "schedule": ASYNC,
+        "group_id": 0, "attempts": 0, "last_attempt_gmt": ZERO, "last_attempt_local": ZERO,
+        "claim_id": 0, "priority": 10, "extended_args": None,
+    } | values  # fmt: skip
+    names = [name for name in row if name not in ("priority", "extended_args")]
+    names += ["priority"] if store.layout.has_priority else []
+    names += ["extended_args"] if store.layout.has_extended_args else []
+    change(
+        store,
+        f"INSERT INTO wp_actionscheduler_actions ({', '.join(names)})"
+        f" VALUES ({', '.join(f':{name}' for name in names)})",
+        **{name: row[name] for name in names},
+    )
+
+
+def fill(store: SqlStore) -> int:
+    """Every status, schedule and form of args; returns how many."""
+    queue = Queue(store)
+    first = queue.enqueue(Enqueue(hook="zoned", cron="0 3 * * *", tz="Europe/Rome", group="mail"))
+    assert first is not None
+    queue.enqueue(Enqueue(hook="waits", after=[first], group="Ünï"))
+    queue.enqueue(Enqueue(hook="hourly", interval=3600, at=NOW, priority=3))
+    queue.enqueue(Enqueue(hook="long", args=["x" * 7000 + "/ä"]))
+    queue.cancel([queue.enqueue(Enqueue(hook="canceled")) or 0], reason="because")  # type: ignore[list-item]
+    for place, status in enumerate(STATUSES):
+        add_row(store, hook=f"s{place}", status=status, attempts=place + 1, priority=place,
+                last_attempt_gmt="2026-11-24 10:00:00", last_attempt_local="2026-11-24 11:30:00")  # fmt: skip
+    for blob in BLOBS:
+        add_row(store, hook="blob", schedule=blob)
+    for args in ARGS:
+        add_row(store, hook="args", args=args)
+    add_row(store, hook="odd", args=None)
+    add_row(store, hook="odd", args="md5 of another", extended_args='{"long":1}')
+    add_row(store, hook="odd", args="[1]", extended_args="0")
+    add_row(store, hook="odd", scheduled_date_gmt=ZERO, scheduled_date_local=ZERO)
+    add_row(store, hook="odd", scheduled_date_gmt=None, scheduled_date_local=None)
+    for told in golden():
+        add_row(store, hook="golden", schedule=told)
+    return store.parts.reading.count(Query())
+
+
+def golden() -> Iterator[str]:
+    """Blobs that real versions of the plugin wrote."""
+    file = ROOT / "fixtures" / "golden" / "schedules.jsonl"
+    for line in file.read_text("utf-8").splitlines():
+        yield base64.b64decode(json.loads(line)["serialized_base64"]).decode()
+
+
+def exported(store: SqlStore, which: Query | None = None, **more: Any) -> bytes:
+    stream = io.BytesIO()
+    transfer.write(transfer.lines_of(store, which or Query(), now=NOW, **more), stream)
+    return stream.getvalue()
+
+
+def imported(
+    store: SqlStore, data: bytes, rejected: list[str] | None = None, **wishes: Any
+) -> Report:
+    bad: list[str] = [] if rejected is None else rejected
+
+    def reject(line: Line, why: str) -> None:
+        bad.append(f"{line.number}: {why}")
+
+    return Import(store, Wishes(now=NOW, **wishes), reject).run(transfer.read(data.splitlines()))
+
+
+def told(data: bytes) -> list[dict[str, Any]]:
+    """The actions of a file; ids, which are made anew, as their places."""
+    lines = [json.loads(line) for line in data.splitlines()][1:-1]
+    places = {line["id"]: place for place, line in enumerate(lines)}
+    for line in lines:
+        line["id"] = places[line["id"]]
+        line["after"] = [[places[i], how] for i, how in line.get("after", [])]
+    return lines
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def other(
+    request: pytest.FixtureRequest, tmp_path: Path, open_queue: Callable[[str], SqlStore]
+) -> Iterator[SqlStore]:
+    """A second queue: together with ``store``, every pair of databases."""
+    if request.param == "sqlite":
+        yield open_queue(f"sqlite:///{tmp_path / 'other.db'}")
+        return
+    server = request.getfixturevalue("mariadb")
+    name = f"o{uuid.uuid4().hex[:16]}"
+    execute(server, f"CREATE DATABASE {name} COLLATE utf8mb4_unicode_520_ci")
+    yield open_queue(server.url(name))
+    execute(server, f"DROP DATABASE {name}")
+
+
+def test_a_round_trip_gives_back_every_byte(store: SqlStore, other: SqlStore) -> None:
+    count = fill(store)
+    before = exported(store)
+    bad: list[str] = []
+    report = imported(other, before, bad)
+    assert bad == []
+    assert (report.added, report.problems, report.is_good) == (count, [], True)
+    after = exported(other)
+    assert told(after) == told(before)
+    # And not only by our own reader: column for column.
+    columns = (
+        "hook, status, scheduled_date_gmt, scheduled_date_local, priority, args, schedule,"
+        " attempts, last_attempt_gmt, last_attempt_local, extended_args, claim_id"
+    )
+    statement = f"SELECT {columns} FROM wp_actionscheduler_actions ORDER BY action_id"
+    assert [list(row) for row in query(other, statement)] == [
+        list(row) for row in query(store, statement)
+    ]
+    logs = (
+        "SELECT message, log_date_gmt, log_date_local FROM wp_actionscheduler_logs ORDER BY log_id"
+    )
+    assert [list(r) for r in query(other, logs)] == [list(r) for r in query(store, logs)]
+
+
+def test_the_same_file_again_adds_nothing(store: SqlStore, other: SqlStore) -> None:
+    count = fill(store)
+    data = exported(store)
+    imported(other, data)
+    again = imported(other, data)
+    assert (again.added, again.known, again.is_good) == (0, count, True)
+    assert other.parts.reading.count(Query()) == count
+
+
+def test_copy_and_file_know_the_same_actions(store: SqlStore, other: SqlStore) -> None:
+    insert(store, make_new(), make_new(group="g"))
+    report = transfer.copy(store, Query(), other, Wishes(now=NOW), lambda *_: None)
+    assert (report.added, report.is_good) == (2, True)
+    assert imported(other, exported(store)).known == 2
+    insert(store, make_new("new"))
+    assert transfer.copy(store, Query(), other, Wishes(now=NOW), lambda *_: None).added == 1
+
+
+def test_into_itself_only_when_asked_for(store: SqlStore) -> None:
+    insert(store, make_new())
+    data = exported(store)
+    with pytest.raises(InputError, match="this very queue"):
+        imported(store, data)
+    with pytest.raises(InputError, match="the same queue"):
+        transfer.copy(store, Query(), store, Wishes(now=NOW), lambda *_: None)
+    assert imported(store, data, into_itself=True).added == 1
+
+
+def test_what_runs_or_is_claimed_becomes_pending_and_free(store: SqlStore, other: SqlStore) -> None:
+    insert(store, make_new("runs"), make_new("held"), make_new("free", due_in=60))
+    claim = store.claim_due(now=NOW, limit=2, only=ClaimFilter())
+    assert claim is not None
+    store.start([(claim.actions[0], [])], now=NOW, once=False)
+    data = exported(store)
+    was = {line["hook"]: line.get("was") for line in told(data)}
+    assert set(was.values()) == {None, "claimed", "in-progress"}
+    assert was["free"] is None
+    imported(other, data)
+    rows = query(other, "SELECT status, claim_id FROM wp_actionscheduler_actions")
+    assert [tuple(row) for row in rows] == [("pending", 0)] * 3
+
+
+def test_filters_and_statuses_narrow(store: SqlStore, other: SqlStore) -> None:
+    insert(store, make_new("a", group="g"), make_new("b", group="g"), make_new("a"))
+    assert [line["hook"] for line in told(exported(store, Query(groups=("g",))))] == ["a", "b"]
+    add_row(store, hook="done", status="complete")
+    report = imported(other, exported(store), statuses=frozenset({"complete"}))
+    assert (report.added, report.left_out, report.is_good) == (1, 3, True)
+    assert other.counts() == {"complete": 1}
+
+
+def test_a_shift_moves_pending_dates_and_what_their_schedules_say(
+    store: SqlStore, other: SqlStore
+) -> None:
+    insert(store, make_new("once"), make_new("again", interval=3600))
+    add_row(store, hook="done", status="complete")
+    imported(other, exported(store), shift=timedelta(hours=-2))
+    rows = query(
+        other,
+        "SELECT hook, scheduled_date_gmt, schedule FROM wp_actionscheduler_actions ORDER BY action_id",
+    )
+    assert [str(row[1]) for row in rows] == [
+        "2026-11-24 09:59:00", "2026-11-24 09:59:00", "2026-11-24 11:00:00"
+    ]  # fmt: skip
+    at = int(NOW.timestamp()) - 60 - 7200
+    for row in rows[:2]:
+        assert schedule.decode(str(row[2]).encode()).timestamp == at
+
+
+def test_unique_leaves_out_what_is_pending_here(store: SqlStore, other: SqlStore) -> None:
+    insert(store, make_new("a", args=(1,), group="g"), make_new("a", args=(2,), group="g"),
+           make_new("a", args=(2,), group="g"), make_new("a", args=(1,)))  # fmt: skip
+    add_row(store, hook="a", args="[1]", status="complete")
+    insert(other, make_new("a", args=(1,), group="g"))
+    tried = imported(other, exported(store), unique=True, dry_run=True)
+    assert (tried.added, tried.refused) == (4, 1)
+    report = imported(other, exported(store), unique=True)
+    assert (report.added, report.refused, report.is_good) == (3, 2, True)
+    # A refused one is not taken for added.
+    assert imported(other, exported(store), unique=True).refused == 2
+
+
+def test_a_dry_run_counts_and_changes_nothing(store: SqlStore, other: SqlStore) -> None:
+    count = fill(store)
+    tables = "SELECT COUNT(*) FROM wp_actionscheduler_actions"
+    report = imported(other, exported(store), dry_run=True)
+    assert (report.added, report.known) == (count, 0)
+    assert len(report.samples) == 3
+    assert query(other, tables)[0][0] == 0
+    assert query(other, "SELECT COUNT(*) FROM wp_actionscheduler_groups")[0][0] == 0
+
+
+def test_a_wait_stays_between_the_same_actions_wherever_they_stand(
+    store: SqlStore, other: SqlStore
+) -> None:
+    [first] = insert(store, make_new("first"))
+    queue = Queue(store)
+    waiting = queue.enqueue(Enqueue(hook="waits", after=[first], after_failed="run"))
+    [later] = insert(store, make_new("later"))
+    change(store, "UPDATE wp_wpbridge_waits SET after_id = :later", later=later)
+    insert(other, make_new("there"))
+    report = imported(other, exported(store))
+    assert (report.waits_lost, report.is_good) == (0, True)
+    rows = query(
+        other,
+        "SELECT a.hook, b.hook, w.on_failed FROM wp_wpbridge_waits w"
+        " JOIN wp_actionscheduler_actions a ON a.action_id = w.action_id"
+        " JOIN wp_actionscheduler_actions b ON b.action_id = w.after_id",
+    )
+    assert [tuple(row) for row in rows] == [("waits", "later", "run")]
+    assert waiting is not None
+    # Given again after a crash between the row and its wait.
+    change(other, "DELETE FROM wp_wpbridge_waits")
+    imported(other, exported(store))
+    assert query(other, "SELECT COUNT(*) FROM wp_wpbridge_waits")[0][0] == 1
+
+
+def test_a_wait_for_what_is_not_in_the_file_is_counted(store: SqlStore, other: SqlStore) -> None:
+    [first] = insert(store, make_new("first"))
+    Queue(store).enqueue(Enqueue(hook="waits", after=[first]))
+    report = imported(other, exported(store, Query(hooks=("waits",))))
+    assert (report.added, report.waits_lost) == (1, 1)
+    # It has no date, and nobody runs it.
+    assert other.claim_due(now=NOW + timedelta(days=9), limit=9, only=ClaimFilter()) is None
+
+
+BAD = [
+    (b"{broken", "it is no JSON object"),
+    (b"[1]", "it is no JSON object"),
+    (b"\xff\xfe", "it is no JSON object"),
+    (b'{"id":9}', "hook is missing|args"),
+    (b'{"id":9,"hook":"h","status":"pending","args":[],"scheduled":"soon"}', "scheduled: a date"),
+    (b'{"id":0,"hook":"h","status":"pending","args":[]}', "id: a whole number"),
+    (b'{"id":9,"hook":"' + b"x" * 192 + b'","status":"pending","args":[]}', "hook: a text of 191"),
+    (b'{"id":9,"hook":"\\ud800","status":"pending","args":[]}', "hook is not UTF-8"),
+    (b'{"id":9,"hook":"h","status":"pending","args":["' + b"x" * 8000 + b'"]}', "8,?000"),
+    (b'{"id":9,"hook":"h","status":"pending","args_raw":"/w=="}', "no base64 of UTF-8"),
+    (
+        b'{"id":9,"hook":"h","status":"pending","args":[],"schedule":{"kind":"x"}}',
+        "schedule: an object",
+    ),
+    (
+        b'{"id":9,"hook":"h","status":"pending","args":[],"schedule":{"kind":"single","at":null}}',
+        "schedule",
+    ),
+    (b'{"id":9,"hook":"h","status":"pending","args":[],"after":[[1,"never"]]}', "after: an id"),
+    (
+        b'{"id":9,"hook":"h","status":"pending","args":[],"priority":256}',
+        "priority: a whole number",
+    ),
+]
+
+
+@pytest.mark.parametrize(("line", "why"), BAD, ids=range(len(BAD)))
+def test_a_bad_line_is_set_aside_and_the_rest_added(
+    line: bytes, why: str, store: SqlStore, other: SqlStore
+) -> None:
+    insert(store, make_new("a"), make_new("b"))
+    lines = exported(store).splitlines()
+    bad: list[str] = []
+    report = imported(other, b"\n".join([*lines[:2], line, *lines[2:]]), bad)
+    assert (report.added, report.rejected, report.is_good) == (2, 1, False)
+    assert bad[0].startswith("3: ")
+    assert re.search(why, bad[0])
+
+
+def test_an_id_that_stands_twice_is_set_aside(store: SqlStore, other: SqlStore) -> None:
+    insert(store, make_new("a"), make_new("b"))
+    head, one, two, end = exported(store).splitlines()
+    bad: list[str] = []
+    report = imported(other, b"\n".join([head, one, two, one, end]), bad)
+    assert (report.added, report.rejected) == (2, 1)
+    assert "each stands once" in bad[0]
+
+
+def test_a_file_that_is_cut_off_is_told(store: SqlStore, other: SqlStore, tmp_path: Path) -> None:
+    insert(store, *[make_new(f"h{n}") for n in range(50)])
+    data = exported(store)
+    report = imported(other, data[: len(data) // 2])
+    assert not report.is_whole
+    assert report.added + report.rejected == report.read
+    packed = gzip.compress(data)
+    (tmp_path / "cut.gz").write_bytes(packed[: len(packed) // 2])
+    with transfer.source(str(tmp_path / "cut.gz")) as stream:
+        lines = list(transfer.read(stream))
+    assert lines[-1].why
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{}\n", b"hello\n", b'{"wpbridge":"actions","version":9,"origin":"x"}\n']
+)
+def test_anything_else_is_no_exported_queue(data: bytes, store: SqlStore) -> None:
+    with pytest.raises(InputError, match=r"no header|version"):
+        imported(store, data)
+    assert store.counts() == {}
+
+
+def test_a_target_of_an_old_layout_takes_what_fits(store: SqlStore, other: SqlStore) -> None:
+    """As of schema 5: neither priorities nor long args."""
+    change(other, "DROP INDEX claim_id_status_priority_scheduled_date_gmt ON wp_actionscheduler_actions"
+           if other.parts.bulk.identity().startswith("mysql")
+           else 'DROP INDEX "wp_actionscheduler_actions__claim_id_status_priority_scheduled_date_gmt"')  # fmt: skip
+    for name in ("priority", "extended_args"):
+        change(other, f"ALTER TABLE wp_actionscheduler_actions DROP COLUMN {name}")
+    other.inspect()
+    insert(store, make_new("short", priority=3), make_new("long", args=("x" * 300,)))
+    bad: list[str] = []
+    report = imported(other, exported(store), bad)
+    assert (report.added, report.rejected, report.problems) == (1, 1, [])
+    assert "extended_args" in bad[0]
+    # And back: what has no priority has the plugin's usual one.
+    back = told(exported(other))
+    assert [(line["hook"], line["priority"]) for line in back] == [("short", 10)]
+    insert(store, make_new("x"))
+    assert imported(store, exported(other)).is_good
+
+
+def test_what_is_added_while_it_is_read_is_left_for_the_next_time(
+    store: SqlStore, other: SqlStore
+) -> None:
+    insert(store, *[make_new(f"h{n}") for n in range(3)])
+    lines = transfer.lines_of(store, Query(), now=NOW)
+    stream = io.BytesIO()
+    for place, line in enumerate(lines):
+        stream.write(dumped(line))
+        if place == 1:
+            insert(store, make_new("late"))
+    assert imported(other, stream.getvalue()).added == 3
+    assert imported(other, exported(store)).added == 1
+
+
+def test_a_row_that_is_damaged_after_all_is_told_at_the_end(
+    store: SqlStore, other: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert(store, make_new("a"), make_new("b"))
+    data = exported(store)
+    bulk = type(other.parts.bulk)
+    look = bulk.statuses_in
+
+    def damaged(self: Any, spans: Any) -> dict[str, int]:
+        change(other, "UPDATE wp_actionscheduler_actions SET args = '[7]' WHERE hook = 'a'")
+        change(other, "DELETE FROM wp_actionscheduler_actions WHERE hook = 'b'")
+        return look(self, spans)
+
+    monkeypatch.setattr(bulk, "statuses_in", damaged)
+    report = imported(other, data)
+    assert len(report.problems) == 2
+    assert "2 actions were added, and 1 are there" in report.problems[0]
+    assert "differs: args" in report.problems[1]
