@@ -69,7 +69,7 @@ def fill(store: SqlStore) -> int:
     queue.enqueue(Enqueue(hook="waits", after=[first], group="Ünï"))
     queue.enqueue(Enqueue(hook="hourly", interval=3600, at=NOW, priority=3))
     queue.enqueue(Enqueue(hook="long", args=["x" * 7000 + "/ä"]))
-    queue.cancel([queue.enqueue(Enqueue(hook="canceled")) or 0], reason="because")  # type: ignore[list-item]
+    queue.cancel([queue.enqueue(Enqueue(hook="canceled")) or 0], reason="because")
     for place, status in enumerate(STATUSES):
         add_row(store, hook=f"s{place}", status=status, attempts=place + 1, priority=place,
                 last_attempt_gmt="2026-11-24 10:00:00", last_attempt_local="2026-11-24 11:30:00")  # fmt: skip

@@ -197,6 +197,11 @@ FILES: Final = {
     "shop/hooks.py": HANDLERS,
     "order.json": '{"order": 17}',
     "orders.jsonl": '{"hook": "send_mail", "args": [1]}\n{"hook": "send_mail", "args": [2]}\n',
+    "moved.jsonl": (
+        '{"wpbridge":"actions","version":1,"origin":"elsewhere","zone":"UTC"}\n'
+        '{"id":1,"hook":"send_mail","status":"pending","args":[1],"schedule":{"kind":"async"}}\n'
+        '{"wpbridge":"end","actions":1,"statuses":{"pending":1}}\n'
+    ),
     "schedule.bin": 'O:28:"ActionScheduler_NullSchedule":0:{}\n',
     "etc/bash_completion.d/old": "",
     ".zfunc/old": "",
@@ -215,6 +220,9 @@ def write_files(folder: Path) -> None:
     for name, text in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, "utf-8")
+    (folder / "other.db").touch()
+    with opened(f"sqlite:///{folder / 'other.db'}") as store:
+        store.create_tables(everything=True)
 
 
 def fill(store: SqlStore, hook: str = "send_mail") -> None:

@@ -31,6 +31,7 @@ from wpbridge.codec import cron, zoned
 from wpbridge.database import DatabaseAddress
 from wpbridge.doctor import Finding, Repair
 from wpbridge.enqueue import Enqueue
+from wpbridge.migrate import lines
 from wpbridge.queue import Queue
 from wpbridge.runner import wording
 from wpbridge.store.connect import open_store
@@ -381,6 +382,7 @@ OBJECTS = {
     "Status": "status",
     "Check": "check",
     "Runs": "claim-and-run --handlers doc_hooks",
+    "Imports": "migrate copy --to-dsn sqlite:///queue.db --to-table-prefix other_",
 }
 """Commands that print one object, by the heading that tells of it."""
 KINDS: dict[str, Any] = {
@@ -401,6 +403,9 @@ def queue_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     store.create_tables(everything=True)
     store.inspect()
     store.register(host="elsewhere", boot="boot", pid=1, pid_started="1")
+    other = open_store(DatabaseAddress.from_dsn(dsn), "other_")
+    other.create_tables(everything=True)
+    other.close()
     with Queue(store) as queue:
         queue.enqueue_many(Enqueue(hook="chain", interval=60) for _ in range(2))
         queue.pause(groups=["mail"])
@@ -432,6 +437,20 @@ def test_keys_of_lines_that_come_in_are_those_of_the_code() -> None:
     [table] = below("json.md", "Lines that come in")
     told = [name for row in table.rows for name in codes(row[0])]
     assert told == [*(field.name for field in dataclasses.fields(Enqueue)), "in"]
+
+
+@pytest.mark.parametrize(
+    ("title", "fields"),
+    [
+        ("Header", lines.HEADER_FIELDS),
+        ("Actions in it", lines.LINE_FIELDS),
+        ("Schedules in it", lines.SCHEDULE_FIELDS),
+        ("End", lines.END_FIELDS),
+    ],
+)
+def test_keys_of_exported_queues_are_those_of_the_code(title: str, fields: Sequence[str]) -> None:
+    [table] = below("json.md", title)
+    assert [name for row in table.rows for name in codes(row[0])] == list(fields)
 
 
 # Settings

@@ -18,8 +18,8 @@ from wpbridge.queue import Queue, opened
 
 @click.command(short_help="Copy actions from one site to another.", epilog="""
 Examples:
-  wpbridge migrate copy --path /var/www/html --to-dsn URL --dry-run
-  wpbridge migrate copy --status pending --to-dsn URL --to-table-prefix shop_ --unique
+  wpbridge migrate copy --to-dsn sqlite:///other.db --dry-run
+  wpbridge migrate copy --to-dsn sqlite:///other.db --status pending --unique
 """)  # fmt: skip
 @site_options
 @filter_options

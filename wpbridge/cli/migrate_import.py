@@ -60,9 +60,9 @@ def wishes_of(
 
 @click.command("import", short_help="Add the actions of such a file.", epilog="""
 Examples:
-  wpbridge migrate import --input FILE --dry-run
-  wpbridge migrate import --input FILE
-  wpbridge migrate import --input FILE --status pending --shift 2h --unique
+  wpbridge migrate import --input moved.jsonl --dry-run
+  wpbridge migrate import --input moved.jsonl
+  wpbridge migrate import --input moved.jsonl --status pending --shift 2h --unique
 """)  # fmt: skip
 @site_options
 @click.option("--input", "input_", required=True, metavar="FILE|-", help="Packed or not.")

@@ -1,0 +1,23 @@
+"""Copy the pending actions of one queue to another; read it and adapt it.
+
+Usage: python transfer.py SOURCE_DSN TARGET_DSN
+"""
+
+import sys
+
+from wpbridge.clock import SystemClock
+from wpbridge.migrate.transfer import Line, Wishes, copy
+from wpbridge.queue import Queue
+from wpbridge.store.records import Query
+
+
+def reject(line: Line, why: str) -> None:
+    print(f"left out: action {line.value.get('id')}: {why}", file=sys.stderr)
+
+
+source_dsn, target_dsn = sys.argv[1:]
+with Queue.open(dsn=source_dsn) as source, Queue.open(dsn=target_dsn) as target:
+    wanted = Query(statuses=("pending",))  # or hooks=("send_mail",), groups=("mail",), …
+    report = copy(source.store, wanted, target.store, Wishes(now=SystemClock().now()), reject)
+print(f"{report.added} copied, {report.known} there from before, {report.rejected} left out")
+sys.exit(0 if report.is_good else 1)

@@ -1,0 +1,156 @@
+"""Imports and copies that are killed at any moment, and called again: each action exactly once."""
+
+import io
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from factories import NOW, insert, make_new
+from rows import query
+from wpbridge.enqueue import Enqueue
+from wpbridge.migrate import transfer
+from wpbridge.queue import Queue
+from wpbridge.store.records import Query
+from wpbridge.store.sqlstore import SqlStore
+
+ROWS = 4_000
+KILLS = 3
+COUNT = "SELECT COUNT(*) FROM wp_actionscheduler_actions"
+
+
+@pytest.fixture
+def source(tmp_path: Path, open_queue: Callable[[str], SqlStore]) -> SqlStore:
+    """A queue of actions that are all different, some waiting, with groups and logs."""
+    store = open_queue(f"sqlite:///{tmp_path / 'source.db'}")
+    ids = insert(
+        store, *[make_new("h", args=(n,), group=f"g{n % 7}") for n in range(ROWS)]
+    )  # fmt: skip
+    queue = Queue(store)
+    for place in range(0, ROWS, 100):
+        queue.enqueue(Enqueue(hook="h", args=["waits", place], after=[ids[place]]))
+    return store
+
+
+def start(*words: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "wpbridge", "migrate", *words, "--quiet"])
+
+
+def kill_in_the_middle(target: SqlStore, *words: str) -> None:
+    """Kill it once so many more rows are there, or when it was faster: any moment will do."""
+    before = int(str(query(target, COUNT)[0][0]))
+    wanted = before + random.randint(0, max(0, ROWS - before) // 2)  # noqa: S311 - a moment
+    process = start(*words)
+    while process.poll() is None:
+        if int(str(query(target, COUNT)[0][0])) >= wanted:
+            os.kill(process.pid, signal.SIGKILL)
+            break
+    assert process.wait() in (0, -signal.SIGKILL)
+
+
+def check(source: SqlStore, target: SqlStore) -> None:
+    told = [
+        [
+            tuple(row)
+            for row in query(
+                store,
+                "SELECT a.hook, a.args, g.slug, a.status, a.scheduled_date_gmt, COUNT(l.log_id)"
+                " FROM wp_actionscheduler_actions a"
+                " LEFT JOIN wp_actionscheduler_groups g ON g.group_id = a.group_id"
+                " LEFT JOIN wp_actionscheduler_logs l ON l.action_id = a.action_id"
+                " GROUP BY a.action_id, a.hook, a.args, g.slug, a.status, a.scheduled_date_gmt"
+                " ORDER BY a.action_id",
+            )
+        ]
+        for store in (source, target)
+    ]
+    assert told[1] == told[0]
+    waits = [
+        sorted(
+            tuple(row)
+            for row in query(
+                store,
+                "SELECT a.args, b.args, w.on_failed FROM wp_wpbridge_waits w"
+                " JOIN wp_actionscheduler_actions a ON a.action_id = w.action_id"
+                " JOIN wp_actionscheduler_actions b ON b.action_id = w.after_id",
+            )
+        )
+        for store in (source, target)
+    ]
+    assert waits[1] == waits[0]
+    assert len(waits[0]) == ROWS // 100
+    for table in ("actions", "logs"):
+        assert len({
+            str(query(store, f"SELECT COUNT(*) FROM wp_actionscheduler_{table}")[0][0])
+            for store in (source, target)
+        }) == 1  # fmt: skip
+    slugs = query(target, "SELECT slug FROM wp_actionscheduler_groups ORDER BY slug")
+    assert [str(row[0]) for row in slugs] == ["", *(f"g{n}" for n in range(7))]
+
+
+def test_an_import_that_is_killed_goes_on_where_it_was(
+    source: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path
+) -> None:
+    target = open_queue(dsn)
+    file = tmp_path / "queue.jsonl"
+    stream = io.BytesIO()
+    transfer.write(transfer.lines_of(source, Query(), now=NOW), stream)
+    file.write_bytes(stream.getvalue())
+    words = ("import", "--dsn", dsn, "--input", str(file))
+    for _ in range(KILLS):
+        kill_in_the_middle(target, *words)
+    assert start(*words).wait() == 0
+    check(source, target)
+    assert start(*words).wait() == 0
+    check(source, target)
+
+
+def test_a_copy_that_is_killed_goes_on_where_it_was(
+    source: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+) -> None:
+    target = open_queue(dsn)
+    words = ("copy", "--dsn", f"sqlite:///{source.session.address.database}", "--to-dsn", dsn)
+    for _ in range(KILLS):
+        kill_in_the_middle(target, *words)
+    assert start(*words).wait() == 0
+    check(source, target)
+
+
+def test_two_imports_at_once_add_each_action_once(
+    source: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path
+) -> None:
+    target = open_queue(dsn)
+    file = tmp_path / "queue.jsonl"
+    stream = io.BytesIO()
+    transfer.write(transfer.lines_of(source, Query(), now=NOW), stream)
+    file.write_bytes(stream.getvalue())
+    words = ("import", "--dsn", dsn, "--input", str(file))
+    both = [start(*words), start(*words)]
+    assert [process.wait() for process in both] == [0, 0]
+    rows = query(target, "SELECT args, COUNT(*) FROM wp_actionscheduler_actions GROUP BY args")
+    assert {int(str(row[1])) for row in rows} == {1}
+    assert len(rows) == ROWS + ROWS // 100
+
+
+def test_an_export_that_is_killed_leaves_the_file_that_was_there(
+    source: SqlStore, tmp_path: Path
+) -> None:
+    file = tmp_path / "out" / "queue.jsonl.gz"
+    file.parent.mkdir()
+    file.write_bytes(b"the last one")
+    dsn = f"sqlite:///{source.session.address.database}"
+    process = start("export", "--dsn", dsn, "--output", str(file))
+    while process.poll() is None and len(list(file.parent.iterdir())) == 1:
+        pass
+    os.kill(process.pid, signal.SIGKILL)
+    if process.wait() == -signal.SIGKILL:
+        assert file.read_bytes() == b"the last one"
+    assert start("export", "--dsn", dsn, "--output", str(file)).wait() == 0
+    with transfer.source(str(file)) as stream:
+        lines = list(transfer.read(stream))
+    assert lines[-1].value["actions"] == ROWS + ROWS // 100 == len(lines) - 2

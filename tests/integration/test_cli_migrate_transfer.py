@@ -1,0 +1,148 @@
+"""``migrate export``, ``import`` and ``copy``: what is said, where it goes, and exit codes."""
+
+import gzip
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cli_helpers import Site, is_one_line, sqlite_site
+from conftest import ROOT
+from factories import insert, make_new
+from rows import query
+from wpbridge.store.sqlstore import SqlStore
+
+
+@pytest.fixture
+def site(dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]) -> Site:
+    (tmp_path / "from").mkdir()
+    return Site(dsn, tmp_path / "from", open_queue(dsn))
+
+
+@pytest.fixture
+def lite(tmp_path: Path) -> Iterator[Site]:
+    (tmp_path / "to").mkdir()
+    with sqlite_site(tmp_path / "to") as it:
+        yield it
+
+
+def hooks(site: Site) -> list[str]:
+    rows = query(site.store, "SELECT hook FROM wp_actionscheduler_actions ORDER BY action_id")
+    return [str(row[0]) for row in rows]
+
+
+def test_a_queue_goes_through_a_file(site: Site, lite: Site) -> None:
+    insert(site.store, make_new("a"), make_new("b"))
+    file = str(site.folder / "queue.jsonl.gz")
+    assert site.ok("migrate", "export", "--output", file) == f"exported 2 actions to {file}\n"
+    assert gzip.decompress(Path(file).read_bytes()).count(b"\n") == 4
+    tried = lite("migrate", "import", "--input", file, "--dry-run")
+    assert (tried.code, tried.out) == (0, "would import 2 actions\n")
+    assert [line.split()[0] for line in tried.err.splitlines()] == ["a", "b"]
+    assert hooks(lite) == []
+    assert lite.ok("migrate", "import", "--input", file) == "imported 2 actions, verified\n"
+    assert hooks(lite) == ["a", "b"]
+    again = lite.ok("migrate", "import", "--input", file)
+    assert again == "imported 0 actions, 2 there from before, verified\n"
+    assert lite.ok("migrate", "import", "--input", file, "--quiet") == ""
+
+
+def test_a_queue_goes_through_a_pipe(site: Site, lite: Site) -> None:
+    insert(site.store, make_new("a"))
+    out = site.process("migrate", "export", "--output", "-")
+    assert out.err == "exported 1 action to -\n"
+    done = lite.process("migrate", "import", "--input", "-", input=out.out)
+    assert (done.code, done.out) == (0, "imported 1 action, verified\n")
+
+
+def test_filters_narrow_an_export_and_a_copy(site: Site, lite: Site) -> None:
+    insert(site.store, make_new("a", group="g"), make_new("b"))
+    told = site.ok("migrate", "export", "--output", "q", "--group", "g", "--format", "json")
+    assert json.loads(told) == {
+        "dry_run": False, "actions": 1, "statuses": {"pending": 1}, "output": "q"
+    }  # fmt: skip
+    assert site.ok("migrate", "copy", "--to-dsn", lite.dsn, "--hook", "b") == (
+        "copied 1 action, verified\n"
+    )
+    assert hooks(lite) == ["b"]
+
+
+def test_a_dry_run_writes_no_file(site: Site) -> None:
+    insert(site.store, make_new("a"))
+    done = site("migrate", "export", "--output", "q", "--dry-run")
+    assert (done.code, done.out) == (0, "would export 1 action to q\n")
+    assert json.loads(done.err)["hook"] == "a"
+    assert list(site.folder.iterdir()) == []
+
+
+def test_bad_lines_are_in_a_side_file_and_the_exit_code(site: Site, lite: Site) -> None:
+    insert(site.store, make_new("a"))
+    site.ok("migrate", "export", "--output", "q")
+    lines = (site.folder / "q").read_text("utf-8").splitlines()
+    lines.insert(1, "{damaged")
+    (lite.folder / "q").write_text("\n".join(lines), "utf-8")
+    done = lite("migrate", "import", "--input", "q")
+    assert done.code == 1
+    assert done.out == "imported 1 action, 1 rejected, see q.rejected.jsonl, NOT verified\n"
+    kept = json.loads((lite.folder / "q.rejected.jsonl").read_text("utf-8"))
+    assert kept == {"line": 2, "why": "it is no JSON object", "text": "{damaged"}
+    assert "was written with 1 actions and holds 2" in done.err
+
+
+def test_a_file_that_is_cut_off_is_told(site: Site, lite: Site) -> None:
+    insert(site.store, make_new("a"))
+    site.ok("migrate", "export", "--output", "q")
+    lines = (site.folder / "q").read_text("utf-8").splitlines()[:-1]
+    (lite.folder / "q").write_text("\n".join(lines), "utf-8")
+    done = lite("migrate", "import", "--input", "q")
+    assert (done.code, done.out) == (1, "imported 1 action, verified\n")
+    assert done.err == "the input ends early: its last line is missing, and perhaps more\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("export", "--output", "gone/q"),
+        ("import", "--input", "gone"),
+        ("import", "--input", "letter"),
+        ("import", "--input", "letter", "--shift", "soon"),
+        ("import", "--input", "letter", "--status", "odd"),
+        ("copy", "--to-dsn", "SAME"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line(lite: Site, words: tuple[str, ...]) -> None:
+    (lite.folder / "letter").write_text("hello\n", "utf-8")
+    done = lite("migrate", *[lite.dsn if word == "SAME" else word for word in words])
+    assert is_one_line(done, 2)
+
+
+def test_a_target_that_is_not_there_is_not_made(lite: Site) -> None:
+    done = lite("migrate", "copy", "--to-dsn", f"sqlite:///{lite.folder}/none.db")
+    assert is_one_line(done, 78)
+    assert not (lite.folder / "none.db").exists()
+
+
+def test_blogs_and_prefixes_are_queues_of_their_own(lite: Site) -> None:
+    insert(lite.store, make_new("a"))
+    for prefix in ("shop_", "wp_3_"):
+        assert lite("init", "--with-tables", "--table-prefix", prefix).code == 0
+    to = ("migrate", "copy", "--to-dsn", lite.dsn)
+    assert lite.ok(*to, "--to-table-prefix", "shop_") == "copied 1 action, verified\n"
+    assert lite.ok(*to, "--to-blog-id", "3") == "copied 1 action, verified\n"
+    for prefix in ("shop_", "wp_3_"):
+        assert query(lite.store, f"SELECT hook FROM {prefix}actionscheduler_actions")[0][0] == "a"
+
+
+def test_the_script_to_adapt_runs(site: Site, lite: Site) -> None:
+    insert(site.store, make_new("a"))
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "migrate" / "transfer.py", site.dsn, lite.dsn],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0, "1 copied, 0 there from before, 0 left out\n", ""
+    )  # fmt: skip
+    assert hooks(lite) == ["a"]
