@@ -22,7 +22,7 @@ from wpbridge.store.ddl import Definitions
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 FILL = """INSERT INTO wp_actionscheduler_actions (hook, status, scheduled_date_gmt,
     scheduled_date_local, args, schedule, group_id, priority)
-    SELECT CONCAT('hook_', seq % 20), 'pending', '2026-11-01' + INTERVAL seq SECOND,
+    SELECT CONCAT('hook_', MOD(seq, 20)), 'pending', '2026-11-01' + INTERVAL seq SECOND,
     '2026-11-01' + INTERVAL seq SECOND, CONCAT('[', seq, ']'),
     'O:30:"ActionScheduler_SimpleSchedule":0:{}', 1, 10 FROM seq_1_to_%d"""
 PLUGIN = """UPDATE wp_actionscheduler_actions t1 JOIN (SELECT action_id FROM

@@ -81,7 +81,7 @@ def fix(
         before = compare(definitions)
         fixes = before.fixes
         if sql:
-            for line in script(fixes, is_mysql=is_mysql):
+            for line in script(fixes, is_mysql=is_mysql) or ["-- nothing to mend"]:
                 click.echo(line)
             _tell_rest(before)
             return
