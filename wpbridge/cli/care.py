@@ -98,7 +98,7 @@ def clean(
         if orphan_logs:
             _clean_logs(queue, dry_run=dry_run, yes=yes, style=settings.format)
             return
-        wanted = _expiries(queue, settings, statuses, hooks, groups, older_than, before)
+        wanted = expiries_of(queue, settings, statuses, hooks, groups, older_than, before)
         counts = [queue.store.parts.retention.count(expiry) for expiry in wanted]
         if not dry_run:
             if sum(counts) > MANY:
@@ -137,10 +137,11 @@ def _delete(  # noqa: PLR0917 - the command's options
     return counts
 
 
-def _expiries(  # noqa: PLR0917 - the command's filters
+def expiries_of(  # noqa: PLR0917 - the command's filters
     queue: Queue, settings: Settings, statuses: Sequence[str], hooks: Sequence[str],
     groups: Sequence[str], older_than: str | None, before: str | None,
 ) -> list[Expiry]:  # fmt: skip
+    """What these options mean by old."""
     now = SystemClock().now()
     if older_than is not None and before is not None:
         raise InputError("--older-than and --before: give one of them")

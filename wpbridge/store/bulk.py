@@ -215,6 +215,16 @@ class Bulk:
                 return
             values["last_id"] = window[-1].id
 
+    def on(self, connection: Connection, ids: Sequence[ActionId]) -> list[WholeRow]:
+        """These actions with all that belongs to them, read in the caller's transaction."""
+        if not ids:
+            return []
+        statement = text(
+            f"SELECT {self._columns} FROM {self._names.actions} a WHERE a.action_id IN :ids"
+            " ORDER BY a.action_id"
+        ).bindparams(bindparam("ids", expanding=True))
+        return self._window(connection, statement, {"ids": ids}, logs=True)
+
     def _window(
         self, connection: Connection, statement: object, values: Mapping[str, object], *, logs: bool
     ) -> list[WholeRow]:

@@ -6,6 +6,7 @@ as there. Each batch is one short transaction over rows named by primary key: a 
 other rows, never waits for it.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -109,6 +110,55 @@ class Retention:
             return int(done)
 
         return self._session.transact(delete)
+
+    # Moving elsewhere
+
+    def next(self, expiries: Sequence[Expiry], after: int, size: int) -> list[ActionId]:
+        """Old rows by any of the rules with ids above ``after``, in the order of their ids."""
+        if not expiries:
+            return []
+        where, values = self._any(expiries)
+        statement = text(
+            f"SELECT action_id FROM {self._names.actions}{self._by_key}{where}"
+            " AND action_id > :after ORDER BY action_id LIMIT :size"
+        )
+        given = {**values, "after": after, "size": size}
+        rows = self._session.run(lambda c: c.execute(statement, given).fetchall())
+        return [ActionId(int(row[0])) for row in rows]
+
+    def lock(
+        self, connection: Connection, ids: Sequence[ActionId], expiries: Sequence[Expiry]
+    ) -> list[ActionId]:
+        """Those that are still old by one of the rules; nobody changes them in this transaction."""
+        where, values = self._any(expiries)
+        lock = " FOR UPDATE" if self._dialect.name == "mysql" else ""
+        statement = text(
+            f"SELECT action_id FROM {self._names.actions}{self._by_key}{where}"
+            f" AND action_id IN {listed(ids)} ORDER BY action_id{lock}"
+        )
+        return [ActionId(int(row[0])) for row in connection.execute(statement, values)]
+
+    def remove(self, connection: Connection, ids: Sequence[ActionId]) -> None:
+        """Delete rows that are locked, with their logs."""
+        if ids:
+            connection.exec_driver_sql(
+                f"DELETE FROM {self._names.actions} WHERE action_id IN {listed(ids)}"
+            )
+            self._forget(connection, ids)
+
+    @property
+    def _by_key(self) -> str:
+        return " FORCE INDEX (PRIMARY)" if self._dialect.name == "mysql" else " NOT INDEXED"
+
+    def _any(self, expiries: Sequence[Expiry]) -> tuple[str, dict[str, object]]:
+        """The conditions of several rules, each with names of its own for its values."""
+        parts: list[str] = []
+        values: dict[str, object] = {}
+        for number, expiry in enumerate(expiries):
+            where, given = self._where(expiry)
+            parts.append(re.sub(r":(\w+)", rf":e{number}_\1", where.removeprefix(" WHERE ")))
+            values |= {f"e{number}_{name}": value for name, value in given.items()}
+        return f" WHERE (({') OR ('.join(parts)}))", values
 
     def _forget(self, connection: Connection, ids: Sequence[ActionId]) -> None:
         """Logs of actions that are gone, and what our own tables hold of them."""

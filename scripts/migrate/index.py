@@ -1,0 +1,28 @@
+"""Add the index for claims from Python: python scripts/migrate/index.py DSN [PREFIX]."""
+
+import sys
+
+from wpbridge.database import DatabaseAddress
+from wpbridge.migrate import schema
+from wpbridge.store.connect import open_store
+from wpbridge.store.ddl import Definitions
+
+
+def main(dsn: str, prefix: str = "wp_") -> None:
+    address = DatabaseAddress.from_dsn(dsn)
+    store, watcher = open_store(address, prefix), open_store(address, prefix)
+    definitions = Definitions(store, watcher)
+    there = schema.claim_index(definitions)
+    if there.name is None:
+        schema.check_online(definitions)
+        definitions.run(
+            there.add, lock_wait_seconds=5, told=lambda percent: print(f"{percent:.0f} %")
+        )
+    used, sorts = definitions.explain_claim()
+    print(f"the plugin's claim uses {used} and {'sorts' if sorts else 'sorts nothing'}")
+    store.close()
+    watcher.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,34 @@
+"""The plugin works on tables that were indexed and mended, and leaves them so."""
+
+from both_sides import BothSides
+from factories import NOW, insert, make_new
+from wpbridge.migrate.schema import claim_index, mend, verify
+from wpbridge.store.ddl import Definitions
+
+
+def test_the_plugins_own_tables_are_fine(both: BothSides) -> None:
+    found = verify(Definitions(both.store))
+    assert (found.told, found.is_fine) == (True, True), found.deviations
+
+
+def test_the_plugin_runs_on_indexed_and_mended_tables_and_keeps_them(both: BothSides) -> None:
+    definitions = Definitions(both.store)
+    both.change("ALTER TABLE {actions} DROP INDEX group_id")
+    both.change("ALTER TABLE {logs} MODIFY log_id bigint unsigned NOT NULL")
+    both.change("ALTER TABLE {claims} ENGINE=MyISAM")
+    assert len(verify(definitions).fixes) == 3
+    mend(definitions, verify(definitions).fixes, lock_wait_seconds=5)
+    definitions.run(claim_index(definitions).add)
+    try:
+        insert(both.store, *[make_new("nobody", due_in=-n) for n in range(1, 4)], now=NOW)
+        [done] = both.wp(["run", "--force"])
+        assert done.code == 0, done
+        assert both.rows(
+            "SELECT COUNT(*) FROM {actions} WHERE hook = 'nobody' AND status = 'pending'"
+        ) == [(0,)]
+        [done] = both.wp(["fix-schema"])
+        assert done.code == 0, done
+        assert claim_index(definitions).is_ours
+        assert verify(definitions).is_fine
+    finally:
+        definitions.run(claim_index(definitions).drop)

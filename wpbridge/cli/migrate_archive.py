@@ -1,0 +1,129 @@
+"""``migrate archive``."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wpbridge.cli.care import expiries_of
+from wpbridge.cli.exits import Exit
+from wpbridge.cli.filters import MANY
+from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.output import confirm, plural, shown, told
+from wpbridge.cli.progress import counting
+from wpbridge.clock import SystemClock
+from wpbridge.migrate import archive as archives
+from wpbridge.migrate.journal import Journal
+from wpbridge.queue import Queue, opened
+from wpbridge.store.retention import Expiry
+
+_SHOWN = 3
+_ENDED = ("complete", "failed", "canceled")
+
+
+@click.command(short_help="Put what ended long ago into files, and delete it.", epilog="""
+Examples:
+  wpbridge migrate archive --output . --dry-run
+  wpbridge migrate archive --output . --yes
+  wpbridge migrate archive --older-than 7d --status complete --output old.jsonl.gz --yes
+""")  # fmt: skip
+@site_options
+@click.option(
+    "--output", required=True, metavar="FOLDER|FILE", help="Folder, or file that ends in .jsonl.gz."
+)
+@click.option("--status", "statuses", multiple=True, metavar="STATUS",
+              help="Only these: complete, failed, canceled (all three).")  # fmt: skip
+@click.option("--hook", "hooks", multiple=True, metavar="PATTERN", help="Only these; * and ?.")
+@click.option("--group", "groups", multiple=True, metavar="SLUG", help="Only these groups.")
+@click.option("--older-than", metavar="TIME", help="Last attempt so long ago (31d; failed 93d).")
+@click.option("--before", metavar="DATE", help="Last attempt before this date.")
+@click.option("--batch-size", type=click.IntRange(1, 10_000), default=archives.BATCH_SIZE,
+              help="Rows a transaction (500).")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Count them and show some; change nothing.")
+@click.option("--quiet", is_flag=True, default=None, help="Print errors only, as cron likes it.")
+@click.option("--yes", "-y", is_flag=True, help=f"Do not ask about more than {MANY}.")
+@click.option("--format", "format", type=click.Choice(["text", "json"]), help="How (text).")
+@click.pass_context
+@one_line_errors
+def archive(
+    ctx: click.Context,
+    *,
+    output: str,
+    statuses: Sequence[str],
+    hooks: Sequence[str],
+    groups: Sequence[str],
+    older_than: str | None,
+    before: str | None,
+    batch_size: int,
+    dry_run: bool,
+    yes: bool,
+    **flags: Any,
+) -> None:
+    """Move ended actions and their logs into a packed file of JSON lines, which import reads.
+
+    A row is deleted once its line is on the disk. An archive that was stopped goes on with what it
+    was asked for at first: give the same --output. Exit 1 when the file, read back, is not as it
+    should be.
+    """
+    settings = settings_of(ctx, flags)
+    now = SystemClock().now()
+    file = archives.file_for(output, now)
+    with opened(settings) as queue:
+        wanted = expiries_of(
+            queue, settings, statuses or _ENDED, hooks, groups, older_than, before
+        )  # fmt: skip
+        count = sum(queue.store.parts.retention.count(one) for one in wanted)
+        if dry_run:
+            _show(queue, wanted)
+            if settings.format == "json":
+                click.echo(json.dumps({"dry_run": True, "actions": count, "file": str(file)}))
+            else:
+                click.echo(f"would archive {plural(count, 'action')} into {file}")
+            return
+        if not count and not archives.journal_of(file).exists():
+            if settings.format == "json":
+                click.echo(json.dumps({"dry_run": False, "actions": 0, "file": None}))
+            elif not settings.quiet:
+                click.echo("archived 0 actions: nothing is that old")
+            return
+        report = _run(queue, wanted, count, file, batch_size, yes=yes, quiet=bool(settings.quiet))
+    if settings.format == "json":
+        click.echo(json.dumps({
+            "dry_run": False, "actions": report.archived, "file": str(file),
+            "bytes": file.stat().st_size, "statuses": dict(report.statuses),
+            "stayed": report.stayed, "problems": report.problems,
+        }))  # fmt: skip
+    elif report.problems or not settings.quiet:
+        more = f"; {report.stayed:,} changed meanwhile and stayed" if report.stayed else ""
+        click.echo(
+            f"archived {plural(report.archived, 'action')} into {file}"
+            f" ({file.stat().st_size:,} bytes){more}"
+        )
+    for one in report.problems:
+        told(f"problem: {one}")
+    raise SystemExit(int(Exit.ERROR if report.problems else Exit.OK))
+
+
+def _run(
+    queue: Queue, wanted: Sequence[Expiry], count: int, file: Path, batch_size: int, *,
+    yes: bool, quiet: bool,
+) -> archives.Report:  # fmt: skip
+    if count > MANY:
+        confirm(f"move {plural(count, 'action')} into {file}", yes=yes)
+    journal = archives.journal_of(file)
+    site = queue.store.parts.bulk.identity()
+    with Journal(journal, kind=archives.KIND, site=site, asked=archives.asked(wanted)) as steps:
+        work = archives.Archive(queue.store, steps, file, now=SystemClock().now())
+        if work.report.archived and not quiet:
+            told(f"going on with {file}: {plural(work.report.archived, 'action')} are in it")
+        with counting("archive", count, lines=not quiet) as advance:
+            return work.run(batch_size=batch_size, tick=advance)
+
+
+def _show(queue: Queue, wanted: Sequence[Expiry]) -> None:
+    retention, reading = queue.store.parts.retention, queue.store.parts.reading
+    ids = retention.next(wanted, 0, _SHOWN) if wanted else []
+    for record in reading.existing(ids).values():
+        told(f"  {record.id} {shown(record.hook)} {record.status}")

@@ -1,0 +1,130 @@
+"""``migrate index``."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.output import plural
+from wpbridge.cli.progress import counting
+from wpbridge.config import Settings
+from wpbridge.errors import InputError
+from wpbridge.migrate import schema
+from wpbridge.moments import parse_duration
+from wpbridge.site import resolve
+from wpbridge.store.connect import open_site
+from wpbridge.store.ddl import CLAIM_INDEX, Definitions
+
+MIB = 1 << 20
+LOCK_WAIT = click.option(
+    "--lock-wait", default="5s", metavar="TIME",
+    help="Wait so long for the table; others wait as long behind it (5s).",
+)  # fmt: skip
+
+
+@contextmanager
+def definitions_of(settings: Settings) -> Iterator[Definitions]:
+    """The site's tables, with a second connection to watch from."""
+    site = resolve(settings, os.environ)
+    store, watcher = open_site(site), open_site(site)
+    try:
+        yield Definitions(store, watcher)
+    finally:
+        store.close()
+        watcher.close()
+
+
+def lock_wait_seconds(told: str) -> float:
+    """InputError for less than a second or more than an hour."""
+    seconds = parse_duration(told, "--lock-wait").total_seconds()
+    if not 1 <= seconds <= 3600:  # noqa: PLR2004 - seconds of an hour
+        raise InputError("--lock-wait: a second at least, an hour at most")
+    return seconds
+
+
+@click.command(short_help="Add the index that claims are quick with.", epilog="""
+Examples:
+  wpbridge migrate index --dry-run
+  wpbridge migrate index --sql
+  wpbridge migrate index
+  wpbridge migrate index --drop
+""")  # fmt: skip
+@site_options
+@click.option("--drop", is_flag=True, help="Take the index away again.")
+@LOCK_WAIT
+@click.option("--sql", is_flag=True, help="Print the statement; run nothing.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
+@click.option(
+    "--format", "format", type=click.Choice(["text", "json"]), help="How to print (text)."
+)
+@click.pass_context
+@one_line_errors
+def index(
+    ctx: click.Context, *, drop: bool, lock_wait: str, sql: bool, dry_run: bool, **flags: Any
+) -> None:
+    """Add an index in the order of the plugin's claims, so that none sorts all that is due.
+
+    Beside running claims: only at its beginning and its end others wait, --lock-wait at most. The
+    plugin's updates leave it where it is. --drop undoes it.
+    """
+    seconds = lock_wait_seconds(lock_wait)
+    settings = settings_of(ctx, flags)
+    with definitions_of(settings) as definitions:
+        there = schema.claim_index(definitions)
+        statement = there.drop if drop else there.add
+        if sql:
+            click.echo(f"{statement};")
+            return
+        is_needed = there.is_ours if drop else there.name is None
+        if is_needed:
+            schema.check_online(definitions)
+            if not dry_run:
+                with _percents("drop index" if drop else "add index") as told:
+                    definitions.run(statement, lock_wait_seconds=seconds, told=told)
+        used, sorts = definitions.explain_claim()
+    facts = {
+        "table": definitions.names.actions, "columns": list(CLAIM_INDEX), "index": there.name,
+        "rows": there.rows, "size_bytes": there.size_bytes, "changed": is_needed and not dry_run,
+        "needed": is_needed, "dry_run": dry_run, "statement": statement if is_needed else None,
+        "claim_uses": used, "claim_sorts": sorts,
+    }  # fmt: skip
+    if settings.format == "json":
+        click.echo(json.dumps(facts))
+        return
+    size = f"about {plural(there.rows, 'row')}, {there.size_bytes / MIB:,.0f} MiB"
+    click.echo(
+        f"{_deed(there, drop=drop, dry_run=dry_run)} on {definitions.names.actions} ({size});"
+        f" the plugin's claim uses {used or 'no index'} and {'sorts' if sorts else 'sorts nothing'}"
+    )
+
+
+def _deed(there: schema.ClaimIndex, *, drop: bool, dry_run: bool) -> str:
+    name = there.name or "the claim index"
+    if drop:
+        if there.name is None:
+            return "nothing to drop: there is no claim index"
+        if not there.is_ours:
+            return f"left {name}: somebody else made it"
+        return f"{'would drop' if dry_run else 'dropped'} {name}"
+    if there.name is not None:
+        return f"nothing to add: {name} is there"
+    return f"{'would add' if dry_run else 'added'} the claim index"
+
+
+@contextmanager
+def _percents(what: str) -> Iterator[Any]:
+    """A bar of a hundred; only where the server tells how far it is does it move."""
+    with counting(what, 100, lines=True) as advance:
+        done = 0
+
+        def told(percent: float) -> None:
+            nonlocal done
+            if (now := int(percent)) > done:
+                advance(now - done)
+                done = now
+
+        yield told

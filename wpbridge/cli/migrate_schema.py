@@ -1,0 +1,142 @@
+"""``migrate schema verify`` and ``migrate schema fix``."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from wpbridge.cli.exits import Exit
+from wpbridge.cli.migrate_index import LOCK_WAIT, MIB, definitions_of, lock_wait_seconds
+from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.output import confirm, list_options, plural, print_rows, told
+from wpbridge.cli.progress import counting
+from wpbridge.migrate.schema import Comparison, Deviation, Fix, mend, script, statement_of
+from wpbridge.migrate.schema import verify as compare
+from wpbridge.store.ddl import Definitions
+
+_FIELDS = ("item", "found", "expected", "severity", "fix")
+
+
+@click.group()
+def schema() -> None:
+    """Compare the tables with the plugin's layouts 5 to 9, and mend what is safe to mend."""
+
+
+@schema.command(short_help="Compare the tables with the plugin's.", epilog="""
+Examples:
+  wpbridge migrate schema verify
+  wpbridge migrate schema verify --format json
+""")  # fmt: skip
+@site_options
+@list_options(_FIELDS)
+@click.pass_context
+@one_line_errors
+def verify(ctx: click.Context, *, field: str | None, fields: str | None, **flags: Any) -> None:
+    """Compare columns, indexes, ids, engines, collations with the layout of the site's version.
+
+    Exit 0 when the tables are fine, notes aside; 1 when something is to be mended.
+    """
+    settings = settings_of(ctx, flags)
+    with definitions_of(settings) as definitions:
+        found = compare(definitions)
+    print_rows(
+        [_row(one) for one in found.deviations], fields=_FIELDS, style=settings.format,
+        chosen=fields, field=field,
+    )  # fmt: skip
+    told(_summary(found))
+    raise SystemExit(int(Exit.OK if found.is_fine else Exit.ERROR))
+
+
+@schema.command(short_help="Mend what is safe to mend.", epilog="""
+Examples:
+  wpbridge migrate schema fix --dry-run
+  wpbridge migrate schema fix --sql
+  wpbridge migrate schema fix --yes
+""")  # fmt: skip
+@site_options
+@LOCK_WAIT
+@click.option("--sql", is_flag=True, help="Print the statements; run none.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask before tables are written anew.")
+@click.option(
+    "--format", "format", type=click.Choice(["text", "json"]), help="How to print (text)."
+)
+@click.pass_context
+@one_line_errors
+def fix(
+    ctx: click.Context, *, lock_wait: str, sql: bool, dry_run: bool, yes: bool, **flags: Any
+) -> None:
+    """Mend what loses nothing: ids, defaults, indexes, engines, collations.
+
+    One statement each, beside running claims where the server can; the others lock a table while it
+    is written anew, and are asked about. What only the plugin or a person can do is printed. Exit 1
+    when something is left.
+    """
+    seconds = lock_wait_seconds(lock_wait)
+    settings = settings_of(ctx, flags)
+    with definitions_of(settings) as definitions:
+        is_mysql = definitions.server.is_mysql
+        before = compare(definitions)
+        fixes = before.fixes
+        if sql:
+            for line in script(fixes, is_mysql=is_mysql) or ["-- nothing to mend"]:
+                click.echo(line)
+            _tell_rest(before)
+            return
+        after = before
+        if fixes and not dry_run:
+            _ask(definitions, fixes, yes=yes)
+            with counting("fix", len(fixes), lines=True) as advance:
+                mend(definitions, fixes, lock_wait_seconds=seconds, before=lambda _fix: advance(1))
+            after = compare(definitions)
+    if settings.format == "json":
+        click.echo(json.dumps({
+            "schema": before.schema, "dry_run": dry_run,
+            "statements": [statement_of(one, is_mysql=is_mysql) for one in fixes],
+            "left": [asdict(one) for one in after.deviations],
+        }))  # fmt: skip
+    else:
+        deed = "would run" if dry_run else "ran"
+        for one in fixes:
+            click.echo(f"{deed} {statement_of(one, is_mysql=is_mysql)}")
+        _tell_rest(after)
+        click.echo(f"{deed} {plural(len(fixes), 'statement')}; {_summary(after)}")
+    raise SystemExit(int(Exit.OK if after.is_fine else Exit.ERROR))
+
+
+def _ask(definitions: Definitions, fixes: Sequence[Fix], *, yes: bool) -> None:
+    """Before what locks a table: how large it is tells how long that takes."""
+    if not definitions.server.is_mysql:
+        return
+    names = sorted({one.table for one in fixes if not one.online})
+    sizes = definitions.server.sizes()
+    for name in names:
+        size = sizes.get(name)
+        if size is not None:
+            told(
+                f"{name}: about {plural(size.rows or 0, 'row')}, {size.data_bytes / MIB:,.0f} MiB,"
+                " written anew and locked meanwhile: roughly a minute for each GiB or million rows"
+            )
+    if names:
+        confirm(f"write {plural(len(names), 'table')} anew, with nobody writing to them", yes=yes)
+
+
+def _tell_rest(found: Comparison) -> None:
+    for one in found.deviations:
+        if one.fix is None:
+            told(f"{one.severity}: {one.item} is {one.found}, not {one.expected}: {one.advice}")
+
+
+def _row(one: Deviation) -> dict[str, Any]:
+    return {
+        "item": one.item, "found": one.found, "expected": one.expected, "severity": one.severity,
+        "fix": one.fix.statement if one.fix else one.advice,
+    }  # fmt: skip
+
+
+def _summary(found: Comparison) -> str:
+    layout = f"layout {found.schema}{'' if found.told else ', read off the tables'}"
+    bad = sum(one.severity != "note" for one in found.deviations)
+    return f"{layout}: fine" if not bad else f"{layout}: {plural(bad, 'deviation')}"

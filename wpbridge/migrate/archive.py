@@ -1,0 +1,276 @@
+"""What ended long ago moved into a packed file, which ``migrate import`` reads.
+
+In small batches: rows are locked, written as a gzip member of their own, forced to the disk, noted
+in the journal, and only then deleted, in the transaction that locked them. Killed at any moment,
+nothing is lost: what was written and not noted is cut off the file, what was noted and not deleted
+is deleted when the archive goes on. docs/explain/migrations.md.
+"""
+
+import gzip
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from wpbridge.action import ActionId, Status
+from wpbridge.clock import from_text, to_text
+from wpbridge.errors import ConfigError, InputError
+from wpbridge.migrate.journal import Journal
+from wpbridge.migrate.lines import END, dumped, line_of
+from wpbridge.migrate.transfer import lines_of, read, source
+from wpbridge.store.records import Query
+from wpbridge.store.retention import Expiry
+from wpbridge.store.sqlstore import SqlStore
+
+KIND: Final = "archive"
+BATCH_SIZE: Final = 500
+ENDING: Final = ".jsonl.gz"
+_SAMPLE: Final = 100
+
+
+@dataclass(kw_only=True)
+class Report:
+    """What an archive did, all its runs together."""
+
+    file: Path
+    archived: int = 0
+    """Actions in the file."""
+    stayed: int = 0
+    """Of these, changed by somebody before they were deleted: they are in the queue, too."""
+    statuses: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+    """What the verification found."""
+
+
+def journal_of(file: Path) -> Path:
+    """Where an archive's journal lies: beside it."""
+    return file.with_name(f"{file.name}.journal")
+
+
+def file_for(output: str, now: datetime) -> Path:
+    """The file to write: the one named, or one with today's date in the folder named.
+
+    In a folder an archive that was stopped goes on; the next of the same day gets a number.
+
+    Raises:
+        InputError: the folder is not there, or the file is there and whole, or nobody's.
+    """
+    target = Path(output)
+    if not target.is_dir():
+        if not output.endswith(ENDING):
+            raise InputError(f"--output {output}: no such folder; a file's name ends in {ENDING}")
+        if target.exists() and not _is_unfinished(target):
+            raise InputError(f"--output {output}: it is there already; an archive is never changed")
+        return target
+    for journal in sorted(target.glob(f"actions-*{ENDING}.journal")):
+        file = journal.with_name(journal.name.removesuffix(".journal"))
+        if _is_unfinished(file):
+            return file
+    number = 1
+    while True:
+        some = "" if number == 1 else f"-{number}"
+        file = target / f"actions-{now.date().isoformat()}{some}{ENDING}"
+        if not file.exists() and not journal_of(file).exists():
+            return file
+        number += 1
+
+
+def _is_unfinished(file: Path) -> bool:
+    """Whether its journal is there and does not tell its end."""
+    try:
+        lines = journal_of(file).read_bytes().splitlines()
+    except OSError:
+        return False
+    return not any(line.startswith(b'{"end":') for line in lines)
+
+
+class Archive:
+    """One file being written, for the first time or again after it was stopped."""
+
+    def __init__(self, store: SqlStore, journal: Journal, file: Path, *, now: datetime) -> None:
+        """``journal``: opened with what was asked, which counts when it goes on.
+
+        Raises:
+            ConfigError: the tables have no transactions.
+            InputError: the file is not as long as the journal says.
+        """
+        if not store.layout.transactional:
+            raise ConfigError(
+                "the actions table has no transactions, so a crash could lose rows: move it to"
+                " InnoDB first (wpbridge migrate schema fix)"
+            )
+        self._store = store
+        self._parts = store.parts
+        self._journal = journal
+        self._now = now
+        self._expiries = [_expiry(told) for told in journal.asked["rules"]]
+        self.report = Report(file=file)
+        self._end = 0
+        """Bytes of the file that are noted."""
+        self._last_id = 0
+        self._unsure: tuple[int, int] | None = None
+        """Where the batch lies that may not be deleted yet."""
+        self._replay()
+        self._stream = self._opened(file)
+
+    def run(
+        self, *, batch_size: int = BATCH_SIZE, tick: Callable[[int], None] = lambda _count: None
+    ) -> Report:
+        """Archive all that is old; returns when the file is whole and was looked at."""
+        with self._stream:
+            if self._unsure is not None:
+                self._move_again(*self._unsure)
+            if not self._end:
+                header = next(lines_of(self._store, Query(), now=self._now))
+                self._append(dumped(header), {"count": 0, "last": 0, "statuses": {}})
+            while ids := self._parts.retention.next(self._expiries, self._last_id, batch_size):
+                before = self.report.archived
+                self._move(ids)
+                self._last_id = max(self._last_id, ids[-1])
+                tick(self.report.archived - before)
+            counts = self.report.statuses
+            last = {"wpbridge": END, "actions": counts.total(), "statuses": dict(counts)}
+            self._append(dumped(last), None)
+        self.report.problems += self._verify()
+        self._journal.add({"end": True, "archived": self.report.archived})
+        return self.report
+
+    # One batch
+
+    def _move(self, ids: Sequence[ActionId], written: dict[int, bytes] | None = None) -> None:
+        """Write a batch, unless it is written, and delete what is still as it was written."""
+
+        def move(connection: Connection) -> None:
+            nonlocal written
+            # Told again after a deadlock or a lost COMMIT, it finds its batch written.
+            locked = self._parts.retention.lock(connection, ids, self._expiries)
+            rows = self._parts.bulk.on(connection, locked)
+            lines = {row.id: dumped(line_of(row)) for row in rows}
+            if written is None:
+                if not lines:
+                    return
+                step = {
+                    "count": len(lines), "last": max(lines),
+                    "statuses": dict(Counter(row.status for row in rows)),
+                }  # fmt: skip
+                self._append(b"".join(lines.values()), step)
+                written = lines
+            same = [ActionId(i) for i, line in lines.items() if written.get(i) == line]
+            self._parts.retention.remove(connection, same)
+
+        self._store.session.transact(move)
+        if written is not None:
+            left = self._store.session.run(
+                lambda c: self._parts.bulk.on(c, [ActionId(i) for i in written or ()])
+            )
+            self._journal.add({"moved": len(written) - len(left), "stayed": len(left)})
+            self.report.stayed += len(left)
+
+    def _move_again(self, start: int, end: int) -> None:
+        """The batch that was written when this was stopped: deleted or not, nobody noted."""
+        with self.report.file.open("rb") as stream:
+            stream.seek(start)
+            lines = gzip.decompress(stream.read(end - start)).splitlines(keepends=True)
+        written = {int(line.value["id"]): line.text for line in read(lines)}
+        self._move([ActionId(i) for i in sorted(written)], written)
+
+    def _append(self, data: bytes, step: dict[str, Any] | None) -> None:
+        """A member on the disk, then noted; the end of a file needs no note."""
+        self._stream.seek(self._end)
+        self._stream.truncate()
+        self._stream.write(gzip.compress(data, 6, mtime=0))
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        if step is not None:
+            self._journal.add({"from": self._end, "to": self._stream.tell(), **step})
+            self._count(step)
+        self._end = self._stream.tell()
+
+    # Going on
+
+    def _replay(self) -> None:
+        for step in self._journal.steps():
+            if "to" in step:
+                self._end = int(step["to"])
+                self._unsure = (int(step["from"]), self._end) if step["count"] else None
+                self._count(step)
+            elif "moved" in step:
+                self._unsure = None
+                self.report.stayed += int(step["stayed"])
+
+    def _count(self, step: dict[str, Any]) -> None:
+        self.report.archived += int(step["count"])
+        self.report.statuses.update(step["statuses"])
+        self._last_id = max(self._last_id, int(step["last"]))
+
+    def _opened(self, file: Path) -> Any:
+        try:
+            stream = file.open("r+b" if file.exists() else "x+b")
+        except OSError as error:
+            raise InputError(f"--output {file}: {error.strerror}") from None
+        size = stream.seek(0, os.SEEK_END)
+        if size < self._end:
+            stream.close()
+            raise InputError(
+                f"{file} has {size} bytes, and its journal tells of {self._end}: it is not the"
+                " file that was written; put that one back, or both away to begin anew"
+            )
+        handle = os.open(file.parent, os.O_RDONLY)
+        try:
+            # So that the file's name outlives a crash of the host before a row goes.
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        return stream
+
+    # Looking again
+
+    def _verify(self) -> Iterator[str]:
+        """The file read back: each action once, as many as were noted; none of a sample left."""
+        found, last, sample = 0, 0, list[ActionId]()
+        every = max(1, self.report.archived // _SAMPLE)
+        with source(str(self.report.file)) as stream:
+            for line in read(stream):
+                if line.why:
+                    yield f"line {line.number}: {line.why}"
+                elif "id" in line.value:
+                    found += 1
+                    if line.value["id"] <= last:
+                        yield f"line {line.number}: id {line.value['id']} is out of order"
+                    last = int(line.value["id"])
+                    if found % every == 0:
+                        sample.append(ActionId(last))
+        if found != self.report.archived:
+            yield f"the file holds {found} actions, and {self.report.archived} were written"
+        left = self._store.session.run(lambda c: self._parts.bulk.on(c, sample))
+        if len(left) > self.report.stayed:
+            yield f"{len(left)} of {len(sample)} actions looked for are in the queue, too"
+
+
+# What is asked, as a journal keeps it
+
+
+def asked(expiries: Sequence[Expiry]) -> dict[str, Any]:
+    """For the journal: what is old is what was old when the archive was begun."""
+    return {
+        "rules": [
+            {"status": one.status.value, "before": to_text(one.before), "hooks": one.hooks,
+             "except_hooks": one.except_hooks, "groups": one.groups}
+            for one in expiries
+        ]
+    }  # fmt: skip
+
+
+def _expiry(told: dict[str, Any]) -> Expiry:
+    before = from_text(told["before"])
+    if before is None:
+        raise InputError("the journal's rules are damaged")
+    return Expiry(
+        status=Status(told["status"]), before=before, hooks=tuple(told["hooks"]),
+        except_hooks=tuple(told["except_hooks"]), groups=tuple(told["groups"]),
+    )  # fmt: skip

@@ -1,0 +1,412 @@
+"""The tables compared with the plugin's layouts, and mended; the index for claims.
+
+What is mended is what loses nothing: an import's forgotten AUTO_INCREMENT, defaults and indexes,
+tables without transactions, collations that differ. Nothing is dropped and no type gets narrower.
+Missing tables and columns are the plugin's to make; it is told which command does that.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from wpbridge.errors import ConfigError, SchemaError
+from wpbridge.store import ddl
+from wpbridge.store.ddl import (
+    CLAIM_INDEX,
+    Column,
+    Definitions,
+    FoundColumn,
+    FoundTable,
+    columns_of,
+    indexes_of,
+)
+from wpbridge.store.tables import NEWEST_SCHEMA, OLDEST_SCHEMA, STORE_OPTION
+
+REPAIR: Final = "let the plugin do it: wp action-scheduler fix-schema"
+_DEMARCATION: Final = "action_scheduler_hybrid_store_demarkation"
+_SHORT: Final = ("actions", "claims", "groups", "logs")
+_NO_TRANSACTIONS: Final = frozenset({"myisam", "aria", "memory"})
+_STRICT: Final = frozenset({"STRICT_TRANS_TABLES", "STRICT_ALL_TABLES", "TRADITIONAL"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fix:
+    """One statement that mends something."""
+
+    statement: str
+    online: bool
+    """Beside writers; else the table is locked, and written anew, while it runs."""
+    table: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deviation:
+    """Where the tables differ from the layout."""
+
+    item: str
+    """``actions.priority``, ``logs (action_id)``, ``claims``, ``sql_mode``."""
+    found: str
+    expected: str
+    severity: str
+    """``problem``: something fails; ``warning``: something is slow or odd; ``note``: known."""
+    fix: Fix | None = None
+    advice: str = ""
+    """What a person can do, where there is no fix."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What verify found."""
+
+    schema: int
+    """The layout that it was held against."""
+    told: bool
+    """Whether an option tells it; else it was read off the tables."""
+    deviations: tuple[Deviation, ...]
+
+    @property
+    def is_fine(self) -> bool:
+        """Nothing but notes."""
+        return all(one.severity == "note" for one in self.deviations)
+
+    @property
+    def fixes(self) -> list[Fix]:
+        """In the order they are to be run."""
+        return [one.fix for one in self.deviations if one.fix is not None]
+
+
+# Comparing
+
+
+def verify(definitions: Definitions) -> Comparison:
+    """Compare the tables with the layout that the plugin's option names, or else is there.
+
+    Raises:
+        SchemaError: there are no such tables at all.
+    """
+    tables = {short: definitions.table(short) for short in _SHORT}
+    if not any(tables.values()):
+        raise SchemaError(
+            f"no tables {definitions.names.prefix}actionscheduler_*: check --table-prefix, or"
+            f" {REPAIR}"
+        )
+    options = definitions.server.options(STORE_OPTION, _DEMARCATION)
+    lead = options.get(STORE_OPTION, "").partition(".")[0]
+    told = int(lead) if lead.isdigit() and len(lead) < 4 else None  # noqa: PLR2004 - a small number
+    actions = tables["actions"]
+    schema = _nearest(told) if told is not None else _layout_of(actions) if actions else 8
+    found = [*_version(told)]
+    first = options.get(_DEMARCATION, "")
+    examined = _Examination(definitions, schema, int(first) if first.isdecimal() else 0)
+    for short, table in tables.items():
+        if table is None:
+            name = str(getattr(definitions.names, short))
+            found.append(_missing(short, f"no table {name}", "the table"))
+        else:
+            found += examined.of(short, table)
+    there = {short: table for short, table in tables.items() if table is not None}
+    if definitions.server.is_mysql:
+        found += _collations(there)
+        found += examined.next_id(there)
+        found += _modes(definitions)
+    return Comparison(schema=schema, told=told is not None, deviations=tuple(found))
+
+
+def _nearest(told: int) -> int:
+    return min(max(told, OLDEST_SCHEMA), NEWEST_SCHEMA)
+
+
+def _layout_of(actions: FoundTable) -> int:
+    """Which layout a table has; 5 and 6 are told apart by nothing that matters."""
+    if "unique_key" in actions.columns:
+        return 9
+    if "priority" not in actions.columns:
+        return 6
+    newer = ("claim_id", "status", "priority", "scheduled_date_gmt")
+    return 8 if actions.has_index(newer) or actions.has_index(("status", "claim_id")) else 7
+
+
+def _version(told: int | None) -> Iterator[Deviation]:
+    expected = f"{OLDEST_SCHEMA} to {NEWEST_SCHEMA}"
+    if told is not None and told > NEWEST_SCHEMA:
+        yield Deviation(
+            item=STORE_OPTION, found=str(told), expected=expected, severity="problem",
+            advice="upgrade wpbridge; until then it only reads",
+        )  # fmt: skip
+    if told is not None and told < OLDEST_SCHEMA:
+        yield Deviation(
+            item=STORE_OPTION, found=str(told), expected=expected, severity="problem",
+            advice="update Action Scheduler",
+        )  # fmt: skip
+
+
+def _missing(item: str, found: str, expected: str) -> Deviation:
+    return Deviation(item=item, found=found, expected=expected, severity="problem", advice=REPAIR)
+
+
+class _Examination:
+    """Each table against its layout."""
+
+    def __init__(self, definitions: Definitions, schema: int, first_id: int) -> None:
+        self._definitions = definitions
+        self._is_mysql = definitions.server.is_mysql
+        self._columns = columns_of(schema)
+        self._indexes = indexes_of(schema)
+        self._first_id = first_id
+        """Ids below belong to posts."""
+
+    def of(self, short: str, table: FoundTable) -> Iterator[Deviation]:
+        """What differs in one table. The engine first: what follows goes online on InnoDB."""
+        if table.engine.lower() in _NO_TRANSACTIONS:
+            yield Deviation(
+                item=short, found=table.engine, expected="InnoDB", severity="problem",
+                fix=Fix(statement=ddl.to_innodb(table), online=False, table=table.name),
+            )  # fmt: skip
+        for name, column in self._columns[short].items():
+            there = table.columns.get(name)
+            if there is None:
+                yield _missing(f"{short}.{name}", "no such column", column.type or "a text, unique")
+            else:
+                yield from self._column(short, table, name, there, column)
+        yield from self._keys(short, table)
+
+    def _column(
+        self, short: str, table: FoundTable, name: str, there: FoundColumn, column: Column
+    ) -> Iterator[Deviation]:
+        item = f"{short}.{name}"
+        if column.auto and not there.auto:
+            yield self._without_auto(short, table, name, column)
+        if not self._is_mysql:
+            return
+        if column.type and there.type != column.type:
+            yield Deviation(
+                item=item, found=there.type, expected=column.type, severity="warning",
+                advice="whoever changed it may have had a reason: compare, then MODIFY by hand",
+            )  # fmt: skip
+            return
+        is_date = column.type == "datetime"
+        if there.null != column.null and not column.auto:
+            fix = self._modify(table, name, column) if is_date else None
+            yield Deviation(
+                item=item, found="NULL" if there.null else "NOT NULL",
+                expected="NULL" if column.null else "NOT NULL", severity="warning", fix=fix,
+                advice="" if fix else "look for rows with NULL first, then MODIFY by hand",
+            )  # fmt: skip
+        elif there.default != column.default and not column.auto:
+            yield self._other_default(item, table, name, there, column)
+
+    def _other_default(
+        self, item: str, table: FoundTable, name: str, there: FoundColumn, column: Column
+    ) -> Deviation:
+        needs = column.default is not None
+        return Deviation(
+            item=item, found=f"default {there.default or 'NULL'}",
+            expected=f"default {column.default or 'NULL'}",
+            # Without one an insert of the plugin fails, or leaves NULL, which its cleaner skips.
+            severity="warning" if needs else "note",
+            fix=Fix(
+                statement=ddl.set_default(table, name, column), online=True, table=table.name
+            ) if needs else None,
+        )  # fmt: skip
+
+    @staticmethod
+    def _modify(table: FoundTable, name: str, column: Column) -> Fix:
+        return Fix(statement=ddl.modify(table, name, column), online=False, table=table.name)
+
+    def _without_auto(self, short: str, table: FoundTable, name: str, column: Column) -> Deviation:
+        fix, advice = None, ""
+        if not self._is_mysql:
+            advice = "export the queue, and import it into one that wpbridge init makes"
+        elif not self._definitions.ids_are_whole(short, name):
+            advice = (
+                f"rows of {table.name} share an id, or have the id 0: give them ids of their own,"
+                " or delete them, then try again"
+            )
+        elif table.indexes.get("PRIMARY", (name,)) != (name,):
+            advice = "its primary key is another: change that by hand first"
+        else:
+            first = self._first_id if short == "actions" else 0
+            statement = ddl.give_ids(table, name, column, first)
+            fix = Fix(statement=statement, online=False, table=table.name)
+        return Deviation(
+            item=f"{short}.{name}", found="no AUTO_INCREMENT", expected="AUTO_INCREMENT",
+            severity="problem", fix=fix, advice=advice,
+        )  # fmt: skip
+
+    def _keys(self, short: str, table: FoundTable) -> Iterator[Deviation]:
+        for index in self._indexes[short]:
+            if table.has_index(index.asked) or not set(index.columns) <= set(table.columns):
+                continue
+            columns = ", ".join(index.columns)
+            online = self._is_mysql and table.engine.lower() not in _NO_TRANSACTIONS
+            statement = ddl.add_index(table, index, is_mysql=self._is_mysql)
+            yield Deviation(
+                item=f"{short} ({columns})", found="no such index", expected="an index",
+                severity="warning",
+                fix=Fix(statement=statement, online=online, table=table.name),
+            )  # fmt: skip
+        if short == "actions" and "unique_key" in table.columns:
+            uniques = [table.indexes[name] for name in table.unique]
+            if ("unique_key",) not in uniques:
+                yield Deviation(
+                    item="actions (unique_key)", found="no such index", expected="a unique index",
+                    severity="problem", advice=REPAIR,
+                )  # fmt: skip
+
+    def next_id(self, tables: dict[str, FoundTable]) -> Iterator[Deviation]:
+        """Whether new actions get ids that belong to posts."""
+        actions = tables.get("actions")
+        if actions is None or not self._first_id or not actions.columns["action_id"].auto:
+            return
+        following = self._definitions.server.next_id() or 1
+        if following < self._first_id:
+            yield Deviation(
+                item="actions AUTO_INCREMENT", found=str(following),
+                expected=f"{self._first_id} or more: lower ids belong to posts",
+                severity="warning",
+                fix=Fix(
+                    statement=ddl.begin_ids(actions, self._first_id),
+                    online=True, table=actions.name,
+                ),
+            )  # fmt: skip
+
+
+def _collations(tables: dict[str, FoundTable]) -> Iterator[Deviation]:
+    """Four tables, and all their texts, of one collation; which one is WordPress's affair."""
+    kinds = Counter(
+        kind
+        for table in tables.values()
+        for kind in (table.collation, *(c.collation for c in table.columns.values()))
+        if kind
+    )
+    if len(kinds) <= 1:
+        if any(not kind.startswith("utf8mb4") for kind in kinds):
+            yield Deviation(
+                item="collation", found=next(iter(kinds)), expected="utf8mb4", severity="note",
+                advice="emoji in args are refused; WordPress's own tables are the measure",
+            )  # fmt: skip
+        return
+    # The widest character set wins, so that no character is lost; then what the actions have.
+    widest = [kind for kind in kinds if kind.startswith("utf8mb4")] or list(kinds)
+    actions = tables.get("actions")
+    own = actions.collation if actions is not None else ""
+    wanted = own if own in widest else max(widest, key=lambda kind: kinds[kind])
+    for short, table in tables.items():
+        others = sorted(
+            {table.collation, *(c.collation for c in table.columns.values() if c.collation)}
+            - {wanted}
+        )
+        if others:
+            yield Deviation(
+                item=f"{short} collation", found=", ".join(others), expected=wanted,
+                severity="warning", fix=Fix(
+                    statement=ddl.collate(table, wanted), online=False, table=table.name
+                ),
+            )  # fmt: skip
+
+
+def _modes(definitions: Definitions) -> Iterator[Deviation]:
+    """WordPress and wpbridge take these modes out of their sessions; other clients meet them."""
+    told = definitions.server.variables("sql_mode", of="GLOBAL").get("sql_mode", "")
+    modes = set(told.split(","))
+    if "NO_ZERO_DATE" in modes and modes & _STRICT:
+        yield Deviation(
+            item="sql_mode", found="NO_ZERO_DATE and strict",
+            expected="as WordPress sets its sessions", severity="note",
+            advice=(
+                "WordPress and wpbridge are not hindered; another client must begin with SET"
+                " SESSION sql_mode = '' before it writes to these tables or alters them"
+            ),
+        )  # fmt: skip
+
+
+# Mending
+
+
+def script(fixes: Sequence[Fix], *, is_mysql: bool) -> list[str]:
+    """The statements for another client, in order; zero dates need a mode that takes them."""
+    lines = [f"{statement_of(fix, is_mysql=is_mysql)};" for fix in fixes]
+    return [f"{ddl.TAKE_ZERO};", *lines] if lines and is_mysql else lines
+
+
+def statement_of(fix: Fix, *, is_mysql: bool = True) -> str:
+    """A fix as it is run."""
+    return fix.statement + (ddl.ONLINE if fix.online and is_mysql else "")
+
+
+def mend(
+    definitions: Definitions,
+    fixes: Sequence[Fix],
+    *,
+    lock_wait_seconds: float,
+    before: Callable[[Fix], None] = lambda _fix: None,
+    told: Callable[[float], None] = lambda _percent: None,
+) -> None:
+    """Run them one by one; what was done stays done when one fails.
+
+    Raises:
+        Contention: a table was not to be had.
+        StoreError: the server refuses a statement.
+    """
+    for fix in fixes:
+        before(fix)
+        definitions.run(
+            statement_of(fix, is_mysql=definitions.server.is_mysql),
+            lock_wait_seconds=lock_wait_seconds, told=told,
+        )  # fmt: skip
+
+
+# The index for claims
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimIndex:
+    """What is there, and what would be done."""
+
+    name: str | None
+    """The index that has these columns; None where there is none."""
+    is_ours: bool
+    rows: int
+    size_bytes: int
+    add: str
+    drop: str
+
+
+def claim_index(definitions: Definitions) -> ClaimIndex:
+    """Look for the index.
+
+    Raises:
+        SchemaError: no actions table, or one without priorities, whose claims use another order.
+    """
+    table = definitions.table("actions")
+    if table is None:
+        raise SchemaError(f"no table {definitions.names.actions}: check --table-prefix")
+    missing = [name for name in CLAIM_INDEX if name not in table.columns]
+    if missing:
+        raise SchemaError(
+            f"{table.name} lacks {', '.join(missing)}: update Action Scheduler, or {REPAIR}"
+        )
+    name, add, drop = ddl.claim_index(table, is_mysql=definitions.server.is_mysql)
+    there = next((n for n, found in table.indexes.items() if found == CLAIM_INDEX), None)
+    return ClaimIndex(
+        name=there, is_ours=there == name, rows=table.rows, size_bytes=table.size_bytes,
+        add=add, drop=drop,
+    )  # fmt: skip
+
+
+def check_online(definitions: Definitions) -> None:
+    """ConfigError where an index cannot be added beside writers, with what to do."""
+    if not definitions.server.is_mysql:
+        return
+    table = definitions.table("actions")
+    if table is not None and table.engine.lower() in _NO_TRANSACTIONS:
+        raise ConfigError(
+            f"{table.name} is {table.engine}, which nobody can write to meanwhile: move it to"
+            " InnoDB first (wpbridge migrate schema fix)"
+        )
+    if not definitions.can_work_online():
+        raise ConfigError(
+            "this server locks a table while an index is added (MySQL before 5.6, MariaDB before"
+            " 10.0): at a quiet hour, run what --sql prints without ALGORITHM and LOCK"
+        )

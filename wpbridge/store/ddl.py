@@ -1,0 +1,551 @@
+"""Definitions: what the plugin's layouts 5 to 9 have, what a site's tables have, how they change.
+
+The layouts are data. dbDelta, which makes the tables in PHP, adds and never drops, so a site that
+grew has more than its layout: an index counts as there when another begins with its columns.
+Statements that change a definition wait for the table's lock only for so long: whoever comes after
+one that waits, waits too.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from wpbridge.clock import ZERO_DATE
+from wpbridge.errors import Contention, StoreError
+from wpbridge.store.dialect import parse_version
+from wpbridge.store.server import Server
+from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.tables import TableNames
+
+CLAIM_INDEX: Final = (
+    "claim_id", "status", "priority", "attempts", "scheduled_date_gmt", "action_id",
+)  # fmt: skip
+"""What the plugin's claim asks for, then its order (action-scheduler PR 1340)."""
+CLAIM_INDEX_NAME: Final = "wpbridge_claim"
+ONLINE: Final = ", ALGORITHM=INPLACE, LOCK=NONE"
+TRIES: Final = 10
+_LOCK_WAIT: Final = frozenset({1205})
+_NOT_ONLINE: Final = frozenset({1845, 1846})
+_LOOK_SECONDS: Final = 0.5
+_PAUSE_SECONDS: Final = 1.0
+
+
+# What the plugin's layouts have
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column as a layout defines it; types without the width that integers are shown in."""
+
+    type: str
+    null: bool = False
+    default: str | None = None
+    auto: bool = False
+    since: int = 5
+
+    @property
+    def definition(self) -> str:
+        """As it stands in a statement; the character set is left to the table."""
+        parts = [self.type, "NULL" if self.null else "NOT NULL"]
+        if self.auto:
+            parts.append("AUTO_INCREMENT")
+        elif self.default is not None:
+            parts.append(f"DEFAULT '{self.default}'")
+        return " ".join(parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """An index as the plugin makes it, and which layouts ask for it."""
+
+    columns: tuple[str, ...]
+    lengths: Mapping[str, int] = field(default_factory=dict)
+    """Of columns that are indexed in part."""
+    since: int = 5
+    until: int = 9
+    enough: int = 0
+    """So many of its columns are enough; 0: all of them."""
+
+    @property
+    def name(self) -> str:
+        """The plugin's."""
+        return "_".join(self.columns)
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The columns an index must begin with."""
+        return self.columns[: self.enough or len(self.columns)]
+
+    @property
+    def definition(self) -> str:
+        """The columns, as they stand in a statement on MySQL."""
+        return ", ".join(
+            f"{column}({self.lengths[column]})" if column in self.lengths else column
+            for column in self.columns
+        )
+
+
+_ID: Final = "bigint unsigned"
+_DATE: Final = Column(type="datetime", null=True, default=ZERO_DATE)
+COLUMNS: Final[Mapping[str, Mapping[str, Column]]] = {
+    "actions": {
+        "action_id": Column(type=_ID, auto=True),
+        "hook": Column(type="varchar(191)"),
+        "status": Column(type="varchar(20)"),
+        "scheduled_date_gmt": _DATE,
+        "scheduled_date_local": _DATE,
+        "priority": Column(type="tinyint unsigned", default="10", since=7),
+        "args": Column(type="varchar(191)", null=True),
+        "schedule": Column(type="longtext", null=True),
+        "group_id": Column(type=_ID, default="0"),
+        "attempts": Column(type="int", default="0"),
+        "last_attempt_gmt": _DATE,
+        "last_attempt_local": _DATE,
+        "claim_id": Column(type=_ID, default="0"),
+        "extended_args": Column(type="varchar(8000)", null=True),
+        "unique_key": Column(type="", null=True, since=9),
+    },
+    "claims": {"claim_id": Column(type=_ID, auto=True), "date_created_gmt": _DATE},
+    "groups": {"group_id": Column(type=_ID, auto=True), "slug": Column(type="varchar(255)")},
+    "logs": {
+        "log_id": Column(type=_ID, auto=True),
+        "action_id": Column(type=_ID),
+        "message": Column(type="text"),
+        "log_date_gmt": _DATE,
+        "log_date_local": _DATE,
+    },
+}
+"""In the plugin's order; an empty type is one that compares with nothing."""
+INDEXES: Final[Mapping[str, tuple[Index, ...]]] = {
+    "actions": (
+        # 3.7.0 made these two longer without a new number: a site at 7 may have either.
+        Index(columns=("hook", "status", "scheduled_date_gmt"), lengths={"hook": 163}, since=8),
+        Index(columns=("status", "scheduled_date_gmt"), since=8),
+        Index(columns=("hook",), until=7),
+        Index(columns=("status",), until=7),
+        Index(columns=("scheduled_date_gmt",)),
+        Index(columns=("args",)),
+        Index(columns=("group_id",)),
+        Index(columns=("last_attempt_gmt",)),
+        Index(columns=("claim_id", "status", "scheduled_date_gmt"), until=7),
+        Index(columns=("claim_id", "status", "priority", "scheduled_date_gmt"), since=8),
+        Index(columns=("status", "last_attempt_gmt"), since=8),
+        Index(columns=("status", "claim_id"), since=8),
+    ),
+    "claims": (Index(columns=("date_created_gmt",)),),
+    "groups": (Index(columns=("slug",), lengths={"slug": 191}),),
+    "logs": (Index(columns=("action_id",)), Index(columns=("log_date_gmt",))),
+}
+"""Beside the primary keys."""
+
+
+def columns_of(schema: int) -> dict[str, dict[str, Column]]:
+    """What a layout has, by the tables' short names."""
+    return {
+        table: {name: column for name, column in columns.items() if column.since <= schema}
+        for table, columns in COLUMNS.items()
+    }
+
+
+def indexes_of(schema: int) -> dict[str, list[Index]]:
+    """What a layout has, by the tables' short names."""
+    return {
+        table: [index for index in indexes if index.since <= schema <= index.until]
+        for table, indexes in INDEXES.items()
+    }
+
+
+# What a site's tables have
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundColumn:
+    """A column as the server tells of it."""
+
+    type: str
+    null: bool
+    default: str | None
+    auto: bool
+    collation: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundTable:
+    """A table as the server tells of it."""
+
+    name: str
+    columns: Mapping[str, FoundColumn]
+    indexes: Mapping[str, tuple[str, ...]]
+    unique: frozenset[str]
+    """Names of the indexes that are."""
+    engine: str = ""
+    collation: str = ""
+    rows: int = 0
+    """About."""
+    size_bytes: int = 0
+
+    def has_index(self, columns: Sequence[str]) -> bool:
+        """Whether an index begins with these columns."""
+        wanted = tuple(columns)
+        return any(found[: len(wanted)] == wanted for found in self.indexes.values())
+
+
+# Statements
+
+
+TAKE_ZERO: Final = "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO'"
+"""So that defaults may be zero dates, and rows with the id 0 keep it when ids begin to be given."""
+
+
+def to_innodb(table: FoundTable) -> str:
+    """Give it transactions."""
+    return f"ALTER TABLE {table.name} ENGINE=InnoDB"
+
+
+def set_default(table: FoundTable, name: str, column: Column) -> str:
+    """Give a column its default; no row is touched."""
+    return f"ALTER TABLE {table.name} ALTER COLUMN {name} SET DEFAULT '{column.default}'"
+
+
+def modify(table: FoundTable, name: str, column: Column) -> str:
+    """Define a column as its layout does."""
+    return f"ALTER TABLE {table.name} MODIFY COLUMN {name} {column.definition}"
+
+
+def give_ids(table: FoundTable, name: str, column: Column, first: int) -> str:
+    """Let the server give ids, from ``first`` on unless it is 0; with the primary key for it."""
+    key = "" if table.indexes.get("PRIMARY") == (name,) else f"ADD PRIMARY KEY ({name}), "
+    begin = f", AUTO_INCREMENT={first}" if first else ""
+    return f"ALTER TABLE {table.name} {key}MODIFY COLUMN {name} {column.definition}{begin}"
+
+
+def begin_ids(table: FoundTable, first: int) -> str:
+    """No lower id is given from now on."""
+    return f"ALTER TABLE {table.name} AUTO_INCREMENT={first}"
+
+
+def add_index(table: FoundTable, index: Index, *, is_mysql: bool) -> str:
+    """Under the plugin's name; on SQLite under the one that WordPress's own layer gives it."""
+    if is_mysql:
+        return f"ALTER TABLE {table.name} ADD INDEX {index.name} ({index.definition})"
+    name = f"{table.name}__{index.name}"
+    return f'CREATE INDEX "{name}" ON "{table.name}" ({", ".join(index.columns)})'
+
+
+def collate(table: FoundTable, wanted: str) -> str:
+    """All texts into one collation, one by one: CONVERT TO would turn a text into a mediumtext."""
+    charset = f"CHARACTER SET {wanted.partition('_')[0]} COLLATE {wanted}"
+    parts = [f"DEFAULT {charset}"]
+    for name, column in table.columns.items():
+        if column.collation is not None and column.collation != wanted:
+            null = "NULL" if column.null else "NOT NULL"
+            default = "" if column.default is None else f" DEFAULT '{column.default}'"
+            parts.append(f"MODIFY COLUMN {name} {column.type} {charset} {null}{default}")
+    return f"ALTER TABLE {table.name} {', '.join(parts)}"
+
+
+def claim_index(table: FoundTable, *, is_mysql: bool) -> tuple[str, str, str]:
+    """The name of the index for claims, what adds it, what drops it."""
+    columns = ", ".join(CLAIM_INDEX)
+    if not is_mysql:
+        # An index's name is the whole database's.
+        name = f"{table.name}__{CLAIM_INDEX_NAME}"
+        return name, f'CREATE INDEX "{name}" ON "{table.name}" ({columns})', f'DROP INDEX "{name}"'
+    name, alter = CLAIM_INDEX_NAME, f"ALTER TABLE {table.name}"
+    return (
+        name,
+        f"{alter} ADD INDEX {name} ({columns}){ONLINE}",
+        f"{alter} DROP INDEX {name}{ONLINE}",
+    )
+
+
+class Definitions:
+    """One site's tables: how they are defined, and changing that."""
+
+    def __init__(
+        self,
+        store: SqlStore,
+        watcher: SqlStore | None = None,
+        *,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """``watcher``: a second store of the same site; asked how far a statement is."""
+        self.store = store
+        self.server = Server(store)
+        self._watcher = watcher
+        self._pause = pause
+
+    @property
+    def names(self) -> TableNames:
+        """The site's."""
+        return self.store.names
+
+    def table(self, short: str) -> FoundTable | None:
+        """One of the plugin's tables by its short name; None where there is none."""
+        name = str(getattr(self.names, short))
+        look = self._look_mysql if self.server.is_mysql else self._look_sqlite
+        return self.store.session.run(lambda c: look(c, name))
+
+    def _look_mysql(self, connection: Connection, name: str) -> FoundTable | None:
+        of = "WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = :t"
+        told = _rows(
+            connection,
+            "SELECT ENGINE, TABLE_COLLATION, TABLE_ROWS, COALESCE(DATA_LENGTH, 0)"
+            f" + COALESCE(INDEX_LENGTH, 0) FROM information_schema.TABLES {of}",
+            t=name,
+        )
+        if not told:
+            return None
+        columns = _rows(
+            connection,
+            "SELECT COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, EXTRA, COLLATION_NAME"
+            f" FROM information_schema.COLUMNS {of} ORDER BY ORDINAL_POSITION",
+            t=name,
+        )
+        keys = _rows(
+            connection,
+            "SELECT INDEX_NAME, COLUMN_NAME, NON_UNIQUE FROM information_schema.STATISTICS"
+            f" {of} ORDER BY INDEX_NAME, SEQ_IN_INDEX",
+            t=name,
+        )
+        indexes: dict[str, tuple[str, ...]] = {}
+        for index, column, _ in keys:
+            indexes[str(index)] = (*indexes.get(str(index), ()), str(column))
+        return FoundTable(
+            name=name,
+            columns={
+                str(column): FoundColumn(
+                    type=_plain_type(str(kind)), null=str(null) == "YES",
+                    default=_plain_default(default), auto="auto_increment" in str(extra).lower(),
+                    collation=None if collation is None else str(collation),
+                )
+                for column, kind, null, default, extra, collation in columns
+            },
+            indexes=indexes,
+            unique=frozenset(str(index) for index, _, repeats in keys if not int(repeats)),
+            engine=str(told[0][0]), collation=str(told[0][1]), rows=int(told[0][2] or 0),
+            size_bytes=int(told[0][3]),
+        )  # fmt: skip
+
+    def _look_sqlite(self, connection: Connection, name: str) -> FoundTable | None:
+        columns = _rows(
+            connection, 'SELECT name, type, "notnull", dflt_value, pk FROM pragma_table_info(:t)',
+            t=name,
+        )  # fmt: skip
+        if not columns:
+            return None
+        keys = _rows(
+            connection,
+            'SELECT l.name, i.name, l."unique" FROM pragma_index_list(:t) AS l'
+            " JOIN pragma_index_info(l.name) AS i ORDER BY l.name, i.seqno",
+            t=name,
+        )
+        indexes: dict[str, tuple[str, ...]] = {}
+        for index, column, _ in keys:
+            indexes[str(index)] = (*indexes.get(str(index), ()), str(column))
+        return FoundTable(
+            name=name,
+            columns={
+                str(column): FoundColumn(
+                    type=str(kind).lower(), null=not needed,
+                    default=_plain_default(default),
+                    auto=bool(key) and str(kind).upper() == "INTEGER", collation=None,
+                )
+                for column, kind, needed, default, key in columns
+            },
+            indexes=indexes,
+            unique=frozenset(str(index) for index, _, is_unique in keys if is_unique),
+        )  # fmt: skip
+
+    def ids_are_whole(self, short: str, column: str) -> bool:
+        """Whether each row has an id of its own, and none the id 0; reads the whole table."""
+        table = getattr(self.names, short)
+        [[count, distinct, lowest]] = self.store.session.run(
+            lambda c: _rows(c, f"SELECT COUNT(*), COUNT(DISTINCT {column}), MIN({column})"
+                               f" FROM {table}")
+        )  # fmt: skip
+        return int(count) == int(distinct) and (lowest is None or int(lowest) > 0)
+
+    def can_work_online(self) -> bool:
+        """Whether the server can add an index beside writers: MySQL 5.6, MariaDB 10.0."""
+        told = self.store.session.run(lambda c: str(c.execute(text("SELECT VERSION()")).scalar()))
+        kind, version = parse_version(told)
+        return version >= ((10, 0, 0) if kind == "MariaDB" else (5, 6, 0))
+
+    def explain_claim(self) -> tuple[str | None, bool]:
+        """The index that the plugin's own claim uses, and whether it sorts.
+
+        On MySQL as its subselect from 3.9.3 on; what it updates is found so in older ones, too.
+        """
+        table = self.names.actions
+        priority = "priority, " if self.store.layout.has_priority else ""
+        claim = (
+            f"SELECT action_id FROM {table} WHERE claim_id = 0 AND scheduled_date_gmt <="
+            f" {self.server.dialect.db_now} AND status = 'pending' ORDER BY {priority}attempts,"
+            " scheduled_date_gmt, action_id LIMIT 25"
+        )
+        if not self.server.is_mysql:
+            told = " ".join(
+                str(row[3])
+                for row in self.store.session.run(lambda c: _rows(c, f"EXPLAIN QUERY PLAN {claim}"))
+            )
+            used = re.search(r"USING (?:COVERING )?INDEX (\S+)", told)
+            return used[1] if used else None, "TEMP B-TREE" in told
+        plan = self.store.session.run(
+            lambda c: [dict(row) for row in c.execute(text(f"EXPLAIN {claim}")).mappings()]
+        )[0]
+        key = plan.get("key")
+        return None if key is None else str(key), "filesort" in str(plan.get("Extra") or "")
+
+    # Changing them
+
+    def run(
+        self,
+        statement: str,
+        *,
+        lock_wait_seconds: float = 5.0,
+        tries: int = TRIES,
+        told: Callable[[float], None] = lambda _percent: None,
+    ) -> None:
+        """Run a statement that changes a definition.
+
+        Args:
+            statement: just one.
+            lock_wait_seconds: how long it may wait for the table; so long others wait behind it.
+            tries: to get the table.
+            told: how far it is, in percent, where the server tells.
+
+        Raises:
+            Contention: others held the table each time.
+            StoreError: the server refuses it.
+        """
+        for number in range(1, tries + 1):
+            try:
+                self._attempt(statement, lock_wait_seconds, told)
+            except _TableHeld:
+                if number == tries:
+                    raise Contention(
+                        f"the table was in use {tries} times for {lock_wait_seconds:g} s: a long"
+                        " transaction holds it (SHOW PROCESSLIST); try again later, or with a"
+                        " longer --lock-wait"
+                    ) from None
+                # Those who waited behind us go first.
+                self._pause(_PAUSE_SECONDS)
+            else:
+                return
+
+    def _attempt(
+        self, statement: str, lock_wait_seconds: float, told: Callable[[float], None]
+    ) -> None:
+        if not self.server.is_mysql:
+            self.store.session.transact(lambda c: c.execute(text(statement)).close())
+            return
+        prepare = [
+            f"SET SESSION lock_wait_timeout = {max(1, round(lock_wait_seconds))}",
+            # Rows with the id 0 keep it when ids begin to be given.
+            "SET SESSION sql_mode = CONCAT(@@SESSION.sql_mode, ',NO_AUTO_VALUE_ON_ZERO')",
+        ]
+
+        def work(connection: Connection) -> None:
+            _be_patient(connection)
+            for one in prepare:
+                connection.exec_driver_sql(one)
+            _execute(connection, statement)
+
+        if self._watcher is None:
+            self.store.session.run(work)
+        else:
+            self._watched(work, self._watcher, told)
+
+    def _watched(
+        self, work: Callable[[Connection], None], watcher: SqlStore, told: Callable[[float], None]
+    ) -> None:
+        """The statement runs in a thread, so that it can be asked after and be stopped."""
+        session = self.store.session
+        own = int(session.run(lambda c: _rows(c, "SELECT CONNECTION_ID()"))[0][0])
+        failure: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                session.run(work)
+            except BaseException as error:  # noqa: BLE001 - raised below, where it is waited for
+                failure.append(error)
+
+        worker = threading.Thread(target=run, name="ddl", daemon=True)
+        worker.start()
+        try:
+            while worker.is_alive():
+                worker.join(_LOOK_SECONDS)
+                percent = watcher.session.run(lambda c: _progress(c, own))
+                if percent is not None:
+                    told(percent)
+        except BaseException:
+            # A Ctrl-C: the server takes back what it has done so far.
+            watcher.session.run(lambda c: c.exec_driver_sql(f"KILL QUERY {own}").close())
+            worker.join()
+            raise
+        if failure:
+            raise failure[0]
+
+
+class _TableHeld(Exception):
+    """Not a driver's error: the session would try again at once."""
+
+
+def _execute(connection: Connection, statement: str) -> None:
+    try:
+        connection.exec_driver_sql(statement.replace("%", "%%"))
+    except DBAPIError as error:
+        code = error.orig.args[0] if error.orig is not None and error.orig.args else None
+        if code in _LOCK_WAIT:
+            raise _TableHeld from None
+        if code in _NOT_ONLINE:
+            raise StoreError(
+                f"the server cannot do this beside writers ({error.orig}): at a quiet hour, run"
+                " what --sql prints without its last words, ALGORITHM and LOCK"
+            ) from None
+        raise
+
+
+def _be_patient(connection: Connection) -> None:
+    """A definition may take hours to change; the driver has no other way to say so."""
+    driver: Any = connection.connection.driver_connection
+    driver._read_timeout = None  # noqa: SLF001
+
+
+def _progress(connection: Connection, connection_id: int) -> float | None:
+    """In percent; None where the server tells nothing (MySQL)."""
+    try:
+        rows = _rows(
+            connection,
+            "SELECT STAGE, MAX_STAGE, PROGRESS FROM information_schema.PROCESSLIST WHERE ID = :i",
+            i=connection_id,
+        )
+    except DBAPIError:
+        return None
+    if not rows or not int(rows[0][1] or 0):
+        return None
+    stage, stages, percent = (float(value) for value in rows[0])
+    return ((max(stage, 1.0) - 1.0) * 100.0 + percent) / stages
+
+
+def _rows(connection: Connection, statement: str, **values: object) -> Sequence[Sequence[Any]]:
+    return connection.execute(text(statement), values).fetchall()
+
+
+def _plain_type(told: str) -> str:
+    """``bigint(20) unsigned`` as ``bigint unsigned``: newer servers show no width."""
+    return re.sub(r"\b(tinyint|smallint|mediumint|int|bigint)\(\d+\)", r"\1", told.lower())
+
+
+def _plain_default(told: object) -> str | None:
+    """MariaDB quotes what it tells, and tells NULL as a word."""
+    if told is None or str(told) == "NULL":
+        return None
+    return str(told).removeprefix("'").removesuffix("'")
