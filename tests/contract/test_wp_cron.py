@@ -10,7 +10,7 @@ from rows import change, query
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import php, schedule
 from wpbridge.codec.wp_cron import CronOption, Event, key_of
-from wpbridge.errors import CodecError, Contention, InputError, SiteError
+from wpbridge.errors import CodecError, Contention, InputError, SchemaError, SiteError
 from wpbridge.migrate import wpcron
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.wpcron import Choice, Moved, Mover
@@ -384,4 +384,20 @@ def test_events_of_a_file_become_actions_and_the_option_stays(
         assert place.mover(journal).copy(data).moved == 0
     assert place.undo().restored == 5
     assert place.data == before
+    assert place.actions() == []
+
+
+def test_without_transactions_it_refuses(place: Place) -> None:
+    before = place.set(event("one"))
+    if place.store.session.run(lambda c: c.dialect.name) == "sqlite":
+        pytest.skip("every table of SQLite has transactions")
+    change(place.store, "ALTER TABLE wp_options ENGINE=MyISAM")
+    with pytest.raises(SchemaError, match="ENGINE=InnoDB"):
+        place.move()
+    assert (place.data, place.actions()) == (before, [])
+
+
+def test_a_file_that_is_damaged_makes_no_action(place: Place) -> None:
+    with place.journal() as journal, pytest.raises(CodecError):
+        place.mover(journal).copy(b'a:1:{i:5;a:1:{s:1:"h";a:1:{s:1:"k";a:0:{}}}')
     assert place.actions() == []
