@@ -42,6 +42,7 @@ from wpbridge.store.sqlstore import SqlStore
 SAMPLE: Final = 50
 """Rows that are compared value by value at the end."""
 ENDED: Final = ("complete", "failed", "canceled")
+SWITCH_SECONDS: Final = 0.0005
 _GZIP_LEVEL: Final = 3
 _TOLD: Final = 200
 
@@ -277,10 +278,14 @@ class Import:
         Raises:
             InputError: it is no exported queue, or one of this very site.
         """
+        usual = sys.getswitchinterval()
+        # The other thread mostly waits for the server, and has little to do when it answers.
+        sys.setswitchinterval(SWITCH_SECONDS)
         try:
             return self._run(iter(lines))
         finally:
             self._writer.shutdown()
+            sys.setswitchinterval(usual)
 
     def _run(self, rows: Iterator[Line]) -> Report:
         self._begin(next(rows, None))

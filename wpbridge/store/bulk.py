@@ -118,6 +118,8 @@ class Bulk:
         self._groups = groups
         self._inserts = inserts
         self._own = own
+        self._group_ids: dict[str, int] = {}
+        """Of slugs written before: rows of groups are never deleted."""
         self._mark = mark = "%s" if dialect.name == "mysql" else "?"
         priority = "a.priority" if layout.has_priority else str(DEFAULT_PRIORITY)
         extended = "a.extended_args" if layout.has_extended_args else "NULL"
@@ -296,7 +298,9 @@ class Bulk:
         names = self._names
         has_zones = any(row.zone for _, row in keyed)
         self._own.ensure(names.keys, *([names.zones] if has_zones else []))
-        groups = {slug: self._groups.ensure(slug) for slug in {row.group for _, row in keyed}}
+        for slug in {row.group for _, row in keyed} - self._group_ids.keys():
+            self._group_ids[slug] = self._groups.ensure(slug)
+        groups = self._group_ids
         for _ in range(_TRIES):
             try:
                 return self._session.transact(lambda c: self._add(c, keyed, groups, unique, now))
@@ -353,7 +357,9 @@ class Bulk:
         groups: Mapping[str, int],
     ) -> list[tuple[str, WholeRow]]:
         """Without pending ones whose like is there, or stands before them."""
-        connection.execute(self._lock_groups, {"ids": sorted(set(groups.values()))}).close()
+        ids = sorted({groups[row.group] for _, row in keyed})
+        if ids:
+            connection.execute(self._lock_groups, {"ids": ids}).close()
         seen: set[tuple[str, str | None, int]] = set()
         found: list[tuple[str, WholeRow]] = []
         for key, row in keyed:
