@@ -129,7 +129,8 @@ class LegacyStore:
             "post_type": "scheduled-action", "comment_count": len(logs), **columns,
         }  # fmt: skip
         marks = ", ".join(f":{name}" for name in row)
-        post = self.run(f"INSERT INTO wp_posts ({', '.join(row)}) VALUES ({marks})", **row)
+        told = self.run(f"INSERT INTO wp_posts ({', '.join(row)}) VALUES ({marks})", **row)
+        post = int(str(columns.get("ID", told)))
         blob = schedule.encode(schedule.single(at)) if blob is None else blob
         if blob:
             self.meta(post, "_action_manager_schedule", blob.decode())

@@ -343,3 +343,19 @@ def test_looking_changes_nothing_and_counts_what_moving_does(
 def test_without_wordpress_there_is_nothing_to_move(plain: SqlStore) -> None:
     with pytest.raises(SiteError, match="wp_posts"):
         PostStore(plain)
+
+
+def test_an_id_that_stands_twice_is_left(
+    plain: SqlStore, legacy: LegacyStore, migrate: Callable[..., Summary]
+) -> None:
+    if plain.dialect.name == "mysql":
+        legacy.run("ALTER TABLE wp_posts MODIFY ID bigint unsigned NOT NULL, DROP PRIMARY KEY")
+    else:
+        legacy.run("ALTER TABLE wp_posts RENAME TO old_posts")
+        legacy.run("CREATE TABLE wp_posts AS SELECT * FROM old_posts")
+    for hook in ("one", "two"):
+        legacy.post(hook, ID=7)
+    legacy.post("fine", ID=8)
+    done = migrate()
+    assert (done.moved, done.left) == ({"pending": 1}, {"its id stands in two rows": 1})
+    assert legacy.count("posts", "ID = 7") == 2

@@ -4,9 +4,11 @@ The connection runs through a proxy that is cut at that very moment: what the se
 is done (``answer``), or never arrives (``question``).
 """
 
+import io
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -14,11 +16,14 @@ from sqlalchemy import event
 
 import invariants
 from factories import NOW, make_new
+from legacy_store import LegacyStore
 from proxy import Proxy
 from rows import column, log_of, query
 from servers import MariaDB
 from wpbridge.action import Claim
 from wpbridge.database import DatabaseAddress
+from wpbridge.migrate.journal import Journal
+from wpbridge.migrate.poststore import PostStore
 from wpbridge.outcome import Completed, LogLine
 from wpbridge.queue import Queue
 from wpbridge.runner import settle, wording
@@ -236,3 +241,22 @@ def test_an_idle_connection_that_was_closed_is_replaced_without_a_word(
     far.session.patience_seconds = 0.0
     proxy.cut()
     assert far.counts() == {}
+
+
+@both
+def test_a_batch_of_posts_is_moved_once_and_told(
+    far: SqlStore, proxy: Proxy, lost: Lost, tmp_path: Path
+) -> None:
+    legacy = LegacyStore(far)
+    legacy.post("first")
+    with Journal(tmp_path / "journal", kind="post-store", site="far") as journal:
+        it = PostStore(far)
+        it.move(journal, io.StringIO())
+        post = legacy.post("second")
+        with cut_at_commit(far, proxy, lost):
+            done = it.move(journal, io.StringIO())
+        steps = [step for step in journal.steps() if str(post) in step.get("moved", {})]
+    assert done.moved == {"pending": 1}
+    assert len(steps) == 1
+    assert legacy.count("posts") == 0
+    assert legacy.count("actionscheduler_actions", "hook = 'second'") == 1

@@ -50,6 +50,29 @@ add_action(
 	2
 );
 
+/** Actions as the plugin's own old store of posts writes them, each with a comment of its old logger. */
+function q_post_store() {
+	$store = new ActionScheduler_wpPostStore();
+	$store->init();
+	$logger = new ActionScheduler_wpCommentLogger();
+	$at     = new DateTime( '2026-03-01 10:00:00', new DateTimeZone( 'UTC' ) );
+	$made   = array();
+	$kinds  = array(
+		'p_single'   => new ActionScheduler_SimpleSchedule( $at ),
+		'p_interval' => new ActionScheduler_IntervalSchedule( $at, 3600 ),
+		'p_cron'     => new ActionScheduler_CronSchedule( $at, CronExpression::factory( '0 3 * * *' ) ),
+		'p_null'     => new ActionScheduler_NullSchedule(),
+		'p_canceled' => new ActionScheduler_SimpleSchedule( $at ),
+	);
+	foreach ( $kinds as $hook => $schedule ) {
+		$id = $store->save_action( new ActionScheduler_Action( $hook, array( 'id' => 7, 'to' => array( 'x' ) ), $schedule, 'old group' ) );
+		$logger->log( $id, 'action created', $at );
+		$made[ $hook ] = $id;
+	}
+	$store->cancel_action( $made['p_canceled'] );
+	return $made;
+}
+
 /** What the plugin makes of a stored action; the date after each of some moments, too. */
 function q_action( $id, $afters = array() ) {
 	$store    = ActionScheduler::store();

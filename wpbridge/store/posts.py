@@ -137,7 +137,7 @@ class Posts:
         if not self.is_there:
             return Counter()
         rows = self._all(
-            f"SELECT post_status, COUNT(*) FROM {self._tables['posts']}"
+            f"SELECT post_status, COUNT(DISTINCT ID) FROM {self._tables['posts']}"
             f" WHERE post_type = '{POST_TYPE}' GROUP BY post_status"
         )
         return Counter({str(status): int(count) for status, count in rows})
@@ -246,7 +246,8 @@ class Posts:
         """
         self._learn_groups(ids)
         if self.is_transactional:
-            return self._session.transact(lambda c: self._move(c, ids, decide, now))
+            attempts: list[Batch] = []
+            return self._session.transact(lambda c: self._move(c, ids, decide, now, attempts))
         self._parts.own.ensure(self._store.names.keys)
         batch, posts = self._session.transact(lambda c: self._copy(c, ids, decide, now))
         made(batch.moved)
@@ -319,15 +320,24 @@ class Posts:
     # The steps of a batch
 
     def _move(
-        self, connection: Connection, ids: Sequence[int], decide: Decide, now: datetime
+        self,
+        connection: Connection,
+        ids: Sequence[int],
+        decide: Decide,
+        now: datetime,
+        attempts: list[Batch],
     ) -> Batch:
         lock = " FOR UPDATE" if self._dialect.name == "mysql" else ""
         posts = self._read(connection, ids, lock=lock)
+        if self._session.in_doubt and not attempts[-1].moved.keys() & {post.id for post in posts}:
+            # The posts are gone: the commit was made, and only its answer was lost.
+            return attempts[-1]
         batch, going = _sorted(posts, decide)
         batch.gone = len(ids) - len(posts)
         made = self._insert(connection, going, now)
         batch.moved = {post.id: i for (post, _), i in zip(going, made, strict=True)}
         self._delete(connection, [post for post, _ in going])
+        attempts.append(batch)
         return batch
 
     def _copy(
