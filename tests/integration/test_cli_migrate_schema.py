@@ -80,7 +80,7 @@ def test_index_on_sqlite(lite: Site) -> None:
 
 
 CLAIMER = """
-import sys, time
+import sys
 from datetime import UTC, datetime
 from wpbridge.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
@@ -89,15 +89,13 @@ from wpbridge.store.connect import open_store
 store = open_store(DatabaseAddress.from_dsn(sys.argv[1]), "wp_")
 store.inspect()
 store.register(host="there", boot="boot", pid=2, pid_started="2")
-longest = claims = 0
+claims = 0
 while True:
-    begun = time.monotonic()
     claim = store.claim_due(now=datetime(2026, 11, 24, 12, tzinfo=UTC), limit=20, only=ClaimFilter())
     assert claim is not None
     store.release(claim.actions, finished=[claim.id])
-    longest = max(longest, time.monotonic() - begun)
     claims += 1
-    print(claims, longest, flush=True)
+    print(claims, flush=True)
 """
 
 
@@ -112,18 +110,14 @@ def test_index_is_added_while_claims_go_on(site: Site) -> None:
     ) as claimer:  # fmt: skip
         assert claimer.stdout is not None
         try:
-            first = int(claimer.stdout.readline().split()[0])
+            first = int(claimer.stdout.readline())
             done = site("migrate", "index", "--lock-wait", "5s")
             assert done.code == 0, done
+            # A claim that fails ends it.
             assert claimer.poll() is None
-            # What it told meanwhile, and a claim after the end.
-            assert int(claimer.stdout.readline().split()[0]) > first
+            assert int(claimer.stdout.readline()) > first
         finally:
             claimer.kill()
-        told = claimer.stdout.read().splitlines()
-    count, longest = told[-1].split() if told[-1].count(" ") else told[-2].split()
-    assert int(count) > first
-    assert float(longest) < 5
     assert "wpbridge_claim" in indexes(site)
 
 
