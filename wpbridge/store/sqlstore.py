@@ -738,6 +738,8 @@ class SqlStore:
     def drop_tables(self) -> None:
         """Remove our tables; the plugin's are never removed."""
         OwnTables(self.session, self.names, self._dialect).drop()
+        if self._parts is not None:
+            self._parts.own.look()
 
     def close(self) -> None:
         """See :class:`Store`."""
