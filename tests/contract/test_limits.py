@@ -291,19 +291,39 @@ def run(
     return runner.run()
 
 
+class Meeting:
+    """A handler that tells whether two of its calls ever run at once."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._running = 0
+        self._lock = threading.Lock()
+        self._met = threading.Event()
+
+    def __call__(self) -> None:
+        with self._lock:
+            self._running += 1
+            self.most = max(self.most, self._running)
+            if self._running > 1:
+                self._met.set()
+        # Long enough for a second one to come, if it may.
+        self._met.wait(0.2)
+        with self._lock:
+            self._running -= 1
+
+
+def test_without_a_limit_they_do_run_at_once(store: SqlStore) -> None:
+    insert(store, *[make_new() for _ in range(6)])
+    meeting = Meeting()
+    assert run(store, meeting).complete == 6
+    assert meeting.most > 1
+
+
 def test_a_run_goes_through_a_limited_backlog_one_by_one(store: SqlStore) -> None:
-    insert(store, *[make_new() for _ in range(40)])
-    lock, running, most = threading.Lock(), [0], [0]
-
-    def handler() -> None:
-        with lock:
-            running[0] += 1
-            most[0] = max(most[0], running[0])
-        with lock:
-            running[0] -= 1
-
-    assert run(store, handler, Limit(hook="h", max_concurrency=1)).complete == 40
-    assert most == [1]
+    insert(store, *[make_new() for _ in range(6)])
+    meeting = Meeting()
+    assert run(store, meeting, Limit(hook="h", max_concurrency=1)).complete == 6
+    assert meeting.most == 1
     invariants.check(store)
 
 
@@ -316,13 +336,10 @@ def test_a_run_ends_when_only_what_is_limited_is_left(store: SqlStore) -> None:
 
 def test_two_chains_of_one_recurring_hook_do_not_overlap(store: SqlStore) -> None:
     insert(store, make_new(interval=60), make_new(interval=60))
-    barrier = threading.Barrier(2)
-
-    def handler() -> None:
-        with pytest.raises(threading.BrokenBarrierError):
-            barrier.wait(0)
-
-    assert run(store, handler, Limit(hook="*", max_concurrency=1)).complete == 2
+    meeting = Meeting()
+    assert run(store, meeting, Limit(hook="*", max_concurrency=1)).complete == 2
+    assert meeting.most == 1
+    assert store.counts() == {"complete": 2, "pending": 2}
 
 
 # The circuit breaker

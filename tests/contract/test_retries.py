@@ -5,12 +5,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from factories import NOW, insert, make_new
+from receiver import receiving
 from rows import change, column, log_of, query
 from wpbridge import Cancel, Retry, Snooze
 from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
-from wpbridge.config import RetryRule
+from wpbridge.config import RetryRule, Webhook
 from wpbridge.executors.threads import ThreadExecutor
+from wpbridge.executors.webhook import webhook_handler
 from wpbridge.handlers import describe
 from wpbridge.runner.hold import Totals
 from wpbridge.runner.identity import identity
@@ -160,3 +162,21 @@ def test_resets_and_runs_by_php_do_not_use_up_attempts(store: SqlStore) -> None:
     run(store, fail, NOW, RULE)
     assert state(store, action_id) == ("pending", 8)
     assert "retry 2 of 3" in log_of(store, action_id)[-1]
+
+
+def test_a_webhook_that_fails_is_tried_again_by_a_rule(store: SqlStore) -> None:
+    (action_id,) = insert(store, make_new())
+    with receiving() as receiver:
+        webhook = Webhook(url=f"http://127.0.0.1:{receiver.server_port}/x")
+        handlers = {"h": webhook_handler("h", webhook)}
+        for status, found in ((500, ("pending", 1)), (200, ("complete", 2))):
+            receiver.status = status
+            executor = ThreadExecutor(handlers, concurrency=1, clock=At(NOW), site="s")
+            only = ClaimFilter(hooks=frozenset(handlers))
+            Runner(
+                store, executor, At(NOW), identity(), only=only, limits=Limits(), retry=[RULE]
+            ).run()
+            assert state(store, action_id) == found
+            make_due(store, action_id)
+        assert len(receiver.posts) == 2
+    assert any(line.startswith("action retry via wpbridge: ") for line in log_of(store, action_id))

@@ -185,6 +185,23 @@ def test_a_crashed_action_can_be_tried_again(wordpress: PhpSite) -> None:
     assert wordpress.state(action_id)[:2] == ("failed", 3)
 
 
+def test_a_callback_that_throws_is_tried_again_by_a_rule(wordpress: PhpSite) -> None:
+    bad = wordpress.enqueue("t_throw", interval=3600)
+    rule = {"hook": "t_thr*", "error": "LogicException", "max_attempts": 2, "base": "1s"}
+    totals = wordpress.run(retry=[rule])
+    assert (totals.retried, totals.failed) == (1, 0)
+    assert wordpress.state(bad) == ("pending", 1, 0)
+    assert re.match(r"action retry via wpbridge: retry 2 of 2 in 1 s: boom", wordpress.log(bad)[-1])
+    store = wordpress.open()
+    change(store, "UPDATE wp_actionscheduler_actions SET scheduled_date_gmt = '2020-01-01'")
+    totals = wordpress.run(retry=[rule])
+    assert (totals.retried, totals.failed) == (0, 1)
+    assert wordpress.state(bad)[:2] == ("failed", 2)
+    # The chain goes on only now.
+    assert store.counts() == {"failed": 1, "pending": 1}
+    store.close()
+
+
 def test_workers_are_replaced_after_so_many_actions(wordpress: PhpSite) -> None:
     for n in range(10):
         wordpress.enqueue("t_pid", n)

@@ -3,9 +3,7 @@
 import base64
 import hashlib
 import hmac
-import http.server
 import json
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -13,46 +11,17 @@ from typing import Any
 import pytest
 from test_handlers import context
 
+from receiver import Receiver, receiving
 from wpbridge.config import Webhook
 from wpbridge.executors.threads import outcome_of
 from wpbridge.executors.webhook import webhook_handler
 from wpbridge.outcome import Completed, Failed, Outcome, Retried
 
 
-class Receiver(http.server.ThreadingHTTPServer):
-    """Answers every POST as told and remembers it."""
-
-    status = 200
-    headers: dict[str, str] = {}  # noqa: RUF012 - replaced as a whole by tests
-    posts: list[tuple[dict[str, str], bytes]]
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.posts.append(({k.lower(): v for k, v in self.headers.items()}, body))
-        self.send_response(self.server.status)
-        for name, value in self.server.headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_args: Any) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    server = Receiver(("127.0.0.1", 0), _Handler)
-    server.posts = []
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with receiving() as server:
+        yield server
 
 
 def post(receiver: Receiver, **settings: Any) -> Outcome:
