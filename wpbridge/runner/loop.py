@@ -407,15 +407,7 @@ class Runner:
 
     def _open_filter(self, left_out: frozenset[str]) -> ClaimFilter:
         """What may be claimed now: a full executor's rows must not even be walked past."""
-        hooks, only = self._executor.hooks(), self._only
-        if left_out:
-            accepts = only.accepts
-            only = replace(
-                only,
-                accepts=lambda hook, group: (
-                    group not in left_out and (accepts is None or accepts(hook, group))
-                ),
-            )
+        hooks, only = self._executor.hooks(), self._only.without((), left_out)
         if hooks is None:
             return only
         return replace(only, hooks=hooks if only.hooks is None else only.hooks & hooks)

@@ -39,6 +39,20 @@ class ClaimFilter:
     ids: frozenset[ActionId] | None = None
     """These actions, named by somebody: whatever their date, paused, limited or not."""
 
+    def without(self, hooks: Collection[str], groups: Collection[str]) -> "ClaimFilter":
+        """The same but for these hooks and groups, by their exact names: they are stepped over."""
+        if not (hooks or groups):
+            return self
+        accepts = self.accepts
+        return replace(
+            self,
+            exclude_hooks=self.exclude_hooks | set(hooks),
+            # As a condition on hook and group, so that a backlog of theirs costs nothing.
+            accepts=lambda hook, group: (
+                group not in groups and (accepts is None or accepts(hook, group))
+            ),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:

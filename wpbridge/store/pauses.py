@@ -5,7 +5,6 @@ contract with it (docs/explain/companion.md). Names are exact, unlike the collat
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -97,25 +96,7 @@ def narrowed(only: ClaimFilter, pauses: Collection[Pause]) -> ClaimFilter | None
         return None
     hooks = {pause.name for pause in pauses if pause.kind == "hook"}
     groups = {pause.name for pause in pauses if pause.kind == "group"}
-    return without(only, hooks, groups)
-
-
-def without(only: ClaimFilter, hooks: Collection[str], groups: Collection[str]) -> ClaimFilter:
-    """The same but for these hooks and groups, by their exact names."""
-    if hooks:
-        only = replace(only, exclude_hooks=only.exclude_hooks | set(hooks))
-    if groups:
-        accepts = only.accepts
-        only = replace(
-            only,
-            # As a condition on hook and group, so that a paused backlog is stepped over.
-            accepts=lambda hook, group: (
-                group not in groups and (accepts is None or accepts(hook, group))
-            ),
-        )
-    elif hooks and only.accepts is None:
-        only = replace(only, accepts=lambda _hook, _group: True)
-    return only
+    return only.without(hooks, groups)
 
 
 def _pause(row: Sequence[object]) -> Pause:

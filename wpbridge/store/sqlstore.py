@@ -35,7 +35,7 @@ from wpbridge.store.limits import Wanted, names_of
 from wpbridge.store.own_tables import OwnTables
 from wpbridge.store.ownership import Ownership
 from wpbridge.store.parts import Parts, assemble
-from wpbridge.store.pauses import narrowed, without
+from wpbridge.store.pauses import narrowed
 from wpbridge.store.records import Pause
 from wpbridge.store.session import Session
 from wpbridge.store.tables import (
@@ -342,7 +342,7 @@ class SqlStore:
                 self._finder.find,
                 now=to_text(now),
                 limit=limit * attempt,
-                only=without(only, names_of(full, "hook"), names_of(full, "group")),
+                only=only.without(names_of(full, "hook"), names_of(full, "group")),
                 groups=groups,
                 excluded_groups=excluded,
             )
