@@ -4,10 +4,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 
 from cli_helpers import COMMAND, clean_env, wpbridge
-from wpbridge.cli.main import _COMMANDS
+from wpbridge.cli.main import cli
 
 SHELLS = {"bash": ["bash", "-n"], "zsh": ["zsh", "-n"], "fish": ["fish", "--no-execute"]}
 
@@ -40,7 +41,7 @@ def completed(folder: Path, *words: str) -> list[str]:
 
 
 def test_every_command_is_offered(tmp_path: Path) -> None:
-    assert completed(tmp_path, "") == list(_COMMANDS)
+    assert completed(tmp_path, "") == cli.list_commands(click.Context(cli))
     assert completed(tmp_path, "re") == ["requeue", "reschedule", "resume", "release-claims"]
 
 

@@ -1,6 +1,5 @@
 """The command tree; commands load what they need when they are called."""
 
-import importlib
 import sys
 from typing import Any, NoReturn
 
@@ -8,7 +7,8 @@ import click
 
 from wpbridge import __version__
 from wpbridge.cli.exits import Exit
-from wpbridge.cli.options import SiteGroup, guess, say, site_options, with_examples
+from wpbridge.cli.lazy import LazyGroup
+from wpbridge.cli.options import SiteGroup, say, site_options
 
 _SECTIONS = {
     "Run": {
@@ -55,13 +55,15 @@ _SECTIONS = {
         "completion": ("completion", "Print a shell's completion script."),
     },
 }
-_COMMANDS = {name: told for section in _SECTIONS.values() for name, told in section.items()}
 _FUNCTIONS = {"run": "run_ids", "list": "list_", "next": "next_"}
 """Where a command's name is a word that Python or its module uses otherwise."""
 
 
-class LazyGroup(SiteGroup):
-    """Lists commands without importing them, so that --help is quick."""
+class _Tree(LazyGroup, SiteGroup):
+    """All commands."""
+
+    sections = _SECTIONS
+    functions = _FUNCTIONS
 
     def main(self, *args: Any, standalone_mode: bool = True, **more: Any) -> Any:
         """As click's, but what is wrong is one line, and an interrupt ends with its own code."""
@@ -85,36 +87,6 @@ class LazyGroup(SiteGroup):
             sys.exit(Exit.ERROR)
         sys.exit(code if isinstance(code, int) else Exit.OK)
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order above."""
-        del ctx
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command's module."""
-        del ctx
-        if cmd_name not in _COMMANDS:
-            return None
-        module = importlib.import_module(f"wpbridge.cli.{_COMMANDS[cmd_name][0]}")
-        command: Any = getattr(module, _FUNCTIONS.get(cmd_name, cmd_name.replace("-", "_")))
-        return with_examples(command) if isinstance(command, click.Command) else None
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """With a guess at what was meant."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            raise guess(error, args[0], _COMMANDS) from None
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """One line each, from the table above."""
-        del ctx
-        for title, commands in _SECTIONS.items():
-            with formatter.section(title):
-                formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
-
 
 def _refuse(error: click.ClickException) -> NoReturn:
     """Say what was used wrongly, and where to read how it is used."""
@@ -128,7 +100,7 @@ def _refuse(error: click.ClickException) -> NoReturn:
 
 
 @click.command(
-    cls=LazyGroup,
+    cls=_Tree,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Site options may stand before or after the command. Exit codes: 0 done, 1 error,"
     " 2 usage, 3 actions failed (--fail-on-error), 69 no database, 75 busy, 78 configuration.",

@@ -1,10 +1,8 @@
 """Site options, taken before or after the command's name, and errors as one line."""
 
-import difflib
 import functools
-import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -92,23 +90,6 @@ class SiteGroup(click.Group):
         """Remember the group's own options."""
         ctx.obj = {name: value for name, value in ctx.params.items() if value is not None}
         return super().invoke(ctx)
-
-
-def with_examples(command: click.Command) -> click.Command:
-    """Its help ends in examples, a line each; click would fill them into a paragraph."""
-    if command.epilog and not command.epilog.startswith("\b"):
-        command.epilog = f"\b\n{inspect.cleandoc(command.epilog)}"
-    for one in command.commands.values() if isinstance(command, click.Group) else ():
-        with_examples(one)
-    return command
-
-
-def guess(error: click.UsageError, word: str, known: Iterable[str]) -> click.UsageError:
-    """The same error, with the command that was perhaps meant."""
-    close = difflib.get_close_matches(word, known, 1)
-    if not close:
-        return error
-    return click.UsageError(f"{error.message.rstrip('.')}: did you mean {close[0]}?", error.ctx)
 
 
 def one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
