@@ -8,6 +8,7 @@ from wpbridge.doctor.examination import Check
 from wpbridge.doctor.findings import Finding, note, number, ok, problem, some, warning
 from wpbridge.doctor.patient import DEMARCATION_OPTION, LOGGER_OPTION, MIGRATION_OPTION, Patient
 from wpbridge.errors import SchemaError
+from wpbridge.store.ddl import indexes_of
 from wpbridge.store.server import Step
 from wpbridge.store.tables import NEWEST_SCHEMA, OLDEST_SCHEMA
 
@@ -16,23 +17,8 @@ MANY_ROWS: Final = 1_000_000
 MANY_BYTES: Final = 10 << 30
 FEW_ROWS: Final = 1_000
 """A plan that reads all of so few does no harm."""
-_INDEXES: Final = {
-    "actions": (
-        ("hook", "status", "scheduled_date_gmt"),
-        ("status", "scheduled_date_gmt"),
-        ("claim_id", "status", "priority", "scheduled_date_gmt"),
-        ("status", "last_attempt_gmt"),
-        ("status", "claim_id"),
-        ("scheduled_date_gmt",),
-        ("args",),
-        ("group_id",),
-        ("last_attempt_gmt",),
-    ),
-    "claims": (("date_created_gmt",),),
-    "groups": (("slug",),),
-    "logs": (("action_id",), ("log_date_gmt",)),
-}
-"""Of a fresh install of schema 8, by their columns."""
+_FRESH: Final = 8
+"""The layout whose indexes are wanted: what new sites get, and older ones do well with."""
 _SINCE: Final = {"extended_args": 3, "priority": 7, "unique_key": 9}
 """Columns, and the schema that brought them."""
 
@@ -97,8 +83,8 @@ def indexes(patient: Patient) -> Finding:
     there = patient.server.indexes()
     missing = [
         f"{getattr(patient.store.names, name)} ({', '.join(columns)})"
-        for name, wanted in _INDEXES.items()
-        for columns in wanted
+        for name, wanted in indexes_of(_FRESH).items()
+        for columns in (index.columns for index in wanted)
         if columns not in there[getattr(patient.store.names, name)]
     ]
     if not missing:

@@ -349,8 +349,10 @@ class PostStore:
             blob = schedule.encode(schedule.single(at))
             new = NewAction(hook=CLEANUP_HOOK, args="[]", schedule=blob, scheduled_at=at)
             self._posts.add_cleanup(new, now)
-        self._posts.set_option(LOGS_OPTION, "yes" if has_logs else "no")
-        self._posts.set_option(MIGRATION_OPTION, "complete")
+        if self._posts.has_options:
+            options = self._store.parts.options
+            options.write(LOGS_OPTION, "yes" if has_logs else "no")
+            options.write(MIGRATION_OPTION, "complete")
 
 
 def _date(timestamp: int) -> datetime:

@@ -21,6 +21,7 @@ from wpbridge.store.dialect import Dialect
 from wpbridge.store.groups import Groups
 from wpbridge.store.inserts import Inserts
 from wpbridge.store.own_tables import OwnTables
+from wpbridge.store.portions import portions
 from wpbridge.store.reading import Reading
 from wpbridge.store.records import Query
 from wpbridge.store.session import Transactor
@@ -380,7 +381,7 @@ class Bulk:
         self, connection: Connection, rows: Sequence[WholeRow], groups: Mapping[str, int]
     ) -> list[ActionId]:
         made: list[ActionId] = []
-        for part in _portions(rows):
+        for part in portions(rows, most=BATCH, room=BYTES_A_STATEMENT, size_of=_size):
             values: list[object] = []
             marks: list[str] = []
             for row in part:
@@ -465,18 +466,8 @@ class Bulk:
         return {row.id: replace(row, waits=()) for row in itertools.chain.from_iterable(pages)}
 
 
-def _portions(rows: Sequence[WholeRow]) -> Iterator[list[WholeRow]]:
-    part: list[WholeRow] = []
-    size = 0
-    for row in rows:
-        own = _SMALL + sum(map(_bytes, (row.hook, row.args, row.extended_args, row.schedule)))
-        if part and (len(part) == BATCH or size + own > BYTES_A_STATEMENT):
-            yield part
-            part, size = [], 0
-        part.append(row)
-        size += own
-    if part:
-        yield part
+def _size(row: WholeRow) -> int:
+    return _SMALL + sum(map(_bytes, (row.hook, row.args, row.extended_args, row.schedule)))
 
 
 def _bytes(value: str | None) -> int:

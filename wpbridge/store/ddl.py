@@ -314,9 +314,6 @@ class Definitions:
             f" {of} ORDER BY INDEX_NAME, SEQ_IN_INDEX",
             t=name,
         )
-        indexes: dict[str, tuple[str, ...]] = {}
-        for index, column, _ in keys:
-            indexes[str(index)] = (*indexes.get(str(index), ()), str(column))
         return FoundTable(
             name=name,
             columns={
@@ -327,7 +324,7 @@ class Definitions:
                 )
                 for column, kind, null, default, extra, collation in columns
             },
-            indexes=indexes,
+            indexes=_columns_by_index(keys),
             unique=frozenset(str(index) for index, _, repeats in keys if not int(repeats)),
             engine=str(told[0][0]), collation=str(told[0][1]), rows=int(told[0][2] or 0),
             size_bytes=int(told[0][3]),
@@ -346,9 +343,6 @@ class Definitions:
             " JOIN pragma_index_info(l.name) AS i ORDER BY l.name, i.seqno",
             t=name,
         )
-        indexes: dict[str, tuple[str, ...]] = {}
-        for index, column, _ in keys:
-            indexes[str(index)] = (*indexes.get(str(index), ()), str(column))
         return FoundTable(
             name=name,
             columns={
@@ -359,7 +353,7 @@ class Definitions:
                 )
                 for column, kind, needed, default, key in columns
             },
-            indexes=indexes,
+            indexes=_columns_by_index(keys),
             unique=frozenset(str(index) for index, _, is_unique in keys if is_unique),
         )  # fmt: skip
 
@@ -537,6 +531,14 @@ def _progress(connection: Connection, connection_id: int) -> float | None:
 
 def _rows(connection: Connection, statement: str, **values: object) -> Sequence[Sequence[Any]]:
     return connection.execute(text(statement), values).fetchall()
+
+
+def _columns_by_index(keys: Sequence[Sequence[Any]]) -> dict[str, tuple[str, ...]]:
+    """From rows of index and column, in the index's order."""
+    found: dict[str, tuple[str, ...]] = {}
+    for index, column, *_ in keys:
+        found[str(index)] = (*found.get(str(index), ()), str(column))
+    return found
 
 
 def _plain_type(told: str) -> str:

@@ -7,7 +7,7 @@ writes: attempts 0, no claim, zero dates for what never happened.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -16,6 +16,7 @@ from wpbridge.clock import ZERO_DATE, to_text
 from wpbridge.codec.args import columns
 from wpbridge.outcome import LogLine
 from wpbridge.store.dialect import Dialect
+from wpbridge.store.portions import portions
 from wpbridge.store.tables import Layout, TableNames
 from wpbridge.store.zones import ZonedAction, Zones
 from wpbridge.zone import Zone
@@ -97,7 +98,13 @@ class Inserts:
         self, connection: Connection, rows: Iterable[tuple[int, str, str | None, str | None]]
     ) -> None:
         """The same from action id, message and both dates as they stand."""
-        for part in _portions((i, cut(message), *dates) for i, message, *dates in rows):
+        told: Iterator[tuple[object, ...]] = (
+            (i, cut(message), *dates) for i, message, *dates in rows
+        )
+        for part in portions(
+            told, most=ROWS_A_STATEMENT, room=LOG_CHARACTERS_A_STATEMENT,
+            size_of=lambda row: len(str(row[1])),
+        ):  # fmt: skip
             values = [value for row in part for value in row]
             self._run(connection, self._logs, self._log_row, len(part), values)
 
@@ -161,20 +168,6 @@ class Inserts:
         """One INSERT of many rows; returns the id that the driver tells."""
         statement = start + ",".join([row] * rows)
         return int(connection.exec_driver_sql(statement, tuple(values)).lastrowid)
-
-
-def _portions(rows: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[object, ...]]]:
-    """Log rows, as many as one statement may hold."""
-    part: list[tuple[object, ...]] = []
-    size = 0
-    for row in rows:
-        size += len(row[1])
-        if part and (len(part) == ROWS_A_STATEMENT or size > LOG_CHARACTERS_A_STATEMENT):
-            yield part
-            part, size = [], len(row[1])
-        part.append(row)
-    if part:
-        yield part
 
 
 def cut(message: str) -> str:

@@ -34,6 +34,7 @@ class Options:
         self._swap = text(
             f"UPDATE {table} SET option_value = {new} WHERE option_name = :name AND {value} = :old"
         )
+        self._set = text(f"UPDATE {table} SET option_value = {new} WHERE option_name = :name")
         self._insert = text(
             f"{ignore} INTO {table} (option_name, option_value, autoload)"
             f" VALUES (:name, {new}, 'yes')"
@@ -67,6 +68,18 @@ class Options:
         """Replace its bytes; False, and nothing done, when they are not the old ones any more."""
         values = {"name": name, "old": old, "new": new}
         return self._session.run(lambda c: bool(c.execute(self._swap, values).rowcount))
+
+    def write(self, name: str, value: str) -> None:
+        """Write one, whether it is there or not."""
+        values = {"name": name, "new": value.encode()}
+
+        def write(connection: Connection) -> None:
+            if connection.execute(self._read, {"name": name}).first() is None:
+                connection.execute(self._insert, values)
+            else:
+                connection.execute(self._set, values)
+
+        self._session.transact(write)
 
     # The lock of WP-Cron's passes
 

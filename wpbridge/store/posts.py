@@ -17,6 +17,7 @@ from wpbridge.action import ActionId, NewAction, Status
 from wpbridge.clock import ZERO_DATE, from_text, to_text
 from wpbridge.codec.args import columns
 from wpbridge.store.inserts import LOG_CHARACTERS_A_STATEMENT, ROWS_A_STATEMENT, cut
+from wpbridge.store.portions import portions
 from wpbridge.store.server import Server
 from wpbridge.store.sqlstore import SqlStore
 from wpbridge.store.writes import listed
@@ -182,7 +183,7 @@ class Posts:
 
     def next_id(self) -> int | None:
         """The demarcation: ids below it are posts'. None without any."""
-        told = self.option(DEMARCATION_OPTION)
+        told = self._parts.options.read(DEMARCATION_OPTION) if self.has_options else None
         if told is not None and told.strip().isdigit():
             return int(told)
         top = self._all(f"SELECT MAX(ID) FROM {self._tables['posts']}")[0][0]
@@ -195,13 +196,10 @@ class Posts:
         table = self._tables["comments"]
         return bool(self._all(f"SELECT 1 FROM {table} WHERE comment_type = '{LOG_TYPE}' LIMIT 1"))
 
-    def option(self, name: str) -> str | None:
-        """One of WordPress's options."""
-        if "options" not in self._tables:
-            return None
-        statement = f"SELECT option_value FROM {self._tables['options']} WHERE option_name = :name"
-        rows = self._all(statement, name=name)
-        return str(rows[0][0]) if rows else None
+    @property
+    def has_options(self) -> bool:
+        """Whether there is a WordPress around the tables at all."""
+        return "options" in self._tables
 
     # Changing
 
@@ -277,31 +275,6 @@ class Posts:
             f" {taxonomy}.term_taxonomy_id AND p.post_type = '{POST_TYPE}'"
             f" AND p.post_status = 'publish') WHERE taxonomy = '{TAXONOMY}'"
         )
-
-    def set_option(self, name: str, value: str) -> None:
-        """Write one, whether it is there or not; the table's key keeps it single."""
-        if "options" not in self._tables:
-            return
-        table = self._tables["options"]
-
-        def write(connection: Connection) -> None:
-            values = {"name": name, "value": value}
-            where = f"FROM {table} WHERE option_name = :name"
-            if connection.execute(text(f"SELECT 1 {where}"), values).scalar() is None:
-                connection.execute(
-                    text(
-                        f"INSERT INTO {table} (option_name, option_value, autoload)"
-                        " VALUES (:name, :value, 'yes')"
-                    ),
-                    values,
-                )
-            else:
-                connection.execute(
-                    text(f"UPDATE {table} SET option_value = :value WHERE option_name = :name"),
-                    values,
-                )
-
-        self._session.transact(write)
 
     def add_cleanup(self, new: NewAction, now: datetime) -> None:
         """The plugin's action that deletes what is left of the log comments, unless it waits."""
@@ -549,7 +522,9 @@ class Posts:
     ) -> list[int]:
         """Rows in as few statements as a server takes; their ids."""
         ids: list[int] = []
-        for part in _portions(rows):
+        for part in portions(
+            rows, most=ROWS_A_STATEMENT, room=LOG_CHARACTERS_A_STATEMENT, size_of=_characters
+        ):
             row = f"({', '.join([self._mark] * len(part[0]))})"
             values = tuple(value for one in part for value in one)
             told = connection.exec_driver_sql(start + ",".join([row] * len(part)), values)
@@ -618,17 +593,5 @@ def _bytes(value: object) -> bytes:
     return b"" if value is None else str(value).encode("utf-8", "surrogateescape")
 
 
-def _portions(rows: Iterable[tuple[object, ...]]) -> Iterable[list[tuple[object, ...]]]:
-    """As many as one statement may hold: servers refuse more than max_allowed_packet."""
-    part: list[tuple[object, ...]] = []
-    size = 0
-    for row in rows:
-        length = sum(len(value) for value in row if isinstance(value, str))
-        full = len(part) == ROWS_A_STATEMENT or size + length > LOG_CHARACTERS_A_STATEMENT
-        if part and full:
-            yield part
-            part, size = [], 0
-        part.append(row)
-        size += length
-    if part:
-        yield part
+def _characters(row: tuple[object, ...]) -> int:
+    return sum(len(value) for value in row if isinstance(value, str))
