@@ -5,10 +5,7 @@ sent ahead, so that no worker waits for us between two of them; how many depends
 take. What a worker did not start comes back when it dies, or when it was kept waiting.
 """
 
-import contextlib
 import logging
-import os
-import selectors
 import signal
 import threading
 from collections import deque
@@ -22,6 +19,7 @@ from wpbridge.clock import Clock
 from wpbridge.errors import WpCliError
 from wpbridge.executors import php_worker
 from wpbridge.executors.base import Books, Call, Mailbox, Report
+from wpbridge.executors.lookout import Lookout
 from wpbridge.executors.php_launch import Launch
 from wpbridge.executors.php_worker import Hello, PhpWorker, Sent, now
 from wpbridge.outcome import Booked, Completed, Outcome, Retried, Unrun
@@ -114,11 +112,7 @@ class PhpPool:
         self._trouble: str | None = None
         self._is_final = False
         self._closing = False
-        self._selector = selectors.DefaultSelector()
-        self._woken, self._waker = os.pipe()
-        for descriptor in (self._woken, self._waker):
-            os.set_blocking(descriptor, False)
-        self._selector.register(self._woken, selectors.EVENT_READ, None)
+        self._lookout = Lookout[PhpWorker]()
         self._thread = threading.Thread(target=self._serve, name="wpbridge-php", daemon=True)
         self._thread.start()
 
@@ -234,8 +228,7 @@ class PhpPool:
         self._thread.join()
 
     def _nudge(self) -> None:
-        with contextlib.suppress(BlockingIOError, OSError):
-            os.write(self._waker, b"!")
+        self._lookout.wake()
 
     def _is_down(self) -> bool:
         return self._trouble is not None and (self._is_final or now() < self._not_before)
@@ -252,19 +245,10 @@ class PhpPool:
             self._give_up("wpbridge's PHP pool failed; see the log", final=True)
         finally:
             self._end_all()
-            self._selector.close()
-            os.close(self._woken)
-            os.close(self._waker)
+            self._lookout.close()
 
     def _turn(self) -> None:
-        touched: list[PhpWorker] = []
-        for key, _ in self._selector.select(self._wait()):
-            if key.data is None:
-                with contextlib.suppress(BlockingIOError):
-                    os.read(self._woken, 4096)
-            elif key.data not in touched:
-                touched.append(key.data)
-        for worker in touched:
+        for worker in self._lookout.wait(self._wait()):
             self._read(worker)
         for worker in list(self._workers):
             self._judge(worker)
@@ -288,11 +272,8 @@ class PhpPool:
             return False
         worker = PhpWorker(child=child, born=now())
         self._workers.append(worker)
-        for descriptor in (child.answers, child.output):
-            self._selector.register(descriptor, selectors.EVENT_READ, worker)
-        if _can_watch_processes():
-            worker.watched = os.pidfd_open(child.process.pid)
-            self._selector.register(worker.watched, selectors.EVENT_READ, worker)
+        descriptors = child.answers, child.output
+        worker.watched = self._lookout.watch(worker, descriptors, child.process.pid)
         worker.post(first)
         worker.ask(
             {
@@ -443,9 +424,7 @@ class PhpPool:
         self._read(worker)
         self._read(worker)
         self._workers.remove(worker)
-        for descriptor in (worker.child.answers, worker.child.output, worker.watched):
-            if descriptor is not None:
-                self._selector.unregister(descriptor)
+        self._lookout.forget(worker.child.answers, worker.child.output, worker.watched)
         code = worker.child.process.returncode
         left = list(worker.sent)
         if left and left[0].started_at is not None:
@@ -571,7 +550,7 @@ class PhpPool:
                 worker.stop()
         until = moment + _TERM_SECONDS
         while now() < until and any(w.child.process.poll() is None for w in self._workers):
-            self._selector.select(_POLL_SECONDS)
+            self._lookout.wait(_POLL_SECONDS)
             for worker in self._workers:
                 worker.listen()
         for worker in self._workers:
@@ -583,7 +562,3 @@ class PhpPool:
 
 def _is_next(worker: PhpWorker, answer: dict[str, Any]) -> bool:
     return bool(worker.sent) and worker.sent[0].call.action.id == answer.get("id")
-
-
-def _can_watch_processes() -> bool:
-    return hasattr(os, "pidfd_open")

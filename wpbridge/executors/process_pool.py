@@ -4,10 +4,7 @@ One thread owns them. It sends each idle child one call, reads what comes back, 
 limits, and answers for the action of a child that died.
 """
 
-import contextlib
 import logging
-import os
-import selectors
 import signal
 import threading
 from dataclasses import dataclass
@@ -15,6 +12,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from wpbridge.errors import WpCliError
+from wpbridge.executors.lookout import Lookout
 from wpbridge.executors.process_desk import Desk
 from wpbridge.executors.process_frames import log_line, outcome_of_frame, run_frame
 from wpbridge.executors.process_starts import Starts
@@ -53,22 +51,13 @@ class ProcessPool:
         self._workers: list[Worker] = []
         self._is_stopping = False
         self._is_closing = False
-        self._selector = selectors.DefaultSelector()
-        self._woken, self._waker = os.pipe()
-        for descriptor in (self._woken, self._waker):
-            os.set_blocking(descriptor, False)
-        self._selector.register(self._woken, selectors.EVENT_READ, None)
+        self._lookout = Lookout[Worker]()
         self._thread = threading.Thread(target=self._serve, name="wpbridge-process", daemon=True)
         self._thread.start()
 
     def nudge(self) -> None:
         """There is something on the desk; safe in a signal handler."""
-        if not self._is_closing:
-            self._wake()
-
-    def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.write(self._waker, b"!")
+        self._lookout.wake()
 
     def announce_stop(self) -> None:
         """Tell the children; safe in a signal handler."""
@@ -80,10 +69,8 @@ class ProcessPool:
         if self._is_closing:
             return
         self._is_closing = True
-        self._wake()
+        self._lookout.wake()
         self._thread.join()
-        for descriptor in (self._woken, self._waker):
-            os.close(descriptor)
 
     def _serve(self) -> None:
         try:
@@ -95,17 +82,10 @@ class ProcessPool:
             self._give_up()
         finally:
             self._end_all()
-            self._selector.close()
+            self._lookout.close()
 
     def _turn(self) -> None:
-        touched: list[Worker] = []
-        for key, _ in self._selector.select(self._wait_seconds()):
-            if key.data is None:
-                with contextlib.suppress(BlockingIOError):
-                    os.read(self._woken, 4096)
-            elif key.data not in touched:
-                touched.append(key.data)
-        for worker in touched:
+        for worker in self._lookout.wait(self._wait_seconds()):
             self._read(worker)
         for worker in list(self._workers):
             self._judge(worker)
@@ -137,12 +117,7 @@ class ProcessPool:
             if worker.killed is None:
                 reason = f"the handler's process sent what is no answer: {error!r}"
                 worker.terminate(Failed(reason=reason, error_type="WorkerLost"), GRACE_SECONDS)
-        for descriptor in worker.spent:
-            self._forget(descriptor)
-
-    def _forget(self, descriptor: int) -> None:
-        with contextlib.suppress(KeyError):
-            self._selector.unregister(descriptor)
+        self._lookout.forget(*worker.spent)
 
     def _handle(self, worker: Worker, answer: dict[str, Any]) -> None:
         sent = worker.sent
@@ -201,9 +176,7 @@ class ProcessPool:
         self._read(worker)
         self._read(worker)
         self._workers.remove(worker)
-        for descriptor in (worker.child.answers, worker.child.output, worker.watched):
-            if descriptor is not None:
-                self._forget(descriptor)
+        self._lookout.forget(worker.child.answers, worker.child.output, worker.watched)
         worker.tell(worker.output.lines(b"\n"))
         sent, worker.sent = worker.sent, None
         code = worker.bury()
@@ -256,11 +229,8 @@ class ProcessPool:
     def _start(self) -> None:
         worker = self._setup.start()
         self._workers.append(worker)
-        for descriptor in (worker.child.answers, worker.child.output):
-            self._selector.register(descriptor, selectors.EVENT_READ, worker)
-        if hasattr(os, "pidfd_open"):
-            worker.watched = os.pidfd_open(worker.pid)
-            self._selector.register(worker.watched, selectors.EVENT_READ, worker)
+        descriptors = worker.child.answers, worker.child.output
+        worker.watched = self._lookout.watch(worker, descriptors, worker.pid)
 
     # Ending
 
@@ -272,7 +242,7 @@ class ProcessPool:
                 worker.hang_up(GRACE_SECONDS)
         until = now() + GRACE_SECONDS
         while now() < until and not all(worker.has_ended() for worker in self._workers):
-            self._selector.select(_POLL_SECONDS)
+            self._lookout.wait(_POLL_SECONDS)
             for worker in self._workers:
                 worker.listen()
         for worker in self._workers:

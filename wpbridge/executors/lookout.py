@@ -1,0 +1,65 @@
+"""Looking out for worker processes: one thread waits for whatever any of them says, or for its end.
+
+Others wake it through a pipe, also from signal handlers.
+"""
+
+import contextlib
+import os
+import selectors
+from typing import Generic, TypeVar
+
+W = TypeVar("W")
+
+
+class Lookout(Generic[W]):
+    """The descriptors of one pool's workers."""
+
+    def __init__(self) -> None:
+        self._is_closed = False
+        self._selector = selectors.DefaultSelector()
+        self._woken, self._waker = os.pipe()
+        for descriptor in (self._woken, self._waker):
+            os.set_blocking(descriptor, False)
+        self._selector.register(self._woken, selectors.EVENT_READ, None)
+
+    def wake(self) -> None:
+        """End a wait; from any thread, and safe in a signal handler."""
+        # A number that was closed may be another file's by now.
+        if not self._is_closed:
+            with contextlib.suppress(BlockingIOError):
+                os.write(self._waker, b"!")
+
+    def watch(self, worker: W, descriptors: tuple[int, ...], pid: int) -> int | None:
+        """From now on; returns a descriptor that tells its end, where the system has such."""
+        for descriptor in descriptors:
+            self._selector.register(descriptor, selectors.EVENT_READ, worker)
+        if not hasattr(os, "pidfd_open"):
+            return None
+        watched = os.pidfd_open(pid)
+        self._selector.register(watched, selectors.EVENT_READ, worker)
+        return watched
+
+    def forget(self, *descriptors: int | None) -> None:
+        """No longer; also what is not watched."""
+        for descriptor in descriptors:
+            if descriptor is not None:
+                with contextlib.suppress(KeyError):
+                    self._selector.unregister(descriptor)
+
+    def wait(self, seconds: float) -> list[W]:
+        """The workers that have something to say, or have ended, each once."""
+        touched: list[W] = []
+        for key, _ in self._selector.select(seconds):
+            if key.data is None:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self._woken, 4096)
+            elif key.data not in touched:
+                touched.append(key.data)
+        return touched
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        self._is_closed = True
+        self._selector.close()
+        os.close(self._woken)
+        os.close(self._waker)
