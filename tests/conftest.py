@@ -26,6 +26,14 @@ OPTIONS = (
 )
 
 
+def needs(missing: str | None) -> None:
+    """Leave the test out where something is missing, with the reason; in CI it is a failure."""
+    if missing is not None:
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+
+
 @pytest.fixture(scope="session")
 def golden_dir() -> Path:
     """Answers of the real plugin: another folder's when WPBRIDGE_GOLDEN_DIR is set."""
@@ -35,11 +43,7 @@ def golden_dir() -> Path:
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDB]:
     """A private MariaDB on a socket; without one: left out at home, a failure in CI."""
-    reason = missing_mariadb()
-    if reason is not None:
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+    needs(missing_mariadb())
     with private_mariadb(OPTIONS) as it:
         yield it
 
@@ -73,11 +77,7 @@ def installed_wordpress(
 
 def wordpress_site(server: MariaDB, folder: Path, callbacks: Path) -> Iterator[PhpSite]:
     """A WordPress in a new database, dropped after use; left out where none can be made."""
-    reason = missing_wordpress()
-    if reason is not None:
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+    needs(missing_wordpress())
     database = f"wp{uuid.uuid4().hex[:12]}"
     plugin = plugin_folder()
     make_site(folder, server, database, plugin=plugin, callbacks=callbacks)

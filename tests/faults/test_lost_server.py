@@ -11,6 +11,7 @@ import pymysql
 import pytest
 
 import invariants
+from conftest import needs
 from factories import make_new
 from servers import MariaDB, missing_mariadb, private_mariadb
 from wpbridge.clock import SystemClock
@@ -34,11 +35,7 @@ def tell(number):
 
 @pytest.fixture
 def own_server() -> Iterator[MariaDB]:
-    reason = missing_mariadb()
-    if reason is not None:
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+    needs(missing_mariadb())
     with private_mariadb() as server:
         yield server
 

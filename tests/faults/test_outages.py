@@ -19,7 +19,7 @@ import pymysql
 import pytest
 
 import invariants
-from conftest import execute
+from conftest import execute, needs
 from daemons import DEADLINE_SECONDS, Daemon, processes, until, wpbridge
 from factories import make_new
 from proxy import Proxy
@@ -107,11 +107,7 @@ def outages(one: Daemon) -> tuple[int, int]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[MariaDB]:
-    reason = missing_mariadb()
-    if reason is not None:
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+    needs(missing_mariadb())
     with private_mariadb(["--max-connections=20"]) as it:
         yield it
 

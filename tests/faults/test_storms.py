@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import storm
+from conftest import needs
 from servers import MariaDB, missing_mariadb, private_mariadb
 
 MOST_SEEDS = 1 << 32
@@ -20,11 +21,7 @@ PLANS = {name: plan for name, plan in storm.PLANS.items() if not plan.is_long}
 @pytest.fixture(scope="module")
 def stormy_server() -> Iterator[MariaDB]:
     """A server that may be killed."""
-    reason = missing_mariadb()
-    if reason is not None:
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+    needs(missing_mariadb())
     with private_mariadb(storm.SERVER_OPTIONS) as server:
         yield server
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import invariants
-from conftest import execute
+from conftest import execute, needs
 from daemons import DEADLINE_SECONDS, Daemon, processes, until, wpbridge
 from factories import make_new
 from php_site import PhpSite
@@ -108,11 +108,7 @@ def daemon(folder: Path) -> Iterator[Callable[..., Daemon]]:
 @pytest.fixture
 def own_server() -> Iterator[MariaDB]:
     """A server that may be killed, with a database q."""
-    reason = missing_mariadb()
-    if reason is not None:
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+    needs(missing_mariadb())
     with private_mariadb() as server:
         execute(server, "CREATE DATABASE q")
         yield server
