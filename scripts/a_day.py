@@ -16,12 +16,12 @@ from functools import partial
 from sqlalchemy import Connection, text
 
 from wpbridge.action import ActionId
-from wpbridge.config import RetryRule
 from wpbridge.database import DatabaseAddress
 from wpbridge.executors.base import Call, Report
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.handlers import describe
 from wpbridge.queue import Queue
+from wpbridge.rules import RetryRule
 from wpbridge.runner import wording
 from wpbridge.runner.hold import Totals
 from wpbridge.runner.identity import Identity, identity

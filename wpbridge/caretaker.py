@@ -15,9 +15,9 @@ from typing import Final
 from wpbridge import upkeep
 from wpbridge.action import Status
 from wpbridge.clock import Clock
-from wpbridge.config import Keep
 from wpbridge.errors import Contention
 from wpbridge.events import Bus, UpkeepDone, UpkeepLeft, UpkeepResumed
+from wpbridge.rules import Keep
 from wpbridge.runner.care import Tended
 from wpbridge.store.adding import SINCE_4_HOOK
 from wpbridge.store.duties import Duty

@@ -4,8 +4,6 @@ A flag goes before ``WPBRIDGE_*``, that before the file, that before the default
 value came from, and never shows a secret. Reads no ``wp-config.php`` and connects to nothing.
 """
 
-import difflib
-import math
 import re
 import shlex
 import tomllib
@@ -14,10 +12,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
+from wpbridge import rules
 from wpbridge.errors import ConfigError
 from wpbridge.moments import seconds_of
+from wpbridge.rules import LONGEST, Keep, Limit, Origin, RetryRule, Route, Webhook, only_known
 
 ENV_PREFIX: Final = "WPBRIDGE_"
 FILE_NAME: Final = "wpbridge.toml"
@@ -26,89 +26,6 @@ _NOT_SETTINGS: Final = ("WPBRIDGE_GOLDEN_DIR", "WPBRIDGE_SEED", "WPBRIDGE_TEST_"
 """Variables of wpbridge's own tests, by their beginning."""
 Format: TypeAlias = Literal["text", "table", "json", "jsonl", "csv", "yaml", "ids", "count"]
 """How lists are printed; what a command does not know is text there."""
-ROUTES: Final = ("python", "webhook", "php", "leave")
-"""Where a route may lead."""
-_WEBHOOK_SECONDS: Final = 30.0
-_ATTEMPTS: Final = 5
-_LONGEST: Final = timedelta(days=3650)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Webhook:
-    """Where a hook's actions are posted to."""
-
-    url: str = field(repr=False)
-    """May hold a token, so it is not shown."""
-    secret: str | None = field(default=None, repr=False)
-    """Signs the body; None for no signature."""
-    timeout_seconds: float = _WEBHOOK_SECONDS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """Where actions go whose hook and group match; patterns as in a shell (``*``, ``?``)."""
-
-    to: Literal["python", "webhook", "php", "leave"]
-    hook: str | None = None
-    """None: any."""
-    group: str | None = None
-    """None: any; an empty text: actions without a group."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keep:
-    """How long ended actions are kept; the first rule that fits an action decides."""
-
-    status: Literal["complete", "failed", "canceled"] | None = None
-    """None: all three."""
-    hook: str | None = None
-    """Pattern as in a route; None: any."""
-    keep: timedelta | None = None
-    """From their last attempt on; None: for ever."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryRule:
-    """For which failures an action runs again, how often, and how long it waits."""
-
-    hook: str | None = None
-    """Pattern as in a route; None: any."""
-    group: str | None = None
-    """Pattern; an empty text: actions without a group; None: any."""
-    error: str | None = None
-    """Pattern of the error's class name; None: any but those that waiting cannot mend."""
-    max_attempts: int = _ATTEMPTS
-    """Failed starts in all; 1: never again."""
-    base: timedelta = timedelta(seconds=30)
-    """The longest wait before the second attempt; doubled for each further one."""
-    cap: timedelta = timedelta(hours=6)
-    """The longest wait of all."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
-    """How many may start within a time."""
-
-    count: int
-    per: timedelta
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
-    """What the actions of a hook, or of a group, are held to: counted for each exact name."""
-
-    hook: str | None = None
-    """Pattern as in a route. A limit names a hook or a group, not both."""
-    group: str | None = None
-    """Pattern; an empty text: actions without a group."""
-    max_concurrency: int = 0
-    """How many may be claimed or run at once, on all hosts, PHP's among them. 0: any number."""
-    rate: Rate | None = None
-    """How many may start, on all hosts; None: any number."""
-    pause_after: int = 0
-    """So many failures in a row pause the hook; 0: never."""
-    pause_for: timedelta | None = None
-    """How long; None: until somebody resumes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,32 +166,24 @@ def sources_of(settings: Settings) -> dict[str, str]:
 # Kinds of value. Each function takes what a source gave and says in ValueError what it expects.
 
 
-class _Origin(NamedTuple):
-    """Where a value was found, for messages and for what is relative to it."""
-
-    text: str
-    folder: Path
-    env: Mapping[str, str]
-
-
-_Kind: TypeAlias = Callable[[object, _Origin], Any]
+_Kind: TypeAlias = Callable[[object, Origin], Any]
 _Found: TypeAlias = dict[str, tuple[Any, str]]
 
 
-def _text(value: object, _origin: _Origin) -> str:
+def _text(value: object, _origin: Origin) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("a text")
     return value
 
 
-def _path(value: object, origin: _Origin) -> Path:
+def _path(value: object, origin: Origin) -> Path:
     if not isinstance(value, str | Path) or not str(value):
         raise ValueError("a path")
     return _expanded(str(value), origin.folder, origin.env)
 
 
 def _number(least: int, most: int) -> _Kind:
-    def number(value: object, _origin: _Origin) -> int:
+    def number(value: object, _origin: Origin) -> int:
         if isinstance(value, str) and re.fullmatch(r"[+-]?\d{1,18}", value, re.ASCII):
             value = int(value)
         whole = isinstance(value, int) and not isinstance(value, bool)
@@ -291,14 +200,14 @@ _WORDS: Final = {
 }
 
 
-def _boolean(value: object, _origin: _Origin) -> bool:
+def _boolean(value: object, _origin: Origin) -> bool:
     known = _WORDS.get(value.strip().lower()) if isinstance(value, str) else value
     if not isinstance(known, bool):
         raise ValueError("true or false")  # noqa: TRY004 - load() turns it into a ConfigError
     return known
 
 
-def _names(value: object, _origin: _Origin) -> tuple[str, ...]:
+def _names(value: object, _origin: Origin) -> tuple[str, ...]:
     parts = [value] if isinstance(value, str) else value
     if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
         raise ValueError("a list of texts, or one with commas")
@@ -307,7 +216,7 @@ def _names(value: object, _origin: _Origin) -> tuple[str, ...]:
 
 
 def _choice(*words: str) -> _Kind:
-    def choice(value: object, _origin: _Origin) -> str:
+    def choice(value: object, _origin: Origin) -> str:
         if value not in words:
             raise ValueError(" or ".join(words))
         return str(value)
@@ -315,52 +224,21 @@ def _choice(*words: str) -> _Kind:
     return choice
 
 
-def _prefix(value: object, _origin: _Origin) -> str:
+def _prefix(value: object, _origin: Origin) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"\w+", value, re.ASCII):
         raise ValueError("letters, digits and underscores")
     return value
 
 
-def _duration(value: object, _origin: _Origin) -> timedelta | None:
+def _duration(value: object, _origin: Origin) -> timedelta | None:
     """Seconds, or units as in 1h30m; None for 0."""
     seconds = seconds_of(value)
-    if seconds is None or not 0 <= seconds <= _LONGEST.total_seconds():
+    if seconds is None or not 0 <= seconds <= LONGEST.total_seconds():
         raise ValueError('a time such as 90, "55s", "10m" or "1h30m"')
     return timedelta(seconds=seconds) if seconds else None
 
 
-def _webhooks(value: object, origin: _Origin) -> Mapping[str, Webhook]:
-    pairs = value.split() if isinstance(value, str) else value
-    if isinstance(pairs, list | tuple):
-        split = [str(pair).partition("=") for pair in pairs]
-        if not all(hook and separator for hook, separator, _ in split):
-            raise ValueError("HOOK=URL")
-        pairs = {hook: url for hook, _, url in split}
-    if not isinstance(pairs, Mapping):
-        raise ValueError("a table of hook = url")  # noqa: TRY004 - load() turns it into a ConfigError
-    return MappingProxyType({hook: _webhook(hook, told, origin) for hook, told in pairs.items()})
-
-
-def _webhook(hook: str, told: object, origin: _Origin) -> Webhook:
-    table = told if isinstance(told, Mapping) else {"url": told}
-    where = f"{origin.text}: webhook {hook}"
-    _only_known(table, ("url", "secret", "secret_env", "timeout"), where)
-    url, secret, variable = table.get("url"), table.get("secret"), table.get("secret_env")
-    if not isinstance(url, str) or not re.match(r"https?://[^/\s]", url):
-        raise ConfigError(f"{where}: url is one that begins with https:// or http://")
-    if variable is not None:
-        secret = origin.env.get(str(variable))
-        if not secret:
-            raise ConfigError(f"{where}: the variable {variable} of secret_env is not set")
-    if secret is not None and not (isinstance(secret, str) and secret):
-        raise ConfigError(f"{where}: secret is a text")
-    seconds = seconds_of(table.get("timeout", _WEBHOOK_SECONDS))
-    if seconds is None or not (math.isfinite(seconds) and seconds > 0):
-        raise ConfigError(f'{where}: timeout is a time such as 30 or "30s"')
-    return Webhook(url=url, secret=secret, timeout_seconds=seconds)
-
-
-def _words(value: object, _origin: _Origin) -> tuple[str, ...]:
+def _words(value: object, _origin: Origin) -> tuple[str, ...]:
     """A command, as a shell would split it; no shell runs it."""
     try:
         words = shlex.split(value) if isinstance(value, str) else value
@@ -376,155 +254,12 @@ def _words(value: object, _origin: _Origin) -> tuple[str, ...]:
 _BYTES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
-def _bytes(value: object, _origin: _Origin) -> int:
+def _bytes(value: object, _origin: Origin) -> int:
     text = str(value).strip().lower() if not isinstance(value, bool) else ""
     match = re.fullmatch(r"(\d{1,12})([kmg]?)(?:i?b)?", text, re.ASCII)
     if match is None:
         raise ValueError("a size such as 256M or 1G")
     return int(match[1]) * _BYTES[match[2]]
-
-
-def _routes(value: object, origin: _Origin) -> tuple[Route, ...]:
-    if not isinstance(value, list):
-        raise ValueError("a list of tables: [[routes]]")  # noqa: TRY004 - load() turns it into a ConfigError
-    return tuple(_route(n, told, origin) for n, told in enumerate(value, 1))
-
-
-def _route(number: int, told: object, origin: _Origin) -> Route:
-    where = f"{origin.text}: route {number}"
-    if not isinstance(told, Mapping):
-        raise ConfigError(f"{where} is a table: [[routes]]")
-    _only_known(told, ("hook", "group", "to"), where)
-    hook, group, to = told.get("hook"), told.get("group"), told.get("to")
-    if to not in ROUTES:
-        raise ConfigError(f"{where}: to is {', '.join(ROUTES[:-1])} or {ROUTES[-1]}")
-    if hook is None and group is None:
-        raise ConfigError(f"{where}: name a hook, a group, or both (patterns may use * and ?)")
-    if not isinstance(hook, str | None) or not isinstance(group, str | None) or hook == "":
-        raise ConfigError(f"{where}: hook and group are texts")
-    return Route(to=to, hook=hook, group=group)
-
-
-def _retention(value: object, origin: _Origin) -> tuple[Keep, ...]:
-    if not isinstance(value, list):
-        raise ValueError("a list of tables: [[retention]]")  # noqa: TRY004 - load() turns it into a ConfigError
-    return tuple(_keep(n, told, origin) for n, told in enumerate(value, 1))
-
-
-def _keep(number: int, told: object, origin: _Origin) -> Keep:
-    where = f"{origin.text}: retention {number}"
-    if not isinstance(told, Mapping):
-        raise ConfigError(f"{where} is a table: [[retention]]")
-    _only_known(told, ("status", "hook", "keep"), where)
-    status, hook, keep = told.get("status"), told.get("hook"), told.get("keep")
-    if status not in (None, "complete", "failed", "canceled"):
-        raise ConfigError(f"{where}: status is complete, failed or canceled")
-    if hook is not None and not (isinstance(hook, str) and hook):
-        raise ConfigError(f"{where}: hook is a text")
-    seconds = seconds_of(keep)
-    if keep != "forever" and (seconds is None or not 0 < seconds <= _LONGEST.total_seconds()):
-        raise ConfigError(f'{where}: keep is a time such as "7d" or "12h", or "forever"')
-    span = None if seconds is None else timedelta(seconds=seconds)
-    return Keep(status=status, hook=hook, keep=span)
-
-
-def _retry(value: object, origin: _Origin) -> tuple[RetryRule, ...]:
-    if not isinstance(value, list):
-        raise ValueError("a list of tables: [[retry]]")  # noqa: TRY004 - load() turns it into a ConfigError
-    return tuple(_retry_rule(n, told, origin) for n, told in enumerate(value, 1))
-
-
-_MOST_ATTEMPTS: Final = 1000
-
-
-def _retry_rule(number: int, told: object, origin: _Origin) -> RetryRule:
-    where = f"{origin.text}: retry {number}"
-    if not isinstance(told, Mapping):
-        raise ConfigError(f"{where} is a table: [[retry]]")
-    _only_known(told, ("hook", "group", "error", "max_attempts", "base", "cap"), where)
-    for name in ("hook", "group", "error"):
-        if not isinstance(told.get(name), str | None):
-            raise ConfigError(f"{where}: {name} is a text")
-    most = told.get("max_attempts", _ATTEMPTS)
-    if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= _MOST_ATTEMPTS:
-        raise ConfigError(f"{where}: max_attempts is a whole number from 1 to {_MOST_ATTEMPTS}")
-    spans: dict[str, timedelta] = {}
-    for name in ("base", "cap"):
-        seconds = seconds_of(told[name]) if name in told else None
-        if name in told and (seconds is None or not 0 < seconds <= _LONGEST.total_seconds()):
-            raise ConfigError(f'{where}: {name} is a time such as "30s" or "6h"')
-        if seconds is not None:
-            spans[name] = timedelta(seconds=seconds)
-    return RetryRule(
-        hook=told.get("hook"),
-        group=told.get("group"),
-        error=told.get("error"),
-        max_attempts=most,
-        **spans,
-    )
-
-
-def _limits(value: object, origin: _Origin) -> tuple[Limit, ...]:
-    if not isinstance(value, list):
-        raise ValueError("a list of tables: [[limits]]")  # noqa: TRY004 - load() turns it into a ConfigError
-    return tuple(_limit(n, told, origin) for n, told in enumerate(value, 1))
-
-
-_LIMIT_KEYS: Final = ("hook", "group", "max_concurrency", "rate", "pause_after", "pause_for")
-
-
-def _limit(number: int, told: object, origin: _Origin) -> Limit:
-    where = f"{origin.text}: limit {number}"
-    if not isinstance(told, Mapping):
-        raise ConfigError(f"{where} is a table: [[limits]]")
-    _only_known(told, _LIMIT_KEYS, where)
-    hook, group = told.get("hook"), told.get("group")
-    if (hook is None) == (group is None):
-        raise ConfigError(f"{where}: name a hook or a group (patterns may use * and ?)")
-    if not isinstance(hook, str | None) or not isinstance(group, str | None) or hook == "":
-        raise ConfigError(f"{where}: hook and group are texts")
-    if not set(told) & {"max_concurrency", "rate", "pause_after"}:
-        raise ConfigError(f"{where}: give it max_concurrency, rate or pause_after")
-    counts: dict[str, int] = {}
-    for name in ("max_concurrency", "pause_after"):
-        counts[name] = told.get(name, 0)
-        if name in told and not (type(counts[name]) is int and 1 <= counts[name] <= _MOST):
-            raise ConfigError(f"{where}: {name} is a whole number from 1 to {_MOST}")
-    if group is not None and "pause_after" in told:
-        raise ConfigError(f"{where}: pause_after counts the failures of a hook, not of a group")
-    seconds = seconds_of(told.get("pause_for", 0))
-    if seconds is None or not 0 <= seconds <= _LONGEST.total_seconds():
-        raise ConfigError(f'{where}: pause_for is a time such as "10m" or "2h"')
-    return Limit(
-        hook=hook,
-        group=group,
-        rate=_rate(told["rate"], where) if "rate" in told else None,
-        pause_for=timedelta(seconds=seconds) if seconds else None,
-        **counts,
-    )
-
-
-_MOST: Final = 1_000_000
-_PER: Final = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "hour": 3600, "day": 86400}
-
-
-def _rate(value: object, where: str) -> Rate:
-    """``30/min``, ``10/s``, ``100/5m``."""
-    count, _, per = value.partition("/") if isinstance(value, str) else ("", "", "")
-    span = per.strip().lower()
-    seconds = _PER.get(span) or seconds_of(span if span[:1].isdigit() else f"1{span}")
-    known = re.fullmatch(r"[0-9]{1,7}", count.strip())
-    if not known or int(count) < 1 or not seconds or not 0 < seconds <= _LONGEST.total_seconds():
-        raise ConfigError(f'{where}: rate is so many in a time, such as "30/min" or "100/5m"')
-    return Rate(count=int(count), per=timedelta(seconds=seconds))
-
-
-def _shares(value: object, _origin: _Origin) -> Mapping[str, int]:
-    if not isinstance(value, Mapping) or not all(
-        type(weight) is int and 1 <= weight <= _MOST for weight in value.values()
-    ):
-        raise ValueError(f"a table [shares] of group = weight, whole numbers from 1 to {_MOST}")
-    return MappingProxyType(dict(value))
 
 
 _KINDS: Final[Mapping[str, _Kind]] = {
@@ -535,7 +270,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "url": _text,
     "ask_php": _boolean,
     "handlers": _names,
-    "webhooks": _webhooks,
+    "webhooks": rules.webhooks,
     "batch_size": _number(1, 10_000),
     "batches": _number(0, 1 << 31),
     "max_actions": _number(0, 1 << 31),
@@ -545,11 +280,11 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "groups": _names,
     "exclude_groups": _names,
     "concurrency": _number(1, 1000),
-    "routes": _routes,
-    "retry": _retry,
-    "limits": _limits,
-    "shares": _shares,
-    "retention": _retention,
+    "routes": rules.routes,
+    "retry": rules.retries,
+    "limits": rules.limits,
+    "shares": rules.shares,
+    "retention": rules.retention,
     "owns_site": _boolean,
     "upkeep": _boolean,
     "unique_by": _choice("auto", "group", "args"),
@@ -622,8 +357,8 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 def _from_flags(given: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> _Found:
-    _only_known(given, _KINDS, "flags")
-    origin = _Origin("flag", cwd, env)
+    only_known(given, _KINDS, "flags")
+    origin = Origin("flag", cwd, env)
     return {
         name: (_checked(name, value, f"--{name.replace('_', '-')}", origin), "flag")
         for name, value in given.items()
@@ -634,7 +369,7 @@ def _from_env(env: Mapping[str, str], cwd: Path, ours: Iterable[str]) -> _Found:
     names = {f"{ENV_PREFIX}{name.upper()}": name for name in _KINDS}
     allowed = {*names, f"{ENV_PREFIX}CONFIG", *ours}
     present = {key: value for key, value in env.items() if key.startswith(ENV_PREFIX)}
-    _only_known(
+    only_known(
         [key for key in present if not key.startswith(_NOT_SETTINGS)], allowed, "the environment"
     )
     found: _Found = {}
@@ -644,7 +379,7 @@ def _from_env(env: Mapping[str, str], cwd: Path, ours: Iterable[str]) -> _Found:
         found["color"] = (True, "env FORCE_COLOR")
     for key, value in present.items():
         if key in names and value:
-            origin = _Origin(f"env {key}", cwd, env)
+            origin = Origin(f"env {key}", cwd, env)
             found[names[key]] = (_checked(names[key], value, key, origin), origin.text)
     return found
 
@@ -652,18 +387,18 @@ def _from_env(env: Mapping[str, str], cwd: Path, ours: Iterable[str]) -> _Found:
 def _from_file(tables: Mapping[str, Any], file: Path | None, env: Mapping[str, str]) -> _Found:
     if file is None:
         return {}
-    origin = _Origin(f"file {file}", file.parent, env)
+    origin = Origin(f"file {file}", file.parent, env)
     for table, names in _TABLES.items():
         for name in tables:
             if name in names and name not in _TABLES:
                 raise ConfigError(f"{file}: {name} belongs below [{table}]")
-    _only_known(tables, (*_TABLES, *_ALONE), str(file))
+    only_known(tables, (*_TABLES, *_ALONE), str(file))
     found: _Found = {}
     for table, names in _TABLES.items():
         values = tables.get(table, {})
         if not isinstance(values, Mapping):
             raise ConfigError(f"{file}: {table} is a table: [{table}]")
-        _only_known(values, names, f"{file} [{table}]")
+        only_known(values, names, f"{file} [{table}]")
         for key, value in values.items():
             place = f"{file}: {key}"
             found[names[key]] = (_checked(names[key], value, place, origin), origin.text)
@@ -674,21 +409,12 @@ def _from_file(tables: Mapping[str, Any], file: Path | None, env: Mapping[str, s
     return found
 
 
-def _checked(name: str, value: object, place: str, origin: _Origin) -> Any:
+def _checked(name: str, value: object, place: str, origin: Origin) -> Any:
     try:
         return _KINDS[name](value, origin)
     except ValueError as error:
         shown = "" if name in _SECRET else f", not {value!r}"
         raise ConfigError(f"{place} expects {error}{shown}") from None
-
-
-def _only_known(names: Iterable[str], known: Iterable[str], place: str) -> None:
-    known = list(known)
-    for name in names:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(sorted(known))}"
-            raise ConfigError(f"{place}: unknown setting {name}; {hint}")
 
 
 # The file.

@@ -13,12 +13,13 @@ from typing import Final
 from wpbridge import app
 from wpbridge.action import UPKEEP_HOOKS, ActionId, Status
 from wpbridge.codec import schedule
-from wpbridge.config import Limit, Settings
+from wpbridge.config import Settings
 from wpbridge.doctor.findings import number, span
 from wpbridge.handlers import Handler
 from wpbridge.moments import iso
 from wpbridge.queue import Queue
 from wpbridge.routes import Decision
+from wpbridge.rules import Limit
 from wpbridge.runner.identity import Identity, identity, is_dead
 from wpbridge.store.base import RunnerRecord
 from wpbridge.store.edits import REQUEUED, STALE_SECONDS

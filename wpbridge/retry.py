@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from wpbridge.config import RetryRule
+from wpbridge.rules import RetryRule
 
 FATAL: Final = frozenset({"CodecError", "HandlerNotFound", "TypeError"})
 """Errors that come again whatever one waits for: never retried unless a rule names them."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from wpbridge.action import UPKEEP_HOOKS
-from wpbridge.config import Route
+from wpbridge.rules import Route
 
 Target: TypeAlias = Literal["python", "webhook", "php", "leave"]
 

@@ -13,9 +13,9 @@ from typing import Final
 
 from wpbridge.action import ActionId, ClaimId, Status
 from wpbridge.codec import schedule
-from wpbridge.config import Keep
 from wpbridge.errors import CodecError
 from wpbridge.routes import compiled
+from wpbridge.rules import Keep
 from wpbridge.store.edits import STALE_SECONDS
 from wpbridge.store.parts import Parts
 from wpbridge.store.records import ClaimRecord, Query, Record

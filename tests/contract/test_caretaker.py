@@ -16,12 +16,12 @@ from wpbridge import caretaker, upkeep
 from wpbridge.action import ActionId
 from wpbridge.caretaker import AWAY, SiteCaretaker
 from wpbridge.clock import SystemClock
-from wpbridge.config import Keep
 from wpbridge.errors import Contention
 from wpbridge.events import Bus, Event, UpkeepDone, UpkeepLeft, UpkeepResumed
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.handlers import describe
 from wpbridge.outcome import LogLine
+from wpbridge.rules import Keep
 from wpbridge.runner import care
 from wpbridge.runner.care import Tended
 from wpbridge.runner.identity import identity

@@ -10,13 +10,14 @@ from factories import NOW, insert, make_new
 from rows import change, query
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import to_text
-from wpbridge.config import Limit, Rate, Route, Settings
+from wpbridge.config import Settings
 from wpbridge.enqueue import Enqueue
 from wpbridge.errors import ActionNotFound
 from wpbridge.explain import CODES, Explanation, explain, gather
 from wpbridge.handlers import Handler, describe
 from wpbridge.outcome import LogLine
 from wpbridge.queue import Queue
+from wpbridge.rules import Limit, Rate, Route
 from wpbridge.runner.identity import identity
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.sqlstore import SqlStore

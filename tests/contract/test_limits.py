@@ -16,13 +16,13 @@ from factories import NOW, insert, make_new
 from rows import change, column, query
 from wpbridge import Context, Retry
 from wpbridge.action import Action, ActionId, Claim, Status
-from wpbridge.config import Limit, Rate, RetryRule
 from wpbridge.database import DatabaseAddress
 from wpbridge.events import Bus, HookPaused
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.handlers import describe
 from wpbridge.outcome import LogLine
 from wpbridge.queue import Queue
+from wpbridge.rules import Limit, Rate, RetryRule
 from wpbridge.runner.hold import Totals
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner

@@ -10,10 +10,10 @@ from rows import change, column, log_of, query
 from wpbridge import Cancel, Retry, Snooze
 from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
-from wpbridge.config import RetryRule, Webhook
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.executors.webhook import webhook_handler
 from wpbridge.handlers import describe
+from wpbridge.rules import RetryRule, Webhook
 from wpbridge.runner.hold import Totals
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner

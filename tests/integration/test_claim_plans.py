@@ -11,8 +11,9 @@ from factories import NOW
 from rows import change, query
 from wpbridge import app
 from wpbridge.clock import to_text
-from wpbridge.config import Route, Settings
+from wpbridge.config import Settings
 from wpbridge.handlers import describe
+from wpbridge.rules import Route
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.sqlstore import SqlStore
 

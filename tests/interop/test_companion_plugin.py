@@ -23,8 +23,9 @@ from servers import MariaDB
 from wpbridge import companion
 from wpbridge.clock import SystemClock
 from wpbridge.companion import Companion, Ownership, Rule
-from wpbridge.config import Route, Settings
+from wpbridge.config import Settings
 from wpbridge.database import DatabaseAddress
+from wpbridge.rules import Route
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_store
 from wpbridge.store.records import Pause

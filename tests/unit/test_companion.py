@@ -12,8 +12,9 @@ from wpbridge import __version__, companion
 from wpbridge.action import UPKEEP_HOOKS
 from wpbridge.cli.main import cli
 from wpbridge.companion import Companion, Ownership, Rule
-from wpbridge.config import Route, Settings
+from wpbridge.config import Settings
 from wpbridge.errors import ConfigError, SiteError
+from wpbridge.rules import Route
 
 HOSTILE = (
     *("it's", '"', "\\", "\\'", "\\\\'", "?>", "<?php evil()", "*/", "\0", "\n", "' ); evil(); //"),

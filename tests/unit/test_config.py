@@ -7,18 +7,9 @@ from typing import Any
 
 import pytest
 
-from wpbridge.config import (
-    Keep,
-    Limit,
-    Rate,
-    RetryRule,
-    Route,
-    Settings,
-    Webhook,
-    load,
-    sources_of,
-)
+from wpbridge.config import Settings, load, sources_of
 from wpbridge.errors import ConfigError
+from wpbridge.rules import Keep, Limit, Rate, RetryRule, Route, Webhook
 
 FULL = """
 [site]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wpbridge.config import RetryRule
 from wpbridge.retry import decide, longest_wait, rule_for
+from wpbridge.rules import RetryRule
 
 RULE = RetryRule(max_attempts=5, base=timedelta(seconds=10), cap=timedelta(seconds=60))
 

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from wpbridge import app
 from wpbridge.action import UPKEEP_HOOKS
-from wpbridge.config import Route, Settings, Webhook, load
+from wpbridge.config import Settings, load
 from wpbridge.errors import ConfigError
 from wpbridge.handlers import Handler, describe
 from wpbridge.routes import Decision, Routes
+from wpbridge.rules import Route, Webhook
 
 UPKEEP = "action_scheduler_run_actions_cleanup_hook"
 NOTHING = "no handler is here, and php is off"

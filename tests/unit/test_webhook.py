@@ -12,10 +12,10 @@ import pytest
 from test_handlers import context
 
 from receiver import Receiver, receiving
-from wpbridge.config import Webhook
 from wpbridge.executors.threads import outcome_of
 from wpbridge.executors.webhook import webhook_handler
 from wpbridge.outcome import Completed, Failed, Outcome, Retried
+from wpbridge.rules import Webhook
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural, shown, told
 from wpbridge.cli.progress import counting
 from wpbridge.clock import SystemClock
-from wpbridge.config import Keep, Settings
+from wpbridge.config import Settings
 from wpbridge.errors import InputError
 from wpbridge.moments import iso, parse_duration, parse_moment
 from wpbridge.queue import Queue, opened
@@ -25,6 +25,8 @@ from wpbridge.store.retention import Expiry
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from wpbridge.rules import Keep
 
 _FORMAT = click.option(
     "--format", "format", type=click.Choice(["text", "json"]), help="How (text)."

@@ -15,10 +15,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from wpbridge import __version__
-from wpbridge.config import Webhook
 from wpbridge.errors import ExecutionError
 from wpbridge.handlers import Context, Handler, describe
 from wpbridge.outcome import Retry
+from wpbridge.rules import Webhook
 
 WAIT_STATUSES = frozenset({429, 503})
 DEFAULT_WAIT = timedelta(seconds=60)

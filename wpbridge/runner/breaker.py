@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from wpbridge.config import Limit
 from wpbridge.outcome import Booked, Completed, Failed, Outcome, Retried
 from wpbridge.routes import compiled
+from wpbridge.rules import Limit
 from wpbridge.store.base import Store
 from wpbridge.store.records import Pause
 

@@ -13,7 +13,6 @@ from typing import Any, assert_never
 
 from wpbridge.action import Action, ActionId, Claim, Status
 from wpbridge.clock import Clock
-from wpbridge.config import RetryRule
 from wpbridge.errors import RunnerGone
 from wpbridge.events import (
     Bus,
@@ -24,6 +23,7 @@ from wpbridge.events import (
 )
 from wpbridge.executors.base import Call, Executor, Report
 from wpbridge.outcome import Failed, LogLine
+from wpbridge.rules import RetryRule
 from wpbridge.runner import settle, wording
 from wpbridge.runner.bookkeeper import FLUSH_SECONDS, Bookkeeper, KeepOutput
 from wpbridge.runner.breaker import Breaker

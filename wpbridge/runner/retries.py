@@ -8,10 +8,10 @@ import random
 from collections.abc import Callable, Sequence
 
 from wpbridge.action import ActionId
-from wpbridge.config import RetryRule
 from wpbridge.executors.base import Report
 from wpbridge.outcome import Failed, Retried
 from wpbridge.retry import decide, rule_for
+from wpbridge.rules import RetryRule
 from wpbridge.runner import wording
 from wpbridge.store.base import Store
 

@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from wpbridge.action import Action, ActionId, Claim, ClaimId, NewAction, RunnerId, Status
-from wpbridge.config import Limit
 from wpbridge.outcome import LogLine
+from wpbridge.rules import Limit
 from wpbridge.store.records import Pause
 
 RESET_MESSAGE = "action reset via wpbridge"

@@ -17,8 +17,8 @@ from sqlalchemy import BindParameter, Connection, TextClause, bindparam, text
 
 from wpbridge.action import Action
 from wpbridge.clock import to_text
-from wpbridge.config import Limit, Rate
 from wpbridge.routes import compiled
+from wpbridge.rules import Limit, Rate
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.edits import STALE_SECONDS
 from wpbridge.store.groups import Groups

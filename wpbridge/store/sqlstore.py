@@ -15,9 +15,9 @@ from sqlalchemy.exc import DBAPIError
 
 from wpbridge.action import Action, ActionId, Claim, ClaimId, NewAction, RunnerId, Status
 from wpbridge.clock import from_text, to_text
-from wpbridge.config import Limit
 from wpbridge.errors import SchemaError, SiteError, StoreError
 from wpbridge.outcome import LogLine
+from wpbridge.rules import Limit
 from wpbridge.store.adding import Request
 from wpbridge.store.base import (
     Adopted,

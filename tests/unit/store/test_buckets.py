@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from wpbridge.config import Limit, Rate
+from wpbridge.rules import Limit, Rate
 from wpbridge.store.limits import Key, Wanted, burst_of, limits_of, tokens_after
 
 MINUTE = timedelta(minutes=1)
