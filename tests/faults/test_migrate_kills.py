@@ -1,6 +1,5 @@
 """Imports and copies that are killed at any moment, and called again: each action exactly once."""
 
-import io
 import os
 import random
 import signal
@@ -93,14 +92,18 @@ def check(source: SqlStore, target: SqlStore) -> None:
     assert [str(row[0]) for row in slugs] == ["", *(f"g{n}" for n in range(7))]
 
 
+def exported(source: SqlStore, folder: Path) -> Path:
+    file = folder / "queue.jsonl"
+    with file.open("wb") as stream:
+        transfer.write(transfer.lines_of(source, Query(), now=NOW), stream)
+    return file
+
+
 def test_an_import_that_is_killed_goes_on_where_it_was(
     source: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path
 ) -> None:
     target = open_queue(dsn)
-    file = tmp_path / "queue.jsonl"
-    stream = io.BytesIO()
-    transfer.write(transfer.lines_of(source, Query(), now=NOW), stream)
-    file.write_bytes(stream.getvalue())
+    file = exported(source, tmp_path)
     words = ("import", "--dsn", dsn, "--input", str(file))
     for _ in range(KILLS):
         kill_in_the_middle(target, *words)
@@ -125,10 +128,7 @@ def test_two_imports_at_once_add_each_action_once(
     source: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path
 ) -> None:
     target = open_queue(dsn)
-    file = tmp_path / "queue.jsonl"
-    stream = io.BytesIO()
-    transfer.write(transfer.lines_of(source, Query(), now=NOW), stream)
-    file.write_bytes(stream.getvalue())
+    file = exported(source, tmp_path)
     words = ("import", "--dsn", dsn, "--input", str(file))
     both = [start(*words), start(*words)]
     assert [process.wait() for process in both] == [0, 0]
