@@ -40,7 +40,7 @@ def crowd(store: SqlStore, hook: str, *, group: str = "", count: int = CROWD) ->
 
 
 def due_hooks(store: SqlStore) -> set[str]:
-    it = store._finder._inventory
+    it = store._claiming._finder._inventory
     return set(store.session.run(lambda c: it.due_hooks(c, to_text(NOW))))
 
 

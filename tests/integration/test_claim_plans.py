@@ -35,7 +35,7 @@ def backlog(mysql_dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
 
 
 def statements(store: SqlStore) -> dict[str, TextClause]:
-    found = {k: v for k, v in vars(store._finder).items() if isinstance(v, TextClause)}
+    found = {k: v for k, v in vars(store._claiming._finder).items() if isinstance(v, TextClause)}
     assert len(found) >= 8
     # Asked for every half minute at most: reads each due row to tell their hooks.
     found.pop("_due_hooks", None)
@@ -77,7 +77,7 @@ def search(store: SqlStore, only: ClaimFilter) -> tuple[int, int]:
 
     def work(connection: Connection) -> tuple[int, int]:
         connection.execute(text("FLUSH STATUS"))
-        found = store._finder.find(
+        found = store._claiming._finder.find(
             connection, now=to_text(NOW), limit=100, only=only, groups=None,
             excluded_groups=frozenset(),
         )  # fmt: skip

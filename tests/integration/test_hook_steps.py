@@ -32,7 +32,7 @@ def test_each_hook_is_one_read(
         " FROM seq_1_to_9000",
     )
     store.inspect()
-    inventory = store._finder._inventory
+    inventory = store._claiming._finder._inventory
 
     def step(connection: Connection) -> tuple[list[str] | None, int]:
         connection.execute(text("FLUSH STATUS"))

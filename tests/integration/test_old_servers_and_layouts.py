@@ -10,6 +10,7 @@ from wpbridge.clock import SystemClock
 from wpbridge.outcome import LogLine
 from wpbridge.runner.identity import identity
 from wpbridge.runner.reaper import reap
+from wpbridge.store.action_rows import ActionRows
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.sqlstore import SqlStore
 
@@ -30,8 +31,12 @@ def claimed(store: SqlStore, limit: int, only: ClaimFilter = OURS) -> list[int]:
 
 def test_a_server_without_skip_locked_claims_the_same(store: SqlStore) -> None:
     store._dialect.can_skip_locked = False
-    store._prepare_reads(store.layout)
-    assert "SKIP" not in store._lock_due.text
+    parts = store.parts
+    rows = ActionRows(
+        store.session, store.names, store.layout, store.dialect, parts.groups, parts.zones
+    )
+    store._rows = store._claiming._rows = rows
+    assert "SKIP" not in rows.lock_due.text
     ids = insert(store, *[make_new("ours", due_in=-n) for n in range(1, 6)])
     assert claimed(store, 3) == ids[:1:-1]
     assert claimed(store, 3) == ids[1::-1]

@@ -4,8 +4,7 @@ Not for several threads at once: the runner's loop owns it.
 """
 
 import contextlib
-import functools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -14,10 +13,10 @@ from sqlalchemy import BindParameter, Connection, Engine, bindparam, text
 from sqlalchemy.exc import DBAPIError
 
 from wpbridge.action import Action, ActionId, Claim, ClaimId, NewAction, RunnerId, Status
-from wpbridge.clock import from_text, to_text
-from wpbridge.errors import SchemaError, SiteError, StoreError
+from wpbridge.clock import to_text
+from wpbridge.errors import SchemaError, SiteError
 from wpbridge.outcome import LogLine
-from wpbridge.rules import Limit
+from wpbridge.store.action_rows import ActionRows
 from wpbridge.store.adding import Request
 from wpbridge.store.base import (
     Adopted,
@@ -29,13 +28,12 @@ from wpbridge.store.base import (
     StoreInfo,
 )
 from wpbridge.store.borrowed import borrow
-from wpbridge.store.candidates import Candidate, Finder
+from wpbridge.store.candidates import Finder
+from wpbridge.store.claiming import Claiming
 from wpbridge.store.dialect import Dialect
-from wpbridge.store.limits import Wanted, names_of
 from wpbridge.store.own_tables import OwnTables
 from wpbridge.store.ownership import Ownership
 from wpbridge.store.parts import Parts, assemble
-from wpbridge.store.pauses import narrowed
 from wpbridge.store.records import Pause
 from wpbridge.store.session import Session
 from wpbridge.store.tables import (
@@ -51,9 +49,6 @@ from wpbridge.zone import Zone
 
 T = TypeVar("T")
 
-CLAIM_TRIES = 6
-CRON_START = b'O:28:"ActionScheduler_CronSchedule"'
-UNANSWERED_MESSAGE = "action put back via wpbridge: the database's answer to its claim was lost"
 ENDED = frozenset({Status.COMPLETE, Status.FAILED, Status.CANCELED})
 
 
@@ -123,12 +118,21 @@ class SqlStore:
         self._parts = parts = assemble(self.session, names, layout, dialect, zone)
         parts.own.look()
         self._writes = parts.writes
-        self._finder = Finder(names, layout, dialect, self._is_runnable, parts.groups.slug_on)
         if self._runner is None or self._runner.id is None:
             # A second look must not make a registered runner forget who it is.
             self._runner = Ownership(names, dialect)
         self._ownership = self._runner
-        self._prepare_reads(layout)
+        finder = Finder(names, layout, dialect, self._is_runnable, parts.groups.slug_on)
+        self._rows = ActionRows(self.session, names, layout, dialect, parts.groups, parts.zones)
+        self._claiming = Claiming(
+            self.session, parts, finder, self._rows, self._runner, self._is_runnable
+        )
+        age = dialect.age_seconds("beat_gmt")
+        self._glance = text(
+            f"SELECT EXISTS (SELECT 1 FROM {names.actions}{dialect.use_index(layout.due_index)}"
+            " WHERE status = 'pending' AND scheduled_date_gmt <= :now),"
+            f" EXISTS (SELECT 1 FROM {names.runners} WHERE runner_id <> :id AND {age} > :silent)"
+        )
         problems = _problems(schema, layout)
         return StoreInfo(
             server=server,
@@ -139,38 +143,6 @@ class SqlStore:
             skip_locked=dialect.can_skip_locked,
             problems=tuple(problems),
         )
-
-    def _prepare_reads(self, layout: Layout) -> None:
-        priority = "priority" if layout.has_priority else "10"
-        extended = "extended_args" if layout.has_extended_args else "NULL"
-        columns = (
-            f"action_id, hook, status, scheduled_date_gmt, {priority}, args, {extended}, schedule,"
-            " group_id, attempts, claim_id"
-        )
-        # SQLite: no index but the primary key. It would walk a whole backlog's for a few ids.
-        key = " FORCE INDEX (PRIMARY)" if self._dialect.name == "mysql" else " NOT INDEXED"
-        ids: BindParameter[int] = bindparam("ids", expanding=True)
-        table = self.names.actions
-        free = (
-            f"SELECT {columns} FROM {table}{key} WHERE action_id IN :ids AND claim_id = 0"
-            " AND status = 'pending'"
-        )
-        lock = self._dialect.lock_rows()
-        self._lock_due = text(f"{free} AND scheduled_date_gmt <= :now{lock}").bindparams(ids)
-        self._lock_any = text(f"{free}{lock}").bindparams(ids)
-        age = self._dialect.age_seconds("beat_gmt")
-        self._glance = text(
-            f"SELECT EXISTS (SELECT 1 FROM {table}{self._dialect.use_index(layout.due_index)}"
-            " WHERE status = 'pending' AND scheduled_date_gmt <= :now),"
-            f" EXISTS (SELECT 1 FROM {self.names.runners} WHERE runner_id <> :id"
-            f" AND {age} > :silent)"
-        )
-        self._by_ids = text(f"SELECT {columns} FROM {table}{key} WHERE action_id IN :ids")
-        self._by_ids = self._by_ids.bindparams(ids)
-        held = "claim_id IN :ids AND status IN ('pending', 'in-progress')"
-        self._of_claims = text(f"SELECT {columns} FROM {table} WHERE {held}").bindparams(ids)
-        self._lock_of_claims = text(f"SELECT action_id FROM {table} WHERE {held}{lock}")
-        self._lock_of_claims = self._lock_of_claims.bindparams(ids)
 
     def _options(self, connection: Connection) -> dict[str, str]:
         """What we need of WordPress's options; nothing where there is no such table."""
@@ -286,16 +258,16 @@ class SqlStore:
         that cannot skip locked rows do wait here.
         """
         ids = {"ids": list(claims)}
-        free = connection.execute(self._lock_of_claims, ids).fetchall()
-        return len(free) < len(connection.execute(self._of_claims, ids).fetchall())
+        free = connection.execute(self._rows.lock_of_claims, ids).fetchall()
+        return len(free) < len(connection.execute(self._rows.of_claims, ids).fetchall())
 
     def _held_under(self, claims: Sequence[ClaimId]) -> tuple[Action, ...]:
         if not claims:
             return ()
         rows = self.session.run(
-            lambda c: c.execute(self._of_claims, {"ids": list(claims)}).fetchall()
+            lambda c: c.execute(self._rows.of_claims, {"ids": list(claims)}).fetchall()
         )
-        return tuple(self._actions(rows))
+        return tuple(self._rows.actions(rows))
 
     # Claiming
 
@@ -309,197 +281,13 @@ class SqlStore:
         starting: Starting | None = None,
     ) -> Claim | None:
         """See :class:`Store`."""
-        if only.hooks is not None and not only.hooks:
-            return None
-        if only.ids is not None:
-            return self._claim_ids(only.ids, now, limit, dry_run=dry_run, starting=starting)
-        only_now = self._unpaused(only, now) if self._has_due(now) else None
-        return self._claim_found(only_now, now, limit, dry_run, starting) if only_now else None
-
-    def _has_due(self, now: datetime) -> bool:
         self.layout  # noqa: B018 - makes sure that somebody has looked
-        return self.session.run(lambda c: self._finder.is_any_due(c, to_text(now)))
-
-    def _unpaused(self, only: ClaimFilter, now: datetime) -> ClaimFilter | None:
-        return narrowed(only, self.parts.pauses.in_force(now))
-
-    def _claim_found(
-        self,
-        only: ClaimFilter,
-        now: datetime,
-        limit: int,
-        dry_run: bool,  # noqa: FBT001
-        starting: Starting | None,
-    ) -> Claim | None:
-        groups = None if only.groups is None else self.parts.groups.ids(only.groups)
-        if groups is not None and not groups:
-            raise StoreError(f"no such group: {', '.join(sorted(only.groups or ()))}")
-        excluded = frozenset(self.parts.groups.ids(only.exclude_groups))
-        full = self.parts.limits.full()
-        attempt = 1
-        while attempt <= CLAIM_TRIES:
-            find = functools.partial(
-                self._finder.find,
-                now=to_text(now),
-                limit=limit * attempt,
-                only=only.without(names_of(full, "hook"), names_of(full, "group")),
-                groups=groups,
-                excluded_groups=excluded,
-            )
-            found = self.session.run(find)
-            if not found:
-                return None
-            if dry_run:
-                return self._seen(found, limit, only, now)
-            if only.limits:
-                self._prepare_limits(found, only)
-            claim = self._claim(
-                [one.id for one in found], limit, now, now, starting, limits=only.limits
-            )
-            if claim is not None:
-                return claim
-            known, full = full, full | self.parts.limits.full()
-            if full == known:
-                # Others had locked or claimed all of them: look again, further.
-                self.session.pause(0.002 * attempt)
-                attempt += 1
-        return None
-
-    def _prepare_limits(self, found: Sequence[Candidate], only: ClaimFilter) -> None:
-        # Slugs are asked for here, too: within the claim nothing may be read before its locks.
-        slug = self.parts.groups.slug
-        wanted = [Wanted(one.hook, slug(one.group)) for one in found]
-        self.parts.limits.prepare(only.limits, wanted)
-
-    def _seen(
-        self, found: Sequence[Candidate], limit: int, only: ClaimFilter, now: datetime
-    ) -> Claim | None:
-        """What a claim would take."""
-        rows = self._load([one.id for one in found])
-        actions = _sorted(self._actions(rows))
-        wanted = [Wanted(action.hook, action.group) for action in actions]
-        places = self.session.run(
-            lambda c: self.parts.limits.admit(
-                c, wanted, only.limits, most=limit, now=now, spends=False
-            )
+        claim = self._claiming.claim_due(
+            now=now, limit=limit, only=only, dry_run=dry_run, starting=starting
         )
-        actions = [actions[place] for place in places]
-        return Claim(id=ClaimId(0), actions=tuple(actions)) if actions else None
-
-    def _claim_ids(
-        self,
-        ids: Collection[ActionId],
-        now: datetime,
-        limit: int,
-        *,
-        dry_run: bool,
-        starting: Starting | None,
-    ) -> Claim | None:
-        """Free pending actions that somebody named, whatever their date."""
-        rows = [
-            row
-            for row in self._load(sorted(ids))
-            if row[2] == Status.PENDING and not row[10] and self._is_runnable(_bytes(row[7])[:100])
-        ]
-        found = _sorted(self._actions(rows))[:limit]
-        if not found:
-            return None
-        if dry_run:
-            return Claim(id=ClaimId(0), actions=tuple(found))
-        return self._claim([action.id for action in found], limit, None, now, starting)
-
-    def _claim(
-        self,
-        ids: Sequence[int],
-        limit: int,
-        due: datetime | None,
-        now: datetime,
-        starting: Starting | None,
-        *,
-        limits: Sequence[Limit] = (),
-    ) -> Claim | None:
-        """``due``: only rows whose date that is past."""
-        lock = self._lock_due if due is not None else self._lock_any
-        moment = {} if due is None else {"now": to_text(due)}
-
-        def claim(connection: Connection) -> Claim | None:
-            rows: Sequence[Sequence[object]] = connection.execute(
-                lock, {"ids": sorted(ids), **moment}
-            ).fetchall()
-            rank = {action_id: place for place, action_id in enumerate(ids)}
-            free = sorted(rows, key=lambda row: rank[int(str(row[0]))])
-            mine = self._admitted(connection, free, limit, limits, now) if limits else free[:limit]
-            self._drop_unknown(connection, now)
-            if not mine:
-                return None
-            claim_id = self._writes.new_claim(connection, now)
-            self._ownership.write(connection, gained=[claim_id])
-            actions = tuple(_sorted(self._actions(mine, claim=claim_id, on=connection)))
-            started = dict(starting(actions)) if starting else {}
-            self._take(connection, actions, claim_id, now, started)
-            suspects = self.parts.suspects.among(connection, [a.id for a in actions])
-            return Claim(
-                id=claim_id, actions=actions, started=frozenset(started), suspects=suspects
-            )
-
-        try:
-            done = self.session.transact(claim)
-        except LostRaceError:
-            return None
-        if done is not None:
-            self._ownership.keep(gained=[done.id])
-            self._suspects |= done.suspects
-        return done
-
-    def _admitted(
-        self,
-        connection: Connection,
-        rows: Sequence[Sequence[object]],
-        most: int,
-        limits: Sequence[Limit],
-        now: datetime,
-    ) -> list[Sequence[object]]:
-        """As many of the locked rows, in their order, as the limits leave room for."""
-        slug = functools.partial(self.parts.groups.slug_on, connection)
-        wanted = [Wanted(str(row[1]), slug(int(str(row[8])))) for row in rows]
-        places = self.parts.limits.admit(connection, wanted, limits, most=most, now=now)
-        return [rows[place] for place in places]
-
-    def _take(
-        self,
-        connection: Connection,
-        actions: Sequence[Action],
-        claim_id: ClaimId,
-        now: datetime,
-        started: Mapping[ActionId, Sequence[LogLine]],
-    ) -> None:
-        waiting = [action.id for action in actions if action.id not in started]
-        taken = self._writes.take(connection, waiting, claim_id, now) if waiting else 0
-        if started:
-            taken += self._writes.take_started(connection, list(started), claim_id, now)
-            lines = [(i, line) for i, told in started.items() for line in told]
-            self._writes.insert_logs(connection, lines)
-        if taken != len(actions):
-            raise LostRaceError
-
-    def _drop_unknown(self, connection: Connection, now: datetime) -> None:
-        """Undo a claim whose commit succeeded though its answer never came: none of it ran."""
-        unknown = self._ownership.unknown_claims(connection)
-        for claim_id in unknown:
-            rows = connection.execute(self._of_claims, {"ids": [claim_id]}).fetchall()
-            actions = self._actions(rows, on=connection)
-            if waiting := [a.id for a in actions if a.status is Status.PENDING]:
-                self._writes.free(connection, waiting, claim_id)
-            logs = (LogLine(message=UNANSWERED_MESSAGE, at=now),)
-            started = [
-                Ending(action=a, status=Status.PENDING, at=now, marked=True, logs=logs)
-                for a in actions
-                if a.status is Status.IN_PROGRESS
-            ]
-            self._writes.end(connection, started, now)
-        if unknown:
-            self._writes.delete_claims(connection, unknown)
-            self._ownership.write(connection)
+        if claim is not None:
+            self._suspects |= claim.suspects
+        return claim
 
     def still_claimed(self, actions: Sequence[Action]) -> frozenset[ActionId]:
         """See :class:`Store`."""
@@ -507,9 +295,9 @@ class SqlStore:
         if not claims:
             return frozenset()
         rows = self.session.run(
-            lambda c: c.execute(self._by_ids, {"ids": sorted(claims)}).fetchall()
+            lambda c: c.execute(self._rows.by_ids, {"ids": sorted(claims)}).fetchall()
         )
-        pending = self._actions([row for row in rows if row[2] == Status.PENDING])
+        pending = self._rows.actions([row for row in rows if row[2] == Status.PENDING])
         return frozenset(a.id for a in pending if a.claim_id == claims[a.id])
 
     def states(self, actions: Sequence[Action]) -> dict[ActionId, tuple[str, ClaimId]]:
@@ -517,7 +305,7 @@ class SqlStore:
         ids = sorted(action.id for action in actions)
         if not ids:
             return {}
-        rows = self.session.run(lambda c: c.execute(self._by_ids, {"ids": ids}).fetchall())
+        rows = self.session.run(lambda c: c.execute(self._rows.by_ids, {"ids": ids}).fetchall())
         return {ActionId(int(r[0])): (str(r[2]), ClaimId(int(r[-1]))) for r in rows}
 
     # Starting, ending, releasing
@@ -744,67 +532,6 @@ class SqlStore:
     def close(self) -> None:
         """See :class:`Store`."""
         self.session.close()
-
-    # Rows to nouns
-
-    def _load(self, ids: Sequence[int]) -> Sequence[Sequence[object]]:
-        return self.session.run(lambda c: c.execute(self._by_ids, {"ids": list(ids)}).fetchall())
-
-    def _actions(
-        self,
-        rows: Sequence[Sequence[object]],
-        *,
-        claim: ClaimId | None = None,
-        on: Connection | None = None,
-    ) -> list[Action]:
-        """``on``: the transaction's connection, which must not be changed for another within."""
-        groups = self.parts.groups
-        slug = groups.slug if on is None else functools.partial(groups.slug_on, on)
-        zones = self._zones_of(rows, on)
-        return [
-            Action(
-                id=ActionId(int(str(r[0]))),
-                hook=str(r[1]),
-                status=Status(str(r[2])),
-                scheduled_at=from_text(None if r[3] is None else str(r[3])),
-                priority=int(str(r[4])),
-                args=_chosen_args(r[5], r[6]),
-                schedule=_bytes(r[7]),
-                group_id=int(str(r[8])),
-                group=slug(int(str(r[8]))),
-                attempts=int(str(r[9])),
-                claim_id=claim if claim is not None else ClaimId(int(str(r[10]))),
-                zone=zones.get(ActionId(int(str(r[0])))),
-            )
-            for r in rows
-        ]
-
-    def _zones_of(
-        self, rows: Sequence[Sequence[object]], on: Connection | None
-    ) -> dict[ActionId, str]:
-        """Time zones of cron chains; nothing is asked where there never was one."""
-        zones = self.parts.zones
-        if not zones.are_there:
-            return {}
-        crons = [int(str(r[0])) for r in rows if _bytes(r[7]).startswith(CRON_START)]
-        return zones.of(on, crons) if on else self.session.run(lambda c: zones.of(c, crons))
-
-
-def _sorted(actions: Iterable[Action]) -> list[Action]:
-    return sorted(
-        actions,
-        key=lambda a: (a.priority, a.attempts, str(a.scheduled_at or ""), a.id),
-    )
-
-
-def _bytes(value: object) -> bytes:
-    return value if isinstance(value, bytes) else str(value or "").encode()
-
-
-def _chosen_args(short: object, extended: object) -> bytes:
-    """The plugin's choice: extended_args unless NULL, empty or "0"."""
-    longer = _bytes(extended)
-    return longer if longer not in (b"", b"0") else _bytes(short)
 
 
 def _schema_number(option: str | None) -> int | None:

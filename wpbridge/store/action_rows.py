@@ -1,0 +1,124 @@
+"""Rows of the actions table as actions: which columns are read, and what they mean."""
+
+import functools
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from sqlalchemy import BindParameter, Connection, bindparam, text
+
+from wpbridge.action import Action, ActionId, ClaimId, Status
+from wpbridge.clock import from_text
+from wpbridge.store.dialect import Dialect
+from wpbridge.store.groups import Groups
+from wpbridge.store.session import Transactor
+from wpbridge.store.tables import Layout, TableNames
+from wpbridge.store.zones import Zones
+
+CRON_START: Final = b'O:28:"ActionScheduler_CronSchedule"'
+
+
+class ActionRows:
+    """Reads rows of one site's actions, some of them under a lock."""
+
+    def __init__(  # noqa: PLR0917 - what is known of a site's tables
+        self,
+        session: Transactor,
+        names: TableNames,
+        layout: Layout,
+        dialect: Dialect,
+        groups: Groups,
+        zones: Zones,
+    ) -> None:
+        self._session = session
+        self._groups = groups
+        self._zones = zones
+        priority = "priority" if layout.has_priority else "10"
+        extended = "extended_args" if layout.has_extended_args else "NULL"
+        columns = (
+            f"action_id, hook, status, scheduled_date_gmt, {priority}, args, {extended}, schedule,"
+            " group_id, attempts, claim_id"
+        )
+        # SQLite: no index but the primary key. It would walk a whole backlog's for a few ids.
+        key = " FORCE INDEX (PRIMARY)" if dialect.name == "mysql" else " NOT INDEXED"
+        ids: BindParameter[int] = bindparam("ids", expanding=True)
+        table, lock = names.actions, dialect.lock_rows()
+        free = (
+            f"SELECT {columns} FROM {table}{key} WHERE action_id IN :ids AND claim_id = 0"
+            " AND status = 'pending'"
+        )
+        held = "claim_id IN :ids AND status IN ('pending', 'in-progress')"
+        self.by_ids = text(
+            f"SELECT {columns} FROM {table}{key} WHERE action_id IN :ids"
+        ).bindparams(ids)
+        self.lock_due = text(f"{free} AND scheduled_date_gmt <= :now{lock}").bindparams(ids)
+        self.lock_any = text(f"{free}{lock}").bindparams(ids)
+        self.of_claims = text(f"SELECT {columns} FROM {table} WHERE {held}").bindparams(ids)
+        self.lock_of_claims = text(f"SELECT action_id FROM {table} WHERE {held}{lock}").bindparams(
+            ids
+        )
+
+    def load(self, ids: Sequence[int]) -> Sequence[Sequence[object]]:
+        """As they are, in no order."""
+        return self._session.run(lambda c: c.execute(self.by_ids, {"ids": list(ids)}).fetchall())
+
+    def actions(
+        self,
+        rows: Sequence[Sequence[object]],
+        *,
+        claim: ClaimId | None = None,
+        on: Connection | None = None,
+    ) -> list[Action]:
+        """Rows as nouns.
+
+        ``claim``: under which they are now. ``on``: the transaction's connection, which must not be
+        changed for another within.
+        """
+        groups = self._groups
+        slug = groups.slug if on is None else functools.partial(groups.slug_on, on)
+        zones = self._zones_of(rows, on)
+        return [
+            Action(
+                id=ActionId(int(str(r[0]))),
+                hook=str(r[1]),
+                status=Status(str(r[2])),
+                scheduled_at=from_text(None if r[3] is None else str(r[3])),
+                priority=int(str(r[4])),
+                args=_chosen_args(r[5], r[6]),
+                schedule=as_bytes(r[7]),
+                group_id=int(str(r[8])),
+                group=slug(int(str(r[8]))),
+                attempts=int(str(r[9])),
+                claim_id=claim if claim is not None else ClaimId(int(str(r[10]))),
+                zone=zones.get(ActionId(int(str(r[0])))),
+            )
+            for r in rows
+        ]
+
+    def _zones_of(
+        self, rows: Sequence[Sequence[object]], on: Connection | None
+    ) -> dict[ActionId, str]:
+        """Time zones of cron chains; nothing is asked where there never was one."""
+        zones = self._zones
+        if not zones.are_there:
+            return {}
+        crons = [int(str(r[0])) for r in rows if as_bytes(r[7]).startswith(CRON_START)]
+        return zones.of(on, crons) if on else self._session.run(lambda c: zones.of(c, crons))
+
+
+def in_order(actions: Iterable[Action]) -> list[Action]:
+    """The plugin's, within a claim."""
+    return sorted(
+        actions,
+        key=lambda a: (a.priority, a.attempts, str(a.scheduled_at or ""), a.id),
+    )
+
+
+def as_bytes(value: object) -> bytes:
+    """A text column's; none for NULL."""
+    return value if isinstance(value, bytes) else str(value or "").encode()
+
+
+def _chosen_args(short: object, extended: object) -> bytes:
+    """The plugin's choice: extended_args unless NULL, empty or "0"."""
+    longer = as_bytes(extended)
+    return longer if longer not in (b"", b"0") else as_bytes(short)
