@@ -11,7 +11,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
+
+from sqlalchemy import Connection
 
 from bench import connect, run
 from servers import MariaDB, private_mariadb
@@ -32,13 +35,12 @@ def fill(server: MariaDB, name: str, rows: int) -> None:
             "'0000-00-00 00:00:00','0000-00-00 00:00:00',0,10,NULL)"
             for n in range(start, min(rows, start + PART))
         )
-        store.session.run(
-            lambda c, v=values: c.exec_driver_sql(  # type: ignore[misc]
-                "INSERT INTO wp_actionscheduler_actions (hook, status, scheduled_date_gmt,"
-                " scheduled_date_local, args, schedule, group_id, attempts, last_attempt_gmt,"
-                f" last_attempt_local, claim_id, priority, extended_args) VALUES {v}"
-            )
+        statement = (
+            "INSERT INTO wp_actionscheduler_actions (hook, status, scheduled_date_gmt,"
+            " scheduled_date_local, args, schedule, group_id, attempts, last_attempt_gmt,"
+            f" last_attempt_local, claim_id, priority, extended_args) VALUES {values}"
         )
+        store.session.run(partial(Connection.exec_driver_sql, statement=statement))
     store.close()
 
 

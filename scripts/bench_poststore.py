@@ -9,6 +9,7 @@ import json
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -58,7 +59,7 @@ def fill(store: SqlStore, posts: int) -> None:
             connection.exec_driver_sql(f"INSERT INTO wp_{table} VALUES ({marks})", some)
 
     for first in range(1, posts + 1, _PART):
-        store.session.transact(lambda c, first=first: add(c, first))  # type: ignore[misc]
+        store.session.transact(partial(add, first=first))
 
 
 def measure(server: MariaDB, posts: int) -> dict[str, object]:

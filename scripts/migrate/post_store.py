@@ -11,7 +11,7 @@ from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.poststore import KIND, PostStore
 from wpbridge.queue import opened
 
-folder, size = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 500  # noqa: PLR2004
+folder, size = sys.argv[1], int(next(iter(sys.argv[2:]), "500"))
 with opened(load({"path": folder}, {}, Path.cwd())) as queue:
     migration = PostStore(queue.store, in_progress="failed", batch_size=size)
     migration.check_alone()

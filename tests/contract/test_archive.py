@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 
 from factories import NOW, insert, make_new
 from rows import change, query
-from wpbridge.action import Status
+from wpbridge.action import ActionId, Status
 from wpbridge.clock import to_text
 from wpbridge.errors import InputError
 from wpbridge.migrate.archive import Archive, Report, asked, file_for, journal_of
@@ -61,8 +60,8 @@ def ids_of(store: SqlStore) -> list[int]:
 def test_old_rows_move_with_their_logs_and_others_stay(store: SqlStore, tmp_path: Path) -> None:
     old = ended(store, 20) + ended(store, 5, "failed")
     young = ended(store, 3, days=2) + ended(store, 3, "canceled")
-    before = store.parts.bulk.on
-    whole = store.session.run(lambda c: before(c, old))  # type: ignore[arg-type]  # plain numbers
+    before = [ActionId(i) for i in old]
+    whole = store.session.run(lambda c: store.parts.bulk.on(c, before))
     file = tmp_path / "a.jsonl.gz"
     report = archived(store, file)
     assert (report.archived, report.stayed, report.problems) == (25, 0, [])
@@ -96,8 +95,9 @@ def test_import_takes_it_back_as_it_was(store: SqlStore, tmp_path: Path) -> None
 
 
 def test_a_row_that_lives_again_meanwhile_stays(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path
+    store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """As if a neighbour came between."""
     old = ended(store, 10)
     real = store.parts.retention.next
 
@@ -109,7 +109,7 @@ def test_a_row_that_lives_again_meanwhile_stays(
         )
         return found
 
-    store.parts.retention.next = late  # type: ignore[method-assign, assignment]  # as a neighbour would come between
+    monkeypatch.setattr(store.parts.retention, "next", late)
     file = tmp_path / "a.jsonl.gz"
     report = archived(store, file, batch_size=100)
     assert report.archived == 9
