@@ -326,7 +326,7 @@ class Bulk:
         ids = dict(
             zip(
                 (key for key, _ in fresh),
-                self._insert_rows(connection, [row for _, row in fresh], groups),
+                self.insert_rows(connection, [row for _, row in fresh], groups),
                 strict=True,
             )
         )
@@ -377,9 +377,10 @@ class Bulk:
         values = {"hook": row.hook, "args": row.args, "group_id": group_id}
         return connection.execute(self._same, values).first() is not None
 
-    def _insert_rows(
+    def insert_rows(
         self, connection: Connection, rows: Sequence[WholeRow], groups: Mapping[str, int]
     ) -> list[ActionId]:
+        """In the caller's transaction, without their logs; ``groups``: ids by slug."""
         made: list[ActionId] = []
         for part in portions(rows, most=BATCH, room=BYTES_A_STATEMENT, size_of=_size):
             values: list[object] = []

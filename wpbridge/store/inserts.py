@@ -99,7 +99,7 @@ class Inserts:
     ) -> None:
         """The same from action id, message and both dates as they stand."""
         told: Iterator[tuple[object, ...]] = (
-            (i, cut(message), *dates) for i, message, *dates in rows
+            (i, _cut(message), *dates) for i, message, *dates in rows
         )
         for part in portions(
             told, most=ROWS_A_STATEMENT, room=LOG_CHARACTERS_A_STATEMENT,
@@ -170,7 +170,7 @@ class Inserts:
         return int(connection.exec_driver_sql(statement, tuple(values)).lastrowid)
 
 
-def cut(message: str) -> str:
+def _cut(message: str) -> str:
     """A log's message, as much of it as the column holds."""
     data = message.encode("utf-8", "replace")
     if len(data) <= MESSAGE_BYTES:

@@ -6,7 +6,7 @@ goes with its action: what was added and not yet deleted is known by it.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, TypeAlias
@@ -16,8 +16,7 @@ from sqlalchemy import Connection, text
 from wpbridge.action import ActionId, NewAction, Status
 from wpbridge.clock import ZERO_DATE, from_text, to_text
 from wpbridge.codec.args import columns
-from wpbridge.store.inserts import LOG_CHARACTERS_A_STATEMENT, ROWS_A_STATEMENT, cut
-from wpbridge.store.portions import portions
+from wpbridge.store.bulk import WholeRow
 from wpbridge.store.server import Server
 from wpbridge.store.sqlstore import SqlStore
 from wpbridge.store.writes import listed
@@ -323,9 +322,17 @@ class Posts:
         batch.gone = len(ids) - len(posts)
         made = self._insert(connection, going, now)
         batch.moved = {post.id: i for (post, _), i in zip(going, made, strict=True)}
-        rows = [(f"{_KEY}{post}", i, to_text(now)) for post, i in batch.moved.items()]
-        keys = f"INSERT INTO {self._store.names.keys} (key_hash, action_id, created_gmt) VALUES "
-        self._insert_many(connection, keys, rows)
+        if batch.moved:
+            connection.execute(
+                text(
+                    f"INSERT INTO {self._store.names.keys} (key_hash, action_id, created_gmt)"
+                    " VALUES (:key, :id, :now)"
+                ),
+                [
+                    {"key": f"{_KEY}{post}", "id": action_id, "now": to_text(now)}
+                    for post, action_id in batch.moved.items()
+                ],
+            )
         done = [post for post in posts if post.id in known]
         batch.moved |= {post.id: known[post.id] for post in done}
         return batch, [post for post, _ in going] + done
@@ -459,78 +466,50 @@ class Posts:
     def _insert(
         self, connection: Connection, going: Sequence[tuple[Post, Moving]], now: datetime
     ) -> list[ActionId]:
-        layout, zone = self._layout, self._parts.inserts.zone
-        names = [
-            "hook", "status", "scheduled_date_gmt", "scheduled_date_local", "args", "schedule",
-            "group_id", "attempts", "last_attempt_gmt", "last_attempt_local", "claim_id",
-        ]  # fmt: skip
-        names += ["priority"] if layout.has_priority else []
-        names += ["extended_args"] if layout.has_extended_args else []
-        rows = []
-        for _, one in going:
-            new = one.new
-            short, extended = columns(new.args)
-            tried = one.last_attempt_at
-            row: list[object] = [
-                new.hook, one.status.value, to_text(new.scheduled_at),
-                to_text(zone.scheduled_local(new.scheduled_at, new.is_async)), short,
-                new.schedule.decode(), self._groups[new.group], one.attempts,
-                ZERO_DATE if tried is None else to_text(tried),
-                ZERO_DATE if tried is None else to_text(zone.attempt_local(tried)), 0,
-            ]  # fmt: skip
-            row += [new.priority] if layout.has_priority else []
-            row += [extended] if layout.has_extended_args else []
-            rows.append(tuple(row))
-        table = self._store.names.actions
-        start = f"INSERT INTO {table} ({', '.join(names)}) VALUES "
-        ids = self._insert_many(connection, start, rows)
-        self._insert_logs(connection, going, ids, now)
-        return [ActionId(i) for i in ids]
+        rows = [self._row(one) for _, one in going]
+        ids = self._parts.bulk.insert_rows(connection, rows, self._groups)
+        self._parts.inserts.raw_logs(connection, self._log_rows(going, ids, now))
+        return ids
 
-    def _insert_logs(
-        self,
-        connection: Connection,
-        going: Sequence[tuple[Post, Moving]],
-        ids: Sequence[int],
-        now: datetime,
-    ) -> None:
+    def _row(self, one: Moving) -> WholeRow:
+        new, zone = one.new, self._parts.inserts.zone
+        short, extended = columns(new.args)
+        tried = one.last_attempt_at
+        return WholeRow(
+            id=0,
+            hook=new.hook,
+            status=one.status.value,
+            scheduled=to_text(new.scheduled_at),
+            scheduled_local=to_text(zone.scheduled_local(new.scheduled_at, new.is_async)),
+            args=short,
+            extended_args=extended,
+            schedule=new.schedule.decode(),
+            group=new.group,
+            priority=new.priority,
+            attempts=one.attempts,
+            last_attempt=ZERO_DATE if tried is None else to_text(tried),
+            last_attempt_local=ZERO_DATE if tried is None else to_text(zone.attempt_local(tried)),
+        )
+
+    def _log_rows(
+        self, going: Sequence[tuple[Post, Moving]], ids: Sequence[ActionId], now: datetime
+    ) -> Iterator[tuple[int, str, str, str]]:
         gmt = to_text(now)
         local = to_text(self._parts.inserts.zone.log_local(now))
-        rows = []
         for (post, one), i in zip(going, ids, strict=True):
-            rows += [(i, message, gmt, local) for message in one.before]
-            rows += [
-                (i, cut(log.message), *self._log_dates(log.gmt))
-                for log in post.logs
-                if log.kind == LOG_TYPE
-            ]
-            rows += [(i, message.replace("%d", str(i)), gmt, local) for message in one.after]
-        start = (
-            f"INSERT INTO {self._store.names.logs} (action_id, message, log_date_gmt,"
-            " log_date_local) VALUES "
-        )
-        self._insert_many(connection, start, rows)
+            for message in one.before:
+                yield i, message, gmt, local
+            for log in post.logs:
+                if log.kind == LOG_TYPE:
+                    yield i, log.message, *self._log_dates(log.gmt)
+            for message in one.after:
+                yield i, message.replace("%d", str(i)), gmt, local
 
     def _log_dates(self, gmt: str) -> tuple[str, str]:
         at = from_text(gmt)
         if at is None:
             return ZERO_DATE, ZERO_DATE
         return gmt[:19], to_text(self._parts.inserts.zone.log_local(at))
-
-    def _insert_many(
-        self, connection: Connection, start: str, rows: Sequence[tuple[object, ...]]
-    ) -> list[int]:
-        """Rows in as few statements as a server takes; their ids."""
-        ids: list[int] = []
-        for part in portions(
-            rows, most=ROWS_A_STATEMENT, room=LOG_CHARACTERS_A_STATEMENT, size_of=_characters
-        ):
-            row = f"({', '.join([self._mark] * len(part[0]))})"
-            values = tuple(value for one in part for value in one)
-            told = connection.exec_driver_sql(start + ",".join([row] * len(part)), values)
-            first, step = self._dialect.first_id(int(told.lastrowid), len(part))
-            ids += [first + step * n for n in range(len(part))]
-        return ids
 
     def _delete(self, connection: Connection, posts: Sequence[Post]) -> None:
         """Posts with all that hangs on them, the posts last."""
@@ -591,7 +570,3 @@ def _bytes(value: object) -> bytes:
     if isinstance(value, bytes):
         return value
     return b"" if value is None else str(value).encode("utf-8", "surrogateescape")
-
-
-def _characters(row: tuple[object, ...]) -> int:
-    return sum(len(value) for value in row if isinstance(value, str))
