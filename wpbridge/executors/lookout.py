@@ -58,7 +58,9 @@ class Lookout(Generic[W]):
         return touched
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Watch nothing any more. Only when its thread has ended, and by who wakes it."""
+        if self._is_closed:
+            return
         self._is_closed = True
         self._selector.close()
         os.close(self._woken)

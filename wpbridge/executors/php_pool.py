@@ -163,7 +163,7 @@ class PhpPool:
             unknown = {call.action.hook for call in waiting} - self._known - self._asked
             self._asking |= set() if self._limits.missing == "fail" else unknown
         if self._asking or (self._expected and not ahead):
-            self._nudge()
+            self._lookout.wake()
         return admitted
 
     def _is_known(self, hook: str) -> bool:
@@ -182,13 +182,13 @@ class PhpPool:
         """Fire the plugin's event for it, where a worker is up anyway."""
         with self._lock:
             self._told.append(action)
-        self._nudge()
+        self._lookout.wake()
 
     def submit(self, call: Call) -> None:
         """To the first worker that has time."""
         with self._lock:
             self._queue.append(call)
-        self._nudge()
+        self._lookout.wake()
 
     def reports(self, timeout_seconds: float) -> list[Report]:
         """See :class:`Executor`."""
@@ -224,11 +224,9 @@ class PhpPool:
     def close(self) -> None:
         """End all workers: idle ones by themselves, busy ones by force."""
         self._closing = True
-        self._nudge()
-        self._thread.join()
-
-    def _nudge(self) -> None:
         self._lookout.wake()
+        self._thread.join()
+        self._lookout.close()
 
     def _is_down(self) -> bool:
         return self._trouble is not None and (self._is_final or now() < self._not_before)
@@ -245,7 +243,6 @@ class PhpPool:
             self._give_up("wpbridge's PHP pool failed; see the log", final=True)
         finally:
             self._end_all()
-            self._lookout.close()
 
     def _turn(self) -> None:
         for worker in self._lookout.wait(self._wait()):

@@ -71,6 +71,7 @@ class ProcessPool:
         self._is_closing = True
         self._lookout.wake()
         self._thread.join()
+        self._lookout.close()
 
     def _serve(self) -> None:
         try:
@@ -82,7 +83,6 @@ class ProcessPool:
             self._give_up()
         finally:
             self._end_all()
-            self._lookout.close()
 
     def _turn(self) -> None:
         for worker in self._lookout.wait(self._wait_seconds()):

@@ -1,0 +1,59 @@
+"""The lookout over worker processes: who wakes it, and who must not any more."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from wpbridge.clock import SystemClock
+from wpbridge.executors.lookout import Lookout
+from wpbridge.executors.process import PoolLimits, ProcessExecutor, Setup
+
+
+def test_it_tells_who_speaks_and_who_ends() -> None:
+    lookout = Lookout[str]()
+    heard, speaks = os.pipe()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        watched = lookout.watch("it", (heard,), child.pid)
+        assert lookout.wait(0.0) == []
+        os.write(speaks, b"!")
+        assert lookout.wait(60.0) == ["it"]
+        os.read(heard, 1)
+        child.kill()
+        assert lookout.wait(60.0) == ["it"]
+    lookout.forget(heard, watched, None)
+    lookout.wake()
+    assert lookout.wait(60.0) == []
+    lookout.close()
+    for descriptor in (heard, speaks, *([watched] if watched is not None else [])):
+        os.close(descriptor)
+
+
+def test_a_lookout_that_is_closed_is_not_woken() -> None:
+    """The number of its pipe may be another file's by then."""
+    lookout = Lookout[str]()
+    lookout.close()
+    heard, speaks = os.pipe()
+    lookout.wake()
+    os.set_blocking(heard, False)
+    with pytest.raises(BlockingIOError):
+        os.read(heard, 1)
+    os.close(heard)
+    os.close(speaks)
+
+
+def test_a_pool_is_closed_though_its_thread_has_gone_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has seen that it shall before it is woken."""
+    executor = ProcessExecutor(
+        {}, Setup(modules=(), folder=None, site="s"), limits=PoolLimits(), clock=SystemClock()
+    )
+    pool, write = executor._pool, os.write
+
+    def late(descriptor: int, told: bytes) -> int:
+        pool._thread.join()
+        return write(descriptor, told)
+
+    monkeypatch.setattr(os, "write", late)
+    executor.close()
+    assert not pool._thread.is_alive()
