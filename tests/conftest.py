@@ -26,6 +26,18 @@ OPTIONS = (
 )
 
 
+TOLD = "told"
+"""The property of a test whose value is shown at the end of a run."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests have told, whichever process ran them."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == TOLD:
+                terminalreporter.write_line(str(value))
+
+
 def needs(missing: str | None) -> None:
     """Leave the test out where something is missing, with the reason; in CI it is a failure."""
     if missing is not None:
