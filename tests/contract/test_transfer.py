@@ -18,7 +18,7 @@ from factories import NOW, insert, make_new
 from rows import change, query
 from wpbridge.codec import schedule
 from wpbridge.enqueue import Enqueue
-from wpbridge.errors import InputError
+from wpbridge.errors import Contention, InputError
 from wpbridge.migrate import transfer
 from wpbridge.migrate.lines import dumped
 from wpbridge.migrate.transfer import Import, Line, Report, Wishes
@@ -167,6 +167,46 @@ def test_the_same_file_again_adds_nothing(store: SqlStore, other: SqlStore) -> N
     again = imported(other, data)
     assert (again.added, again.known, again.is_good) == (0, count, True)
     assert other.parts.reading.count(Query()) == count
+
+
+@pytest.mark.parametrize("unique", [False, True])
+def test_what_was_added_before_is_known_wherever_it_stands(
+    store: SqlStore, other: SqlStore, monkeypatch: pytest.MonkeyPatch, unique: bool
+) -> None:
+    """After batches without any the keys are not looked up first, and refuse all the same."""
+    monkeypatch.setattr(transfer, "BATCH", 2)
+    insert(store, *[make_new(f"h{n}") for n in range(12)])
+    header, *lines, end = exported(store).splitlines(keepends=True)
+    end = json.loads(end) | {"actions": 3}
+    assert imported(other, header + b"".join(lines[4:7]) + dumped(end)).added == 3
+    report = imported(other, exported(store), unique=unique)
+    assert (report.added, report.known + report.refused, report.problems) == (9, 3, [])
+    hooks = query(other, "SELECT hook FROM wp_actionscheduler_actions ORDER BY action_id")
+    assert [row[0] for row in hooks] == [f"h{n}" for n in (4, 5, 6, 0, 1, 2, 3, 7, 8, 9, 10, 11)]
+
+
+def test_nothing_goes_in_front_of_a_batch_that_failed(
+    store: SqlStore, other: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "BATCH", 1)
+    insert(store, *[make_new(f"h{n}") for n in range(6)])
+    data = exported(store)
+    bulk = type(other.parts.bulk)
+    add = bulk.add
+
+    def failing(self: Any, keyed: Any, **more: Any) -> Any:
+        if keyed[0][1].hook == "h2":
+            raise Contention("locked")
+        return add(self, keyed, **more)
+
+    monkeypatch.setattr(bulk, "add", failing)
+    with pytest.raises(Contention):
+        imported(other, data)
+    hooks = query(other, "SELECT hook FROM wp_actionscheduler_actions ORDER BY action_id")
+    assert [row[0] for row in hooks] == ["h0", "h1"]
+    monkeypatch.undo()
+    report = imported(other, data)
+    assert (report.added, report.known, report.is_good) == (4, 2, True)
 
 
 def test_copy_and_file_know_the_same_actions(store: SqlStore, other: SqlStore) -> None:

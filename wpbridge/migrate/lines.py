@@ -37,16 +37,20 @@ SCHEDULE_FIELDS: Final = ("kind", "at", "first", "every", "cron")
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
 _HOOK, _STATUS, _SLUG, _BIGGEST = 191, 20, 255, (1 << 63) - 1
 _ON_FAILED: Final = ("hold", "run", "cancel")
+# Made once: json.dumps makes one for each call that is not the plainest.
+_plain = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_escaped = json.JSONEncoder(separators=(",", ":")).encode
+_strict = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _KINDS: Final = {"async", "single", "interval", "cron", "canceled"}
 
 
 def dumped(line: dict[str, Any]) -> bytes:
     """A line as it stands in the file."""
     try:
-        return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        return _plain(line).encode() + b"\n"
     except UnicodeEncodeError:
         # Half a surrogate pair in somebody's args.
-        return json.dumps(line, separators=(",", ":")).encode() + b"\n"
+        return _escaped(line).encode() + b"\n"
 
 
 def key_of(origin: str, action_id: int) -> str:
@@ -107,7 +111,7 @@ def _args_of(row: WholeRow) -> dict[str, Any]:
 
 def _args_text(value: object) -> str:
     """As PHP writes nearly all args."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("/", "\\/")
+    return _strict(value).replace("/", "\\/")
 
 
 def _schedule_of(text: str | None) -> dict[str, Any]:
@@ -229,11 +233,12 @@ def _short(line: dict[str, Any], name: str, most: int) -> str:
     value = line.get(name, "")
     if not isinstance(value, str) or len(value) > most:
         raise InputError(f"{name}: a text of {most} characters at most")
-    _utf8(value, name)
-    return value
+    return _utf8(value, name)
 
 
 def _utf8(value: str, name: str) -> str:
+    if value.isascii():
+        return value
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -256,7 +261,9 @@ def _number(
 
 
 def _date(value: object, name: str) -> str | None:
-    if value is None or (isinstance(value, str) and _DATE.fullmatch(value)):
+    if value is None:
+        return None
+    if isinstance(value, str) and (value == ZERO_DATE or _DATE.fullmatch(value)):
         return value
     raise InputError(f"{name}: a date such as 2026-12-01 06:00:00, or null")
 
@@ -330,7 +337,9 @@ def _seconds(told: dict[str, Any], name: str) -> int | None:
 
 
 def _list(line: dict[str, Any], name: str, length: int) -> list[list[Any]]:
-    told = line.get(name, [])
+    told = line.get(name)
+    if told is None:
+        return []
     if not isinstance(told, list) or not all(
         isinstance(one, list) and len(one) == length for one in told
     ):

@@ -6,6 +6,7 @@ docs/explain/migrations.md.
 """
 
 import contextlib
+import gc
 import gzip
 import json
 import os
@@ -13,7 +14,7 @@ import random
 import sys
 import tempfile
 import zlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -43,6 +44,9 @@ SAMPLE: Final = 50
 """Rows that are compared value by value at the end."""
 ENDED: Final = ("complete", "failed", "canceled")
 SWITCH_SECONDS: Final = 0.0005
+OBJECTS_A_COLLECTION: Final = 50_000
+AHEAD: Final = 2
+"""Batches that wait or are written while more is read."""
 _GZIP_LEVEL: Final = 3
 _TOLD: Final = 200
 
@@ -127,7 +131,7 @@ def output(name: str) -> Iterator[IO[bytes]]:
 # In
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Line:
     """What was read: a line's value, or why there is none."""
 
@@ -266,7 +270,7 @@ class Import:
         self._zone_differs = False
         self._last_id = 0
         self._batch: list[tuple[str, WholeRow]] = []
-        self._writing: tuple[Future[None], int] | None = None
+        self._writing: deque[tuple[Future[None], int]] = deque()
         self._late: list[tuple[str, str, str]] = []
         self._spans = Spans()
         self._writer = ThreadPoolExecutor(1)
@@ -278,14 +282,11 @@ class Import:
         Raises:
             InputError: it is no exported queue, or one of this very site.
         """
-        usual = sys.getswitchinterval()
-        # The other thread mostly waits for the server, and has little to do when it answers.
-        sys.setswitchinterval(SWITCH_SECONDS)
-        try:
-            return self._run(iter(lines))
-        finally:
-            self._writer.shutdown()
-            sys.setswitchinterval(usual)
+        with _two_threads():
+            try:
+                return self._run(iter(lines))
+            finally:
+                self._writer.shutdown(cancel_futures=True)
 
     def _run(self, rows: Iterator[Line]) -> Report:
         self._begin(next(rows, None))
@@ -295,7 +296,7 @@ class Import:
             else:
                 self._take(line)
         self._flush()
-        self._wait_for_batch()
+        self._wait_for_batches(0)
         self._settle_late()
         if not self._wishes.dry_run:
             self._verify()
@@ -359,18 +360,23 @@ class Import:
         return in_zone(row, self._parts.inserts.zone) if self._zone_differs else row
 
     def _flush(self) -> None:
-        """Hand the batch to the other thread: while the server writes it, the next is read."""
+        """Hand the batch to the other thread: while the server writes it, the next are read."""
         batch, self._batch = self._batch, []
-        self._wait_for_batch()
         if batch:
-            add = self._try if self._wishes.dry_run else self._add
-            self._writing = self._writer.submit(add, batch), len(batch)
+            before = self._writing[-1][0] if self._writing else None
+            self._writing.append((self._writer.submit(self._write, batch, before), len(batch)))
+        self._wait_for_batches(AHEAD)
 
-    def _wait_for_batch(self) -> None:
-        """One batch at a time is written; raises what its writing met."""
-        if self._writing is not None:
-            future, count = self._writing
-            self._writing = None
+    def _write(self, batch: list[tuple[str, WholeRow]], before: "Future[None] | None") -> None:
+        if before is not None:
+            # None goes in front of one that failed: ids keep the order of the lines.
+            before.result()
+        (self._try if self._wishes.dry_run else self._add)(batch)
+
+    def _wait_for_batches(self, most: int) -> None:
+        """Until no more of them are to be written; raises what writing one met."""
+        while len(self._writing) > most:
+            future, count = self._writing.popleft()
             future.result()
             self._tick(count)
 
@@ -415,7 +421,7 @@ class Import:
         if len(self._sample) < SAMPLE:
             self._sample.append((action_id, row))
             return
-        place = random.randrange(self.report.added)  # noqa: S311 - a sample
+        place = int(random.random() * self.report.added)  # noqa: S311 - a sample
         if place < SAMPLE:
             self._sample[place] = (action_id, row)
 
@@ -459,6 +465,23 @@ class Import:
         if len(row.logs) > len(there.logs):
             different.append("logs")
         return ", ".join(different)
+
+
+@contextlib.contextmanager
+def _two_threads() -> Iterator[None]:
+    """The interpreter as an import wants it.
+
+    The writing thread mostly waits for the server, and has little to do when it answers. And
+    nearly nothing that is made refers to itself, so a collection finds nothing.
+    """
+    interval, counts = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    gc.set_threshold(OBJECTS_A_COLLECTION)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*counts)
+        sys.setswitchinterval(interval)
 
 
 def copy(
