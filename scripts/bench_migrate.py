@@ -98,8 +98,26 @@ def main() -> None:
         site = ("--dsn", server.url("bench_source"))
         steps = {
             "export": ("export", *site, "--output", file, "--no-logs"),
-            "import": ("import", "--dsn", server.url("bench_target"), "--input", file),
-            "import_again": ("import", "--dsn", server.url("bench_target"), "--input", file),
+            "import": (
+                "import",
+                "--dsn",
+                server.url("bench_target"),
+                "--input",
+                file,
+                "--yes",
+                "--journal",
+                str(Path(folder) / "journal"),
+            ),
+            "import_again": (
+                "import",
+                "--dsn",
+                server.url("bench_target"),
+                "--input",
+                file,
+                "--yes",
+                "--journal",
+                str(Path(folder) / "journal"),
+            ),
         }
         result: dict[str, object] = {"rows": rows}
         for name, words in steps.items():

@@ -18,7 +18,7 @@ from wpbridge.queue import Queue
 from wpbridge.store.records import Query
 from wpbridge.store.sqlstore import SqlStore
 
-ROWS = 4_000
+ROWS = 10_000
 KILLS = 3
 COUNT = "SELECT COUNT(*) FROM wp_actionscheduler_actions"
 
@@ -36,8 +36,14 @@ def source(tmp_path: Path, open_queue: Callable[[str], SqlStore]) -> SqlStore:
     return store
 
 
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
 def start(*words: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "wpbridge", "migrate", *words, "--quiet"])
+    quiet = ("--quiet",) if words[0] == "export" else ("--quiet", "--yes")
+    return subprocess.Popen([sys.executable, "-m", "wpbridge", "migrate", *words, *quiet])
 
 
 def kill_in_the_middle(target: SqlStore, *words: str) -> None:
@@ -113,6 +119,33 @@ def test_an_import_that_is_killed_goes_on_where_it_was(
     check(source, target)
 
 
+def test_all_of_an_import_that_was_killed_is_taken_back(
+    source: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path
+) -> None:
+    """Also what was committed and not answered for; and the undo is killed, too."""
+    target = open_queue(dsn)
+    file = exported(source, tmp_path)
+    words = ("import", "--dsn", dsn, "--input", str(file), "--journal", "j")
+    for _ in range(KILLS):
+        kill_in_the_middle(target, *words)
+    if random.random() < 0.5:  # noqa: S311 - or stopped in the middle for good
+        assert start(*words).wait() == 0
+    undo = ("import", "--dsn", dsn, "--undo", "j")
+    there = int(str(query(target, COUNT)[0][0]))
+    process = start(*undo)
+    while process.poll() is None:
+        if int(str(query(target, COUNT)[0][0])) < there:
+            os.kill(process.pid, signal.SIGKILL)
+            break
+    assert process.wait() in (0, -signal.SIGKILL)
+    assert start(*undo).wait() == 0
+    for table in ("actionscheduler_actions", "actionscheduler_logs", "wpbridge_keys",
+                  "wpbridge_waits"):  # fmt: skip
+        assert query(target, f"SELECT COUNT(*) FROM wp_{table}")[0][0] == 0
+    assert start(*words).wait() == 0
+    check(source, target)
+
+
 def test_a_copy_that_is_killed_goes_on_where_it_was(
     source: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
 ) -> None:
@@ -130,7 +163,7 @@ def test_two_imports_at_once_add_each_action_once(
     target = open_queue(dsn)
     file = exported(source, tmp_path)
     words = ("import", "--dsn", dsn, "--input", str(file))
-    both = [start(*words), start(*words)]
+    both = [start(*words), start(*words, "--journal", "another")]
     assert [process.wait() for process in both] == [0, 0]
     rows = query(target, "SELECT args, COUNT(*) FROM wp_actionscheduler_actions GROUP BY args")
     assert {int(str(row[1])) for row in rows} == {1}

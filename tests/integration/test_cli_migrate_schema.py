@@ -188,7 +188,7 @@ def test_archive_moves_and_import_brings_back(lite: Site) -> None:
     assert (told["actions"], told["statuses"], told["problems"]) == (30, {"complete": 30}, [])
     assert query(lite.store, f"SELECT 1 FROM {ACTIONS}") == []
     assert "nothing is that old" in lite.ok("migrate", "archive", "--output", ".")
-    lite.ok("migrate", "import", "--input", "old.jsonl.gz", "--into-itself")
+    lite.ok("migrate", "import", "--input", "old.jsonl.gz", "--into-itself", "--yes")
     assert len(query(lite.store, f"SELECT 1 FROM {ACTIONS} WHERE status = 'complete'")) == 30
 
 

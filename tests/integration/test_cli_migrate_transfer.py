@@ -12,7 +12,7 @@ import pytest
 from cli_helpers import Site, is_one_line, sqlite_site
 from conftest import ROOT
 from factories import insert, make_new
-from rows import query
+from rows import change, query
 from wpbridge.store.sqlstore import SqlStore
 
 
@@ -43,7 +43,9 @@ def test_a_queue_goes_through_a_file(site: Site, lite: Site) -> None:
     assert (tried.code, tried.out) == (0, "would import 2 actions\n")
     assert [line.split()[0] for line in tried.err.splitlines()] == ["a", "b"]
     assert hooks(lite) == []
-    assert lite.ok("migrate", "import", "--input", file) == "imported 2 actions, verified\n"
+    assert lite.ok("migrate", "import", "--input", file) == (
+        "imported 2 actions, verified; undo with --undo wpbridge-import-lite-wp.journal\n"
+    )
     assert hooks(lite) == ["a", "b"]
     again = lite.ok("migrate", "import", "--input", file)
     assert again == "imported 0 actions, 2 there from before, verified\n"
@@ -55,7 +57,8 @@ def test_a_queue_goes_through_a_pipe(site: Site, lite: Site) -> None:
     out = site.process("migrate", "export", "--output", "-")
     assert out.err == "exported 1 action to -\n"
     done = lite.process("migrate", "import", "--input", "-", input=out.out)
-    assert (done.code, done.out) == (0, "imported 1 action, verified\n")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("imported 1 action, verified; undo with")
 
 
 def test_filters_narrow_an_export_and_a_copy(site: Site, lite: Site) -> None:
@@ -64,9 +67,8 @@ def test_filters_narrow_an_export_and_a_copy(site: Site, lite: Site) -> None:
     assert json.loads(told) == {
         "dry_run": False, "actions": 1, "statuses": {"pending": 1}, "output": "q"
     }  # fmt: skip
-    assert site.ok("migrate", "copy", "--to-dsn", lite.dsn, "--hook", "b") == (
-        "copied 1 action, verified\n"
-    )
+    copied = site.ok("migrate", "copy", "--to-dsn", lite.dsn, "--hook", "b", "--journal", "j")
+    assert copied == "copied 1 action, verified; undo with --undo j\n"
     assert hooks(lite) == ["b"]
 
 
@@ -86,7 +88,9 @@ def test_bad_lines_are_in_a_side_file_and_the_exit_code(site: Site, lite: Site) 
     (lite.folder / "q").write_text("\n".join(lines), "utf-8")
     done = lite("migrate", "import", "--input", "q")
     assert done.code == 1
-    assert done.out == "imported 1 action, 1 rejected, see q.rejected.jsonl, NOT verified\n"
+    assert done.out.startswith(
+        "imported 1 action, 1 rejected, see q.rejected.jsonl, NOT verified; undo with"
+    )
     kept = json.loads((lite.folder / "q.rejected.jsonl").read_text("utf-8"))
     assert kept == {"line": 2, "why": "it is no JSON object", "text": "{damaged"}
     assert "was written with 1 actions and holds 2" in done.err
@@ -98,7 +102,7 @@ def test_a_file_that_is_cut_off_is_told(site: Site, lite: Site) -> None:
     lines = (site.folder / "q").read_text("utf-8").splitlines()[:-1]
     (lite.folder / "q").write_text("\n".join(lines), "utf-8")
     done = lite("migrate", "import", "--input", "q")
-    assert (done.code, done.out) == (1, "imported 1 action, verified\n")
+    assert (done.code, done.out.split(";")[0]) == (1, "imported 1 action, verified")
     assert done.err == "the input ends early: its last line is missing, and perhaps more\n"
 
 
@@ -107,16 +111,85 @@ def test_a_file_that_is_cut_off_is_told(site: Site, lite: Site) -> None:
     [
         ("export", "--output", "gone/q"),
         ("import", "--input", "gone"),
+        ("import",),
         ("import", "--input", "letter"),
+        ("import", "--undo", "gone"),
+        ("import", "--undo", "letter"),
+        ("import", "--undo", "letter", "--input", "letter"),
+        ("import", "--undo", "foreign"),
         ("import", "--input", "letter", "--shift", "soon"),
         ("import", "--input", "letter", "--status", "odd"),
         ("copy", "--to-dsn", "SAME"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(lite: Site, words: tuple[str, ...]) -> None:
-    (lite.folder / "letter").write_text("hello\n", "utf-8")
+    (lite.folder / "letter").write_text("hello\n" * 50, "utf-8")
+    header = {"journal": 1, "kind": "import", "site": "another wp_", "asked": {}}
+    (lite.folder / "foreign").write_text(json.dumps(header) + "\n", "utf-8")
     done = lite("migrate", *[lite.dsn if word == "SAME" else word for word in words])
     assert is_one_line(done, 2)
+
+
+def fifty(site: Site) -> str:
+    """A file of so many actions."""
+    insert(site.store, *[make_new(f"h{n}") for n in range(50)])
+    site.ok("migrate", "export", "--output", "q")
+    return str(site.folder / "q")
+
+
+@pytest.mark.parametrize("verb", ["import", "copy"])
+def test_many_are_added_when_somebody_says_yes(site: Site, lite: Site, verb: str) -> None:
+    file = fifty(site)
+    caller = lite if verb == "import" else site
+    words = {"import": ("--input", file), "copy": ("--to-dsn", lite.dsn)}[verb]
+    assert is_one_line(caller("migrate", verb, *words), 2)
+    declined = caller.terminal("migrate", verb, *words, answer="n\n")
+    assert declined.code == 1
+    assert f"{lite.dsn.removeprefix('sqlite:///')} wp_?" in declined.err + declined.out
+    assert hooks(lite) == []
+    assert caller("migrate", verb, *words, "--dry-run").code == 0
+    assert list(caller.folder.glob("*.journal")) == []
+    assert caller.terminal("migrate", verb, *words, answer="y\n").code == 0
+    assert len(hooks(lite)) == 50
+    again = caller.ok("migrate", verb, *words, "--yes")
+    assert again.endswith(" 0 actions, 50 there from before, verified\n")
+
+
+def test_a_few_are_added_without_a_question(site: Site, lite: Site) -> None:
+    file = Path(fifty(site))
+    header, *lines, end = file.read_text("utf-8").splitlines()
+    (lite.folder / "few").write_text("\n".join([header, *lines[:20], end]), "utf-8")
+    assert lite("migrate", "import", "--input", "few").out.startswith("imported 20 actions")
+    (lite.folder / "more").write_text("\n".join([header, *lines[:21], end]), "utf-8")
+    assert is_one_line(lite("migrate", "import", "--input", "more"), 2)
+
+
+@pytest.mark.parametrize("verb", ["import", "copy"])
+def test_what_was_added_is_taken_back(site: Site, lite: Site, verb: str) -> None:
+    file = fifty(site)
+    insert(lite.store, make_new("mine"))
+    lite.ok("migrate", "import", "--input", file, "--journal", "j", "--yes")
+    lite.ok("cancel", "--hook", "h9", "--yes")
+    to = {"import": (), "copy": ("--to-dsn", lite.dsn)}[verb]
+    undo = ("migrate", verb, *to, "--undo", "j")
+    told = lite.ok(*undo, "--dry-run")
+    assert told == "would delete 49 actions (49 pending), 1 have run or ended since and stay\n"
+    assert is_one_line(lite(*undo), 2)
+    assert len(hooks(lite)) == 51
+    done = json.loads(lite.ok(*undo, "--yes", "--format", "json"))
+    assert done == {"dry_run": False, "removed": {"pending": 49}, "changed": 1, "held": 0}
+    assert hooks(lite) == ["mine", "h9"]
+    assert lite.ok(*undo) == "deleted 0 actions, 1 have run or ended since and stay\n"
+
+
+def test_what_a_runner_holds_is_left_and_told(site: Site, lite: Site) -> None:
+    lite.ok("migrate", "import", "--input", fifty(site), "--journal", "j", "--yes")
+    change(lite.store, "UPDATE wp_actionscheduler_actions SET claim_id = 7 WHERE hook = 'h3'")
+    done = lite("migrate", "import", "--undo", "j", "--yes")
+    assert (done.code, done.out) == (
+        1, "deleted 49 actions (49 pending), 1 are held by runners: try again later\n"
+    )  # fmt: skip
+    assert hooks(lite) == ["h3"]
 
 
 def test_a_target_that_is_not_there_is_not_made(lite: Site) -> None:
@@ -130,8 +203,12 @@ def test_blogs_and_prefixes_are_queues_of_their_own(lite: Site) -> None:
     for prefix in ("shop_", "wp_3_"):
         assert lite("init", "--with-tables", "--table-prefix", prefix).code == 0
     to = ("migrate", "copy", "--to-dsn", lite.dsn)
-    assert lite.ok(*to, "--to-table-prefix", "shop_") == "copied 1 action, verified\n"
-    assert lite.ok(*to, "--to-blog-id", "3") == "copied 1 action, verified\n"
+    for place, journal in (
+        (("--to-table-prefix", "shop_"), "wpbridge-import-lite-shop.journal"),
+        (("--to-blog-id", "3"), "wpbridge-import-lite-wp_3.journal"),
+    ):
+        told = lite.ok(*to, *place)
+        assert told == f"copied 1 action, verified; undo with --undo {journal}\n"
     for prefix in ("shop_", "wp_3_"):
         assert query(lite.store, f"SELECT hook FROM {prefix}actionscheduler_actions")[0][0] == "a"
 

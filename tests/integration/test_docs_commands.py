@@ -349,6 +349,7 @@ def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> World:
     write_files(folder)
     dsn = f"sqlite:///{folder / 'queue.db'}"
     prepare(dsn)
+    _imported(folder, f"{folder / 'queue.db'} wp_")
     kept = folder / "kept.db"
     shutil.copy(folder / "queue.db", kept)
     return World(
@@ -358,6 +359,12 @@ def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> World:
         reset=lambda: shutil.copy(kept, folder / "queue.db"),
         only_failed=with_store(dsn, fail),
     )
+
+
+def _imported(folder: Path, site: str) -> None:
+    """The journal of an earlier import."""
+    with Journal(folder / "wpbridge-import-shop-wp.journal", kind="import", site=site):
+        pass
 
 
 @pytest.fixture(scope="module")
@@ -387,6 +394,7 @@ def on_mariadb(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> It
     )
     with Journal(folder / "wpbridge-wp-cron.journal", kind="wp-cron", site=f"{name} wp_"):
         pass
+    _imported(folder, f"{name} wp_")
     yield _over_mysql(mariadb, name, folder, {})
     execute(mariadb, f"DROP DATABASE {name}")
 

@@ -1,17 +1,27 @@
 """``migrate copy``: one queue's actions to another, without a file between them."""
 
 import os
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from wpbridge.cli.filters import filter_options, query_of, split
-from wpbridge.cli.migrate_import import conclude, import_options, wishes_of
+from wpbridge.cli.filters import MANY, filter_options, query_of, split
+from wpbridge.cli.migrate_import import (
+    conclude,
+    import_options,
+    journal_for,
+    noting,
+    take_back,
+    wishes_of,
+)
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.output import confirm, plural
 from wpbridge.cli.progress import counting
 from wpbridge.migrate import transfer
+from wpbridge.migrate.journal import name_of
 from wpbridge.migrate.transfer import Rejects
 from wpbridge.queue import Queue, opened
 
@@ -19,7 +29,8 @@ from wpbridge.queue import Queue, opened
 @click.command(short_help="Copy actions from one site to another.", epilog="""
 Examples:
   wpbridge migrate copy --to-dsn sqlite:///other.db --dry-run
-  wpbridge migrate copy --to-dsn sqlite:///other.db --status pending --unique
+  wpbridge migrate copy --to-dsn sqlite:///other.db --status pending --unique --yes
+  wpbridge migrate copy --to-dsn sqlite:///other.db --undo wpbridge-import-other-wp.journal
 """)  # fmt: skip
 @site_options
 @filter_options
@@ -42,13 +53,16 @@ def copy(
     shift: str | None,
     unique: bool,
     rejects: str | None,
+    journal: str | None,
+    undo: str | None,
     dry_run: bool,
+    yes: bool,
     **flags: Any,
 ) -> None:
     """Copy actions to another queue: export and import in one.
 
     The source, which the usual options name, is only read. What was copied before is skipped, so
-    that after a crash it is just called again.
+    that after a crash it is just called again. --undo deletes what was added and has not run since.
     """
     query = query_of(split(flags))
     wishes = wishes_of(shift, unique=unique, dry_run=dry_run)
@@ -58,12 +72,20 @@ def copy(
         blog_id=to_blog_id, ask_php=False,
     )  # fmt: skip
     side = Rejects(Path(rejects or "rejected.jsonl"))
-    with opened(settings) as queue, Queue.of(there, os.environ) as target:
+    with ExitStack() as stack:
+        target = stack.enter_context(Queue.of(there, os.environ))
+        if undo is not None:
+            take_back(target, settings, Path(undo), dry_run=dry_run, yes=yes)
+        queue = stack.enter_context(opened(settings))
         count = queue.count(query)
-        with counting("copy", count, lines=not settings.quiet) as advance:
-            report = transfer.copy(
-                queue.store, query, target.store, wishes, side.add,
-                logs=logs, origin=origin, tick=advance,
-            )  # fmt: skip
+        if count > MANY and not dry_run:
+            confirm(f"Copy {plural(count, 'action')} to {name_of(target.store)}", yes=yes)
+        noted = journal_for(target, journal)
+        steps = stack.enter_context(noting(target, noted, dry_run=dry_run))
+        advance = stack.enter_context(counting("copy", count, lines=not settings.quiet))
+        report = transfer.copy(
+            queue.store, query, target.store, wishes, side.add,
+            logs=logs, origin=origin, tick=advance, journal=steps,
+        )  # fmt: skip
     side.close()
-    conclude(report, wishes, settings, side, "copy")
+    conclude(report, wishes, settings, side, noted, "copy")

@@ -1,23 +1,30 @@
-"""``migrate import``: a file's actions to a queue."""
+"""``migrate import``: a file's actions to a queue, and out of it again."""
 
+import itertools
 import json
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
-from wpbridge.cli.filters import query_of
+from wpbridge.cli.exits import Exit
+from wpbridge.cli.filters import MANY, query_of
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
-from wpbridge.cli.output import plural, shown, told
+from wpbridge.cli.output import confirm, plural, shown, told
 from wpbridge.cli.progress import counting
 from wpbridge.clock import SystemClock
 from wpbridge.config import Settings
-from wpbridge.migrate import transfer
-from wpbridge.migrate.transfer import Import, Rejects, Report, Wishes
+from wpbridge.errors import InputError
+from wpbridge.migrate import added, transfer
+from wpbridge.migrate.added import TakenBack
+from wpbridge.migrate.journal import Journal, name_of
+from wpbridge.migrate.transfer import Import, Line, Rejects, Report, Wishes
 from wpbridge.moments import parse_duration
-from wpbridge.queue import opened
+from wpbridge.queue import Queue, opened
 
 _MOST_SAID = 20
 
@@ -29,7 +36,11 @@ def import_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--unique", is_flag=True, help="Not what is pending already: hook, args,"
                      " group."),
         click.option("--rejects", metavar="FILE", help="Where lines go that cannot be added."),
+        click.option("--journal", metavar="FILE", help="What is added"
+                     " (wpbridge-import-DATABASE-PREFIX.journal)."),
+        click.option("--undo", metavar="JOURNAL", help="Take back what a journal tells of."),
         click.option("--dry-run", is_flag=True, help="Count and show some; change nothing."),
+        click.option("--yes", "-y", is_flag=True, help=f"Do not ask about more than {MANY}."),
         click.option("--quiet", is_flag=True, default=None, help="Print errors only."),
         click.option("--format", "format", type=click.Choice(["text", "json"]),
                      help="How (text)."),
@@ -61,11 +72,12 @@ def wishes_of(
 @click.command("import", short_help="Add the actions of such a file.", epilog="""
 Examples:
   wpbridge migrate import --input moved.jsonl --dry-run
-  wpbridge migrate import --input moved.jsonl
+  wpbridge migrate import --input moved.jsonl --yes
   wpbridge migrate import --input moved.jsonl --status pending --shift 2h --unique
+  wpbridge migrate import --undo wpbridge-import-shop-wp.journal --yes
 """)  # fmt: skip
 @site_options
-@click.option("--input", "input_", required=True, metavar="FILE|-", help="Packed or not.")
+@click.option("--input", "input_", metavar="FILE|-", help="Packed or not.")
 @click.option("--status", multiple=True, metavar="STATUS", help="Only these.")
 @click.option("--into-itself", is_flag=True, help="Also into the queue the file was written from.")
 @import_options
@@ -74,46 +86,137 @@ Examples:
 def import_(
     ctx: click.Context,
     *,
-    input_: str,
+    input_: str | None,
     status: Sequence[str],
     into_itself: bool,
     shift: str | None,
     unique: bool,
     rejects: str | None,
+    journal: str | None,
+    undo: str | None,
     dry_run: bool,
+    yes: bool,
     **flags: Any,
 ) -> None:
     """Add the actions of an exported file, in their statuses, with new ids.
 
     What the same file has added before is skipped, so that after a crash it is just called again.
     Lines that cannot be added go to a side file, with the reason; exit code 1 then, and when the
-    file is cut off or the look at the end finds something missing.
+    file is cut off or the look at the end finds something missing. --undo deletes what was added
+    and has not run since.
     """
     wishes = wishes_of(
         shift, unique=unique, dry_run=dry_run, statuses=status, into_itself=into_itself
     )
     settings = settings_of(ctx, flags)
+    if undo is not None:
+        if input_ is not None:
+            raise InputError("--undo: it takes back what its journal tells of, without --input")
+        with opened(settings) as queue:
+            take_back(queue, settings, Path(undo), dry_run=dry_run, yes=yes)
+        return
+    if input_ is None:
+        raise click.UsageError("Missing option '--input'.")
     usual = "rejected.jsonl" if input_ == "-" else f"{input_}.rejected.jsonl"
     side = Rejects(Path(rejects or usual))
-    with (
-        opened(settings) as queue,
-        transfer.source(input_) as stream,
-        counting("import", None, lines=not settings.quiet) as advance,
-    ):
-        report = Import(queue.store, wishes, side.add, advance).run(transfer.read(stream))
+    with opened(settings) as queue, transfer.source(input_) as stream:
+        noted = journal_for(queue, journal)
+        lines = transfer.read(stream)
+        if not dry_run:
+            lines = _agreed(
+                lines, f"Add the actions of {input_} to {name_of(queue.store)}", yes=yes
+            )
+        with (
+            noting(queue, noted, dry_run=dry_run) as steps,
+            counting("import", None, lines=not settings.quiet) as advance,
+        ):
+            report = Import(queue.store, wishes, side.add, advance, steps).run(lines)
     side.close()
-    conclude(report, wishes, settings, side, "import")
+    conclude(report, wishes, settings, side, noted, "import")
 
 
-def conclude(report: Report, wishes: Wishes, settings: Settings, side: Rejects, verb: str) -> None:
+def _agreed(lines: Iterator[Line], question: str, *, yes: bool) -> Iterator[Line]:
+    """Ask where more than a few are meant; gives the same lines."""
+    # The file's first line and its last are no actions.
+    head = list(itertools.islice(lines, MANY + 3))
+    transfer.header_of(head[0] if head else None)
+    if len(head) == MANY + 3:
+        confirm(question, yes=yes)
+    return itertools.chain(head, lines)
+
+
+def journal_for(queue: Queue, named: str | None) -> Path:
+    """The file named, or one that each queue has of its own, in the working folder."""
+    if named is not None:
+        return Path(named)
+    database = Path(queue.store.session.address.database or "").stem
+    prefix = queue.store.names.prefix.rstrip("_")
+    return Path(f"wpbridge-import-{re.sub('[^A-Za-z0-9_.-]', '_', database)}-{prefix}.journal")
+
+
+@contextmanager
+def noting(queue: Queue, file: Path, *, dry_run: bool) -> Iterator[Journal | None]:
+    """The journal of what is added to a queue; none for a trial."""
+    if dry_run:
+        yield None
+        return
+    with Journal(file, kind=added.KIND, site=name_of(queue.store)) as steps:
+        yield steps
+
+
+def take_back(queue: Queue, settings: Settings, file: Path, *, dry_run: bool, yes: bool) -> None:
+    """``--undo``; exit code 1 while runners hold some of them."""
+    if not file.is_file():
+        raise InputError(f"--undo: there is no file {file}")
+    with Journal(file, kind=added.KIND, site=name_of(queue.store)) as steps:
+        # Looked at first where somebody is to be asked, or wants to know only.
+        done = added.take_back(queue.store, steps, dry_run=True) if dry_run or not yes else None
+        if done is not None and done.removed.total() > MANY and not dry_run:
+            confirm(f"Delete {plural(done.removed.total(), 'action')} that were added", yes=yes)
+        if done is None or not dry_run:
+            with counting("undo", None, lines=not settings.quiet) as advance:
+                done = added.take_back(queue.store, steps, tick=advance)
+    _tell_taken_back(done, settings, dry_run=dry_run)
+    raise SystemExit(int(Exit.ERROR if done.held else Exit.OK))
+
+
+def _tell_taken_back(done: TakenBack, settings: Settings, *, dry_run: bool) -> None:
+    if settings.format == "json":
+        counts: dict[str, Any] = {
+            "dry_run": dry_run, "removed": dict(done.removed), "changed": done.changed,
+            "held": done.held,
+        }  # fmt: skip
+        click.echo(json.dumps(counts))
+        return
+    by_status = ", ".join(f"{count:,} {status}" for status, count in done.removed.most_common())
+    words = [f"{'would delete' if dry_run else 'deleted'} {plural(done.removed.total(), 'action')}"]
+    words[0] += f" ({by_status})" if by_status else ""
+    words += [f"{done.changed:,} have run or ended since and stay"] * bool(done.changed)
+    words += [f"{done.held:,} are held by runners: try again later"] * bool(done.held)
+    if dry_run or not settings.quiet or done.held:
+        click.echo(", ".join(words))
+
+
+def conclude(  # noqa: PLR0917 - the whole of an import
+    report: Report,
+    wishes: Wishes,
+    settings: Settings,
+    side: Rejects,
+    journal: Path,
+    verb: str,
+) -> None:
     """Say what was done, and what was not; ends with exit code 1 when anything is amiss."""
     if not settings.quiet or wishes.dry_run:
         if settings.format == "json":
-            click.echo(json.dumps(summary_of(report, wishes, side)))
+            told_of = None if wishes.dry_run else str(journal)
+            click.echo(json.dumps({**summary_of(report, wishes, side), "journal": told_of}))
         else:
             for sample in report.samples if wishes.dry_run else ():
                 told(shown(sample))
-            click.echo(_in_words(report, wishes, side, verb))
+            words = _in_words(report, wishes, side, verb)
+            if report.added and not wishes.dry_run:
+                words += f"; undo with --undo {journal}"
+            click.echo(words)
     if not report.is_whole:
         told("the input ends early: its last line is missing, and perhaps more")
     for problem in report.problems[:_MOST_SAID]:

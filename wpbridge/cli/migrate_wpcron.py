@@ -16,7 +16,7 @@ from wpbridge.clock import from_timestamp
 from wpbridge.config import Settings
 from wpbridge.errors import ConfigError, InputError
 from wpbridge.migrate import wpcron
-from wpbridge.migrate.journal import Journal
+from wpbridge.migrate.journal import Journal, name_of
 from wpbridge.migrate.wpcron import Choice, Left, Moved, Mover, Plan, Undone
 from wpbridge.moments import iso, parse_duration
 from wpbridge.queue import Queue, opened
@@ -95,7 +95,7 @@ def wp_cron(
             raise SystemExit(int(Exit.ERROR if plan.left else Exit.OK))
         if plan.events:
             confirm(f"Move {plural(len(plan.events), 'event')} out of WP-Cron", yes=yes)
-        with Journal(Path(journal), kind=KIND, site=_name(queue)) as steps:
+        with Journal(Path(journal), kind=KIND, site=name_of(queue.store)) as steps:
             if plan.events and file is None:
                 _bridge(queue, site, plan, group, is_wanted=bridge)
             mover = Mover(queue, steps, choice=choice, group=group)
@@ -112,7 +112,7 @@ def _undo(
 ) -> None:
     if not file.is_file():
         raise InputError(f"--undo: there is no file {file}")
-    with Journal(file, kind=KIND, site=_name(queue)) as steps:
+    with Journal(file, kind=KIND, site=name_of(queue.store)) as steps:
         # Looked at first where somebody is to be asked, or wants to know only.
         done = wpcron.undo(queue, steps, dry_run=True) if dry_run or not yes else None
         if done is not None and done.restored and not dry_run:
@@ -143,12 +143,6 @@ def _bytes_of(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise InputError(f"--file: {file}: {error.strerror}") from None
-
-
-def _name(queue: Queue) -> str:
-    """Of the site, for the journal: the same wherever it is reached from, and no password."""
-    address = queue.store.session.address
-    return f"{address.database} {queue.store.names.prefix}"
 
 
 def _cached(site: Site) -> str:

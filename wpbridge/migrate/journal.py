@@ -14,8 +14,17 @@ from types import TracebackType
 from typing import Any, BinaryIO, Final, Self
 
 from wpbridge.errors import InputError
+from wpbridge.store.sqlstore import SqlStore
 
 VERSION: Final = 1
+
+
+def name_of(store: SqlStore) -> str:
+    """A site's name in journals: the same wherever it is reached from, and no password."""
+    database = store.session.address.database or ""
+    if store.dialect.name == "sqlite":
+        database = str(Path(database).resolve())
+    return f"{database} {store.names.prefix}"
 
 
 class Journal:
@@ -100,7 +109,8 @@ class Journal:
         for name, wanted in (("kind", kind), ("site", site)):
             if found.get(name) != wanted:
                 raise InputError(
-                    f"journal {self.file} is of the {name} {found.get(name)}, not {wanted}"
+                    f"journal {self.file} is of the {name} {found.get(name)}, not {wanted}:"
+                    " name another one with --journal"
                 )
         return found
 

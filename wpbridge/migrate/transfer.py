@@ -24,6 +24,8 @@ from typing import IO, Any, BinaryIO, Final, cast
 
 from wpbridge.action import ActionId
 from wpbridge.errors import InputError
+from wpbridge.migrate import added
+from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.lines import (
     ACTIONS,
     END,
@@ -160,6 +162,19 @@ def read(stream: Iterable[bytes]) -> Iterator[Line]:
         yield Line(number=number + 1, value={}, why=f"the file cannot be unpacked: {error}")
 
 
+def header_of(line: Line | None) -> dict[str, Any]:
+    """What the first line of a file tells; InputError where it is no exported queue's."""
+    header = {} if line is None else line.value
+    if header.get("wpbridge") != ACTIONS or not isinstance(header.get("origin"), str):
+        raise InputError("the input is no exported queue: its first line is no header")
+    if header.get("version") != VERSION:
+        raise InputError(
+            f"the input has version {header.get('version')} of the format; this is {VERSION}:"
+            " use a newer wpbridge"
+        )
+    return header
+
+
 @contextlib.contextmanager
 def source(name: str) -> Iterator[IO[bytes]]:
     """A file to read; ``-`` for standard input. Packed ones are known by their first bytes."""
@@ -259,8 +274,11 @@ class Import:
         wishes: Wishes,
         reject: Callable[[Line, str], None],
         tick: Callable[[int], None] = lambda _count: None,
+        journal: Journal | None = None,
     ) -> None:
+        """``reject``: gets the lines that cannot be added; ``journal``: without, no undo."""
         self.report = Report()
+        self._journal = journal
         self._parts = store.parts
         self._layout = store.layout
         self._wishes = wishes
@@ -303,14 +321,7 @@ class Import:
         return self.report
 
     def _begin(self, line: Line | None) -> None:
-        header = {} if line is None else line.value
-        if header.get("wpbridge") != ACTIONS or not isinstance(header.get("origin"), str):
-            raise InputError("the input is no exported queue: its first line is no header")
-        if header.get("version") != VERSION:
-            raise InputError(
-                f"the input has version {header.get('version')} of the format; this is {VERSION}:"
-                " use a newer wpbridge"
-            )
+        header = header_of(line)
         self._origin = header["origin"]
         if self._origin == self._parts.bulk.identity() and not self._wishes.into_itself:
             raise InputError(
@@ -363,6 +374,9 @@ class Import:
         """Hand the batch to the other thread: while the server writes it, the next are read."""
         batch, self._batch = self._batch, []
         if batch:
+            if self._journal is not None:
+                rows = (row for _, row in batch)
+                added.note(self._journal, self._wishes.now, self._origin, rows)
             before = self._writing[-1][0] if self._writing else None
             self._writing.append((self._writer.submit(self._write, batch, before), len(batch)))
         self._wait_for_batches(AHEAD)
@@ -494,10 +508,11 @@ def copy(
     logs: bool = True,
     origin: str | None = None,
     tick: Callable[[int], None] = lambda _count: None,
+    journal: Journal | None = None,
 ) -> Report:
     """From one queue to another, with the keys that a file would have."""
     if source_store.parts.bulk.identity() == target.parts.bulk.identity():
         raise InputError("source and target are the same queue")
     lines = lines_of(source_store, query, now=wishes.now, logs=logs, origin=origin)
     numbered = (Line(number=n, value=line) for n, line in enumerate(lines, 1))
-    return Import(target, replace(wishes, into_itself=False), reject, tick).run(numbered)
+    return Import(target, replace(wishes, into_itself=False), reject, tick, journal).run(numbered)

@@ -29,7 +29,7 @@ from wpbridge.store.tables import Layout, TableNames
 
 WINDOW: Final = 1_000
 """Rows read at a time."""
-BATCH: Final = 500
+BATCH: Final = 2_000
 """Rows added in one transaction."""
 BYTES_A_STATEMENT: Final = 1 << 19
 """Well below the max_allowed_packet of old servers (1 MiB)."""
@@ -79,6 +79,18 @@ class Fate:
     id: ActionId | None
     """Its id here; None when it was refused as not unique, or not added for a trial."""
     is_new: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """An action that was added under a key, as it is now."""
+
+    key: str
+    id: ActionId
+    status: str
+    is_held: bool
+    """Running, or claimed."""
+    last_attempt: str | None
 
 
 @dataclass(slots=True)
@@ -359,6 +371,30 @@ class Bulk:
         wanted = ",".join([f"'{key}'" for key in keys])
         told = connection.exec_driver_sql(f"{self._known}({wanted})").fetchall()
         return {str(row[0]): ActionId(int(row[1])) for row in told}
+
+    def added_on(self, connection: Connection, keys: Sequence[str], at: datetime) -> list[Added]:
+        """What was added under these keys at just that ``now``, locked in this transaction."""
+        if not keys or not self._own.has(self._names.keys):
+            return []
+        lock = " FOR UPDATE" if self._dialect.name == "mysql" else ""
+        wanted = ",".join([f"'{key}'" for key in keys])
+        told = connection.execute(
+            text(
+                f"SELECT k.key_hash, a.action_id, a.status, a.claim_id, a.last_attempt_gmt"
+                f" FROM {self._names.keys} k JOIN {self._names.actions} a"
+                f" ON a.action_id = k.action_id WHERE k.key_hash IN ({wanted})"
+                f" AND k.created_gmt = :at ORDER BY a.action_id{lock}"
+            ),
+            {"at": to_text(at)},
+        )
+        return [
+            Added(
+                key=str(row[0]), id=ActionId(int(row[1])), status=str(row[2]),
+                is_held=row[2] == "in-progress" or (row[2] == "pending" and bool(row[3])),
+                last_attempt=_text(row[4]),
+            )
+            for row in told
+        ]  # fmt: skip
 
     def _not_there(
         self,
