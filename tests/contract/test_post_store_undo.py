@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 
 from legacy_store import BEGAN, LegacyStore, load_golden, snapshot
 from rows import change, query
@@ -17,7 +17,7 @@ from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
 from wpbridge.errors import InputError
 from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.kept import file_of
+from wpbridge.migrate.kept import Keeper, file_of
 from wpbridge.migrate.poststore import PostStore, Summary
 from wpbridge.migrate.poststore_undo import Undo, Undone
 from wpbridge.store.sqlstore import SqlStore
@@ -568,6 +568,74 @@ def test_a_move_that_died_before_its_posts_were_gone_comes_back(  # noqa: PLR091
     assert (done.restored, done.present, done.gone, done.is_good) == (*expected, 0, True)
     assert snapshot(plain) == before
     assert is_swept(five)
+
+
+@pytest.mark.parametrize("deed", ["move", "back"])
+def test_it_may_die_before_any_of_its_statements(
+    five: LegacyStore, plain: SqlStore, tmp_path: Path, deed: str
+) -> None:
+    for comment, _ in five.query("SELECT comment_ID, comment_content FROM wp_comments"):
+        five.run("INSERT INTO wp_commentmeta (comment_id, meta_key) VALUES (:c, 'k')", c=comment)
+    before = snapshot(plain)
+    for statement in range(1, 200):
+        way = Way(plain, tmp_path / f"journal_{statement}")
+        if deed == "back":
+            assert way.move().is_complete
+        has_died = dies(plain, statement, way.move if deed == "move" else way.back)
+        there, here = posts(five), actions(five)
+        hidden = five.count("posts", "post_type = 'wpbridge-undo'")
+        # Without transactions a dead move leaves both, and a dead way back what nobody looks at.
+        assert not there & here or deed == "move"
+        asleep = 0 if here else hidden
+        assert len(there | here) + asleep == 5
+        done = way.back()
+        assert (done.restored, done.is_good) == (len(here) + asleep, True), statement
+        assert snapshot(plain) == before, statement
+        assert is_swept(five), statement
+        assert option(five, MARK) is None
+        if not has_died:
+            assert statement > 20
+            return
+    pytest.fail("it never came to its end")
+
+
+def test_what_a_dead_move_had_copied_and_has_run_since_is_an_action_only(
+    five: LegacyStore, plain: SqlStore, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_told: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "add", killed)
+        with pytest.raises(Killed):
+            way.move()
+    ran = {"hook_2"} if actions(five) else set()
+    for hook in ran:
+        run(five, action_of(five, hook))
+    done = way.back()
+    assert (actions(five), posts(five)) == (ran, {f"hook_{n}" for n in range(5)} - ran)
+    assert done.stayed == len(ran)
+
+
+def dies(store: SqlStore, statement: int, deed: Callable[[], object]) -> bool:
+    """Whether it sends so many statements, of which the last does not arrive."""
+    sent = 0
+
+    def count(*_told: object) -> None:
+        nonlocal sent
+        sent += 1
+        if sent == statement:
+            raise Killed
+
+    engine = store.session._engine
+    event.listen(engine, "before_cursor_execute", count)
+    try:
+        deed()
+    except Killed:
+        return True
+    finally:
+        event.remove(engine, "before_cursor_execute", count)
+    return False
 
 
 def test_posts_that_ended_long_ago_come_back_too(

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from wpbridge.clock import from_text
+from wpbridge.clock import SystemClock, from_text
 from wpbridge.errors import ConfigError, InputError
 from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.kept import BEGUN, UNDONE, Kept, batches, file_of, read, unwritten
+from wpbridge.migrate.kept import BEGUN, UNDONE, Keeper, Kept, batches, file_of, read, unwritten
 from wpbridge.migrate.poststore import COMPLETING
 from wpbridge.store.posts import LOGS_OPTION, MIGRATION_OPTION, Made, Posts
 from wpbridge.store.posts_back import Fate, PostsBack
@@ -103,6 +103,7 @@ class Undo:
         """
         done = Undone(unwritten=self._unwritten)
         if not any(UNDONE in step for step in self._journal.steps()):
+            self._end_the_move()
             self._journal.add({UNDONE: "begun"})
         marks = [s[COMPLETING] for s in self._journal.steps() if COMPLETING in s]
         for mark in marks:
@@ -126,6 +127,18 @@ class Undo:
         return done
 
     # Steps
+
+    def _end_the_move(self) -> None:
+        """Of a move that died without transactions some posts are in both places: not any more."""
+        ids = self._posts.copied()
+        if not ids:
+            return
+        with Keeper(self._journal) as keeper:
+            self._has_file = True
+            now = SystemClock().now()
+            batch = self._posts.move(ids, lambda _post: "it was not copied", now, keeper.add)
+            self._journal.add({"moved": batch.moved})
+        self._posts.forget_keys()
 
     def _go(
         self,

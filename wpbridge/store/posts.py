@@ -307,6 +307,14 @@ class Posts:
             keep(made, self.whole.columns)
         return self._session.run(lambda c: self._finish(c, batch, posts))
 
+    def copied(self) -> list[int]:
+        """Posts that have their actions already, of a move that died; without transactions only."""
+        keys = self._store.names.keys
+        if self.is_transactional or not self._parts.own.has(keys):
+            return []
+        rows = self._all(f"SELECT key_hash FROM {keys} WHERE key_hash LIKE '{KEY}%'")
+        return sorted(int(str(row[0])[len(KEY) :]) for row in rows)
+
     def forget_keys(self) -> None:
         """Keys whose posts are gone: a crash came between the two."""
         keys = self._store.names.keys
