@@ -22,6 +22,7 @@ from wpbridge.store.whole_posts import Columns
 
 _SAMPLES_A_BATCH = 3
 _SAMPLES = 500
+_COMPLETE = b"complete"
 
 
 @dataclass(slots=True)
@@ -185,12 +186,16 @@ class Undo:
                 done.problems.append(f"post {one.post.id} is not as it was")
 
     def _reopen(self, before: dict[str, str | None]) -> bool:
-        """The options as they were before the migration was marked complete, the mark last."""
+        """The options as they were before the migration was marked complete, the mark last.
+
+        True if that was the mark's end.
+        """
         options = self._store.parts.options
+        was_complete = options.read(MIGRATION_OPTION) == _COMPLETE
         for name in (LOGS_OPTION, MIGRATION_OPTION):
             now, old = options.read(name), before[name]
             if now is not None and old is None:
                 options.remove(name, now)
             elif now is not None and old is not None:
                 options.swap(name, now, old.encode())
-        return options.read(MIGRATION_OPTION) != b"complete"
+        return was_complete and options.read(MIGRATION_OPTION) != _COMPLETE
