@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from legacy_store import BEGAN, LegacyStore, load_golden, snapshot
+from legacy_store import BEGAN, ZERO, LegacyStore, load_golden, snapshot
 from rows import change, query
 from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
@@ -20,6 +20,7 @@ from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.kept import Keeper, file_of
 from wpbridge.migrate.poststore import PostStore, Summary
 from wpbridge.migrate.poststore_undo import Undo, Undone
+from wpbridge.store.posts_back import PostsBack
 from wpbridge.store.sqlstore import SqlStore
 from wpbridge.store.whole_posts import WholePost, WholePosts
 
@@ -176,6 +177,7 @@ def test_bytes_and_odd_values_come_back(legacy: LegacyStore, plain: SqlStore, wa
     legacy.run(f"ALTER TABLE wp_posts ADD COLUMN raw {kind}")
     legacy.run("ALTER TABLE wp_posts ADD COLUMN price decimal(12, 3)")
     post = legacy.post("odd", raw=b"\xff\x00'%s\\", price=1.125)
+    legacy.post("undated", post_date=ZERO, post_date_gmt=ZERO, post_modified_gmt=ZERO)
     legacy.meta(post, "emoji", "\U0001f418 100% ?:x \\ ' \x00")
     before = snapshot(plain)
     way.move()
@@ -430,6 +432,7 @@ def test_a_journal_with_nothing_moved_puts_nothing_back(legacy: LegacyStore, way
     legacy.post("stays")
     done = way.back()
     assert (done.restored, done.is_good, posts(legacy)) == (0, True, {"stays"})
+    assert way.move().is_complete
 
 
 def test_a_missing_file_is_named_and_nothing_is_done(legacy: LegacyStore, way: Way) -> None:
@@ -615,6 +618,29 @@ def test_what_a_dead_move_had_copied_and_has_run_since_is_an_action_only(
     done = way.back()
     assert (actions(five), posts(five)) == (ran, {f"hook_{n}" for n in range(5)} - ran)
     assert done.stayed == len(ran)
+
+
+def test_the_upkeep_does_not_forget_which_posts_have_to_wake(
+    five: LegacyStore, plain: SqlStore, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed when their actions were gone, and found again days later."""
+    before = snapshot(plain)
+    way.move()
+
+    def killed(*_told: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PostsBack, "_show", killed)
+        patch.setattr(PostsBack, "_swap", killed)
+        with pytest.raises(Killed):
+            way.back()
+    asleep = five.count("posts", "post_type = 'wpbridge-undo'")
+    assert asleep == 5 or len(actions(five)) == 5
+    plain.parts.own.look()
+    plain.parts.retention.forget_keys(SystemClock().now() + timedelta(days=9))
+    assert way.back().restored == 5
+    assert snapshot(plain) == before
 
 
 def dies(store: SqlStore, statement: int, deed: Callable[[], object]) -> bool:

@@ -100,12 +100,13 @@ class Undo:
     def run(self, advance: Callable[[int], None] = lambda _count: None) -> Undone:
         """Put back all that can be. Killed at any moment, it goes on when it is called again.
 
-        From here on nothing is moved with this journal.
+        If anything was moved with this journal, nothing is from here on.
         """
         done = Undone(unwritten=self._unwritten)
         if not any(UNDONE in step for step in self._journal.steps()):
             self._end_the_move()
-            self._journal.add({UNDONE: "begun"})
+            if self.total:
+                self._journal.add({UNDONE: "begun"})
         marks = [s[COMPLETING] for s in self._journal.steps() if COMPLETING in s]
         for mark in marks:
             if at := from_text(mark["cleanup"] or ""):
@@ -124,7 +125,8 @@ class Undo:
         self._verify(done, sample)
         if marks and self._posts.has_options and self._posts.counts():
             done.is_reopened = self._reopen(marks[0]["options"])
-        self._journal.add({UNDONE: "end", "restored": done.restored, "problems": done.problems})
+        if self.total:
+            self._journal.add({UNDONE: "end", "restored": done.restored, "problems": done.problems})
         return done
 
     # Steps

@@ -167,7 +167,7 @@ class WholePosts:
         )
         there = {int(i): int(whose) for i, whose in told}
         missing = [row for row in rows if int(row[own]) not in there]
-        homeless = [row for row in rows if there.get(int(row[own]), row[owner]) != row[owner]]
+        homeless = [row for row in rows if there.get(int(row[own]), row[owner]) != int(row[owner])]
         return missing, homeless
 
     def _renumber(self, connection: Connection, name: str, rows: Sequence[Row]) -> dict[int, int]:
