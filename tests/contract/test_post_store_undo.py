@@ -643,6 +643,27 @@ def test_the_upkeep_does_not_forget_which_posts_have_to_wake(
     assert snapshot(plain) == before
 
 
+def test_a_post_that_was_half_way_back_goes_again_when_its_action_has_run(
+    five: LegacyStore, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    way.move()
+
+    def killed(*_told: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PostsBack, "_decide", killed)
+        patch.setattr(PostsBack, "_swap", killed)
+        with pytest.raises(Killed):
+            way.back()
+    run(five, action_of(five, "hook_2"))
+    done = way.back()
+    assert (done.restored, done.stayed) == (4, 1)
+    assert actions(five) == {"hook_2"}
+    assert [five.count(table) for table in ("posts", "postmeta", "comments")] == [4, 4, 4]
+    assert five.count("term_relationships") == 4
+
+
 def dies(store: SqlStore, statement: int, deed: Callable[[], object]) -> bool:
     """Whether it sends so many statements, of which the last does not arrive."""
     sent = 0
