@@ -506,6 +506,23 @@ def test_what_was_written_and_not_noted_is_cut_off(legacy: LegacyStore, way: Way
     assert way.back().restored == 2
 
 
+def test_what_cannot_be_written_is_not_deleted(
+    legacy: LegacyStore, plain: SqlStore, way: Way
+) -> None:
+    legacy.fill(9, 10)
+    before = snapshot(plain)
+    file_of(way.file).symlink_to("/dev/full")
+    with pytest.raises(InputError, match=r"undo\.jsonl\.gz: "):
+        way.move()
+    assert snapshot(plain) == before
+    file_of(way.file).unlink()
+    file_of(way.file).touch()
+    assert way.move().is_complete
+    assert legacy.count("actionscheduler_actions") == 10
+    assert way.back().restored == 10
+    assert snapshot(plain) == before
+
+
 def test_rows_are_on_the_disk_before_they_are_deleted(
     legacy: LegacyStore, plain: SqlStore, tmp_path: Path
 ) -> None:

@@ -64,13 +64,20 @@ class Keeper:
             journal.add({BEGUN: self.file.name})
 
     def add(self, made: Sequence[Made], columns: Columns) -> None:
-        """Write a batch; it is on the disk, and noted, when this returns."""
+        """Write a batch; it is on the disk, and noted, when this returns.
+
+        Raises:
+            InputError: there is no room for it; nothing may be deleted.
+        """
         lines = [_dumped({"columns": columns}), *(_dumped(_line(one)) for one in made)]
-        self._stream.seek(self._end)
-        self._stream.truncate()
-        self._stream.write(gzip.compress(b"".join(lines), _LEVEL, mtime=0))
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
+        try:
+            self._stream.seek(self._end)
+            self._stream.truncate()
+            self._stream.write(gzip.compress(b"".join(lines), _LEVEL, mtime=0))
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+        except OSError as error:
+            raise InputError(f"{self.file}: {error.strerror}") from None
         end = self._stream.tell()
         self._journal.add({"from": self._end, "to": end, "count": len(made)})
         self._end = end
