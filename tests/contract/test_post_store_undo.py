@@ -277,6 +277,14 @@ def test_one_that_has_run_and_was_set_back_stays_one(legacy: LegacyStore, way: W
     assert (done.stayed, actions(legacy), posts(legacy)) == (1, {"again"}, set())
 
 
+def test_one_whose_log_was_emptied_stays_one(legacy: LegacyStore, way: Way) -> None:
+    legacy.post("unlogged")
+    way.move()
+    legacy.run("DELETE FROM wp_actionscheduler_logs")
+    done = way.back()
+    assert (done.stayed, done.gone, actions(legacy)) == (1, 0, {"unlogged"})
+
+
 def test_one_that_others_wait_for_stays_one(legacy: LegacyStore, plain: SqlStore, way: Way) -> None:
     legacy.post("first")
     way.move()

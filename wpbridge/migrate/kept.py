@@ -187,8 +187,8 @@ def read(stream: BinaryIO, batch: Batch) -> Kept | None:
 
 def _line(one: Made) -> dict[str, Any]:
     return {
-        "post": one.post.id, "action": one.action, "status": one.status, "attempts": one.attempts,
-        "scheduled": one.scheduled, "last_attempt": one.last_attempt,
+        "post": one.post.id, "action": one.action, "hook": one.hook, "status": one.status,
+        "attempts": one.attempts, "scheduled": one.scheduled, "last_attempt": one.last_attempt,
         "rows": {name: rows for name, rows in one.post.rows.items() if rows},
     }  # fmt: skip
 
@@ -197,7 +197,7 @@ def _made(line: Mapping[str, Any]) -> Made:
     rows = {name: [_row(row) for row in some] for name, some in line["rows"].items()}
     return Made(
         post=WholePost(id=int(line["post"]), rows=rows), action=ActionId(int(line["action"])),
-        status=str(line["status"]), attempts=int(line["attempts"]),
+        hook=str(line["hook"]), status=str(line["status"]), attempts=int(line["attempts"]),
         scheduled=str(line["scheduled"]), last_attempt=str(line["last_attempt"]),
     )  # fmt: skip
 

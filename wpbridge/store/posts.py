@@ -128,6 +128,7 @@ class Made:
 
     post: WholePost
     action: ActionId
+    hook: str
     status: str
     attempts: int
     scheduled: str
@@ -589,7 +590,7 @@ def _sorted(posts: Iterable[Post], decide: Decide) -> tuple[Batch, list[tuple[Po
 def _made(post: Post, action: ActionId, state: Sequence[Any]) -> Made:
     status, attempts, scheduled, tried = state
     return Made(
-        post=post.whole, action=action, status=str(status), attempts=int(attempts),
+        post=post.whole, action=action, hook=post.hook, status=str(status), attempts=int(attempts),
         scheduled=str(scheduled), last_attempt=str(tried),
     )  # fmt: skip
 

@@ -40,7 +40,7 @@ class _Action:
     """As in :class:`Made`."""
     is_held: bool
     is_untouched: bool
-    """Nothing was logged since, and nobody waits for it."""
+    """Its log is as the move left it, and nobody waits for it."""
 
 
 @dataclass(slots=True)
@@ -231,25 +231,28 @@ class PostsBack:
         by_key = " FORCE INDEX (PRIMARY)" if self._is_mysql else " NOT INDEXED"
         ending = " FOR UPDATE" if lock and self._is_mysql else ""
         rows = connection.exec_driver_sql(
-            "SELECT action_id, status, attempts, scheduled_date_gmt, last_attempt_gmt, claim_id"
-            f" FROM {self._names.actions}{by_key} WHERE action_id IN {which} ORDER BY action_id"
-            f"{ending}"
+            "SELECT action_id, status, attempts, scheduled_date_gmt, last_attempt_gmt, claim_id,"
+            f" hook FROM {self._names.actions}{by_key} WHERE action_id IN {which}"
+            f" ORDER BY action_id{ending}"
         )
         there = {int(row[0]): row for row in rows}
         told = self._told(connection, which)
+        others = {action for action, _ in told}
         last = self._last_logs(connection, which)
         awaited = self._awaited(connection, which)
         found = {}
         for one in made:
             row = there.get(one.action)
             log = told.get((one.action, MIGRATED.format(one.post.id) % one.action))
-            if row is None or log is None:
+            if row is None or (log is None and (one.action in others or row[6] != one.hook)):
                 # An id that was given up with its transaction may be another action's.
                 continue
             found[one.post.id] = _Action(
                 state=(str(row[1]), int(row[2]), str(row[3]), str(row[4])),
                 is_held=bool(row[5]) or row[1] == Status.IN_PROGRESS,
-                is_untouched=last.get(one.action) == log and one.action not in awaited,
+                is_untouched=(
+                    log is not None and last.get(one.action) == log and one.action not in awaited
+                ),
             )
         return found
 
