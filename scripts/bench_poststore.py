@@ -1,4 +1,6 @@
-"""How fast the old post store moves into the tables: posts with two log rows each, on MariaDB.
+"""How fast the old post store moves into the tables and back: posts with two log rows each.
+
+On MariaDB.
 
 Prints one JSON object.
 """
@@ -21,6 +23,7 @@ from servers import MariaDB, private_mariadb
 from wpbridge.codec import schedule
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.poststore import KIND, PostStore
+from wpbridge.migrate.poststore_undo import Undo
 from wpbridge.store.sqlstore import SqlStore
 
 _PART = 2_000
@@ -63,7 +66,7 @@ def fill(store: SqlStore, posts: int) -> None:
 
 
 def measure(server: MariaDB, posts: int) -> dict[str, object]:
-    """Actions a second, each with two log rows and one of the migration's own."""
+    """Actions a second, each with two log rows and one of the migration's own, and posts back."""
     store = fresh(server, "bench_poststore")
     fill(store, posts)
     store.close()
@@ -74,9 +77,15 @@ def measure(server: MariaDB, posts: int) -> dict[str, object]:
             started = time.perf_counter()
             done = PostStore(store).move(journal, io.StringIO())
             seconds = time.perf_counter() - started
-    assert done.is_complete, done
+            started = time.perf_counter()
+            back = Undo(store, journal).run()
+            back_seconds = time.perf_counter() - started
+    assert (done.is_complete, back.is_good, back.restored) == (True, True, posts)
     store.close()
-    return {"posts": posts, "actions_per_second": round(posts / seconds)}
+    return {
+        "posts": posts, "actions_per_second": round(posts / seconds),
+        "undone_per_second": round(posts / back_seconds),
+    }  # fmt: skip
 
 
 def main() -> None:

@@ -4,13 +4,20 @@ On MariaDB as WordPress makes them, on SQLite as its driver does.
 """
 
 import random
+import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
+from servers import MariaDB, find_program
 from wpbridge.codec import schedule
+from wpbridge.database import DatabaseAddress
+from wpbridge.store.connect import open_store
+from wpbridge.store.server import Server
 from wpbridge.store.sqlstore import SqlStore
 
 ZERO: Final = "0000-00-00 00:00:00"
@@ -188,3 +195,56 @@ class LegacyStore:
                 logs=[f"row {n}" for n in range(choose.randrange(4))],
             )  # fmt: skip
         return made
+
+
+HANGING: Final = ("posts", "postmeta", "term_relationships", "comments", "commentmeta")
+
+
+def snapshot(store: SqlStore) -> dict[str, list[tuple[object, ...]]]:
+    """All rows of the tables that posts are spread over."""
+
+    def rows(connection: Connection, name: str) -> list[tuple[object, ...]]:
+        found = connection.execute(text(f"SELECT * FROM wp_{name}"))
+        return sorted((tuple(row) for row in found), key=repr)
+
+    names = [name for name in HANGING if Server(store).has_table(f"wp_{name}")]
+    return {name: store.session.run(partial(rows, name=name)) for name in names}
+
+
+def load_golden(server: MariaDB, file: Path, store: SqlStore, database: str, engine: str) -> None:
+    """The post store that the plugin wrote, with all of WordPress's columns.
+
+    ``database``: where the server reads the file; a store on SQLite gets a copy of its tables.
+    """
+    client = find_program(("mariadb", "mysql"))
+    assert client is not None
+    command = [client, "-uroot", f"-S{server.socket}", "--default-character-set=utf8mb4", database]
+    subprocess.run(command, input=file.read_bytes(), check=True)
+    source = open_store(DatabaseAddress.from_dsn(server.url(database)), "wp_")
+    for name in filter(lambda name: Server(source).has_table(f"wp_{name}"), TABLES):
+        if store.dialect.name == "sqlite":
+            _copy(source, store, f"wp_{name}")
+        elif name != "options":
+            statement = text(f"ALTER TABLE wp_{name} ENGINE={engine}")
+            store.session.run(lambda c, one=statement: c.execute(one))  # type: ignore[misc]
+    source.close()
+
+
+def _copy(source: SqlStore, target: SqlStore, table: str) -> None:
+    found = source.session.run(lambda c: c.execute(text(f"SELECT * FROM {table}")))
+    columns = list(found.keys())
+    told = [
+        f'"{name}"' + " INTEGER PRIMARY KEY" * (place == 0) for place, name in enumerate(columns)
+    ]
+    if table == "wp_term_relationships":
+        told = [f'"{name}"' for name in columns] + ["PRIMARY KEY (object_id, term_taxonomy_id)"]
+    rows = [tuple(row) for row in found]
+
+    def copy(connection: Connection) -> None:
+        connection.exec_driver_sql(f"DROP TABLE IF EXISTS {table}")
+        connection.exec_driver_sql(f"CREATE TABLE {table} ({', '.join(told)})")
+        if rows:
+            marks = ", ".join("?" * len(columns))
+            connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({marks})", rows)
+
+    target.session.run(copy)

@@ -16,7 +16,7 @@ from sqlalchemy import event
 
 import invariants
 from factories import NOW, make_new
-from legacy_store import LegacyStore
+from legacy_store import LegacyStore, snapshot
 from proxy import Proxy
 from rows import column, log_of, query
 from servers import MariaDB
@@ -24,6 +24,7 @@ from wpbridge.action import Claim
 from wpbridge.database import DatabaseAddress
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.poststore import PostStore
+from wpbridge.migrate.poststore_undo import Undo
 from wpbridge.outcome import Completed, LogLine
 from wpbridge.queue import Queue
 from wpbridge.runner import settle, wording
@@ -260,3 +261,20 @@ def test_a_batch_of_posts_is_moved_once_and_told(
     assert len(steps) == 1
     assert legacy.count("posts") == 0
     assert legacy.count("actionscheduler_actions", "hook = 'second'") == 1
+
+
+@both
+def test_a_batch_of_posts_is_put_back_once_and_told(
+    far: SqlStore, proxy: Proxy, lost: Lost, tmp_path: Path
+) -> None:
+    legacy = LegacyStore(far)
+    legacy.post("one")
+    before = snapshot(far)
+    with Journal(tmp_path / "journal", kind="post-store", site="far") as journal:
+        PostStore(far).move(journal, io.StringIO())
+        way = Undo(far, journal)
+        with cut_at_commit(far, proxy, lost):
+            done = way.run()
+    assert (done.restored, done.present, done.gone, done.is_good) == (1, 0, 0, True)
+    assert snapshot(far) == before
+    assert legacy.count("actionscheduler_actions") == 0

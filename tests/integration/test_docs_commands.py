@@ -385,15 +385,15 @@ def on_mariadb(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> It
     )
     execute(mariadb, f"CREATE DATABASE {name} COLLATE utf8mb4_unicode_520_ci")
     prepare(mariadb.url(name))
-    # WP-Cron without events, and the journal of an earlier move.
+    # WP-Cron without events, and the journals of earlier moves.
     execute(
         mariadb,
         f"CREATE TABLE {name}.wp_options (option_id bigint AUTO_INCREMENT PRIMARY KEY, option_name"
         " varchar(191) UNIQUE, option_value longtext NOT NULL, autoload varchar(20))"
         """ SELECT 'cron' AS option_name, 'a:1:{s:7:"version";i:2;}' AS option_value""",
     )
-    with Journal(folder / "wpbridge-wp-cron.journal", kind="wp-cron", site=f"{name} wp_"):
-        pass
+    for kind in ("wp-cron", "post-store"):
+        Journal(folder / f"wpbridge-{kind}.journal", kind=kind, site=f"{name} wp_").close()
     _imported(folder, f"{name} wp_")
     yield _over_mysql(mariadb, name, folder, {})
     execute(mariadb, f"DROP DATABASE {name}")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from click.core import ParameterSource
 
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.filters import MANY
@@ -16,9 +17,12 @@ from wpbridge.errors import InputError
 from wpbridge.migrate import poststore
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.poststore import PostStore, Summary
+from wpbridge.migrate.poststore_undo import Undo, Undone
 from wpbridge.queue import Queue, opened
 
 JOURNAL: Final = "wpbridge-post-store.journal"
+_GIVEN: Final = ParameterSource.COMMANDLINE
+_OF_MOVING: Final = ("batch_size", "in_progress", "journal")
 _FLUSH: Final = (
     "WordPress caches its options and posts: with a persistent object cache run `wp cache flush`"
 )
@@ -30,6 +34,7 @@ Examples:
   wpbridge migrate post-store --path /var/www/html --dry-run
   wpbridge migrate post-store --path /var/www/html --yes
   wpbridge migrate post-store --path /var/www/html --in-progress failed --batch-size 200 --yes
+  wpbridge migrate post-store --path /var/www/html --undo wpbridge-post-store.journal --yes
 """)  # fmt: skip
 @site_options
 @click.option(
@@ -45,6 +50,9 @@ Examples:
     help="What becomes of actions that a dead runner left (complete, as the plugin does).",
 )
 @click.option("--journal", default=JOURNAL, metavar="FILE", help=f"What is done ({JOURNAL}).")
+@click.option(
+    "--undo", metavar="JOURNAL", help="Put back the posts that a journal says were moved."
+)
 @click.option("--force", is_flag=True, help="Though runners of PHP's were seen.")
 @click.option("--dry-run", is_flag=True, help="Say what would be moved; change nothing.")
 @click.option("--yes", "-y", is_flag=True, help=f"Do not ask about more than {MANY}.")
@@ -59,6 +67,7 @@ def post_store(
     batch_size: int,
     in_progress: poststore.InProgress,
     journal: str,
+    undo: str | None,
     force: bool,
     dry_run: bool,
     yes: bool,
@@ -67,10 +76,16 @@ def post_store(
     """Turn scheduled-action posts, with their groups and logs, into rows of the plugin's tables.
 
     PHP's runners must be off. What cannot be read stays a post and is written to the journal's file
-    with .left at its end: exit 1. Stopped at any moment, it goes on when it is started again.
+    with .left at its end: exit 1. Stopped at any moment, it goes on when it is started again. What
+    it deletes is kept beside the journal, for --undo.
     """
     settings = settings_of(ctx, flags)
     with opened(settings) as queue:
+        if undo is not None:
+            if any(ctx.get_parameter_source(name) == _GIVEN for name in _OF_MOVING):
+                raise InputError("--undo: it puts back all that its journal tells of")
+            _undo(queue, settings, Path(undo), force=force, dry_run=dry_run, yes=yes)
+            return
         it = PostStore(queue.store, in_progress=in_progress, batch_size=batch_size)
         total = sum(it.counts().values())
         if dry_run:
@@ -91,8 +106,7 @@ def post_store(
 
 def _move(it: PostStore, queue: Queue, journal: Path, total: int) -> Summary:
     side = _side(journal)
-    site = f"{queue.store.session.address.database} {queue.store.names.prefix}"
-    with Journal(journal, kind=poststore.KIND, site=site) as steps:
+    with Journal(journal, kind=poststore.KIND, site=_name(queue)) as steps:
         try:
             # What was left is met again by each run, so the file always tells all of it.
             left = side.open("w", encoding="utf-8")
@@ -103,6 +117,36 @@ def _move(it: PostStore, queue: Queue, journal: Path, total: int) -> Summary:
     if not done.left:
         side.unlink(missing_ok=True)
     return done
+
+
+def _undo(
+    queue: Queue, settings: Settings, file: Path, *, force: bool, dry_run: bool, yes: bool
+) -> None:
+    if not file.is_file():
+        raise InputError(f"--undo: there is no file {file}")
+    it = PostStore(queue.store)
+    with Journal(file, kind=poststore.KIND, site=_name(queue)) as steps:
+        way = Undo(queue.store, steps)
+        if not (dry_run or force):
+            it.check_alone()
+        # Looked at first where somebody is to be asked, or wants to know only.
+        if dry_run or not yes:
+            with counting("look", way.total, lines=True) as advance:
+                done = way.look(advance)
+            if done.restored and not dry_run:
+                confirm(f"Make {plural(done.restored, 'action')} posts again", yes=yes)
+        if not dry_run:
+            with counting("undo", way.total, lines=True) as advance:
+                done = way.run(advance)
+    _tell_undone(done, settings, dry_run=dry_run)
+    if done.restored and not dry_run:
+        told(_FLUSH)
+    raise SystemExit(int(Exit.OK if done.is_good else Exit.ERROR))
+
+
+def _name(queue: Queue) -> str:
+    """Of the site, for the journal: the same wherever it is reached from, and no password."""
+    return f"{queue.store.session.address.database} {queue.store.names.prefix}"
 
 
 def _side(journal: Path) -> Path:
@@ -137,3 +181,27 @@ def _tell(done: Summary, settings: Settings, journal: Path | None) -> None:
     if done.is_complete:
         words.append("the migration is marked complete")
     click.echo("; ".join(words))
+
+
+def _tell_undone(done: Undone, settings: Settings, *, dry_run: bool) -> None:
+    if settings.format == "json":
+        counts = {
+            "would_restore" if dry_run else "restored": done.restored, "present": done.present,
+            "stayed": done.stayed, "busy": done.busy, "taken": done.taken, "gone": done.gone,
+            "damaged": done.damaged, "unwritten": done.unwritten, "problems": done.problems,
+            "reopened": done.is_reopened,
+        }  # fmt: skip
+        click.echo(json.dumps(counts))
+        return
+    for problem in done.problems:
+        told(f"not as it should be: {problem}")
+    words = [f"{'would put' if dry_run else 'put'} {plural(done.restored, 'post')} back"]
+    words += [f"{done.present:,} there already"] * bool(done.present)
+    words += [f"{done.stayed:,} have run or changed since and stay"] * bool(done.stayed)
+    words += [f"{done.busy:,} running: try again later"] * bool(done.busy)
+    words += [f"{done.taken:,} stay, as their ids are other posts' by now"] * bool(done.taken)
+    words += [f"{done.gone:,} ended and gone since"] * bool(done.gone)
+    words += [f"{done.damaged:,} stay, as their part of the file is damaged"] * bool(done.damaged)
+    words += [f"{done.unwritten:,} stay, moved before anything was kept"] * bool(done.unwritten)
+    words += ["the migration is no longer marked complete"] * done.is_reopened
+    click.echo(", ".join(words))

@@ -14,18 +14,20 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TextIO, TypeAlias
 
 from wpbridge.action import ActionId, NewAction, Status
-from wpbridge.clock import Clock, SystemClock, from_text, from_timestamp
+from wpbridge.clock import Clock, SystemClock, from_text, from_timestamp, to_text
 from wpbridge.codec import args, schedule
 from wpbridge.codec.schedule import Async, Canceled, ForeignSchedule
 from wpbridge.enqueue import HOOK_CHARACTERS
 from wpbridge.errors import CodecError, Contention, SchemaError, SiteError
 from wpbridge.migrate.journal import Journal
+from wpbridge.migrate.kept import Keeper
 from wpbridge.store.edits import STALE_SECONDS
 from wpbridge.store.posts import (
     CLEANUP_HOOK,
     GONE,
     LOG_TYPE,
     LOGS_OPTION,
+    MIGRATED,
     MIGRATION_OPTION,
     START,
     Batch,
@@ -49,14 +51,11 @@ STATUSES: Final = {
     "in-progress": Status.IN_PROGRESS,
 }
 """By post status, in the plugin's order of picking; within one the earliest date goes first."""
-MIGRATED: Final = (
-    "Migrated action with ID {} in ActionScheduler_wpPostStore to ID %d in"
-    " ActionScheduler_DBStoreMigrator"
-)
-"""In the plugin's words; ``%d`` is filled in when the id is known."""
 INTERRUPTED: Final = "action was in-progress when it was migrated and has been marked as {}"
 AWAY: Final = timedelta(minutes=10)
 """One of the plugin's runners that was not seen for so long is taken to be off."""
+COMPLETING: Final = "completing"
+"""The journal's step before the migration is marked complete."""
 CLEANUP_AFTER: Final = timedelta(days=183)
 _SAMPLES: Final = 500
 _SAMPLES_A_BATCH: Final = 3
@@ -178,22 +177,24 @@ class PostStore:
     ) -> Summary:
         """Move all that can be moved; what cannot stays a post and is written to ``side``.
 
-        Killed at any moment, it goes on when it is called again.
+        What is deleted is kept beside the journal. Killed at any moment, it goes on when it is
+        called again. InputError where the journal's move was undone, or its file is not there.
         """
         done = Summary()
         posts = self._posts
-        demarcation = posts.next_id()
-        if demarcation is not None:
-            posts.start_above(demarcation)
-        for ids in self._batches():
-            batch = self._move(journal, ids)
-            self._note(journal, side, done, batch)
-            advance(len(ids))
+        with Keeper(journal) as keeper:
+            demarcation = posts.next_id()
+            if demarcation is not None:
+                posts.start_above(demarcation)
+            for ids in self._batches():
+                batch = self._move(journal, keeper, ids)
+                self._note(journal, side, done, batch)
+                advance(len(ids))
         posts.forget_keys()
         posts.recount_terms()
         self._verify(done)
         if done.is_good:
-            self._complete()
+            self._complete(journal)
             done.is_complete = True
         journal.add({
             "end": dict(done.moved), "left": dict(done.left), "problems": done.problems,
@@ -213,7 +214,7 @@ class PostStore:
                     break
                 yield ids
 
-    def _move(self, journal: Journal, ids: Sequence[int]) -> Batch:
+    def _move(self, journal: Journal, keeper: Keeper, ids: Sequence[int]) -> Batch:
         self._made: dict[int, Moving] = {}
 
         def decide(post: Post) -> Moving | str:
@@ -225,7 +226,7 @@ class PostStore:
         def tell(moved: Any) -> None:
             journal.add({"copied": {str(post): action for post, action in moved.items()}})
 
-        return self._posts.move(ids, decide, self._clock.now(), tell)
+        return self._posts.move(ids, decide, self._clock.now(), keeper.add, tell)
 
     def _note(self, journal: Journal, side: TextIO, done: Summary, batch: Batch) -> None:
         self._gone += batch.gone
@@ -340,12 +341,19 @@ class PostStore:
                     f"action {sample.action}, made of post {sample.post}, is not as it was written"
                 )
 
-    def _complete(self) -> None:
-        """As the plugin at the end of its own migration; the flag last."""
+    def _complete(self, journal: Journal) -> None:
+        """As the plugin at the end of its own migration; the flag last.
+
+        The journal is told before what there was, for the way back.
+        """
         now = self._clock.now().replace(microsecond=0)
         has_logs = self._posts.has_comment_logs()
+        at = now + CLEANUP_AFTER
+        journal.add({COMPLETING: {
+            "cleanup": to_text(at) if has_logs else None,
+            "options": {name: self._posts.option(name) for name in (MIGRATION_OPTION, LOGS_OPTION)},
+        }})  # fmt: skip
         if has_logs:
-            at = now + CLEANUP_AFTER
             blob = schedule.encode(schedule.single(at))
             new = NewAction(hook=CLEANUP_HOOK, args="[]", schedule=blob, scheduled_at=at)
             self._posts.add_cleanup(new, now)

@@ -81,6 +81,11 @@ class Options:
 
         self._session.transact(write)
 
+    def remove(self, name: str, old: bytes) -> bool:
+        """Delete it; False, and nothing done, when its bytes are not the old ones any more."""
+        values = {"name": name, "old": old}
+        return self._session.run(lambda c: bool(c.execute(self._delete, values).rowcount))
+
     # The lock of WP-Cron's passes
 
     def take_cron_lock(self, mine: str | None, now: float) -> str:
@@ -108,8 +113,7 @@ class Options:
 
     def free_cron_lock(self, mine: str) -> None:
         """Give it back; another's is left alone."""
-        values = {"name": CRON_LOCK, "old": mine.encode()}
-        self._session.run(lambda c: c.execute(self._delete, values).rowcount)
+        self.remove(CRON_LOCK, mine.encode())
 
 
 def _is_old(value: bytes, now: float) -> bool:

@@ -19,10 +19,10 @@ from wpbridge.codec.args import columns
 from wpbridge.store.bulk import WholeRow
 from wpbridge.store.server import Server
 from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.whole_posts import POST_TYPE, TAXONOMY, Columns, WholePost, WholePosts
 from wpbridge.store.writes import listed
+from wpbridge.zone import Zone
 
-POST_TYPE: Final = "scheduled-action"
-TAXONOMY: Final = "action-group"
 SCHEDULE_META: Final = "_action_manager_schedule"
 LOG_TYPE: Final = "action_log"
 GONE: Final = "migrated"
@@ -33,7 +33,13 @@ LOGS_OPTION: Final = "as_has_wp_comment_logs"
 CLEANUP_HOOK: Final = "action_scheduler/cleanup_wp_comment_logs"
 CHANGED: Final = "somebody changed it while it was moved"
 CHANGED_BOTH: Final = "somebody changed it while it was moved, and its action {} has run"
-_KEY: Final = "post-store-"
+MIGRATED: Final = (
+    "Migrated action with ID {} in ActionScheduler_wpPostStore to ID %d in"
+    " ActionScheduler_DBStoreMigrator"
+)
+"""In the plugin's words, the last log row of what is made; ``%d`` is filled in when it is known."""
+KEY: Final = "post-store-"
+"""Before the post's id, where posts have no transactions."""
 
 Cursor: TypeAlias = tuple[str, int]
 """Date and id of the last post seen."""
@@ -68,8 +74,13 @@ class Post:
     groups: tuple[str, ...]
     """Names of its terms; PHP reads the first."""
     logs: tuple[PostLog, ...]
-    is_twice: bool = False
-    """Its id stands in two rows: a table without a primary key."""
+    whole: WholePost
+    """All its rows."""
+
+    @property
+    def is_twice(self) -> bool:
+        """Its id stands in two rows: a table without a primary key."""
+        return len(self.whole.rows["posts"]) > 1
 
     @property
     def _guard(self) -> tuple[object, ...]:
@@ -89,9 +100,45 @@ class Moving:
     after: tuple[str, ...] = ()
     """And after them."""
 
+    def row(self, zone: Zone) -> WholeRow:
+        """As the tables will hold it."""
+        new = self.new
+        short, extended = columns(new.args)
+        tried = self.last_attempt_at
+        return WholeRow(
+            id=0,
+            hook=new.hook,
+            status=self.status.value,
+            scheduled=to_text(new.scheduled_at),
+            scheduled_local=to_text(zone.scheduled_local(new.scheduled_at, new.is_async)),
+            args=short,
+            extended_args=extended,
+            schedule=new.schedule.decode(),
+            group=new.group,
+            priority=new.priority,
+            attempts=self.attempts,
+            last_attempt=ZERO_DATE if tried is None else to_text(tried),
+            last_attempt_local=ZERO_DATE if tried is None else to_text(zone.attempt_local(tried)),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """An action that a post became, as it was made, with the post itself."""
+
+    post: WholePost
+    action: ActionId
+    hook: str
+    status: str
+    attempts: int
+    scheduled: str
+    last_attempt: str
+
 
 Decide: TypeAlias = Callable[[Post], Moving | str]
 """What becomes of it, or why nothing can."""
+Keep: TypeAlias = Callable[[Sequence[Made], Columns], None]
+"""What is about to be deleted, to be written down; on the disk when it returns."""
 
 
 @dataclass(slots=True)
@@ -121,13 +168,15 @@ class Posts:
             "term_relationships", "options",
         )  # fmt: skip
         prefix = store.names.prefix
-        self._tables = {n: f"{prefix}{n}" for n in names if server.has_table(f"{prefix}{n}")}
-        self.is_there = {"posts", "postmeta"} <= set(self._tables)
+        self.tables = {n: f"{prefix}{n}" for n in names if server.has_table(f"{prefix}{n}")}
+        """WordPress's, as far as they are there."""
+        self.is_there = {"posts", "postmeta"} <= set(self.tables)
+        self.whole = WholePosts(self._dialect, self.tables)
         self._mark = "%s" if self._dialect.name == "mysql" else "?"
         self._groups: dict[str, int] = {}
-        deleted = set(self._tables) - {"options", "terms"}
+        deleted = set(self.tables) - {"options", "terms"}
         self.is_transactional = self._session.run(
-            lambda c: all(self._dialect.is_transactional(c, self._tables[n]) for n in deleted)
+            lambda c: all(self._dialect.is_transactional(c, self.tables[n]) for n in deleted)
         )
 
     # Looking
@@ -137,7 +186,7 @@ class Posts:
         if not self.is_there:
             return Counter()
         rows = self._all(
-            f"SELECT post_status, COUNT(DISTINCT ID) FROM {self._tables['posts']}"
+            f"SELECT post_status, COUNT(DISTINCT ID) FROM {self.tables['posts']}"
             f" WHERE post_type = '{POST_TYPE}' GROUP BY post_status"
         )
         return Counter({str(status): int(count) for status, count in rows})
@@ -145,7 +194,7 @@ class Posts:
     def ids(self, status: str, after: Cursor, size: int) -> tuple[list[int], Cursor]:
         """The next posts of a status by their date, and where they end."""
         rows = self._all(
-            f"SELECT ID, post_date FROM {self._tables['posts']} WHERE post_type = '{POST_TYPE}'"
+            f"SELECT ID, post_date FROM {self.tables['posts']} WHERE post_type = '{POST_TYPE}'"
             " AND post_status = :status AND post_date >= :date AND (post_date > :date OR ID > :id)"
             " ORDER BY post_date, ID LIMIT :size",
             status=status, date=after[0], id=after[1], size=size,
@@ -163,7 +212,7 @@ class Posts:
         if not self.is_there:
             return 0
         rows = self._all(
-            f"SELECT COUNT(*) FROM {self._tables['posts']} WHERE post_type = '{POST_TYPE}'"
+            f"SELECT COUNT(*) FROM {self.tables['posts']} WHERE post_type = '{POST_TYPE}'"
             " AND post_status IN ('pending', 'in-progress') AND post_password <> ''"
             " AND post_modified_gmt >= :since",
             since=to_text(moment),
@@ -182,23 +231,28 @@ class Posts:
 
     def next_id(self) -> int | None:
         """The demarcation: ids below it are posts'. None without any."""
-        told = self._parts.options.read(DEMARCATION_OPTION) if self.has_options else None
+        told = self.option(DEMARCATION_OPTION)
         if told is not None and told.strip().isdigit():
             return int(told)
-        top = self._all(f"SELECT MAX(ID) FROM {self._tables['posts']}")[0][0]
+        top = self._all(f"SELECT MAX(ID) FROM {self.tables['posts']}")[0][0]
         return None if top is None else int(top) + 1
 
     def has_comment_logs(self) -> bool:
         """Whether any comment is a log row, of whatever post."""
-        if "comments" not in self._tables:
+        if "comments" not in self.tables:
             return False
-        table = self._tables["comments"]
+        table = self.tables["comments"]
         return bool(self._all(f"SELECT 1 FROM {table} WHERE comment_type = '{LOG_TYPE}' LIMIT 1"))
+
+    def option(self, name: str) -> str | None:
+        """One of WordPress's; None when there is no such option."""
+        told = self._parts.options.read(name) if self.has_options else None
+        return None if told is None else told.decode("utf-8", "surrogateescape")
 
     @property
     def has_options(self) -> bool:
         """Whether there is a WordPress around the tables at all."""
-        return "options" in self._tables
+        return "options" in self.tables
 
     # Changing
 
@@ -234,43 +288,55 @@ class Posts:
         ids: Sequence[int],
         decide: Decide,
         now: datetime,
-        made: Callable[[Mapping[int, ActionId]], None] = lambda _moved: None,
+        keep: Keep,
+        copied: Callable[[Mapping[int, ActionId]], None] = lambda _moved: None,
     ) -> Batch:
         """Turn posts into actions and delete them, as far as ``decide`` lets it.
 
         One transaction: a crash leaves all of it or nothing. Where the posts have none, actions
-        and keys are committed first, ``made`` is told, and then the posts go.
+        and keys are committed first, ``copied`` is told, and then the posts go. ``keep`` is called
+        before any is deleted, and again when a transaction is tried again.
         """
         self._learn_groups(ids)
         if self.is_transactional:
             attempts: list[Batch] = []
-            return self._session.transact(lambda c: self._move(c, ids, decide, now, attempts))
+            return self._session.transact(lambda c: self._move(c, ids, decide, now, keep, attempts))
         self._parts.own.ensure(self._store.names.keys)
-        batch, posts = self._session.transact(lambda c: self._copy(c, ids, decide, now))
-        made(batch.moved)
+        batch, posts, made = self._session.transact(lambda c: self._copy(c, ids, decide, now))
+        copied(batch.moved)
+        if made:
+            keep(made, self.whole.columns)
         return self._session.run(lambda c: self._finish(c, batch, posts))
+
+    def copied(self) -> list[int]:
+        """Posts that have their actions already, of a move that died; without transactions only."""
+        keys = self._store.names.keys
+        if self.is_transactional or not self._parts.own.has(keys):
+            return []
+        rows = self._all(f"SELECT key_hash FROM {keys} WHERE key_hash LIKE '{KEY}%'")
+        return sorted(int(str(row[0])[len(KEY) :]) for row in rows)
 
     def forget_keys(self) -> None:
         """Keys whose posts are gone: a crash came between the two."""
         keys = self._store.names.keys
         if self.is_transactional or not self._parts.own.has(keys):
             return
-        posts = self._tables["posts"]
+        posts = self.tables["posts"]
         number = "UNSIGNED" if self._dialect.name == "mysql" else "INTEGER"
-        start = len(_KEY) + 1
+        start = len(KEY) + 1
         self._change(
-            f"DELETE FROM {keys} WHERE key_hash LIKE '{_KEY}%' AND CAST(SUBSTR(key_hash, {start})"
+            f"DELETE FROM {keys} WHERE key_hash LIKE '{KEY}%' AND CAST(SUBSTR(key_hash, {start})"
             f" AS {number}) NOT IN (SELECT ID FROM {posts} WHERE post_type = '{POST_TYPE}')"
         )
 
     def recount_terms(self) -> None:
         """As WordPress counts a term's posts: the published ones."""
-        if not {"term_taxonomy", "term_relationships"} <= set(self._tables):
+        if not {"term_taxonomy", "term_relationships"} <= set(self.tables):
             return
-        taxonomy, relations = self._tables["term_taxonomy"], self._tables["term_relationships"]
+        taxonomy, relations = self.tables["term_taxonomy"], self.tables["term_relationships"]
         self._change(
             f"UPDATE {taxonomy} SET count = (SELECT COUNT(*) FROM {relations} r JOIN"
-            f" {self._tables['posts']} p ON p.ID = r.object_id WHERE r.term_taxonomy_id ="
+            f" {self.tables['posts']} p ON p.ID = r.object_id WHERE r.term_taxonomy_id ="
             f" {taxonomy}.term_taxonomy_id AND p.post_type = '{POST_TYPE}'"
             f" AND p.post_status = 'publish') WHERE taxonomy = '{TAXONOMY}'"
         )
@@ -291,12 +357,13 @@ class Posts:
 
     # The steps of a batch
 
-    def _move(
+    def _move(  # noqa: PLR0917 - of one call
         self,
         connection: Connection,
         ids: Sequence[int],
         decide: Decide,
         now: datetime,
+        keep: Keep,
         attempts: list[Batch],
     ) -> Batch:
         lock = " FOR UPDATE" if self._dialect.name == "mysql" else ""
@@ -307,21 +374,23 @@ class Posts:
         batch, going = _sorted(posts, decide)
         batch.gone = len(ids) - len(posts)
         made = self._insert(connection, going, now)
-        batch.moved = {post.id: i for (post, _), i in zip(going, made, strict=True)}
-        self._delete(connection, [post for post, _ in going])
+        batch.moved = {one.post.id: one.action for one in made}
+        if made:
+            keep(made, self.whole.columns)
+        self.whole.delete(connection, [one.post for one in made])
         attempts.append(batch)
         return batch
 
     def _copy(
         self, connection: Connection, ids: Sequence[int], decide: Decide, now: datetime
-    ) -> tuple[Batch, list[Post]]:
+    ) -> tuple[Batch, list[Post], list[Made]]:
         """Without transactions: the actions, and their posts' keys."""
         posts = self._read(connection, ids, lock="")
         known = self._known(connection, ids)
         batch, going = _sorted([post for post in posts if post.id not in known], decide)
         batch.gone = len(ids) - len(posts)
         made = self._insert(connection, going, now)
-        batch.moved = {post.id: i for (post, _), i in zip(going, made, strict=True)}
+        batch.moved = {one.post.id: one.action for one in made}
         if batch.moved:
             connection.execute(
                 text(
@@ -329,17 +398,33 @@ class Posts:
                     " VALUES (:key, :id, :now)"
                 ),
                 [
-                    {"key": f"{_KEY}{post}", "id": action_id, "now": to_text(now)}
+                    {"key": f"{KEY}{post}", "id": action_id, "now": to_text(now)}
                     for post, action_id in batch.moved.items()
                 ],
             )
         done = [post for post in posts if post.id in known]
         batch.moved |= {post.id: known[post.id] for post in done}
-        return batch, [post for post, _ in going] + done
+        made += self._made_before(connection, done, known)
+        return batch, [post for post, _ in going] + done, made
+
+    def _made_before(
+        self, connection: Connection, posts: Sequence[Post], known: Mapping[int, ActionId]
+    ) -> list[Made]:
+        """Actions of a run that died, as they are now: what has run since has log rows of it."""
+        if not posts:
+            return []
+        which = listed([known[post.id] for post in posts])
+        rows = connection.exec_driver_sql(
+            "SELECT action_id, status, attempts, scheduled_date_gmt, last_attempt_gmt FROM"
+            f" {self._store.names.actions} WHERE action_id IN {which}"
+        )
+        found = {int(row[0]): row for row in rows}
+        gone = (0, "", 0, "", "")
+        return [_made(post, known[post.id], found.get(known[post.id], gone)[1:]) for post in posts]
 
     def _finish(self, connection: Connection, batch: Batch, posts: Sequence[Post]) -> Batch:
         """Without transactions: delete what was copied, if it is what was copied."""
-        table, mark = self._tables["posts"], self._mark
+        table, mark = self.tables["posts"], self._mark
         same = " AND ".join(
             f"{name} = {mark}"
             for name in ("ID", "post_status", "post_modified_gmt", "post_password")
@@ -354,9 +439,9 @@ class Posts:
                 changed.append(post)
         changed_ids = {post.id for post in changed}
         gone = [post for post in posts if post.id not in changed_ids]
-        self._delete(connection, gone)
+        self.whole.delete(connection, [post.whole for post in gone])
         if gone:
-            keys = ", ".join(f"'{_KEY}{post.id}'" for post in gone)
+            keys = ", ".join(f"'{KEY}{post.id}'" for post in gone)
             connection.exec_driver_sql(
                 f"DELETE FROM {self._store.names.keys} WHERE key_hash IN ({keys})"
             )
@@ -387,75 +472,64 @@ class Posts:
                 )
                 connection.execute(
                     text(f"DELETE FROM {names.keys} WHERE key_hash = :key"),
-                    {"key": f"{_KEY}{post.id}"},
+                    {"key": f"{KEY}{post.id}"},
                 )
             return bool(gone)
 
         return self._session.transact(take_back)
 
     def _known(self, connection: Connection, ids: Sequence[int]) -> dict[int, ActionId]:
-        keys = ", ".join(f"'{_KEY}{i}'" for i in ids)
+        keys = ", ".join(f"'{KEY}{i}'" for i in ids)
         rows = connection.exec_driver_sql(
             f"SELECT key_hash, action_id FROM {self._store.names.keys} WHERE key_hash IN ({keys})"
         )
-        return {int(str(key)[len(_KEY) :]): ActionId(int(i)) for key, i in rows}
+        return {int(str(key)[len(KEY) :]): ActionId(int(i)) for key, i in rows}
 
     def _read(self, connection: Connection, ids: Sequence[int], *, lock: str) -> list[Post]:
         if not ids:
             return []
-        which = listed(ids)
-        rows = connection.exec_driver_sql(
-            "SELECT ID, post_title, post_content, post_status, post_date_gmt, post_modified_gmt,"
-            f" menu_order, post_password FROM {self._tables['posts']} WHERE ID IN {which}"
-            f" AND post_type = '{POST_TYPE}'{lock}"
-        ).fetchall()
-        schedules = _by_post(
-            connection.exec_driver_sql(
-                f"SELECT post_id, meta_value FROM {self._tables['postmeta']} WHERE post_id IN"
-                f" {which} AND meta_key = '{SCHEDULE_META}' ORDER BY meta_id"
-            )
-        )
         groups = self._terms(connection, ids)
-        logs = self._logs(connection, which)
-        often = Counter(int(row[0]) for row in rows)
-        found = {}
-        for row in rows:
-            i = int(row[0])
-            found[i] = Post(
-                id=i, hook=str(row[1]), args=str(row[2]), status=str(row[3]),
-                date_gmt=str(row[4]), modified_gmt=str(row[5]), attempts=int(row[6]),
-                claim=str(row[7]), groups=tuple(groups.get(i, ())), logs=tuple(logs.get(i, ())),
-                schedules=tuple(_bytes(one[1]) for one in schedules.get(i, ())),
-                is_twice=often[i] > 1,
-            )  # fmt: skip
-        return [found[i] for i in ids if i in found]
+        return [
+            self._post(whole, tuple(groups.get(whole.id, ())))
+            for whole in self.whole.read(connection, ids, lock=lock)
+        ]
+
+    def _post(self, whole: WholePost, groups: tuple[str, ...]) -> Post:
+        """What the rows mean; of an id in two rows the last."""
+        of = dict(zip(self.whole.columns["posts"], whole.rows["posts"][-1], strict=True))
+        metas = self._each(whole, "postmeta", "meta_key", "meta_value")
+        logs = self._each(
+            whole, "comments", "comment_ID", "comment_type", "comment_content", "comment_date_gmt"
+        )
+        return Post(
+            id=whole.id, hook=str(of["post_title"]), args=str(of["post_content"]),
+            status=str(of["post_status"]), date_gmt=str(of["post_date_gmt"]),
+            modified_gmt=str(of["post_modified_gmt"]), attempts=int(of["menu_order"]),
+            claim=str(of["post_password"]), groups=groups, whole=whole,
+            schedules=tuple(_bytes(value) for key, value in metas if key == SCHEDULE_META),
+            logs=tuple(
+                PostLog(id=int(i), kind=str(kind), message=str(message), gmt=str(gmt))
+                for i, kind, message, gmt in logs
+            ),
+        )  # fmt: skip
+
+    def _each(self, whole: WholePost, name: str, *columns: str) -> Iterator[tuple[Any, ...]]:
+        """Some columns of what hangs on it."""
+        if rows := whole.rows[name]:
+            places = [self.whole.columns[name].index(column) for column in columns]
+            for row in rows:
+                yield tuple(row[place] for place in places)
 
     def _terms(self, connection: Connection, ids: Sequence[int]) -> dict[int, list[str]]:
-        if not {"terms", "term_taxonomy", "term_relationships"} <= set(self._tables):
+        if not {"terms", "term_taxonomy", "term_relationships"} <= set(self.tables):
             return {}
         rows = connection.exec_driver_sql(
-            f"SELECT r.object_id, t.name FROM {self._tables['term_relationships']} r JOIN"
-            f" {self._tables['term_taxonomy']} x ON x.term_taxonomy_id = r.term_taxonomy_id JOIN"
-            f" {self._tables['terms']} t ON t.term_id = x.term_id WHERE r.object_id IN"
+            f"SELECT r.object_id, t.name FROM {self.tables['term_relationships']} r JOIN"
+            f" {self.tables['term_taxonomy']} x ON x.term_taxonomy_id = r.term_taxonomy_id JOIN"
+            f" {self.tables['terms']} t ON t.term_id = x.term_id WHERE r.object_id IN"
             f" {listed(ids)} AND x.taxonomy = '{TAXONOMY}' ORDER BY t.name, t.term_id"
         )
         return {i: [str(one[1]) for one in some] for i, some in _by_post(rows).items()}
-
-    def _logs(self, connection: Connection, which: str) -> dict[int, list[PostLog]]:
-        if "comments" not in self._tables:
-            return {}
-        rows = connection.exec_driver_sql(
-            "SELECT comment_post_ID, comment_ID, comment_type, comment_content, comment_date_gmt"
-            f" FROM {self._tables['comments']} WHERE comment_post_ID IN {which}"
-            " ORDER BY comment_date_gmt, comment_ID"
-        )
-        return {
-            i: [
-                PostLog(id=int(row[1]), kind=str(row[2]), message=str(row[3]), gmt=str(row[4]))
-                for row in some
-            ]
-            for i, some in _by_post(rows).items()
-        }
 
     def _learn_groups(self, ids: Sequence[int]) -> None:
         """Ids of the groups, made before the transaction: others must see them, or would, too."""
@@ -465,31 +539,14 @@ class Posts:
 
     def _insert(
         self, connection: Connection, going: Sequence[tuple[Post, Moving]], now: datetime
-    ) -> list[ActionId]:
-        rows = [self._row(one) for _, one in going]
+    ) -> list[Made]:
+        rows = [one.row(self._parts.inserts.zone) for _, one in going]
         ids = self._parts.bulk.insert_rows(connection, rows, self._groups)
         self._parts.inserts.raw_logs(connection, self._log_rows(going, ids, now))
-        return ids
-
-    def _row(self, one: Moving) -> WholeRow:
-        new, zone = one.new, self._parts.inserts.zone
-        short, extended = columns(new.args)
-        tried = one.last_attempt_at
-        return WholeRow(
-            id=0,
-            hook=new.hook,
-            status=one.status.value,
-            scheduled=to_text(new.scheduled_at),
-            scheduled_local=to_text(zone.scheduled_local(new.scheduled_at, new.is_async)),
-            args=short,
-            extended_args=extended,
-            schedule=new.schedule.decode(),
-            group=new.group,
-            priority=new.priority,
-            attempts=one.attempts,
-            last_attempt=ZERO_DATE if tried is None else to_text(tried),
-            last_attempt_local=ZERO_DATE if tried is None else to_text(zone.attempt_local(tried)),
-        )
+        return [
+            _made(post, i, (row.status, row.attempts, row.scheduled, row.last_attempt))
+            for (post, _), i, row in zip(going, ids, rows, strict=True)
+        ]
 
     def _log_rows(
         self, going: Sequence[tuple[Post, Moving]], ids: Sequence[ActionId], now: datetime
@@ -511,35 +568,6 @@ class Posts:
             return ZERO_DATE, ZERO_DATE
         return gmt[:19], to_text(self._parts.inserts.zone.log_local(at))
 
-    def _delete(self, connection: Connection, posts: Sequence[Post]) -> None:
-        """Posts with all that hangs on them, the posts last."""
-        if not posts:
-            return
-        which = listed([post.id for post in posts])
-        tables = self._tables
-        comments = [log.id for post in posts for log in post.logs]
-        for name, column in (("commentmeta", "comment_id"), ("comments", "comment_ID")):
-            if comments and name in tables:
-                connection.exec_driver_sql(
-                    f"DELETE FROM {tables[name]} WHERE {column} IN {listed(comments)}"
-                )
-        if {"term_relationships", "term_taxonomy"} <= set(tables):
-            # Links of the old blogroll share the ids, under another taxonomy.
-            found = connection.exec_driver_sql(
-                f"SELECT DISTINCT r.term_taxonomy_id FROM {tables['term_relationships']} r JOIN"
-                f" {tables['term_taxonomy']} x ON x.term_taxonomy_id = r.term_taxonomy_id"
-                f" WHERE r.object_id IN {which} AND x.taxonomy = '{TAXONOMY}'"
-            )
-            if kinds := [int(row[0]) for row in found]:
-                connection.exec_driver_sql(
-                    f"DELETE FROM {tables['term_relationships']} WHERE object_id IN {which}"
-                    f" AND term_taxonomy_id IN {listed(kinds)}"
-                )
-        connection.exec_driver_sql(f"DELETE FROM {tables['postmeta']} WHERE post_id IN {which}")
-        connection.exec_driver_sql(
-            f"DELETE FROM {tables['posts']} WHERE ID IN {which} AND post_type = '{POST_TYPE}'"
-        )
-
     def _all(self, statement: str, **values: object) -> Sequence[Sequence[Any]]:
         return self._session.run(lambda c: c.execute(text(statement), values).fetchall())
 
@@ -557,6 +585,14 @@ def _sorted(posts: Iterable[Post], decide: Decide) -> tuple[Batch, list[tuple[Po
         else:
             going.append((post, what))
     return batch, going
+
+
+def _made(post: Post, action: ActionId, state: Sequence[Any]) -> Made:
+    status, attempts, scheduled, tried = state
+    return Made(
+        post=post.whole, action=action, hook=post.hook, status=str(status), attempts=int(attempts),
+        scheduled=str(scheduled), last_attempt=str(tried),
+    )  # fmt: skip
 
 
 def _by_post(rows: Iterable[Sequence[Any]]) -> dict[int, list[Sequence[Any]]]:

@@ -1,0 +1,135 @@
+"""``migrate post-store --undo`` from the command line."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cli_helpers import Site
+from legacy_store import LegacyStore, snapshot
+from wpbridge.clock import SystemClock
+from wpbridge.store.sqlstore import SqlStore
+
+MOVE = ("migrate", "post-store")
+JOURNAL = "wpbridge-post-store.journal"
+UNDO = (*MOVE, "--undo", JOURNAL)
+
+
+@pytest.fixture
+def site(dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]) -> Site:
+    return Site(dsn, tmp_path, open_queue(dsn))
+
+
+@pytest.fixture
+def legacy(site: Site) -> LegacyStore:
+    it = LegacyStore(site.store)
+    it.post("one", status="publish")
+    it.post("two")
+    return it
+
+
+def test_it_says_what_it_would_do_and_does_it(site: Site, legacy: LegacyStore) -> None:
+    before = snapshot(site.store)
+    site(*MOVE)
+    seen = site(*UNDO, "--dry-run")
+    assert (seen.code, seen.out) == (0, "would put 2 posts back\n")
+    assert legacy.count("actionscheduler_actions") == 2
+    done = site(*UNDO, "--yes")
+    assert (done.code, done.out) == (
+        0, "put 2 posts back, the migration is no longer marked complete\n"
+    )  # fmt: skip
+    assert "wp cache flush" in done.err
+    assert snapshot(site.store) == before
+    again = site(*UNDO, "--yes")
+    assert (again.code, again.out) == (0, "put 0 posts back, 2 there already\n")
+
+
+def test_without_a_terminal_it_wants_yes(site: Site, legacy: LegacyStore) -> None:
+    site(*MOVE)
+    done = site(*UNDO)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert (legacy.count("posts"), legacy.count("actionscheduler_actions")) == (0, 2)
+
+
+def test_what_stays_is_told_and_is_exit_code_1(site: Site, legacy: LegacyStore) -> None:
+    site(*MOVE)
+    legacy.run("UPDATE wp_actionscheduler_actions SET status = 'canceled' WHERE hook = 'two'")
+    done = site(*UNDO, "--yes", "--force")
+    assert done.code == 1
+    words = "put 1 post back, 1 have run or changed since and stay"
+    assert done.out == f"{words}, the migration is no longer marked complete\n"
+
+
+def test_json_has_every_count(site: Site, legacy: LegacyStore) -> None:
+    site(*MOVE)
+    assert legacy.count("posts") == 0
+    zeros = dict.fromkeys(["present", "stayed", "busy", "taken", "gone", "damaged", "unwritten"], 0)
+    seen = json.loads(site(*UNDO, "--dry-run", "--format", "json").out)
+    assert seen == {"would_restore": 2, **zeros, "problems": [], "reopened": False}
+    done = json.loads(site(*UNDO, "--yes", "--format", "json").out)
+    assert done == {"restored": 2, **zeros, "problems": [], "reopened": True}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--undo", "nowhere"),
+        ("--undo", "other.journal", "--yes"),
+        ("--undo", "elsewhere.journal", "--yes"),
+        (*UNDO[2:], "--batch-size", "3", "--yes"),
+        (*UNDO[2:], "--in-progress", "failed", "--yes"),
+        (*UNDO[2:], "--journal", "other", "--yes"),
+    ],
+)
+def test_what_is_given_wrong_changes_nothing(
+    site: Site, legacy: LegacyStore, words: tuple[str, ...]
+) -> None:
+    site(*MOVE)
+    assert legacy.count("posts") == 0
+    header = {"journal": 1, "kind": "post-store", "site": "other", "asked": {}}
+    (site.folder / "elsewhere.journal").write_text(json.dumps(header) + "\n")
+    (site.folder / "other.journal").write_text("somebody's\n")
+    done = site(*MOVE, *words)
+    assert (done.code, done.err.count("\n")) == (2, 1), done
+    assert (legacy.count("posts"), legacy.count("actionscheduler_actions")) == (0, 2)
+    assert (site.folder / "other.journal").read_text() == "somebody's\n"
+
+
+def test_the_same_move_wants_another_journal(site: Site, legacy: LegacyStore) -> None:
+    site(*MOVE)
+    site(*UNDO, "--yes")
+    done = site(*MOVE)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "its move was undone; to move again, name another with --journal" in done.err
+    assert legacy.count("posts") == 2
+    assert site(*MOVE, "--journal", "second.journal").code == 0
+    assert legacy.count("posts") == 0
+
+
+def test_a_journal_of_an_older_version_is_one_clear_line(site: Site, legacy: LegacyStore) -> None:
+    site(*MOVE)
+    file = site.folder / JOURNAL
+    lines = file.read_text("utf-8").splitlines(keepends=True)
+    old = [line for line in lines if '"undo":' not in line and '"to":' not in line]
+    file.write_text("".join(old), "utf-8")
+    (site.folder / f"{JOURNAL}.undo.jsonl.gz").unlink()
+    done = site(*UNDO, "--yes")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "written by a version that kept nothing of the posts it deleted" in done.err
+    assert legacy.count("posts") == 0
+
+
+def test_runners_of_phps_are_refused_unless_forced(site: Site, legacy: LegacyStore) -> None:
+    site(*MOVE)
+    now = f"{SystemClock().now():%Y-%m-%d %H:%M:%S}"
+    legacy.run(
+        "INSERT INTO wp_actionscheduler_logs (action_id, message, log_date_gmt, log_date_local)"
+        " VALUES (1, 'action started via WP Cron', :now, :now)",
+        now=now,
+    )
+    done = site(*UNDO, "--yes")
+    assert (done.code, legacy.count("posts")) == (75, 0)
+    assert "--force" in done.err
+    assert site(*UNDO, "--yes", "--force").code == 0
+    assert legacy.count("posts") == 2

@@ -1,0 +1,217 @@
+"""What the move of a post store deletes, in a packed file beside its journal, for the way back.
+
+JSON Lines, a gzip member a batch: a line with the columns of each table, and a line for each post.
+A member is forced to the disk and noted in the journal before a row of it is deleted; what was
+written and not noted is cut off when the move goes on. A batch whose transaction was not committed
+stays in the file: only the tables tell which of the batches without a note of their end are true.
+"""
+
+import base64
+import gzip
+import json
+import os
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Final, Self
+
+from wpbridge.action import ActionId
+from wpbridge.errors import InputError
+from wpbridge.migrate.journal import Journal
+from wpbridge.store.posts import Made
+from wpbridge.store.whole_posts import Columns, Row, WholePost
+
+ENDING: Final = ".undo.jsonl.gz"
+BEGUN: Final = "undo"
+"""The journal's step that names the file."""
+UNDONE: Final = "undone"
+"""The journal's step that says that the way back was begun."""
+_LEVEL: Final = 3
+
+
+def file_of(journal: Path) -> Path:
+    """Where the file lies: beside the journal."""
+    return journal.with_name(f"{journal.name}{ENDING}")
+
+
+class Keeper:
+    """The file being written, for the first time or again after the move was stopped."""
+
+    def __init__(self, journal: Journal) -> None:
+        """Open it.
+
+        Raises:
+            InputError: it is another move's, not as long as the journal says, or cannot be written;
+                or the move was undone.
+        """
+        self._journal = journal
+        self.file = file_of(journal.file)
+        self._end = 0
+        """Bytes that are noted."""
+        is_begun = False
+        for step in journal.steps():
+            if UNDONE in step:
+                raise InputError(
+                    f"journal {journal.file}: its move was undone; to move again, name another"
+                    " with --journal"
+                )
+            is_begun = is_begun or BEGUN in step
+            self._end = int(step.get("to", self._end))
+        self._stream = self._opened(is_begun=is_begun)
+        if not is_begun:
+            journal.add({BEGUN: self.file.name})
+
+    def add(self, made: Sequence[Made], columns: Columns) -> None:
+        """Write a batch; it is on the disk, and noted, when this returns.
+
+        Raises:
+            InputError: there is no room for it; nothing may be deleted.
+        """
+        lines = [_dumped({"columns": columns}), *(_dumped(_line(one)) for one in made)]
+        try:
+            self._stream.seek(self._end)
+            self._stream.truncate()
+            self._stream.write(gzip.compress(b"".join(lines), _LEVEL, mtime=0))
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+        except OSError as error:
+            raise InputError(f"{self.file}: {error.strerror}") from None
+        end = self._stream.tell()
+        self._journal.add({"from": self._end, "to": end, "count": len(made)})
+        self._end = end
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stream.close()
+
+    def _opened(self, *, is_begun: bool) -> BinaryIO:
+        try:
+            stream = self.file.open("r+b" if self.file.exists() else "x+b")
+        except OSError as error:
+            raise InputError(f"{self.file}: {error.strerror}") from None
+        size = stream.seek(0, os.SEEK_END)
+        if size and not is_begun:
+            stream.close()
+            raise InputError(
+                f"{self.file} is there, and its journal does not tell of it: it is of another move;"
+                " put it away, or name another --journal"
+            )
+        if size < self._end:
+            stream.close()
+            raise InputError(
+                f"{self.file} has {size} bytes, and its journal tells of {self._end}: it is not the"
+                " file that was written; put that one back"
+            )
+        handle = os.open(self.file.parent, os.O_RDONLY)
+        try:
+            # So that the file's name outlives a crash of the host before a row goes.
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        return stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Where one lies in the file, and what is known of its end."""
+
+    start: int
+    end: int
+    count: int
+    moved: frozenset[int] | None
+    """The posts that were moved; None where the journal does not tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A batch that was read back."""
+
+    columns: Columns
+    made: Sequence[Made]
+
+
+def batches(steps: Iterable[Mapping[str, Any]]) -> Iterator[Batch]:
+    """What a journal tells of its file, in order."""
+    last: Batch | None = None
+    for step in steps:
+        if "to" in step:
+            if last is not None:
+                yield last
+            start, end = int(step["from"]), int(step["to"])
+            last = Batch(start=start, end=end, count=int(step["count"]), moved=None)
+        elif "moved" in step and last is not None:
+            moved = frozenset(map(int, step["moved"]))
+            if moved:
+                yield Batch(start=last.start, end=last.end, count=len(moved), moved=moved)
+                last = None
+    if last is not None:
+        yield last
+
+
+def unwritten(steps: Iterable[Mapping[str, Any]]) -> int:
+    """Posts that a journal says were moved before it had a file."""
+    count = 0
+    for step in steps:
+        if BEGUN in step:
+            break
+        count += len(step.get("moved", ()))
+    return count
+
+
+def read(stream: BinaryIO, batch: Batch) -> Kept | None:
+    """A batch of the file; None where it is damaged."""
+    stream.seek(batch.start)
+    try:
+        data = gzip.decompress(stream.read(batch.end - batch.start))
+        first, *rest = [json.loads(line) for line in data.splitlines()]
+        columns, made = first["columns"], [_made(line) for line in rest]
+    except (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError, AttributeError):
+        return None
+    return Kept(
+        columns=columns,
+        made=[one for one in made if batch.moved is None or one.post.id in batch.moved],
+    )
+
+
+# Lines
+
+
+def _line(one: Made) -> dict[str, Any]:
+    return {
+        "post": one.post.id, "action": one.action, "hook": one.hook, "status": one.status,
+        "attempts": one.attempts, "scheduled": one.scheduled, "last_attempt": one.last_attempt,
+        "rows": {name: rows for name, rows in one.post.rows.items() if rows},
+    }  # fmt: skip
+
+
+def _made(line: Mapping[str, Any]) -> Made:
+    rows = {name: [_row(row) for row in some] for name, some in line["rows"].items()}
+    return Made(
+        post=WholePost(id=int(line["post"]), rows=rows), action=ActionId(int(line["action"])),
+        hook=str(line["hook"]), status=str(line["status"]), attempts=int(line["attempts"]),
+        scheduled=str(line["scheduled"]), last_attempt=str(line["last_attempt"]),
+    )  # fmt: skip
+
+
+def _row(row: Sequence[Any]) -> Row:
+    return [base64.b64decode(v["base64"]) if isinstance(v, dict) else v for v in row]
+
+
+def _dumped(line: Mapping[str, Any]) -> bytes:
+    return json.dumps(line, default=_packed, separators=(",", ":")).encode() + b"\n"
+
+
+def _packed(value: object) -> object:
+    """What JSON has no word for: bytes, and numbers with a decimal point that is exact."""
+    if isinstance(value, bytes):
+        return {"base64": base64.b64encode(value).decode()}
+    return str(value)

@@ -1,0 +1,203 @@
+"""The way back of ``migrate post-store``: actions become the posts again that they were.
+
+What was deleted lies beside the journal (:mod:`wpbridge.migrate.kept`). An action that has changed
+since stays one. First goes the plugin's clean-up, which would delete the logs that come back; last
+the mark that the migration is complete: until then PHP does not look at posts, and runs none.
+docs/how-to/move-the-post-store.md.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from wpbridge.clock import SystemClock, from_text
+from wpbridge.errors import ConfigError, InputError
+from wpbridge.migrate.journal import Journal
+from wpbridge.migrate.kept import BEGUN, UNDONE, Keeper, Kept, batches, file_of, read, unwritten
+from wpbridge.migrate.poststore import COMPLETING
+from wpbridge.store.posts import LOGS_OPTION, MIGRATION_OPTION, Made, Posts
+from wpbridge.store.posts_back import Fate, PostsBack
+from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.whole_posts import Columns
+
+_SAMPLES_A_BATCH = 3
+_SAMPLES = 500
+_COMPLETE = b"complete"
+
+
+@dataclass(slots=True)
+class Undone:
+    """What was done, or would be."""
+
+    restored: int = 0
+    present: int = 0
+    """Posts that were there already."""
+    stayed: int = 0
+    """Actions that have changed since."""
+    busy: int = 0
+    """Actions that somebody runs, or is about to."""
+    taken: int = 0
+    """Actions whose posts' ids are others' by now."""
+    gone: int = 0
+    """Neither is there any more: ended and cleaned away, or deleted."""
+    damaged: int = 0
+    """Posts whose part of the file cannot be read."""
+    unwritten: int = 0
+    """Posts that were moved by a version that kept nothing."""
+    problems: list[str] = field(default_factory=list)
+    """What the verification found."""
+    is_reopened: bool = False
+    """The migration is no longer marked complete."""
+
+    @property
+    def is_good(self) -> bool:
+        """Nothing that was moved stays behind, and nothing is wrong."""
+        left = self.stayed + self.busy + self.taken + self.damaged + self.unwritten
+        return not (left or self.problems)
+
+
+class Undo:
+    """One journal's way back."""
+
+    def __init__(self, store: SqlStore, journal: Journal) -> None:
+        """Looks whether there is one.
+
+        Raises:
+            ConfigError: the tables of actions have no transactions.
+            InputError: nothing was kept, or the file is not there.
+        """
+        if not store.layout.transactional:
+            raise ConfigError(
+                "the actions table has no transactions, so a crash could lose rows: move it to"
+                " InnoDB first (wpbridge migrate schema fix)"
+            )
+        self._store = store
+        self._journal = journal
+        self._posts = Posts(store)
+        self._back = PostsBack(store, self._posts)
+        self._file = file_of(journal.file)
+        self._unwritten = unwritten(journal.steps())
+        self._has_file = any(BEGUN in step for step in journal.steps())
+        if self._unwritten and not self._has_file:
+            raise InputError(
+                f"journal {journal.file}: written by a version that kept nothing of the posts it"
+                " deleted; they cannot be put back but from a backup"
+            )
+        if self._has_file and not self._file.is_file():
+            raise InputError(f"{self._file} is missing: what was deleted lies in it")
+
+    @property
+    def total(self) -> int:
+        """Posts that were moved, as far as the journal tells."""
+        return sum(batch.count for batch in batches(self._journal.steps()))
+
+    def look(self, advance: Callable[[int], None] = lambda _count: None) -> Undone:
+        """What would be put back; changes nothing."""
+        done = Undone(unwritten=self._unwritten)
+        self._go(done, lambda made, _columns: self._back.look(made), advance)
+        return done
+
+    def run(self, advance: Callable[[int], None] = lambda _count: None) -> Undone:
+        """Put back all that can be. Killed at any moment, it goes on when it is called again.
+
+        If anything was moved with this journal, nothing is from here on.
+        """
+        done = Undone(unwritten=self._unwritten)
+        if not any(UNDONE in step for step in self._journal.steps()):
+            self._end_the_move()
+            if self.total:
+                self._journal.add({UNDONE: "begun"})
+        marks = [s[COMPLETING] for s in self._journal.steps() if COMPLETING in s]
+        for mark in marks:
+            if at := from_text(mark["cleanup"] or ""):
+                self._back.forget_cleanup(at)
+        sample: list[tuple[Made, Columns]] = []
+
+        def put(made: Sequence[Made], columns: Columns) -> dict[int, Fate]:
+            fates = self._back.put_back(made, columns)
+            back = [one for one in made if fates[one.post.id] == "back"]
+            if len(sample) < _SAMPLES:
+                sample.extend((one, columns) for one in back[:_SAMPLES_A_BATCH])
+            return fates
+
+        self._go(done, put, advance)
+        self._posts.recount_terms()
+        self._verify(done, sample)
+        if marks and self._posts.has_options and self._posts.counts():
+            done.is_reopened = self._reopen(marks[0]["options"])
+        if self.total:
+            self._journal.add({UNDONE: "end", "restored": done.restored, "problems": done.problems})
+        return done
+
+    # Steps
+
+    def _end_the_move(self) -> None:
+        """Of a move that died without transactions some posts are in both places: not any more."""
+        ids = self._posts.copied()
+        if not ids:
+            return
+        with Keeper(self._journal) as keeper:
+            self._has_file = True
+            now = SystemClock().now()
+            batch = self._posts.move(ids, lambda _post: "it was not copied", now, keeper.add)
+            self._journal.add({"moved": batch.moved})
+        self._posts.forget_keys()
+
+    def _go(
+        self,
+        done: Undone,
+        work: Callable[[Sequence[Made], Columns], dict[int, Fate]],
+        advance: Callable[[int], None],
+    ) -> None:
+        """Through the batches. A post of a batch whose end nobody noted may come once more."""
+        doubtful: dict[int, Fate] = {}
+        fates: Counter[Fate] = Counter()
+        for count, kept, is_sure in self._kept():
+            if kept is None:
+                done.damaged += count
+            else:
+                made = [one for one in kept.made if doubtful.get(one.post.id, "gone") == "gone"]
+                told = work(made, kept.columns) if made else {}
+                for post, fate in told.items():
+                    doubtful.pop(post, None)
+                    if is_sure:
+                        fates[fate] += 1
+                    else:
+                        doubtful[post] = fate
+            advance(count)
+        fates.update(doubtful.values())
+        done.restored, done.present = fates["back"], fates["present"]
+        done.stayed, done.busy = fates["stayed"], fates["busy"]
+        done.taken, done.gone = fates["taken"], fates["gone"]
+
+    def _kept(self) -> Iterator[tuple[int, Kept | None, bool]]:
+        """Each batch: how many, what was read of it, and whether the journal tells its end."""
+        if not self._has_file:
+            return
+        try:
+            stream = self._file.open("rb")
+        except OSError as error:
+            raise InputError(f"{self._file}: {error.strerror}") from None
+        with stream:
+            for batch in batches(self._journal.steps()):
+                yield batch.count, read(stream, batch), batch.moved is not None
+
+    def _verify(self, done: Undone, sample: Sequence[tuple[Made, Columns]]) -> None:
+        for one, columns in sample:
+            if self._back.differing([one], columns):
+                done.problems.append(f"post {one.post.id} is not as it was")
+
+    def _reopen(self, before: dict[str, str | None]) -> bool:
+        """The options as they were before the migration was marked complete, the mark last.
+
+        True if that was the mark's end.
+        """
+        options = self._store.parts.options
+        was_complete = options.read(MIGRATION_OPTION) == _COMPLETE
+        for name in (LOGS_OPTION, MIGRATION_OPTION):
+            now, old = options.read(name), before[name]
+            if now is not None and old is None:
+                options.remove(name, now)
+            elif now is not None and old is not None:
+                options.swap(name, now, old.encode())
+        return was_complete and options.read(MIGRATION_OPTION) != _COMPLETE
