@@ -15,7 +15,7 @@ from wpbridge.cli.progress import counting
 from wpbridge.config import Settings
 from wpbridge.errors import InputError
 from wpbridge.migrate import poststore
-from wpbridge.migrate.journal import Journal
+from wpbridge.migrate.journal import Journal, name_of
 from wpbridge.migrate.poststore import PostStore, Summary
 from wpbridge.migrate.poststore_undo import Undo, Undone
 from wpbridge.queue import Queue, opened
@@ -106,7 +106,7 @@ def post_store(
 
 def _move(it: PostStore, queue: Queue, journal: Path, total: int) -> Summary:
     side = _side(journal)
-    with Journal(journal, kind=poststore.KIND, site=_name(queue)) as steps:
+    with Journal(journal, kind=poststore.KIND, site=name_of(queue.store)) as steps:
         try:
             # What was left is met again by each run, so the file always tells all of it.
             left = side.open("w", encoding="utf-8")
@@ -125,7 +125,7 @@ def _undo(
     if not file.is_file():
         raise InputError(f"--undo: there is no file {file}")
     it = PostStore(queue.store)
-    with Journal(file, kind=poststore.KIND, site=_name(queue)) as steps:
+    with Journal(file, kind=poststore.KIND, site=name_of(queue.store)) as steps:
         way = Undo(queue.store, steps)
         if not (dry_run or force):
             it.check_alone()
@@ -142,11 +142,6 @@ def _undo(
     if done.restored and not dry_run:
         told(_FLUSH)
     raise SystemExit(int(Exit.OK if done.is_good else Exit.ERROR))
-
-
-def _name(queue: Queue) -> str:
-    """Of the site, for the journal: the same wherever it is reached from, and no password."""
-    return f"{queue.store.session.address.database} {queue.store.names.prefix}"
 
 
 def _side(journal: Path) -> Path:
