@@ -20,7 +20,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Final, cast
+from typing import IO, Any, BinaryIO, Final, TypeAlias, cast
 
 from wpbridge.action import ActionId
 from wpbridge.errors import InputError
@@ -38,7 +38,7 @@ from wpbridge.migrate.lines import (
     row_of,
 )
 from wpbridge.moments import iso
-from wpbridge.store.bulk import BATCH, Spans, WholeRow
+from wpbridge.store.bulk import BATCH, Fate, Spans, WholeRow
 from wpbridge.store.records import Query
 from wpbridge.store.sqlstore import SqlStore
 
@@ -265,6 +265,10 @@ class Wishes:
     dry_run: bool = False
 
 
+_Batch: TypeAlias = list[tuple[str, WholeRow]]
+"""Rows by their keys."""
+
+
 class Import:
     """One import into one store."""
 
@@ -287,8 +291,8 @@ class Import:
         self._origin = ""
         self._zone_differs = False
         self._last_id = 0
-        self._batch: list[tuple[str, WholeRow]] = []
-        self._writing: deque[tuple[Future[None], int]] = deque()
+        self._batch: _Batch = []
+        self._writing: deque[tuple[Future[list[Fate]], _Batch]] = deque()
         self._late: list[tuple[str, str, str]] = []
         self._spans = Spans()
         self._writer = ThreadPoolExecutor(1)
@@ -378,57 +382,64 @@ class Import:
                 rows = (row for _, row in batch)
                 added.note(self._journal, self._wishes.now, self._origin, rows)
             before = self._writing[-1][0] if self._writing else None
-            self._writing.append((self._writer.submit(self._write, batch, before), len(batch)))
+            self._writing.append((self._writer.submit(self._write, batch, before), batch))
         self._wait_for_batches(AHEAD)
 
-    def _write(self, batch: list[tuple[str, WholeRow]], before: "Future[None] | None") -> None:
+    def _write(self, batch: _Batch, before: "Future[list[Fate]] | None") -> list[Fate]:
+        """In the other thread, which alone speaks to the server meanwhile."""
         if before is not None:
             # None goes in front of one that failed: ids keep the order of the lines.
             before.result()
-        (self._try if self._wishes.dry_run else self._add)(batch)
+        return (self._try if self._wishes.dry_run else self._add)(batch)
 
     def _wait_for_batches(self, most: int) -> None:
         """Until no more of them are to be written; raises what writing one met."""
         while len(self._writing) > most:
-            future, count = self._writing.popleft()
-            future.result()
-            self._tick(count)
+            future, batch = self._writing.popleft()
+            for (_, row), fate in zip(batch, future.result(), strict=True):
+                self._settle(row, fate)
+            self._tick(len(batch))
 
-    def _try(self, batch: list[tuple[str, WholeRow]]) -> None:
-        bulk, report = self._parts.bulk, self.report
+    def _try(self, batch: _Batch) -> list[Fate]:
+        bulk = self._parts.bulk
         known = bulk.known([key for key, _ in batch])
-        for key, row in batch:
-            if key in known:
-                report.known += 1
-            elif self._wishes.unique and row.status == "pending" and bulk.same(row):
-                report.refused += 1
-            else:
-                self._count(row)
+        return [
+            Fate(
+                id=known.get(key),
+                is_new=key not in known and not (
+                    self._wishes.unique and row.status == "pending" and bulk.same(row)
+                ),
+            )
+            for key, row in batch
+        ]  # fmt: skip
 
-    def _count(self, row: WholeRow) -> None:
-        self.report.added += 1
-        self.report.statuses[row.status] += 1
-        if len(self.report.samples) < 3:  # noqa: PLR2004 - a few
+    def _add(self, batch: _Batch) -> list[Fate]:
+        bulk, wishes = self._parts.bulk, self._wishes
+        fates = bulk.add(batch, unique=wishes.unique, now=wishes.now)
+        waits = [
+            (key, key_of(self._origin, after), how)
+            for (key, row), fate in zip(batch, fates, strict=True)
+            if row.waits and fate.id is not None
+            for after, how in row.waits
+        ]
+        self._late += bulk.wait(waits)
+        return fates
+
+    def _settle(self, row: WholeRow, fate: Fate) -> None:
+        report = self.report
+        if not fate.is_new:
+            report.known += fate.id is not None
+            report.refused += fate.id is None
+            return
+        report.added += 1
+        report.statuses[row.status] += 1
+        if len(report.samples) < 3:  # noqa: PLR2004 - a few
             when = row.scheduled or "no date"
             told = f"{row.hook} {row.status} {when} {row.extended_args or row.args}"
-            self.report.samples.append(told[:_TOLD])
-
-    def _add(self, batch: list[tuple[str, WholeRow]]) -> None:
-        report, wishes = self.report, self._wishes
-        fates = self._parts.bulk.add(batch, unique=wishes.unique, now=wishes.now)
-        waits: list[tuple[str, str, str]] = []
-        for (key, row), fate in zip(batch, fates, strict=True):
-            if fate.id is None:
-                report.refused += 1
-                continue
-            waits += [(key, key_of(self._origin, after), how) for after, how in row.waits]
-            if not fate.is_new:
-                report.known += 1
-                continue
-            self._count(row)
+            report.samples.append(told[:_TOLD])
+        if fate.id is not None:
             self._spans.add(fate.id)
             self._choose(fate.id, row)
-        self._late += self._parts.bulk.wait(waits)
 
     def _choose(self, action_id: ActionId, row: WholeRow) -> None:
         """Each of those added is as likely to be in the sample at the end."""

@@ -14,7 +14,7 @@ from typing import Final
 
 from sqlalchemy import BindParameter, Connection, bindparam, text
 
-from wpbridge.action import ActionId
+from wpbridge.action import ActionId, Status
 from wpbridge.clock import ZERO_DATE, to_text
 from wpbridge.errors import Contention
 from wpbridge.store.dialect import Dialect
@@ -35,6 +35,10 @@ BYTES_A_STATEMENT: Final = 1 << 19
 """Well below the max_allowed_packet of old servers (1 MiB)."""
 DEFAULT_PRIORITY: Final = 10
 _TRIES: Final = 5
+_PLAIN: Final[Mapping[str | None, str]] = {
+    None: "NULL", ZERO_DATE: f"'{ZERO_DATE}'", **{s.value: f"'{s.value}'" for s in Status}
+}  # fmt: skip
+"""What most rows have in some of their columns, as SQL."""
 _SMALL: Final = 100
 """Bytes of a row's numbers and dates."""
 
@@ -77,7 +81,7 @@ class Fate:
     """What became of a row that was to be added."""
 
     id: ActionId | None
-    """Its id here; None when it was refused as not unique, or not added for a trial."""
+    """Its id here; None when it was refused as not unique, or would be added by a trial."""
     is_new: bool
 
 
@@ -146,12 +150,13 @@ class Bulk:
             f" {extended}, a.schedule, a.group_id, {priority}, a.attempts, a.last_attempt_gmt,"
             " a.last_attempt_local, a.claim_id"
         )
-        texts = ["hook", "status", "scheduled_date_gmt", "scheduled_date_local", "args", "schedule"]
-        texts += ["last_attempt_gmt", "last_attempt_local"]
-        texts += ["extended_args"] if layout.has_extended_args else []
         numbers = ["claim_id", "group_id", "attempts"]
         numbers += ["priority"] if layout.has_priority else []
-        self._insert = f"INSERT INTO {names.actions} ({', '.join([*texts, *numbers])}) VALUES "
+        texts = ["hook", "scheduled_date_gmt", "scheduled_date_local", "args", "schedule"]
+        often = ["status", "last_attempt_gmt", "last_attempt_local"]
+        often += ["extended_args"] if layout.has_extended_args else []
+        columns = ", ".join([*numbers, *texts, *often])
+        self._insert = f"INSERT INTO {names.actions} ({columns}) VALUES "
         self._texts = ",".join([mark] * len(texts))
         ids: BindParameter[int] = bindparam("ids", expanding=True)
         self._logs = text(
@@ -431,15 +436,16 @@ class Bulk:
             values: list[object] = []
             marks: list[str] = []
             for row in part:
-                values += (
-                    row.hook, row.status, row.scheduled, row.scheduled_local, row.args,
-                    row.schedule, row.last_attempt, row.last_attempt_local,
-                )  # fmt: skip
+                values += (row.hook, row.scheduled, row.scheduled_local, row.args, row.schedule)
+                often = [row.status, row.last_attempt, row.last_attempt_local]
                 if self._layout.has_extended_args:
-                    values.append(row.extended_args)
-                # Numbers need no quoting, which takes the driver long.
+                    often.append(row.extended_args)
+                # What needs no quoting is written as it is: the driver takes long to quote.
+                values += [value for value in often if value not in _PLAIN]
+                plain = ",".join([_PLAIN.get(value, self._mark) for value in often])
                 priority = f",{row.priority:d}" if self._layout.has_priority else ""
-                marks.append(f"({self._texts},0,{groups[row.group]:d},{row.attempts:d}{priority})")
+                numbers = f"0,{groups[row.group]:d},{row.attempts:d}{priority}"
+                marks.append(f"({numbers},{self._texts},{plain})")
             statement = self._insert + ",".join(marks)
             told = int(connection.exec_driver_sql(statement, tuple(values)).lastrowid)
             first, step = self._dialect.first_id(told, len(part))
