@@ -75,7 +75,7 @@ def measured(rows: int, *words: str) -> dict[str, float]:
 
 
 def main() -> None:
-    """Fill, export, import, import again."""
+    """Fill, export, import, import again, take it back."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rows", type=int)
@@ -96,28 +96,14 @@ def main() -> None:
         target.create_tables(everything=True)
         target.close()
         site = ("--dsn", server.url("bench_source"))
+        target_site = ("--dsn", server.url("bench_target"))
+        journal = str(Path(folder) / "journal")
+        adding = ("import", *target_site, "--input", file, "--journal", journal, "--yes")
         steps = {
             "export": ("export", *site, "--output", file, "--no-logs"),
-            "import": (
-                "import",
-                "--dsn",
-                server.url("bench_target"),
-                "--input",
-                file,
-                "--yes",
-                "--journal",
-                str(Path(folder) / "journal"),
-            ),
-            "import_again": (
-                "import",
-                "--dsn",
-                server.url("bench_target"),
-                "--input",
-                file,
-                "--yes",
-                "--journal",
-                str(Path(folder) / "journal"),
-            ),
+            "import": adding,
+            "import_again": adding,
+            "undo": ("import", *target_site, "--undo", journal, "--yes"),
         }
         result: dict[str, object] = {"rows": rows}
         for name, words in steps.items():
