@@ -156,12 +156,19 @@ def test_many_are_added_when_somebody_says_yes(site: Site, lite: Site, verb: str
 
 
 def test_a_few_are_added_without_a_question(site: Site, lite: Site) -> None:
-    file = Path(fifty(site))
-    header, *lines, end = file.read_text("utf-8").splitlines()
-    (lite.folder / "few").write_text("\n".join([header, *lines[:20], end]), "utf-8")
-    assert lite("migrate", "import", "--input", "few").out.startswith("imported 20 actions")
-    (lite.folder / "more").write_text("\n".join([header, *lines[:21], end]), "utf-8")
-    assert is_one_line(lite("migrate", "import", "--input", "more"), 2)
+    insert(site.store, *[make_new("h") for n in range(20)])
+    site.ok("migrate", "export", "--output", "few")
+    few = (site.folder / "few").read_text("utf-8")
+    (lite.folder / "few").write_text(few, "utf-8")
+    assert lite.ok("migrate", "import", "--input", "few").startswith("imported 20 actions")
+    insert(site.store, make_new("h"))
+    site.ok("migrate", "export", "--output", "more")
+    refused = lite("migrate", "import", "--input", str(site.folder / "more"))
+    assert is_one_line(refused, 2)
+    assert "Add 21 actions of " in refused.err
+    (lite.folder / "unknown").write_text(few.replace('"count":20', '"count":null'), "utf-8")
+    assert is_one_line(lite("migrate", "import", "--input", "unknown"), 2)
+    assert len(hooks(lite)) == 20
 
 
 @pytest.mark.parametrize("verb", ["import", "copy"])

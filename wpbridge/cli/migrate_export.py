@@ -67,7 +67,7 @@ def export(
             ):
                 lines = transfer.lines_of(
                     queue.store, query, now=SystemClock().now(), logs=logs, origin=origin,
-                    tick=advance,
+                    count=count, tick=advance,
                 )  # fmt: skip
                 last = transfer.write(lines, stream)
     if settings.quiet and not dry_run:

@@ -22,7 +22,7 @@ from wpbridge.errors import InputError
 from wpbridge.migrate import added, transfer
 from wpbridge.migrate.added import TakenBack
 from wpbridge.migrate.journal import Journal, name_of
-from wpbridge.migrate.transfer import Import, Line, Rejects, Report, Wishes
+from wpbridge.migrate.transfer import Import, Rejects, Report, Wishes
 from wpbridge.moments import parse_duration
 from wpbridge.queue import Queue, opened
 
@@ -122,27 +122,20 @@ def import_(
     with opened(settings) as queue, transfer.source(input_) as stream:
         noted = journal_for(queue, journal)
         lines = transfer.read(stream)
-        if not dry_run:
-            lines = _agreed(
-                lines, f"Add the actions of {input_} to {name_of(queue.store)}", yes=yes
-            )
+        first = next(lines, None)
+        count = transfer.count_of(transfer.header_of(first))
+        if not dry_run and (count is None or count > MANY):
+            some = "the actions" if count is None else plural(count, "action")
+            named = "standard input" if input_ == "-" else input_
+            confirm(f"Add {some} of {named} to {name_of(queue.store)}", yes=yes)
         with (
             noting(queue, noted, dry_run=dry_run) as steps,
-            counting("import", None, lines=not settings.quiet) as advance,
+            counting("import", count, lines=not settings.quiet) as advance,
         ):
+            lines = itertools.chain([first] if first else [], lines)
             report = Import(queue.store, wishes, side.add, advance, steps).run(lines)
     side.close()
     conclude(report, wishes, settings, side, noted, "import")
-
-
-def _agreed(lines: Iterator[Line], question: str, *, yes: bool) -> Iterator[Line]:
-    """Ask where more than a few are meant; gives the same lines."""
-    # The file's first line and its last are no actions.
-    head = list(itertools.islice(lines, MANY + 3))
-    transfer.header_of(head[0] if head else None)
-    if len(head) == MANY + 3:
-        confirm(question, yes=yes)
-    return itertools.chain(head, lines)
 
 
 def journal_for(queue: Queue, named: str | None) -> Path:

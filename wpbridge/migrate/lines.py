@@ -26,7 +26,9 @@ ACTIONS: Final = "actions"
 """What the header says the file holds."""
 END: Final = "end"
 
-HEADER_FIELDS: Final = ("wpbridge", "version", "origin", "prefix", "schema", "zone", "logs", "made")
+HEADER_FIELDS: Final = (
+    "wpbridge", "version", "origin", "prefix", "schema", "zone", "logs", "made", "count",
+)  # fmt: skip
 LINE_FIELDS: Final = (
     "id", "hook", "status", "was", "group", "priority", "attempts", "scheduled",
     "scheduled_local", "last_attempt", "last_attempt_local", "args", "args_raw", "args_columns",

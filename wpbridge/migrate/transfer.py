@@ -63,6 +63,7 @@ def lines_of(
     now: datetime,
     logs: bool = True,
     origin: str | None = None,
+    count: int | None = None,
     tick: Callable[[int], None] = lambda _count: None,
 ) -> Iterator[dict[str, Any]]:
     """A queue as lines: header, actions by id, end.
@@ -74,6 +75,7 @@ def lines_of(
         logs: with their log rows.
         origin: what the actions are known by where they are added; the server's own name and the
             prefix unless given.
+        count: how many there are about, for who reads the lines.
         tick: told of each window read.
     """
     parts = store.parts
@@ -81,6 +83,7 @@ def lines_of(
         "wpbridge": ACTIONS, "version": VERSION, "origin": origin or parts.bulk.identity(),
         "prefix": store.names.prefix, "schema": store.layout.describe(),
         "zone": str(parts.inserts.zone), "logs": logs, "made": iso(now),
+        "count": count,
     }  # fmt: skip
     statuses: Counter[str] = Counter()
     for window in parts.bulk.read(query, logs=logs):
@@ -173,6 +176,12 @@ def header_of(line: Line | None) -> dict[str, Any]:
             " use a newer wpbridge"
         )
     return header
+
+
+def count_of(header: dict[str, Any]) -> int | None:
+    """How many actions there are about, if the header tells."""
+    count = header.get("count")
+    return count if isinstance(count, int) else None
 
 
 @contextlib.contextmanager
