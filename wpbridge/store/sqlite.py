@@ -218,5 +218,14 @@ def open_engine(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: Any) -> None:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+        connection.text_factory = _text
 
     return engine
+
+
+def _text(data: bytes) -> str | bytes:
+    """A text column's value, which may be any bytes: those that are no UTF-8 stay bytes."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data
