@@ -201,3 +201,12 @@ def test_keys_that_are_gone_are_not_nothing_to_do(
     store.drop_tables()
     with contextlib.suppress(InputError):
         assert sum(undone(store, file)) == 1
+
+
+def test_two_runs_of_one_second_are_not_counted_twice(
+    store: SqlStore, other: SqlStore, file: Path
+) -> None:
+    insert(other, make_new("a"))
+    imported(store, exported(other), file)
+    imported(store, exported(other), file)
+    assert undone(store, file, dry_run=True) == undone(store, file) == (1, 0, 0)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from rows import change, query
+from wpbridge.action import ActionId
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import php, schedule
 from wpbridge.codec.wp_cron import CronOption, Event, key_of
@@ -454,3 +455,16 @@ def test_a_trial_of_undo_counts_what_is_there_already(place: Place) -> None:
     tried = place.undo(dry_run=True)
     done = place.undo()
     assert (tried.restored, tried.present) == (done.restored, done.present) == (0, 1)
+
+
+def test_an_event_that_is_scheduled_again_after_its_action_was_canceled_is_not_lost(
+    place: Place,
+) -> None:
+    """A plugin takes it back and schedules the same once more; it is no stale request's."""
+    place.set(event("h"))
+    place.move()
+    first = query(place.store, "SELECT action_id FROM wp_actionscheduler_actions")[0][0]
+    place.queue.cancel([ActionId(int(str(first)))])
+    place.set(event("h"))
+    place.move()
+    assert in_one_place(place) == ["h"]

@@ -345,3 +345,25 @@ def test_ctrl_c_ends_an_import_that_waits_for_a_lock(
         finally:
             process.kill()
             change(beside, "UNLOCK TABLES")
+
+
+def test_a_packed_file_comes_through_standard_input(lite: Site) -> None:
+    """`Packed or not`, says the help of --input FILE|-."""
+    packed = gzip.compress(bad_line(lite.folder).read_bytes())
+    done = lite("migrate", "import", "--input", "-", "--dry-run", input=packed)
+    assert done.out.startswith("would import 1 action")
+
+
+def test_a_file_that_cannot_go_back_is_read(lite: Site) -> None:
+    """As ``--input <(ssh shop cat queue.jsonl)`` gives it."""
+    text = bad_line(lite.folder).read_text()
+    done = lite.process("migrate", "import", "--input", "/dev/stdin", "--dry-run", input=text)
+    assert done.out.startswith("would import 1 action")
+
+
+@pytest.mark.parametrize("more", [("--status", "failed"), ("--unique",), ("--journal", "other")])
+def test_undo_takes_no_options_that_it_does_not_heed(lite: Site, more: tuple[str, ...]) -> None:
+    """As of the other two migrations that can be undone."""
+    lite("migrate", "import", "--input", str(bad_line(lite.folder)), "--journal", "j")
+    done = lite("migrate", "import", "--undo", "j", "--yes", *more)
+    assert (done.code, hooks(lite)) == (2, ["h"])
