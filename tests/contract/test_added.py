@@ -210,3 +210,12 @@ def test_two_runs_of_one_second_are_not_counted_twice(
     imported(store, exported(other), file)
     imported(store, exported(other), file)
     assert undone(store, file, dry_run=True) == undone(store, file) == (1, 0, 0)
+
+
+def test_what_somebody_has_requeued_stays(store: SqlStore, other: SqlStore, file: Path) -> None:
+    """Its work goes on in the action that was made of it, whose history it is."""
+    add_row(other, hook="a", status="failed", last_attempt_gmt="2026-01-01 00:00:00")
+    imported(store, exported(other), file)
+    first = int(str(query(store, "SELECT action_id FROM wp_actionscheduler_actions")[0][0]))
+    Queue(store, close_store=False).requeue([ActionId(first)])
+    assert undone(store, file) == (0, 1, 0)

@@ -512,3 +512,8 @@ def test_another_action_under_a_known_id_is_not_taken_for_the_known_one(store: S
     imported(store, file_of(line(1, hook="first")))
     report = imported(store, file_of(line(1, hook="second")))
     assert report.added or not report.is_good
+
+
+def test_what_comes_after_the_end_is_told(store: SqlStore) -> None:
+    """Counted are only the lines before it."""
+    assert not imported(store, file_of(line(1)) + dumped(line(2))).is_good

@@ -342,3 +342,26 @@ def test_events_that_are_put_back_are_told(
         with cut_at_commit(far, proxy, lost):
             done = wpcron.undo(cron, journal)
     assert (done.restored, done.ended) == (1, 0)
+
+
+@both
+def test_what_was_known_before_is_not_told_as_added(
+    far: SqlStore, proxy: Proxy, lost: Lost
+) -> None:
+    """All that is known after a lost answer was taken for the lost transaction's."""
+    far.parts.own.ensure(far.names.keys)
+    far.parts.groups.ensure("")
+    head = {"wpbridge": "actions", "version": 1, "origin": "o", "zone": "UTC"}
+    some = [
+        {"id": n, "hook": "h", "status": "pending", "args": [], "schedule": {"kind": "async"}}
+        for n in (1, 2, 3)
+    ]
+
+    def imported(rows: list[dict[str, object]]) -> tuple[int, int]:
+        lines = [dumped(one) for one in (head, *rows, {"wpbridge": "end", "actions": len(rows)})]
+        report = Import(far, Wishes(now=NOW), lambda *_: None).run(transfer.read(lines))
+        return report.added, report.known
+
+    assert imported(some[:1]) == (1, 0)
+    with cut_at_commit(far, proxy, lost):
+        assert imported(some) == (2, 1)
