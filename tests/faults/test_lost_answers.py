@@ -352,7 +352,7 @@ def test_what_was_known_before_is_not_told_as_added(
     far.parts.own.ensure(far.names.keys)
     far.parts.groups.ensure("")
     head = {"wpbridge": "actions", "version": 1, "origin": "o", "zone": "UTC"}
-    some = [
+    some: list[dict[str, object]] = [
         {"id": n, "hook": "h", "status": "pending", "args": [], "schedule": {"kind": "async"}}
         for n in (1, 2, 3)
     ]
