@@ -1,5 +1,6 @@
 """What an import added is taken back, and nothing else is, on every store."""
 
+import contextlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,12 +10,15 @@ import pytest
 from factories import NOW, insert, make_new
 from rows import change, query
 from transfers import add_row, exported, fill, told
+from wpbridge.action import ActionId
 from wpbridge.clock import to_text
+from wpbridge.enqueue import Enqueue
 from wpbridge.errors import InputError
 from wpbridge.migrate import transfer
 from wpbridge.migrate.added import KIND, take_back
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.transfer import Import, Report, Wishes
+from wpbridge.queue import Queue
 from wpbridge.store.sqlstore import SqlStore
 
 RUN = NOW + timedelta(days=3_650)
@@ -127,3 +131,91 @@ def test_a_damaged_journal_is_told(store: SqlStore, file: Path) -> None:
         journal.add({"run": "today", "origin": "o", "adding": {"pending": [[1, 2]]}})
     with pytest.raises(InputError, match="damaged"):
         undone(store, file)
+
+
+# What a reviewer found; each fails
+
+
+def test_what_another_import_of_the_same_second_has_added_stays(
+    store: SqlStore, other: SqlStore, file: Path, tmp_path: Path
+) -> None:
+    insert(other, make_new("a"))
+    imported(store, exported(other), file)
+    second = tmp_path / "second"
+    assert imported(store, exported(other), second).known == 1
+    assert undone(store, second) == (0, 0, 0)
+    assert hooks(store) == ["a"]
+
+
+def test_what_ended_at_the_origin_while_it_was_copied_has_not_run_here(
+    store: SqlStore, other: SqlStore, file: Path
+) -> None:
+    """The origin's runners go on while it is copied, as the how-to says, or its clock is ahead."""
+    ended = to_text(RUN + timedelta(seconds=3))
+    add_row(other, hook="ended", status="complete", last_attempt_gmt=ended)
+    imported(store, exported(other), file)
+    assert undone(store, file) == (1, 0, 0)
+
+
+def test_what_an_action_of_here_waits_for_stays(
+    store: SqlStore, other: SqlStore, file: Path
+) -> None:
+    """Else it waits for ever (hold), or takes it for failed (run, cancel)."""
+    insert(other, make_new("a"))
+    imported(store, exported(other), file)
+    first = int(str(query(store, "SELECT action_id FROM wp_actionscheduler_actions")[0][0]))
+    Queue(store, close_store=False).enqueue(Enqueue(hook="mine", after=[ActionId(first)]))
+    assert undone(store, file) == (0, 1, 0)
+
+
+def test_what_somebody_has_rescheduled_stays(store: SqlStore, other: SqlStore, file: Path) -> None:
+    insert(other, make_new("a"))
+    imported(store, exported(other), file)
+    first = int(str(query(store, "SELECT action_id FROM wp_actionscheduler_actions")[0][0]))
+    Queue(store, close_store=False).reschedule([ActionId(first)], at=LATER + timedelta(days=1))
+    assert undone(store, file) == (0, 1, 0)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"run": "2026-01-01 00:00:00", "adding": {"pending": [[1, 2]]}},
+        {"run": "2026-01-01 00:00:00", "origin": "o", "adding": {"pending": [[1]]}},
+        {"run": "2026-01-01 00:00:00", "origin": "o", "adding": [1]},
+        {"run": 5, "origin": "o", "adding": {"pending": [[1, 2]]}},
+    ],
+)
+def test_a_damaged_step_is_told(store: SqlStore, file: Path, step: dict[str, object]) -> None:
+    with Journal(file, kind=KIND, site="s") as journal:
+        journal.add(step)
+    with pytest.raises(InputError, match="damaged"):
+        undone(store, file)
+
+
+def test_keys_that_are_gone_are_not_nothing_to_do(
+    store: SqlStore, other: SqlStore, file: Path
+) -> None:
+    """``wpbridge uninstall`` drops them: the undo says "deleted 0 actions", with exit code 0."""
+    insert(other, make_new("a"))
+    imported(store, exported(other), file)
+    store.drop_tables()
+    with contextlib.suppress(InputError):
+        assert sum(undone(store, file)) == 1
+
+
+def test_two_runs_of_one_second_are_not_counted_twice(
+    store: SqlStore, other: SqlStore, file: Path
+) -> None:
+    insert(other, make_new("a"))
+    imported(store, exported(other), file)
+    imported(store, exported(other), file)
+    assert undone(store, file, dry_run=True) == undone(store, file) == (1, 0, 0)
+
+
+def test_what_somebody_has_requeued_stays(store: SqlStore, other: SqlStore, file: Path) -> None:
+    """Its work goes on in the action that was made of it, whose history it is."""
+    add_row(other, hook="a", status="failed", last_attempt_gmt="2026-01-01 00:00:00")
+    imported(store, exported(other), file)
+    first = int(str(query(store, "SELECT action_id FROM wp_actionscheduler_actions")[0][0]))
+    Queue(store, close_store=False).requeue([ActionId(first)])
+    assert undone(store, file) == (0, 1, 0)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from legacy_store import BEGAN, ZERO, LegacyStore
 from rows import change, column, log_of, query
@@ -359,3 +360,39 @@ def test_an_id_that_stands_twice_is_left(
     done = migrate()
     assert (done.moved, done.left) == ({"pending": 1}, {"its id stands in two rows": 1})
     assert legacy.count("posts", "ID = 7") == 2
+
+
+# What a reviewer found; it fails
+
+
+def test_a_log_row_that_came_while_the_lock_was_waited_for_is_moved(
+    mysql_dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]
+) -> None:
+    """The groups are read first, and with them begins what the transaction sees.
+
+    The post itself is read under the lock as it is; its logs as they were before.
+    """
+    here, beside = open_queue(mysql_dsn), open_queue(mysql_dsn)
+    legacy = LegacyStore(here)
+    post = legacy.post("ends")
+    left = ["once"]
+
+    def before(*told: object) -> None:
+        if left and "wp_posts" in str(told[2]) and "FOR UPDATE" in str(told[2]):
+            left.clear()
+            change(beside, f"UPDATE wp_posts SET post_status = 'publish' WHERE ID = {post}")
+            change(
+                beside, "INSERT INTO wp_comments (comment_post_ID, comment_date, comment_date_gmt,"
+                f" comment_content, comment_type) VALUES ({post}, '2026-03-01 10:01:00',"
+                " '2026-03-01 10:01:00', 'action complete via WP Cron', 'action_log')",
+            )  # fmt: skip
+
+    event.listen(here.session._engine, "before_cursor_execute", before)
+    with Journal(tmp_path / "journal", kind="post-store", site="test") as journal:
+        PostStore(here).move(journal, io.StringIO())
+    assert left == []
+    assert query(here, "SELECT status FROM wp_actionscheduler_actions WHERE hook = 'ends'") == [
+        ("complete",)
+    ]
+    logs = query(here, "SELECT message FROM wp_actionscheduler_logs")
+    assert "action complete via WP Cron" in [row[0] for row in logs]

@@ -86,3 +86,25 @@ def test_an_action_that_was_begun_then_is_not_taken_back(
     done = move(plain, tmp_path, happens)
     assert done.left == {"somebody changed it while it was moved, and its action 1001 has run": 1}
     assert (legacy.count("posts"), legacy.count("actionscheduler_actions")) == (1, 1)
+
+
+# What a reviewer found; it fails
+
+
+def test_of_two_moves_at_once_none_takes_the_others_actions_back(
+    legacy: LegacyStore,
+    plain: SqlStore,
+    mysql_dsn: str,
+    tmp_path: Path,
+    open_queue: Callable[[str], SqlStore],
+) -> None:
+    """The second finds the key and deletes the post; to the first it is "changed"."""
+    legacy.post("one")
+    beside = open_queue(mysql_dsn)
+
+    def happens(_copied: object) -> None:
+        with Journal(tmp_path / "second", kind="post-store", site="test") as journal:
+            PostStore(beside).move(journal, io.StringIO())
+
+    move(plain, tmp_path, happens)
+    assert legacy.count("posts") + legacy.count("actionscheduler_actions") == 1

@@ -719,3 +719,23 @@ def test_posts_that_ended_long_ago_come_back_too(
     way.move()
     assert way.back().restored == 4
     assert snapshot(plain) == before
+
+
+# What a reviewer found; it fails
+
+
+def test_posts_that_come_back_are_seen_whoever_marked_the_migration_complete(
+    legacy: LegacyStore, plain: SqlStore, way: Way, tmp_path: Path
+) -> None:
+    """Of two journals the first has no mark; PHP looks at none of its posts, and nobody is told."""
+    legacy.fill(7, 14)
+
+    def stop(_count: int) -> None:
+        raise KeyboardInterrupt
+
+    with way.journal() as journal, pytest.raises(KeyboardInterrupt):
+        PostStore(plain, batch_size=7).move(journal, io.StringIO(), stop)
+    assert Way(plain, tmp_path / "second").move().is_complete
+    done = way.back()
+    assert done.restored
+    assert option(legacy, MARK) != "complete" or not done.is_good

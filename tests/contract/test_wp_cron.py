@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from rows import change, query
+from wpbridge.action import ActionId
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import php, schedule
 from wpbridge.codec.wp_cron import CronOption, Event, key_of
@@ -401,3 +402,69 @@ def test_a_file_that_is_damaged_makes_no_action(place: Place) -> None:
     with place.journal() as journal, pytest.raises(CodecError):
         place.mover(journal).copy(b'a:1:{i:5;a:1:{s:1:"h";a:1:{s:1:"k";a:0:{}}}')
     assert place.actions() == []
+
+
+# What a reviewer found; each fails
+
+
+def in_one_place(place: Place) -> list[str]:
+    return sorted([*place.hooks, *(str(row[0]) for row in place.actions())])
+
+
+def test_undo_of_a_file_loses_no_event_that_the_option_had(place: Place, tmp_path: Path) -> None:
+    """A copy of the option, given as a file after its events were moved, makes nothing new."""
+    data = place.set(event("one"), event("two", interval=3600))
+    place.move()
+    place.file = tmp_path / "second"
+    with place.journal() as journal:
+        assert place.mover(journal).copy(data).moved == 0
+    place.undo()
+    place.file = tmp_path / "journal"
+    place.undo()
+    assert in_one_place(place) == ["one", "two"]
+
+
+def test_undo_puts_back_what_was_taken_out_though_a_file_had_it_too(place: Place) -> None:
+    """First tried with the file, then moved, with one journal, as the defaults are."""
+    data = place.set(event("one"), event("two", interval=3600))
+    with place.journal() as journal:
+        place.mover(journal).copy(data)
+    place.move()
+    assert place.hooks == []
+    place.undo()
+    assert sorted(place.hooks) == ["one", "two"]
+
+
+def test_a_recurring_one_with_another_interval_is_not_thrown_away(
+    place: Place, tmp_path: Path
+) -> None:
+    """It is taken out of the option, becomes no action, and stands in no journal."""
+    place.set(event("h", interval=3600))
+    place.move()
+    place.set(event("h", interval=86_400, name="daily"))
+    place.file = tmp_path / "second"
+    place.move()
+    place.undo()
+    assert place.hooks == ["h"]
+
+
+def test_a_trial_of_undo_counts_what_is_there_already(place: Place) -> None:
+    place.set(event("h"))
+    place.move()
+    place.set(event("h"))
+    tried = place.undo(dry_run=True)
+    done = place.undo()
+    assert (tried.restored, tried.present) == (done.restored, done.present) == (0, 1)
+
+
+def test_an_event_that_is_scheduled_again_after_its_action_was_canceled_is_not_lost(
+    place: Place,
+) -> None:
+    """A plugin takes it back and schedules the same once more; it is no stale request's."""
+    place.set(event("h"))
+    place.move()
+    first = query(place.store, "SELECT action_id FROM wp_actionscheduler_actions")[0][0]
+    place.queue.cancel([ActionId(int(str(first)))])
+    place.set(event("h"))
+    place.move()
+    assert in_one_place(place) == ["h"]

@@ -16,15 +16,18 @@ from sqlalchemy import event
 
 import invariants
 from factories import NOW, make_new
-from legacy_store import LegacyStore, snapshot
+from legacy_store import LegacyStore, make_tables, snapshot
 from proxy import Proxy
-from rows import column, log_of, query
+from rows import change, column, log_of, query
 from servers import MariaDB
 from wpbridge.action import Claim
 from wpbridge.database import DatabaseAddress
+from wpbridge.migrate import added, transfer, wpcron
 from wpbridge.migrate.journal import Journal
+from wpbridge.migrate.lines import dumped
 from wpbridge.migrate.poststore import PostStore
 from wpbridge.migrate.poststore_undo import Undo
+from wpbridge.migrate.transfer import Import, Wishes
 from wpbridge.outcome import Completed, LogLine
 from wpbridge.queue import Queue
 from wpbridge.runner import settle, wording
@@ -278,3 +281,87 @@ def test_a_batch_of_posts_is_put_back_once_and_told(
     assert (done.restored, done.present, done.gone, done.is_good) == (1, 0, 0, True)
     assert snapshot(far) == before
     assert legacy.count("actionscheduler_actions") == 0
+
+
+# What a reviewer found; each fails where the answer is lost
+
+
+@both
+def test_an_import_that_is_taken_back_is_told(
+    far: SqlStore, proxy: Proxy, lost: Lost, tmp_path: Path
+) -> None:
+    rows = b"".join(
+        dumped(one)
+        for one in (
+            {"wpbridge": "actions", "version": 1, "origin": "o", "zone": "UTC"},
+            {"id": 1, "hook": "h", "status": "pending", "args": [], "schedule": {"kind": "async"}},
+            {"wpbridge": "end", "actions": 1},
+        )
+    )
+    with Journal(tmp_path / "journal", kind=added.KIND, site="s") as journal:
+        it = Import(far, Wishes(now=NOW), lambda *_: None, journal=journal)
+        assert it.run(transfer.read(rows.splitlines())).added == 1
+        with cut_at_commit(far, proxy, lost):
+            done = added.take_back(far, journal)
+    assert done.removed == {"pending": 1}
+
+
+@pytest.fixture
+def cron(far: SqlStore) -> Queue:
+    """A site whose WP-Cron has one event."""
+    make_tables(far, ["options"])
+    data = (
+        'a:2:{i:1900000000;a:1:{s:1:"h";a:1:{s:32:"40cd750bba9870f18aada2478b24840a";a:2:{'
+        's:8:"schedule";b:0;s:4:"args";a:0:{}}}}s:7:"version";i:2;}'
+    )
+    change(far, "INSERT INTO wp_options (option_name, option_value) VALUES ('cron', :v)", v=data)
+    far.parts.own.ensure(far.names.keys)
+    far.parts.groups.ensure(wpcron.GROUP)
+    return Queue(far, close_store=False)
+
+
+@both
+def test_events_that_are_moved_are_told(
+    far: SqlStore, proxy: Proxy, cron: Queue, lost: Lost, tmp_path: Path
+) -> None:
+    """And watched and compared afterwards, which is left out where nothing seems to be moved."""
+    with (
+        Journal(tmp_path / "journal", kind="wp-cron", site="s") as journal,
+        cut_at_commit(far, proxy, lost),
+    ):
+        moved = wpcron.Mover(cron, journal, choice=wpcron.Choice()).move()
+    assert (moved.moved, moved.checked) == (1, 1)
+
+
+@both
+def test_events_that_are_put_back_are_told(
+    far: SqlStore, proxy: Proxy, cron: Queue, lost: Lost, tmp_path: Path
+) -> None:
+    with Journal(tmp_path / "journal", kind="wp-cron", site="s") as journal:
+        wpcron.Mover(cron, journal, choice=wpcron.Choice()).move()
+        with cut_at_commit(far, proxy, lost):
+            done = wpcron.undo(cron, journal)
+    assert (done.restored, done.ended) == (1, 0)
+
+
+@both
+def test_what_was_known_before_is_not_told_as_added(
+    far: SqlStore, proxy: Proxy, lost: Lost
+) -> None:
+    """All that is known after a lost answer was taken for the lost transaction's."""
+    far.parts.own.ensure(far.names.keys)
+    far.parts.groups.ensure("")
+    head = {"wpbridge": "actions", "version": 1, "origin": "o", "zone": "UTC"}
+    some: list[dict[str, object]] = [
+        {"id": n, "hook": "h", "status": "pending", "args": [], "schedule": {"kind": "async"}}
+        for n in (1, 2, 3)
+    ]
+
+    def imported(rows: list[dict[str, object]]) -> tuple[int, int]:
+        lines = [dumped(one) for one in (head, *rows, {"wpbridge": "end", "actions": len(rows)})]
+        report = Import(far, Wishes(now=NOW), lambda *_: None).run(transfer.read(lines))
+        return report.added, report.known
+
+    assert imported(some[:1]) == (1, 0)
+    with cut_at_commit(far, proxy, lost):
+        assert imported(some) == (2, 1)

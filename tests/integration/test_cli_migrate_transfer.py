@@ -1,7 +1,10 @@
 """``migrate export``, ``import`` and ``copy``: what is said, where it goes, and exit codes."""
 
+import errno
 import gzip
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from cli_helpers import Site, is_one_line, sqlite_site
+from cli_helpers import COMMAND, Site, clean_env, is_one_line, sqlite_site
 from conftest import ROOT
 from factories import insert, make_new
 from rows import change, query
+from wpbridge.migrate.journal import Journal
 from wpbridge.store.sqlstore import SqlStore
 
 
@@ -230,3 +234,143 @@ def test_the_script_to_adapt_runs(site: Site, lite: Site) -> None:
         0, "1 copied, 0 there from before, 0 left out\n", ""
     )  # fmt: skip
     assert hooks(lite) == ["a"]
+
+
+# What a reviewer found; each fails
+
+
+def bad_line(folder: Path, origin: str = "o") -> Path:
+    """A file with one line that can be added and one that cannot."""
+    file = folder / f"{origin}.jsonl"
+    good = {"hook": "h", "status": "pending", "args": [], "schedule": {"kind": "async"}}
+    lines = (
+        {"wpbridge": "actions", "version": 1, "origin": origin, "zone": "UTC"},
+        {"id": 1, **good}, {"id": 2, **good, "hook": origin * 200}, {"wpbridge": "end", "actions": 2},
+    )  # fmt: skip
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return file
+
+
+def test_the_file_that_is_read_is_not_written_over(lite: Site) -> None:
+    file = bad_line(lite.folder)
+    before = file.read_bytes()
+    done = lite("migrate", "import", "--input", str(file), "--rejects", str(file))
+    assert (done.code, file.read_bytes()) == (2, before)
+
+
+def test_a_trial_writes_no_side_file(lite: Site) -> None:
+    file = bad_line(lite.folder)
+    lite("migrate", "import", "--input", str(file), "--dry-run")
+    assert list(lite.folder.glob("*.rejected.jsonl")) == []
+
+
+def test_what_an_earlier_import_set_aside_is_kept(lite: Site) -> None:
+    """From a pipe it is nowhere else; a copy in two steps, as the how-to says, does the same."""
+    for origin in "ab":
+        text = bad_line(lite.folder, origin).read_text()
+        lite("migrate", "import", "--input", "-", input=text)
+    kept = "".join(file.read_text() for file in lite.folder.glob("rejected*"))
+    assert ("aaa" in kept, "bbb" in kept) == (True, True)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_an_export_writes_into_what_is_no_plain_file(site: Site, kind: str) -> None:
+    """So that --output /dev/null or /dev/stdout, as root, does not replace the device."""
+    insert(site.store, make_new("a"))
+    place, target = site.folder / "place", site.folder / "target"
+    if kind == "pipe":
+        os.mkfifo(place)
+        reader = os.open(place, os.O_RDONLY | os.O_NONBLOCK)
+        site("migrate", "export", "--output", str(place))
+        os.close(reader)
+        assert place.is_fifo()
+    else:
+        target.touch()
+        place.symlink_to(target)
+        site("migrate", "export", "--output", str(place))
+        assert place.is_symlink()
+
+
+@pytest.mark.parametrize("verb", ["import", "undo"])
+def test_a_journal_that_cannot_be_written_is_named(
+    lite: Site, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an import the input was said to be full."""
+    words = ["migrate", "import", "--journal", "j", "--input", str(bad_line(lite.folder))]
+    if verb == "undo":
+        lite(*words)
+        words = ["migrate", "import", "--undo", "j", "--yes"]
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Journal, "_append" if verb == "import" else "add", full)
+    done = lite(*words)
+    assert "journal" in done.err
+    assert "--input" not in done.err
+
+
+@pytest.mark.parametrize("text", ["", '{"journal": 1, "kind": "imp'])
+def test_a_trial_of_undo_changes_no_file(lite: Site, text: str) -> None:
+    file = lite.folder / "j"
+    file.write_text(text)
+    done = lite("migrate", "import", "--undo", "j", "--dry-run")
+    assert (done.code, file.read_text()) == (2, text)
+
+
+def test_a_newer_layout_is_only_read(lite: Site) -> None:
+    change(lite.store, "CREATE TABLE wp_options (option_name TEXT, option_value TEXT)")
+    change(
+        lite.store, "INSERT INTO wp_options VALUES ('schema-ActionScheduler_StoreSchema', '10.0.1')"
+    )
+    done = lite("migrate", "import", "--input", str(bad_line(lite.folder)))
+    assert (done.code, hooks(lite)) == (78, [])
+
+
+def test_ctrl_c_ends_an_import_that_waits_for_a_lock(
+    mysql_dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]
+) -> None:
+    """The first at once, as it does everywhere else; the thread waits for ten minutes."""
+    site = Site(mysql_dsn, tmp_path, open_queue(mysql_dsn))
+    file = bad_line(tmp_path)
+    site("migrate", "import", "--input", str(file))
+    beside = open_queue(mysql_dsn)
+    change(beside, "LOCK TABLES wp_actionscheduler_actions WRITE")
+    waiting = (
+        "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE DB = DATABASE()"
+        " AND STATE LIKE 'Waiting for table%'"
+    )
+    words = [*COMMAND, "migrate", "import", "--input", str(bad_line(tmp_path, "second"))]
+    with subprocess.Popen(
+        words, cwd=tmp_path, env=clean_env(tmp_path, site.env), stderr=subprocess.PIPE
+    ) as process:
+        try:
+            while query(site.store, waiting)[0][0] == 0 and process.poll() is None:
+                pass
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 130
+        finally:
+            process.kill()
+            change(beside, "UNLOCK TABLES")
+
+
+def test_a_packed_file_comes_through_standard_input(lite: Site) -> None:
+    """`Packed or not`, says the help of --input FILE|-."""
+    packed = gzip.compress(bad_line(lite.folder).read_bytes())
+    done = lite("migrate", "import", "--input", "-", "--dry-run", input=packed)
+    assert done.out.startswith("would import 1 action")
+
+
+def test_a_file_that_cannot_go_back_is_read(lite: Site) -> None:
+    """As ``--input <(ssh shop cat queue.jsonl)`` gives it."""
+    text = bad_line(lite.folder).read_text()
+    done = lite.process("migrate", "import", "--input", "/dev/stdin", "--dry-run", input=text)
+    assert done.out.startswith("would import 1 action")
+
+
+@pytest.mark.parametrize("more", [("--status", "failed"), ("--unique",), ("--journal", "other")])
+def test_undo_takes_no_options_that_it_does_not_heed(lite: Site, more: tuple[str, ...]) -> None:
+    """As of the other two migrations that can be undone."""
+    lite("migrate", "import", "--input", str(bad_line(lite.folder)), "--journal", "j")
+    done = lite("migrate", "import", "--undo", "j", "--yes", *more)
+    assert (done.code, hooks(lite)) == (2, ["h"])

@@ -155,3 +155,18 @@ def test_a_bridge_needs_a_folder(site: Site) -> None:
     done = run(site, "--bridge", "--yes")
     assert is_one_line(done, 78)
     assert "--path" in done.err
+
+
+# What a reviewer found; it fails
+
+
+def test_what_was_put_back_is_told_though_the_bridge_stays(site: Site) -> None:
+    """Else nobody hears that the cache is to be flushed; called again, all has "ended since"."""
+    run(site, "--hooks", "mail", "--yes")
+    folder = site.folder / "wp" / "wp-content" / "mu-plugins"
+    folder.mkdir(parents=True)
+    (site.folder / "wp" / "wp-config.php").write_text("<?php $table_prefix = 'wp_';")
+    (folder / "wpbridge-cron.php").write_text("<?php // somebody else's")
+    done = run(site, "--path", "wp", "--undo", "wpbridge-wp-cron.journal", "--yes")
+    assert "put 1 event back" in done.out
+    assert "cache flush" in done.err
