@@ -1,6 +1,7 @@
 """``migrate index``, ``migrate schema`` and ``migrate archive`` as they are typed."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ import pytest
 from cli_helpers import Site, clean_env, sqlite_site, tables
 from factories import NOW, insert, make_new
 from rows import change, query
+from wpbridge.cli import progress
+from wpbridge.store import ddl
 from wpbridge.store.sqlstore import SqlStore
 
 ACTIONS = "wp_actionscheduler_actions"
@@ -77,6 +80,28 @@ def test_index_on_sqlite(lite: Site) -> None:
     assert lite.ok("migrate", "index").startswith("added")
     assert "claim uses wp_actionscheduler_actions__wpbridge_claim" in lite.ok("migrate", "index")
     assert lite.ok("migrate", "index", "--drop").startswith("dropped")
+
+
+FILL = (
+    f"INSERT INTO {ACTIONS} (hook, status, scheduled_date_gmt, args, schedule, group_id)"
+    " SELECT CONCAT('h', seq % 9), 'pending', '2026-11-01' + INTERVAL seq SECOND, '[]', '', 1"
+    " FROM seq_1_to_100000"
+)
+
+
+def test_index_tells_how_far_the_server_is(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    change(site.store, FILL)
+    monkeypatch.setattr(ddl, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    done = site("migrate", "index")
+    assert done.code == 0
+    assert re.search(r"^add index: \d\d % after 0:00:\d\d, 0:00:\d\d left$", done.err, re.MULTILINE)
+
+
+def test_index_shows_a_bar_on_a_terminal(site: Site) -> None:
+    done = site.terminal("migrate", "index")
+    assert (done.code, "add index" in done.out) == (0, True)
+    assert "added the claim index" in done.lines[-1]
 
 
 CLAIMER = """

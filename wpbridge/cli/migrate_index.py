@@ -2,15 +2,17 @@
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import click
 
-from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.exits import Exit
+from wpbridge.cli.options import one_line_errors, say, settings_of, site_options
 from wpbridge.cli.output import plural
-from wpbridge.cli.progress import counting
+from wpbridge.cli.progress import percents
 from wpbridge.config import Settings
 from wpbridge.errors import InputError
 from wpbridge.migrate import schema
@@ -20,6 +22,7 @@ from wpbridge.store.connect import open_site
 from wpbridge.store.ddl import CLAIM_INDEX, Definitions
 
 MIB = 1 << 20
+_EXITS: Final = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 LOCK_WAIT = click.option(
     "--lock-wait", default="5s", metavar="TIME",
     help="Wait so long for the table; others wait as long behind it (5s).",
@@ -44,6 +47,24 @@ def lock_wait_seconds(told: str) -> float:
     if not 1 <= seconds <= 3600:  # noqa: PLR2004 - seconds of an hour
         raise InputError("--lock-wait: a second at least, an hour at most")
     return seconds
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """INT and TERM end what runs here by an exception, on which the database takes it back."""
+
+    def stop(number: int, _frame: object) -> None:
+        raise SystemExit(int(_EXITS[signal.Signals(number)]))
+
+    before = {number: signal.signal(number, stop) for number in _EXITS}
+    try:
+        yield
+    except SystemExit:
+        say("stopped: the server has taken back what was not done; the same command does the rest")
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @click.command(short_help="Add the index that claims are quick with.", epilog="""
@@ -83,7 +104,7 @@ def index(
         if is_needed:
             schema.check_online(definitions)
             if not dry_run:
-                with _percents("drop index" if drop else "add index") as told:
+                with stoppable(), percents("drop index" if drop else "add index") as told:
                     definitions.run(statement, lock_wait_seconds=seconds, told=told)
         used, sorts = definitions.explain_claim()
     facts = {
@@ -113,18 +134,3 @@ def _deed(there: schema.ClaimIndex, *, drop: bool, dry_run: bool) -> str:
     if there.name is not None:
         return f"nothing to add: {name} is there"
     return f"{'would add' if dry_run else 'added'} the claim index"
-
-
-@contextmanager
-def _percents(what: str) -> Iterator[Any]:
-    """A bar of a hundred; only where the server tells how far it is does it move."""
-    with counting(what, 100, lines=True) as advance:
-        done = 0
-
-        def told(percent: float) -> None:
-            nonlocal done
-            if (now := int(percent)) > done:
-                advance(now - done)
-                done = now
-
-        yield told

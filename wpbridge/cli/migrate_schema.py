@@ -8,10 +8,16 @@ from typing import Any
 import click
 
 from wpbridge.cli.exits import Exit
-from wpbridge.cli.migrate_index import LOCK_WAIT, MIB, definitions_of, lock_wait_seconds
+from wpbridge.cli.migrate_index import (
+    LOCK_WAIT,
+    MIB,
+    definitions_of,
+    lock_wait_seconds,
+    stoppable,
+)
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, list_options, plural, print_rows, told
-from wpbridge.cli.progress import counting
+from wpbridge.cli.progress import percents
 from wpbridge.migrate.schema import Comparison, Deviation, Fix, mend, script, statement_of
 from wpbridge.migrate.schema import verify as compare
 from wpbridge.store.ddl import Definitions
@@ -88,8 +94,10 @@ def fix(
         after = before
         if fixes and not dry_run:
             _ask(definitions, fixes, yes=yes)
-            with counting("fix", len(fixes), lines=True) as advance:
-                mend(definitions, fixes, lock_wait_seconds=seconds, before=lambda _fix: advance(1))
+            with stoppable():
+                for number, one in enumerate(fixes, 1):
+                    with percents(f"fix {number} of {len(fixes)}") as tell:
+                        mend(definitions, [one], lock_wait_seconds=seconds, told=tell)
             after = compare(definitions)
     if settings.format == "json":
         click.echo(json.dumps({

@@ -6,7 +6,7 @@ Missing tables and columns are the plugin's to make; it is told which command do
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -340,8 +340,7 @@ def mend(
     fixes: Sequence[Fix],
     *,
     lock_wait_seconds: float,
-    before: Callable[[Fix], None] = lambda _fix: None,
-    told: Callable[[float], None] = lambda _percent: None,
+    told: ddl.Progress = lambda _percent: None,
 ) -> None:
     """Run them one by one; what was done stays done when one fails.
 
@@ -350,7 +349,6 @@ def mend(
         StoreError: the server refuses a statement.
     """
     for fix in fixes:
-        before(fix)
         definitions.run(
             statement_of(fix, is_mysql=definitions.server.is_mysql),
             lock_wait_seconds=lock_wait_seconds, told=told,
