@@ -183,4 +183,4 @@ def test_a_fix_that_is_stopped_does_the_rest_when_it_is_called_again(
     assert definition(site) == before
     assert query(site.store, "SHOW CREATE TABLE wp_actionscheduler_groups") == other
     assert "ran 2 statements" in site("migrate", "schema", "fix").out
-    assert "KEY `group_id`" in definition(site)
+    assert query(site.store, f"SHOW INDEX FROM {ACTIONS} WHERE Key_name = 'group_id'")
