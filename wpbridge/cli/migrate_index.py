@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -15,7 +16,8 @@ from wpbridge.cli.output import plural
 from wpbridge.cli.progress import percents
 from wpbridge.config import Settings
 from wpbridge.errors import InputError
-from wpbridge.migrate import schema
+from wpbridge.migrate import mending, schema
+from wpbridge.migrate.journal import Journal
 from wpbridge.moments import parse_duration
 from wpbridge.site import resolve
 from wpbridge.store.connect import open_site
@@ -26,6 +28,10 @@ _EXITS: Final = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATE
 LOCK_WAIT = click.option(
     "--lock-wait", default="5s", metavar="TIME",
     help="Wait so long for the table; others wait as long behind it (5s).",
+)  # fmt: skip
+JOURNAL = click.option(
+    "--journal", default=mending.JOURNAL, metavar="FILE",
+    help=f"What was there before, and what is done ({mending.JOURNAL}).",
 )  # fmt: skip
 
 
@@ -67,6 +73,16 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def changes(
+    definitions: Definitions, journal: str, lock_wait_seconds: float
+) -> Iterator[mending.Changes]:
+    """What is run within is noted in the journal, and can be stopped."""
+    site = mending.site_of(definitions)
+    with Journal(Path(journal), kind=mending.KIND, site=site) as steps, stoppable():
+        yield mending.Changes(definitions, steps, lock_wait_seconds=lock_wait_seconds)
+
+
 @click.command(short_help="Add the index that claims are quick with.", epilog="""
 Examples:
   wpbridge migrate index --dry-run
@@ -77,6 +93,7 @@ Examples:
 @site_options
 @click.option("--drop", is_flag=True, help="Take the index away again.")
 @LOCK_WAIT
+@JOURNAL
 @click.option("--sql", is_flag=True, help="Print the statement; run nothing.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
 @click.option(
@@ -85,7 +102,14 @@ Examples:
 @click.pass_context
 @one_line_errors
 def index(
-    ctx: click.Context, *, drop: bool, lock_wait: str, sql: bool, dry_run: bool, **flags: Any
+    ctx: click.Context,
+    *,
+    drop: bool,
+    lock_wait: str,
+    journal: str,
+    sql: bool,
+    dry_run: bool,
+    **flags: Any,
 ) -> None:
     """Add an index in the order of the plugin's claims, so that none sorts all that is due.
 
@@ -104,8 +128,9 @@ def index(
         if is_needed:
             schema.check_online(definitions)
             if not dry_run:
-                with stoppable(), percents("drop index" if drop else "add index") as told:
-                    definitions.run(statement, lock_wait_seconds=seconds, told=told)
+                what = "drop index" if drop else "add index"
+                with changes(definitions, journal, seconds) as steps, percents(what) as tell:
+                    steps.run(definitions.names.actions, statement, tell)
         used, sorts = definitions.explain_claim()
     facts = {
         "table": definitions.names.actions, "columns": list(CLAIM_INDEX), "index": there.name,

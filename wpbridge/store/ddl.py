@@ -236,12 +236,29 @@ def begin_ids(table: FoundTable, first: int) -> str:
     return f"ALTER TABLE {table.name} AUTO_INCREMENT={first}"
 
 
-def add_index(table: FoundTable, index: Index, *, is_mysql: bool) -> str:
-    """Under the plugin's name; on SQLite under the one that WordPress's own layer gives it."""
+def default_back(table: FoundTable, name: str, found: FoundColumn) -> str | None:
+    """The default that a column had; None for one that is no plain number or date."""
+    if found.default is None:
+        back = "SET DEFAULT NULL" if found.null else "DROP DEFAULT"
+    elif re.fullmatch(r"[\d :.-]+", found.default):
+        back = f"SET DEFAULT '{found.default}'"
+    else:
+        return None
+    return f"ALTER TABLE {table.name} ALTER COLUMN {name} {back}"
+
+
+def plugins_index(table: FoundTable, index: Index, *, is_mysql: bool) -> tuple[str, str, str]:
+    """Name, what adds it, what drops it.
+
+    Under the plugin's name; on SQLite under the one that WordPress's own layer gives it.
+    """
     if is_mysql:
-        return f"ALTER TABLE {table.name} ADD INDEX {index.name} ({index.definition})"
+        alter = f"ALTER TABLE {table.name}"
+        name = index.name
+        return name, f"{alter} ADD INDEX {name} ({index.definition})", f"{alter} DROP INDEX {name}"
     name = f"{table.name}__{index.name}"
-    return f'CREATE INDEX "{name}" ON "{table.name}" ({", ".join(index.columns)})'
+    columns = ", ".join(index.columns)
+    return name, f'CREATE INDEX "{name}" ON "{table.name}" ({columns})', f'DROP INDEX "{name}"'
 
 
 def collate(table: FoundTable, wanted: str) -> str:
@@ -362,6 +379,19 @@ class Definitions:
             indexes=_columns_by_index(keys),
             unique=frozenset(str(index) for index, _, is_unique in keys if is_unique),
         )  # fmt: skip
+
+    def written(self, name: str) -> str:
+        """A table's definition as the server writes it, with its indexes."""
+        if self.server.is_mysql:
+            told = self.store.session.run(lambda c: _rows(c, f"SHOW CREATE TABLE {name}"))
+            return str(told[0][1])
+        told = self.store.session.run(
+            lambda c: _rows(
+                c, "SELECT sql FROM sqlite_master WHERE tbl_name = :t AND sql IS NOT NULL"
+                   " ORDER BY type DESC, name", t=name,
+            )
+        )  # fmt: skip
+        return ";\n".join(str(row[0]) for row in told)
 
     def ids_are_whole(self, short: str, column: str) -> bool:
         """Whether each row has an id of its own, and none the id 0; reads the whole table."""
