@@ -83,6 +83,10 @@ class Dialect(Protocol):
         """Our own tables, each with the statement that creates it if it is not there."""
         ...
 
+    def own_indexes(self, names: TableNames) -> dict[str, str]:
+        """Indexes that tables of ours made by earlier versions lack: what adds them once."""
+        ...
+
     def tables(self, connection: Connection) -> frozenset[str]:
         """The names of all tables of the database."""
         ...
