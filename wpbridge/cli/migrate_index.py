@@ -141,6 +141,8 @@ def index(
     if settings.format == "json":
         click.echo(json.dumps(facts))
         return
+    if dry_run and is_needed:
+        click.echo(f"would run {statement}")
     size = f"about {plural(there.rows, 'row')}, {there.size_bytes / MIB:,.0f} MiB"
     click.echo(
         f"{_deed(there, drop=drop, dry_run=dry_run)} on {definitions.names.actions} ({size});"

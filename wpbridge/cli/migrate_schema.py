@@ -120,6 +120,9 @@ def fix(
                 for number, one in enumerate(fixes, 1):
                     with percents(f"fix {number} of {len(fixes)}") as tell:
                         steps.mend(one, tell)
+                    if settings.format != "json":
+                        # At once: a later one may be refused.
+                        click.echo(f"ran {statement_of(one, is_mysql=is_mysql)}")
             after = compare(definitions)
     if settings.format == "json":
         click.echo(json.dumps({
@@ -129,7 +132,7 @@ def fix(
         }))  # fmt: skip
     else:
         deed = "would run" if dry_run else "ran"
-        for one in fixes:
+        for one in fixes if dry_run else ():
             click.echo(f"{deed} {statement_of(one, is_mysql=is_mysql)}")
         _tell_rest(after)
         noted = f", noted in {journal}" if fixes and not dry_run else ""
@@ -162,19 +165,24 @@ def _undo(
         raise InputError(f"--undo: there is no file {file}")
     site = mending.site_of(definitions)
     ran, left = list[str](), list[str]()
+    deed = "would run" if dry_run else "ran"
     with Journal(file, kind=mending.KIND, site=site) as steps, stoppable():
         for one, is_undone in mending.undo(
             definitions, steps, lock_wait_seconds=lock_wait_seconds, dry_run=dry_run
         ):
-            (ran if is_undone else left).append((is_undone and one.back) or one.statement)
+            if is_undone:
+                ran.append(str(one.back))
+            else:
+                left.append(one.statement)
+            if settings.format == "json":
+                continue
+            if is_undone:
+                click.echo(f"{deed} {one.back}")
+            else:
+                told(f"left as it is: {one.statement}")
     if settings.format == "json":
         click.echo(json.dumps({"dry_run": dry_run, "statements": ran, "left": left}))
     else:
-        deed = "would run" if dry_run else "ran"
-        for statement in ran:
-            click.echo(f"{deed} {statement}")
-        for statement in left:
-            told(f"left as it is: {statement}")
         more = f"; {len(left):,} left: {file} has the definitions from before" if left else ""
         click.echo(f"{deed} {plural(len(ran), 'statement')}{more}")
     raise SystemExit(int(Exit.ERROR if left else Exit.OK))
