@@ -132,8 +132,8 @@ def test_a_stopped_index_is_taken_back_and_added_by_the_next_call(
             running = alters(site)
     assert (process.returncode, out, running) == (code, "", [])
     assert err == (
-        "wpbridge: stopped: the server has taken back what was not done; the same command does the"
-        " rest\n"
+        "wpbridge: stopped: the database has taken back what was not done; the same command does"
+        " the rest\n"
     )
     assert definition(site) == before
     insert(site.store, make_new("after"))

@@ -14,6 +14,7 @@ from wpbridge.cli.filters import MANY
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural, shown, told
 from wpbridge.cli.progress import counting
+from wpbridge.cli.stopping import stoppable
 from wpbridge.clock import SystemClock
 from wpbridge.config import Settings
 from wpbridge.migrate import archive as archives
@@ -119,7 +120,7 @@ def _run(
         work = archives.Archive(queue.store, steps, file, now=SystemClock().now())
         if work.report.archived and not quiet:
             told(f"going on with {file}: {plural(work.report.archived, 'action')} are in it")
-        with counting("archive", count, lines=not quiet) as advance:
+        with stoppable(), counting("archive", count, lines=not quiet) as advance:
             return work.run(batch_size=batch_size, tick=advance)
 
 

@@ -2,18 +2,17 @@
 
 import json
 import os
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
-from wpbridge.cli.exits import Exit
-from wpbridge.cli.options import one_line_errors, say, settings_of, site_options
+from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import plural
 from wpbridge.cli.progress import percents
+from wpbridge.cli.stopping import stoppable
 from wpbridge.config import Settings
 from wpbridge.errors import InputError
 from wpbridge.migrate import mending, schema
@@ -24,7 +23,6 @@ from wpbridge.store.connect import open_site
 from wpbridge.store.ddl import CLAIM_INDEX, Definitions
 
 MIB = 1 << 20
-_EXITS: Final = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 LOCK_WAIT = click.option(
     "--lock-wait", default="5s", metavar="TIME",
     help="Wait so long for the table; others wait as long behind it (5s).",
@@ -53,24 +51,6 @@ def lock_wait_seconds(told: str) -> float:
     if not 1 <= seconds <= 3600:  # noqa: PLR2004 - seconds of an hour
         raise InputError("--lock-wait: a second at least, an hour at most")
     return seconds
-
-
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """INT and TERM end what runs here by an exception, on which the database takes it back."""
-
-    def stop(number: int, _frame: object) -> None:
-        raise SystemExit(int(_EXITS[signal.Signals(number)]))
-
-    before = {number: signal.signal(number, stop) for number in _EXITS}
-    try:
-        yield
-    except SystemExit:
-        say("stopped: the server has taken back what was not done; the same command does the rest")
-        raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

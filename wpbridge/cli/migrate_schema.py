@@ -16,11 +16,11 @@ from wpbridge.cli.migrate_index import (
     changes,
     definitions_of,
     lock_wait_seconds,
-    stoppable,
 )
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, list_options, plural, print_rows, told
 from wpbridge.cli.progress import percents
+from wpbridge.cli.stopping import stoppable
 from wpbridge.config import Settings
 from wpbridge.errors import InputError
 from wpbridge.migrate import mending

@@ -12,6 +12,7 @@ from wpbridge.cli.exits import Exit
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural, shown, told
 from wpbridge.cli.progress import counting
+from wpbridge.cli.stopping import stoppable
 from wpbridge.clock import from_timestamp
 from wpbridge.config import Settings
 from wpbridge.errors import CodecError, ConfigError, InputError
@@ -99,7 +100,7 @@ def wp_cron(
             if plan.events and file is None:
                 _bridge(queue, site, plan, group, is_wanted=bridge)
             mover = Mover(queue, steps, choice=choice, group=group)
-            with counting("wp-cron", len(plan.events), lines=True) as advance:
+            with stoppable(), counting("wp-cron", len(plan.events), lines=True) as advance:
                 mover.advance = advance
                 mover.settling = lambda: told(_cached(site))
                 done = mover.move(seconds) if file is None else mover.copy(data)
@@ -131,7 +132,7 @@ def _undo(
         if done is not None and done.restored and not dry_run:
             confirm(f"Put {plural(done.restored, 'event')} back into WP-Cron", yes=yes)
         if done is None or not dry_run:
-            with counting("undo", None, lines=True) as advance:
+            with stoppable(), counting("undo", None, lines=True) as advance:
                 done = wpcron.undo(queue, steps, advance=advance)
             if site.mu_plugins is not None and not done.busy:
                 cronbridge.remove(site.mu_plugins, queue.store.names.prefix, wpcron.hooks_in(steps))
