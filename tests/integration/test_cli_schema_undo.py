@@ -14,8 +14,8 @@ from rows import change, query
 from wpbridge.store.sqlstore import SqlStore
 
 ACTIONS, LOGS = "wp_actionscheduler_actions", "wp_actionscheduler_logs"
-JOURNAL = "wpbridge-schema.journal"
-FIX = ("migrate", "schema", "fix")
+JOURNAL = "mended.journal"
+FIX = ("migrate", "schema", "fix", "--journal", JOURNAL)
 
 
 @pytest.fixture
@@ -113,14 +113,14 @@ def test_undo_drops_no_index_whose_adding_was_refused(site: Site) -> None:
 def test_the_claim_index_is_noted_and_left_to_its_own_drop(site: Site) -> None:
     before = definition(site, ACTIONS)
     site.ok("migrate", "index", "--dry-run")
-    assert not (site.folder / JOURNAL).exists()
+    assert not list(site.folder.glob("*.journal"))
     site.ok("migrate", "index", "--journal", "mine")
     table, begun, done = steps(site, "mine")
     assert table == {"table": ACTIONS, "before": before}
     assert (begun["begun"], "ADD INDEX wpbridge_claim" in begun["begun"]) == (done["done"], True)
     assert site.ok(*FIX, "--undo", "mine") == "ran 0 statements\n"
     site.ok("migrate", "index")
-    assert not (site.folder / JOURNAL).exists()
+    assert not list(site.folder.glob("*.journal"))
     site.ok("migrate", "index", "--drop", "--journal", "mine")
     assert definition(site, ACTIONS) == before
 
@@ -162,3 +162,12 @@ def test_sqlite_has_its_journal_and_its_undo(lite: Site) -> None:
         f'ran DROP INDEX "{index}"', "ran 1 statement"
     ]  # fmt: skip
     assert lite("migrate", "schema", "verify").code == 1
+
+
+def test_each_queue_has_a_journal_of_its_own_where_none_is_named(lite: Site) -> None:
+    assert lite("init", "--with-tables", "--table-prefix", "wp_2_").code == 0
+    for prefix in ("wp_", "wp_2_"):
+        lite.ok("migrate", "index", "--table-prefix", prefix)
+    assert sorted(file.name for file in lite.folder.glob("*.journal")) == [
+        "wpbridge-schema-lite-wp.journal", "wpbridge-schema-lite-wp_2.journal"
+    ]  # fmt: skip

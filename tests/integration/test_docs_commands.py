@@ -337,7 +337,7 @@ def prepare(dsn: str) -> None:
 
 def _mended(folder: Path, site: str) -> None:
     """The journal of an earlier fix."""
-    Journal(folder / "wpbridge-schema.journal", kind="schema", site=site).close()
+    Journal(folder / "wpbridge-schema-shop-wp.journal", kind="schema", site=site).close()
 
 
 def with_store(dsn: str, deed: Callable[..., None]) -> Callable[..., None]:

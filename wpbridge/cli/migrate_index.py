@@ -28,8 +28,8 @@ LOCK_WAIT = click.option(
     help="Wait so long for the table; others wait as long behind it (5s).",
 )  # fmt: skip
 JOURNAL = click.option(
-    "--journal", default=mending.JOURNAL, metavar="FILE",
-    help=f"What was there before, and what is done ({mending.JOURNAL}).",
+    "--journal", metavar="FILE",
+    help="What was there before, and what is done (wpbridge-schema-DATABASE-PREFIX.journal).",
 )  # fmt: skip
 
 
@@ -55,11 +55,11 @@ def lock_wait_seconds(told: str) -> float:
 
 @contextmanager
 def changes(
-    definitions: Definitions, journal: str, lock_wait_seconds: float
+    definitions: Definitions, journal: Path, lock_wait_seconds: float
 ) -> Iterator[mending.Changes]:
     """What is run within is noted in the journal, and can be stopped."""
     site = mending.site_of(definitions)
-    with Journal(Path(journal), kind=mending.KIND, site=site) as steps, stoppable():
+    with Journal(journal, kind=mending.KIND, site=site) as steps, stoppable():
         yield mending.Changes(definitions, steps, lock_wait_seconds=lock_wait_seconds)
 
 
@@ -86,7 +86,7 @@ def index(
     *,
     drop: bool,
     lock_wait: str,
-    journal: str,
+    journal: str | None,
     sql: bool,
     dry_run: bool,
     **flags: Any,
@@ -109,7 +109,8 @@ def index(
             schema.check_online(definitions)
             if not dry_run:
                 what = "drop index" if drop else "add index"
-                with changes(definitions, journal, seconds) as steps, percents(what) as tell:
+                noted = Path(journal) if journal else mending.journal_for(definitions)
+                with changes(definitions, noted, seconds) as steps, percents(what) as tell:
                     steps.run(definitions.names.actions, statement, tell)
         used, sorts = definitions.explain_claim()
     facts = {

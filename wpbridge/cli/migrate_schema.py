@@ -67,7 +67,7 @@ Examples:
   wpbridge migrate schema fix --dry-run
   wpbridge migrate schema fix --sql
   wpbridge migrate schema fix --yes
-  wpbridge migrate schema fix --undo wpbridge-schema.journal
+  wpbridge migrate schema fix --undo wpbridge-schema-shop-wp.journal
 """)  # fmt: skip
 @site_options
 @LOCK_WAIT
@@ -85,7 +85,7 @@ def fix(
     ctx: click.Context,
     *,
     lock_wait: str,
-    journal: str,
+    journal: str | None,
     undo: str | None,
     sql: bool,
     dry_run: bool,
@@ -105,6 +105,7 @@ def fix(
             if sql:
                 raise InputError("--undo: --dry-run prints the statements")
             _undo(definitions, settings, Path(undo), seconds, dry_run=dry_run)
+        noted = Path(journal) if journal else mending.journal_for(definitions)
         is_mysql = definitions.server.is_mysql
         before = compare(definitions)
         fixes = before.fixes
@@ -116,7 +117,7 @@ def fix(
         after = before
         if fixes and not dry_run:
             _ask(definitions, fixes, yes=yes)
-            with changes(definitions, journal, seconds) as steps:
+            with changes(definitions, noted, seconds) as steps:
                 for number, one in enumerate(fixes, 1):
                     with percents(f"fix {number} of {len(fixes)}") as tell:
                         steps.mend(one, tell)
@@ -135,8 +136,8 @@ def fix(
         for one in fixes if dry_run else ():
             click.echo(f"{deed} {statement_of(one, is_mysql=is_mysql)}")
         _tell_rest(after)
-        noted = f", noted in {journal}" if fixes and not dry_run else ""
-        click.echo(f"{deed} {plural(len(fixes), 'statement')}{noted}; {_summary(after)}")
+        where = f", noted in {noted}" if fixes and not dry_run else ""
+        click.echo(f"{deed} {plural(len(fixes), 'statement')}{where}; {_summary(after)}")
     raise SystemExit(int(Exit.OK if after.is_fine else Exit.ERROR))
 
 

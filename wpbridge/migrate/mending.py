@@ -5,8 +5,10 @@ before it is run, and that it was done. One that is begun and not done may be th
 server, and not the journal, knows.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from wpbridge.migrate.journal import Journal
@@ -14,7 +16,6 @@ from wpbridge.migrate.schema import Fix, statement_of
 from wpbridge.store.ddl import ONLINE, Definitions, Progress
 
 KIND: Final = "schema"
-JOURNAL: Final = "wpbridge-schema.journal"
 _FIX: Final = "fix"
 _SHORT: Final = ("actions", "claims", "groups", "logs")
 
@@ -72,6 +73,13 @@ class Changes:
 def site_of(definitions: Definitions) -> str:
     """Whose a journal is: the same wherever it is reached from."""
     return f"{definitions.store.session.address.database} {definitions.names.prefix}"
+
+
+def journal_for(definitions: Definitions) -> Path:
+    """Where nobody names one: each queue has its own, in the working folder."""
+    database = Path(definitions.store.session.address.database or "").stem
+    prefix = definitions.names.prefix.rstrip("_")
+    return Path(f"wpbridge-schema-{re.sub('[^A-Za-z0-9_.-]', '_', database)}-{prefix}.journal")
 
 
 # Putting back
