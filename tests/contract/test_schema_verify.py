@@ -11,7 +11,8 @@ from factories import NOW, insert, make_new
 from rows import change, query
 from wpbridge.database import DatabaseAddress
 from wpbridge.errors import Contention, SchemaError
-from wpbridge.migrate.schema import Deviation, claim_index, mend, script, verify
+from wpbridge.migrate.mending import Changes
+from wpbridge.migrate.schema import Deviation, claim_index, script, verify
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_store
 from wpbridge.store.ddl import CLAIM_INDEX, Definitions, _plain_default, _plain_type
@@ -53,7 +54,9 @@ def set_option(store: SqlStore, name: str, value: str) -> None:
 def mended(definitions: Definitions) -> dict[str, Deviation]:
     """What is left after a fix, which has changed no row of the queue."""
     before = tables(definitions.store)
-    mend(definitions, verify(definitions).fixes, lock_wait_seconds=5)
+    changes = Changes(definitions, None, lock_wait_seconds=5)
+    for fix in verify(definitions).fixes:
+        changes.mend(fix)
     assert tables(definitions.store) == before
     return bad(definitions)
 

@@ -15,8 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from cli_helpers import COMMAND, clean_env
+from daemons import until
 from rows import change, query
 from wpbridge.codec import php
 from wpbridge.codec.wp_cron import CronOption, Event, key_of
@@ -178,3 +180,49 @@ def test_killed_beside_a_writer_no_event_is_lost_and_in_the_end_none_is_double(
     assert in_option(store, "moved") == []
     assert sorted(in_queue(store)) == list(range(EVENTS))
     assert sorted(in_option(store, "other")) == list(range(writer.written))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_move_that_is_stopped_gives_wp_crons_lock_back(
+    mysql_dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path, number: int, code: int
+) -> None:
+    store, other = open_queue(mysql_dsn), open_queue(mysql_dsn)
+    fill(store)
+    before = query(store, "SELECT option_value FROM wp_options WHERE option_name = 'cron'")
+    command = [*COMMAND, "migrate", "wp-cron", "--dsn", mysql_dsn, "--settle", "0s", "--yes"]
+
+    def hold(connection: Connection) -> tuple[int, str]:
+        """In the middle of its transaction the move waits for the table of logs."""
+        connection.exec_driver_sql("LOCK TABLES wp_actionscheduler_logs WRITE").close()
+        with subprocess.Popen(
+            command, cwd=tmp_path, env=clean_env(tmp_path), stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True,
+        ) as process:  # fmt: skip
+            try:
+                until(
+                    lambda: query(
+                        store,
+                        "SELECT 1 FROM information_schema.PROCESSLIST WHERE STATE ="
+                        " 'Waiting for table metadata lock' AND INFO LIKE 'INSERT INTO wp_action%'",
+                    ),
+                    "the move waits for the table",
+                )
+                process.send_signal(number)
+                said, _ = process.communicate(timeout=60)
+                return process.returncode, said
+            finally:
+                process.kill()
+                connection.exec_driver_sql("UNLOCK TABLES").close()
+
+    ended, said = other.session.run(hold)
+    assert ended == code, said
+    assert "Traceback" not in said
+    assert query(store, f"SELECT 1 FROM wp_options WHERE option_name = '{CRON_LOCK}'") == []
+    assert query(store, "SELECT option_value FROM wp_options WHERE option_name = 'cron'") == before
+    assert query(store, "SELECT 1 FROM wp_actionscheduler_actions") == []
+    done = subprocess.run(
+        command, cwd=tmp_path, env=clean_env(tmp_path), capture_output=True, text=True, check=False,
+        timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"moved {EVENTS:,} events of 1 hook")

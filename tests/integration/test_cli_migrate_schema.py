@@ -1,6 +1,7 @@
 """``migrate index``, ``migrate schema`` and ``migrate archive`` as they are typed."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -8,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from cli_helpers import Site, clean_env, sqlite_site, tables
+from cli_helpers import Site, clean_env, is_one_line, sqlite_site, tables
 from factories import NOW, insert, make_new
 from rows import change, query
+from wpbridge.cli import progress
+from wpbridge.store import ddl
 from wpbridge.store.sqlstore import SqlStore
 
 ACTIONS = "wp_actionscheduler_actions"
@@ -44,7 +47,9 @@ def test_index_is_added_once_and_taken_away_again(site: Site) -> None:
     assert "wpbridge_claim" in indexes(site)
     again = site.ok("migrate", "index")
     assert again.startswith("nothing to add: wpbridge_claim is there")
-    assert "would drop" in site.ok("migrate", "index", "--drop", "--dry-run")
+    statement, summary = site.ok("migrate", "index", "--drop", "--dry-run").splitlines()
+    assert statement.startswith(f"would run ALTER TABLE {ACTIONS} DROP INDEX wpbridge_claim")
+    assert summary.startswith("would drop wpbridge_claim")
     assert site.ok("migrate", "index", "--drop").startswith("dropped wpbridge_claim")
     assert "wpbridge_claim" not in indexes(site)
     assert "nothing to drop" in site.ok("migrate", "index", "--drop")
@@ -77,6 +82,28 @@ def test_index_on_sqlite(lite: Site) -> None:
     assert lite.ok("migrate", "index").startswith("added")
     assert "claim uses wp_actionscheduler_actions__wpbridge_claim" in lite.ok("migrate", "index")
     assert lite.ok("migrate", "index", "--drop").startswith("dropped")
+
+
+FILL = (
+    f"INSERT INTO {ACTIONS} (hook, status, scheduled_date_gmt, args, schedule, group_id)"
+    " SELECT CONCAT('h', seq % 9), 'pending', '2026-11-01' + INTERVAL seq SECOND, '[]', '', 1"
+    " FROM seq_1_to_100000"
+)
+
+
+def test_index_tells_how_far_the_server_is(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    change(site.store, FILL)
+    monkeypatch.setattr(ddl, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    done = site("migrate", "index")
+    assert done.code == 0
+    assert re.search(r"^add index: \d\d % after 0:00:\d\d, 0:00:\d\d left$", done.err, re.MULTILINE)
+
+
+def test_index_shows_a_bar_on_a_terminal(site: Site) -> None:
+    done = site.terminal("migrate", "index")
+    assert (done.code, "add index" in done.out) == (0, True)
+    assert "added the claim index" in done.lines[-1]
 
 
 CLAIMER = """
@@ -178,7 +205,11 @@ def old_rows(site: Site, count: int) -> None:
 def test_archive_moves_and_import_brings_back(lite: Site) -> None:
     old_rows(lite, 30)
     dry = lite("migrate", "archive", "--output", ".", "--dry-run", "--format", "json")
-    assert json.loads(dry.out)["actions"] == 30
+    told = json.loads(dry.out)
+    assert (told["actions"], told["statuses"]) == (30, {"complete": 30})
+    assert told["samples"] == [{"id": n, "hook": "h", "status": "complete"} for n in (1, 2, 3)]
+    dry = lite("migrate", "archive", "--output", ".", "--dry-run")
+    assert dry.out.startswith("would archive 30 actions (30 complete) into actions-")
     assert [line.strip() for line in dry.err.splitlines()] == [f"{n} h complete" for n in (1, 2, 3)]
     refused = lite("migrate", "archive", "--output", ".")
     assert (refused.code, "add --yes" in refused.err) == (2, True)
@@ -200,3 +231,25 @@ def test_archive_takes_the_plugins_ages_and_what_is_asked(lite: Site) -> None:
     assert out.startswith("archived 2 actions into actions-")
     assert lite.ok("migrate", "archive", "--output", ".", "--quiet") == ""
     assert query(lite.store, f"SELECT 1 FROM {ACTIONS}") == []
+
+
+@pytest.mark.parametrize(
+    ("output", "why"),
+    [("none/old.jsonl.gz", "no folder none"), ("none", "no such folder"), ("q.txt", "ends in")],
+)
+def test_archive_tells_where_it_cannot_write(lite: Site, output: str, why: str) -> None:
+    done = lite("migrate", "archive", "--output", output)
+    assert is_one_line(done, 2)
+    assert why in done.err
+
+
+def test_what_a_fix_has_run_is_told_though_the_next_is_refused(site: Site) -> None:
+    change(site.store, f"ALTER TABLE {ACTIONS} ALTER claim_id DROP DEFAULT")
+    change(site.store, f"ALTER TABLE {ACTIONS} DROP INDEX group_id")
+    change(site.store, f"ALTER TABLE {ACTIONS} ADD INDEX group_id (attempts)")
+    done = site("migrate", "schema", "fix")
+    assert done.code == 1
+    [ran] = done.lines
+    assert ran.startswith(f"ran ALTER TABLE {ACTIONS} ALTER COLUMN claim_id SET DEFAULT '0'")
+    assert done.err.startswith("wpbridge: the database refused a statement: Duplicate key name")
+    assert done.err.count("\n") == 1

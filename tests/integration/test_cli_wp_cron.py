@@ -104,7 +104,7 @@ def test_undo_says_what_it_would_do_and_does_it(site: Site) -> None:
     assert is_one_line(run(site, *undo), 2)
     assert run(site, *undo, "--yes").out == "put 4 events back\n"
     assert site.store.parts.options.read(CRON) == before
-    assert run(site, *undo, "--yes").out == "put 0 events back, 4 ended since\n"
+    assert run(site, *undo, "--yes").out == "put 0 events back, 4 not pending any more\n"
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,23 @@ def test_a_damaged_option_is_told_with_its_byte(site: Site) -> None:
     change(site.store, "UPDATE wp_options SET option_value = substr(option_value, 1, 50)")
     done = run(site, "--yes")
     assert is_one_line(done, 1)
+    assert "the cron option is damaged" in done.err
     assert "at byte" in done.err
+    (site.folder / "torn").write_bytes(b"a:2:{s:7")
+    done = run(site, "--file", "torn", "--yes")
+    assert is_one_line(done, 2)
+    assert "--file torn: not the bytes of a cron option" in done.err
+    assert not (site.folder / "wpbridge-wp-cron.journal").exists()
+
+
+def test_a_file_given_again_makes_nothing_and_takes_nothing_out(site: Site) -> None:
+    option = CronOption({b"version": 2})
+    option.add([single("shop_z", 9)])
+    (site.folder / "other").write_bytes(option.encode())
+    assert run(site, "--file", "other", "--yes").out.startswith("moved 1 event of 1 hook")
+    assert run(site, "--file", "other", "--yes").out.startswith(
+        "moved 0 events of 1 hook, 1 were moved before;"
+    )
 
 
 def test_a_site_without_wordpress_is_told(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from both_sides import BothSides
 from factories import NOW, insert, make_new
-from wpbridge.migrate.schema import claim_index, mend, verify
+from wpbridge.migrate.mending import Changes
+from wpbridge.migrate.schema import claim_index, verify
 from wpbridge.store.ddl import Definitions
 
 
@@ -17,7 +18,9 @@ def test_the_plugin_runs_on_indexed_and_mended_tables_and_keeps_them(both: BothS
     both.change("ALTER TABLE {logs} MODIFY log_id bigint unsigned NOT NULL")
     both.change("ALTER TABLE {claims} ENGINE=MyISAM")
     assert len(verify(definitions).fixes) == 3
-    mend(definitions, verify(definitions).fixes, lock_wait_seconds=5)
+    changes = Changes(definitions, None, lock_wait_seconds=5)
+    for fix in verify(definitions).fixes:
+        changes.mend(fix)
     definitions.run(claim_index(definitions).add)
     try:
         insert(both.store, *[make_new("nobody", due_in=-n) for n in range(1, 4)], now=NOW)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wpbridge.cli.progress import counting
+from wpbridge.cli.progress import counting, percents
 
 
 def test_a_line_each_ten_seconds_tells_how_far_and_how_long(
@@ -37,3 +37,20 @@ def test_no_lines_unless_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
         now = 100.0
         advance(5)
     assert capsys.readouterr().err == ""
+
+
+def test_what_a_server_does_is_told_in_percent_or_only_how_long_it_takes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    now = 0.0
+    with percents("add index", clock=lambda: now) as told:
+        for at, percent in ((5.0, 20.0), (10.0, None), (19.0, 30.0), (20.0, 40.0), (30.0, 0.0)):
+            now = at
+            told(percent)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == (
+        "add index: after 0:00:10\n"
+        "add index: 40 % after 0:00:20, 0:00:30 left\n"
+        "add index: 0 % after 0:00:30\n"
+    )

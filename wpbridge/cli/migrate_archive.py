@@ -1,6 +1,7 @@
 """``migrate archive``."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from wpbridge.cli.filters import MANY
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural, shown, told
 from wpbridge.cli.progress import counting
+from wpbridge.cli.stopping import stoppable
 from wpbridge.clock import SystemClock
+from wpbridge.config import Settings
 from wpbridge.migrate import archive as archives
 from wpbridge.migrate.journal import Journal
 from wpbridge.queue import Queue, opened
@@ -74,13 +77,12 @@ def archive(
         wanted = expiries_of(
             queue, settings, statuses or _ENDED, hooks, groups, older_than, before
         )  # fmt: skip
-        count = sum(queue.store.parts.retention.count(one) for one in wanted)
+        by_status = Counter[str]()
+        for expiry in wanted:
+            by_status[expiry.status.value] += queue.store.parts.retention.count(expiry)
+        count = by_status.total()
         if dry_run:
-            _show(queue, wanted)
-            if settings.format == "json":
-                click.echo(json.dumps({"dry_run": True, "actions": count, "file": str(file)}))
-            else:
-                click.echo(f"would archive {plural(count, 'action')} into {file}")
+            _tell_plan(by_status, _samples(queue, wanted), file, settings)
             return
         if not count and not archives.journal_of(file).exists():
             if settings.format == "json":
@@ -118,12 +120,30 @@ def _run(
         work = archives.Archive(queue.store, steps, file, now=SystemClock().now())
         if work.report.archived and not quiet:
             told(f"going on with {file}: {plural(work.report.archived, 'action')} are in it")
-        with counting("archive", count, lines=not quiet) as advance:
+        with stoppable(), counting("archive", count, lines=not quiet) as advance:
             return work.run(batch_size=batch_size, tick=advance)
 
 
-def _show(queue: Queue, wanted: Sequence[Expiry]) -> None:
+def _samples(queue: Queue, wanted: Sequence[Expiry]) -> list[dict[str, Any]]:
     retention, reading = queue.store.parts.retention, queue.store.parts.reading
     ids = retention.next(wanted, 0, _SHOWN) if wanted else []
-    for record in reading.existing(ids).values():
-        told(f"  {record.id} {shown(record.hook)} {record.status}")
+    return [
+        {"id": record.id, "hook": record.hook, "status": record.status}
+        for record in reading.existing(ids).values()
+    ]
+
+
+def _tell_plan(
+    by_status: Counter[str], samples: list[dict[str, Any]], file: Path, settings: Settings
+) -> None:
+    count, statuses = by_status.total(), {name: n for name, n in by_status.items() if n}
+    if settings.format == "json":
+        told_plan = {"dry_run": True, "actions": count, "file": str(file), "statuses": statuses}
+        click.echo(json.dumps({**told_plan, "samples": samples}))
+        return
+    for one in samples:
+        told(f"  {one['id']} {shown(one['hook'])} {one['status']}")
+    of_these = ", ".join(f"{n:,} {name}" for name, n in statuses.items())
+    click.echo(
+        f"would archive {plural(count, 'action')}{f' ({of_these})' if statuses else ''} into {file}"
+    )

@@ -4,16 +4,19 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
 
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import plural
-from wpbridge.cli.progress import counting
+from wpbridge.cli.progress import percents
+from wpbridge.cli.stopping import stoppable
 from wpbridge.config import Settings
 from wpbridge.errors import InputError
-from wpbridge.migrate import schema
+from wpbridge.migrate import mending, schema
+from wpbridge.migrate.journal import Journal
 from wpbridge.moments import parse_duration
 from wpbridge.site import resolve
 from wpbridge.store.connect import open_site
@@ -23,6 +26,10 @@ MIB = 1 << 20
 LOCK_WAIT = click.option(
     "--lock-wait", default="5s", metavar="TIME",
     help="Wait so long for the table; others wait as long behind it (5s).",
+)  # fmt: skip
+JOURNAL = click.option(
+    "--journal", metavar="FILE",
+    help="What was there before, and what is done (wpbridge-schema-DATABASE-PREFIX.journal).",
 )  # fmt: skip
 
 
@@ -46,6 +53,16 @@ def lock_wait_seconds(told: str) -> float:
     return seconds
 
 
+@contextmanager
+def changes(
+    definitions: Definitions, journal: Path, lock_wait_seconds: float
+) -> Iterator[mending.Changes]:
+    """What is run within is noted in the journal, and can be stopped."""
+    site = mending.site_of(definitions)
+    with Journal(journal, kind=mending.KIND, site=site) as steps, stoppable():
+        yield mending.Changes(definitions, steps, lock_wait_seconds=lock_wait_seconds)
+
+
 @click.command(short_help="Add the index that claims are quick with.", epilog="""
 Examples:
   wpbridge migrate index --dry-run
@@ -56,6 +73,7 @@ Examples:
 @site_options
 @click.option("--drop", is_flag=True, help="Take the index away again.")
 @LOCK_WAIT
+@JOURNAL
 @click.option("--sql", is_flag=True, help="Print the statement; run nothing.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
 @click.option(
@@ -64,7 +82,14 @@ Examples:
 @click.pass_context
 @one_line_errors
 def index(
-    ctx: click.Context, *, drop: bool, lock_wait: str, sql: bool, dry_run: bool, **flags: Any
+    ctx: click.Context,
+    *,
+    drop: bool,
+    lock_wait: str,
+    journal: str | None,
+    sql: bool,
+    dry_run: bool,
+    **flags: Any,
 ) -> None:
     """Add an index in the order of the plugin's claims, so that none sorts all that is due.
 
@@ -83,8 +108,10 @@ def index(
         if is_needed:
             schema.check_online(definitions)
             if not dry_run:
-                with _percents("drop index" if drop else "add index") as told:
-                    definitions.run(statement, lock_wait_seconds=seconds, told=told)
+                what = "drop index" if drop else "add index"
+                noted = Path(journal) if journal else mending.journal_for(definitions)
+                with changes(definitions, noted, seconds) as steps, percents(what) as tell:
+                    steps.run(definitions.names.actions, statement, tell)
         used, sorts = definitions.explain_claim()
     facts = {
         "table": definitions.names.actions, "columns": list(CLAIM_INDEX), "index": there.name,
@@ -95,6 +122,8 @@ def index(
     if settings.format == "json":
         click.echo(json.dumps(facts))
         return
+    if dry_run and is_needed:
+        click.echo(f"would run {statement}")
     size = f"about {plural(there.rows, 'row')}, {there.size_bytes / MIB:,.0f} MiB"
     click.echo(
         f"{_deed(there, drop=drop, dry_run=dry_run)} on {definitions.names.actions} ({size});"
@@ -113,18 +142,3 @@ def _deed(there: schema.ClaimIndex, *, drop: bool, dry_run: bool) -> str:
     if there.name is not None:
         return f"nothing to add: {name} is there"
     return f"{'would add' if dry_run else 'added'} the claim index"
-
-
-@contextmanager
-def _percents(what: str) -> Iterator[Any]:
-    """A bar of a hundred; only where the server tells how far it is does it move."""
-    with counting(what, 100, lines=True) as advance:
-        done = 0
-
-        def told(percent: float) -> None:
-            nonlocal done
-            if (now := int(percent)) > done:
-                advance(now - done)
-                done = now
-
-        yield told

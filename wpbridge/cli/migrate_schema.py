@@ -3,16 +3,29 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 import click
 
 from wpbridge.cli.exits import Exit
-from wpbridge.cli.migrate_index import LOCK_WAIT, MIB, definitions_of, lock_wait_seconds
+from wpbridge.cli.migrate_index import (
+    JOURNAL,
+    LOCK_WAIT,
+    MIB,
+    changes,
+    definitions_of,
+    lock_wait_seconds,
+)
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, list_options, plural, print_rows, told
-from wpbridge.cli.progress import counting
-from wpbridge.migrate.schema import Comparison, Deviation, Fix, mend, script, statement_of
+from wpbridge.cli.progress import percents
+from wpbridge.cli.stopping import stoppable
+from wpbridge.config import Settings
+from wpbridge.errors import InputError
+from wpbridge.migrate import mending
+from wpbridge.migrate.journal import Journal
+from wpbridge.migrate.schema import Comparison, Deviation, Fix, script, statement_of
 from wpbridge.migrate.schema import verify as compare
 from wpbridge.store.ddl import Definitions
 
@@ -54,9 +67,12 @@ Examples:
   wpbridge migrate schema fix --dry-run
   wpbridge migrate schema fix --sql
   wpbridge migrate schema fix --yes
+  wpbridge migrate schema fix --undo wpbridge-schema-shop-wp.journal
 """)  # fmt: skip
 @site_options
 @LOCK_WAIT
+@JOURNAL
+@click.option("--undo", metavar="JOURNAL", help="Drop the indexes and defaults that it tells of.")
 @click.option("--sql", is_flag=True, help="Print the statements; run none.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before tables are written anew.")
@@ -66,7 +82,15 @@ Examples:
 @click.pass_context
 @one_line_errors
 def fix(
-    ctx: click.Context, *, lock_wait: str, sql: bool, dry_run: bool, yes: bool, **flags: Any
+    ctx: click.Context,
+    *,
+    lock_wait: str,
+    journal: str | None,
+    undo: str | None,
+    sql: bool,
+    dry_run: bool,
+    yes: bool,
+    **flags: Any,
 ) -> None:
     """Mend what loses nothing: ids, defaults, indexes, engines, collations.
 
@@ -77,6 +101,11 @@ def fix(
     seconds = lock_wait_seconds(lock_wait)
     settings = settings_of(ctx, flags)
     with definitions_of(settings) as definitions:
+        if undo is not None:
+            if sql:
+                raise InputError("--undo: --dry-run prints the statements")
+            _undo(definitions, settings, Path(undo), seconds, dry_run=dry_run)
+        noted = Path(journal) if journal else mending.journal_for(definitions)
         is_mysql = definitions.server.is_mysql
         before = compare(definitions)
         fixes = before.fixes
@@ -88,8 +117,13 @@ def fix(
         after = before
         if fixes and not dry_run:
             _ask(definitions, fixes, yes=yes)
-            with counting("fix", len(fixes), lines=True) as advance:
-                mend(definitions, fixes, lock_wait_seconds=seconds, before=lambda _fix: advance(1))
+            with changes(definitions, noted, seconds) as steps:
+                for number, one in enumerate(fixes, 1):
+                    with percents(f"fix {number} of {len(fixes)}") as tell:
+                        steps.mend(one, tell)
+                    if settings.format != "json":
+                        # At once: a later one may be refused.
+                        click.echo(f"ran {statement_of(one, is_mysql=is_mysql)}")
             after = compare(definitions)
     if settings.format == "json":
         click.echo(json.dumps({
@@ -99,10 +133,11 @@ def fix(
         }))  # fmt: skip
     else:
         deed = "would run" if dry_run else "ran"
-        for one in fixes:
+        for one in fixes if dry_run else ():
             click.echo(f"{deed} {statement_of(one, is_mysql=is_mysql)}")
         _tell_rest(after)
-        click.echo(f"{deed} {plural(len(fixes), 'statement')}; {_summary(after)}")
+        where = f", noted in {noted}" if fixes and not dry_run else ""
+        click.echo(f"{deed} {plural(len(fixes), 'statement')}{where}; {_summary(after)}")
     raise SystemExit(int(Exit.OK if after.is_fine else Exit.ERROR))
 
 
@@ -121,6 +156,37 @@ def _ask(definitions: Definitions, fixes: Sequence[Fix], *, yes: bool) -> None:
             )
     if names:
         confirm(f"write {plural(len(names), 'table')} anew, with nobody writing to them", yes=yes)
+
+
+def _undo(
+    definitions: Definitions, settings: Settings, file: Path, lock_wait_seconds: float, *,
+    dry_run: bool,
+) -> NoReturn:  # fmt: skip
+    if not file.is_file():
+        raise InputError(f"--undo: there is no file {file}")
+    site = mending.site_of(definitions)
+    ran, left = list[str](), list[str]()
+    deed = "would run" if dry_run else "ran"
+    with Journal(file, kind=mending.KIND, site=site) as steps, stoppable():
+        for one, is_undone in mending.undo(
+            definitions, steps, lock_wait_seconds=lock_wait_seconds, dry_run=dry_run
+        ):
+            if is_undone:
+                ran.append(str(one.back))
+            else:
+                left.append(one.statement)
+            if settings.format == "json":
+                continue
+            if is_undone:
+                click.echo(f"{deed} {one.back}")
+            else:
+                told(f"left as it is: {one.statement}")
+    if settings.format == "json":
+        click.echo(json.dumps({"dry_run": dry_run, "statements": ran, "left": left}))
+    else:
+        more = f"; {len(left):,} left: {file} has the definitions from before" if left else ""
+        click.echo(f"{deed} {plural(len(ran), 'statement')}{more}")
+    raise SystemExit(int(Exit.ERROR if left else Exit.OK))
 
 
 def _tell_rest(found: Comparison) -> None:

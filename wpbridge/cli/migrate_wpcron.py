@@ -12,9 +12,10 @@ from wpbridge.cli.exits import Exit
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural, shown, told
 from wpbridge.cli.progress import counting
+from wpbridge.cli.stopping import stoppable
 from wpbridge.clock import from_timestamp
 from wpbridge.config import Settings
-from wpbridge.errors import ConfigError, InputError
+from wpbridge.errors import CodecError, ConfigError, InputError
 from wpbridge.migrate import wpcron
 from wpbridge.migrate.journal import Journal, name_of
 from wpbridge.migrate.wpcron import Choice, Left, Moved, Mover, Plan, Undone
@@ -89,7 +90,7 @@ def wp_cron(
             _undo(queue, site, settings, Path(undo), dry_run=dry_run, yes=yes)
             return
         data = wpcron.read(queue) if file is None else _bytes_of(Path(file))
-        plan = wpcron.plan(data, choice, group)
+        plan = _plan(data, choice, group, file)
         if dry_run:
             _tell_plan(plan, settings)
             raise SystemExit(int(Exit.ERROR if plan.left else Exit.OK))
@@ -99,12 +100,25 @@ def wp_cron(
             if plan.events and file is None:
                 _bridge(queue, site, plan, group, is_wanted=bridge)
             mover = Mover(queue, steps, choice=choice, group=group)
-            with counting("wp-cron", len(plan.events), lines=True) as advance:
+            with stoppable(), counting("wp-cron", len(plan.events), lines=True) as advance:
                 mover.advance = advance
                 mover.settling = lambda: told(_cached(site))
                 done = mover.move(seconds) if file is None else mover.copy(data)
-            _tell_moved(done, plan, Path(journal), settings)
+            _tell_moved(done, plan, Path(journal), settings, is_file=file is not None)
     raise SystemExit(int(Exit.ERROR if done.left or done.faults else Exit.OK))
+
+
+def _plan(data: bytes, choice: Choice, group: str, file: str | None) -> Plan:
+    """Before anything is changed: what is damaged is told with where it lies."""
+    try:
+        return wpcron.plan(data, choice, group)
+    except CodecError as error:
+        if file is not None:
+            raise InputError(f"--file {file}: not the bytes of a cron option: {error}") from None
+        raise CodecError(
+            f"the cron option is damaged, and nothing was changed: {error}; look at it with"
+            " wpbridge decode, and restore it"
+        ) from None
 
 
 def _undo(
@@ -118,7 +132,7 @@ def _undo(
         if done is not None and done.restored and not dry_run:
             confirm(f"Put {plural(done.restored, 'event')} back into WP-Cron", yes=yes)
         if done is None or not dry_run:
-            with counting("undo", None, lines=True) as advance:
+            with stoppable(), counting("undo", None, lines=True) as advance:
                 done = wpcron.undo(queue, steps, advance=advance)
             if site.mu_plugins is not None and not done.busy:
                 cronbridge.remove(site.mu_plugins, queue.store.names.prefix, wpcron.hooks_in(steps))
@@ -192,7 +206,9 @@ def _tell_left(left: list[Left]) -> None:
         told(f"left in WP-Cron: {len(left) - SAMPLES:,} more")
 
 
-def _tell_moved(done: Moved, plan: Plan, journal: Path, settings: Settings) -> None:
+def _tell_moved(
+    done: Moved, plan: Plan, journal: Path, settings: Settings, *, is_file: bool
+) -> None:
     side = journal.with_name(f"{journal.name}.left")
     if done.left:
         rows = (json.dumps(wpcron.left_as_row(one)) + "\n" for one in done.left)
@@ -212,7 +228,8 @@ def _tell_moved(done: Moved, plan: Plan, journal: Path, settings: Settings) -> N
     for fault in done.faults:
         told(shown(fault))
     words = [f"moved {plural(done.moved, 'event')} of {plural(len(done.hooks), 'hook')}"]
-    words += [f"{done.returned:,} that were moved before taken out again"] * bool(done.returned)
+    again = "were moved before" if is_file else "that were moved before taken out again"
+    words += [f"{done.returned:,} {again}"] * bool(done.returned)
     words += [f"{done.merged:,} whose action stands already taken out"] * bool(done.merged)
     words += [f"{done.checked:,} compared with their events"] * bool(done.checked)
     words += [f"{len(done.left):,} left, see {side}"] * bool(done.left)
@@ -229,6 +246,6 @@ def _tell_undone(done: Undone, settings: Settings, *, dry_run: bool) -> None:
         return
     words = [f"{'would put' if dry_run else 'put'} {plural(done.restored, 'event')} back"]
     words += [f"{done.present:,} there already"] * bool(done.present)
-    words += [f"{done.ended:,} ended since"] * bool(done.ended)
+    words += [f"{done.ended:,} not pending any more"] * bool(done.ended)
     words += [f"{done.busy:,} running: try again later"] * bool(done.busy)
     click.echo(", ".join(words))

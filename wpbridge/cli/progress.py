@@ -5,9 +5,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 LINE_SECONDS: Final = 10.0
 """Off a terminal: between two lines, and before the first."""
@@ -32,22 +35,7 @@ def counting(
     if sys.stderr is None or not sys.stderr.isatty():
         yield _Lines(what, total, clock) if lines else lambda _count: None
         return
-    from rich.console import Console  # noqa: PLC0415 - loads only for a terminal
-    from rich.progress import (  # noqa: PLC0415
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"), TimeElapsedColumn(), TimeRemainingColumn(),
-        transient=True, console=Console(stderr=True),
-    )  # fmt: skip
-    with bar:
+    with _bar(of="count") as bar:
         task = bar.add_task(what, total=total, rate="")
 
         def advance(count: int) -> None:
@@ -56,6 +44,49 @@ def counting(
             bar.update(task, advance=count, rate="" if speed is None else f"{speed:,.0f}/s")
 
         yield advance
+
+
+@contextmanager
+def percents(
+    what: str, *, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Callable[[float | None], None]]:
+    """The same for what a server does by itself; gives the function that is told how far it is.
+
+    It is to be called now and then also where the server tells nothing: time goes on.
+    """
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield _PercentLines(what, clock)
+        return
+    with _bar(of="percent") as bar:
+        task = bar.add_task(what, total=None)
+
+        def told(percent: float | None) -> None:
+            if percent is not None:
+                bar.update(task, total=100, completed=percent)
+
+        yield told
+
+
+def _bar(*, of: str) -> "Progress":
+    from rich.console import Console  # noqa: PLC0415 - loads only for a terminal
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    how_far: list[ProgressColumn] = [TaskProgressColumn()]
+    if of == "count":
+        how_far = [MofNCompleteColumn(), TextColumn("{task.fields[rate]}")]
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), *how_far, TimeElapsedColumn(),
+        TimeRemainingColumn(), transient=True, console=Console(stderr=True),
+    )  # fmt: skip
 
 
 class _Lines:
@@ -82,5 +113,30 @@ class _Lines:
             parts[0] += f" of {self._total:,}"
             left = max(0, self._total - self._done)
             if rate:
-                parts.append(f"{timedelta(seconds=round(left / rate))} left")
+                parts.append(f"{_time(left / rate)} left")
         return ", ".join(parts)
+
+
+class _PercentLines:
+    """``add index: 40 % after 0:00:10, 0:00:15 left``, or only how long it has been at it."""
+
+    def __init__(self, what: str, clock: Callable[[], float]) -> None:
+        self._what = what
+        self._clock = clock
+        self._start = self._said = clock()
+
+    def __call__(self, percent: float | None) -> None:
+        now = self._clock()
+        if now - self._said < LINE_SECONDS:
+            return
+        self._said = now
+        seconds = now - self._start
+        how_far = "" if percent is None else f"{percent:.0f} % "
+        words = f"{self._what}: {how_far}after {_time(seconds)}"
+        if percent:
+            words += f", {_time(seconds * (100 - percent) / percent)} left"
+        click.echo(words, err=True)
+
+
+def _time(seconds: float) -> timedelta:
+    return timedelta(seconds=round(seconds))

@@ -66,6 +66,8 @@ def file_for(output: str, now: datetime) -> Path:
             raise InputError(f"--output {output}: no such folder; a file's name ends in {ENDING}")
         if target.exists() and not _is_unfinished(target):
             raise InputError(f"--output {output}: it is there already; an archive is never changed")
+        if not target.parent.is_dir():
+            raise InputError(f"--output {output}: there is no folder {target.parent}")
         return target
     for journal in sorted(target.glob(f"actions-*{ENDING}.journal")):
         file = journal.with_name(journal.name.removesuffix(".journal"))

@@ -103,7 +103,10 @@ class Journal:
             self._append(header)
             _sync_folder(self.file.parent)
             return header
-        found = _read(first, self.file, 1)
+        try:
+            found = _read(first, self.file, 1)
+        except InputError:
+            raise InputError(f"{self.file} is no journal of wpbridge's") from None
         if found.get("journal") != VERSION or not isinstance(found.get("asked"), dict):
             raise InputError(f"{self.file} is no journal of wpbridge's")
         for name, wanted in (("kind", kind), ("site", site)):

@@ -6,8 +6,8 @@ Missing tables and columns are the plugin's to make; it is told which command do
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from wpbridge.errors import ConfigError, SchemaError
@@ -38,6 +38,10 @@ class Fix:
     online: bool
     """Beside writers; else the table is locked, and written anew, while it runs."""
     table: str
+    back: str | None = None
+    """What takes it back; None where that would lose something, or lock the table."""
+    made: Mapping[str, str] = field(default_factory=dict)
+    """How one sees that it is there: ``index``, or ``column`` and ``default``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +210,9 @@ class _Examination:
             # Without one an insert of the plugin fails, or leaves NULL, which its cleaner skips.
             severity="warning" if needs else "note",
             fix=Fix(
-                statement=ddl.set_default(table, name, column), online=True, table=table.name
+                statement=ddl.set_default(table, name, column), online=True, table=table.name,
+                back=ddl.default_back(table, name, there),
+                made={"column": name, "default": column.default or ""},
             ) if needs else None,
         )  # fmt: skip
 
@@ -240,11 +246,14 @@ class _Examination:
                 continue
             columns = ", ".join(index.columns)
             online = self._is_mysql and table.engine.lower() not in _NO_TRANSACTIONS
-            statement = ddl.add_index(table, index, is_mysql=self._is_mysql)
+            name, add, drop = ddl.plugins_index(table, index, is_mysql=self._is_mysql)
             yield Deviation(
                 item=f"{short} ({columns})", found="no such index", expected="an index",
                 severity="warning",
-                fix=Fix(statement=statement, online=online, table=table.name),
+                fix=Fix(
+                    statement=add, online=online, table=table.name, back=drop,
+                    made={"index": name},
+                ),
             )  # fmt: skip
         if short == "actions" and "unique_key" in table.columns:
             uniques = [table.indexes[name] for name in table.unique]
@@ -321,7 +330,7 @@ def _modes(definitions: Definitions) -> Iterator[Deviation]:
         )  # fmt: skip
 
 
-# Mending
+# As statements
 
 
 def script(fixes: Sequence[Fix], *, is_mysql: bool) -> list[str]:
@@ -333,28 +342,6 @@ def script(fixes: Sequence[Fix], *, is_mysql: bool) -> list[str]:
 def statement_of(fix: Fix, *, is_mysql: bool = True) -> str:
     """A fix as it is run."""
     return fix.statement + (ddl.ONLINE if fix.online and is_mysql else "")
-
-
-def mend(
-    definitions: Definitions,
-    fixes: Sequence[Fix],
-    *,
-    lock_wait_seconds: float,
-    before: Callable[[Fix], None] = lambda _fix: None,
-    told: Callable[[float], None] = lambda _percent: None,
-) -> None:
-    """Run them one by one; what was done stays done when one fails.
-
-    Raises:
-        Contention: a table was not to be had.
-        StoreError: the server refuses a statement.
-    """
-    for fix in fixes:
-        before(fix)
-        definitions.run(
-            statement_of(fix, is_mysql=definitions.server.is_mysql),
-            lock_wait_seconds=lock_wait_seconds, told=told,
-        )  # fmt: skip
 
 
 # The index for claims

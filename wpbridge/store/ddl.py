@@ -6,22 +6,24 @@ Statements that change a definition wait for the table's lock only for so long: 
 one that waits, waits too.
 """
 
+import contextlib
 import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from wpbridge.clock import ZERO_DATE
-from wpbridge.errors import Contention, StoreError
-from wpbridge.store.dialect import parse_version
+from wpbridge.errors import Contention, StoreError, StoreUnavailable
+from wpbridge.store.dialect import parse_version, sort_trouble
 from wpbridge.store.server import Server
 from wpbridge.store.sqlstore import SqlStore
 from wpbridge.store.tables import TableNames
+from wpbridge.store.writes import listed
 
 CLAIM_INDEX: Final = (
     "claim_id", "status", "priority", "attempts", "scheduled_date_gmt", "action_id",
@@ -31,9 +33,13 @@ CLAIM_INDEX_NAME: Final = "wpbridge_claim"
 ONLINE: Final = ", ALGORITHM=INPLACE, LOCK=NONE"
 TRIES: Final = 10
 _LOCK_WAIT: Final = frozenset({1205})
+_STOPPED: Final = 1317
 _NOT_ONLINE: Final = frozenset({1845, 1846})
 _LOOK_SECONDS: Final = 0.5
 _PAUSE_SECONDS: Final = 1.0
+
+
+Progress: TypeAlias = Callable[[float | None], None]
 
 
 # What the plugin's layouts have
@@ -230,12 +236,29 @@ def begin_ids(table: FoundTable, first: int) -> str:
     return f"ALTER TABLE {table.name} AUTO_INCREMENT={first}"
 
 
-def add_index(table: FoundTable, index: Index, *, is_mysql: bool) -> str:
-    """Under the plugin's name; on SQLite under the one that WordPress's own layer gives it."""
+def default_back(table: FoundTable, name: str, found: FoundColumn) -> str | None:
+    """The default that a column had; None for one that is no plain number or date."""
+    if found.default is None:
+        back = "SET DEFAULT NULL" if found.null else "DROP DEFAULT"
+    elif re.fullmatch(r"[\d :.-]+", found.default):
+        back = f"SET DEFAULT '{found.default}'"
+    else:
+        return None
+    return f"ALTER TABLE {table.name} ALTER COLUMN {name} {back}"
+
+
+def plugins_index(table: FoundTable, index: Index, *, is_mysql: bool) -> tuple[str, str, str]:
+    """Name, what adds it, what drops it.
+
+    Under the plugin's name; on SQLite under the one that WordPress's own layer gives it.
+    """
     if is_mysql:
-        return f"ALTER TABLE {table.name} ADD INDEX {index.name} ({index.definition})"
+        alter = f"ALTER TABLE {table.name}"
+        name = index.name
+        return name, f"{alter} ADD INDEX {name} ({index.definition})", f"{alter} DROP INDEX {name}"
     name = f"{table.name}__{index.name}"
-    return f'CREATE INDEX "{name}" ON "{table.name}" ({", ".join(index.columns)})'
+    columns = ", ".join(index.columns)
+    return name, f'CREATE INDEX "{name}" ON "{table.name}" ({columns})', f'DROP INDEX "{name}"'
 
 
 def collate(table: FoundTable, wanted: str) -> str:
@@ -357,6 +380,19 @@ class Definitions:
             unique=frozenset(str(index) for index, _, is_unique in keys if is_unique),
         )  # fmt: skip
 
+    def written(self, name: str) -> str:
+        """A table's definition as the server writes it, with its indexes."""
+        if self.server.is_mysql:
+            told = self.store.session.run(lambda c: _rows(c, f"SHOW CREATE TABLE {name}"))
+            return str(told[0][1])
+        told = self.store.session.run(
+            lambda c: _rows(
+                c, "SELECT sql FROM sqlite_master WHERE tbl_name = :t AND sql IS NOT NULL"
+                   " ORDER BY type DESC, name", t=name,
+            )
+        )  # fmt: skip
+        return ";\n".join(str(row[0]) for row in told)
+
     def ids_are_whole(self, short: str, column: str) -> bool:
         """Whether each row has an id of its own, and none the id 0; reads the whole table."""
         table = getattr(self.names, short)
@@ -405,19 +441,20 @@ class Definitions:
         *,
         lock_wait_seconds: float = 5.0,
         tries: int = TRIES,
-        told: Callable[[float], None] = lambda _percent: None,
+        told: Progress = lambda _percent: None,
     ) -> None:
-        """Run a statement that changes a definition.
+        """Run a statement that changes a definition; an interrupt has the server take it back.
 
         Args:
             statement: just one.
             lock_wait_seconds: how long it may wait for the table; so long others wait behind it.
             tries: to get the table.
-            told: how far it is, in percent, where the server tells.
+            told: now and then, how far it is in percent; None where the server does not tell.
 
         Raises:
             Contention: others held the table each time.
-            StoreError: the server refuses it.
+            StoreUnavailable: the server went away; it may go on with it.
+            StoreError: the server refuses it, or somebody stopped it.
         """
         for number in range(1, tries + 1):
             try:
@@ -434,9 +471,7 @@ class Definitions:
             else:
                 return
 
-    def _attempt(
-        self, statement: str, lock_wait_seconds: float, told: Callable[[float], None]
-    ) -> None:
+    def _attempt(self, statement: str, lock_wait_seconds: float, told: Progress) -> None:
         if not self.server.is_mysql:
             self.store.session.transact(lambda c: c.execute(text(statement)).close())
             return
@@ -458,31 +493,36 @@ class Definitions:
             self._watched(work, self._watcher, told)
 
     def _watched(
-        self, work: Callable[[Connection], None], watcher: SqlStore, told: Callable[[float], None]
+        self, work: Callable[[Connection], None], watcher: SqlStore, told: Progress
     ) -> None:
         """The statement runs in a thread, so that it can be asked after and be stopped."""
-        session = self.store.session
-        own = int(session.run(lambda c: _rows(c, "SELECT CONNECTION_ID()"))[0][0])
+        ids: list[int] = []
         failure: list[BaseException] = []
+        # An interrupt of Thread.join makes Python take the thread for ended (3.11).
+        ended = threading.Event()
+
+        def noted(connection: Connection) -> None:
+            ids[:] = [int(_rows(connection, "SELECT CONNECTION_ID()")[0][0])]
+            work(connection)
 
         def run() -> None:
             try:
-                session.run(work)
+                self.store.session.run(noted)
             except BaseException as error:  # noqa: BLE001 - raised below, where it is waited for
                 failure.append(error)
+            finally:
+                ended.set()
 
-        worker = threading.Thread(target=run, name="ddl", daemon=True)
-        worker.start()
+        threading.Thread(target=run, name="ddl", daemon=True).start()
         try:
-            while worker.is_alive():
-                worker.join(_LOOK_SECONDS)
-                percent = watcher.session.run(lambda c: _progress(c, own))
-                if percent is not None:
-                    told(percent)
+            while not ended.wait(_LOOK_SECONDS):
+                told(watcher.session.run(lambda c: _progress(c, ids)))
         except BaseException:
-            # A Ctrl-C: the server takes back what it has done so far.
-            watcher.session.run(lambda c: c.exec_driver_sql(f"KILL QUERY {own}").close())
-            worker.join()
+            # Again and again: the first may have come before the statement did.
+            while not ended.is_set():
+                with contextlib.suppress(StoreError):
+                    watcher.session.run(lambda c: _kill(c, ids))
+                ended.wait(_LOOK_SECONDS)
             raise
         if failure:
             raise failure[0]
@@ -493,12 +533,23 @@ class _TableHeld(Exception):
 
 
 def _execute(connection: Connection, statement: str) -> None:
+    """Once, whatever happens: the session would begin again what was stopped or cut off."""
     try:
         connection.exec_driver_sql(statement.replace("%", "%%"))
     except DBAPIError as error:
         code = error.orig.args[0] if error.orig is not None and error.orig.args else None
         if code in _LOCK_WAIT:
             raise _TableHeld from None
+        if code == _STOPPED:
+            raise StoreError(
+                "somebody stopped the statement (KILL QUERY); nothing of it is left"
+            ) from None
+        trouble = sort_trouble(error.orig or error)
+        if trouble.gone or error.connection_invalidated:
+            raise StoreUnavailable(
+                f"{trouble.error}; the server may be at it still: look (SHOW PROCESSLIST) before"
+                " you begin again"
+            ) from None
         if code in _NOT_ONLINE:
             raise StoreError(
                 f"the server cannot do this beside writers ({error.orig}): at a quiet hour, run"
@@ -513,20 +564,32 @@ def _be_patient(connection: Connection) -> None:
     driver._read_timeout = None  # noqa: SLF001
 
 
-def _progress(connection: Connection, connection_id: int) -> float | None:
-    """In percent; None where the server tells nothing (MySQL)."""
+def _progress(connection: Connection, ids: Sequence[int]) -> float | None:
+    """How far a connection's statement is, in percent; None where nobody tells (MySQL).
+
+    MariaDB tells it of a table that is written anew in the list of processes; of what InnoDB does
+    online only in a number for the whole server.
+    """
     try:
         rows = _rows(
             connection,
-            "SELECT STAGE, MAX_STAGE, PROGRESS FROM information_schema.PROCESSLIST WHERE ID = :i",
-            i=connection_id,
+            "SELECT STAGE, MAX_STAGE, PROGRESS, STATE FROM information_schema.PROCESSLIST"
+            f" WHERE ID IN {listed(ids or [0])}",
         )
+        online = _rows(connection, "SHOW GLOBAL STATUS LIKE 'innodb_onlineddl_pct_progress'")
     except DBAPIError:
         return None
-    if not rows or not int(rows[0][1] or 0):
+    if not rows:
         return None
-    stage, stages, percent = (float(value) for value in rows[0])
-    return ((max(stage, 1.0) - 1.0) * 100.0 + percent) / stages
+    [(stage, stages, percent, state)] = rows
+    if int(stages or 0):
+        return min(100.0, ((max(float(stage), 1.0) - 1.0) * 100.0 + float(percent)) / int(stages))
+    return int(online[0][1]) / 100.0 if online and state == "altering table" else None
+
+
+def _kill(connection: Connection, ids: Sequence[int]) -> None:
+    for one in ids:
+        connection.exec_driver_sql(f"KILL QUERY {one}").close()
 
 
 def _rows(connection: Connection, statement: str, **values: object) -> Sequence[Sequence[Any]]:

@@ -83,6 +83,10 @@ class Dialect(Protocol):
         """Our own tables, each with the statement that creates it if it is not there."""
         ...
 
+    def own_indexes(self, names: TableNames) -> dict[str, str]:
+        """Indexes that tables of ours made by earlier versions lack: what adds them once."""
+        ...
+
     def tables(self, connection: Connection) -> frozenset[str]:
         """The names of all tables of the database."""
         ...
@@ -118,6 +122,7 @@ _GONE = frozenset({
     9001, 9002, 9006,  # ProxySQL has no server to hand on to
 })  # fmt: skip
 _DENIED = frozenset({1044, 1045, 1049, 1698})
+_NO_RIGHT = frozenset({1142, 1143, 1227, 1370})
 _TLS = 2026
 _FULL = re.compile(
     r"No space left|errno: 28\b|error 28\b|Disk quota|table .* is full", re.IGNORECASE
@@ -164,7 +169,8 @@ def sort_trouble(error: BaseException) -> Trouble:
         return Trouble(error=StoreMissing(f"{line}: {advice}"))
     if _is_gone(code, text):
         return Trouble(error=StoreUnavailable(_complaint(code, text, line)), gone=True)
-    return Trouble(error=StoreError(f"the database refused a statement: {line}"))
+    advice = ": the account needs that right, or name another with --dsn" * (code in _NO_RIGHT)
+    return Trouble(error=StoreError(f"the database refused a statement: {line}{advice}"))
 
 
 def lost_connection(error: BaseException) -> Trouble:

@@ -147,7 +147,7 @@ class Edits:
         for table, statement in (
             (self._names.keys, self._forget_keys), (self._names.waits, self._forget_waits)
         ):  # fmt: skip
-            if self._own.has(table):
+            if self._own.deleting(table):
                 connection.execute(statement, {"ids": list(ids)})
 
     def forget_keys(self, ids: Sequence[ActionId]) -> None:

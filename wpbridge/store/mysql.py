@@ -232,6 +232,11 @@ class MySQL:
             for table, told in columns.items()
         }
 
+    def own_indexes(self, names: TableNames) -> dict[str, str]:
+        """None: each table has had its indexes from the first."""
+        del names
+        return {}
+
     def tables(self, connection: Connection) -> frozenset[str]:
         """As information_schema tells."""
         rows = connection.execute(

@@ -106,8 +106,8 @@ class Options:
             taken = is_free and self.swap(CRON_LOCK, found, new.encode())
         if not taken:
             raise Contention(
-                "WP-Cron is running its events (the transient doing_cron is held): try again in a"
-                " minute"
+                "WP-Cron is running its events, or a move was killed within the last minute (the"
+                " transient doing_cron is held): try again in a minute"
             )
         return new
 

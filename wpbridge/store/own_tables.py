@@ -4,6 +4,9 @@ The plugin's tables never change shape, so what they have no column for lives he
 docs/explain/own-tables.md. A feature whose table is missing was never used on this site.
 """
 
+from collections.abc import Iterable
+from functools import partial
+
 from sqlalchemy import Connection, text
 
 from wpbridge.errors import StoreError, StoreUnavailable
@@ -20,6 +23,8 @@ class OwnTables:
         self._names = names
         self._dialect = dialect
         self._there: frozenset[str] = frozenset()
+        self._indexes = dialect.own_indexes(names)
+        """Those that nobody has looked after yet."""
 
     def look(self) -> frozenset[str]:
         """Those that exist, as :class:`TableNames` calls them; remembered for :meth:`has`."""
@@ -38,13 +43,14 @@ class OwnTables:
         return table in self._there
 
     def ensure(self, *tables: str) -> None:
-        """Make those of the tables that are missing, with none named all.
+        """Make those of the tables that are missing, with none named all, and indexes they lack.
 
         Looked for first: who may write the plugin's tables need not be allowed to create any.
         Raises StoreError with what to do when they cannot be made.
         """
         wanted = tables or self._names.own
         if all(self.has(table) for table in wanted):
+            self._index(wanted)
             return
         missing = [table for table in wanted if table not in self.look()]
         ddl = self._dialect.own_ddl(self._names)
@@ -63,6 +69,20 @@ class OwnTables:
                 " account that may create tables"
             ) from error
         self._there |= frozenset(missing)
+        self._index(wanted)
+
+    def deleting(self, table: str) -> bool:
+        """:meth:`has`, for who is about to delete from it by the ids of actions."""
+        if self.has(table):
+            self._index((table,))
+        return self.has(table)
+
+    def _index(self, tables: Iterable[str]) -> None:
+        for table in tables:
+            if table in self._indexes:
+                statement = text(self._indexes[table])
+                self._session.run(partial(Connection.execute, statement=statement))
+                del self._indexes[table]
 
     def drop(self) -> None:
         """Remove all of ours."""
@@ -73,3 +93,4 @@ class OwnTables:
 
         self._session.run(drop)
         self._there = frozenset()
+        self._indexes = self._dialect.own_indexes(self._names)

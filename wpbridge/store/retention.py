@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, bindparam, text
 
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import ZERO_DATE, to_text
@@ -134,9 +134,11 @@ class Retention:
         lock = " FOR UPDATE" if self._dialect.name == "mysql" else ""
         statement = text(
             f"SELECT action_id FROM {self._names.actions}{self._by_key}{where}"
-            f" AND action_id IN {listed(ids)} ORDER BY action_id{lock}"
-        )
-        return [ActionId(int(row[0])) for row in connection.execute(statement, values)]
+            f" AND action_id IN :ids ORDER BY action_id{lock}"
+            # One text for all batches: compiled ones are kept.
+        ).bindparams(bindparam("ids", expanding=True))
+        given = {**values, "ids": list(ids)}
+        return [ActionId(int(row[0])) for row in connection.execute(statement, given)]
 
     def remove(self, connection: Connection, ids: Sequence[ActionId]) -> None:
         """Delete rows that are locked, with their logs."""
@@ -164,7 +166,7 @@ class Retention:
         """Logs of actions that are gone, and what our own tables hold of them."""
         names = self._names
         for table in (names.logs, names.keys, names.waits, names.zones):
-            if ids and (table == names.logs or self._own.has(table)):
+            if ids and (table == names.logs or self._own.deleting(table)):
                 connection.exec_driver_sql(f"DELETE FROM {table} WHERE action_id IN {listed(ids)}")
 
     def forget_keys(self, before: datetime) -> int:

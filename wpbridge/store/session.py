@@ -102,6 +102,9 @@ class Session:
         self._engine.dispose()
 
     def _connected(self) -> Connection:
+        if self._connection is not None and self._connection.invalidated:
+            # An interrupt cut a statement off: SQLAlchemy has given it up, and wants to be told.
+            self._drop()
         if self._connection is None:
             self._connection = self._engine.connect()
         return self._connection

@@ -187,6 +187,13 @@ class SQLite:
             for table, told in columns.items()
         }
 
+    def own_indexes(self, names: TableNames) -> dict[str, str]:
+        """See :class:`Dialect`; those of MySQL are in its tables' definitions."""
+        return {
+            table: f'CREATE INDEX IF NOT EXISTS "{table}__{column}" ON "{table}" ("{column}")'
+            for table, column in ((names.keys, "action_id"), (names.waits, "after_id"))
+        }
+
     def tables(self, connection: Connection) -> frozenset[str]:
         """As sqlite_master tells."""
         rows = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'"))

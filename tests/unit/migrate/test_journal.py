@@ -81,7 +81,7 @@ def test_a_journal_of_something_else_is_refused(
 def test_a_file_that_is_no_journal_is_left_alone(text: str, tmp_path: Path) -> None:
     file = tmp_path / "letter.txt"
     file.write_text(text, "utf-8")
-    with pytest.raises(InputError, match=r"no journal|damaged"):
+    with pytest.raises(InputError, match="no journal"):
         opened(file)
     assert file.read_text("utf-8") == text
 

@@ -70,6 +70,12 @@ def test_anything_else_is_a_plain_error() -> None:
     assert "\n" not in str(error)
 
 
+def test_a_right_that_is_missing_is_told_with_what_to_do() -> None:
+    error = sort_trouble(Exception(1142, "ALTER command denied to user 'u'@'h'")).error
+    assert type(error) is StoreError
+    assert str(error).endswith(": the account needs that right, or name another with --dsn")
+
+
 def test_a_server_without_tls_is_no_refused_statement() -> None:
     told = "SSL is required but the server doesn't support it"
     trouble = sort_trouble(Exception(2026, told))

@@ -102,3 +102,21 @@ def test_a_connection_that_broke_is_no_outage_when_the_next_one_is_well(session:
     assert session.run(failing(1, 2006)).endswith("row")
     assert not told
     session.close()
+
+
+@pytest.mark.parametrize("way", ["run", "transact"])
+def test_after_an_interrupt_there_is_a_connection_to_clear_up_with(
+    session: Session, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_given: object) -> None:
+        raise KeyboardInterrupt
+
+    def work(connection: Connection) -> None:
+        with monkeypatch.context() as within:
+            within.setattr(connection.dialect, "do_execute", interrupted)
+            connection.execute(text("SELECT 1"))
+
+    with pytest.raises(KeyboardInterrupt):
+        getattr(session, way)(work)
+    assert session.transact(lambda c: c.execute(text("SELECT 2")).scalar()) == 2
+    session.close()
