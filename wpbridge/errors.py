@@ -72,6 +72,10 @@ class StoreError(WpbridgeError):
     """The database refused a statement."""
 
 
+class Unfit(StoreError):
+    """A value does not fit into its column."""
+
+
 class StoreUnavailable(StoreError):
     """The database does not answer; check that the server runs and the address is right."""
 

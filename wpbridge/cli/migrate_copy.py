@@ -14,7 +14,9 @@ from wpbridge.cli.migrate_import import (
     import_options,
     journal_for,
     noting,
+    refuse_beside_undo,
     take_back,
+    tell_rejected,
     wishes_of,
 )
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
@@ -64,18 +66,20 @@ def copy(
     The source, which the usual options name, is only read. What was copied before is skipped, so
     that after a crash it is just called again. --undo deletes what was added and has not run since.
     """
-    query = query_of(split(flags))
-    wishes = wishes_of(shift, unique=unique, dry_run=dry_run)
+    filters = split(flags)
     settings = settings_of(ctx, flags)
     there = replace(
         settings, dsn=to_dsn, path=None, url=None, table_prefix=to_table_prefix,
         blog_id=to_blog_id, ask_php=False,
     )  # fmt: skip
-    side = Rejects(Path(rejects or "rejected.jsonl"))
     with ExitStack() as stack:
         target = stack.enter_context(Queue.of(there, os.environ))
         if undo is not None:
+            refuse_beside_undo(ctx, "logs", "origin", *filters)
             take_back(target, settings, Path(undo), dry_run=dry_run, yes=yes)
+        query = query_of(filters)
+        wishes = wishes_of(shift, unique=unique, dry_run=dry_run)
+        side = Rejects(Path(rejects or "rejected.jsonl"), is_usual=rejects is None)
         queue = stack.enter_context(opened(settings))
         count = queue.count(query)
         if count > MANY and not dry_run:
@@ -84,7 +88,7 @@ def copy(
         steps = stack.enter_context(noting(target, noted, dry_run=dry_run))
         advance = stack.enter_context(counting("copy", count, lines=not settings.quiet))
         report = transfer.copy(
-            queue.store, query, target.store, wishes, side.add,
+            queue.store, query, target.store, wishes, tell_rejected if dry_run else side.add,
             logs=logs, origin=origin, tick=advance, journal=steps,
         )  # fmt: skip
     side.close()

@@ -22,7 +22,7 @@ from wpbridge.errors import InputError
 from wpbridge.migrate import added, transfer
 from wpbridge.migrate.added import TakenBack
 from wpbridge.migrate.journal import Journal, name_of
-from wpbridge.migrate.transfer import Import, Rejects, Report, Wishes
+from wpbridge.migrate.transfer import Import, Line, Rejects, Report, Wishes
 from wpbridge.moments import parse_duration
 from wpbridge.queue import Queue, opened
 
@@ -105,20 +105,19 @@ def import_(
     file is cut off or the look at the end finds something missing. --undo deletes what was added
     and has not run since.
     """
-    wishes = wishes_of(
-        shift, unique=unique, dry_run=dry_run, statuses=status, into_itself=into_itself
-    )
     settings = settings_of(ctx, flags)
     if undo is not None:
-        if input_ is not None:
-            raise InputError("--undo: it takes back what its journal tells of, without --input")
+        refuse_beside_undo(ctx, "input_", "status", "into_itself")
         with opened(settings) as queue:
             take_back(queue, settings, Path(undo), dry_run=dry_run, yes=yes)
         return
     if input_ is None:
         raise click.UsageError("Missing option '--input'.")
+    wishes = wishes_of(
+        shift, unique=unique, dry_run=dry_run, statuses=status, into_itself=into_itself
+    )
     usual = "rejected.jsonl" if input_ == "-" else f"{input_}.rejected.jsonl"
-    side = Rejects(Path(rejects or usual))
+    side = Rejects(Path(rejects or usual), is_usual=rejects is None, beside=input_)
     with opened(settings) as queue, transfer.source(input_) as stream:
         noted = journal_for(queue, journal)
         lines = transfer.read(stream)
@@ -133,9 +132,23 @@ def import_(
             counting("import", count, lines=not settings.quiet) as advance,
         ):
             lines = itertools.chain([first] if first else [], lines)
-            report = Import(queue.store, wishes, side.add, advance, steps).run(lines)
+            reject = tell_rejected if dry_run else side.add
+            report = Import(queue.store, wishes, reject, advance, steps).run(lines)
     side.close()
     conclude(report, wishes, settings, side, noted, "import")
+
+
+def refuse_beside_undo(ctx: click.Context, *names: str) -> None:
+    """InputError for options that an undo takes no notice of."""
+    for name in (*names, "shift", "unique", "rejects", "journal"):
+        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            option = name.rstrip("_").replace("_", "-")
+            raise InputError(f"--undo: it takes back what its journal tells of, without --{option}")
+
+
+def tell_rejected(line: Line, why: str) -> None:
+    """Of a trial, which writes no file."""
+    told(f"line {line.number}: {shown(why)}")
 
 
 def journal_for(queue: Queue, named: str | None) -> Path:
@@ -161,31 +174,37 @@ def take_back(queue: Queue, settings: Settings, file: Path, *, dry_run: bool, ye
     """``--undo``; exit code 1 while runners hold some of them."""
     if not file.is_file():
         raise InputError(f"--undo: there is no file {file}")
-    with Journal(file, kind=added.KIND, site=name_of(queue.store)) as steps:
+    name = name_of(queue.store)
+    with Journal(file, kind=added.KIND, site=name, is_old=True) as steps:
         # Looked at first where somebody is to be asked, or wants to know only.
         done = added.take_back(queue.store, steps, dry_run=True) if dry_run or not yes else None
         if done is not None and done.removed.total() > MANY and not dry_run:
             confirm(f"Delete {plural(done.removed.total(), 'action')} that were added", yes=yes)
         if done is None or not dry_run:
-            with counting("undo", None, lines=not settings.quiet) as advance:
+            with counting("undo", added.count(steps), lines=not settings.quiet) as advance:
                 done = added.take_back(queue.store, steps, tick=advance)
     _tell_taken_back(done, settings, dry_run=dry_run)
-    raise SystemExit(int(Exit.ERROR if done.held else Exit.OK))
+    raise SystemExit(int(Exit.ERROR if done.held or done.problems else Exit.OK))
 
 
 def _tell_taken_back(done: TakenBack, settings: Settings, *, dry_run: bool) -> None:
     if settings.format == "json":
         counts: dict[str, Any] = {
             "dry_run": dry_run, "removed": dict(done.removed), "changed": done.changed,
-            "held": done.held,
+            "held": done.held, "gone": done.gone, "problems": done.problems,
         }  # fmt: skip
         click.echo(json.dumps(counts))
         return
     by_status = ", ".join(f"{count:,} {status}" for status, count in done.removed.most_common())
     words = [f"{'would delete' if dry_run else 'deleted'} {plural(done.removed.total(), 'action')}"]
     words[0] += f" ({by_status})" if by_status else ""
-    words += [f"{done.changed:,} have run or ended since and stay"] * bool(done.changed)
+    words += [f"{done.changed:,} have run or changed since and stay"] * bool(done.changed)
+    words += [f"{done.gone:,} are gone already"] * bool(done.gone)
     words += [f"{done.held:,} are held by runners: try again later"] * bool(done.held)
+    for sample in done.samples:
+        told(shown(sample))
+    for problem in done.problems:
+        told(problem)
     if dry_run or not settings.quiet or done.held:
         click.echo(", ".join(words))
 
@@ -229,7 +248,7 @@ def summary_of(report: Report, wishes: Wishes, side: Rejects) -> dict[str, Any]:
         "refused": report.refused,
         "left_out": report.left_out,
         "rejected": report.rejected,
-        "rejects": str(side.file) if report.rejected else None,
+        "rejects": str(side.file) if report.rejected and not wishes.dry_run else None,
         "waits_lost": report.waits_lost,
         "whole": report.is_whole,
         "problems": report.problems,
@@ -244,7 +263,7 @@ def _in_words(report: Report, wishes: Wishes, side: Rejects, verb: str) -> str:
         (report.refused, "not unique"),
         (report.left_out, "of other statuses left out"),
         (report.waits_lost, "waits lost, their actions stay without a date"),
-        (report.rejected, f"rejected, see {side.file}"),
+        (report.rejected, "rejected" if wishes.dry_run else f"rejected, see {side.file}"),
     ):
         if count:
             parts.append(f"{count:,} {words}")

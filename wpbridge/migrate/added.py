@@ -1,27 +1,62 @@
 """What imports and copies have added, in a journal, and taking it back.
 
-A step names the actions of a batch by their ids where they come from, and is on the disk before the
-batch is written. Which of them were added, and by which run, the keys tell: each has the run's
-date. So a crash between the two takes nothing away from the undo, and what was there from before
-is left alone by it. docs/explain/migrations.md.
+A step names the actions of a batch by their ids where they come from, with a mark of each, and is
+on the disk before the batch is written; another one those of them that were there from before.
+Which of the others were added the keys tell: each has the date of its run. So a crash between the
+two takes nothing away from the undo, and what an earlier import had added is left alone.
+docs/explain/migrations.md.
 """
 
+import secrets
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from sqlalchemy import Connection
 
+from wpbridge.action import ActionId
 from wpbridge.clock import from_text, to_text
 from wpbridge.errors import InputError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.lines import key_of
-from wpbridge.store.bulk import Added, Spans, WholeRow
+from wpbridge.store.bulk import Spans, WholeRow, mark_of
 from wpbridge.store.sqlstore import SqlStore
 
 KIND: Final = "import"
+_MARK: Final = 8
+"""Characters."""
+_SAMPLE: Final = 50
+
+
+class Notes:
+    """What one run tells the journal."""
+
+    def __init__(self, journal: Journal, run: datetime, origin: str) -> None:
+        """``run``: the date of its keys."""
+        self._journal = journal
+        self._run = to_text(run)
+        self._origin = origin
+        self._by = secrets.token_hex(4)
+
+    def adding(self, rows: Iterable[WholeRow]) -> None:
+        """They are about to be added, in rising order; on the disk when this returns."""
+        ids, marks = Spans(), list[str]()
+        for row in rows:
+            ids.add(row.id)
+            marks.append(
+                mark_of(row.status, row.scheduled, row.attempts, row.last_attempt, len(row.logs))
+            )
+        self._journal.add({
+            "by": self._by, "run": self._run, "origin": self._origin, "adding": ids.spans,
+            "marks": "".join(marks),
+        })  # fmt: skip
+
+    def were_there(self, ids: Spans) -> None:
+        """Some of them were not added by this run."""
+        if ids.spans:
+            self._journal.add({"by": self._by, "were_there": ids.spans})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,18 +66,47 @@ class TakenBack:
     removed: Counter[str] = field(default_factory=Counter)
     """Actions deleted, by their status."""
     changed: int = 0
-    """They have run since, or somebody has ended them: they stay."""
+    """They have run since, somebody has changed them, or another action waits for them."""
     held: int = 0
     """A runner has them just now: they stay, for the time being."""
+    gone: int = 0
+    """They were never added after all, or are deleted already."""
+    samples: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    """What the look at the end found."""
+
+    def add(self, other: "TakenBack") -> None:
+        """What was done with one batch."""
+        self.removed += other.removed
+        self.changed += other.changed
+        self.held += other.held
+        self.gone += other.gone
 
 
-def note(journal: Journal, run: datetime, origin: str, rows: Iterable[WholeRow]) -> None:
-    """Tell the journal what is about to be added; on the disk when this returns."""
-    spans: defaultdict[str, Spans] = defaultdict(Spans)
-    for row in rows:
-        spans[row.status].add(row.id)
-    told = {status: some.spans for status, some in spans.items()}
-    journal.add({"run": to_text(run), "origin": origin, "adding": told})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    """One step of the journal."""
+
+    by: str
+    run: datetime
+    marks: Mapping[str, str]
+    """By the keys."""
+
+    @classmethod
+    def of(cls, step: Mapping[str, Any], were_there: Mapping[str, Spans]) -> Self:
+        by, origin, marks = str(step["by"]), str(step["origin"]), str(step["marks"])
+        run = from_text(str(step["run"]))
+        ids = list(_numbers(step["adding"]))
+        if run is None or len(marks) != _MARK * len(ids):
+            raise ValueError
+        left_out = were_there.get(by, Spans())
+        return cls(
+            by=by, run=run,
+            marks={
+                key_of(origin, number): marks[_MARK * place : _MARK * (place + 1)]
+                for place, number in enumerate(ids) if number not in left_out
+            },
+        )  # fmt: skip
 
 
 def take_back(
@@ -58,53 +122,89 @@ def take_back(
     has run since, here, stays: deleted, its origin would run it once more.
 
     Raises:
-        InputError: the journal is damaged.
+        InputError: the journal is damaged, or the keys are gone.
+        SchemaError: the tables are only to be read.
     """
-    done = TakenBack()
-    for step in journal.steps():
-        if "adding" in step:
-            tick(_take_back(store, step, done, dry_run=dry_run))
-    if not dry_run:
-        journal.add({"undone": dict(done.removed), "changed": done.changed, "held": done.held})
+    store.check_writable()
+    done, sample = TakenBack(), list[ActionId]()
+    for batch in _batches(journal):
+        if not store.parts.own.has(store.names.keys):
+            raise InputError(
+                f"the table {store.names.keys} is gone, which tells what was added: nothing can be"
+                " taken back"
+            )
+        told, ids = _take_back(store, batch, dry_run=dry_run)
+        done.add(told)
+        sample += ids[: _SAMPLE - len(sample)]
+        tick(len(batch.marks))
+    if dry_run:
+        done.samples += _shown(store, sample[:3])
+    else:
+        left = store.parts.bulk.again(sample, logs=False)
+        done.problems += [f"action {i} is still there" for i in left]
+        journal.add({
+            "undone": dict(done.removed), "changed": done.changed, "held": done.held,
+            "gone": done.gone, "problems": done.problems,
+        })  # fmt: skip
     return done
 
 
-def _take_back(store: SqlStore, step: dict[str, Any], done: TakenBack, *, dry_run: bool) -> int:
-    """One batch; returns how many it was meant to be."""
-    run = from_text(step.get("run"))
-    if run is None:
-        raise InputError("the journal is damaged: a step tells no date of its run")
-    statuses = {
-        key_of(step["origin"], number): status
-        for status, spans in step["adding"].items()
-        for first, last in spans
-        for number in range(first, last + 1)
-    }
-    parts = store.parts
+def count(journal: Journal) -> int:
+    """How many actions there may be to take back."""
+    return sum(len(batch.marks) for batch in _batches(journal))
 
-    def work(connection: Connection) -> TakenBack:
-        told = TakenBack()
-        untouched: list[Added] = []
-        for one in parts.bulk.added_on(connection, list(statuses), run):
+
+def _batches(journal: Journal) -> Iterator[_Batch]:
+    """InputError where a step is damaged."""
+    try:
+        were_there: defaultdict[str, Spans] = defaultdict(Spans)
+        for step in journal.steps():
+            for first, last in step.get("were_there", ()):
+                were_there[str(step["by"])].spans.append((int(first), int(last)))
+        batches = (_Batch.of(s, were_there) for s in journal.steps() if "adding" in s)
+        yield from (batch for batch in batches if batch.marks)
+    except (LookupError, TypeError, ValueError):
+        raise InputError(f"journal {journal.file}: a step is damaged") from None
+
+
+def _numbers(spans: Iterable[tuple[int, int]]) -> Iterator[int]:
+    for first, last in spans:
+        yield from range(first, last + 1)
+
+
+def _take_back(
+    store: SqlStore, batch: _Batch, *, dry_run: bool
+) -> tuple[TakenBack, list[ActionId]]:
+    """One batch; with the ids of what was removed."""
+    parts = store.parts
+    attempts: list[tuple[TakenBack, list[ActionId]]] = []
+
+    def work(connection: Connection) -> tuple[TakenBack, list[ActionId]]:
+        found = parts.bulk.added_on(connection, list(batch.marks), batch.run)
+        if store.session.in_doubt and attempts:
+            told, removed = attempts[-1]
+            if not {one.id for one in found} & set(removed):
+                # The COMMIT that was not answered did it.
+                return told, removed
+        told, removed = TakenBack(gone=len(batch.marks) - len(found)), []
+        for one in found:
             if one.is_held:
                 told.held += 1
-            elif _was_touched(one, statuses[one.key], run):
+            elif one.mark != batch.marks[one.key] or one.is_waited_for:
                 told.changed += 1
             else:
-                untouched.append(one)
+                removed.append(one.id)
                 told.removed[one.status] += 1
         if not dry_run:
-            parts.retention.remove(connection, [one.id for one in untouched])
-        return told
+            parts.retention.remove(connection, removed)
+        attempts.append((told, removed))
+        return told, removed
 
-    told = store.session.transact(work)
-    done.removed += told.removed
-    done.changed += told.changed
-    done.held += told.held
-    return len(statuses)
+    return store.session.transact(work)
 
 
-def _was_touched(one: Added, status: str, run: datetime) -> bool:
-    """Whether it has another status than it was added with, or was tried since."""
-    tried = from_text(one.last_attempt)
-    return one.status != status or (tried is not None and tried >= run)
+def _shown(store: SqlStore, ids: list[ActionId]) -> list[str]:
+    return [
+        f"{row.hook} {row.status} {row.scheduled or 'no date'} {row.extended_args or row.args}"
+        for row in store.parts.bulk.again(ids, logs=False).values()
+    ]

@@ -7,6 +7,7 @@ is deleted when the archive goes on. docs/explain/migrations.md.
 """
 
 import gzip
+import io
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -177,8 +178,8 @@ class Archive:
         """The batch that was written when this was stopped: deleted or not, nobody noted."""
         with self.report.file.open("rb") as stream:
             stream.seek(start)
-            lines = gzip.decompress(stream.read(end - start)).splitlines(keepends=True)
-        written = {int(line.value["id"]): line.text for line in read(lines)}
+            data = io.BytesIO(gzip.decompress(stream.read(end - start)))
+        written = {int(line.value["id"]): line.text for line in read(data)}
         self._move([ActionId(i) for i in sorted(written)], written)
 
     def _append(self, data: bytes, step: dict[str, Any] | None) -> None:

@@ -5,6 +5,7 @@ which is dropped when the file is opened again: that step was not told to be don
 writes a step before it does what cannot be seen afterwards, and after what can be looked up.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -31,7 +32,13 @@ class Journal:
     """One migration's journal, open for more steps; the only one that writes to it."""
 
     def __init__(
-        self, file: Path, *, kind: str, site: str, asked: Mapping[str, Any] | None = None
+        self,
+        file: Path,
+        *,
+        kind: str,
+        site: str,
+        asked: Mapping[str, Any] | None = None,
+        is_old: bool = False,
     ) -> None:
         """Open it, or begin a new one.
 
@@ -40,18 +47,23 @@ class Journal:
             kind: of migration, such as ``wp-cron``.
             site: whose, such as the address and prefix; no password.
             asked: what was asked for, for people and for :attr:`asked`; kept from the first time.
+            is_old: it is there, and tells something: a file without a header is left as it is.
 
         Raises:
             InputError: it belongs to something else, is damaged, in use, or cannot be written.
         """
         self.file = file
         try:
-            self._stream: BinaryIO = file.open("a+b")
+            self._stream: BinaryIO = file.open("r+b" if is_old else "a+b")
         except OSError as error:
             raise InputError(f"journal {file}: {error.strerror}") from None
+        self._is_old = is_old
         try:
             self._lock()
             self._header = self._begin(kind, site, dict(asked or {}))
+        except OSError as error:
+            self._stream.close()
+            raise InputError(f"journal {file}: {error.strerror}") from None
         except BaseException:
             self._stream.close()
             raise
@@ -69,8 +81,11 @@ class Journal:
                 yield _read(line, self.file, number)
 
     def add(self, step: Mapping[str, Any]) -> None:
-        """Write a step; it is on the disk when this returns."""
-        self._append(step)
+        """Write a step; it is on the disk when this returns. InputError where it cannot be."""
+        try:
+            self._append(step)
+        except OSError as error:
+            raise InputError(f"journal {self.file}: {error.strerror}") from None
 
     def close(self) -> None:
         """Nothing more is written."""
@@ -98,6 +113,8 @@ class Journal:
         self._drop_torn_line()
         self._stream.seek(0)
         first = self._stream.readline()
+        if not first and self._is_old:
+            raise InputError(f"{self.file} is no journal of wpbridge's")
         if not first:
             header = {"journal": VERSION, "kind": kind, "site": site, "asked": asked}
             self._append(header)
@@ -128,6 +145,8 @@ class Journal:
                 keep = start + place + 1
                 break
             keep = start
+        if keep == 0 and end and self._is_old:
+            return
         if keep == 0 and end:
             # Ours if it is the beginning of a header: somebody's text is not emptied.
             self._stream.seek(0)
@@ -138,10 +157,16 @@ class Journal:
             self._stream.truncate(keep)
 
     def _append(self, step: Mapping[str, Any]) -> None:
-        self._stream.seek(0, os.SEEK_END)
-        self._stream.write(json.dumps(step, ensure_ascii=False).encode() + b"\n")
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
+        end = self._stream.seek(0, os.SEEK_END)
+        try:
+            self._stream.write(json.dumps(step, ensure_ascii=False).encode() + b"\n")
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+        except OSError:
+            # What is left of it would make one line of this step and the next.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._stream.fileno(), end)
+            raise
 
 
 def _read(line: bytes, file: Path, number: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from wpbridge.clock import ZERO_DATE, from_text, to_text
 from wpbridge.codec import schedule
 from wpbridge.codec.args import columns
 from wpbridge.errors import CodecError, InputError
-from wpbridge.store.bulk import DEFAULT_PRIORITY, WholeRow
+from wpbridge.store.bulk import DEFAULT_PRIORITY, ORIGIN, WholeRow
 from wpbridge.zone import Zone
 
 VERSION: Final = 1
@@ -68,7 +68,7 @@ def key_of(origin: str, action_id: int) -> str:
 def _digest(origin: str) -> str:
     return hashlib.sha256(
         f"wpbridge transfer {origin}".encode("utf-8", "surrogatepass")
-    ).hexdigest()[:48]
+    ).hexdigest()[:ORIGIN]
 
 
 # From a row to a line

@@ -8,6 +8,7 @@ docs/explain/migrations.md.
 import contextlib
 import gc
 import gzip
+import io
 import json
 import os
 import random
@@ -16,7 +17,7 @@ import tempfile
 import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,7 +25,7 @@ from typing import IO, Any, BinaryIO, Final, TypeAlias, cast
 
 from wpbridge.action import ActionId
 from wpbridge.errors import InputError
-from wpbridge.migrate import added
+from wpbridge.migrate.added import Notes
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.lines import (
     ACTIONS,
@@ -37,6 +38,7 @@ from wpbridge.migrate.lines import (
     moved,
     row_of,
 )
+from wpbridge.migrate.writer import Writer
 from wpbridge.moments import iso
 from wpbridge.store.bulk import BATCH, Fate, Spans, WholeRow
 from wpbridge.store.records import Query
@@ -45,6 +47,9 @@ from wpbridge.store.sqlstore import SqlStore
 SAMPLE: Final = 50
 """Rows that are compared value by value at the end."""
 ENDED: Final = ("complete", "failed", "canceled")
+LONGEST_LINE: Final = 32 << 20
+"""Bytes. A longer one is no action's: its logs alone would be hundreds of the longest."""
+_SMALL_PART: Final = 1_000
 SWITCH_SECONDS: Final = 0.0005
 OBJECTS_A_COLLECTION: Final = 50_000
 AHEAD: Final = 2
@@ -113,8 +118,13 @@ def output(name: str) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    file = Path(name)
+    # A link stays one: what it leads to is written.
+    file = Path(os.path.realpath(name))
     try:
+        if file.exists() and not file.is_file():
+            with file.open("wb") as device:
+                yield device
+            return
         handle, made = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
         try:
             with open(handle, "wb") as plain:  # noqa: PTH123 - a descriptor
@@ -146,23 +156,33 @@ class Line:
     why: str = ""
 
 
-def read(stream: Iterable[bytes]) -> Iterator[Line]:
+def read(stream: IO[bytes]) -> Iterator[Line]:
     """The lines of a file; one that was packed and cut off ends where it can be read no more."""
     number = 0
     try:
-        for number, text in enumerate(stream, 1):
+        while text := stream.readline(LONGEST_LINE):
+            number += 1
             if text.isspace():
                 continue
+            why = ""
+            if len(text) == LONGEST_LINE:
+                why = f"it is longer than {LONGEST_LINE >> 20} MiB"
+                _skip_line(stream, text)
+                text = text[:_SMALL_PART]
             try:
-                value = json.loads(text)
+                value = {} if why else json.loads(text)
             except (ValueError, RecursionError):
                 value = None
-            if isinstance(value, dict):
-                yield Line(number=number, value=value, text=text)
-            else:
-                yield Line(number=number, value={}, text=text, why="it is no JSON object")
+            if not isinstance(value, dict):
+                value, why = {}, "it is no JSON object"
+            yield Line(number=number, value=value, text=text, why=why)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         yield Line(number=number + 1, value={}, why=f"the file cannot be unpacked: {error}")
+
+
+def _skip_line(stream: IO[bytes], part: bytes) -> None:
+    while part and not part.endswith(b"\n"):
+        part = stream.readline(LONGEST_LINE)
 
 
 def header_of(line: Line | None) -> dict[str, Any]:
@@ -187,15 +207,15 @@ def count_of(header: dict[str, Any]) -> int | None:
 @contextlib.contextmanager
 def source(name: str) -> Iterator[IO[bytes]]:
     """A file to read; ``-`` for standard input. Packed ones are known by their first bytes."""
-    if name == "-":
-        if sys.stdin is None:
-            raise InputError("--input -: there is no standard input")
-        yield sys.stdin.buffer
-        return
+    if name == "-" and sys.stdin is None:
+        raise InputError("--input -: there is no standard input")
     try:
-        with Path(name).open("rb") as plain:
-            is_packed = plain.read(2) == b"\x1f\x8b"
-            plain.seek(0)
+        with contextlib.ExitStack() as stack:
+            raw: Any = sys.stdin
+            raw = raw.buffer if name == "-" else stack.enter_context(Path(name).open("rb"))
+            # Looked at and not read: a pipe does not go back.
+            plain = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw)
+            is_packed = plain.peek(2)[:2] == b"\x1f\x8b"
             yield cast("IO[bytes]", gzip.GzipFile(fileobj=plain)) if is_packed else plain
     except OSError as error:
         raise InputError(f"--input {name}: {error.strerror or error}") from None
@@ -204,8 +224,20 @@ def source(name: str) -> Iterator[IO[bytes]]:
 class Rejects:
     """The side file of what could not be added: made with its first line."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, is_usual: bool = False, beside: str = "-") -> None:
+        """``is_usual``: nobody named it, so one that is there is kept, and the next has a number.
+
+        Raises InputError where it cannot lie, or is ``beside``, the input itself.
+        """
         self.file = file
+        number = 1
+        while is_usual and self.file.exists():
+            number += 1
+            self.file = file.with_name(f"{file.stem}-{number}{file.suffix}")
+        if not self.file.parent.is_dir():
+            raise InputError(f"--rejects {file}: there is no folder {file.parent}")
+        if self.file.exists() and Path(beside).exists() and self.file.samefile(beside):
+            raise InputError(f"--rejects {file}: it is the input itself")
         self._stream: BinaryIO | None = None
 
     def add(self, line: Line, why: str) -> None:
@@ -254,8 +286,8 @@ class Report:
 
     @property
     def is_good(self) -> bool:
-        """Nothing was rejected, nothing missing."""
-        return self.is_whole and not self.rejected and not self.problems
+        """Nothing was rejected, nothing missing, and nothing waits for ever."""
+        return self.is_whole and not (self.rejected or self.problems or self.waits_lost)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,8 +306,8 @@ class Wishes:
     dry_run: bool = False
 
 
-_Batch: TypeAlias = list[tuple[str, WholeRow]]
-"""Rows by their keys."""
+_Batch: TypeAlias = list[tuple[Line, str, WholeRow]]
+"""Lines with the keys and the rows they mean."""
 
 
 class Import:
@@ -289,9 +321,23 @@ class Import:
         tick: Callable[[int], None] = lambda _count: None,
         journal: Journal | None = None,
     ) -> None:
-        """``reject``: gets the lines that cannot be added; ``journal``: without, no undo."""
+        """Looks at the tables.
+
+        Args:
+            store: where they are added.
+            wishes: how.
+            reject: gets the lines that cannot be added.
+            tick: told of each batch.
+            journal: for the undo; without, there is none.
+
+        Raises:
+            SchemaError: the tables are only to be read.
+        """
+        store.check_writable()
         self.report = Report()
         self._journal = journal
+        self._notes: Notes | None = None
+        self._session = store.session
         self._parts = store.parts
         self._layout = store.layout
         self._wishes = wishes
@@ -304,7 +350,8 @@ class Import:
         self._writing: deque[tuple[Future[list[Fate]], _Batch]] = deque()
         self._late: list[tuple[str, str, str]] = []
         self._spans = Spans()
-        self._writer = ThreadPoolExecutor(1)
+        self._writer = Writer()
+        self._seen: set[int] = set()
         self._sample: list[tuple[ActionId, WholeRow]] = []
 
     def run(self, lines: Iterable[Line]) -> Report:
@@ -313,16 +360,20 @@ class Import:
         Raises:
             InputError: it is no exported queue, or one of this very site.
         """
-        with _two_threads():
+        with _two_threads(), self._writer:
             try:
                 return self._run(iter(lines))
-            finally:
-                self._writer.shutdown(cancel_futures=True)
+            except (KeyboardInterrupt, SystemExit):
+                # The writing thread may wait for a lock, and would keep the process.
+                self._session.cut()
+                raise
 
     def _run(self, rows: Iterator[Line]) -> Report:
         self._begin(next(rows, None))
         for line in rows:
-            if line.value.get("wpbridge") == END and not line.why:
+            if self.report.is_whole:
+                self._reject(line, "it stands behind the file's last line")
+            elif line.value.get("wpbridge") == END and not line.why:
                 self._end(line.value)
             else:
                 self._take(line)
@@ -342,6 +393,8 @@ class Import:
                 " (--into-itself adds them all the same)"
             )
         self._zone_differs = header.get("zone") != str(self._parts.inserts.zone)
+        if self._journal is not None and not self._wishes.dry_run:
+            self._notes = Notes(self._journal, self._wishes.now, self._origin)
 
     def _end(self, line: dict[str, Any]) -> None:
         self.report.is_whole = True
@@ -359,13 +412,15 @@ class Import:
                 raise InputError(line.why)  # noqa: TRY301 - one way out for all
             row = self._prepared(line.value)
         except InputError as error:
-            report.rejected += 1
-            self._reject_line(line, str(error))
+            self._reject(line, str(error))
             return
         if self._wishes.statuses and row.status not in self._wishes.statuses:
             report.left_out += 1
             return
-        self._batch.append((key_of(self._origin, row.id), row))
+        if line.text:
+            # It is the same, and smaller.
+            line.value = {}
+        self._batch.append((line, key_of(self._origin, row.id), row))
         if len(self._batch) == BATCH:
             self._flush()
 
@@ -387,14 +442,13 @@ class Import:
         """Hand the batch to the other thread: while the server writes it, the next are read."""
         batch, self._batch = self._batch, []
         if batch:
-            if self._journal is not None:
-                rows = (row for _, row in batch)
-                added.note(self._journal, self._wishes.now, self._origin, rows)
+            if self._notes is not None:
+                self._notes.adding(row for _, _, row in batch)
             before = self._writing[-1][0] if self._writing else None
             self._writing.append((self._writer.submit(self._write, batch, before), batch))
         self._wait_for_batches(AHEAD)
 
-    def _write(self, batch: _Batch, before: "Future[list[Fate]] | None") -> list[Fate]:
+    def _write(self, batch: _Batch, before: Future[list[Fate]] | None) -> list[Fate]:
         """In the other thread, which alone speaks to the server meanwhile."""
         if before is not None:
             # None goes in front of one that failed: ids keep the order of the lines.
@@ -405,50 +459,68 @@ class Import:
         """Until no more of them are to be written; raises what writing one met."""
         while len(self._writing) > most:
             future, batch = self._writing.popleft()
-            for (_, row), fate in zip(batch, future.result(), strict=True):
-                self._settle(row, fate)
+            were_there = Spans()
+            for (line, _, row), fate in zip(batch, future.result(), strict=True):
+                self._settle(line, row, fate)
+                if not fate.is_new:
+                    were_there.add(row.id)
+            if self._notes is not None:
+                self._notes.were_there(were_there)
             self._tick(len(batch))
 
     def _try(self, batch: _Batch) -> list[Fate]:
-        bulk = self._parts.bulk
-        known = bulk.known([key for key, _ in batch])
+        known = self._parts.bulk.known([key for _, key, _ in batch])
         return [
-            Fate(
-                id=known.get(key),
-                is_new=key not in known and not (
-                    self._wishes.unique and row.status == "pending" and bulk.same(row)
-                ),
-            )
-            for key, row in batch
-        ]  # fmt: skip
+            Fate(id=one.id, is_new=False, why=one.why_not(row))
+            if (one := known.get(key)) is not None
+            else Fate(id=None, is_new=not self._is_like_another(row))
+            for _, key, row in batch
+        ]
+
+    def _is_like_another(self, row: WholeRow) -> bool:
+        """For a trial of ``unique``: the like of it is there, or stands before it."""
+        if not self._wishes.unique or row.status != "pending":
+            return False
+        mine = hash((row.hook, row.args, row.group))
+        if mine in self._seen or self._parts.bulk.same(row):
+            return True
+        self._seen.add(mine)
+        return False
 
     def _add(self, batch: _Batch) -> list[Fate]:
         bulk, wishes = self._parts.bulk, self._wishes
-        fates = bulk.add(batch, unique=wishes.unique, now=wishes.now)
+        keyed = [(key, row) for _, key, row in batch]
+        fates = bulk.add(keyed, unique=wishes.unique, now=wishes.now)
         waits = [
             (key, key_of(self._origin, after), how)
-            for (key, row), fate in zip(batch, fates, strict=True)
-            if row.waits and fate.id is not None
+            for (key, row), fate in zip(keyed, fates, strict=True)
+            if row.waits and fate.id is not None and not fate.why
             for after, how in row.waits
         ]
         self._late += bulk.wait(waits)
         return fates
 
-    def _settle(self, row: WholeRow, fate: Fate) -> None:
+    def _reject(self, line: Line, why: str) -> None:
+        self.report.rejected += 1
+        self._reject_line(line, why)
+
+    def _settle(self, line: Line, row: WholeRow, fate: Fate) -> None:
         report = self.report
-        if not fate.is_new:
+        if fate.why:
+            self._reject(line, fate.why)
+        elif not fate.is_new:
             report.known += fate.id is not None
             report.refused += fate.id is None
-            return
-        report.added += 1
-        report.statuses[row.status] += 1
-        if len(report.samples) < 3:  # noqa: PLR2004 - a few
-            when = row.scheduled or "no date"
-            told = f"{row.hook} {row.status} {when} {row.extended_args or row.args}"
-            report.samples.append(told[:_TOLD])
-        if fate.id is not None:
-            self._spans.add(fate.id)
-            self._choose(fate.id, row)
+        else:
+            report.added += 1
+            report.statuses[row.status] += 1
+            if len(report.samples) < 3:  # noqa: PLR2004 - a few
+                when = row.scheduled or "no date"
+                told = f"{row.hook} {row.status} {when} {row.extended_args or row.args}"
+                report.samples.append(told[:_TOLD])
+            if fate.id is not None:
+                self._spans.add(fate.id)
+                self._choose(fate.id, row)
 
     def _choose(self, action_id: ActionId, row: WholeRow) -> None:
         """Each of those added is as likely to be in the sample at the end."""

@@ -5,9 +5,11 @@ table and in the same transaction, so that adding the same again, or going on af
 nothing twice.
 """
 
+import bisect
 import itertools
+import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -16,7 +18,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, text
 
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import ZERO_DATE, to_text
-from wpbridge.errors import Contention
+from wpbridge.errors import Contention, Unfit
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.groups import Groups
 from wpbridge.store.inserts import Inserts
@@ -26,6 +28,7 @@ from wpbridge.store.reading import Reading
 from wpbridge.store.records import Query
 from wpbridge.store.session import Transactor
 from wpbridge.store.tables import Layout, TableNames
+from wpbridge.store.writes import listed
 
 WINDOW: Final = 1_000
 """Rows read at a time."""
@@ -39,6 +42,10 @@ _PLAIN: Final[Mapping[str | None, str]] = {
     None: "NULL", ZERO_DATE: f"'{ZERO_DATE}'", **{s.value: f"'{s.value}'" for s in Status}
 }  # fmt: skip
 """What most rows have in some of their columns, as SQL."""
+ORIGIN: Final = 48
+"""Digits of a key that are the same for all that comes from one queue."""
+_SMALL_STATEMENT: Final = 1_000
+"""Bytes of an INSERT beside its rows."""
 _SMALL: Final = 100
 """Bytes of a row's numbers and dates."""
 
@@ -83,6 +90,27 @@ class Fate:
     id: ActionId | None
     """Its id here; None when it was refused as not unique, or would be added by a trial."""
     is_new: bool
+    why: str = ""
+    """Why it cannot be added at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """An action that was added before, under a key."""
+
+    id: ActionId
+    hook: str | None
+    args: str | None
+    """As they are; None where the action is gone."""
+
+    def why_not(self, row: WholeRow) -> str:
+        """Why it is not the same as ``row``, whose key it has; empty if it is."""
+        if self.hook is None or (self.hook, self.args) == (row.hook, row.args):
+            return ""
+        return (
+            f"id {row.id} was another action's (hook {self.hook}) when it was added before: give"
+            " the queue it comes from another name, with --origin"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +122,18 @@ class Added:
     status: str
     is_held: bool
     """Running, or claimed."""
-    last_attempt: str | None
+    mark: str
+    """See :func:`mark_of`."""
+    is_waited_for: bool
+    """By an action that does not come from the same queue."""
+
+
+def mark_of(
+    status: str, scheduled: str | None, attempts: int, last_attempt: str | None, logs: int
+) -> str:
+    """Of what running, ending and rescheduling leave in an action; a claim alone leaves nothing."""
+    tried = "" if status == "pending" else last_attempt
+    return f"{zlib.crc32(f'{status} {scheduled} {attempts} {tried} {logs}'.encode()):08x}"
 
 
 @dataclass(slots=True)
@@ -110,6 +149,10 @@ class Spans:
             self.spans[-1] = (self.spans[-1][0], number)
         else:
             self.spans.append((number, number))
+
+    def __contains__(self, number: int) -> bool:
+        place = bisect.bisect(self.spans, number, key=lambda span: span[0]) - 1
+        return place >= 0 and number <= self.spans[place][1]
 
 
 class _Raced(Exception):
@@ -140,6 +183,7 @@ class Bulk:
         self._own = own
         self._group_ids: dict[str, int] = {}
         """Of slugs written before: rows of groups are never deleted."""
+        self._most_bytes: int | None = None
         self._meets_known = True
         """Whether the last rows had some that were added before; then the next are looked up."""
         self._mark = mark = "%s" if dialect.name == "mysql" else "?"
@@ -170,7 +214,11 @@ class Bulk:
             f"SELECT action_id, after_id, on_failed FROM {names.waits} WHERE action_id IN :ids"
             " ORDER BY action_id, after_id"
         ).bindparams(ids)
-        self._known = f"SELECT key_hash, action_id FROM {names.keys} WHERE key_hash IN "
+        self._known = (
+            "SELECT k.key_hash, k.action_id, a.hook, a.args"
+            f" FROM {names.keys} k LEFT JOIN {names.actions} a ON a.action_id = k.action_id"
+            " WHERE k.key_hash IN "
+        )
         is_mysql = dialect.name == "mysql"
         self._lock_groups = text(
             f"SELECT group_id FROM {names.groups} WHERE group_id IN :ids ORDER BY group_id"
@@ -294,8 +342,8 @@ class Bulk:
 
     # Adding
 
-    def known(self, keys: Sequence[str]) -> dict[str, ActionId]:
-        """The actions that keys (sha256, hexadecimal) have made here before."""
+    def known(self, keys: Sequence[str]) -> dict[str, Known]:
+        """The actions that keys (64 hexadecimal digits) have made here before."""
         if not self._own.has(self._names.keys):
             return {}
         return self._session.run(lambda c: self._known_on(c, keys))
@@ -310,6 +358,9 @@ class Bulk:
     ) -> list[Fate]:
         """Add rows in one transaction, each under its key; a crash leaves all of them or none.
 
+        A row that the tables cannot hold is refused, and the others are added without it, in
+        parts; what the database would cut or convert it refuses.
+
         Args:
             keyed: with keys as in :meth:`known`, none twice; :data:`BATCH` at most is wise.
             unique: refuse pending ones that are there already.
@@ -318,30 +369,68 @@ class Bulk:
         Raises:
             Contention: another process adds the same rows.
         """
+        try:
+            return self._add_all(keyed, unique=unique, now=now)
+        except Unfit as error:
+            if len(keyed) == 1:
+                return [Fate(id=None, is_new=False, why=str(error))]
+            half = len(keyed) // 2
+            return [
+                fate
+                for part in (keyed[:half], keyed[half:])
+                for fate in self.add(part, unique=unique, now=now)
+            ]
+
+    def _add_all(
+        self, keyed: Sequence[tuple[str, WholeRow]], *, unique: bool, now: datetime
+    ) -> list[Fate]:
         names = self._names
+        self._check_sizes(keyed)
         has_zones = any(row.zone for _, row in keyed)
         self._own.ensure(names.keys, *([names.zones] if has_zones else []))
         for slug in {row.group for _, row in keyed} - self._group_ids.keys():
             self._group_ids[slug] = self._groups.ensure(slug)
-        groups = self._group_ids
+        known_before: list[Collection[str]] = []
+
+        def add(connection: Connection) -> list[Fate]:
+            with self._dialect.strict(connection):
+                return self._add(connection, keyed, unique, now, known_before)
+
         for _ in range(_TRIES):
             try:
-                return self._session.transact(lambda c: self._add(c, keyed, groups, unique, now))
+                return self._session.transact(add)
             except _Raced:
                 self._meets_known = True
         raise Contention("another process adds the same actions; try again")
+
+    def _check_sizes(self, keyed: Sequence[tuple[str, WholeRow]]) -> None:
+        """Unfit for a row that no statement can hold: the server would seem to be gone."""
+        if self._most_bytes is None:
+            self._most_bytes = self._session.run(self._dialect.most_bytes) - _SMALL_STATEMENT
+        for _, row in keyed:
+            # Each character may be escaped; most rows are far from it.
+            if 4 * _size(row) > self._most_bytes and _exact_size(row) > self._most_bytes:
+                raise Unfit(
+                    f"its {_exact_size(row):,} bytes are more than one statement may have"
+                    f" ({self._most_bytes:,}, max_allowed_packet)"
+                )
 
     def _add(
         self,
         connection: Connection,
         keyed: Sequence[tuple[str, WholeRow]],
-        groups: Mapping[str, int],
         unique: bool,  # noqa: FBT001 - the caller's
         now: datetime,
+        known_before: list[Collection[str]],
     ) -> list[Fate]:
-        # Of a COMMIT that was never answered: then it was made, and by us.
+        groups = self._group_ids
+        # Of a COMMIT that was never answered: what was not known before it was made by us.
         was_ours = self._session.in_doubt
-        known: dict[str, ActionId] = {}
+        if unique:
+            # Before anything is read: what others have added meanwhile is to be seen.
+            ids = sorted({groups[row.group] for _, row in keyed})
+            connection.execute(self._lock_groups, {"ids": ids}).close()
+        known: dict[str, Known] = {}
         # Else the keys themselves refuse what is known, and all of this is done again.
         if self._meets_known or was_ours or unique:
             known = self._known_on(connection, [key for key, _ in keyed])
@@ -349,7 +438,7 @@ class Bulk:
         fresh = [(key, row) for key, row in keyed if key not in known]
         if unique:
             fresh = self._not_there(connection, fresh, groups)
-        ids = dict(
+        made = dict(
             zip(
                 (key for key, _ in fresh),
                 self.insert_rows(connection, [row for _, row in fresh], groups),
@@ -357,47 +446,78 @@ class Bulk:
             )
         )
         if fresh:
-            self._keep_keys(connection, ids, now)
+            self._keep_keys(connection, made, now)
             self._inserts.raw_logs(
-                connection, ((ids[key], *log) for key, row in fresh for log in row.logs)
+                connection, ((made[key], *log) for key, row in fresh for log in row.logs)
             )
-            self._keep_zones(connection, [(ids[key], row) for key, row in fresh], groups)
+            self._keep_zones(connection, [(made[key], row) for key, row in fresh], groups)
+        was_known = known_before[-1] if known_before and was_ours else known
+        known_before.append(known)
         return [
-            Fate(id=known[key], is_new=was_ours)
-            if key in known
-            else Fate(id=ids.get(key), is_new=key in ids)
-            for key, _ in keyed
+            Fate(id=one.id, is_new=key not in was_known, why=one.why_not(row))
+            if (one := known.get(key)) is not None
+            else Fate(id=made.get(key), is_new=key in made)
+            for key, row in keyed
         ]
 
-    def _known_on(self, connection: Connection, keys: Sequence[str]) -> dict[str, ActionId]:
+    def _known_on(self, connection: Connection, keys: Sequence[str]) -> dict[str, Known]:
         if not keys:
             return {}
         # Hexadecimal digits only: nothing in them has to be quoted.
         wanted = ",".join([f"'{key}'" for key in keys])
         told = connection.exec_driver_sql(f"{self._known}({wanted})").fetchall()
-        return {str(row[0]): ActionId(int(row[1])) for row in told}
+        return {
+            str(row[0]): Known(id=ActionId(int(row[1])), hook=_text(row[2]), args=_text(row[3]))
+            for row in told
+        }
 
     def added_on(self, connection: Connection, keys: Sequence[str], at: datetime) -> list[Added]:
-        """What was added under these keys at just that ``now``, locked in this transaction."""
-        if not keys or not self._own.has(self._names.keys):
+        """What was added under these keys at just that ``now``, locked in this transaction.
+
+        ``keys``: of one queue, which tells itself by their first :data:`ORIGIN` digits.
+        """
+        if not keys:
             return []
+        names = self._names
         lock = " FOR UPDATE" if self._dialect.name == "mysql" else ""
         wanted = ",".join([f"'{key}'" for key in keys])
         # No text(): the engine keeps what it has compiled, some hundreds of statements this long.
-        told = connection.exec_driver_sql(
-            "SELECT k.key_hash, a.action_id, a.status, a.claim_id, a.last_attempt_gmt"
-            f" FROM {self._names.keys} k JOIN {self._names.actions} a"
+        rows = connection.exec_driver_sql(
+            "SELECT k.key_hash, a.action_id, a.status, a.claim_id, a.scheduled_date_gmt,"
+            f" a.attempts, a.last_attempt_gmt FROM {names.keys} k JOIN {names.actions} a"
             f" ON a.action_id = k.action_id WHERE k.key_hash IN ({wanted})"
             f" AND k.created_gmt = '{to_text(at)}' ORDER BY a.action_id{lock}"
+        ).fetchall()
+        ids = listed([int(row[1]) for row in rows] or [0])
+        logs = self._pairs(
+            connection,
+            f"SELECT action_id, COUNT(*) FROM {names.logs} WHERE action_id IN {ids}"
+            " GROUP BY action_id",
         )
+        waited_for: dict[int, int] = {}
+        if self._own.has(names.waits):
+            waited_for = self._pairs(
+                connection,
+                f"SELECT w.after_id, COUNT(*) FROM {names.waits} w LEFT JOIN {names.keys} k"
+                " ON k.action_id = w.action_id"
+                f" AND SUBSTR(k.key_hash, 1, {ORIGIN}) = '{keys[0][:ORIGIN]}'"
+                f" WHERE w.after_id IN {ids} AND k.key_hash IS NULL GROUP BY w.after_id",
+            )
         return [
             Added(
-                key=str(row[0]), id=ActionId(int(row[1])), status=str(row[2]),
-                is_held=row[2] == "in-progress" or (row[2] == "pending" and bool(row[3])),
-                last_attempt=_text(row[4]),
+                key=str(key), id=ActionId(int(i)), status=str(status),
+                is_held=status == "in-progress" or (status == "pending" and bool(claim)),
+                mark=mark_of(
+                    str(status), _text(scheduled), int(attempts), _text(tried), logs.get(int(i), 0)
+                ),
+                is_waited_for=int(i) in waited_for,
             )
-            for row in told
+            for key, i, status, claim, scheduled, attempts, tried in rows
         ]  # fmt: skip
+
+    @staticmethod
+    def _pairs(connection: Connection, statement: str) -> dict[int, int]:
+        return {int(one): int(two) for one, two in connection.exec_driver_sql(statement)}
 
     def _not_there(
         self,
@@ -406,9 +526,6 @@ class Bulk:
         groups: Mapping[str, int],
     ) -> list[tuple[str, WholeRow]]:
         """Without pending ones whose like is there, or stands before them."""
-        ids = sorted({groups[row.group] for _, row in keyed})
-        if ids:
-            connection.execute(self._lock_groups, {"ids": ids}).close()
         seen: set[tuple[str, str | None, int]] = set()
         found: list[tuple[str, WholeRow]] = []
         for key, row in keyed:
@@ -487,7 +604,8 @@ class Bulk:
         def add(connection: Connection) -> list[tuple[str, str, str]]:
             ids: dict[str, ActionId] = {}
             for start in range(0, len(keys), BATCH):
-                ids |= self._known_on(connection, keys[start : start + BATCH])
+                known = self._known_on(connection, keys[start : start + BATCH])
+                ids |= {key: one.id for key, one in known.items()}
             for one, after, on_failed in waits:
                 if one in ids and after in ids:
                     values = {"id": ids[one], "after": ids[after], "on_failed": on_failed}
@@ -521,6 +639,12 @@ def _size(row: WholeRow) -> int:
     """What a row takes in a statement, roughly: quotes and zero bytes are escaped."""
     told = f"{row.hook}{row.args}{row.extended_args}{row.schedule}"
     return _SMALL + (len(told) + (len(told) >> 2) if told.isascii() else 4 * len(told))
+
+
+def _exact_size(row: WholeRow) -> int:
+    texts = [one for one in (row.hook, row.args, row.extended_args, row.schedule) if one]
+    escaped = sum(one.count(c) for one in texts for c in "\\'\"\0\n\r\x1a")
+    return escaped + _SMALL + sum(len(one.encode("utf-8", "surrogateescape")) for one in texts)
 
 
 def _text(value: object) -> str | None:

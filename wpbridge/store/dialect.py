@@ -1,13 +1,14 @@
 """What differs between MySQL/MariaDB and SQLite, and nothing else."""
 
 import re
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
-from wpbridge.errors import Contention, StoreError, StoreMissing, StoreUnavailable
+from wpbridge.errors import Contention, StoreError, StoreMissing, StoreUnavailable, Unfit
 from wpbridge.store.tables import TableNames
 
 WORDPRESS_REMOVES = frozenset({
@@ -33,6 +34,18 @@ class Dialect(Protocol):
 
     def lock_rows(self) -> str:
         """Text that ends a locking SELECT."""
+        ...
+
+    def strict(self, connection: Connection) -> AbstractContextManager[None]:
+        """Within, the database refuses what it would alter to make it fit. See :class:`Unfit`."""
+        ...
+
+    def cut(self, connection: Any) -> None:
+        """Wake a thread that waits for an answer on this connection of the driver's."""
+        ...
+
+    def most_bytes(self, connection: Connection) -> int:
+        """Of one statement."""
         ...
 
     def age_seconds(self, column: str) -> str:
@@ -123,6 +136,8 @@ _GONE = frozenset({
 })  # fmt: skip
 _DENIED = frozenset({1044, 1045, 1049, 1698})
 _NO_RIGHT = frozenset({1142, 1143, 1227, 1370})
+_UNFIT = frozenset({1264, 1265, 1267, 1292, 1300, 1366, 1406, 3988})
+"""Out of range, truncated, no such date, not of the column's character set, too long."""
 _TLS = 2026
 _FULL = re.compile(
     r"No space left|errno: 28\b|error 28\b|Disk quota|table .* is full", re.IGNORECASE
@@ -170,7 +185,8 @@ def sort_trouble(error: BaseException) -> Trouble:
     if _is_gone(code, text):
         return Trouble(error=StoreUnavailable(_complaint(code, text, line)), gone=True)
     advice = ": the account needs that right, or name another with --dsn" * (code in _NO_RIGHT)
-    return Trouble(error=StoreError(f"the database refused a statement: {line}{advice}"))
+    kind = Unfit if code in _UNFIT else StoreError
+    return Trouble(error=kind(f"the database refused a statement: {line}{advice}"))
 
 
 def lost_connection(error: BaseException) -> Trouble:

@@ -1,10 +1,13 @@
 """MariaDB and MySQL: sessions set up as WordPress sets them, and what only they know."""
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
 
 from wpbridge.store.dialect import WORDPRESS_REMOVES, knows_skip_locked, parse_version
 from wpbridge.store.tables import TableNames
@@ -39,6 +42,31 @@ class MySQL:
     def lock_rows(self) -> str:
         """Rows that others hold are passed over where the server knows how."""
         return " FOR UPDATE SKIP LOCKED" if self.can_skip_locked else " FOR UPDATE"
+
+    @contextmanager
+    def strict(self, connection: Connection) -> Iterator[None]:
+        """WordPress's sessions are not, and cut and convert silently."""
+        connection.exec_driver_sql(
+            "SET @wpbridge_mode = @@SESSION.sql_mode, SESSION sql_mode ="
+            " CONCAT_WS(',', NULLIF(@@SESSION.sql_mode, ''), 'STRICT_ALL_TABLES')"
+        )
+        try:
+            yield
+        finally:
+            # A connection that is lost takes its mode with it.
+            with suppress(SQLAlchemyError):
+                connection.exec_driver_sql("SET SESSION sql_mode = @wpbridge_mode")
+
+    def cut(self, connection: Any) -> None:
+        """The server takes back what was not committed."""
+        link = getattr(connection, "_sock", None)
+        if isinstance(link, socket.socket):
+            with suppress(OSError):
+                link.shutdown(socket.SHUT_RDWR)
+
+    def most_bytes(self, connection: Connection) -> int:
+        """A server takes more for a lost connection."""
+        return int(connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar() or 0)
 
     def age_seconds(self, column: str) -> str:
         """By the server's clock."""

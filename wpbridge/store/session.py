@@ -101,6 +101,15 @@ class Session:
         self._drop()
         self._engine.dispose()
 
+    def cut(self) -> None:
+        """Break off what another thread is doing on the connection, which is lost with it.
+
+        For a process that is to end: to close a connection one would wait for that thread.
+        """
+        connection = self._connection
+        if connection is not None and not connection.invalidated:
+            self._dialect.cut(connection.connection.dbapi_connection)
+
     def _connected(self) -> Connection:
         if self._connection is not None and self._connection.invalidated:
             # An interrupt cut a statement off: SQLAlchemy has given it up, and wants to be told.

@@ -3,6 +3,7 @@
 import functools
 import os
 import sqlite3
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -37,6 +38,18 @@ class SQLite:
     def lock_rows(self) -> str:
         """BEGIN IMMEDIATE has locked everything already."""
         return ""
+
+    def strict(self, _connection: Connection) -> AbstractContextManager[None]:
+        """It alters nothing."""
+        return nullcontext()
+
+    def cut(self, connection: Any) -> None:
+        """The statement ends as one that failed."""
+        connection.interrupt()
+
+    def most_bytes(self, _connection: Connection) -> int:
+        """SQLite's own limit, unless it was built with another."""
+        return 1_000_000_000
 
     def age_seconds(self, column: str) -> str:
         """By the host's clock: there is no other."""

@@ -100,6 +100,12 @@ class SqlStore:
         """See :class:`Store`."""
         return self.session.run(self._inspect)
 
+    def check_writable(self) -> None:
+        """Look at the tables; SchemaError where they are only to be read."""
+        info = self.inspect()
+        if not info.writable:
+            raise SchemaError("; ".join(info.problems))
+
     def _inspect(self, connection: Connection) -> StoreInfo:
         dialect, names = self._dialect, self.names
         server = dialect.version(connection)
@@ -196,10 +202,8 @@ class SqlStore:
 
     def register(self, *, host: str, boot: str, pid: int, pid_started: str) -> RunnerId:
         """See :class:`Store`."""
-        info = self.inspect()
+        self.check_writable()
         self._pid_started = pid_started[:64]
-        if not info.writable:
-            raise SchemaError("; ".join(info.problems))
         self.parts.own.ensure()
         return self.session.transact(
             lambda c: self._ownership.enter(
