@@ -368,9 +368,9 @@ def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 def _imported(folder: Path, site: str) -> None:
-    """The journal of an earlier import."""
-    with Journal(folder / "wpbridge-import-shop-wp.journal", kind="import", site=site):
-        pass
+    """The journals of earlier imports, here and into the other queue."""
+    for name, whose in (("shop", site), ("other", f"{folder / 'other.db'} wp_")):
+        Journal(folder / f"wpbridge-import-{name}-wp.journal", kind="import", site=whose).close()
 
 
 @pytest.fixture(scope="module")

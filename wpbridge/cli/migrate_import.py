@@ -73,7 +73,7 @@ def wishes_of(
 Examples:
   wpbridge migrate import --input moved.jsonl --dry-run
   wpbridge migrate import --input moved.jsonl --yes
-  wpbridge migrate import --input moved.jsonl --status pending --shift 2h --unique
+  wpbridge migrate import --input moved.jsonl --status pending --shift 2h --unique --yes
   wpbridge migrate import --undo wpbridge-import-shop-wp.journal --yes
 """)  # fmt: skip
 @site_options
