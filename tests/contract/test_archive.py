@@ -14,7 +14,7 @@ from wpbridge.action import ActionId, Status
 from wpbridge.clock import to_text
 from wpbridge.errors import InputError
 from wpbridge.migrate.archive import Archive, Report, asked, file_for, journal_of
-from wpbridge.migrate.journal import Journal
+from wpbridge.migrate.journal import Journal, name_of
 from wpbridge.migrate.transfer import Import, Wishes, read, source
 from wpbridge.store.retention import Expiry
 from wpbridge.store.sqlstore import SqlStore
@@ -39,7 +39,7 @@ def ended(store: SqlStore, count: int, status: str = "complete", *, days: int = 
 
 
 def archived(store: SqlStore, file: Path, *, batch_size: int = 7, **more: Any) -> Report:
-    site = store.parts.bulk.identity()
+    site = name_of(store)
     with Journal(journal_of(file), kind="archive", site=site, asked=asked(RULES)) as journal:
         return Archive(store, journal, file, now=NOW).run(batch_size=batch_size, **more)
 
@@ -99,7 +99,8 @@ def test_a_row_that_lives_again_meanwhile_stays(
 ) -> None:
     """As if a neighbour came between."""
     old = ended(store, 10)
-    real = store.parts.retention.next
+    retention = type(store.parts.retention)
+    real = retention.next
 
     def late(*given: Any) -> Any:
         found = real(*given)
@@ -109,7 +110,7 @@ def test_a_row_that_lives_again_meanwhile_stays(
         )
         return found
 
-    monkeypatch.setattr(store.parts.retention, "next", late)
+    monkeypatch.setattr(retention, "next", late)
     file = tmp_path / "a.jsonl.gz"
     report = archived(store, file, batch_size=100)
     assert report.archived == 9
@@ -201,16 +202,41 @@ def test_a_file_that_is_shorter_than_noted_is_refused(store: SqlStore, tmp_path:
 
 
 def test_files_are_named_by_date_and_never_written_twice(store: SqlStore, tmp_path: Path) -> None:
-    first = file_for(str(tmp_path), NOW)
+    site = name_of(store)
+    first = file_for(str(tmp_path), NOW, site)
     assert first.name == "actions-2026-11-24.jsonl.gz"
     ended(store, 2)
     archived(store, first)
-    assert file_for(str(tmp_path), NOW).name == "actions-2026-11-24-2.jsonl.gz"
+    assert file_for(str(tmp_path), NOW, site).name == "actions-2026-11-24-2.jsonl.gz"
     with pytest.raises(InputError, match="never changed"):
-        file_for(str(first), NOW)
+        file_for(str(first), NOW, site)
     with pytest.raises(InputError, match="no such folder"):
-        file_for(str(tmp_path / "missing"), NOW)
+        file_for(str(tmp_path / "missing"), NOW, site)
     text = journal_of(first).read_text().splitlines(keepends=True)
     journal_of(first).write_text("".join(text[:-1]))
-    assert file_for(str(tmp_path), NOW + timedelta(days=1)) == first
-    assert file_for(str(first), NOW) == first
+    assert file_for(str(tmp_path), NOW + timedelta(days=1), site) == first
+    assert file_for(str(first), NOW, site) == first
+
+
+def test_what_another_site_has_begun_in_the_folder_is_left_alone(
+    store: SqlStore, tmp_path: Path
+) -> None:
+    begun = tmp_path / "actions-2026-11-23.jsonl.gz"
+    Journal(journal_of(begun), kind="archive", site="another", asked=asked(RULES)).close()
+    file = file_for(str(tmp_path), NOW, name_of(store))
+    assert file.name == "actions-2026-11-24.jsonl.gz"
+    ended(store, 2)
+    assert archived(store, file).archived == 2
+
+
+@pytest.mark.parametrize(
+    "step", [{"to": 5}, {"from": 0, "to": "far"}, {"moved": 1}, {"from": 0, "to": 5, "count": []}]
+)
+def test_a_damaged_step_is_told(store: SqlStore, tmp_path: Path, step: dict[str, object]) -> None:
+    file = tmp_path / "old.jsonl.gz"
+    with Journal(
+        journal_of(file), kind="archive", site=name_of(store), asked=asked(RULES)
+    ) as journal:
+        journal.add(step)
+    with pytest.raises(InputError, match="damaged"):
+        archived(store, file)

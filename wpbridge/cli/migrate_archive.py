@@ -18,7 +18,7 @@ from wpbridge.cli.stopping import stoppable
 from wpbridge.clock import SystemClock
 from wpbridge.config import Settings
 from wpbridge.migrate import archive as archives
-from wpbridge.migrate.journal import Journal
+from wpbridge.migrate.journal import Journal, name_of
 from wpbridge.queue import Queue, opened
 from wpbridge.store.retention import Expiry
 
@@ -72,8 +72,8 @@ def archive(
     """
     settings = settings_of(ctx, flags)
     now = SystemClock().now()
-    file = archives.file_for(output, now)
     with opened(settings) as queue:
+        file = archives.file_for(output, now, name_of(queue.store))
         wanted = expiries_of(
             queue, settings, statuses or _ENDED, hooks, groups, older_than, before
         )  # fmt: skip
@@ -115,7 +115,7 @@ def _run(
     if count > MANY:
         confirm(f"move {plural(count, 'action')} into {file}", yes=yes)
     journal = archives.journal_of(file)
-    site = queue.store.parts.bulk.identity()
+    site = name_of(queue.store)
     with Journal(journal, kind=archives.KIND, site=site, asked=archives.asked(wanted)) as steps:
         work = archives.Archive(queue.store, steps, file, now=SystemClock().now())
         if work.report.archived and not quiet:

@@ -12,7 +12,6 @@ from wpbridge.cli.filters import MANY, filter_options, query_of, split
 from wpbridge.cli.migrate_import import (
     conclude,
     import_options,
-    journal_for,
     noting,
     refuse_beside_undo,
     take_back,
@@ -22,8 +21,8 @@ from wpbridge.cli.migrate_import import (
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural
 from wpbridge.cli.progress import counting
-from wpbridge.migrate import transfer
-from wpbridge.migrate.journal import name_of
+from wpbridge.migrate import added, transfer
+from wpbridge.migrate.journal import file_for, name_of
 from wpbridge.migrate.transfer import Rejects
 from wpbridge.queue import Queue, opened
 
@@ -84,7 +83,7 @@ def copy(
         count = queue.count(query)
         if count > MANY and not dry_run:
             confirm(f"Copy {plural(count, 'action')} to {name_of(target.store)}", yes=yes)
-        noted = journal_for(target, journal)
+        noted = Path(journal) if journal else file_for(added.KIND, target.store)
         steps = stack.enter_context(noting(target, noted, dry_run=dry_run))
         advance = stack.enter_context(counting("copy", count, lines=not settings.quiet))
         report = transfer.copy(

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -21,7 +20,7 @@ from wpbridge.config import Settings
 from wpbridge.errors import InputError
 from wpbridge.migrate import added, transfer
 from wpbridge.migrate.added import TakenBack
-from wpbridge.migrate.journal import Journal, name_of
+from wpbridge.migrate.journal import Journal, file_for, name_of
 from wpbridge.migrate.transfer import Import, Line, Rejects, Report, Wishes
 from wpbridge.moments import parse_duration
 from wpbridge.queue import Queue, opened
@@ -119,7 +118,7 @@ def import_(
     usual = "rejected.jsonl" if input_ == "-" else f"{input_}.rejected.jsonl"
     side = Rejects(Path(rejects or usual), is_usual=rejects is None, beside=input_)
     with opened(settings) as queue, transfer.source(input_) as stream:
-        noted = journal_for(queue, journal)
+        noted = Path(journal) if journal else file_for(added.KIND, queue.store)
         lines = transfer.read(stream)
         first = next(lines, None)
         count = transfer.count_of(transfer.header_of(first))
@@ -149,15 +148,6 @@ def refuse_beside_undo(ctx: click.Context, *names: str) -> None:
 def tell_rejected(line: Line, why: str) -> None:
     """Of a trial, which writes no file."""
     told(f"line {line.number}: {shown(why)}")
-
-
-def journal_for(queue: Queue, named: str | None) -> Path:
-    """The file named, or one that each queue has of its own, in the working folder."""
-    if named is not None:
-        return Path(named)
-    database = Path(queue.store.session.address.database or "").stem
-    prefix = queue.store.names.prefix.rstrip("_")
-    return Path(f"wpbridge-import-{re.sub('[^A-Za-z0-9_.-]', '_', database)}-{prefix}.journal")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from wpbridge.cli.stopping import stoppable
 from wpbridge.config import Settings
 from wpbridge.errors import InputError
 from wpbridge.migrate import mending, schema
-from wpbridge.migrate.journal import Journal
+from wpbridge.migrate.journal import Journal, file_for, name_of
 from wpbridge.moments import parse_duration
 from wpbridge.site import resolve
 from wpbridge.store.connect import open_site
@@ -58,7 +58,7 @@ def changes(
     definitions: Definitions, journal: Path, lock_wait_seconds: float
 ) -> Iterator[mending.Changes]:
     """What is run within is noted in the journal, and can be stopped."""
-    site = mending.site_of(definitions)
+    site = name_of(definitions.store)
     with Journal(journal, kind=mending.KIND, site=site) as steps, stoppable():
         yield mending.Changes(definitions, steps, lock_wait_seconds=lock_wait_seconds)
 
@@ -109,7 +109,7 @@ def index(
             schema.check_online(definitions)
             if not dry_run:
                 what = "drop index" if drop else "add index"
-                noted = Path(journal) if journal else mending.journal_for(definitions)
+                noted = Path(journal) if journal else file_for(mending.KIND, definitions.store)
                 with changes(definitions, noted, seconds) as steps, percents(what) as tell:
                     steps.run(definitions.names.actions, statement, tell)
         used, sorts = definitions.explain_claim()

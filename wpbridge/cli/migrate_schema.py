@@ -24,7 +24,7 @@ from wpbridge.cli.stopping import stoppable
 from wpbridge.config import Settings
 from wpbridge.errors import InputError
 from wpbridge.migrate import mending
-from wpbridge.migrate.journal import Journal
+from wpbridge.migrate.journal import Journal, file_for, name_of
 from wpbridge.migrate.schema import Comparison, Deviation, Fix, script, statement_of
 from wpbridge.migrate.schema import verify as compare
 from wpbridge.store.ddl import Definitions
@@ -105,7 +105,7 @@ def fix(
             if sql:
                 raise InputError("--undo: --dry-run prints the statements")
             _undo(definitions, settings, Path(undo), seconds, dry_run=dry_run)
-        noted = Path(journal) if journal else mending.journal_for(definitions)
+        noted = Path(journal) if journal else file_for(mending.KIND, definitions.store)
         is_mysql = definitions.server.is_mysql
         before = compare(definitions)
         fixes = before.fixes
@@ -164,7 +164,7 @@ def _undo(
 ) -> NoReturn:  # fmt: skip
     if not file.is_file():
         raise InputError(f"--undo: there is no file {file}")
-    site = mending.site_of(definitions)
+    site = name_of(definitions.store)
     ran, left = list[str](), list[str]()
     deed = "would run" if dry_run else "ran"
     with Journal(file, kind=mending.KIND, site=site) as steps, stoppable():

@@ -8,6 +8,7 @@ is deleted when the archive goes on. docs/explain/migrations.md.
 
 import gzip
 import io
+import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +21,7 @@ from sqlalchemy import Connection
 
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import from_text, to_text
-from wpbridge.errors import ConfigError, InputError
+from wpbridge.errors import InputError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.lines import END, dumped, line_of
 from wpbridge.migrate.transfer import lines_of, read, source
@@ -53,10 +54,11 @@ def journal_of(file: Path) -> Path:
     return file.with_name(f"{file.name}.journal")
 
 
-def file_for(output: str, now: datetime) -> Path:
+def file_for(output: str, now: datetime, site: str) -> Path:
     """The file to write: the one named, or one with today's date in the folder named.
 
-    In a folder an archive that was stopped goes on; the next of the same day gets a number.
+    In a folder an archive of the site that was stopped goes on; the next of the same day gets a
+    number.
 
     Raises:
         InputError: the folder is not there, or the file is there and whole, or nobody's.
@@ -72,7 +74,7 @@ def file_for(output: str, now: datetime) -> Path:
         return target
     for journal in sorted(target.glob(f"actions-*{ENDING}.journal")):
         file = journal.with_name(journal.name.removesuffix(".journal"))
-        if _is_unfinished(file):
+        if _is_unfinished(file, site):
             return file
     number = 1
     while True:
@@ -83,13 +85,14 @@ def file_for(output: str, now: datetime) -> Path:
         number += 1
 
 
-def _is_unfinished(file: Path) -> bool:
-    """Whether its journal is there and does not tell its end."""
+def _is_unfinished(file: Path, site: str | None = None) -> bool:
+    """Whether its journal is there, of this site if one is named, and does not tell its end."""
     try:
         lines = journal_of(file).read_bytes().splitlines()
-    except OSError:
+        is_others = site is not None and lines and json.loads(lines[0])["site"] != site
+    except (OSError, ValueError, LookupError, TypeError):
         return False
-    return not any(line.startswith(b'{"end":') for line in lines)
+    return not is_others and not any(line.startswith(b'{"end":') for line in lines)
 
 
 class Archive:
@@ -99,19 +102,18 @@ class Archive:
         """``journal``: opened with what was asked, which counts when it goes on.
 
         Raises:
-            ConfigError: the tables have no transactions.
+            SchemaError: the tables are only to be read, as those without transactions are.
             InputError: the file is not as long as the journal says.
         """
-        if not store.layout.transactional:
-            raise ConfigError(
-                "the actions table has no transactions, so a crash could lose rows: move it to"
-                " InnoDB first (wpbridge migrate schema fix)"
-            )
+        store.check_writable()
         self._store = store
         self._parts = store.parts
         self._journal = journal
         self._now = now
-        self._expiries = [_expiry(told) for told in journal.asked["rules"]]
+        try:
+            self._expiries = [_expiry(told) for told in journal.asked["rules"]]
+        except (LookupError, TypeError, ValueError):
+            raise InputError(f"journal {journal.file}: its rules are damaged") from None
         self.report = Report(file=file)
         self._end = 0
         """Bytes of the file that are noted."""
@@ -184,11 +186,14 @@ class Archive:
 
     def _append(self, data: bytes, step: dict[str, Any] | None) -> None:
         """A member on the disk, then noted; the end of a file needs no note."""
-        self._stream.seek(self._end)
-        self._stream.truncate()
-        self._stream.write(gzip.compress(data, 6, mtime=0))
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
+        try:
+            self._stream.seek(self._end)
+            self._stream.truncate()
+            self._stream.write(gzip.compress(data, 6, mtime=0))
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+        except OSError as error:
+            raise InputError(f"--output {self.report.file}: {error.strerror}") from None
         if step is not None:
             self._journal.add({"from": self._end, "to": self._stream.tell(), **step})
             self._count(step)
@@ -197,14 +202,17 @@ class Archive:
     # Going on
 
     def _replay(self) -> None:
-        for step in self._journal.steps():
-            if "to" in step:
-                self._end = int(step["to"])
-                self._unsure = (int(step["from"]), self._end) if step["count"] else None
-                self._count(step)
-            elif "moved" in step:
-                self._unsure = None
-                self.report.stayed += int(step["stayed"])
+        try:
+            for step in self._journal.steps():
+                if "to" in step:
+                    self._end = int(step["to"])
+                    self._unsure = (int(step["from"]), self._end) if step["count"] else None
+                    self._count(step)
+                elif "moved" in step:
+                    self._unsure = None
+                    self.report.stayed += int(step["stayed"])
+        except (LookupError, TypeError, ValueError):
+            raise InputError(f"journal {self._journal.file}: a step is damaged") from None
 
     def _count(self, step: dict[str, Any]) -> None:
         self.report.archived += int(step["count"])
@@ -272,7 +280,7 @@ def asked(expiries: Sequence[Expiry]) -> dict[str, Any]:
 def _expiry(told: dict[str, Any]) -> Expiry:
     before = from_text(told["before"])
     if before is None:
-        raise InputError("the journal's rules are damaged")
+        raise ValueError
     return Expiry(
         status=Status(told["status"]), before=before, hooks=tuple(told["hooks"]),
         except_hooks=tuple(told["except_hooks"]), groups=tuple(told["groups"]),

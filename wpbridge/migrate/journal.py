@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +27,12 @@ def name_of(store: SqlStore) -> str:
     if store.dialect.name == "sqlite":
         database = str(Path(database).resolve())
     return f"{database} {store.names.prefix}"
+
+
+def file_for(kind: str, store: SqlStore) -> Path:
+    """Where a journal lies that nobody named: each site has its own, in the working folder."""
+    database = re.sub(r"[^A-Za-z0-9_.-]", "_", Path(store.session.address.database or "").stem)
+    return Path(f"wpbridge-{kind}-{database}-{store.names.prefix.rstrip('_')}.journal")
 
 
 class Journal:
@@ -130,7 +137,7 @@ class Journal:
             if found.get(name) != wanted:
                 raise InputError(
                     f"journal {self.file} is of the {name} {found.get(name)}, not {wanted}:"
-                    " name another one with --journal"
+                    " give another file's name"
                 )
         return found
 

@@ -5,12 +5,11 @@ before it is run, and that it was done. One that is begun and not done may be th
 server, and not the journal, knows.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
+from wpbridge.errors import InputError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.schema import Fix, statement_of
 from wpbridge.store.ddl import ONLINE, Definitions, Progress
@@ -70,18 +69,6 @@ class Changes:
             self._journal.add(step)
 
 
-def site_of(definitions: Definitions) -> str:
-    """Whose a journal is: the same wherever it is reached from."""
-    return f"{definitions.store.session.address.database} {definitions.names.prefix}"
-
-
-def journal_for(definitions: Definitions) -> Path:
-    """Where nobody names one: each queue has its own, in the working folder."""
-    database = Path(definitions.store.session.address.database or "").stem
-    prefix = definitions.names.prefix.rstrip("_")
-    return Path(f"wpbridge-schema-{re.sub('[^A-Za-z0-9_.-]', '_', database)}-{prefix}.journal")
-
-
 # Putting back
 
 
@@ -112,16 +99,19 @@ def done_by_fix(journal: Journal) -> list[Undo]:
     """What fixes have done and nobody has taken back, the last one first."""
     begun: dict[str, Undo] = {}
     done: list[Undo] = []
-    for step in journal.steps():
-        if step.get("by") == _FIX:
-            begun[str(step["begun"])] = Undo(
-                table=str(step["table"]), statement=str(step["begun"]), back=step["back"],
-                made=step["made"],
-            )  # fmt: skip
-        elif step.get("done") in begun:
-            done.append(begun.pop(str(step["done"])))
-        elif "undone" in step:
-            done = [one for one in done if one.statement != step["undone"]]
+    try:
+        for step in journal.steps():
+            if step.get("by") == _FIX:
+                begun[str(step["begun"])] = Undo(
+                    table=str(step["table"]), statement=str(step["begun"]), back=step["back"],
+                    made=step["made"],
+                )  # fmt: skip
+            elif step.get("done") in begun:
+                done.append(begun.pop(str(step["done"])))
+            elif "undone" in step:
+                done = [one for one in done if one.statement != step["undone"]]
+    except (LookupError, TypeError, ValueError):
+        raise InputError(f"journal {journal.file}: a step is damaged") from None
     return done[::-1]
 
 
