@@ -11,7 +11,7 @@ from factories import NOW
 from rows import change
 from wpbridge.codec import schedule
 from wpbridge.enqueue import Enqueue
-from wpbridge.migrate import transfer
+from wpbridge.migrate import files, transfer
 from wpbridge.queue import Queue
 from wpbridge.store.records import Query
 from wpbridge.store.sqlstore import SqlStore
@@ -85,7 +85,7 @@ def golden() -> Iterator[str]:
 
 def exported(store: SqlStore, which: Query | None = None, **more: Any) -> bytes:
     stream = io.BytesIO()
-    transfer.write(transfer.lines_of(store, which or Query(), now=NOW, **more), stream)
+    files.write(transfer.lines_of(store, which or Query(), now=NOW, **more), stream)
     return stream.getvalue()
 
 

@@ -6,7 +6,8 @@ Usage: python transfer.py SOURCE_DSN TARGET_DSN
 import sys
 
 from wpbridge.clock import SystemClock
-from wpbridge.migrate.transfer import Line, Wishes, copy
+from wpbridge.migrate.files import Line
+from wpbridge.migrate.transfer import Wishes, copy
 from wpbridge.queue import Queue
 from wpbridge.store.records import Query
 

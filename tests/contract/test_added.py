@@ -15,7 +15,7 @@ from wpbridge.action import ActionId
 from wpbridge.clock import to_text
 from wpbridge.enqueue import Enqueue
 from wpbridge.errors import InputError
-from wpbridge.migrate import transfer
+from wpbridge.migrate import files
 from wpbridge.migrate.added import KIND, take_back
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.transfer import Import, Report, Wishes
@@ -42,7 +42,7 @@ def file(tmp_path: Path) -> Path:
 def imported(store: SqlStore, data: bytes, file: Path, now: datetime = RUN) -> Report:
     with Journal(file, kind=KIND, site="s") as journal:
         it = Import(store, Wishes(now=now), lambda *_: None, journal=journal)
-        return it.run(transfer.read(io.BytesIO(data)))
+        return it.run(files.read(io.BytesIO(data)))
 
 
 def undone(store: SqlStore, file: Path, *, dry_run: bool = False) -> tuple[int, int, int]:

@@ -14,8 +14,9 @@ from wpbridge.action import ActionId, Status
 from wpbridge.clock import to_text
 from wpbridge.errors import InputError
 from wpbridge.migrate.archive import Archive, Report, asked, file_for, journal_of
+from wpbridge.migrate.files import read, source
 from wpbridge.migrate.journal import Journal, name_of
-from wpbridge.migrate.transfer import Import, Wishes, read, source
+from wpbridge.migrate.transfer import Import, Wishes
 from wpbridge.store.retention import Expiry
 from wpbridge.store.sqlstore import SqlStore
 

@@ -22,9 +22,10 @@ from transfers import add_row, exported, fill, told
 from wpbridge.codec import schedule
 from wpbridge.enqueue import Enqueue
 from wpbridge.errors import Contention, InputError, WpbridgeError
-from wpbridge.migrate import transfer
+from wpbridge.migrate import files, transfer
+from wpbridge.migrate.files import Line
 from wpbridge.migrate.lines import dumped
-from wpbridge.migrate.transfer import Import, Line, Report, Wishes
+from wpbridge.migrate.transfer import Import, Report, Wishes
 from wpbridge.queue import Queue
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.records import Query
@@ -39,7 +40,7 @@ def imported(
     def reject(line: Line, why: str) -> None:
         bad.append(f"{line.number}: {why}")
 
-    return Import(store, Wishes(now=NOW, **wishes), reject).run(transfer.read(io.BytesIO(data)))
+    return Import(store, Wishes(now=NOW, **wishes), reject).run(files.read(io.BytesIO(data)))
 
 
 @pytest.fixture(params=["sqlite", "mariadb"])
@@ -304,8 +305,8 @@ def test_a_file_that_is_cut_off_is_told(store: SqlStore, other: SqlStore, tmp_pa
     assert report.added + report.rejected == report.read
     packed = gzip.compress(data)
     (tmp_path / "cut.gz").write_bytes(packed[: len(packed) // 2])
-    with transfer.source(str(tmp_path / "cut.gz")) as stream:
-        lines = list(transfer.read(stream))
+    with files.source(str(tmp_path / "cut.gz")) as stream:
+        lines = list(files.read(stream))
     assert lines[-1].why
 
 

@@ -22,7 +22,7 @@ from rows import change, column, log_of, query
 from servers import MariaDB
 from wpbridge.action import Claim
 from wpbridge.database import DatabaseAddress
-from wpbridge.migrate import added, transfer, wpcron
+from wpbridge.migrate import added, files, wpcron
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.lines import dumped
 from wpbridge.migrate.poststore import PostStore
@@ -300,7 +300,7 @@ def test_an_import_that_is_taken_back_is_told(
     )
     with Journal(tmp_path / "journal", kind=added.KIND, site="s") as journal:
         it = Import(far, Wishes(now=NOW), lambda *_: None, journal=journal)
-        assert it.run(transfer.read(io.BytesIO(rows))).added == 1
+        assert it.run(files.read(io.BytesIO(rows))).added == 1
         with cut_at_commit(far, proxy, lost):
             done = added.take_back(far, journal)
     assert done.removed == {"pending": 1}
@@ -360,7 +360,7 @@ def test_what_was_known_before_is_not_told_as_added(
     def imported(rows: list[dict[str, object]]) -> tuple[int, int]:
         lines = [dumped(one) for one in (head, *rows, {"wpbridge": "end", "actions": len(rows)})]
         data = io.BytesIO(b"".join(lines))
-        report = Import(far, Wishes(now=NOW), lambda *_: None).run(transfer.read(data))
+        report = Import(far, Wishes(now=NOW), lambda *_: None).run(files.read(data))
         return report.added, report.known
 
     assert imported(some[:1]) == (1, 0)

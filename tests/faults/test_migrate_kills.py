@@ -13,7 +13,7 @@ import pytest
 from factories import NOW, insert, make_new
 from rows import query
 from wpbridge.enqueue import Enqueue
-from wpbridge.migrate import transfer
+from wpbridge.migrate import files, transfer
 from wpbridge.queue import Queue
 from wpbridge.store.records import Query
 from wpbridge.store.sqlstore import SqlStore
@@ -101,7 +101,7 @@ def check(source: SqlStore, target: SqlStore) -> None:
 def exported(source: SqlStore, folder: Path) -> Path:
     file = folder / "queue.jsonl"
     with file.open("wb") as stream:
-        transfer.write(transfer.lines_of(source, Query(), now=NOW), stream)
+        files.write(transfer.lines_of(source, Query(), now=NOW), stream)
     return file
 
 
@@ -184,6 +184,6 @@ def test_an_export_that_is_killed_leaves_the_file_that_was_there(
     if process.wait() == -signal.SIGKILL:
         assert file.read_bytes() == b"the last one"
     assert start("export", "--dsn", dsn, "--output", str(file)).wait() == 0
-    with transfer.source(str(file)) as stream:
-        lines = list(transfer.read(stream))
+    with files.source(str(file)) as stream:
+        lines = list(files.read(stream))
     assert lines[-1].value["actions"] == ROWS + ROWS // 100 == len(lines) - 2

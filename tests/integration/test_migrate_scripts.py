@@ -22,7 +22,7 @@ from wpbridge.clock import SystemClock, to_text
 from wpbridge.codec import php
 from wpbridge.codec.wp_cron import CronOption, Event, key_of
 from wpbridge.database import DatabaseAddress
-from wpbridge.migrate.transfer import read, source
+from wpbridge.migrate.files import read, source
 from wpbridge.store.sqlstore import SqlStore
 
 ACTIONS = "wp_actionscheduler_actions"

@@ -9,7 +9,8 @@ from pathlib import Path
 from both_sides import BothSides, Call
 from factories import NOW
 from wpbridge.migrate import transfer
-from wpbridge.migrate.transfer import Line, Wishes
+from wpbridge.migrate.files import Line
+from wpbridge.migrate.transfer import Wishes
 from wpbridge.store.records import Query
 from wpbridge.store.sqlstore import SqlStore
 

@@ -22,8 +22,8 @@ from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural
 from wpbridge.cli.progress import counting
 from wpbridge.migrate import added, transfer
+from wpbridge.migrate.files import Rejects
 from wpbridge.migrate.journal import file_for, name_of
-from wpbridge.migrate.transfer import Rejects
 from wpbridge.queue import Queue, opened
 
 

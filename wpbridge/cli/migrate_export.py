@@ -10,7 +10,7 @@ from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import plural, told
 from wpbridge.cli.progress import counting
 from wpbridge.clock import SystemClock
-from wpbridge.migrate import transfer
+from wpbridge.migrate import files, transfer
 from wpbridge.migrate.lines import dumped, line_of
 from wpbridge.queue import Queue, opened
 from wpbridge.store.records import Query
@@ -63,13 +63,13 @@ def export(
         else:
             with (
                 counting("export", count, lines=not settings.quiet) as advance,
-                transfer.output(output) as stream,
+                files.output(output) as stream,
             ):
                 lines = transfer.lines_of(
                     queue.store, query, now=SystemClock().now(), logs=logs, origin=origin,
                     count=count, tick=advance,
                 )  # fmt: skip
-                last = transfer.write(lines, stream)
+                last = files.write(lines, stream)
     if settings.quiet and not dry_run:
         return
     if settings.format == "json":

@@ -18,10 +18,11 @@ from wpbridge.cli.progress import counting
 from wpbridge.clock import SystemClock
 from wpbridge.config import Settings
 from wpbridge.errors import InputError
-from wpbridge.migrate import added, transfer
+from wpbridge.migrate import added, files
 from wpbridge.migrate.added import TakenBack
+from wpbridge.migrate.files import Line, Rejects
 from wpbridge.migrate.journal import Journal, file_for, name_of
-from wpbridge.migrate.transfer import Import, Line, Rejects, Report, Wishes
+from wpbridge.migrate.transfer import Import, Report, Wishes
 from wpbridge.moments import parse_duration
 from wpbridge.queue import Queue, opened
 
@@ -117,11 +118,11 @@ def import_(
     )
     usual = "rejected.jsonl" if input_ == "-" else f"{input_}.rejected.jsonl"
     side = Rejects(Path(rejects or usual), is_usual=rejects is None, beside=input_)
-    with opened(settings) as queue, transfer.source(input_) as stream:
+    with opened(settings) as queue, files.source(input_) as stream:
         noted = Path(journal) if journal else file_for(added.KIND, queue.store)
-        lines = transfer.read(stream)
+        lines = files.read(stream)
         first = next(lines, None)
-        count = transfer.count_of(transfer.header_of(first))
+        count = files.count_of(files.header_of(first))
         if not dry_run and (count is None or count > MANY):
             some = "the actions" if count is None else plural(count, "action")
             named = "standard input" if input_ == "-" else input_

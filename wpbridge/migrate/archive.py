@@ -22,9 +22,10 @@ from sqlalchemy import Connection
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import from_text, to_text
 from wpbridge.errors import InputError
+from wpbridge.migrate.files import read, source
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.lines import END, dumped, line_of
-from wpbridge.migrate.transfer import lines_of, read, source
+from wpbridge.migrate.transfer import lines_of
 from wpbridge.store.records import Query
 from wpbridge.store.retention import Expiry
 from wpbridge.store.sqlstore import SqlStore

@@ -1,0 +1,181 @@
+"""Files of exported queues: written whole or not at all, read from anywhere, line by line."""
+
+import contextlib
+import gzip
+import io
+import json
+import os
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, BinaryIO, Final, cast
+
+from wpbridge.errors import InputError
+from wpbridge.migrate.lines import ACTIONS, VERSION, dumped
+
+LONGEST_LINE: Final = 32 << 20
+"""Bytes. A longer one is no action's: its logs alone would be hundreds of the longest."""
+_SMALL_PART: Final = 1_000
+_GZIP_LEVEL: Final = 3
+
+
+def write(lines: Iterable[dict[str, Any]], stream: IO[bytes]) -> dict[str, Any]:
+    """Write lines; returns the last."""
+    line: dict[str, Any] = {}
+    for line in lines:
+        stream.write(dumped(line))
+    return line
+
+
+@contextlib.contextmanager
+def output(name: str) -> Iterator[IO[bytes]]:
+    """A file that is there whole or not at all; ``-`` for standard output, gzip for ``.gz``.
+
+    Raises InputError when it cannot be written.
+    """
+    if name == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    # A link stays one: what it leads to is written.
+    file = Path(os.path.realpath(name))
+    try:
+        if file.exists() and not file.is_file():
+            with file.open("wb") as device:
+                yield device
+            return
+        handle, made = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+        try:
+            with open(handle, "wb") as plain:  # noqa: PTH123 - a descriptor
+                if file.suffix == ".gz":
+                    with gzip.GzipFile("", "wb", _GZIP_LEVEL, plain, 0) as packed:
+                        yield cast("IO[bytes]", packed)
+                else:
+                    yield plain
+                plain.flush()
+                os.fsync(plain.fileno())
+            Path(made).replace(file)
+        except BaseException:
+            Path(made).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise InputError(f"--output {name}: {error.strerror or error}") from None
+
+
+@dataclass(slots=True, kw_only=True)
+class Line:
+    """What was read: a line's value, or why there is none."""
+
+    number: int
+    value: dict[str, Any]
+    text: bytes = b""
+    why: str = ""
+
+
+def read(stream: IO[bytes]) -> Iterator[Line]:
+    """The lines of a file; one that was packed and cut off ends where it can be read no more."""
+    number = 0
+    try:
+        while text := stream.readline(LONGEST_LINE):
+            number += 1
+            if text.isspace():
+                continue
+            why = ""
+            if len(text) == LONGEST_LINE:
+                why = f"it is longer than {LONGEST_LINE >> 20} MiB"
+                _skip_line(stream, text)
+                text = text[:_SMALL_PART]
+            try:
+                value = {} if why else json.loads(text)
+            except (ValueError, RecursionError):
+                value = None
+            if not isinstance(value, dict):
+                value, why = {}, "it is no JSON object"
+            yield Line(number=number, value=value, text=text, why=why)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        yield Line(number=number + 1, value={}, why=f"the file cannot be unpacked: {error}")
+
+
+def _skip_line(stream: IO[bytes], part: bytes) -> None:
+    while part and not part.endswith(b"\n"):
+        part = stream.readline(LONGEST_LINE)
+
+
+def header_of(line: Line | None) -> dict[str, Any]:
+    """What the first line of a file tells; InputError where it is no exported queue's."""
+    header = {} if line is None else line.value
+    if header.get("wpbridge") != ACTIONS or not isinstance(header.get("origin"), str):
+        raise InputError("the input is no exported queue: its first line is no header")
+    if header.get("version") != VERSION:
+        raise InputError(
+            f"the input has version {header.get('version')} of the format; this is {VERSION}:"
+            " use a newer wpbridge"
+        )
+    return header
+
+
+def count_of(header: dict[str, Any]) -> int | None:
+    """How many actions there are about, if the header tells."""
+    count = header.get("count")
+    return count if isinstance(count, int) else None
+
+
+@contextlib.contextmanager
+def source(name: str) -> Iterator[IO[bytes]]:
+    """A file to read; ``-`` for standard input. Packed ones are known by their first bytes."""
+    if name == "-" and sys.stdin is None:
+        raise InputError("--input -: there is no standard input")
+    try:
+        with contextlib.ExitStack() as stack:
+            raw: Any = sys.stdin
+            raw = raw.buffer if name == "-" else stack.enter_context(Path(name).open("rb"))
+            # Looked at and not read: a pipe does not go back.
+            plain = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw)
+            is_packed = plain.peek(2)[:2] == b"\x1f\x8b"
+            yield cast("IO[bytes]", gzip.GzipFile(fileobj=plain)) if is_packed else plain
+    except OSError as error:
+        raise InputError(f"--input {name}: {error.strerror or error}") from None
+
+
+class Rejects:
+    """The side file of what could not be added: made with its first line."""
+
+    def __init__(self, file: Path, *, is_usual: bool = False, beside: str = "-") -> None:
+        """``is_usual``: nobody named it, so one that is there is kept, and the next has a number.
+
+        Raises InputError where it cannot lie, or is ``beside``, the input itself.
+        """
+        self.file = file
+        number = 1
+        while is_usual and self.file.exists():
+            number += 1
+            self.file = file.with_name(f"{file.stem}-{number}{file.suffix}")
+        if not self.file.parent.is_dir():
+            raise InputError(f"--rejects {file}: there is no folder {file.parent}")
+        if self.file.exists() and Path(beside).exists() and self.file.samefile(beside):
+            raise InputError(f"--rejects {file}: it is the input itself")
+        self._stream: BinaryIO | None = None
+
+    def add(self, line: Line, why: str) -> None:
+        """Keep a line with the reason. InputError when it cannot be kept."""
+        text = line.text or dumped(line.value)
+        kept = {
+            "line": line.number,
+            "why": why,
+            "text": text.decode("utf-8", "backslashreplace").rstrip("\n"),
+        }
+        try:
+            if self._stream is None:
+                self._stream = self.file.open("wb")
+            self._stream.write(dumped(kept))
+            self._stream.flush()
+        except OSError as error:
+            raise InputError(f"--rejects {self.file}: {error.strerror}") from None
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        if self._stream is not None:
+            self._stream.close()
