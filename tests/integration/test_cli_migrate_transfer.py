@@ -236,12 +236,14 @@ def test_the_script_to_adapt_runs(site: Site, lite: Site) -> None:
     insert(site.store, make_new("a"))
     done = subprocess.run(
         [sys.executable, ROOT / "scripts" / "migrate" / "transfer.py", site.dsn, lite.dsn],
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=60, cwd=lite.folder,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (
         0, "1 copied, 0 there from before, 0 left out\n", ""
     )  # fmt: skip
     assert hooks(lite) == ["a"]
+    undo = ("migrate", "import", "--undo", "wpbridge-import-lite-wp.journal")
+    assert lite.ok(*undo) == "deleted 1 action (1 pending)\n"
 
 
 def bad_line(folder: Path, origin: str = "o") -> Path:
