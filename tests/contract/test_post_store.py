@@ -271,18 +271,18 @@ def test_a_post_that_is_changed_between_looking_and_moving_moves_as_it_is_then(
     legacy: LegacyStore, plain: SqlStore, migrate: Callable[..., Summary],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    from wpbridge.store.posts import Posts  # noqa: PLC0415
+    from wpbridge.store.old_posts import OldPosts  # noqa: PLC0415
 
     changed, gone = legacy.post("changed"), legacy.post("gone")
-    real = Posts.ids
+    real = OldPosts.ids
 
-    def ids(self: Posts, status: str, after: tuple[str, int], size: int) -> object:
+    def ids(self: OldPosts, status: str, after: tuple[str, int], size: int) -> object:
         found = real(self, status, after, size)
         change(plain, f"UPDATE wp_posts SET post_status = 'publish' WHERE ID = {changed}")
         change(plain, f"DELETE FROM wp_posts WHERE ID = {gone}")
         return found
 
-    monkeypatch.setattr(Posts, "ids", ids)
+    monkeypatch.setattr(OldPosts, "ids", ids)
     done = migrate()
     assert done.moved == {"complete": 1}
     assert legacy.count("actionscheduler_actions", "hook IN ('changed', 'gone')") == 1

@@ -123,7 +123,7 @@ class Undo:
         self._go(done, put, advance)
         self._posts.recount_terms()
         self._verify(done, sample)
-        if marks and self._posts.has_options and self._posts.counts():
+        if marks and self._posts.has_options and self._posts.old.counts():
             done.is_reopened = self._reopen(marks[0]["options"])
         if self.total:
             self._journal.add({UNDONE: "end", "restored": done.restored, "problems": done.problems})
