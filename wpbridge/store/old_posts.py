@@ -134,11 +134,11 @@ class OldPosts:
         """The same in a transaction of the caller's; ``lock``: ends the SELECT of the posts."""
         if not ids:
             return []
+        # First the posts, under their lock: a transaction sees all others as they were when it
+        # read the first row without one.
+        posts = self.whole.read(connection, ids, lock=lock)
         groups = self.groups(connection, ids)
-        return [
-            self._post(whole, tuple(groups.get(whole.id, ())))
-            for whole in self.whole.read(connection, ids, lock=lock)
-        ]
+        return [self._post(whole, tuple(groups.get(whole.id, ()))) for whole in posts]
 
     def _post(self, whole: WholePost, groups: tuple[str, ...]) -> Post:
         """What the rows mean; of an id in two rows the last."""

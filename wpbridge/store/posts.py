@@ -91,6 +91,10 @@ Keep: TypeAlias = Callable[[Sequence[Made], Columns], None]
 """What is about to be deleted, to be written down; on the disk when it returns."""
 
 
+class _NewGroup(Exception):
+    """A post got a group after the groups had been looked at: all again."""
+
+
 @dataclass(slots=True)
 class Batch:
     """What was done with some posts."""
@@ -195,16 +199,12 @@ class Posts:
         and keys are committed first, ``copied`` is told, and then the posts go. ``keep`` is called
         before any is deleted, and again when a transaction is tried again.
         """
-        self._learn_groups(ids)
-        if self.is_transactional:
-            attempts: list[Batch] = []
-            return self._session.transact(lambda c: self._move(c, ids, decide, now, keep, attempts))
-        self._parts.own.ensure(self._store.names.keys)
-        batch, posts, made = self._session.transact(lambda c: self._copy(c, ids, decide, now))
-        copied(batch.moved)
-        if made:
-            keep(made, self.whole.columns)
-        return self._session.run(lambda c: self._finish(c, batch, posts))
+        while True:
+            self._learn_groups(ids)
+            try:
+                return self._try(ids, decide, now, keep, copied)
+            except _NewGroup:
+                continue
 
     def copied(self) -> list[int]:
         """Posts that have their actions already, of a move that died; without transactions only."""
@@ -254,6 +254,24 @@ class Posts:
         self._session.transact(add)
 
     # The steps of a batch
+
+    def _try(
+        self,
+        ids: Sequence[int],
+        decide: Decide,
+        now: datetime,
+        keep: Keep,
+        copied: Callable[[Mapping[int, ActionId]], None],
+    ) -> Batch:
+        if self.is_transactional:
+            attempts: list[Batch] = []
+            return self._session.transact(lambda c: self._move(c, ids, decide, now, keep, attempts))
+        self._parts.own.ensure(self._store.names.keys)
+        batch, posts, made = self._session.transact(lambda c: self._copy(c, ids, decide, now))
+        copied(batch.moved)
+        if made:
+            keep(made, self.whole.columns)
+        return self._session.run(lambda c: self._finish(c, batch, posts))
 
     def _move(  # noqa: PLR0917 - of one call
         self,
@@ -393,6 +411,8 @@ class Posts:
         self, connection: Connection, going: Sequence[tuple[Post, Moving]], now: datetime
     ) -> list[Made]:
         rows = [one.row(self._parts.inserts.zone) for _, one in going]
+        if not self._groups.keys() >= {row.group for row in rows}:
+            raise _NewGroup
         ids = self._parts.bulk.insert_rows(connection, rows, self._groups)
         self._parts.inserts.raw_logs(connection, self._log_rows(going, ids, now))
         return [
