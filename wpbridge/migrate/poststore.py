@@ -176,18 +176,29 @@ class PostStore:
         """Move all that can be moved; what cannot stays a post and is written to ``side``.
 
         What is deleted is kept beside the journal. Killed at any moment, it goes on when it is
-        called again. InputError where the journal's move was undone, or its file is not there.
+        called again.
+
+        Raises:
+            Contention: another move, or its undo, is at work on this site.
+            InputError: the journal's move was undone, or its file is not there.
         """
+        with self._posts.alone.held(), Keeper(journal) as keeper:
+            return self._all(journal, keeper, side, advance)
+
+    # Steps
+
+    def _all(
+        self, journal: Journal, keeper: Keeper, side: TextIO, advance: Callable[[int], None]
+    ) -> Summary:
         done = Summary()
         posts = self._posts
-        with Keeper(journal) as keeper:
-            demarcation = posts.next_id()
-            if demarcation is not None:
-                posts.start_above(demarcation)
-            for ids in self._batches():
-                batch = self._move(journal, keeper, ids)
-                self._note(journal, side, done, batch)
-                advance(len(ids))
+        demarcation = posts.next_id()
+        if demarcation is not None:
+            posts.start_above(demarcation)
+        for ids in self._batches():
+            batch = self._move(journal, keeper, ids)
+            self._note(journal, side, done, batch)
+            advance(len(ids))
         posts.forget_keys()
         posts.recount_terms()
         self._verify(done)
@@ -198,8 +209,6 @@ class PostStore:
             "end": dict(done.moved), "left": dict(done.left), "problems": done.problems,
         })  # fmt: skip
         return done
-
-    # Steps
 
     def _batches(self) -> Iterator[list[int]]:
         """Ids of posts in the plugin's order of picking; the list of all is never held."""

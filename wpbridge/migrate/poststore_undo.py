@@ -100,8 +100,15 @@ class Undo:
     def run(self, advance: Callable[[int], None] = lambda _count: None) -> Undone:
         """Put back all that can be. Killed at any moment, it goes on when it is called again.
 
-        If anything was moved with this journal, nothing is from here on.
+        If anything was moved with this journal, nothing is from here on. Contention while a move,
+        or another undo, is at work on this site.
         """
+        with self._posts.alone.held():
+            return self._all(advance)
+
+    # Steps
+
+    def _all(self, advance: Callable[[int], None]) -> Undone:
         done = Undone(unwritten=self._unwritten)
         if not any(UNDONE in step for step in self._journal.steps()):
             self._end_the_move()
@@ -128,8 +135,6 @@ class Undo:
         if self.total:
             self._journal.add({UNDONE: "end", "restored": done.restored, "problems": done.problems})
         return done
-
-    # Steps
 
     def _end_the_move(self) -> None:
         """Of a move that died without transactions some posts are in both places: not any more."""

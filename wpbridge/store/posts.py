@@ -8,13 +8,14 @@ each post goes with its action: what was added and not yet deleted is known by i
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy import Connection, text
 
 from wpbridge.action import ActionId, NewAction, Status
 from wpbridge.clock import ZERO_DATE, from_text, to_text
 from wpbridge.codec.args import columns
+from wpbridge.store.alone import Alone
 from wpbridge.store.bulk import WholeRow
 from wpbridge.store.old_posts import LOG_TYPE, OldPosts, Post
 from wpbridge.store.sqlstore import SqlStore
@@ -35,6 +36,8 @@ MIGRATED: Final = (
 """In the plugin's words, the last log row of what is made; ``%d`` is filled in when it is known."""
 KEY: Final = "post-store-"
 """Before the post's id, where posts have no transactions."""
+_SETTLED: Final = "9999-12-31 00:00:00"
+"""The date of a key whose post is about to be deleted: from then on its action is what counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +119,7 @@ class Posts:
         self._parts = store.parts
         self._session = store.session
         self._dialect = store.dialect
+        self.alone = Alone(store)
         self.old = OldPosts(store)
         self.whole = self.old.whole
         self.tables = self.old.tables
@@ -197,7 +201,8 @@ class Posts:
 
         One transaction: a crash leaves all of it or nothing. Where the posts have none, actions
         and keys are committed first, ``copied`` is told, and then the posts go. ``keep`` is called
-        before any is deleted, and again when a transaction is tried again.
+        before any is deleted, and again when a transaction is tried again. Contention while another
+        moves posts.
         """
         while True:
             self._learn_groups(ids)
@@ -265,13 +270,14 @@ class Posts:
     ) -> Batch:
         if self.is_transactional:
             attempts: list[Batch] = []
-            return self._session.transact(lambda c: self._move(c, ids, decide, now, keep, attempts))
+            return self.alone.transact(lambda c: self._move(c, ids, decide, now, keep, attempts))
         self._parts.own.ensure(self._store.names.keys)
-        batch, posts, made = self._session.transact(lambda c: self._copy(c, ids, decide, now))
+        batch, posts, made = self.alone.transact(lambda c: self._copy(c, ids, decide, now))
         copied(batch.moved)
         if made:
             keep(made, self.whole.columns)
-        return self._session.run(lambda c: self._finish(c, batch, posts))
+        self._finish(batch, posts)
+        return batch
 
     def _move(  # noqa: PLR0917 - of one call
         self,
@@ -338,66 +344,98 @@ class Posts:
         gone = (0, "", 0, "", "")
         return [_made(post, known[post.id], found.get(known[post.id], gone)[1:]) for post in posts]
 
-    def _finish(self, connection: Connection, batch: Batch, posts: Sequence[Post]) -> Batch:
-        """Without transactions: delete what was copied, if it is what was copied."""
+    def _finish(self, batch: Batch, posts: Sequence[Post]) -> None:
+        """Without transactions: delete what was copied, if it is what was copied.
+
+        Each step can be done again: what is decided stands in the keys before a post goes.
+        """
+        same = self.alone.run(lambda c: self._same(c, posts))
+        settled = self.alone.transact(lambda c: self._settle(c, batch.moved, same))
+        self.alone.run(lambda c: self._delete(c, batch.moved, posts))
+        for post in posts:
+            if post.id not in settled:
+                self._give_up(batch, post)
+
+    def _same(self, connection: Connection, posts: Sequence[Post]) -> list[int]:
+        """Posts that are as they were read."""
         table, mark = self.tables["posts"], self._mark
         same = " AND ".join(
             f"{name} = {mark}"
             for name in ("ID", "post_status", "post_modified_gmt", "post_password")
         )
-        changed = []
-        for post in posts:
-            found = connection.exec_driver_sql(
-                f"SELECT 1 FROM {table} WHERE {same}",
-                post.guard,
-            ).scalar()
-            if found is None:
-                changed.append(post)
-        changed_ids = {post.id for post in changed}
-        gone = [post for post in posts if post.id not in changed_ids]
-        self.whole.delete(connection, [post.whole for post in gone])
-        if gone:
-            keys = ", ".join(f"'{KEY}{post.id}'" for post in gone)
+        statement = f"SELECT 1 FROM {table} WHERE {same} AND post_type = '{POST_TYPE}'"
+        return [
+            post.id for post in posts
+            if connection.exec_driver_sql(statement, post.guard).scalar() is not None
+        ]  # fmt: skip
+
+    def _settle(
+        self, connection: Connection, moved: Mapping[int, ActionId], ids: Sequence[int]
+    ) -> set[int]:
+        """Have the actions of these posts count; returns whose do, of all that were moved."""
+        known = self._known(connection, ids)
+        if mine := [i for i in ids if known.get(i) == moved[i]]:
             connection.exec_driver_sql(
-                f"DELETE FROM {self._store.names.keys} WHERE key_hash IN ({keys})"
+                f"UPDATE {self._store.names.keys} SET created_gmt = '{_SETTLED}'"
+                f" WHERE key_hash IN {_keys(mine)}"
             )
-        for post in changed:
-            action_id = batch.moved[post.id]
-            if self._take_back(post, action_id):
+        return self._settled(connection, moved)
+
+    def _settled(self, connection: Connection, moved: Mapping[int, ActionId]) -> set[int]:
+        found = self._known(connection, list(moved), f" AND created_gmt = '{_SETTLED}'")
+        return {post for post, action in found.items() if moved[post] == action}
+
+    def _delete(
+        self, connection: Connection, moved: Mapping[int, ActionId], posts: Sequence[Post]
+    ) -> None:
+        """The posts whose actions count, then their keys."""
+        settled = self._settled(connection, moved)
+        self.whole.delete(connection, [post.whole for post in posts if post.id in settled])
+        if settled:
+            connection.exec_driver_sql(
+                f"DELETE FROM {self._store.names.keys} WHERE key_hash IN {_keys(settled)}"
+            )
+
+    def _give_up(self, batch: Batch, post: Post) -> None:
+        """Without transactions: one that was changed meanwhile, or taken by another move."""
+        action_id = batch.moved[post.id]
+        match self.alone.transact(lambda c: self._take_back(c, post, action_id)):
+            case "gone":
                 del batch.moved[post.id]
                 batch.left.append((post, CHANGED))
-            else:
+            case "begun":
                 batch.left.append((post, CHANGED_BOTH.format(action_id)))
-        return batch
+            case "settled":
+                pass
 
-    def _take_back(self, post: Post, action_id: ActionId) -> bool:
-        """Without transactions: the action goes again, unless it was begun."""
-        names = self._store.names
+    def _take_back(
+        self, connection: Connection, post: Post, action_id: ActionId
+    ) -> Literal["gone", "begun", "settled"]:
+        """The action goes again, unless it was begun, or is the one that counts."""
+        lock = " FOR UPDATE" if self._dialect.name == "mysql" else ""
+        found = connection.exec_driver_sql(
+            f"SELECT claim_id, attempts FROM {self._store.names.actions}"
+            f" WHERE action_id = {action_id:d}{lock}"
+        ).first()
+        if found is None:
+            return "gone"
+        if self._known(connection, [post.id]).get(post.id) != action_id:
+            # Without its key it is nobody's to take back: another move has ended what we began.
+            return "settled"
+        if (int(found[0]), int(found[1])) != (0, max(0, post.attempts)):
+            return "begun"
+        self._parts.retention.remove(connection, [action_id])
+        return "gone"
 
-        def take_back(connection: Connection) -> bool:
-            gone = connection.execute(
-                text(
-                    f"DELETE FROM {names.actions} WHERE action_id = :id AND claim_id = 0"
-                    " AND attempts = :attempts"
-                ),
-                {"id": action_id, "attempts": post.attempts},
-            ).rowcount
-            if gone:
-                connection.execute(
-                    text(f"DELETE FROM {names.logs} WHERE action_id = :id"), {"id": action_id}
-                )
-                connection.execute(
-                    text(f"DELETE FROM {names.keys} WHERE key_hash = :key"),
-                    {"key": f"{KEY}{post.id}"},
-                )
-            return bool(gone)
-
-        return self._session.transact(take_back)
-
-    def _known(self, connection: Connection, ids: Sequence[int]) -> dict[int, ActionId]:
-        keys = ", ".join(f"'{KEY}{i}'" for i in ids)
+    def _known(
+        self, connection: Connection, ids: Sequence[int], more: str = ""
+    ) -> dict[int, ActionId]:
+        """Actions by posts, as the keys tell."""
+        if not ids:
+            return {}
         rows = connection.exec_driver_sql(
-            f"SELECT key_hash, action_id FROM {self._store.names.keys} WHERE key_hash IN ({keys})"
+            f"SELECT key_hash, action_id FROM {self._store.names.keys}"
+            f" WHERE key_hash IN {_keys(ids)}{more}"
         )
         return {int(str(key)[len(KEY) :]): ActionId(int(i)) for key, i in rows}
 
@@ -465,3 +503,9 @@ def _made(post: Post, action: ActionId, state: Sequence[Any]) -> Made:
         post=post.whole, action=action, hook=post.hook, status=str(status), attempts=int(attempts),
         scheduled=str(scheduled), last_attempt=str(tried),
     )  # fmt: skip
+
+
+def _keys(ids: Iterable[int]) -> str:
+    """Posts' keys, as a list in SQL."""
+    told = ", ".join(f"'{KEY}{i}'" for i in sorted(ids))
+    return f"({told})"
