@@ -29,6 +29,14 @@ MARK = "action_scheduler_migration_status"
 CLEANUP = "action_scheduler/cleanup_wp_comment_logs"
 
 
+class Killed(Exception):
+    """A process ends here."""
+
+
+def killed(*_told: object) -> None:
+    raise Killed
+
+
 @pytest.fixture(params=KINDS)
 def engine(request: pytest.FixtureRequest) -> str:
     """What posts are kept in."""
@@ -413,6 +421,52 @@ def test_somebody_elses_clean_up_stays(legacy: LegacyStore, way: Way) -> None:
     assert actions(legacy) == {CLEANUP}
 
 
+def test_posts_that_come_back_are_seen_whoever_marked_the_migration_complete(
+    legacy: LegacyStore, plain: SqlStore, way: Way, tmp_path: Path
+) -> None:
+    """Of two journals the first has no mark, and PHP would look at none of its posts."""
+    legacy.fill(7, 14)
+    legacy.comment(4711, "of a post that is gone", BEGAN)
+
+    def stop(_count: int) -> None:
+        raise KeyboardInterrupt
+
+    with way.journal() as journal, pytest.raises(KeyboardInterrupt):
+        PostStore(plain, batch_size=7).move(journal, io.StringIO(), stop)
+    assert Way(plain, tmp_path / "second").move().is_complete
+    assert CLEANUP in actions(legacy)
+    done = way.back()
+    assert (done.restored, done.is_reopened, done.is_good) == (len(posts(legacy)), True, True)
+    assert done.restored
+    assert (option(legacy, MARK), option(legacy, "as_has_wp_comment_logs")) == (None, None)
+    assert CLEANUP not in actions(legacy)
+
+
+def test_a_mark_from_before_the_move_does_not_come_back(legacy: LegacyStore, way: Way) -> None:
+    legacy.run(
+        "INSERT INTO wp_options (option_name, option_value, autoload) VALUES (:n, :v, 'yes')",
+        n=MARK, v="complete",
+    )  # fmt: skip
+    legacy.post("overlooked")
+    assert way.move().is_complete
+    done = way.back()
+    assert (done.restored, done.is_reopened, option(legacy, MARK)) == (1, True, None)
+
+
+def test_an_undo_that_died_before_the_mark_was_gone_goes_on(
+    legacy: LegacyStore, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    legacy.post("fine")
+    way.move()
+    with monkeypatch.context() as patch:
+        patch.setattr(Undo, "_reopen", killed)
+        with pytest.raises(Killed):
+            way.back()
+    assert (posts(legacy), option(legacy, MARK)) == ({"fine"}, "complete")
+    done = way.back()
+    assert (done.present, done.is_reopened, option(legacy, MARK)) == (1, True, None)
+
+
 # Files
 
 
@@ -551,10 +605,6 @@ def test_rows_are_on_the_disk_before_they_are_deleted(
     assert seen == [(4, 2), (2, 4)]
 
 
-class Killed(Exception):
-    """A process ends here."""
-
-
 @pytest.fixture
 def five(legacy: LegacyStore) -> LegacyStore:
     """One batch of posts."""
@@ -630,9 +680,6 @@ def test_it_may_die_before_any_of_its_statements(
 def test_what_a_dead_move_had_copied_and_has_run_since_is_an_action_only(
     five: LegacyStore, plain: SqlStore, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def killed(*_told: object) -> None:
-        raise Killed
-
     with monkeypatch.context() as patch:
         patch.setattr(Keeper, "add", killed)
         with pytest.raises(Killed):
@@ -652,9 +699,6 @@ def test_the_upkeep_does_not_forget_which_posts_have_to_wake(
     before = snapshot(plain)
     way.move()
 
-    def killed(*_told: object) -> None:
-        raise Killed
-
     with monkeypatch.context() as patch:
         patch.setattr(PostsBack, "_show", killed)
         patch.setattr(PostsBack, "_swap", killed)
@@ -672,9 +716,6 @@ def test_a_post_that_was_half_way_back_goes_again_when_its_action_has_run(
     five: LegacyStore, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     way.move()
-
-    def killed(*_told: object) -> None:
-        raise Killed
 
     with monkeypatch.context() as patch:
         patch.setattr(PostsBack, "_decide", killed)
@@ -719,23 +760,3 @@ def test_posts_that_ended_long_ago_come_back_too(
     way.move()
     assert way.back().restored == 4
     assert snapshot(plain) == before
-
-
-# What a reviewer found; it fails
-
-
-def test_posts_that_come_back_are_seen_whoever_marked_the_migration_complete(
-    legacy: LegacyStore, plain: SqlStore, way: Way, tmp_path: Path
-) -> None:
-    """Of two journals the first has no mark; PHP looks at none of its posts, and nobody is told."""
-    legacy.fill(7, 14)
-
-    def stop(_count: int) -> None:
-        raise KeyboardInterrupt
-
-    with way.journal() as journal, pytest.raises(KeyboardInterrupt):
-        PostStore(plain, batch_size=7).move(journal, io.StringIO(), stop)
-    assert Way(plain, tmp_path / "second").move().is_complete
-    done = way.back()
-    assert done.restored
-    assert option(legacy, MARK) != "complete" or not done.is_good

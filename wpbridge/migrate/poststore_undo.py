@@ -130,8 +130,8 @@ class Undo:
         self._go(done, put, advance)
         self._posts.recount_terms()
         self._verify(done, sample)
-        if marks and self._posts.has_options and self._posts.old.counts():
-            done.is_reopened = self._reopen(marks[0]["options"])
+        if self._posts.has_options and (done.restored or done.present):
+            done.is_reopened = self._reopen(marks[0]["options"] if marks else None)
         if self.total:
             self._journal.add({UNDONE: "end", "restored": done.restored, "problems": done.problems})
         return done
@@ -192,15 +192,24 @@ class Undo:
             if self._back.differing([one], columns):
                 done.problems.append(f"post {one.post.id} is not as it was")
 
-    def _reopen(self, before: dict[str, str | None]) -> bool:
+    def _reopen(self, before: dict[str, str | None] | None) -> bool:
         """The options as they were before the migration was marked complete, the mark last.
 
-        True if that was the mark's end.
+        None where somebody else marked it: another journal's move, or the plugin. Then that mark's
+        clean-up goes, too: the next one plans its own. True if that was the mark's end.
         """
         options = self._store.parts.options
         was_complete = options.read(MIGRATION_OPTION) == _COMPLETE
+        if before is None:
+            if not was_complete:
+                return False
+            before = dict.fromkeys((LOGS_OPTION, MIGRATION_OPTION))
+            self._back.forget_cleanup(None)
         for name in (LOGS_OPTION, MIGRATION_OPTION):
             now, old = options.read(name), before[name]
+            if name == MIGRATION_OPTION and old == _COMPLETE.decode():
+                # It was marked before, too, and PHP would look at none of these posts.
+                old = None
             if now is not None and old is None:
                 options.remove(name, now)
             elif now is not None and old is not None:

@@ -95,16 +95,20 @@ class PostsBack:
             or _shape(there[one.post.id], reader.columns) != _shape(one.post, columns)
         ]
 
-    def forget_cleanup(self, at: datetime) -> None:
-        """Delete the action that a move added at its end, while it waits."""
+    def forget_cleanup(self, at: datetime | None) -> None:
+        """Delete the action that a move added at its end, while it waits.
+
+        ``at``: its date; None for whoever added it.
+        """
+        dated = "" if at is None else " AND scheduled_date_gmt = :at"
         which = text(
             f"SELECT action_id FROM {self._names.actions} WHERE hook = :hook AND status = 'pending'"
-            " AND claim_id = 0 AND attempts = 0 AND scheduled_date_gmt = :at"
-            f"{' FOR UPDATE' if self._is_mysql else ''}"
+            f" AND claim_id = 0 AND attempts = 0{dated}{' FOR UPDATE' if self._is_mysql else ''}"
         )
+        values = {"hook": CLEANUP_HOOK} | ({} if at is None else {"at": to_text(at)})
 
         def forget(connection: Connection) -> None:
-            rows = connection.execute(which, {"hook": CLEANUP_HOOK, "at": to_text(at)})
+            rows = connection.execute(which, values)
             self._parts.retention.remove(connection, [ActionId(int(row[0])) for row in rows])
 
         self._session.transact(forget)
