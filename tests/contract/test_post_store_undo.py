@@ -26,6 +26,7 @@ from wpbridge.store.whole_posts import WholePost, WholePosts
 
 KINDS = ("sqlite", "InnoDB", "MyISAM")
 MARK = "action_scheduler_migration_status"
+LOGS = "as_has_wp_comment_logs"
 CLEANUP = "action_scheduler/cleanup_wp_comment_logs"
 
 
@@ -391,16 +392,16 @@ def test_the_mark_and_the_plugins_clean_up_are_taken_back(legacy: LegacyStore, w
     legacy.comment(4711, "of a post that is gone", BEGAN)
     legacy.post("fine")
     assert way.move().is_complete
-    assert (option(legacy, MARK), option(legacy, "as_has_wp_comment_logs")) == ("complete", "yes")
+    assert (option(legacy, MARK), option(legacy, LOGS)) == ("complete", "yes")
     assert CLEANUP in actions(legacy)
     done = way.back()
     assert (done.restored, done.is_good, done.is_reopened) == (1, True, True)
-    assert (option(legacy, MARK), option(legacy, "as_has_wp_comment_logs")) == (None, None)
+    assert (option(legacy, MARK), option(legacy, LOGS)) == (None, None)
     assert actions(legacy) == set()
 
 
 def test_options_get_the_values_they_had(legacy: LegacyStore, way: Way) -> None:
-    for name, value in ((MARK, "odd"), ("as_has_wp_comment_logs", "yes")):
+    for name, value in ((MARK, "odd"), (LOGS, "yes")):
         legacy.run(
             "INSERT INTO wp_options (option_name, option_value, autoload) VALUES (:n, :v, 'yes')",
             n=name, v=value,
@@ -408,7 +409,7 @@ def test_options_get_the_values_they_had(legacy: LegacyStore, way: Way) -> None:
     legacy.post("fine")
     way.move()
     way.back()
-    assert (option(legacy, MARK), option(legacy, "as_has_wp_comment_logs")) == ("odd", "yes")
+    assert (option(legacy, MARK), option(legacy, LOGS)) == ("odd", "yes")
 
 
 def test_somebody_elses_clean_up_stays(legacy: LegacyStore, way: Way) -> None:
@@ -438,7 +439,7 @@ def test_posts_that_come_back_are_seen_whoever_marked_the_migration_complete(
     done = way.back()
     assert (done.restored, done.is_reopened, done.is_good) == (len(posts(legacy)), True, True)
     assert done.restored
-    assert (option(legacy, MARK), option(legacy, "as_has_wp_comment_logs")) == (None, None)
+    assert (option(legacy, MARK), option(legacy, LOGS)) == (None, None)
     assert CLEANUP not in actions(legacy)
 
 
@@ -533,6 +534,78 @@ def test_a_damaged_part_is_counted_and_the_rest_comes_back(
     assert (done.restored, done.damaged, done.is_good) == (6, 3, False)
     assert actions(legacy) == {"hook_6", "hook_7", "hook_8"}
     assert posts(legacy) == {f"hook_{number}" for number in range(6)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda lines: lines[0].pop("columns"),
+        lambda lines: lines[0]["columns"].pop("posts"),
+        lambda lines: lines[0]["columns"].update(posts="ID"),
+        lambda lines: lines[0]["columns"]["posts"].pop(),
+        lambda lines: lines[0]["columns"]["posts"].remove("ID"),
+        lambda lines: lines[0]["columns"]["postmeta"].remove("meta_id"),
+        lambda lines: lines[0]["columns"]["posts"].__setitem__(1, "a` b"),
+        lambda lines: lines[1].pop("action"),
+        lambda lines: lines[1].update(action="x"),
+        lambda lines: lines[1]["rows"].pop("posts"),
+        lambda lines: lines[1]["rows"].update(users=[[1]]),
+        lambda lines: lines[1]["rows"]["posts"][0].pop(),
+        lambda lines: lines[1]["rows"]["postmeta"][0].__setitem__(0, None),
+        lambda lines: lines[1]["rows"]["posts"][0].__setitem__(1, {"base64": "?"}),
+        lambda lines: lines[1]["rows"]["posts"][0].__setitem__(1, [1]),
+        lambda lines: lines[1].update(post=4711),
+    ],
+)
+def test_a_part_that_means_nothing_is_counted_as_damaged(
+    legacy: LegacyStore, way: Way, change: Callable[[list[Any]], object]
+) -> None:
+    legacy.post("one")
+    way.move()
+    file = file_of(way.file)
+    lines = [json.loads(line) for line in gzip.decompress(file.read_bytes()).splitlines()]
+    change(lines)
+    packed = gzip.compress("".join(f"{json.dumps(line)}\n" for line in lines).encode())
+    file.write_bytes(packed)
+    text = way.file.read_text("utf-8").replace(
+        f'"to": {steps_of(way, "to")[0]["to"]}', f'"to": {len(packed)}'
+    )
+    way.file.write_text(text, "utf-8")
+    done = way.back()
+    assert (done.restored, done.damaged, actions(legacy)) == (0, 1, {"one"})
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"from": 0, "count": 1, "to": "x"}, {"from": 0, "to": 9}, {"count": 1, "to": 9},
+        {"from": -4, "to": 9, "count": 1}, {"from": 9, "to": 4, "count": 1},
+        {"from": 0, "to": 9, "count": None}, {"from": 0, "to": 9, "count": -1},
+        {"moved": 5}, {"moved": ["1"]}, {"moved": {"x": 1}}, {"moved": None},
+        {"completing": {}}, {"completing": None}, {"completing": {"cleanup": 7, "options": {}}},
+        {"completing": {"cleanup": "soon", "options": {MARK: None, LOGS: None}}},
+        {"completing": {"cleanup": None, "options": {MARK: None}}},
+        {"completing": {"cleanup": None, "options": {MARK: 1, LOGS: None}}},
+    ],
+)  # fmt: skip
+def test_a_damaged_step_is_one_line_and_nothing_is_done(
+    legacy: LegacyStore, way: Way, step: dict[str, Any]
+) -> None:
+    legacy.post("one")
+    way.move()
+    with way.journal() as journal:
+        journal.add(step)
+    number = len(way.file.read_text("utf-8").splitlines())
+    with pytest.raises(InputError, match=f"journal {way.file}: line {number} is damaged$"):
+        way.back()
+    with pytest.raises(InputError, match="is damaged"):
+        way.look()
+    legacy.post("two")
+    if "completing" not in step:
+        with pytest.raises(InputError, match="is damaged"):
+            way.move()
+        assert (posts(legacy), actions(legacy)) == ({"two"}, {"one"})
+    assert actions(legacy) == {"one"}
 
 
 def test_a_file_of_another_move_is_neither_cut_nor_used(legacy: LegacyStore, way: Way) -> None:

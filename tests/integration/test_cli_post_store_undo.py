@@ -120,6 +120,17 @@ def test_a_journal_of_an_older_version_is_one_clear_line(site: Site, legacy: Leg
     assert legacy.count("posts") == 0
 
 
+@pytest.mark.parametrize("step", ['{"to": "x"}', '{"moved": 5}', '{"completing": {}}', "[]", "{"])
+def test_a_damaged_journal_is_one_clear_line(site: Site, legacy: LegacyStore, step: str) -> None:
+    site(*MOVE)
+    with (site.folder / JOURNAL).open("a") as stream:
+        stream.write(f"{step}\n")
+    done = site(*UNDO, "--yes")
+    assert (done.code, done.err.count("\n")) == (2, 1), done
+    assert "is damaged" in done.err
+    assert (legacy.count("posts"), legacy.count("actionscheduler_actions")) == (0, 2)
+
+
 def test_runners_of_phps_are_refused_unless_forced(site: Site, legacy: LegacyStore) -> None:
     site(*MOVE)
     now = f"{SystemClock().now():%Y-%m-%d %H:%M:%S}"
