@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -255,6 +256,11 @@ def test_looking_counts_what_is_done_and_changes_nothing(
     assert (snapshot(plain), actions(legacy), way.file.read_bytes()) == before
     done = way.back()
     assert (seen.restored, seen.stayed) == (done.restored, done.stayed) == (20, 1)
+    shown = Counter(one["from"] for one in seen.samples)
+    assert shown
+    assert max(shown.values()) <= 3
+    assert {one["hook"] for one in seen.samples} <= posts(legacy)
+    assert done.samples == []
 
 
 # What stays

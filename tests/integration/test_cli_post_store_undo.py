@@ -1,6 +1,7 @@
 """``migrate post-store --undo`` from the command line."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from cli_helpers import Site
 from legacy_store import LegacyStore, snapshot
+from wpbridge.cli import progress
 from wpbridge.clock import SystemClock
 from wpbridge.store.sqlstore import SqlStore
 
@@ -33,7 +35,11 @@ def test_it_says_what_it_would_do_and_does_it(site: Site, legacy: LegacyStore) -
     before = snapshot(site.store)
     site(*MOVE)
     seen = site(*UNDO, "--dry-run")
-    assert (seen.code, seen.out) == (0, "would put 2 posts back\n")
+    assert (seen.code, seen.lines) == (0, [
+        "e.g. action 1001: two [], 2026-03-01T10:00:00Z, pending to post 2, pending, 1 log row",
+        "e.g. action 1002: one [], 2026-03-01T10:00:00Z, complete to post 1, publish, 1 log row",
+        "would put 2 posts back",
+    ])  # fmt: skip
     assert legacy.count("actionscheduler_actions") == 2
     done = site(*UNDO, "--yes")
     assert (done.code, done.out) == (
@@ -43,6 +49,17 @@ def test_it_says_what_it_would_do_and_does_it(site: Site, legacy: LegacyStore) -
     assert snapshot(site.store) == before
     again = site(*UNDO, "--yes")
     assert (again.code, again.out) == (0, "put 0 posts back, 2 there already\n")
+
+
+def test_its_progress_tells_of_how_many(
+    site: Site, legacy: LegacyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site(*MOVE)
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    assert legacy.count("posts") == 0
+    for words, what in ((("--dry-run",), "look"), (("--yes",), "undo")):
+        done = site(*UNDO, *words)
+        assert re.search(rf"^{what}: 2 of 2, .*/s, 0:00:00 left$", done.err, re.MULTILINE), done
 
 
 def test_without_a_terminal_it_wants_yes(site: Site, legacy: LegacyStore) -> None:
@@ -66,7 +83,13 @@ def test_json_has_every_count(site: Site, legacy: LegacyStore) -> None:
     assert legacy.count("posts") == 0
     zeros = dict.fromkeys(["present", "stayed", "busy", "taken", "gone", "damaged", "unwritten"], 0)
     seen = json.loads(site(*UNDO, "--dry-run", "--format", "json").out)
+    samples = seen.pop("samples")
     assert seen == {"would_restore": 2, **zeros, "problems": [], "reopened": False}
+    assert samples[0] == {
+        "post": 2, "hook": "two", "args": "[]", "action": 1001, "from": "pending",
+        "to": "pending", "scheduled": "2026-03-01T10:00:00Z", "logs": 1,
+    }  # fmt: skip
+    assert [one["hook"] for one in samples] == ["two", "one"]
     done = json.loads(site(*UNDO, "--yes", "--format", "json").out)
     assert done == {"restored": 2, **zeros, "problems": [], "reopened": True}
 

@@ -58,6 +58,8 @@ class Undone:
     """Posts that were moved by a version that kept nothing."""
     problems: list[str] = field(default_factory=list)
     """What the verification found."""
+    samples: list[dict[str, Any]] = field(default_factory=list)
+    """Some of what would be put back."""
     is_reopened: bool = False
     """The migration is no longer marked complete."""
 
@@ -117,7 +119,19 @@ class Undo:
     def look(self, advance: Callable[[int], None] = lambda _count: None) -> Undone:
         """What would be put back; changes nothing."""
         done = Undone(unwritten=self._unwritten)
-        self._go(done, lambda made, _columns: self._back.look(made), advance)
+        shown: dict[int, dict[str, Any]] = {}
+        per_status: Counter[str] = Counter()
+
+        def look(made: Sequence[Made], columns: Columns) -> dict[int, Fate]:
+            fates = self._back.look(made)
+            for one in made:
+                if fates[one.post.id] == "back" and per_status[one.status] < _SAMPLES_A_BATCH:
+                    per_status[one.status] += one.post.id not in shown
+                    shown[one.post.id] = _shown(one, columns)
+            return fates
+
+        self._go(done, look, advance)
+        done.samples += shown.values()
         return done
 
     def run(self, advance: Callable[[int], None] = lambda _count: None) -> Undone:
@@ -237,6 +251,16 @@ class Undo:
             elif now is not None and old is not None:
                 options.swap(name, now, old.encode())
         return was_complete and options.read(MIGRATION_OPTION) != _COMPLETE
+
+
+def _shown(one: Made, columns: Columns) -> dict[str, Any]:
+    of = dict(zip(columns["posts"], one.post.rows["posts"][-1], strict=True))
+    return {
+        "post": one.post.id, "hook": one.hook, "args": str(of.get("post_content", ""))[:200],
+        "action": one.action, "from": one.status, "to": str(of.get("post_status", "")),
+        "scheduled": f"{one.scheduled[:19].replace(' ', 'T')}Z",
+        "logs": len(one.post.rows.get("comments", ())),
+    }  # fmt: skip
 
 
 def _mark(step: Mapping[str, Any]) -> _Mark | None:
