@@ -2,15 +2,20 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from cli_helpers import Site
+from cli_helpers import Site, clean_env
+from conftest import ROOT
 from legacy_store import LegacyStore, snapshot
+from servers import MariaDB
 from wpbridge.cli import progress
 from wpbridge.clock import SystemClock
+from wpbridge.database import DatabaseAddress
 from wpbridge.store.sqlstore import SqlStore
 
 MOVE = ("migrate", "post-store")
@@ -167,3 +172,28 @@ def test_runners_of_phps_are_refused_unless_forced(site: Site, legacy: LegacySto
     assert "--force" in done.err
     assert site(*UNDO, "--yes", "--force").code == 0
     assert legacy.count("posts") == 2
+
+
+def test_what_the_script_moved_is_undone_from_the_command_line(
+    mariadb: MariaDB, mysql_dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path
+) -> None:
+    site = Site(mysql_dsn, tmp_path, open_queue(mysql_dsn))
+    LegacyStore(site.store).post("one")
+    before = snapshot(site.store)
+    html = tmp_path / "html"
+    html.mkdir()
+    (html / "wp-config.php").write_text(
+        f"<?php define('DB_NAME', '{DatabaseAddress.from_dsn(mysql_dsn).name}');"
+        " define('DB_USER', 'root'); define('DB_PASSWORD', '');"
+        f" define('DB_HOST', 'localhost:{mariadb.socket}'); $table_prefix = 'wp_';\n"
+    )
+    moved = subprocess.run(
+        [sys.executable, ROOT / "scripts/migrate/post_store.py", html],
+        cwd=tmp_path, env=clean_env(tmp_path), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert moved.stdout == "moved {'pending': 1}, left {}; see left.jsonl\n"
+    done = site(*MOVE, "--undo", "post-store.journal", "--yes")
+    assert (done.code, done.lines[-1]) == (
+        0, "put 1 post back, the migration is no longer marked complete"
+    )  # fmt: skip
+    assert snapshot(site.store) == before
