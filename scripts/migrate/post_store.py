@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from wpbridge.config import load
-from wpbridge.migrate.journal import Journal
+from wpbridge.migrate.journal import Journal, name_of
 from wpbridge.migrate.poststore import KIND, PostStore
 from wpbridge.queue import opened
 
@@ -15,7 +15,7 @@ folder, size = sys.argv[1], int(next(iter(sys.argv[2:]), "500"))
 with opened(load({"path": folder}, {}, Path.cwd())) as queue:
     migration = PostStore(queue.store, in_progress="failed", batch_size=size)
     migration.check_alone()
-    journal = Path("post-store.journal")
-    with Journal(journal, kind=KIND, site=folder) as steps, Path("left.jsonl").open("w") as left:
-        done = migration.move(steps, left)
+    file, site = Path("post-store.journal"), name_of(queue.store)
+    with Journal(file, kind=KIND, site=site) as journal, Path("left.jsonl").open("w") as left:
+        done = migration.move(journal, left)
 print(f"moved {dict(done.moved)}, left {dict(done.left)}; see left.jsonl", *done.problems)

@@ -271,18 +271,18 @@ def test_a_post_that_is_changed_between_looking_and_moving_moves_as_it_is_then(
     legacy: LegacyStore, plain: SqlStore, migrate: Callable[..., Summary],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    from wpbridge.store.posts import Posts  # noqa: PLC0415
+    from wpbridge.store.old_posts import OldPosts  # noqa: PLC0415
 
     changed, gone = legacy.post("changed"), legacy.post("gone")
-    real = Posts.ids
+    real = OldPosts.ids
 
-    def ids(self: Posts, status: str, after: tuple[str, int], size: int) -> object:
+    def ids(self: OldPosts, status: str, after: tuple[str, int], size: int) -> object:
         found = real(self, status, after, size)
         change(plain, f"UPDATE wp_posts SET post_status = 'publish' WHERE ID = {changed}")
         change(plain, f"DELETE FROM wp_posts WHERE ID = {gone}")
         return found
 
-    monkeypatch.setattr(Posts, "ids", ids)
+    monkeypatch.setattr(OldPosts, "ids", ids)
     done = migrate()
     assert done.moved == {"complete": 1}
     assert legacy.count("actionscheduler_actions", "hook IN ('changed', 'gone')") == 1
@@ -362,16 +362,10 @@ def test_an_id_that_stands_twice_is_left(
     assert legacy.count("posts", "ID = 7") == 2
 
 
-# What a reviewer found; it fails
-
-
 def test_a_log_row_that_came_while_the_lock_was_waited_for_is_moved(
     mysql_dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]
 ) -> None:
-    """The groups are read first, and with them begins what the transaction sees.
-
-    The post itself is read under the lock as it is; its logs as they were before.
-    """
+    """The post is read under its lock as it is, and its logs must not be older."""
     here, beside = open_queue(mysql_dsn), open_queue(mysql_dsn)
     legacy = LegacyStore(here)
     post = legacy.post("ends")
@@ -396,3 +390,22 @@ def test_a_log_row_that_came_while_the_lock_was_waited_for_is_moved(
     ]
     logs = query(here, "SELECT message FROM wp_actionscheduler_logs")
     assert "action complete via WP Cron" in [row[0] for row in logs]
+
+
+def test_a_post_that_gets_a_group_when_the_groups_were_looked_at_has_it(
+    legacy: LegacyStore, plain: SqlStore, migrate: Callable[..., Summary]
+) -> None:
+    """Groups are made before the transaction."""
+    post = legacy.post("late")
+    left = ["once"]
+
+    def looked(*told: object) -> None:
+        if left and str(told[2]).startswith("SELECT r.object_id, t.name"):
+            left.clear()
+            legacy.relate(post, "newcomers")
+
+    event.listen(plain.session._engine, "after_cursor_execute", looked)
+    assert migrate().is_complete
+    assert left == []
+    told = "SELECT slug FROM wp_actionscheduler_groups g JOIN wp_actionscheduler_actions a"
+    assert query(plain, f"{told} ON a.group_id = g.group_id") == [("newcomers",)]

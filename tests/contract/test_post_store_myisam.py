@@ -5,11 +5,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from pymysql.err import OperationalError
+from sqlalchemy import event
 
 from legacy_store import LegacyStore
+from rows import change, query
 from wpbridge.action import ActionId
+from wpbridge.errors import Contention
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.poststore import PostStore, Summary
+from wpbridge.migrate.poststore_undo import Undo, Undone
+from wpbridge.store import alone
 from wpbridge.store.sqlstore import SqlStore
 
 
@@ -88,23 +94,133 @@ def test_an_action_that_was_begun_then_is_not_taken_back(
     assert (legacy.count("posts"), legacy.count("actionscheduler_actions")) == (1, 1)
 
 
-# What a reviewer found; it fails
+# Two at once
 
 
-def test_of_two_moves_at_once_none_takes_the_others_actions_back(
+class Killed(Exception):
+    """A process ends here."""
+
+
+@pytest.fixture
+def beside(
+    mysql_dsn: str, open_queue: Callable[[str], SqlStore], monkeypatch: pytest.MonkeyPatch
+) -> SqlStore:
+    """Another process, which waits for nobody."""
+    monkeypatch.setattr(alone, "WAIT_SECONDS", 0)
+    return open_queue(mysql_dsn)
+
+
+def lose(plain: SqlStore, beside: SqlStore) -> None:
+    """The connection, and with it what it had locked."""
+    mine = query(plain, "SELECT CONNECTION_ID()")[0][0]
+    change(beside, f"KILL {mine}")
+
+
+def second(beside: SqlStore, folder: Path) -> Summary:
+    with Journal(folder / "second", kind="post-store", site="test") as journal:
+        return PostStore(beside).move(journal, io.StringIO())
+
+
+def back(store: SqlStore, folder: Path, name: str = "second") -> Undone:
+    with Journal(folder / name, kind="post-store", site="test") as journal:
+        return Undo(store, journal).run()
+
+
+@pytest.mark.parametrize("deed", [second, back])
+def test_nobody_moves_posts_beside_another(
     legacy: LegacyStore,
     plain: SqlStore,
-    mysql_dsn: str,
+    beside: SqlStore,
     tmp_path: Path,
-    open_queue: Callable[[str], SqlStore],
+    deed: Callable[[SqlStore, Path], object],
 ) -> None:
-    """The second finds the key and deletes the post; to the first it is "changed"."""
     legacy.post("one")
-    beside = open_queue(mysql_dsn)
+    refused = []
 
     def happens(_copied: object) -> None:
-        with Journal(tmp_path / "second", kind="post-store", site="test") as journal:
-            PostStore(beside).move(journal, io.StringIO())
+        with pytest.raises(Contention, match="moved already") as error:
+            deed(beside, tmp_path)
+        refused.append(str(error.value))
 
-    move(plain, tmp_path, happens)
-    assert legacy.count("posts") + legacy.count("actionscheduler_actions") == 1
+    assert move(plain, tmp_path, happens).is_complete
+    assert len(refused) == 1
+    assert (legacy.count("posts"), legacy.count("actionscheduler_actions")) == (0, 1)
+    # And afterwards it may.
+    deed(beside, tmp_path)
+
+
+def test_of_two_moves_none_takes_the_others_actions_back(
+    legacy: LegacyStore, plain: SqlStore, beside: SqlStore, tmp_path: Path
+) -> None:
+    """The first loses its connection, and the second ends what it began."""
+    legacy.post("one")
+
+    def happens(_copied: object) -> None:
+        lose(plain, beside)
+        assert second(beside, tmp_path).moved == {"resumed": 1}
+
+    done = move(plain, tmp_path, happens)
+    assert (done.moved, done.is_good) == ({"pending": 1}, True)
+    assert (legacy.count("posts"), legacy.count("actionscheduler_actions")) == (0, 1)
+    assert legacy.count("wpbridge_keys") == 0
+    assert back(plain, tmp_path, "journal").restored == 1
+    assert (legacy.count("posts"), legacy.count("actionscheduler_actions")) == (1, 0)
+
+
+def test_nor_those_of_one_that_died_when_the_posts_were_gone(
+    legacy: LegacyStore, plain: SqlStore, beside: SqlStore, tmp_path: Path
+) -> None:
+    legacy.post("one")
+
+    def killed(*told: object) -> None:
+        if str(told[2]).startswith("DELETE FROM wp_wpbridge_keys"):
+            raise Killed
+
+    def happens(_copied: object) -> None:
+        lose(plain, beside)
+        event.listen(beside.session._engine, "before_cursor_execute", killed)
+        with pytest.raises(Killed):
+            second(beside, tmp_path)
+        beside.close()
+
+    done = move(plain, tmp_path, happens)
+    assert (done.moved, done.is_good) == ({"pending": 1}, True)
+    assert (legacy.count("posts"), legacy.count("actionscheduler_actions")) == (0, 1)
+    assert legacy.count("wpbridge_keys") == 0
+
+
+def test_a_post_that_was_put_back_meanwhile_is_not_deleted(
+    legacy: LegacyStore, plain: SqlStore, beside: SqlStore, tmp_path: Path
+) -> None:
+    """The first loses its connection, and an undo comes before it has another."""
+    legacy.post("one")
+
+    def happens(_copied: object) -> None:
+        lose(plain, beside)
+        assert back(beside, tmp_path).restored == 1
+
+    done = move(plain, tmp_path, happens)
+    assert (legacy.count("posts"), legacy.count("actionscheduler_actions")) == (1, 0)
+    assert legacy.count("postmeta") == 1
+    assert done.left == {"somebody changed it while it was moved": 1}
+
+
+@pytest.mark.parametrize("table", ["posts", "wpbridge_keys"])
+def test_a_lost_answer_to_a_deletion_loses_no_action(
+    legacy: LegacyStore, plain: SqlStore, beside: SqlStore, tmp_path: Path, table: str
+) -> None:
+    """Done again, it finds the posts gone, and knows that it was the one who deleted them."""
+    legacy.post("one")
+    left = ["once"]
+
+    def lost(*told: object) -> None:
+        if left and str(told[2]).startswith(f"DELETE FROM wp_{table}"):
+            left.clear()
+            raise OperationalError(2013, "Lost connection to MySQL server during query")
+
+    event.listen(plain.session._engine, "after_cursor_execute", lost)
+    done = move(plain, tmp_path, lambda _: None)
+    assert left == []
+    assert (done.moved, done.is_complete) == ({"pending": 1}, True)
+    assert (legacy.count("posts"), legacy.count("actionscheduler_actions")) == (0, 1)
+    assert legacy.count("wpbridge_keys") == 0

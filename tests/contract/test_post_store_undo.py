@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -26,7 +27,16 @@ from wpbridge.store.whole_posts import WholePost, WholePosts
 
 KINDS = ("sqlite", "InnoDB", "MyISAM")
 MARK = "action_scheduler_migration_status"
+LOGS = "as_has_wp_comment_logs"
 CLEANUP = "action_scheduler/cleanup_wp_comment_logs"
+
+
+class Killed(Exception):
+    """A process ends here."""
+
+
+def killed(*_told: object) -> None:
+    raise Killed
 
 
 @pytest.fixture(params=KINDS)
@@ -246,6 +256,11 @@ def test_looking_counts_what_is_done_and_changes_nothing(
     assert (snapshot(plain), actions(legacy), way.file.read_bytes()) == before
     done = way.back()
     assert (seen.restored, seen.stayed) == (done.restored, done.stayed) == (20, 1)
+    shown = Counter(one["from"] for one in seen.samples)
+    assert shown
+    assert max(shown.values()) <= 3
+    assert {one["hook"] for one in seen.samples} <= posts(legacy)
+    assert done.samples == []
 
 
 # What stays
@@ -383,16 +398,16 @@ def test_the_mark_and_the_plugins_clean_up_are_taken_back(legacy: LegacyStore, w
     legacy.comment(4711, "of a post that is gone", BEGAN)
     legacy.post("fine")
     assert way.move().is_complete
-    assert (option(legacy, MARK), option(legacy, "as_has_wp_comment_logs")) == ("complete", "yes")
+    assert (option(legacy, MARK), option(legacy, LOGS)) == ("complete", "yes")
     assert CLEANUP in actions(legacy)
     done = way.back()
     assert (done.restored, done.is_good, done.is_reopened) == (1, True, True)
-    assert (option(legacy, MARK), option(legacy, "as_has_wp_comment_logs")) == (None, None)
+    assert (option(legacy, MARK), option(legacy, LOGS)) == (None, None)
     assert actions(legacy) == set()
 
 
 def test_options_get_the_values_they_had(legacy: LegacyStore, way: Way) -> None:
-    for name, value in ((MARK, "odd"), ("as_has_wp_comment_logs", "yes")):
+    for name, value in ((MARK, "odd"), (LOGS, "yes")):
         legacy.run(
             "INSERT INTO wp_options (option_name, option_value, autoload) VALUES (:n, :v, 'yes')",
             n=name, v=value,
@@ -400,7 +415,7 @@ def test_options_get_the_values_they_had(legacy: LegacyStore, way: Way) -> None:
     legacy.post("fine")
     way.move()
     way.back()
-    assert (option(legacy, MARK), option(legacy, "as_has_wp_comment_logs")) == ("odd", "yes")
+    assert (option(legacy, MARK), option(legacy, LOGS)) == ("odd", "yes")
 
 
 def test_somebody_elses_clean_up_stays(legacy: LegacyStore, way: Way) -> None:
@@ -411,6 +426,52 @@ def test_somebody_elses_clean_up_stays(legacy: LegacyStore, way: Way) -> None:
                " WHERE hook = :h", h=CLEANUP)  # fmt: skip
     way.back()
     assert actions(legacy) == {CLEANUP}
+
+
+def test_posts_that_come_back_are_seen_whoever_marked_the_migration_complete(
+    legacy: LegacyStore, plain: SqlStore, way: Way, tmp_path: Path
+) -> None:
+    """Of two journals the first has no mark, and PHP would look at none of its posts."""
+    legacy.fill(7, 14)
+    legacy.comment(4711, "of a post that is gone", BEGAN)
+
+    def stop(_count: int) -> None:
+        raise KeyboardInterrupt
+
+    with way.journal() as journal, pytest.raises(KeyboardInterrupt):
+        PostStore(plain, batch_size=7).move(journal, io.StringIO(), stop)
+    assert Way(plain, tmp_path / "second").move().is_complete
+    assert CLEANUP in actions(legacy)
+    done = way.back()
+    assert (done.restored, done.is_reopened, done.is_good) == (len(posts(legacy)), True, True)
+    assert done.restored
+    assert (option(legacy, MARK), option(legacy, LOGS)) == (None, None)
+    assert CLEANUP not in actions(legacy)
+
+
+def test_a_mark_from_before_the_move_does_not_come_back(legacy: LegacyStore, way: Way) -> None:
+    legacy.run(
+        "INSERT INTO wp_options (option_name, option_value, autoload) VALUES (:n, :v, 'yes')",
+        n=MARK, v="complete",
+    )  # fmt: skip
+    legacy.post("overlooked")
+    assert way.move().is_complete
+    done = way.back()
+    assert (done.restored, done.is_reopened, option(legacy, MARK)) == (1, True, None)
+
+
+def test_an_undo_that_died_before_the_mark_was_gone_goes_on(
+    legacy: LegacyStore, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    legacy.post("fine")
+    way.move()
+    with monkeypatch.context() as patch:
+        patch.setattr(Undo, "_reopen", killed)
+        with pytest.raises(Killed):
+            way.back()
+    assert (posts(legacy), option(legacy, MARK)) == ({"fine"}, "complete")
+    done = way.back()
+    assert (done.present, done.is_reopened, option(legacy, MARK)) == (1, True, None)
 
 
 # Files
@@ -481,6 +542,78 @@ def test_a_damaged_part_is_counted_and_the_rest_comes_back(
     assert posts(legacy) == {f"hook_{number}" for number in range(6)}
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda lines: lines[0].pop("columns"),
+        lambda lines: lines[0]["columns"].pop("posts"),
+        lambda lines: lines[0]["columns"].update(posts="ID"),
+        lambda lines: lines[0]["columns"]["posts"].pop(),
+        lambda lines: lines[0]["columns"]["posts"].remove("ID"),
+        lambda lines: lines[0]["columns"]["postmeta"].remove("meta_id"),
+        lambda lines: lines[0]["columns"]["posts"].__setitem__(1, "a` b"),
+        lambda lines: lines[1].pop("action"),
+        lambda lines: lines[1].update(action="x"),
+        lambda lines: lines[1]["rows"].pop("posts"),
+        lambda lines: lines[1]["rows"].update(users=[[1]]),
+        lambda lines: lines[1]["rows"]["posts"][0].pop(),
+        lambda lines: lines[1]["rows"]["postmeta"][0].__setitem__(0, None),
+        lambda lines: lines[1]["rows"]["posts"][0].__setitem__(1, {"base64": "?"}),
+        lambda lines: lines[1]["rows"]["posts"][0].__setitem__(1, [1]),
+        lambda lines: lines[1].update(post=4711),
+    ],
+)
+def test_a_part_that_means_nothing_is_counted_as_damaged(
+    legacy: LegacyStore, way: Way, change: Callable[[list[Any]], object]
+) -> None:
+    legacy.post("one")
+    way.move()
+    file = file_of(way.file)
+    lines = [json.loads(line) for line in gzip.decompress(file.read_bytes()).splitlines()]
+    change(lines)
+    packed = gzip.compress("".join(f"{json.dumps(line)}\n" for line in lines).encode())
+    file.write_bytes(packed)
+    text = way.file.read_text("utf-8").replace(
+        f'"to": {steps_of(way, "to")[0]["to"]}', f'"to": {len(packed)}'
+    )
+    way.file.write_text(text, "utf-8")
+    done = way.back()
+    assert (done.restored, done.damaged, actions(legacy)) == (0, 1, {"one"})
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"from": 0, "count": 1, "to": "x"}, {"from": 0, "to": 9}, {"count": 1, "to": 9},
+        {"from": -4, "to": 9, "count": 1}, {"from": 9, "to": 4, "count": 1},
+        {"from": 0, "to": 9, "count": None}, {"from": 0, "to": 9, "count": -1},
+        {"moved": 5}, {"moved": ["1"]}, {"moved": {"x": 1}}, {"moved": None},
+        {"completing": {}}, {"completing": None}, {"completing": {"cleanup": 7, "options": {}}},
+        {"completing": {"cleanup": "soon", "options": {MARK: None, LOGS: None}}},
+        {"completing": {"cleanup": None, "options": {MARK: None}}},
+        {"completing": {"cleanup": None, "options": {MARK: 1, LOGS: None}}},
+    ],
+)  # fmt: skip
+def test_a_damaged_step_is_one_line_and_nothing_is_done(
+    legacy: LegacyStore, way: Way, step: dict[str, Any]
+) -> None:
+    legacy.post("one")
+    way.move()
+    with way.journal() as journal:
+        journal.add(step)
+    number = len(way.file.read_text("utf-8").splitlines())
+    with pytest.raises(InputError, match=f"journal {way.file}: line {number} is damaged$"):
+        way.back()
+    with pytest.raises(InputError, match="is damaged"):
+        way.look()
+    legacy.post("two")
+    if "completing" not in step:
+        with pytest.raises(InputError, match="is damaged"):
+            way.move()
+        assert (posts(legacy), actions(legacy)) == ({"two"}, {"one"})
+    assert actions(legacy) == {"one"}
+
+
 def test_a_file_of_another_move_is_neither_cut_nor_used(legacy: LegacyStore, way: Way) -> None:
     legacy.post("fine")
     way.move()
@@ -549,10 +682,6 @@ def test_rows_are_on_the_disk_before_they_are_deleted(
     with Watched(tmp_path / "journal", kind="post-store", site="test") as journal:
         PostStore(plain, batch_size=2).move(journal, io.StringIO())
     assert seen == [(4, 2), (2, 4)]
-
-
-class Killed(Exception):
-    """A process ends here."""
 
 
 @pytest.fixture
@@ -630,9 +759,6 @@ def test_it_may_die_before_any_of_its_statements(
 def test_what_a_dead_move_had_copied_and_has_run_since_is_an_action_only(
     five: LegacyStore, plain: SqlStore, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def killed(*_told: object) -> None:
-        raise Killed
-
     with monkeypatch.context() as patch:
         patch.setattr(Keeper, "add", killed)
         with pytest.raises(Killed):
@@ -652,9 +778,6 @@ def test_the_upkeep_does_not_forget_which_posts_have_to_wake(
     before = snapshot(plain)
     way.move()
 
-    def killed(*_told: object) -> None:
-        raise Killed
-
     with monkeypatch.context() as patch:
         patch.setattr(PostsBack, "_show", killed)
         patch.setattr(PostsBack, "_swap", killed)
@@ -672,9 +795,6 @@ def test_a_post_that_was_half_way_back_goes_again_when_its_action_has_run(
     five: LegacyStore, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     way.move()
-
-    def killed(*_told: object) -> None:
-        raise Killed
 
     with monkeypatch.context() as patch:
         patch.setattr(PostsBack, "_decide", killed)
@@ -719,23 +839,3 @@ def test_posts_that_ended_long_ago_come_back_too(
     way.move()
     assert way.back().restored == 4
     assert snapshot(plain) == before
-
-
-# What a reviewer found; it fails
-
-
-def test_posts_that_come_back_are_seen_whoever_marked_the_migration_complete(
-    legacy: LegacyStore, plain: SqlStore, way: Way, tmp_path: Path
-) -> None:
-    """Of two journals the first has no mark; PHP looks at none of its posts, and nobody is told."""
-    legacy.fill(7, 14)
-
-    def stop(_count: int) -> None:
-        raise KeyboardInterrupt
-
-    with way.journal() as journal, pytest.raises(KeyboardInterrupt):
-        PostStore(plain, batch_size=7).move(journal, io.StringIO(), stop)
-    assert Way(plain, tmp_path / "second").move().is_complete
-    done = way.back()
-    assert done.restored
-    assert option(legacy, MARK) != "complete" or not done.is_good

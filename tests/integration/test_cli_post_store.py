@@ -9,6 +9,7 @@ import pytest
 from cli_helpers import Site
 from legacy_store import LegacyStore
 from wpbridge.clock import SystemClock
+from wpbridge.store import alone
 from wpbridge.store.sqlstore import SqlStore
 
 MOVE = ("migrate", "post-store")
@@ -101,3 +102,25 @@ def test_where_there_is_no_wordpress_it_says_so(site: Site) -> None:
     done = site(*MOVE)
     assert done.code == 78
     assert "wp_posts" in done.err
+
+
+def test_while_another_moves_them_it_is_refused(
+    mysql_dsn: str,
+    open_queue: Callable[[str], SqlStore],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(alone, "WAIT_SECONDS", 0)
+    site = Site(mysql_dsn, tmp_path, open_queue(mysql_dsn))
+    legacy = LegacyStore(site.store)
+    legacy.post("one")
+    with alone.Alone(site.store).held():
+        done = site(*MOVE)
+        assert (done.code, done.err.count("\n")) == (75, 1), done
+        assert "wait for its end" in done.err
+        assert legacy.count("posts") == 1
+    assert site(*MOVE).code == 0
+    assert site(*MOVE, "--undo", JOURNAL, "--yes").code == 0
+    with alone.Alone(site.store).held():
+        again = site(*MOVE, "--journal", "second.journal")
+    assert (again.code, legacy.count("posts")) == (75, 1)

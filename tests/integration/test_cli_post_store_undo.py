@@ -1,14 +1,21 @@
 """``migrate post-store --undo`` from the command line."""
 
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from cli_helpers import Site
+from cli_helpers import Site, clean_env
+from conftest import ROOT
 from legacy_store import LegacyStore, snapshot
+from servers import MariaDB
+from wpbridge.cli import progress
 from wpbridge.clock import SystemClock
+from wpbridge.database import DatabaseAddress
 from wpbridge.store.sqlstore import SqlStore
 
 MOVE = ("migrate", "post-store")
@@ -33,7 +40,11 @@ def test_it_says_what_it_would_do_and_does_it(site: Site, legacy: LegacyStore) -
     before = snapshot(site.store)
     site(*MOVE)
     seen = site(*UNDO, "--dry-run")
-    assert (seen.code, seen.out) == (0, "would put 2 posts back\n")
+    assert (seen.code, seen.lines) == (0, [
+        "e.g. action 1001: two [], 2026-03-01T10:00:00Z, pending to post 2, pending, 1 log row",
+        "e.g. action 1002: one [], 2026-03-01T10:00:00Z, complete to post 1, publish, 1 log row",
+        "would put 2 posts back",
+    ])  # fmt: skip
     assert legacy.count("actionscheduler_actions") == 2
     done = site(*UNDO, "--yes")
     assert (done.code, done.out) == (
@@ -43,6 +54,17 @@ def test_it_says_what_it_would_do_and_does_it(site: Site, legacy: LegacyStore) -
     assert snapshot(site.store) == before
     again = site(*UNDO, "--yes")
     assert (again.code, again.out) == (0, "put 0 posts back, 2 there already\n")
+
+
+def test_its_progress_tells_of_how_many(
+    site: Site, legacy: LegacyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site(*MOVE)
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    assert legacy.count("posts") == 0
+    for words, what in ((("--dry-run",), "look"), (("--yes",), "undo")):
+        done = site(*UNDO, *words)
+        assert re.search(rf"^{what}: 2 of 2, .*/s, 0:00:00 left$", done.err, re.MULTILINE), done
 
 
 def test_without_a_terminal_it_wants_yes(site: Site, legacy: LegacyStore) -> None:
@@ -66,7 +88,13 @@ def test_json_has_every_count(site: Site, legacy: LegacyStore) -> None:
     assert legacy.count("posts") == 0
     zeros = dict.fromkeys(["present", "stayed", "busy", "taken", "gone", "damaged", "unwritten"], 0)
     seen = json.loads(site(*UNDO, "--dry-run", "--format", "json").out)
+    samples = seen.pop("samples")
     assert seen == {"would_restore": 2, **zeros, "problems": [], "reopened": False}
+    assert samples[0] == {
+        "post": 2, "hook": "two", "args": "[]", "action": 1001, "from": "pending",
+        "to": "pending", "scheduled": "2026-03-01T10:00:00Z", "logs": 1,
+    }  # fmt: skip
+    assert [one["hook"] for one in samples] == ["two", "one"]
     done = json.loads(site(*UNDO, "--yes", "--format", "json").out)
     assert done == {"restored": 2, **zeros, "problems": [], "reopened": True}
 
@@ -120,6 +148,17 @@ def test_a_journal_of_an_older_version_is_one_clear_line(site: Site, legacy: Leg
     assert legacy.count("posts") == 0
 
 
+@pytest.mark.parametrize("step", ['{"to": "x"}', '{"moved": 5}', '{"completing": {}}', "[]", "{"])
+def test_a_damaged_journal_is_one_clear_line(site: Site, legacy: LegacyStore, step: str) -> None:
+    site(*MOVE)
+    with (site.folder / JOURNAL).open("a") as stream:
+        stream.write(f"{step}\n")
+    done = site(*UNDO, "--yes")
+    assert (done.code, done.err.count("\n")) == (2, 1), done
+    assert "is damaged" in done.err
+    assert (legacy.count("posts"), legacy.count("actionscheduler_actions")) == (0, 2)
+
+
 def test_runners_of_phps_are_refused_unless_forced(site: Site, legacy: LegacyStore) -> None:
     site(*MOVE)
     now = f"{SystemClock().now():%Y-%m-%d %H:%M:%S}"
@@ -133,3 +172,28 @@ def test_runners_of_phps_are_refused_unless_forced(site: Site, legacy: LegacySto
     assert "--force" in done.err
     assert site(*UNDO, "--yes", "--force").code == 0
     assert legacy.count("posts") == 2
+
+
+def test_what_the_script_moved_is_undone_from_the_command_line(
+    mariadb: MariaDB, mysql_dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path
+) -> None:
+    site = Site(mysql_dsn, tmp_path, open_queue(mysql_dsn))
+    LegacyStore(site.store).post("one")
+    before = snapshot(site.store)
+    html = tmp_path / "html"
+    html.mkdir()
+    (html / "wp-config.php").write_text(
+        f"<?php define('DB_NAME', '{DatabaseAddress.from_dsn(mysql_dsn).name}');"
+        " define('DB_USER', 'root'); define('DB_PASSWORD', '');"
+        f" define('DB_HOST', 'localhost:{mariadb.socket}'); $table_prefix = 'wp_';\n"
+    )
+    moved = subprocess.run(
+        [sys.executable, ROOT / "scripts/migrate/post_store.py", html],
+        cwd=tmp_path, env=clean_env(tmp_path), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert moved.stdout == "moved {'pending': 1}, left {}; see left.jsonl\n"
+    done = site(*MOVE, "--undo", "post-store.journal", "--yes")
+    assert (done.code, done.lines[-1]) == (
+        0, "put 1 post back, the migration is no longer marked complete"
+    )  # fmt: skip
+    assert snapshot(site.store) == before

@@ -180,14 +180,21 @@ def _tell(done: Summary, settings: Settings, journal: Path | None) -> None:
 
 def _tell_undone(done: Undone, settings: Settings, *, dry_run: bool) -> None:
     if settings.format == "json":
-        counts = {
+        counts: dict[str, Any] = {
             "would_restore" if dry_run else "restored": done.restored, "present": done.present,
             "stayed": done.stayed, "busy": done.busy, "taken": done.taken, "gone": done.gone,
             "damaged": done.damaged, "unwritten": done.unwritten, "problems": done.problems,
             "reopened": done.is_reopened,
         }  # fmt: skip
-        click.echo(json.dumps(counts))
+        counts |= {"samples": done.samples} if dry_run else {}
+        click.echo(json.dumps(counts, ensure_ascii=False))
         return
+    for one in done.samples if dry_run else ():
+        click.echo(
+            f"e.g. action {one['action']}: {shown(one['hook'])} {shown(one['args'])},"
+            f" {one['scheduled']}, {one['from']} to post {one['post']}, {one['to']},"
+            f" {plural(one['logs'], 'log row')}"
+        )
     for problem in done.problems:
         told(f"not as it should be: {problem}")
     words = [f"{'would put' if dry_run else 'put'} {plural(done.restored, 'post')} back"]

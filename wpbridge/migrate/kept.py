@@ -11,17 +11,18 @@ import gzip
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Self
+from typing import Any, BinaryIO, Final, Self, TypeVar
 
 from wpbridge.action import ActionId
 from wpbridge.errors import InputError
 from wpbridge.migrate.journal import Journal
 from wpbridge.store.posts import Made
-from wpbridge.store.whole_posts import Columns, Row, WholePost
+from wpbridge.store.whole_posts import HANGING, Columns, Row, WholePost
 
 ENDING: Final = ".undo.jsonl.gz"
 BEGUN: Final = "undo"
@@ -29,6 +30,9 @@ BEGUN: Final = "undo"
 UNDONE: Final = "undone"
 """The journal's step that says that the way back was begun."""
 _LEVEL: Final = 3
+
+
+T = TypeVar("T")
 
 
 def file_of(journal: Path) -> Path:
@@ -51,14 +55,14 @@ class Keeper:
         self._end = 0
         """Bytes that are noted."""
         is_begun = False
-        for step in journal.steps():
-            if UNDONE in step:
+        for step in steps(journal):
+            if step.is_undone:
                 raise InputError(
                     f"journal {journal.file}: its move was undone; to move again, name another"
                     " with --journal"
                 )
-            is_begun = is_begun or BEGUN in step
-            self._end = int(step.get("to", self._end))
+            is_begun = is_begun or step.is_begun
+            self._end = step.end or self._end
         self._stream = self._opened(is_begun=is_begun)
         if not is_begun:
             journal.add({BEGUN: self.file.name})
@@ -120,6 +124,56 @@ class Keeper:
         return stream
 
 
+# The journal's steps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one says of the file, and of the posts in it."""
+
+    is_begun: bool
+    is_undone: bool
+    start: int
+    end: int
+    """0 where it tells of no batch."""
+    count: int
+    moved: frozenset[int] | None
+
+
+def told(journal: Journal, meaning: Callable[[Mapping[str, Any]], T]) -> Iterator[T]:
+    """What each step means. InputError for one that means nothing."""
+    for number, step in enumerate(journal.steps(), 2):
+        try:
+            found = meaning(step)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            raise InputError(f"journal {journal.file}: line {number} is damaged") from None
+        yield found
+
+
+def steps(journal: Journal) -> Iterator[Step]:
+    """All of them, in order. InputError for one that is damaged."""
+    return told(journal, _step)
+
+
+def _step(step: Mapping[str, Any]) -> Step:
+    start, end, count = 0, 0, 0
+    if "to" in step:
+        start, end, count = (_number(step[name]) for name in ("from", "to", "count"))
+        if start >= end:
+            raise ValueError
+    moved = frozenset(map(int, step["moved"].keys())) if "moved" in step else None
+    return Step(
+        is_begun=BEGUN in step, is_undone=UNDONE in step, start=start, end=end, count=count,
+        moved=moved,
+    )  # fmt: skip
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise TypeError
+    return value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """Where one lies in the file, and what is known of its end."""
@@ -139,47 +193,58 @@ class Kept:
     made: Sequence[Made]
 
 
-def batches(steps: Iterable[Mapping[str, Any]]) -> Iterator[Batch]:
+def batches(steps: Iterable[Step]) -> Iterator[Batch]:
     """What a journal tells of its file, in order."""
     last: Batch | None = None
     for step in steps:
-        if "to" in step:
+        if step.end:
             if last is not None:
                 yield last
-            start, end = int(step["from"]), int(step["to"])
-            last = Batch(start=start, end=end, count=int(step["count"]), moved=None)
-        elif "moved" in step and last is not None:
-            moved = frozenset(map(int, step["moved"]))
-            if moved:
-                yield Batch(start=last.start, end=last.end, count=len(moved), moved=moved)
-                last = None
+            last = Batch(start=step.start, end=step.end, count=step.count, moved=None)
+        elif step.moved and last is not None:
+            yield replace(last, count=len(step.moved), moved=step.moved)
+            last = None
     if last is not None:
         yield last
 
 
-def unwritten(steps: Iterable[Mapping[str, Any]]) -> int:
+def unwritten(steps: Iterable[Step]) -> int:
     """Posts that a journal says were moved before it had a file."""
-    count = 0
-    for step in steps:
-        if BEGUN in step:
-            break
-        count += len(step.get("moved", ()))
-    return count
+    before = takewhile(lambda step: not step.is_begun, steps)
+    return sum(len(step.moved or ()) for step in before)
 
 
 def read(stream: BinaryIO, batch: Batch) -> Kept | None:
     """A batch of the file; None where it is damaged."""
-    stream.seek(batch.start)
     try:
+        stream.seek(batch.start)
         data = gzip.decompress(stream.read(batch.end - batch.start))
         first, *rest = [json.loads(line) for line in data.splitlines()]
         columns, made = first["columns"], [_made(line) for line in rest]
+        _check(columns, made)
     except (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError, AttributeError):
         return None
     return Kept(
         columns=columns,
         made=[one for one in made if batch.moved is None or one.post.id in batch.moved],
     )
+
+
+def _check(columns: Columns, made: Sequence[Made]) -> None:
+    """Raises one of a damaged batch's errors unless rows, columns and ids fit each other."""
+    for name, some in columns.items():
+        own = ("ID", "post_type") if name == "posts" else HANGING[name]
+        if not set(own) <= set(some) or any("`" in column for column in some):
+            raise ValueError
+    for one in made:
+        place = columns["posts"].index("ID")
+        if {int(row[place]) for row in one.post.rows["posts"]} != {one.post.id}:
+            raise ValueError
+        for name, rows in one.post.rows.items():
+            if any(len(row) != len(columns[name]) for row in rows):
+                raise ValueError
+            for column in HANGING.get(name, ()):
+                _ = [int(row[columns[name].index(column)]) for row in rows]
 
 
 # Lines
@@ -203,7 +268,15 @@ def _made(line: Mapping[str, Any]) -> Made:
 
 
 def _row(row: Sequence[Any]) -> Row:
-    return [base64.b64decode(v["base64"]) if isinstance(v, dict) else v for v in row]
+    return [_value(value) for value in row]
+
+
+def _value(value: Any) -> object:
+    if isinstance(value, dict):
+        return base64.b64decode(value["base64"], validate=True)
+    if not isinstance(value, str | int | float | None):
+        raise TypeError
+    return value
 
 
 def _dumped(line: Mapping[str, Any]) -> bytes:

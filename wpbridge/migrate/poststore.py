@@ -22,17 +22,14 @@ from wpbridge.errors import CodecError, Contention, SchemaError, SiteError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.kept import Keeper
 from wpbridge.store.edits import STALE_SECONDS
+from wpbridge.store.old_posts import GONE, LOG_TYPE, START, Post
 from wpbridge.store.posts import (
     CLEANUP_HOOK,
-    GONE,
-    LOG_TYPE,
     LOGS_OPTION,
     MIGRATED,
     MIGRATION_OPTION,
-    START,
     Batch,
     Moving,
-    Post,
     Posts,
 )
 from wpbridge.store.server import Server
@@ -123,7 +120,8 @@ class PostStore:
             raise SchemaError("; ".join(info.problems))
         self._store = store
         self._posts = Posts(store)
-        if not self._posts.is_there:
+        self._old = self._posts.old
+        if not self._old.is_there:
             raise SiteError(
                 f"there are no tables {store.names.prefix}posts and {store.names.prefix}postmeta:"
                 " no WordPress keeps a post store here"
@@ -136,14 +134,14 @@ class PostStore:
 
     def counts(self) -> dict[str, int]:
         """Posts to be moved, by their status; those the plugin has moved do not count."""
-        return {status: n for status, n in self._posts.counts().items() if status != GONE}
+        return {status: n for status, n in self._old.counts().items() if status != GONE}
 
     def check_alone(self) -> None:
         """Raises Contention while runners of PHP's are seen: they work on the same posts."""
         now = self._clock.now()
         seen = Rows(self._store, Server(self._store)).contexts(now - AWAY)
         names = sorted(set(seen) - {"wpbridge"})
-        held = self._posts.held_since(now - timedelta(seconds=STALE_SECONDS))
+        held = self._old.held_since(now - timedelta(seconds=STALE_SECONDS))
         signs = [f"{name} at {seen[name]:%H:%M:%S} UTC" for name in names]
         signs += [f"{held} post(s) held by a claim"] if held else []
         if signs:
@@ -157,7 +155,7 @@ class PostStore:
         done = Summary()
         per_status: Counter[str] = Counter()
         for ids in self._batches():
-            for post in self._posts.read(ids):
+            for post in self._old.read(ids):
                 what = self._decide(post)
                 if isinstance(what, str):
                     done.left[what] += 1
@@ -178,18 +176,29 @@ class PostStore:
         """Move all that can be moved; what cannot stays a post and is written to ``side``.
 
         What is deleted is kept beside the journal. Killed at any moment, it goes on when it is
-        called again. InputError where the journal's move was undone, or its file is not there.
+        called again.
+
+        Raises:
+            Contention: another move, or its undo, is at work on this site.
+            InputError: the journal's move was undone, or its file is not there.
         """
+        with self._posts.alone.held(), Keeper(journal) as keeper:
+            return self._all(journal, keeper, side, advance)
+
+    # Steps
+
+    def _all(
+        self, journal: Journal, keeper: Keeper, side: TextIO, advance: Callable[[int], None]
+    ) -> Summary:
         done = Summary()
         posts = self._posts
-        with Keeper(journal) as keeper:
-            demarcation = posts.next_id()
-            if demarcation is not None:
-                posts.start_above(demarcation)
-            for ids in self._batches():
-                batch = self._move(journal, keeper, ids)
-                self._note(journal, side, done, batch)
-                advance(len(ids))
+        demarcation = posts.next_id()
+        if demarcation is not None:
+            posts.start_above(demarcation)
+        for ids in self._batches():
+            batch = self._move(journal, keeper, ids)
+            self._note(journal, side, done, batch)
+            advance(len(ids))
         posts.forget_keys()
         posts.recount_terms()
         self._verify(done)
@@ -201,15 +210,13 @@ class PostStore:
         })  # fmt: skip
         return done
 
-    # Steps
-
     def _batches(self) -> Iterator[list[int]]:
         """Ids of posts in the plugin's order of picking; the list of all is never held."""
         found = self.counts()
         for status in [*STATUSES, *sorted(set(found) - set(STATUSES))]:
             cursor = START
             while status in found:
-                ids, cursor = self._posts.ids(status, cursor, self._batch_size)
+                ids, cursor = self._old.ids(status, cursor, self._batch_size)
                 if not ids:
                     break
                 yield ids
@@ -347,7 +354,7 @@ class PostStore:
         The journal is told before what there was, for the way back.
         """
         now = self._clock.now().replace(microsecond=0)
-        has_logs = self._posts.has_comment_logs()
+        has_logs = self._old.has_comment_logs()
         at = now + CLEANUP_AFTER
         journal.add({COMPLETING: {
             "cleanup": to_text(at) if has_logs else None,

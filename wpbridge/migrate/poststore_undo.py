@@ -7,13 +7,25 @@ docs/how-to/move-the-post-store.md.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
 from wpbridge.clock import SystemClock, from_text
 from wpbridge.errors import ConfigError, InputError
 from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.kept import BEGUN, UNDONE, Keeper, Kept, batches, file_of, read, unwritten
+from wpbridge.migrate.kept import (
+    UNDONE,
+    Keeper,
+    Kept,
+    batches,
+    file_of,
+    read,
+    steps,
+    told,
+    unwritten,
+)
 from wpbridge.migrate.poststore import COMPLETING
 from wpbridge.store.posts import LOGS_OPTION, MIGRATION_OPTION, Made, Posts
 from wpbridge.store.posts_back import Fate, PostsBack
@@ -46,6 +58,8 @@ class Undone:
     """Posts that were moved by a version that kept nothing."""
     problems: list[str] = field(default_factory=list)
     """What the verification found."""
+    samples: list[dict[str, Any]] = field(default_factory=list)
+    """Some of what would be put back."""
     is_reopened: bool = False
     """The migration is no longer marked complete."""
 
@@ -56,6 +70,16 @@ class Undone:
         return not (left or self.problems)
 
 
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """What a move did at its end."""
+
+    cleanup: datetime | None
+    """The date of the clean-up that it planned."""
+    options: Mapping[str, str | None]
+    """As they were before."""
+
+
 class Undo:
     """One journal's way back."""
 
@@ -64,7 +88,7 @@ class Undo:
 
         Raises:
             ConfigError: the tables of actions have no transactions.
-            InputError: nothing was kept, or the file is not there.
+            InputError: nothing was kept, the file is not there, or the journal is damaged.
         """
         if not store.layout.transactional:
             raise ConfigError(
@@ -76,8 +100,9 @@ class Undo:
         self._posts = Posts(store)
         self._back = PostsBack(store, self._posts)
         self._file = file_of(journal.file)
-        self._unwritten = unwritten(journal.steps())
-        self._has_file = any(BEGUN in step for step in journal.steps())
+        self._unwritten = unwritten(steps(journal))
+        self._has_file = any(step.is_begun for step in steps(journal))
+        self._marks = [mark for mark in told(journal, _mark) if mark is not None]
         if self._unwritten and not self._has_file:
             raise InputError(
                 f"journal {journal.file}: written by a version that kept nothing of the posts it"
@@ -89,28 +114,46 @@ class Undo:
     @property
     def total(self) -> int:
         """Posts that were moved, as far as the journal tells."""
-        return sum(batch.count for batch in batches(self._journal.steps()))
+        return sum(batch.count for batch in batches(steps(self._journal)))
 
     def look(self, advance: Callable[[int], None] = lambda _count: None) -> Undone:
         """What would be put back; changes nothing."""
         done = Undone(unwritten=self._unwritten)
-        self._go(done, lambda made, _columns: self._back.look(made), advance)
+        shown: dict[int, dict[str, Any]] = {}
+        per_status: Counter[str] = Counter()
+
+        def look(made: Sequence[Made], columns: Columns) -> dict[int, Fate]:
+            fates = self._back.look(made)
+            for one in made:
+                if fates[one.post.id] == "back" and per_status[one.status] < _SAMPLES_A_BATCH:
+                    per_status[one.status] += one.post.id not in shown
+                    shown[one.post.id] = _shown(one, columns)
+            return fates
+
+        self._go(done, look, advance)
+        done.samples += shown.values()
         return done
 
     def run(self, advance: Callable[[int], None] = lambda _count: None) -> Undone:
         """Put back all that can be. Killed at any moment, it goes on when it is called again.
 
-        If anything was moved with this journal, nothing is from here on.
+        If anything was moved with this journal, nothing is from here on. Contention while a move,
+        or another undo, is at work on this site.
         """
+        with self._posts.alone.held():
+            return self._all(advance)
+
+    # Steps
+
+    def _all(self, advance: Callable[[int], None]) -> Undone:
         done = Undone(unwritten=self._unwritten)
-        if not any(UNDONE in step for step in self._journal.steps()):
+        if not any(step.is_undone for step in steps(self._journal)):
             self._end_the_move()
             if self.total:
                 self._journal.add({UNDONE: "begun"})
-        marks = [s[COMPLETING] for s in self._journal.steps() if COMPLETING in s]
-        for mark in marks:
-            if at := from_text(mark["cleanup"] or ""):
-                self._back.forget_cleanup(at)
+        for mark in self._marks:
+            if mark.cleanup is not None:
+                self._back.forget_cleanup(mark.cleanup)
         sample: list[tuple[Made, Columns]] = []
 
         def put(made: Sequence[Made], columns: Columns) -> dict[int, Fate]:
@@ -123,13 +166,11 @@ class Undo:
         self._go(done, put, advance)
         self._posts.recount_terms()
         self._verify(done, sample)
-        if marks and self._posts.has_options and self._posts.counts():
-            done.is_reopened = self._reopen(marks[0]["options"])
+        if self._posts.has_options and (done.restored or done.present):
+            done.is_reopened = self._reopen(self._marks[0].options if self._marks else None)
         if self.total:
             self._journal.add({UNDONE: "end", "restored": done.restored, "problems": done.problems})
         return done
-
-    # Steps
 
     def _end_the_move(self) -> None:
         """Of a move that died without transactions some posts are in both places: not any more."""
@@ -179,7 +220,7 @@ class Undo:
         except OSError as error:
             raise InputError(f"{self._file}: {error.strerror}") from None
         with stream:
-            for batch in batches(self._journal.steps()):
+            for batch in batches(steps(self._journal)):
                 yield batch.count, read(stream, batch), batch.moved is not None
 
     def _verify(self, done: Undone, sample: Sequence[tuple[Made, Columns]]) -> None:
@@ -187,17 +228,48 @@ class Undo:
             if self._back.differing([one], columns):
                 done.problems.append(f"post {one.post.id} is not as it was")
 
-    def _reopen(self, before: dict[str, str | None]) -> bool:
+    def _reopen(self, before: Mapping[str, str | None] | None) -> bool:
         """The options as they were before the migration was marked complete, the mark last.
 
-        True if that was the mark's end.
+        None where somebody else marked it: another journal's move, or the plugin. Then that mark's
+        clean-up goes, too: the next one plans its own. True if that was the mark's end.
         """
         options = self._store.parts.options
         was_complete = options.read(MIGRATION_OPTION) == _COMPLETE
+        if before is None:
+            if not was_complete:
+                return False
+            before = dict.fromkeys((LOGS_OPTION, MIGRATION_OPTION))
+            self._back.forget_cleanup(None)
         for name in (LOGS_OPTION, MIGRATION_OPTION):
             now, old = options.read(name), before[name]
+            if name == MIGRATION_OPTION and old == _COMPLETE.decode():
+                # It was marked before, too, and PHP would look at none of these posts.
+                old = None
             if now is not None and old is None:
                 options.remove(name, now)
             elif now is not None and old is not None:
                 options.swap(name, now, old.encode())
         return was_complete and options.read(MIGRATION_OPTION) != _COMPLETE
+
+
+def _shown(one: Made, columns: Columns) -> dict[str, Any]:
+    of = dict(zip(columns["posts"], one.post.rows["posts"][-1], strict=True))
+    return {
+        "post": one.post.id, "hook": one.hook, "args": str(of.get("post_content", ""))[:200],
+        "action": one.action, "from": one.status, "to": str(of.get("post_status", "")),
+        "scheduled": f"{one.scheduled[:19].replace(' ', 'T')}Z",
+        "logs": len(one.post.rows.get("comments", ())),
+    }  # fmt: skip
+
+
+def _mark(step: Mapping[str, Any]) -> _Mark | None:
+    """What a step tells of the move's end, if it does."""
+    if COMPLETING not in step:
+        return None
+    cleanup = step[COMPLETING]["cleanup"]
+    at = from_text(cleanup)
+    options = {name: step[COMPLETING]["options"][name] for name in (LOGS_OPTION, MIGRATION_OPTION)}
+    if (cleanup and at is None) or not all(isinstance(v, str | None) for v in options.values()):
+        raise TypeError
+    return _Mark(cleanup=at, options=options)

@@ -1,32 +1,28 @@
-"""The plugin's old store: actions that are posts, with their meta, terms and comments.
+"""The plugin's old store becomes rows of its tables.
 
-Read in batches and taken out of WordPress's tables in the transaction that adds the actions, so a
-crash leaves a batch here or there. Where posts have no transactions (MyISAM) a key of each post
-goes with its action: what was added and not yet deleted is known by it.
+Posts are read in batches and taken out of WordPress's tables in the transaction that adds the
+actions, so a crash leaves a batch here or there. Where posts have no transactions (MyISAM) a key of
+each post goes with its action: what was added and not yet deleted is known by it.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy import Connection, text
 
 from wpbridge.action import ActionId, NewAction, Status
 from wpbridge.clock import ZERO_DATE, from_text, to_text
 from wpbridge.codec.args import columns
+from wpbridge.store.alone import Alone
 from wpbridge.store.bulk import WholeRow
-from wpbridge.store.server import Server
+from wpbridge.store.old_posts import LOG_TYPE, OldPosts, Post
 from wpbridge.store.sqlstore import SqlStore
-from wpbridge.store.whole_posts import POST_TYPE, TAXONOMY, Columns, WholePost, WholePosts
+from wpbridge.store.whole_posts import POST_TYPE, TAXONOMY, Columns, WholePost
 from wpbridge.store.writes import listed
 from wpbridge.zone import Zone
 
-SCHEDULE_META: Final = "_action_manager_schedule"
-LOG_TYPE: Final = "action_log"
-GONE: Final = "migrated"
-"""Posts that the plugin has moved and could not delete."""
 MIGRATION_OPTION: Final = "action_scheduler_migration_status"
 DEMARCATION_OPTION: Final = "action_scheduler_hybrid_store_demarkation"
 LOGS_OPTION: Final = "as_has_wp_comment_logs"
@@ -40,51 +36,8 @@ MIGRATED: Final = (
 """In the plugin's words, the last log row of what is made; ``%d`` is filled in when it is known."""
 KEY: Final = "post-store-"
 """Before the post's id, where posts have no transactions."""
-
-Cursor: TypeAlias = tuple[str, int]
-"""Date and id of the last post seen."""
-START: Final[Cursor] = (ZERO_DATE, 0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PostLog:
-    """One comment on a post."""
-
-    id: int
-    kind: str
-    message: str
-    gmt: str
-    """As stored; may be the zero date."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Post:
-    """An action as a post, unread."""
-
-    id: int
-    hook: str
-    args: str
-    status: str
-    date_gmt: str
-    modified_gmt: str
-    attempts: int
-    claim: str
-    schedules: tuple[bytes, ...]
-    """The values of its schedule meta, by meta id: PHP reads the first."""
-    groups: tuple[str, ...]
-    """Names of its terms; PHP reads the first."""
-    logs: tuple[PostLog, ...]
-    whole: WholePost
-    """All its rows."""
-
-    @property
-    def is_twice(self) -> bool:
-        """Its id stands in two rows: a table without a primary key."""
-        return len(self.whole.rows["posts"]) > 1
-
-    @property
-    def _guard(self) -> tuple[object, ...]:
-        return (self.id, self.status, self.modified_gmt, self.claim)
+_SETTLED: Final = "9999-12-31 00:00:00"
+"""The date of a key whose post is about to be deleted: from then on its action is what counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +94,10 @@ Keep: TypeAlias = Callable[[Sequence[Made], Columns], None]
 """What is about to be deleted, to be written down; on the disk when it returns."""
 
 
+class _NewGroup(Exception):
+    """A post got a group after the groups had been looked at: all again."""
+
+
 @dataclass(slots=True)
 class Batch:
     """What was done with some posts."""
@@ -153,7 +110,7 @@ class Batch:
 
 
 class Posts:
-    """The post store of one site; ``is_there`` says whether there can be one."""
+    """The post store of one site."""
 
     def __init__(self, store: SqlStore) -> None:
         """Looks at the tables. SchemaError where the plugin's are missing."""
@@ -161,17 +118,11 @@ class Posts:
         self._layout = store.layout
         self._parts = store.parts
         self._session = store.session
-        server = Server(store)
         self._dialect = store.dialect
-        names = (
-            "posts", "postmeta", "comments", "commentmeta", "terms", "term_taxonomy",
-            "term_relationships", "options",
-        )  # fmt: skip
-        prefix = store.names.prefix
-        self.tables = {n: f"{prefix}{n}" for n in names if server.has_table(f"{prefix}{n}")}
-        """WordPress's, as far as they are there."""
-        self.is_there = {"posts", "postmeta"} <= set(self.tables)
-        self.whole = WholePosts(self._dialect, self.tables)
+        self.alone = Alone(store)
+        self.old = OldPosts(store)
+        self.whole = self.old.whole
+        self.tables = self.old.tables
         self._mark = "%s" if self._dialect.name == "mysql" else "?"
         self._groups: dict[str, int] = {}
         deleted = set(self.tables) - {"options", "terms"}
@@ -180,44 +131,6 @@ class Posts:
         )
 
     # Looking
-
-    def counts(self) -> Counter[str]:
-        """Posts by status, all of them."""
-        if not self.is_there:
-            return Counter()
-        rows = self._all(
-            f"SELECT post_status, COUNT(DISTINCT ID) FROM {self.tables['posts']}"
-            f" WHERE post_type = '{POST_TYPE}' GROUP BY post_status"
-        )
-        return Counter({str(status): int(count) for status, count in rows})
-
-    def ids(self, status: str, after: Cursor, size: int) -> tuple[list[int], Cursor]:
-        """The next posts of a status by their date, and where they end."""
-        rows = self._all(
-            f"SELECT ID, post_date FROM {self.tables['posts']} WHERE post_type = '{POST_TYPE}'"
-            " AND post_status = :status AND post_date >= :date AND (post_date > :date OR ID > :id)"
-            " ORDER BY post_date, ID LIMIT :size",
-            status=status, date=after[0], id=after[1], size=size,
-        )  # fmt: skip
-        end = (str(rows[-1][1]), int(rows[-1][0])) if rows else after
-        # An id that stands twice is one post that is left.
-        return list(dict.fromkeys(int(row[0]) for row in rows)), end
-
-    def read(self, ids: Sequence[int]) -> list[Post]:
-        """Whole posts, in the order of the ids."""
-        return self._session.run(lambda c: self._read(c, ids, lock=""))
-
-    def held_since(self, moment: datetime) -> int:
-        """Posts under a claim whose holder gave a sign since then."""
-        if not self.is_there:
-            return 0
-        rows = self._all(
-            f"SELECT COUNT(*) FROM {self.tables['posts']} WHERE post_type = '{POST_TYPE}'"
-            " AND post_status IN ('pending', 'in-progress') AND post_password <> ''"
-            " AND post_modified_gmt >= :since",
-            since=to_text(moment),
-        )
-        return int(rows[0][0])
 
     def hold(self, action_id: ActionId) -> tuple[str, str, int] | None:
         """Hook, args column and number of log rows of an action."""
@@ -236,13 +149,6 @@ class Posts:
             return int(told)
         top = self._all(f"SELECT MAX(ID) FROM {self.tables['posts']}")[0][0]
         return None if top is None else int(top) + 1
-
-    def has_comment_logs(self) -> bool:
-        """Whether any comment is a log row, of whatever post."""
-        if "comments" not in self.tables:
-            return False
-        table = self.tables["comments"]
-        return bool(self._all(f"SELECT 1 FROM {table} WHERE comment_type = '{LOG_TYPE}' LIMIT 1"))
 
     def option(self, name: str) -> str | None:
         """One of WordPress's; None when there is no such option."""
@@ -295,18 +201,15 @@ class Posts:
 
         One transaction: a crash leaves all of it or nothing. Where the posts have none, actions
         and keys are committed first, ``copied`` is told, and then the posts go. ``keep`` is called
-        before any is deleted, and again when a transaction is tried again.
+        before any is deleted, and again when a transaction is tried again. Contention while another
+        moves posts.
         """
-        self._learn_groups(ids)
-        if self.is_transactional:
-            attempts: list[Batch] = []
-            return self._session.transact(lambda c: self._move(c, ids, decide, now, keep, attempts))
-        self._parts.own.ensure(self._store.names.keys)
-        batch, posts, made = self._session.transact(lambda c: self._copy(c, ids, decide, now))
-        copied(batch.moved)
-        if made:
-            keep(made, self.whole.columns)
-        return self._session.run(lambda c: self._finish(c, batch, posts))
+        while True:
+            self._learn_groups(ids)
+            try:
+                return self._try(ids, decide, now, keep, copied)
+            except _NewGroup:
+                continue
 
     def copied(self) -> list[int]:
         """Posts that have their actions already, of a move that died; without transactions only."""
@@ -357,6 +260,25 @@ class Posts:
 
     # The steps of a batch
 
+    def _try(
+        self,
+        ids: Sequence[int],
+        decide: Decide,
+        now: datetime,
+        keep: Keep,
+        copied: Callable[[Mapping[int, ActionId]], None],
+    ) -> Batch:
+        if self.is_transactional:
+            attempts: list[Batch] = []
+            return self.alone.transact(lambda c: self._move(c, ids, decide, now, keep, attempts))
+        self._parts.own.ensure(self._store.names.keys)
+        batch, posts, made = self.alone.transact(lambda c: self._copy(c, ids, decide, now))
+        copied(batch.moved)
+        if made:
+            keep(made, self.whole.columns)
+        self._finish(batch, posts)
+        return batch
+
     def _move(  # noqa: PLR0917 - of one call
         self,
         connection: Connection,
@@ -367,7 +289,7 @@ class Posts:
         attempts: list[Batch],
     ) -> Batch:
         lock = " FOR UPDATE" if self._dialect.name == "mysql" else ""
-        posts = self._read(connection, ids, lock=lock)
+        posts = self.old.on(connection, ids, lock=lock)
         if self._session.in_doubt and not attempts[-1].moved.keys() & {post.id for post in posts}:
             # The posts are gone: the commit was made, and only its answer was lost.
             return attempts[-1]
@@ -385,7 +307,7 @@ class Posts:
         self, connection: Connection, ids: Sequence[int], decide: Decide, now: datetime
     ) -> tuple[Batch, list[Post], list[Made]]:
         """Without transactions: the actions, and their posts' keys."""
-        posts = self._read(connection, ids, lock="")
+        posts = self.old.on(connection, ids)
         known = self._known(connection, ids)
         batch, going = _sorted([post for post in posts if post.id not in known], decide)
         batch.gone = len(ids) - len(posts)
@@ -422,118 +344,104 @@ class Posts:
         gone = (0, "", 0, "", "")
         return [_made(post, known[post.id], found.get(known[post.id], gone)[1:]) for post in posts]
 
-    def _finish(self, connection: Connection, batch: Batch, posts: Sequence[Post]) -> Batch:
-        """Without transactions: delete what was copied, if it is what was copied."""
+    def _finish(self, batch: Batch, posts: Sequence[Post]) -> None:
+        """Without transactions: delete what was copied, if it is what was copied.
+
+        Each step can be done again: what is decided stands in the keys before a post goes.
+        """
+        same = self.alone.run(lambda c: self._same(c, posts))
+        settled = self.alone.transact(lambda c: self._settle(c, batch.moved, same))
+        self.alone.run(lambda c: self._delete(c, batch.moved, posts))
+        for post in posts:
+            if post.id not in settled:
+                self._give_up(batch, post)
+
+    def _same(self, connection: Connection, posts: Sequence[Post]) -> list[int]:
+        """Posts that are as they were read."""
         table, mark = self.tables["posts"], self._mark
         same = " AND ".join(
             f"{name} = {mark}"
             for name in ("ID", "post_status", "post_modified_gmt", "post_password")
         )
-        changed = []
-        for post in posts:
-            found = connection.exec_driver_sql(
-                f"SELECT 1 FROM {table} WHERE {same}",
-                post._guard,  # noqa: SLF001 - of this module
-            ).scalar()
-            if found is None:
-                changed.append(post)
-        changed_ids = {post.id for post in changed}
-        gone = [post for post in posts if post.id not in changed_ids]
-        self.whole.delete(connection, [post.whole for post in gone])
-        if gone:
-            keys = ", ".join(f"'{KEY}{post.id}'" for post in gone)
+        statement = f"SELECT 1 FROM {table} WHERE {same} AND post_type = '{POST_TYPE}'"
+        return [
+            post.id for post in posts
+            if connection.exec_driver_sql(statement, post.guard).scalar() is not None
+        ]  # fmt: skip
+
+    def _settle(
+        self, connection: Connection, moved: Mapping[int, ActionId], ids: Sequence[int]
+    ) -> set[int]:
+        """Have the actions of these posts count; returns whose do, of all that were moved."""
+        known = self._known(connection, ids)
+        if mine := [i for i in ids if known.get(i) == moved[i]]:
             connection.exec_driver_sql(
-                f"DELETE FROM {self._store.names.keys} WHERE key_hash IN ({keys})"
+                f"UPDATE {self._store.names.keys} SET created_gmt = '{_SETTLED}'"
+                f" WHERE key_hash IN {_keys(mine)}"
             )
-        for post in changed:
-            action_id = batch.moved[post.id]
-            if self._take_back(post, action_id):
+        return self._settled(connection, moved)
+
+    def _settled(self, connection: Connection, moved: Mapping[int, ActionId]) -> set[int]:
+        found = self._known(connection, list(moved), f" AND created_gmt = '{_SETTLED}'")
+        return {post for post, action in found.items() if moved[post] == action}
+
+    def _delete(
+        self, connection: Connection, moved: Mapping[int, ActionId], posts: Sequence[Post]
+    ) -> None:
+        """The posts whose actions count, then their keys."""
+        settled = self._settled(connection, moved)
+        self.whole.delete(connection, [post.whole for post in posts if post.id in settled])
+        if settled:
+            connection.exec_driver_sql(
+                f"DELETE FROM {self._store.names.keys} WHERE key_hash IN {_keys(settled)}"
+            )
+
+    def _give_up(self, batch: Batch, post: Post) -> None:
+        """Without transactions: one that was changed meanwhile, or taken by another move."""
+        action_id = batch.moved[post.id]
+        match self.alone.transact(lambda c: self._take_back(c, post, action_id)):
+            case "gone":
                 del batch.moved[post.id]
                 batch.left.append((post, CHANGED))
-            else:
+            case "begun":
                 batch.left.append((post, CHANGED_BOTH.format(action_id)))
-        return batch
+            case "settled":
+                pass
 
-    def _take_back(self, post: Post, action_id: ActionId) -> bool:
-        """Without transactions: the action goes again, unless it was begun."""
-        names = self._store.names
+    def _take_back(
+        self, connection: Connection, post: Post, action_id: ActionId
+    ) -> Literal["gone", "begun", "settled"]:
+        """The action goes again, unless it was begun, or is the one that counts."""
+        lock = " FOR UPDATE" if self._dialect.name == "mysql" else ""
+        found = connection.exec_driver_sql(
+            f"SELECT claim_id, attempts FROM {self._store.names.actions}"
+            f" WHERE action_id = {action_id:d}{lock}"
+        ).first()
+        if found is None:
+            return "gone"
+        if self._known(connection, [post.id]).get(post.id) != action_id:
+            # Without its key it is nobody's to take back: another move has ended what we began.
+            return "settled"
+        if (int(found[0]), int(found[1])) != (0, max(0, post.attempts)):
+            return "begun"
+        self._parts.retention.remove(connection, [action_id])
+        return "gone"
 
-        def take_back(connection: Connection) -> bool:
-            gone = connection.execute(
-                text(
-                    f"DELETE FROM {names.actions} WHERE action_id = :id AND claim_id = 0"
-                    " AND attempts = :attempts"
-                ),
-                {"id": action_id, "attempts": post.attempts},
-            ).rowcount
-            if gone:
-                connection.execute(
-                    text(f"DELETE FROM {names.logs} WHERE action_id = :id"), {"id": action_id}
-                )
-                connection.execute(
-                    text(f"DELETE FROM {names.keys} WHERE key_hash = :key"),
-                    {"key": f"{KEY}{post.id}"},
-                )
-            return bool(gone)
-
-        return self._session.transact(take_back)
-
-    def _known(self, connection: Connection, ids: Sequence[int]) -> dict[int, ActionId]:
-        keys = ", ".join(f"'{KEY}{i}'" for i in ids)
+    def _known(
+        self, connection: Connection, ids: Sequence[int], more: str = ""
+    ) -> dict[int, ActionId]:
+        """Actions by posts, as the keys tell."""
+        if not ids:
+            return {}
         rows = connection.exec_driver_sql(
-            f"SELECT key_hash, action_id FROM {self._store.names.keys} WHERE key_hash IN ({keys})"
+            f"SELECT key_hash, action_id FROM {self._store.names.keys}"
+            f" WHERE key_hash IN {_keys(ids)}{more}"
         )
         return {int(str(key)[len(KEY) :]): ActionId(int(i)) for key, i in rows}
 
-    def _read(self, connection: Connection, ids: Sequence[int], *, lock: str) -> list[Post]:
-        if not ids:
-            return []
-        groups = self._terms(connection, ids)
-        return [
-            self._post(whole, tuple(groups.get(whole.id, ())))
-            for whole in self.whole.read(connection, ids, lock=lock)
-        ]
-
-    def _post(self, whole: WholePost, groups: tuple[str, ...]) -> Post:
-        """What the rows mean; of an id in two rows the last."""
-        of = dict(zip(self.whole.columns["posts"], whole.rows["posts"][-1], strict=True))
-        metas = self._each(whole, "postmeta", "meta_key", "meta_value")
-        logs = self._each(
-            whole, "comments", "comment_ID", "comment_type", "comment_content", "comment_date_gmt"
-        )
-        return Post(
-            id=whole.id, hook=str(of["post_title"]), args=str(of["post_content"]),
-            status=str(of["post_status"]), date_gmt=str(of["post_date_gmt"]),
-            modified_gmt=str(of["post_modified_gmt"]), attempts=int(of["menu_order"]),
-            claim=str(of["post_password"]), groups=groups, whole=whole,
-            schedules=tuple(_bytes(value) for key, value in metas if key == SCHEDULE_META),
-            logs=tuple(
-                PostLog(id=int(i), kind=str(kind), message=str(message), gmt=str(gmt))
-                for i, kind, message, gmt in logs
-            ),
-        )  # fmt: skip
-
-    def _each(self, whole: WholePost, name: str, *columns: str) -> Iterator[tuple[Any, ...]]:
-        """Some columns of what hangs on it."""
-        if rows := whole.rows[name]:
-            places = [self.whole.columns[name].index(column) for column in columns]
-            for row in rows:
-                yield tuple(row[place] for place in places)
-
-    def _terms(self, connection: Connection, ids: Sequence[int]) -> dict[int, list[str]]:
-        if not {"terms", "term_taxonomy", "term_relationships"} <= set(self.tables):
-            return {}
-        rows = connection.exec_driver_sql(
-            f"SELECT r.object_id, t.name FROM {self.tables['term_relationships']} r JOIN"
-            f" {self.tables['term_taxonomy']} x ON x.term_taxonomy_id = r.term_taxonomy_id JOIN"
-            f" {self.tables['terms']} t ON t.term_id = x.term_id WHERE r.object_id IN"
-            f" {listed(ids)} AND x.taxonomy = '{TAXONOMY}' ORDER BY t.name, t.term_id"
-        )
-        return {i: [str(one[1]) for one in some] for i, some in _by_post(rows).items()}
-
     def _learn_groups(self, ids: Sequence[int]) -> None:
         """Ids of the groups, made before the transaction: others must see them, or would, too."""
-        terms = self._session.run(lambda c: self._terms(c, ids)) if ids else {}
+        terms = self._session.run(lambda c: self.old.groups(c, ids)) if ids else {}
         for slug in {"", *(names[0] for names in terms.values())} - set(self._groups):
             self._groups[slug] = self._parts.groups.ensure(slug)
 
@@ -541,6 +449,8 @@ class Posts:
         self, connection: Connection, going: Sequence[tuple[Post, Moving]], now: datetime
     ) -> list[Made]:
         rows = [one.row(self._parts.inserts.zone) for _, one in going]
+        if not self._groups.keys() >= {row.group for row in rows}:
+            raise _NewGroup
         ids = self._parts.bulk.insert_rows(connection, rows, self._groups)
         self._parts.inserts.raw_logs(connection, self._log_rows(going, ids, now))
         return [
@@ -595,14 +505,7 @@ def _made(post: Post, action: ActionId, state: Sequence[Any]) -> Made:
     )  # fmt: skip
 
 
-def _by_post(rows: Iterable[Sequence[Any]]) -> dict[int, list[Sequence[Any]]]:
-    found: dict[int, list[Sequence[Any]]] = {}
-    for row in rows:
-        found.setdefault(int(row[0]), []).append(row)
-    return found
-
-
-def _bytes(value: object) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    return b"" if value is None else str(value).encode("utf-8", "surrogateescape")
+def _keys(ids: Iterable[int]) -> str:
+    """Posts' keys, as a list in SQL."""
+    told = ", ".join(f"'{KEY}{i}'" for i in sorted(ids))
+    return f"({told})"

@@ -61,6 +61,7 @@ class PostsBack:
         self._names = store.names
         self._parts = store.parts
         self._posts = posts
+        self._alone = posts.alone
         self._dialect = store.dialect
         self._is_mysql = store.dialect.name == "mysql"
 
@@ -71,16 +72,16 @@ class PostsBack:
     def put_back(self, made: Sequence[Made], columns: Columns) -> dict[int, Fate]:
         """Put back those that can be; by post what became of it. Done again, it does the rest.
 
-        ``columns``: of the posts' rows.
+        ``columns``: of the posts' rows. Contention while another moves posts.
         """
         whole = WholePosts(self._dialect, self._posts.tables, columns)
         if self._posts.is_transactional:
             attempts: list[dict[int, Fate]] = []
-            return self._session.transact(lambda c: self._swap(c, made, whole, attempts))
+            return self._alone.transact(lambda c: self._swap(c, made, whole, attempts))
         self._parts.own.ensure(self._names.keys)
-        fates = self._session.run(lambda c: self._write(c, made, whole))
-        won = self._session.transact(lambda c: self._decide(c, made, fates))
-        return self._session.run(lambda c: self._show(c, made, whole, won))
+        fates = self._alone.run(lambda c: self._write(c, made, whole))
+        won = self._alone.transact(lambda c: self._decide(c, made, fates))
+        return self._alone.run(lambda c: self._show(c, made, whole, won))
 
     def differing(self, made: Sequence[Made], columns: Columns) -> list[int]:
         """Posts that are not there as they were: their own row, and how much hangs on it."""
@@ -94,16 +95,20 @@ class PostsBack:
             or _shape(there[one.post.id], reader.columns) != _shape(one.post, columns)
         ]
 
-    def forget_cleanup(self, at: datetime) -> None:
-        """Delete the action that a move added at its end, while it waits."""
+    def forget_cleanup(self, at: datetime | None) -> None:
+        """Delete the action that a move added at its end, while it waits.
+
+        ``at``: its date; None for whoever added it.
+        """
+        dated = "" if at is None else " AND scheduled_date_gmt = :at"
         which = text(
             f"SELECT action_id FROM {self._names.actions} WHERE hook = :hook AND status = 'pending'"
-            " AND claim_id = 0 AND attempts = 0 AND scheduled_date_gmt = :at"
-            f"{' FOR UPDATE' if self._is_mysql else ''}"
+            f" AND claim_id = 0 AND attempts = 0{dated}{' FOR UPDATE' if self._is_mysql else ''}"
         )
+        values = {"hook": CLEANUP_HOOK} | ({} if at is None else {"at": to_text(at)})
 
         def forget(connection: Connection) -> None:
-            rows = connection.execute(which, {"hook": CLEANUP_HOOK, "at": to_text(at)})
+            rows = connection.execute(which, values)
             self._parts.retention.remove(connection, [ActionId(int(row[0])) for row in rows])
 
         self._session.transact(forget)
