@@ -16,7 +16,9 @@ def main(folder: str, *hooks: str) -> int:
     with Queue.open(folder) as queue, Journal(file, kind="wp-cron", site=folder) as journal:
         mover = Mover(queue, journal, choice=Choice(hooks=hooks))
         done = mover.move(settle_seconds=10)
-    print(f"moved {done.moved} events; {len(done.left)} left; undo: wpbridge.migrate.wpcron.undo")
+    print(
+        f"moved {done.moved} events; {len(done.left)} left; undo: wpbridge.migrate.wpcron_undo.undo"
+    )
     return 1 if done.left else 0
 
 

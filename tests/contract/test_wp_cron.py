@@ -12,7 +12,7 @@ from wpbridge.clock import from_timestamp
 from wpbridge.codec import php, schedule
 from wpbridge.codec.wp_cron import CronOption, Event, key_of
 from wpbridge.errors import CodecError, Contention, InputError, SchemaError, SiteError
-from wpbridge.migrate import wpcron
+from wpbridge.migrate import wpcron, wpcron_undo
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.wpcron import Choice, Moved, Mover
 from wpbridge.queue import Queue
@@ -89,9 +89,9 @@ class Place:
         with self.journal() as journal:
             return self.mover(journal, **choice).move()
 
-    def undo(self, *, dry_run: bool = False) -> wpcron.Undone:
+    def undo(self, *, dry_run: bool = False) -> wpcron_undo.Undone:
         with self.journal() as journal:
-            return wpcron.undo(self.queue, journal, now=lambda: self.clock, dry_run=dry_run)
+            return wpcron_undo.undo(self.queue, journal, now=lambda: self.clock, dry_run=dry_run)
 
     def actions(self, status: str = "pending") -> list[tuple[Any, ...]]:
         rows = query(
@@ -223,14 +223,14 @@ def test_without_an_option_it_says_so(place: Place) -> None:
 
 def between(place: Place, deed: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
     """Once, between the look at the option and the transaction."""
-    real, left = wpcron._transact, [deed]
+    real, left = wpcron.transact, [deed]
 
     def late(queue: Queue, work: Any) -> Any:
         if left:
             left.pop()()
         return real(queue, work)
 
-    monkeypatch.setattr(wpcron, "_transact", late)
+    monkeypatch.setattr(wpcron, "transact", late)
 
 
 def test_what_wordpress_takes_out_meanwhile_is_not_moved(

@@ -22,7 +22,7 @@ from rows import change, column, log_of, query
 from servers import MariaDB
 from wpbridge.action import Claim
 from wpbridge.database import DatabaseAddress
-from wpbridge.migrate import added, transfer, wpcron
+from wpbridge.migrate import added, transfer, wpcron, wpcron_undo
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.lines import dumped
 from wpbridge.migrate.poststore import PostStore
@@ -340,7 +340,7 @@ def test_events_that_are_put_back_are_told(
     with Journal(tmp_path / "journal", kind="wp-cron", site="s") as journal:
         wpcron.Mover(cron, journal, choice=wpcron.Choice()).move()
         with cut_at_commit(far, proxy, lost):
-            done = wpcron.undo(cron, journal)
+            done = wpcron_undo.undo(cron, journal)
     assert (done.restored, done.ended) == (1, 0)
 
 

@@ -15,9 +15,10 @@ from wpbridge.cli.progress import counting
 from wpbridge.clock import from_timestamp
 from wpbridge.config import Settings
 from wpbridge.errors import ConfigError, InputError
-from wpbridge.migrate import wpcron
+from wpbridge.migrate import wpcron, wpcron_undo
 from wpbridge.migrate.journal import Journal, name_of
-from wpbridge.migrate.wpcron import Choice, Left, Moved, Mover, Plan, Undone
+from wpbridge.migrate.wpcron import Choice, Left, Moved, Mover, Plan
+from wpbridge.migrate.wpcron_undo import Undone
 from wpbridge.moments import iso, parse_duration
 from wpbridge.queue import Queue, opened
 from wpbridge.site import Site, resolve
@@ -114,14 +115,16 @@ def _undo(
         raise InputError(f"--undo: there is no file {file}")
     with Journal(file, kind=KIND, site=name_of(queue.store)) as steps:
         # Looked at first where somebody is to be asked, or wants to know only.
-        done = wpcron.undo(queue, steps, dry_run=True) if dry_run or not yes else None
+        done = wpcron_undo.undo(queue, steps, dry_run=True) if dry_run or not yes else None
         if done is not None and done.restored and not dry_run:
             confirm(f"Put {plural(done.restored, 'event')} back into WP-Cron", yes=yes)
         if done is None or not dry_run:
             with counting("undo", None, lines=True) as advance:
-                done = wpcron.undo(queue, steps, advance=advance)
+                done = wpcron_undo.undo(queue, steps, advance=advance)
             if site.mu_plugins is not None and not done.busy:
-                cronbridge.remove(site.mu_plugins, queue.store.names.prefix, wpcron.hooks_in(steps))
+                cronbridge.remove(
+                    site.mu_plugins, queue.store.names.prefix, wpcron_undo.hooks_in(steps)
+                )
     _tell_undone(done, settings, dry_run=dry_run)
     if done.restored and not dry_run:
         told(_FLUSH)

@@ -3,8 +3,9 @@
 The option and the queue lie in one database: what is taken out of the one is put into the other
 in the same transaction, which begins with the compare-and-swap of the option's bytes. So a crash
 leaves an event in one of them, never in both and never in none. The journal is written before, for
-:func:`undo`; each event has an idempotency key, so one that a stale request of WordPress puts back
-into the option is taken out again and makes no second action. docs/explain/migrations-wp-cron.md.
+:mod:`wpbridge.migrate.wpcron_undo`; each event has an idempotency key, so one that a stale request
+of WordPress puts back into the option is taken out again and makes no second action.
+docs/explain/migrations-wp-cron.md.
 """
 
 import hashlib
@@ -136,19 +137,6 @@ class Moved:
         return self.moved + self.returned + self.merged
 
 
-@dataclass(kw_only=True)
-class Undone:
-    """What was put back."""
-
-    restored: int = 0
-    ended: int = 0
-    """Run, canceled or gone since: nothing was pending any more."""
-    busy: int = 0
-    """A runner has them just now."""
-    present: int = 0
-    """In the option again already: only the action was canceled."""
-
-
 def plan(data: bytes, choice: Choice, group: str = GROUP) -> Plan:
     """What a move would take out of the option's bytes; CodecError when they are damaged."""
     check_text("group", group)
@@ -256,7 +244,7 @@ class Mover:
         for at in range(0, len(found.events), BATCH):
             events = found.events[at : at + BATCH]
             self._write("plan", events, from_file=True)
-            added = _transact(self._queue, partial(self._add, events=events))
+            added = transact(self._queue, partial(self._add, events=events))
             self._count(events, added or ())
         self._verify()
         return self.done
@@ -287,7 +275,7 @@ class Mover:
                 return None
             return self._add(parts, new)
 
-        added = _transact(self._queue, swap_and_add)
+        added = transact(self._queue, swap_and_add)
         if added is None:
             return False
         self.done.merged += len(events) - len(new)
@@ -306,7 +294,7 @@ class Mover:
             at=event.date,
             interval=event.interval() or None,
             group=self._group,
-            key=_key(event),
+            key=key_of(event),
         )
 
     def _count(self, events: Sequence[Event], added: Sequence[Added]) -> None:
@@ -345,7 +333,7 @@ class Mover:
         """Recurring actions that earlier moves left in the group, by hook and args."""
         live = Query(groups=(self._group,), statuses=(Status.PENDING, Status.IN_PROGRESS), limit=0)
         found = self._queue.find(live)
-        return {(r.hook, r.args.decode("utf-8", "replace")) for r in found if _recurs(r)}
+        return {(r.hook, r.args.decode("utf-8", "replace")) for r in found if recurs(r)}
 
     @contextmanager
     def _lock(self) -> Iterator[Callable[[], None]]:
@@ -363,137 +351,24 @@ class Mover:
             options.free_cron_lock(mine or "")
 
 
-def undo(
-    queue: Queue,
-    journal: Steps,
-    *,
-    dry_run: bool = False,
-    now: Callable[[], float] = time.time,
-    advance: Callable[[int], None] = lambda _count: None,
-) -> Undone:
-    """Put back what a journal says was moved, as far as its actions are pending still.
-
-    An action is canceled and its event put back in one transaction; a recurring one comes back at
-    its next date on WP-Cron's grid. Done again, it finds nothing pending and changes nothing.
-
-    Raises:
-        Contention: others write the option all the time.
-        CodecError: the option is damaged; nothing is changed.
-    """
-    total = Undone()
-    for group, from_file, events in _journaled(journal):
-        for at in range(0, len(events), BATCH):
-            some = events[at : at + BATCH]
-            for _ in range(TRIES):
-                work = partial(
-                    _put_back,
-                    events=some, group=group, from_file=from_file, now=now(), dry_run=dry_run,
-                )  # fmt: skip
-                done = _transact(queue, work)
-                if done is not None:
-                    break
-            else:
-                raise Contention("the cron option is written by others all the time")
-            total.restored += done.restored
-            total.ended += done.ended
-            total.busy += done.busy
-            total.present += done.present
-            advance(len(some))
-    return total
-
-
-def _put_back(
-    parts: Parts, *, events: Sequence[Event], group: str, from_file: bool, now: float, dry_run: bool
-) -> Undone:
-    """One transaction's work; raises where the option was written meanwhile."""
-    done = Undone()
-    back: dict[ActionId, Event] = {}
-    made: dict[ActionId, ActionId] = {}
-    taken: set[ActionId] = set()
-    for event in events:
-        first = parts.adding.key_made(_key(event))
-        found = [r for r in _pending(parts, event, group, first) if r.id not in taken]
-        if not found:
-            done.ended += 1
-        elif found[0].status == Status.IN_PROGRESS or found[0].claim_id:
-            done.busy += 1
-        else:
-            taken.add(found[0].id)
-            back[found[0].id] = event if found[0].id == first else _next(event, now)
-            if first is not None:
-                made[found[0].id] = first
-    if dry_run:
-        done.restored = len(back)
-        return done
-    at = from_timestamp(int(now))
-    canceled = parts.edits.cancel(
-        list(back), now=at, reason="moved back to WP-Cron", only_free=True
-    )
-    done.busy += len(back) - len(canceled)
-    parts.edits.forget_keys([made[i] for i in canceled if i in made])
-    if from_file:
-        done.restored = len(canceled)
-        return done
-    data = parts.options.read(CRON)
-    if data is None:
-        raise SiteError("there is no cron option: WordPress has scheduled nothing on this site")
-    option = CronOption.decode(data)
-    wanted = [back[i] for i in canceled]
-    there = {(e.hook, e.key) for e in option.events() if e.recurrence() is not None}
-    new = [e for e in wanted if e.recurrence() is None or (e.hook, e.key) not in there]
-    done.restored = option.add(new)
-    done.present = len(wanted) - done.restored
-    if done.restored and not parts.options.swap(CRON, data, option.encode()):
-        raise _Late
-    return done
-
-
-def _pending(parts: Parts, event: Event, group: str, first: ActionId | None) -> list[Record]:
-    """The actions that stand for an event now: its own, or what has become of a recurring one."""
-    if not event.interval():
-        if first is None:
-            return []
-        found = [r for r in parts.reading.find(Query(ids=(first,), limit=0)) if r.is_live]
-    else:
-        wanted = Query(
-            hooks=(event.name(),),
-            groups=(group,),
-            args=event.args(),
-            statuses=(Status.PENDING, Status.IN_PROGRESS),
-            after_id=None if first is None else ActionId(first - 1),
-            limit=0,
-        )
-        found = [r for r in parts.reading.find(wanted) if _recurs(r)]
-    # The database's comparison is wider than ours.
-    text = event.args().encode()
-    return [r for r in found if r.hook == event.name() and r.args == text]
-
-
-def _next(event: Event, now: float) -> Event:
-    """A recurring event at its next date, as WP-Cron counts: the grid is kept."""
-    step = event.interval()
-    missed = max(0, -int((event.date - now) // step)) if step else 0
-    return Event(date=event.date + missed * step, hook=event.hook, key=event.key, value=event.value)
-
-
-class _Late(Exception):
+class Late(Exception):
     """The option is not what it was: what was done in this transaction may not stay."""
 
 
-def _transact(queue: Queue, work: Callable[[Parts], T]) -> T | None:
+def transact(queue: Queue, work: Callable[[Parts], T]) -> T | None:
     """One transaction over queue and options; None, and nothing done, when it came too late."""
 
     def attempt(connection: Connection) -> T:
         with queue.store.inside(connection) as parts:
             done = work(parts)
         if done is None:
-            raise _Late
+            raise Late
         return done
 
     for left in reversed(range(DEADLOCKS)):
         try:
             return queue.store.session.transact(attempt)
-        except _Late:
+        except Late:
             return None
         except Contention:
             if not left:
@@ -501,7 +376,7 @@ def _transact(queue: Queue, work: Callable[[Parts], T]) -> T | None:
     return None
 
 
-def _journaled(journal: Steps) -> list[tuple[str, bool, list[Event]]]:
+def journaled(journal: Steps) -> list[tuple[str, bool, list[Event]]]:
     """What was to be moved: by group, and whether it came from a file; each event once."""
     found: dict[tuple[str, bool], dict[tuple[int, bytes, bytes], Event]] = {}
     for step in journal.steps():
@@ -510,11 +385,6 @@ def _journaled(journal: Steps) -> list[tuple[str, bool, list[Event]]]:
             events = [_event(told) for told in step["events"]]
             found.setdefault(place, {}).update({event.slot: event for event in events})
     return [(group, is_file, list(some.values())) for (group, is_file), some in found.items()]
-
-
-def hooks_in(journal: Steps) -> set[str]:
-    """The hooks whose events a journal says were moved."""
-    return {event.name() for _, _, events in _journaled(journal) for event in events}
 
 
 def _told(event: Event) -> dict[str, Any]:
@@ -533,11 +403,12 @@ def left_as_row(left: Left) -> dict[str, Any]:
     return {**_told(left.event), "reason": left.reason}
 
 
-def _key(event: Event) -> str:
+def key_of(event: Event) -> str:
     """What names an event for ever; the tables of keys are each site's own."""
     parts = (b"%d" % event.date, event.hook, event.key, event.args().encode())
     return "wp-cron:" + hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
-def _recurs(record: Record) -> bool:
+def recurs(record: Record) -> bool:
+    """Whether an action is one of an interval's."""
     return b"_IntervalSchedule" in record.schedule
