@@ -468,3 +468,41 @@ def test_an_event_that_is_scheduled_again_after_its_action_was_canceled_is_not_l
     place.set(event("h"))
     place.move()
     assert in_one_place(place) == ["h"]
+
+
+@pytest.mark.parametrize("interval", [None, 3600])
+@pytest.mark.parametrize("deed", ["SET status = 'canceled'", "gone"])
+def test_an_action_that_was_canceled_stands_for_its_event_no_more(
+    place: Place, deed: str, interval: int | None
+) -> None:
+    """Nor does one that is gone: the plugin deletes canceled ones at its next cleaning."""
+    place.set(event("h", interval=interval))
+    place.move()
+    gone = "DELETE FROM wp_actionscheduler_actions"
+    change(place.store, gone if deed == "gone" else f"UPDATE wp_actionscheduler_actions {deed}")
+    place.set(event("h", interval=interval))
+    done = place.move()
+    assert (done.moved, done.returned, done.merged) == (1, 0, 0)
+    assert in_one_place(place) == ["h"]
+    assert place.undo().restored == 1
+    assert in_one_place(place) == ["h"]
+
+
+def test_an_event_whose_action_has_run_is_not_run_again(place: Place) -> None:
+    before = place.set(event("h"))
+    place.move()
+    change(place.store, "UPDATE wp_actionscheduler_actions SET status = 'complete'")
+    place.write(before)
+    done = place.move()
+    assert (done.moved, done.returned) == (0, 1)
+    assert in_one_place(place) == []
+
+
+def test_two_that_repeat_at_different_hours_stay_two(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the second comes in a later transaction, and finds the first one's action."""
+    monkeypatch.setattr(wpcron, "BATCH", 1)
+    place.set(event("h", interval=86_400), event("h", interval=86_400, date=LATER + 600))
+    assert place.move().moved == 2
+    assert len(place.actions()) == 2

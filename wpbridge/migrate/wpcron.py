@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Connection
 
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import args as args_codec
+from wpbridge.codec import schedule
 from wpbridge.codec.wp_cron import CronOption, Event
 from wpbridge.enqueue import GROUP_CHARACTERS, HOOK_CHARACTERS, Enqueue, check_text
 from wpbridge.errors import CodecError, Contention, InputError, SiteError
@@ -33,6 +34,8 @@ from wpbridge.store.parts import Parts
 from wpbridge.store.records import Query, Record
 
 T = TypeVar("T")
+Likeness: TypeAlias = tuple[str, bytes, int]
+"""Hook, args and interval."""
 
 GROUP: Final = "wp-cron"
 BATCH: Final = 1000
@@ -189,6 +192,7 @@ class Mover:
         self.settling: Callable[[], None] = lambda: None
         """Told when all is moved, before it is watched."""
         self._sample: dict[ActionId, Event] = {}
+        self._fresh: set[ActionId] = set()
 
     def move(
         self, settle_seconds: float = 0.0, sleep: Callable[[float], None] = time.sleep
@@ -222,14 +226,14 @@ class Mover:
         return self.done
 
     def _move(self, hold: Callable[[], None]) -> None:
-        standing = self._standing()
+        self._fresh.clear()
         misses = 0
         hold()
         while events := self._look():
             # One look for all of them, and a new one where others have written the option.
             for at in range(0, len(events), BATCH):
                 hold()
-                if not self._batch(events[at : at + BATCH], standing):
+                if not self._batch(events[at : at + BATCH]):
                     misses += 1
                     break
                 misses = 0
@@ -260,12 +264,11 @@ class Mover:
         self.done.left = found.left
         return found.events
 
-    def _batch(self, events: Sequence[Event], standing: set[tuple[str, str]]) -> bool:
+    def _batch(self, events: Sequence[Event]) -> bool:
         """One transaction; False when the option was written meanwhile, and nothing was done."""
-        new = [e for e in events if not (e.interval() and (e.name(), e.args()) in standing)]
-        self._write("plan", new)
+        self._write("plan", events)
 
-        def swap_and_add(parts: Parts) -> list[Added] | None:
+        def swap_and_add(parts: Parts) -> list[Added | None] | None:
             data = parts.options.read(CRON) or b""
             option = CronOption.decode(data)
             if option.remove(events) != len(events):
@@ -273,14 +276,31 @@ class Mover:
             # Before all else, so that whoever writes the option now waits for us.
             if not parts.options.swap(CRON, data, option.encode()):
                 return None
-            return self._add(parts, new)
+            return self._replace(parts, events)
 
         added = transact(self._queue, swap_and_add)
         if added is None:
             return False
-        self.done.merged += len(events) - len(new)
-        self._count(new, added)
+        self._count(events, added)
         return True
+
+    def _replace(self, parts: Parts, events: Sequence[Event]) -> list[Added | None]:
+        """Actions for events that are taken out; None where one repeats in the group already."""
+        there = self._repeating(parts, events)
+        new = [event for event in events if likeness(event) not in there]
+        _, void = standing(parts, new)
+        parts.edits.forget_keys(void)
+        added = iter(self._add(parts, new))
+        return [None if likeness(event) in there else next(added) for event in events]
+
+    def _repeating(self, parts: Parts, events: Sequence[Event]) -> set[Likeness]:
+        """What repeats in the group from before, of such events; not what this look has made."""
+        hooks = {event.name() for event in events if event.interval()}
+        if not hooks:
+            return set()
+        found = parts.reading.find(repeating(tuple(hooks), self._group))
+        likes = {likeness_of(record) for record in found if record.id not in self._fresh}
+        return {like for like in likes if like is not None}
 
     def _add(self, parts: Parts, events: Sequence[Event]) -> list[Added]:
         now = from_timestamp(int(self._now()))
@@ -297,15 +317,21 @@ class Mover:
             key=key_of(event),
         )
 
-    def _count(self, events: Sequence[Event], added: Sequence[Added]) -> None:
-        self.done.moved += sum(one.is_new for one in added)
-        self.done.returned += sum(not one.is_new for one in added)
+    def _count(self, events: Sequence[Event], added: Sequence[Added | None]) -> None:
+        new = {
+            one.id: event
+            for one, event in zip(added, events, strict=True)
+            if one is not None and one.is_new and one.id is not None
+        }
+        merged = sum(one is None for one in added)
+        self.done.moved += len(new)
+        self.done.merged += merged
+        self.done.returned += len(events) - len(new) - merged
         self.done.hooks |= {event.name() for event in events}
-        self._journal.add({"step": "moved", "ids": [one.id for one in added if one.is_new]})
-        new = [(one.id, event) for one, event in zip(added, events, strict=True) if one.is_new]
-        for action_id, event in new[:: max(1, len(new) // SAMPLE)]:
-            if action_id is not None:
-                self._sample[action_id] = event
+        self._journal.add({"step": "moved", "ids": list(new)})
+        self._fresh |= {action_id for action_id, event in new.items() if event.interval()}
+        for action_id in list(new)[:: max(1, len(new) // SAMPLE)]:
+            self._sample[action_id] = new[action_id]
         self.advance(len(events))
 
     def _verify(self) -> None:
@@ -328,12 +354,6 @@ class Mover:
     def _write(self, step: str, events: Sequence[Event], *, from_file: bool = False) -> None:
         told = {"step": step, "group": self._group, "events": [_told(event) for event in events]}
         self._journal.add({**told, "from_file": True} if from_file else told)
-
-    def _standing(self) -> set[tuple[str, str]]:
-        """Recurring actions that earlier moves left in the group, by hook and args."""
-        live = Query(groups=(self._group,), statuses=(Status.PENDING, Status.IN_PROGRESS), limit=0)
-        found = self._queue.find(live)
-        return {(r.hook, r.args.decode("utf-8", "replace")) for r in found if recurs(r)}
 
     @contextmanager
     def _lock(self) -> Iterator[Callable[[], None]]:
@@ -405,10 +425,53 @@ def left_as_row(left: Left) -> dict[str, Any]:
 
 def key_of(event: Event) -> str:
     """What names an event for ever; the tables of keys are each site's own."""
-    parts = (b"%d" % event.date, event.hook, event.key, event.args().encode())
+    interval = b"%d" % event.interval()
+    parts = (b"%d" % event.date, event.hook, event.key, event.args().encode(), interval)
     return "wp-cron:" + hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
-def recurs(record: Record) -> bool:
-    """Whether an action is one of an interval's."""
-    return b"_IntervalSchedule" in record.schedule
+def standing(
+    parts: Parts, events: Sequence[Event], name: Callable[[Event], str] = key_of
+) -> tuple[dict[Event, Record], list[ActionId]]:
+    """The actions that stand for events: they wait, run, or have run.
+
+    One that was canceled stands for nothing any more, nor does one that is gone, since the plugin
+    deletes canceled ones at once; the ids of such, whose keys are to be forgotten, come second.
+    """
+    made = parts.adding.keys_made([name(event) for event in events])
+    ids = tuple(made.values())
+    rows = {r.id: r for r in parts.reading.find(Query(ids=ids, limit=0))} if ids else {}
+    found: dict[Event, Record] = {}
+    for event in events:
+        record = rows.get(made.get(name(event), ActionId(0)))
+        if record and record.status != Status.CANCELED and _is_of(record, event):
+            found[event] = record
+    stand = {record.id for record in found.values()}
+    return found, [action_id for action_id in ids if action_id not in stand]
+
+
+def _is_of(record: Record, event: Event) -> bool:
+    return (record.hook, record.args) == (event.name(), event.args().encode())
+
+
+def likeness(event: Event) -> Likeness | None:
+    """What the runs of a recurring event have in common; None for a single one."""
+    interval = event.interval()
+    return (event.name(), event.args().encode(), interval) if interval else None
+
+
+def likeness_of(record: Record) -> Likeness | None:
+    """The same of an action; compared as bytes, where the database's comparison is wider."""
+    try:
+        told = schedule.decode(record.schedule)
+    except CodecError:
+        return None
+    if not isinstance(told, schedule.Interval) or not told.is_recurring:
+        return None
+    return record.hook, record.args, told.seconds
+
+
+def repeating(hooks: tuple[str, ...], group: str) -> Query:
+    """Pending and running actions, of which only some repeat: see :func:`likeness_of`."""
+    live = (Status.PENDING, Status.IN_PROGRESS)
+    return Query(hooks=hooks, groups=(group,), statuses=live, limit=0)

@@ -6,14 +6,25 @@ them at any moment. docs/explain/migrations-wp-cron.md.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import from_timestamp
 from wpbridge.codec.wp_cron import CronOption, Event
 from wpbridge.errors import Contention, SiteError
-from wpbridge.migrate.wpcron import BATCH, TRIES, Late, Steps, journaled, key_of, recurs, transact
+from wpbridge.migrate.wpcron import (
+    BATCH,
+    TRIES,
+    Late,
+    Steps,
+    journaled,
+    key_of,
+    likeness,
+    likeness_of,
+    repeating,
+    transact,
+)
 from wpbridge.queue import Queue
 from wpbridge.store.options import CRON
 from wpbridge.store.parts import Parts
@@ -120,23 +131,20 @@ def _put_back(
 
 def _pending(parts: Parts, event: Event, group: str, first: ActionId | None) -> list[Record]:
     """The actions that stand for an event now: its own, or what has become of a recurring one."""
-    if not event.interval():
-        if first is None:
-            return []
-        found = [r for r in parts.reading.find(Query(ids=(first,), limit=0)) if r.is_live]
-    else:
-        wanted = Query(
-            hooks=(event.name(),),
-            groups=(group,),
-            args=event.args(),
-            statuses=(Status.PENDING, Status.IN_PROGRESS),
-            after_id=None if first is None else ActionId(first - 1),
-            limit=0,
-        )
-        found = [r for r in parts.reading.find(wanted) if recurs(r)]
+    own = () if first is None else parts.reading.find(Query(ids=(first,), limit=0))
     # The database's comparison is wider than ours.
     text = event.args().encode()
-    return [r for r in found if r.hook == event.name() and r.args == text]
+    if found := [r for r in own if r.is_live and (r.hook, r.args) == (event.name(), text)]:
+        return found
+    like = likeness(event)
+    if like is None:
+        return []
+    wanted = replace(
+        repeating((event.name(),), group),
+        args=event.args(),
+        after_id=None if first is None else ActionId(first - 1),
+    )
+    return [r for r in parts.reading.find(wanted) if likeness_of(r) == like]
 
 
 def _next(event: Event, now: float) -> Event:
