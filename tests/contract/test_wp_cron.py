@@ -383,7 +383,8 @@ def test_events_of_a_file_become_actions_and_the_option_stays(
     assert place.data == before
     with place.journal() as journal:
         assert place.mover(journal).copy(data).moved == 0
-    assert place.undo().restored == 5
+    undone = place.undo()
+    assert (undone.restored, undone.copies, undone.ended) == (0, 5, 0)
     assert place.data == before
     assert place.actions() == []
 
@@ -506,3 +507,42 @@ def test_two_that_repeat_at_different_hours_stay_two(
     place.set(event("h", interval=86_400), event("h", interval=86_400, date=LATER + 600))
     assert place.move().moved == 2
     assert len(place.actions()) == 2
+
+
+@pytest.mark.parametrize("later", [0, 3600], ids=["as it was", "after a run"])
+def test_undo_of_a_file_leaves_alone_what_has_become_an_events_only_place(
+    place: Place, tmp_path: Path, later: int
+) -> None:
+    """Copied first, then moved, each with its own journal; WP-Cron may run between the two."""
+    data = place.set(event("h", interval=3600))
+    with place.journal() as journal:
+        place.mover(journal).copy(data)
+    place.set(event("h", interval=3600, date=LATER + later))
+    first, place.file = place.file, tmp_path / "second"
+    assert place.move().moved == 0
+    second, place.file = place.file, first
+    assert place.undo().changed == 0
+    assert in_one_place(place) == ["h"]
+    place.file = second
+    assert place.undo().restored == 1
+    assert (place.hooks, place.actions()) == (["h"], [])
+
+
+def test_a_file_that_is_copied_again_makes_nothing_twice(place: Place, tmp_path: Path) -> None:
+    data = place.set(event("one"), event("two", interval=3600))
+    with place.journal() as journal:
+        place.mover(journal).copy(data)
+    place.file = tmp_path / "second"
+    with place.journal() as journal:
+        done = place.mover(journal).copy(data)
+    assert (done.moved, done.known) == (0, 2)
+    assert place.undo().changed == 0, "it made none of them"
+    assert len(place.actions()) == 2
+
+
+def test_a_copy_that_was_canceled_can_be_made_again(place: Place) -> None:
+    data = place.set(event("one"))
+    for _ in range(2):
+        with place.journal() as journal:
+            assert place.mover(journal).copy(data).moved == 1
+        change(place.store, "UPDATE wp_actionscheduler_actions SET status = 'canceled'")

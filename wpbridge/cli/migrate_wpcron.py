@@ -116,8 +116,9 @@ def _undo(
     with Journal(file, kind=KIND, site=name_of(queue.store)) as steps:
         # Looked at first where somebody is to be asked, or wants to know only.
         done = wpcron_undo.undo(queue, steps, dry_run=True) if dry_run or not yes else None
-        if done is not None and done.restored and not dry_run:
-            confirm(f"Put {plural(done.restored, 'event')} back into WP-Cron", yes=yes)
+        if done is not None and done.changed and not dry_run:
+            some = f"Cancel {plural(done.changed, 'action')}, put {plural(done.restored, 'event')}"
+            confirm(f"{some} back into WP-Cron", yes=yes)
         if done is None or not dry_run:
             with counting("undo", None, lines=True) as advance:
                 done = wpcron_undo.undo(queue, steps, advance=advance)
@@ -205,6 +206,7 @@ def _tell_moved(done: Moved, plan: Plan, journal: Path, settings: Settings) -> N
             raise ConfigError(f"{side} cannot be written: {error.strerror}") from None
     counts: dict[str, Any] = {
         "moved": done.moved, "returned": done.returned, "merged": done.merged,
+        "known": done.known,
         "left": len(done.left), "others": plan.others, "checked": done.checked,
         "faults": done.faults, "journal": str(journal),
     }  # fmt: skip
@@ -217,6 +219,7 @@ def _tell_moved(done: Moved, plan: Plan, journal: Path, settings: Settings) -> N
     words = [f"moved {plural(done.moved, 'event')} of {plural(len(done.hooks), 'hook')}"]
     words += [f"{done.returned:,} that were moved before taken out again"] * bool(done.returned)
     words += [f"{done.merged:,} whose action stands already taken out"] * bool(done.merged)
+    words += [f"{done.known:,} known from before"] * bool(done.known)
     words += [f"{done.checked:,} compared with their events"] * bool(done.checked)
     words += [f"{len(done.left):,} left, see {side}"] * bool(done.left)
     click.echo(f"{', '.join(words)}; undo with --undo {journal}")
@@ -226,12 +229,15 @@ def _tell_undone(done: Undone, settings: Settings, *, dry_run: bool) -> None:
     if settings.format == "json":
         counts = {
             "would_restore" if dry_run else "restored": done.restored,
-            "present": done.present, "ended": done.ended, "busy": done.busy,
+            "present": done.present, "copies": done.copies, "ended": done.ended,
+            "busy": done.busy,
         }  # fmt: skip
         click.echo(json.dumps(counts))
         return
     words = [f"{'would put' if dry_run else 'put'} {plural(done.restored, 'event')} back"]
     words += [f"{done.present:,} there already"] * bool(done.present)
+    copies = f"{plural(done.copies, 'action')} of a file {'would be ' * dry_run}canceled"
+    words += [copies] * bool(done.copies)
     words += [f"{done.ended:,} ended since"] * bool(done.ended)
     words += [f"{done.busy:,} running: try again later"] * bool(done.busy)
     click.echo(", ".join(words))

@@ -127,6 +127,8 @@ class Moved:
     """Put back into the option by a request of WordPress that had read it before."""
     merged: int = 0
     """Recurring ones whose like stands in the group already."""
+    known: int = 0
+    """Of a file: their actions stand already."""
     left: list[Left] = field(default_factory=list)
     hooks: set[str] = field(default_factory=set)
     checked: int = 0
@@ -247,11 +249,30 @@ class Mover:
         self._prepare()
         for at in range(0, len(found.events), BATCH):
             events = found.events[at : at + BATCH]
-            self._write("plan", events, from_file=True)
-            added = transact(self._queue, partial(self._add, events=events))
-            self._count(events, added or ())
+            new = self._unknown(events)
+            self._write("plan", new, from_file=True)
+            self._count(new, transact(self._queue, partial(self._add_copies, events=new)) or ())
+            self.done.known += len(events) - len(new)
+            self.advance(len(events) - len(new))
         self._verify()
         return self.done
+
+    def _unknown(self, events: Sequence[Event]) -> list[Event]:
+        """Those of a file for which no action stands, wherever it came from; of a chain one."""
+        parts = self._queue.store.parts
+        known = standing(parts, events)[0].keys() | standing(parts, events, copy_key_of)[0].keys()
+        there = self._repeating(parts, events)
+        new = {
+            copy_key_of(event): event
+            for event in events
+            if event not in known and likeness(event) not in there
+        }
+        return list(new.values())
+
+    def _add_copies(self, parts: Parts, events: Sequence[Event]) -> list[Added]:
+        _, void = standing(parts, events, copy_key_of)
+        parts.edits.forget_keys(void)
+        return self._add(parts, events, copy_key_of)
 
     def _prepare(self) -> None:
         """Tables and the group, outside of the transaction that needs them."""
@@ -286,11 +307,15 @@ class Mover:
 
     def _replace(self, parts: Parts, events: Sequence[Event]) -> list[Added | None]:
         """Actions for events that are taken out; None where one repeats in the group already."""
+        moved, void = standing(parts, events)
+        copied, void_copies = standing(parts, events, copy_key_of)
+        parts.edits.forget_keys([*void, *void_copies])
+        for event in copied.keys() - moved.keys():
+            # Else the undo of the file would cancel what is the event's only place from now on.
+            parts.adding.pass_on(copy_key_of(event), key_of(event))
         there = self._repeating(parts, events)
         new = [event for event in events if likeness(event) not in there]
-        _, void = standing(parts, new)
-        parts.edits.forget_keys(void)
-        added = iter(self._add(parts, new))
+        added = iter(self._add(parts, new, key_of))
         return [None if likeness(event) in there else next(added) for event in events]
 
     def _repeating(self, parts: Parts, events: Sequence[Event]) -> set[Likeness]:
@@ -302,19 +327,21 @@ class Mover:
         likes = {likeness_of(record) for record in found if record.id not in self._fresh}
         return {like for like in likes if like is not None}
 
-    def _add(self, parts: Parts, events: Sequence[Event]) -> list[Added]:
+    def _add(
+        self, parts: Parts, events: Sequence[Event], name: Callable[[Event], str]
+    ) -> list[Added]:
         now = from_timestamp(int(self._now()))
-        requests = [request_of(self._enqueue(event), now) for event in events]
+        requests = [request_of(self._enqueue(event, name(event)), now) for event in events]
         return parts.adding.add(requests, by="args", now=now)
 
-    def _enqueue(self, event: Event) -> Enqueue:
+    def _enqueue(self, event: Event, key: str) -> Enqueue:
         return Enqueue(
             hook=event.hook.decode(),
             args=args_codec.decode(event.args().encode()).mapping,
             at=event.date,
             interval=event.interval() or None,
             group=self._group,
-            key=key_of(event),
+            key=key,
         )
 
     def _count(self, events: Sequence[Event], added: Sequence[Added | None]) -> None:
@@ -398,12 +425,13 @@ def transact(queue: Queue, work: Callable[[Parts], T]) -> T | None:
 
 def journaled(journal: Steps) -> list[tuple[str, bool, list[Event]]]:
     """What was to be moved: by group, and whether it came from a file; each event once."""
-    found: dict[tuple[str, bool], dict[tuple[int, bytes, bytes], Event]] = {}
+    found: dict[tuple[str, bool], dict[str, Event]] = {}
     for step in journal.steps():
         if step.get("step") == "plan":
             place = (str(step["group"]), bool(step.get("from_file")))
             events = [_event(told) for told in step["events"]]
-            found.setdefault(place, {}).update({event.slot: event for event in events})
+            name = copy_key_of if place[1] else key_of
+            found.setdefault(place, {}).update({name(event): event for event in events})
     return [(group, is_file, list(some.values())) for (group, is_file), some in found.items()]
 
 
@@ -428,6 +456,17 @@ def key_of(event: Event) -> str:
     interval = b"%d" % event.interval()
     parts = (b"%d" % event.date, event.hook, event.key, event.args().encode(), interval)
     return "wp-cron:" + hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def copy_key_of(event: Event) -> str:
+    """What names an event of a file, whose action is nothing but a copy.
+
+    A recurring one has other dates whenever somebody looks.
+    """
+    interval = event.interval()
+    date = b"%d" % (0 if interval else event.date)
+    parts = (date, event.hook, event.key, event.args().encode(), b"%d" % interval)
+    return "wp-cron-file:" + hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
 def standing(

@@ -18,6 +18,7 @@ from wpbridge.migrate.wpcron import (
     TRIES,
     Late,
     Steps,
+    copy_key_of,
     journaled,
     key_of,
     likeness,
@@ -40,8 +41,15 @@ class Undone:
     """Run, canceled or gone since: nothing was pending any more."""
     busy: int = 0
     """A runner has them just now."""
+    copies: int = 0
+    """Actions made of a file's events: canceled, and nothing is put back."""
     present: int = 0
     """In the option again already: only the action was canceled."""
+
+    @property
+    def changed(self) -> int:
+        """Actions that were canceled."""
+        return self.restored + self.present + self.copies
 
 
 def undo(
@@ -76,6 +84,7 @@ def undo(
             else:
                 raise Contention("the cron option is written by others all the time")
             total.restored += done.restored
+            total.copies += done.copies
             total.ended += done.ended
             total.busy += done.busy
             total.present += done.present
@@ -91,8 +100,13 @@ def _put_back(
     back: dict[ActionId, Event] = {}
     made: dict[ActionId, ActionId] = {}
     taken: set[ActionId] = set()
+    name = copy_key_of if from_file else key_of
+    firsts = parts.adding.keys_made([name(event) for event in events])
     for event in events:
-        first = parts.adding.key_made(key_of(event))
+        first = firsts.get(name(event))
+        if first is None and from_file:
+            # Canceled before, or its event was moved since, and is counted there.
+            continue
         found = [r for r in _pending(parts, event, group, first) if r.id not in taken]
         if not found:
             done.ended += 1
@@ -104,7 +118,7 @@ def _put_back(
             if first is not None:
                 made[found[0].id] = first
     if dry_run:
-        done.restored = len(back)
+        done.restored, done.copies = (0, len(back)) if from_file else (len(back), 0)
         return done
     at = from_timestamp(int(now))
     canceled = parts.edits.cancel(
@@ -113,7 +127,7 @@ def _put_back(
     done.busy += len(back) - len(canceled)
     parts.edits.forget_keys([made[i] for i in canceled if i in made])
     if from_file:
-        done.restored = len(canceled)
+        done.copies = len(canceled)
         return done
     data = parts.options.read(CRON)
     if data is None:

@@ -123,6 +123,7 @@ class Adding:
         self._read_key = text(f"{key_made}{locking}")
         self._fill_key = text(f"UPDATE {names.keys} SET action_id = :id WHERE key_hash = :key")
         self._drop_key = text(f"DELETE FROM {names.keys} WHERE key_hash = :key")
+        self._pass_on = text(f"UPDATE {names.keys} SET key_hash = :to WHERE key_hash = :key")
         hashes: BindParameter[str] = bindparam("keys", expanding=True)
         self._keys_made = text(
             f"SELECT key_hash, action_id FROM {names.keys} WHERE key_hash IN :keys"
@@ -206,6 +207,11 @@ class Adding:
         values = {"keys": list(by_hash)}
         rows = self._session.run(lambda c: c.execute(self._keys_made, values).fetchall())
         return {by_hash[str(row[0])]: ActionId(int(row[1])) for row in rows}
+
+    def pass_on(self, key: str, to: str) -> None:
+        """What a key has made counts as made by another one, which has made nothing, from now."""
+        values = {"key": _hashed(key), "to": _hashed(to)}
+        self._session.run(lambda c: c.execute(self._pass_on, values))
 
     def check(self, request: Request) -> None:
         """Raises InputError for what the tables cannot hold."""
