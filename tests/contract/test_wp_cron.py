@@ -225,10 +225,10 @@ def between(place: Place, deed: Callable[[], object], monkeypatch: pytest.Monkey
     """Once, between the look at the option and the transaction."""
     real, left = wpcron.transact, [deed]
 
-    def late(queue: Queue, work: Any) -> Any:
+    def late(*given: Any) -> Any:
         if left:
             left.pop()()
-        return real(queue, work)
+        return real(*given)
 
     monkeypatch.setattr(wpcron, "transact", late)
 

@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Connection
 
-from wpbridge.action import ActionId, Status
+from wpbridge.action import ActionId, ClaimId, Status
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import args as args_codec
 from wpbridge.codec import schedule
@@ -36,6 +36,8 @@ from wpbridge.store.records import Query, Record
 T = TypeVar("T")
 Likeness: TypeAlias = tuple[str, bytes, int]
 """Hook, args and interval."""
+States: TypeAlias = Callable[[Sequence[ActionId]], Mapping[ActionId, tuple[str, ClaimId]]]
+"""Looks at actions' statuses and claims, and locks them."""
 
 GROUP: Final = "wp-cron"
 BATCH: Final = 1000
@@ -136,11 +138,6 @@ class Moved:
     faults: list[str] = field(default_factory=list)
     """Those that were not as they should be."""
 
-    @property
-    def touched(self) -> int:
-        """Events that were taken out."""
-        return self.moved + self.returned + self.merged
-
 
 def plan(data: bytes, choice: Choice, group: str = GROUP) -> Plan:
     """What a move would take out of the option's bytes; CodecError when they are damaged."""
@@ -215,8 +212,7 @@ class Mover:
         read(self._queue)
         self._prepare()
         with self._lock() as hold:
-            self._move(hold)
-            if self.done.touched:
+            if self._move(hold):
                 self.settling()
                 until = self._now() + settle_seconds
                 while self._now() < until:
@@ -227,7 +223,9 @@ class Mover:
         self._queue.wake()
         return self.done
 
-    def _move(self, hold: Callable[[], None]) -> None:
+    def _move(self, hold: Callable[[], None]) -> bool:
+        """All there is to move now; False when there was nothing."""
+        found = False
         self._fresh.clear()
         misses = 0
         hold()
@@ -239,8 +237,10 @@ class Mover:
                     misses += 1
                     break
                 misses = 0
+            found = True
             if misses > TRIES:
                 raise Contention("the cron option is written by others all the time")
+        return found
 
     def copy(self, data: bytes) -> Moved:
         """Actions for the events of a file; the option is left alone."""
@@ -251,7 +251,8 @@ class Mover:
             events = found.events[at : at + BATCH]
             new = self._unknown(events)
             self._write("plan", new, from_file=True)
-            self._count(new, transact(self._queue, partial(self._add_copies, events=new)) or ())
+            added = transact(self._queue, partial(self._add_copies, events=new), _was_added)
+            self._count(new, added or ())
             self.done.known += len(events) - len(new)
             self.advance(len(events) - len(new))
         self._verify()
@@ -299,7 +300,7 @@ class Mover:
                 return None
             return self._replace(parts, events)
 
-        added = transact(self._queue, swap_and_add)
+        added = transact(self._queue, swap_and_add, _was_added)
         if added is None:
             return False
         self._count(events, added)
@@ -402,14 +403,29 @@ class Late(Exception):
     """The option is not what it was: what was done in this transaction may not stay."""
 
 
-def transact(queue: Queue, work: Callable[[Parts], T]) -> T | None:
-    """One transaction over queue and options; None, and nothing done, when it came too late."""
+def transact(
+    queue: Queue, work: Callable[[Parts], T | None], was_made: Callable[[States, T], bool]
+) -> T | None:
+    """One transaction over queue and options; None, and nothing done, when it came too late.
+
+    Args:
+        queue: the site's.
+        work: does it, and returns None when it comes too late.
+        was_made: whether a transaction whose COMMIT was never answered was made after all, by the
+            states of actions, for which that transaction's end is waited for.
+    """
+    tried: list[T] = []
 
     def attempt(connection: Connection) -> T:
         with queue.store.inside(connection) as parts:
+            if tried and queue.store.session.in_doubt:
+                states = partial(parts.writes.states, connection)
+                if was_made(states, tried[0]):
+                    return tried[0]
             done = work(parts)
         if done is None:
             raise Late
+        tried[:] = [done]
         return done
 
     for left in reversed(range(DEADLOCKS)):
@@ -487,6 +503,12 @@ def standing(
             found[event] = record
     stand = {record.id for record in found.values()}
     return found, [action_id for action_id in ids if action_id not in stand]
+
+
+def _was_added(states: States, added: Sequence[Added | None]) -> bool:
+    """By its first new action; where none is new there is nothing to tell of."""
+    new = [one.id for one in added if one is not None and one.is_new and one.id is not None]
+    return bool(states(new[:1]))
 
 
 def _is_of(record: Record, event: Event) -> bool:

@@ -6,7 +6,7 @@ them at any moment. docs/explain/migrations-wp-cron.md.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from wpbridge.action import ActionId, Status
@@ -17,6 +17,7 @@ from wpbridge.migrate.wpcron import (
     BATCH,
     TRIES,
     Late,
+    States,
     Steps,
     copy_key_of,
     journaled,
@@ -45,6 +46,8 @@ class Undone:
     """Actions made of a file's events: canceled, and nothing is put back."""
     present: int = 0
     """In the option again already: only the action was canceled."""
+    canceled: list[ActionId] = field(default_factory=list)
+    """The actions of one transaction."""
 
     @property
     def changed(self) -> int:
@@ -78,7 +81,7 @@ def undo(
                     _put_back,
                     events=some, group=group, from_file=from_file, now=now(), dry_run=dry_run,
                 )  # fmt: skip
-                done = transact(queue, work)
+                done = transact(queue, work, _was_undone)
                 if done is not None:
                     break
             else:
@@ -124,6 +127,7 @@ def _put_back(
     canceled = parts.edits.cancel(
         list(back), now=at, reason="moved back to WP-Cron", only_free=True
     )
+    done.canceled = canceled
     done.busy += len(back) - len(canceled)
     parts.edits.forget_keys([made[i] for i in canceled if i in made])
     if from_file:
@@ -141,6 +145,11 @@ def _put_back(
     if done.restored and not parts.options.swap(CRON, data, option.encode()):
         raise Late
     return done
+
+
+def _was_undone(states: States, done: Undone) -> bool:
+    found = states(done.canceled)
+    return bool(found) and all(status == Status.CANCELED for status, _ in found.values())
 
 
 def _pending(parts: Parts, event: Event, group: str, first: ActionId | None) -> list[Record]:
