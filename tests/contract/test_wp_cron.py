@@ -15,6 +15,7 @@ from wpbridge.errors import CodecError, Contention, InputError, SchemaError, Sit
 from wpbridge.migrate import wpcron, wpcron_undo
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.wpcron import Choice, Moved, Mover
+from wpbridge.migrate.wpcron_undo import Undo, Undone
 from wpbridge.queue import Queue
 from wpbridge.store.options import CRON, CRON_LOCK
 from wpbridge.store.sqlstore import SqlStore
@@ -89,9 +90,10 @@ class Place:
         with self.journal() as journal:
             return self.mover(journal, **choice).move()
 
-    def undo(self, *, dry_run: bool = False) -> wpcron_undo.Undone:
+    def undo(self, *, dry_run: bool = False) -> Undone:
         with self.journal() as journal:
-            return wpcron_undo.undo(self.queue, journal, now=lambda: self.clock, dry_run=dry_run)
+            it = Undo(self.queue, journal, now=lambda: self.clock)
+            return it.look() if dry_run else it.run()
 
     def actions(self, status: str = "pending") -> list[tuple[Any, ...]]:
         rows = query(
@@ -546,3 +548,70 @@ def test_a_copy_that_was_canceled_can_be_made_again(place: Place) -> None:
         with place.journal() as journal:
             assert place.mover(journal).copy(data).moved == 1
         change(place.store, "UPDATE wp_actionscheduler_actions SET status = 'canceled'")
+
+
+def test_undo_puts_two_back_that_differ_in_their_intervals_only(place: Place) -> None:
+    """An option holds one of them at a second."""
+    place.set(event("h", interval=3600))
+    place.move()
+    place.set(event("h", interval=86_400, name="daily"))
+    place.move()
+    assert place.undo().restored == 2
+    found = {(one.date, one.interval()) for one in CronOption.decode(place.data).events()}
+    assert found == {(LATER, 3600), (LATER + 1, 86_400)}
+
+
+def test_undo_puts_two_back_that_repeat_at_different_hours(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wpcron_undo, "BATCH", 1)
+    before = place.set(event("h", interval=86_400), event("h", interval=86_400, date=LATER + 600))
+    place.move()
+    assert place.undo().restored == 2
+    assert place.data == before
+
+
+def test_undo_tells_what_is_not_as_it_should_be(place: Place) -> None:
+    place.set(event("one"), event("two"))
+    place.move()
+
+    def harm(_count: int) -> None:
+        change(
+            place.store,
+            "UPDATE wp_actionscheduler_actions SET status = 'pending' WHERE hook = 'one'",
+        )
+        place.set(event("one"))
+
+    with place.journal() as journal:
+        done = Undo(place.queue, journal, now=lambda: place.clock).run(harm)
+    assert (done.restored, done.checked, len(done.faults)) == (2, 4, 2)
+
+
+GOOD: dict[str, object] = {
+    "date": LATER,
+    "hook": "h",
+    "key": "k",
+    "value": event("h").value.decode(),
+}
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {},
+        {"step": "plan"},
+        {"step": "plan", "group": "g", "events": 5},
+        {"step": "plan", "group": "g", "events": ["x"]},
+        {"step": "plan", "group": "g", "events": [{**GOOD, "date": "soon"}]},
+        {"step": "plan", "group": "g", "events": [{**GOOD, "hook": "\u20ac"}]},
+        {"step": "plan", "group": "g", "events": [{**GOOD, "value": "a:1:{"}]},
+    ],
+)
+def test_a_damaged_step_of_the_journal_is_told(place: Place, step: dict[str, object]) -> None:
+    before = place.set(event("h"))
+    with place.journal() as journal:
+        journal.add({"step": "moved", "ids": []})
+        journal.add(step)
+    with pytest.raises(InputError, match=r"journal: line 3 is damaged"):
+        place.undo()
+    assert place.data == before

@@ -340,7 +340,7 @@ def test_events_that_are_put_back_are_told(
     with Journal(tmp_path / "journal", kind="wp-cron", site="s") as journal:
         wpcron.Mover(cron, journal, choice=wpcron.Choice()).move()
         with cut_at_commit(far, proxy, lost):
-            done = wpcron_undo.undo(cron, journal)
+            done = wpcron_undo.Undo(cron, journal).run()
     assert (done.restored, done.ended) == (1, 0)
 
 
@@ -354,7 +354,7 @@ def test_copies_of_a_files_events_are_told_made_and_taken_back(  # noqa: PLR0917
         with cut if deed == "copy" else none:
             copied = wpcron.Mover(cron, journal, choice=wpcron.Choice()).copy(wpcron.read(cron))
         with cut if deed == "undo" else none:
-            undone = wpcron_undo.undo(cron, journal)
+            undone = wpcron_undo.Undo(cron, journal).run()
     assert (copied.moved, copied.checked, undone.copies, undone.busy) == (1, 1, 1, 0)
     assert far.counts() == {"canceled": 1}
 

@@ -15,10 +15,10 @@ from wpbridge.cli.progress import counting
 from wpbridge.clock import from_timestamp
 from wpbridge.config import Settings
 from wpbridge.errors import ConfigError, InputError
-from wpbridge.migrate import wpcron, wpcron_undo
+from wpbridge.migrate import wpcron
 from wpbridge.migrate.journal import Journal, name_of
 from wpbridge.migrate.wpcron import Choice, Left, Moved, Mover, Plan
-from wpbridge.migrate.wpcron_undo import Undone
+from wpbridge.migrate.wpcron_undo import Undo, Undone
 from wpbridge.moments import iso, parse_duration
 from wpbridge.queue import Queue, opened
 from wpbridge.site import Site, resolve
@@ -114,22 +114,21 @@ def _undo(
     if not file.is_file():
         raise InputError(f"--undo: there is no file {file}")
     with Journal(file, kind=KIND, site=name_of(queue.store)) as steps:
+        it = Undo(queue, steps)
         # Looked at first where somebody is to be asked, or wants to know only.
-        done = wpcron_undo.undo(queue, steps, dry_run=True) if dry_run or not yes else None
+        done = it.look() if dry_run or not yes else None
         if done is not None and done.changed and not dry_run:
             some = f"Cancel {plural(done.changed, 'action')}, put {plural(done.restored, 'event')}"
             confirm(f"{some} back into WP-Cron", yes=yes)
         if done is None or not dry_run:
-            with counting("undo", None, lines=True) as advance:
-                done = wpcron_undo.undo(queue, steps, advance=advance)
+            with counting("undo", it.total, lines=True) as advance:
+                done = it.run(advance)
             if site.mu_plugins is not None and not done.busy:
-                cronbridge.remove(
-                    site.mu_plugins, queue.store.names.prefix, wpcron_undo.hooks_in(steps)
-                )
+                cronbridge.remove(site.mu_plugins, queue.store.names.prefix, it.hooks)
     _tell_undone(done, settings, dry_run=dry_run)
     if done.restored and not dry_run:
         told(_FLUSH)
-    raise SystemExit(int(Exit.ERROR if done.busy else Exit.OK))
+    raise SystemExit(int(Exit.ERROR if done.busy or done.faults else Exit.OK))
 
 
 def _bridge(queue: Queue, site: Site, plan: Plan, group: str, *, is_wanted: bool) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Connection
@@ -63,6 +64,9 @@ CORE: Final = frozenset({
 
 class Steps(Protocol):
     """The journal: what was done so far, and one step more."""
+
+    file: Path
+    """Where it is."""
 
     def steps(self) -> Iterable[Mapping[str, Any]]:
         """All steps, in order."""
@@ -440,14 +444,21 @@ def transact(
 
 
 def journaled(journal: Steps) -> list[tuple[str, bool, list[Event]]]:
-    """What was to be moved: by group, and whether it came from a file; each event once."""
+    """What was to be moved: by group, and whether it came from a file; each event once.
+
+    InputError where a step is damaged.
+    """
     found: dict[tuple[str, bool], dict[str, Event]] = {}
-    for step in journal.steps():
-        if step.get("step") == "plan":
-            place = (str(step["group"]), bool(step.get("from_file")))
+    for number, step in enumerate(journal.steps(), 2):
+        try:
+            if step["step"] != "plan":
+                continue
+            place = str(step["group"]), bool(step.get("from_file"))
             events = [_event(told) for told in step["events"]]
-            name = copy_key_of if place[1] else key_of
-            found.setdefault(place, {}).update({name(event): event for event in events})
+        except (KeyError, TypeError, ValueError, CodecError):
+            raise InputError(f"journal {journal.file}: line {number} is damaged") from None
+        name = copy_key_of if place[1] else key_of
+        found.setdefault(place, {}).update({name(event): event for event in events})
     return [(group, is_file, list(some.values())) for (group, is_file), some in found.items()]
 
 
@@ -459,7 +470,9 @@ def _told(event: Event) -> dict[str, Any]:
 
 def _event(told: Mapping[str, Any]) -> Event:
     hook, key, value = (str(told[name]).encode("latin-1") for name in ("hook", "key", "value"))
-    return Event(date=int(told["date"]), hook=hook, key=key, value=value)
+    event = Event(date=int(told["date"]), hook=hook, key=key, value=value)
+    event.check(hook_characters=HOOK_CHARACTERS)
+    return event
 
 
 def left_as_row(left: Left) -> dict[str, Any]:
