@@ -407,7 +407,7 @@ def test_a_file_that_is_damaged_makes_no_action(place: Place) -> None:
     assert place.actions() == []
 
 
-# What a reviewer found; each fails
+# After a review
 
 
 def in_one_place(place: Place) -> list[str]:

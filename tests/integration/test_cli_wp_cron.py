@@ -157,7 +157,7 @@ def test_a_bridge_needs_a_folder(site: Site) -> None:
     assert "--path" in done.err
 
 
-# What a reviewer found; it fails
+# After a review
 
 
 def test_what_was_put_back_is_told_though_the_bridge_stays(site: Site) -> None:
@@ -170,3 +170,5 @@ def test_what_was_put_back_is_told_though_the_bridge_stays(site: Site) -> None:
     done = run(site, "--path", "wp", "--undo", "wpbridge-wp-cron.journal", "--yes")
     assert "put 1 event back" in done.out
     assert "cache flush" in done.err
+    assert "was not written by wpbridge" in done.err
+    assert done.code == 78

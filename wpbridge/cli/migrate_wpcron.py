@@ -123,11 +123,13 @@ def _undo(
         if done is None or not dry_run:
             with counting("undo", it.total, lines=True) as advance:
                 done = it.run(advance)
-            if site.mu_plugins is not None and not done.busy:
-                cronbridge.remove(site.mu_plugins, queue.store.names.prefix, it.hooks)
     _tell_undone(done, settings, dry_run=dry_run)
-    if done.restored and not dry_run:
-        told(_FLUSH)
+    if not dry_run:
+        if done.restored:
+            told(_FLUSH)
+        # Last: what was put back is told whatever lies in its place.
+        if site.mu_plugins is not None and not done.busy:
+            cronbridge.remove(site.mu_plugins, queue.store.names.prefix, it.hooks)
     raise SystemExit(int(Exit.ERROR if done.busy or done.faults else Exit.OK))
 
 
