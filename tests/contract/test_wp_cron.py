@@ -615,3 +615,16 @@ def test_a_damaged_step_of_the_journal_is_told(place: Place, step: dict[str, obj
     with pytest.raises(InputError, match=r"journal: line 3 is damaged"):
         place.undo()
     assert place.data == before
+
+
+def test_undo_tells_how_far_it_is_of_how_many(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wpcron_undo, "BATCH", 2)
+    place.set(*(event("h", number) for number in range(5)))
+    place.move()
+    told: list[int] = []
+    with place.journal() as journal:
+        it = Undo(place.queue, journal, now=lambda: place.clock)
+        it.run(told.append)
+    assert (it.total, told) == (5, [2, 2, 1])

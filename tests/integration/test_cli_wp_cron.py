@@ -94,17 +94,52 @@ def test_what_was_left_lies_in_the_side_file(site: Site) -> None:
     [line] = (site.folder / "j.left").read_text("utf-8").splitlines()
     assert json.loads(line)["value"].encode("latin-1") == ODD
     assert run(site, "--dry-run").code == 1
+    write(site, single("mail", 4))
+    assert run(site, "--yes", "--journal", "j").code == 0
+    assert not (site.folder / "j.left").exists(), "an earlier run's"
 
 
 def test_undo_says_what_it_would_do_and_does_it(site: Site) -> None:
     before = site.store.parts.options.read(CRON)
     run(site, "--yes")
     undo = ("--undo", "wpbridge-wp-cron.journal")
-    assert run(site, *undo, "--dry-run").out == "would put 4 events back\n"
+    tried = run(site, *undo, "--dry-run")
+    assert tried.lines[0] == "e.g. shop_a [1] 2030-03-17T17:46:41Z once"
+    assert tried.lines[4:] == ["would put 4 events back"]
+    told = json.loads(run(site, *undo, "--dry-run", "--format", "json").out)
+    assert (told["would_restore"], len(told["samples"])) == (4, 4)
     assert is_one_line(run(site, *undo), 2)
-    assert run(site, *undo, "--yes").out == "put 4 events back\n"
+    assert run(site, *undo, "--yes").out == "put 4 events back, verified\n"
     assert site.store.parts.options.read(CRON) == before
     assert run(site, *undo, "--yes").out == "put 0 events back, 4 ended since\n"
+
+
+def test_a_damaged_journal_is_told_in_a_line(site: Site) -> None:
+    run(site, "--yes")
+    file = site.folder / "wpbridge-wp-cron.journal"
+    file.write_text(file.read_text().replace('"events"', '"evnts"'))
+    before = tables(site.store)
+    done = run(site, "--undo", file.name, "--yes")
+    assert is_one_line(done, 2)
+    assert "line 2 is damaged" in done.err
+    assert tables(site.store) == before
+
+
+def test_copies_of_a_file_are_told_as_such(site: Site) -> None:
+    data = site.store.parts.options.read(CRON)
+    (site.folder / "option").write_bytes(data or b"")
+    copied = run(site, "--file", "option", "--yes")
+    assert copied.out.startswith("moved 4 events of 3 hooks,")
+    assert ", 4 known from before" in run(site, "--file", "option", "--yes").out
+    undo = ("--undo", "wpbridge-wp-cron.journal")
+    assert run(site, *undo, "--dry-run").out == (
+        "would put 0 events back, 4 actions of a file would be canceled\n"
+    )
+    assert run(site, *undo, "--yes").out == (
+        "put 0 events back, 4 actions of a file canceled, verified\n"
+    )
+    assert site.store.parts.options.read(CRON) == data
+    assert site.store.counts() == {"canceled": 4}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural, shown, told
 from wpbridge.cli.progress import counting
 from wpbridge.clock import from_timestamp
+from wpbridge.codec.wp_cron import Event
 from wpbridge.config import Settings
 from wpbridge.errors import ConfigError, InputError
 from wpbridge.migrate import wpcron
@@ -166,13 +168,11 @@ def _tell_plan(plan: Plan, settings: Settings) -> None:
     if settings.format == "json":
         told_plan = {"would_move": len(plan.events), "by_hook": dict(by_hook.most_common())}
         more = {"left": [wpcron.left_as_row(one) for one in plan.left], "others": plan.others}
-        click.echo(json.dumps({**told_plan, **more, "samples": _samples(plan)}))
+        click.echo(json.dumps({**told_plan, **more, "samples": _samples(plan.events)}))
         return
     for hook, count in by_hook.most_common():
         click.echo(f"{count:>8,} {shown(hook)}")
-    for sample in _samples(plan):
-        often = "once" if sample["interval"] is None else f"every {sample['interval']} s"
-        click.echo(f"e.g. {shown(sample['hook'])} {shown(sample['args'])} {sample['date']} {often}")
+    _tell_samples(plan.events)
     _tell_left(plan.left)
     click.echo(
         f"would move {plural(len(plan.events), 'event')}, leave {len(plan.left):,} that no action"
@@ -180,14 +180,20 @@ def _tell_plan(plan: Plan, settings: Settings) -> None:
     )
 
 
-def _samples(plan: Plan) -> list[dict[str, Any]]:
+def _samples(events: Sequence[Event]) -> list[dict[str, Any]]:
     return [
         {
             "hook": event.name(), "args": event.args(), "date": iso(from_timestamp(event.date)),
             "interval": event.interval() or None,
         }
-        for event in plan.events[:SAMPLES]
+        for event in events[:SAMPLES]
     ]  # fmt: skip
+
+
+def _tell_samples(events: Sequence[Event]) -> None:
+    for sample in _samples(events):
+        often = "once" if sample["interval"] is None else f"every {sample['interval']} s"
+        click.echo(f"e.g. {shown(sample['hook'])} {shown(sample['args'])} {sample['date']} {often}")
 
 
 def _tell_left(left: list[Left]) -> None:
@@ -199,12 +205,7 @@ def _tell_left(left: list[Left]) -> None:
 
 def _tell_moved(done: Moved, plan: Plan, journal: Path, settings: Settings) -> None:
     side = journal.with_name(f"{journal.name}.left")
-    if done.left:
-        rows = (json.dumps(wpcron.left_as_row(one)) + "\n" for one in done.left)
-        try:
-            side.write_text("".join(rows), "utf-8")
-        except OSError as error:
-            raise ConfigError(f"{side} cannot be written: {error.strerror}") from None
+    _write_left(done.left, side)
     counts: dict[str, Any] = {
         "moved": done.moved, "returned": done.returned, "merged": done.merged,
         "known": done.known,
@@ -226,19 +227,38 @@ def _tell_moved(done: Moved, plan: Plan, journal: Path, settings: Settings) -> N
     click.echo(f"{', '.join(words)}; undo with --undo {journal}")
 
 
+def _write_left(left: list[Left], side: Path) -> None:
+    """The side file; an earlier run's goes where nothing is left any more."""
+    rows = (json.dumps(wpcron.left_as_row(one)) + "\n" for one in left)
+    try:
+        if left:
+            side.write_text("".join(rows), "utf-8")
+        else:
+            side.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{side} cannot be written: {error.strerror}") from None
+
+
 def _tell_undone(done: Undone, settings: Settings, *, dry_run: bool) -> None:
     if settings.format == "json":
-        counts = {
+        counts: dict[str, Any] = {
             "would_restore" if dry_run else "restored": done.restored,
             "present": done.present, "copies": done.copies, "ended": done.ended,
             "busy": done.busy,
         }  # fmt: skip
-        click.echo(json.dumps(counts))
+        more: dict[str, Any] = {"checked": done.checked, "faults": done.faults}
+        click.echo(json.dumps(counts | ({"samples": _samples(done.samples)} if dry_run else more)))
         return
+    if dry_run:
+        _tell_samples(done.samples)
+    for fault in done.faults:
+        told(shown(fault))
     words = [f"{'would put' if dry_run else 'put'} {plural(done.restored, 'event')} back"]
     words += [f"{done.present:,} there already"] * bool(done.present)
     copies = f"{plural(done.copies, 'action')} of a file {'would be ' * dry_run}canceled"
     words += [copies] * bool(done.copies)
     words += [f"{done.ended:,} ended since"] * bool(done.ended)
     words += [f"{done.busy:,} running: try again later"] * bool(done.busy)
+    if not dry_run and done.changed:
+        words.append("NOT verified" if done.faults else "verified")
     click.echo(", ".join(words))
