@@ -1,15 +1,21 @@
 """``migrate wp-cron`` from the shell: what it says, how it ends, what it leaves."""
 
 import json
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cli_helpers import Done, Site, is_one_line, sqlite_site, tables
+from conftest import ROOT
+from legacy_store import make_tables
 from rows import change
+from servers import MariaDB
 from wpbridge.codec import php
 from wpbridge.codec.wp_cron import CronOption, Event, key_of
+from wpbridge.database import DatabaseAddress
+from wpbridge.store.connect import open_store
 from wpbridge.store.options import CRON, CRON_LOCK
 
 LATER = 1_900_000_000
@@ -207,3 +213,27 @@ def test_what_was_put_back_is_told_though_the_bridge_stays(site: Site) -> None:
     assert "cache flush" in done.err
     assert "was not written by wpbridge" in done.err
     assert done.code == 78
+
+
+def test_what_the_script_to_adapt_moves_comes_back_by_the_command(
+    mariadb: MariaDB, mysql_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = DatabaseAddress.from_dsn(mysql_dsn)
+    (tmp_path / "wp-config.php").write_text(
+        f"<?php define('DB_NAME', '{address.name}'); define('DB_USER', 'root');"
+        f" define('DB_PASSWORD', ''); define('DB_HOST', 'localhost:{mariadb.socket}');"
+        " define('DB_CHARSET', 'utf8mb4'); $table_prefix = 'wp_';"
+    )
+    store = open_store(address, "wp_")
+    store.create_tables(everything=True)
+    make_tables(store, ["options"])
+    site = Site(mysql_dsn, tmp_path, store)
+    before = write(site, single("shop_a", 1), single("mail", 2))
+    monkeypatch.chdir(tmp_path)
+    main = runpy.run_path(str(ROOT / "scripts" / "migrate" / "wp_cron.py"))["main"]
+    assert main(str(tmp_path), "shop_*", settle_seconds=0) == 0
+    assert store.counts() == {"pending": 1}
+    done = run(site, "--undo", "wp-cron.journal", "--yes")
+    assert done.out == "put 1 event back, verified\n"
+    assert store.parts.options.read(CRON) == before
+    store.close()

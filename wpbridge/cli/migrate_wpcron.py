@@ -19,13 +19,12 @@ from wpbridge.config import Settings
 from wpbridge.errors import ConfigError, InputError
 from wpbridge.migrate import wpcron
 from wpbridge.migrate.journal import Journal, name_of
-from wpbridge.migrate.wpcron import Choice, Left, Moved, Mover, Plan
+from wpbridge.migrate.wpcron import KIND, Choice, Left, Moved, Mover, Plan
 from wpbridge.migrate.wpcron_undo import Undo, Undone
 from wpbridge.moments import iso, parse_duration
 from wpbridge.queue import Queue, opened
 from wpbridge.site import Site, resolve
 
-KIND: Final = "wp-cron"
 JOURNAL: Final = "wpbridge-wp-cron.journal"
 SAMPLES: Final = 5
 _FLUSH: Final = (

@@ -40,6 +40,8 @@ Likeness: TypeAlias = tuple[str, bytes, int]
 States: TypeAlias = Callable[[Sequence[ActionId]], Mapping[ActionId, tuple[str, ClaimId]]]
 """Looks at actions' statuses and claims, and locks them."""
 
+KIND: Final = "wp-cron"
+"""Of journals."""
 GROUP: Final = "wp-cron"
 BATCH: Final = 1000
 """Events a transaction."""
