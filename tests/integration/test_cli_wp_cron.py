@@ -12,6 +12,7 @@ from conftest import ROOT
 from legacy_store import make_tables
 from rows import change
 from servers import MariaDB
+from wpbridge import cronbridge
 from wpbridge.codec import php
 from wpbridge.codec.wp_cron import CronOption, Event, key_of
 from wpbridge.database import DatabaseAddress
@@ -237,3 +238,20 @@ def test_what_the_script_to_adapt_moves_comes_back_by_the_command(
     assert done.out == "put 1 event back, verified\n"
     assert store.parts.options.read(CRON) == before
     store.close()
+
+
+def test_a_hook_stays_in_the_bridge_while_another_journal_has_it_moved(site: Site) -> None:
+    must_use = site.folder / "wp" / "wp-content" / "mu-plugins"
+    must_use.mkdir(parents=True)
+    (site.folder / "wp" / "wp-config.php").write_text("<?php $table_prefix = 'wp_';")
+    for number, journal in enumerate(("first", "second", "second")):
+        write(site, single("shop_a", 10 + number), single(f"shop_{number}", 20))
+        done = run(site, "--path", "wp", "--bridge", "--yes", "--journal", journal)
+        assert done.code == 0, done
+    assert cronbridge.read(must_use)["wp_"]["hooks"].keys() == {
+        "shop_a", "shop_0", "shop_1", "shop_2"
+    }  # fmt: skip
+    assert run(site, "--path", "wp", "--undo", "second", "--yes").code == 0
+    assert cronbridge.read(must_use)["wp_"]["hooks"].keys() == {"shop_a", "shop_0"}
+    assert run(site, "--path", "wp", "--undo", "first", "--yes").code == 0
+    assert list(must_use.iterdir()) == []

@@ -2,6 +2,7 @@
 
 import json
 import os
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -97,9 +98,10 @@ def wp_cron(
             raise SystemExit(int(Exit.ERROR if plan.left else Exit.OK))
         if plan.events:
             confirm(f"Move {plural(len(plan.events), 'event')} out of WP-Cron", yes=yes)
-        with Journal(Path(journal), kind=KIND, site=name_of(queue.store)) as steps:
+        name, asked = name_of(queue.store), {"id": uuid.uuid4().hex}
+        with Journal(Path(journal), kind=KIND, site=name, asked=asked) as steps:
             if plan.events and file is None:
-                _bridge(queue, site, plan, group, is_wanted=bridge)
+                _bridge(queue, site, plan, group, _id_of(steps) if bridge else None)
             mover = Mover(queue, steps, choice=choice, group=group)
             with counting("wp-cron", len(plan.events), lines=True) as advance:
                 mover.advance = advance
@@ -115,7 +117,7 @@ def _undo(
     if not file.is_file():
         raise InputError(f"--undo: there is no file {file}")
     with Journal(file, kind=KIND, site=name_of(queue.store)) as steps:
-        it = Undo(queue, steps)
+        it, journal = Undo(queue, steps), _id_of(steps)
         # Looked at first where somebody is to be asked, or wants to know only.
         done = it.look() if dry_run or not yes else None
         if done is not None and done.changed and not dry_run:
@@ -130,18 +132,23 @@ def _undo(
             told(_FLUSH)
         # Last: what was put back is told whatever lies in its place.
         if site.mu_plugins is not None and not done.busy:
-            cronbridge.remove(site.mu_plugins, queue.store.names.prefix, it.hooks)
+            cronbridge.remove(site.mu_plugins, queue.store.names.prefix, journal)
     raise SystemExit(int(Exit.ERROR if done.busy or done.faults else Exit.OK))
 
 
-def _bridge(queue: Queue, site: Site, plan: Plan, group: str, *, is_wanted: bool) -> None:
+def _id_of(journal: Journal) -> str:
+    """What the bridge knows it by, wherever it is moved to."""
+    return str(journal.asked.get("id", ""))
+
+
+def _bridge(queue: Queue, site: Site, plan: Plan, group: str, journal: str | None) -> None:
     """Before anything is moved: a request in between would schedule anew what it does not find."""
-    if not is_wanted:
+    if journal is None:
         told("PHP code that looks for these hooks in WP-Cron may schedule them anew: see --bridge")
         return
     if site.mu_plugins is None:
         raise ConfigError("--bridge: it lies in a WordPress folder: name it with --path")
-    cronbridge.install(site.mu_plugins, queue.store.names.prefix, group, plan.by_hook())
+    cronbridge.install(site.mu_plugins, queue.store.names.prefix, group, plan.by_hook(), journal)
 
 
 def _bytes_of(file: Path) -> bytes:

@@ -98,11 +98,6 @@ class Undo:
         """Events that the journal tells of."""
         return sum(len(events) for _, _, events in self._plans)
 
-    @property
-    def hooks(self) -> set[str]:
-        """The hooks of these events."""
-        return {event.name() for _, _, events in self._plans for event in events}
-
     def look(self) -> Undone:
         """What would be put back; changes nothing."""
         return self._go(lambda _count: None, dry_run=True)
