@@ -2,7 +2,7 @@
 
 A plugin that asks ``wp_next_scheduled`` and schedules anew when it is told of nothing would fill
 WP-Cron again. The file (``php/cron.php``) holds one line of JSON: for each site its group and the
-hooks that were moved, each with the journals that tell of it: a hook stays until the last of them is
+hooks that were moved, each with the journals that tell of it: it stays until the last of these is
 undone. A file that is not ours is never touched.
 """
 

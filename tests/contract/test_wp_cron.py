@@ -628,3 +628,35 @@ def test_undo_tells_how_far_it_is_of_how_many(
         it = Undo(place.queue, journal, now=lambda: place.clock)
         it.run(told.append)
     assert (it.total, told) == (5, [2, 2, 1])
+
+
+def test_a_copy_whose_chain_has_ended_stands_for_nothing(place: Place, tmp_path: Path) -> None:
+    """The key of a recurring copy tells no date: that it ran once says nothing of this one."""
+    data = place.set(event("h", interval=3600))
+    with place.journal() as journal:
+        place.mover(journal).copy(data)
+    change(place.store, "UPDATE wp_actionscheduler_actions SET status = 'complete'")
+    place.set(event("h", interval=3600, date=LATER + 3600))
+    first, place.file = place.file, tmp_path / "second"
+    assert place.move().moved == 1
+    assert in_one_place(place) == ["h"]
+    second, place.file = place.file, first
+    assert place.undo().changed == 0
+    place.file = second
+    assert place.undo().restored == 1
+    assert in_one_place(place) == ["h"]
+
+
+def test_one_that_was_merged_is_put_back_by_the_undo_of_either_move(
+    place: Place, tmp_path: Path
+) -> None:
+    place.set(event("h", interval=60))
+    place.move()
+    place.set(event("h", interval=60, date=LATER + 60))
+    first, place.file = place.file, tmp_path / "second"
+    assert place.move().merged == 1
+    assert place.undo().restored == 1
+    assert (place.hooks, place.actions()) == (["h"], [])
+    place.file = first
+    done = place.undo()
+    assert (done.restored, done.ended) == (0, 1)

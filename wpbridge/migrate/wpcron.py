@@ -11,7 +11,7 @@ docs/explain/migrations-wp-cron.md.
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -267,8 +267,8 @@ class Mover:
     def _unknown(self, events: Sequence[Event]) -> list[Event]:
         """Those of a file for which no action stands, wherever it came from; of a chain one."""
         parts = self._queue.store.parts
-        known = standing(parts, events)[0].keys() | standing(parts, events, copy_key_of)[0].keys()
         there = self._repeating(parts, events)
+        known = standing(parts, events)[0].keys() | _copied(parts, events, there)[0]
         new = {
             copy_key_of(event): event
             for event in events
@@ -277,7 +277,7 @@ class Mover:
         return list(new.values())
 
     def _add_copies(self, parts: Parts, events: Sequence[Event]) -> list[Added]:
-        _, void = standing(parts, events, copy_key_of)
+        _, void = _copied(parts, events, self._repeating(parts, events))
         parts.edits.forget_keys(void)
         return self._add(parts, events, copy_key_of)
 
@@ -314,13 +314,13 @@ class Mover:
 
     def _replace(self, parts: Parts, events: Sequence[Event]) -> list[Added | None]:
         """Actions for events that are taken out; None where one repeats in the group already."""
+        there = self._repeating(parts, events)
         moved, void = standing(parts, events)
-        copied, void_copies = standing(parts, events, copy_key_of)
+        copied, void_copies = _copied(parts, events, there)
         parts.edits.forget_keys([*void, *void_copies])
-        for event in copied.keys() - moved.keys():
+        for event in copied - moved.keys():
             # Else the undo of the file would cancel what is the event's only place from now on.
             parts.adding.pass_on(copy_key_of(event), key_of(event))
-        there = self._repeating(parts, events)
         new = [event for event in events if likeness(event) not in there]
         added = iter(self._add(parts, new, key_of))
         return [None if likeness(event) in there else next(added) for event in events]
@@ -518,6 +518,19 @@ def standing(
             found[event] = record
     stand = {record.id for record in found.values()}
     return found, [action_id for action_id in ids if action_id not in stand]
+
+
+def _copied(
+    parts: Parts, events: Sequence[Event], there: Collection[Likeness]
+) -> tuple[set[Event], list[ActionId]]:
+    """The same of copies; of a chain while it goes on only, since their key tells no date."""
+    found, void = standing(parts, events, copy_key_of)
+    over = {
+        event: record
+        for event, record in found.items()
+        if event.interval() and not record.is_live and likeness(event) not in there
+    }
+    return found.keys() - over.keys(), [*void, *(record.id for record in over.values())]
 
 
 def _was_added(states: States, added: Sequence[Added | None]) -> bool:
