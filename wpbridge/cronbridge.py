@@ -2,7 +2,8 @@
 
 A plugin that asks ``wp_next_scheduled`` and schedules anew when it is told of nothing would fill
 WP-Cron again. The file (``php/cron.php``) holds one line of JSON: for each site its group and the
-hooks that were moved. A file that is not ours is never touched.
+hooks that were moved, each with the journals that tell of it: it stays until the last of these is
+undone. A file that is not ours is never touched.
 """
 
 import json
@@ -37,36 +38,46 @@ def read(folder: Path) -> dict[str, Any]:
         raise SiteError(f"{file} was not written by wpbridge: move it away first")
     try:
         sites = json.loads(re.sub(rb"\\([\\'])", rb"\1", line[2]))["sites"]
-        return {str(prefix): dict(site) for prefix, site in sites.items()}
+        return {
+            str(prefix): {
+                "group": str(site["group"]),
+                "hooks": {str(hook): [*journals] for hook, journals in site["hooks"].items()},
+            }
+            for prefix, site in sites.items()
+        }
     except (ValueError, KeyError, TypeError, AttributeError):
         # Damaged: what is written now is whole again.
         return {}
 
 
-def install(folder: Path, prefix: str, group: str, hooks: Collection[str]) -> None:
+def install(folder: Path, prefix: str, group: str, hooks: Collection[str], journal: str) -> None:
     """Write the file, or add to it, so that these hooks are looked for in the group.
 
     ConfigError when the site's other hooks are in another group: there is one a site.
     """
     sites = read(folder)
-    before = sites.get(prefix, {})
-    known = [str(hook) for hook in before.get("hooks", [])]
-    if known and before.get("group") != group:
-        raise ConfigError(
-            f"the events of {prefix} lie in the group {before.get('group')}: give --group"
-        )
-    sites[prefix] = {"group": group, "hooks": sorted({*known, *hooks})}
+    site = sites.setdefault(prefix, {"group": group, "hooks": {}})
+    if site["group"] != group:
+        raise ConfigError(f"the events of {prefix} lie in the group {site['group']}: give --group")
+    for hook in sorted(hooks):
+        journals = site["hooks"].setdefault(hook, [])
+        if journal not in journals:
+            journals.append(journal)
     write_file(folder / FILE_NAME, _rendered(sites))
 
 
-def remove(folder: Path, prefix: str, hooks: Collection[str]) -> bool:
-    """Take the site's hooks out, and with the last of all the file; False when there were none."""
+def remove(folder: Path, prefix: str, journal: str) -> bool:
+    """Take out the hooks that only this journal tells of, and with the last of all the file.
+
+    False when it tells of none.
+    """
     sites = read(folder)
-    site = sites.get(prefix)
-    if site is None:
+    hooks = sites.get(prefix, {}).get("hooks", {})
+    if not any(journal in journals for journals in hooks.values()):
         return False
-    site["hooks"] = [hook for hook in site.get("hooks", []) if hook not in hooks]
-    if not site["hooks"]:
+    left = {hook: [one for one in told if one != journal] for hook, told in hooks.items()}
+    sites[prefix]["hooks"] = {hook: told for hook, told in left.items() if told}
+    if not sites[prefix]["hooks"]:
         del sites[prefix]
     file = folder / FILE_NAME
     if sites:

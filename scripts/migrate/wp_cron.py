@@ -7,17 +7,20 @@ import sys
 from pathlib import Path
 
 from wpbridge import Queue
-from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.wpcron import Choice, Mover
+from wpbridge.migrate.journal import Journal, name_of
+from wpbridge.migrate.wpcron import KIND, Choice, Mover
 
 
-def main(folder: str, *hooks: str) -> int:
+def main(folder: str, *hooks: str, settle_seconds: float = 10) -> int:
     file = Path("wp-cron.journal")
-    with Queue.open(folder) as queue, Journal(file, kind="wp-cron", site=folder) as journal:
+    with (
+        Queue.open(folder) as queue,
+        Journal(file, kind=KIND, site=name_of(queue.store)) as journal,
+    ):
         mover = Mover(queue, journal, choice=Choice(hooks=hooks))
-        done = mover.move(settle_seconds=10)
-    print(f"moved {done.moved} events; {len(done.left)} left; undo: wpbridge.migrate.wpcron.undo")
-    return 1 if done.left else 0
+        done = mover.move(settle_seconds)
+    print(f"moved {done.moved} events; {len(done.left)} left; undo: --undo {file}", *done.faults)
+    return 1 if done.left or done.faults else 0
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ is done (``answer``), or never arrives (``question``).
 import io
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +22,7 @@ from rows import change, column, log_of, query
 from servers import MariaDB
 from wpbridge.action import Claim
 from wpbridge.database import DatabaseAddress
-from wpbridge.migrate import added, files, wpcron
+from wpbridge.migrate import added, files, wpcron, wpcron_undo
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.lines import dumped
 from wpbridge.migrate.poststore import PostStore
@@ -340,8 +340,23 @@ def test_events_that_are_put_back_are_told(
     with Journal(tmp_path / "journal", kind="wp-cron", site="s") as journal:
         wpcron.Mover(cron, journal, choice=wpcron.Choice()).move()
         with cut_at_commit(far, proxy, lost):
-            done = wpcron.undo(cron, journal)
+            done = wpcron_undo.Undo(cron, journal).run()
     assert (done.restored, done.ended) == (1, 0)
+
+
+@both
+@pytest.mark.parametrize("deed", ["copy", "undo"])
+def test_copies_of_a_files_events_are_told_made_and_taken_back(  # noqa: PLR0917 - fixtures
+    far: SqlStore, proxy: Proxy, cron: Queue, lost: Lost, tmp_path: Path, deed: str
+) -> None:
+    cut, none = cut_at_commit(far, proxy, lost), nullcontext()
+    with Journal(tmp_path / "journal", kind="wp-cron", site="s") as journal:
+        with cut if deed == "copy" else none:
+            copied = wpcron.Mover(cron, journal, choice=wpcron.Choice()).copy(wpcron.read(cron))
+        with cut if deed == "undo" else none:
+            undone = wpcron_undo.Undo(cron, journal).run()
+    assert (copied.moved, copied.checked, undone.copies, undone.busy) == (1, 1, 1, 0)
+    assert far.counts() == {"canceled": 1}
 
 
 @both

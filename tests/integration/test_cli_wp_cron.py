@@ -1,15 +1,22 @@
 """``migrate wp-cron`` from the shell: what it says, how it ends, what it leaves."""
 
 import json
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cli_helpers import Done, Site, is_one_line, sqlite_site, tables
+from conftest import ROOT
+from legacy_store import make_tables
 from rows import change
+from servers import MariaDB
+from wpbridge import cronbridge
 from wpbridge.codec import php
 from wpbridge.codec.wp_cron import CronOption, Event, key_of
+from wpbridge.database import DatabaseAddress
+from wpbridge.store.connect import open_store
 from wpbridge.store.options import CRON, CRON_LOCK
 
 LATER = 1_900_000_000
@@ -94,17 +101,52 @@ def test_what_was_left_lies_in_the_side_file(site: Site) -> None:
     [line] = (site.folder / "j.left").read_text("utf-8").splitlines()
     assert json.loads(line)["value"].encode("latin-1") == ODD
     assert run(site, "--dry-run").code == 1
+    write(site, single("mail", 4))
+    assert run(site, "--yes", "--journal", "j").code == 0
+    assert not (site.folder / "j.left").exists(), "an earlier run's"
 
 
 def test_undo_says_what_it_would_do_and_does_it(site: Site) -> None:
     before = site.store.parts.options.read(CRON)
     run(site, "--yes")
     undo = ("--undo", "wpbridge-wp-cron.journal")
-    assert run(site, *undo, "--dry-run").out == "would put 4 events back\n"
+    tried = run(site, *undo, "--dry-run")
+    assert tried.lines[0] == "e.g. shop_a [1] 2030-03-17T17:46:41Z once"
+    assert tried.lines[4:] == ["would put 4 events back"]
+    told = json.loads(run(site, *undo, "--dry-run", "--format", "json").out)
+    assert (told["would_restore"], len(told["samples"])) == (4, 4)
     assert is_one_line(run(site, *undo), 2)
-    assert run(site, *undo, "--yes").out == "put 4 events back\n"
+    assert run(site, *undo, "--yes").out == "put 4 events back, verified\n"
     assert site.store.parts.options.read(CRON) == before
     assert run(site, *undo, "--yes").out == "put 0 events back, 4 not pending any more\n"
+
+
+def test_a_damaged_journal_is_told_in_a_line(site: Site) -> None:
+    run(site, "--yes")
+    file = site.folder / "wpbridge-wp-cron.journal"
+    file.write_text(file.read_text().replace('"events"', '"evnts"'))
+    before = tables(site.store)
+    done = run(site, "--undo", file.name, "--yes")
+    assert is_one_line(done, 2)
+    assert "line 2 is damaged" in done.err
+    assert tables(site.store) == before
+
+
+def test_copies_of_a_file_are_told_as_such(site: Site) -> None:
+    data = site.store.parts.options.read(CRON)
+    (site.folder / "option").write_bytes(data or b"")
+    copied = run(site, "--file", "option", "--yes")
+    assert copied.out.startswith("moved 4 events of 3 hooks,")
+    assert ", 4 known from before" in run(site, "--file", "option", "--yes").out
+    undo = ("--undo", "wpbridge-wp-cron.journal")
+    assert run(site, *undo, "--dry-run").out == (
+        "would put 0 events back, 4 actions of a file would be canceled\n"
+    )
+    assert run(site, *undo, "--yes").out == (
+        "put 0 events back, 4 actions of a file canceled, verified\n"
+    )
+    assert site.store.parts.options.read(CRON) == data
+    assert site.store.counts() == {"canceled": 4}
 
 
 @pytest.mark.parametrize(
@@ -173,7 +215,7 @@ def test_a_bridge_needs_a_folder(site: Site) -> None:
     assert "--path" in done.err
 
 
-# What a reviewer found; it fails
+# After a review
 
 
 def test_what_was_put_back_is_told_though_the_bridge_stays(site: Site) -> None:
@@ -186,3 +228,46 @@ def test_what_was_put_back_is_told_though_the_bridge_stays(site: Site) -> None:
     done = run(site, "--path", "wp", "--undo", "wpbridge-wp-cron.journal", "--yes")
     assert "put 1 event back" in done.out
     assert "cache flush" in done.err
+    assert "was not written by wpbridge" in done.err
+    assert done.code == 78
+
+
+def test_what_the_script_to_adapt_moves_comes_back_by_the_command(
+    mariadb: MariaDB, mysql_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = DatabaseAddress.from_dsn(mysql_dsn)
+    (tmp_path / "wp-config.php").write_text(
+        f"<?php define('DB_NAME', '{address.name}'); define('DB_USER', 'root');"
+        f" define('DB_PASSWORD', ''); define('DB_HOST', 'localhost:{mariadb.socket}');"
+        " define('DB_CHARSET', 'utf8mb4'); $table_prefix = 'wp_';"
+    )
+    store = open_store(address, "wp_")
+    store.create_tables(everything=True)
+    make_tables(store, ["options"])
+    site = Site(mysql_dsn, tmp_path, store)
+    before = write(site, single("shop_a", 1), single("mail", 2))
+    monkeypatch.chdir(tmp_path)
+    main = runpy.run_path(str(ROOT / "scripts" / "migrate" / "wp_cron.py"))["main"]
+    assert main(str(tmp_path), "shop_*", settle_seconds=0) == 0
+    assert store.counts() == {"pending": 1}
+    done = run(site, "--undo", "wp-cron.journal", "--yes")
+    assert done.out == "put 1 event back, verified\n"
+    assert store.parts.options.read(CRON) == before
+    store.close()
+
+
+def test_a_hook_stays_in_the_bridge_while_another_journal_has_it_moved(site: Site) -> None:
+    must_use = site.folder / "wp" / "wp-content" / "mu-plugins"
+    must_use.mkdir(parents=True)
+    (site.folder / "wp" / "wp-config.php").write_text("<?php $table_prefix = 'wp_';")
+    for number, journal in enumerate(("first", "second", "second")):
+        write(site, single("shop_a", 10 + number), single(f"shop_{number}", 20))
+        done = run(site, "--path", "wp", "--bridge", "--yes", "--journal", journal)
+        assert done.code == 0, done
+    assert cronbridge.read(must_use)["wp_"]["hooks"].keys() == {
+        "shop_a", "shop_0", "shop_1", "shop_2"
+    }  # fmt: skip
+    assert run(site, "--path", "wp", "--undo", "second", "--yes").code == 0
+    assert cronbridge.read(must_use)["wp_"]["hooks"].keys() == {"shop_a", "shop_0"}
+    assert run(site, "--path", "wp", "--undo", "first", "--yes").code == 0
+    assert list(must_use.iterdir()) == []

@@ -134,24 +134,24 @@ def test_undo_takes_the_bridge_away(bridged: Bridged, tmp_path: Path) -> None:
 
 
 def test_sites_of_a_network_share_the_file(tmp_path: Path) -> None:
-    cronbridge.install(tmp_path, "wp_", "wp-cron", ["a'<?>\\", "b"])
-    cronbridge.install(tmp_path, "wp_2_", "other", ["c"])
-    cronbridge.install(tmp_path, "wp_", "wp-cron", ["d"])
+    cronbridge.install(tmp_path, "wp_", "wp-cron", ["a'<?>\\", "b"], "j")
+    cronbridge.install(tmp_path, "wp_2_", "other", ["c"], "j")
+    cronbridge.install(tmp_path, "wp_", "wp-cron", ["d"], "k")
     assert cronbridge.read(tmp_path) == {
-        "wp_": {"group": "wp-cron", "hooks": ["a'<?>\\", "b", "d"]},
-        "wp_2_": {"group": "other", "hooks": ["c"]},
+        "wp_": {"group": "wp-cron", "hooks": {"a'<?>\\": ["j"], "b": ["j"], "d": ["k"]}},
+        "wp_2_": {"group": "other", "hooks": {"c": ["j"]}},
     }
     with pytest.raises(ConfigError, match="wp-cron"):
-        cronbridge.install(tmp_path, "wp_", "elsewhere", ["e"])
-    assert cronbridge.remove(tmp_path, "wp_", ["a'<?>\\", "b"])
-    assert cronbridge.read(tmp_path)["wp_"]["hooks"] == ["d"]
-    assert cronbridge.remove(tmp_path, "wp_", ["d"])
-    assert cronbridge.remove(tmp_path, "wp_2_", ["c"])
+        cronbridge.install(tmp_path, "wp_", "elsewhere", ["e"], "j")
+    assert cronbridge.remove(tmp_path, "wp_", "j")
+    assert cronbridge.read(tmp_path)["wp_"]["hooks"] == {"d": ["k"]}
+    assert cronbridge.remove(tmp_path, "wp_", "k")
+    assert cronbridge.remove(tmp_path, "wp_2_", "j")
     assert list(tmp_path.iterdir()) == []
-    assert not cronbridge.remove(tmp_path, "wp_2_", ["c"])
+    assert not cronbridge.remove(tmp_path, "wp_2_", "j")
 
 
 def test_a_file_that_is_not_ours_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / cronbridge.FILE_NAME).write_text("<?php // somebody's")
     with pytest.raises(SiteError, match="not written by wpbridge"):
-        cronbridge.install(tmp_path, "wp_", "wp-cron", ["a"])
+        cronbridge.install(tmp_path, "wp_", "wp-cron", ["a"], "j")

@@ -2,6 +2,8 @@
 
 import json
 import os
+import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,16 +16,17 @@ from wpbridge.cli.output import confirm, plural, shown, told
 from wpbridge.cli.progress import counting
 from wpbridge.cli.stopping import stoppable
 from wpbridge.clock import from_timestamp
+from wpbridge.codec.wp_cron import Event
 from wpbridge.config import Settings
 from wpbridge.errors import CodecError, ConfigError, InputError
 from wpbridge.migrate import wpcron
 from wpbridge.migrate.journal import Journal, name_of
-from wpbridge.migrate.wpcron import Choice, Left, Moved, Mover, Plan, Undone
+from wpbridge.migrate.wpcron import KIND, Choice, Left, Moved, Mover, Plan
+from wpbridge.migrate.wpcron_undo import Undo, Undone
 from wpbridge.moments import iso, parse_duration
 from wpbridge.queue import Queue, opened
 from wpbridge.site import Site, resolve
 
-KIND: Final = "wp-cron"
 JOURNAL: Final = "wpbridge-wp-cron.journal"
 SAMPLES: Final = 5
 _FLUSH: Final = (
@@ -96,9 +99,10 @@ def wp_cron(
             raise SystemExit(int(Exit.ERROR if plan.left else Exit.OK))
         if plan.events:
             confirm(f"Move {plural(len(plan.events), 'event')} out of WP-Cron", yes=yes)
-        with Journal(Path(journal), kind=KIND, site=name_of(queue.store)) as steps:
+        name, asked = name_of(queue.store), {"id": uuid.uuid4().hex}
+        with Journal(Path(journal), kind=KIND, site=name, asked=asked) as steps:
             if plan.events and file is None:
-                _bridge(queue, site, plan, group, is_wanted=bridge)
+                _bridge(queue, site, plan, group, _id_of(steps) if bridge else None)
             mover = Mover(queue, steps, choice=choice, group=group)
             with stoppable(), counting("wp-cron", len(plan.events), lines=True) as advance:
                 mover.advance = advance
@@ -127,29 +131,38 @@ def _undo(
     if not file.is_file():
         raise InputError(f"--undo: there is no file {file}")
     with Journal(file, kind=KIND, site=name_of(queue.store)) as steps:
+        it, journal = Undo(queue, steps), _id_of(steps)
         # Looked at first where somebody is to be asked, or wants to know only.
-        done = wpcron.undo(queue, steps, dry_run=True) if dry_run or not yes else None
-        if done is not None and done.restored and not dry_run:
-            confirm(f"Put {plural(done.restored, 'event')} back into WP-Cron", yes=yes)
+        done = it.look() if dry_run or not yes else None
+        if done is not None and done.changed and not dry_run:
+            some = f"Cancel {plural(done.changed, 'action')}, put {plural(done.restored, 'event')}"
+            confirm(f"{some} back into WP-Cron", yes=yes)
         if done is None or not dry_run:
-            with stoppable(), counting("undo", None, lines=True) as advance:
-                done = wpcron.undo(queue, steps, advance=advance)
-            if site.mu_plugins is not None and not done.busy:
-                cronbridge.remove(site.mu_plugins, queue.store.names.prefix, wpcron.hooks_in(steps))
+            with stoppable(), counting("undo", it.total, lines=True) as advance:
+                done = it.run(advance)
     _tell_undone(done, settings, dry_run=dry_run)
-    if done.restored and not dry_run:
-        told(_FLUSH)
-    raise SystemExit(int(Exit.ERROR if done.busy else Exit.OK))
+    if not dry_run:
+        if done.restored:
+            told(_FLUSH)
+        # Last: what was put back is told whatever lies in its place.
+        if site.mu_plugins is not None and not done.busy:
+            cronbridge.remove(site.mu_plugins, queue.store.names.prefix, journal)
+    raise SystemExit(int(Exit.ERROR if done.busy or done.faults else Exit.OK))
 
 
-def _bridge(queue: Queue, site: Site, plan: Plan, group: str, *, is_wanted: bool) -> None:
+def _id_of(journal: Journal) -> str:
+    """What the bridge knows it by, wherever it is moved to."""
+    return str(journal.asked.get("id", ""))
+
+
+def _bridge(queue: Queue, site: Site, plan: Plan, group: str, journal: str | None) -> None:
     """Before anything is moved: a request in between would schedule anew what it does not find."""
-    if not is_wanted:
+    if journal is None:
         told("PHP code that looks for these hooks in WP-Cron may schedule them anew: see --bridge")
         return
     if site.mu_plugins is None:
         raise ConfigError("--bridge: it lies in a WordPress folder: name it with --path")
-    cronbridge.install(site.mu_plugins, queue.store.names.prefix, group, plan.by_hook())
+    cronbridge.install(site.mu_plugins, queue.store.names.prefix, group, plan.by_hook(), journal)
 
 
 def _bytes_of(file: Path) -> bytes:
@@ -175,13 +188,11 @@ def _tell_plan(plan: Plan, settings: Settings) -> None:
     if settings.format == "json":
         told_plan = {"would_move": len(plan.events), "by_hook": dict(by_hook.most_common())}
         more = {"left": [wpcron.left_as_row(one) for one in plan.left], "others": plan.others}
-        click.echo(json.dumps({**told_plan, **more, "samples": _samples(plan)}))
+        click.echo(json.dumps({**told_plan, **more, "samples": _samples(plan.events)}))
         return
     for hook, count in by_hook.most_common():
         click.echo(f"{count:>8,} {shown(hook)}")
-    for sample in _samples(plan):
-        often = "once" if sample["interval"] is None else f"every {sample['interval']} s"
-        click.echo(f"e.g. {shown(sample['hook'])} {shown(sample['args'])} {sample['date']} {often}")
+    _tell_samples(plan.events)
     _tell_left(plan.left)
     click.echo(
         f"would move {plural(len(plan.events), 'event')}, leave {len(plan.left):,} that no action"
@@ -189,14 +200,20 @@ def _tell_plan(plan: Plan, settings: Settings) -> None:
     )
 
 
-def _samples(plan: Plan) -> list[dict[str, Any]]:
+def _samples(events: Sequence[Event]) -> list[dict[str, Any]]:
     return [
         {
             "hook": event.name(), "args": event.args(), "date": iso(from_timestamp(event.date)),
             "interval": event.interval() or None,
         }
-        for event in plan.events[:SAMPLES]
+        for event in events[:SAMPLES]
     ]  # fmt: skip
+
+
+def _tell_samples(events: Sequence[Event]) -> None:
+    for sample in _samples(events):
+        often = "once" if sample["interval"] is None else f"every {sample['interval']} s"
+        click.echo(f"e.g. {shown(sample['hook'])} {shown(sample['args'])} {sample['date']} {often}")
 
 
 def _tell_left(left: list[Left]) -> None:
@@ -210,14 +227,10 @@ def _tell_moved(
     done: Moved, plan: Plan, journal: Path, settings: Settings, *, is_file: bool
 ) -> None:
     side = journal.with_name(f"{journal.name}.left")
-    if done.left:
-        rows = (json.dumps(wpcron.left_as_row(one)) + "\n" for one in done.left)
-        try:
-            side.write_text("".join(rows), "utf-8")
-        except OSError as error:
-            raise ConfigError(f"{side} cannot be written: {error.strerror}") from None
+    _write_left(done.left, side)
     counts: dict[str, Any] = {
         "moved": done.moved, "returned": done.returned, "merged": done.merged,
+        "known": done.known,
         "left": len(done.left), "others": plan.others, "checked": done.checked,
         "faults": done.faults, "journal": str(journal),
     }  # fmt: skip
@@ -231,21 +244,45 @@ def _tell_moved(
     again = "were moved before" if is_file else "that were moved before taken out again"
     words += [f"{done.returned:,} {again}"] * bool(done.returned)
     words += [f"{done.merged:,} whose action stands already taken out"] * bool(done.merged)
+    words += [f"{done.known:,} known from before"] * bool(done.known)
     words += [f"{done.checked:,} compared with their events"] * bool(done.checked)
     words += [f"{len(done.left):,} left, see {side}"] * bool(done.left)
     click.echo(f"{', '.join(words)}; undo with --undo {journal}")
 
 
+def _write_left(left: list[Left], side: Path) -> None:
+    """The side file; an earlier run's goes where nothing is left any more."""
+    rows = (json.dumps(wpcron.left_as_row(one)) + "\n" for one in left)
+    try:
+        if left:
+            side.write_text("".join(rows), "utf-8")
+        else:
+            side.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{side} cannot be written: {error.strerror}") from None
+
+
 def _tell_undone(done: Undone, settings: Settings, *, dry_run: bool) -> None:
     if settings.format == "json":
-        counts = {
+        counts: dict[str, Any] = {
             "would_restore" if dry_run else "restored": done.restored,
-            "present": done.present, "ended": done.ended, "busy": done.busy,
+            "present": done.present, "copies": done.copies, "ended": done.ended,
+            "busy": done.busy,
         }  # fmt: skip
-        click.echo(json.dumps(counts))
+        more: dict[str, Any] = {"checked": done.checked, "faults": done.faults}
+        click.echo(json.dumps(counts | ({"samples": _samples(done.samples)} if dry_run else more)))
         return
+    if dry_run:
+        _tell_samples(done.samples)
+    for fault in done.faults:
+        told(shown(fault))
     words = [f"{'would put' if dry_run else 'put'} {plural(done.restored, 'event')} back"]
     words += [f"{done.present:,} there already"] * bool(done.present)
     words += [f"{done.ended:,} not pending any more"] * bool(done.ended)
+    copies = f"{plural(done.copies, 'action')} of a file {'would be ' * dry_run}canceled"
+    words += [copies] * bool(done.copies)
+    words += [f"{done.ended:,} ended since"] * bool(done.ended)
     words += [f"{done.busy:,} running: try again later"] * bool(done.busy)
+    if not dry_run and done.changed:
+        words.append("NOT verified" if done.faults else "verified")
     click.echo(", ".join(words))

@@ -3,24 +3,27 @@
 The option and the queue lie in one database: what is taken out of the one is put into the other
 in the same transaction, which begins with the compare-and-swap of the option's bytes. So a crash
 leaves an event in one of them, never in both and never in none. The journal is written before, for
-:func:`undo`; each event has an idempotency key, so one that a stale request of WordPress puts back
-into the option is taken out again and makes no second action. docs/explain/migrations-wp-cron.md.
+:mod:`wpbridge.migrate.wpcron_undo`; each event has an idempotency key, so one that a stale request
+of WordPress puts back into the option is taken out again and makes no second action.
+docs/explain/migrations-wp-cron.md.
 """
 
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Connection
 
-from wpbridge.action import ActionId, Status
+from wpbridge.action import ActionId, ClaimId, Status
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import args as args_codec
+from wpbridge.codec import schedule
 from wpbridge.codec.wp_cron import CronOption, Event
 from wpbridge.enqueue import GROUP_CHARACTERS, HOOK_CHARACTERS, Enqueue, check_text
 from wpbridge.errors import CodecError, Contention, InputError, SiteError
@@ -32,7 +35,13 @@ from wpbridge.store.parts import Parts
 from wpbridge.store.records import Query, Record
 
 T = TypeVar("T")
+Likeness: TypeAlias = tuple[str, bytes, int]
+"""Hook, args and interval."""
+States: TypeAlias = Callable[[Sequence[ActionId]], Mapping[ActionId, tuple[str, ClaimId]]]
+"""Looks at actions' statuses and claims, and locks them."""
 
+KIND: Final = "wp-cron"
+"""Of journals."""
 GROUP: Final = "wp-cron"
 BATCH: Final = 1000
 """Events a transaction."""
@@ -57,6 +66,9 @@ CORE: Final = frozenset({
 
 class Steps(Protocol):
     """The journal: what was done so far, and one step more."""
+
+    file: Path
+    """Where it is."""
 
     def steps(self) -> Iterable[Mapping[str, Any]]:
         """All steps, in order."""
@@ -123,30 +135,14 @@ class Moved:
     """Put back into the option by a request of WordPress that had read it before."""
     merged: int = 0
     """Recurring ones whose like stands in the group already."""
+    known: int = 0
+    """Of a file: their actions stand already."""
     left: list[Left] = field(default_factory=list)
     hooks: set[str] = field(default_factory=set)
     checked: int = 0
     """Actions that were compared with their events afterwards."""
     faults: list[str] = field(default_factory=list)
     """Those that were not as they should be."""
-
-    @property
-    def touched(self) -> int:
-        """Events that were taken out."""
-        return self.moved + self.returned + self.merged
-
-
-@dataclass(kw_only=True)
-class Undone:
-    """What was put back."""
-
-    restored: int = 0
-    ended: int = 0
-    """Run, canceled or gone since: nothing was pending any more."""
-    busy: int = 0
-    """A runner has them just now."""
-    present: int = 0
-    """In the option again already: only the action was canceled."""
 
 
 def plan(data: bytes, choice: Choice, group: str = GROUP) -> Plan:
@@ -201,6 +197,7 @@ class Mover:
         self.settling: Callable[[], None] = lambda: None
         """Told when all is moved, before it is watched."""
         self._sample: dict[ActionId, Event] = {}
+        self._fresh: set[ActionId] = set()
 
     def move(
         self, settle_seconds: float = 0.0, sleep: Callable[[float], None] = time.sleep
@@ -221,8 +218,7 @@ class Mover:
         read(self._queue)
         self._prepare()
         with self._lock() as hold:
-            self._move(hold)
-            if self.done.touched:
+            if self._move(hold):
                 self.settling()
                 until = self._now() + settle_seconds
                 while self._now() < until:
@@ -233,20 +229,24 @@ class Mover:
         self._queue.wake()
         return self.done
 
-    def _move(self, hold: Callable[[], None]) -> None:
-        standing = self._standing()
+    def _move(self, hold: Callable[[], None]) -> bool:
+        """All there is to move now; False when there was nothing."""
+        found = False
+        self._fresh.clear()
         misses = 0
         hold()
         while events := self._look():
             # One look for all of them, and a new one where others have written the option.
             for at in range(0, len(events), BATCH):
                 hold()
-                if not self._batch(events[at : at + BATCH], standing):
+                if not self._batch(events[at : at + BATCH]):
                     misses += 1
                     break
                 misses = 0
+            found = True
             if misses > TRIES:
                 raise Contention("the cron option is written by others all the time")
+        return found
 
     def copy(self, data: bytes) -> Moved:
         """Actions for the events of a file; the option is left alone."""
@@ -255,11 +255,31 @@ class Mover:
         self._prepare()
         for at in range(0, len(found.events), BATCH):
             events = found.events[at : at + BATCH]
-            self._write("plan", events, from_file=True)
-            added = _transact(self._queue, partial(self._add, events=events))
-            self._count(events, added or ())
+            new = self._unknown(events)
+            self._write("plan", new, from_file=True)
+            added = transact(self._queue, partial(self._add_copies, events=new), _was_added)
+            self._count(new, added or ())
+            self.done.known += len(events) - len(new)
+            self.advance(len(events) - len(new))
         self._verify()
         return self.done
+
+    def _unknown(self, events: Sequence[Event]) -> list[Event]:
+        """Those of a file for which no action stands, wherever it came from; of a chain one."""
+        parts = self._queue.store.parts
+        there = self._repeating(parts, events)
+        known = standing(parts, events)[0].keys() | _copied(parts, events, there)[0]
+        new = {
+            copy_key_of(event): event
+            for event in events
+            if event not in known and likeness(event) not in there
+        }
+        return list(new.values())
+
+    def _add_copies(self, parts: Parts, events: Sequence[Event]) -> list[Added]:
+        _, void = _copied(parts, events, self._repeating(parts, events))
+        parts.edits.forget_keys(void)
+        return self._add(parts, events, copy_key_of)
 
     def _prepare(self) -> None:
         """Tables and the group, outside of the transaction that needs them."""
@@ -272,12 +292,11 @@ class Mover:
         self.done.left = found.left
         return found.events
 
-    def _batch(self, events: Sequence[Event], standing: set[tuple[str, str]]) -> bool:
+    def _batch(self, events: Sequence[Event]) -> bool:
         """One transaction; False when the option was written meanwhile, and nothing was done."""
-        new = [e for e in events if not (e.interval() and (e.name(), e.args()) in standing)]
-        self._write("plan", new)
+        self._write("plan", events)
 
-        def swap_and_add(parts: Parts) -> list[Added] | None:
+        def swap_and_add(parts: Parts) -> list[Added | None] | None:
             data = parts.options.read(CRON) or b""
             option = CronOption.decode(data)
             if option.remove(events) != len(events):
@@ -285,39 +304,68 @@ class Mover:
             # Before all else, so that whoever writes the option now waits for us.
             if not parts.options.swap(CRON, data, option.encode()):
                 return None
-            return self._add(parts, new)
+            return self._replace(parts, events)
 
-        added = _transact(self._queue, swap_and_add)
+        added = transact(self._queue, swap_and_add, _was_added)
         if added is None:
             return False
-        self.done.merged += len(events) - len(new)
-        self._count(new, added)
+        self._count(events, added)
         return True
 
-    def _add(self, parts: Parts, events: Sequence[Event]) -> list[Added]:
+    def _replace(self, parts: Parts, events: Sequence[Event]) -> list[Added | None]:
+        """Actions for events that are taken out; None where one repeats in the group already."""
+        there = self._repeating(parts, events)
+        moved, void = standing(parts, events)
+        copied, void_copies = _copied(parts, events, there)
+        parts.edits.forget_keys([*void, *void_copies])
+        for event in copied - moved.keys():
+            # Else the undo of the file would cancel what is the event's only place from now on.
+            parts.adding.pass_on(copy_key_of(event), key_of(event))
+        new = [event for event in events if likeness(event) not in there]
+        added = iter(self._add(parts, new, key_of))
+        return [None if likeness(event) in there else next(added) for event in events]
+
+    def _repeating(self, parts: Parts, events: Sequence[Event]) -> set[Likeness]:
+        """What repeats in the group from before, of such events; not what this look has made."""
+        hooks = {event.name() for event in events if event.interval()}
+        if not hooks:
+            return set()
+        found = parts.reading.find(repeating(tuple(hooks), self._group))
+        likes = {likeness_of(record) for record in found if record.id not in self._fresh}
+        return {like for like in likes if like is not None}
+
+    def _add(
+        self, parts: Parts, events: Sequence[Event], name: Callable[[Event], str]
+    ) -> list[Added]:
         now = from_timestamp(int(self._now()))
-        requests = [request_of(self._enqueue(event), now) for event in events]
+        requests = [request_of(self._enqueue(event, name(event)), now) for event in events]
         return parts.adding.add(requests, by="args", now=now)
 
-    def _enqueue(self, event: Event) -> Enqueue:
+    def _enqueue(self, event: Event, key: str) -> Enqueue:
         return Enqueue(
             hook=event.hook.decode(),
             args=args_codec.decode(event.args().encode()).mapping,
             at=event.date,
             interval=event.interval() or None,
             group=self._group,
-            key=_key(event),
+            key=key,
         )
 
-    def _count(self, events: Sequence[Event], added: Sequence[Added]) -> None:
-        self.done.moved += sum(one.is_new for one in added)
-        self.done.returned += sum(not one.is_new for one in added)
+    def _count(self, events: Sequence[Event], added: Sequence[Added | None]) -> None:
+        new = {
+            one.id: event
+            for one, event in zip(added, events, strict=True)
+            if one is not None and one.is_new and one.id is not None
+        }
+        merged = sum(one is None for one in added)
+        self.done.moved += len(new)
+        self.done.merged += merged
+        self.done.returned += len(events) - len(new) - merged
         self.done.hooks |= {event.name() for event in events}
-        self._journal.add({"step": "moved", "ids": [one.id for one in added if one.is_new]})
-        new = [(one.id, event) for one, event in zip(added, events, strict=True) if one.is_new]
-        for action_id, event in new[:: max(1, len(new) // SAMPLE)]:
-            if action_id is not None:
-                self._sample[action_id] = event
+        self._journal.add({"step": "moved", "ids": list(new)})
+        self._fresh |= {action_id for action_id, event in new.items() if event.interval()}
+        for action_id in list(new)[:: max(1, len(new) // SAMPLE)]:
+            self._sample[action_id] = new[action_id]
         self.advance(len(events))
 
     def _verify(self) -> None:
@@ -341,12 +389,6 @@ class Mover:
         told = {"step": step, "group": self._group, "events": [_told(event) for event in events]}
         self._journal.add({**told, "from_file": True} if from_file else told)
 
-    def _standing(self) -> set[tuple[str, str]]:
-        """Recurring actions that earlier moves left in the group, by hook and args."""
-        live = Query(groups=(self._group,), statuses=(Status.PENDING, Status.IN_PROGRESS), limit=0)
-        found = self._queue.find(live)
-        return {(r.hook, r.args.decode("utf-8", "replace")) for r in found if _recurs(r)}
-
     @contextmanager
     def _lock(self) -> Iterator[Callable[[], None]]:
         """WP-Cron's own lock: no pass of it begins while events are taken away."""
@@ -363,137 +405,39 @@ class Mover:
             options.free_cron_lock(mine or "")
 
 
-def undo(
-    queue: Queue,
-    journal: Steps,
-    *,
-    dry_run: bool = False,
-    now: Callable[[], float] = time.time,
-    advance: Callable[[int], None] = lambda _count: None,
-) -> Undone:
-    """Put back what a journal says was moved, as far as its actions are pending still.
-
-    An action is canceled and its event put back in one transaction; a recurring one comes back at
-    its next date on WP-Cron's grid. Done again, it finds nothing pending and changes nothing.
-
-    Raises:
-        Contention: others write the option all the time.
-        CodecError: the option is damaged; nothing is changed.
-    """
-    total = Undone()
-    for group, from_file, events in _journaled(journal):
-        for at in range(0, len(events), BATCH):
-            some = events[at : at + BATCH]
-            for _ in range(TRIES):
-                work = partial(
-                    _put_back,
-                    events=some, group=group, from_file=from_file, now=now(), dry_run=dry_run,
-                )  # fmt: skip
-                done = _transact(queue, work)
-                if done is not None:
-                    break
-            else:
-                raise Contention("the cron option is written by others all the time")
-            total.restored += done.restored
-            total.ended += done.ended
-            total.busy += done.busy
-            total.present += done.present
-            advance(len(some))
-    return total
-
-
-def _put_back(
-    parts: Parts, *, events: Sequence[Event], group: str, from_file: bool, now: float, dry_run: bool
-) -> Undone:
-    """One transaction's work; raises where the option was written meanwhile."""
-    done = Undone()
-    back: dict[ActionId, Event] = {}
-    made: dict[ActionId, ActionId] = {}
-    taken: set[ActionId] = set()
-    for event in events:
-        first = parts.adding.key_made(_key(event))
-        found = [r for r in _pending(parts, event, group, first) if r.id not in taken]
-        if not found:
-            done.ended += 1
-        elif found[0].status == Status.IN_PROGRESS or found[0].claim_id:
-            done.busy += 1
-        else:
-            taken.add(found[0].id)
-            back[found[0].id] = event if found[0].id == first else _next(event, now)
-            if first is not None:
-                made[found[0].id] = first
-    if dry_run:
-        done.restored = len(back)
-        return done
-    at = from_timestamp(int(now))
-    canceled = parts.edits.cancel(
-        list(back), now=at, reason="moved back to WP-Cron", only_free=True
-    )
-    done.busy += len(back) - len(canceled)
-    parts.edits.forget_keys([made[i] for i in canceled if i in made])
-    if from_file:
-        done.restored = len(canceled)
-        return done
-    data = parts.options.read(CRON)
-    if data is None:
-        raise SiteError("there is no cron option: WordPress has scheduled nothing on this site")
-    option = CronOption.decode(data)
-    wanted = [back[i] for i in canceled]
-    there = {(e.hook, e.key) for e in option.events() if e.recurrence() is not None}
-    new = [e for e in wanted if e.recurrence() is None or (e.hook, e.key) not in there]
-    done.restored = option.add(new)
-    done.present = len(wanted) - done.restored
-    if done.restored and not parts.options.swap(CRON, data, option.encode()):
-        raise _Late
-    return done
-
-
-def _pending(parts: Parts, event: Event, group: str, first: ActionId | None) -> list[Record]:
-    """The actions that stand for an event now: its own, or what has become of a recurring one."""
-    if not event.interval():
-        if first is None:
-            return []
-        found = [r for r in parts.reading.find(Query(ids=(first,), limit=0)) if r.is_live]
-    else:
-        wanted = Query(
-            hooks=(event.name(),),
-            groups=(group,),
-            args=event.args(),
-            statuses=(Status.PENDING, Status.IN_PROGRESS),
-            after_id=None if first is None else ActionId(first - 1),
-            limit=0,
-        )
-        found = [r for r in parts.reading.find(wanted) if _recurs(r)]
-    # The database's comparison is wider than ours.
-    text = event.args().encode()
-    return [r for r in found if r.hook == event.name() and r.args == text]
-
-
-def _next(event: Event, now: float) -> Event:
-    """A recurring event at its next date, as WP-Cron counts: the grid is kept."""
-    step = event.interval()
-    missed = max(0, -int((event.date - now) // step)) if step else 0
-    return Event(date=event.date + missed * step, hook=event.hook, key=event.key, value=event.value)
-
-
-class _Late(Exception):
+class Late(Exception):
     """The option is not what it was: what was done in this transaction may not stay."""
 
 
-def _transact(queue: Queue, work: Callable[[Parts], T]) -> T | None:
-    """One transaction over queue and options; None, and nothing done, when it came too late."""
+def transact(
+    queue: Queue, work: Callable[[Parts], T | None], was_made: Callable[[States, T], bool]
+) -> T | None:
+    """One transaction over queue and options; None, and nothing done, when it came too late.
+
+    Args:
+        queue: the site's.
+        work: does it, and returns None when it comes too late.
+        was_made: whether a transaction whose COMMIT was never answered was made after all, by the
+            states of actions, for which that transaction's end is waited for.
+    """
+    tried: list[T] = []
 
     def attempt(connection: Connection) -> T:
         with queue.store.inside(connection) as parts:
+            if tried and queue.store.session.in_doubt:
+                states = partial(parts.writes.states, connection)
+                if was_made(states, tried[0]):
+                    return tried[0]
             done = work(parts)
         if done is None:
-            raise _Late
+            raise Late
+        tried[:] = [done]
         return done
 
     for left in reversed(range(DEADLOCKS)):
         try:
             return queue.store.session.transact(attempt)
-        except _Late:
+        except Late:
             return None
         except Contention:
             if not left:
@@ -501,20 +445,23 @@ def _transact(queue: Queue, work: Callable[[Parts], T]) -> T | None:
     return None
 
 
-def _journaled(journal: Steps) -> list[tuple[str, bool, list[Event]]]:
-    """What was to be moved: by group, and whether it came from a file; each event once."""
-    found: dict[tuple[str, bool], dict[tuple[int, bytes, bytes], Event]] = {}
-    for step in journal.steps():
-        if step.get("step") == "plan":
-            place = (str(step["group"]), bool(step.get("from_file")))
+def journaled(journal: Steps) -> list[tuple[str, bool, list[Event]]]:
+    """What was to be moved: by group, and whether it came from a file; each event once.
+
+    InputError where a step is damaged.
+    """
+    found: dict[tuple[str, bool], dict[str, Event]] = {}
+    for number, step in enumerate(journal.steps(), 2):
+        try:
+            if step["step"] != "plan":
+                continue
+            place = str(step["group"]), bool(step.get("from_file"))
             events = [_event(told) for told in step["events"]]
-            found.setdefault(place, {}).update({event.slot: event for event in events})
+        except (KeyError, TypeError, ValueError, CodecError):
+            raise InputError(f"journal {journal.file}: line {number} is damaged") from None
+        name = copy_key_of if place[1] else key_of
+        found.setdefault(place, {}).update({name(event): event for event in events})
     return [(group, is_file, list(some.values())) for (group, is_file), some in found.items()]
-
-
-def hooks_in(journal: Steps) -> set[str]:
-    """The hooks whose events a journal says were moved."""
-    return {event.name() for _, _, events in _journaled(journal) for event in events}
 
 
 def _told(event: Event) -> dict[str, Any]:
@@ -525,7 +472,9 @@ def _told(event: Event) -> dict[str, Any]:
 
 def _event(told: Mapping[str, Any]) -> Event:
     hook, key, value = (str(told[name]).encode("latin-1") for name in ("hook", "key", "value"))
-    return Event(date=int(told["date"]), hook=hook, key=key, value=value)
+    event = Event(date=int(told["date"]), hook=hook, key=key, value=value)
+    event.check(hook_characters=HOOK_CHARACTERS)
+    return event
 
 
 def left_as_row(left: Left) -> dict[str, Any]:
@@ -533,11 +482,85 @@ def left_as_row(left: Left) -> dict[str, Any]:
     return {**_told(left.event), "reason": left.reason}
 
 
-def _key(event: Event) -> str:
+def key_of(event: Event) -> str:
     """What names an event for ever; the tables of keys are each site's own."""
-    parts = (b"%d" % event.date, event.hook, event.key, event.args().encode())
+    interval = b"%d" % event.interval()
+    parts = (b"%d" % event.date, event.hook, event.key, event.args().encode(), interval)
     return "wp-cron:" + hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
-def _recurs(record: Record) -> bool:
-    return b"_IntervalSchedule" in record.schedule
+def copy_key_of(event: Event) -> str:
+    """What names an event of a file, whose action is nothing but a copy.
+
+    A recurring one has other dates whenever somebody looks.
+    """
+    interval = event.interval()
+    date = b"%d" % (0 if interval else event.date)
+    parts = (date, event.hook, event.key, event.args().encode(), b"%d" % interval)
+    return "wp-cron-file:" + hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def standing(
+    parts: Parts, events: Sequence[Event], name: Callable[[Event], str] = key_of
+) -> tuple[dict[Event, Record], list[ActionId]]:
+    """The actions that stand for events: they wait, run, or have run.
+
+    One that was canceled stands for nothing any more, nor does one that is gone, since the plugin
+    deletes canceled ones at once; the ids of such, whose keys are to be forgotten, come second.
+    """
+    made = parts.adding.keys_made([name(event) for event in events])
+    ids = tuple(made.values())
+    rows = {r.id: r for r in parts.reading.find(Query(ids=ids, limit=0))} if ids else {}
+    found: dict[Event, Record] = {}
+    for event in events:
+        record = rows.get(made.get(name(event), ActionId(0)))
+        if record and record.status != Status.CANCELED and _is_of(record, event):
+            found[event] = record
+    stand = {record.id for record in found.values()}
+    return found, [action_id for action_id in ids if action_id not in stand]
+
+
+def _copied(
+    parts: Parts, events: Sequence[Event], there: Collection[Likeness]
+) -> tuple[set[Event], list[ActionId]]:
+    """The same of copies; of a chain while it goes on only, since their key tells no date."""
+    found, void = standing(parts, events, copy_key_of)
+    over = {
+        event: record
+        for event, record in found.items()
+        if event.interval() and not record.is_live and likeness(event) not in there
+    }
+    return found.keys() - over.keys(), [*void, *(record.id for record in over.values())]
+
+
+def _was_added(states: States, added: Sequence[Added | None]) -> bool:
+    """By its first new action; where none is new there is nothing to tell of."""
+    new = [one.id for one in added if one is not None and one.is_new and one.id is not None]
+    return bool(states(new[:1]))
+
+
+def _is_of(record: Record, event: Event) -> bool:
+    return (record.hook, record.args) == (event.name(), event.args().encode())
+
+
+def likeness(event: Event) -> Likeness | None:
+    """What the runs of a recurring event have in common; None for a single one."""
+    interval = event.interval()
+    return (event.name(), event.args().encode(), interval) if interval else None
+
+
+def likeness_of(record: Record) -> Likeness | None:
+    """The same of an action; compared as bytes, where the database's comparison is wider."""
+    try:
+        told = schedule.decode(record.schedule)
+    except CodecError:
+        return None
+    if not isinstance(told, schedule.Interval) or not told.is_recurring:
+        return None
+    return record.hook, record.args, told.seconds
+
+
+def repeating(hooks: tuple[str, ...], group: str) -> Query:
+    """Pending and running actions, of which only some repeat: see :func:`likeness_of`."""
+    live = (Status.PENDING, Status.IN_PROGRESS)
+    return Query(hooks=hooks, groups=(group,), statuses=live, limit=0)

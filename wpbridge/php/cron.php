@@ -181,7 +181,7 @@ if ( ! class_exists( 'Wpbridge_Cron', false ) ) {
 
 		private static function is_moved( $hook ) {
 			$site = self::site();
-			return isset( $site['hooks'] ) && in_array( $hook, $site['hooks'], true )
+			return isset( $site['hooks'][ $hook ] )
 				&& class_exists( 'ActionScheduler', false ) && ActionScheduler::is_initialized();
 		}
 

@@ -123,6 +123,11 @@ class Adding:
         self._read_key = text(f"{key_made}{locking}")
         self._fill_key = text(f"UPDATE {names.keys} SET action_id = :id WHERE key_hash = :key")
         self._drop_key = text(f"DELETE FROM {names.keys} WHERE key_hash = :key")
+        self._pass_on = text(f"UPDATE {names.keys} SET key_hash = :to WHERE key_hash = :key")
+        hashes: BindParameter[str] = bindparam("keys", expanding=True)
+        self._keys_made = text(
+            f"SELECT key_hash, action_id FROM {names.keys} WHERE key_hash IN :keys"
+        ).bindparams(hashes)
 
     def unique_by(self, wanted: UniqueBy) -> UniqueBy:
         """``group`` or ``args``: as asked for, else as the tables show that the plugin does."""
@@ -193,6 +198,20 @@ class Adding:
         values = {"key": _hashed(key)}
         found = self._session.run(lambda c: c.execute(self._key_made, values).scalar())
         return ActionId(int(found)) if found else None
+
+    def keys_made(self, keys: Sequence[str]) -> dict[str, ActionId]:
+        """The same for many: by key, of those that made one."""
+        if not keys or not self._own.has(self._names.keys):
+            return {}
+        by_hash = {_hashed(key): key for key in keys}
+        values = {"keys": list(by_hash)}
+        rows = self._session.run(lambda c: c.execute(self._keys_made, values).fetchall())
+        return {by_hash[str(row[0])]: ActionId(int(row[1])) for row in rows}
+
+    def pass_on(self, key: str, to: str) -> None:
+        """What a key has made counts as made by another one, which has made nothing, from now."""
+        values = {"key": _hashed(key), "to": _hashed(to)}
+        self._session.run(lambda c: c.execute(self._pass_on, values))
 
     def check(self, request: Request) -> None:
         """Raises InputError for what the tables cannot hold."""
