@@ -407,9 +407,6 @@ def test_a_file_that_is_damaged_makes_no_action(place: Place) -> None:
     assert place.actions() == []
 
 
-# After a review
-
-
 def in_one_place(place: Place) -> list[str]:
     return sorted([*place.hooks, *(str(row[0]) for row in place.actions())])
 

@@ -283,9 +283,6 @@ def test_a_batch_of_posts_is_put_back_once_and_told(
     assert legacy.count("actionscheduler_actions") == 0
 
 
-# What a reviewer found; each fails where the answer is lost
-
-
 @both
 def test_an_import_that_is_taken_back_is_told(
     far: SqlStore, proxy: Proxy, lost: Lost, tmp_path: Path

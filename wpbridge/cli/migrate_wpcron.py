@@ -108,7 +108,7 @@ def wp_cron(
                 mover.advance = advance
                 mover.settling = lambda: told(_cached(site))
                 done = mover.move(seconds) if file is None else mover.copy(data)
-            _tell_moved(done, plan, Path(journal), settings, is_file=file is not None)
+            _tell_moved(done, plan, Path(journal), settings)
     raise SystemExit(int(Exit.ERROR if done.left or done.faults else Exit.OK))
 
 
@@ -223,9 +223,7 @@ def _tell_left(left: list[Left]) -> None:
         told(f"left in WP-Cron: {len(left) - SAMPLES:,} more")
 
 
-def _tell_moved(
-    done: Moved, plan: Plan, journal: Path, settings: Settings, *, is_file: bool
-) -> None:
+def _tell_moved(done: Moved, plan: Plan, journal: Path, settings: Settings) -> None:
     side = journal.with_name(f"{journal.name}.left")
     _write_left(done.left, side)
     counts: dict[str, Any] = {
@@ -241,8 +239,7 @@ def _tell_moved(
     for fault in done.faults:
         told(shown(fault))
     words = [f"moved {plural(done.moved, 'event')} of {plural(len(done.hooks), 'hook')}"]
-    again = "were moved before" if is_file else "that were moved before taken out again"
-    words += [f"{done.returned:,} {again}"] * bool(done.returned)
+    words += [f"{done.returned:,} that were moved before taken out again"] * bool(done.returned)
     words += [f"{done.merged:,} whose action stands already taken out"] * bool(done.merged)
     words += [f"{done.known:,} known from before"] * bool(done.known)
     words += [f"{done.checked:,} compared with their events"] * bool(done.checked)
@@ -281,7 +278,6 @@ def _tell_undone(done: Undone, settings: Settings, *, dry_run: bool) -> None:
     words += [f"{done.ended:,} not pending any more"] * bool(done.ended)
     copies = f"{plural(done.copies, 'action')} of a file {'would be ' * dry_run}canceled"
     words += [copies] * bool(done.copies)
-    words += [f"{done.ended:,} ended since"] * bool(done.ended)
     words += [f"{done.busy:,} running: try again later"] * bool(done.busy)
     if not dry_run and done.changed:
         words.append("NOT verified" if done.faults else "verified")
