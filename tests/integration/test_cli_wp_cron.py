@@ -10,7 +10,7 @@ import pytest
 from cli_helpers import Done, Site, is_one_line, sqlite_site, tables
 from conftest import ROOT
 from legacy_store import make_tables
-from rows import change
+from rows import change, query
 from servers import MariaDB
 from wpbridge import cronbridge
 from wpbridge.codec import php
@@ -268,3 +268,21 @@ def test_a_hook_stays_in_the_bridge_while_another_journal_has_it_moved(site: Sit
     assert cronbridge.read(must_use)["wp_"]["hooks"].keys() == {"shop_a", "shop_0"}
     assert run(site, "--path", "wp", "--undo", "first", "--yes").code == 0
     assert list(must_use.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["", '{"journal": 1, "kind": "wp'])
+def test_a_trial_of_undo_changes_no_file(site: Site, text: str) -> None:
+    (site.folder / "j").write_text(text, "utf-8")
+    done = run(site, "--undo", "j", "--dry-run")
+    assert (is_one_line(done, 2), (site.folder / "j").read_text("utf-8")) == (True, text)
+
+
+def test_a_newer_layout_is_only_read(site: Site) -> None:
+    change(
+        site.store,
+        "INSERT INTO wp_options (option_name, option_value)"
+        " VALUES ('schema-ActionScheduler_StoreSchema', '10.0.1')",
+    )
+    assert run(site, "--dry-run").code == 0
+    assert is_one_line(run(site, "--yes"), 78)
+    assert query(site.store, "SELECT COUNT(*) FROM wp_actionscheduler_actions")[0][0] == 0

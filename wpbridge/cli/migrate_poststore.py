@@ -125,7 +125,7 @@ def _undo(
     if not file.is_file():
         raise InputError(f"--undo: there is no file {file}")
     it = PostStore(queue.store)
-    with Journal(file, kind=poststore.KIND, site=name_of(queue.store)) as steps:
+    with Journal(file, kind=poststore.KIND, site=name_of(queue.store), is_old=True) as steps:
         way = Undo(queue.store, steps)
         if not (dry_run or force):
             it.check_alone()

@@ -167,7 +167,7 @@ def _undo(
     site = name_of(definitions.store)
     ran, left = list[str](), list[str]()
     deed = "would run" if dry_run else "ran"
-    with Journal(file, kind=mending.KIND, site=site) as steps, stoppable():
+    with Journal(file, kind=mending.KIND, site=site, is_old=True) as steps, stoppable():
         for one, is_undone in mending.undo(
             definitions, steps, lock_wait_seconds=lock_wait_seconds, dry_run=dry_run
         ):

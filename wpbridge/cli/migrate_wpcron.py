@@ -97,6 +97,7 @@ def wp_cron(
         if dry_run:
             _tell_plan(plan, settings)
             raise SystemExit(int(Exit.ERROR if plan.left else Exit.OK))
+        queue.store.check_writable()
         if plan.events:
             confirm(f"Move {plural(len(plan.events), 'event')} out of WP-Cron", yes=yes)
         name, asked = name_of(queue.store), {"id": uuid.uuid4().hex}
@@ -130,7 +131,9 @@ def _undo(
 ) -> None:
     if not file.is_file():
         raise InputError(f"--undo: there is no file {file}")
-    with Journal(file, kind=KIND, site=name_of(queue.store)) as steps:
+    if not dry_run:
+        queue.store.check_writable()
+    with Journal(file, kind=KIND, site=name_of(queue.store), is_old=True) as steps:
         it, journal = Undo(queue, steps), _id_of(steps)
         # Looked at first where somebody is to be asked, or wants to know only.
         done = it.look() if dry_run or not yes else None
