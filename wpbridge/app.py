@@ -1,11 +1,13 @@
 """Putting real parts together: the one place that names stores and executors."""
 
+import logging
 import math
 import os
+import re
 import secrets
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -31,6 +33,7 @@ from wpbridge.executors.webhook import webhook_handler
 from wpbridge.handlers import Handler, load, subscribers
 from wpbridge.queue import Queue
 from wpbridge.routes import Routes
+from wpbridge.rules import RetryRule
 from wpbridge.runner.identity import Identity, identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.site import Site
@@ -43,6 +46,8 @@ SWITCH_SECONDS = 0.0005
 SHORTEST_POLL = timedelta(milliseconds=50)
 PATIENCE_SECONDS = 300.0
 """How long a run waits for a database that went away under it."""
+_BRACKETS = re.compile(r"\[.+\]")
+_log = logging.getLogger(__name__)
 
 
 def handlers_of(settings: Settings) -> dict[str, Handler]:
@@ -309,6 +314,7 @@ def make_runner(
         keep_output=settings.keep_output,
         poll=(settings.poll_interval or SHORTEST_POLL) if daemon else None,
     )
+    tell_brackets(settings.retry)
     me = identity()
     # Who runs a few named actions is soon gone.
     cares = settings.owns_site and settings.upkeep and only.ids is None
@@ -325,6 +331,18 @@ def make_runner(
         bus=bus,
         caretaker=caretaker,
     )
+
+
+def tell_brackets(rules: Sequence[RetryRule]) -> None:
+    """Warn of retry rules whose brackets meant one of several characters in 0.1."""
+    for number, rule in enumerate(rules, 1):
+        for pattern in (rule.hook or "", rule.group or ""):
+            if _BRACKETS.search(pattern):
+                _log.warning(
+                    "retry.brackets rule=%d pattern=%s: brackets stand for themselves now",
+                    number,
+                    pattern,
+                )
 
 
 def make_caretaker(

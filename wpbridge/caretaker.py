@@ -17,6 +17,7 @@ from wpbridge.action import Status
 from wpbridge.clock import Clock
 from wpbridge.errors import Contention
 from wpbridge.events import Bus, UpkeepDone, UpkeepLeft, UpkeepResumed
+from wpbridge.patterns import is_pattern
 from wpbridge.rules import Keep
 from wpbridge.runner.care import Tended
 from wpbridge.store.adding import SINCE_4_HOOK
@@ -211,7 +212,7 @@ class SiteCaretaker:
     def _expiries(self) -> list[Expiry]:
         """What is old by the rules, then by the plugin's: from 4.0 on failed actions too."""
         hooks: Sequence[str] = [rule.hook for rule in self._rules if rule.hook]
-        if any("*" in hook or "?" in hook for hook in hooks):
+        if any(map(is_pattern, hooks)):
             known = self._parts.reading.hook_names()
             if known is None:
                 # A rule may keep for ever what the plugin's own would delete.

@@ -4,12 +4,12 @@ The plugin has no retries. Here the same row goes back to pending with a later d
 log and attempts tell the whole story; only the last failure is an ending.
 """
 
-import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from wpbridge.patterns import matches
 from wpbridge.rules import RetryRule
 
 FATAL: Final = frozenset({"CodecError", "HandlerNotFound", "TypeError"})
@@ -30,9 +30,9 @@ class Again:
 def rule_for(rules: Sequence[RetryRule], *, hook: str, group: str, error: str) -> RetryRule | None:
     """The first rule that fits; None: the failure is an ending."""
     for rule in rules:
-        is_named = rule.error is not None and fnmatch.fnmatchcase(error, rule.error)
+        is_named = rule.error is not None and matches(rule.error, error)
         is_plain = rule.error is None and error not in FATAL
-        if _fits(rule.hook, hook) and _fits(rule.group, group) and (is_named or is_plain):
+        if matches(rule.hook, hook) and matches(rule.group, group) and (is_named or is_plain):
             return rule
     return None
 
@@ -61,7 +61,3 @@ def longest_wait(rule: RetryRule, attempt: int) -> timedelta:
     # Beyond 2^32 every cap is long reached.
     doubled = rule.base.total_seconds() * 2 ** min(max(attempt, 1) - 1, 32)
     return timedelta(seconds=min(doubled, rule.cap.total_seconds()))
-
-
-def _fits(pattern: str | None, text: str) -> bool:
-    return pattern is None or fnmatch.fnmatchcase(text, pattern)

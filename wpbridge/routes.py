@@ -5,12 +5,12 @@ it is on. What nothing takes is left to the plugin's runner.
 """
 
 import functools
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from wpbridge.action import UPKEEP_HOOKS
+from wpbridge.patterns import is_any, matches
 from wpbridge.rules import Route
 
 Target: TypeAlias = Literal["python", "webhook", "php", "leave"]
@@ -64,10 +64,10 @@ class Routes:
         if hook in UPKEEP_HOOKS:
             return self._upkeep().to != "leave"
         for route in self._routes:
-            if not _matches(route.hook, hook):
+            if not matches(route.hook, hook):
                 continue
             is_ours = self._routed(route.to, hook, "").to != "leave"
-            if is_ours or _is_any(route.group):
+            if is_ours or is_any(route.group):
                 return is_ours
         return self._default(hook).to != "leave"
 
@@ -79,7 +79,7 @@ class Routes:
         if hook in UPKEEP_HOOKS:
             return self._upkeep()
         for number, route in enumerate(self._routes, 1):
-            if _matches(route.hook, hook) and _matches(route.group, group):
+            if matches(route.hook, hook) and matches(route.group, group):
                 return self._routed(route.to, hook, f"route {number}")
         return self._default(hook)
 
@@ -109,19 +109,3 @@ class Routes:
         return Decision("leave", f"{rule} says {to}, but {missing}") if missing else (
             Decision(to, rule)
         )  # fmt: skip
-
-
-def _matches(pattern: str | None, text: str) -> bool:
-    return pattern is None or compiled(pattern).fullmatch(text) is not None
-
-
-def _is_any(pattern: str | None) -> bool:
-    """Whether nothing is left for the routes that follow."""
-    return pattern is None or (pattern != "" and not pattern.strip("*"))
-
-
-@functools.lru_cache(maxsize=1000)
-def compiled(pattern: str) -> re.Pattern[str]:
-    """``*`` and ``?`` alone, as the companion plugin reads them; with case, as PHP does."""
-    parts = ({"*": ".*", "?": "."}.get(part) or re.escape(part) for part in pattern)
-    return re.compile("".join(parts), re.DOTALL)

@@ -206,6 +206,10 @@ def _retry_rule(number: int, told: object, origin: Origin) -> RetryRule:
     for name in ("hook", "group", "error"):
         if not isinstance(told.get(name), str | None):
             raise ConfigError(f"{where}: {name} is a text")
+    if "[" in (told.get("error") or ""):
+        raise ConfigError(
+            f"{where}: no error's class has brackets in its name (patterns may use * and ?)"
+        )
     most = told.get("max_attempts", _ATTEMPTS)
     if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= _MOST_ATTEMPTS:
         raise ConfigError(f"{where}: max_attempts is a whole number from 1 to {_MOST_ATTEMPTS}")

@@ -14,7 +14,7 @@ from typing import Final
 from wpbridge.action import ActionId, ClaimId, Status
 from wpbridge.codec import schedule
 from wpbridge.errors import CodecError
-from wpbridge.routes import compiled
+from wpbridge.patterns import matches
 from wpbridge.rules import Keep
 from wpbridge.store.edits import STALE_SECONDS
 from wpbridge.store.parts import Parts
@@ -63,8 +63,7 @@ def expiries(
                 if rule.keep is not None:
                     found.append(Expiry(status=status, before=now - rule.keep, except_hooks=others))
                 continue
-            matches = compiled(rule.hook).fullmatch
-            named = [hook for hook in known if matches(hook) and hook not in decided[status]]
+            named = [hook for hook in known if matches(rule.hook, hook) and hook not in decided[status]]
             decided[status].update(named)
             if named and rule.keep is not None:
                 found.append(Expiry(status=status, before=now - rule.keep, hooks=tuple(named)))

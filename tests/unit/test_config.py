@@ -149,6 +149,7 @@ def test_defaults(cwd: Path) -> None:
         ("[[retry]]\nmax_attempts = 0", "retry 1: max_attempts is a whole number from 1 to 1000"),
         ('[[retry]]\nbase = "soon"', 'base is a time such as "30s" or "6h"'),
         ("[[retry]]\nhook = 3", "hook is a text"),
+        ('[[retry]]\nerror = "[TV]*Error"', "retry 1: no error's class has brackets in its name"),
         ("[[retry]]\ntries = 3", "unknown setting tries"),
         ("retry = 3", "a list of tables"),
         ("limits = 3", "a list of tables"),

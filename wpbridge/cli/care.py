@@ -19,7 +19,7 @@ from wpbridge.config import Settings
 from wpbridge.errors import InputError
 from wpbridge.moments import iso, parse_duration, parse_moment
 from wpbridge.queue import Queue, opened
-from wpbridge.routes import compiled
+from wpbridge.patterns import is_pattern, matches
 from wpbridge.store.records import Query
 from wpbridge.store.retention import Expiry
 
@@ -167,7 +167,7 @@ def expiries_of(  # noqa: PLR0917 - the command's filters
     if names:
         found = [expiry for expiry in found if expiry.status in chosen]
     if hooks:
-        named = {hook for hook in known if any(compiled(p).fullmatch(hook) for p in hooks)}
+        named = {hook for hook in known if any(matches(p, hook) for p in hooks)}
         found = [_only(expiry, named) for expiry in found]
         found = [expiry for expiry in found if expiry.hooks]
     return [replace(expiry, groups=tuple(groups)) for expiry in found]
@@ -176,7 +176,7 @@ def expiries_of(  # noqa: PLR0917 - the command's filters
 def _hooks(queue: Queue, named: Sequence[str], ruled: Sequence[str]) -> list[str]:
     """The hooks that patterns are held against; looked for only where there are patterns."""
     for names in (named, [*named, *ruled]):
-        if (names or not ruled) and not any("*" in name or "?" in name for name in names):
+        if (names or not ruled) and not any(map(is_pattern, names)):
             return sorted(set(names))
     found = queue.store.parts.reading.hook_names()
     if found is None:

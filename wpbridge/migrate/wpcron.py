@@ -27,8 +27,8 @@ from wpbridge.codec import schedule
 from wpbridge.codec.wp_cron import CronOption, Event
 from wpbridge.enqueue import GROUP_CHARACTERS, HOOK_CHARACTERS, Enqueue, check_text
 from wpbridge.errors import CodecError, Contention, InputError, SiteError
+from wpbridge.patterns import matches
 from wpbridge.queue import Queue, request_of
-from wpbridge.routes import compiled
 from wpbridge.store.adding import Added
 from wpbridge.store.options import CRON
 from wpbridge.store.parts import Parts
@@ -101,7 +101,7 @@ class Choice:
             return False
         if hook in CORE and not self.with_core:
             return hook in self.hooks
-        return not self.hooks or any(compiled(one).fullmatch(hook) for one in self.hooks)
+        return not self.hooks or any(matches(one, hook) for one in self.hooks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from wpbridge.outcome import Booked, Completed, Failed, Outcome, Retried
-from wpbridge.routes import compiled
+from wpbridge.patterns import matches
 from wpbridge.rules import Limit
 from wpbridge.store.base import Store
 from wpbridge.store.records import Pause
@@ -84,7 +84,7 @@ class Breaker:
     def _rule(self, hook: str) -> Limit | None:
         """The first limit that fits the hook, if it pauses at all."""
         if hook not in self._known:
-            fits = (rule for rule in self._rules if compiled(rule.hook or "").fullmatch(hook))
+            fits = (rule for rule in self._rules if matches(rule.hook or "", hook))
             rule = next(fits, None)
             self._known[hook] = rule if rule is not None and rule.pause_after else None
         return self._known[hook]

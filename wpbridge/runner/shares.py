@@ -9,7 +9,7 @@ leaves out all known ones. Every process keeps its own clocks; the sum over all 
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from wpbridge.routes import compiled
+from wpbridge.patterns import matches
 
 LOOK_SECONDS: Final = 0.5
 """So often groups that had nothing to do are looked for while others have."""
@@ -55,5 +55,5 @@ class Shares:
             self._clocks[group] = at + 1 / self._weight(group)
 
     def _weight(self, group: str) -> int:
-        fits = (w for pattern, w in self._weights if compiled(pattern).fullmatch(group))
+        fits = (w for pattern, w in self._weights if matches(pattern, group))
         return next(fits, 1)

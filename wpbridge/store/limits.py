@@ -17,7 +17,7 @@ from sqlalchemy import BindParameter, Connection, TextClause, bindparam, text
 
 from wpbridge.action import Action
 from wpbridge.clock import to_text
-from wpbridge.routes import compiled
+from wpbridge.patterns import matches
 from wpbridge.rules import Limit, Rate
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.edits import STALE_SECONDS
@@ -91,7 +91,7 @@ def limits_of(rules: Sequence[Limit], wanted: Wanted) -> dict[Key, Limit]:
     for kind, name in (("hook", wanted.hook), ("group", wanted.group)):
         for rule in rules:
             pattern = rule.hook if kind == "hook" else rule.group
-            if pattern is not None and compiled(pattern).fullmatch(name):
+            if pattern is not None and matches(pattern, name):
                 found[Key(kind, name)] = rule
                 break
     return found
