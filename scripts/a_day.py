@@ -8,14 +8,13 @@ at the end is told beforehand, to the row.
 import gc
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from sqlalchemy import Connection, text
 
-from wpbridge.action import ActionId
 from wpbridge.database import DatabaseAddress
 from wpbridge.executors.base import Call, Report
 from wpbridge.executors.threads import ThreadExecutor
@@ -127,7 +126,7 @@ class Threads(ThreadExecutor):
         self._out += 1
         super().submit(call)
 
-    def recall(self, only: frozenset[ActionId] | None = None) -> list[Call]:
+    def recall(self, only: Collection[Call] | None = None) -> list[Call]:
         """See :class:`ThreadExecutor`."""
         calls = super().recall(only)
         self._out -= len(calls)

@@ -232,7 +232,7 @@ def test_log_lines_appear_while_the_handler_runs(runs: Runs, pipes: tuple[str, s
         assert not runs.executor.reports(0.01)
     assert [line.message for line in call.lines] == ["before"]
     assert call.lines[0].at.tzinfo is not None
-    assert set(runs.executor.running()) == {call.action.id}
+    assert list(runs.executor.running()) == [call]
     assert not runs.executor.has_room()
     let_go(pipes[1])
     (report,) = runs.executor.reports(60)
@@ -267,7 +267,7 @@ def test_what_waits_can_be_recalled(make: Callable[..., Runs], pipes: tuple[str,
     assert executor.admit(others) == []
     for call in others:
         executor.submit(call)
-    assert executor.recall(frozenset({ActionId(1), ActionId(3)})) == [others[1]]
+    assert executor.recall({first, others[1]}) == [others[1]]
     assert executor.recall() == [others[0], others[2]]
     assert executor.recall() == []
     let_go(pipes[1])
@@ -286,7 +286,7 @@ def test_an_action_that_others_took_over_may_come_again_while_it_runs_on(
     executor.submit(again)
     (report,) = executor.reports(60)
     assert report.call is again
-    assert list(executor.running()) == [ActionId(1)]
+    assert list(executor.running()) == [first]
     let_go(pipes[1])
     (report,) = executor.reports(60)
     assert report.call is first

@@ -1,16 +1,22 @@
 """A runner that was stopped for longer than others trust it, and what it does when it goes on."""
 
+import subprocess
+import threading
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 
 import invariants
 from clocks import FakeClock
 from factories import insert, make_new
-from rows import change, log_of
+from rows import change, log_of, query
+from wpbridge import Context
+from wpbridge.executors.base import Report
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.handlers import describe
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
+from wpbridge.runner.reaper import reap
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.sqlstore import SqlStore
 
@@ -61,3 +67,92 @@ def test_what_nobody_took_is_run_after_all(store: SqlStore) -> None:
     assert seen == [1, 2]
     assert store.counts() == {"complete": 2}
     invariants.check(store)
+
+
+class TickingExecutor(ThreadExecutor):
+    """Time goes on while the loop waits, so that it marks what runs and beats."""
+
+    def __init__(self, handler: Callable[..., None], clock: FakeClock, *, concurrency: int) -> None:
+        handlers = {"h": describe("h", handler)}
+        super().__init__(handlers, concurrency=concurrency, clock=clock, site="s")
+        self._time = clock
+
+    def reports(self, timeout_seconds: float) -> list[Report]:
+        self._time.at += timedelta(seconds=0.3)
+        return super().reports(min(timeout_seconds, 0.01))
+
+
+def take_over_and_die(others: SqlStore, clock: FakeClock) -> None:
+    """Another process of this host takes everybody's actions over, claims them, and is killed."""
+    me = identity()
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    others.register(host=me.host, boot=me.boot, pid=ended.pid, pid_started="1")
+    assert reap(others, me, clock, judge=lambda _runner, _me: True)
+    assert others.claim_due(now=clock.now(), limit=25, only=ClaimFilter())
+
+
+def test_an_action_that_comes_back_while_its_old_call_runs_on_is_run_anew(
+    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+) -> None:
+    """A runner stood still, was taken over, the other was killed, and the first goes on."""
+    store.unregister()
+    ids = insert(store, *[make_new(args=(n,)) for n in range(3)])
+    clock, starts = FakeClock(), Counter[int]()
+    begun, over, go = threading.Barrier(4), threading.Event(), threading.Event()
+
+    def handler(_number: int, *, context: Context) -> None:
+        starts[context.id] += 1
+        if starts[context.id] == 1:
+            begun.wait(60)
+            go.wait(60)
+        elif all(starts[one] == 2 for one in ids):
+            over.set()
+
+    def meddle() -> None:
+        begun.wait(60)
+        take_over_and_die(open_queue(dsn), clock)
+
+    meddler = threading.Thread(target=meddle)
+    meddler.start()
+    executor = TickingExecutor(handler, clock, concurrency=4)
+    runner = Runner(
+        store, executor, clock, identity(), only=ClaimFilter(), limits=Limits(concurrency=4)
+    )
+    totals = runner.run()
+    go.set()
+    meddler.join()
+    assert store.counts() == {"complete": 3}
+    assert over.is_set()
+    assert starts == dict.fromkeys(ids, 2)
+    assert (totals.complete, totals.lost) == (3, 3)
+    invariants.check(store)
+
+
+def test_an_action_that_was_freed_while_it_runs_is_in_hand_once(
+    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+) -> None:
+    """Somebody put its row back, and the same runner claims it anew: the newer call counts."""
+    store.unregister()
+    (action,) = insert(store, make_new())
+    clock, starts, again = FakeClock(), list[int](), threading.Event()
+
+    def handler(*, context: Context) -> None:
+        starts.append(context.attempt)
+        if len(starts) == 1:
+            others = open_queue(dsn)
+            row = f"claim_id = 0, status = 'pending' WHERE action_id = {action}"
+            change(others, f"UPDATE {ACTIONS} SET {row}")
+            again.wait(60)
+        else:
+            again.set()
+
+    executor = TickingExecutor(handler, clock, concurrency=2)
+    runner = Runner(
+        store, executor, clock, identity(), only=ClaimFilter(), limits=Limits(concurrency=2)
+    )
+    totals = runner.run()
+    assert len(starts) == 2
+    assert store.counts() == {"complete": 1}
+    assert (totals.complete, totals.lost) == (1, 1)
+    assert not query(store, "SELECT claim_id FROM wp_actionscheduler_claims")

@@ -1,12 +1,12 @@
 """What an executor is given, what it reports, and what it offers."""
 
 import queue
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypeAlias
 
-from wpbridge.action import Action, ActionId
+from wpbridge.action import Action
 from wpbridge.outcome import LogLine, Outcome, Unrun
 
 Books: TypeAlias = Literal["lazy", "first", "once", "kept"]
@@ -14,9 +14,13 @@ Books: TypeAlias = Literal["lazy", "first", "once", "kept"]
 the call and never to be called again; or not by us, as the plugin's own runner writes it all."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Call:
-    """One action, decoded and ready to run."""
+    """One action in one claim, decoded and ready to run.
+
+    A call is equal to itself only. An action that others took over may come back to this runner in
+    a new claim while its old call still runs, so an action's id does not tell which call is meant.
+    """
 
     action: Action
     values: Sequence[Any]
@@ -26,7 +30,7 @@ class Call:
     books: Books = "lazy"
     lines: list[LogLine] = field(default_factory=list)
     """Filled by the handler's ctx.log while it runs; emptied by the runner."""
-    may_start: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
+    may_start: Callable[[], bool] = field(default=lambda: True, repr=False)
     """Asked right before it starts, from any thread: not when others may have taken it over."""
 
 
@@ -122,12 +126,12 @@ class Executor(Protocol):
         """End a wait in :meth:`reports`; safe in a signal handler."""
         ...
 
-    def running(self) -> dict[ActionId, datetime]:
-        """Started, not ended: when each one started."""
+    def running(self) -> dict[Call, datetime]:
+        """Return when each call started that has started and has not ended."""
         ...
 
-    def recall(self, only: frozenset[ActionId] | None = None) -> list[Call]:
-        """Take back queued calls that have not started."""
+    def recall(self, only: Collection[Call] | None = None) -> list[Call]:
+        """Take back queued calls that have not started: all of them, or those in ``only``."""
         ...
 
     def announce_stop(self) -> None:

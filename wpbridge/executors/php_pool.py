@@ -9,12 +9,12 @@ import logging
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from wpbridge.action import Action, ActionId
+from wpbridge.action import Action
 from wpbridge.clock import Clock
 from wpbridge.errors import WpCliError
 from wpbridge.executors import php_worker
@@ -97,10 +97,10 @@ class PhpPool:
         self._lock = threading.Lock()
         self._queue: deque[Call] = deque()
         self._parked: list[Call] = []
-        self._revoked: set[ActionId] = set()
+        self._revoked: set[Call] = set()
         self._expected = 0
         self._told: deque[Action] = deque()
-        self._started: dict[ActionId, datetime] = {}
+        self._started: dict[Call, datetime] = {}
         self._missing: dict[str, float] = {}
         self._known: set[str] = set()
         self._asking: set[str] = set()
@@ -198,25 +198,24 @@ class PhpPool:
         """See :class:`Executor`."""
         self._mailbox.wake()
 
-    def running(self) -> dict[ActionId, datetime]:
+    def running(self) -> dict[Call, datetime]:
         """A copy: workers go on."""
         return self._started.copy()
 
-    def recall(self, only: frozenset[ActionId] | None = None) -> list[Call]:
+    def recall(self, only: Collection[Call] | None = None) -> list[Call]:
         """See :class:`Executor`. What was sent ahead comes with a later call, if it comes."""
         with self._lock:
             waiting = [*self._parked, *self._queue]
-            taken = [c for c in waiting if only is None or c.action.id in only]
-            ids = {call.action.id for call in taken}
-            self._parked = [c for c in self._parked if c.action.id not in ids]
-            self._queue = deque(c for c in self._queue if c.action.id not in ids)
-            self._revoked -= ids
+            taken = {c: None for c in waiting if only is None or c in only}
+            self._parked = [c for c in self._parked if c not in taken]
+            self._queue = deque(c for c in self._queue if c not in taken)
+            self._revoked -= taken.keys()
             for worker in self._workers:
                 for sent in worker.sent:
-                    wanted = only is None or sent.call.action.id in only
+                    wanted = only is None or sent.call in only
                     if sent.started_at is None and wanted:
-                        self._revoked.add(sent.call.action.id)
-        return taken
+                        self._revoked.add(sent.call)
+        return list(taken)
 
     def announce_stop(self) -> None:
         """PHP callbacks have no way to ask."""
@@ -297,7 +296,7 @@ class PhpPool:
             case "start" if _is_next(worker, answer):
                 sent = worker.sent[0]
                 sent.started_at, sent.since = self._clock.now(), now()
-                self._started[sent.call.action.id] = sent.started_at
+                self._started[sent.call] = sent.started_at
             case "end" if _is_next(worker, answer):
                 self._ended(worker, worker.sent.popleft(), answer)
             case "dying":
@@ -361,9 +360,8 @@ class PhpPool:
             worker.retiring = worker.retiring or bool(answer["full"]) or self._is_used_up(worker)
 
     def _report(self, sent: Sent, outcome: Outcome) -> None:
-        action_id = sent.call.action.id
-        self._started.pop(action_id, None)
-        self._revoked.discard(action_id)
+        self._started.pop(sent.call, None)
+        self._revoked.discard(sent.call)
         ended_at = self._clock.now()
         self._mailbox.put(
             Report(
@@ -378,7 +376,7 @@ class PhpPool:
         """What was sent and not started is the next again; what was recalled meanwhile waits."""
         with self._lock:
             for call in reversed(calls):
-                if call.action.id in self._revoked:
+                if call in self._revoked:
                     self._parked.append(call)
                 else:
                     self._queue.appendleft(call)

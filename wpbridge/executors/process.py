@@ -4,11 +4,11 @@ Whatever a handler does to its process costs the one action it runs. The childre
 the business of :mod:`wpbridge.executors.process_pool`; docs/explain/time-limits.md has the rules.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from wpbridge.action import Action, ActionId
+from wpbridge.action import Action
 from wpbridge.clock import Clock
 from wpbridge.executors.base import Books, Call, Mailbox, Report
 from wpbridge.executors.process_desk import Desk
@@ -99,11 +99,11 @@ class ProcessExecutor:
         """See :class:`Executor`."""
         self._mailbox.wake()
 
-    def running(self) -> dict[ActionId, datetime]:
+    def running(self) -> dict[Call, datetime]:
         """A copy: the children go on."""
         return self._desk.running()
 
-    def recall(self, only: frozenset[ActionId] | None = None) -> list[Call]:
+    def recall(self, only: Collection[Call] | None = None) -> list[Call]:
         """See :class:`Executor`."""
         return self._desk.recall(only)
 

@@ -5,11 +5,10 @@ Used by the runner's thread and the pool's; every method takes the lock for itse
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Final
 
-from wpbridge.action import ActionId
 from wpbridge.clock import Clock
 from wpbridge.executors.base import Call, Mailbox, Report, unstarted
 from wpbridge.executors.process_worker import Sent
@@ -32,9 +31,8 @@ class Desk:
         self._send = send
         self._lock = threading.Lock()
         self._queue: deque[Call] = deque()
-        self._running: dict[int, tuple[ActionId, datetime]] = {}
-        """By the call: an action that others took over may come again while it runs on."""
-        self._tries: dict[ActionId, int] = {}
+        self._running: dict[Call, datetime] = {}
+        self._tries: dict[Call, int] = {}
 
     def put(self, call: Call) -> None:
         """Queue a call."""
@@ -51,17 +49,16 @@ class Desk:
         with self._lock:
             return len(self._queue)
 
-    def running(self) -> dict[ActionId, datetime]:
+    def running(self) -> dict[Call, datetime]:
         """When each call that a child has was begun, or sent."""
         with self._lock:
-            return dict(self._running.values())
+            return self._running.copy()
 
-    def recall(self, only: frozenset[ActionId] | None) -> list[Call]:
+    def recall(self, only: Collection[Call] | None) -> list[Call]:
         """Take back what waits."""
         with self._lock:
-            taken = [c for c in self._queue if only is None or c.action.id in only]
-            ids = {call.action.id for call in taken}
-            self._queue = deque(c for c in self._queue if c.action.id not in ids)
+            taken = [c for c in self._queue if only is None or c in only]
+            self._queue = deque(c for c in self._queue if not (only is None or c in only))
         return taken
 
     def take(self) -> Sent | None:
@@ -78,7 +75,7 @@ class Desk:
         return None
 
     def _note(self, sent: Sent) -> None:
-        self._running[id(sent.call)] = sent.call.action.id, sent.started_at
+        self._running[sent.call] = sent.started_at
 
     def begun(self, sent: Sent) -> None:
         """The child has said that it begins; its time counts from now."""
@@ -88,20 +85,20 @@ class Desk:
 
     def take_back(self, sent: Sent) -> bool:
         """Its child died before it began: it is the next again, unless that happens too often."""
-        action_id = sent.call.action.id
+        call = sent.call
         with self._lock:
-            self._tries[action_id] = self._tries.get(action_id, 0) + 1
-            if self._tries[action_id] >= _UNSTARTED_TRIES:
+            self._tries[call] = self._tries.get(call, 0) + 1
+            if self._tries[call] >= _UNSTARTED_TRIES:
                 return False
-            del self._running[id(sent.call)]
-            self._queue.appendleft(sent.call)
+            del self._running[call]
+            self._queue.appendleft(call)
             return True
 
     def report(self, sent: Sent, outcome: Outcome, output: str = "") -> None:
         """It has ended."""
         with self._lock:
-            self._running.pop(id(sent.call), None)
-            self._tries.pop(sent.call.action.id, None)
+            self._running.pop(sent.call, None)
+            self._tries.pop(sent.call, None)
         self._mailbox.put(
             Report(
                 call=sent.call,

@@ -1,9 +1,9 @@
 """Several executors as one: each call goes where the routing table says."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
-from wpbridge.action import Action, ActionId
+from wpbridge.action import Action
 from wpbridge.errors import HandlerNotFound
 from wpbridge.executors.base import Books, Call, Executor, Mailbox, Report
 
@@ -86,14 +86,14 @@ class Router:
         """See :class:`Executor`."""
         self._mailbox.wake()
 
-    def running(self) -> dict[ActionId, datetime]:
+    def running(self) -> dict[Call, datetime]:
         """Of all of them."""
-        found: dict[ActionId, datetime] = {}
+        found: dict[Call, datetime] = {}
         for executor in self._executors.values():
             found |= executor.running()
         return found
 
-    def recall(self, only: frozenset[ActionId] | None = None) -> list[Call]:
+    def recall(self, only: Collection[Call] | None = None) -> list[Call]:
         """From all of them."""
         return [call for e in self._executors.values() for call in e.recall(only)]
 

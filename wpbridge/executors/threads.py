@@ -10,12 +10,12 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from wpbridge.action import Action, ActionId
+from wpbridge.action import Action
 from wpbridge.clock import Clock
 from wpbridge.executors.base import Books, Call, Mailbox, Report, unstarted
 from wpbridge.executors.calling import context_of, ended, outcome_of
@@ -76,8 +76,7 @@ class ThreadExecutor:
         self._clock = clock
         self._site = site
         self._queue: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
-        self._running: dict[int, _Running] = {}
-        """By the call: an action that others took over may come again while it runs on."""
+        self._running: dict[Call, _Running] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_lock = threading.Lock()
         self._stdout: Stdout | None = Stdout.install()
@@ -138,7 +137,7 @@ class ThreadExecutor:
         """See :class:`Executor`."""
         self._mailbox.wake()
 
-    def running(self) -> dict[ActionId, datetime]:
+    def running(self) -> dict[Call, datetime]:
         """A copy: the threads go on.
 
         The runner asks several times a second, so what is over its time limit is found here.
@@ -146,7 +145,7 @@ class ThreadExecutor:
         running = list(self._running.copy().values())
         for own in running:
             self._tell_when_late(own)
-        return {own.call.action.id: own.started_at for own in running}
+        return {own.call: own.started_at for own in running}
 
     def _tell_when_late(self, own: _Running) -> None:
         seconds = self._clock.monotonic() - own.since
@@ -162,7 +161,7 @@ class ThreadExecutor:
         """Let handlers that ask know that the runner wants to end; safe in a signal handler."""
         self._is_stopping = True
 
-    def recall(self, only: frozenset[ActionId] | None = None) -> list[Call]:
+    def recall(self, only: Collection[Call] | None = None) -> list[Call]:
         """See :class:`Executor`."""
         taken: list[Call] = []
         left: list[Call] = []
@@ -170,7 +169,7 @@ class ThreadExecutor:
             while True:
                 call = self._queue.get_nowait()
                 if call is not None:
-                    (taken if only is None or call.action.id in only else left).append(call)
+                    (taken if only is None or call in only else left).append(call)
         except queue.Empty:
             pass
         for call in left:
@@ -205,13 +204,13 @@ class ThreadExecutor:
                 limit=limit,
                 late_after_seconds=_late_after(limit, is_async=handler.is_async),
             )
-            self._running[id(call)] = own
+            self._running[call] = own
             with Printed(call.action) as printed:
                 outcome = self._run(handler, call, limit)
             output = printed.end()
             ended_at = self._clock.now()
             self._say_how_long(own, outcome, ended_at)
-            del self._running[id(call)]
+            del self._running[call]
             self._mailbox.put(
                 Report(
                     call=call,

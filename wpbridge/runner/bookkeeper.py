@@ -5,6 +5,7 @@ longer is marked in-progress meanwhile.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
@@ -15,7 +16,7 @@ from wpbridge.executors.base import Call, Report
 from wpbridge.outcome import Booked, Failed, LogLine, Unrun
 from wpbridge.runner import settle, telling, wording
 from wpbridge.runner.breaker import Breaker
-from wpbridge.runner.hold import Held, Hold, Totals
+from wpbridge.runner.hold import Ended, Held, Hold, Totals
 from wpbridge.runner.pace import Pace
 from wpbridge.runner.retries import Retries
 from wpbridge.store.base import Ending, Store
@@ -61,13 +62,12 @@ class Bookkeeper:
         """Turn what executors report into endings to be written."""
         again = self._retries.again(reports)
         for report in reports:
-            held = self._hold.held.get(report.call.action.id)
-            if held is None or held.call is not report.call:
+            held = self._hold.held.pop(report.call, None)
+            if held is None:
                 # Others had taken it over; perhaps it has come back to us since, and runs anew.
                 continue
-            del self._hold.held[report.call.action.id]
             self._pace.note(report.ended_at - report.started_at)
-            self.tell_started(held, report.started_at)
+            self.tell_started(report.call, held, report.started_at)
             if isinstance(report.outcome, Booked):
                 self._hold.booked.append(report)
                 continue
@@ -76,7 +76,6 @@ class Bookkeeper:
                 continue
             outcome = again.get(report.call.action.id, report.outcome)
             self._breaker.note(report.call.action.hook, outcome)
-            self._hold.runs[report.call.action.id] = (report, outcome)
             ending = settle.ending_of(
                 report.call.action,
                 outcome,
@@ -85,7 +84,7 @@ class Bookkeeper:
                 marked=held.marked,
                 said=[*_taken(report.call), *self._printed(report)],
             )
-            self._hold.endings.append(ending)
+            self._hold.endings.append(Ended(ending, replace(report, outcome=outcome)))
 
     def is_urgent(self) -> bool:
         """Whether a hook is to be paused by what is not written yet."""
@@ -116,15 +115,17 @@ class Bookkeeper:
 
     def _settle(self) -> None:
         hold = self._hold
-        endings, hold.endings = hold.endings, []
+        ended, hold.endings = hold.endings, []
+        endings = [one.ending for one in ended]
         for ending in endings:
             hold.claims[ending.action.claim_id].discard(ending.action.id)
         finished = self._hold.finished_claims()
         self.has_ended = True
         settled = self._store.settle(endings, now=self._clock.now(), finished=finished)
-        for ending in endings:
-            self._count(ending, is_settled=ending.action.id in settled)
-            self._tell_ended(ending, is_settled=ending.action.id in settled)
+        for one in ended:
+            is_settled = one.ending.action.id in settled
+            self._count(one.ending, is_settled=is_settled)
+            self._tell_ended(one, is_settled=is_settled)
 
     def _count(self, ending: Ending, *, is_settled: bool) -> None:
         totals = self._totals
@@ -135,25 +136,27 @@ class Bookkeeper:
         else:
             self._count_status(ending.status)
 
-    def tell_started(self, held: Held, at: datetime) -> None:
+    def tell_started(self, call: Call, held: Held, at: datetime) -> None:
         """Once for each attempt."""
         if not held.told:
             held.told = True
-            self._bus.tell(telling.started(held.call.action, at, self._bus.site))
+            self._bus.tell(telling.started(call.action, at, self._bus.site))
 
-    def _tell_ended(self, ending: Ending, *, is_settled: bool) -> None:
-        run = self._hold.runs.pop(ending.action.id, None)
-        if run is None:
+    def _tell_ended(self, ended: Ended, *, is_settled: bool) -> None:
+        action, report = ended.ending.action, ended.report
+        if report is None:
             return
-        report, outcome = run
         event = (
             telling.ended(
-                ending.action, outcome, started_at=report.started_at, ended_at=report.ended_at,
+                action,
+                report.outcome,
+                started_at=report.started_at,
+                ended_at=report.ended_at,
                 site=self._bus.site,
             )
             if is_settled
-            else telling.lost(ending.action, report.ended_at, self._bus.site)
-        )  # fmt: skip
+            else telling.lost(action, report.ended_at, self._bus.site)
+        )
         if event is not None:
             self._bus.tell(event)
 
@@ -182,7 +185,7 @@ class Bookkeeper:
             status, claim = states.get(action.id, ("", ClaimId(0)))
             failed = outcome.failure if isinstance(outcome, Booked) else None
             if status in (Status.PENDING, Status.IN_PROGRESS) and claim == action.claim_id:
-                hold.endings.append(self._unbooked(report, failed, status))
+                hold.endings.append(Ended(self._unbooked(report, failed, status), None))
                 continue
             hold.claims[action.claim_id].discard(action.id)
             if status in (Status.COMPLETE, Status.FAILED, Status.CANCELED):
@@ -226,32 +229,34 @@ class Bookkeeper:
         self._store.release(actions, finished=self._hold.finished_claims())
         self._totals.held += len(actions)
 
-    def mark_running(self, running: Mapping[ActionId, datetime]) -> None:
-        """Show in the tables what has been running for a while, and what it has said."""
-        held = self._hold.held
+    def mark_running(self, running: Mapping[Call, datetime]) -> None:
+        """Show in the tables what has been running for a while, and what it has said.
+
+        Calls that are not in hand are passed over: others took their actions over.
+        """
         now = self._clock.now()
-        fresh: list[tuple[Action, list[LogLine]]] = []
+        fresh: dict[ActionId, Held] = {}
+        started: list[tuple[Action, list[LogLine]]] = []
         said: list[tuple[ActionId, LogLine]] = []
-        for action_id, started_at in running.items():
-            own = held.get(action_id)
+        for call, started_at in running.items():
+            own = self._hold.held.get(call)
             if (
                 own is None
-                or own.call.books == "kept"
+                or call.books == "kept"
                 # A clock that was set back shows it as starting later than now.
                 or timedelta(0) <= now - started_at < timedelta(seconds=FLUSH_SECONDS)
             ):
                 continue
-            lines = _taken(own.call)
-            self.tell_started(own, started_at)
+            lines = _taken(call)
+            self.tell_started(call, own, started_at)
             if own.marked:
-                said += [(action_id, line) for line in lines]
+                said += [(call.action.id, line) for line in lines]
             else:
-                fresh.append((own.call.action, [wording.started(started_at), *lines]))
-        if fresh:
-            marked = self._store.start(fresh, now=now, once=False)
-            for action, _ in fresh:
-                if action.id in marked:
-                    held[action.id].marked = True
+                fresh[call.action.id] = own
+                started.append((call.action, [wording.started(started_at), *lines]))
+        if started:
+            for action_id in self._store.start(started, now=now, once=False):
+                fresh[action_id].marked = True
         self._store.log(said)
 
 

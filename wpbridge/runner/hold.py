@@ -1,10 +1,10 @@
 """What a runner holds just now, and what it has done so far."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from wpbridge.action import Action, ActionId, ClaimId
 from wpbridge.executors.base import Call, Report
-from wpbridge.outcome import Outcome
 from wpbridge.store.base import Ending
 
 
@@ -30,9 +30,8 @@ class Totals:
 
 @dataclass(slots=True)
 class Held:
-    """An action in a claim of ours that has not ended."""
+    """What is known of a call that has not ended and whose claim is ours."""
 
-    call: Call
     marked: bool = False
     """Its start is in the tables."""
     told: bool = False
@@ -41,25 +40,38 @@ class Held:
     """A dead runner held it."""
 
 
+class Ended(NamedTuple):
+    """An ending that is not written yet."""
+
+    ending: Ending
+    report: Report | None
+    """How the run went, to be told once it is settled; None when nothing is to be told."""
+
+
 @dataclass(slots=True)
 class Hold:
     """All of it; nothing of what has ended stays."""
 
-    held: dict[ActionId, Held] = field(default_factory=dict)
+    held: dict[Call, Held] = field(default_factory=dict)
+    """By the call, since the old call of an action may still run when a new claim has it again."""
     claims: dict[ClaimId, set[ActionId]] = field(default_factory=dict)
     careful: list[Call] = field(default_factory=list)
     """To be marked before they are called."""
-    endings: list[Ending] = field(default_factory=list)
+    endings: list[Ended] = field(default_factory=list)
+    """To be written."""
     unrun: list[Action] = field(default_factory=list)
     """To be put back as they were."""
-    runs: dict[ActionId, tuple[Report, Outcome]] = field(default_factory=dict)
-    """How what is to be settled went, until it is settled and told."""
     booked: list[Report] = field(default_factory=list)
     """Ended by the plugin's runner: how is in the tables."""
 
     def is_empty(self) -> bool:
         """Whether nothing runs, waits or is to be written."""
         return not (self.held or self.endings or self.unrun or self.booked)
+
+    def drop(self, call: Call) -> None:
+        """Forget a call that is not ours any more, or that was put back."""
+        self.held.pop(call, None)
+        self.claims[call.action.claim_id].discard(call.action.id)
 
     def finished_claims(self) -> list[ClaimId]:
         """Claims that hold nothing any more, and are forgotten here."""
@@ -70,7 +82,7 @@ class Hold:
 
     def clear(self) -> None:
         """Others have it all."""
-        for pile in (self.held, self.claims, self.runs):
-            pile.clear()
+        self.held.clear()
+        self.claims.clear()
         for heap in (self.careful, self.endings, self.unrun, self.booked):
             heap.clear()

@@ -29,7 +29,7 @@ from wpbridge.runner.bookkeeper import FLUSH_SECONDS, Bookkeeper, KeepOutput
 from wpbridge.runner.breaker import Breaker
 from wpbridge.runner.care import Care, Caretaker
 from wpbridge.runner.dispatcher import dispatch
-from wpbridge.runner.hold import Held, Hold, Totals
+from wpbridge.runner.hold import Ended, Held, Hold, Totals
 from wpbridge.runner.identity import (
     BEAT_SECONDS,
     IDLE_BEAT_SECONDS,
@@ -134,7 +134,7 @@ class Runner:
         self._dry_until = 0.0
         self._caught_up = -CATCH_UP_SECONDS
         self._reaped = 0.0
-        self._trial = (ActionId(0), 0.0)
+        self._trial: tuple[Call | None, float] = (None, 0.0)
         """The suspect that was started last, and when."""
         self._started = self._beaten = self._confirmed = clock.monotonic()
 
@@ -273,12 +273,12 @@ class Runner:
             "claims": sorted(self._hold.claims),
             "running": [
                 {
-                    "id": action_id,
-                    "hook": held.call.action.hook,
-                    "seconds": round((now - running[action_id]).total_seconds(), 1),
+                    "id": call.action.id,
+                    "hook": call.action.hook,
+                    "seconds": round((now - running[call]).total_seconds(), 1),
                 }
-                for action_id, held in sorted(self._hold.held.items())
-                if action_id in running
+                for call in sorted(self._hold.held, key=lambda call: call.action.id)
+                if call in running
             ],
             "totals": asdict(self.totals),
         }
@@ -356,9 +356,20 @@ class Runner:
         self._idle_seconds = 0.0
         totals.batches += 1
         totals.claimed += len(claim.actions)
+        self._lose(self._superseded(claim))
         self._hold.claims[claim.id] = {action.id for action in claim.actions}
         for action in claim.actions:
             self._hand_over(action, calls[action.id], claim)
+
+    def _superseded(self, claim: Claim) -> list[Call]:
+        """Return calls in hand of actions that are in a newer claim now.
+
+        Somebody freed their rows under us, as the plugin's cleaner does after 300 s.
+        """
+        ids = {action.id for action in claim.actions}
+        old = [call for call in self._hold.held if call.action.id in ids]
+        self._recalled(old)
+        return old
 
     def _claim_due(self, size: int, calls: dict[ActionId, Call | Failed]) -> Claim | None:
         for left_out in self._shares.turns(self._clock.monotonic()):
@@ -428,15 +439,13 @@ class Runner:
             case Failed():
                 now = self._clock.now()
                 ending = settle.ending_of(action, call, started_at=now, ended_at=now, marked=False)
-                self._hold.endings.append(ending)
                 unread = Call(action=action, values=(), mapping=None)
                 report = Report(call=unread, outcome=call, started_at=now, ended_at=now)
-                self._hold.runs[action.id] = (report, call)
+                self._hold.endings.append(Ended(ending, report))
             case Call():
                 is_started = action.id in claim.started
                 is_suspect = call.books == "lazy" and action.id in claim.suspects
-                held = Held(call, marked=is_started, is_suspect=is_suspect)
-                self._hold.held[action.id] = held
+                self._hold.held[call] = Held(marked=is_started, is_suspect=is_suspect)
                 if is_started:
                     self._executor.submit(call)
                     return
@@ -456,22 +465,21 @@ class Runner:
         wave = self._executor.admit(self._ready())
         if not wave:
             return
-        admitted = {call.action.id for call in wave}
-        for action_id in admitted:
-            if hold.held[action_id].is_suspect:
-                self._trial = (action_id, self._clock.monotonic())
-        hold.careful = [call for call in hold.careful if call.action.id not in admitted]
+        for call in wave:
+            if hold.held[call].is_suspect:
+                self._trial = (call, self._clock.monotonic())
+        hold.careful = [call for call in hold.careful if call not in wave]
         for once in (True, False):
             self._mark([call for call in wave if (call.books == "once") is once], once=once)
         for call in wave:
-            if call.action.id in hold.held:
+            if call in hold.held:
                 self._executor.submit(call)
 
     def _ready(self) -> list[Call]:
         """Suspects one at a time, with all endings written: the tables shall tell who did it."""
         held = self._hold.held
-        suspects = [call for call in self._hold.careful if held[call.action.id].is_suspect]
-        others = [call for call in self._hold.careful if not held[call.action.id].is_suspect]
+        suspects = [call for call in self._hold.careful if held[call].is_suspect]
+        others = [call for call in self._hold.careful if not held[call].is_suspect]
         on_trial, since = self._trial
         is_over = on_trial not in held or self._clock.monotonic() - since >= TRIAL_SECONDS
         if not suspects or not is_over:
@@ -487,7 +495,7 @@ class Runner:
             if executor.refuses(call.action.hook, call.action.group) is None:
                 kept.append(call)
             else:
-                del hold.held[call.action.id]
+                del hold.held[call]
                 hold.unrun.append(call.action)
         hold.careful = kept
 
@@ -500,8 +508,8 @@ class Runner:
         )
         for call in calls:
             if call.action.id in marked:
-                self._hold.held[call.action.id].marked = True
-        self._lose([call.action for call in calls if call.action.id not in marked])
+                self._hold.held[call].marked = True
+        self._lose([call for call in calls if call.action.id not in marked])
 
     def _flush_when_due(self) -> None:
         hold = self._hold
@@ -524,18 +532,14 @@ class Runner:
         self._confirmed = now
         running = self._executor.running()
         waiting = [
-            held.call.action
-            for action_id, held in self._hold.held.items()
-            if action_id not in running and not held.marked and held.call.books != "kept"
+            call
+            for call, held in self._hold.held.items()
+            if call not in running and not held.marked and call.books != "kept"
         ]
         if not waiting:
             return
-        gone = frozenset(a.id for a in waiting) - self._store.still_claimed(waiting)
-        if not gone:
-            return
-        careful = [call for call in self._hold.careful if call.action.id in gone]
-        self._hold.careful = [c for c in self._hold.careful if c.action.id not in gone]
-        self._lose([call.action for call in (*self._executor.recall(gone), *careful)])
+        claimed = self._store.still_claimed([call.action for call in waiting])
+        self._lose(self._recalled({call for call in waiting if call.action.id not in claimed}))
 
     def _is_trusted(self) -> bool:
         """Whether others still wait for us: later, what we hold may be theirs. From any thread."""
@@ -545,30 +549,40 @@ class Runner:
         now = self._clock.monotonic()
         if now - self._beaten >= (BEAT_SECONDS if self._hold.held else IDLE_BEAT_SECONDS):
             self._beaten = now
-            if not self._store.heartbeat(sorted(self._hold.held), now=self._clock.now()):
+            ids = sorted(call.action.id for call in self._hold.held)
+            if not self._store.heartbeat(ids, now=self._clock.now()):
                 raise RunnerGone
 
-    def _lose(self, actions: list[Action]) -> None:
-        """Somebody else canceled, ended or took them: not ours to run."""
-        if not actions:
+    def _recalled(self, calls: Collection[Call]) -> list[Call]:
+        """Take those of the calls back that have not started, wherever they wait."""
+        if not calls:
+            return []
+        careful = [call for call in self._hold.careful if call in calls]
+        self._hold.careful = [call for call in self._hold.careful if call not in calls]
+        return [*self._executor.recall(calls), *careful]
+
+    def _lose(self, calls: Collection[Call]) -> None:
+        """Drop calls that somebody else canceled, ended, started or took.
+
+        A row that is pending in our claim after all is put back, so that nothing waits in a claim
+        that nobody holds. One in progress there was started by a person in wp-admin: PHP ends it.
+        """
+        if not calls:
             return
+        actions = [call.action for call in calls]
         states = self._store.states(actions)
-        ignored = [
-            action
-            for action in actions
-            if states.get(action.id, ("", 0))[1] == action.claim_id
-            and states[action.id][0] != Status.PENDING
-        ]
         # Only rows that are in our claim still get a word about it, as from the plugin.
+        ours = [a for a in actions if states.get(a.id, ("", 0))[1] == a.claim_id]
+        ignored = [a for a in ours if states[a.id][0] != Status.PENDING]
         at = self._clock.now()
         self._store.log([(action.id, wording.ignored(at)) for action in ignored])
         for action in ignored:
             self._executor.ignored(action)
-        for action in actions:
-            self._hold.held.pop(action.id, None)
-            self._hold.claims[action.claim_id].discard(action.id)
+        for call in calls:
+            self._hold.drop(call)
         self.totals.lost += len(actions)
-        self._store.release([], finished=self._hold.finished_claims())
+        unstarted = [a for a in ours if states[a.id][0] == Status.PENDING]
+        self._store.release(unstarted, finished=self._hold.finished_claims())
 
     def _release_paused(self) -> None:
         """Put back what waits of the hooks that have just been paused."""
@@ -582,17 +596,15 @@ class Runner:
         ``hooks``: only these; None: all.
         """
         hold = self._hold
-        ids = frozenset(
-            action_id
-            for action_id, held in hold.held.items()
-            if not held.marked and (hooks is None or held.call.action.hook in hooks)
-        )
-        calls = [*self._executor.recall(ids), *(c for c in hold.careful if c.action.id in ids)]
-        hold.careful = [call for call in hold.careful if call.action.id not in ids]
-        actions = [call.action for call in calls]
-        if not actions:
+        wanted = {
+            call
+            for call, held in hold.held.items()
+            if not held.marked and (hooks is None or call.action.hook in hooks)
+        }
+        calls = self._recalled(wanted)
+        if not calls:
             return
-        for action in actions:
-            del hold.held[action.id]
-            hold.claims[action.claim_id].discard(action.id)
-        self.totals.released += self._store.release(actions, finished=self._hold.finished_claims())
+        for call in calls:
+            hold.drop(call)
+        actions = [call.action for call in calls]
+        self.totals.released += self._store.release(actions, finished=hold.finished_claims())

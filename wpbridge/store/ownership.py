@@ -55,7 +55,8 @@ class Ownership:
     def enter(
         self, connection: Connection, *, host: str, boot: str, pid: int, pid_started: str
     ) -> RunnerId:
-        """Insert this runner's row."""
+        """Insert this runner's row. Who begins anew begins with nothing in hand."""
+        self.claims, self.once = set(), set()
         result = connection.execute(
             self._enter,
             {"host": host[:255], "boot": boot[:255], "pid": pid, "pid_started": pid_started[:64],

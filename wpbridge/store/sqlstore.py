@@ -205,6 +205,7 @@ class SqlStore:
         self.check_writable()
         self._pid_started = pid_started[:64]
         self.parts.own.ensure()
+        self._suspects = frozenset()
         return self.session.transact(
             lambda c: self._ownership.enter(
                 c, host=host, boot=boot, pid=pid, pid_started=pid_started
