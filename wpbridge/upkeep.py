@@ -63,7 +63,9 @@ def expiries(
                 if rule.keep is not None:
                     found.append(Expiry(status=status, before=now - rule.keep, except_hooks=others))
                 continue
-            named = [hook for hook in known if matches(rule.hook, hook) and hook not in decided[status]]
+            named = [
+                hook for hook in known if matches(rule.hook, hook) and hook not in decided[status]
+            ]
             decided[status].update(named)
             if named and rule.keep is not None:
                 found.append(Expiry(status=status, before=now - rule.keep, hooks=tuple(named)))

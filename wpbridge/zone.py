@@ -5,11 +5,57 @@ No date with ``_local`` in its name decides anything; they are written so that r
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cache
+from types import MappingProxyType
+from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
-_OFFSET = re.compile(r"([+-])(\d{1,2}):?([0-5]\d)?")
+_PHP_ZONE: Final = re.compile(r"[ \t(]*(?:(?:GMT(?=[+-]))?([+-])([0-9:]+)|([A-Za-z0-9/_+-]+))\)*")
+_NUMBER: Final = re.compile(
+    r"[ \t\n\r\v\f]*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+)
+_TOO_FAR: Final = timedelta(hours=100)
+
+_ABBREVIATIONS: Final = """
+-43200 y
+-39600 sst x
+-36000 ahst bdt hst w
+-34200 hdt hpt hwt
+-32400 ahdt akst yst v
+-28800 akdt pst ydt ypt ywt u
+-25200 mst pdt ppt pwt yddt t
+-21600 cst mdt mpt mwt pddt s
+-18000 cdt cpt cwt est mddt r
+-14400 ast cddt edt ept ewt q
+-12600 nst
+-10800 adt apt awt eddt p
+-9000 npt nwt
+-7200 addt o
+-5400 nddt
+-3600 n
+0 gmt uct utc wet z
+3600 bst cet met wat west a
+7200 bdst cat cest eet ist mest sast wast wemt b
+10800 cemt eat eest idt msk c
+14400 iddt msd d
+18000 pkt e
+21600 pkst f
+25200 wib g
+28800 awst hkt wita h
+30600 kst
+32400 awdt hkst jst wit i
+34200 acst cast
+36000 aest chst gst jdt kdt k
+37800 acdt
+39600 aedt gdt l
+43200 nzst m
+46800 nzdt
+"""
+"""What PHP 8.2 takes for an abbreviation before it looks for a zone of that name: seconds from UTC
+all year round, so ``CET`` has no summer time there. Local mean times of old are left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,8 +65,9 @@ class Zone:
     Every date given is aware UTC; every date returned is naive, to the second, as stored.
     """
 
-    named: tzinfo | None = None
-    """The zone of ``timezone_string``; None when that is empty or unknown."""
+    named: tzinfo | timedelta | None = None
+    """What ``timezone_string`` names: a zone, or a distance from UTC as ``+02:00``, ``GMT+2`` or
+    ``CET`` do. None when it is empty or unknown."""
     offset: timedelta = timedelta(0)
     """From ``gmt_offset``; counts only without a name."""
 
@@ -31,39 +78,89 @@ class Zone:
 
     def attempt_local(self, utc: datetime) -> datetime:
         """``last_attempt_local``: the site's time, as ``current_time('mysql')``."""
-        return self._in_name(utc) if self.named else _naive(utc + self.offset)
+        return _local(utc, self.offset if self.named is None else self.named)
 
     def scheduled_local(self, utc: datetime, is_async: bool) -> datetime:  # noqa: FBT001 - a fact
         """``scheduled_date_local``: UTC for async rows and (the plugin's defect) bare offsets."""
-        return _naive(utc) if is_async else self._in_name(utc)
+        return _local(utc, None if is_async else self.named)
 
     def log_local(self, utc: datetime) -> datetime:
         """``log_date_local``: UTC when there is only an offset (the same defect)."""
-        return self._in_name(utc)
+        return _local(utc, self.named)
 
     def __str__(self) -> str:
-        return str(self.named) if self.named else str(timezone(self.offset))
+        place = self.offset if self.named is None else self.named
+        if isinstance(place, tzinfo):
+            return str(place)
+        if not place:
+            return "UTC"
+        hours, seconds = divmod(abs(place).total_seconds(), 3600)
+        return f"UTC{'-' if place < timedelta(0) else '+'}{hours:02.0f}:{seconds // 60:02.0f}"
 
-    def _in_name(self, utc: datetime) -> datetime:
-        try:
-            return _naive(utc.astimezone(self.named) if self.named else utc)
-        except OverflowError:
-            # The last hours of the calendar, east of UTC.
-            return _naive(utc)
 
-
-def _naive(moment: datetime) -> datetime:
+def _local(utc: datetime, place: tzinfo | timedelta | None) -> datetime:
+    moment = utc
+    try:
+        if isinstance(place, timedelta):
+            moment = utc + place
+        elif place is not None:
+            moment = utc.astimezone(place)
+    except OverflowError:
+        pass  # The last hours of the calendar, east of UTC.
     return moment.replace(tzinfo=None, microsecond=0)
 
 
-def _named(name: str) -> tzinfo | None:
-    if match := _OFFSET.fullmatch(name):
-        hours, minutes = int(match[2]), int(match[3] or 0)
-        size = timedelta(hours=hours, minutes=minutes)
-        return timezone(size if match[1] == "+" else -size) if size < timedelta(days=1) else None
-    if name.upper() in {"UTC", "Z"}:
+def _named(name: str) -> tzinfo | timedelta | None:
+    """What PHP's ``DateTimeZone`` makes of a text: a distance, an abbreviation or a zone."""
+    match = _PHP_ZONE.fullmatch(name)
+    if match is None or name == "0":  # WordPress takes "0" for an empty option
+        return None
+    if match[1]:
+        return _distance(match[1], match[2])
+    word = match[3].lower()
+    if word == "utc":
         return UTC
-    return _zone(name) if name else None
+    fixed = _abbreviations().get(word)
+    return _zone(match[3]) if fixed is None else fixed
+
+
+def _distance(sign: str, digits: str) -> timedelta | None:
+    """Hours, minutes and seconds as PHP reads them, with and without colons; below 100 hours."""
+    hours = minutes = seconds = 0
+    match len(digits):
+        case 1 | 2:
+            hours = _leading(digits)
+        case 3 | 4 if ":" in digits[1:3]:
+            hours, minutes = _leading(digits), _leading(digits[digits.index(":", 1) + 1 :])
+        case 3 | 4:
+            hours, minutes = divmod(_leading(digits), 100)
+        case 5 if digits[2] == ":":
+            hours, minutes = _leading(digits), _leading(digits[3:])
+        case 6:  # HHMMSS: of "+100:00" that is a minute
+            minutes, seconds = divmod(_leading(digits), 100)
+            hours, minutes = divmod(minutes, 100)
+        case 8 if digits[2] == digits[5] == ":":
+            hours, minutes, seconds = (_leading(digits[at:]) for at in (0, 3, 6))
+        case _:
+            return None
+    size = timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    if size >= _TOO_FAR:
+        return None
+    return size if sign == "+" else -size
+
+
+def _leading(text: str) -> int:
+    """The number that a text begins with, else 0."""
+    digits = text[: len(text) - len(text.lstrip("0123456789"))]
+    return int(digits or 0)
+
+
+@cache
+def _abbreviations() -> Mapping[str, timedelta]:
+    lines = (line.split() for line in _ABBREVIATIONS.split("\n") if line)
+    return MappingProxyType(
+        {name: timedelta(seconds=int(seconds)) for seconds, *names in lines for name in names}
+    )
 
 
 def _zone(name: str) -> tzinfo | None:
@@ -76,9 +173,12 @@ def _zone(name: str) -> tzinfo | None:
 
 
 def _offset(text: str) -> timedelta:
-    """Hours as WordPress counts them: whole minutes, the rest cut off."""
-    try:
-        minutes = math.trunc(float(text.strip() or 0) * 60)
-        return timedelta(minutes=minutes) if abs(minutes) < 24 * 60 else timedelta(0)
-    except (ValueError, OverflowError):
+    """Hours as WordPress counts them, by way of the text that it makes of them."""
+    match = _NUMBER.match(text)
+    hours = float(match[1]) if match else 0.0
+    if not math.isfinite(hours):
         return timedelta(0)
+    whole = math.trunc(hours)
+    minutes = math.trunc(abs(hours - whole) * 60)
+    sign = "-" if hours < 0 else "+"
+    return _distance(sign, f"{abs(whole):02}:{minutes:02}") or timedelta(0)

@@ -6,11 +6,13 @@ import random
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 
 import pytest
 
 from wpbridge.codec import args, php
 from wpbridge.errors import CodecError
+from wpbridge.zone import Zone
 
 SEED = 20_260_101
 CASES = 3000
@@ -56,6 +58,17 @@ while (($line = fgets(STDIN)) !== false) {
     mt_srand((int) $data); $pool = []; $out = serialize(graph(5, $pool));
   } elseif ($op === 'double') {
     $number = (float) $data; $out = serialize($number) . json_encode($number);
+  } elseif ($op === 'zone') {
+    try {
+      $zone = new DateTimeZone($data);
+      $out = $zone->getOffset(new DateTime('@1767225600')) . ' '
+           . $zone->getOffset(new DateTime('@1782864000'));
+    } catch (Throwable $refused) {}
+  } elseif ($op === 'offset') {
+    $offset = (float) $data; $hours = (int) $offset; $minutes = $offset - $hours;
+    $text = sprintf('%s%02d:%02d', $offset < 0 ? '-' : '+', abs($hours), abs($minutes * 60));
+    try { $out = (string) (new DateTimeZone($text))->getOffset(new DateTime('@0')); }
+    catch (Throwable $refused) { $out = '0'; }
   }
   echo is_string($out) ? '=' . base64_encode($out) : '-', "\n";
 }
@@ -185,6 +198,48 @@ def test_floats_are_laid_out_as_php_does(oracle: Answers) -> None:
     texts = [repr(number).encode() for number in numbers]
     wrong = differences(texts, oracle("double", texts), ours)
     assert not wrong, "\n".join(wrong[:5])
+
+
+ZONES = (
+    *("GMT+2", "UTC+5.5", "Etc/GMT-3", "europe/rome", "CET", "cest", "EST", "Z", "a", "J", "utc"),
+    *("+02:00", "-3", "+100:00", "+99:59:59", "GMT-0330", "GMT0", "W-SU", "EST5EDT", "(CET)", "0"),
+    *("America/Argentina/Buenos_Aires", "Mars/Olympus", "Universal", "IST", "BST", "HST", "+::"),
+)
+
+
+def test_zones_are_the_ones_that_php_takes_for_the_name(oracle: Answers) -> None:
+    rng = dice(5)
+    names = [name.encode() for name in ZONES]
+    names += [damaged(rng, rng.choice(names[: len(ZONES)])) for _ in range(CASES)]
+    # Debian's PHP looks for files, so it takes "/CET" too; a blank at an end is ours to forgive.
+    names = [name for name in names if name.strip() == name and name not in (b"", b"0")]
+    names = [name for name in names if not name.lstrip(b" (").startswith(b"/")]
+    wrong = differences(names, oracle("zone", names), offsets)
+    assert not wrong, "\n".join(wrong[:5])
+
+
+def test_offsets_are_read_as_wordpress_reads_them(oracle: Answers) -> None:
+    rng = dice(6)
+    texts = [b"5.1", b"1e400", b"-0.5", b"99", b"1e1", b".5", b"x", b"", b"nan", b" 5.75 "]
+    texts += [damaged(rng, b"%.2f" % rng.uniform(-30, 30)) for _ in range(CASES)]
+
+    def ours(text: bytes) -> bytes:
+        at = datetime(2026, 1, 1, tzinfo=UTC)
+        shift = Zone.from_options("", text.decode()).attempt_local(at) - at.replace(tzinfo=None)
+        return b"%d" % shift.total_seconds()
+
+    wrong = differences(texts, oracle("offset", texts), ours)
+    assert not wrong, "\n".join(wrong[:5])
+
+
+def offsets(name: bytes) -> bytes:
+    """The distances from UTC in winter and in summer."""
+    zone = Zone.from_options(name.decode(), "")
+    if zone.named is None:
+        raise CodecError("no zone")
+    dates = (datetime.fromtimestamp(at, UTC) for at in (1_767_225_600, 1_782_864_000))
+    shifts = [zone.log_local(date) - date.replace(tzinfo=None) for date in dates]
+    return b"%d %d" % tuple(shift.total_seconds() for shift in shifts)
 
 
 def serialized(rng: random.Random, depth: int, *, text: bool = False) -> bytes:

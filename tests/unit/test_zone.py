@@ -41,7 +41,10 @@ def test_async_rows_keep_utc(name: str) -> None:
         ("  ", "nonsense", 0),
         ("", "nan", 0),
         ("", "1e400", 0),
-        ("", "99", 0),
+        ("", "99", 99 * 60),
+        ("", "5.1", 305),
+        ("", "5,5", 300),
+        ("", "-0.5", -30),
         ("", "-3.5", -210),
         ("", "5.75", 345),
         ("", "+2", 120),
@@ -52,7 +55,23 @@ def test_async_rows_keep_utc(name: str) -> None:
         ("+05:45", "1", 345),
         ("-0330", "1", -210),
         ("+2", "1", 120),
-        ("+99:00", "1", 60),
+        # PHP's DateTimeZone takes distances of up to 100 hours.
+        ("+99:00", "1", 99 * 60),
+        ("-100:00", "1", -1),
+        ("GMT+2", "0", 120),
+        ("GMT-03:30", "0", -210),
+        ("+5:3", "0", 303),
+        ("( +2 )", "1", 60),
+        ("(+2)", "1", 120),
+        ("UTC+5.5", "5.5", 330),
+        ("UTC+2", "2", 120),
+        ("gmt+2", "1", 60),
+        ("Etc/GMT-3", "0", 180),
+        ("etc/gmt-3", "0", 180),
+        ("CEST", "0", 120),
+        ("est", "0", -300),
+        ("Z", "5", 0),
+        ("0", "2", 120),
         ("America/New_York", "3", -300),
         ("america/new_york", "3", -300),
         ("Mars/Olympus", "3", 180),
@@ -66,6 +85,13 @@ def test_every_form_of_the_two_options(
 ) -> None:
     local = Zone.from_options(name, gmt_offset).attempt_local(WINTER)
     assert local - WINTER.replace(tzinfo=None) == timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize(("name", "hours"), [("CET", 1), ("WET", 0), ("MST", -7)])
+def test_an_abbreviation_has_no_summer_time_as_in_php(name: str, hours: int) -> None:
+    zone = Zone.from_options(name, "")
+    assert zone.log_local(SUMMER) == datetime(2026, 7, 1, 12 + hours)  # noqa: DTZ001
+    assert zone.log_local(WINTER) == datetime(2026, 12, 1, 12 + hours)  # noqa: DTZ001
 
 
 def test_a_zone_named_by_its_offset_counts_as_named() -> None:

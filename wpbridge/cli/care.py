@@ -18,8 +18,8 @@ from wpbridge.clock import SystemClock
 from wpbridge.config import Settings
 from wpbridge.errors import InputError
 from wpbridge.moments import iso, parse_duration, parse_moment
-from wpbridge.queue import Queue, opened
 from wpbridge.patterns import is_pattern, matches
+from wpbridge.queue import Queue, opened
 from wpbridge.store.records import Query
 from wpbridge.store.retention import Expiry
 
