@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import parse_qsl, quote, unquote
 
+from wpbridge import dropin
 from wpbridge.errors import ConfigError
 from wpbridge.wpconfig import WpConfig
 
@@ -55,9 +56,6 @@ _CLIENT_SSL: Final = 2048
 _CLIENT_SSL_DONT_VERIFY: Final = 64
 _CLIENT_SSL_VERIFY: Final = 1 << 30
 
-_DROP_IN_MARKS: Final = (b"sqlite-database-integration", b"SQLITE_DB_DROPIN_VERSION")
-_DROP_IN_BYTES: Final = 65_536
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
@@ -100,6 +98,9 @@ class DatabaseAddress:
     """Of the connection."""
     collate: str | None = None
     tls: Tls | None = None
+    of_wordpress: bool = False
+    """Whether it is a WordPress's: wpbridge never makes the database then, nor the plugin's tables
+    on SQLite."""
 
     @classmethod
     def from_dsn(cls, text: str) -> "DatabaseAddress":
@@ -124,8 +125,8 @@ class DatabaseAddress:
 
         SiteError when the configuration does not tell.
         """
-        if _is_sqlite(config):
-            return cls(driver="sqlite", path=_sqlite_file(config))
+        if file := dropin.sqlite_file(config):
+            return cls(driver="sqlite", path=file, of_wordpress=True)
         host, port, socket = parse_db_host(config.db_host)
         if host.lower() in {"", "localhost"}:
             # The driver of PHP goes to the socket whatever the port says.
@@ -144,6 +145,7 @@ class DatabaseAddress:
             charset=_charset(config.text("DB_CHARSET")),
             collate=config.text("DB_COLLATE") or None,
             tls=_tls_of_flags(config.client_flags),
+            of_wordpress=True,
         )
 
     @property
@@ -267,27 +269,3 @@ def _flag(name: str, value: str) -> bool:
     if value.lower() not in _WORDS:
         raise ConfigError(f"the DSN's option {name} is true or false, not {value!r}")
     return _WORDS[value.lower()]
-
-
-def _is_sqlite(config: WpConfig) -> bool:
-    engine = config.text("DB_ENGINE")
-    return engine.lower() == "sqlite" if engine else _has_drop_in(config.content_dir / "db.php")
-
-
-def _has_drop_in(file: Path) -> bool:
-    try:
-        with file.open("rb") as stream:
-            start = stream.read(_DROP_IN_BYTES)
-    except OSError:
-        return False
-    return any(mark in start for mark in _DROP_IN_MARKS)
-
-
-def _sqlite_file(config: WpConfig) -> str:
-    """As the drop-in composes it: FQDB, else FQDBDIR or DB_DIR, and DB_FILE."""
-    if whole := config.text("FQDB"):
-        return whole
-    folder = config.text("FQDBDIR")
-    if folder is None:
-        folder = (config.text("DB_DIR") or f"{config.content_dir}/database").rstrip("/") + "/"
-    return folder + (config.text("DB_FILE") or ".ht.sqlite")

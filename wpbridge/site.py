@@ -72,6 +72,7 @@ def _site(settings: Settings, config: WpConfig | None) -> Site:
     blog_id = _blog_id(settings, config)
     if settings.dsn is not None:
         database = DatabaseAddress.from_dsn(settings.dsn)
+        database = replace(database, of_wordpress=config is not None)
     elif config is not None:
         database = DatabaseAddress.from_wp(config)
     else:

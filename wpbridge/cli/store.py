@@ -39,22 +39,30 @@ Examples:
 @click.pass_context
 @one_line_errors
 def init(ctx: click.Context, *, with_tables: bool, dry_run: bool, **flags: Any) -> None:
-    """Create wpbridge's own tables; on SQLite also the queue's tables where they are missing."""
+    """Create wpbridge's own tables; a stand-alone SQLite queue gets its file and all tables.
+
+    The database of a WordPress on SQLite must be there, with the plugin's tables: only PHP makes
+    those in a way that PHP knows.
+    """
     settings = settings_of(ctx, flags)
     site = resolve(settings, os.environ)
-    everything = with_tables or site.database.driver == "sqlite"
+    on_sqlite = site.database.driver == "sqlite"
+    if with_tables and on_sqlite and site.database.of_wordpress:
+        raise ConfigError(
+            "--with-tables is not for a WordPress on SQLite: the plugin makes its tables there"
+            " when a page of wp-admin is opened"
+        )
+    everything = with_tables or (on_sqlite and not site.database.of_wordpress)
     what = "the queue's tables and wpbridge's own" if everything else "wpbridge's own tables"
-    if dry_run:
-        click.echo(f"would create {what} in {site.database.safe}")
-        return
     store = open_site(site)
     try:
         if not everything:
             store.inspect()
-        store.create_tables(everything=everything)
+        if not dry_run:
+            store.create_tables(everything=everything)
     finally:
         store.close()
-    click.echo(f"created {what} in {site.database.safe}")
+    click.echo(f"{'would create' if dry_run else 'created'} {what} in {site.database.safe}")
 
 
 @click.command(

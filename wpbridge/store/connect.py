@@ -79,7 +79,8 @@ def open_site(
 
 def _engine(address: DatabaseAddress, *, is_runner: bool) -> tuple[Engine, Dialect]:
     if address.driver == "sqlite":
-        return sqlite.open_engine(URL.create("sqlite", database=address.path)), sqlite.SQLite()
+        url = URL.create("sqlite", database=address.path)
+        return sqlite.open_engine(url, of_wordpress=address.of_wordpress), sqlite.SQLite()
     # As bytes, since that is what PHP sends: the driver would encode text as latin-1.
     extra: dict[str, Any] = {"password": address.password_bytes}
     if address.socket:

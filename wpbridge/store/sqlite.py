@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import StaticPool
 
-from wpbridge.errors import StoreUnavailable
+from wpbridge.errors import StoreMissing, StoreUnavailable
 from wpbridge.store.tables import TableNames
 
 BUSY_MILLISECONDS = 10_000
@@ -213,20 +213,13 @@ class SQLite:
         return frozenset(str(row[0]) for row in rows)
 
 
-def open_engine(url: URL) -> Engine:
+def open_engine(url: URL, *, of_wordpress: bool = False) -> Engine:
     """An engine in autocommit that waits for other writers; one connection for memory."""
     memory = url.database in _IN_MEMORY
     extra: dict[str, Any] = {"poolclass": StaticPool} if memory else {}
     if not memory:
-        # A misspelt name shall not become an empty queue: only `init` makes files.
-        extra["creator"] = functools.partial(
-            sqlite3.connect,
-            f"file:{quote(os.path.abspath(str(url.database)))}?mode=rw",  # noqa: PTH100 - a text
-            uri=True,
-            check_same_thread=False,
-            timeout=BUSY_MILLISECONDS / 1000,
-            isolation_level=None,
-        )
+        file = os.path.abspath(str(url.database))  # noqa: PTH100 - a text
+        extra["creator"] = functools.partial(_connect, file, of_wordpress=of_wordpress)
     engine = create_engine(
         url,
         isolation_level="AUTOCOMMIT",
@@ -241,6 +234,29 @@ def open_engine(url: URL) -> Engine:
         connection.text_factory = _text
 
     return engine
+
+
+def _connect(file: str, *, of_wordpress: bool) -> sqlite3.Connection:
+    """Open a file that is there: a misspelt name shall not become an empty queue."""
+    try:
+        return sqlite3.connect(
+            f"file:{quote(file)}?mode=rw",
+            uri=True,
+            check_same_thread=False,
+            timeout=BUSY_MILLISECONDS / 1000,
+            isolation_level=None,
+        )
+    except sqlite3.OperationalError as error:
+        if "unable to open" not in str(error):
+            raise
+        if Path(file).exists():
+            raise StoreMissing(f"the database file {file} cannot be opened: {error}") from error
+        advice = (
+            "WordPress makes it when it is first used; if it lies elsewhere, name it with --dsn"
+            if of_wordpress
+            else "is its name right? wpbridge init makes a new one"
+        )
+        raise StoreMissing(f"there is no database file {file}: {advice}") from error
 
 
 def _text(data: bytes) -> str | bytes:

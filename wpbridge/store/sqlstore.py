@@ -518,8 +518,12 @@ class SqlStore:
         return None if me is None or self._dialect.name == "sqlite" else (me, self._pid_started)
 
     def create_tables(self, *, everything: bool) -> None:
-        """Make our tables, and with ``everything`` the plugin's where they are missing."""
-        self._dialect.make_database(self.session.address)
+        """Make our tables, and with ``everything`` the plugin's where they are missing.
+
+        On SQLite ``everything`` also makes the file.
+        """
+        if everything:
+            self._dialect.make_database(self.session.address)
 
         def create(connection: Connection) -> None:
             for statement in self._dialect.ddl(self.names) if everything else ():
