@@ -19,13 +19,13 @@ from wpbridge.database import DatabaseAddress
 from wpbridge.executors.base import Call, Report
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.handlers import describe
+from wpbridge.processes import memory_bytes
 from wpbridge.queue import Queue
 from wpbridge.rules import RetryRule
 from wpbridge.runner import wording
 from wpbridge.runner.hold import Totals
 from wpbridge.runner.identity import Identity, identity
 from wpbridge.runner.loop import Limits, Runner
-from wpbridge.runner.tether import memory_bytes
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_store
 from wpbridge.store.sqlstore import SqlStore

@@ -30,8 +30,8 @@ from bench_queue import fresh
 from servers import MariaDB, private_mariadb
 from wpbridge.clock import SystemClock, to_text
 from wpbridge.codec import schedule
+from wpbridge.processes import memory_bytes
 from wpbridge.queue import Queue
-from wpbridge.runner.tether import memory_bytes
 from wpbridge.store.sqlstore import SqlStore
 
 HANDLERS = f"""

@@ -34,9 +34,10 @@ from wpbridge.executors.process_frames import (
     order_of,
     outcome_frame,
 )
-from wpbridge.executors.process_home import Home, identity, memory_bytes
+from wpbridge.executors.process_home import Home, identity
 from wpbridge.handlers import Enqueuer, Handler, load
 from wpbridge.outcome import Failed, LogLine, Outcome
+from wpbridge.processes import memory_bytes
 
 FIRST_MARK: Final = 0
 """Ends what was printed before the first action."""

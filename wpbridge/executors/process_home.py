@@ -64,12 +64,3 @@ def identity(descriptor: int) -> tuple[int, int] | None:
         found = os.fstat(descriptor)
         return found.st_dev, found.st_ino
     return None
-
-
-def memory_bytes() -> int:
-    """What the process holds in memory now; at its highest where the system tells no more."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    except (OSError, ValueError):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return pages * resource.getpagesize()

@@ -14,7 +14,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 from wpbridge import wp
@@ -23,6 +22,7 @@ from wpbridge.executors.calling import over
 from wpbridge.executors.printed import Output, is_told, tell
 from wpbridge.executors.process_frames import CHANNEL_LOST, line
 from wpbridge.outcome import Failed
+from wpbridge.processes import others_in_session
 
 _CODE: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop());"
@@ -203,7 +203,7 @@ class Worker:
     def signal(self, number: int) -> None:
         """To its process group, and to whatever else is in its session."""
         self.child.kill(number)
-        for pid in _others_in_session(self.pid):
+        for pid in others_in_session(self.pid):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, number)
 
@@ -226,21 +226,6 @@ class Worker:
             os.close(self.watched)
         self.child.release()
         return code
-
-
-def _others_in_session(session: int) -> list[int]:
-    """Processes that have left the group, as a shell with job control makes them; Linux only."""
-    found = []
-    with contextlib.suppress(OSError):
-        for place in Path("/proc").iterdir():
-            if place.name.isdigit():
-                with contextlib.suppress(OSError, ValueError, IndexError):
-                    # The name in parentheses may hold anything, so count from its end.
-                    fields = (place / "stat").read_bytes().rpartition(b")")[2].split()
-                    group, own = int(fields[2]), int(fields[3])
-                    if own == session != group:
-                        found.append(int(place.name))
-    return found
 
 
 # Why it is gone

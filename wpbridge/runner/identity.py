@@ -2,22 +2,24 @@
 
 A process id means something only on the same boot of the same host and in the same pid namespace:
 two containers may share a host name and a process id. Where all of that is equal, the process is
-looked up, start time and all; elsewhere only a stale beat tells.
+looked for, start time and all. A proof that it has ended counts at once. Where there is none, and
+everywhere else, only a stale beat tells.
 """
 
 import math
 import os
 import socket
 from dataclasses import dataclass
-from pathlib import Path
 
+from wpbridge import processes
 from wpbridge.clock import Clock
+from wpbridge.processes import Sight
 from wpbridge.store.base import RunnerRecord
 
 STALE_SECONDS = 45.0
 """A beat older than this is a dead runner's: beats come every 10 s, the plugin judges at 300."""
 HUNG_SECONDS = 120.0
-"""A process of this host that is there and has not beaten for so long is stopped, or hangs."""
+"""A process of this host that may be there and has not beaten for so long is stopped, or hangs."""
 DOUBT_SECONDS = 20.0
 """A runner that seems dead is watched for so long: every living one beats meanwhile. It begins so
 long before the limit, so that with a look each 10 s a death is found within 55 s."""
@@ -31,7 +33,8 @@ class Identity:
 
     host: str
     boot: str
-    """Boot id and pid namespace: where process ids can be compared."""
+    """Boot id and namespaces: where process ids can be compared. Empty where that is not known, or
+    where the start is not known: then nobody looks for the process, and only beats count."""
     pid: int
     pid_started: str
 
@@ -39,7 +42,9 @@ class Identity:
 def identity() -> Identity:
     """This process."""
     pid = os.getpid()
-    return Identity(host=socket.gethostname(), boot=_boot(), pid=pid, pid_started=start_of(pid))
+    started = processes.start_of(pid)
+    boot = processes.place() if started else ""
+    return Identity(host=socket.gethostname(), boot=boot, pid=pid, pid_started=started)
 
 
 def is_dead(runner: RunnerRecord, me: Identity) -> bool:
@@ -52,8 +57,10 @@ def _limit(runner: RunnerRecord, me: Identity) -> float:
 
 
 def is_gone(runner: RunnerRecord, me: Identity) -> bool:
-    """Whether it is known that its process has ended."""
-    return _is_here(runner, me) and start_of(runner.pid) != runner.pid_started
+    """Whether it is proved that its process has ended."""
+    if not _is_here(runner, me):
+        return False
+    return processes.look(runner.pid, runner.pid_started) is Sight.ENDED
 
 
 def _is_here(runner: RunnerRecord, me: Identity) -> bool:
@@ -92,23 +99,3 @@ class Coroner:
         """Whether somebody seems dead: then the next look must come soon."""
         now = self._clock.monotonic()
         return any(now - last < DOUBT_SECONDS for _, last in self._seen.values())
-
-
-def start_of(pid: int) -> str:
-    """When a process started, in ticks since boot; empty when there is no such process."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    # The name, in parentheses, may hold spaces; a zombie runs nothing any more.
-    fields = stat.rpartition(")")[2].split()
-    return "" if fields[0] in ("Z", "X") else fields[19]
-
-
-def _boot() -> str:
-    """Empty where it cannot be known: then only beats count."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 - not a path
-    except OSError:
-        return ""

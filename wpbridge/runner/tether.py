@@ -18,9 +18,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Final
 
+from wpbridge import processes
 from wpbridge.clock import SystemClock
 from wpbridge.runner.loop import Runner
 from wpbridge.wake import Listener
@@ -217,7 +217,7 @@ class Tether:
                 runner.quiet(on=self._is_quiet)
             over = self._lifetime.is_over(
                 age_seconds=now - self._born,
-                memory_bytes=memory_bytes(),
+                memory_bytes=processes.memory_bytes(),
                 claimed=runner.totals.claimed,
             )
             if over and not self.why:
@@ -229,12 +229,3 @@ class Tether:
             "leaving": self.why if self.why.startswith("max-") else "",
             "totals": totals,
         }
-
-
-def memory_bytes() -> int:
-    """What this process has in memory; 0 where that cannot be known."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")

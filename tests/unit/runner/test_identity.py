@@ -9,7 +9,9 @@ from datetime import timedelta
 import pytest
 
 from clocks import FakeClock
+from wpbridge import processes
 from wpbridge.action import RunnerId
+from wpbridge.processes import start_of
 from wpbridge.runner.identity import (
     HUNG_SECONDS,
     STALE_SECONDS,
@@ -17,7 +19,6 @@ from wpbridge.runner.identity import (
     Identity,
     identity,
     is_dead,
-    start_of,
 )
 from wpbridge.store.base import RunnerRecord
 
@@ -106,6 +107,36 @@ def test_a_process_that_has_ended_is_not_watched_first() -> None:
     assert Coroner(FakeClock()).is_dead(record(me, pid_started="1"), me)
 
 
-def test_our_own_start_is_known() -> None:
-    assert start_of(os.getpid()).isdigit()
-    assert start_of(2**22 + 1) == ""
+def test_a_living_process_whose_start_cannot_be_seen_waits_for_its_beat(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where /proc hides the processes of other users, or no more files can be opened."""
+    me = identity()
+
+    def hidden(pid: int) -> list[str]:
+        raise FileNotFoundError(pid)
+
+    monkeypatch.setattr(processes, "_stat", hidden)
+    its = record(me, pid=os.getppid())
+    assert not is_dead(its, me)
+    assert not is_dead(replace(its, beat_age_seconds=HUNG_SECONDS - 1), me)
+    assert is_dead(replace(its, beat_age_seconds=HUNG_SECONDS + 1), me)
+
+
+@pytest.mark.parametrize("missing", ["start_of", "place"])
+def test_who_does_not_know_itself_is_judged_by_its_beat_alone(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = identity()
+    with monkeypatch.context() as patch:
+        patch.setattr(processes, missing, lambda *_: "")
+        itself = identity()
+    # A runner of an earlier release looks for the process wherever the boot is the same.
+    assert itself.boot == ""
+    gone = record(itself, pid=2**22 + 1)
+    assert not is_dead(gone, others)
+    assert not is_dead(replace(gone, beat_age_seconds=STALE_SECONDS - 1), others)
+    assert is_dead(replace(gone, beat_age_seconds=STALE_SECONDS + 1), others)
+    # Nor does it know of anybody else.
+    assert not is_dead(record(others, pid=2**22 + 1), itself)
+    assert not is_dead(record(itself, pid=2**22 + 1), itself)
