@@ -95,6 +95,14 @@ def test_the_plugins_own_upkeep_is_left_alone(store: SqlStore) -> None:
     assert claimed(store) == []
 
 
+@pytest.mark.parametrize("others", [(), (5, 10)])
+def test_the_first_priority_is_claimed_first(store: SqlStore, others: tuple[int, ...]) -> None:
+    levels = [*others, 0]
+    ids = insert(store, *[make_new(priority=level, due_in=-level - 1) for level in levels])
+    assert claimed(store, limit=1) == [ids[-1]]
+    assert claimed(store) == ids[:-1]
+
+
 def test_groups_filter_and_exclude(store: SqlStore) -> None:
     a, b, c = insert(store, make_new(group="a"), make_new(group="b"), make_new())
     assert claimed(store, only=ClaimFilter(groups=frozenset({"a"}))) == [a]

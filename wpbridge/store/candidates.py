@@ -97,9 +97,10 @@ class Finder:
         by_priority = hint(layout.priority_index)
         by_date = hint(layout.date_index or layout.due_index)
         self._any_due = text(f"SELECT 1 FROM {table}{hint(layout.due_index)} WHERE {due} LIMIT 1")
+        # At least and not above: MariaDB reads an unsigned column's MIN above -1 as one above 0.
         self._next_priority = text(
             f"SELECT MIN(priority) FROM {table}{by_priority} WHERE claim_id = 0"
-            " AND status = 'pending' AND priority > :above"
+            " AND status = 'pending' AND priority >= :least"
         )
         self._in_priority = text(
             f"{look}{by_priority} WHERE claim_id = 0 AND status = 'pending' AND priority = :level"
@@ -130,7 +131,7 @@ class Finder:
     def plans(self) -> list[Plan]:
         """The statements that are used with this layout, to be explained by the server.
 
-        Their values are ``now``, ``size``, ``above``, ``level``, ``first`` and ``key``.
+        Their values are ``now``, ``size``, ``least``, ``level``, ``first`` and ``key``.
         """
         layout = self._layout
         found = [Plan(name="any-due", statement=self._any_due, index=layout.due_index)]
@@ -258,25 +259,25 @@ class Finder:
             rows = look.rows(self._in_date, size=size)
             return Window(look.ours(rows), len(rows) < size)
         found: list[Candidate] = []
-        above, left = -1, size
+        least, left = 0, size
         while left > 0:
-            level = self._priority_above(look, above)
+            level = self._next_level(look, least)
             if level is None:
                 return Window(found, is_whole=True)
             rows = look.rows(self._in_priority, level=level, size=left)
             found += look.ours(rows)
-            above, left = level, left - len(rows)
+            least, left = level + 1, left - len(rows)
         return Window(found, is_whole=False)
 
     def _is_one_priority(self, look: "_Look") -> bool:
         if self._layout.priority_index is None:
             return not self._layout.has_priority
-        lowest = self._priority_above(look, -1)
-        return lowest is None or self._priority_above(look, lowest) is None
+        lowest = self._next_level(look, 0)
+        return lowest is None or self._next_level(look, lowest + 1) is None
 
-    def _priority_above(self, look: "_Look", level: int) -> int | None:
-        """The next priority that has free rows, due or not."""
-        found = look.connection.execute(self._next_priority, {"above": level}).scalar()
+    def _next_level(self, look: "_Look", least: int) -> int | None:
+        """The lowest priority from ``least`` on that has free rows, due or not."""
+        found = look.connection.execute(self._next_priority, {"least": least}).scalar()
         return None if found is None else int(found)
 
     def _hook_keys(self, look: "_Look") -> list[_Key]:

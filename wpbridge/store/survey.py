@@ -130,15 +130,16 @@ class Rows:
         if layout.priority_index is None:
             return [(free, {})]
         found: list[_Level] = []
-        above = -1
+        least = 0
         while True:
-            rows = self._rows(
-                f"SELECT MIN(priority) FROM {free} AND priority > :above", above=above
-            )
+            # At least and not above, see :class:`wpbridge.store.candidates.Finder`.
+            statement = f"SELECT MIN(priority) FROM {free} AND priority >= :least"
+            rows = self._rows(statement, least=least)
             if rows[0][0] is None:
                 return found
-            above = int(rows[0][0])
-            found.append((f"{free} AND priority = :level", {"level": above}))
+            level = int(rows[0][0])
+            found.append((f"{free} AND priority = :level", {"level": level}))
+            least = level + 1
 
     def _due_in(
         self,
