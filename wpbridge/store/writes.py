@@ -12,16 +12,15 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from wpbridge.action import Action, ActionId, ClaimId, Status
+from wpbridge.action import Action, ActionId, ClaimId, NewAction, Status
 from wpbridge.clock import to_text
 from wpbridge.outcome import LogLine
 from wpbridge.store.base import Ending
 from wpbridge.store.dialect import Dialect
+from wpbridge.store.failing import Failing
 from wpbridge.store.inserts import Inserts
 from wpbridge.store.tables import Layout, TableNames
 from wpbridge.store.zones import Zones
-
-FAILURES_THAT_STOP = 5
 
 
 class LostRaceError(Exception):
@@ -55,6 +54,7 @@ class Writes:
         self._names = names
         self._inserts = inserts
         self._zones = zones
+        self._failing = Failing(names)
         self._layout = layout
         self._dialect = dialect
         self.zone = inserts.zone
@@ -96,15 +96,6 @@ class Writes:
         )
         self._insert_claim = text(f"INSERT INTO {names.claims} (date_created_gmt) VALUES (:gmt)")
         self._delete_claims = _ids(f"DELETE FROM {names.claims} WHERE claim_id IN :ids")
-        self._fifth_failed = text(
-            f"SELECT scheduled_date_gmt FROM {names.actions} WHERE hook = :hook"
-            f" AND status = 'failed' ORDER BY scheduled_date_gmt LIMIT 1 OFFSET :skip"
-        )
-        self._older = text(
-            f"SELECT COUNT(*) FROM (SELECT 1 FROM {names.actions} WHERE hook = :hook"
-            " AND status IN ('pending', 'in-progress', 'complete', 'canceled')"
-            " AND (scheduled_date_gmt < :date OR scheduled_date_gmt IS NULL) LIMIT 1) AS older"
-        )
 
     def _primary(self) -> str:
         return " FORCE INDEX (PRIMARY)" if self._dialect.name == "mysql" else ""
@@ -174,24 +165,28 @@ class Writes:
 
         Raises LostRaceError when one was no longer ours; the caller's transaction then rolls back.
         """
-        together = [e for e in endings if e.stop_line is None or e.successor is None]
-        one_by_one = [e for e in endings if e.stop_line is not None and e.successor is not None]
-        self._change(connection, together, now)
-        self._inserts.actions(connection, [e.successor for e in together if e.successor], now)
-        lines = [(e.action.id, line) for e in together for line in e.logs]
+        judge = self._failing.judge(connection, endings)
+        changes: list[Ending] = []
+        successors: list[NewAction] = []
+        lines: list[tuple[int, LogLine]] = []
         stopped: set[ActionId] = set()
-        # The plugin's consistent-failure rule looks at all rows of the hook as they are after each
-        # single ending, so these cannot be written together.
-        for ending in one_by_one:
-            self._change(connection, [ending], now)
+
+        def write() -> None:
+            self._change(connection, changes, now)
+            self._inserts.actions(connection, successors, now)
+            changes.clear()
+            successors.clear()
+
+        for ending in endings:
+            changes.append(ending)
             lines += [(ending.action.id, line) for line in ending.logs]
-            if self._is_consistently_failing(connection, ending.action.hook):
+            if judge.stops(ending, write):
                 assert ending.stop_line is not None
                 lines.append((ending.action.id, ending.stop_line))
                 stopped.add(ending.action.id)
-            else:
-                assert ending.successor is not None
-                self._inserts.actions(connection, [ending.successor], now)
+            elif ending.successor is not None:
+                successors.append(ending.successor)
+        write()
         self._inserts.logs(connection, lines)
         # One that failed without a successor keeps its zone for a while: it may be requeued.
         over = [
@@ -255,15 +250,6 @@ class Writes:
                 f" WHERE action_id IN :ids AND claim_id = :claim AND status = '{was}'"
             )
         return self._updates[key]
-
-    def _is_consistently_failing(self, connection: Connection, hook: str) -> bool:
-        """Whether the five oldest retained rows of the hook are all failed (plugin 3.5 to 4.0)."""
-        values = {"hook": hook, "skip": FAILURES_THAT_STOP - 1}
-        fifth = connection.execute(self._fifth_failed, values).first()
-        if fifth is None:
-            return False
-        found = connection.execute(self._older, {"hook": hook, "date": fifth[0]}).scalar()
-        return not found
 
     def _attempt(self, now: datetime) -> dict[str, str]:
         return {"gmt": to_text(now), "local": to_text(self.zone.attempt_local(now))}
