@@ -40,14 +40,16 @@ def problems_of(row: dict[str, Any]) -> Iterator[str]:
     value = php.decode(serialized)
     if php.encode(value) != serialized:
         yield f"PHP text changed: {php.encode(value)!r}"
-    text = args.encode(args.from_php(value))
+    # Too long for the column, or an error of the plugin's own.
+    is_refused = bool(row.get("too_long")) or "error" in row
     try:
+        text = args.encode(args.from_php(value))
         stored, extended = args.columns(text)
     except CodecError:
-        if not row["too_long"]:
-            yield "refused as too long"
+        if not is_refused:
+            yield "refused"
         return
-    if row["too_long"]:
+    if is_refused:
         yield "not refused"
         return
     if (stored, extended) != (row["column_args"], row["column_extended_args"]):

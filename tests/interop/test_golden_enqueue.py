@@ -37,10 +37,11 @@ def args_of(row: dict[str, Any]) -> Iterator[str]:
         text = encoded(value)
     except InputError as error:
         # WordPress would store question marks for bytes that are no text; nothing is stored here.
-        if not row["too_long"] and "not UTF-8" not in str(error):
+        is_stored = not row.get("too_long") and "column_args" in row
+        if is_stored and "not UTF-8" not in str(error):
             yield f"refused: {error}"
         return
-    if row["too_long"]:
+    if row.get("too_long") or "column_args" not in row:
         yield "not refused"
     elif args.columns(text) != (row["column_args"], row["column_extended_args"]):
         yield f"columns {args.columns(text)!r}"
@@ -74,7 +75,11 @@ def schedule_of(row: dict[str, Any]) -> Iterator[str]:
     try:
         made = new_action(new, NOW)
     except InputError as error:
-        yield f"refused: {error}"
+        if "serialized_base64" in row:
+            yield f"refused: {error}"
+        return
+    if "serialized_base64" not in row:
+        yield f"not refused but written as {made.schedule!r}"
         return
     if made.schedule != base64.b64decode(row["serialized_base64"]):
         yield f"written as {made.schedule!r}"
