@@ -136,6 +136,22 @@ def test_a_foreign_schedule_class_is_not_ours_to_run(store: SqlStore) -> None:
     assert claimed(store) == [own]
 
 
+@pytest.mark.parametrize(
+    "change_of",
+    [
+        "REPLACE(schedule, 'ActionScheduler', 'actionscheduler')",
+        "REPLACE(schedule, 'O:', 'O:000000')",
+        "REPLACE(schedule, '}', '}  ')",
+    ],
+)
+def test_a_schedule_in_another_form_that_php_reads_is_ours_to_run(
+    store: SqlStore, change_of: str
+) -> None:
+    [own] = insert(store, make_new())
+    change(store, f"UPDATE wp_actionscheduler_actions SET schedule = {change_of}")
+    assert claimed(store) == [own]
+
+
 def test_ours_are_found_behind_many_of_others(store: SqlStore) -> None:
     insert(store, *[make_new(f"other_{n % 7}", due_in=-1000, priority=n % 3) for n in range(1500)])
     ours = insert(store, *[make_new("ours", due_in=-n) for n in range(1, 31)])

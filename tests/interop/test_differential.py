@@ -50,12 +50,28 @@ for ( $i = 0; $i < 6; $i++ ) {
 }
 as_schedule_recurring_action( $past + 10, 60, 'd_always_fails' );
 as_schedule_single_action( $past, 'd_listener_throws' );
+// As hands and other tools leave them; PHP reads them all the same.
+$odd = array(
+    'newline'   => "CONCAT(schedule, CHAR(10))",
+    'rest'      => "CONCAT(schedule, '};s:1:')",
+    'lowercase' => "REPLACE(schedule, 'ActionScheduler', 'actionscheduler')",
+    'uppercase' => "REPLACE(schedule, 'CronExpression', 'CRONEXPRESSION')",
+    'zeros'     => "REPLACE(schedule, 'O:', 'O:000')",
+    'public'    => "REPLACE(REPLACE(schedule, CONCAT('s:22:', CHAR(34), CHAR(0), '*', CHAR(0)), CONCAT('s:19:', CHAR(34))), 'O:', 'O:0')",
+);
+foreach ( $odd as $kind => $sql ) {
+    as_schedule_single_action( $past, 'd_odd', array( $kind, 'single' ) );
+    as_schedule_recurring_action( $past, 600, 'd_odd', array( $kind, 'interval' ) );
+    as_schedule_cron_action( $past, '7 3 * * *', 'd_odd', array( $kind, 'cron' ) );
+    $GLOBALS['wpdb']->query( "UPDATE {$GLOBALS['wpdb']->prefix}actionscheduler_actions SET schedule = $sql WHERE hook = 'd_odd' AND args LIKE '[\"$kind\"%'" );
+}
 // Run early, as from the admin's screen: the schedules still say when they were meant.
 $GLOBALS['wpdb']->query( "UPDATE {$GLOBALS['wpdb']->prefix}actionscheduler_actions SET scheduled_date_gmt = '2026-01-01 00:00:00' WHERE hook = 'd_cron' AND args IN ('[1]', '[3]')" );
 """
 
 CALLBACKS = r"""<?php
 add_action( 'd_good', '__return_null' );
+add_action( 'd_odd', '__return_null' );
 add_action( 'd_recurring', '__return_null' );
 add_action( 'd_cron', '__return_null' );
 add_action( 'd_recurring_fails', function () { throw new RuntimeException( "several\nlines: ü %s %1\$s" ); } );

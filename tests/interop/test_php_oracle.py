@@ -105,15 +105,12 @@ def differences(
     cases: Iterable[bytes],
     expected: Iterable[bytes | None],
     ours: Callable[[bytes], bytes],
-    may_refuse: Callable[[bytes, CodecError], bool] | None = None,
 ) -> list[str]:
     found = []
     for case, answer in zip(cases, expected, strict=True):
         try:
             mine: bytes | None = ours(case)
-        except CodecError as error:
-            if may_refuse is not None and may_refuse(case, error):
-                continue
+        except CodecError:
             mine = None
         if mine != answer:
             found.append(f"{case!r}\n  php  {answer!r}\n  ours {mine!r}")
@@ -125,7 +122,7 @@ def dice(number: int) -> random.Random:
 
 
 def reencoded(blob: bytes) -> bytes:
-    return php.encode(php.decode(blob))
+    return php.encode(php.decode(blob, ignore_rest=True))
 
 
 def as_json(blob: bytes) -> bytes:
@@ -154,13 +151,8 @@ def test_php_and_we_write_the_same_for_what_both_read(oracle: Answers) -> None:
 def test_damaged_blobs_are_refused_by_both_or_by_none(oracle: Answers) -> None:
     rng = dice(1)
     blobs = [damaged(rng, serialized(rng, 0)) for _ in range(CASES)]
-    wrong = differences(blobs, oracle("repeat", blobs), reencoded, is_stricter_by_design)
+    wrong = differences(blobs, oracle("repeat", blobs), reencoded)
     assert not wrong, "\n".join(wrong[:5])
-
-
-def is_stricter_by_design(blob: bytes, error: CodecError) -> bool:
-    """PHP ignores what follows a value, and reads an object's missing count as 0."""
-    return "after the value" in str(error) or b"::{}" in blob
 
 
 def test_args_are_written_as_json_encode_does(oracle: Answers) -> None:

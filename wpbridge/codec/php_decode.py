@@ -1,6 +1,7 @@
 """Reads what PHP's ``serialize`` wrote, as ``unserialize`` would, without recursion.
 
-Stricter than PHP in one point: bytes after the value are an error.
+PHP takes no notice of bytes after the value. Here they are an error unless the caller says that
+they do not matter.
 """
 
 import re
@@ -28,17 +29,19 @@ MAX_ITEMS: Final = 1_000_000
 _SCALAR: Final = re.compile(
     rb"N;"
     rb"|b:([01]);"
-    rb"|i:([+-]?[0-9]{1,40});"
+    rb"|i:([+-]?[0-9]+);"
     rb"|d:([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|-?INF|NAN);"
 )
 _BOOL, _INT, _FLOAT = 1, 2, 3
-# PHP takes any number of digits; twenty hold every length there can be.
-_STRING: Final = re.compile(rb's:([0-9]{1,20}):"')
-_ESCAPED: Final = re.compile(rb'S:([0-9]{1,20}):"')
-_ARRAY: Final = re.compile(rb"a:([0-9]{1,20}):\{")
-_NAMED: Final = re.compile(rb'[OCE]:([0-9]{1,20}):"')
-_COUNT: Final = re.compile(rb":([0-9]{1,20}):\{")
-_BACK: Final = re.compile(rb"[rR]:([0-9]{1,20});")
+# PHP takes any number of zeros before a length; twenty digits hold every length there can be.
+_STRING: Final = re.compile(rb's:0*([0-9]{1,20}):"')
+_ESCAPED: Final = re.compile(rb'S:0*([0-9]{1,20}):"')
+_ARRAY: Final = re.compile(rb"a:0*([0-9]{1,20}):\{")
+_NAMED: Final = re.compile(rb'[OCE]:0*([0-9]{1,20}):"')
+# An object's count, or the length of what it wrote, may have a sign, or no digits for 0.
+_COUNT: Final = re.compile(rb":(?:\+|-(?=0*:))?0*([0-9]{0,20}):\{")
+_BACK: Final = re.compile(rb"[rR]:0*([0-9]{1,20});")
+_INT_DIGITS: Final = len(str(INT_MAX))
 _CLASS_NAME: Final = re.compile(rb"[0-9A-Za-z_\\\x7f-\xff]+")
 _ESCAPE: Final = re.compile(rb"\\([0-9A-Fa-f]{2})")
 _SMALLEST_ENTRY_BYTES: Final = len(b"i:0;N;")
@@ -58,14 +61,16 @@ def decode(
     max_depth: int = MAX_DEPTH,
     max_bytes: int = MAX_BYTES,
     max_items: int = MAX_ITEMS,
+    ignore_rest: bool = False,
 ) -> PhpBare:
     """The value in a serialized text.
 
     Args:
-        data: All of it; what follows the value is an error.
+        data: All of it.
         max_depth: Containers within containers.
         max_bytes: Length of ``data``.
         max_items: Entries of all containers together.
+        ignore_rest: Take no notice of what follows the value, as PHP does; else it is an error.
 
     Raises:
         CodecError: With the byte where reading stopped. Hostile input too ends here, at a cost
@@ -73,7 +78,11 @@ def decode(
     """
     if len(data) > max_bytes:
         raise CodecError(f"{len(data)} bytes are more than the {max_bytes} allowed", offset=0)
-    return _Reader(data, max_depth, max_items).read()
+    reader = _Reader(data, max_depth, max_items)
+    value = reader.read()
+    if reader.at != len(data) and not ignore_rest:
+        raise reader.error("bytes after the value")
+    return value
 
 
 class _Reader:
@@ -103,8 +112,6 @@ class _Reader:
                 self.open.pop()
             else:
                 raise self.error("the container should end here")
-        if self.at != len(self.data):
-            raise self.error("bytes after the value")
         return deref(root[0])
 
     def value_into(self, entries: PhpArray, key: PhpKey) -> None:
@@ -138,8 +145,7 @@ class _Reader:
         if group is None:
             return None
         if group == _INT:
-            # PHP stops at the ends of 64 bit instead of refusing.
-            return min(max(int(match[_INT]), INT_MIN), INT_MAX)
+            return _saturated(match[_INT])
         return match[_BOOL] == b"1" if group == _BOOL else float(match[_FLOAT])
 
     def rare(self, kind: bytes) -> PhpBare:
@@ -258,7 +264,7 @@ class _Reader:
         if match is None:
             raise self.error("no length or count")
         self.at = match.end()
-        return int(match[1])
+        return int(match[1] or 0)
 
     def skip(self, at: int, expected: bytes) -> None:
         """Go to a later byte, where these must stand, and past them."""
@@ -272,3 +278,10 @@ class _Reader:
         if where >= len(self.data):
             message = f"the text ends too early: {message}"
         return CodecError(f"PHP data: {message}", offset=where)
+
+
+def _saturated(text: bytes) -> int:
+    """A whole number; PHP stops at the ends of 64 bit instead of refusing."""
+    digits = text.lstrip(b"+-").lstrip(b"0")
+    size = int(digits or b"0") if len(digits) <= _INT_DIGITS else INT_MAX + 1
+    return max(-size, INT_MIN) if text.startswith(b"-") else min(size, INT_MAX)

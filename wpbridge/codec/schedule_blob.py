@@ -33,7 +33,14 @@ MAX_DEPTH: Final = 100
 PREFIX_BYTES: Final = 80
 """How much of a blob :func:`class_of` wants to see, if there is so much."""
 
-_CLASS: Final = re.compile(rb'[OC]:([0-9]{1,20}):"([0-9A-Za-z_\\\x7f-\xff]+)("?)')
+_CLASS: Final = re.compile(rb'[OC]:0*([0-9]{1,20}):"([0-9A-Za-z_\\\x7f-\xff]+)("?)')
+_NAMES: Final = {name.lower(): name for name in KNOWN_CLASSES}
+# Where the plugin declares the properties that are not each class's own.
+_DECLARED: Final = {
+    "scheduled_timestamp": "ActionScheduler_Abstract_Schedule",
+    "first_timestamp": "ActionScheduler_Abstract_RecurringSchedule",
+    "recurrence": "ActionScheduler_Abstract_RecurringSchedule",
+}
 
 _ASYNC: Final = b'O:28:"ActionScheduler_NullSchedule":0:{}'
 _SINGLE: Final = (
@@ -88,6 +95,10 @@ _COMMON_CRON: Final = re.compile(
     .replace(b"%s", b"(" + b"|".join(re.escape(text) for text in _FIELD_TEXTS.values()) + b")")
 )
 
+_NUMERIC: Final = re.compile(
+    rb"[ \t\n\r\v\f]*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t\n\r\v\f]*"
+)
+
 # What PHP's DateTime takes after an "@".
 _UNIX_TEXT: Final = re.compile(rb"(-?[0-9]{1,19}(?:\.[0-9]{1,20})?)[ \t\n\r\v\f]*")
 
@@ -103,7 +114,7 @@ def class_of(prefix: bytes) -> str | None:
         return None
     is_whole = match[3] and int(match[1]) == len(match[2])
     goes_on = match.end() == len(prefix) >= PREFIX_BYTES
-    return match[2].decode("utf-8", "surrogateescape") if is_whole or goes_on else None
+    return _class_name(match[2].decode("utf-8", "surrogateescape")) if is_whole or goes_on else None
 
 
 def decode(blob: bytes) -> Schedule:
@@ -167,40 +178,60 @@ def _common_cron(blob: bytes) -> Cron | None:
     )
 
 
+def _class_name(name: str) -> str:
+    """A class as the plugin spells it: letter case means nothing in PHP."""
+    # Of ASCII letters only, as PHP does.
+    lower = name.encode("utf-8", "surrogateescape").lower().decode("utf-8", "surrogateescape")
+    return _NAMES.get(lower, name)
+
+
 def _decode_any(blob: bytes) -> Schedule:
-    value = php.decode(blob, max_depth=MAX_DEPTH)
+    value = php.decode(blob, max_depth=MAX_DEPTH, ignore_rest=True)
     if not isinstance(value, PhpObject | PhpCustom):
         raise CodecError("the schedule is no object", offset=0)
-    if value.class_name not in KNOWN_CLASSES:
-        return ForeignSchedule(php_class=value.class_name, blob=blob)
-    if isinstance(value, PhpCustom):
-        raise CodecError(f"{value.class_name} does not write itself", offset=0)
-    if value.class_name == Async.php_class:
+    name = _class_name(value.class_name)
+    if name not in KNOWN_CLASSES:
+        return ForeignSchedule(php_class=name, blob=blob)
+    # PHP reads nothing from what a class wrote that cannot write itself.
+    told = value if isinstance(value, PhpObject) else PhpObject(name, {})
+    if name == Async.php_class:
         return Async()
-    if value.class_name == Single.php_class:
-        return Single(timestamp=_timestamp(value, "scheduled_timestamp", "timestamp"))
-    if value.class_name == Canceled.php_class:
+    if name == Single.php_class:
+        return Single(timestamp=_timestamp(name, _either(told, "scheduled_timestamp", "timestamp")))
+    if name == Canceled.php_class:
         # Here, and only here, the old name goes first.
-        return Canceled(timestamp=_timestamp(value, "timestamp", "scheduled_timestamp"))
-    timestamp = _timestamp(value, "scheduled_timestamp", "start_timestamp")
-    first = _timestamp(value, "first_timestamp")
-    if first is None or _is_not_positive(value.get("first_timestamp")):
-        first = timestamp
-    if value.class_name == Interval.php_class:
-        recurrence = _recurrence(_either(value, "recurrence", "interval_in_seconds"))
+        at = _timestamp(name, _either(told, "timestamp", "scheduled_timestamp"))
+        return Canceled(timestamp=at)
+    timestamp = _timestamp(name, _either(told, "scheduled_timestamp", "start_timestamp"))
+    first_told = _property(told, "first_timestamp")
+    first = _timestamp(name, first_told) if _is_positive(first_told) else timestamp
+    if name == Interval.php_class:
+        recurrence = _recurrence(_either(told, "recurrence", "interval_in_seconds"))
         return Interval(timestamp=timestamp, first_timestamp=first, recurrence=recurrence)
-    expression = _expression(_either(value, "recurrence", "cron"))
+    expression = _expression(_either(told, "recurrence", "cron"))
     return Cron(timestamp=timestamp, first_timestamp=first, expression=expression)
 
 
+def _property(value: PhpObject, name: str) -> PhpBare:
+    """What PHP puts into a declared property: the last that was written under any of its names.
+
+    It takes a public and a protected name for a private one, and the declaring class in any case.
+    """
+    declared = _DECLARED.get(name, value.class_name).lower()
+    found: PhpBare = None
+    for owner, stored, item in value.named():
+        if stored == name.encode() and (owner in ("", "*") or owner.lower() == declared):
+            found = item
+    return found
+
+
 def _either(value: PhpObject, name: str, old_name: str) -> PhpBare:
-    found = value.get(name)
-    return value.get(old_name) if found is None else found
+    found = _property(value, name)
+    return _property(value, old_name) if found is None else found
 
 
-def _timestamp(value: PhpObject, *names: str) -> int | None:
+def _timestamp(class_name: str, found: PhpBare) -> int | None:
     """Unix seconds as ``as_get_datetime_object`` takes them; None where it takes now."""
-    found = next((each for name in names if (each := value.get(name)) is not None), None)
     if found is None or found is False or found == b"":
         return None
     if isinstance(found, int) and not isinstance(found, bool):
@@ -210,12 +241,18 @@ def _timestamp(value: PhpObject, *names: str) -> int | None:
         text = float_text(found, "E").encode()
     match = _UNIX_TEXT.fullmatch(text)
     if match is None:
-        raise CodecError(f"{value.class_name}: {names[0]} is no Unix time")
+        raise CodecError(f"{class_name}: its date is no Unix time")
     return math.floor(Decimal(match[1].decode()))
 
 
-def _is_not_positive(value: PhpBare) -> bool:
-    return not isinstance(value, bytes | int | float) or float(value) <= 0
+def _is_positive(value: PhpBare) -> bool:
+    """PHP's ``$value > 0``: a text that is no number is compared as text."""
+    if isinstance(value, bytes):
+        is_number = _NUMERIC.fullmatch(value) is not None
+        return float(value) > 0 if is_number else value > b"0"
+    if value is None or isinstance(value, int | float):
+        return value is not None and value > 0
+    return True
 
 
 def _recurrence(value: PhpBare) -> float | str | None:

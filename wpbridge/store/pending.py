@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from wpbridge.action import ActionId
-from wpbridge.codec import args, php, schedule
+from wpbridge.codec import args, schedule
 from wpbridge.errors import CodecError
 
 _Fault: TypeAlias = tuple[str, bool]
@@ -104,17 +104,8 @@ def _schedule_fault(blob: bytes) -> _Fault | None:
         schedule.decode(blob)
     except CodecError as error:
         # Without a place it is a value that PHP may understand, such as a date in words.
-        return str(error), error.offset is not None and not _is_whole(blob[: error.offset])
+        return str(error), error.offset is not None
     return None
-
-
-def _is_whole(start: bytes) -> bool:
-    """Whether only bytes after the value are wrong, which PHP does not mind."""
-    try:
-        php.decode(start)
-    except CodecError:
-        return False
-    return True
 
 
 def _recurrence(blob: bytes) -> object:

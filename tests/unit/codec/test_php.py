@@ -19,9 +19,11 @@ from wpbridge.codec.php_values import float_text
 from wpbridge.errors import CodecError
 
 
-def refusal(data: bytes, **limits: int) -> CodecError:
+def refusal(
+    data: bytes, *, max_depth: int = 512, max_items: int = 100_000, max_bytes: int = 1 << 26
+) -> CodecError:
     with pytest.raises(CodecError) as caught:
-        decode(data, **limits)
+        decode(data, max_depth=max_depth, max_items=max_items, max_bytes=max_bytes)
     return caught.value
 
 
@@ -228,7 +230,6 @@ def test_bad_text_is_refused_at_its_byte(data: bytes, offset: int) -> None:
         b'O:1:"A":2147483647:{}',
         b'S:2147483647:"a";',
         b"a:" + b"9" * 5000 + b":{}",
-        b"i:" + b"9" * 100_000 + b";",
         b"d:" + b"9" * 10 + b"e" + b"9" * 5000,
         b"a:1:{i:0;" * 200_000,
         b'O:1:"A":1:{s:1:"a";' * 100_000,
@@ -237,6 +238,23 @@ def test_bad_text_is_refused_at_its_byte(data: bytes, offset: int) -> None:
 )
 def test_hostile_text_ends_in_a_codec_error(data: bytes) -> None:
     refusal(data)
+
+
+def test_whole_numbers_stop_at_the_ends_of_64_bit() -> None:
+    assert decode(b"i:" + b"9" * 100_000 + b";") == 2**63 - 1
+    assert decode(b"i:-" + b"9" * 100_000 + b";") == -(2**63)
+    assert decode(b"i:+" + b"0" * 100_000 + b"7;") == 7
+
+
+def test_what_follows_a_value_matters_only_where_a_caller_says_so() -> None:
+    assert refusal(b"i:5;\n").offset == 4
+    assert decode(b"i:5;\n\0x", ignore_rest=True) == 5
+    assert decode(b"a:1:{i:0;N;}}", ignore_rest=True) == {0: None}
+
+
+@pytest.mark.parametrize("blob", [b'O:000000000000000000000001:"A":+0:{}', b'O:1:"A"::{}'])
+def test_an_empty_object_is_read_in_every_form_that_php_reads(blob: bytes) -> None:
+    assert encode(decode(blob)) == b'O:1:"A":0:{}'
 
 
 def test_the_limits_are_the_callers() -> None:

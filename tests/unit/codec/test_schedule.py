@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -206,8 +207,9 @@ def test_a_chain_without_a_first_date_began_with_this_one(stored: str, first: in
         b"i:5;",
         b"a:0:{}",
         b'O:30:"ActionSch',
-        blob_of(SINGLE, o_timestamp="i:1;") + b"\n",
-        b'C:30:"ActionScheduler_SimpleSchedule":0:{}',
+        b'o:30:"ActionScheduler_SimpleSchedule":0:{}',
+        b'O:31:"\\ActionScheduler_SimpleSchedule":0:{}'[:-1],
+        b" " + blob_of(SINGLE, o_timestamp="i:1;"),
         b'E:9:"Foo\\Bar:X";',
         blob_of(SINGLE, p_scheduled_timestamp='s:3:"abc";'),
         blob_of(SINGLE, p_scheduled_timestamp="b:1;"),
@@ -232,6 +234,53 @@ def test_a_foreign_class_is_kept_as_it_is(blob: bytes) -> None:
     assert schedule.encode(foreign) == blob
     assert not foreign.is_recurring
     assert schedule.next_after_run(foreign, ran_at=at(T)) is None
+
+
+@pytest.mark.parametrize("value", [Async(), Single(timestamp=T), HOURLY, NIGHTLY])
+@pytest.mark.parametrize("rest", [b"\n", b"\r\n", b" ", b"\0", b"}", b";", b"O:1:"])
+def test_bytes_behind_a_schedule_mean_nothing(value: Schedule, rest: bytes) -> None:
+    blob = schedule.encode(value)
+    assert schedule.decode(blob + rest) == value
+    assert schedule.class_of((blob + rest)[: schedule.PREFIX_BYTES]) == value.php_class
+
+
+@pytest.mark.parametrize("value", [Async(), Single(timestamp=T), HOURLY, NIGHTLY])
+@pytest.mark.parametrize("change", [bytes.lower, bytes.upper, bytes.swapcase])
+def test_the_case_of_a_class_means_nothing(
+    value: Schedule, change: Callable[[bytes], bytes]
+) -> None:
+    blob = schedule.encode(value)
+    names = (value.php_class, "CronExpression_FieldFactory", "CronExpression")
+    for name in (name.encode() for name in names):
+        blob = blob.replace(b'"%s"' % name, b'"%s"' % change(name))
+        blob = blob.replace(b"\0%s\0" % name, b"\0%s\0" % change(name))
+    assert schedule.class_of(blob[: schedule.PREFIX_BYTES]) == value.php_class
+    assert schedule.decode(blob) == value
+    successor = schedule.next_after_run(schedule.decode(blob), ran_at=at(T + 5))
+    assert successor == schedule.next_after_run(value, ran_at=at(T + 5))
+
+
+def test_an_object_that_wrote_itself_has_nothing_in_it() -> None:
+    blob = b'C:30:"actionscheduler_simpleschedule":2:{ab}'
+    assert schedule.decode(blob) == Single(timestamp=None)
+    assert schedule.class_of(blob) == SINGLE
+
+
+def test_a_property_is_found_under_each_name_that_php_takes_for_it() -> None:
+    def date_of(**properties: str) -> int | None:
+        return schedule.decode(blob_of(SINGLE, **properties)).timestamp
+
+    def owned(owner: str, name: str) -> str:
+        return f"\0{owner}\0{name}"
+
+    assert date_of(scheduled_timestamp="i:5;") == 5
+    assert (
+        date_of(**{owned("actionscheduler_ABSTRACT_schedule", "scheduled_timestamp"): "i:5;"}) == 5
+    )
+    assert date_of(**{owned(SINGLE.lower(), "timestamp"): "i:5;"}) == 5
+    assert date_of(**{owned("Foo", "timestamp"): "i:5;"}) is None
+    assert date_of(scheduled_timestamp="i:5;", p_scheduled_timestamp="i:6;") == 6
+    assert date_of(p_scheduled_timestamp="i:6;", scheduled_timestamp="i:5;") == 5
 
 
 def test_the_class_is_read_off_the_first_bytes() -> None:
