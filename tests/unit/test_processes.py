@@ -158,16 +158,16 @@ def test_kernels_without_time_namespaces_have_a_place(proc: Path) -> None:
     "status",
     [
         # That of the namespace above ours, in which we have two numbers.
-        f"NSpid:\t4711\t{os.getpid()}\n",
-        f"NSpid:\t{os.getpid()}\t{os.getpid()}\n",
-        "NSpid:\t4711\n",
+        "NSpid:\t{other}\t{pid}\n",
+        "NSpid:\t{pid}\t{pid}\n",
+        "NSpid:\t{other}\n",
         # Sandboxes and old kernels do not tell.
         "Name:\tx\n",
         "",
     ],
 )
 def test_the_proc_of_another_namespace_is_no_place(proc: Path, status: str) -> None:
-    put(proc, status=status)
+    put(proc, status=status.format(pid=os.getpid(), other=os.getpid() + 1))
     assert processes.place() == ""
     assert not processes.is_proc_ours()
     assert processes.others_in_session(os.getsid(0)) == []
