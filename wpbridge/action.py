@@ -61,6 +61,8 @@ class Action:
     claim_id: ClaimId
     zone: str | None = None
     """The time zone its cron is read in; None for UTC, as the plugin reads it."""
+    idempotency_key: str = ""
+    """Empty for an action that keeps the key of wpbridge 0.1, which is made of the site's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

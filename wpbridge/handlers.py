@@ -14,7 +14,6 @@ import sys
 import time
 import traceback
 import typing
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, overload
 from wpbridge.action import ActionId
 from wpbridge.errors import ConfigError
 from wpbridge.events import Event, Subscriber
+from wpbridge.keys import key_of
 from wpbridge.outcome import LogLine
 
 E = TypeVar("E", bound=Event)
@@ -51,7 +51,6 @@ _HOOKS = "__wpbridge_hooks__"
 _AROUND = "__wpbridge_around__"
 _EVENTS = "__wpbridge_events__"
 _LONGEST_SECONDS = 366 * 86400.0
-_KEY_SPACE = uuid.UUID("6c0a5b0e-0d0c-5d5e-9d0a-2f1c6a2f7b11")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ class Context:
     """The args as decoded, keys and all; the handler's parameters get the values only."""
     logger: logging.LoggerAdapter[logging.Logger]
     site: str
-    """Name of the queue, part of the idempotency key."""
+    """Name of the queue, for people: the folder, database or address that the runner was given."""
     now: Callable[[], datetime]
     lines: list[LogLine] = field(default_factory=list, repr=False)
     open_queue: Callable[[], Enqueuer] | None = field(default=None, repr=False)
@@ -81,6 +80,8 @@ class Context:
     over_at: float | None = field(default=None, repr=False)
     """The deadline on the monotonic clock, which nobody sets."""
     stopping: Callable[[], bool] = field(default=lambda: False, repr=False)
+    key: str = field(default="", repr=False)
+    """The idempotency key that the queue tells; empty in a context that was made by hand."""
 
     def seconds_left(self) -> float | None:
         """Until the deadline, 0.0 once it has passed; None for no limit."""
@@ -133,8 +134,11 @@ class Context:
 
     @property
     def idempotency_key(self) -> str:
-        """The same for all attempts of this action, and for no other action of any site."""
-        return str(uuid.uuid5(_KEY_SPACE, f"{self.site}/{self.id}"))
+        """The same for all attempts of this action, and for no other work of any site.
+
+        A context that was made by hand, for a test, knows no queue: the id and the hook have to do.
+        """
+        return self.key or key_of(site_id="", blog="", action_id=self.id, hook=self.hook, args=b"")
 
 
 Middleware: TypeAlias = Callable[[Context], Iterator[None]]

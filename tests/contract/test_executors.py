@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from executor_runs import KINDS, Runs, make_call
+from tables_of_0_1 import key_of_0_1
 from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
 from wpbridge.executors.process import PoolLimits, ProcessExecutor, Setup
 from wpbridge.executors.threads import ThreadExecutor
-from wpbridge.handlers import Context, Handler, load
+from wpbridge.handlers import Handler, load
 from wpbridge.outcome import Canceled, Completed, Failed, Outcome, Retried, Snoozed, Unrun
 
 HANDLERS = textwrap.dedent('''
@@ -210,14 +211,17 @@ def test_deep_values_arrive(runs: Runs) -> None:
 def test_the_context_says_what_is_known(runs: Runs, handlers: dict[str, Handler]) -> None:
     report = runs.run("fields", group="g", attempts=2)
     action = report.call.action
-    key = Context(
-        id=action.id, hook="", group="", attempt=1, scheduled_at=None, args=[], site="s",
-        logger=None, now=lambda: datetime.now(UTC),  # type: ignore[arg-type]  # not used here
-    ).idempotency_key  # fmt: skip
+    # Its row told no key: it was queued when 0.1 ran, whose key it keeps.
+    key = key_of_0_1("s", action.id)
     assert [line.message for line in report.call.lines] == [
         repr((int(action.id), "fields", "g", 3, "s", None, key)),
         "[True, True, False, False]",
     ]
+
+
+def test_the_key_that_the_queue_tells_is_the_handlers(runs: Runs) -> None:
+    report = runs.run("fields", idempotency_key="of the site")
+    assert report.call.lines[0].message.endswith("'of the site')")
 
 
 def test_without_a_limit_there_is_no_deadline(runs: Runs) -> None:

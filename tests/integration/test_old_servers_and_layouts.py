@@ -12,6 +12,7 @@ from wpbridge.runner.identity import identity
 from wpbridge.runner.reaper import reap
 from wpbridge.store.action_rows import ActionRows
 from wpbridge.store.base import ClaimFilter
+from wpbridge.store.site_keys import SiteKeys
 from wpbridge.store.sqlstore import SqlStore
 
 OURS = ClaimFilter(hooks=frozenset({"ours"}))
@@ -33,8 +34,9 @@ def test_a_server_without_skip_locked_claims_the_same(store: SqlStore) -> None:
     store._dialect.can_skip_locked = False
     parts = store.parts
     rows = ActionRows(
-        store.session, store.names, store.layout, store.dialect, parts.groups, parts.zones
-    )
+        store.session, store.names, store.layout, store.dialect, parts.groups, parts.zones,
+        SiteKeys(store.session, store.names, parts.own),
+    )  # fmt: skip
     store._rows = store._claiming._rows = rows
     assert "SKIP" not in rows.lock_due.text
     ids = insert(store, *[make_new("ours", due_in=-n) for n in range(1, 6)])

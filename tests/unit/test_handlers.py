@@ -56,7 +56,15 @@ def test_the_idempotency_key_is_the_actions_own() -> None:
     first = context().idempotency_key
     assert context(attempt=2).idempotency_key == first
     assert context(id=ActionId(8)).idempotency_key != first
-    assert context(site="other").idempotency_key != first
+    assert context(hook="other").idempotency_key != first
+    assert context(key="told").idempotency_key == "told"
+
+
+def test_a_sites_name_is_no_part_of_the_key() -> None:
+    """It depends on how the runner was told where the site is: --path, --dsn or --url."""
+    assert (
+        context(site="/var/www/html").idempotency_key == context(site="mysql://h/d").idempotency_key
+    )
 
 
 def test_two_handlers_for_one_hook_are_refused(tmp_path: Path) -> None:

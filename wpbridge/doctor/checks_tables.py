@@ -179,12 +179,19 @@ def table_sizes(patient: Patient) -> Finding:
 
 
 def own_tables(patient: Patient) -> Finding:
-    """Are wpbridge's own tables there?"""
+    """Are wpbridge's own tables there, and of this release's version?"""
     own = patient.store.parts.own
     own.look()
+    if own.refusal:
+        return problem(own.refusal, "no runner starts", fix="pip install --upgrade wpbridge")
     missing = [table for table in patient.store.names.own if not own.has(table)]
+    if own.note:
+        return note(
+            own.note, "until then idempotency keys are those of 0.1, which two sites may share",
+            fix="wpbridge init", fixable=True, count=max(1, len(missing)),
+        )  # fmt: skip
     if not missing:
-        return ok("wpbridge's own tables are there")
+        return ok(f"wpbridge's own tables are there, of version {own.version}")
     return note(
         f"not there: {', '.join(missing)}",
         "they are made when they are first needed, by an account that may create tables",

@@ -15,6 +15,7 @@ from wpbridge.doctor.checks_rows import belongs_to_posts
 from wpbridge.doctor.checks_runners import stale
 from wpbridge.doctor.patient import Patient
 from wpbridge.errors import WpbridgeError
+from wpbridge.store.own_steps import VERSION
 
 BATCH: Final = 500
 CORRUPT: Final = "its data cannot be read: {why}"
@@ -72,9 +73,12 @@ def _own_tables(patient: Patient, dry_run: bool) -> tuple[int, str]:  # noqa: FB
     own = patient.store.parts.own
     own.look()
     missing = [table for table in patient.store.names.own if not own.has(table)]
-    if missing and not dry_run:
-        own.ensure(*missing)
-    return len(missing), f"made {', '.join(missing)}"
+    done = [f"made {', '.join(missing)}"] if missing else []
+    if own.note:
+        done += [f"brought wpbridge's own tables forward to version {VERSION}"]
+    if done and not dry_run:
+        own.ensure()
+    return max(len(missing), len(done)), " and ".join(done)
 
 
 def _stale_claims(patient: Patient, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001

@@ -14,6 +14,7 @@ from typing import Any
 from wpbridge.action import Action
 from wpbridge.errors import TimedOut
 from wpbridge.handlers import Context, Enqueuer
+from wpbridge.keys import key_of_0_1
 from wpbridge.outcome import (
     Cancel,
     Canceled,
@@ -58,6 +59,7 @@ def context_of(
         deadline=None if limit is None else now() + limit,
         over_at=None if limit is None else time.monotonic() + limit.total_seconds(),
         stopping=stopping,
+        key=action.idempotency_key or key_of_0_1(site, action.id),
     )
 
 

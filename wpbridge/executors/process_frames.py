@@ -58,6 +58,7 @@ def run_frame(call: Call, limit: timedelta | None, *, is_stopping: bool) -> dict
         "hook": action.hook,
         "group": action.group,
         "attempts": action.attempts,
+        "key": action.idempotency_key,
         "scheduled_at": action.scheduled_at and action.scheduled_at.isoformat(),
         "values": list(call.values),
         "mapping": call.mapping,
@@ -81,6 +82,7 @@ def order_of(frame: dict[str, Any]) -> Order:
         group=frame["group"],
         attempts=frame["attempts"],
         claim_id=ClaimId(0),
+        idempotency_key=frame["key"],
     )
     limit = frame["limit"]
     return Order(

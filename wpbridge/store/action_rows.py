@@ -11,7 +11,9 @@ from wpbridge.clock import from_text
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.groups import Groups
 from wpbridge.store.session import Transactor
+from wpbridge.store.site_keys import SiteKeys
 from wpbridge.store.tables import Layout, TableNames
+from wpbridge.store.texts import as_bytes, chosen_args
 from wpbridge.store.zones import Zones
 
 CRON_START: Final = b'O:28:"ActionScheduler_CronSchedule"'
@@ -28,10 +30,12 @@ class ActionRows:
         dialect: Dialect,
         groups: Groups,
         zones: Zones,
+        keys: SiteKeys,
     ) -> None:
         self._session = session
         self._groups = groups
         self._zones = zones
+        self._keys = keys
         priority = "priority" if layout.has_priority else "10"
         extended = "extended_args" if layout.has_extended_args else "NULL"
         columns = (
@@ -76,14 +80,14 @@ class ActionRows:
         groups = self._groups
         slug = groups.slug if on is None else functools.partial(groups.slug_on, on)
         zones = self._zones_of(rows, on)
-        return [
+        found = [
             Action(
                 id=ActionId(int(str(r[0]))),
                 hook=str(r[1]),
                 status=Status(str(r[2])),
                 scheduled_at=from_text(None if r[3] is None else str(r[3])),
                 priority=int(str(r[4])),
-                args=_chosen_args(r[5], r[6]),
+                args=chosen_args(r[5], r[6]),
                 schedule=as_bytes(r[7]),
                 group_id=int(str(r[8])),
                 group=slug(int(str(r[8]))),
@@ -93,6 +97,7 @@ class ActionRows:
             )
             for r in rows
         ]
+        return self._keys.given(found, on)
 
     def _zones_of(
         self, rows: Sequence[Sequence[object]], on: Connection | None
@@ -111,14 +116,3 @@ def in_order(actions: Iterable[Action]) -> list[Action]:
         actions,
         key=lambda a: (a.priority, a.attempts, str(a.scheduled_at or ""), a.id),
     )
-
-
-def as_bytes(value: object) -> bytes:
-    """A text column's; none for NULL."""
-    return value if isinstance(value, bytes) else str(value or "").encode()
-
-
-def _chosen_args(short: object, extended: object) -> bytes:
-    """The plugin's choice: extended_args unless NULL, empty or "0"."""
-    longer = as_bytes(extended)
-    return longer if longer not in (b"", b"0") else as_bytes(short)

@@ -16,7 +16,7 @@ from wpbridge.clock import to_text
 from wpbridge.errors import StoreError
 from wpbridge.outcome import LogLine
 from wpbridge.rules import Limit
-from wpbridge.store.action_rows import ActionRows, as_bytes, in_order
+from wpbridge.store.action_rows import ActionRows, in_order
 from wpbridge.store.base import ClaimFilter, Ending, Starting
 from wpbridge.store.candidates import Candidate, Finder
 from wpbridge.store.limits import Wanted, names_of
@@ -24,6 +24,7 @@ from wpbridge.store.ownership import Ownership
 from wpbridge.store.parts import Parts
 from wpbridge.store.pauses import narrowed
 from wpbridge.store.session import Session
+from wpbridge.store.texts import as_bytes
 from wpbridge.store.writes import LostRaceError
 
 CLAIM_TRIES: Final = 6

@@ -194,6 +194,8 @@ class SQLite:
             names.duties: """
             "duty" text NOT NULL PRIMARY KEY, "holder" text NOT NULL, "due_gmt" text NOT NULL,
             "left_to" text NOT NULL""",
+            names.site: """
+            "name" text NOT NULL PRIMARY KEY, "value" text NOT NULL""",
         }
         return {
             table: f'CREATE TABLE IF NOT EXISTS "{table}" ({told})'

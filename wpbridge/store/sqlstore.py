@@ -36,6 +36,7 @@ from wpbridge.store.ownership import Ownership
 from wpbridge.store.parts import Parts, assemble
 from wpbridge.store.records import Pause
 from wpbridge.store.session import Session
+from wpbridge.store.site_keys import SiteKeys
 from wpbridge.store.tables import (
     NEWEST_SCHEMA,
     OLDEST_SCHEMA,
@@ -129,7 +130,10 @@ class SqlStore:
             self._runner = Ownership(names, dialect)
         self._ownership = self._runner
         finder = Finder(names, layout, dialect, self._is_runnable, parts.groups.slug_on)
-        self._rows = ActionRows(self.session, names, layout, dialect, parts.groups, parts.zones)
+        keys = SiteKeys(self.session, names, parts.own)
+        self._rows = ActionRows(
+            self.session, names, layout, dialect, parts.groups, parts.zones, keys
+        )
         self._claiming = Claiming(
             self.session, parts, finder, self._rows, self._runner, self._is_runnable
         )
@@ -139,7 +143,7 @@ class SqlStore:
             " WHERE status = 'pending' AND scheduled_date_gmt <= :now),"
             f" EXISTS (SELECT 1 FROM {names.runners} WHERE runner_id <> :id AND {age} > :silent)"
         )
-        problems = _problems(schema, layout)
+        problems = _problems(schema, layout, parts.own.refusal)
         return StoreInfo(
             server=server,
             schema=schema,
@@ -148,6 +152,7 @@ class SqlStore:
             zone=str(zone),
             skip_locked=dialect.can_skip_locked,
             problems=tuple(problems),
+            notes=tuple(note for note in [parts.own.note] if note),
         )
 
     def _options(self, connection: Connection) -> dict[str, str]:
@@ -204,7 +209,7 @@ class SqlStore:
         """See :class:`Store`."""
         self.check_writable()
         self._pid_started = pid_started[:64]
-        self.parts.own.ensure()
+        self.parts.own.prepare()
         self._suspects = frozenset()
         return self.session.transact(
             lambda c: self._ownership.enter(
@@ -286,7 +291,8 @@ class SqlStore:
         starting: Starting | None = None,
     ) -> Claim | None:
         """See :class:`Store`."""
-        self.layout  # noqa: B018 - makes sure that somebody has looked
+        # Somebody may have run `wpbridge init` since, with the right to make what was missing.
+        self.parts.own.look_again()
         claim = self._claiming.claim_due(
             now=now, limit=limit, only=only, dry_run=dry_run, starting=starting
         )
@@ -548,8 +554,8 @@ def _schema_number(option: str | None) -> int | None:
     return int(lead) if lead.isdigit() else None
 
 
-def _problems(schema: int | None, layout: Layout) -> list[str]:
-    problems = []
+def _problems(schema: int | None, layout: Layout, refusal: str) -> list[str]:
+    problems = [refusal] if refusal else []
     if schema is not None and schema > NEWEST_SCHEMA:
         problems.append(
             f"store schema {schema} is newer than wpbridge knows ({NEWEST_SCHEMA}): reading only;"

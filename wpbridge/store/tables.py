@@ -95,12 +95,27 @@ class TableNames:
         return f"{self.prefix}wpbridge_duties"
 
     @property
-    def own(self) -> tuple[str, ...]:
-        """All of ours: what `init` makes and `uninstall` removes."""
+    def site(self) -> str:
+        """Ours: the site's own id, and the version of our tables."""
+        return f"{self.prefix}wpbridge_site"
+
+    @property
+    def first(self) -> tuple[str, ...]:
+        """Those of ours that wpbridge 0.1 had: no runner does without them."""
         return (
             self.runners, self.pauses, self.zones, self.waits, self.keys, self.limits,
             self.suspects, self.duties,
         )  # fmt: skip
+
+    @property
+    def later(self) -> tuple[str, ...]:
+        """Those of ours that came later: a runner whose account cannot make them does without."""
+        return ()
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """All of ours: what `init` makes and `uninstall` removes."""
+        return (*self.first, *self.later, self.site)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

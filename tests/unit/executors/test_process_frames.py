@@ -64,6 +64,7 @@ def test_a_call(limit: timedelta | None, scheduled_at: datetime | None) -> None:
     action = Action(
         id=ActionId(2**62), hook="h/é", status=Status.PENDING, scheduled_at=scheduled_at,
         priority=0, args=b"", schedule=b"", group_id=0, group="g", attempts=3, claim_id=ClaimId(0),
+        idempotency_key="k",
     )  # fmt: skip
     call = Call(action=action, values=(1, 1.0, None), mapping={"b": 1, "a": [1.0, None]})
     order = order_of(through(run_frame(call, limit, is_stopping=True)))

@@ -1,0 +1,389 @@
+"""Our own tables come forward: from those of 0.1, on first use, by several at once, or not at all."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import tables_of_0_1
+from conftest import execute
+from factories import NOW, insert, make_new
+from rows import change, query
+from servers import MariaDB
+from tables_of_0_1 import key_of_0_1
+from wpbridge.action import Action
+from wpbridge.database import DatabaseAddress
+from wpbridge.enqueue import Enqueue
+from wpbridge.errors import SchemaError, StoreError
+from wpbridge.executors.calling import context_of
+from wpbridge.queue import Queue
+from wpbridge.store import own_steps, own_tables
+from wpbridge.store.base import ClaimFilter
+from wpbridge.store.connect import open_store
+from wpbridge.store.own_steps import VERSION, Place, Step
+from wpbridge.store.sqlstore import SqlStore
+
+ACTIONS = "wp_actionscheduler_actions"
+SITE = "wp_wpbridge_site"
+Open = Callable[[], SqlStore]
+
+
+@pytest.fixture
+def again(dsn: str) -> Iterator[Open]:
+    """Open the queue as another process would: what the first store knows is not known to it."""
+    opened: list[SqlStore] = []
+
+    def open_it() -> SqlStore:
+        it = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
+        opened.append(it)
+        it.inspect()
+        return it
+
+    yield open_it
+    for it in opened:
+        it.close()
+
+
+@pytest.fixture
+def queue_of_0_1(dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
+    """The tables of 0.1, and four actions: one was attempted, one is in progress, one is done."""
+    it = open_queue(dsn)
+    tables_of_0_1.lay(it)
+    ids = insert(it, *[make_new("charge", args=(n,)) for n in range(4)])
+    change(it, f"UPDATE {ACTIONS} SET attempts = 2 WHERE action_id = :i", i=ids[0])
+    for status, number in (("in-progress", ids[1]), ("complete", ids[2])):
+        change(it, f"UPDATE {ACTIONS} SET status = :s WHERE action_id = :i", s=status, i=number)
+    return it
+
+
+def register(store: SqlStore) -> SqlStore:
+    store.register(host="here", boot="boot", pid=1, pid_started="1")
+    return store
+
+
+def claimed(store: SqlStore) -> list[Action]:
+    claim = store.claim_due(now=NOW, limit=100, only=ClaimFilter())
+    return sorted(claim.actions, key=lambda action: action.id) if claim else []
+
+
+def told(action: Action, site: str) -> str:
+    """The key that a handler of a runner with this name for the site is told."""
+    context = context_of(
+        action, [], site=site, now=lambda: NOW, lines=[], open_queue=None, limit=None,
+        stopping=lambda: False,
+    )  # fmt: skip
+    return context.idempotency_key
+
+
+def facts(store: SqlStore) -> dict[str, str]:
+    return {str(n): str(v) for n, v in query(store, f"SELECT name, value FROM {SITE}")}
+
+
+def test_what_was_queued_under_0_1_keeps_its_key(queue_of_0_1: SqlStore, again: Open) -> None:
+    change(queue_of_0_1, f"UPDATE {ACTIONS} SET status = 'pending' WHERE status = 'in-progress'")
+    store = register(again())
+    old = claimed(store)
+    assert len(old) == 3
+    for site in ("/var/www/html", "mysql://bob@h/d"):
+        assert [told(a, site) for a in old] == [key_of_0_1(site, a.id) for a in old]
+    insert(store, make_new("charge", args=(9,)))
+    [new] = claimed(store)
+    assert told(new, "/var/www/html") == told(new, "mysql://bob@h/d")
+    assert told(new, "/var/www/html") != key_of_0_1("/var/www/html", new.id)
+
+
+def test_what_was_in_progress_keeps_its_key_when_it_is_put_back(
+    queue_of_0_1: SqlStore, again: Open
+) -> None:
+    store = register(again())
+    change(queue_of_0_1, f"UPDATE {ACTIONS} SET status = 'pending' WHERE status = 'in-progress'")
+    assert all(told(a, "s") == key_of_0_1("s", a.id) for a in claimed(store))
+
+
+def test_an_old_key_is_the_works_and_not_the_ids(queue_of_0_1: SqlStore, again: Open) -> None:
+    """The id of a deleted action may be given out again, below the mark too."""
+    store = register(again())
+    [[number]] = query(store, f"SELECT MAX(action_id) FROM {ACTIONS}")
+    change(store, f"UPDATE {ACTIONS} SET args = '[77]' WHERE action_id = :i", i=number)
+    [first, other] = claimed(store)
+    assert other.id == number
+    assert told(first, "s") == key_of_0_1("s", first.id)
+    assert told(other, "s") != key_of_0_1("s", other.id)
+
+
+def test_a_new_site_never_had_old_keys(dsn: str, open_queue: Callable[[str], SqlStore]) -> None:
+    """Whoever makes the first of our tables gives the id: a queue that was filled before, too."""
+    store = open_queue(dsn)
+    store.drop_tables()
+    insert(store, make_new("charge"))
+    with Queue(store, close_store=False) as queue:
+        queue.enqueue(Enqueue(hook="keyed", key="k"))
+    register(store)
+    assert facts(store)["old_keys_until"] == "0"
+    assert all(action.idempotency_key for action in claimed(store))
+
+
+def init(store: SqlStore) -> None:
+    store.create_tables(everything=True)
+
+
+def enqueue(store: SqlStore) -> None:
+    with Queue(store, close_store=False) as queue:
+        queue.enqueue(Enqueue(hook="keyed", key="k"))
+
+
+@pytest.mark.parametrize("deed", [init, enqueue, register])
+def test_tables_come_forward_on_first_use(
+    queue_of_0_1: SqlStore, again: Open, deed: Callable[[SqlStore], None]
+) -> None:
+    assert queue_of_0_1.parts.own.version == 1
+    store = again()
+    assert store.parts.own.version == 1
+    deed(store)
+    later = again()
+    assert later.parts.own.version == VERSION
+    before = facts(later)
+    deed(later)
+    assert facts(later) == before
+
+
+def test_what_came_forward_is_what_a_new_site_gets(
+    queue_of_0_1: SqlStore, again: Open, dsn: str, open_queue: Callable[[str], SqlStore]
+) -> None:
+    register(again())
+    come = definitions(queue_of_0_1)
+    queue_of_0_1.drop_tables()
+    assert come == definitions(open_queue(dsn))
+
+
+def definitions(store: SqlStore) -> dict[str, tuple[list[str], list[list[str]]]]:
+    dialect = store.dialect
+    return {
+        table: store.session.run(
+            lambda c, t=table: (  # type: ignore[misc]
+                dialect.columns(c, t), sorted(dialect.indexes(c, t).values())
+            )
+        )
+        for table in store.names.own
+    }  # fmt: skip
+
+
+def test_looking_brings_nothing_forward(queue_of_0_1: SqlStore, again: Open) -> None:
+    info = again().inspect()
+    assert info.writable
+    [told] = [note for note in info.notes if "own tables" in note]
+    assert "version 1" in told
+    assert "wpbridge init" in told
+    assert again().parts.own.version == 1
+    init(queue_of_0_1)
+    assert not [note for note in again().inspect().notes if "own tables" in note]
+
+
+def test_of_several_who_give_the_id_one_counts(queue_of_0_1: SqlStore, again: Open) -> None:
+    stores = [again() for _ in range(6)]
+    barrier = threading.Barrier(len(stores))
+
+    def go(store: SqlStore) -> str:
+        barrier.wait()
+        register(store)
+        found = store.parts.own.facts
+        assert found is not None
+        return found.site_id
+
+    with ThreadPoolExecutor(len(stores)) as pool:
+        assert {*pool.map(go, stores)} == {facts(queue_of_0_1)["site_id"]}
+
+
+def test_of_several_who_begin_a_site_one_counts(dsn: str, again: Open) -> None:
+    again_stores = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
+    again_stores.create_tables(everything=True)
+    again_stores.drop_tables()
+    again_stores.close()
+    test_of_several_who_give_the_id_one_counts(again(), again)
+
+
+def test_a_crash_before_the_id_is_written_leaves_a_queue_of_0_1(
+    queue_of_0_1: SqlStore, again: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(own_steps, "begin", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            register(again())
+    store = again()
+    assert (store.parts.own.version, store.parts.own.facts) == (1, None)
+    register(store)
+    assert [told(a, "s") for a in claimed(store)] == [
+        key_of_0_1("s", int(str(i)))
+        for [i] in query(store, f"SELECT action_id FROM {ACTIONS} WHERE status = 'pending'")
+    ]
+
+
+# Later releases
+
+
+@pytest.fixture
+def next_release(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Be a release with one more step, which adds a column."""
+
+    def be(*, breaks: bool = False) -> None:
+        def widen(place: Place) -> None:
+            columns = place.session.run(lambda c: place.dialect.columns(c, place.names.suspects))
+            if "note" not in columns:
+                change_of(place, f"ALTER TABLE {place.names.suspects} ADD COLUMN note varchar(9)")
+
+        steps = (*own_steps.STEPS, Step(version=VERSION + 1, take=widen, breaks=breaks))
+        monkeypatch.setattr(own_steps, "STEPS", steps)
+        monkeypatch.setattr(own_tables, "VERSION", VERSION + 1)
+
+    return be
+
+
+def change_of(place: Place, statement: str) -> None:
+    place.session.run(lambda c: c.exec_driver_sql(statement).close())
+
+
+@pytest.mark.parametrize("start", ["0.1", "now"])
+def test_the_next_release_goes_on_from_any_version(
+    queue_of_0_1: SqlStore, again: Open, next_release: Callable[..., None], start: str
+) -> None:
+    if start == "now":
+        init(queue_of_0_1)
+    next_release()
+    store = register(again())
+    assert store.parts.own.version == VERSION + 1
+    assert "note" in store.session.run(lambda c: store.dialect.columns(c, store.names.suspects))
+    assert (facts(store)["version"], facts(store)["needs"]) == (str(VERSION + 1), "1")
+
+
+def test_tables_that_a_newer_release_only_added_to_are_used(
+    queue_of_0_1: SqlStore,
+    again: Open,
+    next_release: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context():
+        next_release()
+        init(queue_of_0_1)
+    monkeypatch.undo()
+    store = again()
+    assert store.inspect().problems == ()
+    register(store)
+    assert claimed(store)
+    assert facts(store)["version"] == str(VERSION + 1)
+
+
+def test_tables_that_a_newer_release_broke_with_are_only_read(
+    queue_of_0_1: SqlStore,
+    again: Open,
+    next_release: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    next_release(breaks=True)
+    init(queue_of_0_1)
+    monkeypatch.undo()
+    store = again()
+    info = store.inspect()
+    assert not info.writable
+    assert f"version {VERSION + 1}" in info.problems[0]
+    for deed in (register, enqueue, init):
+        with pytest.raises(SchemaError, match="upgrade wpbridge"):
+            deed(store)
+    assert store.counts()
+    assert facts(store)["version"] == str(VERSION + 1)
+
+
+def test_a_table_that_makes_no_sense_is_told(store: SqlStore, again: Open) -> None:
+    change(store, f"UPDATE {SITE} SET value = 'two' WHERE name = 'version'")
+    with pytest.raises(SchemaError, match="wp_wpbridge_site"):
+        again()
+
+
+# An account that cannot change tables
+
+
+@pytest.fixture
+def poor(mysql_dsn: str, mariadb: MariaDB, open_queue: Callable[[str], SqlStore]) -> Iterator[Open]:
+    """Open a queue of 0.1 as an account that may read and write rows, and nothing else."""
+    rich = open_queue(mysql_dsn)
+    tables_of_0_1.lay(rich)
+    name = str(rich.session.address.database)
+    user = f"u{name}"[:30]
+    execute(mariadb, f"CREATE USER {user}@localhost IDENTIFIED BY 'p'")
+    execute(mariadb, f"GRANT SELECT, INSERT, UPDATE, DELETE ON {name}.* TO {user}@localhost")
+    opened: list[SqlStore] = []
+
+    def open_it() -> SqlStore:
+        dsn = mysql_dsn.replace("root@", f"{user}:p@")
+        it = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
+        opened.append(it)
+        return it
+
+    yield open_it
+    for it in opened:
+        it.close()
+    execute(mariadb, f"DROP USER {user}@localhost")
+
+
+@pytest.fixture
+def lines(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], list[str]]:
+    """What this process has logged since the test began."""
+    monkeypatch.setattr(own_tables, "_told", set())
+    caplog.set_level(logging.WARNING, "wpbridge")
+    return lambda: caplog.messages
+
+
+def test_an_account_that_cannot_make_the_table_goes_on_with_old_keys(
+    poor: Open, lines: Callable[[], list[str]]
+) -> None:
+    for _ in range(2):
+        store = register(poor())
+        insert(store, make_new("charge"))
+        with Queue(store, close_store=False) as queue:
+            queue.enqueue(Enqueue(hook="keyed", key="k"))
+        [action] = claimed(store)[:1]
+        assert told(action, "s") == key_of_0_1("s", action.id)
+    [line] = lines()
+    assert "stay at version 1" in line
+    assert "CREATE command denied" in line
+    assert "wpbridge init" in line
+
+
+def test_init_with_such_an_account_is_an_error(poor: Open, lines: Callable[[], list[str]]) -> None:
+    with pytest.raises(StoreError, match="account that may create and alter tables"):
+        poor().create_tables(everything=False)
+    assert lines() == []
+
+
+def test_a_runner_notices_that_init_was_run_with_another_account(
+    poor: Open, mysql_dsn: str, lines: Callable[[], list[str]]
+) -> None:
+    store = register(poor())
+    insert(store, make_new("charge"))
+    [first] = claimed(store)
+    insert(store, make_new("charge", args=(1,)))
+    rich = open_store(DatabaseAddress.from_dsn(mysql_dsn), "wp_")
+    rich.create_tables(everything=False)
+    rich.close()
+    insert(store, make_new("charge", args=(2,)))
+    [queued, new] = claimed(store)
+    assert told(first, "s") == key_of_0_1("s", first.id)
+    assert told(queued, "s") == key_of_0_1("s", queued.id)
+    assert told(new, "s") != key_of_0_1("s", new.id)
+    enqueue(store)
+    assert len(lines()) == 1
+
+
+def test_a_site_without_any_of_our_tables_says_what_to_do(
+    poor: Open,
+    mysql_dsn: str,
+    open_queue: Callable[[str], SqlStore],
+    lines: Callable[[], list[str]],
+) -> None:
+    open_queue(mysql_dsn).drop_tables()
+    with pytest.raises(StoreError, match="must be made once: run `wpbridge init`"):
+        register(poor())
+    assert lines() == []

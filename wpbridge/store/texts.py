@@ -1,0 +1,12 @@
+"""What text columns hold, as bytes; and which of the two columns holds an action's args."""
+
+
+def as_bytes(value: object) -> bytes:
+    """The bytes of a text column; none for NULL."""
+    return value if isinstance(value, bytes) else str(value or "").encode()
+
+
+def chosen_args(short: object, extended: object) -> bytes:
+    """The args of an action, as the plugin chooses: extended_args unless NULL, empty or "0"."""
+    longer = as_bytes(extended)
+    return longer if longer not in (b"", b"0") else as_bytes(short)
