@@ -12,6 +12,7 @@ from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, TextIO
 
+from wpbridge import jsontext
 from wpbridge.events import (
     ActionCanceled,
     ActionCompleted,
@@ -116,7 +117,7 @@ class JsonLines(logging.Formatter):
         }  # fmt: skip
         if record.exc_info:
             told["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(told, default=str, ensure_ascii=False)
+        return jsontext.dumps(told, default=str, ensure_ascii=False)
 
 
 def set_up(

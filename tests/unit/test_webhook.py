@@ -39,6 +39,22 @@ def test_it_posts_the_action_as_json(receiver: Receiver) -> None:
     assert "webhook-signature" not in headers
 
 
+def test_numbers_that_json_cannot_hold_are_posted_as_texts(receiver: Receiver) -> None:
+    webhook = Webhook(url=f"http://127.0.0.1:{receiver.server_port}/x")
+    handler = webhook_handler("h", webhook)
+    args: list[Any] = [float("inf"), {"n": [float("-inf"), 1e300]}]
+    assert outcome_of(lambda: handler.call(args, context(args=args))) == Completed()
+    told = strict(receiver.posts[0][1])
+    assert told["args"] == told["values"] == ["INF", {"n": ["-INF", 1e300]}]
+
+
+def strict(text: bytes) -> Any:
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} in {text!r}")
+
+    return json.loads(text, parse_constant=refuse)
+
+
 def test_the_signature_is_that_of_standard_webhooks(receiver: Receiver) -> None:
     post(receiver, secret="s3cret")
     headers, body = receiver.posts[0]

@@ -15,6 +15,7 @@ from typing import Any, Final, TextIO, TypeAlias
 
 import click
 
+from wpbridge import jsontext
 from wpbridge.errors import InputError
 
 Row: TypeAlias = Mapping[str, Any]
@@ -177,12 +178,12 @@ def _text(value: object) -> str:
         return value
     if isinstance(value, _NUMBERS):
         return str(value)
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return jsontext.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _json(value: object) -> str:
     """Letters as they are; what could steer a terminal is escaped, which means the same."""
-    text = json.dumps(value, ensure_ascii=False)
+    text = jsontext.dumps(value, ensure_ascii=False)
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import args, schedule
 from wpbridge.errors import CodecError
+from wpbridge.jsontext import is_finite
 from wpbridge.moments import iso
 from wpbridge.store.records import LogEntry, Record
 
@@ -49,11 +50,13 @@ def log_row(entry: LogEntry) -> dict[str, Any]:
 
 
 def _args(text: bytes) -> Any:
-    """The values; the text itself where it cannot be read."""
+    """The values; the text itself where it cannot be read, or JSON cannot tell them."""
     try:
-        return args.decode(text).mapping
+        mapping = args.decode(text).mapping
     except CodecError:
-        return text.decode("utf-8", "replace")
+        mapping = None
+    is_told = mapping is not None and is_finite(mapping)
+    return mapping if is_told else text.decode("utf-8", "replace")
 
 
 _KINDS: Final[Mapping[type, str]] = {

@@ -7,14 +7,13 @@ The signature is that of Standard Webhooks: HMAC-SHA256 over ``id.timestamp.body
 import base64
 import hashlib
 import hmac
-import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from wpbridge import __version__
+from wpbridge import __version__, jsontext
 from wpbridge.errors import ExecutionError
 from wpbridge.handlers import Context, Handler, describe
 from wpbridge.outcome import Retry
@@ -41,7 +40,7 @@ def webhook_handler(hook: str, webhook: Webhook) -> Handler:
 def _post(webhook: Webhook, values: list[Any], context: Context) -> None:
     import requests  # noqa: PLC0415 - loads only where a webhook is used
 
-    body = json.dumps({
+    body = jsontext.dumps({
         "id": context.id,
         "hook": context.hook,
         "group": context.group,

@@ -1,0 +1,50 @@
+"""JSON that every reader takes: Python's own writer puts ``Infinity`` and ``NaN`` into it.
+
+PHP reads the number ``1E400`` as INF, so args and whatever is told of them may hold such numbers.
+"""
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+
+def dumps(
+    value: object,
+    *,
+    ensure_ascii: bool = True,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    default: Callable[[Any], Any] | None = None,
+) -> str:
+    """Write a value as JSON. Numbers that JSON cannot hold become the texts INF, -INF and NAN."""
+    encoder = json.JSONEncoder(
+        ensure_ascii=ensure_ascii,
+        indent=indent,
+        separators=separators,
+        default=default,
+        allow_nan=False,
+    )
+    try:
+        return encoder.encode(value)
+    except ValueError:
+        return encoder.encode(_told(value))
+
+
+def is_finite(value: object) -> bool:
+    """Tell whether JSON can hold all numbers in a decoded value."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _told(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _told(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_told(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NAN" if math.isnan(value) else "INF" if value > 0 else "-INF"
+    return value
