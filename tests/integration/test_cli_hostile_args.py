@@ -89,3 +89,26 @@ def test_all_that_is_printed_can_be_read(site: Site, arguments: tuple[str, ...])
     assert "Traceback" not in done.err
     for text in [done.out] if arguments[-1] == "json" else done.out.splitlines():
         strict(text)
+
+
+HANDLERS = """
+from wpbridge import hook
+@hook("h")
+def h(*values): open("seen", "a").write(f"{values}\\n")
+"""
+
+
+def test_a_chain_whose_args_json_cannot_hold_runs_and_its_end_is_told(site: Site) -> None:
+    change(site.store, "DELETE FROM wp_actionscheduler_actions")
+    [chain] = insert(site.store, make_new("h", interval=60))
+    change(site.store, "UPDATE wp_actionscheduler_actions SET args = '[1E400]'")
+    (site.folder / "hooks.py").write_text(HANDLERS, "utf-8")
+    assert site.process("claim-and-run", "--handlers", "hooks").code == 0
+    assert (site.folder / "seen").read_text("utf-8") == "(inf,)\n"
+    [row] = strict(site.ok("list", "--format", "json"))
+    assert (row["id"], row["status"], row["args"]) == (chain, "complete", "[1E400]")
+    said = [line["message"] for line in strict(site.ok("logs", str(chain), "--format", "json"))]
+    assert said[-1] == (
+        "There was a failure scheduling the next instance of this action: args: JSON has no inf;"
+        " the plugin would store nothing"
+    )

@@ -107,8 +107,8 @@ def _final(
     try:
         successor = _successor(action, at)
     except (CodecError, CronError) as error:
-        # An unreadable row has no successor to speak of; a cron without a next date says so.
-        told = [wording.next_failed(at, str(error))] if isinstance(error, CronError) else []
+        # A row that cannot be read has failed for that, and its log says so already.
+        told = [wording.next_failed(at, str(error))] if _is_readable(action) else []
         return _ended(action, status, at, [*lines, *told], marked=marked)
     return Ending(
         action=action,
@@ -119,6 +119,15 @@ def _final(
         successor=successor,
         stop_line=stop if successor else None,
     )
+
+
+def _is_readable(action: Action) -> bool:
+    try:
+        schedule.decode(action.schedule)
+        args.decode(action.args)
+    except CodecError:
+        return False
+    return True
 
 
 def _successor(action: Action, ran_at: datetime) -> NewAction | None:
