@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import tables_of_0_1
 from factories import insert as insert_at
 from factories import make_new
 from rows import change, column, log_of, query
@@ -404,6 +405,33 @@ def test_missing_own_tables_are_made(store: SqlStore, examined: Examine) -> None
     [repair] = doctor.fix(patient, ["own-tables"])
     assert (repair.check, repair.count) == ("own-tables", 2)
     assert found(patient, "own-tables") == []
+
+
+def test_own_tables_of_an_earlier_release_are_brought_forward(
+    store: SqlStore, examined: Examine
+) -> None:
+    patient = examined()
+    tables_of_0_1.lay(store)
+    finding = one(patient, "own-tables")
+    assert finding.level == "note"
+    assert "are of version 1" in finding.cause
+    for dry_run in (True, False):
+        [repair] = doctor.fix(patient, ["own-tables"], dry_run=dry_run)
+        assert repair.done.endswith(
+            "made wp_wpbridge_site and brought wpbridge's own tables forward to version 2"
+        )
+        assert bool(found(patient, "own-tables")) is dry_run
+
+
+def test_own_tables_of_a_newer_release(store: SqlStore, examined: Examine) -> None:
+    patient = examined()
+    change(store, "UPDATE wp_wpbridge_site SET value = '99' WHERE name = 'version'")
+    assert found(patient, "own-tables") == []
+    change(store, "UPDATE wp_wpbridge_site SET value = '99' WHERE name = 'needs'")
+    [finding] = found(patient, "own-tables")
+    assert (finding.level, finding.fixable) == ("problem", False)
+    assert finding.fix == "pip install --upgrade wpbridge"
+    assert doctor.fix(patient, ["own-tables"]) == []
 
 
 # The WordPress around
