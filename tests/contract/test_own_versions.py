@@ -220,6 +220,18 @@ def test_a_crash_before_the_id_is_written_leaves_a_queue_of_0_1(
     ]
 
 
+def test_a_long_queue_gives_signs_while_it_is_noted(
+    queue_of_0_1: SqlStore, again: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A supervisor takes a worker that is silent for a minute for hung."""
+    monkeypatch.setattr(own_steps, "_PORTION", 1)
+    store = again()
+    signs: list[float] = []
+    store.session.pause = signs.append
+    init(store)
+    assert signs == [0.0, 0.0, 0.0]
+
+
 # Later releases
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from factories import make_new
+import tables_of_0_1
+from factories import insert, make_new
 from rows import change, log_of, query
 from wpbridge.clock import SystemClock
 from wpbridge.queue import Queue
@@ -203,6 +204,31 @@ def test_uninstall_asks_for_yes_while_something_would_be_lost(
     done = wpbridge("uninstall", "--dsn", dsn, "--yes", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert queue.parts.own.look() == frozenset()
+
+
+def test_own_tables_of_a_newer_release_are_only_read(
+    dsn: str, folder: Path, queue: SqlStore
+) -> None:
+    insert(queue, make_new("ok", now=SystemClock().now()))
+    change(queue, "UPDATE wp_wpbridge_site SET value = '9' WHERE name IN ('version', 'needs')")
+    run = ("claim-and-run", "--handlers", "acts")
+    for words in (("check",), run, ("init",), ("enqueue", "ok", "--key", "k")):
+        done = wpbridge(*words, "--dsn", dsn, cwd=folder)
+        assert done.returncode == 78, done
+        assert "own tables are of version 9" in done.stderr
+        assert "upgrade wpbridge" in done.stderr
+    assert wpbridge("status", "--dsn", dsn, cwd=folder).returncode == 0
+    assert queue.counts() == {"pending": 1}
+
+
+def test_check_says_that_own_tables_are_to_come_forward(
+    dsn: str, folder: Path, queue: SqlStore
+) -> None:
+    tables_of_0_1.lay(queue)
+    done = wpbridge("check", "--dsn", dsn, "--format", "json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    [note] = json.loads(done.stdout)["notes"]
+    assert note.startswith("wpbridge's own tables are of version 1")
 
 
 def test_decode_shows_a_blob_as_json(folder: Path) -> None:

@@ -175,4 +175,5 @@ def _note_queued(place: Place) -> int:
 
     for start in range(0, len(ids), _PORTION):
         session.transact(partial(note, portion=ids[start : start + _PORTION]))
+        session.sign()
     return ids[-1] if ids else 0

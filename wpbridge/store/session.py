@@ -47,6 +47,10 @@ class Transactor(Protocol):
         """Do it whole or not at all."""
         ...
 
+    def sign(self) -> None:
+        """Give a sign that long work goes on, for a supervisor that waits for one."""
+        ...
+
 
 class Session:
     """A connection in autocommit that can be lost and found again."""
@@ -90,6 +94,10 @@ class Session:
             return self._insist(attempt)
         finally:
             self.in_doubt = False
+
+    def sign(self) -> None:
+        """See :class:`Transactor`."""
+        self.pause(0.0)
 
     @property
     def address(self) -> URL:
@@ -182,8 +190,8 @@ class _Outage:
             # Only the connection, perhaps: idle for too long, or to a server that is not the
             # primary any more.
             self._has_renewed = True
-            # A sign that we go on: the new one may take its time.
-            self._session.pause(0.0)
+            # The new one may take its time.
+            self._session.sign()
         else:
             self._wait(trouble)
 
