@@ -200,7 +200,120 @@ def test_what_no_action_can_hold_stays_where_it_is(place: Place, odd: Event, rea
     assert wpcron.left_as_row(done.left[0])["value"].encode("latin-1") == odd.value
 
 
-@pytest.mark.parametrize("cut", [0, 1, 7, 30, -1])
+MALFORMED = [
+    (b's:1:"x";', "what stands at its date is no list of hooks"),
+    (b'a:1:{s:3:"bad";b:0;}', "what stands under its hook is no list of events"),
+    (b'a:1:{s:3:"bad";s:1:"x";}', "what stands under its hook is no list of events"),
+    (b'a:1:{s:3:"bad";a:1:{s:1:"k";s:1:"x";}}', "its args are no array"),
+    (b'a:1:{s:3:"bad";a:1:{s:1:"k";b:0;}}', "its args are no array"),
+]
+
+
+@pytest.mark.parametrize(("hooks", "reason"), MALFORMED)
+def test_one_malformed_entry_stays_and_the_others_move(
+    place: Place, hooks: bytes, reason: str
+) -> None:
+    good = event("good", interval=3600), event("good", 1, date=LATER + 9)
+    [first, second] = (php.encode({b"good": {one.key: php.decode(one.value)}}) for one in good)
+    before = b'a:4:{i:%d;%si:%d;%si:%d;%ss:7:"version";i:2;}' % (
+        *(LATER, first, LATER + 5, hooks, LATER + 9, second),
+    )
+    place.write(before)
+    done = place.move()
+    assert (done.moved, [left.reason for left in done.left]) == (2, [reason])
+    assert place.data == b'a:2:{i:%d;%ss:7:"version";i:2;}' % (LATER + 5, hooks)
+    assert len(place.actions()) == 2
+    assert place.undo().restored == 2
+    assert place.data == before
+
+
+@pytest.mark.parametrize("date", ["", "2026-12-24 10:00:00", "1798106400.5", "zzz", " 5", "-"])
+def test_events_under_a_date_that_is_no_number_stay_and_are_told(place: Place, date: str) -> None:
+    option = CronOption({date.encode(): {b"odd": {b"k": {b"args": {}}}}, b"version": 2})
+    option.add([event("good"), event("good", date=1_798_106_400)])
+    before = option.encode()
+    place.write(before)
+    done = place.move()
+    [left] = done.left
+    assert (done.moved, left.event.name(), left.event.date) == (2, "odd", date)
+    assert left.reason == f"its date {date!r} is no whole number"
+    assert wpcron.left_as_row(left)["hook"] == "odd"
+    assert place.undo().restored == 2
+    assert place.data == before
+
+
+@pytest.mark.parametrize(
+    ("interval", "seconds"),
+    [
+        (b's:3:"300";', 300),
+        (b"d:300;", 300),
+        (b's:5:"300.0";', 300),
+        (b's:4:" 3e2";', 300),
+        (b"d:300.5;", None),
+        (b's:4:"300s";', None),
+        (b's:4:"-300";', None),
+        (b"d:INF;", None),
+        (b"b:1;", None),
+        (b"N;", None),
+    ],
+)
+def test_intervals_are_numbers_whatever_their_type(
+    place: Place, interval: bytes, seconds: int | None
+) -> None:
+    value = b'a:3:{s:8:"schedule";s:5:"often";s:4:"args";a:0:{}s:8:"interval";' + interval + b"}"
+    place.set(Event(date=LATER, hook=b"h", key=b"k", value=value))
+    before = place.data
+    done = place.move()
+    assert done.moved == (seconds is not None)
+    if seconds is None:
+        assert "interval" in done.left[0].reason
+        return
+    [row] = query(place.store, "SELECT schedule FROM wp_actionscheduler_actions")
+    told = schedule.decode(bytes(row[0]) if isinstance(row[0], bytes) else str(row[0]).encode())
+    assert isinstance(told, schedule.Interval)
+    assert told.recurrence == seconds
+    assert place.undo().restored == 1
+    assert place.data == before
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(b"\n", b"\r\n"), (b"", b"\n"), (b" \t", b" "), (b"", b"};")]
+)
+def test_white_space_around_the_option_means_nothing(
+    place: Place, before: bytes, after: bytes
+) -> None:
+    whole = before + place.set(event("one", 1), event("two", interval=60)) + after
+    place.write(whole)
+    assert place.move(hooks=("one",)).moved == 1
+    assert place.hooks == ["two"]
+    assert place.undo().restored == 1
+    # WordPress drops what stands behind the value when it writes.
+    assert place.data == whole.removesuffix(b"};")
+
+
+@pytest.mark.parametrize("data", [b"", b" \n", b"b:0;", b"N;", b"i:5;", b's:1:"x";', b"a:0:{}"])
+def test_what_is_no_array_has_no_events(place: Place, data: bytes) -> None:
+    moved = place.set(event("one"))
+    place.move()
+    place.write(data)
+    assert place.move() == Moved()
+    assert place.data == data
+    assert place.undo().restored == 1
+    assert by_slot(place.data) == by_slot(moved)
+    assert (b"version" in place.data) == (data != b"a:0:{}")
+
+
+def test_a_malformed_entry_in_the_way_of_an_undo_is_gone_round(place: Place) -> None:
+    place.set(event("one"))
+    place.move()
+    odd = b'a:2:{i:%d;s:1:"x";s:7:"version";i:2;}' % LATER
+    place.write(odd)
+    assert place.undo().restored == 1
+    assert [one.date for one in CronOption.decode(place.data).events()] == [LATER + 1]
+    assert [one.date for one in CronOption.decode(place.data).odd()] == [str(LATER)]
+
+
+@pytest.mark.parametrize("cut", [1, 7, 30, -1])
 def test_a_damaged_option_changes_nothing(place: Place, cut: int) -> None:
     whole = place.set(event("one"))
     place.write(whole[:cut])
@@ -210,8 +323,8 @@ def test_a_damaged_option_changes_nothing(place: Place, cut: int) -> None:
     assert place.actions() == []
 
 
-@pytest.mark.parametrize("data", [b"b:0;", b"a:1:{i:5;i:6;}", b'a:1:{i:5;a:1:{s:1:"h";i:1;}}'])
-def test_an_option_that_holds_something_else_changes_nothing(place: Place, data: bytes) -> None:
+@pytest.mark.parametrize("data", [b"text", b"b:0", b"a:0:{}x", b"a:1:{i:5;i:6;"])
+def test_an_option_that_cannot_be_read_changes_nothing(place: Place, data: bytes) -> None:
     place.write(data)
     with pytest.raises(CodecError):
         place.move()

@@ -194,6 +194,51 @@ def test_a_damaged_option_is_told_with_its_byte(site: Site) -> None:
     assert not (site.folder / "wpbridge-wp-cron.journal").exists()
 
 
+ODDITIES = (
+    (b's:5:"2 may";a:1:{s:4:"text";a:1:{s:1:"k";a:1:{s:4:"args";a:0:{}}}}', "text", "2 may"),
+    (b's:0:"";a:1:{s:5:"empty";a:1:{s:1:"k";a:1:{s:4:"args";a:0:{}}}}', "empty", ""),
+    (b'i:1900000000;s:1:"x";', "", "1900000000"),
+    (b'i:1900000000;a:1:{s:6:"broken";s:1:"x";}', "broken", "1900000000"),
+)
+
+
+@pytest.mark.parametrize(("entry", "hook", "date"), ODDITIES)
+@pytest.mark.parametrize("is_file", [True, False])
+def test_a_malformed_entry_is_named_and_the_rest_moves(
+    site: Site, entry: bytes, hook: str, date: str, *, is_file: bool
+) -> None:
+    good = write(site, single("shop_a", 1))
+    data = b"a:3:{" + entry + good.removeprefix(b"a:2:{") + b"\r\n"
+    change(site.store, "UPDATE wp_options SET option_value = :v", v=data.decode())
+    (site.folder / "option").write_bytes(data)
+    source = ("--file", "option") if is_file else ()
+    trial = run(site, "--dry-run", "--format", "json", *source)
+    [left] = json.loads(trial.out)["left"]
+    assert (trial.code, left["hook"], left["date"]) == (1, hook, date)
+    done = run(site, "--yes", "--journal", "j", *source)
+    assert (done.code, done.out[:12]) == (1, "moved 1 even")
+    assert f"left in WP-Cron: {f'{hook} at'.strip()} {date or 'no date'}: " in done.err
+    assert json.loads((site.folder / "j.left").read_text("utf-8")) == left
+    assert run(site, "--undo", "j", "--yes").code == 0
+    [[now]] = query(site.store, "SELECT option_value FROM wp_options")
+    assert str(now).encode() == data
+    elsewhere = run(site, "--hooks", "shop_*", "--dry-run", *source)
+    assert elsewhere.code == 0, "what is not meant is not told"
+
+
+@pytest.mark.parametrize("data", ["", "b:0;", "\r\n"])
+def test_an_option_without_events_is_no_damage(site: Site, data: str) -> None:
+    change(site.store, "UPDATE wp_options SET option_value = :v", v=data)
+    for words in (("--dry-run",), ("--yes",)):
+        done = run(site, *words)
+        assert done.code == 0
+        assert "move 0 events" in done.out or "moved 0 events" in done.out
+    [[now]] = query(site.store, "SELECT option_value FROM wp_options")
+    assert now == data
+    (site.folder / "nothing").write_bytes(b"\n")
+    assert is_one_line(run(site, "--file", "nothing", "--yes"), 2)
+
+
 def test_a_file_given_again_makes_nothing_and_takes_nothing_out(site: Site) -> None:
     option = CronOption({b"version": 2})
     option.add([single("shop_z", 9)])

@@ -170,9 +170,12 @@ def _bridge(queue: Queue, site: Site, plan: Plan, group: str, journal: str | Non
 
 def _bytes_of(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        data = file.read_bytes()
     except OSError as error:
         raise InputError(f"--file: {file}: {error.strerror}") from None
+    if not data.strip():
+        raise InputError(f"--file {file}: it is empty")
+    return data
 
 
 def _cached(site: Site) -> str:
@@ -221,7 +224,8 @@ def _tell_samples(events: Sequence[Event]) -> None:
 
 def _tell_left(left: list[Left]) -> None:
     for one in left[:SAMPLES]:
-        told(f"left in WP-Cron: {shown(one.event.name())} at {one.event.date}: {one.reason}")
+        place = f"{shown(one.event.name())} at {shown(str(one.event.date)) or 'no date'}".strip()
+        told(f"left in WP-Cron: {place}: {shown(one.reason)}")
     if len(left) > SAMPLES:
         told(f"left in WP-Cron: {len(left) - SAMPLES:,} more")
 

@@ -1,13 +1,15 @@
 """WP-Cron's events: the bytes of the ``cron`` option and back; pure.
 
 The option is one PHP array, ``{date: {hook: {key: event}}, "version": 2}``. What is not touched is
-written again byte for byte, whatever it holds.
+written again byte for byte, whatever it holds. As in WordPress, one entry that is malformed keeps
+no other from being read, and white space around the value means nothing.
 """
 
 import hashlib
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Final
 
 from wpbridge.codec import args as args_codec
@@ -18,6 +20,13 @@ from wpbridge.errors import CodecError
 
 _LATEST: Final = 253_402_300_799
 """The last second that a date of the tables can hold."""
+_BLANKS: Final = b" \n\r\t\v\0"
+"""What PHP's ``trim`` takes away."""
+_NUMERIC: Final = re.compile(
+    r"[ \t\n\r\v\f]*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[ \t\n\r\v\f]*"
+)
+_LEADING: Final = re.compile(rb"[0-9]{1,40}")
+VERSION: Final = b"version"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +40,8 @@ class Event:
     """Which of the hook's events: md5 of its serialized args, unless somebody else wrote it."""
     value: bytes
     """All there is about it, serialized."""
+    place: tuple[int, int] | None = field(default=None, compare=False)
+    """The how-manieth its hook was at its date, and its key of its hook; None when not known."""
 
     @property
     def slot(self) -> tuple[int, bytes, bytes]:
@@ -38,12 +49,16 @@ class Event:
         return self.date, self.hook, self.key
 
     def recurrence(self) -> str | None:
-        """Its schedule's name; None for a single event."""
+        """Return its schedule's name; None for a single event."""
         name = self._member(b"schedule")
-        return name.decode("utf-8", "replace") if isinstance(name, bytes) and name else None
+        if not name or name == b"0":
+            return None
+        return name.decode("utf-8", "replace") if isinstance(name, bytes) else "(no name)"
 
     def interval(self) -> int:
-        """Seconds between its runs; 0 for a single event.
+        """Return the seconds between its runs; 0 for a single event.
+
+        WordPress calculates with texts and floats as with whole numbers.
 
         Raises:
             CodecError: a recurring event does not tell.
@@ -51,9 +66,13 @@ class Event:
         if self.recurrence() is None:
             return 0
         told = self._member(b"interval")
-        if isinstance(told, bool) or not isinstance(told, int) or told <= 0:
+        if told is None:
             raise CodecError("its interval stands in PHP only")
-        return told
+        seconds = _seconds(told)
+        if seconds is None or not 0 < seconds <= _LATEST:
+            shown = told.decode("utf-8", "replace") if isinstance(told, bytes) else told
+            raise CodecError(f"its interval {shown!r} is no whole number of seconds")
+        return seconds
 
     def args(self) -> str:
         """Its args as Action Scheduler stores them.
@@ -83,59 +102,91 @@ class Event:
 
     def name(self) -> str:
         """Its hook for people."""
-        return self.hook.decode("utf-8", "backslashreplace")
+        return _shown(self.hook)
 
     def _member(self, name: bytes) -> php.PhpBare:
         value = php.decode(self.value)
         return deref(value.get(name)) if isinstance(value, dict) else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Odd:
+    """An entry that is no event: WordPress passes it over with a warning, or runs it for ever."""
+
+    date: str
+    """Under which it stands, whatever it is."""
+    hook: bytes = b""
+    """Empty where even that is not told."""
+    key: bytes = b""
+    value: bytes
+    """What stands there, serialized."""
+    reason: str
+
+    def name(self) -> str:
+        """Return its hook for people."""
+        return _shown(self.hook)
+
+
 class CronOption:
     """The decoded option. Changes are made in place; :meth:`encode` gives the new bytes."""
 
-    def __init__(self, root: PhpArray) -> None:
+    def __init__(self, root: PhpArray, *, around: tuple[bytes, bytes] = (b"", b"")) -> None:
+        """Take the array, and the white space that stands around it."""
         self._root = root
+        self._around = around
 
     @classmethod
     def decode(cls, data: bytes) -> "CronOption":
-        """Read the option.
+        """Read the option. A text or a value that is no array has no events, as in WordPress.
 
         Raises:
-            CodecError: it is cut short, damaged, or no list of events.
+            CodecError: it is cut short or damaged, so that WordPress would write over it.
         """
-        root = php.decode(data)
+        inner = data.strip(_BLANKS)
+        if not inner:
+            return cls({VERSION: 2})
+        # What stands behind the value WordPress reads over only after one of these.
+        root = php.decode(inner, ignore_rest=inner.endswith((b";", b"}")))
         if not isinstance(root, dict):
-            raise CodecError("the cron option holds no array")
-        for date, hooks in root.items():
-            # Under other names lies what WordPress does not take for events either.
-            if isinstance(date, int) and not _is_nested(hooks):
-                raise CodecError(f"the cron option holds no events at {date}")
-        return cls(root)
+            return cls({VERSION: 2})
+        start = data.index(inner)
+        return cls(root, around=(data[:start], data[start + len(inner) :]))
 
     def encode(self) -> bytes:
-        """The option's bytes, as PHP would write them."""
-        return php.encode(self._root)
+        """Return the option's bytes, as PHP would write them."""
+        before, after = self._around
+        return before + php.encode(self._root) + after
 
     def events(self) -> list[Event]:
-        """All of them, in the option's order."""
-        return [
-            Event(date=date, hook=_bytes(hook), key=_bytes(key), value=php.encode(deref(event)))
-            for date, hooks in self._root.items()
-            if isinstance(date, int)
-            for hook, keys in _array(hooks).items()
-            for key, event in _array(keys).items()
-        ]
+        """Return all events, in the option's order."""
+        return [one for one in self._entries() if isinstance(one, Event)]
+
+    def odd(self) -> list[Odd]:
+        """Return all entries that are no events, in the option's order."""
+        return [one for one in self._entries() if isinstance(one, Odd)]
+
+    def _entries(self) -> Iterator[Event | Odd]:
+        for date, hooks in self._root.items():
+            if date == VERSION:
+                continue
+            by_hook = deref(hooks)
+            if not isinstance(by_hook, dict):
+                reason = "what stands at its date is no list of hooks"
+                yield Odd(date=_shown(_bytes(date)), value=php.encode(by_hook), reason=reason)
+                continue
+            for place, (hook, keys) in enumerate(by_hook.items()):
+                yield from _of_hook(date, hook, deref(keys), place)
 
     def remove(self, events: Iterable[Event]) -> int:
-        """Take events out, and hooks and dates that are empty then; returns how many there were.
+        """Take events out, and hooks and dates that are empty then; return how many there were.
 
         One that somebody has changed since it was read is another one.
         """
         found = 0
         for event in events:
-            hooks = _array(self._root.get(event.date, {}))
+            hooks = _array(self._root.get(event.date))
             hook, key = array_key(event.hook), array_key(event.key)
-            keys = _array(hooks.get(hook, {}))
+            keys = _array(hooks.get(hook))
             if key not in keys or php.encode(deref(keys[key])) != event.value:
                 continue
             found += 1
@@ -146,18 +197,69 @@ class CronOption:
                 del self._root[event.date]
         return found
 
+    def has_room(self, event: Event) -> bool:
+        """Tell whether an event can be put in at its date: nothing malformed is in its way."""
+        hooks = deref(self._root.get(event.date, {}))
+        return isinstance(hooks, dict) and isinstance(
+            deref(hooks.get(array_key(event.hook), {})), dict
+        )
+
     def add(self, events: Iterable[Event]) -> int:
-        """Put events in at their dates, where PHP would; returns how many were not there."""
+        """Put events in at their dates and places; return how many were not there.
+
+        Raises:
+            CodecError: something malformed is in the way; see :meth:`has_room`.
+        """
         added = 0
-        for event in events:
-            hooks = _array(self._root.setdefault(event.date, {}))
-            keys = _array(hooks.setdefault(array_key(event.hook), {}))
-            added += array_key(event.key) not in keys
-            keys.setdefault(array_key(event.key), php.decode(event.value))
-        dates: list[PhpKey] = sorted(date for date in self._root if isinstance(date, int))
-        rest: list[PhpKey] = [name for name in self._root if not isinstance(name, int)]
-        self._root = {name: self._root[name] for name in [*dates, *rest]}
+        new = [event for event in events if self._has_room_or_raise(event)]
+        self._make_dates({event.date for event in new})
+        for event in new:
+            hook, key = array_key(event.hook), array_key(event.key)
+            hooks = _array(self._root[event.date])
+            hook_at, key_at = event.place or (None, None)
+            if hook not in hooks:
+                _insert(hooks, hook_at, hook, {})
+            keys = _array(hooks[hook])
+            if key not in keys:
+                added += 1
+                _insert(keys, key_at, key, php.decode(event.value))
         return added
+
+    def _has_room_or_raise(self, event: Event) -> bool:
+        if not self.has_room(event):
+            raise CodecError(f"something is in the way of {event.name()} at {event.date}")
+        return True
+
+    def _make_dates(self, dates: Iterable[int]) -> None:
+        """Put empty dates where WordPress sorts them; what is there keeps its order."""
+        new = sorted(set(dates) - self._root.keys(), reverse=True)
+        if not new:
+            return
+        root: PhpArray = {}
+        for name, hooks in self._root.items():
+            while new and _is_behind(name, new[-1]):
+                root[new.pop()] = {}
+            root[name] = hooks
+        self._root = root | {date: {} for date in reversed(new)}
+
+
+def _of_hook(date: PhpKey, hook: PhpKey, keys: PhpValue, place: int) -> Iterator[Event | Odd]:
+    """Return what stands at a date under one hook."""
+    name = _bytes(hook)
+    if not isinstance(keys, dict):
+        reason = "what stands under its hook is no list of events"
+        yield Odd(date=_shown(_bytes(date)), hook=name, value=php.encode(keys), reason=reason)
+        return
+    for key_place, (key, event) in enumerate(keys.items()):
+        value = php.encode(deref(event))
+        if isinstance(date, int):
+            yield Event(
+                date=date, hook=name, key=_bytes(key), value=value, place=(place, key_place)
+            )
+        else:
+            shown = _shown(date)
+            reason = f"its date {shown!r} is no whole number"
+            yield Odd(date=shown, hook=name, key=_bytes(key), value=value, reason=reason)
 
 
 def key_of(args: PhpArray) -> bytes:
@@ -197,20 +299,47 @@ def _plain(value: object) -> object:
     return type(value).__name__, value
 
 
-def _is_nested(hooks: PhpValue) -> bool:
-    found = deref(hooks)
-    return isinstance(found, dict) and all(isinstance(deref(k), dict) for k in found.values())
-
-
 def _array(value: PhpValue) -> PhpArray:
+    """Return what is held where it is an array; else an empty one, which is held by nobody."""
     found = deref(value)
-    if not isinstance(found, dict):
-        raise CodecError("the cron option holds something else than events")
-    return found
+    return found if isinstance(found, dict) else {}
+
+
+def _insert(array: PhpArray, place: int | None, key: PhpKey, value: PhpValue) -> None:
+    """Put an entry before the one that stands at this place; without a place at the end."""
+    later = [] if place is None else list(array.items())[place:]
+    for name, _ in later:
+        del array[name]
+    array[key] = value
+    array.update(later)
+
+
+def _is_behind(name: PhpKey, date: int) -> bool:
+    """Tell whether WordPress sorts a name behind a date: by number, and the version last."""
+    if isinstance(name, int):
+        return name > date
+    number = _LEADING.match(name)
+    if name == VERSION or number is None:
+        return name == VERSION or name > b"9"
+    return (int(number[0]), len(name) > number.end()) > (date, False)
+
+
+def _seconds(told: php.PhpBare) -> int | None:
+    """Return a number, or a text that is one for PHP, as whole seconds; None where it is none."""
+    if isinstance(told, bytes):
+        number = _NUMERIC.fullmatch(told.decode("latin-1"))
+        told = float(number[1]) if number else None
+    if isinstance(told, bool) or not isinstance(told, int | float):
+        return None
+    return int(told) if math.isfinite(told) and told == int(told) else None
 
 
 def _bytes(key: PhpKey) -> bytes:
     return b"%d" % key if isinstance(key, int) else key
+
+
+def _shown(name: bytes) -> str:
+    return name.decode("utf-8", "backslashreplace")
 
 
 def _text(hook: bytes) -> str:

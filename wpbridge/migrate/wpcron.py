@@ -24,7 +24,7 @@ from wpbridge.action import ActionId, ClaimId, Status
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import args as args_codec
 from wpbridge.codec import schedule
-from wpbridge.codec.wp_cron import CronOption, Event
+from wpbridge.codec.wp_cron import CronOption, Event, Odd
 from wpbridge.enqueue import GROUP_CHARACTERS, HOOK_CHARACTERS, Enqueue, check_text
 from wpbridge.errors import CodecError, Contention, InputError, SiteError
 from wpbridge.patterns import matches
@@ -94,7 +94,7 @@ class Choice:
                 f"--hooks {RUN_QUEUE}: it starts Action Scheduler's own runner and stays in WP-Cron"
             )
 
-    def __call__(self, event: Event) -> bool:
+    def __call__(self, event: Event | Odd) -> bool:
         """Whether this one is; WordPress's own only by their exact names, or with the flag."""
         hook = event.name()
         if hook == RUN_QUEUE:
@@ -106,9 +106,9 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """An event that stays where it is, and why."""
+    """What stays where it is, and why."""
 
-    event: Event
+    event: Event | Odd
     reason: str
 
 
@@ -151,7 +151,13 @@ def plan(data: bytes, choice: Choice, group: str = GROUP) -> Plan:
     if not 0 < len(group) <= GROUP_CHARACTERS:
         raise InputError(f"--group: 1 to {GROUP_CHARACTERS} characters")
     found = Plan()
-    for event in CronOption.decode(data).events():
+    option = CronOption.decode(data)
+    for odd in option.odd():
+        if choice(odd):
+            found.left.append(Left(odd, odd.reason))
+        else:
+            found.others += 1
+    for event in option.events():
         if not choice(event):
             found.others += 1
             continue
@@ -464,22 +470,27 @@ def journaled(journal: Steps) -> list[tuple[str, bool, list[Event]]]:
     return [(group, is_file, list(some.values())) for (group, is_file), some in found.items()]
 
 
-def _told(event: Event) -> dict[str, Any]:
+def _told(event: Event | Odd) -> dict[str, Any]:
     """Each byte as a character: whatever it holds comes back."""
     texts = {name: getattr(event, name).decode("latin-1") for name in ("hook", "key", "value")}
-    return {"date": event.date, **texts}
+    place = event.place if isinstance(event, Event) else None
+    return {"date": event.date, **texts} | ({"place": list(place)} if place else {})
 
 
 def _event(told: Mapping[str, Any]) -> Event:
     hook, key, value = (str(told[name]).encode("latin-1") for name in ("hook", "key", "value"))
-    event = Event(date=int(told["date"]), hook=hook, key=key, value=value)
+    hook_at, key_at = told.get("place") or (None, None)
+    place = None if hook_at is None or key_at is None else (int(hook_at), int(key_at))
+    event = Event(date=int(told["date"]), hook=hook, key=key, value=value, place=place)
     event.check(hook_characters=HOOK_CHARACTERS)
     return event
 
 
 def left_as_row(left: Left) -> dict[str, Any]:
-    """An event that stays, for the side file: nothing of it is lost."""
-    return {**_told(left.event), "reason": left.reason}
+    """Return what stays, for the side file: nothing of it is lost."""
+    told = _told(left.event)
+    told.pop("place", None)
+    return {**told, "reason": left.reason}
 
 
 def key_of(event: Event) -> str:

@@ -233,7 +233,10 @@ def _place(option: CronOption, events: Sequence[Event], ours: Collection[Slot]) 
         if kind in anew:
             continue
         # Of the same hook and args at the same second, but in another interval.
-        while event.slot in there and _kind(there[event.slot]) != kind:
+        # So is what stands where no event can be put.
+        while not option.has_room(event) or (
+            event.slot in there and _kind(there[event.slot]) != kind
+        ):
             event = replace(event, date=event.date + 1)  # noqa: PLW2901 - the same one, elsewhere
         if event.slot not in there:
             there[event.slot] = event
