@@ -213,5 +213,13 @@ class Bus:
             if isinstance(event, kind):
                 try:
                     subscriber(event)
-                except (Exception, SystemExit):  # noqa: BLE001 - it must not stop the loop
-                    _log.exception("event.subscriber_failed", extra={"kind": type(event).__name__})
+                except BaseException:  # noqa: BLE001 - it must not stop the loop
+                    _tell_failure(type(event).__name__)
+
+
+def _tell_failure(kind: str) -> None:
+    """Log that a subscriber raised; its error may not even be printable."""
+    try:
+        _log.exception("event.subscriber_failed", extra={"kind": kind})
+    except BaseException:  # noqa: BLE001 - a subscriber's own class may do anything
+        _log.error("event.subscriber_failed", extra={"kind": kind})

@@ -24,7 +24,7 @@ from wpbridge.action import ActionId
 from wpbridge.errors import ConfigError
 from wpbridge.events import Event, Subscriber
 from wpbridge.keys import key_of
-from wpbridge.outcome import LogLine
+from wpbridge.outcome import LogLine, plain
 
 E = TypeVar("E", bound=Event)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -130,7 +130,7 @@ class Context:
 
     def log(self, message: str) -> None:
         """Write a row into the action's own log; it appears within a second."""
-        self.lines.append(LogLine(message=str(message), at=self.now()))
+        self.lines.append(LogLine(message=plain(message), at=self.now()))
 
     @property
     def idempotency_key(self) -> str:

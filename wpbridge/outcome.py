@@ -1,10 +1,37 @@
-"""What a run can say: the outcomes, and the two requests a handler may raise.
+"""What a run can say: the outcomes, and the requests a handler may raise.
 
 An executor returns an :data:`Outcome` and writes no row; the runner makes it true in the tables.
+Texts in outcomes are plain: handlers choose them, so they go through :func:`plain` first.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+MOST_CHARACTERS: Final = 65_535
+"""Of a text in an outcome. The logs table holds as many bytes."""
+
+
+def exact(text: object, *, most: int = MOST_CHARACTERS) -> str:
+    """A value's text as an exact ``str`` that can be encoded, cut after ``most`` characters.
+
+    Half a surrogate pair is written as its escape. Raises whatever the value's own methods raise.
+    """
+    told = str.__str__(str(text))[:most]
+    return told.encode("utf-8", "backslashreplace").decode()[:most]
+
+
+def plain(value: object, *, most: int = MOST_CHARACTERS) -> str:
+    """The same of any value, whatever its own methods do; it raises nothing."""
+    try:
+        return exact(value, most=most)
+    except BaseException as error:  # noqa: BLE001 - a handler's own class may do anything
+        return f"(unprintable: {class_name(value)} raises {class_name(error)})"
+
+
+def class_name(value: object) -> str:
+    """The name of a value's class, whatever that class says of itself."""
+    return exact(type.__dict__["__name__"].__get__(type(value)), most=200)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +103,16 @@ class LogLine:
     message: str
     at: datetime
     """Aware UTC."""
+
+
+def line_of(said: Any, now: datetime) -> LogLine:
+    """What a handler put into its action's log, as a row that can be written.
+
+    Its list of lines takes anything, and so does this. Dates that are none of ours become ``now``.
+    """
+    line = said if type(said) is LogLine else LogLine(message=said, at=now)
+    is_ours = type(line.at) is datetime and line.at.tzinfo is UTC
+    return LogLine(message=plain(line.message), at=line.at if is_ours else now)
 
 
 class Retry(Exception):

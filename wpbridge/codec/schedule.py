@@ -41,6 +41,8 @@ __all__ = [
 ]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_SECOND: Final = -62_135_596_800
+"""The start of year 1, where our calendar begins."""
 _LAST_SECOND: Final = 253_402_300_799
 """The end of year 9999, where the date columns end."""
 
@@ -96,7 +98,7 @@ def next_after_run(
 
     Raises:
         CronError: The expression is unusable or never matches again; here the chain ends.
-        CodecError: The next date lies beyond the calendar.
+        CodecError: The next date lies outside of the calendar, before year 1 or after 9999.
     """
     if not isinstance(schedule, Interval | Cron) or not schedule.is_recurring:
         return None
@@ -110,6 +112,8 @@ def next_after_run(
         following = _seconds(ran_at) + schedule.seconds
     if following > _LAST_SECOND:
         raise CodecError("the next date lies beyond the year 9999")
+    if following < _FIRST_SECOND:
+        raise CodecError("the next date lies before the year 1")
     first = next(
         known for known in (schedule.first_timestamp, due, _seconds(ran_at)) if known is not None
     )

@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
 from wpbridge.action import Action
@@ -26,6 +27,9 @@ from wpbridge.outcome import (
     Retry,
     Snooze,
     Snoozed,
+    class_name,
+    exact,
+    plain,
 )
 
 _log = logging.getLogger("wpbridge.handler")
@@ -91,8 +95,17 @@ def over(limit: timedelta) -> str:
     return f"timed out after {limit.total_seconds():g} s"
 
 
+def is_awaitable(result: object) -> bool:
+    """Whether a handler has returned what must be awaited before it has done anything.
+
+    Judged by the class alone: a returned object's own attributes may do anything. Generators are
+    among these, and awaiting one fails: a handler with a ``yield`` in it would do nothing.
+    """
+    return issubclass(type(result), CoroutineType | GeneratorType | AsyncGeneratorType | Coroutine)
+
+
 def outcome_of(run: Callable[[], Any], raised: list[BaseException] | None = None) -> Outcome:
-    """Run it and say how it went; nothing it raises gets out.
+    """Run it and say how it went; nothing it raises gets out, nor what that does when it is read.
 
     Args:
         run: the call.
@@ -100,13 +113,12 @@ def outcome_of(run: Callable[[], Any], raised: list[BaseException] | None = None
     """
     try:
         return _asked(run)
-    except SystemExit as error:
-        return Failed(reason=f"the handler exited with {_shown(error)}", error_type="SystemExit")
     except BaseException as error:  # noqa: BLE001 - one bad action never ends the batch
-        _log.debug("handler failed", exc_info=error)
-        if raised is not None:
-            raised.append(error)
-        return Failed(reason=_reason(error), error_type=type(error).__name__)
+        try:
+            return _failed(error, raised)
+        except BaseException as worse:  # noqa: BLE001 - a handler's own class may do anything
+            reason = f"{class_name(error)}, whose message raises {class_name(worse)}"
+            return Failed(reason=reason, error_type=class_name(error))
 
 
 def _asked(run: Callable[[], Any]) -> Outcome:
@@ -114,33 +126,62 @@ def _asked(run: Callable[[], Any]) -> Outcome:
     try:
         run()
     except Retry as request:
-        _at(request.after)
-        return Retried(after=request.after, reason=request.reason)
+        after = _span(request.after)
+        if after < timedelta(0):
+            raise ValueError("Retry(after=…) cannot lie in the past") from None
+        _moment(after)
+        return Retried(after=after, reason=_why(request.reason))
     except Snooze as request:
-        return Snoozed(until=_at(request.until), reason=request.reason)
+        return Snoozed(until=_moment(request.until), reason=_why(request.reason))
     except Cancel as request:
-        return Canceled(reason=request.reason)
+        return Canceled(reason=_why(request.reason))
     return Completed()
 
 
-def _at(told: datetime | timedelta) -> datetime:
-    """OverflowError for a date that there is none of."""
-    return told if isinstance(told, datetime) else datetime.now(UTC) + told
+def _why(reason: object) -> str:
+    return "" if reason is None else plain(reason)
+
+
+def _moment(told: Any) -> datetime:
+    """In UTC, of no class but datetime's own; raises where there is no such date."""
+    if isinstance(told, timedelta):
+        return datetime.now(UTC) + _span(told)
+    if not isinstance(told, datetime) or told.utcoffset() is None:
+        raise TypeError("a request needs a date with a time zone, or a timedelta")
+    at = told.astimezone(UTC)
+    return datetime(
+        at.year, at.month, at.day, at.hour, at.minute, at.second, at.microsecond, tzinfo=UTC
+    )
+
+
+def _span(told: Any) -> timedelta:
+    """The same, of no class but timedelta's own."""
+    if not isinstance(told, timedelta):
+        raise TypeError("a request needs a timedelta")
+    return timedelta(told.days, told.seconds, told.microseconds)
+
+
+def _failed(error: BaseException, raised: list[BaseException] | None) -> Failed:
+    if isinstance(error, SystemExit):
+        reason = f"the handler exited with {_shown(error)}"
+        return Failed(reason=reason, error_type="SystemExit")
+    if raised is not None:
+        raised.append(error)
+    failed = Failed(reason=_reason(error), error_type=class_name(error))
+    _log.debug("handler failed", exc_info=error)
+    return failed
 
 
 def _shown(error: SystemExit) -> str:
     try:
-        return repr(error.code)
-    except Exception as worse:  # noqa: BLE001 - a handler's own class may do anything
-        return f"something unprintable ({type(worse).__name__})"
+        return exact(repr(error.code))
+    except BaseException as worse:  # noqa: BLE001 - a handler's own class may do anything
+        return f"something unprintable ({class_name(worse)})"
 
 
 def _reason(error: BaseException) -> str:
     """The message, as the plugin logs an exception's; the class where there is none."""
-    try:
-        text = str(error).strip()
-        if text and not isinstance(error, KeyError | TypeError | AttributeError):
-            return text
-        return "".join(traceback.format_exception_only(error)).strip()
-    except Exception as worse:  # noqa: BLE001 - a handler's own class may do anything
-        return f"{type(error).__name__}, whose message raises {type(worse).__name__}"
+    text = exact(error).strip()
+    if text and not isinstance(error, KeyError | TypeError | AttributeError):
+        return text
+    return exact("".join(traceback.format_exception_only(error)).strip())

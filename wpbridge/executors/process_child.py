@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from wpbridge.clock import SystemClock
 from wpbridge.errors import ConfigError, HandlerNotFound
-from wpbridge.executors.calling import context_of, ended, outcome_of
+from wpbridge.executors.calling import context_of, ended, is_awaitable, outcome_of
 from wpbridge.executors.process_frames import (
     CHANNEL_LOST,
     Order,
@@ -36,7 +36,7 @@ from wpbridge.executors.process_frames import (
 )
 from wpbridge.executors.process_home import Home, identity
 from wpbridge.handlers import Enqueuer, Handler, load
-from wpbridge.outcome import Failed, LogLine, Outcome
+from wpbridge.outcome import Failed, LogLine, Outcome, class_name, line_of, plain
 from wpbridge.processes import memory_bytes
 
 FIRST_MARK: Final = 0
@@ -124,7 +124,7 @@ class _Streamed(list[LogLine]):
         self._channel = channel
 
     def append(self, said: LogLine) -> None:
-        self._channel.send(log_frame(said))
+        self._channel.send(log_frame(line_of(said, SystemClock().now())))
 
 
 class _Forward(logging.Handler):
@@ -203,7 +203,9 @@ class _Child:
         outcome = outcome_of(lambda: self._call(order), raised)
         if raised and isinstance(outcome, Failed):
             self._is_ended = self._is_ended or isinstance(raised[0], _Ended)
-            return replace(outcome, detail=_where(raised.pop()))
+            # A handler's own class may do anything when it is looked at.
+            with contextlib.suppress(BaseException):
+                return replace(outcome, detail=plain(_where(raised.pop())))
         return outcome
 
     def _call(self, order: Order) -> None:
@@ -221,8 +223,10 @@ class _Child:
         if handler is None:
             raise HandlerNotFound(f"{order.action.hook} has lost its handler: restart wpbridge")
         result = handler.call(order.values, context)
-        if asyncio.iscoroutine(result) and (error := asyncio.run(ended(result, order.limit))):
-            raise error
+        if is_awaitable(result):
+            error = asyncio.run(ended(result, order.limit))
+            if error is not None:
+                raise error
 
     def _ask_stopping(self) -> bool:
         """While an order runs, nothing else is sent but the word that the runner wants to end."""
@@ -265,7 +269,7 @@ def _where(error: BaseException) -> str:
         f"{frame.f_code.co_filename}:{number} in {frame.f_code.co_name}"
         for frame, number in deque(called, maxlen=_FRAMES)
     ]
-    name = type(error).__name__
+    name = class_name(error)
     return f"{name} at {' < '.join(reversed(places))}" if places else name
 
 

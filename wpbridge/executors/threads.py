@@ -18,7 +18,7 @@ from typing import Any, Final
 from wpbridge.action import Action
 from wpbridge.clock import Clock
 from wpbridge.executors.base import Books, Call, Mailbox, Report, unstarted
-from wpbridge.executors.calling import context_of, ended, outcome_of
+from wpbridge.executors.calling import context_of, ended, is_awaitable, outcome_of
 from wpbridge.executors.printed import Printed, Stdout
 from wpbridge.handlers import Enqueuer, Handler
 from wpbridge.outcome import Failed, LogLine, Outcome
@@ -245,9 +245,9 @@ class ThreadExecutor:
             stopping=lambda: self._is_stopping,
         )
         result: Any = handler.call(call.values, context)
-        if asyncio.iscoroutine(result):
+        if is_awaitable(result):
             waited = asyncio.run_coroutine_threadsafe(ended(result, limit), self._event_loop())
-            if error := waited.result():
+            if (error := waited.result()) is not None:
                 raise error
 
     def _event_loop(self) -> asyncio.AbstractEventLoop:

@@ -13,9 +13,10 @@ from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.clock import Clock
 from wpbridge.events import Bus, HookPaused
 from wpbridge.executors.base import Call, Report
-from wpbridge.outcome import Booked, Failed, LogLine, Unrun
+from wpbridge.outcome import Booked, Failed, LogLine, Outcome, Unrun, line_of
 from wpbridge.runner import settle, telling, wording
 from wpbridge.runner.breaker import Breaker
+from wpbridge.runner.endings import write
 from wpbridge.runner.hold import Ended, Held, Hold, Totals
 from wpbridge.runner.pace import Pace
 from wpbridge.runner.retries import Retries
@@ -74,16 +75,16 @@ class Bookkeeper:
             if isinstance(report.outcome, Unrun) and not held.marked:
                 self._hold.unrun.append(report.call.action)
                 continue
-            outcome = again.get(report.call.action.id, report.outcome)
-            self._breaker.note(report.call.action.hook, outcome)
-            ending = settle.ending_of(
+            outcome: Outcome = again.get(report.call.action.id, report.outcome)
+            ending, outcome = settle.concluded(
                 report.call.action,
                 outcome,
                 started_at=report.started_at,
                 ended_at=report.ended_at,
                 marked=held.marked,
-                said=[*_taken(report.call), *self._printed(report)],
+                said=[*_taken(report.call, report.ended_at), *self._printed(report)],
             )
+            self._breaker.note(report.call.action.hook, outcome)
             self._hold.endings.append(Ended(ending, replace(report, outcome=outcome)))
 
     def is_urgent(self) -> bool:
@@ -121,11 +122,13 @@ class Bookkeeper:
             hold.claims[ending.action.claim_id].discard(ending.action.id)
         finished = self._hold.finished_claims()
         self.has_ended = True
-        settled = self._store.settle(endings, now=self._clock.now(), finished=finished)
-        for one in ended:
-            is_settled = one.ending.action.id in settled
-            self._count(one.ending, is_settled=is_settled)
-            self._tell_ended(one, is_settled=is_settled)
+        written = write(self._store, endings, now=self._clock.now(), finished=finished)
+        for one, done in zip(ended, written, strict=True):
+            self._count(done.ending, is_settled=done.is_settled)
+            report = one.report
+            if report is not None and done.failed is not None:
+                report = replace(report, outcome=done.failed)
+            self._tell_ended(Ended(done.ending, report), is_settled=done.is_settled)
 
     def _count(self, ending: Ending, *, is_settled: bool) -> None:
         totals = self._totals
@@ -211,13 +214,14 @@ class Bookkeeper:
     def _unbooked(report: Report, failed: Failed | None, status: str) -> Ending:
         """PHP died before it could write the ending, or was kept from it."""
         failed = failed or Failed(reason="the plugin's runner did not end it", error_type="Unended")
-        return settle.ending_of(
+        ending, _ = settle.concluded(
             report.call.action,
             failed,
             started_at=report.started_at,
             ended_at=report.ended_at,
             marked=status == Status.IN_PROGRESS,
         )
+        return ending
 
     def _release_unrun(self) -> None:
         hold = self._hold
@@ -247,7 +251,7 @@ class Bookkeeper:
                 or timedelta(0) <= now - started_at < timedelta(seconds=FLUSH_SECONDS)
             ):
                 continue
-            lines = _taken(call)
+            lines = _taken(call, now)
             self.tell_started(call, own, started_at)
             if own.marked:
                 said += [(call.action.id, line) for line in lines]
@@ -260,9 +264,9 @@ class Bookkeeper:
         self._store.log(said)
 
 
-def _taken(call: Call) -> list[LogLine]:
+def _taken(call: Call, now: datetime) -> list[LogLine]:
     """What the handler logged so far; the list is the handler's, so it is emptied in place."""
     lines: list[LogLine] = []
     while call.lines:
-        lines.append(call.lines.pop(0))
+        lines.append(line_of(call.lines.pop(0), now))
     return lines

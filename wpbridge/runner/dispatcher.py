@@ -4,9 +4,8 @@ from collections.abc import Callable
 
 from wpbridge.action import Action
 from wpbridge.codec import args, schedule
-from wpbridge.errors import CodecError
 from wpbridge.executors.base import Call, Executor
-from wpbridge.outcome import Failed
+from wpbridge.outcome import Failed, class_name, plain
 from wpbridge.runner import wording
 
 
@@ -14,15 +13,14 @@ def dispatch(
     action: Action, executor: Executor, may_start: Callable[[], bool] = lambda: True
 ) -> Call | Failed:
     """Decode args and schedule; a row that cannot be read fails, and runs nothing."""
+    has = "an invalid schedule"
     try:
         schedule.decode(action.schedule)
-    except CodecError as error:
-        reason = wording.undecodable(action.id, f"has an invalid schedule: {error}")
-        return Failed(reason=reason, error_type="CodecError")
-    try:
+        has = "invalid arguments"
         decoded = args.decode(action.args)
-    except CodecError as error:
-        reason = wording.undecodable(action.id, f"has invalid arguments: {error}")
+    except Exception as error:  # noqa: BLE001 - whatever a row holds ends its action alone
+        told = plain(error) or class_name(error)
+        reason = wording.undecodable(action.id, f"has {has}: {told}")
         return Failed(reason=reason, error_type="CodecError")
     return Call(
         action=action,

@@ -438,9 +438,11 @@ class Runner:
         match call:
             case Failed():
                 now = self._clock.now()
-                ending = settle.ending_of(action, call, started_at=now, ended_at=now, marked=False)
+                ending, failed = settle.concluded(
+                    action, call, started_at=now, ended_at=now, marked=False
+                )
                 unread = Call(action=action, values=(), mapping=None)
-                report = Report(call=unread, outcome=call, started_at=now, ended_at=now)
+                report = Report(call=unread, outcome=failed, started_at=now, ended_at=now)
                 self._hold.endings.append(Ended(ending, report))
             case Call():
                 is_started = action.id in claim.started

@@ -14,6 +14,7 @@ from wpbridge.clock import Clock
 from wpbridge.events import ActionRescued, Bus
 from wpbridge.outcome import Failed
 from wpbridge.runner import settle
+from wpbridge.runner.endings import write
 from wpbridge.runner.identity import Identity, is_dead
 from wpbridge.store.base import RESET_MESSAGE, Adopted, Ending, RunnerRecord, Store
 
@@ -64,7 +65,7 @@ def _restore(
         for a in started
     ]
     if endings:
-        store.settle(endings, now=now)
+        endings = [written.ending for written in write(store, endings, now=now)]
     store.release(waiting, finished=adopted.runner.claims)
     name = _name(adopted)
     for action in waiting:
@@ -127,4 +128,4 @@ def _verdict(
             action, at=now, runner=name, others=guilt.others, is_held=policy == "hold"
         )
     failed = Failed(reason=reason, error_type="WorkerLost")
-    return settle.ending_of(action, failed, started_at=now, ended_at=now, marked=True)
+    return settle.concluded(action, failed, started_at=now, ended_at=now, marked=True)[0]

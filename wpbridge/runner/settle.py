@@ -1,6 +1,10 @@
-"""From an outcome to an ending: statuses, log rows, successors. Pure."""
+"""From an outcome to an ending: statuses, log rows, successors. Pure.
 
-from collections.abc import Sequence
+Whatever a row or an outcome holds costs its own action alone: :func:`concluded` raises nothing, and
+:func:`plainer` says how to end what the database has refused.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -8,7 +12,6 @@ from typing import assert_never
 from wpbridge.action import Action, NewAction, Status, ZonedCron
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import args, schedule, zoned
-from wpbridge.errors import CodecError, CronError
 from wpbridge.outcome import (
     Booked,
     Canceled,
@@ -19,12 +22,68 @@ from wpbridge.outcome import (
     Retried,
     Snoozed,
     Unrun,
+    class_name,
+    plain,
 )
 from wpbridge.runner import wording
 from wpbridge.store.base import Ending
 
 SHORTEST_RETRY = timedelta(seconds=1)
 """So that a handler which always asks to run again at once cannot hold a run for ever."""
+
+
+def concluded(
+    action: Action,
+    outcome: Outcome,
+    *,
+    started_at: datetime,
+    ended_at: datetime,
+    marked: bool,
+    said: Sequence[LogLine] = (),
+) -> tuple[Ending, Outcome]:
+    """What an outcome means for the tables, and the outcome that became of it.
+
+    It is the one that was given, unless no ending can be made of it: then the action fails with
+    the reason. Takes what :func:`ending_of` takes, and raises nothing.
+    """
+    try:
+        made = ending_of(
+            action, outcome, started_at=started_at, ended_at=ended_at, marked=marked, said=said
+        )
+    except Exception as error:  # noqa: BLE001 - one bad action never ends the batch
+        failed = _unwritten(error)
+        before = [*([] if marked else [wording.started(started_at)]), *said]
+        lines = [*before, wording.failed(ended_at, failed.reason)]
+        return _ended(action, Status.FAILED, ended_at, lines, marked=marked), failed
+    return made, outcome
+
+
+def _unwritten(error: BaseException) -> Failed:
+    """Of an action whose ending could not be made or written."""
+    told = plain(error, most=300).encode("ascii", "backslashreplace").decode()
+    name = class_name(error)
+    return Failed(reason=f"its ending could not be written: {name}: {told}", error_type="Unwritten")
+
+
+def plainer(ending: Ending, error: BaseException) -> Iterator[tuple[Ending, Failed | None]]:
+    """Endings in place of one that the database refuses, each with less that it might refuse.
+
+    First the same in plain ASCII, then without its successor, at last a failure and its reason.
+    Each comes with the failure that it stands for; None where it is what the run said.
+    """
+    logs = tuple(replace(line, message=_ascii(line.message)) for line in ending.logs)
+    yield replace(ending, logs=logs), None
+    failed = _unwritten(error)
+    if ending.successor is not None:
+        stopped = (*logs, wording.next_failed(ending.at, failed.reason))
+        yield replace(ending, logs=stopped, successor=None, stop_line=None), None
+    before = [] if ending.marked else [wording.started(ending.at)]
+    lines = [*before, wording.failed(ending.at, failed.reason)]
+    yield _ended(ending.action, Status.FAILED, ending.at, lines, marked=ending.marked), failed
+
+
+def _ascii(text: str) -> str:
+    return plain(text).encode("ascii", "backslashreplace").decode()
 
 
 def ending_of(
@@ -105,11 +164,14 @@ def _final(
     """Complete or failed: a recurring action gets its successor either way."""
     stop = wording.consistently_failing(at) if status is Status.FAILED else None
     try:
-        successor = _successor(action, at)
-    except (CodecError, CronError) as error:
-        # A row that cannot be read has failed for that, and its log says so already.
-        told = [wording.next_failed(at, str(error))] if _is_readable(action) else []
-        return _ended(action, status, at, [*lines, *told], marked=marked)
+        told, mapping = schedule.decode(action.schedule), args.decode(action.args).mapping
+    except Exception:  # noqa: BLE001 - whatever it was, the row's failure says it already
+        return _ended(action, status, at, lines, marked=marked)
+    try:
+        successor = _successor(action, told, mapping, at)
+    except Exception as error:  # noqa: BLE001 - the chain ends here, and says so
+        failed = wording.next_failed(at, plain(error) or class_name(error))
+        return _ended(action, status, at, [*lines, failed], marked=marked)
     return Ending(
         action=action,
         status=status,
@@ -121,18 +183,11 @@ def _final(
     )
 
 
-def _is_readable(action: Action) -> bool:
-    try:
-        schedule.decode(action.schedule)
-        args.decode(action.args)
-    except CodecError:
-        return False
-    return True
-
-
-def _successor(action: Action, ran_at: datetime) -> NewAction | None:
+def _successor(
+    action: Action, told: schedule.Schedule, mapping: args.JsonValue, ran_at: datetime
+) -> NewAction | None:
     zone = None if action.zone is None else zoned.zone_named(action.zone)
-    following = schedule.next_after_run(schedule.decode(action.schedule), ran_at=ran_at, zone=zone)
+    following = schedule.next_after_run(told, ran_at=ran_at, zone=zone)
     if following is None or following.timestamp is None:
         return None
     kept: ZonedCron | None = None
@@ -140,7 +195,7 @@ def _successor(action: Action, ran_at: datetime) -> NewAction | None:
         kept = ZonedCron(expression=following.expression, zone=action.zone)
     return NewAction(
         hook=action.hook,
-        args=args.canonical(args.decode(action.args).mapping),
+        args=args.canonical(mapping),
         schedule=schedule.encode(following),
         scheduled_at=from_timestamp(following.timestamp),
         group=action.group,

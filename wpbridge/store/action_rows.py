@@ -13,9 +13,15 @@ from wpbridge.store.groups import Groups
 from wpbridge.store.session import Transactor
 from wpbridge.store.site_keys import SiteKeys
 from wpbridge.store.tables import Layout, TableNames
-from wpbridge.store.texts import as_bytes, chosen_args
+from wpbridge.store.texts import as_bytes, chosen_args, number
 from wpbridge.store.zones import Zones
 
+STATUS: Final = (
+    "CASE WHEN status = 'pending' THEN 'pending' WHEN status = 'in-progress' THEN 'in-progress'"
+    " ELSE status END"
+)
+"""An expression: a row's status as the database's collation compares it. `Pending` is pending to
+the plugin's statements, and so to ours."""
 CRON_START: Final = b'O:28:"ActionScheduler_CronSchedule"'
 
 
@@ -39,8 +45,8 @@ class ActionRows:
         priority = "priority" if layout.has_priority else "10"
         extended = "extended_args" if layout.has_extended_args else "NULL"
         columns = (
-            f"action_id, hook, status, scheduled_date_gmt, {priority}, args, {extended}, schedule,"
-            " group_id, attempts, claim_id"
+            f"action_id, hook, {STATUS}, scheduled_date_gmt, {priority}, args, {extended},"
+            " schedule, group_id, attempts, claim_id"
         )
         # SQLite: no index but the primary key. It would walk a whole backlog's for a few ids.
         key = " FORCE INDEX (PRIMARY)" if dialect.name == "mysql" else " NOT INDEXED"
@@ -84,15 +90,15 @@ class ActionRows:
             Action(
                 id=ActionId(int(str(r[0]))),
                 hook=str(r[1]),
-                status=Status(str(r[2])),
+                status=_status(r[2]),
                 scheduled_at=from_text(None if r[3] is None else str(r[3])),
-                priority=int(str(r[4])),
+                priority=number(r[4]),
                 args=chosen_args(r[5], r[6]),
                 schedule=as_bytes(r[7]),
-                group_id=int(str(r[8])),
-                group=slug(int(str(r[8]))),
-                attempts=int(str(r[9])),
-                claim_id=claim if claim is not None else ClaimId(int(str(r[10]))),
+                group_id=number(r[8]),
+                group=slug(number(r[8])),
+                attempts=number(r[9]),
+                claim_id=claim if claim is not None else ClaimId(number(r[10])),
                 zone=zones.get(ActionId(int(str(r[0])))),
             )
             for r in rows
@@ -116,3 +122,11 @@ def in_order(actions: Iterable[Action]) -> list[Action]:
         actions,
         key=lambda a: (a.priority, a.attempts, str(a.scheduled_at or ""), a.id),
     )
+
+
+def _status(value: object) -> Status:
+    """PENDING for what the plugin has no word for: only rows that may run come here."""
+    try:
+        return Status(str(value))
+    except ValueError:
+        return Status.PENDING

@@ -24,6 +24,7 @@ from wpbridge.store.base import ClaimFilter
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.inventory import Inventory
 from wpbridge.store.tables import Layout, TableNames
+from wpbridge.store.texts import as_bytes, number
 
 _Key: TypeAlias = tuple[TextClause, str | int]
 
@@ -278,7 +279,7 @@ class Finder:
     def _next_level(self, look: "_Look", least: int) -> int | None:
         """The lowest priority from ``least`` on that has free rows, due or not."""
         found = look.connection.execute(self._next_priority, {"least": least}).scalar()
-        return None if found is None else int(found)
+        return None if found is None else number(found)
 
     def _hook_keys(self, look: "_Look") -> list[_Key]:
         """One look for each hook that the filter names or that was found to be promising."""
@@ -362,11 +363,11 @@ class _Look:
         return [
             Candidate(
                 id=int(str(r[0])),
-                priority=int(str(r[2])),
-                attempts=int(str(r[3])),
+                priority=number(r[2]),
+                attempts=number(r[3]),
                 date=str(r[4]),
                 hook=str(r[1]),
-                group=int(str(r[5] or 0)),
+                group=number(r[5]),
             )
             for r in rows
             if self._is_ours(str(r[1]), r[5], r[6])
@@ -393,11 +394,10 @@ class _Look:
         if group in self._excluded or (self._groups is not None and group not in self._groups):
             return False
         if only.accepts is not None:
-            slug = self._slug_of(self.connection, int(group or 0))  # type: ignore[call-overload]  # an integer, as the column says
+            slug = self._slug_of(self.connection, number(group))
             if not only.accepts(hook, slug):
                 return False
-        start = schedule.encode() if isinstance(schedule, str) else bytes(schedule or b"")  # type: ignore[call-overload]  # text or bytes, as the column says
-        return self._is_runnable(start)
+        return self._is_runnable(as_bytes(schedule))
 
 
 def _by_order(candidate: Candidate) -> tuple[int, int, str, int]:

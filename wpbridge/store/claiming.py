@@ -24,7 +24,7 @@ from wpbridge.store.ownership import Ownership
 from wpbridge.store.parts import Parts
 from wpbridge.store.pauses import narrowed
 from wpbridge.store.session import Session
-from wpbridge.store.texts import as_bytes
+from wpbridge.store.texts import as_bytes, number
 from wpbridge.store.writes import LostRaceError
 
 CLAIM_TRIES: Final = 6
@@ -214,7 +214,7 @@ class Claiming:
     ) -> list[Sequence[object]]:
         """As many of the locked rows, in their order, as the limits leave room for."""
         slug = functools.partial(self._parts.groups.slug_on, connection)
-        wanted = [Wanted(str(row[1]), slug(int(str(row[8])))) for row in rows]
+        wanted = [Wanted(str(row[1]), slug(number(row[8]))) for row in rows]
         places = self._parts.limits.admit(connection, wanted, limits, most=most, now=now)
         return [rows[place] for place in places]
 

@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from wpbridge.clock import from_text, to_text
+from wpbridge.outcome import plain
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.own_tables import OwnTables
 from wpbridge.store.records import Pause
@@ -71,7 +72,7 @@ class Pauses:
                     "kind": pause.kind,
                     "name": pause.name,
                     "until": None if pause.until is None else to_text(pause.until),
-                    "reason": pause.reason[:REASON_CHARACTERS],
+                    "reason": plain(pause.reason, most=REASON_CHARACTERS),
                     "created": to_text(now),
                 },
             )

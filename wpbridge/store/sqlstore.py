@@ -45,6 +45,7 @@ from wpbridge.store.tables import (
     TableNames,
     layout_of,
 )
+from wpbridge.store.texts import number
 from wpbridge.store.writes import LostRaceError
 from wpbridge.zone import Zone
 
@@ -317,7 +318,7 @@ class SqlStore:
         if not ids:
             return {}
         rows = self.session.run(lambda c: c.execute(self._rows.by_ids, {"ids": ids}).fetchall())
-        return {ActionId(int(r[0])): (str(r[2]), ClaimId(int(r[-1]))) for r in rows}
+        return {ActionId(int(r[0])): (str(r[2]), ClaimId(number(r[-1]))) for r in rows}
 
     # Starting, ending, releasing
 

@@ -1,4 +1,4 @@
-"""What text columns hold, as bytes; and which of the two columns holds an action's args."""
+"""What columns hold, as bytes or numbers; and which of the two columns holds an action's args."""
 
 
 def as_bytes(value: object) -> bytes:
@@ -10,3 +10,11 @@ def chosen_args(short: object, extended: object) -> bytes:
     """The args of an action, as the plugin chooses: extended_args unless NULL, empty or "0"."""
     longer = as_bytes(extended)
     return longer if longer not in (b"", b"0") else as_bytes(short)
+
+
+def number(value: object) -> int:
+    """A whole number; 0 for what is none, since SQLite lets a column hold anything."""
+    try:
+        return int(str(value))
+    except ValueError:
+        return 0

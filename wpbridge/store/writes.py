@@ -15,6 +15,7 @@ from sqlalchemy import Connection, text
 from wpbridge.action import Action, ActionId, ClaimId, NewAction, Status
 from wpbridge.clock import to_text
 from wpbridge.outcome import LogLine
+from wpbridge.store.action_rows import STATUS
 from wpbridge.store.base import Ending
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.failing import Failing
@@ -81,7 +82,7 @@ class Writes:
             " WHERE action_id IN :ids AND claim_id = 0 AND status = 'pending'"
         )
         self._states = _ids(
-            f"SELECT action_id, status, claim_id FROM {table} WHERE action_id IN :ids"
+            f"SELECT action_id, {STATUS}, claim_id FROM {table} WHERE action_id IN :ids"
             + (" FOR UPDATE" if dialect.name == "mysql" else "")
         )
         self._take_started = _ids(
