@@ -204,22 +204,6 @@ def test_of_several_who_begin_a_site_one_counts(dsn: str, again: Open) -> None:
     test_of_several_who_give_the_id_one_counts(again(), again)
 
 
-def test_a_crash_before_the_id_is_written_leaves_a_queue_of_0_1(
-    queue_of_0_1: SqlStore, again: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patched:
-        patched.setattr(own_steps, "begin", lambda *_, **__: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            register(again())
-    store = again()
-    assert (store.parts.own.version, store.parts.own.facts) == (1, None)
-    register(store)
-    assert [told(a, "s") for a in claimed(store)] == [
-        key_of_0_1("s", int(str(i)))
-        for [i] in query(store, f"SELECT action_id FROM {ACTIONS} WHERE status = 'pending'")
-    ]
-
-
 def test_a_long_queue_gives_signs_while_it_is_noted(
     queue_of_0_1: SqlStore, again: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,6 +214,56 @@ def test_a_long_queue_gives_signs_while_it_is_noted(
     store.session.pause = signs.append
     init(store)
     assert signs == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("is_old", [True, False])
+def test_a_server_that_forgets_the_id_brings_no_old_keys_back(
+    queue_of_0_1: SqlStore, again: Open, is_old: bool
+) -> None:
+    """A row is forgotten in a crash of the server sooner than a table is."""
+    if not is_old:
+        queue_of_0_1.drop_tables()
+        change(queue_of_0_1, f"DELETE FROM {ACTIONS}")
+    store = register(again())
+    [new] = insert(store, make_new("charge", args=("new",)))
+    change(store, f"DELETE FROM {SITE}")
+    register(store)
+    assert facts(store)["version"] == str(VERSION)
+    found = claimed(store)
+    assert [a.id for a in found if a.idempotency_key] == [new]
+    assert len(found) == (3 if is_old else 1)
+    assert again().parts.own.facts == store.parts.own.facts
+
+
+def test_a_crash_before_the_table_leaves_a_queue_of_0_1(
+    queue_of_0_1: SqlStore, again: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its runners may go on, and what they add has old keys, too."""
+
+    def crash(_place: Place) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(own_steps, "_note_queued", crash)
+        with pytest.raises(ZeroDivisionError):
+            register(again())
+    assert again().parts.own.version == 1
+    insert(queue_of_0_1, make_new("charge", args=("added by 0.1",)))
+    found = claimed(register(again()))
+    assert [told(a, "s") for a in found] == [key_of_0_1("s", a.id) for a in found]
+    assert len(found) == 3
+
+
+def test_a_crash_between_the_table_and_the_id_loses_no_old_key(
+    queue_of_0_1: SqlStore, again: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(own_steps, "begin", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            register(again())
+    [new] = insert(queue_of_0_1, make_new("charge", args=("new",)))
+    store = register(again())
+    assert [a.id for a in claimed(store) if a.idempotency_key] == [new]
 
 
 # Later releases

@@ -60,6 +60,10 @@ class Place:
             if table in indexes:
                 self.run(text(indexes[table]))
 
+    def columns(self, table: str) -> list[str]:
+        """Of a table; none where it is not there."""
+        return self.session.run(lambda c: self.dialect.columns(c, table))
+
     def run(self, statement: TextClause, **values: object) -> None:
         """Run a statement that returns nothing."""
         self.session.run(lambda c: c.execute(statement, values).close())
@@ -77,9 +81,16 @@ class Step:
 
 
 def _give_id(place: Place) -> None:
-    """Give the site an id of its own. What is queued at this moment keeps the key of 0.1."""
-    place.make(place.names.site, place.names.keys)
-    begin(place, old_until=_note_queued(place), version=2)
+    """Give the site an id of its own. What is queued at this moment keeps the key of 0.1.
+
+    Where the table is there already, all that is wanted has been noted: the process that made it
+    died, or the server has forgotten the id in a crash. What was added since is not of 0.1.
+    """
+    if not place.columns(place.names.site):
+        place.make(place.names.keys)
+        _note_queued(place)
+        place.make(place.names.site)
+    begin(place, old_until=_highest(place), version=2)
 
 
 STEPS: Final = (Step(version=2, take=_give_id),)
@@ -143,15 +154,24 @@ def old_mark(action_id: int, hook: str, args: bytes) -> str:
     return work_hash(action_id, f"wpbridge 0.1: {hook}", args)
 
 
-def _note_queued(place: Place) -> int:
-    """Note what is queued now, each action with its work; returns the highest id.
+def _highest(place: Place) -> int:
+    """The highest id of an action; 0 for none."""
+    actions = place.names.actions
+    if not place.columns(actions):
+        return 0
+    most = text(f"SELECT MAX(action_id) FROM {actions}")
+    return int(place.session.run(lambda c: c.execute(most).scalar()) or 0)
+
+
+def _note_queued(place: Place) -> None:
+    """Note what is queued now, each action with its work.
 
     An id alone would not do: a server may hand it out once more, for other work.
     """
     names, session = place.names, place.session
-    columns = session.run(lambda c: place.dialect.columns(c, names.actions))
+    columns = place.columns(names.actions)
     if not columns:
-        return 0
+        return
     queued = f"SELECT action_id FROM {names.actions} WHERE status IN ('pending', 'in-progress')"
     ids = sorted(session.run(lambda c: [int(row[0]) for row in c.execute(text(queued))]))
     extended = "extended_args" if "extended_args" in columns else "NULL"
@@ -176,4 +196,3 @@ def _note_queued(place: Place) -> int:
     for start in range(0, len(ids), _PORTION):
         session.transact(partial(note, portion=ids[start : start + _PORTION]))
         session.sign()
-    return ids[-1] if ids else 0

@@ -116,7 +116,11 @@ class OwnTables:
         self._index(wanted)
 
     def prepare(self) -> None:
-        """For a runner: make what wpbridge 0.1 had, and of what is newer all that can be had."""
+        """For a runner: make what wpbridge 0.1 had, and of what is newer all that can be had.
+
+        One that begins anew looks anew: its server may have forgotten what was there.
+        """
+        self.look()
         self.ensure(*self._names.first)
         for table in self._names.later:
             try:
