@@ -5,7 +5,9 @@ The tables hold UTC without a zone, to the second. Everything inside wpbridge is
 
 import time
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Final, Protocol
+
+_COUNTER: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 ZERO_DATE = "0000-00-00 00:00:00"
 """What the plugin's tables hold for "never"."""
@@ -19,7 +21,7 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Seconds since some moment."""
+        """Seconds since some moment, those in which the host slept included."""
         ...
 
 
@@ -32,7 +34,16 @@ class SystemClock:
 
     def monotonic(self) -> float:
         """See :class:`Clock`."""
-        return time.monotonic()
+        return seconds_since_boot()
+
+
+def seconds_since_boot() -> float:
+    """Return seconds since some moment, counted on while the host is suspended.
+
+    CLOCK_MONOTONIC stands still then, so a runner would go on trusting claims that others have
+    taken over meanwhile. Where there is no CLOCK_BOOTTIME it is all there is.
+    """
+    return time.clock_gettime(_COUNTER)
 
 
 def to_text(moment: datetime) -> str:

@@ -10,8 +10,8 @@ import invariants
 from clocks import FakeClock
 from factories import insert, make_new
 from rows import change, log_of, query
+from ticking import TickingExecutor
 from wpbridge import Context
-from wpbridge.executors.base import Report
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.handlers import describe
 from wpbridge.runner.identity import identity
@@ -69,19 +69,6 @@ def test_what_nobody_took_is_run_after_all(store: SqlStore) -> None:
     invariants.check(store)
 
 
-class TickingExecutor(ThreadExecutor):
-    """Time goes on while the loop waits, so that it marks what runs and beats."""
-
-    def __init__(self, handler: Callable[..., None], clock: FakeClock, *, concurrency: int) -> None:
-        handlers = {"h": describe("h", handler)}
-        super().__init__(handlers, concurrency=concurrency, clock=clock, site="s")
-        self._time = clock
-
-    def reports(self, timeout_seconds: float) -> list[Report]:
-        self._time.at += timedelta(seconds=0.3)
-        return super().reports(min(timeout_seconds, 0.01))
-
-
 def take_over_and_die(others: SqlStore, clock: FakeClock) -> None:
     """Another process of this host takes everybody's actions over, claims them, and is killed."""
     me = identity()
@@ -111,11 +98,12 @@ def test_an_action_that_comes_back_while_its_old_call_runs_on_is_run_anew(
 
     def meddle() -> None:
         begun.wait(60)
-        take_over_and_die(open_queue(dsn), clock)
+        with executor.standing_still:
+            take_over_and_die(open_queue(dsn), clock)
 
+    executor = TickingExecutor(handler, clock, concurrency=4)
     meddler = threading.Thread(target=meddle)
     meddler.start()
-    executor = TickingExecutor(handler, clock, concurrency=4)
     runner = Runner(
         store, executor, clock, identity(), only=ClaimFilter(), limits=Limits(concurrency=4)
     )

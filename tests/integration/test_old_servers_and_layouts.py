@@ -59,7 +59,6 @@ def test_a_site_without_the_newer_indexes_still_works(store: SqlStore, dropped: 
     if "hook_status_scheduled_date_gmt" in dropped:
         change(store, "ALTER TABLE wp_actionscheduler_actions ADD INDEX hook (hook)")
     store.inspect()
-    store._ownership.claims.clear()
     store.register(host="here", boot="boot", pid=1, pid_started="1")
     insert(store, *[make_new("other", due_in=-1000) for _ in range(700)])
     ids = insert(store, *[make_new("ours", due_in=-n, group="g") for n in range(1, 6)])

@@ -67,6 +67,12 @@ def _is_here(runner: RunnerRecord, me: Identity) -> bool:
     return bool(me.boot) and runner.boot == me.boot and runner.host == me.host
 
 
+def is_same_process(runner: RunnerRecord, me: Identity) -> bool:
+    """Return whether a row tells of this very process."""
+    its = (runner.host, runner.boot, runner.pid, runner.pid_started)
+    return its == (me.host, me.boot, me.pid, me.pid_started)
+
+
 class Coroner:
     """Who is dead, as a runner can tell that goes on watching.
 

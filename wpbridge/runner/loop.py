@@ -7,11 +7,11 @@ dead runner left, is marked before it is called.
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, assert_never
 
-from wpbridge.action import Action, ActionId, Claim, Status
+from wpbridge.action import Action, ActionId, Claim, RunnerId, Status
 from wpbridge.clock import Clock
 from wpbridge.errors import RunnerGone
 from wpbridge.events import (
@@ -21,7 +21,7 @@ from wpbridge.events import (
     RunnerStarted,
     RunnerStopped,
 )
-from wpbridge.executors.base import Call, Executor, Report
+from wpbridge.executors.base import Books, Call, Executor, Report
 from wpbridge.outcome import Failed, LogLine
 from wpbridge.rules import RetryRule
 from wpbridge.runner import settle, wording
@@ -38,12 +38,13 @@ from wpbridge.runner.identity import (
     Coroner,
     Identity,
     is_dead,
+    is_same_process,
 )
 from wpbridge.runner.pace import Pace
 from wpbridge.runner.reaper import RescuePolicy, reap
 from wpbridge.runner.retries import Retries
 from wpbridge.runner.shares import Shares
-from wpbridge.store.base import ClaimFilter, Store
+from wpbridge.store.base import ClaimFilter, RunnerRecord, Store
 
 CATCH_UP_SECONDS, IDLE_CATCH_UP_SECONDS = 1.0, 60.0
 """How often what waits is looked at: while actions end here, and while others may end them."""
@@ -136,7 +137,12 @@ class Runner:
         self._reaped = 0.0
         self._trial: tuple[Call | None, float] = (None, 0.0)
         """The suspect that was started last, and when."""
-        self._started = self._beaten = self._confirmed = clock.monotonic()
+        self._is_out = True
+        """Not in the table of runners: to be entered before anything else."""
+        self._row_id: RunnerId | None = None
+        self._former: set[RunnerId] = set()
+        self._started = self._confirmed = clock.monotonic()
+        self._beaten = self._moment()
 
     def stop(self) -> None:
         """Claim no more, finish what runs, release the rest. Safe in a signal handler."""
@@ -169,7 +175,6 @@ class Runner:
         Raises:
             StoreUnavailable: the database stayed away; what we hold is put back by the next run.
         """
-        self._enter()
         try:
             while self._live_step():
                 pass
@@ -183,8 +188,12 @@ class Runner:
 
     def _enter(self) -> None:
         me = self._me
-        self._beaten = self._clock.monotonic()
-        self._store.register(host=me.host, boot=me.boot, pid=me.pid, pid_started=me.pid_started)
+        self._beaten = self._moment()
+        if self._row_id is not None:
+            self._former.add(self._row_id)
+        self._row_id = self._store.register(
+            host=me.host, boot=me.boot, pid=me.pid, pid_started=me.pid_started
+        )
         self._bus.tell(RunnerStarted(at=self._clock.now(), site=self._bus.site, pid=me.pid))
         self._reap()
 
@@ -197,22 +206,38 @@ class Runner:
             self._clock,
             policy=self._limits.rescue,
             bus=self._bus,
-            judge=judge,
+            judge=lambda runner, me: self._was_us(runner) or judge(runner, me),
+            books=self._books_of,
         )
         self.totals.reclaimed += len(found)
         self._reaped = self._clock.monotonic()
 
+    def _books_of(self, hook: str, group: str) -> Books | None:
+        """When a start of the hook is written, if this runner runs it at all."""
+        accepts = self._only.accepts
+        is_ours = accepts is None or accepts(hook, group)
+        return self._executor.books(hook, group) if is_ours else None
+
+    def _was_us(self, runner: RunnerRecord) -> bool:
+        """Whether a row is a former one of this runner's, which began anew since."""
+        return runner.id in self._former and is_same_process(runner, self._me)
+
     def _live_step(self) -> bool:
         try:
+            if self._is_out:
+                self._enter()
+                self._is_out = False
             return self._step()
         except RunnerGone:
-            self._begin_anew()
+            self._drop_everything()
             return True
 
-    def _begin_anew(self) -> None:
-        """Others took us for dead and put back what we held: none of it is ours any more.
+    def _drop_everything(self) -> None:
+        """Forget all that is in hand, since our row is not what we remember; then begin anew.
 
-        What still runs goes on to its end, which the guards then drop.
+        Others took us for dead and put it back, or the server has forgotten what it had committed.
+        What still runs goes on to its end, which the guards then drop. What a former row of ours
+        still names is put back as that of a dead runner.
         """
         hold = self._hold
         gone = RunnerPresumedDead(
@@ -222,7 +247,7 @@ class Runner:
         self._executor.recall()
         self.totals.lost += len(hold.held) + len(hold.endings)
         hold.clear()
-        self._enter()
+        self._is_out = True
 
     def _step(self) -> bool:
         hold = self._hold
@@ -315,10 +340,12 @@ class Runner:
             self._is_exhausted = False
             return
         sight = self._store.glance(now=self._clock.now(), silent_seconds=WATCH_SECONDS)
-        if sight.is_silent:
+        is_reap_due = self._clock.monotonic() - self._reaped >= REAP_SECONDS
+        is_dead_near = sight.is_silent or (sight.is_stale and is_reap_due)
+        if is_dead_near:
             self._reap()
         late = self._clock.monotonic() - self._caught_up >= IDLE_CATCH_UP_SECONDS
-        self._is_exhausted = not (sight.is_due or sight.is_silent or (late and self._catch_up()))
+        self._is_exhausted = not (sight.is_due or is_dead_near or (late and self._catch_up()))
 
     # Claiming
 
@@ -543,17 +570,30 @@ class Runner:
         claimed = self._store.still_claimed([call.action for call in waiting])
         self._lose(self._recalled({call for call in waiting if call.action.id not in claimed}))
 
+    def _moment(self) -> tuple[float, datetime]:
+        return self._clock.monotonic(), self._clock.now()
+
+    def _silence_seconds(self) -> float:
+        """How long ago the database last confirmed that we live.
+
+        Two clocks are asked, and the later one counts. A host that is suspended, or a virtual
+        machine that is paused, may stop either of them.
+        """
+        (counted, at), (counted_then, at_then) = self._moment(), self._beaten
+        return max(counted - counted_then, (at - at_then).total_seconds())
+
     def _is_trusted(self) -> bool:
         """Whether others still wait for us: later, what we hold may be theirs. From any thread."""
-        return self._clock.monotonic() - self._beaten < STALE_SECONDS
+        return self._silence_seconds() < STALE_SECONDS
 
     def _beat_when_due(self) -> None:
-        now = self._clock.monotonic()
-        if now - self._beaten >= (BEAT_SECONDS if self._hold.held else IDLE_BEAT_SECONDS):
-            self._beaten = now
+        if self._silence_seconds() >= (BEAT_SECONDS if self._hold.held else IDLE_BEAT_SECONDS):
+            # From before the question: others count from when the database has answered it.
+            moment = self._moment()
             ids = sorted(call.action.id for call in self._hold.held)
             if not self._store.heartbeat(ids, now=self._clock.now()):
                 raise RunnerGone
+            self._beaten = moment
 
     def _recalled(self, calls: Collection[Call]) -> list[Call]:
         """Take those of the calls back that have not started, wherever they wait."""

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 from wpbridge.action import Action, ActionId, Status
 from wpbridge.clock import Clock
 from wpbridge.events import ActionRescued, Bus
+from wpbridge.executors.base import Books
 from wpbridge.outcome import Failed
 from wpbridge.runner import settle
 from wpbridge.runner.endings import write
@@ -33,8 +34,12 @@ def reap(
     policy: RescuePolicy = "retry",
     bus: Bus | None = None,
     judge: Callable[[RunnerRecord, Identity], bool] = is_dead,
+    books: Callable[[str, str], Books | None] = lambda _hook, _group: None,
 ) -> frozenset[ActionId]:
     """Put back everything that dead runners held; returns the ids that run again.
+
+    The same is done with what is in progress in a claim of nobody, as far as this runner can tell
+    from ``books`` whether it may start a second time. For other hooks ``books`` returns None.
 
     ``policy``: what becomes of what had started: ``retry`` (run again), ``fail``, or ``hold`` (wait
     without a date until somebody reschedules it). What had not started is free again in any case.
@@ -47,7 +52,22 @@ def reap(
         adopted = store.adopt(runner)
         if adopted is not None:
             again |= _restore(store, adopted, clock, policy, bus)
+    if (orphans := _adopt_orphans(store, clock, books)) is not None:
+        again |= _restore(store, orphans, clock, policy, bus)
     return frozenset(again)
+
+
+def _adopt_orphans(
+    store: Store, clock: Clock, books: Callable[[str, str], Books | None]
+) -> Adopted | None:
+    """Take claims of nobody over whose started actions are all of hooks that we can judge."""
+    found = [
+        (action, books(action.hook, action.group)) for action in store.orphans(now=clock.now())
+    ]
+    strange = {action.claim_id for action, its in found if its is None}
+    claims = {action.claim_id for action, _ in found} - strange
+    once = [a.id for a, its in found if its == "once" and a.claim_id in claims]
+    return store.adopt_orphans(claims, once=once) if claims else None
 
 
 def _restore(
@@ -89,7 +109,8 @@ def _rescued(action: Action, name: str, how: str, at: datetime, site: str) -> Ac
 
 
 def _name(adopted: Adopted) -> str:
-    return f"{adopted.runner.host}, pid {adopted.runner.pid}"
+    runner = adopted.runner
+    return f"{runner.host}, pid {runner.pid}" if runner.host else "not known any more"
 
 
 @dataclass(frozen=True, slots=True)

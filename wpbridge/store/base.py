@@ -99,7 +99,7 @@ class RunnerRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adopted:
-    """What a dead runner held: now ours."""
+    """What a dead runner, or one that nobody knows any more, had in hand: now ours."""
 
     runner: RunnerRecord
     actions: tuple[Action, ...]
@@ -152,6 +152,8 @@ class Sight:
     """Something is due, ours or not."""
     is_silent: bool
     """Some other runner has not beaten for a while."""
+    is_stale: bool = False
+    """Something is in progress that has given no sign for a while."""
 
 
 Starting: TypeAlias = Callable[[Sequence[Action]], Mapping[ActionId, Sequence[LogLine]]]
@@ -179,6 +181,22 @@ class Store(Protocol):
 
     def adopt(self, runner: RunnerRecord) -> Adopted | None:
         """Take over a dead runner's claims, atomically; None when somebody was faster."""
+        ...
+
+    def orphans(self, *, now: datetime) -> Sequence[Action]:
+        """Return actions in progress that wpbridge started and no runner's row names.
+
+        They have given no sign for two minutes. See :mod:`wpbridge.store.orphans`.
+        """
+        ...
+
+    def adopt_orphans(
+        self, claims: Collection[ClaimId], *, once: Collection[ActionId]
+    ) -> Adopted | None:
+        """Make claims of nobody ours, atomically; None when somebody was faster.
+
+        ``once``: those of their actions that must not be started a second time.
+        """
         ...
 
     def suspect(self, ids: Collection[ActionId]) -> None:

@@ -176,33 +176,37 @@ class Claiming:
         lock = self._rows.lock_due if due is not None else self._rows.lock_any
         moment = {} if due is None else {"now": to_text(due)}
 
-        def claim(connection: Connection) -> Claim | None:
+        def claim(connection: Connection) -> tuple[Claim | None, bool]:
+            """The claim, and whether our own row was written."""
             rows: Sequence[Sequence[object]] = connection.execute(
                 lock, {"ids": sorted(ids), **moment}
             ).fetchall()
             rank = {action_id: place for place, action_id in enumerate(ids)}
             free = sorted(rows, key=lambda row: rank[int(str(row[0]))])
             mine = self._admitted(connection, free, limit, limits, now) if limits else free[:limit]
-            self._drop_unknown(connection, now)
+            unknown = self._drop_unknown(connection, now)
             if not mine:
-                return None
+                if unknown:
+                    self._ownership.write(connection, unknown=unknown)
+                return None, bool(unknown)
             claim_id = self._parts.writes.new_claim(connection, now)
-            self._ownership.write(connection, gained=[claim_id])
+            self._ownership.write(connection, gained=[claim_id], unknown=unknown)
             actions = tuple(in_order(self._rows.actions(mine, claim=claim_id, on=connection)))
             started = dict(starting(actions)) if starting else {}
             self._take(connection, actions, claim_id, now, started)
             suspects = self._parts.suspects.among(connection, [a.id for a in actions])
-            return Claim(
+            made = Claim(
                 id=claim_id, actions=actions, started=frozenset(started), suspects=suspects
             )
+            return made, True
 
         try:
-            done = self._session.transact(claim)
+            made, is_written = self._session.transact(claim)
         except LostRaceError:
             return None
-        if done is not None:
-            self._ownership.keep(gained=[done.id])
-        return done
+        if is_written:
+            self._ownership.keep()
+        return made
 
     def _admitted(
         self,
@@ -235,9 +239,12 @@ class Claiming:
         if taken != len(actions):
             raise LostRaceError
 
-    def _drop_unknown(self, connection: Connection, now: datetime) -> None:
-        """Undo a claim whose commit succeeded though its answer never came: none of it ran."""
-        unknown = self._ownership.unknown_claims(connection)
+    def _drop_unknown(self, connection: Connection, now: datetime) -> set[ClaimId]:
+        """Undo claims whose commit succeeded though its answer never came: none of them ran.
+
+        Returns them; our row still names them.
+        """
+        unknown = self._ownership.look(connection)
         for claim_id in unknown:
             rows = connection.execute(self._rows.of_claims, {"ids": [claim_id]}).fetchall()
             actions = self._rows.actions(rows, on=connection)
@@ -250,6 +257,5 @@ class Claiming:
                 if a.status is Status.IN_PROGRESS
             ]
             self._parts.writes.end(connection, started, now)
-        if unknown:
-            self._parts.writes.delete_claims(connection, unknown)
-            self._ownership.write(connection)
+        self._parts.writes.delete_claims(connection, unknown)
+        return unknown

@@ -214,7 +214,8 @@ class MySQL:
             started_gmt datetime NOT NULL,
             beat_gmt datetime NOT NULL,
             claims text NOT NULL,
-            once mediumtext NOT NULL""",
+            once mediumtext NOT NULL,
+            writes bigint NOT NULL DEFAULT 0""",
             names.pauses: """
             kind varchar(10) NOT NULL,
             name varchar(255) NOT NULL,

@@ -12,6 +12,7 @@ from wpbridge.store.groups import Groups
 from wpbridge.store.inserts import Inserts
 from wpbridge.store.limits import Limits
 from wpbridge.store.options import Options
+from wpbridge.store.orphans import Orphans
 from wpbridge.store.own_tables import OwnTables
 from wpbridge.store.pauses import Pauses
 from wpbridge.store.reading import Reading
@@ -41,6 +42,7 @@ class Parts:
     pauses: Pauses
     limits: Limits
     suspects: Suspects
+    orphans: Orphans
     retention: Retention
     cleaning: Cleaning
     duties: Duties
@@ -86,6 +88,7 @@ def assemble(  # noqa: PLR0917 - what is known of a site's tables
         pauses=Pauses(session, names, own),
         limits=Limits(session, names, layout, dialect, groups, own),
         suspects=Suspects(names, dialect, own),
+        orphans=Orphans(names, layout, dialect, own),
         retention=Retention(session, names, layout, dialect, groups, own),
         cleaning=Cleaning(session, names, layout, dialect, inserts, own),
         duties=Duties(session, names, own, dialect),

@@ -173,7 +173,8 @@ class SQLite:
             "host" text NOT NULL, "boot" text NOT NULL, "pid" INTEGER NOT NULL,
             "pid_started" text NOT NULL, "version" text NOT NULL,
             "started_gmt" text NOT NULL, "beat_gmt" text NOT NULL,
-            "claims" text NOT NULL, "once" text NOT NULL""",
+            "claims" text NOT NULL, "once" text NOT NULL,
+            "writes" integer NOT NULL DEFAULT 0""",
             names.pauses: """
             "kind" text NOT NULL, "name" text NOT NULL, "until_gmt" text,
             "reason" text NOT NULL, "created_gmt" text NOT NULL, PRIMARY KEY ("kind", "name")""",

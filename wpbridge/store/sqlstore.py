@@ -31,6 +31,7 @@ from wpbridge.store.borrowed import borrow
 from wpbridge.store.candidates import Finder
 from wpbridge.store.claiming import Claiming
 from wpbridge.store.dialect import Dialect
+from wpbridge.store.orphans import SILENT
 from wpbridge.store.own_tables import OwnTables
 from wpbridge.store.ownership import Ownership
 from wpbridge.store.parts import Parts, assemble
@@ -139,10 +140,13 @@ class SqlStore:
             self.session, parts, finder, self._rows, self._runner, self._is_runnable
         )
         age = dialect.age_seconds("beat_gmt")
+        attempted = dialect.use_index(layout.attempt_index or layout.due_index)
         self._glance = text(
             f"SELECT EXISTS (SELECT 1 FROM {names.actions}{dialect.use_index(layout.due_index)}"
             " WHERE status = 'pending' AND scheduled_date_gmt <= :now),"
-            f" EXISTS (SELECT 1 FROM {names.runners} WHERE runner_id <> :id AND {age} > :silent)"
+            f" EXISTS (SELECT 1 FROM {names.runners} WHERE runner_id <> :id AND {age} > :silent),"
+            f" EXISTS (SELECT 1 FROM {names.actions}{attempted} WHERE status = 'in-progress'"
+            " AND last_attempt_gmt <= :stale AND claim_id > 0)"
         )
         problems = _problems(schema, layout, parts.own.refusal)
         return StoreInfo(
@@ -237,7 +241,7 @@ class SqlStore:
             found = self._ownership.take_over(connection, runner)
             if found is None and runner.claims:
                 # Perhaps it was us, and only the answer to that commit was lost.
-                ours = self._ownership.unknown_claims(connection)
+                ours = self._ownership.look(connection)
                 found = runner if ours.issuperset(runner.claims) else None
             if found is not None and found.claims and self._is_locked(connection, found.claims):
                 raise LostRaceError
@@ -252,8 +256,39 @@ class SqlStore:
             return None
         if found is None:
             return None
-        self._ownership.keep(gained=found.claims, once=self._ownership.once | found.once)
+        self._ownership.keep()
         return Adopted(runner=found, actions=self._held_under(found.claims))
+
+    def orphans(self, *, now: datetime) -> Sequence[Action]:
+        """See :class:`Store`."""
+        ids = self.session.run(lambda c: self.parts.orphans.find(c, now))
+        return self._rows.actions(self._rows.load(ids)) if ids else []
+
+    def adopt_orphans(
+        self, claims: Collection[ClaimId], *, once: Collection[ActionId]
+    ) -> Adopted | None:
+        """See :class:`Store`."""
+        wanted = sorted(claims)
+
+        def adopt(connection: Connection) -> None:
+            # The locks come first: after them the other runners' rows are read as they are now.
+            is_locked = self._is_locked(connection, wanted)
+            others = self.parts.orphans.owned(connection) - self._ownership.claims
+            if is_locked or others.intersection(wanted):
+                raise LostRaceError
+            all_once = self._ownership.once | set(once)
+            self._ownership.write(connection, gained=wanted, once=all_once)
+
+        try:
+            self.session.transact(adopt)
+        except LostRaceError:
+            return None
+        self._ownership.keep()
+        runner = RunnerRecord(
+            id=RunnerId(0), host="", boot="", pid=0, pid_started="", version="",
+            beat_age_seconds=0.0, claims=tuple(wanted), once=frozenset(once),
+        )  # fmt: skip
+        return Adopted(runner=runner, actions=self._held_under(wanted))
 
     def suspect(self, ids: Collection[ActionId]) -> None:
         """See :class:`Store`."""
@@ -327,11 +362,10 @@ class SqlStore:
     ) -> frozenset[ActionId]:
         """See :class:`Store`."""
         wanted = {action.id: (action, lines) for action, lines in started}
-        held_once = self._ownership.once | set(wanted) if once else None
+        held_once = self._ownership.once | set(wanted) if once else self._ownership.once
 
         def start(connection: Connection, ids: frozenset[ActionId]) -> None:
-            if once:
-                self._ownership.write(connection, once=held_once)
+            self._ownership.write(connection, once=held_once)
             self._writes.start(connection, [wanted[i][0] for i in sorted(ids)], now)
             self._writes.insert_logs(
                 connection, [(i, line) for i in wanted if i in ids for line in wanted[i][1]]
@@ -342,8 +376,7 @@ class SqlStore:
             for i, (action, _) in wanted.items()
         }
         marked = self._settling(start, changes)
-        if held_once is not None:
-            self._ownership.keep(once=held_once)
+        self._ownership.keep()
         return marked
 
     def settle(
@@ -353,25 +386,39 @@ class SqlStore:
         wanted = {ending.action.id: ending for ending in endings}
         once = self._ownership.once - set(wanted)
         lost = set(finished)
+        if not (wanted or lost):
+            return frozenset()
         over = {i for i, ending in wanted.items() if ending.status is not Status.PENDING}
         cleared = self._suspects & over
 
         def settle(connection: Connection, ids: frozenset[ActionId]) -> None:
             self._writes.end(connection, [e for i, e in wanted.items() if i in ids], now)
             self.parts.suspects.clear(connection, cleared & ids)
-            if lost or once != self._ownership.once:
-                self._writes.delete_claims(connection, lost)
-                self._ownership.write(connection, lost=lost, once=once)
+            if ids != wanted.keys():
+                self._free_strays(connection, [e.action for e in endings])
+            self._writes.delete_claims(connection, lost)
+            self._ownership.write(connection, lost=lost, once=once)
 
         changes = {
             i: _Turn(e.action, Status.IN_PROGRESS if e.marked else Status.PENDING, e.status)
             for i, e in wanted.items()
         }
         done = self._settling(settle, changes)
-        self._ownership.keep(lost=lost, once=once)
+        self._ownership.keep()
         self._suspects -= done
         self.parts.limits.freed(ending.action for ending in endings)
         return done
+
+    def _free_strays(self, connection: Connection, actions: Iterable[Action]) -> None:
+        """Put back rows that wait in our claim though they should be running or have ended.
+
+        Somebody, or a server that forgot their start, has set them back. Their claim goes now.
+        """
+        claims = {action.id: action.claim_id for action in actions}
+        states = self._writes.states(connection, sorted(claims))
+        for action_id, (status, claim) in states.items():
+            if status == Status.PENDING and claim == claims[action_id]:
+                self._writes.free(connection, [action_id], claim)
 
     def _settling(
         self,
@@ -405,19 +452,20 @@ class SqlStore:
     def release(self, actions: Sequence[Action], *, finished: Collection[ClaimId] = ()) -> int:
         """See :class:`Store`."""
         lost = set(finished)
+        if not (actions or lost):
+            return 0
 
         def release(connection: Connection) -> int:
             freed = 0
             for claim in {action.claim_id for action in actions}:
                 ids = [a.id for a in actions if a.claim_id == claim]
                 freed += self._writes.free(connection, ids, claim)
-            if lost:
-                self._writes.delete_claims(connection, lost)
-                self._ownership.write(connection, lost=lost)
+            self._writes.delete_claims(connection, lost)
+            self._ownership.write(connection, lost=lost)
             return len(actions) if self.session.in_doubt else freed
 
         freed = self.session.transact(release)
-        self._ownership.keep(lost=lost)
+        self._ownership.keep()
         self._suspects -= {action.id for action in actions}
         self.parts.limits.freed(actions)
         return freed
@@ -435,9 +483,14 @@ class SqlStore:
 
     def glance(self, *, now: datetime, silent_seconds: float) -> Sight:
         """See :class:`Store`."""
-        values = {"now": to_text(now), "id": self._ownership.id, "silent": silent_seconds}
+        values = {
+            "now": to_text(now),
+            "id": self._ownership.id,
+            "silent": silent_seconds,
+            "stale": to_text(now - SILENT),
+        }
         row = self.session.run(lambda c: c.execute(self._glance, values).one())
-        return Sight(is_due=bool(row[0]), is_silent=bool(row[1]))
+        return Sight(is_due=bool(row[0]), is_silent=bool(row[1]), is_stale=bool(row[2]))
 
     def count_failures(
         self, hook: str, *, failed: int, is_fresh: bool, most: int, pause: Pause, now: datetime
