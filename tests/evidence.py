@@ -64,12 +64,36 @@ class Lapse:
     """So many of them at most; None where its own clock cannot tell it that it was for long."""
 
 
+FORGOTTEN_SECONDS: Final = 5.0
+"""A server that flushes its log once a second forgets less than that, on a machine under load too.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blackout:
+    """The server was killed and forgot its last commits."""
+
+    at: float
+    """Before it was killed."""
+    knew: float
+    """After every runner was seen to know, or to be gone."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Harm:
-    """All that was done to a round's processes."""
+    """All that was done to a round's processes and to its server."""
 
     kills: list[Kill] = field(default_factory=list)
     lapses: list[Lapse] = field(default_factory=list)
+    blackouts: list[Blackout] = field(default_factory=list)
+
+    def blackout_of(self, attempt: Attempt) -> Blackout | None:
+        """The blackout that may have undone what the tables told of an attempt."""
+        for blackout in self.blackouts:
+            ended = blackout.knew if attempt.ended is None else attempt.ended
+            if attempt.started <= blackout.knew and ended >= blackout.at - FORGOTTEN_SECONDS:
+                return blackout
+        return None
 
     def kill_of(self, attempt: Attempt) -> Kill | None:
         """The kill that its process was alive to see; None when it lived on."""
@@ -88,7 +112,8 @@ class Harm:
         return None
 
     def has_touched(self, attempt: Attempt) -> bool:
-        return self.kill_of(attempt) is not None or self.lapse_of(attempt) is not None
+        harms = self.kill_of(attempt), self.lapse_of(attempt), self.blackout_of(attempt)
+        return any(harm is not None for harm in harms)
 
 
 def read(record: Path) -> dict[int, list[Attempt]]:
@@ -168,6 +193,11 @@ def _wrongs_of(one: Attempt, later: Sequence[Attempt], harm: Harm) -> Iterable[s
 
 
 def _is_excused(one: Attempt, other: Attempt, harm: Harm) -> bool:
-    """What a stopped runner had in hand goes on beside the attempts of those who took it over."""
+    """What a stopped runner had in hand goes on beside the attempts of those who took it over.
+
+    So does what ran when the server forgot that it had been started.
+    """
+    if harm.blackout_of(one) is not None:
+        return True
     lapses = [lapse for lapse in (harm.lapse_of(one), harm.lapse_of(other)) if lapse]
     return any(lapse.at <= other.started for lapse in lapses)

@@ -145,7 +145,9 @@ def _after_the_end(
     return [
         f"ended at {dates[-1]} and was started later: {attempt}"
         for attempt in own
-        if attempt.wall >= ended + 1 and harm.lapse_of(attempt) is None
+        if attempt.wall >= ended + 1
+        and harm.lapse_of(attempt) is None
+        and harm.blackout_of(attempt) is None
     ]
 
 

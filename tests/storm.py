@@ -25,7 +25,7 @@ import pymysql
 
 import evidence
 import invariants
-from evidence import Harm, Kill, Lapse
+from evidence import Blackout, Harm, Kill, Lapse
 from factories import make_new
 from proxy import Proxy
 from rows import query
@@ -60,7 +60,7 @@ OLD_SERVER: Final = "--version=10.5.29-MariaDB"
 
 MAY_END: Final[Mapping[str, Sequence[str]]] = {
     **dict.fromkeys(
-        ("quick", "awaited", "child", "slow", "long", "once", "once_slow", "parent", "meddle",
+        ("quick", "awaited", "child", "slow", "steady", "long", "once", "once_slow", "parent", "meddle",
          "floods", "spawns", "iso", "iso_slow", "iso_forks", "iso_leaks", "iso_floods"),
         ("complete",),
     ),
@@ -143,8 +143,19 @@ class Storm:
             for n, hook in enumerate(hooks)
         ]
         self._numbers += len(actions)
-        for low in range(0, len(actions), 500):
-            self.ids += self.store.insert(actions[low : low + 500], now=now)
+        with self._kept():
+            for low in range(0, len(actions), 500):
+                self.ids += self.store.insert(actions[low : low + 500], now=now)
+
+    @contextlib.contextmanager
+    def _kept(self) -> Iterator[None]:
+        """Have the server keep what the round itself adds, whatever else it forgets."""
+        if not self.plan.is_forgetful:
+            yield
+            return
+        self._execute("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
+        yield
+        self._execute("SET GLOBAL innodb_flush_log_at_trx_commit = 0")
 
     def meddle(self, count: int) -> None:
         """Prey, and as many as meddle with it."""
@@ -261,6 +272,13 @@ class Storm:
         self.some_work()
         self._go_on(stopped, None)
 
+    def stop_some_workers_and_kill_who_takes_over(self) -> None:
+        """The same, but who takes over what they have in hand dies in its turn."""
+        stopped = self._stopped(self._age)
+        for _ in range(2):
+            self.kill_a_run()
+        self._go_on(stopped, None)
+
     def stop_some_workers_for_long(self) -> None:
         """Until others take them for dead by themselves."""
         stopped = self._stopped(self._runner_of)
@@ -351,6 +369,24 @@ class Storm:
         self.server.kill()
         self.while_away(1.0)
         self.server.start()
+
+    def make_the_server_forget(self) -> None:
+        """Kill it while its last commits are in its memory alone."""
+        at = time.monotonic()
+        self.restart_server()
+        self.some_work()
+        until(self._do_all_know, "all workers to know what the server forgot")
+        self.harm.blackouts.append(Blackout(at=at, knew=time.monotonic()))
+
+    def _do_all_know(self) -> bool:
+        """Whether each worker has written its row since the server is back."""
+        rows = query(
+            self.store,
+            "SELECT COUNT(*) FROM wp_wpbridge_runners"
+            " WHERE beat_gmt < UTC_TIMESTAMP() - INTERVAL :s SECOND",
+            s=self.server_status("Uptime"),
+        )
+        return not rows[0][0] and bool(self.workers())
 
     def hurt_the_network(self) -> None:
         assert self.proxy is not None
@@ -496,7 +532,8 @@ class Storm:
                 ids=self.ids,
                 statuses=MAY_END,
                 chains=self.plan.chains,
-                once=("once", "once_slow"),
+                # What the server forgets, no runner can know.
+                once=() if self.plan.is_forgetful else ("once", "once_slow"),
                 excuses=(*self.plan.excuses, *([CLEANED] if self.plan.is_cleaned else [])),
                 harm=self.harm,
             ),
@@ -689,6 +726,8 @@ class Plan:
     server_options: tuple[str, ...] = ()
     is_lite: bool = False
     """On SQLite."""
+    is_forgetful: bool = False
+    """On a server that forgets its last second when it is killed."""
 
     is_long: bool = False
     """Left to the soak."""
@@ -732,6 +771,20 @@ def _server_killed(storm: Storm) -> None:
         storm.feed(0.25)
         storm.some_work()
         storm.restart_server()
+
+
+def _standing_still(storm: Storm) -> None:
+    for _ in range(2):
+        storm.feed(0.3)
+        storm.some_work()
+        storm.stop_some_workers_and_kill_who_takes_over()
+
+
+def _server_forgets(storm: Storm) -> None:
+    for _ in range(4):
+        storm.feed(0.2)
+        storm.some_work()
+        storm.make_the_server_forget()
 
 
 def _network(storm: Storm) -> None:
@@ -797,6 +850,16 @@ PLANS: Final = {
         Plan(
             name="sigstop_long", actions=8000, throw=_sigstop_long, mix={**PLAIN, "slow": 30},
             is_long=True,
+        ),
+        Plan(
+            name="standing_still", actions=4000, throw=_standing_still,
+            mix={**PLAIN, "steady": 20},
+        ),
+        # No actions that others enqueue: their ids may be forgotten, and be given to others.
+        Plan(
+            name="mariadb_forgets", actions=6000, throw=_server_forgets, chains=0,
+            mix={h: PLAIN[h] for h in PLAIN if h != "parent"}, is_forgetful=True,
+            server_options=("--innodb-flush-log-at-trx-commit=0",),
         ),
         Plan(name="mariadb_killed", actions=8000, throw=_server_killed),
         Plan(name="network_cut", actions=8000, throw=_network, is_proxied=True),

@@ -73,6 +73,14 @@ def slow(number: int, *, context: Context) -> None:
         time.sleep(0.4)
 
 
+@hook("steady")
+def steady(number: int, *, context: Context) -> None:
+    """Three seconds of running time: what its process stands still does not count."""
+    with told(context):
+        for _ in range(30):
+            time.sleep(0.1)
+
+
 @hook("long")
 def long(number: int, *, context: Context) -> None:
     with told(context):

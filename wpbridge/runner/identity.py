@@ -70,7 +70,7 @@ def _is_here(runner: RunnerRecord, me: Identity) -> bool:
 def is_same_process(runner: RunnerRecord, me: Identity) -> bool:
     """Return whether a row tells of this very process."""
     its = (runner.host, runner.boot, runner.pid, runner.pid_started)
-    return its == (me.host, me.boot, me.pid, me.pid_started)
+    return bool(me.boot) and its == (me.host, me.boot, me.pid, me.pid_started)
 
 
 class Coroner:
