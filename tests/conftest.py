@@ -22,7 +22,8 @@ OPTIONS = (
     # As strict as a server can be: sessions must set themselves up as WordPress's do.
     "--sql-mode=TRADITIONAL,ONLY_FULL_GROUP_BY,ANSI_QUOTES",
     "--skip-innodb-doublewrite",
-    "--innodb-flush-log-at-trx-commit=0",
+    # Commits are written, so that they outlive the server, and not synced, which is slow.
+    "--innodb-flush-method=nosync",
 )
 
 

@@ -12,7 +12,7 @@
     │   ├── StoreUnavailable   it does not answer
     │   ├── StoreMissing       there is no such database file
     │   ├── Contention         locks were not to be had in time
-    │   └── RunnerGone         others took this runner for dead
+    │   └── RunnerGone         this runner's row is not what it remembers
     └── ExecutionError         an action could not be run
         ├── HandlerNotFound
         ├── TimedOut
@@ -89,7 +89,7 @@ class Contention(StoreError):
 
 
 class RunnerGone(StoreError):
-    """Other runners took this one for dead; it begins anew."""
+    """Others took this runner for dead, or the server forgot its commits; it begins anew."""
 
 
 class ExecutionError(WpbridgeError):

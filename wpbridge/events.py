@@ -41,7 +41,7 @@ class RunnerStopped(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerPresumedDead(Event):
-    """Others put back what this runner held: it begins anew."""
+    """Others put back what this runner had in hand, or the server forgot it: it begins anew."""
 
     actions: int
 

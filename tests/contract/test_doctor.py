@@ -610,14 +610,15 @@ def mine(store: SqlStore) -> None:
 
 
 def test_a_dead_runner(store: SqlStore, examined: Examine) -> None:
-    mine(store)
-    assert one(examined(), "dead-runners").level == "note"
     insert(store)
     assert store.claim_due(now=now(), limit=1, only=ClaimFilter())
+    mine(store)
     finding = one(examined(), "dead-runners")
     assert (finding.level, finding.fix) == ("warning", "wpbridge claim-and-run")
     # Its claim is put back by the next run, not freed as a stale one
     assert found(examined(), "stale-claims") == []
+    change(store, "UPDATE wp_wpbridge_runners SET claims = ''")
+    assert one(examined(), "dead-runners").level == "note"
 
 
 def test_phps_runners_wait_for_our_claim(
@@ -1022,3 +1023,39 @@ def test_a_repair_that_fails_says_so_and_stops_no_other(
     told = {r.check: r for r in doctor.fix(patient)}
     assert (told["orphan-claims"].failed, told["orphan-claims"].count) == (True, 0)
     assert not told["corrupt-rows"].failed
+
+
+@on_mysql
+@pytest.mark.parametrize("value", ["0", "2"])
+def test_a_server_that_forgets_commits(examined: Examine, value: str) -> None:
+    handlers = {"pay": describe("pay", lambda: None, at_most_once=True)}
+    patient = replace(examined(), handlers=handlers)
+    name = "innodb_flush_log_at_trx_commit"
+    change(patient.store, f"SET GLOBAL {name} = {value}")
+    try:
+        finding = one(patient, "durability")
+    finally:
+        change(patient.store, f"SET GLOBAL {name} = 1")
+    assert finding.level == "warning"
+    assert f"{name} is {value}" in finding.cause
+    assert finding.effect.endswith("must not: pay")
+    assert finding.fix == f"SET GLOBAL {name} = 1"
+    assert found(patient, "durability") == []
+
+
+def test_what_is_in_progress_in_nobodys_hand(examined: Examine, store: SqlStore) -> None:
+    action = insert(store)
+    assert found(examined(), "orphans") == []
+    change(
+        store,
+        f"UPDATE {ACTIONS} SET status = 'in-progress', claim_id = 99, last_attempt_gmt = :at"
+        " WHERE action_id = :i",
+        at=ago(minutes=3),
+        i=action,
+    )
+    # Who started it tells who puts it right.
+    assert found(examined(), "orphans") == []
+    store.log([(action, LogLine(message="action started via wpbridge", at=now()))])
+    finding = one(examined(), "orphans")
+    assert (finding.level, finding.count) == ("warning", 1)
+    assert str(action) in finding.cause

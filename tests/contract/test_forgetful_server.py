@@ -13,10 +13,12 @@ import pytest
 
 import invariants
 from clocks import FakeClock
-from factories import insert, make_new
+from factories import NOW, insert, make_new
 from past import Past
+from rows import change, log_of
 from ticking import TickingExecutor
 from wpbridge import Context
+from wpbridge.errors import RunnerGone
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.base import ClaimFilter
@@ -62,3 +64,54 @@ def test_nothing_is_lost_and_nothing_is_left_in_a_claim_of_nobody(
     # Forgotten are at most the runs in between, and what was in hand when it was noticed.
     assert runs.total() <= COUNT + (forgets - remembers) + 2 * 8 + 2 * 3
     invariants.check(store)
+
+
+@pytest.mark.parametrize("dsn", ["mariadb"], indirect=True)
+@pytest.mark.parametrize(("flush", "lines"), [(0, 1), (1, 0), (2, 1)])
+def test_a_runner_says_once_that_at_most_once_cannot_be_kept(
+    store: SqlStore, caplog: pytest.LogCaptureFixture, flush: int, lines: int
+) -> None:
+    insert(store, make_new(), make_new())
+    claim = store.claim_due(now=NOW, limit=2, only=ClaimFilter())
+    assert claim is not None
+    change(store, f"SET GLOBAL innodb_flush_log_at_trx_commit = {flush}")
+    try:
+        for action in claim.actions:
+            store.start([(action, [])], now=NOW, once=True)
+    finally:
+        change(store, "SET GLOBAL innodb_flush_log_at_trx_commit = 1")
+    told = [line for line in caplog.messages if line.startswith("store.forgetful:")]
+    assert len(told) == lines
+
+
+def test_a_row_of_ours_that_is_another_one_ends_what_is_in_hand(
+    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+) -> None:
+    """Ids are given out anew by a server that forgot them: the same claim may be another's."""
+    insert(store, make_new(), make_new())
+    claim = store.claim_due(now=NOW, limit=1, only=ClaimFilter())
+    assert claim is not None
+    change(store, "UPDATE wp_wpbridge_runners SET writes = writes - 1")
+    with pytest.raises(RunnerGone):
+        store.start([(claim.actions[0], [])], now=NOW, once=False)
+    assert not store.heartbeat([claim.actions[0].id], now=NOW)
+    assert store.counts() == {"pending": 2}
+    # Nothing of what was refused is there.
+    assert log_of(store, claim.actions[0].id) == ["action created"]
+
+
+def test_tables_without_the_counter_are_compared_by_what_they_say(
+    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+) -> None:
+    """Of an account that may not change the tables of 0.1."""
+    change(store, "ALTER TABLE wp_wpbridge_runners DROP COLUMN writes")
+    other = open_queue(dsn)
+    other.register(host="there", boot="boot", pid=2, pid_started="1")
+    insert(store, make_new(), make_new())
+    claim = other.claim_due(now=NOW, limit=2, only=ClaimFilter())
+    assert claim is not None
+    assert other.start([(claim.actions[0], [])], now=NOW, once=False)
+    assert other.heartbeat([claim.actions[0].id], now=NOW)
+    change(store, "UPDATE wp_wpbridge_runners SET claims = '' WHERE pid = 2")
+    with pytest.raises(RunnerGone):
+        other.start([(claim.actions[1], [])], now=NOW, once=False)

@@ -4,10 +4,10 @@ from datetime import timedelta
 from typing import Final
 
 from wpbridge.doctor.examination import Check
-from wpbridge.doctor.findings import Finding, note, ok, problem, span, warning
+from wpbridge.doctor.findings import Finding, note, ok, problem, some, span, warning
 from wpbridge.doctor.patient import Patient
 from wpbridge.errors import SchemaError, StoreError, StoreUnavailable
-from wpbridge.store.dialect import WORDPRESS_REMOVES
+from wpbridge.store.dialect import FORGETFUL, WORDPRESS_REMOVES
 
 SKEW_SECONDS: Final = 5
 """Clocks that are closer agree."""
@@ -46,6 +46,20 @@ def read_only(patient: Patient) -> Finding:
         f"the server is read-only ({', '.join(found)}): a replica, it seems",
         "nothing can be claimed, and what is read may be old; give the writer's address",
     )
+
+
+def durability(patient: Patient) -> Finding:
+    """Does the server keep what it has committed?"""
+    name = "innodb_flush_log_at_trx_commit"
+    told = patient.server.variables(name, of="GLOBAL").get(name, "1")
+    forgets = FORGETFUL.get(int(told)) if told.isdigit() else None
+    if forgets is None:
+        return ok("what is committed is kept")
+    once = sorted(hook for hook, one in patient.handlers.items() if one.at_most_once)
+    effect = "what had ended in it runs again"
+    if once:
+        effect += f", and these may run more than once although they must not: {some(once)}"
+    return warning(f"{name} is {told}: {forgets}", effect, fix=f"SET GLOBAL {name} = 1")
 
 
 def isolation(patient: Patient) -> Finding:
@@ -135,6 +149,7 @@ def sqlite(patient: Patient) -> Finding:
 CHECKS: Final = (
     Check(name="database", look=database, needs="nothing"),
     Check(name="read-only", look=read_only, needs="server"),
+    Check(name="durability", look=durability, needs="server"),
     Check(name="isolation", look=isolation, needs="server"),
     Check(name="autocommit", look=autocommit, needs="server"),
     Check(name="sql-mode", look=sql_mode, needs="server"),

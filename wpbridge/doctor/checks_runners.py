@@ -213,6 +213,20 @@ def stale_running(patient: Patient) -> Finding:
     )  # fmt: skip
 
 
+def orphans(patient: Patient) -> Finding:
+    """Is anything in progress that no runner has in hand?"""
+    found = patient.store.orphans(now=patient.now)
+    if not found:
+        return ok("everything that wpbridge has started is in some runner's hand")
+    return warning(
+        f"{number(len(found))} action(s) that wpbridge started are in progress, and no runner has"
+        f" them in hand: {some([str(action.id) for action in found])}",
+        "the next run that knows their hooks puts them right by its rescue rule",
+        fix=RUN,
+        count=len(found),
+    )
+
+
 def orphan_claims(patient: Patient) -> Finding:
     """Are there claims that hold nothing?"""
     found, _ = patient.rows.orphan_claims(patient.now - ORPHAN_CLAIM_AGE)
@@ -234,5 +248,6 @@ CHECKS: Final = (
     Check(name="unrouted-hooks", look=unrouted_hooks),
     Check(name="stale-claims", look=stale_claims),
     Check(name="stale-running", look=stale_running),
+    Check(name="orphans", look=orphans),
     Check(name="orphan-claims", look=orphan_claims),
 )

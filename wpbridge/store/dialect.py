@@ -18,6 +18,13 @@ WORDPRESS_REMOVES = frozenset({
 """The modes that wpdb::set_sql_mode takes out of the session (WordPress 6)."""
 
 
+FORGETFUL = {
+    0: "a crash of the database server undoes about the last second of what was committed",
+    2: "a crash of the database server's host undoes about the last second of what was committed",
+}
+"""By ``innodb_flush_log_at_trx_commit``; 1, the servers' default, undoes nothing."""
+
+
 class Dialect(Protocol):
     """The seam between the shared SQL and a database."""
 
@@ -27,6 +34,10 @@ class Dialect(Protocol):
     now_seconds: str
     """An expression: seconds since 1970 with their fractions, by the database's clock."""
     can_skip_locked: bool
+
+    def forgets(self, connection: Connection) -> str:
+        """Say how the server loses what it has committed; empty where it keeps everything."""
+        ...
 
     def use_index(self, name: str | None) -> str:
         """Text after the table's name that pins an index; empty for None."""

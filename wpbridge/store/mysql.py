@@ -9,7 +9,12 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from wpbridge.store.dialect import WORDPRESS_REMOVES, knows_skip_locked, parse_version
+from wpbridge.store.dialect import (
+    FORGETFUL,
+    WORDPRESS_REMOVES,
+    knows_skip_locked,
+    parse_version,
+)
 from wpbridge.store.tables import TableNames
 
 CONNECT_SECONDS = 10
@@ -34,6 +39,11 @@ class MySQL:
     def __init__(self) -> None:
         self.can_skip_locked = False
         self._id_step = 1
+
+    def forgets(self, connection: Connection) -> str:
+        """See :data:`wpbridge.store.dialect.FORGETFUL`."""
+        flush = connection.execute(text("SELECT @@GLOBAL.innodb_flush_log_at_trx_commit")).scalar()
+        return FORGETFUL.get(int(flush or 0), "")
 
     def use_index(self, name: str | None) -> str:
         """FORCE, since a filesort over the backlog is never wanted."""

@@ -17,7 +17,7 @@ from uuid import uuid4
 from sqlalchemy import BindParameter, Connection, TextClause, bindparam, text
 
 from wpbridge.clock import SystemClock, to_text
-from wpbridge.errors import SchemaError
+from wpbridge.errors import SchemaError, StoreError
 from wpbridge.keys import work_hash
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.session import Transactor
@@ -93,7 +93,25 @@ def _give_id(place: Place) -> None:
     begin(place, old_until=_highest(place), version=2)
 
 
-STEPS: Final = (Step(version=2, take=_give_id),)
+def _count_writes(place: Place) -> None:
+    """Give runners' rows the counter by which a runner sees that its server forgot a write."""
+    table = place.names.runners
+
+    def columns() -> set[str]:
+        return set(place.session.run(lambda c: place.dialect.columns(c, table)))
+
+    there = columns()
+    if not there or "writes" in there:
+        return
+    try:
+        place.run(text(f"ALTER TABLE {table} ADD COLUMN writes bigint NOT NULL DEFAULT 0"))
+    except StoreError:
+        # Another process may have been faster.
+        if "writes" not in columns():
+            raise
+
+
+STEPS: Final = (Step(version=2, take=_give_id), Step(version=3, take=_count_writes))
 VERSION: Final = STEPS[-1].version
 """The version that this release makes and knows."""
 

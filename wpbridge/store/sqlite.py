@@ -31,6 +31,10 @@ class SQLite:
     now_seconds = "(julianday('now') - 2440587.5) * 86400.0"
     can_skip_locked = False
 
+    def forgets(self, _connection: Connection) -> str:
+        """It keeps everything."""
+        return ""
+
     def use_index(self, name: str | None) -> str:
         """INDEXED BY, so that the plan is the one we thought of."""
         return f' INDEXED BY "{name}"' if name else ""

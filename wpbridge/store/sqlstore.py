@@ -4,6 +4,7 @@ Not for several threads at once: the runner's loop owns it.
 """
 
 import contextlib
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -51,6 +52,7 @@ from wpbridge.store.writes import LostRaceError
 from wpbridge.zone import Zone
 
 T = TypeVar("T")
+_log = logging.getLogger("wpbridge.store")
 
 ENDED = frozenset({Status.COMPLETE, Status.FAILED, Status.CANCELED})
 
@@ -96,6 +98,7 @@ class SqlStore:
         self._runner: Ownership | None = None
         self._suspects: frozenset[ActionId] = frozenset()
         """Of those that are held here."""
+        self._has_warned = False
 
     # Looking
 
@@ -362,6 +365,8 @@ class SqlStore:
     ) -> frozenset[ActionId]:
         """See :class:`Store`."""
         wanted = {action.id: (action, lines) for action, lines in started}
+        if once:
+            self._warn_of_forgetfulness()
         held_once = self._ownership.once | set(wanted) if once else self._ownership.once
 
         def start(connection: Connection, ids: frozenset[ActionId]) -> None:
@@ -378,6 +383,14 @@ class SqlStore:
         marked = self._settling(start, changes)
         self._ownership.keep()
         return marked
+
+    def _warn_of_forgetfulness(self) -> None:
+        """Say once where at most once cannot be kept, since the server may forget a start."""
+        if self._has_warned:
+            return
+        self._has_warned = True
+        if reason := self.session.run(self._dialect.forgets):
+            _log.warning("store.forgetful: %s: an action may start more than once then", reason)
 
     def settle(
         self, endings: Sequence[Ending], *, now: datetime, finished: Collection[ClaimId] = ()
