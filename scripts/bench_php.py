@@ -23,7 +23,8 @@ from wpbridge.clock import SystemClock
 from wpbridge.config import load
 from wpbridge.executors.base import Call
 from wpbridge.executors.php_launch import launch
-from wpbridge.executors.php_pool import PhpPool, PoolLimits
+from wpbridge.executors.php_limits import Greeting, PoolLimits
+from wpbridge.executors.php_pool import PhpPool
 from wpbridge.site import resolve
 from wpbridge.store.connect import open_site
 
@@ -83,7 +84,7 @@ def warm_start(folder: Path, times: int) -> dict[str, float]:
         start,
         limits=PoolLimits(workers=1),
         clock=clock,
-        accept=lambda _hello: None,
+        greeting=Greeting(accept=lambda _hello: None),
     )
     now = clock.now()
     action = Action(

@@ -21,10 +21,11 @@ from wpbridge.database import DatabaseAddress, Tls
 from wpbridge.errors import ConfigError
 from wpbridge.events import Bus, Event, StoreBack, StoreLost
 from wpbridge.executors.base import Executor, Mailbox
+from wpbridge.executors.php_frames import Hello
 from wpbridge.executors.php_launch import Launch, launch
-from wpbridge.executors.php_pool import PhpPool, PoolLimits
+from wpbridge.executors.php_limits import Greeting, PoolLimits
+from wpbridge.executors.php_pool import PhpPool
 from wpbridge.executors.php_probe import interview, notes, refusal
-from wpbridge.executors.php_worker import Hello
 from wpbridge.executors.process import PoolLimits as ProcessLimits
 from wpbridge.executors.process import ProcessExecutor, Setup
 from wpbridge.executors.router import Router
@@ -266,9 +267,13 @@ def _php_pool(
         limits=limits,
         clock=clock,
         mailbox=mailbox,
-        accept=lambda hello: refusal(hello, prefix=store.names.prefix, books=settings.php_books),
+        greeting=Greeting(
+            accept=lambda hello: refusal(
+                hello, prefix=store.names.prefix, books=settings.php_books
+            ),
+            runner=store.whoami,
+        ),
         native=UPKEEP_HOOKS,
-        runner=store.whoami,
     )
 
 

@@ -21,6 +21,7 @@ from typing import Any, Final
 from wpbridge import wpconfig
 from wpbridge.errors import SiteError, WpCliError
 from wpbridge.phpliteral import from_bytes, to_bytes
+from wpbridge.processes import others_in_session
 from wpbridge.wpconfig import NAMES, WpConfig
 
 TIMEOUT_SECONDS: Final = 30.0
@@ -28,6 +29,8 @@ TIMEOUT_SECONDS: Final = 30.0
 _TAIL_CHARACTERS: Final = 2000
 _TIMED_OUT: Final = 124
 """The exit code of timeout(1)."""
+_NOT_STARTED: Final = 127
+"""The exit code of a shell for a program that it cannot start."""
 _WP_SETTINGS: Final = re.compile(
     r"\b(?:require|include)(?:_once)?\b[^;\r\n]*wp-settings\.php[^;\r\n]*;"
 )
@@ -85,7 +88,7 @@ def run(
         problem = f"{name} gave no answer within {timeout_seconds:g} s"
         raise WpCliError(problem, exit_code=_TIMED_OUT) from None
     except OSError as error:
-        raise WpCliError(f"{name} could not be started: {error.strerror}", exit_code=127) from error
+        raise _not_started(name, error) from error
     if done.returncode:
         stderr = _tail(done.stderr)
         last = stderr.splitlines()[-1] if stderr else "it said nothing"
@@ -223,8 +226,8 @@ class Child:
     def hang_up(self) -> None:
         """End the requests: an idle worker goes home."""
         # The number stays taken, so that closing all at the end cannot hit another's descriptor.
-        with contextlib.suppress(OSError), Path(os.devnull).open("wb") as nothing:
-            os.dup2(nothing.fileno(), self.requests, inheritable=False)
+        # It becomes what nobody can write to; that needs no new descriptor, for there may be none.
+        os.dup2(self.answers, self.requests, inheritable=False)
 
     def release(self) -> None:
         """Close everything; what still runs in the group is left alone."""
@@ -236,9 +239,23 @@ class Child:
                 os.close(descriptor)
 
     def kill(self, number: int) -> None:
-        """Send a signal to the whole group."""
+        """Send a signal to its process group, and to whatever else is in its session."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, number)
+        for pid in others_in_session(self.process.pid):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+
+    def has_ended(self) -> bool:
+        """Whether it is dead. It is not reaped yet, so its number is nobody else's."""
+        if self.process.returncode is not None:
+            return True
+        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        try:
+            return os.waitid(os.P_PID, self.process.pid, options) is not None
+        except ChildProcessError:
+            # Somebody else reaped it, as a handler on a thread may do with all children.
+            return True
 
 
 def spawn(
@@ -259,7 +276,11 @@ def spawn(
 
     WpCliError when it cannot be started.
     """
-    pipes = [_pipe() for _ in range(4)]
+    name = Path(command[0]).name
+    try:
+        pipes = _pipes(4)
+    except OSError as error:
+        raise _not_started(name, error) from error
     (asked, requests), (answers, told), (output, printed), (life, lifeline) = pipes
     ours, theirs = (requests, answers, output, lifeline), (asked, told, printed, life)
     guarded = ["sh", "-c", _GUARD, f"/dev/fd/{life}", *map(str, command)]
@@ -277,8 +298,7 @@ def spawn(
     except OSError as error:
         for descriptor in ours:
             os.close(descriptor)
-        problem = f"{Path(command[0]).name} could not be started: {error.strerror}"
-        raise WpCliError(problem, exit_code=127) from error
+        raise _not_started(name, error) from error
     finally:
         for descriptor in theirs:
             os.close(descriptor)
@@ -287,11 +307,24 @@ def spawn(
     return Child(process, requests, answers, output, lifeline)
 
 
-def _pipe() -> tuple[int, int]:
-    low = os.pipe()
+def _not_started(name: str, error: OSError) -> WpCliError:
+    problem = f"{name} could not be started: {error.strerror}"
+    return WpCliError(problem, exit_code=_NOT_STARTED)
+
+
+def _pipes(count: int) -> list[tuple[int, int]]:
+    """So many pipes, each with its end to read and its end to write. OSError leaves none open."""
+    ends: list[int] = []
     try:
-        read, write = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, _LOWEST) for end in low)
-    finally:
-        for end in low:
+        for _ in range(count):
+            low = os.pipe()
+            try:
+                ends += (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, _LOWEST) for end in low)
+            finally:
+                for end in low:
+                    os.close(end)
+    except OSError:
+        for end in ends:
             os.close(end)
-    return read, write
+        raise
+    return list(zip(ends[::2], ends[1::2], strict=True))

@@ -22,8 +22,8 @@ from wpbridge.doctor.examination import Check
 from wpbridge.doctor.patient import LOCK_OPTION, MIGRATION_OPTION, PhpSight
 from wpbridge.enqueue import Enqueue
 from wpbridge.errors import StoreError
+from wpbridge.executors.php_frames import Hello
 from wpbridge.executors.php_launch import Launch
-from wpbridge.executors.php_worker import Hello
 from wpbridge.handlers import describe
 from wpbridge.outcome import LogLine
 from wpbridge.queue import Queue

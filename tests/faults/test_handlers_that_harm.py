@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import invariants
+from descriptors import descriptors_left, open_descriptors
 from factories import insert, make_new
 from rows import column, log_of, query
 from wpbridge import app
@@ -22,6 +23,7 @@ from wpbridge.clock import SystemClock
 from wpbridge.config import load as load_settings
 from wpbridge.executors.base import Call, Report
 from wpbridge.executors.process import PoolLimits, ProcessExecutor, Setup
+from wpbridge.executors.process_pool import ProcessPool
 from wpbridge.handlers import load
 from wpbridge.outcome import Completed, Failed, Unrun
 from wpbridge.site import resolve
@@ -53,6 +55,23 @@ HANDLERS = textwrap.dedent('''
             told.write(f"{os.getpid()} {forked} {alone.pid}")
         while True:
             signal.pause()
+
+    @isolated("answers")
+    def answers(text, then_raises=False):
+        """Writes to all pipes that are open beside the three; one of them leads to wpbridge."""
+        for number in range(3, 64):
+            try:
+                if os.readlink(f"/proc/self/fd/{number}").startswith("pipe:"):
+                    os.write(number, text.encode("latin-1"))
+            except OSError:
+                pass
+        if then_raises:
+            raise ValueError("after a forgery")
+
+    @isolated("child_answers")
+    def child_answers():
+        code = "import os\\nfor n in range(3, 64):\\n try: os.write(n, b'[1]')\\n except OSError: pass"
+        subprocess.run([sys.executable, "-c", code], close_fds=False, check=True)
 
     @isolated("hang_deaf", timeout=1)
     def hang_deaf(file):
@@ -406,6 +425,77 @@ def test_reused_descriptors_are_not_taken_for_the_pipes(worker: Worker, tmp_path
     worker.state()
 
 
+OUTCOME = '"outcome": {"as": "complete"}, "memory": 1, "unfit": null'
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[1]\n", "no object"),
+        ("garbage", "no JSON"),
+        ("\x00\xff\n", "no JSON"),
+        ("[" * 60_000 + "\n", "no JSON"),
+        (f'{{"is": "end", "id": 1, {OUTCOME}}}\n', "without the worker's secret"),
+    ],
+)
+def test_what_a_handler_writes_to_the_answers_costs_its_action(
+    worker: Worker, text: str, why: str
+) -> None:
+    before = worker.state()
+    report = worker.run("answers", text)
+    assert failed(report).error_type == "WorkerLost"
+    assert failed(report).reason.startswith("the handler's process sent what is no answer of it: ")
+    assert why in failed(report).reason
+    assert worker.state()[0] != before[0]
+    assert worker.executor.reports(0) == []
+
+
+def test_a_handler_cannot_forge_its_own_end(worker: Worker) -> None:
+    action_id = worker.submit("answers", f'{{"is": "end", "id": 1, {OUTCOME}}}\n', True)
+    [report] = worker.executor.reports(60)
+    assert report.call.action.id == action_id
+    assert failed(report).error_type in ("WorkerLost", "ValueError")
+
+
+def test_programs_that_a_handler_starts_do_not_have_the_answers(worker: Worker) -> None:
+    assert worker.run("child_answers").outcome == Completed()
+
+
+def test_a_crash_of_the_pool_itself_costs_what_ran_and_not_the_pool(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    feed, faults = ProcessPool._feed, [RuntimeError("a fault of ours")]
+
+    def fails_once(self: ProcessPool) -> None:
+        feed(self)
+        if self._desk.running() and faults:
+            raise faults.pop()
+
+    monkeypatch.setattr(ProcessPool, "_feed", fails_once)
+    report = worker.run("hang", str(tmp_path / "pids"))
+    assert "wpbridge's own pool of processes failed" in failed(report).reason
+    worker.state()
+    assert worker.executor.trouble() is None
+
+
+def test_without_descriptors_calls_go_back_and_nothing_leaks(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wpbridge.executors.starts._FIRST_PAUSE_SECONDS", 0.01)
+    worker = Worker(folder)
+    before = open_descriptors()
+    for left in range(8):
+        with descriptors_left(left):
+            report = worker.run("state")
+        assert isinstance(report.outcome, Unrun)
+        assert "Too many open files" in report.outcome.reason
+        assert open_descriptors() == before
+        worker.executor._pool.starts.not_before = 0.0
+    worker.state()
+    assert worker.executor.trouble() is None
+    worker.executor.close()
+
+
 def test_the_last_output_is_kept_with_a_failure(worker: Worker) -> None:
     report = worker.run("exit_now")
     assert failed(report).reason.endswith("exit code 7; it last said: about to leave")
@@ -513,7 +603,7 @@ def test_an_idle_child_that_is_killed_costs_nothing(worker: Worker) -> None:
 def test_children_that_do_not_come_up_give_their_actions_back(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wpbridge.executors.process_starts._FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("wpbridge.executors.starts._FIRST_PAUSE_SECONDS", 0.01)
     worker = Worker(folder, module="harmful_boot")
     ids = {worker.submit("state") for _ in range(3)}
     reports: list[Report] = []

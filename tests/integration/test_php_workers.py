@@ -91,6 +91,65 @@ def test_a_bad_callback_costs_its_own_action_and_tells_the_cause(
         assert len(log[3]) < 9000
 
 
+FORGED = '{"is":"end","id":ID,"as":"done","seconds":0.1,"deferred":false,"full":false}'
+
+
+@pytest.mark.parametrize("text", ["[1]\n", f"{FORGED}\n", "half a line", "\x00\n"])
+def test_a_callback_that_writes_to_the_answers_costs_its_own_action(
+    wordpress: PhpSite, text: str
+) -> None:
+    bad = wordpress.enqueue("t_answers", text)
+    after = [wordpress.enqueue("t_noop") for _ in range(3)]
+    totals = wordpress.run()
+    assert (totals.complete, totals.failed, totals.lost) == (3, 1, 0)
+    assert wordpress.state(bad)[:2] == ("failed", 1)
+    words = "action failed via wpbridge: PHP was ended, because what came to its answers is none: "
+    assert wordpress.log(bad)[2].startswith(words)
+    assert [wordpress.state(i)[:2] for i in after] == [("complete", 1)] * 3
+
+
+def test_a_callback_cannot_forge_its_own_end(wordpress: PhpSite) -> None:
+    bad = wordpress.enqueue("t_answers", f"{FORGED}\n", True)
+    assert wordpress.run().failed == 1
+    assert wordpress.log(bad)[2] == "action failed via wpbridge: after a forgery"
+
+
+def test_programs_that_a_callback_starts_do_not_have_the_answers(wordpress: PhpSite) -> None:
+    action_id = wordpress.enqueue("t_child_answers")
+    wordpress.run()
+    [[code, has_ffi]] = wordpress.records("child")
+    if not has_ffi:
+        pytest.skip("PHP has no FFI here, so it cannot close descriptors to its children")
+    assert (code, wordpress.state(action_id)[0]) == (0, "complete")
+
+
+def test_the_secret_of_the_answers_is_in_no_dump(wordpress: PhpSite) -> None:
+    wordpress.enqueue("t_secret")
+    assert wordpress.run().complete == 1
+    assert wordpress.records("secret") == [[32, False, False]]
+
+
+def test_an_error_with_a_message_that_is_no_text_is_told(wordpress: PhpSite) -> None:
+    action_id = wordpress.enqueue("t_odd_error")
+    assert wordpress.run().failed == 1
+    assert wordpress.log(action_id)[2] == "action failed via wpbridge: array"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_that_comes_back_says_nothing(wordpress: PhpSite) -> None:
+    action_id = wordpress.enqueue("t_fork_and_return")
+    wordpress.enqueue("t_defer")
+    wordpress.run()
+    if "pcntl_fork" in wordpress.log(action_id)[2]:
+        pytest.skip("PHP has no pcntl here")
+    assert wordpress.state(action_id)[:2] == ("complete", 1)
+    assert wordpress.log(action_id)[1:] == [
+        "action started via wpbridge",
+        "action complete via wpbridge",
+    ]
+    assert wordpress.records("deferred") == [[]]
+
+
 @pytest.mark.parametrize("hook", ["t_warning", "t_echo", "t_kill_connection"])
 def test_noise_is_no_failure(wordpress: PhpSite, hook: str) -> None:
     noisy = wordpress.enqueue(hook)

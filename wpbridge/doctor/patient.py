@@ -23,9 +23,9 @@ from wpbridge.errors import (
     WpbridgeError,
     WpCliError,
 )
+from wpbridge.executors.php_frames import Hello
 from wpbridge.executors.php_launch import Launch
 from wpbridge.executors.php_probe import interview
-from wpbridge.executors.php_worker import Hello
 from wpbridge.handlers import Handler
 from wpbridge.routes import Routes
 from wpbridge.runner.identity import Identity, identity, is_dead

@@ -30,13 +30,27 @@ class Lookout(Generic[W]):
                 os.write(self._waker, b"!")
 
     def watch(self, worker: W, descriptors: tuple[int, ...], pid: int) -> int | None:
-        """From now on; returns a descriptor that tells its end, where the system has such."""
-        for descriptor in descriptors:
-            self._selector.register(descriptor, selectors.EVENT_READ, worker)
+        """From now on. OSError when the system has no room for it; then nothing is watched.
+
+        Returns a descriptor that tells its end, where the system has such and can spare one.
+        """
+        try:
+            for descriptor in descriptors:
+                self._selector.register(descriptor, selectors.EVENT_READ, worker)
+        except OSError:
+            self.forget(*descriptors)
+            raise
         if not hasattr(os, "pidfd_open"):
             return None
-        watched = os.pidfd_open(pid)
-        self._selector.register(watched, selectors.EVENT_READ, worker)
+        try:
+            watched = os.pidfd_open(pid)
+        except OSError:
+            return None
+        try:
+            self._selector.register(watched, selectors.EVENT_READ, worker)
+        except OSError:
+            os.close(watched)
+            return None
         return watched
 
     def forget(self, *descriptors: int | None) -> None:

@@ -56,10 +56,11 @@ class Launch:
     def start(self) -> tuple[wp.Child, bytes]:
         """Start one; returns it, and what it must be sent first.
 
-        WpCliError when the program cannot be started.
+        WpCliError when the program cannot be started, OSError when our own files cannot be read.
         """
+        first = b"" if self.is_local else self._code()
         child = wp.spawn(self.words(), env=self.env, over_stdio=not self.is_local)
-        return child, b"" if self.is_local else self._code()
+        return child, first
 
     def _code(self) -> bytes:
         """Launcher and worker as text: the other side has no files of ours."""

@@ -3,11 +3,15 @@
 import select
 import signal
 from collections.abc import Collection
+from typing import Any
 
 from wpbridge.errors import WpCliError
-from wpbridge.executors import php_worker
+from wpbridge.executors import php_frames, php_worker
+from wpbridge.executors.answers import Stray
+from wpbridge.executors.php_frames import Answer, Has, Hello
 from wpbridge.executors.php_launch import Launch
-from wpbridge.executors.php_worker import Hello, PhpWorker, now
+from wpbridge.executors.php_worker import PhpWorker, now
+from wpbridge.outcome import Failed
 
 _ACCEPTED_STORES = ("ActionScheduler_DBStore", "ActionScheduler_HybridStore")
 
@@ -19,36 +23,50 @@ def interview(
 
     WpCliError with WordPress's own words when it does not start.
     """
-    child, first = launch.start()
+    try:
+        child, first = launch.start()
+    except OSError as error:
+        raise WpCliError(f"PHP could not be started: {error}", exit_code=127) from error
     worker = PhpWorker(child=child, born=now())
     worker.post(first)
-    worker.ask({
-        "do": "hello", "marker": worker.mark, "context": "wpbridge", "books": "bridge",
-        "missing": "hold", "memory": 0, "runner": None,
-    })  # fmt: skip
+    worker.greet(context="wpbridge", books="bridge", missing="hold", memory=0, runner=None)
     worker.ask({"do": "has", "hooks": sorted(hooks)})
     try:
         return _listen(worker, now() + timeout_seconds)
     finally:
         child.kill(signal.SIGKILL)
-        child.process.wait()
         worker.close()
 
 
 def _listen(worker: PhpWorker, until: float) -> tuple[Hello, dict[str, bool]]:
     while True:
-        code = worker.child.process.poll()
+        has_ended = worker.child.has_ended()
         worker.flush()
-        for answer in worker.answers():
-            if answer["is"] == "hello":
-                worker.hello = Hello.from_frame(answer)
-            elif answer["is"] == "has" and worker.hello:
-                return worker.hello, dict(answer["hooks"])
+        for answer in worker.hear():
+            match _read(worker, answer):
+                case Hello() as hello:
+                    worker.hello = hello
+                case Has(hooks=has) if worker.hello:
+                    return worker.hello, has
         worker.listen()
-        if code is not None or now() >= until:
+        if now() >= until:
+            worker.killed = Failed(reason="WordPress did not start in time")
+        if has_ended or worker.killed:
+            code = worker.child.process.wait() if has_ended else 1
             words = php_worker.boot_failure(worker, code)
             raise WpCliError(f"WordPress does not start: {words}", exit_code=code or 1)
         select.select([worker.child.answers, worker.child.output], [], [], 0.05)
+
+
+def _read(worker: PhpWorker, answer: dict[str, Any] | Stray) -> Answer | None:
+    """The answer; what is none ends the worker."""
+    if isinstance(answer, dict):
+        try:
+            return php_frames.read(answer)
+        except ValueError as error:
+            answer = worker.answers.stray(str(error), answer)
+    worker.killed = php_worker.spoilt(answer)
+    return None
 
 
 def refusal(hello: Hello, *, prefix: str, books: str) -> str | None:

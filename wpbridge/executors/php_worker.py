@@ -12,50 +12,32 @@ import secrets
 import signal
 import time
 from collections import deque
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from wpbridge import wp
+from wpbridge.action import ActionId
+from wpbridge.executors.answers import Answers, Stray
 from wpbridge.executors.base import Call
+from wpbridge.executors.php_frames import Caught, Dying, Hello
 from wpbridge.executors.printed import Output
 from wpbridge.outcome import Failed
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 _CHUNK: Final = 1 << 16
+_CHUNKS: Final = 2
+"""Read at a time: more than a pipe holds, so a mark that was written before is among it."""
+_AHEAD_SECONDS: Final = 0.025
+"""About so much work is sent to a worker before it asks for it."""
+_MOST_AHEAD: Final = 64
+_STUCK_SECONDS: Final = 0.1
+"""Nothing more is sent behind an action that runs longer."""
 _FATAL: Final = re.compile(r"^(?:PHP )?((?:Fatal|Parse|Compile) error: .*)", re.MULTILINE)
 
 _TAGS: Final = re.compile(r"<(style|script|head)\b.*?</\1>|<[^>]*>", re.DOTALL)
 
 _log = logging.getLogger("wpbridge.php")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hello:
-    """What a worker says of itself once WordPress is loaded."""
-
-    worker: int
-    pid: int
-    php: str
-    wordpress: str
-    action_scheduler: str | None
-    """None where the plugin is not active."""
-    store: str | None
-    logger: str | None
-    url: str
-    zone: str
-    memory_limit: int
-    """Bytes; -1 for none."""
-    prefix: str
-    sees_runner: bool | None
-    """Whether our runner's row is in its database; None when not asked."""
-    wp_cli: str | None
-
-    @classmethod
-    def from_frame(cls, frame: dict[str, Any]) -> "Hello":
-        """From the answer; members of newer workers are left out."""
-        told: dict[str, Any] = {name: frame.get(name) for name in cls.__dataclass_fields__}
-        return cls(**told)
 
 
 @dataclass(slots=True)
@@ -66,6 +48,14 @@ class Sent:
     started_at: datetime | None = None
     since: float = 0.0
     """Monotonic, of the start."""
+    is_recalled: bool = False
+    """The runner wants it back, if it does not begin."""
+    spoilt: Failed | None = None
+    """While it ran, something that is no answer came to the worker's answers."""
+
+    def begin(self, at: datetime) -> None:
+        """Its time limit counts from now."""
+        self.started_at, self.since = at, now()
 
 
 @dataclass(slots=True)
@@ -76,33 +66,43 @@ class PhpWorker:
     born: float
     """Monotonic."""
     mark: str = field(default_factory=lambda: f"\x1e{secrets.token_hex(8)}:")
+    answers: Answers = field(default_factory=Answers)
     hello: Hello | None = None
     sent: deque[Sent] = field(default_factory=deque)
     """In the order of their execution; the first is the one that runs."""
+    asked: deque[frozenset[str]] = field(default_factory=deque)
+    """Hooks it was asked about and has not answered yet."""
     done: int = 0
     seconds: float = 0.0
     """Mean length of an action, the latest counting most; 0 before the first."""
     idle_since: float = 0.0
+    """When it last ended something, or was given something while it had nothing."""
     deferred: bool = False
     """It put something off to the end of the process."""
     retiring: bool = False
-    killed: str = ""
+    killed: Failed | None = None
     """Why we ended it."""
     kill_at: float = 0.0
     """Monotonic: when TERM was not enough."""
-    dying: dict[str, Any] | None = None
-    asked: set[str] = field(default_factory=set)
-    """Hooks it was asked about; asked again elsewhere when it dies."""
+    dying: Dying | None = None
     stopped: bool = False
     watched: int | None = None
     """Readable when the process ends; None where the system cannot tell."""
     output: Output = field(init=False)
-    _unread: bytes = b""
     _unsent: bytes = b""
 
     def __post_init__(self) -> None:
         self.output = Output(self.mark)
         self.idle_since = self.born
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it may be given work."""
+        return self.hello is not None and not self.retiring and not self.killed
+
+    def greet(self, **told: Any) -> None:
+        """Send the first request: it brings the secret that its answers carry from then on."""
+        self.ask({"do": "hello", "secret": self.answers.secret, "marker": self.mark, **told})
 
     def ask(self, request: dict[str, Any]) -> None:
         """Send a request; what the pipe does not take waits for :meth:`flush`."""
@@ -110,6 +110,8 @@ class PhpWorker:
 
     def post(self, data: bytes) -> None:
         """Send bytes as they are."""
+        if not (self.sent or self.asked):
+            self.idle_since = now()
         self._unsent += data
         self.flush()
 
@@ -120,54 +122,82 @@ class PhpWorker:
         if self.done > 1:
             self.seconds += (max(seconds, 1e-6) - self.seconds) / min(self.done - 1, 8)
 
-    def flush(self) -> bool:
-        """Write what waits; whether all of it is gone."""
+    def window(self, max_actions: int) -> int:
+        """How many calls it may have at a time."""
+        if not self.is_up:
+            return 0
+        first = self.sent[0] if self.sent else None
+        if first and first.started_at and now() - first.since > _STUCK_SECONDS:
+            return 1
+        most = max_actions - self.done if max_actions else _MOST_AHEAD
+        if not self.seconds:
+            return 1
+        return max(1, min(_MOST_AHEAD, most, int(_AHEAD_SECONDS / self.seconds)))
+
+    def flush(self) -> None:
+        """Write what waits."""
         while self._unsent:
             try:
-                written = os.write(self.child.requests, self._unsent)
+                self._unsent = self._unsent[os.write(self.child.requests, self._unsent) :]
             except BlockingIOError:
-                return False
+                return
             except OSError:
                 # It is gone; its end is told elsewhere.
                 self._unsent = b""
-                return True
-            self._unsent = self._unsent[written:]
-        return True
 
-    def answers(self) -> list[dict[str, Any]]:
-        """All whole answers that have arrived."""
-        data = self._unread + _drain(self.child.answers)
-        *lines, self._unread = data.split(b"\n")
-        found = []
-        for line in lines:
-            with contextlib.suppress(ValueError):
-                found.append(json.loads(line))
-        return found
+    def find(self, action_id: ActionId) -> Sent | None:
+        """The call of this action that it has."""
+        return next((sent for sent in self.sent if sent.call.action.id == action_id), None)
+
+    def hear(self) -> list[dict[str, Any] | Stray]:
+        """All whole answers that have arrived, and what is none among them."""
+        return self.answers.feed(_read(self.child.answers))
 
     def listen(self) -> None:
         """Take in what it has printed."""
-        data = _drain(self.child.output)
+        data = _read(self.child.output)
         if data:
             if _log.isEnabledFor(logging.INFO):
                 _tell(self.child.process.pid, data, self.mark)
             self.output.feed(data)
 
+    def overdue(self, boot_timeout: timedelta, timeout: timedelta | None) -> Failed | None:
+        """Why it must be ended now; None when it may go on."""
+        moment, first = now(), self.sent[0] if self.sent else None
+        quiet, patience = moment - self.idle_since, boot_timeout.total_seconds()
+        if self.stopped:
+            is_late = timeout is not None and quiet >= timeout.total_seconds()
+            return Failed(reason="PHP did not end when it should") if is_late else None
+        if self.hello is None:
+            is_late = moment - self.born >= patience
+            return Failed(reason="WordPress did not start in time") if is_late else None
+        if first and first.started_at:
+            if timeout is None or moment - first.since < timeout.total_seconds():
+                return None
+            why = f"ran longer than {timeout.total_seconds():g} s and was ended"
+            return Failed(reason=why, error_type="TimedOut")
+        is_late = bool(first or self.asked) and quiet >= patience
+        return Failed(reason="PHP does not answer", error_type="WorkerLost") if is_late else None
+
     def stop(self) -> None:
         """Let it end by itself: it sees the end of its requests."""
         self.retiring = self.stopped = True
+        self.idle_since = now()
         self.child.hang_up()
 
-    def close(self) -> None:
-        """Close its descriptors, once it has ended."""
+    def close(self) -> int:
+        """Close its descriptors, once it has ended; returns the exit code."""
+        code = self.child.process.wait()
         if self.watched is not None:
             os.close(self.watched)
         self.child.release()
+        return code
 
-    def terminate(self, why: str, now: float, grace_seconds: float) -> None:
+    def terminate(self, why: Failed, grace_seconds: float) -> None:
         """TERM to its whole group, and KILL later if that is not enough."""
         self.killed = why
-        self.kill_at = now + grace_seconds
-        self.child.kill(signal.SIGTERM)
+        self.kill_at = now() + grace_seconds
+        self.child.kill(signal.SIGTERM if grace_seconds else signal.SIGKILL)
 
 
 def line(request: dict[str, Any]) -> bytes:
@@ -175,42 +205,47 @@ def line(request: dict[str, Any]) -> bytes:
     return json.dumps(request).encode() + b"\n"
 
 
-def _drain(descriptor: int) -> bytes:
+def _read(descriptor: int) -> bytes:
+    """What has arrived, up to a bound: others may write faster than we read."""
     parts = []
     with contextlib.suppress(OSError):
-        while data := os.read(descriptor, _CHUNK):
-            parts.append(data)
-            if len(data) < _CHUNK:
+        for _ in range(_CHUNKS):
+            parts.append(os.read(descriptor, _CHUNK))
+            if len(parts[-1]) < _CHUNK:
                 break
     return b"".join(parts)
 
 
 def _tell(pid: int, data: bytes, mark: str) -> None:
-    for line in data.decode("utf-8", "replace").split("\n"):
-        if line and not line.startswith(mark):
-            _log.info("worker %d: %s", pid, line)
+    for said in data.decode("utf-8", "replace").split("\n"):
+        if said and not said.startswith(mark):
+            _log.info("worker %d: %s", pid, said)
 
 
-def failure(error: dict[str, Any], tail: str) -> Failed:
+def failure(error: Caught, tail: str) -> Failed:
     """From what a worker caught: the message as the plugin logs it, the rest as a detail."""
-    place = f"{error['class']} in {error['file']}:{error['line']}"
-    return Failed(
-        reason=str(error["message"]), error_type=str(error["class"]), detail=_with(place, tail)
-    )
+    place = f"{error.type} in {error.file}:{error.line}"
+    return Failed(reason=error.message, error_type=error.type, detail=_with(place, tail))
+
+
+def spoilt(stray: Stray) -> Failed:
+    """Why a worker is ended that something else than the worker answered for."""
+    reason = f"PHP was ended, because what came to its answers is none: {stray.why}"
+    return Failed(reason=reason, error_type="WorkerLost")
 
 
 def death(worker: PhpWorker, exit_code: int) -> Failed:
     """Why a worker that ran an action is gone: never "unknown error"."""
     tail = worker.output.rest()
-    told = (worker.dying or {}).get("error")
+    told = worker.dying.error if worker.dying else None
     printed = _FATAL.findall(tail)
     if worker.killed:
-        return Failed(reason=worker.killed, error_type="TimedOut", detail=_with("", tail))
+        return replace(worker.killed, detail=_with("", tail))
     if told:
         # The plugin's own words for it (log_unexpected_shutdown).
         reason = (
-            f"unexpected shutdown: PHP Fatal error {told['message']} in {told['file']}"
-            f" on line {told['line']}"
+            f"unexpected shutdown: PHP Fatal error {told.message} in {told.file}"
+            f" on line {told.line}"
         )
         return Failed(reason=reason, error_type="PhpFatalError", detail=_with("", tail))
     if exit_code < 0 or exit_code > 128:  # noqa: PLR2004 - 128 + n, as a shell tells a signal
@@ -249,15 +284,16 @@ def _with(place: str, tail: str) -> str:
     return "; ".join(part for part in (place, printed) if part)
 
 
-def boot_failure(worker: PhpWorker, exit_code: int | None) -> str:
+def boot_failure(worker: PhpWorker, exit_code: int) -> str:
     """Why WordPress did not start: its own words, as one line of text."""
     printed = worker.output.rest()
     if fatal := _FATAL.search(printed):
         return f"PHP {fatal[1]}"
     words = _TAGS.sub(" ", printed)
     said = " ".join(words.split())[-600:]
-    how = "did not answer in time" if exit_code is None else f"ended with status {exit_code}"
-    return said or f"PHP {how} and said nothing"
+    if worker.killed:
+        return f"{worker.killed.reason}: {said}" if said else worker.killed.reason
+    return said or f"PHP ended with status {exit_code} and said nothing"
 
 
 def request_of(call: Call) -> dict[str, Any]:

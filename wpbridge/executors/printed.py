@@ -78,7 +78,7 @@ class Output:
     """A worker's stdout and stderr, cut into actions at the marks it writes."""
 
     def __init__(self, mark: str) -> None:
-        self._mark = re.compile(re.escape(mark).encode() + rb"(\d+)\n")
+        self._mark = re.compile(re.escape(mark).encode() + rb"(\d{1,20})\n")
         self._start = mark
         self._lines = Lines()
         self._text = b""

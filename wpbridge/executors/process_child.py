@@ -58,6 +58,7 @@ class _Channel:
         self._asked, self._told = asked, told
         self._leads_to = identity(asked), identity(told)
         self._unread = b""
+        self._secret = ""
         self._lock = threading.Lock()
         self.is_copy = False
         for descriptor in (asked, told):
@@ -72,11 +73,16 @@ class _Channel:
         with contextlib.suppress(ValueError):
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
+    def sign(self, secret: str) -> None:
+        """From now on each answer carries the secret, which only the pool knows besides."""
+        self._secret = secret
+
     def send(self, frame: dict[str, Any]) -> None:
         """Write an answer, or end the process where that is not possible any more."""
         if self.is_copy:
             return
-        data = line(frame)
+        # On a line of its own, whatever a handler has left unfinished in the pipe.
+        data = b"\n" + line({**frame, "secret": self._secret})
         with self._lock:
             try:
                 self._check()
@@ -280,6 +286,7 @@ def main() -> None:
     boot = channel.receive()
     if boot is None:
         return
+    channel.sign(boot.pop("secret"))
     logging.getLogger().addHandler(_Forward(channel))
     for name, level in boot["levels"].items():
         logging.getLogger(name).setLevel(level)

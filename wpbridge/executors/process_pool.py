@@ -12,11 +12,12 @@ from datetime import timedelta
 from typing import Any, Final
 
 from wpbridge.errors import WpCliError
+from wpbridge.executors.answers import Stray
 from wpbridge.executors.lookout import Lookout
 from wpbridge.executors.process_desk import Desk
 from wpbridge.executors.process_frames import log_line, outcome_of_frame, run_frame
-from wpbridge.executors.process_starts import Starts
 from wpbridge.executors.process_worker import Sent, Setup, Worker, boot_failure, death, now
+from wpbridge.executors.starts import BROKEN, Starts
 from wpbridge.outcome import Failed
 
 GRACE_SECONDS: Final = 2.0
@@ -44,13 +45,13 @@ class ProcessPool:
 
     def __init__(self, setup: Setup, desk: Desk, limits: PoolLimits) -> None:
         """Starts its thread, and no child yet."""
-        self.starts = Starts()
+        self.starts = Starts("the process of isolated handlers")
         self._setup = setup
         self._desk = desk
         self._limits = limits
         self._workers: list[Worker] = []
         self._is_stopping = False
-        self._is_closing = False
+        self._closed = threading.Event()
         self._lookout = Lookout[Worker]()
         self._thread = threading.Thread(target=self._serve, name="wpbridge-process", daemon=True)
         self._thread.start()
@@ -66,23 +67,36 @@ class ProcessPool:
 
     def close(self) -> None:
         """End the children and the thread."""
-        if self._is_closing:
+        if self._closed.is_set():
             return
-        self._is_closing = True
+        self._closed.set()
         self._lookout.wake()
         self._thread.join()
         self._lookout.close()
 
     def _serve(self) -> None:
         try:
-            while not self._is_closing:
-                self._turn()
-        except Exception:  # noqa: BLE001 - whatever it was, the runner must hear of it
-            _log.exception("process.broken")
-            self.starts.broke("wpbridge's process pool failed; see the log")
-            self._give_up()
+            while not self._closed.is_set():
+                try:
+                    self._turn()
+                except Exception:  # noqa: BLE001 - whatever it was, every call gets its answer
+                    _log.exception("process.broken")
+                    self._begin_anew()
         finally:
             self._end_all()
+
+    def _begin_anew(self) -> None:
+        """Something failed here: no child is kept. Its call may have begun, so it is answered."""
+        broken, self._workers = self._workers, []
+        for worker in broken:
+            self._lookout.forget(worker.child.answers, worker.child.output, worker.watched)
+            worker.bury()
+            if worker.sent:
+                failed = Failed(reason=f"while the handler ran, {BROKEN}", error_type="WorkerLost")
+                self._desk.report(worker.sent, failed)
+        self._boot_failed(BROKEN)
+        # What failed may fail again at once, without anything that takes time.
+        self._closed.wait(_LONGEST_WAIT)
 
     def _turn(self) -> None:
         for worker in self._lookout.wait(self._wait_seconds()):
@@ -108,16 +122,24 @@ class ProcessPool:
 
     def _read(self, worker: Worker) -> None:
         # Answers first: the output that belongs to them was written before them.
-        try:
-            answers = worker.answers()
-            worker.listen()
-            for answer in answers:
+        answers = worker.hear()
+        worker.listen()
+        for answer in answers:
+            if isinstance(answer, Stray):
+                self._spoilt(worker, answer)
+                continue
+            try:
                 self._handle(worker, answer)
-        except (ValueError, KeyError, TypeError, OverflowError) as error:
-            if worker.killed is None:
-                reason = f"the handler's process sent what is no answer: {error!r}"
-                worker.terminate(Failed(reason=reason, error_type="WorkerLost"), GRACE_SECONDS)
+            except (ValueError, KeyError, TypeError, OverflowError) as error:
+                self._spoilt(worker, worker.answers.stray(repr(error), answer))
         self._lookout.forget(*worker.spent)
+
+    def _spoilt(self, worker: Worker, stray: Stray) -> None:
+        """Something else than the child wrote to its answers: it costs the child and its call."""
+        if worker.killed is None:
+            reason = f"the handler's process sent what is no answer of it: {stray.why}"
+            _log.warning("process.stray_answer pid=%d: %s", worker.pid, stray.why)
+            worker.terminate(Failed(reason=reason, error_type="WorkerLost"), GRACE_SECONDS)
 
     def _handle(self, worker: Worker, answer: dict[str, Any]) -> None:
         sent = worker.sent
@@ -130,12 +152,17 @@ class ProcessPool:
                 worker.refusal = str(answer["reason"])
             case "record":
                 _log_again(answer)
-            case "start" if sent and sent.call.action.id == answer["id"]:
+            case "start" if sent and not sent.is_started and _is_of(sent, answer):
                 self._desk.begun(sent)
-            case "log" if sent:
-                sent.call.lines.append(log_line(answer))
-            case "end" if sent and sent.call.action.id == answer["id"] and not worker.killed:
-                self._ended(worker, sent, answer)
+            case "end" if sent and sent.is_started and _is_of(sent, answer):
+                if not worker.killed:
+                    self._ended(worker, sent, answer)
+            case "log":
+                # One that a handler's thread wrote after the handler's end belongs to no call.
+                if sent:
+                    sent.call.lines.append(log_line(answer))
+            case other:
+                raise ValueError(f"{other!r} does not belong here")
 
     def _ended(self, worker: Worker, sent: Sent, answer: dict[str, Any]) -> None:
         outcome, memory = outcome_of_frame(answer["outcome"]), int(answer["memory"])
@@ -155,13 +182,13 @@ class ProcessPool:
     # Judging
 
     def _judge(self, worker: Worker) -> None:
-        if worker.has_ended():
+        if worker.child.has_ended():
             self._bury(worker)
             return
         worker.flush()
         if worker.kill_at is not None:
             if now() >= worker.kill_at:
-                worker.signal(signal.SIGKILL)
+                worker.child.kill(signal.SIGKILL)
         elif why := worker.overdue(self._limits.boot_timeout):
             worker.terminate(why, GRACE_SECONDS)
         elif worker.retiring and not worker.sent:
@@ -183,7 +210,7 @@ class ProcessPool:
         if not worker.is_ready:
             self._boot_failed(boot_failure(worker, code))
         elif not (worker.retiring or (sent and sent.is_started)):
-            self.starts.died_idle()
+            self.starts.died()
         if sent and (sent.is_started or not self._desk.take_back(sent)):
             action, failed = sent.call.action, death(worker, code)
             _log.warning("process.died action=%d: %s", action.id, failed.reason)
@@ -192,9 +219,13 @@ class ProcessPool:
             self._desk.report(sent, failed, output)
 
     def _boot_failed(self, words: str) -> None:
-        _log.warning("process.boot_failed (%d): %s", self.starts.boot_failed(words), words)
+        count = self.starts.boot_failed(words, are_others_up=self._is_up())
+        _log.warning("process.boot_failed (%d): %s", count, words)
         if self.starts.is_down():
             self._give_up()
+
+    def _is_up(self) -> bool:
+        return any(w.is_ready and not (w.retiring or w.killed) for w in self._workers)
 
     def _give_up(self) -> None:
         self._desk.clear(self.starts.trouble or "")
@@ -211,7 +242,7 @@ class ProcessPool:
         waiting = self._desk.waiting()
         if waiting and self.starts.is_down():
             self._give_up()
-        elif waiting and not self._is_closing:
+        elif waiting and not self._closed.is_set():
             self._start_more(waiting)
 
     def _start_more(self, waiting: int) -> None:
@@ -228,9 +259,13 @@ class ProcessPool:
 
     def _start(self) -> None:
         worker = self._setup.start()
-        self._workers.append(worker)
         descriptors = worker.child.answers, worker.child.output
-        worker.watched = self._lookout.watch(worker, descriptors, worker.pid)
+        try:
+            worker.watched = self._lookout.watch(worker, descriptors, worker.pid)
+        except OSError:
+            worker.bury()
+            raise
+        self._workers.append(worker)
 
     # Ending
 
@@ -241,12 +276,17 @@ class ProcessPool:
             else:
                 worker.hang_up(GRACE_SECONDS)
         until = now() + GRACE_SECONDS
-        while now() < until and not all(worker.has_ended() for worker in self._workers):
+        while now() < until and not all(worker.child.has_ended() for worker in self._workers):
             self._lookout.wait(_POLL_SECONDS)
             for worker in self._workers:
                 worker.listen()
         for worker in self._workers:
             worker.bury()
+
+
+def _is_of(sent: Sent, answer: dict[str, Any]) -> bool:
+    told = answer["id"]
+    return type(told) is int and told == sent.call.action.id
 
 
 def _log_again(answer: dict[str, Any]) -> None:

@@ -17,12 +17,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from wpbridge import wp
+from wpbridge.executors.answers import Answers, Stray
 from wpbridge.executors.base import Call
 from wpbridge.executors.calling import over
 from wpbridge.executors.printed import Output, is_told, tell
 from wpbridge.executors.process_frames import CHANNEL_LOST, line
 from wpbridge.outcome import Failed
-from wpbridge.processes import others_in_session
 
 _CODE: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop());"
@@ -59,6 +59,7 @@ class Setup:
             "opener": self.opener,
             "given": dict(self.given),
             "mark": worker.mark,
+            "secret": worker.answers.secret,
             "levels": {name: logging.getLogger(name).getEffectiveLevel() for name in _LOGGERS},
         })  # fmt: skip
         return worker
@@ -116,7 +117,7 @@ class Worker:
     output: Output = field(init=False)
     spent: set[int] = field(default_factory=set)
     """Descriptors with nothing more to come."""
-    _unread: bytes = b""
+    answers: Answers = field(default_factory=Answers)
     _unsent: bytes = b""
 
     def __post_init__(self) -> None:
@@ -134,21 +135,18 @@ class Worker:
 
     def flush(self) -> None:
         """Write what waits."""
-        with contextlib.suppress(BlockingIOError):
+        while self._unsent:
             try:
-                while self._unsent:
-                    self._unsent = self._unsent[os.write(self.child.requests, self._unsent) :]
-            except BrokenPipeError:
+                self._unsent = self._unsent[os.write(self.child.requests, self._unsent) :]
+            except BlockingIOError:
+                return
+            except OSError:
                 # It is gone; its end is told elsewhere.
                 self._unsent = b""
 
-    def answers(self) -> list[dict[str, Any]]:
-        """All whole answers that have arrived. ValueError for what is none."""
-        *lines, self._unread = (self._unread + self._read(self.child.answers)).split(b"\n")
-        frames = [json.loads(text) for text in lines]
-        if not all(isinstance(frame, dict) for frame in frames):
-            raise ValueError("an answer is no object")
-        return frames
+    def hear(self) -> list[dict[str, Any] | Stray]:
+        """All whole answers that have arrived, and what is none among them."""
+        return self.answers.feed(self._read(self.child.answers))
 
     def listen(self) -> None:
         """Take in what was printed; what comes before an action's mark is that action's."""
@@ -198,29 +196,11 @@ class Worker:
         """TERM to all of its session; the pool sends KILL after the grace."""
         self.killed = why
         self.kill_at = now() + grace_seconds
-        self.signal(signal.SIGTERM)
-
-    def signal(self, number: int) -> None:
-        """To its process group, and to whatever else is in its session."""
-        self.child.kill(number)
-        for pid in others_in_session(self.pid):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, number)
-
-    def has_ended(self) -> bool:
-        """Whether it is dead. It is not reaped yet, so its number is nobody else's."""
-        if self.child.process.returncode is not None:
-            return True
-        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        try:
-            return os.waitid(os.P_PID, self.pid, options) is not None
-        except ChildProcessError:
-            # Somebody else reaped it, as a handler on a thread may do with all children.
-            return True
+        self.child.kill(signal.SIGTERM)
 
     def bury(self) -> int:
         """Kill what it has left behind, reap it, close its pipes; returns the exit code."""
-        self.signal(signal.SIGKILL)
+        self.child.kill(signal.SIGKILL)
         code = self.child.process.wait()
         if self.watched is not None:
             os.close(self.watched)

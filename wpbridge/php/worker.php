@@ -9,7 +9,7 @@
  * @package wpbridge
  */
 
-define( 'WPBRIDGE_WORKER', 1 ); // The protocol's version.
+define( 'WPBRIDGE_WORKER', 2 ); // The protocol's version.
 
 if ( ! defined( 'ABSPATH' ) ) {
 	// Without WP-CLI. WordPress has to be loaded here, in the global scope.
@@ -122,7 +122,11 @@ class Wpbridge_Worker {
 	const PATIENCE_SECONDS = 1.0;
 	/** After so long without work the database may have hung up. */
 	const IDLE_SECONDS = 30.0;
+	/** Bytes of an error's message that are told. */
+	const LONGEST_MESSAGE = 1 << 20;
 
+	/** @var string What each answer carries. Static, so that no dump of an object shows it. */
+	private static $secret = '';
 	/** @var resource Requests. */
 	private $in;
 	/** @var resource Answers. */
@@ -177,6 +181,24 @@ class Wpbridge_Worker {
 		$this->out = fopen( "php://fd/$out", 'w' );
 		$this->err = fopen( 'php://fd/2', 'w' );
 		$this->pid = getmypid();
+		putenv( 'WPBRIDGE_WORKER' );
+		unset( $_ENV['WPBRIDGE_WORKER'], $_SERVER['WPBRIDGE_WORKER'] );
+		$this->keep_from_children();
+	}
+
+	/** Closes the channel to programs that callbacks start, where PHP has a way to say so. */
+	private function keep_from_children() {
+		if ( ! extension_loaded( 'ffi' ) ) {
+			return;
+		}
+		try {
+			$c = FFI::cdef( 'int fcntl(int descriptor, int command, ...);' );
+			for ( $number = 3; $number < 64; $number++ ) {
+				$c->fcntl( $number, 2, 1 ); // F_SETFD, FD_CLOEXEC: the same numbers everywhere.
+			}
+		} catch ( Throwable $error ) {
+			return; // Not allowed here.
+		}
 	}
 
 	/** Until the channel is closed. */
@@ -255,11 +277,12 @@ class Wpbridge_Worker {
 	/**
 	 * Writes one answer.
 	 *
-	 * @param array  $told   What to say.
-	 * @param string $before Lines that go out with it, in the same write.
+	 * @param array $told What to say.
 	 */
-	private function answer( array $told, $before = '' ) {
-		$line = $before . json_encode( $told, JSON_INVALID_UTF8_SUBSTITUTE | JSON_PARTIAL_OUTPUT_ON_ERROR ) . "\n";
+	private function answer( array $told ) {
+		$told['secret'] = self::$secret;
+		// On a line of its own, whatever a callback has left unfinished in the pipe.
+		$line = "\n" . json_encode( $told, JSON_INVALID_UTF8_SUBSTITUTE | JSON_PARTIAL_OUTPUT_ON_ERROR ) . "\n";
 		while ( '' !== $line ) {
 			$written = fwrite( $this->out, $line );
 			if ( ! $written ) {
@@ -272,10 +295,14 @@ class Wpbridge_Worker {
 	/**
 	 * Says who we are.
 	 *
-	 * @param array $request Marker, books, missing, context, memory, runner.
+	 * @param array $request Secret, marker, books, missing, context, memory, runner.
 	 */
 	private function hello( array $request ) {
 		global $wpdb, $wp_version;
+		if ( isset( $request['secret'] ) ) {
+			self::$secret = $request['secret'];
+			unset( $request['secret'] ); // Backtraces show arguments as they are by then.
+		}
 		$this->marker       = $request['marker'];
 		$this->context      = $request['context'];
 		$this->books        = $request['books'];
@@ -365,6 +392,12 @@ class Wpbridge_Worker {
 			$error = $this->run_natively( $id );
 		} else {
 			$error = $this->run_callbacks( $id, $hook, (array) json_decode( $request['args'], true ) );
+		}
+		if ( getmypid() !== $this->pid ) {
+			// A copy that a callback forked, and that came back here: there is nobody to tell.
+			// Without its shutdown functions, which are the worker's to call.
+			function_exists( 'posix_kill' ) && posix_kill( getmypid(), 9 );
+			exit( 0 );
 		}
 		$this->ended_at = microtime( true );
 		$took           = $this->ended_at - $began;
@@ -640,11 +673,13 @@ class Wpbridge_Worker {
 	 * @return array
 	 */
 	private function describe( $error ) {
+		// A class of its own may have put anything into these.
+		$message = $error->getMessage();
 		return array(
 			'class'   => get_class( $error ),
-			'message' => $error->getMessage(),
-			'file'    => $error->getFile(),
-			'line'    => $error->getLine(),
+			'message' => is_scalar( $message ) ? substr( (string) $message, 0, self::LONGEST_MESSAGE ) : gettype( $message ),
+			'file'    => (string) $error->getFile(),
+			'line'    => (int) $error->getLine(),
 		);
 	}
 

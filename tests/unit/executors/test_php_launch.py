@@ -2,13 +2,14 @@
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from wpbridge.errors import ConfigError
+from wpbridge.executors.php_frames import Hello
 from wpbridge.executors.php_launch import WORKER, Launch, launch
 from wpbridge.executors.php_probe import notes, refusal
-from wpbridge.executors.php_worker import Hello
 from wpbridge.executors.printed import Output
 
 
@@ -70,12 +71,12 @@ def test_without_any_program_it_says_so() -> None:
 
 
 def hello(**more: object) -> Hello:
-    told = {
+    told: dict[str, Any] = {
         "worker": 1, "pid": 1, "php": "8.2", "wordpress": "6.1", "action_scheduler": "3.9.3",
         "store": "ActionScheduler_DBStore", "logger": "ActionScheduler_DBLogger", "url": "",
         "zone": "", "memory_limit": -1, "prefix": "wp_", "sees_runner": True, "wp_cli": None,
     }  # fmt: skip
-    return Hello.from_frame({**told, **more})
+    return Hello(**{**told, **more})
 
 
 @pytest.mark.parametrize(
