@@ -132,7 +132,7 @@ def test_the_secret_of_the_answers_is_in_no_dump(wordpress: PhpSite) -> None:
 def test_an_error_with_a_message_that_is_no_text_is_told(wordpress: PhpSite) -> None:
     action_id = wordpress.enqueue("t_odd_error")
     assert wordpress.run().failed == 1
-    assert wordpress.log(action_id)[2] == "action failed via wpbridge: array"
+    assert wordpress.log(action_id)[2] == "action failed via wpbridge: Array"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

@@ -673,11 +673,9 @@ class Wpbridge_Worker {
 	 * @return array
 	 */
 	private function describe( $error ) {
-		// A class of its own may have put anything into these.
-		$message = $error->getMessage();
 		return array(
 			'class'   => get_class( $error ),
-			'message' => is_scalar( $message ) ? substr( (string) $message, 0, self::LONGEST_MESSAGE ) : gettype( $message ),
+			'message' => substr( (string) $error->getMessage(), 0, self::LONGEST_MESSAGE ),
 			'file'    => (string) $error->getFile(),
 			'line'    => (int) $error->getLine(),
 		);
