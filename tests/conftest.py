@@ -1,6 +1,7 @@
 """Fixtures: servers, stores and sites, each named by what it gives."""
 
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -159,3 +160,15 @@ def store(dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
     it = open_queue(dsn)
     it.register(host="here", boot="boot", pid=1, pid_started="1")
     return it
+
+
+@pytest.fixture(scope="session")
+def php() -> str:
+    """The php program; without one: left out at home, a failure in CI."""
+    found = shutil.which("php")
+    if found is None:
+        reason = "php is not installed (apt-get install php-cli)"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return str(found)

@@ -26,6 +26,7 @@ _NOT_SETTINGS: Final = ("WPBRIDGE_GOLDEN_DIR", "WPBRIDGE_SEED", "WPBRIDGE_TEST_"
 """Variables of wpbridge's own tests, by their beginning."""
 Format: TypeAlias = Literal["text", "table", "json", "jsonl", "csv", "yaml", "ids", "count"]
 """How lists are printed; what a command does not know is text there."""
+AskPhp: TypeAlias = Literal["never", "auto", "always"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,8 @@ class Settings:
     blog_id: int | None = None
     """None: the site of ``url``, or the main site."""
     url: str | None = None
-    ask_php: bool = False
+    ask_php: AskPhp = "auto"
+    """When PHP runs ``wp-config.php``: where it cannot be read without PHP, or never, or always."""
     handlers: tuple[str, ...] = ()
     """Modules, by their dotted names."""
     handlers_folder: str | None = None
@@ -207,6 +209,17 @@ def _boolean(value: object, _origin: Origin) -> bool:
     return known
 
 
+def _ask_php(value: object, origin: Origin) -> str:
+    """One of the words, or a boolean as before there were words."""
+    word = value.strip().lower() if isinstance(value, str) else value
+    if word in get_args(AskPhp):
+        return str(word)
+    try:
+        return "always" if _boolean(value, origin) else "never"
+    except ValueError:
+        raise ValueError("never, auto or always") from None
+
+
 def _names(value: object, _origin: Origin) -> tuple[str, ...]:
     parts = [value] if isinstance(value, str) else value
     if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
@@ -268,7 +281,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "table_prefix": _prefix,
     "blog_id": _number(1, 1 << 62),
     "url": _text,
-    "ask_php": _boolean,
+    "ask_php": _ask_php,
     "handlers": _names,
     "webhooks": rules.webhooks,
     "batch_size": _number(1, 10_000),

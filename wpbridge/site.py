@@ -6,15 +6,15 @@ means stands in the network's own table, so a :class:`Site` may keep the URL for
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
 
-from wpbridge import wp, wpconfig
+from wpbridge import wpconfig
 from wpbridge.config import Settings
 from wpbridge.database import DatabaseAddress
 from wpbridge.errors import ConfigError, SiteError
-from wpbridge.wpconfig import WpConfig
+from wpbridge.wpconfig import WpConfig, asking, request
+from wpbridge.wpconfig.found import NotTold
 
 DEFAULT_PREFIX = "wp_"
 
@@ -39,10 +39,15 @@ class Site:
     """WordPress's own folder; None with a DSN alone."""
     mu_plugins: Path | None = None
     """Where its must-use plugins lie; None when the configuration does not tell."""
+    numbers_first_blog: bool = False
+    """Blog 1's tables have its number too: a network from before WordPress 3.0."""
+    config: WpConfig | None = field(default=None, repr=False, compare=False)
+    """What the configuration says; None with a DSN alone."""
 
     def with_blog(self, blog_id: int) -> "Site":
         """The same for another blog of the network."""
-        return replace(self, blog_id=blog_id, table_prefix=blog_prefix(self.base_prefix, blog_id))
+        prefix = blog_prefix(self.base_prefix, blog_id, numbers_first=self.numbers_first_blog)
+        return replace(self, blog_id=blog_id, table_prefix=prefix)
 
 
 def resolve(settings: Settings, env: Mapping[str, str], cwd: Path | None = None) -> Site:
@@ -58,18 +63,20 @@ def resolve(settings: Settings, env: Mapping[str, str], cwd: Path | None = None)
         path = _around(cwd or Path.cwd())
     if path is None:
         return _site(settings, None)
-    env = {**_request(settings.url), **env}
+    if settings.ask_php == "always":
+        return _site(settings, asking.ask(path, env, url=settings.url, trusted=True))
     try:
-        return _site(settings, wpconfig.read(path, env))
-    except SiteError:
-        if not settings.ask_php:
+        return _site(settings, wpconfig.read(path, env, request=request.of_url(settings.url)))
+    except NotTold:
+        if settings.ask_php == "never" or asking.program(env) is None:
             raise
-    return _site(settings, wp.ask_php(path, env))
+    return _site(settings, asking.ask(path, env, url=settings.url))
 
 
 def _site(settings: Settings, config: WpConfig | None) -> Site:
     base = _base_prefix(settings, config)
     blog_id = _blog_id(settings, config)
+    numbers_first = config is not None and config.numbers_first_blog
     if settings.dsn is not None:
         database = DatabaseAddress.from_dsn(settings.dsn)
         database = replace(database, of_wordpress=config is not None)
@@ -81,12 +88,14 @@ def _site(settings: Settings, config: WpConfig | None) -> Site:
         name=settings.url or (str(config.abspath) if config else database.safe),
         database=database,
         base_prefix=base,
-        table_prefix=blog_prefix(base, blog_id or 1),
+        table_prefix=blog_prefix(base, blog_id or 1, numbers_first=numbers_first),
         blog_id=blog_id,
         url=settings.url,
         path=config.file if config else None,
         folder=config.abspath if config else None,
         mu_plugins=_mu_plugins(config) if config else None,
+        numbers_first_blog=numbers_first,
+        config=config,
     )
 
 
@@ -98,9 +107,12 @@ def _mu_plugins(config: WpConfig) -> Path | None:
         return None
 
 
-def blog_prefix(base: str, blog_id: int) -> str:
-    """A blog's table prefix in a network with this base."""
-    return base if blog_id == 1 else f"{base}{blog_id}_"
+def blog_prefix(base: str, blog_id: int, *, numbers_first: bool = False) -> str:
+    """A blog's table prefix in a network with this base, as ``wpdb::get_blog_prefix()``.
+
+    With ``numbers_first`` blog 1 has its number as well.
+    """
+    return base if blog_id == 1 and not numbers_first else f"{base}{blog_id}_"
 
 
 def match_blog(url: str, rows: Iterable[tuple[int, str, str]]) -> int | None:
@@ -108,7 +120,7 @@ def match_blog(url: str, rows: Iterable[tuple[int, str, str]]) -> int | None:
 
     As WordPress: the longest path that begins the URL's, and a ``www.`` the domain may lack.
     """
-    parts = _split(url)
+    parts = request.split(url)
     place = parts.netloc.rpartition("@")[2].lower()
     host = re.sub(r":(80|443)\Z", "", place)
     domains = [host, *([host[4:]] if host.startswith("www.") else [])]
@@ -129,21 +141,6 @@ def _around(folder: Path) -> Path:
     raise ConfigError(
         f"no WordPress in {folder} or above it: name its folder with --path, or give --dsn"
     )
-
-
-def _request(url: str | None) -> dict[str, str]:
-    """What a web server would tell a configuration that looks at the host's name (as WP-CLI)."""
-    if not url:
-        return {}
-    place = _split(url).netloc
-    return {"HTTP_HOST": place, "SERVER_NAME": place.partition(":")[0]}
-
-
-def _split(url: str) -> SplitResult:
-    try:
-        return urlsplit(url if "//" in url else f"//{url}")
-    except ValueError:
-        raise ConfigError(f"--url {url} is no address") from None
 
 
 def _base_prefix(settings: Settings, config: WpConfig | None) -> str:

@@ -3,26 +3,18 @@
 No shell is involved, and secrets travel through pipes, never as arguments.
 """
 
-import base64
-import binascii
 import contextlib
 import fcntl
-import json
 import os
 import re
-import secrets
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from wpbridge import wpconfig
-from wpbridge.errors import SiteError, WpCliError
-from wpbridge.phpliteral import from_bytes, to_bytes
+from wpbridge.errors import WpCliError
 from wpbridge.processes import others_in_session
-from wpbridge.wpconfig import NAMES, WpConfig
 
 TIMEOUT_SECONDS: Final = 30.0
 
@@ -31,33 +23,6 @@ _TIMED_OUT: Final = 124
 """The exit code of timeout(1)."""
 _NOT_STARTED: Final = 127
 """The exit code of a shell for a program that it cannot start."""
-_WP_SETTINGS: Final = re.compile(
-    r"\b(?:require|include)(?:_once)?\b[^;\r\n]*wp-settings\.php[^;\r\n]*;"
-)
-_PHP: Final = """
-$wpbridge_names = array_slice($argv, 3);
-define('ABSPATH', $argv[1]);
-ob_start();
-register_shutdown_function(function () use ($wpbridge_names, $argv) {
-    while (ob_get_level()) { ob_end_clean(); }
-    $told = [];
-    foreach ($wpbridge_names as $name) {
-        $variable = substr($name, 1);
-        $set = $name[0] === '$' ? isset($GLOBALS[$variable]) : defined($name);
-        if ($set) {
-            $value = $name[0] === '$' ? $GLOBALS[$variable] : constant($name);
-            $told[$name] = is_string($value) ? [base64_encode($value)] : $value;
-        }
-    }
-    fwrite(STDOUT, "\\n$argv[2]\\n" . json_encode((object) $told, JSON_PARTIAL_OUTPUT_ON_ERROR));
-});
-eval('?>' . stream_get_contents(STDIN));
-"""
-_PHP_OPTIONS: Final = (
-    *("-d", "display_errors=stderr", "-d", "log_errors=0", "-d", "variables_order=EGPCS"),
-    # A trace would show the arguments of calls, passwords among them.
-    *("-d", "zend.exception_ignore_args=1"),
-)
 
 
 def run(
@@ -67,9 +32,11 @@ def run(
     stdin: bytes = b"",
     folder: Path | None = None,
     timeout_seconds: float = TIMEOUT_SECONDS,
+    mark: bytes | None = None,
 ) -> bytes:
     """A program's output; its stdout and stderr are drained, so it cannot hang on them.
 
+    With a ``mark``, an output that holds it counts, however the program ended.
     WpCliError (exit code, the end of stderr) when it is not found, fails or takes too long.
     """
     name = Path(command[0]).name
@@ -89,104 +56,12 @@ def run(
         raise WpCliError(problem, exit_code=_TIMED_OUT) from None
     except OSError as error:
         raise _not_started(name, error) from error
-    if done.returncode:
+    if done.returncode and (mark is None or mark not in done.stdout):
         stderr = _tail(done.stderr)
         last = stderr.splitlines()[-1] if stderr else "it said nothing"
         problem = f"{name} ended with exit code {done.returncode}: {last}"
         raise WpCliError(problem, exit_code=done.returncode, stderr=stderr)
     return done.stdout
-
-
-def ask_php(
-    path: Path, env: Mapping[str, str], *, timeout_seconds: float = TIMEOUT_SECONDS
-) -> WpConfig:
-    """A site's configuration as PHP sees it, WordPress itself not loaded; else as WP-CLI tells it.
-
-    SiteError when there is no configuration or no program, WpCliError when the program fails.
-    """
-    file, abspath = wpconfig.find(path)
-    if php := shutil.which("php", path=env.get("PATH")):
-        values = _from_php(php, file, abspath, env, timeout_seconds)
-    elif wp := shutil.which("wp", path=env.get("PATH")):
-        values = _from_wp_cli(wp, abspath, env, timeout_seconds)
-    else:
-        raise SiteError("--ask-php finds neither php nor wp on this machine; give --dsn")
-    return WpConfig(file=file, abspath=abspath, values=values)
-
-
-def _from_php(
-    php: str, file: Path, abspath: Path, env: Mapping[str, str], timeout_seconds: float
-) -> dict[str, Any]:
-    mark = secrets.token_hex(16)
-    arguments = ("-r", _PHP, "--", f"{abspath}/", mark, *NAMES)
-    source = neutralised(_source(file), file)
-    output = run(
-        (php, *_PHP_OPTIONS, *arguments),
-        env=env,
-        stdin=to_bytes(source),
-        folder=file.parent,
-        timeout_seconds=timeout_seconds,
-    )
-    _, found, answer = output.rpartition(f"\n{mark}\n".encode())
-    told = _json(answer if found else b"", "php")
-    return {name: _plain(value) for name, value in told.items()}
-
-
-def _source(file: Path) -> str:
-    try:
-        return from_bytes(file.read_bytes())
-    except OSError as error:
-        raise SiteError(f"{file} cannot be read: {error.strerror}") from error
-
-
-def neutralised(source: str, file: Path) -> str:
-    """A configuration's source that loads no WordPress and still knows its own place."""
-    stopped, count = _WP_SETTINGS.subn("return;", source)
-    if not count:
-        problem = f"{file} has no line that loads wp-settings.php, so PHP would start WordPress"
-        raise SiteError(f"{problem}; give the database with --dsn")
-    return re.sub(
-        r"\b__(FILE|DIR)__\b",
-        lambda match: _quoted(str(file if match[1] == "FILE" else file.parent)),
-        stopped,
-    )
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
-def _plain(value: object) -> Any:
-    if isinstance(value, list) and len(value) == 1:
-        try:
-            return from_bytes(base64.b64decode(value[0]))
-        except (binascii.Error, TypeError):
-            return None
-    return value if isinstance(value, bool | int | float) else None
-
-
-def _from_wp_cli(
-    wp: str, abspath: Path, env: Mapping[str, str], timeout_seconds: float
-) -> dict[str, Any]:
-    command = (wp, "config", "list", f"--path={abspath}", "--format=json", "--no-color")
-    output = run(command, env=env, timeout_seconds=timeout_seconds)
-    # What the configuration prints itself comes first.
-    rows = _json(output[output.rfind(b"[{") :], "wp")
-    told = {}
-    for row in rows:
-        name = f"${row.get('name')}" if row.get("type") == "variable" else row.get("name")
-        if name in NAMES:
-            told[name] = row.get("value")
-    return told
-
-
-def _json(text: bytes, program: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        # The answer itself is not shown: it holds the password.
-        raise WpCliError(f"{program} answered no JSON", exit_code=0) from None
 
 
 def _tail(stderr: bytes) -> str:

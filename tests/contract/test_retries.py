@@ -4,23 +4,19 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from executor_runs import make_call
 from factories import NOW, insert, make_new
 from receiver import receiving
 from rows import change, column, log_of, query
 from wpbridge import Cancel, Retry, Snooze
 from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
-from wpbridge.executors.base import Report
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.executors.webhook import webhook_handler
 from wpbridge.handlers import describe
-from wpbridge.outcome import Completed, Failed
 from wpbridge.rules import RetryRule, Webhook
 from wpbridge.runner.hold import Totals
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
-from wpbridge.runner.retries import Retries
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.sqlstore import SqlStore
 
@@ -184,14 +180,3 @@ def test_a_webhook_that_fails_is_tried_again_by_a_rule(store: SqlStore) -> None:
             make_due(store, action_id)
         assert len(receiver.posts) == 2
     assert any(line.startswith("action retry via wpbridge: ") for line in log_of(store, action_id))
-
-
-def test_the_failure_of_an_old_call_does_not_have_the_new_one_retried(store: SqlStore) -> None:
-    """Both are of one action, which others took over and which came back in a newer claim."""
-    old, new = make_call("h"), make_call("h")
-    failed = Failed(reason="no good", error_type="ValueError")
-    reports = [
-        Report(call=call, outcome=outcome, started_at=NOW, ended_at=NOW)
-        for call, outcome in ((old, failed), (new, Completed()))
-    ]
-    assert list(Retries(store, [RULE]).again(reports)) == [old]

@@ -1,33 +1,16 @@
-"""PHP is the oracle: what it makes of a configuration, the reader makes of it too."""
+"""PHP is the oracle: what it makes of a configuration, the reader makes of it too, or nothing."""
 
-import base64
-import json
 import os
 import random
 import re
-import shutil
-import subprocess
-import traceback
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from wpbridge import wp, wpconfig
-from wpbridge.errors import SiteError, WpCliError
-from wpbridge.phpliteral import to_bytes
+from forms import Form, assert_same, told_by_php
+from wpbridge import wpconfig
+from wpbridge.errors import SiteError
 
-SETTINGS = r"""<?php
-$told = [];
-foreach (get_defined_constants(true)['user'] ?? [] as $name => $value) { $told[$name] = $value; }
-$told['$table_prefix'] = $table_prefix ?? null;
-array_walk_recursive($told, function (&$value) {
-    if (is_string($value)) { $value = [base64_encode($value)]; }
-});
-fwrite(STDOUT, "\n=====\n" . json_encode($told));
-exit;
-"""
 ENV = {"PATH": os.environ["PATH"], "DB_FROM_ENV": "o'ne $two", "EMPTY": "", "ZERO": "0"}
 
 EXPRESSIONS = [
@@ -179,64 +162,16 @@ STATEMENTS = [
 ]
 
 
-Answer = Callable[[str], dict[str, str]]
-
-
-@pytest.fixture(scope="session")
-def php() -> str:
-    """The php program; without one: left out at home, a failure in CI."""
-    found = shutil.which("php")
-    if found is None:
-        reason = "php is not installed (apt-get install php-cli)"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return str(found)
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A WordPress whose settings tell what was defined."""
     root = tmp_path.resolve() / "site"
-    root.mkdir()
-    (root / "wp-settings.php").write_text(SETTINGS)
+    Form("site", files={"wp-config.php": ""}).lay(root)
     (root / "other.php").write_text("<?php define('DB_NAME', 'other'); $table_prefix = 'o_';")
     (root / "array.php").write_text("<?php return ['host' => 'h' . 1];")
     (root / "returns.php").write_text("<?php if (1) { define('DB_USER', 'r'); }")
     (root / "secret.txt").write_text(" s3cret\r\n")
     return root
-
-
-def told_by_php(php: str, root: Path) -> dict[str, Any]:
-    """All constants and the prefix, as PHP has them when WordPress would start."""
-    program = "define('ABSPATH', $argv[1]); require $argv[2];"
-    options = ("-n", "-d", "error_reporting=0", "-d", "variables_order=EGPCS")
-    # -n leaves out the extension that defines them.
-    stand_in = "".join(
-        f"define('{name}', {number});"
-        for name, number in wpconfig._CONSTANTS.items()
-        if name.startswith("MYSQLI_")
-    )
-    done = subprocess.run(
-        [php, *options, "-r", stand_in + program, "--", f"{root}/", str(root / "wp-config.php")],
-        capture_output=True,
-        env=ENV,
-        cwd=root,
-        timeout=30,
-        check=False,
-    )
-    assert b"=====" in done.stdout, done.stdout + done.stderr
-    told = json.loads(done.stdout.rpartition(b"\n=====\n")[2])
-    return {name: value for name, value in told.items() if name in wpconfig.NAMES}
-
-
-def told_by_reader(root: Path) -> dict[str, Any]:
-    """The same by our reader, spelled as the oracle spells it."""
-    values = wpconfig.read(root, ENV).values
-    return {
-        name: [base64.b64encode(to_bytes(value)).decode()] if isinstance(value, str) else value
-        for name, value in values.items()
-    }
 
 
 def assert_agree(php: str, root: Path, body: str, prefix: str = "<?php\n") -> None:
@@ -245,7 +180,13 @@ def assert_agree(php: str, root: Path, body: str, prefix: str = "<?php\n") -> No
         "require ABSPATH . 'wp-settings.php';\n",
         newline="",
     )
-    assert told_by_reader(root) == told_by_php(php, root)
+    told = told_by_php(php, root, ENV, {})
+    assert told is not None
+    try:
+        config = wpconfig.read(root, ENV)
+    except SiteError:
+        return
+    assert_same(config, told, body)
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
@@ -291,103 +232,3 @@ def test_random_strings_are_what_php_makes_of_them(php: str, folder: Path, quote
             texts.append(quote + text + quote)
     appended = "\n".join(f"$all .= '|' . {text};" for text in texts)
     assert_agree(php, folder, f"$all = '';\n{appended}\ndefine('DB_NAME', $all);")
-
-
-def test_php_can_be_asked_where_the_reader_gives_up(php: str, folder: Path) -> None:
-    # Given a configuration that computes its values
-    (folder / "wp-config.php").write_text(
-        "<?php function env($x) { return strrev($x); }\n"
-        "define('DB_NAME', env('eman')); define('DB_PASSWORD', \"\\xe9'\\\\\");\n"
-        "define('DB_DIR', __DIR__); define('MULTISITE', true); echo 'noise';\n"
-        "$table_prefix = env('_x');\nrequire_once(ABSPATH . 'wp-settings.php');\n"
-    )
-    with pytest.raises(SiteError, match=r"wp-config\.php line 2: it calls env\(\)"):
-        _ = wpconfig.read(folder, ENV).db_name
-    # When PHP is asked
-    config = wp.ask_php(folder, ENV)
-    # Then it tells them, byte by byte
-    assert (config.db_name, config.table_prefix) == ("name", "x_")
-    assert config.db_password == "\udce9'\\"
-    assert config.text("DB_DIR") == str(folder)
-    assert config.is_multisite
-
-
-def test_asking_php_shows_neither_passwords_nor_traces(php: str, folder: Path) -> None:
-    (folder / "wp-config.php").write_text(
-        "<?php function f($x) { throw new Exception('broken'); }\nf('topsecret');\n"
-        "require ABSPATH . 'wp-settings.php';\n"
-    )
-    with pytest.raises(WpCliError, match="ended with exit code 255") as caught:
-        wp.ask_php(folder, ENV)
-    assert "broken" in caught.value.stderr
-    assert "topsecret" not in caught.value.stderr
-    (folder / "wp-config.php").write_text(
-        "<?php define('DB_PASSWORD' 'topsecret');\nrequire ABSPATH . 'wp-settings.php';\n"
-    )
-    with pytest.raises(WpCliError) as caught:
-        wp.ask_php(folder, ENV)
-    assert "topsecret" not in caught.value.stderr + str(caught.value)
-
-
-class TestWpCli:
-    """A stand-in for ``wp``, alone in the PATH."""
-
-    @pytest.fixture
-    def answer(self, tmp_path: Path, folder: Path) -> Answer:
-        """Makes a ``wp`` that runs these lines; gives the environment that finds it."""
-        (folder / "wp-config.php").write_text("<?php")
-
-        def answer(lines: str) -> dict[str, str]:
-            program = tmp_path / "bin" / "wp"
-            program.parent.mkdir()
-            program.write_text(f"#!/bin/sh\n{lines}\n")
-            program.chmod(0o755)
-            return {"PATH": str(program.parent)}
-
-        return answer
-
-    def test_tells_where_there_is_no_php(self, answer: Answer, folder: Path) -> None:
-        rows = [
-            {"name": "table_prefix", "value": "x_", "type": "variable"},
-            {"name": "DB_NAME", "value": "shop", "type": "constant"},
-            {"name": "AUTH_KEY", "value": "other", "type": "constant"},
-            {"name": "MULTISITE", "value": True, "type": "constant"},
-        ]
-        env = answer(f"echo PHP Deprecated: noise [x]\necho '{json.dumps(rows)}'")
-        config = wp.ask_php(folder, env)
-        assert (config.db_name, config.table_prefix, config.is_multisite) == ("shop", "x_", True)
-        assert set(config.values) == {"DB_NAME", "$table_prefix", "MULTISITE"}
-
-    def test_fails_with_its_last_words(self, answer: Answer, folder: Path) -> None:
-        env = answer("echo first >&2; echo 'Error: no WordPress here' >&2; exit 3")
-        with pytest.raises(WpCliError, match="exit code 3: Error: no WordPress here") as caught:
-            wp.ask_php(folder, env)
-        assert caught.value.exit_code == 3
-        assert caught.value.stderr == "first\nError: no WordPress here"
-
-    def test_answers_what_is_no_json(self, answer: Answer, folder: Path) -> None:
-        with pytest.raises(WpCliError, match="wp answered no JSON") as caught:
-            wp.ask_php(folder, answer("echo s3''cret"))
-        assert "s3cret" not in "".join(traceback.format_exception(caught.value))
-
-    def test_is_not_waited_for_without_end(self, answer: Answer, folder: Path) -> None:
-        env = answer("echo s3''cret; exec /bin/sleep 60")
-        with pytest.raises(WpCliError, match=r"no answer within 0\.2 s") as caught:
-            wp.ask_php(folder, env, timeout_seconds=0.2)
-        assert "s3cret" not in "".join(traceback.format_exception(caught.value))
-
-    def test_is_not_there_either(self, folder: Path, tmp_path: Path) -> None:
-        (folder / "wp-config.php").write_text("<?php")
-        with pytest.raises(SiteError, match="neither php nor wp"):
-            wp.ask_php(folder, {"PATH": str(tmp_path)})
-
-
-def test_php_is_not_asked_when_it_would_start_wordpress(php: str, folder: Path) -> None:
-    (folder / "wp-config.php").write_text("<?php require 'loads-it-all.php';")
-    with pytest.raises(SiteError, match=r"no line that loads wp-settings\.php"):
-        wp.ask_php(folder, ENV)
-
-
-def test_php_tells_nothing_when_the_configuration_ends_early(php: str, folder: Path) -> None:
-    (folder / "wp-config.php").write_text("<?php exit; require ABSPATH . 'wp-settings.php';")
-    assert dict(wp.ask_php(folder, ENV).values) == {}

@@ -301,7 +301,7 @@ def test_the_configuration_may_look_at_the_hosts_name(wordpress: Path) -> None:
     assert " /c/shop.test/mu-plugins/wpbridge.php: " in told
     code, told = run("--path", str(wordpress), "--dry-run")
     assert code == 78
-    assert "WP_CONTENT_DIR cannot be read" in told
+    assert "WP_CONTENT_DIR may depend on it: name the site with --url" in told
 
 
 def test_the_working_folders_wordpress_is_taken(

@@ -201,7 +201,7 @@ def test_a_full_file(cwd: Path) -> None:
         table_prefix="x_",
         blog_id=3,
         url="https://example.org",
-        ask_php=True,
+        ask_php="always",
         handlers=("shop.hooks", "mail"),
         handlers_folder=str(cwd),
         webhooks={
@@ -403,7 +403,7 @@ class TestEnvironment:
             },
         )
         assert settings.hooks == ("a", "b")
-        assert (settings.quiet, settings.ask_php) == (True, False)
+        assert (settings.quiet, settings.ask_php) == (True, "never")
         assert settings.max_time == timedelta(seconds=90)
         assert settings.blog_id == 2
         assert settings.webhooks == {

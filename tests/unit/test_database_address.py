@@ -5,8 +5,7 @@ import pytest
 
 from wpbridge.database import SOCKETS, DatabaseAddress, Tls, parse_db_host
 from wpbridge.errors import ConfigError, SiteError
-from wpbridge.phpliteral import Value
-from wpbridge.wpconfig import WpConfig
+from wpbridge.wpconfig import Value, WpConfig
 
 
 def config(root: Path = Path("/nowhere"), **values: Value) -> WpConfig:

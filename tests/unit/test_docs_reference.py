@@ -381,6 +381,7 @@ OBJECTS = {
     "Release of claims": "release-claims --stale",
     "Status": "status",
     "Check": "check",
+    "Settings": "config show",
     "Runs": "claim-and-run --handlers doc_hooks",
     "Imports": "migrate copy --to-dsn sqlite:///queue.db --to-table-prefix other_",
 }

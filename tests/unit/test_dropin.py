@@ -6,8 +6,7 @@ import pytest
 
 from wpbridge.database import DatabaseAddress
 from wpbridge.errors import SiteError
-from wpbridge.phpliteral import Value
-from wpbridge.wpconfig import WpConfig
+from wpbridge.wpconfig import Value, WpConfig
 
 INTEGRATION = "<?php define( 'SQLITE_DB_DROPIN_VERSION', '1.8.0' );"
 WP_SQLITE_DB = """<?php

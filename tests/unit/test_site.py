@@ -3,11 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from wpbridge import wp
 from wpbridge.config import Settings
 from wpbridge.errors import ConfigError, SiteError, WpbridgeError
 from wpbridge.site import Site, blog_prefix, match_blog, resolve
-from wpbridge.wpconfig import WpConfig
+from wpbridge.wpconfig import WpConfig, asking
 
 PLAIN = """<?php
 define('DB_NAME', 'shop'); define('DB_USER', 'bob'); define('DB_PASSWORD', 's3cret');
@@ -49,7 +48,7 @@ def test_a_dsn_goes_before_the_folders_database(make_wordpress: Make) -> None:
 
 
 def test_a_dsn_needs_no_database_in_the_configuration(make_wordpress: Make) -> None:
-    folder = make_wordpress("<?php define('DB_NAME', env('X')); $table_prefix = 'y_';")
+    folder = make_wordpress("<?php define('DB_NAME', $_GET['x']); $table_prefix = 'y_';")
     assert resolve(Settings(path=folder, dsn="sqlite://"), {}).table_prefix == "y_"
 
 
@@ -61,7 +60,8 @@ def test_a_dsn_alone_has_the_usual_prefix(make_wordpress: Make) -> None:
 
 
 def test_the_prefix_of_the_settings_goes_first(make_wordpress: Make) -> None:
-    settings = Settings(path=make_wordpress(PLAIN + "$table_prefix = f();"), table_prefix="z_")
+    folder = make_wordpress(PLAIN + "$table_prefix = $_GET['x'];")
+    settings = Settings(path=folder, table_prefix="z_")
     assert resolve(settings, {}).table_prefix == "z_"
 
 
@@ -94,6 +94,18 @@ class TestNetwork:
             assert (site.base_prefix, site.table_prefix) == ("x_", prefix)
             assert site.blog_id == (number or 1)
 
+    @pytest.mark.parametrize("constant", ["VHOST", "SUNRISE", "SUBDOMAIN_INSTALL"])
+    def test_one_from_before_wordpress_3_numbers_its_first_blog(
+        self, make_wordpress: Make, constant: str
+    ) -> None:
+        folder = make_wordpress(f"{PLAIN}define('{constant}', 'yes');")
+        for number, prefix in ((None, "x_1_"), (1, "x_1_"), (3, "x_3_")):
+            site = resolve(Settings(path=folder, blog_id=number), {})
+            assert (site.base_prefix, site.table_prefix) == ("x_", prefix)
+        site = resolve(Settings(path=folder, url="http://shop.example"), {})
+        assert site.blog_id is None
+        assert (site.with_blog(1).table_prefix, site.with_blog(2).table_prefix) == ("x_1_", "x_2_")
+
     def test_the_main_site_need_not_be_the_first(self, make_wordpress: Make) -> None:
         text = NETWORK.replace("CURRENT_SITE', 1", "CURRENT_SITE', 4")
         site = resolve(Settings(path=make_wordpress(text)), {})
@@ -121,7 +133,7 @@ class TestNetwork:
         assert resolve(Settings(path=folder, url="https://b.example/x"), {}).table_prefix == "b_"
         assert resolve(Settings(path=folder, url="a.example"), {}).table_prefix == "x_"
         with pytest.raises(SiteError, match="HTTP_HOST"):
-            resolve(Settings(path=folder), {})
+            resolve(Settings(path=folder, ask_php="never"), {})
 
     def test_an_address_that_is_none(self, make_wordpress: Make) -> None:
         with pytest.raises(ConfigError, match="is no address"):
@@ -134,26 +146,44 @@ class TestAskingPhp:
         """The folders PHP was asked about; it answers with another prefix."""
         folders: list[Path] = []
 
-        def ask(path: Path, _env: object) -> WpConfig:
+        def ask(path: Path, _env: object, **_more: object) -> WpConfig:
             folders.append(path)
             names = ("DB_NAME", "DB_USER", "DB_PASSWORD", "DB_HOST")
             values = {**dict.fromkeys(names, "php"), "$table_prefix": "php_"}
             return WpConfig(file=path / "wp-config.php", abspath=path, values=values)
 
-        monkeypatch.setattr(wp, "ask_php", ask)
+        monkeypatch.setattr(asking, "ask", ask)
+        monkeypatch.setattr(asking, "program", lambda _env: "/usr/bin/php")
         return folders
 
-    def test_only_where_the_reader_gives_up(self, make_wordpress: Make, asked: list[Path]) -> None:
+    COMPUTED = "<?php define('DB_NAME', env('X')); $table_prefix = 'x_';"
+
+    def test_by_itself_only_where_the_reader_gives_up(
+        self, make_wordpress: Make, asked: list[Path]
+    ) -> None:
         folder = make_wordpress(PLAIN)
-        assert resolve(Settings(path=folder, ask_php=True), {}).table_prefix == "x_"
+        assert resolve(Settings(path=folder), {}).table_prefix == "x_"
         assert not asked
-        make_wordpress("<?php define('DB_NAME', env('X')); $table_prefix = 'x_';")
-        assert resolve(Settings(path=folder, ask_php=True), {}).table_prefix == "php_"
+        make_wordpress(self.COMPUTED)
+        assert resolve(Settings(path=folder), {}).table_prefix == "php_"
         assert asked == [folder]
 
-    def test_not_without_being_wanted(self, make_wordpress: Make, asked: list[Path]) -> None:
-        folder = make_wordpress("<?php define('DB_NAME', env('X')); $table_prefix = 'x_';")
-        with pytest.raises(WpbridgeError, match="--ask-php"):
+    def test_always_when_it_is_told_so(self, make_wordpress: Make, asked: list[Path]) -> None:
+        folder = make_wordpress(PLAIN)
+        assert resolve(Settings(path=folder, ask_php="always"), {}).table_prefix == "php_"
+        assert asked == [folder]
+
+    def test_never_when_it_is_told_so(self, make_wordpress: Make, asked: list[Path]) -> None:
+        folder = make_wordpress(self.COMPUTED)
+        with pytest.raises(WpbridgeError, match=r"wp-config\.php:1: it calls env\(\).*--ask-php"):
+            resolve(Settings(path=folder, ask_php="never"), {})
+        assert not asked
+
+    def test_not_about_what_php_would_not_know_better(
+        self, make_wordpress: Make, asked: list[Path]
+    ) -> None:
+        folder = make_wordpress(PLAIN + "$table_prefix = 'a-b';")
+        with pytest.raises(SiteError, match="letters, digits and _"):
             resolve(Settings(path=folder), {})
         assert not asked
 

@@ -1,6 +1,7 @@
 """The command tree; commands load what they need when they are called."""
 
 import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import click
@@ -8,7 +9,7 @@ import click
 from wpbridge import __version__
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.lazy import LazyGroup
-from wpbridge.cli.options import SiteGroup, say, site_options
+from wpbridge.cli.options import SiteGroup, bare_ask_php, say, site_options
 
 _SECTIONS = {
     "Run": {
@@ -50,6 +51,7 @@ _SECTIONS = {
         "uninstall": ("store", "Remove wpbridge's own tables."),
         "migrate": ("migrate", "Move queues: WP-Cron, the old post store, site to site."),
         "check": ("store", "Check settings and store; changes nothing."),
+        "config": ("config", "Show every setting and where it comes from."),
         "wp": ("wp", "Put the companion plugin into WordPress, or take it away."),
         "decode": ("decode", "Show any PHP-serialized text as JSON."),
         "completion": ("completion", "Print a shell's completion script."),
@@ -65,13 +67,20 @@ class _Tree(LazyGroup, SiteGroup):
     sections = _SECTIONS
     functions = _FUNCTIONS
 
-    def main(self, *args: Any, standalone_mode: bool = True, **more: Any) -> Any:
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        *rest: Any,
+        standalone_mode: bool = True,
+        **more: Any,
+    ) -> Any:
         """As click's, but what is wrong is one line, and an interrupt ends with its own code."""
         run: Any = super().main
+        args = bare_ask_php(sys.argv[1:] if args is None else args)
         if not standalone_mode:
-            return run(*args, standalone_mode=False, **more)
+            return run(args, *rest, standalone_mode=False, **more)
         try:
-            code = run(*args, standalone_mode=False, **more)
+            code = run(args, *rest, standalone_mode=False, **more)
             if sys.stdout is not None:
                 sys.stdout.flush()
         except click.ClickException as error:

@@ -69,7 +69,7 @@ def copy(
     settings = settings_of(ctx, flags)
     there = replace(
         settings, dsn=to_dsn, path=None, url=None, table_prefix=to_table_prefix,
-        blog_id=to_blog_id, ask_php=False,
+        blog_id=to_blog_id, ask_php="never",
     )  # fmt: skip
     with ExitStack() as stack:
         target = stack.enter_context(Queue.of(there, os.environ))

@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -22,7 +22,11 @@ _SITE = (
     click.option("--blog-id", type=click.IntRange(1), help="Site of a multisite network."),
     click.option("--url", metavar="URL", help="The same, by its address."),
     click.option("--config", metavar="FILE", help="Settings file (default ./wpbridge.toml)."),
-    click.option("--ask-php", is_flag=True, default=None, help="Let wp or php read wp-config.php."),
+    click.option(
+        "--ask-php",
+        metavar="WHEN",
+        help="Let PHP run wp-config.php: never, auto or always (auto; bare: always).",
+    ),
 )
 
 
@@ -81,6 +85,13 @@ def php_pool_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_PHP_POOL):
         command = option(command)
     return command
+
+
+def bare_ask_php(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with ``--ask-php`` spelled out, which never takes the next word."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options = ["--ask-php=always" if word == "--ask-php" else word for word in arguments[:end]]
+    return [*options, *arguments[end:]]
 
 
 class SiteGroup(click.Group):

@@ -219,6 +219,7 @@ def check(ctx: click.Context, **flags: Any) -> None:
         notes += companion.explain(companion.read(site.mu_plugins), store.names.prefix, wanted)
     facts = {
         "site": site.name,
+        "configuration": None if site.config is None else f"{site.path}, {site.config.reader}",
         "database": site.database.safe,
         "table_prefix": store.names.prefix,
         "server": info.server,
@@ -238,7 +239,7 @@ def check(ctx: click.Context, **flags: Any) -> None:
         click.echo(json.dumps(facts))
     else:
         for name, value in facts.items():
-            click.echo(f"{name:12} {_plain(value)}")
+            click.echo(f"{name:13} {_plain(value)}")
     if problems:
         raise SchemaError(problems[0])
     raise SystemExit(int(Exit.OK))

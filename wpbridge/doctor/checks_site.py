@@ -12,7 +12,7 @@ from wpbridge.doctor.patient import LOCK_OPTION, MIGRATION_OPTION, Patient
 from wpbridge.errors import SiteError, WpbridgeError
 from wpbridge.executors.php_probe import notes, refusal
 from wpbridge.moments import iso
-from wpbridge.phpliteral import PhpSyntaxError, Token, from_bytes, tokenize
+from wpbridge.wpconfig import PhpSyntaxError, Token, from_bytes, tokenize
 from wpbridge.zone import Zone
 
 LOCK_SECONDS: Final = 3_600

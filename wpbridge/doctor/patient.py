@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from wpbridge import app, wp, wpconfig
+from wpbridge import app, wp
 from wpbridge.clock import Clock, SystemClock
 from wpbridge.config import Settings
 from wpbridge.errors import (
@@ -180,13 +180,8 @@ class Patient:
 
     @cached_property
     def config(self) -> WpConfig | None:
-        """What wp-config.php says; None without a folder, and where it cannot be read."""
-        if self.site.path is None:
-            return None
-        try:
-            return wpconfig.read(self.site.path, self.env)
-        except SiteError:
-            return None
+        """What wp-config.php says; None without a folder."""
+        return self.site.config
 
     def drop_in(self, name: str) -> bytes:
         """The start of a file of wp-content; empty where there is none."""

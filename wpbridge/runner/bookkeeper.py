@@ -60,15 +60,13 @@ class Bookkeeper:
         """Hooks that the breaker has paused, until the loop has put back what waits of them."""
 
     def collect(self, reports: Sequence[Report]) -> None:
-        """Turn what executors report into endings to be written.
-
-        Calls that are not in hand are passed over. Others had taken their actions over, which
-        perhaps have come back to us since, and run anew.
-        """
-        ours = [report for report in reports if report.call in self._hold.held]
-        again = self._retries.again(ours)
-        for report in ours:
-            held = self._hold.held.pop(report.call)
+        """Turn what executors report into endings to be written."""
+        again = self._retries.again(reports)
+        for report in reports:
+            held = self._hold.held.pop(report.call, None)
+            if held is None:
+                # Others had taken it over; perhaps it has come back to us since, and runs anew.
+                continue
             self._pace.note(report.ended_at - report.started_at)
             self.tell_started(report.call, held, report.started_at)
             if isinstance(report.outcome, Booked):
@@ -77,7 +75,7 @@ class Bookkeeper:
             if isinstance(report.outcome, Unrun) and not held.marked:
                 self._hold.unrun.append(report.call.action)
                 continue
-            outcome: Outcome = again.get(report.call, report.outcome)
+            outcome: Outcome = again.get(report.call.action.id, report.outcome)
             ending, outcome = settle.concluded(
                 report.call.action,
                 outcome,

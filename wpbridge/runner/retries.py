@@ -7,7 +7,8 @@ do not count, and every runner on every host counts alike.
 import random
 from collections.abc import Callable, Sequence
 
-from wpbridge.executors.base import Call, Report
+from wpbridge.action import ActionId
+from wpbridge.executors.base import Report
 from wpbridge.outcome import Failed, Retried
 from wpbridge.retry import decide, rule_for
 from wpbridge.rules import RetryRule
@@ -28,8 +29,8 @@ class Retries:
         self._rules = tuple(rules)
         self._chance = chance
 
-    def again(self, reports: Sequence[Report]) -> dict[Call, Retried]:
-        """Return what becomes of the failed calls that are to run again."""
+    def again(self, reports: Sequence[Report]) -> dict[ActionId, Retried]:
+        """Those of the failed reports that are no endings."""
         found: list[tuple[Report, Failed, RetryRule]] = []
         for report in reports:
             if isinstance(report.outcome, Failed):
@@ -43,12 +44,12 @@ class Retries:
             return {}
         ids = [report.call.action.id for report, _, _ in found]
         before = self._store.said(ids, wording.RETRY_MESSAGE)
-        retried: dict[Call, Retried] = {}
+        retried: dict[ActionId, Retried] = {}
         for report, failed, rule in found:
-            attempt = before.get(report.call.action.id, 0) + 1
-            again = decide(rule, attempt=attempt, chance=self._chance())
+            action_id = report.call.action.id
+            again = decide(rule, attempt=before.get(action_id, 0) + 1, chance=self._chance())
             if again is not None:
-                retried[report.call] = Retried(
+                retried[action_id] = Retried(
                     after=again.after, reason=failed.reason, attempt=again.attempt, of=again.of
                 )
         return retried

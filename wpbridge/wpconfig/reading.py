@@ -1,0 +1,231 @@
+"""Find ``wp-config.php`` and read it without PHP, up to ``wp-settings.php``.
+
+The statements are followed as PHP would follow them. At the first one whose effect is not known the
+reading ends: constants that were set before it hold, since PHP sets each one once; nothing else
+does.
+"""
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from wpbridge.errors import SiteError
+from wpbridge.wpconfig.found import NAMES, TABLE_PREFIX, WAYS_OUT, NotTold, WpConfig
+from wpbridge.wpconfig.functions import status
+from wpbridge.wpconfig.scope import Exit, Leave, NotKnown, Scope, Stop
+from wpbridge.wpconfig.statements import parse, run
+from wpbridge.wpconfig.tokens import PhpSyntaxError, from_bytes, tokenize
+from wpbridge.wpconfig.values import Unknown, Unusual, Value
+
+_MAX_BYTES: Final = 1_000_000
+_MAX_DEPTH: Final = 12
+_STARTERS: Final = {"wp-settings.php", "wp-load.php", "wp-blog-header.php"}
+"""Files that start a WordPress."""
+CONSTANTS: Final[Mapping[str, Value]] = {
+    "DIRECTORY_SEPARATOR": "/",
+    "FILTER_VALIDATE_BOOL": 258,
+    "FILTER_VALIDATE_BOOLEAN": 258,
+    "MYSQLI_CLIENT_COMPRESS": 32,
+    "MYSQLI_CLIENT_FOUND_ROWS": 2,
+    "MYSQLI_CLIENT_IGNORE_SPACE": 256,
+    "MYSQLI_CLIENT_INTERACTIVE": 1024,
+    "MYSQLI_CLIENT_SSL": 2048,
+    "MYSQLI_CLIENT_SSL_DONT_VERIFY_SERVER_CERT": 64,
+    "MYSQLI_CLIENT_SSL_VERIFY_SERVER_CERT": 1 << 30,
+    "PHP_EOL": "\n",
+}
+"""PHP's own constants that configurations use, the same in every PHP on such a system."""
+
+
+def find(path: Path) -> tuple[Path, Path]:
+    """The ``wp-config.php`` of a WordPress folder (or the file itself), and ABSPATH's folder.
+
+    As WordPress looks for it: in the folder, else one above if that is no WordPress of its own.
+    SiteError when there is none.
+    """
+    if path.is_file():
+        return path.resolve(), _abspath(path.parent.resolve())
+    if not path.is_dir():
+        raise SiteError(f"{path} does not exist; --path names the folder of a WordPress")
+    folder = path.resolve()
+    if (folder / "wp-config.php").is_file():
+        return (folder / "wp-config.php").resolve(), _abspath(folder)
+    above = folder.parent
+    if (above / "wp-config.php").is_file() and not (above / "wp-settings.php").is_file():
+        return (above / "wp-config.php").resolve(), _abspath(folder)
+    raise SiteError(f"{path} has no wp-config.php: is it the root of a WordPress?")
+
+
+def _abspath(folder: Path) -> Path:
+    """The folder of ``wp-settings.php``: this one, or the only WordPress below it."""
+    if (folder / "wp-settings.php").is_file():
+        return folder
+    # A host's own file may have that name too.
+    below = [settings.parent for settings in folder.glob("*/wp-settings.php")]
+    below = [place for place in below if (place / "wp-includes").is_dir()]
+    return below[0] if len(below) == 1 else folder
+
+
+def read(
+    path: Path,
+    env: Mapping[str, str] | None = None,
+    *,
+    request: Mapping[str, str | None] = MappingProxyType({}),
+) -> WpConfig:
+    """Find and read a configuration.
+
+    Args:
+        path: a WordPress folder, or the configuration file.
+        env: the environment that PHP would have; ours when not given.
+        request: the web server's variables that are known, None for those it does not set.
+
+    SiteError when it is not there, not readable or not PHP; values that cannot be told are errors
+    of :class:`WpConfig` when they are asked for.
+    """
+    file, abspath = find(path)
+    constants = {**CONSTANTS, "ABSPATH": f"{abspath}/"}
+    scope = Scope(os.environ if env is None else env, request, constants)
+    doubt = None
+    try:
+        _Files(scope, file, abspath).begin()
+    except NotKnown as stopped:
+        doubt = stopped.doubt
+    except OSError as error:
+        raise SiteError(f"{file} cannot be read: {error.strerror}") from error
+    except PhpSyntaxError as error:
+        problem = f"{file} is not valid PHP near line {error.line}: {error}"
+        raise NotTold(f"{problem}; repair it or {WAYS_OUT}") from None
+    except RecursionError:
+        raise NotTold(f"{file} is nested too deeply to be read; {WAYS_OUT}") from None
+    return WpConfig(
+        file=file,
+        abspath=abspath,
+        values=_found(scope, doubt),
+        doubt=doubt,
+        places={name: f"{place}:{line}" for name, (place, line) in scope.places.items()},
+    )
+
+
+def _found(scope: Scope, doubt: Unknown | None) -> dict[str, Value]:
+    known = {name: value for name, value in scope.sets.constants.items() if name in NAMES}
+    if doubt is None and scope.sets.variables.get("table_prefix") is not None:
+        known[TABLE_PREFIX] = scope.sets.variables["table_prefix"]
+    return known
+
+
+class _Files:
+    """The files of one configuration: which were read, and where their names are looked up."""
+
+    def __init__(self, scope: Scope, file: Path, abspath: Path) -> None:
+        self.scope = scope
+        self.file = file
+        self.abspath = abspath
+        self.seen = {str(file)}
+        self.depth = 0
+        scope.include = self.include
+        scope.evaluate = self.evaluate
+
+    def begin(self) -> None:
+        """Read the configuration itself. NotKnown where the reading ends early."""
+        try:
+            self._run(_source(self.file), str(self.file))
+        except Stop:
+            return
+        except Exit as end:
+            self.scope.sets.constants.clear()
+            why = "the program ends here, so WordPress does not start"
+            raise NotKnown(end.file, end.line, why) from None
+
+    def include(self, how: str, name: str, line: int) -> Value:
+        """As PHP's statement of that name. NotKnown for what cannot be followed."""
+        scope = self.scope
+        if scope.depth:
+            raise scope.not_known(line, "a function includes a file")
+        place = self._place(name, line)
+        real = os.path.realpath(place)
+        if real == os.path.realpath(self.abspath / "wp-settings.php"):
+            raise Stop
+        if not self._is_there(real, line):
+            if how.startswith("include"):
+                return False
+            raise scope.not_known(line, f"the file {place} that it includes is not there")
+        if how.endswith("_once") and real in self.seen:
+            return True
+        if Path(real).name in _STARTERS and (Path(real).parent / "wp-includes").exists():
+            raise scope.not_known(line, f"it loads {real}, which is part of a WordPress")
+        self.seen.add(real)
+        return self._included(real, line)
+
+    def _place(self, name: str, line: int) -> str:
+        if name.startswith("/") and "\0" not in name:
+            return name
+        # PHP looks in its working folder first and in the file's own last. Only where both are
+        # WordPress's folder the answer does not hang on the request.
+        folder = Path(self.scope.file).parent
+        plain = not name.startswith(".") and ":" not in name and "\0" not in name
+        if plain and folder == self.abspath:
+            here = folder / name
+            if here.is_file() or here.name == "wp-settings.php":
+                return str(here)
+        why = "where the file that it includes lies depends on PHP's working folder"
+        raise self.scope.not_known(line, why)
+
+    def _is_there(self, place: str, line: int) -> bool:
+        try:
+            found = status(place)
+        except Unusual:
+            raise self.scope.not_known(line, f"nobody here may look for {place}") from None
+        if found is not None and not stat.S_ISREG(found.st_mode):
+            raise self.scope.not_known(line, f"{place} is no file")
+        return found is not None
+
+    def _included(self, real: str, line: int) -> Value:
+        scope = self.scope
+        if self.depth >= _MAX_DEPTH:
+            raise scope.not_known(line, "files include each other too deeply")
+        self.depth += 1
+        try:
+            return self._run(_source(Path(real)), real)
+        except OSError as error:
+            why = f"the file {real} that it includes cannot be read: {error.strerror}"
+            raise scope.not_known(line, why) from None
+        except PhpSyntaxError:
+            why = f"the file {real} that it includes is not valid PHP"
+            raise scope.not_known(line, why) from None
+        finally:
+            self.depth -= 1
+
+    def evaluate(self, source: str, line: int) -> Value:
+        """As ``eval()``."""
+        scope = self.scope
+        try:
+            return self._run(f"<?php {source}", scope.file, end=None)
+        except PhpSyntaxError:
+            raise scope.not_known(line, "it runs eval() on a text that is not PHP") from None
+        except NotKnown as inside:
+            # A line of the text means nothing to people.
+            raise NotKnown(inside.doubt.file, line, inside.doubt.why) from None
+
+    def _run(self, source: str, file: str, *, end: Value = 1) -> Value:
+        scope = self.scope
+        including, line = scope.file, scope.line
+        scope.file = file
+        try:
+            run(scope, parse(tokenize(source)))
+        except Leave as leave:
+            return leave.value
+        finally:
+            scope.file, scope.line = including, line
+        return end
+
+
+def _source(file: Path) -> str:
+    if file.stat().st_size > _MAX_BYTES:
+        raise PhpSyntaxError("it is too large for a configuration", 1)
+    source = from_bytes(file.read_bytes())
+    if "<?" not in source:
+        raise PhpSyntaxError("it has no <?php", 1)
+    return source

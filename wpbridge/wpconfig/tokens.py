@@ -1,0 +1,192 @@
+"""Cut PHP source into tokens.
+
+Text is ``str``; bytes that are not UTF-8 are kept as surrogates (``surrogateescape``). Comments and
+text outside ``<?php`` are left out. Nothing is run here, and no name has a meaning yet.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+
+class PhpSyntaxError(Exception):
+    """The source cannot be cut into tokens or blocks; carries the line, never the text."""
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+class Token(NamedTuple):
+    """``kind`` is string, template, number, variable, name, op or opaque; text as PHP means it."""
+
+    kind: str
+    text: str
+    line: int
+    parts: tuple["str | tuple[str, int | str | None]", ...] = ()
+    """A template's literal pieces, and its variables as (name, key or None)."""
+
+    @property
+    def word(self) -> str:
+        """The text as keywords and operators are compared; empty for literals."""
+        return self.text.lower() if self.kind in {"name", "op"} else ""
+
+
+_OPEN = re.compile(r"<\?(?:php(?=\s|\Z)|=|(?!php|xml))", re.IGNORECASE)
+# PHP's names hold ASCII letters, digits, underscores and any byte above 127.
+_NAME = r"[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*+"
+_TOKEN = re.compile(
+    rf"""
+      (?P<space>[ \t\r\n\v\f]+|(?://|\#(?!\[))(?:(?!\?>)[^\r\n])*|/\*.*?\*/)
+    | (?P<close>\?>(?:\r\n|\n|\r)?)
+    | <<<[ \t]*(?P<quote>["']?)(?P<label>{_NAME})(?P=quote)[ \t]*(?:\r\n|\n|\r)
+      (?P<heredoc>|.*?(?:\r\n|\n|\r))(?P<indent>[ \t]*)(?P=label)(?![A-Za-z0-9_\x80-\U0010ffff])
+    | [bB]?'(?P<single>(?:[^'\\]|\\.)*+)'
+    | [bB]?"(?P<double>(?:[^"\\{{]|\\.|\{{\$[^{{}}]*\}}|\{{)*+)"
+    | (?P<shell>`(?:[^`\\]|\\.)*+`)
+    | (?P<number>0[xX][\da-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+
+        |(?:\d[\d_]*)?\.\d[\d_]*(?:[eE][+-]?\d+)?|\d[\d_]*\.?(?:[eE][+-]?\d+)?)
+    | (?P<cast>\([ \t]*(?:int|integer|bool|boolean|float|double|string|array|object)[ \t]*\))
+    | (?P<variable>\${_NAME})
+    | (?P<name>\\?{_NAME}(?:\\{_NAME})*)
+    | (?P<unfinished>/\*|['"`]|<<<)
+    | (?P<op><=>|\*\*=|\.\.\.|<<=|>>=|===|!==|\?\?=|\?->|<>|[=!<>]=|&&|\|\||\?\?|->|::|=>|<<|>>
+        |\+\+|--|\*\*|[-+*/.%&|^]=|\#\[|.)
+    """,
+    re.VERBOSE | re.DOTALL | re.IGNORECASE | re.ASCII,
+)
+_ESCAPE = re.compile(
+    rb"\\(?:([0-7]{1,3})|x([\da-fA-F]{1,2})|u\{0*([\da-fA-F]{1,5}|10[\da-fA-F]{4})\}|(.))",
+    re.DOTALL,
+)
+_ESCAPED: Final = dict(zip(b"ntrvef\\$", b"\n\t\r\v\x1b\f\\$", strict=True))
+_INSERT = re.compile(
+    rf"""\\.|\{{\$(?P<a>{_NAME})(?:\[(?:'(?P<key>[^'\\]*)'|"(?P<key2>[^"\\]*)"|(?P<key3>\d+))\])?\}}
+    |\$\{{(?P<b>{_NAME})\}}|\$(?P<c>{_NAME})(?:\[(?P<key4>{_NAME}|\d+)\])?(?!\??->{_NAME})(?!\[)
+    |(?P<deep>\{{\$|\$\{{|\${_NAME})""",
+    re.VERBOSE | re.DOTALL | re.ASCII,
+)
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_SHORT_TAG: Final = Token("opaque", "a short open tag", 0)
+
+
+def tokenize(source: str) -> list[Token]:
+    """Return the tokens of a whole file.
+
+    ``?>`` becomes the ``;`` it stands for. PhpSyntaxError where a string, comment or heredoc
+    never ends.
+    """
+    starts = [match.end() for match in _LINE_END.finditer(source)]
+    tokens: list[Token] = []
+    opened = _OPEN.search(source)
+    while opened:
+        if opened[0] == "<?":
+            # Whether PHP takes it for a tag is a setting of PHP's.
+            line = bisect_right(starts, opened.start()) + 1
+            tokens.append(_SHORT_TAG._replace(line=line))
+        end = _tokenize_block(source, opened.end(), starts, tokens)
+        opened = _OPEN.search(source, end)
+    return tokens
+
+
+def _tokenize_block(source: str, start: int, starts: list[int], tokens: list[Token]) -> int:
+    while start < len(source):
+        match = _TOKEN.match(source, start)
+        assert match is not None, "the last alternative takes any character"  # noqa: S101
+        line = bisect_right(starts, start) + 1
+        kind = match.lastgroup
+        start = match.end()
+        if kind == "close":
+            tokens.append(Token("op", ";", line))
+            return start
+        if kind == "unfinished":
+            raise PhpSyntaxError("the text ends inside what begins here", line)
+        if kind != "space":
+            tokens.append(_token(match, line))
+    return start
+
+
+def _token(match: re.Match[str], line: int) -> Token:
+    found, text = match.groupdict(), match.group()
+    if found["single"] is not None:
+        return Token("string", re.sub(r"\\([\\'])", r"\1", found["single"]), line)
+    if found["double"] is not None:
+        return _template(found["double"], line, quote='"')
+    if found["heredoc"] is not None:
+        text = _outdent(re.sub(r"(?:\r\n|\n|\r)\Z", "", found["heredoc"]), found["indent"], line)
+        nowdoc = found["quote"] == "'"
+        return Token("string", text, line) if nowdoc else _template(text, line, quote="")
+    return _plain_token(found, text, line)
+
+
+def _plain_token(found: Mapping[str, str | None], text: str, line: int) -> Token:
+    if found["shell"] is not None:
+        return Token("opaque", "the output of a shell", line)
+    if found["variable"] is not None:
+        return Token("variable", text[1:], line)
+    if found["name"] is not None:
+        return Token("name", text.removeprefix("\\"), line)
+    if found["cast"] is not None:
+        return Token("op", "(" + text.strip("() \t").lower() + ")", line)
+    return Token("number" if found["number"] is not None else "op", text, line)
+
+
+def _outdent(text: str, indent: str, line: int) -> str:
+    if not indent or not text:
+        return text
+    lines = re.split(r"((?:\r\n|\n|\r))", text)
+    for index in range(0, len(lines), 2):
+        if lines[index] and not lines[index].startswith(indent):
+            raise PhpSyntaxError("a heredoc line is indented less than its end", line)
+        lines[index] = lines[index][len(indent) :]
+    return "".join(lines)
+
+
+def _template(text: str, line: int, *, quote: str) -> Token:
+    parts: list[str | tuple[str, int | str | None]] = []
+    start = 0
+    for match in _INSERT.finditer(text):
+        if match["deep"]:
+            return Token("opaque", "an expression inside a string", line)
+        if name := match["a"] or match["b"] or match["c"]:
+            keys = (match["key"], match["key2"], match["key3"], match["key4"])
+            key = next((key for key in keys if key is not None), None)
+            parts += [unescape(text[start : match.start()], quote), (name, array_key(key))]
+            start = match.end()
+    last = unescape(text[start:], quote)
+    return Token("template", "", line, (*parts, last)) if parts else Token("string", last, line)
+
+
+def array_key(text: str | None) -> int | str | None:
+    """Return an array key as PHP files it: decimal text becomes a number."""
+    if text is None:
+        return None
+    return int(text) if re.fullmatch(r"0|-?[1-9][0-9]{0,17}", text) else text
+
+
+def unescape(text: str, quote: str = '"') -> str:
+    """Return what PHP makes of backslashes in double quotes (or, with no quote, in a heredoc)."""
+
+    def plain(match: re.Match[bytes]) -> bytes:
+        octal, hexa, point, other = match.groups()
+        if octal or hexa:
+            return bytes([(int(octal, 8) if octal else int(hexa, 16)) & 0xFF])
+        if point:
+            return chr(int(point, 16)).encode("utf-8", "surrogatepass")
+        if other == quote.encode():
+            return quote.encode()
+        known = _ESCAPED.get(other[0])
+        return match.group() if known is None else bytes([known])
+
+    return from_bytes(_ESCAPE.sub(plain, to_bytes(text)))
+
+
+def to_bytes(text: str) -> bytes:
+    """Return the bytes PHP would hold."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def from_bytes(data: bytes) -> str:
+    """Return bytes as text; what is not UTF-8 is kept as surrogates."""
+    return data.decode("utf-8", "surrogateescape")

@@ -1,0 +1,127 @@
+"""PHP's values, and the conversions and comparisons between them that every PHP does alike.
+
+An :class:`Unknown` is a value that only PHP can tell. It says where and why, and travels through
+every operator. Whatever differs between PHP 7 and 8, or hangs on settings of PHP, is Unknown too.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from wpbridge.wpconfig.tokens import array_key as key_of_text
+from wpbridge.wpconfig.tokens import from_bytes, to_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A value that only PHP can tell, and the place that made it so."""
+
+    file: str
+    line: int
+    why: str
+    maybe: bool = False
+    """It may not even be set."""
+
+
+Value: TypeAlias = "bool | int | float | str | dict[int | str, Value] | Unknown | None"
+
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
+_NUMERIC: Final = re.compile(
+    r"\s*[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE
+)
+_LIMIT: Final = 1 << 63
+
+
+class Unusual(Exception):
+    """The operation is one that PHP versions, or their settings, do differently."""
+
+
+def array_key(key: Value) -> int | str:
+    """Return an array key as PHP files it. Unusual for what is no text and no whole number."""
+    if isinstance(key, bool) or not isinstance(key, str | int):
+        raise Unusual
+    filed = key_of_text(key) if isinstance(key, str) else key
+    assert filed is not None  # noqa: S101 - only None becomes None
+    return filed
+
+
+def truthy(value: Value) -> "bool | Unknown":
+    """Return how ``if`` sees a value."""
+    if isinstance(value, Unknown):
+        return value
+    return value not in ("", "0") if isinstance(value, str) else bool(value)
+
+
+def to_text(value: Value) -> "str | Unknown":
+    """Return how ``.`` and ``(string)`` see a value. Unusual for arrays and fractions."""
+    if isinstance(value, Unknown | str):
+        return value
+    if isinstance(value, dict | float):
+        raise Unusual
+    return "" if value is None or value is False else str(int(value))
+
+
+def to_integer(value: Value) -> "int | Unknown":
+    """Return how ``(int)`` sees a value. Unusual for text that is no whole number."""
+    if isinstance(value, Unknown):
+        return value
+    if isinstance(value, str):
+        if not _INTEGER.fullmatch(value):
+            raise Unusual
+        return int(value)
+    if isinstance(value, dict | float):
+        raise Unusual
+    return int(value or 0)
+
+
+def whole(number: int) -> int:
+    """Return the number if PHP keeps it whole; Unusual if it becomes a float there."""
+    if not -_LIMIT <= number < _LIMIT:
+        raise Unusual
+    return number
+
+
+def join(left: Value, right: Value) -> str:
+    """Return two known values as one text. A character's bytes may come from both sides."""
+    return from_bytes(to_bytes(str(to_text(left)) + str(to_text(right))))
+
+
+def identical(left: Value, right: Value) -> bool:
+    """Return how ``===`` sees two values. Unusual where a part of one is unknown."""
+    if isinstance(left, Unknown) or isinstance(right, Unknown):
+        raise Unusual
+    if isinstance(left, dict) and isinstance(right, dict):
+        return list(left) == list(right) and all(identical(left[k], right[k]) for k in left)
+    return type(left) is type(right) and left == right
+
+
+def equal(left: Value, right: Value) -> bool:
+    """Return how ``==`` sees two known values. Unusual where PHP 7 and 8 differ."""
+    if isinstance(left, dict) or isinstance(right, dict):
+        raise Unusual
+    if isinstance(left, bool) or isinstance(right, bool):
+        return truthy(left) is truthy(right)
+    if left is None or right is None:
+        other = right if left is None else left
+        return other == "" if isinstance(other, str) else not other
+    if isinstance(left, str) and isinstance(right, str) and left == right:
+        return True
+    numbers = [_number(value) for value in (left, right)]
+    if None not in numbers:
+        return numbers[0] == numbers[1]
+    if isinstance(left, str) and isinstance(right, str):
+        return False
+    raise Unusual
+
+
+def _number(value: Value) -> int | None:
+    """Return the whole number a value stands for; None for text that is no number at all."""
+    if isinstance(value, str):
+        if _INTEGER.fullmatch(value):
+            return int(value)
+        if _NUMERIC.fullmatch(value):
+            raise Unusual
+        return None
+    if isinstance(value, float) or not isinstance(value, int):
+        raise Unusual
+    return value
