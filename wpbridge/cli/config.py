@@ -1,0 +1,157 @@
+"""``config show``: which settings count, and where each one comes from."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from datetime import timedelta
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import click
+
+from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
+from wpbridge.cli.output import shown
+from wpbridge.config import Settings, sources_of
+from wpbridge.database import DatabaseAddress
+from wpbridge.rules import Webhook
+from wpbridge.site import Site, resolve
+from wpbridge.wpconfig import TABLE_PREFIX, Unknown, WpConfig
+
+MASK: Final = "********"
+
+
+@click.group()
+def config() -> None:
+    """What wpbridge is told, and by what."""
+
+
+@config.command(
+    epilog="""
+Examples:
+  wpbridge config show --path /var/www/html
+  wpbridge config show --path /var/www/html --format json
+"""
+)
+@site_options
+@click.option(
+    "--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions."
+)
+@php_options
+@click.option("--format", "format", type=click.Choice(["text", "json"]), help="How to print.")
+@click.pass_context
+@one_line_errors
+def show(ctx: click.Context, **flags: Any) -> None:
+    """Show every setting with its source, and the database; connects to nothing.
+
+    Passwords and secrets are masked. Exit 78 when wp-config.php does not tell the database.
+    """
+    settings = settings_of(ctx, flags)
+    site = resolve(settings, os.environ)
+    facts = {
+        "site": site.name,
+        "database": _database(site.database),
+        "table_prefix": None if site.blog_id is None else site.table_prefix,
+        "base_prefix": site.base_prefix,
+        "blog_id": site.blog_id,
+        "settings": _settings(settings, site),
+        "wp_config": None if site.config is None else _wp_config(site.config),
+    }
+    if settings.format == "json":
+        click.echo(json.dumps(facts, allow_nan=False))
+        return
+    for line in _lines(facts):
+        click.echo(line)
+
+
+def _database(address: DatabaseAddress) -> dict[str, Any]:
+    return {
+        "dialect": address.driver,
+        "host": address.host,
+        "port": address.port,
+        "socket": address.socket,
+        "file": address.path,
+        "user": address.user,
+        "name": address.name,
+        "charset": address.charset if address.driver == "mysql" else None,
+        "tls": None if address.tls is None else asdict(address.tls),
+    }
+
+
+def _settings(settings: Settings, site: Site) -> dict[str, dict[str, Any]]:
+    """Each setting's value and source; what wp-config.php tells of it has the place there."""
+    sources = sources_of(settings)
+    told = {
+        field.name: {
+            "value": _plain(getattr(settings, field.name)),
+            "source": sources.get(field.name, "default"),
+        }
+        for field in fields(settings)
+        if field.name in sources
+    }
+    if settings.dsn is not None:
+        told["dsn"]["value"] = DatabaseAddress.from_dsn(settings.dsn).safe
+    if settings.path is None and site.folder is not None:
+        told["path"] = {"value": str(site.folder), "source": "the working folder"}
+    if settings.table_prefix is None and site.config is not None:
+        source = site.config.places.get(TABLE_PREFIX, "default")
+        told["table_prefix"] = {"value": site.base_prefix, "source": source}
+    return told
+
+
+def _plain(value: object) -> Any:
+    """A setting as JSON has it; what may be a secret is masked."""
+    if isinstance(value, Webhook):
+        parts = urlsplit(value.url)
+        place = f"{parts.scheme}://{parts.hostname or ''}/{MASK}"
+        return {
+            "url": place,
+            "secret": MASK if value.secret else None,
+            "timeout": value.timeout_seconds,
+        }
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if hasattr(value, "__dataclass_fields__"):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}  # type: ignore[arg-type]
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _wp_config(found: WpConfig) -> dict[str, Any]:
+    values: dict[str, dict[str, Any]] = {}
+    for name, value in found.values.items():
+        if isinstance(value, Unknown):
+            values[name] = {"value": None, "source": f"{value.file}:{value.line}: {value.why}"}
+            continue
+        secret = name == "DB_PASSWORD" and value
+        values[name] = {
+            "value": MASK if secret else value,
+            "source": found.places.get(name, found.reader),
+        }
+    return {
+        "file": str(found.file),
+        "abspath": str(found.abspath),
+        "reader": found.reader,
+        "values": values,
+    }
+
+
+def _lines(facts: Mapping[str, Any]) -> list[str]:
+    lines = [f"site: {shown(facts['site'])}", f"table_prefix: {facts['table_prefix']}"]
+    told = [(f"database {name}", value, "") for name, value in facts["database"].items()]
+    for title, found in (
+        ("", facts["settings"]),
+        ("wp-config.php ", (facts["wp_config"] or {"values": {}})["values"]),
+    ):
+        told += [(f"{title}{name}", one["value"], one["source"]) for name, one in found.items()]
+    for name, value, source in told:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        lines.append(shown(f"{name}: {text}{f'  ({source})' if source else ''}"))
+    if facts["wp_config"] is not None:
+        lines.append(
+            shown(f"wp-config.php: {facts['wp_config']['file']}, {facts['wp_config']['reader']}")
+        )
+    return lines
