@@ -156,14 +156,14 @@ def _steps(part: str, base: str, step: str, top: int) -> _Test:
         hits, ends = _walk(start, stride, high if dash else str(top), top)
 
     def test(text: str) -> bool:
-        if stride is not None and stride <= 0 and not is_empty:
-            raise CronError(f"{part} never ends: its step is not above zero")
         if is_empty or _order(text, low) < 0 or (dash and _order(text, high) > 0):
             return False
         if _order(text, low) == 0:
             return True
         if start is None or stride is None:
             raise CronError(f"{part} counts with something that is not a number")
+        if stride <= 0:
+            raise CronError(f"{part} never ends: its step is not above zero")
         if not ends and int(text) not in hits:
             raise CronError(f"{part} never ends")
         return int(text) in hits

@@ -35,12 +35,6 @@ PREFIX_BYTES: Final = 80
 
 _CLASS: Final = re.compile(rb'[OC]:0*([0-9]{1,20}):"([0-9A-Za-z_\\\x7f-\xff]+)("?)')
 _NAMES: Final = {name.lower(): name for name in KNOWN_CLASSES}
-# Where the plugin declares the properties that are not each class's own.
-_DECLARED: Final = {
-    "scheduled_timestamp": "ActionScheduler_Abstract_Schedule",
-    "first_timestamp": "ActionScheduler_Abstract_RecurringSchedule",
-    "recurrence": "ActionScheduler_Abstract_RecurringSchedule",
-}
 
 _ASYNC: Final = b'O:28:"ActionScheduler_NullSchedule":0:{}'
 _SINGLE: Final = (
@@ -95,6 +89,8 @@ _COMMON_CRON: Final = re.compile(
     .replace(b"%s", b"(" + b"|".join(re.escape(text) for text in _FIELD_TEXTS.values()) + b")")
 )
 
+# An owner's name, or a star, between two NULs.
+_OWNED: Final = re.compile(rb"\0[^\0]+\0")
 _NUMERIC: Final = re.compile(
     rb"[ \t\n\r\v\f]*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t\n\r\v\f]*"
 )
@@ -192,6 +188,7 @@ def _decode_any(blob: bytes) -> Schedule:
     name = _class_name(value.class_name)
     if name not in KNOWN_CLASSES:
         return ForeignSchedule(php_class=name, blob=blob)
+    _check_names(value)
     # PHP reads nothing from what a class wrote that cannot write itself.
     told = value if isinstance(value, PhpObject) else PhpObject(name, {})
     if name == Async.php_class:
@@ -212,15 +209,23 @@ def _decode_any(blob: bytes) -> Schedule:
     return Cron(timestamp=timestamp, first_timestamp=first, expression=expression)
 
 
+def _check_names(value: PhpBare) -> None:
+    """Raise CodecError for a property name that PHP refuses in a class that declares some."""
+    if isinstance(value, PhpObject):
+        for key in value.properties:
+            if isinstance(key, bytes) and key.startswith(b"\0") and not _OWNED.match(key):
+                raise CodecError(f"{value.class_name}: the property name {key!r} is damaged")
+
+
 def _property(value: PhpObject, name: str) -> PhpBare:
     """What PHP puts into a declared property: the last that was written under any of its names.
 
-    It takes a public and a protected name for a private one, and the declaring class in any case.
+    It takes a public and a protected name, and one that is private to the object's own class.
     """
-    declared = _DECLARED.get(name, value.class_name).lower()
+    own = value.class_name.lower()
     found: PhpBare = None
     for owner, stored, item in value.named():
-        if stored == name.encode() and (owner in ("", "*") or owner.lower() == declared):
+        if stored == name.encode() and (owner in ("", "*") or owner.lower() == own):
             found = item
     return found
 
@@ -232,11 +237,13 @@ def _either(value: PhpObject, name: str, old_name: str) -> PhpBare:
 
 def _timestamp(class_name: str, found: PhpBare) -> int | None:
     """Unix seconds as ``as_get_datetime_object`` takes them; None where it takes now."""
-    if found is None or found is False or found == b"":
+    if found is None or found is False or (isinstance(found, bytes) and not found.strip()):
         return None
     if isinstance(found, int) and not isinstance(found, bool):
         return found
     text = found if isinstance(found, bytes) else b""
+    if isinstance(found, bytes) and not _NUMERIC.fullmatch(found):
+        raise CodecError(f"{class_name}: its date is in words")
     if isinstance(found, float) and math.isfinite(found):
         text = float_text(found, "E").encode()
     match = _UNIX_TEXT.fullmatch(text)
@@ -265,6 +272,7 @@ def _recurrence(value: PhpBare) -> float | str | None:
 
 def _expression(value: PhpBare) -> str:
     """The parts joined; empty where there are none, since only the next date needs them."""
+    _check_names(value)
     if isinstance(value, PhpObject):
         parts = value.get("cronParts")
         if not isinstance(parts, dict):

@@ -341,3 +341,12 @@ class TestErrorsInTheSearch:
     def test_numbers_too_large_for_any_calendar(self) -> None:
         with pytest.raises(CronError, match="Impossible"):
             following(f"1-x/{'9' * 4300} * * * *", "2026-05-05 10:00:00")
+
+
+def test_a_step_of_zero_ends_where_the_first_value_matches() -> None:
+    # The day's number is 7 on a Sunday alone, and no day has a greater one.
+    expression = parse("0 6 * * 7/0")
+    sunday = next_date(expression, datetime(2027, 2, 15, tzinfo=UTC))
+    assert sunday == datetime(2027, 2, 21, 6, tzinfo=UTC)
+    with pytest.raises(CronError, match="never ends"):
+        next_date(parse("0 6 * * * 2020/0"), datetime(2027, 2, 15, tzinfo=UTC))

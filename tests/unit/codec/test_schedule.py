@@ -274,13 +274,24 @@ def test_a_property_is_found_under_each_name_that_php_takes_for_it() -> None:
         return f"\0{owner}\0{name}"
 
     assert date_of(scheduled_timestamp="i:5;") == 5
-    assert (
-        date_of(**{owned("actionscheduler_ABSTRACT_schedule", "scheduled_timestamp"): "i:5;"}) == 5
-    )
+    assert date_of(**{owned(SINGLE.upper(), "scheduled_timestamp"): "i:5;"}) == 5
     assert date_of(**{owned(SINGLE.lower(), "timestamp"): "i:5;"}) == 5
     assert date_of(**{owned("Foo", "timestamp"): "i:5;"}) is None
     assert date_of(scheduled_timestamp="i:5;", p_scheduled_timestamp="i:6;") == 6
     assert date_of(p_scheduled_timestamp="i:6;", scheduled_timestamp="i:5;") == 5
+
+
+@pytest.mark.parametrize("name", ["\0", "\0*", "\0*8recurrence", "\0\0x"])
+@pytest.mark.parametrize("php_class", [SINGLE, "ActionScheduler_NullSchedule", CRON])
+def test_a_damaged_property_name_is_refused_as_in_php(php_class: str, name: str) -> None:
+    assert "property name" in str(refusal(blob_of(php_class, **{name: "i:5;"})))
+
+
+def test_a_blank_date_is_now_and_one_in_words_is_told_as_such() -> None:
+    blank = blob_of(SINGLE, p_scheduled_timestamp='s:2:" \n";')
+    assert schedule.decode(blank) == Single(timestamp=None)
+    words = blob_of(SINGLE, p_scheduled_timestamp='s:8:"tomorrow";')
+    assert "its date is in words" in str(refusal(words))
 
 
 def test_the_class_is_read_off_the_first_bytes() -> None:
