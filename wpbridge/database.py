@@ -3,16 +3,17 @@
 Describes an address and connects to nothing; no database library is loaded here.
 """
 
+import contextlib
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import parse_qsl, quote, unquote
 
 from wpbridge import dropin
-from wpbridge.errors import ConfigError
+from wpbridge.errors import ConfigError, SiteError
 from wpbridge.wpconfig import WpConfig
 
 Driver = Literal["mysql", "sqlite"]
@@ -94,8 +95,8 @@ class DatabaseAddress:
     """The schema; None for SQLite."""
     path: str | None = None
     """SQLite's file, or ``:memory:``."""
-    charset: str = _CHARSET
-    """Of the connection."""
+    charset: str | None = _CHARSET
+    """Of the connection; None for the server's own."""
     collate: str | None = None
     tls: Tls | None = None
     of_wordpress: bool = False
@@ -103,10 +104,11 @@ class DatabaseAddress:
     on SQLite."""
 
     @classmethod
-    def from_dsn(cls, text: str) -> "DatabaseAddress":
+    def from_dsn(cls, text: str, config: WpConfig | None = None) -> "DatabaseAddress":
         """From a URL; a ``%``, ``@``, ``?`` or ``:`` in user or password is written ``%XX``.
 
-        ConfigError, without the text, when it is none that wpbridge reads.
+        ``config``: of the WordPress whose database it is. Its character set counts where the URL
+        names none. ConfigError, without the text, when it is none that wpbridge reads.
         """
         match = _DSN.fullmatch(text.strip())
         if match is None:
@@ -115,7 +117,11 @@ class DatabaseAddress:
         if scheme not in _SCHEMES:
             raise ConfigError(f"the DSN begins with {scheme}://; it looks like {_SHAPE}")
         options = _options(match["query"] or "")
-        return (_sqlite if _SCHEMES[scheme] == "sqlite" else _mysql)(match, options)
+        if _SCHEMES[scheme] == "sqlite":
+            address = _sqlite(match, options)
+        else:
+            address = _mysql(match, options, config)
+        return replace(address, of_wordpress=config is not None)
 
     @classmethod
     def from_wp(
@@ -134,6 +140,7 @@ class DatabaseAddress:
             host = "127.0.0.1"
         else:
             socket = None
+        charset, collate = names_of(config)
         return cls(
             driver="mysql",
             host=None if socket else host,
@@ -142,8 +149,8 @@ class DatabaseAddress:
             user=config.db_user,
             password=config.db_password,
             name=config.db_name,
-            charset=_charset(config.text("DB_CHARSET")),
-            collate=config.text("DB_COLLATE") or None,
+            charset=charset,
+            collate=collate,
             tls=_tls_of_flags(config.client_flags),
             of_wordpress=True,
         )
@@ -195,7 +202,9 @@ def _options(query: str) -> dict[str, str]:
     return options
 
 
-def _mysql(match: re.Match[str], options: Mapping[str, str]) -> DatabaseAddress:
+def _mysql(
+    match: re.Match[str], options: Mapping[str, str], config: WpConfig | None
+) -> DatabaseAddress:
     name = unquote(match["name"] or "", errors="surrogateescape")
     if not name:
         raise ConfigError(f"the DSN names no database; it looks like {_SHAPE}")
@@ -210,6 +219,11 @@ def _mysql(match: re.Match[str], options: Mapping[str, str]) -> DatabaseAddress:
         None if part is None else unquote(part, errors="surrogateescape")
         for part in (match["user"] or None, match["password"])
     )
+    charset, collate = told = options.get("charset"), options.get("collation")
+    if any(told):
+        charset, collate = _names("--dsn", charset or _CHARSET, collate or "")
+    else:
+        charset, collate = _default_names(config)
     return DatabaseAddress(
         driver="mysql",
         host=None if socket else host or "127.0.0.1",
@@ -218,8 +232,8 @@ def _mysql(match: re.Match[str], options: Mapping[str, str]) -> DatabaseAddress:
         user=user,
         password=password,
         name=name,
-        charset=_charset(options.get("charset")),
-        collate=options.get("collation") or None,
+        charset=charset,
+        collate=collate,
         tls=_tls_of_options(options),
     )
 
@@ -235,9 +249,40 @@ def _sqlite(match: re.Match[str], options: Mapping[str, str]) -> DatabaseAddress
     return DatabaseAddress(driver="sqlite", path=unquote(match["name"] or "") or MEMORY)
 
 
-def _charset(text: str | None) -> str:
-    # WordPress, too, speaks utf8mb4 where utf8 is configured.
-    return _CHARSET if (text or "utf8").lower() in {"utf8", "utf8mb3"} else str(text)
+def names_of(config: WpConfig) -> tuple[str | None, str | None]:
+    """Character set and collation of a WordPress's sessions, as `wpdb::init_charset`.
+
+    Without a character set, the server's own is spoken, whatever it is.
+    """
+    charset, collate = config.text("DB_CHARSET"), config.text("DB_COLLATE") or ""
+    if config.is_multisite:
+        charset = "utf8" if charset is None else charset
+        collate = collate or "utf8_general_ci"
+    return _names(str(config.file), charset or "", collate)
+
+
+def _default_names(config: WpConfig | None) -> tuple[str | None, str | None]:
+    """Where a DSN names no character set; a configuration that cannot be read does not count."""
+    with contextlib.suppress(SiteError):
+        if config is not None:
+            return names_of(config)
+    return _CHARSET, None
+
+
+def _names(source: str, charset: str, collate: str) -> tuple[str | None, str | None]:
+    """As `wpdb::determine_charset` on a server of this century."""
+    if charset.lower() == "binary":
+        raise ConfigError(
+            f"the character set in {source} is binary, which wpbridge does not speak: name the one"
+            " of the tables, with charset= in --dsn"
+        )
+    if charset in {"utf8", _CHARSET}:
+        charset = _CHARSET
+        is_old = collate in {"", "utf8_general_ci"}
+        collate = "utf8mb4_unicode_ci" if is_old else collate.replace("utf8_", "utf8mb4_")
+    if collate == "utf8mb4_unicode_ci":
+        collate = "utf8mb4_unicode_520_ci"
+    return charset or None, collate or None
 
 
 def _tls_of_flags(flags: int) -> Tls | None:

@@ -624,7 +624,7 @@ class Queue:
         told = _schedule_of(record)
         if not isinstance(told, schedule.Interval | schedule.Cron) or not told.is_recurring:
             return False
-        args = record.args.decode("utf-8", "replace")
+        args = record.args.decode("utf-8", "surrogateescape")
         chain = (record.hook.casefold(), args.casefold(), record.group.casefold())
         live = Query(
             hooks=(record.hook,), groups=(record.group,), args=args, statuses=_LIVE,
@@ -647,7 +647,7 @@ class Queue:
             zone = self.zones_of([record.id]).get(record.id)
         return NewAction(
             hook=record.hook,
-            args=record.args.decode("utf-8", "replace"),
+            args=record.args.decode("utf-8", "surrogateescape"),
             schedule=schedule.encode(new),
             scheduled_at=due,
             is_async=isinstance(new, schedule.Async),
@@ -665,7 +665,7 @@ class Queue:
             kept = replace(told, timestamp=int(wanted.scheduled_at.timestamp()))
             zone = self.zones_of([record.id]).get(record.id)
             made = replace(made, schedule=schedule.encode(kept), zoned=zoned_cron(kept, zone))
-        args = record.args.decode("utf-8", "replace")
+        args = record.args.decode("utf-8", "surrogateescape")
         return replace(made, hook=record.hook, args=args, group_id=record.group_id)
 
 

@@ -78,8 +78,7 @@ def _site(settings: Settings, config: WpConfig | None) -> Site:
     blog_id = _blog_id(settings, config)
     numbers_first = config is not None and config.numbers_first_blog
     if settings.dsn is not None:
-        database = DatabaseAddress.from_dsn(settings.dsn)
-        database = replace(database, of_wordpress=config is not None)
+        database = DatabaseAddress.from_dsn(settings.dsn, config)
     elif config is not None:
         database = DatabaseAddress.from_wp(config)
     else:

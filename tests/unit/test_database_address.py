@@ -1,11 +1,12 @@
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from wpbridge.database import SOCKETS, DatabaseAddress, Tls, parse_db_host
 from wpbridge.errors import ConfigError, SiteError
-from wpbridge.wpconfig import Value, WpConfig
+from wpbridge.wpconfig import Unknown, Value, WpConfig
 
 
 def config(root: Path = Path("/nowhere"), **values: Value) -> WpConfig:
@@ -166,11 +167,64 @@ def test_db_host_is_taken_apart_as_wordpress_does(
 
 class TestWordPress:
     def test_a_server(self) -> None:
-        address = from_wp(DB_HOST="db.example:3307", DB_CHARSET="utf8", DB_COLLATE="")
+        address = from_wp(DB_HOST="db.example:3307")
         assert (address.host, address.port, address.socket) == ("db.example", 3307, None)
         assert (address.user, address.password, address.name) == ("bob", "s3cret", "shop")
-        assert (address.charset, address.collate) == ("utf8mb4", None)
         assert from_wp().port == 3306
+
+    @pytest.mark.parametrize(
+        ("constants", "spoken"),
+        [
+            # As wpdb of WordPress 7.0 tells of itself.
+            ({"DB_CHARSET": "utf8", "DB_COLLATE": ""}, ("utf8mb4", "utf8mb4_unicode_520_ci")),
+            ({"DB_CHARSET": "utf8mb4"}, ("utf8mb4", "utf8mb4_unicode_520_ci")),
+            (
+                {"DB_CHARSET": "utf8", "DB_COLLATE": "utf8_general_ci"},
+                ("utf8mb4", "utf8mb4_unicode_520_ci"),
+            ),
+            ({"DB_CHARSET": "utf8", "DB_COLLATE": "utf8_bin"}, ("utf8mb4", "utf8mb4_bin")),
+            (
+                {"DB_CHARSET": "utf8mb4", "DB_COLLATE": "utf8mb4_general_ci"},
+                ("utf8mb4", "utf8mb4_general_ci"),
+            ),
+            ({"DB_CHARSET": "UTF8"}, ("UTF8", None)),
+            ({"DB_CHARSET": "utf8mb3"}, ("utf8mb3", None)),
+            ({"DB_CHARSET": "latin1"}, ("latin1", None)),
+            (
+                {"DB_CHARSET": "latin1", "DB_COLLATE": "utf8_general_ci"},
+                ("latin1", "utf8_general_ci"),
+            ),
+            ({}, (None, None)),
+            ({"DB_CHARSET": ""}, (None, None)),
+            ({"DB_COLLATE": "utf8_bin"}, (None, "utf8_bin")),
+            ({"MULTISITE": True}, ("utf8mb4", "utf8mb4_unicode_520_ci")),
+            ({"MULTISITE": True, "DB_COLLATE": "utf8_bin"}, ("utf8mb4", "utf8mb4_bin")),
+            ({"MULTISITE": True, "DB_CHARSET": "latin1"}, ("latin1", "utf8_general_ci")),
+        ],
+    )
+    def test_the_character_set_is_wordpress_own(
+        self, constants: dict[str, Value], spoken: tuple[str | None, str | None]
+    ) -> None:
+        address = from_wp(**constants)
+        assert (address.charset, address.collate) == spoken
+
+    def test_binary_sessions_are_refused(self) -> None:
+        with pytest.raises(ConfigError, match=r"wp-config.php is binary, .* charset="):
+            from_wp(DB_CHARSET="Binary")
+
+    def test_a_dsn_beside_it_may_leave_the_character_set_to_it(self) -> None:
+        latin, other = config(DB_CHARSET="latin1"), "mysql://h/d?charset=cp1251"
+        assert DatabaseAddress.from_dsn("mysql://h/d", latin).charset == "latin1"
+        assert DatabaseAddress.from_dsn(other, latin).charset == "cp1251"
+
+    def test_a_character_set_that_cannot_be_read_is_no_ones(self) -> None:
+        unknown = Unknown("/wp-config.php", 3, "a call")
+        with pytest.raises(SiteError, match="DB_CHARSET"):
+            from_wp(DB_CHARSET=unknown)
+        with pytest.raises(SiteError, match="DB_CHARSET"):
+            DatabaseAddress.from_wp(replace(config(), doubt=unknown))
+        address = DatabaseAddress.from_dsn("mysql://h/d", config(DB_CHARSET=unknown))
+        assert address.charset == "utf8mb4", "the DSN is the way out"
 
     @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "", "localhost:3307"])
     def test_localhost_is_the_first_socket_there_is(self, host: str) -> None:

@@ -96,7 +96,8 @@ def columns(json_text: str) -> tuple[str, str | None]:
     Raises:
         CodecError: Over 8,000 bytes, as the plugin refuses them.
     """
-    data = json_text.encode()
+    # Bytes that are no UTF-8, read from a row, are surrogates here.
+    data = json_text.encode("utf-8", "surrogateescape")
     if len(data) > MAX_BYTES:
         raise CodecError(_TOO_LONG)
     if len(data) <= MAX_COLUMN_BYTES:

@@ -8,7 +8,7 @@ its own.
 
 import hashlib
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
@@ -19,12 +19,14 @@ from wpbridge.action import ActionId, NewAction, OnFailed
 from wpbridge.clock import to_text
 from wpbridge.codec.args import MAX_COLUMN_BYTES, columns
 from wpbridge.errors import InputError, SchemaError
+from wpbridge.store.charsets import to_text as php_text
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.groups import Groups
 from wpbridge.store.inserts import Inserts
 from wpbridge.store.own_tables import OwnTables
 from wpbridge.store.session import Transactor
 from wpbridge.store.tables import Layout, TableNames
+from wpbridge.store.text_columns import Place
 from wpbridge.store.waits import Waits
 
 UniqueBy: TypeAlias = Literal["auto", "group", "args"]
@@ -189,7 +191,13 @@ class Adding:
         if group_id is None:
             return None
         known, by = replace(action, group_id=group_id), self.unique_by(by)
-        return self._session.run(lambda c: self._same(c, known, by))
+
+        def same(connection: Connection) -> ActionId | None:
+            # What the tables cannot hold is like nothing in them.
+            fault = self._layout.texts.fault(connection, texts_of(self._names, known))
+            return None if fault else self._same(connection, known, by)
+
+        return self._session.run(same)
 
     def key_made(self, key: str) -> ActionId | None:
         """The action that a key made before."""
@@ -215,7 +223,13 @@ class Adding:
 
     def check(self, request: Request) -> None:
         """Raises InputError for what the tables cannot hold."""
+        self._session.run(lambda c: self._check_texts(c, request))
+
+    def _check_texts(self, connection: Connection, request: Request) -> None:
         action = request.action
+        fault = self._layout.texts.fault(connection, texts_of(self._names, action))
+        if fault:
+            raise InputError(fault)
         if not self._layout.has_extended_args and len(action.args) > MAX_COLUMN_BYTES:
             raise InputError(
                 f"args of {len(action.args)} bytes need the column extended_args, which these"
@@ -223,8 +237,11 @@ class Adding:
             )
 
     def _check(self, requests: Sequence[Request]) -> None:
-        for request in requests:
-            self.check(request)
+        def check(connection: Connection) -> None:
+            for request in requests:
+                self._check_texts(connection, request)
+
+        self._session.run(check)
         if not self._layout.transactional:
             raise SchemaError(
                 "the actions table has no transactions (MyISAM): convert it with"
@@ -320,6 +337,21 @@ class Adding:
             statement, values = self._same_args, {**values, "args": columns(action.args)[0]}
         found = connection.execute(statement, values).scalar()
         return None if found is None else ActionId(int(found))
+
+
+def texts_of(names: TableNames, action: NewAction) -> Iterator[tuple[str, Place, str | None]]:
+    """The texts of a new row by their names, and where they are to stand."""
+    short, extended = columns(action.args)
+    yield "hook", (names.actions, "hook"), action.hook
+    yield "args", (names.actions, "args"), short
+    yield "args", (names.actions, "extended_args"), extended
+    yield "schedule", (names.actions, "schedule"), php_text(action.schedule)
+    if action.group_id is None:
+        yield "group", (names.groups, "slug"), action.group
+    if action.zoned is not None:
+        yield "hook", (names.zones, "hook"), action.hook
+        yield "cron", (names.zones, "expression"), action.zoned.expression
+        yield "tz", (names.zones, "zone"), action.zoned.zone
 
 
 def _in_group(request: Request, groups: Mapping[str, int]) -> Request:

@@ -28,6 +28,7 @@ from wpbridge.store.reading import Reading
 from wpbridge.store.records import Query
 from wpbridge.store.session import Transactor
 from wpbridge.store.tables import Layout, TableNames
+from wpbridge.store.text_columns import Place
 from wpbridge.store.writes import listed
 
 WINDOW: Final = 1_000
@@ -351,7 +352,26 @@ class Bulk:
     def same(self, row: WholeRow) -> bool:
         """Whether a pending or running action here has the same hook, args and group."""
         group_id = self._groups.first(row.group)
-        return group_id is not None and self._session.run(lambda c: self._is_same(c, row, group_id))
+        if group_id is None or self.why_not([row])[0]:
+            return False
+        return self._session.run(lambda c: self._is_same(c, row, group_id))
+
+    def why_not(self, rows: Sequence[WholeRow]) -> list[str]:
+        """Of each row why the tables cannot hold it; empty if they can."""
+        # What is ASCII can only be too long, which the server says.
+        if all(_is_ascii(row) for row in rows):
+            return [""] * len(rows)
+        return self._session.run(lambda c: [self.fault(c, row) for row in rows])
+
+    def fault(self, connection: Connection, row: WholeRow) -> str:
+        """The same of one row, in the caller's transaction."""
+        texts, names = self._layout.texts, self._names
+        if fault := texts.fault(connection, _texts_of(names, row)):
+            return fault
+        # Longer log rows are cut, here as everywhere.
+        place = (names.logs, "message")
+        logs = (texts.why_not(connection, place, log[0], any_length=True) for log in row.logs)
+        return next((f"log: {why}" for why in logs if why), "")
 
     def add(
         self, keyed: Sequence[tuple[str, WholeRow]], *, unique: bool, now: datetime
@@ -369,6 +389,11 @@ class Bulk:
         Raises:
             Contention: another process adds the same rows.
         """
+        faults = self.why_not([row for _, row in keyed])
+        if any(faults):
+            fit = [one for one, why in zip(keyed, faults, strict=True) if not why]
+            added = iter(self.add(fit, unique=unique, now=now) if fit else ())
+            return [Fate(id=None, is_new=False, why=why) if why else next(added) for why in faults]
         try:
             return self._add_all(keyed, unique=unique, now=now)
         except Unfit as error:
@@ -633,6 +658,26 @@ class Bulk:
         # Without ids a query means all there are.
         pages = self.read(Query(ids=tuple(ids)), logs=logs) if ids else iter(())
         return {row.id: replace(row, waits=()) for row in itertools.chain.from_iterable(pages)}
+
+
+def _is_ascii(row: WholeRow) -> bool:
+    zone = row.zone or ()
+    told = f"{row.hook}{row.args}{row.extended_args}{row.schedule}{row.group}{''.join(zone)}"
+    return told.isascii() and all(log[0].isascii() for log in row.logs)
+
+
+def _texts_of(names: TableNames, row: WholeRow) -> Iterator[tuple[str, Place, str | None]]:
+    """The texts of a row by their names, and where they are to stand."""
+    for name, told in (
+        ("hook", row.hook), ("args", row.args), ("extended_args", row.extended_args),
+        ("schedule", row.schedule),
+    ):  # fmt: skip
+        yield name, (names.actions, name), told
+    yield "group", (names.groups, "slug"), row.group
+    if row.zone is not None:
+        yield "hook", (names.zones, "hook"), row.hook
+        yield "cron", (names.zones, "expression"), row.zone[0]
+        yield "tz", (names.zones, "zone"), row.zone[1]
 
 
 def _size(row: WholeRow) -> int:

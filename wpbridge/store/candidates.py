@@ -82,6 +82,7 @@ class Finder:
     ) -> None:
         """``is_runnable`` judges the first bytes of a schedule: foreign classes are left alone."""
         self._layout = layout
+        self._hook_place = (names.actions, "hook")
         self._is_runnable = is_runnable
         self._slug_of = slug_of
         self._inventory = Inventory(names, layout, dialect)
@@ -180,6 +181,12 @@ class Finder:
         look = _Look(
             connection, now, only, groups, excluded_groups, self._is_runnable, self._slug_of
         )
+        if look.hooks is not None:
+            # The server refuses to compare what the column cannot hold.
+            holds = self._layout.texts.holds
+            look.hooks = [h for h in look.hooks if holds(connection, self._hook_place, h)]
+            if not look.hooks:
+                return []
         best: list[Candidate] = []
         for window in self._windows(look, limit):
             best = sorted({c.id: c for c in (*best, *window.found)}.values(), key=_by_order)

@@ -94,4 +94,5 @@ def _engine(address: DatabaseAddress, *, is_runner: bool) -> tuple[Engine, Diale
         port=address.port,
         database=address.name,
     )
-    return mysql.open_engine(url, extra, is_runner=is_runner), mysql.MySQL()
+    names = (address.charset, address.collate)
+    return mysql.open_engine(url, extra, names=names, is_runner=is_runner), mysql.MySQL()

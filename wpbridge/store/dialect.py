@@ -1,6 +1,7 @@
 """What differs between MySQL/MariaDB and SQLite, and nothing else."""
 
 import re
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,6 +11,7 @@ from sqlalchemy.engine import URL
 
 from wpbridge.errors import Contention, StoreError, StoreMissing, StoreUnavailable, Unfit
 from wpbridge.store.tables import TableNames
+from wpbridge.store.text_columns import Texts
 
 WORDPRESS_REMOVES = frozenset({
     "NO_ZERO_DATE", "ONLY_FULL_GROUP_BY", "STRICT_TRANS_TABLES", "STRICT_ALL_TABLES",
@@ -68,7 +70,11 @@ class Dialect(Protocol):
         ...
 
     def as_bytes(self, column: str) -> str:
-        """An expression: a text column's UTF-8 bytes, which compare exactly."""
+        """An expression: the bytes of a text column as PHP reads them, which compare exactly."""
+        ...
+
+    def from_php(self, value: str) -> str:
+        """An expression: the text that PHP writes when it writes these bytes."""
         ...
 
     def next_value(self, table: str, column: str, index: str) -> str:
@@ -81,6 +87,14 @@ class Dialect(Protocol):
 
     def columns(self, connection: Connection, table: str) -> list[str]:
         """Column names; empty when the table does not exist."""
+        ...
+
+    def charset_of(self, connection: Connection) -> str:
+        """The character set that a session speaks."""
+        ...
+
+    def texts(self, connection: Connection, tables: Sequence[str]) -> Texts:
+        """What the text columns of these tables can hold."""
         ...
 
     def indexes(self, connection: Connection, table: str) -> dict[str, list[str]]:

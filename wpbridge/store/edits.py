@@ -14,11 +14,14 @@ from sqlalchemy import BindParameter, Connection, TextClause, bindparam, text
 from wpbridge.action import ActionId, ClaimId, NewAction
 from wpbridge.clock import to_text
 from wpbridge.codec.args import columns
+from wpbridge.errors import InputError
 from wpbridge.outcome import LogLine
+from wpbridge.store.adding import texts_of
+from wpbridge.store.charsets import to_text as php_text
 from wpbridge.store.inserts import Inserts
 from wpbridge.store.own_tables import OwnTables
 from wpbridge.store.session import Transactor
-from wpbridge.store.tables import TableNames
+from wpbridge.store.tables import Layout, TableNames
 from wpbridge.store.waits import Waits
 from wpbridge.store.writes import Writes
 from wpbridge.store.zones import ZonedAction, Zones
@@ -36,6 +39,7 @@ class Edits:
         self,
         session: Transactor,
         names: TableNames,
+        layout: Layout,
         inserts: Inserts,
         writes: Writes,
         zones: Zones,
@@ -46,6 +50,7 @@ class Edits:
         self._own = own
         self._session = session
         self._names = names
+        self._texts = layout.texts
         self._inserts = inserts
         self._writes = writes
         self._zones = zones
@@ -111,10 +116,14 @@ class Edits:
     ) -> list[ActionId]:
         """Pending actions to canceled; the plugin's own cancel changes those of any status.
 
-        ``only_free``: not those that a runner has claimed.
+        ``only_free``: not those that a runner has claimed. InputError for a reason that the log
+        cannot hold.
         """
 
         def cancel(connection: Connection) -> list[ActionId]:
+            place = (self._names.logs, "message")
+            if why := self._texts.why_not(connection, place, reason, any_length=True):
+                raise InputError(f"reason: {why}")
             found = _found(connection, self._free if only_free else self._pending, ids)
             if found:
                 self._writes.cancel(connection, found, now, reason=reason)
@@ -166,7 +175,7 @@ class Edits:
             moved: list[ActionId] = []
             for action_id, to in sorted(moves.items()):
                 local = self._writes.zone.scheduled_local(to.scheduled_at, to.is_async)
-                values = {"id": action_id, "schedule": to.schedule.decode()}
+                values = {"id": action_id, "schedule": php_text(to.schedule)}
                 statement = self._move_waiting
                 if not to.is_waiting:
                     statement = self._move
@@ -188,6 +197,9 @@ class Edits:
 
         def requeue(connection: Connection) -> dict[ActionId, ActionId]:
             old = _found(connection, self._ended, list(copies))
+            for i in old:
+                if fault := self._texts.fault(connection, texts_of(self._names, copies[i])):
+                    raise InputError(f"action {i}: {fault}")
             new = self._inserts.actions(connection, [copies[i] for i in old], now)
             made = dict(zip(old, new, strict=True))
             lines = [(i, LogLine(message=f"{REQUEUED}{made[i]}", at=now)) for i in old] + [

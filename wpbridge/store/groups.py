@@ -4,15 +4,15 @@ There is no unique index, so one slug may have several rows. Filters match all o
 written, and what is compared for uniqueness, is the first. Rows are never deleted or renumbered.
 """
 
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Collection, Sequence
+from typing import Any, Final
 
 from sqlalchemy import BindParameter, Connection, bindparam, text
 
-from wpbridge.errors import Contention
+from wpbridge.errors import Contention, InputError
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.session import Transactor
-from wpbridge.store.tables import TableNames
+from wpbridge.store.tables import Layout, TableNames
 
 MAX_CHARACTERS: Final = 255
 LOCK_SECONDS: Final = 10
@@ -22,12 +22,14 @@ class Groups:
     """The groups of one site; slugs are remembered, since a row never changes its own."""
 
     def __init__(
-        self, session: Transactor, names: TableNames, dialect: Dialect, *, has_empty: bool
+        self, session: Transactor, names: TableNames, dialect: Dialect, layout: Layout
     ) -> None:
-        """``has_empty``: no group is a row with an empty slug (the plugin from 3.6 on), not 0."""
         self._session = session
         self._dialect = dialect
-        self._has_empty = has_empty
+        self._texts = layout.texts
+        self._place = (names.groups, "slug")
+        self._has_empty = layout.has_priority
+        """Whether no group is a row with an empty slug (the plugin from 3.6 on), and not 0."""
         self._slugs: dict[int, str] = {}
         slugs: BindParameter[str] = bindparam("slugs", expanding=True)
         table = names.groups
@@ -62,23 +64,32 @@ class Groups:
         """
         if not slugs:
             return []
-        rows = self._session.run(
-            lambda c: c.execute(self._ids, {"slugs": sorted(slugs)}).fetchall()
-        )
+        rows = self._session.run(lambda c: self._rows(c, slugs))
         return sorted({*(int(row[0]) for row in rows), *([0] if "" in slugs else [])})
+
+    def _rows(self, connection: Connection, slugs: Collection[str]) -> Sequence[Sequence[Any]]:
+        # What the column cannot hold the server would refuse to compare.
+        possible = [s for s in sorted(slugs) if self._texts.holds(connection, self._place, s)]
+        return connection.execute(self._ids, {"slugs": possible}).fetchall() if possible else ()
 
     def first(self, slug: str) -> int | None:
         """The id that uniqueness is judged by; None when there is no such group."""
         if not slug and not self._has_empty:
             return 0
-        found = self._session.run(lambda c: c.execute(self._first, {"slug": slug}).scalar())
+        return self._session.run(lambda c: self._first_on(c, slug))
+
+    def _first_on(self, connection: Connection, slug: str) -> int | None:
+        if not self._texts.holds(connection, self._place, slug):
+            return None
+        found = connection.execute(self._first, {"slug": slug}).scalar()
         return None if found is None else int(found)
 
     def ensure(self, slug: str) -> int:
         """The id to write for a slug, made where there is none.
 
         Made under a lock of wpbridge's own, so that two of its writers never make two rows; the
-        plugin takes no notice of it. Raises Contention when the lock is not to be had.
+        plugin takes no notice of it. Raises Contention when the lock is not to be had, InputError
+        for a slug that the table cannot hold.
         """
         found = self.first(slug)
         return found if found is not None else self._made(slug)
@@ -101,9 +112,11 @@ class Groups:
         return self._make(connection, slug)
 
     def _make(self, connection: Connection, slug: str) -> int:
-        found = connection.execute(self._first, {"slug": slug}).scalar()
+        found = self._first_on(connection, slug)
         if found is not None:
-            return int(found)
+            return found
+        if fault := self._texts.fault(connection, [("group", self._place, slug)]):
+            raise InputError(fault)
         return int(connection.execute(self._insert, {"slug": slug}).lastrowid)
 
     def _make_locked(self, connection: Connection, slug: str) -> int:

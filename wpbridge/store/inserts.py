@@ -15,6 +15,7 @@ from wpbridge.action import ActionId, NewAction
 from wpbridge.clock import ZERO_DATE, to_text
 from wpbridge.codec.args import columns
 from wpbridge.outcome import LogLine
+from wpbridge.store.charsets import to_text as php_text
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.portions import portions
 from wpbridge.store.tables import Layout, TableNames
@@ -55,6 +56,7 @@ class Inserts:
         values = [*([mark] * len(given)), *same.values()]
         self._row = f"({', '.join(values)})"
         self._actions = f"INSERT INTO {names.actions} ({', '.join([*given, *same])}) VALUES "
+        self._message = (names.logs, "message")
         self._log_row = f"({', '.join([mark] * 4)})"
         self._logs = (
             f"INSERT INTO {names.logs} (action_id, message, log_date_gmt, log_date_local) VALUES "
@@ -97,9 +99,15 @@ class Inserts:
     def raw_logs(
         self, connection: Connection, rows: Iterable[tuple[int, str, str | None, str | None]]
     ) -> None:
-        """The same from action id, message and both dates as they stand."""
+        r"""The same from action id, message and both dates as they stand.
+
+        A character that the table cannot hold is written as ``\u{1F600}``: an action must not
+        lose its ending for it.
+        """
+        shown, place = self._layout.texts.shown, self._message
         told: Iterator[tuple[object, ...]] = (
-            (i, _cut(message), *dates) for i, message, *dates in rows
+            (i, shown(connection, place, message, octets=MESSAGE_BYTES), *dates)
+            for i, message, *dates in rows
         )
         for part in portions(
             told, most=ROWS_A_STATEMENT, room=LOG_CHARACTERS_A_STATEMENT,
@@ -132,7 +140,7 @@ class Inserts:
             due = to_text(at)
             local = to_text(self.zone.scheduled_local(at, action.is_async))
         values: list[object] = [
-            action.hook, due, local, short, action.schedule.decode(), group_id,
+            action.hook, due, local, short, php_text(action.schedule), group_id,
         ]  # fmt: skip
         if self._layout.has_priority:
             values.append(action.priority)
@@ -168,11 +176,3 @@ class Inserts:
         """One INSERT of many rows; returns the id that the driver tells."""
         statement = start + ",".join([row] * rows)
         return int(connection.exec_driver_sql(statement, tuple(values)).lastrowid)
-
-
-def _cut(message: str) -> str:
-    """A log's message, as much of it as the column holds."""
-    data = message.encode("utf-8", "replace")
-    if len(data) <= MESSAGE_BYTES:
-        return data.decode()
-    return data[:MESSAGE_BYTES].decode("utf-8", "ignore")

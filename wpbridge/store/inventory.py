@@ -9,8 +9,10 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from wpbridge.store.charsets import to_text
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.tables import Layout, TableNames
+from wpbridge.store.texts import as_bytes
 
 MOST_HOOKS: Final = 1_000
 """More hooks than this, ended ones too, are not stepped over: some plugin invents them."""
@@ -87,4 +89,4 @@ class Inventory:
 def _told(rows: Sequence[Sequence[object]]) -> tuple[str, ...]:
     """Names from the bytes of one column."""
     names = (row[0] for row in rows)
-    return tuple(n if isinstance(n, str) else bytes(n).decode("utf-8", "replace") for n in names)  # type: ignore[call-overload]  # text or bytes
+    return tuple(to_text(as_bytes(name)) for name in names)

@@ -110,6 +110,7 @@ class Limits:
         own: OwnTables,
     ) -> None:
         self._session = session
+        self._texts = layout.texts
         self._groups = groups
         self._own = own
         self._table = table = names.limits
@@ -213,7 +214,11 @@ class Limits:
         for key, number in taken.items():
             if spends and limits[key].rate is not None:
                 room = rooms[key]
-                values = {**key._asdict(), "tokens": room.tokens - number, "at": room.at}
+                values = {
+                    **self._row(connection, key),
+                    "tokens": room.tokens - number,
+                    "at": room.at,
+                }
                 connection.execute(self._spend, values)
         return admitted
 
@@ -225,7 +230,7 @@ class Limits:
         ``failed``: the newest failures; ``is_fresh``: before them it completed.
         """
         key = Key("hook", hook)
-        before = connection.execute(self._failures, key._asdict()).scalar()
+        before = connection.execute(self._failures, self._row(connection, key)).scalar()
         if before is None:
             if not failed:
                 return False
@@ -234,8 +239,13 @@ class Limits:
         is_over = number >= most
         kept = 0 if is_over else number
         if kept != before:
-            connection.execute(self._count, {**key._asdict(), "failures": kept})
+            connection.execute(self._count, {**self._row(connection, key), "failures": kept})
         return is_over
+
+    def _row(self, connection: Connection, key: Key) -> dict[str, object]:
+        """A key as the table can hold it: always the same for the same name."""
+        name = self._texts.shown(connection, (self._table, "name"), key.name)
+        return {"kind": key.kind, "name": name}
 
     def _insert_all(self, connection: Connection, rules: Mapping[Key, Limit]) -> None:
         for key, rule in rules.items():
@@ -243,14 +253,16 @@ class Limits:
 
     def _insert(self, connection: Connection, key: Key, rule: Limit) -> None:
         tokens = burst_of(rule.rate) if rule.rate else 0
-        connection.execute(self._make, {**key._asdict(), "tokens": tokens})
+        connection.execute(self._make, {**self._row(connection, key), "tokens": tokens})
 
     def _tokens(
         self, connection: Connection, statement: TextClause, key: Key, rule: Limit
     ) -> _Room:
         """Locks the limit's row, so that claims count one after the other."""
         is_there = self._own.has(self._table)
-        row = connection.execute(statement, key._asdict()).first() if is_there else None
+        row = (
+            connection.execute(statement, self._row(connection, key)).first() if is_there else None
+        )
         if rule.rate is None:
             return _Room()
         if row is None:

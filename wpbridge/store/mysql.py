@@ -1,14 +1,15 @@
 """MariaDB and MySQL: sessions set up as WordPress sets them, and what only they know."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import BindParameter, Connection, Engine, bindparam, create_engine, event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
+from wpbridge.store import charsets
 from wpbridge.store.dialect import (
     FORGETFUL,
     WORDPRESS_REMOVES,
@@ -16,6 +17,7 @@ from wpbridge.store.dialect import (
     parse_version,
 )
 from wpbridge.store.tables import TableNames
+from wpbridge.store.text_columns import Column, Texts
 
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 600.0
@@ -38,6 +40,8 @@ class MySQL:
 
     def __init__(self) -> None:
         self.can_skip_locked = False
+        self.charset = charsets.PLAIN
+        """Of the sessions, in the server's words."""
         self._id_step = 1
 
     def forgets(self, connection: Connection) -> str:
@@ -88,7 +92,11 @@ class MySQL:
 
     def as_bytes(self, column: str) -> str:
         """See :class:`Dialect`."""
-        return f"CAST(CONVERT({column} USING utf8mb4) AS BINARY)"
+        return f"CAST({self.from_php(column)} AS BINARY)"
+
+    def from_php(self, value: str) -> str:
+        """See :class:`Dialect`."""
+        return f"CONVERT({value} USING {self.charset})"
 
     def next_value(self, table: str, column: str, index: str) -> str:
         """See :class:`Dialect`.
@@ -116,6 +124,29 @@ class MySQL:
             {"t": table},
         )
         return [str(row[0]) for row in rows]
+
+    def charset_of(self, connection: Connection) -> str:
+        """In the server's words."""
+        return str(connection.exec_driver_sql("SELECT @@character_set_connection").scalar())
+
+    def texts(self, connection: Connection, tables: Sequence[str]) -> Texts:
+        """As information_schema tells; the session's character set is remembered."""
+        wanted: BindParameter[str] = bindparam("tables", expanding=True)
+        rows = connection.execute(
+            text(
+                "SELECT TABLE_NAME, COLUMN_NAME, CHARACTER_SET_NAME, CHARACTER_MAXIMUM_LENGTH,"
+                " CHARACTER_OCTET_LENGTH FROM information_schema.COLUMNS"
+                " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN :tables"
+                " AND CHARACTER_SET_NAME IS NOT NULL"
+            ).bindparams(wanted),
+            {"tables": list(tables)},
+        )
+        columns = {
+            (str(table).lower(), str(name).lower()): Column(str(charset), int(most), int(octets))
+            for table, name, charset, most, octets in rows
+        }
+        self.charset = self.charset_of(connection)
+        return Texts(session=self.charset, columns=columns)
 
     def indexes(self, connection: Connection, table: str) -> dict[str, list[str]]:
         """As information_schema tells."""
@@ -287,8 +318,16 @@ class MySQL:
         return frozenset(str(row[0]) for row in rows)
 
 
-def open_engine(url: URL, connect_args: dict[str, Any], *, is_runner: bool = False) -> Engine:
-    """An engine whose sessions are WordPress's: utf8mb4, its sql_mode, autocommit, text dates.
+def open_engine(
+    url: URL,
+    connect_args: dict[str, Any],
+    *,
+    names: tuple[str | None, str | None] = (charsets.PLAIN, None),
+    is_runner: bool = False,
+) -> Engine:
+    """An engine whose sessions are WordPress's: its sql_mode, autocommit, text dates.
+
+    ``names``: character set and collation, see :func:`wpbridge.store.charsets.speak`.
 
     ``is_runner``: nothing may keep it waiting for so long that others take it for dead. Locks are
     given up before the connection is, and a connection whose runner vanished is closed by the
@@ -310,7 +349,7 @@ def open_engine(url: URL, connect_args: dict[str, Any], *, is_runner: bool = Fal
         max_overflow=1,
         hide_parameters=True,
         connect_args={
-            "charset": "utf8mb4", "conv": plain, "connect_timeout": CONNECT_SECONDS,
+            "charset": charsets.PLAIN, "conv": plain, "connect_timeout": CONNECT_SECONDS,
             "read_timeout": answer, "write_timeout": answer, **connect_args
         },
     )  # fmt: skip
@@ -322,6 +361,7 @@ def open_engine(url: URL, connect_args: dict[str, Any], *, is_runner: bool = Fal
             modes = str(cursor.fetchone()[0]).split(",")
             kept = ",".join(mode for mode in modes if mode and mode not in WORDPRESS_REMOVES)
             cursor.execute(f"SET SESSION sql_mode = %s{limits}", (kept,))
+        charsets.speak(connection, *names)
         _probe(getattr(connection, "_sock", None))
 
     return engine

@@ -28,7 +28,7 @@ class Options:
         self._dialect = dialect
         is_mysql = dialect.name == "mysql"
         value = dialect.as_bytes("option_value")
-        new = "CONVERT(:new USING utf8mb4)" if is_mysql else "CAST(:new AS TEXT)"
+        new = dialect.from_php(":new")
         ignore = "INSERT IGNORE" if is_mysql else "INSERT OR IGNORE"
         self._read = text(f"SELECT {value} FROM {table} WHERE option_name = :name")
         self._swap = text(
@@ -65,9 +65,17 @@ class Options:
         return self._session.run(read)
 
     def swap(self, name: str, old: bytes, new: bytes) -> bool:
-        """Replace its bytes; False, and nothing done, when they are not the old ones any more."""
+        """Replace its bytes; False, and nothing done, when they are not the old ones any more.
+
+        Unfit for bytes that the column would cut or convert.
+        """
         values = {"name": name, "old": old, "new": new}
-        return self._session.run(lambda c: bool(c.execute(self._swap, values).rowcount))
+
+        def swap(connection: Connection) -> bool:
+            with self._dialect.strict(connection):
+                return bool(connection.execute(self._swap, values).rowcount)
+
+        return self._session.run(swap)
 
     def write(self, name: str, value: str) -> None:
         """Write one, whether it is there or not."""

@@ -65,11 +65,7 @@ def assemble(  # noqa: PLR0917 - what is known of a site's tables
     """
     own = outside.own if outside else OwnTables(session, names, dialect)
     lock = " FOR UPDATE" if dialect.name == "mysql" else ""
-    groups = (
-        outside.groups
-        if outside
-        else Groups(session, names, dialect, has_empty=layout.has_priority)
-    )
+    groups = outside.groups if outside else Groups(session, names, dialect, layout)
     zones = Zones(names, own, zone, lock)
     inserts = Inserts(names, layout, dialect, zone, zones)
     writes = Writes(names, layout, dialect, inserts, zones)
@@ -84,8 +80,8 @@ def assemble(  # noqa: PLR0917 - what is known of a site's tables
         waits=waits,
         reading=reading,
         adding=Adding(session, names, layout, dialect, groups, inserts, own, waits),
-        edits=Edits(session, names, inserts, writes, zones, waits, own, lock),
-        pauses=Pauses(session, names, own),
+        edits=Edits(session, names, layout, inserts, writes, zones, waits, own, lock),
+        pauses=Pauses(session, names, layout, own),
         limits=Limits(session, names, layout, dialect, groups, own),
         suspects=Suspects(names, dialect, own),
         orphans=Orphans(names, layout, dialect, own),

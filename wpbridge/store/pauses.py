@@ -11,12 +11,13 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from wpbridge.clock import from_text, to_text
+from wpbridge.errors import InputError
 from wpbridge.outcome import plain
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.own_tables import OwnTables
 from wpbridge.store.records import Pause
 from wpbridge.store.session import Transactor
-from wpbridge.store.tables import TableNames
+from wpbridge.store.tables import Layout, TableNames
 
 KINDS: Final = ("all", "hook", "group")
 REASON_CHARACTERS: Final = 255
@@ -25,8 +26,11 @@ REASON_CHARACTERS: Final = 255
 class Pauses:
     """The pauses of one site."""
 
-    def __init__(self, session: Transactor, names: TableNames, own: OwnTables) -> None:
+    def __init__(
+        self, session: Transactor, names: TableNames, layout: Layout, own: OwnTables
+    ) -> None:
         self._session = session
+        self._texts = layout.texts
         self._own = own
         self._table = table = names.pauses
         columns = "kind, name, until_gmt, reason, created_gmt"
@@ -57,12 +61,26 @@ class Pauses:
         return [_pause(row) for row in connection.execute(self._in_force, {"now": to_text(now)})]
 
     def add(self, pauses: Sequence[Pause], *, now: datetime) -> None:
-        """Put them in force at every runner's next claim; the same scope is renewed."""
+        """Put them in force at every runner's next claim; the same scope is renewed.
+
+        InputError for a name or a reason that cannot be held.
+        """
+        self._session.run(lambda c: self._check(c, pauses))
         self._own.ensure(self._table)
         self._session.transact(lambda c: self.add_on(c, pauses, now))
 
+    def _check(self, connection: Connection, pauses: Sequence[Pause]) -> None:
+        for pause in pauses:
+            given = [("name", (self._table, "name"), pause.name)]
+            given += [("reason", (self._table, "reason"), pause.reason[:REASON_CHARACTERS])]
+            if fault := self._texts.fault(connection, given):
+                raise InputError(f"pause: {fault}")
+
     def add_on(self, connection: Connection, pauses: Sequence[Pause], now: datetime) -> None:
-        """The same in a transaction; the table must be there."""
+        """The same in a transaction; the table must be there.
+
+        A runner does this too, so a reason is never refused here but told with escapes.
+        """
         connection.execute(self._purge, {"now": to_text(now)})
         for pause in pauses:
             connection.execute(self._delete, {"kind": pause.kind, "name": pause.name})
@@ -72,7 +90,12 @@ class Pauses:
                     "kind": pause.kind,
                     "name": pause.name,
                     "until": None if pause.until is None else to_text(pause.until),
-                    "reason": plain(pause.reason, most=REASON_CHARACTERS),
+                    "reason": self._texts.shown(
+                        connection,
+                        (self._table, "reason"),
+                        plain(pause.reason),
+                        characters=REASON_CHARACTERS,
+                    ),
                     "created": to_text(now),
                 },
             )

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from wpbridge.action import ActionId
 from wpbridge.codec import args, schedule
 from wpbridge.errors import CodecError
+from wpbridge.store.texts import as_bytes, chosen_args
 
 _Fault: TypeAlias = tuple[str, bool]
 """What is wrong, and whether PHP says so too."""
@@ -30,13 +31,11 @@ class PendingRow:
     @classmethod
     def of(cls, row: Sequence[object]) -> "PendingRow":
         """From id, hook, args, extended args, schedule, group, claim and date."""
-        longer = _bytes(row[3])
         return cls(
             id=ActionId(int(str(row[0]))),
             hook=str(row[1]),
-            # The plugin's choice: extended_args unless NULL, empty or "0".
-            args=longer if longer not in (b"", b"0") else _bytes(row[2]),
-            schedule=_bytes(row[4]),
+            args=chosen_args(row[2], row[3]),
+            schedule=as_bytes(row[4]),
             group_id=int(str(row[5] or 0)),
             is_claimed=bool(int(str(row[6] or 0))),
             is_dated=row[7] is not None,
@@ -114,7 +113,3 @@ def _recurrence(blob: bytes) -> object:
     if isinstance(told, schedule.Interval) and told.is_recurring:
         return told.seconds
     return told.expression if isinstance(told, schedule.Cron) else None
-
-
-def _bytes(value: object) -> bytes:
-    return value if isinstance(value, bytes) else str(value or "").encode()

@@ -5,6 +5,7 @@ actions, so a crash leaves a batch here or there. Where posts have no transactio
 each post goes with its action: what was added and not yet deleted is known by it.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,8 +16,10 @@ from sqlalchemy import Connection, text
 from wpbridge.action import ActionId, NewAction, Status
 from wpbridge.clock import ZERO_DATE, from_text, to_text
 from wpbridge.codec.args import columns
+from wpbridge.errors import InputError
 from wpbridge.store.alone import Alone
 from wpbridge.store.bulk import WholeRow
+from wpbridge.store.charsets import to_text as php_text
 from wpbridge.store.old_posts import LOG_TYPE, OldPosts, Post
 from wpbridge.store.sqlstore import SqlStore
 from wpbridge.store.whole_posts import POST_TYPE, TAXONOMY, Columns, WholePost
@@ -66,7 +69,7 @@ class Moving:
             scheduled_local=to_text(zone.scheduled_local(new.scheduled_at, new.is_async)),
             args=short,
             extended_args=extended,
-            schedule=new.schedule.decode(),
+            schedule=php_text(new.schedule),
             group=new.group,
             priority=new.priority,
             attempts=self.attempts,
@@ -293,7 +296,7 @@ class Posts:
         if self._session.in_doubt and not attempts[-1].moved.keys() & {post.id for post in posts}:
             # The posts are gone: the commit was made, and only its answer was lost.
             return attempts[-1]
-        batch, going = _sorted(posts, decide)
+        batch, going = self._sorted(connection, posts, decide)
         batch.gone = len(ids) - len(posts)
         made = self._insert(connection, going, now)
         batch.moved = {one.post.id: one.action for one in made}
@@ -309,7 +312,8 @@ class Posts:
         """Without transactions: the actions, and their posts' keys."""
         posts = self.old.on(connection, ids)
         known = self._known(connection, ids)
-        batch, going = _sorted([post for post in posts if post.id not in known], decide)
+        new = [post for post in posts if post.id not in known]
+        batch, going = self._sorted(connection, new, decide)
         batch.gone = len(ids) - len(posts)
         made = self._insert(connection, going, now)
         batch.moved = {one.post.id: one.action for one in made}
@@ -443,7 +447,25 @@ class Posts:
         """Ids of the groups, made before the transaction: others must see them, or would, too."""
         terms = self._session.run(lambda c: self.old.groups(c, ids)) if ids else {}
         for slug in {"", *(names[0] for names in terms.values())} - set(self._groups):
-            self._groups[slug] = self._parts.groups.ensure(slug)
+            # Posts whose group the tables cannot hold are left where they are.
+            with contextlib.suppress(InputError):
+                self._groups[slug] = self._parts.groups.ensure(slug)
+
+    def _sorted(
+        self, connection: Connection, posts: Iterable[Post], decide: Decide
+    ) -> tuple[Batch, list[tuple[Post, Moving]]]:
+        batch = Batch()
+        going = []
+        for post in posts:
+            what = decide(post)
+            if isinstance(what, Moving):
+                row = what.row(self._parts.inserts.zone)
+                what = self._parts.bulk.fault(connection, row) or what
+            if isinstance(what, Moving):
+                going.append((post, what))
+            else:
+                batch.left.append((post, what))
+        return batch, going
 
     def _insert(
         self, connection: Connection, going: Sequence[tuple[Post, Moving]], now: datetime
@@ -483,18 +505,6 @@ class Posts:
 
     def _change(self, statement: str) -> None:
         self._session.transact(lambda c: c.execute(text(statement)))
-
-
-def _sorted(posts: Iterable[Post], decide: Decide) -> tuple[Batch, list[tuple[Post, Moving]]]:
-    batch = Batch()
-    going = []
-    for post in posts:
-        what = decide(post)
-        if isinstance(what, str):
-            batch.left.append((post, what))
-        else:
-            going.append((post, what))
-    return batch, going
 
 
 def _made(post: Post, action: ActionId, state: Sequence[Any]) -> Made:

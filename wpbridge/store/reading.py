@@ -18,12 +18,14 @@ from wpbridge.codec import schedule
 from wpbridge.codec.args import columns
 from wpbridge.errors import CodecError
 from wpbridge.store.base import QueuedHook
+from wpbridge.store.charsets import to_text as php_text
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.groups import Groups
 from wpbridge.store.inventory import Inventory
 from wpbridge.store.records import ClaimRecord, FailedRun, LogEntry, Query, Record, Tally, Wait
 from wpbridge.store.session import Transactor
 from wpbridge.store.tables import Layout, TableNames
+from wpbridge.store.texts import as_bytes, chosen_args
 from wpbridge.store.waits import Waits
 from wpbridge.store.zones import Zones
 
@@ -138,24 +140,43 @@ class Reading:
         groups = self._groups.ids(query.groups)
         if query.groups and not groups:
             return None, {}
+        return self._session.run(lambda c: self._where(c, query, groups))
+
+    def _where(
+        self, connection: Connection, query: Query, groups: Sequence[int]
+    ) -> tuple[str | None, dict[str, object]]:
+        """What a column cannot hold is in no row, and the server refuses to compare it."""
+
+        def holds(column: str, text: str) -> bool:
+            return self._layout.texts.holds(connection, (self._names.actions, column), text)
+
+        hooks = tuple(hook for hook in query.hooks if holds("hook", hook))
+        searched = [column for column in ("hook", "args") if holds(column, query.search)]
+        texts = query.partial_args
+        if query.args is not None:
+            try:
+                args = columns(query.args)[0]
+            except CodecError:
+                return None, {}
+            texts = (*texts, args)
+        if not searched or (query.hooks and not hooks) or not all(holds("args", t) for t in texts):
+            return None, {}
         values: dict[str, object] = {}
         parts: list[str] = []
         for condition, name, value in (
-            *_exact(query, groups), *_dated(query), *_inside_text(query, self._layout)
-        ):  # fmt: skip
+            *_exact(replace(query, hooks=hooks), groups),
+            *_dated(query),
+            *_inside_text(query, self._layout, searched),
+        ):
             parts.append(condition)
             if name:
                 values[name] = value
         if query.args is not None:
-            try:
-                values["args"] = columns(query.args)[0]
-            except CodecError:
-                return None, {}
+            values["args"] = args
             parts.append("a.args = :args")
         return (f" WHERE {' AND '.join(parts)}" if parts else ""), values
 
     def _record(self, row: Sequence[object]) -> Record:
-        longer = _bytes(row[6])
         return Record(
             id=ActionId(_int(row[0])),
             hook=str(row[1]),
@@ -163,8 +184,8 @@ class Reading:
             scheduled_at=_date(row[3]),
             is_dated=row[3] is not None,
             priority=_int(row[4]),
-            args=longer if longer not in (b"", b"0") else _bytes(row[5]),
-            schedule=_bytes(row[7]),
+            args=chosen_args(row[5], row[6]),
+            schedule=as_bytes(row[7]),
             group_id=_int(row[8]),
             group=self._groups.slug(_int(row[8])),
             attempts=_int(row[9]),
@@ -317,7 +338,7 @@ class Reading:
         found: dict[tuple[str, str], QueuedHook] = {}
         for name, group_id, pending, running, due, following in rows:
             one = QueuedHook(
-                hook=name if isinstance(name, str) else bytes(name).decode("utf-8", "replace"),
+                hook=name if isinstance(name, str) else php_text(bytes(name)),
                 group=self._groups.slug(int(group_id)),
                 pending=int(pending),
                 running=int(running),
@@ -482,7 +503,7 @@ def _dated(query: Query) -> Iterator[_Condition]:
             yield f"a.{column} {sign} :{name}", name, to_text(moment.astimezone(UTC))
 
 
-def _inside_text(query: Query, layout: Layout) -> Iterator[_Condition]:
+def _inside_text(query: Query, layout: Layout, searched: Sequence[str]) -> Iterator[_Condition]:
     for place, pair in enumerate(query.partial_args):
         yield f"a.args LIKE :pair{place} ESCAPE '!'", f"pair{place}", _inside(pair)
     if query.search:
@@ -490,7 +511,8 @@ def _inside_text(query: Query, layout: Layout) -> Iterator[_Condition]:
         if layout.has_extended_args:
             # Beside long args stands their md5, in which nobody looks for anything.
             args = "CASE WHEN a.extended_args IS NULL THEN a.args ELSE a.extended_args END"
-        parts = [f"{column} LIKE :text ESCAPE '!'" for column in ("a.hook", args)]
+        found = [{"hook": "a.hook", "args": args}[column] for column in searched]
+        parts = [f"{column} LIKE :text ESCAPE '!'" for column in found]
         yield f"({' OR '.join(parts)})", "text", _inside(query.search)
 
 
@@ -533,7 +555,3 @@ def _int(value: object) -> int:
 
 def _date(value: object) -> datetime | None:
     return from_text(None if value is None else str(value))
-
-
-def _bytes(value: object) -> bytes:
-    return value if isinstance(value, bytes) else str(value or "").encode()

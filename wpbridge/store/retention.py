@@ -204,6 +204,10 @@ class Retention:
         statement = f"DELETE FROM {self._names.logs} WHERE log_id IN {listed(ids)}"
         return self._session.transact(lambda c: int(c.exec_driver_sql(statement).rowcount))
 
+    def _holds(self, hook: str) -> bool:
+        place = (self._names.actions, "hook")
+        return self._session.run(lambda c: self._layout.texts.holds(c, place, hook))
+
     def _hint(self, expiry: Expiry) -> str:
         """The index by status and last attempt gives the oldest first, however many there are."""
         return "" if expiry.hooks else self._dialect.use_index(self._layout.attempt_index)
@@ -218,8 +222,12 @@ class Retention:
         for name, hooks, word in (
             ("hook", expiry.hooks, "IN"), ("not", expiry.except_hooks, "NOT IN")
         ):  # fmt: skip
-            if hooks:
-                marks = {f"{name}_{n}": hook for n, hook in enumerate(hooks)}
+            # Of what the column cannot hold there is no row.
+            possible = [hook for hook in hooks if self._holds(hook)]
+            if hooks and not possible and word == "IN":
+                parts.append("1 = 0")
+            elif possible:
+                marks = {f"{name}_{n}": hook for n, hook in enumerate(possible)}
                 parts.append(f"hook {word} ({', '.join(f':{mark}' for mark in marks)})")
                 values |= marks
         if expiry.groups:

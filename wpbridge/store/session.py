@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from wpbridge.errors import Unfit
 from wpbridge.store.dialect import Dialect, Trouble, lost_connection, sort_trouble
 
 T = TypeVar("T")
@@ -161,6 +162,10 @@ class Session:
                 if trouble.gone or trouble.denied:
                     self._drop()
                 outage.meet(trouble, is_old=is_old)
+            except UnicodeEncodeError as error:
+                # Nothing was sent. Whoever could answer better has not looked.
+                outage.end()
+                raise Unfit("a text with half a surrogate pair cannot be stored") from error
             except Exception:
                 # The work's own: the database has answered.
                 outage.end()

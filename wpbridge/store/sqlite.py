@@ -3,6 +3,7 @@
 import functools
 import os
 import sqlite3
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import StaticPool
 
 from wpbridge.errors import StoreMissing, StoreUnavailable
+from wpbridge.store import charsets
 from wpbridge.store.tables import TableNames
+from wpbridge.store.text_columns import Texts
 
 BUSY_MILLISECONDS = 10_000
 _IN_MEMORY = (None, "", ":memory:")
@@ -67,6 +70,10 @@ class SQLite:
         """See :class:`Dialect`."""
         return f"CAST({column} AS BLOB)"
 
+    def from_php(self, value: str) -> str:
+        """See :class:`Dialect`."""
+        return f"CAST({value} AS TEXT)"
+
     def next_value(self, table: str, column: str, index: str) -> str:
         """See :class:`Dialect`."""
         return (
@@ -78,6 +85,16 @@ class SQLite:
         """As PRAGMA table_info tells."""
         rows = connection.execute(text("SELECT name FROM pragma_table_info(:t)"), {"t": table})
         return [str(row[0]) for row in rows]
+
+    def charset_of(self, connection: Connection) -> str:
+        """Always the same."""
+        del connection
+        return charsets.PLAIN
+
+    def texts(self, connection: Connection, tables: Sequence[str]) -> Texts:
+        """All that is UTF-8."""
+        del connection, tables
+        return Texts()
 
     def indexes(self, connection: Connection, table: str) -> dict[str, list[str]]:
         """As PRAGMA index_list tells."""

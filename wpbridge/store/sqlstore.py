@@ -6,7 +6,7 @@ Not for several threads at once: the runner's loop owns it.
 import contextlib
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -123,6 +123,7 @@ class SqlStore:
             dialect.indexes(connection, names.actions),
             transactional=dialect.is_transactional(connection, names.actions),
         )
+        layout = replace(layout, texts=dialect.texts(connection, names.all))
         options = self._options(connection)
         zone = Zone.from_options(options.get("timezone_string"), options.get("gmt_offset"))
         schema = _schema_number(options.get(STORE_OPTION))
@@ -206,7 +207,9 @@ class SqlStore:
         with borrow(connection, self._dialect.name) as borrowed:
             # One writer at a time: on SQLite our own connection would wait for the caller's.
             outside = None if self._dialect.name == "sqlite" else parts
-            inner = assemble(borrowed, self.names, self.layout, self._dialect, self._zone, outside)
+            spoken = borrowed.run(self._dialect.charset_of)
+            layout = replace(self.layout, texts=self.layout.texts.spoken(spoken))
+            inner = assemble(borrowed, self.names, layout, self._dialect, self._zone, outside)
             if outside is None:
                 inner.own.look()
             yield inner

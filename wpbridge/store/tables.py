@@ -5,9 +5,10 @@ name differs between the plugin's versions and between MySQL and WordPress on SQ
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wpbridge.errors import SchemaError
+from wpbridge.store.text_columns import Texts
 
 OLDEST_SCHEMA, NEWEST_SCHEMA = 5, 9
 STORE_OPTION = "schema-ActionScheduler_StoreSchema"
@@ -117,6 +118,11 @@ class TableNames:
         """All of ours: what `init` makes and `uninstall` removes."""
         return (*self.first, *self.later, self.site)
 
+    @property
+    def all(self) -> tuple[str, ...]:
+        """The plugin's, ours, and the options."""
+        return (self.actions, self.claims, self.groups, self.logs, self.options, *self.own)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
@@ -142,6 +148,8 @@ class Layout:
     attempt_index: str | None = None
     """(status, last_attempt_gmt)"""
     transactional: bool = True
+    texts: Texts = field(default_factory=Texts)
+    """What the text columns can hold."""
 
     def describe(self) -> str:
         """For `check`."""

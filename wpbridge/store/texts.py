@@ -1,9 +1,11 @@
 """What columns hold, as bytes or numbers; and which of the two columns holds an action's args."""
 
+from wpbridge.store.charsets import to_bytes
+
 
 def as_bytes(value: object) -> bytes:
-    """The bytes of a text column; none for NULL."""
-    return value if isinstance(value, bytes) else str(value or "").encode()
+    """The bytes of a text column, as PHP has them; none for NULL."""
+    return value if isinstance(value, bytes) else to_bytes(str(value or ""))
 
 
 def chosen_args(short: object, extended: object) -> bytes:

@@ -20,6 +20,7 @@ from wpbridge.outcome import LogLine
 from wpbridge.store.own_tables import OwnTables
 from wpbridge.store.records import Wait
 from wpbridge.store.tables import TableNames
+from wpbridge.store.texts import as_bytes
 from wpbridge.store.writes import Writes
 
 Verdict: TypeAlias = Literal["wait", "run", "cancel"]
@@ -223,7 +224,7 @@ class Waits:
 def _date_of(blob: object, now: datetime) -> tuple[datetime, bool]:
     """The date that the schedule says; now for an async one."""
     try:
-        told = schedule.decode(blob if isinstance(blob, bytes) else str(blob).encode())
+        told = schedule.decode(as_bytes(blob))
     except CodecError:
         return now, True
     if told.timestamp is None:

@@ -17,6 +17,7 @@ from wpbridge.clock import to_text
 from wpbridge.outcome import LogLine
 from wpbridge.store.action_rows import STATUS
 from wpbridge.store.base import Ending
+from wpbridge.store.charsets import to_text as php_text
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.failing import Failing
 from wpbridge.store.inserts import Inserts
@@ -222,7 +223,7 @@ class Writes:
                     self.zone.scheduled_local(change.retry_at, is_async=False)
                 )
             if change.schedule is not None:
-                values["schedule"] = change.schedule.decode()
+                values["schedule"] = php_text(change.schedule)
             if self._execute(connection, self._update(change), ids, **values) != len(ids):
                 raise LostRaceError
 

@@ -18,6 +18,7 @@ from wpbridge.codec import cron, schedule, zoned
 from wpbridge.errors import CodecError, CronError
 from wpbridge.store.own_tables import OwnTables
 from wpbridge.store.tables import TableNames
+from wpbridge.store.texts import as_bytes
 from wpbridge.zone import Zone
 
 FORGET_AFTER: Final = timedelta(days=1)
@@ -190,7 +191,7 @@ def _first_date(blob: object) -> int | None:
 
 def _cron_of(blob: object) -> schedule.Cron | None:
     try:
-        found = schedule.decode(blob if isinstance(blob, bytes) else str(blob).encode())
+        found = schedule.decode(as_bytes(blob))
     except CodecError:
         return None
     return found if isinstance(found, schedule.Cron) else None
