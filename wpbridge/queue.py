@@ -410,7 +410,7 @@ class Queue:
                 return f"it is {record.status}"
             if record.id in before and not again:
                 return f"it was requeued before, as action {before[record.id]}"
-            return None
+            return "its args are not UTF-8" if not _is_utf8(record.args) else None
 
         def look(parts: Parts, page: Sequence[Record]) -> None:
             before.update(parts.edits.requeued([r.id for r in page]))
@@ -624,7 +624,7 @@ class Queue:
         told = _schedule_of(record)
         if not isinstance(told, schedule.Interval | schedule.Cron) or not told.is_recurring:
             return False
-        args = record.args.decode("utf-8", "surrogateescape")
+        args = record.args.decode("utf-8", "replace")
         chain = (record.hook.casefold(), args.casefold(), record.group.casefold())
         live = Query(
             hooks=(record.hook,), groups=(record.group,), args=args, statuses=_LIVE,
@@ -647,7 +647,7 @@ class Queue:
             zone = self.zones_of([record.id]).get(record.id)
         return NewAction(
             hook=record.hook,
-            args=record.args.decode("utf-8", "surrogateescape"),
+            args=record.args.decode("utf-8", "replace"),
             schedule=schedule.encode(new),
             scheduled_at=due,
             is_async=isinstance(new, schedule.Async),
@@ -665,8 +665,16 @@ class Queue:
             kept = replace(told, timestamp=int(wanted.scheduled_at.timestamp()))
             zone = self.zones_of([record.id]).get(record.id)
             made = replace(made, schedule=schedule.encode(kept), zoned=zoned_cron(kept, zone))
-        args = record.args.decode("utf-8", "surrogateescape")
+        args = record.args.decode("utf-8", "replace")
         return replace(made, hook=record.hook, args=args, group_id=record.group_id)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 Which: TypeAlias = Query | Iterable[int]

@@ -50,12 +50,23 @@ def test_it_is_listed_and_shown(site: Site) -> None:
     assert "good" in site.ok("logs", "1") + site.ok("get", "1")
 
 
+def test_it_is_not_requeued_as_something_else(site: Site) -> None:
+    change(site.store, "UPDATE wp_actionscheduler_actions SET status = 'failed'")
+    done = site("requeue", "--status", "failed", "--yes")
+    assert done.err == "action 2 left as it is: its args are not UTF-8\n"
+    assert (
+        json.loads(site.ok("list", "--status", "pending", "--format", "json"))[0]["hook"] == "good"
+    )
+
+
 def test_it_is_exported_and_set_aside_by_who_cannot_hold_it(site: Site) -> None:
     site.ok("migrate", "export", "--output", "q")
     site.ok("init", "--with-tables", "--table-prefix", "to_")
     done = site("migrate", "import", "--input", "q", "--table-prefix", "to_")
     assert (done.code, done.err) == (1, "")
     assert done.out.startswith("imported 2 actions, 1 rejected, see q.rejected.jsonl, verified")
+    [[log]] = query(site.store, "SELECT message FROM to_actionscheduler_logs WHERE log_id = 1")
+    assert log == r'["\xFF"]', "a log row keeps the bytes in writing"
     kept = json.loads((site.folder / "q.rejected.jsonl").read_text("utf-8"))
     assert kept["why"] == "args_columns is no base64 of UTF-8"
     line = json.loads(kept["text"])

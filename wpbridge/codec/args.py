@@ -96,8 +96,7 @@ def columns(json_text: str) -> tuple[str, str | None]:
     Raises:
         CodecError: Over 8,000 bytes, as the plugin refuses them.
     """
-    # Bytes that are no UTF-8, read from a row, are surrogates here.
-    data = json_text.encode("utf-8", "surrogateescape")
+    data = json_text.encode()
     if len(data) > MAX_BYTES:
         raise CodecError(_TOO_LONG)
     if len(data) <= MAX_COLUMN_BYTES:

@@ -368,9 +368,10 @@ class Bulk:
         texts, names = self._layout.texts, self._names
         if fault := texts.fault(connection, _texts_of(names, row)):
             return fault
-        # Longer log rows are cut, here as everywhere.
+        # Longer log rows are cut, and bytes that are no text are written out, here as everywhere.
         place = (names.logs, "message")
-        logs = (texts.why_not(connection, place, log[0], any_length=True) for log in row.logs)
+        messages = [texts.written_out(log[0]) for log in row.logs]
+        logs = (texts.why_not(connection, place, told, any_length=True) for told in messages)
         return next((f"log: {why}" for why in logs if why), "")
 
     def add(

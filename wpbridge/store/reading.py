@@ -136,7 +136,12 @@ class Reading:
         return found
 
     def where(self, query: Query) -> tuple[str | None, dict[str, object]]:
-        """The conditions on ``a``, and their values; None when nothing can match."""
+        """The conditions on ``a``, and their values; None when nothing can match.
+
+        InputError for what is no text at all.
+        """
+        given = (query.search, query.args or "", *query.partial_args)
+        self._layout.texts.check((*query.hooks, *query.groups, *given))
         groups = self._groups.ids(query.groups)
         if query.groups and not groups:
             return None, {}

@@ -218,6 +218,7 @@ class Retention:
         }  # fmt: skip
         # SQLite compares texts: a zero date is below every other there, too.
         assert to_text(expiry.before) > ZERO_DATE
+        self._layout.texts.check((*expiry.hooks, *expiry.except_hooks, *expiry.groups))
         parts = ["status = :status", "last_attempt_gmt <= :before"]
         for name, hooks, word in (
             ("hook", expiry.hooks, "IN"), ("not", expiry.except_hooks, "NOT IN")

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from wpbridge.errors import Unfit
+from wpbridge.errors import InputError
 from wpbridge.store.dialect import Dialect, Trouble, lost_connection, sort_trouble
 
 T = TypeVar("T")
@@ -165,7 +165,9 @@ class Session:
             except UnicodeEncodeError as error:
                 # Nothing was sent. Whoever could answer better has not looked.
                 outage.end()
-                raise Unfit("a text with half a surrogate pair cannot be stored") from error
+                raise InputError(
+                    "a text holds half a surrogate pair, or a byte that is not UTF-8"
+                ) from error
             except Exception:
                 # The work's own: the database has answered.
                 outage.end()

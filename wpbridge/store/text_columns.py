@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 
 from sqlalchemy import Connection
 
+from wpbridge.errors import InputError
 from wpbridge.store.charsets import PLAIN, UTF8, WIDE, to_bytes
 
 Place: TypeAlias = tuple[str, str]
@@ -23,6 +24,7 @@ Place: TypeAlias = tuple[str, str]
 
 _ODD: Final = frozenset({"sjis", "swe7", "ucs2", "utf16", "utf16le", "utf32"})
 """Character sets in which some of ASCII is not written as ASCII."""
+_NO_UTF8: Final = "it holds half a surrogate pair, or a byte that is not UTF-8"
 _ASKED_AT_ONCE: Final = 200
 _REMEMBERED: Final = 20_000
 
@@ -62,6 +64,17 @@ class Texts:
         """The same for a connection of the caller's own, whose driver sends what it likes."""
         is_foreign = not {session, self.session} <= UTF8
         return replace(self, session=session, is_foreign=is_foreign, _known={})
+
+    def check(self, texts: Iterable[str]) -> None:
+        """InputError for a text that the session cannot even ask for."""
+        for text in texts:
+            if not text.isascii() and not all(part.units for part in _parts(text, self.session)):
+                raise InputError(f"{_escaped(text)}: {_NO_UTF8}")
+
+    def written_out(self, text: str) -> str:
+        """A text with escapes for what the session cannot send at all."""
+        parts = _parts(text, self.session)
+        return "".join(part.text if part.units else _escaped(part.text) for part in parts)
 
     def holds(self, connection: Connection, place: Place, text: str) -> bool:
         """Whether a column has all characters of a text, however many they are."""
@@ -172,7 +185,7 @@ class Texts:
                 f" {self.session}, and the site another character set"
             )
         if len(text) == 1 and _is_surrogate(text) and self.session in UTF8:
-            return "it holds half a surrogate pair, or a byte that is not UTF-8"
+            return _NO_UTF8
         what = _escaped(text) if len(text) == 1 else "it"
         spoken = "" if self.session in UTF8 else f" in a session of {self.session}"
         return f"the table's character set, {charset}, has no {what}{spoken}"
