@@ -221,7 +221,7 @@ class TestWordPress:
         unknown = Unknown("/wp-config.php", 3, "a call")
         with pytest.raises(SiteError, match="DB_CHARSET"):
             from_wp(DB_CHARSET=unknown)
-        with pytest.raises(SiteError, match="DB_CHARSET"):
+        with pytest.raises(SiteError, match="cannot be told"):
             DatabaseAddress.from_wp(replace(config(), doubt=unknown))
         address = DatabaseAddress.from_dsn("mysql://h/d", config(DB_CHARSET=unknown))
         assert address.charset == "utf8mb4", "the DSN is the way out"
