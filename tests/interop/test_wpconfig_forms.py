@@ -1,14 +1,19 @@
 """PHP is the oracle: what the reader says of a configuration is what PHP says, or nothing."""
 
+import os
+import secrets
 from pathlib import Path
 
 import pytest
 
 from forms import Form, assert_same, forms, told_by_php
+from wp_config_programs import ENV, Maker, lay, told
 from wpbridge import wpconfig
 from wpbridge.errors import SiteError
 from wpbridge.wpconfig import Unknown
 
+SEED = int(os.environ.get("WPBRIDGE_SEED", "0")) or secrets.randbelow(1_000_000)
+PROGRAMS = 80
 PLAIN = forms("plain")
 OTHER = forms("other")
 
@@ -33,3 +38,22 @@ def test_the_reader_says_what_php_says_or_nothing(php: str, tmp_path: Path, form
         assert config.doubt is None
         for name in ("DB_USER", "DB_PASSWORD", "DB_HOST", "$table_prefix"):
             config.text(name)
+
+
+def test_random_programs_mean_what_php_makes_of_them(php: str, tmp_path: Path) -> None:
+    """Run more with other seeds by WPBRIDGE_SEED; a failure names the program's own seed."""
+    env = {**ENV, "PATH": os.environ["PATH"]}
+    folders = [tmp_path.resolve() / str(number) for number in range(PROGRAMS)]
+    programs = [Maker(SEED + number).program() for number in range(PROGRAMS)]
+    for folder, program in zip(folders, programs, strict=True):
+        lay(folder, program)
+    ended = 0
+    for number, values in enumerate(told(php, folders, env)):
+        try:
+            config = wpconfig.read(folders[number], env)
+        except SiteError:
+            continue
+        if values is not None:
+            ended += 1
+            assert_same(config, values, f"WPBRIDGE_SEED={SEED + number}: {programs[number]}")
+    assert ended > PROGRAMS // 8

@@ -322,6 +322,16 @@ class TestConditions:
         with pytest.raises(SiteError, match="whether it goes on here cannot be decided"):
             _ = config.db_name
 
+    def test_what_one_way_has_set_is_not_certain_where_the_reading_ends_in_it(
+        self, read: Read
+    ) -> None:
+        config = read(
+            f"define('DB_USER', 'u'); if ({self.WEB}) {{ define('DB_NAME', 'x'); set_up(); }}"
+        )
+        assert config.db_user == "u"
+        with pytest.raises(SiteError, match=r"set_up\(\)"):
+            _ = config.db_name
+
     def test_the_request_may_be_told(self, read: Read, root: Path) -> None:
         read(f"if ({self.WEB}) {{ define('DB_NAME', 'd'); }} else {{ define('DB_NAME', 'p'); }}")
         for host, name in (("dev.example", "d"), ("other.example", "p")):

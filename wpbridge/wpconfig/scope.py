@@ -251,8 +251,13 @@ class Scope:
             except Exit:
                 continue
             except (Leave, Stop):
+                self.sets = start
                 why = f"whether it goes on here cannot be decided ({doubt.why})"
                 raise NotKnown(doubt.file, doubt.line, why) from None
+            except NotKnown:
+                # What this way has set so far may not be set in truth.
+                self.sets = start
+                raise
             ends.append(self.sets)
         if not ends:
             raise Exit
