@@ -23,12 +23,15 @@ from wpbridge.executors.threads import ThreadExecutor, outcome_of
 from wpbridge.handlers import Handler, describe, load
 from wpbridge.outcome import MOST_CHARACTERS, Completed, Failed, Outcome, plain
 from wpbridge.rules import Limit, RetryRule
+from wpbridge.runner import wording
 from wpbridge.runner.hold import Totals
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
+from wpbridge.runner.reaper import reap
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.inserts import Inserts
 from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.texts import as_bytes
 
 ACTIONS = "wp_actionscheduler_actions"
 
@@ -261,6 +264,73 @@ def test_what_a_person_gives_as_reason_of_a_pause_is_stored_as_text(store: SqlSt
     Queue(store).pause(hooks=["h"], reason="la \udce9poque")
     (pause,) = store.parts.pauses.stored()
     assert pause.reason == "la \\udce9poque"
+
+
+# What a row holds
+
+
+FAR_BACK = b"i:-99999999999;"
+
+
+def add_far_back(store: SqlStore) -> tuple[int, int]:
+    """A recurring action whose next date lies before the year 1, and a good one."""
+    now = SystemClock().now()
+    (far,) = insert(store, make_new("far", interval=3600, now=now), now=now)
+    blob = as_bytes(column(store, "schedule", far)).replace(b"i:3600;", FAR_BACK)
+    assert FAR_BACK in blob
+    change(
+        store, f"UPDATE {ACTIONS} SET schedule = :s WHERE action_id = :i", s=blob.decode(), i=far
+    )
+    (good,) = insert(store, make_new("good", now=now), now=now)
+    return far, good
+
+
+NEXT = "There was a failure scheduling the next instance of this action"
+
+
+def test_a_next_date_before_the_year_1_ends_its_chain_alone(store: SqlStore) -> None:
+    store.unregister()
+    far, good = add_far_back(store)
+    run(store, {hook: describe(hook, lambda: None) for hook in ("far", "good")})
+    assert store.counts() == {"complete": 2}
+    assert log_of(store, far)[-1] == f"{NEXT}: the next date lies before the year 1"
+    assert log_of(store, good)[-1] == "action complete via wpbridge"
+    invariants.check(store)
+
+
+def test_the_reaper_outlives_it_too(store: SqlStore) -> None:
+    """It ends what a dead runner had started, and puts the rest back."""
+    far, good = add_far_back(store)
+    now = SystemClock().now()
+    claim = store.claim_due(now=now, limit=10, only=ClaimFilter())
+    assert claim is not None
+    started = [(action, [wording.started(now)]) for action in claim.actions]
+    store.start(started, now=now, once=False)
+    store._runner = None
+    change(store, "UPDATE wp_wpbridge_runners SET beat_gmt = '2020-01-01 00:00:00'")
+    store.register(host="h", boot="", pid=2, pid_started="")
+    reap(store, identity(), SystemClock(), policy="fail")
+    assert store.counts() == {"failed": 2}
+    assert log_of(store, far)[-1] == f"{NEXT}: the next date lies before the year 1"
+    assert "its runner (here, pid 1) died while it ran" in log_of(store, good)[-1]
+    invariants.check(store)
+
+
+@pytest.mark.parametrize("status", ["Pending", "PENDING", "pénding"])
+def test_a_status_that_only_the_collation_takes_for_pending_is_run(
+    store: SqlStore, status: str
+) -> None:
+    """The plugin's statements find it, and so do ours; it had ended every run."""
+    store.unregister()
+    odd, good = insert(store, make_new("h"), make_new("h"))
+    change(store, f"UPDATE {ACTIONS} SET status = :s WHERE action_id = :i", s=status, i=odd)
+    is_found = [odd] == [
+        row[0] for row in query(store, f"SELECT action_id FROM {ACTIONS} WHERE status = 'pending'")
+    ][:1]
+    run(store, {"h": describe("h", lambda: None)})
+    assert column(store, "status", good) == "complete"
+    assert column(store, "status", odd) == ("complete" if is_found else status)
+    invariants.check(store)
 
 
 # What the database refuses

@@ -43,7 +43,7 @@ def statements(store: SqlStore) -> dict[str, TextClause]:
 
 
 VALUES = {
-    "now": to_text(NOW), "size": 100, "key": "ours", "first": 1, "least": 0, "level": 10,
+    "now": to_text(NOW), "size": 100, "key": "ours", "first": 1, "above": 0, "level": 10,
 }  # fmt: skip
 
 

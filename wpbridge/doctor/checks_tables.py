@@ -101,7 +101,7 @@ def claim_plan(patient: Patient) -> Finding:
     if not patient.server.is_mysql:
         return ok("on SQLite every statement names its index")
     values = {
-        "now": to_text(patient.now), "size": 100, "least": 0, "level": 10, "first": 1, "key": "0",
+        "now": to_text(patient.now), "size": 100, "above": 0, "level": 10, "first": 1, "key": "0",
     }  # fmt: skip
     bad = [told for step in patient.server.plans(values) if (told := _fault(step))]
     if not bad:

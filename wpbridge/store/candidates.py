@@ -99,11 +99,13 @@ class Finder:
         by_priority = hint(layout.priority_index)
         by_date = hint(layout.date_index or layout.due_index)
         self._any_due = text(f"SELECT 1 FROM {table}{hint(layout.due_index)} WHERE {due} LIMIT 1")
-        # At least and not above: MariaDB reads an unsigned column's MIN above -1 as one above 0.
-        self._next_priority = text(
+        # The first without a bound: MariaDB reads an unsigned column's MIN above -1 as one above 0.
+        levels = (
             f"SELECT MIN(priority) FROM {table}{by_priority} WHERE claim_id = 0"
-            " AND status = 'pending' AND priority >= :least"
+            " AND status = 'pending'"
         )
+        self._first_priority = text(levels)
+        self._next_priority = text(f"{levels} AND priority > :above")
         self._in_priority = text(
             f"{look}{by_priority} WHERE claim_id = 0 AND status = 'pending' AND priority = :level"
             " AND scheduled_date_gmt <= :now ORDER BY scheduled_date_gmt, action_id LIMIT :size"
@@ -133,7 +135,7 @@ class Finder:
     def plans(self) -> list[Plan]:
         """The statements that are used with this layout, to be explained by the server.
 
-        Their values are ``now``, ``size``, ``least``, ``level``, ``first`` and ``key``.
+        Their values are ``now``, ``size``, ``above``, ``level``, ``first`` and ``key``.
         """
         layout = self._layout
         found = [Plan(name="any-due", statement=self._any_due, index=layout.due_index)]
@@ -267,26 +269,31 @@ class Finder:
             rows = look.rows(self._in_date, size=size)
             return Window(look.ours(rows), len(rows) < size)
         found: list[Candidate] = []
-        least, left = 0, size
+        level, left = self._lowest_level(look), size
         while left > 0:
-            level = self._next_level(look, least)
             if level is None:
                 return Window(found, is_whole=True)
             rows = look.rows(self._in_priority, level=level, size=left)
             found += look.ours(rows)
-            least, left = level + 1, left - len(rows)
+            level, left = self._level_above(look, level), left - len(rows)
         return Window(found, is_whole=False)
 
     def _is_one_priority(self, look: "_Look") -> bool:
         if self._layout.priority_index is None:
             return not self._layout.has_priority
-        lowest = self._next_level(look, 0)
-        return lowest is None or self._next_level(look, lowest + 1) is None
+        lowest = self._lowest_level(look)
+        return lowest is None or self._level_above(look, lowest) is None
 
-    def _next_level(self, look: "_Look", least: int) -> int | None:
-        """The lowest priority from ``least`` on that has free rows, due or not."""
-        found = look.connection.execute(self._next_priority, {"least": least}).scalar()
-        return None if found is None else number(found)
+    def _lowest_level(self, look: "_Look") -> object:
+        """The lowest priority that has free rows, due or not; None where there are none.
+
+        As the column holds it: SQLite takes texts and fractions, too, and knows their order.
+        """
+        return look.connection.execute(self._first_priority).scalar()
+
+    def _level_above(self, look: "_Look", level: object) -> object:
+        """The next one."""
+        return look.connection.execute(self._next_priority, {"above": level}).scalar()
 
     def _hook_keys(self, look: "_Look") -> list[_Key]:
         """One look for each hook that the filter names or that was found to be promising."""

@@ -20,6 +20,7 @@ from wpbridge.store.pending import PendingRow, Reading, read
 from wpbridge.store.records import Record
 from wpbridge.store.server import Server
 from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.texts import number
 from wpbridge.store.writes import listed
 
 CAP: Final = 10_000
@@ -36,7 +37,7 @@ _LIVE: Final = "('pending', 'in-progress')"
 _ENDED: Final = "('complete', 'failed', 'canceled')"
 
 
-_Level: TypeAlias = tuple[str, dict[str, int]]
+_Level: TypeAlias = tuple[str, dict[str, object]]
 """A table with conditions, and their values."""
 
 
@@ -93,10 +94,11 @@ class Rows:
     def ahead_of(self, record: Record, now: datetime) -> int:
         """Due, free rows that a claim takes before this one, up to the cap."""
         levels, own = self._levels(), record.priority
-        before = self._due_in([one for one in levels if one[1].get("level", own) < own], now)
+        lower = [one for one in levels if number(one[1].get("level", own)) < own]
+        before = self._due_in(lower, now)
         if before > CAP:
             return before
-        same = [one for one in levels if one[1].get("level", own) == own]
+        same = [one for one in levels if number(one[1].get("level", own)) == own]
         values: dict[str, object] = {
             "id": record.id, "attempts": record.attempts, "priority": own,
             "date": ZERO_DATE if record.scheduled_at is None else to_text(record.scheduled_at),
@@ -130,16 +132,13 @@ class Rows:
         if layout.priority_index is None:
             return [(free, {})]
         found: list[_Level] = []
-        least = 0
-        while True:
-            # At least and not above, see :class:`wpbridge.store.candidates.Finder`.
-            statement = f"SELECT MIN(priority) FROM {free} AND priority >= :least"
-            rows = self._rows(statement, least=least)
-            if rows[0][0] is None:
-                return found
-            level = int(rows[0][0])
+        lowest = f"SELECT MIN(priority) FROM {free}"
+        # The first without a bound, see :class:`wpbridge.store.candidates.Finder`.
+        level = self._rows(lowest)[0][0]
+        while level is not None:
             found.append((f"{free} AND priority = :level", {"level": level}))
-            least = level + 1
+            level = self._rows(f"{lowest} AND priority > :above", above=level)[0][0]
+        return found
 
     def _due_in(
         self,

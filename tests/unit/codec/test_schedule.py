@@ -405,6 +405,10 @@ def test_a_chain_that_cannot_go_on_says_why() -> None:
         schedule.next_after_run(replace(HOURLY, timestamp=2**62), ran_at=at(T))
     with pytest.raises(CodecError, match="9999"):
         schedule.next_after_run(replace(NIGHTLY, timestamp=2**62), ran_at=at(T))
+    with pytest.raises(CodecError, match="year 1"):
+        schedule.next_after_run(replace(HOURLY, recurrence=-99_999_999_999), ran_at=at(2 * T))
+    with pytest.raises(CodecError, match="year 1"):
+        schedule.next_after_run(replace(HOURLY, recurrence=-(2**63)), ran_at=at(2 * T))
 
 
 @pytest.mark.parametrize(
