@@ -71,6 +71,21 @@ def utc(text: str) -> datetime:
 
 
 @pytest.mark.parametrize(
+    "change_of",
+    ["REPLACE(schedule, 'ActionScheduler', 'actionscheduler')", "REPLACE(schedule, 'O:', 'O:0')"],
+)
+def test_a_chain_in_another_form_that_php_reads_keeps_its_zone(
+    queue: Queue, clock: FakeClock, change_of: str
+) -> None:
+    first = queue.schedule_cron(None, "0 9 * * *", "h", tz="Europe/Rome") or ActionId(0)
+    change(queue.store, f"UPDATE wp_actionscheduler_actions SET schedule = {change_of}")
+    clock.at = due(queue, first) + timedelta(minutes=3)
+    run(queue.store, clock)
+    assert zones(queue.store) == {pending(queue): "Europe/Rome"}
+    assert due(queue, pending(queue)) == utc("10-25T08:00")
+
+
+@pytest.mark.parametrize(
     ("chain_in", "start", "expected"),
     [
         (("0 9 * * *", "Europe/Rome"), "10-23T12:00",

@@ -8,6 +8,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, text
 
 from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.clock import from_text
+from wpbridge.codec import schedule
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.groups import Groups
 from wpbridge.store.session import Transactor
@@ -22,7 +23,6 @@ STATUS: Final = (
 )
 """An expression: a row's status as the database's collation compares it. `Pending` is pending to
 the plugin's statements, and so to ours."""
-CRON_START: Final = b'O:28:"ActionScheduler_CronSchedule"'
 
 
 class ActionRows:
@@ -112,8 +112,12 @@ class ActionRows:
         zones = self._zones
         if not zones.are_there:
             return {}
-        crons = [int(str(r[0])) for r in rows if as_bytes(r[7]).startswith(CRON_START)]
+        crons = [int(str(r[0])) for r in rows if _is_cron(as_bytes(r[7]))]
         return zones.of(on, crons) if on else self._session.run(lambda c: zones.of(c, crons))
+
+
+def _is_cron(blob: bytes) -> bool:
+    return schedule.class_of(blob[: schedule.PREFIX_BYTES]) == schedule.Cron.php_class
 
 
 def in_order(actions: Iterable[Action]) -> list[Action]:
