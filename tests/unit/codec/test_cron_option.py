@@ -165,3 +165,21 @@ def test_cut_anywhere_it_is_an_error(golden: bytes, data: st.DataObject) -> None
     cut = data.draw(st.integers(1, len(golden) - 1))
     with pytest.raises(CodecError):
         CronOption.decode(golden[:cut])
+
+
+@patient
+@given(planned, st.sets(st.integers(0, 7)), st.integers(1, 8))
+def test_what_was_taken_out_in_batches_comes_back_at_its_place(
+    told: list[tuple[int, str, list[Any], int | None]], places: set[int], size: int
+) -> None:
+    # Few dates and hooks, so that many events share them.
+    crowded = [(date % 3 + 1, hook[:1], values, often) for date, hook, values, often in told]
+    before = option_of([event(*some) for some in crowded]).encode()
+    option = CronOption.decode(before)
+    gone = [one for place, one in enumerate(option.events()) if place in places]
+    batches = [gone[at : at + size] for at in range(0, len(gone), size)]
+    for batch in batches:
+        assert option.remove(batch) == len(batch)
+    for batch in batches:
+        assert option.add(batch) == len(batch)
+    assert option.encode() == before
