@@ -4,11 +4,13 @@ import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+import pytest
 
 import invariants
 from clocks import FakeClock
-from factories import insert, make_new
+from factories import NOW, insert, make_new
 from rows import change, log_of, query
 from ticking import TickingExecutor
 from wpbridge import Context
@@ -33,11 +35,26 @@ def run(store: SqlStore, clock: FakeClock, handler: Callable[[int], None]) -> Ru
     return runner
 
 
+class WallClock(FakeClock):
+    """Its counter stands still, as CLOCK_MONOTONIC does while the host is suspended."""
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+class CountingClock(FakeClock):
+    """Its wall clock stands still, as after a pause that nobody has told it of yet."""
+
+    def now(self) -> datetime:
+        return NOW
+
+
+@pytest.mark.parametrize("kind", [FakeClock, WallClock, CountingClock])
 def test_what_others_have_ended_meanwhile_is_not_started(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore], kind: type[FakeClock]
 ) -> None:
     store.unregister()
-    others, clock, seen = open_queue(dsn), FakeClock(), list[int]()
+    others, clock, seen = open_queue(dsn), kind(), list[int]()
     _, second = insert(store, make_new(args=(1,)), make_new(args=(2,)))
 
     def handler(number: int) -> None:
