@@ -2,7 +2,8 @@
 
 Two duties, each done by one runner of the site at a time, in pieces of one short transaction: what
 dead runners of PHP's hold is freed or failed, and what ended long ago is deleted. While one of the
-plugin's own runners is seen at work both are left to it.
+plugin's own runners is seen at work both are left to it, but for the rows of empty claims, which
+the plugin never removes.
 """
 
 import contextlib
@@ -48,9 +49,10 @@ class _Done:
     reset: int = 0
     failed: int = 0
     deleted: int = 0
+    claims: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.reset or self.failed or self.deleted)
+        return bool(self.reset or self.failed or self.deleted or self.claims)
 
 
 class SiteCaretaker:
@@ -146,18 +148,23 @@ class SiteCaretaker:
         if done:
             self._bus.tell(
                 UpkeepDone(
-                    at=self._clock.now(), site=self._bus.site, reset=done.reset,
-                    failed=done.failed, deleted=done.deleted,
+                    at=self._clock.now(),
+                    site=self._bus.site,
+                    reset=done.reset,
+                    failed=done.failed,
+                    deleted=done.deleted,
+                    claims=done.claims,
                 )
-            )  # fmt: skip
+            )
 
     def _work(self, duty: Duty) -> Iterator[int]:
         """The pieces of one duty; each gives how many actions it freed."""
-        if self._is_left():
-            return
+        is_left = self._is_left()
         if duty == "claims":
-            yield from self._claims()
-        else:
+            if not is_left:
+                yield from self._claims()
+            yield from self._empty_claims()
+        elif not is_left:
             yield from self._retention()
 
     def _is_left(self) -> bool:
@@ -188,6 +195,15 @@ class SiteCaretaker:
                 yield freed
             if max(freed, failed) < STALE_BATCH:
                 return
+
+    def _empty_claims(self) -> Iterator[int]:
+        """Drop rows of the claims table that nobody needs: the plugin's cleaner leaves them."""
+        while found := self._parts.cleaning.empty_claims(STALE_BATCH):
+            dropped = self._parts.cleaning.drop_empty(found)
+            self._done.claims += dropped
+            if dropped < STALE_BATCH:
+                return
+            yield 0
 
     def _retention(self) -> Iterator[int]:
         for expiry in self._expiries():

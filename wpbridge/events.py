@@ -168,6 +168,8 @@ class UpkeepDone(Event):
     """Actions that ran without a sign."""
     deleted: int
     """Ended long ago."""
+    claims: int
+    """Rows of the claims table that held nothing, and that nobody held."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,8 +24,9 @@ from wpbridge.store.retention import KEEP, Expiry
 BATCH_SIZE: Final = 500
 LOG_WINDOW: Final = 20_000
 """Ids of the logs table looked at in one step."""
+_STALE: Final = timedelta(seconds=STALE_SECONDS)
+YOUNG: Final = f"it is younger than {STALE_SECONDS} s, so a runner may be about to use it"
 ORPHAN_KEY_AGE: Final = timedelta(days=1)
-ORPHAN_CLAIM_AGE: Final = timedelta(days=1)
 """A claims row without actions is normal between the two steps of a claim."""
 PLUGIN_STATUSES: Final = (Status.COMPLETE, Status.CANCELED)
 """What the plugin's cleaner deletes in every version."""
@@ -148,10 +149,10 @@ def judge(claim: ClaimRecord, *, ours: frozenset[ClaimId], now: datetime) -> str
     if claim.id in ours:
         return "a wpbridge runner holds it: claim-and-run puts back what dead ones left"
     if claim.is_orphan:
-        is_young = claim.created_at is not None and now - claim.created_at < ORPHAN_CLAIM_AGE
-        return "it is younger than a day" if is_young else None
+        is_young = claim.created_at is not None and now - claim.created_at < _STALE
+        return YOUNG if is_young else None
     last = claim.last_attempt_at
-    if last is not None and now - last < timedelta(seconds=STALE_SECONDS):
+    if last is not None and now - last < _STALE:
         return f"its holder gave a sign {(now - last).total_seconds():.0f} s ago"
     if not claim.pending:
         return "its actions run, or died running: the plugin's cleaner fails them"
@@ -170,15 +171,17 @@ def free_claims(
     actions: list[ActionId] = []
     gone: list[ClaimId] = []
     left: dict[ClaimId, str] = {}
-    before = now - timedelta(seconds=STALE_SECONDS)
+    before = now - _STALE
     for claim in claims:
         reason = judge(claim, ours=ours, now=now)
         if reason is not None:
             left[claim.id] = reason
         elif claim.is_orphan:
-            gone.append(claim.id)
-            if not dry_run:
-                parts.edits.drop_claims([claim.id])
+            # The database's clock has the last word on its age.
+            if dry_run or parts.cleaning.drop_empty([claim.id]):
+                gone.append(claim.id)
+            else:
+                left[claim.id] = YOUNG
         elif dry_run:
             query = Query(claim=claim.id, statuses=(Status.PENDING,), limit=0, order="id")
             actions += [record.id for record in parts.reading.find(query)]

@@ -1,7 +1,7 @@
 """The plugin's cleaner's work, by its rules and nothing beside them, by one runner at a time."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -13,7 +13,7 @@ from clocks import FakeClock
 from factories import NOW, insert, make_new
 from rows import change, column, log_of, query
 from wpbridge import caretaker, upkeep
-from wpbridge.action import ActionId
+from wpbridge.action import ActionId, ClaimId
 from wpbridge.caretaker import AWAY, SiteCaretaker
 from wpbridge.clock import SystemClock
 from wpbridge.errors import Contention
@@ -28,7 +28,7 @@ from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.adding import SINCE_4_HOOK
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.cleaning import CLEANERS
+from wpbridge.store.cleaning import CLEANERS, Cleaning
 from wpbridge.store.duties import Duty
 from wpbridge.store.sqlstore import SqlStore
 
@@ -108,6 +108,16 @@ def ids(store: SqlStore) -> set[int]:
     return {int(str(r[0])) for r in query(store, f"SELECT action_id FROM {ACTIONS}")}
 
 
+def claim_of(store: SqlStore, claim: int, age: int | None) -> None:
+    """A row of the claims table, so many seconds old by the database's clock; None: no date."""
+    made = "NULL" if age is None else store.dialect.db_in(-age)
+    change(store, f"INSERT INTO {CLAIMS} (claim_id, date_created_gmt) VALUES ({claim}, {made})")
+
+
+def claims(store: SqlStore) -> list[int]:
+    return [int(str(r[0])) for r in query(store, f"SELECT claim_id FROM {CLAIMS} ORDER BY 1")]
+
+
 def have_due(store: SqlStore, duty: Duty = "claims") -> None:
     """Time has passed by the database's clock."""
     change(
@@ -134,7 +144,8 @@ def test_a_waiting_row_without_a_sign_is_free_again(store: SqlStore, keeper: Kee
         expected[1] = 0
         assert raw(store, action_id) == expected
         assert log_of(store, action_id) == ["action created", "action reset"]
-    assert len(query(store, f"SELECT claim_id FROM {CLAIMS}")) == 1
+    # The plugin's cleaner would leave the row of the claim, which is empty now.
+    assert claims(store) == []
     assert keeper.done() == [(4, 0, 0)]
     [event] = keeper.told
     assert (event.site, event.at) == ("shop", NOW)
@@ -160,6 +171,92 @@ def test_words_and_dates_are_those_of_the_release_here(store: SqlStore, keeper: 
     assert log_of(store, stuck)[1:] == [SINCE_4]
     now = "2026-11-24 12:00:00"
     assert raw(store, stuck)[:5] == ["failed", 900, 1, now, now]
+
+
+def test_rows_of_claims_that_hold_nothing_and_nobody_holds_are_dropped(
+    store: SqlStore, keeper: Keeper
+) -> None:
+    for claim, age in ((801, 301), (802, 777_777), (803, 301), (804, 301), (805, 301)):
+        claim_of(store, claim, age)
+    for status in ("complete", "failed", "canceled"):
+        row(store, status, 802, 9e5)
+    waits, runs = row(store, "pending", 803, 10), row(store, "in-progress", 804, 10)
+    before = {i: raw(store, i) for i in ids(store)}
+    keeper.round()
+    assert claims(store) == [803, 804]
+    assert {i: raw(store, i) for i in ids(store)} == before
+    assert [event.claims for event in keeper.told if isinstance(event, UpkeepDone)] == [3]
+    have_due(store)
+    keeper.round()
+    assert claims(store) == [803, 804]
+    assert len(keeper.told) == 1
+    assert (raw(store, waits)[1], raw(store, runs)[1]) == (803, 804)
+
+
+@pytest.mark.parametrize("age", [0, 100, 290, -60, -9999])
+def test_a_claim_that_a_runner_of_php_has_just_made_is_left(
+    store: SqlStore, keeper: Keeper, age: int
+) -> None:
+    """Its row comes first, and its actions a moment later. Our own clock does not count."""
+    claim_of(store, 801, age)
+    keeper.clock.at = NOW + timedelta(days=3650)
+    keeper.round()
+    assert claims(store) == [801]
+    assert keeper.told == []
+
+
+def test_a_claim_in_a_row_of_a_wpbridge_runner_is_left_dead_or_alive(
+    store: SqlStore, keeper: Keeper
+) -> None:
+    for claim in (801, 802, 80):
+        claim_of(store, claim, 9999)
+    store.register(host="gone", boot="b", pid=1, pid_started="1")
+    change(
+        store,
+        "UPDATE wp_wpbridge_runners SET claims = '801,802', beat_gmt = '2020-01-01 00:00:00'",
+    )
+    keeper.round()
+    assert claims(store) == [801, 802]
+
+
+def test_a_claim_that_is_filled_between_look_and_deed_is_left(
+    store: SqlStore, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for claim in (801, 802):
+        claim_of(store, claim, 301)
+    drop = Cleaning.drop_empty
+
+    def filled_before(self: Cleaning, found: Sequence[ClaimId]) -> int:
+        row(store, "pending", 801, 0)
+        return drop(self, found)
+
+    monkeypatch.setattr(Cleaning, "drop_empty", filled_before)
+    keeper.round()
+    assert claims(store) == [801]
+
+
+def test_many_empty_claims_go_in_several_pieces(
+    store: SqlStore, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caretaker, "STALE_BATCH", 2)
+    for claim in range(801, 806):
+        claim_of(store, claim, 301)
+    assert keeper.step() == Tended(freed=0, has_more=True)
+    assert claims(store) == [803, 804, 805]
+    keeper.round()
+    assert claims(store) == []
+
+
+def test_empty_claims_go_while_the_plugins_own_cleaner_is_seen_too(
+    store: SqlStore, keeper: Keeper
+) -> None:
+    """It never looks for them."""
+    php_seen(store)
+    stuck = row(store)
+    claim_of(store, 801, 301)
+    keeper.round()
+    assert claims(store) == []
+    assert column(store, "claim_id", stuck) == 900
 
 
 def test_what_must_not_be_touched(

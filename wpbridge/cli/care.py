@@ -282,7 +282,7 @@ Examples:
 @click.argument("claim_ids", metavar="[CLAIM…]", nargs=-1)
 @site_options
 @click.option("--stale", is_flag=True, help="All whose holder gave no sign for 300 s.")
-@click.option("--empty", is_flag=True, help="Rows of claims that hold nothing, a day old.")
+@click.option("--empty", is_flag=True, help="Rows of claims that hold nothing, 300 s old.")
 @click.option("--dry-run", is_flag=True, help="Say which; change nothing.")
 @_FORMAT
 @click.pass_context

@@ -14,7 +14,7 @@ from wpbridge.moments import iso
 from wpbridge.store.cleaning import CLEANERS
 from wpbridge.store.edits import STALE_SECONDS
 from wpbridge.store.records import Pause
-from wpbridge.upkeep import ORPHAN_CLAIM_AGE
+from wpbridge.store.survey import CAP
 
 LATE_SECONDS: Final = 600
 """Due for longer, and something is wrong."""
@@ -229,12 +229,12 @@ def orphans(patient: Patient) -> Finding:
 
 def orphan_claims(patient: Patient) -> Finding:
     """Are there claims that hold nothing?"""
-    found, _ = patient.rows.orphan_claims(patient.now - ORPHAN_CLAIM_AGE)
+    found = patient.store.parts.cleaning.empty_claims(CAP + 1)
     if not found:
         return ok("no old claim is empty")
     return note(
-        f"{number(len(found))} row(s) of the claims table hold nothing and are over a day old",
-        "they slow the plugin's count of claims; nothing else removes them",
+        f"{number(len(found))} row(s) of the claims table hold nothing, and nobody holds them",
+        "upkeep drops them" if _cares(patient) else "the plugin never removes them",
         fix="wpbridge release-claims --empty", fixable=True, count=len(found),
     )  # fmt: skip
 

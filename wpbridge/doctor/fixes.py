@@ -92,17 +92,11 @@ def _stale_claims(patient: Patient, dry_run: bool) -> tuple[int, str]:  # noqa: 
 
 
 def _orphan_claims(patient: Patient, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
-    before = patient.now - upkeep.ORPHAN_CLAIM_AGE
-    ours = _ours(patient)
-    after, count = 0, 0
-    while True:
-        found, end = patient.rows.orphan_claims(before, after, BATCH)
-        wanted = [claim for claim in found if claim not in ours]
-        # Each is dropped only if nothing live is under it by then.
-        count += len(wanted) if dry_run else patient.store.parts.edits.drop_claims(wanted)
-        if not end:
-            return count, f"dropped {count:,} empty claim(s) over a day old"
-        after = end
+    cleaning, after, count = patient.store.parts.cleaning, 0, 0
+    while found := cleaning.empty_claims(BATCH, after=after):
+        count += len(found) if dry_run else cleaning.drop_empty(found)
+        after = found[-1]
+    return count, f"dropped {count:,} empty claim(s)"
 
 
 def _ours(patient: Patient) -> frozenset[ClaimId]:

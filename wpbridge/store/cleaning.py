@@ -5,13 +5,13 @@ once more under its lock, and what a wpbridge runner holds, alive or dead, is ne
 reaper knows more about it. A crash leaves rows as they were or changed and logged, nothing between.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy import BindParameter, Connection, TextClause, bindparam, text
 
-from wpbridge.action import ActionId
+from wpbridge.action import ActionId, ClaimId
 from wpbridge.clock import to_text
 from wpbridge.outcome import LogLine
 from wpbridge.store.dialect import Dialect
@@ -80,6 +80,22 @@ class Cleaning:
         self._fail = _with(f"UPDATE {table} SET status = 'failed', {dated}{end}", "ids")
         self._fail_before_4 = _with(f"UPDATE {table} SET status = 'failed'{end}", "ids")
         self._claims = text(f"SELECT claims FROM {names.runners}")
+        # A runner of PHP's makes its row first, and claims a moment later: a young row may be that.
+        # By the database's clock, since those of the hosts may differ.
+        old = dialect.db_in(-STALE_SECONDS)
+        empty = (
+            f"(date_created_gmt <= {old} OR date_created_gmt IS NULL) AND claim_id NOT IN :held"
+            f" AND NOT EXISTS (SELECT 1 FROM {table} a WHERE a.claim_id = {names.claims}.claim_id"
+            " AND a.status IN ('pending', 'in-progress'))"
+        )
+        self._find_empty = _with(
+            f"SELECT claim_id FROM {names.claims} WHERE claim_id > :after AND {empty}"
+            " ORDER BY claim_id LIMIT :size",
+            "held",
+        )
+        self._drop_empty = _with(
+            f"DELETE FROM {names.claims} WHERE claim_id IN :ids AND {empty}", "ids", "held"
+        )
         cases = " ".join(f"WHEN message LIKE '%{name}%' THEN '{name}'" for name in CLEANERS)
         self._newest = text(
             f"SELECT CASE WHEN message LIKE '%via wpbridge%' THEN NULL {cases} END AS cleaner,"
@@ -120,6 +136,29 @@ class Cleaning:
         return self._change(
             self._find_running, self._lock_running, fail, message, size, before, now
         )
+
+    def empty_claims(self, size: int, *, after: int = 0) -> list[ClaimId]:
+        """Return the next rows of the claims table, by id, that hold nothing and that nobody holds.
+
+        Such a row is at least 300 s old, has no pending or running action, and is in no row of a
+        wpbridge runner, alive or dead. The plugin deletes a claim's row when its runner ends, so
+        these are of runners that were killed; the plugin itself never looks for them.
+        """
+
+        def look(connection: Connection) -> list[ClaimId]:
+            given = {"after": after, "size": size, "held": self._held(connection)}
+            return [ClaimId(int(row[0])) for row in connection.execute(self._find_empty, given)]
+
+        return self._session.run(look)
+
+    def drop_empty(self, claims: Sequence[ClaimId]) -> int:
+        """Delete those of the rows that still are as :meth:`empty_claims` says. Return how many."""
+
+        def drop(connection: Connection) -> int:
+            given = {"ids": sorted(claims), "held": self._held(connection)}
+            return int(connection.execute(self._drop_empty, given).rowcount)
+
+        return self._session.transact(drop) if claims else 0
 
     def cleaner_seen(self, since: datetime) -> str:
         """The runner of the plugin's that wrote last into the log since then; empty for none."""

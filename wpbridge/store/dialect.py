@@ -66,7 +66,7 @@ class Dialect(Protocol):
         ...
 
     def db_in(self, seconds: int) -> str:
-        """An expression: the database's now, and so many seconds more."""
+        """An expression: the database's now, and so many seconds more; before it when negative."""
         ...
 
     def as_bytes(self, column: str) -> str:

@@ -5,7 +5,7 @@ meanwhile is left to it. All methods take ids of one page (some thousand at most
 they did change.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -241,17 +241,6 @@ class Edits:
             return found
 
         return self._session.transact(unclaim)
-
-    def drop_claims(self, claims: Collection[ClaimId]) -> int:
-        """Rows of the claims table under which nothing is live; returns how many went."""
-
-        def drop(connection: Connection) -> int:
-            return sum(
-                int(connection.execute(self._drop_claim, {"claim": claim}).rowcount)
-                for claim in sorted(claims)
-            )
-
-        return self._session.transact(drop)
 
     def log(self, lines: Sequence[tuple[ActionId, LogLine]]) -> None:
         """Rows of actions' own logs."""

@@ -64,7 +64,7 @@ class SQLite:
 
     def db_in(self, seconds: int) -> str:
         """See :class:`Dialect`."""
-        return f"strftime('%Y-%m-%d %H:%M:%S', 'now', '+{seconds} seconds')"
+        return f"strftime('%Y-%m-%d %H:%M:%S', 'now', '{seconds:+d} seconds')"
 
     def as_bytes(self, column: str) -> str:
         """See :class:`Dialect`."""

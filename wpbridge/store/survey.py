@@ -210,24 +210,6 @@ class Rows:
         )
         return [(ActionId(int(row[0])), ClaimId(int(row[1] or 0))) for row in rows]
 
-    def orphan_claims(
-        self, before: datetime, after: int = 0, size: int = CAP + 1
-    ) -> tuple[list[ClaimId], int]:
-        """Rows of the claims table, as old as that, under which nothing is live.
-
-        Of the next ``size`` old rows by id; also where those end, 0 when there are no more.
-        """
-        rows = self._rows(
-            f"SELECT claim_id FROM {self._names.claims} WHERE claim_id > :after"
-            " AND (date_created_gmt <= :before OR date_created_gmt IS NULL)"
-            " ORDER BY claim_id LIMIT :size",
-            after=after, before=to_text(before), size=size,
-        )  # fmt: skip
-        old = [int(row[0]) for row in rows]
-        live = self._among(old)
-        found = [ClaimId(claim) for claim in old if claim not in live]
-        return found, old[-1] if len(old) == size else 0
-
     def _among(self, claims: Sequence[int], more: str = "", **values: object) -> set[int]:
         """Those of the claims that have live actions; the index by claim finds them."""
         found: set[int] = set()
