@@ -1,8 +1,10 @@
 """The daemon as real processes: signals, crashes, replacing, and what it tells of itself."""
 
+import itertools
 import json
 import os
 import re
+import resource
 import select
 import shlex
 import signal
@@ -495,6 +497,42 @@ def test_php_workers_end_with_the_daemon(
     one.send(end)
     assert one.code() == (143 if end == signal.SIGTERM else -end)
     until(lambda: not processes(one.folder), "the end of PHP")
+
+
+def test_php_starts_once_descriptors_come_back(wordpress: PhpSite, daemon: StartDaemon) -> None:
+    one = daemon(
+        wordpress.dsn, f"--path={wordpress.folder}", "--php", "--php-workers=2", "--processes=1",
+        f"--wp={shlex.join(wordpress.wp)}",
+    ).ready()  # fmt: skip
+    [pid] = one.workers()
+    used = {int(file.name) for file in Path(f"/proc/{pid}/fd").iterdir()}
+    free = next(number for number in itertools.count() if number not in used)
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (free + 3, before[1]))
+    ids = [wordpress.enqueue("t_noop") for _ in range(4)]
+    one.logged("php.boot_failed")
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    assert "Too many open files" in one.err()
+    until(lambda: all(wordpress.state(i)[0] == "complete" for i in ids), "all complete")
+    lines = ["action created", "action started via wpbridge", "action complete via wpbridge"]
+    assert [wordpress.log(i) for i in ids] == [lines] * 4
+    assert pid in one.workers(), "the same process as before"
+    one.send(signal.SIGTERM)
+    assert one.code() == 143
+
+
+def test_the_first_term_ends_a_daemon_after_nonsense_in_the_answers(
+    wordpress: PhpSite, daemon: StartDaemon
+) -> None:
+    ids = [wordpress.enqueue("t_answers", "[1]\n") for _ in range(3)]
+    one = daemon(
+        wordpress.dsn, f"--path={wordpress.folder}", "--php", "--php-workers=1", "--processes=1",
+        f"--wp={shlex.join(wordpress.wp)}",
+    ).ready()  # fmt: skip
+    until(lambda: all(wordpress.state(i)[0] == "failed" for i in ids), "the ends of all")
+    one.send(signal.SIGTERM)
+    assert one.code() == 143
+    assert "daemon.drain_timeout" not in one.err()
 
 
 def test_a_database_that_goes_away_is_waited_for(
