@@ -352,6 +352,8 @@ def test_a_prefix_that_passes_only_stdin_stdout_and_stderr(
     # As docker exec: another folder, no descriptors but the three, nothing of our environment.
     prefix.write_text(
         f"#!/bin/sh\ncd {shlex.quote(str(wordpress.folder))}\n"
+        # And with a word of welcome, as of a login over ssh.
+        "printf 'Welcome!\\n[1]\\nLast login: today'\n"
         'exec env -i PATH="$PATH" sh -c \'exec "$@" 3<&- 4<&-\' sh "$@"\n'
     )
     prefix.chmod(0o755)

@@ -20,7 +20,7 @@ class PoolLimits:
     max_memory: int = 0
     """Bytes; 0: four fifths of the worker's own limit."""
     boot_timeout: timedelta = timedelta(seconds=60)
-    """For WordPress to load, and for each other answer of a worker that runs no callback."""
+    """For WordPress to load; also for a worker to begin an action, if `timeout` is not longer."""
     books: Literal["bridge", "native"] = "bridge"
     missing: Literal["hold", "fail"] = "hold"
     on_crash: Literal["fail", "retry"] = "fail"

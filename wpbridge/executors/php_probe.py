@@ -27,7 +27,7 @@ def interview(
         child, first = launch.start()
     except OSError as error:
         raise WpCliError(f"PHP could not be started: {error}", exit_code=127) from error
-    worker = PhpWorker(child=child, born=now())
+    worker = PhpWorker(child=child, born=now(), is_behind_prefix=not launch.is_local)
     worker.post(first)
     worker.greet(context="wpbridge", books="bridge", missing="hold", memory=0, runner=None)
     worker.ask({"do": "has", "hooks": sorted(hooks)})

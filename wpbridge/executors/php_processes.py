@@ -141,6 +141,8 @@ class Processes:
         What the worker itself still says, which carries its secret, goes on to be believed: who
         began must not be put back. The action that runs now fails even if it returns.
         """
+        if worker.child.has_ended():
+            return  # It tells its own end; what a prefix prints at its own may follow.
         failed = php_worker.spoilt(stray)
         for sent in worker.sent:
             if sent.started_at and not sent.spoilt:
@@ -361,10 +363,10 @@ class Processes:
 
     def _start(self) -> None:
         child, first = self._launch.start()
-        worker = PhpWorker(child=child, born=now())
+        is_local, channels = self._launch.is_local, (child.answers, child.output)
+        worker = PhpWorker(child=child, born=now(), is_behind_prefix=not is_local)
         try:
-            descriptors = child.answers, child.output
-            worker.watched = self._lookout.watch(worker, descriptors, child.process.pid)
+            worker.watched = self._lookout.watch(worker, channels, child.process.pid)
         except OSError:
             child.kill(signal.SIGKILL)
             worker.close()

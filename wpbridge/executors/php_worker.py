@@ -65,6 +65,8 @@ class PhpWorker:
     child: wp.Child
     born: float
     """Monotonic."""
+    is_behind_prefix: bool = False
+    """Its answers come over stdout, where the prefix may print something before it."""
     mark: str = field(default_factory=lambda: f"\x1e{secrets.token_hex(8)}:")
     answers: Answers = field(default_factory=Answers)
     hello: Hello | None = None
@@ -150,8 +152,18 @@ class PhpWorker:
         return next((sent for sent in self.sent if sent.call.action.id == action_id), None)
 
     def hear(self) -> list[dict[str, Any] | Stray]:
-        """All whole answers that have arrived, and what is none among them."""
-        return self.answers.feed(_read(self.child.answers))
+        """All whole answers that have arrived, and what is none among them.
+
+        What is none before the greeting is a prefix's own output: a login's banner, a notice of
+        PHP. It stands in the message if the start fails.
+        """
+        found = self.answers.feed(_read(self.child.answers))
+        if not self.is_behind_prefix or self.hello is not None:
+            return found
+        for stray in found:
+            if isinstance(stray, Stray):
+                self.output.feed(f"{stray.why}\n".encode())
+        return [answer for answer in found if not isinstance(answer, Stray)]
 
     def listen(self) -> None:
         """Take in what it has printed."""
@@ -176,7 +188,9 @@ class PhpWorker:
                 return None
             why = f"ran longer than {timeout.total_seconds():g} s and was ended"
             return Failed(reason=why, error_type="TimedOut")
-        is_late = bool(first or self.asked) and quiet >= patience
+        # Between two actions listeners to the plugin's events run, which take their time.
+        most = max(patience, timeout.total_seconds() if timeout else 0.0)
+        is_late = bool(first or self.asked) and quiet >= most
         return Failed(reason="PHP does not answer", error_type="WorkerLost") if is_late else None
 
     def stop(self) -> None:
