@@ -12,9 +12,9 @@ from pathlib import Path
 from wpbridge import wpconfig
 from wpbridge.config import Settings
 from wpbridge.database import DatabaseAddress
-from wpbridge.errors import ConfigError, SiteError
+from wpbridge.errors import ConfigError, SiteError, WpCliError
 from wpbridge.wpconfig import WpConfig, asking, request
-from wpbridge.wpconfig.found import NotTold
+from wpbridge.wpconfig.found import WAYS_OUT, NotTold
 
 DEFAULT_PREFIX = "wp_"
 
@@ -67,10 +67,15 @@ def resolve(settings: Settings, env: Mapping[str, str], cwd: Path | None = None)
         return _site(settings, asking.ask(path, env, url=settings.url, trusted=True))
     try:
         return _site(settings, wpconfig.read(path, env, request=request.of_url(settings.url)))
-    except NotTold:
+    except NotTold as unknown:
         if settings.ask_php == "never" or asking.program(env) is None:
             raise
-    return _site(settings, asking.ask(path, env, url=settings.url))
+        reason = str(unknown).removesuffix(f"; {WAYS_OUT}")
+    try:
+        return _site(settings, asking.ask(path, env, url=settings.url))
+    except WpCliError as failed:
+        problem = f"{failed}. PHP was asked since {reason}; {WAYS_OUT}"
+        raise WpCliError(problem, exit_code=failed.exit_code, stderr=failed.stderr) from failed
 
 
 def _site(settings: Settings, config: WpConfig | None) -> Site:

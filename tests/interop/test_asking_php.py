@@ -14,7 +14,7 @@ from wpbridge.errors import SiteError, WpCliError
 from wpbridge.site import resolve
 from wpbridge.wpconfig import WpConfig, asking
 
-ENV = {"PATH": os.environ["PATH"], "DB_FROM_ENV": "o'ne $two"}
+ENV = {"PATH": os.environ["PATH"], "DB_FROM_ENV": "o'ne $two", "HOME": "/home/x"}
 TAIL = "\n$table_prefix = 'wp_';\nrequire_once ABSPATH . 'wp-settings.php';\n"
 LOGIN = "define('DB_USER', 'u'); define('DB_PASSWORD', 'p'); define('DB_HOST', 'h');"
 
@@ -182,6 +182,7 @@ class TestRequest:
             (("define('SITE', md5($_SERVER['HTTP_HOST']));\ndefine('WP_HOME', SITE);\n"
              "define('DB_NAME', SITE === 'x' ? 'y' : 'z');"), 4),
             ("define('DB_HOST', php_sapi_name() === 'cli' ? '127.0.0.1' : 'localhost');", 2),
+            ("include getenv('HOME') . '/private.php';", 2),
             ("if (PHP_SAPI !== 'cli') { define('DB_NAME', 'web'); }", 2),
             ("if (defined('WP_CLI') && WP_CLI) { $table_prefix = 'cli_'; }", 2),
             ("if (isset($_COOKIE['stage'])) { define('DB_NAME', 'stage'); }", 2),
@@ -203,6 +204,7 @@ class TestRequest:
     def test_it_is_refused_with_the_line(
         self, ask: Ask, folder: Path, body: str, line: int
     ) -> None:
+        (folder.parent / "private.php").write_text("<?php")
         end = f"\ndefined('DB_NAME') || define('DB_NAME', 'main'); {LOGIN}"
         with pytest.raises(SiteError) as caught:
             ask(body + end)
@@ -231,6 +233,7 @@ class TestRequest:
             "if ($_SERVER['REMOTE_ADDR'] === '203.0.113.9') { header('HTTP/1.0 403'); exit; }",
             "defined('WP_HOME') || define('WP_HOME', $_SERVER['HTTP_HOST']);",
             "if (!defined('COOKIE_DOMAIN')) define('COOKIE_DOMAIN', $_SERVER['HTTP_HOST']);",
+            "$c = ['USER' => 'u', 'HOME' => 'h']; if ($c['USER'] === 'x') { $table_prefix = 'y_'; }",
             "define('WP_ENV', getenv('X') ?: 'live'); if (WP_ENV === 'live') { $name = 'live'; }",
         ],
     )
@@ -297,6 +300,15 @@ class TestModes:
         assert site.database.name == "myname"
         assert site.config is not None
         assert site.config.reader.startswith("told by PHP")
+
+    def test_auto_tells_why_it_asked_a_php_that_failed(self, php: str, folder: Path) -> None:
+        assert php
+        (folder / "wp-config.php").write_text("<?php\nset_up_my_host();")
+        with pytest.raises(WpCliError) as caught:
+            resolve(Settings(path=folder), ENV)
+        assert "thrown in" in str(caught.value)
+        assert "wp-config.php:2: it calls set_up_my_host()" in str(caught.value)
+        assert "--dsn" in str(caught.value)
 
     def test_never_names_the_statement(self, folder: Path) -> None:
         (folder / "wp-config.php").write_text(self.COMPUTED)

@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from forms import Form, assert_same, told_by_php
 from wpbridge import wpconfig
 from wpbridge.errors import SiteError
+from wpbridge.wpconfig.scope import WORDPRESS
 
 ENV = {"PATH": os.environ["PATH"], "DB_FROM_ENV": "o'ne $two", "EMPTY": "", "ZERO": "0"}
 
@@ -232,3 +234,10 @@ def test_random_strings_are_what_php_makes_of_them(php: str, folder: Path, quote
             texts.append(quote + text + quote)
     appended = "\n".join(f"$all .= '|' . {text};" for text in texts)
     assert_agree(php, folder, f"$all = '';\n{appended}\ndefine('DB_NAME', $all);")
+
+
+def test_php_has_none_of_wordpresss_constants(php: str) -> None:
+    """A constant of WordPress's that the configuration has not set is not set."""
+    program = "echo implode(' ', array_keys(get_defined_constants()));"
+    names = subprocess.run([php, "-r", program], capture_output=True, text=True, check=True).stdout
+    assert [name for name in names.split() if WORDPRESS.fullmatch(name)] == []

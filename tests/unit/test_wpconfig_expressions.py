@@ -1,14 +1,14 @@
 import pytest
 
 from wpbridge.wpconfig import PhpSyntaxError, Unknown, Value, tokenize
-from wpbridge.wpconfig.expressions import NotUnderstood, Parser
+from wpbridge.wpconfig.expressions import Expressions, NotUnderstood
 from wpbridge.wpconfig.scope import NotKnown, Scope
-from wpbridge.wpconfig.tokens import unescape
+from wpbridge.wpconfig.tokens import Source, unescape
 from wpbridge.wpconfig.values import Unusual, equal, to_text, truthy
 
 
 def evaluate(text: str, scope: Scope | None = None) -> Value:
-    return Parser(tokenize(f"<?php {text}")).expression()(scope or Scope({}, {}, {}))
+    return Expressions(Source.of(f"<?php {text};"), scope or Scope({}, {}, {})).expression()
 
 
 def test_tokens_know_their_kind_and_line() -> None:
@@ -84,15 +84,20 @@ UNKNOWN = "$_GET['x']"
         "gethostname()",
         "defined('WP_CLI')",
         "defined('SOMEBODYS_OWN')",
+        "define('GD_VERSION', 'x') ? GD_VERSION : 0",
         "function_exists('somebodys_own')",
         "file_exists('relative.php')",
         "'abc' == 0",
         "1.5 . ''",
-        "[1] . ''",
         "922337203685477580 * 200",
-        "['1' => 'x']",
-        "[1 => 'x']",
-        "['x' => 1, 'y']",
+        "['x' => 1, 'y'][0]",
+        "[1] . ''",
+        "1 + 2",
+        "'a' . 1 - 2",
+        "1 < 2",
+        "08 . ''",
+        "1e3 . ''",
+        "99999999999999999999",
     ],
 )
 def test_what_is_not_known_stays_unknown_through_every_operator(text: str) -> None:
@@ -146,25 +151,21 @@ def test_what_is_unknown_does_not_matter_when_it_decides_nothing(text: str, valu
         "$a[$i = 1]",
         "$a . ($a = 1)",
         "$a . include 'x'",
-        "1 < 2 < 3 == 4 == 5",
         "a ? b : c ? d : e",
         "`ls`",
         '"{$a->b}"',
         '"$a[0][1]"',
-        "08",
-        "1e3",
-        "99999999999999999999",
-        "0xffffffffffffffffff",
         "unset($x)",
     ],
 )
 def test_what_the_parser_does_not_know_it_says(text: str) -> None:
-    parser = Parser(tokenize(f"<?php {text};"))
     try:
-        parser.expression()
-    except NotUnderstood:
+        reader = Expressions(Source.of(f"<?php {text};"), Scope({}, {}, {}))
+        reader.dead = True
+        reader.expression()
+    except (NotUnderstood, PhpSyntaxError):
         return
-    assert not parser.accept(";"), "a part was left, so the statement is not understood"
+    assert not reader.accept(";"), "a part was left, so the statement is not understood"
 
 
 @pytest.mark.parametrize(
@@ -188,7 +189,6 @@ def test_what_the_parser_does_not_know_it_says(text: str) -> None:
         "set_include_path('/')",
         f"define({UNKNOWN}, 1)",
         "define('A B', 1)",
-        "define('E_ALL', 1)",
         "define('WP_CLI', 1)",
         "define('A', 1, true)",
         f"include {UNKNOWN}",
@@ -223,7 +223,7 @@ def test_loose_comparison_is_that_of_every_php(left: Value, right: Value, same: 
 
 @pytest.mark.parametrize(
     ("left", "right"),
-    [("abc", 0), ("1abc", 1), (0, ""), ("10", "1e1"), ("1", "1 "), (1.0, 1), ({}, False)],
+    [("abc", 0), ("1abc", 1), (0, ""), ("10", "1e1"), ("1", "1 "), (1.0, 1)],
 )
 def test_comparisons_that_differ_between_versions_are_left_to_php(
     left: Value, right: Value
@@ -234,12 +234,10 @@ def test_comparisons_that_differ_between_versions_are_left_to_php(
 
 
 def test_conversions() -> None:
-    values: tuple[Value, ...] = ("", "0", "0.0", 0, 0.0, None, {}, " ")
-    assert [truthy(value) for value in values] == [
-        *(False, False, True, False, False, False, False, True)
-    ]
+    values: tuple[Value, ...] = ("", "0", "0.0", 0, 0.0, None, " ")
+    assert [truthy(value) for value in values] == [*(False, False, True, False, False, False, True)]
     assert [to_text(value) for value in (None, False, True, -3)] == ["", "", "1", "-3"]
-    odds: tuple[Value, ...] = (1.0, 0.1, {})
+    odds: tuple[Value, ...] = (1.0, 0.1)
     for odd in odds:
         with pytest.raises(Unusual):
             to_text(odd)

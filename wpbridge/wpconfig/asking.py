@@ -30,7 +30,7 @@ TIMEOUT_SECONDS: Final = 20.0
 _PROGRAM: Final = Path(__file__).parent.parent / "php" / "config.php"
 _OPTIONS: Final = (
     *("-d", "display_errors=stderr", "-d", "log_errors=0", "-d", "variables_order=EGPCS"),
-    *("-d", "opcache.enable_cli=0"),
+    *("-d", "opcache.enable_cli=0", "-d", "memory_limit=512M"),
     # A trace would show the arguments of calls, passwords among them.
     *("-d", "zend.exception_ignore_args=1"),
 )

@@ -18,6 +18,7 @@ from wpbridge.wpconfig.tokens import PhpSyntaxError, Token, from_bytes, tokenize
 
 _SCHEME: Final = {"HTTPS", "HTTP_X_FORWARDED_PROTO", "REQUEST_SCHEME", "SERVER_PORT"}
 """Keys of few values, which the two requests have tried."""
+_WORDS: Final = {"USER", "HOME", "SHELL", "TERM", "PWD", "LOGNAME"}
 _READS: Final = {
     "php_sapi_name",
     "getallheaders",
@@ -145,15 +146,17 @@ class _Search:
     def _reads(self, tokens: Sequence[Token]) -> bool:
         """Whether any of the tokens speaks of the request, or of what hangs on it."""
         return any(
-            self._is_of_request(token, tokens[place + 1 : place + 3])
+            self._is_of_request(token, tokens[max(0, place - 2) : place], tokens[place + 1 :][:2])
             for place, token in enumerate(tokens)
         )
 
-    def _is_of_request(self, token: Token, after: Sequence[Token]) -> bool:
+    def _is_of_request(self, token: Token, before: Sequence[Token], after: Sequence[Token]) -> bool:
         if token.kind == "opaque":
             return True
         if token.kind == "string":
-            return self._is_key(token.text)
+            # Words such as USER are keys only where keys are looked up.
+            looked_up = [one.text.lower() for one in before] in (["_server", "["], ["getenv", "("])
+            return self._is_key(token.text) and (looked_up or token.text not in _WORDS)
         if token.kind == "template":
             return any(isinstance(part, tuple) and self._is_part(*part) for part in token.parts)
         if token.kind == "variable" and token.text == "_SERVER":

@@ -1,36 +1,35 @@
-"""Turn an expression's tokens into a function of a :class:`Scope`.
+"""Evaluate expressions while they are read.
 
 Only plain forms are known: literals, variables, constants, operators, calls, assignments and
-includes. Anything else is :class:`NotUnderstood`.
+includes. Anything else is :class:`NotUnderstood`. What PHP would not run is ``dead``: it is read to
+find its end, and has no value and no effect. Where a condition is not known, both ways are gone.
 """
 
 import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final, TypeAlias
 
 from wpbridge.wpconfig.functions import call
-from wpbridge.wpconfig.scope import SUPER_GLOBALS, Exit, Scope
-from wpbridge.wpconfig.tokens import Token
+from wpbridge.wpconfig.scope import Exit, Scope
+from wpbridge.wpconfig.tokens import Source, Token
 from wpbridge.wpconfig.values import (
     Unknown,
     Unusual,
     Value,
-    array_key,
     equal,
     identical,
     join,
     to_integer,
     to_text,
     truthy,
-    whole,
 )
 
-Expression: TypeAlias = Callable[[Scope], Value]
 Operation: TypeAlias = Callable[[Value, Value], Value]
 
 
-class NotUnderstood(Exception):  # caught by the reader of statements
+class NotUnderstood(Exception):  # caught where the statement ends
     """The tokens are no form that the reader knows."""
 
     def __init__(self, token: Token) -> None:
@@ -41,66 +40,70 @@ class NotUnderstood(Exception):  # caught by the reader of statements
         self.why = f"the statement is not one of the plain forms (near {shown!r})"
 
 
-def _integers(function: Callable[[int, int], int]) -> Operation:
-    def compute(left: Value, right: Value) -> Value:
-        if type(left) is not int or type(right) is not int:
-            raise Unusual
-        return whole(function(left, right))
+def _either_bit(left: Value, right: Value) -> Value:
+    if type(left) is not int or type(right) is not int:
+        raise Unusual
+    return left | right
 
-    return compute
+
+def _only_php(_left: Value, _right: Value) -> Value:
+    raise Unusual
 
 
 _TERNARY, _COALESCE, _ASSIGNED = 5, 6, 4
 _SHORT: Final = {"||": 7, "or": 1, "&&": 8, "and": 3}
 _BINARY: Final[Mapping[str, tuple[int, Operation]]] = {
-    "|": (9, _integers(lambda a, b: a | b)),
-    "&": (11, _integers(lambda a, b: a & b)),
+    "xor": (2, _only_php),
+    "|": (9, _either_bit),
+    "^": (10, _only_php),
+    "&": (11, _only_php),
     "===": (12, identical),
     "!==": (12, lambda a, b: not identical(a, b)),
     "==": (12, equal),
     "!=": (12, lambda a, b: not equal(a, b)),
+    **dict.fromkeys(("<", "<=", ">", ">="), (13, _only_php)),
     ".": (14, join),
-    "*": (17, _integers(lambda a, b: a * b)),
+    **dict.fromkeys(("<<", ">>"), (15, _only_php)),
+    # PHP 7 joins texts before it adds; both are unknown.
+    **dict.fromkeys(("+", "-"), (16, _only_php)),
+    **dict.fromkeys(("*", "/", "%"), (17, _only_php)),
 }
-_COMPARING: Final = 12
-_UNARY: Final[Mapping[str, Callable[[Value], Value]]] = {
-    "!": lambda value: not truthy(value),
-    "-": lambda value: _integers(lambda _, b: -b)(0, value),
-    "~": lambda value: _integers(lambda _, b: ~b)(0, value),
-    "(string)": to_text,
-    "(bool)": truthy,
-    "(int)": to_integer,
+_UNARY: Final[Mapping[str, Operation]] = {
+    "!": lambda _, value: not truthy(value),
+    "(string)": lambda _, value: to_text(value),
+    "(bool)": lambda _, value: truthy(value),
+    "(int)": lambda _, value: to_integer(value),
+    **dict.fromkeys(("-", "+", "~"), _only_php),
 }
 _INCLUDES: Final = {"include", "include_once", "require", "require_once"}
 _BEYOND: Final = {
     *("function", "fn", "match", "clone", "throw", "yield", "list", "static", "print", "new"),
     *("unset", "instanceof", "goto", "global", "echo", "const", "use", "declare", "endif"),
     *("compact", "get_defined_vars", "func_get_args", "parent", "self", "__halt_compiler"),
-    *("__class__", "__function__", "__method__", "__namespace__"),
+    *("__class__", "__function__", "__method__", "__namespace__", "__line__"),
 }
 _WORDS: Final[Mapping[str, Value]] = {"true": True, "false": False, "null": None}
 
 
-class Parser:
-    """Tokens to expressions; NotUnderstood, with the position unspecified, for anything else."""
+class Expressions:
+    """Reads one source from a position on; NotUnderstood leaves the position unspecified."""
 
-    def __init__(self, tokens: Sequence[Token]) -> None:
-        self.tokens = tokens
-        self.position = 0
+    def __init__(self, source: Source, scope: Scope, position: int = 0) -> None:
+        self.source = source
+        self.scope = scope
+        self.position = position
+        self.dead = False
         self.changes = 0
-        """How many parsed expressions change variables: PHP may read an operand after them."""
+        """How many expressions changed variables: PHP may read an operand after them."""
 
     def peek(self, ahead: int = 0) -> Token:
         """Return the next token; an empty one at the end."""
-        index = self.position + ahead
-        last = self.tokens[-1].line if self.tokens else 1
-        return self.tokens[index] if index < len(self.tokens) else Token("op", "", last)
+        return self.source.token(self.position + ahead)
 
     def take(self) -> Token:
         """Return the next token, and step over it."""
-        token = self.peek()
         self.position += 1
-        return token
+        return self.peek(-1)
 
     def accept(self, *words: str) -> bool:
         """Step over the next token if it is one of these."""
@@ -113,8 +116,31 @@ class Parser:
         if not self.accept(word):
             raise NotUnderstood(self.peek())
 
-    def expression(self, level: int = 0) -> Expression:
-        """Return an expression whose operators bind at least as tightly as ``level``."""
+    def when(self, read: Callable[[], Value], *, live: bool) -> Value:
+        """Read something that PHP runs only if ``live``."""
+        before, self.dead = self.dead, self.dead or not live
+        try:
+            return read()
+        finally:
+            self.dead = before
+
+    def choose(self, decided: "bool | Unknown", read: Callable[[bool], Value]) -> Value:
+        """Read what has two ways; ``read`` is told which of them PHP takes."""
+        if self.dead or not isinstance(decided, Unknown):
+            return read(decided is True)
+        start = self.position
+
+        def way(*, yes: bool) -> Value:
+            self.position = start
+            return read(yes)
+
+        value = self.scope.either(decided, [partial(way, yes=True), partial(way, yes=False)])
+        # A way that ends the program stops anywhere.
+        self.when(partial(way, yes=True), live=False)
+        return value
+
+    def expression(self, level: int = 0) -> Value:
+        """Evaluate an expression whose operators bind at least as tightly as ``level``."""
         left = self._unary()
         while True:
             word = self.peek().word
@@ -122,151 +148,190 @@ class Parser:
                 left = self._ternary(left)
             elif word == "??" and level <= _COALESCE:
                 self.take()
-                left = _default(left, self.expression(_COALESCE), is_missing=_is_null)
+                missing = left if isinstance(left, Unknown) else left is None
+                left = self._default(left, missing, _COALESCE)
             elif word in _SHORT and level <= _SHORT[word]:
-                self.take()
-                right = _operation(_second_truth, _NOTHING, self.expression(_SHORT[word] + 1), 0)
-                settled = _constantly(word in {"||", "or"})
-                ways = (settled, right) if word in {"||", "or"} else (right, settled)
-                left = _choice(left, *ways)
+                left = self._logical(left)
             elif word in _BINARY and level <= _BINARY[word][0]:
-                left = self._binary(left, word)
+                left = self._binary(left)
             else:
                 return left
 
-    def _binary(self, left: Expression, word: str) -> Expression:
+    def _binary(self, left: Value) -> Value:
         token, before = self.take(), self.changes
-        level, operate = _BINARY[word]
+        level, operate = _BINARY[token.word]
         right = self.expression(level + 1)
-        chained = _BINARY.get(self.peek().word, (0,))[0] == level == _COMPARING
-        # PHP may read a variable on the left after it has been changed on the right.
-        if self.changes > before or chained:
+        if self.changes > before:
             raise NotUnderstood(token)
-        return _operation(operate, left, right, token.line)
+        return self._computed(operate, left, right, token.line)
 
-    def _ternary(self, condition: Expression) -> Expression:
-        token = self.take()
+    def _computed(self, operate: Operation, left: Value, right: Value, line: int) -> Value:
+        for value in (left, right):
+            if self.dead or isinstance(value, Unknown):
+                return value
+        try:
+            return operate(left, right)
+        except Unusual:
+            return self.scope.unknown(line, "it computes in a way that only PHP can tell")
+
+    def _logical(self, left: Value) -> Value:
+        word = self.take().word
+        settles = word in {"||", "or"}
+
+        def read(first: bool) -> Value:  # noqa: FBT001 - the condition
+            right = self.when(lambda: self.expression(_SHORT[word] + 1), live=first is not settles)
+            return settles if first is settles else truthy(right)
+
+        return self.choose(truthy(left), read)
+
+    def _ternary(self, condition: Value) -> Value:
+        token, decided = self.take(), truthy(condition)
         if self.accept(":"):
-            choice = _default(condition, self.expression(_TERNARY + 1), is_missing=_is_false)
+            missing = decided if isinstance(decided, Unknown) else not decided
+            value = self._default(condition, missing, _TERNARY + 1)
         else:
-            yes = self.expression()
-            self.expect(":")
-            choice = _choice(condition, yes, self.expression(_TERNARY + 1))
+
+            def read(yes: bool) -> Value:  # noqa: FBT001 - the condition
+                one = self.when(self.expression, live=yes)
+                self.expect(":")
+                other = self.when(lambda: self.expression(_TERNARY + 1), live=not yes)
+                return one if yes else other
+
+            value = self.choose(decided, read)
         if self.peek().word == "?":
             raise NotUnderstood(token)
-        return choice
+        return value
 
-    def _unary(self) -> Expression:
+    def _default(self, value: Value, missing: "bool | Unknown", level: int) -> Value:
+        def read(is_missing: bool) -> Value:  # noqa: FBT001 - the condition
+            other = self.when(lambda: self.expression(level), live=is_missing)
+            return other if is_missing else value
+
+        return self.choose(missing, read)
+
+    def _unary(self) -> Value:
         token = self.peek()
         word = token.word
-        if word == "@":
-            self.take()
+        if self.accept("@"):
             return self._unary()
         if word in _UNARY:
             self.take()
-            return _prefixed(_UNARY[word], self._unary(), token.line)
+            return self._computed(_UNARY[word], None, self._unary(), token.line)
         if word in _INCLUDES:
             return self._include()
         if word in {"exit", "die"}:
             return self._exit()
-        return self._postfixed(self._primary())
+        value = self._primary()
+        while self.peek().word in {"->", "?->", "::", "[", "(", "++", "--"}:
+            self.expect("[")
+            self.expression()
+            self.expect("]")
+            value = self.scope.unknown(token.line, "it takes a part of a value")
+        return value
 
-    def _include(self) -> Expression:
-        token = self.take()
-        path = self.expression(_ASSIGNED)
+    def _include(self) -> Value:
+        token, path = self.take(), self.expression(_ASSIGNED)
         self.changes += 1
+        if self.dead:
+            return None
+        if not isinstance(path, str):
+            why = path.why if isinstance(path, Unknown) else "it is no text"
+            raise self.scope.not_known(token.line, f"what it includes is not known: {why}")
+        return self.scope.include(token.word, path, token.line)
 
-        def include(scope: Scope) -> Value:
-            value = path(scope)
-            if isinstance(value, Unknown):
-                raise scope.not_known(token.line, f"what it includes is not known: {value.why}")
-            if not isinstance(value, str):
-                raise scope.not_known(token.line, "what it includes is no text")
-            return scope.include(token.word, value, token.line)
-
-        return include
-
-    def _exit(self) -> Expression:
+    def _exit(self) -> Value:
         line = self.take().line
-        arguments = self._arguments() if self.accept("(") else []
+        if self.accept("("):
+            self._arguments()
+        if not self.dead:
+            raise Exit(self.scope.file, line)
+        return None
 
-        def leave(scope: Scope) -> Value:
-            for argument in arguments:
-                argument(scope)
-            raise Exit(scope.file, line)
-
-        return leave
-
-    def _primary(self) -> Expression:
+    def _primary(self) -> Value:
         token = self.take()
-        if token.kind in _LITERALS:
-            return _LITERALS[token.kind](token)
         if token.kind == "variable":
             return self._variable(token)
         if token.kind == "name":
             return self._named(token)
         if token.word == "[":
             return self._array("]")
-        if token.word != "(":
-            raise NotUnderstood(token)
-        inner = self.expression()
-        self.expect(")")
-        return inner
+        if token.word == "(":
+            inner = self.expression()
+            self.expect(")")
+            return inner
+        return self._literal(token)
 
-    def _variable(self, token: Token) -> Expression:
-        keys, before = list[Expression](), self.changes
+    def _literal(self, token: Token) -> Value:
+        if token.kind == "string":
+            return token.text
+        if token.kind == "number":
+            plain = re.fullmatch("0|[1-9][0-9]{0,17}", token.text)
+            return int(token.text) if plain else self.scope.unknown(token.line, "it is a number")
+        if token.kind != "template":
+            raise NotUnderstood(token)
+        text: Value = ""
+        for part in token.parts:
+            piece: Value = part if isinstance(part, str) else None
+            if isinstance(part, tuple):
+                keys: list[Value] = [] if part[1] is None else [part[1]]
+                piece = self._read(part[0], keys, token.line)
+            text = self._computed(join, text, piece, token.line)
+        return text
+
+    def _variable(self, token: Token) -> Value:
+        keys, before = list[Value](), self.changes
         while self.accept("["):
             keys.append(self.expression())
             self.expect("]")
         if self.changes > before:
             raise NotUnderstood(token)
-        if self.peek().word != "=":
-            return _reading(token, keys)
-        self.take()
-        right = self.expression(_ASSIGNED)
+        if not self.accept("="):
+            return self._read(token.text, keys, token.line)
+        value = self.expression(_ASSIGNED)
         if keys and (len(keys) > 1 or self.changes > before):
             raise NotUnderstood(token)
         self.changes += 1
+        if not self.dead:
+            self.scope.assign(token.text, keys, value, token.line)
+        return value
 
-        def assign(scope: Scope) -> Value:
-            filed = [key(scope) for key in keys]
-            value = right(scope)
-            scope.assign(token.text, filed, value, token.line)
-            return value
+    def _read(self, name: str, keys: Sequence[Value], line: int) -> Value:
+        if self.dead:
+            return None
+        return self.scope.variable(name, keys, line)
 
-        return assign
-
-    def _named(self, token: Token) -> Expression:
-        word, line = token.word, token.line
+    def _named(self, token: Token) -> Value:
+        word = token.word
         if word in _BEYOND or "\\" in word:
             raise NotUnderstood(token)
-        if self.peek().word == "(":
-            return self._function(token)
-        if word in _WORDS:
-            return _constantly(_WORDS[word])
+        if self.accept("("):
+            return self._array(")") if word == "array" else self._function(token)
         if word == "__dir__":
-            return lambda scope: posixpath.dirname(scope.file)
+            return posixpath.dirname(self.scope.file)
         if word == "__file__":
-            return lambda scope: scope.file
-        return lambda scope: scope.constant(token.text, line)
+            return self.scope.file
+        if word in _WORDS or self.dead:
+            return _WORDS.get(word)
+        return self.scope.constant(token.text, token.line)
 
-    def _function(self, token: Token) -> Expression:
-        word, line = token.word, token.line
-        self.take()
-        if word == "array":
-            return self._array(")")
-        arguments = self._arguments()
+    def _function(self, token: Token) -> Value:
+        word, arguments = token.word, self._arguments()
+        self.changes += word == "eval"
+        if self.dead:
+            return None
         if word == "isset":
-            return _isset(arguments)
+            unknown = next((value for value in arguments if isinstance(value, Unknown)), True)
+            return False if any(value is None for value in arguments) else unknown
         if word == "empty" and len(arguments) == 1:
-            return _prefixed(_UNARY["!"], arguments[0], line)
-        if word == "eval" and len(arguments) == 1:
-            self.changes += 1
-            return _evaluated(arguments[0], line)
-        return lambda scope: call(scope, token.text, [each(scope) for each in arguments], line)
+            return self._computed(_UNARY["!"], None, arguments[0], token.line)
+        if word == "eval":
+            if len(arguments) != 1 or not isinstance(arguments[0], str):
+                raise self.scope.not_known(token.line, "it runs eval() on what only PHP knows")
+            return self.scope.evaluate(arguments[0], token.line)
+        return call(self.scope, token.text, arguments, token.line)
 
-    def _arguments(self) -> list[Expression]:
-        arguments: list[Expression] = []
+    def _arguments(self) -> list[Value]:
+        arguments: list[Value] = []
         while not self.accept(")"):
             if self.peek(1).word == ":":
                 raise NotUnderstood(self.peek())
@@ -275,167 +340,15 @@ class Parser:
                 self.expect(",")
         return arguments
 
-    def _array(self, end: str) -> Expression:
-        pairs: list[tuple[Expression | None, Expression]] = []
+    def _array(self, end: str) -> Value:
+        """Step over an array, whose value is left to PHP."""
         line, before = self.peek().line, self.changes
         while not self.accept(end):
-            first = self.expression()
-            pairs.append((first, self.expression()) if self.accept("=>") else (None, first))
+            self.expression()
+            if self.accept("=>"):
+                self.expression()
             if self.peek().word != end:
                 self.expect(",")
         if self.changes > before:
             raise NotUnderstood(self.peek(-1))
-
-        def array(scope: Scope) -> Value:
-            filed = [(key and key(scope), item(scope)) for key, item in pairs]
-            if not any(key for key, _ in pairs):
-                return {place: value for place, (_, value) in enumerate(filed)}
-            if not all(isinstance(key, str) and array_key(key) == key for key, _ in filed):
-                return scope.unknown(line, "it makes an array with unusual keys")
-            return {str(key): value for key, value in filed}
-
-        return array
-
-    def _postfixed(self, left: Expression) -> Expression:
-        while self.peek().word in {"->", "?->", "::", "[", "(", "++", "--"}:
-            token = self.peek()
-            self.expect("[")
-            left = _indexed(left, self.expression(), token.line)
-            self.expect("]")
-        return left
-
-
-def _number(token: Token) -> int | float:
-    digits = token.text.lower()
-    if re.fullmatch("0x[0-9a-f]{1,15}|0|[1-9][0-9]{0,17}", digits):
-        return int(digits, 0)
-    if re.fullmatch("0[0-7]{1,20}", digits):
-        return int(digits, 8)
-    if not re.fullmatch(r"[0-9]+\.[0-9]+", digits):
-        raise NotUnderstood(token)
-    return float(digits)
-
-
-def _reading(token: Token, keys: Sequence[Expression]) -> Expression:
-    def read(scope: Scope) -> Value:
-        filed = [key(scope) for key in keys]
-        value = scope.variable(token.text, filed[:1], token.line)
-        for key in filed[token.text in SUPER_GLOBALS :]:
-            value = _element(scope, value, key, token.line)
-        return value
-
-    return read
-
-
-def _element(scope: Scope, array: Value, key: Value, line: int) -> Value:
-    for operand in (array, key):
-        if isinstance(operand, Unknown):
-            return operand
-    if isinstance(array, str) or not isinstance(key, str | int) or isinstance(key, bool):
-        return scope.unknown(line, "it takes a part in an unusual way")
-    return array.get(array_key(key)) if isinstance(array, dict) else None
-
-
-def _indexed(left: Expression, key: Expression, line: int) -> Expression:
-    return lambda scope: _element(scope, left(scope), key(scope), line)
-
-
-def _operation(operate: Operation, left: Expression, right: Expression, line: int) -> Expression:
-    def operation(scope: Scope) -> Value:
-        values = left(scope), right(scope)
-        unknown = next((value for value in values if isinstance(value, Unknown)), None)
-        try:
-            return unknown or operate(*values)
-        except Unusual:
-            return scope.unknown(line, "it computes in a way that only PHP can tell")
-
-    return operation
-
-
-def _prefixed(operate: Callable[[Value], Value], right: Expression, line: int) -> Expression:
-    return _operation(lambda _, value: operate(value), _NOTHING, right, line)
-
-
-def _second_truth(_: Value, value: Value) -> Value:
-    return truthy(value)
-
-
-def _constantly(value: Value) -> Expression:
-    return lambda _scope: value
-
-
-_NOTHING: Final = _constantly(None)
-
-
-def _template(token: Token) -> Expression:
-    text = _constantly("")
-    for part in token.parts:
-        if isinstance(part, str):
-            piece = _constantly(part)
-        else:
-            name, key = part
-            keys = [] if key is None else [_constantly(key)]
-            piece = _reading(Token("variable", name, token.line), keys)
-        text = _operation(join, text, piece, token.line)
-    return text
-
-
-_LITERALS: Final[Mapping[str, Callable[[Token], Expression]]] = {
-    "string": lambda token: _constantly(token.text),
-    "number": lambda token: _constantly(_number(token)),
-    "template": _template,
-}
-
-
-def _isset(arguments: Sequence[Expression]) -> Expression:
-    def isset(scope: Scope) -> Value:
-        values = [argument(scope) for argument in arguments]
-        if any(value is None for value in values):
-            return False
-        return next((value for value in values if isinstance(value, Unknown)), True)
-
-    return isset
-
-
-def _evaluated(source: Expression, line: int) -> Expression:
-    def evaluate(scope: Scope) -> Value:
-        text = source(scope)
-        if not isinstance(text, str):
-            raise scope.not_known(line, "it runs eval() on what only PHP knows")
-        return scope.evaluate(text, line)
-
-    return evaluate
-
-
-def _is_false(value: Value) -> "bool | Unknown":
-    known = truthy(value)
-    return known if isinstance(known, Unknown) else not known
-
-
-def _is_null(value: Value) -> "bool | Unknown":
-    return value if isinstance(value, Unknown) else value is None
-
-
-def _default(
-    left: Expression, right: Expression, is_missing: Callable[[Value], "bool | Unknown"]
-) -> Expression:
-    """``?:`` and ``??``: the left value, or the right one where that is missing."""
-
-    def default(scope: Scope) -> Value:
-        value = left(scope)
-        missing = is_missing(value)
-        if isinstance(missing, Unknown):
-            return scope.either(missing, [_constantly(value), right])
-        return right(scope) if missing else value
-
-    return default
-
-
-def _choice(condition: Expression, yes: Expression, no: Expression) -> Expression:
-    def choose(scope: Scope) -> Value:
-        decided = truthy(condition(scope))
-        if isinstance(decided, Unknown):
-            return scope.either(decided, [yes, no])
-        return yes(scope) if decided else no(scope)
-
-    return choose
+        return self.scope.unknown(line, "it is an array")

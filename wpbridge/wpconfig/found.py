@@ -18,7 +18,9 @@ NAMES: Final = (
     *("DOMAIN_CURRENT_SITE", "PATH_CURRENT_SITE", "BLOG_ID_CURRENT_SITE", TABLE_PREFIX),
 )
 """All that is taken from a configuration: constants, and the one variable."""
-WAYS_OUT: Final = "give the database with --dsn, or have PHP asked with --ask-php"
+WAYS_OUT: Final = (
+    "give the database with --dsn and --table-prefix, or have PHP asked with --ask-php"
+)
 
 
 class NotTold(SiteError):

@@ -13,111 +13,25 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from wpbridge.wpconfig.scope import Scope
+from wpbridge.wpconfig.scope import FUNCTION, Scope
 from wpbridge.wpconfig.tokens import from_bytes
 from wpbridge.wpconfig.values import Unknown, Unusual, Value
 
 _MAX_BYTES: Final = 1_000_000
 
-_ANY: Final = 9
+_COMPUTING: Final = """
+abs addslashes array_key_exists array_keys array_merge array_search array_values base64_decode
+base64_encode basename bin2hex boolval ceil constant count crc32 date disk_free_space explode
+extension_loaded floor getcwd gethostname gmdate hash htmlspecialchars implode in_array ini_get
+intval ip2long is_array is_bool is_dir is_int is_null is_numeric is_string is_writable join lcfirst
+max mb_strtolower mb_substr md5 microtime min mt_rand nl2br number_format parse_url php_sapi_name
+php_uname phpversion rand random_int rawurlencode realpath round sha1 sprintf str_contains
+str_ends_with str_repeat str_starts_with strcasecmp strcmp stripos stripslashes stristr strlen
+strncasecmp strncmp strpos strrchr strrev strrpos strstr strtolower strtoupper strtr strval substr
+substr_count sys_get_temp_dir time ucfirst ucwords uniqid urldecode urlencode version_compare
+"""
 PURE: Final[Mapping[str, int]] = {
-    **dict.fromkeys(
-        [
-            "abs",
-            "addslashes",
-            "array_key_exists",
-            "array_keys",
-            "array_merge",
-            "array_search",
-            "array_values",
-            "base64_decode",
-            "base64_encode",
-            "basename",
-            "bin2hex",
-            "boolval",
-            "ceil",
-            "constant",
-            "count",
-            "crc32",
-            "date",
-            "disk_free_space",
-            "explode",
-            "extension_loaded",
-            "floor",
-            "getcwd",
-            "gethostname",
-            "gmdate",
-            "hash",
-            "htmlspecialchars",
-            "implode",
-            "in_array",
-            "ini_get",
-            "intval",
-            "ip2long",
-            "is_array",
-            "is_bool",
-            "is_dir",
-            "is_int",
-            "is_null",
-            "is_numeric",
-            "is_string",
-            "is_writable",
-            "join",
-            "lcfirst",
-            "max",
-            "mb_strtolower",
-            "mb_substr",
-            "md5",
-            "microtime",
-            "min",
-            "mt_rand",
-            "nl2br",
-            "number_format",
-            "parse_url",
-            "php_sapi_name",
-            "php_uname",
-            "phpversion",
-            "rand",
-            "random_int",
-            "rawurlencode",
-            "realpath",
-            "round",
-            "sha1",
-            "sprintf",
-            "str_contains",
-            "str_ends_with",
-            "str_repeat",
-            "str_starts_with",
-            "strcasecmp",
-            "strcmp",
-            "stripos",
-            "stripslashes",
-            "stristr",
-            "strlen",
-            "strncasecmp",
-            "strncmp",
-            "strpos",
-            "strrchr",
-            "strrev",
-            "strrpos",
-            "strstr",
-            "strtolower",
-            "strtoupper",
-            "strtr",
-            "strval",
-            "substr",
-            "substr_count",
-            "sys_get_temp_dir",
-            "time",
-            "ucfirst",
-            "ucwords",
-            "uniqid",
-            "urldecode",
-            "urlencode",
-            "version_compare",
-        ],
-        _ANY,
-    ),
+    **dict.fromkeys(_COMPUTING.split(), 9),
     # Further arguments are set by reference, or name functions to call.
     **dict.fromkeys(("preg_match", "preg_quote", "filter_var"), 2),
     **dict.fromkeys(("preg_replace", "str_replace", "str_ireplace", "preg_split"), 3),
@@ -138,11 +52,11 @@ _INI: Final = re.compile(
 def call(scope: Scope, name: str, arguments: Sequence[Value], line: int) -> Value:
     """Call a function of PHP or of the configuration. NotKnown where its effect is not known."""
     short = name.lower()
-    if short in scope.sets.functions:
-        function = scope.sets.functions[short]
-        if function is None:
+    if function := scope.get(FUNCTION, short):
+        if isinstance(function, Unknown):
             raise scope.not_known(line, f"whether it declares {name}() is not known")
-        return function(scope, arguments, line)
+        value: Value = function(scope, arguments, line)
+        return value
     if (known := _COMPUTED.get(short)) is not None:
         return _computed(scope, name, known, arguments, line)
     if len(arguments) <= PURE.get(short, -1):
@@ -200,9 +114,12 @@ def _getenv(scope: Scope, line: int, name: Value, _local: Value = None) -> Value
 
 def _function_exists(scope: Scope, line: int, name: Value) -> Value:
     short = _text(name).lower()
-    if scope.sets.functions.get(short) or is_known(short):
+    declared = scope.get(FUNCTION, short)
+    if isinstance(declared, Unknown):
+        return declared
+    if declared or is_known(short):
         return True
-    if short == "getenv_docker" and short not in scope.sets.functions:
+    if short == "getenv_docker":
         return False
     return scope.unknown(line, f"whether there is a function {name} depends on PHP")
 

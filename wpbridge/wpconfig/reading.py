@@ -15,9 +15,9 @@ from typing import Final
 from wpbridge.errors import SiteError
 from wpbridge.wpconfig.found import NAMES, TABLE_PREFIX, WAYS_OUT, NotTold, WpConfig
 from wpbridge.wpconfig.functions import status
-from wpbridge.wpconfig.scope import Exit, Leave, NotKnown, Scope, Stop
-from wpbridge.wpconfig.statements import parse, run
-from wpbridge.wpconfig.tokens import PhpSyntaxError, from_bytes, tokenize
+from wpbridge.wpconfig.scope import CONSTANT, Exit, Leave, NotKnown, Scope, Stop
+from wpbridge.wpconfig.statements import Statements
+from wpbridge.wpconfig.tokens import PhpSyntaxError, Source, from_bytes
 from wpbridge.wpconfig.values import Unknown, Unusual, Value
 
 _MAX_BYTES: Final = 1_000_000
@@ -110,9 +110,10 @@ def read(
 
 
 def _found(scope: Scope, doubt: Unknown | None) -> dict[str, Value]:
-    known = {name: value for name, value in scope.sets.constants.items() if name in NAMES}
-    if doubt is None and scope.sets.variables.get("table_prefix") is not None:
-        known[TABLE_PREFIX] = scope.sets.variables["table_prefix"]
+    known = {name: scope.get(CONSTANT, name) for name in NAMES if (CONSTANT, name) in scope.state}
+    prefix = scope.variable("table_prefix", (), 0)
+    if doubt is None and prefix is not None:
+        known[TABLE_PREFIX] = prefix
     return known
 
 
@@ -135,7 +136,7 @@ class _Files:
         except Stop:
             return
         except Exit as end:
-            self.scope.sets.constants.clear()
+            self.scope.state.clear()
             why = "the program ends here, so WordPress does not start"
             raise NotKnown(end.file, end.line, why) from None
 
@@ -214,7 +215,8 @@ class _Files:
         including, line = scope.file, scope.line
         scope.file = file
         try:
-            run(scope, parse(tokenize(source)))
+            read = Source.of(source)
+            Statements(read, scope).run(len(read.tokens))
         except Leave as leave:
             return leave.value
         finally:

@@ -6,10 +6,10 @@ cannot even tell what a statement touches, it raises :class:`NotKnown` and reads
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, replace
-from typing import Final, TypeAlias
+from dataclasses import replace
+from typing import Any, Final, TypeAlias
 
-from wpbridge.wpconfig.values import Unknown, Unusual, Value, identical
+from wpbridge.wpconfig.values import Unknown, Value
 
 
 class NotKnown(Exception):  # ends the reading, and becomes a SiteError
@@ -43,75 +43,39 @@ class Exit(Exception):  # a jump, not an error
 FROM_WEB: Final = re.compile(
     r"HTTPS?(_.*)?|(SERVER|REMOTE|REQUEST|SCRIPT|PATH|GATEWAY|CONTENT|CONTEXT|REDIRECT|SSL|PHP_AUTH"
     r"|ORIG|FCGI|UNENCODED)_.*|DOCUMENT_(ROOT|URI)|QUERY_STRING|PHP_SELF|AUTH_TYPE|USER|HOME"
-    r"|UNIQUE_ID|arg[vc]",
+    r"|UNIQUE_ID|arg[vc]|SHELL|TERM|PWD|LOGNAME|SUDO_.*|SSH_.*",
 )
 """Keys of ``$_SERVER`` that hang on the request, or on the way PHP runs."""
-_WORDPRESS: Final = re.compile(
-    r"(DB|DATABASE|WP|WPMU|AUTH|SECURE_AUTH|LOGGED_IN|NONCE|COOKIE|FS|FTP|CUSTOM_USER|DISALLOW|AUTOSAVE"
+WORDPRESS: Final = re.compile(
+    r"(DB|DATABASE|WP|WPMU|AUTH|SECURE_AUTH|LOGGED_IN|NONCE|COOKIE|FS|CUSTOM_USER|DISALLOW|AUTOSAVE"
     r"|FORCE_SSL|EMPTY_TRASH|MEDIA_TRASH|IMAGE_EDIT|DOMAIN_CURRENT|PATH_CURRENT|SITE_ID_CURRENT"
-    r"|BLOG_ID_CURRENT|MYSQL_(CLIENT|SSL))_\w+|ABSPATH|MULTISITE|SUBDOMAIN_INSTALL|VHOST"
+    r"|BLOG_ID_CURRENT|MYSQL_(CLIENT|SSL))_\w+|FTP_(BASE|SSL|USER|PASS|HOST|\w+_DIR|P\w+KEY)|ABSPATH|MULTISITE|SUBDOMAIN_INSTALL|VHOST"
     r"|SUNRISE|FQDB|FQDBDIR|UPLOADS|SCRIPT_DEBUG|SAVEQUERIES|CONCATENATE_SCRIPTS|COMPRESS_\w+"
     r"|ALTERNATE_WP_CRON|DISABLE_WP_CRON|USE_MYSQL|TABLE_PREFIX|(ADMIN|SITE)?COOKIEPATH|PLUGINDIR"
     r"|AUTOMATIC_UPDATER_DISABLED|NOBLOGREDIRECT|DO_NOT_UPGRADE_GLOBAL_TABLES|COOKIEHASH",
 )
 """Constants that PHP itself never has: not set by the configuration means not set."""
-_PHPS_OWN: Final = re.compile(
-    r"(PHP|E|M|MYSQLI?|FILE|LOCK|SEEK|SORT|STR|ENT|LC|LOG|LOGS|INI|CURL\w*|OPENSSL|JSON|PREG|FILTER"
-    r"|INPUT|UPLOAD|PASSWORD|CREDITS|INFO|ASSERT|CONNECTION|COUNT|CASE|CRYPT|DATE|DEBUG|DNS|ARRAY"
-    r"|EXTR|GLOB|HTML|IMAGE\w*|LIBXML|XML|MB|MT|MHASH|NAN|INF|PATHINFO|PSFS|PATH_SEPARATOR|PCNTL"
-    r"|POSIX|SCANDIR|SO|AF|SOCK|SOL|STREAM|SUNFUNCS|SODIUM|T|TOKEN|TRAP|ZEND|ZLIB|U|UNKNOWN|FTP|FTPS"
-    r"|GMP|IMG|ICONV|IDNA|INTL|LDAP|MSG|PGSQL|SQLITE3|TCP|WNOHANG|XSL|SIG\w*|DIRECTORY)_?\w*"
-    r"|TRUE|FALSE|NULL|STD(IN|OUT|ERR)|DIRECTORY_SEPARATOR",
-    re.IGNORECASE,
-)
-THE_RUN: Final = {"WP_CLI", "STDIN", "PHP_SAPI", "DOING_CRON", "DOING_AJAX", "WP_ADMIN"}
-"""Constants that tell the way PHP runs."""
+THE_RUN: Final = {
+    *("WP_CLI", "STDIN", "PHP_SAPI", "DOING_CRON", "DOING_AJAX", "XMLRPC_REQUEST", "SHORTINIT"),
+    *("WP_ADMIN", "WP_NETWORK_ADMIN", "WP_USER_ADMIN", "WP_BLOG_ADMIN", "WP_USE_THEMES"),
+    *("WP_INSTALLING", "WP_REPAIRING", "WP_SETUP_CONFIG", "WP_LOAD_IMPORTERS", "WP_IMPORTING"),
+}
+"""Constants that tell the way PHP runs: WordPress's entry files set some before it looks here."""
 SUPER_GLOBALS: Final = {"_SERVER", "_ENV"}
 _NOT_PLAIN: Final = {*SUPER_GLOBALS, "GLOBALS", "this", "wp_did_header", "argv", "argc"}
 REQUEST_VARIABLES: Final = {"_GET", "_POST", "_REQUEST", "_COOKIE", "_FILES", "_SESSION"}
 """Variables that differ from request to request."""
 
 Function: TypeAlias = "Callable[[Scope, Sequence[Value], int], Value]"
+State: TypeAlias = "dict[tuple[str, str], Value | Function]"
+"""All that statements change, by kind and name: the ways of a condition each begin with a copy."""
+
+CONSTANT: Final = "constant"
+FUNCTION: Final = "function"
 
 
-@dataclass
-class Sets:
-    """All that statements change; the ways of a condition each begin with a copy."""
-
-    constants: dict[str, Value]
-    variables: dict[str, Value]
-    server: dict[str, Value]
-    """What was assigned to ``$_SERVER['key']``."""
-    env: dict[str, Value]
-    """What was assigned to ``$_ENV['key']``."""
-    _: KW_ONLY
-    functions: "dict[str, Function | None]"
-    """By lower-case name; None where it may be declared, or may not."""
-
-    def copy(self) -> "Sets":
-        """Return the same, to be changed apart."""
-        return Sets(*(dict(part) for part in self.values()), functions=dict(self.functions))
-
-    def values(self) -> tuple[dict[str, Value], ...]:
-        """Return all but the functions."""
-        return self.constants, self.variables, self.server, self.env
-
-    @staticmethod
-    def merged(doubt: Unknown, ends: Sequence["Sets"]) -> "Sets":
-        """Return what all ends agree on; all else is unknown for ``doubt``."""
-        parts = zip(*(end.values() for end in ends), strict=True)
-        names = {name for end in ends for name in end.functions}
-        functions = [{end.functions.get(name) for end in ends} for name in names]
-        return Sets(
-            *(_merge(doubt, part) for part in parts),
-            functions={
-                name: declared.pop() if len(declared) == 1 else None
-                for name, declared in zip(names, functions, strict=True)
-            },
-        )
-
-
-def _merge(doubt: Unknown, ends: tuple[dict[str, Value], ...]) -> dict[str, Value]:
+def _merged(doubt: Unknown, ends: Sequence[State]) -> State:
+    """Return what all ends agree on; all else is unknown for ``doubt``."""
     names = dict.fromkeys(name for end in ends for name in end)
     return {
         name: ends[0][name]
@@ -121,11 +85,8 @@ def _merge(doubt: Unknown, ends: tuple[dict[str, Value], ...]) -> dict[str, Valu
     }
 
 
-def _same(left: Value, right: Value) -> bool:
-    try:
-        return left is right or (left == right and identical(left, right))
-    except Unusual:
-        return False
+def _same(left: object, right: object) -> bool:
+    return left is right or (type(left) is type(right) and left == right)
 
 
 class Scope:
@@ -144,7 +105,7 @@ class Scope:
         request: Mapping[str, str | None],
         constants: Mapping[str, Value],
     ) -> None:
-        self.sets = Sets(dict(constants), {}, {}, {}, functions={})
+        self.state: State = {(CONSTANT, name): value for name, value in constants.items()}
         self.environment = env
         self.request = request
         self.file = ""
@@ -153,6 +114,8 @@ class Scope:
         self.depth = 0
         """How many functions are being called."""
         self.calls = 0
+        self.frame = 0
+        """The number of the call whose variables count; 0 outside of functions."""
         self.places: dict[str, tuple[str, int]] = {}
         """Where each constant and variable was set last."""
         self.include: Callable[[str, str, int], Value] = lambda *_: None
@@ -166,52 +129,63 @@ class Scope:
         """Return the exception that ends the reading at a line of this file."""
         return NotKnown(self.file, line, why)
 
+    def get(self, kind: str, name: str) -> Any:
+        """Return what is set: a value, or a function; None for what is not."""
+        return self.state.get((kind, name))
+
     def define(self, name: str, value: Value) -> bool:
         """Set a constant unless it is set: the first one wins."""
-        if name in self.sets.constants:
+        if (CONSTANT, name) in self.state:
             return False
         if name in THE_RUN or not re.fullmatch(r"[^\W\d]\w*", name):
             raise self.not_known(self.line, "it defines a constant in an unusual way")
-        if _PHPS_OWN.fullmatch(name) and not _WORDPRESS.fullmatch(name):
-            raise self.not_known(self.line, f"PHP itself may have the constant {name}")
-        self.sets.constants[name] = value
+        if not WORDPRESS.fullmatch(name):
+            value = self.unknown(self.line, f"PHP itself may have a constant {name}")
+        self.state[CONSTANT, name] = value
         self.places[name] = (self.file, self.line)
         return True
 
     def constant(self, name: str, line: int) -> Value:
         """Return a constant's value; Unknown when the configuration has not set it."""
-        if name in self.sets.constants:
-            return self.sets.constants[name]
+        if (CONSTANT, name) in self.state:
+            value: Value = self.get(CONSTANT, name)
+            return value
         if name in THE_RUN:
             return self.unknown(line, f"{name} depends on the way PHP runs")
         return self.unknown(line, f"the constant {name} is not set before it is used")
 
     def is_defined(self, name: str, line: int) -> "bool | Unknown":
         """Return what ``defined()`` says."""
-        value = self.sets.constants.get(name)
+        value = self.get(CONSTANT, name)
         if isinstance(value, Unknown) and value.maybe:
             return value
-        if name in self.sets.constants:
+        if (CONSTANT, name) in self.state:
             return True
-        if name in THE_RUN or not _WORDPRESS.fullmatch(name):
+        if name in THE_RUN or not WORDPRESS.fullmatch(name):
             return self.unknown(line, f"whether {name} is set depends on the way PHP runs")
         return False
 
     def variable(self, name: str, keys: Sequence[Value], line: int) -> Value:
         """Return a variable's value, or that of a superglobal's key; null when it is not set."""
-        if name in SUPER_GLOBALS and keys:
-            key = keys[0]
-            return self._super_global(name, key, line) if isinstance(key, str) else keys[0]
+        if name in SUPER_GLOBALS and len(keys) == 1 and isinstance(keys[0], str):
+            return self._super_global(name, keys[0], line)
         if name in REQUEST_VARIABLES:
             return self.unknown(line, f"${name} differs from request to request")
         if name in _NOT_PLAIN:
             return self.unknown(line, f"${name} as a whole is known to PHP alone")
-        return self.sets.variables.get(name)
+        value: Value = self.get(self._variables, name)
+        if keys and value is not None and not isinstance(value, Unknown):
+            return self.unknown(line, f"it takes a part of ${name}")
+        return value
+
+    @property
+    def _variables(self) -> str:
+        return f"variable {self.frame}"
 
     def _super_global(self, name: str, key: str, line: int) -> Value:
-        changed = self.sets.server if name == "_SERVER" else self.sets.env
-        if key in changed:
-            return changed[key]
+        if (name, key) in self.state:
+            value: Value = self.get(name, key)
+            return value
         if name == "_SERVER" and FROM_WEB.fullmatch(key):
             return self._of_request(key, line, f"$_SERVER['{key}'] is set by the web server")
         return self.environment.get(key)
@@ -219,12 +193,12 @@ class Scope:
     def assign(self, name: str, keys: Sequence[Value], value: Value, line: int) -> None:
         """Do ``$name = value``, or ``$_SERVER['key'] = value``. NotKnown for other keys."""
         if name in SUPER_GLOBALS and keys and isinstance(keys[0], str):
-            (self.sets.server if name == "_SERVER" else self.sets.env)[keys[0]] = value
+            self.state[name, keys[0]] = value
         elif keys or name in _NOT_PLAIN or name in REQUEST_VARIABLES:
             raise self.not_known(line, f"it changes a part of ${name}")
         else:
-            self.sets.variables[name] = value
-            if not self.depth:
+            self.state[self._variables, name] = value
+            if not self.frame:
                 self.places[f"${name}"] = (self.file, line)
 
     def environment_variable(self, name: str, line: int) -> Value:
@@ -237,29 +211,29 @@ class Scope:
     def _of_request(self, key: str, line: int, why: str) -> Value:
         return self.request.get(key, self.unknown(line, why))
 
-    def either(self, doubt: Unknown, ways: Sequence[Callable[["Scope"], Value]]) -> Value:
+    def either(self, doubt: Unknown, ways: Sequence[Callable[[], Value]]) -> Value:
         """Go each way from here; what they agree on holds, all else is unknown for ``doubt``.
 
         A way that ends the program does not count. NotKnown when one leaves the file.
         """
         doubt = replace(doubt, maybe=True)
-        start, ends, values = self.sets, list[Sets](), list[Value]()
+        start, ends, values = self.state, list[State](), list[Value]()
         for way in ways:
-            self.sets = start.copy()
+            self.state = dict(start)
             try:
-                values.append(way(self))
+                values.append(way())
             except Exit:
                 continue
             except (Leave, Stop):
-                self.sets = start
+                self.state = start
                 why = f"whether it goes on here cannot be decided ({doubt.why})"
                 raise NotKnown(doubt.file, doubt.line, why) from None
             except NotKnown:
                 # What this way has set so far may not be set in truth.
-                self.sets = start
+                self.state = start
                 raise
-            ends.append(self.sets)
+            ends.append(self.state)
         if not ends:
             raise Exit
-        self.sets = Sets.merged(doubt, ends)
+        self.state = _merged(doubt, ends)
         return values[0] if all(_same(values[0], value) for value in values) else doubt

@@ -1,277 +1,178 @@
-"""Turn a file's tokens into statements that change a :class:`Scope`.
+"""Run statements while they are read.
 
 Expressions, ``if``, blocks, ``return`` and plain functions are known. The first statement that is
-none of them becomes one that ends the reading when it would run; what
-stands behind it in its block is left out.
+none of them ends the reading where PHP would run it. A function is known from its declaration on,
+though PHP knows many of them from the start.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from typing import Final
 
-from wpbridge.wpconfig.expressions import Expression, NotUnderstood, Parser
+from wpbridge.wpconfig.expressions import Expressions, NotUnderstood
 from wpbridge.wpconfig.functions import is_known
-from wpbridge.wpconfig.scope import Function, Leave, Scope
-from wpbridge.wpconfig.tokens import PhpSyntaxError, Token
+from wpbridge.wpconfig.scope import FUNCTION, Leave, Scope
+from wpbridge.wpconfig.tokens import Source, Token
 from wpbridge.wpconfig.values import Unknown, Value, truthy
 
-Statement: TypeAlias = Callable[[Scope], None]
-
-_CLOSING: Final = {"(": ")", "[": "]", "{": "}", "#[": "]"}
 _BEYOND: Final = {
     *("abstract", "break", "class", "continue", "do", "enum", "final", "for", "foreach", "goto"),
     *("interface", "namespace", "switch", "trait", "try", "unset", "while"),
 }
 """Statements that are no plain form, by their first word."""
+_NO_NAMES: Final = {"array", "isset", "empty", "eval", "exit", "die"}
 _MOST_CALLS: Final = 10_000
 _DEEPEST_CALL: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Branch:
-    """One way of an ``if``; no condition for ``else``."""
+class Statements(Expressions):
+    """Runs one source's statements."""
 
-    line: int
-    condition: Expression | None
-    body: Sequence[Statement]
-
-
-def parse(tokens: Sequence[Token]) -> list[Statement]:
-    """Return a whole file's statements.
-
-    A function is known from its declaration on, though PHP knows many of them from the start.
-    PhpSyntaxError only where brackets do not match.
-    """
-    return _Statements(tokens).whole_file()
-
-
-def run(scope: Scope, statements: Sequence[Statement]) -> None:
-    """Run them one after the other."""
-    for statement in statements:
-        statement(scope)
-
-
-class _Statements(Parser):
-    def whole_file(self) -> list[Statement]:
-        statements = self._until_brace()
-        if self.position < len(self.tokens):
-            raise PhpSyntaxError("there is a } too many", self.peek().line)
-        return statements
-
-    def _until_brace(self) -> list[Statement]:
-        """All before a ``}`` or the end of the text, which is left.
-
-        What is not understood takes the rest of the block with it.
-        """
-        statements: list[Statement] = []
-        while self.position < len(self.tokens) and self.peek().word != "}":
-            start = self.position
+    def run(self, end: int) -> None:
+        """Run all before the token at ``end``. NotKnown at the first that is not understood."""
+        while self.position < end:
+            before = self.scope.state if self.dead else dict(self.scope.state)
             try:
-                statements.append(self._statement())
+                self._statement()
             except NotUnderstood as problem:
-                self.position = start
-                self._skip_to("}")
-                statements.append(_stopper(problem))
-        return statements
+                if not self.dead:
+                    # What its beginning seems to have done may be something else in truth.
+                    self.scope.state = before
+                    raise self.scope.not_known(problem.line, problem.why) from None
+                self.position = end
 
-    def _statement(self) -> Statement:
+    def _statement(self) -> None:
         word = self.peek().word
-        if word == "function" and self.peek(1).kind == "name":
-            return self._function_declaration()
-        kinds: dict[str, Callable[[], Statement]] = {
-            ";": self._nothing,
+        kinds: dict[str, Callable[[], None]] = {
+            ";": self._end,
             "{": self._block,
             "if": self._if,
             "return": self._return,
+            **dict.fromkeys(_BEYOND, self._refuse),
         }
-        if word in _BEYOND:
-            raise NotUnderstood(self.peek())
-        return kinds.get(word, self._expression_statement)()
+        if word == "function" and self.peek(1).kind == "name":
+            self._declare()
+        elif word in kinds:
+            kinds[word]()
+        else:
+            self.scope.line = self.peek().line
+            self.expression()
+            self._end()
 
-    def _nothing(self) -> Statement:
-        self.take()
-        return lambda _scope: None
-
-    def _expression_statement(self) -> Statement:
-        line, expression = self.peek().line, self.expression()
-        self._end()
-
-        def evaluate(scope: Scope) -> None:
-            scope.line = line
-            expression(scope)
-
-        return evaluate
+    def _refuse(self) -> None:
+        raise NotUnderstood(self.peek())
 
     def _end(self) -> None:
-        if not self.accept(";"):
-            raise NotUnderstood(self.peek())
+        self.expect(";")
 
-    def _block(self) -> Statement:
-        body = self._braces()
-        return lambda scope: run(scope, body)
+    def _block(self) -> None:
+        end = self.source.closing[self.position]
+        self.take()
+        self.run(end)
+        self.position = end + 1
 
-    def _braces(self) -> list[Statement]:
-        line = self.peek().line
-        self.expect("{")
-        body = self._until_brace()
-        if not self.accept("}"):
-            raise PhpSyntaxError("the text ends inside the { of this line", line)
-        return body
+    def _if(self) -> None:
+        line = self.take().line
+        self.expect("(")
+        decided = truthy(self.expression())
+        self.expect(")")
+        if isinstance(decided, Unknown):
+            why = f"it depends on a condition that cannot be decided ({decided.why})"
+            decided = replace(decided, file=self.scope.file, line=line, why=why)
+        self.choose(decided, self._ways)
 
-    def _if(self) -> Statement:
-        branches: list[Branch] = []
-        while True:
-            line = self.take().line
-            self.expect("(")
-            condition = self.expression()
-            self.expect(")")
-            branches.append(Branch(line, condition, [self._statement()]))
-            if self.peek().word == "else" and self.peek(1).word == "if":
-                self.take()
-            elif self.peek().word != "elseif":
-                break
-        if self.accept("else"):
-            branches.append(Branch(self.peek(-1).line, None, [self._statement()]))
-        return _chosen(branches)
+    def _ways(self, yes: bool) -> Value:  # noqa: FBT001 - the condition
+        self.when(self._statement, live=yes)
+        if self.peek().word == "else" and self.peek(1).word == "if":
+            self.take()
+            self.when(self._if, live=not yes)
+        elif self.peek().word == "elseif":
+            self.when(self._if, live=not yes)
+        elif self.accept("else"):
+            self.when(self._statement, live=not yes)
+        return None
 
-    def _return(self) -> Statement:
+    def _return(self) -> None:
         self.take()
         value = None if self.peek().word == ";" else self.expression()
         self._end()
+        if not self.dead:
+            raise Leave(value)
 
-        def leave(scope: Scope) -> None:
-            raise Leave(None if value is None else value(scope))
-
-        return leave
-
-    def _function_declaration(self) -> Statement:
+    def _declare(self) -> None:
         self.take()
         name = self.take()
-        if is_known(name.word) or name.word in self.names_of_language:
+        if is_known(name.word) or name.word in _NO_NAMES or self.peek().word != "(":
             raise NotUnderstood(name)
-        start = self.position
+        close = self.source.closing[self.position]
         try:
-            function = self._plain_function(name)
+            parameters = self._parameters(close)
         except NotUnderstood:
-            self.position = start
-            self._skip_to("{")
-            self._skip_balanced()
-            function = _opaque(name)
+            parameters = None
+        self.position = close + 1
+        if self.peek().word != "{":
+            parameters = None
+        while self.peek().word not in {"{", ""}:
+            self.take()
+        if self.peek().word == "{":
+            function = _Function(self.source, name, parameters, self.position, self.scope.file)
+            self.position = self.source.closing[self.position] + 1
+        if self.dead:
+            return
+        if self.scope.get(FUNCTION, name.word):
+            raise self.scope.not_known(name.line, f"it declares {name.text}() once more")
+        self.scope.state[FUNCTION, name.word] = function
 
-        def declare(scope: Scope) -> None:
-            if name.word in scope.sets.functions:
-                raise scope.not_known(name.line, f"it declares {name.text}() once more")
-            scope.sets.functions[name.word] = function(scope.file)
-
-        return declare
-
-    names_of_language: Final = {"array", "isset", "empty", "eval", "exit", "die"}
-
-    def _plain_function(self, name: Token) -> "Callable[[str], Function]":
-        self.expect("(")
-        parameters: list[tuple[str, Expression | None]] = []
-        while not self.accept(")"):
-            parameter = self.take()
-            if parameter.kind != "variable":
-                raise NotUnderstood(parameter)
-            default = self.expression() if self.accept("=") else None
-            parameters.append((parameter.text, default))
-            if self.peek().word != ")":
+    def _parameters(self, close: int) -> list[tuple[str, int | None]]:
+        """Names, with the places of their default values."""
+        self.take()
+        found: list[tuple[str, int | None]] = []
+        while self.position < close:
+            name, default = self.take(), None
+            if name.kind != "variable":
+                raise NotUnderstood(name)
+            if self.accept("="):
+                default = self.position
+                self.when(self.expression, live=False)
+            found.append((name.text, default))
+            if self.position < close:
                 self.expect(",")
-        body = self._braces()
-        return lambda file: _called(name, parameters, body, file)
-
-    def _skip_balanced(self) -> None:
-        opening = self.take()
-        wanted = [_CLOSING.get(opening.word, ")")]
-        while wanted:
-            if self.position >= len(self.tokens):
-                problem = f"the text ends inside the {opening.text} of this line"
-                raise PhpSyntaxError(problem, opening.line)
-            word = self.take().word
-            if word in _CLOSING:
-                wanted.append(_CLOSING[word])
-            elif word == wanted[-1]:
-                wanted.pop()
-
-    def _skip_to(self, end: str) -> None:
-        """Step to this word outside of brackets, or to the end of the text."""
-        while self.position < len(self.tokens) and self.peek().word not in {end, "}"}:
-            if self.peek().word in _CLOSING:
-                self._skip_balanced()
-            else:
-                self.take()
+        return found
 
 
-def _stopper(problem: NotUnderstood) -> Statement:
-    def stop(scope: Scope) -> None:
-        raise scope.not_known(problem.line, problem.why)
-
-    return stop
-
-
-def _chosen(branches: Sequence[Branch]) -> Statement:
-    def choose(scope: Scope) -> None:
-        _choose(scope, branches)
-
-    return choose
-
-
-def _choose(scope: Scope, branches: Sequence[Branch]) -> Value:
-    if not branches:
-        return None
-    first, rest = branches[0], branches[1:]
-    scope.line = first.line
-    decided = True if first.condition is None else truthy(first.condition(scope))
-    if isinstance(decided, Unknown):
-        why = f"it depends on a condition that cannot be decided ({decided.why})"
-        doubt = replace(decided, file=scope.file, line=first.line, why=why)
-        scope.either(
-            doubt, [lambda scope: run(scope, first.body), lambda scope: _choose(scope, rest)]
-        )
-    elif decided:
-        run(scope, first.body)
-    else:
-        _choose(scope, rest)
-    return None
-
-
-def _opaque(name: Token) -> Callable[[str], Function]:
-    def function(scope: Scope, _arguments: Sequence[Value], line: int) -> Value:
-        raise scope.not_known(line, f"it calls {name.text}(), whose effect only PHP knows")
-
-    return lambda _file: function
-
-
-def _called(
-    name: Token,
-    parameters: Sequence[tuple[str, Expression | None]],
-    body: Sequence[Statement],
-    file: str,
-) -> Function:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Function:
     """A function of the configuration; its variables are its own."""
 
-    def function(scope: Scope, arguments: Sequence[Value], line: int) -> Value:
+    source: Source
+    name: Token
+    parameters: list[tuple[str, int | None]] | None
+    """None where they are not plain."""
+    opening: int
+    """The place of its ``{``."""
+    file: str
+
+    def __call__(self, scope: Scope, arguments: Sequence[Value], line: int) -> Value:
+        called = f"{self.name.text}()"
+        if self.parameters is None:
+            raise scope.not_known(line, f"it calls {called}, whose effect only PHP knows")
         scope.calls += 1
         if scope.depth >= _DEEPEST_CALL or scope.calls > _MOST_CALLS:
-            raise scope.not_known(line, f"{name.text}() calls itself too often")
-        needed = [parameter for parameter, default in parameters if default is None]
-        if len(arguments) < len(needed):
-            raise scope.not_known(line, f"it calls {name.text}() with too few arguments")
-        caller, variables = scope.file, scope.sets.variables
-        scope.file, scope.sets.variables, scope.depth = file, {}, scope.depth + 1
+            raise scope.not_known(line, f"{called} calls itself too often")
+        if len(arguments) < sum(default is None for _, default in self.parameters):
+            raise scope.not_known(line, f"it calls {called} with too few arguments")
+        caller, frame = scope.file, scope.frame
+        scope.file, scope.frame, scope.depth = self.file, scope.calls, scope.depth + 1
         try:
-            for position, (parameter, default) in enumerate(parameters):
-                given = arguments[position] if position < len(arguments) else None
-                if position >= len(arguments) and default is not None:
-                    given = default(scope)
-                scope.assign(parameter, (), given, line)
-            run(scope, body)
+            for place, (name, default) in enumerate(self.parameters):
+                if place < len(arguments):
+                    given = arguments[place]
+                else:
+                    given = Expressions(self.source, scope, default or 0).expression()
+                scope.assign(name, (), given, line)
+            Statements(self.source, scope, self.opening + 1).run(self.source.closing[self.opening])
         except Leave as leave:
             return leave.value
         finally:
-            scope.file, scope.depth = caller, scope.depth - 1
-            scope.sets.variables = variables
+            scope.file, scope.frame, scope.depth = caller, frame, scope.depth - 1
         return None
-
-    return function

@@ -6,7 +6,7 @@ text outside ``<?php`` are left out. Nothing is run here, and no name has a mean
 
 import re
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 
@@ -24,15 +24,49 @@ class Token(NamedTuple):
     kind: str
     text: str
     line: int
-    parts: tuple["str | tuple[str, int | str | None]", ...] = ()
+    parts: tuple["str | tuple[str, str | None]", ...] = ()
     """A template's literal pieces, and its variables as (name, key or None)."""
 
     @property
     def word(self) -> str:
         """The text as keywords and operators are compared; empty for literals."""
-        return self.text.lower() if self.kind in {"name", "op"} else ""
+        if self.kind not in {"name", "op"}:
+            return ""
+        # PHP knows capital letters in ASCII only.
+        return self.text.lower() if self.text.isascii() else self.text
 
 
+class Source(NamedTuple):
+    """A source's tokens, with the place of each opening bracket's closing one."""
+
+    tokens: Sequence[Token]
+    closing: Mapping[int, int]
+
+    @classmethod
+    def of(cls, text: str) -> "Source":
+        """Return the tokens of a whole file. PhpSyntaxError where brackets do not match."""
+        tokens = tokenize(text)
+        closing, opened = dict[int, int](), list[int]()
+        for place, token in enumerate(tokens):
+            if token.word in _CLOSING:
+                opened.append(place)
+            elif token.word in {")", "]", "}"}:
+                if not opened or _CLOSING[tokens[opened[-1]].word] != token.word:
+                    raise PhpSyntaxError(f"there is a {token.word} too many", token.line)
+                closing[opened.pop()] = place
+        if opened:
+            first = tokens[opened[-1]]
+            raise PhpSyntaxError(f"the text ends inside the {first.text} of this line", first.line)
+        return cls(tokens, closing)
+
+    def token(self, place: int) -> Token:
+        """Return one token; an empty one behind the end."""
+        if place < len(self.tokens):
+            return self.tokens[place]
+        return Token("op", "", self.tokens[-1].line if self.tokens else 1)
+
+
+_CLOSING: Final = {"(": ")", "[": "]", "{": "}", "#[": "]"}
 _OPEN = re.compile(r"<\?(?:php(?=\s|\Z)|=|(?!php|xml))", re.IGNORECASE)
 # PHP's names hold ASCII letters, digits, underscores and any byte above 127.
 _NAME = r"[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*+"
@@ -144,7 +178,7 @@ def _outdent(text: str, indent: str, line: int) -> str:
 
 
 def _template(text: str, line: int, *, quote: str) -> Token:
-    parts: list[str | tuple[str, int | str | None]] = []
+    parts: list[str | tuple[str, str | None]] = []
     start = 0
     for match in _INSERT.finditer(text):
         if match["deep"]:
@@ -152,17 +186,10 @@ def _template(text: str, line: int, *, quote: str) -> Token:
         if name := match["a"] or match["b"] or match["c"]:
             keys = (match["key"], match["key2"], match["key3"], match["key4"])
             key = next((key for key in keys if key is not None), None)
-            parts += [unescape(text[start : match.start()], quote), (name, array_key(key))]
+            parts += [unescape(text[start : match.start()], quote), (name, key)]
             start = match.end()
     last = unescape(text[start:], quote)
     return Token("template", "", line, (*parts, last)) if parts else Token("string", last, line)
-
-
-def array_key(text: str | None) -> int | str | None:
-    """Return an array key as PHP files it: decimal text becomes a number."""
-    if text is None:
-        return None
-    return int(text) if re.fullmatch(r"0|-?[1-9][0-9]{0,17}", text) else text
 
 
 def unescape(text: str, quote: str = '"') -> str:

@@ -8,7 +8,6 @@ import re
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from wpbridge.wpconfig.tokens import array_key as key_of_text
 from wpbridge.wpconfig.tokens import from_bytes, to_bytes
 
 
@@ -23,26 +22,16 @@ class Unknown:
     """It may not even be set."""
 
 
-Value: TypeAlias = "bool | int | float | str | dict[int | str, Value] | Unknown | None"
+Value: TypeAlias = bool | int | float | str | Unknown | None
 
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMERIC: Final = re.compile(
     r"\s*[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE
 )
-_LIMIT: Final = 1 << 63
 
 
 class Unusual(Exception):
     """The operation is one that PHP versions, or their settings, do differently."""
-
-
-def array_key(key: Value) -> int | str:
-    """Return an array key as PHP files it. Unusual for what is no text and no whole number."""
-    if isinstance(key, bool) or not isinstance(key, str | int):
-        raise Unusual
-    filed = key_of_text(key) if isinstance(key, str) else key
-    assert filed is not None  # noqa: S101 - only None becomes None
-    return filed
 
 
 def truthy(value: Value) -> "bool | Unknown":
@@ -53,10 +42,10 @@ def truthy(value: Value) -> "bool | Unknown":
 
 
 def to_text(value: Value) -> "str | Unknown":
-    """Return how ``.`` and ``(string)`` see a value. Unusual for arrays and fractions."""
+    """Return how ``.`` and ``(string)`` see a value. Unusual for fractions."""
     if isinstance(value, Unknown | str):
         return value
-    if isinstance(value, dict | float):
+    if isinstance(value, float):
         raise Unusual
     return "" if value is None or value is False else str(int(value))
 
@@ -69,16 +58,9 @@ def to_integer(value: Value) -> "int | Unknown":
         if not _INTEGER.fullmatch(value):
             raise Unusual
         return int(value)
-    if isinstance(value, dict | float):
+    if isinstance(value, float):
         raise Unusual
     return int(value or 0)
-
-
-def whole(number: int) -> int:
-    """Return the number if PHP keeps it whole; Unusual if it becomes a float there."""
-    if not -_LIMIT <= number < _LIMIT:
-        raise Unusual
-    return number
 
 
 def join(left: Value, right: Value) -> str:
@@ -87,18 +69,12 @@ def join(left: Value, right: Value) -> str:
 
 
 def identical(left: Value, right: Value) -> bool:
-    """Return how ``===`` sees two values. Unusual where a part of one is unknown."""
-    if isinstance(left, Unknown) or isinstance(right, Unknown):
-        raise Unusual
-    if isinstance(left, dict) and isinstance(right, dict):
-        return list(left) == list(right) and all(identical(left[k], right[k]) for k in left)
+    """Return how ``===`` sees two known values."""
     return type(left) is type(right) and left == right
 
 
 def equal(left: Value, right: Value) -> bool:
     """Return how ``==`` sees two known values. Unusual where PHP 7 and 8 differ."""
-    if isinstance(left, dict) or isinstance(right, dict):
-        raise Unusual
     if isinstance(left, bool) or isinstance(right, bool):
         return truthy(left) is truthy(right)
     if left is None or right is None:
