@@ -18,7 +18,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, text
 from wpbridge.action import ActionId, NewAction, OnFailed
 from wpbridge.clock import to_text
 from wpbridge.codec.args import MAX_COLUMN_BYTES, columns
-from wpbridge.errors import InputError, SchemaError
+from wpbridge.errors import InputError
 from wpbridge.store.charsets import to_text as php_text
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.groups import Groups
@@ -241,12 +241,9 @@ class Adding:
             for request in requests:
                 self._check_texts(connection, request)
 
+        # Groups are made before the transaction begins.
+        self._session.check_writable()
         self._session.run(check)
-        if not self._layout.transactional:
-            raise SchemaError(
-                "the actions table has no transactions (MyISAM): convert it with"
-                " ALTER TABLE … ENGINE=InnoDB"
-            )
 
     def _prepare(self, requests: Sequence[Request]) -> None:
         """Our own tables, outside of the transaction: making one would commit it."""

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from wpbridge.errors import Contention, InputError, WpbridgeError
+from wpbridge.errors import Contention, InputError, SchemaError, WpbridgeError
 from wpbridge.store.dialect import WORDPRESS_REMOVES, sort_trouble
 
 T = TypeVar("T")
@@ -38,6 +38,8 @@ class Borrowed:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.refusal = ""
+        """See :class:`wpbridge.store.session.Session`."""
 
     def run(self, work: Callable[[Connection], T]) -> T:
         """In the caller's transaction."""
@@ -53,10 +55,16 @@ class Borrowed:
 
     def transact(self, work: Callable[[Connection], T]) -> T:
         """The same: the transaction is there already."""
+        self.check_writable()
         return self.run(work)
 
     def sign(self) -> None:
         """Nobody waits for one."""
+
+    def check_writable(self) -> None:
+        """See :class:`wpbridge.store.session.Transactor`."""
+        if self.refusal:
+            raise SchemaError(self.refusal)
 
 
 @contextlib.contextmanager

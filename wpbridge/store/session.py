@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from wpbridge.errors import InputError
+from wpbridge.errors import InputError, SchemaError
 from wpbridge.store.dialect import Dialect, Trouble, lost_connection, sort_trouble
 
 T = TypeVar("T")
@@ -45,7 +45,11 @@ class Transactor(Protocol):
         ...
 
     def transact(self, work: Callable[[Connection], T]) -> T:
-        """Do it whole or not at all."""
+        """Do it whole or not at all. Raises SchemaError as :meth:`check_writable` does."""
+        ...
+
+    def check_writable(self) -> None:
+        """Raises SchemaError where the tables are in no state to be written to."""
         ...
 
     def sign(self) -> None:
@@ -66,6 +70,8 @@ class Session:
         """Whether the database ever did what it was asked."""
         self.in_doubt = False
         """See :class:`Transactor`."""
+        self.refusal = ""
+        """Why nothing may be written, as the last look at the tables found; empty if it may."""
         self.patience_seconds = patience_seconds
         self.pause: Callable[[float], None] = time.sleep
         self.was_lost: Callable[[str], None] = lambda _message: None
@@ -79,6 +85,7 @@ class Session:
 
     def transact(self, work: Callable[[Connection], T]) -> T:
         """Do ``work`` in one transaction; on any error nothing of it stays."""
+        self.check_writable()
 
         def attempt() -> T:
             connection = self._connected()
@@ -99,6 +106,11 @@ class Session:
     def sign(self) -> None:
         """See :class:`Transactor`."""
         self.pause(0.0)
+
+    def check_writable(self) -> None:
+        """See :class:`Transactor`."""
+        if self.refusal:
+            raise SchemaError(self.refusal)
 
     @property
     def address(self) -> URL:

@@ -153,6 +153,7 @@ class SqlStore:
             " AND last_attempt_gmt <= :stale AND claim_id > 0)"
         )
         problems = _problems(schema, layout, parts.own.refusal)
+        self.session.refusal = "; ".join(problems)
         return StoreInfo(
             server=server,
             schema=schema,
@@ -205,6 +206,7 @@ class SqlStore:
         """The same in the caller's own transaction, see :mod:`wpbridge.store.borrowed`."""
         parts = self.parts
         with borrow(connection, self._dialect.name) as borrowed:
+            borrowed.refusal = self.session.refusal
             # One writer at a time: on SQLite our own connection would wait for the caller's.
             outside = None if self._dialect.name == "sqlite" else parts
             spoken = borrowed.run(self._dialect.charset_of)
