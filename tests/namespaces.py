@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 UNSHARE: Final = ("unshare", "--mount", "--propagation", "private")
@@ -13,26 +14,32 @@ HIDING: Final = "mount -t proc -o hidepid=2 proc /proc"
 """Processes of other users are not shown, as with ProtectProc=invisible."""
 
 
-def hidden(uid: int) -> list[str]:
+def hidden(uid: int, *, shown_at: Path | None = None) -> list[str]:
     """What starts a command as another user, who sees none but that one's processes.
 
     Files stay open to it whoever owns them, so that a test's folder need not be the user's.
+    ``shown_at``: as in :func:`contained`.
     """
     rights = "+dac_override,+dac_read_search"
     user = (
         f"setpriv --reuid {uid} --regid {uid} --clear-groups"
         f" --inh-caps {rights} --ambient-caps {rights}"
     )
-    return [*UNSHARE, "sh", "-c", f'{HIDING} && exec {user} "$@"', "hidden"]
+    show = "" if shown_at is None else f"mount --bind /proc {shown_at} && "
+    return [*UNSHARE, "sh", "-c", f'{show}{HIDING} && exec {user} "$@"', "hidden"]
 
 
-def contained(*, has_proc: bool = True) -> list[str]:
+def contained(*, has_proc: bool = True, shown_at: Path | None = None) -> list[str]:
     """What starts a command as process 1 of a pid namespace; it dies with what started it.
 
-    ``has_proc``: with a /proc of its own, else with that of the host.
+    ``has_proc``: with a /proc of its own, else with that of the host. ``shown_at``: an empty folder
+    where it sees the host's besides, and so the numbers that its processes have there.
     """
     words = ["--pid", "--fork", "--kill-child", *(["--mount-proc"] if has_proc else [])]
-    return [*UNSHARE, *words]
+    if shown_at is None:
+        return [*UNSHARE, *words]
+    show = f'mount --bind /proc {shown_at} && exec unshare {" ".join(words)} "$@"'
+    return [*UNSHARE, "sh", "-c", show, "contained"]
 
 
 @functools.cache

@@ -27,6 +27,7 @@ import evidence
 import invariants
 from evidence import Blackout, Harm, Kill, Lapse
 from factories import make_new
+from namespaces import contained, hidden
 from proxy import Proxy
 from rows import query
 from servers import MariaDB
@@ -112,6 +113,8 @@ class Storm:
             DatabaseAddress.from_dsn(self.inner_dsn), "wp_", patience_seconds=END_SECONDS
         )
         self.place = Path(tempfile.mkdtemp(prefix="wpb", dir="/tmp"))
+        self.proc = self.place / "proc"
+        self.proc.mkdir()
 
     # The queue
 
@@ -188,7 +191,7 @@ class Storm:
 
     def start_daemon(self) -> None:
         self._daemons += 1
-        self.daemons.append(Daemon(self, f"d{self._daemons}"))
+        self.daemons.append(Daemon(self, self._daemons))
 
     def revive_daemons(self) -> None:
         """As a service manager does: one whose first worker was killed ends as that did, and one
@@ -501,14 +504,20 @@ class Storm:
     def end(self) -> None:
         """Stop the daemons, and let one more run put back what is left, which should be nothing."""
         for daemon in self.daemons:
-            daemon.process.terminate()
+            daemon.terminate()
         for daemon in self.daemons:
             assert daemon.process.wait(END_SECONDS) == 128 + signal.SIGTERM, daemon.log()
+        if self.plan.has_homes:
+            # Of a container that was killed only the beat tells, and nobody beats any more.
+            self._execute(
+                f"UPDATE {self.name}.wp_wpbridge_runners"
+                " SET beat_gmt = beat_gmt - INTERVAL 300 SECOND"
+            )
         self.claim_and_run()
 
-    def claim_and_run(self, *flags: str) -> None:
+    def claim_and_run(self, *flags: str, home: Sequence[str] = ()) -> None:
         done = subprocess.run(
-            [sys.executable, "-m", "wpbridge", "claim-and-run", "--format", "json", *flags],
+            [*home, sys.executable, "-m", "wpbridge", "claim-and-run", "--format", "json", *flags],
             cwd=self.folder, env=self.environment(f"run{time.monotonic_ns()}"),
             capture_output=True, text=True, check=False, timeout=END_SECONDS,
         )  # fmt: skip
@@ -544,7 +553,26 @@ class Storm:
         return {
             **clean, "WPBRIDGE_DSN": self.dsn, "STORM_MARK": f"{self.name}.{mark}",
             "XDG_RUNTIME_DIR": str(self.place),
+            **({"STORM_PROC": str(self.proc)} if self.plan.has_homes else {}),
         }  # fmt: skip
+
+    def home(self, number: int) -> list[str]:
+        """What starts the daemon of a number: in the namespaces it lives in."""
+        if not self.plan.has_homes:
+            return []
+        homes = (
+            contained(shown_at=self.proc),
+            hidden(65534, shown_at=self.proc),
+            contained(shown_at=self.proc),
+            hidden(33, shown_at=self.proc),
+            contained(shown_at=self.proc, has_proc=False),
+        )
+        return homes[number % len(homes)]
+
+    def run_somewhere(self) -> None:
+        """One of cron's, in some namespace: it believes what it sees at one look."""
+        self.told["runs"] += 1
+        self.claim_and_run("--max-actions", "20", home=self.home(self.random.randrange(5)))
 
     def dump(self) -> None:
         """The tables as text, beside the record and the logs: the server will be gone."""
@@ -599,24 +627,37 @@ class Storm:
 class Daemon:
     """A ``wpbridge work`` of the storm's."""
 
-    def __init__(self, storm: Storm, name: str) -> None:
+    def __init__(self, storm: Storm, number: int) -> None:
+        name = f"d{number}"
         self.mark = f"{storm.name}.{name}"
         self._log = storm.folder / f"{name}.log"
         plan = storm.plan
         with self._log.open("wb") as log, (storm.folder / f"{name}.out").open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "wpbridge", "work", "--processes", str(plan.processes),
-                 "--concurrency", str(plan.concurrency), "--batch-size", "50"],
+                [*storm.home(number), sys.executable, "-m", "wpbridge", "work", "--processes",
+                 str(plan.processes), "--concurrency", str(plan.concurrency), "--batch-size", "50"],
                 cwd=storm.folder, env=storm.environment(name), stdout=out, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
 
     def workers(self) -> list[int]:
+        parents = {self.process.pid, *self._below()}
         return [
             pid
             for pid in processes(self.mark)
-            if parent_of(pid) == self.process.pid and b"--worker" in command_of(pid)
+            if parent_of(pid) in parents and b"--worker" in command_of(pid)
         ]
+
+    def terminate(self) -> None:
+        """Where it is process 1 of a namespace, what started it hands no signals on."""
+        for pid in self._below() or [self.process.pid]:
+            os.kill(pid, signal.SIGTERM)
+
+    def _below(self) -> list[int]:
+        """The daemon itself where what started it stays, as ``unshare --fork`` does."""
+        if b"unshare" not in command_of(self.process.pid).split(b"\0")[0]:
+            return []
+        return [pid for pid in processes(self.mark) if parent_of(pid) == self.process.pid]
 
     def log(self) -> str:
         return self._log.read_text(errors="replace")[-4000:]
@@ -729,6 +770,8 @@ class Plan:
     is_forgetful: bool = False
     """On a server that forgets its last second when it is killed."""
 
+    has_homes: bool = False
+    """Daemons live in pid namespaces with equal host names, or are hidden from each other."""
     is_long: bool = False
     """Left to the soak."""
 
@@ -819,6 +862,14 @@ def _cleaner(storm: Storm) -> None:
         storm.drain()
 
 
+def _namespaces(storm: Storm) -> None:
+    for _ in range(6):
+        storm.feed(0.15)
+        storm.some_work()
+        storm.run_somewhere()
+        storm.random.choice((storm.kill_a_worker, storm.kill_a_daemon, storm.some_work))()
+
+
 def _harm(storm: Storm) -> None:
     for _ in range(4):
         storm.feed(0.25)
@@ -846,6 +897,10 @@ PLANS: Final = {
     for plan in (
         Plan(name="kill9", actions=8000, throw=_kill9),
         Plan(name="kill9_sqlite", actions=2000, throw=_kill9_lite, mix=PLAIN, is_lite=True),
+        Plan(
+            name="namespaces", actions=3000, throw=_namespaces, mix={**PLAIN, "slow": 120},
+            daemons=5, processes=1, concurrency=2, has_homes=True,
+        ),
         Plan(name="sigstop", actions=8000, throw=_sigstop, mix={**PLAIN, "slow": 30}),
         Plan(
             name="sigstop_long", actions=8000, throw=_sigstop_long, mix={**PLAIN, "slow": 30},

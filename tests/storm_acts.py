@@ -20,6 +20,8 @@ LIMIT_SECONDS = 1
 _KEYS = itertools.count()
 _RECORD = os.open("record", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 _LEAK: list[bytearray] = []
+_PROC = os.environ.get("STORM_PROC")
+"""Where the storm's own /proc is seen from a namespace."""
 
 
 class OddError(BaseException):
@@ -29,7 +31,7 @@ class OddError(BaseException):
 @contextlib.contextmanager
 def told(context: Context) -> Iterator[None]:
     """The attempt's interval, a line at each end; a process that dies leaves the first alone."""
-    me, key = os.getpid(), f"{os.getpid()}.{next(_KEYS)}"
+    me, key = os.getpid(), f"{_numbers()[0]}.{next(_KEYS)}"
     _tell("start", key, context)
     try:
         yield
@@ -41,9 +43,19 @@ def told(context: Context) -> Iterator[None]:
         _tell("end", key, context)
 
 
+def _numbers() -> tuple[int, int]:
+    """Of this process and its parent, as the storm knows them: not those of a namespace."""
+    if _PROC is None:
+        return os.getpid(), os.getppid()
+    with open(f"{_PROC}/self/stat", encoding="ascii") as stat:  # noqa: PTH123 - twice an attempt
+        number, _, fields = stat.read().partition(" ")
+    return int(number), int(fields.rpartition(")")[2].split()[1])
+
+
 def _tell(word: str, key: str, context: Context) -> None:
+    pid, parent = _numbers()
     line = (
-        f"{word} {key} {context.id} {context.hook} {context.attempt} {os.getpid()} {os.getppid()}"
+        f"{word} {key} {context.id} {context.hook} {context.attempt} {pid} {parent}"
         f" {os.environ['STORM_MARK']} {time.monotonic_ns()} {time.time_ns()}\n"
     )
     os.write(_RECORD, line.encode())

@@ -12,6 +12,7 @@ import pytest
 
 import storm
 from conftest import TOLD, needs
+from namespaces import missing_namespaces
 from servers import MariaDB, missing_mariadb, private_mariadb
 
 MOST_SEEDS = 1 << 32
@@ -40,6 +41,8 @@ def test_nothing_is_lost_and_nothing_runs_twice_in_a_storm(
     record_property: Callable[[str, object], None],
 ) -> None:
     plan = PLANS[name]
+    if plan.has_homes:
+        needs(missing_namespaces())
     weathered = storm.weather(plan, seed(), tmp_path, stormy_server)
     # Its seed shall be seen.
     record_property(TOLD, str(weathered))
