@@ -190,6 +190,7 @@ def _process_executor(
             "base_prefix": site.base_prefix,
             "table_prefix": site.table_prefix,
             "blog_id": site.blog_id,
+            "numbers_first_blog": site.numbers_first_blog,
             "url": site.url,
             "unique_by": settings.unique_by,
             "patience_seconds": patience_seconds,
@@ -219,6 +220,7 @@ def queue_in_child(given: Mapping[str, Any]) -> Queue:
         base_prefix=given["base_prefix"],
         table_prefix=given["table_prefix"],
         blog_id=given["blog_id"],
+        numbers_first_blog=given["numbers_first_blog"],
         url=given["url"],
     )
     store = open_site(site)

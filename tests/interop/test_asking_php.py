@@ -186,6 +186,25 @@ class TestRequest:
             ("if (PHP_SAPI !== 'cli') { define('DB_NAME', 'web'); }", 2),
             ("if (defined('WP_CLI') && WP_CLI) { $table_prefix = 'cli_'; }", 2),
             ("if (isset($_COOKIE['stage'])) { define('DB_NAME', 'stage'); }", 2),
+            ("define('DB_' . 'NAME', $_SERVER['HTTP_HOST'] === 'a' ? 'x' : 'y');", 2),
+            ("$x = define('DB_NAME', $_SERVER['HTTP_HOST'] === 'a' ? 'x' : 'y');", 2),
+            ("if (define('DB_NAME', $_SERVER['HTTP_HOST'] === 'a' ? 'x' : 'y')) { }", 2),
+            ("if ($t = $_SERVER['HTTP_HOST'] === 'a') { }\nif ($t) { $table_prefix = 'a_'; }", 2),
+            ("define('WP_HOME', $h = $_SERVER['HTTP_HOST']);\ndefine('DB_HOST', $h === 'a' ? 'x' : 'y');", 2),
+            ("$a = $b = $_SERVER['HTTP_HOST'];", 2),
+            ("header('X: ' . ($t = $_SERVER['HTTP_HOST']));", 2),
+            ("$x = $_SERVER['SERVER' . '_NAME'] === 'a' ? 'x' : 'y';\ndefine('DB_NAME', $x);", 3),
+            ("$x = getenv('SERVER' . '_NAME') === 'a' ? 'x' : 'y';\ndefine('DB_NAME', $x);", 3),
+            ("$k = 'SERVER';\n$x = $_SERVER[$k . '_NAME'] === 'a' ? 'x' : 'y';\n$table_prefix = $x;", 4),
+            ("eval('if ($_SERVER[\"HTTP_HOST\"] === \"a\") { define(\"DB_NAME\", \"x\"); }');", 2),
+            ("const A = PHP_SAPI === 'x' ? 'y' : 'z';", 2),
+            ("if ($_SERVER['HTTP_HOST'] === 'a'): define('DB_NAME', 'x'); endif;", 2),
+            ("if ($_SERVER['HTTP_HOST'] === 'a'):\n;define('DB_NAME', 'x'); endif;", 2),
+            ("foreach (['a', 'b'] as $h) { if ($_SERVER['HTTP_HOST'] === $h) break; }\n$table_prefix = $h;", 2),
+            ("list($sub) = explode('.', $_SERVER['HTTP_HOST'] ?? '');", 2),
+            ("extract($_SERVER);", 2),
+            ("$s = $_SERVER;\nif (isset($s['X']) && $s['X'] === 'y') { define('DB_NAME', 'x'); }", 3),
+            ("if (isset($argv)) { define('DB_NAME', 'x'); }", 2),
             ("if (isset($_GET['x'])) { $x = $_GET['x']; }\nif (isset($x)) { putenv(\"A=$x\"); }", 3),
             ("foreach ($_SERVER as $k => $v) { if ($k === 'HTTP_X') { define('DB_NAME', $v); } }", 2),
             ("if ($_SERVER['REMOTE_ADDR'] === '10.0.0.1') { define('DB_NAME', 'local'); }", 2),
@@ -253,8 +272,16 @@ class TestRequest:
             ask(body, "https://dev.example")
         assert "--url" not in str(caught.value)
 
+    def test_a_folder_called_vendor_is_no_library(self, ask: Ask, folder: Path) -> None:
+        (folder / "vendor").mkdir()
+        text = "<?php\nif ($_SERVER['HTTP_HOST'] === 'a') { define('DB_NAME', 'a'); }"
+        (folder / "vendor" / "db.php").write_text(text)
+        with pytest.raises(SiteError, match=r"vendor/db\.php:2 reads the request"):
+            ask("require __DIR__ . '/vendor/db.php'; defined('DB_NAME') || define('DB_NAME', 'b');")
+
     def test_libraries_may_speak_of_the_request(self, ask: Ask, folder: Path) -> None:
         (folder / "vendor" / "x").mkdir(parents=True)
+        (folder / "vendor" / "autoload.php").write_text("<?php")
         library = (
             "<?php function lib() { return PHP_SAPI === 'x' ? $_SERVER['HTTP_HOST'] : 'main'; }"
         )

@@ -1,11 +1,16 @@
+import sqlite3
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from wpbridge.app import queue_in_child
 from wpbridge.config import Settings
+from wpbridge.database import DatabaseAddress
 from wpbridge.errors import ConfigError, SiteError, WpbridgeError
 from wpbridge.site import Site, blog_prefix, match_blog, resolve
+from wpbridge.store.connect import open_store
 from wpbridge.wpconfig import WpConfig, asking
 
 PLAIN = """<?php
@@ -105,6 +110,23 @@ class TestNetwork:
         site = resolve(Settings(path=folder, url="http://shop.example"), {})
         assert site.blog_id is None
         assert (site.with_blog(1).table_prefix, site.with_blog(2).table_prefix) == ("x_1_", "x_2_")
+
+    def test_an_isolated_handlers_process_numbers_it_too(self, tmp_path: Path) -> None:
+        address = DatabaseAddress(driver="sqlite", path=str(tmp_path / "q.db"))
+        open_store(address, "x_1_").create_tables(everything=True)
+        with sqlite3.connect(tmp_path / "q.db") as connection:
+            connection.execute("CREATE TABLE x_blogs (blog_id, domain, path)")
+            connection.execute("INSERT INTO x_blogs VALUES (1, 'shop.example', '/')")
+        connection.close()
+        queue = queue_in_child(
+            {
+                "database": asdict(address), "base_prefix": "x_", "table_prefix": "x_1_",
+                "blog_id": None, "numbers_first_blog": True, "url": "http://shop.example",
+                "unique_by": "auto", "patience_seconds": 1.0,
+            }
+        )  # fmt: skip
+        with queue:
+            assert queue.store.names.prefix == "x_1_"
 
     def test_the_main_site_need_not_be_the_first(self, make_wordpress: Make) -> None:
         text = NETWORK.replace("CURRENT_SITE', 1", "CURRENT_SITE', 4")

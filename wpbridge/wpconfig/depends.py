@@ -4,9 +4,10 @@ PHP was asked with two requests, and gave the same values. That proves little: a
 know some third host by its name. So the files that PHP has loaded are searched for statements that
 read the request, or the way PHP runs. Those are harmless that only set a constant, a variable or a
 key of ``$_SERVER`` which decides nothing; what they set is followed in turn. The first other one is
-told. Files of libraries (below ``vendor``) are not searched.
+told. Libraries that Composer has put below ``vendor`` are not searched.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -20,12 +21,18 @@ _SCHEME: Final = {"HTTPS", "HTTP_X_FORWARDED_PROTO", "REQUEST_SCHEME", "SERVER_P
 """Keys of few values, which the two requests have tried."""
 _WORDS: Final = {"USER", "HOME", "SHELL", "TERM", "PWD", "LOGNAME"}
 _READS: Final = {
-    "php_sapi_name",
-    "getallheaders",
-    "apache_request_headers",
-    "filter_input",
-    "getcwd",
+    *("php_sapi_name", "getallheaders", "apache_request_headers", "apache_getenv", "getcwd"),
+    *("filter_input", "filter_input_array", "get_current_user", "posix_getuid", "getopt"),
 }
+_VARIABLES: Final = {*REQUEST_VARIABLES, "argv", "argc"}
+_IN_A_TEXT: Final = re.compile(r"\$_(SERVER|GET|POST|REQUEST|COOKIE)\b|HTTP_HOST|SERVER_NAME")
+"""What a text speaks of that ``eval()`` may run."""
+_ASSIGNING: Final = {"=", ".=", "??=", "+=", "-=", "*=", "/=", "|=", "&=", "++", "--"}
+_ANYTHING: Final = {
+    *("->", "::", "new", "include", "require", "include_once", "require_once", "eval"),
+    *("function", "fn", "return"),
+}
+"""Words of statements that may do anything."""
 _QUIET: Final = {*HARMLESS, "ini_set", "exit", "die", "echo"}
 _LANGUAGE: Final = {"isset", "empty", "array", "defined", "define", "constant", "if", "elseif"}
 _OPENING: Final = {"(": ")", "[": "]", "{": "}", "#[": "]"}
@@ -40,10 +47,13 @@ class _Found(Exception):  # ends the search
 
 
 def first_use(files: Sequence[str]) -> str | None:
-    """Return the first place, as ``file:line``, where values may hang on the request, or None."""
+    """Return the first place, as ``file:line``, where values may hang on the request, or None.
+
+    The configuration itself is the first of the files.
+    """
     sources: list[tuple[str, list[Token]]] = []
     for name in files:
-        if "/vendor/" in name:
+        if _is_library(name, str(Path(files[0]).parent.parent)):
             continue
         try:
             sources.append((name, tokenize(from_bytes(Path(name).read_bytes()))))
@@ -59,6 +69,12 @@ def first_use(files: Sequence[str]) -> str | None:
             except _Found as found:
                 return f"{name}:{found.line}"
     return None
+
+
+def _is_library(name: str, site: str) -> bool:
+    folder, found, _ = name.removeprefix(site).partition("/vendor/")
+    root = site if name.startswith(site) else ""
+    return bool(found) and Path(f"{root}{folder}/vendor/autoload.php").is_file()
 
 
 class _Search:
@@ -78,8 +94,10 @@ class _Search:
             if word in {"if", "else", "elseif"}:
                 condition, rest = _condition(head)
                 reads = self._reads(condition)
+                if reads and _ASSIGNING & {token.word for token in condition}:
+                    raise _Found(condition[0].line)
                 if reads:
-                    self._only_known_calls(condition)
+                    self._only_known_calls(condition, but="define")
                 decided = decided or reads
                 self.statements([*rest, *body], in_doubt=decided)
                 continue
@@ -93,15 +111,17 @@ class _Search:
         words = [token.word for token in statement]
         if not words or words == [";"]:
             return
-        if has_body or "&" in words:
+        defines = words.count("define")
+        sets = sum(word in _ASSIGNING for word in words)
+        if has_body or "&" in words or defines + sets > 1:
             raise _Found(line)
         self._only_known_calls(statement)
-        if words.count("define") == 1 and self._guards(statement[: words.index("define")]):
-            name = statement[words.index("define") + 2]
-            if name.kind != "string" or name.text in NAMES:
+        if defines and self._guards(statement[: words.index("define")]):
+            name, comma = statement[words.index("define") + 2 :][:2]
+            if name.kind != "string" or comma.word != "," or name.text in NAMES:
                 raise _Found(line)
             self.tainted.add(name.text)
-        elif statement[0].kind == "variable" and self._sets(statement):
+        elif sets and statement[0].kind == "variable" and self._sets(statement):
             first = statement[0].text
             if first == "_SERVER" and statement[2].kind == "string":
                 self.tainted.add(statement[2].text)
@@ -109,7 +129,7 @@ class _Search:
                 raise _Found(line)
             else:
                 self.tainted.add(f"${first}")
-        elif words[0] not in _QUIET or "define" in words:
+        elif words[0] not in _QUIET or defines or sets:
             raise _Found(line)
 
     @staticmethod
@@ -131,22 +151,21 @@ class _Search:
             elif word == "]":
                 depth -= 1
             elif not depth:
-                return word in {"=", ".=", "??="} and words.count("=") + words.count(".=") <= 1
+                return word in {"=", ".=", "??="}
         return False
 
     @staticmethod
-    def _only_known_calls(tokens: Sequence[Token]) -> None:
+    def _only_known_calls(tokens: Sequence[Token], but: str = "") -> None:
         for token, after in zip(tokens, [*tokens[1:], Token("op", "", 0)], strict=True):
             known = token.word in _LANGUAGE or token.word in _QUIET or is_known(token.word)
             called = after.word == "(" and token.kind in {"name", "variable"}
-            if (called and not known) or token.word in {"->", "::", "new", "include", "require",
-                "include_once", "require_once", "eval", "function", "fn", "return"}:  # fmt: skip
+            if (called and (not known or token.word == but)) or token.word in _ANYTHING:
                 raise _Found(token.line)
 
     def _reads(self, tokens: Sequence[Token]) -> bool:
         """Whether any of the tokens speaks of the request, or of what hangs on it."""
         return any(
-            self._is_of_request(token, tokens[max(0, place - 2) : place], tokens[place + 1 :][:2])
+            self._is_of_request(token, tokens[max(0, place - 2) : place], tokens[place + 1 :][:3])
             for place, token in enumerate(tokens)
         )
 
@@ -156,20 +175,23 @@ class _Search:
         if token.kind == "string":
             # Words such as USER are keys only where keys are looked up.
             looked_up = [one.text.lower() for one in before] in (["_server", "["], ["getenv", "("])
-            return self._is_key(token.text) and (looked_up or token.text not in _WORDS)
+            joined = looked_up and after[:1] and after[0].word == "."
+            key = self._is_key(token.text) and (looked_up or token.text not in _WORDS)
+            return bool(key or joined or _IN_A_TEXT.search(token.text))
         if token.kind == "template":
             return any(isinstance(part, tuple) and self._is_part(*part) for part in token.parts)
         if token.kind == "variable" and token.text == "_SERVER":
-            return not (len(after) > 1 and after[0].word == "[" and after[1].kind == "string")
+            kinds = [one.word or one.kind for one in after]
+            return kinds != ["[", "string", "]"]
         if token.kind == "variable":
-            return token.text in REQUEST_VARIABLES or f"${token.text}" in self.tainted
+            return token.text in _VARIABLES or f"${token.text}" in self.tainted
         named = token.text in THE_RUN or token.word in _READS
         return named or (token.kind == "name" and token.text in self.tainted)
 
     def _is_part(self, name: str, key: object) -> bool:
         if name == "_SERVER":
             return not isinstance(key, str) or self._is_key(key)
-        return name in REQUEST_VARIABLES or f"${name}" in self.tainted
+        return name in _VARIABLES or f"${name}" in self.tainted
 
     def _is_key(self, text: str) -> bool:
         if text in THE_RUN or text in self.tainted:
