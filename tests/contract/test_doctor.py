@@ -32,6 +32,7 @@ from wpbridge.site import Site
 from wpbridge.store import survey
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.cleaning import Cleaning
+from wpbridge.store.own_steps import VERSION
 from wpbridge.store.sqlstore import SqlStore
 
 ACTIONS = "wp_actionscheduler_actions"
@@ -419,7 +420,7 @@ def test_own_tables_of_an_earlier_release_are_brought_forward(
     for dry_run in (True, False):
         [repair] = doctor.fix(patient, ["own-tables"], dry_run=dry_run)
         assert repair.done.endswith(
-            "made wp_wpbridge_site and brought wpbridge's own tables forward to version 2"
+            f"made wp_wpbridge_site and brought wpbridge's own tables forward to version {VERSION}"
         )
         assert bool(found(patient, "own-tables")) is dry_run
 
