@@ -484,3 +484,22 @@ def test_how_many_wait(queue: Queue) -> None:
     assert queue.store.catch_up(now=NOW) == 0
     assert queue.store.session.run(queue.store.parts.waits.count) == 0
     assert queue.get(first).status == Status.PENDING
+
+
+@pytest.mark.parametrize("seconds", [-(10**11), 253_402_300_800, 2**62, -(2**63)])
+def test_a_schedule_without_a_date_in_our_calendar_is_due_at_once(
+    queue: Queue, clock: FakeClock, seconds: int
+) -> None:
+    """It had ended every runner's loop, again and again."""
+    first = add(queue)
+    waiting = queue.schedule_single(clock.now() + timedelta(hours=1), "h", after=[first])
+    assert waiting is not None
+    change(
+        queue.store,
+        "UPDATE wp_actionscheduler_actions SET schedule = :s WHERE action_id = :i",
+        s=schedule.encode(schedule.Single(timestamp=seconds)).decode(), i=waiting,
+    )  # fmt: skip
+    set_status(queue, first, "complete")
+    assert queue.store.catch_up(now=clock.now()) == 1
+    assert not is_waiting(queue, waiting)
+    assert log_of(queue.store, waiting)[-1] == RELEASED

@@ -7,13 +7,13 @@ ended, whoever ran them.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
 from sqlalchemy import BindParameter, Connection, bindparam, text
 
 from wpbridge.action import ActionId, OnFailed, Status
-from wpbridge.clock import to_text
+from wpbridge.clock import from_timestamp, to_text
 from wpbridge.codec import schedule
 from wpbridge.errors import CodecError
 from wpbridge.outcome import LogLine
@@ -222,11 +222,15 @@ class Waits:
 
 
 def _date_of(blob: object, now: datetime) -> tuple[datetime, bool]:
-    """The date that the schedule says; now for an async one."""
+    """The date that the schedule says; now for an async one, and where there is no such date."""
     try:
         told = schedule.decode(as_bytes(blob))
     except CodecError:
         return now, True
     if told.timestamp is None:
         return now, True
-    return datetime.fromtimestamp(told.timestamp, UTC), False
+    try:
+        return from_timestamp(told.timestamp), False
+    except (OverflowError, ValueError, OSError):
+        # Whoever runs it finds out what is wrong with it.
+        return now, False
