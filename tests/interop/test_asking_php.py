@@ -7,11 +7,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from forms import Form, assert_same, forms, told_by_php
+from wpbridge.cli.main import cli
 from wpbridge.config import Settings
+from wpbridge.database import DatabaseAddress
 from wpbridge.errors import SiteError, WpCliError
 from wpbridge.site import resolve
+from wpbridge.store.connect import open_store
 from wpbridge.wpconfig import WpConfig, asking
 
 ENV = {"PATH": os.environ["PATH"], "DB_FROM_ENV": "o'ne $two", "HOME": "/home/x"}
@@ -354,6 +358,20 @@ class TestModes:
         site = resolve(Settings(path=folder, ask_php="always"), ENV)
         assert site.config is not None
         assert site.config.reader.startswith("told by PHP")
+
+    def test_check_names_the_php_that_was_asked(
+        self, php: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (folder / "wp-config.php").write_text(self.COMPUTED)
+        monkeypatch.chdir(folder)
+        words = ("--path", str(folder), "--dsn", "sqlite:///q.db", "--ask-php=always")
+        open_store(DatabaseAddress.from_dsn("sqlite:///q.db"), "wp_").create_tables(everything=True)
+        done = CliRunner().invoke(cli, ["check", *words, "--format", "json"])
+        told = json.loads(done.stdout)["configuration"]
+        assert told.startswith(f"{folder}/wp-config.php, told by PHP ")
+        assert php in told
+        done = CliRunner().invoke(cli, ["check", *words])
+        assert told in done.output
 
     def test_what_the_command_line_names_needs_no_answer(self, folder: Path) -> None:
         (folder / "wp-config.php").write_text(f"<?php {LOGIN} set_up();{TAIL}")

@@ -111,12 +111,14 @@ class Statements(Expressions):
             parameters = None
         self.position = close + 1
         if self.peek().word != "{":
+            # A type of what it returns: PHP may convert the value.
             parameters = None
-        while self.peek().word not in {"{", ""}:
+        while self.peek().word not in {"{", ";", ""}:
             self.take()
-        if self.peek().word == "{":
-            function = _Function(self.source, name, parameters, self.position, self.scope.file)
-            self.position = self.source.closing[self.position] + 1
+        if self.peek().word != "{":
+            raise NotUnderstood(name)
+        function = _Function(self.source, name, parameters, self.position, self.scope.file)
+        self.position = self.source.closing[self.position] + 1
         if self.dead:
             return
         if self.scope.get(FUNCTION, name.word):
