@@ -175,10 +175,12 @@ def told(php: str, folders: Sequence[Path], env: dict[str, str]) -> list[dict[st
     found: dict[int, dict[str, Any]] = {}
     for part in done.stdout.split(b"\n#####")[1:]:
         index, _, rest = part.partition(b"\n")
-        if b"\n=====\n" in b"\n" + rest:
-            text = rest.rpartition(b"=====\n")[2].partition(b"\n")[0]
-            values = json.loads(text)
+        text = rest.rpartition(b"=====\n")[2].partition(b"\n")[0]
+        # PHP has no JSON for names that are not UTF-8.
+        if text.startswith(b"{"):
             found[int(index)] = {
-                name: value for name, value in values.items() if name in NAMES and value is not None
+                name: value
+                for name, value in json.loads(text).items()
+                if name in NAMES and value is not None
             }
     return [found.get(index) for index in range(len(folders))]
