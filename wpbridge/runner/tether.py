@@ -33,7 +33,11 @@ CALM_SECONDS: Final = 0.005
 
 
 class SignClock(SystemClock):
-    """The host's clock; remembers when the thread that made it last asked."""
+    """The host's clock; remembers when the thread that made it last asked.
+
+    A sign is dated by a clock that stands still while the host is suspended, since no loop can give
+    one then.
+    """
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
@@ -41,10 +45,9 @@ class SignClock(SystemClock):
 
     def monotonic(self) -> float:
         """See :class:`wpbridge.clock.Clock`."""
-        now = time.monotonic()
         if threading.get_ident() == self._thread:
-            self.signed = now
-        return now
+            self.signed = time.monotonic()
+        return super().monotonic()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +145,7 @@ class Tether:
 
     def pause(self, seconds: float) -> None:
         """Sleep, giving signs; ends a worker that is to stop and has nothing in hand."""
-        end = time.monotonic() + seconds
+        end = self._clock.monotonic() + seconds
         while (left := end - self._clock.monotonic()) > 0:
             if self._is_away and self.why and not self._in_hand():
                 raise SystemExit(0)
