@@ -1,10 +1,13 @@
 """A runner that was stopped for longer than others trust it, and what it does when it goes on."""
 
+import itertools
 import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
+
+import pytest
 
 import pytest
 
@@ -14,6 +17,8 @@ from factories import NOW, insert, make_new
 from rows import change, log_of, query
 from ticking import TickingExecutor
 from wpbridge import Context
+from wpbridge.events import Bus, RunnerPresumedDead
+from wpbridge.executors.base import Report
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.handlers import describe
 from wpbridge.runner.identity import identity
@@ -131,6 +136,59 @@ def test_an_action_that_comes_back_while_its_old_call_runs_on_is_run_anew(
     assert over.is_set()
     assert starts == dict.fromkeys(ids, 2)
     assert (totals.complete, totals.lost) == (3, 3)
+    invariants.check(store)
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_a_run_does_not_end_before_what_it_has_started(
+    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore], *, stops: bool
+) -> None:
+    """Its only thread is busy with what others have taken over: it waits, and then goes on."""
+    store.unregister()
+    insert(store, make_new(args=(1,)), make_new(args=(2,)))
+    clock, ended, bus = FakeClock(), list[int](), Bus()
+    looks = itertools.count()
+    begun, noticed, go = threading.Event(), threading.Event(), threading.Event()
+
+    def handler(number: int) -> None:
+        if not begun.is_set():
+            begun.set()
+            go.wait(60)
+        ended.append(number)
+
+    class Watched(TickingExecutor):
+        def reports(self, timeout_seconds: float) -> list[Report]:
+            if begun.is_set() and not next(looks):
+                others = open_queue(dsn)
+                others.register(host="there", boot="", pid=1, pid_started="1")
+                assert reap(others, identity(), clock, judge=lambda _runner, _me: True)
+                others.unregister()
+            if noticed.is_set() and next(looks) > 5:
+                go.set()
+            return super().reports(timeout_seconds)
+
+    def notice(_event: RunnerPresumedDead) -> None:
+        noticed.set()
+        if stops:
+            runner.stop()
+
+    bus.subscribe(RunnerPresumedDead, notice)
+    executor = Watched(handler, clock, concurrency=1)
+    runner = Runner(
+        store,
+        executor,
+        clock,
+        identity(),
+        only=ClaimFilter(),
+        limits=Limits(concurrency=1),
+        bus=bus,
+    )
+    runner.run()
+    try:
+        assert ended == ([1] if stops else [1, 1, 2])
+    finally:
+        go.set()
+    assert store.counts() == ({"pending": 2} if stops else {"complete": 2})
     invariants.check(store)
 
 

@@ -262,13 +262,14 @@ class Runner:
         elif self._executor.has_room():
             if self._may_claim():
                 self._claim()
-        elif not hold.held:
+        elif not (hold.held or self._wait_for_strays() or self._executor.has_room()):
             # Nothing runs, and nothing can be started: the executor says why.
             self._is_exhausted = True
         self._start_careful()
         if hold.is_empty():
             if self._is_stopping or self._is_done() or self._limits.poll is None:
-                return not (self._is_stopping or self._is_exhausted)
+                is_over = self._is_stopping or self._is_exhausted
+                return not is_over or self._wait_for_strays()
             if self._is_exhausted or self._is_quiet:
                 self._idle(self._limits.poll)
             return True
@@ -276,6 +277,17 @@ class Runner:
         self._flush_when_due()
         self._release_paused()
         self._confirm_when_due()
+        self._beat_when_due()
+        return True
+
+    def _wait_for_strays(self) -> bool:
+        """Wait a moment for calls whose actions are not ours any more; return whether some run.
+
+        What has started runs to its end, and the end of a run would cut it off.
+        """
+        if not self._executor.running():
+            return False
+        self._executor.reports(FLUSH_SECONDS)
         self._beat_when_due()
         return True
 
