@@ -86,6 +86,24 @@ def test_no_more_of_a_hook_are_held_than_its_limit(store: SqlStore, other: SqlSt
     assert ids(claim(store, limit)) == mails[3:5]
 
 
+@pytest.mark.parametrize("limit", [Limit(hook="h", rate=SLOW), Limit(hook="h", max_concurrency=1)])
+def test_a_limit_whose_row_is_gone_is_counted_anew(store: SqlStore, limit: Limit) -> None:
+    """Somebody deletes it, or the server forgets it, while a runner goes on."""
+    enter(store)
+    insert(store, *[make_new() for _ in range(5)])
+    assert len(ids(claim(store, limit, size=1))) == 1
+    change(store, "DELETE FROM wp_wpbridge_limits")
+    assert ids(claim(store, limit, size=1)) == []
+    until(
+        lambda: claim(store, limit, size=1) or query(store, "SELECT * FROM wp_wpbridge_limits"),
+        "its row",
+    )
+    claim(store, limit)
+    most = 2 if limit.rate else 1
+    held = query(store, "SELECT action_id FROM wp_actionscheduler_actions WHERE claim_id <> 0")
+    assert len(held) <= most
+
+
 def test_a_group_is_limited_by_its_slug(store: SqlStore, other: SqlStore) -> None:
     enter(store)
     limit = Limit(group="im*", max_concurrency=2)

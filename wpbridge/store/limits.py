@@ -263,6 +263,11 @@ class Limits:
         row = (
             connection.execute(statement, self._row(connection, key)).first() if is_there else None
         )
+        if row is None and statement is self._lock:
+            # Somebody has deleted it, or the server has forgotten it: nothing may start that is
+            # not counted. The next claim makes it anew.
+            self._made.discard(key)
+            return _Room(places=0)
         if rule.rate is None:
             return _Room()
         if row is None:
@@ -279,7 +284,7 @@ class Limits:
         running = self._held(connection, now)
         for key, rule in limits.items():
             if rule.max_concurrency:
-                rooms[key].places = rule.max_concurrency - running[key]
+                rooms[key].places = min(rooms[key].places, rule.max_concurrency - running[key])
 
     def _held(self, connection: Connection, now: datetime) -> Counter[Key]:
         """What runs: started, or in a claim of ours; by hook and by group.
