@@ -5,9 +5,11 @@ claim that nobody has.
 """
 
 import random
+import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +20,7 @@ from past import Past
 from rows import change, log_of
 from ticking import TickingExecutor
 from wpbridge import Context
-from wpbridge.errors import RunnerGone
+from wpbridge.errors import RunnerGone, StoreMissing
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.base import ClaimFilter
@@ -115,3 +117,20 @@ def test_tables_without_the_counter_are_compared_by_what_they_say(
     change(store, "UPDATE wp_wpbridge_runners SET claims = '' WHERE pid = 2")
     with pytest.raises(RunnerGone):
         other.start([(claim.actions[1], [])], now=NOW, once=False)
+
+
+@pytest.mark.parametrize("dsn", ["sqlite"], indirect=True)
+def test_a_file_that_is_put_back_from_a_copy_is_used_from_then_on(
+    store: SqlStore, dsn: str, tmp_path: Path
+) -> None:
+    """The one that was opened first goes on to take all that is written, and nobody sees it."""
+    file = Path(dsn.removeprefix("sqlite:///"))
+    insert(store, make_new())
+    shutil.copy(file, tmp_path / "copy")
+    insert(store, make_new())
+    assert store.counts() == {"pending": 2}
+    (tmp_path / "copy").replace(file)
+    assert store.counts() == {"pending": 1}
+    file.unlink()
+    with pytest.raises(StoreMissing, match="there is no database file"):
+        store.counts()

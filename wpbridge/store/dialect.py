@@ -57,6 +57,10 @@ class Dialect(Protocol):
         """Wake a thread that waits for an answer on this connection of the driver's."""
         ...
 
+    def has_moved(self, connection: Any) -> bool:
+        """Whether the driver's connection leads to another place than a new one would."""
+        ...
+
     def most_bytes(self, connection: Connection) -> int:
         """Of one statement."""
         ...

@@ -78,6 +78,10 @@ class MySQL:
             with suppress(OSError):
                 link.shutdown(socket.SHUT_RDWR)
 
+    def has_moved(self, _connection: Any) -> bool:
+        """A server that went away ends its connections itself."""
+        return False
+
     def most_bytes(self, connection: Connection) -> int:
         """A server takes more for a lost connection."""
         return int(connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar() or 0)

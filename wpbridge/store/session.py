@@ -135,6 +135,10 @@ class Session:
         if self._connection is not None and self._connection.invalidated:
             # An interrupt cut a statement off: SQLAlchemy has given it up, and wants to be told.
             self._drop()
+        if self._connection is not None and self._dialect.has_moved(
+            self._connection.connection.dbapi_connection
+        ):
+            self._drop()
         if self._connection is None:
             self._connection = self._engine.connect()
         return self._connection

@@ -54,6 +54,11 @@ class SQLite:
         """The statement ends as one that failed."""
         connection.interrupt()
 
+    def has_moved(self, connection: Any) -> bool:
+        """A file that was deleted or replaced stays open, and what is written to it is lost."""
+        is_ours = isinstance(connection, _FileConnection)
+        return is_ours and _identity(connection.file) != connection.identity
+
     def most_bytes(self, _connection: Connection) -> int:
         """SQLite's own limit, unless it was built with another."""
         return 1_000_000_000
@@ -260,15 +265,34 @@ def open_engine(url: URL, *, of_wordpress: bool = False) -> Engine:
     return engine
 
 
+class _FileConnection(sqlite3.Connection):
+    """A connection that knows which file it has opened."""
+
+    file = ""
+    identity: tuple[int, int] | None = None
+
+
+def _identity(file: str) -> tuple[int, int] | None:
+    """Which file has this name now; None for no file."""
+    try:
+        found = os.stat(file)  # noqa: PTH116 - before each piece of work
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _connect(file: str, *, of_wordpress: bool) -> sqlite3.Connection:
     """Open a file that is there: a misspelt name shall not become an empty queue."""
+    # Before it is opened: a file that is replaced in between is then opened once more.
+    identity = _identity(file)
     try:
-        return sqlite3.connect(
+        connection = sqlite3.connect(
             f"file:{quote(file)}?mode=rw",
             uri=True,
             check_same_thread=False,
             timeout=BUSY_MILLISECONDS / 1000,
             isolation_level=None,
+            factory=_FileConnection,
         )
     except sqlite3.OperationalError as error:
         if "unable to open" not in str(error):
@@ -281,6 +305,8 @@ def _connect(file: str, *, of_wordpress: bool) -> sqlite3.Connection:
             else "is its name right? wpbridge init makes a new one"
         )
         raise StoreMissing(f"there is no database file {file}: {advice}") from error
+    connection.file, connection.identity = file, identity
+    return connection
 
 
 def _text(data: bytes) -> str | bytes:
