@@ -9,8 +9,6 @@ from datetime import datetime, timedelta
 
 import pytest
 
-import pytest
-
 import invariants
 from clocks import FakeClock
 from factories import NOW, insert, make_new
