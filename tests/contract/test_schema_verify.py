@@ -11,8 +11,9 @@ from factories import NOW, insert, make_new
 from rows import change, query
 from wpbridge.database import DatabaseAddress
 from wpbridge.errors import Contention, SchemaError
+from wpbridge.migrate.deviations import Deviation
 from wpbridge.migrate.mending import Changes
-from wpbridge.migrate.schema import Deviation, claim_index, script, verify
+from wpbridge.migrate.schema import claim_index, script, verify
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_store
 from wpbridge.store.ddl import CLAIM_INDEX, Definitions, _plain_default, _plain_type
@@ -54,10 +55,16 @@ def set_option(store: SqlStore, name: str, value: str) -> None:
 def mended(definitions: Definitions) -> dict[str, Deviation]:
     """What is left after a fix, which has changed no row of the queue."""
     before = tables(definitions.store)
+    left = mended_with_rows(definitions)
+    assert tables(definitions.store) == before
+    return left
+
+
+def mended_with_rows(definitions: Definitions) -> dict[str, Deviation]:
+    """What is left after a fix."""
     changes = Changes(definitions, None, lock_wait_seconds=5)
     for fix in verify(definitions).fixes:
         changes.mend(fix)
-    assert tables(definitions.store) == before
     return bad(definitions)
 
 
@@ -166,10 +173,67 @@ def test_ids_that_are_shared_are_left_to_a_person(
 ) -> None:
     change(store, "ALTER TABLE wp_actionscheduler_logs MODIFY log_id bigint unsigned NOT NULL")
     change(store, "ALTER TABLE wp_actionscheduler_logs DROP PRIMARY KEY")
-    change(store, "UPDATE wp_actionscheduler_logs SET log_id = 0 LIMIT 1")
+    change(store, "UPDATE wp_actionscheduler_logs SET log_id = 7")
+    change(store, "INSERT INTO wp_actionscheduler_logs SELECT * FROM wp_actionscheduler_logs")
     found = bad(definitions)["logs.log_id"]
     assert found.fix is None
-    assert "the id 0" in found.advice
+    assert "another row's log_id" in found.advice
+    assert "logs.log_id" in mended(definitions)
+
+
+def test_rows_without_an_id_get_one_of_their_own(store: SqlStore, definitions: Definitions) -> None:
+    """Inserts into tables that lost their keys left three claims 0, and an action 0."""
+    change(store, "ALTER TABLE wp_actionscheduler_claims MODIFY claim_id bigint unsigned NOT NULL")
+    change(store, "ALTER TABLE wp_actionscheduler_claims DROP PRIMARY KEY")
+    for _ in range(3):
+        change(store, "INSERT INTO wp_actionscheduler_claims (date_created_gmt) VALUES (NOW())")
+    change(store, f"ALTER TABLE {ACTIONS} MODIFY action_id bigint unsigned NOT NULL")
+    change(store, f"UPDATE {ACTIONS} SET action_id = 0 LIMIT 1")
+    assert set(bad(definitions)) == {
+        "claims.claim_id = 0", "claims.claim_id", "actions.action_id = 0", "actions.action_id"
+    }  # fmt: skip
+    count = query(store, f"SELECT COUNT(*) FROM {ACTIONS}")
+    assert mended_with_rows(definitions) == {}
+    assert query(store, f"SELECT COUNT(*) FROM {ACTIONS}") == count
+    assert query(store, f"SELECT 1 FROM {ACTIONS} WHERE action_id = 0") == []
+    claims = query(store, "SELECT claim_id FROM wp_actionscheduler_claims ORDER BY claim_id")
+    assert len({row[0] for row in claims} - {0}) == 3
+
+
+def test_new_ids_begin_above_those_that_are_named_elsewhere(
+    store: SqlStore, definitions: Definitions
+) -> None:
+    change(store, f"UPDATE {ACTIONS} SET claim_id = 41, group_id = 51")
+    change(store, "DELETE FROM wp_actionscheduler_groups")
+    change(store, "UPDATE wp_actionscheduler_logs SET action_id = 31")
+    for short, column in (("actions", "action_id"), ("claims", "claim_id"), ("groups", "group_id")):
+        table = f"wp_actionscheduler_{short}"
+        change(store, f"ALTER TABLE {table} MODIFY {column} bigint unsigned NOT NULL")
+    assert mended(definitions) == {}
+    assert insert(store, make_new("h")) == [32]
+    change(store, "INSERT INTO wp_actionscheduler_claims (date_created_gmt) VALUES (NOW())")
+    change(store, "INSERT INTO wp_actionscheduler_groups (slug) VALUES ('next')")
+    assert query(store, "SELECT claim_id FROM wp_actionscheduler_claims") == [(42,)]
+    assert (52,) in query(store, "SELECT group_id FROM wp_actionscheduler_groups")
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "ALTER TABLE wp_wpbridge_runners MODIFY runner_id bigint unsigned NOT NULL",
+        "ALTER TABLE wp_wpbridge_keys DROP PRIMARY KEY",
+        "ALTER TABLE wp_wpbridge_pauses DROP PRIMARY KEY",
+        "ALTER TABLE wp_actionscheduler_claims DROP PRIMARY KEY, ADD KEY claim_id (claim_id)",
+    ],
+)
+def test_keys_that_were_lost_are_given_back(
+    store: SqlStore, definitions: Definitions, harm: str
+) -> None:
+    change(store, harm)
+    assert len(bad(definitions)) == 1
+    assert not store.inspect().writable
+    assert mended(definitions) == {}
+    assert store.inspect().writable
 
 
 def test_ids_begin_above_those_of_posts(store: SqlStore, definitions: Definitions) -> None:

@@ -24,8 +24,9 @@ from wpbridge.cli.stopping import stoppable
 from wpbridge.config import Settings
 from wpbridge.errors import InputError
 from wpbridge.migrate import mending
+from wpbridge.migrate.deviations import Deviation, Fix
 from wpbridge.migrate.journal import Journal, file_for, name_of
-from wpbridge.migrate.schema import Comparison, Deviation, Fix, script, statement_of
+from wpbridge.migrate.schema import Comparison, script, statement_of
 from wpbridge.migrate.schema import verify as compare
 from wpbridge.store.ddl import Definitions
 

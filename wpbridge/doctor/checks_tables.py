@@ -9,6 +9,7 @@ from wpbridge.doctor.findings import Finding, note, number, ok, problem, some, w
 from wpbridge.doctor.patient import DEMARCATION_OPTION, LOGGER_OPTION, MIGRATION_OPTION, Patient
 from wpbridge.errors import SchemaError
 from wpbridge.store.ddl import indexes_of
+from wpbridge.store.ids import complaint
 from wpbridge.store.server import Step
 from wpbridge.store.tables import NEWEST_SCHEMA, OLDEST_SCHEMA
 
@@ -127,14 +128,10 @@ def _fault(step: Step) -> str:
 
 def auto_increment(patient: Patient) -> list[Finding]:
     """Are ids given by the server, above those that belong to posts?"""
-    without = patient.server.without_auto_ids()
-    if without:
-        return [
-            problem(
-                f"no AUTO_INCREMENT: {', '.join(without)}; lost in an import, it seems",
-                "the second insert fails with Duplicate entry '0'", count=len(without),
-            )
-        ]  # fmt: skip
+    lost = patient.server.lost_keys()
+    if lost:
+        fix = "wpbridge migrate schema fix"
+        return [problem(complaint(lost), "new rows would be lost", fix=fix, count=len(lost))]
     told = patient.options.get(DEMARCATION_OPTION, "")
     first = int(told) if re.fullmatch(r"\d{1,18}", told) else 0
     following = patient.server.next_id()

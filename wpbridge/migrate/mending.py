@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from wpbridge.errors import InputError
+from wpbridge.migrate.deviations import Fix
 from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.schema import Fix, statement_of
+from wpbridge.migrate.schema import statement_of
 from wpbridge.store.ddl import ONLINE, Definitions, Progress
 
 KIND: Final = "schema"

@@ -6,11 +6,13 @@ Missing tables and columns are the plugin's to make; it is told which command do
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from wpbridge.errors import ConfigError, SchemaError
+from wpbridge.migrate.deviations import Deviation, Fix
+from wpbridge.migrate.schema_ids import lost_ids, lost_own_keys, low_ids
 from wpbridge.store import ddl
 from wpbridge.store.ddl import (
     CLAIM_INDEX,
@@ -28,35 +30,6 @@ _DEMARCATION: Final = "action_scheduler_hybrid_store_demarkation"
 _SHORT: Final = ("actions", "claims", "groups", "logs")
 _NO_TRANSACTIONS: Final = frozenset({"myisam", "aria", "memory"})
 _STRICT: Final = frozenset({"STRICT_TRANS_TABLES", "STRICT_ALL_TABLES", "TRADITIONAL"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fix:
-    """One statement that mends something."""
-
-    statement: str
-    online: bool
-    """Beside writers; else the table is locked, and written anew, while it runs."""
-    table: str
-    back: str | None = None
-    """What takes it back; None where that would lose something, or lock the table."""
-    made: Mapping[str, str] = field(default_factory=dict)
-    """How one sees that it is there: ``index``, or ``column`` and ``default``."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deviation:
-    """Where the tables differ from the layout."""
-
-    item: str
-    """``actions.priority``, ``logs (action_id)``, ``claims``, ``sql_mode``."""
-    found: str
-    expected: str
-    severity: str
-    """``problem``: something fails; ``warning``: something is slow or odd; ``note``: known."""
-    fix: Fix | None = None
-    advice: str = ""
-    """What a person can do, where there is no fix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +75,8 @@ def verify(definitions: Definitions) -> Comparison:
     schema = _nearest(told) if told is not None else _layout_of(actions) if actions else 8
     found = [*_version(told)]
     first = options.get(_DEMARCATION, "")
-    examined = _Examination(definitions, schema, int(first) if first.isdecimal() else 0)
+    first_id = int(first) if first.isdecimal() else 0
+    examined = _Examination(definitions, schema, first_id)
     for short, table in tables.items():
         if table is None:
             name = str(getattr(definitions.names, short))
@@ -110,9 +84,10 @@ def verify(definitions: Definitions) -> Comparison:
         else:
             found += examined.of(short, table)
     there = {short: table for short, table in tables.items() if table is not None}
+    found += lost_own_keys(definitions)
     if definitions.server.is_mysql:
         found += _collations(there)
-        found += examined.next_id(there)
+        found += low_ids(definitions, there["actions"], first_id) if "actions" in there else []
         found += _modes(definitions)
     return Comparison(schema=schema, told=told is not None, deviations=tuple(found))
 
@@ -179,8 +154,8 @@ class _Examination:
         self, short: str, table: FoundTable, name: str, there: FoundColumn, column: Column
     ) -> Iterator[Deviation]:
         item = f"{short}.{name}"
-        if column.auto and not there.auto:
-            yield self._without_auto(short, table, name, column)
+        if column.auto:
+            yield from lost_ids(self._definitions, short, table, self._first_id)
         if not self._is_mysql:
             return
         if column.type and there.type != column.type:
@@ -220,26 +195,6 @@ class _Examination:
     def _modify(table: FoundTable, name: str, column: Column) -> Fix:
         return Fix(statement=ddl.modify(table, name, column), online=False, table=table.name)
 
-    def _without_auto(self, short: str, table: FoundTable, name: str, column: Column) -> Deviation:
-        fix, advice = None, ""
-        if not self._is_mysql:
-            advice = "export the queue, and import it into one that wpbridge init makes"
-        elif not self._definitions.ids_are_whole(short, name):
-            advice = (
-                f"rows of {table.name} share an id, or have the id 0: give them ids of their own,"
-                " or delete them, then try again"
-            )
-        elif table.indexes.get("PRIMARY", (name,)) != (name,):
-            advice = "its primary key is another: change that by hand first"
-        else:
-            first = self._first_id if short == "actions" else 0
-            statement = ddl.give_ids(table, name, column, first)
-            fix = Fix(statement=statement, online=False, table=table.name)
-        return Deviation(
-            item=f"{short}.{name}", found="no AUTO_INCREMENT", expected="AUTO_INCREMENT",
-            severity="problem", fix=fix, advice=advice,
-        )  # fmt: skip
-
     def _keys(self, short: str, table: FoundTable) -> Iterator[Deviation]:
         for index in self._indexes[short]:
             if table.has_index(index.asked) or not set(index.columns) <= set(table.columns):
@@ -262,23 +217,6 @@ class _Examination:
                     item="actions (unique_key)", found="no such index", expected="a unique index",
                     severity="problem", advice=REPAIR,
                 )  # fmt: skip
-
-    def next_id(self, tables: dict[str, FoundTable]) -> Iterator[Deviation]:
-        """Whether new actions get ids that belong to posts."""
-        actions = tables.get("actions")
-        if actions is None or not self._first_id or not actions.columns["action_id"].auto:
-            return
-        following = self._definitions.server.next_id() or 1
-        if following < self._first_id:
-            yield Deviation(
-                item="actions AUTO_INCREMENT", found=str(following),
-                expected=f"{self._first_id} or more: lower ids belong to posts",
-                severity="warning",
-                fix=Fix(
-                    statement=ddl.begin_ids(actions, self._first_id),
-                    online=True, table=actions.name,
-                ),
-            )  # fmt: skip
 
 
 def _collations(tables: dict[str, FoundTable]) -> Iterator[Deviation]:

@@ -587,10 +587,10 @@ class Bulk:
                 priority = f",{row.priority:d}" if self._layout.has_priority else ""
                 numbers = f"0,{groups[row.group]:d},{row.attempts:d}{priority}"
                 marks.append(f"({numbers},{self._texts},{plain})")
-            statement = self._insert + ",".join(marks)
-            told = int(connection.exec_driver_sql(statement, tuple(values)).lastrowid)
-            first, step = self._dialect.first_id(told, len(part))
-            made += [ActionId(first + step * place) for place in range(len(part))]
+            statement = self._insert + ",".join(marks) + self._dialect.returning("action_id")
+            done = connection.exec_driver_sql(statement, tuple(values))
+            given = self._dialect.new_ids(connection, done, len(part), self._names.actions)
+            made += [ActionId(one) for one in given]
         return made
 
     def _keep_keys(

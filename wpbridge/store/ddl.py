@@ -231,6 +231,20 @@ def give_ids(table: FoundTable, name: str, column: Column, first: int) -> str:
     return f"ALTER TABLE {table.name} {key}MODIFY COLUMN {name} {column.definition}{begin}"
 
 
+def renumber_zeros(table: FoundTable, name: str, least: int) -> str:
+    """Give each row with the id 0 one of its own, above all others and not below ``least``."""
+    return (
+        f"UPDATE {table.name}, (SELECT @wpbridge_id := GREATEST({least}, COALESCE(MAX({name}), 0)"
+        f" + 1) - 1 FROM {table.name}) AS top SET {name} = (@wpbridge_id := @wpbridge_id + 1)"
+        f" WHERE {name} = 0"
+    )
+
+
+def add_primary_key(table: FoundTable, columns: Sequence[str]) -> str:
+    """Have the server refuse rows that are there."""
+    return f"ALTER TABLE {table.name} ADD PRIMARY KEY ({', '.join(columns)})"
+
+
 def begin_ids(table: FoundTable, first: int) -> str:
     """No lower id is given from now on."""
     return f"ALTER TABLE {table.name} AUTO_INCREMENT={first}"
@@ -311,7 +325,10 @@ class Definitions:
 
     def table(self, short: str) -> FoundTable | None:
         """One of the plugin's tables by its short name; None where there is none."""
-        name = str(getattr(self.names, short))
+        return self.look(str(getattr(self.names, short)))
+
+    def look(self, name: str) -> FoundTable | None:
+        """A table by its name; None where there is none."""
         look = self._look_mysql if self.server.is_mysql else self._look_sqlite
         return self.store.session.run(lambda c: look(c, name))
 
@@ -355,11 +372,13 @@ class Definitions:
 
     def _look_sqlite(self, connection: Connection, name: str) -> FoundTable | None:
         columns = _rows(
-            connection, 'SELECT name, type, "notnull", dflt_value, pk FROM pragma_table_info(:t)',
+            connection, 'SELECT name, type, "notnull", dflt_value FROM pragma_table_info(:t)',
             t=name,
         )  # fmt: skip
         if not columns:
             return None
+        own = {name: self.names.keys_of_tables.get(name, "")}
+        giving = self.server.dialect.key_columns(connection, own).get(name)
         keys = _rows(
             connection,
             'SELECT l.name, i.name, l."unique" FROM pragma_index_list(:t) AS l'
@@ -372,9 +391,10 @@ class Definitions:
                 str(column): FoundColumn(
                     type=str(kind).lower(), null=not needed,
                     default=_plain_default(default),
-                    auto=bool(key) and str(kind).upper() == "INTEGER", collation=None,
+                    auto=giving is not None and giving.gives_ids and column == own[name],
+                    collation=None,
                 )
-                for column, kind, needed, default, key in columns
+                for column, kind, needed, default in columns
             },
             indexes=_columns_by_index(keys),
             unique=frozenset(str(index) for index, _, is_unique in keys if is_unique),
@@ -393,14 +413,41 @@ class Definitions:
         )  # fmt: skip
         return ";\n".join(str(row[0]) for row in told)
 
-    def ids_are_whole(self, short: str, column: str) -> bool:
-        """Whether each row has an id of its own, and none the id 0; reads the whole table."""
-        table = getattr(self.names, short)
-        [[count, distinct, lowest]] = self.store.session.run(
-            lambda c: _rows(c, f"SELECT COUNT(*), COUNT(DISTINCT {column}), MIN({column})"
-                               f" FROM {table}")
-        )  # fmt: skip
-        return int(count) == int(distinct) and (lowest is None or int(lowest) > 0)
+    def wrong_ids(self, table: str, column: str) -> tuple[int, int]:
+        """How many rows have the id 0, how many another row's; reads the whole table."""
+        [[zeros]] = self._ask(f"SELECT COUNT(*) FROM {table} WHERE {column} = 0")
+        [[count, distinct]] = self._ask(
+            f"SELECT COUNT(*), COUNT(DISTINCT {column}) FROM {table} WHERE {column} <> 0"
+        )
+        return int(zeros), int(count) - int(distinct)
+
+    def has_copies(self, table: str, columns: Sequence[str]) -> bool:
+        """Whether two rows are the same in these columns."""
+        listed = ", ".join(columns)
+        asked = f"SELECT {listed} FROM {table} GROUP BY {listed} HAVING COUNT(*) > 1 LIMIT 1"
+        return bool(self._ask(asked))
+
+    def first_free_id(self, short: str) -> int:
+        """The lowest id that a new row may get: above those that rows of other tables name."""
+        names = self.names
+        naming = {
+            "actions": [
+                (table, "action_id")
+                for table in (names.logs, names.keys, names.waits, names.zones, names.suspects)
+            ],
+            "claims": [(names.actions, "claim_id")],
+            "groups": [(names.actions, "group_id")],
+        }
+        highest = 0
+        for table, column in naming.get(short, ()):
+            found = self.look(table)
+            if found is not None and column in found.columns:
+                [[named]] = self._ask(f"SELECT MAX({column}) FROM {table}")
+                highest = max(highest, int(named or 0))
+        return highest + 1
+
+    def _ask(self, statement: str) -> Sequence[Sequence[Any]]:
+        return self.store.session.run(lambda c: _rows(c, statement))
 
     def can_work_online(self) -> bool:
         """Whether the server can add an index beside writers: MySQL 5.6, MariaDB 10.0."""

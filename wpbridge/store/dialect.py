@@ -1,15 +1,16 @@
 """What differs between MySQL/MariaDB and SQLite, and nothing else."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, CursorResult
 from sqlalchemy.engine import URL
 
 from wpbridge.errors import Contention, StoreError, StoreMissing, StoreUnavailable, Unfit
+from wpbridge.store.ids import MEND, KeyColumn
 from wpbridge.store.tables import TableNames
 from wpbridge.store.text_columns import Texts
 
@@ -105,6 +106,12 @@ class Dialect(Protocol):
         """Index name to column names."""
         ...
 
+    def key_columns(
+        self, connection: Connection, columns: Mapping[str, str]
+    ) -> dict[str, KeyColumn]:
+        """What becomes of a column in each table, in one statement; missing tables are left out."""
+        ...
+
     def is_transactional(self, connection: Connection, table: str) -> bool:
         """Whether its engine has transactions."""
         ...
@@ -133,8 +140,17 @@ class Dialect(Protocol):
         """The names of all tables of the database."""
         ...
 
-    def first_id(self, told: int, rows: int) -> tuple[int, int]:
-        """First id and step of a multi-row insert, from the id the driver tells."""
+    def returning(self, column: str) -> str:
+        """Text that ends an INSERT, so that the database tells the new rows' ids; may be empty."""
+        ...
+
+    def new_ids(
+        self, connection: Connection, done: CursorResult[Any], rows: int, table: str
+    ) -> list[int]:
+        """The ids of the rows of an INSERT that has just been done, in their order.
+
+        Raises SchemaError where the database gave none.
+        """
         ...
 
 
@@ -167,6 +183,8 @@ _DENIED = frozenset({1044, 1045, 1049, 1698})
 _NO_RIGHT = frozenset({1142, 1143, 1227, 1370})
 _UNFIT = frozenset({1264, 1265, 1267, 1292, 1300, 1366, 1406, 3988})
 """Out of range, truncated, no such date, not of the column's character set, too long."""
+_LOST_IDS = re.compile(r"Duplicate entry '0' for key|Field '\w+_id' doesn't have a default")
+"""A second row with the id 0, or a first one in a strict session."""
 _TLS = 2026
 _FULL = re.compile(
     r"No space left|errno: 28\b|error 28\b|Disk quota|table .* is full", re.IGNORECASE
@@ -214,6 +232,8 @@ def sort_trouble(error: BaseException) -> Trouble:
     if _is_gone(code, text):
         return Trouble(error=StoreUnavailable(_complaint(code, text, line)), gone=True)
     advice = ": the account needs that right, or name another with --dsn" * (code in _NO_RIGHT)
+    if _LOST_IDS.search(text):
+        advice = f": a table gives new rows no ids; {MEND}"
     kind = Unfit if code in _UNFIT else StoreError
     return Trouble(error=kind(f"the database refused a statement: {line}{advice}"))
 

@@ -5,9 +5,11 @@ written, and what is compared for uniqueness, is the first. Rows are never delet
 """
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from sqlalchemy import BindParameter, Connection, bindparam, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from wpbridge.errors import Contention, InputError
 from wpbridge.store.dialect import Dialect
@@ -32,14 +34,18 @@ class Groups:
         """Whether no group is a row with an empty slug (the plugin from 3.6 on), and not 0."""
         self._slugs: dict[int, str] = {}
         slugs: BindParameter[str] = bindparam("slugs", expanding=True)
-        table = names.groups
+        table = self._table = names.groups
         self._slug = text(f"SELECT slug FROM {table} WHERE group_id = :id")
         self._ids = text(f"SELECT group_id FROM {table} WHERE slug IN :slugs").bindparams(slugs)
         self._first = text(
             f"SELECT group_id FROM {table} WHERE slug = :slug ORDER BY group_id LIMIT 1"
         )
-        self._insert = text(f"INSERT INTO {table} (slug) VALUES (:slug)")
+        self._insert = text(
+            f"INSERT INTO {table} (slug) VALUES (:slug){dialect.returning('group_id')}"
+        )
         self._write_nothing = text(f"UPDATE {table} SET slug = slug WHERE 1 = 0")
+        self._begin, self._commit = text(dialect.begin), text("COMMIT")
+        self._roll_back = text("ROLLBACK")
         lock = f"CONCAT('wpbridge.groups.', MD5(CONCAT(DATABASE(), '.{table}')))"
         self._lock = text(f"SELECT GET_LOCK({lock}, :seconds)")
         self._unlock = text(f"SELECT RELEASE_LOCK({lock})")
@@ -103,6 +109,7 @@ class Groups:
 
     def _made(self, slug: str) -> int:
         if self._dialect.name == "mysql":
+            self._session.check_writable()
             return self._session.run(lambda c: self._make_locked(c, slug))
         return self._session.transact(lambda c: self._make_alone(c, slug))
 
@@ -117,12 +124,23 @@ class Groups:
             return found
         if fault := self._texts.fault(connection, [("group", self._place, slug)]):
             raise InputError(fault)
-        return int(connection.execute(self._insert, {"slug": slug}).lastrowid)
+        done = connection.execute(self._insert, {"slug": slug})
+        return self._dialect.new_ids(connection, done, 1, self._table)[0]
 
     def _make_locked(self, connection: Connection, slug: str) -> int:
         if connection.execute(self._lock, {"seconds": LOCK_SECONDS}).scalar() != 1:
             raise Contention("another writer holds the lock for new groups; try again")
         try:
-            return self._make(connection, slug)
+            # Committed before the lock is given back, and not at all where the row got no id.
+            connection.execute(self._begin)
+            try:
+                made = self._make(connection, slug)
+                connection.execute(self._commit)
+            except BaseException:
+                if not connection.invalidated:
+                    with suppress(SQLAlchemyError):
+                        connection.execute(self._roll_back)
+                raise
+            return made
         finally:
             connection.execute(self._unlock)

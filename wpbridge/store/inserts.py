@@ -7,9 +7,9 @@ writes: attempts 0, no claim, zero dates for what never happened.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, CursorResult
 
 from wpbridge.action import ActionId, NewAction
 from wpbridge.clock import ZERO_DATE, to_text
@@ -39,6 +39,7 @@ class Inserts:
     ) -> None:
         self.zone = zone
         self._zones = zones
+        self._names = names
         self._dialect = dialect
         self._layout = layout
         given = ["hook", "scheduled_date_gmt", "scheduled_date_local", "args", "schedule"]
@@ -82,9 +83,10 @@ class Inserts:
                 values += self._values(
                     action, groups[action.group] if group_id is None else group_id
                 )
-            told = self._run(connection, self._actions, self._row, len(part), values)
-            first, step = self._dialect.first_id(told, len(part))
-            ids = [ActionId(first + step * i) for i in range(len(part))]
+            told = self._dialect.returning("action_id")
+            done = self._run(connection, self._actions, self._row, len(part), values, told)
+            given = self._dialect.new_ids(connection, done, len(part), self._names.actions)
+            ids = [ActionId(one) for one in given]
             self._log_created(connection, ids, now)
             self._keep_zones(connection, ids, part, groups)
             made += ids
@@ -170,9 +172,13 @@ class Inserts:
         self._zones.keep(connection, rows)
 
     @staticmethod
-    def _run(
-        connection: Connection, start: str, row: str, rows: int, values: Sequence[object]
-    ) -> int:
-        """One INSERT of many rows; returns the id that the driver tells."""
-        statement = start + ",".join([row] * rows)
-        return int(connection.exec_driver_sql(statement, tuple(values)).lastrowid)
+    def _run(  # noqa: PLR0917 - the parts of one statement
+        connection: Connection,
+        start: str,
+        row: str,
+        rows: int,
+        values: Sequence[object],
+        end: str = "",
+    ) -> CursorResult[Any]:
+        """One INSERT of many rows."""
+        return connection.exec_driver_sql(start + ",".join([row] * rows) + end, tuple(values))

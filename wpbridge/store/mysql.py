@@ -1,11 +1,20 @@
 """MariaDB and MySQL: sessions set up as WordPress sets them, and what only they know."""
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Engine, bindparam, create_engine, event, text
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    CursorResult,
+    Engine,
+    bindparam,
+    create_engine,
+    event,
+    text,
+)
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -16,6 +25,7 @@ from wpbridge.store.dialect import (
     knows_skip_locked,
     parse_version,
 )
+from wpbridge.store.ids import KeyColumn, given
 from wpbridge.store.tables import TableNames
 from wpbridge.store.text_columns import Column, Texts
 
@@ -42,7 +52,7 @@ class MySQL:
         self.can_skip_locked = False
         self.charset = charsets.PLAIN
         """Of the sessions, in the server's words."""
-        self._id_step = 1
+        self._returns_ids = False
 
     def forgets(self, connection: Connection) -> str:
         """See :data:`wpbridge.store.dialect.FORGETFUL`."""
@@ -167,6 +177,25 @@ class MySQL:
             found.setdefault(str(name), []).append(str(column))
         return found
 
+    def key_columns(
+        self, connection: Connection, columns: Mapping[str, str]
+    ) -> dict[str, KeyColumn]:
+        """As information_schema tells; asked by name, so that it opens no other table."""
+        ask = (
+            "SELECT :t{0}, EXTRA, COLUMN_KEY FROM information_schema.COLUMNS"
+            " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = :t{0} AND COLUMN_NAME = :c{0}"
+        )
+        asked = text(" UNION ALL ".join(ask.format(place) for place in range(len(columns))))
+        values = {f"t{place}": table for place, table in enumerate(columns)}
+        values |= {f"c{place}": column for place, column in enumerate(columns.values())}
+        return {
+            str(table): KeyColumn(
+                is_key=str(key) == "PRI",
+                gives_ids="auto_increment" in str(extra).lower() and str(key) == "PRI",
+            )
+            for table, extra, key in connection.execute(asked, values)
+        }
+
     def is_transactional(self, connection: Connection, table: str) -> bool:
         """MyISAM, Aria and MEMORY have no transactions."""
         engine = connection.execute(
@@ -180,18 +209,31 @@ class MySQL:
 
     def version(self, connection: Connection) -> str:
         """Also learns what the server can do."""
-        told, step = connection.execute(
-            text("SELECT VERSION(), @@SESSION.auto_increment_increment")
-        ).one()
-        kind, numbers = parse_version(str(told))
+        kind, numbers = parse_version(str(connection.execute(text("SELECT VERSION()")).scalar()))
         self.can_skip_locked = knows_skip_locked(kind, numbers)
-        self._id_step = int(step)
+        self._returns_ids = kind == "MariaDB" and numbers >= (10, 5, 0)
         return f"{kind} {'.'.join(map(str, numbers))}"
 
-    def first_id(self, told: int, rows: int) -> tuple[int, int]:
-        """The server tells the first id of a statement; the rest follow without gaps."""
-        del rows
-        return told, self._id_step
+    def returning(self, column: str) -> str:
+        """MariaDB tells them from 10.5 on, MySQL does not."""
+        return f" RETURNING {column}" if self._returns_ids else ""
+
+    def new_ids(
+        self, connection: Connection, done: CursorResult[Any], rows: int, table: str
+    ) -> list[int]:
+        """As the server returned them, else in steps from the first one on.
+
+        The step is asked for after each statement and on its connection: it differs between the
+        members of a cluster, changes when one comes or goes, and with every SET GLOBAL.
+        """
+        if done.returns_rows:
+            return [given(row[0], table) for row in done]
+        first = given(done.lastrowid, table)
+        if rows == 1:
+            return [first]
+        ask = "SELECT @@SESSION.auto_increment_increment"
+        step = int(connection.exec_driver_sql(ask).scalar() or 1)
+        return [first + step * place for place in range(rows)]
 
     def make_database(self, address: URL) -> None:
         """Not ours to do."""

@@ -63,7 +63,7 @@ class Ownership:
         self._enter = text(
             f"INSERT INTO {table} (host, boot, pid, pid_started, version, started_gmt, beat_gmt,"
             f" claims, once) VALUES (:host, :boot, :pid, :pid_started, :version, {dialect.db_now},"
-            f" {dialect.db_now}, '', '')"
+            f" {dialect.db_now}, '', ''){dialect.returning('runner_id')}"
         )
         self._leave = text(f"DELETE FROM {table} WHERE {self._mine}")
         self._remove = text(f"DELETE FROM {table} WHERE runner_id = :id")
@@ -97,7 +97,8 @@ class Ownership:
         self._prepare(counts=counts)
         values = {**self._process, "version": __version__}
         result = connection.execute(self._enter, values)
-        self.id = RunnerId(int(result.lastrowid))
+        [runner] = self._dialect.new_ids(connection, result, 1, self._names.runners)
+        self.id = RunnerId(runner)
         return self.id
 
     def _prepare(self, *, counts: bool) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 from wpbridge.clock import from_text
 from wpbridge.store.candidates import Finder, Plan
 from wpbridge.store.dialect import Dialect
+from wpbridge.store.ids import lost
 from wpbridge.store.mysql import MySQL
 from wpbridge.store.sqlite import SQLite
 from wpbridge.store.sqlstore import SqlStore
@@ -121,20 +122,12 @@ class Server:
 
         return self._store.session.run(look)
 
-    def without_auto_ids(self) -> list[str]:
-        """The plugin's tables whose ids are not given by the server."""
-        if not self.is_mysql:
-            return [table for table in self._plugin if not self._is_row_id(table)]
-        rows = self._rows(
-            "SELECT TABLE_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()"
-            " AND EXTRA LIKE '%auto_increment%'"
-        )
-        found = {str(row[0]).lower() for row in rows}
-        return [table for table in self._plugin if table.lower() not in found]
-
-    def _is_row_id(self, table: str) -> bool:
-        rows = self._rows("SELECT type FROM pragma_table_info(:t) WHERE pk = 1", t=table)
-        return [str(row[0]).upper() for row in rows] == ["INTEGER"]
+    def lost_keys(self) -> list[str]:
+        """Which tables lost ids or primary keys, see :func:`wpbridge.store.ids.lost`."""
+        names, dialect = self._names, self.dialect
+        wanted = names.keys_of_tables
+        found = self._store.session.run(lambda c: dialect.key_columns(c, wanted))
+        return lost(names, found)
 
     def next_id(self) -> int | None:
         """The id that the next action gets; None where nothing tells it.

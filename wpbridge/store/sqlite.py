@@ -2,19 +2,30 @@
 
 import functools
 import os
+import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    CursorResult,
+    Engine,
+    bindparam,
+    create_engine,
+    event,
+    text,
+)
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import StaticPool
 
 from wpbridge.errors import StoreMissing, StoreUnavailable
 from wpbridge.store import charsets
+from wpbridge.store.ids import KeyColumn, given
 from wpbridge.store.tables import TableNames
 from wpbridge.store.text_columns import Texts
 
@@ -22,6 +33,8 @@ BUSY_MILLISECONDS = 10_000
 _IN_MEMORY = (None, "", ":memory:")
 
 _DATE = "TEXT COLLATE NOCASE DEFAULT '0000-00-00 00:00:00'"
+_QUOTED = re.compile(r"""--[^\n]*|/\*.*?\*/|'[^']*'|"[^"]*"|`[^`]*`|\[[^\]]*\]""", re.DOTALL)
+_AUTOINCREMENT = re.compile(r"\bPRIMARY\s+KEY\b[^,]*\bAUTOINCREMENT\b", re.IGNORECASE)
 _STRICT = "STRICT" if sqlite3.sqlite_version_info >= (3, 37) else ""
 
 
@@ -115,6 +128,32 @@ class SQLite:
             found.setdefault(str(name), []).append(str(column))
         return found
 
+    def key_columns(
+        self, connection: Connection, columns: Mapping[str, str]
+    ) -> dict[str, KeyColumn]:
+        """As the tables' own definitions tell.
+
+        Without the word AUTOINCREMENT the ids of deleted rows are given away again.
+        """
+        names: BindParameter[str] = bindparam("names", expanding=True)
+        asked = text(
+            "SELECT m.name, m.sql, i.name, i.type, i.pk FROM sqlite_master AS m"
+            " JOIN pragma_table_info(m.name) AS i WHERE m.type = 'table' AND m.name IN :names"
+        ).bindparams(names)
+        found = connection.execute(asked, {"names": list(columns)})
+        return {
+            str(table): KeyColumn(
+                is_key=int(place) == 1,
+                gives_ids=(
+                    int(place) == 1
+                    and str(kind).upper() == "INTEGER"
+                    and bool(_AUTOINCREMENT.search(_QUOTED.sub("", str(written))))
+                ),
+            )
+            for table, written, column, kind, place in found
+            if column == columns[table]
+        }
+
     def is_transactional(self, connection: Connection, table: str) -> bool:
         """Always."""
         del connection, table
@@ -124,9 +163,18 @@ class SQLite:
         """The library's version."""
         return f"SQLite {connection.execute(text('SELECT sqlite_version()')).scalar()}"
 
-    def first_id(self, told: int, rows: int) -> tuple[int, int]:
-        """SQLite tells the last id; one writer means no gaps."""
-        return told - rows + 1, 1
+    def returning(self, column: str) -> str:
+        """SQLite tells them from 3.35 on."""
+        return f" RETURNING {column}" if sqlite3.sqlite_version_info >= (3, 35) else ""
+
+    def new_ids(
+        self, _connection: Connection, done: CursorResult[Any], rows: int, table: str
+    ) -> list[int]:
+        """As returned, in whatever order, else from the last one: one writer means no gaps."""
+        if done.returns_rows:
+            return sorted(given(row[0], table) for row in done)
+        last = given(done.lastrowid, table)
+        return [*range(given(last - rows + 1, table), last + 1)]
 
     def make_database(self, address: URL) -> None:
         """An empty file is a database."""

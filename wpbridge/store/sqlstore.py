@@ -32,6 +32,7 @@ from wpbridge.store.borrowed import borrow
 from wpbridge.store.candidates import Finder
 from wpbridge.store.claiming import Claiming
 from wpbridge.store.dialect import Dialect
+from wpbridge.store.ids import complaint, lost
 from wpbridge.store.orphans import SILENT
 from wpbridge.store.own_tables import OwnTables
 from wpbridge.store.ownership import Ownership
@@ -124,6 +125,8 @@ class SqlStore:
             transactional=dialect.is_transactional(connection, names.actions),
         )
         layout = replace(layout, texts=dialect.texts(connection, names.all))
+        found_keys = dialect.key_columns(connection, names.keys_of_tables)
+        broken = complaint(lost(names, found_keys))
         options = self._options(connection)
         zone = Zone.from_options(options.get("timezone_string"), options.get("gmt_offset"))
         schema = _schema_number(options.get(STORE_OPTION))
@@ -153,6 +156,7 @@ class SqlStore:
             " AND last_attempt_gmt <= :stale AND claim_id > 0)"
         )
         problems = _problems(schema, layout, parts.own.refusal)
+        problems += [broken] if broken else []
         self.session.refusal = "; ".join(problems)
         return StoreInfo(
             server=server,

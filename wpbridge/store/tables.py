@@ -101,6 +101,31 @@ class TableNames:
         return f"{self.prefix}wpbridge_site"
 
     @property
+    def with_ids(self) -> frozenset[str]:
+        """The tables whose ids the database gives."""
+        return frozenset({self.actions, self.claims, self.groups, self.logs, self.runners})
+
+    @property
+    def own_keys(self) -> dict[str, tuple[str, ...]]:
+        """The primary keys of our own tables."""
+        return {
+            self.runners: ("runner_id",), self.pauses: ("kind", "name"),
+            self.zones: ("action_id",), self.waits: ("action_id", "after_id"),
+            self.keys: ("key_hash",), self.limits: ("kind", "name"),
+            self.suspects: ("action_id",), self.duties: ("duty",),
+            self.site: ("name",),
+        }  # fmt: skip
+
+    @property
+    def keys_of_tables(self) -> dict[str, str]:
+        """The column that is, or begins, the primary key of each table, ours included."""
+        plugins = {
+            self.actions: "action_id", self.claims: "claim_id", self.groups: "group_id",
+            self.logs: "log_id",
+        }  # fmt: skip
+        return plugins | {table: columns[0] for table, columns in self.own_keys.items()}
+
+    @property
     def first(self) -> tuple[str, ...]:
         """Those of ours that wpbridge 0.1 had: no runner does without them."""
         return (

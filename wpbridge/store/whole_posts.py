@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from wpbridge.store.bulk import BYTES_A_STATEMENT
 from wpbridge.store.dialect import Dialect
+from wpbridge.store.ids import given
 from wpbridge.store.portions import portions
 from wpbridge.store.writes import listed
 
@@ -177,7 +178,8 @@ class WholePosts:
         made = {}
         for row in rows:
             values = [value for place, value in enumerate(row) if place != own]
-            made[int(row[own])] = self._insert(connection, name, rest, [values])
+            last = self._insert(connection, name, rest, [values])
+            made[int(row[own])] = given(last, self._tables[name])
         return made if name == "comments" else {}
 
     def _of_comment(self, row: Row, renamed: Mapping[int, int]) -> Row:

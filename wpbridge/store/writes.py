@@ -96,7 +96,10 @@ class Writes:
             f"UPDATE {table} SET status = 'canceled', last_attempt_gmt = :gmt,"
             f" last_attempt_local = :local{key} WHERE action_id IN :ids AND status = 'pending'"
         )
-        self._insert_claim = text(f"INSERT INTO {names.claims} (date_created_gmt) VALUES (:gmt)")
+        self._insert_claim = text(
+            f"INSERT INTO {names.claims} (date_created_gmt) VALUES (:gmt)"
+            f"{dialect.returning('claim_id')}"
+        )
         self._delete_claims = _ids(f"DELETE FROM {names.claims} WHERE claim_id IN :ids")
 
     def _primary(self) -> str:
@@ -106,7 +109,9 @@ class Writes:
 
     def new_claim(self, connection: Connection, now: datetime) -> ClaimId:
         """A row in the claims table."""
-        return ClaimId(int(connection.execute(self._insert_claim, {"gmt": to_text(now)}).lastrowid))
+        done = connection.execute(self._insert_claim, {"gmt": to_text(now)})
+        [claim] = self._dialect.new_ids(connection, done, 1, self._names.claims)
+        return ClaimId(claim)
 
     def take(
         self, connection: Connection, ids: Sequence[int], claim: ClaimId, now: datetime

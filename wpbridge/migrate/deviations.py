@@ -1,0 +1,33 @@
+"""Where tables differ from what they should be, and the statements that mend it: the nouns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fix:
+    """One statement that mends something."""
+
+    statement: str
+    online: bool
+    """Beside writers; else the table is locked, and written anew, while it runs."""
+    table: str
+    back: str | None = None
+    """What takes it back; None where that would lose something, or lock the table."""
+    made: Mapping[str, str] = field(default_factory=dict)
+    """How one sees that it is there: ``index``, or ``column`` and ``default``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deviation:
+    """Where the tables differ from the layout."""
+
+    item: str
+    """``actions.priority``, ``logs (action_id)``, ``claims``, ``sql_mode``."""
+    found: str
+    expected: str
+    severity: str
+    """``problem``: something fails; ``warning``: something is slow or odd; ``note``: known."""
+    fix: Fix | None = None
+    advice: str = ""
+    """What a person can do, where there is no fix."""

@@ -1,0 +1,111 @@
+"""Ids and primary keys that an import lost: what gives them back, or why a person must look first.
+
+Rows with the id 0 came from inserts that got no id. They are given ids of their own above all
+others, so nothing is lost. Rows that share another id may be copies or different things, which only
+a person can tell. New ids begin above those that other tables still name: an idempotency key, a
+log row or a finished action must never come to mean a new row.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from wpbridge.migrate.deviations import Deviation, Fix
+from wpbridge.store import ddl
+from wpbridge.store.ddl import COLUMNS, Column, Definitions, FoundTable
+
+_RUNNER_ID: Final = Column(type="bigint unsigned", auto=True)
+
+
+def lost_ids(
+    definitions: Definitions, short: str, table: FoundTable, first_id: int
+) -> Iterator[Deviation]:
+    """What one of the plugin's tables lacks to give its new rows ids.
+
+    ``first_id``: lower ids of actions belong to posts.
+    """
+    names = definitions.names
+    column = names.keys_of_tables[table.name]
+    least = max(definitions.first_free_id(short), first_id if short == "actions" else 0)
+    yield from _lost(definitions, f"{short}.{column}", table, COLUMNS[short][column], least)
+
+
+def lost_own_keys(definitions: Definitions) -> Iterator[Deviation]:
+    """The same for wpbridge's own tables; most have no ids but a primary key."""
+    for name, columns in definitions.names.own_keys.items():
+        table = definitions.look(name)
+        if table is None or not set(columns) <= set(table.columns):
+            continue
+        item = f"{name.removeprefix(definitions.names.prefix)}.{columns[0]}"
+        if name in definitions.names.with_ids:
+            yield from _lost(definitions, item, table, _RUNNER_ID, 0)
+        elif definitions.server.is_mysql and table.indexes.get("PRIMARY") != columns:
+            yield _without_key(definitions, item, table, columns)
+
+
+def low_ids(definitions: Definitions, actions: FoundTable, first_id: int) -> Iterator[Deviation]:
+    """Whether new actions get ids that belong to posts."""
+    if not first_id or not actions.columns["action_id"].auto:
+        return
+    following = definitions.server.next_id() or 1
+    if following < first_id:
+        yield Deviation(
+            item="actions AUTO_INCREMENT", found=str(following),
+            expected=f"{first_id} or more: lower ids belong to posts", severity="warning",
+            fix=Fix(statement=ddl.begin_ids(actions, first_id), online=True, table=actions.name),
+        )  # fmt: skip
+
+
+def _lost(
+    definitions: Definitions, item: str, table: FoundTable, column: Column, least: int
+) -> Iterator[Deviation]:
+    name = item.partition(".")[2]
+    primary = table.indexes.get("PRIMARY", ())
+    is_mysql = definitions.server.is_mysql
+    if table.columns[name].auto and (not is_mysql or primary[:1] == (name,)):
+        return
+    fix, advice = None, ""
+    if not is_mysql:
+        advice = "export the queue, and import it into one that wpbridge init makes"
+    elif primary and primary[0] != name:
+        advice = "its primary key is another: change that by hand first"
+    else:
+        zeros, shared = definitions.wrong_ids(table.name, name)
+        if shared:
+            advice = (
+                f"{shared:,} rows of {table.name} have another row's {name}: give them ids of their"
+                " own, or delete the copies, then try again"
+            )
+        elif zeros:
+            yield Deviation(
+                item=f"{item} = 0", found=f"rows: {zeros:,}", expected="an id for each row",
+                severity="problem",
+                fix=Fix(
+                    statement=ddl.renumber_zeros(table, name, least), online=False, table=table.name
+                ),
+            )  # fmt: skip
+        if not shared:
+            statement = ddl.give_ids(table, name, column, least if least > 1 else 0)
+            fix = Fix(statement=statement, online=False, table=table.name)
+    is_keyless = table.columns[name].auto
+    yield Deviation(
+        item=item, found="no primary key" if is_keyless else "no AUTO_INCREMENT",
+        expected="a primary key" if is_keyless else "AUTO_INCREMENT",
+        severity="problem", fix=fix, advice=advice,
+    )  # fmt: skip
+
+
+def _without_key(
+    definitions: Definitions, item: str, table: FoundTable, columns: Sequence[str]
+) -> Deviation:
+    fix, advice = None, ""
+    if "PRIMARY" in table.indexes:
+        advice = "its primary key is another: change that by hand first"
+    elif definitions.has_copies(table.name, columns):
+        advice = f"rows of {table.name} are there twice: delete the copies, then try again"
+    else:
+        statement = ddl.add_primary_key(table, columns)
+        fix = Fix(statement=statement, online=False, table=table.name)
+    return Deviation(
+        item=item, found="no primary key", expected=f"a primary key ({', '.join(columns)})",
+        severity="problem", fix=fix, advice=advice,
+    )  # fmt: skip
