@@ -12,7 +12,7 @@ import tables_of_0_1
 from factories import insert as insert_at
 from factories import make_new
 from rows import change, column, log_of, query
-from wpbridge import companion, doctor
+from wpbridge import companion, doctor, wpconfig
 from wpbridge.action import ActionId, ClaimId
 from wpbridge.clock import SystemClock, to_text
 from wpbridge.config import Settings
@@ -84,7 +84,8 @@ def examined(dsn: str, store: SqlStore, open_queue: Callable[[str], SqlStore]) -
             (folder / "wp-content").mkdir(exist_ok=True)
             (folder / "wp-settings.php").write_text("<?php")
             (folder / "wp-config.php").write_text(CONFIG + config)
-            site = replace(site, path=folder / "wp-config.php", folder=folder)
+            told = wpconfig.read(folder)
+            site = replace(site, path=folder / "wp-config.php", folder=folder, config=told)
         return Patient(
             store=open_queue(dsn), settings=Settings(**more), site=site, handlers=handlers, env={}
         )
