@@ -132,3 +132,18 @@ def test_an_idle_runner_sees_that_something_is_stale(
     early = NOW + SILENT - timedelta(seconds=1)
     assert not store.glance(now=early, silent_seconds=60).is_stale
     assert store.glance(now=LATER, silent_seconds=60).is_stale
+
+
+def test_what_somebody_wrote_into_a_runners_row_stops_nobody(
+    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+) -> None:
+    (action,) = insert(store, make_new())
+    other = open_queue(dsn)
+    other.register(host="h", boot="b", pid=7, pid_started="1")
+    claim = other.claim_due(now=NOW, limit=1, only=ClaimFilter())
+    assert claim is not None
+    row = f"claims = 'x,{claim.id},²', once = 'y'"
+    change(store, f"UPDATE wp_wpbridge_runners SET {row} WHERE pid = 7")
+    found = reap(store, identity(), FakeClock(), judge=lambda runner, _me: runner.pid == 7)
+    assert found == {action}
+    assert column(store, "claim_id", action) == 0

@@ -18,6 +18,7 @@ from wpbridge.store.dialect import Dialect
 from wpbridge.store.edits import STALE_SECONDS
 from wpbridge.store.inserts import Inserts
 from wpbridge.store.own_tables import OwnTables
+from wpbridge.store.ownership import split
 from wpbridge.store.session import Transactor
 from wpbridge.store.tables import Layout, TableNames
 
@@ -201,7 +202,7 @@ class Cleaning:
     def _held(self, connection: Connection) -> list[int]:
         """Claims of wpbridge's runners; and -1, since no list may be empty."""
         rows = connection.execute(self._claims) if self._own.has(self._names.runners) else ()
-        return [-1, *(int(part) for row in rows for part in str(row[0]).split(",") if part)]
+        return [-1, *(claim for row in rows for claim in split(str(row[0])))]
 
 
 def _with(statement: str, *lists: str) -> TextClause:

@@ -23,6 +23,7 @@ from wpbridge.store.dialect import Dialect
 from wpbridge.store.edits import STALE_SECONDS
 from wpbridge.store.groups import Groups
 from wpbridge.store.own_tables import OwnTables
+from wpbridge.store.ownership import split
 from wpbridge.store.session import Transactor
 from wpbridge.store.tables import Layout, TableNames
 
@@ -293,7 +294,7 @@ class Limits:
         """
         is_there = self._own.has(self._runners)
         told = [str(r[0]) for r in connection.execute(self._ours)] if is_there else []
-        claims = {int(claim) for text_ in told for claim in text_.split(",") if claim}
+        claims = {claim for row in told for claim in split(row)}
         rows = [
             (hook, group)
             for hook, group, claim, last in connection.execute(self._running)

@@ -13,6 +13,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, text
 from wpbridge.clock import to_text
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.own_tables import OwnTables
+from wpbridge.store.ownership import split
 from wpbridge.store.tables import Layout, TableNames
 
 SILENT: Final = timedelta(seconds=120)
@@ -63,4 +64,4 @@ class Orphans:
         if not self._own.has(self._runners):
             return set()
         rows = connection.execute(self._claims)
-        return {int(part) for row in rows for part in str(row[0]).split(",") if part}
+        return {claim for row in rows for claim in split(str(row[0]))}

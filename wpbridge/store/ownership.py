@@ -26,8 +26,9 @@ def _join(ids: Iterable[int]) -> str:
     return ",".join(map(str, sorted(ids)))
 
 
-def _split(told: str) -> list[int]:
-    return [int(part) for part in told.split(",") if part]
+def split(told: str) -> list[int]:
+    """Read a list of ids. What is no number, since somebody has edited the row, names nothing."""
+    return [int(part) for part in told.split(",") if part.isascii() and part.isdigit()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +140,7 @@ class Ownership:
         or lacks something that we remember.
         """
         told = connection.execute(self._look, self._values(self._row)).scalar()
-        claims = {ClaimId(c) for c in _split(str(told or ""))}
+        claims = {ClaimId(c) for c in split(str(told or ""))}
         if told is None or not claims >= self._row.claims:
             raise RunnerGone
         return claims - self._row.claims
@@ -216,6 +217,6 @@ def _record(row: Sequence[object]) -> RunnerRecord:
         pid_started=str(row[4]),
         version=str(row[5]),
         beat_age_seconds=float(str(row[6] or 0)),
-        claims=tuple(ClaimId(c) for c in _split(str(row[7]))),
-        once=frozenset(ActionId(a) for a in _split(str(row[8]))),
+        claims=tuple(ClaimId(c) for c in split(str(row[7]))),
+        once=frozenset(ActionId(a) for a in split(str(row[8]))),
     )
