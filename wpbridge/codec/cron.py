@@ -219,7 +219,8 @@ def _day_of_month(part: str) -> _DayTest:
 
 def _nearest_weekday(first: date, target: str) -> int:
     """The day of the month which ``nW`` means; a day the month lacks spills over, as in PHP."""
-    found = _NEAREST.fullmatch(target.rjust(2, "0"))
+    # PHP's date parser stops at a NUL.
+    found = _NEAREST.fullmatch(target.rjust(2, "0").partition("\0")[0])
     if not found:
         raise CronError(f"{target}W names no day")
     aimed = first + timedelta(days=int(found[1]) - 1)

@@ -35,6 +35,7 @@ PREFIX_BYTES: Final = 80
 
 _CLASS: Final = re.compile(rb'[OC]:0*([0-9]{1,20}):"([0-9A-Za-z_\\\x7f-\xff]+)("?)')
 _NAMES: Final = {name.lower(): name for name in KNOWN_CLASSES}
+_DECLARING: Final = {*_NAMES, "cronexpression", "cronexpression_fieldfactory"}
 
 _ASYNC: Final = b'O:28:"ActionScheduler_NullSchedule":0:{}'
 _SINGLE: Final = (
@@ -209,12 +210,20 @@ def _decode_any(blob: bytes) -> Schedule:
     return Cron(timestamp=timestamp, first_timestamp=first, expression=expression)
 
 
-def _check_names(value: PhpBare) -> None:
+def _check_names(root: PhpBare) -> None:
     """Raise CodecError for a property name that PHP refuses in a class that declares some."""
-    if isinstance(value, PhpObject):
-        for key in value.properties:
-            if isinstance(key, bytes) and key.startswith(b"\0") and not _OWNED.match(key):
-                raise CodecError(f"{value.class_name}: the property name {key!r} is damaged")
+    left, seen = [root], set[int]()
+    while left:
+        value = left.pop()
+        if not isinstance(value, PhpObject | dict) or id(value) in seen:
+            continue
+        seen.add(id(value))
+        members = value.properties if isinstance(value, PhpObject) else value
+        left += map(deref, members.values())
+        if isinstance(value, PhpObject) and value.class_name.lower() in _DECLARING:
+            for key in members:
+                if isinstance(key, bytes) and key.startswith(b"\0") and not _OWNED.match(key):
+                    raise CodecError(f"{value.class_name}: the property name {key!r} is damaged")
 
 
 def _property(value: PhpObject, name: str) -> PhpBare:
@@ -272,7 +281,6 @@ def _recurrence(value: PhpBare) -> float | str | None:
 
 def _expression(value: PhpBare) -> str:
     """The parts joined; empty where there are none, since only the next date needs them."""
-    _check_names(value)
     if isinstance(value, PhpObject):
         parts = value.get("cronParts")
         if not isinstance(parts, dict):

@@ -159,13 +159,14 @@ class CronOption:
 
     def events(self) -> list[Event]:
         """Return all events, in the option's order."""
-        return [one for one in self._entries() if isinstance(one, Event)]
+        return [one for one in self.entries() if isinstance(one, Event)]
 
     def odd(self) -> list[Odd]:
         """Return all entries that are no events, in the option's order."""
-        return [one for one in self._entries() if isinstance(one, Odd)]
+        return [one for one in self.entries() if isinstance(one, Odd)]
 
-    def _entries(self) -> Iterator[Event | Odd]:
+    def entries(self) -> Iterator[Event | Odd]:
+        """Yield all there is, in the option's order."""
         for date, hooks in self._root.items():
             if date == VERSION:
                 continue

@@ -151,15 +151,12 @@ def plan(data: bytes, choice: Choice, group: str = GROUP) -> Plan:
     if not 0 < len(group) <= GROUP_CHARACTERS:
         raise InputError(f"--group: 1 to {GROUP_CHARACTERS} characters")
     found = Plan()
-    option = CronOption.decode(data)
-    for odd in option.odd():
-        if choice(odd):
-            found.left.append(Left(odd, odd.reason))
-        else:
-            found.others += 1
-    for event in option.events():
+    for event in CronOption.decode(data).entries():
         if not choice(event):
             found.others += 1
+            continue
+        if isinstance(event, Odd):
+            found.left.append(Left(event, event.reason))
             continue
         try:
             event.check(hook_characters=HOOK_CHARACTERS)

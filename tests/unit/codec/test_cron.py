@@ -350,3 +350,9 @@ def test_a_step_of_zero_ends_where_the_first_value_matches() -> None:
     assert sunday == datetime(2027, 2, 21, 6, tzinfo=UTC)
     with pytest.raises(CronError, match="never ends"):
         next_date(parse("0 6 * * * 2020/0"), datetime(2027, 2, 15, tzinfo=UTC))
+
+
+def test_a_nearest_weekday_is_read_up_to_a_nul() -> None:
+    start = datetime(2033, 11, 17, tzinfo=UTC)
+    cut, plain = parse("12 22 0\0W APR *"), parse("12 22 0W APR *")
+    assert next_date(cut, start) == next_date(plain, start)

@@ -287,6 +287,14 @@ def test_a_damaged_property_name_is_refused_as_in_php(php_class: str, name: str)
     assert "property name" in str(refusal(blob_of(php_class, **{name: "i:5;"})))
 
 
+def test_so_is_one_of_a_cron_expression_that_is_not_used() -> None:
+    good = cron_object("0 3 * * *")
+    damaged = good.replace("\0CronExpression_FieldFactory\0", "\0CronExpression_FieldFactory-")
+    assert isinstance(schedule.decode(blob_of(CRON, p_recurrence=good, o_cron=good)), Cron)
+    refused = refusal(blob_of(CRON, p_recurrence=good, o_cron=damaged))
+    assert "property name" in str(refused)
+
+
 def test_a_blank_date_is_now_and_one_in_words_is_told_as_such() -> None:
     blank = blob_of(SINGLE, p_scheduled_timestamp='s:2:" \n";')
     assert schedule.decode(blank) == Single(timestamp=None)
