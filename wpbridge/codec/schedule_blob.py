@@ -13,7 +13,6 @@ from wpbridge.codec.php_values import (
     PhpCustom,
     PhpObject,
     deref,
-    float_text,
 )
 from wpbridge.codec.schedule_kinds import (
     KNOWN_CLASSES,
@@ -96,8 +95,8 @@ _NUMERIC: Final = re.compile(
     rb"[ \t\n\r\v\f]*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t\n\r\v\f]*"
 )
 
-# What PHP's DateTime takes after an "@".
-_UNIX_TEXT: Final = re.compile(rb"(-?[0-9]{1,19}(?:\.[0-9]{1,20})?)[ \t\n\r\v\f]*")
+# What PHP's DateTime takes after an "@": up to microseconds.
+_UNIX_TEXT: Final = re.compile(rb"(-?[0-9]{1,19}(?:\.[0-9]{1,6})?)[ \t\n\r\v\f]*")
 
 
 def class_of(prefix: bytes) -> str | None:
@@ -234,7 +233,9 @@ def _property(value: PhpObject, name: str) -> PhpBare:
     own = value.class_name.lower()
     found: PhpBare = None
     for owner, stored, item in value.named():
-        if stored == name.encode() and (owner in ("", "*") or owner.lower() == own):
+        # PHP takes a third NUL for the end of an anonymous class's name.
+        plain = stored.partition(b"\0")[2] if owner and b"\0" in stored else stored
+        if plain == name.encode() and (owner in ("", "*") or owner.lower() == own):
             found = item
     return found
 
@@ -254,7 +255,7 @@ def _timestamp(class_name: str, found: PhpBare) -> int | None:
     if isinstance(found, bytes) and not _NUMERIC.fullmatch(found):
         raise CodecError(f"{class_name}: its date is in words")
     if isinstance(found, float) and math.isfinite(found):
-        text = float_text(found, "E").encode()
+        text = f"{found:.14G}".encode()  # PHP's "precision"
     match = _UNIX_TEXT.fullmatch(text)
     if match is None:
         raise CodecError(f"{class_name}: its date is no Unix time")

@@ -295,6 +295,28 @@ def test_so_is_one_of_a_cron_expression_that_is_not_used() -> None:
     assert "property name" in str(refused)
 
 
+@pytest.mark.parametrize(
+    ("stored", "seconds"),
+    [
+        ("d:1700000000.123456;", 1_700_000_000),
+        ("d:-1.5;", -2),
+        ("d:99999999999999;", 99_999_999_999_999),
+        ("d:999999999999999;", None),
+        ("d:0.9527064;", None),
+        ('s:12:"5.1234567   ";', None),
+        ('s:10:"5.123456  ";', 5),
+    ],
+)
+def test_a_date_with_a_fraction_is_read_as_php_writes_and_reads_it(
+    stored: str, seconds: int | None
+) -> None:
+    blob = blob_of(SINGLE, p_scheduled_timestamp=stored)
+    if seconds is None:
+        assert "no Unix time" in str(refusal(blob))
+    else:
+        assert schedule.decode(blob) == Single(timestamp=seconds)
+
+
 def test_a_blank_date_is_now_and_one_in_words_is_told_as_such() -> None:
     blank = blob_of(SINGLE, p_scheduled_timestamp='s:2:" \n";')
     assert schedule.decode(blank) == Single(timestamp=None)
