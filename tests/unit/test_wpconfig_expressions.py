@@ -148,7 +148,7 @@ def test_what_is_unknown_does_not_matter_when_it_decides_nothing(text: str, valu
         "[$a, $b] = $c",
         "$a = &$b",
         "$a['b']['c'] = 1",
-        "$a[$i = 1]",
+        "$a[$i] = $i = 1",
         "$a . ($a = 1)",
         "$a . include 'x'",
         "a ? b : c ? d : e",

@@ -14,7 +14,7 @@ from typing import Final
 
 from wpbridge.wpconfig.found import NAMES
 from wpbridge.wpconfig.functions import HARMLESS, is_known
-from wpbridge.wpconfig.scope import FROM_WEB, REQUEST_VARIABLES, THE_RUN
+from wpbridge.wpconfig.request import FROM_WEB, REQUEST_VARIABLES, THE_RUN
 from wpbridge.wpconfig.tokens import PhpSyntaxError, Token, from_bytes, tokenize
 
 _SCHEME: Final = {"HTTPS", "HTTP_X_FORWARDED_PROTO", "REQUEST_SCHEME", "SERVER_PORT"}

@@ -1,13 +1,13 @@
 """Evaluate expressions while they are read.
 
-Only plain forms are known: literals, variables, constants, operators, calls, assignments and
+Only plain forms are known: literals, variables, constants, a few operators, calls, assignments and
 includes. Anything else is :class:`NotUnderstood`. What PHP would not run is ``dead``: it is read to
 find its end, and has no value and no effect. Where a condition is not known, both ways are gone.
 """
 
 import posixpath
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -21,7 +21,6 @@ from wpbridge.wpconfig.values import (
     equal,
     identical,
     join,
-    to_integer,
     to_text,
     truthy,
 )
@@ -50,38 +49,54 @@ def _only_php(_left: Value, _right: Value) -> Value:
     raise Unusual
 
 
-_TERNARY, _COALESCE, _ASSIGNED = 5, 6, 4
-_SHORT: Final = {"||": 7, "or": 1, "&&": 8, "and": 3}
-_BINARY: Final[Mapping[str, tuple[int, Operation]]] = {
-    "xor": (2, _only_php),
-    "|": (9, _either_bit),
-    "^": (10, _only_php),
-    "&": (11, _only_php),
-    "===": (12, identical),
-    "!==": (12, lambda a, b: not identical(a, b)),
-    "==": (12, equal),
-    "!=": (12, lambda a, b: not equal(a, b)),
-    **dict.fromkeys(("<", "<=", ">", ">="), (13, _only_php)),
-    ".": (14, join),
-    **dict.fromkeys(("<<", ">>"), (15, _only_php)),
-    # PHP 7 joins texts before it adds; both are unknown.
-    **dict.fromkeys(("+", "-"), (16, _only_php)),
-    **dict.fromkeys(("*", "/", "%"), (17, _only_php)),
+def _negated(value: Value) -> "bool | Unknown":
+    return value if isinstance(value, Unknown) else not truthy(value)
+
+
+def _is_set(value: Value) -> "bool | Unknown":
+    return value if isinstance(value, Unknown) else value is not None
+
+
+_OPERATORS: Final = "^ & < <= > >= << >> + - * / %"
+_ONLY_PHP: Final = _OPERATORS.split()
+"""Operators of which only the end is looked for: what holds one is unknown as a whole."""
+_ASSIGNED: Final = 3
+_LEVELS: Final[Mapping[str, int]] = {
+    "or": 1,
+    "and": 2,
+    "?": 4,
+    "??": 5,
+    "||": 6,
+    "&&": 7,
+    "|": 8,
+    **dict.fromkeys(("===", "!==", "==", "!="), 9),
+    ".": 10,
+    **dict.fromkeys(_ONLY_PHP, 11),
+}
+"""How tightly operators bind."""
+_BINARY: Final[Mapping[str, Operation]] = {
+    "|": _either_bit,
+    "===": identical,
+    "!==": lambda a, b: not identical(a, b),
+    "==": equal,
+    "!=": lambda a, b: not equal(a, b),
+    ".": join,
+    **dict.fromkeys(_ONLY_PHP, _only_php),
 }
 _UNARY: Final[Mapping[str, Operation]] = {
-    "!": lambda _, value: not truthy(value),
+    "!": lambda _, value: _negated(value),
     "(string)": lambda _, value: to_text(value),
     "(bool)": lambda _, value: truthy(value),
-    "(int)": lambda _, value: to_integer(value),
-    **dict.fromkeys(("-", "+", "~"), _only_php),
+    **dict.fromkeys(("(int)", "-", "+", "~"), _only_php),
 }
 _INCLUDES: Final = {"include", "include_once", "require", "require_once"}
-_BEYOND: Final = {
-    *("function", "fn", "match", "clone", "throw", "yield", "list", "static", "print", "new"),
-    *("unset", "instanceof", "goto", "global", "echo", "const", "use", "declare", "endif"),
-    *("compact", "get_defined_vars", "func_get_args", "parent", "self", "__halt_compiler"),
-    *("__class__", "__function__", "__method__", "__namespace__", "__line__"),
-}
+_BEYOND: Final = """
+abstract break class const continue declare do echo enum eval final fn for foreach function global
+goto interface list match namespace new print static switch throw trait try unset use while yield
+"""
+"""Words of PHP's that begin what is no plain form."""
+_SETTLES: Final = {"||": True, "or": True, "&&": False, "and": False}
+"""Which left side settles the value."""
 _WORDS: Final[Mapping[str, Value]] = {"true": True, "false": False, "null": None}
 
 
@@ -144,137 +159,117 @@ class Expressions:
         left = self._unary()
         while True:
             word = self.peek().word
-            if word == "?" and level <= _TERNARY:
-                left = self._ternary(left)
-            elif word == "??" and level <= _COALESCE:
-                self.take()
-                missing = left if isinstance(left, Unknown) else left is None
-                left = self._default(left, missing, _COALESCE)
-            elif word in _SHORT and level <= _SHORT[word]:
-                left = self._logical(left)
-            elif word in _BINARY and level <= _BINARY[word][0]:
-                left = self._binary(left)
-            else:
+            if word not in _LEVELS or level > _LEVELS[word]:
                 return left
+            token, above = self.take(), _LEVELS[word] + 1
+            if word in _BINARY:
+                left = self._binary(token, left, above)
+            elif word == "?":
+                left = self._ternary(token, left)
+            elif word == "??":
+                left = self._lazy(_is_set(left), left, above - 1)
+            else:
+                kept = _SETTLES[word]
+                settled = truthy(left) if kept else _negated(left)
+                left = self._lazy(settled, kept, above, truthy)
 
-    def _binary(self, left: Value) -> Value:
-        token, before = self.take(), self.changes
-        level, operate = _BINARY[token.word]
-        right = self.expression(level + 1)
+    def _binary(self, token: Token, left: Value, level: int) -> Value:
+        before, right = self.changes, self.expression(level)
         if self.changes > before:
+            # PHP may look at the left side last.
             raise NotUnderstood(token)
-        return self._computed(operate, left, right, token.line)
+        return self._computed(_BINARY[token.word], left, right, token.line)
 
     def _computed(self, operate: Operation, left: Value, right: Value, line: int) -> Value:
         for value in (left, right):
-            if self.dead or isinstance(value, Unknown):
+            if isinstance(value, Unknown):
                 return value
         try:
             return operate(left, right)
         except Unusual:
             return self.scope.unknown(line, "it computes in a way that only PHP can tell")
 
-    def _logical(self, left: Value) -> Value:
-        word = self.take().word
-        settles = word in {"||", "or"}
+    def _lazy(
+        self,
+        settled: "bool | Unknown",
+        kept: Value,
+        level: int,
+        finish: Callable[[Value], Value] = lambda value: value,
+    ) -> Value:
+        """Read the right side, which PHP runs only where the left has not settled the value."""
 
-        def read(first: bool) -> Value:  # noqa: FBT001 - the condition
-            right = self.when(lambda: self.expression(_SHORT[word] + 1), live=first is not settles)
-            return settles if first is settles else truthy(right)
+        def read(is_settled: bool) -> Value:  # noqa: FBT001 - the condition
+            right = self.when(lambda: self.expression(level), live=not is_settled)
+            return kept if is_settled else finish(right)
 
-        return self.choose(truthy(left), read)
+        return self.choose(settled, read)
 
-    def _ternary(self, condition: Value) -> Value:
-        token, decided = self.take(), truthy(condition)
+    def _ternary(self, token: Token, condition: Value) -> Value:
+        def read(yes: bool) -> Value:  # noqa: FBT001 - the condition
+            one = self.when(self.expression, live=yes)
+            self.expect(":")
+            other = self.when(lambda: self.expression(_LEVELS["?"] + 1), live=not yes)
+            return one if yes else other
+
         if self.accept(":"):
-            missing = decided if isinstance(decided, Unknown) else not decided
-            value = self._default(condition, missing, _TERNARY + 1)
+            value = self._lazy(truthy(condition), condition, _LEVELS["?"] + 1)
         else:
-
-            def read(yes: bool) -> Value:  # noqa: FBT001 - the condition
-                one = self.when(self.expression, live=yes)
-                self.expect(":")
-                other = self.when(lambda: self.expression(_TERNARY + 1), live=not yes)
-                return one if yes else other
-
-            value = self.choose(decided, read)
+            value = self.choose(truthy(condition), read)
         if self.peek().word == "?":
             raise NotUnderstood(token)
         return value
-
-    def _default(self, value: Value, missing: "bool | Unknown", level: int) -> Value:
-        def read(is_missing: bool) -> Value:  # noqa: FBT001 - the condition
-            other = self.when(lambda: self.expression(level), live=is_missing)
-            return other if is_missing else value
-
-        return self.choose(missing, read)
 
     def _unary(self) -> Value:
         token = self.peek()
         word = token.word
         if self.accept("@"):
             return self._unary()
-        if word in _UNARY:
-            self.take()
+        if self.accept(*_UNARY):
             return self._computed(_UNARY[word], None, self._unary(), token.line)
-        if word in _INCLUDES:
-            return self._include()
-        if word in {"exit", "die"}:
-            return self._exit()
+        if self.accept(*_INCLUDES):
+            return self._include(token)
         value = self._primary()
-        while self.peek().word in {"->", "?->", "::", "[", "(", "++", "--"}:
-            self.expect("[")
+        while self.accept("["):
             self.expression()
             self.expect("]")
             value = self.scope.unknown(token.line, "it takes a part of a value")
         return value
 
-    def _include(self) -> Value:
-        token, path = self.take(), self.expression(_ASSIGNED)
+    def _include(self, token: Token) -> Value:
+        path = self.expression(_ASSIGNED)
         self.changes += 1
-        if self.dead:
-            return None
-        if not isinstance(path, str):
+        if not self.dead and not isinstance(path, str):
             why = path.why if isinstance(path, Unknown) else "it is no text"
             raise self.scope.not_known(token.line, f"what it includes is not known: {why}")
-        return self.scope.include(token.word, path, token.line)
-
-    def _exit(self) -> Value:
-        line = self.take().line
-        if self.accept("("):
-            self._arguments()
         if not self.dead:
-            raise Exit(self.scope.file, line)
-        return None
+            self.scope.include(token.word, str(path), token.line)
+        return self.scope.unknown(token.line, "it is what a file returns")
 
     def _primary(self) -> Value:
         token = self.take()
+        if token.kind in {"string", "template"}:
+            return self._text(token)
         if token.kind == "variable":
             return self._variable(token)
         if token.kind == "name":
             return self._named(token)
-        if token.word == "[":
-            return self._array("]")
-        if token.word == "(":
-            inner = self.expression()
-            self.expect(")")
-            return inner
-        return self._literal(token)
-
-    def _literal(self, token: Token) -> Value:
-        if token.kind == "string":
-            return token.text
         if token.kind == "number":
             plain = re.fullmatch("0|[1-9][0-9]{0,17}", token.text)
             return int(token.text) if plain else self.scope.unknown(token.line, "it is a number")
-        if token.kind != "template":
+        if token.word not in {"(", "["}:
             raise NotUnderstood(token)
+        value = self._array("]") if token.word == "[" else self.expression()
+        if token.word == "(":
+            self.expect(")")
+        return value
+
+    def _text(self, token: Token) -> Value:
         text: Value = ""
-        for part in token.parts:
+        for part in token.parts or (token.text,):
             piece: Value = part if isinstance(part, str) else None
             if isinstance(part, tuple):
-                keys: list[Value] = [] if part[1] is None else [part[1]]
-                piece = self._read(part[0], keys, token.line)
+                keys = [key for key in part[1:] if key is not None]
+                piece = self.scope.variable(part[0], keys, token.line)
             text = self._computed(join, text, piece, token.line)
         return text
 
@@ -283,51 +278,45 @@ class Expressions:
         while self.accept("["):
             keys.append(self.expression())
             self.expect("]")
-        if self.changes > before:
-            raise NotUnderstood(token)
         if not self.accept("="):
-            return self._read(token.text, keys, token.line)
+            return self.scope.variable(token.text, keys, token.line)
         value = self.expression(_ASSIGNED)
         if keys and (len(keys) > 1 or self.changes > before):
+            # PHP may look at the key after the value.
             raise NotUnderstood(token)
         self.changes += 1
         if not self.dead:
             self.scope.assign(token.text, keys, value, token.line)
         return value
 
-    def _read(self, name: str, keys: Sequence[Value], line: int) -> Value:
-        if self.dead:
-            return None
-        return self.scope.variable(name, keys, line)
-
     def _named(self, token: Token) -> Value:
         word = token.word
-        if word in _BEYOND or "\\" in word:
+        if word in _BEYOND.split() or "\\" in word:
             raise NotUnderstood(token)
+        if word in {"exit", "die"}:
+            if self.accept("("):
+                self._arguments()
+            if not self.dead:
+                raise Exit(self.scope.file, token.line)
         if self.accept("("):
             return self._array(")") if word == "array" else self._function(token)
         if word == "__dir__":
             return posixpath.dirname(self.scope.file)
         if word == "__file__":
             return self.scope.file
-        if word in _WORDS or self.dead:
-            return _WORDS.get(word)
+        if word in _WORDS:
+            return _WORDS[word]
         return self.scope.constant(token.text, token.line)
 
     def _function(self, token: Token) -> Value:
         word, arguments = token.word, self._arguments()
-        self.changes += word == "eval"
         if self.dead:
             return None
         if word == "isset":
             unknown = next((value for value in arguments if isinstance(value, Unknown)), True)
             return False if any(value is None for value in arguments) else unknown
         if word == "empty" and len(arguments) == 1:
-            return self._computed(_UNARY["!"], None, arguments[0], token.line)
-        if word == "eval":
-            if len(arguments) != 1 or not isinstance(arguments[0], str):
-                raise self.scope.not_known(token.line, "it runs eval() on what only PHP knows")
-            return self.scope.evaluate(arguments[0], token.line)
+            return _negated(arguments[0])
         return call(self.scope, token.text, arguments, token.line)
 
     def _arguments(self) -> list[Value]:
@@ -342,13 +331,11 @@ class Expressions:
 
     def _array(self, end: str) -> Value:
         """Step over an array, whose value is left to PHP."""
-        line, before = self.peek().line, self.changes
+        line = self.peek().line
         while not self.accept(end):
             self.expression()
             if self.accept("=>"):
                 self.expression()
             if self.peek().word != end:
                 self.expect(",")
-        if self.changes > before:
-            raise NotUnderstood(self.peek(-1))
         return self.scope.unknown(line, "it is an array")

@@ -15,7 +15,7 @@ from typing import Final
 from wpbridge.errors import SiteError
 from wpbridge.wpconfig.found import NAMES, TABLE_PREFIX, WAYS_OUT, NotTold, WpConfig
 from wpbridge.wpconfig.functions import status
-from wpbridge.wpconfig.scope import CONSTANT, Exit, Leave, NotKnown, Scope, Stop
+from wpbridge.wpconfig.scope import CONSTANT, FILE, Exit, Leave, NotKnown, Scope, Stop
 from wpbridge.wpconfig.statements import Statements
 from wpbridge.wpconfig.tokens import PhpSyntaxError, Source, from_bytes
 from wpbridge.wpconfig.values import Unknown, Unusual, Value
@@ -26,8 +26,6 @@ _STARTERS: Final = {"wp-settings.php", "wp-load.php", "wp-blog-header.php"}
 """Files that start a WordPress."""
 CONSTANTS: Final[Mapping[str, Value]] = {
     "DIRECTORY_SEPARATOR": "/",
-    "FILTER_VALIDATE_BOOL": 258,
-    "FILTER_VALIDATE_BOOLEAN": 258,
     "MYSQLI_CLIENT_COMPRESS": 32,
     "MYSQLI_CLIENT_FOUND_ROWS": 2,
     "MYSQLI_CLIENT_IGNORE_SPACE": 256,
@@ -118,21 +116,19 @@ def _found(scope: Scope, doubt: Unknown | None) -> dict[str, Value]:
 
 
 class _Files:
-    """The files of one configuration: which were read, and where their names are looked up."""
+    """The files of one configuration, and where their names are looked up."""
 
     def __init__(self, scope: Scope, file: Path, abspath: Path) -> None:
         self.scope = scope
         self.file = file
         self.abspath = abspath
-        self.seen = {str(file)}
         self.depth = 0
         scope.include = self.include
-        scope.evaluate = self.evaluate
 
     def begin(self) -> None:
         """Read the configuration itself. NotKnown where the reading ends early."""
         try:
-            self._run(_source(self.file), str(self.file))
+            self._run(str(self.file))
         except Stop:
             return
         except Exit as end:
@@ -140,93 +136,69 @@ class _Files:
             why = "the program ends here, so WordPress does not start"
             raise NotKnown(end.file, end.line, why) from None
 
-    def include(self, how: str, name: str, line: int) -> Value:
+    def include(self, how: str, name: str, line: int) -> None:
         """As PHP's statement of that name. NotKnown for what cannot be followed."""
         scope = self.scope
-        if scope.depth:
-            raise scope.not_known(line, "a function includes a file")
         place = self._place(name, line)
         real = os.path.realpath(place)
         if real == os.path.realpath(self.abspath / "wp-settings.php"):
             raise Stop
-        if not self._is_there(real, line):
-            if how.startswith("include"):
-                return False
-            raise scope.not_known(line, f"the file {place} that it includes is not there")
-        if how.endswith("_once") and real in self.seen:
-            return True
+        if not self._is_there(real, how, line):
+            return
         if Path(real).name in _STARTERS and (Path(real).parent / "wp-includes").exists():
             raise scope.not_known(line, f"it loads {real}, which is part of a WordPress")
-        self.seen.add(real)
-        return self._included(real, line)
+        if self.depth >= _MAX_DEPTH:
+            raise scope.not_known(line, "files include each other too deeply")
+        problem = f"the file {real} that it includes"
+        try:
+            self._run(real)
+        except OSError as error:
+            raise scope.not_known(line, f"{problem} cannot be read: {error.strerror}") from None
+        except PhpSyntaxError:
+            raise scope.not_known(line, f"{problem} is not valid PHP") from None
 
-    def _place(self, name: str, line: int) -> str:
-        if name.startswith("/") and "\0" not in name:
-            return name
-        # PHP looks in its working folder first and in the file's own last. Only where both are
-        # WordPress's folder the answer does not hang on the request.
-        folder = Path(self.scope.file).parent
-        plain = not name.startswith(".") and ":" not in name and "\0" not in name
-        if plain and folder == self.abspath:
-            here = folder / name
-            if here.is_file() or here.name == "wp-settings.php":
-                return str(here)
-        why = "where the file that it includes lies depends on PHP's working folder"
-        raise self.scope.not_known(line, why)
-
-    def _is_there(self, place: str, line: int) -> bool:
+    def _is_there(self, place: str, how: str, line: int) -> bool:
+        """Whether there is something to be included; False where PHP goes on without."""
+        seen = self.scope.get(FILE, place) if how.endswith("_once") else None
+        if isinstance(seen, Unknown):
+            raise self.scope.not_known(line, f"whether {place} was included before is not known")
         try:
             found = status(place)
         except Unusual:
             raise self.scope.not_known(line, f"nobody here may look for {place}") from None
-        if found is not None and not stat.S_ISREG(found.st_mode):
-            raise self.scope.not_known(line, f"{place} is no file")
-        return found is not None
+        if found is None and not how.startswith("include"):
+            raise self.scope.not_known(line, f"the file {place} that it includes is not there")
+        return found is not None and not seen
 
-    def _included(self, real: str, line: int) -> Value:
-        scope = self.scope
-        if self.depth >= _MAX_DEPTH:
-            raise scope.not_known(line, "files include each other too deeply")
-        self.depth += 1
+    def _place(self, name: str, line: int) -> str:
+        here = Path(self.scope.file).parent / name
+        # PHP looks in its working folder first and in the file's own last. Only where both are
+        # WordPress's folder the answer does not hang on the request.
+        beside = here.parent == self.abspath and here.name == name
+        if "\0" in name or not (name.startswith("/") or (beside and here.is_file())):
+            why = "where the file that it includes lies depends on PHP's working folder"
+            raise self.scope.not_known(line, why)
+        return str(here)
+
+    def _run(self, file: str) -> None:
+        scope, including = self.scope, self.scope.file
+        source = Source.of(_source(Path(file)))
+        scope.file, self.depth = file, self.depth + 1
         try:
-            return self._run(_source(Path(real)), real)
-        except OSError as error:
-            why = f"the file {real} that it includes cannot be read: {error.strerror}"
-            raise scope.not_known(line, why) from None
-        except PhpSyntaxError:
-            why = f"the file {real} that it includes is not valid PHP"
-            raise scope.not_known(line, why) from None
+            scope.state[FILE, file] = True
+            statements = Statements(source, scope)
+            statements.declare_early()
+            statements.run(len(source.tokens))
+        except Leave:
+            return
         finally:
-            self.depth -= 1
-
-    def evaluate(self, source: str, line: int) -> Value:
-        """As ``eval()``."""
-        scope = self.scope
-        try:
-            return self._run(f"<?php {source}", scope.file, end=None)
-        except PhpSyntaxError:
-            raise scope.not_known(line, "it runs eval() on a text that is not PHP") from None
-        except NotKnown as inside:
-            # A line of the text means nothing to people.
-            raise NotKnown(inside.doubt.file, line, inside.doubt.why) from None
-
-    def _run(self, source: str, file: str, *, end: Value = 1) -> Value:
-        scope = self.scope
-        including, line = scope.file, scope.line
-        scope.file = file
-        try:
-            read = Source.of(source)
-            Statements(read, scope).run(len(read.tokens))
-        except Leave as leave:
-            return leave.value
-        finally:
-            scope.file, scope.line = including, line
-        return end
+            scope.file, self.depth = including, self.depth - 1
 
 
 def _source(file: Path) -> str:
-    if file.stat().st_size > _MAX_BYTES:
-        raise PhpSyntaxError("it is too large for a configuration", 1)
+    found = file.stat()
+    if not stat.S_ISREG(found.st_mode) or found.st_size > _MAX_BYTES:
+        raise PhpSyntaxError("it is no file of the size of a configuration", 1)
     source = from_bytes(file.read_bytes())
     if "<?" not in source:
         raise PhpSyntaxError("it has no <?php", 1)

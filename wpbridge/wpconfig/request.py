@@ -1,9 +1,26 @@
-"""What a configuration is told of the request."""
+"""What of a configuration hangs on the request, and what it is told of it."""
 
+import re
 from pathlib import Path
+from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from wpbridge.errors import ConfigError
+
+FROM_WEB: Final = re.compile(
+    r"HTTPS?(_.*)?|(SERVER|REMOTE|REQUEST|SCRIPT|PATH|GATEWAY|CONTENT|CONTEXT|REDIRECT|SSL|PHP_AUTH"
+    r"|ORIG|FCGI|UNENCODED)_.*|DOCUMENT_(ROOT|URI)|QUERY_STRING|PHP_SELF|AUTH_TYPE|USER|HOME"
+    r"|UNIQUE_ID|arg[vc]|SHELL|TERM|PWD|LOGNAME|SUDO_.*|SSH_.*",
+)
+"""Keys of ``$_SERVER`` that hang on the request, or on the way PHP runs."""
+THE_RUN: Final = {
+    *("WP_CLI", "STDIN", "PHP_SAPI", "DOING_CRON", "DOING_AJAX", "XMLRPC_REQUEST", "SHORTINIT"),
+    *("WP_ADMIN", "WP_NETWORK_ADMIN", "WP_USER_ADMIN", "WP_BLOG_ADMIN", "WP_USE_THEMES"),
+    *("WP_INSTALLING", "WP_REPAIRING", "WP_SETUP_CONFIG", "WP_LOAD_IMPORTERS", "WP_IMPORTING"),
+}
+"""Constants that tell the way PHP runs: WordPress's entry files set some before it looks here."""
+REQUEST_VARIABLES: Final = {"_GET", "_POST", "_REQUEST", "_COOKIE", "_FILES", "_SESSION"}
+"""Variables that differ from request to request."""
 
 
 def split(url: str) -> SplitResult:

@@ -148,33 +148,16 @@ def _token(match: re.Match[str], line: int) -> Token:
     if found["double"] is not None:
         return _template(found["double"], line, quote='"')
     if found["heredoc"] is not None:
-        text = _outdent(re.sub(r"(?:\r\n|\n|\r)\Z", "", found["heredoc"]), found["indent"], line)
+        text = re.sub(r"(?:\r\n|\n|\r)\Z", "", found["heredoc"])
+        text = re.sub(rf"(\A|\r\n?|\n){found['indent']}", r"\1", text)
         nowdoc = found["quote"] == "'"
         return Token("string", text, line) if nowdoc else _template(text, line, quote="")
-    return _plain_token(found, text, line)
-
-
-def _plain_token(found: Mapping[str, str | None], text: str, line: int) -> Token:
-    if found["shell"] is not None:
-        return Token("opaque", "the output of a shell", line)
-    if found["variable"] is not None:
-        return Token("variable", text[1:], line)
-    if found["name"] is not None:
-        return Token("name", text.removeprefix("\\"), line)
     if found["cast"] is not None:
         return Token("op", "(" + text.strip("() \t").lower() + ")", line)
-    return Token("number" if found["number"] is not None else "op", text, line)
-
-
-def _outdent(text: str, indent: str, line: int) -> str:
-    if not indent or not text:
-        return text
-    lines = re.split(r"((?:\r\n|\n|\r))", text)
-    for index in range(0, len(lines), 2):
-        if lines[index] and not lines[index].startswith(indent):
-            raise PhpSyntaxError("a heredoc line is indented less than its end", line)
-        lines[index] = lines[index][len(indent) :]
-    return "".join(lines)
+    if found["shell"] is not None:
+        return Token("opaque", "the output of a shell", line)
+    kind = next((kind for kind in ("variable", "name", "number") if found[kind] is not None), "op")
+    return Token(kind, text.lstrip("$\\") if kind != "op" else text, line)
 
 
 def _template(text: str, line: int, *, quote: str) -> Token:

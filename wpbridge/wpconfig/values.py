@@ -25,9 +25,7 @@ class Unknown:
 Value: TypeAlias = bool | int | float | str | Unknown | None
 
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
-_NUMERIC: Final = re.compile(
-    r"\s*[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE
-)
+_LIKE_A_NUMBER: Final = re.compile(r"\s*[-+.0-9]")
 
 
 class Unusual(Exception):
@@ -51,14 +49,10 @@ def to_text(value: Value) -> "str | Unknown":
 
 
 def to_integer(value: Value) -> "int | Unknown":
-    """Return how ``(int)`` sees a value. Unusual for text that is no whole number."""
+    """Return how ``(int)`` sees a value. Unusual for what is no whole number."""
     if isinstance(value, Unknown):
         return value
-    if isinstance(value, str):
-        if not _INTEGER.fullmatch(value):
-            raise Unusual
-        return int(value)
-    if isinstance(value, float):
+    if isinstance(value, float) or (isinstance(value, str) and not _INTEGER.fullmatch(value)):
         raise Unusual
     return int(value or 0)
 
@@ -80,24 +74,11 @@ def equal(left: Value, right: Value) -> bool:
     if left is None or right is None:
         other = right if left is None else left
         return other == "" if isinstance(other, str) else not other
-    if isinstance(left, str) and isinstance(right, str) and left == right:
-        return True
-    numbers = [_number(value) for value in (left, right)]
-    if None not in numbers:
-        return numbers[0] == numbers[1]
-    if isinstance(left, str) and isinstance(right, str):
-        return False
-    raise Unusual
-
-
-def _number(value: Value) -> int | None:
-    """Return the whole number a value stands for; None for text that is no number at all."""
-    if isinstance(value, str):
-        if _INTEGER.fullmatch(value):
-            return int(value)
-        if _NUMERIC.fullmatch(value):
-            raise Unusual
-        return None
-    if isinstance(value, float) or not isinstance(value, int):
+    texts = (str(left), str(right))
+    if all(_INTEGER.fullmatch(text) for text in texts):
+        return int(texts[0]) == int(texts[1])
+    if not (isinstance(left, str) and isinstance(right, str)):
         raise Unusual
-    return value
+    if left != right and all(_LIKE_A_NUMBER.match(text) for text in texts):
+        raise Unusual
+    return left == right
