@@ -8,7 +8,6 @@ find its end, and has no value and no effect. Where a condition is not known, bo
 import posixpath
 import re
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Final, TypeAlias
 
 from wpbridge.wpconfig.functions import call
@@ -57,23 +56,12 @@ def _is_set(value: Value) -> "bool | Unknown":
     return value if isinstance(value, Unknown) else value is not None
 
 
-_OPERATORS: Final = "^ & < <= > >= << >> + - * / %"
-_ONLY_PHP: Final = _OPERATORS.split()
+_ONLY_PHP: Final = "^ & < <= > >= << >> + - * / %"
 """Operators of which only the end is looked for: what holds one is unknown as a whole."""
-_ASSIGNED: Final = 3
-_LEVELS: Final[Mapping[str, int]] = {
-    "or": 1,
-    "and": 2,
-    "?": 4,
-    "??": 5,
-    "||": 6,
-    "&&": 7,
-    "|": 8,
-    **dict.fromkeys(("===", "!==", "==", "!="), 9),
-    ".": 10,
-    **dict.fromkeys(_ONLY_PHP, 11),
-}
-"""How tightly operators bind."""
+_ORDER: Final = ("or", "and", "", "?", "??", "||", "&&", "|", "=== !== == !=", ".", _ONLY_PHP)
+"""Operators from the loosest to the tightest; assignments bind where the empty place is."""
+_ASSIGNED: Final = _ORDER.index("")
+_LEVELS: Final = {word: level for level, words in enumerate(_ORDER) for word in words.split()}
 _BINARY: Final[Mapping[str, Operation]] = {
     "|": _either_bit,
     "===": identical,
@@ -81,7 +69,7 @@ _BINARY: Final[Mapping[str, Operation]] = {
     "==": equal,
     "!=": lambda a, b: not equal(a, b),
     ".": join,
-    **dict.fromkeys(_ONLY_PHP, _only_php),
+    **dict.fromkeys(_ONLY_PHP.split(), _only_php),
 }
 _UNARY: Final[Mapping[str, Operation]] = {
     "!": lambda _, value: _negated(value),
@@ -145,13 +133,13 @@ class Expressions:
             return read(decided is True)
         start = self.position
 
-        def way(*, yes: bool) -> Value:
+        def way(yes: bool) -> Value:  # noqa: FBT001 - the condition
             self.position = start
             return read(yes)
 
-        value = self.scope.either(decided, [partial(way, yes=True), partial(way, yes=False)])
+        value = self.scope.either(decided, way)
         # A way that ends the program stops anywhere.
-        self.when(partial(way, yes=True), live=False)
+        self.when(lambda: way(yes=True), live=False)
         return value
 
     def expression(self, level: int = 0) -> Value:
@@ -258,9 +246,10 @@ class Expressions:
             return int(token.text) if plain else self.scope.unknown(token.line, "it is a number")
         if token.word not in {"(", "["}:
             raise NotUnderstood(token)
-        value = self._array("]") if token.word == "[" else self.expression()
-        if token.word == "(":
-            self.expect(")")
+        if token.word == "[":
+            return self._array("]")
+        value = self.expression()
+        self.expect(")")
         return value
 
     def _text(self, token: Token) -> Value:
@@ -293,13 +282,14 @@ class Expressions:
         word = token.word
         if word in _BEYOND.split() or "\\" in word:
             raise NotUnderstood(token)
-        if word in {"exit", "die"}:
-            if self.accept("("):
-                self._arguments()
-            if not self.dead:
-                raise Exit(self.scope.file, token.line)
-        if self.accept("("):
-            return self._array(")") if word == "array" else self._function(token)
+        called = self.accept("(")
+        if called and word == "array":
+            return self._array(")")
+        arguments = self._arguments() if called else []
+        if word in {"exit", "die"} and not self.dead:
+            raise Exit(self.scope.file, token.line)
+        if called:
+            return self._function(token, arguments)
         if word == "__dir__":
             return posixpath.dirname(self.scope.file)
         if word == "__file__":
@@ -308,8 +298,8 @@ class Expressions:
             return _WORDS[word]
         return self.scope.constant(token.text, token.line)
 
-    def _function(self, token: Token) -> Value:
-        word, arguments = token.word, self._arguments()
+    def _function(self, token: Token, arguments: list[Value]) -> Value:
+        word = token.word
         if self.dead:
             return None
         if word == "isset":

@@ -118,11 +118,8 @@ class Scope:
 
     def constant(self, name: str, line: int) -> Value:
         """Return a constant's value; Unknown when the configuration has not set it."""
-        if (CONSTANT, name) in self.state:
-            return self.get(CONSTANT, name)
-        if name in THE_RUN:
-            return self.unknown(line, f"{name} depends on the way PHP runs")
-        return self.unknown(line, f"the constant {name} is not set before it is used")
+        why = f"the constant {name} is not set here"
+        return self.state.get((CONSTANT, name), self.unknown(line, why))
 
     def is_defined(self, name: str, line: int) -> "bool | Unknown":
         """Return what ``defined()`` says."""
@@ -168,17 +165,17 @@ class Scope:
             return self.environment.get(key)
         return self.request.get(key, self.unknown(line, f"{key} is set by the web server"))
 
-    def either(self, doubt: Unknown, ways: Sequence[Callable[[], Value]]) -> Value:
-        """Go each way from here; what they agree on holds, all else is unknown for ``doubt``.
+    def either(self, doubt: Unknown, way: Callable[[bool], Value]) -> Value:
+        """Go both ways from here; what they agree on holds, all else is unknown for ``doubt``.
 
         A way that ends the program does not count. NotKnown when one leaves the file.
         """
         doubt = replace(doubt, maybe=True)
         start, ends, values = self.state, list[State](), list[Value]()
-        for way in ways:
+        for yes in (True, False):
             self.state = dict(start)
             try:
-                values.append(way())
+                values.append(way(yes))
             except Exit:
                 continue
             except (Leave, Stop):
