@@ -77,13 +77,17 @@ def random_queue(seed: int, now: datetime) -> Queue:
     chance = random.Random(seed)  # noqa: S311 - test data
     hooks = HOOKS[: chance.randint(1, len(HOOKS))]
     failing = chance.choice([0.5, 0.9, 1.0])
-    moments = chance.sample(range(60, 80_000), 90)
+    # In every third queue many rows share a date, so that the database decides among them.
+    few = [chance.randrange(60, 80_000) for _ in range(4)]
+    moments = chance.choices(few, k=90) if seed % 3 == 0 else chance.sample(range(60, 80_000), 90)
     new = tuple(_random_action(chance, hooks, failing, now, -moments.pop()) for _ in range(60))
     old = tuple(
         (
             chance.choice(hooks),
             chance.choice(["failed", "failed", "failed", "complete", "canceled", "in-progress"]),
-            to_text(now - timedelta(seconds=moments.pop() + chance.choice([0, 80_000, -160_000]))),
+            to_text(
+                now - timedelta(seconds=moments.pop() + chance.choice([0, 0, 80_000, -160_000]))
+            ),
         )
         for _ in range(chance.choice([0, 4, 12]))
     )
