@@ -9,6 +9,7 @@ import re
 import shlex
 import signal
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ import pytest
 from php_site import PhpSite
 from rows import change, query
 from wpbridge.clock import SystemClock
+from wpbridge.executors import php_launch
+from wpbridge.executors.php_desk import Desk
+from wpbridge.executors.php_worker import Sent
 
 
 def test_args_reach_the_callback_as_the_plugin_passes_them(wordpress: PhpSite) -> None:
@@ -519,3 +523,27 @@ def test_a_worker_killed_from_outside(wordpress: PhpSite) -> None:
     assert (totals.complete, totals.failed) == (3, 1)
     assert "ended by signal 9 (SIGKILL" in wordpress.log(victim)[2]
     assert all(wordpress.state(i)[0] == "complete" for i in others)
+
+
+def test_what_was_sent_before_the_host_was_suspended_comes_back(
+    wordpress: PhpSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runner judges again whether it still may start it; here it may."""
+    worker = tmp_path / "worker.php"
+    code = php_launch.WORKER.read_text(encoding="utf-8")
+    worker.write_text(code.replace("microtime( true )", "t_time()"), encoding="utf-8")
+    monkeypatch.setattr(php_launch, "WORKER", worker)
+    came_back: list[int] = []
+    take_back = Desk.take_back
+
+    def watched(desk: Desk, calls: Sequence[Sent]) -> None:
+        came_back.extend(sent.call.action.id for sent in calls)
+        take_back(desk, calls)
+
+    monkeypatch.setattr(Desk, "take_back", watched)
+    wordpress.enqueue("t_suspend")
+    behind = [wordpress.enqueue("t_pid", n) for n in range(3)]
+    totals = wordpress.run()
+    assert came_back == behind[:1]
+    assert totals.complete == 4
+    assert [n for _, n in wordpress.records("pid")] == [0, 1, 2]

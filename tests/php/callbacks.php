@@ -118,3 +118,12 @@ foreach ( array( 'before_process_queue', 'after_process_queue', 'before_execute'
 		9
 	);
 }
+
+/** The time for a worker whose host is suspended once, right after a callback that asks for it. */
+function t_time() {
+	if ( ! empty( $GLOBALS['t_suspend'] ) && 0 === --$GLOBALS['t_suspend'] ) {
+		$GLOBALS['t_slept'] = 60;
+	}
+	return microtime( true ) + ( $GLOBALS['t_slept'] ?? 0 );
+}
+add_action( 't_suspend', function () { $GLOBALS['t_suspend'] = 2; } );

@@ -120,7 +120,10 @@ class Wpbridge_Worker {
 	const FATAL = array( E_ERROR, E_PARSE, E_CORE_ERROR, E_COMPILE_ERROR, E_USER_ERROR, E_RECOVERABLE_ERROR );
 	/** After an action that took longer, what was sent meanwhile goes back unstarted. */
 	const PATIENCE_SECONDS = 1.0;
-	/** After so long without work the database may have hung up. */
+	/**
+	 * After so long without work the database may have hung up. The host may also have been
+	 * suspended, and what was sent before that may be others' now: it goes back unstarted.
+	 */
 	const IDLE_SECONDS = 30.0;
 	/** Bytes of an error's message that are told. */
 	const LONGEST_MESSAGE = 1 << 20;
@@ -334,6 +337,7 @@ class Wpbridge_Worker {
 		}
 		$this->guarded( 'action_scheduler_before_process_queue' );
 		$this->tidy();
+		$this->ended_at = microtime( true );
 	}
 
 	/**
@@ -374,12 +378,16 @@ class Wpbridge_Worker {
 	private function run( $id, array $request ) {
 		global $wpdb;
 		$hook = $request['hook'];
+		if ( microtime( true ) - $this->ended_at > self::IDLE_SECONDS ) {
+			$this->reconnect();
+			$this->ended_at = microtime( true );
+			$this->answer( array( 'is' => 'end', 'id' => $id, 'as' => 'unstarted' ) );
+			$this->give_back();
+			return;
+		}
 		if ( ! $this->fail_missing && ! has_action( $hook ) ) {
 			$this->answer( array( 'is' => 'end', 'id' => $id, 'as' => 'missing' ) );
 			return;
-		}
-		if ( microtime( true ) - $this->ended_at > self::IDLE_SECONDS ) {
-			$this->reconnect();
 		}
 		$this->answer( array( 'is' => 'start', 'id' => $id ) );
 		$this->current = $id;
