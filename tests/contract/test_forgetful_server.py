@@ -17,13 +17,14 @@ import invariants
 from clocks import FakeClock
 from factories import NOW, insert, make_new
 from past import Past
-from rows import change, log_of
+from rows import change, column, log_of, query
 from ticking import TickingExecutor
 from wpbridge import Context
+from wpbridge.action import Status
 from wpbridge.errors import RunnerGone, StoreMissing
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
-from wpbridge.store.base import ClaimFilter
+from wpbridge.store.base import ClaimFilter, Ending
 from wpbridge.store.sqlstore import SqlStore
 
 COUNT = 40
@@ -117,6 +118,29 @@ def test_tables_without_the_counter_are_compared_by_what_they_say(
     change(store, "UPDATE wp_wpbridge_runners SET claims = '' WHERE pid = 2")
     with pytest.raises(RunnerGone):
         other.start([(claim.actions[1], [])], now=NOW, once=False)
+
+
+def test_an_ending_that_was_forgotten_does_not_stay_in_a_finished_claim(
+    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+) -> None:
+    """Without the counter nothing tells: the runner's row is the same before and after it."""
+    change(store, "ALTER TABLE wp_wpbridge_runners DROP COLUMN writes")
+    other = open_queue(dsn)
+    other.register(host="there", boot="boot", pid=2, pid_started="1")
+    insert(store, make_new(), make_new())
+    claim = other.claim_due(now=NOW, limit=2, only=ClaimFilter())
+    assert claim is not None
+    first, second = (
+        Ending(action=one, status=Status.COMPLETE, at=NOW, marked=False, logs=())
+        for one in claim.actions
+    )
+    past = Past(store)
+    assert other.settle([first], now=NOW)
+    past.come_back()
+    assert other.settle([second], now=NOW, finished=[claim.id])
+    assert store.counts() == {"pending": 1, "complete": 1}
+    assert column(store, "claim_id", first.action.id) == 0
+    assert not query(store, "SELECT * FROM wp_actionscheduler_claims")
 
 
 @pytest.mark.parametrize("dsn", ["sqlite"], indirect=True)

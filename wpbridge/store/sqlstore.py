@@ -418,7 +418,7 @@ class SqlStore:
             self.parts.suspects.clear(connection, cleared & ids)
             if ids != wanted.keys():
                 self._free_strays(connection, [e.action for e in endings])
-            self._writes.delete_claims(connection, lost)
+            self._writes.finish(connection, lost)
             self._ownership.write(connection, lost=lost, once=once)
 
         changes = {
@@ -482,7 +482,7 @@ class SqlStore:
             for claim in {action.claim_id for action in actions}:
                 ids = [a.id for a in actions if a.claim_id == claim]
                 freed += self._writes.free(connection, ids, claim)
-            self._writes.delete_claims(connection, lost)
+            self._writes.finish(connection, lost)
             self._ownership.write(connection, lost=lost)
             return len(actions) if self.session.in_doubt else freed
 

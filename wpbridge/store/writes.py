@@ -101,6 +101,11 @@ class Writes:
             f"{dialect.returning('claim_id')}"
         )
         self._delete_claims = _ids(f"DELETE FROM {names.claims} WHERE claim_id IN :ids")
+        by_claim = dialect.use_index(layout.priority_index or layout.date_index)
+        self._waiting = (
+            f"SELECT action_id, claim_id FROM {names.actions}{by_claim}"
+            " WHERE claim_id IN :claims AND status = 'pending'"
+        )
 
     def _primary(self) -> str:
         return " FORCE INDEX (PRIMARY)" if self._dialect.name == "mysql" else ""
@@ -133,6 +138,17 @@ class Writes:
         """Remove rows of the claims table."""
         if claims:
             self._execute(connection, self._delete_claims, list(claims))
+
+    def finish(self, connection: Connection, claims: Collection[ClaimId]) -> None:
+        """Remove claims that hold nothing any more; what waits in one after all is free then.
+
+        Somebody, or a server that forgot its ending, has set it back.
+        """
+        if claims:
+            found = connection.exec_driver_sql(self._waiting.replace(":claims", listed(claims)))
+            for action_id, claim in found.fetchall():
+                self.free(connection, [int(action_id)], ClaimId(int(claim)))
+            self.delete_claims(connection, claims)
 
     def touch(
         self, connection: Connection, ids: Sequence[int], claims: Collection[ClaimId], now: datetime
