@@ -14,12 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from daemons import until
 from php_site import PhpSite
 from rows import change, query
 from wpbridge.clock import SystemClock
 from wpbridge.executors import php_launch
 from wpbridge.executors.php_desk import Desk
 from wpbridge.executors.php_worker import Sent
+from wpbridge.runner import loop
 
 
 def test_args_reach_the_callback_as_the_plugin_passes_them(wordpress: PhpSite) -> None:
@@ -547,3 +549,43 @@ def test_what_was_sent_before_the_host_was_suspended_comes_back(
     assert came_back == behind[:1]
     assert totals.complete == 4
     assert [n for _, n in wordpress.records("pid")] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("how", ["canceled", "forgotten"])
+def test_workers_keep_no_place_for_what_the_runner_has_lost(
+    wordpress: PhpSite, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """The others wait for the only worker when they are lost; one more is added meanwhile."""
+    monkeypatch.setattr(loop, "BEAT_SECONDS", 0.5)
+    go = wordpress.folder / "wp-content" / "go"
+    first = wordpress.enqueue("t_wait")
+    others = [wordpress.enqueue("t_noop") for _ in range(3)]
+    late: list[int] = []
+    runner, store = wordpress.runner()
+    beside = wordpress.open()
+
+    def lose_the_others() -> None:
+        until(lambda: wordpress.records("wait"), "the callback")
+        if how == "canceled":
+            actions = "wp_actionscheduler_actions SET status = 'canceled' WHERE hook = 't_noop'"
+            change(beside, f"UPDATE {actions}")
+        else:
+            change(beside, "UPDATE wp_wpbridge_runners SET writes = writes - 1")
+        until(lambda: runner.totals.lost >= 3, "the loss")
+        late.append(wordpress.enqueue("t_noop"))
+        go.touch()
+
+    thread = threading.Thread(target=lose_the_others, daemon=True)
+    thread.start()
+    try:
+        runner.run()
+    finally:
+        go.touch()
+        thread.join()
+        go.unlink()
+        beside.close()
+        store.close()
+    assert wordpress.state(first)[0] == "complete"
+    assert wordpress.state(late[0])[0] == "complete"
+    ended = "complete" if how == "forgotten" else "canceled"
+    assert [wordpress.state(one)[0] for one in others] == [ended] * 3

@@ -127,3 +127,4 @@ function t_time() {
 	return microtime( true ) + ( $GLOBALS['t_slept'] ?? 0 );
 }
 add_action( 't_suspend', function () { $GLOBALS['t_suspend'] = 2; } );
+add_action( 't_wait', function () { t_record( 'wait' ); while ( ! file_exists( WP_CONTENT_DIR . '/go' ) ) { usleep( 10000 ); clearstatcache(); } } );

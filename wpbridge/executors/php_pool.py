@@ -123,6 +123,8 @@ class PhpPool:
 
     def recall(self, only: Collection[Call] | None = None) -> list[Call]:
         """See :class:`Executor`. What was sent ahead comes with a later call, if it comes."""
+        if only is None:
+            self._processes.expected = 0
         return self._desk.recall(only)
 
     def announce_stop(self) -> None:

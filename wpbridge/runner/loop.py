@@ -498,10 +498,11 @@ class Runner:
                 assert_never(call)
 
     def _start_careful(self) -> None:
-        """Mark, then call: as many as can start now."""
+        """Mark, then call: as many as can start now.
+
+        The executor is asked though nothing waits: it may still keep a place for what was lost.
+        """
         hold = self._hold
-        if not hold.careful:
-            return
         self._drop_refused()
         wave = self._executor.admit(self._ready())
         if not wave:
