@@ -255,25 +255,38 @@ class Wpbridge_Worker {
 		return false === $line ? null : json_decode( $line, true );
 	}
 
-	/** Hands back what was sent and not begun: while a long action ran it may have been canceled. */
-	private function give_back() {
+	/**
+	 * Hands back what was sent and not begun: while a long action ran it may have been canceled.
+	 *
+	 * All is read before the first answer, since what is sent after that is to be run.
+	 *
+	 * @param array $ids Of actions that are handed back before the others.
+	 */
+	private function give_back( array $ids = array() ) {
+		$lines = array();
 		stream_set_blocking( $this->in, false );
 		while ( false !== ( $piece = fgets( $this->in ) ) ) {
 			$this->partial .= $piece;
 			if ( "\n" === substr( $piece, -1 ) ) {
-				$request       = json_decode( $this->partial, true );
+				$lines[]       = $this->partial;
 				$this->partial = '';
-				if ( 'run' === $request['do'] ) {
-					$this->answer( array( 'is' => 'end', 'id' => $request['id'], 'as' => 'unstarted' ) );
-				} else {
-					$this->waiting[] = $request;
-				}
 			}
 		}
 		stream_set_blocking( $this->in, true );
 		if ( '' !== $this->partial ) {
-			$this->waiting[] = json_decode( $this->partial . fgets( $this->in ), true );
-			$this->partial   = '';
+			$lines[]       = $this->partial . fgets( $this->in );
+			$this->partial = '';
+		}
+		foreach ( $lines as $line ) {
+			$request = json_decode( $line, true );
+			if ( $request && 'run' === $request['do'] ) {
+				$ids[] = $request['id'];
+			} else {
+				$this->waiting[] = $request;
+			}
+		}
+		foreach ( $ids as $id ) {
+			$this->answer( array( 'is' => 'end', 'id' => $id, 'as' => 'unstarted' ) );
 		}
 	}
 
@@ -381,8 +394,7 @@ class Wpbridge_Worker {
 		if ( microtime( true ) - $this->ended_at > self::IDLE_SECONDS ) {
 			$this->reconnect();
 			$this->ended_at = microtime( true );
-			$this->answer( array( 'is' => 'end', 'id' => $id, 'as' => 'unstarted' ) );
-			$this->give_back();
+			$this->give_back( array( $id ) );
 			return;
 		}
 		if ( ! $this->fail_missing && ! has_action( $hook ) ) {
