@@ -85,7 +85,8 @@ class Bookkeeper:
                 said=[*_taken(report.call, report.ended_at), *self._printed(report)],
             )
             self._breaker.note(report.call.action.hook, outcome)
-            self._hold.endings.append(Ended(ending, replace(report, outcome=outcome)))
+            told = report if outcome is report.outcome else replace(report, outcome=outcome)
+            self._hold.endings.append(Ended(ending, told))
 
     def is_urgent(self) -> bool:
         """Whether a hook is to be paused by what is not written yet."""

@@ -270,13 +270,14 @@ class Finder:
             return Window(look.ours(rows), len(rows) < size)
         found: list[Candidate] = []
         level, left = self._lowest_level(look), size
-        while left > 0:
-            if level is None:
-                return Window(found, is_whole=True)
+        while level is not None:
             rows = look.rows(self._in_priority, level=level, size=left)
             found += look.ours(rows)
-            level, left = self._level_above(look, level), left - len(rows)
-        return Window(found, is_whole=False)
+            left -= len(rows)
+            if left <= 0:
+                return Window(found, is_whole=False)
+            level = self._level_above(look, level)
+        return Window(found, is_whole=True)
 
     def _is_one_priority(self, look: "_Look") -> bool:
         if self._layout.priority_index is None:
