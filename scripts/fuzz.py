@@ -124,7 +124,8 @@ def _is_known(operation: str, case: bytes, theirs: bytes | None) -> bool:
 
     PHP dies of some schedules after their action has run; there is no answer to be like. It reads
     dates in words, which we refuse and say so. Of an interval with more than 13 digits it makes
-    another one, where we end the chain and say so.
+    another one, and it goes on with a cron expression whose parts are no list, where we end the
+    chain and say so.
     """
     if operation != "schedule" or theirs is None:
         return False
@@ -134,6 +135,8 @@ def _is_known(operation: str, case: bytes, theirs: bytes | None) -> bool:
         told = schedule.decode(case)
     except CodecError as error:
         return "in words" in str(error)
+    if isinstance(told, schedule.Cron):
+        return not told.expression
     return isinstance(told, schedule.Interval) and abs(told.seconds) >= MOST_SECONDS
 
 

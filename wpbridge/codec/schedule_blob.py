@@ -281,10 +281,13 @@ def _recurrence(value: PhpBare) -> float | str | None:
 
 
 def _expression(value: PhpBare) -> str:
-    """The parts joined; empty where there are none, since only the next date needs them."""
+    """The parts joined; empty where there are none, since only the next date needs them.
+
+    PHP finds a part by its number, so parts that are no list mean something else than their text.
+    """
     if isinstance(value, PhpObject):
         parts = value.get("cronParts")
-        if not isinstance(parts, dict):
+        if not isinstance(parts, dict) or list(parts) != list(range(len(parts))):
             return ""
         value = b" ".join(part for item in parts.values() if isinstance(part := deref(item), bytes))
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else ""

@@ -317,6 +317,14 @@ def test_a_date_with_a_fraction_is_read_as_php_writes_and_reads_it(
         assert schedule.decode(blob) == Single(timestamp=seconds)
 
 
+def test_parts_that_are_no_list_have_no_next_date() -> None:
+    shifted = cron_object("0 3 * * *").replace("i:0;s:1", "i:5;s:1", 1)
+    told = schedule.decode(blob_of(CRON, p_scheduled_timestamp=f"i:{T};", p_recurrence=shifted))
+    assert told == Cron(timestamp=T, first_timestamp=T, expression="")
+    with pytest.raises(CronError):
+        schedule.next_after_run(told, ran_at=at(T + 5))
+
+
 def test_a_blank_date_is_now_and_one_in_words_is_told_as_such() -> None:
     blank = blob_of(SINGLE, p_scheduled_timestamp='s:2:" \n";')
     assert schedule.decode(blank) == Single(timestamp=None)
