@@ -106,7 +106,7 @@ def test_cron_in_a_zone_remembers_the_zone() -> None:
         ({"cron": ""}, "cron:  is not a valid CRON expression"),
         ({"cron": "* * * * * * *"}, "cron: 6 is not a valid position"),
         ({"cron": "0 0 30 2 *"}, "cron: Impossible CRON expression"),
-        ({"cron": "5/0 * * * *"}, "cron: "),
+        ({"cron": "*/0 * * * *"}, "cron: "),
         ({"cron": 5}, "cron: a text, not int"),
         ({"cron": "*\udcff * * * *"}, "cron: it holds half a surrogate pair"),
         ({"cron": "@daily", "tz": "Europe/Rom"}, "cron: there is no time zone 'Europe/Rom'; did"),
