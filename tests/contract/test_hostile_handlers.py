@@ -16,7 +16,7 @@ from hostile import RAISED, RETURNED, Nameless, Returned, Unprintable, recurse
 from rows import change, column, log_of, query
 from wpbridge import Context, Queue
 from wpbridge.clock import SystemClock
-from wpbridge.errors import StoreError
+from wpbridge.errors import InputError, StoreError
 from wpbridge.events import ActionEvent, ActionFailed, Bus, Event
 from wpbridge.executors.process import PoolLimits, ProcessExecutor, Setup
 from wpbridge.executors.threads import ThreadExecutor, outcome_of
@@ -259,11 +259,11 @@ def test_a_run_that_returns_what_harms_has_completed() -> None:
     assert outcome_of(Returned) == Completed()
 
 
-def test_what_a_person_gives_as_reason_of_a_pause_is_stored_as_text(store: SqlStore) -> None:
+def test_a_person_is_told_that_the_reason_of_a_pause_is_no_text(store: SqlStore) -> None:
     """Words of a command line that are no UTF-8 arrive as half pairs."""
-    Queue(store).pause(hooks=["h"], reason="la \udce9poque")
-    (pause,) = store.parts.pauses.stored()
-    assert pause.reason == "la \\udce9poque"
+    with pytest.raises(InputError, match="reason: it holds half a surrogate pair"):
+        Queue(store).pause(hooks=["h"], reason="la \udce9poque")
+    assert store.parts.pauses.stored() == []
 
 
 # What a row holds
@@ -422,14 +422,15 @@ def test_what_is_refused_altogether_fails_with_the_reason(
     assert (failed.reason, failed.error_type) == (reason, "Unwritten")
 
 
-def test_a_store_that_is_broken_for_good_ends_the_run(store: SqlStore) -> None:
+def test_a_store_that_is_broken_for_good_ends_the_run(
+    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+) -> None:
     """Its tables are gone: nothing can be written any more, which somebody has to know."""
-    dropped: list[Callable[[], None]] = [
-        lambda: change(store, "DROP TABLE wp_actionscheduler_logs")
-    ]
+    others = [open_queue(dsn)]
 
     def drops() -> None:
-        dropped.pop()()
+        # By a connection of its own: the runner's belongs to its loop.
+        change(others.pop(), "DROP TABLE wp_actionscheduler_logs")
 
     handlers = {"h": describe("h", drops)}
     store.unregister()
