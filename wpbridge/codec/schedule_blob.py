@@ -283,14 +283,31 @@ def _recurrence(value: PhpBare) -> float | str | None:
 def _expression(value: PhpBare) -> str:
     """The parts joined; empty where there are none, since only the next date needs them.
 
-    PHP finds a part by its number, so parts that are no list mean something else than their text.
+    PHP finds a part, and what reads it, by its number: parts that are no list, or are read by
+    others than their own, mean something else than their text.
     """
     if isinstance(value, PhpObject):
         parts = value.get("cronParts")
         if not isinstance(parts, dict) or list(parts) != list(range(len(parts))):
             return ""
+        if not _has_own_fields(value):
+            return ""
         value = b" ".join(part for item in parts.values() if isinstance(part := deref(item), bytes))
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else ""
+
+
+def _has_own_fields(expression: PhpObject) -> bool:
+    """Tell whether the readers that PHP has kept for the parts are those it would make."""
+    factory = expression.get("fieldFactory")
+    fields = factory.get("fields") if isinstance(factory, PhpObject) else None
+    if not isinstance(fields, dict):
+        return True
+    names = {n: f"cronexpression_{name}field".lower() for n, name in enumerate(_FIELDS)}
+    return all(
+        isinstance(field := deref(kept), PhpObject) and field.class_name.lower() == names.get(key)
+        for key, kept in fields.items()
+        if isinstance(key, int)
+    )
 
 
 def _encode_interval(schedule: Interval) -> bytes:

@@ -325,6 +325,20 @@ def test_parts_that_are_no_list_have_no_next_date() -> None:
         schedule.next_after_run(told, ran_at=at(T + 5))
 
 
+@pytest.mark.parametrize(
+    ("fields", "expression"),
+    [
+        ('a:1:{i:3;O:25:"cronexpression_MONTHfield":0:{}}', "0 3 * * *"),
+        ("N;", "0 3 * * *"),
+        ('a:1:{i:3;O:29:"CronExpression_DayOfWeekField":0:{}}', ""),
+        ("a:1:{i:3;i:5;}", ""),
+    ],
+)
+def test_parts_that_others_read_have_no_next_date(fields: str, expression: str) -> None:
+    told = schedule.decode(blob_of(CRON, p_recurrence=cron_object("0 3 * * *", fields)))
+    assert told == Cron(timestamp=None, first_timestamp=None, expression=expression)
+
+
 def test_a_blank_date_is_now_and_one_in_words_is_told_as_such() -> None:
     blank = blob_of(SINGLE, p_scheduled_timestamp='s:2:" \n";')
     assert schedule.decode(blank) == Single(timestamp=None)
