@@ -143,4 +143,6 @@ class Groups:
                 raise
             return made
         finally:
-            connection.execute(self._unlock)
+            # A connection that was lost has given its locks back.
+            if not connection.invalidated:
+                connection.execute(self._unlock)
