@@ -5,7 +5,6 @@ wrong kind altogether is a ValueError, with what was expected.
 """
 
 import difflib
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from wpbridge.moments import seconds_of
 ROUTES: Final = ("python", "webhook", "php", "leave")
 """Where a route may lead."""
 _WEBHOOK_SECONDS: Final = 30.0
+_LONGEST_WEBHOOK: Final = timedelta(days=1)
 _ATTEMPTS: Final = 5
 LONGEST: Final = timedelta(days=3650)
 
@@ -137,8 +137,8 @@ def _webhook(hook: str, told: object, origin: Origin) -> Webhook:
     if secret is not None and not (isinstance(secret, str) and secret):
         raise ConfigError(f"{where}: secret is a text")
     seconds = seconds_of(table.get("timeout", _WEBHOOK_SECONDS))
-    if seconds is None or not (math.isfinite(seconds) and seconds > 0):
-        raise ConfigError(f'{where}: timeout is a time such as 30 or "30s"')
+    if seconds is None or not 0 < seconds <= _LONGEST_WEBHOOK.total_seconds():
+        raise ConfigError(f'{where}: timeout is a time such as 30 or "30s", a day at most')
     return Webhook(url=url, secret=secret, timeout_seconds=seconds)
 
 

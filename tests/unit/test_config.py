@@ -372,6 +372,8 @@ class TestFile:
             ("[webhooks.a]\nurl = 'http://x'\nsecret = 5", "webhook a: secret is a text"),
             ("[webhooks.a]\nurl = 'http://x'\nsecret_env = 'NOT'", "variable NOT of secret_env"),
             ("[webhooks.a]\nurl = 'http://x'\ntimeout = 0", "webhook a: timeout is a time"),
+            ("[webhooks.a]\nurl = 'http://x'\ntimeout = inf", "webhook a: timeout is a time"),
+            ("[webhooks.a]\nurl = 'http://x'\ntimeout = 1e300", '30s", a day at most'),
         ],
     )
     def test_what_is_wrong_is_one_line_with_the_file(

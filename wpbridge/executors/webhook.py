@@ -7,8 +7,9 @@ The signature is that of Standard Webhooks: HMAC-SHA256 over ``id.timestamp.body
 import base64
 import hashlib
 import hmac
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -21,14 +22,16 @@ from wpbridge.rules import Webhook
 
 WAIT_STATUSES = frozenset({429, 503})
 DEFAULT_WAIT = timedelta(seconds=60)
+SHORTEST_WAIT = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(days=1)
 
 
 def webhook_handler(hook: str, webhook: Webhook) -> Handler:
     """A handler that posts the action to the webhook's URL.
 
-    2xx completes the action; 429 and 503 put it back for as long as Retry-After says (60 seconds
-    when it says nothing, a day at most); anything else, redirects included, fails it.
+    2xx completes the action. 429 and 503 put it back for as long as Retry-After says, between a
+    second and a day; 60 seconds when it says nothing that can be understood. Anything else fails
+    it, redirects included.
     """
 
     def post(*values: Any, context: Context) -> None:
@@ -38,7 +41,7 @@ def webhook_handler(hook: str, webhook: Webhook) -> Handler:
 
 
 def _post(webhook: Webhook, values: list[Any], context: Context) -> None:
-    import requests  # noqa: PLC0415 - loads only where a webhook is used
+    from wpbridge.executors import webhook_call  # noqa: PLC0415 - `requests` is slow to load
 
     body = jsontext.dumps({
         "id": context.id,
@@ -49,24 +52,17 @@ def _post(webhook: Webhook, values: list[Any], context: Context) -> None:
         "args": context.args,
         "values": values,
     }).encode()  # fmt: skip
-    try:
-        answer = requests.post(
-            webhook.url,
-            data=body,
-            headers=_headers(webhook.secret, context.idempotency_key, body),
-            timeout=webhook.timeout_seconds,
-            allow_redirects=False,
-        )
-    except requests.Timeout:
-        raise ExecutionError(f"no answer within {webhook.timeout_seconds:g} s") from None
-    except requests.RequestException as error:
-        # The error's text may hold the URL, and with it a token.
-        raise ExecutionError(f"could not be reached: {type(error).__name__}") from None
-    if answer.status_code in WAIT_STATUSES:
-        raise Retry(_wait(answer.headers.get("Retry-After")), f"HTTP {answer.status_code}")
-    if not answer.ok or answer.is_redirect:
-        start = " ".join(answer.text[:200].split())
-        raise ExecutionError(f"HTTP {answer.status_code}: {start}")
+    headers = _headers(webhook.secret, context.idempotency_key, body)
+    answer = webhook_call.post(
+        webhook.url, body, headers, webhook.timeout_seconds, unread=WAIT_STATUSES
+    )
+    if answer.status in WAIT_STATUSES:
+        raise Retry(_wait(answer.retry_after), f"HTTP {answer.status}")
+    if answer.status not in webhook_call.DONE:
+        told = answer.text
+        if answer.redirects_to:
+            told = f"redirects to {answer.redirects_to} are not followed"
+        raise ExecutionError(f"HTTP {answer.status}: {told}".removesuffix(": "))
 
 
 def _headers(secret: str | None, key: str, body: bytes) -> dict[str, str]:
@@ -92,14 +88,33 @@ def sign(secret: str, key: str, moment: str, body: bytes) -> str:
     return f"v1,{base64.b64encode(digest).decode()}"
 
 
-def _wait(told: str | None, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> timedelta:
-    """Retry-After: seconds, or an HTTP date."""
-    wait = DEFAULT_WAIT
-    if told and told.strip().isdigit():
-        wait = timedelta(seconds=int(told))
-    elif told:
-        try:
-            wait = parsedate_to_datetime(told) - now()
-        except (TypeError, ValueError):
-            wait = DEFAULT_WAIT
-    return min(max(wait, timedelta(seconds=1)), LONGEST_WAIT)
+def _wait(
+    told: Sequence[str], now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> timedelta:
+    """The first Retry-After that can be understood, within bounds."""
+    for text in told:
+        wait = _seconds(text.strip())
+        if wait is None:
+            wait = _until(text, now())
+        if wait is not None:
+            return min(max(wait, SHORTEST_WAIT), LONGEST_WAIT)
+    return DEFAULT_WAIT
+
+
+def _seconds(told: str) -> timedelta | None:
+    """Seconds, with a fraction or without; None: it is something else."""
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", told):
+        return None
+    whole = told.partition(".")[0].lstrip("0")
+    if len(whole) > len(str(LONGEST_WAIT.total_seconds())):
+        return LONGEST_WAIT
+    return timedelta(seconds=float(told))
+
+
+def _until(told: str, now: datetime) -> timedelta | None:
+    """The time until an HTTP date; None: it is no date that there is."""
+    try:
+        at = parsedate_to_datetime(told)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)) - now
+    except (TypeError, ValueError, OverflowError, IndexError):
+        return None
