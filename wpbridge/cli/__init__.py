@@ -4,5 +4,7 @@
 def main() -> None:
     """Entry point of the ``wpbridge`` command."""
     from wpbridge.cli.main import cli  # noqa: PLC0415 - keeps `import wpbridge.cli` cheap
+    from wpbridge.cli.terminal import guard_tracebacks  # noqa: PLC0415
 
+    guard_tracebacks()
     cli(prog_name="wpbridge")

@@ -11,6 +11,7 @@ from wpbridge.cli.filters import BIGGEST, filter_options, ids_of, query_of, read
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import check_fields, list_options, print_one, print_rows, told
 from wpbridge.cli.present import ACTION_FIELDS, LIST_FIELDS, LOG_FIELDS, action_row, log_row
+from wpbridge.cli.terminal import print_line
 from wpbridge.errors import InputError
 from wpbridge.moments import iso
 from wpbridge.queue import Queue, opened
@@ -78,7 +79,7 @@ def list_(
     )  # fmt: skip
     with opened(settings) as queue:
         if settings.format == "count":
-            click.echo(queue.count(query))
+            print_line(queue.count(query))
             return
         if limit == 0 and not offset and order_by in ("id", "action_id") and order == "asc":
             records = (r for page in queue.store.parts.reading.pages(query) for r in page)
@@ -210,9 +211,9 @@ def next_(
             told(f"no matching action is pending or running{more}")
             return
     if found is True:
-        click.echo("now")
+        print_line("now")
     else:
-        click.echo(int(found.timestamp()) if raw else iso(found))
+        print_line(int(found.timestamp()) if raw else iso(found))
 
 
 def _one_id(told_ids: Sequence[str]) -> ActionId:

@@ -1,6 +1,5 @@
 """``clean``, ``dedupe`` and ``release-claims``."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -12,8 +11,9 @@ from wpbridge import upkeep
 from wpbridge.action import Status
 from wpbridge.cli.filters import MANY, ids_of, span_from
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
-from wpbridge.cli.output import confirm, plural, shown, told
+from wpbridge.cli.output import confirm, plural, told
 from wpbridge.cli.progress import counting
+from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.clock import SystemClock
 from wpbridge.config import Settings
 from wpbridge.errors import InputError
@@ -199,11 +199,11 @@ def _print_cleaned(
              "hooks": list(expiry.hooks), "deleted": 0 if dry_run else count, "count": count}
             for expiry, count in zip(wanted, counts, strict=True)
         ]  # fmt: skip
-        click.echo(json.dumps({"dry_run": dry_run, "count": sum(counts), "rules": rows}))
+        print_json({"dry_run": dry_run, "count": sum(counts), "rules": rows})
         return
     for expiry, count in zip(wanted, counts, strict=True):
         some = f", {plural(len(expiry.hooks), 'hook')}" if expiry.hooks else ""
-        click.echo(
+        print_line(
             f"{'would delete' if dry_run else 'deleted'} {count:,} {expiry.status.value}, last"
             f" attempt until {iso(expiry.before)}{some}"
         )
@@ -219,10 +219,10 @@ def _clean_logs(queue: Queue, *, dry_run: bool, yes: bool, style: str) -> None:
     with counting("look", None) as advance:
         count = upkeep.delete_orphan_logs(parts, dry_run=dry_run, tick=advance)
     if style == "json":
-        click.echo(json.dumps({"dry_run": dry_run, "count": count}))
+        print_json({"dry_run": dry_run, "count": count})
     else:
         deed = "would delete" if dry_run else "deleted"
-        click.echo(f"{deed} {plural(count, 'log row')} whose action is gone")
+        print_line(f"{deed} {plural(count, 'log row')} whose action is gone")
 
 
 @click.command(short_help="End recurring chains that exist more than once.", epilog="""
@@ -265,12 +265,12 @@ def dedupe(
             {"hook": c.keep.hook, "keep": c.keep.id, "cancel": [r.id for r in c.extra]}
             for c in chains
         ]
-        click.echo(json.dumps({"dry_run": dry_run, "count": len(extra), "chains": rows}))
+        print_json({"dry_run": dry_run, "count": len(extra), "chains": rows})
         return
     for chain in chains:
         ids = " ".join(str(record.id) for record in chain.extra)
-        click.echo(f"{shown(chain.keep.hook)}: keeps {chain.keep.id}, ends {ids}")
-    click.echo(f"{'would cancel' if dry_run else 'canceled'} {plural(len(extra), 'action')}")
+        print_line(f"{chain.keep.hook}: keeps {chain.keep.id}, ends {ids}")
+    print_line(f"{'would cancel' if dry_run else 'canceled'} {plural(len(extra), 'action')}")
 
 
 @click.command("release-claims", short_help="Free what dead PHP runners hold.", epilog="""
@@ -318,16 +318,14 @@ def release_claims(
             queue.store.parts, wanted, ours=ours, now=SystemClock().now(), dry_run=dry_run
         )
     if settings.format == "json":
-        click.echo(
-            json.dumps({
+        print_json({
                 "dry_run": dry_run, "actions": list(freed.actions), "claims": list(freed.claims),
                 "left": {str(claim): why for claim, why in freed.left.items()},
-            })
-        )  # fmt: skip
+            })  # fmt: skip
     else:
         freeing, dropping = ("would free", "would drop") if dry_run else ("freed", "dropped")
         actions = plural(len(freed.actions), "action")
-        click.echo(f"{freeing} {actions}, {dropping} {plural(len(freed.claims), 'empty claim')}")
+        print_line(f"{freeing} {actions}, {dropping} {plural(len(freed.claims), 'empty claim')}")
         for claim, why in freed.left.items():
             if claim in ids or not empty:
                 told(f"claim {claim} left as it is: {why}")

@@ -1,6 +1,5 @@
 """``cancel``, ``delete``, ``requeue`` and ``reschedule``: changing actions by id or by filter."""
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,7 +16,8 @@ from wpbridge.cli.filters import (
     split,
 )
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
-from wpbridge.cli.output import confirm, plural, shown, told
+from wpbridge.cli.output import confirm, plural, told
+from wpbridge.cli.terminal import print_json, print_line, write_data
 from wpbridge.clock import SystemClock
 from wpbridge.enqueue import Enqueue, new_action
 from wpbridge.errors import InputError
@@ -88,7 +88,7 @@ def _cancel_hook(
         if not found:
             others = queue.count(hooks=(hook,), statuses=("pending",))
             more = f"; {plural(others, 'other')} of this hook: --args or --all" if others else ""
-            told(f"no pending action of {shown(hook)} with these args{more}")
+            told(f"no pending action of {hook} with these args{more}")
             if options["json"]:
                 _print(Change(), "cancel", "canceled", options)
             return
@@ -258,21 +258,19 @@ def _run(  # noqa: PLR0917 - one change and its words
 
 def _print(change: Change, verb: str, done: str, options: dict[str, Any]) -> None:
     if options["json"]:
-        click.echo(
-            json.dumps(
-                {
-                    "dry_run": options["dry_run"],
-                    "count": len(change.ids),
-                    "ids": list(change.ids),
-                    "made": {str(old): new for old, new in change.made.items()},
-                    "skipped": {str(i): why for i, why in change.skipped.items()},
-                }
-            )
+        print_json(
+            {
+                "dry_run": options["dry_run"],
+                "count": len(change.ids),
+                "ids": list(change.ids),
+                "made": {str(old): new for old, new in change.made.items()},
+                "skipped": {str(i): why for i, why in change.skipped.items()},
+            }
         )
         return
     results = list(change.made.values()) or list(change.ids)
     if options["porcelain"]:
-        click.echo("".join(f"{i}\n" for i in results), nl=False)
+        write_data("".join(f"{i}\n" for i in results))
     else:
         _print_text(change, f"would {verb}" if options["dry_run"] else done)
     for place, (action_id, why) in enumerate(change.skipped.items()):
@@ -288,7 +286,7 @@ def _print_text(change: Change, deed: str) -> None:
     )
     more = len(change.ids) - _MOST_IDS
     rest = f" … and {more:,} more (--porcelain prints all)" if more > 0 else ""
-    click.echo(f"{deed} {plural(len(change.ids), 'action')}{': ' if ids else ''}{ids}{rest}")
+    print_line(f"{deed} {plural(len(change.ids), 'action')}{': ' if ids else ''}{ids}{rest}")
 
 
 def _are_ids(text: str) -> bool:

@@ -3,6 +3,8 @@
 import click
 from click.shell_completion import get_completion_class
 
+from wpbridge.cli.terminal import write_data
+
 
 @click.command(short_help="Print a shell's completion script.", epilog="""
 Examples:
@@ -17,4 +19,4 @@ def completion(ctx: click.Context, shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind is not None  # noqa: S101 - click knows the three
     root = ctx.find_root()
-    click.echo(kind(root.command, {}, "wpbridge", "_WPBRIDGE_COMPLETE").source())
+    write_data(kind(root.command, {}, "wpbridge", "_WPBRIDGE_COMPLETE").source() + "\n")

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import click
 
 from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
-from wpbridge.cli.output import shown
+from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.config import Settings, sources_of
 from wpbridge.database import DatabaseAddress
 from wpbridge.rules import Webhook
@@ -58,10 +58,10 @@ def show(ctx: click.Context, **flags: Any) -> None:
         "wp_config": None if site.config is None else _wp_config(site.config),
     }
     if settings.format == "json":
-        click.echo(json.dumps(facts, allow_nan=False))
+        print_json(facts)
         return
     for line in _lines(facts):
-        click.echo(line)
+        print_line(line)
 
 
 def _database(address: DatabaseAddress) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def _wp_config(found: WpConfig) -> dict[str, Any]:
 
 
 def _lines(facts: Mapping[str, Any]) -> list[str]:
-    lines = [f"site: {shown(facts['site'])}", f"table_prefix: {facts['table_prefix']}"]
+    lines = [f"site: {facts['site']}", f"table_prefix: {facts['table_prefix']}"]
     told = [(f"database {name}", value, "") for name, value in facts["database"].items()]
     for title, found in (
         ("", facts["settings"]),
@@ -149,9 +149,7 @@ def _lines(facts: Mapping[str, Any]) -> list[str]:
         told += [(f"{title}{name}", one["value"], one["source"]) for name, one in found.items()]
     for name, value, source in told:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        lines.append(shown(f"{name}: {text}{f'  ({source})' if source else ''}"))
+        lines.append(f"{name}: {text}{f'  ({source})' if source else ''}")
     if facts["wp_config"] is not None:
-        lines.append(
-            shown(f"wp-config.php: {facts['wp_config']['file']}, {facts['wp_config']['reader']}")
-        )
+        lines.append(f"wp-config.php: {facts['wp_config']['file']}, {facts['wp_config']['reader']}")
     return lines

@@ -1,12 +1,12 @@
 """``decode``: any PHP-serialized text, to JSON."""
 
-import json
 import sys
 from pathlib import Path
 
 import click
 
 from wpbridge.cli.options import one_line_errors
+from wpbridge.cli.terminal import print_json
 from wpbridge.codec import php
 
 
@@ -25,7 +25,7 @@ def decode(text: str, *, compact: bool) -> None:
     final newline.
     """
     value = php.decode(_read(text))
-    click.echo(json.dumps(php.to_plain(value), indent=None if compact else 2, ensure_ascii=False))
+    print_json(php.to_plain(value), indent=None if compact else 2)
 
 
 def _read(text: str) -> bytes:

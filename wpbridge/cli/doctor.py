@@ -1,6 +1,5 @@
 """``doctor``: what is wrong with a queue, and what can be mended."""
 
-import json
 import os
 import sys
 from collections.abc import Collection, Sequence
@@ -12,7 +11,8 @@ import click
 from wpbridge import doctor as doctor_
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
-from wpbridge.cli.output import plural, shown, told
+from wpbridge.cli.output import plural, told
+from wpbridge.cli.terminal import print_json, print_line, styled_printer
 from wpbridge.doctor import Examination, Finding, Patient, Repair
 from wpbridge.errors import InputError
 
@@ -70,7 +70,7 @@ def doctor(
         _print_json(found, repairs)
     else:
         if (fix or dry_run) and not repairs:
-            click.echo("nothing to mend")
+            print_line("nothing to mend")
         _print_text(found, repairs, verbose=verbose, color=settings.color)
     failed = not found.is_healthy or any(repair.failed for repair in repairs)
     raise SystemExit(int(Exit.ERROR if failed else Exit.OK))
@@ -99,15 +99,13 @@ def _again(patient: Patient) -> Patient:
 
 
 def _print_json(found: Examination, repairs: Sequence[Repair]) -> None:
-    click.echo(
-        json.dumps(
-            {
-                "healthy": found.is_healthy,
-                "findings": [asdict(finding) for finding in found.findings],
-                "skipped": list(found.skipped),
-                "fixes": [asdict(repair) for repair in repairs],
-            }
-        )
+    print_json(
+        {
+            "healthy": found.is_healthy,
+            "findings": [asdict(finding) for finding in found.findings],
+            "skipped": list(found.skipped),
+            "fixes": [asdict(repair) for repair in repairs],
+        }
     )
 
 
@@ -115,14 +113,14 @@ def _print_text(
     found: Examination, repairs: Sequence[Repair], *, verbose: bool, color: bool | None
 ) -> None:
     for repair in repairs:
-        click.echo(f"{repair.check}: {shown(repair.done)}")
+        print_line(f"{repair.check}: {repair.done}")
     bad = [finding for finding in found.findings if finding.level != "ok"]
     worst_first = sorted(
         found.findings if verbose else bad, key=lambda f: -doctor_.LEVELS.index(f.level)
     )
     _print_blocks(worst_first, color=color)
     made = {finding.check for finding in found.findings}
-    click.echo(f"{plural(len(made), 'check')}, {plural(len(bad), 'finding')}")
+    print_line(f"{plural(len(made), 'check')}, {plural(len(bad), 'finding')}")
     if found.skipped:
         told(f"{plural(len(found.skipped), 'check')} could not be made: see above")
 
@@ -132,25 +130,20 @@ def _print_blocks(findings: Collection[Finding], *, color: bool | None) -> None:
     if not is_terminal:
         for finding in findings:
             for level, words in _lines(finding):
-                click.echo(f"{level:{_WIDTH}}{words}")
+                print_line(f"{level:{_WIDTH}}{words}")
         return
-    from rich.console import Console  # noqa: PLC0415 - loads only for a terminal
-    from rich.text import Text  # noqa: PLC0415
-
-    console = Console(highlight=False, soft_wrap=True)
+    print_pieces = styled_printer(color=color)
     for finding in findings:
         for level, words in _lines(finding):
-            # As text and not as markup: whatever a hook is called.
-            line = Text(f"{level:{_WIDTH}}", style=_COLOURS.get(level, "dim"))
-            console.print(line.append(words, style="default"))
+            print_pieces([(f"{level:{_WIDTH}}", _COLOURS.get(level, "dim")), (words, "default")])
 
 
 def _lines(finding: Finding) -> list[tuple[str, str]]:
-    """The words before each line, and the line; what came from the database cannot steer."""
-    lines = [(str(finding.level), f"{finding.check}: {shown(finding.cause)}")]
+    """The words before each line, and the line."""
+    lines = [(str(finding.level), f"{finding.check}: {finding.cause}")]
     if finding.effect:
-        lines.append(("", shown(finding.effect)))
+        lines.append(("", finding.effect))
     if finding.fix:
         more = "   (or: doctor --fix)" if finding.fixable else ""
-        lines.append(("", f"fix: {shown(finding.fix)}{more}"))
+        lines.append(("", f"fix: {finding.fix}{more}"))
     return lines

@@ -17,8 +17,9 @@ import click
 from wpbridge.action import ActionId
 from wpbridge.cli.filters import BIGGEST, ids_of, moment_of_flags, read_args, span_from
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
-from wpbridge.cli.output import plural, shown, told
+from wpbridge.cli.output import plural, told
 from wpbridge.cli.progress import counting
+from wpbridge.cli.terminal import print_line, write_data
 from wpbridge.clock import SystemClock
 from wpbridge.enqueue import LAST_SECOND, Enqueue
 from wpbridge.errors import ActionNotFound, InputError, WpbridgeError
@@ -108,11 +109,11 @@ def enqueue(
         if action_id is None:
             told(f"not added: the same action, {queue.refusal(new)}, has not ended yet")
         elif porcelain:
-            click.echo(action_id)
+            print_line(action_id)
         else:
             record = queue.get(action_id)
             when = iso(record.scheduled_at) or "when what it waits for has ended"
-            click.echo(f"action {action_id}: {shown(record.hook)}, due {when}")
+            print_line(f"action {action_id}: {record.hook}, due {when}")
             if action_id == old:
                 told("not added: that action was made with this key before")
 
@@ -153,10 +154,10 @@ def _print_plan(queue: Queue, new: Enqueue) -> None:
     action = queue.check(new)
     same = queue.refusal(new)
     if same is not None:
-        click.echo(f"would add nothing: the same action, {same}, is there already")
+        print_line(f"would add nothing: the same action, {same}, is there already")
         return
     due = "when what it waits for has ended" if new.after else iso(action.scheduled_at)
-    click.echo(f"would add 1 action: {shown(action.hook)} {shown(action.args)}, due {due}")
+    print_line(f"would add 1 action: {action.hook} {action.args}, due {due}")
 
 
 # Many
@@ -171,7 +172,7 @@ def _many(queue: Queue, source: str, *, porcelain: bool, dry_run: bool) -> None:
         rest = lines.tell()
         count = len(kept) + sum(1 for _ in checked)
         if dry_run:
-            click.echo(f"would add {plural(count, 'action')}")
+            print_line(f"would add {plural(count, 'action')}")
             return
         lines.seek(rest)
         added = refused = known = 0
@@ -186,10 +187,10 @@ def _many(queue: Queue, source: str, *, porcelain: bool, dry_run: bool) -> None:
                 refused += ids.count(None)
                 known += len(ids) - ids.count(None) - len(new_ids)
                 if porcelain:
-                    click.echo("".join(f"{i}\n" for i in ids if i is not None), nl=False)
+                    write_data("".join(f"{i}\n" for i in ids if i is not None))
                 advance(len(part))
     if not porcelain:
-        click.echo(f"added {plural(added, 'action')}")
+        print_line(f"added {plural(added, 'action')}")
         if refused:
             told(f"{plural(refused, 'line')} left out: their like is pending or running")
         if known:
@@ -328,9 +329,9 @@ def generate(
     with opened(settings_of(ctx, flags)) as queue:
         if dry_run:
             queue.check(next(new))
-            click.echo(f"would add {plural(count, 'action')}")
+            print_line(f"would add {plural(count, 'action')}")
             return
         with counting("generate", count) as advance:
             while part := list(islice(new, BULK)):
                 advance(len(queue.enqueue_many(part)))
-    click.echo(f"added {plural(count, 'action')}")
+    print_line(f"added {plural(count, 'action')}")

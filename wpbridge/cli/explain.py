@@ -1,6 +1,5 @@
 """``explain``: why an action does not run."""
 
-import json
 import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ import click
 from wpbridge import app
 from wpbridge.cli.filters import ids_of
 from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
-from wpbridge.cli.output import shown
+from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.clock import SystemClock
 from wpbridge.errors import InputError
 from wpbridge.executors.php_probe import interview
@@ -61,7 +60,7 @@ def explain(ctx: click.Context, *, action_id: str, ask_wordpress: bool, **flags:
         )  # fmt: skip
     found = explained(facts)
     if settings.format == "json":
-        click.echo(json.dumps(asdict(found)))
+        print_json(asdict(found))
     else:
         _print(found)
 
@@ -73,8 +72,8 @@ def _ask(settings: "Settings", site: Site, queue: Queue, action_id: int) -> bool
 
 
 def _print(found: Explanation) -> None:
-    click.echo(shown(found.verdict))
+    print_line(found.verdict)
     for reason in found.reasons:
-        click.echo(f"  {reason.code}: {shown(reason.text)}")
+        print_line(f"  {reason.code}: {reason.text}")
         if reason.fix:
-            click.echo(f"    fix: {shown(reason.fix)}")
+            print_line(f"    fix: {reason.fix}")

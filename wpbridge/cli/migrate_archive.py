@@ -1,6 +1,5 @@
 """``migrate archive``."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +11,10 @@ from wpbridge.cli.care import expiries_of
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.filters import MANY
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
-from wpbridge.cli.output import confirm, plural, shown, told
+from wpbridge.cli.output import confirm, plural, told
 from wpbridge.cli.progress import counting
 from wpbridge.cli.stopping import stoppable
+from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.clock import SystemClock
 from wpbridge.config import Settings
 from wpbridge.migrate import archive as archives
@@ -86,20 +86,20 @@ def archive(
             return
         if not count and not archives.journal_of(file).exists():
             if settings.format == "json":
-                click.echo(json.dumps({"dry_run": False, "actions": 0, "file": None}))
+                print_json({"dry_run": False, "actions": 0, "file": None})
             elif not settings.quiet:
-                click.echo("archived 0 actions: nothing is that old")
+                print_line("archived 0 actions: nothing is that old")
             return
         report = _run(queue, wanted, count, file, batch_size, yes=yes, quiet=bool(settings.quiet))
     if settings.format == "json":
-        click.echo(json.dumps({
+        print_json({
             "dry_run": False, "actions": report.archived, "file": str(file),
             "bytes": file.stat().st_size, "statuses": dict(report.statuses),
             "stayed": report.stayed, "problems": report.problems,
-        }))  # fmt: skip
+        })  # fmt: skip
     elif report.problems or not settings.quiet:
         more = f"; {report.stayed:,} changed meanwhile and stayed" if report.stayed else ""
-        click.echo(
+        print_line(
             f"archived {plural(report.archived, 'action')} into {file}"
             f" ({file.stat().st_size:,} bytes){more}"
         )
@@ -139,11 +139,11 @@ def _tell_plan(
     count, statuses = by_status.total(), {name: n for name, n in by_status.items() if n}
     if settings.format == "json":
         told_plan = {"dry_run": True, "actions": count, "file": str(file), "statuses": statuses}
-        click.echo(json.dumps({**told_plan, "samples": samples}))
+        print_json({**told_plan, "samples": samples})
         return
     for one in samples:
-        told(f"  {one['id']} {shown(one['hook'])} {one['status']}")
+        told(f"  {one['id']} {one['hook']} {one['status']}")
     of_these = ", ".join(f"{n:,} {name}" for name, n in statuses.items())
-    click.echo(
+    print_line(
         f"would archive {plural(count, 'action')}{f' ({of_these})' if statuses else ''} into {file}"
     )

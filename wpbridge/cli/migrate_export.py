@@ -9,6 +9,7 @@ from wpbridge.cli.filters import filter_options, query_of, split
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import plural, told
 from wpbridge.cli.progress import counting
+from wpbridge.cli.terminal import print_line
 from wpbridge.clock import SystemClock
 from wpbridge.migrate import files, transfer
 from wpbridge.migrate.lines import dumped, line_of
@@ -85,7 +86,7 @@ def export(
         deed = "would export" if dry_run else "exported"
         summary = f"{deed} {plural(last['actions'], 'action')} to {output}"
     # Beside the data itself there is no room for it.
-    click.echo(summary, err=output == "-" and not dry_run)
+    print_line(summary, err=output == "-" and not dry_run)
 
 
 def _show(queue: Queue, query: Query) -> None:

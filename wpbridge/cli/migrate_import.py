@@ -1,7 +1,6 @@
 """``migrate import``: a file's actions to a queue, and out of it again."""
 
 import itertools
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -13,8 +12,9 @@ import click
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.filters import MANY, query_of
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
-from wpbridge.cli.output import confirm, plural, shown, told
+from wpbridge.cli.output import confirm, plural, told
 from wpbridge.cli.progress import counting
+from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.clock import SystemClock
 from wpbridge.config import Settings
 from wpbridge.errors import InputError
@@ -148,7 +148,7 @@ def refuse_beside_undo(ctx: click.Context, *names: str) -> None:
 
 def tell_rejected(line: Line, why: str) -> None:
     """Of a trial, which writes no file."""
-    told(f"line {line.number}: {shown(why)}")
+    told(f"line {line.number}: {why}")
 
 
 @contextmanager
@@ -184,7 +184,7 @@ def _tell_taken_back(done: TakenBack, settings: Settings, *, dry_run: bool) -> N
             "dry_run": dry_run, "removed": dict(done.removed), "changed": done.changed,
             "held": done.held, "gone": done.gone, "problems": done.problems,
         }  # fmt: skip
-        click.echo(json.dumps(counts))
+        print_json(counts)
         return
     by_status = ", ".join(f"{count:,} {status}" for status, count in done.removed.most_common())
     words = [f"{'would delete' if dry_run else 'deleted'} {plural(done.removed.total(), 'action')}"]
@@ -193,11 +193,11 @@ def _tell_taken_back(done: TakenBack, settings: Settings, *, dry_run: bool) -> N
     words += [f"{done.gone:,} are gone already"] * bool(done.gone)
     words += [f"{done.held:,} are held by runners: try again later"] * bool(done.held)
     for sample in done.samples:
-        told(shown(sample))
+        told(sample)
     for problem in done.problems:
         told(problem)
     if dry_run or not settings.quiet or done.held:
-        click.echo(", ".join(words))
+        print_line(", ".join(words))
 
 
 def conclude(  # noqa: PLR0917 - the whole of an import
@@ -212,18 +212,18 @@ def conclude(  # noqa: PLR0917 - the whole of an import
     if not settings.quiet or wishes.dry_run:
         if settings.format == "json":
             told_of = None if wishes.dry_run else str(journal)
-            click.echo(json.dumps({**summary_of(report, wishes, side), "journal": told_of}))
+            print_json({**summary_of(report, wishes, side), "journal": told_of})
         else:
             for sample in report.samples if wishes.dry_run else ():
-                told(shown(sample))
+                told(sample)
             words = _in_words(report, wishes, side, verb)
             if report.added and not wishes.dry_run:
                 words += f"; undo with --undo {journal}"
-            click.echo(words)
+            print_line(words)
     if not report.is_whole:
         told("the input ends early: its last line is missing, and perhaps more")
     for problem in report.problems[:_MOST_SAID]:
-        told(shown(problem))
+        told(problem)
     if not report.is_good:
         raise SystemExit(1)
 

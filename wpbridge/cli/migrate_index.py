@@ -1,6 +1,5 @@
 """``migrate index``."""
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import plural
 from wpbridge.cli.progress import percents
 from wpbridge.cli.stopping import stoppable
+from wpbridge.cli.terminal import print_json, print_line, write_data
 from wpbridge.config import Settings
 from wpbridge.errors import InputError
 from wpbridge.migrate import mending, schema
@@ -102,7 +102,7 @@ def index(
         there = schema.claim_index(definitions)
         statement = there.drop if drop else there.add
         if sql:
-            click.echo(f"{statement};")
+            write_data(f"{statement};\n")
             return
         is_needed = there.is_ours if drop else there.name is None
         if is_needed:
@@ -120,12 +120,12 @@ def index(
         "claim_uses": used, "claim_sorts": sorts,
     }  # fmt: skip
     if settings.format == "json":
-        click.echo(json.dumps(facts))
+        print_json(facts)
         return
     if dry_run and is_needed:
-        click.echo(f"would run {statement}")
+        print_line(f"would run {statement}")
     size = f"about {plural(there.rows, 'row')}, {there.size_bytes / MIB:,.0f} MiB"
-    click.echo(
+    print_line(
         f"{_deed(there, drop=drop, dry_run=dry_run)} on {definitions.names.actions} ({size});"
         f" the plugin's claim uses {used or 'no index'} and {'sorts' if sorts else 'sorts nothing'}"
     )

@@ -1,6 +1,5 @@
 """``migrate post-store``: the plugin's old store of posts into its tables."""
 
-import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,8 +9,9 @@ from click.core import ParameterSource
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.filters import MANY
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
-from wpbridge.cli.output import confirm, plural, shown, told
+from wpbridge.cli.output import confirm, plural, told
 from wpbridge.cli.progress import counting
+from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.config import Settings
 from wpbridge.errors import InputError
 from wpbridge.migrate import poststore
@@ -157,15 +157,15 @@ def _tell(done: Summary, settings: Settings, journal: Path | None) -> None:
             "problems": done.problems, "complete": done.is_complete,
         }  # fmt: skip
         counts |= {"samples": done.samples} if journal is None else {"journal": str(journal)}
-        click.echo(json.dumps(counts, ensure_ascii=False))
+        print_json(counts)
         return
     for one in done.samples:
-        click.echo(
-            f"e.g. post {one['post']}: {shown(one['hook'])} {shown(one['args'])},"
+        print_line(
+            f"e.g. post {one['post']}: {one['hook']} {one['args']},"
             f" {one['scheduled']}, {one['from']} to {one['to']}, {plural(one['logs'], 'log row')}"
         )
     for why, count in done.left.most_common():
-        told(f"{'would be left' if journal is None else 'left'}: {count:,}: {shown(why)}")
+        told(f"{'would be left' if journal is None else 'left'}: {count:,}: {why}")
     for problem in done.problems:
         told(f"not as it should be: {problem}")
     by_status = ", ".join(f"{count:,} {status}" for status, count in done.moved.most_common())
@@ -175,7 +175,7 @@ def _tell(done: Summary, settings: Settings, journal: Path | None) -> None:
         words.append(f"{left:,} left" + ("" if journal is None else f", see {_side(journal)}"))
     if done.is_complete:
         words.append("the migration is marked complete")
-    click.echo("; ".join(words))
+    print_line("; ".join(words))
 
 
 def _tell_undone(done: Undone, settings: Settings, *, dry_run: bool) -> None:
@@ -187,11 +187,11 @@ def _tell_undone(done: Undone, settings: Settings, *, dry_run: bool) -> None:
             "reopened": done.is_reopened,
         }  # fmt: skip
         counts |= {"samples": done.samples} if dry_run else {}
-        click.echo(json.dumps(counts, ensure_ascii=False))
+        print_json(counts)
         return
     for one in done.samples if dry_run else ():
-        click.echo(
-            f"e.g. action {one['action']}: {shown(one['hook'])} {shown(one['args'])},"
+        print_line(
+            f"e.g. action {one['action']}: {one['hook']} {one['args']},"
             f" {one['scheduled']}, {one['from']} to post {one['post']}, {one['to']},"
             f" {plural(one['logs'], 'log row')}"
         )
@@ -206,4 +206,4 @@ def _tell_undone(done: Undone, settings: Settings, *, dry_run: bool) -> None:
     words += [f"{done.damaged:,} stay, as their part of the file is damaged"] * bool(done.damaged)
     words += [f"{done.unwritten:,} stay, moved before anything was kept"] * bool(done.unwritten)
     words += ["the migration is no longer marked complete"] * done.is_reopened
-    click.echo(", ".join(words))
+    print_line(", ".join(words))

@@ -1,6 +1,5 @@
 """``migrate schema verify`` and ``migrate schema fix``."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +20,7 @@ from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, list_options, plural, print_rows, told
 from wpbridge.cli.progress import percents
 from wpbridge.cli.stopping import stoppable
+from wpbridge.cli.terminal import print_json, print_line, write_data
 from wpbridge.config import Settings
 from wpbridge.errors import InputError
 from wpbridge.migrate import mending
@@ -112,7 +112,7 @@ def fix(
         fixes = before.fixes
         if sql:
             for line in script(fixes, is_mysql=is_mysql) or ["-- nothing to mend"]:
-                click.echo(line)
+                write_data(f"{line}\n")
             _tell_rest(before)
             return
         after = before
@@ -124,21 +124,21 @@ def fix(
                         steps.mend(one, tell)
                     if settings.format != "json":
                         # At once: a later one may be refused.
-                        click.echo(f"ran {statement_of(one, is_mysql=is_mysql)}")
+                        print_line(f"ran {statement_of(one, is_mysql=is_mysql)}")
             after = compare(definitions)
     if settings.format == "json":
-        click.echo(json.dumps({
+        print_json({
             "schema": before.schema, "dry_run": dry_run,
             "statements": [statement_of(one, is_mysql=is_mysql) for one in fixes],
             "left": [asdict(one) for one in after.deviations],
-        }))  # fmt: skip
+        })  # fmt: skip
     else:
         deed = "would run" if dry_run else "ran"
         for one in fixes if dry_run else ():
-            click.echo(f"{deed} {statement_of(one, is_mysql=is_mysql)}")
+            print_line(f"{deed} {statement_of(one, is_mysql=is_mysql)}")
         _tell_rest(after)
         where = f", noted in {noted}" if fixes and not dry_run else ""
-        click.echo(f"{deed} {plural(len(fixes), 'statement')}{where}; {_summary(after)}")
+        print_line(f"{deed} {plural(len(fixes), 'statement')}{where}; {_summary(after)}")
     raise SystemExit(int(Exit.OK if after.is_fine else Exit.ERROR))
 
 
@@ -179,14 +179,14 @@ def _undo(
             if settings.format == "json":
                 continue
             if is_undone:
-                click.echo(f"{deed} {one.back}")
+                print_line(f"{deed} {one.back}")
             else:
                 told(f"left as it is: {one.statement}")
     if settings.format == "json":
-        click.echo(json.dumps({"dry_run": dry_run, "statements": ran, "left": left}))
+        print_json({"dry_run": dry_run, "statements": ran, "left": left})
     else:
         more = f"; {len(left):,} left: {file} has the definitions from before" if left else ""
-        click.echo(f"{deed} {plural(len(ran), 'statement')}{more}")
+        print_line(f"{deed} {plural(len(ran), 'statement')}{more}")
     raise SystemExit(int(Exit.ERROR if left else Exit.OK))
 
 

@@ -12,9 +12,10 @@ import click
 from wpbridge import cronbridge
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
-from wpbridge.cli.output import confirm, plural, shown, told
+from wpbridge.cli.output import confirm, plural, told
 from wpbridge.cli.progress import counting
 from wpbridge.cli.stopping import stoppable
+from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.clock import from_timestamp
 from wpbridge.codec.wp_cron import Event
 from wpbridge.config import Settings
@@ -194,13 +195,13 @@ def _tell_plan(plan: Plan, settings: Settings) -> None:
     if settings.format == "json":
         told_plan = {"would_move": len(plan.events), "by_hook": dict(by_hook.most_common())}
         more = {"left": [wpcron.left_as_row(one) for one in plan.left], "others": plan.others}
-        click.echo(json.dumps({**told_plan, **more, "samples": _samples(plan.events)}))
+        print_json({**told_plan, **more, "samples": _samples(plan.events)})
         return
     for hook, count in by_hook.most_common():
-        click.echo(f"{count:>8,} {shown(hook)}")
+        print_line(f"{count:>8,} {hook}")
     _tell_samples(plan.events)
     _tell_left(plan.left)
-    click.echo(
+    print_line(
         f"would move {plural(len(plan.events), 'event')}, leave {len(plan.left):,} that no action"
         f" can hold and {plan.others:,} not meant"
     )
@@ -219,13 +220,13 @@ def _samples(events: Sequence[Event]) -> list[dict[str, Any]]:
 def _tell_samples(events: Sequence[Event]) -> None:
     for sample in _samples(events):
         often = "once" if sample["interval"] is None else f"every {sample['interval']} s"
-        click.echo(f"e.g. {shown(sample['hook'])} {shown(sample['args'])} {sample['date']} {often}")
+        print_line(f"e.g. {sample['hook']} {sample['args']} {sample['date']} {often}")
 
 
 def _tell_left(left: list[Left]) -> None:
     for one in left[:SAMPLES]:
-        place = f"{shown(one.event.name())} at {shown(str(one.event.date)) or 'no date'}".strip()
-        told(f"left in WP-Cron: {place}: {shown(one.reason)}")
+        place = f"{one.event.name()} at {str(one.event.date) or 'no date'}".strip()
+        told(f"left in WP-Cron: {place}: {one.reason}")
     if len(left) > SAMPLES:
         told(f"left in WP-Cron: {len(left) - SAMPLES:,} more")
 
@@ -240,18 +241,18 @@ def _tell_moved(done: Moved, plan: Plan, journal: Path, settings: Settings) -> N
         "faults": done.faults, "journal": str(journal),
     }  # fmt: skip
     if settings.format == "json":
-        click.echo(json.dumps(counts))
+        print_json(counts)
         return
     _tell_left(done.left)
     for fault in done.faults:
-        told(shown(fault))
+        told(fault)
     words = [f"moved {plural(done.moved, 'event')} of {plural(len(done.hooks), 'hook')}"]
     words += [f"{done.returned:,} that were moved before taken out again"] * bool(done.returned)
     words += [f"{done.merged:,} whose action stands already taken out"] * bool(done.merged)
     words += [f"{done.known:,} known from before"] * bool(done.known)
     words += [f"{done.checked:,} compared with their events"] * bool(done.checked)
     words += [f"{len(done.left):,} left, see {side}"] * bool(done.left)
-    click.echo(f"{', '.join(words)}; undo with --undo {journal}")
+    print_line(f"{', '.join(words)}; undo with --undo {journal}")
 
 
 def _write_left(left: list[Left], side: Path) -> None:
@@ -274,12 +275,12 @@ def _tell_undone(done: Undone, settings: Settings, *, dry_run: bool) -> None:
             "busy": done.busy,
         }  # fmt: skip
         more: dict[str, Any] = {"checked": done.checked, "faults": done.faults}
-        click.echo(json.dumps(counts | ({"samples": _samples(done.samples)} if dry_run else more)))
+        print_json(counts | ({"samples": _samples(done.samples)} if dry_run else more))
         return
     if dry_run:
         _tell_samples(done.samples)
     for fault in done.faults:
-        told(shown(fault))
+        told(fault)
     words = [f"{'would put' if dry_run else 'put'} {plural(done.restored, 'event')} back"]
     words += [f"{done.present:,} there already"] * bool(done.present)
     words += [f"{done.ended:,} not pending any more"] * bool(done.ended)
@@ -288,4 +289,4 @@ def _tell_undone(done: Undone, settings: Settings, *, dry_run: bool) -> None:
     words += [f"{done.busy:,} running: try again later"] * bool(done.busy)
     if not dry_run and done.changed:
         words.append("NOT verified" if done.faults else "verified")
-    click.echo(", ".join(words))
+    print_line(", ".join(words))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from wpbridge.cli.exits import code_of
-from wpbridge.cli.output import COLOR, shown
+from wpbridge.cli.output import COLOR
+from wpbridge.cli.terminal import print_line
 from wpbridge.errors import InputError, WpbridgeError
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def fail(error: WpbridgeError) -> NoReturn:
 
 def say(words: str) -> None:
     """What went wrong, as one line on stderr that steers no terminal."""
-    click.echo(f"wpbridge: {shown(' '.join(words.split()))}", err=True)
+    print_line(f"wpbridge: {' '.join(words.split())}", err=True)
 
 
 def settings_of(ctx: click.Context, flags: Mapping[str, Any]) -> "Settings":

@@ -7,16 +7,20 @@ elsewhere columns are parted by tabs.
 
 import csv
 import itertools
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
 
 from wpbridge import jsontext
+from wpbridge.cli import terminal
+from wpbridge.cli.terminal import data, print_cells, print_json, print_line, print_text, write_data
 from wpbridge.errors import InputError
+
+if TYPE_CHECKING:
+    from wpbridge.cli.tables import Screen
 
 Row: TypeAlias = Mapping[str, Any]
 
@@ -72,23 +76,23 @@ def print_rows(
     names = check_fields(fields, chosen, field)
     if field is not None:
         for row in rows:
-            click.echo(_harmless(_text(row[names[0]])))
+            write_data(data(_text(row[names[0]])) + "\n")
         return
     columns = names or list(shown_fields or fields)
     match style:
         case "ids":
-            click.echo(" ".join(_harmless(str(row[fields[0]])) for row in rows))
+            write_data(" ".join(data(str(row[fields[0]])) for row in rows) + "\n")
         case "count":
-            click.echo(sum(1 for _ in rows))
+            print_line(sum(1 for _ in rows))
         case "json":
-            click.echo(_json([{name: row[name] for name in names or fields} for row in rows]))
+            print_json([{name: row[name] for name in names or fields} for row in rows])
         case "jsonl":
             for row in rows:
-                click.echo(_json({name: row[name] for name in names or fields}))
+                print_json({name: row[name] for name in names or fields})
         case "yaml":
             _print_yaml([{name: row[name] for name in names or fields} for row in rows])
         case "csv":
-            writer = csv.writer(sys.stdout, lineterminator="\n")
+            writer = csv.writer(_Stdout(), lineterminator="\n")
             writer.writerow(columns)
             writer.writerows([_cell(row[name]) for name in columns] for row in rows)
         case _:
@@ -101,30 +105,20 @@ def print_one(
     """Print one thing: a line for each field as a table, one object as JSON."""
     names = check_fields(fields, chosen, field) or list(fields)
     if field is not None:
-        click.echo(_harmless(_text(row[names[0]])))
+        write_data(data(_text(row[names[0]])) + "\n")
     elif style in ("json", "jsonl"):
-        click.echo(_json({name: row[name] for name in names}))
+        print_json({name: row[name] for name in names})
     elif style == "yaml":
         _print_yaml({name: row[name] for name in names})
     elif style in ("table", "text"):
-        told = [{"field": name, "value": row[name]} for name in names]
-        _print_table(told, ("field", "value"))
+        _print_one(row, names)
     else:
         print_rows([row], fields=fields, style=style, chosen=chosen)
 
 
 def told(words: str) -> None:
     """A word beside the data."""
-    click.echo(words, err=True)
-
-
-def shown(text: str) -> str:
-    """Anybody may have named a hook: nothing in it may steer a terminal or break a line."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _lines(text: str) -> str:
-    return "\n".join(map(shown, text.expandtabs().split("\n")))
+    print_line(words, err=True)
 
 
 def plural(count: int, word: str) -> str:
@@ -136,9 +130,9 @@ def confirm(question: str, *, yes: bool) -> None:
     """Ask on a terminal; elsewhere, without ``--yes``, InputError says what to add."""
     if yes:
         return
-    if not (_is_terminal(sys.stdin) and _is_terminal(sys.stderr)):
+    if not (terminal.is_terminal(sys.stdin) and terminal.is_terminal(sys.stderr)):
         raise InputError(f"{question}: add --yes, or --dry-run to see which")
-    click.confirm(f"{question}?", abort=True, err=True)
+    terminal.confirm(question)
 
 
 def check_fields(fields: Sequence[str], chosen: str | None, field: str | None) -> list[str]:
@@ -153,19 +147,18 @@ def check_fields(fields: Sequence[str], chosen: str | None, field: str | None) -
     return wanted
 
 
-def _is_terminal(stream: TextIO | None) -> bool:
-    """False also where a process was started without."""
-    return stream is not None and stream.isatty()
+class _Stdout:
+    """What csv writes to."""
 
-
-def _harmless(text: str) -> str:
-    """As it is for a program; a terminal is not steered by it."""
-    return shown(text) if _is_terminal(sys.stdout) else text
+    @staticmethod
+    def write(text: str) -> None:
+        """A whole row."""
+        write_data(text)
 
 
 def _cell(value: object) -> str:
     """A spreadsheet would run what looks like a formula: quoted, as WP-CLI does."""
-    text = _harmless(_text(value))
+    text = data(_text(value))
     return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text
 
 
@@ -181,74 +174,52 @@ def _text(value: object) -> str:
     return jsontext.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _json(value: object) -> str:
-    """Letters as they are; what could steer a terminal is escaped, which means the same."""
-    text = jsontext.dumps(value, ensure_ascii=False)
-    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
-
-
 def _print_yaml(value: object) -> None:
     import yaml  # noqa: PLC0415 - loads only for this format
 
     text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
     if not text.replace("\n", "").isprintable():
         text = yaml.safe_dump(value, sort_keys=False)
-    click.echo(text.rstrip("\n"))
+    print_text(text.rstrip("\n"))
 
 
 def _print_table(rows: Iterable[Row], columns: Sequence[str]) -> None:
-    if not _is_terminal(sys.stdout):
+    if not terminal.is_terminal(sys.stdout):
         for line in itertools.chain(
-            (list(columns),), ([shown(_text(row[name])) for name in columns] for row in rows)
+            (list(columns),), ([_text(row[name]) for name in columns] for row in rows)
         ):
-            click.echo("\t".join(line))
+            print_cells(line)
         return
-    _draw(list(rows), columns)
+    from wpbridge.cli import tables  # noqa: PLC0415 - loads only for a terminal
+
+    tables.draw(list(rows), columns, _screen(), _text)
 
 
-_COLOURS: Final = {
-    "complete": "green", "failed": "red", "canceled": "yellow", "in-progress": "cyan",
-    "problem": "bold red", "warning": "yellow", "ok": "green", "note": "cyan",
-}  # fmt: skip
+def _print_one(row: Row, names: Sequence[str]) -> None:
+    if not terminal.is_terminal(sys.stdout):
+        _print_table([{"field": n, "value": row[n]} for n in names], ("field", "value"))
+        return
+    from wpbridge.cli import tables  # noqa: PLC0415 - loads only for a terminal
+
+    if tables.draw_one(row, names, _screen(), _roomy):
+        told("cut where the terminal is too narrow; --format json shows everything")
 
 
-_GAP: Final = 2
-_LEAST: Final = 8
-_DATE: Final = 20
+def _roomy(value: object) -> str:
+    """Lists and objects with blanks, between which a line may end."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return _text(value)
+    return jsontext.dumps(value, ensure_ascii=False)
 
 
-def _draw(rows: Sequence[Row], columns: Sequence[str]) -> None:
-    from rich.cells import cell_len  # noqa: PLC0415 - loads only for a terminal
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+def _screen() -> "Screen":
+    from wpbridge.cli.tables import Screen  # noqa: PLC0415 - loads only for a terminal
 
-    color = _color()
-    # Without colours there are no escape codes at all, for bold neither.
-    console = Console(color_system=None) if color is False else Console(no_color=False)
-    # Beside others the last column may have several lines: none can be taken for a row.
-    folded = columns[-1] if len(columns) > 1 else None
-    texts = [
-        [(_lines if name == folded else shown)(_text(row[name])) for name in columns]
-        for row in rows
-    ]
-    widths = [
-        max(cell_len(line) for text in column for line in text.split("\n"))
-        for column in zip(columns, *texts, strict=True)
-    ]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, is_whole in zip(columns, _whole(widths, console.width), strict=True):
-        is_number = bool(rows) and all(
-            isinstance(row[name], _NUMBERS) and not isinstance(row[name], bool) for row in rows
-        )
-        # Folded and never cut: what stands there is there to be copied.
-        table.add_column(
-            name, justify="right" if is_number else "left", overflow="fold", no_wrap=is_whole
-        )
-    for line in texts:
-        # A hook such as "[red]" is a name, and no markup.
-        table.add_row(*(Text(text, style=_COLOURS.get(text, "")) for text in line))
-    console.print(table)
+    return Screen(
+        width=terminal.width(),
+        ellipsis=terminal.encodable("…", "..."),
+        print_pieces=terminal.styled_printer(color=_color()),
+    )
 
 
 def _color() -> bool | None:
@@ -256,15 +227,3 @@ def _color() -> bool | None:
     context = click.get_current_context(silent=True)
     told_color: bool | None = None if context is None else context.meta.get(COLOR)
     return False if told_color is None and os.environ.get("NO_COLOR") else told_color
-
-
-def _whole(widths: Sequence[int], room: int) -> list[bool]:
-    """Which columns are not folded: dates and the like, as far as the others keep some room."""
-    left = room - _GAP * (len(widths) - 1) - sum(min(width, _LEAST) for width in widths)
-    whole = [width <= _LEAST for width in widths]
-    for place in sorted(range(len(widths)), key=lambda n: -widths[n]):
-        more = widths[place] - _LEAST
-        if _LEAST < widths[place] <= _DATE and more <= left:
-            whole[place] = True
-            left -= more
-    return whole if left >= 0 else [False] * len(widths)

@@ -8,7 +8,8 @@ import click
 
 from wpbridge.cli.filters import span_from
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
-from wpbridge.cli.output import check_fields, list_options, print_rows, shown, told
+from wpbridge.cli.output import check_fields, list_options, print_rows, told
+from wpbridge.cli.terminal import print_line
 from wpbridge.clock import SystemClock
 from wpbridge.enqueue import GROUP_CHARACTERS, HOOK_CHARACTERS
 from wpbridge.errors import InputError
@@ -83,7 +84,7 @@ def pause(
 def _tell(pauses: Sequence[Pause], deed: str) -> None:
     for one in pauses:
         end = "until resumed" if one.until is None else f"until {iso(one.until)}"
-        click.echo(f"{deed} {_name(one)} {end}")
+        print_line(f"{deed} {_name(one)} {end}")
 
 
 def _end(for_: str | None, until: str | None) -> datetime | None:
@@ -130,7 +131,7 @@ def resume(
     with opened(settings_of(ctx, flags)) as queue:
         lifted = queue.resume(hooks=hooks, groups=groups, everything=everything, dry_run=dry_run)
     for one in lifted:
-        click.echo(f"{'would resume' if dry_run else 'resumed'} {_name(one)}")
+        print_line(f"{'would resume' if dry_run else 'resumed'} {_name(one)}")
     if not lifted:
         told("nothing of it was paused")
 
@@ -145,4 +146,4 @@ def _row(one: Pause) -> dict[str, Any]:
 def _name(one: Pause) -> str:
     if one.kind == "all":
         return "everything"
-    return f"{one.kind} {shown(one.name)}" if one.name else "actions without a group"
+    return f"{one.kind} {one.name}" if one.name else "actions without a group"

@@ -8,6 +8,7 @@ import click
 from wpbridge import heartbeat
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.options import one_line_errors, settings_of
+from wpbridge.cli.terminal import print_line
 from wpbridge.errors import ConfigError
 
 
@@ -35,7 +36,7 @@ def probe(ctx: click.Context, *, what: str, heartbeat_file: str | None, config: 
     beat = heartbeat.read(file)
     why = heartbeat.not_live(beat) if what == "live" else heartbeat.not_ready(beat)
     if why is None:
-        click.echo(what)
+        print_line(what)
         return
-    click.echo(f"not {what}: {why}")
+    print_line(f"not {what}: {why}")
     raise SystemExit(int(Exit.ERROR))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-import click
+from wpbridge.cli.terminal import print_line, progress_console
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -68,8 +68,7 @@ def percents(
 
 
 def _bar(*, of: str) -> "Progress":
-    from rich.console import Console  # noqa: PLC0415 - loads only for a terminal
-    from rich.progress import (  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415 - loads only for a terminal
         BarColumn,
         MofNCompleteColumn,
         Progress,
@@ -84,8 +83,8 @@ def _bar(*, of: str) -> "Progress":
     if of == "count":
         how_far = [MofNCompleteColumn(), TextColumn("{task.fields[rate]}")]
     return Progress(
-        TextColumn("{task.description}"), BarColumn(), *how_far, TimeElapsedColumn(),
-        TimeRemainingColumn(), transient=True, console=Console(stderr=True),
+        TextColumn("{task.description}", markup=False), BarColumn(), *how_far, TimeElapsedColumn(),
+        TimeRemainingColumn(), transient=True, console=progress_console(),
     )  # fmt: skip
 
 
@@ -104,7 +103,7 @@ class _Lines:
         now = self._clock()
         if now - self._said >= LINE_SECONDS:
             self._said = now
-            click.echo(self._line(now - self._start), err=True)
+            print_line(self._line(now - self._start), err=True)
 
     def _line(self, seconds: float) -> str:
         rate = self._done / seconds
@@ -135,7 +134,7 @@ class _PercentLines:
         words = f"{self._what}: {how_far}after {_time(seconds)}"
         if percent:
             words += f", {_time(seconds * (100 - percent) / percent)} left"
-        click.echo(words, err=True)
+        print_line(words, err=True)
 
 
 def _time(seconds: float) -> timedelta:

@@ -1,7 +1,6 @@
 """``claim-and-run``: one run, as cron starts it."""
 
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -23,7 +22,8 @@ from wpbridge.cli.options import (
     settings_of,
     site_options,
 )
-from wpbridge.cli.output import plural, shown, told
+from wpbridge.cli.output import plural, told
+from wpbridge.cli.terminal import print_cells, print_json, print_line, progress_console
 from wpbridge.clock import SystemClock
 from wpbridge.config import Settings
 from wpbridge.errors import ActionNotFound, ConfigError, HandlerNotFound, WpCliError
@@ -175,7 +175,7 @@ def run_ids(
 def _tell_pauses(store: SqlStore) -> None:
     """Why a run may have found nothing."""
     for pause in store.parts.pauses.in_force(SystemClock().now()):
-        what = "everything" if pause.kind == "all" else f"{pause.kind} {shown(pause.name)}"
+        what = "everything" if pause.kind == "all" else f"{pause.kind} {pause.name}"
         told(f"{what} is paused")
 
 
@@ -197,7 +197,7 @@ def _runnable(store: SqlStore, ids: Sequence[ActionId], routes: Routes) -> list[
             told(f"action {action_id} left as it is: only PHP knows its kind of schedule")
         elif decision.to == "leave":
             raise HandlerNotFound(
-                f"action {action_id}: hook {shown(record.hook)} is not run here: {decision.why}"
+                f"action {action_id}: hook {record.hook} is not run here: {decision.why}"
             )
         else:
             wanted.append(action_id)
@@ -268,7 +268,11 @@ def _progress(runner: Runner, *, quiet: bool) -> Iterator[None]:
 
     done = threading.Event()
     bar = Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), transient=True
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        TimeElapsedColumn(),
+        transient=True,
+        console=progress_console(),
     )
     with bar:
         task = bar.add_task("starting")
@@ -304,19 +308,19 @@ def _print_totals(totals: Totals, style: str) -> None:
         "seconds": round(totals.seconds, 3),
     }
     if style == "json":
-        click.echo(json.dumps(numbers))
+        print_json(numbers)
         return
     always = ("claimed", "complete", "failed")
     parts = [f"{n} {v}" for n, v in numbers.items() if n != "seconds" and (v or n in always)]
-    click.echo(f"{', '.join(parts)} in {totals.seconds:.2f} s")
+    print_line(f"{', '.join(parts)} in {totals.seconds:.2f} s")
 
 
 def _print_plan(claim: Claim | None, style: str) -> None:
     actions = claim.actions if claim else ()
     if style == "json":
         rows = [{"id": a.id, "hook": a.hook, "group": a.group} for a in actions]
-        click.echo(json.dumps({"would_claim": len(rows), "actions": rows}))
+        print_json({"would_claim": len(rows), "actions": rows})
         return
-    click.echo(f"would claim {plural(len(actions), 'action')}")
+    print_line(f"would claim {plural(len(actions), 'action')}")
     for action in actions:
-        click.echo(f"{action.id}\t{shown(action.hook)}\t{shown(action.group)}")
+        print_cells((str(action.id), action.hook, action.group))

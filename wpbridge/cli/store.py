@@ -1,6 +1,5 @@
 """``init``, ``uninstall``, ``status`` and ``check``."""
 
-import json
 import os
 from dataclasses import asdict
 from typing import Any
@@ -9,7 +8,8 @@ import click
 
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
-from wpbridge.cli.output import plural, shown
+from wpbridge.cli.output import plural
+from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.clock import SystemClock
 from wpbridge.config import sources_of
 from wpbridge.errors import ConfigError, SchemaError
@@ -62,7 +62,7 @@ def init(ctx: click.Context, *, with_tables: bool, dry_run: bool, **flags: Any) 
             store.create_tables(everything=everything)
     finally:
         store.close()
-    click.echo(f"{'would create' if dry_run else 'created'} {what} in {site.database.safe}")
+    print_line(f"{'would create' if dry_run else 'created'} {what} in {site.database.safe}")
 
 
 @click.command(
@@ -104,9 +104,9 @@ def uninstall(ctx: click.Context, *, dry_run: bool, yes: bool, **flags: Any) -> 
     finally:
         store.close()
     for words in lost:
-        click.echo(f"{'would lose' if dry_run else 'lost'} {words}", err=True)
+        print_line(f"{'would lose' if dry_run else 'lost'} {words}", err=True)
     names = ", ".join(there) or "nothing: there are none of wpbridge's tables"
-    click.echo(f"{'would remove' if dry_run else 'removed'} {names}")
+    print_line(f"{'would remove' if dry_run else 'removed'} {names}")
 
 
 def _in_use(store: SqlStore) -> list[tuple[int, str]]:
@@ -152,27 +152,25 @@ def status(ctx: click.Context, **flags: Any) -> None:
              "claims": list(r.claims)}
             for r in runners
         ]  # fmt: skip
-        click.echo(
-            json.dumps({
+        print_json({
                 "counts": counts, "due": due, "due_is_capped": due == DUE_CAP,
                 "oldest_due": iso(oldest), "runners": rows,
                 "pauses": [
                     {"kind": p.kind, "name": p.name, "until": iso(p.until), "reason": p.reason}
                     for p in pauses
                 ],
-            })
-        )  # fmt: skip
+            })  # fmt: skip
         return
     for name in ("pending", "in-progress", "complete", "failed", "canceled"):
-        click.echo(f"{name:12} {counts.get(name, 0):>10,}")
-    click.echo(f"{'due now':12} {due:>10,}{'+' if due == DUE_CAP else ''}")
+        print_line(f"{name:12} {counts.get(name, 0):>10,}")
+    print_line(f"{'due now':12} {due:>10,}{'+' if due == DUE_CAP else ''}")
     if oldest is not None:
-        click.echo(f"{'oldest due':12} {iso(oldest)}")
+        print_line(f"{'oldest due':12} {iso(oldest)}")
     for one in pauses:
         end = "until resumed" if one.until is None else f"until {iso(one.until)}"
-        click.echo(f"paused {one.kind} {shown(one.name)} {end}")
+        print_line(f"paused {one.kind} {one.name} {end}")
     for runner in runners:
-        click.echo(
+        print_line(
             f"runner {runner.host} pid {runner.pid}, beat {runner.beat_age_seconds:.0f} s ago"
         )
 
@@ -236,10 +234,10 @@ def check(ctx: click.Context, **flags: Any) -> None:
         },
     }
     if settings.format == "json":
-        click.echo(json.dumps(facts))
+        print_json(facts)
     else:
         for name, value in facts.items():
-            click.echo(f"{name:13} {_plain(value)}")
+            print_line(f"{name:13} {_plain(value)}")
     if problems:
         raise SchemaError(problems[0])
     raise SystemExit(int(Exit.OK))

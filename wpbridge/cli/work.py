@@ -1,6 +1,5 @@
 """``work``: the daemon; its supervisor, and in another process each of its workers."""
 
-import json
 import logging
 import os
 import sys
@@ -21,7 +20,8 @@ from wpbridge.cli.options import (
     settings_of,
     site_options,
 )
-from wpbridge.cli.output import plural, shown
+from wpbridge.cli.output import plural
+from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.config import Settings
 from wpbridge.errors import ConfigError
 from wpbridge.notify import VARIABLES, Notifier
@@ -116,7 +116,7 @@ def work(
         starter(_words, env),
         reload=terms,
         notifier=notifier,
-        tell=lambda line: click.echo(line, err=True),
+        tell=lambda line: print_line(line, err=True),
     )
     raise SystemExit(supervisor.run())
 
@@ -165,15 +165,15 @@ def _plan(settings: Settings) -> None:
         "hooks": hooks,
     }
     if settings.format == "json":
-        click.echo(json.dumps(told))
+        print_json(told)
         return
     php = f", {php_workers(settings)} in PHP" if settings.php else ""
-    click.echo(
-        f"would start {plural(settings.processes, 'worker')} for {shown(site)}:"
+    print_line(
+        f"would start {plural(settings.processes, 'worker')} for {site}:"
         f" each runs {plural(settings.concurrency, 'handler')} at once{php}"
     )
     for hook in hooks:
-        click.echo(shown(hook))
+        print_line(hook)
 
 
 def _seconds(span: timedelta | None) -> float | None:

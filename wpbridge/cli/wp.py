@@ -7,6 +7,7 @@ import click
 
 from wpbridge import app, companion
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.terminal import print_line
 from wpbridge.errors import ConfigError
 from wpbridge.site import Site, resolve
 from wpbridge.store.connect import open_site
@@ -51,10 +52,10 @@ def install_plugin(ctx: click.Context, *, remove: bool, dry_run: bool, **flags: 
         what = _in_words(prefix, ownership)
     file = folder / companion.FILE_NAME
     if change == "unchanged":
-        click.echo(f"nothing to do: {file}")
+        print_line(f"nothing to do: {file}")
     else:
         did = f"would {_DEEDS[change]}" if dry_run else change
-        click.echo(f"{did} {file}: {what}")
+        print_line(f"{did} {file}: {what}")
 
 
 def _prefix(site: Site) -> str:

@@ -37,8 +37,10 @@ def output(name: str) -> Iterator[IO[bytes]]:
     Raises InputError when it cannot be written.
     """
     if name == "-":
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        # Lines of JSON in which everything that could steer a terminal is escaped.
+        stdout = sys.stdout.buffer  # noqa: TID251
+        yield stdout
+        stdout.flush()
         return
     # A link stays one: what it leads to is written.
     file = Path(os.path.realpath(name))

@@ -49,11 +49,9 @@ _KINDS: Final = {"async", "single", "interval", "cron", "canceled"}
 
 def dumped(line: dict[str, Any]) -> bytes:
     """A line as it stands in the file."""
-    try:
-        return _plain(line).encode() + b"\n"
-    except UnicodeEncodeError:
-        # Half a surrogate pair in somebody's args.
-        return _escaped(line).encode() + b"\n"
+    text = _plain(line)
+    # Half a surrogate pair is no UTF-8, and a control character would steer a terminal.
+    return (text if text.isprintable() else _escaped(line)).encode() + b"\n"
 
 
 def key_of(origin: str, action_id: int) -> str:

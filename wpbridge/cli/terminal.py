@@ -1,0 +1,144 @@
+"""The only way from a command to stdout and stderr.
+
+Everything passes :func:`wpbridge.telling.visible.visible` here, so no command has to think of what
+a hook, a host or an error message may hold. Lint forbids the other ways (`click.echo`, `print`,
+rich's consoles). Programs that read a pipe or a file get JSON, which loses nothing, and
+:func:`write_data` for the formats that promise the bare value.
+"""
+
+import json
+import shutil
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, TextIO, TypeAlias
+
+import click
+
+from wpbridge.telling.visible import visible, visible_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Piece: TypeAlias = tuple[str, str]
+"""A text, and rich's name of its style; empty for none."""
+_REPLACED: Final = "backslashreplace"
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Tell whether a person reads the stream; False also where the process has none."""
+    return stream is not None and stream.isatty()
+
+
+def print_line(words: object, *, err: bool = False) -> None:
+    """Print exactly one line, whatever stands in it."""
+    _write(f"{visible(str(words))}\n", err=err)
+
+
+def print_cells(cells: Iterable[str]) -> None:
+    """Print one line whose cells are parted by tabs."""
+    _write("\t".join(map(visible, cells)) + "\n")
+
+
+def print_text(text: str) -> None:
+    """Print several lines: newlines and nothing else steer the terminal."""
+    for line in text.split("\n"):
+        print_line(line)
+
+
+def print_json(value: object, *, indent: int | None = None) -> None:
+    """Print a value as JSON; whoever reads it gets the very same value."""
+    text = visible_json(value, indent=indent)
+    try:
+        text.encode(_encoding(sys.stdout))
+    except UnicodeEncodeError:
+        text = json.dumps(json.loads(text), indent=indent)
+    _write(f"{text}\n")
+
+
+def data(text: str) -> str:
+    """Return a value as it is for a program, and by the rule for a terminal."""
+    return visible(text) if is_terminal(sys.stdout) else text
+
+
+def write_data(text: str) -> None:
+    """Write text for a program as it is; on a terminal newlines and nothing else steer."""
+    if sys.stdout is not None:
+        sys.stdout.write(_encodable("\n".join(map(data, text.split("\n"))), sys.stdout))
+
+
+def confirm(question: str) -> None:
+    """Ask on stderr; click.Abort unless the answer is yes."""
+    click.confirm(f"{visible(question)}?", abort=True, err=True)
+
+
+def styled_printer(*, color: bool | None) -> Callable[[Sequence[Piece]], None]:
+    """Return a function that prints one line of :data:`Piece` on stdout, however long it is.
+
+    ``color`` is False for no escape codes at all; None lets rich decide.
+    """
+    from rich.console import Console  # noqa: PLC0415 - loads only for a terminal
+    from rich.text import Text  # noqa: PLC0415
+
+    # Without colours there are no escape codes at all, for bold neither.
+    console = Console(color_system=None) if color is False else Console(no_color=False)
+
+    def print_pieces(pieces: Sequence[Piece]) -> None:
+        # As texts and not as markup: a hook such as "[red]" is a name.
+        told = [(_encodable(visible(text), sys.stdout), style) for text, style in pieces]
+        console.print(Text.assemble(*told), soft_wrap=True, highlight=False)
+
+    return print_pieces
+
+
+def progress_console() -> "Console":
+    """Return what bars are drawn on: stderr. Their texts are the commands' own words."""
+    from rich.console import Console  # noqa: PLC0415 - loads only for a terminal
+
+    return Console(stderr=True)
+
+
+def guard_tracebacks() -> None:
+    """Have errors that nobody caught pass the rule too: their words may be data."""
+
+    def hook(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+        told = "".join(traceback.format_exception(kind, error, where)).rstrip("\n")
+        for line in told.split("\n"):
+            print_line(line, err=True)
+
+    def thread_hook(args: Any) -> None:
+        if args.exc_type is not SystemExit:
+            hook(args.exc_type, args.exc_value, args.exc_traceback)
+
+    sys.excepthook = hook
+    threading.excepthook = thread_hook
+
+
+def width() -> int:
+    """Return how many cells a line of the terminal has; COLUMNS overrides it."""
+    return shutil.get_terminal_size().columns
+
+
+def encodable(wish: str, plain: str) -> str:
+    """Return the wished text, or the plain one where stdout's encoding lacks it."""
+    return wish if _encodable(wish, sys.stdout) == wish else plain
+
+
+def _write(text: str, *, err: bool = False) -> None:
+    stream = sys.stderr if err else sys.stdout
+    # A process may have been started without.
+    if stream is not None:
+        stream.write(_encodable(text, stream))
+        stream.flush()
+
+
+def _encoding(stream: TextIO | None) -> str:
+    return getattr(stream, "encoding", None) or "utf-8"
+
+
+def _encodable(text: str, stream: TextIO | None) -> str:
+    """What the stream's encoding lacks becomes an escape as well."""
+    encoding = _encoding(stream)
+    return text.encode(encoding, _REPLACED).decode(encoding)
