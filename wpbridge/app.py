@@ -1,6 +1,5 @@
 """Putting real parts together: the one place that names stores and executors."""
 
-import logging
 import math
 import os
 import re
@@ -42,13 +41,13 @@ from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_site
 from wpbridge.store.session import Session
 from wpbridge.store.sqlstore import SqlStore
+from wpbridge.telling.log import tell
 
 SWITCH_SECONDS = 0.0005
 SHORTEST_POLL = timedelta(milliseconds=50)
 PATIENCE_SECONDS = 300.0
 """How long a run waits for a database that went away under it."""
 _BRACKETS = re.compile(r"\[.+\]")
-_log = logging.getLogger(__name__)
 
 
 def handlers_of(settings: Settings) -> dict[str, Handler]:
@@ -306,7 +305,7 @@ def make_runner(
     """
     clock = clock or SystemClock()
     store.session.patience_seconds = math.inf if daemon else PATIENCE_SECONDS
-    bus = Bus(site.name)
+    bus = Bus(site.label)
     bus.subscribe(Event, logs.write)
     bus.extend(subscribers(settings.handlers, folder=settings.handlers_folder))
     tell_outages(store.session, bus, clock)
@@ -345,11 +344,7 @@ def tell_brackets(rules: Sequence[RetryRule]) -> None:
     for number, rule in enumerate(rules, 1):
         for pattern in (rule.hook or "", rule.group or ""):
             if _BRACKETS.search(pattern):
-                _log.warning(
-                    "retry.brackets rule=%d pattern=%s: brackets stand for themselves now",
-                    number,
-                    pattern,
-                )
+                tell("retry.brackets", rule=number, pattern=pattern)
 
 
 def make_caretaker(

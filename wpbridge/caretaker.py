@@ -7,7 +7,6 @@ the plugin never removes.
 """
 
 import contextlib
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,8 +27,7 @@ from wpbridge.store.parts import Parts
 from wpbridge.store.records import Query
 from wpbridge.store.retention import Expiry
 from wpbridge.store.sqlstore import SqlStore
-
-_log = logging.getLogger("wpbridge.upkeep")
+from wpbridge.telling.log import tell
 
 EVERY_SECONDS: Final[dict[Duty, int]] = {"claims": 55, "retention": 3600}
 """A little under a minute, so that a run by cron each minute finds it due."""
@@ -232,7 +230,7 @@ class SiteCaretaker:
             known = self._parts.reading.hook_names()
             if known is None:
                 # A rule may keep for ever what the plugin's own would delete.
-                _log.warning("upkeep.too_many_hooks")
+                tell("upkeep.too_many_hooks")
                 return []
             hooks = known
         statuses: tuple[Status, ...] = upkeep.PLUGIN_STATUSES

@@ -5,15 +5,13 @@ are called one after the other by the runner's loop, so they should be quick; wh
 logged and hurts nobody.
 """
 
-import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 from wpbridge.action import ActionId, ClaimId
-
-_log = logging.getLogger("wpbridge.events")
+from wpbridge.telling.log import tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +220,6 @@ class Bus:
 def _tell_failure(kind: str) -> None:
     """Log that a subscriber raised; its error may not even be printable."""
     try:
-        _log.exception("event.subscriber_failed", extra={"kind": kind})
+        tell("event.subscriber_failed", kind=kind, exc_info=True)
     except BaseException:  # noqa: BLE001 - a subscriber's own class may do anything
-        _log.error("event.subscriber_failed", extra={"kind": kind})
+        tell("event.subscriber_failed", kind=kind)

@@ -10,6 +10,8 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
+from wpbridge.telling.visible import visible
+
 VARIABLES: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 """Meant for this process alone: its children do not get them."""
 PATIENCE_USEC: Final = 60_000_000
@@ -60,7 +62,8 @@ class Notifier:
         """One message; what has no place in a line is left out of it."""
         if not self._address:
             return
-        lines = (f"{name}={' '.join(str(value).split())}" for name, value in values.items())
+        texts = {name: visible(" ".join(str(value).split())) for name, value in values.items()}
+        lines = [f"{name}={text}" for name, text in texts.items()]
         # An abstract socket's name begins with a zero byte, written as @.
         address = f"\0{self._address[1:]}" if self._address[0] == "@" else self._address
         with (

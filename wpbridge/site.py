@@ -44,6 +44,18 @@ class Site:
     config: WpConfig | None = field(default=None, repr=False, compare=False)
     """What the configuration says; None with a DSN alone."""
 
+    @property
+    def label(self) -> str:
+        """What log lines call it: the name, and what that does not tell of a network's blog.
+
+        Runners of two blogs of one network, or of two prefixes in one database, differ in it.
+        """
+        if self.url is None and self.blog_id not in {None, 1}:
+            return f"{self.name} blog {self.blog_id}"
+        if self.config is None and self.base_prefix != DEFAULT_PREFIX:
+            return f"{self.name} prefix {self.base_prefix}"
+        return self.name
+
     def with_blog(self, blog_id: int) -> "Site":
         """The same for another blog of the network."""
         prefix = blog_prefix(self.base_prefix, blog_id, numbers_first=self.numbers_first_blog)

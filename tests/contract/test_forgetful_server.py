@@ -16,6 +16,7 @@ import pytest
 import invariants
 from clocks import FakeClock
 from factories import NOW, insert, make_new
+from heard import heard
 from past import Past
 from rows import change, column, log_of, query
 from ticking import TickingExecutor
@@ -83,7 +84,7 @@ def test_a_runner_says_once_that_at_most_once_cannot_be_kept(
             store.start([(action, [])], now=NOW, once=True)
     finally:
         change(store, "SET GLOBAL innodb_flush_log_at_trx_commit = 1")
-    told = [line for line in caplog.messages if line.startswith("store.forgetful:")]
+    told = [line for line in heard(caplog) if line.startswith("store.forgetful ")]
     assert len(told) == lines
 
 

@@ -10,6 +10,7 @@ import pytest
 import tables_of_0_1
 from conftest import execute
 from factories import NOW, insert, make_new
+from heard import heard
 from rows import change, query
 from servers import MariaDB
 from tables_of_0_1 import key_of_0_1
@@ -379,7 +380,7 @@ def lines(
     """What this process has logged since the test began."""
     monkeypatch.setattr(own_tables, "_told", set())
     caplog.set_level(logging.WARNING, "wpbridge")
-    return lambda: caplog.messages
+    return lambda: heard(caplog)
 
 
 def test_an_account_that_cannot_make_the_table_goes_on_with_old_keys(

@@ -33,10 +33,11 @@ from wpbridge.doctor import Finding, Repair
 from wpbridge.enqueue import Enqueue
 from wpbridge.migrate import lines
 from wpbridge.queue import Queue
-from wpbridge.runner import wording
+from wpbridge.runner import fleet, wording
 from wpbridge.store.connect import open_store
 from wpbridge.store.edits import REQUEUED, _moved
 from wpbridge.store.records import Query, Record
+from wpbridge.telling import log
 
 ROOT = Path(__file__).parent.parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -485,6 +486,60 @@ def test_every_event_is_in_the_reference() -> None:
         own -= shared if issubclass(kind, events.ActionEvent) else set()
         spans = {"after", "took", "waited"}
         assert {f"{name}_ms" if name in spans else name for name in own} <= fields
+
+
+def test_every_line_of_the_log_is_in_the_reference_and_in_the_code() -> None:
+    [table] = [t for t in tables(page("events.md")) if t.head[0] == "line"]
+    documented = {codes(row[0])[0]: (row[1], set(codes(row[2]))) for row in table.rows}
+    assert documented.pop(logs.FOREIGN)[0] == documented.pop(logs.FAILED)[0] == "any"
+    assert set(documented) == set(log.KINDS)
+    for name, kind in log.KINDS.items():
+        levels, fields = documented[name]
+        told = [kind.level, *([] if kind.quieter is None else [kind.quieter])]
+        assert levels == " or ".join(logging.getLevelName(level).lower() for level in told), name
+        assert set(kind.fields) <= fields, name
+        assert {f for f in fields if f.isidentifier()} <= set(kind.fields), name
+    [keys] = [t for t in tables(page("events.md")) if t.head[0] == "key"]
+    assert {codes(row[0])[0] for row in keys.rows} == logs._RESERVED
+
+
+def test_what_is_logged_is_what_the_catalogue_says() -> None:
+    """Both ways: each call has a name and fields of the catalogue, and none of it is unused."""
+    called: dict[str, set[str]] = {}
+    for file in (ROOT / "wpbridge").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+                continue
+            if node.func.id == "tell" and node.args:
+                for name in _texts_of(node.args[0]):
+                    given = {key.arg or "**" for key in node.keywords} - {"level", "exc_info"}
+                    called.setdefault(name, set()).update(given)
+    assert set(called) == set(log.KINDS)
+    for name, given in called.items():
+        # Whatever a process has counted: the fleet says what that may be.
+        more = fleet._COUNTED if "**" in given else set()
+        assert (given - {"**"}) | more == set(log.KINDS[name].fields), name
+
+
+def test_nothing_else_in_the_package_calls_a_logger() -> None:
+    """Its details would hide in the wording of a line."""
+    allowed = {"telling/log.py", "logs.py", "executors/process_pool.py"}
+    words = re.compile(
+        r"\b(_?log|logger|logging)\.(debug|info|warning|error|exception|critical|log)\("
+    )
+    found = {
+        str(file.relative_to(ROOT / "wpbridge"))
+        for file in (ROOT / "wpbridge").rglob("*.py")
+        if words.search(file.read_text(encoding="utf-8"))
+    }
+    assert found <= allowed
+
+
+def _texts_of(node: ast.expr) -> set[str]:
+    """``"a"``, and ``"a" if … else "b"``."""
+    if isinstance(node, ast.IfExp):
+        return _texts_of(node.body) | _texts_of(node.orelse)
+    return {node.value} if isinstance(node, ast.Constant) and isinstance(node.value, str) else set()
 
 
 def test_every_exit_code_is_in_the_reference() -> None:

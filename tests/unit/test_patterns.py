@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from heard import heard
 from wpbridge.app import tell_brackets
 from wpbridge.patterns import is_any, is_pattern, matches
 from wpbridge.retry import rule_for
@@ -58,6 +59,4 @@ def test_a_runner_tells_of_rules_whose_brackets_meant_something_else(
     rules = [RetryRule(hook="mail[eu]"), RetryRule(group="[x"), RetryRule(hook="mail_*")]
     with caplog.at_level(logging.WARNING):
         tell_brackets(rules)
-    assert caplog.messages == [
-        "retry.brackets rule=1 pattern=mail[eu]: brackets stand for themselves now"
-    ]
+    assert heard(caplog) == ["retry.brackets rule=1 pattern=mail[eu]"]

@@ -11,10 +11,11 @@ from typing import Any
 
 import click
 
-from wpbridge import app, logs
+from wpbridge import app
 from wpbridge.action import ActionId, Claim, Status
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.filters import ids_of
+from wpbridge.cli.loglines import start_log
 from wpbridge.cli.options import (
     one_line_errors,
     php_options,
@@ -77,8 +78,8 @@ def claim_and_run(
 ) -> None:
     """Claim due actions, run their handlers, and write the tables as the plugin would."""
     settings = settings_of(ctx, {**flags, "verbose": verbose or None})
-    logs.set_up(settings.verbose, settings.log_format)
     site = resolve(settings, os.environ)
+    start_log(settings, site)
     handlers = app.handlers_of(settings)
     if not (handlers or settings.php):
         raise ConfigError(
@@ -141,8 +142,8 @@ def run_ids(
     """
     ids = list(dict.fromkeys(ids_of(targets)))
     settings = settings_of(ctx, {**flags, "verbose": verbose or None})
-    logs.set_up(settings.verbose, settings.log_format)
     site = resolve(settings, os.environ)
+    start_log(settings, site)
     handlers = app.handlers_of(settings)
     routes = app.routes_of(settings, handlers)
     store = open_site(site, is_runner=True)

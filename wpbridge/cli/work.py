@@ -1,6 +1,5 @@
 """``work``: the daemon; its supervisor, and in another process each of its workers."""
 
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import Any
 import click
 
 import wpbridge
-from wpbridge import logs
+from wpbridge.cli.loglines import start_log
 from wpbridge.cli.options import (
     one_line_errors,
     php_options,
@@ -94,11 +93,11 @@ def work(
 
     def terms() -> Terms:
         read = settings_of(ctx, flags)
-        _set_up_logs(read)
+        start_log(read, is_daemon=True)
         return _terms(read, watches=watches)
 
     settings = settings_of(ctx, flags)
-    _set_up_logs(settings)
+    start_log(settings, is_daemon=True)
     if worker is not None:
         from wpbridge.cli.worker import serve  # noqa: PLC0415 - the supervisor needs no database
 
@@ -128,13 +127,6 @@ def _words(told: str) -> Sequence[str]:
     is_here = Path(wpbridge.__file__).parent.parent == Path.cwd()
     python = [sys.executable] if is_here else [sys.executable, "-P"]
     return [*python, "-m", "wpbridge", *sys.argv[1:], "--worker", told]
-
-
-def _set_up_logs(settings: Settings) -> None:
-    logs.set_up(settings.verbose, settings.log_format)
-    # Starts and ends are few, and what an operator looks for first.
-    if not settings.quiet and not settings.verbose:
-        logging.getLogger("wpbridge.daemon").setLevel(logging.INFO)
 
 
 def _terms(settings: Settings, *, watches: bool) -> Terms:

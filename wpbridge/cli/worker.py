@@ -12,6 +12,7 @@ from pathlib import Path
 
 from wpbridge import app, logs, wake
 from wpbridge.cli.exits import Exit
+from wpbridge.cli.loglines import start_log
 from wpbridge.clock import Clock
 from wpbridge.config import Settings
 from wpbridge.errors import ConfigError
@@ -91,6 +92,7 @@ def serve(settings: Settings, told: str) -> int:
     signal.signal(signal.SIGTERM, lambda *_: tether.stop("TERM"))
     tether.hold()
     parts = prepared(settings, lambda session: _be_patient(session, tether, clock))
+    start_log(settings, parts.site, is_daemon=True)
     try:
         _run(settings, parts, tether, clock, lifetime)
     finally:

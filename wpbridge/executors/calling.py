@@ -31,6 +31,7 @@ from wpbridge.outcome import (
     exact,
     plain,
 )
+from wpbridge.telling.log import tell
 
 _log = logging.getLogger("wpbridge.handler")
 
@@ -168,7 +169,7 @@ def _failed(error: BaseException, raised: list[BaseException] | None) -> Failed:
     if raised is not None:
         raised.append(error)
     failed = Failed(reason=_reason(error), error_type=class_name(error))
-    _log.debug("handler failed", exc_info=error)
+    tell("handler.failed", exc_info=error)
     return failed
 
 

@@ -3,18 +3,16 @@
 Used by the runner's thread and the pool's; every method takes the lock for itself.
 """
 
-import logging
 import threading
 from collections.abc import Collection
 from typing import Final
 
 from wpbridge.executors.php_worker import now
 from wpbridge.executors.starts import AGAIN_SECONDS
+from wpbridge.telling.log import tell
 
 _AGAIN_SECONDS: Final = AGAIN_SECONDS
 """A hook without callbacks is asked about again then."""
-
-_log = logging.getLogger("wpbridge.php")
 
 
 class Hooks:
@@ -69,7 +67,7 @@ class Hooks:
     def miss(self, hook: str) -> None:
         """It has no callback, or not any more."""
         if not self.is_missing(hook):
-            _log.warning("php.no_callback hook=%s: its actions stay pending", hook)
+            tell("php.no_callback", hook=hook)
         with self._lock:
             self._missing[hook] = now()
             self._known.discard(hook)

@@ -5,7 +5,6 @@ ahead, so that no worker waits for us between two of them; how many depends on h
 What a worker did not start comes back when it dies, or when it was kept waiting.
 """
 
-import logging
 import signal
 import threading
 from datetime import timedelta
@@ -24,6 +23,7 @@ from wpbridge.executors.php_limits import Greeting, PoolLimits
 from wpbridge.executors.php_worker import PhpWorker, Sent, now
 from wpbridge.executors.starts import AGAIN_SECONDS, BROKEN, Starts
 from wpbridge.outcome import Booked, Completed, Failed, Outcome, Retried, Unrun
+from wpbridge.telling.log import tell
 
 _DEFERRED_SECONDS: Final = 1.0
 """An idle worker with things put off to the end of the process ends after so long."""
@@ -32,8 +32,6 @@ _CRASH_TRIES: Final = 3
 _DEFAULT_MEMORY: Final = 512 << 20
 _POLL_SECONDS: Final = 0.05
 _LONGEST_WAIT: Final = 1.0
-
-_log = logging.getLogger("wpbridge.php")
 
 
 class Processes:
@@ -78,7 +76,7 @@ class Processes:
                 try:
                     self._turn()
                 except Exception:  # noqa: BLE001 - whatever it was, every call gets its answer
-                    _log.exception("php.broken")
+                    tell("php.broken", exc_info=True)
                     self._begin_anew()
         finally:
             self._end_all()
@@ -148,7 +146,7 @@ class Processes:
             if sent.started_at and not sent.spoilt:
                 sent.spoilt = failed
         if not worker.killed:
-            _log.warning("php.stray_answer pid=%d: %s", worker.child.process.pid, stray.why)
+            tell("php.stray_answer", pid=worker.child.process.pid, reason=stray.why)
             worker.terminate(failed, 0.0)
 
     def _handle(self, worker: PhpWorker, answer: Answer) -> None:
@@ -188,14 +186,14 @@ class Processes:
         worker.idle_since = now()
         self.starts.came_up()
         self._desk.wake()
-        _log.info("php.ready pid=%d in %.2f s", hello.pid, worker.idle_since - worker.born)
+        tell("php.ready", pid=hello.pid, seconds=round(worker.idle_since - worker.born, 2))
 
     def _refused(self, reason: str) -> None:
         if self._is_up():
             self._boot_failed(reason)
             return
         self.starts.refused(reason)
-        _log.warning("php.down: %s; tried again in %g s", reason, AGAIN_SECONDS)
+        tell("php.down", reason=reason, again_in_seconds=AGAIN_SECONDS)
         self._give_up()
 
     def _begun(self, worker: PhpWorker, start: Start) -> None:
@@ -293,7 +291,8 @@ class Processes:
 
     def _died(self, worker: PhpWorker, sent: Sent, code: int) -> None:
         failed = sent.spoilt or php_worker.death(worker, code)
-        _log.warning("php.died action=%d: %s", sent.call.action.id, failed.reason)
+        action = sent.call.action
+        tell("php.died", action_id=action.id, hook=action.hook, reason=failed.reason)
         outcome: Outcome = Booked(failure=failed) if sent.call.books == "kept" else failed
         attempt = sent.call.action.attempts + 1
         if self._limits.on_crash == "retry" and attempt < _CRASH_TRIES and outcome is failed:
@@ -305,9 +304,9 @@ class Processes:
 
     def _boot_failed(self, words: str) -> None:
         count = self.starts.boot_failed(words, are_others_up=self._is_up())
-        _log.warning("php.boot_failed (%d): %s", count, words)
+        tell("php.boot_failed", failures=count, reason=words)
         if self.starts.is_down():
-            _log.warning("php.down: %s; tried again in %g s", self.starts.trouble, AGAIN_SECONDS)
+            tell("php.down", reason=self.starts.trouble, again_in_seconds=AGAIN_SECONDS)
             self._give_up()
 
     def _give_up(self) -> None:

@@ -5,7 +5,6 @@ Nothing here decides or waits; the pool does. docs/reference/php-protocol.md has
 
 import contextlib
 import json
-import logging
 import os
 import re
 import secrets
@@ -23,6 +22,7 @@ from wpbridge.executors.base import Call
 from wpbridge.executors.php_frames import Caught, Dying, Hello
 from wpbridge.executors.printed import Output
 from wpbridge.outcome import Failed
+from wpbridge.telling.log import is_heard, tell
 
 PROTOCOL: Final = 2
 _CHUNK: Final = 1 << 16
@@ -36,8 +36,6 @@ _STUCK_SECONDS: Final = 0.1
 _FATAL: Final = re.compile(r"^(?:PHP )?((?:Fatal|Parse|Compile) error: .*)", re.MULTILINE)
 
 _TAGS: Final = re.compile(r"<(style|script|head)\b.*?</\1>|<[^>]*>", re.DOTALL)
-
-_log = logging.getLogger("wpbridge.php")
 
 
 @dataclass(slots=True)
@@ -169,7 +167,7 @@ class PhpWorker:
         """Take in what it has printed."""
         data = _read(self.child.output)
         if data:
-            if _log.isEnabledFor(logging.INFO):
+            if is_heard("php.printed"):
                 _tell(self.child.process.pid, data, self.mark)
             self.output.feed(data)
 
@@ -233,7 +231,7 @@ def _read(descriptor: int) -> bytes:
 def _tell(pid: int, data: bytes, mark: str) -> None:
     for said in data.decode("utf-8", "replace").split("\n"):
         if said and not said.startswith(mark):
-            _log.info("worker %d: %s", pid, said)
+            tell("php.printed", pid=pid, line=said)
 
 
 def failure(error: Caught, tail: str) -> Failed:

@@ -7,7 +7,6 @@ says whose text it is. What belongs to no action goes where it always went.
 
 import contextlib
 import io
-import logging
 import os
 import re
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Self, TextIO, cast
 
 from wpbridge.action import Action
+from wpbridge.telling.log import is_heard, tell
 
 TAIL_BYTES: Final = 8192
 """So much of an action's output is kept."""
@@ -24,8 +24,6 @@ _CUT: Final = "…"
 _LONGEST_LINE: Final = 1 << 16
 _UNSHOWABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _CONTINUED: Final = bytes(range(0x80, 0xC0))
-
-_log = logging.getLogger("wpbridge.handler")
 
 
 def tail(text: bytes) -> str:
@@ -59,16 +57,11 @@ def _text(line: bytes) -> str:
     return line.decode("utf-8", "replace").rstrip("\r")
 
 
-def is_told() -> bool:
-    """Whether anybody wants to know the lines."""
-    return _log.isEnabledFor(logging.INFO)
-
-
-def tell(action: Action | None, lines: list[str]) -> None:
+def tell_lines(action: Action | None, lines: list[str]) -> None:
     """To the log, at level info; None: of no action."""
-    about = {} if action is None else {"action_id": action.id, "hook": action.hook}
+    action_id, hook = (None, None) if action is None else (action.id, action.hook)
     for line in lines:
-        _log.info("action.printed", extra={**about, "line": line})
+        tell("action.printed", action_id=action_id, hook=hook, line=line)
 
 
 # Through a pipe
@@ -141,7 +134,7 @@ class Printed:
             self._text += data
             if len(self._text) > 2 * TAIL_BYTES:
                 del self._text[: -TAIL_BYTES - 1]
-            lines = self._lines.feed(data) if is_told() else []
+            lines = self._lines.feed(data) if is_heard("action.printed") else []
         self._tell(lines)
         return True
 
@@ -160,7 +153,7 @@ class Printed:
             token = _printed.set(None)
             # Nor are its failures.
             with contextlib.suppress(Exception):
-                tell(self._action, lines)
+                tell_lines(self._action, lines)
             _printed.reset(token)
 
 

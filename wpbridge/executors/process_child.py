@@ -38,6 +38,7 @@ from wpbridge.executors.process_home import Home, identity
 from wpbridge.handlers import Enqueuer, Handler, load
 from wpbridge.outcome import Failed, LogLine, Outcome, class_name, line_of, plain
 from wpbridge.processes import memory_bytes
+from wpbridge.telling.log import Fields, traceback_of
 
 FIRST_MARK: Final = 0
 """Ends what was printed before the first action."""
@@ -143,11 +144,14 @@ class _Forward(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             extra = {name: getattr(record, name) for name in _EXTRA if hasattr(record, name)}
+            fields = record.__dict__.get("fields")
             self._channel.send({
                 "is": "record",
                 "name": record.name,
                 "level": record.levelno,
-                "message": self.format(record),
+                "message": record.getMessage(),
+                "fields": fields if isinstance(fields, Fields) else None,
+                "traceback": traceback_of(record),
                 "extra": extra,
             })  # fmt: skip
         except Exception:  # noqa: BLE001 - as every handler of records does

@@ -19,13 +19,12 @@ from wpbridge.executors.process_frames import log_line, outcome_of_frame, run_fr
 from wpbridge.executors.process_worker import Sent, Setup, Worker, boot_failure, death, now
 from wpbridge.executors.starts import BROKEN, Starts
 from wpbridge.outcome import Failed
+from wpbridge.telling.log import KINDS, Fields, tell
 
 GRACE_SECONDS: Final = 2.0
 """Between TERM and KILL, and for an idle child to go home."""
 _POLL_SECONDS: Final = 0.05
 _LONGEST_WAIT: Final = 1.0
-
-_log = logging.getLogger("wpbridge.process")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +79,7 @@ class ProcessPool:
                 try:
                     self._turn()
                 except Exception:  # noqa: BLE001 - whatever it was, every call gets its answer
-                    _log.exception("process.broken")
+                    tell("process.broken", exc_info=True)
                     self._begin_anew()
         finally:
             self._end_all()
@@ -138,7 +137,7 @@ class ProcessPool:
         """Something else than the child wrote to its answers: it costs the child and its call."""
         if worker.killed is None:
             reason = f"the handler's process sent what is no answer of it: {stray.why}"
-            _log.warning("process.stray_answer pid=%d: %s", worker.pid, stray.why)
+            tell("process.stray_answer", pid=worker.pid, reason=stray.why)
             worker.terminate(Failed(reason=reason, error_type="WorkerLost"), GRACE_SECONDS)
 
     def _handle(self, worker: Worker, answer: dict[str, Any]) -> None:
@@ -147,7 +146,7 @@ class ProcessPool:
             case "hello":
                 worker.is_ready = True
                 self.starts.came_up()
-                _log.info("process.ready pid=%d in %.2f s", worker.pid, now() - worker.born)
+                tell("process.ready", pid=worker.pid, seconds=round(now() - worker.born, 2))
             case "refusal":
                 worker.refusal = str(answer["reason"])
             case "record":
@@ -192,7 +191,7 @@ class ProcessPool:
         elif why := worker.overdue(self._limits.boot_timeout):
             worker.terminate(why, GRACE_SECONDS)
         elif worker.retiring and not worker.sent:
-            _log.info("process.replaced pid=%d: %s", worker.pid, worker.retiring)
+            tell("process.replaced", pid=worker.pid, why=worker.retiring)
             worker.hang_up(GRACE_SECONDS)
         elif worker.sent and self._is_stopping and not worker.is_told_to_stop:
             worker.is_told_to_stop = True
@@ -213,14 +212,14 @@ class ProcessPool:
             self.starts.died()
         if sent and (sent.is_started or not self._desk.take_back(sent)):
             action, failed = sent.call.action, death(worker, code)
-            _log.warning("process.died action=%d: %s", action.id, failed.reason)
+            tell("process.died", action_id=action.id, hook=action.hook, reason=failed.reason)
             # One that TERM ended has still marked the end of its output.
             output = worker.output.take(action.id) or worker.output.rest()
             self._desk.report(sent, failed, output)
 
     def _boot_failed(self, words: str) -> None:
         count = self.starts.boot_failed(words, are_others_up=self._is_up())
-        _log.warning("process.boot_failed (%d): %s", count, words)
+        tell("process.boot_failed", failures=count, reason=words)
         if self.starts.is_down():
             self._give_up()
 
@@ -293,4 +292,10 @@ def _log_again(answer: dict[str, Any]) -> None:
     """A child's log record, as one of ours."""
     logger, level = logging.getLogger(str(answer["name"])), int(answer["level"])
     if logger.isEnabledFor(level):
-        logger.log(level, "%s", answer["message"], extra=dict(answer["extra"]))
+        message, fields = str(answer["message"]), answer["fields"]
+        extra = dict(answer["extra"])
+        if fields is not None and message in KINDS:
+            extra = Fields({name: fields.get(name) for name in KINDS[message].fields}).as_extra()
+        record = logger.makeRecord(logger.name, level, "", 0, message, (), None, extra=extra)
+        record.exc_text = answer["traceback"]
+        logger.handle(record)

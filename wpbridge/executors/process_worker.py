@@ -20,9 +20,10 @@ from wpbridge import wp
 from wpbridge.executors.answers import Answers, Stray
 from wpbridge.executors.base import Call
 from wpbridge.executors.calling import over
-from wpbridge.executors.printed import Output, is_told, tell
+from wpbridge.executors.printed import Output, tell_lines
 from wpbridge.executors.process_frames import CHANNEL_LOST, line
 from wpbridge.outcome import Failed
+from wpbridge.telling.log import is_heard
 
 _CODE: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop());"
@@ -152,12 +153,12 @@ class Worker:
         """Take in what was printed; what comes before an action's mark is that action's."""
         data = self._read(self.child.output)
         self.output.feed(data)
-        if is_told():
+        if is_heard("action.printed"):
             self.tell(self.output.lines(data))
 
     def tell(self, lines: list[str]) -> None:
         """To the log, as printed by the action that it has."""
-        tell(self.sent.call.action if self.sent else None, lines)
+        tell_lines(self.sent.call.action if self.sent else None, lines)
 
     def _read(self, descriptor: int) -> bytes:
         parts = []

@@ -7,7 +7,6 @@ ended, so a sync one that runs beyond it is reported and goes on. What they prin
 """
 
 import asyncio
-import logging
 import queue
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -22,13 +21,12 @@ from wpbridge.executors.calling import context_of, ended, is_awaitable, outcome_
 from wpbridge.executors.printed import Printed, Stdout
 from wpbridge.handlers import Enqueuer, Handler
 from wpbridge.outcome import Failed, LogLine, Outcome
+from wpbridge.telling.log import tell
 
 __all__ = ["ThreadExecutor", "outcome_of"]
 
 _ASYNC_GRACE_SECONDS: Final = 2.0
 """A cancelled handler has so long for its last words before it is called late."""
-
-_log = logging.getLogger("wpbridge.handler")
 
 
 @dataclass(slots=True)
@@ -152,9 +150,9 @@ class ThreadExecutor:
         if own.limit is None or own.is_late or seconds < own.late_after_seconds:
             return
         own.is_late = True
-        action, told = own.call.action, f"its limit of {own.limit.total_seconds():g} s"
-        _log.warning("handler.late action=%d hook=%s: runs beyond %s", action.id, action.hook, told)
-        message = f"runs on beyond {told}: only an isolated handler can be ended"
+        action, limit = own.call.action, own.limit.total_seconds()
+        tell("handler.late", action_id=action.id, hook=action.hook, limit_seconds=limit)
+        message = f"runs on beyond its limit of {limit:g} s: only an isolated handler can be ended"
         own.call.lines.append(LogLine(message=message, at=self._clock.now()))
 
     def announce_stop(self) -> None:
@@ -273,7 +271,7 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
                 loop.run_forever()
             except (SystemExit, KeyboardInterrupt) as error:
                 # Out of a task that a handler started beside itself: the others go on.
-                _log.warning("handler.task_raised: %s", type(error).__name__)
+                tell("handler.task_raised", error_type=type(error).__name__)
             else:
                 return
     finally:

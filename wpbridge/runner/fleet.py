@@ -14,6 +14,7 @@ from typing import Any, Final
 from wpbridge.heartbeat import Worker
 from wpbridge.runner.child import RECYCLED, Child, Start
 from wpbridge.runner.places import Place, Rolling
+from wpbridge.telling.log import tell
 
 LOUD_DEATHS: Final = (1, 5)
 """Which deaths in a row are told; the rest are told at level info."""
@@ -23,8 +24,6 @@ LEAVE_SECONDS: Final = 10.0
 _COUNTED: Final = frozenset({
     "claimed", "complete", "failed", "retried", "canceled", "released", "lost", "reclaimed",
 })  # fmt: skip
-
-_log = logging.getLogger("wpbridge.daemon")
 
 
 class Fleet:
@@ -183,7 +182,7 @@ class Fleet:
             case "state":
                 return {"worker": child.number, **message["told"]}
             case _:
-                _log.debug("worker.unknown_message %s", json.dumps(message)[:200])
+                tell("worker.unknown_message", said=json.dumps(message)[:200])
         return None
 
     def reap(self) -> None:
@@ -206,14 +205,14 @@ class Fleet:
         except OSError as error:
             if not self.is_seen:
                 raise
-            _log.warning("worker.not_started", extra={"worker": number, "error": error.strerror})
+            tell("worker.not_started", worker=number, error=error.strerror)
             return None
         if self.is_quiet:
             child.tell("quiet")
         self._opened(child)
         # While nobody was ever ready, what goes wrong is the first worker's own line alone.
         level = logging.INFO if self.is_seen else logging.DEBUG
-        _log.log(level, "worker.started", extra={"worker": number, "worker_pid": child.pid})
+        tell("worker.started", level=level, worker=number, worker_pid=child.pid)
         return child
 
     def _place_of(self, child: Child) -> Place | None:
@@ -240,7 +239,7 @@ class Fleet:
         """It drains by itself already; its place is filled at once."""
         place = self._place_of(child)
         child.state, child.why = "leaving", why
-        _log.info("worker.recycled", extra={"worker_pid": child.pid, "why": why})
+        tell("worker.recycled", worker_pid=child.pid, why=why)
         if place is not None and place.child is child:
             self._leaving.append(child)
             place.child, place.successor, place.due = place.successor, None, self._clock()
@@ -267,22 +266,23 @@ class Fleet:
     def _bury(self, place: Place, child: Child) -> None:
         now = self._clock()
         if child.code == RECYCLED:
-            _log.info("worker.recycled", extra={"worker_pid": child.pid, "why": "max-actions"})
+            tell("worker.recycled", worker_pid=child.pid, why="max-actions")
             place.due, place.deaths = now, 0
             return
         wait = place.died(now, child.started, self._chance)
-        _log.log(
-            logging.WARNING if place.deaths in LOUD_DEATHS else logging.INFO,
+        tell(
             "worker.died",
-            extra={
-                "worker": place.number, "worker_pid": child.pid, "code": child.code,
-                "deaths": place.deaths, "again_in_seconds": round(wait, 1),
-            },
-        )  # fmt: skip
+            level=logging.WARNING if place.deaths in LOUD_DEATHS else logging.INFO,
+            worker=place.number,
+            worker_pid=child.pid,
+            code=child.code,
+            deaths=place.deaths,
+            again_in_seconds=round(wait, 1),
+        )
 
     def _refused(self, code: int) -> None:
         """A successor that does not start shows that the new configuration is broken."""
         if not self.rolling.is_on or self.is_stopping:
             return
         self.rolling.end()
-        _log.error("daemon.reload_refused", extra={"code": code, "kept": "the old workers"})
+        tell("daemon.reload_refused", code=code, kept="the old workers")

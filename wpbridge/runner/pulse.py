@@ -1,12 +1,10 @@
 """Writing the heartbeat file each second, and saying once that it cannot be written."""
 
-import logging
 from pathlib import Path
 
 from wpbridge import heartbeat
 from wpbridge.heartbeat import SILENT_SECONDS, Beat
-
-_log = logging.getLogger("wpbridge.daemon")
+from wpbridge.telling.log import tell
 
 
 class Pulse:
@@ -19,7 +17,7 @@ class Pulse:
     def beat(self, file: Path | None, beat: Beat, *, silent_seconds: float) -> None:
         """Write it; the last one before a silence says why there are no more."""
         if self._was_live and not beat.live:
-            _log.error("worker.silent", extra={"seconds": round(silent_seconds)})
+            tell("worker.silent", seconds=round(silent_seconds))
         if file is not None and (beat.live or self._was_live):
             self._write(file, beat)
         self._was_live = beat.live
@@ -29,7 +27,7 @@ class Pulse:
             heartbeat.write(file, beat)
         except OSError as error:
             if not self._is_deaf:
-                _log.warning("heartbeat.failed", extra={"file": str(file), "error": error.strerror})
+                tell("heartbeat.failed", file=str(file), error=error.strerror)
             self._is_deaf = True
         else:
             self._is_deaf = False

@@ -5,7 +5,6 @@ waits for signals, for what workers say, and for the next thing that is due.
 """
 
 import json
-import logging
 import os
 import selectors
 import signal
@@ -24,14 +23,13 @@ from wpbridge.runner.child import Child, Start
 from wpbridge.runner.fleet import Fleet
 from wpbridge.runner.pulse import Pulse, is_live
 from wpbridge.runner.watch import Watch
+from wpbridge.telling.log import tell
 
 BEAT_SECONDS: Final = 1.0
 STATUS_SECONDS: Final = 5.0
 WATCH_SECONDS: Final = 0.5
 DUMP_SECONDS: Final = 2.0
 """A worker that has not told its state by then does not get to it."""
-
-_log = logging.getLogger("wpbridge.daemon")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +105,7 @@ class Supervisor:
         if self._terms.heartbeat_file is not None:
             heartbeat.remove(self._terms.heartbeat_file)
         if self._fleet.is_seen:
-            _log.info("daemon.stopped", extra={"code": code, **totals})
+            tell("daemon.stopped", code=code, **totals)
         return code
 
     def _open(self, child: Child) -> None:
@@ -151,7 +149,7 @@ class Supervisor:
 
     def _quiet(self, *, on: bool) -> None:
         if on != self._fleet.is_quiet:
-            _log.info("daemon.quiet" if on else "daemon.resumed")
+            tell("daemon.quiet" if on else "daemon.resumed")
         self._fleet.tell("quiet" if on else "resume")
 
     def _stop(self, number: signal.Signals) -> None:
@@ -159,13 +157,13 @@ class Supervisor:
             return
         self._stopped_by = number
         self._notifier.stopping("stopping: what runs is finished")
-        _log.info("daemon.stopping", extra={"signal": number.name})
+        tell("daemon.stopping", signal=number.name)
         if self._terms.drain_seconds is not None:
             self._deadline = time.monotonic() + self._terms.drain_seconds
         self._fleet.stop()
 
     def _kill(self, number: signal.Signals) -> None:
-        _log.warning("daemon.killing", extra={"signal": number.name})
+        tell("daemon.killing", signal=number.name)
         self._stopped_by = number
         self._notifier.stopping("stopping at once")
         self._fleet.kill()
@@ -178,11 +176,9 @@ class Supervisor:
         try:
             self._terms = terms = self._read_terms()
         except WpbridgeError as error:
-            _log.error(
-                "daemon.reload_refused", extra={"error": str(error), "kept": "the old workers"}
-            )
+            tell("daemon.reload_refused", error=str(error), kept="the old workers")
             return
-        _log.info("daemon.reloading")
+        tell("daemon.reloading")
         if terms.drain_seconds is not None:
             self._fleet.rolling.patience_seconds = terms.drain_seconds
         self._fleet.resize(terms.processes)
@@ -213,7 +209,7 @@ class Supervisor:
         if self._deadline is not None and now >= self._deadline:
             self._deadline = None
             left = [c.pid for c in fleet.children()]
-            _log.warning("daemon.drain_timeout", extra={"killed": left})
+            tell("daemon.drain_timeout", killed=left)
             fleet.kill()
         for child in [c for c, until in self._asked.items() if now >= until]:
             del self._asked[child]
@@ -221,7 +217,7 @@ class Supervisor:
         is_ready = fleet.is_ready()
         if is_ready and not self._was_ready and self._stopped_by is None:
             self._was_ready = True
-            _log.info("daemon.ready", extra={"processes": self._terms.processes})
+            tell("daemon.ready", processes=self._terms.processes)
             self._notifier.ready(self._status())
         if self._is_reloading and is_ready and not fleet.rolling.is_on:
             self._is_reloading = False
@@ -250,7 +246,7 @@ class Supervisor:
     def _look_at_files(self) -> None:
         changed = self._watch.changed(self._fleet.files())
         if changed:
-            _log.info("daemon.changed", extra={"files": changed})
+            tell("daemon.changed", files=changed)
             self._reload()
 
     def _beat(self) -> None:

@@ -5,7 +5,6 @@ docs/explain/own-tables.md. A feature whose table is missing was never used on t
 an earlier release are brought forward on first use: :mod:`wpbridge.store.own_steps`.
 """
 
-import logging
 from collections.abc import Iterable
 from functools import partial
 from typing import Final
@@ -25,8 +24,8 @@ from wpbridge.store.own_steps import (
 )
 from wpbridge.store.session import Transactor
 from wpbridge.store.tables import TableNames
+from wpbridge.telling.log import tell
 
-_log = logging.getLogger("wpbridge.store")
 _told: Final[set[str]] = set()
 """What this process has said: it opens many stores of one site."""
 _ADVICE: Final = "run `wpbridge init` with an account that may create and alter tables"
@@ -201,4 +200,4 @@ class OwnTables:
 def _tell_once(message: str) -> None:
     if message not in _told:
         _told.add(message)
-        _log.warning("own_tables.behind: %s", message)
+        tell("own_tables.behind", reason=message)

@@ -4,7 +4,6 @@ Not for several threads at once: the runner's loop owns it.
 """
 
 import contextlib
-import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -50,11 +49,10 @@ from wpbridge.store.tables import (
 )
 from wpbridge.store.texts import number
 from wpbridge.store.writes import LostRaceError
+from wpbridge.telling.log import tell
 from wpbridge.zone import Zone
 
 T = TypeVar("T")
-_log = logging.getLogger("wpbridge.store")
-
 ENDED = frozenset({Status.COMPLETE, Status.FAILED, Status.CANCELED})
 
 
@@ -399,7 +397,7 @@ class SqlStore:
             return
         self._has_warned = True
         if reason := self.session.run(self._dialect.forgets):
-            _log.warning("store.forgetful: %s: an action may start more than once then", reason)
+            tell("store.forgetful", reason=f"{reason}: an action may start more than once then")
 
     def settle(
         self, endings: Sequence[Ending], *, now: datetime, finished: Collection[ClaimId] = ()

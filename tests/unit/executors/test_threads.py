@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from heard import heard
 from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.clock import SystemClock
 from wpbridge.errors import ConfigError
@@ -77,7 +78,7 @@ def test_a_thread_beyond_its_limit_is_told_of_once_and_its_ending_stands(
     clock.seconds = 5.0
     for _ in range(3):
         threads.running()
-    assert caplog.messages == ["handler.late action=1 hook=h: runs beyond its limit of 5 s"]
+    assert heard(caplog) == ["handler.late action_id=1 hook=h limit_seconds=5.0"]
     assert not threads.has_room()
     clock.seconds = 12.04
     go.set()
