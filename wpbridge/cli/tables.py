@@ -101,13 +101,17 @@ def draw_one(
 ) -> bool:
     """Draw one thing, a field under another; tell whether something had to be cut."""
     label_width = max(map(cell_len, names)) + len(_GAP)
-    width = max(1, screen.width - label_width)
+    is_beside = screen.width - label_width >= _LEAST_PROSE
+    margin = label_width if is_beside else len(_GAP)
+    width = max(1, screen.width - margin)
     is_cut = False
     for name in names:
         text = _prose(text_of(row[name]))
         is_cut |= any(cell_len(word.rstrip()) > width for word in _words(text))
+        if not is_beside:
+            screen.print_pieces([(_cut(name, screen.width, screen.ellipsis), "bold")])
         for number, line in enumerate(_wrapped(text, width, screen.ellipsis)):
-            label = set_cell_size("" if number else name, label_width)
+            label = set_cell_size(name if is_beside and not number else "", margin)
             screen.print_pieces([(label, "bold"), (line, COLOURS.get(text, ""))])
     return is_cut
 
