@@ -10,6 +10,7 @@
     ├── CronError              an expression the plugin refuses, or that never matches
     ├── StoreError             the database said no
     │   ├── StoreUnavailable   it does not answer
+    │   │   └── ReadOnly       it answers, and takes no writes
     │   ├── StoreMissing       there is no such database file
     │   ├── Contention         locks were not to be had in time
     │   └── RunnerGone         this runner's row is not what it remembers
@@ -78,6 +79,10 @@ class Unfit(StoreError):
 
 class StoreUnavailable(StoreError):
     """The database does not answer; check that the server runs and the address is right."""
+
+
+class ReadOnly(StoreUnavailable):
+    """The database takes no writes; name the server that does, or wait until it does."""
 
 
 class StoreMissing(StoreError):

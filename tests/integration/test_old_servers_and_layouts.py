@@ -1,11 +1,15 @@
-"""Servers without SKIP LOCKED, sites without the newer indexes, runners on other hosts."""
+"""Servers without SKIP LOCKED, or with nets for people, sites without the newer indexes, runners on other hosts."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from cli_helpers import Site
+from conftest import execute
 from factories import NOW, insert, make_new
 from rows import change, log_of, query
+from servers import MariaDB
 from wpbridge.clock import SystemClock
 from wpbridge.outcome import LogLine
 from wpbridge.runner.identity import identity
@@ -86,3 +90,35 @@ def test_a_runner_of_another_host_is_reaped_when_its_beat_is_stale(
     assert log_of(store, ids[1]) == ["action created"]
     assert query(store, "SELECT 1 FROM wp_actionscheduler_claims") == []
     assert other.settle([], now=NOW) == frozenset()
+
+
+def test_a_server_with_nets_for_people_at_a_keyboard(
+    mariadb: MariaDB, mysql_dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]
+) -> None:
+    (tmp_path / "hooks.py").write_text("from wpbridge import hook\n@hook('h')\ndef h(): pass\n")
+    execute(mariadb, "SET GLOBAL sql_safe_updates = 1, GLOBAL sql_select_limit = 1")
+    try:
+        store = open_queue(mysql_dsn)
+        site = Site(mysql_dsn, tmp_path, store)
+        for words in (
+            "generate h now --count 5",
+            "enqueue g --key k --unique --group new",
+            "pause --hook g",
+            "resume --hook g",
+            "claim-and-run --handlers hooks",
+            "reschedule --hook g --in 1h",
+            "cancel --hook g",
+            "release-claims --stale",
+            "dedupe",
+            "clean --older-than 0s --batch-size 2",
+            "delete --hook g --status canceled",
+            "uninstall --yes",
+        ):
+            done = site(*words.split())
+            assert (done.code, done.err) == (0, ""), (words, done)
+            if words.startswith("claim"):
+                ended = "SELECT COUNT(*) FROM wp_actionscheduler_actions WHERE status = 'complete'"
+                assert query(store, ended) == [(5,)]
+        assert query(store, "SELECT COUNT(*) FROM wp_actionscheduler_actions") == [(0,)]
+    finally:
+        execute(mariadb, "SET GLOBAL sql_safe_updates = 0, GLOBAL sql_select_limit = DEFAULT")

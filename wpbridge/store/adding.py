@@ -24,6 +24,7 @@ from wpbridge.store.dialect import Dialect
 from wpbridge.store.groups import Groups
 from wpbridge.store.inserts import Inserts
 from wpbridge.store.own_tables import OwnTables
+from wpbridge.store.portions import STATEMENT, escaped_size, text_size
 from wpbridge.store.session import Transactor
 from wpbridge.store.tables import Layout, TableNames
 from wpbridge.store.text_columns import Place
@@ -82,6 +83,7 @@ class Adding:
         self._session = session
         self._names = names
         self._layout = layout
+        self._dialect = dialect
         self._groups = groups
         self._inserts = inserts
         self._own = own
@@ -230,11 +232,28 @@ class Adding:
         fault = self._layout.texts.fault(connection, texts_of(self._names, action))
         if fault:
             raise InputError(fault)
+        if fault := self._too_big(action):
+            raise InputError(fault)
         if not self._layout.has_extended_args and len(action.args) > MAX_COLUMN_BYTES:
             raise InputError(
                 f"args of {len(action.args)} bytes need the column extended_args, which these"
                 f" tables do not have: {MAX_COLUMN_BYTES} at most"
             )
+
+    def _too_big(self, action: NewAction) -> str:
+        """Say that no statement can hold the row; the server would seem to be gone."""
+        most = self._dialect.most_bytes
+        told = [text for _, _, text in texts_of(self._names, action)]
+        # Most rows are far from it.
+        if 2 * text_size(*told) + STATEMENT < most:
+            return ""
+        size = escaped_size(*told) + STATEMENT
+        if size < most:
+            return ""
+        return (
+            f"the action has {size:,} bytes, and one statement may have {most:,}: the server's"
+            " max_allowed_packet"
+        )
 
     def _check(self, requests: Sequence[Request]) -> None:
         def check(connection: Connection) -> None:

@@ -23,7 +23,7 @@ from wpbridge.store.dialect import Dialect
 from wpbridge.store.groups import Groups
 from wpbridge.store.inserts import Inserts
 from wpbridge.store.own_tables import OwnTables
-from wpbridge.store.portions import portions
+from wpbridge.store.portions import SMALL, portions, room, text_size
 from wpbridge.store.reading import Reading
 from wpbridge.store.records import Query
 from wpbridge.store.session import Transactor
@@ -35,8 +35,6 @@ WINDOW: Final = 1_000
 """Rows read at a time."""
 BATCH: Final = 2_000
 """Rows added in one transaction."""
-BYTES_A_STATEMENT: Final = 1 << 19
-"""Well below the max_allowed_packet of old servers (1 MiB)."""
 DEFAULT_PRIORITY: Final = 10
 _TRIES: Final = 5
 _PLAIN: Final[Mapping[str | None, str]] = {
@@ -45,10 +43,6 @@ _PLAIN: Final[Mapping[str | None, str]] = {
 """What most rows have in some of their columns, as SQL."""
 ORIGIN: Final = 48
 """Digits of a key that are the same for all that comes from one queue."""
-_SMALL_STATEMENT: Final = 1_000
-"""Bytes of an INSERT beside its rows."""
-_SMALL: Final = 100
-"""Bytes of a row's numbers and dates."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -184,7 +178,7 @@ class Bulk:
         self._own = own
         self._group_ids: dict[str, int] = {}
         """Of slugs written before: rows of groups are never deleted."""
-        self._most_bytes: int | None = None
+        self._room = room(dialect.most_bytes)
         self._meets_known = True
         """Whether the last rows had some that were added before; then the next are looked up."""
         self._mark = mark = "%s" if dialect.name == "mysql" else "?"
@@ -411,7 +405,6 @@ class Bulk:
         self, keyed: Sequence[tuple[str, WholeRow]], *, unique: bool, now: datetime
     ) -> list[Fate]:
         names = self._names
-        self._check_sizes(keyed)
         has_zones = any(row.zone for _, row in keyed)
         self._own.ensure(names.keys, *([names.zones] if has_zones else []))
         for slug in {row.group for _, row in keyed} - self._group_ids.keys():
@@ -428,18 +421,6 @@ class Bulk:
             except _Raced:
                 self._meets_known = True
         raise Contention("another process adds the same actions; try again")
-
-    def _check_sizes(self, keyed: Sequence[tuple[str, WholeRow]]) -> None:
-        """Unfit for a row that no statement can hold: the server would seem to be gone."""
-        if self._most_bytes is None:
-            self._most_bytes = self._session.run(self._dialect.most_bytes) - _SMALL_STATEMENT
-        for _, row in keyed:
-            # Each character may be escaped; most rows are far from it.
-            if 4 * _size(row) > self._most_bytes and _exact_size(row) > self._most_bytes:
-                raise Unfit(
-                    f"its {_exact_size(row):,} bytes are more than one statement may have"
-                    f" ({self._most_bytes:,}, max_allowed_packet)"
-                )
 
     def _add(
         self,
@@ -487,15 +468,19 @@ class Bulk:
         ]
 
     def _known_on(self, connection: Connection, keys: Sequence[str]) -> dict[str, Known]:
-        if not keys:
-            return {}
-        # Hexadecimal digits only: nothing in them has to be quoted.
-        wanted = ",".join([f"'{key}'" for key in keys])
-        told = connection.exec_driver_sql(f"{self._known}({wanted})").fetchall()
-        return {
-            str(row[0]): Known(id=ActionId(int(row[1])), hook=_text(row[2]), args=_text(row[3]))
-            for row in told
-        }
+        known: dict[str, Known] = {}
+        for part in self._by_key(keys):
+            # Hexadecimal digits only: nothing in them has to be quoted.
+            wanted = ",".join([f"'{key}'" for key in part])
+            for row in connection.exec_driver_sql(f"{self._known}({wanted})"):
+                known[str(row[0])] = Known(
+                    id=ActionId(int(row[1])), hook=_text(row[2]), args=_text(row[3])
+                )
+        return known
+
+    def _by_key(self, keys: Iterable[str]) -> Iterator[list[str]]:
+        """Keys in portions that a statement may name, each with an id and a date."""
+        return portions(keys, most=BATCH, room=self._room, size_of=lambda key: SMALL + len(key))
 
     def added_on(self, connection: Connection, keys: Sequence[str], at: datetime) -> list[Added]:
         """What was added under these keys at just that ``now``, locked in this transaction.
@@ -573,7 +558,7 @@ class Bulk:
     ) -> list[ActionId]:
         """In the caller's transaction, without their logs; ``groups``: ids by slug."""
         made: list[ActionId] = []
-        for part in portions(rows, most=BATCH, room=BYTES_A_STATEMENT, size_of=_size):
+        for part in portions(rows, most=BATCH, room=self._room, size_of=_size):
             values: list[object] = []
             marks: list[str] = []
             for row in part:
@@ -598,9 +583,10 @@ class Bulk:
     ) -> None:
         # Hexadecimal digits and numbers: nothing in it has to be quoted.
         at = to_text(now)
-        rows = ",".join([f"('{key}',{i},'{at}')" for key, i in sorted(ids.items())])
-        if connection.exec_driver_sql(self._keep + rows).rowcount != len(ids):
-            raise _Raced
+        for part in self._by_key(sorted(ids)):
+            rows = ",".join([f"('{key}',{ids[key]},'{at}')" for key in part])
+            if connection.exec_driver_sql(self._keep + rows).rowcount != len(part):
+                raise _Raced
 
     def _keep_zones(
         self,
@@ -608,16 +594,21 @@ class Bulk:
         rows: Iterable[tuple[ActionId, WholeRow]],
         groups: Mapping[str, int],
     ) -> None:
-        values: list[object] = []
-        for action_id, row in rows:
-            if row.zone is not None:
-                values += (action_id, row.hook, row.args, groups[row.group], *row.zone)
-        if values:
-            marks = ",".join([f"({', '.join([self._mark] * 6)})"] * (len(values) // 6))
+        zoned = [
+            (action_id, row.hook, row.args, groups[row.group], *row.zone)
+            for action_id, row in rows
+            if row.zone is not None
+        ]
+        mark = f"({', '.join([self._mark] * 6)})"
+        for part in portions(
+            zoned, most=BATCH, room=self._room,
+            size_of=lambda row: SMALL + text_size("".join(map(str, row))),
+        ):  # fmt: skip
             connection.exec_driver_sql(
                 f"INSERT INTO {self._names.zones}"
-                f" (action_id, hook, args, group_id, expression, zone) VALUES {marks}",
-                tuple(values),
+                " (action_id, hook, args, group_id, expression, zone) VALUES"
+                f" {','.join([mark] * len(part))}",
+                tuple(value for row in part for value in row),
             )
 
     def wait(self, waits: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
@@ -682,15 +673,8 @@ def _texts_of(names: TableNames, row: WholeRow) -> Iterator[tuple[str, Place, st
 
 
 def _size(row: WholeRow) -> int:
-    """What a row takes in a statement, roughly: quotes and zero bytes are escaped."""
-    told = f"{row.hook}{row.args}{row.extended_args}{row.schedule}"
-    return _SMALL + (len(told) + (len(told) >> 2) if told.isascii() else 4 * len(told))
-
-
-def _exact_size(row: WholeRow) -> int:
-    texts = [one for one in (row.hook, row.args, row.extended_args, row.schedule) if one]
-    escaped = sum(one.count(c) for one in texts for c in "\\'\"\0\n\r\x1a")
-    return escaped + _SMALL + sum(len(one.encode("utf-8", "surrogateescape")) for one in texts)
+    """What a row takes in a statement, roughly."""
+    return SMALL + text_size(f"{row.hook}{row.args}{row.extended_args}{row.schedule}")
 
 
 def _text(value: object) -> str | None:

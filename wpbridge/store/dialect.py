@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, CursorResult
 from sqlalchemy.engine import URL
 
-from wpbridge.errors import Contention, StoreError, StoreMissing, StoreUnavailable, Unfit
+from wpbridge.errors import Contention, ReadOnly, StoreError, StoreUnavailable, Unfit
 from wpbridge.store.ids import MEND, KeyColumn
 from wpbridge.store.tables import TableNames
 from wpbridge.store.text_columns import Texts
@@ -37,6 +37,8 @@ class Dialect(Protocol):
     now_seconds: str
     """An expression: seconds since 1970 with their fractions, by the database's clock."""
     can_skip_locked: bool
+    most_bytes: int
+    """Of one statement."""
 
     def forgets(self, connection: Connection) -> str:
         """Say how the server loses what it has committed; empty where it keeps everything."""
@@ -60,10 +62,6 @@ class Dialect(Protocol):
 
     def has_moved(self, connection: Any) -> bool:
         """Whether the driver's connection leads to another place than a new one would."""
-        ...
-
-    def most_bytes(self, connection: Connection) -> int:
-        """Of one statement."""
         ...
 
     def age_seconds(self, column: str) -> str:
@@ -118,6 +116,17 @@ class Dialect(Protocol):
 
     def version(self, connection: Connection) -> str:
         """Server name and version, and what follows from it is remembered."""
+        ...
+
+    def try_to_write(self, connection: Connection, table: str) -> None:
+        """Do what a database refuses that takes no writes, and change nothing by it.
+
+        Raises its error. ``table``: one that is there.
+        """
+        ...
+
+    def may_create(self, connection: Connection, table: str) -> bool:
+        """Whether the account may create a table of this name; none is made."""
         ...
 
     def make_database(self, address: URL) -> None:
@@ -175,11 +184,26 @@ _GONE = frozenset({
     2006, 2013, 2002, 2003, 2014, 2055, 4031,  # no connection, or not any more
     1053, 1077, 1079, 1080, 1152, 1158, 1159, 1160, 1161, 1184, 1317, 1927, 3169,  # closed on us
     1040, 1041, 1129, 1135, 1203, 1226,  # too many connections, no memory or thread for one
-    1290, 1792, 1836, 1047, 3100,  # read-only, or a cluster that is not ready
+    1047, 3100,  # a cluster that is not ready
     3, 1021, 1026, 1114,  # disk full
     9001, 9002, 9006,  # ProxySQL has no server to hand on to
 })  # fmt: skip
-_DENIED = frozenset({1044, 1045, 1049, 1698})
+_READ_ONLY = frozenset({1290, 1792, 1836, 1036, 1874, 1881, 3989})
+"""Of the server, of the session, of InnoDB, of the database."""
+_DENIED = frozenset({
+    1044, 1045, 1049, 1698, 1130,  # no such right, login or database, or not from this host
+    1820, 1862, 3118, 4151, 3955,  # a password that expired, an account that is locked
+})  # fmt: skip
+_NO_METHOD = frozenset({1251, 1275, 1524, 2054, 2058, 2059, 2061})
+"""Server and driver know no common way to log in."""
+_NEEDS_TLS = 3159
+_TLS_ADVICE = "connect with TLS: ssl=1 in --dsn, or MYSQL_CLIENT_FLAGS in wp-config.php"
+_METHOD_ADVICE = (
+    "wpbridge logs in with mysql_native_password, caching_sha2_password, sha256_password and"
+    " ed25519: give the account one of them"
+)
+TOO_BIG = 1153
+"""A statement of more than max_allowed_packet."""
 _NO_RIGHT = frozenset({1142, 1143, 1227, 1370})
 _UNFIT = frozenset({1264, 1265, 1267, 1292, 1300, 1366, 1406, 3988})
 """Out of range, truncated, no such date, not of the column's character set, too long."""
@@ -193,7 +217,11 @@ _FULL = re.compile(
 _SQLITE_GONE = (
     "database or disk is full",
     "disk I/O error",
+)
+_SQLITE_READ_ONLY = (
     "attempt to write a readonly database",
+    # The file is open, and its journal cannot be made: the folder takes no new file.
+    "unable to open database file",
 )
 
 
@@ -208,6 +236,8 @@ class Trouble:
     """Tried again after a while, on a new connection."""
     denied: bool = False
     """The login: waited for a little, when it was good before."""
+    read_only: bool = False
+    """The server answers, and takes no writes: it is gone, for who has to write."""
 
 
 def sort_trouble(error: BaseException) -> Trouble:
@@ -215,22 +245,21 @@ def sort_trouble(error: BaseException) -> Trouble:
     code = error.args[0] if error.args and isinstance(error.args[0], int) else None
     text = str(error.args[1] if code is not None and len(error.args) > 1 else error)
     line = " ".join(text.split())[:300]
-    has_no_tls = code == _TLS or "CERTIFICATE_VERIFY_FAILED" in text
-    if code in _DENIED or has_no_tls:
-        names = "the settings of TLS" if has_no_tls else "DB_USER, DB_PASSWORD and DB_NAME"
-        advice = f" (check {names}, or --dsn)"
+    if refusal := _login_advice(code, text):
         return Trouble(
-            error=StoreUnavailable(f"the database refuses us: {line}{advice}"), denied=True
+            error=StoreUnavailable(f"the database refuses us: {line} ({refusal})"), denied=True
         )
     if code in _BUSY or "database is locked" in text or "database table is locked" in text:
         return Trouble(
             error=Contention(f"locks were not to be had, others hold the rows: {line}"), busy=True
         )
-    if "unable to open database file" in text:
-        advice = "is its name right? wpbridge init makes a new one"
-        return Trouble(error=StoreMissing(f"{line}: {advice}"))
+    if code in _READ_ONLY or (code is None and any(one in text for one in _SQLITE_READ_ONLY)):
+        error = ReadOnly(f"the database is read-only: {line}")
+        return Trouble(error=error, gone=True, read_only=True)
     if _is_gone(code, text):
         return Trouble(error=StoreUnavailable(_complaint(code, text, line)), gone=True)
+    if code == TOO_BIG:
+        return Trouble(error=Unfit(f"the server's max_allowed_packet is too small: {line}"))
     advice = ": the account needs that right, or name another with --dsn" * (code in _NO_RIGHT)
     if _LOST_IDS.search(text):
         advice = f": a table gives new rows no ids; {MEND}"
@@ -244,6 +273,31 @@ def lost_connection(error: BaseException) -> Trouble:
     return Trouble(error=StoreUnavailable(f"the database does not answer: {line}"), gone=True)
 
 
+def _login_advice(code: int | None, text: str) -> str:
+    """What to do about a login that is refused; empty where the error is of another kind."""
+    if code == _TLS or "CERTIFICATE_VERIFY_FAILED" in text:
+        return "check the settings of TLS, or --dsn"
+    if code == _NEEDS_TLS:
+        return _TLS_ADVICE
+    if code in _NO_METHOD:
+        return _METHOD_ADVICE
+    if code in _DENIED:
+        return "check DB_USER, DB_PASSWORD and DB_NAME, or --dsn"
+    return ""
+
+
+def login_failure(error: BaseException) -> StoreUnavailable:
+    """What to raise for a driver that broke while it logged in, whatever it has raised."""
+    line = " ".join(str(error).split())[:300]
+    if "cryptography" in line:
+        advice = f"pip install 'wpbridge[sha2]', or {_TLS_ADVICE}"
+    elif "nacl" in line.lower():
+        advice = "pip install 'wpbridge[ed25519]'"
+    else:
+        advice = _METHOD_ADVICE
+    return StoreUnavailable(f"the login to the database failed: {line} ({advice})")
+
+
 def _is_gone(code: int | None, text: str) -> bool:
     if code is None:
         # What is left of an answer that did not come in time stands before the next one.
@@ -254,6 +308,4 @@ def _is_gone(code: int | None, text: str) -> bool:
 def _complaint(code: int | None, text: str, line: str) -> str:
     if code in (3, 1021, 1026, 1114) or _FULL.search(text) or "disk is full" in text:
         return f"the database has no room left: {line}"
-    if code in (1290, 1792, 1836) or "readonly database" in text:
-        return f"the database is read-only: {line}"
     return f"the database does not answer: {line}"

@@ -17,7 +17,7 @@ from wpbridge.codec.args import columns
 from wpbridge.outcome import LogLine
 from wpbridge.store.charsets import to_text as php_text
 from wpbridge.store.dialect import Dialect
-from wpbridge.store.portions import portions
+from wpbridge.store.portions import SMALL, STATEMENT, portions, room, text_size
 from wpbridge.store.tables import Layout, TableNames
 from wpbridge.store.zones import ZonedAction, Zones
 from wpbridge.zone import Zone
@@ -25,9 +25,6 @@ from wpbridge.zone import Zone
 MESSAGE_BYTES: Final = 65_535
 """The logs table's text column; the plugin loses longer rows, we cut them."""
 ROWS_A_STATEMENT: Final = 500
-LOG_CHARACTERS_A_STATEMENT: Final = 1 << 17
-"""At most 512 KiB as it travels: a server refuses more than max_allowed_packet (1 MiB in old ones)
-as if it had gone away."""
 NO_GROUPS: Final[Mapping[str, int]] = MappingProxyType({})
 
 
@@ -42,6 +39,9 @@ class Inserts:
         self._names = names
         self._dialect = dialect
         self._layout = layout
+        self._room = room(dialect.most_bytes)
+        # A character may be longer on its way than it is in the table.
+        self._message_bytes = min(MESSAGE_BYTES, (dialect.most_bytes - STATEMENT) // 4)
         given = ["hook", "scheduled_date_gmt", "scheduled_date_local", "args", "schedule"]
         given += ["group_id"]
         given += ["priority"] if layout.has_priority else []
@@ -75,20 +75,16 @@ class Inserts:
         ``groups``: ids by slug, for those without a ``group_id``.
         """
         made: list[ActionId] = []
-        for start in range(0, len(actions), ROWS_A_STATEMENT):
-            part = actions[start : start + ROWS_A_STATEMENT]
-            values: list[object] = []
-            for action in part:
-                group_id = action.group_id
-                values += self._values(
-                    action, groups[action.group] if group_id is None else group_id
-                )
+        rows = ((action, self._values(action, _group_of(action, groups))) for action in actions)
+        for part in portions(rows, most=ROWS_A_STATEMENT, room=self._room, size_of=_size):
+            added = [action for action, _ in part]
+            values = [value for _, row in part for value in row]
             told = self._dialect.returning("action_id")
             done = self._run(connection, self._actions, self._row, len(part), values, told)
             given = self._dialect.new_ids(connection, done, len(part), self._names.actions)
             ids = [ActionId(one) for one in given]
             self._log_created(connection, ids, now)
-            self._keep_zones(connection, ids, part, groups)
+            self._keep_zones(connection, ids, added, groups)
             made += ids
         return made
 
@@ -104,16 +100,17 @@ class Inserts:
         r"""The same from action id, message and both dates as they stand.
 
         A character that the table cannot hold is written as ``\u{1F600}``: an action must not
-        lose its ending for it.
+        lose its ending for it. Nor for a message that is too long for the column, or for a
+        statement: it is cut.
         """
         shown, place = self._layout.texts.shown, self._message
         told: Iterator[tuple[object, ...]] = (
-            (i, shown(connection, place, message, octets=MESSAGE_BYTES), *dates)
+            (i, shown(connection, place, message, octets=self._message_bytes), *dates)
             for i, message, *dates in rows
         )
         for part in portions(
-            told, most=ROWS_A_STATEMENT, room=LOG_CHARACTERS_A_STATEMENT,
-            size_of=lambda row: len(str(row[1])),
+            told, most=ROWS_A_STATEMENT, room=self._room,
+            size_of=lambda row: SMALL + text_size(str(row[1])),
         ):  # fmt: skip
             values = [value for row in part for value in row]
             self._run(connection, self._logs, self._log_row, len(part), values)
@@ -162,7 +159,7 @@ class Inserts:
                 action_id=action_id,
                 hook=action.hook,
                 args=columns(action.args)[0],
-                group_id=groups[action.group] if action.group_id is None else action.group_id,
+                group_id=_group_of(action, groups),
                 expression=action.zoned.expression,
                 zone=action.zoned.zone,
             )
@@ -182,3 +179,12 @@ class Inserts:
     ) -> CursorResult[Any]:
         """One INSERT of many rows."""
         return connection.exec_driver_sql(start + ",".join([row] * rows) + end, tuple(values))
+
+
+def _group_of(action: NewAction, groups: Mapping[str, int]) -> int:
+    return groups[action.group] if action.group_id is None else action.group_id
+
+
+def _size(row: tuple[NewAction, list[object]]) -> int:
+    """What a row takes in a statement, and its row of the log in another."""
+    return 2 * SMALL + text_size("".join([one for one in row[1] if isinstance(one, str)]))

@@ -16,16 +16,20 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from wpbridge.store import charsets
 from wpbridge.store.dialect import (
     FORGETFUL,
+    TOO_BIG,
     WORDPRESS_REMOVES,
     knows_skip_locked,
+    login_failure,
     parse_version,
+    sort_trouble,
 )
 from wpbridge.store.ids import KeyColumn, given
+from wpbridge.store.portions import room
 from wpbridge.store.tables import TableNames
 from wpbridge.store.text_columns import Column, Texts
 
@@ -36,6 +40,10 @@ RUNNER_ANSWER_SECONDS = 30.0
 """A runner's statements are short ones, and it must beat again before others take it for dead."""
 _PROBES = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 30_000}
 """A host that vanished is noticed within half a minute, however long the statement may take."""
+_NO_SAFETY_NETS = ", sql_safe_updates = 0, sql_select_limit = 18446744073709551615"
+"""Against a server's, or an account's, nets for people at a keyboard: the first refuses statements
+by an index that it does not count as one, the second leaves rows out of what is read."""
+_MAY_NOT_CREATE = frozenset({1044, 1142, 1227, 1370})
 LEAST_ENDS = (" _", " !", " `", "_", "!", "`")
 """The least printable characters of the servers' collations, alone and after one space."""
 
@@ -50,9 +58,10 @@ class MySQL:
 
     def __init__(self) -> None:
         self.can_skip_locked = False
+        self.most_bytes = 1 << 20
         self.charset = charsets.PLAIN
         """Of the sessions, in the server's words."""
-        self._returns_ids = False
+        self._is_mariadb = self._returns_ids = False
 
     def forgets(self, connection: Connection) -> str:
         """See :data:`wpbridge.store.dialect.FORGETFUL`."""
@@ -91,10 +100,6 @@ class MySQL:
     def has_moved(self, _connection: Any) -> bool:
         """A server that went away ends its connections itself."""
         return False
-
-    def most_bytes(self, connection: Connection) -> int:
-        """A server takes more for a lost connection."""
-        return int(connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar() or 0)
 
     def age_seconds(self, column: str) -> str:
         """By the server's clock."""
@@ -209,9 +214,12 @@ class MySQL:
 
     def version(self, connection: Connection) -> str:
         """Also learns what the server can do."""
-        kind, numbers = parse_version(str(connection.execute(text("SELECT VERSION()")).scalar()))
+        told = connection.exec_driver_sql("SELECT VERSION(), @@max_allowed_packet").one()
+        kind, numbers = parse_version(str(told[0]))
+        self.most_bytes = int(told[1])
         self.can_skip_locked = knows_skip_locked(kind, numbers)
-        self._returns_ids = kind == "MariaDB" and numbers >= (10, 5, 0)
+        self._is_mariadb = kind == "MariaDB"
+        self._returns_ids = self._is_mariadb and numbers >= (10, 5, 0)
         return f"{kind} {'.'.join(map(str, numbers))}"
 
     def returning(self, column: str) -> str:
@@ -234,6 +242,30 @@ class MySQL:
         ask = "SELECT @@SESSION.auto_increment_increment"
         step = int(connection.exec_driver_sql(ask).scalar() or 1)
         return [first + step * place for place in range(rows)]
+
+    def try_to_write(self, connection: Connection, table: str) -> None:
+        """The server asks whether it takes writes before it looks for rows; there are none."""
+        connection.exec_driver_sql(f"UPDATE {table} SET claim_id = claim_id WHERE 1 = 0")
+
+    def may_create(self, connection: Connection, table: str) -> bool:
+        """MariaDB tells it when a statement is prepared; MySQL when one is run.
+
+        The one for MySQL is refused for its two columns of one name, and before for the name of
+        its tablespace, which is longer than any may be. Rights are asked for first.
+        """
+        create = f"CREATE TABLE {table} (one int"
+        try:
+            if self._is_mariadb:
+                connection.exec_driver_sql(f"PREPARE wpbridge_try FROM '{create})'")
+                connection.exec_driver_sql("DEALLOCATE PREPARE wpbridge_try")
+            else:
+                connection.exec_driver_sql(f"{create}, one int) TABLESPACE = `{'x' * 70}`")
+        except DBAPIError as error:
+            code = getattr(error.orig, "args", (0,))[0]
+            if error.connection_invalidated or sort_trouble(error.orig or error).gone:
+                raise
+            return code not in _MAY_NOT_CREATE
+        return True
 
     def make_database(self, address: URL) -> None:
         """Not ours to do."""
@@ -400,17 +432,59 @@ def open_engine(
         },
     )  # fmt: skip
 
+    @event.listens_for(engine, "do_connect")
+    def log_in(dialect: Any, _record: Any, words: Any, options: Any) -> Any:
+        """StoreUnavailable also for what the driver raises that is no numbered error.
+
+        It does so for ways to log in that need a package which is not installed, and for answers
+        that it does not understand.
+        """
+        try:
+            return dialect.connect(*words, **options)
+        except OSError:
+            raise
+        except Exception as error:
+            is_numbered = bool(error.args) and isinstance(error.args[0], int)
+            if isinstance(error, dialect.loaded_dbapi.Error) and is_numbered:
+                raise
+            raise login_failure(error) from error
+
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: Any) -> None:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT @@SESSION.sql_mode")
-            modes = str(cursor.fetchone()[0]).split(",")
+            cursor.execute("SELECT @@SESSION.sql_mode, @@max_allowed_packet")
+            told, most_bytes = cursor.fetchone()
+            modes = str(told).split(",")
             kept = ",".join(mode for mode in modes if mode and mode not in WORDPRESS_REMOVES)
-            cursor.execute(f"SET SESSION sql_mode = %s{limits}", (kept,))
+            cursor.execute(f"SET SESSION sql_mode = %s{_NO_SAFETY_NETS}{limits}", (kept,))
         charsets.speak(connection, *names)
+        _bound(connection, int(most_bytes))
         _probe(getattr(connection, "_sock", None))
 
     return engine
+
+
+def _bound(connection: Any, most_bytes: int) -> None:
+    """Have a connection of PyMySQL refuse statements that the server would not take.
+
+    Sent nevertheless, they would look like a server that went away, which is waited for.
+    """
+    send = connection.query
+
+    def query(sql: str | bytes | bytearray, *rest: Any) -> Any:
+        if 4 * len(sql) >= most_bytes - 1:
+            is_text = isinstance(sql, str)
+            size = len(charsets.to_bytes(sql)) if is_text else len(sql)  # type: ignore[arg-type]
+            if size >= most_bytes - 1:
+                raise connection.DataError(
+                    TOO_BIG, f"a statement has {size:,} bytes, and it may have {most_bytes:,}"
+                )
+        return send(sql, *rest)
+
+    connection.query = query
+    # Of what the driver makes one statement of by itself.
+    bound = {"max_stmt_length": room(most_bytes)}
+    connection.cursorclass = type("Cursor", (connection.cursorclass,), bound)
 
 
 def _limits(answer_seconds: float) -> str:

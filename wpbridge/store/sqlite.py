@@ -46,6 +46,8 @@ class SQLite:
     db_now = "strftime('%Y-%m-%d %H:%M:%S', 'now')"
     now_seconds = "(julianday('now') - 2440587.5) * 86400.0"
     can_skip_locked = False
+    most_bytes = 1_000_000_000
+    """SQLite's own limit, unless it was built with another."""
 
     def forgets(self, _connection: Connection) -> str:
         """It keeps everything."""
@@ -71,10 +73,6 @@ class SQLite:
         """A file that was deleted or replaced stays open, and what is written to it is lost."""
         is_ours = isinstance(connection, _FileConnection)
         return is_ours and _identity(connection.file) != connection.identity
-
-    def most_bytes(self, _connection: Connection) -> int:
-        """SQLite's own limit, unless it was built with another."""
-        return 1_000_000_000
 
     def age_seconds(self, column: str) -> str:
         """By the host's clock: there is no other."""
@@ -175,6 +173,19 @@ class SQLite:
             return sorted(given(row[0], table) for row in done)
         last = given(done.lastrowid, table)
         return [*range(given(last - rows + 1, table), last + 1)]
+
+    def try_to_write(self, connection: Connection, table: str) -> None:
+        """A table that is taken back needs a file, and a folder for its journal, that take it."""
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        try:
+            connection.exec_driver_sql(f'CREATE TABLE "{table}_wpbridge_try" (one)')
+        finally:
+            connection.exec_driver_sql("ROLLBACK")
+
+    def may_create(self, connection: Connection, table: str) -> bool:
+        """Who may write the file may."""
+        del connection, table
+        return True
 
     def make_database(self, address: URL) -> None:
         """An empty file is a database."""

@@ -10,10 +10,9 @@ from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Connection
 
-from wpbridge.store.bulk import BYTES_A_STATEMENT
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.ids import given
-from wpbridge.store.portions import portions
+from wpbridge.store.portions import portions, room
 from wpbridge.store.writes import listed
 
 POST_TYPE: Final = "scheduled-action"
@@ -199,7 +198,7 @@ class WholePosts:
         last, insert = 0, self._ignore if is_taken_well else "INSERT"
         marks = f"({', '.join([self._mark] * len(columns))})"
         named = ", ".join(f"`{column}`" for column in columns)
-        for part in portions(rows, most=_MOST, room=BYTES_A_STATEMENT, size_of=_size):
+        for part in portions(rows, most=_MOST, room=room(self._dialect.most_bytes), size_of=_size):
             done = connection.exec_driver_sql(
                 f"{insert} INTO {self._tables[name]} ({named})"
                 f" VALUES {', '.join([marks] * len(part))}",
