@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from wpbridge.errors import Contention, InputError
 from wpbridge.store.dialect import Dialect
+from wpbridge.store.named_lock import NamedLock
 from wpbridge.store.session import Transactor
 from wpbridge.store.tables import Layout, TableNames
 
@@ -37,18 +38,19 @@ class Groups:
         table = self._table = names.groups
         self._slug = text(f"SELECT slug FROM {table} WHERE group_id = :id")
         self._ids = text(f"SELECT group_id FROM {table} WHERE slug IN :slugs").bindparams(slugs)
-        self._first = text(
-            f"SELECT group_id FROM {table} WHERE slug = :slug ORDER BY group_id LIMIT 1"
-        )
+        first = f"SELECT group_id FROM {table} WHERE slug = :slug ORDER BY group_id LIMIT 1"
+        self._first = text(first)
+        # A current read even in an old snapshot: what another has just added is found.
+        fresh = " LOCK IN SHARE MODE" if dialect.name == "mysql" else ""
+        self._first_now = text(f"{first}{fresh}")
         self._insert = text(
-            f"INSERT INTO {table} (slug) VALUES (:slug){dialect.returning('group_id')}"
+            f"INSERT INTO {table} (slug) SELECT :slug FROM (SELECT 1) AS one"
+            f" WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE slug = :slug)"
+            f"{dialect.returning('group_id')}"
         )
-        self._write_nothing = text(f"UPDATE {table} SET slug = slug WHERE 1 = 0")
         self._begin, self._commit = text(dialect.begin), text("COMMIT")
         self._roll_back = text("ROLLBACK")
-        lock = f"CONCAT('wpbridge.groups.', MD5(CONCAT(DATABASE(), '.{table}')))"
-        self._lock = text(f"SELECT GET_LOCK({lock}, :seconds)")
-        self._unlock = text(f"SELECT RELEASE_LOCK({lock})")
+        self._lock = NamedLock("groups", table)
 
     def slug(self, group_id: int) -> str:
         """A group's slug; 0, a missing row and an empty slug are all "no group"."""
@@ -93,9 +95,9 @@ class Groups:
     def ensure(self, slug: str) -> int:
         """The id to write for a slug, made where there is none.
 
-        Made under a lock of wpbridge's own, so that two of its writers never make two rows; the
-        plugin takes no notice of it. Raises Contention when the lock is not to be had, InputError
-        for a slug that the table cannot hold.
+        Made under a named lock of wpbridge's own where the server keeps such locks, so that two of
+        its writers never make two rows; the plugin takes no notice of it. Raises Contention when
+        the lock is not to be had, InputError for a slug that the table cannot hold.
         """
         found = self.first(slug)
         return found if found is not None else self._made(slug)
@@ -110,25 +112,30 @@ class Groups:
     def _made(self, slug: str) -> int:
         if self._dialect.name == "mysql":
             self._session.check_writable()
-            return self._session.run(lambda c: self._make_locked(c, slug))
-        return self._session.transact(lambda c: self._make_alone(c, slug))
-
-    def _make_alone(self, connection: Connection, slug: str) -> int:
-        """The transaction is the lock: there is one writer at a time, from its first write on."""
-        connection.execute(self._write_nothing)
-        return self._make(connection, slug)
+            made = self._session.run(lambda c: self._make_locked(c, slug))
+            if made is not None:
+                return made
+        # On SQLite the transaction is the lock: there is one writer at a time. A server without
+        # named locks makes one of two writers wait at the gap in the index, or undoes it.
+        return self._session.transact(lambda c: self._make(c, slug))
 
     def _make(self, connection: Connection, slug: str) -> int:
-        found = self._first_on(connection, slug)
-        if found is not None:
-            return found
+        """Add the row unless it is there, in one statement; in the caller's transaction."""
         if fault := self._texts.fault(connection, [("group", self._place, slug)]):
             raise InputError(fault)
         done = connection.execute(self._insert, {"slug": slug})
-        return self._dialect.new_ids(connection, done, 1, self._table)[0]
+        if done.returns_rows or done.rowcount:
+            made = self._dialect.new_ids(connection, done, 1, self._table)
+            if made:
+                return made[0]
+        return int(connection.execute(self._first_now, {"slug": slug}).scalar_one())
 
-    def _make_locked(self, connection: Connection, slug: str) -> int:
-        if connection.execute(self._lock, {"seconds": LOCK_SECONDS}).scalar() != 1:
+    def _make_locked(self, connection: Connection, slug: str) -> int | None:
+        """The same under the named lock; None where the server keeps none."""
+        taken = self._lock.take(connection, seconds=LOCK_SECONDS)
+        if taken is None:
+            return None
+        if not taken:
             raise Contention("another writer holds the lock for new groups; try again")
         try:
             # Committed before the lock is given back, and not at all where the row got no id.
@@ -143,6 +150,4 @@ class Groups:
                 raise
             return made
         finally:
-            # A connection that was lost has given its locks back.
-            if not connection.invalidated:
-                connection.execute(self._unlock)
+            self._lock.free(connection)

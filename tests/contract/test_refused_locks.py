@@ -1,0 +1,101 @@
+"""Clusters refuse GET_LOCK. What is done under a named lock elsewhere is done there without it."""
+
+import io
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from factories import insert, make_new
+from legacy_store import LegacyStore
+from refusing import GALERA, PXC, refusing
+from rows import query
+from servers import MariaDB
+from wpbridge.errors import StoreError
+from wpbridge.migrate.journal import Journal
+from wpbridge.migrate.poststore import PostStore
+from wpbridge.migrate.poststore_undo import Undo
+from wpbridge.store.bulk import WholeRow
+from wpbridge.store.posts import Posts
+from wpbridge.store.sqlstore import SqlStore
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+@pytest.fixture(params=[PXC, GALERA])
+def store(
+    request: pytest.FixtureRequest,
+    mariadb: MariaDB,
+    mysql_dsn: str,
+    open_queue: Callable[[str], SqlStore],
+) -> Iterator[SqlStore]:
+    database = mysql_dsn.split("?", maxsplit=1)[0].rsplit("/", 1)[1]
+    with refusing(mariadb.socket, {b"GET_LOCK(": request.param}) as port:
+        yield open_queue(f"mysql://root@127.0.0.1:{port}/{database}")
+
+
+def slugs(store: SqlStore) -> list[object]:
+    return [row[0] for row in query(store, "SELECT slug FROM wp_actionscheduler_groups")]
+
+
+def test_groups_are_made_once(store: SqlStore) -> None:
+    insert(store, make_new(group="new"), make_new(group="new"), make_new(group=""))
+    again = insert(store, make_new(group="new"), make_new(group="other"))
+    assert sorted(map(str, slugs(store))) == ["", "new", "other"]
+    [row] = query(
+        store,
+        "SELECT slug FROM wp_actionscheduler_actions JOIN wp_actionscheduler_groups"
+        " USING (group_id) WHERE action_id = :id",
+        id=again[1],
+    )
+    assert row[0] == "other"
+
+
+def test_a_group_that_another_made_meanwhile_is_taken(store: SqlStore) -> None:
+    groups = store.parts.groups
+    first = groups.ensure("mail")
+    # As if the look before had been older than that.
+    assert groups._made("mail") == first
+    assert slugs(store) == ["mail"]
+
+
+def test_an_import_makes_its_groups(store: SqlStore) -> None:
+    row = WholeRow(
+        id=1, hook="h", status="pending", scheduled="2026-11-24 12:00:00",
+        scheduled_local="2026-11-24 12:00:00", args="[]", extended_args=None, schedule="",
+        group="imported", priority=10, attempts=0, last_attempt="0000-00-00 00:00:00",
+        last_attempt_local="0000-00-00 00:00:00",
+    )  # fmt: skip
+    [fate] = store.parts.bulk.add([("0" * 64, row)], unique=False, now=NOW)
+    assert fate.is_new
+    assert slugs(store) == ["imported"]
+
+
+def test_posts_are_moved_and_put_back(store: SqlStore, tmp_path: Path) -> None:
+    legacy = LegacyStore(store)
+    post = legacy.post("one", group="alpha")
+    with Journal(tmp_path / "journal", kind="post-store", site="test") as journal:
+        assert PostStore(store).move(journal, io.StringIO()).moved
+    assert legacy.count("posts") == 0
+    with Journal(tmp_path / "journal", kind="post-store", site="test") as journal:
+        Undo(store, journal).run()
+    assert legacy.count("posts", f"ID = {post}") == 1
+
+
+def test_two_who_move_posts_wait_for_each_other(store: SqlStore) -> None:
+    LegacyStore(store)
+    posts = Posts(store)
+    counts = "SELECT value FROM wp_wpbridge_site WHERE name = 'posts_moves'"
+    with posts.alone.held():
+        posts.alone.transact(lambda _: None)
+        posts.alone.transact(lambda _: None)
+    # Each piece writes one common row: a cluster lets only one of two at a time come through.
+    assert query(store, counts) == [("2",)]
+
+
+def test_posts_without_transactions_are_refused(store: SqlStore) -> None:
+    LegacyStore(store, engine="MyISAM")
+    alone = Posts(store).alone
+    with alone.held(), pytest.raises(StoreError, match=r"GET_LOCK.*MyISAM"):
+        alone.run(lambda _: None)
