@@ -39,6 +39,7 @@ from wpbridge.runner.loop import Limits, Runner
 from wpbridge.site import Site
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_site
+from wpbridge.store.rights import refuse_read_only
 from wpbridge.store.session import Session
 from wpbridge.store.sqlstore import SqlStore
 from wpbridge.telling.log import tell
@@ -302,8 +303,13 @@ def make_runner(
     """A runner over the site's queue, its threads started; PHP starts when there is work for it.
 
     ``daemon``: it waits for work, and for a server that is away, until it is stopped.
+
+    Raises:
+        ReadOnly: nothing can be written. Later that is waited for; at the start it is an address
+            that is wrong, or a right, or a switch that somebody must turn.
     """
     clock = clock or SystemClock()
+    refuse_read_only(store)
     store.session.patience_seconds = math.inf if daemon else PATIENCE_SECONDS
     bus = Bus(site.label)
     bus.subscribe(Event, logs.write)

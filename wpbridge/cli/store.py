@@ -12,10 +12,12 @@ from wpbridge.cli.output import plural
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.clock import SystemClock
 from wpbridge.config import sources_of
-from wpbridge.errors import ConfigError, SchemaError
+from wpbridge.errors import ConfigError, ReadOnly, SchemaError, StoreMissing
 from wpbridge.moments import iso
 from wpbridge.site import resolve
+from wpbridge.store.base import StoreInfo
 from wpbridge.store.connect import open_site
+from wpbridge.store.rights import Findings, find
 from wpbridge.store.sqlstore import SqlStore
 
 DUE_CAP = 100_000
@@ -58,11 +60,25 @@ def init(ctx: click.Context, *, with_tables: bool, dry_run: bool, **flags: Any) 
     try:
         if not everything:
             store.inspect()
+        names = _to_make(store, everything=everything)
+        if names:
+            print_line(f"{'would make' if dry_run else 'making'} {', '.join(names)}")
         if not dry_run:
             store.create_tables(everything=everything)
     finally:
         store.close()
     print_line(f"{'would create' if dry_run else 'created'} {what} in {site.database.safe}")
+
+
+def _to_make(store: SqlStore, *, everything: bool) -> list[str]:
+    """The tables that are not there yet, of wpbridge's own and with ``everything`` the plugin's."""
+    names = store.names
+    plugins = (names.actions, names.claims, names.groups, names.logs) if everything else ()
+    try:
+        there = {table.lower() for table in store.session.run(store.dialect.tables)}
+    except StoreMissing:
+        there = set()
+    return [table for table in (*plugins, *names.own) if table.lower() not in there]
 
 
 @click.command(
@@ -194,7 +210,9 @@ Examples:
 def check(ctx: click.Context, **flags: Any) -> None:
     """Check settings, handlers, store and, with --php, WordPress; changes nothing.
 
-    Exit 78 when something is wrong, 69 when the database or WordPress does not answer.
+    Exit 78 when something keeps the next run from starting: a right that the account lacks, a
+    database that takes no writes, tables that are not as they should be. Exit 69 when the database
+    or WordPress does not answer.
     """
     from wpbridge import app, companion  # noqa: PLC0415 - the other commands run nothing
 
@@ -203,11 +221,13 @@ def check(ctx: click.Context, **flags: Any) -> None:
     handlers = app.handlers_of(settings)
     store = open_site(site)
     try:
-        info = store.inspect()
+        info, found = _looked_at(store)
+        own = store.parts.own
+        missing = [table for table in store.names.own if not own.has(table)]
         hello = app.ask_php(settings, site, store, os.environ) if settings.php else None
     finally:
         store.close()
-    problems, notes = list(info.problems), list(info.notes)
+    problems, notes = [*info.problems, *found.problems], [*info.notes, *found.notes]
     if hello is not None:
         refused, more = app.judge_php(settings, store, hello)
         problems += [refused] if refused else []
@@ -225,6 +245,7 @@ def check(ctx: click.Context, **flags: Any) -> None:
         "layout": info.layout,
         "skip_locked": info.skip_locked,
         "zone": info.zone,
+        "tables_to_make": missing,
         "handlers": sorted(handlers),
         "php": None if hello is None else asdict(hello),
         "problems": problems,
@@ -241,6 +262,14 @@ def check(ctx: click.Context, **flags: Any) -> None:
     if problems:
         raise SchemaError(problems[0])
     raise SystemExit(int(Exit.OK))
+
+
+def _looked_at(store: SqlStore) -> tuple[StoreInfo, Findings]:
+    """The tables, and what may be done with them. SchemaError for a database that is read-only."""
+    try:
+        return store.inspect(), find(store)
+    except ReadOnly as error:
+        raise SchemaError(str(error)) from error
 
 
 def _plain(value: object) -> str:

@@ -104,6 +104,9 @@ class OwnTables:
             StoreError: they cannot be made, with what to do.
         """
         wanted = tables or self._names.own
+        if tables:
+            # Whoever asks for all of them has said so.
+            self._announce(tables)
         trouble = self._bring_forward()
         if trouble is not None:
             told = f"wpbridge's own tables stay at version {self.version} of {VERSION}: {trouble}"
@@ -128,6 +131,14 @@ class OwnTables:
                 raise
             except StoreError as error:
                 _tell_once(str(error))
+
+    def _announce(self, tables: Iterable[str]) -> None:
+        """Name the tables that are about to be made."""
+        wanted = dict.fromkeys((*tables, self._names.site))
+        if not all(self.has(table) for table in wanted):
+            there = self.look()
+            if new := [table for table in wanted if table not in there]:
+                tell("own_tables.making", tables=", ".join(new))
 
     def _bring_forward(self) -> StoreError | None:
         """Have the tables at the version of this release; returns why they cannot be."""

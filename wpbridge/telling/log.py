@@ -91,6 +91,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     **_kinds("wpbridge.process", logging.ERROR, {"process.broken": ()}),
     **_kinds("wpbridge.store", logging.WARNING, {
         "own_tables.behind": ("reason",),
+        "own_tables.making": ("tables",),
         "store.forgetful": ("reason",),
     }),
     **_kinds("wpbridge.upkeep", logging.WARNING, {"upkeep.too_many_hooks": ()}),
