@@ -173,11 +173,12 @@ def set_up(
 
 
 def fall_back() -> None:
-    """Have commands that keep no log write their warnings as log lines to stderr."""
+    """Have commands that keep no log write warnings, Python's own too, as lines to stderr."""
     handler = _Lines(sys.stderr)
     handler.setLevel(logging.WARNING)
     handler.setFormatter(TextLines())
     logging.lastResort = handler
+    logging.captureWarnings(capture=True)
 
 
 def _parts(record: logging.LogRecord) -> tuple[str, str | None, dict[str, Any]]:

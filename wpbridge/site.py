@@ -50,11 +50,12 @@ class Site:
 
         Runners of two blogs of one network, or of two prefixes in one database, differ in it.
         """
-        if self.url is None and self.blog_id not in {None, 1}:
-            return f"{self.name} blog {self.blog_id}"
-        if self.config is None and self.base_prefix != DEFAULT_PREFIX:
-            return f"{self.name} prefix {self.base_prefix}"
-        return self.name
+        if self.url is not None:
+            return self.name
+        has_own_prefix = self.config is None and self.base_prefix != DEFAULT_PREFIX
+        prefix = f" prefix {self.base_prefix}" if has_own_prefix else ""
+        blog = f" blog {self.blog_id}" if self.blog_id != 1 else ""
+        return f"{self.name}{prefix}{blog}"
 
     def with_blog(self, blog_id: int) -> "Site":
         """The same for another blog of the network."""

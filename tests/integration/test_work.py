@@ -23,12 +23,15 @@ from factories import make_new
 from php_site import PhpSite
 from rows import change, log_of, query
 from servers import MariaDB, missing_mariadb, private_mariadb
+from wpbridge import logs
 from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
+from wpbridge.events import KINDS
 from wpbridge.outcome import LogLine
 from wpbridge.queue import Queue
 from wpbridge.runner.reaper import MOST_DEATHS
 from wpbridge.store.sqlstore import SqlStore
+from wpbridge.telling.log import KINDS as KINDS_OF_LINES
 
 HANDLERS = """
 import os, time
@@ -788,3 +791,21 @@ def test_a_runner_of_php_that_is_seen_keeps_its_duties(
     two.recorded("count")
     two.logged("upkeep.resumed")
     assert "upkeep.left" not in two.err()
+
+
+def test_every_line_of_a_json_log_has_a_stable_event_and_the_site(
+    lite: str, daemon: StartDaemon, open_queue: OpenQueue, folder: Path
+) -> None:
+    add(open_queue(lite), "count", 3)
+    flags = ("--log-format", "json", "-vv", "--blog-id", "1")
+    one = daemon(lite, *flags).ready()
+    one.recorded("count", 3)
+    one.send(signal.SIGTERM)
+    assert one.code() == 143
+    lines = [json.loads(line) for line in one.err().splitlines()]
+    names = set(KINDS_OF_LINES) | {logs.name_of(kind) for kind in KINDS} | {logs.FOREIGN}
+    assert {line["event"] for line in lines} <= names
+    assert {"daemon.ready", "worker.started", "runner.started", "daemon.stopped"} <= {
+        line["event"] for line in lines
+    }
+    assert {line["site"] for line in lines} == {lite}

@@ -42,6 +42,8 @@ def test_it_is_told_line_by_line(manager: tuple[socket.socket, str]) -> None:
     assert ear.recv(999) == b"STATUS=fine"
     notifier.reloading()
     assert ear.recv(999).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+    notifier.status("a\x1b[2J\x9b\u202e\ud800\x00b")
+    assert ear.recv(999) == rb"STATUS=a\x1b[2J\x9b\u202e\ud800\x00b"
     notifier.stopping("soon")
     assert ear.recv(999) == b"STOPPING=1\nSTATUS=soon"
 

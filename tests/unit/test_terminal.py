@@ -81,6 +81,7 @@ def test_errors_that_nobody_caught_pass_the_rule(
 ) -> None:
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     terminal.guard_tracebacks()
 
     def fall() -> None:
@@ -90,11 +91,17 @@ def test_errors_that_nobody_caught_pass_the_rule(
         fall()
     except ValueError as error:
         sys.excepthook(ValueError, error, error.__traceback__)
+
+    class Falls:
+        def __del__(self) -> None:
+            fall()
+
+    Falls()
     thread = threading.Thread(target=fall)
     thread.start()
     thread.join()
     told = capsys.readouterr().err
-    assert told.count("ValueError: \\x1b]0;owned\\x07 \\u202e\n") == 2
+    assert told.count("ValueError: \\x1b]0;owned\\x07 \\u202e\n") == 3
     assert told.replace("\n", "").isprintable()
 
 

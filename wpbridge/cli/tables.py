@@ -73,7 +73,10 @@ def draw(
     text_of: Callable[[object], str],
 ) -> None:
     """Draw rows; what ``text_of`` makes of a value may hold anything."""
-    made = [_column(rows, name, text_of, is_last=name == columns[-1]) for name in columns]
+    made = [
+        _column(rows, name, text_of, is_last=len(columns) > 1 and name == columns[-1])
+        for name in columns
+    ]
     widths = _widths(made, screen.width - len(_GAP) * (len(columns) - 1))
     if widths is None:
         for number, row in enumerate(rows):

@@ -112,7 +112,12 @@ def guard_tracebacks() -> None:
         if args.exc_type is not SystemExit:
             hook(args.exc_type, args.exc_value, args.exc_traceback)
 
+    def ignored_hook(args: Any) -> None:
+        print_line(f"{args.err_msg or 'Exception ignored in'}: {type(args.object)}", err=True)
+        hook(args.exc_type, args.exc_value, args.exc_traceback)
+
     sys.excepthook = hook
+    sys.unraisablehook = ignored_hook
     threading.excepthook = thread_hook
 
 
