@@ -103,7 +103,7 @@ class TestNetwork:
         folder = make_wordpress(NETWORK)
         url = "https://b.example"
         told = [
-            resolve(Settings(**given), {}).label  # type: ignore[arg-type]
+            resolve(Settings(**given), {}).label
             for given in (
                 {"path": folder}, {"path": folder, "blog_id": 2}, {"path": folder, "url": url},
                 {"dsn": "mysql://u:s3cret@h/d"}, {"dsn": "mysql://u@h/d", "blog_id": 3},
