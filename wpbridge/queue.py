@@ -326,9 +326,27 @@ class Queue:
             self.get(action_id)
         return found
 
-    def failures(self, query: Query | None = None, **criteria: Any) -> list[FailedRun]:
-        """The newest failed actions among those meant, each with the message that says why."""
-        return self._read(lambda parts: parts.reading.failures(_query(query, criteria)))
+    def failures(
+        self,
+        query: Query | None = None,
+        *,
+        failed_since: Moment = None,
+        open_only: bool = False,
+        **criteria: Any,
+    ) -> list[FailedRun]:
+        """The newest failed actions among those meant, each with the message that says why.
+
+        Args:
+            query: what is meant.
+            failed_since: only what failed then or later, whenever it was scheduled.
+            open_only: only failures that still stand: the action was not requeued, and no later
+                run of the same recurring chain has completed.
+            criteria: fields of ``query``.
+        """
+        meant = _query(query, criteria)
+        since = None if failed_since is None else self._moment(failed_since)
+        with self._turn() as parts:
+            return parts.failed.newest(meant, since=since, open_only=open_only)[0]
 
     def zones_of(self, ids: Sequence[int]) -> dict[ActionId, str]:
         """The time zones of those actions whose cron is not read in UTC."""
@@ -343,20 +361,27 @@ class Queue:
             return parts.reading.waits_of(ids)
 
     def stats(
-        self, by: Literal["status", "hook", "group", "hour"] = "status", *, hours: int = 24
+        self,
+        by: Literal["status", "hook", "group", "hour"] = "status",
+        *,
+        hours: int = 24,
+        query: Query | None = None,
     ) -> list[Tally]:
-        """Counts by hook, group, hour (UTC; of the last ``hours``) or status alone."""
-        now = self._now()
+        """Counts by hook, group, hour (UTC; of the last ``hours``) or status alone.
+
+        ``query``: only of the actions that it means, whatever its limit.
+        """
+        now, only = self._now(), query or Query()
         match by:
             case "hook":
-                return self._read(lambda parts: parts.reading.by_hook(now))
+                return self._read(lambda parts: parts.reading.by_hook(now, only))
             case "group":
-                return self._read(lambda parts: parts.reading.by_group(now))
+                return self._read(lambda parts: parts.reading.by_group(now, only))
             case "hour":
                 since = now - timedelta(hours=hours)
-                return self._read(lambda parts: parts.reading.by_hour(since, now))
+                return self._read(lambda parts: parts.reading.by_hour(since, now, only))
             case "status":
-                counts = self._read(lambda parts: parts.reading.statuses())
+                counts = self._read(lambda parts: parts.reading.statuses(only))
                 return [Tally(name=name, statuses={name: n}) for name, n in counts.items()]
         raise InputError(f"by: status, hook, group or hour, not {by!r}")
 

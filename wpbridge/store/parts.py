@@ -8,8 +8,10 @@ from wpbridge.store.cleaning import Cleaning
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.duties import Duties
 from wpbridge.store.edits import Edits
+from wpbridge.store.failed import Failed
 from wpbridge.store.groups import Groups
 from wpbridge.store.inserts import Inserts
+from wpbridge.store.known import Known
 from wpbridge.store.limits import Limits
 from wpbridge.store.options import Options
 from wpbridge.store.orphans import Orphans
@@ -37,6 +39,8 @@ class Parts:
     writes: Writes
     waits: Waits
     reading: Reading
+    known: Known
+    failed: Failed
     adding: Adding
     edits: Edits
     pauses: Pauses
@@ -71,6 +75,7 @@ def assemble(  # noqa: PLR0917 - what is known of a site's tables
     writes = Writes(names, layout, dialect, inserts, zones)
     waits = Waits(names, own, writes, lock)
     reading = Reading(session, names, layout, dialect, groups, zones, waits)
+    edits = Edits(session, names, layout, inserts, writes, zones, waits, own, lock)
     return Parts(
         own=own,
         groups=groups,
@@ -79,8 +84,10 @@ def assemble(  # noqa: PLR0917 - what is known of a site's tables
         writes=writes,
         waits=waits,
         reading=reading,
+        failed=Failed(session, names, reading, edits),
+        known=Known(session, names, layout, dialect),
         adding=Adding(session, names, layout, dialect, groups, inserts, own, waits),
-        edits=Edits(session, names, layout, inserts, writes, zones, waits, own, lock),
+        edits=edits,
         pauses=Pauses(session, names, layout, own),
         limits=Limits(session, names, layout, dialect, groups, own),
         suspects=Suspects(names, dialect, own),

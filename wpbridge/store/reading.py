@@ -22,7 +22,7 @@ from wpbridge.store.charsets import to_text as php_text
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.groups import Groups
 from wpbridge.store.inventory import Inventory
-from wpbridge.store.records import ClaimRecord, FailedRun, LogEntry, Query, Record, Tally, Wait
+from wpbridge.store.records import ClaimRecord, LogEntry, Query, Record, Tally, Wait
 from wpbridge.store.session import Transactor
 from wpbridge.store.tables import Layout, TableNames
 from wpbridge.store.texts import as_bytes, chosen_args
@@ -43,12 +43,8 @@ _DUE: Final = (
     " THEN scheduled_date_gmt END)"
 )
 HOOKS_A_STATEMENT: Final = 50
-_ASIDE: Final = (
-    "action created", "action started", "action output via wpbridge", "wpbridge: ",
-    "action requeued",
-    "This action appears to be consistently failing", "There was a failure scheduling the next",
-)  # fmt: skip
-"""How log rows begin that never say why an action failed; the plugin's are translated."""
+EVERY: Final = Query()
+"""Every action."""
 
 
 class Reading:
@@ -97,7 +93,7 @@ class Reading:
         if query.limit or query.offset:
             limit = " LIMIT :limit OFFSET :offset"
             values |= {"limit": query.limit or 1 << 62, "offset": query.offset}
-        statement = _bound(f"SELECT {self._columns} FROM {source}{where}{order}{limit}", values)
+        statement = bound(f"SELECT {self._columns} FROM {source}{where}{order}{limit}", values)
         rows = self._session.run(lambda c: c.execute(statement, values).fetchall())
         return [self._record(row) for row in rows]
 
@@ -119,7 +115,7 @@ class Reading:
         where, values = self.where(query)
         if where is None:
             return 0
-        statement = _bound(f"SELECT COUNT(*) FROM {self._names.actions} a{where}", values)
+        statement = bound(f"SELECT COUNT(*) FROM {self._names.actions} a{where}", values)
         return int(self._session.run(lambda c: c.execute(statement, values).scalar()) or 0)
 
     def get(self, action_id: int) -> Record | None:
@@ -232,41 +228,27 @@ class Reading:
             ]
         return found
 
-    def failures(self, query: Query) -> list[FailedRun]:
-        """The newest failed actions among those meant, each with the log row that says why."""
-        narrowed = replace(query, statuses=(Status.FAILED,), order="modified", descending=True)
-        records = self.find(narrowed)
-        reasons: dict[ActionId, LogEntry] = {}
-        for entry in self.logs([record.id for record in records]):
-            if not entry.message.startswith(_ASIDE):
-                reasons[entry.action_id] = entry
-        return [
-            FailedRun(
-                id=record.id,
-                hook=record.hook,
-                message=reasons[record.id].message if record.id in reasons else "",
-                at=reasons[record.id].at if record.id in reasons else record.last_attempt_at,
-            )
-            for record in records
-        ]
-
     # Counts
 
-    def statuses(self) -> dict[str, int]:
+    def statuses(self, only: Query = EVERY) -> dict[str, int]:
         """How many actions have each status."""
-        statement = text(f"SELECT status, COUNT(*) FROM {self._names.actions} GROUP BY status")
-        rows = self._session.run(lambda c: c.execute(statement).fetchall())
-        return {str(status): int(count) for status, count in rows}
+        where, values = self.where(only)
+        if where is None:
+            return {}
+        table = f"{self._names.actions} a"
+        statement = bound(f"SELECT status, COUNT(*) FROM {table}{where} GROUP BY status", values)
+        return {str(status): _int(count) for status, count in self._rows(statement, values)}
 
-    def by_hook(self, now: datetime) -> list[Tally]:
+    def by_hook(self, now: datetime, only: Query = EVERY) -> list[Tally]:
         """Each hook's actions; the database's collation decides what is one hook.
 
         Hook by hook out of the index that begins with it, which holds all that is asked: a
         grouping would sort, or read every row.
         """
-        names = self.hook_names() if self._layout.hook_index else None
+        is_all = not only.is_narrowed
+        names = self.hook_names() if is_all and self._layout.hook_index else None
         if names is None:
-            return self._tally("hook", now)
+            return self._tally("hook", now, only)
         found: list[Tally] = []
         for start in range(0, len(names), HOOKS_A_STATEMENT):
             found += self._of_hooks(names[start : start + HOOKS_A_STATEMENT], now)
@@ -284,36 +266,39 @@ class Reading:
         rows = self._rows(statement, {"now": to_text(now), **values})
         return _tallies((names[_int(row[0])], *row[1:]) for row in rows)
 
-    def by_group(self, now: datetime) -> list[Tally]:
+    def by_group(self, now: datetime, only: Query = EVERY) -> list[Tally]:
         """Each group's actions; no group is an empty name."""
         joined: dict[str, Tally] = {}
-        for tally in self._tally("group_id", now):
+        for tally in self._tally("group_id", now, only):
             slug = self._groups.slug(int(tally.name or 0))
             named = replace(tally, name=slug)
             joined[slug] = _joined(joined[slug], named) if slug in joined else named
         return sorted(joined.values(), key=lambda t: (-t.total, t.name))
 
-    def _tally(self, column: str, now: datetime) -> list[Tally]:
-        statement = text(
-            f"SELECT {column}, status, COUNT(*), {_DUE} FROM {self._names.actions}"
-            f" GROUP BY {column}, status"
+    def _tally(self, column: str, now: datetime, only: Query) -> list[Tally]:
+        where, values = self.where(only)
+        if where is None:
+            return []
+        statement = bound(
+            f"SELECT {column}, status, COUNT(*), {_DUE} FROM {self._names.actions} a{where}"
+            f" GROUP BY {column}, status",
+            values,
         )
-        found = _tallies(self._rows(statement, {"now": to_text(now)}))
+        found = _tallies(self._rows(statement, values | {"now": to_text(now)}))
         return sorted(found, key=lambda t: (-t.total, t.name))
 
-    def by_hour(self, since: datetime, until: datetime) -> list[Tally]:
+    def by_hour(self, since: datetime, until: datetime, only: Query = EVERY) -> list[Tally]:
         """What ended in each hour (UTC) by its last attempt, and what is pending for it.
 
         The hour of ``since`` is counted from its beginning.
         """
-        ended = self._hours("last_attempt_gmt", "status IN ('complete', 'failed', 'canceled')")
-        planned = self._hours("scheduled_date_gmt", "status = 'pending'")
         begin = since.replace(minute=0, second=0, microsecond=0)
-        values = {"since": to_text(begin), "until": to_text(until)}
         counts: defaultdict[str, dict[str, int]] = defaultdict(dict)
-        for statement in (ended, planned):
-            rows = self._rows(statement, values)
-            for hour, status, count in rows:
+        for column, condition in (
+            ("last_attempt_gmt", "status IN ('complete', 'failed', 'canceled')"),
+            ("scheduled_date_gmt", "status = 'pending'"),
+        ):
+            for hour, status, count in self._hours(column, condition, begin, until, only):
                 counts[str(hour)][str(status)] = _int(count)
         hours: list[Tally] = []
         while begin <= until:
@@ -322,12 +307,21 @@ class Reading:
             begin += timedelta(hours=1)
         return hours
 
-    def _hours(self, column: str, condition: str) -> TextClause:
+    def _hours(
+        self, column: str, condition: str, begin: datetime, end: datetime, only: Query
+    ) -> Sequence[Sequence[object]]:
+        """Rows of hour, status and count."""
+        where, values = self.where(only)
+        if where is None:
+            return ()
         hour = f"SUBSTR({column}, 1, 13)"
-        return text(
-            f"SELECT {hour}, status, COUNT(*) FROM {self._names.actions} WHERE {condition}"
-            f" AND {column} >= :since AND {column} <= :until GROUP BY {hour}, status"
+        statement = bound(
+            f"SELECT {hour}, status, COUNT(*) FROM {self._names.actions} a"
+            f"{where or ' WHERE 1 = 1'} AND {condition}"
+            f" AND {column} >= :begin AND {column} <= :end GROUP BY {hour}, status",
+            values,
         )
+        return self._rows(statement, values | {"begin": to_text(begin), "end": to_text(end)})
 
     def queued(self, now: datetime) -> list[QueuedHook]:
         """Hooks and groups with pending or running actions, by hook; reads all of them."""
@@ -423,7 +417,7 @@ class Reading:
         where, values = self.where(replace(query, statuses=(Status.PENDING,)))
         if where is None:
             return []
-        statement = _bound(
+        statement = bound(
             f"SELECT MIN(a.hook), MIN(a.args), a.group_id FROM {self._names.actions} a{where}"
             " AND (a.schedule LIKE :interval OR a.schedule LIKE :cron)"
             " GROUP BY a.hook, a.args, a.group_id HAVING COUNT(*) > 1",
@@ -540,8 +534,8 @@ def _joined(one: Tally, other: Tally) -> Tally:
     )
 
 
-def _bound(statement: str, values: dict[str, object]) -> TextClause:
-    """Lists among the values become lists in the statement."""
+def bound(statement: str, values: dict[str, object]) -> TextClause:
+    """Return the statement; lists among the values become lists in it."""
     lists: list[BindParameter[object]] = [
         bindparam(name, expanding=True) for name, value in values.items() if isinstance(value, list)
     ]
