@@ -18,6 +18,7 @@ from wpbridge import rules
 from wpbridge.errors import ConfigError
 from wpbridge.moments import seconds_of
 from wpbridge.rules import LONGEST, Keep, Limit, Origin, RetryRule, Route, Webhook, only_known
+from wpbridge.zone import shown_name
 
 ENV_PREFIX: Final = "WPBRIDGE_"
 FILE_NAME: Final = "wpbridge.toml"
@@ -126,6 +127,8 @@ class Settings:
     quiet: bool = False
     verbose: int = 0
     """0 warnings, 1 information, 2 debugging."""
+    tz: str = "UTC"
+    """The zone that times are shown in for people: ``site``, or a zone's name."""
     color: bool | None = None
     """None: when the output is a terminal."""
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
@@ -237,6 +240,13 @@ def _choice(*words: str) -> _Kind:
     return choice
 
 
+def _tz(value: object, _origin: Origin) -> str:
+    name = shown_name(value) if isinstance(value, str) else None
+    if name is None:
+        raise ValueError("site, UTC or a time zone such as Europe/Rome")
+    return name
+
+
 def _prefix(value: object, _origin: Origin) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"\w+", value, re.ASCII):
         raise ValueError("letters, digits and underscores")
@@ -328,6 +338,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "format": _choice(*get_args(Format)),
     "quiet": _boolean,
     "verbose": _number(0, 2),
+    "tz": _tz,
     "color": _boolean,
 }
 _SECRET: Final = frozenset({"dsn", "webhooks"})

@@ -7,7 +7,7 @@ Nothing is changed.
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from wpbridge import app
@@ -94,6 +94,8 @@ class Facts:
     """Of any action."""
     ahead: int = 0
     """Due actions that a claim takes first, capped."""
+    zone: tzinfo = UTC
+    """Times are told in it."""
 
     @property
     def is_due(self) -> bool:
@@ -133,6 +135,7 @@ def gather(
     now: datetime,
     callback: bool | None = None,
     me: Identity | None = None,
+    zone: tzinfo = UTC,
 ) -> Facts:
     """Ask the queue; ActionNotFound when there is no such action.
 
@@ -144,6 +147,7 @@ def gather(
         now: aware.
         callback: whether PHP has one, if that was asked.
         me: this process; runners of the same host are judged by their process ids.
+        zone: that times are told in.
     """
     record = queue.get(action_id)
     store = queue.store
@@ -167,6 +171,7 @@ def gather(
         contexts=rows.contexts(now - timedelta(hours=1)) if is_pending else None,
         last_attempt=rows.last_attempt() if is_pending else None,
         ahead=rows.ahead_of(record, now) if is_pending and not record.claim_id else 0,
+        zone=zone,
     )
 
 
@@ -243,7 +248,7 @@ CODES: Final = tuple(_WORDS)
 def _ended(facts: Facts) -> Reason:
     record = facts.record
     at = facts.log[-1].at if facts.log else record.last_attempt_at
-    when = f" at {iso(at)}" if at else ""
+    when = f" at {iso(at, facts.zone)}" if at else ""
     said = f"; its log ends with: {facts.last_line}" if facts.log else ""
     may_requeue = record.status == Status.FAILED and not facts.last_line.startswith(REQUEUED)
     fix = f"wpbridge requeue {record.id}" if may_requeue else ""
@@ -256,7 +261,7 @@ def _running(facts: Facts) -> Reason:
         (entry.at for entry in reversed(facts.log) if entry.message.startswith("action started")),
         record.last_attempt_at,
     )
-    began = f" since {iso(since)}" if since else ""
+    began = f" since {iso(since, facts.zone)}" if since else ""
     if holder is not None and holder.is_dead:
         text = f"it was started by {holder}, which is gone; the next run puts it back or fails it"
         return Reason(code="running-dead", text=text, fix="wpbridge claim-and-run")
@@ -326,7 +331,8 @@ def _early(facts: Facts) -> Iterator[Reason]:
     if due is None or due <= facts.now:
         return
     wait = span((due - facts.now).total_seconds())
-    when = f"due in {wait}, at {iso(due)} (`wpbridge run {facts.record.id}` starts it now)"
+    at = iso(due, facts.zone)
+    when = f"due in {wait}, at {at} (`wpbridge run {facts.record.id}` starts it now)"
     if facts.last_line.startswith(RETRIED):
         text = f"its handler put it off: {facts.last_line}; it is {when}"
         yield Reason(code="retry-later", text=text)
@@ -344,7 +350,7 @@ def _paused(facts: Facts) -> Iterator[Reason]:
             flags = f"--{pause.kind} {shlex.quote(pause.name)}"
         else:
             continue
-        end = f"until {iso(pause.until)}" if pause.until else "until resumed"
+        end = f"until {iso(pause.until, facts.zone)}" if pause.until else "until resumed"
         why = f": {pause.reason}" if pause.reason else ""
         text = f"{what} is paused {end}{why}"
         yield Reason(code="paused", text=text, fix=f"wpbridge resume {flags}")
@@ -413,7 +419,7 @@ def _alone(facts: Facts) -> Iterator[Reason]:
     beats = [str(one) for one in facts.runners]
     last = f"; known are {', '.join(beats)}" if beats else ""
     if facts.last_attempt:
-        last += f"; the last attempt of any action was {iso(facts.last_attempt)}"
+        last += f"; the last attempt of any action was {iso(facts.last_attempt, facts.zone)}"
     text = f"no runner, wpbridge's or PHP's, has been seen for an hour{last}"
     yield Reason(code="no-runner", text=text, fix="wpbridge claim-and-run")
 

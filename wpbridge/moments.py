@@ -1,6 +1,7 @@
 """Dates and durations as people write them, to values; pure."""
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
@@ -87,8 +88,14 @@ def _moment(told: str, now: datetime, zone: tzinfo) -> datetime | None:
     return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
 
 
-def iso(moment: datetime | None) -> str | None:
-    """``2026-12-01T09:00:00Z``: to the second, in UTC."""
+def iso(moment: datetime | None, zone: tzinfo = UTC) -> str | None:
+    """Return ``2026-12-01T09:00:00Z``, or in another zone ``2026-12-01T10:00:00+01:00``.
+
+    A moment at the end of the calendar that the zone cannot hold is told in UTC.
+    """
     if moment is None:
         return None
+    if str(zone) != "UTC":
+        with suppress(OverflowError):
+            return moment.astimezone(zone).isoformat(timespec="seconds")
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import cache
 from types import MappingProxyType
 from typing import Final
@@ -88,6 +88,14 @@ class Zone:
         """``log_date_local``: UTC when there is only an offset (the same defect)."""
         return _local(utc, self.named)
 
+    @property
+    def as_tzinfo(self) -> tzinfo:
+        """The site's time, to show moments in; UTC for a distance of a day and more."""
+        place = self.offset if self.named is None else self.named
+        if isinstance(place, tzinfo):
+            return place
+        return timezone(place) if place and abs(place) < timedelta(days=1) else UTC
+
     def __str__(self) -> str:
         place = self.offset if self.named is None else self.named
         if isinstance(place, tzinfo):
@@ -96,6 +104,27 @@ class Zone:
             return "UTC"
         hours, seconds = divmod(abs(place).total_seconds(), 3600)
         return f"UTC{'-' if place < timedelta(0) else '+'}{hours:02.0f}:{seconds // 60:02.0f}"
+
+
+SITE: Final = "site"
+"""The name that means the site's own zone."""
+
+
+def shown_name(name: str) -> str | None:
+    """Return the name of a zone that times may be shown in, as it is spelled; None for no zone.
+
+    ``site`` means the site's own. Upper and lower case do not matter.
+    """
+    if name.lower() in {SITE, "utc"}:
+        return SITE if name.lower() == SITE else "UTC"
+    return _spellings().get(name.lower())
+
+
+def shown_zone(name: str, site: Zone) -> tzinfo:
+    """Return the zone that a name from :func:`shown_name` means for a site."""
+    if name == SITE:
+        return site.as_tzinfo
+    return UTC if name == "UTC" else ZoneInfo(name)
 
 
 def _local(utc: datetime, place: tzinfo | timedelta | None) -> datetime:
@@ -168,8 +197,13 @@ def _zone(name: str) -> tzinfo | None:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         # PHP takes names in any case; files know one.
-        exact = {known.lower(): known for known in available_timezones()}.get(name.lower())
+        exact = _spellings().get(name.lower())
         return ZoneInfo(exact) if exact else None
+
+
+@cache
+def _spellings() -> Mapping[str, str]:
+    return MappingProxyType({known.lower(): known for known in available_timezones()})
 
 
 def _offset(text: str) -> timedelta:

@@ -6,7 +6,7 @@ import json
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -321,6 +321,18 @@ def long(site: Site) -> Site:
     return site
 
 
+@pytest.fixture
+def mixed(site: Site) -> Site:
+    """As many, but their dates have nothing to do with the order of their ids."""
+    now = SystemClock().now()
+    insert(
+        site.store,
+        *(make_new(f"h{n % 3}", due_in=-60.0 - n * 7 % 23, now=now) for n in range(23)),
+        now=now,
+    )
+    return site
+
+
 @pytest.mark.parametrize("style", [s for s in FORMATS if s != "count"])
 def test_twenty_are_shown_and_the_total_is_told_beside(long: Site, style: str) -> None:
     done = long("list", "--format", style)
@@ -367,6 +379,36 @@ def test_orders(long: Site, order: str, first: int | None) -> None:
             "list", "--order-by", order, "--order", "desc", "--format", "ids", "--limit", "0"
         )
         assert back.out.split() == ids[::-1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "ids"),
+    [
+        ("", range(23, 3, -1)),
+        ("--format text", range(23, 3, -1)),
+        ("--format table --limit 3", [23, 22, 21]),
+        ("--limit 3 --offset 2", [21, 20, 19]),
+        ("--limit 3 --fields id,hook", [23, 22, 21]),
+        ("--hook h1 --limit 2", [23, 20]),
+        ("--limit 3 --order desc", [23, 22, 21]),
+        ("--limit 3 --order asc", [1, 2, 3]),
+        ("--limit 3 --order-by id", [1, 2, 3]),
+        ("--limit 3 --order-by date", [14, 4, 17]),
+        ("--limit 3 --order-by date --order desc", [1, 11, 21]),
+        ("--limit 0", range(1, 24)),
+        ("--limit 0 --offset 21", [22, 23]),
+        ("--limit 0 --order desc", range(23, 0, -1)),
+        ("--limit 3 --field id", [14, 4, 17]),
+        ("--limit 3 --format csv --fields id", [14, 4, 17]),
+        ("--limit 3 --format csv --fields id --order desc", [1, 11, 21]),
+    ],
+)
+def test_a_table_shows_the_newest_unless_an_order_is_named(
+    mixed: Site, flags: str, ids: Sequence[int]
+) -> None:
+    done = mixed("list", *flags.split())
+    told = [line.split("\t")[0] for line in done.out.splitlines()]
+    assert (done.code, [one for one in told if one != "id"]) == (0, [str(i) for i in ids])
 
 
 # A process

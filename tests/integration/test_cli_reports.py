@@ -122,7 +122,7 @@ def test_stats_by_hour_count_endings_and_what_is_planned(counted: Site) -> None:
 
 @pytest.mark.parametrize(
     "flags",
-    [["--by", "week"], ["--hours", "0"], ["--hours", "x"], ["--hours", "999999"], ["--hook", "x"]],
+    [["--by", "week"], ["--hours", "0"], ["--hours", "x"], ["--hours", "999999"], ["--hook", ""]],
 )
 def test_stats_refuse(lite: Site, flags: list[str]) -> None:
     assert is_one_line(lite("stats", *flags), 2)
@@ -166,6 +166,35 @@ def test_failures_take_filters(site: Site) -> None:
     refused = site("failures", "--status", "complete")
     assert is_one_line(refused, 2)
     assert "these are the failed ones" in refused.err
+
+
+def test_open_failures_and_when_they_failed(site: Site) -> None:
+    """A date or an age; by when it failed, while --since goes by when it was due."""
+    fail(site, "mail", "action failed: a", ago=3 * 86_400.0)
+    fail(site, "mail", "action failed: b", ago=7200.0)
+    fail(site, "sync", "action failed: c", ago=60.0)
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
+    for flags, ids in (
+        ("", [1, 2, 3]),
+        ("--since -1d", [1, 2, 3]),
+        ("--failed-since 1d", [2, 3]),
+        ("--failed-since -1d", [2, 3]),
+        (f"--failed-since {yesterday}", [2, 3]),
+        ("--failed-since 1h", [3]),
+        ("--failed-since 1h30m --hook mail", []),
+        ("--failed-since 1w --hook mail", [1, 2]),
+        ("--failed-since now", []),
+        ("--open", [1, 2, 3]),
+    ):
+        told = rows(site, "failures", *flags.split())
+        assert sorted(i for row in told for i in row["ids"]) == ids, flags
+    site.ok("requeue", "2")
+    assert sorted(i for row in rows(site, "failures", "--open") for i in row["ids"]) == [1, 3]
+    assert rows(site, "failures", "--open", "--failed-since", "3h", "--hook", "mail") == []
+    for wrong in ("soon", "", "1x", "yesterday", "99999999999d"):
+        refused = site("failures", "--failed-since", wrong)
+        assert is_one_line(refused, 2), wrong
+        assert "--failed-since" in refused.err
 
 
 def test_the_newest_failures_are_looked_at(site: Site) -> None:

@@ -47,6 +47,7 @@ heartbeat_file = "beat"
 rescue = "hold"
 log_format = "json"
 format = "json"
+tz = "europe/rome"
 quiet = true
 verbose = 2
 color = false
@@ -275,6 +276,7 @@ def test_a_full_file(cwd: Path) -> None:
         php_max_age=timedelta(hours=2),
         php_max_memory=256 << 20,
         format="json",
+        tz="Europe/Rome",
         quiet=True,
         verbose=2,
         color=False,
@@ -364,6 +366,11 @@ class TestFile:
                 "[run]\nformat = 'xml'",
                 "format expects text or table or json or jsonl or csv or yaml or ids or count, not 'xml'",
             ),
+            (
+                "[run]\ntz = 'Mars'",
+                "tz expects site, UTC or a time zone such as Europe/Rome, not 'Mars'",
+            ),
+            ("[run]\ntz = 2", "tz expects site, UTC or a time zone"),
             ("[run]\nquiet = 'perhaps'", "quiet expects true or false, not 'perhaps'"),
             ("[webhooks]\na = 'ftp://s3cret'", "webhook a: url is one that begins with https://"),
             ("[webhooks]\na = 1", "webhook a: url is one that begins with https://"),

@@ -1,6 +1,6 @@
 """Dates and durations as people write them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -104,3 +104,16 @@ def test_what_is_no_moment(told: str) -> None:
 def test_iso_is_to_the_second_and_in_utc() -> None:
     assert iso(datetime(2026, 12, 1, 9, 0, 0, 999_999, tzinfo=ROME)) == "2026-12-01T08:00:00Z"
     assert iso(None) is None
+
+
+@pytest.mark.parametrize(
+    ("zone", "told"),
+    [
+        (UTC, "2026-12-01T08:00:00Z"),
+        (ZoneInfo("UTC"), "2026-12-01T08:00:00Z"),
+        (ROME, "2026-12-01T09:00:00+01:00"),
+        (timezone(timedelta(hours=-3, minutes=-30)), "2026-12-01T04:30:00-03:30"),
+    ],
+)
+def test_iso_in_another_zone_names_its_distance(zone: tzinfo, told: str) -> None:
+    assert iso(datetime(2026, 12, 1, 8, 0, 0, 5, tzinfo=UTC), zone) == told

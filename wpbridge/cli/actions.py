@@ -2,20 +2,31 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC
 from typing import Any
 
 import click
 
 from wpbridge.action import ActionId
 from wpbridge.cli.filters import BIGGEST, filter_options, ids_of, query_of, read_args, split
+from wpbridge.cli.names import tell_unknown
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
-from wpbridge.cli.output import check_fields, list_options, print_one, print_rows, told
+from wpbridge.cli.output import (
+    check_fields,
+    is_table,
+    list_options,
+    print_one,
+    print_rows,
+    told,
+)
 from wpbridge.cli.present import ACTION_FIELDS, LIST_FIELDS, LOG_FIELDS, action_row, log_row
 from wpbridge.cli.terminal import print_line
+from wpbridge.cli.times import times_in, tz_option
+from wpbridge.config import Settings
 from wpbridge.errors import InputError
 from wpbridge.moments import iso
 from wpbridge.queue import Queue, opened
-from wpbridge.store.records import ORDERS, Record
+from wpbridge.store.records import ORDERS, Query, Record
 
 _ORDER_NAMES = (*ORDERS, "action_id")
 
@@ -45,15 +56,15 @@ Examples:
     "--orderby",
     "order_by",
     type=click.Choice(_ORDER_NAMES),
-    help="By what (date; id with --limit 0).",
+    help="By what (a table by id; else by date, with --limit 0 by id).",
 )
 @click.option(
     "--order",
     type=click.Choice(["asc", "desc"], case_sensitive=False),
-    default="asc",
-    help="Which way (asc).",
+    help="Which way (asc; a table without --order-by: desc, the newest first).",
 )
 @list_options(ACTION_FIELDS)
+@tz_option
 @click.pass_context
 @one_line_errors
 def list_(
@@ -62,7 +73,7 @@ def list_(
     limit: int,
     offset: int,
     order_by: Any,
-    order: str,
+    order: str | None,
     fields: str | None,
     field: str | None,
     **flags: Any,
@@ -71,33 +82,48 @@ def list_(
     check_fields(ACTION_FIELDS, fields, field)
     query = query_of(split(flags))
     settings = settings_of(ctx, flags)
-    # By id the rows are printed as they are read, however many they are.
-    order_by = order_by or ("date" if limit else "id")
-    query = replace(
-        query, limit=limit, offset=offset, descending=order.lower() == "desc",
-        order="id" if order_by == "action_id" else order_by,
-    )  # fmt: skip
+    query = replace(query, limit=limit, offset=offset)
+    query = _ordered(query, order_by, order, for_people=is_table(settings.format, field))
     with opened(settings) as queue:
+        as_table = is_table(settings.format, field)
+        tell_unknown(queue.store, query.hooks, query.groups, for_people=as_table)
         if settings.format == "count":
             print_line(queue.count(query))
             return
-        if limit == 0 and not offset and order_by in ("id", "action_id") and order == "asc":
+        if limit == 0 and not offset and query.order == "id" and not query.descending:
             records = (r for page in queue.store.parts.reading.pages(query) for r in page)
-            _print(queue, records, settings.format, fields, field)
+            _print(queue, records, settings, fields, field)
             return
         found = queue.find(query)
-        _print(queue, iter(found), settings.format, fields, field)
+        _print(queue, iter(found), settings, fields, field)
         total = queue.count(query) if (limit and len(found) == limit) or offset else len(found)
     if total > len(found):
         told(f"showing {len(found):,} of {total:,}; --limit 0 for all")
 
 
+def _ordered(query: Query, by: Any, way: str | None, *, for_people: bool) -> Query:
+    """The order that is asked for.
+
+    People who name none see the newest actions first. Programs get them by date as ever. All of
+    them come by id, so that they are printed as they are read, however many they are.
+    """
+    newest = for_people and bool(query.limit) and by is None
+    by = by or ("id" if newest or not query.limit else "date")
+    descending = newest if way is None else way.lower() == "desc"
+    return replace(query, order="id" if by == "action_id" else by, descending=descending)
+
+
 def _print(
-    queue: Queue, records: Iterator[Record], style: str, fields: str | None, field: str | None
+    queue: Queue,
+    records: Iterator[Record],
+    settings: Settings,
+    fields: str | None,
+    field: str | None,
 ) -> None:
     print_rows(
         (action_row(record, zone) for record, zone in _with_zones(queue, records)),
-        fields=ACTION_FIELDS, shown_fields=LIST_FIELDS, style=style, chosen=fields, field=field,
+        fields=ACTION_FIELDS, shown_fields=LIST_FIELDS, style=settings.format, chosen=fields,
+        field=field, zone=times_in(settings, queue.store),
     )  # fmt: skip
 
 
@@ -119,6 +145,7 @@ Examples:
 @click.argument("action_id", metavar="ID")
 @site_options
 @list_options((*ACTION_FIELDS, "waits_for", "log"))
+@tz_option
 @click.pass_context
 @one_line_errors
 def get(
@@ -131,24 +158,25 @@ def get(
         record = queue.get(one)
         row = action_row(record, queue.zones_of([one]).get(one))
         row["waits_for"] = [wait.after_id for wait in queue.waits_of([one])]
-        row["log"] = [
-            {"date": iso(entry.at), "message": entry.message} for entry in queue.logs(one)
-        ]
+        log = queue.logs(one)
+        as_table = is_table(settings.format, field)
+        zone = times_in(settings, queue.store) if as_table else UTC
+    row["log"] = [{"date": iso(entry.at, zone), "message": entry.message} for entry in log]
     names: tuple[str, ...] = (*ACTION_FIELDS, "waits_for", "log")
-    if settings.format in ("text", "table") and not (fields or field):
-        log = row.pop("log")
+    if as_table and not fields:
         lines = {
-            f"log {n}": f"{entry['date']} {entry['message']}" for n, entry in enumerate(log, 1)
+            f"log {n}": f"{iso(entry.at, zone)} {entry.message}" for n, entry in enumerate(log, 1)
         }
         row |= lines
         names = (*ACTION_FIELDS, "waits_for", *lines)
-    print_one(row, fields=names, style=settings.format, chosen=fields, field=field)
+    print_one(row, fields=names, style=settings.format, chosen=fields, field=field, zone=zone)
 
 
 @click.command(short_help="Show an action's log.", epilog="Example: wpbridge logs 4711")
 @click.argument("action_id", metavar="ID…", nargs=-1, required=True)
 @site_options
 @list_options(LOG_FIELDS)
+@tz_option
 @click.pass_context
 @one_line_errors
 def logs(
@@ -164,10 +192,11 @@ def logs(
     settings = settings_of(ctx, flags)
     with opened(settings) as queue:
         entries = [entry for one in ids for entry in queue.logs(one)]
+        zone = times_in(settings, queue.store)
     print_rows(
         (log_row(entry) for entry in entries), fields=LOG_FIELDS,
         shown_fields=("action_id", "date", "message") if len(ids) > 1 else ("date", "message"),
-        style=settings.format, chosen=fields, field=field,
+        style=settings.format, chosen=fields, field=field, zone=zone,
     )  # fmt: skip
 
 
@@ -183,6 +212,7 @@ Examples:
 @click.option("--any-args", is_flag=True, help="Whatever the args.")
 @click.option("--group", default="", metavar="SLUG", help="Only in this group.")
 @click.option("--raw", is_flag=True, help="As a Unix time.")
+@tz_option
 @click.pass_context
 @one_line_errors
 def next_(
@@ -203,17 +233,20 @@ def next_(
     if any_args and args is not None:
         raise InputError("--args and --any-args: give one of them")
     wanted = None if any_args else read_args(args or "[]")
-    with opened(settings_of(ctx, flags)) as queue:
+    settings = settings_of(ctx, flags)
+    with opened(settings) as queue:
+        zone = times_in(settings, queue.store)
         found = queue.next_scheduled(hook, wanted, group)
         if found is None:
             others = queue.count(queue.matching(hook, None, group))
             more = "" if any_args or not others else "; others have other args: --any-args"
             told(f"no matching action is pending or running{more}")
+            tell_unknown(queue.store, (hook,), (group,), for_people=False)
             return
     if found is True:
         print_line("now")
     else:
-        print_line(int(found.timestamp()) if raw else iso(found))
+        print_line(int(found.timestamp()) if raw else iso(found, zone))
 
 
 def _one_id(told_ids: Sequence[str]) -> ActionId:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,10 +10,12 @@ import click
 from wpbridge import upkeep
 from wpbridge.action import Status
 from wpbridge.cli.filters import MANY, ids_of, span_from
+from wpbridge.cli.names import tell_unknown
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural, told
 from wpbridge.cli.progress import counting
 from wpbridge.cli.terminal import print_json, print_line
+from wpbridge.cli.times import times_in, tz_option
 from wpbridge.clock import SystemClock
 from wpbridge.config import Settings
 from wpbridge.errors import InputError
@@ -65,6 +67,7 @@ Examples:
 @click.option("--orphan-logs", is_flag=True, help="Instead: log rows whose action is gone.")
 @click.option("--dry-run", is_flag=True, help="Count what would go; change nothing.")
 @click.option("--quiet", is_flag=True, default=None, help="Print errors only, as cron likes it.")
+@tz_option
 @click.option("--yes", "-y", is_flag=True, help=f"Do not ask about more than {MANY}.")
 @_FORMAT
 @click.pass_context
@@ -97,6 +100,7 @@ def clean(
     if orphan_logs and any((statuses, hooks, groups, older_than, before, batches, pause)):
         raise InputError("--orphan-logs: it goes alone, or with --dry-run, --yes and --format")
     with opened(settings) as queue:
+        zone = times_in(settings, queue.store)
         if orphan_logs:
             _clean_logs(queue, dry_run=dry_run, yes=yes, style=settings.format)
             return
@@ -112,7 +116,7 @@ def clean(
     if not wanted:
         told("nothing is meant: there is no such hook, or a rule keeps its actions")
     if dry_run or not settings.quiet:
-        _print_cleaned(wanted, counts, dry_run=dry_run, style=settings.format)
+        _print_cleaned(wanted, counts, dry_run=dry_run, style=settings.format, zone=zone)
 
 
 def _delete(  # noqa: PLR0917 - the command's options
@@ -159,6 +163,9 @@ def expiries_of(  # noqa: PLR0917 - the command's filters
         end = parse_moment(before, now, name="--before")
     if end is not None and end > now:
         raise InputError("that date is not past: nothing has ended before it yet")
+    exact = [hook for hook in hooks if not is_pattern(hook)]
+    for_people = settings.format != "json" and not settings.quiet
+    tell_unknown(queue.store, exact, groups, for_people=for_people)
     rules: Sequence[Keep] = () if end is not None else settings.retention
     known = _hooks(queue, hooks, [rule.hook for rule in rules if rule.hook])
     found = upkeep.expiries(rules, now=now, hooks=known, statuses=chosen)
@@ -191,7 +198,7 @@ def _only(expiry: Expiry, named: set[str]) -> Expiry:
 
 
 def _print_cleaned(
-    wanted: Sequence[Expiry], counts: Sequence[int], *, dry_run: bool, style: str
+    wanted: Sequence[Expiry], counts: Sequence[int], *, dry_run: bool, style: str, zone: tzinfo
 ) -> None:
     if style == "json":
         rows = [
@@ -205,7 +212,7 @@ def _print_cleaned(
         some = f", {plural(len(expiry.hooks), 'hook')}" if expiry.hooks else ""
         print_line(
             f"{'would delete' if dry_run else 'deleted'} {count:,} {expiry.status.value}, last"
-            f" attempt until {iso(expiry.before)}{some}"
+            f" attempt until {iso(expiry.before, zone)}{some}"
         )
 
 
@@ -254,6 +261,7 @@ def dedupe(
     settings = settings_of(ctx, flags)
     query = Query(hooks=tuple(hooks), groups=tuple(groups))
     with opened(settings) as queue:
+        tell_unknown(queue.store, hooks, groups, for_people=settings.format != "json")
         chains = upkeep.duplicate_chains(queue.store.parts, query)
         extra = [record.id for chain in chains for record in chain.extra]
         if not dry_run:

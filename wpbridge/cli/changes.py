@@ -15,6 +15,7 @@ from wpbridge.cli.filters import (
     query_of,
     split,
 )
+from wpbridge.cli.names import tell_unknown
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural, told
 from wpbridge.cli.terminal import print_json, print_line, write_data
@@ -81,6 +82,7 @@ def _cancel_hook(
     settings = settings_of(ctx, flags)
     options["json"] = settings.format == "json"
     with opened(settings) as queue:
+        _tell_unknown(queue, query, options)
         if every:
             _run(queue, "cancel", "canceled", query, options, _canceling(reason))
             return
@@ -235,7 +237,13 @@ def _change(  # noqa: PLR0917 - one change and its words
     settings = settings_of(ctx, flags)
     options["json"] = settings.format == "json"
     with opened(settings) as queue:
+        _tell_unknown(queue, query, options)
         _run(queue, verb, done, ids or query, options, deed)
+
+
+def _tell_unknown(queue: Queue, query: Query, options: dict[str, Any]) -> None:
+    for_people = not (options["json"] or options["porcelain"])
+    tell_unknown(queue.store, query.hooks, query.groups, for_people=for_people)
 
 
 def _options(flags: dict[str, Any]) -> dict[str, Any]:

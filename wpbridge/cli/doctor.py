@@ -13,6 +13,7 @@ from wpbridge.cli.exits import Exit
 from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
 from wpbridge.cli.output import plural, told
 from wpbridge.cli.terminal import print_json, print_line, styled_printer
+from wpbridge.cli.times import tz_option
 from wpbridge.doctor import Examination, Finding, Patient, Repair
 from wpbridge.errors import InputError
 
@@ -39,6 +40,7 @@ Examples:
 @click.option(
     "--format", "format", type=click.Choice(["text", "json"]), help="How to print (text)."
 )
+@tz_option
 @click.pass_context
 @one_line_errors
 def doctor(

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields as fields_of
+from datetime import tzinfo
 from io import BytesIO
 from itertools import chain, islice
 from pathlib import Path
@@ -20,6 +21,7 @@ from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import plural, told
 from wpbridge.cli.progress import counting
 from wpbridge.cli.terminal import print_line, write_data
+from wpbridge.cli.times import times_in
 from wpbridge.clock import SystemClock
 from wpbridge.enqueue import LAST_SECOND, Enqueue
 from wpbridge.errors import ActionNotFound, InputError, WpbridgeError
@@ -52,7 +54,11 @@ Examples:
 @click.option("--in", "in_", metavar="TIME", help="In so long: 10m, 2h, 7d.")
 @click.option("--interval", metavar="TIME", help="Again so long after each run: 3600, 1h.")
 @click.option("--cron", metavar="EXPRESSION", help="By cron, as the plugin reads it.")
-@click.option("--tz", metavar="ZONE", help="Read --cron (and --at) in this zone: Europe/Rome.")
+@click.option(
+    "--tz",
+    metavar="ZONE",
+    help="Read --cron (and --at) in this zone, and show when it is due: Europe/Rome.",
+)
 @click.option("--group", metavar="SLUG", help="Its group.")
 @click.option("--priority", type=int, metavar="0-255", help="Lower runs first (10).")
 @click.option("--unique", is_flag=True, help="Not while the same is pending or running.")
@@ -101,8 +107,9 @@ def enqueue(
         raise InputError("name a hook, or give --jsonl")
     new = _one(hook, own)
     with opened(settings) as queue:
+        zone = times_in(settings, queue.store) if own["tz"] is None else _zone(own["tz"])
         if dry_run:
-            _print_plan(queue, new)
+            _print_plan(queue, new, zone)
             return
         old = queue.refusal(new) if new.key else None
         action_id = queue.enqueue(new)
@@ -112,7 +119,7 @@ def enqueue(
             print_line(action_id)
         else:
             record = queue.get(action_id)
-            when = iso(record.scheduled_at) or "when what it waits for has ended"
+            when = iso(record.scheduled_at, zone) or "when what it waits for has ended"
             print_line(f"action {action_id}: {record.hook}, due {when}")
             if action_id == old:
                 told("not added: that action was made with this key before")
@@ -140,7 +147,7 @@ def _one(hook: str, own: Mapping[str, Any]) -> Enqueue:
     )
 
 
-def _zone(name: str | None) -> Any:
+def _zone(name: str | None) -> tzinfo:
     from wpbridge.codec import zoned  # noqa: PLC0415 - only where a zone is named
     from wpbridge.errors import CronError  # noqa: PLC0415
 
@@ -150,13 +157,13 @@ def _zone(name: str | None) -> Any:
         raise InputError(f"--tz: {error}") from error
 
 
-def _print_plan(queue: Queue, new: Enqueue) -> None:
+def _print_plan(queue: Queue, new: Enqueue, zone: tzinfo) -> None:
     action = queue.check(new)
     same = queue.refusal(new)
     if same is not None:
         print_line(f"would add nothing: the same action, {same}, is there already")
         return
-    due = "when what it waits for has ended" if new.after else iso(action.scheduled_at)
+    due = "when what it waits for has ended" if new.after else iso(action.scheduled_at, zone)
     print_line(f"would add 1 action: {action.hook} {action.args}, due {due}")
 
 

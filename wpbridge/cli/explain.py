@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import asdict
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +11,7 @@ from wpbridge import app
 from wpbridge.cli.filters import ids_of
 from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
 from wpbridge.cli.terminal import print_json, print_line
+from wpbridge.cli.times import times_in, tz_option
 from wpbridge.clock import SystemClock
 from wpbridge.errors import InputError
 from wpbridge.executors.php_probe import interview
@@ -39,6 +41,7 @@ Examples:
 @click.option(
     "--format", "format", type=click.Choice(["text", "json"]), help="How to print (text)."
 )
+@tz_option
 @click.pass_context
 @one_line_errors
 def explain(ctx: click.Context, *, action_id: str, ask_wordpress: bool, **flags: Any) -> None:
@@ -55,9 +58,10 @@ def explain(ctx: click.Context, *, action_id: str, ask_wordpress: bool, **flags:
     handlers = app.handlers_of(settings)
     with Queue(open_site(site), unique_by=settings.unique_by) as queue:
         known = _ask(settings, site, queue, ids[0]) if ask_wordpress else None
+        zone = UTC if settings.format == "json" else times_in(settings, queue.store)
         facts = gather(
-            queue, ids[0], settings, handlers, now=SystemClock().now(), callback=known
-        )  # fmt: skip
+            queue, ids[0], settings, handlers, now=SystemClock().now(), callback=known, zone=zone
+        )
     found = explained(facts)
     if settings.format == "json":
         print_json(asdict(found))

@@ -13,7 +13,7 @@ from wpbridge.action import ActionId, ClaimId
 from wpbridge.clock import SystemClock
 from wpbridge.enqueue import encoded
 from wpbridge.errors import InputError
-from wpbridge.moments import parse_duration, parse_moment
+from wpbridge.moments import parse_duration, parse_moment, seconds_of
 from wpbridge.store.records import Query
 
 STATUSES: Final = ("pending", "in-progress", "complete", "failed", "canceled")
@@ -133,6 +133,12 @@ def moment_of_flags(
     if in_ is not None:
         return span_from(now, in_, "--in")
     return None if at is None else parse_moment(at, now, zone, "--at")
+
+
+def moment_or_age(told: str, now: datetime, name: str) -> datetime:
+    """What a date means, or an age such as 1d, which lies so far back."""
+    is_age = told.strip()[-1:].isalpha() and seconds_of(told) is not None
+    return span_from(now, told, name, -1) if is_age else parse_moment(told, now, name=name)
 
 
 def span_from(now: datetime, told: object, name: str, sign: int = 1) -> datetime:

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 import click
@@ -9,11 +10,11 @@ import click
 from wpbridge import app
 from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
 from wpbridge.cli.output import list_options, print_rows, told
+from wpbridge.cli.times import times_in, tz_option
 from wpbridge.clock import SystemClock
 from wpbridge.config import Settings
 from wpbridge.executors.php_probe import interview
 from wpbridge.handlers import Handler
-from wpbridge.moments import iso
 from wpbridge.routes import Routes
 from wpbridge.site import Site, resolve
 from wpbridge.store.base import QueuedHook
@@ -30,7 +31,7 @@ class _Line:
     pending: int = 0
     due: int = 0
     running: int = 0
-    next_at: str | None = None
+    next_at: datetime | None = None
     callback: bool | None = None
     """Whether PHP knows the hook; None when it was not asked."""
 
@@ -52,6 +53,7 @@ Examples:
 @php_options
 @click.option("--ask-wordpress", is_flag=True, help="Load WordPress once: has PHP a callback?")
 @list_options(FIELDS)
+@tz_option
 @click.pass_context
 @one_line_errors
 def hooks(
@@ -70,6 +72,7 @@ def hooks(
         store.inspect()
         queued = store.parts.reading.queued(SystemClock().now())
         known = _ask(settings, site, store, queued) if ask_wordpress else {}
+        zone = times_in(settings, store)
     finally:
         store.close()
     lines = _lines(queued, handlers, routes, known)
@@ -78,7 +81,7 @@ def hooks(
     if lines or not as_table:
         print_rows(
             rows, fields=FIELDS, shown_fields=_SHOWN, style=settings.format, chosen=fields,
-            field=field,
+            field=field, zone=zone,
         )  # fmt: skip
     else:
         told("no pending or running actions, and no handlers")
@@ -107,7 +110,7 @@ def _lines(
             pending=one.pending,
             due=one.due,
             running=one.running,
-            next_at=iso(one.next_at),
+            next_at=one.next_at,
             callback=known.get(one.hook),
         )
         for one in queued

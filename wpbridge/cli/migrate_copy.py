@@ -18,6 +18,7 @@ from wpbridge.cli.migrate_import import (
     tell_rejected,
     wishes_of,
 )
+from wpbridge.cli.names import tell_unknown
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural
 from wpbridge.cli.progress import counting
@@ -80,6 +81,7 @@ def copy(
         wishes = wishes_of(shift, unique=unique, dry_run=dry_run)
         side = Rejects(Path(rejects or "rejected.jsonl"), is_usual=rejects is None)
         queue = stack.enter_context(opened(settings))
+        tell_unknown(queue.store, query.hooks, query.groups, for_people=not settings.quiet)
         count = queue.count(query)
         if count > MANY and not dry_run:
             confirm(f"Copy {plural(count, 'action')} to {name_of(target.store)}", yes=yes)

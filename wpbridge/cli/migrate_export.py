@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from wpbridge.cli.filters import filter_options, query_of, split
+from wpbridge.cli.names import tell_unknown
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import plural, told
 from wpbridge.cli.progress import counting
@@ -57,6 +58,7 @@ def export(
     query = query_of(filters)
     settings = settings_of(ctx, flags)
     with opened(settings) as queue:
+        tell_unknown(queue.store, query.hooks, query.groups, for_people=not settings.quiet)
         count = queue.count(query)
         if dry_run:
             _show(queue, query)

@@ -4,6 +4,7 @@ import json
 import os
 import uuid
 from collections.abc import Sequence
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from wpbridge.cli.output import confirm, plural, told
 from wpbridge.cli.progress import counting
 from wpbridge.cli.stopping import stoppable
 from wpbridge.cli.terminal import print_json, print_line
+from wpbridge.cli.times import times_in, tz_option
 from wpbridge.clock import from_timestamp
 from wpbridge.codec.wp_cron import Event
 from wpbridge.config import Settings
@@ -61,6 +63,7 @@ Examples:
 @click.option(
     "--format", "format", type=click.Choice(["text", "json"]), help="Of the summary (text)."
 )
+@tz_option
 @click.pass_context
 @one_line_errors
 def wp_cron(
@@ -96,7 +99,7 @@ def wp_cron(
         data = wpcron.read(queue) if file is None else _bytes_of(Path(file))
         plan = _plan(data, choice, group, file)
         if dry_run:
-            _tell_plan(plan, settings)
+            _tell_plan(plan, settings, times_in(settings, queue.store))
             raise SystemExit(int(Exit.ERROR if plan.left else Exit.OK))
         queue.store.check_writable()
         if plan.events:
@@ -144,7 +147,7 @@ def _undo(
         if done is None or not dry_run:
             with stoppable(), counting("undo", it.total, lines=True) as advance:
                 done = it.run(advance)
-    _tell_undone(done, settings, dry_run=dry_run)
+    _tell_undone(done, settings, times_in(settings, queue.store), dry_run=dry_run)
     if not dry_run:
         if done.restored:
             told(_FLUSH)
@@ -190,16 +193,16 @@ def _cached(site: Site) -> str:
 # What is told
 
 
-def _tell_plan(plan: Plan, settings: Settings) -> None:
+def _tell_plan(plan: Plan, settings: Settings, zone: tzinfo) -> None:
     by_hook = plan.by_hook()
     if settings.format == "json":
         told_plan = {"would_move": len(plan.events), "by_hook": dict(by_hook.most_common())}
         more = {"left": [wpcron.left_as_row(one) for one in plan.left], "others": plan.others}
-        print_json({**told_plan, **more, "samples": _samples(plan.events)})
+        print_json({**told_plan, **more, "samples": _samples(plan.events, UTC)})
         return
     for hook, count in by_hook.most_common():
         print_line(f"{count:>8,} {hook}")
-    _tell_samples(plan.events)
+    _tell_samples(plan.events, zone)
     _tell_left(plan.left)
     print_line(
         f"would move {plural(len(plan.events), 'event')}, leave {len(plan.left):,} that no action"
@@ -207,18 +210,20 @@ def _tell_plan(plan: Plan, settings: Settings) -> None:
     )
 
 
-def _samples(events: Sequence[Event]) -> list[dict[str, Any]]:
+def _samples(events: Sequence[Event], zone: tzinfo) -> list[dict[str, Any]]:
     return [
         {
-            "hook": event.name(), "args": event.args(), "date": iso(from_timestamp(event.date)),
+            "hook": event.name(),
+            "args": event.args(),
+            "date": iso(from_timestamp(event.date), zone),
             "interval": event.interval() or None,
         }
         for event in events[:SAMPLES]
-    ]  # fmt: skip
+    ]
 
 
-def _tell_samples(events: Sequence[Event]) -> None:
-    for sample in _samples(events):
+def _tell_samples(events: Sequence[Event], zone: tzinfo) -> None:
+    for sample in _samples(events, zone):
         often = "once" if sample["interval"] is None else f"every {sample['interval']} s"
         print_line(f"e.g. {sample['hook']} {sample['args']} {sample['date']} {often}")
 
@@ -267,7 +272,7 @@ def _write_left(left: list[Left], side: Path) -> None:
         raise ConfigError(f"{side} cannot be written: {error.strerror}") from None
 
 
-def _tell_undone(done: Undone, settings: Settings, *, dry_run: bool) -> None:
+def _tell_undone(done: Undone, settings: Settings, zone: tzinfo, *, dry_run: bool) -> None:
     if settings.format == "json":
         counts: dict[str, Any] = {
             "would_restore" if dry_run else "restored": done.restored,
@@ -275,10 +280,12 @@ def _tell_undone(done: Undone, settings: Settings, *, dry_run: bool) -> None:
             "busy": done.busy,
         }  # fmt: skip
         more: dict[str, Any] = {"checked": done.checked, "faults": done.faults}
-        print_json(counts | ({"samples": _samples(done.samples)} if dry_run else more))
+        if dry_run:
+            more = {"samples": _samples(done.samples, UTC)}
+        print_json(counts | more)
         return
     if dry_run:
-        _tell_samples(done.samples)
+        _tell_samples(done.samples, zone)
     for fault in done.faults:
         told(fault)
     words = [f"{'would put' if dry_run else 'put'} {plural(done.restored, 'event')} back"]

@@ -1,8 +1,9 @@
 """Rows to stdout, words to stderr: one place for every format.
 
-A row is a dict of plain values: texts, whole numbers, booleans, None, lists, and dates as ISO 8601
-in UTC. JSON keeps their types, the others turn them to text. A table is drawn on a terminal only;
-elsewhere columns are parted by tabs.
+A row is a dict of plain values: texts, whole numbers, booleans, None, lists, and aware datetimes.
+JSON keeps their types, the others turn them to text. Times are ISO 8601: in a table in the zone
+that ``--tz`` names, everywhere else in UTC. A table is drawn on a terminal only; elsewhere columns
+are parted by tabs.
 """
 
 import csv
@@ -10,6 +11,7 @@ import itertools
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
@@ -18,6 +20,7 @@ from wpbridge import jsontext
 from wpbridge.cli import terminal
 from wpbridge.cli.terminal import data, print_cells, print_json, print_line, print_text, write_data
 from wpbridge.errors import InputError
+from wpbridge.moments import iso
 
 if TYPE_CHECKING:
     from wpbridge.cli.tables import Screen
@@ -58,6 +61,7 @@ def print_rows(
     style: str = "table",
     chosen: str | None = None,
     field: str | None = None,
+    zone: tzinfo = UTC,
 ) -> None:
     """Print rows.
 
@@ -69,11 +73,14 @@ def print_rows(
         style: one of :data:`FORMATS`; ``text`` is a table.
         chosen: ``--fields``, with commas.
         field: ``--field``.
+        zone: of the times in a table.
 
     Raises:
         InputError: a field that is not there.
     """
     names = check_fields(fields, chosen, field)
+    zone = zone if is_table(style, field) else UTC
+    rows = (_dated(row, zone) for row in rows)
     if field is not None:
         for row in rows:
             write_data(data(_text(row[names[0]])) + "\n")
@@ -100,10 +107,17 @@ def print_rows(
 
 
 def print_one(
-    row: Row, *, fields: Sequence[str], style: str, chosen: str | None, field: str | None
+    row: Row,
+    *,
+    fields: Sequence[str],
+    style: str,
+    chosen: str | None,
+    field: str | None,
+    zone: tzinfo = UTC,
 ) -> None:
     """Print one thing: a line for each field as a table, one object as JSON."""
     names = check_fields(fields, chosen, field) or list(fields)
+    row = _dated(row, zone if is_table(style, field) else UTC)
     if field is not None:
         write_data(data(_text(row[names[0]])) + "\n")
     elif style in ("json", "jsonl"):
@@ -114,6 +128,11 @@ def print_one(
         _print_one(row, names)
     else:
         print_rows([row], fields=fields, style=style, chosen=chosen)
+
+
+def is_table(style: str, field: str | None) -> bool:
+    """Whether rows are printed as a table, which is for people; all else is for programs."""
+    return style in ("table", "text") and field is None
 
 
 def told(words: str) -> None:
@@ -154,6 +173,14 @@ class _Stdout:
     def write(text: str) -> None:
         """A whole row."""
         write_data(text)
+
+
+def _dated(row: Row, zone: tzinfo) -> Row:
+    """Turn the row's datetimes into text."""
+    return {
+        name: iso(value, zone) if isinstance(value, datetime) else value
+        for name, value in row.items()
+    }
 
 
 def _cell(value: object) -> str:

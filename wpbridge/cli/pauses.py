@@ -1,15 +1,17 @@
 """``pause`` and ``resume``."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import datetime, tzinfo
 from typing import Any
 
 import click
 
 from wpbridge.cli.filters import span_from
+from wpbridge.cli.names import Unknown, nearest, tell, unknown
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
-from wpbridge.cli.output import check_fields, list_options, print_rows, told
+from wpbridge.cli.output import check_fields, is_table, list_options, print_rows, told
 from wpbridge.cli.terminal import print_line
+from wpbridge.cli.times import times_in, tz_option
 from wpbridge.clock import SystemClock
 from wpbridge.enqueue import GROUP_CHARACTERS, HOOK_CHARACTERS
 from wpbridge.errors import InputError
@@ -36,6 +38,7 @@ Examples:
 @click.option("--reason", default="", metavar="TEXT", help="Shown to whoever asks why.")
 @click.option("--dry-run", is_flag=True, help="Say what would be paused; change nothing.")
 @list_options(FIELDS)
+@tz_option
 @click.pass_context
 @one_line_errors
 def pause(
@@ -67,6 +70,8 @@ def pause(
     end = _end(for_, until)
     settings = settings_of(ctx, flags)
     with opened(settings) as queue:
+        zone = times_in(settings, queue.store)
+        absent = unknown(queue.store, hooks, groups, exactly=True)
         if is_change:
             pauses = queue.pause(
                 hooks=hooks, groups=groups, everything=everything, until=end, reason=reason,
@@ -74,17 +79,22 @@ def pause(
             )  # fmt: skip
         else:
             pauses = queue.pauses()
-    if is_change and settings.format in ("text", "table") and field is None:
-        _tell(pauses, "would pause" if dry_run else "paused")
+    if is_change and is_table(settings.format, field):
+        _tell(pauses, "would pause" if dry_run else "paused", zone, absent)
     else:
         rows = [_row(one) for one in pauses]
-        print_rows(rows, fields=FIELDS, style=settings.format, chosen=fields, field=field)
+        print_rows(
+            rows, fields=FIELDS, style=settings.format, chosen=fields, field=field, zone=zone
+        )
+    tell(absent)
 
 
-def _tell(pauses: Sequence[Pause], deed: str) -> None:
+def _tell(pauses: Sequence[Pause], deed: str, zone: tzinfo, absent: Collection[Unknown]) -> None:
+    unused = {(one.kind, one.name) for one in absent}
     for one in pauses:
-        end = "until resumed" if one.until is None else f"until {iso(one.until)}"
-        print_line(f"{deed} {_name(one)} {end}")
+        end = "until resumed" if one.until is None else f"until {iso(one.until, zone)}"
+        more = "; no action has it yet" if (one.kind, one.name) in unused else ""
+        print_line(f"{deed} {_name(one)} {end}{more}")
 
 
 def _end(for_: str | None, until: str | None) -> datetime | None:
@@ -129,17 +139,26 @@ def resume(
     if not (hooks or groups or everything):
         raise InputError("name what to resume: --hook, --group or --all")
     with opened(settings_of(ctx, flags)) as queue:
+        stored = queue.pauses()
         lifted = queue.resume(hooks=hooks, groups=groups, everything=everything, dry_run=dry_run)
     for one in lifted:
         print_line(f"{'would resume' if dry_run else 'resumed'} {_name(one)}")
     if not lifted:
         told("nothing of it was paused")
+    there = {(one.kind, one.name) for one in lifted}
+    given = [("hook", name) for name in hooks] + [("group", name) for name in groups]
+    tell(_near_pause(*scope, stored) for scope in given if scope not in there)
+
+
+def _near_pause(kind: str, name: str, stored: Sequence[Pause]) -> Unknown:
+    near = nearest(name, [one.name for one in stored if one.kind == kind])
+    return Unknown(kind=f"paused {kind}", name=name, near=near)
 
 
 def _row(one: Pause) -> dict[str, Any]:
     return {
-        "kind": one.kind, "name": one.name, "until": iso(one.until), "reason": one.reason,
-        "since": iso(one.created_at),
+        "kind": one.kind, "name": one.name, "until": one.until, "reason": one.reason,
+        "since": one.created_at,
     }  # fmt: skip
 
 

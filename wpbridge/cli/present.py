@@ -1,13 +1,13 @@
 """Actions as rows: the fields that every command prints, docs/reference/json.md."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import args, schedule
 from wpbridge.errors import CodecError
 from wpbridge.jsontext import is_finite
-from wpbridge.moments import iso
 from wpbridge.store.records import LogEntry, Record
 
 ACTION_FIELDS: Final = (
@@ -31,8 +31,8 @@ def action_row(record: Record, zone: str | None = None) -> dict[str, Any]:
         "group": record.group,
         "priority": record.priority,
         "attempts": record.attempts,
-        "scheduled": iso(record.scheduled_at),
-        "last_attempt": iso(record.last_attempt_at),
+        "scheduled": record.scheduled_at,
+        "last_attempt": record.last_attempt_at,
         "claim_id": record.claim_id,
         "kind": kind,
         "recurrence": recurrence,
@@ -44,7 +44,7 @@ def action_row(record: Record, zone: str | None = None) -> dict[str, Any]:
 def log_row(entry: LogEntry) -> dict[str, Any]:
     """One row of an action's log."""
     return {
-        "id": entry.id, "action_id": entry.action_id, "date": iso(entry.at),
+        "id": entry.id, "action_id": entry.action_id, "date": entry.at,
         "message": entry.message,
     }  # fmt: skip
 
@@ -69,7 +69,7 @@ _KINDS: Final[Mapping[type, str]] = {
 }
 
 
-def _schedule(blob: bytes) -> tuple[str, str | None, str | None]:
+def _schedule(blob: bytes) -> tuple[str, str | None, datetime | None]:
     """Kind, recurrence and first date."""
     try:
         told = schedule.decode(blob)
@@ -85,10 +85,10 @@ def _schedule(blob: bytes) -> tuple[str, str | None, str | None]:
     return kind, None, None
 
 
-def _date(seconds: int | None) -> str | None:
+def _date(seconds: int | None) -> datetime | None:
     if seconds is None:
         return None
     try:
-        return iso(from_timestamp(seconds))
+        return from_timestamp(seconds)
     except (ValueError, OverflowError, OSError):
         return None

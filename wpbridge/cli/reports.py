@@ -2,17 +2,20 @@
 
 import socket
 from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import click
 
-from wpbridge.cli.filters import BIGGEST, filter_options, query_of, split
+from wpbridge.cli.filters import BIGGEST, filter_options, moment_or_age, query_of, split
+from wpbridge.cli.names import tell_unknown
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
-from wpbridge.cli.output import list_options, plural, print_rows, told
+from wpbridge.cli.output import is_table, list_options, plural, print_rows, told
+from wpbridge.cli.times import times_in, tz_option
 from wpbridge.clock import SystemClock
 from wpbridge.errors import InputError
 from wpbridge.fingerprint import fingerprint
-from wpbridge.moments import iso
 from wpbridge.queue import opened
 from wpbridge.runner.identity import identity, is_dead
 from wpbridge.store.base import RunnerRecord
@@ -31,6 +34,7 @@ _SHOWN_IDS = 20
 Examples:
   wpbridge stats --by hook
   wpbridge stats --by group --format json
+  wpbridge stats --by status --group mail
   wpbridge stats --by hour --hours 48
 """)  # fmt: skip
 @site_options
@@ -46,40 +50,67 @@ Examples:
     default=24,
     help="With --by hour: so many back (24).",
 )
+@click.option("--hook", "hooks", multiple=True, metavar="HOOK", help="Only these hooks.")
+@click.option("--group", "groups", multiple=True, metavar="SLUG", help="Only these groups.")
 @list_options(STAT_FIELDS)
+@tz_option
 @click.pass_context
 @one_line_errors
 def stats(
-    ctx: click.Context, *, by: Any, hours: int, fields: str | None, field: str | None, **flags: Any
+    ctx: click.Context,
+    *,
+    by: Any,
+    hours: int,
+    hooks: Sequence[str],
+    groups: Sequence[str],
+    fields: str | None,
+    field: str | None,
+    **flags: Any,
 ) -> None:
     """Count actions by status, for each hook, group or hour (UTC, by last attempt)."""
+    query = query_of({"hook": hooks, "group": groups})
     settings = settings_of(ctx, flags)
+    as_table = is_table(settings.format, field)
     with opened(settings) as queue:
-        tallies = queue.stats(by, hours=hours)
+        tell_unknown(queue.store, hooks, groups, for_people=as_table)
+        tallies = queue.stats(by, hours=hours, query=query)
+        zone = times_in(settings, queue.store)
     shown_fields: tuple[str, ...] = ("name", *_STATUSES, "total")
     if by in ("hook", "group"):
         shown_fields = (*shown_fields, "due", "oldest_due")
+    rows = [_stat(tally) for tally in tallies]
+    if by == "hour" and zone is not UTC and as_table:
+        rows = [{**row, "name": _hour(row["name"], zone)} for row in rows]
     print_rows(
-        [_stat(tally) for tally in tallies], fields=STAT_FIELDS, shown_fields=shown_fields,
-        style=settings.format, chosen=fields, field=field,
+        rows, fields=STAT_FIELDS, shown_fields=shown_fields, style=settings.format, chosen=fields,
+        field=field, zone=zone,
     )  # fmt: skip
+
+
+def _hour(name: str, zone: tzinfo) -> str:
+    """An hour of UTC by another zone's clock, where it may begin at half past."""
+    return datetime.fromisoformat(name).astimezone(zone).isoformat(timespec="minutes")
 
 
 def _stat(tally: Tally) -> dict[str, Any]:
     counts = {status: tally.statuses.get(status, 0) for status in _STATUSES}
     return {
         "name": tally.name, **counts, "other": tally.total - sum(counts.values()),
-        "total": tally.total, "due": tally.due, "oldest_due": iso(tally.oldest_due),
+        "total": tally.total, "due": tally.due, "oldest_due": tally.oldest_due,
     }  # fmt: skip
 
 
 @click.command(short_help="Show why actions fail, like failures together.", epilog="""
 Examples:
-  wpbridge failures --modified-since -1d
+  wpbridge failures --open --failed-since 1d
   wpbridge failures --hook send_mail --format json
 """)  # fmt: skip
 @site_options
 @filter_options
+@click.option(
+    "--open", "open_only", is_flag=True, help="Only those that stand: not requeued, not outlived."
+)
+@click.option("--failed-since", metavar="DATE|AGE", help="Failed at or after: 2026-12-01, 1d, 2h.")
 @click.option(
     "--limit",
     type=click.IntRange(1, BIGGEST - 1),
@@ -87,26 +118,45 @@ Examples:
     help="Look at so many of the newest failures (10000).",
 )
 @list_options(FAILURE_FIELDS)
+@tz_option
 @click.pass_context
 @one_line_errors
 def failures(
-    ctx: click.Context, *, limit: int, fields: str | None, field: str | None, **flags: Any
+    ctx: click.Context,
+    *,
+    open_only: bool,
+    failed_since: str | None,
+    limit: int,
+    fields: str | None,
+    field: str | None,
+    **flags: Any,
 ) -> None:
-    """Group failed actions by their message, with ids, dates and numbers masked."""
+    """Group failed actions by their message, with ids, dates and numbers masked.
+
+    A failure stands (--open) until its action is requeued or deleted. That of a recurring action
+    also ends when a later run of its chain completes. --since goes by the scheduled date.
+    """
     from dataclasses import replace  # noqa: PLC0415
 
-    query = replace(query_of(split(flags)), limit=limit + 1)
+    query = replace(query_of(split(flags)), limit=limit)
     if query.statuses not in ((), ("failed",)):
         raise InputError("--status: these are the failed ones")
+    since = None
+    if failed_since is not None:
+        since = moment_or_age(failed_since, SystemClock().now(), "--failed-since")
     settings = settings_of(ctx, flags)
     with opened(settings) as queue:
-        runs = queue.failures(query)
+        as_table = is_table(settings.format, field)
+        tell_unknown(queue.store, query.hooks, query.groups, for_people=as_table)
+        failed = queue.store.parts.failed
+        runs, is_cut = failed.newest(query, since=since, open_only=open_only)
+        zone = times_in(settings, queue.store)
     print_rows(
-        _grouped(runs[:limit]), fields=FAILURE_FIELDS,
+        _grouped(runs), fields=FAILURE_FIELDS,
         shown_fields=("count", "first", "last", "hooks", "fingerprint", "sample"),
-        style=settings.format, chosen=fields, field=field,
+        style=settings.format, chosen=fields, field=field, zone=zone,
     )  # fmt: skip
-    if len(runs) > limit:
+    if is_cut:
         told(f"of the newest {limit:,} failed actions; --limit for more")
 
 
@@ -122,8 +172,8 @@ def _grouped(runs: list[FailedRun]) -> list[dict[str, Any]]:
                 "fingerprint": name or "(no message)",
                 "count": len(alike),
                 "hooks": sorted({run.hook for run in alike}),
-                "first": iso(dates[0]) if dates else None,
-                "last": iso(dates[-1]) if dates else None,
+                "first": dates[0] if dates else None,
+                "last": dates[-1] if dates else None,
                 "sample": alike[0].message[:300],
                 "ids": [run.id for run in alike[:_SHOWN_IDS]],
             }
@@ -139,6 +189,7 @@ Examples:
 @site_options
 @click.option("--all", "every", is_flag=True, help="Also rows of claims that hold nothing.")
 @list_options(CLAIM_FIELDS)
+@tz_option
 @click.pass_context
 @one_line_errors
 def claims(
@@ -149,10 +200,13 @@ def claims(
     with opened(settings) as queue:
         found = queue.store.parts.reading.claims()
         runners = queue.store.other_runners()
+        zone = times_in(settings, queue.store)
     holders = {claim: runner for runner in runners for claim in runner.claims}
     empty = sum(claim.is_orphan for claim in found)
     rows = [_claim(claim, holders.get(claim.id)) for claim in found if every or not claim.is_orphan]
-    print_rows(rows, fields=CLAIM_FIELDS, style=settings.format, chosen=fields, field=field)
+    print_rows(
+        rows, fields=CLAIM_FIELDS, style=settings.format, chosen=fields, field=field, zone=zone
+    )
     if empty and not every:
         told(f"not shown: {plural(empty, 'claim')} without actions; --all for them")
 
@@ -164,8 +218,8 @@ def _claim(claim: ClaimRecord, runner: RunnerRecord | None) -> dict[str, Any]:
         "holder": "PHP" if runner is None else f"wpbridge on {_host(runner)}, pid {runner.pid}",
         "pending": claim.pending,
         "running": claim.running,
-        "last_sign": iso(claim.last_attempt_at),
-        "created": iso(claim.created_at),
+        "last_sign": claim.last_attempt_at,
+        "created": claim.created_at,
         "has_row": claim.has_row,
     }
 

@@ -16,6 +16,7 @@ from wpbridge.action import ActionId, Claim, Status
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.filters import ids_of
 from wpbridge.cli.loglines import start_log
+from wpbridge.cli.names import tell_unclaimed
 from wpbridge.cli.options import (
     one_line_errors,
     php_options,
@@ -86,9 +87,12 @@ def claim_and_run(
             "no handlers: name a module with --handlers, [webhooks] in the file, or run PHP's hooks"
             " with --php"
         )
-    only = app.claim_filter(settings, app.routes_of(settings, handlers))
+    routes = app.routes_of(settings, handlers)
+    only = app.claim_filter(settings, routes)
     store = open_site(site, is_runner=True)
     try:
+        if dry_run or not (settings.quiet or settings.log_format == "json"):
+            tell_unclaimed(store, settings, routes)
         if dry_run:
             _plan(store, settings, only)
             return

@@ -10,6 +10,7 @@ from wpbridge.cli.exits import Exit
 from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
 from wpbridge.cli.output import plural
 from wpbridge.cli.terminal import print_json, print_line
+from wpbridge.cli.times import times_in, tz_option
 from wpbridge.clock import SystemClock
 from wpbridge.config import sources_of
 from wpbridge.errors import ConfigError, ReadOnly, SchemaError, StoreMissing
@@ -146,6 +147,7 @@ Examples:
 )
 @site_options
 @_FORMAT
+@tz_option
 @click.pass_context
 @one_line_errors
 def status(ctx: click.Context, **flags: Any) -> None:
@@ -160,6 +162,7 @@ def status(ctx: click.Context, **flags: Any) -> None:
         oldest = store.parts.reading.oldest_due(now)
         runners = store.other_runners()
         pauses = store.parts.pauses.in_force(now)
+        zone = times_in(settings, store)
     finally:
         store.close()
     if settings.format == "json":
@@ -181,9 +184,9 @@ def status(ctx: click.Context, **flags: Any) -> None:
         print_line(f"{name:12} {counts.get(name, 0):>10,}")
     print_line(f"{'due now':12} {due:>10,}{'+' if due == DUE_CAP else ''}")
     if oldest is not None:
-        print_line(f"{'oldest due':12} {iso(oldest)}")
+        print_line(f"{'oldest due':12} {iso(oldest, zone)}")
     for one in pauses:
-        end = "until resumed" if one.until is None else f"until {iso(one.until)}"
+        end = "until resumed" if one.until is None else f"until {iso(one.until, zone)}"
         print_line(f"paused {one.kind} {one.name} {end}")
     for runner in runners:
         print_line(

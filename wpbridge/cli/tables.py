@@ -20,7 +20,9 @@ COLOURS: Final = {
     "complete": "green", "failed": "red", "canceled": "yellow", "in-progress": "cyan",
     "problem": "bold red", "warning": "yellow", "ok": "green", "note": "cyan",
 }  # fmt: skip
-_WHOLE: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:]+Z|\d*|pending|" + "|".join(COLOURS))
+_WHOLE: Final = re.compile(
+    r"\d{4}-\d\d-\d\dT[\d:]+(?:Z|[+-][\d:]+)|\d*|pending|" + "|".join(COLOURS)
+)
 """What is not cut in a column."""
 _GAP: Final = "  "
 _LEAST: Final = 10

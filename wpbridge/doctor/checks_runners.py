@@ -10,7 +10,6 @@ from wpbridge.doctor.examination import Check
 from wpbridge.doctor.findings import Finding, note, number, ok, problem, some, span, warning
 from wpbridge.doctor.patient import Patient
 from wpbridge.errors import SiteError
-from wpbridge.moments import iso
 from wpbridge.store.cleaning import CLEANERS
 from wpbridge.store.edits import STALE_SECONDS
 from wpbridge.store.records import Pause
@@ -39,7 +38,8 @@ def runners(patient: Patient) -> Finding:
     if told:
         return ok(some(told), count=len(told))
     last = patient.rows.last_attempt()
-    when = f"the last attempt of any action was {iso(last)}" if last else "nothing has ever run"
+    tried = f"the last attempt of any action was {patient.time(last)}" if last else ""
+    when = tried or "nothing has ever run"
     return note(
         f"no runner has been seen for an hour; {when}", "what becomes due waits", fix=RUN, count=0
     )
@@ -88,7 +88,7 @@ def pauses(patient: Patient) -> list[Finding]:
     found = [
         note(
             f"{_named(one)} is paused"
-            + (f" until {iso(one.until)}" if one.until else " until resumed")
+            + (f" until {patient.time(one.until)}" if one.until else " until resumed")
             + (f": {one.reason}" if one.reason else ""),
             "wpbridge's runners claim nothing of it; PHP's do unless the companion plugin is there",
             fix=f"wpbridge resume {resume_flags(one)}",

@@ -11,7 +11,6 @@ from wpbridge.doctor.findings import Finding, note, ok, problem, some, warning
 from wpbridge.doctor.patient import LOCK_OPTION, MIGRATION_OPTION, Patient
 from wpbridge.errors import SiteError, WpbridgeError
 from wpbridge.executors.php_probe import notes, refusal
-from wpbridge.moments import iso
 from wpbridge.wpconfig import PhpSyntaxError, Token, from_bytes, tokenize
 from wpbridge.zone import Zone
 
@@ -85,7 +84,8 @@ def async_lock(patient: Patient) -> Finding:
     until = from_timestamp(int(end))
     if (until - patient.now).total_seconds() > LOCK_SECONDS:
         return warning(
-            f"the async runner's lock holds until {iso(until)}: a clock was wrong, it seems",
+            f"the async runner's lock holds until {patient.time(until)}: a clock was wrong, it"
+            " seems",
             "no async request runs the queue before", fix=fix,
         )  # fmt: skip
     return ok("the lock of the async runner ends by itself")

@@ -27,6 +27,7 @@ from wpbridge.executors.php_frames import Hello
 from wpbridge.executors.php_launch import Launch
 from wpbridge.executors.php_probe import interview
 from wpbridge.handlers import Handler
+from wpbridge.moments import iso
 from wpbridge.routes import Routes
 from wpbridge.runner.identity import Identity, identity, is_dead
 from wpbridge.site import Site, resolve
@@ -39,6 +40,7 @@ from wpbridge.store.sqlstore import SqlStore
 from wpbridge.store.survey import DueAction, Rows
 from wpbridge.store.tables import STORE_OPTION
 from wpbridge.wpconfig import WpConfig
+from wpbridge.zone import shown_zone
 
 LOGGER_OPTION: Final = "schema-ActionScheduler_LoggerSchema"
 MIGRATION_OPTION: Final = "action_scheduler_migration_status"
@@ -113,6 +115,12 @@ class Patient:
     def routes(self) -> Routes:
         """What happens to each hook."""
         return app.routes_of(self.settings, dict(self.handlers))
+
+    def time(self, moment: datetime) -> str | None:
+        """Return a time as findings tell it: in the zone of the settings, and in UTC in JSON."""
+        if self.settings.format == "json":
+            return iso(moment)
+        return iso(moment, shown_zone(self.settings.tz, self.store.parts.inserts.zone))
 
     # Who runs
 

@@ -45,9 +45,13 @@ class Known:
         )
 
     def hook(self, name: str) -> list[str] | None:
-        """Return the spellings of a hook that the database takes for equal; None for not known."""
+        """Return the spellings of a hook that the database takes for equal; None for not known.
+
+        InputError for what is no text at all.
+        """
         if not self._layout.hook_index:
             return None
+        self._layout.texts.check((name,))
 
         def look(connection: Connection) -> list[str]:
             if not self._layout.texts.holds(connection, (self._actions, "hook"), name):
@@ -58,7 +62,11 @@ class Known:
         return self._session.run(look)
 
     def group(self, name: str) -> list[str]:
-        """Return the spellings of a group that the database takes for equal."""
+        """Return the spellings of a group that the database takes for equal.
+
+        InputError for what is no text at all.
+        """
+        self._layout.texts.check((name,))
 
         def look(connection: Connection) -> list[str]:
             if not self._layout.texts.holds(connection, (self._groups, "slug"), name):
