@@ -58,10 +58,12 @@ def test_no_line_is_too_long_and_no_word_is_broken(
             assert any(name.startswith(word[:-1]) for name in words) or word[:-1] in source
 
 
+@pytest.mark.parametrize("date", [DATE, "2026-12-01T10:00:00+01:00", "2026-12-01T05:30:00-03:30"])
 @pytest.mark.parametrize("width", [30, 40, 60, 80, 100, 200])
-def test_dates_numbers_and_states_are_whole(width: int) -> None:
-    text = "\n".join(drawn(ROWS, LIST, width))
-    assert text.count(DATE) == 2
+def test_dates_numbers_and_states_are_whole(width: int, date: str) -> None:
+    rows = [{**row, "scheduled": row["scheduled"] and date} for row in ROWS]
+    text = "\n".join(drawn(rows, LIST, width))
+    assert text.count(date) == 2
     for whole in ("4711", "4712", "4713", "pending", "in-progress", "failed"):
         assert whole in text
 
