@@ -540,6 +540,31 @@ def test_dates_are_not_cut_on_a_narrow_terminal(filled: Site) -> None:
     assert len(out.splitlines()) == 5
 
 
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_a_narrow_terminal_breaks_no_line(filled: Site, columns: int) -> None:
+    now = SystemClock().now()
+    hook = "woocommerce_deliver_webhook_async"
+    insert(
+        filled.store,
+        make_new(
+            hook,
+            args=(
+                12,
+                "topic",
+            ),
+            group="shop",
+            now=now,
+        ),
+        now=now,
+    )
+    out = filled.terminal("list", columns=columns, env={"NO_COLOR": "1"}).out
+    assert max(map(len, out.splitlines())) <= columns
+    for word in out.split():
+        if word.startswith("woo"):
+            assert word == hook or (word[-1] == "…" and hook.startswith(word[:-1]))
+    assert ("scheduled  " in out.splitlines()[0]) == (columns == 80)
+
+
 def test_a_bar_is_drawn_and_taken_away(site: Site) -> None:
     lines = "".join(f'{{"hook": "h", "args": [{n}]}}\n' for n in range(2500))
     (site.folder / "many.jsonl").write_text(lines, encoding="utf-8")

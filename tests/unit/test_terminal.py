@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from wpbridge.cli import terminal
+from wpbridge.cli import output, terminal
+from wpbridge.errors import InputError
 from wpbridge.telling.visible import visible, visible_json
 
 ROOT = Path(__file__).parent.parent.parent
@@ -68,6 +69,23 @@ def test_letters_that_the_terminal_lacks_are_escapes(monkeypatch: pytest.MonkeyP
     told = plain.getvalue().decode("ascii").splitlines()
     assert told[0] == "\\xe9\\u4e2d"
     assert json.loads(told[1]) == ["é", "😀"]
+
+
+def test_a_pipe_without_a_letter_gets_no_other_data_in_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(plain, "latin-1", write_through=True))
+    for style in ("csv", "ids"):
+        with pytest.raises(InputError, match="latin-1, has no sign for"):
+            output.print_rows([{"hook": "中"}], fields=("hook",), style=style)
+    with pytest.raises(InputError, match="--format json"):
+        output.print_rows([{"hook": "中"}], fields=("hook",), field="hook")
+    plain.truncate(0)
+    plain.seek(0)
+    for style in ("yaml", "json"):
+        output.print_rows([{"hook": "é中"}], fields=("hook",), style=style)
+    assert plain.getvalue() == b'- hook: "\\xE9\\u4E2D"\n[{"hook": "\\u00e9\\u4e2d"}]\n'
 
 
 def test_markup_in_data_is_text(capsys: pytest.CaptureFixture[str]) -> None:

@@ -205,7 +205,7 @@ def _print_yaml(value: object) -> None:
     import yaml  # noqa: PLC0415 - loads only for this format
 
     text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
-    if not text.replace("\n", "").isprintable():
+    if not (text.replace("\n", "").isprintable() and terminal.encodable(text, "")):
         text = yaml.safe_dump(value, sort_keys=False)
     print_text(text.rstrip("\n"))
 

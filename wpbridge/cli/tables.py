@@ -62,10 +62,12 @@ class _Column:
     @property
     def least(self) -> int:
         """Cells without which it says too little."""
-        widest = max((cell_len(t) for t in self.texts if _WHOLE.fullmatch(t)), default=0)
-        is_whole = all(map(_WHOLE.fullmatch, self.texts))
-        floor = widest if is_whole else max(widest, _LEAST_PROSE if self.is_prose else _LEAST)
-        return min(self.wanted, max(floor, min(_LEAST_HEAD, cell_len(self.name))))
+        some = _LEAST_PROSE if self.is_prose else _LEAST
+        floors = [
+            cell_len(text) if _WHOLE.fullmatch(text) else min(some, cell_len(text))
+            for text in self.texts
+        ]
+        return max([*floors, min(_LEAST_HEAD, cell_len(self.name))])
 
 
 def draw(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO, TypeAlias
 
 import click
 
+from wpbridge.errors import InputError
 from wpbridge.telling.visible import visible, visible_json
 
 if TYPE_CHECKING:
@@ -64,9 +65,20 @@ def data(text: str) -> str:
 
 
 def write_data(text: str) -> None:
-    """Write text for a program as it is; on a terminal newlines and nothing else steer."""
-    if sys.stdout is not None:
-        sys.stdout.write(_encodable("\n".join(map(data, text.split("\n"))), sys.stdout))
+    """Write text for a program as it is; on a terminal newlines and nothing else steer.
+
+    Raises InputError where a pipe's encoding lacks a letter: an escape would be other data.
+    """
+    if is_terminal(sys.stdout):
+        _write("\n".join(map(visible, text.split("\n"))))
+    elif sys.stdout is not None:
+        try:
+            sys.stdout.write(text)
+        except UnicodeEncodeError:
+            raise InputError(
+                f"standard output's encoding, {_encoding(sys.stdout)}, has no sign for some of the"
+                " data: use --format json, or set PYTHONIOENCODING=utf-8"
+            ) from None
 
 
 def confirm(question: str) -> None:
