@@ -34,7 +34,7 @@ from wpbridge.events import (
     UpkeepResumed,
 )
 from wpbridge.outcome import class_name
-from wpbridge.telling.log import Fields, as_text, shown_fields, traceback_of
+from wpbridge.telling.log import Fields, as_text, plain, shown_fields, traceback_of
 from wpbridge.telling.visible import visible, visible_json
 
 _log = logging.getLogger("wpbridge")
@@ -107,11 +107,11 @@ class TextLines(logging.Formatter):
         """One line, whatever stands in it; the lines of a traceback follow, set in."""
         name, message, told = _parts(record)
         at = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        words = name if message is None else visible(message)
-        line = " ".join([f"{at[:-4]}Z", record.levelname, words, *shown_fields(told)])
+        words = name if message is None else message
+        head = visible(f"{at[:-4]}Z {record.levelname} {words}")
         trace = traceback_of(record)
         more = [f"  {visible(part)}" for part in trace.split("\n")] if trace else []
-        return "\n".join([line, *more])
+        return "\n".join([" ".join([head, *shown_fields(told)]), *more])
 
 
 class JsonLines(logging.Formatter):
@@ -134,7 +134,7 @@ class JsonLines(logging.Formatter):
         }
         if message is not None:
             line["message"] = message
-        line |= told
+        line |= {str(name): plain(value) for name, value in told.items()}
         if trace := traceback_of(record):
             line["traceback"] = trace
         return visible_json(line, default=as_text)
@@ -170,15 +170,15 @@ def set_up(
     handler.setFormatter(JsonLines(site) if style == "json" else TextLines())
     level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
 
 
 def fall_back() -> None:
-    """Have commands that keep no log write warnings, Python's own too, as lines to stderr."""
+    """Have commands that keep no log write their warnings as log lines to stderr."""
     handler = _Lines(sys.stderr)
     handler.setLevel(logging.WARNING)
     handler.setFormatter(TextLines())
     logging.lastResort = handler
-    logging.captureWarnings(capture=True)
 
 
 def _parts(record: logging.LogRecord) -> tuple[str, str | None, dict[str, Any]]:

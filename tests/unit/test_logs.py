@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -182,7 +182,12 @@ def test_a_line_that_cannot_be_made_is_told_by_its_failure(
     log = logging.getLogger("wpbridge.handler")
     log.warning("%d", "no number\x1b")
     log.warning("fine", extra={"value": _Unprintable()})
-    failed, fine = stream.getvalue().splitlines()
+    loop: dict[Any, Any] = {(1, 2): 3}
+    loop["itself"] = loop
+    log.warning("odd", extra={"value": loop})
+    failed, fine, odd = stream.getvalue().splitlines()
+    assert "odd" in odd
+    assert "(1, 2): 3" in odd
     assert "log.failed" in failed
     assert "TypeError" in failed
     assert "<unprintable _Unprintable>" in fine

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import unicodedata
+import warnings
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,8 @@ def test_errors_that_nobody_caught_pass_the_rule(
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
-    terminal.guard_tracebacks()
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    terminal.guard_stderr()
 
     def fall() -> None:
         raise ValueError("\x1b]0;owned\x07 \u202e")
@@ -118,7 +120,9 @@ def test_errors_that_nobody_caught_pass_the_rule(
     thread = threading.Thread(target=fall)
     thread.start()
     thread.join()
+    warnings.showwarning("\x9b", UserWarning, "a.py", 3)
     told = capsys.readouterr().err
+    assert "a.py:3: UserWarning: \\x9b\n" in told
     assert told.count("ValueError: \\x1b]0;owned\\x07 \\u202e\n") == 3
     assert told.replace("\n", "").isprintable()
 

@@ -5,8 +5,8 @@ def main() -> None:
     """Entry point of the ``wpbridge`` command."""
     from wpbridge import logs  # noqa: PLC0415
     from wpbridge.cli.main import cli  # noqa: PLC0415 - keeps `import wpbridge.cli` cheap
-    from wpbridge.cli.terminal import guard_tracebacks  # noqa: PLC0415
+    from wpbridge.cli.terminal import guard_stderr  # noqa: PLC0415
 
-    guard_tracebacks()
+    guard_stderr()
     logs.fall_back()
     cli(prog_name="wpbridge")

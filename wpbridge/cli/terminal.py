@@ -11,6 +11,7 @@ import shutil
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TextIO, TypeAlias
@@ -112,8 +113,8 @@ def progress_console() -> "Console":
     return Console(stderr=True)
 
 
-def guard_tracebacks() -> None:
-    """Have errors that nobody caught pass the rule too: their words may be data."""
+def guard_stderr() -> None:
+    """Have Python's warnings, and errors that nobody caught, pass the rule: they may hold data."""
 
     def hook(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
         told = "".join(traceback.format_exception(kind, error, where)).rstrip("\n")
@@ -128,6 +129,11 @@ def guard_tracebacks() -> None:
         print_line(f"{args.err_msg or 'Exception ignored in'}: {type(args.object)}", err=True)
         hook(args.exc_type, args.exc_value, args.exc_traceback)
 
+    def show(*told: Any, **_more: Any) -> None:
+        message, category, name, line = told[:4]
+        print_line(f"{name}:{line}: {category.__name__}: {message}", err=True)
+
+    warnings.showwarning = show
     sys.excepthook = hook
     sys.unraisablehook = ignored_hook
     threading.excepthook = thread_hook

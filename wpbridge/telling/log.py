@@ -160,9 +160,19 @@ def as_text(value: object) -> str:
         return f"<unprintable {type.__dict__['__name__'].__get__(type(value))}>"
 
 
+def plain(value: object) -> object:
+    """Return a value if JSON can hold it, else its text."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    try:
+        visible_json(value, default=as_text)
+    except (TypeError, ValueError, RecursionError):
+        return as_text(value)
+    return value
+
+
 def _shown(value: object) -> str:
-    if isinstance(value, dict | list | tuple):
-        text = visible_json(value, default=as_text)
-    else:
-        text = as_text(value)
+    value = plain(value)
+    is_nested = isinstance(value, dict | list | tuple)
+    text = visible_json(value, default=as_text) if is_nested else as_text(value)
     return visible_json(text) if re.search(r'[\s"=]', text) else visible(text)
