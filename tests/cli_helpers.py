@@ -191,7 +191,12 @@ def clean_env(home: Path, more: Mapping[str, str] | None = None) -> dict[str, st
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("WPBRIDGE_", "XDG_"))}
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "CLICOLOR"):
         kept.pop(name, None)
-    return {**kept, "HOME": str(home), **(more or {})}
+    return {**kept, "HOME": str(home), "WPBRIDGE_STATE_DIR": str(state_of(home)), **(more or {})}
+
+
+def state_of(home: Path) -> Path:
+    """The state folder of a test's commands: beside their folder, which may be a web site's."""
+    return home.with_name(f"{home.name}.state")
 
 
 def tables(store: SqlStore) -> dict[str, list[Sequence[object]]]:

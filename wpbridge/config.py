@@ -118,6 +118,8 @@ class Settings:
     """Bytes; a worker process that uses more is replaced. 0: never."""
     heartbeat_file: Path | None = None
     """Touched while the daemon lives; `wpbridge probe` reads it."""
+    state_dir: Path | None = None
+    """Where journals and the like lie that nobody named a place for; None: the usual one."""
     rescue: Literal["retry", "fail", "hold"] = "retry"
     """What becomes of an action whose runner died while it ran."""
     log_format: Literal["text", "json"] = "text"
@@ -333,6 +335,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "max_age": _duration,
     "max_memory": _bytes,
     "heartbeat_file": _path,
+    "state_dir": _path,
     "rescue": _choice("retry", "fail", "hold"),
     "log_format": _choice("text", "json"),
     "format": _choice(*get_args(Format)),
@@ -453,7 +456,28 @@ def _file(told: object, env: Mapping[str, str], cwd: Path) -> Path | None:
         return file
     home = env.get("XDG_CONFIG_HOME") or "~/.config"
     places = (cwd / FILE_NAME, _expanded(home, cwd, env) / "wpbridge" / FILE_NAME)
-    return next((place for place in places if place.is_file()), None)
+    return next((place for place in places if _is_file(place)), None)
+
+
+def _is_file(place: Path) -> bool:
+    try:
+        return place.is_file()
+    except OSError as error:
+        # sudo leaves HOME as it was: another user's.
+        raise ConfigError(
+            f"{place} cannot be looked at: {error.strerror}; set HOME to your own folder, or name"
+            " a settings file with --config"
+        ) from None
+
+
+def working_folder() -> Path:
+    """Return the working folder. ConfigError where it was deleted, or cannot be reached."""
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise ConfigError(
+            f"the working folder is gone or cannot be reached ({error.strerror}): go to another one"
+        ) from None
 
 
 def _expanded(text: str, folder: Path, env: Mapping[str, str]) -> Path:

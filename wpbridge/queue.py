@@ -23,7 +23,7 @@ from wpbridge import wake
 from wpbridge.action import ActionId, NewAction, Status
 from wpbridge.clock import Clock, SystemClock, from_timestamp
 from wpbridge.codec import schedule
-from wpbridge.config import Settings, load
+from wpbridge.config import Settings, load, working_folder
 from wpbridge.enqueue import (
     GROUP_CHARACTERS,
     HOOK_CHARACTERS,
@@ -98,7 +98,7 @@ class Queue:
             ConfigError, SiteError: nothing tells where the tables are.
         """
         flags = {"path": None if path is None else os.fspath(path), "dsn": dsn, **settings}
-        return cls.of(load(flags, env, cwd or Path.cwd()), env)
+        return cls.of(load(flags, env, cwd or working_folder()), env)
 
     @classmethod
     def of(cls, settings: Settings, env: Mapping[str, str] = os.environ) -> Self:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wpbridge import wpconfig
-from wpbridge.config import Settings
+from wpbridge.config import Settings, working_folder
 from wpbridge.database import DatabaseAddress
 from wpbridge.errors import ConfigError, SiteError, WpCliError
 from wpbridge.wpconfig import WpConfig, asking, request
@@ -73,7 +73,7 @@ def resolve(settings: Settings, env: Mapping[str, str], cwd: Path | None = None)
     """
     path = settings.path
     if path is None and settings.dsn is None:
-        path = _around(cwd or Path.cwd())
+        path = _around(cwd or working_folder())
     if path is None:
         return _site(settings, None)
     if settings.ask_php == "always":

@@ -4,11 +4,12 @@ Usage: python transfer.py SOURCE_DSN TARGET_DSN
 """
 
 import sys
+from pathlib import Path
 
 from wpbridge.clock import SystemClock
 from wpbridge.migrate.added import KIND
 from wpbridge.migrate.files import Line
-from wpbridge.migrate.journal import Journal, file_for, name_of
+from wpbridge.migrate.journal import Journal, name_of
 from wpbridge.migrate.transfer import Wishes, copy
 from wpbridge.queue import Queue
 from wpbridge.store.records import Query
@@ -23,7 +24,8 @@ with Queue.open(dsn=source_dsn) as source, Queue.open(dsn=target_dsn) as target:
     wanted = Query(statuses=("pending",))  # or hooks=("send_mail",), groups=("mail",), …
     wishes = Wishes(now=SystemClock().now())
     # `wpbridge migrate import --undo FILE` takes back what it tells of.
-    with Journal(file_for(KIND, target.store), kind=KIND, site=name_of(target.store)) as journal:
+    file = Path("transfer.journal")
+    with Journal(file, kind=KIND, site=name_of(target.store)) as journal:
         report = copy(source.store, wanted, target.store, wishes, reject, journal=journal)
 print(f"{report.added} copied, {report.known} there from before, {report.rejected} left out")
 sys.exit(0 if report.is_good else 1)

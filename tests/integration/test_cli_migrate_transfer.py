@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cli_helpers import COMMAND, Site, clean_env, is_one_line, sqlite_site
+from cli_helpers import COMMAND, Site, clean_env, is_one_line, sqlite_site, state_of
 from conftest import ROOT
 from factories import insert, make_new
 from rows import change, query
@@ -48,7 +48,8 @@ def test_a_queue_goes_through_a_file(site: Site, lite: Site) -> None:
     assert [line.split()[0] for line in tried.err.splitlines()] == ["a", "b"]
     assert hooks(lite) == []
     assert lite.ok("migrate", "import", "--input", file) == (
-        "imported 2 actions, verified; undo with --undo wpbridge-import-lite-wp.journal\n"
+        "imported 2 actions, verified; undo with"
+        f" --undo {state_of(lite.folder)}/wpbridge-import-lite-wp.journal\n"
     )
     assert hooks(lite) == ["a", "b"]
     again = lite.ok("migrate", "import", "--input", file)
@@ -69,17 +70,18 @@ def test_filters_narrow_an_export_and_a_copy(site: Site, lite: Site) -> None:
     insert(site.store, make_new("a", group="g"), make_new("b"))
     told = site.ok("migrate", "export", "--output", "q", "--group", "g", "--format", "json")
     assert json.loads(told) == {
-        "dry_run": False, "actions": 1, "statuses": {"pending": 1}, "output": "q"
+        "dry_run": False, "actions": 1, "statuses": {"pending": 1},
+        "output": str(site.folder / "q"),
     }  # fmt: skip
     copied = site.ok("migrate", "copy", "--to-dsn", lite.dsn, "--hook", "b", "--journal", "j")
-    assert copied == "copied 1 action, verified; undo with --undo j\n"
+    assert copied == f"copied 1 action, verified; undo with --undo {site.folder}/j\n"
     assert hooks(lite) == ["b"]
 
 
 def test_a_dry_run_writes_no_file(site: Site) -> None:
     insert(site.store, make_new("a"))
     done = site("migrate", "export", "--output", "q", "--dry-run")
-    assert (done.code, done.out) == (0, "would export 1 action to q\n")
+    assert (done.code, done.out) == (0, f"would export 1 action to {site.folder}/q\n")
     assert json.loads(done.err)["hook"] == "a"
     assert list(site.folder.iterdir()) == []
 
@@ -93,9 +95,10 @@ def test_bad_lines_are_in_a_side_file_and_the_exit_code(site: Site, lite: Site) 
     done = lite("migrate", "import", "--input", "q")
     assert done.code == 1
     assert done.out.startswith(
-        "imported 1 action, 1 rejected, see q.rejected.jsonl, NOT verified; undo with"
+        f"imported 1 action, 1 rejected, see {state_of(lite.folder)}/q.rejected.jsonl,"
+        " NOT verified; undo with"
     )
-    kept = json.loads((lite.folder / "q.rejected.jsonl").read_text("utf-8"))
+    kept = json.loads((state_of(lite.folder) / "q.rejected.jsonl").read_text("utf-8"))
     assert kept == {"line": 2, "why": "it is no JSON object", "text": "{damaged"}
     assert "was written with 1 actions and holds 2" in done.err
 
@@ -152,7 +155,7 @@ def test_many_are_added_when_somebody_says_yes(site: Site, lite: Site, verb: str
     assert f"{lite.dsn.removeprefix('sqlite:///')} wp_?" in declined.err + declined.out
     assert hooks(lite) == []
     assert caller("migrate", verb, *words, "--dry-run").code == 0
-    assert list(caller.folder.glob("*.journal")) == []
+    assert list(state_of(caller.folder).glob("*")) == []
     assert caller.terminal("migrate", verb, *words, answer="y\n").code == 0
     assert len(hooks(lite)) == 50
     again = caller.ok("migrate", verb, *words, "--yes")
@@ -227,7 +230,10 @@ def test_blogs_and_prefixes_are_queues_of_their_own(lite: Site) -> None:
         (("--to-blog-id", "3"), "wpbridge-import-lite-wp_3.journal"),
     ):
         told = lite.ok(*to, *place)
-        assert told == f"copied 1 action, verified; undo with --undo {journal}\n"
+        assert (
+            told
+            == f"copied 1 action, verified; undo with --undo {state_of(lite.folder)}/{journal}\n"
+        )
     for prefix in ("shop_", "wp_3_"):
         assert query(lite.store, f"SELECT hook FROM {prefix}actionscheduler_actions")[0][0] == "a"
 
@@ -242,7 +248,7 @@ def test_the_script_to_adapt_runs(site: Site, lite: Site) -> None:
         0, "1 copied, 0 there from before, 0 left out\n", ""
     )  # fmt: skip
     assert hooks(lite) == ["a"]
-    undo = ("migrate", "import", "--undo", "wpbridge-import-lite-wp.journal")
+    undo = ("migrate", "import", "--undo", "transfer.journal")
     assert lite.ok(*undo) == "deleted 1 action (1 pending)\n"
 
 
@@ -268,7 +274,7 @@ def test_the_file_that_is_read_is_not_written_over(lite: Site) -> None:
 def test_a_trial_writes_no_side_file(lite: Site) -> None:
     file = bad_line(lite.folder)
     lite("migrate", "import", "--input", str(file), "--dry-run")
-    assert list(lite.folder.glob("*.rejected.jsonl")) == []
+    assert not state_of(lite.folder).exists()
 
 
 def test_what_an_earlier_import_set_aside_is_kept(lite: Site) -> None:
@@ -276,7 +282,7 @@ def test_what_an_earlier_import_set_aside_is_kept(lite: Site) -> None:
     for origin in "ab":
         text = bad_line(lite.folder, origin).read_text()
         lite("migrate", "import", "--input", "-", input=text)
-    kept = "".join(file.read_text() for file in lite.folder.glob("rejected*"))
+    kept = "".join(file.read_text() for file in state_of(lite.folder).glob("rejected*"))
     assert ("aaa" in kept, "bbb" in kept) == (True, True)
 
 

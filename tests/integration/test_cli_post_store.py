@@ -12,8 +12,9 @@ from wpbridge.clock import SystemClock
 from wpbridge.store import alone
 from wpbridge.store.sqlstore import SqlStore
 
-MOVE = ("migrate", "post-store")
-JOURNAL = "wpbridge-post-store.journal"
+JOURNAL = "moved.journal"
+MOVE = ("migrate", "post-store", "--journal", JOURNAL)
+UNDO = ("migrate", "post-store", "--undo", JOURNAL)
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def test_while_another_moves_them_it_is_refused(
         assert "wait for its end" in done.err
         assert legacy.count("posts") == 1
     assert site(*MOVE).code == 0
-    assert site(*MOVE, "--undo", JOURNAL, "--yes").code == 0
+    assert site(*UNDO, "--yes").code == 0
     with alone.Alone(site.store).held():
         again = site(*MOVE, "--journal", "second.journal")
     assert (again.code, legacy.count("posts")) == (75, 1)

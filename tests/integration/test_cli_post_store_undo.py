@@ -18,9 +18,10 @@ from wpbridge.clock import SystemClock
 from wpbridge.database import DatabaseAddress
 from wpbridge.store.sqlstore import SqlStore
 
-MOVE = ("migrate", "post-store")
-JOURNAL = "wpbridge-post-store.journal"
-UNDO = (*MOVE, "--undo", JOURNAL)
+JOURNAL = "moved.journal"
+COMMAND = ("migrate", "post-store")
+MOVE = (*COMMAND, "--journal", JOURNAL)
+UNDO = (*COMMAND, "--undo", JOURNAL)
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ def test_what_is_given_wrong_changes_nothing(
     header = {"journal": 1, "kind": "post-store", "site": "other", "asked": {}}
     (site.folder / "elsewhere.journal").write_text(json.dumps(header) + "\n")
     (site.folder / "other.journal").write_text("somebody's\n")
-    done = site(*MOVE, *words)
+    done = site(*COMMAND, *words)
     assert (done.code, done.err.count("\n")) == (2, 1), done
     assert (legacy.count("posts"), legacy.count("actionscheduler_actions")) == (0, 2)
     assert (site.folder / "other.journal").read_text() == "somebody's\n"
@@ -192,7 +193,7 @@ def test_what_the_script_moved_is_undone_from_the_command_line(
         cwd=tmp_path, env=clean_env(tmp_path), capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert moved.stdout == "moved {'pending': 1}, left {}; see left.jsonl\n"
-    done = site(*MOVE, "--undo", "post-store.journal", "--yes")
+    done = site(*COMMAND, "--undo", "post-store.journal", "--yes")
     assert (done.code, done.lines[-1]) == (
         0, "put 1 post back, the migration is no longer marked complete"
     )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cli_helpers import Site, is_one_line, sqlite_site
+from cli_helpers import Site, is_one_line, sqlite_site, state_of
 from factories import insert, make_new
 from rows import change, query
 from wpbridge.store.sqlstore import SqlStore
@@ -58,7 +58,7 @@ def test_definitions_are_noted_before_the_statements(site: Site) -> None:
     before = harmed(site)
     done = site(*FIX, "--yes")
     assert done.code == 0
-    assert f"ran 6 statements, noted in {JOURNAL}; layout 8" in done.out
+    assert f"ran 6 statements, noted in {site.folder / JOURNAL}; layout 8" in done.out
     told = steps(site)
     assert {one["table"]: one["before"] for one in told if "before" in one} == before
     changed = set[str]()
@@ -80,7 +80,10 @@ def test_undo_takes_back_indexes_and_defaults_and_tells_what_it_cannot(site: Sit
     assert {table: definition(site, table) for table in before} == after
     done = site(*FIX, "--undo", JOURNAL)
     assert done.code == 1
-    assert done.lines[-1] == f"ran 5 statements; 1 left: {JOURNAL} has the definitions from before"
+    assert (
+        done.lines[-1]
+        == f"ran 5 statements; 1 left: {site.folder / JOURNAL} has the definitions from before"
+    )
     assert done.err == f"left as it is: ALTER TABLE {LOGS} ENGINE=InnoDB\n"
     assert definition(site, ACTIONS) == before[ACTIONS]
     assert definition(site, LOGS).replace("InnoDB", "MyISAM") == before[LOGS]
@@ -113,14 +116,14 @@ def test_undo_drops_no_index_whose_adding_was_refused(site: Site) -> None:
 def test_the_claim_index_is_noted_and_left_to_its_own_drop(site: Site) -> None:
     before = definition(site, ACTIONS)
     site.ok("migrate", "index", "--dry-run")
-    assert not list(site.folder.glob("*.journal"))
+    assert not state_of(site.folder).exists()
     site.ok("migrate", "index", "--journal", "mine")
     table, begun, done = steps(site, "mine")
     assert table == {"table": ACTIONS, "before": before}
     assert (begun["begun"], "ADD INDEX wpbridge_claim" in begun["begun"]) == (done["done"], True)
     assert site.ok(*FIX, "--undo", "mine") == "ran 0 statements\n"
     site.ok("migrate", "index")
-    assert not list(site.folder.glob("*.journal"))
+    assert not state_of(site.folder).exists()
     site.ok("migrate", "index", "--drop", "--journal", "mine")
     assert definition(site, ACTIONS) == before
 
@@ -130,7 +133,9 @@ def test_a_journal_that_cannot_be_written_stops_before_anything_is_done(site: Si
     for words in (("migrate", "index"), (*FIX, "--yes")):
         done = site(*words, "--journal", "none/j")
         assert (done.code, done.out) == (2, "")
-        assert done.err.endswith("wpbridge: journal none/j: No such file or directory\n")
+        assert done.err.endswith(
+            f"wpbridge: journal {site.folder}/none/j: No such file or directory\n"
+        )
     (site.folder / "notes").write_text("somebody's", "utf-8")
     assert is_one_line(site("migrate", "index", "--journal", "notes"), 2)
     assert {table: definition(site, table) for table in before} == before
@@ -168,6 +173,6 @@ def test_each_queue_has_a_journal_of_its_own_where_none_is_named(lite: Site) -> 
     assert lite("init", "--with-tables", "--table-prefix", "wp_2_").code == 0
     for prefix in ("wp_", "wp_2_"):
         lite.ok("migrate", "index", "--table-prefix", prefix)
-    assert sorted(file.name for file in lite.folder.glob("*.journal")) == [
+    assert sorted(file.name for file in state_of(lite.folder).glob("*.journal")) == [
         "wpbridge-schema-lite-wp.journal", "wpbridge-schema-lite-wp_2.journal"
     ]  # fmt: skip

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli_helpers import Done, Site, is_one_line, sqlite_site, tables
+from cli_helpers import Done, Site, is_one_line, sqlite_site, state_of, tables
 from conftest import ROOT
 from legacy_store import make_tables
 from rows import change, query
@@ -21,6 +21,10 @@ from wpbridge.store.options import CRON, CRON_LOCK
 
 LATER = 1_900_000_000
 ODD = b'a:2:{s:8:"schedule";b:0;s:4:"args";a:1:{i:0;O:8:"stdClass":0:{}}}'
+
+
+USUAL = "wpbridge-wp-cron-lite-wp.journal"
+"""The name of the journal that nobody named."""
 
 
 def single(hook: str, number: int) -> Event:
@@ -70,7 +74,7 @@ def test_a_dry_run_counts_shows_some_and_changes_nothing(site: Site) -> None:
         "would move 3 events, leave 0 that no action can hold and 1 not meant",
     ]
     assert tables(site.store) == before
-    assert not (site.folder / "wpbridge-wp-cron.journal").exists()
+    assert not state_of(site.folder).exists()
     told = json.loads(run(site, "--dry-run", "--format", "json").out)
     assert (told["would_move"], told["by_hook"]) == (4, {"shop_a": 2, "shop_b": 1, "mail": 1})
 
@@ -109,7 +113,7 @@ def test_what_was_left_lies_in_the_side_file(site: Site) -> None:
 def test_undo_says_what_it_would_do_and_does_it(site: Site) -> None:
     before = site.store.parts.options.read(CRON)
     run(site, "--yes")
-    undo = ("--undo", "wpbridge-wp-cron.journal")
+    undo = ("--undo", USUAL)
     tried = run(site, *undo, "--dry-run")
     assert tried.lines[0] == "e.g. shop_a [1] 2030-03-17T17:46:41Z once"
     assert tried.lines[4:] == ["would put 4 events back"]
@@ -123,7 +127,7 @@ def test_undo_says_what_it_would_do_and_does_it(site: Site) -> None:
 
 def test_a_damaged_journal_is_told_in_a_line(site: Site) -> None:
     run(site, "--yes")
-    file = site.folder / "wpbridge-wp-cron.journal"
+    file = state_of(site.folder) / USUAL
     file.write_text(file.read_text().replace('"events"', '"evnts"'))
     before = tables(site.store)
     done = run(site, "--undo", file.name, "--yes")
@@ -138,7 +142,7 @@ def test_copies_of_a_file_are_told_as_such(site: Site) -> None:
     copied = run(site, "--file", "option", "--yes")
     assert copied.out.startswith("moved 4 events of 3 hooks,")
     assert ", 4 known from before" in run(site, "--file", "option", "--yes").out
-    undo = ("--undo", "wpbridge-wp-cron.journal")
+    undo = ("--undo", USUAL)
     assert run(site, *undo, "--dry-run").out == (
         "would put 0 events back, 4 actions of a file would be canceled\n"
     )
@@ -191,7 +195,7 @@ def test_a_damaged_option_is_told_with_its_byte(site: Site) -> None:
     done = run(site, "--file", "torn", "--yes")
     assert is_one_line(done, 2)
     assert "--file torn: not the bytes of a cron option" in done.err
-    assert not (site.folder / "wpbridge-wp-cron.journal").exists()
+    assert not state_of(site.folder).exists()
 
 
 ODDITIES = (
@@ -267,7 +271,7 @@ def test_what_was_put_back_is_told_though_the_bridge_stays(site: Site) -> None:
     folder.mkdir(parents=True)
     (site.folder / "wp" / "wp-config.php").write_text("<?php $table_prefix = 'wp_';")
     (folder / "wpbridge-cron.php").write_text("<?php // somebody else's")
-    done = run(site, "--path", "wp", "--undo", "wpbridge-wp-cron.journal", "--yes")
+    done = run(site, "--path", "wp", "--undo", USUAL, "--yes")
     assert "put 1 event back" in done.out
     assert "cache flush" in done.err
     assert "was not written by wpbridge" in done.err
@@ -278,7 +282,9 @@ def test_what_the_script_to_adapt_moves_comes_back_by_the_command(
     mariadb: MariaDB, mysql_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = DatabaseAddress.from_dsn(mysql_dsn)
-    (tmp_path / "wp-config.php").write_text(
+    html = tmp_path / "html"
+    html.mkdir()
+    (html / "wp-config.php").write_text(
         f"<?php define('DB_NAME', '{address.name}'); define('DB_USER', 'root');"
         f" define('DB_PASSWORD', ''); define('DB_HOST', 'localhost:{mariadb.socket}');"
         " define('DB_CHARSET', 'utf8mb4'); $table_prefix = 'wp_';"
@@ -290,7 +296,7 @@ def test_what_the_script_to_adapt_moves_comes_back_by_the_command(
     before = write(site, single("shop_a", 1), single("mail", 2))
     monkeypatch.chdir(tmp_path)
     main = runpy.run_path(str(ROOT / "scripts" / "migrate" / "wp_cron.py"))["main"]
-    assert main(str(tmp_path), "shop_*", settle_seconds=0) == 0
+    assert main(str(html), "shop_*", settle_seconds=0) == 0
     assert store.counts() == {"pending": 1}
     done = run(site, "--undo", "wp-cron.journal", "--yes")
     assert done.out == "put 1 event back, verified\n"

@@ -28,6 +28,7 @@ from click.testing import CliRunner
 from sqlalchemy import Engine
 
 import docs
+from cli_helpers import state_of
 from conftest import ROOT, execute
 from legacy_store import make_tables
 from php_site import PhpSite
@@ -301,6 +302,7 @@ class World:
         """With this folder for those of the docs."""
         for told in ("/var/www/html", "/srv/shop"):
             line = line.replace(told, str(self.folder))
+        line = line.replace("/var/backups", str(state(self.folder)))
         return re.sub(r"(?<![\w.])/etc/", f"{self.folder}/etc/", line)
 
 
@@ -335,9 +337,16 @@ def prepare(dsn: str) -> None:
         fill(store)
 
 
+def state(folder: Path) -> Path:
+    """Where a world's journals lie: beside its folder, which may be a web site's."""
+    place = state_of(folder)
+    place.mkdir(mode=0o700, exist_ok=True)
+    return place
+
+
 def _mended(folder: Path, site: str) -> None:
     """The journal of an earlier fix."""
-    Journal(folder / "wpbridge-schema-shop-wp.journal", kind="schema", site=site).close()
+    Journal(state(folder) / "wpbridge-schema-shop-wp.journal", kind="schema", site=site).close()
 
 
 def with_store(dsn: str, deed: Callable[..., None]) -> Callable[..., None]:
@@ -370,7 +379,8 @@ def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> World:
 def _imported(folder: Path, site: str) -> None:
     """The journals of earlier imports, here and into the other queue."""
     for name, whose in (("shop", site), ("other", f"{folder / 'other.db'} wp_")):
-        Journal(folder / f"wpbridge-import-{name}-wp.journal", kind="import", site=whose).close()
+        file = state(folder) / f"wpbridge-import-{name}-wp.journal"
+        Journal(file, kind="import", site=whose).close()
 
 
 @pytest.fixture(scope="module")
@@ -400,7 +410,8 @@ def on_mariadb(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> It
         """ SELECT 'cron' AS option_name, 'a:1:{s:7:"version";i:2;}' AS option_value""",
     )
     for kind in ("wp-cron", "post-store"):
-        Journal(folder / f"wpbridge-{kind}.journal", kind=kind, site=f"{name} wp_").close()
+        file = state(folder) / f"wpbridge-{kind}-shop-wp.journal"
+        Journal(file, kind=kind, site=f"{name} wp_").close()
     _imported(folder, f"{name} wp_")
     yield _over_mysql(mariadb, name, folder, {})
     execute(mariadb, f"DROP DATABASE {name}")
@@ -500,7 +511,8 @@ def enter(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith("WPBRIDGE_"):
             monkeypatch.delenv(name)
-    for name, value in {**world.env, "HOME": str(world.folder)}.items():
+    ours = {"HOME": str(world.folder), "WPBRIDGE_STATE_DIR": str(state_of(world.folder))}
+    for name, value in {**world.env, **ours}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.chdir(world.folder)

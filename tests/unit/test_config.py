@@ -44,6 +44,7 @@ drain_timeout = "1m"
 max_age = "1d"
 max_memory = "1G"
 heartbeat_file = "beat"
+state_dir = "state"
 rescue = "hold"
 log_format = "json"
 format = "json"
@@ -236,6 +237,7 @@ def test_a_full_file(cwd: Path) -> None:
         max_age=timedelta(days=1),
         max_memory=1 << 30,
         heartbeat_file=cwd / "beat",
+        state_dir=cwd / "state",
         rescue="hold",
         log_format="json",
         retry=(

@@ -92,7 +92,8 @@ class _Tree(LazyGroup, SiteGroup):
             sys.exit(Exit.ERROR)
         except OSError as error:
             # A full disk below a redirection, say; a closed pipe click has dealt with.
-            say(error.strerror or str(error))
+            place = f"{error.filename}: " if isinstance(error.filename, str) else ""
+            say(f"{place}{error.strerror or error}")
             sys.exit(Exit.ERROR)
         sys.exit(code if isinstance(code, int) else Exit.OK)
 

@@ -10,6 +10,7 @@ import click
 from wpbridge.cli.care import expiries_of
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.filters import MANY
+from wpbridge.cli.migrating import opened_with_places
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural, told
 from wpbridge.cli.progress import counting
@@ -19,7 +20,7 @@ from wpbridge.clock import SystemClock
 from wpbridge.config import Settings
 from wpbridge.migrate import archive as archives
 from wpbridge.migrate.journal import Journal, name_of
-from wpbridge.queue import Queue, opened
+from wpbridge.queue import Queue
 from wpbridge.store.retention import Expiry
 
 _SHOWN = 3
@@ -28,9 +29,9 @@ _ENDED = ("complete", "failed", "canceled")
 
 @click.command(short_help="Put what ended long ago into files, and delete it.", epilog="""
 Examples:
-  wpbridge migrate archive --output . --dry-run
-  wpbridge migrate archive --output . --yes
-  wpbridge migrate archive --older-than 7d --status complete --output old.jsonl.gz --yes
+  wpbridge migrate archive --output /var/backups --dry-run
+  wpbridge migrate archive --output /var/backups --yes
+  wpbridge migrate archive --older-than 7d --status complete --output /var/backups/7d.jsonl.gz --yes
 """)  # fmt: skip
 @site_options
 @click.option(
@@ -72,8 +73,9 @@ def archive(
     """
     settings = settings_of(ctx, flags)
     now = SystemClock().now()
-    with opened(settings) as queue:
-        file = archives.file_for(output, now, name_of(queue.store))
+    with opened_with_places(settings) as (queue, places):
+        named = places.named(output, "--output")
+        file = archives.file_for(str(named), now, name_of(queue.store))
         wanted = expiries_of(
             queue, settings, statuses or _ENDED, hooks, groups, older_than, before
         )  # fmt: skip

@@ -1,9 +1,7 @@
 """``migrate copy``: one queue's actions to another, without a file between them."""
 
-import os
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import click
@@ -14,18 +12,18 @@ from wpbridge.cli.migrate_import import (
     import_options,
     noting,
     refuse_beside_undo,
+    side_file,
     take_back,
     tell_rejected,
     wishes_of,
 )
+from wpbridge.cli.migrating import opened_with_places, undo_file
 from wpbridge.cli.names import tell_unknown
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural
 from wpbridge.cli.progress import counting
 from wpbridge.migrate import added, transfer
-from wpbridge.migrate.files import Rejects
-from wpbridge.migrate.journal import file_for, name_of
-from wpbridge.queue import Queue, opened
+from wpbridge.migrate.journal import name_of
 
 
 @click.command(short_help="Copy actions from one site to another.", epilog="""
@@ -73,24 +71,26 @@ def copy(
         blog_id=to_blog_id, ask_php="never",
     )  # fmt: skip
     with ExitStack() as stack:
-        target = stack.enter_context(Queue.of(there, os.environ))
+        target, places = stack.enter_context(opened_with_places(there))
         if undo is not None:
             refuse_beside_undo(ctx, "logs", "origin", *filters)
-            take_back(target, settings, Path(undo), dry_run=dry_run, yes=yes)
+            take_back(target, settings, undo_file(places, undo), dry_run=dry_run, yes=yes)
         query = query_of(filters)
         wishes = wishes_of(shift, unique=unique, dry_run=dry_run)
-        side = Rejects(Path(rejects or "rejected.jsonl"), is_usual=rejects is None)
-        queue = stack.enter_context(opened(settings))
+        queue, origins = stack.enter_context(opened_with_places(settings))
+        places = replace(places, folders=origins.folders)
         tell_unknown(queue.store, query.hooks, query.groups, for_people=not settings.quiet)
+        noted = None if dry_run else places.journal(journal, added.KIND)
+        side = side_file(places, rejects, "-", dry_run=dry_run)
         count = queue.count(query)
         if count > MANY and not dry_run:
             confirm(f"Copy {plural(count, 'action')} to {name_of(target.store)}", yes=yes)
-        noted = Path(journal) if journal else file_for(added.KIND, target.store)
-        steps = stack.enter_context(noting(target, noted, dry_run=dry_run))
+        steps = stack.enter_context(noting(places, noted))
         advance = stack.enter_context(counting("copy", count, lines=not settings.quiet))
         report = transfer.copy(
-            queue.store, query, target.store, wishes, tell_rejected if dry_run else side.add,
+            queue.store, query, target.store, wishes, tell_rejected if side is None else side.add,
             logs=logs, origin=origin, tick=advance, journal=steps,
         )  # fmt: skip
-    side.close()
+    if side is not None:
+        side.close()
     conclude(report, wishes, settings, side, noted, "copy")

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from wpbridge.cli.filters import filter_options, query_of, split
+from wpbridge.cli.migrating import opened_with_places
 from wpbridge.cli.names import tell_unknown
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import plural, told
@@ -14,7 +15,7 @@ from wpbridge.cli.terminal import print_line
 from wpbridge.clock import SystemClock
 from wpbridge.migrate import files, transfer
 from wpbridge.migrate.lines import dumped, line_of
-from wpbridge.queue import Queue, opened
+from wpbridge.queue import Queue
 from wpbridge.store.records import Query
 
 _SHOWN = 3
@@ -22,10 +23,10 @@ _SHOWN = 3
 
 @click.command(short_help="Write actions to a file.", epilog="""
 Examples:
-  wpbridge migrate export --output queue.jsonl.gz
-  wpbridge migrate export --output pending.jsonl --status pending --no-logs
+  wpbridge migrate export --output /var/backups/queue.jsonl.gz
+  wpbridge migrate export --output /var/backups/pending.jsonl --status pending --no-logs
   wpbridge migrate export --output - --hook send_mail | gzip > mails.jsonl.gz
-  wpbridge migrate export --output queue.jsonl --dry-run
+  wpbridge migrate export --output /var/backups/queue.jsonl --dry-run
 """)  # fmt: skip
 @site_options
 @filter_options
@@ -57,7 +58,8 @@ def export(
     filters = split(flags)
     query = query_of(filters)
     settings = settings_of(ctx, flags)
-    with opened(settings) as queue:
+    with opened_with_places(settings) as (queue, places):
+        output = output if output == "-" else str(places.named(output, "--output"))
         tell_unknown(queue.store, query.hooks, query.groups, for_people=not settings.quiet)
         count = queue.count(query)
         if dry_run:

@@ -11,6 +11,7 @@ import click
 
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.filters import MANY, query_of
+from wpbridge.cli.migrating import opened_with_places, undo_file
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural, told
 from wpbridge.cli.progress import counting
@@ -21,10 +22,11 @@ from wpbridge.errors import InputError
 from wpbridge.migrate import added, files
 from wpbridge.migrate.added import TakenBack
 from wpbridge.migrate.files import Line, Rejects
-from wpbridge.migrate.journal import Journal, file_for, name_of
+from wpbridge.migrate.journal import Journal, name_of
+from wpbridge.migrate.places import Places
 from wpbridge.migrate.transfer import Import, Report, Wishes
 from wpbridge.moments import parse_duration
-from wpbridge.queue import Queue, opened
+from wpbridge.queue import Queue
 
 _MOST_SAID = 20
 
@@ -36,8 +38,7 @@ def import_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--unique", is_flag=True, help="Not what is pending already: hook, args,"
                      " group."),
         click.option("--rejects", metavar="FILE", help="Where lines go that cannot be added."),
-        click.option("--journal", metavar="FILE", help="What is added"
-                     " (wpbridge-import-DATABASE-PREFIX.journal)."),
+        click.option("--journal", metavar="FILE", help="What is added (in the state folder)."),
         click.option("--undo", metavar="JOURNAL", help="Take back what a journal tells of."),
         click.option("--dry-run", is_flag=True, help="Count and show some; change nothing."),
         click.option("--yes", "-y", is_flag=True, help=f"Do not ask about more than {MANY}."),
@@ -108,18 +109,17 @@ def import_(
     settings = settings_of(ctx, flags)
     if undo is not None:
         refuse_beside_undo(ctx, "input_", "status", "into_itself")
-        with opened(settings) as queue:
-            take_back(queue, settings, Path(undo), dry_run=dry_run, yes=yes)
+        with opened_with_places(settings) as (queue, places):
+            take_back(queue, settings, undo_file(places, undo), dry_run=dry_run, yes=yes)
         return
     if input_ is None:
         raise click.UsageError("Missing option '--input'.")
     wishes = wishes_of(
         shift, unique=unique, dry_run=dry_run, statuses=status, into_itself=into_itself
     )
-    usual = "rejected.jsonl" if input_ == "-" else f"{input_}.rejected.jsonl"
-    side = Rejects(Path(rejects or usual), is_usual=rejects is None, beside=input_)
-    with opened(settings) as queue, files.source(input_) as stream:
-        noted = Path(journal) if journal else file_for(added.KIND, queue.store)
+    with opened_with_places(settings) as (queue, places), files.source(input_) as stream:
+        noted = None if dry_run else places.journal(journal, added.KIND)
+        side = side_file(places, rejects, input_, dry_run=dry_run)
         lines = files.read(stream)
         first = next(lines, None)
         count = files.count_of(files.header_of(first))
@@ -128,13 +128,14 @@ def import_(
             named = "standard input" if input_ == "-" else input_
             confirm(f"Add {some} of {named} to {name_of(queue.store)}", yes=yes)
         with (
-            noting(queue, noted, dry_run=dry_run) as steps,
+            noting(places, noted) as steps,
             counting("import", count, lines=not settings.quiet) as advance,
         ):
             lines = itertools.chain([first] if first else [], lines)
-            reject = tell_rejected if dry_run else side.add
+            reject = tell_rejected if side is None else side.add
             report = Import(queue.store, wishes, reject, advance, steps).run(lines)
-    side.close()
+    if side is not None:
+        side.close()
     conclude(report, wishes, settings, side, noted, "import")
 
 
@@ -151,20 +152,28 @@ def tell_rejected(line: Line, why: str) -> None:
     told(f"line {line.number}: {why}")
 
 
-@contextmanager
-def noting(queue: Queue, file: Path, *, dry_run: bool) -> Iterator[Journal | None]:
-    """The journal of what is added to a queue; none for a trial."""
+def side_file(places: Places, rejects: str | None, input_: str, *, dry_run: bool) -> Rejects | None:
+    """Where lines go that cannot be added; None for a trial, which writes no file."""
     if dry_run:
+        return None
+    if rejects is not None:
+        return Rejects(places.named(rejects, "--rejects"), beside=input_)
+    usual = "rejected.jsonl" if input_ == "-" else f"{Path(input_).name}.rejected.jsonl"
+    return Rejects(places.state() / usual, is_usual=True, beside=input_)
+
+
+@contextmanager
+def noting(places: Places, file: Path | None) -> Iterator[Journal | None]:
+    """The journal of what is added to a queue; none for a trial."""
+    if file is None:
         yield None
         return
-    with Journal(file, kind=added.KIND, site=name_of(queue.store)) as steps:
+    with places.begun(file, added.KIND) as steps:
         yield steps
 
 
 def take_back(queue: Queue, settings: Settings, file: Path, *, dry_run: bool, yes: bool) -> None:
     """``--undo``; exit code 1 while runners hold some of them."""
-    if not file.is_file():
-        raise InputError(f"--undo: there is no file {file}")
     name = name_of(queue.store)
     with Journal(file, kind=added.KIND, site=name, is_old=True) as steps:
         # Looked at first where somebody is to be asked, or wants to know only.
@@ -204,14 +213,14 @@ def conclude(  # noqa: PLR0917 - the whole of an import
     report: Report,
     wishes: Wishes,
     settings: Settings,
-    side: Rejects,
-    journal: Path,
+    side: Rejects | None,
+    journal: Path | None,
     verb: str,
 ) -> None:
     """Say what was done, and what was not; ends with exit code 1 when anything is amiss."""
     if not settings.quiet or wishes.dry_run:
         if settings.format == "json":
-            told_of = None if wishes.dry_run else str(journal)
+            told_of = None if journal is None else str(journal)
             print_json({**summary_of(report, wishes, side), "journal": told_of})
         else:
             for sample in report.samples if wishes.dry_run else ():
@@ -228,7 +237,7 @@ def conclude(  # noqa: PLR0917 - the whole of an import
         raise SystemExit(1)
 
 
-def summary_of(report: Report, wishes: Wishes, side: Rejects) -> dict[str, Any]:
+def summary_of(report: Report, wishes: Wishes, side: Rejects | None) -> dict[str, Any]:
     """The report as JSON; docs/reference/json.md."""
     return {
         "dry_run": wishes.dry_run,
@@ -239,14 +248,14 @@ def summary_of(report: Report, wishes: Wishes, side: Rejects) -> dict[str, Any]:
         "refused": report.refused,
         "left_out": report.left_out,
         "rejected": report.rejected,
-        "rejects": str(side.file) if report.rejected and not wishes.dry_run else None,
+        "rejects": str(side.file) if report.rejected and side is not None else None,
         "waits_lost": report.waits_lost,
         "whole": report.is_whole,
         "problems": report.problems,
     }
 
 
-def _in_words(report: Report, wishes: Wishes, side: Rejects, verb: str) -> str:
+def _in_words(report: Report, wishes: Wishes, side: Rejects | None, verb: str) -> str:
     done = {"import": "imported", "copy": "copied"}[verb]
     parts = [f"{f'would {verb}' if wishes.dry_run else done} {plural(report.added, 'action')}"]
     for count, words in (
@@ -254,7 +263,7 @@ def _in_words(report: Report, wishes: Wishes, side: Rejects, verb: str) -> str:
         (report.refused, "not unique"),
         (report.left_out, "of other statuses left out"),
         (report.waits_lost, "waits lost, their actions stay without a date"),
-        (report.rejected, "rejected" if wishes.dry_run else f"rejected, see {side.file}"),
+        (report.rejected, "rejected" if side is None else f"rejected, see {side.file}"),
     ):
         if count:
             parts.append(f"{count:,} {words}")

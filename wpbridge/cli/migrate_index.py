@@ -16,7 +16,7 @@ from wpbridge.cli.terminal import print_json, print_line, write_data
 from wpbridge.config import Settings
 from wpbridge.errors import InputError
 from wpbridge.migrate import mending, schema
-from wpbridge.migrate.journal import Journal, file_for, name_of
+from wpbridge.migrate.places import Places
 from wpbridge.moments import parse_duration
 from wpbridge.site import resolve
 from wpbridge.store.connect import open_site
@@ -29,17 +29,17 @@ LOCK_WAIT = click.option(
 )  # fmt: skip
 JOURNAL = click.option(
     "--journal", metavar="FILE",
-    help="What was there before, and what is done (wpbridge-schema-DATABASE-PREFIX.journal).",
+    help="What was there before, and what is done (in the state folder).",
 )  # fmt: skip
 
 
 @contextmanager
-def definitions_of(settings: Settings) -> Iterator[Definitions]:
-    """The site's tables, with a second connection to watch from."""
+def definitions_of(settings: Settings) -> Iterator[tuple[Definitions, Places]]:
+    """The site's tables, with a second connection to watch from, and the places for its files."""
     site = resolve(settings, os.environ)
     store, watcher = open_site(site), open_site(site)
     try:
-        yield Definitions(store, watcher)
+        yield Definitions(store, watcher), Places.of(settings, site, store)
     finally:
         store.close()
         watcher.close()
@@ -55,11 +55,10 @@ def lock_wait_seconds(told: str) -> float:
 
 @contextmanager
 def changes(
-    definitions: Definitions, journal: Path, lock_wait_seconds: float
+    definitions: Definitions, places: Places, journal: Path, lock_wait_seconds: float
 ) -> Iterator[mending.Changes]:
     """What is run within is noted in the journal, and can be stopped."""
-    site = name_of(definitions.store)
-    with Journal(journal, kind=mending.KIND, site=site) as steps, stoppable():
+    with places.begun(journal, mending.KIND) as steps, stoppable():
         yield mending.Changes(definitions, steps, lock_wait_seconds=lock_wait_seconds)
 
 
@@ -98,19 +97,20 @@ def index(
     """
     seconds = lock_wait_seconds(lock_wait)
     settings = settings_of(ctx, flags)
-    with definitions_of(settings) as definitions:
+    with definitions_of(settings) as (definitions, places):
         there = schema.claim_index(definitions)
         statement = there.drop if drop else there.add
         if sql:
             write_data(f"{statement};\n")
             return
+        noted = None
         is_needed = there.is_ours if drop else there.name is None
         if is_needed:
             schema.check_online(definitions)
             if not dry_run:
                 what = "drop index" if drop else "add index"
-                noted = Path(journal) if journal else file_for(mending.KIND, definitions.store)
-                with changes(definitions, noted, seconds) as steps, percents(what) as tell:
+                noted = places.journal(journal, mending.KIND)
+                with changes(definitions, places, noted, seconds) as steps, percents(what) as tell:
                     steps.run(definitions.names.actions, statement, tell)
         used, sorts = definitions.explain_claim()
     facts = {
@@ -124,10 +124,12 @@ def index(
         return
     if dry_run and is_needed:
         print_line(f"would run {statement}")
+    where = f"; noted in {noted}" if noted else ""
     size = f"about {plural(there.rows, 'row')}, {there.size_bytes / MIB:,.0f} MiB"
     print_line(
         f"{_deed(there, drop=drop, dry_run=dry_run)} on {definitions.names.actions} ({size});"
-        f" the plugin's claim uses {used or 'no index'} and {'sorts' if sorts else 'sorts nothing'}"
+        f" the plugin's claim uses {used or 'no index'} and"
+        f" {'sorts' if sorts else 'sorts nothing'}{where}"
     )
 
 

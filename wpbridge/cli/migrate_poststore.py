@@ -8,19 +8,20 @@ from click.core import ParameterSource
 
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.filters import MANY
+from wpbridge.cli.migrating import opened_with_places, undo_file
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural, told
 from wpbridge.cli.progress import counting
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.config import Settings
 from wpbridge.errors import InputError
-from wpbridge.migrate import poststore
+from wpbridge.migrate import poststore, private
 from wpbridge.migrate.journal import Journal, name_of
+from wpbridge.migrate.places import Places
 from wpbridge.migrate.poststore import PostStore, Summary
 from wpbridge.migrate.poststore_undo import Undo, Undone
-from wpbridge.queue import Queue, opened
+from wpbridge.queue import Queue
 
-JOURNAL: Final = "wpbridge-post-store.journal"
 _GIVEN: Final = ParameterSource.COMMANDLINE
 _OF_MOVING: Final = ("batch_size", "in_progress", "journal")
 _FLUSH: Final = (
@@ -34,7 +35,7 @@ Examples:
   wpbridge migrate post-store --path /var/www/html --dry-run
   wpbridge migrate post-store --path /var/www/html --yes
   wpbridge migrate post-store --path /var/www/html --in-progress failed --batch-size 200 --yes
-  wpbridge migrate post-store --path /var/www/html --undo wpbridge-post-store.journal --yes
+  wpbridge migrate post-store --path /var/www/html --undo wpbridge-post-store-shop-wp.journal --yes
 """)  # fmt: skip
 @site_options
 @click.option(
@@ -49,7 +50,7 @@ Examples:
     default="complete",
     help="What becomes of actions that a dead runner left (complete, as the plugin does).",
 )
-@click.option("--journal", default=JOURNAL, metavar="FILE", help=f"What is done ({JOURNAL}).")
+@click.option("--journal", metavar="FILE", help="What is done (in the state folder).")
 @click.option(
     "--undo", metavar="JOURNAL", help="Put back the posts that a journal says were moved."
 )
@@ -66,7 +67,7 @@ def post_store(
     *,
     batch_size: int,
     in_progress: poststore.InProgress,
-    journal: str,
+    journal: str | None,
     undo: str | None,
     force: bool,
     dry_run: bool,
@@ -80,11 +81,11 @@ def post_store(
     it deletes is kept beside the journal, for --undo.
     """
     settings = settings_of(ctx, flags)
-    with opened(settings) as queue:
+    with opened_with_places(settings) as (queue, places):
         if undo is not None:
             if any(ctx.get_parameter_source(name) == _GIVEN for name in _OF_MOVING):
                 raise InputError("--undo: it puts back all that its journal tells of")
-            _undo(queue, settings, Path(undo), force=force, dry_run=dry_run, yes=yes)
+            _undo(queue, places, settings, undo, force=force, dry_run=dry_run, yes=yes)
             return
         it = PostStore(queue.store, in_progress=in_progress, batch_size=batch_size)
         total = sum(it.counts().values())
@@ -95,35 +96,35 @@ def post_store(
             raise SystemExit(int(Exit.OK if done.is_good else Exit.ERROR))
         if not force:
             it.check_alone()
+        noted = places.journal(journal, poststore.KIND)
         if total > MANY:
             confirm(f"Move {plural(total, 'post')} into the tables", yes=yes)
-        done = _move(it, queue, Path(journal), total)
-    _tell(done, settings, Path(journal))
+        done = _move(it, places, noted, total)
+    _tell(done, settings, noted)
     if done.is_complete:
         told(_FLUSH)
     raise SystemExit(int(Exit.OK if done.is_good else Exit.ERROR))
 
 
-def _move(it: PostStore, queue: Queue, journal: Path, total: int) -> Summary:
+def _move(it: PostStore, places: Places, journal: Path, total: int) -> Summary:
     side = _side(journal)
-    with Journal(journal, kind=poststore.KIND, site=name_of(queue.store)) as steps:
+    with places.begun(journal, poststore.KIND) as steps:
         try:
             # What was left is met again by each run, so the file always tells all of it.
-            left = side.open("w", encoding="utf-8")
+            with private.text(side) as left, counting("post-store", total, lines=True) as advance:
+                done = it.move(steps, left, advance)
         except OSError as error:
             raise InputError(f"{side} cannot be written: {error.strerror}") from None
-        with left, counting("post-store", total, lines=True) as advance:
-            done = it.move(steps, left, advance)
     if not done.left:
         side.unlink(missing_ok=True)
     return done
 
 
 def _undo(
-    queue: Queue, settings: Settings, file: Path, *, force: bool, dry_run: bool, yes: bool
-) -> None:
-    if not file.is_file():
-        raise InputError(f"--undo: there is no file {file}")
+    queue: Queue, places: Places, settings: Settings, undo: str, *, force: bool, dry_run: bool,
+    yes: bool,
+) -> None:  # fmt: skip
+    file = undo_file(places, undo)
     it = PostStore(queue.store)
     with Journal(file, kind=poststore.KIND, site=name_of(queue.store), is_old=True) as steps:
         way = Undo(queue.store, steps)

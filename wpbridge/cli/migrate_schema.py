@@ -16,6 +16,7 @@ from wpbridge.cli.migrate_index import (
     definitions_of,
     lock_wait_seconds,
 )
+from wpbridge.cli.migrating import undo_file
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, list_options, plural, print_rows, told
 from wpbridge.cli.progress import percents
@@ -25,7 +26,7 @@ from wpbridge.config import Settings
 from wpbridge.errors import InputError
 from wpbridge.migrate import mending
 from wpbridge.migrate.deviations import Deviation, Fix
-from wpbridge.migrate.journal import Journal, file_for, name_of
+from wpbridge.migrate.journal import Journal, name_of
 from wpbridge.migrate.schema import Comparison, script, statement_of
 from wpbridge.migrate.schema import verify as compare
 from wpbridge.store.ddl import Definitions
@@ -53,7 +54,7 @@ def verify(ctx: click.Context, *, field: str | None, fields: str | None, **flags
     Exit 0 when the tables are fine, notes aside; 1 when something is to be mended.
     """
     settings = settings_of(ctx, flags)
-    with definitions_of(settings) as definitions:
+    with definitions_of(settings) as (definitions, _):
         found = compare(definitions)
     print_rows(
         [_row(one) for one in found.deviations], fields=_FIELDS, style=settings.format,
@@ -101,12 +102,11 @@ def fix(
     """
     seconds = lock_wait_seconds(lock_wait)
     settings = settings_of(ctx, flags)
-    with definitions_of(settings) as definitions:
+    with definitions_of(settings) as (definitions, places):
         if undo is not None:
             if sql:
                 raise InputError("--undo: --dry-run prints the statements")
-            _undo(definitions, settings, Path(undo), seconds, dry_run=dry_run)
-        noted = Path(journal) if journal else file_for(mending.KIND, definitions.store)
+            _undo(definitions, settings, undo_file(places, undo), seconds, dry_run=dry_run)
         is_mysql = definitions.server.is_mysql
         before = compare(definitions)
         fixes = before.fixes
@@ -115,10 +115,11 @@ def fix(
                 write_data(f"{line}\n")
             _tell_rest(before)
             return
-        after = before
+        after, noted = before, None
         if fixes and not dry_run:
+            noted = places.journal(journal, mending.KIND)
             _ask(definitions, fixes, yes=yes)
-            with changes(definitions, noted, seconds) as steps:
+            with changes(definitions, places, noted, seconds) as steps:
                 for number, one in enumerate(fixes, 1):
                     with percents(f"fix {number} of {len(fixes)}") as tell:
                         steps.mend(one, tell)
@@ -137,7 +138,7 @@ def fix(
         for one in fixes if dry_run else ():
             print_line(f"{deed} {statement_of(one, is_mysql=is_mysql)}")
         _tell_rest(after)
-        where = f", noted in {noted}" if fixes and not dry_run else ""
+        where = f", noted in {noted}" if noted else ""
         print_line(f"{deed} {plural(len(fixes), 'statement')}{where}; {_summary(after)}")
     raise SystemExit(int(Exit.OK if after.is_fine else Exit.ERROR))
 
@@ -163,23 +164,21 @@ def _undo(
     definitions: Definitions, settings: Settings, file: Path, lock_wait_seconds: float, *,
     dry_run: bool,
 ) -> NoReturn:  # fmt: skip
-    if not file.is_file():
-        raise InputError(f"--undo: there is no file {file}")
     site = name_of(definitions.store)
     ran, left = list[str](), list[str]()
     deed = "would run" if dry_run else "ran"
     with Journal(file, kind=mending.KIND, site=site, is_old=True) as steps, stoppable():
-        for one, is_undone in mending.undo(
+        for one, back in mending.undo(
             definitions, steps, lock_wait_seconds=lock_wait_seconds, dry_run=dry_run
         ):
-            if is_undone:
-                ran.append(str(one.back))
+            if back is not None:
+                ran.append(back)
             else:
                 left.append(one.statement)
             if settings.format == "json":
                 continue
-            if is_undone:
-                print_line(f"{deed} {one.back}")
+            if back is not None:
+                print_line(f"{deed} {back}")
             else:
                 told(f"left as it is: {one.statement}")
     if settings.format == "json":

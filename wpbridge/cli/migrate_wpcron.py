@@ -1,7 +1,6 @@
 """``migrate wp-cron``: WP-Cron's events into actions, and back."""
 
 import json
-import os
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, tzinfo
@@ -12,6 +11,7 @@ import click
 
 from wpbridge import cronbridge
 from wpbridge.cli.exits import Exit
+from wpbridge.cli.migrating import opened_with_places, undo_file
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural, told
 from wpbridge.cli.progress import counting
@@ -22,15 +22,15 @@ from wpbridge.clock import from_timestamp
 from wpbridge.codec.wp_cron import Event
 from wpbridge.config import Settings
 from wpbridge.errors import CodecError, ConfigError, InputError
-from wpbridge.migrate import wpcron
+from wpbridge.migrate import private, wpcron
 from wpbridge.migrate.journal import Journal, name_of
+from wpbridge.migrate.places import Places
 from wpbridge.migrate.wpcron import KIND, Choice, Left, Moved, Mover, Plan
 from wpbridge.migrate.wpcron_undo import Undo, Undone
 from wpbridge.moments import iso, parse_duration
-from wpbridge.queue import Queue, opened
-from wpbridge.site import Site, resolve
+from wpbridge.queue import Queue
+from wpbridge.site import Site
 
-JOURNAL: Final = "wpbridge-wp-cron.journal"
 SAMPLES: Final = 5
 _FLUSH: Final = (
     "WordPress caches its options: with a persistent object cache run `wp cache flush` now, then"
@@ -42,14 +42,14 @@ _FLUSH: Final = (
 Examples:
   wpbridge migrate wp-cron --path /var/www/html --dry-run
   wpbridge migrate wp-cron --path /var/www/html --hooks 'shop_*' --bridge --yes
-  wpbridge migrate wp-cron --path /var/www/html --undo wpbridge-wp-cron.journal --yes
+  wpbridge migrate wp-cron --path /var/www/html --undo wpbridge-wp-cron-shop-wp.journal --yes
 """)  # fmt: skip
 @site_options
 @click.option("--hooks", multiple=True, metavar="PATTERN", help="Only these; * and ? (all).")
 @click.option("--with-core", is_flag=True, help="WordPress's own hooks, too.")
 @click.option("--group", default=wpcron.GROUP, metavar="SLUG", help="Of the actions (wp-cron).")
 @click.option("--file", metavar="FILE", help="The option's bytes; the site's option is left alone.")
-@click.option("--journal", default=JOURNAL, metavar="FILE", help=f"What is done ({JOURNAL}).")
+@click.option("--journal", metavar="FILE", help="What is done (in the state folder).")
 @click.option("--undo", metavar="JOURNAL", help="Put back what a journal says was moved.")
 @click.option(
     "--bridge", is_flag=True, help="Write a must-use plugin that shows them to PHP as scheduled."
@@ -73,7 +73,7 @@ def wp_cron(
     with_core: bool,
     group: str,
     file: str | None,
-    journal: str,
+    journal: str | None,
     undo: str | None,
     bridge: bool,
     settle: str,
@@ -89,12 +89,12 @@ def wp_cron(
     choice = Choice(hooks=hooks, with_core=with_core)
     seconds = parse_duration(settle, "--settle").total_seconds()
     settings = settings_of(ctx, flags)
-    site = resolve(settings, os.environ)
-    with opened(settings) as queue:
+    with opened_with_places(settings) as (queue, places):
+        site = places.site
         if undo is not None:
             if hooks or file or with_core:
                 raise InputError("--undo: it puts back all that its journal tells of")
-            _undo(queue, site, settings, Path(undo), dry_run=dry_run, yes=yes)
+            _undo(queue, places, settings, undo, dry_run=dry_run, yes=yes)
             return
         data = wpcron.read(queue) if file is None else _bytes_of(Path(file))
         plan = _plan(data, choice, group, file)
@@ -102,10 +102,11 @@ def wp_cron(
             _tell_plan(plan, settings, times_in(settings, queue.store))
             raise SystemExit(int(Exit.ERROR if plan.left else Exit.OK))
         queue.store.check_writable()
+        noted = places.journal(journal, KIND)
         if plan.events:
             confirm(f"Move {plural(len(plan.events), 'event')} out of WP-Cron", yes=yes)
-        name, asked = name_of(queue.store), {"id": uuid.uuid4().hex}
-        with Journal(Path(journal), kind=KIND, site=name, asked=asked) as steps:
+        asked = {"id": uuid.uuid4().hex}
+        with places.begun(noted, KIND, asked) as steps:
             if plan.events and file is None:
                 _bridge(queue, site, plan, group, _id_of(steps) if bridge else None)
             mover = Mover(queue, steps, choice=choice, group=group)
@@ -113,7 +114,7 @@ def wp_cron(
                 mover.advance = advance
                 mover.settling = lambda: told(_cached(site))
                 done = mover.move(seconds) if file is None else mover.copy(data)
-            _tell_moved(done, plan, Path(journal), settings)
+            _tell_moved(done, plan, noted, settings)
     raise SystemExit(int(Exit.ERROR if done.left or done.faults else Exit.OK))
 
 
@@ -131,10 +132,9 @@ def _plan(data: bytes, choice: Choice, group: str, file: str | None) -> Plan:
 
 
 def _undo(
-    queue: Queue, site: Site, settings: Settings, file: Path, *, dry_run: bool, yes: bool
+    queue: Queue, places: Places, settings: Settings, undo: str, *, dry_run: bool, yes: bool
 ) -> None:
-    if not file.is_file():
-        raise InputError(f"--undo: there is no file {file}")
+    file, site = undo_file(places, undo), places.site
     if not dry_run:
         queue.store.check_writable()
     with Journal(file, kind=KIND, site=name_of(queue.store), is_old=True) as steps:
@@ -262,10 +262,12 @@ def _tell_moved(done: Moved, plan: Plan, journal: Path, settings: Settings) -> N
 
 def _write_left(left: list[Left], side: Path) -> None:
     """The side file; an earlier run's goes where nothing is left any more."""
-    rows = (json.dumps(wpcron.left_as_row(one)) + "\n" for one in left)
     try:
         if left:
-            side.write_text("".join(rows), "utf-8")
+            with private.replaced(side) as stream:
+                stream.writelines(
+                    json.dumps(wpcron.left_as_row(one)).encode() + b"\n" for one in left
+                )
         else:
             side.unlink(missing_ok=True)
     except OSError as error:

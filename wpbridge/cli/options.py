@@ -3,7 +3,6 @@
 import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -133,9 +132,9 @@ def say(words: str) -> None:
 
 def settings_of(ctx: click.Context, flags: Mapping[str, Any]) -> "Settings":
     """Settings from flags (the command's before the group's), environment and file."""
-    from wpbridge.config import load  # noqa: PLC0415 - only commands that need them read settings
+    from wpbridge.config import load, working_folder  # noqa: PLC0415 - only commands that need them read settings
 
     given = {name: value for name, value in flags.items() if value not in (None, ())}
-    settings = load({**(ctx.obj or {}), **given}, os.environ, Path.cwd())
+    settings = load({**(ctx.obj or {}), **given}, os.environ, working_folder())
     ctx.meta[COLOR] = settings.color
     return settings

@@ -14,7 +14,7 @@ from wpbridge import app, logs, wake
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.loglines import start_log
 from wpbridge.clock import Clock
-from wpbridge.config import Settings
+from wpbridge.config import Settings, working_folder
 from wpbridge.errors import ConfigError
 from wpbridge.events import Bus, Event
 from wpbridge.handlers import Handler
@@ -178,7 +178,7 @@ def _lifetime(settings: Settings) -> Lifetime:
 
 def _files(settings: Settings) -> list[str]:
     """Modules loaded from the handlers' folder, and the settings' file."""
-    folder = Path(settings.handlers_folder or Path.cwd()).resolve()
+    folder = Path(settings.handlers_folder or working_folder()).resolve()
     found = _sources(sys.modules)
     ours = [
         str(file)

@@ -99,6 +99,8 @@ class Event:
             raise CodecError(f"its hook has not 1 to {hook_characters} plain characters")
         self.interval()
         self.args()
+        if found := _foreign(php.decode(self.value)):
+            raise CodecError(f"it holds {found}")
 
     def name(self) -> str:
         """Its hook for people."""
@@ -270,13 +272,11 @@ def key_of(args: PhpArray) -> bytes:
 
 def _fault(value: PhpArray) -> str:
     """What in the args JSON could not hold; empty when there is nothing."""
+    if found := _foreign(value):
+        return f"its args hold {found}"
     left: list[PhpValue] = [value]
     while left:
         one = left.pop()
-        if isinstance(one, PhpReference):
-            return "its args hold a reference"
-        if isinstance(one, php.PhpObject | php.PhpCustom | php.PhpEnum):
-            return f"its args hold an object of the class {one.class_name}"
         if isinstance(one, dict):
             left += one.values()
             left += (key for key in one if isinstance(key, bytes))
@@ -287,6 +287,20 @@ def _fault(value: PhpArray) -> str:
                 return "its args hold bytes that are not UTF-8"
         elif isinstance(one, float) and not math.isfinite(one):
             return "its args hold INF or NAN"
+    return ""
+
+
+def _foreign(value: PhpValue) -> str:
+    """Name a reference or an object somewhere in a value; empty where there is none."""
+    left: list[PhpValue] = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, PhpReference):
+            return "a reference"
+        if isinstance(one, php.PhpObject | php.PhpCustom | php.PhpEnum):
+            return f"an object of the class {one.class_name}"
+        if isinstance(one, dict):
+            left += one.values()
     return ""
 
 

@@ -96,9 +96,10 @@ class _Batch:
     def of(cls, step: Mapping[str, Any], were_there: Mapping[str, Spans]) -> Self:
         by, origin, marks = str(step["by"]), str(step["origin"]), str(step["marks"])
         run = from_text(str(step["run"]))
-        ids = list(_numbers(step["adding"]))
-        if run is None or len(marks) != _MARK * len(ids):
+        spans = [(int(first), int(last)) for first, last in step["adding"]]
+        if run is None or len(marks) != _MARK * sum(last - first + 1 for first, last in spans):
             raise ValueError
+        ids = list(_numbers(spans))
         left_out = were_there.get(by, Spans())
         return cls(
             by=by, run=run,

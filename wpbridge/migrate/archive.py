@@ -6,10 +6,11 @@ nothing is lost: what was written and not noted is cut off the file, what was no
 is deleted when the archive goes on. docs/explain/migrations.md.
 """
 
+import contextlib
 import gzip
 import io
 import json
-import os
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from wpbridge.errors import InputError
 from wpbridge.migrate.files import read, source
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.lines import END, dumped, line_of
+from wpbridge.migrate.packed import Packed
 from wpbridge.migrate.transfer import lines_of
 from wpbridge.store.records import Query
 from wpbridge.store.retention import Expiry
@@ -33,7 +35,10 @@ from wpbridge.store.sqlstore import SqlStore
 KIND: Final = "archive"
 BATCH_SIZE: Final = 500
 ENDING: Final = ".jsonl.gz"
+ENDED: Final = (Status.COMPLETE, Status.FAILED, Status.CANCELED)
+"""What can be archived."""
 _SAMPLE: Final = 100
+_LEVEL: Final = 6
 
 
 @dataclass(kw_only=True)
@@ -91,7 +96,7 @@ def _is_unfinished(file: Path, site: str | None = None) -> bool:
     try:
         lines = journal_of(file).read_bytes().splitlines()
         is_others = site is not None and lines and json.loads(lines[0])["site"] != site
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return False
     return not is_others and not any(line.startswith(b'{"end":') for line in lines)
 
@@ -116,22 +121,19 @@ class Archive:
         except (LookupError, TypeError, ValueError):
             raise InputError(f"journal {journal.file}: its rules are damaged") from None
         self.report = Report(file=file)
-        self._end = 0
-        """Bytes of the file that are noted."""
         self._last_id = 0
         self._unsure: tuple[int, int] | None = None
         """Where the batch lies that may not be deleted yet."""
-        self._replay()
-        self._stream = self._opened(file)
+        self._packed = Packed(file, self._replay(), level=_LEVEL, label="--output")
 
     def run(
         self, *, batch_size: int = BATCH_SIZE, tick: Callable[[int], None] = lambda _count: None
     ) -> Report:
         """Archive all that is old; returns when the file is whole and was looked at."""
-        with self._stream:
+        with contextlib.closing(self._packed):
             if self._unsure is not None:
                 self._move_again(*self._unsure)
-            if not self._end:
+            if not self._packed.end:
                 header = next(lines_of(self._store, Query(), now=self._now))
                 self._append(dumped(header), {"count": 0, "last": 0, "statuses": {}})
             while ids := self._parts.retention.next(self._expiries, self._last_id, batch_size):
@@ -179,66 +181,44 @@ class Archive:
 
     def _move_again(self, start: int, end: int) -> None:
         """The batch that was written when this was stopped: deleted or not, nobody noted."""
-        with self.report.file.open("rb") as stream:
-            stream.seek(start)
-            data = io.BytesIO(gzip.decompress(stream.read(end - start)))
-        written = {int(line.value["id"]): line.text for line in read(data)}
+        try:
+            with self.report.file.open("rb") as stream:
+                stream.seek(start)
+                data = io.BytesIO(gzip.decompress(stream.read(end - start)))
+            written = {int(line.value["id"]): line.text for line in read(data)}
+        except (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError) as error:
+            raise InputError(f"{self.report.file}: its last batch is damaged: {error}") from None
         self._move([ActionId(i) for i in sorted(written)], written)
 
     def _append(self, data: bytes, step: dict[str, Any] | None) -> None:
         """A member on the disk, then noted; the end of a file needs no note."""
-        try:
-            self._stream.seek(self._end)
-            self._stream.truncate()
-            self._stream.write(gzip.compress(data, 6, mtime=0))
-            self._stream.flush()
-            os.fsync(self._stream.fileno())
-        except OSError as error:
-            raise InputError(f"--output {self.report.file}: {error.strerror}") from None
+        start, end = self._packed.add(data)
         if step is not None:
-            self._journal.add({"from": self._end, "to": self._stream.tell(), **step})
+            self._journal.add({"from": start, "to": end, **step})
             self._count(step)
-        self._end = self._stream.tell()
 
     # Going on
 
-    def _replay(self) -> None:
+    def _replay(self) -> int:
+        """Take in what the journal tells; returns how many bytes of the file it tells of."""
+        noted = 0
         try:
             for step in self._journal.steps():
                 if "to" in step:
-                    self._end = int(step["to"])
-                    self._unsure = (int(step["from"]), self._end) if step["count"] else None
+                    noted = int(step["to"])
+                    self._unsure = (int(step["from"]), noted) if step["count"] else None
                     self._count(step)
                 elif "moved" in step:
                     self._unsure = None
                     self.report.stayed += int(step["stayed"])
         except (LookupError, TypeError, ValueError):
             raise InputError(f"journal {self._journal.file}: a step is damaged") from None
+        return noted
 
     def _count(self, step: dict[str, Any]) -> None:
         self.report.archived += int(step["count"])
         self.report.statuses.update(step["statuses"])
         self._last_id = max(self._last_id, int(step["last"]))
-
-    def _opened(self, file: Path) -> Any:
-        try:
-            stream = file.open("r+b" if file.exists() else "x+b")
-        except OSError as error:
-            raise InputError(f"--output {file}: {error.strerror}") from None
-        size = stream.seek(0, os.SEEK_END)
-        if size < self._end:
-            stream.close()
-            raise InputError(
-                f"{file} has {size} bytes, and its journal tells of {self._end}: it is not the"
-                " file that was written; put that one back, or both away to begin anew"
-            )
-        handle = os.open(file.parent, os.O_RDONLY)
-        try:
-            # So that the file's name outlives a crash of the host before a row goes.
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        return stream
 
     # Looking again
 
@@ -279,10 +259,10 @@ def asked(expiries: Sequence[Expiry]) -> dict[str, Any]:
 
 
 def _expiry(told: dict[str, Any]) -> Expiry:
-    before = from_text(told["before"])
-    if before is None:
+    """A rule as a journal keeps it; one of its errors where no archive was asked for that."""
+    before, status = from_text(told["before"]), Status(told["status"])
+    names = {key: tuple(told[key]) for key in ("hooks", "except_hooks", "groups")}
+    is_text = all(isinstance(name, str) for several in names.values() for name in several)
+    if before is None or status not in ENDED or not is_text:
         raise ValueError
-    return Expiry(
-        status=Status(told["status"]), before=before, hooks=tuple(told["hooks"]),
-        except_hooks=tuple(told["except_hooks"]), groups=tuple(told["groups"]),
-    )  # fmt: skip
+    return Expiry(status=status, before=before, **names)

@@ -1,7 +1,7 @@
 """Where tables differ from what they should be, and the statements that mend it: the nouns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,10 +12,9 @@ class Fix:
     online: bool
     """Beside writers; else the table is locked, and written anew, while it runs."""
     table: str
-    back: str | None = None
-    """What takes it back; None where that would lose something, or lock the table."""
-    made: Mapping[str, str] = field(default_factory=dict)
-    """How one sees that it is there: ``index``, or ``column`` and ``default``."""
+    made: Mapping[str, str | None] | None = None
+    """The facts that an undo needs: ``index`` (its name), or ``column`` with ``default`` and
+    ``before``, the default it had. None where an undo would lose something, or lock the table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,16 +4,16 @@ import contextlib
 import gzip
 import io
 import json
-import os
+import stat
 import sys
-import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Final, cast
+from typing import IO, Any, Final, cast
 
 from wpbridge.errors import InputError
+from wpbridge.migrate import private
 from wpbridge.migrate.lines import ACTIONS, VERSION, dumped
 
 LONGEST_LINE: Final = 32 << 20
@@ -42,29 +42,30 @@ def output(name: str) -> Iterator[IO[bytes]]:
         yield stdout
         stdout.flush()
         return
-    # A link stays one: what it leads to is written.
-    file = Path(os.path.realpath(name))
+    file = Path(name)
     try:
-        if file.exists() and not file.is_file():
+        if _is_stream(file):
             with file.open("wb") as device:
                 yield device
             return
-        handle, made = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        try:
-            with open(handle, "wb") as plain:  # noqa: PTH123 - a descriptor
-                if file.suffix == ".gz":
-                    with gzip.GzipFile("", "wb", _GZIP_LEVEL, plain, 0) as packed:
-                        yield cast("IO[bytes]", packed)
-                else:
-                    yield plain
-                plain.flush()
-                os.fsync(plain.fileno())
-            Path(made).replace(file)
-        except BaseException:
-            Path(made).unlink(missing_ok=True)
-            raise
+        with private.replaced(file) as plain:
+            if file.suffix == ".gz":
+                with gzip.GzipFile("", "wb", _GZIP_LEVEL, plain, 0) as packed:
+                    yield cast("IO[bytes]", packed)
+            else:
+                yield plain
     except OSError as error:
         raise InputError(f"--output {name}: {error.strerror or error}") from None
+
+
+def _is_stream(file: Path) -> bool:
+    """Whether it is a pipe or a device, under its own name or one that the system has for it."""
+    try:
+        is_its_own = not file.is_symlink() or file.is_relative_to("/dev")
+        mode = file.stat().st_mode
+    except OSError:
+        return False
+    return is_its_own and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -159,7 +160,8 @@ class Rejects:
             raise InputError(f"--rejects {file}: there is no folder {file.parent}")
         if self.file.exists() and Path(beside).exists() and self.file.samefile(beside):
             raise InputError(f"--rejects {file}: it is the input itself")
-        self._stream: BinaryIO | None = None
+        self._is_usual = is_usual
+        self._stream: private.Appended | None = None
 
     def add(self, line: Line, why: str) -> None:
         """Keep a line with the reason. InputError when it cannot be kept."""
@@ -171,9 +173,9 @@ class Rejects:
         }
         try:
             if self._stream is None:
-                self._stream = self.file.open("wb")
-            self._stream.write(dumped(kept))
-            self._stream.flush()
+                which = private.new if self._is_usual else private.fresh
+                self._stream = which(self.file)
+            self._stream.write_line(dumped(kept))
         except OSError as error:
             raise InputError(f"--rejects {self.file}: {error.strerror}") from None
 

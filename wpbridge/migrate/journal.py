@@ -5,20 +5,21 @@ which is dropped when the file is opened again: that step was not told to be don
 writes a step before it does what cannot be seen afterwards, and after what can be looked up.
 """
 
-import contextlib
 import fcntl
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Self
+from typing import Any, Final, Self
 
 from wpbridge.errors import InputError
+from wpbridge.migrate import private
 from wpbridge.store.sqlstore import SqlStore
 
 VERSION: Final = 1
+_LONGEST_HEADER: Final = 1 << 20
+"""Bytes."""
 
 
 def name_of(store: SqlStore) -> str:
@@ -29,10 +30,15 @@ def name_of(store: SqlStore) -> str:
     return f"{database} {store.names.prefix}"
 
 
-def file_for(kind: str, store: SqlStore) -> Path:
-    """Where a journal lies that nobody named: each site has its own, in the working folder."""
-    database = re.sub(r"[^A-Za-z0-9_.-]", "_", Path(store.session.address.database or "").stem)
-    return Path(f"wpbridge-{kind}-{database}-{store.names.prefix.rstrip('_')}.journal")
+def header_of(file: Path) -> dict[str, Any] | None:
+    """Return the first line of a file, empty where it is no journal's; None for no file."""
+    try:
+        with file.open("rb") as stream:
+            return _read(stream.readline(_LONGEST_HEADER), file, 1)
+    except FileNotFoundError:
+        return None
+    except (OSError, InputError):
+        return {}
 
 
 class Journal:
@@ -46,6 +52,7 @@ class Journal:
         site: str,
         asked: Mapping[str, Any] | None = None,
         is_old: bool = False,
+        address: str = "",
     ) -> None:
         """Open it, or begin a new one.
 
@@ -54,25 +61,28 @@ class Journal:
             kind: of migration, such as ``wp-cron``.
             site: whose, such as the address and prefix; no password.
             asked: what was asked for, for people and for :attr:`asked`; kept from the first time.
+            address: of the database, without a password, for a new journal's header.
             is_old: it is there, and tells something: a file without a header is left as it is.
 
         Raises:
             InputError: it belongs to something else, is damaged, in use, or cannot be written.
         """
         self.file = file
+        self._is_old = is_old
+        self._end = 0
         try:
-            self._stream: BinaryIO = file.open("r+b" if is_old else "a+b")
+            self._stream = private.opened(file, "old" if is_old else "any")
         except OSError as error:
             raise InputError(f"journal {file}: {error.strerror}") from None
-        self._is_old = is_old
         try:
             self._lock()
-            self._header = self._begin(kind, site, dict(asked or {}))
+            self._header = self._begin(kind, site, dict(asked or {}), address)
+            self._stream.tighten()
         except OSError as error:
-            self._stream.close()
+            self._stream.discard(file)
             raise InputError(f"journal {file}: {error.strerror}") from None
         except BaseException:
-            self._stream.close()
+            self._stream.discard(file)
             raise
 
     @property
@@ -115,17 +125,17 @@ class Journal:
         except OSError:
             raise InputError(f"journal {self.file}: another process is at work with it") from None
 
-    def _begin(self, kind: str, site: str, asked: dict[str, Any]) -> dict[str, Any]:
-        """The header: the file's, checked, or a new one."""
+    def _begin(self, kind: str, site: str, asked: dict[str, Any], address: str) -> dict[str, Any]:
+        """Return the header: the file's, checked, or a new one."""
         self._drop_torn_line()
-        self._stream.seek(0)
-        first = self._stream.readline()
+        first = self._first_line()
         if not first and self._is_old:
             raise InputError(f"{self.file} is no journal of wpbridge's")
         if not first:
-            header = {"journal": VERSION, "kind": kind, "site": site, "asked": asked}
+            header: dict[str, Any] = {"journal": VERSION, "kind": kind, "site": site}
+            header |= {"address": address} if address else {}
+            header["asked"] = asked
             self._append(header)
-            _sync_folder(self.file.parent)
             return header
         try:
             found = _read(first, self.file, 1)
@@ -141,55 +151,41 @@ class Journal:
                 )
         return found
 
+    def _first_line(self) -> bytes:
+        found = os.pread(self._stream.fileno(), _LONGEST_HEADER, 0)
+        return found[: found.find(b"\n") + 1]
+
     def _drop_torn_line(self) -> None:
-        end = self._stream.seek(0, os.SEEK_END)
+        handle = self._stream.fileno()
+        end = os.fstat(handle).st_size
         keep = end
         while keep:
             start = max(0, keep - 65_536)
-            self._stream.seek(start)
-            place = self._stream.read(keep - start).rfind(b"\n")
+            place = os.pread(handle, keep - start, start).rfind(b"\n")
             if place >= 0:
                 keep = start + place + 1
                 break
             keep = start
         if keep == 0 and end and self._is_old:
             return
-        if keep == 0 and end:
-            # Ours if it is the beginning of a header: somebody's text is not emptied.
-            self._stream.seek(0)
-            mark = b'{"journal": '
-            if self._stream.read(len(mark)) != mark[:end]:
-                raise InputError(f"{self.file} is no journal of wpbridge's")
+        mark = b'{"journal": '
+        # Ours if it is the beginning of a header: somebody's text is not emptied.
+        if keep == 0 and os.pread(handle, len(mark), 0) != mark[:end]:
+            raise InputError(f"{self.file} is no journal of wpbridge's")
         if keep < end:
             self._stream.truncate(keep)
+        self._end = keep
 
     def _append(self, step: Mapping[str, Any]) -> None:
-        end = self._stream.seek(0, os.SEEK_END)
-        try:
-            self._stream.write(json.dumps(step, ensure_ascii=False).encode() + b"\n")
-            self._stream.flush()
-            os.fsync(self._stream.fileno())
-        except OSError:
-            # What is left of it would make one line of this step and the next.
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._stream.fileno(), end)
-            raise
+        line = json.dumps(step, ensure_ascii=False).encode() + b"\n"
+        self._end = self._stream.add(line, self._end)
 
 
 def _read(line: bytes, file: Path, number: int) -> dict[str, Any]:
     try:
         step = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         step = None
     if not isinstance(step, dict):
         raise InputError(f"journal {file}: line {number} is damaged")
     return step
-
-
-def _sync_folder(folder: Path) -> None:
-    """So that the new file's name outlives a crash of the host, too."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -9,7 +9,6 @@ stays in the file: only the tables tell which of the batches without a note of t
 import base64
 import gzip
 import json
-import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,8 +20,10 @@ from typing import Any, BinaryIO, Final, Self, TypeVar
 from wpbridge.action import ActionId
 from wpbridge.errors import InputError
 from wpbridge.migrate.journal import Journal
+from wpbridge.migrate.packed import Packed
+from wpbridge.store.old_posts import LOG_TYPE
 from wpbridge.store.posts import Made
-from wpbridge.store.whole_posts import HANGING, Columns, Row, WholePost
+from wpbridge.store.whole_posts import HANGING, POST_TYPE, Columns, Row, WholePost
 
 ENDING: Final = ".undo.jsonl.gz"
 BEGUN: Final = "undo"
@@ -30,6 +31,8 @@ BEGUN: Final = "undo"
 UNDONE: Final = "undone"
 """The journal's step that says that the way back was begun."""
 _LEVEL: Final = 3
+_NOT_IN_NAMES: Final = frozenset("`%\0")
+"""Characters that no column has which a statement names."""
 
 
 T = TypeVar("T")
@@ -52,9 +55,7 @@ class Keeper:
         """
         self._journal = journal
         self.file = file_of(journal.file)
-        self._end = 0
-        """Bytes that are noted."""
-        is_begun = False
+        is_begun, end = False, 0
         for step in steps(journal):
             if step.is_undone:
                 raise InputError(
@@ -62,8 +63,14 @@ class Keeper:
                     " with --journal"
                 )
             is_begun = is_begun or step.is_begun
-            self._end = step.end or self._end
-        self._stream = self._opened(is_begun=is_begun)
+            end = step.end or end
+        self._packed = Packed(self.file, end, level=_LEVEL)
+        if self._packed.size and not is_begun:
+            self._packed.close()
+            raise InputError(
+                f"{self.file} is there, and its journal does not tell of it: it is of another move;"
+                " put it away, or name another --journal"
+            )
         if not is_begun:
             journal.add({BEGUN: self.file.name})
 
@@ -74,17 +81,8 @@ class Keeper:
             InputError: there is no room for it; nothing may be deleted.
         """
         lines = [_dumped({"columns": columns}), *(_dumped(_line(one)) for one in made)]
-        try:
-            self._stream.seek(self._end)
-            self._stream.truncate()
-            self._stream.write(gzip.compress(b"".join(lines), _LEVEL, mtime=0))
-            self._stream.flush()
-            os.fsync(self._stream.fileno())
-        except OSError as error:
-            raise InputError(f"{self.file}: {error.strerror}") from None
-        end = self._stream.tell()
-        self._journal.add({"from": self._end, "to": end, "count": len(made)})
-        self._end = end
+        start, end = self._packed.add(b"".join(lines))
+        self._journal.add({"from": start, "to": end, "count": len(made)})
 
     def __enter__(self) -> Self:
         return self
@@ -95,33 +93,7 @@ class Keeper:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stream.close()
-
-    def _opened(self, *, is_begun: bool) -> BinaryIO:
-        try:
-            stream = self.file.open("r+b" if self.file.exists() else "x+b")
-        except OSError as error:
-            raise InputError(f"{self.file}: {error.strerror}") from None
-        size = stream.seek(0, os.SEEK_END)
-        if size and not is_begun:
-            stream.close()
-            raise InputError(
-                f"{self.file} is there, and its journal does not tell of it: it is of another move;"
-                " put it away, or name another --journal"
-            )
-        if size < self._end:
-            stream.close()
-            raise InputError(
-                f"{self.file} has {size} bytes, and its journal tells of {self._end}: it is not the"
-                " file that was written; put that one back"
-            )
-        handle = os.open(self.file.parent, os.O_RDONLY)
-        try:
-            # So that the file's name outlives a crash of the host before a row goes.
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        return stream
+        self._packed.close()
 
 
 # The journal's steps
@@ -234,17 +206,37 @@ def _check(columns: Columns, made: Sequence[Made]) -> None:
     """Raises one of a damaged batch's errors unless rows, columns and ids fit each other."""
     for name, some in columns.items():
         own = ("ID", "post_type") if name == "posts" else HANGING[name]
-        if not set(own) <= set(some) or any("`" in column for column in some):
+        if not set(own) <= set(some) or any(set(column) & _NOT_IN_NAMES for column in some):
             raise ValueError
     for one in made:
-        place = columns["posts"].index("ID")
-        if {int(row[place]) for row in one.post.rows["posts"]} != {one.post.id}:
-            raise ValueError
         for name, rows in one.post.rows.items():
             if any(len(row) != len(columns[name]) for row in rows):
                 raise ValueError
-            for column in HANGING.get(name, ()):
-                _ = [int(row[columns[name].index(column)]) for row in rows]
+        _check_post(columns, one.post)
+
+
+def _check_post(columns: Columns, post: WholePost) -> None:
+    """Raises the same unless the rows are those of one scheduled action's post and nobody else's.
+
+    So a file that somebody has changed puts back no other kind of post, and hangs nothing on it.
+    """
+
+    def told(name: str, column: str) -> list[Any]:
+        place = columns[name].index(column) if post.rows.get(name) else 0
+        return [row[place] for row in post.rows.get(name, ())]
+
+    if set(map(int, told("posts", "ID"))) != {post.id}:
+        raise ValueError
+    if set(told("posts", "post_type")) - {POST_TYPE}:
+        raise ValueError
+    if set(told("comments", "comment_type")) - {LOG_TYPE}:
+        raise ValueError
+    comments = set(map(int, told("comments", "comment_ID")))
+    for name, (own, owner) in HANGING.items():
+        _ = [int(value) for value in told(name, own)]
+        owners = comments if name == "commentmeta" else {post.id}
+        if not set(map(int, told(name, owner))) <= owners:
+            raise ValueError
 
 
 # Lines

@@ -2,7 +2,8 @@
 
 The journal has each table's definition before the first statement that changes it, each statement
 before it is run, and that it was done. One that is begun and not done may be there or not: the
-server, and not the journal, knows.
+server, and not the journal, knows. A fix is noted with facts, and an undo makes its statements of
+these: no text of a journal is ever run.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,12 +13,12 @@ from typing import Any, Final
 from wpbridge.errors import InputError
 from wpbridge.migrate.deviations import Fix
 from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.schema import statement_of
-from wpbridge.store.ddl import ONLINE, Definitions, Progress
+from wpbridge.migrate.schema import NO_TRANSACTIONS, SHORT, statement_of
+from wpbridge.store import ddl
+from wpbridge.store.ddl import COLUMNS, INDEXES, Definitions, Index, Progress
 
 KIND: Final = "schema"
 _FIX: Final = "fix"
-_SHORT: Final = ("actions", "claims", "groups", "logs")
 
 
 class Changes:
@@ -39,10 +40,7 @@ class Changes:
     def mend(self, fix: Fix, told: Progress = lambda _percent: None) -> None:
         """Run a fix; see :meth:`run`."""
         is_mysql = self._definitions.server.is_mysql
-        back = fix.back
-        if back is not None and fix.online and is_mysql:
-            back += ONLINE
-        more = {"by": _FIX, "back": back, "made": dict(fix.made)}
+        more = {"by": _FIX, "made": None if fix.made is None else dict(fix.made)}
         self.run(fix.table, statement_of(fix, is_mysql=is_mysql), told, more)
 
     def run(
@@ -75,60 +73,102 @@ class Changes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undo:
-    """One statement of a fix, and what takes it back."""
+    """One statement that a fix has run, and the facts that take it back."""
 
-    table: str
     statement: str
-    back: str | None
-    """None where that would lose something, or lock the table."""
-    made: Mapping[str, str]
+    """As the journal tells it, for people; it is never run."""
+    short: str = ""
+    """Of its table, where it can be undone."""
+    index: Index | None = None
+    """The one that was added."""
+    column: str | None = None
+    """The one that got a default."""
+    before: str | None = None
+    """The default that this column had."""
 
-    def is_there(self, definitions: Definitions) -> bool:
-        """Whether the table still is as the statement made it."""
-        names = definitions.names
-        short = next((s for s in _SHORT if getattr(names, s) == self.table), None)
-        table = definitions.table(short) if short else None
+    def back(self, definitions: Definitions) -> str | None:
+        """Make the statement that takes it back.
+
+        None where somebody has changed since what the fix made. Only for one that can be undone.
+        """
+        table = definitions.table(self.short)
         if table is None:
-            return False
-        if "index" in self.made:
-            return self.made["index"] in table.indexes
-        column = table.columns.get(self.made.get("column", ""))
-        return column is not None and column.default == self.made.get("default")
+            return None
+        is_mysql = definitions.server.is_mysql
+        if self.index is not None:
+            if ddl.index_name(table.name, self.index, is_mysql=is_mysql) not in table.indexes:
+                return None
+            back = ddl.drop_index(table, self.index, is_mysql=is_mysql)
+        else:
+            name = str(self.column)
+            found = table.columns.get(name)
+            if found is None or found.default != COLUMNS[self.short][name].default:
+                return None
+            back = ddl.default_back(table, name, self.before)
+        is_online = is_mysql and table.engine.lower() not in NO_TRANSACTIONS
+        return back + (ddl.ONLINE if is_online else "")
+
+    @property
+    def can_be_undone(self) -> bool:
+        """Whether that loses nothing, and locks no table."""
+        return self.index is not None or self.column is not None
 
 
-def done_by_fix(journal: Journal) -> list[Undo]:
-    """What fixes have done and nobody has taken back, the last one first."""
+def done_by_fix(definitions: Definitions, journal: Journal) -> list[Undo]:
+    """What fixes have done and nobody has taken back, the last one first.
+
+    InputError where a step tells of what no fix does.
+    """
     begun: dict[str, Undo] = {}
     done: list[Undo] = []
-    try:
-        for step in journal.steps():
+    for number, step in enumerate(journal.steps(), 2):
+        try:
             if step.get("by") == _FIX:
-                begun[str(step["begun"])] = Undo(
-                    table=str(step["table"]), statement=str(step["begun"]), back=step["back"],
-                    made=step["made"],
-                )  # fmt: skip
-            elif step.get("done") in begun:
+                begun[str(step["begun"])] = _undo(definitions, step)
+            elif str(step.get("done")) in begun:
                 done.append(begun.pop(str(step["done"])))
             elif "undone" in step:
                 done = [one for one in done if one.statement != step["undone"]]
-    except (LookupError, TypeError, ValueError):
-        raise InputError(f"journal {journal.file}: a step is damaged") from None
+        except (LookupError, TypeError, ValueError, AttributeError):
+            raise InputError(
+                f"journal {journal.file}: line {number} tells of what no fix does; nothing was"
+                " taken back"
+            ) from None
     return done[::-1]
+
+
+def _undo(definitions: Definitions, step: Mapping[str, Any]) -> Undo:
+    """What a step of a journal tells; one of the errors above for what no fix does."""
+    statement, made = str(step["begun"]), step["made"]
+    # Journals of version 0.1 do not tell the default from before as a fact.
+    if not made or not ("index" in made or "before" in made):
+        return Undo(statement=statement)
+    table, is_mysql = step["table"], definitions.server.is_mysql
+    short = {getattr(definitions.names, short): short for short in SHORT}[table]
+    if "index" in made:
+        names = {ddl.index_name(table, one, is_mysql=is_mysql): one for one in INDEXES[short]}
+        return Undo(statement=statement, short=short, index=names[made["index"]])
+    column, before = made["column"], made["before"]
+    if COLUMNS[short][column].default != made["default"] or made["default"] is None:
+        raise ValueError
+    if not (before is None or isinstance(before, str)) or not ddl.is_plain(before):
+        raise ValueError
+    return Undo(statement=statement, short=short, column=column, before=before)
 
 
 def undo(
     definitions: Definitions, journal: Journal, *, lock_wait_seconds: float, dry_run: bool = False
-) -> Iterator[tuple[Undo, bool]]:
-    """Take back what can be; each with whether it was, as they come.
+) -> Iterator[tuple[Undo, str | None]]:
+    """Take back what can be; each with the statement that was run, or None, as they come.
 
     What somebody has changed since, or taken back himself, is left out. Raises as
     :meth:`Changes.run` does.
     """
-    for one in done_by_fix(journal):
-        if one.back is None:
-            yield one, False
-        elif one.is_there(definitions):
+    for one in done_by_fix(definitions, journal):
+        if not one.can_be_undone:
+            yield one, None
+        elif back := one.back(definitions):
             if not dry_run:
-                definitions.run(one.back, lock_wait_seconds=lock_wait_seconds)
+                definitions.run(back, lock_wait_seconds=lock_wait_seconds)
                 journal.add({"undone": one.statement})
-            yield one, True
+            yield one, back

@@ -6,6 +6,7 @@ the mark that the migration is complete: until then PHP does not look at posts, 
 docs/how-to/move-the-post-store.md.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ from wpbridge.store.whole_posts import Columns
 _SAMPLES_A_BATCH = 3
 _SAMPLES = 500
 _COMPLETE = b"complete"
+_PLAIN = re.compile(r"[A-Za-z0-9_.-]{0,64}")
 
 
 @dataclass(slots=True)
@@ -263,6 +265,11 @@ def _shown(one: Made, columns: Columns) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _is_plain(value: object) -> bool:
+    """Whether an option may get this value: WordPress unserializes what looks like an object."""
+    return value is None or (isinstance(value, str) and _PLAIN.fullmatch(value) is not None)
+
+
 def _mark(step: Mapping[str, Any]) -> _Mark | None:
     """What a step tells of the move's end, if it does."""
     if COMPLETING not in step:
@@ -270,6 +277,6 @@ def _mark(step: Mapping[str, Any]) -> _Mark | None:
     cleanup = step[COMPLETING]["cleanup"]
     at = from_text(cleanup)
     options = {name: step[COMPLETING]["options"][name] for name in (LOGS_OPTION, MIGRATION_OPTION)}
-    if (cleanup and at is None) or not all(isinstance(v, str | None) for v in options.values()):
+    if (cleanup and at is None) or not all(map(_is_plain, options.values())):
         raise TypeError
     return _Mark(cleanup=at, options=options)

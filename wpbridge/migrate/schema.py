@@ -27,8 +27,8 @@ from wpbridge.store.tables import NEWEST_SCHEMA, OLDEST_SCHEMA, STORE_OPTION
 
 REPAIR: Final = "let the plugin do it: wp action-scheduler fix-schema"
 _DEMARCATION: Final = "action_scheduler_hybrid_store_demarkation"
-_SHORT: Final = ("actions", "claims", "groups", "logs")
-_NO_TRANSACTIONS: Final = frozenset({"myisam", "aria", "memory"})
+SHORT: Final = ("actions", "claims", "groups", "logs")
+NO_TRANSACTIONS: Final = frozenset({"myisam", "aria", "memory"})
 _STRICT: Final = frozenset({"STRICT_TRANS_TABLES", "STRICT_ALL_TABLES", "TRADITIONAL"})
 
 
@@ -62,7 +62,7 @@ def verify(definitions: Definitions) -> Comparison:
     Raises:
         SchemaError: there are no such tables at all.
     """
-    tables = {short: definitions.table(short) for short in _SHORT}
+    tables = {short: definitions.table(short) for short in SHORT}
     if not any(tables.values()):
         raise SchemaError(
             f"no tables {definitions.names.prefix}actionscheduler_*: check --table-prefix, or"
@@ -137,7 +137,7 @@ class _Examination:
 
     def of(self, short: str, table: FoundTable) -> Iterator[Deviation]:
         """What differs in one table. The engine first: what follows goes online on InnoDB."""
-        if table.engine.lower() in _NO_TRANSACTIONS:
+        if table.engine.lower() in NO_TRANSACTIONS:
             yield Deviation(
                 item=short, found=table.engine, expected="InnoDB", severity="problem",
                 fix=Fix(statement=ddl.to_innodb(table), online=False, table=table.name),
@@ -186,8 +186,8 @@ class _Examination:
             severity="warning" if needs else "note",
             fix=Fix(
                 statement=ddl.set_default(table, name, column), online=True, table=table.name,
-                back=ddl.default_back(table, name, there),
-                made={"column": name, "default": column.default or ""},
+                made={"column": name, "default": column.default, "before": there.default}
+                if ddl.is_plain(there.default) else None,
             ) if needs else None,
         )  # fmt: skip
 
@@ -200,14 +200,14 @@ class _Examination:
             if table.has_index(index.asked) or not set(index.columns) <= set(table.columns):
                 continue
             columns = ", ".join(index.columns)
-            online = self._is_mysql and table.engine.lower() not in _NO_TRANSACTIONS
-            name, add, drop = ddl.plugins_index(table, index, is_mysql=self._is_mysql)
+            online = self._is_mysql and table.engine.lower() not in NO_TRANSACTIONS
+            name = ddl.index_name(table.name, index, is_mysql=self._is_mysql)
             yield Deviation(
                 item=f"{short} ({columns})", found="no such index", expected="an index",
                 severity="warning",
                 fix=Fix(
-                    statement=add, online=online, table=table.name, back=drop,
-                    made={"index": name},
+                    statement=ddl.add_index(table, index, is_mysql=self._is_mysql), online=online,
+                    table=table.name, made={"index": name},
                 ),
             )  # fmt: skip
         if short == "actions" and "unique_key" in table.columns:
@@ -325,7 +325,7 @@ def check_online(definitions: Definitions) -> None:
     if not definitions.server.is_mysql:
         return
     table = definitions.table("actions")
-    if table is not None and table.engine.lower() in _NO_TRANSACTIONS:
+    if table is not None and table.engine.lower() in NO_TRANSACTIONS:
         raise ConfigError(
             f"{table.name} is {table.engine}, which nobody can write to meanwhile: move it to"
             " InnoDB first (wpbridge migrate schema fix)"

@@ -1,14 +1,16 @@
 """From an address to a store."""
 
+import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
 from sqlalchemy.engine import URL
 
 from wpbridge.codec import schedule
-from wpbridge.database import DatabaseAddress
-from wpbridge.errors import SiteError
+from wpbridge.database import DatabaseAddress, Tls
+from wpbridge.errors import ConfigError, SiteError
 from wpbridge.site import Site, match_blog
 from wpbridge.store import mysql, sqlite
 from wpbridge.store.dialect import Dialect
@@ -86,6 +88,7 @@ def _engine(address: DatabaseAddress, *, is_runner: bool) -> tuple[Engine, Diale
     if address.socket:
         extra["unix_socket"] = address.socket
     if address.tls is not None:
+        _check_files(address.tls)
         extra["ssl"] = address.tls.driver_options()
     url = URL.create(
         "mysql+pymysql",
@@ -96,3 +99,28 @@ def _engine(address: DatabaseAddress, *, is_runner: bool) -> tuple[Engine, Diale
     )
     names = (address.charset, address.collate)
     return mysql.open_engine(url, extra, names=names, is_runner=is_runner), mysql.MySQL()
+
+
+def _check_files(tls: Tls) -> None:
+    """ConfigError for a file that the driver could not use, whose own error names none."""
+    for option, file in (("ssl_ca", tls.ca), ("ssl_cert", tls.cert), ("ssl_key", tls.key)):
+        if file:
+            try:
+                Path(file).read_bytes()
+            except OSError as error:
+                raise ConfigError(f"{option} {file}: {error.strerror}") from None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if tls.ca:
+            context.load_verify_locations(cafile=tls.ca)
+    except ssl.SSLError:
+        raise ConfigError(f"ssl_ca {tls.ca}: it has no certificate in PEM") from None
+    try:
+        if tls.cert:
+            # A password is never asked for: nobody may be there to give it.
+            context.load_cert_chain(tls.cert, tls.key, password=lambda: b"")
+    except ssl.SSLError:
+        key = f" and ssl_key {tls.key}" if tls.key else ""
+        raise ConfigError(
+            f"ssl_cert {tls.cert}{key}: no certificate and its key in PEM, without a password"
+        ) from None

@@ -250,29 +250,39 @@ def begin_ids(table: FoundTable, first: int) -> str:
     return f"ALTER TABLE {table.name} AUTO_INCREMENT={first}"
 
 
-def default_back(table: FoundTable, name: str, found: FoundColumn) -> str | None:
-    """The default that a column had; None for one that is no plain number or date."""
-    if found.default is None:
-        back = "SET DEFAULT NULL" if found.null else "DROP DEFAULT"
-    elif re.fullmatch(r"[\d :.-]+", found.default):
-        back = f"SET DEFAULT '{found.default}'"
+def is_plain(default: str | None) -> bool:
+    """Whether a default is none, or a plain number or date, which can stand in a statement."""
+    return default is None or re.fullmatch(r"[0-9 :.-]{1,30}", default) is not None
+
+
+def default_back(table: FoundTable, name: str, before: str | None) -> str:
+    """Give a column the default back that it had, which must be plain."""
+    if not is_plain(before):
+        raise ValueError(before)
+    if before is None:
+        back = "SET DEFAULT NULL" if table.columns[name].null else "DROP DEFAULT"
     else:
-        return None
+        back = f"SET DEFAULT '{before}'"
     return f"ALTER TABLE {table.name} ALTER COLUMN {name} {back}"
 
 
-def plugins_index(table: FoundTable, index: Index, *, is_mysql: bool) -> tuple[str, str, str]:
-    """Name, what adds it, what drops it.
+def index_name(table: str, index: Index, *, is_mysql: bool) -> str:
+    """The plugin's name; on SQLite the one that WordPress's own layer gives it."""
+    return index.name if is_mysql else f"{table}__{index.name}"
 
-    Under the plugin's name; on SQLite under the one that WordPress's own layer gives it.
-    """
+
+def add_index(table: FoundTable, index: Index, *, is_mysql: bool) -> str:
+    """Add an index of a layout's."""
+    name = index_name(table.name, index, is_mysql=is_mysql)
     if is_mysql:
-        alter = f"ALTER TABLE {table.name}"
-        name = index.name
-        return name, f"{alter} ADD INDEX {name} ({index.definition})", f"{alter} DROP INDEX {name}"
-    name = f"{table.name}__{index.name}"
-    columns = ", ".join(index.columns)
-    return name, f'CREATE INDEX "{name}" ON "{table.name}" ({columns})', f'DROP INDEX "{name}"'
+        return f"ALTER TABLE {table.name} ADD INDEX {name} ({index.definition})"
+    return f'CREATE INDEX "{name}" ON "{table.name}" ({", ".join(index.columns)})'
+
+
+def drop_index(table: FoundTable, index: Index, *, is_mysql: bool) -> str:
+    """Drop an index of a layout's."""
+    name = index_name(table.name, index, is_mysql=is_mysql)
+    return f"ALTER TABLE {table.name} DROP INDEX {name}" if is_mysql else f'DROP INDEX "{name}"'
 
 
 def collate(table: FoundTable, wanted: str) -> str:

@@ -1,0 +1,33 @@
+"""What the migrations share: a site's queue, and the files that they write and read."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from wpbridge.cli.output import told
+from wpbridge.config import Settings
+from wpbridge.migrate.places import Places
+from wpbridge.migrate.served import why_served
+from wpbridge.queue import Queue
+from wpbridge.site import resolve
+from wpbridge.store.connect import open_site
+
+
+@contextmanager
+def opened_with_places(settings: Settings) -> Iterator[tuple[Queue, Places]]:
+    """Open the queue of settings; with the places for its files."""
+    site = resolve(settings, os.environ)
+    with Queue(open_site(site), unique_by=settings.unique_by) as queue:
+        yield queue, Places.of(settings, site, queue.store)
+
+
+def undo_file(places: Places, name: str) -> Path:
+    """Return the journal that ``--undo`` names; say where it should not lie.
+
+    InputError where there is none.
+    """
+    file = places.old(name)
+    if why := why_served(Path(os.path.realpath(file.parent))):
+        told(f"{file}: {why}: move it away, with the files beside it that begin with its name")
+    return file
