@@ -14,6 +14,7 @@ from rows import query
 from servers import MariaDB
 from wpbridge.errors import StoreError, Unfit
 from wpbridge.outcome import LogLine
+from wpbridge.store.bulk import WholeRow
 from wpbridge.store.sqlstore import SqlStore
 
 LARGE = 64 << 10
@@ -75,6 +76,21 @@ def test_the_longest_statement_is_sent(store: SqlStore) -> None:
     assert query(store, f"SELECT '{told}'") == [(told,)]
     with pytest.raises(StoreError, match="max_allowed_packet"):
         query(store, f"SELECT '{told}y'")
+
+
+def test_an_import_sets_aside_what_no_statement_can_hold(store: SqlStore) -> None:
+    def row(number: int, schedule: str) -> tuple[str, WholeRow]:
+        return f"{number:064d}", WholeRow(
+            id=number, hook="h", status="pending", scheduled="2026-11-24 12:00:00",
+            scheduled_local="2026-11-24 12:00:00", args="[]", extended_args=None,
+            schedule=schedule, group="", priority=10, attempts=0,
+            last_attempt="0000-00-00 00:00:00", last_attempt_local="0000-00-00 00:00:00",
+        )  # fmt: skip
+
+    rows = [row(n, "x" * LARGE if n == 700 else "'" * (n % 200)) for n in range(1500)]
+    fates = store.parts.bulk.add(rows, unique=False, now=NOW)
+    assert [n for n, fate in enumerate(fates) if not fate.is_new] == [700]
+    assert "max_allowed_packet" in fates[700].why
 
 
 def test_lines_of_json_are_added_in_portions(

@@ -1,7 +1,9 @@
 """Clusters refuse GET_LOCK. What is done under a named lock elsewhere is done there without it."""
 
 import io
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -58,6 +60,25 @@ def test_a_group_that_another_made_meanwhile_is_taken(store: SqlStore) -> None:
     # As if the look before had been older than that.
     assert groups._made("mail") == first
     assert slugs(store) == ["mail"]
+
+
+def test_two_writers_at_the_same_moment_make_one_row(
+    store: SqlStore, open_queue: Callable[[str], SqlStore]
+) -> None:
+    other = open_queue(store.session.address.render_as_string())
+    start = threading.Barrier(2)
+
+    def make(one: SqlStore) -> list[int]:
+        made = []
+        for number in range(20):
+            start.wait(timeout=20)
+            made.append(one.parts.groups._made(f"group {number}"))
+        return made
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(make, (store, other))
+    assert first == second
+    assert len(slugs(store)) == 20
 
 
 def test_an_import_makes_its_groups(store: SqlStore) -> None:

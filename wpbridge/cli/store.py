@@ -222,7 +222,8 @@ def check(ctx: click.Context, **flags: Any) -> None:
     settings = settings_of(ctx, flags)
     site = resolve(settings, os.environ)
     handlers = app.handlers_of(settings)
-    store = open_site(site)
+    # As a run opens it, which waits for no lock for long.
+    store = open_site(site, is_runner=True)
     try:
         info, found = _looked_at(store)
         own = store.parts.own

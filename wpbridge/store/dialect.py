@@ -194,7 +194,9 @@ _DENIED = frozenset({
     1044, 1045, 1049, 1698, 1130,  # no such right, login or database, or not from this host
     1820, 1862, 3118, 4151, 3955,  # a password that expired, an account that is locked
 })  # fmt: skip
-_NO_METHOD = frozenset({1251, 1275, 1524, 2054, 2058, 2059, 2061})
+LOGIN_BROKE = 2000
+"""Ours, for a login in which the driver raised what has no number."""
+_NO_METHOD = frozenset({1251, 1275, 1524, 2054, 2058, 2059, 2061, LOGIN_BROKE})
 """Server and driver know no common way to log in."""
 _NEEDS_TLS = 3159
 _TLS_ADVICE = "connect with TLS: ssl=1 in --dsn, or MYSQL_CLIENT_FLAGS in wp-config.php"
@@ -275,27 +277,21 @@ def lost_connection(error: BaseException) -> Trouble:
 
 def _login_advice(code: int | None, text: str) -> str:
     """What to do about a login that is refused; empty where the error is of another kind."""
-    if code == _TLS or "CERTIFICATE_VERIFY_FAILED" in text:
-        return "check the settings of TLS, or --dsn"
-    if code == _NEEDS_TLS:
-        return _TLS_ADVICE
-    if code in _NO_METHOD:
-        return _METHOD_ADVICE
-    if code in _DENIED:
-        return "check DB_USER, DB_PASSWORD and DB_NAME, or --dsn"
+    is_broken = code == LOGIN_BROKE
+    for applies, advice in (
+        (
+            code == _TLS or "CERTIFICATE_VERIFY_FAILED" in text,
+            "check the settings of TLS, or --dsn",
+        ),
+        (code == _NEEDS_TLS, _TLS_ADVICE),
+        (is_broken and "cryptography" in text, f"pip install 'wpbridge[sha2]', or {_TLS_ADVICE}"),
+        (is_broken and "pynacl" in text, "pip install 'wpbridge[ed25519]'"),
+        (code in _NO_METHOD, _METHOD_ADVICE),
+        (code in _DENIED, "check DB_USER, DB_PASSWORD and DB_NAME, or --dsn"),
+    ):
+        if applies:
+            return advice
     return ""
-
-
-def login_failure(error: BaseException) -> StoreUnavailable:
-    """What to raise for a driver that broke while it logged in, whatever it has raised."""
-    line = " ".join(str(error).split())[:300]
-    if "cryptography" in line:
-        advice = f"pip install 'wpbridge[sha2]', or {_TLS_ADVICE}"
-    elif "nacl" in line.lower():
-        advice = "pip install 'wpbridge[ed25519]'"
-    else:
-        advice = _METHOD_ADVICE
-    return StoreUnavailable(f"the login to the database failed: {line} ({advice})")
 
 
 def _is_gone(code: int | None, text: str) -> bool:

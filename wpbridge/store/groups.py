@@ -40,14 +40,15 @@ class Groups:
         self._ids = text(f"SELECT group_id FROM {table} WHERE slug IN :slugs").bindparams(slugs)
         first = f"SELECT group_id FROM {table} WHERE slug = :slug ORDER BY group_id LIMIT 1"
         self._first = text(first)
-        # A current read even in an old snapshot: what another has just added is found.
-        fresh = " LOCK IN SHARE MODE" if dialect.name == "mysql" else ""
-        self._first_now = text(f"{first}{fresh}")
+        # It also locks the place of a row that is not there: of two who both find none, one waits
+        # or is undone. One statement (INSERT … SELECT) would lock the table's counter as well, and
+        # a deadlock over that has a number that means something else (1467).
+        locking = " FOR UPDATE" if dialect.name == "mysql" else ""
+        self._first_locked = text(f"{first}{locking}")
         self._insert = text(
-            f"INSERT INTO {table} (slug) SELECT :slug FROM (SELECT 1) AS one"
-            f" WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE slug = :slug)"
-            f"{dialect.returning('group_id')}"
+            f"INSERT INTO {table} (slug) VALUES (:slug){dialect.returning('group_id')}"
         )
+        self._write_nothing = text(f"UPDATE {table} SET slug = slug WHERE 1 = 0")
         self._begin, self._commit = text(dialect.begin), text("COMMIT")
         self._roll_back = text("ROLLBACK")
         self._lock = NamedLock("groups", table)
@@ -115,20 +116,22 @@ class Groups:
             made = self._session.run(lambda c: self._make_locked(c, slug))
             if made is not None:
                 return made
-        # On SQLite the transaction is the lock: there is one writer at a time. A server without
-        # named locks makes one of two writers wait at the gap in the index, or undoes it.
-        return self._session.transact(lambda c: self._make(c, slug))
+        return self._session.transact(lambda c: self._make_alone(c, slug))
+
+    def _make_alone(self, connection: Connection, slug: str) -> int:
+        """The transaction is the lock, on SQLite from its first write on."""
+        connection.execute(self._write_nothing)
+        return self._make(connection, slug)
 
     def _make(self, connection: Connection, slug: str) -> int:
-        """Add the row unless it is there, in one statement; in the caller's transaction."""
+        """Add the row unless it is there; in the caller's transaction."""
         if fault := self._texts.fault(connection, [("group", self._place, slug)]):
             raise InputError(fault)
+        found = connection.execute(self._first_locked, {"slug": slug}).scalar()
+        if found is not None:
+            return int(found)
         done = connection.execute(self._insert, {"slug": slug})
-        if done.returns_rows or done.rowcount:
-            made = self._dialect.new_ids(connection, done, 1, self._table)
-            if made:
-                return made[0]
-        return int(connection.execute(self._first_now, {"slug": slug}).scalar_one())
+        return self._dialect.new_ids(connection, done, 1, self._table)[0]
 
     def _make_locked(self, connection: Connection, slug: str) -> int | None:
         """The same under the named lock; None where the server keeps none."""

@@ -21,10 +21,10 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from wpbridge.store import charsets
 from wpbridge.store.dialect import (
     FORGETFUL,
+    LOGIN_BROKE,
     TOO_BIG,
     WORDPRESS_REMOVES,
     knows_skip_locked,
-    login_failure,
     parse_version,
     sort_trouble,
 )
@@ -434,20 +434,21 @@ def open_engine(
 
     @event.listens_for(engine, "do_connect")
     def log_in(dialect: Any, _record: Any, words: Any, options: Any) -> Any:
-        """StoreUnavailable also for what the driver raises that is no numbered error.
+        """As the engine does it, and whatever the driver raises is an error with a number.
 
-        It does so for ways to log in that need a package which is not installed, and for answers
-        that it does not understand.
+        It raises others for ways to log in that need a package which is not installed, and for
+        answers that it does not understand.
         """
+        driver = dialect.loaded_dbapi
         try:
             return dialect.connect(*words, **options)
         except OSError:
             raise
         except Exception as error:
             is_numbered = bool(error.args) and isinstance(error.args[0], int)
-            if isinstance(error, dialect.loaded_dbapi.Error) and is_numbered:
+            if isinstance(error, driver.Error) and is_numbered:
                 raise
-            raise login_failure(error) from error
+            raise driver.OperationalError(LOGIN_BROKE, str(error)) from error
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: Any) -> None:

@@ -88,8 +88,9 @@ class Rights:
         uncreated = [t for t in missing if not self._dialect.may_create(connection, t)]
         if uncreated:
             problems.append(
-                f"the account may not create {', '.join(uncreated)}, which the next run makes: run"
-                " `wpbridge init` with an account that may create tables"
+                f"the account may not create {', '.join(uncreated)}, and sees none of them, which"
+                " the next run needs: run `wpbridge init` with an account that may create tables,"
+                " and grant this one SELECT, INSERT, UPDATE and DELETE on them"
             )
         notes = self._refusals(connection, self._wanted())
         site = self._names.site

@@ -206,9 +206,10 @@ def layout_of(
     missing = [f"{prefix}actionscheduler_{name}" for name in _NEEDED if name not in columns]
     if missing:
         raise SchemaError(
-            f"missing table{'s' if len(missing) > 1 else ''} {', '.join(missing)}: check"
-            " --table-prefix, let the plugin create its tables (wp action-scheduler fix-schema),"
-            " or make them with wpbridge init --with-tables"
+            f"missing table{'s' if len(missing) > 1 else ''} {', '.join(missing)}, or the account"
+            " may not see them: check --table-prefix and the account's rights, let the plugin"
+            " create its tables (wp action-scheduler fix-schema), or make them with wpbridge init"
+            " --with-tables"
         )
     for name, needed in _NEEDED.items():
         absent = [column for column in needed if column not in columns[name]]
