@@ -138,7 +138,8 @@ class Archive:
                 self._append(dumped(header), {"count": 0, "last": 0, "statuses": {}})
             while ids := self._parts.retention.next(self._expiries, self._last_id, batch_size):
                 before = self.report.archived
-                self._move(ids)
+                for part in self._parts.bulk.in_windows(ids):
+                    self._move(part)
                 self._last_id = max(self._last_id, ids[-1])
                 tick(self.report.archived - before)
             counts = self.report.statuses

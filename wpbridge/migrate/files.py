@@ -3,10 +3,10 @@
 import contextlib
 import gzip
 import io
-import json
 import stat
 import sys
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +14,12 @@ from typing import IO, Any, Final, cast
 
 from wpbridge.errors import InputError
 from wpbridge.migrate import private
-from wpbridge.migrate.lines import ACTIONS, VERSION, dumped
+from wpbridge.migrate.lines import ACTIONS, BIGGEST, VERSION, checked_utf8, dumped, value_of
 
 LONGEST_LINE: Final = 32 << 20
 """Bytes. A longer one is no action's: its logs alone would be hundreds of the longest."""
 _SMALL_PART: Final = 1_000
+_LONGEST_ORIGIN: Final = 1_000
 _GZIP_LEVEL: Final = 3
 
 
@@ -79,24 +80,27 @@ class Line:
 
 
 def read(stream: IO[bytes]) -> Iterator[Line]:
-    """The lines of a file; one that was packed and cut off ends where it can be read no more."""
+    """The lines of a file; one that was packed and cut off ends where it can be read no more.
+
+    One line at a time is in memory, whatever the file holds or unpacks to.
+    """
     number = 0
     try:
         while text := stream.readline(LONGEST_LINE):
             number += 1
             if text.isspace():
                 continue
+            value: dict[str, Any] = {}
             why = ""
             if len(text) == LONGEST_LINE:
                 why = f"it is longer than {LONGEST_LINE >> 20} MiB"
                 _skip_line(stream, text)
                 text = text[:_SMALL_PART]
-            try:
-                value = {} if why else json.loads(text)
-            except (ValueError, RecursionError):
-                value = None
-            if not isinstance(value, dict):
-                value, why = {}, "it is no JSON object"
+            else:
+                try:
+                    value = value_of(text.removeprefix(BOM_UTF8) if number == 1 else text)
+                except InputError as error:
+                    why = str(error)
             yield Line(number=number, value=value, text=text, why=why)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         yield Line(number=number + 1, value={}, why=f"the file cannot be unpacked: {error}")
@@ -110,12 +114,16 @@ def _skip_line(stream: IO[bytes], part: bytes) -> None:
 def header_of(line: Line | None) -> dict[str, Any]:
     """What the first line of a file tells; InputError where it is no exported queue's."""
     header = {} if line is None else line.value
-    if header.get("wpbridge") != ACTIONS or not isinstance(header.get("origin"), str):
+    origin, version = header.get("origin"), header.get("version")
+    if header.get("wpbridge") != ACTIONS or not isinstance(origin, str):
         raise InputError("the input is no exported queue: its first line is no header")
-    if header.get("version") != VERSION:
+    if len(origin) > _LONGEST_ORIGIN:
+        raise InputError(f"the input's origin has more than {_LONGEST_ORIGIN} characters")
+    checked_utf8(origin, "the input's origin")
+    if not isinstance(version, int) or version != VERSION:
+        told = version if isinstance(version, int) else "another kind"
         raise InputError(
-            f"the input has version {header.get('version')} of the format; this is {VERSION}:"
-            " use a newer wpbridge"
+            f"the input has version {told} of the format; this is {VERSION}: use a newer wpbridge"
         )
     return header
 
@@ -123,7 +131,7 @@ def header_of(line: Line | None) -> dict[str, Any]:
 def count_of(header: dict[str, Any]) -> int | None:
     """How many actions there are about, if the header tells."""
     count = header.get("count")
-    return count if isinstance(count, int) else None
+    return count if isinstance(count, int) and 0 <= count <= BIGGEST else None
 
 
 @contextlib.contextmanager

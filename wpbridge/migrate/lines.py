@@ -38,13 +38,45 @@ END_FIELDS: Final = ("wpbridge", "actions", "statuses")
 SCHEDULE_FIELDS: Final = ("kind", "at", "first", "every", "cron")
 
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
-_HOOK, _STATUS, _SLUG, _BIGGEST = 191, 20, 255, (1 << 63) - 1
+BIGGEST: Final = (1 << 63) - 1
+"""Of the numbers that a table holds."""
+MOST_VALUES: Final = 1_000_000
+"""Of a line. A short text may mean many of them, and each takes far more memory than its text."""
+_HOOK, _STATUS, _SLUG = 191, 20, 255
 _ON_FAILED: Final = ("hold", "run", "cancel")
 # Made once: json.dumps makes one for each call that is not the plainest.
 _plain = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _escaped = json.JSONEncoder(separators=(",", ":")).encode
 _strict = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-_KINDS: Final = {"async", "single", "interval", "cron", "canceled"}
+# No set: what stands there may be of any kind, lists among them.
+_KINDS: Final = ("async", "canceled", "cron", "interval", "single")
+
+
+def value_of(text: bytes) -> dict[str, Any]:
+    """The object that a line of a file holds; InputError with the reason where there is none."""
+    if sum(text.count(mark) for mark in (b",", b"[", b"{")) > MOST_VALUES:
+        raise InputError(f"it has more than {MOST_VALUES:,} values")
+    try:
+        value = _reader.decode(text.decode())
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise InputError("it is no JSON object")
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise InputError("a name stands twice in one object")
+    return found
+
+
+def _no_number(name: str) -> None:
+    raise InputError(f"{name} is no JSON")
+
+
+_reader = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_number)
 
 
 def dumped(line: dict[str, Any]) -> bytes:
@@ -170,7 +202,7 @@ def row_of(line: dict[str, Any]) -> WholeRow:
     """The row that a line means; InputError with the reason for one that no table can hold."""
     args, extended = _read_args(line)
     return WholeRow(
-        id=_number(line, "id", 1, _BIGGEST),
+        id=_number(line, "id", 1, BIGGEST),
         hook=_short(line, "hook", _HOOK) or _missing("hook"),
         status=_status(line),
         scheduled=_date(line.get("scheduled"), "scheduled"),
@@ -242,10 +274,11 @@ def _short(line: dict[str, Any], name: str, most: int) -> str:
     value = line.get(name, "")
     if not isinstance(value, str) or len(value) > most:
         raise InputError(f"{name}: a text of {most} characters at most")
-    return _utf8(value, name)
+    return checked_utf8(value, name)
 
 
-def _utf8(value: str, name: str) -> str:
+def checked_utf8(value: str, name: str) -> str:
+    """The same text; InputError for half a surrogate pair in it."""
     if value.isascii():
         return value
     try:
@@ -279,8 +312,10 @@ def _date(value: object, name: str) -> str | None:
 
 def _bytes_of(value: object, name: str) -> str:
     """The text that base64 means."""
+    if not isinstance(value, str):
+        raise InputError(f"{name} is no base64 of UTF-8")
     try:
-        return base64.b64decode(str(value).encode(), validate=True).decode()
+        return base64.b64decode(value.encode(), validate=True).decode()
     except (binascii.Error, UnicodeError):
         raise InputError(f"{name} is no base64 of UTF-8") from None
 
@@ -313,34 +348,40 @@ def _read_schedule(line: dict[str, Any]) -> str | None:
     told = line.get("schedule")
     if told is None:
         return None
-    if not isinstance(told, dict) or told.get("kind") not in _KINDS:
-        raise InputError(f"schedule: an object with a kind of {', '.join(sorted(_KINDS))}")
-    at, first = (_seconds(told, name) for name in ("at", "first"))
-    made: schedule.Schedule
-    match told["kind"]:
-        case "async":
-            made = schedule.Async()
-        case "single":
-            made = schedule.Single(timestamp=at)
-        case "canceled":
-            made = schedule.Canceled(timestamp=at)
-        case "interval":
-            every = told.get("every")
-            if not isinstance(every, int | float | str):
-                raise InputError("schedule: every is missing")
-            made = schedule.Interval(timestamp=at, first_timestamp=first, recurrence=every)
-        case _:
-            expression = str(told.get("cron"))
-            made = schedule.Cron(timestamp=at, first_timestamp=first, expression=expression)
+    made = _schedule_from(told)
     try:
         return schedule.encode(made).decode()
     except (CodecError, UnicodeError) as error:
         raise InputError(f"schedule: {error}") from None
 
 
+def _schedule_from(told: object) -> schedule.Schedule:
+    kind = told.get("kind") if isinstance(told, dict) else None
+    if not isinstance(told, dict) or kind not in _KINDS:
+        raise InputError(f"schedule: an object with a kind of {', '.join(_KINDS)}")
+    at, first = (_seconds(told, name) for name in ("at", "first"))
+    match kind:
+        case "async":
+            return schedule.Async()
+        case "single":
+            return schedule.Single(timestamp=at)
+        case "canceled":
+            return schedule.Canceled(timestamp=at)
+        case "interval":
+            every = told.get("every")
+            if not isinstance(every, int | float | str) or isinstance(every, bool):
+                raise InputError("schedule: every is missing")
+            return schedule.Interval(timestamp=at, first_timestamp=first, recurrence=every)
+        case _:
+            expression = told.get("cron")
+            if not isinstance(expression, str):
+                raise InputError("schedule: cron is a text")
+            return schedule.Cron(timestamp=at, first_timestamp=first, expression=expression)
+
+
 def _seconds(told: dict[str, Any], name: str) -> int | None:
     value = told.get(name)
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+    if value is not None and (type(value) is not int or abs(value) > BIGGEST):
         raise InputError(f"schedule: {name} is in whole seconds since 1970")
     return value
 
@@ -358,9 +399,20 @@ def _list(line: dict[str, Any], name: str, length: int) -> list[list[Any]]:
 
 def _read_logs(line: dict[str, Any]) -> tuple[tuple[str, str | None, str | None], ...]:
     return tuple(
-        (str(message), _date(gmt, "logs"), _date(local, "logs"))
+        (_message(message), _date(gmt, "logs"), _date(local, "logs"))
         for message, gmt, local in _list(line, "logs", 3)
     )
+
+
+def _message(value: object) -> str:
+    if not isinstance(value, str):
+        raise InputError("logs: each begins with a text")
+    try:
+        # Bytes that are no text were written as halves of surrogate pairs.
+        value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise InputError("logs: a text is not UTF-8") from None
+    return value
 
 
 def _read_zone(line: dict[str, Any]) -> tuple[str, str] | None:
@@ -369,13 +421,13 @@ def _read_zone(line: dict[str, Any]) -> tuple[str, str] | None:
         return None
     if not isinstance(told, list) or [type(one) for one in told] != [str, str]:
         raise InputError("tz: a cron expression and a zone")
-    return _utf8(told[0], "tz"), _utf8(told[1], "tz")
+    return checked_utf8(told[0], "tz"), checked_utf8(told[1], "tz")
 
 
 def _read_waits(line: dict[str, Any]) -> tuple[tuple[int, str], ...]:
     found = []
     for after, on_failed in _list(line, "after", 2):
-        if not isinstance(after, int) or on_failed not in _ON_FAILED:
+        if type(after) is not int or not 1 <= after <= BIGGEST or on_failed not in _ON_FAILED:
             raise InputError(f"after: an id, and one of {', '.join(_ON_FAILED)}")
         found.append((after, on_failed))
     return tuple(found)

@@ -33,7 +33,8 @@ from wpbridge.migrate.lines import (
 )
 from wpbridge.migrate.writer import Writer
 from wpbridge.moments import iso
-from wpbridge.store.bulk import BATCH, Fate, Spans, WholeRow
+from wpbridge.outcome import class_name
+from wpbridge.store.bulk import BATCH, Fate, Spans, WholeRow, in_memory
 from wpbridge.store.records import Query
 from wpbridge.store.sqlstore import SqlStore
 
@@ -42,6 +43,9 @@ SAMPLE: Final = 50
 ENDED: Final = ("complete", "failed", "canceled")
 SWITCH_SECONDS: Final = 0.0005
 OBJECTS_A_COLLECTION: Final = 50_000
+BATCH_BYTES: Final = 16 << 20
+"""A batch that takes so much memory is written before it has its usual number of rows."""
+_SAMPLED_BYTES: Final = 1 << 20
 AHEAD: Final = 2
 """Batches that wait or are written while more is read."""
 _TOLD: Final = 200
@@ -171,6 +175,7 @@ class Import:
         self._zone_differs = False
         self._last_id = 0
         self._batch: _Batch = []
+        self._batch_bytes = 0
         self._writing: deque[tuple[Future[list[Fate]], _Batch]] = deque()
         self._late: list[tuple[str, str, str]] = []
         self._spans = Spans()
@@ -222,10 +227,11 @@ class Import:
 
     def _end(self, line: dict[str, Any]) -> None:
         self.report.is_whole = True
-        if line.get("actions") != self.report.read:
+        told = line.get("actions")
+        if told != self.report.read:
+            count = told if isinstance(told, int) else "no number of"
             self.report.problems.append(
-                f"the file was written with {line.get('actions')} actions and holds"
-                f" {self.report.read}"
+                f"the file was written with {count} actions and holds {self.report.read}"
             )
 
     def _take(self, line: Line) -> None:
@@ -238,6 +244,10 @@ class Import:
         except InputError as error:
             self._reject(line, str(error))
             return
+        except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
+            # Whatever a line holds, it ends no import.
+            self._reject(line, f"it cannot be read: {class_name(error)}")
+            return
         if self._wishes.statuses and row.status not in self._wishes.statuses:
             report.left_out += 1
             return
@@ -245,7 +255,8 @@ class Import:
             # It is the same, and smaller.
             line.value = {}
         self._batch.append((line, key_of(self._origin, row.id), row))
-        if len(self._batch) == BATCH:
+        self._batch_bytes += len(line.text) + in_memory(row)
+        if len(self._batch) == BATCH or self._batch_bytes >= BATCH_BYTES:
             self._flush()
 
     def _prepared(self, line: dict[str, Any]) -> WholeRow:
@@ -265,6 +276,7 @@ class Import:
     def _flush(self) -> None:
         """Hand the batch to the other thread: while the server writes it, the next are read."""
         batch, self._batch = self._batch, []
+        self._batch_bytes = 0
         if batch:
             if self._notes is not None:
                 self._notes.adding(row for _, _, row in batch)
@@ -347,7 +359,9 @@ class Import:
                 self._choose(fate.id, row)
 
     def _choose(self, action_id: ActionId, row: WholeRow) -> None:
-        """Each of those added is as likely to be in the sample at the end."""
+        """Each of those added, but for large ones, is as likely to be in the sample at the end."""
+        if in_memory(row) > _SAMPLED_BYTES:
+            return
         if len(self._sample) < SAMPLE:
             self._sample.append((action_id, row))
             return

@@ -7,6 +7,7 @@ nothing twice.
 
 import bisect
 import itertools
+import sys
 import zlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +33,9 @@ from wpbridge.store.text_columns import Place
 from wpbridge.store.writes import listed
 
 WINDOW: Final = 1_000
-"""Rows read at a time."""
+"""Rows read at a time, at most."""
+WINDOW_BYTES: Final = 8 << 20
+"""Rows read at a time have so many bytes together, or one row alone has more."""
 BATCH: Final = 2_000
 """Rows added in one transaction."""
 DEFAULT_PRIORITY: Final = 10
@@ -189,6 +192,8 @@ class Bulk:
             f" {extended}, a.schedule, a.group_id, {priority}, a.attempts, a.last_attempt_gmt,"
             " a.last_attempt_local, a.claim_id"
         )
+        lengths = [f"COALESCE(LENGTH({one}), 0)" for one in ("a.args", extended, "a.schedule")]
+        self._length = " + ".join(lengths)
         numbers = ["claim_id", "group_id", "attempts"]
         numbers += ["priority"] if layout.has_priority else []
         texts = ["hook", "scheduled_date_gmt", "scheduled_date_local", "args", "schedule"]
@@ -201,6 +206,10 @@ class Bulk:
         self._logs = text(
             f"SELECT action_id, message, log_date_gmt, log_date_local FROM {names.logs}"
             " WHERE action_id IN :ids ORDER BY log_id"
+        ).bindparams(ids)
+        self._log_lengths = text(
+            f"SELECT action_id, SUM(LENGTH(message)) FROM {names.logs}"
+            " WHERE action_id IN :ids GROUP BY action_id"
         ).bindparams(ids)
         self._zones = text(
             f"SELECT action_id, expression, zone FROM {names.zones} WHERE action_id IN :ids"
@@ -260,7 +269,8 @@ class Bulk:
     ) -> Iterator[list[WholeRow]]:
         """The actions meant, by id, a window at a time: each as it is at that moment.
 
-        What is added meanwhile is left out, so that it comes to an end.
+        What is added meanwhile is left out, so that it comes to an end. How large the rows are is
+        asked first: a schedule alone may have 4 GiB.
         """
         where, given = self._reading.where(query)
         if where is None:
@@ -269,19 +279,50 @@ class Bulk:
             bindparam(name, expanding=True) for name, v in given.items() if isinstance(v, list)
         ]
         joint = f"{where} AND" if where else " WHERE"
-        statement = text(
-            f"SELECT {self._columns} FROM {self._names.actions} a{joint}"
-            " a.action_id > :last_id AND a.action_id <= :end_id"
-            " ORDER BY a.action_id LIMIT :window"
-        ).bindparams(*lists)
-        values = {**given, "last_id": 0, "end_id": self.highest(), "window": size}
+        wanted = (
+            f" FROM {self._names.actions} a{joint} a.action_id > :last_id"
+            " AND a.action_id <= :end_id ORDER BY a.action_id LIMIT :window"
+        )
+        sizes = text(f"SELECT a.action_id, {self._length}{wanted}").bindparams(*lists)
+        statement = text(f"SELECT {self._columns}{wanted}").bindparams(*lists)
+        end, last = self.highest(), 0
         while True:
-            window = self._session.run(lambda c: self._window(c, statement, values, logs=logs))
-            if window:
-                yield window
-            if len(window) < size:
+            values = {**given, "last_id": last, "end_id": end, "window": size}
+            found = self._session.run(lambda c: self._sizes(c, sizes, values, logs=logs))  # noqa: B023 - run at once
+            for part in portions(found, most=size, room=WINDOW_BYTES, size_of=lambda one: one[1]):
+                span = {**values, "last_id": last, "end_id": part[-1][0]}
+                window = self._session.run(lambda c: self._window(c, statement, span, logs=logs))  # noqa: B023 - run at once
+                last = part[-1][0]
+                if window:
+                    yield window
+            if len(found) < size:
                 return
-            values["last_id"] = window[-1].id
+
+    def _sizes(
+        self, connection: Connection, statement: object, values: Mapping[str, object], *, logs: bool
+    ) -> list[tuple[int, int]]:
+        """Ids, and about how many characters the row of each has, with its logs."""
+        found = connection.execute(statement, values).fetchall()  # type: ignore[call-overload]
+        ids = [int(row[0]) for row in found]
+        told: dict[int, int] = {}
+        if logs and ids:
+            lengths = connection.execute(self._log_lengths, {"ids": ids})
+            told = {int(i): int(length or 0) for i, length in lengths}
+        return [(i, int(row[1] or 0) + told.get(i, 0)) for i, row in zip(ids, found, strict=True)]
+
+    def in_windows(self, ids: Sequence[ActionId]) -> Iterator[list[ActionId]]:
+        """Ids in their order, as many at a time as their rows may be read at once."""
+        statement = text(
+            f"SELECT a.action_id, {self._length} FROM {self._names.actions} a"
+            " WHERE a.action_id IN :ids"
+        ).bindparams(bindparam("ids", expanding=True))
+        if ids:
+            sizes = dict(
+                self._session.run(lambda c: self._sizes(c, statement, {"ids": ids}, logs=True))
+            )
+            yield from portions(
+                ids, most=len(ids), room=WINDOW_BYTES, size_of=lambda one: sizes.get(one, 0)
+            )
 
     def on(self, connection: Connection, ids: Sequence[ActionId]) -> list[WholeRow]:
         """These actions with all that belongs to them, read in the caller's transaction."""
@@ -650,6 +691,13 @@ class Bulk:
         # Without ids a query means all there are.
         pages = self.read(Query(ids=tuple(ids)), logs=logs) if ids else iter(())
         return {row.id: replace(row, waits=()) for row in itertools.chain.from_iterable(pages)}
+
+
+def in_memory(row: WholeRow) -> int:
+    """The bytes of memory that a row takes, roughly."""
+    texts = (row.hook, row.args, row.extended_args, row.schedule, row.group)
+    logs = sum(_SMALL + sys.getsizeof(log[0]) for log in row.logs)
+    return _SMALL * (1 + len(row.waits)) + sum(map(sys.getsizeof, texts)) + logs
 
 
 def _is_ascii(row: WholeRow) -> bool:

@@ -10,6 +10,7 @@ asked what it has, once for each character.
 """
 
 import contextlib
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
@@ -73,8 +74,10 @@ class Texts:
 
     def written_out(self, text: str) -> str:
         """A text with escapes for what the session cannot send at all."""
-        parts = _parts(text, self.session)
-        return "".join(part.text if part.units else _escaped(part.text) for part in parts)
+        missing = [part.text for part in _distinct(text, self.session) if not part.units]
+        if self.session in WIDE:
+            return _escaped(text) if missing else text
+        return text.translate({ord(char): _escaped(char) for char in missing}) if missing else text
 
     def holds(self, connection: Connection, place: Place, text: str) -> bool:
         """Whether a column has all characters of a text, however many they are."""
@@ -90,15 +93,14 @@ class Texts:
         column = self._column(place)
         if quick := self._quick(column, text):
             return "" if any_length else _too_long(column, *quick)
-        parts = _parts(text, self.session)
-        sizes = self._sizes(connection, column.charset, parts)
-        for part, size in zip(parts, sizes, strict=True):
+        counts = _distinct(text, self.session)
+        sizes = self._sizes(connection, column.charset, list(counts))
+        units = octets = 0
+        for (part, count), size in zip(counts.items(), sizes, strict=True):
             if size is None:
                 return self._missing(part.text, column.charset)
-        if any_length:
-            return ""
-        units, octets = sum(len(part.units) for part in parts), sum(size or 0 for size in sizes)
-        return _too_long(column, units, octets)
+            units, octets = units + count * len(part.units), octets + count * size
+        return "" if any_length else _too_long(column, units, octets)
 
     def fault(self, connection: Connection, given: Iterable[tuple[str, Place, str | None]]) -> str:
         """Why some of these texts cannot be held, each with its name; empty if all can be."""
@@ -119,6 +121,8 @@ class Texts:
         """A text as a column can hold it: what is missing there escaped, and its end cut off."""
         column = self._column(place)
         most, longest = _least(column.octets, octets), _least(column.characters, characters)
+        # No character takes less than a byte, and a text may have millions that are cut off.
+        text = text[: min(most, longest)]
         quick = self._quick(column, text)
         if quick and quick[0] <= longest and quick[1] <= most:
             return text
@@ -206,6 +210,17 @@ def _parts(text: str, session: str) -> list[_Part]:
         except UnicodeEncodeError:
             return [_Part(text, ())]
     return [_Part(char, tuple(_units(char, session))) for char in text]
+
+
+def _distinct(text: str, session: str) -> dict[_Part, int]:
+    """The different parts of a text in the order of their first, with how often each is there.
+
+    Texts of many megabytes have few different characters.
+    """
+    if session in WIDE:
+        return dict.fromkeys(_parts(text, session), 1)
+    told = Counter(text)
+    return dict(zip(_parts("".join(told), session), told.values(), strict=True))
 
 
 def _units(char: str, session: str) -> Iterator[bytes]:
