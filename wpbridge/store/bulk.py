@@ -696,8 +696,8 @@ class Bulk:
 def in_memory(row: WholeRow) -> int:
     """The bytes of memory that a row takes, roughly."""
     texts = (row.hook, row.args, row.extended_args, row.schedule, row.group)
-    logs = sum(_SMALL + sys.getsizeof(log[0]) for log in row.logs)
-    return _SMALL * (1 + len(row.waits)) + sum(map(sys.getsizeof, texts)) + logs
+    logs = sum(SMALL + sys.getsizeof(log[0]) for log in row.logs)
+    return SMALL * (1 + len(row.waits)) + sum(map(sys.getsizeof, texts)) + logs
 
 
 def _is_ascii(row: WholeRow) -> bool:
