@@ -146,7 +146,7 @@ def looking(server: MariaDB, rows: int, rounds: int) -> dict[str, object]:
     fill_mixed(store, rows)
     queue = Queue(store)
     calls: dict[str, Callable[[], object]] = {
-        "status": lambda: (store.counts(), store.parts.reading.due(NOW)),
+        "status": lambda: (store.counts(), store.parts.due.count(NOW, cap=100_000)),
         "list": lambda: (queue.find(), queue.count()),
         "list_hook_failed": lambda: (
             queue.find(hooks=("hook_3",), statuses=("failed",)),

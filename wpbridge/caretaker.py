@@ -21,6 +21,7 @@ from wpbridge.patterns import is_pattern
 from wpbridge.rules import Keep
 from wpbridge.runner.care import Tended
 from wpbridge.store.adding import SINCE_4_HOOK
+from wpbridge.store.cleaning import AWAY
 from wpbridge.store.duties import Duty
 from wpbridge.store.edits import STALE_SECONDS
 from wpbridge.store.parts import Parts
@@ -33,8 +34,6 @@ EVERY_SECONDS: Final[dict[Duty, int]] = {"claims": 55, "retention": 3600}
 """A little under a minute, so that a run by cron each minute finds it due."""
 TURN_SECONDS: Final = 30.0
 """Then a duty is given back, done or not: the other may be due, and PHP may be seen."""
-AWAY: Final = timedelta(minutes=10)
-"""One of the plugin's runners that was not seen for so long is taken to be off."""
 STALE_BATCH: Final = 500
 MOST_DELETED, LEAST_DELETED = 250, 20
 """Ended actions a transaction; the plugin's own numbers, of 4.0 and before."""

@@ -182,12 +182,20 @@ class UpkeepResumed(Event):
     """It has not been seen for a while: upkeep is done here again."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhpNoCallback(Event):
+    """WordPress has no callback for a hook; told once an hour for the whole site."""
+
+    hook: str
+    effect: str = "its actions stay pending"
+
+
 Subscriber: TypeAlias = Callable[[Any], None]
 
 KINDS: Final[tuple[type[Event], ...]] = (
     RunnerStarted, RunnerStopped, RunnerPresumedDead, StoreLost, StoreBack, ClaimMade, HookPaused,
     ActionStarted, ActionCompleted, ActionFailed, ActionRetried, ActionSnoozed, ActionCanceled,
-    ActionLost, ActionRescued, UpkeepDone, UpkeepLeft, UpkeepResumed,
+    ActionLost, ActionRescued, UpkeepDone, UpkeepLeft, UpkeepResumed, PhpNoCallback,
 )  # fmt: skip
 """Every kind that is told; docs/reference/events.md has them all."""
 

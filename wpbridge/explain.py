@@ -7,7 +7,7 @@ Nothing is changed.
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 from wpbridge import app
@@ -27,7 +27,7 @@ from wpbridge.store.limits import Key, Wanted, limits_of
 from wpbridge.store.pending import fault_of
 from wpbridge.store.records import ENDED, LogEntry, Pause, Record, Wait
 from wpbridge.store.server import Server
-from wpbridge.store.survey import CAP, Rows
+from wpbridge.store.survey import CAP, SIGHT, Rows
 
 RETRIED: Final = "action retry"
 """How the log row of an action begins that a handler put off."""
@@ -87,6 +87,12 @@ class Facts:
     """The plugin's own runners are off."""
     callback: bool | None = None
     """Whether PHP has a callback; None when it was not asked."""
+    may_ask: bool = False
+    """Whether there is a WordPress to ask."""
+    fails_missing: bool = False
+    """The settings say that actions without a callback fail."""
+    is_held: bool = False
+    """A runner found within the last day that PHP has no callback for its hook."""
     runners: tuple[Holder, ...] = ()
     contexts: Mapping[str, datetime] | None = None
     """Runners that the log of the last hour names; None where that does not matter."""
@@ -134,6 +140,7 @@ def gather(
     *,
     now: datetime,
     callback: bool | None = None,
+    may_ask: bool = False,
     me: Identity | None = None,
     zone: tzinfo = UTC,
 ) -> Facts:
@@ -146,6 +153,7 @@ def gather(
         handlers: hooks with a handler or a webhook.
         now: aware.
         callback: whether PHP has one, if that was asked.
+        may_ask: whether there is a WordPress that could be asked.
         me: this process; runners of the same host are judged by their process ids.
         zone: that times are told in.
     """
@@ -165,10 +173,13 @@ def gather(
         decision=routes.decide(record.hook, record.group),
         owns_site=settings.owns_site,
         callback=callback,
+        may_ask=may_ask,
+        fails_missing=settings.missing_callback == "fail",
+        is_held=is_pending and record.hook in store.parts.held.hooks(),
         runners=tuple(
             Holder(runner=runner, is_dead=is_dead(runner, this)) for runner in store.other_runners()
         ),
-        contexts=rows.contexts(now - timedelta(hours=1)) if is_pending else None,
+        contexts=rows.contexts(now - SIGHT) if is_pending else None,
         last_attempt=rows.last_attempt() if is_pending else None,
         ahead=rows.ahead_of(record, now) if is_pending and not record.claim_id else 0,
         zone=zone,
@@ -232,6 +243,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "upkeep": "it is left to the plugin",
     "no-handler": "nothing here runs it",
     "no-callback": "PHP has no callback for it",
+    "not-asked": "nothing else is in its way, but PHP was not asked for a callback",
     "foreign-schedule": "only PHP can run it",
     "corrupt": "its data cannot be read",
     "no-runner": "nobody is running",
@@ -381,10 +393,39 @@ def _unrouted(facts: Facts) -> Iterator[Reason]:
         text = f"wpbridge leaves hook {hook!r} alone ({decision.why}); {_left_to(facts)}"
         yield Reason(code="no-handler", text=text, fix="wpbridge hooks")
     if facts.callback is False and decision.to in {"php", "leave"}:
-        deed = "holds it back" if decision.to == "php" else "fails it"
-        who = "wpbridge" if decision.to == "php" else "the plugin's runner"
-        text = f"WordPress has no callback for {hook!r}, its plugin may be inactive; {who} {deed}"
-        yield Reason(code="no-callback", text=text, fix="wp plugin list --status=inactive")
+        text = f"WordPress has no callback for {hook!r}, its plugin may be inactive"
+        yield Reason(
+            code="no-callback", text=f"{text}; {_unrun(facts)}",
+            fix="wp plugin list --status=inactive",
+        )  # fmt: skip
+
+
+def _unrun(facts: Facts) -> str:
+    """What becomes of an action without a callback."""
+    if facts.decision.to == "php":
+        return "wpbridge fails it" if facts.fails_missing else "wpbridge holds it back"
+    return "nobody runs it" if facts.owns_site else "the plugin's runner fails it"
+
+
+def _unasked(facts: Facts) -> Iterator[Reason]:
+    """What PHP would have to say, where it is PHP that runs it and nobody has asked."""
+    hook, to = facts.record.hook, facts.decision.to
+    is_left = to == "leave" and facts.may_ask and not facts.owns_site and hook not in UPKEEP_HOOKS
+    if facts.callback is not None or not (to == "php" or is_left):
+        return
+    php = " --php" if to == "php" else ""
+    fix = f"wpbridge explain {facts.record.id}{php} --ask-wordpress"
+    if facts.is_held and to == "php":
+        text = (
+            f"a run of the last day found that WordPress has no callback for {hook!r};"
+            f" {_unrun(facts)}; it was not asked just now"
+        )
+        yield Reason(code="no-callback", text=text, fix=fix)
+    else:
+        text = (
+            f"not asked: whether WordPress has a callback for {hook!r}; without one {_unrun(facts)}"
+        )
+        yield Reason(code="not-asked", text=text, fix=fix)
 
 
 def _left_to(facts: Facts) -> str:
@@ -439,5 +480,5 @@ def _due() -> Reason:
 
 _PENDING: Final[tuple[Callable[[Facts], Iterator[Reason]], ...]] = (
     _claimed, _waiting, _undated, _early, _paused, _limited, _unrouted, _foreign, _corrupt, _alone,
-    _behind,
+    _behind, _unasked,
 )  # fmt: skip

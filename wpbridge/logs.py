@@ -24,6 +24,7 @@ from wpbridge.events import (
     ClaimMade,
     Event,
     HookPaused,
+    PhpNoCallback,
     RunnerPresumedDead,
     RunnerStarted,
     RunnerStopped,
@@ -58,6 +59,7 @@ LEVELS: Final[dict[type[Event], int]] = {
     UpkeepDone: logging.INFO,
     UpkeepLeft: logging.WARNING,
     UpkeepResumed: logging.INFO,
+    PhpNoCallback: logging.WARNING,
 }
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {
     "message",

@@ -14,7 +14,7 @@ from factories import NOW, insert, make_new
 from rows import change, column, log_of, query
 from wpbridge import caretaker, upkeep
 from wpbridge.action import ActionId, ClaimId
-from wpbridge.caretaker import AWAY, SiteCaretaker
+from wpbridge.caretaker import SiteCaretaker
 from wpbridge.clock import SystemClock
 from wpbridge.errors import Contention
 from wpbridge.events import Bus, Event, UpkeepDone, UpkeepLeft, UpkeepResumed
@@ -28,7 +28,7 @@ from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.adding import SINCE_4_HOOK
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.cleaning import CLEANERS, Cleaning
+from wpbridge.store.cleaning import AWAY, CLEANERS, Cleaning
 from wpbridge.store.duties import Duty
 from wpbridge.store.sqlstore import SqlStore
 

@@ -31,7 +31,7 @@ from wpbridge.runner.identity import identity
 from wpbridge.site import Site
 from wpbridge.store import survey
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.cleaning import Cleaning
+from wpbridge.store.cleaning import AWAY, Cleaning
 from wpbridge.store.own_steps import VERSION
 from wpbridge.store.sqlstore import SqlStore
 
@@ -421,7 +421,8 @@ def test_own_tables_of_an_earlier_release_are_brought_forward(
     for dry_run in (True, False):
         [repair] = doctor.fix(patient, ["own-tables"], dry_run=dry_run)
         assert repair.done.endswith(
-            f"made wp_wpbridge_site and brought wpbridge's own tables forward to version {VERSION}"
+            "made wp_wpbridge_held, wp_wpbridge_site and brought wpbridge's own tables forward to"
+            f" version {VERSION}"
         )
         assert bool(found(patient, "own-tables")) is dry_run
 
@@ -661,6 +662,82 @@ def test_a_backlog(store: SqlStore, examined: Examine) -> None:
     assert (finding.level, finding.fix) == ("problem", "wpbridge claim-and-run")
     Queue(store, close_store=False).pause(everything=True)
     assert one(examined(), "backlog").fix == "wpbridge resume --all"
+
+
+def ours(examined: Examine, **more: Any) -> Patient:
+    return examined(owns_site=True, **more)
+
+
+def test_nobody_runs_a_site_that_is_ours(store: SqlStore, examined: Examine) -> None:
+    row = insert(store, due_in=-3 * 3600)
+    assert found(ours(examined), "runners") == []
+    gone(store)
+    for check in ("runners", "backlog"):
+        finding = one(ours(examined), check)
+        assert (finding.level, finding.fix) == ("problem", "wpbridge claim-and-run")
+        assert f"action {row}, hook h) for 3 h" in finding.cause
+        assert "owns_site" in finding.cause
+        assert not doctor.examine(ours(examined), [check]).is_healthy
+    # The plugin's own runners are on where the site is not ours.
+    assert one(examined(), "runners").level == "note"
+    # A runner that died a while ago is not there any more, whatever the log of the last hour says.
+    store.log([(row, LogLine(message="action complete via wpbridge", at=now() - AWAY))])
+    assert one(ours(examined), "runners").level == "problem"
+    assert one(ours(examined), "backlog").level == "problem"
+
+
+@pytest.mark.parametrize("way", ["log", "upkeep"])
+def test_between_two_runs_that_cron_starts_no_runner_lives(
+    store: SqlStore, examined: Examine, way: str
+) -> None:
+    row = insert(store, due_in=-3 * 3600)
+    gone(store)
+    if way == "log":
+        store.log([(row, LogLine(message="action complete via wpbridge", at=now()))])
+    else:
+        store.parts.duties.take("claims", "a run")
+        store.parts.duties.give_back("claims", "a run", after_seconds=55)
+    assert doctor.examine(ours(examined), ["runners", "backlog"]).is_healthy
+    if way == "upkeep":
+        change(store, "UPDATE wp_wpbridge_duties SET due_gmt = :at", at=ago(minutes=11))
+        assert not doctor.examine(ours(examined), ["runners", "backlog"]).is_healthy
+
+
+def test_what_waits_rightly_is_not_overdue(store: SqlStore, examined: Examine) -> None:
+    gone(store)
+    insert(store, "fresh", due_in=-30)
+    for hook, group in (("paused", ""), ("x", "quiet"), ("held", ""), ("y", "")):
+        insert(store, hook, group=group, due_in=-3 * 3600)
+    queue = Queue(store, close_store=False)
+    queue.pause(hooks=["paused"], groups=["quiet"])
+    store.parts.held.tell(["held"])
+    assert "hook y" in one(ours(examined), "runners").cause
+    queue.cancel([record.id for record in queue.find(hooks=("y",))])
+    told = doctor.examine(ours(examined), ["runners", "backlog"])
+    assert told.is_healthy
+    assert any("1 more are held back" in finding.cause for finding in told.findings)
+    queue.resume(hooks=["paused"], groups=["quiet"])
+    assert one(ours(examined), "runners").level == "problem"
+    queue.pause(everything=True)
+    assert one(ours(examined), "runners").level == "note"
+
+
+def test_what_a_dead_runner_holds_is_overdue_too(store: SqlStore, examined: Examine) -> None:
+    insert(store, due_in=-3 * 3600)
+    assert store.claim_due(now=now(), limit=1, only=ClaimFilter())
+    mine(store)
+    assert one(ours(examined), "runners").level == "problem"
+
+
+def test_phps_runners_are_on_for_as_long_as_upkeep_is_left_to_them(
+    store: SqlStore, examined: Examine
+) -> None:
+    row = insert(store)
+    store.log([(row, LogLine(message="action started via WP Cron", at=now() - AWAY))])
+    assert found(ours(examined), "runners") == []
+    late = now() - AWAY + timedelta(minutes=1)
+    store.log([(row, LogLine(message="action started via WP Cron", at=late))])
+    assert "within the last 10 min" in one(ours(examined), "runners").effect
 
 
 def test_a_backlog_of_zero_dates_tells_no_age(store: SqlStore, examined: Examine) -> None:

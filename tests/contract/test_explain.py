@@ -307,12 +307,12 @@ def test_a_route_that_leaves_it_says_so(store: SqlStore, queue: Queue) -> None:
 def test_the_plugins_upkeep_is_left_to_it(store: SqlStore, queue: Queue) -> None:
     [one] = insert(store, make_new(UPKEEP))
     assert codes(why(queue, one)) == ["upkeep"]
-    assert codes(why(queue, one, settings={"owns_site": True, "php": True})) == ["due"]
+    assert codes(why(queue, one, settings={"owns_site": True, "php": True})) == ["not-asked"]
 
 
 @pytest.mark.parametrize(
     ("php", "callback", "expected"),
-    [(True, None, ["due"]), (True, True, ["due"]), (True, False, ["no-callback"]),
+    [(True, None, ["not-asked"]), (True, True, ["due"]), (True, False, ["no-callback"]),
      (False, False, ["no-handler", "no-callback"])],
 )  # fmt: skip
 def test_php_without_a_callback(
@@ -321,6 +321,38 @@ def test_php_without_a_callback(
     [one] = insert(store, make_new())
     found = why(queue, one, handlers={}, settings={"php": php}, callback=callback)
     assert codes(found) == expected
+
+
+def test_nothing_is_said_of_a_callback_that_nobody_asked_for(store: SqlStore, queue: Queue) -> None:
+    [one] = insert(store, make_new())
+    php = {"php": True}
+    found = why(queue, one, handlers={}, settings=php)
+    assert found.verdict.endswith("but PHP was not asked for a callback")
+    assert fix_of(found, "not-asked") == f"wpbridge explain {one} --php --ask-wordpress"
+    assert "without one wpbridge holds it back" in text_of(found, "not-asked")
+    fails = why(queue, one, handlers={}, settings=php | {"missing_callback": "fail"})
+    assert "without one wpbridge fails it" in text_of(fails, "not-asked")
+    asked = why(
+        queue, one, handlers={}, settings=php | {"missing_callback": "fail"}, callback=False
+    )
+    assert "wpbridge fails it" in text_of(asked, "no-callback")
+    # A run has met it: that is known, and how old the knowledge is.
+    queue.store.parts.held.tell(["h"])
+    found = why(queue, one, handlers={}, settings=php)
+    assert codes(found) == ["no-callback"]
+    assert "not asked just now" in text_of(found, "no-callback")
+    assert codes(why(queue, one, handlers={}, settings=php, callback=True)) == ["due"]
+    assert codes(why(queue, one)) == ["due"], "Python runs it"
+    # What is left to the plugin is run in PHP as well.
+    left = why(queue, one, handlers={}, may_ask=True)
+    assert codes(left) == ["no-handler", "not-asked"]
+    assert "without one the plugin's runner fails it" in text_of(left, "not-asked")
+    assert fix_of(left, "not-asked") == f"wpbridge explain {one} --ask-wordpress"
+    ours = why(queue, one, handlers={}, may_ask=True, settings={"owns_site": True})
+    assert codes(ours) == ["no-handler"]
+    # A date that has not come does not hide it.
+    [later] = insert(store, make_new(due_in=3600))
+    assert codes(why(queue, later, handlers={}, settings=php)) == ["future", "no-callback"]
 
 
 # What it holds

@@ -1,7 +1,7 @@
 """Lists, counts and reports: each criterion means what it says, and rows of any kind are told."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,6 +11,7 @@ from clocks import FakeClock
 from factories import NOW
 from rows import change, query
 from wpbridge.action import ActionId, ClaimId, Status
+from wpbridge.clock import to_text
 from wpbridge.enqueue import Enqueue
 from wpbridge.errors import ActionNotFound, InputError
 from wpbridge.executors.threads import ThreadExecutor
@@ -400,17 +401,78 @@ def test_counts_by_hour(queue: Queue, clock: FakeClock) -> None:
 
 
 def test_what_is_due(queue: Queue, reading: Reading) -> None:
-    assert reading.due(NOW) == 0
-    assert reading.oldest_due(NOW) is None
+    due = queue.store.parts.due
+    assert due.count(NOW, cap=9) == 0
+    assert due.oldest(NOW) is None
     for at in (NOW - HOUR, NOW - 2 * HOUR, NOW, NOW + HOUR):
         add(queue, at=at)
     update(queue, add(queue, at=NOW - 9 * HOUR), claim_id=5)
     update(queue, add(queue, at=NOW - 8 * HOUR), status="failed")
     add(queue, "w", after=[1])
-    assert reading.due(NOW) == 3
-    assert reading.due(NOW, cap=2) == 2
-    assert reading.due(NOW + HOUR) == 4
-    assert reading.oldest_due(NOW) == NOW - 9 * HOUR
+    assert due.count(NOW, cap=9) == 4
+    assert due.count(NOW, cap=2) == 2
+    assert due.count(NOW + HOUR, cap=9) == 5
+    oldest = due.oldest(NOW)
+    assert oldest is not None
+    assert oldest.at == NOW - 9 * HOUR
+    update(queue, add(queue, at=NOW), scheduled_date_gmt="0000-00-00 00:00:00")
+    assert due.oldest(NOW) == oldest, "a zero date tells no age"
+    [tally] = [tally for tally in queue.stats("hook") if tally.name == "h"]
+    assert (tally.due, tally.oldest_due) == (due.count(NOW, cap=9), oldest.at)
+
+
+def test_what_is_held_is_due_apart(queue: Queue) -> None:
+    parts = queue.store.parts
+    for hook, hours, group in (
+        ("held", 9, ""), ("held", -1, ""), ("HELD", 8, "g"), ("other", 7, "g"), ("held", 5, "g"),
+    ):  # fmt: skip
+        add(queue, hook, at=NOW - hours * HOUR, group=group)
+    parts.held.tell(["held"])
+    held = parts.held.hooks()
+    assert held == {"held"}
+    assert parts.due.held(NOW, held) == 2
+    assert parts.due.count(NOW, cap=9, held=2) == 2
+    oldest = parts.due.oldest(NOW, hooks=held)
+    assert oldest is not None
+    assert (oldest.hook, oldest.at) == ("HELD", NOW - 8 * HOUR)
+    oldest = parts.due.oldest(NOW, hooks={*held, "HELD"}, groups=["none"])
+    assert oldest is not None
+    assert oldest.hook == "other"
+    assert parts.due.oldest(NOW, hooks=held, groups=["g"]) is None
+    for by in ("hook", "group"):
+        tallies = queue.stats(by)
+        assert (sum(t.due for t in tallies), sum(t.held for t in tallies)) == (2, 2)
+        assert min(t.oldest_due for t in tallies if t.oldest_due) == NOW - 8 * HOUR
+    queued = {(one.hook, one.group): (one.due, one.held) for one in parts.reading.queued(NOW)}
+    assert queued == {
+        ("held", ""): (0, 1), ("held", "g"): (0, 1), ("HELD", "g"): (1, 0), ("other", "g"): (1, 0),
+    }  # fmt: skip
+
+
+def test_a_held_hook_is_told_of_once_an_hour_by_one_runner(
+    queue: Queue, dsn: str, open_queue: Callable[[str], SqlStore]
+) -> None:
+    held, other = queue.store.parts.held, open_queue(dsn).parts.held
+    assert held.tell(["a", "b"]) == ["a", "b"]
+    assert other.tell(["a", "b", "c"]) == ["c"]
+    held.forget(["b"])
+    assert other.tell(["a", "b"]) == ["b"]
+    age = to_text(datetime.now(UTC) - HOUR)
+    change(queue.store, "UPDATE wp_wpbridge_held SET told_gmt = :at WHERE hook = 'a'", at=age)
+    assert held.hooks() == {"a", "b", "c"}
+    assert [one.tell(["a", "c"]) for one in (held, other)] == [["a"], []]
+    age = to_text(datetime.now(UTC) - 25 * HOUR)
+    change(queue.store, "UPDATE wp_wpbridge_held SET told_gmt = :at WHERE hook = 'a'", at=age)
+    assert held.hooks() == {"b", "c"}, "no runner has met it for a day"
+
+
+def test_a_held_hook_that_the_table_cannot_hold_is_told_of_once(queue: Queue) -> None:
+    names = ["x" * 192, "\ud83d"]
+    held = queue.store.parts.held
+    expected = [name for name in names if queue.store.dialect.name == "mysql" or len(name) == 1]
+    assert [name for name in held.tell(names) if name in expected] == sorted(expected)
+    assert held.tell(names) == []
+    held.forget(names)
 
 
 def test_what_is_queued(queue: Queue, reading: Reading) -> None:

@@ -176,7 +176,7 @@ def test_check_names_what_is_used_and_hides_the_password(folder: Path) -> None:
 def test_uninstall_removes_our_tables_only(folder: Path) -> None:
     wpbridge("init", "--dsn", "sqlite:///q.db", cwd=folder)
     dry = wpbridge("uninstall", "--dsn", "sqlite:///q.db", "--dry-run", cwd=folder)
-    own = ("runners", "pauses", "zones", "waits", "keys", "limits", "suspects", "duties",
+    own = ("runners", "pauses", "zones", "waits", "keys", "limits", "suspects", "duties", "held",
            "site")  # fmt: skip
     names = [f"wp_wpbridge_{name}" for name in own]
     assert dry.stdout == f"would remove {', '.join(names)}\n"

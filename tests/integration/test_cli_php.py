@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from php_site import PhpSite
+from wpbridge.clock import SystemClock
 
 
 def command(
@@ -36,6 +37,54 @@ def test_a_run_tells_what_it_did(wordpress: PhpSite) -> None:
     assert done.returncode == 0
     assert (totals["complete"], totals["failed"], totals["held"]) == (1, 1, 1)
     assert "t_nobody" in done.stderr
+
+
+def test_what_wordpress_has_no_callback_for(wordpress: PhpSite) -> None:
+    """Told once an hour whatever the runs, counted apart, and never taken for what was run."""
+    held = [wordpress.enqueue("t_nobody", n) for n in range(2)]
+    runs = [command(wordpress, "claim-and-run", "--php", "--quiet") for _ in range(2)]
+    assert [run.returncode for run in runs] == [0, 0]
+    assert "php.no_callback" in runs[0].stderr
+    assert "hook=t_nobody" in runs[0].stderr
+    assert runs[1].stderr == ""
+    assert due_and_held(wordpress) == (0, 2)
+    good = wordpress.enqueue("t_noop")
+    done = command(wordpress, "run", str(good), *map(str, held), "--php")
+    assert done.returncode == 1
+    for action_id in held:
+        assert f"action {action_id} was not run, and is pending as before: Word" in done.stderr
+        assert wordpress.state(action_id) == ("pending", 0, 0)
+        assert wordpress.log(action_id) == ["action created"]
+    assert "complete 1" in done.stdout
+    assert wordpress.state(good)[0] == "complete"
+    # Its plugin is on again: it is not held any more.
+    plugin = wordpress.folder / "wp-content" / "mu-plugins" / "again.php"
+    plugin.write_text("<?php add_action( 't_nobody', '__return_true' );")
+    try:
+        again = command(wordpress, "claim-and-run", "--php", "--format=json")
+    finally:
+        plugin.unlink()
+    assert json.loads(again.stdout)["complete"] == 2
+    wordpress.enqueue("t_nobody")
+    assert due_and_held(wordpress) == (1, 0)
+
+
+def due_and_held(wordpress: PhpSite) -> tuple[int, int]:
+    """As `status` counts them."""
+    store, now = wordpress.open(), SystemClock().now()
+    parts = store.parts
+    held = parts.due.held(now, parts.held.hooks())
+    due = parts.due.count(now, cap=100, held=held)
+    store.close()
+    return due, held
+
+
+def test_a_plan_of_named_actions_says_what_it_did_not_ask(wordpress: PhpSite) -> None:
+    action_id = wordpress.enqueue("t_nobody")
+    plan = command(wordpress, "run", str(action_id), "--php", "--dry-run")
+    assert plan.returncode == 0
+    assert f"action {action_id}: not asked whether WordPress has a callback" in plan.stderr
+    assert f"wpbridge explain {action_id} --php --ask-wordpress" in plan.stderr
 
 
 def test_settings_may_stand_in_the_file(wordpress: PhpSite) -> None:

@@ -34,6 +34,7 @@ from wpbridge.enqueue import Enqueue
 from wpbridge.migrate import lines
 from wpbridge.queue import Queue
 from wpbridge.runner import fleet, wording
+from wpbridge.store.cleaning import AWAY
 from wpbridge.store.connect import open_store
 from wpbridge.store.edits import REQUEUED, _moved
 from wpbridge.store.records import Query, Record
@@ -608,6 +609,19 @@ def test_log_rows_of_status_changes_are_those_of_the_code() -> None:
 
 
 # Explanations
+
+
+def test_the_time_for_which_phps_runners_count_as_on_is_that_of_the_code() -> None:
+    words = {600: "ten minutes"}[int(AWAY.total_seconds())]
+    for page, sentence in (
+        ("explain/upkeep.md", f"in log rows of the last {words}"),
+        ("explain/upkeep.md", f"has not been seen for {words}"),
+        ("explain/upkeep.md", f"goes by the same {words}"),
+        ("reference/events.md", f"has not been seen for {words}"),
+        ("how-to/move-the-post-store.md", f"while the last {words} show one of them"),
+        ("how-to/go-to-production.md", f"at work within the last {words}"),
+    ):
+        assert sentence in (ROOT / "docs" / page).read_text("utf-8"), page
 
 
 def test_tables_of_our_own_have_the_columns_that_are_told(tmp_path: Path) -> None:

@@ -60,8 +60,9 @@ def explain(ctx: click.Context, *, action_id: str, ask_wordpress: bool, **flags:
         known = _ask(settings, site, queue, ids[0]) if ask_wordpress else None
         zone = UTC if settings.format == "json" else times_in(settings, queue.store)
         facts = gather(
-            queue, ids[0], settings, handlers, now=SystemClock().now(), callback=known, zone=zone
-        )
+            queue, ids[0], settings, handlers, now=SystemClock().now(), callback=known,
+            may_ask=site.folder is not None, zone=zone,
+        )  # fmt: skip
     found = explained(facts)
     if settings.format == "json":
         print_json(asdict(found))

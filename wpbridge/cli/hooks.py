@@ -31,12 +31,13 @@ class _Line:
     pending: int = 0
     due: int = 0
     running: int = 0
+    held: int = 0
     next_at: datetime | None = None
     callback: bool | None = None
     """Whether PHP knows the hook; None when it was not asked."""
 
 
-FIELDS = ("hook", "group", "to", "why", "pending", "due", "running", "next_at", "callback")
+FIELDS = ("hook", "group", "to", "why", "pending", "due", "running", "held", "next_at", "callback")
 _SHOWN = ("hook", "group", "to", "pending", "due", "running", "next_at", "why")
 
 
@@ -110,6 +111,7 @@ def _lines(
             pending=one.pending,
             due=one.due,
             running=one.running,
+            held=one.held,
             next_at=one.next_at,
             callback=known.get(one.hook),
         )

@@ -22,7 +22,7 @@ from wpbridge.store.base import RunnerRecord
 from wpbridge.store.records import ClaimRecord, FailedRun, Tally
 
 _STATUSES = ("pending", "in-progress", "complete", "failed", "canceled")
-STAT_FIELDS = ("name", *_STATUSES, "other", "total", "due", "oldest_due")
+STAT_FIELDS = ("name", *_STATUSES, "other", "total", "due", "oldest_due", "held")
 FAILURE_FIELDS = ("fingerprint", "count", "hooks", "first", "last", "sample", "ids")
 CLAIM_FIELDS = (
     "id", "state", "holder", "pending", "running", "last_sign", "created", "has_row"
@@ -78,6 +78,8 @@ def stats(
     shown_fields: tuple[str, ...] = ("name", *_STATUSES, "total")
     if by in ("hook", "group"):
         shown_fields = (*shown_fields, "due", "oldest_due")
+        if any(tally.held for tally in tallies):
+            shown_fields = (*shown_fields, "held")
     rows = [_stat(tally) for tally in tallies]
     if by == "hour" and zone is not UTC and as_table:
         rows = [{**row, "name": _hour(row["name"], zone)} for row in rows]
@@ -97,6 +99,7 @@ def _stat(tally: Tally) -> dict[str, Any]:
     return {
         "name": tally.name, **counts, "other": tally.total - sum(counts.values()),
         "total": tally.total, "due": tally.due, "oldest_due": tally.oldest_due,
+        "held": tally.held,
     }  # fmt: skip
 
 

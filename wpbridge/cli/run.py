@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +35,7 @@ from wpbridge.runner.loop import Runner
 from wpbridge.site import resolve
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import has_known_schedule, open_site
+from wpbridge.store.records import Record
 from wpbridge.store.sqlstore import SqlStore
 
 _SIGNAL_EXITS = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
@@ -140,7 +141,8 @@ def run_ids(
 ) -> None:
     """Run pending actions now: before their date, and though they are paused.
 
-    What is not pending, or claimed by a runner, is left as it is, and the exit code is 1. A
+    What is not pending, or claimed by a runner, is left as it is, and the exit code is 1; so is
+    what WordPress has no callback for (--missing-callback fail fails it, as the plugin does). A
     recurring action that runs before its date keeps that date for the next time, as the plugin
     does it. `requeue` is for actions that have ended.
     """
@@ -153,16 +155,20 @@ def run_ids(
     store = open_site(site, is_runner=True)
     runner: Runner | None = None
     caught: list[signal.Signals] = []
+    held = 0
     try:
-        wanted = _runnable(store, ids, routes)
+        found = store.parts.reading.existing(ids)
+        wanted = _runnable(found, ids, routes)
         only = ClaimFilter(ids=frozenset(wanted), upkeep=True)
         settings = replace(settings, batch_size=max(1, len(wanted)), batches=1)
         if dry_run:
             claimed = _plan(store, settings, only)
+            _tell_unasked(found, wanted, routes, settings)
         elif wanted:
             runner = app.make_runner(settings, site, store, handlers, only=only)
             caught = _drive(runner, settings)
             claimed = runner.totals.claimed
+            held = _tell_held(store, wanted, runner)
         else:
             claimed = 0
     finally:
@@ -173,7 +179,7 @@ def run_ids(
         _finish(runner, settings, caught, fail_on_error=fail_on_error)
     elif not dry_run and not settings.quiet:
         _print_totals(Totals(), settings.format)
-    if claimed < len(ids):
+    if held or claimed < len(ids):
         raise SystemExit(int(Exit.ERROR))
 
 
@@ -184,9 +190,40 @@ def _tell_pauses(store: SqlStore) -> None:
         told(f"{what} is paused")
 
 
-def _runnable(store: SqlStore, ids: Sequence[ActionId], routes: Routes) -> list[ActionId]:
+def _tell_unasked(
+    found: Mapping[ActionId, Record], ids: Sequence[ActionId], routes: Routes, settings: Settings
+) -> None:
+    """A plan asks no PHP, so it cannot know of callbacks."""
+    if settings.missing_callback == "fail":
+        return
+    for action_id in ids:
+        record = found[action_id]
+        if routes.decide(record.hook, record.group).to == "php":
+            told(
+                f"action {action_id}: not asked whether WordPress has a callback for"
+                f" {record.hook}; wpbridge explain {action_id} --php --ask-wordpress asks"
+            )
+
+
+def _tell_held(store: SqlStore, ids: Sequence[ActionId], runner: Runner) -> int:
+    """Say of each action that was put back for want of a callback; return how many there are."""
+    held = [
+        record
+        for record in store.parts.reading.existing(ids).values()
+        if record.status == Status.PENDING and record.hook in runner.missing
+    ]
+    for record in held:
+        told(
+            f"action {record.id} was not run, and is pending as before: WordPress has no callback"
+            f" for {record.hook}"
+        )
+    return len(held)
+
+
+def _runnable(
+    found: Mapping[ActionId, Record], ids: Sequence[ActionId], routes: Routes
+) -> list[ActionId]:
     """Those that can be run; about the others a word each. Raises before anything is claimed."""
-    found = store.parts.reading.existing(ids)
     missing = [str(i) for i in ids if i not in found]
     if missing:
         raise ActionNotFound(f"there is no action {', '.join(missing)}")

@@ -22,6 +22,7 @@ from wpbridge.store.rights import Findings, find
 from wpbridge.store.sqlstore import SqlStore
 
 DUE_CAP = 100_000
+_SHOWN_HOOKS = 3
 """Due actions are counted up to here."""
 _FORMAT = click.option(
     "--format", "format", type=click.Choice(["text", "json"]), help="How to print."
@@ -158,8 +159,10 @@ def status(ctx: click.Context, **flags: Any) -> None:
     try:
         store.inspect()
         counts = store.counts()
-        due = store.parts.reading.due(now, cap=DUE_CAP)
-        oldest = store.parts.reading.oldest_due(now)
+        hooks = store.parts.held.hooks()
+        held = store.parts.due.held(now, hooks)
+        due = store.parts.due.count(now, cap=DUE_CAP, held=held)
+        oldest = store.parts.due.oldest(now, hooks=hooks)
         runners = store.other_runners()
         pauses = store.parts.pauses.in_force(now)
         zone = times_in(settings, store)
@@ -173,7 +176,7 @@ def status(ctx: click.Context, **flags: Any) -> None:
         ]  # fmt: skip
         print_json({
                 "counts": counts, "due": due, "due_is_capped": due == DUE_CAP,
-                "oldest_due": iso(oldest), "runners": rows,
+                "oldest_due": iso(oldest.at if oldest else None), "held": held, "runners": rows,
                 "pauses": [
                     {"kind": p.kind, "name": p.name, "until": iso(p.until), "reason": p.reason}
                     for p in pauses
@@ -184,7 +187,11 @@ def status(ctx: click.Context, **flags: Any) -> None:
         print_line(f"{name:12} {counts.get(name, 0):>10,}")
     print_line(f"{'due now':12} {due:>10,}{'+' if due == DUE_CAP else ''}")
     if oldest is not None:
-        print_line(f"{'oldest due':12} {iso(oldest, zone)}")
+        print_line(f"{'oldest due':12} {iso(oldest.at, zone)}")
+    if held:
+        names = ", ".join(sorted(hooks)[:_SHOWN_HOOKS])
+        more = ", …" if len(hooks) > _SHOWN_HOOKS else ""
+        print_line(f"{'held':12} {held:>10,} no callback in WordPress for {names}{more}")
     for one in pauses:
         end = "until resumed" if one.until is None else f"until {iso(one.until, zone)}"
         print_line(f"paused {one.kind} {one.name} {end}")

@@ -10,7 +10,7 @@ from wpbridge.doctor.examination import Check
 from wpbridge.doctor.findings import Finding, note, number, ok, problem, some, span, warning
 from wpbridge.doctor.patient import Patient
 from wpbridge.errors import SiteError
-from wpbridge.store.cleaning import CLEANERS
+from wpbridge.store.cleaning import AWAY
 from wpbridge.store.edits import STALE_SECONDS
 from wpbridge.store.records import Pause
 from wpbridge.store.survey import CAP
@@ -30,10 +30,16 @@ def runners(patient: Patient) -> Finding:
         for name, last in sorted(patient.contexts.items())
         if name != "wpbridge" or not live
     ]
-    if told and _cares(patient) and set(patient.contexts) & set(CLEANERS):
+    tended = patient.tended_seconds
+    if not told and patient.is_ours_running and tended is not None:
+        told = [f"wpbridge looked after the site {span(tended)} ago"]
+    if missed := _missed(patient):
+        return missed
+    if _cares(patient) and patient.cleaners_seen:
         return warning(
             some(told), "the site is wpbridge's, but runners of PHP's are on: upkeep is left to"
-            " them while they are seen", fix="wpbridge wp install-plugin", count=len(told),
+            f" them while they are seen (within the last {span(AWAY.total_seconds())})",
+            fix="wpbridge wp install-plugin", count=len(told),
         )  # fmt: skip
     if told:
         return ok(some(told), count=len(told))
@@ -42,6 +48,30 @@ def runners(patient: Patient) -> Finding:
     when = tried or "nothing has ever run"
     return note(
         f"no runner has been seen for an hour; {when}", "what becomes due waits", fix=RUN, count=0
+    )
+
+
+def _missed(patient: Patient) -> Finding | None:
+    """On a site that is wpbridge's: nobody runs what has been due for long."""
+    late = patient.oldest_open
+    if not patient.settings.owns_site or patient.is_ours_running or late is None:
+        return None
+    age = (patient.now - late.at).total_seconds()
+    if age < LATE_SECONDS:
+        return None
+    seen = patient.cleaners_seen
+    effect = (
+        f"only runners of PHP's were seen ({some(seen)})"
+        if seen
+        else "nothing runs: the plugin's own runners are off"
+    )
+    return problem(
+        f"{number(patient.due)} action(s) are due, the first (action {late.id}, hook {late.hook})"
+        f" for {span(age)}; the site is wpbridge's (owns_site), but no wpbridge runner lives, nor"
+        f" was one at work within the last {span(AWAY.total_seconds())}",
+        f"{effect}; start the daemon (wpbridge work), or see why cron starts no run",
+        fix=RUN,
+        count=patient.due,
     )
 
 
@@ -109,21 +139,33 @@ def resume_flags(one: Pause) -> str:
 
 def backlog(patient: Patient) -> Finding:
     """Is something due that nobody takes?"""
+    if missed := _missed(patient):
+        return missed
     oldest = patient.oldest_due
+    apart = f"; {number(patient.held)} more are held back" if patient.held else ""
     if oldest is None:
         undated = f"{number(patient.due)} action(s) are due, all with a zero date"
-        return ok(undated if patient.due else "nothing is due", count=patient.due)
+        return ok(f"{undated if patient.due else 'nothing is due'}{apart}", count=patient.due)
     age = (patient.now - oldest.at).total_seconds()
     cause = (
         f"{number(patient.due)} action(s) are due, the first (action {oldest.id}, hook"
-        f" {oldest.hook}) for {span(age)}"
+        f" {oldest.hook}) for {span(age)}{apart}"
     )
-    if age < LATE_SECONDS:
-        return ok(cause, count=patient.due)
+    return ok(cause, count=patient.due) if age < LATE_SECONDS else _late(patient, cause)
+
+
+def _late(patient: Patient, cause: str) -> Finding:
+    """Why it may be that something has been due for long."""
     if any(pause.kind == "all" for pause in patient.pauses):
         effect = "they wait for the end of a pause"
         return warning(f"{cause}; everything is paused", effect, fix="wpbridge resume --all",
                        count=patient.due)  # fmt: skip
+    oldest = patient.oldest_open
+    if oldest is None or (patient.now - oldest.at).total_seconds() < LATE_SECONDS:
+        return warning(
+            f"{cause}; what is late of it is paused", "they wait for the end of a pause",
+            fix="wpbridge doctor --only pauses", count=patient.due,
+        )  # fmt: skip
     if not patient.is_somebody_running:
         return problem(
             f"{cause}; no runner has been seen for an hour", "nothing runs", fix=RUN,

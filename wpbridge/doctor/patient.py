@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -32,12 +32,14 @@ from wpbridge.routes import Routes
 from wpbridge.runner.identity import Identity, identity, is_dead
 from wpbridge.site import Site, resolve
 from wpbridge.store.base import RunnerRecord, StoreInfo
+from wpbridge.store.cleaning import AWAY, CLEANERS
 from wpbridge.store.connect import open_site, open_store
+from wpbridge.store.due import DueAction
 from wpbridge.store.pending import Reading
 from wpbridge.store.records import Pause
 from wpbridge.store.server import Server, TableSize
 from wpbridge.store.sqlstore import SqlStore
-from wpbridge.store.survey import DueAction, Rows
+from wpbridge.store.survey import CAP, SIGHT, Rows
 from wpbridge.store.tables import STORE_OPTION
 from wpbridge.wpconfig import WpConfig
 from wpbridge.zone import shown_zone
@@ -136,12 +138,41 @@ class Patient:
     @cached_property
     def contexts(self) -> Mapping[str, datetime]:
         """The runners that the log of the last hour names."""
-        return self.rows.contexts(self.now - timedelta(hours=1))
+        return self.rows.contexts(self.now - SIGHT)
 
     @property
     def is_somebody_running(self) -> bool:
         """Whether any runner was seen, of whatever kind."""
-        return bool(self.contexts) or any(not self.is_dead(runner) for runner in self.runners)
+        return bool(self.contexts) or self.is_ours_running
+
+    @property
+    def is_ours_running(self) -> bool:
+        """Whether a wpbridge runner lives, or one was at work within the last ten minutes.
+
+        Where cron starts the runs, none lives between two of them. Such a run says in the log what
+        it ran; where it found nothing to run, it has looked after the site.
+        """
+        if any(not self.is_dead(runner) for runner in self.runners):
+            return True
+        seen = self.contexts.get("wpbridge")
+        if seen is not None and self.now - seen < AWAY:
+            return True
+        age = self.tended_seconds
+        return age is not None and age < AWAY.total_seconds()
+
+    @cached_property
+    def tended_seconds(self) -> float | None:
+        """How long ago a wpbridge runner looked after the site; None where none ever did."""
+        return self.store.parts.duties.sign_age_seconds("claims")
+
+    @property
+    def cleaners_seen(self) -> list[str]:
+        """The plugin's own runners that upkeep is left to just now."""
+        return sorted(
+            name
+            for name, last in self.contexts.items()
+            if name in CLEANERS and self.now - last < AWAY
+        )
 
     @property
     def is_php_running(self) -> bool:
@@ -151,14 +182,31 @@ class Patient:
     # What is due
 
     @cached_property
+    def held(self) -> int:
+        """How many due actions are held back, since WordPress has no callback for their hooks."""
+        parts = self.store.parts
+        return parts.due.held(self.now, parts.held.hooks())
+
+    @cached_property
     def due(self) -> int:
-        """How many actions, capped."""
-        return self.rows.due(self.now)
+        """How many actions, without the held ones; capped."""
+        return self.store.parts.due.count(self.now, cap=CAP + 1, held=self.held)
 
     @cached_property
     def oldest_due(self) -> DueAction | None:
-        """The one that waits longest."""
-        return self.rows.oldest_due(self.now)
+        """The one that waits longest; held ones left aside."""
+        parts = self.store.parts
+        return parts.due.oldest(self.now, hooks=parts.held.hooks())
+
+    @cached_property
+    def oldest_open(self) -> DueAction | None:
+        """The one that waits longest, though nothing of it is paused or held."""
+        if any(pause.kind == "all" for pause in self.pauses):
+            return None
+        parts = self.store.parts
+        hooks = parts.held.hooks() | {p.name for p in self.pauses if p.kind == "hook"}
+        groups = {p.name for p in self.pauses if p.kind == "group"}
+        return parts.due.oldest(self.now, hooks=hooks, groups=groups)
 
     @cached_property
     def due_hooks(self) -> Sequence[str] | None:

@@ -94,6 +94,10 @@ class Executor(Protocol):
         """Why the hook's actions will not be run, though they are ours; None when they will."""
         ...
 
+    def missing(self) -> frozenset[str]:
+        """Hooks that were found to have nothing that runs them, since this was last asked."""
+        ...
+
     def books(self, hook: str, group: str) -> Books:
         """When the start of the hook's actions has to be written."""
         ...

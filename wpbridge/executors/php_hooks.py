@@ -9,7 +9,6 @@ from typing import Final
 
 from wpbridge.executors.php_worker import now
 from wpbridge.executors.starts import AGAIN_SECONDS
-from wpbridge.telling.log import tell
 
 _AGAIN_SECONDS: Final = AGAIN_SECONDS
 """A hook without callbacks is asked about again then."""
@@ -23,6 +22,8 @@ class Hooks:
         self._lock = threading.Lock()
         self._known: set[str] = set()
         self._missing: dict[str, float] = {}
+        self._untold: set[str] = set()
+        """Missing, and the runner does not know it yet."""
         self._wanted: set[str] = set()
         """To be asked."""
         self._asked: set[str] = set()
@@ -66,11 +67,19 @@ class Hooks:
 
     def miss(self, hook: str) -> None:
         """It has no callback, or not any more."""
-        if not self.is_missing(hook):
-            tell("php.no_callback", hook=hook)
         with self._lock:
             self._missing[hook] = now()
+            self._untold.add(hook)
             self._known.discard(hook)
+
+    def take_missing(self) -> frozenset[str]:
+        """Hooks that were found to have no callback since this was last asked."""
+        if not self._untold:
+            return frozenset()
+        with self._lock:
+            hooks = frozenset(self._untold)
+            self._untold.clear()
+        return hooks
 
     def unanswered(self, asked: Collection[frozenset[str]]) -> None:
         """The worker that was asked is gone: another one may be asked."""

@@ -63,6 +63,10 @@ class PhpPool:
             return f"WordPress has no callback for {hook}"
         return None
 
+    def missing(self) -> frozenset[str]:
+        """Hooks for which WordPress has no callback."""
+        return self._hooks.take_missing()
+
     def books(self, hook: str, group: str) -> Books:
         """A callback that looks at its own action must find it in-progress."""
         del group

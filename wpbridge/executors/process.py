@@ -65,6 +65,10 @@ class ProcessExecutor:
         del hook, group
         return self._pool.starts.trouble if self._pool.starts.is_down() else None
 
+    def missing(self) -> frozenset[str]:
+        """None: what has no handler is never claimed."""
+        return frozenset()
+
     def books(self, hook: str, group: str) -> Books:
         """As the handler was marked: a child that dies is seen from here, so lazy is safe."""
         del group

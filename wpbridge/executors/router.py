@@ -45,6 +45,10 @@ class Router:
         executor = self._of(hook, group)
         return executor.refuses(hook, group) if executor else "nothing runs it any more"
 
+    def missing(self) -> frozenset[str]:
+        """Of all of them."""
+        return frozenset().union(*(e.missing() for e in self._executors.values()))
+
     def books(self, hook: str, group: str) -> Books:
         """As its executor says."""
         executor = self._of(hook, group)

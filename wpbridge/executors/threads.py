@@ -99,6 +99,10 @@ class ThreadExecutor:
         del hook, group
         return None
 
+    def missing(self) -> frozenset[str]:
+        """None: what has no handler is never claimed."""
+        return frozenset()
+
     def books(self, hook: str, group: str) -> Books:
         """As the handler was marked."""
         del group

@@ -21,6 +21,7 @@ from wpbridge.enqueue import HOOK_CHARACTERS
 from wpbridge.errors import CodecError, Contention, SchemaError, SiteError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.kept import Keeper
+from wpbridge.store.cleaning import AWAY
 from wpbridge.store.edits import STALE_SECONDS
 from wpbridge.store.old_posts import GONE, LOG_TYPE, START, Post
 from wpbridge.store.posts import (
@@ -49,8 +50,6 @@ STATUSES: Final = {
 }
 """By post status, in the plugin's order of picking; within one the earliest date goes first."""
 INTERRUPTED: Final = "action was in-progress when it was migrated and has been marked as {}"
-AWAY: Final = timedelta(minutes=10)
-"""One of the plugin's runners that was not seen for so long is taken to be off."""
 COMPLETING: Final = "completing"
 """The journal's step before the migration is marked complete."""
 CLEANUP_AFTER: Final = timedelta(days=183)

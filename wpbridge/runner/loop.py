@@ -29,6 +29,7 @@ from wpbridge.runner.bookkeeper import FLUSH_SECONDS, Bookkeeper, KeepOutput
 from wpbridge.runner.breaker import Breaker
 from wpbridge.runner.care import Care, Caretaker
 from wpbridge.runner.dispatcher import dispatch
+from wpbridge.runner.held import HeldBack
 from wpbridge.runner.hold import Ended, Held, Hold, Totals
 from wpbridge.runner.identity import (
     BEAT_SECONDS,
@@ -125,6 +126,7 @@ class Runner:
             retries=Retries(store, retry), breaker=Breaker(store, only.limits), pace=self._pace,
             keep_output=limits.keep_output,
         )  # fmt: skip
+        self._held_back = HeldBack(store, executor, clock, self._bus)
         self._is_stopping = False
         self._is_quiet = False
         self._is_exhausted = False
@@ -169,6 +171,11 @@ class Runner:
         """Why some of it could not be run at all; None when all is well."""
         return self._executor.trouble()
 
+    @property
+    def missing(self) -> frozenset[str]:
+        """Hooks whose actions were put back, since WordPress has no callback for them."""
+        return self._held_back.missing
+
     def run(self) -> Totals:
         """Until nothing is due or a limit is reached.
 
@@ -180,6 +187,7 @@ class Runner:
                 pass
         finally:
             self._executor.close()
+        self._held_back.look()
         self._care.leave()
         self._store.unregister()
         self._bus.tell(RunnerStopped(at=self._clock.now(), site=self._bus.site, pid=self._me.pid))
@@ -559,6 +567,7 @@ class Runner:
         is_much = len(hold.endings) >= 4 * self._limits.batch_size
         if is_due or is_much or not hold.held or self._books.is_urgent():
             self._books.flush()
+            self._held_back.look()
             self._books.mark_running(self._executor.running())
 
     # Holding

@@ -131,6 +131,8 @@ class QueuedHook:
     due: int
     next_at: datetime | None
     """The earliest pending date; None for none, or a zero date."""
+    held: int = 0
+    """Due, but held back, since WordPress has no callback for the hook."""
 
     def joined(self, other: "QueuedHook") -> "QueuedHook":
         """Two of the same hook and group as one."""
@@ -140,6 +142,7 @@ class QueuedHook:
             pending=self.pending + other.pending,
             running=self.running + other.running,
             due=self.due + other.due,
+            held=self.held + other.held,
             next_at=min(dates, default=None),
         )
 
@@ -273,6 +276,18 @@ class Store(Protocol):
         ``failed``: the newest; ``is_fresh``: before them it completed. Returns whether it was
         paused by this call; not when it was already.
         """
+        ...
+
+    def tell_held(self, hooks: Collection[str]) -> Sequence[str]:
+        """Note that these hooks' actions are held back; returns whom this runner is to tell of."""
+        ...
+
+    def held_hooks(self) -> frozenset[str]:
+        """Hooks whose actions are held back, as far as runners have noted."""
+        ...
+
+    def forget_held(self, hooks: Collection[str]) -> None:
+        """An action of each of these hooks has run: they are held no more."""
         ...
 
     def log(self, lines: Iterable[tuple[ActionId, LogLine]]) -> None:

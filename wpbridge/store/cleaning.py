@@ -6,7 +6,7 @@ reaper knows more about it. A crash leaves rows as they were or changed and logg
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import BindParameter, Connection, TextClause, bindparam, text
@@ -34,6 +34,8 @@ FAILED_BEFORE_4: Final = (
 CLEANERS: Final = ("WP Cron", "Async Request", "WP CLI")
 """Those of the plugin's runners that clean with each run, as its log names them; never translated,
 unlike the words around them. Running one action by hand cleans nothing."""
+AWAY: Final = timedelta(minutes=10)
+"""One of the plugin's runners that was not seen for so long is taken to be off."""
 NEWEST_LOGS: Final = 10_000
 """So many log rows are looked through for them, at most."""
 

@@ -84,6 +84,20 @@ class Duties:
         found = self._session.run(lambda c: c.execute(self._left_to, {"duty": duty}).scalar())
         return str(found or "")
 
+    def sign_age_seconds(self, duty: Duty) -> float | None:
+        """How long ago a runner took the duty or was done with it, a few seconds more or less.
+
+        None where none ever did. The date of a duty tells it, since both move that date on.
+        """
+        if not self._own.has(self._table):
+            return None
+        age = self._dialect.age_seconds("due_gmt")
+        ask = text(f"SELECT {age} FROM {self._table} WHERE duty = :duty AND holder <> ''")
+        found = self._session.run(lambda c: c.execute(ask, {"duty": duty}).scalar())
+        if found is None or float(found) < -_FAR_SECONDS:
+            return None
+        return max(0.0, float(found) + LEASE_SECONDS)
+
     def leave_to(self, duty: Duty, name: str) -> None:
         """Note who does it in our place."""
         given = {"duty": duty, "name": name}

@@ -373,6 +373,9 @@ class MySQL:
             holder varchar(255) NOT NULL,
             due_gmt datetime NOT NULL,
             left_to varchar(64) NOT NULL""",
+            names.held: """
+            hook varchar(191) NOT NULL PRIMARY KEY,
+            told_gmt datetime NOT NULL""",
             names.site: """
             name varchar(40) NOT NULL PRIMARY KEY,
             value varchar(255) NOT NULL""",

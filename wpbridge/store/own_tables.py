@@ -125,6 +125,9 @@ class OwnTables:
         self.look()
         self.ensure(*self._names.first)
         for table in self._names.later:
+            if self._trouble is not None:
+                # An account that cannot bring them forward has been told what to do.
+                return
             try:
                 self.ensure(table)
             except (StoreUnavailable, Contention):

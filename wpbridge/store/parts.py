@@ -6,10 +6,12 @@ from wpbridge.store.adding import Adding
 from wpbridge.store.bulk import Bulk
 from wpbridge.store.cleaning import Cleaning
 from wpbridge.store.dialect import Dialect
+from wpbridge.store.due import Due
 from wpbridge.store.duties import Duties
 from wpbridge.store.edits import Edits
 from wpbridge.store.failed import Failed
 from wpbridge.store.groups import Groups
+from wpbridge.store.held import HeldHooks
 from wpbridge.store.inserts import Inserts
 from wpbridge.store.known import Known
 from wpbridge.store.limits import Limits
@@ -50,6 +52,8 @@ class Parts:
     retention: Retention
     cleaning: Cleaning
     duties: Duties
+    due: Due
+    held: HeldHooks
     bulk: Bulk
     options: Options
 
@@ -74,7 +78,9 @@ def assemble(  # noqa: PLR0917 - what is known of a site's tables
     inserts = Inserts(names, layout, dialect, zone, zones)
     writes = Writes(names, layout, dialect, inserts, zones)
     waits = Waits(names, own, writes, lock)
-    reading = Reading(session, names, layout, dialect, groups, zones, waits)
+    due = Due(session, names, layout, dialect, groups)
+    held = HeldHooks(session, names, own, dialect, layout.texts)
+    reading = Reading(session, names, layout, dialect, groups, zones, waits, due, held)
     edits = Edits(session, names, layout, inserts, writes, zones, waits, own, lock)
     return Parts(
         own=own,
@@ -95,6 +101,8 @@ def assemble(  # noqa: PLR0917 - what is known of a site's tables
         retention=Retention(session, names, layout, dialect, groups, own),
         cleaning=Cleaning(session, names, layout, dialect, inserts, own),
         duties=Duties(session, names, own, dialect),
+        due=due,
+        held=held,
         bulk=Bulk(session, names, layout, dialect, reading, groups, inserts, own),
         options=Options(session, names, dialect),
     )

@@ -20,7 +20,9 @@ from wpbridge.errors import CodecError
 from wpbridge.store.base import QueuedHook
 from wpbridge.store.charsets import to_text as php_text
 from wpbridge.store.dialect import Dialect
+from wpbridge.store.due import DUE, Due
 from wpbridge.store.groups import Groups
+from wpbridge.store.held import HeldHooks
 from wpbridge.store.inventory import Inventory
 from wpbridge.store.records import ClaimRecord, LogEntry, Query, Record, Tally, Wait
 from wpbridge.store.session import Transactor
@@ -37,11 +39,6 @@ _ORDER: Final = {
     "hook": "a.hook",
 }
 _LIVE: Final = "('pending', 'in-progress')"
-_DUE: Final = (
-    "SUM(CASE WHEN status = 'pending' AND scheduled_date_gmt <= :now THEN 1 ELSE 0 END),"
-    " MIN(CASE WHEN status = 'pending' AND scheduled_date_gmt <= :now"
-    " THEN scheduled_date_gmt END)"
-)
 HOOKS_A_STATEMENT: Final = 50
 EVERY: Final = Query()
 """Every action."""
@@ -59,7 +56,11 @@ class Reading:
         groups: Groups,
         zones: Zones,
         waits: Waits,
+        due: Due,
+        held: HeldHooks,
     ) -> None:
+        self._due = due
+        self._held = held
         self._zones = zones
         self._waits = waits
         self._session = session
@@ -256,14 +257,15 @@ class Reading:
 
     def _of_hooks(self, names: Sequence[str], now: datetime) -> list[Tally]:
         table = f"{self._names.actions}{self._dialect.use_index(self._layout.hook_index)}"
+        due = self._due.tallied(now, self._held.hooks())
         parts = [
-            f"SELECT {place} AS place, status, COUNT(*), {_DUE} FROM {table}"
+            f"SELECT {place} AS place, status, COUNT(*), {due.columns} FROM {table}"
             f" WHERE hook = :hook_{place} GROUP BY status"
             for place in range(len(names))
         ]
-        values = {f"hook_{place}": name for place, name in enumerate(names)}
-        statement = text(" UNION ALL ".join(parts))
-        rows = self._rows(statement, {"now": to_text(now), **values})
+        values: dict[str, object] = {f"hook_{place}": name for place, name in enumerate(names)}
+        values |= due.values
+        rows = self._rows(bound(" UNION ALL ".join(parts), values), values)
         return _tallies((names[_int(row[0])], *row[1:]) for row in rows)
 
     def by_group(self, now: datetime, only: Query = EVERY) -> list[Tally]:
@@ -279,12 +281,14 @@ class Reading:
         where, values = self.where(only)
         if where is None:
             return []
+        due = self._due.tallied(now, self._held.hooks())
+        values |= due.values
         statement = bound(
-            f"SELECT {column}, status, COUNT(*), {_DUE} FROM {self._names.actions} a{where}"
+            f"SELECT {column}, status, COUNT(*), {due.columns} FROM {self._names.actions} a{where}"
             f" GROUP BY {column}, status",
             values,
         )
-        found = _tallies(self._rows(statement, values | {"now": to_text(now)}))
+        found = _tallies(self._rows(statement, values))
         return sorted(found, key=lambda t: (-t.total, t.name))
 
     def by_hour(self, since: datetime, until: datetime, only: Query = EVERY) -> list[Tally]:
@@ -328,13 +332,14 @@ class Reading:
         hook = self._dialect.as_bytes("hook")
         statement = text(
             f"SELECT {hook}, group_id, SUM(status = 'pending'), SUM(status = 'in-progress'),"
-            " SUM(CASE WHEN status = 'pending' AND scheduled_date_gmt <= :now THEN 1 ELSE 0 END),"
+            f" SUM(CASE WHEN {DUE} THEN 1 ELSE 0 END),"
             " MIN(CASE WHEN status = 'pending' THEN scheduled_date_gmt END)"
             f" FROM {self._names.actions} WHERE status IN {_LIVE} GROUP BY {hook}, group_id"
         )
         values = {"now": to_text(now)}
         rows = self._session.run(lambda c: c.execute(statement, values).fetchall())
         found: dict[tuple[str, str], QueuedHook] = {}
+        held = self._held.hooks()
         for name, group_id, pending, running, due, following in rows:
             one = QueuedHook(
                 hook=name if isinstance(name, str) else php_text(bytes(name)),
@@ -344,42 +349,16 @@ class Reading:
                 due=int(due),
                 next_at=_date(following),
             )
+            if one.hook in held:
+                one = replace(one, due=0, held=one.due)
             key = (one.hook, one.group)
             # Several group rows may have one slug.
             found[key] = one.joined(found[key]) if key in found else one
         return [found[key] for key in sorted(found)]
 
-    def due(self, now: datetime, *, cap: int = 100_000) -> int:
-        """How many actions are due and free, counted up to ``cap``.
-
-        The claim index holds all that is asked; the one by date would send for each row.
-        """
-        index = self._layout.priority_index or self._layout.date_index or self._layout.due_index
-        statement = text(
-            f"SELECT COUNT(*) FROM (SELECT 1 FROM {self._names.actions}"
-            f"{self._dialect.use_index(index)} WHERE claim_id = 0 AND status = 'pending'"
-            " AND scheduled_date_gmt <= :now LIMIT :cap) AS due"
-        )
-        return _int(self._scalar(statement, {"now": to_text(now), "cap": cap}))
-
-    def oldest_due(self, now: datetime) -> datetime | None:
-        """The date of the action that has been due for the longest; None when none is, or undated.
-
-        A zero date is due since ever, and tells no date.
-        """
-        statement = text(
-            f"SELECT MIN(scheduled_date_gmt) FROM {self._names.actions}"
-            f"{self._dialect.use_index(self._layout.due_index)}"
-            " WHERE status = 'pending' AND scheduled_date_gmt <= :now"
-        )
-        return _date(self._scalar(statement, {"now": to_text(now)}))
-
     def own_counts(self) -> tuple[int, int]:
         """How many actions wait for others, and how many crons are read in a zone of their own."""
         return self._session.run(lambda c: (self._waits.count(c), self._zones.count(c)))
-
-    def _scalar(self, statement: TextClause, values: Mapping[str, object]) -> object:
-        return self._session.run(lambda c: c.execute(statement, values).scalar())
 
     # Claims
 
@@ -455,14 +434,15 @@ class Reading:
 
 
 def _tallies(rows: Iterable[Sequence[object]]) -> list[Tally]:
-    """From rows of name, status, count, due and oldest due."""
+    """From rows of name, status, count, due, oldest due and held."""
     found: dict[str, Tally] = {}
-    for name, status, count, due, oldest in rows:
+    for name, status, count, due, oldest, held in rows:
         one = Tally(
             name=str(name),
             statuses={str(status): _int(count)},
             due=_int(due),
             oldest_due=_date(oldest),
+            held=_int(held),
         )
         # Each status may tell another spelling of one name.
         key = one.name.casefold()
@@ -531,6 +511,7 @@ def _joined(one: Tally, other: Tally) -> Tally:
         statuses=counts,
         due=one.due + other.due,
         oldest_due=min(dues, default=None),
+        held=one.held + other.held,
     )
 
 

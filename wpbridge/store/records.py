@@ -121,8 +121,10 @@ class Tally:
     name: str
     statuses: Mapping[str, int]
     due: int = 0
-    """Pending, and their date is past."""
+    """Pending, and their date has come; without those that are held."""
     oldest_due: datetime | None = None
+    held: int = 0
+    """Due, but held back, since WordPress has no callback for their hook."""
 
     @property
     def total(self) -> int:

@@ -280,6 +280,8 @@ class SQLite:
             names.duties: """
             "duty" text NOT NULL PRIMARY KEY, "holder" text NOT NULL, "due_gmt" text NOT NULL,
             "left_to" text NOT NULL""",
+            names.held: """
+            "hook" text NOT NULL PRIMARY KEY, "told_gmt" text NOT NULL""",
             names.site: """
             "name" text NOT NULL PRIMARY KEY, "value" text NOT NULL""",
         }

@@ -532,6 +532,18 @@ class SqlStore:
 
     # Logs, inserts, counts
 
+    def tell_held(self, hooks: Collection[str]) -> Sequence[str]:
+        """See :class:`Store`."""
+        return self.parts.held.tell(hooks)
+
+    def held_hooks(self) -> frozenset[str]:
+        """See :class:`Store`."""
+        return self.parts.held.hooks()
+
+    def forget_held(self, hooks: Collection[str]) -> None:
+        """See :class:`Store`."""
+        self.parts.held.forget(hooks)
+
     def log(self, lines: Iterable[tuple[ActionId, LogLine]]) -> None:
         """See :class:`Store`."""
         rows = list(lines)

@@ -7,8 +7,7 @@ statement names the index that it walks.
 import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import text
@@ -29,6 +28,8 @@ SCANNED: Final = 20_000
 """Rows that are read one by one, at most."""
 LOG_WINDOWS: Final = 5
 """Places in the logs table that are looked at for rows without an action."""
+SIGHT: Final = timedelta(hours=1)
+"""Whoever ran something within this time counts as a runner that has been seen."""
 CONTEXTS: Final = ("WP Cron", "Async Request", "Action Scheduler CLI", "WP CLI")
 """Names of PHP's runners in the log; never translated, unlike the words around them."""
 _DEEDS: Final = ("started", "complete", "failed", "retry")
@@ -41,15 +42,6 @@ _Level: TypeAlias = tuple[str, dict[str, object]]
 """A table with conditions, and their values."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DueAction:
-    """The free action that has been due for the longest."""
-
-    id: ActionId
-    hook: str
-    at: datetime
-
-
 class Rows:
     """Questions about one site's rows."""
 
@@ -59,24 +51,6 @@ class Rows:
         self._server = server
 
     # Dates and statuses
-
-    def due(self, now: datetime) -> int:
-        """Actions that are due and free, up to the cap."""
-        return self._due_in(self._levels(), now)
-
-    def oldest_due(self, now: datetime) -> DueAction | None:
-        """The first of them; rows with a zero date, which tell no age, left out."""
-        found = [
-            DueAction(id=ActionId(int(row[0])), hook=str(row[1]), at=from_text(str(row[2])) or now)
-            for free, values in self._levels()
-            for row in self._rows(
-                f"SELECT action_id, hook, scheduled_date_gmt FROM {free}"
-                " AND scheduled_date_gmt > :zero AND scheduled_date_gmt <= :now"
-                " ORDER BY scheduled_date_gmt LIMIT 1",
-                zero=ZERO_DATE, now=to_text(now), **values,
-            )
-        ]  # fmt: skip
-        return min(found, key=lambda one: (one.at, one.id), default=None)
 
     def undated(self) -> list[ActionId]:
         """Pending rows with a NULL date, up to the cap: waiting, or forgotten by everybody."""

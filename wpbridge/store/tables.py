@@ -96,6 +96,11 @@ class TableNames:
         return f"{self.prefix}wpbridge_duties"
 
     @property
+    def held(self) -> str:
+        """Ours: hooks without a callback in WordPress, whose actions are held back."""
+        return f"{self.prefix}wpbridge_held"
+
+    @property
     def site(self) -> str:
         """Ours: the site's own id, and the version of our tables."""
         return f"{self.prefix}wpbridge_site"
@@ -113,7 +118,7 @@ class TableNames:
             self.zones: ("action_id",), self.waits: ("action_id", "after_id"),
             self.keys: ("key_hash",), self.limits: ("kind", "name"),
             self.suspects: ("action_id",), self.duties: ("duty",),
-            self.site: ("name",),
+            self.held: ("hook",), self.site: ("name",),
         }  # fmt: skip
 
     @property
@@ -136,7 +141,7 @@ class TableNames:
     @property
     def later(self) -> tuple[str, ...]:
         """Those of ours that came later: a runner whose account cannot make them does without."""
-        return ()
+        return (self.held,)
 
     @property
     def own(self) -> tuple[str, ...]:

@@ -75,7 +75,6 @@ KINDS: Final[Mapping[str, Kind]] = {
         "php.boot_failed": ("failures", "reason"),
         "php.down": ("reason", "again_in_seconds"),
         "php.died": ("action_id", "hook", "reason"),
-        "php.no_callback": ("hook",),
         "php.stray_answer": ("pid", "reason"),
     }),
     **_kinds("wpbridge.php", logging.ERROR, {"php.broken": ()}),
