@@ -15,9 +15,11 @@ from wpbridge.errors import CodecError, Contention, InputError, SchemaError, Sit
 from wpbridge.migrate import wpcron, wpcron_undo
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.wpcron import Choice, Moved, Mover
+from wpbridge.migrate.wpcron_since import Bridged, unfinished
 from wpbridge.migrate.wpcron_undo import Undo, Undone
 from wpbridge.queue import Queue
 from wpbridge.store.options import CRON, CRON_LOCK
+from wpbridge.store.own_steps import old_mark
 from wpbridge.store.sqlstore import SqlStore
 
 NOW = 1_795_521_600
@@ -90,9 +92,9 @@ class Place:
         with self.journal() as journal:
             return self.mover(journal, **choice).move()
 
-    def undo(self, *, dry_run: bool = False) -> Undone:
+    def undo(self, *, dry_run: bool = False, bridged: Bridged | None = None) -> Undone:
         with self.journal() as journal:
-            it = Undo(self.queue, journal, now=lambda: self.clock)
+            it = Undo(self.queue, journal, bridged=bridged, now=lambda: self.clock)
             return it.look() if dry_run else it.run()
 
     def actions(self, status: str = "pending") -> list[tuple[Any, ...]]:
@@ -770,3 +772,186 @@ def test_one_that_was_merged_is_put_back_by_the_undo_of_either_move(
     place.file = first
     done = place.undo()
     assert (done.restored, done.ended) == (0, 1)
+
+
+# What PHP has scheduled through the bridge since
+
+BRIDGED = Bridged(group="wp-cron", hooks=frozenset({"one", "many"}))
+
+
+def from_php(place: Place, hook: str, *args: Any, at: int = LATER, **more: Any) -> ActionId:
+    """As the bridge does it: no key, in the group of the moved events."""
+    given = {"group": "wp-cron", **more}
+    interval = given.pop("interval", 0)
+    date = from_timestamp(at)
+    found = (
+        place.queue.schedule_recurring(date, interval, hook, args, **given)
+        if interval
+        else place.queue.schedule_single(date, hook, args, **given)
+    )
+    assert found is not None
+    return found
+
+
+def told_of(place: Place) -> list[tuple[str, int, str | None, str]]:
+    events = CronOption.decode(place.data).events()
+    return sorted(((e.name(), e.date, e.recurrence(), e.args()) for e in events), key=str)
+
+
+def test_what_php_has_scheduled_through_the_bridge_goes_back_too(place: Place) -> None:
+    before = place.set(event("one", 5), event("many", interval=600, name="ten minutes"))
+    place.move()
+    values = {"a": [1, 2.5, {"b": None}], "7": "é", "c": {}}
+    from_php(place, "one", 6)
+    from_php(place, "one", values, at=LATER + 1)
+    from_php(place, "many", "x", interval=600, at=LATER + 2)
+    from_php(place, "many", "y", interval=86_400, at=LATER + 3)
+    assert place.undo(dry_run=True, bridged=BRIDGED).scheduled == 4
+    assert len(place.actions()) == 6
+    done = place.undo(bridged=BRIDGED)
+    assert (done.restored, done.scheduled, done.busy, done.left, done.faults) == (2, 4, 0, [], [])
+    assert place.actions() == []
+    assert told_of(place) == [
+        ("many", LATER, "ten minutes", "[]"),
+        ("many", LATER + 2, "ten minutes", '["x"]'),
+        ("many", LATER + 3, "daily", '["y"]'),
+        ("one", LATER, None, "[5]"), ("one", LATER, None, "[6]"),
+        ("one", LATER + 1, None, '[{"a":[1,2.5,{"b":null}],"7":"\\u00e9","c":[]}]'),
+    ]  # fmt: skip
+    # As WordPress writes them: it finds an event by the md5 of its args.
+    found = {e.args(): e for e in CronOption.decode(place.data).events()}
+    assert found["[6]"] == event("one", 6)
+    assert found['["y"]'] == event("many", "y", interval=86_400, name="daily", date=LATER + 3)
+    again = place.undo(bridged=BRIDGED)
+    assert (again.restored, again.scheduled) == (0, 0)
+    assert place.data != before
+
+
+def test_without_a_bridge_what_stands_in_the_group_stays(place: Place) -> None:
+    place.set(event("one", 5))
+    place.move()
+    from_php(place, "one", 6)
+    assert place.undo().scheduled == 0
+    assert len(place.actions()) == 1
+
+
+def test_what_php_has_unscheduled_or_what_has_run_does_not_come_back(place: Place) -> None:
+    place.set(event("one", 5), event("many", interval=600))
+    place.move()
+    gone, ran, changed = from_php(place, "one", 6), from_php(place, "one", 7), None
+    [many] = [record.id for record in place.queue.find(hooks=("many",))]
+    place.queue.cancel([gone, many])
+    changed = from_php(place, "many", interval=3600, at=LATER + 9)
+    table = "wp_actionscheduler_actions"
+    change(place.store, f"UPDATE {table} SET status = 'complete' WHERE action_id = {ran}")
+    done = place.undo(bridged=BRIDGED)
+    assert (done.restored, done.scheduled, done.ended) == (1, 1, 1)
+    assert told_of(place) == [
+        ("many", LATER + 9, "hourly", "[]"), ("one", LATER, None, "[5]"),
+    ]  # fmt: skip
+    assert place.queue.get(changed).status == "canceled"
+
+
+def test_only_what_php_has_scheduled_of_these_hooks_is_meant(place: Place) -> None:
+    place.set(event("one", 5))
+    place.move()
+    others = [
+        from_php(place, "ONE", 1), from_php(place, "other"), from_php(place, "one", 2, group="g"),
+        from_php(place, "one", 3, key="k"),
+    ]  # fmt: skip
+    mine = from_php(place, "one", 4)
+    # Queued when the tables of 0.1 were brought forward: that row among the keys is no key.
+    record = place.queue.get(mine)
+    mark = old_mark(mine, "one", record.args)
+    change(place.store, "INSERT INTO wp_wpbridge_keys (key_hash, action_id, created_gmt)"
+           " VALUES (:h, :i, '2026-11-24 00:00:00')", h=mark, i=mine)  # fmt: skip
+    assert place.undo(bridged=BRIDGED).scheduled == 1
+    assert [place.queue.get(one).status for one in (*others, mine)] == [
+        *["pending"] * 4,
+        "canceled",
+    ]
+
+
+def test_what_wp_cron_cannot_hold_stays_in_the_queue_and_is_told(place: Place) -> None:
+    place.set(event("one", 5))
+    place.move()
+    odd = from_php(place, "one", interval=77)
+    cron = place.queue.schedule_cron(LATER, "0 3 * * *", "many", group="wp-cron")
+    for _ in range(2):
+        done = place.undo(bridged=BRIDGED)
+        assert [(one[0], one[1]) for one in done.left] == [(odd, "one"), (cron, "many")]
+        assert "77 seconds" in done.left[0][2]
+    assert len(place.actions()) == 2
+    # An event of another hook tells the name of that recurrence.
+    option = CronOption.decode(place.data)
+    option.add([event("elsewhere", interval=77, name="odd")])
+    place.write(option.encode())
+    assert place.undo(bridged=BRIDGED).scheduled == 1
+    assert ("one", LATER, "odd", "[]") in told_of(place)
+
+
+def test_what_a_runner_has_is_left_for_the_next_undo(place: Place) -> None:
+    place.set(event("one", 5))
+    place.move()
+    held = from_php(place, "one", 6)
+    table = "wp_actionscheduler_actions"
+    change(place.store, f"UPDATE {table} SET claim_id = 9 WHERE action_id = {held}")
+    assert (place.undo(dry_run=True, bridged=BRIDGED).busy, place.undo(bridged=BRIDGED).busy) == (
+        1,
+        1,
+    )
+    change(place.store, f"UPDATE {table} SET claim_id = 0 WHERE action_id = {held}")
+    done = place.undo(bridged=BRIDGED)
+    assert (done.busy, done.scheduled) == (0, 1)
+
+
+def test_what_is_there_already_is_not_doubled(place: Place) -> None:
+    place.set(event("one", 5))
+    place.move()
+    from_php(place, "one", 6), from_php(place, "one", 6)
+    from_php(place, "many", interval=3600, at=LATER + 9)
+    # PHP has scheduled both where the bridge was not asked.
+    option = CronOption.decode(place.data)
+    option.add([event("many", interval=3600, name="hourly")])
+    place.write(option.encode())
+    assert place.undo(bridged=BRIDGED).scheduled == 3
+    assert told_of(place) == [
+        ("many", LATER, "hourly", "[]"), ("one", LATER, None, "[5]"), ("one", LATER, None, "[6]"),
+    ]  # fmt: skip
+
+
+def test_an_undo_that_was_stopped_knows_what_left_the_bridge(place: Place) -> None:
+    place.set(event("one", 5))
+    place.move()
+    with place.journal() as journal:
+        it = Undo(place.queue, journal, bridged=BRIDGED, now=lambda: place.clock)
+        done = it.run()
+        # A request that had loaded the bridge before schedules a moment later.
+        from_php(place, "one", 6)
+        assert unfinished(journal.steps()) == BRIDGED
+        it.finish(done)
+        assert done.scheduled == 1
+        assert unfinished(journal.steps()) is None
+    assert place.actions() == []
+
+
+def test_more_than_a_batch_goes_back_beside_a_writer(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.set(event("one", 5))
+    place.move()
+    monkeypatch.setattr("wpbridge.migrate.wpcron_since.BATCH", 2)
+    for number in range(5):
+        from_php(place, "one", number + 10)
+
+    real, tries = type(place.store.parts.options).swap, iter((True, False, True, False, False))
+
+    def late(self: Any, name: str, old: bytes, new: bytes) -> bool:
+        """Every other time somebody has written the option."""
+        return next(tries, True) and real(self, name, old, new)
+
+    monkeypatch.setattr(type(place.store.parts.options), "swap", late)
+    done = place.undo(bridged=BRIDGED)
+    assert (done.scheduled, done.faults, place.actions()) == (5, [], [])
+    assert place.hooks == ["one"] * 6
+    assert len(place.actions("canceled")) == 6

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cli_helpers import call
+from cli_helpers import Done, call
 from conftest import ROOT
 from php_site import PhpSite
 from wordpress import in_wordpress
@@ -54,7 +54,7 @@ def bridged(wordpress: PhpSite, tmp_path: Path) -> Iterator[Bridged]:
     in_wordpress(wordpress.folder, clear + SCHEDULE)
     done = call(
         "migrate", "wp-cron", "--path", str(wordpress.folder), "--hooks", "shop_*", "--bridge",
-        "--settle", "0s", "--yes",
+        "--journal", "wpbridge-wp-cron.journal", "--settle", "0s", "--yes",
         cwd=tmp_path,
     )  # fmt: skip
     assert done.code == 0, done
@@ -121,12 +121,49 @@ def test_unscheduling_cancels_the_action(bridged: Bridged, code: str) -> None:
     assert bridged.php("wp_next_scheduled( 'shop_daily', array( 'a' ) )") is False
 
 
+def undo(bridged: Bridged, folder: Path, *more: str) -> Done:
+    return call(
+        "migrate", "wp-cron", "--path", str(bridged.site.folder),
+        "--undo", "wpbridge-wp-cron.journal", "--settle", "0s", *(more or ("--yes",)),
+        cwd=folder,
+    )  # fmt: skip
+
+
+def test_undo_puts_back_what_php_has_scheduled_since(bridged: Bridged, tmp_path: Path) -> None:
+    args = "array( 'n' => 7, 'list' => array( 1.5, null, array() ), 'é' )"
+    in_wordpress(
+        bridged.site.folder,
+        f"wp_schedule_single_event( time() + 90, 'shop_once', {args} );"
+        " wp_schedule_event( time() + 90, 'twicedaily', 'shop_daily', array( 'b' ) );"
+        " wp_schedule_single_event( time() + 95, 'shop_once', array( 'gone' ) );"
+        " wp_clear_scheduled_hook( 'shop_once', array( 'gone' ) );",
+    )
+    assert (bridged.pending("shop_once"), bridged.pending("shop_daily")) == (2, 2)
+    assert not bridged.in_option("shop_once")
+    trial = undo(bridged, tmp_path, "--dry-run", "--format", "json")
+    assert (json.loads(trial.out)["would_restore"], json.loads(trial.out)["scheduled"]) == (
+        2,
+        2,
+    )
+    done = undo(bridged, tmp_path)
+    assert done.code == 0, done
+    assert "2 that PHP has scheduled since" in done.out
+    assert (bridged.pending("shop_once"), bridged.pending("shop_daily")) == (0, 0)
+    assert bridged.php(f"is_int( wp_next_scheduled( 'shop_once', {args} ) )") is True
+    told = bridged.php("wp_get_scheduled_event( 'shop_daily', array( 'b' ) )")
+    assert (told["schedule"], told["interval"], told["args"]) == ("twicedaily", 43200, ["b"])
+    assert bridged.php("wp_next_scheduled( 'shop_once', array( 'gone' ) )") is False
+    # The same question as ever schedules nothing a second time, and the event can be run on.
+    assert bridged.php(f"wp_schedule_single_event( time() + 90, 'shop_once', {args} )") is False
+    moved_on = "wp_reschedule_event( wp_next_scheduled( 'shop_daily', array( 'b' ) ), 'twicedaily', 'shop_daily', array( 'b' ) )"
+    assert bridged.php(moved_on) is True
+    again = undo(bridged, tmp_path, "--yes", "--format", "json")
+    assert (json.loads(again.out)["restored"], json.loads(again.out)["scheduled"]) == (0, 0)
+
+
 def test_undo_takes_the_bridge_away(bridged: Bridged, tmp_path: Path) -> None:
     folder = bridged.site.folder
-    done = call(
-        "migrate", "wp-cron", "--path", str(folder), "--undo", "wpbridge-wp-cron.journal", "--yes",
-        cwd=tmp_path,
-    )  # fmt: skip
+    done = undo(bridged, tmp_path)
     assert done.code == 0, done
     assert not (folder / "wp-content" / "mu-plugins" / cronbridge.FILE_NAME).exists()
     assert bridged.in_option("shop_daily")

@@ -21,11 +21,12 @@ from wpbridge.cli.times import times_in, tz_option
 from wpbridge.clock import from_timestamp
 from wpbridge.codec.wp_cron import Event
 from wpbridge.config import Settings
-from wpbridge.errors import CodecError, ConfigError, InputError
+from wpbridge.errors import CodecError, ConfigError, InputError, SiteError
 from wpbridge.migrate import private, wpcron
 from wpbridge.migrate.journal import Journal, name_of
 from wpbridge.migrate.places import Places
 from wpbridge.migrate.wpcron import KIND, Choice, Left, Moved, Mover, Plan
+from wpbridge.migrate.wpcron_since import Bridged, unfinished
 from wpbridge.migrate.wpcron_undo import Undo, Undone
 from wpbridge.moments import iso, parse_duration
 from wpbridge.queue import Queue
@@ -94,7 +95,7 @@ def wp_cron(
         if undo is not None:
             if hooks or file or with_core:
                 raise InputError("--undo: it puts back all that its journal tells of")
-            _undo(queue, places, settings, undo, dry_run=dry_run, yes=yes)
+            _undo(queue, places, settings, undo, seconds, dry_run=dry_run, yes=yes)
             return
         data = wpcron.read(queue) if file is None else _bytes_of(Path(file))
         plan = _plan(data, choice, group, file)
@@ -132,29 +133,58 @@ def _plan(data: bytes, choice: Choice, group: str, file: str | None) -> Plan:
 
 
 def _undo(
-    queue: Queue, places: Places, settings: Settings, undo: str, *, dry_run: bool, yes: bool
+    queue: Queue,
+    places: Places,
+    settings: Settings,
+    undo: str,
+    settle_seconds: float,
+    *,
+    dry_run: bool,
+    yes: bool,
 ) -> None:
     file, site = undo_file(places, undo), places.site
     if not dry_run:
         queue.store.check_writable()
     with Journal(file, kind=KIND, site=name_of(queue.store), is_old=True) as steps:
-        it, journal = Undo(queue, steps), _id_of(steps)
+        it = Undo(queue, steps, bridged=_bridged(queue, site, steps))
         # Looked at first where somebody is to be asked, or wants to know only.
         done = it.look() if dry_run or not yes else None
         if done is not None and done.changed and not dry_run:
-            some = f"Cancel {plural(done.changed, 'action')}, put {plural(done.restored, 'event')}"
+            back = plural(done.restored + done.scheduled, "event")
+            some = f"Cancel {plural(done.changed, 'action')}, put {back}"
             confirm(f"{some} back into WP-Cron", yes=yes)
         if done is None or not dry_run:
             with stoppable(), counting("undo", it.total, lines=True) as advance:
                 done = it.run(advance)
-    _tell_undone(done, settings, times_in(settings, queue.store), dry_run=dry_run)
-    if not dry_run:
-        if done.restored:
-            told(_FLUSH)
-        # Last: what was put back is told whatever lies in its place.
-        if site.mu_plugins is not None and not done.busy:
-            cronbridge.remove(site.mu_plugins, queue.store.names.prefix, journal)
-    raise SystemExit(int(Exit.ERROR if done.busy or done.faults else Exit.OK))
+        try:
+            if not dry_run and site.mu_plugins is not None and not done.busy:
+                cronbridge.remove(site.mu_plugins, queue.store.names.prefix, _id_of(steps))
+                it.finish(done, settle_seconds)
+        finally:
+            # What was put back is told whatever lies in the bridge's place.
+            _tell_undone(done, settings, times_in(settings, queue.store), dry_run=dry_run)
+            if not dry_run and done.restored + done.scheduled:
+                told(_FLUSH)
+    is_whole = not (done.busy or done.faults or done.left)
+    raise SystemExit(int(Exit.OK if is_whole else Exit.ERROR))
+
+
+def _bridged(queue: Queue, site: Site, steps: Journal) -> Bridged | None:
+    """The hooks that leave the bridge with this undo; also those of one that was stopped."""
+    if site.mu_plugins is None:
+        return None
+    try:
+        there = cronbridge.read(site.mu_plugins).get(queue.store.names.prefix, {})
+    except SiteError:
+        # It is not ours, so it answers for nothing; the end of the undo says so.
+        return None
+    hooks: dict[str, list[str]] = there.get("hooks", {})
+    mine = {hook for hook, journals in hooks.items() if set(journals) == {_id_of(steps)}}
+    begun = unfinished(steps.steps())
+    group = there["group"] if mine else "" if begun is None else begun.group
+    if begun is not None and begun.group == group:
+        mine |= begun.hooks - hooks.keys()
+    return Bridged(group=group, hooks=frozenset(mine)) if mine else None
 
 
 def _id_of(journal: Journal) -> str:
@@ -278,8 +308,12 @@ def _tell_undone(done: Undone, settings: Settings, zone: tzinfo, *, dry_run: boo
     if settings.format == "json":
         counts: dict[str, Any] = {
             "would_restore" if dry_run else "restored": done.restored,
-            "present": done.present, "copies": done.copies, "ended": done.ended,
-            "busy": done.busy,
+            "scheduled": done.scheduled, "present": done.present, "copies": done.copies,
+            "ended": done.ended, "busy": done.busy,
+            "left": [
+                {"id": action_id, "hook": hook, "reason": reason}
+                for action_id, hook, reason in done.left
+            ],
         }  # fmt: skip
         more: dict[str, Any] = {"checked": done.checked, "faults": done.faults}
         if dry_run:
@@ -288,13 +322,17 @@ def _tell_undone(done: Undone, settings: Settings, zone: tzinfo, *, dry_run: boo
         return
     if dry_run:
         _tell_samples(done.samples, zone)
+    for action_id, hook, reason in done.left[:SAMPLES]:
+        told(f"left in the queue: action {action_id} ({hook}): {reason}")
     for fault in done.faults:
         told(fault)
     words = [f"{'would put' if dry_run else 'put'} {plural(done.restored, 'event')} back"]
+    words += [f"{done.scheduled:,} that PHP has scheduled since"] * bool(done.scheduled)
     words += [f"{done.present:,} there already"] * bool(done.present)
     words += [f"{done.ended:,} not pending any more"] * bool(done.ended)
     copies = f"{plural(done.copies, 'action')} of a file {'would be ' * dry_run}canceled"
     words += [copies] * bool(done.copies)
+    words += [f"{len(done.left):,} left in the queue"] * bool(done.left)
     words += [f"{done.busy:,} running: try again later"] * bool(done.busy)
     if not dry_run and done.changed:
         words.append("NOT verified" if done.faults else "verified")

@@ -8,9 +8,9 @@ no other from being read, and white space around the value means nothing.
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from wpbridge.codec import args as args_codec
 from wpbridge.codec import php
@@ -263,6 +263,48 @@ def _of_hook(date: PhpKey, hook: PhpKey, keys: PhpValue, place: int) -> Iterator
             shown = _shown(date)
             reason = f"its date {shown!r} is no whole number"
             yield Odd(date=shown, hook=name, key=_bytes(key), value=value, reason=reason)
+
+
+def made(
+    hook: bytes,
+    args: Sequence[object] | Mapping[str, object],
+    *,
+    date: int,
+    interval: int = 0,
+    schedule: str = "",
+) -> Event:
+    """Make an event as WordPress makes it.
+
+    Args:
+        hook: its name.
+        args: values as JSON has them.
+        date: Unix time of its next run.
+        interval: seconds between its runs; 0 for a single event.
+        schedule: the name of its recurrence; empty for a single event.
+    """
+    values = _array_of(args)
+    value: PhpArray = {b"schedule": schedule.encode() or False, b"args": values}
+    if interval:
+        value[b"interval"] = interval
+    return Event(date=date, hook=hook, key=key_of(values), value=php.encode(value))
+
+
+def _array_of(args: Sequence[object] | Mapping[str, object]) -> PhpArray:
+    """Return JSON's values as PHP's ``json_decode`` to arrays makes them."""
+    root: PhpArray = {}
+    left: list[tuple[PhpArray, Any]] = [(root, args)]
+    while left:
+        target, source = left.pop()
+        named = source.items() if isinstance(source, Mapping) else enumerate(source)
+        for name, one in named:
+            key = array_key(name.encode()) if isinstance(name, str) else name
+            if isinstance(one, list | dict):
+                inner: PhpArray = {}
+                target[key] = inner
+                left.append((inner, one))
+            else:
+                target[key] = one.encode() if isinstance(one, str) else one
+    return root
 
 
 def key_of(args: PhpArray) -> bytes:

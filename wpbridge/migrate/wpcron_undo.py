@@ -6,7 +6,7 @@ docs/explain/migrations-wp-cron.md.
 """
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, TypeAlias
@@ -32,6 +32,7 @@ from wpbridge.migrate.wpcron import (
     repeating,
     transact,
 )
+from wpbridge.migrate.wpcron_since import DONE, Bridged, Recurrences, event_of, of_php, scheduled
 from wpbridge.queue import Queue
 from wpbridge.store.options import CRON
 from wpbridge.store.parts import Parts
@@ -55,6 +56,10 @@ class Undone:
     """In the option again already: only the action was canceled."""
     copies: int = 0
     """Actions made of a file's events: canceled, and nothing is put back."""
+    scheduled: int = 0
+    """Put back, or there already: PHP has scheduled them through the bridge since the move."""
+    left: list[tuple[ActionId, str, str]] = field(default_factory=list)
+    """Such actions that WP-Cron cannot hold: id, hook and reason. They stay in the queue."""
     samples: list[Event] = field(default_factory=list)
     """Some of those that would be put back."""
     checked: int = 0
@@ -65,7 +70,7 @@ class Undone:
     @property
     def changed(self) -> int:
         """Actions that were canceled."""
-        return self.restored + self.present + self.copies
+        return self.restored + self.present + self.copies + self.scheduled
 
 
 @dataclass(kw_only=True)
@@ -76,19 +81,40 @@ class _Batch:
     placed: list[Event] = field(default_factory=list)
     """Events put into the option."""
     ended: int = 0
-    busy: int = 0
+    busy: list[ActionId] = field(default_factory=list)
+    left: list[tuple[ActionId, str, str]] = field(default_factory=list)
+    last: ActionId | None = None
+    """The last action that was looked at; None where there was none."""
 
 
 class Undo:
     """Puts back what one journal says was moved, as far as its actions are pending still."""
 
     def __init__(
-        self, queue: Queue, journal: Steps, *, now: Callable[[], float] = time.time
+        self,
+        queue: Queue,
+        journal: Steps,
+        *,
+        bridged: Bridged | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        """Reads the journal; InputError where it is damaged."""
+        """Reads the journal; InputError where it is damaged.
+
+        Args:
+            queue: the site's.
+            journal: of the move.
+            bridged: hooks that leave the bridge with this undo: what PHP has scheduled of them
+                since the move is put back, too.
+            now: Unix time.
+        """
         self._queue = queue
+        self._journal = journal
         self._now = now
         self._plans = journaled(journal)
+        self._bridged = bridged
+        self._recurrences = Recurrences(event for _, _, events in self._plans for event in events)
+        self._met: set[ActionId] = set()
+        """Actions that this look, or this undo, has counted already."""
         self._ours: set[Slot] = set()
         self._canceled: list[ActionId] = []
         self._placed: list[Event] = []
@@ -109,28 +135,102 @@ class Undo:
             Contention: others write the option all the time.
             CodecError: the option is damaged; nothing more is changed.
         """
+        if self._bridged is not None:
+            self._journal.add(self._bridged.step())
         done = self._go(advance, dry_run=False)
         self._verify(done)
         return done
 
+    def finish(
+        self,
+        done: Undone,
+        settle_seconds: float = 0.0,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Put back what PHP has scheduled until the bridge was away; to be called then.
+
+        Args:
+            done: what was done so far, to be added to.
+            settle_seconds: look for so long at what requests add that had loaded the bridge.
+            sleep: waits.
+        """
+        if self._bridged is None:
+            return
+        until = self._now() + settle_seconds
+        done.left.clear()
+        self._since(done, dry_run=False)
+        while not done.busy and self._now() < until:
+            sleep(min(1.0, settle_seconds))
+            done.left.clear()
+            self._since(done, dry_run=False)
+        self._verify(done)
+        if not done.busy:
+            self._journal.add(DONE)
+
     def _go(self, advance: Callable[[int], None], *, dry_run: bool) -> Undone:
         done = Undone()
         self._ours.clear()
+        self._met.clear()
         for group, from_file, events in self._plans:
             for at in range(0, len(events), BATCH):
                 some = events[at : at + BATCH]
                 batch = self._batch(some, group, from_file=from_file, dry_run=dry_run)
                 self._count(done, batch, from_file=from_file)
                 advance(len(some))
+        self._since(done, dry_run=dry_run)
         return done
+
+    def _since(self, done: Undone, *, dry_run: bool) -> None:
+        """What PHP has scheduled through the bridge, batch by batch."""
+        after: ActionId | None = None
+        while self._bridged is not None:
+            work = partial(self._put_since, bridged=self._bridged, after=after, dry_run=dry_run)
+            batch = self._transact(work)
+            after = batch.last
+            if after is None:
+                return
+            self._met |= {*batch.busy, *batch.canceled}
+            done.busy += len(batch.busy)
+            done.scheduled += len(batch.canceled)
+            done.left += batch.left
+            self._note(done, batch)
+
+    def _put_since(
+        self, parts: Parts, *, bridged: Bridged, after: ActionId | None, dry_run: bool
+    ) -> _Batch:
+        """One transaction's work; raises Late where the option was written meanwhile."""
+        records = scheduled(parts, bridged, after)
+        batch = _Batch(last=records[-1].id if records else None)
+        mine = [r for r in of_php(parts, bridged, records) if r.id not in self._met]
+        data = self._read_option(parts) if mine else b""
+        option = CronOption.decode(data)
+        back: dict[ActionId, Event] = {}
+        for record in mine:
+            if record.status == Status.IN_PROGRESS or record.claim_id:
+                batch.busy.append(record.id)
+                continue
+            try:
+                back[record.id] = event_of(
+                    record, self._recurrences, option.events(), int(self._now())
+                )
+            except CodecError as error:
+                batch.left.append((record.id, record.hook, str(error)))
+        self._take_out(parts, batch, back, dry_run=dry_run)
+        self._swap(parts, batch, data, option, back, dry_run=dry_run)
+        return batch
 
     def _batch(
         self, events: Sequence[Event], group: str, *, from_file: bool, dry_run: bool
     ) -> _Batch:
-        """One transaction, begun again where the option was written meanwhile."""
-        work = partial(
-            self._put_back, events=events, group=group, from_file=from_file, dry_run=dry_run
+        """One transaction for events of the journal."""
+        return self._transact(
+            partial(
+                self._put_back, events=events, group=group, from_file=from_file, dry_run=dry_run
+            )
         )
+
+    def _transact(self, work: Callable[[Parts], _Batch]) -> _Batch:
+        """One transaction, begun again where the option was written meanwhile."""
         for _ in range(TRIES):
             batch = transact(self._queue, work, _was_undone)
             if batch is not None:
@@ -139,12 +239,17 @@ class Undo:
 
     def _count(self, done: Undone, batch: _Batch, *, from_file: bool) -> None:
         done.ended += batch.ended
-        done.busy += batch.busy
+        done.busy += len(batch.busy)
+        self._met |= {*batch.busy, *batch.canceled}
         if from_file:
             done.copies += len(batch.canceled)
         else:
             done.restored += len(batch.placed)
             done.present += len(batch.canceled) - len(batch.placed)
+        self._note(done, batch)
+
+    def _note(self, done: Undone, batch: _Batch) -> None:
+        """Remember what is ours by now, and some of it to be looked at again."""
         done.samples += batch.placed[: max(0, SHOWN - len(done.samples))]
         self._ours |= {event.slot for event in batch.placed}
         self._canceled += batch.canceled[:: max(1, len(batch.canceled) // SAMPLE)]
@@ -157,15 +262,45 @@ class Undo:
         batch, back = self._cancel(parts, events, group, from_file=from_file, dry_run=dry_run)
         if from_file:
             return batch
+        data = self._read_option(parts)
+        self._swap(parts, batch, data, CronOption.decode(data), back, dry_run=dry_run)
+        return batch
+
+    @staticmethod
+    def _read_option(parts: Parts) -> bytes:
         data = parts.options.read(CRON)
         if data is None:
             raise SiteError("there is no cron option: WordPress has scheduled nothing on this site")
-        option = CronOption.decode(data)
+        return data
+
+    def _swap(
+        self,
+        parts: Parts,
+        batch: _Batch,
+        data: bytes,
+        option: CronOption,
+        back: Mapping[ActionId, Event],
+        *,
+        dry_run: bool,
+    ) -> None:
+        """Put the events of canceled actions into the option; Late where it was written."""
         batch.placed = _place(option, [back[i] for i in batch.canceled], self._ours)
         is_changed = batch.placed and not dry_run
         if is_changed and not parts.options.swap(CRON, data, option.encode()):
             raise Late
-        return batch
+
+    def _take_out(
+        self, parts: Parts, batch: _Batch, back: Mapping[ActionId, Event], *, dry_run: bool
+    ) -> None:
+        """Cancel actions that become events; those that a runner has taken meanwhile are busy."""
+        if dry_run:
+            batch.canceled = list(back)
+            return
+        now = from_timestamp(int(self._now()))
+        batch.canceled = parts.edits.cancel(
+            list(back), now=now, reason="moved back to WP-Cron", only_free=True
+        )
+        batch.busy += sorted(back.keys() - set(batch.canceled))
 
     def _cancel(
         self, parts: Parts, events: Sequence[Event], group: str, *, from_file: bool, dry_run: bool
@@ -185,20 +320,14 @@ class Undo:
             if not found:
                 batch.ended += 1
             elif found[0].status == Status.IN_PROGRESS or found[0].claim_id:
-                batch.busy += 1
+                batch.busy.append(found[0].id)
             else:
                 back[found[0].id] = event if found[0].id == first else _next(event, self._now())
                 if first is not None:
                     keyed[found[0].id] = first
-        if dry_run:
-            batch.canceled = list(back)
-            return batch, back
-        now = from_timestamp(int(self._now()))
-        batch.canceled = parts.edits.cancel(
-            list(back), now=now, reason="moved back to WP-Cron", only_free=True
-        )
-        batch.busy += len(back) - len(batch.canceled)
-        parts.edits.forget_keys([keyed[i] for i in batch.canceled if i in keyed])
+        self._take_out(parts, batch, back, dry_run=dry_run)
+        if not dry_run:
+            parts.edits.forget_keys([keyed[i] for i in batch.canceled if i in keyed])
         return batch, back
 
     def _verify(self, done: Undone) -> None:

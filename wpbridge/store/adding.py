@@ -23,8 +23,10 @@ from wpbridge.store.charsets import to_text as php_text
 from wpbridge.store.dialect import Dialect
 from wpbridge.store.groups import Groups
 from wpbridge.store.inserts import Inserts
+from wpbridge.store.own_steps import old_mark
 from wpbridge.store.own_tables import OwnTables
 from wpbridge.store.portions import STATEMENT, escaped_size, text_size
+from wpbridge.store.records import Record
 from wpbridge.store.session import Transactor
 from wpbridge.store.tables import Layout, TableNames
 from wpbridge.store.text_columns import Place
@@ -132,6 +134,9 @@ class Adding:
         self._keys_made = text(
             f"SELECT key_hash, action_id FROM {names.keys} WHERE key_hash IN :keys"
         ).bindparams(hashes)
+        self._keys_of = text(
+            f"SELECT key_hash, action_id FROM {names.keys} WHERE action_id IN :ids"
+        ).bindparams(ids)
 
     def unique_by(self, wanted: UniqueBy) -> UniqueBy:
         """``group`` or ``args``: as asked for, else as the tables show that the plugin does."""
@@ -217,6 +222,21 @@ class Adding:
         values = {"keys": list(by_hash)}
         rows = self._session.run(lambda c: c.execute(self._keys_made, values).fetchall())
         return {by_hash[str(row[0])]: ActionId(int(row[1])) for row in rows}
+
+    def keyed(self, records: Sequence[Record]) -> frozenset[ActionId]:
+        """Those of the actions that an idempotency key has made.
+
+        What was queued when the tables of wpbridge 0.1 were brought forward has a row among the
+        keys as well, which tells of no key.
+        """
+        if not records or not self._own.has(self._names.keys):
+            return frozenset()
+        marks = {r.id: old_mark(r.id, r.hook, r.args) for r in records}
+        values = {"ids": sorted(marks)}
+        rows = self._session.run(lambda c: c.execute(self._keys_of, values).fetchall())
+        return frozenset(
+            ActionId(int(row[1])) for row in rows if str(row[0]) != marks[ActionId(int(row[1]))]
+        )
 
     def pass_on(self, key: str, to: str) -> None:
         """What a key has made counts as made by another one, which has made nothing, from now."""

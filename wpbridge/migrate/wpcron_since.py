@@ -1,0 +1,140 @@
+"""What PHP has scheduled through the bridge since a move: actions that become WP-Cron's events.
+
+While the bridge is there, PHP's own calls make actions of the moved hooks, and such an action has
+no event in the journal. Left in the queue it would be scheduled a second time, as soon as the
+bridge is gone and PHP looks for it in WP-Cron. docs/explain/migrations-wp-cron.md.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from wpbridge.action import ActionId, Status
+from wpbridge.codec import args as args_codec
+from wpbridge.codec import schedule
+from wpbridge.codec.wp_cron import Event, made
+from wpbridge.enqueue import HOOK_CHARACTERS
+from wpbridge.errors import CodecError, InputError
+from wpbridge.migrate.wpcron import BATCH
+from wpbridge.store.parts import Parts
+from wpbridge.store.records import Query, Record
+
+CORE: Final[Mapping[int, str]] = {
+    3600: "hourly", 43_200: "twicedaily", 86_400: "daily", 604_800: "weekly",
+}  # fmt: skip
+"""WordPress's own recurrences, by their seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bridged:
+    """The hooks that leave the bridge with an undo, and the group of their actions."""
+
+    group: str
+    hooks: frozenset[str]
+
+    def step(self) -> dict[str, Any]:
+        """What the journal is told before the bridge is taken away."""
+        return {"step": "unbridge", "group": self.group, "hooks": sorted(self.hooks)}
+
+
+DONE: Final[Mapping[str, str]] = {"step": "unbridged"}
+"""What the journal is told when nothing of the bridged hooks is left in the queue."""
+
+
+def unfinished(steps: Iterable[Mapping[str, Any]]) -> Bridged | None:
+    """What an undo was about to take out of the bridge when it was stopped; None for nothing.
+
+    InputError where the journal's step is damaged.
+    """
+    found: Bridged | None = None
+    for number, step in enumerate(steps, 2):
+        if step.get("step") == "unbridge":
+            try:
+                hooks = frozenset(map(str, step["hooks"]))
+                found = Bridged(group=str(step["group"]), hooks=hooks)
+            except (KeyError, TypeError):
+                raise InputError(f"the journal's line {number} is damaged") from None
+        elif step.get("step") in {"unbridged", "plan"}:
+            # A later move with the same journal has put its hooks into the bridge anew.
+            found = None
+    return found
+
+
+def scheduled(parts: Parts, bridged: Bridged, after: ActionId | None) -> list[Record]:
+    """The next actions of the bridged hooks that wait or run, by id, at most a batch."""
+    query = Query(
+        hooks=tuple(sorted(bridged.hooks)), groups=(bridged.group,),
+        statuses=(Status.PENDING, Status.IN_PROGRESS), after_id=after, limit=BATCH,
+    )  # fmt: skip
+    return parts.reading.find(query)
+
+
+def of_php(parts: Parts, bridged: Bridged, records: Collection[Record]) -> list[Record]:
+    """Those that PHP has scheduled: exactly of these hooks, and not made with a key by wpbridge."""
+    mine = [r for r in records if r.hook in bridged.hooks and r.group == bridged.group]
+    keyed = parts.adding.keyed(mine)
+    return [record for record in mine if record.id not in keyed]
+
+
+class Recurrences:
+    """Names of recurrences by their seconds: an event needs one that WordPress knows."""
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        """Take the names that the journal's events have."""
+        self._by_hook: dict[tuple[str, int], str] = {}
+        self._others: dict[int, str] = {}
+        self._learn(events)
+
+    def _learn(self, events: Iterable[Event]) -> None:
+        for event in events:
+            name = event.recurrence()
+            if name is None:
+                continue
+            try:
+                seconds = event.interval()
+            except CodecError:
+                continue
+            self._by_hook.setdefault((event.name(), seconds), name)
+            self._others.setdefault(seconds, name)
+
+    def name(self, hook: str, seconds: int, there: Iterable[Event]) -> str:
+        """Of the hook's own events, else WordPress's, else of any event; ``there``: the option's.
+
+        CodecError where none is known: WordPress would drop such an event after its next run.
+        """
+        if found := self._by_hook.get((hook, seconds)) or CORE.get(seconds):
+            return found
+        if seconds not in self._others:
+            self._learn(there)
+        if seconds in self._others:
+            return self._others[seconds]
+        raise CodecError(f"no recurrence of {seconds} seconds is known")
+
+
+def event_of(record: Record, recurrences: Recurrences, there: Iterable[Event], now: int) -> Event:
+    """The event that an action becomes.
+
+    Raises:
+        CodecError: WP-Cron has nothing that does the same; the reason is the message.
+    """
+    if not record.is_dated:
+        raise CodecError("it waits for other actions")
+    told = schedule.decode(record.schedule)
+    seconds, name = 0, ""
+    match told:
+        case schedule.Interval() if told.is_recurring:
+            seconds = told.seconds
+            name = recurrences.name(record.hook, seconds, there)
+        case schedule.Single() | schedule.Async() | schedule.Interval():
+            pass
+        case _:
+            raise CodecError("its kind of schedule is none of WP-Cron's")
+    try:
+        hook = record.hook.encode()
+    except UnicodeEncodeError:
+        raise CodecError("its hook is not UTF-8") from None
+    date = now if record.scheduled_at is None else int(record.scheduled_at.timestamp())
+    mapping = args_codec.decode(record.args).mapping
+    event = made(hook, mapping, date=date, interval=seconds, schedule=name)
+    event.check(hook_characters=HOOK_CHARACTERS)
+    return event
