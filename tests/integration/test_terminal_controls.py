@@ -14,7 +14,9 @@ from sqlalchemy import text
 
 from cli_helpers import Done, Site, sqlite_site
 from factories import insert, make_new
+from legacy_store import LegacyStore
 from wpbridge.cli import terminal
+from wpbridge.cli.exits import Exit
 from wpbridge.cli.main import cli
 from wpbridge.clock import SystemClock
 
@@ -44,15 +46,16 @@ OTHERS = (
     "reschedule --status pending --in 1h --dry-run", "clean --older-than 1s --dry-run",
     "clean --older-than 1s --dry-run --format json", "dedupe --dry-run",
     "dedupe --dry-run --format json", "release-claims --stale --dry-run", "uninstall --dry-run",
-    "migrate export -", "migrate export out.jsonl", "migrate export --dry-run -",
-    "migrate archive --older-than 1s --dry-run",
-    "migrate archive --older-than 1s --dry-run --format json", "migrate wp-cron --dry-run",
+    "migrate export --output -", "migrate export --output out.jsonl",
+    "migrate export --output - --dry-run",
+    "migrate archive --output . --older-than 1s --dry-run",
+    "migrate archive --output . --older-than 1s --dry-run --format json", "migrate wp-cron --dry-run",
     "migrate wp-cron --dry-run --format json", "migrate post-store --dry-run",
     "migrate post-store --dry-run --format json", "migrate schema verify", "resume --all --dry-run", "pause --hook x --reason x",
     "next x", "generate x now --count 2 --dry-run", "init --dry-run", "decode @evil.php",
     "probe live --heartbeat-file beat", "enqueue --jsonl in.jsonl --dry-run",
-    "enqueue --jsonl in.jsonl", "migrate import in.jsonl --dry-run",
-    "migrate import out.jsonl --dry-run", "migrate copy --to-dsn sqlite:///other.db --dry-run",
+    "enqueue --jsonl in.jsonl", "migrate import --input in.jsonl --dry-run",
+    "migrate import --input out.jsonl --into-itself --dry-run", "init --dsn sqlite:///other.db", "migrate copy --to-dsn sqlite:///other.db --dry-run",
     "migrate index --dry-run", "migrate schema fix --dry-run", "migrate schema fix --sql",
     "run 1 2 3 --handlers acts -v", "claim-and-run --handlers acts -vv",
     "enqueue --jsonl good.jsonl",
@@ -101,6 +104,9 @@ def site(tmp_path: Path) -> Iterator[Site]:
               for _ in range(4)),
             now=now,
         )  # fmt: skip
+        posts = LegacyStore(it.store)
+        posts.post(EVIL, args=json.dumps([EVIL], ensure_ascii=False), group=EVIL, logs=(EVIL,))
+        posts.post(EVIL, args=EVIL, blob=EVIL.encode(), group=EVIL, status=EVIL)
         it.store.session.run(_fill)
         yield it
 
@@ -137,10 +143,6 @@ def _fill(connection: object) -> None:
         "INSERT INTO wp_wpbridge_zones VALUES (2, :evil, :evil, 1, :evil, :evil)",
         "INSERT INTO wp_wpbridge_waits VALUES (2, 1, :evil)",
         "INSERT INTO wp_wpbridge_duties VALUES (:evil, :evil, '2026-01-01 00:00:00', :evil)",
-        (
-            "CREATE TABLE wp_options (option_id INTEGER PRIMARY KEY AUTOINCREMENT, option_name TEXT,"
-            " option_value TEXT, autoload TEXT DEFAULT 'yes')"
-        ),
         "INSERT INTO wp_options (option_name, option_value) VALUES ('timezone_string', :evil)",
         "INSERT INTO wp_options (option_name, option_value) VALUES ('cron', :cron)",
     ):
@@ -174,6 +176,7 @@ def test_no_command_shows_a_raw_control_character_on_a_terminal(
     shows = ran = 0
     for told in (*(f"{one} --format {shape}" for one in LISTS for shape in SHAPES), *OTHERS):
         done = site(*told.split(), env={"NO_COLOR": "1", "COLUMNS": "60"})
+        assert done.code != Exit.USAGE or "in.jsonl" in told, done
         assert_harmless(done, told)
         shows += "\\x1b]0;owned" in done.out + done.err or "u001b]0;owned" in done.out + done.err
         ran += done.err.count("action.failed")

@@ -258,7 +258,10 @@ def _plan(store: SqlStore, settings: Settings, only: ClaimFilter) -> int:
 
 def _drive(runner: Runner, settings: Settings) -> list[signal.Signals]:
     """Run to the end; the signals that came meanwhile."""
-    with _signals(runner) as caught, _progress(runner, quiet=bool(settings.quiet)):
+    with (
+        _signals(runner) as caught,
+        _progress(runner, quiet=bool(settings.quiet or settings.verbose)),
+    ):
         runner.run()
     return caught
 
