@@ -17,9 +17,15 @@ from wpbridge.cli.terminal import Piece
 from wpbridge.telling.visible import visible
 
 COLOURS: Final = {
-    "complete": "green", "failed": "red", "canceled": "yellow", "in-progress": "cyan",
-    "problem": "bold red", "warning": "yellow", "ok": "green", "note": "cyan",
-}  # fmt: skip
+    "complete": "green",
+    "failed": "red",
+    "canceled": "yellow",
+    "in-progress": "cyan",
+    "problem": "bold red",
+    "warning": "yellow",
+    "ok": "green",
+    "note": "cyan",
+}
 _WHOLE: Final = re.compile(
     r"\d{4}-\d\d-\d\dT[\d:]+(?:Z|[+-][\d:]+)|\d*|pending|" + "|".join(COLOURS)
 )
@@ -88,8 +94,10 @@ def draw(
                 screen.print_pieces([])
             draw_one(row, columns, screen, text_of)
         return
-    head = [_fitted(column, column.name, width, screen, "bold")
-            for column, width in zip(made, widths, strict=True)]  # fmt: skip
+    head = [
+        _fitted(column, column.name, width, screen, "bold")
+        for column, width in zip(made, widths, strict=True)
+    ]
     _print_row(head, screen)
     for number in range(len(rows)):
         cells = [
@@ -159,16 +167,12 @@ def _widths(columns: Sequence[_Column], room: int) -> list[int] | None:
 
 def _fitted(column: _Column, text: str, width: int, screen: Screen, style: str) -> list[Piece]:
     """A cell's lines, each as wide as its column."""
-    lines = (
-        list(_wrapped(text, width, screen.ellipsis))
-        if column.is_prose
-        else [_cut(text, width, screen.ellipsis)]
-    )
-    return [
-        (" " * (width - cell_len(line)) + line if column.is_number else
-         set_cell_size(line, width), style)
-        for line in lines
-    ]  # fmt: skip
+    lines = [_cut(text, width, screen.ellipsis)]
+    if column.is_prose:
+        lines = list(_wrapped(text, width, screen.ellipsis))
+    if column.is_number:
+        return [(" " * (width - cell_len(line)) + line, style) for line in lines]
+    return [(set_cell_size(line, width), style) for line in lines]
 
 
 def _print_row(cells: Sequence[Sequence[Piece]], screen: Screen) -> None:

@@ -13,8 +13,15 @@ from typing import Any, Final, NamedTuple
 from wpbridge.telling.visible import visible, visible_json
 
 _TOTALS: Final = (
-    "claimed", "complete", "failed", "retried", "canceled", "released", "lost", "reclaimed",
-)  # fmt: skip
+    "claimed",
+    "complete",
+    "failed",
+    "retried",
+    "canceled",
+    "released",
+    "lost",
+    "reclaimed",
+)
 
 
 class Kind(NamedTuple):
@@ -27,76 +34,61 @@ class Kind(NamedTuple):
     """A lower level, which some of these lines have."""
 
 
-def _kinds(
-    logger: str, level: int, kinds: Mapping[str, tuple[str, ...]], quieter: int | None = None
-) -> dict[str, Kind]:
-    return {name: Kind(logger, level, fields, quieter) for name, fields in kinds.items()}
-
+_DAEMON: Final = "wpbridge.daemon"
+_HANDLER: Final = "wpbridge.handler"
+_PHP: Final = "wpbridge.php"
+_PROCESS: Final = "wpbridge.process"
+_STORE: Final = "wpbridge.store"
+_UPKEEP: Final = "wpbridge.upkeep"
+_APP: Final = "wpbridge.app"
+_EVENTS: Final = "wpbridge.events"
+_DEBUG, _INFO, _WARNING, _ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
 
 KINDS: Final[Mapping[str, Kind]] = {
-    **_kinds("wpbridge.daemon", logging.INFO, {
-        "daemon.ready": ("processes",),
-        "daemon.reloading": (),
-        "daemon.changed": ("files",),
-        "daemon.quiet": (),
-        "daemon.resumed": (),
-        "daemon.stopping": ("signal",),
-        "daemon.stopped": ("code", *_TOTALS),
-        "worker.recycled": ("worker_pid", "why"),
-    }),
-    **_kinds("wpbridge.daemon", logging.INFO, {
-        "worker.started": ("worker", "worker_pid"),
-    }, logging.DEBUG),
-    **_kinds("wpbridge.daemon", logging.WARNING, {
-        "daemon.killing": ("signal",),
-        "daemon.drain_timeout": ("killed",),
-        "worker.not_started": ("worker", "error"),
-        "heartbeat.failed": ("file", "error"),
-    }),
-    **_kinds("wpbridge.daemon", logging.WARNING, {
-        "worker.died": ("worker", "worker_pid", "code", "deaths", "again_in_seconds"),
-    }, logging.INFO),
-    **_kinds("wpbridge.daemon", logging.ERROR, {
-        "daemon.reload_refused": ("error", "code", "kept"),
-        "worker.silent": ("seconds",),
-    }),
-    **_kinds("wpbridge.daemon", logging.DEBUG, {"worker.unknown_message": ("said",)}),
-    **_kinds("wpbridge.handler", logging.INFO, {"action.printed": ("action_id", "hook", "line")}),
-    **_kinds("wpbridge.handler", logging.WARNING, {
-        "handler.late": ("action_id", "hook", "limit_seconds"),
-        "handler.task_raised": ("error_type",),
-    }),
-    **_kinds("wpbridge.handler", logging.DEBUG, {"handler.failed": ()}),
-    **_kinds("wpbridge.php", logging.INFO, {
-        "php.ready": ("pid", "seconds"),
-        "php.printed": ("pid", "line"),
-    }),
-    **_kinds("wpbridge.php", logging.WARNING, {
-        "php.boot_failed": ("failures", "reason"),
-        "php.down": ("reason", "again_in_seconds"),
-        "php.died": ("action_id", "hook", "reason"),
-        "php.stray_answer": ("pid", "reason"),
-    }),
-    **_kinds("wpbridge.php", logging.ERROR, {"php.broken": ()}),
-    **_kinds("wpbridge.process", logging.INFO, {
-        "process.ready": ("pid", "seconds"),
-        "process.replaced": ("pid", "why"),
-    }),
-    **_kinds("wpbridge.process", logging.WARNING, {
-        "process.boot_failed": ("failures", "reason"),
-        "process.died": ("action_id", "hook", "reason"),
-        "process.stray_answer": ("pid", "reason"),
-    }),
-    **_kinds("wpbridge.process", logging.ERROR, {"process.broken": ()}),
-    **_kinds("wpbridge.store", logging.WARNING, {
-        "own_tables.behind": ("reason",),
-        "own_tables.making": ("tables",),
-        "store.forgetful": ("reason",),
-    }),
-    **_kinds("wpbridge.upkeep", logging.WARNING, {"upkeep.too_many_hooks": ()}),
-    **_kinds("wpbridge.app", logging.WARNING, {"retry.brackets": ("rule", "pattern")}),
-    **_kinds("wpbridge.events", logging.ERROR, {"event.subscriber_failed": ("kind",)}),
-}  # fmt: skip
+    "action.printed": Kind(_HANDLER, _INFO, ("action_id", "hook", "line")),
+    "daemon.changed": Kind(_DAEMON, _INFO, ("files",)),
+    "daemon.drain_timeout": Kind(_DAEMON, _WARNING, ("killed",)),
+    "daemon.killing": Kind(_DAEMON, _WARNING, ("signal",)),
+    "daemon.quiet": Kind(_DAEMON, _INFO),
+    "daemon.ready": Kind(_DAEMON, _INFO, ("processes",)),
+    "daemon.reload_refused": Kind(_DAEMON, _ERROR, ("error", "code", "kept")),
+    "daemon.reloading": Kind(_DAEMON, _INFO),
+    "daemon.resumed": Kind(_DAEMON, _INFO),
+    "daemon.stopped": Kind(_DAEMON, _INFO, ("code", *_TOTALS)),
+    "daemon.stopping": Kind(_DAEMON, _INFO, ("signal",)),
+    "event.subscriber_failed": Kind(_EVENTS, _ERROR, ("kind",)),
+    "handler.failed": Kind(_HANDLER, _DEBUG),
+    "handler.late": Kind(_HANDLER, _WARNING, ("action_id", "hook", "limit_seconds")),
+    "handler.task_raised": Kind(_HANDLER, _WARNING, ("error_type",)),
+    "heartbeat.failed": Kind(_DAEMON, _WARNING, ("file", "error")),
+    "own_tables.behind": Kind(_STORE, _WARNING, ("reason",)),
+    "own_tables.making": Kind(_STORE, _WARNING, ("tables",)),
+    "php.boot_failed": Kind(_PHP, _WARNING, ("failures", "reason")),
+    "php.broken": Kind(_PHP, _ERROR),
+    "php.died": Kind(_PHP, _WARNING, ("action_id", "hook", "reason")),
+    "php.down": Kind(_PHP, _WARNING, ("reason", "again_in_seconds")),
+    "php.printed": Kind(_PHP, _INFO, ("pid", "line")),
+    "php.ready": Kind(_PHP, _INFO, ("pid", "seconds")),
+    "php.stray_answer": Kind(_PHP, _WARNING, ("pid", "reason")),
+    "process.boot_failed": Kind(_PROCESS, _WARNING, ("failures", "reason")),
+    "process.broken": Kind(_PROCESS, _ERROR),
+    "process.died": Kind(_PROCESS, _WARNING, ("action_id", "hook", "reason")),
+    "process.ready": Kind(_PROCESS, _INFO, ("pid", "seconds")),
+    "process.replaced": Kind(_PROCESS, _INFO, ("pid", "why")),
+    "process.stray_answer": Kind(_PROCESS, _WARNING, ("pid", "reason")),
+    "retry.brackets": Kind(_APP, _WARNING, ("rule", "pattern")),
+    "store.forgetful": Kind(_STORE, _WARNING, ("reason",)),
+    "upkeep.too_many_hooks": Kind(_UPKEEP, _WARNING),
+    "worker.died": Kind(
+        _DAEMON, _WARNING, ("worker", "worker_pid", "code", "deaths", "again_in_seconds"), _INFO
+    ),
+    "worker.not_started": Kind(_DAEMON, _WARNING, ("worker", "error")),
+    "worker.recycled": Kind(_DAEMON, _INFO, ("worker_pid", "why")),
+    "worker.silent": Kind(_DAEMON, _ERROR, ("seconds",)),
+    "worker.started": Kind(_DAEMON, _INFO, ("worker", "worker_pid"), _DEBUG),
+    "worker.unknown_message": Kind(_DAEMON, _DEBUG, ("said",)),
+}
+"""Every kind of line, by its name."""
 
 
 class Fields(dict[str, Any]):
