@@ -7,7 +7,7 @@ import secrets
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
@@ -53,7 +53,7 @@ _BRACKETS = re.compile(r"\[.+\]")
 
 def handlers_of(settings: Settings) -> dict[str, Handler]:
     """Python handlers and webhooks, by hook."""
-    found = load(settings.handlers, folder=settings.handlers_folder)
+    found = load(settings.handlers, folder=settings.handlers_folder, trusted=settings.trusted)
     for hook, webhook in settings.webhooks.items():
         if hook in found:
             raise ConfigError(f"hook {hook!r} has both a Python handler and a webhook")
@@ -61,14 +61,37 @@ def handlers_of(settings: Settings) -> dict[str, Handler]:
     return found
 
 
-def routes_of(settings: Settings, handlers: Mapping[str, Handler]) -> Routes:
-    """What happens to each hook, with these settings and handlers (webhooks among them)."""
+def handlers_to_look(settings: Settings) -> tuple[dict[str, Handler], tuple[str, ...]]:
+    """Handlers for a command that only looks, and the modules that it does not load.
+
+    Whoever only looks does not expect code to run: modules are loaded that the command line names,
+    and no others.
+    """
+    if settings.sources.get("handlers", "flag") == "flag":
+        return handlers_of(settings), ()
+    return handlers_of(replace(settings, handlers=())), settings.handlers
+
+
+def not_loaded(modules: Sequence[str]) -> str:
+    """Say that these modules of handlers were not loaded, and how they are."""
+    names = ",".join(modules)
+    return f"handlers not loaded: {names} (name them: --handlers {names})"
+
+
+def routes_of(
+    settings: Settings, handlers: Mapping[str, Handler], *, left_out: Sequence[str] = ()
+) -> Routes:
+    """What happens to each hook, with these settings and handlers (webhooks among them).
+
+    ``left_out`` are modules of handlers that were not loaded.
+    """
     return Routes(
         settings.routes,
         python={h: handlers[h].source for h in handlers if h not in settings.webhooks},
         webhooks=settings.webhooks,
         php=settings.php,
         owns_site=settings.owns_site,
+        not_loaded=left_out,
     )
 
 
@@ -104,6 +127,7 @@ def php_launch(settings: Settings, site: Site, store: SqlStore, env: Mapping[str
         user=settings.user,
         skip_plugins=settings.skip_plugins,
         env=env,
+        trusted=settings.trusted,
     )
 
 
@@ -183,6 +207,7 @@ def _process_executor(
     setup = Setup(
         modules=settings.handlers,
         folder=settings.handlers_folder,
+        trusted=settings.trusted,
         site=site.name,
         opener=f"{__name__}:{queue_in_child.__name__}",
         given={
@@ -313,7 +338,9 @@ def make_runner(
     store.session.patience_seconds = math.inf if daemon else PATIENCE_SECONDS
     bus = Bus(site.label)
     bus.subscribe(Event, logs.write)
-    bus.extend(subscribers(settings.handlers, folder=settings.handlers_folder))
+    bus.extend(subscribers(
+        settings.handlers, folder=settings.handlers_folder, trusted=settings.trusted
+    ))  # fmt: skip
     tell_outages(store.session, bus, clock)
     executor = make_executor(settings, site, store, handlers, clock=clock, env=env)
     limits = Limits(

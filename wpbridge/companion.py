@@ -5,12 +5,11 @@ each site of the network it serves. Whatever was written can be read back. Nothi
 database, and a file that is not ours is never touched.
 """
 
-import contextlib
 import json
-import os
 import re
-import tempfile
-from collections.abc import Iterable, Mapping
+import shlex
+import stat
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -20,16 +19,21 @@ from wpbridge import __version__
 from wpbridge.action import UPKEEP_HOOKS
 from wpbridge.config import Settings
 from wpbridge.errors import ConfigError, SiteError
+from wpbridge.plugin.placing import remove_file, source_of, write_file
+from wpbridge.trust.files import owner_name
 
 FILE_NAME: Final = "wpbridge.php"
 
 Change: TypeAlias = Literal["created", "renewed", "removed", "unchanged"]
 
+COMMAND: Final = "wpbridge wp install-plugin"
+
+_NAMED: Final = 5
+"""How many hooks are told by name."""
 _MARK: Final = b"wpbridge-companion-file"
 _LINE: Final = re.compile(
     rb"^(define\( 'WPBRIDGE_COMPANION', ')((?:[^'\\\n]|\\.)*)(' \);)$", re.MULTILINE
 )
-_MODE: Final = 0o644
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +45,15 @@ class Rule:
     """An empty text: actions without a group."""
     owned: bool = True
     """False: PHP runs them, whatever comes after."""
+
+    def __str__(self) -> str:
+        told = [
+            f"{name} {value!r}"
+            for name, value in (("hook", self.hook), ("group", self.group))
+            if value is not None
+        ]
+        leads = "a route" if self.owned else "a route to leave"
+        return f"{leads} for {' and '.join(told) or 'everything'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +97,27 @@ def owned(settings: Settings, handlers: Iterable[str]) -> Ownership:
     )
 
 
-def explain(found: Companion | None, prefix: str, wanted: Ownership) -> tuple[str, ...]:
+# What differs.
+
+
+def explain(
+    found: Companion | None,
+    prefix: str,
+    wanted: Ownership,
+    *,
+    command: str = COMMAND,
+    left_out: Sequence[str] = (),
+) -> tuple[str, ...]:
     """Sentences on how the site behaves unlike one with an up-to-date companion; none if it is one.
 
-    ``found`` is what :func:`read` gave; ``prefix`` is the site's.
+    Args:
+        found: what :func:`read` gave.
+        prefix: the site's.
+        wanted: what the settings make ours.
+        command: what mends it, in full.
+        left_out: modules of handlers that were not loaded, so ``wanted`` lacks their hooks.
     """
-    renew = "run `wpbridge wp install-plugin`"
+    renew = f"run `{command}`"
     if found is None or prefix not in found.sites:
         off = "switch them off yourself; " if wanted.owns_site else ""
         missing = (
@@ -99,11 +127,119 @@ def explain(found: Companion | None, prefix: str, wanted: Ownership) -> tuple[st
         )
         return (missing,)
     told = []
-    if found.sites[prefix] != wanted:
-        told.append(f"the companion plugin names other hooks and groups than the settings: {renew}")
+    there = found.sites[prefix]
+    if differing := list(_differences(there, wanted, knows_hooks=not left_out)):
+        lost = given_up(there, wanted, knows_hooks=not left_out)
+        back = f" (it asks for --yes, since PHP gets back {', '.join(lost)})" if lost else ""
+        told.append(
+            "the companion plugin names other hooks and groups than the settings:"
+            f" {'; '.join(differing)}; {renew}{back}"
+        )
     if found.version != __version__:
-        told.append(f"the companion plugin is of wpbridge {found.version}: {renew}")
+        told.append(
+            f"the companion plugin is of wpbridge {found.version}: this is {__version__}; {renew}"
+        )
     return tuple(told)
+
+
+def _differences(there: Ownership, wanted: Ownership, *, knows_hooks: bool) -> Iterator[str]:
+    if there.owns_site != wanted.owns_site:
+        says, not_so = ("owns", "does not") if there.owns_site else ("does not own", "owns it")
+        yield f"it says that wpbridge {says} the site, the settings say that it {not_so}"
+    if missing := _some(set(wanted.hooks) - set(there.hooks)):
+        yield f"it lacks {missing}"
+    if more := _some(set(there.hooks) - set(wanted.hooks)) if knows_hooks else "":
+        yield f"it has {more}, without a handler in the settings"
+    lacks = [str(rule) for rule in wanted.rules if rule not in there.rules]
+    has = [str(rule) for rule in there.rules if rule not in wanted.rules]
+    if lacks:
+        yield f"it lacks {', '.join(lacks)}"
+    if has:
+        yield f"it has {', '.join(has)}, which the settings have not"
+    if there.rules != wanted.rules and not (lacks or has):
+        yield "its routes stand in another order"
+    if there.upkeep != wanted.upkeep and there.owns_site == wanted.owns_site:
+        yield "it leaves other upkeep to PHP"
+
+
+def given_up(before: Ownership, after: Ownership, *, knows_hooks: bool = True) -> list[str]:
+    """Return in words what PHP's runners may claim again when ``after`` takes the place."""
+    if after.owns_site:
+        return []
+    lost = ["the whole site (owns_site)"] if before.owns_site else []
+    if knows_hooks and (hooks := _some(set(before.hooks) - set(after.hooks))):
+        lost.append(hooks)
+    lost += [str(rule) for rule in before.rules if rule.owned and rule not in after.rules]
+    lost += [str(rule) for rule in after.rules if not rule.owned and rule not in before.rules]
+    return lost
+
+
+def condition(folder: Path, *, elsewhere: Path | None = None, command: str = COMMAND) -> list[str]:
+    """Sentences on what is wrong with the file itself: its code, who may write it, where it lies.
+
+    ``elsewhere`` is a folder in which one may have been left that WordPress does not load.
+    SiteError when the file cannot be read.
+    """
+    file, told = folder / FILE_NAME, []
+    if elsewhere not in (None, folder) and (stray := elsewhere / FILE_NAME).is_file():
+        told.append(f"a companion plugin lies in {stray}, but WordPress loads those of {folder}")
+    source = source_of(file)
+    if source is None or _MARK not in source:
+        return told
+    found = parse(source)
+    if found is None:
+        told.append(f"{file} is damaged, and PHP's runners take everything; run `{command}`")
+    elif found.version == __version__ and source != render(template(), found):
+        told.append(f"the code in {file} is not what wpbridge {__version__} wrote; run `{command}`")
+    status, owner = file.stat(), folder.stat().st_uid
+    if status.st_uid not in (0, owner):
+        told.append(
+            f"{file} belongs to {owner_name(status.st_uid)}, who may change what PHP runs there;"
+            f" run `chown {owner_name(owner)} {shlex.quote(str(file))}`"
+        )
+    if status.st_mode & stat.S_IWOTH:
+        told.append(
+            f"{file} has mode {stat.S_IMODE(status.st_mode):04o}, so everybody may change what PHP"
+            f" runs there; run `chmod o-w {shlex.quote(str(file))}`"
+        )
+    return told
+
+
+def command_for(settings: Settings, folder: Path | None) -> str:
+    """The command that renews the file with these settings, in full.
+
+    What the settings file says is left to that file; a DSN may hold a password and is not shown.
+
+    Args:
+        settings: as they were read.
+        folder: of the WordPress.
+    """
+    sources = settings.sources
+    words = [*COMMAND.split()]
+    place = settings.path or folder
+    if place is not None:
+        words.append(f"--path={place}")
+    files = {name.removeprefix("file ") for name in sources.values() if name.startswith("file ")}
+    words += [f"--config={file}" for file in files]
+    for name in ("table_prefix", "blog_id", "url", "ask_php", "handlers", "owns_site"):
+        value, source = getattr(settings, name), sources.get(name, "default")
+        flag = f"--{name.replace('_', '-')}"
+        if source == "default" or source.startswith("file "):
+            continue
+        if isinstance(value, bool):
+            words.append(flag if value else f"--no-{flag[2:]}")
+        else:
+            words.append(f"{flag}={','.join(value) if isinstance(value, tuple) else value}")
+    shown = shlex.join(words)
+    return shown if sources.get("dsn", "default")[:4] != "flag" else f"{shown} --dsn=…"
+
+
+def _some(hooks: Collection[str]) -> str:
+    """Hooks, the first few by name; empty for none."""
+    names = sorted(hooks)
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    plural = "" if len(names) == 1 else "s"
+    return f"the hook{plural} {', '.join(names[:_NAMED])}{more}" if names else ""
 
 
 # The file's text.
@@ -217,10 +353,7 @@ def remove(
             write_file(file, render(template(), Companion(sites=left)))
         return "renewed"
     if not dry_run:
-        try:
-            file.unlink()
-        except OSError as error:
-            raise _refused(file, "removed", error) from error
+        remove_file(file)
     return "removed"
 
 
@@ -234,52 +367,3 @@ def _ours(file: Path) -> bytes | None:
     if source is not None and _MARK not in source:
         raise SiteError(f"{file} was not written by wpbridge: move it away first")
     return source
-
-
-def source_of(file: Path) -> bytes | None:
-    """What is in it; None when there is no such file, SiteError when it cannot be read."""
-    try:
-        return file.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise _refused(file, "read", error) from error
-
-
-def write_file(file: Path, source: bytes) -> None:
-    """Whole or not at all, in its folder owner's name; SiteError when it cannot be."""
-    try:
-        _make_folder(file.parent)
-        number, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-        try:
-            with os.fdopen(number, "wb") as temporary:
-                _hand_over(number, file.parent, _MODE)
-                temporary.write(source)
-                temporary.flush()
-                os.fsync(number)
-            Path(name).replace(file)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise _refused(file, "written", error) from error
-
-
-def _make_folder(folder: Path) -> None:
-    """Only the last of the path's folders: a missing wp-content is a wrong path."""
-    if not folder.is_dir():
-        folder.mkdir()
-        _hand_over(folder, folder.parent, 0o755)
-
-
-def _hand_over(made: int | Path, folder: Path, mode: int) -> None:
-    """To the owner of the folder it lies in, as far as we may."""
-    os.chmod(made, mode)  # noqa: PTH101 - a descriptor too
-    owner = folder.stat()
-    with contextlib.suppress(PermissionError):
-        os.chown(made, owner.st_uid, owner.st_gid)
-
-
-def _refused(file: Path, deed: str, error: OSError) -> SiteError:
-    advice = "; run wpbridge as their owner" if isinstance(error, PermissionError) else ""
-    return SiteError(f"{file} cannot be {deed}: {error.strerror}{advice}")

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias, get_args
 
-from wpbridge import rules
+from wpbridge import rules, trust
 from wpbridge.errors import ConfigError
 from wpbridge.moments import seconds_of
 from wpbridge.rules import LONGEST, Keep, Limit, Origin, RetryRule, Route, Webhook, only_known
@@ -47,6 +47,8 @@ class Settings:
     """Modules, by their dotted names."""
     handlers_folder: str | None = None
     """Where they are searched first: the file's folder when it names them, else None."""
+    trusted: bool = False
+    """Files are obeyed whoever may write them; said by ``WPBRIDGE_TRUST`` alone."""
     webhooks: Mapping[str, Webhook] = field(default_factory=lambda: MappingProxyType({}))
     """By hook."""
     batch_size: int = 25
@@ -151,8 +153,13 @@ def load(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> Sett
             missing or no TOML; names the origin, never a secret.
     """
     given = {name: value for name, value in flags.items() if value not in (None, ())}
-    file = _file(given.pop("config", None), env, cwd)
-    tables = _read(file) if file else {}
+    trusted = trust.is_lifted(env)
+    told = given.pop("config", None) or env.get(f"{ENV_PREFIX}CONFIG")
+    file = _file(told, env, cwd)
+    tables: Mapping[str, Any] = {}
+    if file:
+        welcome = None if told else _owners(_wordpress_folder(given, env, cwd))
+        tables = _tables(_read(file, trusted=trusted, welcome=welcome), file)
     found = {
         **_from_file(tables, file, env),
         **_from_env(env, cwd, _secret_names(tables)),
@@ -160,9 +167,10 @@ def load(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> Sett
     }
     values = {name: value for name, (value, _) in found.items()}
     sources = {name: found[name][1] if name in found else "default" for name in _KINDS}
+    sources["trusted"] = f"env {trust.LIFTS}" if trusted else "default"
     if file and sources["handlers"] == f"file {file}":
         values["handlers_folder"] = str(file.parent)
-    return Settings(**values, sources=MappingProxyType(sources))
+    return Settings(**values, trusted=trusted, sources=MappingProxyType(sources))
 
 
 def sources_of(settings: Settings) -> dict[str, str]:
@@ -394,7 +402,7 @@ def _from_flags(given: Mapping[str, object], env: Mapping[str, str], cwd: Path) 
 
 def _from_env(env: Mapping[str, str], cwd: Path, ours: Iterable[str]) -> _Found:
     names = {f"{ENV_PREFIX}{name.upper()}": name for name in _KINDS}
-    allowed = {*names, f"{ENV_PREFIX}CONFIG", *ours}
+    allowed = {*names, f"{ENV_PREFIX}CONFIG", trust.LIFTS, *ours}
     present = {key: value for key, value in env.items() if key.startswith(ENV_PREFIX)}
     only_known(
         [key for key in present if not key.startswith(_NOT_SETTINGS)], allowed, "the environment"
@@ -448,7 +456,6 @@ def _checked(name: str, value: object, place: str, origin: Origin) -> Any:
 
 
 def _file(told: object, env: Mapping[str, str], cwd: Path) -> Path | None:
-    told = told or env.get(f"{ENV_PREFIX}CONFIG")
     if told:
         file = _expanded(str(told), cwd, env)
         if not file.is_file():
@@ -480,17 +487,44 @@ def working_folder() -> Path:
         ) from None
 
 
+def _wordpress_folder(
+    given: Mapping[str, object], env: Mapping[str, str], cwd: Path
+) -> Path | None:
+    """The WordPress folder that is meant without any file: named, or around the working folder."""
+    told = given.get("path") or env.get(f"{ENV_PREFIX}PATH")
+    if told:
+        place = _expanded(str(told), cwd, env)
+        return place.parent if place.is_file() else place
+    around = (place for place in (cwd, *cwd.parents) if (place / "wp-config.php").is_file())
+    return next(around, None)
+
+
+def _owners(folder: Path | None) -> frozenset[int]:
+    try:
+        return frozenset() if folder is None else frozenset({folder.stat().st_uid})
+    except OSError:
+        # The site's own reading will say what is wrong with it.
+        return frozenset()
+
+
 def _expanded(text: str, folder: Path, env: Mapping[str, str]) -> Path:
     if text == "~" or text.startswith("~/"):
         return Path(env.get("HOME") or Path.home(), text[2:])
     return (folder / text).absolute()
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path, *, trusted: bool, welcome: frozenset[int] | None) -> bytes:
     try:
-        return tomllib.loads(file.read_text("utf-8-sig"))
+        if trusted:
+            return file.read_bytes()
+        return trust.read(file, "the settings file", welcome=welcome)
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _tables(source: bytes, file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(source.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise ConfigError(f"{file} is not UTF-8") from None
     except tomllib.TOMLDecodeError as error:

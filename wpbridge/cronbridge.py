@@ -13,8 +13,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-from wpbridge.companion import source_of, write_file
 from wpbridge.errors import ConfigError, SiteError
+from wpbridge.plugin.placing import remove_file, source_of, write_file
 
 FILE_NAME: Final = "wpbridge-cron.php"
 
@@ -83,10 +83,7 @@ def remove(folder: Path, prefix: str, journal: str) -> bool:
     if sites:
         write_file(file, _rendered(sites))
         return True
-    try:
-        file.unlink()
-    except OSError as error:
-        raise SiteError(f"{file} cannot be removed: {error.strerror}") from error
+    remove_file(file)
     return True
 
 

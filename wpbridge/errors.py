@@ -2,6 +2,7 @@
 
     WpbridgeError
     ├── ConfigError            settings that cannot be used
+    │   └── NotObeyed          others may write what would be run
     ├── InputError             what was given cannot be used
     ├── ActionNotFound         there is no action with such an id
     ├── SiteError              a WordPress that cannot be read
@@ -34,6 +35,10 @@ class WpbridgeError(Exception):
 
 class ConfigError(WpbridgeError):
     """The settings cannot be used; run `wpbridge check` to see what is read from where."""
+
+
+class NotObeyed(ConfigError):
+    """Others may write this file, so what it says is not done."""
 
 
 class InputError(WpbridgeError):

@@ -139,6 +139,7 @@ def gather(
     handlers: Mapping[str, Handler],
     *,
     now: datetime,
+    left_out: Sequence[str] = (),
     callback: bool | None = None,
     may_ask: bool = False,
     me: Identity | None = None,
@@ -152,6 +153,7 @@ def gather(
         settings: say what is run here.
         handlers: hooks with a handler or a webhook.
         now: aware.
+        left_out: modules of handlers that were not loaded.
         callback: whether PHP has one, if that was asked.
         may_ask: whether there is a WordPress that could be asked.
         me: this process; runners of the same host are judged by their process ids.
@@ -162,7 +164,7 @@ def gather(
     rows = Rows(store, Server(store))
     this = me or identity()
     is_pending = record.status == Status.PENDING
-    routes = app.routes_of(settings, handlers)
+    routes = app.routes_of(settings, handlers, left_out=left_out)
     return Facts(
         record=record,
         now=now,
@@ -248,6 +250,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "corrupt": "its data cannot be read",
     "no-runner": "nobody is running",
     "behind": "others come first",
+    "handlers-not-loaded": "nobody looked whether a handler runs it",
     "due": "nothing is in its way",
 }
 """Each code in a few words."""
@@ -474,11 +477,17 @@ def _behind(facts: Facts) -> Iterator[Reason]:
         yield Reason(code="behind", text=text)
 
 
+def _not_looked_up(facts: Facts) -> Iterator[Reason]:
+    if facts.decision.to == "unknown":
+        text = f"whether it is run here was not looked up: {facts.decision.why}"
+        yield Reason(code="handlers-not-loaded", text=text)
+
+
 def _due() -> Reason:
     return Reason(code="due", text="it is due and free: the next run takes it")
 
 
 _PENDING: Final[tuple[Callable[[Facts], Iterator[Reason]], ...]] = (
     _claimed, _waiting, _undated, _early, _paused, _limited, _unrouted, _foreign, _corrupt, _alone,
-    _behind, _unasked,
+    _behind, _unasked, _not_looked_up,
 )  # fmt: skip

@@ -18,13 +18,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, overload
 
 from wpbridge.action import ActionId
-from wpbridge.errors import ConfigError
+from wpbridge.errors import ConfigError, NotObeyed
 from wpbridge.events import Event, Subscriber
 from wpbridge.keys import key_of
 from wpbridge.outcome import LogLine, plain
+from wpbridge.trust import may_obey
+from wpbridge.trust.imports import guard_imports
 
 E = TypeVar("E", bound=Event)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -350,19 +353,22 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
         return {}
 
 
-def load(modules: Sequence[str], *, folder: str | None = None) -> dict[str, Handler]:
+def load(
+    modules: Sequence[str], *, folder: str | None = None, trusted: bool = False
+) -> dict[str, Handler]:
     """Import modules and collect their marked functions.
 
     Args:
         modules: dotted names; ``folder`` (default: the working directory) is searched first.
         folder: where the handlers live.
+        trusted: they are run whoever may write them.
 
     Raises:
-        ConfigError: a module fails to import, marks nothing (@hook, @middleware or @on), or two
-            functions claim one hook.
+        ConfigError: a module must not be obeyed, fails to import or marks nothing (@hook,
+            @middleware or @on), or two functions claim one hook.
     """
     found: dict[str, Handler] = {}
-    imported = _imported(modules, folder)
+    imported = _imported(modules, folder, trusted=trusted)
     around = tuple(_marked(imported, _AROUND))
     for name, module in zip(modules, imported, strict=True):
         if not any(_marked([module], mark) for mark in (_HOOKS, _AROUND, _EVENTS)):
@@ -379,12 +385,12 @@ def load(modules: Sequence[str], *, folder: str | None = None) -> dict[str, Hand
 
 
 def subscribers(
-    modules: Sequence[str], *, folder: str | None = None
+    modules: Sequence[str], *, folder: str | None = None, trusted: bool = False
 ) -> list[tuple[type[Event], Subscriber]]:
     """What the same modules mark with ``@on``: each kind, and who is called for it."""
     return [
         (kind, function)
-        for function in _marked(_imported(modules, folder), _EVENTS)
+        for function in _marked(_imported(modules, folder, trusted=trusted), _EVENTS)
         for kind in _widest(getattr(function, _EVENTS))
     ]
 
@@ -415,8 +421,12 @@ def _marked(modules: Sequence[object], mark: str) -> list[Callable[..., Any]]:
     return list({id(m): m for m in members if getattr(m, mark, ())}.values())
 
 
-def _imported(modules: Sequence[str], folder: str | None) -> list[object]:
+def _imported(modules: Sequence[str], folder: str | None, *, trusted: bool) -> list[object]:
     place = os.path.abspath(folder or os.getcwd())  # noqa: PTH100, PTH109 - sys.path holds text
+    if modules:
+        guard_imports(trusted=trusted)
+    if modules and not trusted:
+        may_obey(Path(place), "the handlers' folder", is_searched=True)
     if modules and place not in sys.path:
         sys.path.insert(0, place)
     return [_import(name) for name in modules]
@@ -425,6 +435,8 @@ def _imported(modules: Sequence[str], folder: str | None) -> list[object]:
 def _import(name: str) -> object:
     try:
         return importlib.import_module(name)
+    except NotObeyed:
+        raise
     except (Exception, SystemExit) as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = "" if "importlib" in last.filename else f" ({last.filename}:{last.lineno})"

@@ -58,7 +58,8 @@ def write(file: Path, beat: Beat) -> None:
     try:
         with open(handle, "w", encoding="utf-8") as stream:  # noqa: PTH123 - a descriptor
             json.dump(asdict(beat), stream)
-        os.chmod(name, 0o644)  # noqa: PTH101 - a probe may be another user's
+            # A probe may be another user's.
+            os.fchmod(handle, 0o644)
         os.replace(name, file)  # noqa: PTH105
     except OSError:
         with contextlib.suppress(OSError):

@@ -13,7 +13,8 @@ from wpbridge.action import UPKEEP_HOOKS
 from wpbridge.patterns import is_any, matches
 from wpbridge.rules import Route
 
-Target: TypeAlias = Literal["python", "webhook", "php", "leave"]
+Target: TypeAlias = Literal["python", "webhook", "php", "leave", "unknown"]
+"""Unknown: it depends on handlers that were not loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Routes:
         webhooks: Collection[str],
         php: bool,
         owns_site: bool,
+        not_loaded: Sequence[str] = (),
     ) -> None:
         """What there is.
 
@@ -44,12 +46,14 @@ class Routes:
             webhooks: hooks with a webhook.
             php: PHP workers are on.
             owns_site: the plugin's own runners are off.
+            not_loaded: modules that may have more handlers.
         """
         self._routes = tuple(routes)
         self._python = dict(python)
         self._webhooks = frozenset(webhooks)
         self._php = php
         self._owns_site = owns_site
+        self._not_loaded = tuple(not_loaded)
         self.decide = functools.lru_cache(maxsize=10_000)(self._decide)
 
     def accepts(self, hook: str, group: str) -> bool:
@@ -73,7 +77,7 @@ class Routes:
 
     def hooks(self) -> frozenset[str] | None:
         """All hooks that may be ours; None when any may be."""
-        return None if self._php else frozenset(self._python) | self._webhooks
+        return None if self._php or self._not_loaded else frozenset(self._python) | self._webhooks
 
     def _decide(self, hook: str, group: str) -> Decision:
         if hook in UPKEEP_HOOKS:
@@ -88,6 +92,8 @@ class Routes:
             return Decision("python", f"handler {self._python[hook]}")
         if hook in self._webhooks:
             return Decision("webhook", "webhook")
+        if self._not_loaded:
+            return Decision("unknown", self._not_asked())
         if self._php:
             return Decision("php", "php is on, and no handler is here")
         return Decision("leave", "no handler is here, and php is off")
@@ -99,7 +105,13 @@ class Routes:
             return Decision("leave", "the plugin's own upkeep needs php, which is off")
         return Decision("php", "the plugin's own upkeep; owns_site is on")
 
+    def _not_asked(self) -> str:
+        modules = ", ".join(self._not_loaded)
+        return f"the handlers of {modules} are not loaded; name them with --handlers"
+
     def _routed(self, to: Target, hook: str, rule: str) -> Decision:
+        if to == "python" and self._not_loaded and hook not in self._python:
+            return Decision("unknown", f"{rule} says python, but {self._not_asked()}")
         missing = {
             "python": None if hook in self._python else "there is no handler",
             "webhook": None if hook in self._webhooks else "there is no webhook",

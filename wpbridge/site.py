@@ -4,6 +4,7 @@ Decides from settings and ``wp-config.php`` alone; asks no database. Which blog 
 means stands in the network's own table, so a :class:`Site` may keep the URL for the store.
 """
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from wpbridge import wpconfig
 from wpbridge.config import Settings, working_folder
 from wpbridge.database import DatabaseAddress
 from wpbridge.errors import ConfigError, SiteError, WpCliError
+from wpbridge.trust import may_obey
 from wpbridge.wpconfig import WpConfig, asking, request
 from wpbridge.wpconfig.found import WAYS_OUT, NotTold
 
@@ -62,6 +64,23 @@ class Site:
         prefix = blog_prefix(self.base_prefix, blog_id, numbers_first=self.numbers_first_blog)
         return replace(self, blog_id=blog_id, table_prefix=prefix)
 
+    def plugins_to_write(self, *, trusted: bool = False) -> Path:
+        """Where must-use plugins lie, for one who writes there.
+
+        ConfigError when there is no such folder, or when root would write outside WordPress because
+        a configuration says so that others may change; ``trusted`` lifts the latter.
+        """
+        folder, config = self.mu_plugins, self.config
+        if folder is None or config is None:
+            raise ConfigError(
+                "the companion plugin lies in a WordPress folder: name it with --path"
+            )
+        plain = Path(os.path.normpath(folder))
+        is_inside = any(plain.is_relative_to(one) for one in (config.abspath, config.file.parent))
+        if not (is_inside or trusted or os.geteuid()):
+            may_obey(config.file, f"the folder {folder} lies outside WordPress, and")
+        return folder
+
 
 def resolve(settings: Settings, env: Mapping[str, str], cwd: Path | None = None) -> Site:
     """The site that the settings mean.
@@ -85,7 +104,7 @@ def resolve(settings: Settings, env: Mapping[str, str], cwd: Path | None = None)
             raise
         reason = str(unknown).removesuffix(f"; {WAYS_OUT}")
     try:
-        return _site(settings, asking.ask(path, env, url=settings.url))
+        return _site(settings, asking.ask(path, env, url=settings.url, trusted=settings.trusted))
     except WpCliError as failed:
         problem = f"{failed}. PHP was asked since {reason}; {WAYS_OUT}"
         raise WpCliError(problem, exit_code=failed.exit_code, stderr=failed.stderr) from failed

@@ -283,7 +283,9 @@ def test_a_full_file(cwd: Path) -> None:
         verbose=2,
         color=False,
     )
-    assert set(sources_of(settings).values()) == {f"file {cwd / 'wpbridge.toml'}"}
+    sources = dict(sources_of(settings))
+    assert sources.pop("trusted") == "default"
+    assert set(sources.values()) == {f"file {cwd / 'wpbridge.toml'}"}
 
 
 def test_secrets_are_shown_nowhere(cwd: Path) -> None:

@@ -96,6 +96,7 @@ def _again(patient: Patient) -> Patient:
         site=patient.site,
         handlers=patient.handlers,
         handlers_fault=patient.handlers_fault,
+        left_out=patient.left_out,
         env=patient.env,
     )
 

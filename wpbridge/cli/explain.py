@@ -47,22 +47,29 @@ Examples:
 def explain(ctx: click.Context, *, action_id: str, ask_wordpress: bool, **flags: Any) -> None:
     """Say what is in the way of an action, all of it, the most decisive first.
 
-    Give --handlers and --php as the run gets them: they say what is run here. Changes nothing;
-    exit 1 when there is no such action.
+    Give --handlers and --php as the run gets them: they say what is run here. Handlers that only
+    the settings file names are not loaded. Changes nothing; exit 1 when there is no such action.
     """
     ids = ids_of([action_id])
     if len(ids) != 1:
         raise InputError("one action id")
     settings = settings_of(ctx, flags)
     site = resolve(settings, os.environ)
-    handlers = app.handlers_of(settings)
+    handlers, left_out = app.handlers_to_look(settings)
     with Queue(open_site(site), unique_by=settings.unique_by) as queue:
         known = _ask(settings, site, queue, ids[0]) if ask_wordpress else None
         zone = UTC if settings.format == "json" else times_in(settings, queue.store)
         facts = gather(
-            queue, ids[0], settings, handlers, now=SystemClock().now(), callback=known,
-            may_ask=site.folder is not None, zone=zone,
-        )  # fmt: skip
+            queue,
+            ids[0],
+            settings,
+            handlers,
+            left_out=left_out,
+            now=SystemClock().now(),
+            callback=known,
+            may_ask=site.folder is not None,
+            zone=zone,
+        )
     found = explained(facts)
     if settings.format == "json":
         print_json(asdict(found))

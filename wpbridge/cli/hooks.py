@@ -62,12 +62,13 @@ def hooks(
 ) -> None:
     """Show for each hook and group in the queue whether Python, a webhook or PHP runs it.
 
-    What is left alone stays for the plugin's own runner. Changes nothing.
+    What is left alone stays for the plugin's own runner. Handlers are loaded that --handlers names;
+    what depends on others is unknown. Changes nothing.
     """
     settings = settings_of(ctx, flags)
     site = resolve(settings, os.environ)
-    handlers = app.handlers_of(settings)
-    routes = app.routes_of(settings, handlers)
+    handlers, left_out = app.handlers_to_look(settings)
+    routes = app.routes_of(settings, handlers, left_out=left_out)
     store = open_site(site)
     try:
         store.inspect()
@@ -86,6 +87,8 @@ def hooks(
         )  # fmt: skip
     else:
         told("no pending or running actions, and no handlers")
+    if left_out:
+        told(app.not_loaded(left_out))
 
 
 def _ask(

@@ -109,7 +109,8 @@ def wp_cron(
         asked = {"id": uuid.uuid4().hex}
         with places.begun(noted, KIND, asked) as steps:
             if plan.events and file is None:
-                _bridge(queue, site, plan, group, _id_of(steps) if bridge else None)
+                folder = site.plugins_to_write(trusted=settings.trusted) if bridge else None
+                _bridge(queue, folder, plan, group, _id_of(steps) if bridge else None)
             mover = Mover(queue, steps, choice=choice, group=group)
             with stoppable(), counting("wp-cron", len(plan.events), lines=True) as advance:
                 mover.advance = advance
@@ -158,7 +159,8 @@ def _undo(
                 done = it.run(advance)
         try:
             if not dry_run and site.mu_plugins is not None and not done.busy:
-                cronbridge.remove(site.mu_plugins, queue.store.names.prefix, _id_of(steps))
+                folder = site.plugins_to_write(trusted=settings.trusted)
+                cronbridge.remove(folder, queue.store.names.prefix, _id_of(steps))
                 it.finish(done, settle_seconds)
         finally:
             # What was put back is told whatever lies in the bridge's place.
@@ -192,14 +194,12 @@ def _id_of(journal: Journal) -> str:
     return str(journal.asked.get("id", ""))
 
 
-def _bridge(queue: Queue, site: Site, plan: Plan, group: str, journal: str | None) -> None:
+def _bridge(queue: Queue, folder: Path | None, plan: Plan, group: str, journal: str | None) -> None:
     """Before anything is moved: a request in between would schedule anew what it does not find."""
-    if journal is None:
+    if journal is None or folder is None:
         told("PHP code that looks for these hooks in WP-Cron may schedule them anew: see --bridge")
         return
-    if site.mu_plugins is None:
-        raise ConfigError("--bridge: it lies in a WordPress folder: name it with --path")
-    cronbridge.install(site.mu_plugins, queue.store.names.prefix, group, plan.by_hook(), journal)
+    cronbridge.install(folder, queue.store.names.prefix, group, plan.by_hook(), journal)
 
 
 def _bytes_of(file: Path) -> bytes:

@@ -1,6 +1,7 @@
 """``init``, ``uninstall``, ``status`` and ``check``."""
 
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,10 +13,10 @@ from wpbridge.cli.output import plural
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.cli.times import times_in, tz_option
 from wpbridge.clock import SystemClock
-from wpbridge.config import sources_of
+from wpbridge.config import Settings, sources_of
 from wpbridge.errors import ConfigError, ReadOnly, SchemaError, StoreMissing
 from wpbridge.moments import iso
-from wpbridge.site import resolve
+from wpbridge.site import Site, resolve
 from wpbridge.store.base import StoreInfo
 from wpbridge.store.connect import open_site
 from wpbridge.store.rights import Findings, find
@@ -218,17 +219,19 @@ Examples:
 @click.pass_context
 @one_line_errors
 def check(ctx: click.Context, **flags: Any) -> None:
-    """Check settings, handlers, store and, with --php, WordPress; changes nothing.
+    """Check settings, store, handlers and, with --php, WordPress; changes nothing.
+
+    Handlers are loaded that --handlers names; those of the settings file are named, and not run.
 
     Exit 78 when something keeps the next run from starting: a right that the account lacks, a
     database that takes no writes, tables that are not as they should be. Exit 69 when the database
     or WordPress does not answer.
     """
-    from wpbridge import app, companion  # noqa: PLC0415 - the other commands run nothing
+    from wpbridge import app  # noqa: PLC0415 - the other commands run nothing
 
     settings = settings_of(ctx, flags)
     site = resolve(settings, os.environ)
-    handlers = app.handlers_of(settings)
+    handlers, left_out = app.handlers_to_look(settings)
     # As a run opens it, which waits for no lock for long.
     store = open_site(site, is_runner=True)
     try:
@@ -244,8 +247,11 @@ def check(ctx: click.Context, **flags: Any) -> None:
         problems += [refused] if refused else []
         notes += more
     if site.mu_plugins is not None:
-        wanted = companion.owned(settings, handlers)
-        notes += companion.explain(companion.read(site.mu_plugins), store.names.prefix, wanted)
+        notes += _about_companion(settings, site, store.names.prefix, handlers, left_out)
+    if left_out:
+        notes.append(app.not_loaded(left_out))
+    if settings.trusted:
+        notes.append("WPBRIDGE_TRUST is set: files are obeyed whoever may write them")
     facts = {
         "site": site.name,
         "configuration": None if site.config is None else f"{site.path}, {site.config.reader}",
@@ -258,6 +264,7 @@ def check(ctx: click.Context, **flags: Any) -> None:
         "zone": info.zone,
         "tables_to_make": missing,
         "handlers": sorted(handlers),
+        "handlers_not_loaded": list(left_out),
         "php": None if hello is None else asdict(hello),
         "problems": problems,
         "notes": notes,
@@ -281,6 +288,25 @@ def _looked_at(store: SqlStore) -> tuple[StoreInfo, Findings]:
         return store.inspect(), find(store)
     except ReadOnly as error:
         raise SchemaError(str(error)) from error
+
+
+def _about_companion(
+    settings: Settings, site: Site, prefix: str, handlers: Iterable[str], left_out: Sequence[str]
+) -> list[str]:
+    """What `wp install-plugin` would mend, in sentences."""
+    from wpbridge import companion  # noqa: PLC0415 - the other commands run nothing
+
+    if site.mu_plugins is None or site.config is None:
+        return []
+    command = companion.command_for(settings, site.folder)
+    wanted = companion.owned(settings, handlers)
+    found = companion.read(site.mu_plugins)
+    return [
+        *companion.explain(found, prefix, wanted, command=command, left_out=left_out),
+        *companion.condition(
+            site.mu_plugins, elsewhere=site.config.content_dir / "mu-plugins", command=command
+        ),
+    ]
 
 
 def _plain(value: object) -> str:

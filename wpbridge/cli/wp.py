@@ -1,13 +1,17 @@
 """``wp install-plugin``: what is put into the WordPress itself."""
 
 import os
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
 
 from wpbridge import app, companion
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.output import told
 from wpbridge.cli.terminal import print_line
+from wpbridge.config import Settings
 from wpbridge.errors import ConfigError
 from wpbridge.site import Site, resolve
 from wpbridge.store.connect import open_site
@@ -30,17 +34,22 @@ def wp() -> None:
 @click.option(
     "--owns-site/--no-owns-site", default=None, help="Switch the plugin's PHP runners off."
 )
+@click.option("--yes", "-y", is_flag=True, help="Although PHP gets back what wpbridge has owned.")
 @click.option("--remove", is_flag=True, help="Take the plugin away again.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done.")
 @click.pass_context
 @one_line_errors
-def install_plugin(ctx: click.Context, *, remove: bool, dry_run: bool, **flags: Any) -> None:
-    """Write the must-use plugin that keeps PHP's runners off what wpbridge runs."""
+def install_plugin(
+    ctx: click.Context, *, yes: bool, remove: bool, dry_run: bool, **flags: Any
+) -> None:
+    """Write the must-use plugin that keeps PHP's runners off what wpbridge runs.
+
+    Refuses to give hooks, routes or the whole site back to PHP's runners that the plugin in place
+    keeps from them, unless --yes or --no-owns-site says so.
+    """
     settings = settings_of(ctx, flags)
     site = resolve(settings, os.environ)
-    if site.mu_plugins is None:
-        raise ConfigError("the companion plugin lies in a WordPress folder: name it with --path")
-    folder = site.mu_plugins
+    folder = site.plugins_to_write(trusted=settings.trusted)
     prefix = _prefix(site)
     change: companion.Change
     if remove:
@@ -48,6 +57,7 @@ def install_plugin(ctx: click.Context, *, remove: bool, dry_run: bool, **flags: 
         what = f"the companion plugin of {prefix}"
     else:
         ownership = companion.owned(settings, app.handlers_of(settings))
+        _refuse_loss(settings, folder, prefix, ownership, may_lose=yes or dry_run)
         change = companion.install(folder, prefix, ownership, dry_run=dry_run)
         what = _in_words(prefix, ownership)
     file = folder / companion.FILE_NAME
@@ -56,6 +66,31 @@ def install_plugin(ctx: click.Context, *, remove: bool, dry_run: bool, **flags: 
     else:
         did = f"would {_DEEDS[change]}" if dry_run else change
         print_line(f"{did} {file}: {what}")
+
+
+def _refuse_loss(
+    settings: Settings,
+    folder: Path,
+    prefix: str,
+    ownership: companion.Ownership,
+    *,
+    may_lose: bool,
+) -> None:
+    """Nothing goes back to PHP's runners in silence."""
+    found = companion.read(folder)
+    before = found.sites.get(prefix) if found else None
+    if before is None:
+        return
+    if settings.sources.get("owns_site") == "flag":
+        before = replace(before, owns_site=False)
+    if not (lost := companion.given_up(before, ownership)):
+        return
+    if not may_lose:
+        raise ConfigError(
+            f"PHP's runners would get back {', '.join(lost)}: give the settings, --handlers and"
+            " --owns-site that the plugin in place was written with, or add --yes"
+        )
+    told(f"PHP's runners get back {', '.join(lost)}")
 
 
 def _prefix(site: Site) -> str:

@@ -57,6 +57,8 @@ def durability(patient: Patient) -> Finding:
         return ok("what is committed is kept")
     once = sorted(hook for hook, one in patient.handlers.items() if one.at_most_once)
     effect = "what had ended in it runs again"
+    if patient.not_loaded:
+        effect += f", at most once is not kept either; {patient.not_loaded}"
     if once:
         effect += f", and these may run more than once although they must not: {some(once)}"
     return warning(f"{name} is {told}: {forgets}", effect, fix=f"SET GLOBAL {name} = 1")

@@ -185,7 +185,9 @@ def unrouted_hooks(patient: Patient) -> Finding:
         return note("there are too many hooks to look at each", "some may go nowhere")
     left = [hook for hook in due if not patient.routes.may_accept(hook)]
     if not left:
-        return ok("every due hook is run here", count=0)
+        is_sure = not patient.not_loaded
+        cause = "every due hook is run here" if is_sure else f"not known; {patient.not_loaded}"
+        return ok(cause, count=0)
     cause = f"left alone by wpbridge's settings: {some(left)}"
     if patient.settings.owns_site:
         return problem(

@@ -16,7 +16,6 @@ from wpbridge.zone import Zone
 
 LOCK_SECONDS: Final = 3_600
 """The plugin's lock holds for 60 s; a filter may make it longer, hardly by so much."""
-INSTALL: Final = "wpbridge wp install-plugin"
 _HYPERDB: Final = re.compile(rb"\b(?:hyperdb|ludicrousdb|shareddb)\b", re.IGNORECASE)
 _SQLITE: Final = (b"sqlite-database-integration", b"SQLITE_DB_DROPIN_VERSION")
 _REPLICA: Final = re.compile(r"(?:SLAVE|REPLICA|READER|READONLY|READ_ONLY)", re.IGNORECASE)
@@ -28,6 +27,8 @@ def handlers(patient: Patient) -> Finding:
     if patient.handlers_fault:
         cause = patient.handlers_fault
         return problem(cause, "no runner starts with these settings", fix="wpbridge check")
+    if patient.not_loaded:
+        return ok(patient.not_loaded)
     return ok(f"{len(patient.handlers)} hook(s) with a handler or a webhook")
 
 
@@ -146,10 +147,13 @@ def companion_plugin(patient: Patient) -> list[Finding]:
         return [ok("not compared with the settings, whose handlers cannot be loaded")]
     wanted = companion.owned(patient.settings, patient.handlers)
     found = companion.read(folder)
-    told = companion.explain(found, patient.store.names.prefix, wanted)
+    command = companion.command_for(patient.settings, patient.site.folder)
+    told = companion.explain(
+        found, patient.store.names.prefix, wanted, command=command, left_out=patient.left_out
+    )
     say = warning if patient.settings.owns_site else note
     effect = "PHP's runners and wpbridge get into each other's way"
-    return [say(one, effect, fix=INSTALL) for one in told] or [ok("the companion plugin is there")]
+    return [say(one, effect, fix=command) for one in told] or [ok("the companion plugin is there")]
 
 
 def php(patient: Patient) -> list[Finding]:
@@ -180,6 +184,8 @@ def php_callbacks(patient: Patient) -> Finding:
     seen = patient.php
     if isinstance(seen, WpbridgeError):
         return ok("WordPress was not asked: it does not start")
+    if patient.not_loaded:
+        return ok(f"not compared; {patient.not_loaded}")
     missing = [
         hook
         for hook, is_known in sorted(seen.callbacks.items())

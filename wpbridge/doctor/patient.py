@@ -74,6 +74,8 @@ class Patient:
     handlers: Mapping[str, Handler] = field(default_factory=dict)
     handlers_fault: str = ""
     """Why there are none."""
+    left_out: Sequence[str] = ()
+    """Modules of handlers that are not loaded, since nobody named them."""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     clock: Clock = field(default_factory=SystemClock)
     me: Identity = field(default_factory=identity)
@@ -116,7 +118,7 @@ class Patient:
     @cached_property
     def routes(self) -> Routes:
         """What happens to each hook."""
-        return app.routes_of(self.settings, dict(self.handlers))
+        return app.routes_of(self.settings, dict(self.handlers), left_out=self.left_out)
 
     def time(self, moment: datetime) -> str | None:
         """Return a time as findings tell it: in the zone of the settings, and in UTC in JSON."""
@@ -254,6 +256,11 @@ class Patient:
         except SiteError:
             return None
 
+    @property
+    def not_loaded(self) -> str:
+        """That handlers were not loaded, in words; empty when all were."""
+        return app.not_loaded(self.left_out) if self.left_out else ""
+
     @cached_property
     def launch(self) -> Launch:
         """How PHP workers are started."""
@@ -294,16 +301,17 @@ def admitted(settings: Settings, env: Mapping[str, str] = os.environ) -> Iterato
     """
     site = resolve(settings, env)
     handlers: Mapping[str, Handler] = {}
+    left_out: Sequence[str] = ()
     fault = ""
     try:
-        handlers = app.handlers_of(settings)
+        handlers, left_out = app.handlers_to_look(settings)
     except ConfigError as error:
         fault = str(error)
     store = _opened(site)
     try:
         yield Patient(
             store=store, settings=settings, site=site, handlers=handlers, handlers_fault=fault,
-            env=env,
+            left_out=left_out, env=env,
         )  # fmt: skip
     finally:
         store.close()

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import shlex
 import shutil
@@ -12,12 +13,20 @@ from typing import Final
 
 from wpbridge import wp
 from wpbridge.errors import ConfigError
+from wpbridge.trust import may_obey
 
 WORKER: Final = Path(__file__).parent.parent / "php" / "worker.php"
 LAUNCHER: Final = WORKER.with_name("launcher.php")
 
 _PHP: Final = re.compile(r"php[\d.]*")
 _WP_CLI: Final = re.compile(r"wp|wp(-cli)?\.phar")
+_ALLOWS_ROOT: Final = "--allow-root"
+"""WP-CLI's own option for the same consent."""
+_CODE: Final = (
+    *("wp-config.php", "wp-load.php", "wp-settings.php", "wp-includes", "wp-content"),
+    *("wp-content/plugins", "wp-content/mu-plugins", "wp-content/themes"),
+)
+"""What is looked at of it: not each file, but where an updating WordPress would write."""
 _BOOT: Final = "eval(base64_decode(fgets(STDIN)));"
 
 
@@ -82,6 +91,7 @@ def launch(
     user: str | None,
     skip_plugins: tuple[str, ...],
     env: Mapping[str, str],
+    trusted: bool = False,
 ) -> Launch:
     """How to start workers for a site.
 
@@ -92,8 +102,10 @@ def launch(
         user: WordPress user to act as.
         skip_plugins: not to be loaded; ``*`` for all.
         env: the environment; wpbridge's own variables are not passed on.
+        trusted: root runs the code of a WordPress that others may change.
 
-    ConfigError when there is no program, or a local one has no path.
+    ConfigError when there is no program, a local one has no path, or root would run code that
+    others may change.
     """
     found = command or _found(env)
     kept = {name: value for name, value in env.items() if not name.startswith("WPBRIDGE_")}
@@ -102,6 +114,8 @@ def launch(
     if start.is_local:
         if path is None:
             raise ConfigError("PHP workers need WordPress's folder: name it with --path")
+        if not (trusted or _ALLOWS_ROOT in found):
+            _refuse_foreign(path)
         options.append(f"--path={path}")
     options += [f"--{name}={value}" for name, value in (("url", url), ("user", user)) if value]
     if "*" in skip_plugins:
@@ -109,6 +123,14 @@ def launch(
     elif skip_plugins:
         options.append(f"--skip-plugins={','.join(skip_plugins)}")
     return Launch(command=found, options=tuple(options), env=kept)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Root runs no WordPress whose code others may change; anybody else does what he may."""
+    if os.geteuid() == 0:
+        for place in (folder, *(folder / name for name in _CODE)):
+            if place.exists():
+                may_obey(place, "the code of WordPress in")
 
 
 def _found(env: Mapping[str, str]) -> tuple[str, ...]:

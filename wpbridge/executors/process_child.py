@@ -295,7 +295,7 @@ def main() -> None:
     for name, level in boot["levels"].items():
         logging.getLogger(name).setLevel(level)
     try:
-        handlers = load(boot["modules"], folder=boot["folder"])
+        handlers = load(boot["modules"], folder=boot["folder"], trusted=boot["trusted"])
     except ConfigError as error:
         channel.send({"is": "refusal", "reason": str(error)})
         sys.exit(1)

@@ -42,7 +42,8 @@ class Setup:
 
     modules: tuple[str, ...]
     folder: str | None
-    """As :func:`wpbridge.handlers.load` takes them."""
+    trusted: bool = False
+    """All three as :func:`wpbridge.handlers.load` takes them."""
     site: str
     opener: str = ""
     """``module:function`` that makes the queue for handlers; empty for none."""
@@ -51,11 +52,12 @@ class Setup:
 
     def start(self) -> "Worker":
         """Start one. WpCliError when there is no starting anything."""
-        command = (sys.executable, "-u", "-c", _CODE, json.dumps(sys.path))
+        command = (sys.executable, "-u", "-P", "-c", _CODE, json.dumps(sys.path))
         worker = Worker(child=wp.spawn(command, env=os.environ), born=now())
         worker.ask({
             "modules": list(self.modules),
             "folder": self.folder,
+            "trusted": self.trusted,
             "site": self.site,
             "opener": self.opener,
             "given": dict(self.given),

@@ -144,7 +144,7 @@ final class Wpbridge_Config_Files
     public function stream_open($path, $mode, $options, &$opened)
     {
         if ($options & self::FOR_INCLUDE) {
-            $stub = self::native(array(__CLASS__, 'judge'), array($path));
+            $stub = self::native(array(__CLASS__, 'judge'), array(&$path));
             if ($stub !== null) {
                 $this->handle = fopen('php://memory', 'w+');
                 fwrite($this->handle, $stub);
@@ -161,8 +161,12 @@ final class Wpbridge_Config_Files
         return (bool) $this->handle;
     }
 
-    /** The text to be run instead of this file; null: the file itself. */
-    public static function judge($path)
+    /**
+     * The text to be run instead of this file; null: the file itself.
+     *
+     * The path becomes the one that was judged: a link could be turned elsewhere meanwhile.
+     */
+    public static function judge(&$path)
     {
         $file = realpath($path) ?: $path;
         if (Wpbridge_Config::is_settings($path) || Wpbridge_Config::is_settings($file)) {
@@ -175,6 +179,7 @@ final class Wpbridge_Config_Files
         if (Wpbridge_Config::is_foreign($file)) {
             Wpbridge_Config::refuse('foreign', $file);
         }
+        $path = $file;
         return null;
     }
 

@@ -1,0 +1,179 @@
+"""Judge files and folders by who may change them, and read the ones that pass.
+
+Each folder and each link on the way to a file counts, since whoever may write one of them can put
+another file in its place. They are judged from the top down: where only root may write above, what
+was judged stays as it is. Access control lists are seen only as far as they show in the group's
+bits, which is how Linux shows those of POSIX.
+"""
+
+import errno
+import grp
+import os
+import pwd
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from wpbridge.errors import ConfigError, NotObeyed
+
+LIFTS: Final = "WPBRIDGE_TRUST"
+"""The variable that lifts the rules."""
+
+_MOST_LINKS: Final = 40
+"""As the kernel."""
+_EVERYBODY: Final = stat.S_IWOTH
+_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
+
+
+def is_lifted(env: Mapping[str, str]) -> bool:
+    """Whether the environment lifts the rules. ConfigError for a value that is neither yes nor no.
+
+    The settings file cannot say this: it is what the rules are about.
+    """
+    told = env.get(LIFTS, "").strip().lower()
+    if told in {"1", "true", "yes", "on"}:
+        return True
+    if told in {"", "0", "false", "no", "off"}:
+        return False
+    raise ConfigError(f"{LIFTS} expects true or false, not {told!r}")
+
+
+def may_obey(path: Path, what: str, *, is_searched: bool = False) -> None:
+    """Raise NotObeyed when this process must not obey a file, or what lies in a folder.
+
+    Args:
+        path: the file or folder; links are followed, and count themselves.
+        what: the file's part in words, for the message.
+        is_searched: it is a folder in which names are looked up, so nobody may add to it either.
+    """
+    am_root = os.geteuid() == 0
+    end = path.resolve() if is_searched else None
+    try:
+        for place, status in components(path):
+            if am_root and status.st_uid != 0:
+                raise _refused(
+                    path, what, place, status, f"{owner_name(status.st_uid)} may change it"
+                )
+            who = _who_writes(place, status, is_end=place == end)
+            if who and (am_root or who == "everybody"):
+                raise _refused(path, what, place, status, f"{who} may write it")
+    except OSError as error:
+        raise NotObeyed(f"{what} {path} cannot be looked at: {error.strerror}") from error
+
+
+def read(file: Path, what: str, *, welcome: frozenset[int] | None = None) -> bytes:
+    """Return what is in a file that this process may obey; it is opened once, and then judged.
+
+    Args:
+        file: the file.
+        what: its part in words, for messages.
+        welcome: for a file that nobody has named, the users beside root and this one whose file
+            may be obeyed; None for one that was named.
+
+    Raises:
+        NotObeyed: this process must not obey it.
+        OSError: it cannot be read.
+    """
+    # Not to wait: somebody may have put a pipe there meanwhile.
+    number = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(number, "rb") as stream:  # noqa: PTH123 - a descriptor
+        status = os.fstat(number)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file")
+        may_obey(file, what)
+        if os.geteuid() == 0:
+            # Nobody else can have changed what the name leads to: it was judged from the top.
+            if not os.path.samestat(status, file.stat()):
+                raise OSError(errno.EAGAIN, "it was replaced in this moment")
+        elif _who_writes(number, status) == "everybody":
+            raise _refused(file, what, file, status, "everybody may write it")
+        elif welcome is not None:
+            _refuse_strangers(file, what, (status, file.lstat()), welcome)
+        return stream.read()
+
+
+def components(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield each folder and link on the way to a path, from the root down, and where it ends.
+
+    What a link leads to is followed from the root down as well. OSError as of lstat(2).
+    """
+    place, rest, links = Path("/"), [*reversed(path.absolute().parts[1:])], 0
+    yield place, place.lstat()
+    while rest:
+        part = rest.pop()
+        if part == "..":
+            # The place has no link in it, so this is the folder above.
+            place = place.parent
+            continue
+        inside = place / part
+        status = inside.lstat()
+        yield inside, status
+        if stat.S_ISLNK(status.st_mode):
+            links += 1
+            if links > _MOST_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            target = inside.readlink()
+            rest += reversed(target.parts)
+            place = Path(rest.pop()) if target.is_absolute() else place
+        elif stat.S_ISDIR(status.st_mode):
+            place = inside
+        else:
+            # What comes behind a file is inside it, as in an archive of modules.
+            return
+
+
+def _who_writes(place: Path | int, status: os.stat_result, *, is_end: bool = False) -> str:
+    """Who beside the owner may write it by its mode; empty for nobody."""
+    mode = status.st_mode
+    if stat.S_ISLNK(mode) or not mode & _OTHERS or _is_read_only(place):
+        return ""
+    if stat.S_ISDIR(mode) and mode & stat.S_ISVTX and not is_end:
+        # As /tmp: nobody can replace what is there and belongs to another.
+        return ""
+    return "everybody" if mode & _EVERYBODY else f"the group {_group(status)}"
+
+
+def _is_read_only(place: Path | int) -> bool:
+    """Whether it is mounted so that nobody can write it, as Kubernetes mounts a ConfigMap."""
+    return bool(os.statvfs(place).f_flag & os.ST_RDONLY)
+
+
+def _refuse_strangers(
+    file: Path, what: str, statuses: tuple[os.stat_result, ...], welcome: frozenset[int]
+) -> None:
+    for status in statuses:
+        if status.st_uid not in {0, os.geteuid(), *welcome}:
+            raise NotObeyed(
+                f"{what} {file} was found here, but belongs to {owner_name(status.st_uid)}, who is"
+                " neither you nor root nor the owner of the WordPress folder: name it with --config"
+                f" if it is yours to obey, or set {LIFTS}=1"
+            )
+
+
+def _refused(path: Path, what: str, place: Path, status: os.stat_result, why: str) -> NotObeyed:
+    am_root, owner = os.geteuid() == 0, owner_name(status.st_uid)
+    it = "it" if place == path.absolute() else place
+    not_root = status.st_uid != 0
+    cure = f"chown -h root {place}" if am_root and not_root else f"chmod go-w {place}"
+    other = f"run wpbridge as {owner}, " if am_root and not_root else ""
+    return NotObeyed(
+        f"{what} {path} is not obeyed by {'root' if am_root else 'you'}: {it} belongs to {owner}"
+        f" and has mode {stat.S_IMODE(status.st_mode):04o}, so {why}; `{cure}`, {other}or set"
+        f" {LIFTS}=1 to obey it all the same"
+    )
+
+
+def owner_name(uid: int) -> str:
+    """Return a user's name, for messages; the number of one without a name."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"the user {uid}"
+
+
+def _group(status: os.stat_result) -> str:
+    try:
+        return grp.getgrgid(status.st_gid).gr_name
+    except KeyError:
+        return str(status.st_gid)
