@@ -27,7 +27,8 @@ from wpbridge.store.sqlstore import SqlStore
 
 EVENTS = 3000
 FIRST = 1_900_000_000
-UNDO = ("--undo", "wpbridge-wp-cron.journal")
+JOURNAL = "moved.journal"
+UNDO = ("--undo", JOURNAL)
 
 
 def event(number: int, hook: str = "moved") -> Event:
@@ -99,7 +100,7 @@ def in_queue(store: SqlStore, status: str = "pending") -> list[int]:
 
 
 def command(dsn: str, folder: Path, *more: str) -> "subprocess.Popen[str]":
-    which = more or ("--hooks", "moved", "--settle", "0s")
+    which = more or ("--hooks", "moved", "--settle", "0s", "--journal", JOURNAL)
     return subprocess.Popen(
         [*COMMAND, "migrate", "wp-cron", "--dsn", dsn, "--yes", *which],
         cwd=folder, env=clean_env(folder), text=True,
@@ -122,7 +123,7 @@ def kill_somewhere(
 
 def grown(folder: Path) -> Callable[[], bool]:
     """Whether the journal has more in it than now."""
-    file = folder / "wpbridge-wp-cron.journal"
+    file = folder / JOURNAL
     before = file.stat().st_size if file.exists() else 0
     return lambda: file.exists() and file.stat().st_size > max(before, 200)
 

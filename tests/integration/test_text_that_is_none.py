@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli_helpers import Site, sqlite_site
+from cli_helpers import Site, sqlite_site, state_of
 from factories import insert, make_new
 from rows import change, query
 
@@ -63,11 +63,12 @@ def test_it_is_exported_and_set_aside_by_who_cannot_hold_it(site: Site) -> None:
     site.ok("migrate", "export", "--output", "q")
     site.ok("init", "--with-tables", "--table-prefix", "to_")
     done = site("migrate", "import", "--input", "q", "--table-prefix", "to_")
+    side = state_of(site.folder) / "q.rejected.jsonl"
     assert (done.code, done.err) == (1, "")
-    assert done.out.startswith("imported 2 actions, 1 rejected, see q.rejected.jsonl, verified")
+    assert done.out.startswith(f"imported 2 actions, 1 rejected, see {side}, verified")
     [[log]] = query(site.store, "SELECT message FROM to_actionscheduler_logs WHERE log_id = 1")
     assert log == r'["\udcff"]', "a log row keeps the bytes in writing"
-    kept = json.loads((site.folder / "q.rejected.jsonl").read_text("utf-8"))
+    kept = json.loads(side.read_text("utf-8"))
     assert kept["why"] == "args_columns is no base64 of UTF-8"
     line = json.loads(kept["text"])
     assert base64.b64decode(line["args_raw"]) == b'["\xff"]'

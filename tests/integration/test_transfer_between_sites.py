@@ -66,7 +66,9 @@ class Network:
 @pytest.fixture
 def network(mariadb: MariaDB, mysql_dsn: str, tmp_path: Path) -> Iterator[Network]:
     name = DatabaseAddress.from_dsn(mysql_dsn).name
-    (tmp_path / "wp-config.php").write_text(
+    html = tmp_path / "html"
+    html.mkdir()
+    (html / "wp-config.php").write_text(
         f"<?php define('DB_NAME', '{name}'); define('DB_USER', 'root'); define('DB_PASSWORD', '');"
         f" define('DB_HOST', 'localhost:{mariadb.socket}'); define('DB_CHARSET', 'utf8mb4');"
         " define('MULTISITE', true); $table_prefix = 'wp_';\n",
@@ -79,7 +81,7 @@ def network(mariadb: MariaDB, mysql_dsn: str, tmp_path: Path) -> Iterator[Networ
             stack.callback(store.close)
             store.create_tables(everything=True)
             store.inspect()
-        yield Network(tmp_path, mysql_dsn, stores)
+        yield Network(html, mysql_dsn, stores)
 
 
 def fill(network: Network, prefix: str, word: str) -> int:
@@ -139,13 +141,13 @@ def test_a_file_goes_from_one_to_the_other_and_back_out_as_it_went_in(
 ) -> None:
     fill(network, prefix, "a")
     of_target = [word.replace("--to-", "--") for word in target]
-    network.ok("export", "--path", ".", *source, "--output", "first.jsonl")
-    told = network.ok("import", "--path", ".", *of_target, "--input", "first.jsonl")
+    network.ok("export", "--path", ".", *source, "--output", "../first.jsonl")
+    told = network.ok("import", "--path", ".", *of_target, "--input", "../first.jsonl")
     assert told.splitlines()[0].startswith("imported 8 actions, verified")
     assert network.rows(to) == network.rows(prefix)
-    network.ok("export", "--path", ".", *of_target, "--output", "second.jsonl")
-    assert without_ids(network.folder / "second.jsonl") == without_ids(
-        network.folder / "first.jsonl"
+    network.ok("export", "--path", ".", *of_target, "--output", "../second.jsonl")
+    assert without_ids(network.folder / "../second.jsonl") == without_ids(
+        network.folder / "../first.jsonl"
     )
 
 
@@ -225,7 +227,7 @@ def test_a_blog_that_cannot_be_meant_is_one_line(
 def test_a_site_that_is_no_network_has_no_blogs(network: Network) -> None:
     config = network.folder / "wp-config.php"
     config.write_text(config.read_text("utf-8").replace("define('MULTISITE', true);", ""), "utf-8")
-    done = network("export", "--path", ".", "--blog-id", "2", "--output", "q.jsonl")
+    done = network("export", "--path", ".", "--blog-id", "2", "--output", "../q.jsonl")
     assert is_one_line(done, 78)
     assert "is no network" in done.err
-    assert not (network.folder / "q.jsonl").exists()
+    assert not (network.folder.parent / "q.jsonl").exists()

@@ -35,7 +35,7 @@ def test_the_plugin_reads_what_was_moved(both: BothSides) -> None:
 
 
 def _move(both: BothSides) -> list[str]:
-    """Not into the folder that the test was started in."""
-    journal = both.folder / "post-store.journal"
+    """Beside the WordPress folder, whose files the web server hands out."""
+    journal = both.folder.with_name(f"{both.folder.name}.post-store.journal")
     journal.unlink(missing_ok=True)
     return ["migrate", "post-store", f"--journal={journal}"]

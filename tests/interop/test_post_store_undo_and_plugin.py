@@ -34,7 +34,7 @@ def test_the_plugin_finds_and_runs_what_was_put_back(hybrid: BothSides) -> None:
     made = hybrid.ask("q_post_store")
     hybrid.change("UPDATE wp_posts SET post_title = 't_noop' WHERE ID = :i", i=made["p_single"])
     before = snapshot(hybrid.store)
-    journal = hybrid.folder / "undo.journal"
+    journal = hybrid.folder.with_name(f"{hybrid.folder.name}.undo.journal")
     moved = json.loads(
         hybrid.wpbridge("migrate", "post-store", f"--journal={journal}", "--format=json", "--yes")
     )

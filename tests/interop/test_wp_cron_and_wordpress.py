@@ -60,12 +60,12 @@ def test_what_wordpress_wrote_is_read_and_written_again_byte_for_byte(site: PhpS
 
 def test_events_are_moved_run_in_php_and_put_back(site: PhpSite, tmp_path: Path) -> None:
     before = scheduled(site, "t_noop")
-    done = migrate(site, tmp_path, "--format", "json")
+    done = migrate(site, tmp_path, "--format", "json", "--journal", "moved.journal")
     assert done.code == 1, done
     told = json.loads(done.out)
     assert (told["moved"], told["left"]) == (2, 1)
     assert "cache flush" in done.err
-    [left] = (tmp_path / "wpbridge-wp-cron.journal.left").read_text().splitlines()
+    [left] = (tmp_path / "moved.journal.left").read_text().splitlines()
     assert json.loads(left)["hook"] == "t_odd"
     assert scheduled(site, "t_noop") is False
     assert scheduled(site, "t_args", ARGS) is False
@@ -74,7 +74,7 @@ def test_events_are_moved_run_in_php_and_put_back(site: PhpSite, tmp_path: Path)
     assert site.run().complete == 1
     assert site.records("args") == [[[1, "two", 'é/"', {"a": 1, "b": [True, None]}]]]
 
-    undone = migrate(site, tmp_path, "--undo", "wpbridge-wp-cron.journal", "--format", "json")
+    undone = migrate(site, tmp_path, "--undo", "moved.journal", "--format", "json")
     assert json.loads(undone.out) == {
         "restored": 1, "present": 0, "copies": 0, "ended": 1, "busy": 0,
         "checked": 2, "faults": [],

@@ -97,6 +97,8 @@ class _Batch:
         by, origin, marks = str(step["by"]), str(step["origin"]), str(step["marks"])
         run = from_text(str(step["run"]))
         spans = [(int(first), int(last)) for first, last in step["adding"]]
+        if any(last < first for first, last in spans):
+            raise ValueError
         if run is None or len(marks) != _MARK * sum(last - first + 1 for first, last in spans):
             raise ValueError
         ids = list(_numbers(spans))

@@ -59,8 +59,12 @@ def _why(place: Path, roots: Sequence[Path], *, is_found: bool) -> str | None:
 
 
 def _is_moved_up(place: Path) -> bool:
-    """Whether a wp-config.php was put above the document root, where WordPress looks for it too."""
+    """Whether a wp-config.php was put above the document root, where WordPress looks for it too.
+
+    Below another name WordPress may have a folder of its own in the document root.
+    """
     try:
-        return any((below / "wp-settings.php").exists() for below in place.iterdir())
+        folders = [below for below in place.iterdir() if below.name.lower() in _SERVED | _LIKELY]
+        return any((below / "wp-settings.php").exists() for below in folders)
     except OSError:
         return False

@@ -188,10 +188,10 @@ class SQLite:
         return True
 
     def make_database(self, address: URL) -> None:
-        """An empty file is a database."""
+        """An empty file is a database; a new one is for its owner alone, as it holds the args."""
         if address.database not in _IN_MEMORY:
             try:
-                Path(str(address.database)).touch()
+                Path(str(address.database)).touch(mode=0o600)
             except OSError as error:
                 raise StoreUnavailable(
                     f"the file {address.database} cannot be made: {error.strerror}"

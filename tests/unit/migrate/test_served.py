@@ -6,8 +6,6 @@ import pytest
 
 from wpbridge.migrate.served import why_served
 
-SITE = ("www/html/wp-settings.php", "www/html/wp-content/uploads/")
-
 
 def made(root: Path, *names: str) -> None:
     """Files below a folder, and folders where a name ends with a slash."""
@@ -29,6 +27,7 @@ def made(root: Path, *names: str) -> None:
         (["site/wp-load.php"], "site/private", None, "has the file wp-load.php"),
         (["site/wp-settings.php"], "site/a/b", None, "has the file wp-settings.php"),
         (["site/wp-config.php"], "site", None, "has the file wp-config.php"),
+        (["site/wp-config.php", "site/blog/wp-settings.php"], "site/data", "site/blog", "has the file wp-config.php"),
         # In a document root that WordPress lies below, or beside.
         (["root/index.html", "root/blog/wp-load.php"], "root/data", "root/blog", "has the file index.html"),
         (["root/.htaccess"], "root/data", None, "has the file .htaccess"),
@@ -37,7 +36,7 @@ def made(root: Path, *names: str) -> None:
         ([], "data/wp-content/backups", None, "has the name of a web site's folder"),
         # Elsewhere.
         (["html/"], "data", "html", None),
-        (["site/wp-config.php", "site/root/wp-settings.php"], "site/data", "site/root", None),
+        (["site/wp-config.php", "site/html/wp-settings.php"], "site/data", "site/html", None),
         ([], "web/data", None, None),
     ],
 )  # fmt: skip
