@@ -542,6 +542,12 @@ def test_a_damaged_part_is_counted_and_the_rest_comes_back(
     assert posts(legacy) == {f"hook_{number}" for number in range(6)}
 
 
+def told(lines: list[Any], table: str, **values: object) -> None:
+    """A value of the file's first row of a table, changed."""
+    for name, value in values.items():
+        lines[1]["rows"][table][0][lines[0]["columns"][table].index(name)] = value
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -561,6 +567,12 @@ def test_a_damaged_part_is_counted_and_the_rest_comes_back(
         lambda lines: lines[1]["rows"]["posts"][0].__setitem__(1, {"base64": "?"}),
         lambda lines: lines[1]["rows"]["posts"][0].__setitem__(1, [1]),
         lambda lines: lines[1].update(post=4711),
+        # Somebody has changed the file: another kind of post, and what hangs on another one.
+        lambda lines: told(lines, "posts", post_type="page"),
+        lambda lines: told(lines, "postmeta", post_id=4711),
+        lambda lines: told(lines, "comments", comment_type="comment"),
+        lambda lines: told(lines, "comments", comment_post_ID=4711),
+        lambda lines: lines[0]["columns"]["posts"].__setitem__(2, "a%s"),
     ],
 )
 def test_a_part_that_means_nothing_is_counted_as_damaged(
@@ -592,6 +604,7 @@ def test_a_part_that_means_nothing_is_counted_as_damaged(
         {"completing": {"cleanup": "soon", "options": {MARK: None, LOGS: None}}},
         {"completing": {"cleanup": None, "options": {MARK: None}}},
         {"completing": {"cleanup": None, "options": {MARK: 1, LOGS: None}}},
+        {"completing": {"cleanup": None, "options": {MARK: 'O:6:"Gadget":0:{}', LOGS: None}}},
     ],
 )  # fmt: skip
 def test_a_damaged_step_is_one_line_and_nothing_is_done(

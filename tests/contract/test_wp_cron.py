@@ -1,6 +1,7 @@
 """WP-Cron's events become actions and come back, on both databases, whoever writes between."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,10 @@ def raw(args: bytes) -> Event:
     return Event(date=LATER, hook=b"odd", key=b"k", value=value)
 
 
+WITH_OBJECT = b'a:3:{s:8:"schedule";b:0;s:4:"args";a:0:{}s:1:"x";a:1:{i:0;O:6:"Gadget":0:{}}}'
+"""Beside args that an action can hold; WordPress would make the object when it reads the option."""
+
+
 @pytest.mark.parametrize(
     ("odd", "reason"),
     [
@@ -188,6 +193,7 @@ def raw(args: bytes) -> Event:
         (raw(b"a:1:{i:0;d:1;}"), "not come back the same"),
         (raw(b'a:1:{i:0;s:8001:"' + b"x" * 8001 + b'";}'), "too long"),
         (raw(b"i:5;"), "no array"),
+        (replace(raw(b"a:0:{}"), value=WITH_OBJECT), "it holds an object of the class Gadget"),
         (event("odd", date=-5), "calendar"),
         (event("odd", interval=0), "interval"),
         (event("x" * 192), "191"),
@@ -717,6 +723,7 @@ GOOD: dict[str, object] = {
         {"step": "plan", "group": "g", "events": [{**GOOD, "date": "soon"}]},
         {"step": "plan", "group": "g", "events": [{**GOOD, "hook": "\u20ac"}]},
         {"step": "plan", "group": "g", "events": [{**GOOD, "value": "a:1:{"}]},
+        {"step": "plan", "group": "g", "events": [{**GOOD, "value": WITH_OBJECT.decode()}]},
     ],
 )
 def test_a_damaged_step_of_the_journal_is_told(place: Place, step: dict[str, object]) -> None:
