@@ -78,7 +78,10 @@ def list_(
     field: str | None,
     **flags: Any,
 ) -> None:
-    """List actions, 20 by default; how many there are in all is said on stderr."""
+    """List actions, 20 by default; how many there are in all is said on stderr.
+
+    A table begins with the newest ones, the other formats with what is due first.
+    """
     check_fields(ACTION_FIELDS, fields, field)
     query = query_of(split(flags))
     settings = settings_of(ctx, flags)
