@@ -148,6 +148,14 @@ def test_a_name_that_is_like_no_other(lite: Site) -> None:
     assert lite("cancel", *flags, "--porcelain").err == ""
 
 
+def test_a_pattern_that_describes_nothing(lite: Site) -> None:
+    clean = ("clean", "--before", "-1d", "--dry-run", "--hook", "send_*")
+    assert lite(*clean, "--hook", "sned_*").err == "no hook matches `sned_*`\n"
+    for quiet in ("--quiet", "--format=json"):
+        assert lite(*clean, "--hook", "sned_*", quiet).err == ""
+    assert lite(*clean).err == ""
+
+
 def test_what_is_no_text_is_refused_in_one_line(lite: Site) -> None:
     for told in ("list", "stats", "failures", "cancel", "dedupe", "clean"):
         for flag in ("--hook", "--group"):

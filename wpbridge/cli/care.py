@@ -163,11 +163,9 @@ def expiries_of(  # noqa: PLR0917 - the command's filters
         end = parse_moment(before, now, name="--before")
     if end is not None and end > now:
         raise InputError("that date is not past: nothing has ended before it yet")
-    exact = [hook for hook in hooks if not is_pattern(hook)]
-    for_people = settings.format != "json" and not settings.quiet
-    tell_unknown(queue.store, exact, groups, for_people=for_people)
     rules: Sequence[Keep] = () if end is not None else settings.retention
     known = _hooks(queue, hooks, [rule.hook for rule in rules if rule.hook])
+    _tell_names(queue, settings, hooks, groups, known)
     found = upkeep.expiries(rules, now=now, hooks=known, statuses=chosen)
     if end is not None:
         found = [replace(expiry, before=end) for expiry in found]
@@ -178,6 +176,24 @@ def expiries_of(  # noqa: PLR0917 - the command's filters
         found = [_only(expiry, named) for expiry in found]
         found = [expiry for expiry in found if expiry.hooks]
     return [replace(expiry, groups=tuple(groups)) for expiry in found]
+
+
+def _tell_names(
+    queue: Queue,
+    settings: Settings,
+    hooks: Sequence[str],
+    groups: Sequence[str],
+    known: Sequence[str],
+) -> None:
+    """Name what is misspelled, and patterns that add nothing to the others."""
+    exact = [hook for hook in hooks if not is_pattern(hook)]
+    for_people = settings.format != "json" and not settings.quiet
+    tell_unknown(queue.store, exact, groups, for_people=for_people)
+    patterns = [hook for hook in hooks if is_pattern(hook)]
+    unmatched = [p for p in patterns if not any(matches(p, hook) for hook in known)]
+    if for_people and len(unmatched) < len(hooks):
+        for pattern in unmatched:
+            told(f"no hook matches `{pattern}`")
 
 
 def _hooks(queue: Queue, named: Sequence[str], ruled: Sequence[str]) -> list[str]:
