@@ -1,20 +1,26 @@
-"""The files in deploy/: what they start is there, and the times in them fit each other."""
+"""The files in wpbridge/deploy/: what they start is there, and the times in them fit each other."""
 
 import configparser
 import re
 import shutil
 import subprocess
+import tarfile
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 import docs
+from wpbridge.cli.main import cli
 from wpbridge.config import Settings, load
 from wpbridge.moments import seconds_of
 
-DEPLOY = Path(__file__).parent.parent.parent / "deploy"
+ROOT = Path(__file__).parent.parent.parent
+DEPLOY = ROOT / "wpbridge" / "deploy"
 UNIT = DEPLOY / "systemd" / "wpbridge@.service"
 COMPOSE = yaml.safe_load((DEPLOY / "docker" / "compose.yaml").read_text("utf-8"))
 KUBERNETES = yaml.safe_load((DEPLOY / "kubernetes" / "wpbridge.yaml").read_text("utf-8"))
@@ -120,3 +126,132 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     )  # fmt: skip
     about_us = [line for line in done.stderr.splitlines() if "wpbridge" in line]
     assert about_us == [], done.stderr
+
+
+# Kubernetes: the restricted level of the Pod Security Standards
+
+
+def pods(manifest: Any) -> Iterator[dict[str, Any]]:
+    """Every pod's specification, at whatever depth."""
+    for value in manifest.values() if isinstance(manifest, dict) else ():
+        if isinstance(value, dict) and "containers" in value:
+            yield value
+        yield from pods(value)
+
+
+def offences(pod: dict[str, Any]) -> list[str]:
+    """What the restricted level forbids, of what a pod of ours might have."""
+    found = [key for key in ("hostNetwork", "hostPID", "hostIPC") if pod.get(key)]
+    found += [
+        name
+        for volume in pod.get("volumes", ())
+        for name in volume
+        if name
+        not in {
+            "name",
+            "emptyDir",
+            "configMap",
+            "secret",
+            "projected",
+            "persistentVolumeClaim",
+            "downwardAPI",
+            "csi",
+            "ephemeral",
+        }
+    ]
+    mine = pod.get("securityContext", {})
+    for one in [*pod.get("initContainers", ()), *pod["containers"]]:
+        own = one.get("securityContext", {})
+        both = {**mine, **own}
+        capabilities = own.get("capabilities", {})
+        found += [
+            name
+            for name, is_kept in (
+                ("privileged", not own.get("privileged")),
+                ("allowPrivilegeEscalation", own.get("allowPrivilegeEscalation") is False),
+                ("capabilities.drop", "ALL" in capabilities.get("drop", ())),
+                ("capabilities.add", {*capabilities.get("add", ())} <= {"NET_BIND_SERVICE"}),
+                ("runAsNonRoot", both.get("runAsNonRoot") is True),
+                ("runAsUser", both.get("runAsUser") != 0),
+                ("seccompProfile", both.get("seccompProfile", {}).get("type")
+                 in {"RuntimeDefault", "Localhost"}),
+                ("procMount", own.get("procMount", "Default") == "Default"),
+                ("hostPort", not any(port.get("hostPort") for port in one.get("ports", ()))),
+            )
+            if not is_kept
+        ]  # fmt: skip
+    return found
+
+
+MANIFESTS = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", MANIFESTS, ids=lambda file: file.name)
+def test_pods_pass_the_restricted_level(file: Path) -> None:
+    found = [pod for part in yaml.safe_load_all(file.read_text("utf-8")) for pod in pods(part)]
+    assert found
+    for pod in found:
+        assert offences(pod) == []
+        assert all(one["securityContext"]["readOnlyRootFilesystem"] for one in pod["containers"])
+
+
+@pytest.mark.parametrize("key", ["runAsNonRoot", "seccompProfile"])
+def test_the_rules_see_what_is_missing(key: str) -> None:
+    [pod] = pods(yaml.safe_load((DEPLOY / "kubernetes" / "wpbridge.yaml").read_text("utf-8")))
+    del pod["securityContext"][key]
+    assert offences(pod) == [key]
+
+
+# Those who have only the package
+
+
+def deploy(*arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(cli, ["deploy", *arguments])
+    return done.exit_code, done.output
+
+
+def test_the_package_shows_and_writes_its_files(tmp_path: Path) -> None:
+    names = sorted(str(file.relative_to(DEPLOY)) for file in DEPLOY.rglob("*") if file.is_file())
+    assert deploy("list") == (0, "".join(f"{name}\n" for name in names))
+    for name in names:
+        assert deploy("show", name) == (0, (DEPLOY / name).read_text("utf-8"))
+    folder = tmp_path / "new" / "place"
+    assert deploy("write", str(folder))[0] == 0
+    assert sorted(str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file()) == names
+    (folder / names[0]).write_text("changed")
+    code, told = deploy("write", str(folder))
+    assert (code, names[0] in told) == (2, True)
+    assert (folder / names[0]).read_text() == "changed"
+
+
+def test_a_name_that_is_none_of_them_leads_nowhere() -> None:
+    for name in ("../cli/main.py", "kubernetes", "/etc/passwd", "x"):
+        code, told = deploy("show", name)
+        assert (code, told.startswith(f"wpbridge: there is no file {name}; there are ")) == (
+            2,
+            True,
+        )
+
+
+def test_wheel_and_sdist_hold_the_files(tmp_path: Path) -> None:
+    wheel = pytest.importorskip("hatchling.builders.wheel", reason="hatchling is not installed")
+    sdist = pytest.importorskip("hatchling.builders.sdist", reason="hatchling is not installed")
+    [built] = wheel.WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    with zipfile.ZipFile(built) as archive:
+        held = set(archive.namelist())
+    [packed] = sdist.SdistBuilder(str(ROOT)).build(directory=str(tmp_path))
+    with tarfile.open(packed) as archive:
+        sources = {name.partition("/")[2] for name in archive.getnames()}
+    wanted = {str(f.relative_to(ROOT)) for f in DEPLOY.rglob("*") if f.is_file()}
+    assert len(wanted) >= 4
+    assert wanted <= held
+    assert wanted <= sources
+
+
+def test_the_image_is_built_of_the_package_alone() -> None:
+    lines = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+    assert rules[0] == "*"
+    let_in = {line[1:] for line in rules if line.startswith("!")}
+    built_of = {"wpbridge", "pyproject.toml", "README.md", "LICENSE"}
+    assert built_of <= let_in <= {*built_of, "CHANGELOG.md"}

@@ -53,6 +53,7 @@ _SECTIONS = {
         "check": ("store", "Check settings and store; changes nothing."),
         "config": ("config", "Show every setting and where it comes from."),
         "wp": ("wp", "Put the companion plugin into WordPress, or take it away."),
+        "deploy": ("deploy", "Show or write the files for systemd, Docker and Kubernetes."),
         "decode": ("decode", "Show any PHP-serialized text as JSON."),
         "completion": ("completion", "Print a shell's completion script."),
     },
