@@ -412,6 +412,54 @@ def test_a_broken_configuration_keeps_the_old_workers(
     assert one.recorded("version")[0][0] == "first"
 
 
+def test_a_worker_that_ends_after_a_refused_reload_starts_with_the_old_settings(
+    lite: str, daemon: StartDaemon, open_queue: OpenQueue
+) -> None:
+    store = open_queue(lite)
+    one = daemon(lite, "--processes", "2").ready()
+    (one.folder / "wpbridge.toml").write_text("[run]\nprocesses = \n", encoding="utf-8")
+    one.send(signal.SIGHUP)
+    one.logged("daemon.reload_refused")
+    before = set(one.workers())
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: len(set(one.workers()) - before) == 2, "two new workers")
+    add(store, "version", 1)
+    assert one.recorded("version")[0][0] == "first"
+
+
+def test_a_reload_in_a_folder_that_is_gone_leaves_all_as_it_was(
+    lite: str, folder: Path, open_queue: OpenQueue
+) -> None:
+    """A release that the daemon was started in is deleted; later there is one of that name again."""
+    store = open_queue(lite)
+    acts = HANDLERS.replace('"record"', repr(str(folder / "record")))
+    (folder / "acts.py").write_text(acts, encoding="utf-8")
+    release, err = folder / "release", folder / "err"
+    release.mkdir()
+    one = Daemon(release, lite, env={"PYTHONPATH": str(folder)})
+    try:
+        one.ready()
+        (release / "err").rename(err)
+        release.rmdir()
+        one.send(signal.SIGHUP)
+        one.told("RELOADING=1")
+        one.told("READY=1")
+        [refused] = [x for x in err.read_text().splitlines() if "daemon.reload_refused" in x]
+        assert str(release) in refused
+        [before] = one.workers()
+        os.kill(before, signal.SIGKILL)
+        add(store, "version", 1)
+        until((folder / "record").exists, "what a new worker ran")
+        release.mkdir()
+        one.send(signal.SIGHUP)
+        one.told("RELOADING=1")
+        one.told("READY=1")
+        assert err.read_text().count("daemon.reload_refused") == 1
+    finally:
+        one.end()
+
+
 def test_in_development_a_changed_handler_is_loaded_by_itself(
     lite: str, daemon: StartDaemon, open_queue: OpenQueue
 ) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 import wpbridge
+from wpbridge.cli import handed
 from wpbridge.cli.loglines import start_log
 from wpbridge.cli.options import (
     one_line_errors,
@@ -91,28 +92,33 @@ def work(
     """
     flags = {**flags, "verbose": verbose or None}
 
-    def terms() -> Terms:
-        read = settings_of(ctx, flags)
-        start_log(read, is_daemon=True)
-        return _terms(read, watches=watches)
-
-    settings = settings_of(ctx, flags)
-    start_log(settings, is_daemon=True)
     if worker is not None:
+        settings = handed.unpacked(worker)
+        start_log(settings, is_daemon=True)
         from wpbridge.cli.worker import serve  # noqa: PLC0415 - the supervisor needs no database
 
         raise SystemExit(serve(settings, worker))
+    settings = settings_of(ctx, flags)
+    start_log(settings, is_daemon=True)
     if dry_run:
         _plan(settings)
         return
-    given = _terms(settings, watches=watches)
+    folder = handed.Folder(os.environ)
+
+    def terms() -> Terms:
+        folder.enter()
+        read = settings_of(ctx, flags)
+        start_log(read, is_daemon=True)
+        return _terms(read, folder.name, watches=watches)
+
+    given = _terms(settings, folder.name, watches=watches)
     if given.heartbeat_file is not None and not os.access(given.heartbeat_file.parent, os.W_OK):
         raise ConfigError(f"{given.heartbeat_file.parent} is no folder that can be written into")
     notifier = Notifier.of(os.environ)
     env = {name: value for name, value in os.environ.items() if name not in VARIABLES}
     supervisor = Supervisor(
         given,
-        starter(_words, env),
+        starter(_words(), env),
         reload=terms,
         notifier=notifier,
         tell=lambda line: print_line(line, err=True),
@@ -120,22 +126,23 @@ def work(
     raise SystemExit(supervisor.run())
 
 
-def _words(told: str) -> Sequence[str]:
+def _words() -> Callable[[str], Sequence[str]]:
     """This command once more, with the same options and what makes it a worker."""
     # As a script does, and unlike -m: a file of the working folder named like a library's module
     # must not take its place. Unless that is where wpbridge itself lies.
     is_here = Path(wpbridge.__file__).parent.parent == Path.cwd()
     python = [sys.executable] if is_here else [sys.executable, "-P"]
-    return [*python, "-m", "wpbridge", *sys.argv[1:], "--worker", told]
+    return lambda told: [*python, "-m", "wpbridge", *sys.argv[1:], "--worker", told]
 
 
-def _terms(settings: Settings, *, watches: bool) -> Terms:
+def _terms(settings: Settings, folder: str, *, watches: bool) -> Terms:
     drain = settings.drain_timeout
     return Terms(
         processes=settings.processes,
         drain_seconds=None if drain is None else drain.total_seconds(),
         heartbeat_file=settings.heartbeat_file,
         watches=watches,
+        handed=handed.packed(settings, folder),
     )
 
 

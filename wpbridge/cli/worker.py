@@ -158,7 +158,7 @@ def _tie(session: Session, tether: Tether) -> None:
 
 def _link(told: str) -> socket.socket:
     try:
-        _number, descriptor = told.split(":")
+        _number, descriptor, _settings = told.split(":")
         link = socket.socket(fileno=int(descriptor))
     except (ValueError, OSError):
         raise ConfigError("--worker is for the supervisor of `wpbridge work` alone") from None

@@ -10,10 +10,11 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias
+from typing import IO, Any, Final, Literal, TypeAlias
 
 RECYCLED: Final = 88
 """Exit code of a worker that has reached its age, size or number of actions."""
@@ -97,27 +98,28 @@ class Child:
         return 128 - code if code < 0 else code
 
 
-Start: TypeAlias = Callable[[int], Child]
-"""Start a worker, given its number."""
+Start: TypeAlias = Callable[[int, bytes], Child]
+"""Start a worker, given its number and what it is handed."""
 
 
 def starter(words: Callable[[str], Sequence[str]], env: Mapping[str, str]) -> Start:
     """Starts workers of a command.
 
     Args:
-        words: the command; given what the worker must know: its number and descriptor.
+        words: the command; given what the worker must know: its number, the descriptor of its
+            link, and that of a file with what it is handed.
         env: the whole environment.
     """
 
-    def start(number: int) -> Child:
+    def start(number: int, handed: bytes) -> Child:
         ours, theirs = socket.socketpair()
-        with theirs:
-            told = f"{number}:{theirs.fileno()}"
+        with theirs, _file_of(handed) as file:
+            told = f"{number}:{theirs.fileno()}:{file.fileno()}"
             process = subprocess.Popen(  # noqa: S603 - this program itself
                 words(told),
                 stdin=subprocess.DEVNULL,
                 env=dict(env),
-                pass_fds=(theirs.fileno(),),
+                pass_fds=(theirs.fileno(), file.fileno()),
                 # The terminal's Ctrl-C is the supervisor's to hand on.
                 start_new_session=True,
             )
@@ -126,3 +128,15 @@ def starter(words: Callable[[str], Sequence[str]], env: Mapping[str, str]) -> St
         return Child(number=number, process=process, link=ours, started=now, signed=now)
 
     return start
+
+
+def _file_of(data: bytes) -> IO[bytes]:
+    """A file without a name, in memory where the system can do that, to be read from its start."""
+    file: IO[bytes]
+    if hasattr(os, "memfd_create"):
+        file = open(os.memfd_create("wpbridge"), "w+b")  # noqa: PTH123, SIM115 - a descriptor
+    else:
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller's
+    file.write(data)
+    file.seek(0)
+    return file

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from wpbridge.heartbeat import Worker
-from wpbridge.runner.child import RECYCLED, Child, Start
+from wpbridge.runner.child import RECYCLED, Child
 from wpbridge.runner.places import Place, Rolling
 from wpbridge.telling.log import tell
 
@@ -31,7 +31,7 @@ class Fleet:
 
     def __init__(
         self,
-        start: Start,
+        start: Callable[[int], Child],
         size: int,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -50,6 +50,10 @@ class Fleet:
         self._totals: Counter[str] = Counter()
         self.is_seen = False
         """Whether a worker was ever ready: until then what ends it ends the daemon."""
+        self.is_renewed = False
+        """Whether a successor has taken its place since the last :meth:`roll`."""
+        self.is_refused = False
+        """Whether the first successor did not start."""
         self.is_stopping = False
         self.is_quiet = False
         self.failed: int | None = None
@@ -133,6 +137,7 @@ class Fleet:
 
     def roll(self) -> None:
         """Replace all workers, one by one: the successor is ready before the old one drains."""
+        self.is_renewed = self.is_refused = False
         self.rolling.begin(self._places)
 
     def resize(self, size: int) -> None:
@@ -225,6 +230,7 @@ class Fleet:
         place = self._place_of(child)
         if place is not None and place.successor is child:
             old, place.child, place.successor = place.child, child, None
+            self.is_renewed = True
             if old is not None:
                 self._retire(old, "reload")
                 self.rolling.drains(old, self._clock())
@@ -285,4 +291,5 @@ class Fleet:
         if not self.rolling.is_on or self.is_stopping:
             return
         self.rolling.end()
+        self.is_refused = not self.is_renewed
         tell("daemon.reload_refused", code=code, kept="the old workers")

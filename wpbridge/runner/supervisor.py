@@ -10,7 +10,7 @@ import selectors
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from wpbridge import heartbeat
 from wpbridge.errors import WpbridgeError
 from wpbridge.heartbeat import Beat
 from wpbridge.notify import Notifier
+from wpbridge.outcome import class_name
 from wpbridge.runner import signals
 from wpbridge.runner.child import Child, Start
 from wpbridge.runner.fleet import Fleet
@@ -28,6 +29,7 @@ from wpbridge.telling.log import tell
 BEAT_SECONDS: Final = 1.0
 STATUS_SECONDS: Final = 5.0
 WATCH_SECONDS: Final = 0.5
+_KEPT: Final = "the old workers"
 DUMP_SECONDS: Final = 2.0
 """A worker that has not told its state by then does not get to it."""
 
@@ -42,6 +44,8 @@ class Terms:
     heartbeat_file: Path | None = None
     watches: bool = False
     """Replace the workers when a module of theirs changes."""
+    handed: bytes = field(default=b"", repr=False)
+    """What each worker is given: the settings that it runs with."""
 
 
 class Supervisor:
@@ -66,11 +70,14 @@ class Supervisor:
             tell: prints a line of a state dump.
         """
         self._terms = terms
+        self._offered: Terms | None = None
+        """Those of a reload, until the first worker runs with them."""
+        self._start = start
         self._read_terms = reload
         self._notifier = notifier
         self._tell = tell
         self._selector = selectors.DefaultSelector()
-        self._fleet = Fleet(start, terms.processes, opened=self._open, closed=self._close)
+        self._fleet = Fleet(self._launch, terms.processes, opened=self._open, closed=self._close)
         self._stopped_by: signal.Signals | None = None
         self._deadline: float | None = None
         self._was_ready = False
@@ -107,6 +114,9 @@ class Supervisor:
         if self._fleet.is_seen:
             tell("daemon.stopped", code=code, **totals)
         return code
+
+    def _launch(self, number: int) -> Child:
+        return self._start(number, (self._offered or self._terms).handed)
 
     def _open(self, child: Child) -> None:
         self._selector.register(child, selectors.EVENT_READ, child)
@@ -174,15 +184,27 @@ class Supervisor:
         self._notifier.reloading()
         self._is_reloading = True
         try:
-            self._terms = terms = self._read_terms()
-        except WpbridgeError as error:
-            tell("daemon.reload_refused", error=str(error), kept="the old workers")
+            terms = self._read_terms()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it meets, the daemon goes on
+            is_ours = isinstance(error, WpbridgeError)
+            why = " ".join((str(error) if is_ours else f"{class_name(error)}: {error}").split())
+            tell("daemon.reload_refused", error=why, kept=_KEPT)
             return
         tell("daemon.reloading")
+        self._offered = terms
         if terms.drain_seconds is not None:
             self._fleet.rolling.patience_seconds = terms.drain_seconds
-        self._fleet.resize(terms.processes)
         self._fleet.roll()
+
+    def _decide_on_offer(self) -> None:
+        """Take the new settings when a worker runs with them; keep the old if none does."""
+        if self._offered is None:
+            return
+        if self._fleet.is_refused:
+            self._offered = None
+        elif self._fleet.is_renewed or not self._fleet.rolling.is_on:
+            self._terms, self._offered = self._offered, None
+            self._fleet.resize(self._terms.processes)
 
     # What is due
 
@@ -214,6 +236,7 @@ class Supervisor:
         for child in [c for c, until in self._asked.items() if now >= until]:
             del self._asked[child]
             self._dump({"worker": child.number, "pid": child.pid, "state": "no answer"})
+        self._decide_on_offer()
         is_ready = fleet.is_ready()
         if is_ready and not self._was_ready and self._stopped_by is None:
             self._was_ready = True

@@ -24,6 +24,9 @@ class Unknown:
 
 Value: TypeAlias = bool | int | float | str | Unknown | None
 
+LONGEST_TEXT: Final = 1 << 14
+"""Characters of a text that is put together. A setting is far shorter."""
+
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
 _LIKE_A_NUMBER: Final = re.compile(r"\s*[-+.0-9]")
 
@@ -58,8 +61,15 @@ def to_integer(value: Value) -> "int | Unknown":
 
 
 def join(left: Value, right: Value) -> str:
-    """Return two known values as one text. A character's bytes may come from both sides."""
-    return from_bytes(to_bytes(str(to_text(left)) + str(to_text(right))))
+    """Return two known values as one text. A character's bytes may come from both sides.
+
+    Unusual for a text of more than :data:`LONGEST_TEXT` characters: sixty lines that double one
+    would make it larger than any memory.
+    """
+    parts = str(to_text(left)), str(to_text(right))
+    if sum(map(len, parts)) > LONGEST_TEXT:
+        raise Unusual
+    return from_bytes(to_bytes("".join(parts)))
 
 
 def identical(left: Value, right: Value) -> bool:
