@@ -136,10 +136,14 @@ class OwnTables:
                 _tell_once(str(error))
 
     def _announce(self, tables: Iterable[str]) -> None:
-        """Name the tables that are about to be made."""
-        wanted = dict.fromkeys((*tables, self._names.site))
-        if not all(self.has(table) for table in wanted):
+        """Name the tables that are about to be made.
+
+        That of the site comes with the first of them. With tables of an earlier release it is a
+        step of theirs, which is told by :attr:`note`, and which the account may not be able to do.
+        """
+        if not self._there.issuperset(tables):
             there = self.look()
+            wanted = (*tables, *(() if there else (self._names.site,)))
             if new := [table for table in wanted if table not in there]:
                 tell("own_tables.making", tables=", ".join(new))
 
