@@ -63,6 +63,26 @@ def test_a_long_message_is_cut_and_kept(store: SqlStore, message: str) -> None:
     assert message.startswith(kept.pop())
 
 
+def test_actions_end_whatever_they_say(store: SqlStore, tmp_path: Path, mysql_dsn: str) -> None:
+    (tmp_path / "hooks.py").write_text(
+        "from wpbridge import hook, Context\n"
+        "@hook('fails')\ndef fails(*_): raise ValueError('\\'' * 2_000_000)\n"
+        "@hook('says')\ndef says(*_, context: Context):\n"
+        "    print('x' * 2_000_000)\n"
+        "    for _ in range(5): context.log('\u20ac' * 100_000)\n"
+    )
+    hooks = [
+        make_new(hook, args=(n,), interval=60) for n in range(15) for hook in ("fails", "says")
+    ]
+    insert(store, *hooks)
+    done = Site(mysql_dsn, tmp_path, store)("claim-and-run", "--handlers", "hooks", "--quiet")
+    assert done.code == 0, done
+    ended = "SELECT hook, status, COUNT(*) FROM wp_actionscheduler_actions GROUP BY hook, status"
+    found = {(hook, status): count for hook, status, count in query(store, ended)}
+    assert found["fails", "failed"] == found["says", "complete"] == 15
+    assert found["says", "pending"] == 15
+
+
 def test_a_statement_that_is_too_long_is_not_sent(store: SqlStore) -> None:
     for told in ("x" * LARGE, "'" * (LARGE // 2), "\u20ac" * (LARGE // 3)):
         with pytest.raises(Unfit, match="max_allowed_packet"):

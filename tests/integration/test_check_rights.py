@@ -17,6 +17,7 @@ from rows import change, query
 from servers import MariaDB
 from wpbridge.database import DatabaseAddress
 from wpbridge.store.connect import open_store
+from wpbridge.store.mysql import MySQL
 from wpbridge.store.sqlstore import SqlStore
 
 HANDLERS = """
@@ -141,6 +142,25 @@ def test_rights_by_a_pattern(account: Account) -> None:
     assert account.check().code == 0
 
 
+@pytest.mark.parametrize("as_mariadb", [True, False])
+def test_whether_a_table_may_be_made(account: Account, *, as_mariadb: bool) -> None:
+    account.grant(ROWS)
+    account.grant("CREATE", "wp_wpbridge_keys")
+    store = open_store(DatabaseAddress.from_dsn(account.site.dsn), "wp_")
+    try:
+        store.inspect()
+        dialect = store.dialect
+        assert isinstance(dialect, MySQL)
+        dialect._is_mariadb = as_mariadb
+        for name, may in (("keys", True), ("zones", False)):
+            table = f"wp_wpbridge_{name}"
+            found = store.session.run(lambda c, t=table: dialect.may_create(c, t))  # type: ignore[misc]
+            assert found is may
+    finally:
+        store.close()
+    assert query(account.store, "SHOW TABLES LIKE 'wp_wpbridge%'") == []
+
+
 def test_what_only_deletes_is_a_note(account: Account) -> None:
     account.make_own()
     account.grant("SELECT, INSERT, UPDATE")
@@ -201,6 +221,19 @@ def test_a_daemon_does_not_start_on_a_read_only_server(account: Account) -> None
         account.do("SET GLOBAL read_only = 0")
     assert done.code == 69, done
     assert "the database is read-only" in done.err
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_a_file_is_left_as_it_is(
+    open_queue: Callable[[str], SqlStore], tmp_path: Path, mode: str
+) -> None:
+    store = open_queue(f"sqlite:///{tmp_path}/queue.db")
+    query(store, f"PRAGMA journal_mode={mode}")
+    store.close()
+    before = (tmp_path / "queue.db").read_bytes()
+    assert Site(f"sqlite:///{tmp_path}/queue.db", tmp_path, store)("check").code == 0
+    assert (tmp_path / "queue.db").read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["queue.db"]
 
 
 @pytest.mark.parametrize("mode", ["delete", "wal"])

@@ -259,7 +259,7 @@ class MySQL:
                 connection.exec_driver_sql(f"PREPARE wpbridge_try FROM '{create})'")
                 connection.exec_driver_sql("DEALLOCATE PREPARE wpbridge_try")
             else:
-                connection.exec_driver_sql(f"{create}, one int) TABLESPACE = `{'x' * 70}`")
+                connection.exec_driver_sql(f"{create}, one int) TABLESPACE `{'x' * 70}`")
         except DBAPIError as error:
             code = getattr(error.orig, "args", (0,))[0]
             if error.connection_invalidated or sort_trouble(error.orig or error).gone:
