@@ -12,7 +12,7 @@ import pytest
 from factories import insert, make_new
 from legacy_store import LegacyStore
 from refusing import GALERA, PXC, refusing
-from rows import query
+from rows import change, query
 from servers import MariaDB
 from wpbridge.errors import StoreError
 from wpbridge.migrate.journal import Journal
@@ -79,6 +79,20 @@ def test_two_writers_at_the_same_moment_make_one_row(
         first, second = pool.map(make, (store, other))
     assert first == second
     assert len(slugs(store)) == 20
+
+
+def test_a_new_group_waits_for_no_writer_of_another(
+    store: SqlStore, open_queue: Callable[[str], SqlStore]
+) -> None:
+    old = store.parts.groups.ensure("old")
+    other = open_queue(store.session.address.render_as_string())
+    change(store, "SET SESSION innodb_lock_wait_timeout = 1")
+    change(other, "START TRANSACTION")
+    lock = "SELECT 1 FROM wp_actionscheduler_groups WHERE group_id = :id FOR UPDATE"
+    query(other, lock, id=old)
+    store.parts.groups.ensure("new")
+    change(other, "ROLLBACK")
+    assert sorted(map(str, slugs(store))) == ["new", "old"]
 
 
 def test_an_import_makes_its_groups(store: SqlStore) -> None:

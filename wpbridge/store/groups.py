@@ -38,13 +38,9 @@ class Groups:
         table = self._table = names.groups
         self._slug = text(f"SELECT slug FROM {table} WHERE group_id = :id")
         self._ids = text(f"SELECT group_id FROM {table} WHERE slug IN :slugs").bindparams(slugs)
-        first = f"SELECT group_id FROM {table} WHERE slug = :slug ORDER BY group_id LIMIT 1"
-        self._first = text(first)
-        # It also locks the place of a row that is not there: of two who both find none, one waits
-        # or is undone. One statement (INSERT … SELECT) would lock the table's counter as well, and
-        # a deadlock over that has a number that means something else (1467).
-        locking = " FOR UPDATE" if dialect.name == "mysql" else ""
-        self._first_locked = text(f"{first}{locking}")
+        self._first = text(
+            f"SELECT group_id FROM {table} WHERE slug = :slug ORDER BY group_id LIMIT 1"
+        )
         self._insert = text(
             f"INSERT INTO {table} (slug) VALUES (:slug){dialect.returning('group_id')}"
         )
@@ -116,20 +112,40 @@ class Groups:
             made = self._session.run(lambda c: self._make_locked(c, slug))
             if made is not None:
                 return made
+            return self._session.transact(lambda c: self._make_in_place(c, slug))
         return self._session.transact(lambda c: self._make_alone(c, slug))
 
     def _make_alone(self, connection: Connection, slug: str) -> int:
-        """The transaction is the lock, on SQLite from its first write on."""
+        """On SQLite the transaction is the lock: there is one writer, from its first write on."""
         connection.execute(self._write_nothing)
         return self._make(connection, slug)
 
+    def _make_in_place(self, connection: Connection, slug: str) -> int:
+        """Without a named lock: the look locks the place in the index where the row would stand.
+
+        Of two who both find none there, one is undone, and does it again. Only that index is read:
+        whoever scanned the table would wait for writers of other groups, of whom one may be the
+        transaction that we make the group for. One statement (INSERT … SELECT) would lock the
+        table's counter too, and a deadlock over that has a number that means something else (1467).
+        """
+        indexes = self._dialect.indexes(connection, self._table)
+        by_slug = next((name for name, columns in indexes.items() if columns[0] == "slug"), None)
+        if by_slug is None or self._texts.fault(connection, [("group", self._place, slug)]):
+            return self._make(connection, slug)
+        look = f"SELECT group_id FROM {self._table}{self._dialect.use_index(by_slug)}"
+        locked = text(f"{look} WHERE slug = :slug LIMIT 1 FOR UPDATE")
+        found = connection.execute(locked, {"slug": slug}).scalar()
+        return self._add(connection, slug) if found is None else int(found)
+
     def _make(self, connection: Connection, slug: str) -> int:
-        """Add the row unless it is there; in the caller's transaction."""
+        found = self._first_on(connection, slug)
+        if found is not None:
+            return found
         if fault := self._texts.fault(connection, [("group", self._place, slug)]):
             raise InputError(fault)
-        found = connection.execute(self._first_locked, {"slug": slug}).scalar()
-        if found is not None:
-            return int(found)
+        return self._add(connection, slug)
+
+    def _add(self, connection: Connection, slug: str) -> int:
         done = connection.execute(self._insert, {"slug": slug})
         return self._dialect.new_ids(connection, done, 1, self._table)[0]
 
