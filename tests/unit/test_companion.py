@@ -12,7 +12,7 @@ from wpbridge import __version__, companion
 from wpbridge.action import UPKEEP_HOOKS
 from wpbridge.cli.main import cli
 from wpbridge.companion import Companion, Ownership, Rule
-from wpbridge.config import Settings
+from wpbridge.config import Settings, load
 from wpbridge.errors import ConfigError, SiteError
 from wpbridge.rules import Route
 
@@ -324,3 +324,126 @@ def test_the_companions_json_is_readable_by_people(wordpress: Path) -> None:
     source = (wordpress / "wp-content" / "mu-plugins" / "wpbridge.php").read_text("ascii")
     (line,) = [line for line in source.splitlines() if line.startswith("define(")]
     assert json.loads(line.split("'")[3])["sites"]["shop_"]["hooks"] == ["paid"]
+
+
+# Nothing is given up in silence, and what differs is named.
+
+
+def names_of(path: Path) -> tuple[str, ...]:
+    found = companion.read(path / "wp-content" / "mu-plugins")
+    assert found is not None
+    return found.sites["shop_"].hooks
+
+
+def test_a_run_that_would_give_hooks_back_to_php_refuses(wordpress: Path) -> None:
+    arguments = ("--path", str(wordpress))
+    assert run(*arguments)[0] == 0
+    (wordpress.parent / "wpbridge.toml").write_text('[[routes]]\ngroup = "news"\nto = "leave"\n')
+    code, told = run(*arguments)
+    lost = "the hook paid, a route for group 'mail', a route to leave for group 'news'"
+    assert (code, f"PHP's runners would get back {lost}" in told) == (78, True)
+    assert names_of(wordpress) == ("paid",)
+    assert run(*arguments, "--dry-run")[0] == 0
+    assert names_of(wordpress) == ("paid",)
+    code, told = run(*arguments, "--yes")
+    assert (code, f"PHP's runners get back {lost}" in told) == (0, True)
+    assert names_of(wordpress) == ()
+
+
+def test_the_site_is_given_back_only_when_that_is_said(wordpress: Path) -> None:
+    arguments = ("--path", str(wordpress))
+    assert run(*arguments, "--owns-site")[0] == 0
+    code, told = run(*arguments)
+    assert (code, "get back the whole site (owns_site)" in told) == (78, True)
+    assert run(*arguments, "--no-owns-site")[0] == 0
+    assert run(*arguments)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted", "words"),
+    [
+        (FULL, Ownership(), "it says that wpbridge owns the site, the settings say that it does not"),
+        (Ownership(), FULL, "it says that wpbridge does not own the site"),
+        (Ownership(), Ownership(hooks=("a", "b")), ": it lacks the hooks a, b; run `"),
+        (Ownership(hooks=("a",)), Ownership(), ": it has the hook a, without a handler in the"),
+        (Ownership(hooks=tuple("abcdefgh")), Ownership(), "the hooks a, b, c, d, e and 3 more"),
+        (Ownership(), Ownership(rules=(Rule(hook="m*"),)), "it lacks a route for hook 'm*'"),
+        (Ownership(rules=(Rule(hook="m", owned=False),)), Ownership(), "it has a route to leave for"),
+        (Ownership(rules=(Rule(hook="a"), Rule(hook="b"))), Ownership(rules=(Rule(hook="b"), Rule(hook="a"))), "its routes stand in another order"),
+        (Ownership(upkeep=("u",)), Ownership(), "it leaves other upkeep to PHP"),
+        (Ownership(hooks=("a",)), Ownership(), "(it asks for --yes, since PHP gets back the hook a)"),
+    ],
+)  # fmt: skip
+def test_the_hint_names_what_differs(there: Ownership, wanted: Ownership, words: str) -> None:
+    found = Companion(sites={"wp_": there})
+    [told] = companion.explain(found, "wp_", wanted, command="COMMAND --path=/x")
+    assert words in told
+    assert "run `COMMAND --path=/x`" in told
+
+
+def test_hooks_that_were_not_loaded_are_not_missed() -> None:
+    found = Companion(sites={"wp_": Ownership(hooks=("a",))})
+    assert companion.explain(found, "wp_", Ownership(), left_out=("shop",)) == ()
+
+
+def test_the_hint_is_the_whole_command(tmp_path: Path) -> None:
+    (tmp_path / "my.toml").write_text("[run]\nbatch_size = 3\n")
+    flags = {
+        "path": "/srv/my site", "url": "https://x.test/", "handlers": ("a", "b"), "owns_site": True,
+        "config": "my.toml", "dsn": "mysql://u:secret@h/d",
+    }  # fmt: skip
+    settings = load(flags, {"WPBRIDGE_TABLE_PREFIX": "shop_"}, tmp_path)
+    assert companion.command_for(settings, None) == (
+        f"wpbridge wp install-plugin '--path=/srv/my site' --config={tmp_path}/my.toml"
+        " --table-prefix=shop_ --url=https://x.test/ --handlers=a,b --owns-site --dsn=…"
+    )
+    assert companion.command_for(load({}, {}, tmp_path), tmp_path) == (
+        f"wpbridge wp install-plugin --path={tmp_path}"
+    )
+
+
+def test_what_is_wrong_with_the_file_itself_is_told(folder: Path, tmp_path: Path) -> None:
+    file = folder / "wpbridge.php"
+    assert companion.condition(folder) == []
+    companion.install(folder, "wp_", FULL)
+    assert companion.condition(folder, elsewhere=folder) == []
+    # Given: everybody may write it
+    file.chmod(0o666)
+    [told] = companion.condition(folder)
+    assert "has mode 0666, so everybody may change" in told
+    assert f"run `chmod o-w {file}`" in told
+    file.chmod(0o644)
+    # Given: one is left where WordPress does not look
+    [told] = companion.condition(tmp_path / "elsewhere", elsewhere=folder)
+    assert told == (
+        f"a companion plugin lies in {file}, but WordPress loads those of {tmp_path}/elsewhere"
+    )
+    # Given: somebody changed its code
+    file.write_bytes(file.read_bytes() + b"\n// mine\n")
+    [told] = companion.condition(folder, command="COMMAND")
+    assert told == f"the code in {file} is not what wpbridge {__version__} wrote; run `COMMAND`"
+    file.write_bytes(file.read_bytes()[:600])
+    assert "is damaged" in companion.condition(folder)[0]
+    if os.geteuid() == 0:
+        companion.install(folder, "wp_", FULL)
+        os.chown(file, 1234, 1234)
+        [told] = companion.condition(folder)
+        assert (
+            f"belongs to the user 1234, who may change what PHP runs there; run `chown root {file}`"
+            in told
+        )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is led astray")
+def test_a_configuration_of_others_leads_root_nowhere(wordpress: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    config = wordpress / "wp-config.php"
+    told = f"<?php define('WPMU_PLUGIN_DIR', '{outside}');"
+    config.write_text(config.read_text().replace("<?php", told))
+    os.chown(config, 33, 33)
+    code, said = run("--path", str(wordpress))
+    assert (code, f"the folder {outside} lies outside WordPress" in said) == (78, True)
+    assert list(outside.iterdir()) == []
+    os.chown(config, 0, 0)
+    assert run("--path", str(wordpress))[0] == 0

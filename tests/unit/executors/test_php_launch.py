@@ -1,5 +1,6 @@
 """The command lines that start workers, and which workers may be used."""
 
+import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -116,3 +117,22 @@ def test_only_the_end_of_much_output_is_kept() -> None:
     kept = output.take(1)
     assert kept.endswith("xTHE END")
     assert len(kept.encode()) == 8192
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize(
+    "theirs", [".", "wp-config.php", "wp-load.php", "wp-content", "wp-content/plugins"]
+)
+def test_root_runs_no_wordpress_that_others_may_change(tmp_path: Path, theirs: str) -> None:
+    (tmp_path / "wp-content" / "plugins").mkdir(parents=True)
+    for name in ("wp-config.php", "wp-load.php"):
+        (tmp_path / name).touch()
+    made("php", path=str(tmp_path))
+    os.chown(tmp_path / theirs, 33, 33)
+    for command in (("php",), ("wp",)):
+        with pytest.raises(ConfigError, match=r"the code of WordPress in .* is not obeyed by root"):
+            made(*command, path=str(tmp_path))
+    # Who says so, or has another user on the other side, may.
+    assert made("wp", "--allow-root", path=str(tmp_path)).is_local
+    assert made("php", path=str(tmp_path), trusted=True).is_local
+    assert not made("docker", "exec", "-i", "site", "wp", path=str(tmp_path)).is_local
