@@ -62,7 +62,7 @@ OTHERS = (
     "claim-and-run --handlers acts -vv --log-format json",
 )  # fmt: skip
 """The last ones run what is there."""
-ELSEWHERE = {"completion", "wp install-plugin", "grants"}
+ELSEWHERE = {"completion", "wp install-plugin", "deploy list", "deploy show", "deploy write"}
 """Commands that show nothing of the tables, or that other tests call."""
 ACTS = """
 import logging, sys
