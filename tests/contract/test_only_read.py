@@ -55,6 +55,30 @@ def test_tables_without_transactions_are_only_read(site: Site, engine: str) -> N
     assert site("cancel", "1", "--dry-run").code == 0
 
 
+MORE = [
+    ("generate", "h", "now"), ("run", "1"), ("claim-and-run",), ("pause", "--hook", "h"),
+    ("migrate", "import", "--input", "moved.jsonl", "--yes"),
+    ("migrate", "archive", "--older-than", "1d", "--output", "old.jsonl.gz", "--yes"),
+    ("enqueue", "--jsonl", "many.jsonl"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("table", ["actions", "logs"])
+def test_no_other_command_changes_them_either(site: Site, table: str, tmp_path: Path) -> None:
+    (tmp_path / "hooks.py").write_text("from wpbridge import hook\n@hook('h')\ndef h(): ...\n")
+    head = '{"wpbridge":"actions","version":1,"origin":"x"}'
+    line = '{"id":1,"hook":"h","status":"pending","args":[],"scheduled":null}'
+    (tmp_path / "moved.jsonl").write_text(f"{head}\n{line}\n")
+    (tmp_path / "many.jsonl").write_text('{"hook":"h"}\n')
+    change(site.store, f"ALTER TABLE wp_actionscheduler_{table} ENGINE=MyISAM")
+    before = everything(site.store)
+    for command in MORE:
+        takes_handlers = command[0] in ("run", "claim-and-run")
+        done = site(*command, *(["--handlers", "hooks"] if takes_handlers else []))
+        assert is_one_line(done, 78), (command, done)
+        assert everything(site.store) == before, command
+
+
 def test_a_schema_that_is_newer_is_only_read(site: Site) -> None:
     change(site.store, "CREATE TABLE wp_options (option_name varchar(191), option_value text)")
     change(

@@ -92,7 +92,7 @@ class Undo:
             ConfigError: the tables of actions have no transactions.
             InputError: nothing was kept, the file is not there, or the journal is damaged.
         """
-        if not store.layout.transactional:
+        if store.layout.plain_tables:
             raise ConfigError(
                 "the actions table has no transactions, so a crash could lose rows: move it to"
                 " InnoDB first (wpbridge migrate schema fix)"

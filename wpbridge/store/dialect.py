@@ -1,7 +1,7 @@
 """What differs between MySQL/MariaDB and SQLite, and nothing else."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -112,6 +112,10 @@ class Dialect(Protocol):
 
     def is_transactional(self, connection: Connection, table: str) -> bool:
         """Whether its engine has transactions."""
+        ...
+
+    def without_transactions(self, connection: Connection, tables: Collection[str]) -> list[str]:
+        """Those of the tables whose engine has none."""
         ...
 
     def version(self, connection: Connection) -> str:

@@ -1,7 +1,7 @@
 """MariaDB and MySQL: sessions set up as WordPress sets them, and what only they know."""
 
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -203,14 +203,16 @@ class MySQL:
 
     def is_transactional(self, connection: Connection, table: str) -> bool:
         """MyISAM, Aria and MEMORY have no transactions."""
-        engine = connection.execute(
-            text(
-                "SELECT ENGINE FROM information_schema.TABLES"
-                " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = :t"
-            ),
-            {"t": table},
-        ).scalar()
-        return str(engine).lower() not in {"myisam", "aria", "memory"}
+        return not self.without_transactions(connection, [table])
+
+    def without_transactions(self, connection: Connection, tables: Collection[str]) -> list[str]:
+        """See :class:`Dialect`."""
+        asked = text(
+            "SELECT TABLE_NAME FROM information_schema.TABLES"
+            " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN :tables"
+            " AND LOWER(ENGINE) IN ('myisam', 'aria', 'memory') ORDER BY TABLE_NAME"
+        ).bindparams(bindparam("tables", expanding=True))
+        return [str(row[0]) for row in connection.execute(asked, {"tables": list(tables)})]
 
     def version(self, connection: Connection) -> str:
         """Also learns what the server can do."""

@@ -4,7 +4,7 @@ import functools
 import os
 import re
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -156,6 +156,11 @@ class SQLite:
         """Always."""
         del connection, table
         return True
+
+    def without_transactions(self, connection: Connection, tables: Collection[str]) -> list[str]:
+        """None."""
+        del connection, tables
+        return []
 
     def version(self, connection: Connection) -> str:
         """The library's version."""

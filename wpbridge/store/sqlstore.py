@@ -120,7 +120,7 @@ class SqlStore:
             names.prefix,
             {name: columns for name, columns in found.items() if columns},
             dialect.indexes(connection, names.actions),
-            transactional=dialect.is_transactional(connection, names.actions),
+            plain_tables=tuple(dialect.without_transactions(connection, names.queue)),
         )
         layout = replace(layout, texts=dialect.texts(connection, names.all))
         found_keys = dialect.key_columns(connection, names.keys_of_tables)
@@ -652,9 +652,11 @@ def _problems(schema: int | None, layout: Layout, refusal: str) -> list[str]:
             f"store schema {schema} is older than wpbridge supports ({OLDEST_SCHEMA}): reading"
             " only; update Action Scheduler"
         )
-    if not layout.transactional:
+    if layout.plain_tables:
+        name, *more = layout.plain_tables
+        others = f", nor {', '.join(more)}" if more else ""
         problems.append(
-            "the actions table has no transactions (MyISAM): reading only; convert it with"
+            f"{name} has no transactions (MyISAM){others}: reading only; convert it with"
             " ALTER TABLE … ENGINE=InnoDB"
         )
     return problems

@@ -149,6 +149,11 @@ class TableNames:
         return (*self.first, *self.later, self.site)
 
     @property
+    def queue(self) -> tuple[str, ...]:
+        """The plugin's four, and ours."""
+        return (self.actions, self.claims, self.groups, self.logs, *self.own)
+
+    @property
     def all(self) -> tuple[str, ...]:
         """The plugin's, ours, and the options."""
         return (self.actions, self.claims, self.groups, self.logs, self.options, *self.own)
@@ -177,7 +182,8 @@ class Layout:
     """(status, claim_id)"""
     attempt_index: str | None = None
     """(status, last_attempt_gmt)"""
-    transactional: bool = True
+    plain_tables: tuple[str, ...] = ()
+    """Those of the plugin's and our own whose engine has no transactions."""
     texts: Texts = field(default_factory=Texts)
     """What the text columns can hold."""
 
@@ -195,7 +201,7 @@ def layout_of(
     columns: Mapping[str, Sequence[str]],
     indexes: Mapping[str, Sequence[str]],
     *,
-    transactional: bool = True,
+    plain_tables: tuple[str, ...] = (),
 ) -> Layout:
     """Read a layout off what the database says.
 
@@ -203,7 +209,7 @@ def layout_of(
         prefix: the site's table prefix, for the message.
         columns: "actions", "claims", … to column names; a missing table is absent.
         indexes: index name to column names, of the actions table.
-        transactional: False for MyISAM.
+        plain_tables: those without transactions, MyISAM's.
 
     Raises:
         SchemaError: a table or a needed column is missing.
@@ -240,5 +246,5 @@ def layout_of(
         group_index=index("group_id"),
         claimed_index=index("status", "claim_id"),
         attempt_index=index("status", "last_attempt_gmt"),
-        transactional=transactional,
+        plain_tables=plain_tables,
     )
