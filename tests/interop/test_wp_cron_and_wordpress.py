@@ -76,8 +76,8 @@ def test_events_are_moved_run_in_php_and_put_back(site: PhpSite, tmp_path: Path)
 
     undone = migrate(site, tmp_path, "--undo", "moved.journal", "--format", "json")
     assert json.loads(undone.out) == {
-        "restored": 1, "present": 0, "copies": 0, "ended": 1, "busy": 0,
-        "checked": 2, "faults": [],
+        "restored": 1, "scheduled": 0, "present": 0, "copies": 0, "ended": 1, "busy": 0,
+        "left": [], "checked": 2, "faults": [],
     }  # fmt: skip
     assert scheduled(site, "t_noop") == before
     assert scheduled(site, "t_args", ARGS) is False
