@@ -400,6 +400,7 @@ def queue_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     monkeypatch.setattr(sys, "path", [*sys.path])
     dsn = f"sqlite:///{tmp_path / 'queue.db'}"
     monkeypatch.setenv("WPBRIDGE_DSN", dsn)
+    monkeypatch.setenv("WPBRIDGE_STATE_DIR", str(tmp_path / "state"))
     code = "from wpbridge import hook\n\n@hook('a')\ndef a(): pass\n"
     (tmp_path / "doc_hooks.py").write_text(code, "utf-8")
     store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
