@@ -36,7 +36,7 @@ def receiving() -> Iterator[Receiver]:
     """One that listens on loopback until the block ends."""
     server = Receiver(("127.0.0.1", 0), _Handler)
     server.posts = []
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
         yield server

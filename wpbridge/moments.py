@@ -17,7 +17,10 @@ def seconds_of(value: object) -> float | None:
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            return None
     text = value.strip().lower() if isinstance(value, str) else ""
     if re.fullmatch(r"\d{1,12}(\.\d{1,6})?", text, re.ASCII):
         return float(text)

@@ -329,10 +329,10 @@ def lines(count: int, **more: Any) -> str:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 11])
-def test_lines_beyond_what_is_kept_are_read_again(
+def test_lines_are_added_in_batches_of_bounded_bytes(
     site: Site, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    monkeypatch.setattr("wpbridge.cli.enqueue.KEPT", 3)
+    monkeypatch.setattr("wpbridge.cli.enqueue_lines.WINDOW_BYTES", 3 * len(lines(1)))
     (site.folder / "some.jsonl").write_text(lines(count), encoding="utf-8")
     assert site.ok("enqueue", "--jsonl", "some.jsonl").startswith(f"added {count} action")
     rows = query(site.store, "SELECT args FROM wp_actionscheduler_actions ORDER BY action_id")

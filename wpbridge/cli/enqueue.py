@@ -1,22 +1,14 @@
 """``enqueue`` and ``generate``: new actions, one or many."""
 
-import json
-import shutil
-import sys
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import fields as fields_of
+from collections.abc import Mapping
 from datetime import tzinfo
-from io import BytesIO
-from itertools import chain, islice
-from pathlib import Path
-from typing import IO, Any, Final
+from itertools import islice
+from typing import Any, Final
 
 import click
 
-from wpbridge.action import ActionId
-from wpbridge.cli.filters import BIGGEST, ids_of, moment_of_flags, read_args, span_from
+from wpbridge.cli import enqueue_lines
+from wpbridge.cli.filters import ids_of, moment_of_flags, read_args
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import plural, told
 from wpbridge.cli.progress import counting
@@ -24,13 +16,10 @@ from wpbridge.cli.terminal import print_line, write_data
 from wpbridge.cli.times import times_in
 from wpbridge.clock import SystemClock
 from wpbridge.enqueue import LAST_SECOND, Enqueue
-from wpbridge.errors import ActionNotFound, InputError, WpbridgeError
+from wpbridge.errors import InputError, WpbridgeError
 from wpbridge.moments import iso, parse_duration, parse_moment
 from wpbridge.queue import BULK, Queue, opened
 
-KEPT: Final = 100_000
-"""Lines of --jsonl that are kept in memory; the rest is read twice."""
-_LINE_FIELDS: Final = frozenset({*(f.name for f in fields_of(Enqueue)), "in"})
 _ONE_ONLY: Final = (
     "args", "at", "in_", "interval", "cron", "tz", "group", "priority", "unique", "key", "after",
     "after_failed",
@@ -172,126 +161,37 @@ def _print_plan(queue: Queue, new: Enqueue, zone: tzinfo) -> None:
 
 def _many(queue: Queue, source: str, *, porcelain: bool, dry_run: bool) -> None:
     """Every line is checked before the first one is written."""
-    with _spooled(source) as lines:
-        checked = _checked(queue, lines)
-        # Read once where they are not too many to keep.
-        kept = list(islice(checked, KEPT))
-        rest = lines.tell()
-        count = len(kept) + sum(1 for _ in checked)
+    with enqueue_lines.spooled(source) as lines:
+        start = lines.tell()
+        count = enqueue_lines.check(queue, lines)
         if dry_run:
             print_line(f"would add {plural(count, 'action')}")
             return
-        lines.seek(rest)
+        lines.seek(start)
         added = refused = known = 0
-        # What was put to the file's end meanwhile is not checked.
-        new = chain(kept, islice((one for _, one in _parsed(lines)), count - len(kept)))
-        with counting("enqueue", count) as advance:
-            while part := list(islice(new, BULK)):
-                before = {queue.refusal(one) for one in part if one.key}
-                ids = _add(queue, part, added)
-                new_ids = {*ids} - before - {None}
-                added += len(new_ids)
-                refused += ids.count(None)
-                known += len(ids) - ids.count(None) - len(new_ids)
-                if porcelain:
-                    write_data("".join(f"{i}\n" for i in ids if i is not None))
-                advance(len(part))
+        try:
+            with counting("enqueue", count) as advance:
+                for part in enqueue_lines.batches(lines, count):
+                    before = {queue.refusal(one) for one in part if one.key}
+                    ids = queue.enqueue_many(part)
+                    new_ids = {*ids} - before - {None}
+                    added += len(new_ids)
+                    refused += ids.count(None)
+                    known += len(ids) - ids.count(None) - len(new_ids)
+                    if porcelain:
+                        write_data("".join(f"{i}\n" for i in ids if i is not None))
+                    advance(len(part))
+        except WpbridgeError as error:
+            # A batch is one transaction: those before the one that failed stay.
+            if not added:
+                raise
+            raise type(error)(f"{error}; {plural(added, 'action')} had been added") from error
     if not porcelain:
         print_line(f"added {plural(added, 'action')}")
         if refused:
             told(f"{plural(refused, 'line')} left out: their like is pending or running")
         if known:
             told(f"{plural(known, 'line')} left out: their key was used before")
-
-
-def _add(queue: Queue, part: list[Enqueue], added: int) -> list[ActionId | None]:
-    """One transaction; its error tells what the ones before have done."""
-    try:
-        return queue.enqueue_many(part)
-    except WpbridgeError as error:
-        if not added:
-            raise
-        raise type(error)(f"{error}; {plural(added, 'action')} had been added") from error
-
-
-@contextmanager
-def _spooled(source: str) -> Iterator[IO[bytes]]:
-    """The lines as a file that can be read twice, whatever they come from."""
-    with _opened(source) as lines:
-        if lines.seekable():
-            yield lines
-            return
-        with tempfile.TemporaryFile() as copy:
-            shutil.copyfileobj(lines, copy)
-            copy.seek(0)
-            yield copy
-
-
-@contextmanager
-def _opened(source: str) -> Iterator[IO[bytes]]:
-    if source == "-":
-        # A process may have none at all.
-        yield BytesIO() if sys.stdin is None else sys.stdin.buffer
-        return
-    try:
-        file = Path(source.removeprefix("@")).open("rb")  # noqa: SIM115 - what it is read for may fail, too
-    except OSError as error:
-        raise InputError(f"--jsonl: {source}: {error.strerror}") from None
-    with file:
-        yield file
-
-
-def _checked(queue: Queue, lines: IO[bytes]) -> Iterator[Enqueue]:
-    for number, new in _parsed(lines):
-        try:
-            queue.check(new)
-        except (InputError, ActionNotFound) as error:
-            raise type(error)(f"line {number}: {error}; nothing was written") from None
-        yield new
-
-
-def _parsed(lines: IO[bytes]) -> Iterator[tuple[int, Enqueue]]:
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                yield number, _from_line(line)
-            except InputError as error:
-                raise InputError(f"line {number}: {error}; nothing was written") from None
-
-
-def _from_line(line: bytes) -> Enqueue:
-    try:
-        told_line = json.loads(line.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"no JSON: {error}") from None
-    if not isinstance(told_line, dict):
-        raise InputError("not an object")
-    for name in told_line:
-        if name not in _LINE_FIELDS:
-            raise InputError(f"unknown key {name!r}: known are {', '.join(sorted(_LINE_FIELDS))}")
-    # As programs write what is not there.
-    given = {name: value for name, value in told_line.items() if value is not None}
-    if "hook" not in given:
-        raise InputError("no hook")
-    if not isinstance(given.get("unique", False), bool):
-        raise InputError(f"unique: true or false, not {given['unique']!r}")
-    if "in" in given:
-        if "at" in given:
-            raise InputError("at and in: give one of them")
-        given["at"] = span_from(SystemClock().now(), given.pop("in"), "in")
-    after = _after(given.get("after", []))
-    if "after_failed" in given and not after:
-        raise InputError("after_failed: it is for after")
-    return Enqueue(**{**given, "after": after})
-
-
-def _after(told_ids: object) -> tuple[int, ...]:
-    """One id, or a list of them."""
-    ids = told_ids if isinstance(told_ids, list) else [told_ids]
-    for one in ids:
-        if type(one) is not int or not 0 < one <= BIGGEST:
-            raise InputError(f"after: ids of actions, not {one!r}")
-    return tuple(ids)
 
 
 @click.command(short_help="Add test actions.", epilog="""

@@ -19,6 +19,8 @@ from wpbridge.migrate.lines import ACTIONS, BIGGEST, VERSION, checked_utf8, dump
 LONGEST_LINE: Final = 32 << 20
 """Bytes. A longer one is no action's: its logs alone would be hundreds of the longest."""
 _SMALL_PART: Final = 1_000
+_SKIPPED: Final = 1 << 20
+"""Bytes of a line that is too long, passed over at a time."""
 _LONGEST_ORIGIN: Final = 1_000
 _GZIP_LEVEL: Final = 3
 
@@ -94,11 +96,14 @@ def read(stream: IO[bytes]) -> Iterator[Line]:
             why = ""
             if len(text) == LONGEST_LINE:
                 why = f"it is longer than {LONGEST_LINE >> 20} MiB"
-                _skip_line(stream, text)
+                is_whole = text.endswith(b"\n")
                 text = text[:_SMALL_PART]
+                if not is_whole:
+                    _skip_line(stream)
             else:
                 try:
-                    value = value_of(text.removeprefix(BOM_UTF8) if number == 1 else text)
+                    # Files that were put together have a mark at the start of each.
+                    value = value_of(text.removeprefix(BOM_UTF8))
                 except InputError as error:
                     why = str(error)
             yield Line(number=number, value=value, text=text, why=why)
@@ -106,9 +111,10 @@ def read(stream: IO[bytes]) -> Iterator[Line]:
         yield Line(number=number + 1, value={}, why=f"the file cannot be unpacked: {error}")
 
 
-def _skip_line(stream: IO[bytes], part: bytes) -> None:
-    while part and not part.endswith(b"\n"):
-        part = stream.readline(LONGEST_LINE)
+def _skip_line(stream: IO[bytes]) -> None:
+    while part := stream.readline(_SKIPPED):
+        if part.endswith(b"\n"):
+            return
 
 
 def header_of(line: Line | None) -> dict[str, Any]:
