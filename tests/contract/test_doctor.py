@@ -186,6 +186,13 @@ def test_a_database_that_does_not_answer(examined: Examine, tmp_path: Path) -> N
     assert [f.check for f in examination_.findings if f.level == "problem"] == ["database"]
     assert "backlog" in examination_.skipped
     assert not examination_.is_healthy
+    # Whoever watches one thing alone hears that nobody looked at it, and why.
+    watched = doctor.examine(patient, {"backlog", "read-only", "replicas"})
+    assert set(watched.skipped) == {"backlog", "read-only"}
+    bad = {f.check: f.cause for f in watched.findings if f.level == "problem"}
+    assert set(bad) == {"backlog", "read-only"}
+    assert all("could not be made: " in cause and str(tmp_path) in cause for cause in bad.values())
+    assert not watched.is_healthy
 
 
 def test_tables_that_are_not_there(store: SqlStore, examined: Examine) -> None:
@@ -196,6 +203,9 @@ def test_tables_that_are_not_there(store: SqlStore, examined: Examine) -> None:
     assert [f.check for f in bad] == ["schema"]
     assert bad[0].fix == "wp action-scheduler fix-schema"
     assert {"backlog", "orphan-logs"} <= set(examination_.skipped)
+    [watched] = doctor.examine(patient, {"backlog"}).findings
+    assert (watched.check, watched.level) == ("backlog", "problem")
+    assert LOGS in watched.cause
 
 
 @on_mysql

@@ -38,7 +38,7 @@ def test_the_database_of_another_name_is_read(root: Path, run: Callable[..., Don
     assert run("enqueue", "--path", str(root), "mail").code == 0
     assert run("list", "--dsn", dsn, "--format", "count").out == "1\n"
     done = run("init", "--path", str(root))
-    assert (done.code, done.out) == (0, f"created wpbridge's own tables in {dsn}\n")
+    assert (done.code, done.out) == (0, f"wpbridge's own tables are there in {dsn}\n")
     assert files(root) == [OLDER]
 
 

@@ -71,7 +71,7 @@ def doctor(
     if settings.format == "json":
         _print_json(found, repairs)
     else:
-        if (fix or dry_run) and not repairs:
+        if (fix or dry_run) and not (repairs or found.skipped):
             print_line("nothing to mend")
         _print_text(found, repairs, verbose=verbose, color=settings.color)
     failed = not found.is_healthy or any(repair.failed for repair in repairs)
@@ -122,7 +122,7 @@ def _print_text(
         found.findings if verbose else bad, key=lambda f: -doctor_.LEVELS.index(f.level)
     )
     _print_blocks(worst_first, color=color)
-    made = {finding.check for finding in found.findings}
+    made = {finding.check for finding in found.findings}.difference(found.skipped)
     print_line(f"{plural(len(made), 'check')}, {plural(len(bad), 'finding')}")
     if found.skipped:
         told(f"{plural(len(found.skipped), 'check')} could not be made: see above")

@@ -70,7 +70,9 @@ def init(ctx: click.Context, *, with_tables: bool, dry_run: bool, **flags: Any) 
             store.create_tables(everything=everything)
     finally:
         store.close()
-    print_line(f"{'would create' if dry_run else 'created'} {what} in {site.database.safe}")
+    done = "would create" if dry_run else "created"
+    where = site.database.safe
+    print_line(f"{done} {what} in {where}" if names else f"{what} are there in {where}")
 
 
 def _to_make(store: SqlStore, *, everything: bool) -> list[str]:

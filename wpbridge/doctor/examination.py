@@ -14,6 +14,7 @@ from wpbridge.errors import SchemaError, StoreError, WpbridgeError
 
 Look: TypeAlias = Callable[[Patient], Finding | Sequence[Finding]]
 Needs: TypeAlias = Literal["nothing", "server", "tables"]
+_UNKNOWN: Final = "nobody knows how this stands"
 _REACH: Final[tuple[Needs, ...]] = ("nothing", "server", "tables")
 
 
@@ -42,36 +43,44 @@ class Examination:
 
 
 def examine(patient: Patient, checks: Sequence[Check], only: Collection[str] = ()) -> Examination:
-    """Make the checks, or those named."""
-    reach = _REACH.index(_reach(patient))
+    """Make the checks, or those named.
+
+    A named one that cannot be made is a problem of its own. With none named, the checks of the
+    server and of the tables tell it for all.
+    """
+    needed, trouble = _reach(patient)
+    reach = _REACH.index(needed)
     wanted = [check for check in checks if not only or check.name in only]
     findings: list[Finding] = []
     skipped: list[str] = []
     for check in wanted:
         if _REACH.index(check.needs) > reach:
             skipped.append(check.name)
+            if only:
+                cause = f"the check could not be made: {trouble}"
+                findings.append(problem(cause, _UNKNOWN).of(check.name))
         else:
             findings += [finding.of(check.name) for finding in _made(check, patient)]
     return Examination(findings=tuple(findings), skipped=tuple(skipped))
 
 
-def _reach(patient: Patient) -> Needs:
-    """How far we come."""
+def _reach(patient: Patient) -> tuple[Needs, str]:
+    """How far we come, and why no further."""
     try:
         patient.info  # noqa: B018 - asks
-    except SchemaError:
-        return "server"
-    except StoreError:
-        return "nothing"
-    return "tables"
+    except SchemaError as error:
+        return "server", str(error)
+    except StoreError as error:
+        return "nothing", str(error)
+    return "tables", ""
 
 
 def _made(check: Check, patient: Patient) -> Sequence[Finding]:
     try:
         found = check.look(patient)
     except WpbridgeError as error:
-        return [problem(f"the check failed: {error}", "nobody knows how this stands")]
+        return [problem(f"the check failed: {error}", _UNKNOWN)]
     except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
         name = type(error).__name__
-        return [problem(f"the check failed: {name}: {error}", "nobody knows how this stands")]
+        return [problem(f"the check failed: {name}: {error}", _UNKNOWN)]
     return [found] if isinstance(found, Finding) else found
