@@ -48,6 +48,15 @@ def needs(missing: str | None) -> None:
         pytest.skip(missing)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The state folder of whatever a test starts that names none, so that none writes into ours."""
+    folder = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WPBRIDGE_STATE_DIR", str(folder))
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def golden_dir() -> Path:
     """Answers of the real plugin: another folder's when WPBRIDGE_GOLDEN_DIR is set."""
