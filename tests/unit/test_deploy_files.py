@@ -97,7 +97,26 @@ def test_everybody_waits_longer_than_the_drain() -> None:
 def test_the_heartbeat_lies_where_it_can_be_written() -> None:
     mounts = {one["mountPath"] for one in container()["volumeMounts"]}
     assert {"/run/wpbridge", "/tmp"} <= mounts  # noqa: S108 - a mount of its own
-    assert "mkdir /run/wpbridge" in DOCKERFILE
+    assert "-o wpbridge /run/wpbridge" in DOCKERFILE
+
+
+def mounts_of(pod_container: dict[str, Any]) -> dict[Path, str]:
+    return {Path(one["mountPath"]): one["name"] for one in pod_container["volumeMounts"]}
+
+
+def test_there_is_a_state_folder_that_only_the_daemons_user_may_write() -> None:
+    told = dict(re.findall(r"^ENV (\w+)=(.*)$", DOCKERFILE, re.MULTILINE))
+    image = Path(told["WPBRIDGE_STATE_DIR"])
+    assert f"-o wpbridge {image.parent}" in DOCKERFILE
+    # A volume's own folder is everybody's in Kubernetes; wpbridge makes one of its own in it.
+    assert image.parent in mounts_of(container())
+    assert any(one.split(":")[1:] == [str(image.parent)] for one in service()["volumes"])
+    assert set(COMPOSE["volumes"]) >= {
+        one.split(":")[0] for one in service()["volumes"] if not one.startswith(".")
+    }
+    # One for each site. root's own is the folder above: it stays root's.
+    assert unit()["Service"]["StateDirectory"] == "wpbridge/%i"
+    assert unit()["Service"]["StateDirectoryMode"] == "0700"
 
 
 def test_liveness_does_not_ask_the_database() -> None:
