@@ -4,6 +4,8 @@ A flag goes before ``WPBRIDGE_*``, that before the file, that before the default
 value came from, and never shows a secret. Reads no ``wp-config.php`` and connects to nothing.
 """
 
+import os
+import pwd
 import re
 import shlex
 import tomllib
@@ -461,9 +463,18 @@ def _file(told: object, env: Mapping[str, str], cwd: Path) -> Path | None:
         if not file.is_file():
             raise ConfigError(f"the settings file {file} does not exist")
         return file
-    home = env.get("XDG_CONFIG_HOME") or "~/.config"
-    places = (cwd / FILE_NAME, _expanded(home, cwd, env) / "wpbridge" / FILE_NAME)
+    places = [cwd / FILE_NAME]
+    if (xdg := env.get("XDG_CONFIG_HOME")) or home_of(env):
+        places.append(_expanded(xdg or "~/.config", cwd, env) / "wpbridge" / FILE_NAME)
     return next((place for place in places if _is_file(place)), None)
+
+
+def home_of(env: Mapping[str, str]) -> Path | None:
+    """Return the user's home; None for a user without one, as a container's by number alone."""
+    try:
+        return Path(env.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        return None
 
 
 def _is_file(place: Path) -> bool:
@@ -509,7 +520,10 @@ def _owners(folder: Path | None) -> frozenset[int]:
 
 def _expanded(text: str, folder: Path, env: Mapping[str, str]) -> Path:
     if text == "~" or text.startswith("~/"):
-        return Path(env.get("HOME") or Path.home(), text[2:])
+        home = home_of(env)
+        if home is None:
+            raise ConfigError(f"{text}: there is no home folder: set HOME, or write the whole path")
+        return home / text[2:]
     return (folder / text).absolute()
 
 

@@ -207,12 +207,14 @@ def test_without_a_safe_folder_nothing_is_changed(site: Site, kind: str) -> None
         ({"HOME": "HERE/home", "STATE_DIRECTORY": "HERE/unit:HERE/b"}, "unit"),
         ({"HOME": "HERE/site"}, None),
         ({"HOME": "HERE/www"}, None),
+        ({"HOME": ""}, None),  # and the user has no other
     ],
 )
 def test_the_state_folder_of_a_user(
     site: Site, env: Mapping[str, str], place: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    monkeypatch.setattr(os, "getuid", lambda: 4711)
     here = site.folder.parent
     told = {name: value.replace("HERE", str(here)) for name, value in env.items()}
     done = site(*FIX, "--yes", env={"WPBRIDGE_STATE_DIR": "", **told})

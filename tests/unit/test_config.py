@@ -1,4 +1,5 @@
 import dataclasses
+import os
 import traceback
 from collections.abc import Mapping
 from datetime import timedelta
@@ -323,6 +324,17 @@ class TestFile:
         assert read(cwd, env).batches == 3
         assert read(cwd, env, config="other.toml").batches == 4
         assert read(cwd, {"WPBRIDGE_CONFIG": "~/../other.toml"}).batches == 4
+
+    def test_a_user_without_a_home(self, cwd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As a container's that is known by its number alone."""
+        monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+        assert read(cwd, {"HOME": ""}).batches == 0
+        (cwd / "wpbridge.toml").write_text("[run]\nbatches = 3\n")
+        assert read(cwd, {"HOME": ""}).batches == 3
+        with pytest.raises(ConfigError, match=r"^~/a.toml: there is no home folder: set HOME"):
+            load({"config": "~/a.toml"}, {}, cwd)
+        with pytest.raises(ConfigError, match=r"~/www: there is no home folder: set HOME"):
+            load({"path": "~/www"}, {}, cwd)
 
     def test_one_that_is_named_must_be_there(self, cwd: Path) -> None:
         assert refused(cwd, config="none.toml") == (

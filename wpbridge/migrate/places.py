@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from wpbridge.config import Settings
+from wpbridge.config import Settings, home_of
 from wpbridge.errors import ConfigError, InputError, SiteError
 from wpbridge.migrate import private
 from wpbridge.migrate.journal import Journal, header_of, name_of
@@ -168,7 +168,12 @@ def state_folder(told: Path | None, env: Mapping[str, str]) -> tuple[Path, bool]
         return _OF_ROOT, True
     if (xdg := Path(env.get("XDG_STATE_HOME") or "")).is_absolute():
         return xdg / "wpbridge", True
-    return Path(env.get("HOME") or Path.home()).absolute() / ".local/state/wpbridge", True
+    home = home_of(env)
+    if home is None:
+        raise ConfigError(
+            f"there is no state folder: this user has no home; name a folder with {VARIABLE}"
+        )
+    return home.absolute() / ".local/state/wpbridge", True
 
 
 def _make(folder: Path) -> None:

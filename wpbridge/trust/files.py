@@ -155,11 +155,17 @@ def _refused(path: Path, what: str, place: Path, status: os.stat_result, why: st
     am_root, owner = os.geteuid() == 0, owner_name(status.st_uid)
     it = "it" if place == path.absolute() else place
     not_root = status.st_uid != 0
-    cure = f"chown -h root {place}" if am_root and not_root else f"chmod go-w {place}"
+    if am_root and not_root:
+        cure = f"`chown -h root {place}`"
+    elif stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX:
+        # As /tmp, whose mode is right for what it is.
+        cure = "use a folder of your own"
+    else:
+        cure = f"`chmod go-w {place}`"
     other = f"run wpbridge as {owner}, " if am_root and not_root else ""
     return NotObeyed(
         f"{what} {path} is not obeyed by {'root' if am_root else 'you'}: {it} belongs to {owner}"
-        f" and has mode {stat.S_IMODE(status.st_mode):04o}, so {why}; `{cure}`, {other}or set"
+        f" and has mode {stat.S_IMODE(status.st_mode):04o}, so {why}; {cure}, {other}or set"
         f" {LIFTS}=1 to obey it all the same"
     )
 

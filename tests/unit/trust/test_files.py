@@ -124,7 +124,7 @@ def test_a_folder_that_is_searched_must_not_be_added_to(
     for me in (0, BOB):
         become(me)
         may_obey(folder / "mine.py", "the module")
-        with pytest.raises(NotObeyed, match="everybody may write it"):
+        with pytest.raises(NotObeyed, match="everybody may write it; use a folder of your own, or"):
             may_obey(folder, "the folder", is_searched=True)
 
 
