@@ -32,6 +32,14 @@ Format: TypeAlias = Literal["text", "table", "json", "jsonl", "csv", "yaml", "id
 AskPhp: TypeAlias = Literal["never", "auto", "always"]
 
 
+@dataclass(frozen=True, slots=True)
+class SettingsFile:
+    """A settings file as it was when it was read."""
+
+    path: Path
+    text: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings, checked one by one; what they name need not exist yet."""
@@ -139,6 +147,8 @@ class Settings:
     """None: when the output is a terminal."""
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     """Each field's origin: flag, ``env NAME``, ``file PATH`` or default."""
+    file: SettingsFile | None = field(default=None, repr=False, compare=False)
+    """The file that was read; it may hold secrets."""
 
 
 def load(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> Settings:
@@ -154,25 +164,33 @@ def load(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> Sett
         ConfigError: a key or variable is unknown, a value is of the wrong kind, or the file is
             missing or no TOML; names the origin, never a secret.
     """
-    given = {name: value for name, value in flags.items() if value not in (None, ())}
+    return combine(flags, env, cwd, _found_file(flags, env, cwd))
+
+
+def combine(
+    flags: Mapping[str, object], env: Mapping[str, str], cwd: Path, file: SettingsFile | None
+) -> Settings:
+    """Settings as ``load`` makes them, from a file that was read before, or from none.
+
+    Raises:
+        ConfigError: as ``load`` does.
+    """
+    given = {
+        name: value for name, value in flags.items() if value not in (None, ()) and name != "config"
+    }
     trusted = trust.is_lifted(env)
-    told = given.pop("config", None) or env.get(f"{ENV_PREFIX}CONFIG")
-    file = _file(told, env, cwd)
-    tables: Mapping[str, Any] = {}
-    if file:
-        welcome = None if told else _owners(_wordpress_folder(given, env, cwd))
-        tables = _tables(_read(file, trusted=trusted, welcome=welcome), file)
+    tables = _tables(file.text, file.path) if file else {}
     found = {
-        **_from_file(tables, file, env),
+        **_from_file(tables, file.path if file else None, env),
         **_from_env(env, cwd, _secret_names(tables)),
         **_from_flags(given, env, cwd),
     }
     values = {name: value for name, (value, _) in found.items()}
     sources = {name: found[name][1] if name in found else "default" for name in _KINDS}
     sources["trusted"] = f"env {trust.LIFTS}" if trusted else "default"
-    if file and sources["handlers"] == f"file {file}":
-        values["handlers_folder"] = str(file.parent)
-    return Settings(**values, trusted=trusted, sources=MappingProxyType(sources))
+    if file and sources["handlers"] == f"file {file.path}":
+        values["handlers_folder"] = str(file.path.parent)
+    return Settings(**values, trusted=trusted, sources=MappingProxyType(sources), file=file)
 
 
 def sources_of(settings: Settings) -> dict[str, str]:
@@ -455,6 +473,17 @@ def _checked(name: str, value: object, place: str, origin: Origin) -> Any:
 
 
 # The file.
+
+
+def _found_file(
+    flags: Mapping[str, object], env: Mapping[str, str], cwd: Path
+) -> SettingsFile | None:
+    told = flags.get("config") or env.get(f"{ENV_PREFIX}CONFIG")
+    file = _file(told, env, cwd)
+    if file is None:
+        return None
+    welcome = None if told else _owners(_wordpress_folder(flags, env, cwd))
+    return SettingsFile(file, _read(file, trusted=trust.is_lifted(env), welcome=welcome))
 
 
 def _file(told: object, env: Mapping[str, str], cwd: Path) -> Path | None:

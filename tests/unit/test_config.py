@@ -192,7 +192,7 @@ def test_php_and_routes_refused(cwd: Path, text: str, says: str) -> None:
 
 def test_every_setting_has_a_source(cwd: Path) -> None:
     names = {field.name for field in dataclasses.fields(Settings)}
-    assert set(sources_of(read(cwd))) == names - {"sources", "handlers_folder"}
+    assert set(sources_of(read(cwd))) == names - {"sources", "handlers_folder", "file"}
 
 
 def test_a_full_file(cwd: Path) -> None:

@@ -1,54 +1,49 @@
-"""The settings that a supervisor hands to its workers.
+"""What a supervisor hands to its workers, so that they read no settings file of their own.
 
-A worker reads no settings of its own. So one that has to be started again after a reload was
-refused starts as the others did, whatever has become of the files since.
+One that has to be started again after a reload was refused starts as the others did, whatever has
+become of the file since. Flags and environment are the supervisor's own.
 """
 
-import io
+import json
 import os
-import pickle
 from collections.abc import Mapping
 from dataclasses import replace
-from types import MappingProxyType
+from pathlib import Path
 from typing import Any
 
-from wpbridge.config import Settings
+from wpbridge.config import Settings, SettingsFile, combine, working_folder
 from wpbridge.errors import ConfigError
 
 
-class _Pickler(pickle.Pickler):
-    """Knows the mappings that cannot be changed, which the standard one does not."""
-
-    def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, MappingProxyType):
-            return _fixed, (dict(obj),)
-        return NotImplemented
-
-
-def _fixed(told: dict[Any, Any]) -> Mapping[Any, Any]:
-    return MappingProxyType(told)
-
-
 def packed(settings: Settings, folder: str) -> bytes:
-    """Settings for a worker; ``folder``: where its handlers are searched unless they name one."""
-    told = io.BytesIO()
-    _Pickler(told).dump(replace(settings, handlers_folder=settings.handlers_folder or folder))
-    return told.getvalue()
+    """What a worker needs; ``folder``: where its handlers are searched unless they name one."""
+    file = settings.file
+    told = {
+        "cwd": str(working_folder()),
+        "folder": folder,
+        "file": None if file is None else [str(file.path), file.text.decode()],
+    }
+    return json.dumps(told).encode()
 
 
-def unpacked(told: str) -> Settings:
-    """The settings of a worker, given what its supervisor told: number, link and settings.
+def unpacked(told: str, flags: Mapping[str, Any], env: Mapping[str, str]) -> Settings:
+    """The settings of a worker.
 
-    They come from the process that started this one, over a file that only the two can see.
+    Args:
+        told: what its supervisor told: its number, and the descriptors of its link and of the
+            file with what is handed to it.
+        flags: the command's and the group's.
+        env: the environment.
     """
     try:
         with open(int(told.split(":")[2]), "rb") as stream:  # noqa: PTH123 - a descriptor
-            found = pickle.load(stream)  # noqa: S301 - from the supervisor alone
-    except (LookupError, ValueError, OSError, pickle.UnpicklingError, EOFError):
-        found = None
-    if not isinstance(found, Settings):
-        raise ConfigError("--worker is for the supervisor of `wpbridge work` alone")
-    return found
+            found = json.load(stream)
+        folder, cwd, file = found["folder"], Path(found["cwd"]), found["file"]
+        read = None if file is None else SettingsFile(Path(file[0]), file[1].encode())
+    except (LookupError, TypeError, ValueError, OSError):
+        raise ConfigError("--worker is for the supervisor of `wpbridge work` alone") from None
+    settings = combine(flags, env, cwd, read)
+    return replace(settings, handlers_folder=settings.handlers_folder or folder)
 
 
 class Folder:

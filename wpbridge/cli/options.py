@@ -130,11 +130,16 @@ def say(words: str) -> None:
     print_line(f"wpbridge: {' '.join(words.split())}", err=True)
 
 
+def flags_of(ctx: click.Context, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The flags that were given: the command's before the group's."""
+    given = {name: value for name, value in flags.items() if value not in (None, ())}
+    return {**(ctx.obj or {}), **given}
+
+
 def settings_of(ctx: click.Context, flags: Mapping[str, Any]) -> "Settings":
     """Settings from flags (the command's before the group's), environment and file."""
     from wpbridge.config import load, working_folder  # noqa: PLC0415 - only commands that need them read settings
 
-    given = {name: value for name, value in flags.items() if value not in (None, ())}
-    settings = load({**(ctx.obj or {}), **given}, os.environ, working_folder())
+    settings = load(flags_of(ctx, flags), os.environ, working_folder())
     ctx.meta[COLOR] = settings.color
     return settings

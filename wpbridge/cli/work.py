@@ -14,6 +14,7 @@ import wpbridge
 from wpbridge.cli import handed
 from wpbridge.cli.loglines import start_log
 from wpbridge.cli.options import (
+    flags_of,
     one_line_errors,
     php_options,
     php_pool_options,
@@ -93,7 +94,7 @@ def work(
     flags = {**flags, "verbose": verbose or None}
 
     if worker is not None:
-        settings = handed.unpacked(worker)
+        settings = handed.unpacked(worker, flags_of(ctx, flags), os.environ)
         start_log(settings, is_daemon=True)
         from wpbridge.cli.worker import serve  # noqa: PLC0415 - the supervisor needs no database
 
