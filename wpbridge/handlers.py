@@ -425,7 +425,9 @@ def _imported(modules: Sequence[str], folder: str | None, *, trusted: bool) -> l
     place = os.path.abspath(folder or os.getcwd())  # noqa: PTH100, PTH109 - sys.path holds text
     if modules:
         guard_imports(trusted=trusted)
-    if modules and not trusted:
+    # A folder that is gone, as a release that was deleted, holds no module. The guard judges
+    # whatever is found there later.
+    if modules and not trusted and os.path.lexists(place):
         may_obey(Path(place), "the handlers' folder", is_searched=True)
     if modules and place not in sys.path:
         sys.path.insert(0, place)
