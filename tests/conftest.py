@@ -40,6 +40,26 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 terminalreporter.write_line(str(value))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--full",
+        action="store_true",
+        help="Also run what is marked as long: more seeds, more kills.",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without --full, leave out what is long, without a word for each."""
+    if config.getoption("--full"):
+        return
+    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+    items[:] = [item for item in items if not item.get_closest_marker("long")]
+
+
+SEEDS = [0, pytest.param(1, marks=pytest.mark.long)]
+"""Of tests that throw kills at random: one, and with --full another."""
+
+
 def needs(missing: str | None) -> None:
     """Leave the test out where something is missing, with the reason; in CI it is a failure."""
     if missing is not None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
+from conftest import SEEDS
 from legacy_store import LegacyStore
 from wpbridge.database import DatabaseAddress
 from wpbridge.migrate.journal import Journal
@@ -62,8 +63,9 @@ def check(legacy: LegacyStore, made: dict[str, str]) -> None:
     assert here | set(there) == set(made)
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("engine", ["InnoDB", "MyISAM"])
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_nothing_is_twice_and_nothing_is_lost(
     mysql_dsn: str,
     open_queue: Callable[[str], SqlStore],

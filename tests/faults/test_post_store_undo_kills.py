@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
+from conftest import SEEDS
 from legacy_store import LegacyStore, snapshot
 from wpbridge.database import DatabaseAddress
 from wpbridge.migrate.journal import Journal
@@ -25,7 +26,7 @@ from wpbridge.store.connect import open_store
 from wpbridge.store.sqlstore import SqlStore
 
 POSTS = 40
-KILLS = 12
+KILLS = 6
 
 
 def run_until(dsn: str, folder: str, deed: str, statement: str) -> None:
@@ -98,7 +99,8 @@ def site(
     return Site(mysql_dsn, tmp_path, open_queue(mysql_dsn), str(request.param))
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", SEEDS)
 def test_what_a_killed_move_did_is_undone(site: Site, seed: int) -> None:
     site.legacy.fill(seed, POSTS)
     before = snapshot(site.store)
@@ -113,7 +115,8 @@ def test_what_a_killed_move_did_is_undone(site: Site, seed: int) -> None:
     assert site.has_nothing_of_an_action()
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_killed_way_back_goes_on(site: Site, seed: int) -> None:
     made = site.legacy.fill(seed, POSTS)
     before = snapshot(site.store)

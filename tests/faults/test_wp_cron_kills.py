@@ -18,6 +18,7 @@ import pytest
 from sqlalchemy import Connection
 
 from cli_helpers import COMMAND, clean_env
+from conftest import SEEDS
 from daemons import until
 from rows import change, query
 from wpbridge.codec import php
@@ -142,7 +143,8 @@ def finish(dsn: str, folder: Path, store: SqlStore, *more: str) -> None:
     assert process.returncode == 0, out + err
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", SEEDS)
 def test_killed_anywhere_each_event_is_in_one_place(
     dsn: str, store: SqlStore, tmp_path: Path, seed: int
 ) -> None:
