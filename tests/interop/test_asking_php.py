@@ -4,6 +4,7 @@ import json
 import os
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -313,6 +314,32 @@ class TestRoot:
         with pytest.raises(SiteError, match=r"inc/x\.php: others than root may change it"):
             ask("define('DB_NAME', strrev('a')); require __DIR__ . '/inc/x.php';")
         assert not (folder / "touched").exists()
+
+    @pytest.mark.parametrize("link", ["its own", "another's", "of a chain"])
+    def test_nor_what_such_a_link_leads_to(
+        self, php: str, folder: Path, tmp_path_factory: pytest.TempPathFactory, link: str
+    ) -> None:
+        """Else whoever may make links would choose which of root's PHP files root runs."""
+        assert php
+        elsewhere = tmp_path_factory.mktemp("roots")
+        body = "<?php touch(__DIR__ . '/touched'); define('DB_NAME', strrev('a'));"
+        (elsewhere / "x.php").write_text(body + TAIL)
+        file = folder / "wp-config.php"
+        file.symlink_to(elsewhere / "x.php")
+        if link == "another's":
+            os.lchown(file, 12345, -1)
+            folder.chmod(0o1777)
+        elif link == "of a chain":
+            theirs = folder / "theirs"
+            theirs.mkdir()
+            file.rename(theirs / "x.php")
+            file.symlink_to("theirs/x.php")
+            os.chown(theirs, 12345, -1)
+        is_run = link == "its own"
+        refused = pytest.raises(SiteError, match="others than root may change it")
+        with nullcontext() if is_run else refused:
+            asking.ask(folder, ENV)
+        assert (elsewhere / "touched").exists() is is_run
 
 
 class TestModes:

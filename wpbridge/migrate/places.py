@@ -182,7 +182,8 @@ def _make(folder: Path) -> None:
     try:
         found = os.fstat(handle)
         if found.st_uid not in {0, os.geteuid()}:
-            raise PermissionError(0, f"it belongs to the user {private.user_name(found.st_uid)}")
+            owner = private.user_name(found.st_uid)
+            raise PermissionError(0, f"it belongs to the user {owner}: run wpbridge as that user")
         if found.st_mode & _OTHERS_MAY_WRITE:
             raise PermissionError(0, "others may write into it: chmod go-w it")
         if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):

@@ -195,9 +195,14 @@ def _judge(folder: int, path: Path, guides: set[int]) -> None:
     if strangers:
         os.close(folder)
         name = owner_name(min(strangers))
+        cure = (
+            f"run wpbridge as {owner_name(owner)}"
+            if owner
+            else "if it is right, give it and its folder to root"
+        )
         raise SiteError(
             f"a link on the way to {path} is in the hands of {name}, and leads to a folder of"
-            f" {owner_name(owner)}: root does not follow it; run wpbridge as {owner_name(owner)}"
+            f" {owner_name(owner)}: root does not follow it; {cure}"
         )
 
 

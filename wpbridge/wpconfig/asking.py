@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from wpbridge import wp
-from wpbridge.errors import SiteError, WpCliError
+from wpbridge.errors import NotObeyed, SiteError, WpCliError
+from wpbridge.trust import may_obey
 from wpbridge.wpconfig import depends, request
 from wpbridge.wpconfig.found import NAMES, WpConfig
-from wpbridge.wpconfig.reading import find
+from wpbridge.wpconfig.reading import find, named
 from wpbridge.wpconfig.tokens import from_bytes
 from wpbridge.wpconfig.values import Unknown, Value
 
@@ -86,6 +87,8 @@ def ask(
             raise SiteError("there is neither php nor wp on this machine to be asked; give --dsn")
         values = _from_wp_cli(wp_cli, abspath, env, timeout_seconds)
         return WpConfig(file=file, abspath=abspath, values=values, reader=f"told by {wp_cli}")
+    if not trusted:
+        _refuse_foreign_links(path, file)
     answers = _Runs(php, file, abspath, env, trusted, timeout_seconds)
     one, two = request.pair(url, abspath)
     first = answers.run(one)
@@ -101,6 +104,18 @@ def ask(
         places=dict.fromkeys(first.values, "PHP"),
         reader=f"told by PHP {first.version} ({php}, {first.ini or 'no php.ini'})",
     )
+
+
+def _refuse_foreign_links(path: Path, file: Path) -> None:
+    """Whoever may change a link on the way would choose which of its files root runs.
+
+    PHP is given the file's real path, and judges that one and the parts that it loads.
+    """
+    if os.geteuid() == 0:
+        try:
+            may_obey(named(path), "the configuration")
+        except NotObeyed:
+            raise SiteError(f"{file}: {_REFUSED['foreign']}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,16 +44,23 @@ def find(path: Path) -> tuple[Path, Path]:
     As WordPress looks for it: in the folder, else one above if that is no WordPress of its own.
     SiteError when there is none.
     """
+    file = named(path)
+    folder = path.parent if path.is_file() else path
+    return file.resolve(), _abspath(folder.resolve())
+
+
+def named(path: Path) -> Path:
+    """The configuration as :func:`find` finds it, by a name in which links are not resolved."""
     if path.is_file():
-        return path.resolve(), _abspath(path.parent.resolve())
+        return path
     if not path.is_dir():
         raise SiteError(f"{path} does not exist; --path names the folder of a WordPress")
-    folder = path.resolve()
-    if (folder / "wp-config.php").is_file():
-        return (folder / "wp-config.php").resolve(), _abspath(folder)
-    above = folder.parent
+    # Above a folder is what is above where its links lead.
+    here, above = path / "wp-config.php", path / ".."
+    if here.is_file():
+        return here
     if (above / "wp-config.php").is_file() and not (above / "wp-settings.php").is_file():
-        return (above / "wp-config.php").resolve(), _abspath(folder)
+        return above / "wp-config.php"
     raise SiteError(f"{path} has no wp-config.php: is it the root of a WordPress?")
 
 

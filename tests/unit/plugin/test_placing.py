@@ -154,7 +154,8 @@ def test_root_follows_links_only_where_their_owner_may_write(
         assert not file.exists()
     else:
         (target.joinpath(*behind) / "wpbridge.php").write_bytes(b"theirs")
-        refusal = "root does not follow it; run wpbridge as"
+        cure = "run wpbridge as" if leads_to else "if it is right, give it and its folder to root"
+        refusal = f"root does not follow it; {cure}"
         with pytest.raises(SiteError, match=refusal):
             write_file(file, b"<?php")
         with pytest.raises(SiteError, match=refusal):
