@@ -508,13 +508,19 @@ def home_of(env: Mapping[str, str]) -> Path | None:
 
 def _is_file(place: Path) -> bool:
     try:
-        return place.is_file()
+        if place.is_file():
+            return True
+        is_there = place.is_symlink() or place.exists()
     except OSError as error:
         # sudo leaves HOME as it was: another user's.
         raise ConfigError(
             f"{place} cannot be looked at: {error.strerror}; set HOME to your own folder, or name"
             " a settings file with --config"
         ) from None
+    if is_there:
+        # A container's mount of a file that is missing makes a folder of that name.
+        raise ConfigError(f"{place} is there and is no file: settings cannot be read from it")
+    return False
 
 
 def working_folder() -> Path:

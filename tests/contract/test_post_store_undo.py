@@ -21,6 +21,7 @@ from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.kept import Keeper, file_of
 from wpbridge.migrate.poststore import PostStore, Summary
 from wpbridge.migrate.poststore_undo import Undo, Undone
+from wpbridge.store.posts import Made, Posts
 from wpbridge.store.posts_back import PostsBack
 from wpbridge.store.sqlstore import SqlStore
 from wpbridge.store.whole_posts import WholePost, WholePosts
@@ -851,4 +852,44 @@ def test_posts_that_ended_long_ago_come_back_too(
     before = snapshot(plain)
     way.move()
     assert way.back().restored == 4
+    assert snapshot(plain) == before
+
+
+def test_there_and_back_by_batches_of_bounded_bytes(
+    legacy: LegacyStore, plain: SqlStore, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch was 500 posts, whatever hung on them: 500 logs of 20 MB."""
+    monkeypatch.setattr("wpbridge.store.old_posts.WINDOW_BYTES", 300_000)
+    long = "x" * 200_000
+    for _ in range(2):
+        legacy.post("small")
+    legacy.meta(legacy.post("meta"), "other", long)
+    legacy.post("stays", args=long)
+    legacy.post("logs", logs=("x" * 60_000,) * 4)
+    log = legacy.comment(legacy.post("log's meta"), "created", BEGAN)
+    legacy.run(
+        "INSERT INTO wp_commentmeta (comment_id, meta_key, meta_value) VALUES (:c, 'k', :v)",
+        c=log, v=long,
+    )  # fmt: skip
+    for _ in range(3):
+        legacy.post("small")
+    before = snapshot(plain)
+    asked: list[int] = []
+    move, put_back = Posts.move, PostsBack.put_back
+
+    def moved(self: Posts, ids: Sequence[int], *more: Any) -> Any:
+        asked.append(len(ids))
+        return move(self, ids, *more)
+
+    def put(self: PostsBack, made: Sequence[Made], *more: Any) -> Any:
+        asked.append(len(made))
+        return put_back(self, made, *more)
+
+    monkeypatch.setattr(Posts, "move", moved)
+    monkeypatch.setattr(PostsBack, "put_back", put)
+    assert sum(way.move(batch_size=500).moved.values()) == 8
+    assert asked == [3, 1, 1, 4]
+    asked.clear()
+    assert way.back().restored == 8
+    assert asked == [3, 1, 4]
     assert snapshot(plain) == before

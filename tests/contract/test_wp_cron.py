@@ -13,7 +13,7 @@ from wpbridge.clock import from_timestamp
 from wpbridge.codec import php, schedule
 from wpbridge.codec.wp_cron import CronOption, Event, key_of
 from wpbridge.errors import CodecError, Contention, InputError, SchemaError, SiteError
-from wpbridge.migrate import wpcron, wpcron_undo
+from wpbridge.migrate import wpcron
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.wpcron import Choice, Moved, Mover
 from wpbridge.migrate.wpcron_since import Bridged, unfinished
@@ -682,7 +682,7 @@ def test_undo_puts_two_back_that_differ_in_their_intervals_only(place: Place) ->
 def test_undo_puts_two_back_that_repeat_at_different_hours(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wpcron_undo, "BATCH", 1)
+    monkeypatch.setattr(wpcron, "BATCH", 1)
     before = place.set(event("h", interval=86_400), event("h", interval=86_400, date=LATER + 600))
     place.move()
     assert place.undo().restored == 2
@@ -739,7 +739,7 @@ def test_a_damaged_step_of_the_journal_is_told(place: Place, step: dict[str, obj
 def test_undo_tells_how_far_it_is_of_how_many(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wpcron_undo, "BATCH", 2)
+    monkeypatch.setattr(wpcron, "BATCH", 2)
     place.set(*(event("h", number) for number in range(5)))
     place.move()
     told: list[int] = []
@@ -747,6 +747,26 @@ def test_undo_tells_how_far_it_is_of_how_many(
         it = Undo(place.queue, journal, now=lambda: place.clock)
         it.run(told.append)
     assert (it.total, told) == (5, [2, 2, 1])
+
+
+def test_batches_there_and_back_have_bounded_bytes(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch was 1,000 events, however long each was."""
+    monkeypatch.setattr(wpcron, "WINDOW_BYTES", 9_000)
+    lengths = [1, 4_000, 4_000, 4_000, 7_000, 1]
+    before = place.set(*(event("h", "x" * n, date=LATER + i) for i, n in enumerate(lengths)))
+    told: list[int] = []
+    with place.journal() as journal:
+        mover = place.mover(journal)
+        mover.advance = told.append
+        assert mover.move().moved == 6
+    assert told == [3, 1, 2]
+    told.clear()
+    with place.journal() as journal:
+        assert Undo(place.queue, journal, now=lambda: place.clock).run(told.append).restored == 6
+    assert told == [3, 1, 2]
+    assert place.data == before
 
 
 def test_a_copy_whose_chain_has_ended_stands_for_nothing(place: Place, tmp_path: Path) -> None:

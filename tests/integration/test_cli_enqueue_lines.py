@@ -20,9 +20,21 @@ from wpbridge.queue import Queue
 GOOD = b'{"hook":"good"}\n'
 LARGE = 1 << 20
 KEYS = (
-    "hook", "args", "at", "in", "interval", "cron", "tz", "group", "priority", "unique", "key",
-    "after", "after_failed", "unknown",
-)  # fmt: skip
+    "hook",
+    "args",
+    "at",
+    "in",
+    "interval",
+    "cron",
+    "tz",
+    "group",
+    "priority",
+    "unique",
+    "key",
+    "after",
+    "after_failed",
+    "unknown",
+)
 MORE = [b"1" * 400, b"-" + b"1" * 400, b"1e308", b"[true]", b"[1e999]", b"2", b'"5m"', b'"run"']
 
 

@@ -460,6 +460,74 @@ def test_a_reload_in_a_folder_that_is_gone_leaves_all_as_it_was(
         one.end()
 
 
+def _stands_as(file: Path, content: bytes | Callable[[Path], None]) -> None:
+    if callable(content):
+        content(file)
+    else:
+        file.write_bytes(content)
+
+
+SPOILT: list[tuple[str, bytes | Callable[[Path], None]]] = [
+    ("acts.py", b"import sys\nsys.exit(0)\n"),
+    ("acts.py", b"import os\nos._exit(0)\n"),
+    ("acts.py", b"raise KeyboardInterrupt\n"),
+    ("wpbridge.toml", b"[site]\ntable_prefix = 'other_'\n"),
+    ("wpbridge.toml", b"\xff\xfe"),
+    ("wpbridge.toml", Path.mkdir),
+    ("wpbridge.toml", lambda file: file.symlink_to(file)),
+    ("wpbridge.toml", os.mkfifo),
+]
+
+
+def test_a_daemon_goes_on_whatever_its_reloads_meet(
+    lite: str, daemon: StartDaemon, open_queue: OpenQueue
+) -> None:
+    store = open_queue(lite)
+    one = daemon(lite).ready()
+    before = one.workers()
+    acts = (one.folder / "acts.py").read_bytes()
+    for number, (name, content) in enumerate(SPOILT, 1):
+        file = one.folder / name
+        file.unlink(missing_ok=True)
+        _stands_as(file, content)
+        one.send(signal.SIGHUP)
+        one.told("RELOADING=1")
+        one.told("READY=1")
+        one.logged("daemon.reload_refused", number)
+        assert one.workers() == before, (name, content)
+        (file.rmdir if file.is_dir() else file.unlink)()
+        (one.folder / "acts.py").write_bytes(acts)
+    add(store, "version", 1)
+    assert int(one.recorded("version")[0][1]) == before[0]
+    one.send(signal.SIGHUP)
+    one.told("RELOADING=1")
+    one.told("READY=1")
+    until(lambda: len(one.workers()) == 1 and one.workers() != before, "a new worker")
+    assert one.err().count("daemon.reload_refused") == len(SPOILT)
+
+
+def test_a_reload_without_descriptors_to_spare_is_refused(
+    lite: str, daemon: StartDaemon, open_queue: OpenQueue
+) -> None:
+    open_queue(lite)
+    one = daemon(lite).ready()
+    before = one.workers()
+    pid = one.process.pid
+    used = max(int(file.name) for file in Path(f"/proc/{pid}/fd").iterdir())
+    usual = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    for spare in range(3):
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 1 + spare, usual[1]))
+        one.send(signal.SIGHUP)
+        one.logged("daemon.reload_refused", spare + 1)
+        assert one.workers() == before
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, usual)
+    before = one.workers()
+    one.send(signal.SIGHUP)
+    one.told("RELOADING=1")
+    one.told("READY=1")
+    until(lambda: len(one.workers()) == 1 and one.workers() != before, "a new worker")
+
+
 def test_in_development_a_changed_handler_is_loaded_by_itself(
     lite: str, daemon: StartDaemon, open_queue: OpenQueue
 ) -> None:

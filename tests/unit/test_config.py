@@ -1,7 +1,7 @@
 import dataclasses
 import os
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -407,6 +407,15 @@ class TestFile:
         assert problem in told
         assert str(cwd / "wpbridge.toml") in told
         assert "\n" not in told
+
+    @pytest.mark.parametrize(
+        "make", [Path.mkdir, os.mkfifo, lambda p: p.symlink_to(p), lambda p: p.symlink_to("gone")]
+    )
+    def test_what_is_there_and_is_no_file_is_not_passed_over(
+        self, cwd: Path, make: Callable[[Path], None]
+    ) -> None:
+        make(cwd / "wpbridge.toml")
+        assert f"{cwd / 'wpbridge.toml'} is there and is no file" in refused(cwd)
 
     def test_bytes_that_are_no_text(self, cwd: Path) -> None:
         (cwd / "wpbridge.toml").write_bytes(b"\xff")

@@ -210,7 +210,7 @@ class PostStore:
         return done
 
     def _batches(self) -> Iterator[list[int]]:
-        """Ids of posts in the plugin's order of picking; the list of all is never held."""
+        """Ids of posts in the plugin's order of picking; neither all ids nor all posts are held."""
         found = self.counts()
         for status in [*STATUSES, *sorted(set(found) - set(STATUSES))]:
             cursor = START
@@ -218,7 +218,7 @@ class PostStore:
                 ids, cursor = self._old.ids(status, cursor, self._batch_size)
                 if not ids:
                     break
-                yield ids
+                yield from self._old.in_windows(ids)
 
     def _move(self, journal: Journal, keeper: Keeper, ids: Sequence[int]) -> Batch:
         self._made: dict[int, Moving] = {}

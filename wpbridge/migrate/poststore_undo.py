@@ -160,7 +160,7 @@ class Undo:
 
         def put(made: Sequence[Made], columns: Columns) -> dict[int, Fate]:
             fates = self._back.put_back(made, columns)
-            back = [one for one in made if fates[one.post.id] == "back"]
+            back = [one for one in made if fates[one.post.id] == "back" and one.post.is_small]
             if len(sample) < _SAMPLES:
                 sample.extend((one, columns) for one in back[:_SAMPLES_A_BATCH])
             return fates
@@ -182,8 +182,9 @@ class Undo:
         with Keeper(self._journal) as keeper:
             self._has_file = True
             now = SystemClock().now()
-            batch = self._posts.move(ids, lambda _post: "it was not copied", now, keeper.add)
-            self._journal.add({"moved": batch.moved})
+            for some in self._posts.old.in_windows(ids):
+                batch = self._posts.move(some, lambda _post: "it was not copied", now, keeper.add)
+                self._journal.add({"moved": batch.moved})
         self._posts.forget_keys()
 
     def _go(

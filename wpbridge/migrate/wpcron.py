@@ -30,8 +30,10 @@ from wpbridge.errors import CodecError, Contention, InputError, SiteError
 from wpbridge.patterns import matches
 from wpbridge.queue import Queue, request_of
 from wpbridge.store.adding import Added
+from wpbridge.store.bulk import WINDOW_BYTES
 from wpbridge.store.options import CRON
 from wpbridge.store.parts import Parts
+from wpbridge.store.portions import portions
 from wpbridge.store.records import Query, Record
 
 T = TypeVar("T")
@@ -240,9 +242,9 @@ class Mover:
         hold()
         while events := self._look():
             # One look for all of them, and a new one where others have written the option.
-            for at in range(0, len(events), BATCH):
+            for some in in_batches(events):
                 hold()
-                if not self._batch(events[at : at + BATCH]):
+                if not self._batch(some):
                     misses += 1
                     break
                 misses = 0
@@ -256,8 +258,7 @@ class Mover:
         found = plan(data, self._choice, self._group)
         self.done.left = found.left
         self._prepare()
-        for at in range(0, len(found.events), BATCH):
-            events = found.events[at : at + BATCH]
+        for events in in_batches(found.events):
             new = self._unknown(events)
             self._write("plan", new, from_file=True)
             added = transact(self._queue, partial(self._add_copies, events=new), _was_added)
@@ -406,6 +407,11 @@ class Mover:
             yield hold
         finally:
             options.free_cron_lock(mine or "")
+
+
+def in_batches(events: Sequence[Event]) -> Iterator[list[Event]]:
+    """Events in their order, as many at a time as a transaction takes."""
+    return portions(events, most=BATCH, room=WINDOW_BYTES, size_of=lambda one: len(one.value))
 
 
 class Late(Exception):

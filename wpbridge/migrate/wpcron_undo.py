@@ -16,7 +16,6 @@ from wpbridge.clock import from_timestamp
 from wpbridge.codec.wp_cron import CronOption, Event
 from wpbridge.errors import CodecError, Contention, SiteError
 from wpbridge.migrate.wpcron import (
-    BATCH,
     SAMPLE,
     TRIES,
     Late,
@@ -24,6 +23,7 @@ from wpbridge.migrate.wpcron import (
     States,
     Steps,
     copy_key_of,
+    in_batches,
     journaled,
     key_of,
     likeness,
@@ -172,8 +172,7 @@ class Undo:
         self._ours.clear()
         self._met.clear()
         for group, from_file, events in self._plans:
-            for at in range(0, len(events), BATCH):
-                some = events[at : at + BATCH]
+            for some in in_batches(events):
                 batch = self._batch(some, group, from_file=from_file, dry_run=dry_run)
                 self._count(done, batch, from_file=from_file)
                 advance(len(some))

@@ -9,6 +9,8 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import Connection, text
 
 from wpbridge.clock import ZERO_DATE, to_text
+from wpbridge.store.bulk import WINDOW_BYTES
+from wpbridge.store.portions import portions
 from wpbridge.store.server import Server
 from wpbridge.store.sqlstore import SqlStore
 from wpbridge.store.whole_posts import POST_TYPE, TAXONOMY, WholePost, WholePosts
@@ -104,6 +106,13 @@ class OldPosts:
         end = (str(rows[-1][1]), int(rows[-1][0])) if rows else after
         # An id that stands twice is one post that is left.
         return list(dict.fromkeys(int(row[0]) for row in rows)), end
+
+    def in_windows(self, ids: Sequence[int]) -> Iterator[list[int]]:
+        """Ids in their order, as many at a time as their posts may be read at once."""
+        sizes = self._session.run(lambda c: self.whole.sizes(c, ids))
+        yield from portions(
+            ids, most=max(1, len(ids)), room=WINDOW_BYTES, size_of=lambda one: sizes[one]
+        )
 
     def read(self, ids: Sequence[int]) -> list[Post]:
         """Whole posts, in the order of the ids."""

@@ -4,6 +4,7 @@ Of comments and meta the rows that were read are deleted, by their ids, and no o
 meanwhile stays. What is put back is added beside what is there; nothing is overwritten.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -26,6 +27,8 @@ HANGING: Final = {
 """Tables of what hangs on a post, or on its comments: their own id, and whose they are."""
 TABLES: Final = ("posts", *HANGING)
 _MOST: Final = 500
+_KEPT_BYTES: Final = 1 << 18
+"""Of a post that may be kept for a look at the end, beside hundreds of others."""
 _SMALL: Final = 20
 """Bytes of a number or a date."""
 
@@ -40,6 +43,11 @@ class WholePost:
 
     id: int
     rows: Mapping[str, Sequence[Row]]
+
+    @property
+    def is_small(self) -> bool:
+        """Whether many of its kind may be kept in memory."""
+        return sum(_size(row) for rows in self.rows.values() for row in rows) <= _KEPT_BYTES
 
 
 class WholePosts:
@@ -86,6 +94,29 @@ class WholePosts:
                 found[int(self.value(name, row, HANGING[name][1]))][name].append(row)
         self._read_comment_meta(connection, found)
         return [WholePost(id=i, rows=found[i]) for i in ids if i in found]
+
+    def sizes(self, connection: Connection, ids: Sequence[int]) -> Counter[int]:
+        """About how many characters the rows of each post have, without reading them."""
+        found: Counter[int] = Counter()
+        for name in self._tables.keys() & set(TABLES) if ids else ():
+            owner, joint = f"t.{HANGING[name][1] if name in HANGING else 'ID'}", ""
+            if name == "commentmeta":
+                if "comments" not in self._tables:
+                    continue
+                owner = "c.comment_post_ID"
+                joint = f" JOIN {self._tables['comments']} c ON c.comment_ID = t.comment_id"
+            rows = connection.exec_driver_sql(
+                f"SELECT {owner}, SUM({self._length(connection, name)}) FROM {self._tables[name]} t"
+                f"{joint} WHERE {owner} IN {listed(ids)} GROUP BY {owner}"
+            )
+            found.update({int(i): int(size or 0) for i, size in rows})
+        return found
+
+    def _length(self, connection: Connection, name: str) -> str:
+        """An expression: how long a row of this table is."""
+        told = connection.exec_driver_sql(f"SELECT t.* FROM {self._tables[name]} t LIMIT 0").keys()
+        quoted = [column.replace("`", "``") for column in told]
+        return " + ".join(f"COALESCE(LENGTH(t.`{column}`), 0)" for column in quoted)
 
     def value(self, table: str, row: Row, column: str) -> Any:
         """One of a row's values."""
