@@ -38,9 +38,11 @@ class Daemon:
         self.ear.settimeout(DEADLINE_SECONDS)
         self.heard: list[str] = []
         clean = {k: v for k, v in os.environ.items() if not k.startswith("WPBRIDGE_")}
+        # Without one the settings file tells it.
+        where = ["--dsn", dsn] if dsn else []
         with (folder / "err").open("wb") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "wpbridge", "work", "--dsn", dsn, "--handlers", "acts", *flags],
+                [sys.executable, "-m", "wpbridge", "work", *where, "--handlers", "acts", *flags],
                 cwd=folder, stderr=err, stdout=err, start_new_session=True,
                 env={**clean, "NOTIFY_SOCKET": f"{self.place}/notify", "XDG_RUNTIME_DIR": self.place,
                      "MARK": str(folder), **env},

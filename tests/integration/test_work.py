@@ -471,7 +471,8 @@ SPOILT: list[tuple[str, bytes | Callable[[Path], None]]] = [
     ("acts.py", b"import sys\nsys.exit(0)\n"),
     ("acts.py", b"import os\nos._exit(0)\n"),
     ("acts.py", b"raise KeyboardInterrupt\n"),
-    ("wpbridge.toml", b"[site]\ntable_prefix = 'other_'\n"),
+    ("wpbridge.toml", b"[site]\ndsn = 'sqlite:///queue.db'\ntable_prefix = 'other_'\n"),
+    ("wpbridge.toml", b"[site]\ndsn = 'sqlite:///another.db'\n"),
     ("wpbridge.toml", b"\xff\xfe"),
     ("wpbridge.toml", Path.mkdir),
     ("wpbridge.toml", lambda file: file.symlink_to(file)),
@@ -480,15 +481,16 @@ SPOILT: list[tuple[str, bytes | Callable[[Path], None]]] = [
 
 
 def test_a_daemon_goes_on_whatever_its_reloads_meet(
-    lite: str, daemon: StartDaemon, open_queue: OpenQueue
+    lite: str, folder: Path, daemon: StartDaemon, open_queue: OpenQueue
 ) -> None:
     store = open_queue(lite)
-    one = daemon(lite).ready()
+    (folder / "wpbridge.toml").write_text(f"[site]\ndsn = '{lite}'\n", encoding="utf-8")
+    usual = {name: (folder / name).read_bytes() for name in ("acts.py", "wpbridge.toml")}
+    one = daemon("").ready()
     before = one.workers()
-    acts = (one.folder / "acts.py").read_bytes()
     for number, (name, content) in enumerate(SPOILT, 1):
-        file = one.folder / name
-        file.unlink(missing_ok=True)
+        file = folder / name
+        file.unlink()
         _stands_as(file, content)
         one.send(signal.SIGHUP)
         one.told("RELOADING=1")
@@ -496,7 +498,7 @@ def test_a_daemon_goes_on_whatever_its_reloads_meet(
         one.logged("daemon.reload_refused", number)
         assert one.workers() == before, (name, content)
         (file.rmdir if file.is_dir() else file.unlink)()
-        (one.folder / "acts.py").write_bytes(acts)
+        file.write_bytes(usual[name])
     add(store, "version", 1)
     assert int(one.recorded("version")[0][1]) == before[0]
     one.send(signal.SIGHUP)
