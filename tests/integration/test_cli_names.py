@@ -142,7 +142,7 @@ def test_a_name_that_is_like_no_other(lite: Site) -> None:
         assert lite.ok(*told, *flags) in {
             "\n",
             "",
-            "name,pending,in-progress,complete,failed,canceled,total,due,oldest_due\n",
+            "name,pending,in-progress,complete,failed,canceled,total,due,oldest_due,held\n",
         }
     assert lite("cancel", *flags).err == "no hook `zzz`\nno group `qqq`\n"
     assert lite("cancel", *flags, "--porcelain").err == ""
@@ -164,6 +164,18 @@ def test_what_is_no_text_is_refused_in_one_line(lite: Site) -> None:
 
 def test_a_long_name_is_cut(lite: Site) -> None:
     assert lite("list", "--hook", "x" * 5000).err == f"no hook `{'x' * 191}…`\n"
+
+
+def test_in_a_queue_without_groups_a_group_is_named_too(empty: Site) -> None:
+    now = SystemClock().now()
+    insert(empty.store, make_new("send_mail", now=now), now=now)
+    for told in ("list", "stats", "failures"):
+        done = empty(*told.split(), "--group", "mial")
+        assert (done.code, "no group `mial`\n" in done.err) == (0, True), told
+    done = empty("pause", "--group", "mial")
+    assert (done.code, "no action has it yet" in done.out) == (0, True)
+    # A program may ask for what is not there yet.
+    assert not empty("list", "--group", "mial", "--format", "json").err
 
 
 def test_in_a_new_queue_all_names_are_new(empty: Site) -> None:

@@ -95,6 +95,17 @@ def test_stats_by_hook(counted: Site) -> None:
     assert timedelta(seconds=55) < datetime.now(UTC) - oldest < timedelta(seconds=120)
 
 
+def test_the_columns_of_stats_for_programs_do_not_depend_on_the_rows(counted: Site) -> None:
+    def heads() -> tuple[str, str]:
+        lines = [counted.ok("stats", *more).splitlines()[0] for more in ((), ("--format", "csv"))]
+        return lines[0], lines[1]
+
+    table, for_programs = heads()
+    assert "held" not in table
+    counted.store.parts.held.tell({"mail"})
+    assert heads() == (f"{table}\theld", for_programs)
+
+
 def test_stats_by_group_and_by_status(counted: Site) -> None:
     none, shop = rows(counted, "stats", "--by", "group")
     assert (none["name"], none["total"], none["due"]) == ("", 5, 0)

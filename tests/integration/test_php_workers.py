@@ -329,14 +329,9 @@ def test_a_program_that_is_not_there_costs_nothing(wordpress: PhpSite) -> None:
 
 
 def test_one_crash_in_a_hundred_disturbs_nobody(wordpress: PhpSite) -> None:
-    store = wordpress.open()
-    store.close()
-    bad = [wordpress.enqueue("t_exit") for _ in range(3)]
-    for _ in range(150):
-        wordpress.enqueue("t_noop")
-    bad += [wordpress.enqueue("t_signal"), wordpress.enqueue("t_oom")]
-    for _ in range(150):
-        wordpress.enqueue("t_noop")
+    good = ["t_noop"] * 150
+    ids = wordpress.enqueue_all(["t_exit"] * 3, good, ["t_signal", "t_oom"], good)
+    bad = [*ids[:3], *ids[153:155]]
     totals = wordpress.run(php_workers=2, batch_size=100)
     assert (totals.complete, totals.failed, totals.lost) == (300, 5, 0)
     assert {wordpress.state(i)[:2] for i in bad} == {("failed", 1)}

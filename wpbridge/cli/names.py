@@ -78,14 +78,15 @@ def unknown(
 ) -> list[Unknown]:
     """Return the names that the queue does not know; see :func:`tell_unknown`.
 
-    There are none in a queue without any names: all are new to it.
+    There are none in a queue without any hooks: all names are new to it.
     """
     known = store.parts.known
     names = store.parts.reading.hook_names
-    return [
+    found = [
         *_unknown("hook", hooks, known.hook, names, exactly=exactly),
         *_unknown("group", groups, known.group, known.groups, exactly=exactly),
     ]
+    return found if found and names() != [] else []
 
 
 def _unknown(
@@ -105,10 +106,7 @@ def _unknown(
             yield Unknown(kind=kind, name=name, near=spellings[0])
             continue
         if every is None:
-            found = all_names()
-            if found == []:
-                return
-            every = found or []
+            every = all_names() or []
         yield Unknown(kind=kind, name=name, near=nearest(name, every))
 
 

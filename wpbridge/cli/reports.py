@@ -78,7 +78,7 @@ def stats(
     shown_fields: tuple[str, ...] = ("name", *_STATUSES, "total")
     if by in ("hook", "group"):
         shown_fields = (*shown_fields, "due", "oldest_due")
-        if any(tally.held for tally in tallies):
+        if not as_table or any(tally.held for tally in tallies):
             shown_fields = (*shown_fields, "held")
     rows = [_stat(tally) for tally in tallies]
     if by == "hour" and zone is not UTC and as_table:
