@@ -460,6 +460,9 @@ def _alone(facts: Facts) -> Iterator[Reason]:
     live = [str(one) for one in facts.runners if not one.is_dead]
     if live or facts.contexts is None or facts.contexts:
         return
+    if facts.last_attempt and facts.now - facts.last_attempt < SIGHT:
+        # A run that has held or put back all that it took leaves no other sign.
+        return
     beats = [str(one) for one in facts.runners]
     last = f"; known are {', '.join(beats)}" if beats else ""
     if facts.last_attempt:

@@ -713,6 +713,20 @@ def test_between_two_runs_that_cron_starts_no_runner_lives(
         assert not doctor.examine(ours(examined), ["runners", "backlog"]).is_healthy
 
 
+def test_a_run_that_held_all_that_it_took_was_a_run(store: SqlStore, examined: Examine) -> None:
+    """It leaves no log and no runner's row; its claim wrote the date of an attempt."""
+    row = insert(store, due_in=-3 * 3600)
+    gone(store)
+    checks = ["runners", "backlog"]
+    for minutes, levels in ((59, ["note", "warning"]), (61, ["note", "problem"])):
+        change(store, f"UPDATE {ACTIONS} SET last_attempt_gmt = :at WHERE action_id = :i",
+               at=ago(minutes=minutes), i=row)  # fmt: skip
+        told = doctor.examine(examined(), checks).findings
+        assert [finding.level for finding in told] == levels, minutes
+        hour = any("has been seen for an hour" in finding.cause for finding in told)
+        assert hour == (minutes == 61)
+
+
 def test_what_waits_rightly_is_not_overdue(store: SqlStore, examined: Examine) -> None:
     gone(store)
     insert(store, "fresh", due_in=-30)

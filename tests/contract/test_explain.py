@@ -422,6 +422,19 @@ def test_nobody_is_running(store: SqlStore, queue: Queue) -> None:
     found = why(queue, one)
     assert codes(found) == ["no-runner"]
     assert "wpbridge on here, pid 1" in text_of(found, "no-runner")
+    # A run that held all that it took has written nothing but the date of its claim.
+    change(
+        store,
+        f"UPDATE {ACTIONS} SET last_attempt_gmt = :at",
+        at=to_text(NOW - timedelta(minutes=59)),
+    )
+    assert codes(why(queue, one)) == ["due"]
+    change(
+        store,
+        f"UPDATE {ACTIONS} SET last_attempt_gmt = :at",
+        at=to_text(NOW - timedelta(minutes=61)),
+    )
+    assert codes(why(queue, one)) == ["no-runner"]
     # Given a sign of PHP's, or an action that is not due, nobody is missed
     store.log([(one, LogLine(message="action complete via Async Request", at=NOW))])
     assert codes(why(queue, one)) == ["due"]

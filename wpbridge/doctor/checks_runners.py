@@ -43,12 +43,15 @@ def runners(patient: Patient) -> Finding:
         )  # fmt: skip
     if told:
         return ok(some(told), count=len(told))
-    last = patient.rows.last_attempt()
+    last = patient.last_attempt
     tried = f"the last attempt of any action was {patient.time(last)}" if last else ""
     when = tried or "nothing has ever run"
-    return note(
-        f"no runner has been seen for an hour; {when}", "what becomes due waits", fix=RUN, count=0
+    unseen = (
+        "no runner lives, and the log of the last hour names none"
+        if patient.has_claimed
+        else "no runner has been seen for an hour"
     )
+    return note(f"{unseen}; {when}", "what becomes due waits", fix=RUN, count=0)
 
 
 def _missed(patient: Patient) -> Finding | None:

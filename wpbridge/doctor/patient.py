@@ -145,7 +145,17 @@ class Patient:
     @property
     def is_somebody_running(self) -> bool:
         """Whether any runner was seen, of whatever kind."""
-        return bool(self.contexts) or self.is_ours_running
+        return bool(self.contexts) or self.is_ours_running or self.has_claimed
+
+    @cached_property
+    def last_attempt(self) -> datetime | None:
+        """When any runner last claimed or started an action."""
+        return self.rows.last_attempt()
+
+    @property
+    def has_claimed(self) -> bool:
+        """Whether that was lately: a run that held all that it took leaves no other sign."""
+        return self.last_attempt is not None and self.now - self.last_attempt < SIGHT
 
     @property
     def is_ours_running(self) -> bool:
