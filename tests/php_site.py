@@ -55,7 +55,7 @@ class PhpSite:
         store.close()
         return action_id
 
-    def enqueue_all(self, *hooks: Sequence[str]) -> list[ActionId]:
+    def enqueue_all(self, *hooks: Sequence[str]) -> Sequence[ActionId]:
         """Due actions without args, in this order, with one look at the site."""
         store = self.open()
         now = SystemClock().now()

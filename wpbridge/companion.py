@@ -119,7 +119,7 @@ def explain(
     """
     renew = f"run `{command}`"
     if found is None or prefix not in found.sites:
-        off = "switch them off yourself; " if wanted.owns_site else ""
+        off = "switch them off yourself, or " if wanted.owns_site else ""
         missing = (
             "no companion plugin: PHP's runners also claim what wpbridge owns (and fail actions"
             " without a PHP callback), take no notice of pauses, and wait while wpbridge holds a"

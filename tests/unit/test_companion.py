@@ -217,7 +217,7 @@ def test_what_differs_is_explained() -> None:
     (without,) = companion.explain(None, "wp_", Ownership())
     assert without.startswith("no companion plugin")
     assert companion.explain(Companion(sites={"wp_2_": FULL}), "wp_", Ownership()) == (without,)
-    assert "switch them off yourself" in companion.explain(None, "wp_", FULL)[0]
+    assert "; switch them off yourself, or run `" in companion.explain(None, "wp_", FULL)[0]
     assert companion.explain(Companion(sites={"wp_": FULL}), "wp_", FULL) == ()
     old = Companion(version="0.0.1", sites={"wp_": FULL})
     assert [line.split(":")[0] for line in companion.explain(old, "wp_", Ownership())] == [
