@@ -204,6 +204,7 @@ def test_open_failures_and_when_they_failed(site: Site) -> None:
     assert rows(site, "failures", "--open", "--failed-since", "3h", "--hook", "mail") == []
     for wrong in ("soon", "", "1x", "yesterday", "99999999999d"):
         refused = site("failures", "--failed-since", wrong)
+        assert "no age such as 2h or 1d" in refused.err, wrong
         assert is_one_line(refused, 2), wrong
         assert "--failed-since" in refused.err
 

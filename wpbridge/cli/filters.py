@@ -137,8 +137,12 @@ def moment_of_flags(
 
 def moment_or_age(told: str, now: datetime, name: str) -> datetime:
     """What a date means, or an age such as 1d, which lies so far back."""
-    is_age = told.strip()[-1:].isalpha() and seconds_of(told) is not None
-    return span_from(now, told, name, -1) if is_age else parse_moment(told, now, name=name)
+    if told.strip()[-1:].isalpha() and seconds_of(told) is not None:
+        return span_from(now, told, name, -1)
+    try:
+        return parse_moment(told, now, name=name)
+    except InputError as error:
+        raise InputError(f"{error}, and no age such as 2h or 1d") from None
 
 
 def span_from(now: datetime, told: object, name: str, sign: int = 1) -> datetime:
