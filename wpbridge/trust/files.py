@@ -165,7 +165,7 @@ def _refused(path: Path, what: str, place: Path, status: os.stat_result, why: st
     other = f"run wpbridge as {owner}, " if am_root and not_root else ""
     return NotObeyed(
         f"{what} {path} is not obeyed by {'root' if am_root else 'you'}: {it} belongs to {owner}"
-        f" and has mode {stat.S_IMODE(status.st_mode):04o}, so {why}; {cure}, {other}or set"
+        f" and has mode {stat.S_IMODE(status.st_mode):04o}, so {why}; {other}{cure}, or set"
         f" {LIFTS}=1 to obey it all the same"
     )
 
