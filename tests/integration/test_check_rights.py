@@ -223,6 +223,9 @@ def test_a_daemon_does_not_start_on_a_read_only_server(account: Account) -> None
     assert "the database is read-only" in done.err
 
 
+NOBODY = 65534
+
+
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 def test_a_file_is_left_as_it_is(
     open_queue: Callable[[str], SqlStore], tmp_path: Path, mode: str
@@ -247,11 +250,12 @@ def test_a_read_only_file(open_queue: Callable[[str], SqlStore], mode: str, kept
         query(store, f"PRAGMA journal_mode={mode}")
         store.close()
         assert Site(dsn, folder, store)("check").code == 0
-        for place, name in ((folder / "queue.db", "file"), (folder, "folder")):
-            reading = kept in (name, "both")
-            place.chmod(
-                (0o555 if reading else 0o777) if place == folder else 0o444 if reading else 0o666
-            )
+        (folder / "queue.db").chmod(0o444 if kept in {"file", "both"} else 0o666)
+        if kept in {"folder", "both"}:
+            folder.chmod(0o555)
+        elif not os.geteuid():
+            # Handlers are not obeyed in a folder that everybody may write.
+            os.chown(folder, NOBODY, -1)
         with nobody():
             site = Site(dsn, folder, store)
             found, run = site("check"), site(*RUN)
@@ -269,7 +273,7 @@ def nobody() -> Iterator[None]:
     if os.geteuid():
         yield
         return
-    os.seteuid(65534)
+    os.seteuid(NOBODY)
     try:
         yield
     finally:

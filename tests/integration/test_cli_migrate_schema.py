@@ -209,7 +209,7 @@ def test_archive_moves_and_import_brings_back(lite: Site) -> None:
     assert (told["actions"], told["statuses"]) == (30, {"complete": 30})
     assert told["samples"] == [{"id": n, "hook": "h", "status": "complete"} for n in (1, 2, 3)]
     dry = lite("migrate", "archive", "--output", ".", "--dry-run")
-    assert dry.out.startswith("would archive 30 actions (30 complete) into actions-")
+    assert dry.out.startswith(f"would archive 30 actions (30 complete) into {lite.folder}/actions-")
     assert [line.strip() for line in dry.err.splitlines()] == [f"{n} h complete" for n in (1, 2, 3)]
     refused = lite("migrate", "archive", "--output", ".")
     assert (refused.code, "add --yes" in refused.err) == (2, True)
@@ -228,14 +228,18 @@ def test_archive_takes_the_plugins_ages_and_what_is_asked(lite: Site) -> None:
     change(lite.store, f"UPDATE {ACTIONS} SET hook = 'other' WHERE action_id = 2")
     change(lite.store, f"UPDATE {ACTIONS} SET status = 'canceled' WHERE action_id = 3")
     out = lite.ok("migrate", "archive", "--output", ".", "--hook", "h*", "--status", "complete")
-    assert out.startswith("archived 2 actions into actions-")
+    assert out.startswith(f"archived 2 actions into {lite.folder}/actions-")
     assert lite.ok("migrate", "archive", "--output", ".", "--quiet") == ""
     assert query(lite.store, f"SELECT 1 FROM {ACTIONS}") == []
 
 
 @pytest.mark.parametrize(
     ("output", "why"),
-    [("none/old.jsonl.gz", "no folder none"), ("none", "no such folder"), ("q.txt", "ends in")],
+    [
+        ("none/old.jsonl.gz", "there is no folder /"),
+        ("none", "no such folder"),
+        ("q.txt", "ends in"),
+    ],
 )
 def test_archive_tells_where_it_cannot_write(lite: Site, output: str, why: str) -> None:
     done = lite("migrate", "archive", "--output", output)

@@ -33,7 +33,18 @@ LISTS = {
     "failures": ["fingerprint", "count", "hooks", "first", "last", "sample", "ids"],
     "claims": ["id", "state", "holder", "pending", "running", "last_sign", "created", "has_row"],
     "pause": ["kind", "name", "until", "reason", "since"],
-    "hooks": ["hook", "group", "to", "why", "pending", "due", "running", "next_at", "callback"],
+    "hooks": [
+        "hook",
+        "group",
+        "to",
+        "why",
+        "pending",
+        "due",
+        "running",
+        "held",
+        "next_at",
+        "callback",
+    ],
 }
 FORMATS = ("table", "text", "json", "jsonl", "csv", "yaml", "ids", "count")
 HOSTILE = [
@@ -628,10 +639,11 @@ def test_help_ends_in_examples_a_line_each(site: Site) -> None:
     names = [
         name
         for name in cli.list_commands(click.Context(cli))
-        if name not in {"config", "doctor", "explain", "wp", "migrate"}
+        if name not in {"config", "deploy", "doctor", "explain", "wp", "migrate"}
     ]
     moves = ["wp-cron", "post-store", "export", "import", "copy", "index", "archive"]
-    for name in (*names, "config show", *(f"migrate {move}" for move in moves)):
+    shown = ["config show", "deploy list", "deploy show", "deploy write"]
+    for name in (*names, *shown, *(f"migrate {move}" for move in moves)):
         told = site.ok(*name.split(), "--help")
         assert site.ok(*name.split(), "--help") == told
         last = [line.strip() for line in told.rstrip().split("\n\n")[-1].splitlines()]

@@ -83,7 +83,13 @@ function as_schedule_single_action( $timestamp, $hook, $args, $group ) {
 }
 
 function as_schedule_recurring_action( $timestamp, $interval, $hook, $args, $group ) {
-	return t_insert( $timestamp, $hook, $args, $group, "ActionScheduler_IntervalSchedule recurrence\";i:$interval" );
+	$of = "\0ActionScheduler_IntervalSchedule\0";
+	return t_insert(
+		$timestamp, $hook, $args, $group,
+		"O:32:\"ActionScheduler_IntervalSchedule\":5:{s:22:\"\0*\0scheduled_timestamp\";i:$timestamp;"
+		. "s:18:\"\0*\0first_timestamp\";i:$timestamp;s:13:\"\0*\0recurrence\";i:$interval;"
+		. "s:49:\"{$of}start_timestamp\";i:$timestamp;s:53:\"{$of}interval_in_seconds\";i:$interval;}"
+	);
 }
 
 function t_insert( $timestamp, $hook, $args, $group, $schedule ) {
