@@ -120,4 +120,7 @@ class PhpSite:
         if store.parts.own.has(store.names.keys):
             # What was moved within the same second would else count as moved already.
             change(store, f"DELETE FROM {store.names.keys}")
+        if store.parts.own.has(store.names.held):
+            # A held hook is told of once an hour, whichever test holds it.
+            change(store, f"DELETE FROM {store.names.held}")
         store.close()
