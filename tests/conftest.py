@@ -3,7 +3,7 @@
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pymysql
@@ -38,6 +38,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, value in report.user_properties:
             if name == TOLD:
                 terminalreporter.write_line(str(value))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Half characters of hostile data are escaped: a report with one cannot be sent by xdist."""
+    report = yield
+    report.sections = [(name, _whole(text)) for name, text in report.sections]
+    if _whole(report.longreprtext) != report.longreprtext:
+        report.longrepr = _whole(report.longreprtext)
+    return report
+
+
+def _whole(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
