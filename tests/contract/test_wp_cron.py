@@ -879,6 +879,21 @@ def test_what_php_has_unscheduled_or_what_has_run_does_not_come_back(place: Plac
     assert place.queue.get(changed).status == "canceled"
 
 
+def test_php_s_later_actions_may_be_due_earlier(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches go by id, whatever the dates: none is passed over, and none is told twice."""
+    monkeypatch.setattr("wpbridge.migrate.wpcron_since.BATCH", 2)
+    place.set(event("one", 5))
+    place.move()
+    for number in range(5):
+        from_php(place, "one", number + 10, at=LATER - number)
+    odd = from_php(place, "one", interval=77, at=LATER - 9)
+    assert [one[0] for one in place.undo(dry_run=True, bridged=BRIDGED).left] == [odd]
+    done = place.undo(bridged=BRIDGED)
+    assert (done.scheduled, [one[0] for one in done.left]) == (5, [odd])
+
+
 def test_only_what_php_has_scheduled_of_these_hooks_is_meant(place: Place) -> None:
     place.set(event("one", 5))
     place.move()

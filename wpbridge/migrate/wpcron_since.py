@@ -64,7 +64,7 @@ def scheduled(parts: Parts, bridged: Bridged, after: ActionId | None) -> list[Re
     """The next actions of the bridged hooks that wait or run, by id, at most a batch."""
     query = Query(
         hooks=tuple(sorted(bridged.hooks)), groups=(bridged.group,),
-        statuses=(Status.PENDING, Status.IN_PROGRESS), after_id=after, limit=BATCH,
+        statuses=(Status.PENDING, Status.IN_PROGRESS), after_id=after, order="id", limit=BATCH,
     )  # fmt: skip
     return parts.reading.find(query)
 
