@@ -338,9 +338,9 @@ def make_runner(
     store.session.patience_seconds = math.inf if daemon else PATIENCE_SECONDS
     bus = Bus(site.label)
     bus.subscribe(Event, logs.write)
-    bus.extend(subscribers(
-        settings.handlers, folder=settings.handlers_folder, trusted=settings.trusted
-    ))  # fmt: skip
+    bus.extend(
+        subscribers(settings.handlers, folder=settings.handlers_folder, trusted=settings.trusted)
+    )
     tell_outages(store.session, bus, clock)
     executor = make_executor(settings, site, store, handlers, clock=clock, env=env)
     limits = Limits(

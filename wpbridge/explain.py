@@ -398,9 +398,10 @@ def _unrouted(facts: Facts) -> Iterator[Reason]:
     if facts.callback is False and decision.to in {"php", "leave"}:
         text = f"WordPress has no callback for {hook!r}, its plugin may be inactive"
         yield Reason(
-            code="no-callback", text=f"{text}; {_unrun(facts)}",
+            code="no-callback",
+            text=f"{text}; {_unrun(facts)}",
             fix="wp plugin list --status=inactive",
-        )  # fmt: skip
+        )
 
 
 def _unrun(facts: Facts) -> str:

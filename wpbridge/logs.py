@@ -149,10 +149,15 @@ class _Lines(logging.StreamHandler[TextIO]):
         """Write which logger's line it was; nothing where the stream itself is broken."""
         name = class_name(sys.exception() or Exception())
         told = Fields({"from": record.name, "error_type": name})
-        made = logging.makeLogRecord({
-            "name": "wpbridge", "levelno": record.levelno, "levelname": record.levelname,
-            "msg": FAILED, "fields": told,
-        })  # fmt: skip
+        made = logging.makeLogRecord(
+            {
+                "name": "wpbridge",
+                "levelno": record.levelno,
+                "levelname": record.levelname,
+                "msg": FAILED,
+                "fields": told,
+            }
+        )
         with contextlib.suppress(Exception):
             self.stream.write(f"{self.format(made)}\n")
 

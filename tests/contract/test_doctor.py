@@ -719,8 +719,12 @@ def test_a_run_that_held_all_that_it_took_was_a_run(store: SqlStore, examined: E
     gone(store)
     checks = ["runners", "backlog"]
     for minutes, levels in ((59, ["note", "warning"]), (61, ["note", "problem"])):
-        change(store, f"UPDATE {ACTIONS} SET last_attempt_gmt = :at WHERE action_id = :i",
-               at=ago(minutes=minutes), i=row)  # fmt: skip
+        change(
+            store,
+            f"UPDATE {ACTIONS} SET last_attempt_gmt = :at WHERE action_id = :i",
+            at=ago(minutes=minutes),
+            i=row,
+        )
         told = doctor.examine(examined(), checks).findings
         assert [finding.level for finding in told] == levels, minutes
         hour = any("has been seen for an hour" in finding.cause for finding in told)

@@ -30,8 +30,10 @@ def failed(queue: Queue, action_id: int | None, at: datetime, status: str = "fai
         queue.store,
         "UPDATE wp_actionscheduler_actions SET status = :status, last_attempt_gmt = :at"
         " WHERE action_id = :i",
-        status=status, at=to_text(at), i=action_id,
-    )  # fmt: skip
+        status=status,
+        at=to_text(at),
+        i=action_id,
+    )
     return ActionId(action_id)
 
 
@@ -91,9 +93,10 @@ def test_what_cannot_be_read_stands(queue: Queue) -> None:
     bad = recurring(queue, NOW - HOUR, "failed")
     recurring(queue, NOW, "complete")
     change(
-        queue.store, "UPDATE wp_actionscheduler_actions SET schedule = 'x' WHERE action_id = :i",
+        queue.store,
+        "UPDATE wp_actionscheduler_actions SET schedule = 'x' WHERE action_id = :i",
         i=bad,
-    )  # fmt: skip
+    )
     never = recurring(queue, NOW - HOUR, "failed", hook="never")
     change(
         queue.store,
@@ -132,8 +135,10 @@ def test_failed_since_goes_by_when_it_failed(queue: Queue) -> None:
     assert since(NOW) == []
     assert queue.failures(failed_since="-2h", hooks=("nobody",), groups=("none",)) == []
     assert [run.id for run in queue.failures(failed_since="-9h", open_only=True)] == [
-        silent, late, long,
-    ]  # fmt: skip
+        silent,
+        late,
+        long,
+    ]
 
 
 def test_older_ones_that_were_not_looked_at_are_told(queue: Queue) -> None:

@@ -70,11 +70,16 @@ def test_endings_of_lines_and_a_mark_at_the_start_are_taken_as_they_come(store: 
 
 texts = st.text(st.characters(exclude_categories=()), max_size=12)
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | texts
-    | st.integers(-(2**70), 2**70) | st.sampled_from(["hold", "cron", "interval", "async", "//8="]),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | texts
+    | st.integers(-(2**70), 2**70)
+    | st.sampled_from(["hold", "cron", "interval", "async", "//8="]),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
     max_leaves=8,
-)  # fmt: skip
+)
 places = st.sampled_from([place for place in PLACES if place != ("id",)])
 
 

@@ -43,8 +43,13 @@ def test_rows_are_read_in_windows_of_bounded_bytes(
         add_row(store, hook=f"small{n}")
     windows = [[row.hook for row in window] for window in store.parts.bulk.read(Query(), size=8)]
     assert windows == [
-        ["h0", "h1"], ["h2", "h3"], ["h4"], ["larger"], ["small0", "small1"], ["small2"],
-    ]  # fmt: skip
+        ["h0", "h1"],
+        ["h2", "h3"],
+        ["h4"],
+        ["larger"],
+        ["small0", "small1"],
+        ["small2"],
+    ]
 
 
 def test_logs_count_as_well(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,11 +56,14 @@ def test_tables_without_transactions_are_only_read(site: Site, engine: str) -> N
 
 
 MORE = [
-    ("generate", "h", "now"), ("run", "1"), ("claim-and-run",), ("pause", "--hook", "h"),
+    ("generate", "h", "now"),
+    ("run", "1"),
+    ("claim-and-run",),
+    ("pause", "--hook", "h"),
     ("migrate", "import", "--input", "moved.jsonl", "--yes"),
     ("migrate", "archive", "--older-than", "1d", "--output", "old.jsonl.gz", "--yes"),
     ("enqueue", "--jsonl", "many.jsonl"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("table", ["actions", "logs"])

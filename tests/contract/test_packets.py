@@ -41,9 +41,10 @@ def test_many_actions_are_sent_in_portions(store: SqlStore) -> None:
     # Each is escaped twice over: once in JSON, once in SQL.
     ids = insert(store, *[make_new(args=(QUOTES, n)) for n in range(40)])
     assert len(set(ids)) == 40
-    assert [int(str(row[0])) for row in query(
-        store, "SELECT COUNT(*) FROM wp_actionscheduler_logs GROUP BY action_id"
-    )] == [1] * 40  # fmt: skip
+    assert [
+        int(str(row[0]))
+        for row in query(store, "SELECT COUNT(*) FROM wp_actionscheduler_logs GROUP BY action_id")
+    ] == [1] * 40
 
 
 def test_many_small_ones_too(store: SqlStore) -> None:
@@ -101,11 +102,20 @@ def test_the_longest_statement_is_sent(store: SqlStore) -> None:
 def test_an_import_sets_aside_what_no_statement_can_hold(store: SqlStore) -> None:
     def row(number: int, schedule: str) -> tuple[str, WholeRow]:
         return f"{number:064d}", WholeRow(
-            id=number, hook="h", status="pending", scheduled="2026-11-24 12:00:00",
-            scheduled_local="2026-11-24 12:00:00", args="[]", extended_args=None,
-            schedule=schedule, group="", priority=10, attempts=0,
-            last_attempt="0000-00-00 00:00:00", last_attempt_local="0000-00-00 00:00:00",
-        )  # fmt: skip
+            id=number,
+            hook="h",
+            status="pending",
+            scheduled="2026-11-24 12:00:00",
+            scheduled_local="2026-11-24 12:00:00",
+            args="[]",
+            extended_args=None,
+            schedule=schedule,
+            group="",
+            priority=10,
+            attempts=0,
+            last_attempt="0000-00-00 00:00:00",
+            last_attempt_local="0000-00-00 00:00:00",
+        )
 
     rows = [row(n, "x" * LARGE if n == 700 else "'" * (n % 200)) for n in range(1500)]
     fates = store.parts.bulk.add(rows, unique=False, now=NOW)

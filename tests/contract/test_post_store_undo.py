@@ -869,8 +869,9 @@ def test_there_and_back_by_batches_of_bounded_bytes(
     log = legacy.comment(legacy.post("log's meta"), "created", BEGAN)
     legacy.run(
         "INSERT INTO wp_commentmeta (comment_id, meta_key, meta_value) VALUES (:c, 'k', :v)",
-        c=log, v=long,
-    )  # fmt: skip
+        c=log,
+        v=long,
+    )
     for _ in range(3):
         legacy.post("small")
     before = snapshot(plain)

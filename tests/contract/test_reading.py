@@ -424,8 +424,12 @@ def test_what_is_due(queue: Queue, reading: Reading) -> None:
 def test_what_is_held_is_due_apart(queue: Queue) -> None:
     parts = queue.store.parts
     for hook, hours, group in (
-        ("held", 9, ""), ("held", -1, ""), ("HELD", 8, "g"), ("other", 7, "g"), ("held", 5, "g"),
-    ):  # fmt: skip
+        ("held", 9, ""),
+        ("held", -1, ""),
+        ("HELD", 8, "g"),
+        ("other", 7, "g"),
+        ("held", 5, "g"),
+    ):
         add(queue, hook, at=NOW - hours * HOUR, group=group)
     parts.held.tell(["held"])
     held = parts.held.hooks()
@@ -445,8 +449,11 @@ def test_what_is_held_is_due_apart(queue: Queue) -> None:
         assert min(t.oldest_due for t in tallies if t.oldest_due) == NOW - 8 * HOUR
     queued = {(one.hook, one.group): (one.due, one.held) for one in parts.reading.queued(NOW)}
     assert queued == {
-        ("held", ""): (0, 1), ("held", "g"): (0, 1), ("HELD", "g"): (1, 0), ("other", "g"): (1, 0),
-    }  # fmt: skip
+        ("held", ""): (0, 1),
+        ("held", "g"): (0, 1),
+        ("HELD", "g"): (1, 0),
+        ("other", "g"): (1, 0),
+    }
 
 
 def test_a_held_hook_is_told_of_once_an_hour_by_one_runner(

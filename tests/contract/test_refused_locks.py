@@ -97,11 +97,20 @@ def test_a_new_group_waits_for_no_writer_of_another(
 
 def test_an_import_makes_its_groups(store: SqlStore) -> None:
     row = WholeRow(
-        id=1, hook="h", status="pending", scheduled="2026-11-24 12:00:00",
-        scheduled_local="2026-11-24 12:00:00", args="[]", extended_args=None, schedule="",
-        group="imported", priority=10, attempts=0, last_attempt="0000-00-00 00:00:00",
+        id=1,
+        hook="h",
+        status="pending",
+        scheduled="2026-11-24 12:00:00",
+        scheduled_local="2026-11-24 12:00:00",
+        args="[]",
+        extended_args=None,
+        schedule="",
+        group="imported",
+        priority=10,
+        attempts=0,
+        last_attempt="0000-00-00 00:00:00",
         last_attempt_local="0000-00-00 00:00:00",
-    )  # fmt: skip
+    )
     [fate] = store.parts.bulk.add([("0" * 64, row)], unique=False, now=NOW)
     assert fate.is_new
     assert slugs(store) == ["imported"]

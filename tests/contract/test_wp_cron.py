@@ -842,9 +842,10 @@ def test_what_php_has_scheduled_through_the_bridge_goes_back_too(place: Place) -
         ("many", LATER, "ten minutes", "[]"),
         ("many", LATER + 2, "ten minutes", '["x"]'),
         ("many", LATER + 3, "daily", '["y"]'),
-        ("one", LATER, None, "[5]"), ("one", LATER, None, "[6]"),
+        ("one", LATER, None, "[5]"),
+        ("one", LATER, None, "[6]"),
         ("one", LATER + 1, None, '[{"a":[1,2.5,{"b":null}],"7":"\\u00e9","c":[]}]'),
-    ]  # fmt: skip
+    ]
     # As WordPress writes them: it finds an event by the md5 of its args.
     found = {e.args(): e for e in CronOption.decode(place.data).events()}
     assert found["[6]"] == event("one", 6)
@@ -874,8 +875,9 @@ def test_what_php_has_unscheduled_or_what_has_run_does_not_come_back(place: Plac
     done = place.undo(bridged=BRIDGED)
     assert (done.restored, done.scheduled, done.ended) == (1, 1, 1)
     assert told_of(place) == [
-        ("many", LATER + 9, "hourly", "[]"), ("one", LATER, None, "[5]"),
-    ]  # fmt: skip
+        ("many", LATER + 9, "hourly", "[]"),
+        ("one", LATER, None, "[5]"),
+    ]
     assert place.queue.get(changed).status == "canceled"
 
 
@@ -898,15 +900,22 @@ def test_only_what_php_has_scheduled_of_these_hooks_is_meant(place: Place) -> No
     place.set(event("one", 5))
     place.move()
     others = [
-        from_php(place, "ONE", 1), from_php(place, "other"), from_php(place, "one", 2, group="g"),
+        from_php(place, "ONE", 1),
+        from_php(place, "other"),
+        from_php(place, "one", 2, group="g"),
         from_php(place, "one", 3, key="k"),
-    ]  # fmt: skip
+    ]
     mine = from_php(place, "one", 4)
     # Queued when the tables of 0.1 were brought forward: that row among the keys is no key.
     record = place.queue.get(mine)
     mark = old_mark(mine, "one", record.args)
-    change(place.store, "INSERT INTO wp_wpbridge_keys (key_hash, action_id, created_gmt)"
-           " VALUES (:h, :i, '2026-11-24 00:00:00')", h=mark, i=mine)  # fmt: skip
+    change(
+        place.store,
+        "INSERT INTO wp_wpbridge_keys (key_hash, action_id, created_gmt)"
+        " VALUES (:h, :i, '2026-11-24 00:00:00')",
+        h=mark,
+        i=mine,
+    )
     assert place.undo(bridged=BRIDGED).scheduled == 1
     assert [place.queue.get(one).status for one in (*others, mine)] == [
         *["pending"] * 4,
@@ -958,8 +967,10 @@ def test_what_is_there_already_is_not_doubled(place: Place) -> None:
     place.write(option.encode())
     assert place.undo(bridged=BRIDGED).scheduled == 3
     assert told_of(place) == [
-        ("many", LATER, "hourly", "[]"), ("one", LATER, None, "[5]"), ("one", LATER, None, "[6]"),
-    ]  # fmt: skip
+        ("many", LATER, "hourly", "[]"),
+        ("one", LATER, None, "[5]"),
+        ("one", LATER, None, "[6]"),
+    ]
 
 
 def test_an_undo_that_was_stopped_knows_what_left_the_bridge(place: Place) -> None:

@@ -107,17 +107,23 @@ def test_nothing_is_written_where_a_web_server_hands_it_out(
 def test_what_nobody_names_a_place_for_is_made_for_its_owner_alone(site: Site) -> None:
     before, state = files(site.folder), state_of(site.folder)
     said = [
-        site(*CRON), site(*FIX, "--yes"),
+        site(*CRON),
+        site(*FIX, "--yes"),
         site("migrate", "import", "--input", "in.jsonl", "--yes"),
         site("migrate", "copy", "--to-dsn", site.dsn, "--to-table-prefix", "x_", "--dry-run"),
         site("migrate", "export", "--output", "../export.jsonl"),
         site("migrate", "archive", "--output", "..", "--yes"),
-    ]  # fmt: skip
+    ]
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     assert files(state) == dict.fromkeys(
-        ("wpbridge-wp-cron-lite-wp.journal", NAME, "wpbridge-import-lite-wp.journal",
-         "in.jsonl.rejected.jsonl"), "0o600",
-    )  # fmt: skip
+        (
+            "wpbridge-wp-cron-lite-wp.journal",
+            NAME,
+            "wpbridge-import-lite-wp.journal",
+            "in.jsonl.rejected.jsonl",
+        ),
+        "0o600",
+    )
     made = {name: mode for name, mode in files(site.folder.parent).items() if "json" in name}
     made.pop("site/in.jsonl")
     assert len(made) == 4, made
@@ -336,9 +342,14 @@ def test_a_working_folder_that_is_gone_is_told(tmp_path: Path) -> None:
 
 def _python(code: str, *words: str, cwd: Path) -> Done:
     done = subprocess.run(
-        [sys.executable, "-P", "-c", code, *words], cwd=cwd, env=clean_env(cwd), capture_output=True,
-        text=True, check=False, timeout=60,
-    )  # fmt: skip
+        [sys.executable, "-P", "-c", code, *words],
+        cwd=cwd,
+        env=clean_env(cwd),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     return Done(done.returncode, done.stdout, done.stderr)
 
 

@@ -29,9 +29,22 @@ def invoke(*words: str) -> str:
 
 
 LOOKS = [
-    "status", "list", "get 1", "logs 1", "next shop_a", "stats", "failures", "claims", "hooks",
-    "explain 1", "doctor", "check", "config show", "pause", "enqueue shop_a --dry-run",
-]  # fmt: skip
+    "status",
+    "list",
+    "get 1",
+    "logs 1",
+    "next shop_a",
+    "stats",
+    "failures",
+    "claims",
+    "hooks",
+    "explain 1",
+    "doctor",
+    "check",
+    "config show",
+    "pause",
+    "enqueue shop_a --dry-run",
+]
 
 
 @pytest.mark.parametrize("words", LOOKS)

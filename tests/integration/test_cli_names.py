@@ -59,10 +59,20 @@ def test_each_command_that_takes_a_name(lite: Site) -> None:
     """The line is beside an answer that is as it was, with the exit code as it was."""
     handlers = ("--handlers", "acts", "--dry-run")
     for told in (
-        "list", "stats", "stats --by group", "stats --by hour", "stats --by status", "failures",
-        "cancel", "delete", "requeue", "reschedule --at now", "dedupe", "clean --before -1d",
+        "list",
+        "stats",
+        "stats --by group",
+        "stats --by hour",
+        "stats --by status",
+        "failures",
+        "cancel",
+        "delete",
+        "requeue",
+        "reschedule --at now",
+        "dedupe",
+        "clean --before -1d",
         "migrate export --output out.jsonl",
-    ):  # fmt: skip
+    ):
         for flag, name, line in (("--group", "mial", GROUP), ("--hook", "send_mial", HOOK)):
             done = lite(*told.split(), flag, name)
             assert (done.code, line) == (0, line if line in done.err else done.err), told
@@ -83,9 +93,10 @@ def test_each_command_that_takes_a_name(lite: Site) -> None:
 def test_names_are_compared_as_the_command_compares_them(site: Site) -> None:
     """Filters as the database does, a pause letter by letter: one in other letters holds nothing."""
     for flag, name, near in (
-        ("--hook", "SEND_MAIL", "send_mail"), ("--group", "Mail", "mail"),
+        ("--hook", "SEND_MAIL", "send_mail"),
+        ("--group", "Mail", "mail"),
         ("--hook", "sync_stock", "Sync_Stock"),
-    ):  # fmt: skip
+    ):
         line = f"no {flag[2:]} `{name}`; did you mean `{near}`?\n"
         assert site("list", flag, name).err == ""
         assert site("pause", flag, name, "--dry-run").err == line
@@ -119,11 +130,14 @@ def test_a_pause_is_made_and_says_that_it_holds_nothing(lite: Site) -> None:
         (["--hook", "send_mail", "--hook", "send_mial", "--hook", "send_mial"], HOOK),
         (["--hook", "send_mial", "--group", "mial"], HOOK + GROUP),
         (["--hook", "send_mail "], "no hook `send_mail `; did you mean `send_mail`?\n"),
-        (["--hook", "se\x1b[31mnd_mail"], "no hook `se\\x1b[31mnd_mail`; did you mean `send_mail`?\n"),
+        (
+            ["--hook", "se\x1b[31mnd_mail"],
+            "no hook `se\\x1b[31mnd_mail`; did you mean `send_mail`?\n",
+        ),
         (["--group", "mail"], ""),
         (["--group", ""], ""),
     ],
-)  # fmt: skip
+)
 def test_the_nearest_name(lite: Site, flags: Sequence[str], line: str) -> None:
     for style in ("table", "json", "csv", "ids", "count"):
         done = lite("list", *flags, "--format", style)

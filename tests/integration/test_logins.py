@@ -43,10 +43,16 @@ def server(answers: Sequence[bytes], plugin: bytes = b"caching_sha2_password") -
 
 def _serve(door: socket.socket, answers: Sequence[bytes], plugin: bytes) -> None:
     greeting = (
-        b"\x0a8.0.36\0" + struct.pack("<I", 7) + b"abcdefgh\0"
+        b"\x0a8.0.36\0"
+        + struct.pack("<I", 7)
+        + b"abcdefgh\0"
         + struct.pack("<HBHH", _FLAGS & 0xFFFF, 255, 2, _FLAGS >> 16)
-        + bytes([21]) + b"\0" * 10 + b"ijklmnopqrst\0" + plugin + b"\0"
-    )  # fmt: skip
+        + bytes([21])
+        + b"\0" * 10
+        + b"ijklmnopqrst\0"
+        + plugin
+        + b"\0"
+    )
     with contextlib.suppress(OSError):
         while True:
             client, _ = door.accept()

@@ -123,10 +123,17 @@ def test_unscheduling_cancels_the_action(bridged: Bridged, code: str) -> None:
 
 def undo(bridged: Bridged, folder: Path, *more: str) -> Done:
     return call(
-        "migrate", "wp-cron", "--path", str(bridged.site.folder),
-        "--undo", "wpbridge-wp-cron.journal", "--settle", "0s", *(more or ("--yes",)),
+        "migrate",
+        "wp-cron",
+        "--path",
+        str(bridged.site.folder),
+        "--undo",
+        "wpbridge-wp-cron.journal",
+        "--settle",
+        "0s",
+        *(more or ("--yes",)),
         cwd=folder,
-    )  # fmt: skip
+    )
 
 
 def test_undo_puts_back_what_php_has_scheduled_since(bridged: Bridged, tmp_path: Path) -> None:

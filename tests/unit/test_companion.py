@@ -362,18 +362,34 @@ def test_the_site_is_given_back_only_when_that_is_said(wordpress: Path) -> None:
 @pytest.mark.parametrize(
     ("there", "wanted", "words"),
     [
-        (FULL, Ownership(), "it says that wpbridge owns the site, the settings say that it does not"),
+        (
+            FULL,
+            Ownership(),
+            "it says that wpbridge owns the site, the settings say that it does not",
+        ),
         (Ownership(), FULL, "it says that wpbridge does not own the site"),
         (Ownership(), Ownership(hooks=("a", "b")), ": it lacks the hooks a, b; run `"),
         (Ownership(hooks=("a",)), Ownership(), ": it has the hook a, without a handler in the"),
         (Ownership(hooks=tuple("abcdefgh")), Ownership(), "the hooks a, b, c, d, e and 3 more"),
         (Ownership(), Ownership(rules=(Rule(hook="m*"),)), "it lacks a route for hook 'm*'"),
-        (Ownership(rules=(Rule(hook="m", owned=False),)), Ownership(), "it has a route to leave for"),
-        (Ownership(rules=(Rule(hook="a"), Rule(hook="b"))), Ownership(rules=(Rule(hook="b"), Rule(hook="a"))), "its routes stand in another order"),
+        (
+            Ownership(rules=(Rule(hook="m", owned=False),)),
+            Ownership(),
+            "it has a route to leave for",
+        ),
+        (
+            Ownership(rules=(Rule(hook="a"), Rule(hook="b"))),
+            Ownership(rules=(Rule(hook="b"), Rule(hook="a"))),
+            "its routes stand in another order",
+        ),
         (Ownership(upkeep=("u",)), Ownership(), "it leaves other upkeep to PHP"),
-        (Ownership(hooks=("a",)), Ownership(), "(it asks for --yes, since PHP gets back the hook a)"),
+        (
+            Ownership(hooks=("a",)),
+            Ownership(),
+            "(it asks for --yes, since PHP gets back the hook a)",
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_hint_names_what_differs(there: Ownership, wanted: Ownership, words: str) -> None:
     found = Companion(sites={"wp_": there})
     [told] = companion.explain(found, "wp_", wanted, command="COMMAND --path=/x")
@@ -389,9 +405,13 @@ def test_hooks_that_were_not_loaded_are_not_missed() -> None:
 def test_the_hint_is_the_whole_command(tmp_path: Path) -> None:
     (tmp_path / "my.toml").write_text("[run]\nbatch_size = 3\n")
     flags = {
-        "path": "/srv/my site", "url": "https://x.test/", "handlers": ("a", "b"), "owns_site": True,
-        "config": "my.toml", "dsn": "mysql://u:secret@h/d",
-    }  # fmt: skip
+        "path": "/srv/my site",
+        "url": "https://x.test/",
+        "handlers": ("a", "b"),
+        "owns_site": True,
+        "config": "my.toml",
+        "dsn": "mysql://u:secret@h/d",
+    }
     settings = load(flags, {"WPBRIDGE_TABLE_PREFIX": "shop_"}, tmp_path)
     assert companion.command_for(settings, None) == (
         f"wpbridge wp install-plugin '--path=/srv/my site' --config={tmp_path}/my.toml"

@@ -192,13 +192,15 @@ def offences(pod: dict[str, Any]) -> list[str]:
                 ("capabilities.add", {*capabilities.get("add", ())} <= {"NET_BIND_SERVICE"}),
                 ("runAsNonRoot", both.get("runAsNonRoot") is True),
                 ("runAsUser", both.get("runAsUser") != 0),
-                ("seccompProfile", both.get("seccompProfile", {}).get("type")
-                 in {"RuntimeDefault", "Localhost"}),
+                (
+                    "seccompProfile",
+                    both.get("seccompProfile", {}).get("type") in {"RuntimeDefault", "Localhost"},
+                ),
                 ("procMount", own.get("procMount", "Default") == "Default"),
                 ("hostPort", not any(port.get("hostPort") for port in one.get("ports", ()))),
             )
             if not is_kept
-        ]  # fmt: skip
+        ]
     return found
 
 

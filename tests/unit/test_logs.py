@@ -156,17 +156,47 @@ def test_every_json_line_has_a_stable_event_and_its_site(stream: io.StringIO) ->
     for line in told:
         assert line.pop("ts")
     assert told == [
-        {"level": "warning", "logger": "wpbridge.php", "event": "php.died",
-         "site": "/var/www/shop blog 3", "action_id": 7, "hook": "mail", "reason": "PHP ended"},
-        {"level": "info", "logger": "wpbridge.daemon", "event": "daemon.stopped",
-         "site": "/var/www/shop blog 3", "code": 0, "complete": 5},
-        {"level": "warning", "logger": "wpbridge", "event": "store.lost",
-         "site": "/var/www/shop blog 3", "reason": "gone"},
-        {"level": "warning", "logger": "wpbridge", "event": "store.lost",
-         "site": "https://b.example", "reason": "gone"},
-        {"level": "warning", "logger": "library", "event": "log.message",
-         "site": "/var/www/shop blog 3", "message": "1 of 2", "event_": "mine", "n": 1},
-    ]  # fmt: skip
+        {
+            "level": "warning",
+            "logger": "wpbridge.php",
+            "event": "php.died",
+            "site": "/var/www/shop blog 3",
+            "action_id": 7,
+            "hook": "mail",
+            "reason": "PHP ended",
+        },
+        {
+            "level": "info",
+            "logger": "wpbridge.daemon",
+            "event": "daemon.stopped",
+            "site": "/var/www/shop blog 3",
+            "code": 0,
+            "complete": 5,
+        },
+        {
+            "level": "warning",
+            "logger": "wpbridge",
+            "event": "store.lost",
+            "site": "/var/www/shop blog 3",
+            "reason": "gone",
+        },
+        {
+            "level": "warning",
+            "logger": "wpbridge",
+            "event": "store.lost",
+            "site": "https://b.example",
+            "reason": "gone",
+        },
+        {
+            "level": "warning",
+            "logger": "library",
+            "event": "log.message",
+            "site": "/var/www/shop blog 3",
+            "message": "1 of 2",
+            "event_": "mine",
+            "n": 1,
+        },
+    ]
 
 
 class _Unprintable:

@@ -105,17 +105,25 @@ class TestNetwork:
         told = [
             resolve(Settings(**given), {}).label
             for given in (
-                {"path": folder}, {"path": folder, "blog_id": 2}, {"path": folder, "url": url},
-                {"dsn": "mysql://u:s3cret@h/d"}, {"dsn": "mysql://u@h/d", "blog_id": 3},
+                {"path": folder},
+                {"path": folder, "blog_id": 2},
+                {"path": folder, "url": url},
+                {"dsn": "mysql://u:s3cret@h/d"},
+                {"dsn": "mysql://u@h/d", "blog_id": 3},
                 {"dsn": "mysql://u@h/d", "table_prefix": "shop_"},
                 {"dsn": "mysql://u@h/d", "table_prefix": "shop_", "blog_id": 3},
             )
-        ]  # fmt: skip
+        ]
         dsn = "mysql://u@h:3306/d"
         assert told == [
-            str(folder), f"{folder} blog 2", url,
-            dsn, f"{dsn} blog 3", f"{dsn} prefix shop_", f"{dsn} prefix shop_ blog 3",
-        ]  # fmt: skip
+            str(folder),
+            f"{folder} blog 2",
+            url,
+            dsn,
+            f"{dsn} blog 3",
+            f"{dsn} prefix shop_",
+            f"{dsn} prefix shop_ blog 3",
+        ]
 
     @pytest.mark.parametrize("constant", ["VHOST", "SUNRISE", "SUBDOMAIN_INSTALL"])
     def test_one_from_before_wordpress_3_numbers_its_first_blog(

@@ -12,13 +12,34 @@ from wpbridge.cli.terminal import Piece
 
 DATE = "2026-12-01T09:00:00Z"
 ROWS: list[dict[str, Any]] = [
-    {"id": 4711, "hook": "woocommerce_deliver_webhook_async", "status": "pending",
-     "scheduled": DATE, "group": "woocommerce-webhooks", "attempts": 0, "args": [12, "x" * 50]},
-    {"id": 4712, "hook": "send", "status": "in-progress", "scheduled": None, "group": "",
-     "attempts": 12, "args": []},
-    {"id": 4713, "hook": "注文の確認メールを送信する仕事", "status": "failed", "scheduled": DATE,
-     "group": "😀" * 9, "attempts": 1, "args": {"名": "値" * 20}},
-]  # fmt: skip
+    {
+        "id": 4711,
+        "hook": "woocommerce_deliver_webhook_async",
+        "status": "pending",
+        "scheduled": DATE,
+        "group": "woocommerce-webhooks",
+        "attempts": 0,
+        "args": [12, "x" * 50],
+    },
+    {
+        "id": 4712,
+        "hook": "send",
+        "status": "in-progress",
+        "scheduled": None,
+        "group": "",
+        "attempts": 12,
+        "args": [],
+    },
+    {
+        "id": 4713,
+        "hook": "注文の確認メールを送信する仕事",
+        "status": "failed",
+        "scheduled": DATE,
+        "group": "😀" * 9,
+        "attempts": 1,
+        "args": {"名": "値" * 20},
+    },
+]
 LIST = ("id", "hook", "status", "scheduled", "group", "attempts", "args")
 LOGS = ("date", "message")
 MESSAGES = [

@@ -130,16 +130,39 @@ def test_errors_that_nobody_caught_pass_the_rule(
 def test_lint_forbids_every_other_way() -> None:
     """Seeded: each of these lines of a command is found."""
     seeded = (
-        "click.echo('x')", "click.secho('x')", "click.confirm('x')", "click.prompt('x')",
-        "rich.console.Console()", "rich.print('x')", "sys.stdout.write('x')", "sys.stderr.write('x')",
-        "sys.stdout.buffer.write(b'x')", "print('x')",
-    )  # fmt: skip
+        "click.echo('x')",
+        "click.secho('x')",
+        "click.confirm('x')",
+        "click.prompt('x')",
+        "rich.console.Console()",
+        "rich.print('x')",
+        "sys.stdout.write('x')",
+        "sys.stderr.write('x')",
+        "sys.stdout.buffer.write(b'x')",
+        "print('x')",
+    )
     head = "import sys\n\nimport click\nimport rich\n"
     found = subprocess.run(
-        [sys.executable, "-m", "ruff", "check", "--select", "TID251,T201", "--no-cache",
-         "--output-format", "json", "--stdin-filename", "wpbridge/cli/seeded.py", "-"],
-        cwd=ROOT, input="\n".join((head, *seeded)), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "ruff",
+            "check",
+            "--select",
+            "TID251,T201",
+            "--no-cache",
+            "--output-format",
+            "json",
+            "--stdin-filename",
+            "wpbridge/cli/seeded.py",
+            "-",
+        ],
+        cwd=ROOT,
+        input="\n".join((head, *seeded)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     first = head.count("\n") + 2
     rows = {one["location"]["row"] - first for one in json.loads(found.stdout)}
     assert set(range(len(seeded))) <= rows, [seeded[n] for n in set(range(len(seeded))) - rows]

@@ -103,10 +103,15 @@ def test_a_zone_named_by_its_offset_counts_as_named() -> None:
 @pytest.mark.parametrize(
     ("name", "offset", "hours"),
     [
-        ("Europe/Rome", "5", 2), ("", "5.5", 5.5), (None, "-3.25", -3.25), ("CET", None, 1),
-        ("", "", 0), ("Mars/Olympus", None, 0), ("+99:00", None, 0),
+        ("Europe/Rome", "5", 2),
+        ("", "5.5", 5.5),
+        (None, "-3.25", -3.25),
+        ("CET", None, 1),
+        ("", "", 0),
+        ("Mars/Olympus", None, 0),
+        ("+99:00", None, 0),
     ],
-)  # fmt: skip
+)
 def test_the_site_s_time_as_a_zone(name: str | None, offset: str | None, hours: float) -> None:
     zone = Zone.from_options(name, offset).as_tzinfo
     assert datetime(2026, 7, 1, tzinfo=UTC).astimezone(zone).utcoffset() == timedelta(hours=hours)

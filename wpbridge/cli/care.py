@@ -342,10 +342,14 @@ def release_claims(
             queue.store.parts, wanted, ours=ours, now=SystemClock().now(), dry_run=dry_run
         )
     if settings.format == "json":
-        print_json({
-                "dry_run": dry_run, "actions": list(freed.actions), "claims": list(freed.claims),
+        print_json(
+            {
+                "dry_run": dry_run,
+                "actions": list(freed.actions),
+                "claims": list(freed.claims),
                 "left": {str(claim): why for claim, why in freed.left.items()},
-            })  # fmt: skip
+            }
+        )
     else:
         freeing, dropping = ("would free", "would drop") if dry_run else ("freed", "dropped")
         actions = plural(len(freed.actions), "action")

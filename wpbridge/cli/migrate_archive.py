@@ -94,11 +94,17 @@ def archive(
             return
         report = _run(queue, wanted, count, file, batch_size, yes=yes, quiet=bool(settings.quiet))
     if settings.format == "json":
-        print_json({
-            "dry_run": False, "actions": report.archived, "file": str(file),
-            "bytes": file.stat().st_size, "statuses": dict(report.statuses),
-            "stayed": report.stayed, "problems": report.problems,
-        })  # fmt: skip
+        print_json(
+            {
+                "dry_run": False,
+                "actions": report.archived,
+                "file": str(file),
+                "bytes": file.stat().st_size,
+                "statuses": dict(report.statuses),
+                "stayed": report.stayed,
+                "problems": report.problems,
+            }
+        )
     elif report.problems or not settings.quiet:
         more = f"; {report.stayed:,} changed meanwhile and stayed" if report.stayed else ""
         print_line(

@@ -121,9 +121,15 @@ def _move(it: PostStore, places: Places, journal: Path, total: int) -> Summary:
 
 
 def _undo(
-    queue: Queue, places: Places, settings: Settings, undo: str, *, force: bool, dry_run: bool,
+    queue: Queue,
+    places: Places,
+    settings: Settings,
+    undo: str,
+    *,
+    force: bool,
+    dry_run: bool,
     yes: bool,
-) -> None:  # fmt: skip
+) -> None:
     file = undo_file(places, undo)
     it = PostStore(queue.store)
     with Journal(file, kind=poststore.KIND, site=name_of(queue.store), is_old=True) as steps:

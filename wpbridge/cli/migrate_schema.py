@@ -128,11 +128,14 @@ def fix(
                         print_line(f"ran {statement_of(one, is_mysql=is_mysql)}")
             after = compare(definitions)
     if settings.format == "json":
-        print_json({
-            "schema": before.schema, "dry_run": dry_run,
-            "statements": [statement_of(one, is_mysql=is_mysql) for one in fixes],
-            "left": [asdict(one) for one in after.deviations],
-        })  # fmt: skip
+        print_json(
+            {
+                "schema": before.schema,
+                "dry_run": dry_run,
+                "statements": [statement_of(one, is_mysql=is_mysql) for one in fixes],
+                "left": [asdict(one) for one in after.deviations],
+            }
+        )
     else:
         deed = "would run" if dry_run else "ran"
         for one in fixes if dry_run else ():

@@ -177,14 +177,20 @@ def status(ctx: click.Context, **flags: Any) -> None:
              "claims": list(r.claims)}
             for r in runners
         ]  # fmt: skip
-        print_json({
-                "counts": counts, "due": due, "due_is_capped": due == DUE_CAP,
-                "oldest_due": iso(oldest.at if oldest else None), "held": held, "runners": rows,
+        print_json(
+            {
+                "counts": counts,
+                "due": due,
+                "due_is_capped": due == DUE_CAP,
+                "oldest_due": iso(oldest.at if oldest else None),
+                "held": held,
+                "runners": rows,
                 "pauses": [
                     {"kind": p.kind, "name": p.name, "until": iso(p.until), "reason": p.reason}
                     for p in pauses
                 ],
-            })  # fmt: skip
+            }
+        )
         return
     for name in ("pending", "in-progress", "complete", "failed", "canceled"):
         print_line(f"{name:12} {counts.get(name, 0):>10,}")

@@ -166,9 +166,11 @@ def _late(patient: Patient, cause: str) -> Finding:
     oldest = patient.oldest_open
     if oldest is None or (patient.now - oldest.at).total_seconds() < LATE_SECONDS:
         return warning(
-            f"{cause}; what is late of it is paused", "they wait for the end of a pause",
-            fix="wpbridge doctor --only pauses", count=patient.due,
-        )  # fmt: skip
+            f"{cause}; what is late of it is paused",
+            "they wait for the end of a pause",
+            fix="wpbridge doctor --only pauses",
+            count=patient.due,
+        )
     if not patient.is_somebody_running:
         return problem(
             f"{cause}; no runner has been seen for an hour", "nothing runs", fix=RUN,

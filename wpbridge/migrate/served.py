@@ -12,13 +12,26 @@ from pathlib import Path
 from typing import Final
 
 _SIGNS: Final = (
-    "wp-load.php", "wp-settings.php", "index.php", "index.html", "index.htm", ".htaccess",
-)  # fmt: skip
+    "wp-load.php",
+    "wp-settings.php",
+    "index.php",
+    "index.html",
+    "index.htm",
+    ".htaccess",
+)
 """Files that only the folder of a web site has."""
 _CONFIG: Final = "wp-config.php"
-_SERVED: Final = frozenset({
-    "wp-content", "wp-includes", "wp-admin", "public_html", "htdocs", "httpdocs", "httpsdocs",
-})  # fmt: skip
+_SERVED: Final = frozenset(
+    {
+        "wp-content",
+        "wp-includes",
+        "wp-admin",
+        "public_html",
+        "htdocs",
+        "httpdocs",
+        "httpsdocs",
+    }
+)
 """Names that only a web site's folders have."""
 _LIKELY: Final = frozenset({"html", "www", "web", "webroot", "wwwroot", "docroot", "public"})
 """Names that a web site's folders often have, and other folders too."""

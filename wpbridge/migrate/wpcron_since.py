@@ -20,8 +20,11 @@ from wpbridge.store.parts import Parts
 from wpbridge.store.records import Query, Record
 
 CORE: Final[Mapping[int, str]] = {
-    3600: "hourly", 43_200: "twicedaily", 86_400: "daily", 604_800: "weekly",
-}  # fmt: skip
+    3600: "hourly",
+    43_200: "twicedaily",
+    86_400: "daily",
+    604_800: "weekly",
+}
 """WordPress's own recurrences, by their seconds."""
 
 
@@ -63,9 +66,13 @@ def unfinished(steps: Iterable[Mapping[str, Any]]) -> Bridged | None:
 def scheduled(parts: Parts, bridged: Bridged, after: ActionId | None) -> list[Record]:
     """The next actions of the bridged hooks that wait or run, by id, at most a batch."""
     query = Query(
-        hooks=tuple(sorted(bridged.hooks)), groups=(bridged.group,),
-        statuses=(Status.PENDING, Status.IN_PROGRESS), after_id=after, order="id", limit=BATCH,
-    )  # fmt: skip
+        hooks=tuple(sorted(bridged.hooks)),
+        groups=(bridged.group,),
+        statuses=(Status.PENDING, Status.IN_PROGRESS),
+        after_id=after,
+        order="id",
+        limit=BATCH,
+    )
     return parts.reading.find(query)
 
 

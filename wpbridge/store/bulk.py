@@ -642,9 +642,11 @@ class Bulk:
         ]
         mark = f"({', '.join([self._mark] * 6)})"
         for part in portions(
-            zoned, most=BATCH, room=self._room,
+            zoned,
+            most=BATCH,
+            room=self._room,
             size_of=lambda row: SMALL + text_size("".join(map(str, row))),
-        ):  # fmt: skip
+        ):
             connection.exec_driver_sql(
                 f"INSERT INTO {self._names.zones}"
                 " (action_id, hook, args, group_id, expression, zone) VALUES"

@@ -194,10 +194,20 @@ _GONE = frozenset({
 })  # fmt: skip
 _READ_ONLY = frozenset({1290, 1792, 1836, 1036, 1874, 1881, 3989})
 """Of the server, of the session, of InnoDB, of the database."""
-_DENIED = frozenset({
-    1044, 1045, 1049, 1698, 1130,  # no such right, login or database, or not from this host
-    1820, 1862, 3118, 4151, 3955,  # a password that expired, an account that is locked
-})  # fmt: skip
+_DENIED = frozenset(
+    {
+        1044,
+        1045,
+        1049,
+        1698,
+        1130,  # no such right, login or database, or not from this host
+        1820,
+        1862,
+        3118,
+        4151,
+        3955,  # a password that expired, an account that is locked
+    }
+)
 LOGIN_BROKE = 2000
 """Ours, for a login in which the driver raised what has no number."""
 _NO_METHOD = frozenset({1251, 1275, 1524, 2054, 2058, 2059, 2061, LOGIN_BROKE})

@@ -84,11 +84,13 @@ class Due:
                 self._rows(
                     f"SELECT COUNT(*) FROM {self._by_hook} WHERE hook = :hook AND {DUE}"
                     f" AND {self._exact} = :exact",
-                    now=to_text(now), hook=hook, exact=to_bytes(hook),
+                    now=to_text(now),
+                    hook=hook,
+                    exact=to_bytes(hook),
                 )[0][0]
             )
             for hook in hooks
-        )  # fmt: skip
+        )
 
     def oldest(
         self, now: datetime, *, hooks: Collection[str] = (), groups: Collection[str] = ()
@@ -114,8 +116,9 @@ class Due:
         rows = self._rows(
             f"SELECT action_id, hook, group_id, scheduled_date_gmt FROM {table} WHERE {DUE}"
             " AND scheduled_date_gmt > :zero ORDER BY scheduled_date_gmt LIMIT 1",
-            now=to_text(now), zero=ZERO_DATE,
-        )  # fmt: skip
+            now=to_text(now),
+            zero=ZERO_DATE,
+        )
         return _due_action(rows)
 
     def _first_but(
@@ -142,8 +145,11 @@ class Due:
             f" group_id, scheduled_date_gmt FROM {table} WHERE {only}{DUE}"
             f" AND scheduled_date_gmt > :zero ORDER BY scheduled_date_gmt LIMIT {SCANNED})"
             f" AS firsts WHERE {' AND '.join(aside)} ORDER BY scheduled_date_gmt LIMIT 1",
-            now=to_text(now), zero=ZERO_DATE, **named, **values,
-        )  # fmt: skip
+            now=to_text(now),
+            zero=ZERO_DATE,
+            **named,
+            **values,
+        )
         return _due_action(rows)
 
     def tallied(self, now: datetime, held: Collection[str]) -> Tallied:

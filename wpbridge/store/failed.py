@@ -16,10 +16,14 @@ from wpbridge.store.session import Transactor
 from wpbridge.store.tables import TableNames
 
 _ASIDE: Final = (
-    "action created", "action started", "action output via wpbridge", "wpbridge: ",
+    "action created",
+    "action started",
+    "action output via wpbridge",
+    "wpbridge: ",
     "action requeued",
-    "This action appears to be consistently failing", "There was a failure scheduling the next",
-)  # fmt: skip
+    "This action appears to be consistently failing",
+    "There was a failure scheduling the next",
+)
 """How log rows begin that never say why an action failed; the plugin's are translated."""
 
 
@@ -48,9 +52,12 @@ class Failed:
             open_only: only failures that still stand, see :meth:`standing`.
         """
         narrowed = replace(
-            query, statuses=(Status.FAILED,), order="modified", descending=True,
+            query,
+            statuses=(Status.FAILED,),
+            order="modified",
+            descending=True,
             limit=query.limit + 1 if query.limit else 0,
-        )  # fmt: skip
+        )
         records = self._reading.find(narrowed) if since is None else self._since(narrowed, since)
         is_cut = 0 < query.limit < len(records)
         records = records[: query.limit or None]
@@ -134,10 +141,16 @@ class Failed:
         except UnicodeDecodeError:
             return None
         query = Query(
-            hooks=(oldest.hook,), groups=(oldest.group,), args=args, statuses=(Status.COMPLETE,),
-            since=oldest.scheduled_at, modified_since=oldest.last_attempt_at, order="modified",
-            descending=True, limit=1,
-        )  # fmt: skip
+            hooks=(oldest.hook,),
+            groups=(oldest.group,),
+            args=args,
+            statuses=(Status.COMPLETE,),
+            since=oldest.scheduled_at,
+            modified_since=oldest.last_attempt_at,
+            order="modified",
+            descending=True,
+            limit=1,
+        )
         newest = self._reading.find(query)
         return newest[0].last_attempt_at if newest else None
 

@@ -27,9 +27,19 @@ def made(root: Path, *names: str) -> None:
         (["site/wp-load.php"], "site/private", None, "has the file wp-load.php"),
         (["site/wp-settings.php"], "site/a/b", None, "has the file wp-settings.php"),
         (["site/wp-config.php"], "site", None, "has the file wp-config.php"),
-        (["site/wp-config.php", "site/blog/wp-settings.php"], "site/data", "site/blog", "has the file wp-config.php"),
+        (
+            ["site/wp-config.php", "site/blog/wp-settings.php"],
+            "site/data",
+            "site/blog",
+            "has the file wp-config.php",
+        ),
         # In a document root that WordPress lies below, or beside.
-        (["root/index.html", "root/blog/wp-load.php"], "root/data", "root/blog", "has the file index.html"),
+        (
+            ["root/index.html", "root/blog/wp-load.php"],
+            "root/data",
+            "root/blog",
+            "has the file index.html",
+        ),
         (["root/.htaccess"], "root/data", None, "has the file .htaccess"),
         (["html/blog/"], "html/data", "html/blog", "has the name of a web site's folder"),
         ([], "home/public_html/data", None, "has the name of a web site's folder"),
@@ -39,7 +49,7 @@ def made(root: Path, *names: str) -> None:
         (["site/wp-config.php", "site/html/wp-settings.php"], "site/data", "site/html", None),
         ([], "web/data", None, None),
     ],
-)  # fmt: skip
+)
 def test_a_folder_is_judged_by_what_lies_in_it_and_above(
     there: list[str], folder: str, root: str | None, words: str | None, tmp_path: Path
 ) -> None:

@@ -122,13 +122,20 @@ def test_a_folder_that_is_exchanged_later_is_not_written_to(
     ("link_of", "holder", "leads_to", "is_followed"),
     [
         # Releases by symlink, Bedrock, Debian: whoever made the link may write there anyhow.
-        (0, 0, WEB, True), (0, 0, 0, True), (WEB, WEB, WEB, True), (DEPLOY, DEPLOY, DEPLOY, True),
-        (0, WEB, WEB, True), (DEPLOY, 0, DEPLOY, True),
+        (0, 0, WEB, True),
+        (0, 0, 0, True),
+        (WEB, WEB, WEB, True),
+        (DEPLOY, DEPLOY, DEPLOY, True),
+        (0, WEB, WEB, True),
+        (DEPLOY, 0, DEPLOY, True),
         # The web server's user would have root write into what is another's.
-        (WEB, WEB, 0, False), (WEB, WEB, DEPLOY, False), (0, WEB, 0, False), (WEB, 0, 0, False),
+        (WEB, WEB, 0, False),
+        (WEB, WEB, DEPLOY, False),
+        (0, WEB, 0, False),
+        (WEB, 0, 0, False),
         (DEPLOY, DEPLOY, WEB, False),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("part", ["mu-plugins", "wp-content", "html"])
 def test_root_follows_links_only_where_their_owner_may_write(
     tmp_path: Path, link_of: int, holder: int, leads_to: int, part: str, *, is_followed: bool
@@ -190,10 +197,15 @@ def test_what_is_new_is_the_owners(content: Path, mask: int) -> None:
 @needs_root
 @pytest.mark.parametrize(
     ("before", "then"),
-    [((0, 0, 0o644), (0, 0, 0o644)), ((0, WEB, 0o640), (0, WEB, 0o640)),
-     ((DEPLOY, WEB, 0o664), (DEPLOY, WEB, 0o664)), ((0, 0, 0o666), (0, 0, 0o664)),
-     ((WEB, WEB, 0o4777), (WEB, WEB, 0o775)), ((0, 0, 0o400), (0, 0, 0o400))],
-)  # fmt: skip
+    [
+        ((0, 0, 0o644), (0, 0, 0o644)),
+        ((0, WEB, 0o640), (0, WEB, 0o640)),
+        ((DEPLOY, WEB, 0o664), (DEPLOY, WEB, 0o664)),
+        ((0, 0, 0o666), (0, 0, 0o664)),
+        ((WEB, WEB, 0o4777), (WEB, WEB, 0o775)),
+        ((0, 0, 0o400), (0, 0, 0o400)),
+    ],
+)
 def test_an_update_changes_no_owner_and_never_loosens_the_mode(
     content: Path, before: tuple[int, int, int], then: tuple[int, int, int]
 ) -> None:

@@ -160,14 +160,20 @@ def settings(cwd: Path, env: dict[str, str] | None = None, **flags: object) -> S
 @pytest.mark.parametrize(
     ("me", "file_of", "wordpress_of", "named", "is_obeyed"),
     [
-        (0, WEB, WEB, "", False), (0, WEB, WEB, "--config", False), (0, WEB, WEB, "variable", False),
+        (0, WEB, WEB, "", False),
+        (0, WEB, WEB, "--config", False),
+        (0, WEB, WEB, "variable", False),
         (0, 0, WEB, "", False),  # its folder is another's
         (0, 0, 0, "", True),
-        (BOB, BOB, WEB, "", True), (BOB, 0, WEB, "", True), (BOB, WEB, WEB, "", True),
-        (BOB, WEB, 0, "", False), (BOB, WEB, None, "", False),
-        (BOB, WEB, 0, "--config", True), (BOB, WEB, None, "variable", True),
+        (BOB, BOB, WEB, "", True),
+        (BOB, 0, WEB, "", True),
+        (BOB, WEB, WEB, "", True),
+        (BOB, WEB, 0, "", False),
+        (BOB, WEB, None, "", False),
+        (BOB, WEB, 0, "--config", True),
+        (BOB, WEB, None, "variable", True),
     ],
-)  # fmt: skip
+)
 def test_a_settings_file_that_lies_about(
     tmp_path: Path,
     become: Callable[[int], None],
@@ -256,9 +262,13 @@ MODULE = "from wpbridge import hook\n@hook('{hook}')\ndef run(): pass\n"
         ("shop", {"shop.py": f"import chess\n{MODULE}", "chess.py": ""}, "chess.py"),
         # Somebody can put a compiled file there, which Python takes for the module's.
         ("shop", {"shop.py": MODULE, "__pycache__/x": ""}, "__pycache__"),
-        ("shop", {"shop.py": MODULE, f"__pycache__/shop.{TAG}.pyc": ""}, f"__pycache__/shop.{TAG}.pyc"),
+        (
+            "shop",
+            {"shop.py": MODULE, f"__pycache__/shop.{TAG}.pyc": ""},
+            f"__pycache__/shop.{TAG}.pyc",
+        ),
     ],
-)  # fmt: skip
+)
 def test_root_runs_no_module_that_others_may_change(
     tmp_path: Path, name: str, files: dict[str, str], theirs: str
 ) -> None:
