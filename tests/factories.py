@@ -1,10 +1,13 @@
 """Making things for tests; verbs, with every value changeable."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from wpbridge.action import ActionId, NewAction
 from wpbridge.codec import args as args_codec
 from wpbridge.codec import schedule as schedule_codec
+from wpbridge.store.bulk import WholeRow
 from wpbridge.store.sqlstore import SqlStore
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
@@ -36,3 +39,19 @@ def make_new(
 def insert(store: SqlStore, *actions: NewAction, now: datetime = NOW) -> list[ActionId]:
     """Insert pending actions; returns their ids."""
     return list(store.insert(actions, now=now))
+
+
+def whole(**changes: Any) -> WholeRow:
+    """A pending action as an import has it, with all its columns."""
+    row = WholeRow(
+        id=1,
+        hook="h",
+        status="pending",
+        scheduled="2026-11-24 10:00:00",
+        scheduled_local="2026-11-24 10:00:00",
+        args="[]",
+        extended_args=None,
+        schedule="x",
+        group="g",
+    )
+    return replace(row, **changes)

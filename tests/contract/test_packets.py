@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from cli_helpers import Site
 from conftest import execute
-from factories import NOW, insert, make_new
+from factories import NOW, insert, make_new, whole
 from rows import query
 from servers import MariaDB
 from wpbridge.errors import StoreError, Unfit
@@ -101,21 +101,7 @@ def test_the_longest_statement_is_sent(store: SqlStore) -> None:
 
 def test_an_import_sets_aside_what_no_statement_can_hold(store: SqlStore) -> None:
     def row(number: int, schedule: str) -> tuple[str, WholeRow]:
-        return f"{number:064d}", WholeRow(
-            id=number,
-            hook="h",
-            status="pending",
-            scheduled="2026-11-24 12:00:00",
-            scheduled_local="2026-11-24 12:00:00",
-            args="[]",
-            extended_args=None,
-            schedule=schedule,
-            group="",
-            priority=10,
-            attempts=0,
-            last_attempt="0000-00-00 00:00:00",
-            last_attempt_local="0000-00-00 00:00:00",
-        )
+        return f"{number:064d}", whole(id=number, schedule=schedule, group="")
 
     rows = [row(n, "x" * LARGE if n == 700 else "'" * (n % 200)) for n in range(1500)]
     fates = store.parts.bulk.add(rows, unique=False, now=NOW)

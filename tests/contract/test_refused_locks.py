@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from factories import insert, make_new
+from factories import insert, make_new, whole
 from legacy_store import LegacyStore
 from refusing import GALERA, PXC, refusing
 from rows import change, query
@@ -18,7 +18,6 @@ from wpbridge.errors import StoreError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.poststore import PostStore
 from wpbridge.migrate.poststore_undo import Undo
-from wpbridge.store.bulk import WholeRow
 from wpbridge.store.posts import Posts
 from wpbridge.store.sqlstore import SqlStore
 
@@ -96,21 +95,7 @@ def test_a_new_group_waits_for_no_writer_of_another(
 
 
 def test_an_import_makes_its_groups(store: SqlStore) -> None:
-    row = WholeRow(
-        id=1,
-        hook="h",
-        status="pending",
-        scheduled="2026-11-24 12:00:00",
-        scheduled_local="2026-11-24 12:00:00",
-        args="[]",
-        extended_args=None,
-        schedule="",
-        group="imported",
-        priority=10,
-        attempts=0,
-        last_attempt="0000-00-00 00:00:00",
-        last_attempt_local="0000-00-00 00:00:00",
-    )
+    row = whole(id=1, schedule="", group="imported")
     [fate] = store.parts.bulk.add([("0" * 64, row)], unique=False, now=NOW)
     assert fate.is_new
     assert slugs(store) == ["imported"]

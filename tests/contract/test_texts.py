@@ -10,7 +10,7 @@ import pymysql
 import pytest
 
 from clocks import FakeClock
-from factories import NOW, insert, make_new
+from factories import NOW, insert, make_new, whole
 from rows import log_of, query
 from wpbridge.action import ActionId, Status
 from wpbridge.database import DatabaseAddress
@@ -20,7 +20,6 @@ from wpbridge.outcome import Failed, LogLine
 from wpbridge.queue import Queue
 from wpbridge.runner import settle
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.bulk import WholeRow
 from wpbridge.store.connect import open_store
 from wpbridge.store.records import Pause, Query
 from wpbridge.store.retention import Expiry
@@ -309,15 +308,6 @@ def test_a_runner_for_a_hook_that_cannot_be_there_goes_on(place: Made) -> None:
     claim = site.store.claim_due(now=NOW, limit=5, only=ClaimFilter(hooks=odd))
     assert claim is not None
     assert site.store.claim_due(now=NOW, limit=5, only=ClaimFilter(hooks=frozenset("日"))) is None
-
-
-def whole(**changes: object) -> WholeRow:
-    values: dict[str, object] = {
-        "id": 1, "hook": "h", "status": "pending", "scheduled": "2026-11-24 10:00:00",
-        "scheduled_local": "2026-11-24 10:00:00", "args": "[]", "extended_args": None,
-        "schedule": "x", "group": "g",
-    }  # fmt: skip
-    return WholeRow(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def test_an_import_leaves_out_what_cannot_be_held_and_nothing_else(place: Made) -> None:

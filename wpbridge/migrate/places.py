@@ -7,7 +7,6 @@ What nobody names a place for lies in the state folder, which is checked as well
 import contextlib
 import os
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +19,10 @@ from wpbridge.migrate.journal import Journal, header_of, name_of
 from wpbridge.migrate.served import why_served
 from wpbridge.site import Site
 from wpbridge.store.sqlstore import SqlStore
+from wpbridge.trust.files import owner_name
 
 VARIABLE: Final = "WPBRIDGE_STATE_DIR"
 _OF_ROOT: Final = Path("/var/lib/wpbridge")
-_OTHERS_MAY_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,9 +181,9 @@ def _make(folder: Path) -> None:
     try:
         found = os.fstat(handle)
         if found.st_uid not in {0, os.geteuid()}:
-            owner = private.user_name(found.st_uid)
-            raise PermissionError(0, f"it belongs to the user {owner}: run wpbridge as that user")
-        if found.st_mode & _OTHERS_MAY_WRITE:
+            owner = owner_name(found.st_uid)
+            raise PermissionError(0, f"it belongs to {owner}: run wpbridge as that user")
+        if found.st_mode & private.OTHERS_MAY_WRITE:
             raise PermissionError(0, "others may write into it: chmod go-w it")
         if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
             raise PermissionError(0, "it may not be written to")

@@ -11,7 +11,6 @@ import contextlib
 import errno
 import io
 import os
-import pwd
 import secrets
 import stat
 from collections.abc import Iterator
@@ -19,11 +18,12 @@ from pathlib import Path
 from typing import IO, Final, Literal, TextIO
 
 from wpbridge.migrate.served import why_served
+from wpbridge.trust.files import owner_name
 
 MODE: Final = 0o600
 FOLDER_MODE: Final = 0o700
 _FLAGS: Final = os.O_NOFOLLOW | os.O_CLOEXEC
-_OTHERS_MAY_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+OTHERS_MAY_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 Which = Literal["new", "old", "any"]
 
@@ -157,14 +157,6 @@ def folder_of(file: Path, *, is_for_new: bool = False) -> Iterator[int]:
         os.close(handle)
 
 
-def user_name(uid: int) -> str:
-    """Return a user's name, or the number where it has none."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
 def walk(folder: Path, *, makes: bool = False) -> int:
     """Open a folder by its real path, from the root on. ``makes``: with those that are missing."""
     flags = os.O_RDONLY | os.O_DIRECTORY | _FLAGS
@@ -209,10 +201,10 @@ def _check_owner(found: os.stat_result) -> None:
     if found.st_uid not in {0, os.geteuid()}:
         raise OSError(
             errno.EPERM,
-            f"it belongs to the user {user_name(found.st_uid)}: run wpbridge as that user,"
+            f"it belongs to {owner_name(found.st_uid)}: run wpbridge as that user,"
             " or make the file your own (chown)",
         )
-    if found.st_mode & _OTHERS_MAY_WRITE:
+    if found.st_mode & OTHERS_MAY_WRITE:
         raise OSError(
             errno.EPERM,
             "others may write to it, so it may tell anything: look at it, then chmod 600",
