@@ -23,7 +23,13 @@ from scripted import Scripted, scripted
 from wpbridge.errors import ExecutionError
 from wpbridge.executors import webhook_call
 from wpbridge.executors.threads import outcome_of
-from wpbridge.executors.webhook import DEFAULT_WAIT, LONGEST_WAIT, SHORTEST_WAIT, webhook_handler
+from wpbridge.executors.webhook import (
+    DEFAULT_WAIT,
+    LONGEST_WAIT,
+    SHORTEST_WAIT,
+    wait_told,
+    webhook_handler,
+)
 from wpbridge.outcome import Completed, Failed, Outcome, Retried
 from wpbridge.rules import Webhook
 
@@ -274,9 +280,7 @@ def test_texts_are_shown_whatever_their_charset_is_called(server: Scripted, char
     ],
 )
 def test_retry_after_of_any_kind_is_within_bounds(told: list[str], seconds: float) -> None:
-    from wpbridge.executors.webhook import _wait  # noqa: PLC0415
-
-    assert _wait(told, lambda: datetime(2026, 1, 1, tzinfo=UTC)) == timedelta(seconds=seconds)
+    assert wait_told(told, lambda: datetime(2026, 1, 1, tzinfo=UTC)) == timedelta(seconds=seconds)
 
 
 PARTS = ("Thu,", "01", "Jan", "2026", "00:00:30", "GMT", "+0100", "-", ".", "9" * 20, "\u0663")
@@ -289,9 +293,7 @@ PARTS = ("Thu,", "01", "Jan", "2026", "00:00:30", "GMT", "+0100", "-", ".", "9" 
     )
 )
 def test_no_retry_after_fails_an_action(told: list[str]) -> None:
-    from wpbridge.executors.webhook import _wait  # noqa: PLC0415
-
-    assert SHORTEST_WAIT <= _wait(told) <= LONGEST_WAIT
+    assert SHORTEST_WAIT <= wait_told(told) <= LONGEST_WAIT
 
 
 def test_retry_after_comes_through_as_the_receiver_sent_it(server: Scripted) -> None:

@@ -53,11 +53,14 @@ class Folder:
     """
 
     def __init__(self, env: Mapping[str, str]) -> None:
-        """``env``: its PWD is the name with links in it, where a shell has set it."""
-        self.name = os.getcwd()  # noqa: PTH109 - as it is told
-        told = env.get("PWD", "")
-        if os.path.isabs(told) and os.path.isdir(told) and os.path.samefile(told, "."):  # noqa: PTH112, PTH117, PTH121
-            self.name = told
+        """``env``: its PWD is the name with links in it, where a shell has set it.
+
+        ConfigError where the folder is gone already.
+        """
+        self.name = str(working_folder())
+        told = Path(env.get("PWD", ""))
+        if told.is_absolute() and told.is_dir() and told.samefile("."):
+            self.name = str(told)
 
     def enter(self) -> None:
         """Go where the name leads now; ConfigError where it leads nowhere."""

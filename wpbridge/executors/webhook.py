@@ -57,7 +57,7 @@ def _post(webhook: Webhook, values: list[Any], context: Context) -> None:
         webhook.url, body, headers, webhook.timeout_seconds, unread=WAIT_STATUSES
     )
     if answer.status in WAIT_STATUSES:
-        raise Retry(_wait(answer.retry_after), f"HTTP {answer.status}")
+        raise Retry(wait_told(answer.retry_after), f"HTTP {answer.status}")
     if answer.status not in webhook_call.DONE:
         told = answer.text
         if answer.redirects_to:
@@ -88,7 +88,7 @@ def sign(secret: str, key: str, moment: str, body: bytes) -> str:
     return f"v1,{base64.b64encode(digest).decode()}"
 
 
-def _wait(
+def wait_told(
     told: Sequence[str], now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> timedelta:
     """The first Retry-After that can be understood, within bounds."""
