@@ -118,9 +118,9 @@ class Adding:
             f"SELECT scheduled_date_local FROM {names.actions} WHERE hook = :hook"
             " ORDER BY action_id LIMIT 1"
         )
-        ignore = "INSERT IGNORE" if is_mysql else "INSERT OR IGNORE"
         self._take_key = text(
-            f"{ignore} INTO {names.keys} (key_hash, action_id, created_gmt) VALUES (:key, 0, :now)"
+            f"{dialect.insert_ignore} INTO {names.keys} (key_hash, action_id, created_gmt)"
+            " VALUES (:key, 0, :now)"
         )
         key_made = f"SELECT action_id FROM {names.keys} WHERE key_hash = :key"
         self._key_made = text(key_made)

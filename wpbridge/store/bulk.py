@@ -232,10 +232,11 @@ class Bulk:
             f"SELECT 1 FROM {names.actions} WHERE hook = :hook AND args = :args"
             " AND status IN ('pending', 'in-progress') AND group_id = :group_id LIMIT 1"
         )
-        ignore = "INSERT IGNORE" if is_mysql else "INSERT OR IGNORE"
-        self._keep = f"{ignore} INTO {names.keys} (key_hash, action_id, created_gmt) VALUES "
+        self._keep = (
+            f"{dialect.insert_ignore} INTO {names.keys} (key_hash, action_id, created_gmt) VALUES "
+        )
         self._wait = text(
-            f"{ignore} INTO {names.waits} (action_id, after_id, on_failed)"
+            f"{dialect.insert_ignore} INTO {names.waits} (action_id, after_id, on_failed)"
             f" SELECT action_id, :after, :on_failed FROM {names.actions} WHERE action_id = :id"
             # What was let go already has a date, and waits no more.
             " AND status = 'pending' AND scheduled_date_gmt IS NULL"

@@ -36,6 +36,8 @@ class Dialect(Protocol):
     db_now: str
     now_seconds: str
     """An expression: seconds since 1970 with their fractions, by the database's clock."""
+    insert_ignore: str
+    """The verb of an INSERT that passes over a row whose key is there already."""
     can_skip_locked: bool
     most_bytes: int
     """Of one statement."""

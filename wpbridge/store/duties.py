@@ -32,12 +32,12 @@ class Duties:
         self._own = own
         self._table = table = names.duties
         self._dialect = dialect
-        ignore = "INSERT IGNORE" if dialect.name == "mysql" else "INSERT OR IGNORE"
         now, lease = dialect.db_now, dialect.db_in(LEASE_SECONDS)
         is_due = f"(due_gmt <= {now} OR due_gmt > {dialect.db_in(_FAR_SECONDS)})"
         self._look = text(f"SELECT {is_due} FROM {table} WHERE duty = :duty")
         self._enter = text(
-            f"{ignore} INTO {table} (duty, holder, due_gmt, left_to) VALUES (:duty, '', {now}, '')"
+            f"{dialect.insert_ignore} INTO {table} (duty, holder, due_gmt, left_to)"
+            f" VALUES (:duty, '', {now}, '')"
         )
         self._take = text(
             f"UPDATE {table} SET holder = :holder, due_gmt = {lease}"

@@ -37,7 +37,6 @@ class HeldHooks:
         self._own = own
         self._texts = texts
         self._table = table = names.held
-        ignore = "INSERT IGNORE" if dialect.name == "mysql" else "INSERT OR IGNORE"
         age = dialect.age_seconds("told_gmt")
         # A date ahead of now comes from a clock that was wrong.
         self._again = text(
@@ -45,7 +44,8 @@ class HeldHooks:
             f" AND ({age} >= {AGAIN_SECONDS} OR {age} < 0)"
         )
         self._enter = text(
-            f"{ignore} INTO {table} (hook, told_gmt) VALUES (:hook, {dialect.db_now})"
+            f"{dialect.insert_ignore} INTO {table} (hook, told_gmt)"
+            f" VALUES (:hook, {dialect.db_now})"
         )
         self._hooks = text(f"SELECT hook FROM {table} WHERE {age} < {KEPT_SECONDS}")
         hooks: BindParameter[str] = bindparam("hooks", expanding=True)

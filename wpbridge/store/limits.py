@@ -120,7 +120,7 @@ class Limits:
         is_mysql = dialect.name == "mysql"
         where = "WHERE kind = :kind AND name = :name"
         self._make = text(
-            f"INSERT {'' if is_mysql else 'OR '}IGNORE INTO {table}"
+            f"{dialect.insert_ignore} INTO {table}"
             " (kind, name, tokens, refilled, failures)"
             f" VALUES (:kind, :name, :tokens, {dialect.now_seconds}, 0)"
         )

@@ -53,6 +53,7 @@ class MySQL:
 
     name = "mysql"
     begin = "START TRANSACTION"
+    insert_ignore = "INSERT IGNORE"
     db_now = "UTC_TIMESTAMP()"
     now_seconds = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) / 1e6"
 

@@ -26,17 +26,15 @@ class Options:
         self._session = session
         self._table = table = names.options
         self._dialect = dialect
-        is_mysql = dialect.name == "mysql"
         value = dialect.as_bytes("option_value")
         new = dialect.from_php(":new")
-        ignore = "INSERT IGNORE" if is_mysql else "INSERT OR IGNORE"
         self._read = text(f"SELECT {value} FROM {table} WHERE option_name = :name")
         self._swap = text(
             f"UPDATE {table} SET option_value = {new} WHERE option_name = :name AND {value} = :old"
         )
         self._set = text(f"UPDATE {table} SET option_value = {new} WHERE option_name = :name")
         self._insert = text(
-            f"{ignore} INTO {table} (option_name, option_value, autoload)"
+            f"{dialect.insert_ignore} INTO {table} (option_name, option_value, autoload)"
             f" VALUES (:name, {new}, 'yes')"
         )
         self._delete = text(f"DELETE FROM {table} WHERE option_name = :name AND {value} = :old")

@@ -134,10 +134,11 @@ def begin(place: Place, *, old_until: int = 0, version: int = VERSION) -> None:
     It is one statement, so nobody ever sees a part of it, or the id of one process with the mark
     of another: of two processes at once the first one counts.
     """
-    ignore = "INSERT IGNORE" if place.dialect.name == "mysql" else "INSERT OR IGNORE"
     facts = {_SITE_ID: uuid4(), _OLD_UNTIL: old_until, _VERSION: version, _NEEDS: _needs(version)}
     rows = ", ".join(f"('{name}', :{name})" for name in facts)
-    statement = text(f"{ignore} INTO {place.names.site} (name, value) VALUES {rows}")
+    statement = text(
+        f"{place.dialect.insert_ignore} INTO {place.names.site} (name, value) VALUES {rows}"
+    )
     place.run(statement, **{name: str(value) for name, value in facts.items()})
 
 
@@ -197,9 +198,9 @@ def _note_queued(place: Place) -> None:
     read = text(
         f"SELECT action_id, hook, args, {extended} FROM {names.actions} WHERE action_id IN :ids"
     ).bindparams(wanted)
-    ignore = "INSERT IGNORE" if place.dialect.name == "mysql" else "INSERT OR IGNORE"
     write = text(
-        f"{ignore} INTO {names.keys} (key_hash, action_id, created_gmt) VALUES (:mark, :id, :now)"
+        f"{place.dialect.insert_ignore} INTO {names.keys} (key_hash, action_id, created_gmt)"
+        " VALUES (:mark, :id, :now)"
     )
     now = to_text(SystemClock().now())
 

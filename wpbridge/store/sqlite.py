@@ -43,6 +43,7 @@ class SQLite:
 
     name = "sqlite"
     begin = "BEGIN IMMEDIATE"
+    insert_ignore = "INSERT OR IGNORE"
     db_now = "strftime('%Y-%m-%d %H:%M:%S', 'now')"
     now_seconds = "(julianday('now') - 2440587.5) * 86400.0"
     can_skip_locked = False

@@ -60,7 +60,7 @@ class WholePosts:
         self._dialect = dialect
         self._tables = tables
         self._mark = "%s" if dialect.name == "mysql" else "?"
-        self._ignore = "INSERT IGNORE" if dialect.name == "mysql" else "INSERT OR IGNORE"
+        self._ignore = dialect.insert_ignore
         self.columns = dict(columns or {})
         """In the order of the rows; set by reading."""
 
