@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from cli_helpers import call
 from factories import make_new
 from php_site import PhpSite
 from rows import change, column, log_of
@@ -202,3 +203,12 @@ def test_explain_asks_wordpress(wordpress: PhpSite) -> None:
     )  # fmt: skip
     codes = [reason["code"] for reason in json.loads(done.stdout)["reasons"]]
     assert codes == ["no-callback", "no-runner"]
+
+
+def test_what_could_not_be_looked_at_is_not_called_mended(tmp_path: Path) -> None:
+    """There is a database, and no table in it."""
+    (tmp_path / "queue.db").touch()
+    done = call("doctor", "--fix", "--dsn", "sqlite:///queue.db", cwd=tmp_path)
+    assert done.code == 1
+    assert "nothing to mend" not in done.out
+    assert "could not be made" in done.err
