@@ -15,20 +15,20 @@ from functools import partial
 
 from sqlalchemy import Connection, text
 
-from wpbridge.database import DatabaseAddress
 from wpbridge.executors.base import Call, Report
+from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
-from wpbridge.handlers import describe
-from wpbridge.processes import memory_bytes
-from wpbridge.queue import Queue
-from wpbridge.rules import RetryRule
+from wpbridge.queue.facade import Queue
 from wpbridge.runner import wording
-from wpbridge.runner.hold import Totals
 from wpbridge.runner.identity import Identity, identity
+from wpbridge.runner.in_hand import Totals
 from wpbridge.runner.loop import Limits, Runner
+from wpbridge.site.database import DatabaseAddress
+from wpbridge.site.rules import RetryRule
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_store
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.system.processes import memory_bytes
 
 START = datetime(2026, 11, 24, tzinfo=UTC)
 MINUTES = 24 * 60

@@ -22,14 +22,14 @@ from servers import private_mariadb
 from wpbridge.action import NewAction
 from wpbridge.clock import SystemClock
 from wpbridge.codec import schedule
-from wpbridge.database import DatabaseAddress
+from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
-from wpbridge.handlers import describe
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_store
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 HOOK = "bench_ours"
 BIG = 100_000

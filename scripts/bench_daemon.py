@@ -30,9 +30,9 @@ from bench_queue import fresh
 from servers import MariaDB, private_mariadb
 from wpbridge.clock import SystemClock, to_text
 from wpbridge.codec import schedule
-from wpbridge.processes import memory_bytes
-from wpbridge.queue import Queue
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.queue.facade import Queue
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.system.processes import memory_bytes
 
 HANDLERS = f"""
 import os

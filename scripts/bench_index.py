@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from servers import private_mariadb
-from wpbridge.database import DatabaseAddress
 from wpbridge.migrate.schema import claim_index
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_store
-from wpbridge.store.ddl import Definitions
+from wpbridge.store.structure.definitions import Definitions
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 FILL = """INSERT INTO wp_actionscheduler_actions (hook, status, scheduled_date_gmt,

@@ -20,12 +20,12 @@ from servers import MariaDB, private_mariadb
 from wordpress import make_site, missing_wordpress, plugin_folder, worker_command
 from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.clock import SystemClock
-from wpbridge.config import load
 from wpbridge.executors.base import Call
-from wpbridge.executors.php_launch import launch
-from wpbridge.executors.php_limits import Greeting, PoolLimits
-from wpbridge.executors.php_pool import PhpPool
-from wpbridge.site import resolve
+from wpbridge.executors.php.launch import launch
+from wpbridge.executors.php.limits import Greeting, PoolLimits
+from wpbridge.executors.php.pool import PhpPool
+from wpbridge.site.config import load
+from wpbridge.site.resolve import resolve
 from wpbridge.store.connect import open_site
 
 CALLBACKS = """<?php

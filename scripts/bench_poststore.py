@@ -24,7 +24,7 @@ from wpbridge.codec import schedule
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.poststore import KIND, PostStore
 from wpbridge.migrate.poststore_undo import Undo
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 _PART = 2_000
 _BEGAN = datetime(2026, 3, 1, 10, tzinfo=UTC)

@@ -23,15 +23,15 @@ from sqlalchemy import Connection, text
 
 from bench import NOW, connect, milliseconds, rows_of, run
 from servers import MariaDB, private_mariadb
-from wpbridge import upkeep
 from wpbridge.action import Status
 from wpbridge.codec import schedule
-from wpbridge.enqueue import Enqueue
-from wpbridge.queue import Queue
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.records import Query
-from wpbridge.store.retention import Expiry
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.upkeep.retention import Expiry
+from wpbridge.upkeep import cleanup
 
 HOOKS = 40
 PLUGIN_SECONDS = 10
@@ -206,7 +206,7 @@ def cleaning(server: MariaDB, rows: int) -> dict[str, object]:
     told.get()
     expiry = Expiry(status=Status.COMPLETE, before=NOW + timedelta(days=3650))
     start = time.perf_counter()
-    deleted = upkeep.delete_expired(cleaner.parts, expiry)
+    deleted = cleanup.delete_expired(cleaner.parts, expiry)
     seconds = time.perf_counter() - start
     stop.set()
     times = told.get()

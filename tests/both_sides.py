@@ -15,9 +15,9 @@ from rows import change, query
 from wordpress import worker_command
 from wpbridge.action import UPKEEP_HOOKS
 from wpbridge.cli.main import cli
-from wpbridge.companion import FILE_NAME
-from wpbridge.queue import Queue
-from wpbridge.store.adding import UniqueBy
+from wpbridge.plugin.companion import FILE_NAME
+from wpbridge.queue.facade import Queue
+from wpbridge.store.queueing.adding import UniqueBy
 
 PHP: Final = Path(__file__).parent / "php"
 TABLES: Final = ("actions", "claims", "groups", "logs")

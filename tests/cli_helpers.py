@@ -19,9 +19,9 @@ from sqlalchemy import inspect
 
 from rows import query
 from wpbridge.cli.main import cli
-from wpbridge.database import DatabaseAddress
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import open_store
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 COMMAND = (sys.executable, "-m", "wpbridge")
 

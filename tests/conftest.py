@@ -13,9 +13,9 @@ from both_sides import BothSides
 from php_site import PhpSite
 from servers import MariaDB, missing_mariadb, private_mariadb
 from wordpress import make_site, missing_wordpress, plugin_folder
-from wpbridge.database import DatabaseAddress
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import open_store
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 ROOT = Path(__file__).parent.parent
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.executors.base import Call, Report
-from wpbridge.executors.process import ProcessExecutor
+from wpbridge.executors.process.executor import ProcessExecutor
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.outcome import Completed, Failed, Outcome
 

@@ -7,8 +7,8 @@ from typing import Any
 from wpbridge.action import ActionId, NewAction
 from wpbridge.codec import args as args_codec
 from wpbridge.codec import schedule as schedule_codec
-from wpbridge.store.bulk import WholeRow
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.moving.bulk import WholeRow
+from wpbridge.store.running.runner_store import SqlStore
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wpbridge.wpconfig import NAMES, Unknown, WpConfig, to_bytes
+from wpbridge.site.wpconfig import NAMES, Unknown, WpConfig, to_bytes
 
 FOLDER = Path(__file__).parent / "forms"
 SETTINGS = r"""<?php

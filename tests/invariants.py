@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import evidence
 from evidence import Attempt, Harm
 from rows import query
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 ACTIONS, LOGS = "wp_actionscheduler_actions", "wp_actionscheduler_logs"
 BY_US = ("action complete via wpbridge", "action failed via wpbridge")

@@ -15,10 +15,10 @@ from sqlalchemy import Connection, text
 
 from servers import MariaDB, find_program
 from wpbridge.codec import schedule
-from wpbridge.database import DatabaseAddress
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import open_store
-from wpbridge.store.server import Server
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.structure.server import Server
 
 ZERO: Final = "0000-00-00 00:00:00"
 BEGAN: Final = datetime(2026, 3, 1, 10, tzinfo=UTC)

@@ -15,12 +15,12 @@ from wordpress import worker_command
 from wpbridge import app
 from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
-from wpbridge.config import Settings, load
-from wpbridge.runner.hold import Totals
+from wpbridge.runner.in_hand import Totals
 from wpbridge.runner.loop import Runner
-from wpbridge.site import Site, resolve
+from wpbridge.site.config import Settings, load
+from wpbridge.site.resolve import Site, resolve
 from wpbridge.store.connect import open_site
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 
 @dataclass

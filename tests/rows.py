@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import text
 
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 
 def query(store: SqlStore, statement: str, **values: object) -> Sequence[Sequence[object]]:

@@ -32,8 +32,8 @@ from proxy import Proxy
 from rows import query
 from servers import MariaDB
 from wpbridge.clock import SystemClock
-from wpbridge.database import DatabaseAddress
 from wpbridge.runner.identity import HUNG_SECONDS
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import open_store
 
 ACTS: Final = Path(__file__).with_name("storm_acts.py")

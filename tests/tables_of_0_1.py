@@ -7,7 +7,7 @@ these forward.
 import uuid
 
 from rows import change
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 MYSQL = {
     "runners": """

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from clocks import FakeClock
 from wpbridge.executors.base import Report
+from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
-from wpbridge.handlers import describe
 
 
 class TickingExecutor(ThreadExecutor):

@@ -10,11 +10,11 @@ from conftest import ROOT
 from factories import NOW
 from rows import change
 from wpbridge.codec import schedule
-from wpbridge.enqueue import Enqueue
 from wpbridge.migrate import files, transfer
-from wpbridge.queue import Queue
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue
 from wpbridge.store.records import Query
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 STATUSES = ("pending", "complete", "failed", "canceled")
 ZERO = "0000-00-00 00:00:00"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from forms import SETTINGS, forms
-from wpbridge.wpconfig import NAMES
+from wpbridge.site.wpconfig import NAMES
 
 ENV = {"DB_NAME": "env", "ZERO": "0", "EMPTY": "", "WP_ENV": "live", "SITE": "shop-1"}
 CONSTANTS = (*("DB_NAME", "DB_USER", "DB_PASSWORD", "DB_HOST", "DB_CHARSET"), "OWN", "WP_HOME")

@@ -4,7 +4,10 @@ For handler authors: ``from wpbridge import hook, Context, Retry, Cancel``, and 
 ``on`` (events) beside them. For whoever enqueues: ``from wpbridge import Queue``.
 """
 
+import sys
 from typing import TYPE_CHECKING
+
+from wpbridge.moved import Finder
 
 __version__ = "0.1.0"
 
@@ -24,23 +27,27 @@ __all__ = [
 
 _HOMES = {
     "Cancel": "wpbridge.outcome",
-    "Context": "wpbridge.handlers",
-    "Enqueue": "wpbridge.enqueue",
+    "Context": "wpbridge.executors.handlers",
+    "Enqueue": "wpbridge.queue.enqueue",
     "Query": "wpbridge.store.records",
-    "Queue": "wpbridge.queue",
+    "Queue": "wpbridge.queue.facade",
     "Retry": "wpbridge.outcome",
     "Snooze": "wpbridge.outcome",
-    "hook": "wpbridge.handlers",
-    "middleware": "wpbridge.handlers",
-    "on": "wpbridge.handlers",
+    "hook": "wpbridge.executors.handlers",
+    "middleware": "wpbridge.executors.handlers",
+    "on": "wpbridge.executors.handlers",
 }
 
 if TYPE_CHECKING:
-    from wpbridge.enqueue import Enqueue
-    from wpbridge.handlers import Context, hook, middleware, on
+    from wpbridge.executors.handlers import Context, hook, middleware, on
     from wpbridge.outcome import Cancel, Retry, Snooze
-    from wpbridge.queue import Queue
+    from wpbridge.queue.enqueue import Enqueue
+    from wpbridge.queue.facade import Queue
     from wpbridge.store.records import Query
+
+
+if Finder not in sys.meta_path:
+    sys.meta_path.append(Finder)
 
 
 def __getattr__(name: str) -> object:

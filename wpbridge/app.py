@@ -11,38 +11,39 @@ from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
-from wpbridge import logs
 from wpbridge.action import UPKEEP_HOOKS
-from wpbridge.caretaker import SiteCaretaker
 from wpbridge.clock import Clock, SystemClock
-from wpbridge.config import Settings
-from wpbridge.database import DatabaseAddress, Tls
 from wpbridge.errors import ConfigError
-from wpbridge.events import Bus, Event, StoreBack, StoreLost
+from wpbridge.events import Event, StoreBack, StoreLost
 from wpbridge.executors.base import Executor, Mailbox
-from wpbridge.executors.php_frames import Hello
-from wpbridge.executors.php_launch import Launch, launch
-from wpbridge.executors.php_limits import Greeting, PoolLimits
-from wpbridge.executors.php_pool import PhpPool
-from wpbridge.executors.php_probe import interview, notes, refusal
-from wpbridge.executors.process import PoolLimits as ProcessLimits
-from wpbridge.executors.process import ProcessExecutor, Setup
+from wpbridge.executors.handlers import Handler, load, subscribers
+from wpbridge.executors.php.frames import Hello
+from wpbridge.executors.php.launch import Launch, launch
+from wpbridge.executors.php.limits import Greeting, PoolLimits
+from wpbridge.executors.php.pool import PhpPool
+from wpbridge.executors.php.probe import interview, notes, refusal
+from wpbridge.executors.process.executor import PoolLimits as ProcessLimits
+from wpbridge.executors.process.executor import ProcessExecutor, Setup
 from wpbridge.executors.router import Router
+from wpbridge.executors.routes import Routes
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.executors.webhook import webhook_handler
-from wpbridge.handlers import Handler, load, subscribers
-from wpbridge.queue import Queue
-from wpbridge.routes import Routes
-from wpbridge.rules import RetryRule
+from wpbridge.queue.facade import Queue
 from wpbridge.runner.identity import Identity, identity
 from wpbridge.runner.loop import Limits, Runner
-from wpbridge.site import Site
+from wpbridge.site.config import Settings
+from wpbridge.site.database import DatabaseAddress, Tls
+from wpbridge.site.resolve import Site
+from wpbridge.site.rules import RetryRule
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_site
-from wpbridge.store.rights import refuse_read_only
-from wpbridge.store.session import Session
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.database.session import Session
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.structure.rights import refuse_read_only
+from wpbridge.telling import lines
+from wpbridge.telling.bus import Bus
 from wpbridge.telling.log import tell
+from wpbridge.upkeep.caretaker import SiteCaretaker
 
 SWITCH_SECONDS = 0.0005
 SHORTEST_POLL = timedelta(milliseconds=50)
@@ -337,7 +338,7 @@ def make_runner(
     refuse_read_only(store)
     store.session.patience_seconds = math.inf if daemon else PATIENCE_SECONDS
     bus = Bus(site.label)
-    bus.subscribe(Event, logs.write)
+    bus.subscribe(Event, lines.write)
     bus.extend(
         subscribers(settings.handlers, folder=settings.handlers_folder, trusted=settings.trusted)
     )

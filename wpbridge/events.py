@@ -5,13 +5,12 @@ are called one after the other by the runner's loop, so they should be quick; wh
 logged and hurts nobody.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 from wpbridge.action import ActionId, ClaimId
-from wpbridge.telling.log import tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,36 +197,3 @@ KINDS: Final[tuple[type[Event], ...]] = (
     ActionLost, ActionRescued, UpkeepDone, UpkeepLeft, UpkeepResumed, PhpNoCallback,
 )  # fmt: skip
 """Every kind that is told; docs/reference/events.md has them all."""
-
-
-class Bus:
-    """Tells events to those who subscribed to their kind or to one it belongs to."""
-
-    def __init__(self, site: str = "") -> None:
-        self.site = site
-        self._subscribers: list[tuple[type[Event], Subscriber]] = []
-
-    def subscribe(self, kind: type[Event], subscriber: Subscriber) -> None:
-        """Have it called for each event of a kind; :class:`Event` for all."""
-        self._subscribers.append((kind, subscriber))
-
-    def extend(self, subscribers: Iterable[tuple[type[Event], Subscriber]]) -> None:
-        """Several at once."""
-        self._subscribers += subscribers
-
-    def tell(self, event: Event) -> None:
-        """Call everybody whom it concerns; raises nothing."""
-        for kind, subscriber in self._subscribers:
-            if isinstance(event, kind):
-                try:
-                    subscriber(event)
-                except BaseException:  # noqa: BLE001 - it must not stop the loop
-                    _tell_failure(type(event).__name__)
-
-
-def _tell_failure(kind: str) -> None:
-    """Log that a subscriber raised; its error may not even be printable."""
-    try:
-        tell("event.subscriber_failed", kind=kind, exc_info=True)
-    except BaseException:  # noqa: BLE001 - a subscriber's own class may do anything
-        tell("event.subscriber_failed", kind=kind)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from wpbridge.action import Status
 from wpbridge.clock import SystemClock
-from wpbridge.database import DatabaseAddress
 from wpbridge.migrate.archive import KIND, Archive, asked, journal_of
 from wpbridge.migrate.journal import Journal, name_of
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import open_store
-from wpbridge.store.retention import Expiry
+from wpbridge.store.upkeep.retention import Expiry
 
 
 def main(dsn: str, name: str, prefix: str = "wp_") -> None:

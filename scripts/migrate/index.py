@@ -2,10 +2,10 @@
 
 import sys
 
-from wpbridge.database import DatabaseAddress
 from wpbridge.migrate import schema
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import open_store
-from wpbridge.store.ddl import Definitions
+from wpbridge.store.structure.definitions import Definitions
 
 
 def main(dsn: str, prefix: str = "wp_") -> None:

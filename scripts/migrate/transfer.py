@@ -11,7 +11,7 @@ from wpbridge.migrate.added import KIND
 from wpbridge.migrate.files import Line
 from wpbridge.migrate.journal import Journal, name_of
 from wpbridge.migrate.transfer import Wishes, copy
-from wpbridge.queue import Queue
+from wpbridge.queue.facade import Queue
 from wpbridge.store.records import Query
 
 

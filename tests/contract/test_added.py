@@ -13,14 +13,14 @@ from rows import change, query
 from transfers import add_row, exported, fill, told
 from wpbridge.action import ActionId
 from wpbridge.clock import to_text
-from wpbridge.enqueue import Enqueue
 from wpbridge.errors import InputError
 from wpbridge.migrate import files
 from wpbridge.migrate.added import KIND, take_back
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.transfer import Import, Report, Wishes
-from wpbridge.queue import Queue
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue
+from wpbridge.store.running.runner_store import SqlStore
 
 RUN = NOW + timedelta(days=3_650)
 """After all that the queue of everything was made with, whose dates are true ones."""

@@ -17,8 +17,8 @@ from wpbridge.migrate.archive import Archive, Report, asked, file_for, journal_o
 from wpbridge.migrate.files import read, source
 from wpbridge.migrate.journal import Journal, name_of
 from wpbridge.migrate.transfer import Import, Wishes
-from wpbridge.store.retention import Expiry
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.upkeep.retention import Expiry
 
 OLD = NOW - timedelta(days=40)
 RULES = [

@@ -11,9 +11,9 @@ import pytest
 
 from executor_runs import KINDS, Runs
 from wpbridge.clock import SystemClock
-from wpbridge.executors.process import PoolLimits, ProcessExecutor, Setup
+from wpbridge.executors.handlers import load
+from wpbridge.executors.process.executor import PoolLimits, ProcessExecutor, Setup
 from wpbridge.executors.threads import ThreadExecutor
-from wpbridge.handlers import load
 from wpbridge.outcome import Canceled, Completed, Failed, Retried
 
 MIDDLEWARE = textwrap.dedent("""

@@ -14,10 +14,10 @@ from sqlalchemy.pool import NullPool
 
 from clocks import FakeClock
 from rows import change, column, log_of, query
-from wpbridge.enqueue import Enqueue
 from wpbridge.errors import Contention, InputError, StoreError, StoreUnavailable
-from wpbridge.queue import Queue
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue
+from wpbridge.store.running.runner_store import SqlStore
 
 
 class Caller:

@@ -12,25 +12,26 @@ import pytest
 from clocks import FakeClock
 from factories import NOW, insert, make_new
 from rows import change, column, log_of, query
-from wpbridge import caretaker, upkeep
 from wpbridge.action import ActionId, ClaimId
-from wpbridge.caretaker import SiteCaretaker
 from wpbridge.clock import SystemClock
 from wpbridge.errors import Contention
-from wpbridge.events import Bus, Event, UpkeepDone, UpkeepLeft, UpkeepResumed
+from wpbridge.events import Event, UpkeepDone, UpkeepLeft, UpkeepResumed
+from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
-from wpbridge.handlers import describe
 from wpbridge.outcome import LogLine
-from wpbridge.rules import Keep
 from wpbridge.runner import care
 from wpbridge.runner.care import Tended
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
-from wpbridge.store.adding import SINCE_4_HOOK
+from wpbridge.site.rules import Keep
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.cleaning import AWAY, CLEANERS, Cleaning
-from wpbridge.store.duties import Duty
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.queueing.adding import SINCE_4_HOOK
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.upkeep.cleaning import AWAY, CLEANERS, Cleaning
+from wpbridge.store.upkeep.duties import Duty
+from wpbridge.telling.bus import Bus
+from wpbridge.upkeep import caretaker, cleanup
+from wpbridge.upkeep.caretaker import SiteCaretaker
 
 ACTIONS = "wp_actionscheduler_actions"
 CLAIMS = "wp_actionscheduler_claims"
@@ -429,14 +430,14 @@ def test_old_ones_go_in_batches_that_fit_the_server(
     for _ in range(30):
         row(store, "complete", 0, 99 * DAY)
     seconds, sizes = iter([0.3] * 4 + [0.01] * 9), []
-    real = upkeep.delete_expired
+    real = cleanup.delete_expired
 
     def slow(*given: Any, **more: Any) -> int:
         sizes.append(more["batch_size"])
         keeper.clock.at += timedelta(seconds=next(seconds))
         return real(*given, **{**more, "batch_size": min(4, more["batch_size"])})
 
-    monkeypatch.setattr(upkeep, "delete_expired", slow)
+    monkeypatch.setattr(cleanup, "delete_expired", slow)
     keeper.round()
     assert ids(store) == set()
     # The last of each status finds nothing

@@ -19,7 +19,7 @@ from wpbridge.action import ActionId, Claim
 from wpbridge.outcome import Canceled, Completed, Failed, Outcome, Retried
 from wpbridge.runner import settle, wording
 from wpbridge.store.base import ClaimFilter, Ending
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 FAILED = Failed(reason="no")
 STOPPED = wording.consistently_failing(NOW).message

@@ -12,28 +12,30 @@ import tables_of_0_1
 from factories import insert as insert_at
 from factories import make_new
 from rows import change, column, log_of, query
-from wpbridge import companion, doctor, wpconfig
+from wpbridge import doctor
 from wpbridge.action import ActionId, ClaimId
 from wpbridge.clock import SystemClock, to_text
-from wpbridge.config import Settings
-from wpbridge.database import DatabaseAddress
 from wpbridge.doctor import Finding, Patient, examination, fixes
 from wpbridge.doctor.examination import Check
-from wpbridge.doctor.patient import LOCK_OPTION, MIGRATION_OPTION, PhpSight
-from wpbridge.enqueue import Enqueue
+from wpbridge.doctor.examined_site import LOCK_OPTION, MIGRATION_OPTION, PhpSight
 from wpbridge.errors import StoreError
-from wpbridge.executors.php_frames import Hello
-from wpbridge.executors.php_launch import Launch
-from wpbridge.handlers import describe
+from wpbridge.executors.handlers import describe
+from wpbridge.executors.php.frames import Hello
+from wpbridge.executors.php.launch import Launch
 from wpbridge.outcome import LogLine
-from wpbridge.queue import Queue
+from wpbridge.plugin import companion
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue
 from wpbridge.runner.identity import identity
-from wpbridge.site import Site
-from wpbridge.store import survey
+from wpbridge.site import wpconfig
+from wpbridge.site.config import Settings
+from wpbridge.site.database import DatabaseAddress
+from wpbridge.site.resolve import Site
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.cleaning import AWAY, Cleaning
-from wpbridge.store.own_steps import VERSION
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.reading import survey
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.structure.own_steps import VERSION
+from wpbridge.store.upkeep.cleaning import AWAY, Cleaning
 
 ACTIONS = "wp_actionscheduler_actions"
 LOGS = "wp_actionscheduler_logs"
@@ -363,7 +365,7 @@ def test_a_claim_that_sorts(store: SqlStore, examined: Examine) -> None:
 
 def test_a_plan_with_another_index(examined: Examine) -> None:
     from wpbridge.doctor.checks_tables import _fault  # noqa: PLC0415
-    from wpbridge.store.server import Step  # noqa: PLC0415
+    from wpbridge.store.structure.server import Step  # noqa: PLC0415
 
     step = Step(name="s", index="a", wanted="b", rows=5000, reads_all=False, sorts=False)
     assert _fault(step) == "s uses a and not b"
@@ -779,7 +781,7 @@ def test_more_hooks_than_can_be_looked_at(
     store: SqlStore, examined: Examine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     insert(store, "x"), insert(store, "y")
-    monkeypatch.setattr("wpbridge.store.inventory.MOST_HOOKS", 1)
+    monkeypatch.setattr("wpbridge.store.rows.inventory.MOST_HOOKS", 1)
     assert "too many hooks" in one(examined(), "unrouted-hooks").cause
 
 

@@ -13,9 +13,9 @@ from executor_runs import KINDS, Runs, make_call
 from tables_of_0_1 import key_of_0_1
 from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
-from wpbridge.executors.process import PoolLimits, ProcessExecutor, Setup
+from wpbridge.executors.handlers import Handler, load
+from wpbridge.executors.process.executor import PoolLimits, ProcessExecutor, Setup
 from wpbridge.executors.threads import ThreadExecutor
-from wpbridge.handlers import Handler, load
 from wpbridge.outcome import Canceled, Completed, Failed, Outcome, Retried, Snoozed, Unrun
 
 HANDLERS = textwrap.dedent('''

@@ -10,17 +10,17 @@ from factories import NOW, insert, make_new
 from rows import change, query
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import to_text
-from wpbridge.config import Settings
-from wpbridge.enqueue import Enqueue
+from wpbridge.doctor.explain import CODES, Explanation, explain, gather
 from wpbridge.errors import ActionNotFound
-from wpbridge.explain import CODES, Explanation, explain, gather
-from wpbridge.handlers import Handler, describe
+from wpbridge.executors.handlers import Handler, describe
 from wpbridge.outcome import LogLine
-from wpbridge.queue import Queue
-from wpbridge.rules import Limit, Rate, Route
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue
 from wpbridge.runner.identity import identity
+from wpbridge.site.config import Settings
+from wpbridge.site.rules import Limit, Rate, Route
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 ACTIONS = "wp_actionscheduler_actions"
 UPKEEP = "action_scheduler_run_actions_cleanup_hook"

@@ -11,9 +11,9 @@ from rows import change
 from wpbridge.action import ActionId
 from wpbridge.clock import to_text
 from wpbridge.outcome import LogLine
-from wpbridge.queue import Queue
+from wpbridge.queue.facade import Queue
 from wpbridge.store.records import Query
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 HOUR = timedelta(hours=1)
 

@@ -26,7 +26,7 @@ from wpbridge.errors import RunnerGone, StoreMissing
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.base import ClaimFilter, Ending
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 COUNT = 40
 

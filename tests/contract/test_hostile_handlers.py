@@ -17,21 +17,22 @@ from rows import change, column, log_of, query
 from wpbridge import Context, Queue
 from wpbridge.clock import SystemClock
 from wpbridge.errors import InputError, StoreError
-from wpbridge.events import ActionEvent, ActionFailed, Bus, Event
-from wpbridge.executors.process import PoolLimits, ProcessExecutor, Setup
+from wpbridge.events import ActionEvent, ActionFailed, Event
+from wpbridge.executors.handlers import Handler, describe, load
+from wpbridge.executors.process.executor import PoolLimits, ProcessExecutor, Setup
 from wpbridge.executors.threads import ThreadExecutor, outcome_of
-from wpbridge.handlers import Handler, describe, load
 from wpbridge.outcome import MOST_CHARACTERS, Completed, Failed, Outcome, plain
-from wpbridge.rules import Limit, RetryRule
 from wpbridge.runner import wording
-from wpbridge.runner.hold import Totals
 from wpbridge.runner.identity import identity
+from wpbridge.runner.in_hand import Totals
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.runner.reaper import reap
+from wpbridge.site.rules import Limit, RetryRule
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.inserts import Inserts
-from wpbridge.store.sqlstore import SqlStore
-from wpbridge.store.texts import as_bytes
+from wpbridge.store.database.texts import as_bytes
+from wpbridge.store.rows.inserts import Inserts
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.telling.bus import Bus
 
 ACTIONS = "wp_actionscheduler_actions"
 

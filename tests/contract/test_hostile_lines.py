@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from factories import NOW
 from hostile_lines import PLACES, RAW, VALUES, file_of, line_with
 from rows import query
-from wpbridge.database import DatabaseAddress
 from wpbridge.errors import InputError
 from wpbridge.migrate import files
 from wpbridge.migrate.files import Line
 from wpbridge.migrate.transfer import Import, Report, Wishes
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import open_store
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 Rejected = list[tuple[Line, str]]
 

@@ -10,14 +10,14 @@ import pytest
 from factories import NOW, insert, make_new
 from rows import change, query
 from wpbridge.action import Action, NewAction, Status
-from wpbridge.database import DatabaseAddress
 from wpbridge.migrate import transfer
 from wpbridge.migrate.transfer import Wishes
-from wpbridge.queue import Queue
+from wpbridge.queue.facade import Queue
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter, Ending
 from wpbridge.store.connect import open_store
 from wpbridge.store.records import Query
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 ACTIONS = "wp_actionscheduler_actions"
 Open = Callable[[str, str], SqlStore]

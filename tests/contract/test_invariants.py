@@ -13,7 +13,7 @@ from wpbridge.clock import SystemClock
 from wpbridge.outcome import Completed
 from wpbridge.runner import settle
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 ACTIONS, LOGS = "wp_actionscheduler_actions", "wp_actionscheduler_logs"
 QUICK, CHAIN, LAST = 1, 2, 3

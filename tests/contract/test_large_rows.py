@@ -14,16 +14,16 @@ from hostile_lines import GOOD, HEAD
 from rows import change, query
 from transfers import add_row, exported, told
 from wpbridge.action import ActionId
-from wpbridge.database import DatabaseAddress
 from wpbridge.errors import InputError
 from wpbridge.migrate import files, lines, transfer
 from wpbridge.migrate.transfer import Import, Report, Wishes
-from wpbridge.store import bulk
-from wpbridge.store.bulk import Bulk
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import open_store
+from wpbridge.store.moving import bulk
+from wpbridge.store.moving.bulk import Bulk
 from wpbridge.store.records import Query
-from wpbridge.store.sqlstore import SqlStore
-from wpbridge.store.text_columns import Column, Texts
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.schema.text_columns import Column, Texts
 
 LARGE = 1 << 20
 

@@ -16,19 +16,20 @@ from factories import NOW, insert, make_new
 from rows import change, column, query
 from wpbridge import Context, Retry
 from wpbridge.action import Action, ActionId, Claim, Status
-from wpbridge.database import DatabaseAddress
-from wpbridge.events import Bus, HookPaused
+from wpbridge.events import HookPaused
+from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
-from wpbridge.handlers import describe
 from wpbridge.outcome import LogLine
-from wpbridge.queue import Queue
-from wpbridge.rules import Limit, Rate, RetryRule
-from wpbridge.runner.hold import Totals
+from wpbridge.queue.facade import Queue
 from wpbridge.runner.identity import identity
+from wpbridge.runner.in_hand import Totals
 from wpbridge.runner.loop import Limits, Runner
+from wpbridge.site.database import DatabaseAddress
+from wpbridge.site.rules import Limit, Rate, RetryRule
 from wpbridge.store.base import ClaimFilter, Ending
 from wpbridge.store.connect import open_store
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.telling.bus import Bus
 
 DAY = timedelta(days=1)
 SLOW = Rate(count=1, per=DAY)

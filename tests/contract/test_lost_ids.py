@@ -12,12 +12,12 @@ from factories import NOW, insert, make_new
 from rows import change, column, log_of, query
 from servers import MariaDB
 from wpbridge import Queue
-from wpbridge.enqueue import Enqueue
 from wpbridge.errors import SchemaError, WpbridgeError
+from wpbridge.queue.enqueue import Enqueue
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.mysql import MySQL
+from wpbridge.store.database.mysql import MySQL
 from wpbridge.store.records import Query
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 IDS = {"actions": "action_id", "claims": "claim_id", "groups": "group_id", "logs": "log_id"}
 

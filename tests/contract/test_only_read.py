@@ -8,7 +8,7 @@ import pytest
 from cli_helpers import Site, is_one_line
 from factories import insert, make_new
 from rows import change, query
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 COMMANDS = [
     ("enqueue", "h"), ("cancel", "1"), ("cancel", "--hook", "h", "--yes"), ("delete", "2", "--yes"),

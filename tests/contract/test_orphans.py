@@ -17,8 +17,8 @@ from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.runner.reaper import reap
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.orphans import SILENT, STARTED
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.orphans import SILENT, STARTED
+from wpbridge.store.running.runner_store import SqlStore
 
 LATER = NOW + SILENT
 

@@ -10,12 +10,12 @@ from factories import NOW, insert, make_new
 from rows import change, query
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import to_text
-from wpbridge.database import DatabaseAddress
-from wpbridge.enqueue import Enqueue
-from wpbridge.queue import Queue
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import open_store
-from wpbridge.store.retention import Expiry
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.upkeep.retention import Expiry
 
 KEYS = "wp_wpbridge_keys"
 OLD = to_text(NOW - timedelta(days=90))

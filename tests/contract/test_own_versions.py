@@ -15,16 +15,16 @@ from rows import change, query
 from servers import MariaDB
 from tables_of_0_1 import key_of_0_1
 from wpbridge.action import Action
-from wpbridge.database import DatabaseAddress
-from wpbridge.enqueue import Enqueue
 from wpbridge.errors import SchemaError, StoreError
 from wpbridge.executors.calling import context_of
-from wpbridge.queue import Queue
-from wpbridge.store import own_steps, own_tables
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_store
-from wpbridge.store.own_steps import VERSION, Place, Step
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.structure import own_steps, own_tables
+from wpbridge.store.structure.own_steps import VERSION, Place, Step
 
 ACTIONS = "wp_actionscheduler_actions"
 SITE = "wp_wpbridge_site"

@@ -14,8 +14,8 @@ from rows import query
 from servers import MariaDB
 from wpbridge.errors import StoreError, Unfit
 from wpbridge.outcome import LogLine
-from wpbridge.store.bulk import WholeRow
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.moving.bulk import WholeRow
+from wpbridge.store.running.runner_store import SqlStore
 
 LARGE = 64 << 10
 """As small as a server of this century may be set; the statement's own words count too."""

@@ -10,14 +10,14 @@ from factories import NOW, insert, make_new
 from rows import query
 from wpbridge.action import ActionId
 from wpbridge.errors import InputError
+from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
-from wpbridge.handlers import describe
-from wpbridge.queue import Queue
+from wpbridge.queue.facade import Queue
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.records import Pause
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 ANY = ClaimFilter()
 HOUR = timedelta(hours=1)

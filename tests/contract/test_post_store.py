@@ -17,7 +17,7 @@ from wpbridge.codec import schedule
 from wpbridge.errors import Contention, SiteError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.poststore import STATUSES, InProgress, PostStore, Summary
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 OLD_SINGLE = (
     b'O:30:"ActionScheduler_SimpleSchedule":1:'
@@ -271,7 +271,7 @@ def test_a_post_that_is_changed_between_looking_and_moving_moves_as_it_is_then(
     legacy: LegacyStore, plain: SqlStore, migrate: Callable[..., Summary],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    from wpbridge.store.old_posts import OldPosts  # noqa: PLC0415
+    from wpbridge.store.moving.old_posts import OldPosts  # noqa: PLC0415
 
     changed, gone = legacy.post("changed"), legacy.post("gone")
     real = OldPosts.ids

@@ -15,8 +15,8 @@ from wpbridge.errors import Contention
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.poststore import PostStore, Summary
 from wpbridge.migrate.poststore_undo import Undo, Undone
-from wpbridge.store import alone
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.moving import exclusive as alone
+from wpbridge.store.running.runner_store import SqlStore
 
 
 @pytest.fixture

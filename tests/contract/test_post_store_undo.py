@@ -21,10 +21,10 @@ from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.kept import Keeper, file_of
 from wpbridge.migrate.poststore import PostStore, Summary
 from wpbridge.migrate.poststore_undo import Undo, Undone
-from wpbridge.store.posts import Made, Posts
-from wpbridge.store.posts_back import PostsBack
-from wpbridge.store.sqlstore import SqlStore
-from wpbridge.store.whole_posts import WholePost, WholePosts
+from wpbridge.store.moving.posts import Made, Posts
+from wpbridge.store.moving.posts_back import PostsBack
+from wpbridge.store.moving.whole_posts import WholePost, WholePosts
+from wpbridge.store.running.runner_store import SqlStore
 
 KINDS = ("sqlite", "InnoDB", "MyISAM")
 MARK = "action_scheduler_migration_status"
@@ -859,7 +859,7 @@ def test_there_and_back_by_batches_of_bounded_bytes(
     legacy: LegacyStore, plain: SqlStore, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch was 500 posts, whatever hung on them: 500 logs of 20 MB."""
-    monkeypatch.setattr("wpbridge.store.old_posts.WINDOW_BYTES", 300_000)
+    monkeypatch.setattr("wpbridge.store.moving.old_posts.WINDOW_BYTES", 300_000)
     long = "x" * 200_000
     for _ in range(2):
         legacy.post("small")

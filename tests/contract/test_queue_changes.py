@@ -12,12 +12,12 @@ from rows import change, column, log_of, query
 from wpbridge.action import ActionId
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import schedule
-from wpbridge.enqueue import Enqueue
 from wpbridge.errors import ActionNotFound, InputError
-from wpbridge.queue import Queue
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.records import Query
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 SOON = NOW + timedelta(hours=1)
 

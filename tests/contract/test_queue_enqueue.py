@@ -13,8 +13,6 @@ import pytest
 from clocks import FakeClock
 from factories import NOW
 from rows import change, column, log_of, query
-from wpbridge.config import load
-from wpbridge.enqueue import Enqueue
 from wpbridge.errors import (
     ActionNotFound,
     ConfigError,
@@ -23,8 +21,10 @@ from wpbridge.errors import (
     SiteError,
     StoreMissing,
 )
-from wpbridge.queue import Queue, opened
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue, opened
+from wpbridge.site.config import load
+from wpbridge.store.running.runner_store import SqlStore
 
 UNIX = 1_795_521_600
 """NOW."""

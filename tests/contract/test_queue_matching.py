@@ -9,10 +9,10 @@ import pytest
 from clocks import FakeClock
 from factories import NOW
 from rows import change, column, log_of
-from wpbridge.enqueue import Enqueue
 from wpbridge.errors import InputError
-from wpbridge.queue import Queue
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue
+from wpbridge.store.running.runner_store import SqlStore
 
 SOON = NOW + timedelta(hours=1)
 

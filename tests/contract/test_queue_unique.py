@@ -9,11 +9,11 @@ from clocks import FakeClock
 from factories import NOW
 from rows import change, column, log_of, query
 from wpbridge.action import ActionId, Status
-from wpbridge.enqueue import Enqueue
-from wpbridge.queue import Queue
-from wpbridge.store.adding import DAILY_HOOK, SINCE_4_HOOK, Request, UniqueBy
-from wpbridge.store.retention import Expiry
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue
+from wpbridge.store.queueing.adding import DAILY_HOOK, SINCE_4_HOOK, Request, UniqueBy
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.upkeep.retention import Expiry
 
 
 @pytest.fixture

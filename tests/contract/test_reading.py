@@ -12,18 +12,18 @@ from factories import NOW
 from rows import change, query
 from wpbridge.action import ActionId, ClaimId, Status
 from wpbridge.clock import to_text
-from wpbridge.enqueue import Enqueue
 from wpbridge.errors import ActionNotFound, InputError
+from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
-from wpbridge.handlers import describe
 from wpbridge.outcome import LogLine
-from wpbridge.queue import Queue
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.base import ClaimFilter, QueuedHook
-from wpbridge.store.reading import Reading
+from wpbridge.store.reading.reading import Reading
 from wpbridge.store.records import ClaimRecord, Query, Tally
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 HOUR = timedelta(hours=1)
 

@@ -18,8 +18,8 @@ from wpbridge.errors import StoreError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.poststore import PostStore
 from wpbridge.migrate.poststore_undo import Undo
-from wpbridge.store.posts import Posts
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.moving.posts import Posts
+from wpbridge.store.running.runner_store import SqlStore
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

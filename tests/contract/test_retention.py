@@ -10,11 +10,11 @@ from clocks import FakeClock
 from factories import NOW
 from rows import change, query
 from wpbridge.action import ActionId, Status
-from wpbridge.enqueue import Enqueue
 from wpbridge.outcome import LogLine
-from wpbridge.queue import Queue
-from wpbridge.store.retention import KEEP, MONTH, Expiry, Retention
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.upkeep.retention import KEEP, MONTH, Expiry, Retention
 
 ENDED = (Status.COMPLETE, Status.CANCELED, Status.FAILED)
 NEVER = "0000-00-00 00:00:00"

@@ -10,15 +10,15 @@ from rows import change, column, log_of, query
 from wpbridge import Cancel, Retry, Snooze
 from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
+from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.executors.webhook import webhook_handler
-from wpbridge.handlers import describe
-from wpbridge.rules import RetryRule, Webhook
-from wpbridge.runner.hold import Totals
 from wpbridge.runner.identity import identity
+from wpbridge.runner.in_hand import Totals
 from wpbridge.runner.loop import Limits, Runner
+from wpbridge.site.rules import RetryRule, Webhook
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 RULE = RetryRule(max_attempts=3, base=timedelta(seconds=100))
 

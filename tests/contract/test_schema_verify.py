@@ -9,15 +9,20 @@ import pytest
 from cli_helpers import tables
 from factories import NOW, insert, make_new
 from rows import change, query
-from wpbridge.database import DatabaseAddress
 from wpbridge.errors import Contention, SchemaError
 from wpbridge.migrate.deviations import Deviation
 from wpbridge.migrate.mending import Changes
 from wpbridge.migrate.schema import claim_index, script, verify
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_store
-from wpbridge.store.ddl import CLAIM_INDEX, Definitions, _plain_default, _plain_type
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.structure.definitions import (
+    CLAIM_INDEX,
+    Definitions,
+    _plain_default,
+    _plain_type,
+)
 
 ACTIONS = "wp_actionscheduler_actions"
 SHORT = ("actions", "claims", "groups", "logs")

@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Callable
 
 from wpbridge.codec import args as args_codec
-from wpbridge.queue import Queue
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.queue.facade import Queue
+from wpbridge.store.running.runner_store import SqlStore
 
 
 def test_nothing_is_found_in_the_md5_of_long_args(

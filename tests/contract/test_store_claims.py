@@ -9,7 +9,7 @@ from factories import NOW, insert, make_new
 from rows import change, column, query
 from wpbridge.errors import StoreError
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 ANY = ClaimFilter()
 

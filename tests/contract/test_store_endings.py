@@ -11,7 +11,7 @@ from wpbridge.action import Action, Claim, Status
 from wpbridge.outcome import Completed, Failed, LogLine, Retried
 from wpbridge.runner import settle
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 
 def hold(store: SqlStore, count: int = 1, **values: object) -> Claim:

@@ -14,9 +14,9 @@ from rows import change, column, log_of, query
 from wpbridge.action import Action, ActionId, Claim, NewAction
 from wpbridge.errors import StoreError, StoreUnavailable
 from wpbridge.outcome import LogLine
-from wpbridge.store import candidates
 from wpbridge.store.base import RESET_MESSAGE, Adopted, ClaimFilter, QueuedHook
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running import candidates
+from wpbridge.store.running.runner_store import SqlStore
 
 ACTIONS = "wp_actionscheduler_actions"
 UPKEEP = "action_scheduler_run_actions_cleanup_hook"

@@ -8,9 +8,10 @@ import pytest
 from factories import NOW, insert, make_new
 from rows import change
 from wpbridge.clock import to_text
-from wpbridge.store import candidates, inventory
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.rows import inventory
+from wpbridge.store.running import candidates
+from wpbridge.store.running.runner_store import SqlStore
 
 CROWD = 3_000
 

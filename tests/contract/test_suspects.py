@@ -7,13 +7,13 @@ from factories import NOW, insert, make_new
 from rows import column, log_of, query
 from wpbridge import Context
 from wpbridge.action import Status
+from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
-from wpbridge.handlers import describe
 from wpbridge.runner.identity import Identity, identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.runner.reaper import MOST_DEATHS, MOST_DEATHS_BESIDE, reap
 from wpbridge.store.base import ClaimFilter, RunnerRecord
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 ANY = ClaimFilter()
 SUSPECTS = "SELECT action_id FROM wp_wpbridge_suspects ORDER BY action_id"

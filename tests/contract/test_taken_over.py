@@ -15,15 +15,16 @@ from factories import NOW, insert, make_new
 from rows import change, log_of, query
 from ticking import TickingExecutor
 from wpbridge import Context
-from wpbridge.events import Bus, RunnerPresumedDead
+from wpbridge.events import RunnerPresumedDead
 from wpbridge.executors.base import Report
+from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
-from wpbridge.handlers import describe
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.runner.reaper import reap
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.telling.bus import Bus
 
 ACTIONS = "wp_actionscheduler_actions"
 

@@ -13,17 +13,17 @@ from clocks import FakeClock
 from factories import NOW, insert, make_new, whole
 from rows import log_of, query
 from wpbridge.action import ActionId, Status
-from wpbridge.database import DatabaseAddress
-from wpbridge.enqueue import Enqueue
 from wpbridge.errors import InputError, StoreError, Unfit
 from wpbridge.outcome import Failed, LogLine
-from wpbridge.queue import Queue
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue
 from wpbridge.runner import settle
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_store
 from wpbridge.store.records import Pause, Query
-from wpbridge.store.retention import Expiry
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.upkeep.retention import Expiry
 
 TABLES = ("actions", "groups", "logs")
 ACTIONS = "wp_actionscheduler_actions"

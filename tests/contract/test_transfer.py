@@ -20,16 +20,16 @@ from factories import NOW, insert, make_new
 from rows import change, query
 from transfers import add_row, exported, fill, told
 from wpbridge.codec import schedule
-from wpbridge.enqueue import Enqueue
 from wpbridge.errors import Contention, InputError, WpbridgeError
 from wpbridge.migrate import files, transfer
 from wpbridge.migrate.files import Line
 from wpbridge.migrate.lines import dumped
 from wpbridge.migrate.transfer import Import, Report, Wishes
-from wpbridge.queue import Queue
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.records import Query
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 
 def imported(

@@ -11,18 +11,18 @@ from factories import NOW
 from rows import change, column, log_of, query
 from wpbridge.action import ActionId, OnFailed, Status
 from wpbridge.codec import schedule
-from wpbridge.enqueue import Enqueue
+from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
-from wpbridge.handlers import describe
 from wpbridge.outcome import Cancel
-from wpbridge.queue import Queue
-from wpbridge.runner.hold import Totals
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue
 from wpbridge.runner.identity import identity
+from wpbridge.runner.in_hand import Totals
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.records import Query, Wait
-from wpbridge.store.sqlstore import SqlStore
-from wpbridge.store.waits import verdict
+from wpbridge.store.rows.waits import verdict
+from wpbridge.store.running.runner_store import SqlStore
 
 RELEASED = "action released via wpbridge: what it waited for has ended"
 

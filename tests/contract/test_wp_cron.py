@@ -18,10 +18,10 @@ from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.wpcron import Choice, Moved, Mover
 from wpbridge.migrate.wpcron_since import Bridged, unfinished
 from wpbridge.migrate.wpcron_undo import Undo, Undone
-from wpbridge.queue import Queue
-from wpbridge.store.options import CRON, CRON_LOCK
-from wpbridge.store.own_steps import old_mark
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.queue.facade import Queue
+from wpbridge.store.rows.options import CRON, CRON_LOCK
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.structure.own_steps import old_mark
 
 NOW = 1_795_521_600
 LATER = NOW + 3600

@@ -12,15 +12,15 @@ from rows import change, column, log_of, query
 from wpbridge.action import ActionId, NewAction
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import schedule
-from wpbridge.enqueue import Enqueue
+from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
-from wpbridge.handlers import describe
 from wpbridge.outcome import Retry
-from wpbridge.queue import Queue
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 SUMMER = datetime(2026, 10, 23, 12, tzinfo=UTC)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import a_day
 import invariants
-from wpbridge.runner.hold import Hold
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.runner.in_hand import Hold
+from wpbridge.store.running.runner_store import SqlStore
 
 MOST_GROWTH = 8 << 20
 """Bytes between the second hour and the last: a page cache may grow a little."""

@@ -16,7 +16,7 @@ from factories import NOW, insert, make_new
 from rows import change, query
 from wpbridge.migrate.archive import ENDING
 from wpbridge.migrate.files import read, source
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 ROWS = 3_000
 

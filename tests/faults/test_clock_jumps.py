@@ -11,12 +11,12 @@ from daemons import until
 from factories import NOW, make_new
 from rows import column, log_of
 from wpbridge.clock import SystemClock
+from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
-from wpbridge.handlers import describe
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 OpenQueue = Callable[[str], SqlStore]
 

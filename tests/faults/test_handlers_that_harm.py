@@ -20,13 +20,13 @@ from rows import column, log_of, query
 from wpbridge import app
 from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.clock import SystemClock
-from wpbridge.config import load as load_settings
 from wpbridge.executors.base import Call, Report
-from wpbridge.executors.process import PoolLimits, ProcessExecutor, Setup
-from wpbridge.executors.process_pool import ProcessPool
-from wpbridge.handlers import load
+from wpbridge.executors.handlers import load
+from wpbridge.executors.process.executor import PoolLimits, ProcessExecutor, Setup
+from wpbridge.executors.process.pool import ProcessPool
 from wpbridge.outcome import Completed, Failed, Unrun
-from wpbridge.site import resolve
+from wpbridge.site.config import load as load_settings
+from wpbridge.site.resolve import resolve
 from wpbridge.store.connect import open_store
 
 HANDLERS = textwrap.dedent('''

@@ -19,7 +19,7 @@ from daemons import until
 from factories import insert, make_new
 from namespaces import contained, hidden, missing_namespaces
 from rows import query
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 NOBODY, WWW_DATA = 65534, 33
 ACTS = """

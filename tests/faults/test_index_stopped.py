@@ -14,7 +14,7 @@ from cli_helpers import COMMAND, Site, clean_env
 from daemons import until
 from factories import insert, make_new
 from rows import change, query
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 ACTIONS = "wp_actionscheduler_actions"
 READ = f"SELECT action_id FROM {ACTIONS} LIMIT 1"

@@ -21,7 +21,6 @@ from proxy import Proxy
 from rows import change, column, log_of, query
 from servers import MariaDB
 from wpbridge.action import Claim
-from wpbridge.database import DatabaseAddress
 from wpbridge.migrate import added, files, wpcron, wpcron_undo
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.lines import dumped
@@ -29,12 +28,13 @@ from wpbridge.migrate.poststore import PostStore
 from wpbridge.migrate.poststore_undo import Undo
 from wpbridge.migrate.transfer import Import, Wishes
 from wpbridge.outcome import Completed, LogLine
-from wpbridge.queue import Queue
+from wpbridge.queue.facade import Queue
 from wpbridge.runner import settle, wording
-from wpbridge.store import mysql
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_store
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.database import mysql
+from wpbridge.store.running.runner_store import SqlStore
 
 Lost = Literal["answer", "question"]
 both = pytest.mark.parametrize("lost", ["answer", "question"])

@@ -15,7 +15,7 @@ from conftest import needs
 from factories import make_new
 from servers import MariaDB, missing_mariadb, private_mariadb
 from wpbridge.clock import SystemClock
-from wpbridge.database import DatabaseAddress
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import open_store
 
 HANDLERS = """

@@ -12,11 +12,11 @@ import pytest
 
 from factories import NOW, insert, make_new
 from rows import query
-from wpbridge.enqueue import Enqueue
 from wpbridge.migrate import files, transfer
-from wpbridge.queue import Queue
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue
 from wpbridge.store.records import Query
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 ROWS = 10_000
 KILLS = 3

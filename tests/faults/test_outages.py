@@ -26,7 +26,7 @@ from proxy import Proxy
 from rows import change, query
 from servers import MariaDB, missing_mariadb, private_mariadb
 from wpbridge.clock import SystemClock
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 HANDLERS = """
 import os

@@ -18,10 +18,10 @@ from executor_runs import make_call
 from heard import heard
 from wpbridge.clock import SystemClock
 from wpbridge.executors import answers, starts
-from wpbridge.executors.php_launch import Launch
-from wpbridge.executors.php_limits import Greeting, PoolLimits
-from wpbridge.executors.php_pool import PhpPool
-from wpbridge.executors.php_processes import Processes
+from wpbridge.executors.php.launch import Launch
+from wpbridge.executors.php.limits import Greeting, PoolLimits
+from wpbridge.executors.php.pool import PhpPool
+from wpbridge.executors.php.processes import Processes
 from wpbridge.outcome import Completed, Failed, Outcome, Retried, Unrun
 
 WORKER = textwrap.dedent(r"""

@@ -18,12 +18,12 @@ from sqlalchemy import event
 
 from conftest import SEEDS
 from legacy_store import LegacyStore, snapshot
-from wpbridge.database import DatabaseAddress
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.poststore import PostStore
 from wpbridge.migrate.poststore_undo import Undo
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import open_store
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 POSTS = 40
 KILLS = 6

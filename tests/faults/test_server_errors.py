@@ -8,11 +8,11 @@ from conftest import execute
 from factories import NOW, make_new
 from rows import change, query
 from servers import MariaDB
-from wpbridge.database import DatabaseAddress
 from wpbridge.errors import StoreError, StoreUnavailable
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.session import Session
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.database.session import Session
+from wpbridge.store.running.runner_store import SqlStore
 
 TRIGGER = """
 CREATE TRIGGER {database}.refuse BEFORE INSERT ON {database}.wp_actionscheduler_claims FOR EACH ROW

@@ -12,7 +12,7 @@ from typing import Self
 import pytest
 
 from rows import query
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 ROUNDS = 12
 """Each with hooks, groups and keys that nobody has seen before."""
@@ -20,10 +20,10 @@ ROUNDS = 12
 WORKER = """
 import json, random, sqlite3, sys
 import pymysql
-from wpbridge.database import DatabaseAddress
-from wpbridge.enqueue import Enqueue
+from wpbridge.site.database import DatabaseAddress
+from wpbridge.queue.enqueue import Enqueue
 from wpbridge.errors import Contention
-from wpbridge.queue import Queue
+from wpbridge.queue.facade import Queue
 from wpbridge.store.connect import open_store
 
 dsn, way, unique_by = sys.argv[1:]

@@ -23,8 +23,8 @@ from daemons import until
 from rows import change, query
 from wpbridge.codec import php
 from wpbridge.codec.wp_cron import CronOption, Event, key_of
-from wpbridge.store.options import CRON, CRON_LOCK
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.rows.options import CRON, CRON_LOCK
+from wpbridge.store.running.runner_store import SqlStore
 
 EVENTS = 3000
 FIRST = 1_900_000_000

@@ -15,10 +15,10 @@ from conftest import execute
 from factories import insert, make_new
 from rows import change, query
 from servers import MariaDB
-from wpbridge.database import DatabaseAddress
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import open_store
-from wpbridge.store.mysql import MySQL
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.database.mysql import MySQL
+from wpbridge.store.running.runner_store import SqlStore
 
 HANDLERS = """
 from wpbridge import hook

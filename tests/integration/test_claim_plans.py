@@ -11,11 +11,11 @@ from factories import NOW
 from rows import change, query
 from wpbridge import app
 from wpbridge.clock import to_text
-from wpbridge.config import Settings
-from wpbridge.handlers import describe
-from wpbridge.rules import Route
+from wpbridge.executors.handlers import describe
+from wpbridge.site.config import Settings
+from wpbridge.site.rules import Route
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 ROWS = 20_000
 

@@ -14,8 +14,8 @@ import tables_of_0_1
 from factories import insert, make_new
 from rows import change, log_of, query
 from wpbridge.clock import SystemClock
-from wpbridge.queue import Queue
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.queue.facade import Queue
+from wpbridge.store.running.runner_store import SqlStore
 
 HANDLERS = """
 import os, sys

@@ -12,9 +12,9 @@ from cli_helpers import Site, is_one_line, sqlite_site, tables
 from factories import insert, make_new
 from rows import change, column, log_of, query
 from wpbridge.clock import SystemClock, to_text
-from wpbridge.store import inventory
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.rows import inventory
+from wpbridge.store.running.runner_store import SqlStore
 
 ACTIONS = "wp_actionscheduler_actions"
 DAY = 86400.0

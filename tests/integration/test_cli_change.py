@@ -12,7 +12,7 @@ from cli_helpers import Site, is_one_line, sqlite_site, tables
 from factories import insert, make_new
 from rows import change, column, log_of, query
 from wpbridge.clock import SystemClock
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 ACTIONS = "wp_actionscheduler_actions"
 VERBS = {

@@ -15,8 +15,8 @@ import pytest
 from cli_helpers import Done, Site, clean_env, is_one_line, sqlite_site, state_of, tables, wpbridge
 from factories import insert, make_new
 from rows import change, query
-from wpbridge.config import load
 from wpbridge.errors import ConfigError
+from wpbridge.site.config import load
 
 ACTIONS = "wp_actionscheduler_actions"
 FIX = ("migrate", "schema", "fix")

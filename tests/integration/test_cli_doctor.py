@@ -17,7 +17,7 @@ from php_site import PhpSite
 from rows import change, column, log_of
 from wpbridge import doctor
 from wpbridge.clock import SystemClock
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 ACTIONS = "wp_actionscheduler_actions"
 

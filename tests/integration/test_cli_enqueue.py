@@ -13,10 +13,10 @@ import pytest
 
 from cli_helpers import COMMAND, Done, Site, clean_env, is_one_line, sqlite_site, tables
 from rows import column, log_of, query
-from wpbridge.enqueue import Enqueue
 from wpbridge.errors import Contention
-from wpbridge.queue import Queue
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue
+from wpbridge.store.running.runner_store import SqlStore
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import pytest
 from cli_helpers import Site, is_one_line, sqlite_site
 from hostile_lines import RAW, VALUES
 from wpbridge.cli import enqueue_lines
-from wpbridge.enqueue import Enqueue
 from wpbridge.errors import InputError, WpbridgeError
-from wpbridge.queue import Queue
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue
 
 GOOD = b'{"hook":"good"}\n'
 LARGE = 1 << 20

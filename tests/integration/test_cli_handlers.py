@@ -13,7 +13,7 @@ from cli_helpers import Done, Site
 from factories import make_new
 from rows import column, log_of
 from wpbridge.clock import SystemClock
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 HANDLERS = r"""
 import asyncio, os, subprocess, sys, threading, time

@@ -17,7 +17,7 @@ from factories import make_new
 from rows import change, query
 from wpbridge.action import NewAction
 from wpbridge.clock import SystemClock
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 HANDLERS = """
 from wpbridge import hook

@@ -13,7 +13,7 @@ from rows import change, column
 from wpbridge.action import ActionId
 from wpbridge.cli.filters import STATUSES
 from wpbridge.clock import SystemClock, to_text
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 ACTIONS = "wp_actionscheduler_actions"
 

@@ -8,7 +8,7 @@ import pytest
 from cli_helpers import Site, tables
 from factories import insert, make_new
 from rows import change
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 HANDLERS = """from wpbridge import hook
 

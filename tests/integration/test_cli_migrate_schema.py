@@ -13,8 +13,8 @@ from cli_helpers import Site, clean_env, is_one_line, sqlite_site, tables
 from factories import NOW, insert, make_new
 from rows import change, query
 from wpbridge.cli import progress
-from wpbridge.store import ddl
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.structure import definitions
 
 ACTIONS = "wp_actionscheduler_actions"
 
@@ -93,7 +93,7 @@ FILL = (
 
 def test_index_tells_how_far_the_server_is(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     change(site.store, FILL)
-    monkeypatch.setattr(ddl, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(definitions, "_LOOK_SECONDS", 0.0)
     monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
     done = site("migrate", "index")
     assert done.code == 0
@@ -109,7 +109,7 @@ def test_index_shows_a_bar_on_a_terminal(site: Site) -> None:
 CLAIMER = """
 import sys
 from datetime import UTC, datetime
-from wpbridge.database import DatabaseAddress
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_store
 

@@ -17,7 +17,7 @@ from conftest import ROOT
 from factories import insert, make_new
 from rows import change, query
 from wpbridge.migrate.journal import Journal
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 
 @pytest.fixture

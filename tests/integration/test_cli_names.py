@@ -10,8 +10,8 @@ from cli_helpers import Site, is_one_line, sqlite_site
 from factories import insert, make_new
 from rows import change, query
 from wpbridge.clock import SystemClock
-from wpbridge.store import inventory
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.rows import inventory
+from wpbridge.store.running.runner_store import SqlStore
 
 HANDLERS = """
 from wpbridge import hook

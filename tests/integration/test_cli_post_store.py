@@ -9,8 +9,8 @@ import pytest
 from cli_helpers import Site
 from legacy_store import LegacyStore
 from wpbridge.clock import SystemClock
-from wpbridge.store import alone
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.moving import exclusive as alone
+from wpbridge.store.running.runner_store import SqlStore
 
 JOURNAL = "moved.journal"
 MOVE = ("migrate", "post-store", "--journal", JOURNAL)

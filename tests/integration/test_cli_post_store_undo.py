@@ -15,8 +15,8 @@ from legacy_store import LegacyStore, snapshot
 from servers import MariaDB
 from wpbridge.cli import progress
 from wpbridge.clock import SystemClock
-from wpbridge.database import DatabaseAddress
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.site.database import DatabaseAddress
+from wpbridge.store.running.runner_store import SqlStore
 
 JOURNAL = "moved.journal"
 COMMAND = ("migrate", "post-store")

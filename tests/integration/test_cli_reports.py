@@ -13,7 +13,7 @@ from factories import insert, make_new
 from rows import change
 from wpbridge.clock import SystemClock, to_text
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 ACTIONS = "wp_actionscheduler_actions"
 

@@ -12,7 +12,7 @@ from factories import insert, make_new
 from invariants import check
 from rows import change, column, log_of
 from wpbridge.clock import SystemClock
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 HANDLERS = """
 from wpbridge import Context, Retry, hook

@@ -11,7 +11,7 @@ import pytest
 from cli_helpers import Site, is_one_line, sqlite_site, state_of
 from factories import insert, make_new
 from rows import change, query
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 ACTIONS, LOGS = "wp_actionscheduler_actions", "wp_actionscheduler_logs"
 JOURNAL = "mended.journal"

@@ -12,7 +12,7 @@ from cli_helpers import Site, is_one_line, sqlite_site
 from factories import insert, make_new
 from rows import change
 from wpbridge.clock import SystemClock
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 ROME = ZoneInfo("Europe/Rome")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(?:Z|[+-]\d\d:\d\d)")

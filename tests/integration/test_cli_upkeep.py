@@ -9,7 +9,7 @@ from cli_helpers import Site
 from factories import insert, make_new
 from rows import change, column, log_of
 from wpbridge.clock import SystemClock
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 ACTIONS = "wp_actionscheduler_actions"
 RUN = ("claim-and-run", "--handlers", "acts")

@@ -12,12 +12,12 @@ from conftest import ROOT
 from legacy_store import make_tables
 from rows import change, query
 from servers import MariaDB
-from wpbridge import cronbridge
 from wpbridge.codec import php
 from wpbridge.codec.wp_cron import CronOption, Event, key_of
-from wpbridge.database import DatabaseAddress
+from wpbridge.plugin import cron_bridge
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import open_store
-from wpbridge.store.options import CRON, CRON_LOCK
+from wpbridge.store.rows.options import CRON, CRON_LOCK
 
 LATER = 1_900_000_000
 ODD = b'a:2:{s:8:"schedule";b:0;s:4:"args";a:1:{i:0;O:8:"stdClass":0:{}}}'
@@ -312,11 +312,11 @@ def test_a_hook_stays_in_the_bridge_while_another_journal_has_it_moved(site: Sit
         write(site, single("shop_a", 10 + number), single(f"shop_{number}", 20))
         done = run(site, "--path", "wp", "--bridge", "--yes", "--journal", journal)
         assert done.code == 0, done
-    assert cronbridge.read(must_use)["wp_"]["hooks"].keys() == {
+    assert cron_bridge.read(must_use)["wp_"]["hooks"].keys() == {
         "shop_a", "shop_0", "shop_1", "shop_2"
     }  # fmt: skip
     assert run(site, "--path", "wp", "--undo", "second", "--yes").code == 0
-    assert cronbridge.read(must_use)["wp_"]["hooks"].keys() == {"shop_a", "shop_0"}
+    assert cron_bridge.read(must_use)["wp_"]["hooks"].keys() == {"shop_a", "shop_0"}
     assert run(site, "--path", "wp", "--undo", "first", "--yes").code == 0
     assert list(must_use.iterdir()) == []
 

@@ -36,13 +36,13 @@ from rows import change
 from servers import MariaDB
 from wpbridge.cli.main import cli
 from wpbridge.clock import SystemClock, to_text
-from wpbridge.companion import FILE_NAME
-from wpbridge.database import DatabaseAddress
-from wpbridge.enqueue import Enqueue
 from wpbridge.migrate.journal import Journal
-from wpbridge.queue import Queue
+from wpbridge.plugin.companion import FILE_NAME
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import open_store
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 PAGES: Final = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 NOT_RUN: Final = {

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from rows import change, query
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 COLLATIONS = (
     "utf8mb4_unicode_520_ci", "utf8mb4_unicode_ci", "utf8mb4_general_ci", "utf8mb4_bin",

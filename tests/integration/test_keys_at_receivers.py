@@ -13,9 +13,9 @@ from receiver import Receiver, receiving
 from servers import MariaDB
 from tables_of_0_1 import key_of_0_1, lay
 from wpbridge.clock import SystemClock
-from wpbridge.database import DatabaseAddress
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import open_store
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 HANDLERS = """
 from wpbridge import Context, Retry, hook

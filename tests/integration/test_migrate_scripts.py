@@ -21,9 +21,9 @@ from servers import MariaDB
 from wpbridge.clock import SystemClock, to_text
 from wpbridge.codec import php
 from wpbridge.codec.wp_cron import CronOption, Event, key_of
-from wpbridge.database import DatabaseAddress
 from wpbridge.migrate.files import read, source
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.site.database import DatabaseAddress
+from wpbridge.store.running.runner_store import SqlStore
 
 ACTIONS = "wp_actionscheduler_actions"
 LATER = 1_900_000_000

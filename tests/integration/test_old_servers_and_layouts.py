@@ -14,10 +14,10 @@ from wpbridge.clock import SystemClock
 from wpbridge.outcome import LogLine
 from wpbridge.runner.identity import identity
 from wpbridge.runner.reaper import reap
-from wpbridge.store.action_rows import ActionRows
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.site_keys import SiteKeys
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.action_rows import ActionRows
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.site_keys import SiteKeys
 
 OURS = ClaimFilter(hooks=frozenset({"ours"}))
 

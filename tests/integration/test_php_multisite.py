@@ -7,9 +7,9 @@ import pytest
 
 from rows import change
 from wpbridge import app
-from wpbridge.config import load
-from wpbridge.database import DatabaseAddress
-from wpbridge.site import Site
+from wpbridge.site.config import load
+from wpbridge.site.database import DatabaseAddress
+from wpbridge.site.resolve import Site
 from wpbridge.store.connect import open_store
 
 

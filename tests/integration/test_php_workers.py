@@ -18,9 +18,9 @@ from daemons import until
 from php_site import PhpSite
 from rows import change, query
 from wpbridge.clock import SystemClock
-from wpbridge.executors import php_launch
-from wpbridge.executors.php_desk import Desk
-from wpbridge.executors.php_worker import Sent
+from wpbridge.executors.php import launch as php_launch
+from wpbridge.executors.php.inbox import Desk
+from wpbridge.executors.php.worker import Sent
 from wpbridge.runner import loop
 
 
@@ -393,7 +393,7 @@ def wait_until_gone(pid: int) -> None:
 
 
 def test_another_database_than_the_queues_is_refused(wordpress: PhpSite, mysql_dsn: str) -> None:
-    from wpbridge.database import DatabaseAddress  # noqa: PLC0415
+    from wpbridge.site.database import DatabaseAddress  # noqa: PLC0415
     from wpbridge.store.connect import open_store  # noqa: PLC0415
 
     store = open_store(DatabaseAddress.from_dsn(mysql_dsn), "wp_", is_runnable=lambda _start: True)

@@ -12,11 +12,11 @@ from factories import insert, make_new
 from rows import change, query
 from servers import MariaDB
 from wpbridge.clock import SystemClock
-from wpbridge.database import DatabaseAddress
-from wpbridge.enqueue import Enqueue
-from wpbridge.queue import Queue
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import open_store
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 PREFIXES = ("wp_", "wp_2_", "wp_3_", "shop_")
 BLOGS = {1: "wp_", 2: "wp_2_", 3: "wp_3_"}

@@ -13,7 +13,7 @@ import invariants
 from factories import make_new
 from rows import log_of, query
 from wpbridge.clock import SystemClock
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 HANDLERS = """
 import os

@@ -23,14 +23,14 @@ from factories import make_new
 from php_site import PhpSite
 from rows import change, log_of, query
 from servers import MariaDB, missing_mariadb, private_mariadb
-from wpbridge import logs
 from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
 from wpbridge.events import KINDS
 from wpbridge.outcome import LogLine
-from wpbridge.queue import Queue
+from wpbridge.queue.facade import Queue
 from wpbridge.runner.reaper import MOST_DEATHS
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.telling import lines as logs
 from wpbridge.telling.log import KINDS as KINDS_OF_LINES
 
 HANDLERS = """

@@ -12,12 +12,12 @@ from click.testing import CliRunner
 
 from forms import Form, assert_same, forms, told_by_php
 from wpbridge.cli.main import cli
-from wpbridge.config import Settings
-from wpbridge.database import DatabaseAddress
 from wpbridge.errors import SiteError, WpCliError
-from wpbridge.site import resolve
+from wpbridge.site.config import Settings
+from wpbridge.site.database import DatabaseAddress
+from wpbridge.site.resolve import resolve
+from wpbridge.site.wpconfig import WpConfig, asking
 from wpbridge.store.connect import open_store
-from wpbridge.wpconfig import WpConfig, asking
 
 ENV = {"PATH": os.environ["PATH"], "DB_FROM_ENV": "o'ne $two", "HOME": "/home/x"}
 TAIL = "\n$table_prefix = 'wp_';\nrequire_once ABSPATH . 'wp-settings.php';\n"

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from both_sides import BothSides
-from wpbridge.caretaker import SiteCaretaker
 from wpbridge.clock import SystemClock
 from wpbridge.codec import schedule
-from wpbridge.events import Bus
-from wpbridge.queue import Queue
-from wpbridge.store.adding import SINCE_4_HOOK
+from wpbridge.queue.facade import Queue
+from wpbridge.store.queueing.adding import SINCE_4_HOOK
+from wpbridge.telling.bus import Bus
+from wpbridge.upkeep.caretaker import SiteCaretaker
 
 NEVER = "0000-00-00 00:00:00"
 DAY = 86_400

@@ -20,16 +20,16 @@ from conftest import execute
 from factories import insert, make_new
 from rows import change, query
 from servers import MariaDB
-from wpbridge import companion
 from wpbridge.clock import SystemClock
-from wpbridge.companion import Companion, Ownership, Rule
-from wpbridge.config import Settings
-from wpbridge.database import DatabaseAddress
-from wpbridge.rules import Route
+from wpbridge.plugin import companion
+from wpbridge.plugin.companion import Companion, Ownership, Rule
+from wpbridge.site.config import Settings
+from wpbridge.site.database import DatabaseAddress
+from wpbridge.site.rules import Route
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_store
 from wpbridge.store.records import Pause
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 Kind: TypeAlias = Literal["all", "hook", "group"]
 WORDPRESS = Path("/usr/share/wordpress")

@@ -11,8 +11,8 @@ import pytest
 
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import args, php
-from wpbridge.enqueue import Enqueue, encoded, new_action
 from wpbridge.errors import InputError
+from wpbridge.queue.enqueue import Enqueue, encoded, new_action
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

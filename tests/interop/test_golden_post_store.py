@@ -17,7 +17,7 @@ from rows import query
 from servers import MariaDB, find_program
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.poststore import PostStore, Summary
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 ATTEMPTS = {"legacy_failed": 1, "legacy_done": 1}
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -23,14 +23,14 @@ from wordpress import in_wordpress
 from wpbridge.action import UPKEEP_HOOKS
 from wpbridge.clock import SystemClock
 from wpbridge.codec import cron
-from wpbridge.database import DatabaseAddress
+from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
-from wpbridge.handlers import describe
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_store
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 SCENARIOS = sorted(
     path.name

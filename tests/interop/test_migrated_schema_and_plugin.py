@@ -8,7 +8,7 @@ from both_sides import BothSides
 from factories import NOW, insert, make_new
 from wpbridge.migrate.mending import Changes
 from wpbridge.migrate.schema import claim_index, verify
-from wpbridge.store.ddl import Definitions
+from wpbridge.store.structure.definitions import Definitions
 
 
 def test_the_plugins_own_tables_are_fine(both: BothSides) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from wpbridge.codec import args, php
 from wpbridge.errors import CodecError
-from wpbridge.zone import Zone
+from wpbridge.site.zone import Zone
 
 SEED = 20_260_101
 CASES = 3000

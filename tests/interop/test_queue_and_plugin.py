@@ -15,9 +15,9 @@ from both_sides import BothSides, Call, Threw
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import args as args_codec
 from wpbridge.codec import schedule
-from wpbridge.enqueue import Enqueue
 from wpbridge.errors import CronError, InputError
-from wpbridge.queue import Queue
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue
 
 WHEN = 1_806_195_599  # 2027-03-28 00:59:59 UTC: one second before Berlin's clock changes
 LAST = 253_402_214_399  # 9999-12-30 23:59:59: no local date lies beyond the calendar

@@ -14,7 +14,7 @@ import pytest
 from both_sides import BothSides
 from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
-from wpbridge.enqueue import Enqueue
+from wpbridge.queue.enqueue import Enqueue
 
 WHEN: Final = 1_806_195_599
 LONG: Final = ["é" * 100]

@@ -16,12 +16,12 @@ import pytest
 
 from both_sides import BothSides
 from wordpress import worker_command
-from wpbridge import companion
 from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock, from_text
 from wpbridge.codec import cron, schedule, zoned
-from wpbridge.companion import Ownership
-from wpbridge.queue import Queue
+from wpbridge.plugin import companion
+from wpbridge.plugin.companion import Ownership
+from wpbridge.queue.facade import Queue
 
 ZERO = "0000-00-00 00:00:00"
 SOON = timedelta(minutes=2)

@@ -12,8 +12,8 @@ import pytest
 from both_sides import BothSides, Call
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import args as args_codec
-from wpbridge.enqueue import Enqueue
 from wpbridge.errors import InputError
+from wpbridge.queue.enqueue import Enqueue
 from wpbridge.store.records import Query
 
 WHEN: Final = 1_806_195_599

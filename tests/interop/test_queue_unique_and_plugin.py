@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from both_sides import BothSides, Call
 from wpbridge.action import Status
-from wpbridge.enqueue import Enqueue
-from wpbridge.queue import Queue
-from wpbridge.store.adding import SINCE_4_HOOK, UniqueBy
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue
+from wpbridge.store.queueing.adding import SINCE_4_HOOK, UniqueBy
 
 WHEN: Final = 1_806_195_599
 LONG: Final = ["x" * 300]

@@ -25,12 +25,12 @@ from wordpress import in_wordpress
 from wpbridge.action import UPKEEP_HOOKS, NewAction
 from wpbridge.clock import SystemClock, to_text
 from wpbridge.codec import schedule
+from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
-from wpbridge.handlers import describe
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 SEEDS = range(
     int(os.environ.get("WPBRIDGE_TEST_FIRST_SEED", "1")),

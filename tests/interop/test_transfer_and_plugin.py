@@ -12,7 +12,7 @@ from wpbridge.migrate import transfer
 from wpbridge.migrate.files import Line
 from wpbridge.migrate.transfer import Wishes
 from wpbridge.store.records import Query
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 AT = 1_806_195_599
 CALLS: list[Call] = [

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from wpbridge.codec import args
-from wpbridge.database import parse_db_host
-from wpbridge.store.dialect import WORDPRESS_REMOVES
+from wpbridge.site.database import parse_db_host
+from wpbridge.store.database.dialect import WORDPRESS_REMOVES
 
 WORDPRESS = Path("/usr/share/wordpress")
 SCRIPT = r"""

@@ -14,7 +14,7 @@ from cli_helpers import Done, call
 from php_site import PhpSite
 from wordpress import in_wordpress
 from wpbridge.codec.wp_cron import CronOption
-from wpbridge.store.options import CRON
+from wpbridge.store.rows.options import CRON
 
 ARGS = r"""array( 1, 'two', "\u{e9}/\"", array( 'a' => 1, 'b' => array( true, null ) ) )"""
 SCHEDULE = rf"""

@@ -15,9 +15,9 @@ from cli_helpers import Done, call
 from conftest import ROOT
 from php_site import PhpSite
 from wordpress import in_wordpress
-from wpbridge import cronbridge
 from wpbridge.errors import ConfigError, SiteError
-from wpbridge.queue import Queue
+from wpbridge.plugin import cron_bridge
+from wpbridge.queue.facade import Queue
 
 HOOKS = ("shop_daily", "shop_once")
 SCHEDULE = """
@@ -59,7 +59,7 @@ def bridged(wordpress: PhpSite, tmp_path: Path) -> Iterator[Bridged]:
     )  # fmt: skip
     assert done.code == 0, done
     yield Bridged(wordpress)
-    (must_use / cronbridge.FILE_NAME).unlink(missing_ok=True)
+    (must_use / cron_bridge.FILE_NAME).unlink(missing_ok=True)
     (must_use / "scheduler.php").unlink(missing_ok=True)
     in_wordpress(wordpress.folder, clear)
 
@@ -172,30 +172,30 @@ def test_undo_takes_the_bridge_away(bridged: Bridged, tmp_path: Path) -> None:
     folder = bridged.site.folder
     done = undo(bridged, tmp_path)
     assert done.code == 0, done
-    assert not (folder / "wp-content" / "mu-plugins" / cronbridge.FILE_NAME).exists()
+    assert not (folder / "wp-content" / "mu-plugins" / cron_bridge.FILE_NAME).exists()
     assert bridged.in_option("shop_daily")
     assert bridged.php("is_int( wp_next_scheduled( 'shop_daily', array( 'a' ) ) )") is True
 
 
 def test_sites_of_a_network_share_the_file(tmp_path: Path) -> None:
-    cronbridge.install(tmp_path, "wp_", "wp-cron", ["a'<?>\\", "b"], "j")
-    cronbridge.install(tmp_path, "wp_2_", "other", ["c"], "j")
-    cronbridge.install(tmp_path, "wp_", "wp-cron", ["d"], "k")
-    assert cronbridge.read(tmp_path) == {
+    cron_bridge.install(tmp_path, "wp_", "wp-cron", ["a'<?>\\", "b"], "j")
+    cron_bridge.install(tmp_path, "wp_2_", "other", ["c"], "j")
+    cron_bridge.install(tmp_path, "wp_", "wp-cron", ["d"], "k")
+    assert cron_bridge.read(tmp_path) == {
         "wp_": {"group": "wp-cron", "hooks": {"a'<?>\\": ["j"], "b": ["j"], "d": ["k"]}},
         "wp_2_": {"group": "other", "hooks": {"c": ["j"]}},
     }
     with pytest.raises(ConfigError, match="wp-cron"):
-        cronbridge.install(tmp_path, "wp_", "elsewhere", ["e"], "j")
-    assert cronbridge.remove(tmp_path, "wp_", "j")
-    assert cronbridge.read(tmp_path)["wp_"]["hooks"] == {"d": ["k"]}
-    assert cronbridge.remove(tmp_path, "wp_", "k")
-    assert cronbridge.remove(tmp_path, "wp_2_", "j")
+        cron_bridge.install(tmp_path, "wp_", "elsewhere", ["e"], "j")
+    assert cron_bridge.remove(tmp_path, "wp_", "j")
+    assert cron_bridge.read(tmp_path)["wp_"]["hooks"] == {"d": ["k"]}
+    assert cron_bridge.remove(tmp_path, "wp_", "k")
+    assert cron_bridge.remove(tmp_path, "wp_2_", "j")
     assert list(tmp_path.iterdir()) == []
-    assert not cronbridge.remove(tmp_path, "wp_2_", "j")
+    assert not cron_bridge.remove(tmp_path, "wp_2_", "j")
 
 
 def test_a_file_that_is_not_ours_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / cronbridge.FILE_NAME).write_text("<?php // somebody's")
+    (tmp_path / cron_bridge.FILE_NAME).write_text("<?php // somebody's")
     with pytest.raises(SiteError, match="not written by wpbridge"):
-        cronbridge.install(tmp_path, "wp_", "wp-cron", ["a"], "j")
+        cron_bridge.install(tmp_path, "wp_", "wp-cron", ["a"], "j")

@@ -8,9 +8,9 @@ import pytest
 
 from forms import Form, assert_same, forms, told_by_php
 from wp_config_programs import ENV, Maker, lay, told
-from wpbridge import wpconfig
 from wpbridge.errors import SiteError
-from wpbridge.wpconfig import Unknown
+from wpbridge.site import wpconfig
+from wpbridge.site.wpconfig import Unknown
 
 SEED = int(os.environ.get("WPBRIDGE_SEED", "0")) or secrets.randbelow(1_000_000)
 PROGRAMS = 80

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from forms import Form, assert_same, told_by_php
-from wpbridge import wpconfig
 from wpbridge.errors import SiteError
-from wpbridge.wpconfig.scope import only_set_here
+from wpbridge.site import wpconfig
+from wpbridge.site.wpconfig.scope import only_set_here
 
 ENV = {"PATH": os.environ["PATH"], "DB_FROM_ENV": "o'ne $two", "EMPTY": "", "ZERO": "0"}
 

@@ -11,11 +11,11 @@ from conftest import execute, needs
 from rows import change, query
 from servers import MariaDB, private_mariadb
 from wordpress import FILES, missing_wordpress, run_php
-from wpbridge.config import load
-from wpbridge.database import DatabaseAddress
 from wpbridge.errors import InputError
-from wpbridge.queue import Queue
-from wpbridge.site import resolve
+from wpbridge.queue.facade import Queue
+from wpbridge.site.config import load
+from wpbridge.site.database import DatabaseAddress
+from wpbridge.site.resolve import resolve
 from wpbridge.store.connect import open_site, open_store
 
 ASK = r"""

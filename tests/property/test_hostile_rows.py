@@ -15,17 +15,17 @@ from rows import change, query
 from wpbridge.clock import SystemClock
 from wpbridge.codec import schedule
 from wpbridge.codec.schedule import Cron, Interval, Single
-from wpbridge.database import DatabaseAddress
 from wpbridge.errors import CodecError
+from wpbridge.executors.handlers import Context, describe
 from wpbridge.executors.threads import ThreadExecutor
-from wpbridge.handlers import Context, describe
 from wpbridge.outcome import LogLine
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
-from wpbridge.store import sqlite
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_store
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.database import sqlite
+from wpbridge.store.running.runner_store import SqlStore
 
 ACTIONS = "wp_actionscheduler_actions"
 MOST = 2**63 - 1

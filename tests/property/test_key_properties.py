@@ -5,7 +5,7 @@ from typing import NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wpbridge.keys import key_of, work_hash
+from wpbridge.codec.keys import key_of, work_hash
 
 
 class Work(NamedTuple):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from wpbridge import Cancel, Context, Retry, hook, middleware, on
 from wpbridge.action import ActionId, ClaimId
 from wpbridge.events import ActionEvent, ActionFailed, ActionRetried, StoreBack, StoreLost
-from wpbridge.handlers import describe
+from wpbridge.executors.handlers import describe
 
 
 @hook("typed_sync")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from wpbridge import Context, Enqueue, Query, Queue, hook
 from wpbridge.action import ActionId  # noqa: TC001 - read as a user would write it
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 
 @hook("typed_parent")

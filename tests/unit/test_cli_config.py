@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from wpbridge import site
 from wpbridge.cli import config
 from wpbridge.cli.main import cli
+from wpbridge.site import resolve as site
 
 CONFIG = """<?php
 define('DB_NAME', 'shop'); define('DB_USER', 'bob');

@@ -16,8 +16,8 @@ from click.testing import CliRunner
 
 import docs
 from wpbridge.cli.main import cli
-from wpbridge.config import Settings, load
-from wpbridge.moments import seconds_of
+from wpbridge.site.config import Settings, load
+from wpbridge.site.moments import seconds_of
 
 ROOT = Path(__file__).parent.parent.parent
 DEPLOY = ROOT / "wpbridge" / "deploy"

@@ -21,23 +21,26 @@ from click.testing import CliRunner
 
 import docs
 import wpbridge
-from wpbridge import config, doctor, errors, events, explain, logs
+from wpbridge import doctor, errors, events
 from wpbridge.action import Status
 from wpbridge.cli import hooks, pauses, present, reports
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.main import cli
 from wpbridge.clock import SystemClock
 from wpbridge.codec import cron, zoned
-from wpbridge.database import DatabaseAddress
-from wpbridge.doctor import Finding, Repair
-from wpbridge.enqueue import Enqueue
+from wpbridge.daemon import fleet
+from wpbridge.doctor import Finding, Repair, explain
 from wpbridge.migrate import lines
-from wpbridge.queue import Queue
-from wpbridge.runner import fleet, wording
-from wpbridge.store.cleaning import AWAY
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import Queue
+from wpbridge.runner import wording
+from wpbridge.site import config
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import open_store
-from wpbridge.store.edits import REQUEUED, _moved
+from wpbridge.store.queueing.edits import REQUEUED, _moved
 from wpbridge.store.records import Query, Record
+from wpbridge.store.upkeep.cleaning import AWAY
+from wpbridge.telling import lines as logs
 from wpbridge.telling import log
 
 ROOT = Path(__file__).parent.parent.parent
@@ -525,7 +528,7 @@ def test_what_is_logged_is_what_the_catalogue_says() -> None:
 
 def test_nothing_else_in_the_package_calls_a_logger() -> None:
     """Its details would hide in the wording of a line."""
-    allowed = {"telling/log.py", "logs.py", "executors/process_pool.py"}
+    allowed = {"telling/log.py", "telling/lines.py", "executors/process/pool.py"}
     words = re.compile(
         r"\b(_?log|logger|logging)\.(debug|info|warning|error|exception|critical|log)\("
     )

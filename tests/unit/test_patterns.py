@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from heard import heard
 from wpbridge.app import tell_brackets
+from wpbridge.executors.routes import Routes
 from wpbridge.patterns import is_any, is_pattern, matches
-from wpbridge.retry import rule_for
-from wpbridge.routes import Routes
-from wpbridge.rules import RetryRule, Route
+from wpbridge.runner.retry_rules import rule_for
+from wpbridge.site.rules import RetryRule, Route
 
 
 @pytest.mark.parametrize(

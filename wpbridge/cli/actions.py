@@ -22,10 +22,10 @@ from wpbridge.cli.output import (
 from wpbridge.cli.present import ACTION_FIELDS, LIST_FIELDS, LOG_FIELDS, action_row, log_row
 from wpbridge.cli.terminal import print_line
 from wpbridge.cli.times import times_in, tz_option
-from wpbridge.config import Settings
 from wpbridge.errors import InputError
-from wpbridge.moments import iso
-from wpbridge.queue import Queue, opened
+from wpbridge.queue.facade import Queue, opened
+from wpbridge.site.config import Settings
+from wpbridge.site.moments import iso
 from wpbridge.store.records import ORDERS, Query, Record
 
 _ORDER_NAMES = (*ORDERS, "action_id")

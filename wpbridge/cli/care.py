@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wpbridge import upkeep
 from wpbridge.action import Status
 from wpbridge.cli.filters import MANY, ids_of, span_from
 from wpbridge.cli.names import tell_unknown
@@ -17,18 +16,19 @@ from wpbridge.cli.progress import counting
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.cli.times import times_in, tz_option
 from wpbridge.clock import SystemClock
-from wpbridge.config import Settings
 from wpbridge.errors import InputError
-from wpbridge.moments import iso, parse_duration, parse_moment
 from wpbridge.patterns import is_pattern, matches
-from wpbridge.queue import Queue, opened
+from wpbridge.queue.facade import Queue, opened
+from wpbridge.site.config import Settings
+from wpbridge.site.moments import iso, parse_duration, parse_moment
 from wpbridge.store.records import Query
-from wpbridge.store.retention import Expiry
+from wpbridge.store.upkeep.retention import Expiry
+from wpbridge.upkeep import cleanup
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from wpbridge.rules import Keep
+    from wpbridge.site.rules import Keep
 
 _FORMAT = click.option(
     "--format", "format", type=click.Choice(["text", "json"]), help="How (text)."
@@ -59,7 +59,7 @@ Examples:
 @click.option(
     "--batch-size",
     type=click.IntRange(1, 10_000),
-    default=upkeep.BATCH_SIZE,
+    default=cleanup.BATCH_SIZE,
     help="Rows a transaction (500).",
 )
 @click.option("--batches", type=click.IntRange(0), default=0, help="Batches at most (0: no limit).")
@@ -111,7 +111,7 @@ def clean(
                 confirm(f"delete {plural(sum(counts), 'action')}", yes=yes)
             with counting("clean", sum(counts)) as advance:
                 counts = _delete(queue, wanted, batch_size, batches, pause.total_seconds(), advance)
-            long_ago = SystemClock().now() - upkeep.ORPHAN_KEY_AGE
+            long_ago = SystemClock().now() - cleanup.ORPHAN_KEY_AGE
             queue.store.parts.retention.forget_keys(long_ago)
     if not wanted:
         told("nothing is meant: there is no such hook, or a rule keeps its actions")
@@ -135,7 +135,7 @@ def _delete(  # noqa: PLR0917 - the command's options
     for expiry in wanted:
         is_over = batches > 0 and done >= batches
         counts.append(
-            0 if is_over else upkeep.delete_expired(
+            0 if is_over else cleanup.delete_expired(
                 queue.store.parts, expiry, batch_size=batch_size,
                 batches=batches - done if batches else 0, pause_seconds=pause_seconds, tick=tick,
             )
@@ -155,7 +155,7 @@ def expiries_of(  # noqa: PLR0917 - the command's filters
     for name in names:
         if name not in _ENDED:
             raise InputError(f"--status: {name!r} is none of {', '.join(_ENDED)}")
-    chosen = tuple(Status(name) for name in names) or upkeep.PLUGIN_STATUSES
+    chosen = tuple(Status(name) for name in names) or cleanup.PLUGIN_STATUSES
     end: datetime | None = None
     if older_than is not None:
         end = span_from(now, older_than, "--older-than", -1)
@@ -166,7 +166,7 @@ def expiries_of(  # noqa: PLR0917 - the command's filters
     rules: Sequence[Keep] = () if end is not None else settings.retention
     known = _hooks(queue, hooks, [rule.hook for rule in rules if rule.hook])
     _tell_names(queue, settings, hooks, groups, known)
-    found = upkeep.expiries(rules, now=now, hooks=known, statuses=chosen)
+    found = cleanup.expiries(rules, now=now, hooks=known, statuses=chosen)
     if end is not None:
         found = [replace(expiry, before=end) for expiry in found]
     if names:
@@ -236,11 +236,11 @@ def _clean_logs(queue: Queue, *, dry_run: bool, yes: bool, style: str) -> None:
     parts = queue.store.parts
     if not (dry_run or yes):
         with counting("look", None) as advance:
-            count = upkeep.delete_orphan_logs(parts, dry_run=True, tick=advance)
+            count = cleanup.delete_orphan_logs(parts, dry_run=True, tick=advance)
         if count > MANY:
             confirm(f"delete {plural(count, 'log row')}", yes=False)
     with counting("look", None) as advance:
-        count = upkeep.delete_orphan_logs(parts, dry_run=dry_run, tick=advance)
+        count = cleanup.delete_orphan_logs(parts, dry_run=dry_run, tick=advance)
     if style == "json":
         print_json({"dry_run": dry_run, "count": count})
     else:
@@ -278,12 +278,12 @@ def dedupe(
     query = Query(hooks=tuple(hooks), groups=tuple(groups))
     with opened(settings) as queue:
         tell_unknown(queue.store, hooks, groups, for_people=settings.format != "json")
-        chains = upkeep.duplicate_chains(queue.store.parts, query)
+        chains = cleanup.duplicate_chains(queue.store.parts, query)
         extra = [record.id for chain in chains for record in chain.extra]
         if not dry_run:
             if len(extra) > MANY:
                 confirm(f"cancel {plural(len(extra), 'action')}", yes=yes)
-            extra = list(upkeep.end_duplicates(queue.store.parts, chains, now=SystemClock().now()))
+            extra = list(cleanup.end_duplicates(queue.store.parts, chains, now=SystemClock().now()))
     if settings.format == "json":
         rows = [
             {"hook": c.keep.hook, "keep": c.keep.id, "cancel": [r.id for r in c.extra]}
@@ -338,7 +338,7 @@ def release_claims(
         wanted = [
             c for c in found if c.id in ids or (empty if c.is_orphan else stale)
         ]  # fmt: skip
-        freed = upkeep.free_claims(
+        freed = cleanup.free_claims(
             queue.store.parts, wanted, ours=ours, now=SystemClock().now(), dry_run=dry_run
         )
     if settings.format == "json":

@@ -20,9 +20,9 @@ from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural, told
 from wpbridge.cli.terminal import print_json, print_line, write_data
 from wpbridge.clock import SystemClock
-from wpbridge.enqueue import Enqueue, new_action
 from wpbridge.errors import InputError
-from wpbridge.queue import Queue, opened
+from wpbridge.queue.enqueue import Enqueue, new_action
+from wpbridge.queue.facade import Queue, opened
 from wpbridge.store.records import Change, Query
 
 _ENDED = ("complete", "failed", "canceled")

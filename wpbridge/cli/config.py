@@ -12,11 +12,11 @@ import click
 
 from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
 from wpbridge.cli.terminal import print_json, print_line
-from wpbridge.config import Settings, sources_of
-from wpbridge.database import DatabaseAddress
-from wpbridge.rules import Webhook
-from wpbridge.site import Site, resolve
-from wpbridge.wpconfig import TABLE_PREFIX, Unknown, WpConfig
+from wpbridge.site.config import Settings, sources_of
+from wpbridge.site.database import DatabaseAddress
+from wpbridge.site.resolve import Site, resolve
+from wpbridge.site.rules import Webhook
+from wpbridge.site.wpconfig import TABLE_PREFIX, Unknown, WpConfig
 
 MASK: Final = "********"
 

@@ -15,10 +15,10 @@ from wpbridge.cli.progress import counting
 from wpbridge.cli.terminal import print_line, write_data
 from wpbridge.cli.times import times_in
 from wpbridge.clock import SystemClock
-from wpbridge.enqueue import LAST_SECOND, Enqueue
 from wpbridge.errors import InputError, WpbridgeError
-from wpbridge.moments import iso, parse_duration, parse_moment
-from wpbridge.queue import BULK, Queue, opened
+from wpbridge.queue.enqueue import LAST_SECOND, Enqueue
+from wpbridge.queue.facade import BULK, Queue, opened
+from wpbridge.site.moments import iso, parse_duration, parse_moment
 
 _ONE_ONLY: Final = (
     "args", "at", "in_", "interval", "cron", "tz", "group", "priority", "unique", "key", "after",

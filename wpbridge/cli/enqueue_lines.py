@@ -17,12 +17,12 @@ from typing import IO, Any, Final
 
 from wpbridge.cli.filters import BIGGEST, span_from
 from wpbridge.clock import SystemClock
-from wpbridge.enqueue import Enqueue
 from wpbridge.errors import ActionNotFound, InputError
 from wpbridge.migrate import files
-from wpbridge.queue import BULK, Queue
-from wpbridge.store.bulk import WINDOW_BYTES
-from wpbridge.store.portions import portions
+from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.facade import BULK, Queue
+from wpbridge.store.database.portions import portions
+from wpbridge.store.moving.bulk import WINDOW_BYTES
 
 _KEYS: Final = frozenset({*(f.name for f in fields_of(Enqueue)), "in"})
 _MAY_NEST: Final = ("args", "after")

@@ -13,16 +13,16 @@ from wpbridge.cli.options import one_line_errors, php_options, settings_of, site
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.cli.times import times_in, tz_option
 from wpbridge.clock import SystemClock
+from wpbridge.doctor.explain import Explanation, gather
+from wpbridge.doctor.explain import explain as explained
 from wpbridge.errors import InputError
-from wpbridge.executors.php_probe import interview
-from wpbridge.explain import Explanation, gather
-from wpbridge.explain import explain as explained
-from wpbridge.queue import Queue
-from wpbridge.site import Site, resolve
+from wpbridge.executors.php.probe import interview
+from wpbridge.queue.facade import Queue
+from wpbridge.site.resolve import Site, resolve
 from wpbridge.store.connect import open_site
 
 if TYPE_CHECKING:
-    from wpbridge.config import Settings
+    from wpbridge.site.config import Settings
 
 
 @click.command(short_help="Say why an action does not run.", epilog="""

@@ -11,9 +11,9 @@ import click
 
 from wpbridge.action import ActionId, ClaimId
 from wpbridge.clock import SystemClock
-from wpbridge.enqueue import encoded
 from wpbridge.errors import InputError
-from wpbridge.moments import parse_duration, parse_moment, seconds_of
+from wpbridge.queue.enqueue import encoded
+from wpbridge.site.moments import parse_duration, parse_moment, seconds_of
 from wpbridge.store.records import Query
 
 STATUSES: Final = ("pending", "in-progress", "complete", "failed", "canceled")

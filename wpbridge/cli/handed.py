@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from wpbridge.config import Settings, SettingsFile, combine, working_folder
 from wpbridge.errors import ConfigError
+from wpbridge.site.config import Settings, SettingsFile, combine, working_folder
 
 
 def packed(settings: Settings, folder: str) -> bytes:

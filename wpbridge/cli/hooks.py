@@ -12,14 +12,14 @@ from wpbridge.cli.options import one_line_errors, php_options, settings_of, site
 from wpbridge.cli.output import list_options, print_rows, told
 from wpbridge.cli.times import times_in, tz_option
 from wpbridge.clock import SystemClock
-from wpbridge.config import Settings
-from wpbridge.executors.php_probe import interview
-from wpbridge.handlers import Handler
-from wpbridge.routes import Routes
-from wpbridge.site import Site, resolve
+from wpbridge.executors.handlers import Handler
+from wpbridge.executors.php.probe import interview
+from wpbridge.executors.routes import Routes
+from wpbridge.site.config import Settings
+from wpbridge.site.resolve import Site, resolve
 from wpbridge.store.base import QueuedHook
 from wpbridge.store.connect import open_site
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,10 @@ import logging
 import os
 from dataclasses import replace
 
-from wpbridge import logs
-from wpbridge.config import Settings
 from wpbridge.errors import WpbridgeError
-from wpbridge.site import Site, resolve
+from wpbridge.site.config import Settings
+from wpbridge.site.resolve import Site, resolve
+from wpbridge.telling import lines
 
 
 def start_log(settings: Settings, site: Site | None = None, *, is_daemon: bool = False) -> None:
@@ -16,7 +16,7 @@ def start_log(settings: Settings, site: Site | None = None, *, is_daemon: bool =
     ``site`` is known after the settings; a supervisor, which needs none, asks no PHP for it.
     """
     label = _label(settings) if site is None else site.label
-    logs.set_up(settings.verbose, settings.log_format, site=label)
+    lines.set_up(settings.verbose, settings.log_format, site=label)
     # Starts and ends are few, and what an operator looks for first.
     if is_daemon and not settings.quiet and not settings.verbose:
         logging.getLogger("wpbridge.daemon").setLevel(logging.INFO)

@@ -17,11 +17,11 @@ from wpbridge.cli.progress import counting
 from wpbridge.cli.stopping import stoppable
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.clock import SystemClock
-from wpbridge.config import Settings
 from wpbridge.migrate import archive as archives
 from wpbridge.migrate.journal import Journal, name_of
-from wpbridge.queue import Queue
-from wpbridge.store.retention import Expiry
+from wpbridge.queue.facade import Queue
+from wpbridge.site.config import Settings
+from wpbridge.store.upkeep.retention import Expiry
 
 _SHOWN = 3
 _ENDED = ("complete", "failed", "canceled")

@@ -15,7 +15,7 @@ from wpbridge.cli.terminal import print_line
 from wpbridge.clock import SystemClock
 from wpbridge.migrate import files, transfer
 from wpbridge.migrate.lines import dumped, line_of
-from wpbridge.queue import Queue
+from wpbridge.queue.facade import Queue
 from wpbridge.store.records import Query
 
 _SHOWN = 3

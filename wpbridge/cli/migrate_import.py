@@ -17,7 +17,6 @@ from wpbridge.cli.output import confirm, plural, told
 from wpbridge.cli.progress import counting
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.clock import SystemClock
-from wpbridge.config import Settings
 from wpbridge.errors import InputError
 from wpbridge.migrate import added, files
 from wpbridge.migrate.added import TakenBack
@@ -25,8 +24,9 @@ from wpbridge.migrate.files import Line, Rejects
 from wpbridge.migrate.journal import Journal, name_of
 from wpbridge.migrate.places import Places
 from wpbridge.migrate.transfer import Import, Report, Wishes
-from wpbridge.moments import parse_duration
-from wpbridge.queue import Queue
+from wpbridge.queue.facade import Queue
+from wpbridge.site.config import Settings
+from wpbridge.site.moments import parse_duration
 
 _MOST_SAID = 20
 

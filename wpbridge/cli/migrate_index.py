@@ -13,14 +13,14 @@ from wpbridge.cli.output import plural
 from wpbridge.cli.progress import percents
 from wpbridge.cli.stopping import stoppable
 from wpbridge.cli.terminal import print_json, print_line, write_data
-from wpbridge.config import Settings
 from wpbridge.errors import InputError
 from wpbridge.migrate import mending, schema
 from wpbridge.migrate.places import Places
-from wpbridge.moments import parse_duration
-from wpbridge.site import resolve
+from wpbridge.site.config import Settings
+from wpbridge.site.moments import parse_duration
+from wpbridge.site.resolve import resolve
 from wpbridge.store.connect import open_site
-from wpbridge.store.ddl import CLAIM_INDEX, Definitions
+from wpbridge.store.structure.definitions import CLAIM_INDEX, Definitions
 
 MIB = 1 << 20
 LOCK_WAIT = click.option(

@@ -13,14 +13,15 @@ from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural, told
 from wpbridge.cli.progress import counting
 from wpbridge.cli.terminal import print_json, print_line
-from wpbridge.config import Settings
 from wpbridge.errors import InputError
-from wpbridge.migrate import poststore, private
+from wpbridge.migrate import poststore
 from wpbridge.migrate.journal import Journal, name_of
 from wpbridge.migrate.places import Places
 from wpbridge.migrate.poststore import PostStore, Summary
 from wpbridge.migrate.poststore_undo import Undo, Undone
-from wpbridge.queue import Queue
+from wpbridge.queue.facade import Queue
+from wpbridge.site.config import Settings
+from wpbridge.system import private_files
 
 _GIVEN: Final = ParameterSource.COMMANDLINE
 _OF_MOVING: Final = ("batch_size", "in_progress", "journal")
@@ -111,7 +112,10 @@ def _move(it: PostStore, places: Places, journal: Path, total: int) -> Summary:
     with places.begun(journal, poststore.KIND) as steps:
         try:
             # What was left is met again by each run, so the file always tells all of it.
-            with private.text(side) as left, counting("post-store", total, lines=True) as advance:
+            with (
+                private_files.text(side) as left,
+                counting("post-store", total, lines=True) as advance,
+            ):
                 done = it.move(steps, left, advance)
         except OSError as error:
             raise InputError(f"{side} cannot be written: {error.strerror}") from None

@@ -22,14 +22,14 @@ from wpbridge.cli.output import confirm, list_options, plural, print_rows, told
 from wpbridge.cli.progress import percents
 from wpbridge.cli.stopping import stoppable
 from wpbridge.cli.terminal import print_json, print_line, write_data
-from wpbridge.config import Settings
 from wpbridge.errors import InputError
 from wpbridge.migrate import mending
 from wpbridge.migrate.deviations import Deviation, Fix
 from wpbridge.migrate.journal import Journal, name_of
 from wpbridge.migrate.schema import Comparison, script, statement_of
 from wpbridge.migrate.schema import verify as compare
-from wpbridge.store.ddl import Definitions
+from wpbridge.site.config import Settings
+from wpbridge.store.structure.definitions import Definitions
 
 _FIELDS = ("item", "found", "expected", "severity", "fix")
 

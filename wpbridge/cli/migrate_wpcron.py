@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import click
 
-from wpbridge import cronbridge
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.migrating import opened_with_places, undo_file
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
@@ -20,17 +19,19 @@ from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.cli.times import times_in, tz_option
 from wpbridge.clock import from_timestamp
 from wpbridge.codec.wp_cron import Event
-from wpbridge.config import Settings
 from wpbridge.errors import CodecError, ConfigError, InputError, SiteError
-from wpbridge.migrate import private, wpcron
+from wpbridge.migrate import wpcron
 from wpbridge.migrate.journal import Journal, name_of
 from wpbridge.migrate.places import Places
 from wpbridge.migrate.wpcron import KIND, Choice, Left, Moved, Mover, Plan
 from wpbridge.migrate.wpcron_since import Bridged, unfinished
 from wpbridge.migrate.wpcron_undo import Undo, Undone
-from wpbridge.moments import iso, parse_duration
-from wpbridge.queue import Queue
-from wpbridge.site import Site
+from wpbridge.plugin import cron_bridge
+from wpbridge.queue.facade import Queue
+from wpbridge.site.config import Settings
+from wpbridge.site.moments import iso, parse_duration
+from wpbridge.site.resolve import Site
+from wpbridge.system import private_files
 
 SAMPLES: Final = 5
 _FLUSH: Final = (
@@ -160,7 +161,7 @@ def _undo(
         try:
             if not dry_run and site.mu_plugins is not None and not done.busy:
                 folder = site.plugins_to_write(trusted=settings.trusted)
-                cronbridge.remove(folder, queue.store.names.prefix, _id_of(steps))
+                cron_bridge.remove(folder, queue.store.names.prefix, _id_of(steps))
                 it.finish(done, settle_seconds)
         finally:
             # What was put back is told whatever lies in the bridge's place.
@@ -176,7 +177,7 @@ def _bridged(queue: Queue, site: Site, steps: Journal) -> Bridged | None:
     if site.mu_plugins is None:
         return None
     try:
-        there = cronbridge.read(site.mu_plugins).get(queue.store.names.prefix, {})
+        there = cron_bridge.read(site.mu_plugins).get(queue.store.names.prefix, {})
     except SiteError:
         # It is not ours, so it answers for nothing; the end of the undo says so.
         return None
@@ -199,7 +200,7 @@ def _bridge(queue: Queue, folder: Path | None, plan: Plan, group: str, journal: 
     if journal is None or folder is None:
         told("PHP code that looks for these hooks in WP-Cron may schedule them anew: see --bridge")
         return
-    cronbridge.install(folder, queue.store.names.prefix, group, plan.by_hook(), journal)
+    cron_bridge.install(folder, queue.store.names.prefix, group, plan.by_hook(), journal)
 
 
 def _bytes_of(file: Path) -> bytes:
@@ -294,7 +295,7 @@ def _write_left(left: list[Left], side: Path) -> None:
     """The side file; an earlier run's goes where nothing is left any more."""
     try:
         if left:
-            with private.replaced(side) as stream:
+            with private_files.replaced(side) as stream:
                 stream.writelines(
                     json.dumps(wpcron.left_as_row(one)).encode() + b"\n" for one in left
                 )

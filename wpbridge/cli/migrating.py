@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from wpbridge.cli.output import told
-from wpbridge.config import Settings
 from wpbridge.migrate.places import Places
-from wpbridge.migrate.served import why_served
-from wpbridge.queue import Queue
-from wpbridge.site import resolve
+from wpbridge.queue.facade import Queue
+from wpbridge.site.config import Settings
+from wpbridge.site.resolve import resolve
 from wpbridge.store.connect import open_site
+from wpbridge.system.served_folders import why_served
 
 
 @contextmanager

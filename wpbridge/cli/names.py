@@ -9,9 +9,9 @@ from difflib import get_close_matches
 from typing import Final
 
 from wpbridge.cli.output import told
-from wpbridge.config import Settings
-from wpbridge.routes import Routes
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.executors.routes import Routes
+from wpbridge.site.config import Settings
+from wpbridge.store.running.runner_store import SqlStore
 
 _SHOWN: Final = 191
 """So many characters of a name are shown: no hook has more."""

@@ -13,7 +13,7 @@ from wpbridge.cli.terminal import print_line
 from wpbridge.errors import InputError, WpbridgeError
 
 if TYPE_CHECKING:
-    from wpbridge.config import Settings
+    from wpbridge.site.config import Settings
 
 _SITE = (
     click.option("--path", metavar="DIR", help="WordPress folder; its wp-config.php is read."),
@@ -138,7 +138,7 @@ def flags_of(ctx: click.Context, flags: Mapping[str, Any]) -> dict[str, Any]:
 
 def settings_of(ctx: click.Context, flags: Mapping[str, Any]) -> "Settings":
     """Settings from flags (the command's before the group's), environment and file."""
-    from wpbridge.config import load, working_folder  # noqa: PLC0415 - only commands that need them read settings
+    from wpbridge.site.config import load, working_folder  # noqa: PLC0415 - only commands that need them read settings
 
     settings = load(flags_of(ctx, flags), os.environ, working_folder())
     ctx.meta[COLOR] = settings.color

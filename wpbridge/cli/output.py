@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
 
-from wpbridge import jsontext
 from wpbridge.cli import terminal
 from wpbridge.cli.terminal import data, print_cells, print_json, print_line, print_text, write_data
+from wpbridge.codec import jsontext
 from wpbridge.errors import InputError
-from wpbridge.moments import iso
+from wpbridge.site.moments import iso
 
 if TYPE_CHECKING:
     from wpbridge.cli.tables import Screen

@@ -13,10 +13,10 @@ from wpbridge.cli.output import check_fields, is_table, list_options, print_rows
 from wpbridge.cli.terminal import print_line
 from wpbridge.cli.times import times_in, tz_option
 from wpbridge.clock import SystemClock
-from wpbridge.enqueue import GROUP_CHARACTERS, HOOK_CHARACTERS
 from wpbridge.errors import InputError
-from wpbridge.moments import iso, parse_moment
-from wpbridge.queue import opened
+from wpbridge.queue.enqueue import GROUP_CHARACTERS, HOOK_CHARACTERS
+from wpbridge.queue.facade import opened
+from wpbridge.site.moments import iso, parse_moment
 from wpbridge.store.records import Pause
 
 FIELDS = ("kind", "name", "until", "reason", "since")

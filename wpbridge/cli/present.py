@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import args, schedule
+from wpbridge.codec.jsontext import is_finite
 from wpbridge.errors import CodecError
-from wpbridge.jsontext import is_finite
 from wpbridge.store.records import LogEntry, Record
 
 ACTION_FIELDS: Final = (

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from wpbridge import heartbeat
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.options import one_line_errors, settings_of
 from wpbridge.cli.terminal import print_line
+from wpbridge.daemon import heartbeat
 from wpbridge.errors import ConfigError
 
 

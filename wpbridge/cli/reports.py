@@ -15,11 +15,11 @@ from wpbridge.cli.output import is_table, list_options, plural, print_rows, told
 from wpbridge.cli.times import times_in, tz_option
 from wpbridge.clock import SystemClock
 from wpbridge.errors import InputError
-from wpbridge.fingerprint import fingerprint
-from wpbridge.queue import opened
+from wpbridge.queue.facade import opened
 from wpbridge.runner.identity import identity, is_dead
 from wpbridge.store.base import RunnerRecord
 from wpbridge.store.records import ClaimRecord, FailedRun, Tally
+from wpbridge.telling.fingerprint import fingerprint
 
 _STATUSES = ("pending", "in-progress", "complete", "failed", "canceled")
 STAT_FIELDS = ("name", *_STATUSES, "other", "total", "due", "oldest_due", "held")

@@ -27,16 +27,16 @@ from wpbridge.cli.options import (
 from wpbridge.cli.output import plural, told
 from wpbridge.cli.terminal import print_cells, print_json, print_line, progress_console
 from wpbridge.clock import SystemClock
-from wpbridge.config import Settings
 from wpbridge.errors import ActionNotFound, ConfigError, HandlerNotFound, WpCliError
-from wpbridge.routes import Routes
-from wpbridge.runner.hold import Totals
+from wpbridge.executors.routes import Routes
+from wpbridge.runner.in_hand import Totals
 from wpbridge.runner.loop import Runner
-from wpbridge.site import resolve
+from wpbridge.site.config import Settings
+from wpbridge.site.resolve import resolve
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import has_known_schedule, open_site
 from wpbridge.store.records import Record
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 _SIGNAL_EXITS = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 

@@ -13,14 +13,14 @@ from wpbridge.cli.output import plural
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.cli.times import times_in, tz_option
 from wpbridge.clock import SystemClock
-from wpbridge.config import Settings, sources_of
 from wpbridge.errors import ConfigError, ReadOnly, SchemaError, StoreMissing
-from wpbridge.moments import iso
-from wpbridge.site import Site, resolve
+from wpbridge.site.config import Settings, sources_of
+from wpbridge.site.moments import iso
+from wpbridge.site.resolve import Site, resolve
 from wpbridge.store.base import StoreInfo
 from wpbridge.store.connect import open_site
-from wpbridge.store.rights import Findings, find
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.structure.rights import Findings, find
 
 DUE_CAP = 100_000
 _SHOWN_HOOKS = 3
@@ -302,7 +302,7 @@ def _about_companion(
     settings: Settings, site: Site, prefix: str, handlers: Iterable[str], left_out: Sequence[str]
 ) -> list[str]:
     """What `wp install-plugin` would mend, in sentences."""
-    from wpbridge import companion  # noqa: PLC0415 - the other commands run nothing
+    from wpbridge.plugin import companion  # noqa: PLC0415 - the other commands run nothing
 
     if site.mu_plugins is None or site.config is None:
         return []

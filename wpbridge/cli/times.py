@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from wpbridge.config import Settings
-from wpbridge.store.sqlstore import SqlStore
-from wpbridge.zone import shown_name, shown_zone
+from wpbridge.site.config import Settings
+from wpbridge.site.zone import shown_name, shown_zone
+from wpbridge.store.running.runner_store import SqlStore
 
 
 class _ZoneName(click.ParamType[str]):

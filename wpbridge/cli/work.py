@@ -23,11 +23,11 @@ from wpbridge.cli.options import (
 )
 from wpbridge.cli.output import plural
 from wpbridge.cli.terminal import print_json, print_line
-from wpbridge.config import Settings
+from wpbridge.daemon.child import starter
+from wpbridge.daemon.notify import VARIABLES, Notifier
+from wpbridge.daemon.supervisor import Supervisor, Terms
 from wpbridge.errors import ConfigError
-from wpbridge.notify import VARIABLES, Notifier
-from wpbridge.runner.child import starter
-from wpbridge.runner.supervisor import Supervisor, Terms
+from wpbridge.site.config import Settings
 
 
 @click.command("work", short_help="Run due actions for ever: the daemon.", epilog="""
@@ -151,7 +151,7 @@ def _plan(settings: Settings) -> None:
     """Look at everything a worker looks at, and print what there would be."""
     from wpbridge.cli.names import tell_unclaimed  # noqa: PLC0415 - the supervisor asks no database
     from wpbridge.cli.worker import php_workers, prepared  # noqa: PLC0415
-    from wpbridge.store.rights import refuse_read_only  # noqa: PLC0415
+    from wpbridge.store.structure.rights import refuse_read_only  # noqa: PLC0415
 
     with closing(prepared(settings)) as parts:
         parts.store.inspect()

@@ -10,24 +10,27 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from wpbridge import app, logs, wake
+from wpbridge import app
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.loglines import start_log
 from wpbridge.clock import Clock
-from wpbridge.config import Settings, working_folder
+from wpbridge.daemon.child import RECYCLED
+from wpbridge.daemon.signals import deafen
+from wpbridge.daemon.worker_link import Lifetime, SignClock, Tether
 from wpbridge.errors import ConfigError
-from wpbridge.events import Bus, Event
-from wpbridge.handlers import Handler
-from wpbridge.queue import wake_name
-from wpbridge.routes import Routes
-from wpbridge.runner.child import RECYCLED
-from wpbridge.runner.signals import deafen
-from wpbridge.runner.tether import Lifetime, SignClock, Tether
-from wpbridge.site import Site, resolve
+from wpbridge.events import Event
+from wpbridge.executors.handlers import Handler
+from wpbridge.executors.routes import Routes
+from wpbridge.queue import wake
+from wpbridge.queue.facade import wake_name
+from wpbridge.site.config import Settings, working_folder
+from wpbridge.site.resolve import Site, resolve
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_site
-from wpbridge.store.session import Session
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.database.session import Session
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.telling import lines
+from wpbridge.telling.bus import Bus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +139,7 @@ def _be_patient(session: Session, tether: Tether, clock: Clock) -> None:
     session.pause = tether.pause
     session.patience_seconds = math.inf
     bus = Bus()
-    bus.subscribe(Event, logs.write)
+    bus.subscribe(Event, lines.write)
     app.tell_outages(session, bus, clock)
     _tie(session, tether)
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from wpbridge import app, companion
+from wpbridge import app
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import told
 from wpbridge.cli.terminal import print_line
-from wpbridge.config import Settings
 from wpbridge.errors import ConfigError
-from wpbridge.site import Site, resolve
+from wpbridge.plugin import companion
+from wpbridge.site.config import Settings
+from wpbridge.site.resolve import Site, resolve
 from wpbridge.store.connect import open_site
 
 _DEEDS = {"created": "write", "renewed": "renew", "removed": "remove"}

@@ -1,4 +1,9 @@
-"""Meaning to text and back: PHP serialization, schedules, cron, args.
+"""Text to meaning and back: PHP serialization, schedules, cron expressions, args, keys.
 
-Pure: no clock, no database.
+Pure: nothing here asks a clock, a database or a file.
 """
+
+from typing import Final
+
+DOOR: Final = ("args", "cron", "jsontext", "keys", "php", "schedule", "wp_cron", "zoned")
+"""The modules that other rooms may import."""

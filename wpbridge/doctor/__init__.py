@@ -1,9 +1,8 @@
 """Doctor: looks for what is wrong with a site's queue, and mends what is safe to mend.
 
-``patient`` is the site, ``server`` and ``rows`` are what is asked of it, each question bounded, so
-that a queue of millions is looked through in a few seconds. The ``checks_…`` modules hold one
-small function a check; ``examination`` goes through them; ``fixes`` mends. Nothing here starts,
-stops or changes an action but ``fixes``.
+``examined_site`` is the site, and what is asked of it: each question is bounded, so that a queue of
+millions is looked through in a few seconds. The ``checks_…`` modules hold one small function a
+check. ``examination`` goes through them, and ``fixes`` mends; nothing else here changes an action.
 """
 
 from collections.abc import Collection
@@ -18,9 +17,9 @@ from wpbridge.doctor import (
     examination,
 )
 from wpbridge.doctor.examination import Check, Examination
+from wpbridge.doctor.examined_site import Patient, admitted
 from wpbridge.doctor.findings import LEVELS, Finding, Level
 from wpbridge.doctor.fixes import FIXABLE, Repair, fix
-from wpbridge.doctor.patient import Patient, admitted
 
 __all__ = [
     "CHECKS",
@@ -37,6 +36,9 @@ __all__ = [
     "examine",
     "fix",
 ]
+
+DOOR: Final = ("explain",)
+"""The modules that other rooms may import, beside the names of this one."""
 
 CHECKS: Final[tuple[Check, ...]] = (
     *checks_database.CHECKS,

@@ -4,10 +4,10 @@ from datetime import timedelta
 from typing import Final
 
 from wpbridge.doctor.examination import Check
+from wpbridge.doctor.examined_site import Patient
 from wpbridge.doctor.findings import Finding, note, ok, problem, some, span, warning
-from wpbridge.doctor.patient import Patient
 from wpbridge.errors import SchemaError, StoreError, StoreUnavailable
-from wpbridge.store.dialect import FORGETFUL, WORDPRESS_REMOVES
+from wpbridge.store.database.dialect import FORGETFUL, WORDPRESS_REMOVES
 
 SKEW_SECONDS: Final = 5
 """Clocks that are closer agree."""

@@ -4,10 +4,10 @@ from datetime import timedelta
 from typing import Final
 
 from wpbridge.doctor.examination import Check
+from wpbridge.doctor.examined_site import MIGRATION_OPTION, Patient
 from wpbridge.doctor.findings import Finding, note, number, ok, some, warning
-from wpbridge.doctor.patient import MIGRATION_OPTION, Patient
-from wpbridge.store.retention import KEEP
-from wpbridge.store.survey import CAP, SCANNED
+from wpbridge.store.reading.survey import CAP, SCANNED
+from wpbridge.store.upkeep.retention import KEEP
 
 GRACE: Final = timedelta(days=2)
 """The plugin's cleaner comes once a day."""

@@ -4,16 +4,16 @@ import shlex
 from datetime import timedelta
 from typing import Final
 
-from wpbridge import companion
 from wpbridge.action import ClaimId
 from wpbridge.doctor.examination import Check
+from wpbridge.doctor.examined_site import Patient
 from wpbridge.doctor.findings import Finding, note, number, ok, problem, some, span, warning
-from wpbridge.doctor.patient import Patient
 from wpbridge.errors import SiteError
-from wpbridge.store.cleaning import AWAY
-from wpbridge.store.edits import STALE_SECONDS
+from wpbridge.plugin import companion
+from wpbridge.store.queueing.edits import STALE_SECONDS
+from wpbridge.store.reading.survey import CAP
 from wpbridge.store.records import Pause
-from wpbridge.store.survey import CAP
+from wpbridge.store.upkeep.cleaning import AWAY
 
 LATE_SECONDS: Final = 600
 """Due for longer, and something is wrong."""

@@ -3,16 +3,16 @@
 import re
 from typing import Final
 
-from wpbridge import companion
 from wpbridge.clock import from_timestamp
 from wpbridge.doctor.checks_database import clock_finding
 from wpbridge.doctor.examination import Check
+from wpbridge.doctor.examined_site import LOCK_OPTION, MIGRATION_OPTION, Patient
 from wpbridge.doctor.findings import Finding, note, ok, problem, some, warning
-from wpbridge.doctor.patient import LOCK_OPTION, MIGRATION_OPTION, Patient
 from wpbridge.errors import SiteError, WpbridgeError
-from wpbridge.executors.php_probe import notes, refusal
-from wpbridge.wpconfig import PhpSyntaxError, Token, from_bytes, tokenize
-from wpbridge.zone import Zone
+from wpbridge.executors.php.probe import notes, refusal
+from wpbridge.plugin import companion
+from wpbridge.site.wpconfig import PhpSyntaxError, Token, from_bytes, tokenize
+from wpbridge.site.zone import Zone
 
 LOCK_SECONDS: Final = 3_600
 """The plugin's lock holds for 60 s; a filter may make it longer, hardly by so much."""

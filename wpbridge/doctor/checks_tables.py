@@ -5,13 +5,18 @@ from typing import Final
 
 from wpbridge.clock import to_text
 from wpbridge.doctor.examination import Check
+from wpbridge.doctor.examined_site import (
+    DEMARCATION_OPTION,
+    LOGGER_OPTION,
+    MIGRATION_OPTION,
+    Patient,
+)
 from wpbridge.doctor.findings import Finding, note, number, ok, problem, some, warning
-from wpbridge.doctor.patient import DEMARCATION_OPTION, LOGGER_OPTION, MIGRATION_OPTION, Patient
 from wpbridge.errors import SchemaError
-from wpbridge.store.ddl import indexes_of
-from wpbridge.store.ids import complaint
-from wpbridge.store.server import Step
-from wpbridge.store.tables import NEWEST_SCHEMA, OLDEST_SCHEMA
+from wpbridge.store.schema.ids import complaint
+from wpbridge.store.schema.layout import NEWEST_SCHEMA, OLDEST_SCHEMA
+from wpbridge.store.structure.definitions import indexes_of
+from wpbridge.store.structure.server import Step
 
 REPAIR: Final = "wp action-scheduler fix-schema"
 MANY_ROWS: Final = 1_000_000

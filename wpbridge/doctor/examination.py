@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from wpbridge.doctor.examined_site import Patient
 from wpbridge.doctor.findings import Finding, problem
-from wpbridge.doctor.patient import Patient
 from wpbridge.errors import SchemaError, StoreError, WpbridgeError
 
 Look: TypeAlias = Callable[[Patient], Finding | Sequence[Finding]]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
-from wpbridge.store.survey import CAP
+from wpbridge.store.reading.survey import CAP
 
 Level: TypeAlias = Literal["ok", "note", "warning", "problem"]
 LEVELS: Final[tuple[Level, ...]] = ("ok", "note", "warning", "problem")

@@ -9,13 +9,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
-from wpbridge import upkeep
 from wpbridge.action import ActionId, ClaimId
 from wpbridge.doctor.checks_rows import belongs_to_posts
 from wpbridge.doctor.checks_runners import stale
-from wpbridge.doctor.patient import Patient
+from wpbridge.doctor.examined_site import Patient
 from wpbridge.errors import WpbridgeError
-from wpbridge.store.own_steps import VERSION
+from wpbridge.store.structure.own_steps import VERSION
+from wpbridge.upkeep import cleanup
 
 BATCH: Final = 500
 CORRUPT: Final = "its data cannot be read: {why}"
@@ -85,7 +85,7 @@ def _stale_claims(patient: Patient, dry_run: bool) -> tuple[int, str]:  # noqa: 
     """As the plugin's cleaner: rows of wpbridge's runners are never among them."""
     wanted = set(stale(patient))
     records = [c for c in patient.store.parts.reading.claims() if c.id in wanted]
-    freed = upkeep.free_claims(
+    freed = cleanup.free_claims(
         patient.store.parts, records, ours=_ours(patient), now=patient.now, dry_run=dry_run
     )
     return len(freed.actions), f"freed {len(freed.actions):,} waiting action(s) of dead runners"
@@ -106,7 +106,7 @@ def _ours(patient: Patient) -> frozenset[ClaimId]:
 def _orphan_logs(patient: Patient, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
     if belongs_to_posts(patient):
         return 0, ""
-    count = upkeep.delete_orphan_logs(patient.store.parts, dry_run=dry_run)
+    count = cleanup.delete_orphan_logs(patient.store.parts, dry_run=dry_run)
     return count, f"deleted {count:,} log row(s) whose action is gone"
 
 

@@ -13,9 +13,9 @@ from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
 from wpbridge.action import Action
+from wpbridge.codec.keys import key_of_0_1
 from wpbridge.errors import TimedOut
-from wpbridge.handlers import Context, Enqueuer
-from wpbridge.keys import key_of_0_1
+from wpbridge.executors.handlers import Context, Enqueuer
 from wpbridge.outcome import (
     Cancel,
     Canceled,

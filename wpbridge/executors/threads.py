@@ -18,8 +18,8 @@ from wpbridge.action import Action
 from wpbridge.clock import Clock
 from wpbridge.executors.base import Books, Call, Mailbox, Report, unstarted
 from wpbridge.executors.calling import context_of, ended, is_awaitable, outcome_of
+from wpbridge.executors.handlers import Enqueuer, Handler
 from wpbridge.executors.printed import Printed, Stdout
-from wpbridge.handlers import Enqueuer, Handler
 from wpbridge.outcome import Failed, LogLine, Outcome
 from wpbridge.telling.log import tell
 

@@ -14,11 +14,12 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from wpbridge import __version__, jsontext
+from wpbridge import __version__
+from wpbridge.codec import jsontext
 from wpbridge.errors import ExecutionError
-from wpbridge.handlers import Context, Handler, describe
+from wpbridge.executors.handlers import Context, Handler, describe
 from wpbridge.outcome import Retry
-from wpbridge.rules import Webhook
+from wpbridge.site.rules import Webhook
 
 WAIT_STATUSES = frozenset({429, 503})
 DEFAULT_WAIT = timedelta(seconds=60)

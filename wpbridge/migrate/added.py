@@ -14,15 +14,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Self
 
-from sqlalchemy import Connection
-
 from wpbridge.action import ActionId
 from wpbridge.clock import from_text, to_text
 from wpbridge.errors import InputError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.lines import key_of
-from wpbridge.store.bulk import Spans, WholeRow, mark_of
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.database.session import Transaction
+from wpbridge.store.moving.bulk import Spans, WholeRow, mark_of
+from wpbridge.store.running.runner_store import SqlStore
 
 KIND: Final = "import"
 _MARK: Final = 8
@@ -182,7 +181,7 @@ def _take_back(
     parts = store.parts
     attempts: list[tuple[TakenBack, list[ActionId]]] = []
 
-    def work(connection: Connection) -> tuple[TakenBack, list[ActionId]]:
+    def work(connection: Transaction) -> tuple[TakenBack, list[ActionId]]:
         found = parts.bulk.added_on(connection, list(batch.marks), batch.run)
         if store.session.in_doubt and attempts:
             told, removed = attempts[-1]

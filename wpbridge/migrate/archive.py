@@ -18,8 +18,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection
-
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import from_text, to_text
 from wpbridge.errors import InputError
@@ -28,9 +26,10 @@ from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.lines import END, dumped, line_of
 from wpbridge.migrate.packed import Packed
 from wpbridge.migrate.transfer import lines_of
+from wpbridge.store.database.session import Transaction
 from wpbridge.store.records import Query
-from wpbridge.store.retention import Expiry
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.upkeep.retention import Expiry
 
 KIND: Final = "archive"
 BATCH_SIZE: Final = 500
@@ -154,7 +153,7 @@ class Archive:
     def _move(self, ids: Sequence[ActionId], written: dict[int, bytes] | None = None) -> None:
         """Write a batch, unless it is written, and delete what is still as it was written."""
 
-        def move(connection: Connection) -> None:
+        def move(connection: Transaction) -> None:
             nonlocal written
             # Told again after a deadlock or a lost COMMIT, it finds its batch written.
             locked = self._parts.retention.lock(connection, ids, self._expiries)

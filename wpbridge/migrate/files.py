@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO, Any, Final, cast
 
 from wpbridge.errors import InputError
-from wpbridge.migrate import private
 from wpbridge.migrate.lines import ACTIONS, BIGGEST, VERSION, checked_utf8, dumped, value_of
+from wpbridge.system import private_files
 
 LONGEST_LINE: Final = 32 << 20
 """Bytes. A longer one is no action's: its logs alone would be hundreds of the longest."""
@@ -51,7 +51,7 @@ def output(name: str) -> Iterator[IO[bytes]]:
             with file.open("wb") as device:
                 yield device
             return
-        with private.replaced(file) as plain:
+        with private_files.replaced(file) as plain:
             if file.suffix == ".gz":
                 with gzip.GzipFile("", "wb", _GZIP_LEVEL, plain, 0) as packed:
                     yield cast("IO[bytes]", packed)
@@ -175,7 +175,7 @@ class Rejects:
         if self.file.exists() and Path(beside).exists() and self.file.samefile(beside):
             raise InputError(f"--rejects {file}: it is the input itself")
         self._is_usual = is_usual
-        self._stream: private.Appended | None = None
+        self._stream: private_files.Appended | None = None
 
     def add(self, line: Line, why: str) -> None:
         """Keep a line with the reason. InputError when it cannot be kept."""
@@ -187,7 +187,7 @@ class Rejects:
         }
         try:
             if self._stream is None:
-                which = private.new if self._is_usual else private.fresh
+                which = private_files.new if self._is_usual else private_files.fresh
                 self._stream = which(self.file)
             self._stream.write_line(dumped(kept))
         except OSError as error:

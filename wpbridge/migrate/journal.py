@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from wpbridge.errors import InputError
-from wpbridge.migrate import private
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.system import private_files
 
 VERSION: Final = 1
 _LONGEST_HEADER: Final = 1 << 20
@@ -71,7 +71,7 @@ class Journal:
         self._is_old = is_old
         self._end = 0
         try:
-            self._stream = private.opened(file, "old" if is_old else "any")
+            self._stream = private_files.opened(file, "old" if is_old else "any")
         except OSError as error:
             raise InputError(f"journal {file}: {error.strerror}") from None
         try:

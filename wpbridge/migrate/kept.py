@@ -21,9 +21,9 @@ from wpbridge.action import ActionId
 from wpbridge.errors import InputError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.packed import Packed
-from wpbridge.store.old_posts import LOG_TYPE
-from wpbridge.store.posts import Made
-from wpbridge.store.whole_posts import HANGING, POST_TYPE, Columns, Row, WholePost
+from wpbridge.store.moving.old_posts import LOG_TYPE
+from wpbridge.store.moving.posts import Made
+from wpbridge.store.moving.whole_posts import HANGING, POST_TYPE, Columns, Row, WholePost
 
 ENDING: Final = ".undo.jsonl.gz"
 BEGUN: Final = "undo"

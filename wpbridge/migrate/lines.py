@@ -18,8 +18,8 @@ from wpbridge.clock import ZERO_DATE, from_text, to_text
 from wpbridge.codec import schedule
 from wpbridge.codec.args import columns
 from wpbridge.errors import CodecError, InputError
-from wpbridge.store.bulk import DEFAULT_PRIORITY, ORIGIN, WholeRow
-from wpbridge.zone import Zone
+from wpbridge.site.zone import Zone
+from wpbridge.store.moving.bulk import DEFAULT_PRIORITY, ORIGIN, WholeRow
 
 VERSION: Final = 1
 ACTIONS: Final = "actions"

@@ -14,8 +14,8 @@ from wpbridge.errors import InputError
 from wpbridge.migrate.deviations import Fix
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.schema import NO_TRANSACTIONS, SHORT, statement_of
-from wpbridge.store import ddl
-from wpbridge.store.ddl import COLUMNS, INDEXES, Definitions, Index, Progress
+from wpbridge.store.structure import definitions as ddl
+from wpbridge.store.structure.definitions import COLUMNS, INDEXES, Definitions, Index, Progress
 
 KIND: Final = "schema"
 _FIX: Final = "fix"

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from wpbridge.errors import InputError
-from wpbridge.migrate import private
+from wpbridge.system import private_files
 
 
 class Packed:
@@ -31,7 +31,7 @@ class Packed:
         self._level = level
         self._label = label
         try:
-            self._stream = private.opened(file)
+            self._stream = private_files.opened(file)
             self._stream.tighten()
         except OSError as error:
             raise self._error(error) from None

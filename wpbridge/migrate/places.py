@@ -1,7 +1,7 @@
 """Where files with customers' data may lie: never where a web server may hand them out.
 
 What nobody names a place for lies in the state folder, which is checked as well
-(:mod:`wpbridge.migrate.served`). :mod:`wpbridge.migrate.private` makes the files.
+(:mod:`wpbridge.system.served_folders`). :mod:`wpbridge.system.private_files` makes the files.
 """
 
 import contextlib
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from wpbridge.config import Settings, home_of
 from wpbridge.errors import ConfigError, InputError, SiteError
-from wpbridge.migrate import private
 from wpbridge.migrate.journal import Journal, header_of, name_of
-from wpbridge.migrate.served import why_served
-from wpbridge.site import Site
-from wpbridge.store.sqlstore import SqlStore
-from wpbridge.trust.files import owner_name
+from wpbridge.site.config import Settings, home_of
+from wpbridge.site.resolve import Site
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.system import private_files
+from wpbridge.system.served_folders import why_served
+from wpbridge.system.trusted_files import owner_name
 
 VARIABLE: Final = "WPBRIDGE_STATE_DIR"
 _OF_ROOT: Final = Path("/var/lib/wpbridge")
@@ -177,13 +177,13 @@ def state_folder(told: Path | None, env: Mapping[str, str]) -> tuple[Path, bool]
 
 def _make(folder: Path) -> None:
     """Make a folder and those above it. OSError where it is not this user's alone to write to."""
-    handle = private.walk(folder, makes=True)
+    handle = private_files.walk(folder, makes=True)
     try:
         found = os.fstat(handle)
         if found.st_uid not in {0, os.geteuid()}:
             owner = owner_name(found.st_uid)
             raise PermissionError(0, f"it belongs to {owner}: run wpbridge as that user")
-        if found.st_mode & private.OTHERS_MAY_WRITE:
+        if found.st_mode & private_files.OTHERS_MAY_WRITE:
             raise PermissionError(0, "others may write into it: chmod go-w it")
         if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
             raise PermissionError(0, "it may not be written to")

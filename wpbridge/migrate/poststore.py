@@ -17,14 +17,12 @@ from wpbridge.action import ActionId, NewAction, Status
 from wpbridge.clock import Clock, SystemClock, from_text, from_timestamp, to_text
 from wpbridge.codec import args, schedule
 from wpbridge.codec.schedule import Async, Canceled, ForeignSchedule
-from wpbridge.enqueue import HOOK_CHARACTERS
 from wpbridge.errors import CodecError, Contention, SchemaError, SiteError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.kept import Keeper
-from wpbridge.store.cleaning import AWAY
-from wpbridge.store.edits import STALE_SECONDS
-from wpbridge.store.old_posts import GONE, LOG_TYPE, START, Post
-from wpbridge.store.posts import (
+from wpbridge.queue.enqueue import HOOK_CHARACTERS
+from wpbridge.store.moving.old_posts import GONE, LOG_TYPE, START, Post
+from wpbridge.store.moving.posts import (
     CLEANUP_HOOK,
     LOGS_OPTION,
     MIGRATED,
@@ -33,9 +31,11 @@ from wpbridge.store.posts import (
     Moving,
     Posts,
 )
-from wpbridge.store.server import Server
-from wpbridge.store.sqlstore import SqlStore
-from wpbridge.store.survey import Rows
+from wpbridge.store.queueing.edits import STALE_SECONDS
+from wpbridge.store.reading.survey import Rows
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.structure.server import Server
+from wpbridge.store.upkeep.cleaning import AWAY
 
 KIND: Final = "post-store"
 BATCH_SIZE: Final = 500

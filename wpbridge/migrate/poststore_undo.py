@@ -28,10 +28,10 @@ from wpbridge.migrate.kept import (
     unwritten,
 )
 from wpbridge.migrate.poststore import COMPLETING
-from wpbridge.store.posts import LOGS_OPTION, MIGRATION_OPTION, Made, Posts
-from wpbridge.store.posts_back import Fate, PostsBack
-from wpbridge.store.sqlstore import SqlStore
-from wpbridge.store.whole_posts import Columns
+from wpbridge.store.moving.posts import LOGS_OPTION, MIGRATION_OPTION, Made, Posts
+from wpbridge.store.moving.posts_back import Fate, PostsBack
+from wpbridge.store.moving.whole_posts import Columns
+from wpbridge.store.running.runner_store import SqlStore
 
 _SAMPLES_A_BATCH = 3
 _SAMPLES = 500

@@ -13,8 +13,9 @@ from typing import Final
 from wpbridge.errors import ConfigError, SchemaError
 from wpbridge.migrate.deviations import Deviation, Fix
 from wpbridge.migrate.schema_ids import lost_ids, lost_own_keys, low_ids
-from wpbridge.store import ddl
-from wpbridge.store.ddl import (
+from wpbridge.store.schema.layout import NEWEST_SCHEMA, OLDEST_SCHEMA, STORE_OPTION
+from wpbridge.store.structure import definitions as ddl
+from wpbridge.store.structure.definitions import (
     CLAIM_INDEX,
     Column,
     Definitions,
@@ -23,7 +24,6 @@ from wpbridge.store.ddl import (
     columns_of,
     indexes_of,
 )
-from wpbridge.store.tables import NEWEST_SCHEMA, OLDEST_SCHEMA, STORE_OPTION
 
 REPAIR: Final = "let the plugin do it: wp action-scheduler fix-schema"
 _DEMARCATION: Final = "action_scheduler_hybrid_store_demarkation"

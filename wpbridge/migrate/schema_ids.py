@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from wpbridge.migrate.deviations import Deviation, Fix
-from wpbridge.store import ddl
-from wpbridge.store.ddl import COLUMNS, Column, Definitions, FoundTable
+from wpbridge.store.structure import definitions as ddl
+from wpbridge.store.structure.definitions import COLUMNS, Column, Definitions, FoundTable
 
 _RUNNER_ID: Final = Column(type="bigint unsigned", auto=True)
 

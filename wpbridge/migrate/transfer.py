@@ -32,11 +32,11 @@ from wpbridge.migrate.lines import (
     row_of,
 )
 from wpbridge.migrate.writer import Writer
-from wpbridge.moments import iso
 from wpbridge.outcome import class_name
-from wpbridge.store.bulk import BATCH, Fate, Spans, WholeRow, in_memory
+from wpbridge.site.moments import iso
+from wpbridge.store.moving.bulk import BATCH, Fate, Spans, WholeRow, in_memory
 from wpbridge.store.records import Query
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.store.running.runner_store import SqlStore
 
 SAMPLE: Final = 50
 """Rows that are compared value by value at the end."""

@@ -18,23 +18,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
-from sqlalchemy import Connection
-
 from wpbridge.action import ActionId, ClaimId, Status
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import args as args_codec
 from wpbridge.codec import schedule
 from wpbridge.codec.wp_cron import CronOption, Event, Odd
-from wpbridge.enqueue import GROUP_CHARACTERS, HOOK_CHARACTERS, Enqueue, check_text
 from wpbridge.errors import CodecError, Contention, InputError, SiteError
 from wpbridge.patterns import matches
-from wpbridge.queue import Queue, request_of
-from wpbridge.store.adding import Added
-from wpbridge.store.bulk import WINDOW_BYTES
-from wpbridge.store.options import CRON
-from wpbridge.store.parts import Parts
-from wpbridge.store.portions import portions
+from wpbridge.queue.enqueue import GROUP_CHARACTERS, HOOK_CHARACTERS, Enqueue, check_text
+from wpbridge.queue.facade import Queue, request_of
+from wpbridge.store.database.portions import portions
+from wpbridge.store.database.session import Transaction
+from wpbridge.store.moving.bulk import WINDOW_BYTES
+from wpbridge.store.opened import Parts
+from wpbridge.store.queueing.adding import Added
 from wpbridge.store.records import Query, Record
+from wpbridge.store.rows.options import CRON
 
 T = TypeVar("T")
 Likeness: TypeAlias = tuple[str, bytes, int]
@@ -431,7 +430,7 @@ def transact(
     """
     tried: list[T] = []
 
-    def attempt(connection: Connection) -> T:
+    def attempt(connection: Transaction) -> T:
         with queue.store.inside(connection) as parts:
             if tried and queue.store.session.in_doubt:
                 states = partial(parts.writes.states, connection)

@@ -13,10 +13,10 @@ from wpbridge.action import ActionId, Status
 from wpbridge.codec import args as args_codec
 from wpbridge.codec import schedule
 from wpbridge.codec.wp_cron import Event, made
-from wpbridge.enqueue import HOOK_CHARACTERS
 from wpbridge.errors import CodecError, InputError
 from wpbridge.migrate.wpcron import BATCH
-from wpbridge.store.parts import Parts
+from wpbridge.queue.enqueue import HOOK_CHARACTERS
+from wpbridge.store.opened import Parts
 from wpbridge.store.records import Query, Record
 
 CORE: Final[Mapping[int, str]] = {

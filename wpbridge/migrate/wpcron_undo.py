@@ -33,10 +33,10 @@ from wpbridge.migrate.wpcron import (
     transact,
 )
 from wpbridge.migrate.wpcron_since import DONE, Bridged, Recurrences, event_of, of_php, scheduled
-from wpbridge.queue import Queue
-from wpbridge.store.options import CRON
-from wpbridge.store.parts import Parts
+from wpbridge.queue.facade import Queue
+from wpbridge.store.opened import Parts
 from wpbridge.store.records import Query, Record
+from wpbridge.store.rows.options import CRON
 
 Slot: TypeAlias = tuple[int, bytes, bytes]
 SHOWN: Final = 5

@@ -1,1 +1,6 @@
-"""Files that wpbridge puts into a WordPress: how they get there, and what is made of them."""
+"""The must-use PHP that wpbridge puts into a WordPress, and how it gets there."""
+
+from typing import Final
+
+DOOR: Final = ("companion", "cron_bridge")
+"""The modules that other rooms may import."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from wpbridge.errors import SiteError
-from wpbridge.trust.files import owner_name
+from wpbridge.system.trusted_files import owner_name
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _STEP: Final = getattr(os, "O_PATH", os.O_RDONLY) | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -1,1 +1,9 @@
-"""Deciding: what is claimed, run, settled and put back. Sees stores and executors by protocol."""
+"""One run: it decides what is claimed, run, settled, tried again and put back.
+
+It sees stores and executors by their protocols only.
+"""
+
+from typing import Final
+
+DOOR: Final = ("care", "identity", "in_hand", "loop")
+"""The modules that other rooms may import."""

@@ -11,16 +11,17 @@ from typing import Final, Literal, TypeAlias
 
 from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.clock import Clock
-from wpbridge.events import Bus, HookPaused
+from wpbridge.events import HookPaused
 from wpbridge.executors.base import Call, Report
 from wpbridge.outcome import Booked, Failed, LogLine, Outcome, Unrun, line_of
 from wpbridge.runner import settle, telling, wording
 from wpbridge.runner.breaker import Breaker
 from wpbridge.runner.endings import write
-from wpbridge.runner.hold import Ended, Held, Hold, Totals
+from wpbridge.runner.in_hand import Ended, Held, Hold, Totals
 from wpbridge.runner.pace import Pace
 from wpbridge.runner.retries import Retries
 from wpbridge.store.base import Ending, Store
+from wpbridge.telling.bus import Bus
 
 FLUSH_SECONDS: Final = 0.2
 

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from wpbridge.outcome import Booked, Completed, Failed, Outcome, Retried
 from wpbridge.patterns import matches
-from wpbridge.rules import Limit
+from wpbridge.site.rules import Limit
 from wpbridge.store.base import Store
 from wpbridge.store.records import Pause
 

@@ -11,10 +11,10 @@ import os
 import socket
 from dataclasses import dataclass
 
-from wpbridge import processes
 from wpbridge.clock import Clock
-from wpbridge.processes import Sight
 from wpbridge.store.base import RunnerRecord
+from wpbridge.system import processes
+from wpbridge.system.processes import Sight
 
 STALE_SECONDS = 45.0
 """A beat older than this is a dead runner's: beats come every 10 s, the plugin judges at 300."""

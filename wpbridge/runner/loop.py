@@ -15,7 +15,6 @@ from wpbridge.action import Action, ActionId, Claim, RunnerId, Status
 from wpbridge.clock import Clock
 from wpbridge.errors import RunnerGone
 from wpbridge.events import (
-    Bus,
     ClaimMade,
     RunnerPresumedDead,
     RunnerStarted,
@@ -23,14 +22,12 @@ from wpbridge.events import (
 )
 from wpbridge.executors.base import Books, Call, Executor, Report
 from wpbridge.outcome import Failed, LogLine
-from wpbridge.rules import RetryRule
 from wpbridge.runner import settle, wording
 from wpbridge.runner.bookkeeper import FLUSH_SECONDS, Bookkeeper, KeepOutput
 from wpbridge.runner.breaker import Breaker
 from wpbridge.runner.care import Care, Caretaker
 from wpbridge.runner.dispatcher import dispatch
-from wpbridge.runner.held import HeldBack
-from wpbridge.runner.hold import Ended, Held, Hold, Totals
+from wpbridge.runner.held_hooks import HeldBack
 from wpbridge.runner.identity import (
     BEAT_SECONDS,
     IDLE_BEAT_SECONDS,
@@ -41,11 +38,14 @@ from wpbridge.runner.identity import (
     is_dead,
     is_same_process,
 )
+from wpbridge.runner.in_hand import Ended, Held, Hold, Totals
 from wpbridge.runner.pace import Pace
 from wpbridge.runner.reaper import RescuePolicy, reap
 from wpbridge.runner.retries import Retries
 from wpbridge.runner.shares import Shares
+from wpbridge.site.rules import RetryRule
 from wpbridge.store.base import ClaimFilter, RunnerRecord, Store
+from wpbridge.telling.bus import Bus
 
 CATCH_UP_SECONDS, IDLE_CATCH_UP_SECONDS = 1.0, 60.0
 """How often what waits is looked at: while actions end here, and while others may end them."""

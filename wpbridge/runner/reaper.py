@@ -11,13 +11,14 @@ from typing import Literal, TypeAlias
 
 from wpbridge.action import Action, ActionId, Status
 from wpbridge.clock import Clock
-from wpbridge.events import ActionRescued, Bus
+from wpbridge.events import ActionRescued
 from wpbridge.executors.base import Books
 from wpbridge.outcome import Failed
 from wpbridge.runner import settle
 from wpbridge.runner.endings import write
 from wpbridge.runner.identity import Identity, is_dead
 from wpbridge.store.base import RESET_MESSAGE, Adopted, Ending, RunnerRecord, Store
+from wpbridge.telling.bus import Bus
 
 MOST_DEATHS, MOST_DEATHS_BESIDE = 3, 10
 """So many runners may die over one action before it is failed as the likely cause: while it ran

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from wpbridge.action import ActionId
 from wpbridge.executors.base import Report
 from wpbridge.outcome import Failed, Retried
-from wpbridge.retry import decide, rule_for
-from wpbridge.rules import RetryRule
 from wpbridge.runner import wording
+from wpbridge.runner.retry_rules import decide, rule_for
+from wpbridge.site.rules import RetryRule
 from wpbridge.store.base import Store
 
 

@@ -2,8 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from wpbridge.moments import iso
 from wpbridge.outcome import LogLine
+from wpbridge.site.moments import iso
 from wpbridge.store.base import RESET_MESSAGE
 
 CONTEXT = "wpbridge"

@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias
 
 from wpbridge.action import Action, ActionId, Claim, ClaimId, NewAction, RunnerId, Status
 from wpbridge.outcome import LogLine
-from wpbridge.rules import Limit
+from wpbridge.site.rules import Limit
 from wpbridge.store.records import Pause
 
 RESET_MESSAGE = "action reset via wpbridge"
@@ -35,7 +35,7 @@ class ClaimFilter:
     upkeep: bool = False
     """The plugin's own housekeeping too."""
     limits: tuple[Limit, ...] = ()
-    """How many may run and start; see :mod:`wpbridge.store.limits`."""
+    """How many may run and start; see :mod:`wpbridge.store.running.limits`."""
     ids: frozenset[ActionId] | None = None
     """These actions, named by somebody: whatever their date, paused, limited or not."""
 
@@ -189,7 +189,7 @@ class Store(Protocol):
     def orphans(self, *, now: datetime) -> Sequence[Action]:
         """Return actions in progress that wpbridge started and no runner's row names.
 
-        They have given no sign for two minutes. See :mod:`wpbridge.store.orphans`.
+        They have given no sign for two minutes. See :mod:`wpbridge.store.running.orphans`.
         """
         ...
 

@@ -9,13 +9,13 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import URL
 
 from wpbridge.codec import schedule
-from wpbridge.database import DatabaseAddress, Tls
 from wpbridge.errors import ConfigError, SiteError
-from wpbridge.site import Site, match_blog
-from wpbridge.store import mysql, sqlite
-from wpbridge.store.dialect import Dialect
-from wpbridge.store.session import Session
-from wpbridge.store.sqlstore import SqlStore
+from wpbridge.site.database import DatabaseAddress, Tls
+from wpbridge.site.resolve import Site, match_blog
+from wpbridge.store.database import mysql, sqlite
+from wpbridge.store.database.dialect import Dialect
+from wpbridge.store.database.session import Session
+from wpbridge.store.running.runner_store import SqlStore
 
 
 def open_store(
@@ -33,7 +33,7 @@ def open_store(
         prefix: the site's table prefix, already checked.
         is_runnable: judges the first bytes of a schedule; :func:`has_known_schedule` unless given.
         patience_seconds: how long a lost server is waited for; 0 fails at once.
-        is_runner: see :func:`wpbridge.store.mysql.open_engine`.
+        is_runner: see :func:`wpbridge.store.database.mysql.open_engine`.
     """
     engine, dialect = _engine(address, is_runner=is_runner)
     return SqlStore(

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from wpbridge import jsontext
+from wpbridge.codec import jsontext
 
 
 def visible(text: str) -> str:

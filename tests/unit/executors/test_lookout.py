@@ -8,7 +8,7 @@ import pytest
 
 from wpbridge.clock import SystemClock
 from wpbridge.executors.lookout import Lookout
-from wpbridge.executors.process import PoolLimits, ProcessExecutor, Setup
+from wpbridge.executors.process.executor import PoolLimits, ProcessExecutor, Setup
 
 
 def test_it_tells_who_speaks_and_who_ends() -> None:

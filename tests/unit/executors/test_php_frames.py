@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from wpbridge.action import ActionId
-from wpbridge.executors.php_frames import Caught, Dying, End, Has, Hello, Start, read
+from wpbridge.executors.php.frames import Caught, Dying, End, Has, Hello, Start, read
 
 DONE: dict[str, Any] = {
     "is": "end", "id": 7, "as": "done", "seconds": 0.25, "deferred": False, "full": True,

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from wpbridge.errors import ConfigError
-from wpbridge.executors.php_frames import Hello
-from wpbridge.executors.php_launch import WORKER, Launch, launch
-from wpbridge.executors.php_probe import notes, refusal
+from wpbridge.executors.php.frames import Hello
+from wpbridge.executors.php.launch import WORKER, Launch, launch
+from wpbridge.executors.php.probe import notes, refusal
 from wpbridge.executors.printed import Output
 
 

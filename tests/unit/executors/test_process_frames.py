@@ -8,7 +8,7 @@ import pytest
 
 from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.executors.base import Call
-from wpbridge.executors.process_frames import (
+from wpbridge.executors.process.frames import (
     line,
     log_frame,
     log_line,

@@ -11,8 +11,8 @@ from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.clock import SystemClock
 from wpbridge.errors import ConfigError
 from wpbridge.executors.base import Call
+from wpbridge.executors.handlers import Context, Handler, describe, hook
 from wpbridge.executors.threads import ThreadExecutor
-from wpbridge.handlers import Context, Handler, describe, hook
 from wpbridge.outcome import Completed, Failed
 
 ACTION = Action(

@@ -9,9 +9,7 @@ from datetime import timedelta
 import pytest
 
 from clocks import FakeClock
-from wpbridge import processes
 from wpbridge.action import RunnerId
-from wpbridge.processes import start_of
 from wpbridge.runner.identity import (
     HUNG_SECONDS,
     STALE_SECONDS,
@@ -21,6 +19,8 @@ from wpbridge.runner.identity import (
     is_dead,
 )
 from wpbridge.store.base import RunnerRecord
+from wpbridge.system import processes
+from wpbridge.system.processes import start_of
 
 
 def record(me: Identity, **changes: object) -> RunnerRecord:

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from wpbridge.rules import Limit, Rate
-from wpbridge.store.limits import Key, Wanted, burst_of, limits_of, tokens_after
+from wpbridge.site.rules import Limit, Rate
+from wpbridge.store.running.limits import Key, Wanted, burst_of, limits_of, tokens_after
 
 MINUTE = timedelta(minutes=1)
 

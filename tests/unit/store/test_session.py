@@ -9,8 +9,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
 from wpbridge.errors import Contention, RunnerGone, StoreError, StoreUnavailable
-from wpbridge.store.session import Session
-from wpbridge.store.sqlite import SQLite
+from wpbridge.store.database.session import Session
+from wpbridge.store.database.sqlite import SQLite
 
 
 def failing(times: int, code: int) -> Callable[[Connection], str]:
@@ -72,7 +72,7 @@ def test_a_login_that_worked_before_is_waited_for_a_little(
     session.run(failing(0, 0))
     assert session.run(failing(3, 1045)).endswith("row")
     assert len(told) == 1
-    monkeypatch.setattr("wpbridge.store.session.DENIED_SECONDS", 0.0)
+    monkeypatch.setattr("wpbridge.store.database.session.DENIED_SECONDS", 0.0)
     with pytest.raises(StoreUnavailable):
         session.run(failing(1, 1045))
     session.close()

@@ -1,0 +1,84 @@
+"""The walls between the rooms: each kind of import that is not allowed is caught by the linter."""
+
+import importlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from wpbridge import Queue, moved
+
+ROOT = Path(__file__).parent.parent.parent
+SEEDS = {
+    # module: what it must not import, and the contract that says so
+    "site/moments": ("wpbridge.runner.loop", "Rooms, from the doors down to the nouns"),
+    "action": ("wpbridge.telling.bus", "Rooms, from the doors down to the nouns"),
+    "queue/wake": ("wpbridge.runner.care", "Rooms, from the doors down to the nouns"),
+    "doctor/findings": ("wpbridge.migrate.packed", "Rooms are entered by their doors"),
+    "plugin/placing": ("wpbridge.site.dropin", "Rooms are entered by their doors"),
+    "cli/times": ("wpbridge.store.running.claiming", "Rooms are entered by their doors"),
+    "runner/pace": (
+        "wpbridge.store.database.sqlite",
+        "The runner sees stores by their protocol only",
+    ),
+    "runner/shares": (
+        "wpbridge.executors.threads",
+        "Only app puts executors together: nobody else sees a real one",
+    ),
+    "executors/threads": ("wpbridge.executors.php.frames", "Executors do not see each other"),
+    "migrate/packed": ("sqlalchemy", "SQLAlchemy stays in wpbridge.store"),
+    "store/connect": ("pymysql", "PyMySQL stays in wpbridge.store.database.mysql"),
+    "executors/webhook": ("requests", "requests stays in wpbridge.executors.webhook_call"),
+    "doctor/fixes": ("click", "click stays in wpbridge.cli"),
+    "telling/visible": ("rich", "rich stays in wpbridge.cli"),
+    "cli/tables": ("yaml", "PyYAML stays in wpbridge.cli.output"),
+}
+
+
+def lint(folder: Path) -> str:
+    """What the linter prints for a checkout."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.stdout
+
+
+def test_each_kind_of_import_that_is_not_allowed_is_caught(tmp_path: Path) -> None:
+    shutil.copytree(
+        ROOT / "wpbridge", tmp_path / "wpbridge", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    (tmp_path / "scripts").mkdir()
+    for name in ("pyproject.toml", "scripts/import_contracts.py"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    for module, (imported, _) in SEEDS.items():
+        with (tmp_path / "wpbridge" / f"{module}.py").open("a", encoding="utf-8") as file:
+            file.write(f"\nimport {imported}\n")
+    said = lint(tmp_path)
+    broken = {line.split(" BROKEN")[0] for line in said.splitlines() if " BROKEN" in line}
+    assert broken == {contract for _, contract in SEEDS.values()}
+    assert "KEPT" not in said
+    for module, (imported, _) in SEEDS.items():
+        importer = f"wpbridge.{module.replace('/', '.')}"
+        assert f"{importer} -> {imported}" in said or f"{importer} imports {imported}" in said
+
+
+@pytest.mark.parametrize(("old", "new"), sorted(moved.HOMES.items()))
+def test_a_moved_module_answers_and_says_where_it_lives_now(old: str, new: str) -> None:
+    sys.modules.pop(old, None)
+    with pytest.warns(DeprecationWarning, match=f"^{old} is now {new}$"):
+        found = importlib.import_module(old)
+    home = importlib.import_module(new)
+    name = next(name for name in vars(home) if not name.startswith("_"))
+    assert getattr(found, name) is getattr(home, name)
+    with pytest.raises(AttributeError):
+        found.no_such_name  # noqa: B018
+
+
+def test_a_room_answers_for_the_module_that_it_was() -> None:
+    with pytest.warns(DeprecationWarning, match=r"^wpbridge.queue.Queue is now wpbridge.queue.f"):
+        assert importlib.import_module("wpbridge.queue").Queue is Queue
+    with pytest.raises(AttributeError):
+        importlib.import_module("wpbridge.queue").no_such_name  # noqa: B018

@@ -1,0 +1,295 @@
+"""The worker processes of a daemon: started, started again, replaced one by one, stopped.
+
+Knows processes and time, no signals and no service manager. :meth:`Fleet.tick` does what is due.
+"""
+
+import json
+import logging
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from wpbridge.daemon.child import RECYCLED, Child
+from wpbridge.daemon.heartbeat import Worker
+from wpbridge.daemon.worker_slots import Place, Rolling
+from wpbridge.telling.log import tell
+
+LOUD_DEATHS: Final = (1, 5)
+"""Which deaths in a row are told; the rest are told at level info."""
+LEAVE_SECONDS: Final = 10.0
+"""How long a worker that said good-bye may take to end."""
+
+_COUNTED: Final = frozenset({
+    "claimed", "complete", "failed", "retried", "canceled", "released", "lost", "reclaimed",
+})  # fmt: skip
+
+
+class Fleet:
+    """All workers."""
+
+    def __init__(
+        self,
+        start: Callable[[int], Child],
+        size: int,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[float, float], float] = random.uniform,
+        opened: Callable[[Child], None] = lambda _child: None,
+        closed: Callable[[Child], None] = lambda _child: None,
+    ) -> None:
+        """``opened`` and ``closed`` are told of each process, to watch its link."""
+        self._start = start
+        self._clock = clock
+        self._chance = chance
+        self._opened, self._closed = opened, closed
+        self._places = [Place(number) for number in range(1, size + 1)]
+        self._leaving: list[Child] = []
+        self.rolling = Rolling()
+        self._totals: Counter[str] = Counter()
+        self.is_seen = False
+        """Whether a worker was ever ready: until then what ends it ends the daemon."""
+        self.is_renewed = False
+        """Whether a successor has taken its place since the last :meth:`roll`."""
+        self.is_refused = False
+        """Whether the first successor did not start."""
+        self.is_stopping = False
+        self.is_quiet = False
+        self.failed: int | None = None
+        """Exit code of the first worker, when it never became ready."""
+
+    # Looking
+
+    def children(self) -> Iterator[Child]:
+        """All processes there are."""
+        for place in self._places:
+            yield from (c for c in (place.child, place.successor) if c is not None)
+        yield from self._leaving
+
+    def is_ready(self) -> bool:
+        """Whether every place is filled by a worker that is registered."""
+        return all(p.child is not None and p.child.state == "working" for p in self._places)
+
+    def silent_seconds(self) -> float:
+        """Of the worker that has been silent longest, among those that should speak."""
+        now = self._clock()
+        return max((now - c.signed for c in self.children() if c.state != "starting"), default=0.0)
+
+    def has_database(self) -> bool:
+        """Whether it answered everybody who asked last."""
+        return all(c.has_database for c in self.children())
+
+    def totals(self) -> Counter[str]:
+        """What all workers did since the start."""
+        found = Counter(self._totals)
+        for child in self.children():
+            found.update({k: int(v) for k, v in child.totals.items() if k in _COUNTED})
+        return found
+
+    def workers(self) -> tuple[Worker, ...]:
+        """For the heartbeat file."""
+        now = self._clock()
+        return tuple(
+            Worker(
+                pid=c.pid, state=c.state, silent_seconds=round(now - c.signed, 1),
+                database=c.has_database,
+            )
+            for c in self.children()
+        )  # fmt: skip
+
+    def files(self) -> set[str]:
+        """Modules that the workers have loaded from the handlers' folder."""
+        return {name for child in self.children() for name in child.files}
+
+    # Doing
+
+    def tick(self) -> None:
+        """Start what is due, go on replacing, end what lingers."""
+        now = self._clock()
+        for child in [c for c in self.children() if c.state == "left"]:
+            if now - child.left_at > LEAVE_SECONDS:
+                child.kill()
+        self.reap()
+        if self.is_stopping or self.failed is not None:
+            return
+        for empty in self._wanted():
+            if now >= empty.due:
+                empty.child = self._launch(empty.number)
+                if empty.child is None:
+                    empty.died(now, now, self._chance)
+        place = self.rolling.next(self._places, self._leaving, now)
+        if place is not None:
+            place.successor = self._launch(place.number)
+            if place.successor is None:
+                self._refused(0)
+
+    def next_due(self) -> float | None:
+        """When a worker is to be started; None when none waits."""
+        if self.is_stopping:
+            return None
+        return min((place.due for place in self._wanted()), default=None)
+
+    def _wanted(self) -> list[Place]:
+        """Places to be filled; until the first worker was ready it is alone."""
+        places = self._places if self.is_seen else self._places[:1]
+        return [place for place in places if place.child is None]
+
+    def roll(self) -> None:
+        """Replace all workers, one by one: the successor is ready before the old one drains."""
+        self.is_renewed = self.is_refused = False
+        self.rolling.begin(self._places)
+
+    def resize(self, size: int) -> None:
+        """So many workers from now on."""
+        for place in self._places[size:]:
+            for child in (place.child, place.successor):
+                if child is not None:
+                    self._retire(child, "fewer workers")
+        self._places = self._places[:size]
+        self._places += [Place(n) for n in range(len(self._places) + 1, size + 1)]
+
+    def tell(self, word: str) -> None:
+        """Hand a command on to all."""
+        if word in ("quiet", "resume"):
+            self.is_quiet = word == "quiet"
+        for child in self.children():
+            child.tell(word)
+
+    def stop(self) -> None:
+        """Let all of them drain; nobody is started any more."""
+        self.is_stopping = True
+        self.rolling.end()
+        self.tell("stop")
+
+    def kill(self) -> None:
+        """End all of them at once."""
+        self.is_stopping = True
+        for child in self.children():
+            child.kill()
+
+    def heard(self, child: Child, message: dict[str, Any]) -> dict[str, Any] | None:
+        """Take a message in; returns a worker's state where it tells it."""
+        match message.get("event"):
+            case "beat":
+                child.signed = self._clock() - float(message["silent"])
+                child.has_database = bool(message["database"])
+                child.totals = message["totals"]
+                if message["leaving"] and child.state == "working":
+                    self._recycle(child, str(message["leaving"]))
+            case "ready":
+                child.signed = self._clock()
+                child.files = tuple(message["files"])
+                self._ready(child)
+            case "left":
+                child.totals = message["totals"]
+                child.state, child.left_at = "left", self._clock()
+            case "state":
+                return {"worker": child.number, **message["told"]}
+            case _:
+                tell("worker.unknown_message", said=json.dumps(message)[:200])
+        return None
+
+    def reap(self) -> None:
+        """See who has ended."""
+        for child in [c for c in self.children() if c.has_ended()]:
+            # Its last words may still be on the way.
+            while (heard := child.hear())[0]:
+                for message in heard[0]:
+                    self.heard(child, message)
+            self._closed(child)
+            child.link.close()
+            self._totals.update({k: int(v) for k, v in child.totals.items() if k in _COUNTED})
+            child.totals = {}
+            self._ended(child)
+
+    def _launch(self, number: int) -> Child | None:
+        """None when the system has no room for it just now; at the start that is an OSError."""
+        try:
+            child = self._start(number)
+        except OSError as error:
+            if not self.is_seen:
+                raise
+            tell("worker.not_started", worker=number, error=error.strerror)
+            return None
+        if self.is_quiet:
+            child.tell("quiet")
+        self._opened(child)
+        # While nobody was ever ready, what goes wrong is the first worker's own line alone.
+        level = logging.INFO if self.is_seen else logging.DEBUG
+        tell("worker.started", level=level, worker=number, worker_pid=child.pid)
+        return child
+
+    def _place_of(self, child: Child) -> Place | None:
+        return next((p for p in self._places if child in (p.child, p.successor)), None)
+
+    def _ready(self, child: Child) -> None:
+        if child.state == "starting":
+            child.state = "working"
+        self.is_seen = True
+        place = self._place_of(child)
+        if place is not None and place.successor is child:
+            old, place.child, place.successor = place.child, child, None
+            self.is_renewed = True
+            if old is not None:
+                self._retire(old, "reload")
+                self.rolling.drains(old, self._clock())
+
+    def _retire(self, child: Child, why: str) -> None:
+        """It drains, however long that takes: nobody waits for it but the end of the daemon."""
+        child.tell("stop")
+        self._leaving.append(child)
+        child.state, child.why = "leaving", why
+
+    def _recycle(self, child: Child, why: str) -> None:
+        """It drains by itself already; its place is filled at once."""
+        place = self._place_of(child)
+        child.state, child.why = "leaving", why
+        tell("worker.recycled", worker_pid=child.pid, why=why)
+        if place is not None and place.child is child:
+            self._leaving.append(child)
+            place.child, place.successor, place.due = place.successor, None, self._clock()
+
+    def _ended(self, child: Child) -> None:
+        if child in self._leaving:
+            self._leaving.remove(child)
+            return
+        place = self._place_of(child)
+        if place is None:
+            return
+        if place.successor is child:
+            place.successor = None
+            self._refused(child.code)
+            return
+        place.child, place.successor = place.successor, None
+        if self.is_stopping:
+            return
+        if not self.is_seen:
+            self.failed = child.code or 1
+            return
+        self._bury(place, child)
+
+    def _bury(self, place: Place, child: Child) -> None:
+        now = self._clock()
+        if child.code == RECYCLED:
+            tell("worker.recycled", worker_pid=child.pid, why="max-actions")
+            place.due, place.deaths = now, 0
+            return
+        wait = place.died(now, child.started, self._chance)
+        tell(
+            "worker.died",
+            level=logging.WARNING if place.deaths in LOUD_DEATHS else logging.INFO,
+            worker=place.number,
+            worker_pid=child.pid,
+            code=child.code,
+            deaths=place.deaths,
+            again_in_seconds=round(wait, 1),
+        )
+
+    def _refused(self, code: int) -> None:
+        """A successor that does not start shows that the new configuration is broken."""
+        if not self.rolling.is_on or self.is_stopping:
+            return
+        self.rolling.end()
+        self.is_refused = not self.is_renewed
+        tell("daemon.reload_refused", code=code, kept="the old workers")

@@ -1,0 +1,311 @@
+"""The daemon's first process: keeps the workers running, and answers to whoever started it.
+
+It runs no action and loads no handler, so that nothing a handler does can end it. One thread, which
+waits for signals, for what workers say, and for the next thing that is due.
+"""
+
+import json
+import os
+import selectors
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from wpbridge.daemon import heartbeat, signals
+from wpbridge.daemon.child import Child, Start
+from wpbridge.daemon.fleet import Fleet
+from wpbridge.daemon.heartbeat import Beat
+from wpbridge.daemon.notify import Notifier
+from wpbridge.daemon.pulse import Pulse, is_live
+from wpbridge.daemon.watch import Watch
+from wpbridge.errors import WpbridgeError
+from wpbridge.outcome import class_name
+from wpbridge.telling.log import tell
+
+BEAT_SECONDS: Final = 1.0
+STATUS_SECONDS: Final = 5.0
+WATCH_SECONDS: Final = 0.5
+_KEPT: Final = "the old workers"
+DUMP_SECONDS: Final = 2.0
+"""A worker that has not told its state by then does not get to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the supervisor must know; the rest is the workers'."""
+
+    processes: int = 1
+    drain_seconds: float | None = 30.0
+    """None: no limit."""
+    heartbeat_file: Path | None = None
+    watches: bool = False
+    """Replace the workers when a module of theirs changes."""
+    handed: bytes = field(default=b"", repr=False)
+    """What each worker is given: the settings that it runs with."""
+
+
+class Supervisor:
+    """See the module."""
+
+    def __init__(
+        self,
+        terms: Terms,
+        start: Start,
+        *,
+        reload: Callable[[], Terms],
+        notifier: Notifier,
+        tell: Callable[[str], None],
+    ) -> None:
+        """See :class:`Terms`.
+
+        Args:
+            terms: as the settings were at the start.
+            start: how a worker is started.
+            reload: reads the settings anew; what is wrong with them is a WpbridgeError.
+            notifier: the service manager's ear.
+            tell: prints a line of a state dump.
+        """
+        self._terms = terms
+        self._offered: Terms | None = None
+        """Those of a reload, until the first worker runs with them."""
+        self._start = start
+        self._read_terms = reload
+        self._notifier = notifier
+        self._tell = tell
+        self._selector = selectors.DefaultSelector()
+        self._fleet = Fleet(self._launch, terms.processes, opened=self._open, closed=self._close)
+        self._stopped_by: signal.Signals | None = None
+        self._deadline: float | None = None
+        self._was_ready = False
+        self._is_reloading = False
+        self._had_database = True
+        self._pulse = Pulse()
+        self._due = dict.fromkeys(("beat", "status", "watchdog", "watch"), 0.0)
+        self._asked: dict[Child, float] = {}
+        self._watch = Watch()
+
+    def run(self) -> int:
+        """Until a signal ends it, or the first worker does not start; the exit code."""
+        with signals.caught() as arrivals:
+            self._selector.register(arrivals, selectors.EVENT_READ, arrivals)
+            while True:
+                self._fleet.tick()
+                if self._fleet.failed is not None:
+                    return self._end(self._fleet.failed)
+                if self._stopped_by is not None and not any(self._fleet.children()):
+                    return self._end(128 + self._stopped_by)
+                self._duties()
+                for key, _ in self._selector.select(self._wait_seconds()):
+                    if key.data is arrivals:
+                        for number in arrivals.take():
+                            self._signaled(number)
+                    else:
+                        self._hear(key.data)
+
+    def _end(self, code: int) -> int:
+        totals = {name: n for name, n in sorted(self._fleet.totals().items()) if n}
+        self._fleet.kill()
+        if self._terms.heartbeat_file is not None:
+            heartbeat.remove(self._terms.heartbeat_file)
+        if self._fleet.is_seen:
+            tell("daemon.stopped", code=code, **totals)
+        return code
+
+    def _launch(self, number: int) -> Child:
+        return self._start(number, (self._offered or self._terms).handed)
+
+    def _open(self, child: Child) -> None:
+        self._selector.register(child, selectors.EVENT_READ, child)
+
+    def _close(self, child: Child) -> None:
+        """Its socket is closed already, and the selector knows it by its object."""
+        self._asked.pop(child, None)
+        for key in [k for k in self._selector.get_map().values() if k.data is child]:
+            self._selector.unregister(key.fileobj)
+
+    def _hear(self, child: Child) -> None:
+        said, goes_on = child.hear()
+        for message in said:
+            told = self._fleet.heard(child, message)
+            if told is not None:
+                self._asked.pop(child, None)
+                self._dump(told)
+        if not goes_on:
+            self._close(child)
+
+    # Signals
+
+    def _signaled(self, number: signal.Signals) -> None:
+        self._due["status"] = 0.0
+        is_stopping = self._stopped_by is not None
+        if number == signals.AT_ONCE or (is_stopping and number == signal.SIGINT):
+            self._kill(number)
+        elif number in signals.STOPS:
+            self._stop(number)
+        elif number in signals.QUIETS or number == signals.RESUME:
+            self._quiet(on=number != signals.RESUME)
+        elif number == signals.RELOAD:
+            self._reload()
+        elif number == signals.DUMP:
+            until = time.monotonic() + DUMP_SECONDS
+            self._asked = dict.fromkeys(self._fleet.children(), until)
+            self._fleet.tell("dump")
+        elif number == signals.STACKS:
+            self._fleet.tell("stacks")
+
+    def _quiet(self, *, on: bool) -> None:
+        if on != self._fleet.is_quiet:
+            tell("daemon.quiet" if on else "daemon.resumed")
+        self._fleet.tell("quiet" if on else "resume")
+
+    def _stop(self, number: signal.Signals) -> None:
+        if self._stopped_by is not None:
+            return
+        self._stopped_by = number
+        self._notifier.stopping("stopping: what runs is finished")
+        tell("daemon.stopping", signal=number.name)
+        if self._terms.drain_seconds is not None:
+            self._deadline = time.monotonic() + self._terms.drain_seconds
+        self._fleet.stop()
+
+    def _kill(self, number: signal.Signals) -> None:
+        tell("daemon.killing", signal=number.name)
+        self._stopped_by = number
+        self._notifier.stopping("stopping at once")
+        self._fleet.kill()
+
+    def _reload(self) -> None:
+        if self._stopped_by is not None:
+            return
+        self._notifier.reloading()
+        self._is_reloading = True
+        try:
+            terms = self._read_terms()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it meets, the daemon goes on
+            is_ours = isinstance(error, WpbridgeError)
+            why = " ".join((str(error) if is_ours else f"{class_name(error)}: {error}").split())
+            tell("daemon.reload_refused", error=why, kept=_KEPT)
+            return
+        tell("daemon.reloading")
+        self._offered = terms
+        if terms.drain_seconds is not None:
+            self._fleet.rolling.patience_seconds = terms.drain_seconds
+        self._fleet.roll()
+
+    def _decide_on_offer(self) -> None:
+        """Take the new settings when a worker runs with them; keep the old if none does."""
+        if self._offered is None:
+            return
+        if self._fleet.is_refused:
+            self._offered = None
+        elif self._fleet.is_renewed or not self._fleet.rolling.is_on:
+            self._terms, self._offered = self._offered, None
+            self._fleet.resize(self._terms.processes)
+
+    # What is due
+
+    def _wait_seconds(self) -> float:
+        now = time.monotonic()
+        moments = [self._due["beat"], self._due["status"]]
+        moments += [m for m in (self._deadline, self._fleet.next_due()) if m is not None]
+        moments += self._asked.values()
+        if self._notifier.watchdog_seconds is not None:
+            moments.append(self._due["watchdog"])
+        if self._terms.watches:
+            moments.append(self._due["watch"])
+        return max(0.0, min(moments) - now)
+
+    def _is_due(self, name: str, seconds: float) -> bool:
+        now = time.monotonic()
+        if now < self._due[name]:
+            return False
+        self._due[name] = now + seconds
+        return True
+
+    def _duties(self) -> None:
+        fleet, now = self._fleet, time.monotonic()
+        if self._deadline is not None and now >= self._deadline:
+            self._deadline = None
+            left = [c.pid for c in fleet.children()]
+            tell("daemon.drain_timeout", killed=left)
+            fleet.kill()
+        for child in [c for c, until in self._asked.items() if now >= until]:
+            del self._asked[child]
+            self._dump({"worker": child.number, "pid": child.pid, "state": "no answer"})
+        self._decide_on_offer()
+        is_ready = fleet.is_ready()
+        if is_ready and not self._was_ready and self._stopped_by is None:
+            self._was_ready = True
+            tell("daemon.ready", processes=self._terms.processes)
+            self._notifier.ready(self._status())
+        if self._is_reloading and is_ready and not fleet.rolling.is_on:
+            self._is_reloading = False
+            self._notifier.ready(self._status())
+        if self._is_due("beat", BEAT_SECONDS):
+            self._beat()
+        if self._is_due("status", STATUS_SECONDS):
+            self._tell_status()
+        self._watchdog()
+        if self._terms.watches and self._is_due("watch", WATCH_SECONDS):
+            self._look_at_files()
+
+    def _tell_status(self) -> None:
+        if self._was_ready:
+            self._notifier.status(self._status())
+        elif not self._fleet.has_database():
+            self._notifier.waiting(self._status())
+
+    def _watchdog(self) -> None:
+        seconds = self._notifier.watchdog_seconds
+        if seconds is None or not self._is_due("watchdog", seconds / 3):
+            return
+        if self._fleet.silent_seconds() < seconds:
+            self._notifier.alive()
+
+    def _look_at_files(self) -> None:
+        changed = self._watch.changed(self._fleet.files())
+        if changed:
+            tell("daemon.changed", files=changed)
+            self._reload()
+
+    def _beat(self) -> None:
+        fleet = self._fleet
+        if fleet.has_database() != self._had_database:
+            self._had_database = not self._had_database
+            self._due["status"] = 0.0
+        silent = fleet.silent_seconds()
+        beat = Beat(
+            pid=os.getpid(),
+            at=time.monotonic(),
+            state=self._state(),
+            live=is_live(silent),
+            ready=fleet.is_ready(),
+            database=fleet.has_database(),
+            workers=fleet.workers(),
+        )
+        self._pulse.beat(self._terms.heartbeat_file, beat, silent_seconds=silent)
+
+    # Telling
+
+    def _state(self) -> str:
+        if self._stopped_by is not None:
+            return "stopping"
+        if not self._was_ready:
+            return "starting"
+        return "quiet" if self._fleet.is_quiet else "working"
+
+    def _status(self) -> str:
+        fleet = self._fleet
+        totals = fleet.totals()
+        in_hand = sum(int(c.totals.get("in_hand", 0)) for c in fleet.children())
+        away = "" if fleet.has_database() else "; the database does not answer"
+        return (
+            f"{self._state()}, {len(list(fleet.children()))} workers: {in_hand} in hand,"
+            f" {totals['complete']} complete, {totals['failed']} failed{away}"
+        )
+
+    def _dump(self, told: dict[str, Any]) -> None:
+        self._tell(json.dumps(told))

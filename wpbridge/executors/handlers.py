@@ -1,0 +1,448 @@
+"""Hook to Python callable, the context a handler may ask for, and what a module may add to a run.
+
+`@hook`, `@middleware` and `@on` only mark functions; :func:`load` and :func:`subscribers` import
+the modules named in the settings and collect what they mark. So nothing is registered at import,
+and the same module serves many sites.
+"""
+
+import importlib
+import inspect
+import logging
+import math
+import os
+import sys
+import time
+import traceback
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, overload
+
+from wpbridge.action import ActionId
+from wpbridge.codec.keys import key_of
+from wpbridge.errors import ConfigError, NotObeyed
+from wpbridge.events import Event, Subscriber
+from wpbridge.outcome import LogLine, plain
+from wpbridge.system.trusted_files import may_obey
+from wpbridge.system.trusted_imports import guard_imports
+
+E = TypeVar("E", bound=Event)
+F = TypeVar("F", bound=Callable[..., Any])
+R = TypeVar("R")
+
+
+class Enqueuer(Protocol):
+    """What a handler may add actions with: the site's :class:`wpbridge.queue.facade.Queue`."""
+
+    def enqueue_async(
+        self, hook: str, args: Sequence[Any] | Mapping[str, Any] = (), **more: Any
+    ) -> ActionId | None:
+        """As soon as possible, once."""
+        ...
+
+    def schedule_single(
+        self, at: Any, hook: str, args: Sequence[Any] | Mapping[str, Any] = (), **more: Any
+    ) -> ActionId | None:
+        """Once, at a date."""
+        ...
+
+
+_HOOKS = "__wpbridge_hooks__"
+_AROUND = "__wpbridge_around__"
+_EVENTS = "__wpbridge_events__"
+_LONGEST_SECONDS = 366 * 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a handler may know of the action it runs, and do beside it.
+
+    A parameter annotated ``Context`` receives it.
+    """
+
+    id: ActionId
+    hook: str
+    group: str
+    attempt: int
+    """Counted from 1."""
+    scheduled_at: datetime | None
+    """Aware UTC; None for a row without a date."""
+    args: Mapping[str, Any] | Sequence[Any]
+    """The args as decoded, keys and all; the handler's parameters get the values only."""
+    logger: logging.LoggerAdapter[logging.Logger]
+    site: str
+    """Name of the queue, for people: the folder, database or address that the runner was given."""
+    now: Callable[[], datetime]
+    lines: list[LogLine] = field(default_factory=list, repr=False)
+    open_queue: Callable[[], Enqueuer] | None = field(default=None, repr=False)
+    deadline: datetime | None = None
+    """Aware UTC: when this attempt's time limit is reached; None for no limit."""
+    over_at: float | None = field(default=None, repr=False)
+    """The deadline on the monotonic clock, which nobody sets."""
+    stopping: Callable[[], bool] = field(default=lambda: False, repr=False)
+    key: str = field(default="", repr=False)
+    """The idempotency key that the queue tells; empty in a context that was made by hand."""
+
+    def seconds_left(self) -> float | None:
+        """Until the deadline, 0.0 once it has passed; None for no limit."""
+        return None if self.over_at is None else max(0.0, self.over_at - time.monotonic())
+
+    def is_over(self) -> bool:
+        """Whether the time limit is reached: a loop that asks can end by itself."""
+        return self.seconds_left() == 0.0
+
+    def is_stopping(self) -> bool:
+        """Whether the runner wants to end: a long handler may stop here and raise ``Retry``."""
+        return self.stopping()
+
+    @property
+    def queue(self) -> Enqueuer:
+        """The site's queue, with a connection of its own. Calls commit at once.
+
+        A handler that is run again adds again: give ``key=`` where that does harm.
+        """
+        if self.open_queue is None:
+            raise ConfigError("this handler runs without a queue to enqueue into")
+        return self.open_queue()
+
+    def enqueue(
+        self,
+        hook: str,
+        args: Sequence[Any] | Mapping[str, Any] = (),
+        *,
+        at: Any = None,
+        key: str = "",
+        **more: Any,
+    ) -> ActionId | None:
+        """Add an action to the same site's queue; takes what ``Queue.enqueue_async`` takes.
+
+        Args:
+            hook: of the new action.
+            args: of the new action.
+            at: a date or a span from now; None for as soon as possible.
+            key: makes a second attempt of this action add nothing. Counts for this action alone.
+            more: group, priority, unique, after, …
+        """
+        scoped = f"{self.idempotency_key}/{key}" if key else ""
+        if at is None:
+            return self.queue.enqueue_async(hook, args, key=scoped, **more)
+        return self.queue.schedule_single(at, hook, args, key=scoped, **more)
+
+    def log(self, message: str) -> None:
+        """Write a row into the action's own log; it appears within a second."""
+        self.lines.append(LogLine(message=plain(message), at=self.now()))
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for all attempts of this action, and for no other work of any site.
+
+        A context that was made by hand, for a test, knows no queue: the id and the hook have to do.
+        """
+        return self.key or key_of(site_id="", blog="", action_id=self.id, hook=self.hook, args=b"")
+
+
+Middleware: TypeAlias = Callable[[Context], Iterator[None]]
+M = TypeVar("M", bound=Middleware)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handler:
+    """A callable for a hook, with what its signature says."""
+
+    hook: str
+    function: Callable[..., Any]
+    is_async: bool
+    at_most_once: bool = False
+    timeout: timedelta | None = None
+    """For one attempt; None for the settings' own, zero for none."""
+    isolate: bool = False
+    """In a process of its own, which is killed at the time limit."""
+    context_names: tuple[str, ...] = ()
+    """Parameters annotated Context, passed by name."""
+    most_values: int | None = None
+    """How many positional values it takes; None for any. PHP drops what is not taken."""
+    source: str = ""
+    """Module and name, for messages."""
+    around: tuple[Middleware, ...] = ()
+    """Run around each call, the first outermost."""
+
+    def call(self, values: Sequence[Any], context: Context) -> Any:
+        """Call it as PHP calls a callback: values in order, surplus ones dropped."""
+        if not self.around:
+            return self._call(values, context)
+        if self.is_async:
+            return self._await(values, context)
+        with ExitStack() as stack:
+            self._enter(stack, context)
+            return self._call(values, context)
+
+    async def _await(self, values: Sequence[Any], context: Context) -> Any:
+        """Middleware runs in the handler's own task, so that context variables hold."""
+        with ExitStack() as stack:
+            self._enter(stack, context)
+            return await self._call(values, context)
+
+    def _enter(self, stack: ExitStack, context: Context) -> None:
+        for each in self.around:
+            stack.enter_context(contextmanager(each)(context))
+
+    def _call(self, values: Sequence[Any], context: Context) -> Any:
+        taken = values if self.most_values is None else values[: self.most_values]
+        return self.function(*taken, **dict.fromkeys(self.context_names, context))
+
+    def limit(self, default: timedelta | None) -> timedelta | None:
+        """For one attempt, with the settings' ``default``; None for no limit."""
+        return (default if self.timeout is None else self.timeout) or None
+
+
+class _Mark(NamedTuple):
+    hook: str
+    at_most_once: bool
+    timeout: timedelta | None
+    isolate: bool
+
+
+def hook(
+    name: str,
+    *,
+    at_most_once: bool = False,
+    timeout: timedelta | float | None = None,
+    isolate: bool = False,
+) -> Callable[[F], F]:
+    """Mark a sync or async function as the handler of a hook.
+
+    Args:
+        name: the hook, exactly; compared with case and accents.
+        at_most_once: the start is committed before the call, and a crash in the middle fails the
+            action instead of running it again. The default is at least once.
+        timeout: for one attempt, as a timedelta or seconds; 0 for no limit, None for that of the
+            settings. What happens then: docs/explain/time-limits.md.
+        isolate: call it in a process of its own, which a hang, crash or leak cannot leave, and
+            which is killed at the time limit with all it has started.
+    """
+    if not name or len(name) > 191:  # noqa: PLR2004 - the column's width
+        raise ConfigError(f"a hook has 1 to 191 characters, not {len(name)}")
+    told = _Mark(name, at_most_once, _span(timeout), isolate)
+
+    def mark(function: F) -> F:
+        setattr(function, _HOOKS, [*getattr(function, _HOOKS, ()), told])
+        return function
+
+    return mark
+
+
+def middleware(function: M) -> M:
+    """Mark a generator function with one ``yield``, which is run around each handler's call.
+
+    As in :func:`contextlib.contextmanager`: what the handler raises is raised at the ``yield``, a
+    request such as ``Retry`` too, and what is not raised again there is gone. What it raises
+    itself, before or after, is the call's own outcome.
+    """
+    has_yield: bool = inspect.isgeneratorfunction(function)
+    if not has_yield:
+        raise ConfigError(f"middleware {_source(function)} is no plain function with a yield")
+    setattr(function, _AROUND, True)
+    return function
+
+
+@overload
+def on(kind: type[E], /) -> Callable[[Callable[[E], R]], Callable[[E], R]]: ...
+
+
+@overload
+def on(first: type[Event], second: type[Event], /, *more: type[Event]) -> Callable[[F], F]: ...
+
+
+def on(*kinds: type[Event]) -> Callable[[F], F]:
+    """Have a function called with each event of these kinds, or of kinds that belong to one.
+
+    It is called by the runner's loop, which waits for it; what it raises is logged and hurts
+    nobody. docs/reference/events.md has the kinds.
+    """
+    if not (kinds and all(map(_is_kind, kinds))):
+        raise ConfigError("@on names one or more of the classes in wpbridge.events")
+
+    def mark(function: F) -> F:
+        if inspect.iscoroutinefunction(function):
+            raise ConfigError(f"{_source(function)} is async: @on takes plain functions")
+        setattr(function, _EVENTS, (*getattr(function, _EVENTS, ()), *kinds))
+        return function
+
+    return mark
+
+
+def _is_kind(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Event)
+
+
+def _source(function: Callable[..., Any]) -> str:
+    """Module and name, for messages."""
+    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', '?')}"
+
+
+def _span(timeout: timedelta | float | None) -> timedelta | None:
+    if timeout is None:
+        return None
+    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
+    if not (math.isfinite(seconds) and 0 <= seconds <= _LONGEST_SECONDS):
+        raise ConfigError(f"timeout={timeout}: a limit is seconds or a timedelta, up to a year")
+    return timedelta(seconds=seconds)
+
+
+def describe(
+    hook_name: str,
+    function: Callable[..., Any],
+    *,
+    at_most_once: bool = False,
+    timeout: timedelta | float | None = None,
+    isolate: bool = False,
+) -> Handler:
+    """Read a callable's signature; the rest as :func:`hook` takes it."""
+    source = _source(function)
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        signature = inspect.Signature([inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)])
+    hints = _hints(function)
+    contexts = tuple(
+        name
+        for name, parameter in signature.parameters.items()
+        if hints.get(name, parameter.annotation) in (Context, "Context", "wpbridge.Context")
+    )
+    positional = [
+        parameter
+        for name, parameter in signature.parameters.items()
+        if name not in contexts
+        and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    takes_any = any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values())
+    _check_order(signature, contexts, source)
+    return Handler(
+        hook=hook_name,
+        function=function,
+        is_async=inspect.iscoroutinefunction(function),
+        at_most_once=at_most_once,
+        timeout=_span(timeout),
+        isolate=isolate,
+        context_names=contexts,
+        most_values=None if takes_any else len(positional),
+        source=source,
+    )
+
+
+def _check_order(signature: inspect.Signature, contexts: Sequence[str], source: str) -> None:
+    """A Context before plain parameters would be filled by the first value: refuse it early."""
+    seen_context = ""
+    for name, parameter in signature.parameters.items():
+        if name in contexts:
+            if parameter.kind is not parameter.KEYWORD_ONLY:
+                seen_context = name
+        elif seen_context and parameter.kind in (
+            parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD, parameter.VAR_POSITIONAL
+        ):  # fmt: skip
+            raise ConfigError(f"{source}: put the Context parameter {seen_context!r} last")
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function)
+    except Exception:  # noqa: BLE001 - a hint that cannot be resolved is no reason not to run
+        return {}
+
+
+def load(
+    modules: Sequence[str], *, folder: str | None = None, trusted: bool = False
+) -> dict[str, Handler]:
+    """Import modules and collect their marked functions.
+
+    Args:
+        modules: dotted names; ``folder`` (default: the working directory) is searched first.
+        folder: where the handlers live.
+        trusted: they are run whoever may write them.
+
+    Raises:
+        ConfigError: a module must not be obeyed, fails to import or marks nothing (@hook,
+            @middleware or @on), or two functions claim one hook.
+    """
+    found: dict[str, Handler] = {}
+    imported = _imported(modules, folder, trusted=trusted)
+    around = tuple(_marked(imported, _AROUND))
+    for name, module in zip(modules, imported, strict=True):
+        if not any(_marked([module], mark) for mark in (_HOOKS, _AROUND, _EVENTS)):
+            told = "@hook, @middleware or @on"
+            raise ConfigError(f"handlers module {name} marks no function with {told}")
+        for handler in _handlers(module):
+            other = found.get(handler.hook)
+            if other is not None and other.function is not handler.function:
+                raise ConfigError(
+                    f"hook {handler.hook!r} has two handlers: {other.source} and {handler.source}"
+                )
+            found[handler.hook] = replace(handler, around=around)
+    return found
+
+
+def subscribers(
+    modules: Sequence[str], *, folder: str | None = None, trusted: bool = False
+) -> list[tuple[type[Event], Subscriber]]:
+    """What the same modules mark with ``@on``: each kind, and who is called for it."""
+    return [
+        (kind, function)
+        for function in _marked(_imported(modules, folder, trusted=trusted), _EVENTS)
+        for kind in _widest(getattr(function, _EVENTS))
+    ]
+
+
+def _widest(kinds: Sequence[type[Event]]) -> list[type[Event]]:
+    """Without those that belong to another one: nobody is called twice for an event."""
+    unique = list(dict.fromkeys(kinds))
+    return [k for k in unique if not any(k is not o and issubclass(k, o) for o in unique)]
+
+
+def _handlers(module: object) -> list[Handler]:
+    return [
+        describe(
+            mark.hook,
+            function,
+            at_most_once=mark.at_most_once,
+            timeout=mark.timeout,
+            isolate=mark.isolate,
+        )
+        for function in _marked([module], _HOOKS)
+        for mark in getattr(function, _HOOKS)
+    ]
+
+
+def _marked(modules: Sequence[object], mark: str) -> list[Callable[..., Any]]:
+    """Functions with a mark, each once, in the order of their definition."""
+    members = [m for module in modules for m in vars(module).values() if callable(m)]
+    return list({id(m): m for m in members if getattr(m, mark, ())}.values())
+
+
+def _imported(modules: Sequence[str], folder: str | None, *, trusted: bool) -> list[object]:
+    place = os.path.abspath(folder or os.getcwd())  # noqa: PTH100, PTH109 - sys.path holds text
+    if modules:
+        guard_imports(trusted=trusted)
+    # A folder that is gone, as a release that was deleted, holds no module. The guard judges
+    # whatever is found there later.
+    if modules and not trusted and os.path.lexists(place):
+        may_obey(Path(place), "the handlers' folder", is_searched=True)
+    if modules and place not in sys.path:
+        sys.path.insert(0, place)
+    return [_import(name) for name in modules]
+
+
+def _import(name: str) -> object:
+    try:
+        return importlib.import_module(name)
+    except NotObeyed:
+        raise
+    except (Exception, SystemExit) as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = "" if "importlib" in last.filename else f" ({last.filename}:{last.lineno})"
+        text = " ".join(str(error).split())
+        raise ConfigError(
+            f"handlers module {name} could not be imported: {type(error).__name__}: {text}{where}"
+        ) from error

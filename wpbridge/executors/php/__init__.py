@@ -1,0 +1,6 @@
+"""PHP hooks: warm WP-CLI processes that load WordPress once and run one action after the other."""
+
+from typing import Final
+
+DOOR: Final = ("frames", "launch", "limits", "pool", "probe")
+"""The modules that other rooms may import."""

@@ -1,0 +1,139 @@
+"""The PHP workers as an executor: what the runner may ask them, and leave with them.
+
+The processes themselves belong to a thread of their own: :mod:`wpbridge.executors.php.processes`.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from wpbridge.action import Action
+from wpbridge.clock import Clock
+from wpbridge.executors.base import Books, Call, Mailbox, Report
+from wpbridge.executors.php.hooks import Hooks
+from wpbridge.executors.php.inbox import Desk
+from wpbridge.executors.php.launch import Launch
+from wpbridge.executors.php.limits import Greeting, PoolLimits
+from wpbridge.executors.php.processes import Processes
+
+
+class PhpPool:
+    """See :class:`wpbridge.executors.base.Executor`."""
+
+    def __init__(
+        self,
+        launch: Launch,
+        *,
+        limits: PoolLimits,
+        clock: Clock,
+        greeting: Greeting,
+        native: frozenset[str] = frozenset(),
+        mailbox: Mailbox | None = None,
+    ) -> None:
+        """Starts its thread, and no process yet.
+
+        Args:
+            launch: how a worker is started.
+            limits: how many, how long.
+            clock: for the dates of reports.
+            greeting: what workers are told first, and which of them may be used.
+            native: hooks that the plugin's own runner runs whatever the books are.
+            mailbox: where reports go; one of its own when None.
+        """
+        self._limits = limits
+        self._native = native
+        self._mailbox = mailbox or Mailbox()
+        self._hooks = Hooks()
+        self._desk = Desk(clock, self._mailbox)
+        self._processes = Processes(launch, self._desk, self._hooks, limits, greeting)
+
+    def can_run(self, hook: str, group: str) -> bool:
+        """Any hook, but those whose callbacks were missing a moment ago."""
+        return self.refuses(hook, group) is None
+
+    def hooks(self) -> frozenset[str] | None:
+        """Any, while there is room."""
+        return None if self.has_room() else frozenset()
+
+    def refuses(self, hook: str, group: str) -> str | None:
+        """A WordPress that does not start, or that has no callback for the hook."""
+        del group
+        if self._processes.starts.is_down():
+            return self._processes.starts.trouble
+        if self._hooks.is_missing(hook):
+            return f"WordPress has no callback for {hook}"
+        return None
+
+    def missing(self) -> frozenset[str]:
+        """Hooks for which WordPress has no callback."""
+        return self._hooks.take_missing()
+
+    def books(self, hook: str, group: str) -> Books:
+        """A callback that looks at its own action must find it in-progress."""
+        del group
+        native = self._limits.books == "native" or hook in self._native
+        return "kept" if native else "first"
+
+    def has_room(self) -> bool:
+        """While about as much waits as is worked on."""
+        waiting = self._desk.waiting() + self._processes.expected
+        is_free = waiting < max(self._limits.workers, self._processes.room())
+        return is_free and not self._processes.starts.is_down()
+
+    def admit(self, waiting: Sequence[Call]) -> list[Call]:
+        """As many as can be sent ahead, and those in few portions: each costs a transaction."""
+        ahead = self._processes.room()
+        room = ahead - self._desk.sent() - self._desk.waiting()
+        known = [call for call in waiting if self._is_known(call.action.hook)]
+        admitted = known[: max(0, room)]
+        if len(admitted) < min(len(known), ahead // 2):
+            admitted = []
+        # Only now is it known that somebody waits, so workers are started for them.
+        self._processes.expected = len(waiting) - len(admitted)
+        if self._limits.missing == "hold":
+            self._hooks.want({call.action.hook for call in waiting})
+        if self._hooks.are_wanted() or (self._processes.expected and not ahead):
+            self._processes.nudge()
+        return admitted
+
+    def _is_known(self, hook: str) -> bool:
+        """Whether it has callbacks: asked before anything of an action is written."""
+        return self._limits.missing == "fail" or self._hooks.has(hook)
+
+    def trouble(self) -> str | None:
+        """WordPress's own words when it does not start."""
+        return self._processes.starts.trouble
+
+    def ignored(self, action: Action) -> None:
+        """Fire the plugin's event for it, where a worker is up anyway."""
+        self._desk.ignore(action)
+        self._processes.nudge()
+
+    def submit(self, call: Call) -> None:
+        """To the first worker that has time."""
+        self._desk.put(call)
+        self._processes.nudge()
+
+    def reports(self, timeout_seconds: float) -> list[Report]:
+        """See :class:`Executor`."""
+        return self._mailbox.take(timeout_seconds)
+
+    def wake(self) -> None:
+        """See :class:`Executor`."""
+        self._mailbox.wake()
+
+    def running(self) -> dict[Call, datetime]:
+        """A copy: workers go on."""
+        return self._desk.running()
+
+    def recall(self, only: Collection[Call] | None = None) -> list[Call]:
+        """See :class:`Executor`. What was sent ahead comes with a later call, if it comes."""
+        if only is None:
+            self._processes.expected = 0
+        return self._desk.recall(only)
+
+    def announce_stop(self) -> None:
+        """PHP callbacks have no way to ask."""
+
+    def close(self) -> None:
+        """End all workers: idle ones by themselves, busy ones by force."""
+        self._processes.close()

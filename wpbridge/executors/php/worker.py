@@ -1,0 +1,324 @@
+"""One PHP worker process: its channel, its output, and what it says about its end.
+
+Nothing here decides or waits; the pool does. docs/reference/php-protocol.md has the protocol.
+"""
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import signal
+import time
+from collections import deque
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from wpbridge.action import ActionId
+from wpbridge.executors.answers import Answers, Stray
+from wpbridge.executors.base import Call
+from wpbridge.executors.php.frames import Caught, Dying, Hello
+from wpbridge.executors.printed import Output
+from wpbridge.outcome import Failed
+from wpbridge.system import programs
+from wpbridge.telling.log import is_heard, tell
+
+PROTOCOL: Final = 2
+_CHUNK: Final = 1 << 16
+_CHUNKS: Final = 2
+"""Read at a time: more than a pipe holds, so a mark that was written before is among it."""
+_AHEAD_SECONDS: Final = 0.025
+"""About so much work is sent to a worker before it asks for it."""
+_MOST_AHEAD: Final = 64
+_STUCK_SECONDS: Final = 0.1
+"""Nothing more is sent behind an action that runs longer."""
+_FATAL: Final = re.compile(r"^(?:PHP )?((?:Fatal|Parse|Compile) error: .*)", re.MULTILINE)
+
+_TAGS: Final = re.compile(r"<(style|script|head)\b.*?</\1>|<[^>]*>", re.DOTALL)
+
+
+@dataclass(slots=True)
+class Sent:
+    """A call that a worker has and did not answer yet."""
+
+    call: Call
+    started_at: datetime | None = None
+    since: float = 0.0
+    """Monotonic, of the start."""
+    is_recalled: bool = False
+    """The runner wants it back, if it does not begin."""
+    spoilt: Failed | None = None
+    """While it ran, something that is no answer came to the worker's answers."""
+
+    def begin(self, at: datetime) -> None:
+        """Its time limit counts from now."""
+        self.started_at, self.since = at, now()
+
+
+@dataclass(slots=True)
+class PhpWorker:
+    """A started process. Its descriptors do not block."""
+
+    child: programs.Child
+    born: float
+    """Monotonic."""
+    is_behind_prefix: bool = False
+    """Its answers come over stdout, where the prefix may print something before it."""
+    mark: str = field(default_factory=lambda: f"\x1e{secrets.token_hex(8)}:")
+    answers: Answers = field(default_factory=Answers)
+    hello: Hello | None = None
+    sent: deque[Sent] = field(default_factory=deque)
+    """In the order of their execution; the first is the one that runs."""
+    asked: deque[frozenset[str]] = field(default_factory=deque)
+    """Hooks it was asked about and has not answered yet."""
+    done: int = 0
+    seconds: float = 0.0
+    """Mean length of an action, the latest counting most; 0 before the first."""
+    idle_since: float = 0.0
+    """When it last ended something, or was given something while it had nothing."""
+    deferred: bool = False
+    """It put something off to the end of the process."""
+    retiring: bool = False
+    killed: Failed | None = None
+    """Why we ended it."""
+    kill_at: float = 0.0
+    """Monotonic: when TERM was not enough."""
+    dying: Dying | None = None
+    stopped: bool = False
+    watched: int | None = None
+    """Readable when the process ends; None where the system cannot tell."""
+    output: Output = field(init=False)
+    _unsent: bytes = b""
+
+    def __post_init__(self) -> None:
+        self.output = Output(self.mark)
+        self.idle_since = self.born
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it may be given work."""
+        return self.hello is not None and not self.retiring and not self.killed
+
+    def greet(self, **told: Any) -> None:
+        """Send the first request: it brings the secret that its answers carry from then on."""
+        self.ask({"do": "hello", "secret": self.answers.secret, "marker": self.mark, **told})
+
+    def ask(self, request: dict[str, Any]) -> None:
+        """Send a request; what the pipe does not take waits for :meth:`flush`."""
+        self.post(line(request))
+
+    def post(self, data: bytes) -> None:
+        """Send bytes as they are."""
+        if not (self.sent or self.asked):
+            self.idle_since = now()
+        self._unsent += data
+        self.flush()
+
+    def count(self, seconds: float) -> None:
+        """One action more."""
+        self.done += 1
+        # From the second on: the first loads classes that the others find loaded.
+        if self.done > 1:
+            self.seconds += (max(seconds, 1e-6) - self.seconds) / min(self.done - 1, 8)
+
+    def window(self, max_actions: int) -> int:
+        """How many calls it may have at a time."""
+        if not self.is_up:
+            return 0
+        first = self.sent[0] if self.sent else None
+        if first and first.started_at and now() - first.since > _STUCK_SECONDS:
+            return 1
+        most = max_actions - self.done if max_actions else _MOST_AHEAD
+        if not self.seconds:
+            return 1
+        return max(1, min(_MOST_AHEAD, most, int(_AHEAD_SECONDS / self.seconds)))
+
+    def flush(self) -> None:
+        """Write what waits."""
+        while self._unsent:
+            try:
+                self._unsent = self._unsent[os.write(self.child.requests, self._unsent) :]
+            except BlockingIOError:
+                return
+            except OSError:
+                # It is gone; its end is told elsewhere.
+                self._unsent = b""
+
+    def find(self, action_id: ActionId) -> Sent | None:
+        """The call of this action that it has."""
+        return next((sent for sent in self.sent if sent.call.action.id == action_id), None)
+
+    def hear(self) -> list[dict[str, Any] | Stray]:
+        """All whole answers that have arrived, and what is none among them.
+
+        What is none before the greeting is a prefix's own output: a login's banner, a notice of
+        PHP. It stands in the message if the start fails.
+        """
+        found = self.answers.feed(_read(self.child.answers))
+        if not self.is_behind_prefix or self.hello is not None:
+            return found
+        for stray in found:
+            if isinstance(stray, Stray):
+                self.output.feed(f"{stray.why}\n".encode())
+        return [answer for answer in found if not isinstance(answer, Stray)]
+
+    def listen(self) -> None:
+        """Take in what it has printed."""
+        data = _read(self.child.output)
+        if data:
+            if is_heard("php.printed"):
+                _tell(self.child.process.pid, data, self.mark)
+            self.output.feed(data)
+
+    def overdue(self, boot_timeout: timedelta, timeout: timedelta | None) -> Failed | None:
+        """Why it must be ended now; None when it may go on."""
+        moment, first = now(), self.sent[0] if self.sent else None
+        quiet, patience = moment - self.idle_since, boot_timeout.total_seconds()
+        if self.stopped:
+            is_late = timeout is not None and quiet >= timeout.total_seconds()
+            return Failed(reason="PHP did not end when it should") if is_late else None
+        if self.hello is None:
+            is_late = moment - self.born >= patience
+            return Failed(reason="WordPress did not start in time") if is_late else None
+        if first and first.started_at:
+            if timeout is None or moment - first.since < timeout.total_seconds():
+                return None
+            why = f"ran longer than {timeout.total_seconds():g} s and was ended"
+            return Failed(reason=why, error_type="TimedOut")
+        # Between two actions listeners to the plugin's events run, which take their time.
+        most = max(patience, timeout.total_seconds() if timeout else 0.0)
+        is_late = bool(first or self.asked) and quiet >= most
+        return Failed(reason="PHP does not answer", error_type="WorkerLost") if is_late else None
+
+    def stop(self) -> None:
+        """Let it end by itself: it sees the end of its requests."""
+        self.retiring = self.stopped = True
+        self.idle_since = now()
+        self.child.hang_up()
+
+    def close(self) -> int:
+        """Close its descriptors, once it has ended; returns the exit code."""
+        code = self.child.process.wait()
+        if self.watched is not None:
+            os.close(self.watched)
+        self.child.release()
+        return code
+
+    def terminate(self, why: Failed, grace_seconds: float) -> None:
+        """TERM to its whole group, and KILL later if that is not enough."""
+        self.killed = why
+        self.kill_at = now() + grace_seconds
+        self.child.kill(signal.SIGTERM if grace_seconds else signal.SIGKILL)
+
+
+def line(request: dict[str, Any]) -> bytes:
+    """A request as it travels."""
+    return json.dumps(request).encode() + b"\n"
+
+
+def _read(descriptor: int) -> bytes:
+    """What has arrived, up to a bound: others may write faster than we read."""
+    parts = []
+    with contextlib.suppress(OSError):
+        for _ in range(_CHUNKS):
+            parts.append(os.read(descriptor, _CHUNK))
+            if len(parts[-1]) < _CHUNK:
+                break
+    return b"".join(parts)
+
+
+def _tell(pid: int, data: bytes, mark: str) -> None:
+    for said in data.decode("utf-8", "replace").split("\n"):
+        if said and not said.startswith(mark):
+            tell("php.printed", pid=pid, line=said)
+
+
+def failure(error: Caught, tail: str) -> Failed:
+    """From what a worker caught: the message as the plugin logs it, the rest as a detail."""
+    place = f"{error.type} in {error.file}:{error.line}"
+    return Failed(reason=error.message, error_type=error.type, detail=_with(place, tail))
+
+
+def spoilt(stray: Stray) -> Failed:
+    """Why a worker is ended that something else than the worker answered for."""
+    reason = f"PHP was ended, because what came to its answers is none: {stray.why}"
+    return Failed(reason=reason, error_type="WorkerLost")
+
+
+def death(worker: PhpWorker, exit_code: int) -> Failed:
+    """Why a worker that ran an action is gone: never "unknown error"."""
+    tail = worker.output.rest()
+    told = worker.dying.error if worker.dying else None
+    printed = _FATAL.findall(tail)
+    if worker.killed:
+        return replace(worker.killed, detail=_with("", tail))
+    if told:
+        # The plugin's own words for it (log_unexpected_shutdown).
+        reason = (
+            f"unexpected shutdown: PHP Fatal error {told.message} in {told.file}"
+            f" on line {told.line}"
+        )
+        return Failed(reason=reason, error_type="PhpFatalError", detail=_with("", tail))
+    if exit_code < 0 or exit_code > 128:  # noqa: PLR2004 - 128 + n, as a shell tells a signal
+        number = -exit_code if exit_code < 0 else exit_code - 128
+        if not worker.dying and (exit_code < 0 or number in _SIGNALS):
+            reason = f"PHP was ended by signal {number}{_SIGNALS.get(number, '')}"
+            return Failed(reason=reason, error_type="WorkerLost", detail=_with("", tail))
+    if printed:
+        return Failed(
+            reason=f"unexpected shutdown: PHP {printed[-1]}",
+            error_type="PhpFatalError",
+            detail=_with("", tail),
+        )
+    what = "the callback ended PHP with exit" if worker.dying else "PHP ended"
+    return Failed(
+        reason=f"{what} (status {exit_code})", error_type="WorkerLost", detail=_with("", tail)
+    )
+
+
+_SIGNALS: Final[dict[int, str]] = {
+    signal.SIGKILL: " (SIGKILL: killed by hand, or by the kernel when memory ran out)",
+    signal.SIGSEGV: " (SIGSEGV: PHP crashed)",
+    signal.SIGABRT: " (SIGABRT: PHP crashed)",
+    signal.SIGBUS: " (SIGBUS: PHP crashed)",
+    signal.SIGILL: " (SIGILL: PHP crashed)",
+    signal.SIGFPE: " (SIGFPE: PHP crashed)",
+    signal.SIGTERM: " (SIGTERM)",
+    signal.SIGINT: " (SIGINT)",
+    signal.SIGALRM: " (SIGALRM)",
+    signal.SIGXCPU: " (SIGXCPU: its limit of processor time)",
+}
+
+
+def _with(place: str, tail: str) -> str:
+    printed = f"last output: {tail}" if tail else ""
+    return "; ".join(part for part in (place, printed) if part)
+
+
+def boot_failure(worker: PhpWorker, exit_code: int) -> str:
+    """Why WordPress did not start: its own words, as one line of text."""
+    printed = worker.output.rest()
+    if fatal := _FATAL.search(printed):
+        return f"PHP {fatal[1]}"
+    words = _TAGS.sub(" ", printed)
+    said = " ".join(words.split())[-600:]
+    if worker.killed:
+        return f"{worker.killed.reason}: {said}" if said else worker.killed.reason
+    return said or f"PHP ended with status {exit_code} and said nothing"
+
+
+def request_of(call: Call) -> dict[str, Any]:
+    """A call as a worker gets it; args as the text of the row, for PHP's own decoder."""
+    return {
+        "do": "run",
+        "id": call.action.id,
+        "hook": call.action.hook,
+        "args": call.action.args.decode("utf-8", "replace"),
+        "native": call.books == "kept",
+    }
+
+
+def now() -> float:
+    """The clock that limits are measured by."""
+    return time.monotonic()

@@ -1,0 +1,134 @@
+"""Isolated Python handlers: one call at a time in a child process, killed at its time limit.
+
+Whatever a handler does to its process costs the one action it runs. The children themselves are
+the business of :mod:`wpbridge.executors.process.pool`; docs/explain/time-limits.md has the rules.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from wpbridge.action import Action
+from wpbridge.clock import Clock
+from wpbridge.executors.base import Books, Call, Mailbox, Report
+from wpbridge.executors.handlers import Handler
+from wpbridge.executors.process.inbox import Desk
+from wpbridge.executors.process.pool import PoolLimits, ProcessPool
+from wpbridge.executors.process.worker import Sent, Setup, now
+
+__all__ = ["PoolLimits", "ProcessExecutor", "Setup"]
+
+_ASYNC_GRACE_SECONDS: Final = 2.0
+"""An async handler is cancelled in its child, which is killed when that does not end it."""
+
+
+class ProcessExecutor:
+    """See :class:`wpbridge.executors.base.Executor`."""
+
+    def __init__(
+        self,
+        handlers: Mapping[str, Handler],
+        setup: Setup,
+        *,
+        limits: PoolLimits,
+        clock: Clock,
+        mailbox: Mailbox | None = None,
+        default_timeout: timedelta | None = None,
+    ) -> None:
+        """Starts its thread, and no child yet.
+
+        Args:
+            handlers: by hook; the children import them again, by ``setup``.
+            setup: how a child becomes ready.
+            limits: how many children, and when one is replaced.
+            clock: for the dates of reports.
+            mailbox: where reports go; one of its own when None.
+            default_timeout: of handlers that name none; None for no limit.
+        """
+        self._handlers = handlers
+        self._default_timeout = default_timeout
+        self._clock = clock
+        self._mailbox = mailbox or Mailbox()
+        self._desk = Desk(limits.children, clock=clock, mailbox=self._mailbox, send=self._send)
+        self._pool = ProcessPool(setup, self._desk, limits)
+
+    def can_run(self, hook: str, group: str) -> bool:
+        """By the exact name, unless no child comes up."""
+        return hook in self._handlers and self.refuses(hook, group) is None
+
+    def hooks(self) -> frozenset[str] | None:
+        """Those with a handler, while there is room."""
+        return frozenset(self._handlers) if self.has_room() else frozenset()
+
+    def refuses(self, hook: str, group: str) -> str | None:
+        """While children do not start, for the time being."""
+        del hook, group
+        return self._pool.starts.trouble if self._pool.starts.is_down() else None
+
+    def missing(self) -> frozenset[str]:
+        """None: what has no handler is never claimed."""
+        return frozenset()
+
+    def books(self, hook: str, group: str) -> Books:
+        """As the handler was marked: a child that dies is seen from here, so lazy is safe."""
+        del group
+        handler = self._handlers.get(hook)
+        return "once" if handler is not None and handler.at_most_once else "lazy"
+
+    def has_room(self) -> bool:
+        """While some child would stand idle."""
+        return bool(self._handlers) and not self._pool.starts.is_down() and self._desk.free() > 0
+
+    def admit(self, waiting: Sequence[Call]) -> list[Call]:
+        """As many as there are idle children."""
+        return list(waiting[: max(0, self._desk.free())])
+
+    def trouble(self) -> str | None:
+        """A child's own words when none comes up."""
+        return self._pool.starts.trouble
+
+    def ignored(self, action: Action) -> None:
+        """No Python handler asks for it."""
+
+    def submit(self, call: Call) -> None:
+        """To the first child that is free."""
+        self._desk.put(call)
+        self._pool.nudge()
+
+    def reports(self, timeout_seconds: float) -> list[Report]:
+        """See :class:`Executor`."""
+        return self._mailbox.take(timeout_seconds)
+
+    def wake(self) -> None:
+        """See :class:`Executor`."""
+        self._mailbox.wake()
+
+    def running(self) -> dict[Call, datetime]:
+        """A copy: the children go on."""
+        return self._desk.running()
+
+    def recall(self, only: Collection[Call] | None = None) -> list[Call]:
+        """See :class:`Executor`."""
+        return self._desk.recall(only)
+
+    def announce_stop(self) -> None:
+        """Let handlers that ask know that the runner wants to end; safe in a signal handler."""
+        self._pool.announce_stop()
+
+    def close(self) -> None:
+        """End all children: idle ones by themselves, busy ones by force."""
+        self._pool.close()
+
+    def _send(self, call: Call) -> Sent:
+        handler = self._handlers[call.action.hook]
+        limit = handler.limit(self._default_timeout)
+        kill_after = None if limit is None else limit.total_seconds()
+        if kill_after is not None and handler.is_async:
+            kill_after += _ASYNC_GRACE_SECONDS
+        return Sent(
+            call=call,
+            limit=limit,
+            kill_after_seconds=kill_after,
+            started_at=self._clock.now(),
+            since=now(),
+        )

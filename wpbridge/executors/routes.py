@@ -1,0 +1,123 @@
+"""The one table that says what happens to a hook's actions: docs/reference/routing.md.
+
+In order: the plugin's own upkeep, the routes of the settings, a Python handler, a webhook, PHP when
+it is on. What nothing takes is left to the plugin's runner.
+"""
+
+import functools
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from wpbridge.action import UPKEEP_HOOKS
+from wpbridge.patterns import is_any, matches
+from wpbridge.site.rules import Route
+
+Target: TypeAlias = Literal["python", "webhook", "php", "leave", "unknown"]
+"""Unknown: it depends on handlers that were not loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where a hook's actions go, and which rule said so."""
+
+    to: Target
+    why: str
+
+
+class Routes:
+    """Decisions for hooks and group slugs; each is made once."""
+
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        *,
+        python: Mapping[str, str],
+        webhooks: Collection[str],
+        php: bool,
+        owns_site: bool,
+        not_loaded: Sequence[str] = (),
+    ) -> None:
+        """What there is.
+
+        Args:
+            routes: in order; the first that matches decides.
+            python: hooks with a Python handler, and the function's name.
+            webhooks: hooks with a webhook.
+            php: PHP workers are on.
+            owns_site: the plugin's own runners are off.
+            not_loaded: modules that may have more handlers.
+        """
+        self._routes = tuple(routes)
+        self._python = dict(python)
+        self._webhooks = frozenset(webhooks)
+        self._php = php
+        self._owns_site = owns_site
+        self._not_loaded = tuple(not_loaded)
+        self.decide = functools.lru_cache(maxsize=10_000)(self._decide)
+
+    def accepts(self, hook: str, group: str) -> bool:
+        """Whether it is ours to run at all."""
+        return self.decide(hook, group).to != "leave"
+
+    def may_accept(self, hook: str) -> bool:
+        """Whether it is ours in some group; never False for one that :meth:`accepts` takes.
+
+        True also where an earlier route turns away every group that a later one would take.
+        """
+        if hook in UPKEEP_HOOKS:
+            return self._upkeep().to != "leave"
+        for route in self._routes:
+            if not matches(route.hook, hook):
+                continue
+            is_ours = self._routed(route.to, hook, "").to != "leave"
+            if is_ours or is_any(route.group):
+                return is_ours
+        return self._default(hook).to != "leave"
+
+    def hooks(self) -> frozenset[str] | None:
+        """All hooks that may be ours; None when any may be."""
+        return None if self._php or self._not_loaded else frozenset(self._python) | self._webhooks
+
+    def _decide(self, hook: str, group: str) -> Decision:
+        if hook in UPKEEP_HOOKS:
+            return self._upkeep()
+        for number, route in enumerate(self._routes, 1):
+            if matches(route.hook, hook) and matches(route.group, group):
+                return self._routed(route.to, hook, f"route {number}")
+        return self._default(hook)
+
+    def _default(self, hook: str) -> Decision:
+        if hook in self._python:
+            return Decision("python", f"handler {self._python[hook]}")
+        if hook in self._webhooks:
+            return Decision("webhook", "webhook")
+        if self._not_loaded:
+            return Decision("unknown", self._not_asked())
+        if self._php:
+            return Decision("php", "php is on, and no handler is here")
+        return Decision("leave", "no handler is here, and php is off")
+
+    def _upkeep(self) -> Decision:
+        if not self._owns_site:
+            return Decision("leave", "the plugin's own upkeep; owns_site is off")
+        if not self._php:
+            return Decision("leave", "the plugin's own upkeep needs php, which is off")
+        return Decision("php", "the plugin's own upkeep; owns_site is on")
+
+    def _not_asked(self) -> str:
+        modules = ", ".join(self._not_loaded)
+        return f"the handlers of {modules} are not loaded; name them with --handlers"
+
+    def _routed(self, to: Target, hook: str, rule: str) -> Decision:
+        if to == "python" and self._not_loaded and hook not in self._python:
+            return Decision("unknown", f"{rule} says python, but {self._not_asked()}")
+        missing = {
+            "python": None if hook in self._python else "there is no handler",
+            "webhook": None if hook in self._webhooks else "there is no webhook",
+            "php": None if self._php else "php is off",
+            "leave": None,
+        }[to]
+        return Decision("leave", f"{rule} says {to}, but {missing}") if missing else (
+            Decision(to, rule)
+        )  # fmt: skip

@@ -1,0 +1,13 @@
+"""One site's queue from Python: the facade, what is enqueued, and how a daemon is woken."""
+
+from typing import Final
+
+from wpbridge import moved
+
+DOOR: Final = ("enqueue", "facade", "wake")
+"""The modules that other rooms may import."""
+
+
+def __getattr__(name: str) -> object:
+    """Answer for names that stood here before this was a room."""
+    return moved.name_of(__name__, name)

@@ -1,0 +1,13 @@
+"""From `wp-config.php`, flags, files and the environment to one checked site."""
+
+from typing import Final
+
+from wpbridge import moved
+
+DOOR: Final = ("config", "database", "moments", "resolve", "rules", "wpconfig", "zone")
+"""The modules that other rooms may import."""
+
+
+def __getattr__(name: str) -> object:
+    """Answer for names that stood here before this was a room."""
+    return moved.name_of(__name__, name)

@@ -1,0 +1,316 @@
+"""Where a queue's database is: from a DSN, or from what wp-config.php says.
+
+Describes an address and connects to nothing; no database library is loaded here.
+"""
+
+import contextlib
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import parse_qsl, quote, unquote
+
+from wpbridge.errors import ConfigError, SiteError
+from wpbridge.site import dropin
+from wpbridge.site.wpconfig import WpConfig
+
+Driver = Literal["mysql", "sqlite"]
+
+SOCKETS: Final = (
+    "/run/mysqld/mysqld.sock",
+    "/var/run/mysqld/mysqld.sock",
+    "/var/lib/mysql/mysql.sock",
+    "/tmp/mysql.sock",  # noqa: S108 - MySQL's own default
+)
+"""Where PHP's mysqlnd finds the server of ``localhost``, first that exists."""
+MEMORY: Final = ":memory:"
+
+_PORT: Final = 3306
+_CHARSET: Final = "utf8mb4"
+_SCHEMES: Final[Mapping[str, Driver]] = {
+    "mysql": "mysql",
+    "mysql+pymysql": "mysql",
+    "mariadb": "mysql",
+    "mariadb+pymysql": "mysql",
+    "sqlite": "sqlite",
+    "sqlite+pysqlite": "sqlite",
+}
+_DSN = re.compile(
+    r"""(?P<scheme>[\w+]+)://
+    (?:(?P<user>[^:@/]*)(?::(?P<password>[^@]*))?@)?
+    (?:\[(?P<ipv6>[^\]/]+)\]|(?P<host>[^:/?@]*))(?::(?P<port>\d+))?
+    (?:/(?P<name>[^?]*))?(?:\?(?P<query>.*))?""",
+    re.VERBOSE | re.DOTALL,
+)
+_SHAPE: Final = "mysql://user:password@host:3306/database or sqlite:///file.db"
+_TLS_TEXTS: Final = {"ssl_ca": "ca", "ssl_cert": "cert", "ssl_key": "key"}
+_TLS_FLAGS: Final = ("ssl", "ssl_verify_cert", "ssl_verify_identity")
+_OPTIONS: Final = ("unix_socket", "charset", "collation", *_TLS_TEXTS, *_TLS_FLAGS)
+_WORDS: Final = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off", ""), False),
+}
+
+_CLIENT_SSL: Final = 2048
+_CLIENT_SSL_DONT_VERIFY: Final = 64
+_CLIENT_SSL_VERIFY: Final = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """TLS is demanded; what is checked about the server's certificate."""
+
+    ca: str | None = None
+    """PEM file of the authority; None for the system's."""
+    cert: str | None = None
+    key: str | None = None
+    verify_cert: bool = False
+    verify_identity: bool = False
+    """Also that the certificate names the host."""
+
+    def driver_options(self) -> dict[str, str | bool]:
+        """The driver's ``ssl`` mapping; never empty, so TLS is on."""
+        files = {"ca": self.ca, "cert": self.cert, "key": self.key}
+        checks = {
+            "verify_mode": self.verify_cert or self.verify_identity,
+            "check_hostname": self.verify_identity,
+        }
+        return {**{name: path for name, path in files.items() if path}, **checks}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseAddress:
+    """One database; ``safe`` is what may be shown of it."""
+
+    driver: Driver
+    host: str | None = None
+    """None for a socket and for SQLite."""
+    port: int | None = None
+    socket: str | None = None
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    name: str | None = None
+    """The schema; None for SQLite."""
+    path: str | None = None
+    """SQLite's file, or ``:memory:``."""
+    charset: str | None = _CHARSET
+    """Of the connection; None for the server's own."""
+    collate: str | None = None
+    tls: Tls | None = None
+    of_wordpress: bool = False
+    """Whether it is a WordPress's: wpbridge never makes the database then, nor the plugin's tables
+    on SQLite."""
+
+    @classmethod
+    def from_dsn(cls, text: str, config: WpConfig | None = None) -> "DatabaseAddress":
+        """From a URL; a ``%``, ``@``, ``?`` or ``:`` in user or password is written ``%XX``.
+
+        ``config``: of the WordPress whose database it is. Its character set counts where the URL
+        names none. ConfigError, without the text, when it is none that wpbridge reads.
+        """
+        match = _DSN.fullmatch(text.strip())
+        if match is None:
+            raise ConfigError(f"the DSN cannot be read; it looks like {_SHAPE}")
+        scheme = match["scheme"].lower()
+        if scheme not in _SCHEMES:
+            raise ConfigError(f"the DSN begins with {scheme}://; it looks like {_SHAPE}")
+        options = _options(match["query"] or "")
+        if _SCHEMES[scheme] == "sqlite":
+            address = _sqlite(match, options)
+        else:
+            address = _mysql(match, options, config)
+        return replace(address, of_wordpress=config is not None)
+
+    @classmethod
+    def from_wp(
+        cls, config: WpConfig, *, exists: Callable[[str], bool] = lambda path: Path(path).exists()
+    ) -> "DatabaseAddress":
+        """As the configured WordPress connects; ``exists`` tells which sockets there are.
+
+        SiteError when the configuration does not tell.
+        """
+        if file := dropin.sqlite_file(config):
+            return cls(driver="sqlite", path=file, of_wordpress=True)
+        host, port, socket = parse_db_host(config.db_host)
+        if host.lower() in {"", "localhost"}:
+            # The driver of PHP goes to the socket whatever the port says.
+            socket = socket or next(filter(exists, SOCKETS), None)
+            host = "127.0.0.1"
+        else:
+            socket = None
+        charset, collate = names_of(config)
+        return cls(
+            driver="mysql",
+            host=None if socket else host,
+            port=None if socket else port or _PORT,
+            socket=socket,
+            user=config.db_user,
+            password=config.db_password,
+            name=config.db_name,
+            charset=charset,
+            collate=collate,
+            tls=_tls_of_flags(config.client_flags),
+            of_wordpress=True,
+        )
+
+    @property
+    def safe(self) -> str:
+        """The address without its password."""
+        if self.driver == "sqlite":
+            return "sqlite://" if self.path == MEMORY else f"sqlite:///{self.path}"
+        host = self.host or "localhost"
+        place = f"[{host}]" if ":" in host else host
+        account = f"{quote(self.user)}@" if self.user else ""
+        port = f":{self.port}" if self.port else ""
+        socket = f"?unix_socket={self.socket}" if self.socket else ""
+        return f"mysql://{account}{place}{port}/{self.name}{socket}"
+
+    @property
+    def password_bytes(self) -> bytes:
+        """The password as PHP sends it: UTF-8, and bytes that are none as they stand."""
+        return (self.password or "").encode("utf-8", "surrogateescape")
+
+    def __str__(self) -> str:
+        return self.safe
+
+
+def parse_db_host(text: str) -> tuple[str, int | None, str | None]:
+    """Host, port and socket of a ``DB_HOST``, as ``wpdb::parse_db_host``.
+
+    An IPv6 host loses its brackets; a text that WordPress cannot take apart is all host.
+    """
+    host, separator, socket = text.partition(":/")
+    # Two colons make an IPv6 address.
+    pattern = r"\[?([0-9a-fA-F:]+)(?:\]:(\d+))?" if host.count(":") > 1 else r"([^:/]*)(?::(\d+))?"
+    match = re.match(pattern, host, re.ASCII)
+    if match is None:
+        return text, None, None
+    port = int(match[2] or 0) or None
+    return match[1], port, f"/{socket}" if separator else None
+
+
+def _options(query: str) -> dict[str, str]:
+    pairs = parse_qsl(query, keep_blank_values=True, errors="surrogateescape")
+    options = {name.replace("-", "_"): value for name, value in pairs}
+    for name in options:
+        if name not in _OPTIONS:
+            close = difflib.get_close_matches(name, _OPTIONS, 1)
+            hint = f"; did you mean {close[0]}?" if close else f"; known: {', '.join(_OPTIONS)}"
+            raise ConfigError(f"the DSN has an unknown option {name}{hint}")
+    return options
+
+
+def _mysql(
+    match: re.Match[str], options: Mapping[str, str], config: WpConfig | None
+) -> DatabaseAddress:
+    name = unquote(match["name"] or "", errors="surrogateescape")
+    if not name:
+        raise ConfigError(f"the DSN names no database; it looks like {_SHAPE}")
+    host = match["ipv6"] or unquote(match["host"] or "")
+    socket = options.get("unix_socket") or None
+    if not host and not socket:
+        socket = next((path for path in SOCKETS if Path(path).exists()), None)
+    port = int(match["port"] or _PORT)
+    if not 0 < port < 1 << 16:
+        raise ConfigError(f"the DSN's port {port} is not one")
+    user, password = (
+        None if part is None else unquote(part, errors="surrogateescape")
+        for part in (match["user"] or None, match["password"])
+    )
+    charset, collate = told = options.get("charset"), options.get("collation")
+    if any(told):
+        charset, collate = _names("--dsn", charset or _CHARSET, collate or "")
+    else:
+        charset, collate = _default_names(config)
+    return DatabaseAddress(
+        driver="mysql",
+        host=None if socket else host or "127.0.0.1",
+        port=None if socket else port,
+        socket=socket,
+        user=user,
+        password=password,
+        name=name,
+        charset=charset,
+        collate=collate,
+        tls=_tls_of_options(options),
+    )
+
+
+def _sqlite(match: re.Match[str], options: Mapping[str, str]) -> DatabaseAddress:
+    if options:
+        raise ConfigError("a sqlite DSN takes no options")
+    if match["host"] or match["user"] or match["ipv6"] or match["port"]:
+        raise ConfigError(
+            "the sqlite DSN names a host: sqlite:///file.db has three slashes, and four before"
+            " a path from the root"
+        )
+    return DatabaseAddress(driver="sqlite", path=unquote(match["name"] or "") or MEMORY)
+
+
+def names_of(config: WpConfig) -> tuple[str | None, str | None]:
+    """Character set and collation of a WordPress's sessions, as `wpdb::init_charset`.
+
+    Without a character set, the server's own is spoken, whatever it is.
+    """
+    charset, collate = config.text("DB_CHARSET"), config.text("DB_COLLATE") or ""
+    if config.is_multisite:
+        charset = "utf8" if charset is None else charset
+        collate = collate or "utf8_general_ci"
+    return _names(str(config.file), charset or "", collate)
+
+
+def _default_names(config: WpConfig | None) -> tuple[str | None, str | None]:
+    """Where a DSN names no character set; a configuration that cannot be read does not count."""
+    with contextlib.suppress(SiteError):
+        if config is not None:
+            return names_of(config)
+    return _CHARSET, None
+
+
+def _names(source: str, charset: str, collate: str) -> tuple[str | None, str | None]:
+    """As `wpdb::determine_charset` on a server of this century."""
+    if charset.lower() == "binary":
+        raise ConfigError(
+            f"the character set in {source} is binary, which wpbridge does not speak: name the one"
+            " of the tables, with charset= in --dsn"
+        )
+    if charset in {"utf8", _CHARSET}:
+        charset = _CHARSET
+        is_old = collate in {"", "utf8_general_ci"}
+        collate = "utf8mb4_unicode_ci" if is_old else collate.replace("utf8_", "utf8mb4_")
+    if collate == "utf8mb4_unicode_ci":
+        collate = "utf8mb4_unicode_520_ci"
+    return charset or None, collate or None
+
+
+def _tls_of_flags(flags: int) -> Tls | None:
+    if not flags & (_CLIENT_SSL | _CLIENT_SSL_DONT_VERIFY):
+        return None
+    # PHP's driver checks no certificate unless it is told to.
+    verify = bool(flags & _CLIENT_SSL_VERIFY) and not flags & _CLIENT_SSL_DONT_VERIFY
+    return Tls(verify_cert=verify, verify_identity=verify)
+
+
+def _tls_of_options(options: Mapping[str, str]) -> Tls | None:
+    files = {_TLS_TEXTS[name]: value for name, value in options.items() if name in _TLS_TEXTS}
+    flags = {name: _flag(name, options[name]) for name in _TLS_FLAGS if name in options}
+    if not any(files.values()) and not any(flags.values()):
+        return None
+    # An authority that is named is there to be asked.
+    identity = flags.get("ssl_verify_identity", False)
+    cert = flags.get("ssl_verify_cert", bool(files.get("ca"))) or identity
+    return Tls(
+        ca=files.get("ca"),
+        cert=files.get("cert"),
+        key=files.get("key"),
+        verify_cert=cert,
+        verify_identity=identity,
+    )
+
+
+def _flag(name: str, value: str) -> bool:
+    if value.lower() not in _WORDS:
+        raise ConfigError(f"the DSN's option {name} is true or false, not {value!r}")
+    return _WORDS[value.lower()]

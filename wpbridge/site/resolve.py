@@ -1,0 +1,203 @@
+"""One WordPress: where its tables are and what they are called.
+
+Decides from settings and ``wp-config.php`` alone; asks no database. Which blog of a network a URL
+means stands in the network's own table, so a :class:`Site` may keep the URL for the store.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from wpbridge.errors import ConfigError, SiteError, WpCliError
+from wpbridge.site import wpconfig
+from wpbridge.site.config import Settings, working_folder
+from wpbridge.site.database import DatabaseAddress
+from wpbridge.site.wpconfig import WpConfig, asking, request
+from wpbridge.site.wpconfig.found import WAYS_OUT, NotTold
+from wpbridge.system.trusted_files import may_obey
+
+DEFAULT_PREFIX = "wp_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A site's database and the names of its tables."""
+
+    name: str
+    """For people: a folder, or a database without its password."""
+    database: DatabaseAddress
+    base_prefix: str
+    """The network's prefix; only letters, digits and underscores, since it goes into SQL."""
+    table_prefix: str
+    """This site's prefix: the base's for the first blog, ``<base>N_`` for the others."""
+    blog_id: int | None = 1
+    """None when ``url`` has to be looked up first."""
+    url: str | None = None
+    path: Path | None = None
+    """The configuration's file; None with a DSN alone."""
+    folder: Path | None = None
+    """WordPress's own folder; None with a DSN alone."""
+    mu_plugins: Path | None = None
+    """Where its must-use plugins lie; None when the configuration does not tell."""
+    numbers_first_blog: bool = False
+    """Blog 1's tables have its number too: a network from before WordPress 3.0."""
+    config: WpConfig | None = field(default=None, repr=False, compare=False)
+    """What the configuration says; None with a DSN alone."""
+
+    @property
+    def label(self) -> str:
+        """What log lines call it: the name, and what that does not tell of a network's blog.
+
+        Runners of two blogs of one network, or of two prefixes in one database, differ in it.
+        """
+        if self.url is not None:
+            return self.name
+        has_own_prefix = self.config is None and self.base_prefix != DEFAULT_PREFIX
+        prefix = f" prefix {self.base_prefix}" if has_own_prefix else ""
+        blog = f" blog {self.blog_id}" if self.blog_id != 1 else ""
+        return f"{self.name}{prefix}{blog}"
+
+    def with_blog(self, blog_id: int) -> "Site":
+        """The same for another blog of the network."""
+        prefix = blog_prefix(self.base_prefix, blog_id, numbers_first=self.numbers_first_blog)
+        return replace(self, blog_id=blog_id, table_prefix=prefix)
+
+    def plugins_to_write(self, *, trusted: bool = False) -> Path:
+        """Where must-use plugins lie, for one who writes there.
+
+        ConfigError when there is no such folder, or when root would write outside WordPress because
+        a configuration says so that others may change; ``trusted`` lifts the latter.
+        """
+        folder, config = self.mu_plugins, self.config
+        if folder is None or config is None:
+            raise ConfigError(
+                "the companion plugin lies in a WordPress folder: name it with --path"
+            )
+        plain = Path(os.path.normpath(folder))
+        is_inside = any(plain.is_relative_to(one) for one in (config.abspath, config.file.parent))
+        if not (is_inside or trusted or os.geteuid()):
+            may_obey(config.file, f"the folder {folder} lies outside WordPress, and")
+        return folder
+
+
+def resolve(settings: Settings, env: Mapping[str, str], cwd: Path | None = None) -> Site:
+    """The site that the settings mean.
+
+    A DSN goes before the path's database; the prefix is that of the settings, else of the
+    configuration, else ``wp_``. Without DSN and path, the working folder or one above it is taken.
+    Raises ConfigError when nothing tells where, SiteError when a configuration does not tell,
+    WpCliError when PHP was asked and failed.
+    """
+    path = settings.path
+    if path is None and settings.dsn is None:
+        path = _around(cwd or working_folder())
+    if path is None:
+        return _site(settings, None)
+    if settings.ask_php == "always":
+        return _site(settings, asking.ask(path, env, url=settings.url, trusted=True))
+    try:
+        return _site(settings, wpconfig.read(path, env, request=request.of_url(settings.url)))
+    except NotTold as unknown:
+        if settings.ask_php == "never" or asking.program(env) is None:
+            raise
+        reason = str(unknown).removesuffix(f"; {WAYS_OUT}")
+    try:
+        return _site(settings, asking.ask(path, env, url=settings.url, trusted=settings.trusted))
+    except WpCliError as failed:
+        problem = f"{failed}. PHP was asked since {reason}; {WAYS_OUT}"
+        raise WpCliError(problem, exit_code=failed.exit_code, stderr=failed.stderr) from failed
+
+
+def _site(settings: Settings, config: WpConfig | None) -> Site:
+    base = _base_prefix(settings, config)
+    blog_id = _blog_id(settings, config)
+    numbers_first = config is not None and config.numbers_first_blog
+    if settings.dsn is not None:
+        database = DatabaseAddress.from_dsn(settings.dsn, config)
+    elif config is not None:
+        database = DatabaseAddress.from_wp(config)
+    else:
+        raise ConfigError("neither --path nor --dsn is given")
+    return Site(
+        name=settings.url or (str(config.abspath) if config else database.safe),
+        database=database,
+        base_prefix=base,
+        table_prefix=blog_prefix(base, blog_id or 1, numbers_first=numbers_first),
+        blog_id=blog_id,
+        url=settings.url,
+        path=config.file if config else None,
+        folder=config.abspath if config else None,
+        mu_plugins=_mu_plugins(config) if config else None,
+        numbers_first_blog=numbers_first,
+        config=config,
+    )
+
+
+def _mu_plugins(config: WpConfig) -> Path | None:
+    """Only the companion plugin needs it: not to know is no reason to stop."""
+    try:
+        return config.mu_plugins_dir
+    except SiteError:
+        return None
+
+
+def blog_prefix(base: str, blog_id: int, *, numbers_first: bool = False) -> str:
+    """A blog's table prefix in a network with this base, as ``wpdb::get_blog_prefix()``.
+
+    With ``numbers_first`` blog 1 has its number as well.
+    """
+    return base if blog_id == 1 and not numbers_first else f"{base}{blog_id}_"
+
+
+def match_blog(url: str, rows: Iterable[tuple[int, str, str]]) -> int | None:
+    """The blog a URL lies in, from rows of (blog_id, domain, path); None when it lies in none.
+
+    As WordPress: the longest path that begins the URL's, and a ``www.`` the domain may lack.
+    """
+    parts = request.split(url)
+    place = parts.netloc.rpartition("@")[2].lower()
+    host = re.sub(r":(80|443)\Z", "", place)
+    domains = [host, *([host[4:]] if host.startswith("www.") else [])]
+    inside = f"{parts.path.strip('/')}/".lower()
+    found = [
+        (-len(path.strip("/")), domains.index(domain.lower()), blog_id)
+        for blog_id, domain, path in rows
+        if domain.lower() in domains
+        and (not path.strip("/") or inside.startswith(f"{path.strip('/').lower()}/"))
+    ]
+    return min(found)[2] if found else None
+
+
+def _around(folder: Path) -> Path:
+    for place in (folder, *folder.parents):
+        if (place / "wp-config.php").is_file():
+            return place
+    raise ConfigError(
+        f"no WordPress in {folder} or above it: name its folder with --path, or give --dsn"
+    )
+
+
+def _base_prefix(settings: Settings, config: WpConfig | None) -> str:
+    prefix = settings.table_prefix
+    if prefix is None and config is not None:
+        prefix = config.table_prefix
+    if prefix is None:
+        prefix = DEFAULT_PREFIX
+    if not re.fullmatch(r"\w+", prefix, re.ASCII):
+        raise SiteError(f"the table prefix {prefix!r} has other than letters, digits and _")
+    return prefix
+
+
+def _blog_id(settings: Settings, config: WpConfig | None) -> int | None:
+    other = settings.blog_id is not None and settings.blog_id > 1
+    if other and config is not None and not config.is_multisite:
+        raise SiteError(f"{config.file} is no network: it has no blog {settings.blog_id}")
+    if settings.blog_id is not None:
+        return settings.blog_id
+    if config is None:
+        return None if settings.url else 1
+    if not config.is_multisite:
+        return 1
+    return None if settings.url else config.number("BLOG_ID_CURRENT_SITE") or 1

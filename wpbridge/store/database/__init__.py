@@ -1,0 +1,15 @@
+"""One connection to a database server, its troubles, and what each kind does its own way."""
+
+from typing import Final
+
+DOOR: Final = (
+    "borrowed",
+    "dialect",
+    "mysql",
+    "named_lock",
+    "portions",
+    "session",
+    "sqlite",
+    "texts",
+)
+"""The modules that other rooms may import."""

@@ -1,0 +1,22 @@
+"""What columns hold, as bytes or numbers; and which of the two columns holds an action's args."""
+
+from wpbridge.store.schema.charsets import to_bytes
+
+
+def as_bytes(value: object) -> bytes:
+    """The bytes of a text column, as PHP has them; none for NULL."""
+    return value if isinstance(value, bytes) else to_bytes(str(value or ""))
+
+
+def chosen_args(short: object, extended: object) -> bytes:
+    """The args of an action, as the plugin chooses: extended_args unless NULL, empty or "0"."""
+    longer = as_bytes(extended)
+    return longer if longer not in (b"", b"0") else as_bytes(short)
+
+
+def number(value: object) -> int:
+    """A whole number; 0 for what is none, since SQLite lets a column hold anything."""
+    try:
+        return int(str(value))
+    except ValueError:
+        return 0

@@ -1,0 +1,400 @@
+"""New actions: unique ones, keyed ones, waiting ones, many at a time; the plugin's insert and more.
+
+A unique action is refused when the plugin would refuse it. The plugin's check is one statement
+that two writers can pass together; here writers queue up on the row of the action's group, so
+among wpbridge's writers it never happens. PHP takes no notice of that lock, as it takes none of
+its own.
+"""
+
+import hashlib
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, Literal, TypeAlias
+
+from sqlalchemy import BindParameter, Connection, bindparam, text
+
+from wpbridge.action import ActionId, NewAction, OnFailed
+from wpbridge.clock import to_text
+from wpbridge.codec.args import MAX_COLUMN_BYTES, columns
+from wpbridge.errors import InputError
+from wpbridge.store.database.dialect import Dialect
+from wpbridge.store.database.portions import STATEMENT, escaped_size, text_size
+from wpbridge.store.database.session import Transactor
+from wpbridge.store.records import Record
+from wpbridge.store.rows.groups import Groups
+from wpbridge.store.rows.inserts import Inserts
+from wpbridge.store.rows.waits import Waits
+from wpbridge.store.schema.charsets import to_text as php_text
+from wpbridge.store.schema.layout import Layout, TableNames
+from wpbridge.store.schema.text_columns import Place
+from wpbridge.store.structure.own_steps import old_mark
+from wpbridge.store.structure.own_tables import OwnTables
+
+UniqueBy: TypeAlias = Literal["auto", "group", "args"]
+"""What makes two actions the same: hook and group (the plugin up to 3.9), or their args too (from
+4.0 on); ``auto`` goes by what the tables show."""
+
+SINCE_4_HOOK: Final = "action_scheduler_run_actions_cleanup_hook"
+"""An upkeep action that the plugin schedules from 4.0 on."""
+DAILY_HOOK: Final = "action_scheduler_run_recurring_actions_schedule_hook"
+"""One that it schedules from 3.9.3 on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """An action to be added, and on which terms."""
+
+    action: NewAction
+    unique: bool = False
+    key: str = ""
+    """Idempotency key: a second request with it adds nothing."""
+    after: tuple[ActionId, ...] = ()
+    on_failed: OnFailed = "hold"
+
+    @property
+    def is_plain(self) -> bool:
+        """Nothing has to be looked up for it."""
+        return not (self.unique or self.key or self.after)
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of a request."""
+
+    id: ActionId | None
+    """Of the new action, or of the one its key made before; None: refused as not unique."""
+    is_new: bool
+
+
+class Adding:
+    """Adds actions to one site's queue, in a transaction of its own or the caller's."""
+
+    def __init__(  # noqa: PLR0917 - the parts of the store
+        self,
+        session: Transactor,
+        names: TableNames,
+        layout: Layout,
+        dialect: Dialect,
+        groups: Groups,
+        inserts: Inserts,
+        own: OwnTables,
+        waits: Waits,
+    ) -> None:
+        self._session = session
+        self._names = names
+        self._layout = layout
+        self._dialect = dialect
+        self._groups = groups
+        self._inserts = inserts
+        self._own = own
+        self._waits = waits
+        is_mysql = dialect.name == "mysql"
+        ids: BindParameter[int] = bindparam("ids", expanding=True)
+        self._lock_groups = text(
+            f"SELECT group_id FROM {names.groups} WHERE group_id IN :ids ORDER BY group_id"
+            " FOR UPDATE"
+            if is_mysql
+            # Writes nothing new, but whoever writes locks: a caller may not have begun yet.
+            else f"UPDATE {names.groups} SET slug = slug WHERE group_id IN :ids"
+        ).bindparams(ids)
+        # The caller's transaction may look at an old snapshot; a locking read never does.
+        locking = " LOCK IN SHARE MODE" if is_mysql else ""
+        fresh = locking if session.is_borrowed else ""
+        same = (
+            f"SELECT action_id FROM {names.actions} WHERE hook = :hook"
+            " AND status IN ('pending', 'in-progress') AND group_id = :group_id"
+        )
+        self._same_group = text(f"{same} LIMIT 1{fresh}")
+        self._same_args = text(f"{same} AND args = :args LIMIT 1{fresh}")
+        # Locks: where the server has not yet read that COMMIT, the row's own lock is waited for.
+        self._made_before = text(
+            f"SELECT 1 FROM {names.actions} WHERE action_id = :id AND hook = :hook AND args = :args"
+            f"{' FOR UPDATE' if is_mysql else ''}"
+        )
+        self._cleanup = text(f"SELECT 1 FROM {names.actions} WHERE hook = :hook LIMIT 1")
+        self._daily = text(
+            f"SELECT scheduled_date_local FROM {names.actions} WHERE hook = :hook"
+            " ORDER BY action_id LIMIT 1"
+        )
+        self._take_key = text(
+            f"{dialect.insert_ignore} INTO {names.keys} (key_hash, action_id, created_gmt)"
+            " VALUES (:key, 0, :now)"
+        )
+        key_made = f"SELECT action_id FROM {names.keys} WHERE key_hash = :key"
+        self._key_made = text(key_made)
+        # Also in a transaction of ours: whose key is found taken may have committed just now,
+        # after what was read first in a batch.
+        self._read_key = text(f"{key_made}{locking}")
+        self._fill_key = text(f"UPDATE {names.keys} SET action_id = :id WHERE key_hash = :key")
+        self._drop_key = text(f"DELETE FROM {names.keys} WHERE key_hash = :key")
+        self._pass_on = text(f"UPDATE {names.keys} SET key_hash = :to WHERE key_hash = :key")
+        hashes: BindParameter[str] = bindparam("keys", expanding=True)
+        self._keys_made = text(
+            f"SELECT key_hash, action_id FROM {names.keys} WHERE key_hash IN :keys"
+        ).bindparams(hashes)
+        self._keys_of = text(
+            f"SELECT key_hash, action_id FROM {names.keys} WHERE action_id IN :ids"
+        ).bindparams(ids)
+
+    def unique_by(self, wanted: UniqueBy) -> UniqueBy:
+        """``group`` or ``args``: as asked for, else as the tables show that the plugin does."""
+        if wanted != "auto":
+            return wanted
+        if self._layout.has_unique_key:
+            return "args"
+        return "args" if self._session.run(self._looks_like_4) else "group"
+
+    def is_since_4(self) -> bool:
+        """Whether the plugin here is 4.0 or newer, as far as the tables show."""
+        return self.unique_by("auto") == "args"
+
+    def _looks_like_4(self, connection: Connection) -> bool:
+        """4.0 dates its daily action to 3 at night, 3.9.3 to now; the other comes a day later.
+
+        What neither tells is an installation of 4.0 that no administrator has visited yet.
+        """
+        if connection.execute(self._cleanup, {"hook": SINCE_4_HOOK}).first() is not None:
+            return True
+        first = connection.execute(self._daily, {"hook": DAILY_HOOK}).scalar()
+        return str(first or "").endswith("03:00:00")
+
+    def add(self, requests: Sequence[Request], *, by: UniqueBy, now: datetime) -> list[Added]:
+        """Add them all in one transaction; a crash leaves all of them or none.
+
+        Args:
+            requests: their group ids may be missing.
+            by: what makes an action unique.
+            now: for the log rows.
+
+        Raises:
+            InputError: args or hook that the tables cannot hold; nothing is written.
+            Contention: other writers hold the locks.
+        """
+        self._check(requests)
+        self._prepare(requests)
+        slugs = sorted({r.action.group for r in requests if r.action.group_id is None})
+        groups = {slug: self._groups.ensure(slug) for slug in slugs}
+        resolved = [r if r.is_plain else _in_group(r, groups) for r in requests]
+        by = self.unique_by(by) if any(r.unique for r in resolved) else by
+        if len(resolved) == 1 and self._is_plainly_refused(resolved[0], by):
+            return [Added(None, is_new=False)]
+        locks = {self._groups.lock_row(r.action.group_id or 0) for r in resolved if r.unique}
+        tried: list[Added] = []
+
+        def attempt(connection: Connection) -> list[Added]:
+            if not (self._session.in_doubt and self._is_there(connection, resolved, tried)):
+                tried[:] = self._add(connection, resolved, groups, locks, by, now)
+            return list(tried)
+
+        return self._session.transact(attempt)
+
+    def same_as(self, action: NewAction, by: UniqueBy) -> ActionId | None:
+        """The action that a unique one would be refused for; changes nothing."""
+        group_id = action.group_id
+        if group_id is None:
+            group_id = self._groups.first(action.group)
+        if group_id is None:
+            return None
+        known, by = replace(action, group_id=group_id), self.unique_by(by)
+
+        def same(connection: Connection) -> ActionId | None:
+            # What the tables cannot hold is like nothing in them.
+            fault = self._layout.texts.fault(connection, texts_of(self._names, known))
+            return None if fault else self._same(connection, known, by)
+
+        return self._session.run(same)
+
+    def key_made(self, key: str) -> ActionId | None:
+        """The action that a key made before."""
+        if not self._own.has(self._names.keys):
+            return None
+        values = {"key": _hashed(key)}
+        found = self._session.run(lambda c: c.execute(self._key_made, values).scalar())
+        return ActionId(int(found)) if found else None
+
+    def keys_made(self, keys: Sequence[str]) -> dict[str, ActionId]:
+        """The same for many: by key, of those that made one."""
+        if not keys or not self._own.has(self._names.keys):
+            return {}
+        by_hash = {_hashed(key): key for key in keys}
+        values = {"keys": list(by_hash)}
+        rows = self._session.run(lambda c: c.execute(self._keys_made, values).fetchall())
+        return {by_hash[str(row[0])]: ActionId(int(row[1])) for row in rows}
+
+    def keyed(self, records: Sequence[Record]) -> frozenset[ActionId]:
+        """Those of the actions that an idempotency key has made.
+
+        What was queued when the tables of wpbridge 0.1 were brought forward has a row among the
+        keys as well, which tells of no key.
+        """
+        if not records or not self._own.has(self._names.keys):
+            return frozenset()
+        marks = {r.id: old_mark(r.id, r.hook, r.args) for r in records}
+        values = {"ids": sorted(marks)}
+        rows = self._session.run(lambda c: c.execute(self._keys_of, values).fetchall())
+        return frozenset(
+            ActionId(int(row[1])) for row in rows if str(row[0]) != marks[ActionId(int(row[1]))]
+        )
+
+    def pass_on(self, key: str, to: str) -> None:
+        """What a key has made counts as made by another one, which has made nothing, from now."""
+        values = {"key": _hashed(key), "to": _hashed(to)}
+        self._session.run(lambda c: c.execute(self._pass_on, values))
+
+    def check(self, request: Request) -> None:
+        """Raises InputError for what the tables cannot hold."""
+        self._session.run(lambda c: self._check_texts(c, request))
+
+    def _check_texts(self, connection: Connection, request: Request) -> None:
+        action = request.action
+        fault = self._layout.texts.fault(connection, texts_of(self._names, action))
+        if fault:
+            raise InputError(fault)
+        if fault := self._too_big(action):
+            raise InputError(fault)
+        if not self._layout.has_extended_args and len(action.args) > MAX_COLUMN_BYTES:
+            raise InputError(
+                f"args of {len(action.args)} bytes need the column extended_args, which these"
+                f" tables do not have: {MAX_COLUMN_BYTES} at most"
+            )
+
+    def _too_big(self, action: NewAction) -> str:
+        """Say that no statement can hold the row; the server would seem to be gone."""
+        most = self._dialect.most_bytes
+        told = [text for _, _, text in texts_of(self._names, action)]
+        # Most rows are far from it.
+        if 2 * text_size(*told) + STATEMENT < most:
+            return ""
+        size = escaped_size(*told) + STATEMENT
+        if size < most:
+            return ""
+        return (
+            f"the action has {size:,} bytes, and one statement may have {most:,}: the server's"
+            " max_allowed_packet"
+        )
+
+    def _check(self, requests: Sequence[Request]) -> None:
+        def check(connection: Connection) -> None:
+            for request in requests:
+                self._check_texts(connection, request)
+
+        # Groups are made before the transaction begins.
+        self._session.check_writable()
+        self._session.run(check)
+
+    def _prepare(self, requests: Sequence[Request]) -> None:
+        """Our own tables, outside of the transaction: making one would commit it."""
+        names = self._names
+        needed = [
+            *([names.keys] if any(r.key for r in requests) else []),
+            *([names.waits] if any(r.after for r in requests) else []),
+            *([names.zones] if any(r.action.zoned for r in requests) else []),
+        ]
+        if needed:
+            self._own.ensure(*needed)
+
+    def _is_plainly_refused(self, request: Request, by: UniqueBy) -> bool:
+        """Most duplicates are old ones: seen without any lock."""
+        if not request.unique or request.key or self._session.is_borrowed:
+            return False
+        return self._session.run(lambda c: self._same(c, request.action, by)) is not None
+
+    def _is_there(
+        self, connection: Connection, requests: Sequence[Request], tried: Sequence[Added]
+    ) -> bool:
+        """Whether the transaction whose COMMIT was never answered was made.
+
+        It is, when its first new row is: that row, by its id and by what stands in it, since a
+        server that was restarted may give the id away again.
+        """
+        for request, added in zip(requests, tried, strict=False):
+            if added.is_new:
+                values = {
+                    "id": added.id, "hook": request.action.hook,
+                    "args": columns(request.action.args)[0],
+                }  # fmt: skip
+                return connection.execute(self._made_before, values).first() is not None
+        return False
+
+    def _add(  # noqa: PLR0917 - the steps of one transaction
+        self,
+        connection: Connection,
+        requests: Sequence[Request],
+        groups: Mapping[str, int],
+        locks: Collection[int],
+        by: UniqueBy,
+        now: datetime,
+    ) -> list[Added]:
+        if locks:
+            # One writer of unique actions a group, until its transaction ends.
+            connection.execute(self._lock_groups, {"ids": sorted(locks)}).close()
+        found: list[Added] = []
+        # In their order, as if one by one: a unique one may be refused for an earlier one here.
+        for is_plain, part in itertools.groupby(requests, key=lambda request: request.is_plain):
+            if is_plain:
+                rows = [request.action for request in part]
+                made = self._inserts.actions(connection, rows, now, groups)
+                found += [Added(action_id, is_new=True) for action_id in made]
+            else:
+                found += [self._add_special(connection, request, by, now) for request in part]
+        return found
+
+    def _add_special(
+        self, connection: Connection, request: Request, by: UniqueBy, now: datetime
+    ) -> Added:
+        key = _hashed(request.key) if request.key else ""
+        if key:
+            values = {"key": key, "now": to_text(now)}
+            if not connection.execute(self._take_key, values).rowcount:
+                made = connection.execute(self._read_key, {"key": key}).scalar()
+                return Added(ActionId(int(made or 0)), is_new=False)
+        if request.unique and self._same(connection, request.action, by) is not None:
+            if key:
+                connection.execute(self._drop_key, {"key": key})
+            return Added(None, is_new=False)
+        action = replace(request.action, is_waiting=bool(request.after))
+        [action_id] = self._inserts.actions(connection, [action], now)
+        if key:
+            connection.execute(self._fill_key, {"key": key, "id": action_id})
+        if request.after:
+            self._waits.add(connection, action_id, request.after, request.on_failed)
+        return Added(action_id, is_new=True)
+
+    def _same(self, connection: Connection, action: NewAction, by: UniqueBy) -> ActionId | None:
+        """A pending or running action of the same hook and group, and with ``args`` the same args.
+
+        In the database's comparison, as the plugin's (`build_insert_sql` in action-scheduler).
+        """
+        values: dict[str, object] = {"hook": action.hook, "group_id": action.group_id or 0}
+        statement = self._same_group
+        if by == "args":
+            statement, values = self._same_args, {**values, "args": columns(action.args)[0]}
+        found = connection.execute(statement, values).scalar()
+        return None if found is None else ActionId(int(found))
+
+
+def texts_of(names: TableNames, action: NewAction) -> Iterator[tuple[str, Place, str | None]]:
+    """The texts of a new row by their names, and where they are to stand."""
+    short, extended = columns(action.args)
+    yield "hook", (names.actions, "hook"), action.hook
+    yield "args", (names.actions, "args"), short
+    yield "args", (names.actions, "extended_args"), extended
+    yield "schedule", (names.actions, "schedule"), php_text(action.schedule)
+    if action.group_id is None:
+        yield "group", (names.groups, "slug"), action.group
+    if action.zoned is not None:
+        yield "hook", (names.zones, "hook"), action.hook
+        yield "cron", (names.zones, "expression"), action.zoned.expression
+        yield "tz", (names.zones, "zone"), action.zoned.zone
+
+
+def _in_group(request: Request, groups: Mapping[str, int]) -> Request:
+    if request.action.group_id is not None:
+        return request
+    return replace(request, action=replace(request.action, group_id=groups[request.action.group]))
+
+
+def _hashed(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

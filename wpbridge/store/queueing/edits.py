@@ -1,0 +1,274 @@
+"""Changes by hand: cancel, delete, reschedule, requeue, unclaim; each guarded, each in small steps.
+
+Every statement names rows by primary key and says what they must still be, so what a runner took
+meanwhile is left to it. All methods take ids of one page (some thousand at most) and return what
+they did change.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import BindParameter, Connection, TextClause, bindparam, text
+
+from wpbridge.action import ActionId, ClaimId, NewAction
+from wpbridge.clock import to_text
+from wpbridge.codec.args import columns
+from wpbridge.errors import InputError
+from wpbridge.outcome import LogLine
+from wpbridge.store.database.session import Transactor
+from wpbridge.store.queueing.adding import texts_of
+from wpbridge.store.rows.inserts import Inserts
+from wpbridge.store.rows.waits import Waits
+from wpbridge.store.rows.writes import Writes
+from wpbridge.store.rows.zones import ZonedAction, Zones
+from wpbridge.store.schema.charsets import to_text as php_text
+from wpbridge.store.schema.layout import Layout, TableNames
+from wpbridge.store.structure.own_tables import OwnTables
+
+STALE_SECONDS: Final = 300
+"""The plugin's cleaner takes a claim for dead after so long without a sign."""
+REQUEUED: Final = "action requeued via wpbridge as action "
+"""How the log row of a requeued action begins; the new action's id follows."""
+
+
+class Edits:
+    """Changes to one site's actions, in a transaction of its own or the caller's."""
+
+    def __init__(  # noqa: PLR0917 - the parts of the store
+        self,
+        session: Transactor,
+        names: TableNames,
+        layout: Layout,
+        inserts: Inserts,
+        writes: Writes,
+        zones: Zones,
+        waits: Waits,
+        own: OwnTables,
+        lock: str,
+    ) -> None:
+        self._own = own
+        self._session = session
+        self._names = names
+        self._texts = layout.texts
+        self._inserts = inserts
+        self._writes = writes
+        self._zones = zones
+        self._waits = waits
+        actions, logs = names.actions, names.logs
+        self._pending = _ids(
+            f"SELECT action_id FROM {actions} WHERE action_id IN :ids AND status = 'pending'{lock}"
+        )
+        self._free = _ids(
+            f"SELECT action_id FROM {actions} WHERE action_id IN :ids AND status = 'pending'"
+            f" AND claim_id = 0{lock}"
+        )
+        idle = "NOT (status = 'in-progress' OR (status = 'pending' AND claim_id <> 0))"
+        self._idle = _ids(
+            f"SELECT action_id FROM {actions} WHERE action_id IN :ids AND {idle}{lock}"
+        )
+        self._drop_keys = _ids(
+            f"UPDATE {actions} SET unique_key = NULL WHERE action_id IN :ids"
+            " AND status IN ('complete', 'failed', 'canceled')"
+        )
+        self._delete = _ids(f"DELETE FROM {actions} WHERE action_id IN :ids")
+        self._delete_logs = _ids(f"DELETE FROM {logs} WHERE action_id IN :ids")
+        self._forget_keys = _ids(f"DELETE FROM {names.keys} WHERE action_id IN :ids")
+        self._forget_waits = _ids(f"DELETE FROM {names.waits} WHERE action_id IN :ids")
+        self._move = text(
+            f"UPDATE {actions} SET scheduled_date_gmt = :due, scheduled_date_local = :local,"
+            " schedule = :schedule WHERE action_id = :id AND status = 'pending' AND claim_id = 0"
+        )
+        self._move_waiting = text(
+            f"UPDATE {actions} SET schedule = :schedule WHERE action_id = :id"
+            " AND status = 'pending' AND claim_id = 0 AND scheduled_date_gmt IS NULL"
+        )
+        self._ended = _ids(
+            f"SELECT action_id FROM {actions} WHERE action_id IN :ids"
+            f" AND status IN ('failed', 'canceled', 'complete'){lock}"
+        )
+        self._said = _ids(
+            f"SELECT action_id, message FROM {logs} WHERE action_id IN :ids"
+            " AND message LIKE :start ORDER BY log_id"
+        )
+        # The claim index makes these two find few rows among millions that keep their claim.
+        self._stale = text(
+            f"SELECT action_id FROM {actions} WHERE claim_id = :claim AND status = 'pending'"
+            f" AND (last_attempt_gmt <= :before OR last_attempt_gmt IS NULL){lock}"
+        )
+        self._unclaim = _ids(
+            f"UPDATE {actions} SET claim_id = 0 WHERE action_id IN :ids AND claim_id = :claim"
+            " AND status = 'pending' AND (last_attempt_gmt <= :before OR last_attempt_gmt IS NULL)"
+        )
+        self._drop_claim = text(
+            f"DELETE FROM {names.claims} WHERE claim_id = :claim AND NOT EXISTS (SELECT 1"
+            f" FROM {actions} a WHERE a.claim_id = :claim"
+            " AND a.status IN ('pending', 'in-progress'))"
+        )
+
+    def cancel(
+        self,
+        ids: Sequence[ActionId],
+        *,
+        now: datetime,
+        reason: str = "",
+        only_free: bool = False,
+    ) -> list[ActionId]:
+        """Pending actions to canceled; the plugin's own cancel changes those of any status.
+
+        ``only_free``: not those that a runner has claimed. InputError for a reason that the log
+        cannot hold.
+        """
+
+        def cancel(connection: Connection) -> list[ActionId]:
+            place = (self._names.logs, "message")
+            if why := self._texts.why_not(connection, place, reason, any_length=True):
+                raise InputError(f"reason: {why}")
+            found = _found(connection, self._free if only_free else self._pending, ids)
+            if found:
+                self._writes.cancel(connection, found, now, reason=reason)
+            return found
+
+        return self._session.transact(cancel)
+
+    def drop_unique_keys(self, ids: Sequence[ActionId]) -> int:
+        """Of ended actions: a writer that knows no ``unique_key`` left them theirs."""
+        return self._session.transact(
+            lambda c: int(c.execute(self._drop_keys, {"ids": sorted(ids)}).rowcount)
+        )
+
+    def delete(self, ids: Sequence[ActionId]) -> list[ActionId]:
+        """Rows and their logs; not what a runner holds, whose batch would be lost with it."""
+
+        def delete(connection: Connection) -> list[ActionId]:
+            found = _found(connection, self._idle, ids)
+            if found:
+                connection.execute(self._delete, {"ids": found})
+                connection.execute(self._delete_logs, {"ids": found})
+                self._forget(connection, found)
+            return found
+
+        return self._session.transact(delete)
+
+    def _forget(self, connection: Connection, ids: Sequence[ActionId]) -> None:
+        """What our own tables hold of deleted actions."""
+        self._zones.forget(connection, ids)
+        for table, statement in (
+            (self._names.keys, self._forget_keys), (self._names.waits, self._forget_waits)
+        ):  # fmt: skip
+            if self._own.deleting(table):
+                connection.execute(statement, {"ids": list(ids)})
+
+    def forget_keys(self, ids: Sequence[ActionId]) -> None:
+        """Let the idempotency keys that made these actions make others."""
+        if ids and self._own.has(self._names.keys):
+            self._session.transact(lambda c: c.execute(self._forget_keys, {"ids": sorted(ids)}))
+
+    def move(self, moves: Mapping[ActionId, NewAction], *, now: datetime) -> list[ActionId]:
+        """Free pending actions to other dates and schedules, blob and columns in step.
+
+        Of each :class:`NewAction` only schedule, date, and zone count. What waits for others
+        gets its date when they have ended.
+        """
+
+        def move(connection: Connection) -> list[ActionId]:
+            moved: list[ActionId] = []
+            for action_id, to in sorted(moves.items()):
+                local = self._writes.zone.scheduled_local(to.scheduled_at, to.is_async)
+                values = {"id": action_id, "schedule": php_text(to.schedule)}
+                statement = self._move_waiting
+                if not to.is_waiting:
+                    statement = self._move
+                    values |= {"due": to_text(to.scheduled_at), "local": to_text(local)}
+                if connection.execute(statement, values).rowcount:
+                    moved.append(action_id)
+            self._zones.forget(connection, moved)
+            self._zones.keep(connection, [_zoned(i, moves[i]) for i in moved if moves[i].zoned])
+            lines = [(i, LogLine(message=_moved(moves[i].scheduled_at), at=now)) for i in moved]
+            self._inserts.logs(connection, lines)
+            return moved
+
+        return self._session.transact(move)
+
+    def requeue(
+        self, copies: Mapping[ActionId, NewAction], *, now: datetime
+    ) -> dict[ActionId, ActionId]:
+        """A new action for each ended one, the two linked by their logs; the old row stays."""
+
+        def requeue(connection: Connection) -> dict[ActionId, ActionId]:
+            old = _found(connection, self._ended, list(copies))
+            for i in old:
+                if fault := self._texts.fault(connection, texts_of(self._names, copies[i])):
+                    raise InputError(f"action {i}: {fault}")
+            new = self._inserts.actions(connection, [copies[i] for i in old], now)
+            made = dict(zip(old, new, strict=True))
+            lines = [(i, LogLine(message=f"{REQUEUED}{made[i]}", at=now)) for i in old] + [
+                (made[i], LogLine(message=f"action requeued via wpbridge from action {i}", at=now))
+                for i in old
+            ]
+            self._inserts.logs(connection, lines)
+            for one, other in made.items():
+                self._waits.hand_on(connection, one, other)
+            return made
+
+        return self._session.transact(requeue)
+
+    def requeued(self, ids: Sequence[ActionId]) -> dict[ActionId, ActionId]:
+        """Those that were requeued before, and as what."""
+        if not ids:
+            return {}
+        values = {"ids": list(ids), "start": f"{REQUEUED}%"}
+        rows = self._session.run(lambda c: c.execute(self._said, values).fetchall())
+        found = {ActionId(int(r[0])): str(r[1]).removeprefix(REQUEUED).split()[0] for r in rows}
+        return {i: ActionId(int(told)) for i, told in found.items() if told.isdigit()}
+
+    def unclaim(self, claim: ClaimId, *, before: datetime, now: datetime) -> list[ActionId]:
+        """Waiting rows of a claim without a sign of life since ``before``: free again.
+
+        As `reset_timeouts` of the plugin's cleaner. The claim's own row goes when nothing live is
+        left under it.
+        """
+        given = {"claim": claim, "before": to_text(before)}
+
+        def unclaim(connection: Connection) -> list[ActionId]:
+            rows = connection.execute(self._stale, given).fetchall()
+            found = sorted(ActionId(int(row[0])) for row in rows)
+            if found:
+                connection.execute(self._unclaim, {"ids": found, **given})
+                line = LogLine(message="action reset", at=now)
+                self._inserts.logs(connection, [(i, line) for i in found])
+            connection.execute(self._drop_claim, {"claim": claim})
+            return found
+
+        return self._session.transact(unclaim)
+
+    def log(self, lines: Sequence[tuple[ActionId, LogLine]]) -> None:
+        """Rows of actions' own logs."""
+        self._session.transact(lambda c: self._inserts.logs(c, lines))
+
+
+def _ids(statement: str) -> TextClause:
+    ids: BindParameter[int] = bindparam("ids", expanding=True)
+    return text(statement).bindparams(ids)
+
+
+def _found(
+    connection: Connection, statement: TextClause, ids: Sequence[ActionId]
+) -> list[ActionId]:
+    """Locked, in ascending order, so that two writers never wait for each other."""
+    if not ids:
+        return []
+    rows = connection.execute(statement, {"ids": sorted(ids)})
+    return sorted(ActionId(int(row[0])) for row in rows)
+
+
+def _moved(due: datetime) -> str:
+    return f"action rescheduled via wpbridge to {to_text(due)} UTC"
+
+
+def _zoned(action_id: ActionId, to: NewAction) -> ZonedAction:
+    assert to.zoned is not None
+    return ZonedAction(
+        action_id=action_id, hook=to.hook, args=columns(to.args)[0], group_id=to.group_id or 0,
+        expression=to.zoned.expression, zone=to.zoned.zone,
+    )  # fmt: skip

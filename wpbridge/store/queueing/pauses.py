@@ -1,0 +1,133 @@
+"""Pauses: what no runner on any host may claim, until they end or are lifted.
+
+They lie in a table of ours that the companion plugin reads in PHP too, so the columns are a
+contract with it (docs/explain/companion.md). Names are exact, unlike the collation's.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from wpbridge.clock import from_text, to_text
+from wpbridge.errors import InputError
+from wpbridge.outcome import plain
+from wpbridge.store.base import ClaimFilter
+from wpbridge.store.database.session import Transactor
+from wpbridge.store.records import Pause
+from wpbridge.store.schema.layout import Layout, TableNames
+from wpbridge.store.structure.own_tables import OwnTables
+
+KINDS: Final = ("all", "hook", "group")
+REASON_CHARACTERS: Final = 255
+
+
+class Pauses:
+    """The pauses of one site."""
+
+    def __init__(
+        self, session: Transactor, names: TableNames, layout: Layout, own: OwnTables
+    ) -> None:
+        self._session = session
+        self._texts = layout.texts
+        self._own = own
+        self._table = table = names.pauses
+        columns = "kind, name, until_gmt, reason, created_gmt"
+        self._all = text(f"SELECT {columns} FROM {table} ORDER BY kind, name")
+        self._in_force = text(
+            f"SELECT {columns} FROM {table} WHERE until_gmt IS NULL OR until_gmt > :now"
+        )
+        self._delete = text(f"DELETE FROM {table} WHERE kind = :kind AND name = :name")
+        self._insert = text(
+            f"INSERT INTO {table} ({columns}) VALUES (:kind, :name, :until, :reason, :created)"
+        )
+        self._purge = text(f"DELETE FROM {table} WHERE until_gmt <= :now")
+
+    def stored(self) -> list[Pause]:
+        """All of them, ended ones too; none where nothing was ever paused."""
+        if not self._own.has(self._table):
+            return []
+        return self._session.run(lambda c: [_pause(row) for row in c.execute(self._all)])
+
+    def in_force(self, now: datetime) -> list[Pause]:
+        """Those that count now."""
+        if not self._own.has(self._table):
+            return []
+        return self._session.run(lambda c: self.in_force_on(c, now))
+
+    def in_force_on(self, connection: Connection, now: datetime) -> list[Pause]:
+        """The same for a claim, on its connection."""
+        return [_pause(row) for row in connection.execute(self._in_force, {"now": to_text(now)})]
+
+    def add(self, pauses: Sequence[Pause], *, now: datetime) -> None:
+        """Put them in force at every runner's next claim; the same scope is renewed.
+
+        InputError for a name or a reason that cannot be held.
+        """
+        self._session.run(lambda c: self._check(c, pauses))
+        self._own.ensure(self._table)
+        self._session.transact(lambda c: self.add_on(c, pauses, now))
+
+    def _check(self, connection: Connection, pauses: Sequence[Pause]) -> None:
+        for pause in pauses:
+            given = [("name", (self._table, "name"), pause.name)]
+            given += [("reason", (self._table, "reason"), pause.reason[:REASON_CHARACTERS])]
+            if fault := self._texts.fault(connection, given):
+                raise InputError(f"pause: {fault}")
+
+    def add_on(self, connection: Connection, pauses: Sequence[Pause], now: datetime) -> None:
+        """The same in a transaction; the table must be there.
+
+        A runner does this too, so a reason is never refused here but told with escapes.
+        """
+        connection.execute(self._purge, {"now": to_text(now)})
+        for pause in pauses:
+            connection.execute(self._delete, {"kind": pause.kind, "name": pause.name})
+            connection.execute(
+                self._insert,
+                {
+                    "kind": pause.kind,
+                    "name": pause.name,
+                    "until": None if pause.until is None else to_text(pause.until),
+                    "reason": self._texts.shown(
+                        connection,
+                        (self._table, "reason"),
+                        plain(pause.reason),
+                        characters=REASON_CHARACTERS,
+                    ),
+                    "created": to_text(now),
+                },
+            )
+
+    def remove(self, pauses: Collection[Pause]) -> int:
+        """Lift them; returns how many there were."""
+        if not self._own.has(self._table):
+            return 0
+
+        def remove(connection: Connection) -> int:
+            return sum(
+                int(connection.execute(self._delete, {"kind": p.kind, "name": p.name}).rowcount)
+                for p in pauses
+            )
+
+        return self._session.transact(remove)
+
+
+def narrowed(only: ClaimFilter, pauses: Collection[Pause]) -> ClaimFilter | None:
+    """What may still be claimed; None when everything is paused."""
+    if any(pause.kind == "all" for pause in pauses):
+        return None
+    hooks = {pause.name for pause in pauses if pause.kind == "hook"}
+    groups = {pause.name for pause in pauses if pause.kind == "group"}
+    return only.without(hooks, groups)
+
+
+def _pause(row: Sequence[object]) -> Pause:
+    return Pause(
+        kind=str(row[0]),  # type: ignore[arg-type]  # only these are written
+        name=str(row[1]),
+        until=from_text(None if row[2] is None else str(row[2])),
+        reason=str(row[3]),
+        created_at=from_text(None if row[4] is None else str(row[4])),
+    )

@@ -1,0 +1,6 @@
+"""What people look at: actions, counts, failures. Nothing here changes a row."""
+
+from typing import Final
+
+DOOR: Final = ("due", "failed", "known_names", "pending", "reading", "survey")
+"""The modules that other rooms may import."""

@@ -1,0 +1,187 @@
+"""What is due: the one meaning that ``status``, ``stats``, ``hooks`` and the doctor share.
+
+An action is due when it is pending and its date has come, whether a runner has claimed it or not;
+the plugin's own count of past-due actions is the same. Due actions of held hooks (see
+:mod:`wpbridge.store.rows.held_hooks`) are counted apart, as held. An action with a zero date is
+due, and tells no date. docs/glossary.md.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import BindParameter, bindparam, text
+
+from wpbridge.action import ActionId
+from wpbridge.clock import ZERO_DATE, from_text, to_text
+from wpbridge.store.database.dialect import Dialect
+from wpbridge.store.database.session import Transactor
+from wpbridge.store.rows.groups import Groups
+from wpbridge.store.rows.inventory import Inventory
+from wpbridge.store.schema.charsets import to_bytes
+from wpbridge.store.schema.layout import Layout, TableNames
+
+DUE: Final = "status = 'pending' AND scheduled_date_gmt <= :now"
+SCANNED: Final = 20_000
+"""So many due rows of a hook are searched for one that is not left aside, at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueAction:
+    """The action that has been due for the longest."""
+
+    id: ActionId
+    hook: str
+    group_id: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Tallied:
+    """SQL for the columns due, oldest due and held of a count, and the values it needs."""
+
+    columns: str
+    values: dict[str, object]
+
+
+class Due:
+    """Questions about what is due on one site."""
+
+    def __init__(
+        self,
+        session: Transactor,
+        names: TableNames,
+        layout: Layout,
+        dialect: Dialect,
+        groups: Groups,
+    ) -> None:
+        self._session = session
+        self._table = names.actions
+        self._layout = layout
+        self._dialect = dialect
+        self._groups = groups
+        self._exact = dialect.as_bytes("hook")
+        self._by_date = f"{names.actions}{dialect.use_index(layout.due_index)}"
+        self._by_hook = f"{names.actions}{dialect.use_index(layout.hook_index)}"
+        self._inventory = Inventory(names, layout, dialect)
+
+    def count(self, now: datetime, *, cap: int, held: int = 0) -> int:
+        """How many actions are due, up to ``cap``. ``held`` of them are counted apart.
+
+        The index by status and date holds all that is asked.
+        """
+        statement = (
+            f"SELECT COUNT(*) FROM (SELECT 1 FROM {self._by_date} WHERE {DUE} LIMIT :most) AS due"
+        )
+        [[found]] = self._rows(statement, now=to_text(now), most=cap + held)
+        return max(0, int(found) - held)
+
+    def held(self, now: datetime, hooks: Collection[str]) -> int:
+        """How many due actions are of these hooks, which are compared exactly."""
+        return sum(
+            int(
+                self._rows(
+                    f"SELECT COUNT(*) FROM {self._by_hook} WHERE hook = :hook AND {DUE}"
+                    f" AND {self._exact} = :exact",
+                    now=to_text(now),
+                    hook=hook,
+                    exact=to_bytes(hook),
+                )[0][0]
+            )
+            for hook in hooks
+        )
+
+    def oldest(
+        self, now: datetime, *, hooks: Collection[str] = (), groups: Collection[str] = ()
+    ) -> DueAction | None:
+        """The action that has been due for the longest; None where none is, or none is dated.
+
+        Args:
+            now: aware.
+            hooks: left aside, compared exactly.
+            groups: slugs, left aside, compared exactly.
+        """
+        ids = frozenset(i for i in self._groups.ids(groups) if self._groups.slug(i) in groups)
+        found = self._first(self._by_date, now)
+        if found is None or not (found.hook in hooks or found.group_id in ids):
+            return found
+        names = self._session.run(self._inventory.names) if self._layout.hook_index else None
+        if names is None:
+            return self._first_but(self._by_date, now, hooks, ids)
+        each = [self._first_but(self._by_hook, now, hooks, ids, hook=name) for name in names]
+        return min((one for one in each if one), key=lambda one: (one.at, one.id), default=None)
+
+    def _first(self, table: str, now: datetime) -> DueAction | None:
+        rows = self._rows(
+            f"SELECT action_id, hook, group_id, scheduled_date_gmt FROM {table} WHERE {DUE}"
+            " AND scheduled_date_gmt > :zero ORDER BY scheduled_date_gmt LIMIT 1",
+            now=to_text(now),
+            zero=ZERO_DATE,
+        )
+        return _due_action(rows)
+
+    def _first_but(
+        self,
+        table: str,
+        now: datetime,
+        hooks: Collection[str],
+        groups: Collection[int],
+        *,
+        hook: str | None = None,
+    ) -> DueAction | None:
+        """The first of the rows, or of a hook's, that is of none of these hooks and groups."""
+        named = {} if hook is None else {"hook": hook}
+        only = "" if hook is None else "hook = :hook AND "
+        aside, values = [], dict[str, object]()
+        if hooks:
+            aside.append(f"{self._exact} NOT IN :hooks")
+            values["hooks"] = [to_bytes(one) for one in sorted(hooks)]
+        if groups:
+            aside.append("group_id NOT IN :groups")
+            values["groups"] = sorted(groups)
+        rows = self._rows(
+            "SELECT action_id, hook, group_id, scheduled_date_gmt FROM (SELECT action_id, hook,"
+            f" group_id, scheduled_date_gmt FROM {table} WHERE {only}{DUE}"
+            f" AND scheduled_date_gmt > :zero ORDER BY scheduled_date_gmt LIMIT {SCANNED})"
+            f" AS firsts WHERE {' AND '.join(aside)} ORDER BY scheduled_date_gmt LIMIT 1",
+            now=to_text(now),
+            zero=ZERO_DATE,
+            **named,
+            **values,
+        )
+        return _due_action(rows)
+
+    def tallied(self, now: datetime, held: Collection[str]) -> Tallied:
+        """For counts over many rows: what is due, the oldest date of it, and what is held."""
+        values: dict[str, object] = {"now": to_text(now), "zero": ZERO_DATE}
+        mine, apart = DUE, "0"
+        if held:
+            values["held"] = [to_bytes(hook) for hook in sorted(held)]
+            mine = f"{DUE} AND {self._exact} NOT IN :held"
+            apart = f"SUM(CASE WHEN {DUE} AND {self._exact} IN :held THEN 1 ELSE 0 END)"
+        return Tallied(
+            f"SUM(CASE WHEN {mine} THEN 1 ELSE 0 END),"
+            f" MIN(CASE WHEN {mine} AND scheduled_date_gmt > :zero THEN scheduled_date_gmt END),"
+            f" {apart}",
+            values,
+        )
+
+    def _rows(self, statement: str, **values: object) -> Sequence[Sequence[Any]]:
+        lists: list[BindParameter[object]] = [
+            bindparam(name, expanding=True)
+            for name, value in values.items()
+            if isinstance(value, list)
+        ]
+        bound = text(statement).bindparams(*lists)
+        return self._session.run(lambda c: c.execute(bound, values).fetchall())
+
+
+def _due_action(rows: Sequence[Sequence[Any]]) -> DueAction | None:
+    for action_id, hook, group_id, date in rows:
+        at = from_text(str(date))
+        if at is not None:
+            return DueAction(
+                id=ActionId(int(action_id)), hook=str(hook), group_id=int(group_id or 0), at=at
+            )
+    return None

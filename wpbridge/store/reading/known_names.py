@@ -1,0 +1,84 @@
+"""Which names of hooks and groups the tables know, to tell what is misspelled.
+
+The cost does not grow with the number of actions: a hook is looked up in the index by hook. Where
+that index is missing nothing is known of hooks.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from wpbridge.store.database.dialect import Dialect
+from wpbridge.store.database.session import Transactor
+from wpbridge.store.database.texts import as_bytes
+from wpbridge.store.schema.charsets import to_text
+from wpbridge.store.schema.layout import Layout, TableNames
+
+MOST_GROUPS: Final = 1_000
+"""So many groups are looked through, the newest."""
+_DEPTH: Final = 5_000
+"""So many rows of a hook are looked through for its spellings, and as many pending ones."""
+
+
+class Known:
+    """The names of one site's hooks and groups."""
+
+    def __init__(
+        self, session: Transactor, names: TableNames, layout: Layout, dialect: Dialect
+    ) -> None:
+        self._session = session
+        self._layout = layout
+        self._actions, self._groups = names.actions, names.groups
+        rows = (
+            f"SELECT hook FROM {names.actions}{dialect.use_index(layout.hook_index)}"
+            " WHERE hook = :name"
+        )
+        parts = " UNION ALL ".join(
+            f"SELECT * FROM ({rows}{more} LIMIT {_DEPTH}) AS part{number}"
+            for number, more in enumerate((" AND status = 'pending'", ""))
+        )
+        self._hook = text(f"SELECT DISTINCT {dialect.as_bytes('hook')} FROM ({parts}) AS parts")
+        self._group = text(f"SELECT slug FROM {names.groups} WHERE slug = :name")
+        self._newest = text(
+            f"SELECT slug FROM {names.groups} ORDER BY group_id DESC LIMIT {MOST_GROUPS}"
+        )
+
+    def hook(self, name: str) -> list[str] | None:
+        """Return the spellings of a hook that the database takes for equal; None for not known.
+
+        InputError for what is no text at all.
+        """
+        if not self._layout.hook_index:
+            return None
+        self._layout.texts.check((name,))
+
+        def look(connection: Connection) -> list[str]:
+            if not self._layout.texts.holds(connection, (self._actions, "hook"), name):
+                return []
+            rows = connection.execute(self._hook, {"name": name}).fetchall()
+            return [to_text(as_bytes(row[0])) for row in rows]
+
+        return self._session.run(look)
+
+    def group(self, name: str) -> list[str]:
+        """Return the spellings of a group that the database takes for equal.
+
+        InputError for what is no text at all.
+        """
+        self._layout.texts.check((name,))
+
+        def look(connection: Connection) -> list[str]:
+            if not self._layout.texts.holds(connection, (self._groups, "slug"), name):
+                return []
+            return _slugs(connection.execute(self._group, {"name": name}).fetchall())
+
+        return self._session.run(look)
+
+    def groups(self) -> list[str]:
+        """Return the newest groups that have a name."""
+        return self._session.run(lambda c: _slugs(c.execute(self._newest).fetchall()))
+
+
+def _slugs(rows: Sequence[Sequence[object]]) -> list[str]:
+    return [str(row[0]) for row in rows if row[0]]

@@ -1,0 +1,115 @@
+"""Pending rows, read one by one: which no runner can decode, which chains exist twice; pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from wpbridge.action import ActionId
+from wpbridge.codec import args, schedule
+from wpbridge.errors import CodecError
+from wpbridge.store.database.texts import as_bytes, chosen_args
+
+_Fault: TypeAlias = tuple[str, bool]
+"""What is wrong, and whether PHP says so too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingRow:
+    """What is read of a pending action."""
+
+    id: ActionId
+    hook: str
+    args: bytes
+    """``extended_args`` where it is used, else ``args``."""
+    schedule: bytes
+    group_id: int
+    is_claimed: bool
+    is_dated: bool
+    """False for a NULL date."""
+
+    @classmethod
+    def of(cls, row: Sequence[object]) -> "PendingRow":
+        """From id, hook, args, extended args, schedule, group, claim and date."""
+        return cls(
+            id=ActionId(int(str(row[0]))),
+            hook=str(row[1]),
+            args=chosen_args(row[2], row[3]),
+            schedule=as_bytes(row[4]),
+            group_id=int(str(row[5] or 0)),
+            is_claimed=bool(int(str(row[6] or 0))),
+            is_dated=row[7] is not None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """A pending action that cannot be run as it is."""
+
+    id: ActionId
+    hook: str
+    why: str
+    is_claimed: bool
+    is_hopeless: bool
+    """PHP cannot read it either: the plugin, from 4.0 on, would cancel it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What reading the first pending rows brought."""
+
+    unreadable: tuple[Unreadable, ...]
+    twins: tuple[str, ...]
+    """The hook of every recurring action beyond the first of its kind."""
+    is_whole: bool
+    """False where there are more pending rows than were read."""
+
+
+def read(rows: Iterable[PendingRow], *, is_whole: bool) -> Reading:
+    """Read rows."""
+    bad: list[Unreadable] = []
+    chains: Counter[tuple[object, ...]] = Counter()
+    for row in rows:
+        fault = fault_of(row.args, row.schedule)
+        if fault is not None:
+            bad.append(
+                Unreadable(
+                    id=row.id, hook=row.hook, why=fault[0], is_claimed=row.is_claimed,
+                    is_hopeless=fault[1],
+                )
+            )  # fmt: skip
+        elif row.is_dated and (recurrence := _recurrence(row.schedule)):
+            chains[row.hook, row.args, row.group_id, recurrence] += 1
+    twins = [str(chain[0]) for chain, count in chains.items() for _ in range(count - 1)]
+    return Reading(unreadable=tuple(bad), twins=tuple(twins), is_whole=is_whole)
+
+
+def fault_of(args_text: bytes, blob: bytes) -> _Fault | None:
+    """What is wrong with an action's args or else its schedule."""
+    return _args_fault(args_text) or _schedule_fault(blob)
+
+
+def _args_fault(text: bytes) -> _Fault | None:
+    try:
+        args.decode(text)
+    except CodecError as error:
+        return str(error), error.offset is not None
+    return None
+
+
+def _schedule_fault(blob: bytes) -> _Fault | None:
+    """A class that another plugin brought is no fault."""
+    try:
+        schedule.decode(blob)
+    except CodecError as error:
+        # Without a place it is a value that PHP may understand, such as a date in words.
+        return str(error), error.offset is not None
+    return None
+
+
+def _recurrence(blob: bytes) -> object:
+    """What tells chains apart; None for what does not repeat."""
+    told = schedule.decode(blob)
+    if isinstance(told, schedule.Interval) and told.is_recurring:
+        return told.seconds
+    return told.expression if isinstance(told, schedule.Cron) else None

@@ -1,0 +1,537 @@
+"""The read side: lists, counts and reports over one site's queue. Changes nothing, locks nothing.
+
+Every report is bounded, or leans on an index that holds all it needs: a queue may hold millions
+of ended actions.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeAlias
+
+from sqlalchemy import BindParameter, Connection, TextClause, bindparam, text
+
+from wpbridge.action import ActionId, ClaimId, Status
+from wpbridge.clock import from_text, to_text
+from wpbridge.codec import schedule
+from wpbridge.codec.args import columns
+from wpbridge.errors import CodecError
+from wpbridge.store.base import QueuedHook
+from wpbridge.store.database.dialect import Dialect
+from wpbridge.store.database.session import Transactor
+from wpbridge.store.database.texts import as_bytes, chosen_args
+from wpbridge.store.reading.due import DUE, Due
+from wpbridge.store.records import ClaimRecord, LogEntry, Query, Record, Tally, Wait
+from wpbridge.store.rows.groups import Groups
+from wpbridge.store.rows.held_hooks import HeldHooks
+from wpbridge.store.rows.inventory import Inventory
+from wpbridge.store.rows.waits import Waits
+from wpbridge.store.rows.zones import Zones
+from wpbridge.store.schema.charsets import to_text as php_text
+from wpbridge.store.schema.layout import Layout, TableNames
+
+IDS_A_STATEMENT: Final = 1000
+_ORDER: Final = {
+    "id": "a.action_id",
+    "date": "a.scheduled_date_gmt",
+    "modified": "a.last_attempt_gmt",
+    "hook": "a.hook",
+}
+_LIVE: Final = "('pending', 'in-progress')"
+HOOKS_A_STATEMENT: Final = 50
+EVERY: Final = Query()
+"""Every action."""
+
+
+class Reading:
+    """Questions about one site's actions, logs and claims."""
+
+    def __init__(  # noqa: PLR0917 - the parts of the store
+        self,
+        session: Transactor,
+        names: TableNames,
+        layout: Layout,
+        dialect: Dialect,
+        groups: Groups,
+        zones: Zones,
+        waits: Waits,
+        due: Due,
+        held: HeldHooks,
+    ) -> None:
+        self._due = due
+        self._held = held
+        self._zones = zones
+        self._waits = waits
+        self._session = session
+        self._names = names
+        self._layout = layout
+        self._dialect = dialect
+        self._groups = groups
+        priority = "a.priority" if layout.has_priority else "10"
+        extended = "a.extended_args" if layout.has_extended_args else "NULL"
+        self._columns = (
+            f"a.action_id, a.hook, a.status, a.scheduled_date_gmt, {priority}, a.args, {extended},"
+            " a.schedule, a.group_id, a.attempts, a.last_attempt_gmt, a.claim_id"
+        )
+
+    # Actions
+
+    def find(self, query: Query) -> list[Record]:
+        """The actions meant, in the query's order; ids break ties."""
+        where, values = self.where(query)
+        if where is None:
+            return []
+        source, order = f"{self._names.actions} a", ""
+        if query.order == "group":
+            source += f" LEFT JOIN {self._names.groups} g ON g.group_id = a.group_id"
+        if query.order != "none":
+            way = "DESC" if query.descending else "ASC"
+            first = "g.slug" if query.order == "group" else _ORDER[query.order]
+            parts = [first] if query.order == "id" else [first, "a.action_id"]
+            order = f" ORDER BY {', '.join(f'{part} {way}' for part in parts)}"
+        limit = ""
+        if query.limit or query.offset:
+            limit = " LIMIT :limit OFFSET :offset"
+            values |= {"limit": query.limit or 1 << 62, "offset": query.offset}
+        statement = bound(f"SELECT {self._columns} FROM {source}{where}{order}{limit}", values)
+        rows = self._session.run(lambda c: c.execute(statement, values).fetchall())
+        return [self._record(row) for row in rows]
+
+    def pages(self, query: Query, size: int = IDS_A_STATEMENT) -> Iterator[list[Record]]:
+        """All the actions meant, by id, a page at a time; rows changed meanwhile do no harm."""
+        last = query.after_id
+        while True:
+            page = self.find(
+                replace(query, order="id", descending=False, limit=size, offset=0, after_id=last)
+            )
+            if page:
+                yield page
+            if len(page) < size:
+                return
+            last = page[-1].id
+
+    def count(self, query: Query) -> int:
+        """How many are meant, whatever the query's limit."""
+        where, values = self.where(query)
+        if where is None:
+            return 0
+        statement = bound(f"SELECT COUNT(*) FROM {self._names.actions} a{where}", values)
+        return int(self._session.run(lambda c: c.execute(statement, values).scalar()) or 0)
+
+    def get(self, action_id: int) -> Record | None:
+        """One action; None when there is none."""
+        found = self.find(Query(ids=(ActionId(action_id),), limit=1))
+        return found[0] if found else None
+
+    def existing(self, ids: Sequence[int]) -> dict[ActionId, Record]:
+        """Those of the ids that exist."""
+        found: dict[ActionId, Record] = {}
+        for start in range(0, len(ids), IDS_A_STATEMENT):
+            part = tuple(ActionId(i) for i in ids[start : start + IDS_A_STATEMENT])
+            found |= {r.id: r for r in self.find(Query(ids=part, order="none", limit=0))}
+        return found
+
+    def where(self, query: Query) -> tuple[str | None, dict[str, object]]:
+        """The conditions on ``a``, and their values; None when nothing can match.
+
+        InputError for what is no text at all.
+        """
+        given = (query.search, query.args or "", *query.partial_args)
+        self._layout.texts.check((*query.hooks, *query.groups, *given))
+        groups = self._groups.ids(query.groups)
+        if query.groups and not groups:
+            return None, {}
+        return self._session.run(lambda c: self._where(c, query, groups))
+
+    def _where(
+        self, connection: Connection, query: Query, groups: Sequence[int]
+    ) -> tuple[str | None, dict[str, object]]:
+        """What a column cannot hold is in no row, and the server refuses to compare it."""
+
+        def holds(column: str, text: str) -> bool:
+            return self._layout.texts.holds(connection, (self._names.actions, column), text)
+
+        hooks = tuple(hook for hook in query.hooks if holds("hook", hook))
+        searched = [column for column in ("hook", "args") if holds(column, query.search)]
+        texts = query.partial_args
+        if query.args is not None:
+            try:
+                args = columns(query.args)[0]
+            except CodecError:
+                return None, {}
+            texts = (*texts, args)
+        if not searched or (query.hooks and not hooks) or not all(holds("args", t) for t in texts):
+            return None, {}
+        values: dict[str, object] = {}
+        parts: list[str] = []
+        for condition, name, value in (
+            *_exact(replace(query, hooks=hooks), groups),
+            *_dated(query),
+            *_inside_text(query, self._layout, searched),
+        ):
+            parts.append(condition)
+            if name:
+                values[name] = value
+        if query.args is not None:
+            values["args"] = args
+            parts.append("a.args = :args")
+        return (f" WHERE {' AND '.join(parts)}" if parts else ""), values
+
+    def _record(self, row: Sequence[object]) -> Record:
+        return Record(
+            id=ActionId(_int(row[0])),
+            hook=str(row[1]),
+            status=str(row[2]),
+            scheduled_at=_date(row[3]),
+            is_dated=row[3] is not None,
+            priority=_int(row[4]),
+            args=chosen_args(row[5], row[6]),
+            schedule=as_bytes(row[7]),
+            group_id=_int(row[8]),
+            group=self._groups.slug(_int(row[8])),
+            attempts=_int(row[9]),
+            last_attempt_at=_date(row[10]),
+            claim_id=ClaimId(_int(row[11])),
+        )
+
+    def _rows(
+        self, statement: TextClause, values: Mapping[str, object]
+    ) -> Sequence[Sequence[object]]:
+        return self._session.run(lambda c: c.execute(statement, values).fetchall())
+
+    def zones_of(self, ids: Sequence[int]) -> dict[ActionId, str]:
+        """The time zones of those actions whose cron is not read in UTC."""
+        return self._session.run(lambda c: self._zones.of(c, ids))
+
+    def waits_of(self, ids: Sequence[int]) -> list[Wait]:
+        """What actions wait for."""
+        return self._session.run(lambda c: self._waits.of(c, ids))
+
+    # Logs
+
+    def logs(self, ids: Sequence[int]) -> list[LogEntry]:
+        """The log rows of actions, in the order they were written."""
+        found: list[LogEntry] = []
+        wanted: BindParameter[int] = bindparam("ids", expanding=True)
+        statement = text(
+            "SELECT log_id, action_id, message, log_date_gmt"
+            f" FROM {self._names.logs} WHERE action_id IN :ids ORDER BY log_id"
+        ).bindparams(wanted)
+        for start in range(0, len(ids), IDS_A_STATEMENT):
+            part = {"ids": _possible(ids[start : start + IDS_A_STATEMENT])}
+            rows = self._rows(statement, part)
+            found += [
+                LogEntry(
+                    id=_int(r[0]), action_id=ActionId(_int(r[1])), message=str(r[2]), at=_date(r[3])
+                )
+                for r in rows
+            ]
+        return found
+
+    # Counts
+
+    def statuses(self, only: Query = EVERY) -> dict[str, int]:
+        """How many actions have each status."""
+        where, values = self.where(only)
+        if where is None:
+            return {}
+        table = f"{self._names.actions} a"
+        statement = bound(f"SELECT status, COUNT(*) FROM {table}{where} GROUP BY status", values)
+        return {str(status): _int(count) for status, count in self._rows(statement, values)}
+
+    def by_hook(self, now: datetime, only: Query = EVERY) -> list[Tally]:
+        """Each hook's actions; the database's collation decides what is one hook.
+
+        Hook by hook out of the index that begins with it, which holds all that is asked: a
+        grouping would sort, or read every row.
+        """
+        is_all = not only.is_narrowed
+        names = self.hook_names() if is_all and self._layout.hook_index else None
+        if names is None:
+            return self._tally("hook", now, only)
+        found: list[Tally] = []
+        for start in range(0, len(names), HOOKS_A_STATEMENT):
+            found += self._of_hooks(names[start : start + HOOKS_A_STATEMENT], now)
+        return sorted(found, key=lambda t: (-t.total, t.name))
+
+    def _of_hooks(self, names: Sequence[str], now: datetime) -> list[Tally]:
+        table = f"{self._names.actions}{self._dialect.use_index(self._layout.hook_index)}"
+        due = self._due.tallied(now, self._held.hooks())
+        parts = [
+            f"SELECT {place} AS place, status, COUNT(*), {due.columns} FROM {table}"
+            f" WHERE hook = :hook_{place} GROUP BY status"
+            for place in range(len(names))
+        ]
+        values: dict[str, object] = {f"hook_{place}": name for place, name in enumerate(names)}
+        values |= due.values
+        rows = self._rows(bound(" UNION ALL ".join(parts), values), values)
+        return _tallies((names[_int(row[0])], *row[1:]) for row in rows)
+
+    def by_group(self, now: datetime, only: Query = EVERY) -> list[Tally]:
+        """Each group's actions; no group is an empty name."""
+        joined: dict[str, Tally] = {}
+        for tally in self._tally("group_id", now, only):
+            slug = self._groups.slug(int(tally.name or 0))
+            named = replace(tally, name=slug)
+            joined[slug] = _joined(joined[slug], named) if slug in joined else named
+        return sorted(joined.values(), key=lambda t: (-t.total, t.name))
+
+    def _tally(self, column: str, now: datetime, only: Query) -> list[Tally]:
+        where, values = self.where(only)
+        if where is None:
+            return []
+        due = self._due.tallied(now, self._held.hooks())
+        values |= due.values
+        statement = bound(
+            f"SELECT {column}, status, COUNT(*), {due.columns} FROM {self._names.actions} a{where}"
+            f" GROUP BY {column}, status",
+            values,
+        )
+        found = _tallies(self._rows(statement, values))
+        return sorted(found, key=lambda t: (-t.total, t.name))
+
+    def by_hour(self, since: datetime, until: datetime, only: Query = EVERY) -> list[Tally]:
+        """What ended in each hour (UTC) by its last attempt, and what is pending for it.
+
+        The hour of ``since`` is counted from its beginning.
+        """
+        begin = since.replace(minute=0, second=0, microsecond=0)
+        counts: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        for column, condition in (
+            ("last_attempt_gmt", "status IN ('complete', 'failed', 'canceled')"),
+            ("scheduled_date_gmt", "status = 'pending'"),
+        ):
+            for hour, status, count in self._hours(column, condition, begin, until, only):
+                counts[str(hour)][str(status)] = _int(count)
+        hours: list[Tally] = []
+        while begin <= until:
+            told = counts.get(to_text(begin)[:13], {})
+            hours.append(Tally(name=f"{to_text(begin)[:13].replace(' ', 'T')}:00Z", statuses=told))
+            begin += timedelta(hours=1)
+        return hours
+
+    def _hours(
+        self, column: str, condition: str, begin: datetime, end: datetime, only: Query
+    ) -> Sequence[Sequence[object]]:
+        """Rows of hour, status and count."""
+        where, values = self.where(only)
+        if where is None:
+            return ()
+        hour = f"SUBSTR({column}, 1, 13)"
+        statement = bound(
+            f"SELECT {hour}, status, COUNT(*) FROM {self._names.actions} a"
+            f"{where or ' WHERE 1 = 1'} AND {condition}"
+            f" AND {column} >= :begin AND {column} <= :end GROUP BY {hour}, status",
+            values,
+        )
+        return self._rows(statement, values | {"begin": to_text(begin), "end": to_text(end)})
+
+    def queued(self, now: datetime) -> list[QueuedHook]:
+        """Hooks and groups with pending or running actions, by hook; reads all of them."""
+        hook = self._dialect.as_bytes("hook")
+        statement = text(
+            f"SELECT {hook}, group_id, SUM(status = 'pending'), SUM(status = 'in-progress'),"
+            f" SUM(CASE WHEN {DUE} THEN 1 ELSE 0 END),"
+            " MIN(CASE WHEN status = 'pending' THEN scheduled_date_gmt END)"
+            f" FROM {self._names.actions} WHERE status IN {_LIVE} GROUP BY {hook}, group_id"
+        )
+        values = {"now": to_text(now)}
+        rows = self._session.run(lambda c: c.execute(statement, values).fetchall())
+        found: dict[tuple[str, str], QueuedHook] = {}
+        held = self._held.hooks()
+        for name, group_id, pending, running, due, following in rows:
+            one = QueuedHook(
+                hook=name if isinstance(name, str) else php_text(bytes(name)),
+                group=self._groups.slug(int(group_id)),
+                pending=int(pending),
+                running=int(running),
+                due=int(due),
+                next_at=_date(following),
+            )
+            if one.hook in held:
+                one = replace(one, due=0, held=one.due)
+            key = (one.hook, one.group)
+            # Several group rows may have one slug.
+            found[key] = one.joined(found[key]) if key in found else one
+        return [found[key] for key in sorted(found)]
+
+    def own_counts(self) -> tuple[int, int]:
+        """How many actions wait for others, and how many crons are read in a zone of their own."""
+        return self._session.run(lambda c: (self._waits.count(c), self._zones.count(c)))
+
+    # Claims
+
+    def claims(self) -> list[ClaimRecord]:
+        """Every claim there is a sign of, by id."""
+        live = text(
+            "SELECT claim_id, SUM(CASE WHEN status = 'pending' THEN 1 ELSE 0 END),"
+            " SUM(CASE WHEN status = 'in-progress' THEN 1 ELSE 0 END), MAX(last_attempt_gmt)"
+            f" FROM {self._names.actions}{self._dialect.use_index(self._layout.claimed_index)}"
+            f" WHERE status IN {_LIVE} AND claim_id > 0 GROUP BY claim_id"
+        )
+        known = text(f"SELECT claim_id, date_created_gmt FROM {self._names.claims}")
+
+        def look(connection: Connection) -> list[ClaimRecord]:
+            rows = {_int(r[0]): _date(r[1]) for r in connection.execute(known)}
+            held = {_int(r[0]): r for r in connection.execute(live)}
+            return [
+                ClaimRecord(
+                    id=ClaimId(claim),
+                    has_row=claim in rows,
+                    created_at=rows.get(claim),
+                    pending=_int(held[claim][1]) if claim in held else 0,
+                    running=_int(held[claim][2]) if claim in held else 0,
+                    last_attempt_at=_date(held[claim][3]) if claim in held else None,
+                )
+                for claim in sorted({*rows, *held})
+            ]
+
+        return self._session.run(look)
+
+    # Chains
+
+    def repeated(self, query: Query) -> list[tuple[str, str, int]]:
+        """Hook, args column and group id that several pending actions with a date share."""
+        where, values = self.where(replace(query, statuses=(Status.PENDING,)))
+        if where is None:
+            return []
+        statement = bound(
+            f"SELECT MIN(a.hook), MIN(a.args), a.group_id FROM {self._names.actions} a{where}"
+            " AND (a.schedule LIKE :interval OR a.schedule LIKE :cron)"
+            " GROUP BY a.hook, a.args, a.group_id HAVING COUNT(*) > 1",
+            values,
+        )
+        classes = {
+            "interval": f'%"{schedule.Interval.php_class}"%',
+            "cron": f'%"{schedule.Cron.php_class}"%',
+        }
+        return [(str(r[0]), str(r[1]), _int(r[2])) for r in self._rows(statement, values | classes)]
+
+    def of_identity(self, hook: str, args: str, group_id: int) -> list[Record]:
+        """Pending actions of a hook, an args column and a group id, as the database compares."""
+        statement = text(
+            f"SELECT {self._columns} FROM {self._names.actions} a WHERE a.hook = :hook"
+            " AND a.status = 'pending' AND a.args = :args AND a.group_id = :group_id"
+        )
+        values = {"hook": hook, "args": args, "group_id": group_id}
+        return [self._record(row) for row in self._rows(statement, values)]
+
+    # What the functions of the plugin ask
+
+    def next_of(self, query: Query) -> Record | None:
+        """As `as_next_scheduled_action`: what runs first, else the earliest pending action."""
+        for status in (Status.IN_PROGRESS, Status.PENDING):
+            found = self.find(replace(query, statuses=(status,), order="date", limit=1, offset=0))
+            if found:
+                return found[0]
+        return None
+
+    def hook_names(self) -> list[str] | None:
+        """Every hook in the table in one spelling; None when they are too many to step over."""
+        inventory = Inventory(self._names, self._layout, self._dialect)
+        return self._session.run(inventory.names)
+
+
+def _tallies(rows: Iterable[Sequence[object]]) -> list[Tally]:
+    """From rows of name, status, count, due, oldest due and held."""
+    found: dict[str, Tally] = {}
+    for name, status, count, due, oldest, held in rows:
+        one = Tally(
+            name=str(name),
+            statuses={str(status): _int(count)},
+            due=_int(due),
+            oldest_due=_date(oldest),
+            held=_int(held),
+        )
+        # Each status may tell another spelling of one name.
+        key = one.name.casefold()
+        found[key] = _joined(found[key], one) if key in found else one
+    return list(found.values())
+
+
+_Condition: TypeAlias = tuple[str, str, object]
+"""SQL, the name of its value and the value; no name: none."""
+
+
+def _exact(query: Query, groups: Sequence[int]) -> Iterator[_Condition]:
+    if query.ids:
+        yield "a.action_id IN :ids", "ids", _possible(query.ids)
+    if query.hooks:
+        yield "a.hook IN :hooks", "hooks", list(query.hooks)
+    if query.groups:
+        yield "a.group_id IN :groups", "groups", list(groups)
+    if query.statuses:
+        yield "a.status IN :statuses", "statuses", [str(status) for status in query.statuses]
+    if query.claimed is not None:
+        yield f"a.claim_id {'<>' if query.claimed else '='} 0", "", None
+    if query.claim is not None:
+        yield "a.claim_id = :claim", "claim", query.claim
+    if query.after_id is not None:
+        yield "a.action_id > :after", "after", query.after_id
+
+
+def _dated(query: Query) -> Iterator[_Condition]:
+    for column, sign, name, moment in (
+        ("scheduled_date_gmt", ">=", "since", query.since),
+        ("scheduled_date_gmt", "<=", "until", query.until),
+        ("last_attempt_gmt", ">=", "modified_since", query.modified_since),
+        ("last_attempt_gmt", "<=", "modified_until", query.modified_until),
+    ):
+        if moment is not None:
+            yield f"a.{column} {sign} :{name}", name, to_text(moment.astimezone(UTC))
+
+
+def _inside_text(query: Query, layout: Layout, searched: Sequence[str]) -> Iterator[_Condition]:
+    for place, pair in enumerate(query.partial_args):
+        yield f"a.args LIKE :pair{place} ESCAPE '!'", f"pair{place}", _inside(pair)
+    if query.search:
+        args = "a.args"
+        if layout.has_extended_args:
+            # Beside long args stands their md5, in which nobody looks for anything.
+            args = "CASE WHEN a.extended_args IS NULL THEN a.args ELSE a.extended_args END"
+        found = [{"hook": "a.hook", "args": args}[column] for column in searched]
+        parts = [f"{column} LIKE :text ESCAPE '!'" for column in found]
+        yield f"({' OR '.join(parts)})", "text", _inside(query.search)
+
+
+def _possible(ids: Iterable[int]) -> list[int]:
+    """SQLite's driver refuses what has more than 64 bit; no row has such an id."""
+    return [i for i in ids if 0 <= i < 1 << 63]
+
+
+def _joined(one: Tally, other: Tally) -> Tally:
+    counts = {
+        status: one.statuses.get(status, 0) + other.statuses.get(status, 0)
+        for status in (*one.statuses, *other.statuses)
+    }
+    dues = [d for d in (one.oldest_due, other.oldest_due) if d is not None]
+    return replace(
+        one,
+        statuses=counts,
+        due=one.due + other.due,
+        oldest_due=min(dues, default=None),
+        held=one.held + other.held,
+    )
+
+
+def bound(statement: str, values: dict[str, object]) -> TextClause:
+    """Return the statement; lists among the values become lists in it."""
+    lists: list[BindParameter[object]] = [
+        bindparam(name, expanding=True) for name, value in values.items() if isinstance(value, list)
+    ]
+    return text(statement).bindparams(*lists)
+
+
+def _inside(part: str) -> str:
+    for special in "!%_":
+        part = part.replace(special, f"!{special}")
+    return f"%{part}%"
+
+
+def _int(value: object) -> int:
+    return int(str(value or 0))
+
+
+def _date(value: object) -> datetime | None:
+    return from_text(None if value is None else str(value))

@@ -1,0 +1,172 @@
+"""Groups: slugs to ids and back, by the rules of the plugin's `get_group_id`.
+
+There is no unique index, so one slug may have several rows. Filters match all of them; what is
+written, and what is compared for uniqueness, is the first. Rows are never deleted or renumbered.
+"""
+
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from sqlalchemy import BindParameter, Connection, bindparam, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from wpbridge.errors import Contention, InputError
+from wpbridge.store.database.dialect import Dialect
+from wpbridge.store.database.named_lock import NamedLock
+from wpbridge.store.database.session import Transactor
+from wpbridge.store.schema.layout import Layout, TableNames
+
+MAX_CHARACTERS: Final = 255
+LOCK_SECONDS: Final = 10
+
+
+class Groups:
+    """The groups of one site; slugs are remembered, since a row never changes its own."""
+
+    def __init__(
+        self, session: Transactor, names: TableNames, dialect: Dialect, layout: Layout
+    ) -> None:
+        self._session = session
+        self._dialect = dialect
+        self._texts = layout.texts
+        self._place = (names.groups, "slug")
+        self._has_empty = layout.has_priority
+        """Whether no group is a row with an empty slug (the plugin from 3.6 on), and not 0."""
+        self._slugs: dict[int, str] = {}
+        slugs: BindParameter[str] = bindparam("slugs", expanding=True)
+        table = self._table = names.groups
+        self._slug = text(f"SELECT slug FROM {table} WHERE group_id = :id")
+        self._ids = text(f"SELECT group_id FROM {table} WHERE slug IN :slugs").bindparams(slugs)
+        self._first = text(
+            f"SELECT group_id FROM {table} WHERE slug = :slug ORDER BY group_id LIMIT 1"
+        )
+        self._insert = text(
+            f"INSERT INTO {table} (slug) VALUES (:slug){dialect.returning('group_id')}"
+        )
+        self._write_nothing = text(f"UPDATE {table} SET slug = slug WHERE 1 = 0")
+        self._begin, self._commit = text(dialect.begin), text("COMMIT")
+        self._roll_back = text("ROLLBACK")
+        self._lock = NamedLock("groups", table)
+
+    def slug(self, group_id: int) -> str:
+        """A group's slug; 0, a missing row and an empty slug are all "no group"."""
+        if group_id and group_id not in self._slugs:
+            return self._session.run(lambda c: self.slug_on(c, group_id))
+        return self._slugs.get(group_id, "")
+
+    def slug_on(self, connection: Connection, group_id: int) -> str:
+        """The same on a connection that must not be changed for another just now."""
+        if group_id and group_id not in self._slugs:
+            found = connection.execute(self._slug, {"id": group_id}).scalar()
+            self._slugs[group_id] = str(found or "")
+        return self._slugs.get(group_id, "")
+
+    def ids(self, slugs: Collection[str]) -> list[int]:
+        """All ids of the slugs, by the database's own comparison; duplicates included.
+
+        An empty slug is "no group", which is also written as 0.
+        """
+        if not slugs:
+            return []
+        rows = self._session.run(lambda c: self._rows(c, slugs))
+        return sorted({*(int(row[0]) for row in rows), *([0] if "" in slugs else [])})
+
+    def _rows(self, connection: Connection, slugs: Collection[str]) -> Sequence[Sequence[Any]]:
+        # What the column cannot hold the server would refuse to compare.
+        possible = [s for s in sorted(slugs) if self._texts.holds(connection, self._place, s)]
+        return connection.execute(self._ids, {"slugs": possible}).fetchall() if possible else ()
+
+    def first(self, slug: str) -> int | None:
+        """The id that uniqueness is judged by; None when there is no such group."""
+        if not slug and not self._has_empty:
+            return 0
+        return self._session.run(lambda c: self._first_on(c, slug))
+
+    def _first_on(self, connection: Connection, slug: str) -> int | None:
+        if not self._texts.holds(connection, self._place, slug):
+            return None
+        found = connection.execute(self._first, {"slug": slug}).scalar()
+        return None if found is None else int(found)
+
+    def ensure(self, slug: str) -> int:
+        """The id to write for a slug, made where there is none.
+
+        Made under a named lock of wpbridge's own where the server keeps such locks, so that two of
+        its writers never make two rows; the plugin takes no notice of it. Raises Contention when
+        the lock is not to be had, InputError for a slug that the table cannot hold.
+        """
+        found = self.first(slug)
+        return found if found is not None else self._made(slug)
+
+    def lock_row(self, group_id: int) -> int:
+        """The row of the groups table that writers of unique actions of a group queue up on.
+
+        Before 3.6 "no group" has no row of its own: one is made, which that plugin never reads.
+        """
+        return group_id or self._made("")
+
+    def _made(self, slug: str) -> int:
+        if self._dialect.name == "mysql":
+            self._session.check_writable()
+            made = self._session.run(lambda c: self._make_locked(c, slug))
+            if made is not None:
+                return made
+            return self._session.transact(lambda c: self._make_in_place(c, slug))
+        return self._session.transact(lambda c: self._make_alone(c, slug))
+
+    def _make_alone(self, connection: Connection, slug: str) -> int:
+        """On SQLite the transaction is the lock: there is one writer, from its first write on."""
+        connection.execute(self._write_nothing)
+        return self._make(connection, slug)
+
+    def _make_in_place(self, connection: Connection, slug: str) -> int:
+        """Without a named lock: the look locks the place in the index where the row would stand.
+
+        Of two who both find none there, one is undone, and does it again. Only that index is read:
+        whoever scanned the table would wait for writers of other groups, of whom one may be the
+        transaction that we make the group for. One statement (INSERT … SELECT) would lock the
+        table's counter too, and a deadlock over that has a number that means something else (1467).
+        """
+        indexes = self._dialect.indexes(connection, self._table)
+        by_slug = next((name for name, columns in indexes.items() if columns[0] == "slug"), None)
+        if by_slug is None or self._texts.fault(connection, [("group", self._place, slug)]):
+            return self._make(connection, slug)
+        look = f"SELECT group_id FROM {self._table}{self._dialect.use_index(by_slug)}"
+        locked = text(f"{look} WHERE slug = :slug LIMIT 1 FOR UPDATE")
+        found = connection.execute(locked, {"slug": slug}).scalar()
+        return self._add(connection, slug) if found is None else int(found)
+
+    def _make(self, connection: Connection, slug: str) -> int:
+        found = self._first_on(connection, slug)
+        if found is not None:
+            return found
+        if fault := self._texts.fault(connection, [("group", self._place, slug)]):
+            raise InputError(fault)
+        return self._add(connection, slug)
+
+    def _add(self, connection: Connection, slug: str) -> int:
+        done = connection.execute(self._insert, {"slug": slug})
+        return self._dialect.new_ids(connection, done, 1, self._table)[0]
+
+    def _make_locked(self, connection: Connection, slug: str) -> int | None:
+        """The same under the named lock; None where the server keeps none."""
+        taken = self._lock.take(connection, seconds=LOCK_SECONDS)
+        if taken is None:
+            return None
+        if not taken:
+            raise Contention("another writer holds the lock for new groups; try again")
+        try:
+            # Committed before the lock is given back, and not at all where the row got no id.
+            connection.execute(self._begin)
+            try:
+                made = self._make(connection, slug)
+                connection.execute(self._commit)
+            except BaseException:
+                if not connection.invalidated:
+                    with suppress(SQLAlchemyError):
+                        connection.execute(self._roll_back)
+                raise
+            return made
+        finally:
+            self._lock.free(connection)

@@ -1,0 +1,190 @@
+"""New rows of the actions and logs tables, many to a statement, each column named.
+
+Called inside a transaction of the caller's. Rows are byte for byte what the plugin's own insert
+writes: attempts 0, no claim, zero dates for what never happened.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+from sqlalchemy import Connection, CursorResult
+
+from wpbridge.action import ActionId, NewAction
+from wpbridge.clock import ZERO_DATE, to_text
+from wpbridge.codec.args import columns
+from wpbridge.outcome import LogLine
+from wpbridge.site.zone import Zone
+from wpbridge.store.database.dialect import Dialect
+from wpbridge.store.database.portions import SMALL, STATEMENT, portions, room, text_size
+from wpbridge.store.rows.zones import ZonedAction, Zones
+from wpbridge.store.schema.charsets import to_text as php_text
+from wpbridge.store.schema.layout import Layout, TableNames
+
+MESSAGE_BYTES: Final = 65_535
+"""The logs table's text column; the plugin loses longer rows, we cut them."""
+ROWS_A_STATEMENT: Final = 500
+NO_GROUPS: Final[Mapping[str, int]] = MappingProxyType({})
+
+
+class Inserts:
+    """Inserts into one site's tables."""
+
+    def __init__(
+        self, names: TableNames, layout: Layout, dialect: Dialect, zone: Zone, zones: Zones
+    ) -> None:
+        self.zone = zone
+        self._zones = zones
+        self._names = names
+        self._dialect = dialect
+        self._layout = layout
+        self._room = room(dialect.most_bytes)
+        # A character may be longer on its way than it is in the table.
+        self._message_bytes = min(MESSAGE_BYTES, (dialect.most_bytes - STATEMENT) // 4)
+        given = ["hook", "scheduled_date_gmt", "scheduled_date_local", "args", "schedule"]
+        given += ["group_id"]
+        given += ["priority"] if layout.has_priority else []
+        given += ["extended_args"] if layout.has_extended_args else []
+        same = {
+            "status": "'pending'",
+            "attempts": "0",
+            "last_attempt_gmt": f"'{ZERO_DATE}'",
+            "last_attempt_local": f"'{ZERO_DATE}'",
+            "claim_id": "0",
+        }
+        mark = "%s" if dialect.name == "mysql" else "?"
+        values = [*([mark] * len(given)), *same.values()]
+        self._row = f"({', '.join(values)})"
+        self._actions = f"INSERT INTO {names.actions} ({', '.join([*given, *same])}) VALUES "
+        self._message = (names.logs, "message")
+        self._log_row = f"({', '.join([mark] * 4)})"
+        self._logs = (
+            f"INSERT INTO {names.logs} (action_id, message, log_date_gmt, log_date_local) VALUES "
+        )
+
+    def actions(
+        self,
+        connection: Connection,
+        actions: Sequence[NewAction],
+        now: datetime,
+        groups: Mapping[str, int] = NO_GROUPS,
+    ) -> list[ActionId]:
+        """Pending rows, each with its "action created" row.
+
+        ``groups``: ids by slug, for those without a ``group_id``.
+        """
+        made: list[ActionId] = []
+        rows = ((action, self._values(action, _group_of(action, groups))) for action in actions)
+        for part in portions(rows, most=ROWS_A_STATEMENT, room=self._room, size_of=_size):
+            added = [action for action, _ in part]
+            values = [value for _, row in part for value in row]
+            told = self._dialect.returning("action_id")
+            done = self._run(connection, self._actions, self._row, len(part), values, told)
+            given = self._dialect.new_ids(connection, done, len(part), self._names.actions)
+            ids = [ActionId(one) for one in given]
+            self._log_created(connection, ids, now)
+            self._keep_zones(connection, ids, added, groups)
+            made += ids
+        return made
+
+    def logs(self, connection: Connection, lines: Iterable[tuple[int, LogLine]]) -> None:
+        """Rows of the logs table, in the order given."""
+        self.raw_logs(
+            connection, [(i, line.message, *self._log_dates(line.at)) for i, line in lines]
+        )
+
+    def raw_logs(
+        self, connection: Connection, rows: Iterable[tuple[int, str, str | None, str | None]]
+    ) -> None:
+        r"""The same from action id, message and both dates as they stand.
+
+        A character that the table cannot hold is written as ``\u{1F600}``: an action must not
+        lose its ending for it. Nor for a message that is too long for the column, or for a
+        statement: it is cut.
+        """
+        shown, place = self._layout.texts.shown, self._message
+        told: Iterator[tuple[object, ...]] = (
+            (i, shown(connection, place, message, octets=self._message_bytes), *dates)
+            for i, message, *dates in rows
+        )
+        for part in portions(
+            told, most=ROWS_A_STATEMENT, room=self._room,
+            size_of=lambda row: SMALL + text_size(str(row[1])),
+        ):  # fmt: skip
+            values = [value for row in part for value in row]
+            self._run(connection, self._logs, self._log_row, len(part), values)
+
+    def _log_created(self, connection: Connection, ids: Sequence[ActionId], now: datetime) -> None:
+        """The same row for each: nothing in it has to be quoted."""
+        gmt, local = self._log_dates(now)
+        rows = ",".join([f"({i},'action created','{gmt}','{local}')" for i in ids])
+        connection.exec_driver_sql(self._logs + rows)
+
+    def _log_dates(self, at: datetime) -> tuple[str, str]:
+        gmt = to_text(at)
+        known = self._known_dates
+        if known is None or known[0] != gmt:
+            known = self._known_dates = (gmt, to_text(self.zone.log_local(at)))
+        return known
+
+    _known_dates: tuple[str, str] | None = None
+
+    def _values(self, action: NewAction, group_id: int) -> list[object]:
+        short, extended = columns(action.args)
+        due: str | None = None
+        local: str | None = None
+        if not action.is_waiting:
+            at = action.scheduled_at
+            due = to_text(at)
+            local = to_text(self.zone.scheduled_local(at, action.is_async))
+        values: list[object] = [
+            action.hook, due, local, short, php_text(action.schedule), group_id,
+        ]  # fmt: skip
+        if self._layout.has_priority:
+            values.append(action.priority)
+        if self._layout.has_extended_args:
+            values.append(extended)
+        return values
+
+    def _keep_zones(
+        self,
+        connection: Connection,
+        ids: Sequence[ActionId],
+        actions: Sequence[NewAction],
+        groups: Mapping[str, int],
+    ) -> None:
+        rows = [
+            ZonedAction(
+                action_id=action_id,
+                hook=action.hook,
+                args=columns(action.args)[0],
+                group_id=_group_of(action, groups),
+                expression=action.zoned.expression,
+                zone=action.zoned.zone,
+            )
+            for action_id, action in zip(ids, actions, strict=True)
+            if action.zoned is not None
+        ]
+        self._zones.keep(connection, rows)
+
+    @staticmethod
+    def _run(  # noqa: PLR0917 - the parts of one statement
+        connection: Connection,
+        start: str,
+        row: str,
+        rows: int,
+        values: Sequence[object],
+        end: str = "",
+    ) -> CursorResult[Any]:
+        """One INSERT of many rows."""
+        return connection.exec_driver_sql(start + ",".join([row] * rows) + end, tuple(values))
+
+
+def _group_of(action: NewAction, groups: Mapping[str, int]) -> int:
+    return groups[action.group] if action.group_id is None else action.group_id
+
+
+def _size(row: tuple[NewAction, list[object]]) -> int:
+    """What a row takes in a statement, and its row of the log in another."""
+    return 2 * SMALL + text_size("".join([one for one in row[1] if isinstance(one, str)]))

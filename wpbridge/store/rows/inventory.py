@@ -1,0 +1,92 @@
+"""Which hooks and groups there are, at a cost that does not grow with the backlog.
+
+A claim asks when rows that are not ours fill the front of the queue. Hooks are found by stepping
+over the index by hook, one read for each, and not by reading a million due rows.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from wpbridge.store.database.dialect import Dialect
+from wpbridge.store.database.texts import as_bytes
+from wpbridge.store.schema.charsets import to_text
+from wpbridge.store.schema.layout import Layout, TableNames
+
+MOST_HOOKS: Final = 1_000
+"""More hooks than this, ended ones too, are not stepped over: some plugin invents them."""
+MOST_GROUPS: Final = 200
+TWINS_DEPTH: Final = 5_000
+"""So many due rows of a name are searched for other spellings of it."""
+_NAMES_A_STATEMENT: Final = 100
+
+
+class Inventory:
+    """The hooks and groups of one site's queue."""
+
+    def __init__(self, names: TableNames, layout: Layout, dialect: Dialect) -> None:
+        table, index = names.actions, layout.hook_index
+        due = "status = 'pending' AND scheduled_date_gmt <= :now AND claim_id = 0"
+        # The tables' collation takes spellings together that PHP tells apart: compare bytes.
+        self._exact = dialect.as_bytes("hook")
+        self._next = text(dialect.next_value(table, "hook", index)) if index else None
+        self._first_rows = (
+            f"SELECT * FROM (SELECT hook FROM {table}{dialect.use_index(index)}"
+            f" WHERE hook = :name AND {due} LIMIT {TWINS_DEPTH}) AS rows_name"
+        )
+        # Reads every due row: only where there is no index by hook, or too many hooks in it.
+        self._of_all_due = text(
+            f"SELECT DISTINCT {self._exact} FROM {table}{dialect.use_index(layout.due_index)}"
+            f" WHERE {due}"
+        )
+        self._newest_groups = text(
+            f"SELECT group_id, slug FROM {names.groups} ORDER BY group_id DESC"
+            f" LIMIT {MOST_GROUPS + 1}"
+        )
+
+    def due_hooks(self, connection: Connection, now: str) -> tuple[str, ...]:
+        """Hooks with due, free rows, in every spelling that is near the front of its rows."""
+        names = self.names(connection)
+        if names is None:
+            return _told(connection.execute(self._of_all_due, {"now": now}).fetchall())
+        found: list[str] = []
+        for start in range(0, len(names), _NAMES_A_STATEMENT):
+            found += self._spellings(connection, names[start : start + _NAMES_A_STATEMENT], now)
+        return tuple(found)
+
+    def groups(self, connection: Connection) -> dict[int, str] | None:
+        """Slugs by id, with 0 for no group; None when there are too many to look through."""
+        rows = connection.execute(self._newest_groups).fetchall()
+        if len(rows) > MOST_GROUPS:
+            return None
+        return {0: "", **{int(group_id): str(slug or "") for group_id, slug in rows}}
+
+    def names(self, connection: Connection) -> list[str] | None:
+        """Each name of the index by hook, in one spelling; None when stepping does not work."""
+        if self._next is None:
+            return None
+        found: dict[str, None] = {}
+        last = ""
+        while len(found) <= MOST_HOOKS:
+            name = connection.execute(self._next, {"last": last}).scalar()
+            if name is None:
+                return list(found)
+            if name in found:
+                # A collation that knows none of our characters as one that comes after an end.
+                return None
+            last = str(name)
+            found[last] = None
+        return None
+
+    def _spellings(self, connection: Connection, names: Sequence[str], now: str) -> tuple[str, ...]:
+        keys = {f"name_{n}": name for n, name in enumerate(names)}
+        parts = [self._first_rows.replace(":name", f":{k}").replace("rows_name", k) for k in keys]
+        statement = f"SELECT DISTINCT {self._exact} FROM ({' UNION ALL '.join(parts)}) AS firsts"
+        return _told(connection.execute(text(statement), {"now": now, **keys}).fetchall())
+
+
+def _told(rows: Sequence[Sequence[object]]) -> tuple[str, ...]:
+    """Names from the bytes of one column."""
+    names = (row[0] for row in rows)
+    return tuple(to_text(as_bytes(name)) for name in names)

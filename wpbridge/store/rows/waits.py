@@ -1,0 +1,236 @@
+"""Actions that wait for others to end.
+
+A waiting action is pending without a date (NULL), which no runner of any kind ever takes for due;
+whom it waits for lies in a table of ours. :meth:`Waits.release` gives it its date when they have
+ended, whoever ran them.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final, Literal, TypeAlias
+
+from sqlalchemy import BindParameter, Connection, bindparam, text
+
+from wpbridge.action import ActionId, OnFailed, Status
+from wpbridge.clock import from_timestamp, to_text
+from wpbridge.codec import schedule
+from wpbridge.errors import CodecError
+from wpbridge.outcome import LogLine
+from wpbridge.store.database.texts import as_bytes
+from wpbridge.store.records import Wait
+from wpbridge.store.rows.writes import Writes
+from wpbridge.store.schema.layout import TableNames
+from wpbridge.store.structure.own_tables import OwnTables
+
+Verdict: TypeAlias = Literal["wait", "run", "cancel"]
+MOST: Final = 1_000
+"""Waiting actions looked at in one transaction."""
+
+
+def is_over(wait: Wait) -> bool:
+    """Whether there is nothing to wait for any more: complete, or whatever else will do."""
+    return wait.status == Status.COMPLETE or (_has_failed(wait) and wait.on_failed == "run")
+
+
+def _has_failed(wait: Wait) -> bool:
+    """Failed, canceled, or gone: the plugin purges what it canceled within minutes."""
+    return wait.status in (None, Status.FAILED, Status.CANCELED)
+
+
+def verdict(waits: Iterable[Wait]) -> Verdict:
+    """What a waiting action does, by what it waits for.
+
+    ``hold`` goes on waiting after a failure, for a requeue or for a person.
+    """
+    waits = list(waits)
+    if any(_has_failed(wait) and wait.on_failed == "cancel" for wait in waits):
+        return "cancel"
+    return "run" if all(is_over(wait) for wait in waits) else "wait"
+
+
+class Waits:
+    """The waits of one site. Statements for a transaction of the caller's."""
+
+    def __init__(self, names: TableNames, own: OwnTables, writes: Writes, lock: str) -> None:
+        """``lock``: what ends a locking SELECT on this database; never one that skips rows."""
+        self._own = own
+        self._writes = writes
+        self._table = table = names.waits
+        ids: BindParameter[int] = bindparam("ids", expanding=True)
+        self._insert = text(
+            f"INSERT INTO {table} (action_id, after_id, on_failed) VALUES (:id, :after, :on_failed)"
+        )
+        self._any = text(f"SELECT 1 FROM {table} LIMIT 1")
+        self._moved = text(
+            f"SELECT DISTINCT w.action_id FROM {table} w"
+            f" LEFT JOIN {names.actions} a ON a.action_id = w.after_id"
+            f" LEFT JOIN {names.actions} d ON d.action_id = w.action_id"
+            " WHERE d.action_id IS NULL OR d.status NOT IN ('pending', 'in-progress')"
+            # Each of these ends a wait, so none stands in the way of others for long.
+            " OR (d.status = 'pending' AND (a.status = 'complete' OR (w.on_failed <> 'hold'"
+            " AND (a.action_id IS NULL OR a.status IN ('failed', 'canceled')))))"
+            f" LIMIT {MOST}"
+        )
+        self._behind = text(
+            f"SELECT DISTINCT action_id FROM {table} WHERE after_id IN :ids"
+        ).bindparams(ids)
+        self._lock = text(
+            f"SELECT action_id, after_id, on_failed FROM {table} WHERE action_id IN :ids"
+            f" ORDER BY action_id, after_id{lock}"
+        ).bindparams(ids)
+        self._statuses = text(
+            f"SELECT action_id, status, schedule FROM {names.actions} WHERE action_id IN :ids"
+        ).bindparams(ids)
+        self._of = text(
+            f"SELECT w.action_id, w.after_id, w.on_failed, a.status FROM {table} w"
+            f" LEFT JOIN {names.actions} a ON a.action_id = w.after_id"
+            " WHERE w.action_id IN :ids ORDER BY w.action_id, w.after_id"
+        ).bindparams(ids)
+        self._delete_one = text(f"DELETE FROM {table} WHERE action_id = :id AND after_id = :after")
+        self._delete = text(f"DELETE FROM {table} WHERE action_id IN :ids").bindparams(ids)
+        self._hand_on = text(f"UPDATE {table} SET after_id = :new WHERE after_id = :old")
+        self._count = text(f"SELECT COUNT(DISTINCT action_id) FROM {table}")
+        self._due = text(
+            f"UPDATE {names.actions} SET scheduled_date_gmt = :due, scheduled_date_local = :local"
+            " WHERE action_id = :id AND status = 'pending' AND scheduled_date_gmt IS NULL"
+        )
+
+    @property
+    def are_there(self) -> bool:
+        """Whether this site ever had one."""
+        return self._own.has(self._table)
+
+    def add(
+        self,
+        connection: Connection,
+        action_id: ActionId,
+        after: Sequence[ActionId],
+        on_failed: OnFailed,
+    ) -> None:
+        """Let a new action wait."""
+        for other in sorted(set(after)):
+            values = {"id": action_id, "after": other, "on_failed": on_failed}
+            connection.execute(self._insert, values)
+
+    def of(self, connection: Connection, ids: Sequence[int]) -> list[Wait]:
+        """What actions wait for."""
+        if not ids or not self.are_there:
+            return []
+        return [
+            Wait(
+                action_id=ActionId(int(r[0])), after_id=ActionId(int(r[1])), on_failed=str(r[2]),
+                status=None if r[3] is None else str(r[3]),
+            )
+            for r in connection.execute(self._of, {"ids": sorted(ids)})
+        ]  # fmt: skip
+
+    def count(self, connection: Connection) -> int:
+        """How many actions wait."""
+        return int(connection.execute(self._count).scalar() or 0) if self.are_there else 0
+
+    def hand_on(self, connection: Connection, old: ActionId, new: ActionId) -> None:
+        """Who waited for a failed action waits for the one that does its work again."""
+        if self.are_there:
+            connection.execute(self._hand_on, {"old": old, "new": new})
+
+    def moved(self, connection: Connection) -> list[ActionId]:
+        """Those for which something is over, :data:`MOST` at a time; outside of a transaction."""
+        if not self.are_there or connection.execute(self._any).first() is None:
+            return []
+        return [ActionId(int(row[0])) for row in connection.execute(self._moved)]
+
+    def release(self, connection: Connection, ids: Sequence[ActionId], now: datetime) -> int:
+        """Date, or cancel, those that wait no longer; returns how many may run now.
+
+        Their waits are locked first, so that of two that end the last waits of one action at the
+        same moment, the second sees what the first has done.
+        """
+        released = 0
+        while ids:
+            done, canceled = self._release(connection, ids, now)
+            released += done
+            # Who waited for what is canceled here has to be looked at, too.
+            rows = connection.execute(self._behind, {"ids": canceled}) if canceled else ()
+            ids = [ActionId(int(row[0])) for row in rows]
+        return released
+
+    def _release(
+        self, connection: Connection, ids: Sequence[ActionId], now: datetime
+    ) -> tuple[int, list[ActionId]]:
+        """How many may run now, and which were canceled."""
+        waits = [tuple(row) for row in connection.execute(self._lock, {"ids": sorted(ids)})]
+        named = sorted({int(i) for wait in waits for i in wait[:2]})
+        rows = connection.execute(self._statuses, {"ids": named}).fetchall() if named else []
+        states = {int(r[0]): str(r[1]) for r in rows}
+        blobs = {int(r[0]): r[2] for r in rows}
+        found: defaultdict[ActionId, list[Wait]] = defaultdict(list)
+        for action_id, after, on_failed in waits:
+            found[ActionId(int(action_id))].append(
+                Wait(
+                    action_id=ActionId(int(action_id)), after_id=ActionId(int(after)),
+                    on_failed=str(on_failed), status=states.get(int(after)),
+                )
+            )  # fmt: skip
+        released = 0
+        done: list[ActionId] = []
+        canceled: list[ActionId] = []
+        for action_id, own in found.items():
+            if states.get(action_id) == Status.IN_PROGRESS:
+                # Somebody started it by name: put back, it would wait again.
+                continue
+            if states.get(action_id) != Status.PENDING:
+                done.append(action_id)
+                continue
+            match verdict(own):
+                case "run":
+                    released += self._date(connection, action_id, blobs[action_id], now)
+                    done.append(action_id)
+                case "cancel":
+                    self._cancel(connection, own, now)
+                    done.append(action_id)
+                    canceled.append(action_id)
+                case "wait":
+                    self._forget_over(connection, own)
+        if done:
+            connection.execute(self._delete, {"ids": done})
+        return released, canceled
+
+    def _forget_over(self, connection: Connection, waits: Sequence[Wait]) -> None:
+        """One by one: what is complete now may be purged before the rest is."""
+        for wait in waits:
+            if is_over(wait):
+                values = {"id": wait.action_id, "after": wait.after_id}
+                connection.execute(self._delete_one, values)
+
+    def _date(
+        self, connection: Connection, action_id: ActionId, blob: object, now: datetime
+    ) -> int:
+        due, is_async = _date_of(blob, now)
+        local = self._writes.zone.scheduled_local(due, is_async)
+        values = {"id": action_id, "due": to_text(due), "local": to_text(local)}
+        line = LogLine(message="action released via wpbridge: what it waited for has ended", at=now)
+        if not connection.execute(self._due, values).rowcount:
+            return 0
+        self._writes.insert_logs(connection, [(action_id, line)])
+        return 1
+
+    def _cancel(self, connection: Connection, waits: Sequence[Wait], now: datetime) -> None:
+        cause = next(w for w in waits if _has_failed(w) and w.on_failed == "cancel")
+        reason = f"action {cause.after_id}, which it waited for, is {cause.status or 'gone'}"
+        self._writes.cancel(connection, [waits[0].action_id], now, reason=reason)
+
+
+def _date_of(blob: object, now: datetime) -> tuple[datetime, bool]:
+    """The date that the schedule says; now for an async one, and where there is no such date."""
+    try:
+        told = schedule.decode(as_bytes(blob))
+    except CodecError:
+        return now, True
+    if told.timestamp is None:
+        return now, True
+    try:
+        return from_timestamp(told.timestamp), False
+    except (OverflowError, ValueError, OSError):
+        # Whoever runs it finds out what is wrong with it.
+        return now, False

@@ -1,0 +1,307 @@
+"""The statements that change actions, few and for many rows at a time.
+
+Called inside a transaction of the caller's. Each names the row by primary key and guards it by
+claim and status, as the plugin does not; docs/explain/statuses.md has the table.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from wpbridge.action import Action, ActionId, ClaimId, NewAction, Status
+from wpbridge.clock import to_text
+from wpbridge.outcome import LogLine
+from wpbridge.store.base import Ending
+from wpbridge.store.database.dialect import Dialect
+from wpbridge.store.rows.failing import Failing
+from wpbridge.store.rows.inserts import Inserts
+from wpbridge.store.rows.zones import Zones
+from wpbridge.store.running.action_rows import STATUS
+from wpbridge.store.schema.charsets import to_text as php_text
+from wpbridge.store.schema.layout import Layout, TableNames
+
+
+class LostRaceError(Exception):
+    """Fewer rows matched than were named: somebody else changed some of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """Endings that one UPDATE can make true."""
+
+    status: Status
+    marked: bool
+    counts: bool
+    claim: ClaimId
+    retry_at: datetime | None
+    schedule: bytes | None
+    is_held: bool
+
+
+class Writes:
+    """Statements on one site's actions and logs."""
+
+    def __init__(
+        self,
+        names: TableNames,
+        layout: Layout,
+        dialect: Dialect,
+        inserts: Inserts,
+        zones: Zones,
+    ) -> None:
+        self._names = names
+        self._inserts = inserts
+        self._zones = zones
+        self._failing = Failing(names)
+        self._layout = layout
+        self._dialect = dialect
+        self.zone = inserts.zone
+        self._updates: dict[tuple[Status, bool, bool, bool, bool, bool], str] = {}
+        _ids = self._for_ids
+        table = self._by_key = f"{names.actions}{self._primary()}"
+        self._start = _ids(
+            f"UPDATE {table} SET status = 'in-progress', attempts = attempts + 1,"
+            " last_attempt_gmt = :gmt, last_attempt_local = :local"
+            " WHERE action_id IN :ids AND claim_id = :claim AND status = 'pending'"
+        )
+        self._free = _ids(
+            f"UPDATE {table} SET claim_id = 0"
+            " WHERE action_id IN :ids AND claim_id = :claim AND status = 'pending'"
+        )
+        self._touch = _ids(
+            f"UPDATE {table} SET last_attempt_gmt = :gmt, last_attempt_local = :local"
+            " WHERE action_id IN :ids AND claim_id IN :claims"
+            " AND status IN ('pending', 'in-progress')"
+        )
+        self._take = _ids(
+            f"UPDATE {table} SET claim_id = :claim, last_attempt_gmt = :gmt,"
+            " last_attempt_local = :local"
+            " WHERE action_id IN :ids AND claim_id = 0 AND status = 'pending'"
+        )
+        self._states = _ids(
+            f"SELECT action_id, {STATUS}, claim_id FROM {table} WHERE action_id IN :ids"
+            + (" FOR UPDATE" if dialect.name == "mysql" else "")
+        )
+        self._take_started = _ids(
+            f"UPDATE {table} SET claim_id = :claim, status = 'in-progress',"
+            " attempts = attempts + 1, last_attempt_gmt = :gmt, last_attempt_local = :local"
+            " WHERE action_id IN :ids AND claim_id = 0 AND status = 'pending'"
+        )
+        key = ", unique_key = NULL" if layout.has_unique_key else ""
+        self._cancel = _ids(
+            f"UPDATE {table} SET status = 'canceled', last_attempt_gmt = :gmt,"
+            f" last_attempt_local = :local{key} WHERE action_id IN :ids AND status = 'pending'"
+        )
+        self._insert_claim = text(
+            f"INSERT INTO {names.claims} (date_created_gmt) VALUES (:gmt)"
+            f"{dialect.returning('claim_id')}"
+        )
+        self._delete_claims = _ids(f"DELETE FROM {names.claims} WHERE claim_id IN :ids")
+        by_claim = dialect.use_index(layout.priority_index or layout.date_index)
+        self._waiting = (
+            f"SELECT action_id, claim_id FROM {names.actions}{by_claim}"
+            " WHERE claim_id IN :claims AND status = 'pending'"
+        )
+
+    def _primary(self) -> str:
+        return " FORCE INDEX (PRIMARY)" if self._dialect.name == "mysql" else ""
+
+    # Claims
+
+    def new_claim(self, connection: Connection, now: datetime) -> ClaimId:
+        """A row in the claims table."""
+        done = connection.execute(self._insert_claim, {"gmt": to_text(now)})
+        [claim] = self._dialect.new_ids(connection, done, 1, self._names.claims)
+        return ClaimId(claim)
+
+    def take(
+        self, connection: Connection, ids: Sequence[int], claim: ClaimId, now: datetime
+    ) -> int:
+        """Put free rows under a claim; returns how many were still free."""
+        return self._execute(connection, self._take, ids, claim=claim, **self._attempt(now))
+
+    def take_started(
+        self, connection: Connection, ids: Sequence[int], claim: ClaimId, now: datetime
+    ) -> int:
+        """The same, marked as started at once."""
+        return self._execute(connection, self._take_started, ids, claim=claim, **self._attempt(now))
+
+    def free(self, connection: Connection, ids: Sequence[int], claim: ClaimId) -> int:
+        """Unclaim rows that never started."""
+        return self._execute(connection, self._free, ids, claim=claim)
+
+    def delete_claims(self, connection: Connection, claims: Collection[ClaimId]) -> None:
+        """Remove rows of the claims table."""
+        if claims:
+            self._execute(connection, self._delete_claims, list(claims))
+
+    def finish(self, connection: Connection, claims: Collection[ClaimId]) -> None:
+        """Remove claims that hold nothing any more; what waits in one after all is free then.
+
+        Somebody, or a server that forgot its ending, has set it back.
+        """
+        if claims:
+            found = connection.exec_driver_sql(self._waiting.replace(":claims", listed(claims)))
+            for action_id, claim in found.fetchall():
+                self.free(connection, [int(action_id)], ClaimId(int(claim)))
+            self.delete_claims(connection, claims)
+
+    def touch(
+        self, connection: Connection, ids: Sequence[int], claims: Collection[ClaimId], now: datetime
+    ) -> None:
+        """Refresh held rows, so that the plugin's cleaner (300 s) leaves them alone."""
+        if ids and claims:
+            statement = self._touch.replace(":claims", listed(claims))
+            self._execute(connection, statement, ids, **self._attempt(now))
+
+    def insert_logs(self, connection: Connection, lines: Iterable[tuple[int, LogLine]]) -> None:
+        """See :meth:`Inserts.logs`."""
+        self._inserts.logs(connection, lines)
+
+    def cancel(
+        self, connection: Connection, ids: Sequence[int], now: datetime, *, reason: str = ""
+    ) -> int:
+        """Pending rows to canceled, with their log rows; returns how many were still pending.
+
+        The last attempt is dated, as the plugin does not: it purges undated rows at once.
+        """
+        done = self._execute(connection, self._cancel, ids, **self._attempt(now))
+        text_of = f"action canceled via wpbridge: {reason}" if reason else "action canceled"
+        self._inserts.logs(connection, [(i, LogLine(message=text_of, at=now)) for i in ids])
+        return done
+
+    # Starting and ending
+
+    def start(self, connection: Connection, actions: Sequence[Action], now: datetime) -> None:
+        """Mark as started. Raises LostRaceError when not all were ours and pending."""
+        for claim, ids in _by_claim(actions).items():
+            matched = self._execute(connection, self._start, ids, claim=claim, **self._attempt(now))
+            if matched != len(ids):
+                raise LostRaceError
+
+    def end(self, connection: Connection, endings: Sequence[Ending], now: datetime) -> None:
+        """Make endings true, with their logs and successors.
+
+        Raises LostRaceError when one was no longer ours; the caller's transaction then rolls back.
+        """
+        judge = self._failing.judge(connection, endings)
+        changes: list[Ending] = []
+        successors: list[NewAction] = []
+        lines: list[tuple[int, LogLine]] = []
+        stopped: set[ActionId] = set()
+
+        def write() -> None:
+            self._change(connection, changes, now)
+            self._inserts.actions(connection, successors, now)
+            changes.clear()
+            successors.clear()
+
+        for ending in endings:
+            changes.append(ending)
+            lines += [(ending.action.id, line) for line in ending.logs]
+            if judge.stops(ending, write):
+                assert ending.stop_line is not None
+                lines.append((ending.action.id, ending.stop_line))
+                stopped.add(ending.action.id)
+            elif ending.successor is not None:
+                successors.append(ending.successor)
+        write()
+        self._inserts.logs(connection, lines)
+        # One that failed without a successor keeps its zone for a while: it may be requeued.
+        over = [
+            e.action.id
+            for e in endings
+            if e.action.zone
+            and (e.status is Status.COMPLETE or (e.successor and e.action.id not in stopped))
+        ]
+        self._zones.forget(connection, over)
+
+    def states(
+        self, connection: Connection, ids: Sequence[int]
+    ) -> dict[ActionId, tuple[str, ClaimId]]:
+        """Status and claim of rows, locked where the server locks rows."""
+        statement = self._states.replace(":ids", listed(ids))
+        rows = connection.exec_driver_sql(statement) if ids else ()
+        return {ActionId(int(r[0])): (str(r[1]), ClaimId(int(r[2]))) for r in rows}
+
+    def _change(self, connection: Connection, endings: Sequence[Ending], now: datetime) -> None:
+        changes: defaultdict[_Change, list[int]] = defaultdict(list)
+        for e in endings:
+            counts = e.counts_attempt and not e.marked
+            key = _Change(
+                e.status, e.marked, counts, e.action.claim_id, e.retry_at, e.schedule, e.is_held
+            )
+            changes[key].append(e.action.id)
+        for change, ids in changes.items():
+            values: dict[str, object] = {"claim": change.claim, **self._attempt(now)}
+            if change.retry_at is not None:
+                values["due"] = to_text(change.retry_at)
+                values["due_local"] = to_text(
+                    self.zone.scheduled_local(change.retry_at, is_async=False)
+                )
+            if change.schedule is not None:
+                values["schedule"] = php_text(change.schedule)
+            if self._execute(connection, self._update(change), ids, **values) != len(ids):
+                raise LostRaceError
+
+    def _update(self, change: _Change) -> str:
+        moved, reshaped = change.retry_at is not None, change.schedule is not None
+        key = (change.status, change.marked, change.counts, moved, reshaped, change.is_held)
+        if key not in self._updates:
+            was = Status.IN_PROGRESS if change.marked else Status.PENDING
+            sets = [f"status = '{change.status}'"]
+            if change.counts:
+                sets.append("attempts = attempts + 1")
+            if change.counts or change.marked:
+                sets.append("last_attempt_gmt = :gmt, last_attempt_local = :local")
+            if change.status is Status.PENDING:
+                sets.append("claim_id = 0")
+            elif self._layout.has_unique_key:
+                sets.append("unique_key = NULL")
+            if change.is_held:
+                sets.append("scheduled_date_gmt = NULL, scheduled_date_local = NULL")
+            elif moved:
+                sets.append("scheduled_date_gmt = :due, scheduled_date_local = :due_local")
+            if reshaped:
+                sets.append("schedule = :schedule")
+            self._updates[key] = self._for_ids(
+                f"UPDATE {self._by_key} SET {', '.join(sets)}"
+                f" WHERE action_id IN :ids AND claim_id = :claim AND status = '{was}'"
+            )
+        return self._updates[key]
+
+    def _attempt(self, now: datetime) -> dict[str, str]:
+        return {"gmt": to_text(now), "local": to_text(self.zone.attempt_local(now))}
+
+    def _for_ids(self, statement: str) -> str:
+        """As the driver takes it, but for lists of ids: they are written into the text.
+
+        Hundreds of bound parameters a statement cost more than all the rest of a small batch.
+        """
+        if self._dialect.name != "mysql":
+            return statement
+        return re.sub(r":(?!ids\b|claims\b)([a-z_]+)", r"%(\1)s", statement)
+
+    @staticmethod
+    def _execute(
+        connection: Connection, statement: str, ids: Sequence[int], **values: object
+    ) -> int:
+        """Run for ids in ascending order, so that two writers never wait for each other."""
+        done = connection.exec_driver_sql(statement.replace(":ids", listed(ids)), values)
+        return int(done.rowcount)
+
+
+def listed(ids: Collection[int]) -> str:
+    """Whole numbers, whatever they were given as."""
+    return f"({', '.join(str(int(i)) for i in sorted(ids))})"
+
+
+def _by_claim(actions: Iterable[Action]) -> dict[ClaimId, list[int]]:
+    found: defaultdict[ClaimId, list[int]] = defaultdict(list)
+    for action in actions:
+        found[action.claim_id].append(action.id)
+    return found

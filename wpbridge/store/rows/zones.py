@@ -1,0 +1,197 @@
+"""Cron chains in a named time zone: which actions belong to one, and in which zone.
+
+The plugin's cron schedule knows UTC only, and its blob has no place for a zone, so the zone lies
+in a table of ours by action. A successor that wpbridge inserts inherits it. One that PHP inserted
+was dated in UTC: :meth:`Zones.repair` finds it and puts its date right.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import BindParameter, Connection, bindparam, text
+
+from wpbridge.action import ActionId
+from wpbridge.clock import from_text, to_text
+from wpbridge.codec import cron, schedule, zoned
+from wpbridge.errors import CodecError, CronError
+from wpbridge.site.zone import Zone
+from wpbridge.store.database.texts import as_bytes
+from wpbridge.store.schema.layout import TableNames
+from wpbridge.store.structure.own_tables import OwnTables
+
+FORGET_AFTER: Final = timedelta(days=1)
+"""A chain whose last action ended so long ago, without a successor, has ended."""
+MOST: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZonedAction:
+    """A row of the zones table."""
+
+    action_id: ActionId
+    hook: str
+    args: str
+    """The args column: the JSON, or the md5 of a long one."""
+    group_id: int
+    expression: str
+    zone: str
+
+
+class Zones:
+    """The zoned chains of one site. Statements for a transaction of the caller's."""
+
+    def __init__(self, names: TableNames, own: OwnTables, zone: Zone, lock: str) -> None:
+        """``lock``: what ends a locking SELECT on this database; never one that skips rows."""
+        self._own = own
+        self._site_zone = zone
+        self._table = table = names.zones
+        ids: BindParameter[int] = bindparam("ids", expanding=True)
+        columns = "action_id, hook, args, group_id, expression, zone"
+        self._of = text(f"SELECT action_id, zone FROM {table} WHERE action_id IN :ids")
+        self._of = self._of.bindparams(ids)
+        self._insert = text(
+            f"INSERT INTO {table} ({columns})"
+            " VALUES (:action_id, :hook, :args, :group_id, :expression, :zone)"
+        )
+        self._delete = text(f"DELETE FROM {table} WHERE action_id IN :ids").bindparams(ids)
+        self._lock_one = text(f"SELECT action_id FROM {table} WHERE action_id = :id{lock}")
+        self._count = text(f"SELECT COUNT(*) FROM {table}")
+        self._ended = text(
+            f"SELECT z.action_id, z.hook, z.args, z.group_id, z.expression, z.zone,"
+            f" a.schedule, a.last_attempt_gmt FROM {table} z LEFT JOIN {names.actions} a"
+            " ON a.action_id = z.action_id WHERE a.action_id IS NULL"
+            # A canceled one keeps its zone, for as long as it may be requeued.
+            f" OR a.status NOT IN ('pending', 'in-progress', 'canceled') LIMIT {MOST}"
+        )
+        self._heirs = text(
+            f"SELECT a.action_id, a.schedule FROM {names.actions} a WHERE a.hook = :hook"
+            " AND a.status = 'pending' AND a.claim_id = 0 AND a.group_id = :group_id"
+            " AND a.args = :args AND a.action_id > :after"
+            f" AND NOT EXISTS (SELECT 1 FROM {table} z WHERE z.action_id = a.action_id)"
+            " ORDER BY a.action_id"
+        )
+        self._move = text(
+            f"UPDATE {names.actions} SET scheduled_date_gmt = :due, scheduled_date_local = :local,"
+            " schedule = :schedule WHERE action_id = :id AND status = 'pending' AND claim_id = 0"
+        )
+
+    @property
+    def are_there(self) -> bool:
+        """Whether this site ever had one."""
+        return self._own.has(self._table)
+
+    def of(self, connection: Connection, ids: Collection[int]) -> dict[ActionId, str]:
+        """The zones of actions that have one."""
+        if not ids or not self.are_there:
+            return {}
+        rows = connection.execute(self._of, {"ids": sorted(ids)})
+        return {ActionId(int(row[0])): str(row[1]) for row in rows}
+
+    def count(self, connection: Connection) -> int:
+        """How many actions have one."""
+        return int(connection.execute(self._count).scalar() or 0) if self.are_there else 0
+
+    def keep(self, connection: Connection, rows: Sequence[ZonedAction]) -> None:
+        """Remember the zones of new actions."""
+        for row in rows:
+            connection.execute(
+                self._insert,
+                {
+                    "action_id": row.action_id, "hook": row.hook, "args": row.args,
+                    "group_id": row.group_id, "expression": row.expression, "zone": row.zone,
+                },
+            )  # fmt: skip
+
+    def forget(self, connection: Connection, ids: Collection[int]) -> None:
+        """Of actions that ended, or that are no cron in a zone any more."""
+        if ids and self.are_there:
+            connection.execute(self._delete, {"ids": sorted(ids)})
+
+    def has_ended(self, connection: Connection) -> bool:
+        """Whether :meth:`repair` has anything to look at."""
+        return connection.execute(self._ended).first() is not None
+
+    def repair(self, connection: Connection, now: datetime) -> Mapping[ActionId, datetime]:
+        """Put right what PHP dated in UTC; returns the actions moved, with their new dates."""
+        if not self.are_there:
+            return {}
+        moved: dict[ActionId, datetime] = {}
+        for *told, blob, ended in connection.execute(self._ended).fetchall():
+            link = ZonedAction(
+                action_id=ActionId(int(told[0])), hook=str(told[1]), args=str(told[2]),
+                group_id=int(told[3]), expression=str(told[4]), zone=str(told[5]),
+            )  # fmt: skip
+            if connection.execute(self._lock_one, {"id": link.action_id}).first() is None:
+                # Another runner was faster.
+                continue
+            last = from_text(None if ended is None else str(ended))
+            heir = self._heir(connection, link, _first_date(blob))
+            if heir is not None:
+                action_id, found = heir
+                due = self._hand_on(connection, link, action_id, found, last or now)
+                if due is not None:
+                    moved[action_id] = due
+            elif last is not None and now - last < FORGET_AFTER:
+                # PHP marks the old one first: its successor may be a moment away.
+                continue
+            self.forget(connection, [link.action_id])
+        return moved
+
+    def _heir(
+        self, connection: Connection, link: ZonedAction, first: int | None
+    ) -> tuple[ActionId, schedule.Cron] | None:
+        """Whose chain began at the same moment; any other is somebody's new one."""
+        if first is None:
+            return None
+        values = {
+            "hook": link.hook,
+            "args": link.args,
+            "group_id": link.group_id,
+            "after": link.action_id,
+        }
+        for action_id, blob in connection.execute(self._heirs, values).fetchall():
+            found = _cron_of(blob)
+            if found and (found.expression, found.first_timestamp) == (link.expression, first):
+                return ActionId(int(action_id)), found
+        return None
+
+    def _hand_on(
+        self,
+        connection: Connection,
+        link: ZonedAction,
+        heir: ActionId,
+        found: schedule.Cron,
+        last: datetime,
+    ) -> datetime | None:
+        """Give the chain's zone to its successor, and the date that this zone says."""
+        self.keep(connection, [replace(link, action_id=heir)])
+        try:
+            due = zoned.next_date(cron.parse(link.expression), last, zoned.zone_named(link.zone))
+        except CronError:
+            return None
+        if found.timestamp == int(due.timestamp()):
+            return None
+        local = self._site_zone.scheduled_local(due.astimezone(UTC), is_async=False)
+        values = {
+            "id": heir,
+            "due": to_text(due),
+            "local": to_text(local),
+            "schedule": schedule.encode(replace(found, timestamp=int(due.timestamp()))).decode(),
+        }
+        return due if connection.execute(self._move, values).rowcount else None
+
+
+def _first_date(blob: object) -> int | None:
+    """When a cron chain began, as the plugin hands it on; None for what cannot be read."""
+    found = _cron_of(blob)
+    return (found.first_timestamp or found.timestamp) if found else None
+
+
+def _cron_of(blob: object) -> schedule.Cron | None:
+    try:
+        found = schedule.decode(as_bytes(blob))
+    except CodecError:
+        return None
+    return found if isinstance(found, schedule.Cron) else None

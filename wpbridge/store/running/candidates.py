@@ -1,0 +1,419 @@
+"""Finding what to claim, at a cost bounded by the batch and not by the backlog.
+
+The plugin sorts and locks every due row for each claim. Here candidates are found without a lock,
+by walking indexes the plugin has, in windows of a fixed size:
+
+1. Is anything due at all? One probe; usually the end of it.
+2. Walk the claim index: the lowest priority with rows, its rows by date, then the next priority.
+   Where our rows lie at its front this is the plugin's own order, and the end of it.
+3. Else walk per hook (or per group): ours may lie behind a million rows of others.
+
+docs/explain/claims.md says which order is guaranteed when. Hooks are compared exactly here: the
+database's collation finds `My_Hook` for `my_hook`, PHP would not run it.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from sqlalchemy import Connection, TextClause, text
+
+from wpbridge.action import UPKEEP_HOOKS
+from wpbridge.store.base import ClaimFilter
+from wpbridge.store.database.dialect import Dialect
+from wpbridge.store.database.texts import as_bytes, number
+from wpbridge.store.rows.inventory import Inventory
+from wpbridge.store.schema.layout import Layout, TableNames
+
+_Key: TypeAlias = tuple[TextClause, str | int]
+
+HOOKS_SECONDS = 30.0
+"""So long the names of the hooks and groups in the queue are remembered."""
+WINDOW = 500
+"""Rows looked at, at most, to find a better order than by date."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A due, free row that may be claimed; sorts as the plugin's claim does."""
+
+    id: int
+    priority: int
+    attempts: int
+    date: str
+    hook: str = ""
+    group: int = 0
+
+    @property
+    def order(self) -> tuple[int, int, str, int]:
+        """Priority, attempts, date, id: all ascending (the plugin from 3.6 on)."""
+        return self.priority, self.attempts, self.date, self.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A statement that a claim may send."""
+
+    name: str
+    statement: TextClause
+    index: str | None
+    """The one it leans on; None where the server may choose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What one look brought: our rows, and whether there was nothing more to see."""
+
+    found: list[Candidate]
+    is_whole: bool
+
+
+class Finder:
+    """Finds candidates in one site's actions table."""
+
+    def __init__(
+        self,
+        names: TableNames,
+        layout: Layout,
+        dialect: Dialect,
+        is_runnable: Callable[[bytes], bool],
+        slug_of: Callable[[Connection, int], str],
+    ) -> None:
+        """``is_runnable`` judges the first bytes of a schedule: foreign classes are left alone."""
+        self._layout = layout
+        self._hook_place = (names.actions, "hook")
+        self._is_runnable = is_runnable
+        self._slug_of = slug_of
+        self._inventory = Inventory(names, layout, dialect)
+        self._known_hooks: frozenset[str] = frozenset()
+        self._known_groups: dict[int, str] | None = None
+        self._hooks_until = self._groups_until = 0.0
+        table, hint = names.actions, dialect.use_index
+        priority = "priority" if layout.has_priority else "10"
+        due = "status = 'pending' AND scheduled_date_gmt <= :now"
+        look = (
+            f"SELECT action_id, hook, {priority}, attempts, scheduled_date_gmt, group_id,"
+            f" SUBSTR(schedule, 1, 100) FROM {table}"
+        )
+        by_priority = hint(layout.priority_index)
+        by_date = hint(layout.date_index or layout.due_index)
+        self._any_due = text(f"SELECT 1 FROM {table}{hint(layout.due_index)} WHERE {due} LIMIT 1")
+        # The first without a bound: MariaDB reads an unsigned column's MIN above -1 as one above 0.
+        levels = (
+            f"SELECT MIN(priority) FROM {table}{by_priority} WHERE claim_id = 0"
+            " AND status = 'pending'"
+        )
+        self._first_priority = text(levels)
+        self._next_priority = text(f"{levels} AND priority > :above")
+        self._in_priority = text(
+            f"{look}{by_priority} WHERE claim_id = 0 AND status = 'pending' AND priority = :level"
+            " AND scheduled_date_gmt <= :now ORDER BY scheduled_date_gmt, action_id LIMIT :size"
+        )
+        self._in_date = text(
+            f"{look}{by_date} WHERE claim_id = 0 AND {due}"
+            " ORDER BY scheduled_date_gmt, action_id LIMIT :size"
+        )
+        self._first_free = text(
+            f"SELECT MIN(action_id) FROM {table} WHERE status = 'pending' AND claim_id = 0"
+        )
+        # No ORDER BY here: the index gives the order on every server, while MySQL sorts the whole
+        # range when an index on part of a column is asked for it. The order is a wish, not a must.
+        self._in_hook = text(
+            f"{look}{hint(layout.hook_index)} WHERE hook = :key AND {due} AND claim_id = 0"
+            " LIMIT :size"
+        )
+        self._by_old_hook = text(
+            f"{look}{hint(layout.old_hook_index)} WHERE hook = :key AND action_id >= :first"
+            f" AND {due} AND claim_id = 0 ORDER BY action_id LIMIT :size"
+        )
+        self._in_group = text(
+            f"{look}{hint(layout.group_index)} WHERE group_id = :key AND action_id >= :first"
+            f" AND {due} AND claim_id = 0 ORDER BY action_id LIMIT :size"
+        )
+
+    def plans(self) -> list[Plan]:
+        """The statements that are used with this layout, to be explained by the server.
+
+        Their values are ``now``, ``size``, ``above``, ``level``, ``first`` and ``key``.
+        """
+        layout = self._layout
+        found = [Plan(name="any-due", statement=self._any_due, index=layout.due_index)]
+        if layout.priority_index is None:
+            index = layout.date_index or layout.due_index
+            found.append(Plan(name="by-date", statement=self._in_date, index=index))
+        else:
+            for name, statement in (
+                ("next-priority", self._next_priority), ("in-priority", self._in_priority)
+            ):  # fmt: skip
+                found.append(Plan(name=name, statement=statement, index=layout.priority_index))
+        by_hook = self._in_hook if layout.hook_index else self._by_old_hook
+        if hook_index := layout.hook_index or layout.old_hook_index:
+            found.append(Plan(name="in-hook", statement=by_hook, index=hook_index))
+        if layout.group_index:
+            found.append(
+                Plan(name="in-group", statement=self._in_group, index=layout.group_index)
+            )  # fmt: skip
+        return found
+
+    def is_any_due(self, connection: Connection, now: str) -> bool:
+        """One probe: on an idle queue it is all that is asked."""
+        return connection.execute(self._any_due, {"now": now}).first() is not None
+
+    def find(
+        self,
+        connection: Connection,
+        *,
+        now: str,
+        limit: int,
+        only: ClaimFilter,
+        groups: Sequence[int] | None,
+        excluded_groups: frozenset[int],
+    ) -> list[Candidate]:
+        """At most ``limit`` candidates, best first; empty when nothing claimable is due.
+
+        Args:
+            connection: outside of any transaction, so that no snapshot goes stale.
+            now: UTC text.
+            limit: how many.
+            only: the filter; its groups come resolved:
+            groups: ids, None for any.
+            excluded_groups: ids.
+        """
+        look = _Look(
+            connection, now, only, groups, excluded_groups, self._is_runnable, self._slug_of
+        )
+        if look.hooks is not None:
+            # The server refuses to compare what the column cannot hold.
+            holds = self._layout.texts.holds
+            look.hooks = [h for h in look.hooks if holds(connection, self._hook_place, h)]
+            if not look.hooks:
+                return []
+        best: list[Candidate] = []
+        for window in self._windows(look, limit):
+            best = sorted({c.id: c for c in (*best, *window.found)}.values(), key=_by_order)
+            if window.is_whole or len(best) >= limit:
+                break
+        return best[:limit]
+
+    def _windows(self, look: "_Look", limit: int) -> Iterator[Window]:
+        """Looks of growing cost; the caller stops at the first that is enough."""
+        yield self._front(look, limit)
+        if look.only.accepts is not None:
+            # Rows that are not ours lie in front.
+            if look.only.hooks is None:
+                yield self._front(look, max(WINDOW, limit))
+            look.hooks = self._promising(look)
+            if not look.hooks:
+                yield Window([], is_whole=True)
+        paths = [path for path in (self._hook_keys(look), self._group_keys(look)) if path]
+        if paths and look.groups is None:
+            # The old index on the hook alone gives ids in order, not dates.
+            if self._layout.hook_index is not None and self._is_one_priority(look):
+                yield self._oldest(look, paths[0], limit)
+            else:
+                small = self._per_key(look, paths[0], limit + 1)
+                yield small if small.is_whole else self._front(look, max(WINDOW // 2, limit))
+        if by_group := self._sorting_groups(look):
+            paths.append(by_group)
+        size = max(WINDOW, limit)
+        while True:
+            for path in paths:
+                yield self._per_key(look, path, size)
+            if not paths:
+                yield self._front(look, size)
+            size *= 4
+
+    def _promising(self, look: "_Look") -> list[str]:
+        """Hooks that the filter names, else those of the due rows: what may be taken just now."""
+        named = look.only.hooks
+        hooks = self._due_names(look) if named is None else named
+        groups = self._groups(look)
+        slugs = None if groups is None else frozenset(groups.values())
+        return sorted(hook for hook in hooks if look.may_take(hook, slugs))
+
+    def _sorting_groups(self, look: "_Look") -> list[_Key]:
+        """One look for each group with rows of ours, where a hook is ours in some groups only.
+
+        Rows whose group has no row in the groups table are not found so: walks by hook find them.
+        """
+        accepts, hooks = look.only.accepts, look.hooks
+        if accepts is None or hooks is None or look.groups is not None:
+            return []
+        groups = self._groups(look) if self._layout.group_index else None
+        slugs = frozenset((groups or {}).values())
+        if groups is None or all(accepts(hook, slug) for hook in hooks for slug in slugs):
+            return []
+        ours = {slug for slug in slugs if any(accepts(hook, slug) for hook in hooks)}
+        return [(self._in_group, group) for group, slug in groups.items() if slug in ours]
+
+    def _due_names(self, look: "_Look") -> frozenset[str]:
+        """Hooks of the due rows, as they were within the last HOOKS_SECONDS."""
+        moment = time.monotonic()
+        if moment >= self._hooks_until:
+            self._known_hooks = frozenset(self._inventory.due_hooks(look.connection, look.now))
+            self._hooks_until = moment + HOOKS_SECONDS
+        return self._known_hooks
+
+    def _groups(self, look: "_Look") -> dict[int, str] | None:
+        """Slugs by id, as old; None when they are too many."""
+        moment = time.monotonic()
+        if moment >= self._groups_until:
+            self._known_groups = self._inventory.groups(look.connection)
+            self._groups_until = moment + HOOKS_SECONDS
+        return self._known_groups
+
+    def _front(self, look: "_Look", size: int) -> Window:
+        """The first rows of the claim index, priority by priority."""
+        if self._layout.priority_index is None:
+            rows = look.rows(self._in_date, size=size)
+            return Window(look.ours(rows), len(rows) < size)
+        found: list[Candidate] = []
+        level, left = self._lowest_level(look), size
+        while level is not None:
+            rows = look.rows(self._in_priority, level=level, size=left)
+            found += look.ours(rows)
+            left -= len(rows)
+            if left <= 0:
+                return Window(found, is_whole=False)
+            level = self._level_above(look, level)
+        return Window(found, is_whole=True)
+
+    def _is_one_priority(self, look: "_Look") -> bool:
+        if self._layout.priority_index is None:
+            return not self._layout.has_priority
+        lowest = self._lowest_level(look)
+        return lowest is None or self._level_above(look, lowest) is None
+
+    def _lowest_level(self, look: "_Look") -> object:
+        """The lowest priority that has free rows, due or not; None where there are none.
+
+        As the column holds it: SQLite takes texts and fractions, too, and knows their order.
+        """
+        return look.connection.execute(self._first_priority).scalar()
+
+    def _level_above(self, look: "_Look", level: object) -> object:
+        """The next one."""
+        return look.connection.execute(self._next_priority, {"above": level}).scalar()
+
+    def _hook_keys(self, look: "_Look") -> list[_Key]:
+        """One look for each hook that the filter names or that was found to be promising."""
+        statement = self._in_hook if self._layout.hook_index else self._by_old_hook
+        if look.hooks is None or not (self._layout.hook_index or self._layout.old_hook_index):
+            return []
+        return [(statement, hook) for hook in look.hooks]
+
+    def _group_keys(self, look: "_Look") -> list[_Key]:
+        """One look for each group that the filter names."""
+        if look.groups is None or not self._layout.group_index:
+            return []
+        return [(self._in_group, group) for group in look.groups]
+
+    def _per_key(self, look: "_Look", keys: Sequence[_Key], size: int) -> Window:
+        """The first rows of each key; many keys share the size among them."""
+        share = max(size // len(keys) + 1, min(size, 10))
+        first = 0
+        if keys[0][0] is not self._in_hook:
+            first = look.connection.execute(self._first_free).scalar() or 0
+        found: list[Candidate] = []
+        is_whole = True
+        for statement, key in keys:
+            extra = {} if statement is self._in_hook else {"first": first}
+            rows = look.rows(statement, key=key, size=share, **extra)
+            found += look.ours(rows)
+            is_whole = is_whole and len(rows) < share
+        return Window(found, is_whole)
+
+    def _oldest(self, look: "_Look", keys: Sequence[_Key], limit: int) -> Window:
+        """The first rows by date over all keys, each of which gives its own in that order.
+
+        A key whose share ends before the batch does is looked at again, further.
+        """
+        share = max(limit // len(keys) + 1, min(limit, 10))
+        found: dict[int, Candidate] = {}
+        while True:
+            ends: dict[_Key, tuple[str, int]] = {}
+            for statement, key in keys:
+                rows = look.rows(statement, key=key, size=share)
+                found |= {c.id: c for c in look.ours(rows)}
+                if len(rows) == share:
+                    ends[statement, key] = str(rows[-1][4]), int(str(rows[-1][0]))
+            best = sorted(found.values(), key=_by_order)[:limit]
+            if len(best) == limit:
+                last = max((c.date, c.id) for c in best)
+                ends = {key: end for key, end in ends.items() if end < last}
+            if not ends or share >= max(WINDOW, limit):
+                return Window(best, is_whole=not ends)
+            keys, share = list(ends), min(share * 4, max(WINDOW, limit))
+
+
+class _Look:
+    """One search: its connection, its moment and its filter."""
+
+    def __init__(  # noqa: PLR0917 - a plain record of the search
+        self,
+        connection: Connection,
+        now: str,
+        only: ClaimFilter,
+        groups: Sequence[int] | None,
+        excluded_groups: frozenset[int],
+        is_runnable: Callable[[bytes], bool],
+        slug_of: Callable[[Connection, int], str],
+    ) -> None:
+        self.connection = connection
+        self.only = only
+        self.groups = groups
+        self.hooks = None if only.hooks is None else sorted(only.hooks)
+        """Worth a look each; None when that is not known."""
+        self.now = now
+        self._slug_of = slug_of
+        self._groups = None if groups is None else frozenset(groups)
+        self._excluded = excluded_groups
+        self._is_runnable = is_runnable
+
+    def rows(self, statement: TextClause, **values: object) -> Sequence[Sequence[object]]:
+        return self.connection.execute(statement, {"now": self.now, **values}).fetchall()
+
+    def ours(self, rows: Sequence[Sequence[object]]) -> list[Candidate]:
+        return [
+            Candidate(
+                id=int(str(r[0])),
+                priority=number(r[2]),
+                attempts=number(r[3]),
+                date=str(r[4]),
+                hook=str(r[1]),
+                group=number(r[5]),
+            )
+            for r in rows
+            if self._is_ours(str(r[1]), r[5], r[6])
+        ]
+
+    def may_take(self, hook: str, slugs: Collection[str] | None) -> bool:
+        """Whether rows of the hook can be ours, in one of these groups; None: in whatever group."""
+        only = self.only
+        if not self._is_named(hook) or (only.may_accept and not only.may_accept(hook)):
+            return False
+        # Asked anew each time: what a full executor turns away now it takes a moment later.
+        return slugs is None or only.accepts is None or any(only.accepts(hook, s) for s in slugs)
+
+    def _is_named(self, hook: str) -> bool:
+        only = self.only
+        if (hook in UPKEEP_HOOKS and not only.upkeep) or hook in only.exclude_hooks:
+            return False
+        return only.hooks is None or hook in only.hooks
+
+    def _is_ours(self, hook: str, group: object, schedule: object) -> bool:
+        only = self.only
+        if not self._is_named(hook):
+            return False
+        if group in self._excluded or (self._groups is not None and group not in self._groups):
+            return False
+        if only.accepts is not None:
+            slug = self._slug_of(self.connection, number(group))
+            if not only.accepts(hook, slug):
+                return False
+        return self._is_runnable(as_bytes(schedule))
+
+
+def _by_order(candidate: Candidate) -> tuple[int, int, str, int]:
+    return candidate.order

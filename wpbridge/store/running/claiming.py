@@ -1,0 +1,261 @@
+"""Claiming: found without a lock, locked by primary key, taken in one transaction.
+
+docs/explain/claims.md. What the claim's transaction does before it reads anything without a lock
+matters: see :meth:`wpbridge.store.running.limits.Limits.admit`.
+"""
+
+import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection
+
+from wpbridge.action import Action, ActionId, Claim, ClaimId, Status
+from wpbridge.clock import to_text
+from wpbridge.errors import StoreError
+from wpbridge.outcome import LogLine
+from wpbridge.site.rules import Limit
+from wpbridge.store.base import ClaimFilter, Ending, Starting
+from wpbridge.store.database.session import Session
+from wpbridge.store.database.texts import as_bytes, number
+from wpbridge.store.opened import Parts
+from wpbridge.store.queueing.pauses import narrowed
+from wpbridge.store.rows.writes import LostRaceError
+from wpbridge.store.running.action_rows import ActionRows, in_order
+from wpbridge.store.running.candidates import Candidate, Finder
+from wpbridge.store.running.limits import Wanted, names_of
+from wpbridge.store.running.ownership import Ownership
+
+CLAIM_TRIES: Final = 6
+UNANSWERED_MESSAGE: Final = (
+    "action put back via wpbridge: the database's answer to its claim was lost"
+)
+
+
+class Claiming:
+    """The claims of one runner."""
+
+    def __init__(  # noqa: PLR0917 - what a claim is made of
+        self,
+        session: Session,
+        parts: Parts,
+        finder: Finder,
+        rows: ActionRows,
+        ownership: Ownership,
+        is_runnable: Callable[[bytes], bool],
+    ) -> None:
+        self._session = session
+        self._parts = parts
+        self._finder = finder
+        self._rows = rows
+        self._ownership = ownership
+        self._is_runnable = is_runnable
+
+    def claim_due(
+        self,
+        *,
+        now: datetime,
+        limit: int,
+        only: ClaimFilter,
+        dry_run: bool = False,
+        starting: Starting | None = None,
+    ) -> Claim | None:
+        """See :class:`wpbridge.store.base.Store`."""
+        if only.hooks is not None and not only.hooks:
+            return None
+        if only.ids is not None:
+            return self._claim_ids(only.ids, now, limit, dry_run=dry_run, starting=starting)
+        only_now = self._unpaused(only, now) if self._has_due(now) else None
+        return self._claim_found(only_now, now, limit, dry_run, starting) if only_now else None
+
+    def _has_due(self, now: datetime) -> bool:
+        return self._session.run(lambda c: self._finder.is_any_due(c, to_text(now)))
+
+    def _unpaused(self, only: ClaimFilter, now: datetime) -> ClaimFilter | None:
+        return narrowed(only, self._parts.pauses.in_force(now))
+
+    def _claim_found(
+        self,
+        only: ClaimFilter,
+        now: datetime,
+        limit: int,
+        dry_run: bool,  # noqa: FBT001
+        starting: Starting | None,
+    ) -> Claim | None:
+        groups = None if only.groups is None else self._parts.groups.ids(only.groups)
+        if groups is not None and not groups:
+            raise StoreError(f"no such group: {', '.join(sorted(only.groups or ()))}")
+        excluded = frozenset(self._parts.groups.ids(only.exclude_groups))
+        full = self._parts.limits.full()
+        attempt = 1
+        while attempt <= CLAIM_TRIES:
+            find = functools.partial(
+                self._finder.find,
+                now=to_text(now),
+                limit=limit * attempt,
+                only=only.without(names_of(full, "hook"), names_of(full, "group")),
+                groups=groups,
+                excluded_groups=excluded,
+            )
+            found = self._session.run(find)
+            if not found:
+                return None
+            if dry_run:
+                return self._seen(found, limit, only, now)
+            if only.limits:
+                self._prepare_limits(found, only)
+            claim = self._claim(
+                [one.id for one in found], limit, now, now, starting, limits=only.limits
+            )
+            if claim is not None:
+                return claim
+            known, full = full, full | self._parts.limits.full()
+            if full == known:
+                # Others had locked or claimed all of them: look again, further.
+                self._session.pause(0.002 * attempt)
+                attempt += 1
+        return None
+
+    def _prepare_limits(self, found: Sequence[Candidate], only: ClaimFilter) -> None:
+        # Slugs are asked for here, too: within the claim nothing may be read before its locks.
+        slug = self._parts.groups.slug
+        wanted = [Wanted(one.hook, slug(one.group)) for one in found]
+        self._parts.limits.prepare(only.limits, wanted)
+
+    def _seen(
+        self, found: Sequence[Candidate], limit: int, only: ClaimFilter, now: datetime
+    ) -> Claim | None:
+        """What a claim would take."""
+        rows = self._rows.load([one.id for one in found])
+        actions = in_order(self._rows.actions(rows))
+        wanted = [Wanted(action.hook, action.group) for action in actions]
+        places = self._session.run(
+            lambda c: self._parts.limits.admit(
+                c, wanted, only.limits, most=limit, now=now, spends=False
+            )
+        )
+        actions = [actions[place] for place in places]
+        return Claim(id=ClaimId(0), actions=tuple(actions)) if actions else None
+
+    def _claim_ids(
+        self,
+        ids: Collection[ActionId],
+        now: datetime,
+        limit: int,
+        *,
+        dry_run: bool,
+        starting: Starting | None,
+    ) -> Claim | None:
+        """Free pending actions that somebody named, whatever their date."""
+        rows = [
+            row
+            for row in self._rows.load(sorted(ids))
+            if row[2] == Status.PENDING
+            and not row[10]
+            and self._is_runnable(as_bytes(row[7])[:100])
+        ]
+        found = in_order(self._rows.actions(rows))[:limit]
+        if not found:
+            return None
+        if dry_run:
+            return Claim(id=ClaimId(0), actions=tuple(found))
+        return self._claim([action.id for action in found], limit, None, now, starting)
+
+    def _claim(
+        self,
+        ids: Sequence[int],
+        limit: int,
+        due: datetime | None,
+        now: datetime,
+        starting: Starting | None,
+        *,
+        limits: Sequence[Limit] = (),
+    ) -> Claim | None:
+        """``due``: only rows whose date that is past."""
+        lock = self._rows.lock_due if due is not None else self._rows.lock_any
+        moment = {} if due is None else {"now": to_text(due)}
+
+        def claim(connection: Connection) -> tuple[Claim | None, bool]:
+            """The claim, and whether our own row was written."""
+            rows: Sequence[Sequence[object]] = connection.execute(
+                lock, {"ids": sorted(ids), **moment}
+            ).fetchall()
+            rank = {action_id: place for place, action_id in enumerate(ids)}
+            free = sorted(rows, key=lambda row: rank[int(str(row[0]))])
+            mine = self._admitted(connection, free, limit, limits, now) if limits else free[:limit]
+            unknown = self._drop_unknown(connection, now)
+            if not mine:
+                if unknown:
+                    self._ownership.write(connection, unknown=unknown)
+                return None, bool(unknown)
+            claim_id = self._parts.writes.new_claim(connection, now)
+            self._ownership.write(connection, gained=[claim_id], unknown=unknown)
+            actions = tuple(in_order(self._rows.actions(mine, claim=claim_id, on=connection)))
+            started = dict(starting(actions)) if starting else {}
+            self._take(connection, actions, claim_id, now, started)
+            suspects = self._parts.suspects.among(connection, [a.id for a in actions])
+            made = Claim(
+                id=claim_id, actions=actions, started=frozenset(started), suspects=suspects
+            )
+            return made, True
+
+        try:
+            made, is_written = self._session.transact(claim)
+        except LostRaceError:
+            return None
+        if is_written:
+            self._ownership.keep()
+        return made
+
+    def _admitted(
+        self,
+        connection: Connection,
+        rows: Sequence[Sequence[object]],
+        most: int,
+        limits: Sequence[Limit],
+        now: datetime,
+    ) -> list[Sequence[object]]:
+        """As many of the locked rows, in their order, as the limits leave room for."""
+        slug = functools.partial(self._parts.groups.slug_on, connection)
+        wanted = [Wanted(str(row[1]), slug(number(row[8]))) for row in rows]
+        places = self._parts.limits.admit(connection, wanted, limits, most=most, now=now)
+        return [rows[place] for place in places]
+
+    def _take(
+        self,
+        connection: Connection,
+        actions: Sequence[Action],
+        claim_id: ClaimId,
+        now: datetime,
+        started: Mapping[ActionId, Sequence[LogLine]],
+    ) -> None:
+        waiting = [action.id for action in actions if action.id not in started]
+        taken = self._parts.writes.take(connection, waiting, claim_id, now) if waiting else 0
+        if started:
+            taken += self._parts.writes.take_started(connection, list(started), claim_id, now)
+            lines = [(i, line) for i, told in started.items() for line in told]
+            self._parts.writes.insert_logs(connection, lines)
+        if taken != len(actions):
+            raise LostRaceError
+
+    def _drop_unknown(self, connection: Connection, now: datetime) -> set[ClaimId]:
+        """Undo claims whose commit succeeded though its answer never came: none of them ran.
+
+        Returns them; our row still names them.
+        """
+        unknown = self._ownership.look(connection)
+        for claim_id in unknown:
+            rows = connection.execute(self._rows.of_claims, {"ids": [claim_id]}).fetchall()
+            actions = self._rows.actions(rows, on=connection)
+            if waiting := [a.id for a in actions if a.status is Status.PENDING]:
+                self._parts.writes.free(connection, waiting, claim_id)
+            logs = (LogLine(message=UNANSWERED_MESSAGE, at=now),)
+            started = [
+                Ending(action=a, status=Status.PENDING, at=now, marked=True, logs=logs)
+                for a in actions
+                if a.status is Status.IN_PROGRESS
+            ]
+            self._parts.writes.end(connection, started, now)
+        self._parts.writes.delete_claims(connection, unknown)
+        return unknown

@@ -1,0 +1,222 @@
+"""Our table of runners: who runs, which claims are whose, and when each runner last said so.
+
+A claim's row in the plugin's tables does not tell who made it. This one does, written in the same
+transaction as the claim, so that a crash never leaves a claim of ours that nobody can attribute.
+
+A server may forget what it has committed: with ``innodb_flush_log_at_trx_commit`` 0 when it is
+killed, with 2 when its host crashes, and on a failover to a replica that lags. A runner therefore
+never writes its memory over its row. It writes only over the row that it remembers, and counts its
+writes in it. When the row is another one, nothing that the runner remembers can be relied on.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from wpbridge import __version__
+from wpbridge.action import ActionId, ClaimId, RunnerId
+from wpbridge.errors import RunnerGone
+from wpbridge.store.base import RunnerRecord
+from wpbridge.store.database.dialect import Dialect
+from wpbridge.store.schema.layout import TableNames
+
+
+def _join(ids: Iterable[int]) -> str:
+    return ",".join(map(str, sorted(ids)))
+
+
+def split(told: str) -> list[int]:
+    """Read a list of ids. What is no number, since somebody has edited the row, names nothing."""
+    return [int(part) for part in told.split(",") if part.isascii() and part.isdigit()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """What a runner has in hand, as its row tells it."""
+
+    claims: frozenset[ClaimId] = frozenset()
+    once: frozenset[ActionId] = frozenset()
+    writes: int = 0
+    """How often the row has been written."""
+
+
+class Ownership:
+    """This runner's row, and the sight of the others'.
+
+    :meth:`write` belongs into the transaction that changes what the runner has in hand, and
+    :meth:`keep` after its commit. A transaction may be tried several times in between.
+    """
+
+    def __init__(self, names: TableNames, dialect: Dialect) -> None:
+        self.id: RunnerId | None = None
+        self._row = self._tried = _Row()
+        self._process: dict[str, object] = {}
+        """The columns that tell our row from another process's, if an id is given out twice."""
+        self._names = names
+        self._dialect = dialect
+        table, age = names.runners, dialect.age_seconds("beat_gmt")
+        columns = f"runner_id, host, boot, pid, pid_started, version, {age}, claims, once"
+        self._mine = (
+            "runner_id = :id AND host = :host AND boot = :boot AND pid = :pid"
+            " AND pid_started = :pid_started"
+        )
+        self._enter = text(
+            f"INSERT INTO {table} (host, boot, pid, pid_started, version, started_gmt, beat_gmt,"
+            f" claims, once) VALUES (:host, :boot, :pid, :pid_started, :version, {dialect.db_now},"
+            f" {dialect.db_now}, '', ''){dialect.returning('runner_id')}"
+        )
+        self._leave = text(f"DELETE FROM {table} WHERE {self._mine}")
+        self._remove = text(f"DELETE FROM {table} WHERE runner_id = :id")
+        self._all = text(f"SELECT {columns} FROM {table} ORDER BY runner_id")
+        self._lock = text(
+            f"SELECT {columns} FROM {table} WHERE runner_id = :id{dialect.lock_rows()}"
+        )
+
+    @property
+    def claims(self) -> frozenset[ClaimId]:
+        """The claims in hand, as last committed."""
+        return self._row.claims
+
+    @property
+    def once(self) -> frozenset[ActionId]:
+        """The started actions that must not be started a second time, as last committed."""
+        return self._row.once
+
+    def enter(
+        self, connection: Connection, *, host: str, boot: str, pid: int, pid_started: str
+    ) -> RunnerId:
+        """Insert this runner's row. A runner that begins anew begins with nothing in hand."""
+        self._row = self._tried = _Row()
+        self._process = {
+            "host": host[:255],
+            "boot": boot[:255],
+            "pid": pid,
+            "pid_started": pid_started[:64],
+        }
+        counts = "writes" in self._dialect.columns(connection, self._names.runners)
+        self._prepare(counts=counts)
+        values = {**self._process, "version": __version__}
+        result = connection.execute(self._enter, values)
+        [runner] = self._dialect.new_ids(connection, result, 1, self._names.runners)
+        self.id = RunnerId(runner)
+        return self.id
+
+    def _prepare(self, *, counts: bool) -> None:
+        """Make the statements that write only over the row that is remembered.
+
+        The counter tells every write that the server forgot. A table of an older release that
+        could not be changed has none: there only what the row says is compared.
+        """
+        table, now = self._names.runners, self._dialect.db_now
+        counter = " AND writes BETWEEN :first AND :last" if counts else ""
+        # Locks: a claim whose COMMIT the server has not yet read must not commit after the look.
+        locking = " FOR UPDATE" if self._dialect.name == "mysql" else ""
+        self._look = text(f"SELECT claims FROM {table} WHERE {self._mine}{counter}{locking}")
+        unchanged = (
+            f"{self._mine}{counter} AND claims IN (:claims, :claims_before)"
+            " AND once IN (:once, :once_before)"
+        )
+        self._beat = text(f"UPDATE {table} SET beat_gmt = {now} WHERE {unchanged}")
+        count = ", writes = :next" if counts else ""
+        self._write = text(
+            f"UPDATE {table} SET claims = :claims, once = :once, beat_gmt = {now}{count}"
+            f" WHERE {unchanged}"
+        )
+
+    def leave(self, connection: Connection) -> None:
+        """Delete this runner's row."""
+        connection.execute(self._leave, {"id": self.id, **self._process})
+        self.id = None
+
+    def beat(self, connection: Connection) -> bool:
+        """Say that we live; return whether our row is there and as we remember it."""
+        return bool(connection.execute(self._beat, self._values(self._row)).rowcount)
+
+    def look(self, connection: Connection) -> set[ClaimId]:
+        """Lock our row and return the claims in it that we do not know.
+
+        Such a claim is one whose commit was never answered. Raises RunnerGone when the row is gone
+        or lacks something that we remember.
+        """
+        told = connection.execute(self._look, self._values(self._row)).scalar()
+        claims = {ClaimId(c) for c in split(str(told or ""))}
+        if told is None or not claims >= self._row.claims:
+            raise RunnerGone
+        return claims - self._row.claims
+
+    def write(
+        self,
+        connection: Connection,
+        *,
+        gained: Collection[ClaimId] = (),
+        lost: Collection[ClaimId] = (),
+        once: Collection[ActionId] | None = None,
+        unknown: Collection[ClaimId] = (),
+    ) -> None:
+        """Write what we will have in hand, over the row that we remember and over no other.
+
+        ``unknown``: claims that :meth:`look` has found in the row, and that are left out now.
+        Raises RunnerGone when the row is another one: others took us for dead, or the server has
+        forgotten what it had committed. The caller's transaction must then be rolled back.
+        """
+        row = _Row(
+            claims=(self._row.claims | set(gained)) - set(lost),
+            once=self._row.once if once is None else frozenset(once),
+            writes=self._tried.writes + 1,
+        )
+        values = self._values(row)
+        if unknown:
+            values["claims_before"] = _join(self._row.claims | set(unknown))
+        written = connection.execute(self._write, values).rowcount
+        self._tried = row
+        if not written:
+            raise RunnerGone
+
+    def keep(self) -> None:
+        """Remember what the last :meth:`write` has written, which is committed now."""
+        self._row = self._tried
+
+    def _values(self, row: _Row) -> dict[str, object]:
+        """What the row may say now: as last committed, or as last tried if no answer came."""
+        return {
+            "id": self.id,
+            **self._process,
+            "first": self._row.writes,
+            "last": self._tried.writes,
+            "next": row.writes,
+            "claims": _join(row.claims),
+            "claims_before": _join(self._row.claims),
+            "once": _join(row.once),
+            "once_before": _join(self._row.once),
+        }
+
+    def everyone(self, connection: Connection) -> Sequence[RunnerRecord]:
+        """Return all runners, this one included."""
+        return [_record(row) for row in connection.execute(self._all)]
+
+    def take_over(self, connection: Connection, runner: RunnerRecord) -> RunnerRecord | None:
+        """Lock a dead runner's row and delete it; None when it is gone, held, or beats again."""
+        row = connection.execute(self._lock, {"id": runner.id}).first()
+        if row is None:
+            return None
+        found = _record(row)
+        is_another = (found.pid, found.pid_started) != (runner.pid, runner.pid_started)
+        if is_another or found.beat_age_seconds < runner.beat_age_seconds:
+            return None
+        connection.execute(self._remove, {"id": runner.id})
+        return found
+
+
+def _record(row: Sequence[object]) -> RunnerRecord:
+    return RunnerRecord(
+        id=RunnerId(int(str(row[0]))),
+        host=str(row[1]),
+        boot=str(row[2]),
+        pid=int(str(row[3])),
+        pid_started=str(row[4]),
+        version=str(row[5]),
+        beat_age_seconds=float(str(row[6] or 0)),
+        claims=tuple(ClaimId(c) for c in split(str(row[7]))),
+        once=frozenset(ActionId(a) for a in split(str(row[8]))),
+    )

@@ -1,0 +1,63 @@
+"""Which idempotency key each action of a site has: its own, or the one that wpbridge 0.1 gave."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from sqlalchemy import BindParameter, Connection, bindparam, text
+
+from wpbridge.action import Action, ActionId
+from wpbridge.codec.keys import key_of
+from wpbridge.store.database.session import Transactor
+from wpbridge.store.schema.layout import TableNames
+from wpbridge.store.structure.own_steps import old_mark
+from wpbridge.store.structure.own_tables import OwnTables
+
+
+class SiteKeys:
+    """Gives the actions of one site their keys."""
+
+    def __init__(self, session: Transactor, names: TableNames, own: OwnTables) -> None:
+        self._session = session
+        # Some servers keep names of tables in lower case, whatever the settings say.
+        self._blog = names.prefix.lower()
+        self._own = own
+        marks: BindParameter[str] = bindparam("marks", expanding=True)
+        self._among = text(
+            f"SELECT key_hash FROM {names.keys} WHERE key_hash IN :marks"
+        ).bindparams(marks)
+
+    def given(self, actions: Sequence[Action], on: Connection | None) -> list[Action]:
+        """The actions with their keys; without one where the key is still that of 0.1.
+
+        ``on``: the transaction's connection, which must not be changed for another within.
+        """
+        facts = self._own.facts
+        if facts is None:
+            # No site id can be had here: docs/explain/delivery.md#keys.
+            return list(actions)
+        old = self._old([a for a in actions if a.id <= facts.old_until], on)
+        return [
+            action
+            if action.id in old
+            else replace(
+                action,
+                idempotency_key=key_of(
+                    site_id=facts.site_id, blog=self._blog, action_id=action.id,
+                    hook=action.hook, args=action.args,
+                ),
+            )
+            for action in actions
+        ]  # fmt: skip
+
+    def _old(self, actions: Collection[Action], on: Connection | None) -> frozenset[ActionId]:
+        """Those that were queued already when the site got its id."""
+        if not actions:
+            return frozenset()
+        marks = {old_mark(a.id, a.hook, a.args): a.id for a in actions}
+        values = {"marks": list(marks)}
+        rows = (
+            on.execute(self._among, values).fetchall()
+            if on is not None
+            else self._session.run(lambda c: c.execute(self._among, values).fetchall())
+        )
+        return frozenset(marks[str(row[0])] for row in rows)

@@ -1,0 +1,217 @@
+"""The version of our own tables, and the steps that bring them from one version to the next.
+
+This is the one place for changes of tables that are there already. To make one: change the
+definitions in the dialects, add a :class:`Step` with the next number to ``STEPS``, and tell of it
+in docs/explain/own-tables.md. A new table needs no step: it is made when it is first needed.
+
+A step may be taken again after a crash, and by two processes at once, so it must bear both. Each
+of its statements stands alone: MySQL commits before and after every change of a definition.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+from uuid import uuid4
+
+from sqlalchemy import BindParameter, Connection, TextClause, bindparam, text
+
+from wpbridge.clock import SystemClock, to_text
+from wpbridge.codec.keys import work_hash
+from wpbridge.errors import SchemaError, StoreError
+from wpbridge.store.database.dialect import Dialect
+from wpbridge.store.database.session import Transactor
+from wpbridge.store.database.texts import chosen_args
+from wpbridge.store.schema.layout import TableNames
+
+FIRST_VERSION: Final = 1
+"""The tables of wpbridge 0.1, which noted no version."""
+_PORTION: Final = 500
+_SITE_ID, _OLD_UNTIL, _VERSION, _NEEDS = "site_id", "old_keys_until", "version", "needs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteFacts:
+    """What the site's own table tells."""
+
+    site_id: str
+    """Random, made once."""
+    old_until: int
+    """No action with a higher id has the key of wpbridge 0.1."""
+    version: int
+    """Of our tables."""
+    needs: int
+    """The lowest version that a release must know to write to our tables."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where steps are taken: the tables of one site."""
+
+    session: Transactor
+    names: TableNames
+    dialect: Dialect
+
+    def make(self, *tables: str) -> None:
+        """Make those of our tables that are missing, and the indexes that they lack."""
+        ddl, indexes = self.dialect.own_ddl(self.names), self.dialect.own_indexes(self.names)
+        for table in tables:
+            self.run(text(ddl[table]))
+            if table in indexes:
+                self.run(text(indexes[table]))
+
+    def columns(self, table: str) -> list[str]:
+        """Of a table; none where it is not there."""
+        return self.session.run(lambda c: self.dialect.columns(c, table))
+
+    def run(self, statement: TextClause, **values: object) -> None:
+        """Run a statement that returns nothing."""
+        self.session.run(lambda c: c.execute(statement, values).close())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One change of tables that are there."""
+
+    version: int
+    """The version of the tables when it is done."""
+    take: Callable[[Place], None]
+    breaks: bool = False
+    """Whether a release that does not know the step must not write to the tables afterwards."""
+
+
+def _give_id(place: Place) -> None:
+    """Give the site an id of its own. What is queued at this moment keeps the key of 0.1.
+
+    Where the table is there already, all that is wanted has been noted: the process that made it
+    died, or the server has forgotten the id in a crash. What was added since is not of 0.1.
+    """
+    if not place.columns(place.names.site):
+        place.make(place.names.keys)
+        _note_queued(place)
+        place.make(place.names.site)
+    begin(place, old_until=_highest(place), version=2)
+
+
+def _count_writes(place: Place) -> None:
+    """Give runners' rows the counter by which a runner sees that its server forgot a write."""
+    table = place.names.runners
+
+    def columns() -> set[str]:
+        return set(place.session.run(lambda c: place.dialect.columns(c, table)))
+
+    there = columns()
+    if not there or "writes" in there:
+        return
+    try:
+        place.run(text(f"ALTER TABLE {table} ADD COLUMN writes bigint NOT NULL DEFAULT 0"))
+    except StoreError:
+        # Another process may have been faster.
+        if "writes" not in columns():
+            raise
+
+
+STEPS: Final = (Step(version=2, take=_give_id), Step(version=3, take=_count_writes))
+VERSION: Final = STEPS[-1].version
+"""The version that this release makes and knows."""
+
+
+def take_steps(place: Place, version: int) -> None:
+    """Bring tables of a version forward to the version of this release."""
+    at = f"UPDATE {place.names.site} SET value = :to WHERE name = :name AND value + 0 < :to + 0"
+    for step in STEPS:
+        if step.version > version:
+            step.take(place)
+            # The lowest version to know comes first: after a crash between the two it is told.
+            if step.breaks:
+                place.run(text(at), name=_NEEDS, to=str(step.version))
+            place.run(text(at), name=_VERSION, to=str(step.version))
+
+
+def begin(place: Place, *, old_until: int = 0, version: int = VERSION) -> None:
+    """Write what is known of the site, where nobody has written it yet.
+
+    It is one statement, so nobody ever sees a part of it, or the id of one process with the mark
+    of another: of two processes at once the first one counts.
+    """
+    facts = {_SITE_ID: uuid4(), _OLD_UNTIL: old_until, _VERSION: version, _NEEDS: _needs(version)}
+    rows = ", ".join(f"('{name}', :{name})" for name in facts)
+    statement = text(
+        f"{place.dialect.insert_ignore} INTO {place.names.site} (name, value) VALUES {rows}"
+    )
+    place.run(statement, **{name: str(value) for name, value in facts.items()})
+
+
+def _needs(version: int) -> int:
+    breaking = [step.version for step in STEPS if step.breaks and step.version <= version]
+    return max(breaking, default=FIRST_VERSION)
+
+
+def read_facts(connection: Connection, names: TableNames) -> SiteFacts | None:
+    """What is known of a site whose table is there; None while nobody has written it."""
+    rows = connection.execute(text(f"SELECT name, value FROM {names.site}"))
+    told = {str(name): str(value) for name, value in rows}
+    if _SITE_ID not in told:
+        return None
+    numbers = {name: told.get(name, "") for name in (_OLD_UNTIL, _VERSION, _NEEDS)}
+    for name, value in numbers.items():
+        if not (value.isascii() and value.isdigit()):
+            raise SchemaError(f"the table {names.site} has no number for {name}: {value!r}")
+    return SiteFacts(
+        site_id=told[_SITE_ID],
+        old_until=int(numbers[_OLD_UNTIL]),
+        version=int(numbers[_VERSION]),
+        needs=int(numbers[_NEEDS]),
+    )
+
+
+# Which actions keep the keys of 0.1
+
+
+def old_mark(action_id: int, hook: str, args: bytes) -> str:
+    """The row of the table of keys that says: this very work keeps the key of wpbridge 0.1."""
+    return work_hash(action_id, f"wpbridge 0.1: {hook}", args)
+
+
+def _highest(place: Place) -> int:
+    """The highest id of an action; 0 for none."""
+    actions = place.names.actions
+    if not place.columns(actions):
+        return 0
+    most = text(f"SELECT MAX(action_id) FROM {actions}")
+    return int(place.session.run(lambda c: c.execute(most).scalar()) or 0)
+
+
+def _note_queued(place: Place) -> None:
+    """Note what is queued now, each action with its work.
+
+    An id alone would not do: a server may hand it out once more, for other work.
+    """
+    names, session = place.names, place.session
+    columns = place.columns(names.actions)
+    if not columns:
+        return
+    queued = f"SELECT action_id FROM {names.actions} WHERE status IN ('pending', 'in-progress')"
+    ids = sorted(session.run(lambda c: [int(row[0]) for row in c.execute(text(queued))]))
+    extended = "extended_args" if "extended_args" in columns else "NULL"
+    wanted: BindParameter[int] = bindparam("ids", expanding=True)
+    read = text(
+        f"SELECT action_id, hook, args, {extended} FROM {names.actions} WHERE action_id IN :ids"
+    ).bindparams(wanted)
+    write = text(
+        f"{place.dialect.insert_ignore} INTO {names.keys} (key_hash, action_id, created_gmt)"
+        " VALUES (:mark, :id, :now)"
+    )
+    now = to_text(SystemClock().now())
+
+    def note(connection: Connection, portion: Sequence[int]) -> None:
+        marks = [
+            {"mark": old_mark(int(i), str(hook), chosen_args(short, longer)), "id": i, "now": now}
+            for i, hook, short, longer in connection.execute(read, {"ids": portion}).fetchall()
+        ]
+        if marks:
+            connection.execute(write, marks)
+
+    for start in range(0, len(ids), _PORTION):
+        session.transact(partial(note, portion=ids[start : start + _PORTION]))
+        session.sign()

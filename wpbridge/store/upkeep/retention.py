@@ -1,0 +1,236 @@
+"""Deleting what ended long ago, in small batches beside running claims.
+
+The plugin's own rule: complete and canceled rows whose last attempt is 31 days old, failed ones
+after 93 (from 4.0 on; before, never). A row without a date of its last attempt counts as ancient,
+as there. Each batch is one short transaction over rows named by primary key: a claim, which locks
+other rows, never waits for it.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, text
+
+from wpbridge.action import ActionId, Status
+from wpbridge.clock import ZERO_DATE, to_text
+from wpbridge.store.database.dialect import Dialect
+from wpbridge.store.database.session import Transactor
+from wpbridge.store.rows.groups import Groups
+from wpbridge.store.rows.writes import listed
+from wpbridge.store.schema.layout import Layout, TableNames
+from wpbridge.store.structure.own_tables import OwnTables
+
+MONTH: Final = timedelta(seconds=2_678_400)
+"""The plugin's: 31 days."""
+KEEP: Final = {Status.COMPLETE: MONTH, Status.CANCELED: MONTH, Status.FAILED: 3 * MONTH}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expiry:
+    """Which ended rows go: one status, and hooks or groups if they are named."""
+
+    status: Status
+    before: datetime
+    """Their last attempt was at or before it."""
+    hooks: tuple[str, ...] = ()
+    except_hooks: tuple[str, ...] = ()
+    """Hooks with a rule of their own."""
+    groups: tuple[str, ...] = ()
+
+
+class Retention:
+    """Old rows of one site."""
+
+    def __init__(  # noqa: PLR0917 - the parts of the store
+        self,
+        session: Transactor,
+        names: TableNames,
+        layout: Layout,
+        dialect: Dialect,
+        groups: Groups,
+        own: OwnTables,
+    ) -> None:
+        self._session = session
+        self._names = names
+        self._layout = layout
+        self._dialect = dialect
+        self._groups = groups
+        self._own = own
+        # The primary key, and not the index on the action's id alone: MySQL may choose to sort.
+        self._orphans = text(
+            f"SELECT l.log_id FROM {names.logs} l LEFT JOIN {names.actions} a"
+            " ON a.action_id = l.action_id WHERE l.log_id > :after AND l.log_id <= :until"
+            " AND a.action_id IS NULL ORDER BY l.log_id"
+        )
+        self._last_log = text(f"SELECT MAX(log_id) FROM {names.logs}")
+
+    def count(self, expiry: Expiry) -> int:
+        """How many rows would go."""
+        where, values = self._where(expiry)
+        statement = text(f"SELECT COUNT(*) FROM {self._names.actions}{where}")
+        return int(self._session.run(lambda c: c.execute(statement, values).scalar()) or 0)
+
+    def oldest(self, expiry: Expiry, size: int) -> list[ActionId]:
+        """A batch of them, the longest ended first."""
+        where, values = self._where(expiry)
+        statement = text(
+            f"SELECT action_id FROM {self._names.actions}{self._hint(expiry)}{where} LIMIT :size"
+        )
+        rows = self._session.run(
+            lambda c: c.execute(statement, {**values, "size": size}).fetchall()
+        )
+        return sorted(ActionId(int(row[0])) for row in rows)
+
+    def delete(self, ids: Sequence[ActionId], expiry: Expiry) -> int:
+        """Delete them with their logs, if they are still what they were; returns how many.
+
+        One transaction: if this dies in the middle nothing has happened. A log without its action
+        would stay for ever.
+        """
+        if not ids:
+            return 0
+        mark = "%s" if self._dialect.name == "mysql" else "?"
+        by_key = " FORCE INDEX (PRIMARY)" if self._dialect.name == "mysql" else ""
+        table = self._names.actions
+        which = f"WHERE action_id IN {listed(ids)}"
+        guard = f"{which} AND status = {mark} AND last_attempt_gmt <= {mark}"
+        values = (expiry.status.value, to_text(expiry.before))
+
+        def delete(connection: Connection) -> int:
+            done = connection.exec_driver_sql(f"DELETE FROM {table} {guard}", values).rowcount
+            gone = list(ids)
+            if done != len(ids):
+                left = connection.exec_driver_sql(f"SELECT action_id FROM {table}{by_key} {which}")
+                kept = {int(row[0]) for row in left}
+                gone = [i for i in ids if i not in kept]
+            self._forget(connection, gone)
+            return int(done)
+
+        return self._session.transact(delete)
+
+    # Moving elsewhere
+
+    def next(self, expiries: Sequence[Expiry], after: int, size: int) -> list[ActionId]:
+        """Old rows by any of the rules with ids above ``after``, in the order of their ids."""
+        if not expiries:
+            return []
+        where, values = self._any(expiries)
+        statement = text(
+            f"SELECT action_id FROM {self._names.actions}{self._by_key}{where}"
+            " AND action_id > :after ORDER BY action_id LIMIT :size"
+        )
+        given = {**values, "after": after, "size": size}
+        rows = self._session.run(lambda c: c.execute(statement, given).fetchall())
+        return [ActionId(int(row[0])) for row in rows]
+
+    def lock(
+        self, connection: Connection, ids: Sequence[ActionId], expiries: Sequence[Expiry]
+    ) -> list[ActionId]:
+        """Those that are still old by one of the rules; nobody changes them in this transaction."""
+        where, values = self._any(expiries)
+        lock = " FOR UPDATE" if self._dialect.name == "mysql" else ""
+        statement = text(
+            f"SELECT action_id FROM {self._names.actions}{self._by_key}{where}"
+            f" AND action_id IN :ids ORDER BY action_id{lock}"
+            # One text for all batches: compiled ones are kept.
+        ).bindparams(bindparam("ids", expanding=True))
+        given = {**values, "ids": list(ids)}
+        return [ActionId(int(row[0])) for row in connection.execute(statement, given)]
+
+    def remove(self, connection: Connection, ids: Sequence[ActionId]) -> None:
+        """Delete rows that are locked, with their logs."""
+        if ids:
+            connection.exec_driver_sql(
+                f"DELETE FROM {self._names.actions} WHERE action_id IN {listed(ids)}"
+            )
+            self._forget(connection, ids)
+
+    @property
+    def _by_key(self) -> str:
+        return " FORCE INDEX (PRIMARY)" if self._dialect.name == "mysql" else " NOT INDEXED"
+
+    def _any(self, expiries: Sequence[Expiry]) -> tuple[str, dict[str, object]]:
+        """The conditions of several rules, each with names of its own for its values."""
+        parts: list[str] = []
+        values: dict[str, object] = {}
+        for number, expiry in enumerate(expiries):
+            where, given = self._where(expiry)
+            parts.append(re.sub(r":(\w+)", rf":e{number}_\1", where.removeprefix(" WHERE ")))
+            values |= {f"e{number}_{name}": value for name, value in given.items()}
+        return f" WHERE (({') OR ('.join(parts)}))", values
+
+    def _forget(self, connection: Connection, ids: Sequence[ActionId]) -> None:
+        """Logs of actions that are gone, and what our own tables hold of them."""
+        names = self._names
+        for table in (names.logs, names.keys, names.waits, names.zones):
+            if ids and (table == names.logs or self._own.deleting(table)):
+                connection.exec_driver_sql(f"DELETE FROM {table} WHERE action_id IN {listed(ids)}")
+
+    def forget_keys(self, before: datetime) -> int:
+        """Idempotency keys from before a date whose actions are gone; returns how many.
+
+        A younger one may belong to a transaction that is not committed yet.
+        """
+        names = self._names
+        if not self._own.has(names.keys):
+            return 0
+        statement = text(
+            f"DELETE FROM {names.keys} WHERE created_gmt <= :before AND NOT EXISTS"
+            f" (SELECT 1 FROM {names.actions} a WHERE a.action_id = {names.keys}.action_id)"
+        )
+        values = {"before": to_text(before)}
+        return self._session.transact(lambda c: int(c.execute(statement, values).rowcount))
+
+    def orphan_logs(self, after: int, window: int) -> tuple[list[int], int]:
+        """Log rows without an action among the next ``window`` ids, and where that window ends.
+
+        0 as the end: there are no more log rows.
+        """
+        last = int(self._session.run(lambda c: c.execute(self._last_log).scalar()) or 0)
+        if after >= last:
+            return [], 0
+        until = min(after + window, last)
+        values = {"after": after, "until": until}
+        rows = self._session.run(lambda c: c.execute(self._orphans, values).fetchall())
+        return [int(row[0]) for row in rows], until
+
+    def delete_logs(self, ids: Sequence[int]) -> int:
+        """Log rows by their own ids."""
+        if not ids:
+            return 0
+        statement = f"DELETE FROM {self._names.logs} WHERE log_id IN {listed(ids)}"
+        return self._session.transact(lambda c: int(c.exec_driver_sql(statement).rowcount))
+
+    def _holds(self, hook: str) -> bool:
+        place = (self._names.actions, "hook")
+        return self._session.run(lambda c: self._layout.texts.holds(c, place, hook))
+
+    def _hint(self, expiry: Expiry) -> str:
+        """The index by status and last attempt gives the oldest first, however many there are."""
+        return "" if expiry.hooks else self._dialect.use_index(self._layout.attempt_index)
+
+    def _where(self, expiry: Expiry) -> tuple[str, dict[str, object]]:
+        values: dict[str, object] = {
+            "status": expiry.status.value, "before": to_text(expiry.before)
+        }  # fmt: skip
+        # SQLite compares texts: a zero date is below every other there, too.
+        assert to_text(expiry.before) > ZERO_DATE
+        self._layout.texts.check((*expiry.hooks, *expiry.except_hooks, *expiry.groups))
+        parts = ["status = :status", "last_attempt_gmt <= :before"]
+        for name, hooks, word in (
+            ("hook", expiry.hooks, "IN"), ("not", expiry.except_hooks, "NOT IN")
+        ):  # fmt: skip
+            # Of what the column cannot hold there is no row.
+            possible = [hook for hook in hooks if self._holds(hook)]
+            if hooks and not possible and word == "IN":
+                parts.append("1 = 0")
+            elif possible:
+                marks = {f"{name}_{n}": hook for n, hook in enumerate(possible)}
+                parts.append(f"hook {word} ({', '.join(f':{mark}' for mark in marks)})")
+                values |= marks
+        if expiry.groups:
+            parts.append(f"group_id IN {listed(self._groups.ids(expiry.groups) or [-1])}")
+        return f" WHERE {' AND '.join(parts)}", values

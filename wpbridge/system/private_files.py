@@ -1,0 +1,228 @@
+"""Files that hold customers' data: how they are made, opened and replaced.
+
+Each is readable for its owner alone from its first byte, whatever the umask. None is reached
+through a link: a name that somebody else could turn into a link must not lead to another file. A
+new file never lies where a web server may hand it out (:mod:`wpbridge.system.served_folders`).
+
+Every function raises OSError with a reason that a person understands; who called it names the file.
+"""
+
+import contextlib
+import errno
+import io
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Final, Literal, TextIO
+
+from wpbridge.system.served_folders import why_served
+from wpbridge.system.trusted_files import owner_name
+
+MODE: Final = 0o600
+FOLDER_MODE: Final = 0o700
+_FLAGS: Final = os.O_NOFOLLOW | os.O_CLOEXEC
+OTHERS_MAY_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+
+Which = Literal["new", "old", "any"]
+
+
+class Appended(io.FileIO):
+    """A file that is written at its end, without a buffer: a failed write leaves nothing behind."""
+
+    is_new = False
+    """Whether it was made just now."""
+
+    def add(self, data: bytes, at: int) -> int:
+        """Write ``data`` at this place, cut off the rest, and wait until it is on the disk.
+
+        Returns the place behind it. After an OSError the file ends at ``at``.
+        """
+        try:
+            self.truncate(at)
+            place = at
+            while place < at + len(data):
+                place += os.pwrite(self.fileno(), data[place - at :], place)
+            os.fsync(self.fileno())
+        except OSError:
+            with contextlib.suppress(OSError):
+                self.truncate(at)
+            raise
+        return place
+
+    def write_line(self, data: bytes) -> None:
+        """Write at the file's end, all of it or nothing; it need not be on the disk yet."""
+        start = os.fstat(self.fileno()).st_size
+        place = start
+        try:
+            while place < start + len(data):
+                place += os.pwrite(self.fileno(), data[place - start :], place)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self.truncate(start)
+            raise
+
+    def tighten(self) -> None:
+        """Let nobody but the owner read it from now on."""
+        if stat.S_IMODE(os.fstat(self.fileno()).st_mode) & ~MODE:
+            os.fchmod(self.fileno(), MODE)
+
+    def discard(self, file: Path) -> None:
+        """Close it, and remove it where it was made just now: what was begun in it failed."""
+        self.close()
+        if self.is_new:
+            with contextlib.suppress(OSError):
+                file.unlink()
+
+
+def opened(file: Path, which: Which = "any") -> Appended:
+    """Open a file for reading and writing; make it where there is none, unless it must be old.
+
+    A file that is there must be a plain one of this user's (or root's) that nobody else may write
+    to. If others may read it, call :meth:`Appended.tighten` once it is known to be ours.
+    """
+    if which != "new":
+        with contextlib.suppress(FileNotFoundError), folder_of(file) as folder:
+            return _existing(file.name, folder)
+        if which == "old":
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
+    with folder_of(file, is_for_new=True) as folder:
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS
+        stream = Appended(os.open(file.name, flags, MODE, dir_fd=folder), "r+b")
+        stream.is_new = True
+        # So that the file's name outlives a crash of the host.
+        os.fsync(folder)
+        return stream
+
+
+def new(file: Path) -> Appended:
+    """Make a file. FileExistsError where there is one."""
+    return opened(file, "new")
+
+
+def fresh(file: Path) -> Appended:
+    """Open a file as :func:`opened` does, and empty it."""
+    stream = opened(file)
+    try:
+        stream.tighten()
+        stream.truncate(0)
+    except OSError:
+        stream.discard(file)
+        raise
+    return stream
+
+
+@contextlib.contextmanager
+def text(file: Path) -> Iterator[TextIO]:
+    """Open a file for text as :func:`fresh` does."""
+    with io.TextIOWrapper(io.BufferedWriter(fresh(file)), "utf-8") as stream:
+        yield stream
+
+
+@contextlib.contextmanager
+def replaced(file: Path) -> Iterator[IO[bytes]]:
+    """Write a file that is there whole or not at all, whatever stood under its name before."""
+    with folder_of(file, is_for_new=True) as folder:
+        _check_replaceable(file.name, folder)
+        made = f".{file.name[:200]}.{secrets.token_hex(8)}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS
+        handle = os.open(made, flags, MODE, dir_fd=folder)
+        try:
+            with open(handle, "wb") as stream:  # noqa: PTH123 - a descriptor
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.rename(made, file.name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(made, dir_fd=folder)
+            raise
+        os.fsync(folder)
+
+
+@contextlib.contextmanager
+def folder_of(file: Path, *, is_for_new: bool = False) -> Iterator[int]:
+    """Open the folder that a file lies in; no link is followed that is made meanwhile.
+
+    ``is_for_new``: OSError where a web server may hand out what is made in it.
+    """
+    real = Path(os.path.realpath(file.parent))
+    if is_for_new and (why := why_served(real)):
+        raise OSError(errno.EPERM, why)
+    handle = walk(real)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def walk(folder: Path, *, makes: bool = False) -> int:
+    """Open a folder by its real path, from the root on. ``makes``: with those that are missing."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | _FLAGS
+    passing = os.O_PATH | os.O_DIRECTORY | _FLAGS
+    handle = os.open("/", passing)
+    parts = folder.parts[1:] or (".",)
+    try:
+        for place, part in enumerate(parts, 1):
+            above, wanted = handle, flags if place == len(parts) else passing
+            try:
+                handle = os.open(part, wanted, dir_fd=above)
+            except FileNotFoundError:
+                if not makes:
+                    raise
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(part, FOLDER_MODE, dir_fd=above)
+                handle = os.open(part, wanted, dir_fd=above)
+            os.close(above)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _existing(name: str, folder: int) -> Appended:
+    try:
+        handle = os.open(name, os.O_RDWR | os.O_NONBLOCK | _FLAGS, dir_fd=folder)
+    except OSError as error:
+        raise _told(error) from None
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file")  # noqa: TRY301 - one way out
+        _check_owner(found)
+    except OSError:
+        os.close(handle)
+        raise
+    return Appended(handle, "r+b")
+
+
+def _check_owner(found: os.stat_result) -> None:
+    if found.st_uid not in {0, os.geteuid()}:
+        raise OSError(
+            errno.EPERM,
+            f"it belongs to {owner_name(found.st_uid)}: run wpbridge as that user,"
+            " or make the file your own (chown)",
+        )
+    if found.st_mode & OTHERS_MAY_WRITE:
+        raise OSError(
+            errno.EPERM,
+            "others may write to it, so it may tell anything: look at it, then chmod 600",
+        )
+
+
+def _check_replaceable(name: str, folder: int) -> None:
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    if stat.S_ISLNK(found.st_mode):
+        raise _told(OSError(errno.ELOOP, ""))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is no plain file")
+
+
+def _told(error: OSError) -> OSError:
+    if error.errno == errno.ELOOP:
+        return OSError(errno.ELOOP, "it is a link: name the file that it leads to")
+    return error

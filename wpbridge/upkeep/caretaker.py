@@ -1,0 +1,249 @@
+"""The plugin's cleaner's work on a site that is ours: docs/explain/upkeep.md.
+
+Two duties, each done by one runner of the site at a time, in pieces of one short transaction: what
+dead runners of PHP's hold is freed or failed, and what ended long ago is deleted. While one of the
+plugin's own runners is seen at work both are left to it, but for the rows of empty claims, which
+the plugin never removes.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from wpbridge.action import Status
+from wpbridge.clock import Clock
+from wpbridge.errors import Contention
+from wpbridge.events import UpkeepDone, UpkeepLeft, UpkeepResumed
+from wpbridge.patterns import is_pattern
+from wpbridge.runner.care import Tended
+from wpbridge.site.rules import Keep
+from wpbridge.store.opened import Parts
+from wpbridge.store.queueing.adding import SINCE_4_HOOK
+from wpbridge.store.queueing.edits import STALE_SECONDS
+from wpbridge.store.records import Query
+from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.upkeep.cleaning import AWAY
+from wpbridge.store.upkeep.duties import Duty
+from wpbridge.store.upkeep.retention import Expiry
+from wpbridge.telling.bus import Bus
+from wpbridge.telling.log import tell
+from wpbridge.upkeep import cleanup
+
+EVERY_SECONDS: Final[dict[Duty, int]] = {"claims": 55, "retention": 3600}
+"""A little under a minute, so that a run by cron each minute finds it due."""
+TURN_SECONDS: Final = 30.0
+"""Then a duty is given back, done or not: the other may be due, and PHP may be seen."""
+STALE_BATCH: Final = 500
+MOST_DELETED, LEAST_DELETED = 250, 20
+"""Ended actions a transaction; the plugin's own numbers, of 4.0 and before."""
+QUICK_SECONDS, SLOW_SECONDS = 0.05, 0.2
+"""What a piece may take: batches grow below the one, and shrink above the other."""
+
+
+@dataclass(slots=True)
+class _Done:
+    reset: int = 0
+    failed: int = 0
+    deleted: int = 0
+    claims: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.reset or self.failed or self.deleted or self.claims)
+
+
+class SiteCaretaker:
+    """See :class:`wpbridge.runner.care.Caretaker`; on the runner's own store and thread."""
+
+    def __init__(
+        self,
+        store: SqlStore,
+        clock: Clock,
+        bus: Bus,
+        *,
+        holder: str,
+        rules: Sequence[Keep] = (),
+        runs_php: bool = False,
+    ) -> None:
+        """What it needs.
+
+        Args:
+            store: the runner's.
+            clock: of the rows' dates; whose turn it is the database's tells.
+            bus: where it tells what was done.
+            holder: a name that no other runner has.
+            rules: of retention, before the plugin's own.
+            runs_php: the plugin's own upkeep actions are run here, in PHP.
+        """
+        self._store = store
+        self._clock = clock
+        self._bus = bus
+        self._holder = holder
+        self._rules = tuple(rules)
+        self._runs_php = runs_php
+        self._duty: Duty | None = None
+        self._pieces: Iterator[int] = iter(())
+        self._since = 0.0
+        """When this turn began."""
+        self._done = _Done()
+        self._batch = MOST_DELETED
+
+    @property
+    def _parts(self) -> Parts:
+        """Looked for each time: the store puts them together anew when a runner registers."""
+        return self._store.parts
+
+    def step(self) -> Tended:
+        """One piece, then the loop's turn again; nothing when it is not due, or not ours.
+
+        A crash loses at most that piece; another runner takes the duty over a minute later.
+        """
+        try:
+            return self._step()
+        except Contention:
+            # Others hold the rows: they will be there next time.
+            self._stop()
+            return Tended()
+
+    def leave(self) -> None:
+        """Give back what was not finished, for the next runner to take at once."""
+        duty = self._duty
+        self._stop()
+        if duty is not None:
+            # Held locks are no reason to end badly: the duty is free again in a minute.
+            with contextlib.suppress(Contention):
+                self._parts.duties.give_back(duty, self._holder, after_seconds=0)
+
+    def _step(self) -> Tended:
+        duties = self._parts.duties
+        if self._duty is not None and not duties.keep(self._duty, self._holder):
+            self._stop()
+            return Tended()
+        # Duties with nothing to do are over at once: a short run must come to the last one, too.
+        while duty := self._duty or self._begin():
+            is_over = self._clock.monotonic() - self._since > TURN_SECONDS
+            freed = None if is_over else next(self._pieces, None)
+            if freed is not None:
+                return Tended(freed=freed, has_more=True)
+            wait = 0 if is_over else EVERY_SECONDS[duty]
+            duties.give_back(duty, self._holder, after_seconds=wait)
+            self._stop()
+        return Tended()
+
+    def _begin(self) -> Duty | None:
+        """Take what is due and nobody does."""
+        for duty in EVERY_SECONDS:
+            if self._parts.duties.take(duty, self._holder):
+                self._duty, self._pieces = duty, self._work(duty)
+                self._since = self._clock.monotonic()
+                return duty
+        return None
+
+    def _stop(self) -> None:
+        done, self._done = self._done, _Done()
+        self._duty, self._pieces = None, iter(())
+        if done:
+            self._bus.tell(
+                UpkeepDone(
+                    at=self._clock.now(),
+                    site=self._bus.site,
+                    reset=done.reset,
+                    failed=done.failed,
+                    deleted=done.deleted,
+                    claims=done.claims,
+                )
+            )
+
+    def _work(self, duty: Duty) -> Iterator[int]:
+        """The pieces of one duty; each gives how many actions it freed."""
+        is_left = self._is_left()
+        if duty == "claims":
+            if not is_left:
+                yield from self._claims()
+            yield from self._empty_claims()
+        elif not is_left:
+            yield from self._retention()
+
+    def _is_left(self) -> bool:
+        """Whether one of the plugin's own runners does it; told when that changes."""
+        parts, now = self._parts, self._clock.now()
+        seen = parts.cleaning.cleaner_seen(now - AWAY)
+        if bool(seen) != bool(parts.duties.left_to("claims")):
+            parts.duties.leave_to("claims", seen)
+            site = self._bus.site
+            self._bus.tell(
+                UpkeepLeft(at=now, site=site, runner=seen)
+                if seen
+                else UpkeepResumed(at=now, site=site)
+            )
+        return bool(seen)
+
+    def _claims(self) -> Iterator[int]:
+        cleaning = self._parts.cleaning
+        while True:
+            now = self._clock.now()
+            before = now - timedelta(seconds=STALE_SECONDS)
+            freed = len(cleaning.reset(STALE_BATCH, before=before, now=now))
+            is_4 = self._parts.adding.is_since_4()
+            failed = len(cleaning.fail(STALE_BATCH, before=before, now=now, is_since_4=is_4))
+            self._done.reset += freed
+            self._done.failed += failed
+            if freed or failed:
+                yield freed
+            if max(freed, failed) < STALE_BATCH:
+                return
+
+    def _empty_claims(self) -> Iterator[int]:
+        """Drop rows of the claims table that nobody needs: the plugin's cleaner leaves them."""
+        while found := self._parts.cleaning.empty_claims(STALE_BATCH):
+            dropped = self._parts.cleaning.drop_empty(found)
+            self._done.claims += dropped
+            if dropped < STALE_BATCH:
+                return
+            yield 0
+
+    def _retention(self) -> Iterator[int]:
+        for expiry in self._expiries():
+            while True:
+                before = self._clock.monotonic()
+                count = cleanup.delete_expired(
+                    self._parts, expiry, batch_size=self._batch, batches=1
+                )
+                if not count:
+                    break
+                self._done.deleted += count
+                self._fit(self._clock.monotonic() - before)
+                yield 0
+
+    def _fit(self, seconds: float) -> None:
+        """The next batch, by how long the last one took."""
+        if seconds > SLOW_SECONDS:
+            self._batch = max(LEAST_DELETED, self._batch // 2)
+        elif seconds < QUICK_SECONDS:
+            self._batch = min(MOST_DELETED, self._batch * 2)
+
+    def _expiries(self) -> list[Expiry]:
+        """What is old by the rules, then by the plugin's: from 4.0 on failed actions too."""
+        hooks: Sequence[str] = [rule.hook for rule in self._rules if rule.hook]
+        if any(map(is_pattern, hooks)):
+            known = self._parts.reading.hook_names()
+            if known is None:
+                # A rule may keep for ever what the plugin's own would delete.
+                tell("upkeep.too_many_hooks")
+                return []
+            hooks = known
+        statuses: tuple[Status, ...] = cleanup.PLUGIN_STATUSES
+        if self._parts.adding.is_since_4():
+            statuses = (*statuses, Status.FAILED)
+        if self._is_php_deleting():
+            statuses = ()
+        return cleanup.expiries(self._rules, now=self._clock.now(), hooks=hooks, statuses=statuses)
+
+    def _is_php_deleting(self) -> bool:
+        """Whether the plugin's own daily action (from 4.0 on) does it, in our PHP workers."""
+        if not self._runs_php:
+            return False
+        live = (Status.PENDING, Status.IN_PROGRESS)
+        query = Query(hooks=(SINCE_4_HOOK,), statuses=live, limit=1)
+        return bool(self._parts.reading.find(query))

@@ -1,0 +1,247 @@
+"""Care of a queue: what ended long ago goes, stale claims are freed, duplicate chains end.
+
+Each works in small steps, each step one short transaction, so that runners beside it hardly notice;
+what is stopped in the middle has done its steps so far and goes on from there next time.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from wpbridge.action import ActionId, ClaimId, Status
+from wpbridge.codec import schedule
+from wpbridge.errors import CodecError
+from wpbridge.patterns import matches
+from wpbridge.site.rules import Keep
+from wpbridge.store.opened import Parts
+from wpbridge.store.queueing.edits import STALE_SECONDS
+from wpbridge.store.records import ClaimRecord, Query, Record
+from wpbridge.store.upkeep.retention import KEEP, Expiry
+
+BATCH_SIZE: Final = 500
+LOG_WINDOW: Final = 20_000
+"""Ids of the logs table looked at in one step."""
+_STALE: Final = timedelta(seconds=STALE_SECONDS)
+YOUNG: Final = f"it is younger than {STALE_SECONDS} s, so a runner may be about to use it"
+ORPHAN_KEY_AGE: Final = timedelta(days=1)
+"""A claims row without actions is normal between the two steps of a claim."""
+PLUGIN_STATUSES: Final = (Status.COMPLETE, Status.CANCELED)
+"""What the plugin's cleaner deletes in every version."""
+
+
+# What ended long ago
+
+
+def expiries(
+    rules: Sequence[Keep],
+    *,
+    now: datetime,
+    hooks: Iterable[str] = (),
+    statuses: Sequence[Status] = PLUGIN_STATUSES,
+) -> list[Expiry]:
+    """What is old, by the rules in order, then by the plugin's own for ``statuses``. Pure.
+
+    Args:
+        rules: of the settings.
+        now: aware.
+        hooks: all there are, to find those that a pattern means.
+        statuses: of the last, general rule.
+    """
+    known = sorted(hooks)
+    found: list[Expiry] = []
+    decided: defaultdict[Status, set[str]] = defaultdict(set)
+    closed: set[Status] = set()
+    for rule in rules:
+        for status in [Status(rule.status)] if rule.status else list(KEEP):
+            if status in closed:
+                continue
+            others = tuple(sorted(decided[status]))
+            if rule.hook is None:
+                closed.add(status)
+                if rule.keep is not None:
+                    found.append(Expiry(status=status, before=now - rule.keep, except_hooks=others))
+                continue
+            named = [
+                hook for hook in known if matches(rule.hook, hook) and hook not in decided[status]
+            ]
+            decided[status].update(named)
+            if named and rule.keep is not None:
+                found.append(Expiry(status=status, before=now - rule.keep, hooks=tuple(named)))
+    return found + [
+        Expiry(status=s, before=now - KEEP[s], except_hooks=tuple(sorted(decided[s])))
+        for s in statuses
+        if s not in closed
+    ]
+
+
+def delete_expired(
+    parts: Parts,
+    expiry: Expiry,
+    *,
+    batch_size: int = BATCH_SIZE,
+    batches: int = 0,
+    pause_seconds: float = 0.0,
+    tick: Callable[[int], None] = lambda _count: None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> int:
+    """Delete old rows batch by batch; returns how many.
+
+    Args:
+        parts: the site's.
+        expiry: which.
+        batch_size: rows a transaction.
+        batches: at most so many; 0: until nothing is left.
+        pause_seconds: between batches.
+        tick: told of each batch.
+        sleep: waits so many seconds.
+    """
+    deleted = done = 0
+    while not batches or done < batches:
+        ids = parts.retention.oldest(expiry, batch_size)
+        if not ids:
+            break
+        count = parts.retention.delete(ids, expiry)
+        deleted += count
+        done += 1
+        tick(count)
+        if not count:
+            # Somebody else deletes the same rows.
+            break
+        if pause_seconds:
+            sleep(pause_seconds)
+    return deleted
+
+
+def delete_orphan_logs(
+    parts: Parts, *, dry_run: bool = False, tick: Callable[[int], None] = lambda _count: None
+) -> int:
+    """Delete log rows whose action is gone; returns how many there were."""
+    found, after = 0, 0
+    while True:
+        ids, end = parts.retention.orphan_logs(after, LOG_WINDOW)
+        found += len(ids) if dry_run else parts.retention.delete_logs(ids)
+        tick(LOG_WINDOW)
+        if not end:
+            return found
+        after = end
+
+
+# Stale claims
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freed:
+    """Claims that were looked at, and what became of them."""
+
+    actions: tuple[ActionId, ...] = ()
+    """Free again."""
+    claims: tuple[ClaimId, ...] = ()
+    """Their rows are gone: nothing is under them."""
+    left: dict[ClaimId, str] = field(default_factory=dict)
+    """Left as they are, and why."""
+
+
+def judge(claim: ClaimRecord, *, ours: frozenset[ClaimId], now: datetime) -> str | None:
+    """Why a claim must be left alone; None when its waiting rows may be freed. Pure."""
+    if claim.id in ours:
+        return "a wpbridge runner holds it: claim-and-run puts back what dead ones left"
+    if claim.is_orphan:
+        is_young = claim.created_at is not None and now - claim.created_at < _STALE
+        return YOUNG if is_young else None
+    last = claim.last_attempt_at
+    if last is not None and now - last < _STALE:
+        return f"its holder gave a sign {(now - last).total_seconds():.0f} s ago"
+    if not claim.pending:
+        return "its actions run, or died running: the plugin's cleaner fails them"
+    return None
+
+
+def free_claims(
+    parts: Parts,
+    claims: Sequence[ClaimRecord],
+    *,
+    ours: frozenset[ClaimId],
+    now: datetime,
+    dry_run: bool = False,
+) -> Freed:
+    """Free waiting rows of stale claims, as the plugin's cleaner does; drop empty claims."""
+    actions: list[ActionId] = []
+    gone: list[ClaimId] = []
+    left: dict[ClaimId, str] = {}
+    before = now - _STALE
+    for claim in claims:
+        reason = judge(claim, ours=ours, now=now)
+        if reason is not None:
+            left[claim.id] = reason
+        elif claim.is_orphan:
+            # The database's clock has the last word on its age.
+            if dry_run or parts.cleaning.drop_empty([claim.id]):
+                gone.append(claim.id)
+            else:
+                left[claim.id] = YOUNG
+        elif dry_run:
+            query = Query(claim=claim.id, statuses=(Status.PENDING,), limit=0, order="id")
+            actions += [record.id for record in parts.reading.find(query)]
+        else:
+            actions += parts.edits.unclaim(claim.id, before=before, now=now)
+    return Freed(actions=tuple(actions), claims=tuple(gone), left=left)
+
+
+# Duplicate chains
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """Pending actions that are the same recurring chain more than once."""
+
+    keep: Record
+    """The one that is due first."""
+    extra: tuple[Record, ...]
+
+
+def duplicate_chains(parts: Parts, query: Query) -> list[Chain]:
+    """Pending recurring actions alike in hook, args, group and recurrence, more than one of each.
+
+    What is alike in the first three the database says, as the plugin's own lookups do; a cron in
+    another time zone is another recurrence. Those without a date, which wait for other actions, do
+    not count.
+    """
+    found: list[Chain] = []
+    for hook, args, group_id in parts.reading.repeated(query):
+        alike = parts.reading.of_identity(hook, args, group_id)
+        zones = parts.reading.zones_of([record.id for record in alike])
+        kinds: defaultdict[object, list[Record]] = defaultdict(list)
+        for record in alike:
+            recurrence = _recurrence(record)
+            if recurrence is not None and record.is_dated:
+                kinds[recurrence, zones.get(record.id)].append(record)
+        for records in kinds.values():
+            ordered = sorted(records, key=lambda r: (str(r.scheduled_at or ""), r.id))
+            if len(ordered) > 1:
+                found.append(Chain(keep=ordered[0], extra=tuple(ordered[1:])))
+    return found
+
+
+def _recurrence(record: Record) -> tuple[str, object] | None:
+    try:
+        told = schedule.decode(record.schedule)
+    except CodecError:
+        return None
+    if isinstance(told, schedule.Interval) and told.is_recurring:
+        return "interval", told.seconds
+    return ("cron", told.expression) if isinstance(told, schedule.Cron) else None
+
+
+def end_duplicates(parts: Parts, chains: Sequence[Chain], *, now: datetime) -> list[ActionId]:
+    """Cancel the later ones; each says in its log which one goes on."""
+    done: list[ActionId] = []
+    for chain in chains:
+        reason = f"duplicate of action {chain.keep.id}, which goes on"
+        # A runaway plugin makes a hundred thousand of one.
+        for start in range(0, len(chain.extra), BATCH_SIZE):
+            ids = [record.id for record in chain.extra[start : start + BATCH_SIZE]]
+            done += parts.edits.cancel(ids, now=now, reason=reason)
+    return done
