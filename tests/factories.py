@@ -7,10 +7,27 @@ from typing import Any
 from wpbridge.action import ActionId, NewAction
 from wpbridge.codec import args as args_codec
 from wpbridge.codec import schedule as schedule_codec
+from wpbridge.executors.handlers import Context
 from wpbridge.store.moving.bulk import WholeRow
 from wpbridge.store.running.runner_store import SqlStore
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
+
+
+def context(**changes: object) -> Context:
+    """What a handler is given."""
+    values: dict[str, object] = {
+        "id": ActionId(7),
+        "hook": "h",
+        "group": "",
+        "attempt": 1,
+        "scheduled_at": None,
+        "args": [],
+        "logger": None,
+        "site": "s",
+        "now": lambda: datetime(2026, 1, 1, tzinfo=UTC),
+    }
+    return Context(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def make_new(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from factories import context
 from wpbridge import Cancel, Context, Retry, hook, on
 from wpbridge.action import ActionId
 from wpbridge.errors import ConfigError
@@ -13,14 +14,6 @@ from wpbridge.events import ActionEvent, ActionFailed, Event, RunnerStarted, Sto
 from wpbridge.executors.handlers import describe, load, subscribers
 from wpbridge.executors.threads import outcome_of
 from wpbridge.outcome import Canceled, Completed, Failed, Retried
-
-
-def context(**changes: object) -> Context:
-    values: dict[str, object] = {
-        "id": ActionId(7), "hook": "h", "group": "", "attempt": 1, "scheduled_at": None,
-        "args": [], "logger": None, "site": "s", "now": lambda: datetime(2026, 1, 1, tzinfo=UTC),
-    }  # fmt: skip
-    return Context(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def test_values_come_in_order_and_surplus_ones_are_dropped() -> None:

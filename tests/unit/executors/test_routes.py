@@ -336,7 +336,7 @@ def test_a_claim_is_narrowed_by_the_settings_and_judged_by_the_routes() -> None:
 
 
 def test_the_documented_settings_do_what_the_page_says(tmp_path: Path) -> None:
-    page = Path(__file__).parents[2] / "docs" / "reference" / "routing.md"
+    page = Path(__file__).parents[3] / "docs" / "reference" / "routing.md"
     (text,) = re.findall(r"^```toml\n(.*?)^```$", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
     (tmp_path / "wpbridge.toml").write_text(text, encoding="utf-8")
     settings = load({}, {"HOME": str(tmp_path)}, tmp_path)

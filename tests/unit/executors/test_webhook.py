@@ -9,8 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from test_handlers import context
 
+from factories import context
 from receiver import Receiver, receiving
 from wpbridge.executors.threads import outcome_of
 from wpbridge.executors.webhook import webhook_handler

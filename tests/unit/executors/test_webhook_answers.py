@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_handlers import context
 
+from factories import context
 from receiver import receiving
 from scripted import Scripted, scripted
 from wpbridge.errors import ExecutionError
