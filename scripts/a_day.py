@@ -38,8 +38,12 @@ WITHIN = timedelta(seconds=0.5)
 INTERVALS = {"each_minute": 60, "each_5_minutes": 300, "hourly": 3600}
 CRONS = {"each_quarter": "*/15 * * * *", "at_three": "0 3 * * *"}
 OFTEN = {
-    "each_minute": 1440, "each_5_minutes": 288, "hourly": 24, "each_quarter": 96, "at_three": 1
-}  # fmt: skip
+    "each_minute": 1440,
+    "each_5_minutes": 288,
+    "hourly": 24,
+    "each_quarter": 96,
+    "at_three": 1,
+}
 """How many runs of a chain a day holds."""
 EACH_SEVENTH = "each_5_minutes"
 """This chain's hook fails in every seventh run, and the chain goes on."""
@@ -77,15 +81,18 @@ def expected(seed: int) -> dict[str, Line]:
     sevenths = OFTEN[EACH_SEVENTH] // 7
     found = {hook: Line(complete=times, pending=1, attempts=times) for hook, times in OFTEN.items()}
     found[EACH_SEVENTH] = Line(
-        complete=OFTEN[EACH_SEVENTH] - sevenths, failed=sevenths, pending=1,
+        complete=OFTEN[EACH_SEVENTH] - sevenths,
+        failed=sevenths,
+        pending=1,
         attempts=OFTEN[EACH_SEVENTH],
-    )  # fmt: skip
+    )
     fails = failures(seed)
     hopeless = sum(n >= RULE.max_attempts for n in fails)
     found["flaky"] = Line(
-        complete=len(fails) - hopeless, failed=hopeless,
+        complete=len(fails) - hopeless,
+        failed=hopeless,
         attempts=sum(min(n + 1, RULE.max_attempts) for n in fails),
-    )  # fmt: skip
+    )
     # What had started is started once more.
     found["orphan"] = Line(complete=RESCUED, attempts=RESCUED + 24 * STARTED)
     return found

@@ -35,24 +35,30 @@ HOOK = "bench_ours"
 BIG = 100_000
 LONGEST_SECONDS = 60
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
-# fmt: off
 SHAPES = {
     # shape: hook, scheduled date in seconds before NOW, priority, group id; n counts rows from 1
     "all_ours": (f"'{HOOK}'", "n % 900000", "10", "1"),
     "one_in_1000": (
-        f"IF(n % 1000 = 0, '{HOOK}', CONCAT('other_', n % 50))", "n % 900000", "10", "1"
+        f"IF(n % 1000 = 0, '{HOOK}', CONCAT('other_', n % 50))",
+        "n % 900000",
+        "10",
+        "1",
     ),
     "behind_others": (
         f"IF(n % 2 = 0, '{HOOK}', CONCAT('other_', n % 50))",
-        "IF(n % 2 = 0, n % 1000, 2000 + n % 900000)", "10", "1",
+        "IF(n % 2 = 0, n % 1000, 2000 + n % 900000)",
+        "10",
+        "1",
     ),
     "mixed_priorities": (
-        f"IF(n % 10 = 0, '{HOOK}', CONCAT('other_', n % 50))", "n % 900000",
-        "(n * 7919) % 5 * 5", "1"
+        f"IF(n % 10 = 0, '{HOOK}', CONCAT('other_', n % 50))",
+        "n % 900000",
+        "(n * 7919) % 5 * 5",
+        "1",
     ),
     "group": (f"'{HOOK}'", "n % 900000", "10", "IF(n % 1000 = 0, 2, 1)"),
     "nothing_due": (f"'{HOOK}'", "-CAST(86400 + n % 900000 AS SIGNED)", "10", "1"),
-}  # fmt: skip
+}
 PLUGIN_CLAIM = (
     "UPDATE wp_actionscheduler_actions t1 JOIN (SELECT action_id FROM wp_actionscheduler_actions"
     " WHERE claim_id = 0 AND scheduled_date_gmt <= :now AND status = 'pending'"
@@ -240,15 +246,17 @@ def plugin_rate(dsn: str, rows: int, actions: int) -> dict[str, float]:
                 "UPDATE wp_actionscheduler_actions SET attempts = attempts + 1, status ="
                 " 'in-progress', last_attempt_gmt = :n, last_attempt_local = :n"
                 " WHERE action_id = :i",
-                n=moment, i=action_id,
-            )  # fmt: skip
+                n=moment,
+                i=action_id,
+            )
             run(store, log, i=action_id, m="action complete via WP CLI", now=moment)
             run(
                 store,
                 "UPDATE wp_actionscheduler_actions SET status = 'complete', last_attempt_gmt = :n,"
                 " last_attempt_local = :n WHERE action_id = :i",
-                n=moment, i=action_id,
-            )  # fmt: skip
+                n=moment,
+                i=action_id,
+            )
             done += 1
         run(store, "DELETE FROM wp_actionscheduler_claims WHERE claim_id > 0")
     seconds = time.perf_counter() - start

@@ -38,11 +38,13 @@ def fill(dsn: str, rows: int) -> None:
     for start in range(0, rows, PART):
         part = [
             NewAction(
-                hook="bench", args=f'{{"order":{n},"mail":"a{n}@b.example"}}', schedule=blob,
+                hook="bench",
+                args=f'{{"order":{n},"mail":"a{n}@b.example"}}',
+                schedule=blob,
                 scheduled_at=NOW,
             )
             for n in range(start, min(rows, start + PART))
-        ]  # fmt: skip
+        ]
         store.insert(part, now=NOW)
     run(store, ENDED)
     for words in LATER:
@@ -55,11 +57,24 @@ def archived(dsn: str, rows: int, folder: Path) -> dict[str, object]:
     file = folder / f"{rows}.jsonl.gz"
     told = subprocess.run(
         [
-            sys.executable, __file__, "--rows", str(rows), "--step", "archive", "--dsn", dsn,
-            "--output", str(file), "--older-than", "31d", "--yes",
+            sys.executable,
+            __file__,
+            "--rows",
+            str(rows),
+            "--step",
+            "archive",
+            "--dsn",
+            dsn,
+            "--output",
+            str(file),
+            "--older-than",
+            "31d",
+            "--yes",
         ],
-        check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     return {"rows": rows, **json.loads(told), "file_mb": round(file.stat().st_size / 1e6, 1)}
 
 

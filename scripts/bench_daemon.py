@@ -167,9 +167,11 @@ def insert_as_php(store: SqlStore, number: int) -> float:
         "INSERT INTO wp_actionscheduler_actions (hook, status, scheduled_date_gmt,"
         " scheduled_date_local, schedule, group_id, priority, args) VALUES"
         " (:hook, 'pending', :now, :now, :schedule, 0, 10, :args)",
-        hook=HOOK, now=to_text(now), args=f"[{number}]",
+        hook=HOOK,
+        now=to_text(now),
+        args=f"[{number}]",
         schedule=schedule.encode(schedule.single(now)).decode(),
-    )  # fmt: skip
+    )
     return time.monotonic()
 
 
@@ -296,8 +298,10 @@ def rate(server: MariaDB, name: str, loops: int, actions: int, processes: int) -
             "INSERT INTO wp_actionscheduler_actions (hook, status, scheduled_date_gmt,"
             " scheduled_date_local, args, schedule) SELECT :hook, 'pending', :now, :now,"
             f" CONCAT('[', seq, ']'), :schedule FROM seq_1_to_{actions}",
-            hook=HOOK, now=to_text(now), schedule=schedule.encode(schedule.single(now)).decode(),
-        )  # fmt: skip
+            hook=HOOK,
+            now=to_text(now),
+            schedule=schedule.encode(schedule.single(now)).decode(),
+        )
         Queue(store, close_store=False).wake()
         # Rarely, since reading them all takes time that the workers want.
         ran = one.ran(actions, each_seconds=0.5)
@@ -337,9 +341,11 @@ def run_day(dsn: str, poll: float, *, traces: bool) -> dict[str, object]:
         tracemalloc.start()
     start = time.perf_counter()
     day = a_day.Day(
-        dsn, poll=timedelta(seconds=poll), hours=(2, 24),
+        dsn,
+        poll=timedelta(seconds=poll),
+        hours=(2, 24),
         measured=traced_bytes if traces else memory_bytes,
-    )  # fmt: skip
+    )
     told = day.run()
     wrong = {
         hook: {"expected": asdict(line), "found": asdict(told.lines.get(hook, a_day.Line()))}

@@ -48,9 +48,11 @@ def claimer(dsn: str, told: Any) -> None:
 def figures(times: list[float]) -> dict[str, float]:
     cuts = statistics.quantiles(times, n=100)
     return {
-        "claims": len(times), "p50_ms": round(cuts[49] * 1000, 2),
-        "p99_ms": round(cuts[98] * 1000, 2), "max_ms": round(max(times) * 1000, 2),
-    }  # fmt: skip
+        "claims": len(times),
+        "p50_ms": round(cuts[49] * 1000, 2),
+        "p99_ms": round(cuts[98] * 1000, 2),
+        "max_ms": round(max(times) * 1000, 2),
+    }
 
 
 def plugins_claim_ms(store: Any, number: int) -> float:
@@ -106,13 +108,16 @@ def measure(dsn: str, store: Any, watcher: Any, rows: int, seconds: float) -> di
     plugin_after = plugins_claim_ms(watcher, 1_000_000_002)
     used, sorts = definitions.explain_claim()
     return {
-        "rows": rows, "index_seconds": round(ended - begun, 1), "no_claim_failed": alive,
+        "rows": rows,
+        "index_seconds": round(ended - begun, 1),
+        "no_claim_failed": alive,
         "before": figures([took for at, took in seen if at < begun]),
         "meanwhile": figures([took for at, took in seen if begun <= at - took and at <= ended]),
         "afterwards": figures([took for at, took in seen if at > ended]),
         "plugins_claim_ms": {"before": plugin_before, "afterwards": plugin_after},
-        "plugins_claim_uses": used, "plugins_claim_sorts": sorts,
-    }  # fmt: skip
+        "plugins_claim_uses": used,
+        "plugins_claim_sorts": sorts,
+    }
 
 
 if __name__ == "__main__":

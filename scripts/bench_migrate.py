@@ -110,8 +110,10 @@ def main() -> None:
             # A fresh parent for each: the system tells the highest peak of all children.
             told = subprocess.run(
                 [sys.executable, __file__, "--rows", str(rows), "--step", *words],
-                check=True, capture_output=True, text=True,
-            ).stdout  # fmt: skip
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout
             result[name] = json.loads(told)
         result["file_mb"] = round(Path(file).stat().st_size / 1e6, 1)
         print(json.dumps(result))

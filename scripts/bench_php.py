@@ -88,9 +88,18 @@ def warm_start(folder: Path, times: int) -> dict[str, float]:
     )
     now = clock.now()
     action = Action(
-        id=ActionId(1), hook=HOOK, status=Status.PENDING, scheduled_at=now, priority=10,
-        args=b"[]", schedule=b"", group_id=0, group="", attempts=0, claim_id=ClaimId(1),
-    )  # fmt: skip
+        id=ActionId(1),
+        hook=HOOK,
+        status=Status.PENDING,
+        scheduled_at=now,
+        priority=10,
+        args=b"[]",
+        schedule=b"",
+        group_id=0,
+        group="",
+        attempts=0,
+        claim_id=ClaimId(1),
+    )
     taken = []
     for n in range(times + 1):
         call = Call(action=action, values=(), mapping=[], books="first")

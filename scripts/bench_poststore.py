@@ -50,13 +50,26 @@ def fill(store: SqlStore, posts: int) -> None:
         for i in ids:
             at = _BEGAN + timedelta(seconds=i)
             date, status = f"{at:%Y-%m-%d %H:%M:%S}", ("publish", "pending")[i % 2]
-            post.append((i, date, date, f'[{i},"x"]', f"bench_{i % 40}", status, date, date, 1,
-                         "scheduled-action"))  # fmt: skip
+            post.append(
+                (
+                    i,
+                    date,
+                    date,
+                    f'[{i},"x"]',
+                    f"bench_{i % 40}",
+                    status,
+                    date,
+                    date,
+                    1,
+                    "scheduled-action",
+                )
+            )
             blob = schedule.encode(schedule.single(at)).decode()
             meta.append((i, "_action_manager_schedule", blob))
             term.append((i, 1))
-            comment += [(i, date, date, f"action {word}", "action_log")
-                        for word in ("created", "complete")]  # fmt: skip
+            comment += [
+                (i, date, date, f"action {word}", "action_log") for word in ("created", "complete")
+            ]
         for table, some in rows.items():
             marks = ", ".join(["%s"] * len(some[0]))
             connection.exec_driver_sql(f"INSERT INTO wp_{table} VALUES ({marks})", some)
@@ -83,9 +96,10 @@ def measure(server: MariaDB, posts: int) -> dict[str, object]:
     assert (done.is_complete, back.is_good, back.restored) == (True, True, posts)
     store.close()
     return {
-        "posts": posts, "actions_per_second": round(posts / seconds),
+        "posts": posts,
+        "actions_per_second": round(posts / seconds),
         "undone_per_second": round(posts / back_seconds),
-    }  # fmt: skip
+    }
 
 
 def main() -> None:

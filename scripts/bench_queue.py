@@ -135,8 +135,12 @@ def command(server: MariaDB, database: str, *arguments: str) -> str:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("WPBRIDGE_")}
     done = subprocess.run(
         [sys.executable, "-m", "wpbridge", *arguments, "--dsn", server.url(database)],
-        capture_output=True, text=True, check=True, env=clean, timeout=600,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        env=clean,
+        timeout=600,
+    )
     return done.stdout
 
 
@@ -165,9 +169,12 @@ def looking(server: MariaDB, rows: int, rounds: int) -> dict[str, object]:
         found[name] = milliseconds([timed(work) for _ in range(rounds)])
     queue.close()
     for name, words in {
-        "status": ("status",), "list": ("list",), "stats_hook": ("stats", "--by", "hook"),
-        "stats_group": ("stats", "--by", "group"), "stats_hour": ("stats", "--by", "hour"),
-    }.items():  # fmt: skip
+        "status": ("status",),
+        "list": ("list",),
+        "stats_hook": ("stats", "--by", "hook"),
+        "stats_group": ("stats", "--by", "group"),
+        "stats_hour": ("stats", "--by", "hour"),
+    }.items():
         times = [
             timed(lambda words=words: command(server, "bench_look", *words))  # type: ignore[misc]  # the words of now
             for _ in range(rounds)
@@ -197,8 +204,9 @@ def cleaning(server: MariaDB, rows: int) -> dict[str, object]:
     store.register(host="bench", boot="b", pid=1, pid_started="1")
     alone = claim_times(store, seconds=5.0)
     cleaner = connect(server.url("bench_clean"))
-    old = rows_of(store, "SELECT COUNT(*) FROM wp_actionscheduler_actions"
-                         " WHERE status = 'complete'")[0]  # fmt: skip
+    old = rows_of(
+        store, "SELECT COUNT(*) FROM wp_actionscheduler_actions WHERE status = 'complete'"
+    )[0]
     context = multiprocessing.get_context("spawn")
     stop, told = context.Event(), context.SimpleQueue()
     claims = context.Process(target=claim_beside, args=(server.url("bench_clean"), stop, told))

@@ -110,13 +110,19 @@ class _Outline(click.HelpFormatter):
 
 Adder = Callable[[Callable[..., Any]], Callable[..., Any]]
 COMMON: tuple[tuple[str, str, Adder], ...] = (
-    ("Site options", "Which queue. Without any: the WordPress around the working folder.",
-     site_options),
+    (
+        "Site options",
+        "Which queue. Without any: the WordPress around the working folder.",
+        site_options,
+    ),
     ("PHP options", "Whether and how PHP is started.", php_options),
-    ("Filters", "Which actions. Those given must all fit; of one given several times, any.",
-     filter_options),
+    (
+        "Filters",
+        "Which actions. Those given must all fit; of one given several times, any.",
+        filter_options,
+    ),
     ("Options of changes", "Of what changes several actions.", change_options),
-)  # fmt: skip
+)
 
 
 def _common(title: str, about: str, add: Adder) -> list[str]:

@@ -65,10 +65,20 @@ class BothSides:
     ) -> list[Any]:
         """What calls gave, all in one process; whatever PHP complains of is a failure."""
         done = subprocess.run(
-            ["php", "-d", "display_errors=stderr", str(PHP / "queue.php"), str(self.folder),
-             *(["admin"] if admin else [])],
-            input=json.dumps(calls), capture_output=True, text=True, check=False, timeout=120,
-        )  # fmt: skip
+            [
+                "php",
+                "-d",
+                "display_errors=stderr",
+                str(PHP / "queue.php"),
+                str(self.folder),
+                *(["admin"] if admin else []),
+            ],
+            input=json.dumps(calls),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
         assert done.returncode == 0, f"{done.stderr}{done.stdout}"
         assert stderr(done.stderr), done.stderr
         answers, complaints = json.loads(done.stdout.splitlines()[-1])
@@ -87,8 +97,12 @@ class BothSides:
         told = [shlex.join(["action-scheduler", *map(str, words)]) for words in commands]
         done = subprocess.run(
             [*worker_command(), "eval-file", str(PHP / "wp_cli.php"), f"--path={self.folder}"],
-            input=json.dumps(told), capture_output=True, text=True, check=False, timeout=120,
-        )  # fmt: skip
+            input=json.dumps(told),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
         assert done.returncode == 0, f"{done.stderr}{done.stdout}"
         return [
             Printed(code, out, err, {int(i): status for i, status in left.items()})

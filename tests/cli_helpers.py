@@ -78,9 +78,12 @@ class Site:
     ) -> Done:
         """On a terminal, whose user gives this answer to the first question."""
         return on_terminal(
-            *arguments, cwd=self.folder, env={**self.env, **(env or {})}, answer=answer,
+            *arguments,
+            cwd=self.folder,
+            env={**self.env, **(env or {})},
+            answer=answer,
             columns=columns,
-        )  # fmt: skip
+        )
 
     @property
     def env(self) -> dict[str, str]:
@@ -118,9 +121,15 @@ def wpbridge(
 ) -> subprocess.CompletedProcess[str]:
     """Run the command as a process."""
     return subprocess.run(
-        [*COMMAND, *arguments], cwd=cwd, env=clean_env(cwd, env), input=input or "",
-        capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+        [*COMMAND, *arguments],
+        cwd=cwd,
+        env=clean_env(cwd, env),
+        input=input or "",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
 def call(

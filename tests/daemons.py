@@ -43,10 +43,18 @@ class Daemon:
         with (folder / "err").open("wb") as err:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "wpbridge", "work", *where, "--handlers", "acts", *flags],
-                cwd=folder, stderr=err, stdout=err, start_new_session=True,
-                env={**clean, "NOTIFY_SOCKET": f"{self.place}/notify", "XDG_RUNTIME_DIR": self.place,
-                     "MARK": str(folder), **env},
-            )  # fmt: skip
+                cwd=folder,
+                stderr=err,
+                stdout=err,
+                start_new_session=True,
+                env={
+                    **clean,
+                    "NOTIFY_SOCKET": f"{self.place}/notify",
+                    "XDG_RUNTIME_DIR": self.place,
+                    "MARK": str(folder),
+                    **env,
+                },
+            )
 
     def told(self, word: str) -> str:
         """Wait until the service manager was told so."""
@@ -133,6 +141,11 @@ def processes(folder: Path) -> list[int]:
 def wpbridge(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("WPBRIDGE_")}
     return subprocess.run(
-        [sys.executable, "-m", "wpbridge", *arguments], cwd=folder, env=clean,
-        capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+        [sys.executable, "-m", "wpbridge", *arguments],
+        cwd=folder,
+        env=clean,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )

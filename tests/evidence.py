@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Final
 
 FATAL: Final[Mapping[str, float]] = {
-    "iso_exit": 0.0, "iso_crash": 0.0, "iso_hang": 1.0, "iso_deaf": 1.0,
-}  # fmt: skip
+    "iso_exit": 0.0,
+    "iso_crash": 0.0,
+    "iso_hang": 1.0,
+    "iso_deaf": 1.0,
+}
 """Hooks whose attempts may have no end though nobody killed them, and how long they last then."""
 
 
@@ -124,9 +127,15 @@ def read(record: Path) -> dict[int, list[Attempt]]:
         if word == "start":
             assert key not in by_key, f"a process id came twice in one round: {key}"
             by_key[key] = Attempt(
-                action_id=int(action_id), hook=hook, number=int(number), pid=int(pid),
-                parent=int(parent), mark=mark, started=int(moment) / 1e9, wall=int(wall) / 1e9,
-            )  # fmt: skip
+                action_id=int(action_id),
+                hook=hook,
+                number=int(number),
+                pid=int(pid),
+                parent=int(parent),
+                mark=mark,
+                started=int(moment) / 1e9,
+                wall=int(wall) / 1e9,
+            )
         else:
             by_key[key].ended = int(moment) / 1e9
             by_key[key].is_success = word == "end"
@@ -162,12 +171,13 @@ def starts_in_lapses(attempts: Mapping[int, Sequence[Attempt]], harm: Harm) -> I
             one
             for several in attempts.values()
             for one in several
-            if lapse.whom in one.processes and lapse.at <= one.started <= lapse.knew
+            if lapse.whom in one.processes
+            and lapse.at <= one.started <= lapse.knew
             and any(
                 lapse.whom not in other.processes and lapse.at <= other.started < one.started
                 for other in several
             )
-        ]  # fmt: skip
+        ]
         if lapse.most_starts is not None and len(late) > lapse.most_starts:
             yield f"worker {lapse.whom} went on with {len(late)} that others had started: {late}"
 

@@ -16,15 +16,25 @@ KINDS = ("threads", "process")
 
 def make_call(hook: str, *values: Any, action_id: int = 1, **changes: Any) -> Call:
     action = Action(
-        id=ActionId(action_id), hook=hook, status=Status.PENDING, scheduled_at=None, priority=10,
-        args=b"[]", schedule=b"", group_id=0, group=changes.get("group", ""),
-        attempts=changes.get("attempts", 0), claim_id=ClaimId(1),
+        id=ActionId(action_id),
+        hook=hook,
+        status=Status.PENDING,
+        scheduled_at=None,
+        priority=10,
+        args=b"[]",
+        schedule=b"",
+        group_id=0,
+        group=changes.get("group", ""),
+        attempts=changes.get("attempts", 0),
+        claim_id=ClaimId(1),
         idempotency_key=changes.get("idempotency_key", ""),
-    )  # fmt: skip
+    )
     return Call(
-        action=action, values=values, mapping=changes.get("mapping", list(values)),
+        action=action,
+        values=values,
+        mapping=changes.get("mapping", list(values)),
         may_start=changes.get("may_start", lambda: True),
-    )  # fmt: skip
+    )
 
 
 @dataclass

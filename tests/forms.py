@@ -30,11 +30,22 @@ exit;
 """
 REQUESTS: tuple[Mapping[str, str], ...] = (
     {},
-    {"HTTP_HOST": "alpha.example", "SERVER_NAME": "alpha.example", "REMOTE_ADDR": "203.0.113.9",
-     "SERVER_ADDR": "127.0.0.1", "SERVER_PORT": "80"},
-    {"HTTP_HOST": "shop.example.test", "SERVER_NAME": "shop.example.test", "HTTPS": "on",
-     "HTTP_X_FORWARDED_PROTO": "https", "SERVER_PORT": "443", "REMOTE_ADDR": "192.0.2.1"},
-)  # fmt: skip
+    {
+        "HTTP_HOST": "alpha.example",
+        "SERVER_NAME": "alpha.example",
+        "REMOTE_ADDR": "203.0.113.9",
+        "SERVER_ADDR": "127.0.0.1",
+        "SERVER_PORT": "80",
+    },
+    {
+        "HTTP_HOST": "shop.example.test",
+        "SERVER_NAME": "shop.example.test",
+        "HTTPS": "on",
+        "HTTP_X_FORWARDED_PROTO": "https",
+        "SERVER_PORT": "443",
+        "REMOTE_ADDR": "192.0.2.1",
+    },
+)
 """None, as on a command line, and two of a web server."""
 _STAND_INS = "".join(
     # Without its ini files this PHP lacks the extension that defines them.

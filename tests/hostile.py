@@ -29,10 +29,20 @@ def harmful(*names: str, raises: type[BaseException] = Harm) -> Callable[[type],
     return change
 
 
-PROPERTIES: Final = frozenset({
-    "__class__", "__dict__", "__traceback__", "__cause__", "__context__", "args", "after", "until",
-    "reason", "code",
-})  # fmt: skip
+PROPERTIES: Final = frozenset(
+    {
+        "__class__",
+        "__dict__",
+        "__traceback__",
+        "__cause__",
+        "__context__",
+        "args",
+        "after",
+        "until",
+        "reason",
+        "code",
+    }
+)
 TEXTS: Final = ("__str__", "__repr__", "__format__", "__eq__", "__hash__", "__bool__", "__len__")
 
 
@@ -159,71 +169,79 @@ def groups() -> BaseException:
 
 EAST: Final = timezone(timedelta(hours=14))
 
-RAISED: Final[Mapping[str, tuple[Callable[[], BaseException], str]]] = MappingProxyType({
-    "unprintable": (Unprintable, "failed"),
-    "exits when printed": (Exits, "failed"),
-    "recurses when printed": (Recurses, "failed"),
-    "untouchable": (Untouchable, "failed"),
-    "false": (Empty, "failed"),
-    "no text": (NoText, "failed"),
-    "own text": (GivesText, "failed"),
-    "nameless": (Nameless, "failed"),
-    "half a pair": (lambda: ValueError("file \ud800 not found"), "failed"),
-    "zero bytes": (lambda: ValueError("a\0b\0"), "failed"),
-    "endless text": (lambda: ValueError("é" * 3_000_000), "failed"),
-    "controls": (lambda: ValueError("\x1b[2J\r\n\u202e"), "failed"),
-    "not a text": (lambda: ValueError(b"\xff", object()), "failed"),
-    "key error": (lambda: KeyError(Unprintable()), "failed"),
-    "looped": (lambda: looped(ValueError("looped")), "failed"),
-    "deep": (deep, "failed"),
-    "group": (groups, "failed"),
-    "interrupt": (KeyboardInterrupt, "failed"),
-    "generator exit": (GeneratorExit, "failed"),
-    "cancelled": (asyncio.CancelledError, "failed"),
-    "stop iteration": (lambda: StopIteration(5), "failed"),
-    "memory": (lambda: MemoryError("no"), "failed"),
-    "exit": (lambda: SystemExit(Unprintable()), "failed"),
-    "exit with a text of its own": (lambda: SystemExit(Text("x")), "failed"),
-    "harm": (Harm, "failed"),
-    "snooze for ever": (
-        lambda: Snooze(datetime.max.replace(tzinfo=ZoneInfo("America/New_York"))), "failed",
-    ),
-    "snooze to the end": (lambda: Snooze(datetime.max.replace(tzinfo=UTC)), "pending"),
-    "snooze to the start": (lambda: Snooze(datetime.min.replace(tzinfo=UTC)), "pending"),
-    "snooze before the start": (lambda: Snooze(datetime.min.replace(tzinfo=EAST)), "failed"),
-    "snooze too long": (lambda: Snooze(timedelta.max), "failed"),
-    "snooze back too far": (lambda: Snooze(timedelta.min), "failed"),
-    "snooze in a bad zone": (
-        lambda: changed(Snooze(timedelta(1)), until=datetime(2026, 1, 1, tzinfo=BadZone())),
-        "failed",
-    ),
-    "snooze without a zone": (
-        lambda: changed(Snooze(timedelta(1)), until=datetime(2026, 1, 1)), "failed",  # noqa: DTZ001
-    ),
-    "snooze until a date of its own": (
-        lambda: Snooze(Date(2031, 1, 1, tzinfo=UTC), reason=Text("t")), "pending",
-    ),
-    "snooze for a span of its own": (lambda: Snooze(Span(days=1)), "pending"),
-    "snooze until nothing": (lambda: changed(Snooze(timedelta(1)), until=None), "failed"),
-    "snooze unread": (SnoozeWithoutReading, "failed"),
-    "retry too late": (lambda: Retry(timedelta.max), "failed"),
-    "retry at the end": (lambda: Retry(datetime.max.replace(tzinfo=UTC) - datetime.now(UTC)),
-                         "either"),
-    "retry after a span of its own": (
-        lambda: changed(Retry(5), after=Span(seconds=5)), "pending",
-    ),
-    "retry before": (lambda: changed(Retry(5), after=timedelta(seconds=-5)), "failed"),
-    "retry after a text": (lambda: changed(Retry(5), after="soon"), "failed"),
-    "retry after not a number": (lambda: changed(Retry(5), after=float("nan")), "failed"),
-    "bare retry": (BareRetry, "failed"),
-    "retry unread": (RetryWithoutReading, "failed"),
-    "retry, unprintable": (lambda: Retry(60, reason=Unprintable()), "pending"),  # type: ignore[arg-type]
-    "retry, half a pair": (lambda: Retry(60, reason="\udfff"), "pending"),
-    "cancel, unprintable": (lambda: Cancel(Unprintable()), "canceled"),  # type: ignore[arg-type]
-    "cancel, own text": (lambda: Cancel(Text("own")), "canceled"),
-    "cancel, half a pair": (lambda: Cancel("\udfff"), "canceled"),
-    "cancel for nothing": (lambda: Cancel(None), "canceled"),  # type: ignore[arg-type]
-})  # fmt: skip
+RAISED: Final[Mapping[str, tuple[Callable[[], BaseException], str]]] = MappingProxyType(
+    {
+        "unprintable": (Unprintable, "failed"),
+        "exits when printed": (Exits, "failed"),
+        "recurses when printed": (Recurses, "failed"),
+        "untouchable": (Untouchable, "failed"),
+        "false": (Empty, "failed"),
+        "no text": (NoText, "failed"),
+        "own text": (GivesText, "failed"),
+        "nameless": (Nameless, "failed"),
+        "half a pair": (lambda: ValueError("file \ud800 not found"), "failed"),
+        "zero bytes": (lambda: ValueError("a\0b\0"), "failed"),
+        "endless text": (lambda: ValueError("é" * 3_000_000), "failed"),
+        "controls": (lambda: ValueError("\x1b[2J\r\n\u202e"), "failed"),
+        "not a text": (lambda: ValueError(b"\xff", object()), "failed"),
+        "key error": (lambda: KeyError(Unprintable()), "failed"),
+        "looped": (lambda: looped(ValueError("looped")), "failed"),
+        "deep": (deep, "failed"),
+        "group": (groups, "failed"),
+        "interrupt": (KeyboardInterrupt, "failed"),
+        "generator exit": (GeneratorExit, "failed"),
+        "cancelled": (asyncio.CancelledError, "failed"),
+        "stop iteration": (lambda: StopIteration(5), "failed"),
+        "memory": (lambda: MemoryError("no"), "failed"),
+        "exit": (lambda: SystemExit(Unprintable()), "failed"),
+        "exit with a text of its own": (lambda: SystemExit(Text("x")), "failed"),
+        "harm": (Harm, "failed"),
+        "snooze for ever": (
+            lambda: Snooze(datetime.max.replace(tzinfo=ZoneInfo("America/New_York"))),
+            "failed",
+        ),
+        "snooze to the end": (lambda: Snooze(datetime.max.replace(tzinfo=UTC)), "pending"),
+        "snooze to the start": (lambda: Snooze(datetime.min.replace(tzinfo=UTC)), "pending"),
+        "snooze before the start": (lambda: Snooze(datetime.min.replace(tzinfo=EAST)), "failed"),
+        "snooze too long": (lambda: Snooze(timedelta.max), "failed"),
+        "snooze back too far": (lambda: Snooze(timedelta.min), "failed"),
+        "snooze in a bad zone": (
+            lambda: changed(Snooze(timedelta(1)), until=datetime(2026, 1, 1, tzinfo=BadZone())),
+            "failed",
+        ),
+        "snooze without a zone": (
+            lambda: changed(Snooze(timedelta(1)), until=datetime(2026, 1, 1)),  # noqa: DTZ001
+            "failed",
+        ),
+        "snooze until a date of its own": (
+            lambda: Snooze(Date(2031, 1, 1, tzinfo=UTC), reason=Text("t")),
+            "pending",
+        ),
+        "snooze for a span of its own": (lambda: Snooze(Span(days=1)), "pending"),
+        "snooze until nothing": (lambda: changed(Snooze(timedelta(1)), until=None), "failed"),
+        "snooze unread": (SnoozeWithoutReading, "failed"),
+        "retry too late": (lambda: Retry(timedelta.max), "failed"),
+        "retry at the end": (
+            lambda: Retry(datetime.max.replace(tzinfo=UTC) - datetime.now(UTC)),
+            "either",
+        ),
+        "retry after a span of its own": (
+            lambda: changed(Retry(5), after=Span(seconds=5)),
+            "pending",
+        ),
+        "retry before": (lambda: changed(Retry(5), after=timedelta(seconds=-5)), "failed"),
+        "retry after a text": (lambda: changed(Retry(5), after="soon"), "failed"),
+        "retry after not a number": (lambda: changed(Retry(5), after=float("nan")), "failed"),
+        "bare retry": (BareRetry, "failed"),
+        "retry unread": (RetryWithoutReading, "failed"),
+        "retry, unprintable": (lambda: Retry(60, reason=Unprintable()), "pending"),  # type: ignore[arg-type]
+        "retry, half a pair": (lambda: Retry(60, reason="\udfff"), "pending"),
+        "cancel, unprintable": (lambda: Cancel(Unprintable()), "canceled"),  # type: ignore[arg-type]
+        "cancel, own text": (lambda: Cancel(Text("own")), "canceled"),
+        "cancel, half a pair": (lambda: Cancel("\udfff"), "canceled"),
+        "cancel for nothing": (lambda: Cancel(None), "canceled"),  # type: ignore[arg-type]
+    }
+)
 """By name: what is raised, and the status that the action ends with."""
 
 

@@ -98,8 +98,10 @@ class LegacyStore:
         """Makes WordPress's tables; the demarcation is at 1000."""
         self.store = store
         make_tables(store, TABLES, engine=engine)
-        self.run("INSERT INTO wp_options (option_name, option_value, autoload)"
-                 " VALUES ('action_scheduler_hybrid_store_demarkation', '1000', 'yes')")  # fmt: skip
+        self.run(
+            "INSERT INTO wp_options (option_name, option_value, autoload)"
+            " VALUES ('action_scheduler_hybrid_store_demarkation', '1000', 'yes')"
+        )
         self._groups: dict[str, int] = {}
 
     def run(self, statement: str, **values: object) -> int:
@@ -129,12 +131,19 @@ class LegacyStore:
     ) -> int:
         """One action as a post; the schedule is single unless given, none if it is empty."""
         row: dict[str, object] = {
-            "post_date": f"{at:%Y-%m-%d %H:%M:%S}", "post_date_gmt": f"{at:%Y-%m-%d %H:%M:%S}",
-            "post_content": args, "post_title": hook, "post_status": status,
-            "post_password": claim, "post_modified": f"{modified:%Y-%m-%d %H:%M:%S}",
-            "post_modified_gmt": f"{modified:%Y-%m-%d %H:%M:%S}", "menu_order": attempts,
-            "post_type": "scheduled-action", "comment_count": len(logs), **columns,
-        }  # fmt: skip
+            "post_date": f"{at:%Y-%m-%d %H:%M:%S}",
+            "post_date_gmt": f"{at:%Y-%m-%d %H:%M:%S}",
+            "post_content": args,
+            "post_title": hook,
+            "post_status": status,
+            "post_password": claim,
+            "post_modified": f"{modified:%Y-%m-%d %H:%M:%S}",
+            "post_modified_gmt": f"{modified:%Y-%m-%d %H:%M:%S}",
+            "menu_order": attempts,
+            "post_type": "scheduled-action",
+            "comment_count": len(logs),
+            **columns,
+        }
         marks = ", ".join(f":{name}" for name in row)
         told = self.run(f"INSERT INTO wp_posts ({', '.join(row)}) VALUES ({marks})", **row)
         post = int(str(columns.get("ID", told)))
@@ -150,8 +159,10 @@ class LegacyStore:
     def meta(self, post: int, key: str, value: str) -> int:
         return self.run(
             "INSERT INTO wp_postmeta (post_id, meta_key, meta_value) VALUES (:p, :k, :v)",
-            p=post, k=key, v=value,
-        )  # fmt: skip
+            p=post,
+            k=key,
+            v=value,
+        )
 
     def comment(
         self, post: int, message: str, at: datetime, *, kind: str = "action_log", gmt: str = ""
@@ -160,8 +171,11 @@ class LegacyStore:
         return self.run(
             "INSERT INTO wp_comments (comment_post_ID, comment_date, comment_date_gmt,"
             " comment_content, comment_type) VALUES (:p, :d, :d, :m, :t)",
-            p=post, d=gmt, m=message, t=kind,
-        )  # fmt: skip
+            p=post,
+            d=gmt,
+            m=message,
+            t=kind,
+        )
 
     def relate(self, post: int, group: str) -> None:
         if group not in self._groups:
@@ -173,8 +187,9 @@ class LegacyStore:
             )
         self.run(
             "INSERT INTO wp_term_relationships (object_id, term_taxonomy_id) VALUES (:p, :t)",
-            p=post, t=self._groups[group],
-        )  # fmt: skip
+            p=post,
+            t=self._groups[group],
+        )
 
     def fill(self, seed: int, size: int) -> dict[str, str]:
         """Posts of every kind; hook to post status."""
@@ -183,17 +198,23 @@ class LegacyStore:
         for number in range(size):
             at = BEGAN + timedelta(seconds=choose.randrange(-10_000_000, 10_000_000))
             kinds = (
-                schedule.single(at), schedule.interval(at, choose.randrange(1, 90_000)),
-                schedule.cron_schedule(at, "30 4 1 * *"), schedule.Async(),
-            )  # fmt: skip
+                schedule.single(at),
+                schedule.interval(at, choose.randrange(1, 90_000)),
+                schedule.cron_schedule(at, "30 4 1 * *"),
+                schedule.Async(),
+            )
             hook, status = f"hook_{number}", choose.choice(STATUSES)
             made[hook] = status
             self.post(
-                hook, args=f'[{number},"{"x" * choose.choice((1, 30, 900))}"]', status=status,
-                at=at, blob=schedule.encode(choose.choice(kinds)), attempts=choose.randrange(4),
+                hook,
+                args=f'[{number},"{"x" * choose.choice((1, 30, 900))}"]',
+                status=status,
+                at=at,
+                blob=schedule.encode(choose.choice(kinds)),
+                attempts=choose.randrange(4),
                 group=choose.choice(("", "alpha", "beta", "größe & co")),
                 logs=[f"row {n}" for n in range(choose.randrange(4))],
-            )  # fmt: skip
+            )
         return made
 
 

@@ -61,17 +61,35 @@ OLD_SERVER: Final = "--version=10.5.29-MariaDB"
 
 MAY_END: Final[Mapping[str, Sequence[str]]] = {
     **dict.fromkeys(
-        ("quick", "awaited", "child", "slow", "steady", "long", "once", "once_slow", "parent", "meddle",
-         "floods", "spawns", "iso", "iso_slow", "iso_forks", "iso_leaks", "iso_floods"),
+        (
+            "quick",
+            "awaited",
+            "child",
+            "slow",
+            "steady",
+            "long",
+            "once",
+            "once_slow",
+            "parent",
+            "meddle",
+            "floods",
+            "spawns",
+            "iso",
+            "iso_slow",
+            "iso_forks",
+            "iso_leaks",
+            "iso_floods",
+        ),
         ("complete",),
     ),
     **dict.fromkeys(
-        ("doom", "odd", "exits", "iso_odd", "iso_exit", "iso_crash", "iso_hang", "iso_deaf"), ("failed",)
+        ("doom", "odd", "exits", "iso_odd", "iso_exit", "iso_crash", "iso_hang", "iso_deaf"),
+        ("failed",),
     ),
     "prey": ("complete", "canceled"),
     "chain": ("complete", "canceled"),
     "flaky": ("complete", "failed"),
-}  # fmt: skip
+}
 DEATHS: Final = (
     r"its runners died \d+ times while it ran",
     r"its runner \(.*\) died while it ran, and it must not run twice",
@@ -253,9 +271,12 @@ class Storm:
         with (self.folder / "runs.log").open("ab") as log:
             run = subprocess.Popen(
                 [sys.executable, "-m", "wpbridge", "claim-and-run"],
-                cwd=self.folder, env=self.environment(mark), stdout=log, stderr=log,
+                cwd=self.folder,
+                env=self.environment(mark),
+                stdout=log,
+                stderr=log,
                 start_new_session=True,
-            )  # fmt: skip
+            )
         time.sleep(self.random.uniform(0.3, 1.2))
         at = time.monotonic()
         run.kill()
@@ -518,9 +539,13 @@ class Storm:
     def claim_and_run(self, *flags: str, home: Sequence[str] = ()) -> None:
         done = subprocess.run(
             [*home, sys.executable, "-m", "wpbridge", "claim-and-run", "--format", "json", *flags],
-            cwd=self.folder, env=self.environment(f"run{time.monotonic_ns()}"),
-            capture_output=True, text=True, check=False, timeout=END_SECONDS,
-        )  # fmt: skip
+            cwd=self.folder,
+            env=self.environment(f"run{time.monotonic_ns()}"),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=END_SECONDS,
+        )
         assert done.returncode == 0, done.stderr
         self.told["reclaimed by runs"] += json.loads(done.stdout.splitlines()[-1])["reclaimed"]
 
@@ -551,10 +576,12 @@ class Storm:
     def environment(self, mark: str) -> dict[str, str]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith("WPBRIDGE_")}
         return {
-            **clean, "WPBRIDGE_DSN": self.dsn, "STORM_MARK": f"{self.name}.{mark}",
+            **clean,
+            "WPBRIDGE_DSN": self.dsn,
+            "STORM_MARK": f"{self.name}.{mark}",
             "XDG_RUNTIME_DIR": str(self.place),
             **({"STORM_PROC": str(self.proc)} if self.plan.has_homes else {}),
-        }  # fmt: skip
+        }
 
     def home(self, number: int) -> list[str]:
         """What starts the daemon of a number: in the namespaces it lives in."""
@@ -610,9 +637,11 @@ class Storm:
     def _connected(self, database: str | None = None) -> pymysql.Connection:
         assert self.server is not None
         return pymysql.connect(
-            unix_socket=str(self.server.socket), user="root", database=database or self.name,
+            unix_socket=str(self.server.socket),
+            user="root",
+            database=database or self.name,
             autocommit=True,
-        )  # fmt: skip
+        )
 
     def _execute(self, *statements: str) -> None:
         connection = self._connected("mysql")
@@ -634,11 +663,25 @@ class Daemon:
         plan = storm.plan
         with self._log.open("wb") as log, (storm.folder / f"{name}.out").open("wb") as out:
             self.process = subprocess.Popen(
-                [*storm.home(number), sys.executable, "-m", "wpbridge", "work", "--processes",
-                 str(plan.processes), "--concurrency", str(plan.concurrency), "--batch-size", "50"],
-                cwd=storm.folder, env=storm.environment(name), stdout=out, stderr=log,
+                [
+                    *storm.home(number),
+                    sys.executable,
+                    "-m",
+                    "wpbridge",
+                    "work",
+                    "--processes",
+                    str(plan.processes),
+                    "--concurrency",
+                    str(plan.concurrency),
+                    "--batch-size",
+                    "50",
+                ],
+                cwd=storm.folder,
+                env=storm.environment(name),
+                stdout=out,
+                stderr=log,
                 start_new_session=True,
-            )  # fmt: skip
+            )
 
     def workers(self) -> list[int]:
         parents = {self.process.pid, *self._below()}
@@ -736,13 +779,30 @@ def handlers_of(record: Path) -> list[int]:
 # Plans
 
 INNOCENT: Final = {
-    "quick": 700, "awaited": 60, "parent": 30, "flaky": 20, "once": 60, "once_slow": 4, "slow": 6,
-    "iso": 20, "iso_slow": 3,
-}  # fmt: skip
+    "quick": 700,
+    "awaited": 60,
+    "parent": 30,
+    "flaky": 20,
+    "once": 60,
+    "once_slow": 4,
+    "slow": 6,
+    "iso": 20,
+    "iso_slow": 3,
+}
 HARMFUL: Final = {
-    "odd": 40, "exits": 40, "floods": 6, "spawns": 10, "iso_exit": 8, "iso_crash": 6, "iso_hang": 3,
-    "iso_deaf": 1, "iso_forks": 8, "iso_leaks": 8, "iso_floods": 4, "iso_odd": 8,
-}  # fmt: skip
+    "odd": 40,
+    "exits": 40,
+    "floods": 6,
+    "spawns": 10,
+    "iso_exit": 8,
+    "iso_crash": 6,
+    "iso_hang": 3,
+    "iso_deaf": 1,
+    "iso_forks": 8,
+    "iso_leaks": 8,
+    "iso_floods": 4,
+    "iso_odd": 8,
+}
 PLAIN: Final = {hook: INNOCENT[hook] for hook in INNOCENT if not hook.startswith("iso")}
 
 
@@ -878,9 +938,13 @@ def _harm(storm: Storm) -> None:
 
 def _mixed(storm: Storm) -> None:
     faults = (
-        storm.kill_a_worker, storm.kill_a_daemon, storm.kill_a_child, storm.hurt_the_network,
-        storm.hurt_the_network, storm.restart_server,
-    )  # fmt: skip
+        storm.kill_a_worker,
+        storm.kill_a_daemon,
+        storm.kill_a_child,
+        storm.hurt_the_network,
+        storm.hurt_the_network,
+        storm.restart_server,
+    )
     with storm.beside(storm.lock_in_the_wrong_order):
         for _ in range(4):
             storm.feed(0.08)
@@ -898,29 +962,47 @@ PLANS: Final = {
         Plan(name="kill9", actions=8000, throw=_kill9),
         Plan(name="kill9_sqlite", actions=2000, throw=_kill9_lite, mix=PLAIN, is_lite=True),
         Plan(
-            name="namespaces", actions=3000, throw=_namespaces, mix={**PLAIN, "slow": 120},
-            daemons=5, processes=1, concurrency=2, has_homes=True,
+            name="namespaces",
+            actions=3000,
+            throw=_namespaces,
+            mix={**PLAIN, "slow": 120},
+            daemons=5,
+            processes=1,
+            concurrency=2,
+            has_homes=True,
         ),
         Plan(name="sigstop", actions=8000, throw=_sigstop, mix={**PLAIN, "slow": 30}),
         Plan(
-            name="sigstop_long", actions=8000, throw=_sigstop_long, mix={**PLAIN, "slow": 30},
+            name="sigstop_long",
+            actions=8000,
+            throw=_sigstop_long,
+            mix={**PLAIN, "slow": 30},
             is_long=True,
         ),
         Plan(
-            name="standing_still", actions=4000, throw=_standing_still,
+            name="standing_still",
+            actions=4000,
+            throw=_standing_still,
             mix={**PLAIN, "steady": 20},
         ),
         # No actions that others enqueue: their ids may be forgotten, and be given to others.
         Plan(
-            name="mariadb_forgets", actions=6000, throw=_server_forgets, chains=0,
-            mix={h: PLAIN[h] for h in PLAIN if h != "parent"}, is_forgetful=True,
+            name="mariadb_forgets",
+            actions=6000,
+            throw=_server_forgets,
+            chains=0,
+            mix={h: PLAIN[h] for h in PLAIN if h != "parent"},
+            is_forgetful=True,
             server_options=("--innodb-flush-log-at-trx-commit=0",),
         ),
         Plan(name="mariadb_killed", actions=8000, throw=_server_killed),
         Plan(name="network_cut", actions=8000, throw=_network, is_proxied=True),
         Plan(name="deadlocks", actions=5000, throw=_deadlocks, mix=PLAIN),
         Plan(
-            name="deadlocks_unskipped", actions=4000, throw=_deadlocks, mix=PLAIN,
+            name="deadlocks_unskipped",
+            actions=4000,
+            throw=_deadlocks,
+            mix=PLAIN,
             server_options=(OLD_SERVER,),
         ),
         Plan(name="cleaner", actions=4000, throw=_cleaner, is_cleaned=True),
@@ -933,7 +1015,7 @@ PLANS: Final = {
             name="mixed", actions=6000, throw=_mixed, mix={**INNOCENT, **HARMFUL}, is_proxied=True
         ),
     )
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -981,9 +1063,12 @@ def weather(plan: Plan, seed: int, folder: Path, server: MariaDB | None) -> Weat
     finally:
         storm.close()
     return Weathered(
-        plan=plan.name, seed=seed, statuses=statuses, thrown=storm.told,
+        plan=plan.name,
+        seed=seed,
+        statuses=statuses,
+        thrown=storm.told,
         seconds=time.monotonic() - began,
-    )  # fmt: skip
+    )
 
 
 def _wear(server: MariaDB, options: tuple[str, ...]) -> None:

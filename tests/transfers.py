@@ -23,22 +23,48 @@ BLOBS = [
     ASYNC,
     'O:30:"ActionScheduler_SimpleSchedule":1:{s:41:"\0ActionScheduler_SimpleSchedule\0timestamp";i:15;}',
     'O:8:"Whatever":1:{s:1:"a";i:1;}',
-    "broken{", "", None, "schädlich \U0001f600",
-]  # fmt: skip
+    "broken{",
+    "",
+    None,
+    "schädlich \U0001f600",
+]
 ARGS = [
-    "[]", '{"a":"\\u00e4\\/b"}', '{"a":"ä/b"}', "[1.0,1e3,-0.0]", '[{"deep":[{}]}]', "{}", "[ 1 ]",
-    '{"a":1,"a":2}', "{broken", "", '"text"', "[12345678901234567890]", '["\\ud800"]', "[NaN]",
-    'a:1:{i:0;s:1:"x";}', "null", '{"nul":"\\u0000"}',
-]  # fmt: skip
+    "[]",
+    '{"a":"\\u00e4\\/b"}',
+    '{"a":"ä/b"}',
+    "[1.0,1e3,-0.0]",
+    '[{"deep":[{}]}]',
+    "{}",
+    "[ 1 ]",
+    '{"a":1,"a":2}',
+    "{broken",
+    "",
+    '"text"',
+    "[12345678901234567890]",
+    '["\\ud800"]',
+    "[NaN]",
+    'a:1:{i:0;s:1:"x";}',
+    "null",
+    '{"nul":"\\u0000"}',
+]
 
 
 def add_row(store: SqlStore, **values: Any) -> None:
     row = {
-        "hook": "h", "status": "pending", "scheduled_date_gmt": "2026-11-24 11:00:00",
-        "scheduled_date_local": "2026-11-24 12:00:00", "args": "[]", "schedule": ASYNC,
-        "group_id": 0, "attempts": 0, "last_attempt_gmt": ZERO, "last_attempt_local": ZERO,
-        "claim_id": 0, "priority": 10, "extended_args": None,
-    } | values  # fmt: skip
+        "hook": "h",
+        "status": "pending",
+        "scheduled_date_gmt": "2026-11-24 11:00:00",
+        "scheduled_date_local": "2026-11-24 12:00:00",
+        "args": "[]",
+        "schedule": ASYNC,
+        "group_id": 0,
+        "attempts": 0,
+        "last_attempt_gmt": ZERO,
+        "last_attempt_local": ZERO,
+        "claim_id": 0,
+        "priority": 10,
+        "extended_args": None,
+    } | values
     names = [name for name in row if name not in ("priority", "extended_args")]
     names += ["priority"] if store.layout.has_priority else []
     names += ["extended_args"] if store.layout.has_extended_args else []
@@ -60,8 +86,15 @@ def fill(store: SqlStore) -> int:
     queue.enqueue(Enqueue(hook="long", args=["x" * 7000 + "/ä"]))
     queue.cancel([queue.enqueue(Enqueue(hook="canceled")) or 0], reason="because")
     for place, status in enumerate(STATUSES):
-        add_row(store, hook=f"s{place}", status=status, attempts=place + 1, priority=place,
-                last_attempt_gmt="2026-11-24 10:00:00", last_attempt_local="2026-11-24 11:30:00")  # fmt: skip
+        add_row(
+            store,
+            hook=f"s{place}",
+            status=status,
+            attempts=place + 1,
+            priority=place,
+            last_attempt_gmt="2026-11-24 10:00:00",
+            last_attempt_local="2026-11-24 11:30:00",
+        )
     for blob in BLOBS:
         add_row(store, hook="blob", schedule=blob)
     for args in ARGS:

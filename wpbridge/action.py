@@ -17,14 +17,16 @@ OnFailed: TypeAlias = Literal["hold", "run", "cancel"]
 ON_FAILED: Final[tuple[OnFailed, ...]] = ("hold", "run", "cancel")
 
 
-UPKEEP_HOOKS = frozenset({
-    "action_scheduler/migration_hook",
-    "action_scheduler/cleanup_wp_comment_logs",
-    "action_scheduler_clear_deleted_action_logs_hook",
-    "action_scheduler_continue_actions_cleanup_hook",
-    "action_scheduler_run_actions_cleanup_hook",
-    "action_scheduler_run_recurring_actions_schedule_hook",
-})  # fmt: skip
+UPKEEP_HOOKS = frozenset(
+    {
+        "action_scheduler/migration_hook",
+        "action_scheduler/cleanup_wp_comment_logs",
+        "action_scheduler_clear_deleted_action_logs_hook",
+        "action_scheduler_continue_actions_cleanup_hook",
+        "action_scheduler_run_actions_cleanup_hook",
+        "action_scheduler_run_recurring_actions_schedule_hook",
+    }
+)
 """The plugin's own housekeeping: left to PHP."""
 
 

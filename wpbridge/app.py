@@ -183,9 +183,9 @@ def make_executor(
         # Two threads share the interpreter then: the runner's must not wait 5 ms for its turn
         # after each answer of the database.
         sys.setswitchinterval(SWITCH_SECONDS)
-        executors["php"] = _php_pool(settings, store, mailbox, clock, php_launch(
-            settings, site, store, env
-        ))  # fmt: skip
+        executors["php"] = _php_pool(
+            settings, store, mailbox, clock, php_launch(settings, site, store, env)
+        )
     routes = routes_of(settings, handlers)
 
     def where(hook: str, group: str) -> str:

@@ -192,8 +192,24 @@ class PhpNoCallback(Event):
 Subscriber: TypeAlias = Callable[[Any], None]
 
 KINDS: Final[tuple[type[Event], ...]] = (
-    RunnerStarted, RunnerStopped, RunnerPresumedDead, StoreLost, StoreBack, ClaimMade, HookPaused,
-    ActionStarted, ActionCompleted, ActionFailed, ActionRetried, ActionSnoozed, ActionCanceled,
-    ActionLost, ActionRescued, UpkeepDone, UpkeepLeft, UpkeepResumed, PhpNoCallback,
-)  # fmt: skip
+    RunnerStarted,
+    RunnerStopped,
+    RunnerPresumedDead,
+    StoreLost,
+    StoreBack,
+    ClaimMade,
+    HookPaused,
+    ActionStarted,
+    ActionCompleted,
+    ActionFailed,
+    ActionRetried,
+    ActionSnoozed,
+    ActionCanceled,
+    ActionLost,
+    ActionRescued,
+    UpkeepDone,
+    UpkeepLeft,
+    UpkeepResumed,
+    PhpNoCallback,
+)
 """Every kind that is told; docs/reference/events.md has them all."""

@@ -78,9 +78,14 @@ def test_nothing_is_left_of_them(store: SqlStore, other: SqlStore, file: Path) -
 def test_what_has_run_or_ended_since_stays(store: SqlStore, other: SqlStore, file: Path) -> None:
     tried = to_text(NOW - timedelta(days=1))
     for hook, status in (
-        ("done", "complete"), ("failed", "failed"), ("again", "failed"), ("runs", "pending"),
-        ("ran", "pending"), ("canceled", "pending"), ("waits", "pending"),
-    ):  # fmt: skip
+        ("done", "complete"),
+        ("failed", "failed"),
+        ("again", "failed"),
+        ("runs", "pending"),
+        ("ran", "pending"),
+        ("canceled", "pending"),
+        ("waits", "pending"),
+    ):
         date = tried if status != "pending" else "0000-00-00 00:00:00"
         add_row(other, hook=hook, status=status, last_attempt_gmt=date, last_attempt_local=date)
     imported(store, exported(other), file)

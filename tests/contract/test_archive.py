@@ -34,8 +34,9 @@ def ended(store: SqlStore, count: int, status: str = "complete", *, days: int = 
         store,
         "UPDATE wp_actionscheduler_actions SET status = :s, attempts = 1, last_attempt_gmt = :at,"
         f" last_attempt_local = :at WHERE action_id BETWEEN {ids[0]} AND {ids[-1]}",
-        s=status, at=at,
-    )  # fmt: skip
+        s=status,
+        at=at,
+    )
     return [int(one) for one in ids]
 
 
@@ -72,8 +73,10 @@ def test_old_rows_move_with_their_logs_and_others_stay(store: SqlStore, tmp_path
         store, "SELECT DISTINCT action_id FROM wp_actionscheduler_logs ORDER BY action_id"
     ) == [(i,) for i in young]
     assert lines(file)[-1] == {
-        "wpbridge": "end", "actions": 25, "statuses": {"complete": 20, "failed": 5}
-    }  # fmt: skip
+        "wpbridge": "end",
+        "actions": 25,
+        "statuses": {"complete": 20, "failed": 5},
+    }
     assert [line["logs"][0][0] for line in lines(file)[1:-1]] == [one.logs[0][0] for one in whole]
 
 

@@ -196,11 +196,13 @@ def test_middleware_sees_what_a_handler_raises(around: Runs, hook: str) -> None:
         return ["outer in", "inner in", f"{word} with inner's", last]
 
     assert lines(around, hook, "retry") == (
-        Retried(after=timedelta(seconds=9)), told("retry", "outer saw Retry"),
-    )  # fmt: skip
+        Retried(after=timedelta(seconds=9)),
+        told("retry", "outer saw Retry"),
+    )
     assert lines(around, hook, "error") == (
-        Failed(reason="gone", error_type="OSError"), told("error", "outer saw OSError"),
-    )  # fmt: skip
+        Failed(reason="gone", error_type="OSError"),
+        told("error", "outer saw OSError"),
+    )
     assert lines(around, hook, "exit") == (
         Failed(reason="the handler exited with 2", error_type="SystemExit"),
         told("exit", "outer saw SystemExit"),
@@ -213,8 +215,9 @@ def test_middleware_sees_what_a_handler_raises(around: Runs, hook: str) -> None:
 @pytest.mark.parametrize("hook", ["plain", "later"])
 def test_what_middleware_raises_is_the_outcome(around: Runs, hook: str) -> None:
     assert lines(around, hook, "refused") == (
-        Canceled(reason="not today"), ["outer in", "outer saw Cancel"],
-    )  # fmt: skip
+        Canceled(reason="not today"),
+        ["outer in", "outer saw Cancel"],
+    )
     outcome, said = lines(around, hook, "spoiled")
     assert outcome == Failed(reason="spoiled", error_type="ValueError")
     assert said[-2:] == ["inner out", "outer saw ValueError"]
@@ -222,8 +225,9 @@ def test_what_middleware_raises_is_the_outcome(around: Runs, hook: str) -> None:
     assert outcome == Failed(reason="generator didn't stop", error_type="RuntimeError")
     # One that the outer one swallows: there was no call.
     assert lines(around, hook, "missing") == (
-        Completed(), ["outer in", "outer caught LookupError('nothing to do')", "outer out"],
-    )  # fmt: skip
+        Completed(),
+        ["outer in", "outer caught LookupError('nothing to do')", "outer out"],
+    )
 
 
 def test_middleware_sees_the_end_of_the_time(around: Runs) -> None:

@@ -128,10 +128,13 @@ def contents(store: SqlStore) -> dict[str, int]:
     return {
         table: len(query(store, f"SELECT 1 FROM wp_{table}"))
         for table in (
-            "actionscheduler_actions", "actionscheduler_logs", "wpbridge_keys", "wpbridge_waits",
+            "actionscheduler_actions",
+            "actionscheduler_logs",
+            "wpbridge_keys",
+            "wpbridge_waits",
             "wpbridge_zones",
         )
-    }  # fmt: skip
+    }
 
 
 def add_some(queue: Queue, given: Any) -> list[int | None]:
@@ -149,9 +152,12 @@ def test_what_is_committed_is_there(queue: Queue, caller: Caller) -> None:
     caller.commit()
     assert [record.id for record in queue.find(order="id")] == ids
     assert contents(queue.store) == {
-        "actionscheduler_actions": 6, "actionscheduler_logs": 6, "wpbridge_keys": 1,
-        "wpbridge_waits": 1, "wpbridge_zones": 1,
-    }  # fmt: skip
+        "actionscheduler_actions": 6,
+        "actionscheduler_logs": 6,
+        "wpbridge_keys": 1,
+        "wpbridge_waits": 1,
+        "wpbridge_zones": 1,
+    }
     first = ids[0] or 0
     assert log_of(queue.store, first) == ["action created"]
     assert str(column(queue.store, "last_attempt_gmt", first)) == "0000-00-00 00:00:00"
@@ -172,8 +178,10 @@ def test_what_is_rolled_back_is_not(queue: Queue, caller: Caller) -> None:
 
 
 def test_nothing_is_committed_behind_the_caller_s_back(queue: Queue, caller: Caller) -> None:
-    caller.run("INSERT INTO wp_actionscheduler_claims (claim_id, date_created_gmt)"
-               " VALUES (77, '2026-11-24 12:00:00')")  # fmt: skip
+    caller.run(
+        "INSERT INTO wp_actionscheduler_claims (claim_id, date_created_gmt)"
+        " VALUES (77, '2026-11-24 12:00:00')"
+    )
     for new in (Enqueue(hook="h", group="new"), Enqueue(hook="h", key="k", unique=True)):
         queue.enqueue(new, connection=caller.given)
     queue.enqueue_many([Enqueue(hook="m")] * 1001, connection=caller.given)
@@ -189,8 +197,10 @@ def test_nothing_is_committed_behind_the_caller_s_back(queue: Queue, caller: Cal
 def test_making_our_tables_commits_nothing(queue: Queue, caller: Caller) -> None:
     queue.store.drop_tables()
     queue.store.inspect()
-    caller.run("INSERT INTO wp_actionscheduler_claims (claim_id, date_created_gmt)"
-               " VALUES (77, '2026-11-24 12:00:00')")  # fmt: skip
+    caller.run(
+        "INSERT INTO wp_actionscheduler_claims (claim_id, date_created_gmt)"
+        " VALUES (77, '2026-11-24 12:00:00')"
+    )
     add_some(queue, caller.given)
     assert queue.count() == 0
     caller.rollback()

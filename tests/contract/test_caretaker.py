@@ -95,8 +95,11 @@ def row(
         store,
         f"UPDATE {ACTIONS} SET status = :s, claim_id = :c, last_attempt_gmt = :l,"
         " last_attempt_local = :l, attempts = 1 WHERE action_id = :i",
-        s=status, c=claim, l=last, i=action_id,
-    )  # fmt: skip
+        s=status,
+        c=claim,
+        l=last,
+        i=action_id,
+    )
     return action_id
 
 
@@ -345,9 +348,10 @@ def test_older_layouts_are_cleaned_all_the_same(store: SqlStore, keeper: Keeper,
     for name in names:
         change(
             store,
-            f"DROP INDEX {name} ON {ACTIONS}" if dsn.startswith("mysql")
+            f"DROP INDEX {name} ON {ACTIONS}"
+            if dsn.startswith("mysql")
             else f'DROP INDEX "{ACTIONS}__{name}"',
-        )  # fmt: skip
+        )
     store.inspect()
     assert (store.layout.claimed_index, store.layout.attempt_index) == (None, None)
     row(store), row(store, "in-progress"), row(store, "complete", 0, 99 * DAY)
@@ -609,10 +613,14 @@ def test_while_one_is_seen_nothing_is_done_which_is_told_once(
 @pytest.mark.parametrize(
     ("name", "age"),
     [
-        ("wpbridge", 1), ("wpbridge: WP Cron does not answer", 1), ("Admin List Table", 1),
-        ("Action Scheduler CLI", 1), ("WP Cron", 10), ("WP CLI", 600),
+        ("wpbridge", 1),
+        ("wpbridge: WP Cron does not answer", 1),
+        ("Admin List Table", 1),
+        ("Action Scheduler CLI", 1),
+        ("WP Cron", 10),
+        ("WP CLI", 600),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_sign_of_one(store: SqlStore, keeper: Keeper, name: str, age: int) -> None:
     php_seen(store, name, timedelta(minutes=age))
     stuck = row(store)
@@ -647,10 +655,14 @@ def test_an_idle_runner_takes_what_was_freed_at_once(
         {"h": describe("h", ran.set)}, concurrency=1, clock=SystemClock(), site="s"
     )
     runner = Runner(
-        store, executor, SystemClock(), identity(),
-        only=ClaimFilter(hooks=frozenset({"h"})), limits=Limits(poll=timedelta(hours=1)),
+        store,
+        executor,
+        SystemClock(),
+        identity(),
+        only=ClaimFilter(hooks=frozenset({"h"})),
+        limits=Limits(poll=timedelta(hours=1)),
         caretaker=Stub(),
-    )  # fmt: skip
+    )
     # It has been idle for long: its next own look is an hour away.
     runner._idle_seconds = 3600.0
     failed: list[bool] = []

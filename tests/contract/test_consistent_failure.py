@@ -36,11 +36,14 @@ def endings_of(claim: Claim, ids: Sequence[int], outcomes: Sequence[Outcome]) ->
     actions = {action.id: action for action in claim.actions}
     return [
         settle.ending_of(
-            actions[ActionId(one)], outcome,
-            started_at=NOW, ended_at=NOW, marked=False,
+            actions[ActionId(one)],
+            outcome,
+            started_at=NOW,
+            ended_at=NOW,
+            marked=False,
         )
         for one, outcome in zip(ids, outcomes, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize(("place", "stops"), [(0, False), (3, False), (4, True)])
@@ -126,8 +129,11 @@ def _ended(store: SqlStore, seed: int, *, at_once: bool) -> list[Sequence[object
     chance.shuffle(ids)
     weights = chance.choice([(1, 0, 0, 0), (8, 1, 1, 1)])
     kinds: list[Outcome] = [
-        FAILED, Completed(), Canceled(reason=""), Retried(after=timedelta(days=1), reason="")
-    ]  # fmt: skip
+        FAILED,
+        Completed(),
+        Canceled(reason=""),
+        Retried(after=timedelta(days=1), reason=""),
+    ]
     outcomes = chance.choices(kinds, weights, k=len(ids))
     endings = endings_of(hold_all(store), ids, outcomes)
     if at_once:
@@ -155,8 +161,10 @@ def _fill_history(store: SqlStore, chance: random.Random) -> None:
                 store,
                 "UPDATE wp_actionscheduler_actions SET status = :s, scheduled_date_gmt = :d"
                 " WHERE action_id = :i",
-                s=status, d=f"{date} 00:00:00" if date and len(date) == 10 else date, i=old,
-            )  # fmt: skip
+                s=status,
+                d=f"{date} 00:00:00" if date and len(date) == 10 else date,
+                i=old,
+            )
 
 
 def _settle_as_the_plugin(store: SqlStore, ending: Ending) -> None:

@@ -62,8 +62,9 @@ def insert(store: SqlStore, hook: str = "h", **more: Any) -> ActionId:
 
 
 def options(store: SqlStore, **values: str) -> None:
-    change(store, "CREATE TABLE IF NOT EXISTS wp_options (option_name varchar(191),"
-                  " option_value text)")  # fmt: skip
+    change(
+        store, "CREATE TABLE IF NOT EXISTS wp_options (option_name varchar(191), option_value text)"
+    )
     for name, value in values.items():
         change(store, "INSERT INTO wp_options VALUES (:n, :v)", n=name, v=value)
 
@@ -80,8 +81,9 @@ def examined(dsn: str, store: SqlStore, open_queue: Callable[[str], SqlStore]) -
 
     def make(config: str = "", folder: Path | None = None, **more: Any) -> Patient:
         handlers = {"h": describe("h", lambda *_: None)}
-        site = Site(name="t", database=DatabaseAddress.from_dsn(dsn), base_prefix="wp_",
-                    table_prefix="wp_")  # fmt: skip
+        site = Site(
+            name="t", database=DatabaseAddress.from_dsn(dsn), base_prefix="wp_", table_prefix="wp_"
+        )
         if folder is not None:
             (folder / "wp-content").mkdir(exist_ok=True)
             (folder / "wp-settings.php").write_text("<?php")
@@ -124,8 +126,13 @@ def fill(store: SqlStore, queue: Queue) -> None:
     insert(store, "again", due_in=3600, interval=60)
     for status in ("complete", "failed", "canceled"):
         row = insert(store)
-        change(store, f"UPDATE {ACTIONS} SET status = '{status}', claim_id = 77,"
-                      " last_attempt_gmt = :at WHERE action_id = :i", at=ago(days=1), i=row)  # fmt: skip
+        change(
+            store,
+            f"UPDATE {ACTIONS} SET status = '{status}', claim_id = 77,"
+            " last_attempt_gmt = :at WHERE action_id = :i",
+            at=ago(days=1),
+            i=row,
+        )
     first = queue.enqueue(Enqueue(hook="h", at="+1h"))
     assert first is not None
     queue.enqueue(Enqueue(hook="h", after=[first]))
@@ -138,10 +145,15 @@ def test_nothing_is_found_in_a_healthy_queue(
 ) -> None:
     patient = examined(folder=tmp_path)
     fill(store, Queue(patient.store, close_store=False))
-    options(store, **{
-        MIGRATION_OPTION: "complete", LOCK_OPTION: f"x|{int(now().timestamp()) + 60}",
-        "schema-ActionScheduler_StoreSchema": "8.0.1", "timezone_string": "Europe/Berlin",
-    })  # fmt: skip
+    options(
+        store,
+        **{
+            MIGRATION_OPTION: "complete",
+            LOCK_OPTION: f"x|{int(now().timestamp()) + 60}",
+            "schema-ActionScheduler_StoreSchema": "8.0.1",
+            "timezone_string": "Europe/Berlin",
+        },
+    )
     mode = "SET SESSION sql_mode = ''" if patient.server.is_mysql else "PRAGMA journal_mode = WAL"
     query(patient.store, mode) if "PRAGMA" in mode else change(patient.store, mode)
     examination_ = doctor.examine(patient)
@@ -167,8 +179,10 @@ def test_a_check_that_fails_is_a_finding_and_stops_no_other(examined: Examine) -
     checks = (Check(name="a", look=fails), Check(name="b", look=refuses), doctor.CHECKS[0])
     told = examination.examine(examined(), checks).findings
     assert [(f.check, f.level) for f in told] == [
-        ("a", "problem"), ("b", "problem"), ("database", "ok"),
-    ]  # fmt: skip
+        ("a", "problem"),
+        ("b", "problem"),
+        ("database", "ok"),
+    ]
     assert "ZeroDivisionError: oh" in told[0].cause
 
 
@@ -211,9 +225,7 @@ def test_tables_that_are_not_there(store: SqlStore, examined: Examine) -> None:
 
 
 @on_mysql
-def test_a_server_without_skip_locked(
-    examined: Examine, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+def test_a_server_without_skip_locked(examined: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     patient = examined()
     patient.__dict__["info"] = replace(patient.info, skip_locked=False)
     assert one(patient, "database").level == "note"
@@ -275,7 +287,7 @@ class Shifted(SystemClock):
 )
 def test_a_clock_that_is_wrong(
     examined: Examine, *, seconds: float, level: str, words: str
-) -> None:  # fmt: skip
+) -> None:
     patient = examined()
     patient.clock = Shifted(seconds)
     finding = one(patient, "clock")
@@ -313,7 +325,7 @@ def test_sqlite_without_wal(examined: Examine) -> None:
 )
 def test_a_schema_that_does_not_fit(
     store: SqlStore, examined: Examine, schema: str, level: str
-) -> None:  # fmt: skip
+) -> None:
     options(store, **({"schema-ActionScheduler_StoreSchema": schema} if schema else {}))
     assert one(examined(), "schema").level == level
 
@@ -351,8 +363,12 @@ def test_missing_indexes(store: SqlStore, examined: Examine) -> None:
 @on_mysql
 def test_a_claim_that_sorts(store: SqlStore, examined: Examine) -> None:
     patient = examined()
-    change(store, f"INSERT INTO {ACTIONS} (hook, status, scheduled_date_gmt, args, schedule)"
-                  " SELECT 'h', 'pending', :at, '[]', '' FROM seq_1_to_3000", at=ago(days=1))  # fmt: skip
+    change(
+        store,
+        f"INSERT INTO {ACTIONS} (hook, status, scheduled_date_gmt, args, schedule)"
+        " SELECT 'h', 'pending', :at, '[]', '' FROM seq_1_to_3000",
+        at=ago(days=1),
+    )
     change(store, f"ANALYZE TABLE {ACTIONS}")
     assert found(patient, "claim-plan") == []
     drop_index(store, "claim_id", "status", "priority", "scheduled_date_gmt")
@@ -515,9 +531,7 @@ def test_wp_cron_is_off(store: SqlStore, examined: Examine, tmp_path: Path) -> N
         ("define('SLAVE_DB_HOST', 'r');", "", "SLAVE_DB_HOST"),
     ],
 )
-def test_replicas(
-    examined: Examine, tmp_path: Path, config: str, drop_in: str, words: str
-) -> None:  # fmt: skip
+def test_replicas(examined: Examine, tmp_path: Path, config: str, drop_in: str, words: str) -> None:
     patient = examined(config, tmp_path)
     if drop_in:
         (tmp_path / "wp-content" / "db.php").write_text(drop_in)
@@ -553,10 +567,20 @@ def test_no_companion(examined: Examine, tmp_path: Path) -> None:
 
 
 HELLO = Hello(
-    worker=1, pid=1, php="8.2", wordpress="6.5", action_scheduler="4.0.0",
-    store="ActionScheduler_DBStore", logger="ActionScheduler_DBLogger", url="http://x", zone="UTC",
-    memory_limit=-1, prefix="wp_", sees_runner=None, wp_cli=None,
-)  # fmt: skip
+    worker=1,
+    pid=1,
+    php="8.2",
+    wordpress="6.5",
+    action_scheduler="4.0.0",
+    store="ActionScheduler_DBStore",
+    logger="ActionScheduler_DBLogger",
+    url="http://x",
+    zone="UTC",
+    memory_limit=-1,
+    prefix="wp_",
+    sees_runner=None,
+    wp_cli=None,
+)
 
 
 @pytest.mark.parametrize(
@@ -570,7 +594,7 @@ HELLO = Hello(
 )
 def test_a_wordpress_that_does_not_fit(
     examined: Examine, hello: Hello, level: str, words: str
-) -> None:  # fmt: skip
+) -> None:
     patient = examined(php=True)
     patient.__dict__["php"] = PhpSight(hello=hello, callbacks={})
     finding = one(patient, "php")
@@ -621,8 +645,12 @@ def test_nobody_has_been_seen(store: SqlStore, examined: Examine) -> None:
 
 def mine(store: SqlStore) -> None:
     """The runner is said to be this host's, and no such process is there."""
-    change(store, "UPDATE wp_wpbridge_runners SET host = :h, boot = :b, pid_started = '0'",
-           h=identity().host, b=identity().boot)  # fmt: skip
+    change(
+        store,
+        "UPDATE wp_wpbridge_runners SET host = :h, boot = :b, pid_started = '0'",
+        h=identity().host,
+        b=identity().boot,
+    )
 
 
 def test_a_dead_runner(store: SqlStore, examined: Examine) -> None:
@@ -639,7 +667,7 @@ def test_a_dead_runner(store: SqlStore, examined: Examine) -> None:
 
 def test_phps_runners_wait_for_our_claim(
     store: SqlStore, examined: Examine, tmp_path: Path
-) -> None:  # fmt: skip
+) -> None:
     insert(store)
     assert store.claim_due(now=now(), limit=1, only=ClaimFilter())
     patient = examined()
@@ -657,8 +685,9 @@ def test_pauses(examined: Examine) -> None:
     queue.pause(everything=True, until="+1h")
     told = found(patient, "pauses")
     assert {f.fix for f in told} == {
-        "wpbridge resume --all", "wpbridge resume --group 'a b'",
-    }  # fmt: skip
+        "wpbridge resume --all",
+        "wpbridge resume --group 'a b'",
+    }
     assert any("until resumed: so" in f.cause for f in told)
 
 
@@ -805,14 +834,25 @@ def test_hooks_that_go_nowhere(store: SqlStore, examined: Examine) -> None:
 def held(store: SqlStore, claim: int, age: float, status: str = "pending") -> ActionId:
     """An action in a claim of one of PHP's runners."""
     row = insert(store)
-    change(store, f"UPDATE {ACTIONS} SET claim_id = :c, status = :s, last_attempt_gmt = :at"
-                  " WHERE action_id = :i", c=claim, s=status, at=ago(seconds=age), i=row)  # fmt: skip
+    change(
+        store,
+        f"UPDATE {ACTIONS} SET claim_id = :c, status = :s, last_attempt_gmt = :at"
+        " WHERE action_id = :i",
+        c=claim,
+        s=status,
+        at=ago(seconds=age),
+        i=row,
+    )
     return row
 
 
 def claims_row(store: SqlStore, claim: int, age: float) -> None:
-    change(store, f"INSERT INTO {CLAIMS} (claim_id, date_created_gmt) VALUES (:c, :at)",
-           c=claim, at=ago(seconds=age))  # fmt: skip
+    change(
+        store,
+        f"INSERT INTO {CLAIMS} (claim_id, date_created_gmt) VALUES (:c, :at)",
+        c=claim,
+        at=ago(seconds=age),
+    )
 
 
 def test_stale_claims(store: SqlStore, examined: Examine) -> None:
@@ -834,8 +874,9 @@ def test_running_without_a_sign(store: SqlStore, examined: Examine) -> None:
     assert (finding.effect[:30], finding.fix[:3]) == ("the next run of PHP's cleaner ", "wp ")
     finding = one(examined(owns_site=True), "stale-running")
     assert (finding.effect[:28], finding.fix) == (
-        "the next run of wpbridge fai", "wpbridge claim-and-run"
-    )  # fmt: skip
+        "the next run of wpbridge fai",
+        "wpbridge claim-and-run",
+    )
     assert "nobody ends them" in one(examined(owns_site=True, upkeep=False), "stale-running").effect
 
 
@@ -898,10 +939,12 @@ def test_duplicate_chains(store: SqlStore, examined: Examine) -> None:
         ("schedule = NULL", True),
         ("args = '{', claim_id = 9", False),
         # PHP may read it: a date in words
-        ("schedule = 'O:30:\"ActionScheduler_SimpleSchedule\":1:{s:9:\"timestamp\";s:8:\"tomorrow\";}'",
-         False),
+        (
+            'schedule = \'O:30:"ActionScheduler_SimpleSchedule":1:{s:9:"timestamp";s:8:"tomorrow";}\'',
+            False,
+        ),
     ],
-)  # fmt: skip
+)
 def test_corrupt_rows(
     store: SqlStore, examined: Examine, *, changes: str, is_fixable: bool
 ) -> None:
@@ -939,8 +982,11 @@ def test_only_the_first_rows_are_read(
 
 def test_zero_and_null_dates(store: SqlStore, examined: Examine) -> None:
     zero, null, other = insert(store), insert(store), insert(store, due_in=900)
-    change(store, f"UPDATE {ACTIONS} SET scheduled_date_gmt = '0000-00-00 00:00:00'"
-                  " WHERE action_id = :i", i=zero)  # fmt: skip
+    change(
+        store,
+        f"UPDATE {ACTIONS} SET scheduled_date_gmt = '0000-00-00 00:00:00' WHERE action_id = :i",
+        i=zero,
+    )
     change(store, f"UPDATE {ACTIONS} SET scheduled_date_gmt = NULL WHERE action_id = :i", i=null)
     patient = examined()
     Queue(patient.store, close_store=False).enqueue(Enqueue(hook="h", after=[other]))
@@ -954,9 +1000,12 @@ def test_held_waits(store: SqlStore, examined: Examine) -> None:
     patient = examined()
     queue = Queue(patient.store, close_store=False)
     first = insert(store, due_in=100)
-    queue.enqueue_many([
-        Enqueue(hook="h", after=[first]), Enqueue(hook="h", after=[first], after_failed="run"),
-    ])  # fmt: skip
+    queue.enqueue_many(
+        [
+            Enqueue(hook="h", after=[first]),
+            Enqueue(hook="h", after=[first], after_failed="run"),
+        ]
+    )
     assert found(patient, "held-waits") == []
     change(store, f"UPDATE {ACTIONS} SET status = 'failed' WHERE action_id = :i", i=first)
     finding = one(patient, "held-waits")
@@ -969,8 +1018,12 @@ def with_keys(store: SqlStore) -> list[ActionId]:
     change(store, f"ALTER TABLE {ACTIONS} ADD COLUMN unique_key {kind} NULL")
     change(store, f"CREATE UNIQUE INDEX unique_key ON {ACTIONS} (unique_key)")
     ended, live = insert(store), insert(store)
-    change(store, f"UPDATE {ACTIONS} SET status = 'complete', last_attempt_gmt = :at"
-                  " WHERE action_id = :i", at=ago(days=1), i=ended)  # fmt: skip
+    change(
+        store,
+        f"UPDATE {ACTIONS} SET status = 'complete', last_attempt_gmt = :at WHERE action_id = :i",
+        at=ago(days=1),
+        i=ended,
+    )
     for row in (ended, live):
         change(store, f"UPDATE {ACTIONS} SET unique_key = 'v1:{row}' WHERE action_id = {row}")
     return [ended, live]
@@ -995,8 +1048,13 @@ def test_what_nobody_deletes(
 ) -> None:
     for status, days in (("complete", 40), ("complete", 20), ("failed", 100), ("failed", 50)):
         row = insert(store)
-        change(store, f"UPDATE {ACTIONS} SET status = :s, last_attempt_gmt = :at"
-                      " WHERE action_id = :i", s=status, at=ago(days=days), i=row)  # fmt: skip
+        change(
+            store,
+            f"UPDATE {ACTIONS} SET status = :s, last_attempt_gmt = :at WHERE action_id = :i",
+            s=status,
+            at=ago(days=days),
+            i=row,
+        )
     finding = one(examined(), "retention")
     assert finding.level == "note"
     assert finding.cause.endswith("1 complete, 1 failed")
@@ -1047,8 +1105,12 @@ def test_a_dry_run_changes_nothing_and_tells_everything(store: SqlStore, examine
     told = doctor.fix(patient, dry_run=True)
     assert whole(store) == before
     assert {r.check: r.count for r in told} == {
-        "stale-claims": 2, "orphan-claims": 2, "orphan-logs": 2, "unique-keys": 1, "corrupt-rows": 2,
-    }  # fmt: skip
+        "stale-claims": 2,
+        "orphan-claims": 2,
+        "orphan-logs": 2,
+        "unique-keys": 1,
+        "corrupt-rows": 2,
+    }
     assert all(r.done.startswith("would have ") and not r.failed for r in told)
 
 

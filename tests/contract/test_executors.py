@@ -181,7 +181,7 @@ def test_returning_completes(runs: Runs) -> None:
         ("far", Failed(reason="date value out of range", error_type="OverflowError")),
         ("never", Failed(reason="date value out of range", error_type="OverflowError")),
     ],
-)  # fmt: skip
+)
 def test_whatever_is_raised_is_the_outcome_of_one_action(
     runs: Runs, hook: str, name: str, expected: Outcome
 ) -> None:
@@ -190,9 +190,27 @@ def test_whatever_is_raised_is_the_outcome_of_one_action(
 
 
 VALUES: list[Any] = [
-    None, True, False, 0, 1, 1.0, -0.0, 0.1, 1e300, 5e-324, 2**53 + 1, -(2**63), 2**200, "", "é漢😀\x00\x1e\n",
-    "\ud800", [], {}, [[1, [2.0, {"a": [None]}]]], {"0": "a", "k": {"z": 1, "a": 2}},
-]  # fmt: skip
+    None,
+    True,
+    False,
+    0,
+    1,
+    1.0,
+    -0.0,
+    0.1,
+    1e300,
+    5e-324,
+    2**53 + 1,
+    -(2**63),
+    2**200,
+    "",
+    "é漢😀\x00\x1e\n",
+    "\ud800",
+    [],
+    {},
+    [[1, [2.0, {"a": [None]}]]],
+    {"0": "a", "k": {"z": 1, "a": 2}},
+]
 
 
 def test_values_and_args_arrive_as_they_are(runs: Runs) -> None:

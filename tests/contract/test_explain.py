@@ -77,8 +77,10 @@ def as_php(store: SqlStore, action_id: int, *, age: int, status: str = "pending"
         store,
         f"UPDATE {ACTIONS} SET claim_id = 999, status = :status, last_attempt_gmt = :at"
         " WHERE action_id = :i",
-        status=status, at=to_text(NOW - timedelta(seconds=age)), i=action_id,
-    )  # fmt: skip
+        status=status,
+        at=to_text(NOW - timedelta(seconds=age)),
+        i=action_id,
+    )
 
 
 def test_what_is_due_and_free_is_taken_next(store: SqlStore, queue: Queue) -> None:
@@ -149,8 +151,12 @@ def test_running_here_names_the_runner(store: SqlStore, queue: Queue) -> None:
     told = text_of(found, "running")
     assert told.startswith("it runs since 2026-11-24T12:00:00Z, by wpbridge on here, pid 1 (last")
     # Given that this very process were the runner's host, and it is gone
-    change(store, "UPDATE wp_wpbridge_runners SET host = :h, boot = :b, pid_started = '0'",
-           h=identity().host, b=identity().boot)  # fmt: skip
+    change(
+        store,
+        "UPDATE wp_wpbridge_runners SET host = :h, boot = :b, pid_started = '0'",
+        h=identity().host,
+        b=identity().boot,
+    )
     found = why(queue, one)
     assert codes(found) == ["running-dead"]
     assert fix_of(found, "running-dead") == "wpbridge claim-and-run"
@@ -179,8 +185,12 @@ def test_claimed_by_a_live_runner(store: SqlStore, queue: Queue) -> None:
 def test_claimed_by_a_dead_one(store: SqlStore, queue: Queue) -> None:
     [one] = insert(store, make_new())
     claim(store, one)
-    change(store, "UPDATE wp_wpbridge_runners SET host = :h, boot = :b, pid_started = '0'",
-           h=identity().host, b=identity().boot)  # fmt: skip
+    change(
+        store,
+        "UPDATE wp_wpbridge_runners SET host = :h, boot = :b, pid_started = '0'",
+        h=identity().host,
+        b=identity().boot,
+    )
     found = why(queue, one)
     assert codes(found) == ["claimed-by-dead"]
     assert fix_of(found, "claimed-by-dead") == "wpbridge claim-and-run"
@@ -190,9 +200,7 @@ def test_claimed_by_a_dead_one(store: SqlStore, queue: Queue) -> None:
     ("age", "code", "fix"),
     [(20, "claimed", ""), (400, "claim-stale", "wpbridge release-claims --stale")],
 )
-def test_claimed_by_php(
-    store: SqlStore, queue: Queue, age: int, code: str, fix: str
-) -> None:  # fmt: skip
+def test_claimed_by_php(store: SqlStore, queue: Queue, age: int, code: str, fix: str) -> None:
     [one] = insert(store, make_new())
     as_php(store, one, age=age)
     found = why(queue, one)
@@ -267,8 +275,10 @@ def test_paused_by_hook_group_and_all(store: SqlStore, queue: Queue) -> None:
     found = why(queue, one)
     assert codes(found) == ["paused"] * 3
     assert {reason.fix for reason in found.reasons} == {
-        "wpbridge resume --all", "wpbridge resume --hook h", "wpbridge resume --group 'a b'"
-    }  # fmt: skip
+        "wpbridge resume --all",
+        "wpbridge resume --hook h",
+        "wpbridge resume --group 'a b'",
+    }
     told = " ".join(reason.text for reason in found.reasons)
     assert "hook 'h' is paused until 2026-11-24T13:00:00Z: mail is down" in told
 
@@ -312,9 +322,13 @@ def test_the_plugins_upkeep_is_left_to_it(store: SqlStore, queue: Queue) -> None
 
 @pytest.mark.parametrize(
     ("php", "callback", "expected"),
-    [(True, None, ["not-asked"]), (True, True, ["due"]), (True, False, ["no-callback"]),
-     (False, False, ["no-handler", "no-callback"])],
-)  # fmt: skip
+    [
+        (True, None, ["not-asked"]),
+        (True, True, ["due"]),
+        (True, False, ["no-callback"]),
+        (False, False, ["no-handler", "no-callback"]),
+    ],
+)
 def test_php_without_a_callback(
     store: SqlStore, queue: Queue, *, php: bool, callback: bool | None, expected: list[str]
 ) -> None:

@@ -35,9 +35,13 @@ def run(store: SqlStore, handler: Callable[..., None], *, batch_size: int = 8) -
     clock = FakeClock()
     executor = TickingExecutor(handler, clock, concurrency=3)
     runner = Runner(
-        store, executor, clock, identity(),
-        only=ClaimFilter(), limits=Limits(concurrency=3, batch_size=batch_size),
-    )  # fmt: skip
+        store,
+        executor,
+        clock,
+        identity(),
+        only=ClaimFilter(),
+        limits=Limits(concurrency=3, batch_size=batch_size),
+    )
     runner.run()
     return runner
 

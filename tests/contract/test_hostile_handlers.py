@@ -68,15 +68,25 @@ def everything() -> dict[str, Handler]:
 
 
 def run(
-    store: SqlStore, handlers: dict[str, Handler], *, bus: Bus | None = None,
-    retry: Sequence[RetryRule] = (), limits: tuple[Limit, ...] = (),
-) -> Totals:  # fmt: skip
+    store: SqlStore,
+    handlers: dict[str, Handler],
+    *,
+    bus: Bus | None = None,
+    retry: Sequence[RetryRule] = (),
+    limits: tuple[Limit, ...] = (),
+) -> Totals:
     clock = SystemClock()
     executor = ThreadExecutor(handlers, concurrency=2, clock=clock, site="s")
     runner = Runner(
-        store, executor, clock, identity(), only=ClaimFilter(hooks=frozenset(handlers), limits=limits),
-        limits=Limits(batch_size=40, concurrency=2), bus=bus, retry=retry,
-    )  # fmt: skip
+        store,
+        executor,
+        clock,
+        identity(),
+        only=ClaimFilter(hooks=frozenset(handlers), limits=limits),
+        limits=Limits(batch_size=40, concurrency=2),
+        bus=bus,
+        retry=retry,
+    )
     return runner.run()
 
 
@@ -211,9 +221,7 @@ for n, (name, returned) in enumerate(RETURNED.items()):
     (tmp_path / "hostile_acts.py").write_text(module)
     handlers = load(["hostile_acts"], folder=str(tmp_path))
     setup = Setup(modules=("hostile_acts",), folder=str(tmp_path), site="s")
-    executor = ProcessExecutor(
-        handlers, setup, limits=PoolLimits(children=1), clock=SystemClock()
-    )  # fmt: skip
+    executor = ProcessExecutor(handlers, setup, limits=PoolLimits(children=1), clock=SystemClock())
     try:
         for number, hook in enumerate(handlers, 1):
             executor.submit(make_call(hook, action_id=number))
@@ -362,9 +370,11 @@ class Refusing:
 
 
 ERRORS = [
-    StoreError("a value does not fit"), UnicodeEncodeError("latin-1", "é", 0, 1, "no"),
-    OverflowError("date value out of range"), MemoryError(),
-]  # fmt: skip
+    StoreError("a value does not fit"),
+    UnicodeEncodeError("latin-1", "é", 0, 1, "no"),
+    OverflowError("date value out of range"),
+    MemoryError(),
+]
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)

@@ -39,9 +39,17 @@ def attempts(store: SqlStore) -> dict[int, list[Attempt]]:
 
 def attempt(action_id: int, hook: str, at: float = 1.0, wall: float = 0.0) -> Attempt:
     return Attempt(
-        action_id=action_id, hook=hook, number=1, pid=100 + action_id, parent=1, mark="m",
-        started=at, wall=wall, ended=at + 0.5, is_success=True,
-    )  # fmt: skip
+        action_id=action_id,
+        hook=hook,
+        number=1,
+        pid=100 + action_id,
+        parent=1,
+        mark="m",
+        started=at,
+        wall=wall,
+        ended=at + 0.5,
+        is_success=True,
+    )
 
 
 def check(store: SqlStore, attempts: dict[int, list[Attempt]]) -> None:

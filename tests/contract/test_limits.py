@@ -140,8 +140,9 @@ def test_what_php_runs_counts_until_the_cleaner_would_take_it_for_dead(store: Sq
         store,
         "UPDATE wp_actionscheduler_actions SET status = 'in-progress', claim_id = 77,"
         " last_attempt_gmt = :at WHERE action_id = :i",
-        i=mails[0], at="2026-11-24 11:55:01",
-    )  # fmt: skip
+        i=mails[0],
+        at="2026-11-24 11:55:01",
+    )
     assert ids(claim(store, limit, dry_run=True)) == [mails[1]]
     change(
         store,
@@ -482,9 +483,14 @@ def test_a_flood_in_one_group_does_not_starve_the_others(store: SqlStore) -> Non
 
     executor = ThreadExecutor({"h": describe("h", handler)}, concurrency=1, clock=clock, site="s")
     Runner(
-        store, executor, clock, identity(),
-        only=ClaimFilter(hooks=frozenset({"h"})), limits=Limits(), shares={"*": 1},
-    ).run()  # fmt: skip
+        store,
+        executor,
+        clock,
+        identity(),
+        only=ClaimFilter(hooks=frozenset({"h"})),
+        limits=Limits(),
+        shares={"*": 1},
+    ).run()
     assert Counter(order) == {"flood": 2000, "small": 60, "": 1}
     last = max(place for place, group in enumerate(order) if group != "flood")
     assert last < 250

@@ -11,10 +11,17 @@ from rows import change, query
 from wpbridge.store.running.runner_store import SqlStore
 
 COMMANDS = [
-    ("enqueue", "h"), ("cancel", "1"), ("cancel", "--hook", "h", "--yes"), ("delete", "2", "--yes"),
-    ("reschedule", "1", "--at", "now"), ("requeue", "2"), ("release-claims", "7"),
-    ("release-claims", "--empty"), ("clean", "--status", "failed", "--yes"), ("dedupe", "--yes"),
-]  # fmt: skip
+    ("enqueue", "h"),
+    ("cancel", "1"),
+    ("cancel", "--hook", "h", "--yes"),
+    ("delete", "2", "--yes"),
+    ("reschedule", "1", "--at", "now"),
+    ("requeue", "2"),
+    ("release-claims", "7"),
+    ("release-claims", "--empty"),
+    ("clean", "--status", "failed", "--yes"),
+    ("dedupe", "--yes"),
+]
 
 
 @pytest.fixture

@@ -69,9 +69,10 @@ def test_an_earlier_file_gets_its_index_when_it_is_written_to(
     made = open_queue(dsn)
     ids = insert(made, make_new("h"))
     change(
-        made, "UPDATE wp_actionscheduler_actions SET status = 'complete', last_attempt_gmt = :d",
+        made,
+        "UPDATE wp_actionscheduler_actions SET status = 'complete', last_attempt_gmt = :d",
         d=OLD,
-    )  # fmt: skip
+    )
     change(made, f"INSERT INTO {KEYS} VALUES ('k', {ids[0]}, '{OLD}')")
     for [name] in query(
         made,

@@ -72,9 +72,15 @@ def claimed(store: SqlStore) -> list[Action]:
 def told(action: Action, site: str) -> str:
     """The key that a handler of a runner with this name for the site is told."""
     context = context_of(
-        action, [], site=site, now=lambda: NOW, lines=[], open_queue=None, limit=None,
+        action,
+        [],
+        site=site,
+        now=lambda: NOW,
+        lines=[],
+        open_queue=None,
+        limit=None,
         stopping=lambda: False,
-    )  # fmt: skip
+    )
     return context.idempotency_key
 
 
@@ -164,11 +170,12 @@ def definitions(store: SqlStore) -> dict[str, tuple[list[str], list[list[str]]]]
     return {
         table: store.session.run(
             lambda c, t=table: (  # type: ignore[misc]
-                dialect.columns(c, t), sorted(dialect.indexes(c, t).values())
+                dialect.columns(c, t),
+                sorted(dialect.indexes(c, t).values()),
             )
         )
         for table in store.names.own
-    }  # fmt: skip
+    }
 
 
 def test_looking_brings_nothing_forward(queue_of_0_1: SqlStore, again: Open) -> None:

@@ -268,9 +268,11 @@ def test_a_target_with_rows_keeps_them(
 
 
 def test_a_post_that_is_changed_between_looking_and_moving_moves_as_it_is_then(
-    legacy: LegacyStore, plain: SqlStore, migrate: Callable[..., Summary],
+    legacy: LegacyStore,
+    plain: SqlStore,
+    migrate: Callable[..., Summary],
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     from wpbridge.store.moving.old_posts import OldPosts  # noqa: PLC0415
 
     changed, gone = legacy.post("changed"), legacy.post("gone")
@@ -376,10 +378,11 @@ def test_a_log_row_that_came_while_the_lock_was_waited_for_is_moved(
             left.clear()
             change(beside, f"UPDATE wp_posts SET post_status = 'publish' WHERE ID = {post}")
             change(
-                beside, "INSERT INTO wp_comments (comment_post_ID, comment_date, comment_date_gmt,"
+                beside,
+                "INSERT INTO wp_comments (comment_post_ID, comment_date, comment_date_gmt,"
                 f" comment_content, comment_type) VALUES ({post}, '2026-03-01 10:01:00',"
                 " '2026-03-01 10:01:00', 'action complete via WP Cron', 'action_log')",
-            )  # fmt: skip
+            )
 
     event.listen(here.session._engine, "before_cursor_execute", before)
     with Journal(tmp_path / "journal", kind="post-store", site="test") as journal:

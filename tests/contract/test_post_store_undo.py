@@ -119,8 +119,9 @@ def log(legacy: LegacyStore, action: int, message: str) -> None:
     legacy.run(
         "INSERT INTO wp_actionscheduler_logs (action_id, message, log_date_gmt, log_date_local)"
         " VALUES (:i, :m, '2026-11-24 12:00:00', '2026-11-24 12:00:00')",
-        i=action, m=message,
-    )  # fmt: skip
+        i=action,
+        m=message,
+    )
 
 
 def option(legacy: LegacyStore, name: str) -> object:
@@ -270,10 +271,12 @@ def test_looking_counts_what_is_done_and_changes_nothing(
 @pytest.mark.parametrize(
     "changed",
     [
-        "status = 'canceled'", "attempts = 1", "last_attempt_gmt = '2026-11-24 12:00:00'",
+        "status = 'canceled'",
+        "attempts = 1",
+        "last_attempt_gmt = '2026-11-24 12:00:00'",
         "scheduled_date_gmt = '2036-01-01 00:00:00'",
     ],
-)  # fmt: skip
+)
 def test_an_action_that_has_changed_stays_one(legacy: LegacyStore, way: Way, changed: str) -> None:
     legacy.post("touched")
     legacy.post("same")
@@ -305,8 +308,11 @@ def test_one_that_others_wait_for_stays_one(legacy: LegacyStore, plain: SqlStore
     legacy.post("first")
     way.move()
     plain.parts.own.ensure(plain.names.waits)
-    change(plain, "INSERT INTO wp_wpbridge_waits (action_id, after_id, on_failed)"
-                  f" VALUES (4711, {action_of(legacy, 'first')}, 'cancel')")  # fmt: skip
+    change(
+        plain,
+        "INSERT INTO wp_wpbridge_waits (action_id, after_id, on_failed)"
+        f" VALUES (4711, {action_of(legacy, 'first')}, 'cancel')",
+    )
     done = way.back()
     assert (done.stayed, actions(legacy)) == (1, {"first"})
 
@@ -411,8 +417,9 @@ def test_options_get_the_values_they_had(legacy: LegacyStore, way: Way) -> None:
     for name, value in ((MARK, "odd"), (LOGS, "yes")):
         legacy.run(
             "INSERT INTO wp_options (option_name, option_value, autoload) VALUES (:n, :v, 'yes')",
-            n=name, v=value,
-        )  # fmt: skip
+            n=name,
+            v=value,
+        )
     legacy.post("fine")
     way.move()
     way.back()
@@ -423,8 +430,11 @@ def test_somebody_elses_clean_up_stays(legacy: LegacyStore, way: Way) -> None:
     legacy.comment(4711, "of a post that is gone", BEGAN)
     legacy.post("fine")
     way.move()
-    legacy.run("UPDATE wp_actionscheduler_actions SET scheduled_date_gmt = '2036-01-01 00:00:00'"
-               " WHERE hook = :h", h=CLEANUP)  # fmt: skip
+    legacy.run(
+        "UPDATE wp_actionscheduler_actions SET scheduled_date_gmt = '2036-01-01 00:00:00'"
+        " WHERE hook = :h",
+        h=CLEANUP,
+    )
     way.back()
     assert actions(legacy) == {CLEANUP}
 
@@ -453,8 +463,9 @@ def test_posts_that_come_back_are_seen_whoever_marked_the_migration_complete(
 def test_a_mark_from_before_the_move_does_not_come_back(legacy: LegacyStore, way: Way) -> None:
     legacy.run(
         "INSERT INTO wp_options (option_name, option_value, autoload) VALUES (:n, :v, 'yes')",
-        n=MARK, v="complete",
-    )  # fmt: skip
+        n=MARK,
+        v="complete",
+    )
     legacy.post("overlooked")
     assert way.move().is_complete
     done = way.back()
@@ -597,17 +608,26 @@ def test_a_part_that_means_nothing_is_counted_as_damaged(
 @pytest.mark.parametrize(
     "step",
     [
-        {"from": 0, "count": 1, "to": "x"}, {"from": 0, "to": 9}, {"count": 1, "to": 9},
-        {"from": -4, "to": 9, "count": 1}, {"from": 9, "to": 4, "count": 1},
-        {"from": 0, "to": 9, "count": None}, {"from": 0, "to": 9, "count": -1},
-        {"moved": 5}, {"moved": ["1"]}, {"moved": {"x": 1}}, {"moved": None},
-        {"completing": {}}, {"completing": None}, {"completing": {"cleanup": 7, "options": {}}},
+        {"from": 0, "count": 1, "to": "x"},
+        {"from": 0, "to": 9},
+        {"count": 1, "to": 9},
+        {"from": -4, "to": 9, "count": 1},
+        {"from": 9, "to": 4, "count": 1},
+        {"from": 0, "to": 9, "count": None},
+        {"from": 0, "to": 9, "count": -1},
+        {"moved": 5},
+        {"moved": ["1"]},
+        {"moved": {"x": 1}},
+        {"moved": None},
+        {"completing": {}},
+        {"completing": None},
+        {"completing": {"cleanup": 7, "options": {}}},
         {"completing": {"cleanup": "soon", "options": {MARK: None, LOGS: None}}},
         {"completing": {"cleanup": None, "options": {MARK: None}}},
         {"completing": {"cleanup": None, "options": {MARK: 1, LOGS: None}}},
         {"completing": {"cleanup": None, "options": {MARK: 'O:6:"Gadget":0:{}', LOGS: None}}},
     ],
-)  # fmt: skip
+)
 def test_a_damaged_step_is_one_line_and_nothing_is_done(
     legacy: LegacyStore, way: Way, step: dict[str, Any]
 ) -> None:

@@ -42,8 +42,9 @@ def set_status(queue: Queue, action_id: int, status: str) -> None:
     change(
         queue.store,
         "UPDATE wp_actionscheduler_actions SET status = :s WHERE action_id = :i",
-        s=status, i=action_id,
-    )  # fmt: skip
+        s=status,
+        i=action_id,
+    )
 
 
 def failed(queue: Queue, hook: str = "h", args: Any = (), **more: Any) -> ActionId:
@@ -65,11 +66,16 @@ def contents(store: SqlStore) -> list[Sequence[Sequence[object]]]:
     return [
         query(store, f"SELECT * FROM wp_{table} ORDER BY 1, 2")
         for table in (
-            "actionscheduler_actions", "actionscheduler_logs", "actionscheduler_groups",
-            "actionscheduler_claims", "wpbridge_keys", "wpbridge_waits", "wpbridge_zones",
+            "actionscheduler_actions",
+            "actionscheduler_logs",
+            "actionscheduler_groups",
+            "actionscheduler_claims",
+            "wpbridge_keys",
+            "wpbridge_waits",
+            "wpbridge_zones",
             "wpbridge_pauses",
         )
-    ]  # fmt: skip
+    ]
 
 
 @pytest.fixture
@@ -94,10 +100,15 @@ def told(ids: dict[str, ActionId], reasons: dict[str, str]) -> dict[ActionId, st
 def test_cancel_by_ids(queue: Queue, one_of_each: dict[str, ActionId]) -> None:
     done = queue.cancel(one_of_each.values())
     assert done.ids == (one_of_each["claimed"], one_of_each["pending"])
-    assert done.skipped == told(one_of_each, {
-        "in-progress": "it is in-progress", "complete": "it is complete",
-        "failed": "it is failed", "canceled": "it is canceled",
-    })  # fmt: skip
+    assert done.skipped == told(
+        one_of_each,
+        {
+            "in-progress": "it is in-progress",
+            "complete": "it is complete",
+            "failed": "it is failed",
+            "canceled": "it is canceled",
+        },
+    )
     assert done.made == {}
     pending = one_of_each["pending"]
     assert column(queue.store, "status", pending) == "canceled"
@@ -136,8 +147,11 @@ def test_unknown_ids_are_refused_before_anything_is_done(queue: Queue) -> None:
     known = add(queue)
     before = contents(queue.store)
     calls: list[Callable[[list[int]], object]] = [
-        queue.cancel, queue.delete, queue.requeue, lambda ids: queue.reschedule(ids, at="+1d")
-    ]  # fmt: skip
+        queue.cancel,
+        queue.delete,
+        queue.requeue,
+        lambda ids: queue.reschedule(ids, at="+1d"),
+    ]
     for call in calls:
         for wrong in ([known, 998, 999], [2**70], [-1]):
             with pytest.raises(ActionNotFound, match=r"^there is no action "):
@@ -160,9 +174,11 @@ def test_a_dry_run_changes_nothing(queue: Queue, one_of_each: dict[str, ActionId
     before = contents(queue.store)
     everything = Query(statuses=("pending", "in-progress", "complete", "failed", "canceled"))
     tries: list[Callable[..., Any]] = [
-        queue.cancel, queue.delete, queue.requeue,
+        queue.cancel,
+        queue.delete,
+        queue.requeue,
         lambda which, dry_run: queue.reschedule(which, at="+1d", dry_run=dry_run),
-    ]  # fmt: skip
+    ]
     for attempt in tries:
         tried = attempt(everything, dry_run=True)
         assert tried.ids
@@ -206,9 +222,13 @@ def test_delete_takes_logs_and_leaves_what_a_runner_holds(
     assert set(done.ids) == {
         one_of_each[state] for state in ("pending", "complete", "failed", "canceled")
     }
-    assert done.skipped == told(one_of_each, {
-        "claimed": "a runner has claimed it", "in-progress": "it is in-progress",
-    })  # fmt: skip
+    assert done.skipped == told(
+        one_of_each,
+        {
+            "claimed": "a runner has claimed it",
+            "in-progress": "it is in-progress",
+        },
+    )
     left = query(queue.store, "SELECT DISTINCT action_id FROM wp_actionscheduler_logs ORDER BY 1")
     assert [row[0] for row in left] == sorted(done.skipped)
     assert [record.id for record in queue.find(order="id")] == sorted(done.skipped)
@@ -249,8 +269,9 @@ def test_requeue_makes_a_copy_and_links_the_two(queue: Queue, clock: FakeClock) 
     assert column(queue.store, "args", new) == column(queue.store, "args", old)
     assert log_of(queue.store, old)[1:] == [f"action requeued via wpbridge as action {new}"]
     assert log_of(queue.store, new) == [
-        "action created", f"action requeued via wpbridge from action {old}",
-    ]  # fmt: skip
+        "action created",
+        f"action requeued via wpbridge from action {old}",
+    ]
 
 
 def test_requeue_for_a_date(queue: Queue) -> None:
@@ -263,10 +284,14 @@ def test_requeue_for_a_date(queue: Queue) -> None:
 def test_requeue_leaves_what_is_live(queue: Queue, one_of_each: dict[str, ActionId]) -> None:
     done = queue.requeue(one_of_each.values())
     assert done.ids == (one_of_each["complete"], one_of_each["failed"], one_of_each["canceled"])
-    assert done.skipped == told(one_of_each, {
-        "claimed": "it is pending", "pending": "it is pending",
-        "in-progress": "it is in-progress",
-    })  # fmt: skip
+    assert done.skipped == told(
+        one_of_each,
+        {
+            "claimed": "it is pending",
+            "pending": "it is pending",
+            "in-progress": "it is in-progress",
+        },
+    )
 
 
 def test_requeue_by_query_means_failed_ones(queue: Queue, one_of_each: dict[str, ActionId]) -> None:
@@ -341,9 +366,10 @@ def test_of_many_runs_of_an_ended_chain_one_revives_it(queue: Queue) -> None:
     made = queue.requeue(Query()).made
     assert set(made) == set(ids)
     alive = [
-        old for old, new in made.items()
+        old
+        for old, new in made.items()
         if isinstance(schedule.decode(queue.get(new).schedule), schedule.Interval)
-    ]  # fmt: skip
+    ]
     assert sorted(alive) == ids[-2:], "the newest of each"
     assert queue.count(statuses=("pending",)) == 7
 
@@ -445,10 +471,16 @@ def test_reschedule_leaves_what_is_not_free(queue: Queue, one_of_each: dict[str,
     others = {state: i for state, i in one_of_each.items() if state != "pending"}
     done = queue.reschedule(others.values(), at=SOON)
     assert done.ids == ()
-    assert done.skipped == told(one_of_each, {
-        "claimed": "a runner has claimed it", "in-progress": "it is in-progress",
-        "complete": "it is complete", "failed": "it is failed", "canceled": "it is canceled",
-    })  # fmt: skip
+    assert done.skipped == told(
+        one_of_each,
+        {
+            "claimed": "a runner has claimed it",
+            "in-progress": "it is in-progress",
+            "complete": "it is complete",
+            "failed": "it is failed",
+            "canceled": "it is canceled",
+        },
+    )
     assert contents(queue.store) == before
     by_query = queue.reschedule(Query(hooks=("h",)), at=SOON)
     assert by_query.ids == (one_of_each["pending"],)

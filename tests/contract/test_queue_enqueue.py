@@ -105,10 +105,15 @@ def contents(store: SqlStore) -> dict[str, Sequence[Sequence[object]]]:
     return {
         table: query(store, f"SELECT * FROM wp_{table} ORDER BY 1, 2")
         for table in (
-            "actionscheduler_actions", "actionscheduler_logs", "actionscheduler_groups",
-            "actionscheduler_claims", "wpbridge_keys", "wpbridge_waits", "wpbridge_zones",
+            "actionscheduler_actions",
+            "actionscheduler_logs",
+            "actionscheduler_groups",
+            "actionscheduler_claims",
+            "wpbridge_keys",
+            "wpbridge_waits",
+            "wpbridge_zones",
         )
-    }  # fmt: skip
+    }
 
 
 # The plugin's functions
@@ -125,8 +130,12 @@ def test_an_async_action(queue: Queue, store: SqlStore) -> None:
 
 def test_a_single_action(queue: Queue, store: SqlStore) -> None:
     dates: list[Any] = [
-        UNIX + 600, "+10m", timedelta(minutes=10), NOW + timedelta(minutes=10), "2026-11-24T12:10",
-    ]  # fmt: skip
+        UNIX + 600,
+        "+10m",
+        timedelta(minutes=10),
+        NOW + timedelta(minutes=10),
+        "2026-11-24T12:10",
+    ]
     for at in dates:
         action_id = queue.schedule_single(at, "send_mail", [17], priority=5)
         assert row(store, action_id) == new_row(
@@ -175,9 +184,10 @@ def test_a_cron_action_with_a_macro_and_one_with_a_year(queue: Queue, store: Sql
     )
     yearly = queue.schedule_cron(None, " 0  0 1 1 * 2030", "report")
     assert row(store, yearly) == new_row(
-        "report", "2030-01-01 00:00:00",
+        "report",
+        "2030-01-01 00:00:00",
         cron(1_893_456_000, UNIX, "0", "0", "1", "1", "*", "2030"),
-    )  # fmt: skip
+    )
 
 
 def test_local_dates_are_the_site_s(dsn: str, open_queue: Callable[[str], SqlStore]) -> None:
@@ -297,8 +307,11 @@ def test_the_database_decides_what_is_one_group(queue: Queue, store: SqlStore, d
     first = queue.enqueue_async("h", group="mail") or 0
     on_mariadb = dsn.startswith("mysql")
     for slug, is_one in (
-        ("MAIL", True), ("máil", on_mariadb), ("mail ", on_mariadb), ("mai", False)
-    ):  # fmt: skip
+        ("MAIL", True),
+        ("máil", on_mariadb),
+        ("mail ", on_mariadb),
+        ("mai", False),
+    ):
         second = queue.enqueue_async("h", group=slug) or 0
         same = column(store, "group_id", first) == column(store, "group_id", second)
         assert same is is_one, slug
@@ -424,19 +437,21 @@ def test_many_keep_their_order(queue: Queue, store: SqlStore) -> None:
 
 def test_many_of_every_kind_are_as_if_one_by_one(queue: Queue, store: SqlStore) -> None:
     first = queue.enqueue_async("old", key="old") or 0
-    ids = queue.enqueue_many([
-        Enqueue(hook="a"),
-        Enqueue(hook="a", unique=True),
-        Enqueue(hook="b", unique=True),
-        Enqueue(hook="b"),
-        Enqueue(hook="c", key="old"),
-        Enqueue(hook="c", key="new"),
-        Enqueue(hook="c", key="new"),
-        Enqueue(hook="d", after=[first]),
-        Enqueue(hook="d", unique=True, key="never"),
-        Enqueue(hook="e", cron="@daily", tz="Europe/Rome"),
-        Enqueue(hook="b", unique=True),
-    ])  # fmt: skip
+    ids = queue.enqueue_many(
+        [
+            Enqueue(hook="a"),
+            Enqueue(hook="a", unique=True),
+            Enqueue(hook="b", unique=True),
+            Enqueue(hook="b"),
+            Enqueue(hook="c", key="old"),
+            Enqueue(hook="c", key="new"),
+            Enqueue(hook="c", key="new"),
+            Enqueue(hook="d", after=[first]),
+            Enqueue(hook="d", unique=True, key="never"),
+            Enqueue(hook="e", cron="@daily", tz="Europe/Rome"),
+            Enqueue(hook="b", unique=True),
+        ]
+    )
     a, not_a, b, b2, old, c, c2, d, not_d, e, not_b = ids
     assert (not_a, not_d, not_b) == (None, None, None)
     assert old == first

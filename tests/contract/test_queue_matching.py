@@ -38,8 +38,9 @@ def set_status(queue: Queue, action_id: int, status: str) -> None:
     change(
         queue.store,
         "UPDATE wp_actionscheduler_actions SET status = :s WHERE action_id = :i",
-        s=status, i=action_id,
-    )  # fmt: skip
+        s=status,
+        i=action_id,
+    )
 
 
 def statuses(queue: Queue) -> dict[int, str]:
@@ -134,9 +135,13 @@ def test_the_database_compares(queue: Queue, on_mariadb: bool) -> None:
 def test_what_is_scheduled_is_pending_or_running(queue: Queue) -> None:
     action_id = add(queue, "h")
     for status, expected in (
-        ("pending", SOON), ("in-progress", True), ("complete", None), ("failed", None),
-        ("canceled", None), ("strange", None),
-    ):  # fmt: skip
+        ("pending", SOON),
+        ("in-progress", True),
+        ("complete", None),
+        ("failed", None),
+        ("canceled", None),
+        ("strange", None),
+    ):
         set_status(queue, action_id, status)
         assert queue.has_scheduled("h") is (expected is not None), status
         assert queue.next_scheduled("h") == expected, status
@@ -154,8 +159,11 @@ def test_args_that_cannot_be_are_refused(queue: Queue) -> None:
     add(queue, "h")
     wrong: list[Any] = ["[5]", 5, [float("nan")], ["x" * 8000]]
     calls: list[Callable[..., object]] = [
-        queue.has_scheduled, queue.next_scheduled, queue.unschedule, queue.unschedule_all
-    ]  # fmt: skip
+        queue.has_scheduled,
+        queue.next_scheduled,
+        queue.unschedule,
+        queue.unschedule_all,
+    ]
     for args in wrong:
         for call in calls:
             with pytest.raises(InputError, match=r"^args: "):
@@ -223,8 +231,9 @@ def test_a_schedule_without_a_readable_date(queue: Queue) -> None:
         change(
             queue.store,
             "UPDATE wp_actionscheduler_actions SET schedule = :b, scheduled_date_gmt = :d",
-            b=blob, d=date,
-        )  # fmt: skip
+            b=blob,
+            d=date,
+        )
         assert queue.next_scheduled("h") == expected, (blob, date)
 
 

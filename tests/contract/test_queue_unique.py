@@ -34,8 +34,9 @@ def set_status(store: SqlStore, action_id: int, status: str) -> None:
     change(
         store,
         "UPDATE wp_actionscheduler_actions SET status = :s WHERE action_id = :i",
-        s=status, i=action_id,
-    )  # fmt: skip
+        s=status,
+        i=action_id,
+    )
 
 
 def add_unique_key(store: SqlStore) -> None:
@@ -96,9 +97,13 @@ def test_by_args_the_args_tell_apart(store: SqlStore) -> None:
 def test_only_pending_and_running_ones_are_in_the_way(store: SqlStore, unique_by: UniqueBy) -> None:
     queue = by(store, unique_by)
     for status, is_in_the_way in (
-        ("pending", True), ("in-progress", True), ("complete", False), ("failed", False),
-        ("canceled", False), ("strange", False),
-    ):  # fmt: skip
+        ("pending", True),
+        ("in-progress", True),
+        ("complete", False),
+        ("failed", False),
+        ("canceled", False),
+        ("strange", False),
+    ):
         change(store, "UPDATE wp_actionscheduler_actions SET status = 'complete'")
         first = queue.enqueue_async("h") or 0
         set_status(store, first, status)

@@ -60,8 +60,9 @@ def update(queue: Queue, action_id: int, **columns: object) -> None:
     change(
         queue.store,
         f"UPDATE wp_actionscheduler_actions SET {sets} WHERE action_id = :i",
-        i=action_id, **columns,
-    )  # fmt: skip
+        i=action_id,
+        **columns,
+    )
 
 
 def ids(queue: Queue, *args: Any, **criteria: Any) -> list[int]:
@@ -87,9 +88,15 @@ def test_a_record_holds_the_row(queue: Queue) -> None:
 def test_rows_that_others_left_are_shown_as_they_are(queue: Queue) -> None:
     action_id = add(queue)
     update(
-        queue, action_id, status="strange", args=None, schedule=None, group_id=99,
-        scheduled_date_gmt="0000-00-00 00:00:00", last_attempt_gmt=None,
-    )  # fmt: skip
+        queue,
+        action_id,
+        status="strange",
+        args=None,
+        schedule=None,
+        group_id=99,
+        scheduled_date_gmt="0000-00-00 00:00:00",
+        last_attempt_gmt=None,
+    )
     record = queue.get(action_id)
     assert (record.status, record.args, record.schedule) == ("strange", b"", b"")
     assert (record.group, record.group_id) == ("", 99)
@@ -269,11 +276,20 @@ def test_a_query_knows_whether_it_means_less_than_everything() -> None:
     assert not Query().is_narrowed
     assert not Query(limit=5, order="hook", offset=3, descending=True).is_narrowed
     narrow: list[dict[str, Any]] = [
-        {"ids": (1,)}, {"hooks": ("h",)}, {"groups": ("",)}, {"statuses": ("failed",)},
-        {"args": "[]"}, {"partial_args": ("x",)}, {"since": NOW}, {"until": NOW},
-        {"modified_since": NOW}, {"modified_until": NOW}, {"claimed": False},
-        {"claim": ClaimId(0)}, {"search": "x"},
-    ]  # fmt: skip
+        {"ids": (1,)},
+        {"hooks": ("h",)},
+        {"groups": ("",)},
+        {"statuses": ("failed",)},
+        {"args": "[]"},
+        {"partial_args": ("x",)},
+        {"since": NOW},
+        {"until": NOW},
+        {"modified_since": NOW},
+        {"modified_until": NOW},
+        {"claimed": False},
+        {"claim": ClaimId(0)},
+        {"search": "x"},
+    ]
     for criteria in narrow:
         assert Query(**criteria).is_narrowed, criteria
 
@@ -286,8 +302,9 @@ def test_logs_are_told_in_the_order_they_were_written(queue: Queue, reading: Rea
     early = LogLine(message="earlier date, later row \N{PILE OF POO}", at=NOW - HOUR)
     queue.store.log([(second, early), (first, early)])
     assert [(entry.message, entry.at) for entry in queue.logs(first)] == [
-        ("action created", NOW), ("earlier date, later row \N{PILE OF POO}", NOW - HOUR)
-    ]  # fmt: skip
+        ("action created", NOW),
+        ("earlier date, later row \N{PILE OF POO}", NOW - HOUR),
+    ]
     both = reading.logs([second, first])
     assert [entry.action_id for entry in both] == [first, second, second, first]
     change(queue.store, "DELETE FROM wp_actionscheduler_actions")
@@ -304,8 +321,10 @@ def test_failures_say_why(queue: Queue, clock: FakeClock) -> None:
     def run() -> None:
         executor = ThreadExecutor(
             {"bad": describe("bad", broken), "rec": describe("rec", broken)},
-            concurrency=1, clock=clock, site="s",
-        )  # fmt: skip
+            concurrency=1,
+            clock=clock,
+            site="s",
+        )
         only = ClaimFilter(hooks=frozenset({"bad", "rec"}))
         limits = Limits(batches=1)
         Runner(queue.store, executor, clock, identity(), only=only, limits=limits).run()
@@ -352,8 +371,12 @@ def test_a_failure_without_a_word_has_a_date_at_least(queue: Queue) -> None:
 
 def test_counts_by_status_hook_and_group(six: Queue) -> None:
     assert {tally.name: tally.total for tally in six.stats()} == {
-        "complete": 1, "in-progress": 1, "failed": 1, "canceled": 1, "pending": 2,
-    }  # fmt: skip
+        "complete": 1,
+        "in-progress": 1,
+        "failed": 1,
+        "canceled": 1,
+        "pending": 2,
+    }
     add(six, "ALPHA", at=NOW - 2 * HOUR, group="MAIL")
     add(six, "alpha", at=NOW + HOUR)
     by_hook = {tally.name.lower(): tally for tally in six.stats("hook")}
@@ -383,11 +406,15 @@ def test_groups_of_one_name_are_one(queue: Queue) -> None:
 
 def test_counts_by_hour(queue: Queue, clock: FakeClock) -> None:
     for status, last in (
-        ("complete", "2026-11-24 09:10:00"), ("complete", "2026-11-24 09:59:59"),
-        ("failed", "2026-11-24 09:20:00"), ("canceled", "2026-11-24 11:00:00"),
-        ("complete", "2026-11-24 08:59:59"), ("complete", "2026-11-24 13:00:00"),
-        ("in-progress", "2026-11-24 11:30:00"), ("complete", "0000-00-00 00:00:00"),
-    ):  # fmt: skip
+        ("complete", "2026-11-24 09:10:00"),
+        ("complete", "2026-11-24 09:59:59"),
+        ("failed", "2026-11-24 09:20:00"),
+        ("canceled", "2026-11-24 11:00:00"),
+        ("complete", "2026-11-24 08:59:59"),
+        ("complete", "2026-11-24 13:00:00"),
+        ("in-progress", "2026-11-24 11:30:00"),
+        ("complete", "0000-00-00 00:00:00"),
+    ):
         update(queue, add(queue, at=NOW - 30 * HOUR), status=status, last_attempt_gmt=last)
     add(queue, at=NOW - HOUR)
     add(queue, at=NOW + HOUR)
@@ -484,9 +511,12 @@ def test_a_held_hook_that_the_table_cannot_hold_is_told_of_once(queue: Queue) ->
 
 def test_what_is_queued(queue: Queue, reading: Reading) -> None:
     for hook, group, at in (
-        ("a", "", NOW - HOUR), ("a", "", NOW + HOUR), ("A", "", NOW), ("a", "g", NOW),
+        ("a", "", NOW - HOUR),
+        ("a", "", NOW + HOUR),
+        ("A", "", NOW),
+        ("a", "g", NOW),
         ("b", "", NOW),
-    ):  # fmt: skip
+    ):
         add(queue, hook, group=group, at=at)
     update(queue, 4, status="in-progress")
     update(queue, 5, status="complete")
@@ -515,16 +545,23 @@ def test_claims(queue: Queue, reading: Reading) -> None:
             d=created,
         )
     for status, claim_id, last in (
-        ("pending", 1, "2026-11-24 11:00:00"), ("in-progress", 1, "2026-11-24 11:59:00"),
-        ("pending", 1, "2026-11-24 11:30:00"), ("complete", 2, "2026-11-24 11:59:59"),
-        ("pending", 9, "0000-00-00 00:00:00"), ("pending", 0, "2026-11-24 11:59:59"),
-    ):  # fmt: skip
+        ("pending", 1, "2026-11-24 11:00:00"),
+        ("in-progress", 1, "2026-11-24 11:59:00"),
+        ("pending", 1, "2026-11-24 11:30:00"),
+        ("complete", 2, "2026-11-24 11:59:59"),
+        ("pending", 9, "0000-00-00 00:00:00"),
+        ("pending", 0, "2026-11-24 11:59:59"),
+    ):
         update(queue, add(queue), status=status, claim_id=claim_id, last_attempt_gmt=last)
     one, two, nine = reading.claims()
     assert one == ClaimRecord(
-        id=ClaimId(1), has_row=True, created_at=NOW - HOUR, pending=2, running=1,
+        id=ClaimId(1),
+        has_row=True,
+        created_at=NOW - HOUR,
+        pending=2,
+        running=1,
         last_attempt_at=NOW - timedelta(minutes=1),
-    )  # fmt: skip
+    )
     assert two == ClaimRecord(id=ClaimId(2), has_row=True, created_at=None)
     assert nine == ClaimRecord(id=ClaimId(9), has_row=False, created_at=None, pending=1)
     assert [claim.is_orphan for claim in (one, two, nine)] == [False, True, False]

@@ -46,8 +46,10 @@ def old(
         queue.store,
         "UPDATE wp_actionscheduler_actions SET status = :s, last_attempt_gmt = :l,"
         " last_attempt_local = :l WHERE action_id = :i",
-        s=status, l=last, i=found,
-    )  # fmt: skip
+        s=status,
+        l=last,
+        i=found,
+    )
     return found
 
 
@@ -76,8 +78,10 @@ def test_the_plugin_s_rule(queue: Queue, retention: Retention) -> None:
         keep = MONTH * (3 if status is Status.FAILED else 1)
         young = old(queue, status, keep - second)
         expected = [
-            old(queue, status, keep), old(queue, status, keep + second), old(queue, status, NEVER)
-        ]  # fmt: skip
+            old(queue, status, keep),
+            old(queue, status, keep + second),
+            old(queue, status, NEVER),
+        ]
         undated = old(queue, status, None)
         others = [
             old(queue, other, timedelta(days=999))

@@ -118,8 +118,11 @@ def test_a_recurring_action_has_its_successor_only_when_the_attempts_are_used_up
 def test_what_a_handler_asks_for_does_not_count_as_failed(store: SqlStore) -> None:
     (action_id,) = insert(store, make_new())
     asked: list[Exception] = [
-        Retry(after=5), Snooze(timedelta(seconds=5)), Retry(after=5), ValueError("now")
-    ]  # fmt: skip
+        Retry(after=5),
+        Snooze(timedelta(seconds=5)),
+        Retry(after=5),
+        ValueError("now"),
+    ]
 
     def handler() -> None:
         raise asked.pop(0)

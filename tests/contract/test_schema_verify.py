@@ -52,9 +52,11 @@ def bad(definitions: Definitions) -> dict[str, Deviation]:
 def set_option(store: SqlStore, name: str, value: str) -> None:
     change(store, OPTIONS.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS"))
     change(
-        store, "REPLACE INTO wp_options (option_name, option_value) VALUES (:n, :v)",
-        n=name, v=value,
-    )  # fmt: skip
+        store,
+        "REPLACE INTO wp_options (option_name, option_value) VALUES (:n, :v)",
+        n=name,
+        v=value,
+    )
 
 
 def mended(definitions: Definitions) -> dict[str, Deviation]:
@@ -118,12 +120,19 @@ def test_an_old_site_at_7_may_have_the_short_indexes_and_more(
     store: SqlStore, definitions: Definitions
 ) -> None:
     set_option(store, "schema-ActionScheduler_StoreSchema", "7.0.1")
-    for name in ("hook_status_scheduled_date_gmt", "status_scheduled_date_gmt", "status_claim_id",
-                 "status_last_attempt_gmt", "claim_id_status_priority_scheduled_date_gmt"):  # fmt: skip
+    for name in (
+        "hook_status_scheduled_date_gmt",
+        "status_scheduled_date_gmt",
+        "status_claim_id",
+        "status_last_attempt_gmt",
+        "claim_id_status_priority_scheduled_date_gmt",
+    ):
         change(store, f"ALTER TABLE {ACTIONS} DROP INDEX {name}")
     assert set(bad(definitions)) == {
-        "actions (hook)", "actions (status)", "actions (claim_id, status, scheduled_date_gmt)"
-    }  # fmt: skip
+        "actions (hook)",
+        "actions (status)",
+        "actions (claim_id, status, scheduled_date_gmt)",
+    }
     assert mended(definitions) == {}
 
 
@@ -133,29 +142,62 @@ def test_an_old_site_at_7_may_have_the_short_indexes_and_more(
 @pytest.mark.parametrize(
     ("harm", "items"),
     [
-        (["ALTER TABLE wp_actionscheduler_actions MODIFY action_id bigint unsigned NOT NULL"],
-         {"actions.action_id"}),
-        (["ALTER TABLE wp_actionscheduler_logs MODIFY log_id bigint unsigned NOT NULL",
-          "ALTER TABLE wp_actionscheduler_logs DROP PRIMARY KEY"], {"logs.log_id"}),
-        (["ALTER TABLE wp_actionscheduler_actions ENGINE=MyISAM",
-          "ALTER TABLE wp_actionscheduler_claims ENGINE=Aria"], {"actions", "claims"}),
-        (["ALTER TABLE wp_actionscheduler_actions ALTER last_attempt_gmt SET DEFAULT NULL"],
-         {"actions.last_attempt_gmt"}),
-        (["ALTER TABLE wp_actionscheduler_actions MODIFY scheduled_date_gmt datetime NOT NULL"],
-         {"actions.scheduled_date_gmt"}),
-        (["ALTER TABLE wp_actionscheduler_actions ALTER claim_id DROP DEFAULT"],
-         {"actions.claim_id"}),
-        (["ALTER TABLE wp_actionscheduler_actions DROP INDEX status_claim_id",
-          "ALTER TABLE wp_actionscheduler_logs DROP INDEX action_id"],
-         {"actions (status, claim_id)", "logs (action_id)"}),
-        (["ALTER TABLE wp_actionscheduler_logs CONVERT TO CHARACTER SET latin1"],
-         {"logs collation"}),
-        ([("ALTER TABLE wp_actionscheduler_groups CONVERT TO CHARACTER SET utf8mb4"
-          " COLLATE utf8mb4_general_ci"),
-          ("ALTER TABLE wp_actionscheduler_actions MODIFY hook varchar(191)"
-          " COLLATE utf8mb4_bin NOT NULL")], {"groups collation", "actions collation"}),
+        (
+            ["ALTER TABLE wp_actionscheduler_actions MODIFY action_id bigint unsigned NOT NULL"],
+            {"actions.action_id"},
+        ),
+        (
+            [
+                "ALTER TABLE wp_actionscheduler_logs MODIFY log_id bigint unsigned NOT NULL",
+                "ALTER TABLE wp_actionscheduler_logs DROP PRIMARY KEY",
+            ],
+            {"logs.log_id"},
+        ),
+        (
+            [
+                "ALTER TABLE wp_actionscheduler_actions ENGINE=MyISAM",
+                "ALTER TABLE wp_actionscheduler_claims ENGINE=Aria",
+            ],
+            {"actions", "claims"},
+        ),
+        (
+            ["ALTER TABLE wp_actionscheduler_actions ALTER last_attempt_gmt SET DEFAULT NULL"],
+            {"actions.last_attempt_gmt"},
+        ),
+        (
+            ["ALTER TABLE wp_actionscheduler_actions MODIFY scheduled_date_gmt datetime NOT NULL"],
+            {"actions.scheduled_date_gmt"},
+        ),
+        (
+            ["ALTER TABLE wp_actionscheduler_actions ALTER claim_id DROP DEFAULT"],
+            {"actions.claim_id"},
+        ),
+        (
+            [
+                "ALTER TABLE wp_actionscheduler_actions DROP INDEX status_claim_id",
+                "ALTER TABLE wp_actionscheduler_logs DROP INDEX action_id",
+            ],
+            {"actions (status, claim_id)", "logs (action_id)"},
+        ),
+        (
+            ["ALTER TABLE wp_actionscheduler_logs CONVERT TO CHARACTER SET latin1"],
+            {"logs collation"},
+        ),
+        (
+            [
+                (
+                    "ALTER TABLE wp_actionscheduler_groups CONVERT TO CHARACTER SET utf8mb4"
+                    " COLLATE utf8mb4_general_ci"
+                ),
+                (
+                    "ALTER TABLE wp_actionscheduler_actions MODIFY hook varchar(191)"
+                    " COLLATE utf8mb4_bin NOT NULL"
+                ),
+            ],
+            {"groups collation", "actions collation"},
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_loses_nothing_is_mended(
     store: SqlStore, definitions: Definitions, harm: list[str], items: set[str]
 ) -> None:
@@ -195,8 +237,11 @@ def test_rows_without_an_id_get_one_of_their_own(store: SqlStore, definitions: D
     change(store, f"ALTER TABLE {ACTIONS} MODIFY action_id bigint unsigned NOT NULL")
     change(store, f"UPDATE {ACTIONS} SET action_id = 0 LIMIT 1")
     assert set(bad(definitions)) == {
-        "claims.claim_id = 0", "claims.claim_id", "actions.action_id = 0", "actions.action_id"
-    }  # fmt: skip
+        "claims.claim_id = 0",
+        "claims.claim_id",
+        "actions.action_id = 0",
+        "actions.action_id",
+    }
     count = query(store, f"SELECT COUNT(*) FROM {ACTIONS}")
     assert mended_with_rows(definitions) == {}
     assert query(store, f"SELECT COUNT(*) FROM {ACTIONS}") == count

@@ -394,7 +394,13 @@ def test_what_is_named_starts_with_the_claim_and_the_rest_waits(store: SqlStore)
 def test_it_is_asked_once_for_what_was_claimed_in_order_and_under_the_claim(
     store: SqlStore,
 ) -> None:
-    ids = insert(store, make_new(due_in=-1), make_new(due_in=-9), make_new(due_in=-5), make_new("go", due_in=-7))  # fmt: skip
+    ids = insert(
+        store,
+        make_new(due_in=-1),
+        make_new(due_in=-9),
+        make_new(due_in=-5),
+        make_new("go", due_in=-7),
+    )
     starting = Starting()
     claim = claim_and_start(store, starting, limit=3)
     assert [[action.id for action in told] for told in starting.asked] == [[ids[1], ids[3], ids[2]]]

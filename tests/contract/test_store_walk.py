@@ -94,9 +94,27 @@ def test_too_many_groups_are_not_enumerated_and_ours_are_found_all_the_same(
 def test_due_hooks_are_exact_and_none_is_stepped_over(store: SqlStore) -> None:
     """Neighbours in every collation: one that goes on where another ends, and twins."""
     names = {
-        "a", "a_b", "a b", "a-b", "a/b", "a.b", "a1", "ab", "A_B", "a_é", "a_e", "\\ns\\a",
-        "_a", "0", "é", "x" * 160, "x" * 163, "x" * 163 + "y", "x" * 163 + "z", "x" * 191,
-    }  # fmt: skip
+        "a",
+        "a_b",
+        "a b",
+        "a-b",
+        "a/b",
+        "a.b",
+        "a1",
+        "ab",
+        "A_B",
+        "a_é",
+        "a_e",
+        "\\ns\\a",
+        "_a",
+        "0",
+        "é",
+        "x" * 160,
+        "x" * 163,
+        "x" * 163 + "y",
+        "x" * 163 + "z",
+        "x" * 191,
+    }
     insert(store, *[make_new(name) for name in sorted(names) for _ in range(3)])
     insert(store, make_new("later", due_in=60))
     (ended,) = insert(store, make_new("ended"))

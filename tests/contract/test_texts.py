@@ -60,9 +60,12 @@ def as_php(dsn: str, charset: str) -> Iterator[Callable[[bytes], Sequence[Sequen
     """A connection like PHP's: bytes go out and come in, whatever the session calls them."""
     place, _, socket = dsn.partition("?unix_socket=")
     connection = pymysql.connect(
-        unix_socket=socket, user="root", database=place.rpartition("/")[2], use_unicode=False,
+        unix_socket=socket,
+        user="root",
+        database=place.rpartition("/")[2],
+        use_unicode=False,
         autocommit=True,
-    )  # fmt: skip
+    )
 
     def run(statement: bytes) -> Sequence[Sequence[bytes]]:
         with connection.cursor() as cursor:
@@ -276,9 +279,12 @@ def test_what_a_column_cannot_hold_is_not_found(place: Made) -> None:
     site.queue.enqueue_async("mail", ["x"], group="g")
     queue, odd = site.queue, f"x{EMOJI}"
     for query_ in (
-        Query(hooks=(odd,)), Query(groups=(odd,)), Query(search=odd), Query(args=f'["{odd}"]'),
+        Query(hooks=(odd,)),
+        Query(groups=(odd,)),
+        Query(search=odd),
+        Query(args=f'["{odd}"]'),
         Query(partial_args=(odd,)),
-    ):  # fmt: skip
+    ):
         assert queue.find(query_) == []
         assert queue.count(query_) == 0
     assert len(queue.find(hooks=["mail", odd])) == 1
@@ -313,9 +319,15 @@ def test_a_runner_for_a_hook_that_cannot_be_there_goes_on(place: Made) -> None:
 def test_an_import_leaves_out_what_cannot_be_held_and_nothing_else(place: Made) -> None:
     site = place("utf8mb3")
     rows = [
-        whole(), whole(hook=EMOJI), whole(group=EMOJI), whole(args=EMOJI), whole(schedule=EMOJI),
-        whole(logs=(("a " + EMOJI, None, None),)), whole(hook="\ud83d"), whole(hook="last"),
-    ]  # fmt: skip
+        whole(),
+        whole(hook=EMOJI),
+        whole(group=EMOJI),
+        whole(args=EMOJI),
+        whole(schedule=EMOJI),
+        whole(logs=(("a " + EMOJI, None, None),)),
+        whole(hook="\ud83d"),
+        whole(hook="last"),
+    ]
     keyed = [(f"{place:064x}", row) for place, row in enumerate(rows)]
     fates = site.store.parts.bulk.add(keyed, unique=False, now=NOW)
     assert [fate.is_new for fate in fates] == [True, *[False] * 6, True]
@@ -422,8 +434,25 @@ def test_what_reaches_the_driver_all_the_same_is_told(store: SqlStore) -> None:
 # The whole of it, asked of the server
 
 
-CHARSETS = ("utf8mb4", "utf8mb3", "latin1", "latin2", "cp1251", "koi8r", "ascii", "greek", "gbk",
-            "sjis", "big5", "euckr", "ujis", "cp932", "tis620", "ucs2", "utf16")  # fmt: skip
+CHARSETS = (
+    "utf8mb4",
+    "utf8mb3",
+    "latin1",
+    "latin2",
+    "cp1251",
+    "koi8r",
+    "ascii",
+    "greek",
+    "gbk",
+    "sjis",
+    "big5",
+    "euckr",
+    "ujis",
+    "cp932",
+    "tis620",
+    "ucs2",
+    "utf16",
+)
 SESSIONS = ("utf8mb4", "UTF8", "latin1", "cp1251", "gbk", "ascii", "koi8r", "big5")
 _CHARS = "aZ'\\%_é\u00a5ßλя中日本語ภ한€\x80\x98\u0098" + EMOJI
 

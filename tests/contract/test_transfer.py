@@ -184,16 +184,23 @@ def test_a_shift_moves_pending_dates_and_what_their_schedules_say(
         "SELECT hook, scheduled_date_gmt, schedule FROM wp_actionscheduler_actions ORDER BY action_id",
     )
     assert [str(row[1]) for row in rows] == [
-        "2026-11-24 09:59:00", "2026-11-24 09:59:00", "2026-11-24 11:00:00"
-    ]  # fmt: skip
+        "2026-11-24 09:59:00",
+        "2026-11-24 09:59:00",
+        "2026-11-24 11:00:00",
+    ]
     at = int(NOW.timestamp()) - 60 - 7200
     for row in rows[:2]:
         assert schedule.decode(str(row[2]).encode()).timestamp == at
 
 
 def test_unique_leaves_out_what_is_pending_here(store: SqlStore, other: SqlStore) -> None:
-    insert(store, make_new("a", args=(1,), group="g"), make_new("a", args=(2,), group="g"),
-           make_new("a", args=(2,), group="g"), make_new("a", args=(1,)))  # fmt: skip
+    insert(
+        store,
+        make_new("a", args=(1,), group="g"),
+        make_new("a", args=(2,), group="g"),
+        make_new("a", args=(2,), group="g"),
+        make_new("a", args=(1,)),
+    )
     add_row(store, hook="a", args="[1]", status="complete")
     insert(other, make_new("a", args=(1,), group="g"))
     tried = imported(other, exported(store), unique=True, dry_run=True)
@@ -321,9 +328,12 @@ def test_anything_else_is_no_exported_queue(data: bytes, store: SqlStore) -> Non
 
 def test_a_target_of_an_old_layout_takes_what_fits(store: SqlStore, other: SqlStore) -> None:
     """As of schema 5: neither priorities nor long args."""
-    change(other, "DROP INDEX claim_id_status_priority_scheduled_date_gmt ON wp_actionscheduler_actions"
-           if other.parts.bulk.identity().startswith("mysql")
-           else 'DROP INDEX "wp_actionscheduler_actions__claim_id_status_priority_scheduled_date_gmt"')  # fmt: skip
+    change(
+        other,
+        "DROP INDEX claim_id_status_priority_scheduled_date_gmt ON wp_actionscheduler_actions"
+        if other.parts.bulk.identity().startswith("mysql")
+        else 'DROP INDEX "wp_actionscheduler_actions__claim_id_status_priority_scheduled_date_gmt"',
+    )
     for name in ("priority", "extended_args"):
         change(other, f"ALTER TABLE wp_actionscheduler_actions DROP COLUMN {name}")
     other.inspect()
@@ -373,17 +383,20 @@ def test_a_row_that_is_damaged_after_all_is_told_at_the_end(
     assert "differs: args" in report.problems[1]
 
 
-HEADER = {
-    "wpbridge": "actions", "version": 1, "origin": "elsewhere", "zone": "UTC", "logs": True
-}  # fmt: skip
+HEADER = {"wpbridge": "actions", "version": 1, "origin": "elsewhere", "zone": "UTC", "logs": True}
 
 
 def line(number: int, **values: Any) -> dict[str, Any]:
     told = {
-        "id": number, "hook": f"h{number}", "status": "pending", "group": "",
-        "scheduled": "2026-12-01 06:00:00", "scheduled_local": "2026-12-01 06:00:00", "args": [],
+        "id": number,
+        "hook": f"h{number}",
+        "status": "pending",
+        "group": "",
+        "scheduled": "2026-12-01 06:00:00",
+        "scheduled_local": "2026-12-01 06:00:00",
+        "args": [],
         "schedule": {"kind": "async"},
-    }  # fmt: skip
+    }
     return told | values
 
 
@@ -437,9 +450,11 @@ def test_without_transactions_nothing_is_added_twice(
     ],
 )
 def test_what_the_columns_cannot_hold_is_set_aside(
-    mysql_dsn: str, open_queue: Callable[[str], SqlStore], wrong: Any,
+    mysql_dsn: str,
+    open_queue: Callable[[str], SqlStore],
+    wrong: Any,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     """Whether or not it is one of the fifty that are compared."""
     monkeypatch.setattr(transfer, "SAMPLE", 0)
     report = imported(open_queue(mysql_dsn), file_of(line(1, **wrong), line(2)))
@@ -456,17 +471,20 @@ def test_what_the_columns_cannot_hold_is_set_aside(
     ],
 )
 def test_what_an_old_charset_cannot_hold_is_set_aside(
-    mysql_dsn: str, open_queue: Callable[[str], SqlStore], odd: Any,
+    mysql_dsn: str,
+    open_queue: Callable[[str], SqlStore],
+    odd: Any,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     """``?`` is written for it, or the whole import refused (a group)."""
     monkeypatch.setattr(transfer, "SAMPLE", 0)
     here = open_queue(mysql_dsn)
     for table in ("actions", "groups", "logs"):
         change(
-            here, f"ALTER TABLE wp_actionscheduler_{table} CONVERT TO CHARACTER SET utf8mb3"
+            here,
+            f"ALTER TABLE wp_actionscheduler_{table} CONVERT TO CHARACTER SET utf8mb3"
             " COLLATE utf8mb3_unicode_ci",
-        )  # fmt: skip
+        )
     report = imported(here, file_of(line(1, **odd), line(2)))
     assert (report.added, report.rejected, hooks_of(here)) == (1, 1, ["h2"])
 
@@ -491,9 +509,11 @@ def test_unique_sees_what_was_added_while_it_waited_for_the_group(
     here.parts.own.ensure(here.names.keys)
     new = Enqueue(hook="once", group="g", unique=True)
     left = once_before(
-        here, "wp_actionscheduler_groups", "FOR UPDATE",
+        here,
+        "wp_actionscheduler_groups",
+        "FOR UPDATE",
         deed=lambda: Queue(beside, close_store=False).enqueue(new),
-    )  # fmt: skip
+    )
     imported(here, exported(source), unique=True)
     assert (left, hooks_of(here)) == ([], ["once"])
 

@@ -53,8 +53,9 @@ def set_status(queue: Queue, action_id: int, status: str) -> None:
     change(
         queue.store,
         "UPDATE wp_actionscheduler_actions SET status = :s WHERE action_id = :i",
-        s=status, i=action_id,
-    )  # fmt: skip
+        s=status,
+        i=action_id,
+    )
 
 
 def is_waiting(queue: Queue, action_id: int) -> bool:
@@ -167,8 +168,11 @@ def test_a_chain_runs_through_in_one_run(queue: Queue, clock: FakeClock) -> None
     assert totals.complete == 4
     assert waits(queue) == set()
     assert log_of(queue.store, d) == [
-        "action created", RELEASED, "action started via wpbridge", "action complete via wpbridge",
-    ]  # fmt: skip
+        "action created",
+        RELEASED,
+        "action started via wpbridge",
+        "action complete via wpbridge",
+    ]
     (following,) = queue.find(statuses=("pending",))
     assert following.hook == "c"
     assert following.scheduled_at == NOW + timedelta(seconds=61), "its successor waits for nobody"
@@ -176,9 +180,7 @@ def test_a_chain_runs_through_in_one_run(queue: Queue, clock: FakeClock) -> None
 
 def test_many_wait_for_one_and_one_for_many(queue: Queue, clock: FakeClock) -> None:
     first = add(queue, "a")
-    middle = queue.enqueue_many(
-        Enqueue(hook="b", args=[n], after=[first]) for n in range(60)
-    )  # fmt: skip
+    middle = queue.enqueue_many(Enqueue(hook="b", args=[n], after=[first]) for n in range(60))
     add(queue, "c", *[i for i in middle if i])
     ran: list[str] = []
 
@@ -497,8 +499,9 @@ def test_a_schedule_without_a_date_in_our_calendar_is_due_at_once(
     change(
         queue.store,
         "UPDATE wp_actionscheduler_actions SET schedule = :s WHERE action_id = :i",
-        s=schedule.encode(schedule.Single(timestamp=seconds)).decode(), i=waiting,
-    )  # fmt: skip
+        s=schedule.encode(schedule.Single(timestamp=seconds)).decode(),
+        i=waiting,
+    )
     set_status(queue, first, "complete")
     assert queue.store.catch_up(now=clock.now()) == 1
     assert not is_waiting(queue, waiting)

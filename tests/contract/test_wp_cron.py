@@ -409,8 +409,9 @@ def test_a_running_pass_is_not_disturbed(place: Place) -> None:
     change(
         place.store,
         "INSERT INTO wp_options (option_name, option_value) VALUES (:n, :v)",
-        n=CRON_LOCK, v=f"{NOW - 59}.5",
-    )  # fmt: skip
+        n=CRON_LOCK,
+        v=f"{NOW - 59}.5",
+    )
     with pytest.raises(Contention, match="doing_cron"):
         place.move()
     assert place.data == before
@@ -439,8 +440,10 @@ def test_undo_leaves_what_has_run_and_what_runs(place: Place) -> None:
     for hook, status in (("done", "complete"), ("running", "in-progress")):
         change(
             place.store,
-            "UPDATE wp_actionscheduler_actions SET status = :s WHERE hook = :h", s=status, h=hook,
-        )  # fmt: skip
+            "UPDATE wp_actionscheduler_actions SET status = :s WHERE hook = :h",
+            s=status,
+            h=hook,
+        )
     done = place.undo()
     assert (done.restored, done.ended, done.busy) == (1, 1, 1)
     assert place.hooks == ["waits"]

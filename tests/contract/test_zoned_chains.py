@@ -88,20 +88,38 @@ def test_a_chain_in_another_form_that_php_reads_keeps_its_zone(
 @pytest.mark.parametrize(
     ("chain_in", "start", "expected"),
     [
-        (("0 9 * * *", "Europe/Rome"), "10-23T12:00",
-         ["10-24T07:00", "10-25T08:00", "10-26T08:00"]),
-        (("30 2 * * *", "Europe/Rome"), "10-23T12:00",
-         ["10-24T00:30", "10-25T00:30", "10-26T01:30"]),
-        (("0 9 * * *", "Europe/Rome"), "2027-03-26T12:00",
-         ["2027-03-27T08:00", "2027-03-28T07:00", "2027-03-29T07:00"]),
-        (("30 2 * * *", "Europe/Rome"), "2027-03-26T12:00",
-         ["2027-03-27T01:30", "2027-03-28T01:00", "2027-03-29T00:30"]),
-        (("0 9 * * *", "Australia/Sydney"), "10-02T12:00",
-         ["10-02T23:00", "10-03T22:00", "10-04T22:00"]),
-        (("0 9 * * *", "Australia/Sydney"), "2027-04-02T12:00",
-         ["2027-04-02T22:00", "2027-04-03T23:00", "2027-04-04T23:00"]),
+        (
+            ("0 9 * * *", "Europe/Rome"),
+            "10-23T12:00",
+            ["10-24T07:00", "10-25T08:00", "10-26T08:00"],
+        ),
+        (
+            ("30 2 * * *", "Europe/Rome"),
+            "10-23T12:00",
+            ["10-24T00:30", "10-25T00:30", "10-26T01:30"],
+        ),
+        (
+            ("0 9 * * *", "Europe/Rome"),
+            "2027-03-26T12:00",
+            ["2027-03-27T08:00", "2027-03-28T07:00", "2027-03-29T07:00"],
+        ),
+        (
+            ("30 2 * * *", "Europe/Rome"),
+            "2027-03-26T12:00",
+            ["2027-03-27T01:30", "2027-03-28T01:00", "2027-03-29T00:30"],
+        ),
+        (
+            ("0 9 * * *", "Australia/Sydney"),
+            "10-02T12:00",
+            ["10-02T23:00", "10-03T22:00", "10-04T22:00"],
+        ),
+        (
+            ("0 9 * * *", "Australia/Sydney"),
+            "2027-04-02T12:00",
+            ["2027-04-02T22:00", "2027-04-03T23:00", "2027-04-04T23:00"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_runner_keeps_to_the_wall_clock(
     queue: Queue, clock: FakeClock, chain_in: tuple[str, str], start: str, expected: list[str]
 ) -> None:
@@ -187,8 +205,10 @@ def end_in_php(
         store,
         "UPDATE wp_actionscheduler_actions SET status = :s, attempts = 1, claim_id = 5,"
         " last_attempt_gmt = :l, last_attempt_local = :l WHERE action_id = :i",
-        s=status, l=last, i=action_id,
-    )  # fmt: skip
+        s=status,
+        l=last,
+        i=action_id,
+    )
 
 
 def insert_in_php(queue: Queue, old: int, at: datetime, **changed: object) -> ActionId:

@@ -40,16 +40,32 @@ def test_killed_again_and_again_it_loses_and_doubles_nothing(
     out = tmp_path / "out"
     out.mkdir()
     command = [
-        sys.executable, "-m", "wpbridge", "migrate", "archive", "--dsn", dsn, "--output", str(out),
-        "--older-than", "31d", "--batch-size", "50", "--yes",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "wpbridge",
+        "migrate",
+        "archive",
+        "--dsn",
+        dsn,
+        "--output",
+        str(out),
+        "--older-than",
+        "31d",
+        "--batch-size",
+        "50",
+        "--yes",
+    ]
     chance = random.Random(6)  # noqa: S311 - moments, no secrets
     kills = 0
     for _ in range(12):
         with subprocess.Popen(
-            command, env=clean_env(tmp_path), cwd=tmp_path, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True,
-        ) as process:  # fmt: skip
+            command,
+            env=clean_env(tmp_path),
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
             before = left(store)
             goal = chance.randint(1, 500)
             while process.poll() is None and before - left(store) < goal:

@@ -235,7 +235,7 @@ HANDLERS = textwrap.dedent('''
     @isolated("recurring_crash")
     def recurring_crash():
         os._exit(9)
-''')  # fmt: skip
+''')
 
 
 @pytest.fixture(scope="module")
@@ -262,10 +262,18 @@ class Worker:
 
     def submit(self, hook: str, *values: object) -> ActionId:
         action = Action(
-            id=ActionId(self.next), hook=hook, status=Status.PENDING, scheduled_at=None,
-            priority=10, args=b"[]", schedule=b"", group_id=0, group="", attempts=0,
+            id=ActionId(self.next),
+            hook=hook,
+            status=Status.PENDING,
+            scheduled_at=None,
+            priority=10,
+            args=b"[]",
+            schedule=b"",
+            group_id=0,
+            group="",
+            attempts=0,
             claim_id=ClaimId(1),
-        )  # fmt: skip
+        )
         self.next += 1
         self.executor.submit(Call(action=action, values=values, mapping=list(values)))
         return action.id
@@ -631,9 +639,14 @@ def test_harm_and_innocence_in_one_run(folder: Path, tmp_path: Path) -> None:
     store.create_tables(everything=True)
     store.inspect()
     harm = {
-        "hang_tidy": "timed out after 0.5 s", "segfault": "signal 11", "exit_now": "exit code 7",
-        "killed": "signal 9", "closes_all": "lost its pipes", "raises": "odd", "bomb": "MemoryError",
-    }  # fmt: skip
+        "hang_tidy": "timed out after 0.5 s",
+        "segfault": "signal 11",
+        "exit_now": "exit code 7",
+        "killed": "signal 9",
+        "closes_all": "lost its pipes",
+        "raises": "odd",
+        "bomb": "MemoryError",
+    }
     now = SystemClock().now()
     ids: dict[str, ActionId] = {}
     innocent: list[ActionId] = []

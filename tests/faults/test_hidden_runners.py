@@ -50,9 +50,12 @@ JUDGE = """
 
 def start(words: Sequence[str], code: str, *, cwd: Path | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*words, sys.executable, "-c", textwrap.dedent(code)], cwd=cwd, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
+        [*words, sys.executable, "-c", textwrap.dedent(code)],
+        cwd=cwd,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
 
 
 @contextmanager

@@ -67,9 +67,13 @@ def reading(store: SqlStore) -> Iterator[Callable[[], None]]:
 @contextmanager
 def started(site: Site, *words: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
-        [*COMMAND, "migrate", *words], cwd=site.folder, env=clean_env(site.folder, site.env),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
+        [*COMMAND, "migrate", *words],
+        cwd=site.folder,
+        env=clean_env(site.folder, site.env),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         try:
             yield process
         finally:

@@ -63,9 +63,13 @@ def test_a_killed_and_restarted_server(own_server: MariaDB, tmp_path: Path) -> N
         "json",
     ]
     with subprocess.Popen(
-        command, cwd=tmp_path, env={**os.environ, "WPBRIDGE_DSN": dsn},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "WPBRIDGE_DSN": dsn},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
         assert process.stdout is not None
         assert process.stdin is not None
         assert process.stdout.readline() == "half\n"

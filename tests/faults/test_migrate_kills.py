@@ -27,9 +27,7 @@ COUNT = "SELECT COUNT(*) FROM wp_actionscheduler_actions"
 def source(tmp_path: Path, open_queue: Callable[[str], SqlStore]) -> SqlStore:
     """A queue of actions that are all different, some waiting, with groups and logs."""
     store = open_queue(f"sqlite:///{tmp_path / 'source.db'}")
-    ids = insert(
-        store, *[make_new("h", args=(n,), group=f"g{n % 7}") for n in range(ROWS)]
-    )  # fmt: skip
+    ids = insert(store, *[make_new("h", args=(n,), group=f"g{n % 7}") for n in range(ROWS)])
     queue = Queue(store)
     for place in range(0, ROWS, 100):
         queue.enqueue(Enqueue(hook="h", args=["waits", place], after=[ids[place]]))
@@ -90,10 +88,15 @@ def check(source: SqlStore, target: SqlStore) -> None:
     assert waits[1] == waits[0]
     assert len(waits[0]) == ROWS // 100
     for table in ("actions", "logs"):
-        assert len({
-            str(query(store, f"SELECT COUNT(*) FROM wp_actionscheduler_{table}")[0][0])
-            for store in (source, target)
-        }) == 1  # fmt: skip
+        assert (
+            len(
+                {
+                    str(query(store, f"SELECT COUNT(*) FROM wp_actionscheduler_{table}")[0][0])
+                    for store in (source, target)
+                }
+            )
+            == 1
+        )
     slugs = query(target, "SELECT slug FROM wp_actionscheduler_groups ORDER BY slug")
     assert [str(row[0]) for row in slugs] == ["", *(f"g{n}" for n in range(7))]
 
@@ -139,8 +142,12 @@ def test_all_of_an_import_that_was_killed_is_taken_back(
             break
     assert process.wait() in (0, -signal.SIGKILL)
     assert start(*undo).wait() == 0
-    for table in ("actionscheduler_actions", "actionscheduler_logs", "wpbridge_keys",
-                  "wpbridge_waits"):  # fmt: skip
+    for table in (
+        "actionscheduler_actions",
+        "actionscheduler_logs",
+        "wpbridge_keys",
+        "wpbridge_waits",
+    ):
         assert query(target, f"SELECT COUNT(*) FROM wp_{table}")[0][0] == 0
     assert start(*words).wait() == 0
     check(source, target)

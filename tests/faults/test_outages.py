@@ -216,7 +216,10 @@ def test_one_that_waits_at_its_start_can_be_stopped(place: Place, daemon: StartD
 def test_what_waiting_does_not_mend_ends_it_at_the_start(
     wrong: str, place: Place, folder: Path
 ) -> None:
-    dsn = place.dsn.replace(":good@" if wrong == "password" else f"/{place.name}", ":bad@" if wrong == "password" else "/none")  # fmt: skip
+    dsn = place.dsn.replace(
+        ":good@" if wrong == "password" else f"/{place.name}",
+        ":bad@" if wrong == "password" else "/none",
+    )
     done = wpbridge(folder, "work", "--dsn", dsn, "--handlers", "acts")
     assert (done.returncode, len(done.stderr.splitlines())) == (69, 1), done.stderr
     assert "refuses us" in done.stderr

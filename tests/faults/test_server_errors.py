@@ -61,7 +61,7 @@ class Watched:
 
 def claim(store: SqlStore, mariadb: MariaDB, pauses: int) -> Watched:
     database = store.session.address.database
-    seen = Watched(store.session, lambda: execute(mariadb, f"TRUNCATE {database}.refusals"), pauses)  # fmt: skip
+    seen = Watched(store.session, lambda: execute(mariadb, f"TRUNCATE {database}.refusals"), pauses)
     found = store.claim_due(now=NOW, limit=5, only=ClaimFilter())
     assert found is not None
     assert len(found.actions) == 1
@@ -72,13 +72,23 @@ def claim(store: SqlStore, mariadb: MariaDB, pauses: int) -> Watched:
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        (3, "no room left"), (1021, "no room left"), (1026, "no room left"), (1114, "no room left"),
-        (1290, "read-only"), (1792, "read-only"), (1836, "read-only"),
-        (1040, "does not answer"), (1203, "does not answer"), (1226, "does not answer"),
-        (1047, "does not answer"), (1053, "does not answer"),
-        (1044, "refuses us"), (1045, "refuses us"), (1049, "refuses us"),
+        (3, "no room left"),
+        (1021, "no room left"),
+        (1026, "no room left"),
+        (1114, "no room left"),
+        (1290, "read-only"),
+        (1792, "read-only"),
+        (1836, "read-only"),
+        (1040, "does not answer"),
+        (1203, "does not answer"),
+        (1226, "does not answer"),
+        (1047, "does not answer"),
+        (1053, "does not answer"),
+        (1044, "refuses us"),
+        (1045, "refuses us"),
+        (1049, "refuses us"),
     ],
-)  # fmt: skip
+)
 def test_waited_for_on_a_new_connection(
     code: int, words: str, mariadb: MariaDB, refuse: Callable[..., SqlStore]
 ) -> None:

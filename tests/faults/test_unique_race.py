@@ -78,8 +78,10 @@ class Worker:
     def __init__(self, script: Path, *args: str) -> None:
         self._process = subprocess.Popen(
             [sys.executable, str(script), *args],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def tell(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -143,9 +145,12 @@ def test_of_many_only_one_is_added(
     assert len(found) == ROUNDS * (8 if unique_by == "args" else 4)
     assert {row[-1] for row in found} == {1}
     counts = Counter(made)
-    keyed = {int(str(r[0])) for r in query(
-        store, "SELECT action_id FROM wp_actionscheduler_actions WHERE hook = 'keyed'"
-    )}  # fmt: skip
+    keyed = {
+        int(str(r[0]))
+        for r in query(
+            store, "SELECT action_id FROM wp_actionscheduler_actions WHERE hook = 'keyed'"
+        )
+    }
     assert len(keyed) == ROUNDS
     assert {counts[i] for i in keyed} == {len(ways)}, "each was told the same id"
     assert {count for i, count in counts.items() if i not in keyed} == {1}

@@ -104,9 +104,12 @@ def command(dsn: str, folder: Path, *more: str) -> "subprocess.Popen[str]":
     which = more or ("--hooks", "moved", "--settle", "0s", "--journal", JOURNAL)
     return subprocess.Popen(
         [*COMMAND, "migrate", "wp-cron", "--dsn", dsn, "--yes", *which],
-        cwd=folder, env=clean_env(folder), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        cwd=folder,
+        env=clean_env(folder),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def kill_somewhere(
@@ -198,9 +201,13 @@ def test_a_move_that_is_stopped_gives_wp_crons_lock_back(
         """In the middle of its transaction the move waits for the table of logs."""
         connection.exec_driver_sql("LOCK TABLES wp_actionscheduler_logs WRITE").close()
         with subprocess.Popen(
-            command, cwd=tmp_path, env=clean_env(tmp_path), stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True,
-        ) as process:  # fmt: skip
+            command,
+            cwd=tmp_path,
+            env=clean_env(tmp_path),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
             try:
                 until(
                     lambda: query(
@@ -224,8 +231,13 @@ def test_a_move_that_is_stopped_gives_wp_crons_lock_back(
     assert query(store, "SELECT option_value FROM wp_options WHERE option_name = 'cron'") == before
     assert query(store, "SELECT 1 FROM wp_actionscheduler_actions") == []
     done = subprocess.run(
-        command, cwd=tmp_path, env=clean_env(tmp_path), capture_output=True, text=True, check=False,
+        command,
+        cwd=tmp_path,
+        env=clean_env(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
         timeout=60,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"moved {EVENTS:,} events of 1 hook")

@@ -43,8 +43,13 @@ def statements(store: SqlStore) -> dict[str, TextClause]:
 
 
 VALUES = {
-    "now": to_text(NOW), "size": 100, "key": "ours", "first": 1, "above": 0, "level": 10,
-}  # fmt: skip
+    "now": to_text(NOW),
+    "size": 100,
+    "key": "ours",
+    "first": 1,
+    "above": 0,
+    "level": 10,
+}
 
 
 def test_no_statement_sorts_or_scans(backlog: SqlStore) -> None:
@@ -78,9 +83,13 @@ def search(store: SqlStore, only: ClaimFilter) -> tuple[int, int]:
     def work(connection: Connection) -> tuple[int, int]:
         connection.execute(text("FLUSH STATUS"))
         found = store._claiming._finder.find(
-            connection, now=to_text(NOW), limit=100, only=only, groups=None,
+            connection,
+            now=to_text(NOW),
+            limit=100,
+            only=only,
+            groups=None,
             excluded_groups=frozenset(),
-        )  # fmt: skip
+        )
         rows = connection.execute(text("SHOW SESSION STATUS LIKE 'Handler_read%'"))
         return len(found), sum(int(row[1]) for row in rows)
 

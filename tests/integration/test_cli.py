@@ -55,8 +55,13 @@ def wpbridge(
     clean = {k: v for k, v in os.environ.items() if not k.startswith("WPBRIDGE_")}
     return subprocess.run(
         [sys.executable, "-m", "wpbridge", *arguments],
-        cwd=cwd, env={**clean, **(env or {})}, capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+        cwd=cwd,
+        env={**clean, **(env or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
 @pytest.fixture
@@ -131,8 +136,20 @@ def test_term_finishes_what_runs_and_releases_the_rest(
     dsn: str, folder: Path, queue: SqlStore
 ) -> None:
     enqueue(queue, *["slow"] * 5)
-    command = [sys.executable, "-m", "wpbridge", "claim-and-run", "--dsn", dsn, "--handlers", "acts",
-               "--concurrency", "2", "--format", "json"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "wpbridge",
+        "claim-and-run",
+        "--dsn",
+        dsn,
+        "--handlers",
+        "acts",
+        "--concurrency",
+        "2",
+        "--format",
+        "json",
+    ]
     with subprocess.Popen(
         command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -176,8 +193,18 @@ def test_check_names_what_is_used_and_hides_the_password(folder: Path) -> None:
 def test_uninstall_removes_our_tables_only(folder: Path) -> None:
     wpbridge("init", "--dsn", "sqlite:///q.db", cwd=folder)
     dry = wpbridge("uninstall", "--dsn", "sqlite:///q.db", "--dry-run", cwd=folder)
-    own = ("runners", "pauses", "zones", "waits", "keys", "limits", "suspects", "duties", "held",
-           "site")  # fmt: skip
+    own = (
+        "runners",
+        "pauses",
+        "zones",
+        "waits",
+        "keys",
+        "limits",
+        "suspects",
+        "duties",
+        "held",
+        "site",
+    )
     names = [f"wp_wpbridge_{name}" for name in own]
     assert dry.stdout == f"would remove {', '.join(names)}\n"
     assert wpbridge("uninstall", "--dsn", "sqlite:///q.db", cwd=folder).returncode == 0

@@ -49,8 +49,10 @@ def add(
     change(
         site.store,
         f"UPDATE {ACTIONS} SET status = :status, last_attempt_gmt = :date WHERE action_id >= :i",
-        status=status, date=date, i=ids[0],
-    )  # fmt: skip
+        status=status,
+        date=date,
+        i=ids[0],
+    )
     return ids
 
 
@@ -120,8 +122,9 @@ def test_clean_deletes_what_the_rule_says_and_its_logs(
 def test_clean_says_what_it_does(old: Site) -> None:
     dry = old.ok("clean", "--dry-run").splitlines()
     assert [line.rsplit(" ", 1)[0] for line in dry] == [
-        "would delete 2 complete, last attempt until", "would delete 1 canceled, last attempt until",
-    ]  # fmt: skip
+        "would delete 2 complete, last attempt until",
+        "would delete 1 canceled, last attempt until",
+    ]
     assert (
         old.ok("clean").splitlines()[0].startswith("deleted 2 complete, last attempt until 2026-")
     )
@@ -344,8 +347,10 @@ def test_dedupe_keeps_the_one_that_is_due_first(site: Site) -> None:
     )
     told = json.loads(site.ok("dedupe", "--dry-run", "--format", "json"))
     assert told == {
-        "dry_run": True, "count": 2, "chains": [{"hook": "h", "keep": first, "cancel": [later, late]}],
-    }  # fmt: skip
+        "dry_run": True,
+        "count": 2,
+        "chains": [{"hook": "h", "keep": first, "cancel": [later, late]}],
+    }
     assert tables(site.store) == before
     assert site.ok("dedupe") == f"h: keeps {first}, ends {later} {late}\ncanceled 2 actions\n"
     states = [column(site.store, "status", i) for i in (late, first, later)]
@@ -358,13 +363,23 @@ def test_dedupe_keeps_the_one_that_is_due_first(site: Site) -> None:
 
 def test_what_differs_is_no_duplicate(site: Site) -> None:
     for more in (
-        {}, {"args": (1,)}, {"args": (2,)}, {"group": "g"}, {"interval": 60}, {"interval": None},
+        {},
+        {"args": (1,)},
+        {"args": (2,)},
+        {"group": "g"},
+        {"interval": 60},
         {"interval": None},
-    ):  # fmt: skip
+        {"interval": None},
+    ):
         chain(site, "h", **more)
     chain(site, "other")
-    for flags in (["--cron", "0 3 * * *"], ["--cron", "0 4 * * *"], ["--cron", "0 3 * * *", "--tz", "Asia/Tokyo"],
-                  ["--cron", "0 3 * * *", "--tz", "Europe/Rome"], ["--interval", "3600", "--after", "1"]):  # fmt: skip
+    for flags in (
+        ["--cron", "0 3 * * *"],
+        ["--cron", "0 4 * * *"],
+        ["--cron", "0 3 * * *", "--tz", "Asia/Tokyo"],
+        ["--cron", "0 3 * * *", "--tz", "Europe/Rome"],
+        ["--interval", "3600", "--after", "1"],
+    ):
         site.ok("enqueue", "h", *flags)
     ended = chain(site, "h")
     change(site.store, f"UPDATE {ACTIONS} SET status = 'complete' WHERE action_id = :i", i=ended)
@@ -416,12 +431,15 @@ def held(site: Site) -> Site:
         change(
             site.store,
             "INSERT INTO wp_actionscheduler_claims (claim_id, date_created_gmt) VALUES (:c, :d)",
-            c=claim, d=to_text(now - timedelta(seconds=seconds)),
-        )  # fmt: skip
+            c=claim,
+            d=to_text(now - timedelta(seconds=seconds)),
+        )
     for claim, days, states in (
-        (1, 10 / DAY, ["pending"]), (2, 900 / DAY, ["pending", "pending"]),
-        (5, 900 / DAY, ["in-progress"]), (9, 900 / DAY, ["pending"]),
-    ):  # fmt: skip
+        (1, 10 / DAY, ["pending"]),
+        (2, 900 / DAY, ["pending", "pending"]),
+        (5, 900 / DAY, ["in-progress"]),
+        (9, 900 / DAY, ["pending"]),
+    ):
         for state in states:
             (action_id,) = add(site, f"h{claim}", status=state, days=days)
             change(

@@ -32,9 +32,10 @@ def test_a_script_is_one_that_the_shell_reads(shell: str, tmp_path: Path) -> Non
 def completed(folder: Path, *words: str) -> list[str]:
     """What bash would offer for the last of the words."""
     env = {
-        "_WPBRIDGE_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(("wpbridge", *words)),
+        "_WPBRIDGE_COMPLETE": "bash_complete",
+        "COMP_WORDS": " ".join(("wpbridge", *words)),
         "COMP_CWORD": str(len(words)),
-    }  # fmt: skip
+    }
     done = wpbridge(cwd=folder, env=env)
     assert (done.returncode, done.stderr) == (0, "")
     return [line.split(",", 1)[1] for line in done.stdout.splitlines()]
@@ -64,9 +65,13 @@ def test_the_tab_key_of_bash(tmp_path: Path) -> None:
     asked = f'{script}\nCOMP_WORDS=(wpbridge relea); COMP_CWORD=1; _wpbridge_completion wpbridge relea wpbridge; echo "${{COMPREPLY[@]}}"'
     env = clean_env(tmp_path)
     done = subprocess.run(
-        ["bash", "-c", asked], cwd=tmp_path, env={**env, "PATH": f"{tmp_path}:{env['PATH']}"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        ["bash", "-c", asked],
+        cwd=tmp_path,
+        env={**env, "PATH": f"{tmp_path}:{env['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.stdout == "release-claims\n", done
 
 

@@ -51,9 +51,14 @@ def wpbridge(
     *words: str, cwd: Path, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(*words), cwd=cwd, env=dict(env or clean()), capture_output=True, text=True,
-        check=False, timeout=60,
-    )  # fmt: skip
+        command(*words),
+        cwd=cwd,
+        env=dict(env or clean()),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
 def levels(found: Mapping[str, Any]) -> dict[str, str]:
@@ -81,15 +86,29 @@ def test_doctor_prints_findings_with_their_fixes(dsn: str, folder: Path, queue: 
 
 def test_doctor_as_json(dsn: str, folder: Path, queue: SqlStore) -> None:
     done = wpbridge(
-        "doctor", "--dsn", dsn, "--only", "backlog, corrupt-rows", "--only", "pauses",
-        "--format", "json", cwd=folder,
-    )  # fmt: skip
+        "doctor",
+        "--dsn",
+        dsn,
+        "--only",
+        "backlog, corrupt-rows",
+        "--only",
+        "pauses",
+        "--format",
+        "json",
+        cwd=folder,
+    )
     found = json.loads(done.stdout)
     assert levels(found) == {"backlog": "problem", "corrupt-rows": "warning", "pauses": "ok"}
     assert (found["healthy"], found["skipped"], found["fixes"]) == (False, [], [])
     assert set(found["findings"][0]) == {
-        "check", "level", "cause", "effect", "fix", "fixable", "count"
-    }  # fmt: skip
+        "check",
+        "level",
+        "cause",
+        "effect",
+        "fix",
+        "fixable",
+        "count",
+    }
 
 
 def test_doctor_mends_and_judges_what_is_left(dsn: str, folder: Path, queue: SqlStore) -> None:
@@ -183,10 +202,15 @@ def test_doctor_asks_wordpress(wordpress: PhpSite) -> None:
     wordpress.enqueue("t_noop")
     wordpress.enqueue("t_nobody")
     done = wpbridge(
-        "doctor", f"--path={wordpress.folder}", "--php", f"--wp={' '.join(wordpress.wp)}",
-        "--only", "php,php-clock,php-callbacks,wp-cron,time-zone,companion", "--format=json",
+        "doctor",
+        f"--path={wordpress.folder}",
+        "--php",
+        f"--wp={' '.join(wordpress.wp)}",
+        "--only",
+        "php,php-clock,php-callbacks,wp-cron,time-zone,companion",
+        "--format=json",
         cwd=wordpress.folder,
-    )  # fmt: skip
+    )
     found = json.loads(done.stdout)
     told = {one["check"]: (one["level"], one["cause"]) for one in found["findings"]}
     assert told["php-callbacks"] == ("warning", "no callback in PHP: t_nobody")
@@ -198,9 +222,15 @@ def test_doctor_asks_wordpress(wordpress: PhpSite) -> None:
 def test_explain_asks_wordpress(wordpress: PhpSite) -> None:
     one = wordpress.enqueue("t_nobody")
     done = wpbridge(
-        "explain", str(one), f"--path={wordpress.folder}", "--php", "--ask-wordpress",
-        f"--wp={' '.join(wordpress.wp)}", "--format=json", cwd=wordpress.folder,
-    )  # fmt: skip
+        "explain",
+        str(one),
+        f"--path={wordpress.folder}",
+        "--php",
+        "--ask-wordpress",
+        f"--wp={' '.join(wordpress.wp)}",
+        "--format=json",
+        cwd=wordpress.folder,
+    )
     codes = [reason["code"] for reason in json.loads(done.stdout)["reasons"]]
     assert codes == ["no-callback", "no-runner"]
 

@@ -59,8 +59,11 @@ def test_without_options_it_is_async_and_due_at_once(site: Site) -> None:
     action = json.loads(site.ok("get", "1", "--format", "json"))
     assert nearly(due_in(action), timedelta(0))
     assert (action["kind"], action["args"], action["group"], action["priority"]) == (
-        "async", [], "", 10,
-    )  # fmt: skip
+        "async",
+        [],
+        "",
+        10,
+    )
     assert log_of(site.store, 1) == ["action created"]
 
 
@@ -69,8 +72,10 @@ def test_args_group_and_priority(site: Site) -> None:
         site, "h", "--args", '{"order": 17, "why": "é\\n"}', "--group", "mail", "--priority", "0"
     )
     assert (action["args"], action["group"], action["priority"]) == (
-        {"order": 17, "why": "é\n"}, "mail", 0,
-    )  # fmt: skip
+        {"order": 17, "why": "é\n"},
+        "mail",
+        0,
+    )
     assert column(site.store, "args", action["id"]) == '{"order":17,"why":"\\u00e9\\n"}'
 
 
@@ -150,11 +155,17 @@ def test_long_args_and_names_go_to_the_limit(site: Site) -> None:
 @pytest.mark.parametrize(
     "flags",
     [
-        (), ("--unique",), ("--key", "k"), ("--after", "1"), ("--cron", "0 3 * * *", "--tz", "Asia/Tokyo"),
-        ("--group", "new"), ("--porcelain",), ("--interval", "60"),
+        (),
+        ("--unique",),
+        ("--key", "k"),
+        ("--after", "1"),
+        ("--cron", "0 3 * * *", "--tz", "Asia/Tokyo"),
+        ("--group", "new"),
+        ("--porcelain",),
+        ("--interval", "60"),
     ],
     ids=" ".join,
-)  # fmt: skip
+)
 def test_a_dry_run_writes_nothing(site: Site, flags: tuple[str, ...]) -> None:
     added(site, "other")
     before = tables(site.store)
@@ -313,10 +324,13 @@ def test_ids_that_are_not_there(site: Site) -> None:
 
 def test_standard_input_that_is_not_utf_8(lite: Site) -> None:
     done = subprocess.run(
-        [*COMMAND, "enqueue", "h", "--args", "-"], cwd=lite.folder, input=b'["\xe9"]',
-        env=clean_env(lite.folder, {**lite.env, "PYTHONIOENCODING": "utf-8"}), capture_output=True,
+        [*COMMAND, "enqueue", "h", "--args", "-"],
+        cwd=lite.folder,
+        input=b'["\xe9"]',
+        env=clean_env(lite.folder, {**lite.env, "PYTHONIOENCODING": "utf-8"}),
+        capture_output=True,
         check=False,
-    )  # fmt: skip
+    )
     assert done.returncode == 2
     assert done.stderr == b"wpbridge: args: -: is not UTF-8\n"
 
@@ -387,10 +401,18 @@ def test_lines_as_programs_write_them(lite: Site, told: str, count: int) -> None
 def test_lines_mean_what_flags_mean(site: Site) -> None:
     added(site, "first")
     told = {
-        "hook": "h", "args": {"a": 1}, "at": "2026-12-01T09:00Z", "cron": "0 3 * * *",
-        "tz": "Europe/Rome", "group": "g", "priority": 3, "unique": True, "key": "k", "after": [1],
+        "hook": "h",
+        "args": {"a": 1},
+        "at": "2026-12-01T09:00Z",
+        "cron": "0 3 * * *",
+        "tz": "Europe/Rome",
+        "group": "g",
+        "priority": 3,
+        "unique": True,
+        "key": "k",
+        "after": [1],
         "after_failed": "run",
-    }  # fmt: skip
+    }
     site.ok("enqueue", "--jsonl", "-", input=json.dumps(told))
     action = json.loads(site.ok("get", "2", "--format", "json"))
     assert action["args"] == {"a": 1}
@@ -494,9 +516,13 @@ def test_what_a_pipe_of_the_shell_gives_is_read_too(lite: Site) -> None:
     """``<(…)`` can be read only once."""
     script = f'{COMMAND[0]} -m wpbridge enqueue --jsonl <(printf \'{{"hook": "h"}}\\n%.0s\' 1 2 3)'
     done = subprocess.run(
-        ["/bin/bash", "-c", script], cwd=lite.folder, env=clean_env(lite.folder, lite.env),
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        ["/bin/bash", "-c", script],
+        cwd=lite.folder,
+        env=clean_env(lite.folder, lite.env),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.stdout, done.stderr) == ("added 3 actions\n", "")
 
 
@@ -505,9 +531,13 @@ def test_standard_input_is_read_from_where_it_stands(lite: Site) -> None:
     run = f"{COMMAND[0]} -m wpbridge enqueue --jsonl -"
     skip = f"{COMMAND[0]} -c 'import os; os.read(0, 11)'"
     done = subprocess.run(
-        ["/bin/sh", "-c", f"{{ {skip}; {run}; }} < some.txt"], cwd=lite.folder,
-        env=clean_env(lite.folder, lite.env), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        ["/bin/sh", "-c", f"{{ {skip}; {run}; }} < some.txt"],
+        cwd=lite.folder,
+        env=clean_env(lite.folder, lite.env),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.stdout, done.stderr) == ("added 1 action\n", "")
 
 
@@ -534,9 +564,20 @@ def test_a_failure_in_the_middle_tells_what_was_written(
 
 def test_generate_adds_single_actions_apart(site: Site) -> None:
     out = site.ok(
-        "generate", "test_hook", "2026-12-01", "--count", "1500", "--interval", "1m", "--args",
-        '{"a": 1}', "--group", "test", "--priority", "3",
-    )  # fmt: skip
+        "generate",
+        "test_hook",
+        "2026-12-01",
+        "--count",
+        "1500",
+        "--interval",
+        "1m",
+        "--args",
+        '{"a": 1}',
+        "--group",
+        "test",
+        "--priority",
+        "3",
+    )
     assert out == "added 1,500 actions\n"
     first, last = (json.loads(site.ok("get", i, "--format", "json")) for i in ("1", "1500"))
     assert (first["scheduled"], last["scheduled"]) == (

@@ -155,9 +155,11 @@ def test_output_stands_between_the_start_and_the_ending(site: Site) -> None:
     fails, silent = add(site, "fails", "silent")
     run(site)
     assert log_of(site.store, fails) == [
-        "action created", "action started via wpbridge",
-        "action output via wpbridge: before it failed", "action failed via wpbridge: gone",
-    ]  # fmt: skip
+        "action created",
+        "action started via wpbridge",
+        "action output via wpbridge: before it failed",
+        "action failed via wpbridge: gone",
+    ]
     assert len(log_of(site.store, silent)) == 3
     failures = json.loads(site.ok("failures", "--format", "json"))
     assert failures[0]["sample"] == "action failed via wpbridge: gone"
@@ -278,8 +280,9 @@ def test_middleware_and_subscribers_of_a_run(site: Site) -> None:
     assert started["silent"] == started["fails"] != started["isolated"]
     # It was raised again at the yield.
     assert sorted(line for line in found if line.startswith("after")) == [
-        "after isolated", "after silent",
-    ]  # fmt: skip
+        "after isolated",
+        "after silent",
+    ]
     statuses = {i: column(site.store, "status", i) for i in (silent, fails, unwanted, isolated)}
     assert list(statuses.values()) == ["complete", "failed", "canceled", "complete"]
     assert "action canceled via wpbridge: not wanted" in log_of(site.store, unwanted)

@@ -92,9 +92,15 @@ def where(lines: list[dict[str, Any]]) -> dict[tuple[str, str], str]:
 
 def test_every_rule_shows_with_its_reason(dsn: str, folder: Path, queue: SqlStore) -> None:
     enqueue(
-        queue, due("send"), due("posted"), due("unknown"), due(UPKEEP),
-        due("report_a"), due("report_a", "bulk"), due("Send"),
-    )  # fmt: skip
+        queue,
+        due("send"),
+        due("posted"),
+        due("unknown"),
+        due(UPKEEP),
+        due("report_a"),
+        due("report_a", "bulk"),
+        due("Send"),
+    )
     lines = lines_of(dsn, folder)
     assert where(lines) == {
         ("send", ""): "python",
@@ -177,8 +183,12 @@ def test_an_empty_queue_without_handlers_is_said(dsn: str, folder: Path, queue: 
     (folder / "wpbridge.toml").write_text("", encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "wpbridge", "hooks", "--dsn", dsn],
-        cwd=folder, env=clean(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=folder,
+        env=clean(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stdout) == (0, "")
     assert "no pending or running actions" in done.stderr
 
@@ -204,10 +214,14 @@ def test_the_example_of_the_docs_is_what_the_command_says(
     head, *rows = sample.split("```")[0].splitlines()[1:]
     starts = [head.index(name) for name in names[:3]] + [head.index("why")]
     told = [
-        (row[: starts[1]].strip(), row[starts[1] : starts[2]].strip(),
-         row[starts[2] :].split()[0], row[starts[3] :].strip())
+        (
+            row[: starts[1]].strip(),
+            row[starts[1] : starts[2]].strip(),
+            row[starts[2] :].split()[0],
+            row[starts[3] :].strip(),
+        )
         for row in rows
-    ]  # fmt: skip
+    ]
     (folder / "wpbridge.toml").write_text(settings, encoding="utf-8")
     (folder / "shop").mkdir()
     (folder / "shop" / "hooks.py").write_text(
@@ -219,10 +233,24 @@ def test_the_example_of_the_docs_is_what_the_command_says(
     idle = "shop_send_invoice"
     enqueue(queue, *[due(hook, group) for hook, group, _, _ in told if hook != idle])
     done = subprocess.run(
-        [sys.executable, "-m", "wpbridge", "hooks", "--handlers", "shop.hooks", "--dsn", dsn,
-         "--format", "json"],
-        cwd=folder, env=clean(), capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "wpbridge",
+            "hooks",
+            "--handlers",
+            "shop.hooks",
+            "--dsn",
+            dsn,
+            "--format",
+            "json",
+        ],
+        cwd=folder,
+        env=clean(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     lines = json.loads(done.stdout)
     assert [(i["hook"], i["group"], i["to"], i["why"]) for i in lines] == told
 
@@ -255,9 +283,13 @@ def test_a_route_that_cannot_be_read_is_one_clear_line(
 ) -> None:
     (folder / "wpbridge.toml").write_text(routes, encoding="utf-8")
     done = subprocess.run(
-        command("sqlite:///q.db"), cwd=folder, env=clean(), capture_output=True, text=True,
+        command("sqlite:///q.db"),
+        cwd=folder,
+        env=clean(),
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
     assert (done.returncode, done.stdout) == (78, "")
     assert words in done.stderr
     assert "wpbridge.toml" in done.stderr
@@ -288,8 +320,10 @@ def test_an_empty_queue_shows_the_handlers_that_wait(
 ) -> None:
     lines = lines_of(dsn, folder)
     assert [(one["hook"], one["to"]) for one in lines] == [
-        ("idle", "python"), ("send", "python"), ("posted", "webhook"),
-    ]  # fmt: skip
+        ("idle", "python"),
+        ("send", "python"),
+        ("posted", "webhook"),
+    ]
     assert {(one["pending"], one["due"], one["running"]) for one in lines} == {(0, 0, 0)}
     assert {one["callback"] for one in lines} == {None}
 
@@ -300,8 +334,12 @@ def test_an_empty_queue_without_handlers_is_an_empty_list(
     (folder / "wpbridge.toml").write_text("", encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "wpbridge", "hooks", "--dsn", dsn, "--format", "json"],
-        cwd=folder, env=clean(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=folder,
+        env=clean(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
 
 

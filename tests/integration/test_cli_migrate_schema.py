@@ -132,9 +132,11 @@ def test_index_is_added_while_claims_go_on(site: Site) -> None:
     for _ in range(5):
         insert(site.store, *many)
     with subprocess.Popen(
-        [sys.executable, "-c", CLAIMER, site.dsn], env=clean_env(site.folder, _path()),
-        stdout=subprocess.PIPE, text=True,
-    ) as claimer:  # fmt: skip
+        [sys.executable, "-c", CLAIMER, site.dsn],
+        env=clean_env(site.folder, _path()),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as claimer:
         assert claimer.stdout is not None
         try:
             first = int(claimer.stdout.readline())

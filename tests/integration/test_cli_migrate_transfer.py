@@ -70,9 +70,11 @@ def test_filters_narrow_an_export_and_a_copy(site: Site, lite: Site) -> None:
     insert(site.store, make_new("a", group="g"), make_new("b"))
     told = site.ok("migrate", "export", "--output", "q", "--group", "g", "--format", "json")
     assert json.loads(told) == {
-        "dry_run": False, "actions": 1, "statuses": {"pending": 1},
+        "dry_run": False,
+        "actions": 1,
+        "statuses": {"pending": 1},
         "output": str(site.folder / "q"),
-    }  # fmt: skip
+    }
     copied = site.ok("migrate", "copy", "--to-dsn", lite.dsn, "--hook", "b", "--journal", "j")
     assert copied == f"copied 1 action, verified; undo with --undo {site.folder}/j\n"
     assert hooks(lite) == ["b"]
@@ -188,16 +190,21 @@ def test_what_was_added_is_taken_back(site: Site, lite: Site, verb: str) -> None
     undo = ("migrate", verb, *to, "--undo", "j")
     tried = lite(*undo, "--dry-run")
     assert (tried.code, tried.out) == (
-        0, "would delete 49 actions (49 pending), 1 have run or changed since and stay\n"
-    )  # fmt: skip
+        0,
+        "would delete 49 actions (49 pending), 1 have run or changed since and stay\n",
+    )
     assert [line.split()[0] for line in tried.err.splitlines()] == ["h0", "h1", "h2"]
     assert is_one_line(lite(*undo), 2)
     assert len(hooks(lite)) == 51
     done = json.loads(lite.ok(*undo, "--yes", "--format", "json"))
     assert done == {
-        "dry_run": False, "removed": {"pending": 49}, "changed": 1, "held": 0, "gone": 0,
+        "dry_run": False,
+        "removed": {"pending": 49},
+        "changed": 1,
+        "held": 0,
+        "gone": 0,
         "problems": [],
-    }  # fmt: skip
+    }
     assert hooks(lite) == ["mine", "h9"]
     assert lite.ok(*undo) == (
         "deleted 0 actions, 1 have run or changed since and stay, 49 are gone already\n"
@@ -209,8 +216,9 @@ def test_what_a_runner_holds_is_left_and_told(site: Site, lite: Site) -> None:
     change(lite.store, "UPDATE wp_actionscheduler_actions SET claim_id = 7 WHERE hook = 'h3'")
     done = lite("migrate", "import", "--undo", "j", "--yes")
     assert (done.code, done.out) == (
-        1, "deleted 49 actions (49 pending), 1 are held by runners: try again later\n"
-    )  # fmt: skip
+        1,
+        "deleted 49 actions (49 pending), 1 are held by runners: try again later\n",
+    )
     assert hooks(lite) == ["h3"]
 
 
@@ -242,11 +250,17 @@ def test_the_script_to_adapt_runs(site: Site, lite: Site) -> None:
     insert(site.store, make_new("a"))
     done = subprocess.run(
         [sys.executable, ROOT / "scripts" / "migrate" / "transfer.py", site.dsn, lite.dsn],
-        capture_output=True, text=True, check=False, timeout=60, cwd=lite.folder,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=lite.folder,
+    )
     assert (done.returncode, done.stdout, done.stderr) == (
-        0, "1 copied, 0 there from before, 0 left out\n", ""
-    )  # fmt: skip
+        0,
+        "1 copied, 0 there from before, 0 left out\n",
+        "",
+    )
     assert hooks(lite) == ["a"]
     undo = ("migrate", "import", "--undo", "transfer.journal")
     assert lite.ok(*undo) == "deleted 1 action (1 pending)\n"
@@ -258,8 +272,10 @@ def bad_line(folder: Path, origin: str = "o") -> Path:
     good = {"hook": "h", "status": "pending", "args": [], "schedule": {"kind": "async"}}
     lines = (
         {"wpbridge": "actions", "version": 1, "origin": origin, "zone": "UTC", "count": 2},
-        {"id": 1, **good}, {"id": 2, **good, "hook": origin * 200}, {"wpbridge": "end", "actions": 2},
-    )  # fmt: skip
+        {"id": 1, **good},
+        {"id": 2, **good, "hook": origin * 200},
+        {"wpbridge": "end", "actions": 2},
+    )
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return file
 

@@ -21,9 +21,21 @@ from wpbridge.cli.main import cli
 from wpbridge.clock import SystemClock
 
 FIELDS = [
-    "id", "hook", "status", "args", "group", "priority", "attempts", "scheduled", "last_attempt",
-    "claim_id", "kind", "recurrence", "tz", "first",
-]  # fmt: skip
+    "id",
+    "hook",
+    "status",
+    "args",
+    "group",
+    "priority",
+    "attempts",
+    "scheduled",
+    "last_attempt",
+    "claim_id",
+    "kind",
+    "recurrence",
+    "tz",
+    "first",
+]
 SHOWN = ["id", "hook", "status", "scheduled", "group", "recurrence", "attempts", "args"]
 LISTS = {
     "list": FIELDS,
@@ -439,9 +451,13 @@ def test_a_reader_that_goes_away_is_no_error_to_speak_of(long: Site) -> None:
         insert(long.store, *(make_new("x" * 150, now=now) for _ in range(500)), now=now)
     command = [*COMMAND, "list", "--limit", "0", "--format", "csv", "--order-by", "id"]
     with subprocess.Popen(
-        command, cwd=long.folder, env=clean_env(long.folder, long.env), stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
+        command,
+        cwd=long.folder,
+        env=clean_env(long.folder, long.env),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline().startswith("id,hook")
@@ -454,10 +470,14 @@ def test_a_reader_that_goes_away_is_no_error_to_speak_of(long: Site) -> None:
 def test_a_full_disk_is_one_line(long: Site, style: str) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [*COMMAND, "list", "--format", style], cwd=long.folder,
-            env=clean_env(long.folder, long.env), stdout=full, stderr=subprocess.PIPE, text=True,
+            [*COMMAND, "list", "--format", style],
+            cwd=long.folder,
+            env=clean_env(long.folder, long.env),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
             check=False,
-        )  # fmt: skip
+        )
     assert done.returncode == 1
     lines = [line for line in done.stderr.splitlines() if not line.startswith("showing")]
     assert lines == ["wpbridge: No space left on device"]
@@ -470,24 +490,37 @@ def test_processes_without_standard_streams(long: Site) -> None:
         now = SystemClock().now()
         insert(long.store, *(make_new("h0", now=now) for _ in range(3)), now=now)
     done = subprocess.run(
-        ["/bin/sh", "-c", run], cwd=long.folder, env=clean_env(long.folder, long.env),
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        ["/bin/sh", "-c", run],
+        cwd=long.folder,
+        env=clean_env(long.folder, long.env),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.stdout == "code 2\n"
     assert done.stderr.startswith("wpbridge: cancel 32 actions: add --yes")
     gone = subprocess.run(
-        ["/bin/sh", "-c", f"{COMMAND[0]} -m wpbridge list >&-"], cwd=long.folder,
-        env=clean_env(long.folder, long.env), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        ["/bin/sh", "-c", f"{COMMAND[0]} -m wpbridge list >&-"],
+        cwd=long.folder,
+        env=clean_env(long.folder, long.env),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "Traceback" not in gone.stderr
 
 
 def test_an_interrupt_is_quiet_and_has_its_code(site: Site) -> None:
     command = [*COMMAND, "enqueue", "h", "--args", "-"]
     with subprocess.Popen(
-        command, cwd=site.folder, env=clean_env(site.folder, site.env), stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
+        command,
+        cwd=site.folder,
+        env=clean_env(site.folder, site.env),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         assert process.stdin is not None
         wait_until_reading(process.pid)
         process.send_signal(signal.SIGINT)
@@ -653,9 +686,21 @@ def test_help_ends_in_examples_a_line_each(site: Site) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [["list"], ["get", "1"], ["stats"], ["failures"], ["claims"], ["pause"], ["enqueue", "h"],
-     ["cancel", "1"], ["clean"], ["dedupe"], ["run", "1"], ["release-claims", "--stale"]],
-)  # fmt: skip
+    [
+        ["list"],
+        ["get", "1"],
+        ["stats"],
+        ["failures"],
+        ["claims"],
+        ["pause"],
+        ["enqueue", "h"],
+        ["cancel", "1"],
+        ["clean"],
+        ["dedupe"],
+        ["run", "1"],
+        ["release-claims", "--stale"],
+    ],
+)
 def test_a_queue_that_is_not_there_is_one_line(tmp_path: Path, command: list[str]) -> None:
     none = call(*command, cwd=tmp_path)
     assert is_one_line(none, 78)

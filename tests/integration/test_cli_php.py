@@ -19,9 +19,13 @@ def command(
         given.append(f"--wp={' '.join(site.wp)}")
     return subprocess.run(
         [sys.executable, "-m", "wpbridge", words[0], *given, *words[1:]],
-        capture_output=True, text=True, check=False, timeout=60, cwd=site.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=site.folder,
         env={**os.environ, **(env or {})},
-    )  # fmt: skip
+    )
 
 
 def test_a_run_tells_what_it_did(wordpress: PhpSite) -> None:
@@ -140,9 +144,20 @@ def test_a_program_that_is_missing_is_69(wordpress: PhpSite) -> None:
 
 def test_php_without_a_path_is_78(wordpress: PhpSite) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "wpbridge", "claim-and-run", "--php", f"--dsn={wordpress.dsn}",
-         "--wp=php"],
-        capture_output=True, text=True, check=False, timeout=60, cwd="/",
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "wpbridge",
+            "claim-and-run",
+            "--php",
+            f"--dsn={wordpress.dsn}",
+            "--wp=php",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd="/",
+    )
     assert done.returncode == 78
     assert "--path" in done.stderr

@@ -41,16 +41,20 @@ def test_it_says_what_it_would_do_and_does_it(site: Site, legacy: LegacyStore) -
     before = snapshot(site.store)
     site(*MOVE)
     seen = site(*UNDO, "--dry-run")
-    assert (seen.code, seen.lines) == (0, [
-        "e.g. action 1001: two [], 2026-03-01T10:00:00Z, pending to post 2, pending, 1 log row",
-        "e.g. action 1002: one [], 2026-03-01T10:00:00Z, complete to post 1, publish, 1 log row",
-        "would put 2 posts back",
-    ])  # fmt: skip
+    assert (seen.code, seen.lines) == (
+        0,
+        [
+            "e.g. action 1001: two [], 2026-03-01T10:00:00Z, pending to post 2, pending, 1 log row",
+            "e.g. action 1002: one [], 2026-03-01T10:00:00Z, complete to post 1, publish, 1 log row",
+            "would put 2 posts back",
+        ],
+    )
     assert legacy.count("actionscheduler_actions") == 2
     done = site(*UNDO, "--yes")
     assert (done.code, done.out) == (
-        0, "put 2 posts back, the migration is no longer marked complete\n"
-    )  # fmt: skip
+        0,
+        "put 2 posts back, the migration is no longer marked complete\n",
+    )
     assert "wp cache flush" in done.err
     assert snapshot(site.store) == before
     again = site(*UNDO, "--yes")
@@ -92,9 +96,15 @@ def test_json_has_every_count(site: Site, legacy: LegacyStore) -> None:
     samples = seen.pop("samples")
     assert seen == {"would_restore": 2, **zeros, "problems": [], "reopened": False}
     assert samples[0] == {
-        "post": 2, "hook": "two", "args": "[]", "action": 1001, "from": "pending",
-        "to": "pending", "scheduled": "2026-03-01T10:00:00Z", "logs": 1,
-    }  # fmt: skip
+        "post": 2,
+        "hook": "two",
+        "args": "[]",
+        "action": 1001,
+        "from": "pending",
+        "to": "pending",
+        "scheduled": "2026-03-01T10:00:00Z",
+        "logs": 1,
+    }
     assert [one["hook"] for one in samples] == ["two", "one"]
     done = json.loads(site(*UNDO, "--yes", "--format", "json").out)
     assert done == {"restored": 2, **zeros, "problems": [], "reopened": True}
@@ -190,11 +200,16 @@ def test_what_the_script_moved_is_undone_from_the_command_line(
     )
     moved = subprocess.run(
         [sys.executable, ROOT / "scripts/migrate/post_store.py", html],
-        cwd=tmp_path, env=clean_env(tmp_path), capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env=clean_env(tmp_path),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert moved.stdout == "moved {'pending': 1}, left {}; see left.jsonl\n"
     done = site(*COMMAND, "--undo", "post-store.journal", "--yes")
     assert (done.code, done.lines[-1]) == (
-        0, "put 1 post back, the migration is no longer marked complete"
-    )  # fmt: skip
+        0,
+        "put 1 post back, the migration is no longer marked complete",
+    )
     assert snapshot(site.store) == before

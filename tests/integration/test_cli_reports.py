@@ -58,8 +58,10 @@ def say(site: Site, action_id: int, message: str, *, ago: float = 0.0) -> None:
         site.store,
         "INSERT INTO wp_actionscheduler_logs (action_id, message, log_date_gmt, log_date_local)"
         " VALUES (:i, :message, :date, :date)",
-        i=action_id, message=message, date=date,
-    )  # fmt: skip
+        i=action_id,
+        message=message,
+        date=date,
+    )
 
 
 def rows(site: Site, *arguments: str) -> list[dict[str, Any]]:
@@ -112,8 +114,13 @@ def test_stats_by_group_and_by_status(counted: Site) -> None:
     assert (shop["name"], shop["total"], shop["pending"], shop["failed"]) == ("shop", 4, 3, 1)
     told = {row["name"]: row["total"] for row in rows(counted, "stats", "--by", "status")}
     assert told == {
-        "pending": 4, "in-progress": 1, "complete": 1, "failed": 1, "canceled": 1, "my-own": 1,
-    }  # fmt: skip
+        "pending": 4,
+        "in-progress": 1,
+        "complete": 1,
+        "failed": 1,
+        "canceled": 1,
+        "my-own": 1,
+    }
 
 
 def test_stats_by_hour_count_endings_and_what_is_planned(counted: Site) -> None:
@@ -250,8 +257,9 @@ def held(site: Site) -> Site:
         change(
             site.store,
             "INSERT INTO wp_actionscheduler_claims (claim_id, date_created_gmt) VALUES (:c, :d)",
-            c=claim, d=to_text(now - timedelta(seconds=ago)),
-        )  # fmt: skip
+            c=claim,
+            d=to_text(now - timedelta(seconds=ago)),
+        )
     for claim, ago in ((1, 10.0), (2, 900.0), (9, 900.0)):
         for state in ("pending", "pending", "in-progress"):
             set_(site, add(site, f"h{claim}", status=state, ago=ago), claim_id=claim)
@@ -263,8 +271,10 @@ def test_claims_tell_who_holds_what(held: Site) -> None:
     assert done.err == "not shown: 1 claim without actions; --all for them\n"
     told = {row["id"]: row for row in json.loads(done.out)}
     assert {i: (row["state"], row["holder"], row["has_row"]) for i, row in told.items()} == {
-        1: ("live", "PHP", True), 2: ("stale", "PHP", True), 9: ("stale", "PHP", False),
-    }  # fmt: skip
+        1: ("live", "PHP", True),
+        2: ("stale", "PHP", True),
+        9: ("stale", "PHP", False),
+    }
     assert {(row["pending"], row["running"]) for row in told.values()} == {(2, 1)}
     last = datetime.fromisoformat(told[2]["last_sign"])
     assert timedelta(seconds=890) < datetime.now(UTC) - last < timedelta(seconds=990)

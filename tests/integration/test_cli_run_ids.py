@@ -175,8 +175,9 @@ def test_a_dry_run_tells_which_and_changes_nothing(site: Site) -> None:
     told = run(site, first, "--dry-run", "--format", "json")
     assert (told.code, told.err) == (0, "")
     assert json.loads(told.out) == {
-        "would_claim": 1, "actions": [{"id": first, "hook": "ok", "group": "g"}],
-    }  # fmt: skip
+        "would_claim": 1,
+        "actions": [{"id": first, "hook": "ok", "group": "g"}],
+    }
     assert tables(site.store) == before
 
 

@@ -164,8 +164,9 @@ def test_sqlite_has_its_journal_and_its_undo(lite: Site) -> None:
     assert f"{ACTIONS}__args" in before
     assert index not in before
     assert lite.ok(*FIX, "--undo", JOURNAL).splitlines() == [
-        f'ran DROP INDEX "{index}"', "ran 1 statement"
-    ]  # fmt: skip
+        f'ran DROP INDEX "{index}"',
+        "ran 1 statement",
+    ]
     assert lite("migrate", "schema", "verify").code == 1
 
 
@@ -174,5 +175,6 @@ def test_each_queue_has_a_journal_of_its_own_where_none_is_named(lite: Site) -> 
     for prefix in ("wp_", "wp_2_"):
         lite.ok("migrate", "index", "--table-prefix", prefix)
     assert sorted(file.name for file in state_of(lite.folder).glob("*.journal")) == [
-        "wpbridge-schema-lite-wp.journal", "wpbridge-schema-lite-wp_2.journal"
-    ]  # fmt: skip
+        "wpbridge-schema-lite-wp.journal",
+        "wpbridge-schema-lite-wp_2.journal",
+    ]

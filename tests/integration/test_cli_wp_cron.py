@@ -313,8 +313,11 @@ def test_a_hook_stays_in_the_bridge_while_another_journal_has_it_moved(site: Sit
         done = run(site, "--path", "wp", "--bridge", "--yes", "--journal", journal)
         assert done.code == 0, done
     assert cron_bridge.read(must_use)["wp_"]["hooks"].keys() == {
-        "shop_a", "shop_0", "shop_1", "shop_2"
-    }  # fmt: skip
+        "shop_a",
+        "shop_0",
+        "shop_1",
+        "shop_2",
+    }
     assert run(site, "--path", "wp", "--undo", "second", "--yes").code == 0
     assert cron_bridge.read(must_use)["wp_"]["hooks"].keys() == {"shop_a", "shop_0"}
     assert run(site, "--path", "wp", "--undo", "first", "--yes").code == 0

@@ -247,14 +247,18 @@ def fill(store: SqlStore, hook: str = "send_mail") -> None:
             store,
             f"UPDATE {ACTIONS} SET status = :status, last_attempt_gmt = :at, attempts = 1"
             " WHERE action_id = :i",
-            status=status, at=at, i=action_id,
-        )  # fmt: skip
+            status=status,
+            at=at,
+            i=action_id,
+        )
         change(
             store,
             "INSERT INTO wp_actionscheduler_logs (action_id, message, log_date_gmt, log_date_local)"
             " VALUES (:i, :message, :at, :at)",
-            i=action_id, message=message, at=at,
-        )  # fmt: skip
+            i=action_id,
+            message=message,
+            at=at,
+        )
 
     for action_id in (4711, 4712):
         add(action_id, group="mail")
@@ -279,8 +283,9 @@ def fill(store: SqlStore, hook: str = "send_mail") -> None:
     change(
         store,
         f"UPDATE {ACTIONS} SET claim_id = 812, last_attempt_gmt = :at WHERE action_id = :i",
-        at=long_ago, i=held,
-    )  # fmt: skip
+        at=long_ago,
+        i=held,
+    )
     change(store, "DELETE FROM wp_actionscheduler_logs WHERE action_id = 4725")
 
 
@@ -494,9 +499,12 @@ def typist(
             code, output = done.exit_code, done.output
         else:
             process = subprocess.run(
-                ["bash", "-o", "pipefail", "-c", told], capture_output=True, text=True, check=False,
+                ["bash", "-o", "pipefail", "-c", told],
+                capture_output=True,
+                text=True,
+                check=False,
                 timeout=60,
-            )  # fmt: skip
+            )
             code, output = process.returncode, process.stdout + process.stderr
         assert code == 0, f"{line}\nexit {code}\n{output}"
         assert output.strip() or "--quiet" in line or ">" in line, f"{line}\nprints nothing"

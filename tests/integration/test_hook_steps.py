@@ -9,9 +9,13 @@ from rows import change, query
 from wpbridge.store.running.runner_store import SqlStore
 
 COLLATIONS = (
-    "utf8mb4_unicode_520_ci", "utf8mb4_unicode_ci", "utf8mb4_general_ci", "utf8mb4_bin",
-    "latin1_swedish_ci", "utf8mb3_general_ci",
-)  # fmt: skip
+    "utf8mb4_unicode_520_ci",
+    "utf8mb4_unicode_ci",
+    "utf8mb4_general_ci",
+    "utf8mb4_bin",
+    "latin1_swedish_ci",
+    "utf8mb3_general_ci",
+)
 
 
 @pytest.mark.parametrize("collation", COLLATIONS)

@@ -134,10 +134,12 @@ def test_one_action_has_one_key_however_the_site_is_named(
     )
     now = SystemClock().now()
     ways = (
-        ("--path", "html"), ("--path", str(folder / "html"), "--blog-id", "1"),
-        ("--dsn", mysql_dsn), ("--dsn", mysql_dsn, "--url", "https://shop.example"),
+        ("--path", "html"),
+        ("--path", str(folder / "html"), "--blog-id", "1"),
+        ("--dsn", mysql_dsn),
+        ("--dsn", mysql_dsn, "--url", "https://shop.example"),
         ("--path", "html", "--url", "https://shop.example/"),
-    )  # fmt: skip
+    )
     for hook in ("plain", "isolated"):
         insert(store, make_new(hook, now=now), now=now)
     again = "UPDATE wp_actionscheduler_actions SET status = 'pending', claim_id = 0"

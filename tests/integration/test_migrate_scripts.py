@@ -33,8 +33,13 @@ def script(name: str, *words: str, folder: Path) -> tuple[int, str, str]:
     """Exit code, and what it said."""
     done = subprocess.run(
         [sys.executable, ROOT / "scripts" / "migrate" / f"{name}.py", *words],
-        cwd=folder, env=clean_env(folder), capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+        cwd=folder,
+        env=clean_env(folder),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     return done.returncode, done.stdout, done.stderr
 
 
@@ -65,8 +70,9 @@ def test_archive(dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path
         change(
             store,
             f"UPDATE {ACTIONS} SET status = :s, last_attempt_gmt = :d WHERE action_id = {action}",
-            s=status, d=to_text(now - timedelta(days=days)),
-        )  # fmt: skip
+            s=status,
+            d=to_text(now - timedelta(days=days)),
+        )
     code, out, err = script("archive", dsn, "old.jsonl.gz", folder=tmp_path)
     assert (code, out, err) == (0, "1 actions in old.jsonl.gz; read back, all well\n", "")
     with source(str(tmp_path / "old.jsonl.gz")) as stream:
@@ -102,8 +108,9 @@ def test_post_store(
         " LEFT JOIN wp_actionscheduler_groups g ON g.group_id = a.group_id ORDER BY a.args",
     )
     assert [tuple(row) for row in rows] == [
-        ("mail", "[7]", "pending", "post"), ("mail", "[8]", "failed", "")
-    ]  # fmt: skip
+        ("mail", "[7]", "pending", "post"),
+        ("mail", "[8]", "failed", ""),
+    ]
     [left] = (tmp_path / "left.jsonl").read_text("utf-8").splitlines()
     assert json.loads(left)["hook"] == "broken"
     assert legacy.count("posts") == 1
@@ -134,8 +141,9 @@ def test_wp_cron(
     assert out.startswith("moved 2 events; 0 left;")
     rows = query(store, f"SELECT hook, args, scheduled_date_gmt FROM {ACTIONS} ORDER BY hook")
     assert [(row[0], row[1], str(row[2])) for row in rows] == [
-        ("shop_a", "[1]", "2030-03-17 17:46:41"), ("shop_b", "[2]", "2030-03-17 17:46:42")
-    ]  # fmt: skip
+        ("shop_a", "[1]", "2030-03-17 17:46:41"),
+        ("shop_b", "[2]", "2030-03-17 17:46:42"),
+    ]
     [[left]] = query(store, "SELECT option_value FROM wp_options WHERE option_name = 'cron'")
     kept = CronOption({b"version": 2})
     kept.add([stays])

@@ -38,9 +38,14 @@ def test_a_server_without_skip_locked_claims_the_same(store: SqlStore) -> None:
     store._dialect.can_skip_locked = False
     parts = store.parts
     rows = ActionRows(
-        store.session, store.names, store.layout, store.dialect, parts.groups, parts.zones,
+        store.session,
+        store.names,
+        store.layout,
+        store.dialect,
+        parts.groups,
+        parts.zones,
         SiteKeys(store.session, store.names, parts.own),
-    )  # fmt: skip
+    )
     store._rows = store._claiming._rows = rows
     assert "SKIP" not in rows.lock_due.text
     ids = insert(store, *[make_new("ours", due_in=-n) for n in range(1, 6)])
@@ -53,10 +58,14 @@ def test_a_server_without_skip_locked_claims_the_same(store: SqlStore) -> None:
     [
         ["claim_id_status_priority_scheduled_date_gmt"],
         ["hook_status_scheduled_date_gmt"],
-        ["claim_id_status_priority_scheduled_date_gmt", "hook_status_scheduled_date_gmt",
-         "status_scheduled_date_gmt", "group_id"],
+        [
+            "claim_id_status_priority_scheduled_date_gmt",
+            "hook_status_scheduled_date_gmt",
+            "status_scheduled_date_gmt",
+            "group_id",
+        ],
     ],
-)  # fmt: skip
+)
 def test_a_site_without_the_newer_indexes_still_works(store: SqlStore, dropped: list[str]) -> None:
     for name in dropped:
         change(store, f"ALTER TABLE wp_actionscheduler_actions DROP INDEX {name}")

@@ -484,9 +484,14 @@ def test_a_drained_run_ends_what_runs_and_frees_the_rest(wordpress: PhpSite) -> 
 
     def stop_when_it_runs() -> None:
         other = wordpress.open()
-        while str(
-            query(other, "SELECT status FROM wp_actionscheduler_actions ORDER BY action_id")[0][0]
-        ) == "pending":  # fmt: skip
+        while (
+            str(
+                query(other, "SELECT status FROM wp_actionscheduler_actions ORDER BY action_id")[0][
+                    0
+                ]
+            )
+            == "pending"
+        ):
             threading.Event().wait(0.02)
         runner.stop()
         other.close()

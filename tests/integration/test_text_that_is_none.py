@@ -40,8 +40,10 @@ def test_a_run_goes_past_it(site: Site) -> None:
     assert done.code == 0, done
     rows = query(site.store, "SELECT hook, status FROM wp_actionscheduler_actions ORDER BY 1, 2")
     assert [tuple(row) for row in rows] == [
-        ("bad", "failed"), ("good", "complete"), ("good", "complete")
-    ]  # fmt: skip
+        ("bad", "failed"),
+        ("good", "complete"),
+        ("good", "complete"),
+    ]
 
 
 def test_it_is_listed_and_shown(site: Site) -> None:

@@ -89,10 +89,12 @@ def fill(network: Network, prefix: str, word: str) -> int:
     store = network.stores[prefix]
     ids = insert(
         store,
-        *[make_new(f"{word}_{n}", args=(word, n), group=("", word, "ä")[n % 3], priority=n)
-          for n in range(6)],
+        *[
+            make_new(f"{word}_{n}", args=(word, n), group=("", word, "ä")[n % 3], priority=n)
+            for n in range(6)
+        ],
         now=SystemClock().now(),
-    )  # fmt: skip
+    )
     queue = Queue(store, close_store=False)
     queue.enqueue(Enqueue(hook="waits", args=[word, "x" * 300], after=ids[:2]))
     queue.enqueue(Enqueue(hook="zoned", args=[word], cron="0 8 * * *", tz="Europe/Berlin"))
@@ -182,21 +184,25 @@ def test_local_dates_are_those_of_the_blog_that_is_copied_to(network: Network) -
         change(
             network.stores["wp_"],
             f"INSERT INTO {prefix}options (option_name, option_value)"
-            " VALUES ('timezone_string', :z)", z=zone,
-        )  # fmt: skip
+            " VALUES ('timezone_string', :z)",
+            z=zone,
+        )
     store = open_store(DatabaseAddress.from_dsn(network.dsn), "wp_")
     store.inspect()
     insert(store, make_new("h"))
     store.close()
     network.copy(("--blog-id", "1"), ("--to-blog-id", "2"))
     dates = [
-        [str(value) for value in query(
-            network.stores["wp_"],
-            "SELECT scheduled_date_gmt, scheduled_date_local"
-            f" FROM {prefix}actionscheduler_actions",
-        )[0]]
+        [
+            str(value)
+            for value in query(
+                network.stores["wp_"],
+                "SELECT scheduled_date_gmt, scheduled_date_local"
+                f" FROM {prefix}actionscheduler_actions",
+            )[0]
+        ]
         for prefix in ("wp_", "wp_2_")
-    ]  # fmt: skip
+    ]
     assert dates == [
         ["2026-11-24 11:59:00", "2026-11-24 06:59:00"],
         ["2026-11-24 11:59:00", "2026-11-24 20:59:00"],

@@ -47,9 +47,17 @@ def fill(store: SqlStore, count: int) -> None:
 def start(dsn: str, folder: Path, **env: str) -> subprocess.Popen[bytes]:
     (folder / "counting.py").write_text(HANDLERS, encoding="utf-8")
     command = [
-        sys.executable, "-m", "wpbridge", "claim-and-run", "--handlers", "counting",
-        "--batch-size", "50", "--format", "json",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "wpbridge",
+        "claim-and-run",
+        "--handlers",
+        "counting",
+        "--batch-size",
+        "50",
+        "--format",
+        "json",
+    ]
     values = {**os.environ, "WPBRIDGE_DSN": dsn, "RECORD": str(folder / "record"), **env}
     return subprocess.Popen(command, cwd=folder, env=values, stdout=subprocess.PIPE)
 

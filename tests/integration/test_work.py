@@ -248,8 +248,9 @@ def test_each_worker_tells_its_own_subscribers(
         assert len(one.records(word)) == 2
         assert all(told_pid == pid for told_pid, pid in one.records(word))
     assert log_of(store, meet[1])[-2:] == [
-        "action output via wpbridge: met 1", "action complete via wpbridge",
-    ]  # fmt: skip
+        "action output via wpbridge: met 1",
+        "action complete via wpbridge",
+    ]
     assert "action output via wpbridge: alone 3" in log_of(store, alone[-1])
     assert "met" not in one.err()
     invariants.check(store)
@@ -609,9 +610,13 @@ def test_php_workers_end_with_the_daemon(
 ) -> None:
     done = wordpress.enqueue("t_noop")
     one = daemon(
-        wordpress.dsn, f"--path={wordpress.folder}", "--php", "--php-workers=1", "--drain-timeout=1",
+        wordpress.dsn,
+        f"--path={wordpress.folder}",
+        "--php",
+        "--php-workers=1",
+        "--drain-timeout=1",
         f"--wp={shlex.join(wordpress.wp)}",
-    ).ready()  # fmt: skip
+    ).ready()
     until(lambda: wordpress.state(done)[0] == "complete", "a PHP action")
     hangs = wordpress.enqueue("t_hang")
     until(lambda: wordpress.state(hangs)[0] == "in-progress", "one that hangs")
@@ -622,9 +627,13 @@ def test_php_workers_end_with_the_daemon(
 
 def test_php_starts_once_descriptors_come_back(wordpress: PhpSite, daemon: StartDaemon) -> None:
     one = daemon(
-        wordpress.dsn, f"--path={wordpress.folder}", "--php", "--php-workers=2", "--processes=1",
+        wordpress.dsn,
+        f"--path={wordpress.folder}",
+        "--php",
+        "--php-workers=2",
+        "--processes=1",
         f"--wp={shlex.join(wordpress.wp)}",
-    ).ready()  # fmt: skip
+    ).ready()
     [pid] = one.workers()
     used = {int(file.name) for file in Path(f"/proc/{pid}/fd").iterdir()}
     free = next(number for number in itertools.count() if number not in used)
@@ -647,9 +656,13 @@ def test_the_first_term_ends_a_daemon_after_nonsense_in_the_answers(
 ) -> None:
     ids = [wordpress.enqueue("t_answers", "[1]\n") for _ in range(3)]
     one = daemon(
-        wordpress.dsn, f"--path={wordpress.folder}", "--php", "--php-workers=1", "--processes=1",
+        wordpress.dsn,
+        f"--path={wordpress.folder}",
+        "--php",
+        "--php-workers=1",
+        "--processes=1",
         f"--wp={shlex.join(wordpress.wp)}",
-    ).ready()  # fmt: skip
+    ).ready()
     until(lambda: all(wordpress.state(i)[0] == "failed" for i in ids), "the ends of all")
     one.send(signal.SIGTERM)
     assert one.code() == 143
@@ -775,9 +788,18 @@ def test_probes_read_the_heartbeat_file(
 def test_a_dry_run_shows_what_would_start(lite: str, folder: Path, open_queue: OpenQueue) -> None:
     open_queue(lite)
     done = wpbridge(
-        folder, "work", "--dsn", lite, "--handlers", "acts", "--processes", "2", "--dry-run",
-        "--format", "json",
-    )  # fmt: skip
+        folder,
+        "work",
+        "--dsn",
+        lite,
+        "--handlers",
+        "acts",
+        "--processes",
+        "2",
+        "--dry-run",
+        "--format",
+        "json",
+    )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["processes"], told["concurrency"]) == (2, 4)
@@ -821,8 +843,9 @@ def leave_stale(store: SqlStore, hook: str, status: str = "pending") -> int:
         store,
         "UPDATE wp_actionscheduler_actions SET claim_id = 900, status = :s,"
         " last_attempt_gmt = '2026-01-01 00:00:00' WHERE action_id = :i",
-        s=status, i=action_id,
-    )  # fmt: skip
+        s=status,
+        i=action_id,
+    )
     return action_id
 
 
@@ -840,9 +863,11 @@ def test_what_a_dead_runner_of_php_left_is_freed_and_run(
     assert len(one.recorded("count")) == 1
     until(lambda: store.counts() == {"complete": 1, "failed": 1}, "both ended")
     assert log_of(store, waiting) == [
-        "action created", "action reset", "action started via wpbridge",
+        "action created",
+        "action reset",
+        "action started via wpbridge",
         "action complete via wpbridge",
-    ]  # fmt: skip
+    ]
     [_, told] = log_of(store, stuck)
     assert told.startswith("action marked as failed after 300 seconds.")
     one.logged("upkeep.done")

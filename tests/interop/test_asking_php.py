@@ -180,12 +180,25 @@ class TestRequest:
         [
             ("define('DB_NAME', 'wp_' . $_SERVER['HTTP_HOST']);", 2),
             # A host that no trial could guess.
-            ("\nswitch ($_SERVER['HTTP_HOST']) {\ncase 'dev.example': define('DB_NAME', 'dev'); }", 3),
+            (
+                "\nswitch ($_SERVER['HTTP_HOST']) {\ncase 'dev.example': define('DB_NAME', 'dev'); }",
+                3,
+            ),
             ("if (strpos(getenv('SERVER_NAME'), 'dev') === 0) { define('DB_NAME', 'dev'); }", 2),
-            (("$h = $_SERVER['HTTP_HOST'];\n$n = preg_replace('/:.*/', '', $h);\n"
-             "if (file_exists(\"/etc/wordpress/config-$n.php\")) { require 'x'; }"), 4),
-            (("define('SITE', md5($_SERVER['HTTP_HOST']));\ndefine('WP_HOME', SITE);\n"
-             "define('DB_NAME', SITE === 'x' ? 'y' : 'z');"), 4),
+            (
+                (
+                    "$h = $_SERVER['HTTP_HOST'];\n$n = preg_replace('/:.*/', '', $h);\n"
+                    "if (file_exists(\"/etc/wordpress/config-$n.php\")) { require 'x'; }"
+                ),
+                4,
+            ),
+            (
+                (
+                    "define('SITE', md5($_SERVER['HTTP_HOST']));\ndefine('WP_HOME', SITE);\n"
+                    "define('DB_NAME', SITE === 'x' ? 'y' : 'z');"
+                ),
+                4,
+            ),
             ("define('DB_HOST', php_sapi_name() === 'cli' ? '127.0.0.1' : 'localhost');", 2),
             ("include getenv('HOME') . '/private.php';", 2),
             ("if (PHP_SAPI !== 'cli') { define('DB_NAME', 'web'); }", 2),
@@ -195,36 +208,70 @@ class TestRequest:
             ("$x = define('DB_NAME', $_SERVER['HTTP_HOST'] === 'a' ? 'x' : 'y');", 2),
             ("if (define('DB_NAME', $_SERVER['HTTP_HOST'] === 'a' ? 'x' : 'y')) { }", 2),
             ("if ($t = $_SERVER['HTTP_HOST'] === 'a') { }\nif ($t) { $table_prefix = 'a_'; }", 2),
-            ("define('WP_HOME', $h = $_SERVER['HTTP_HOST']);\ndefine('DB_HOST', $h === 'a' ? 'x' : 'y');", 2),
+            (
+                "define('WP_HOME', $h = $_SERVER['HTTP_HOST']);\ndefine('DB_HOST', $h === 'a' ? 'x' : 'y');",
+                2,
+            ),
             ("$a = $b = $_SERVER['HTTP_HOST'];", 2),
             ("header('X: ' . ($t = $_SERVER['HTTP_HOST']));", 2),
             ("$x = $_SERVER['SERVER' . '_NAME'] === 'a' ? 'x' : 'y';\ndefine('DB_NAME', $x);", 3),
             ("$x = getenv('SERVER' . '_NAME') === 'a' ? 'x' : 'y';\ndefine('DB_NAME', $x);", 3),
-            ("$k = 'SERVER';\n$x = $_SERVER[$k . '_NAME'] === 'a' ? 'x' : 'y';\n$table_prefix = $x;", 4),
-            ("eval('if ($_SERVER[\"HTTP_HOST\"] === \"a\") { define(\"DB_NAME\", \"x\"); }');", 2),
+            (
+                "$k = 'SERVER';\n$x = $_SERVER[$k . '_NAME'] === 'a' ? 'x' : 'y';\n$table_prefix = $x;",
+                4,
+            ),
+            ('eval(\'if ($_SERVER["HTTP_HOST"] === "a") { define("DB_NAME", "x"); }\');', 2),
             ("const A = PHP_SAPI === 'x' ? 'y' : 'z';", 2),
             ("if ($_SERVER['HTTP_HOST'] === 'a'): define('DB_NAME', 'x'); endif;", 2),
             ("if ($_SERVER['HTTP_HOST'] === 'a'):\n;define('DB_NAME', 'x'); endif;", 2),
-            ("foreach (['a', 'b'] as $h) { if ($_SERVER['HTTP_HOST'] === $h) break; }\n$table_prefix = $h;", 2),
+            (
+                "foreach (['a', 'b'] as $h) { if ($_SERVER['HTTP_HOST'] === $h) break; }\n$table_prefix = $h;",
+                2,
+            ),
             ("list($sub) = explode('.', $_SERVER['HTTP_HOST'] ?? '');", 2),
             ("extract($_SERVER);", 2),
-            ("$s = $_SERVER;\nif (isset($s['X']) && $s['X'] === 'y') { define('DB_NAME', 'x'); }", 3),
+            (
+                "$s = $_SERVER;\nif (isset($s['X']) && $s['X'] === 'y') { define('DB_NAME', 'x'); }",
+                3,
+            ),
             ("if (isset($argv)) { define('DB_NAME', 'x'); }", 2),
-            ("if (isset($_GET['x'])) { $x = $_GET['x']; }\nif (isset($x)) { putenv(\"A=$x\"); }", 3),
-            ("foreach ($_SERVER as $k => $v) { if ($k === 'HTTP_X') { define('DB_NAME', $v); } }", 2),
+            (
+                "if (isset($_GET['x'])) { $x = $_GET['x']; }\nif (isset($x)) { putenv(\"A=$x\"); }",
+                3,
+            ),
+            (
+                "foreach ($_SERVER as $k => $v) { if ($k === 'HTTP_X') { define('DB_NAME', $v); } }",
+                2,
+            ),
             ("if ($_SERVER['REMOTE_ADDR'] === '10.0.0.1') { define('DB_NAME', 'local'); }", 2),
             ("require $_SERVER['DOCUMENT_ROOT'] . '/../private.php';", 2),
             ("$f = function () { return $_SERVER['HTTP_HOST']; };\ndefine('A', $f());", 2),
             ("class A { static function h() { return $_SERVER['HTTP_HOST']; } }", 2),
-            ("$x = \"{$_SERVER['HTTP_HOST']}\"; $table_prefix = $x === 'a.example' ? 'a_' : 'b_';", 2),
-            (("$_SERVER['MY'] = $_SERVER['HTTP_HOST'] === 'a' ? 'x' : 'y';\n"
-             "if ($_SERVER['MY'] === 'x') { define('DB_NAME', 'x'); }"), 3),
+            (
+                "$x = \"{$_SERVER['HTTP_HOST']}\"; $table_prefix = $x === 'a.example' ? 'a_' : 'b_';",
+                2,
+            ),
+            (
+                (
+                    "$_SERVER['MY'] = $_SERVER['HTTP_HOST'] === 'a' ? 'x' : 'y';\n"
+                    "if ($_SERVER['MY'] === 'x') { define('DB_NAME', 'x'); }"
+                ),
+                3,
+            ),
             ("if (filter_input(INPUT_SERVER, 'HTTP_HOST') === 'a') { define('DB_NAME', 'x'); }", 2),
-            ("defined('DB_NAME') || define('DB_NAME', $_SERVER['HTTP_HOST'] === 'a' ? 'x' : 'y');", 2),
-            (("if ($_SERVER['HTTP_HOST'] === 'a') define('WP_DEBUG', true);\n"
-             "else define('DB_NAME', 'x');"), 3),
+            (
+                "defined('DB_NAME') || define('DB_NAME', $_SERVER['HTTP_HOST'] === 'a' ? 'x' : 'y');",
+                2,
+            ),
+            (
+                (
+                    "if ($_SERVER['HTTP_HOST'] === 'a') define('WP_DEBUG', true);\n"
+                    "else define('DB_NAME', 'x');"
+                ),
+                3,
+            ),
         ],
-    )  # fmt: skip
+    )
     def test_it_is_refused_with_the_line(
         self, ask: Ask, folder: Path, body: str, line: int
     ) -> None:

@@ -20,8 +20,16 @@ NEVER = "0000-00-00 00:00:00"
 DAY = 86_400
 STATUSES = ("pending", "in-progress", "complete", "failed", "canceled", "strange")
 AGES: tuple[int | str | None, ...] = (
-    280, 320, 5 * DAY, 31 * DAY - 60, 31 * DAY + 60, 93 * DAY - 60, 93 * DAY + 60, NEVER, None
-)  # fmt: skip
+    280,
+    320,
+    5 * DAY,
+    31 * DAY - 60,
+    31 * DAY + 60,
+    93 * DAY - 60,
+    93 * DAY + 60,
+    NEVER,
+    None,
+)
 
 
 @pytest.mark.parametrize(

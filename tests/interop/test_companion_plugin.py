@@ -210,8 +210,9 @@ def test_an_empty_group_means_actions_without_one(site: Site) -> None:
     (old,) = site.add("b")
     change(
         site.store,
-        "UPDATE wp_actionscheduler_actions SET group_id = 0 WHERE action_id = :i", i=old,
-    )  # fmt: skip
+        "UPDATE wp_actionscheduler_actions SET group_id = 0 WHERE action_id = :i",
+        i=old,
+    )
     site.install(Ownership(rules=(Rule(group=""),)))
     assert site.claimed() == ["a@shop"]
 
@@ -307,8 +308,10 @@ def test_only_claims_with_rows_are_counted(site: Site) -> None:
         change(
             site.store,
             "UPDATE wp_actionscheduler_actions SET claim_id = :c, status = :s WHERE action_id = :i",
-            c=claim, s=status, i=action,
-        )  # fmt: skip
+            c=claim,
+            s=status,
+            i=action,
+        )
     assert site.php("$told = ActionScheduler::runner()->get_allowed_concurrent_batches();") == 2
 
 

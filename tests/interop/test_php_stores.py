@@ -45,8 +45,12 @@ def command(site: PhpSite, *words: str) -> subprocess.CompletedProcess[str]:
     given = ["--php", f"--path={site.folder}", f"--wp={' '.join(site.wp)}"]
     return subprocess.run(
         [sys.executable, "-m", "wpbridge", words[0], *given, *words[1:]],
-        capture_output=True, text=True, check=False, timeout=60, cwd=site.folder,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=site.folder,
+    )
 
 
 def test_a_custom_store_is_refused(custom_store: PhpSite) -> None:

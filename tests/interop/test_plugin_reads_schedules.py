@@ -67,8 +67,10 @@ def test_the_plugin_reads_what_we_write_and_writes_the_same(plugin: str) -> None
     done = subprocess.run(
         ["php", "-r", SCRIPT, plugin],
         input=json.dumps([base64.b64encode(blob).decode() for blob in blobs]),
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr + done.stdout
     told: list[dict[str, Any]] = json.loads(done.stdout)
     for one, blob, row in zip(written, blobs, told, strict=True):

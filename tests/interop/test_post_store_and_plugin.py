@@ -13,9 +13,12 @@ def test_the_plugin_reads_what_was_moved(both: BothSides) -> None:
     done = json.loads(both.wpbridge(*_move(both), "--format", "json"))
     assert (done["complete"], done["left"], done["problems"]) == (True, {}, [])
     assert done["moved"] == {"pending": 4, "canceled": 1}
-    ids = {str(hook): int(i) for i, hook in both.rows(
-        "SELECT action_id, hook FROM {actions} WHERE hook LIKE 'p|_%' ESCAPE '|'"
-    )}  # fmt: skip
+    ids = {
+        str(hook): int(i)
+        for i, hook in both.rows(
+            "SELECT action_id, hook FROM {actions} WHERE hook LIKE 'p|_%' ESCAPE '|'"
+        )
+    }
     assert ids.keys() == made.keys()
     told = dict(zip(ids, both.php(*(("q_action", i) for i in ids.values())), strict=True))
     for hook, action in told.items():
@@ -25,8 +28,9 @@ def test_the_plugin_reads_what_was_moved(both: BothSides) -> None:
     assert recurring == {"p_interval", "p_cron"}
     posts = "SELECT COUNT(*) FROM wp_posts WHERE post_type = 'scheduled-action'"
     assert both.rows(posts) == [(0,)]
-    messages = both.rows("SELECT message FROM {logs} WHERE action_id = :i ORDER BY log_id",
-                         i=ids["p_single"])  # fmt: skip
+    messages = both.rows(
+        "SELECT message FROM {logs} WHERE action_id = :i ORDER BY log_id", i=ids["p_single"]
+    )
     moved = (
         f"Migrated action with ID {made['p_single']} in ActionScheduler_wpPostStore to ID"
         f" {ids['p_single']} in ActionScheduler_DBStoreMigrator"

@@ -96,41 +96,115 @@ def nested(levels: int) -> list[Any]:
 
 
 ARGS: Sequence[Any] = [
-    [], {}, [1], ["1"], [0], [""], [None, True, False],
+    [],
+    {},
+    [1],
+    ["1"],
+    [0],
+    [""],
+    [None, True, False],
     [1.0, -0.0, 0.1, 1e15, 1e17, 1.5e300, 1e-4, 1e-5, 123456789.123, -2.5],
     [9223372036854775807, -9223372036854775808],
-    ["é", "日本", "😀", "\u2028", "\ud7ff", "\uffff"], ["\x7f", "\x00", "\x1f\t\n\r\b\f"],
+    ["é", "日本", "😀", "\u2028", "\ud7ff", "\uffff"],
+    ["\x7f", "\x00", "\x1f\t\n\r\b\f"],
     ["a/b", 'q"\\', "<>&'", "%s %1$d %%", "_%", "'; DROP TABLE x; --", "?:name"],
-    {"order_id": 5, "a": 1.5}, {"0": "a", "1": "b"}, {"1": "x", "0": "y"}, {"2": "gap"},
+    {"order_id": 5, "a": 1.5},
+    {"0": "a", "1": "b"},
+    {"1": "x", "0": "y"},
+    {"2": "gap"},
     {"": "no name", " ": 1, "01": 2, "-1": 3, "-0": 4, "9223372036854775808": 5},
-    {"é": {"deep": [{}, [], {"x": [], "y": {}}]}}, [[[]], [{"0": {"0": 1}}]], nested(511),
-    ["x" * 187], ["x" * 188], ["é" * 31], ["é" * 32], ["x" * 7996], {"long": "😀" * 600}, LONG,
-]  # fmt: skip
+    {"é": {"deep": [{}, [], {"x": [], "y": {}}]}},
+    [[[]], [{"0": {"0": 1}}]],
+    nested(511),
+    ["x" * 187],
+    ["x" * 188],
+    ["é" * 31],
+    ["é" * 32],
+    ["x" * 7996],
+    {"long": "😀" * 600},
+    LONG,
+]
 GROUPS = ["", "mail", "Grüße 日本 😀", "a'b\"c\\d%s", " spaces inside and before", "x" * 255]
 PRIORITIES = [0, 1, 10, 128, 255]
 HOOKS = ["with space", "ünïcode/😀", "quote'\"\\", "%s%d", "h" * 191, "12", "Case", "nl\nx"]
 WHENS: Sequence[int | str] = [
-    0, 1, 946_684_800, WHEN, WHEN + 1, 1_824_857_999, 1_824_858_000, 4_102_444_800,
-    LAST, "2027-05-06 07:08:09",
-]  # fmt: skip
+    0,
+    1,
+    946_684_800,
+    WHEN,
+    WHEN + 1,
+    1_824_857_999,
+    1_824_858_000,
+    4_102_444_800,
+    LAST,
+    "2027-05-06 07:08:09",
+]
 INTERVALS = [1, 59, 60, 3600, 86_400, 31_536_000, 2**31, 0]
 CRONS = [
-    "@yearly", "@annually", "@monthly", "@weekly", "@daily", "@hourly",
-    "* * * * *", "0 3 * * *", "30 4 1 * *", "*/7 1,5-9 L * *", "1-5/2 */6 */10 */4 *",
-    "0 0 * * MON", "0 0 * * mon-fri", "0 0 1 JAN *", "0 0 * 2-dec *", "0 0 * * 7", "0 0 * * 6-7",
-    "0 0 * * */7", "0 0 15W * *", "0 0 * * 5#2", "0 0 * * 5L", "0 12 ? * 0", "0 12 * * *-3",
-    "59 23 31 12 *", "0 0 29 2 *", "0 0 1 2 *", "-5 * * * *", "5-10-15 * * * *", "*-5 * * * *",
-    "  0   3 * *\t* ", "00 03 * * *", "0 3 * * 0,7", "0,0,30 3,x * * *",
-    "0 0 1 1 * 2030", "0 0 1 1 * 2027-2035/2", "*/15 * * * * *", "0 3 * * 1 2028,2030",
-]  # fmt: skip
+    "@yearly",
+    "@annually",
+    "@monthly",
+    "@weekly",
+    "@daily",
+    "@hourly",
+    "* * * * *",
+    "0 3 * * *",
+    "30 4 1 * *",
+    "*/7 1,5-9 L * *",
+    "1-5/2 */6 */10 */4 *",
+    "0 0 * * MON",
+    "0 0 * * mon-fri",
+    "0 0 1 JAN *",
+    "0 0 * 2-dec *",
+    "0 0 * * 7",
+    "0 0 * * 6-7",
+    "0 0 * * */7",
+    "0 0 15W * *",
+    "0 0 * * 5#2",
+    "0 0 * * 5L",
+    "0 12 ? * 0",
+    "0 12 * * *-3",
+    "59 23 31 12 *",
+    "0 0 29 2 *",
+    "0 0 1 2 *",
+    "-5 * * * *",
+    "5-10-15 * * * *",
+    "*-5 * * * *",
+    "  0   3 * *\t* ",
+    "00 03 * * *",
+    "0 3 * * 0,7",
+    "0,0,30 3,x * * *",
+    "0 0 1 1 * 2030",
+    "0 0 1 1 * 2027-2035/2",
+    "*/15 * * * * *",
+    "0 3 * * 1 2028,2030",
+]
 NO_CRONS = [
-    "@midnight", "@reboot", "@Daily", " @daily", "0 3 * *", "0 3 * * * * *", "x * * * *",
-    "0 0 * jan *", "0 0 * * mon", "0 0 * * ?", "0 22-2 * * *", "0 0 30 2 *", "0 0 * * 0#2",
-    "0 0 * * 1#6", "*/0 * * * *", "*/x * * * *", "0 0 LW * *", "0 0 1 1 * 2020",
-]  # fmt: skip
+    "@midnight",
+    "@reboot",
+    "@Daily",
+    " @daily",
+    "0 3 * *",
+    "0 3 * * * * *",
+    "x * * * *",
+    "0 0 * jan *",
+    "0 0 * * mon",
+    "0 0 * * ?",
+    "0 22-2 * * *",
+    "0 0 30 2 *",
+    "0 0 * * 0#2",
+    "0 0 * * 1#6",
+    "*/0 * * * *",
+    "*/x * * * *",
+    "0 0 LW * *",
+    "0 0 1 1 * 2020",
+]
 KINDS: Sequence[tuple[str, int | str]] = [
-    ("async", 0), ("single", 0), ("interval", 3600), ("cron", "30 4 * * MON"),
-]  # fmt: skip
+    ("async", 0),
+    ("single", 0),
+    ("interval", 3600),
+    ("cron", "30 4 * * MON"),
+]
 
 
 def requests() -> list[Request]:
@@ -237,10 +311,12 @@ def test_php_reads_what_python_wrote(both: BothSides) -> None:
         looked.append(("q_action", i, afters(one)))
         query = {"hook": one.hook, "args": one.args, "group": one.group, "status": LIVE}
         lookups += [
-            ("as_next_scheduled_action", *one.match), ("as_has_scheduled_action", *one.match),
-            ("as_get_scheduled_actions", query, "ids"), ("as_next_scheduled_action", one.hook),
+            ("as_next_scheduled_action", *one.match),
+            ("as_has_scheduled_action", *one.match),
+            ("as_get_scheduled_actions", query, "ids"),
+            ("as_next_scheduled_action", one.hook),
             ("as_has_scheduled_action", one.hook, ["other"]),
-        ]  # fmt: skip
+        ]
     # Written by PHP itself, the same request says what PHP should find in our row.
     answers = both.php(*looked, *lookups, *(one.call for one in asked))
     found, seen = answers[: len(ids)], answers[len(ids) : -len(ids)]
@@ -289,9 +365,11 @@ def test_python_reads_what_php_wrote(both: BothSides) -> None:
             name: value for name, value in wanted.items() if name not in ("class", "finished")
         }, one
         [found] = queue.find(
-            hooks=(one.hook,), args=args_codec.canonical(one.args), groups=(one.group,),
+            hooks=(one.hook,),
+            args=args_codec.canonical(one.args),
+            groups=(one.group,),
             statuses=("pending",),
-        )  # fmt: skip
+        )
         assert found == queue.get(i)
         date = True if one.kind == "async" else from_timestamp(wanted["date"])
         assert queue.next_scheduled(*one.match) == date, one

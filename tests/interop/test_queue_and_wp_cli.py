@@ -32,16 +32,18 @@ def _wp_cli() -> None:
 def ids(both: BothSides) -> list[ActionId]:
     """Actions of every kind and status, written by both sides, with different dates."""
     queue = both.queue()
-    found = queue.enqueue_many([
-        Enqueue(hook="a", args=[1], at=WHEN),
-        Enqueue(hook="a", at=WHEN + 60, group="g", priority=0),
-        Enqueue(hook="a", args=[1], at=WHEN + 120, group="g", interval=90),
-        Enqueue(hook="a", args={"k": "ü/", "n": {"x": []}}, at=WHEN + 180, cron="*/5 * * * *"),
-        Enqueue(hook="b", args=LONG, at=WHEN + 240, group="Grüße 😀"),
-        Enqueue(hook="b", at=WHEN + 300, cron="0 0 1 1 * 2030", group="g"),
-        Enqueue(hook="now", args=["x"]),
-        Enqueue(hook="now", args=["y"], group="g"),
-    ])  # fmt: skip
+    found = queue.enqueue_many(
+        [
+            Enqueue(hook="a", args=[1], at=WHEN),
+            Enqueue(hook="a", at=WHEN + 60, group="g", priority=0),
+            Enqueue(hook="a", args=[1], at=WHEN + 120, group="g", interval=90),
+            Enqueue(hook="a", args={"k": "ü/", "n": {"x": []}}, at=WHEN + 180, cron="*/5 * * * *"),
+            Enqueue(hook="b", args=LONG, at=WHEN + 240, group="Grüße 😀"),
+            Enqueue(hook="b", at=WHEN + 300, cron="0 0 1 1 * 2030", group="g"),
+            Enqueue(hook="now", args=["x"]),
+            Enqueue(hook="now", args=["y"], group="g"),
+        ]
+    )
     found += both.php(
         ["as_schedule_single_action", WHEN + 360, "c", [1.5]],
         ["as_schedule_recurring_action", WHEN + 420, 60, "c", [], "g"],
@@ -108,11 +110,16 @@ LISTS: Final[Sequence[tuple[list[str], list[str]]]] = [
     (["--search=a"], ["--search=a"]),
     (["--date=2027-03-28 01:01:00", "--date_compare=>="], ["--since=2027-03-28 01:01:00"]),
     (["--date=2027-03-28 01:01:00"], ["--until=2027-03-28 01:01:00"]),
-    (["--modified=2026-10-11 12:13:14", "--modified_compare=>="],
-     ["--modified-since=2026-10-11 12:13:14"]),
+    (
+        ["--modified=2026-10-11 12:13:14", "--modified_compare=>="],
+        ["--modified-since=2026-10-11 12:13:14"],
+    ),
     (["--group=nowhere"], ["--group=nowhere"]),
-    (["--per_page=3", "--offset=2", "--order=desc"], ["--per_page=3", "--offset=2", "--order=desc"]),
-]  # fmt: skip
+    (
+        ["--per_page=3", "--offset=2", "--order=desc"],
+        ["--per_page=3", "--offset=2", "--order=desc"],
+    ),
+]
 
 
 def test_list_shows_the_same(both: BothSides, ids: Sequence[ActionId]) -> None:
@@ -139,9 +146,15 @@ def test_list_shows_the_same(both: BothSides, ids: Sequence[ActionId]) -> None:
 
 
 NEXTS: Final[Sequence[list[str]]] = [
-    ["a"], ["a", "--args=[1]"], ["a", "--args=[1]", "--group=g"], ["a", "--group=nowhere"],
-    ["a", '--args={"k":"ü/","n":{"x":[]}}'], ["b"], ["now", '--args=["y"]'], ["none"],
-]  # fmt: skip
+    ["a"],
+    ["a", "--args=[1]"],
+    ["a", "--args=[1]", "--group=g"],
+    ["a", "--group=nowhere"],
+    ["a", '--args={"k":"ü/","n":{"x":[]}}'],
+    ["b"],
+    ["now", '--args=["y"]'],
+    ["none"],
+]
 
 
 def test_next_tells_the_same(both: BothSides, ids: Sequence[ActionId]) -> None:
@@ -175,7 +188,7 @@ CANCELS: Final[Sequence[tuple[list[str], list[str]]]] = [
     (["none"], ["none"]),
     (["a", "--group=nowhere"], ["a", "--group=nowhere"]),
     (["a", "--group=g", "--all"], ["a", "--group=g", "--all", "--args=[]"]),
-]  # fmt: skip
+]
 
 
 def test_cancel_takes_the_same(both: BothSides, ids: Sequence[ActionId]) -> None:
@@ -201,10 +214,12 @@ CREATES: Final[Sequence[tuple[list[object], list[object]]]] = [
     (["h", "async", "--args=[1]", "--group=g"], ["h", "--args=[1]", "--group=g"]),
     (["h", WHEN, '--args={"a":"ü"}'], ["h", f"--at={WHEN}", '--args={"a":"ü"}']),
     (["h", "2027-06-07 08:09:10"], ["h", "--at=2027-06-07 08:09:10"]),
-    (["h", WHEN, "--interval=90", "--group=g"],
-     ["h", f"--at={WHEN}", "--interval=90", "--group=g"]),
+    (
+        ["h", WHEN, "--interval=90", "--group=g"],
+        ["h", f"--at={WHEN}", "--interval=90", "--group=g"],
+    ),
     (["h", WHEN, "--cron=30 4 * * MON"], ["h", f"--at={WHEN}", "--cron=30 4 * * MON"]),
-]  # fmt: skip
+]
 
 
 def test_create_and_enqueue_write_the_same(both: BothSides) -> None:

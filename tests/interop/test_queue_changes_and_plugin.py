@@ -61,8 +61,10 @@ def test_php_sees_a_canceled_row_as_its_own_but_for_the_date(both: BothSides) ->
     ours, theirs = told(both, *ids), told(both, *twins)
     for one in [*ours, *theirs]:
         assert (one["class"], one["status"], one["finished"]) == (
-            "ActionScheduler_CanceledAction", "canceled", True
-        )  # fmt: skip
+            "ActionScheduler_CanceledAction",
+            "canceled",
+            True,
+        )
     assert [one["schedule"] for one in ours[:2]] == [one["schedule"] for one in theirs]
     assert {one["schedule"] for one in ours[1:]} == {"ActionScheduler_CanceledSchedule"}
     logs = [one["logs"] for one in ours]
@@ -116,8 +118,9 @@ def test_php_sees_where_an_action_was_moved_to(both: BothSides) -> None:
     for one in seen:
         assert (one["date"], one["dated"], one["status"]) == (to, to, "pending")
         assert one["logs"] == [
-            "action created", "action rescheduled via wpbridge to 2033-05-18 03:33:20 UTC"
-        ]  # fmt: skip
+            "action created",
+            "action rescheduled via wpbridge to 2033-05-18 03:33:20 UTC",
+        ]
     assert [one["recurrence"] for one in seen] == [None, "60", "30 4 * * *", None]
     assert seen[1]["first"] == begun.first_timestamp, "the chain remembers its beginning"
     assert seen[3]["schedule"] == "ActionScheduler_SimpleSchedule"
@@ -212,9 +215,12 @@ def test_php_leaves_a_waiting_action_alone_until_it_is_released(both: BothSides)
     assert [one["date"] for one in seen] == [None, 1, 1]
     found, listed, following, has, screen = both.php(
         ["as_get_scheduled_actions", {"hook": "t_args"}, "ids"],
-        ["q_actions", waiting], ["as_next_scheduled_action", "t_args", ["single"], "g"],
-        ["as_has_scheduled_action", "t_args", ["async"]], ["q_screen", "pending"], admin=True,
-    )  # fmt: skip
+        ["q_actions", waiting],
+        ["as_next_scheduled_action", "t_args", ["single"], "g"],
+        ["as_has_scheduled_action", "t_args", ["async"]],
+        ["q_screen", "pending"],
+        admin=True,
+    )
     assert sorted(map(int, found)) == waiting
     assert [one["args"] for one in listed] == [["async"], ["single"], ["interval"]]
     assert (following, has) == (1, True)
@@ -231,9 +237,11 @@ def test_php_leaves_a_waiting_action_alone_until_it_is_released(both: BothSides)
     assert [one["status"] for one in seen] == ["complete"] * 3
     for one in seen:
         assert one["logs"] == [
-            "action created", "action released via wpbridge: what it waited for has ended",
-            "action started via WP CLI", "action complete via WP CLI",
-        ]  # fmt: skip
+            "action created",
+            "action released via wpbridge: what it waited for has ended",
+            "action started via WP CLI",
+            "action complete via WP CLI",
+        ]
     assert sorted(args for [args] in both.site.records("args")) == [
         ["async"],
         ["interval"],
@@ -327,10 +335,12 @@ def test_phps_runner_honours_a_pause_until_it_is_resumed(
     ids = {
         name: made(queue.schedule_single(1, hook, [name], group=group))
         for name, hook, group in (
-            ("hook", "t_args", ""), ("group", "t_noop", "mail"), ("free", "t_noop", "other"),
+            ("hook", "t_args", ""),
+            ("group", "t_noop", "mail"),
+            ("free", "t_noop", "other"),
             ("case", "T_ARGS", ""),
         )
-    }  # fmt: skip
+    }
     if way == "queue":
         queue.pause(hooks=["t_args"], groups=["mail"], reason='it\'s "down"')
     else:
@@ -338,8 +348,11 @@ def test_phps_runner_honours_a_pause_until_it_is_resumed(
     assert both.ask("q_run") == 2
     run_wp(both)
     assert statuses(both, ids) == {
-        "hook": "pending", "group": "pending", "free": "complete", "case": "failed"
-    }  # fmt: skip
+        "hook": "pending",
+        "group": "pending",
+        "free": "complete",
+        "case": "failed",
+    }
     if way == "queue":
         assert len(queue.resume(hooks=["t_args"])) == 1
     else:

@@ -109,9 +109,10 @@ def test_both_cancel_the_same_actions_at_once(both: BothSides) -> None:
 
 def newly_canceled(both: BothSides, before: dict[int, str]) -> list[int]:
     return [
-        i for i, status in both.statuses().items()
+        i
+        for i, status in both.statuses().items()
         if status == "canceled" and before[i] != "canceled"
-    ]  # fmt: skip
+    ]
 
 
 def undo(both: BothSides, canceled: Sequence[int]) -> None:
@@ -143,9 +144,12 @@ def test_each_sees_what_the_other_canceled(both: BothSides) -> None:
     assert queue.unschedule("theirs", [1]) == theirs
     assert queue.has_scheduled("ours")
     answers = both.php(
-        ["as_has_scheduled_action", "theirs"], ["as_unschedule_action", "ours", [1], "g"],
-        ["as_next_scheduled_action", "ours"], ["q_action", theirs], ["q_action", ours],
-    )  # fmt: skip
+        ["as_has_scheduled_action", "theirs"],
+        ["as_unschedule_action", "ours", [1], "g"],
+        ["as_next_scheduled_action", "ours"],
+        ["q_action", theirs],
+        ["q_action", ours],
+    )
     assert answers[:3] == [False, ours, False]
     for told in answers[3:]:
         assert (told["status"], told["finished"]) == ("canceled", True)
@@ -177,18 +181,27 @@ QUERIES: Final[Sequence[tuple[dict[str, Any], dict[str, Any]]]] = [
     ({"search": '"x"'}, {"search": '"x"'}),
     ({"search": "deep"}, {"search": "deep"}),
     ({"search": "a"}, {"search": "a"}),  # no hit in the md5 of long args
-    ({"args": {"id": 5, "name": "x"}, "partial_args_matching": "like"},
-     {"partial_args": ('"id":5', '"name":"x"')}),
-    ({"args": {"deep": [1.5, None]}, "partial_args_matching": "like"},
-     {"partial_args": ('"deep":[1.5,null]',)}),
-]  # fmt: skip
+    (
+        {"args": {"id": 5, "name": "x"}, "partial_args_matching": "like"},
+        {"partial_args": ('"id":5', '"name":"x"')},
+    ),
+    (
+        {"args": {"deep": [1.5, None]}, "partial_args_matching": "like"},
+        {"partial_args": ('"deep":[1.5,null]',)},
+    ),
+]
 ORDERS: Final[Sequence[tuple[dict[str, Any], dict[str, Any]]]] = [
     ({"orderby": "date"}, {"order": "date"}),
-    ({"orderby": "date", "order": "DESC", "per_page": 7, "offset": 3},
-     {"order": "date", "descending": True, "limit": 7, "offset": 3}),
+    (
+        {"orderby": "date", "order": "DESC", "per_page": 7, "offset": 3},
+        {"order": "date", "descending": True, "limit": 7, "offset": 3},
+    ),
     ({"orderby": "action_id", "order": "DESC"}, {"order": "id", "descending": True}),
-    ({"orderby": "action_id", "per_page": 10, "offset": 40}, {"order": "id", "limit": 10, "offset": 40}),
-]  # fmt: skip
+    (
+        {"orderby": "action_id", "per_page": 10, "offset": 40},
+        {"order": "id", "limit": 10, "offset": 40},
+    ),
+]
 
 
 def test_both_list_the_same(both: BothSides) -> None:

@@ -110,9 +110,13 @@ def _random_action(
         return made
     cron = schedule.cron_schedule(made.scheduled_at, "30 4 1 * *")
     return NewAction(
-        hook=made.hook, args=made.args, schedule=schedule.encode(cron),
-        scheduled_at=made.scheduled_at, group=made.group, priority=made.priority,
-    )  # fmt: skip
+        hook=made.hook,
+        args=made.args,
+        schedule=schedule.encode(cron),
+        scheduled_at=made.scheduled_at,
+        group=made.group,
+        priority=made.priority,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -137,8 +141,11 @@ def fill(store: SqlStore, queue: Queue) -> None:
             store,
             "UPDATE wp_actionscheduler_actions SET status = :s, scheduled_date_gmt = :d,"
             " last_attempt_gmt = :n, attempts = 1 WHERE action_id = :i",
-            s=status, d=date, n=to_text(now), i=one,
-        )  # fmt: skip
+            s=status,
+            d=date,
+            n=to_text(now),
+            i=one,
+        )
     store.insert(queue.new, now=now)
 
 

@@ -32,8 +32,10 @@ echo json_encode([
 """
 HOSTS = ["localhost", "db:3307", "db:/run/x.sock", ":/run/x.sock", "[::1]:3306", "::1", "10.0.0.1"]
 VALUES: list[Any] = [
-    [1, "two", None], {"a": "/é\u007f\u2028😀", "b": [1.5, -3, True]}, {"k": {"n": [[], {"x": '\\"'}]}},
-]  # fmt: skip
+    [1, "two", None],
+    {"a": "/é\u007f\u2028😀", "b": [1.5, -3, True]},
+    {"k": {"n": [[], {"x": '\\"'}]}},
+]
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +46,12 @@ def answers() -> dict[str, Any]:
             pytest.fail(reason)
         pytest.skip(reason)
     done = subprocess.run(
-        ["php", "-r", SCRIPT], input=json.dumps({"hosts": HOSTS, "values": VALUES}),
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        ["php", "-r", SCRIPT],
+        input=json.dumps({"hosts": HOSTS, "values": VALUES}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 

@@ -36,9 +36,16 @@ def site(wordpress: PhpSite) -> Iterator[PhpSite]:
 
 def migrate(site: PhpSite, folder: Path, *more: str) -> Done:
     return call(
-        "migrate", "wp-cron", "--path", str(site.folder), "--settle", "0s", "--yes", *more,
+        "migrate",
+        "wp-cron",
+        "--path",
+        str(site.folder),
+        "--settle",
+        "0s",
+        "--yes",
+        *more,
         cwd=folder,
-    )  # fmt: skip
+    )
 
 
 def scheduled(site: PhpSite, hook: str, args: str = "array()") -> Any:
@@ -76,8 +83,15 @@ def test_events_are_moved_run_in_php_and_put_back(site: PhpSite, tmp_path: Path)
 
     undone = migrate(site, tmp_path, "--undo", "moved.journal", "--format", "json")
     assert json.loads(undone.out) == {
-        "restored": 1, "scheduled": 0, "present": 0, "copies": 0, "ended": 1, "busy": 0,
-        "left": [], "checked": 2, "faults": [],
-    }  # fmt: skip
+        "restored": 1,
+        "scheduled": 0,
+        "present": 0,
+        "copies": 0,
+        "ended": 1,
+        "busy": 0,
+        "left": [],
+        "checked": 2,
+        "faults": [],
+    }
     assert scheduled(site, "t_noop") == before
     assert scheduled(site, "t_args", ARGS) is False

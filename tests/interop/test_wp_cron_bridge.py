@@ -53,10 +53,20 @@ def bridged(wordpress: PhpSite, tmp_path: Path) -> Iterator[Bridged]:
     clear = " ".join(f"wp_unschedule_hook( '{hook}' );" for hook in (*HOOKS, "other"))
     in_wordpress(wordpress.folder, clear + SCHEDULE)
     done = call(
-        "migrate", "wp-cron", "--path", str(wordpress.folder), "--hooks", "shop_*", "--bridge",
-        "--journal", "wpbridge-wp-cron.journal", "--settle", "0s", "--yes",
+        "migrate",
+        "wp-cron",
+        "--path",
+        str(wordpress.folder),
+        "--hooks",
+        "shop_*",
+        "--bridge",
+        "--journal",
+        "wpbridge-wp-cron.journal",
+        "--settle",
+        "0s",
+        "--yes",
         cwd=tmp_path,
-    )  # fmt: skip
+    )
     assert done.code == 0, done
     yield Bridged(wordpress)
     (must_use / cron_bridge.FILE_NAME).unlink(missing_ok=True)

@@ -81,9 +81,12 @@ def test_the_session_is_wpdbs(
     # Given a WordPress with these constants over tables of one character set
     name = f"s{uuid.uuid4().hex[:16]}"
     lines = {
-        "DB_NAME": name, "DB_USER": "root", "DB_PASSWORD": "",
-        "DB_HOST": f"localhost:{latin1_server.socket}", **constants,
-    }  # fmt: skip
+        "DB_NAME": name,
+        "DB_USER": "root",
+        "DB_PASSWORD": "",
+        "DB_HOST": f"localhost:{latin1_server.socket}",
+        **constants,
+    }
     defined = "\n".join(f"define('{key}', '{value}');" for key, value in lines.items())
     config = tmp_path / "wp-config.php"
     config.write_text(
@@ -107,11 +110,13 @@ def test_the_session_is_wpdbs(
             refused = str(error)
         told = json.loads(
             run_php(
-                ASK, str(config), "SELECT hook FROM wp_actionscheduler_actions",
+                ASK,
+                str(config),
+                "SELECT hook FROM wp_actionscheduler_actions",
                 "INSERT INTO wp_actionscheduler_actions (hook, status, schedule, args)"
                 f" VALUES ('{TEXT}', 'pending', '', '[]')",
             )
-        )  # fmt: skip
+        )
         # Then the sessions are the same, and each reads what the other wrote
         assert {str(key): told[str(key)] for key, _ in rows} == {str(k): v for k, v in rows}
         hooks = [record.hook for record in queue.find()]

@@ -30,14 +30,39 @@ from wpbridge.store.running.runner_store import SqlStore
 ACTIONS = "wp_actionscheduler_actions"
 MOST = 2**63 - 1
 
-numbers = st.sampled_from([
-    0, 1, -1, 3600, -3600, 10**11, -(10**11), 253_402_300_799, 253_402_300_800, -62_135_596_800,
-    -62_135_596_801, 2**31, 2**40, -(2**40), MOST, -MOST - 1,
-]) | st.integers(-MOST, MOST)  # fmt: skip
-crons = st.sampled_from([
-    "* * * * *", "0 0 31 2 *", "0 0 29 2 1 2024", "@hourly", "", "\0", "* * * * * 1970", "a b c d e",
-    "0 0 1 1 * 9999",
-])  # fmt: skip
+numbers = st.sampled_from(
+    [
+        0,
+        1,
+        -1,
+        3600,
+        -3600,
+        10**11,
+        -(10**11),
+        253_402_300_799,
+        253_402_300_800,
+        -62_135_596_800,
+        -62_135_596_801,
+        2**31,
+        2**40,
+        -(2**40),
+        MOST,
+        -MOST - 1,
+    ]
+) | st.integers(-MOST, MOST)
+crons = st.sampled_from(
+    [
+        "* * * * *",
+        "0 0 31 2 *",
+        "0 0 29 2 1 2024",
+        "@hourly",
+        "",
+        "\0",
+        "* * * * * 1970",
+        "a b c d e",
+        "0 0 1 1 * 9999",
+    ]
+)
 
 
 def blob(made: schedule.Schedule) -> bytes:
@@ -63,21 +88,64 @@ def spoiled(draw: st.DrawFn) -> bytes:
     return text[:place] + draw(st.binary(max_size=6)) + text[place + draw(st.integers(0, 4)) :]
 
 
-schedules = made.map(blob) | spoiled() | st.sampled_from([
-    b"", b"O:", b"N;", b"a:1:{i:0;" * 3000, b'O:30:"ActionScheduler_SimpleSchedule":0:{}',
-])  # fmt: skip
-args = st.sampled_from([
-    "", "[", "[1E400]", '["\\ud800"]', "[" * 600 + "]" * 600, "[" * 4000, "null", "5", '{"a":[{}]}',
-    "a:1:{i:0;i:1;}", 'O:8:"stdClass":0:{}', "[" + "9" * 5000 + "]", '["\\u0000"]', "[1e5]",
-    '[{"0":1}]', "[-0]", "[NaN]",
-]) | st.text('[]{}",:0123456789eE\\u-.', max_size=40)  # fmt: skip
-dates = st.sampled_from([
-    "0000-00-00 00:00:00", "1000-01-01 00:00:00", "9999-12-31 23:59:59", "2026-01-01 00:00:00",
-    "0001-01-01 00:00:00",
-])  # fmt: skip
-anything: st.SearchStrategy[Any] = st.sampled_from([
-    "x", "", "1.5", 1.5, -1, 2**40, b"\xff\xfe", "9" * 400, "٣", "nan", float("inf"),
-])  # fmt: skip
+schedules = (
+    made.map(blob)
+    | spoiled()
+    | st.sampled_from(
+        [
+            b"",
+            b"O:",
+            b"N;",
+            b"a:1:{i:0;" * 3000,
+            b'O:30:"ActionScheduler_SimpleSchedule":0:{}',
+        ]
+    )
+)
+args = st.sampled_from(
+    [
+        "",
+        "[",
+        "[1E400]",
+        '["\\ud800"]',
+        "[" * 600 + "]" * 600,
+        "[" * 4000,
+        "null",
+        "5",
+        '{"a":[{}]}',
+        "a:1:{i:0;i:1;}",
+        'O:8:"stdClass":0:{}',
+        "[" + "9" * 5000 + "]",
+        '["\\u0000"]',
+        "[1e5]",
+        '[{"0":1}]',
+        "[-0]",
+        "[NaN]",
+    ]
+) | st.text('[]{}",:0123456789eE\\u-.', max_size=40)
+dates = st.sampled_from(
+    [
+        "0000-00-00 00:00:00",
+        "1000-01-01 00:00:00",
+        "9999-12-31 23:59:59",
+        "2026-01-01 00:00:00",
+        "0001-01-01 00:00:00",
+    ]
+)
+anything: st.SearchStrategy[Any] = st.sampled_from(
+    [
+        "x",
+        "",
+        "1.5",
+        1.5,
+        -1,
+        2**40,
+        b"\xff\xfe",
+        "9" * 400,
+        "٣",
+        "nan",
+        float("inf"),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -98,17 +166,25 @@ def rows_of(**columns: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Row]]:
 
 
 lite_rows = rows_of(
-    schedule=schedules, args=args, extended_args=args, scheduled_date_gmt=dates | anything,
-    priority=numbers | anything, attempts=numbers | anything, group_id=numbers | anything,
+    schedule=schedules,
+    args=args,
+    extended_args=args,
+    scheduled_date_gmt=dates | anything,
+    priority=numbers | anything,
+    attempts=numbers | anything,
+    group_id=numbers | anything,
     status=st.sampled_from(["PENDING", "Pending"]),
-)  # fmt: skip
+)
 strict_rows = rows_of(
     schedule=schedules.map(lambda told: told.decode("utf-8", "ignore")),
-    args=args.map(lambda told: told[:191]), extended_args=args, scheduled_date_gmt=dates,
-    priority=st.sampled_from([0, 255]), attempts=st.sampled_from([-(2**31), 2**31 - 1]),
+    args=args.map(lambda told: told[:191]),
+    extended_args=args,
+    scheduled_date_gmt=dates,
+    priority=st.sampled_from([0, 255]),
+    attempts=st.sampled_from([-(2**31), 2**31 - 1]),
     group_id=st.sampled_from([0, 2**64 - 1]),
     status=st.sampled_from(["PENDING", "pénding", "pending "]),
-)  # fmt: skip
+)
 
 
 @contextlib.contextmanager
@@ -139,9 +215,13 @@ def run(store: SqlStore, raised: dict[int, str], ran: list[int]) -> None:
     handlers = {"h": describe("h", h), "good": describe("good", lambda *_: None)}
     executor = ThreadExecutor(handlers, concurrency=2, clock=clock, site="s")
     runner = Runner(
-        store, executor, clock, identity(), only=ClaimFilter(hooks=frozenset(handlers)),
+        store,
+        executor,
+        clock,
+        identity(),
+        only=ClaimFilter(hooks=frozenset(handlers)),
         limits=Limits(batches=6, batch_size=25),
-    )  # fmt: skip
+    )
     runner.run()
 
 
@@ -170,8 +250,12 @@ def weather(store: SqlStore, told: list[Row], *, is_held: bool) -> None:
         for row in query(store, f"SELECT action_id, status, claim_id FROM {ACTIONS}")
     }
     assert {found[i][1] for i in good} == {"complete"}
-    held = [row for row in found.values() if row[1] == "in-progress" or (str(row[2]) != "0"
-            and str(row[1]).lower() in ("pending", "pending ", "pénding"))]  # fmt: skip
+    held = [
+        row
+        for row in found.values()
+        if row[1] == "in-progress"
+        or (str(row[2]) != "0" and str(row[1]).lower() in ("pending", "pending ", "pénding"))
+    ]
     assert not held
     assert not query(store, "SELECT * FROM wp_actionscheduler_claims")
     assert not query(store, "SELECT * FROM wp_wpbridge_runners")
@@ -193,8 +277,9 @@ def hold(store: SqlStore, ids: list[Any]) -> None:
     started = [a for a in claim.actions if a.id % 2]
     store.start(
         [(a, [LogLine(message="action started via wpbridge", at=now)]) for a in started],
-        now=now, once=False,
-    )  # fmt: skip
+        now=now,
+        once=False,
+    )
     # It is gone; the next run is another one.
     store._runner = None
     change(store, "UPDATE wp_wpbridge_runners SET beat_gmt = '2020-01-01 00:00:00'")

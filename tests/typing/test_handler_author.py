@@ -78,9 +78,18 @@ def takes_a_number(number: int) -> Iterator[None]:
 def test_a_subscriber_is_still_a_function() -> None:
     at = datetime(2026, 1, 1, tzinfo=UTC)
     retried = ActionRetried(
-        at=at, action_id=ActionId(5), hook="h", group="", claim_id=ClaimId(1), attempt=1,
-        took=timedelta(0), after=timedelta(0), reason="", next_attempt=2, of=5,
-    )  # fmt: skip
+        at=at,
+        action_id=ActionId(5),
+        hook="h",
+        group="",
+        claim_id=ClaimId(1),
+        attempt=1,
+        took=timedelta(0),
+        after=timedelta(0),
+        reason="",
+        next_attempt=2,
+        of=5,
+    )
     number: int = listens_widely(retried)
     assert number == 5
 

@@ -49,9 +49,16 @@ def test_every_value_has_its_source(folder: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("WPBRIDGE_BATCH_SIZE", "7")
     told = show("--path", str(folder))
     assert told["database"] == {
-        "dialect": "mysql", "host": "db.example", "port": 3307, "socket": None, "file": None,
-        "user": "bob", "name": "shop", "charset": "utf8mb4", "tls": None,
-    }  # fmt: skip
+        "dialect": "mysql",
+        "host": "db.example",
+        "port": 3307,
+        "socket": None,
+        "file": None,
+        "user": "bob",
+        "name": "shop",
+        "charset": "utf8mb4",
+        "tls": None,
+    }
     assert told["table_prefix"] == "x_"
     settings = told["settings"]
     assert settings["path"] == {"value": str(folder), "source": "flag"}
@@ -70,8 +77,10 @@ def test_secrets_are_masked(folder: Path, tmp_path: Path) -> None:
     told = show("--path", str(folder))
     assert told["wp_config"]["values"]["DB_PASSWORD"]["value"] == "********"
     assert told["settings"]["webhooks"]["value"]["a"] == {
-        "url": "https://h.example/********", "secret": "********", "timeout": 30.0,
-    }  # fmt: skip
+        "url": "https://h.example/********",
+        "secret": "********",
+        "timeout": 30.0,
+    }
     assert "t0psecret" not in json.dumps(told)
     assert "t0psecret" not in run("config", "show", "--path", str(folder)).output
 
@@ -118,8 +127,10 @@ class TestAskPhp:
         self, folder: Path, words: tuple[str, ...], value: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         seen = _seen(monkeypatch)
-        for place in (("config", "show", *words, "--path", str(folder)),
-                      (*words, "config", "show", "--path", str(folder))):  # fmt: skip
+        for place in (
+            ("config", "show", *words, "--path", str(folder)),
+            (*words, "config", "show", "--path", str(folder)),
+        ):
             run(*place)
             assert seen.pop() == value
 

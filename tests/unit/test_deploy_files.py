@@ -64,11 +64,13 @@ def test_what_is_started_is_a_command_with_options_there_are(command: str) -> No
 
 def test_variables_are_settings() -> None:
     env = {
-        **{name: "mysql://u:p@db/w" if "DSN" in name else str(value)
-           for name, value in service()["environment"].items()},
+        **{
+            name: "mysql://u:p@db/w" if "DSN" in name else str(value)
+            for name, value in service()["environment"].items()
+        },
         **{one["name"]: one.get("value", "mysql://u:p@db/w") for one in container()["env"]},
         **dict(re.findall(r"^ENV (\w+)=(.*)$", DOCKERFILE, re.MULTILINE)),
-    }  # fmt: skip
+    }
     settings = load({}, env, Path("/"))
     assert settings.heartbeat_file == Path("/run/wpbridge/heartbeat")
     assert settings.log_format == "json"
@@ -141,8 +143,11 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     (tmp_path / UNIT.name).write_text(text.replace("/srv/%i", str(tmp_path)), "utf-8")
     done = subprocess.run(
         [verify, "verify", "--man=no", str(tmp_path / "wpbridge@shop.service")],
-        capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     about_us = [line for line in done.stderr.splitlines() if "wpbridge" in line]
     assert about_us == [], done.stderr
 

@@ -55,18 +55,44 @@ PAGES = sorted(
 )
 COMMANDS = dict(docs.commands())
 
-FUNCTIONS = frozenset({
-    "as_enqueue_async_action", "as_schedule_single_action", "as_schedule_recurring_action",
-    "as_schedule_cron_action", "as_unschedule_action", "as_unschedule_all_actions",
-    "as_next_scheduled_action", "as_has_scheduled_action", "as_get_scheduled_actions",
-    "as_get_datetime_object", "as_supports",
-})  # fmt: skip
+FUNCTIONS = frozenset(
+    {
+        "as_enqueue_async_action",
+        "as_schedule_single_action",
+        "as_schedule_recurring_action",
+        "as_schedule_cron_action",
+        "as_unschedule_action",
+        "as_unschedule_all_actions",
+        "as_next_scheduled_action",
+        "as_has_scheduled_action",
+        "as_get_scheduled_actions",
+        "as_get_datetime_object",
+        "as_supports",
+    }
+)
 """The plugin's, 3.0 to 4.1."""
-WP_CLI = frozenset({
-    "run", "clean", "fix-schema", "migrate", "status", "version", "source", "data-store", "runner",
-    "action create", "action cancel", "action delete", "action generate", "action get",
-    "action list", "action logs", "action next", "action run",
-})  # fmt: skip
+WP_CLI = frozenset(
+    {
+        "run",
+        "clean",
+        "fix-schema",
+        "migrate",
+        "status",
+        "version",
+        "source",
+        "data-store",
+        "runner",
+        "action create",
+        "action cancel",
+        "action delete",
+        "action generate",
+        "action get",
+        "action list",
+        "action logs",
+        "action next",
+        "action run",
+    }
+)
 """Below ``wp action-scheduler``."""
 
 
@@ -320,9 +346,10 @@ def test_a_method_takes_what_the_reference_says(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "kind"), [("field", Enqueue), ("field of `Query`", Query), ("field of `Record`", Record)],
+    ("head", "kind"),
+    [("field", Enqueue), ("field of `Query`", Query), ("field of `Record`", Record)],
     ids=["Enqueue", "Query", "Record"],
-)  # fmt: skip
+)
 def test_fields_are_those_of_the_class(head: str, kind: Any) -> None:
     [table] = [t for t in tables(page("python-api.md")) if t.head[0] == head]
     told = [name for row in table.rows for name in codes(row[0])]
@@ -360,13 +387,27 @@ def test_errors_and_public_names_are_there() -> None:
         (("Claims",), reports.CLAIM_FIELDS),
         (("Hooks",), hooks.FIELDS),
         (("Pauses",), pauses.FIELDS),
-        (("Doctor",), ("healthy", "findings", "skipped", "fixes", *[f.name for f in dataclasses.fields(Finding)],
-                       *[f.name for f in dataclasses.fields(Repair)])),
-        (("Explain",), (*[f.name for f in dataclasses.fields(explain.Explanation)],
-                        *[f.name for f in dataclasses.fields(explain.Reason)])),
+        (
+            ("Doctor",),
+            (
+                "healthy",
+                "findings",
+                "skipped",
+                "fixes",
+                *[f.name for f in dataclasses.fields(Finding)],
+                *[f.name for f in dataclasses.fields(Repair)],
+            ),
+        ),
+        (
+            ("Explain",),
+            (
+                *[f.name for f in dataclasses.fields(explain.Explanation)],
+                *[f.name for f in dataclasses.fields(explain.Reason)],
+            ),
+        ),
     ],
     ids=lambda it: it[0],
-)  # fmt: skip
+)
 def test_json_fields_are_those_of_the_code(titles: tuple[str, ...], fields: Sequence[str]) -> None:
     told = [
         name for table in below("json.md", *titles) for row in table.rows for name in codes(row[0])
@@ -392,8 +433,13 @@ OBJECTS = {
 }
 """Commands that print one object, by the heading that tells of it."""
 KINDS: dict[str, Any] = {
-    "number": int | float, "text": str, "time": str, "bool": bool, "array": list, "object": dict,
-}  # fmt: skip
+    "number": int | float,
+    "text": str,
+    "time": str,
+    "bool": bool,
+    "array": list,
+    "object": dict,
+}
 
 
 @pytest.fixture
@@ -600,10 +646,13 @@ def test_log_rows_of_status_changes_are_those_of_the_code() -> None:
         *(wording.snoozed(at, at, "x"), wording.reset(at, "x", 0), wording.reset(at, "x", 1)),
     ]
     stored = [
-        f"{REQUEUED}9", "action requeued via wpbridge from action 9", "action reset",
-        "action created", _moved(at),
+        f"{REQUEUED}9",
+        "action requeued via wpbridge from action 9",
+        "action reset",
+        "action created",
+        _moved(at),
         "action released via wpbridge: what it waited for has ended",
-    ]  # fmt: skip
+    ]
     real = [*(line.message for line in made), *stored]
     told = {name.rstrip("…") for *_, log in changes("By wpbridge") for name in codes(log)}
     assert [name for name in told if not any(text.startswith(name) for text in real)] == []

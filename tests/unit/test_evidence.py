@@ -33,9 +33,12 @@ def test_one_attempt_is_well(record: Path) -> None:
 
 def test_attempts_that_overlap_are_seen(record: Path) -> None:
     told = wrongs(
-        record, line("start", "a", 1), line("start", "b", 2, pid=200), line("raise", "a", 3),
+        record,
+        line("start", "a", 1),
+        line("start", "b", 2, pid=200),
+        line("raise", "a", 3),
         line("end", "b", 4, pid=200),
-    )  # fmt: skip
+    )
     assert "was started twice at once" in told
 
 
@@ -47,9 +50,12 @@ def test_attempts_one_after_the_other_are_well_where_the_first_failed(record: Pa
 
 def test_what_succeeded_must_not_run_again(record: Path) -> None:
     told = wrongs(
-        record, line("start", "a", 1), line("end", "a", 2), line("start", "b", 3),
+        record,
+        line("start", "a", 1),
+        line("end", "a", 2),
+        line("start", "b", 3),
         line("end", "b", 4),
-    )  # fmt: skip
+    )
     assert "was run again after it had succeeded" in told
 
 
@@ -74,18 +80,22 @@ def test_a_child_that_outlives_its_killed_parent_is_seen(record: Path) -> None:
     """It ended by itself, after another had begun."""
     kill = Kill(whom=PARENT, at=1.5, gone=4.0)
     lines = (
-        line("start", "a", 1), line("start", "b", 2, pid=200), line("end", "a", 3),
+        line("start", "a", 1),
+        line("start", "b", 2, pid=200),
+        line("end", "a", 3),
         line("end", "b", 3.5, pid=200),
-    )  # fmt: skip
+    )
     assert "was started twice at once" in wrongs(record, *lines, kill=kill)
 
 
 def test_what_a_stopped_runner_had_in_hand_may_go_on(record: Path) -> None:
     lapse = Lapse(whom=PID, at=1.5, knew=4.0)
     lines = (
-        line("start", "a", 1), line("start", "b", 2, pid=200), line("end", "b", 3, pid=200),
+        line("start", "a", 1),
+        line("start", "b", 2, pid=200),
+        line("end", "b", 3, pid=200),
         line("end", "a", 3.5),
-    )  # fmt: skip
+    )
     assert not wrongs(record, *lines, lapse=lapse)
     assert "twice at once" in wrongs(record, *lines, lapse=Lapse(whom=PID, at=2.5, knew=4.0))
     assert "twice at once" in wrongs(record, *lines, lapse=Lapse(whom=300, at=1.5, knew=4.0))
@@ -94,9 +104,12 @@ def test_what_a_stopped_runner_had_in_hand_may_go_on(record: Path) -> None:
 def test_what_must_start_once_has_no_excuse(record: Path) -> None:
     kill = Kill(whom=PID, at=1.5, gone=1.6)
     told = wrongs(
-        record, line("start", "a", 1, hook="once"), line("start", "b", 2, hook="once", pid=200),
-        line("end", "b", 3, hook="once", pid=200), kill=kill,
-    )  # fmt: skip
+        record,
+        line("start", "a", 1, hook="once"),
+        line("start", "b", 2, hook="once", pid=200),
+        line("end", "b", 3, hook="once", pid=200),
+        kill=kill,
+    )
     assert "must start once and started 2 times" in told
 
 
@@ -109,9 +122,11 @@ def test_a_hang_lasts_until_its_limit(record: Path) -> None:
 
 def test_a_stopped_worker_must_not_go_on_with_what_others_have_started(record: Path) -> None:
     lines = (
-        line("start", "a", 2, pid=200), line("end", "a", 3, pid=200), line("start", "b", 3.5),
+        line("start", "a", 2, pid=200),
+        line("end", "a", 3, pid=200),
+        line("start", "b", 3.5),
         line("end", "b", 3.6),
-    )  # fmt: skip
+    )
     record.write_text("".join(lines), "ascii")
     found = evidence.read(record)
 

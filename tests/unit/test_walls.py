@@ -41,9 +41,20 @@ def lint(folder: Path) -> str:
     """What the linter prints for a checkout."""
     done = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
-        cwd=folder, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return done.stdout
+
+
+def test_the_formatter_lays_out_all_code() -> None:
+    files = [f for d in ("wpbridge", "tests", "scripts") for f in (ROOT / d).rglob("*.py")]
+    marks = ("# fmt: " + "skip", "# fmt: " + "off")
+    found = [f for f in files for mark in marks if mark in f.read_text(encoding="utf-8")]
+    assert files
+    assert found == []
 
 
 def test_each_kind_of_import_that_is_not_allowed_is_caught(tmp_path: Path) -> None:

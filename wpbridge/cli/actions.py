@@ -31,14 +31,18 @@ from wpbridge.store.records import ORDERS, Query, Record
 _ORDER_NAMES = (*ORDERS, "action_id")
 
 
-@click.command("list", short_help="List actions.", epilog="""
+@click.command(
+    "list",
+    short_help="List actions.",
+    epilog="""
 Examples:
   wpbridge list --status failed --since -1d
   wpbridge list --hook send_mail --group mail --format json
   wpbridge list --status pending --order-by date --limit 100 --fields id,hook,scheduled
   wpbridge list --search order --format ids
   wpbridge list --status complete --limit 0 --format jsonl
-""")  # fmt: skip
+""",
+)
 @site_options
 @filter_options
 @click.option(
@@ -125,9 +129,13 @@ def _print(
 ) -> None:
     print_rows(
         (action_row(record, zone) for record, zone in _with_zones(queue, records)),
-        fields=ACTION_FIELDS, shown_fields=LIST_FIELDS, style=settings.format, chosen=fields,
-        field=field, zone=times_in(settings, queue.store),
-    )  # fmt: skip
+        fields=ACTION_FIELDS,
+        shown_fields=LIST_FIELDS,
+        style=settings.format,
+        chosen=fields,
+        field=field,
+        zone=times_in(settings, queue.store),
+    )
 
 
 def _with_zones(queue: Queue, records: Iterator[Record]) -> Iterator[tuple[Record, str | None]]:
@@ -139,12 +147,15 @@ def _with_zones(queue: Queue, records: Iterator[Record]) -> Iterator[tuple[Recor
             yield record, zones.get(record.id)
 
 
-@click.command(short_help="Show one action.", epilog="""
+@click.command(
+    short_help="Show one action.",
+    epilog="""
 Examples:
   wpbridge get 4711
   wpbridge get 4711 --field status
   wpbridge get 4711 --format json
-""")  # fmt: skip
+""",
+)
 @click.argument("action_id", metavar="ID")
 @site_options
 @list_options((*ACTION_FIELDS, "waits_for", "log"))
@@ -197,18 +208,26 @@ def logs(
         entries = [entry for one in ids for entry in queue.logs(one)]
         zone = times_in(settings, queue.store)
     print_rows(
-        (log_row(entry) for entry in entries), fields=LOG_FIELDS,
+        (log_row(entry) for entry in entries),
+        fields=LOG_FIELDS,
         shown_fields=("action_id", "date", "message") if len(ids) > 1 else ("date", "message"),
-        style=settings.format, chosen=fields, field=field, zone=zone,
-    )  # fmt: skip
+        style=settings.format,
+        chosen=fields,
+        field=field,
+        zone=zone,
+    )
 
 
-@click.command("next", short_help="Show when a hook runs next.", epilog="""
+@click.command(
+    "next",
+    short_help="Show when a hook runs next.",
+    epilog="""
 Examples:
   wpbridge next send_mail
   wpbridge next send_mail --args '[17]' --group mail
   wpbridge next nightly_report --any-args --raw
-""")  # fmt: skip
+""",
+)
 @click.argument("hook")
 @site_options
 @click.option("--args", "args", metavar="JSON|@FILE|-", help="Exactly these ([]).")

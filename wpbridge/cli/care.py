@@ -36,14 +36,17 @@ _FORMAT = click.option(
 _ENDED = ("complete", "failed", "canceled")
 
 
-@click.command(short_help="Delete what ended long ago, by the plugin's rule or yours.", epilog="""
+@click.command(
+    short_help="Delete what ended long ago, by the plugin's rule or yours.",
+    epilog="""
 Examples:
   wpbridge clean --dry-run
   wpbridge clean --yes
   wpbridge clean --status complete --older-than 7d --hook 'wc_*' --yes
   wpbridge clean --status failed --before 2026-06-01 --yes
   wpbridge clean --orphan-logs --dry-run
-""")  # fmt: skip
+""",
+)
 @site_options
 @click.option(
     "--status",
@@ -120,9 +123,13 @@ def clean(
 
 
 def _delete(  # noqa: PLR0917 - the command's options
-    queue: Queue, wanted: Sequence[Expiry], batch_size: int, batches: int, pause_seconds: float,
+    queue: Queue,
+    wanted: Sequence[Expiry],
+    batch_size: int,
+    batches: int,
+    pause_seconds: float,
     advance: Callable[[int], None],
-) -> list[int]:  # fmt: skip
+) -> list[int]:
     """How many of each went; ``batches`` at most for all of them together."""
     counts: list[int] = []
     done = 0
@@ -135,18 +142,29 @@ def _delete(  # noqa: PLR0917 - the command's options
     for expiry in wanted:
         is_over = batches > 0 and done >= batches
         counts.append(
-            0 if is_over else cleanup.delete_expired(
-                queue.store.parts, expiry, batch_size=batch_size,
-                batches=batches - done if batches else 0, pause_seconds=pause_seconds, tick=tick,
+            0
+            if is_over
+            else cleanup.delete_expired(
+                queue.store.parts,
+                expiry,
+                batch_size=batch_size,
+                batches=batches - done if batches else 0,
+                pause_seconds=pause_seconds,
+                tick=tick,
             )
-        )  # fmt: skip
+        )
     return counts
 
 
 def expiries_of(  # noqa: PLR0917 - the command's filters
-    queue: Queue, settings: Settings, statuses: Sequence[str], hooks: Sequence[str],
-    groups: Sequence[str], older_than: str | None, before: str | None,
-) -> list[Expiry]:  # fmt: skip
+    queue: Queue,
+    settings: Settings,
+    statuses: Sequence[str],
+    hooks: Sequence[str],
+    groups: Sequence[str],
+    older_than: str | None,
+    before: str | None,
+) -> list[Expiry]:
     """What these options mean by old."""
     now = SystemClock().now()
     if older_than is not None and before is not None:
@@ -218,10 +236,15 @@ def _print_cleaned(
 ) -> None:
     if style == "json":
         rows = [
-            {"status": expiry.status.value, "before": iso(expiry.before),
-             "hooks": list(expiry.hooks), "deleted": 0 if dry_run else count, "count": count}
+            {
+                "status": expiry.status.value,
+                "before": iso(expiry.before),
+                "hooks": list(expiry.hooks),
+                "deleted": 0 if dry_run else count,
+                "count": count,
+            }
             for expiry, count in zip(wanted, counts, strict=True)
-        ]  # fmt: skip
+        ]
         print_json({"dry_run": dry_run, "count": sum(counts), "rules": rows})
         return
     for expiry, count in zip(wanted, counts, strict=True):
@@ -248,11 +271,14 @@ def _clean_logs(queue: Queue, *, dry_run: bool, yes: bool, style: str) -> None:
         print_line(f"{deed} {plural(count, 'log row')} whose action is gone")
 
 
-@click.command(short_help="End recurring chains that exist more than once.", epilog="""
+@click.command(
+    short_help="End recurring chains that exist more than once.",
+    epilog="""
 Examples:
   wpbridge dedupe --dry-run
   wpbridge dedupe --hook nightly_report --yes
-""")  # fmt: skip
+""",
+)
 @site_options
 @click.option("--hook", "hooks", multiple=True, metavar="HOOK", help="Only these hooks.")
 @click.option("--group", "groups", multiple=True, metavar="SLUG", help="Only these groups.")
@@ -297,12 +323,16 @@ def dedupe(
     print_line(f"{'would cancel' if dry_run else 'canceled'} {plural(len(extra), 'action')}")
 
 
-@click.command("release-claims", short_help="Free what dead PHP runners hold.", epilog="""
+@click.command(
+    "release-claims",
+    short_help="Free what dead PHP runners hold.",
+    epilog="""
 Examples:
   wpbridge release-claims --stale --dry-run
   wpbridge release-claims 812
   wpbridge release-claims --empty
-""")  # fmt: skip
+""",
+)
 @click.argument("claim_ids", metavar="[CLAIM…]", nargs=-1)
 @site_options
 @click.option("--stale", is_flag=True, help="All whose holder gave no sign for 300 s.")
@@ -335,9 +365,7 @@ def release_claims(
         unknown = ids - {claim.id for claim in found}
         if unknown:
             raise InputError(f"there is no claim {', '.join(map(str, sorted(unknown)))}")
-        wanted = [
-            c for c in found if c.id in ids or (empty if c.is_orphan else stale)
-        ]  # fmt: skip
+        wanted = [c for c in found if c.id in ids or (empty if c.is_orphan else stale)]
         freed = cleanup.free_claims(
             queue.store.parts, wanted, ours=ours, now=SystemClock().now(), dry_run=dry_run
         )

@@ -30,14 +30,17 @@ _MOST_SAID = 20
 _MOST_IDS = 1000
 
 
-@click.command(short_help="Cancel pending actions.", epilog="""
+@click.command(
+    short_help="Cancel pending actions.",
+    epilog="""
 Examples:
   wpbridge cancel 4711 4712
   wpbridge cancel send_mail
   wpbridge cancel send_mail --args '[17]' --group mail
   wpbridge cancel send_mail --all --dry-run
   wpbridge cancel --group mail --until -7d --yes
-""")  # fmt: skip
+""",
+)
 @click.argument("targets", metavar="[ID…|HOOK]", nargs=-1)
 @site_options
 @filter_options
@@ -60,10 +63,14 @@ def cancel(
     if every:
         raise InputError("--all: name a hook")
     _change(
-        ctx, "cancel", "canceled", targets, flags,
+        ctx,
+        "cancel",
+        "canceled",
+        targets,
+        flags,
         lambda queue, which, dry: queue.cancel(which, reason=reason, dry_run=dry),
         statuses=("pending",),
-    )  # fmt: skip
+    )
 
 
 def _cancel_hook(
@@ -101,12 +108,15 @@ def _canceling(reason: str) -> "_Deed":
     return lambda queue, which, dry: queue.cancel(which, reason=reason, dry_run=dry)
 
 
-@click.command(short_help="Delete actions and their logs.", epilog="""
+@click.command(
+    short_help="Delete actions and their logs.",
+    epilog="""
 Examples:
   wpbridge delete 4711 4712
   wpbridge delete --status canceled --hook send_mail --dry-run
   wpbridge delete --status complete --modified-until -31d --yes
-""")  # fmt: skip
+""",
+)
 @click.argument("targets", metavar="[ID…]", nargs=-1)
 @site_options
 @filter_options
@@ -122,18 +132,25 @@ def delete(ctx: click.Context, targets: Sequence[str], **flags: Any) -> None:
     """
     by_attempt = flags["modified_since"] or flags["modified_until"]
     _change(
-        ctx, "delete", "deleted", targets, flags,
+        ctx,
+        "delete",
+        "deleted",
+        targets,
+        flags,
         lambda queue, which, dry: queue.delete(which, dry_run=dry),
         statuses=_ENDED if by_attempt else (),
-    )  # fmt: skip
+    )
 
 
-@click.command(short_help="Run failed actions once more.", epilog="""
+@click.command(
+    short_help="Run failed actions once more.",
+    epilog="""
 Examples:
   wpbridge requeue 4711
   wpbridge requeue --hook send_mail --modified-since -1d --dry-run
   wpbridge requeue --group mail --in 10m --yes
-""")  # fmt: skip
+""",
+)
 @click.argument("targets", metavar="[ID…]", nargs=-1)
 @site_options
 @filter_options
@@ -159,18 +176,25 @@ def requeue(
     """
     when = moment_of_flags(at, in_, SystemClock().now())
     _change(
-        ctx, "requeue", "requeued", targets, flags,
+        ctx,
+        "requeue",
+        "requeued",
+        targets,
+        flags,
         lambda queue, which, dry: queue.requeue(which, at=when, again=again, dry_run=dry),
         statuses=("failed",),
-    )  # fmt: skip
+    )
 
 
-@click.command(short_help="Move pending actions to another date.", epilog="""
+@click.command(
+    short_help="Move pending actions to another date.",
+    epilog="""
 Examples:
   wpbridge reschedule 4711 --in 2h
   wpbridge reschedule 4711 --cron '0 3 * * *' --tz Europe/Rome
   wpbridge reschedule --hook send_mail --until now --at 2026-12-01T06:00Z --dry-run
-""")  # fmt: skip
+""",
+)
 @click.argument("targets", metavar="[ID…]", nargs=-1)
 @site_options
 @filter_options
@@ -201,12 +225,16 @@ def reschedule(
     # Before anything is looked for, or asked.
     new_action(Enqueue(hook="check", at=when, interval=interval, cron=cron, tz=tz), now)
     _change(
-        ctx, "reschedule", "rescheduled", targets, flags,
+        ctx,
+        "reschedule",
+        "rescheduled",
+        targets,
+        flags,
         lambda queue, which, dry: queue.reschedule(
             which, at=when, interval=interval, cron=cron, tz=tz, dry_run=dry
         ),
         statuses=("pending",),
-    )  # fmt: skip
+    )
 
 
 # What all of them do

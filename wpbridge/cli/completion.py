@@ -6,12 +6,15 @@ from click.shell_completion import get_completion_class
 from wpbridge.cli.terminal import write_data
 
 
-@click.command(short_help="Print a shell's completion script.", epilog="""
+@click.command(
+    short_help="Print a shell's completion script.",
+    epilog="""
 Examples:
   wpbridge completion bash > /etc/bash_completion.d/wpbridge
   wpbridge completion zsh > ~/.zfunc/_wpbridge
   wpbridge completion fish > ~/.config/fish/completions/wpbridge.fish
-""")  # fmt: skip
+""",
+)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:

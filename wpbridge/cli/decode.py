@@ -10,11 +10,13 @@ from wpbridge.cli.terminal import print_json
 from wpbridge.codec import php
 
 
-@click.command(epilog="""
+@click.command(
+    epilog="""
 Examples:
   wpbridge decode 'a:1:{i:0;s:3:"abc";}'
   wpbridge decode @schedule.bin
-""")  # fmt: skip
+"""
+)
 @click.argument("text", metavar="TEXT|@FILE|-")
 @click.option("--compact", is_flag=True, help="On one line.")
 @one_line_errors

@@ -21,13 +21,16 @@ _COLOURS: Final = {"problem": "bold red", "warning": "yellow", "note": "cyan", "
 _WIDTH: Final = 8
 
 
-@click.command(short_help="Look for what is wrong, and mend what is safe to mend.", epilog="""
+@click.command(
+    short_help="Look for what is wrong, and mend what is safe to mend.",
+    epilog="""
 Examples:
   wpbridge doctor --path /var/www/html
   wpbridge doctor --handlers shop.hooks --php
   wpbridge doctor --only backlog,runners --format json
   wpbridge doctor --fix --dry-run
-""")  # fmt: skip
+""",
+)
 @site_options
 @click.option("--fix", is_flag=True, help="Mend what is safe to mend.")
 @click.option("--dry-run", is_flag=True, help="Say what --fix would do; change nothing.")

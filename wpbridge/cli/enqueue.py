@@ -21,12 +21,24 @@ from wpbridge.queue.facade import BULK, Queue, opened
 from wpbridge.site.moments import iso, parse_duration, parse_moment
 
 _ONE_ONLY: Final = (
-    "args", "at", "in_", "interval", "cron", "tz", "group", "priority", "unique", "key", "after",
+    "args",
+    "at",
+    "in_",
+    "interval",
+    "cron",
+    "tz",
+    "group",
+    "priority",
+    "unique",
+    "key",
+    "after",
     "after_failed",
-)  # fmt: skip
+)
 
 
-@click.command(short_help="Add an action, or many from JSON lines.", epilog="""
+@click.command(
+    short_help="Add an action, or many from JSON lines.",
+    epilog="""
 Examples:
   wpbridge enqueue send_mail --args '{"order": 17}' --group mail
   wpbridge enqueue send_mail --args '[17]' --in 10m --unique
@@ -35,7 +47,8 @@ Examples:
   wpbridge enqueue ship_order --args '[17]' --after 4711 --key ship-17
   wpbridge enqueue send_mail --args @order.json --dry-run
   wpbridge enqueue --jsonl orders.jsonl --porcelain
-""")  # fmt: skip
+""",
+)
 @click.argument("hook", required=False)
 @site_options
 @click.option("--args", "args", metavar="JSON|@FILE|-", help="A JSON list or object ([]).")
@@ -194,11 +207,14 @@ def _many(queue: Queue, source: str, *, porcelain: bool, dry_run: bool) -> None:
             told(f"{plural(known, 'line')} left out: their key was used before")
 
 
-@click.command(short_help="Add test actions.", epilog="""
+@click.command(
+    short_help="Add test actions.",
+    epilog="""
 Examples:
   wpbridge generate test_hook now --count 1000 --interval 60
   wpbridge generate test_hook 2026-12-01 --count 5 --group test --dry-run
-""")  # fmt: skip
+""",
+)
 @click.argument("hook")
 @click.argument("start")
 @site_options

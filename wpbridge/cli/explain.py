@@ -25,12 +25,15 @@ if TYPE_CHECKING:
     from wpbridge.site.config import Settings
 
 
-@click.command(short_help="Say why an action does not run.", epilog="""
+@click.command(
+    short_help="Say why an action does not run.",
+    epilog="""
 Examples:
   wpbridge explain 4711
   wpbridge explain 4711 --handlers shop.hooks
   wpbridge explain 4711 --php --ask-wordpress
-""")  # fmt: skip
+""",
+)
 @click.argument("action_id", metavar="ID")
 @site_options
 @click.option(

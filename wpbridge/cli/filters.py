@@ -39,9 +39,18 @@ _FILTERS: Final = (
     click.option("--search", metavar="TEXT", help="Inside hook or args."),
 )
 NAMES: Final = (
-    "hook", "group", "status", "args", "since", "until", "modified_since", "modified_until",
-    "claim", "claimed", "search",
-)  # fmt: skip
+    "hook",
+    "group",
+    "status",
+    "args",
+    "since",
+    "until",
+    "modified_since",
+    "modified_until",
+    "claim",
+    "claimed",
+    "search",
+)
 
 
 def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:

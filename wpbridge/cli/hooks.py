@@ -41,12 +41,15 @@ FIELDS = ("hook", "group", "to", "why", "pending", "due", "running", "held", "ne
 _SHOWN = ("hook", "group", "to", "pending", "due", "running", "next_at", "why")
 
 
-@click.command(short_help="Show what happens to each hook in the queue, and why.", epilog="""
+@click.command(
+    short_help="Show what happens to each hook in the queue, and why.",
+    epilog="""
 Examples:
   wpbridge hooks --path /var/www/html
   wpbridge hooks --path /var/www/html --php --ask-wordpress
   wpbridge hooks --path . --handlers shop.hooks --format json
-""")  # fmt: skip
+""",
+)
 @site_options
 @click.option(
     "--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions."
@@ -82,9 +85,14 @@ def hooks(
     rows = [{**asdict(line), "why": _why(line) if as_table else line.why} for line in lines]
     if lines or not as_table:
         print_rows(
-            rows, fields=FIELDS, shown_fields=_SHOWN, style=settings.format, chosen=fields,
-            field=field, zone=zone,
-        )  # fmt: skip
+            rows,
+            fields=FIELDS,
+            shown_fields=_SHOWN,
+            style=settings.format,
+            chosen=fields,
+            field=field,
+            zone=zone,
+        )
     else:
         told("no pending or running actions, and no handlers")
     if left_out:

@@ -27,24 +27,36 @@ _SHOWN = 3
 _ENDED = ("complete", "failed", "canceled")
 
 
-@click.command(short_help="Put what ended long ago into files, and delete it.", epilog="""
+@click.command(
+    short_help="Put what ended long ago into files, and delete it.",
+    epilog="""
 Examples:
   wpbridge migrate archive --output /var/backups --dry-run
   wpbridge migrate archive --output /var/backups --yes
   wpbridge migrate archive --older-than 7d --status complete --output /var/backups/7d.jsonl.gz --yes
-""")  # fmt: skip
+""",
+)
 @site_options
 @click.option(
     "--output", required=True, metavar="FOLDER|FILE", help="Folder, or file that ends in .jsonl.gz."
 )
-@click.option("--status", "statuses", multiple=True, metavar="STATUS",
-              help="Only these: complete, failed, canceled (all three).")  # fmt: skip
+@click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    metavar="STATUS",
+    help="Only these: complete, failed, canceled (all three).",
+)
 @click.option("--hook", "hooks", multiple=True, metavar="PATTERN", help="Only these; * and ?.")
 @click.option("--group", "groups", multiple=True, metavar="SLUG", help="Only these groups.")
 @click.option("--older-than", metavar="TIME", help="Last attempt so long ago (31d; failed 93d).")
 @click.option("--before", metavar="DATE", help="Last attempt before this date.")
-@click.option("--batch-size", type=click.IntRange(1, 10_000), default=archives.BATCH_SIZE,
-              help="Rows a transaction (500).")  # fmt: skip
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1, 10_000),
+    default=archives.BATCH_SIZE,
+    help="Rows a transaction (500).",
+)
 @click.option("--dry-run", is_flag=True, help="Count them and show some; change nothing.")
 @click.option("--quiet", is_flag=True, default=None, help="Print errors only, as cron likes it.")
 @click.option("--yes", "-y", is_flag=True, help=f"Do not ask about more than {MANY}.")
@@ -76,9 +88,7 @@ def archive(
     with opened_with_places(settings) as (queue, places):
         named = places.named(output, "--output")
         file = archives.file_for(str(named), now, name_of(queue.store))
-        wanted = expiries_of(
-            queue, settings, statuses or _ENDED, hooks, groups, older_than, before
-        )  # fmt: skip
+        wanted = expiries_of(queue, settings, statuses or _ENDED, hooks, groups, older_than, before)
         by_status = Counter[str]()
         for expiry in wanted:
             by_status[expiry.status.value] += queue.store.parts.retention.count(expiry)
@@ -117,9 +127,15 @@ def archive(
 
 
 def _run(
-    queue: Queue, wanted: Sequence[Expiry], count: int, file: Path, batch_size: int, *,
-    yes: bool, quiet: bool,
-) -> archives.Report:  # fmt: skip
+    queue: Queue,
+    wanted: Sequence[Expiry],
+    count: int,
+    file: Path,
+    batch_size: int,
+    *,
+    yes: bool,
+    quiet: bool,
+) -> archives.Report:
     if count > MANY:
         confirm(f"move {plural(count, 'action')} into {file}", yes=yes)
     journal = archives.journal_of(file)

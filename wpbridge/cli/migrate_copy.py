@@ -26,12 +26,15 @@ from wpbridge.migrate import added, transfer
 from wpbridge.migrate.journal import name_of
 
 
-@click.command(short_help="Copy actions from one site to another.", epilog="""
+@click.command(
+    short_help="Copy actions from one site to another.",
+    epilog="""
 Examples:
   wpbridge migrate copy --to-dsn sqlite:///other.db --dry-run
   wpbridge migrate copy --to-dsn sqlite:///other.db --status pending --unique --yes
   wpbridge migrate copy --to-dsn sqlite:///other.db --undo wpbridge-import-other-wp.journal
-""")  # fmt: skip
+""",
+)
 @site_options
 @filter_options
 @click.option("--to-dsn", required=True, metavar="URL", help="The other database.")
@@ -67,9 +70,14 @@ def copy(
     filters = split(flags)
     settings = settings_of(ctx, flags)
     there = replace(
-        settings, dsn=to_dsn, path=None, url=None, table_prefix=to_table_prefix,
-        blog_id=to_blog_id, ask_php="never",
-    )  # fmt: skip
+        settings,
+        dsn=to_dsn,
+        path=None,
+        url=None,
+        table_prefix=to_table_prefix,
+        blog_id=to_blog_id,
+        ask_php="never",
+    )
     with ExitStack() as stack:
         target, places = stack.enter_context(opened_with_places(there))
         if undo is not None:
@@ -88,9 +96,16 @@ def copy(
         steps = stack.enter_context(noting(places, noted))
         advance = stack.enter_context(counting("copy", count, lines=not settings.quiet))
         report = transfer.copy(
-            queue.store, query, target.store, wishes, tell_rejected if side is None else side.add,
-            logs=logs, origin=origin, tick=advance, journal=steps,
-        )  # fmt: skip
+            queue.store,
+            query,
+            target.store,
+            wishes,
+            tell_rejected if side is None else side.add,
+            logs=logs,
+            origin=origin,
+            tick=advance,
+            journal=steps,
+        )
     if side is not None:
         side.close()
     conclude(report, wishes, settings, side, noted, "copy")

@@ -21,13 +21,16 @@ from wpbridge.store.records import Query
 _SHOWN = 3
 
 
-@click.command(short_help="Write actions to a file.", epilog="""
+@click.command(
+    short_help="Write actions to a file.",
+    epilog="""
 Examples:
   wpbridge migrate export --output /var/backups/queue.jsonl.gz
   wpbridge migrate export --output /var/backups/pending.jsonl --status pending --no-logs
   wpbridge migrate export --output - --hook send_mail | gzip > mails.jsonl.gz
   wpbridge migrate export --output /var/backups/queue.jsonl --dry-run
-""")  # fmt: skip
+""",
+)
 @site_options
 @filter_options
 @click.option(
@@ -71,9 +74,14 @@ def export(
                 files.output(output) as stream,
             ):
                 lines = transfer.lines_of(
-                    queue.store, query, now=SystemClock().now(), logs=logs, origin=origin,
-                    count=count, tick=advance,
-                )  # fmt: skip
+                    queue.store,
+                    query,
+                    now=SystemClock().now(),
+                    logs=logs,
+                    origin=origin,
+                    count=count,
+                    tick=advance,
+                )
                 last = files.write(lines, stream)
     if settings.quiet and not dry_run:
         return

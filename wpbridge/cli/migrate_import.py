@@ -33,19 +33,23 @@ _MOST_SAID = 20
 
 def import_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What import and copy take alike."""
-    for option in reversed((
-        click.option("--shift", metavar="TIME", help="Move pending dates by so much: 2h, -1d."),
-        click.option("--unique", is_flag=True, help="Not what is pending already: hook, args,"
-                     " group."),
-        click.option("--rejects", metavar="FILE", help="Where lines go that cannot be added."),
-        click.option("--journal", metavar="FILE", help="What is added (in the state folder)."),
-        click.option("--undo", metavar="JOURNAL", help="Take back what a journal tells of."),
-        click.option("--dry-run", is_flag=True, help="Count and show some; change nothing."),
-        click.option("--yes", "-y", is_flag=True, help=f"Do not ask about more than {MANY}."),
-        click.option("--quiet", is_flag=True, default=None, help="Print errors only."),
-        click.option("--format", "format", type=click.Choice(["text", "json"]),
-                     help="How (text)."),
-    )):  # fmt: skip
+    for option in reversed(
+        (
+            click.option("--shift", metavar="TIME", help="Move pending dates by so much: 2h, -1d."),
+            click.option(
+                "--unique", is_flag=True, help="Not what is pending already: hook, args, group."
+            ),
+            click.option("--rejects", metavar="FILE", help="Where lines go that cannot be added."),
+            click.option("--journal", metavar="FILE", help="What is added (in the state folder)."),
+            click.option("--undo", metavar="JOURNAL", help="Take back what a journal tells of."),
+            click.option("--dry-run", is_flag=True, help="Count and show some; change nothing."),
+            click.option("--yes", "-y", is_flag=True, help=f"Do not ask about more than {MANY}."),
+            click.option("--quiet", is_flag=True, default=None, help="Print errors only."),
+            click.option(
+                "--format", "format", type=click.Choice(["text", "json"]), help="How (text)."
+            ),
+        )
+    ):
         command = option(command)
     return command
 
@@ -65,18 +69,26 @@ def wishes_of(
         by = sign * parse_duration(shift.lstrip("+-"), "--shift")
     names = query_of({"status": statuses}).statuses
     return Wishes(
-        now=SystemClock().now(), shift=by, unique=unique, dry_run=dry_run,
-        statuses=frozenset(names), into_itself=into_itself,
-    )  # fmt: skip
+        now=SystemClock().now(),
+        shift=by,
+        unique=unique,
+        dry_run=dry_run,
+        statuses=frozenset(names),
+        into_itself=into_itself,
+    )
 
 
-@click.command("import", short_help="Add the actions of such a file.", epilog="""
+@click.command(
+    "import",
+    short_help="Add the actions of such a file.",
+    epilog="""
 Examples:
   wpbridge migrate import --input moved.jsonl --dry-run
   wpbridge migrate import --input moved.jsonl --yes
   wpbridge migrate import --input moved.jsonl --status pending --shift 2h --unique --yes
   wpbridge migrate import --undo wpbridge-import-shop-wp.journal --yes
-""")  # fmt: skip
+""",
+)
 @site_options
 @click.option("--input", "input_", metavar="FILE|-", help="Packed or not.")
 @click.option("--status", multiple=True, metavar="STATUS", help="Only these.")
@@ -190,9 +202,13 @@ def take_back(queue: Queue, settings: Settings, file: Path, *, dry_run: bool, ye
 def _tell_taken_back(done: TakenBack, settings: Settings, *, dry_run: bool) -> None:
     if settings.format == "json":
         counts: dict[str, Any] = {
-            "dry_run": dry_run, "removed": dict(done.removed), "changed": done.changed,
-            "held": done.held, "gone": done.gone, "problems": done.problems,
-        }  # fmt: skip
+            "dry_run": dry_run,
+            "removed": dict(done.removed),
+            "changed": done.changed,
+            "held": done.held,
+            "gone": done.gone,
+            "problems": done.problems,
+        }
         print_json(counts)
         return
     by_status = ", ".join(f"{count:,} {status}" for status, count in done.removed.most_common())

@@ -24,13 +24,16 @@ from wpbridge.store.structure.definitions import CLAIM_INDEX, Definitions
 
 MIB = 1 << 20
 LOCK_WAIT = click.option(
-    "--lock-wait", default="5s", metavar="TIME",
+    "--lock-wait",
+    default="5s",
+    metavar="TIME",
     help="Wait so long for the table; others wait as long behind it (5s).",
-)  # fmt: skip
+)
 JOURNAL = click.option(
-    "--journal", metavar="FILE",
+    "--journal",
+    metavar="FILE",
     help="What was there before, and what is done (in the state folder).",
-)  # fmt: skip
+)
 
 
 @contextmanager
@@ -62,13 +65,16 @@ def changes(
         yield mending.Changes(definitions, steps, lock_wait_seconds=lock_wait_seconds)
 
 
-@click.command(short_help="Add the index that claims are quick with.", epilog="""
+@click.command(
+    short_help="Add the index that claims are quick with.",
+    epilog="""
 Examples:
   wpbridge migrate index --dry-run
   wpbridge migrate index --sql
   wpbridge migrate index
   wpbridge migrate index --drop
-""")  # fmt: skip
+""",
+)
 @site_options
 @click.option("--drop", is_flag=True, help="Take the index away again.")
 @LOCK_WAIT
@@ -114,11 +120,18 @@ def index(
                     steps.run(definitions.names.actions, statement, tell)
         used, sorts = definitions.explain_claim()
     facts = {
-        "table": definitions.names.actions, "columns": list(CLAIM_INDEX), "index": there.name,
-        "rows": there.rows, "size_bytes": there.size_bytes, "changed": is_needed and not dry_run,
-        "needed": is_needed, "dry_run": dry_run, "statement": statement if is_needed else None,
-        "claim_uses": used, "claim_sorts": sorts,
-    }  # fmt: skip
+        "table": definitions.names.actions,
+        "columns": list(CLAIM_INDEX),
+        "index": there.name,
+        "rows": there.rows,
+        "size_bytes": there.size_bytes,
+        "changed": is_needed and not dry_run,
+        "needed": is_needed,
+        "dry_run": dry_run,
+        "statement": statement if is_needed else None,
+        "claim_uses": used,
+        "claim_sorts": sorts,
+    }
     if settings.format == "json":
         print_json(facts)
         return

@@ -31,13 +31,16 @@ _FLUSH: Final = (
 
 
 @click.command(
-    "post-store", short_help="Move the plugin's old post store into its tables.", epilog="""
+    "post-store",
+    short_help="Move the plugin's old post store into its tables.",
+    epilog="""
 Examples:
   wpbridge migrate post-store --path /var/www/html --dry-run
   wpbridge migrate post-store --path /var/www/html --yes
   wpbridge migrate post-store --path /var/www/html --in-progress failed --batch-size 200 --yes
   wpbridge migrate post-store --path /var/www/html --undo wpbridge-post-store-shop-wp.journal --yes
-""")  # fmt: skip
+""",
+)
 @site_options
 @click.option(
     "--batch-size",
@@ -164,9 +167,12 @@ def _tell(done: Summary, settings: Settings, journal: Path | None) -> None:
     moved, left = sum(done.moved.values()), sum(done.left.values())
     if settings.format == "json":
         counts: dict[str, Any] = {
-            "dry_run": journal is None, "moved": dict(done.moved), "left": dict(done.left),
-            "problems": done.problems, "complete": done.is_complete,
-        }  # fmt: skip
+            "dry_run": journal is None,
+            "moved": dict(done.moved),
+            "left": dict(done.left),
+            "problems": done.problems,
+            "complete": done.is_complete,
+        }
         counts |= {"samples": done.samples} if journal is None else {"journal": str(journal)}
         print_json(counts)
         return
@@ -192,11 +198,17 @@ def _tell(done: Summary, settings: Settings, journal: Path | None) -> None:
 def _tell_undone(done: Undone, settings: Settings, *, dry_run: bool) -> None:
     if settings.format == "json":
         counts: dict[str, Any] = {
-            "would_restore" if dry_run else "restored": done.restored, "present": done.present,
-            "stayed": done.stayed, "busy": done.busy, "taken": done.taken, "gone": done.gone,
-            "damaged": done.damaged, "unwritten": done.unwritten, "problems": done.problems,
+            "would_restore" if dry_run else "restored": done.restored,
+            "present": done.present,
+            "stayed": done.stayed,
+            "busy": done.busy,
+            "taken": done.taken,
+            "gone": done.gone,
+            "damaged": done.damaged,
+            "unwritten": done.unwritten,
+            "problems": done.problems,
             "reopened": done.is_reopened,
-        }  # fmt: skip
+        }
         counts |= {"samples": done.samples} if dry_run else {}
         print_json(counts)
         return

@@ -39,11 +39,14 @@ def schema() -> None:
     """Compare the tables with the plugin's layouts 5 to 9, and mend what is safe to mend."""
 
 
-@schema.command(short_help="Compare the tables with the plugin's.", epilog="""
+@schema.command(
+    short_help="Compare the tables with the plugin's.",
+    epilog="""
 Examples:
   wpbridge migrate schema verify
   wpbridge migrate schema verify --format json
-""")  # fmt: skip
+""",
+)
 @site_options
 @list_options(_FIELDS)
 @click.pass_context
@@ -57,20 +60,26 @@ def verify(ctx: click.Context, *, field: str | None, fields: str | None, **flags
     with definitions_of(settings) as (definitions, _):
         found = compare(definitions)
     print_rows(
-        [_row(one) for one in found.deviations], fields=_FIELDS, style=settings.format,
-        chosen=fields, field=field,
-    )  # fmt: skip
+        [_row(one) for one in found.deviations],
+        fields=_FIELDS,
+        style=settings.format,
+        chosen=fields,
+        field=field,
+    )
     told(_summary(found))
     raise SystemExit(int(Exit.OK if found.is_fine else Exit.ERROR))
 
 
-@schema.command(short_help="Mend what is safe to mend.", epilog="""
+@schema.command(
+    short_help="Mend what is safe to mend.",
+    epilog="""
 Examples:
   wpbridge migrate schema fix --dry-run
   wpbridge migrate schema fix --sql
   wpbridge migrate schema fix --yes
   wpbridge migrate schema fix --undo wpbridge-schema-shop-wp.journal
-""")  # fmt: skip
+""",
+)
 @site_options
 @LOCK_WAIT
 @JOURNAL
@@ -164,9 +173,13 @@ def _ask(definitions: Definitions, fixes: Sequence[Fix], *, yes: bool) -> None:
 
 
 def _undo(
-    definitions: Definitions, settings: Settings, file: Path, lock_wait_seconds: float, *,
+    definitions: Definitions,
+    settings: Settings,
+    file: Path,
+    lock_wait_seconds: float,
+    *,
     dry_run: bool,
-) -> NoReturn:  # fmt: skip
+) -> NoReturn:
     site = name_of(definitions.store)
     ran, left = list[str](), list[str]()
     deed = "would run" if dry_run else "ran"
@@ -200,9 +213,12 @@ def _tell_rest(found: Comparison) -> None:
 
 def _row(one: Deviation) -> dict[str, Any]:
     return {
-        "item": one.item, "found": one.found, "expected": one.expected, "severity": one.severity,
+        "item": one.item,
+        "found": one.found,
+        "expected": one.expected,
+        "severity": one.severity,
         "fix": one.fix.statement if one.fix else one.advice,
-    }  # fmt: skip
+    }
 
 
 def _summary(found: Comparison) -> str:

@@ -40,12 +40,16 @@ _FLUSH: Final = (
 )
 
 
-@click.command("wp-cron", short_help="Turn WP-Cron's events into actions.", epilog="""
+@click.command(
+    "wp-cron",
+    short_help="Turn WP-Cron's events into actions.",
+    epilog="""
 Examples:
   wpbridge migrate wp-cron --path /var/www/html --dry-run
   wpbridge migrate wp-cron --path /var/www/html --hooks 'shop_*' --bridge --yes
   wpbridge migrate wp-cron --path /var/www/html --undo wpbridge-wp-cron-shop-wp.journal --yes
-""")  # fmt: skip
+""",
+)
 @site_options
 @click.option("--hooks", multiple=True, metavar="PATTERN", help="Only these; * and ? (all).")
 @click.option("--with-core", is_flag=True, help="WordPress's own hooks, too.")
@@ -57,9 +61,11 @@ Examples:
     "--bridge", is_flag=True, help="Write a must-use plugin that shows them to PHP as scheduled."
 )
 @click.option(
-    "--settle", default="10s", metavar="TIME",
+    "--settle",
+    default="10s",
+    metavar="TIME",
     help="Watch for requests that put events back (10s).",
-)  # fmt: skip
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be moved; change nothing.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option(
@@ -271,11 +277,16 @@ def _tell_moved(done: Moved, plan: Plan, journal: Path, settings: Settings) -> N
     side = journal.with_name(f"{journal.name}.left")
     _write_left(done.left, side)
     counts: dict[str, Any] = {
-        "moved": done.moved, "returned": done.returned, "merged": done.merged,
+        "moved": done.moved,
+        "returned": done.returned,
+        "merged": done.merged,
         "known": done.known,
-        "left": len(done.left), "others": plan.others, "checked": done.checked,
-        "faults": done.faults, "journal": str(journal),
-    }  # fmt: skip
+        "left": len(done.left),
+        "others": plan.others,
+        "checked": done.checked,
+        "faults": done.faults,
+        "journal": str(journal),
+    }
     if settings.format == "json":
         print_json(counts)
         return
@@ -309,13 +320,16 @@ def _tell_undone(done: Undone, settings: Settings, zone: tzinfo, *, dry_run: boo
     if settings.format == "json":
         counts: dict[str, Any] = {
             "would_restore" if dry_run else "restored": done.restored,
-            "scheduled": done.scheduled, "present": done.present, "copies": done.copies,
-            "ended": done.ended, "busy": done.busy,
+            "scheduled": done.scheduled,
+            "present": done.present,
+            "copies": done.copies,
+            "ended": done.ended,
+            "busy": done.busy,
             "left": [
                 {"id": action_id, "hook": hook, "reason": reason}
                 for action_id, hook, reason in done.left
             ],
-        }  # fmt: skip
+        }
         more: dict[str, Any] = {"checked": done.checked, "faults": done.faults}
         if dry_run:
             more = {"samples": _samples(done.samples, UTC)}

@@ -43,10 +43,12 @@ def list_options(fields: Sequence[str]) -> Callable[[Callable[..., Any]], Callab
             click.option("--field", metavar="NAME", help="Only this field, one value a line."),
             click.option("--fields", metavar="A,B", help=f"Which fields, of {names}."),
             click.option(
-                "--format", "format", type=click.Choice([*FORMATS, "text"]),
+                "--format",
+                "format",
+                type=click.Choice([*FORMATS, "text"]),
                 help="How to print (table).",
             ),
-        ):  # fmt: skip
+        ):
             command = option(command)
         return command
 

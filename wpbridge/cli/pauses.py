@@ -22,13 +22,16 @@ from wpbridge.store.records import Pause
 FIELDS = ("kind", "name", "until", "reason", "since")
 
 
-@click.command(short_help="Keep every runner from claiming; or list what is paused.", epilog="""
+@click.command(
+    short_help="Keep every runner from claiming; or list what is paused.",
+    epilog="""
 Examples:
   wpbridge pause --group mail --for 2h --reason "mail server is down"
   wpbridge pause --hook send_mail
   wpbridge pause --all --for 10m --dry-run
   wpbridge pause --format json
-""")  # fmt: skip
+""",
+)
 @site_options
 @click.option("--hook", "hooks", multiple=True, metavar="HOOK", help="This hook, exactly.")
 @click.option("--group", "groups", multiple=True, metavar="SLUG", help="This group, exactly.")
@@ -74,9 +77,13 @@ def pause(
         absent = unknown(queue.store, hooks, groups, exactly=True)
         if is_change:
             pauses = queue.pause(
-                hooks=hooks, groups=groups, everything=everything, until=end, reason=reason,
+                hooks=hooks,
+                groups=groups,
+                everything=everything,
+                until=end,
+                reason=reason,
                 dry_run=dry_run,
-            )  # fmt: skip
+            )
         else:
             pauses = queue.pauses()
     if is_change and is_table(settings.format, field):
@@ -107,18 +114,22 @@ def _end(for_: str | None, until: str | None) -> datetime | None:
 def _check_names(hooks: Sequence[str], groups: Sequence[str]) -> None:
     """What no action can be called would be paused in vain; a group's name may be empty."""
     for name, told_names, least, most in (
-        ("--hook", hooks, 1, HOOK_CHARACTERS), ("--group", groups, 0, GROUP_CHARACTERS)
-    ):  # fmt: skip
+        ("--hook", hooks, 1, HOOK_CHARACTERS),
+        ("--group", groups, 0, GROUP_CHARACTERS),
+    ):
         for one in told_names:
             if not least <= len(one) <= most:
                 raise InputError(f"{name}: {least} to {most} characters, not {len(one)}")
 
 
-@click.command(short_help="Lift pauses.", epilog="""
+@click.command(
+    short_help="Lift pauses.",
+    epilog="""
 Examples:
   wpbridge resume --group mail
   wpbridge resume --all --dry-run
-""")  # fmt: skip
+""",
+)
 @site_options
 @click.option("--hook", "hooks", multiple=True, metavar="HOOK", help="This hook.")
 @click.option("--group", "groups", multiple=True, metavar="SLUG", help="This group.")
@@ -157,9 +168,12 @@ def _near_pause(kind: str, name: str, stored: Sequence[Pause]) -> Unknown:
 
 def _row(one: Pause) -> dict[str, Any]:
     return {
-        "kind": one.kind, "name": one.name, "until": one.until, "reason": one.reason,
+        "kind": one.kind,
+        "name": one.name,
+        "until": one.until,
+        "reason": one.reason,
         "since": one.created_at,
-    }  # fmt: skip
+    }
 
 
 def _name(one: Pause) -> str:

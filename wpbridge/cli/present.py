@@ -11,12 +11,31 @@ from wpbridge.errors import CodecError
 from wpbridge.store.records import LogEntry, Record
 
 ACTION_FIELDS: Final = (
-    "id", "hook", "status", "args", "group", "priority", "attempts", "scheduled", "last_attempt",
-    "claim_id", "kind", "recurrence", "tz", "first",
-)  # fmt: skip
+    "id",
+    "hook",
+    "status",
+    "args",
+    "group",
+    "priority",
+    "attempts",
+    "scheduled",
+    "last_attempt",
+    "claim_id",
+    "kind",
+    "recurrence",
+    "tz",
+    "first",
+)
 LIST_FIELDS: Final = (
-    "id", "hook", "status", "scheduled", "group", "recurrence", "attempts", "args"
-)  # fmt: skip
+    "id",
+    "hook",
+    "status",
+    "scheduled",
+    "group",
+    "recurrence",
+    "attempts",
+    "args",
+)
 LOG_FIELDS: Final = ("id", "action_id", "date", "message")
 
 
@@ -44,9 +63,11 @@ def action_row(record: Record, zone: str | None = None) -> dict[str, Any]:
 def log_row(entry: LogEntry) -> dict[str, Any]:
     """One row of an action's log."""
     return {
-        "id": entry.id, "action_id": entry.action_id, "date": entry.at,
+        "id": entry.id,
+        "action_id": entry.action_id,
+        "date": entry.at,
         "message": entry.message,
-    }  # fmt: skip
+    }
 
 
 def _args(text: bytes) -> Any:

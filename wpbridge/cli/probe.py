@@ -12,11 +12,15 @@ from wpbridge.daemon import heartbeat
 from wpbridge.errors import ConfigError
 
 
-@click.command("probe", short_help="Ask whether the daemon lives, or takes work.", epilog="""
+@click.command(
+    "probe",
+    short_help="Ask whether the daemon lives, or takes work.",
+    epilog="""
 Examples:
   wpbridge probe live --heartbeat-file /run/wpbridge/heartbeat
   wpbridge probe ready --heartbeat-file /run/wpbridge/heartbeat
-""")  # fmt: skip
+""",
+)
 @click.argument("what", metavar="live|ready", type=click.Choice(["live", "ready"]))
 @click.option("--heartbeat-file", metavar="FILE", help="The file that `work` writes.")
 @click.option("--config", metavar="FILE", help="Settings file (default ./wpbridge.toml).")

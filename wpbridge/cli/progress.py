@@ -83,9 +83,14 @@ def _bar(*, of: str) -> "Progress":
     if of == "count":
         how_far = [MofNCompleteColumn(), TextColumn("{task.fields[rate]}")]
     return Progress(
-        TextColumn("{task.description}", markup=False), BarColumn(), *how_far, TimeElapsedColumn(),
-        TimeRemainingColumn(), transient=True, console=progress_console(),
-    )  # fmt: skip
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        *how_far,
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        transient=True,
+        console=progress_console(),
+    )
 
 
 class _Lines:

@@ -24,19 +24,20 @@ from wpbridge.telling.fingerprint import fingerprint
 _STATUSES = ("pending", "in-progress", "complete", "failed", "canceled")
 STAT_FIELDS = ("name", *_STATUSES, "other", "total", "due", "oldest_due", "held")
 FAILURE_FIELDS = ("fingerprint", "count", "hooks", "first", "last", "sample", "ids")
-CLAIM_FIELDS = (
-    "id", "state", "holder", "pending", "running", "last_sign", "created", "has_row"
-)  # fmt: skip
+CLAIM_FIELDS = ("id", "state", "holder", "pending", "running", "last_sign", "created", "has_row")
 _SHOWN_IDS = 20
 
 
-@click.command(short_help="Count actions by hook, group, hour or status.", epilog="""
+@click.command(
+    short_help="Count actions by hook, group, hour or status.",
+    epilog="""
 Examples:
   wpbridge stats --by hook
   wpbridge stats --by group --format json
   wpbridge stats --by status --group mail
   wpbridge stats --by hour --hours 48
-""")  # fmt: skip
+""",
+)
 @site_options
 @click.option(
     "--by",
@@ -84,9 +85,14 @@ def stats(
     if by == "hour" and zone is not UTC and as_table:
         rows = [{**row, "name": _hour(row["name"], zone)} for row in rows]
     print_rows(
-        rows, fields=STAT_FIELDS, shown_fields=shown_fields, style=settings.format, chosen=fields,
-        field=field, zone=zone,
-    )  # fmt: skip
+        rows,
+        fields=STAT_FIELDS,
+        shown_fields=shown_fields,
+        style=settings.format,
+        chosen=fields,
+        field=field,
+        zone=zone,
+    )
 
 
 def _hour(name: str, zone: tzinfo) -> str:
@@ -97,17 +103,24 @@ def _hour(name: str, zone: tzinfo) -> str:
 def _stat(tally: Tally) -> dict[str, Any]:
     counts = {status: tally.statuses.get(status, 0) for status in _STATUSES}
     return {
-        "name": tally.name, **counts, "other": tally.total - sum(counts.values()),
-        "total": tally.total, "due": tally.due, "oldest_due": tally.oldest_due,
+        "name": tally.name,
+        **counts,
+        "other": tally.total - sum(counts.values()),
+        "total": tally.total,
+        "due": tally.due,
+        "oldest_due": tally.oldest_due,
         "held": tally.held,
-    }  # fmt: skip
+    }
 
 
-@click.command(short_help="Show why actions fail, like failures together.", epilog="""
+@click.command(
+    short_help="Show why actions fail, like failures together.",
+    epilog="""
 Examples:
   wpbridge failures --open --failed-since 1d
   wpbridge failures --hook send_mail --format json
-""")  # fmt: skip
+""",
+)
 @site_options
 @filter_options
 @click.option(
@@ -155,10 +168,14 @@ def failures(
         runs, is_cut = failed.newest(query, since=since, open_only=open_only)
         zone = times_in(settings, queue.store)
     print_rows(
-        _grouped(runs), fields=FAILURE_FIELDS,
+        _grouped(runs),
+        fields=FAILURE_FIELDS,
         shown_fields=("count", "first", "last", "hooks", "fingerprint", "sample"),
-        style=settings.format, chosen=fields, field=field, zone=zone,
-    )  # fmt: skip
+        style=settings.format,
+        chosen=fields,
+        field=field,
+        zone=zone,
+    )
     if is_cut:
         told(f"of the newest {limit:,} failed actions; --limit for more")
 
@@ -184,11 +201,14 @@ def _grouped(runs: list[FailedRun]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (-int(str(row["count"])), str(row["fingerprint"])))
 
 
-@click.command(short_help="Show who holds what.", epilog="""
+@click.command(
+    short_help="Show who holds what.",
+    epilog="""
 Examples:
   wpbridge claims
   wpbridge claims --all --format json
-""")  # fmt: skip
+""",
+)
 @site_options
 @click.option("--all", "every", is_flag=True, help="Also rows of claims that hold nothing.")
 @list_options(CLAIM_FIELDS)

@@ -41,14 +41,18 @@ from wpbridge.store.running.runner_store import SqlStore
 _SIGNAL_EXITS = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 
 
-@click.command("claim-and-run", short_help="Claim due actions and run them.", epilog="""
+@click.command(
+    "claim-and-run",
+    short_help="Claim due actions and run them.",
+    epilog="""
 Examples:
   wpbridge claim-and-run --path /var/www/html --handlers shop.hooks --quiet
   wpbridge claim-and-run --dsn sqlite:///queue.db --handlers hooks --max-time 55s
   wpbridge claim-and-run --path /var/www/html --php --max-time 55s --quiet
   wpbridge claim-and-run --path . --php --wp "docker exec -i site wp" --php-workers 4
   wpbridge claim-and-run --path . --handlers hooks --dry-run
-""")  # fmt: skip
+""",
+)
 @site_options
 @click.option(
     "--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions."
@@ -108,12 +112,16 @@ def claim_and_run(
     _finish(runner, settings, caught, fail_on_error=fail_on_error)
 
 
-@click.command("run", short_help="Run these actions now, whatever their date.", epilog="""
+@click.command(
+    "run",
+    short_help="Run these actions now, whatever their date.",
+    epilog="""
 Examples:
   wpbridge run 4711 --path /var/www/html --handlers shop.hooks
   wpbridge run 4711 4712 --path /var/www/html --php
   wpbridge run 4711 --path . --handlers hooks --dry-run
-""")  # fmt: skip
+""",
+)
 @click.argument("targets", metavar="ID…", nargs=-1, required=True)
 @site_options
 @click.option(

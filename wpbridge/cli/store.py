@@ -173,10 +173,14 @@ def status(ctx: click.Context, **flags: Any) -> None:
         store.close()
     if settings.format == "json":
         rows = [
-            {"host": r.host, "pid": r.pid, "beat_age_seconds": r.beat_age_seconds,
-             "claims": list(r.claims)}
+            {
+                "host": r.host,
+                "pid": r.pid,
+                "beat_age_seconds": r.beat_age_seconds,
+                "claims": list(r.claims),
+            }
             for r in runners
-        ]  # fmt: skip
+        ]
         print_json(
             {
                 "counts": counts,

@@ -30,14 +30,18 @@ from wpbridge.errors import ConfigError
 from wpbridge.site.config import Settings
 
 
-@click.command("work", short_help="Run due actions for ever: the daemon.", epilog="""
+@click.command(
+    "work",
+    short_help="Run due actions for ever: the daemon.",
+    epilog="""
 Examples:
   wpbridge work --path /var/www/html --handlers shop.hooks
   wpbridge work --path /var/www/html --handlers shop.hooks --processes 2 --concurrency 8
   wpbridge work --path /var/www/html --php --php-workers 4 --drain-timeout 2m
   wpbridge work --dsn sqlite:///queue.db --handlers hooks --reload -v
   wpbridge work --path . --handlers hooks --processes 2 --dry-run
-""")  # fmt: skip
+""",
+)
 @site_options
 @click.option(
     "--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions."

@@ -114,9 +114,12 @@ def _run(
 ) -> None:
     parts.store.inspect()
     settings = replace(
-        settings, batches=0, max_time=None, max_actions=lifetime.actions,
+        settings,
+        batches=0,
+        max_time=None,
+        max_actions=lifetime.actions,
         php_workers=php_workers(settings),
-    )  # fmt: skip
+    )
     runner = app.make_runner(
         settings, parts.site, parts.store, parts.handlers, only=parts.only, clock=clock, daemon=True
     )

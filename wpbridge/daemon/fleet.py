@@ -21,9 +21,18 @@ LOUD_DEATHS: Final = (1, 5)
 LEAVE_SECONDS: Final = 10.0
 """How long a worker that said good-bye may take to end."""
 
-_COUNTED: Final = frozenset({
-    "claimed", "complete", "failed", "retried", "canceled", "released", "lost", "reclaimed",
-})  # fmt: skip
+_COUNTED: Final = frozenset(
+    {
+        "claimed",
+        "complete",
+        "failed",
+        "retried",
+        "canceled",
+        "released",
+        "lost",
+        "reclaimed",
+    }
+)
 
 
 class Fleet:
@@ -92,11 +101,13 @@ class Fleet:
         now = self._clock()
         return tuple(
             Worker(
-                pid=c.pid, state=c.state, silent_seconds=round(now - c.signed, 1),
+                pid=c.pid,
+                state=c.state,
+                silent_seconds=round(now - c.signed, 1),
                 database=c.has_database,
             )
             for c in self.children()
-        )  # fmt: skip
+        )
 
     def files(self) -> set[str]:
         """Modules that the workers have loaded from the handlers' folder."""

@@ -25,8 +25,10 @@ def orphan_logs(patient: Patient) -> Finding:
     return note(
         f"{found:,} log row(s) without their action{where}",
         "they stay for ever and take room",
-        fix="wpbridge clean --orphan-logs", fixable=True, count=min(found, CAP + 1),
-    )  # fmt: skip
+        fix="wpbridge clean --orphan-logs",
+        fixable=True,
+        count=min(found, CAP + 1),
+    )
 
 
 def belongs_to_posts(patient: Patient) -> bool:
@@ -44,8 +46,9 @@ def duplicate_chains(patient: Patient) -> Finding:
         f"{len(twins):,} duplicate(s) of recurring actions{_among(patient)}:"
         f" {some(sorted(set(twins)))}",
         "their work is done several times each turn, for ever",
-        fix="wpbridge dedupe --dry-run", count=len(twins),
-    )  # fmt: skip
+        fix="wpbridge dedupe --dry-run",
+        count=len(twins),
+    )
 
 
 def corrupt_rows(patient: Patient) -> Finding:
@@ -59,8 +62,9 @@ def corrupt_rows(patient: Patient) -> Finding:
         f" ({first.hook}): {first.why}",
         "they fail as soon as they start; a recurring one ends its chain",
         fix=f"wpbridge get {first.id}",
-        fixable=any(one.is_hopeless and not one.is_claimed for one in found), count=len(found),
-    )  # fmt: skip
+        fixable=any(one.is_hopeless and not one.is_claimed for one in found),
+        count=len(found),
+    )
 
 
 def _among(patient: Patient) -> str:
@@ -75,8 +79,9 @@ def zero_dates(patient: Patient) -> Finding:
     return note(
         f"{number(len(found))} pending action(s) have a zero date, such as action {found[0]}",
         "they are due before all others; the plugin wrote async actions so before 3.5.4",
-        fix=f"wpbridge explain {found[0]}", count=len(found),
-    )  # fmt: skip
+        fix=f"wpbridge explain {found[0]}",
+        count=len(found),
+    )
 
 
 def null_dates(patient: Patient) -> Finding:
@@ -90,8 +95,9 @@ def null_dates(patient: Patient) -> Finding:
         f"{number(len(found))} pending action(s) have no date and wait for no other, such as"
         f" action {found[0]}",
         "they never become due",
-        fix=f"wpbridge reschedule {found[0]} --at now", count=len(found),
-    )  # fmt: skip
+        fix=f"wpbridge reschedule {found[0]} --at now",
+        count=len(found),
+    )
 
 
 def held_waits(patient: Patient) -> Finding:
@@ -104,8 +110,9 @@ def held_waits(patient: Patient) -> Finding:
         f"{number(len({one for one, _ in found}))} action(s) are held, since what they wait for"
         " failed or was canceled",
         "they wait until that is requeued",
-        fix=f"wpbridge requeue {' '.join(str(i) for i in after[:20])}", count=len(found),
-    )  # fmt: skip
+        fix=f"wpbridge requeue {' '.join(str(i) for i in after[:20])}",
+        count=len(found),
+    )
 
 
 def unique_keys(patient: Patient) -> Finding:
@@ -116,8 +123,10 @@ def unique_keys(patient: Patient) -> Finding:
     return warning(
         f"{number(len(found))} ended action(s) keep their unique key",
         "the plugin refuses to schedule the same unique action again",
-        fix="wpbridge doctor --fix --only unique-keys", fixable=True, count=len(found),
-    )  # fmt: skip
+        fix="wpbridge doctor --fix --only unique-keys",
+        fixable=True,
+        count=len(found),
+    )
 
 
 def group_twins(patient: Patient) -> Finding:
@@ -146,11 +155,12 @@ def retention(patient: Patient) -> Finding:
     only_failed = set(found) == {"failed"}
     return say(
         f"ended for longer than the plugin keeps it: {told}",
-        "up to 3.9 the plugin keeps failed actions for ever" if only_failed else
-        "the plugin's cleaner does not keep up, or does not run",
+        "up to 3.9 the plugin keeps failed actions for ever"
+        if only_failed
+        else "the plugin's cleaner does not keep up, or does not run",
         fix="wpbridge clean --dry-run" + (" --status failed" if only_failed else ""),
         count=max(found.values()),
-    )  # fmt: skip
+    )
 
 
 CHECKS: Final = (

@@ -37,10 +37,12 @@ def runners(patient: Patient) -> Finding:
         return missed
     if _cares(patient) and patient.cleaners_seen:
         return warning(
-            some(told), "the site is wpbridge's, but runners of PHP's are on: upkeep is left to"
+            some(told),
+            "the site is wpbridge's, but runners of PHP's are on: upkeep is left to"
             f" them while they are seen (within the last {span(AWAY.total_seconds())})",
-            fix="wpbridge wp install-plugin", count=len(told),
-        )  # fmt: skip
+            fix="wpbridge wp install-plugin",
+            count=len(told),
+        )
     if told:
         return ok(some(told), count=len(told))
     last = patient.last_attempt
@@ -85,8 +87,10 @@ def dead_runners(patient: Patient) -> Finding:
     if holding:
         return warning(
             f"dead wpbridge runners hold claims: {some(holding)}",
-            "their actions wait until the next run puts them back", fix=RUN, count=len(holding),
-        )  # fmt: skip
+            "their actions wait until the next run puts them back",
+            fix=RUN,
+            count=len(holding),
+        )
     if dead:
         cause = f"{len(dead)} wpbridge runner(s) left without saying so, and hold nothing"
         return note(cause, "the next run forgets them", fix=RUN, count=len(dead))
@@ -103,8 +107,9 @@ def concurrency(patient: Patient) -> Finding:
     return note(
         f"{number(live)} claim(s) are held, and a site's limit is 1 unless a filter raises it",
         "PHP's runners start no batch until the claims are released",
-        fix="wpbridge wp install-plugin", count=live,
-    )  # fmt: skip
+        fix="wpbridge wp install-plugin",
+        count=live,
+    )
 
 
 def _has_companion(patient: Patient) -> bool:
@@ -161,8 +166,9 @@ def _late(patient: Patient, cause: str) -> Finding:
     """Why it may be that something has been due for long."""
     if any(pause.kind == "all" for pause in patient.pauses):
         effect = "they wait for the end of a pause"
-        return warning(f"{cause}; everything is paused", effect, fix="wpbridge resume --all",
-                       count=patient.due)  # fmt: skip
+        return warning(
+            f"{cause}; everything is paused", effect, fix="wpbridge resume --all", count=patient.due
+        )
     oldest = patient.oldest_open
     if oldest is None or (patient.now - oldest.at).total_seconds() < LATE_SECONDS:
         return warning(
@@ -173,14 +179,17 @@ def _late(patient: Patient, cause: str) -> Finding:
         )
     if not patient.is_somebody_running:
         return problem(
-            f"{cause}; no runner has been seen for an hour", "nothing runs", fix=RUN,
+            f"{cause}; no runner has been seen for an hour",
+            "nothing runs",
+            fix=RUN,
             count=patient.due,
-        )  # fmt: skip
+        )
     return warning(
         f"{cause}; runners have been seen",
-        "they do not keep up, or leave this hook alone", fix=f"wpbridge explain {oldest.id}",
+        "they do not keep up, or leave this hook alone",
+        fix=f"wpbridge explain {oldest.id}",
         count=patient.due,
-    )  # fmt: skip
+    )
 
 
 def unrouted_hooks(patient: Patient) -> Finding:
@@ -196,9 +205,11 @@ def unrouted_hooks(patient: Patient) -> Finding:
     cause = f"left alone by wpbridge's settings: {some(left)}"
     if patient.settings.owns_site:
         return problem(
-            cause, "nobody runs them: the plugin's own runners are off", fix="wpbridge hooks",
+            cause,
+            "nobody runs them: the plugin's own runners are off",
+            fix="wpbridge hooks",
             count=len(left),
-        )  # fmt: skip
+        )
     if patient.is_php_running:
         return ok(f"{cause}; PHP's runners, which have been seen, take them", count=len(left))
     if not (patient.handlers or patient.settings.php or patient.settings.routes):
@@ -206,11 +217,13 @@ def unrouted_hooks(patient: Patient) -> Finding:
             f"{cause}; no handlers are named",
             "doctor cannot tell whether somebody runs them: give --handlers or --php as to a run",
             count=len(left),
-        )  # fmt: skip
+        )
     return warning(
         f"{cause}; none of PHP's runners has been seen for an hour",
-        "nobody runs them", fix="wpbridge hooks", count=len(left),
-    )  # fmt: skip
+        "nobody runs them",
+        fix="wpbridge hooks",
+        count=len(left),
+    )
 
 
 def stale_claims(patient: Patient) -> Finding:
@@ -223,8 +236,10 @@ def stale_claims(patient: Patient) -> Finding:
         f"{number(rows)} waiting action(s) in {len(found)} claim(s) without a sign of their runner"
         f" for over {STALE_SECONDS} s",
         f"nobody takes them until {_cleaner(patient)} frees them",
-        fix="wpbridge release-claims --stale", fixable=True, count=rows,
-    )  # fmt: skip
+        fix="wpbridge release-claims --stale",
+        fixable=True,
+        count=rows,
+    )
 
 
 def _cleaner(patient: Patient) -> str:
@@ -257,9 +272,10 @@ def stale_running(patient: Patient) -> Finding:
     return warning(
         f"{number(len(found))} action(s) run without a sign for over {STALE_SECONDS} s:"
         f" {some([str(i) for i in found])}",
-        effect, fix=RUN if _cares(patient) else "wp action-scheduler run --batches=1",
+        effect,
+        fix=RUN if _cares(patient) else "wp action-scheduler run --batches=1",
         count=len(found),
-    )  # fmt: skip
+    )
 
 
 def orphans(patient: Patient) -> Finding:
@@ -284,8 +300,10 @@ def orphan_claims(patient: Patient) -> Finding:
     return note(
         f"{number(len(found))} row(s) of the claims table hold nothing, and nobody holds them",
         "upkeep drops them" if _cares(patient) else "the plugin never removes them",
-        fix="wpbridge release-claims --empty", fixable=True, count=len(found),
-    )  # fmt: skip
+        fix="wpbridge release-claims --empty",
+        fixable=True,
+        count=len(found),
+    )
 
 
 CHECKS: Final = (

@@ -54,9 +54,10 @@ def migration(patient: Patient) -> Finding:
     if state == "complete" and posts:
         return warning(
             f"the migration to tables is complete, but {posts:,} live actions are still posts",
-            "nobody runs them; without the option the plugin migrates again", fix=again,
+            "nobody runs them; without the option the plugin migrates again",
+            fix=again,
             count=posts,
-        )  # fmt: skip
+        )
     if state == "complete":
         return ok("the plugin keeps its actions in the tables alone")
     return note(
@@ -87,8 +88,9 @@ def async_lock(patient: Patient) -> Finding:
         return warning(
             f"the async runner's lock holds until {patient.time(until)}: a clock was wrong, it"
             " seems",
-            "no async request runs the queue before", fix=fix,
-        )  # fmt: skip
+            "no async request runs the queue before",
+            fix=fix,
+        )
     return ok("the lock of the async runner ends by itself")
 
 
@@ -103,8 +105,9 @@ def wp_cron(patient: Patient) -> Finding:
         return note(cause, "the queue hangs on what starts them, such as a system cron")
     return warning(
         "DISABLE_WP_CRON is set, and no runner has been seen for an hour",
-        "visits start nothing: a system cron or wpbridge has to", fix=fix,
-    )  # fmt: skip
+        "visits start nothing: a system cron or wpbridge has to",
+        fix=fix,
+    )
 
 
 def replicas(patient: Patient) -> Finding:
@@ -172,9 +175,7 @@ def php(patient: Patient) -> list[Finding]:
         note(one, "actions run, but not everything is as on other sites") for one in notes(hello)
     ]
     plugin = hello.action_scheduler or "none"
-    return told or [
-        ok(f"PHP {hello.php}, WordPress {hello.wordpress}, Action Scheduler {plugin}")
-    ]  # fmt: skip
+    return told or [ok(f"PHP {hello.php}, WordPress {hello.wordpress}, Action Scheduler {plugin}")]
 
 
 def php_callbacks(patient: Patient) -> Finding:
@@ -197,8 +198,9 @@ def php_callbacks(patient: Patient) -> Finding:
     return warning(
         f"no callback in PHP: {some(missing)}",
         f"their actions {deed}; the plugin that registers them may be inactive",
-        fix="wp plugin list --status=inactive", count=len(missing),
-    )  # fmt: skip
+        fix="wp plugin list --status=inactive",
+        count=len(missing),
+    )
 
 
 def php_clock(patient: Patient) -> Finding:

@@ -60,8 +60,9 @@ def _numbered(patient: Patient, found: int) -> Finding:
         return warning(
             f"store schema is {found}, but the actions table lacks {', '.join(missing)}",
             "the plugin's upgrade failed: its own inserts fail, wpbridge's do without",
-            fix=REPAIR, count=len(missing),
-        )  # fmt: skip
+            fix=REPAIR,
+            count=len(missing),
+        )
     logger = patient.options.get(LOGGER_OPTION, "").partition(".")[0] or "unknown"
     return ok(f"store schema {found}, logger schema {logger}; {patient.info.layout}")
 
@@ -98,8 +99,9 @@ def indexes(patient: Patient) -> Finding:
     return warning(
         f"missing: {some(missing)}",
         "claims, clean-ups and lists read more rows than they need to",
-        fix=REPAIR, count=len(missing),
-    )  # fmt: skip
+        fix=REPAIR,
+        count=len(missing),
+    )
 
 
 def claim_plan(patient: Patient) -> Finding:
@@ -107,16 +109,22 @@ def claim_plan(patient: Patient) -> Finding:
     if not patient.server.is_mysql:
         return ok("on SQLite every statement names its index")
     values = {
-        "now": to_text(patient.now), "size": 100, "above": 0, "level": 10, "first": 1, "key": "0",
-    }  # fmt: skip
+        "now": to_text(patient.now),
+        "size": 100,
+        "above": 0,
+        "level": 10,
+        "first": 1,
+        "key": "0",
+    }
     bad = [told for step in patient.server.plans(values) if (told := _fault(step))]
     if not bad:
         return ok("a claim's statements walk indexes and sort nothing")
     return warning(
         f"the server's plan for a claim: {'; '.join(bad)}",
         "the more is due, the longer each claim takes",
-        fix=f"wp db query 'ANALYZE TABLE {patient.store.names.actions}'", count=len(bad),
-    )  # fmt: skip
+        fix=f"wp db query 'ANALYZE TABLE {patient.store.names.actions}'",
+        count=len(bad),
+    )
 
 
 def _fault(step: Step) -> str:
@@ -156,9 +164,10 @@ def auto_increment(patient: Patient) -> list[Finding]:
         return [
             warning(
                 f"{number(below)} actions have ids below {first}, which belong to posts",
-                "PHP does not find them until its migration is complete", count=below,
+                "PHP does not find them until its migration is complete",
+                count=below,
             )
-        ]  # fmt: skip
+        ]
     return [ok("ids are given by the server")]
 
 
@@ -170,9 +179,11 @@ def table_sizes(patient: Patient) -> Finding:
     cause = f"{size / (1 << 20):,.0f} MiB; the largest table has about {rows:,} rows"
     if size > MANY_BYTES:
         return warning(
-            cause, "backups and the plugin's lists take long", fix="wpbridge clean --dry-run",
+            cause,
+            "backups and the plugin's lists take long",
+            fix="wpbridge clean --dry-run",
             count=rows,
-        )  # fmt: skip
+        )
     if rows > MANY_ROWS:
         return note(
             cause, "the plugin's lists take long", fix="wpbridge clean --dry-run", count=rows
@@ -189,16 +200,21 @@ def own_tables(patient: Patient) -> Finding:
     missing = [table for table in patient.store.names.own if not own.has(table)]
     if own.note:
         return note(
-            own.note, "until then idempotency keys are those of 0.1, which two sites may share",
-            fix="wpbridge init", fixable=True, count=max(1, len(missing)),
-        )  # fmt: skip
+            own.note,
+            "until then idempotency keys are those of 0.1, which two sites may share",
+            fix="wpbridge init",
+            fixable=True,
+            count=max(1, len(missing)),
+        )
     if not missing:
         return ok(f"wpbridge's own tables are there, of version {own.version}")
     return note(
         f"not there: {', '.join(missing)}",
         "they are made when they are first needed, by an account that may create tables",
-        fix="wpbridge init", fixable=True, count=len(missing),
-    )  # fmt: skip
+        fix="wpbridge init",
+        fixable=True,
+        count=len(missing),
+    )
 
 
 CHECKS: Final = (

@@ -50,9 +50,14 @@ MIGRATION_OPTION: Final = "action_scheduler_migration_status"
 DEMARCATION_OPTION: Final = "action_scheduler_hybrid_store_demarkation"
 LOCK_OPTION: Final = "action_scheduler_lock_async-request-runner"
 _OPTIONS: Final = (
-    STORE_OPTION, LOGGER_OPTION, MIGRATION_OPTION, DEMARCATION_OPTION, LOCK_OPTION,
-    "timezone_string", "gmt_offset",
-)  # fmt: skip
+    STORE_OPTION,
+    LOGGER_OPTION,
+    MIGRATION_OPTION,
+    DEMARCATION_OPTION,
+    LOCK_OPTION,
+    "timezone_string",
+    "gmt_offset",
+)
 _TELL_TIME: Final = "echo microtime(true);"
 
 
@@ -321,9 +326,14 @@ def admitted(settings: Settings, env: Mapping[str, str] = os.environ) -> Iterato
     store = _opened(site)
     try:
         yield Patient(
-            store=store, settings=settings, site=site, handlers=handlers, handlers_fault=fault,
-            left_out=left_out, env=env,
-        )  # fmt: skip
+            store=store,
+            settings=settings,
+            site=site,
+            handlers=handlers,
+            handlers_fault=fault,
+            left_out=left_out,
+            env=env,
+        )
     finally:
         store.close()
 

@@ -324,9 +324,10 @@ def _waiting(facts: Facts) -> Iterator[Reason]:
         told = ", ".join(f"action {wait.after_id} ({wait.status})" for wait in held)
         ids = " ".join(str(wait.after_id) for wait in held)
         yield Reason(
-            code="held", fix=f"wpbridge requeue {ids}",
+            code="held",
+            fix=f"wpbridge requeue {ids}",
             text=f"it waits for {told}, and is held until that is done again",
-        )  # fmt: skip
+        )
     rest = [wait for wait in facts.waits if wait not in held]
     if rest:
         told = ", ".join(f"action {w.after_id} ({w.status or 'gone'})" for w in rest)
@@ -336,9 +337,10 @@ def _waiting(facts: Facts) -> Iterator[Reason]:
 def _undated(facts: Facts) -> Iterator[Reason]:
     if not facts.record.is_dated and not facts.waits:
         yield Reason(
-            code="no-date", text="its date is NULL and it waits for nothing: no runner takes it",
+            code="no-date",
+            text="its date is NULL and it waits for nothing: no runner takes it",
             fix=f"wpbridge reschedule {facts.record.id} --at now",
-        )  # fmt: skip
+        )
 
 
 def _early(facts: Facts) -> Iterator[Reason]:
@@ -492,6 +494,17 @@ def _due() -> Reason:
 
 
 _PENDING: Final[tuple[Callable[[Facts], Iterator[Reason]], ...]] = (
-    _claimed, _waiting, _undated, _early, _paused, _limited, _unrouted, _foreign, _corrupt, _alone,
-    _behind, _unasked, _not_looked_up,
-)  # fmt: skip
+    _claimed,
+    _waiting,
+    _undated,
+    _early,
+    _paused,
+    _limited,
+    _unrouted,
+    _foreign,
+    _corrupt,
+    _alone,
+    _behind,
+    _unasked,
+    _not_looked_up,
+)

@@ -42,9 +42,7 @@ def note(
     cause: str, effect: str, *, fix: str = "", fixable: bool = False, count: int | None = None
 ) -> Finding:
     """Worth knowing; nothing has to be done."""
-    return Finding(
-        level="note", cause=cause, effect=effect, fix=fix, fixable=fixable, count=count
-    )  # fmt: skip
+    return Finding(level="note", cause=cause, effect=effect, fix=fix, fixable=fixable, count=count)
 
 
 def warning(
@@ -53,7 +51,7 @@ def warning(
     """Something works worse than it should, or will stop to."""
     return Finding(
         level="warning", cause=cause, effect=effect, fix=fix, fixable=fixable, count=count
-    )  # fmt: skip
+    )
 
 
 def problem(
@@ -62,7 +60,7 @@ def problem(
     """Something does not work."""
     return Finding(
         level="problem", cause=cause, effect=effect, fix=fix, fixable=fixable, count=count
-    )  # fmt: skip
+    )
 
 
 def number(count: int, cap: int = CAP) -> str:

@@ -341,8 +341,10 @@ def _check_order(signature: inspect.Signature, contexts: Sequence[str], source: 
             if parameter.kind is not parameter.KEYWORD_ONLY:
                 seen_context = name
         elif seen_context and parameter.kind in (
-            parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD, parameter.VAR_POSITIONAL
-        ):  # fmt: skip
+            parameter.POSITIONAL_ONLY,
+            parameter.POSITIONAL_OR_KEYWORD,
+            parameter.VAR_POSITIONAL,
+        ):
             raise ConfigError(f"{source}: put the Context parameter {seen_context!r} last")
 
 

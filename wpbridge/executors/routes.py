@@ -118,6 +118,8 @@ class Routes:
             "php": None if self._php else "php is off",
             "leave": None,
         }[to]
-        return Decision("leave", f"{rule} says {to}, but {missing}") if missing else (
-            Decision(to, rule)
-        )  # fmt: skip
+        return (
+            Decision("leave", f"{rule} says {to}, but {missing}")
+            if missing
+            else (Decision(to, rule))
+        )

@@ -44,15 +44,17 @@ def webhook_handler(hook: str, webhook: Webhook) -> Handler:
 def _post(webhook: Webhook, values: list[Any], context: Context) -> None:
     from wpbridge.executors import webhook_call  # noqa: PLC0415 - `requests` is slow to load
 
-    body = jsontext.dumps({
-        "id": context.id,
-        "hook": context.hook,
-        "group": context.group,
-        "attempt": context.attempt,
-        "scheduled_at": context.scheduled_at and context.scheduled_at.isoformat(),
-        "args": context.args,
-        "values": values,
-    }).encode()  # fmt: skip
+    body = jsontext.dumps(
+        {
+            "id": context.id,
+            "hook": context.hook,
+            "group": context.group,
+            "attempt": context.attempt,
+            "scheduled_at": context.scheduled_at and context.scheduled_at.isoformat(),
+            "args": context.args,
+            "values": values,
+        }
+    ).encode()
     headers = _headers(webhook.secret, context.idempotency_key, body)
     answer = webhook_call.post(
         webhook.url, body, headers, webhook.timeout_seconds, unread=WAIT_STATUSES

@@ -47,10 +47,15 @@ class Notes:
             marks.append(
                 mark_of(row.status, row.scheduled, row.attempts, row.last_attempt, len(row.logs))
             )
-        self._journal.add({
-            "by": self._by, "run": self._run, "origin": self._origin, "adding": ids.spans,
-            "marks": "".join(marks),
-        })  # fmt: skip
+        self._journal.add(
+            {
+                "by": self._by,
+                "run": self._run,
+                "origin": self._origin,
+                "adding": ids.spans,
+                "marks": "".join(marks),
+            }
+        )
 
     def were_there(self, ids: Spans) -> None:
         """Some of them were not added by this run."""
@@ -103,12 +108,14 @@ class _Batch:
         ids = list(_numbers(spans))
         left_out = were_there.get(by, Spans())
         return cls(
-            by=by, run=run,
+            by=by,
+            run=run,
             marks={
                 key_of(origin, number): marks[_MARK * place : _MARK * (place + 1)]
-                for place, number in enumerate(ids) if number not in left_out
+                for place, number in enumerate(ids)
+                if number not in left_out
             },
-        )  # fmt: skip
+        )
 
 
 def take_back(
@@ -144,10 +151,15 @@ def take_back(
     else:
         left = store.parts.bulk.again(sample, logs=False)
         done.problems += [f"action {i} is still there" for i in left]
-        journal.add({
-            "undone": dict(done.removed), "changed": done.changed, "held": done.held,
-            "gone": done.gone, "problems": done.problems,
-        })  # fmt: skip
+        journal.add(
+            {
+                "undone": dict(done.removed),
+                "changed": done.changed,
+                "held": done.held,
+                "gone": done.gone,
+                "problems": done.problems,
+            }
+        )
     return done
 
 

@@ -163,9 +163,10 @@ class Archive:
                 if not lines:
                     return
                 step = {
-                    "count": len(lines), "last": max(lines),
+                    "count": len(lines),
+                    "last": max(lines),
                     "statuses": dict(Counter(row.status for row in rows)),
-                }  # fmt: skip
+                }
                 self._append(b"".join(lines.values()), step)
                 written = lines
             same = [ActionId(i) for i, line in lines.items() if written.get(i) == line]
@@ -251,11 +252,16 @@ def asked(expiries: Sequence[Expiry]) -> dict[str, Any]:
     """For the journal: what is old is what was old when the archive was begun."""
     return {
         "rules": [
-            {"status": one.status.value, "before": to_text(one.before), "hooks": one.hooks,
-             "except_hooks": one.except_hooks, "groups": one.groups}
+            {
+                "status": one.status.value,
+                "before": to_text(one.before),
+                "hooks": one.hooks,
+                "except_hooks": one.except_hooks,
+                "groups": one.groups,
+            }
             for one in expiries
         ]
-    }  # fmt: skip
+    }
 
 
 def _expiry(told: dict[str, Any]) -> Expiry:

@@ -135,9 +135,13 @@ def _step(step: Mapping[str, Any]) -> Step:
             raise ValueError
     moved = frozenset(map(int, step["moved"].keys())) if "moved" in step else None
     return Step(
-        is_begun=BEGUN in step, is_undone=UNDONE in step, start=start, end=end, count=count,
+        is_begun=BEGUN in step,
+        is_undone=UNDONE in step,
+        start=start,
+        end=end,
+        count=count,
         moved=moved,
-    )  # fmt: skip
+    )
 
 
 def _number(value: object) -> int:
@@ -244,19 +248,28 @@ def _check_post(columns: Columns, post: WholePost) -> None:
 
 def _line(one: Made) -> dict[str, Any]:
     return {
-        "post": one.post.id, "action": one.action, "hook": one.hook, "status": one.status,
-        "attempts": one.attempts, "scheduled": one.scheduled, "last_attempt": one.last_attempt,
+        "post": one.post.id,
+        "action": one.action,
+        "hook": one.hook,
+        "status": one.status,
+        "attempts": one.attempts,
+        "scheduled": one.scheduled,
+        "last_attempt": one.last_attempt,
         "rows": {name: rows for name, rows in one.post.rows.items() if rows},
-    }  # fmt: skip
+    }
 
 
 def _made(line: Mapping[str, Any]) -> Made:
     rows = {name: [_row(row) for row in some] for name, some in line["rows"].items()}
     return Made(
-        post=WholePost(id=int(line["post"]), rows=rows), action=ActionId(int(line["action"])),
-        hook=str(line["hook"]), status=str(line["status"]), attempts=int(line["attempts"]),
-        scheduled=str(line["scheduled"]), last_attempt=str(line["last_attempt"]),
-    )  # fmt: skip
+        post=WholePost(id=int(line["post"]), rows=rows),
+        action=ActionId(int(line["action"])),
+        hook=str(line["hook"]),
+        status=str(line["status"]),
+        attempts=int(line["attempts"]),
+        scheduled=str(line["scheduled"]),
+        last_attempt=str(line["last_attempt"]),
+    )
 
 
 def _row(row: Sequence[Any]) -> Row:

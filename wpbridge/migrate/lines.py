@@ -27,13 +27,37 @@ ACTIONS: Final = "actions"
 END: Final = "end"
 
 HEADER_FIELDS: Final = (
-    "wpbridge", "version", "origin", "prefix", "schema", "zone", "logs", "made", "count",
-)  # fmt: skip
+    "wpbridge",
+    "version",
+    "origin",
+    "prefix",
+    "schema",
+    "zone",
+    "logs",
+    "made",
+    "count",
+)
 LINE_FIELDS: Final = (
-    "id", "hook", "status", "was", "group", "priority", "attempts", "scheduled",
-    "scheduled_local", "last_attempt", "last_attempt_local", "args", "args_raw", "args_columns",
-    "schedule", "schedule_raw", "tz", "after", "logs",
-)  # fmt: skip
+    "id",
+    "hook",
+    "status",
+    "was",
+    "group",
+    "priority",
+    "attempts",
+    "scheduled",
+    "scheduled_local",
+    "last_attempt",
+    "last_attempt_local",
+    "args",
+    "args_raw",
+    "args_columns",
+    "schedule",
+    "schedule_raw",
+    "tz",
+    "after",
+    "logs",
+)
 END_FIELDS: Final = ("wpbridge", "actions", "statuses")
 SCHEDULE_FIELDS: Final = ("kind", "at", "first", "every", "cron")
 
@@ -112,11 +136,16 @@ def line_of(row: WholeRow) -> dict[str, Any]:
     elif row.status == "pending" and row.is_claimed:
         line["was"] = "claimed"
     line |= {
-        "group": row.group, "priority": row.priority, "attempts": row.attempts,
-        "scheduled": row.scheduled, "scheduled_local": row.scheduled_local,
-        "last_attempt": row.last_attempt, "last_attempt_local": row.last_attempt_local,
-        **_args_of(row), **_schedule_of(row.schedule),
-    }  # fmt: skip
+        "group": row.group,
+        "priority": row.priority,
+        "attempts": row.attempts,
+        "scheduled": row.scheduled,
+        "scheduled_local": row.scheduled_local,
+        "last_attempt": row.last_attempt,
+        "last_attempt_local": row.last_attempt_local,
+        **_args_of(row),
+        **_schedule_of(row.schedule),
+    }
     if row.zone:
         line["tz"] = list(row.zone)
     if row.waits:
@@ -179,14 +208,18 @@ def _meaning(told: schedule.Schedule) -> dict[str, Any] | None:
             return {"kind": "canceled", "at": told.timestamp}
         case schedule.Interval():
             return {
-                "kind": "interval", "at": told.timestamp, "first": told.first_timestamp,
+                "kind": "interval",
+                "at": told.timestamp,
+                "first": told.first_timestamp,
                 "every": told.recurrence,
-            }  # fmt: skip
+            }
         case schedule.Cron():
             return {
-                "kind": "cron", "at": told.timestamp, "first": told.first_timestamp,
+                "kind": "cron",
+                "at": told.timestamp,
+                "first": told.first_timestamp,
                 "cron": told.expression,
-            }  # fmt: skip
+            }
         case _:
             return None
 

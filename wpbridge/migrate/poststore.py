@@ -204,9 +204,13 @@ class PostStore:
         if done.is_good:
             self._complete(journal)
             done.is_complete = True
-        journal.add({
-            "end": dict(done.moved), "left": dict(done.left), "problems": done.problems,
-        })  # fmt: skip
+        journal.add(
+            {
+                "end": dict(done.moved),
+                "left": dict(done.left),
+                "problems": done.problems,
+            }
+        )
         return done
 
     def _batches(self) -> Iterator[list[int]]:
@@ -251,10 +255,12 @@ class PostStore:
             done.left[why] += 1
             side.write(json.dumps(_as_row(post, why), ensure_ascii=False) + "\n")
         side.flush()
-        journal.add({
-            "moved": {str(post): action for post, action in batch.moved.items()},
-            "left": {str(post.id): why for post, why in batch.left},
-        })  # fmt: skip
+        journal.add(
+            {
+                "moved": {str(post): action for post, action in batch.moved.items()},
+                "left": {str(post.id): why for post, why in batch.left},
+            }
+        )
 
     def _decide(self, post: Post) -> Moving | str:
         try:
@@ -286,13 +292,20 @@ class PostStore:
         if status is Status.CANCELED and not isinstance(found, ForeignSchedule):
             blob = schedule.encode(Canceled(timestamp=found.timestamp or int(at.timestamp())))
         new = NewAction(
-            hook=post.hook, args=text, schedule=blob, scheduled_at=at, is_async=is_async,
+            hook=post.hook,
+            args=text,
+            schedule=blob,
+            scheduled_at=at,
+            is_async=is_async,
             group=post.groups[0] if post.groups else "",
-        )  # fmt: skip
+        )
         moving = Moving(
-            new=new, status=status, attempts=max(0, post.attempts),
-            last_attempt_at=_last_attempt(status, post, at), after=(MIGRATED.format(post.id),),
-        )  # fmt: skip
+            new=new,
+            status=status,
+            attempts=max(0, post.attempts),
+            last_attempt_at=_last_attempt(status, post, at),
+            after=(MIGRATED.format(post.id),),
+        )
         if status is Status.CANCELED:
             return replace(moving, before=("action canceled",))
         return self._interrupted(moving) if status is Status.IN_PROGRESS else moving
@@ -323,9 +336,7 @@ class PostStore:
         to = self._in_progress
         words = INTERRUPTED.format(to.value)
         tried = None if to is Status.PENDING else moving.last_attempt_at
-        return replace(
-            moving, status=to, last_attempt_at=tried, after=(words, *moving.after)
-        )  # fmt: skip
+        return replace(moving, status=to, last_attempt_at=tried, after=(words, *moving.after))
 
     def _verify(self, done: Summary) -> None:
         """Are the posts gone that were moved, and the actions there?"""
@@ -355,10 +366,16 @@ class PostStore:
         now = self._clock.now().replace(microsecond=0)
         has_logs = self._old.has_comment_logs()
         at = now + CLEANUP_AFTER
-        journal.add({COMPLETING: {
-            "cleanup": to_text(at) if has_logs else None,
-            "options": {name: self._posts.option(name) for name in (MIGRATION_OPTION, LOGS_OPTION)},
-        }})  # fmt: skip
+        journal.add(
+            {
+                COMPLETING: {
+                    "cleanup": to_text(at) if has_logs else None,
+                    "options": {
+                        name: self._posts.option(name) for name in (MIGRATION_OPTION, LOGS_OPTION)
+                    },
+                }
+            }
+        )
         if has_logs:
             blob = schedule.encode(schedule.single(at))
             new = NewAction(hook=CLEANUP_HOOK, args="[]", schedule=blob, scheduled_at=at)
@@ -389,27 +406,44 @@ def _last_attempt(status: Status, post: Post, at: datetime) -> datetime | None:
 
 def _sample(post: int, action: ActionId, what: Moving) -> _Sample:
     return _Sample(
-        post, action, what.new.hook, args.columns(what.new.args)[0],
-        len(what.before) + len(what.after), what.status is Status.PENDING,
-    )  # fmt: skip
+        post,
+        action,
+        what.new.hook,
+        args.columns(what.new.args)[0],
+        len(what.before) + len(what.after),
+        what.status is Status.PENDING,
+    )
 
 
 def _shown(post: Post, what: Moving) -> dict[str, Any]:
     return {
-        "post": post.id, "hook": post.hook, "from": post.status, "to": what.status.value,
-        "args": what.new.args[:200], "group": what.new.group, "attempts": what.attempts,
+        "post": post.id,
+        "hook": post.hook,
+        "from": post.status,
+        "to": what.status.value,
+        "args": what.new.args[:200],
+        "group": what.new.group,
+        "attempts": what.attempts,
         "scheduled": f"{what.new.scheduled_at:%Y-%m-%dT%H:%M:%SZ}",
         "logs": sum(log.kind == LOG_TYPE for log in post.logs),
-    }  # fmt: skip
+    }
 
 
 def _as_row(post: Post, why: str) -> dict[str, Any]:
     """A post for the side file: all that was read of it."""
     return {
-        "post": post.id, "reason": why, "status": post.status, "hook": post.hook,
-        "args": post.args, "date_gmt": post.date_gmt, "modified_gmt": post.modified_gmt,
-        "attempts": post.attempts, "claim": post.claim, "groups": list(post.groups),
+        "post": post.id,
+        "reason": why,
+        "status": post.status,
+        "hook": post.hook,
+        "args": post.args,
+        "date_gmt": post.date_gmt,
+        "modified_gmt": post.modified_gmt,
+        "attempts": post.attempts,
+        "claim": post.claim,
+        "groups": list(post.groups),
         "schedules_base64": [base64.b64encode(one).decode() for one in post.schedules],
-        "logs": [{"date_gmt": log.gmt, "type": log.kind, "message": log.message}
-                 for log in post.logs],
-    }  # fmt: skip
+        "logs": [
+            {"date_gmt": log.gmt, "type": log.kind, "message": log.message} for log in post.logs
+        ],
+    }

@@ -259,11 +259,15 @@ class Undo:
 def _shown(one: Made, columns: Columns) -> dict[str, Any]:
     of = dict(zip(columns["posts"], one.post.rows["posts"][-1], strict=True))
     return {
-        "post": one.post.id, "hook": one.hook, "args": str(of.get("post_content", ""))[:200],
-        "action": one.action, "from": one.status, "to": str(of.get("post_status", "")),
+        "post": one.post.id,
+        "hook": one.hook,
+        "args": str(of.get("post_content", ""))[:200],
+        "action": one.action,
+        "from": one.status,
+        "to": str(of.get("post_status", "")),
         "scheduled": f"{one.scheduled[:19].replace(' ', 'T')}Z",
         "logs": len(one.post.rows.get("comments", ())),
-    }  # fmt: skip
+    }
 
 
 def _is_plain(value: object) -> bool:

@@ -110,14 +110,20 @@ def _version(told: int | None) -> Iterator[Deviation]:
     expected = f"{OLDEST_SCHEMA} to {NEWEST_SCHEMA}"
     if told is not None and told > NEWEST_SCHEMA:
         yield Deviation(
-            item=STORE_OPTION, found=str(told), expected=expected, severity="problem",
+            item=STORE_OPTION,
+            found=str(told),
+            expected=expected,
+            severity="problem",
             advice="upgrade wpbridge; until then it only reads",
-        )  # fmt: skip
+        )
     if told is not None and told < OLDEST_SCHEMA:
         yield Deviation(
-            item=STORE_OPTION, found=str(told), expected=expected, severity="problem",
+            item=STORE_OPTION,
+            found=str(told),
+            expected=expected,
+            severity="problem",
             advice="update Action Scheduler",
-        )  # fmt: skip
+        )
 
 
 def _missing(item: str, found: str, expected: str) -> Deviation:
@@ -139,9 +145,12 @@ class _Examination:
         """What differs in one table. The engine first: what follows goes online on InnoDB."""
         if table.engine.lower() in NO_TRANSACTIONS:
             yield Deviation(
-                item=short, found=table.engine, expected="InnoDB", severity="problem",
+                item=short,
+                found=table.engine,
+                expected="InnoDB",
+                severity="problem",
                 fix=Fix(statement=ddl.to_innodb(table), online=False, table=table.name),
-            )  # fmt: skip
+            )
         for name, column in self._columns[short].items():
             there = table.columns.get(name)
             if there is None:
@@ -160,18 +169,24 @@ class _Examination:
             return
         if column.type and there.type != column.type:
             yield Deviation(
-                item=item, found=there.type, expected=column.type, severity="warning",
+                item=item,
+                found=there.type,
+                expected=column.type,
+                severity="warning",
                 advice="whoever changed it may have had a reason: compare, then MODIFY by hand",
-            )  # fmt: skip
+            )
             return
         is_date = column.type == "datetime"
         if there.null != column.null and not column.auto:
             fix = self._modify(table, name, column) if is_date else None
             yield Deviation(
-                item=item, found="NULL" if there.null else "NOT NULL",
-                expected="NULL" if column.null else "NOT NULL", severity="warning", fix=fix,
+                item=item,
+                found="NULL" if there.null else "NOT NULL",
+                expected="NULL" if column.null else "NOT NULL",
+                severity="warning",
+                fix=fix,
                 advice="" if fix else "look for rows with NULL first, then MODIFY by hand",
-            )  # fmt: skip
+            )
         elif there.default != column.default and not column.auto:
             yield self._other_default(item, table, name, there, column)
 
@@ -180,16 +195,22 @@ class _Examination:
     ) -> Deviation:
         needs = column.default is not None
         return Deviation(
-            item=item, found=f"default {there.default or 'NULL'}",
+            item=item,
+            found=f"default {there.default or 'NULL'}",
             expected=f"default {column.default or 'NULL'}",
             # Without one an insert of the plugin fails, or leaves NULL, which its cleaner skips.
             severity="warning" if needs else "note",
             fix=Fix(
-                statement=ddl.set_default(table, name, column), online=True, table=table.name,
+                statement=ddl.set_default(table, name, column),
+                online=True,
+                table=table.name,
                 made={"column": name, "default": column.default, "before": there.default}
-                if ddl.is_plain(there.default) else None,
-            ) if needs else None,
-        )  # fmt: skip
+                if ddl.is_plain(there.default)
+                else None,
+            )
+            if needs
+            else None,
+        )
 
     @staticmethod
     def _modify(table: FoundTable, name: str, column: Column) -> Fix:
@@ -203,20 +224,27 @@ class _Examination:
             online = self._is_mysql and table.engine.lower() not in NO_TRANSACTIONS
             name = ddl.index_name(table.name, index, is_mysql=self._is_mysql)
             yield Deviation(
-                item=f"{short} ({columns})", found="no such index", expected="an index",
+                item=f"{short} ({columns})",
+                found="no such index",
+                expected="an index",
                 severity="warning",
                 fix=Fix(
-                    statement=ddl.add_index(table, index, is_mysql=self._is_mysql), online=online,
-                    table=table.name, made={"index": name},
+                    statement=ddl.add_index(table, index, is_mysql=self._is_mysql),
+                    online=online,
+                    table=table.name,
+                    made={"index": name},
                 ),
-            )  # fmt: skip
+            )
         if short == "actions" and "unique_key" in table.columns:
             uniques = [table.indexes[name] for name in table.unique]
             if ("unique_key",) not in uniques:
                 yield Deviation(
-                    item="actions (unique_key)", found="no such index", expected="a unique index",
-                    severity="problem", advice=REPAIR,
-                )  # fmt: skip
+                    item="actions (unique_key)",
+                    found="no such index",
+                    expected="a unique index",
+                    severity="problem",
+                    advice=REPAIR,
+                )
 
 
 def _collations(tables: dict[str, FoundTable]) -> Iterator[Deviation]:
@@ -230,9 +258,12 @@ def _collations(tables: dict[str, FoundTable]) -> Iterator[Deviation]:
     if len(kinds) <= 1:
         if any(not kind.startswith("utf8mb4") for kind in kinds):
             yield Deviation(
-                item="collation", found=next(iter(kinds)), expected="utf8mb4", severity="note",
+                item="collation",
+                found=next(iter(kinds)),
+                expected="utf8mb4",
+                severity="note",
                 advice="emoji in args are refused; WordPress's own tables are the measure",
-            )  # fmt: skip
+            )
         return
     # The widest character set wins, so that no character is lost; then what the actions have.
     widest = [kind for kind in kinds if kind.startswith("utf8mb4")] or list(kinds)
@@ -246,11 +277,12 @@ def _collations(tables: dict[str, FoundTable]) -> Iterator[Deviation]:
         )
         if others:
             yield Deviation(
-                item=f"{short} collation", found=", ".join(others), expected=wanted,
-                severity="warning", fix=Fix(
-                    statement=ddl.collate(table, wanted), online=False, table=table.name
-                ),
-            )  # fmt: skip
+                item=f"{short} collation",
+                found=", ".join(others),
+                expected=wanted,
+                severity="warning",
+                fix=Fix(statement=ddl.collate(table, wanted), online=False, table=table.name),
+            )
 
 
 def _modes(definitions: Definitions) -> Iterator[Deviation]:
@@ -259,13 +291,15 @@ def _modes(definitions: Definitions) -> Iterator[Deviation]:
     modes = set(told.split(","))
     if "NO_ZERO_DATE" in modes and modes & _STRICT:
         yield Deviation(
-            item="sql_mode", found="NO_ZERO_DATE and strict",
-            expected="as WordPress sets its sessions", severity="note",
+            item="sql_mode",
+            found="NO_ZERO_DATE and strict",
+            expected="as WordPress sets its sessions",
+            severity="note",
             advice=(
                 "WordPress and wpbridge are not hindered; another client must begin with SET"
                 " SESSION sql_mode = '' before it writes to these tables or alters them"
             ),
-        )  # fmt: skip
+        )
 
 
 # As statements
@@ -315,9 +349,13 @@ def claim_index(definitions: Definitions) -> ClaimIndex:
     name, add, drop = ddl.claim_index(table, is_mysql=definitions.server.is_mysql)
     there = next((n for n, found in table.indexes.items() if found == CLAIM_INDEX), None)
     return ClaimIndex(
-        name=there, is_ours=there == name, rows=table.rows, size_bytes=table.size_bytes,
-        add=add, drop=drop,
-    )  # fmt: skip
+        name=there,
+        is_ours=there == name,
+        rows=table.rows,
+        size_bytes=table.size_bytes,
+        add=add,
+        drop=drop,
+    )
 
 
 def check_online(definitions: Definitions) -> None:

@@ -49,10 +49,12 @@ def low_ids(definitions: Definitions, actions: FoundTable, first_id: int) -> Ite
     following = definitions.server.next_id() or 1
     if following < first_id:
         yield Deviation(
-            item="actions AUTO_INCREMENT", found=str(following),
-            expected=f"{first_id} or more: lower ids belong to posts", severity="warning",
+            item="actions AUTO_INCREMENT",
+            found=str(following),
+            expected=f"{first_id} or more: lower ids belong to posts",
+            severity="warning",
             fix=Fix(statement=ddl.begin_ids(actions, first_id), online=True, table=actions.name),
-        )  # fmt: skip
+        )
 
 
 def _lost(
@@ -77,21 +79,26 @@ def _lost(
             )
         elif zeros:
             yield Deviation(
-                item=f"{item} = 0", found=f"rows: {zeros:,}", expected="an id for each row",
+                item=f"{item} = 0",
+                found=f"rows: {zeros:,}",
+                expected="an id for each row",
                 severity="problem",
                 fix=Fix(
                     statement=ddl.renumber_zeros(table, name, least), online=False, table=table.name
                 ),
-            )  # fmt: skip
+            )
         if not shared:
             statement = ddl.give_ids(table, name, column, least if least > 1 else 0)
             fix = Fix(statement=statement, online=False, table=table.name)
     is_keyless = table.columns[name].auto
     yield Deviation(
-        item=item, found="no primary key" if is_keyless else "no AUTO_INCREMENT",
+        item=item,
+        found="no primary key" if is_keyless else "no AUTO_INCREMENT",
         expected="a primary key" if is_keyless else "AUTO_INCREMENT",
-        severity="problem", fix=fix, advice=advice,
-    )  # fmt: skip
+        severity="problem",
+        fix=fix,
+        advice=advice,
+    )
 
 
 def _without_key(
@@ -106,6 +113,10 @@ def _without_key(
         statement = ddl.add_primary_key(table, columns)
         fix = Fix(statement=statement, online=False, table=table.name)
     return Deviation(
-        item=item, found="no primary key", expected=f"a primary key ({', '.join(columns)})",
-        severity="problem", fix=fix, advice=advice,
-    )  # fmt: skip
+        item=item,
+        found="no primary key",
+        expected=f"a primary key ({', '.join(columns)})",
+        severity="problem",
+        fix=fix,
+        advice=advice,
+    )

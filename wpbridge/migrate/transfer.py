@@ -75,11 +75,16 @@ def lines_of(
     """
     parts = store.parts
     yield {
-        "wpbridge": ACTIONS, "version": VERSION, "origin": origin or parts.bulk.identity(),
-        "prefix": store.names.prefix, "schema": store.layout.describe(),
-        "zone": str(parts.inserts.zone), "logs": logs, "made": iso(now),
+        "wpbridge": ACTIONS,
+        "version": VERSION,
+        "origin": origin or parts.bulk.identity(),
+        "prefix": store.names.prefix,
+        "schema": store.layout.describe(),
+        "zone": str(parts.inserts.zone),
+        "logs": logs,
+        "made": iso(now),
         "count": count,
-    }  # fmt: skip
+    }
     statuses: Counter[str] = Counter()
     for window in parts.bulk.read(query, logs=logs):
         for row in window:

@@ -54,14 +54,30 @@ TRIES: Final = 100
 """How often the option may be written by others before this one gives up."""
 RUN_QUEUE: Final = "action_scheduler_run_queue"
 """What starts Action Scheduler's own runner: as an action it could not start itself."""
-CORE: Final = frozenset({
-    "delete_expired_transients", "do_pings", "importer_scheduled_cleanup", "publish_future_post",
-    "recovery_mode_clean_expired_keys", "update_network_counts", "upgrader_scheduled_cleanup",
-    "wp_delete_temp_updater_backups", "wp_https_detection", "wp_maybe_auto_update",
-    "wp_privacy_delete_old_export_files", "wp_scheduled_auto_draft_delete", "wp_scheduled_delete",
-    "wp_site_health_scheduled_check", "wp_split_shared_term_batch", "wp_update_comment_type_batch",
-    "wp_update_plugins", "wp_update_themes", "wp_update_user_counts", "wp_version_check",
-})  # fmt: skip
+CORE: Final = frozenset(
+    {
+        "delete_expired_transients",
+        "do_pings",
+        "importer_scheduled_cleanup",
+        "publish_future_post",
+        "recovery_mode_clean_expired_keys",
+        "update_network_counts",
+        "upgrader_scheduled_cleanup",
+        "wp_delete_temp_updater_backups",
+        "wp_https_detection",
+        "wp_maybe_auto_update",
+        "wp_privacy_delete_old_export_files",
+        "wp_scheduled_auto_draft_delete",
+        "wp_scheduled_delete",
+        "wp_site_health_scheduled_check",
+        "wp_split_shared_term_batch",
+        "wp_update_comment_type_batch",
+        "wp_update_plugins",
+        "wp_update_themes",
+        "wp_update_user_counts",
+        "wp_version_check",
+    }
+)
 """WordPress's own hooks, which expect to find themselves in WP-Cron."""
 
 

@@ -652,9 +652,13 @@ class Queue:
         args = record.args.decode("utf-8", "replace")
         chain = (record.hook.casefold(), args.casefold(), record.group.casefold())
         live = Query(
-            hooks=(record.hook,), groups=(record.group,), args=args, statuses=_LIVE,
-            limit=1, order="none",
-        )  # fmt: skip
+            hooks=(record.hook,),
+            groups=(record.group,),
+            args=args,
+            statuses=_LIVE,
+            limit=1,
+            order="none",
+        )
         if chain in revived or parts.reading.find(live):
             return False
         revived.add(chain)

@@ -111,10 +111,14 @@ class Bookkeeper:
             self.paused.add(hook.hook)
             self._bus.tell(
                 HookPaused(
-                    at=self._clock.now(), site=self._bus.site, hook=hook.hook,
-                    failures=hook.failures, until=hook.until, reason=hook.reason,
+                    at=self._clock.now(),
+                    site=self._bus.site,
+                    hook=hook.hook,
+                    failures=hook.failures,
+                    until=hook.until,
+                    reason=hook.reason,
                 )
-            )  # fmt: skip
+            )
 
     def _settle(self) -> None:
         hold = self._hold
@@ -206,9 +210,12 @@ class Bookkeeper:
     def _tell_booked(self, report: Report) -> None:
         self._breaker.note(report.call.action.hook, report.outcome)
         event = telling.ended(
-            report.call.action, report.outcome, started_at=report.started_at,
-            ended_at=report.ended_at, site=self._bus.site,
-        )  # fmt: skip
+            report.call.action,
+            report.outcome,
+            started_at=report.started_at,
+            ended_at=report.ended_at,
+            site=self._bus.site,
+        )
         if event is not None:
             self._bus.tell(event)
 

@@ -72,9 +72,13 @@ class Breaker:
             until = None if rule.pause_for is None else now + rule.pause_for
             reason = f"{rule.pause_after} failures in a row, the last: {row.reason}"
             is_paused = self._store.count_failures(
-                hook, failed=row.failed, is_fresh=row.is_fresh, most=rule.pause_after,
-                pause=Pause(kind="hook", name=hook, until=until, reason=reason), now=now,
-            )  # fmt: skip
+                hook,
+                failed=row.failed,
+                is_fresh=row.is_fresh,
+                most=rule.pause_after,
+                pause=Pause(kind="hook", name=hook, until=until, reason=reason),
+                now=now,
+            )
             if is_paused:
                 tripped.append(
                     Tripped(hook=hook, failures=rule.pause_after, until=until, reason=row.reason)

@@ -122,10 +122,16 @@ class Runner:
         self._hold = Hold()
         self._pace = Pace(limits.concurrency)
         self._books = Bookkeeper(
-            store, clock, self._bus, self._hold, self.totals,
-            retries=Retries(store, retry), breaker=Breaker(store, only.limits), pace=self._pace,
+            store,
+            clock,
+            self._bus,
+            self._hold,
+            self.totals,
+            retries=Retries(store, retry),
+            breaker=Breaker(store, only.limits),
+            pace=self._pace,
             keep_output=limits.keep_output,
-        )  # fmt: skip
+        )
         self._held_back = HeldBack(store, executor, clock, self._bus)
         self._is_stopping = False
         self._is_quiet = False
@@ -442,10 +448,13 @@ class Runner:
             took = timedelta(seconds=self._clock.monotonic() - before)
             self._bus.tell(
                 ClaimMade(
-                    at=self._clock.now(), site=self._bus.site, claim_id=claim.id,
-                    actions=len(claim.actions), took=took,
+                    at=self._clock.now(),
+                    site=self._bus.site,
+                    claim_id=claim.id,
+                    actions=len(claim.actions),
+                    took=took,
                 )
-            )  # fmt: skip
+            )
         return claim
 
     def _reap_when_due(self) -> None:

@@ -104,9 +104,16 @@ def _how(ending: Ending) -> str:
 
 def _rescued(action: Action, name: str, how: str, at: datetime, site: str) -> ActionRescued:
     return ActionRescued(
-        at=at, site=site, action_id=action.id, hook=action.hook, group=action.group,
-        claim_id=action.claim_id, attempt=action.attempts, runner=name, how=how,
-    )  # fmt: skip
+        at=at,
+        site=site,
+        action_id=action.id,
+        hook=action.hook,
+        group=action.group,
+        claim_id=action.claim_id,
+        attempt=action.attempts,
+        runner=name,
+        how=how,
+    )
 
 
 def _name(adopted: Adopted) -> str:

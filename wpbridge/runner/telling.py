@@ -38,9 +38,14 @@ class _About(TypedDict):
 
 def _about(action: Action, at: datetime, site: str) -> _About:
     return {
-        "at": at, "site": site, "action_id": action.id, "hook": action.hook,
-        "group": action.group, "claim_id": action.claim_id, "attempt": action.attempts + 1,
-    }  # fmt: skip
+        "at": at,
+        "site": site,
+        "action_id": action.id,
+        "hook": action.hook,
+        "group": action.group,
+        "claim_id": action.claim_id,
+        "attempt": action.attempts + 1,
+    }
 
 
 def started(action: Action, at: datetime, site: str) -> ActionStarted:

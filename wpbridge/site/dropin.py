@@ -136,10 +136,13 @@ def _keeps_the_older_name(config: WpConfig, said: str) -> bool:
 def _returned_by(file: Path, config: WpConfig) -> str:
     """The path that a script returns: texts and folders, joined by dots, and nothing else."""
     folders = {
-        "__DIR__": f"{file.parent}", "dirname(__FILE__)": f"{file.parent}",
-        "dirname(__DIR__)": f"{file.parent.parent}", "ABSPATH": f"{config.abspath}/",
-        "WP_CONTENT_DIR": f"{config.content_dir}", "FQDBDIR": _root(config),
-    }  # fmt: skip
+        "__DIR__": f"{file.parent}",
+        "dirname(__FILE__)": f"{file.parent}",
+        "dirname(__DIR__)": f"{file.parent.parent}",
+        "ABSPATH": f"{config.abspath}/",
+        "WP_CONTENT_DIR": f"{config.content_dir}",
+        "FQDBDIR": _root(config),
+    }
     code = _without_comments(_read(file) or "")
     match = re.fullmatch(r"\s*<\?php\s+return\b\s*(.+?)\s*;\s*(?:\?>\s*)?", code, re.DOTALL)
     parts = re.findall(r"'[^'\\]*'|\"[^\"\\$]*\"|[^'\".\s]+|\.|\s+|.", match[1]) if match else []

@@ -69,11 +69,23 @@ class Query:
     @property
     def is_narrowed(self) -> bool:
         """Whether it means anything less than every action."""
-        return any((
-            self.ids, self.hooks, self.groups, self.statuses, self.args is not None,
-            self.partial_args, self.since, self.until, self.modified_since, self.modified_until,
-            self.claimed is not None, self.claim is not None, self.search,
-        ))  # fmt: skip
+        return any(
+            (
+                self.ids,
+                self.hooks,
+                self.groups,
+                self.statuses,
+                self.args is not None,
+                self.partial_args,
+                self.since,
+                self.until,
+                self.modified_since,
+                self.modified_until,
+                self.claimed is not None,
+                self.claim is not None,
+                self.search,
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

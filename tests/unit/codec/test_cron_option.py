@@ -15,9 +15,10 @@ from wpbridge.codec.wp_cron import CronOption, Event, key_of
 from wpbridge.errors import CodecError
 
 patient = settings(
-    deadline=None, max_examples=60,
+    deadline=None,
+    max_examples=60,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)  # fmt: skip
+)
 hooks = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12)
 leaves = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(max_size=8)
 args = st.lists(

@@ -11,7 +11,7 @@ from wpbridge.daemon.heartbeat import Beat, Worker
 WORKER = Worker(pid=8, state="working", silent_seconds=0.5, database=True)
 BEAT = Beat(
     pid=7, at=1000.0, state="working", live=True, ready=True, database=True, workers=(WORKER,)
-)  # fmt: skip
+)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -51,14 +51,18 @@ def test_any_other_file_is_no_heartbeat(text: str, tmp_path: Path) -> None:
         (replace(BEAT, state="quiet"), 1001.0, None, None),
         (
             replace(BEAT, ready=False, workers=(replace(WORKER, state="starting"),)),
-            1001.0, None, "starting: 1",
+            1001.0,
+            None,
+            "starting: 1",
         ),
         (
             replace(BEAT, live=False, workers=(replace(WORKER, silent_seconds=61.0),)),
-            1001.0, "worker 8", "worker 8",
+            1001.0,
+            "worker 8",
+            "worker 8",
         ),
     ],
-)  # fmt: skip
+)
 def test_live_and_ready(beat: Beat, now: float, live: str | None, ready: str | None) -> None:
     for why, expected in (
         (heartbeat.not_live(beat, now=now), live),

@@ -31,9 +31,13 @@ def test_what_a_dead_runner_of_another_host_held_is_found_by_an_idle_one(
         {"h": describe("h", lambda: None)}, concurrency=1, clock=clock, site="s"
     )
     runner = Runner(
-        store, executor, clock, identity.identity(), only=ClaimFilter(hooks=frozenset({"h"})),
+        store,
+        executor,
+        clock,
+        identity.identity(),
+        only=ClaimFilter(hooks=frozenset({"h"})),
         limits=Limits(poll=timedelta(seconds=0.5)),
-    )  # fmt: skip
+    )
     thread = threading.Thread(target=runner.run)
     thread.start()
     try:

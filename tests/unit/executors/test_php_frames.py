@@ -9,14 +9,30 @@ from wpbridge.action import ActionId
 from wpbridge.executors.php.frames import Caught, Dying, End, Has, Hello, Start, read
 
 DONE: dict[str, Any] = {
-    "is": "end", "id": 7, "as": "done", "seconds": 0.25, "deferred": False, "full": True,
-}  # fmt: skip
+    "is": "end",
+    "id": 7,
+    "as": "done",
+    "seconds": 0.25,
+    "deferred": False,
+    "full": True,
+}
 ERROR: dict[str, Any] = {"class": "E", "message": "boom", "file": "f.php", "line": 3}
 HELLO: dict[str, Any] = {
-    "is": "hello", "worker": 2, "pid": 1, "php": "8.2", "wordpress": "6.1", "url": "", "zone": "",
-    "memory_limit": -1, "prefix": "wp_", "sees_runner": None, "action_scheduler": None,
-    "store": None, "logger": None, "wp_cli": None,
-}  # fmt: skip
+    "is": "hello",
+    "worker": 2,
+    "pid": 1,
+    "php": "8.2",
+    "wordpress": "6.1",
+    "url": "",
+    "zone": "",
+    "memory_limit": -1,
+    "prefix": "wp_",
+    "sees_runner": None,
+    "action_scheduler": None,
+    "store": None,
+    "logger": None,
+    "wp_cli": None,
+}
 
 
 def test_good_answers() -> None:
@@ -47,7 +63,11 @@ FAILED: dict[str, Any] = {**DONE, "as": "failed", "error": ERROR}
 @pytest.mark.parametrize(
     "frame",
     [
-        {}, {"is": None}, {"is": []}, {"is": "END"}, {"is": "start"},
+        {},
+        {"is": None},
+        {"is": []},
+        {"is": "END"},
+        {"is": "start"},
         *_each({"is": "start"}, "id", "7", 7.0, True, None, [7], {"a": 1}, 0, -7, 1 << 70),
         *_each(DONE, "id", "7", False, 1 << 64),
         *_each(DONE, "as", None, "Done", "", ["done"], {}, 1),
@@ -59,12 +79,16 @@ FAILED: dict[str, Any] = {**DONE, "as": "failed", "error": ERROR}
         *_each(FAILED, "error", None, "boom", [], {}, 3),
         *_each(FAILED, "error", *({**ERROR, name: None} for name in ERROR)),
         *_each(FAILED, "error", {**ERROR, "message": ["boom"]}, {**ERROR, "line": "3"}),
-        {"is": "dying", "id": 7, "error": "x"}, {"is": "dying", "error": None},
+        {"is": "dying", "id": 7, "error": "x"},
+        {"is": "dying", "error": None},
         *_each({"is": "has"}, "hooks", None, [], ["a"], {"a": 1}, {"a": None}, "a"),
         *({**HELLO, name: None} for name in ("worker", "pid", "memory_limit", "prefix")),
-        *({**HELLO, name: ["x"]} for name in ("prefix", "store", "sees_runner", "action_scheduler")),
+        *(
+            {**HELLO, name: ["x"]}
+            for name in ("prefix", "store", "sees_runner", "action_scheduler")
+        ),
     ],
-)  # fmt: skip
+)
 def test_anything_else_is_refused(frame: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         read(frame)

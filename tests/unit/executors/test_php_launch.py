@@ -27,9 +27,14 @@ def made(*command: str, path: str | None = "/srv/wp", **more: object) -> Launch:
 def test_wp_cli_here() -> None:
     start = made("/usr/bin/wp", url="https://a.example/b", user="admin", skip_plugins=("x", "y"))
     assert start.words() == [
-        "/usr/bin/wp", "eval-file", str(WORKER), "--path=/srv/wp", "--url=https://a.example/b",
-        "--user=admin", "--skip-plugins=x,y",
-    ]  # fmt: skip
+        "/usr/bin/wp",
+        "eval-file",
+        str(WORKER),
+        "--path=/srv/wp",
+        "--url=https://a.example/b",
+        "--user=admin",
+        "--skip-plugins=x,y",
+    ]
 
 
 def test_php_here() -> None:
@@ -73,10 +78,20 @@ def test_without_any_program_it_says_so() -> None:
 
 def hello(**more: object) -> Hello:
     told: dict[str, Any] = {
-        "worker": 1, "pid": 1, "php": "8.2", "wordpress": "6.1", "action_scheduler": "3.9.3",
-        "store": "ActionScheduler_DBStore", "logger": "ActionScheduler_DBLogger", "url": "",
-        "zone": "", "memory_limit": -1, "prefix": "wp_", "sees_runner": True, "wp_cli": None,
-    }  # fmt: skip
+        "worker": 1,
+        "pid": 1,
+        "php": "8.2",
+        "wordpress": "6.1",
+        "action_scheduler": "3.9.3",
+        "store": "ActionScheduler_DBStore",
+        "logger": "ActionScheduler_DBLogger",
+        "url": "",
+        "zone": "",
+        "memory_limit": -1,
+        "prefix": "wp_",
+        "sees_runner": True,
+        "wp_cli": None,
+    }
     return Hello(**{**told, **more})
 
 

@@ -62,10 +62,19 @@ def test_what_is_no_outcome_is_an_error(frame: dict[str, Any]) -> None:
 @pytest.mark.parametrize("scheduled_at", [None, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)])
 def test_a_call(limit: timedelta | None, scheduled_at: datetime | None) -> None:
     action = Action(
-        id=ActionId(2**62), hook="h/é", status=Status.PENDING, scheduled_at=scheduled_at,
-        priority=0, args=b"", schedule=b"", group_id=0, group="g", attempts=3, claim_id=ClaimId(0),
+        id=ActionId(2**62),
+        hook="h/é",
+        status=Status.PENDING,
+        scheduled_at=scheduled_at,
+        priority=0,
+        args=b"",
+        schedule=b"",
+        group_id=0,
+        group="g",
+        attempts=3,
+        claim_id=ClaimId(0),
         idempotency_key="k",
-    )  # fmt: skip
+    )
     call = Call(action=action, values=(1, 1.0, None), mapping={"b": 1, "a": [1.0, None]})
     order = order_of(through(run_frame(call, limit, is_stopping=True)))
     assert order.action == action

@@ -266,8 +266,13 @@ ROUTES = st.lists(
 )
 
 
-@given(ROUTES, st.sets(st.sampled_from(NAMES)), st.sets(st.sampled_from(NAMES)), st.booleans(),
-       st.booleans())  # fmt: skip
+@given(
+    ROUTES,
+    st.sets(st.sampled_from(NAMES)),
+    st.sets(st.sampled_from(NAMES)),
+    st.booleans(),
+    st.booleans(),
+)
 @example([Route(hook="a", group="", to="leave"), Route(to="php")], set(), set(), True, False)
 @example([Route(group="g", to="php"), Route(to="leave")], set(), set(), True, False)
 def test_what_is_accepted_in_any_group_may_be_accepted(
@@ -309,7 +314,9 @@ def test_routes_of_tells_python_from_webhooks_by_the_settings() -> None:
     assert routes.hooks() == frozenset({"p", "w", "left"})
 
 
-@pytest.mark.parametrize(("php", "owns_site"), [(p, o) for p in (True, False) for o in (True, False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("php", "owns_site"), [(p, o) for p in (True, False) for o in (True, False)]
+)
 def test_a_claim_is_for_what_has_a_handler_or_with_php_for_any_hook(
     php: bool, owns_site: bool
 ) -> None:

@@ -16,9 +16,18 @@ from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.outcome import Completed, Failed
 
 ACTION = Action(
-    id=ActionId(1), hook="h", status=Status.PENDING, scheduled_at=None, priority=10, args=b"[]",
-    schedule=b"", group_id=0, group="", attempts=0, claim_id=ClaimId(1),
-)  # fmt: skip
+    id=ActionId(1),
+    hook="h",
+    status=Status.PENDING,
+    scheduled_at=None,
+    priority=10,
+    args=b"[]",
+    schedule=b"",
+    group_id=0,
+    group="",
+    attempts=0,
+    claim_id=ClaimId(1),
+)
 
 
 class Hand(SystemClock):

@@ -102,10 +102,19 @@ def test_a_template_without_a_place_is_an_error_of_ours() -> None:
 
 
 @pytest.mark.parametrize(
-    "told", ["", "[]", "null", "{}", '{"version":"1"}', '{"version":"1","sites":[]}',
-             '{"version":"1","sites":{"wp_":3}}', '{"version":"1","sites":{"wp_":{}}}',
-             '{"version":"1","sites":{"wp_":{"rules":[{"x":1}],"hooks":[],"upkeep":[]}}}'],
-)  # fmt: skip
+    "told",
+    [
+        "",
+        "[]",
+        "null",
+        "{}",
+        '{"version":"1"}',
+        '{"version":"1","sites":[]}',
+        '{"version":"1","sites":{"wp_":3}}',
+        '{"version":"1","sites":{"wp_":{}}}',
+        '{"version":"1","sites":{"wp_":{"rules":[{"x":1}],"hooks":[],"upkeep":[]}}}',
+    ],
+)
 def test_a_damaged_configuration_says_nothing(told: str) -> None:
     empty = companion.template()
     source = companion._LINE.sub(lambda m: m[1] + told.encode() + m[3], empty)

@@ -77,9 +77,21 @@ def test_an_interval_of_nothing_is_single(at: Any) -> None:
 
 @pytest.mark.parametrize(
     "interval",
-    [-1, "-5", 0.5, "1.5s", timedelta(milliseconds=1500), "soon", True, float("nan"), float("inf"),
-     timedelta(days=-1), [60], b"60"],
-)  # fmt: skip
+    [
+        -1,
+        "-5",
+        0.5,
+        "1.5s",
+        timedelta(milliseconds=1500),
+        "soon",
+        True,
+        float("nan"),
+        float("inf"),
+        timedelta(days=-1),
+        [60],
+        b"60",
+    ],
+)
 def test_an_interval_is_whole_seconds(interval: Any) -> None:
     assert refused(interval=interval).startswith("interval: ")
 
@@ -147,10 +159,12 @@ def test_an_expression_in_a_zone_fits_the_zones_table() -> None:
         (0, datetime(1970, 1, 1, tzinfo=UTC)),
         ("2026-12-01T09:00", datetime(2026, 12, 1, 9, tzinfo=UTC)),
         (date(2026, 12, 1), datetime(2026, 12, 1, tzinfo=UTC)),
-        (datetime(2026, 12, 1, 9, tzinfo=ZoneInfo("Europe/Rome")),
-         datetime(2026, 12, 1, 8, tzinfo=UTC)),
+        (
+            datetime(2026, 12, 1, 9, tzinfo=ZoneInfo("Europe/Rome")),
+            datetime(2026, 12, 1, 8, tzinfo=UTC),
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_moment(told: Any, expected: datetime) -> None:
     found = moment_of(told, NOW)
     assert found == expected
@@ -223,10 +237,11 @@ def test_what_cannot_be_stored(values: dict[str, Any], reason: str) -> None:
 def test_the_longest_texts_and_the_ends_of_the_priorities() -> None:
     for priority in (0, 255):
         made = new_action(
-            Enqueue(hook="\N{PILE OF POO}" * 191, group="é" * 255, key="k" * 1000,
-                    priority=priority),
+            Enqueue(
+                hook="\N{PILE OF POO}" * 191, group="é" * 255, key="k" * 1000, priority=priority
+            ),
             NOW,
-        )  # fmt: skip
+        )
         assert (len(made.hook), len(made.group), made.priority) == (191, 255, priority)
 
 

@@ -25,9 +25,16 @@ from wpbridge.system.processes import start_of
 
 def record(me: Identity, **changes: object) -> RunnerRecord:
     base = RunnerRecord(
-        id=RunnerId(1), host=me.host, boot=me.boot, pid=me.pid, pid_started=me.pid_started,
-        version="0", beat_age_seconds=0.0, claims=(), once=frozenset(),
-    )  # fmt: skip
+        id=RunnerId(1),
+        host=me.host,
+        boot=me.boot,
+        pid=me.pid,
+        pid_started=me.pid_started,
+        version="0",
+        beat_age_seconds=0.0,
+        claims=(),
+        once=frozenset(),
+    )
     return replace(base, **changes)  # type: ignore[arg-type]
 
 

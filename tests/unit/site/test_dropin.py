@@ -35,8 +35,11 @@ class Folder:
     def address(self, **values: Value) -> DatabaseAddress:
         """What this WordPress uses with more constants."""
         plain: dict[str, Value] = {
-            "DB_NAME": "live", "DB_USER": "u", "DB_PASSWORD": "p", "DB_HOST": "db"
-        }  # fmt: skip
+            "DB_NAME": "live",
+            "DB_USER": "u",
+            "DB_PASSWORD": "p",
+            "DB_HOST": "db",
+        }
         config = WpConfig(
             file=self.root / "wp-config.php", abspath=self.root, values={**plain, **values}
         )
@@ -109,9 +112,16 @@ class TestTheSqlitePluginsFile:
 
     @pytest.mark.parametrize(
         "script",
-        ["<?php return getenv('SECRET');", "<?php return __DIR__ . $name;", "", "<?php return;",
-         "<?php $x = 1; return '/a';", '<?php return "/a/$b";', "<?php return __DIR__ '/a';"],
-    )  # fmt: skip
+        [
+            "<?php return getenv('SECRET');",
+            "<?php return __DIR__ . $name;",
+            "",
+            "<?php return;",
+            "<?php $x = 1; return '/a';",
+            '<?php return "/a/$b";',
+            "<?php return __DIR__ '/a';",
+        ],
+    )
     def test_a_script_that_does_more_is_refused(self, site: Folder, script: str) -> None:
         name = site.write("wp-content/database/db-path.php", script)
         site.write("wp-content/database/.ht.sqlite")

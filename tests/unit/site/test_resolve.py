@@ -146,11 +146,16 @@ class TestNetwork:
         connection.close()
         queue = queue_in_child(
             {
-                "database": asdict(address), "base_prefix": "x_", "table_prefix": "x_1_",
-                "blog_id": None, "numbers_first_blog": True, "url": "http://shop.example",
-                "unique_by": "auto", "patience_seconds": 1.0,
+                "database": asdict(address),
+                "base_prefix": "x_",
+                "table_prefix": "x_1_",
+                "blog_id": None,
+                "numbers_first_blog": True,
+                "url": "http://shop.example",
+                "unique_by": "auto",
+                "patience_seconds": 1.0,
             }
-        )  # fmt: skip
+        )
         with queue:
             assert queue.store.names.prefix == "x_1_"
 

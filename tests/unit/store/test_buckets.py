@@ -12,9 +12,15 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.mark.parametrize(
     ("count", "per", "burst"),
-    [(30, MINUTE, 2), (600, MINUTE, 21), (1, timedelta(days=1), 1), (5, timedelta(seconds=1), 5),
-     (1, timedelta(seconds=1), 2), (3, timedelta(seconds=10), 1)],
-)  # fmt: skip
+    [
+        (30, MINUTE, 2),
+        (600, MINUTE, 21),
+        (1, timedelta(days=1), 1),
+        (5, timedelta(seconds=1), 5),
+        (1, timedelta(seconds=1), 2),
+        (3, timedelta(seconds=10), 1),
+    ],
+)
 def test_one_and_two_seconds_worth_may_start_at_once(
     count: int, per: timedelta, burst: int
 ) -> None:
@@ -53,9 +59,11 @@ def test_the_first_rule_that_fits_counts_for_hook_and_for_group() -> None:
     none, any_group = Limit(group="", max_concurrency=2), Limit(group="*", max_concurrency=3)
     rules = (one, two, none, any_group)
     assert limits_of(rules, Wanted("mail_all", "")) == {
-        Key("hook", "mail_all"): one, Key("group", ""): none
-    }  # fmt: skip
+        Key("hook", "mail_all"): one,
+        Key("group", ""): none,
+    }
     assert limits_of(rules, Wanted("Mail_all", "g")) == {
-        Key("hook", "Mail_all"): two, Key("group", "g"): any_group
-    }  # fmt: skip
+        Key("hook", "Mail_all"): two,
+        Key("group", "g"): any_group,
+    }
     assert limits_of((one,), Wanted("other", "g")) == {}

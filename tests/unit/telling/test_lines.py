@@ -19,9 +19,17 @@ from wpbridge.telling.log import tell
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
 FAILED = ActionFailed(
-    at=NOW, site="shop", action_id=ActionId(5), hook="send\nmail", group="", claim_id=ClaimId(7),
-    attempt=2, took=timedelta(milliseconds=1500), reason='no "route"', error_type="OSError",
-)  # fmt: skip
+    at=NOW,
+    site="shop",
+    action_id=ActionId(5),
+    hook="send\nmail",
+    group="",
+    claim_id=ClaimId(7),
+    attempt=2,
+    took=timedelta(milliseconds=1500),
+    reason='no "route"',
+    error_type="OSError",
+)
 
 
 @pytest.fixture
@@ -47,10 +55,18 @@ def test_json_lines_hold_plain_values(stream: io.StringIO) -> None:
     told = json.loads(stream.getvalue())
     assert told.pop("ts").endswith("+00:00")
     assert told == {
-        "level": "info", "logger": "wpbridge", "event": "action.failed", "site": "shop",
-        "action_id": 5, "hook": "send\nmail", "claim_id": 7, "attempt": 2, "took_ms": 1500.0,
-        "reason": 'no "route"', "error_type": "OSError",
-    }  # fmt: skip
+        "level": "info",
+        "logger": "wpbridge",
+        "event": "action.failed",
+        "site": "shop",
+        "action_id": 5,
+        "hook": "send\nmail",
+        "claim_id": 7,
+        "attempt": 2,
+        "took_ms": 1500.0,
+        "reason": 'no "route"',
+        "error_type": "OSError",
+    }
 
 
 def test_text_lines_are_one_line_each(stream: io.StringIO) -> None:
@@ -65,10 +81,15 @@ def test_what_is_below_the_level_is_not_written(stream: io.StringIO) -> None:
     lines.set_up(0, "text", stream)
     lines.write(
         ActionStarted(
-            at=NOW, action_id=ActionId(5), hook="h", group="", claim_id=ClaimId(7), attempt=1,
+            at=NOW,
+            action_id=ActionId(5),
+            hook="h",
+            group="",
+            claim_id=ClaimId(7),
+            attempt=1,
             waited=None,
         )
-    )  # fmt: skip
+    )
     assert stream.getvalue() == ""
     lines.set_up(2, "text", stream)
     lines.write(StoreLost(at=NOW, reason="gone"))

@@ -145,15 +145,17 @@ class _Forward(logging.Handler):
         try:
             extra = {name: getattr(record, name) for name in _EXTRA if hasattr(record, name)}
             fields = record.__dict__.get("fields")
-            self._channel.send({
-                "is": "record",
-                "name": record.name,
-                "level": record.levelno,
-                "message": record.getMessage(),
-                "fields": fields if isinstance(fields, Fields) else None,
-                "traceback": traceback_of(record),
-                "extra": extra,
-            })  # fmt: skip
+            self._channel.send(
+                {
+                    "is": "record",
+                    "name": record.name,
+                    "level": record.levelno,
+                    "message": record.getMessage(),
+                    "fields": fields if isinstance(fields, Fields) else None,
+                    "traceback": traceback_of(record),
+                    "extra": extra,
+                }
+            )
         except Exception:  # noqa: BLE001 - as every handler of records does
             self.handleError(record)
 
@@ -200,13 +202,15 @@ class _Child:
         if isinstance(outcome, Failed) and outcome.error_type == "MemoryError":
             unfit = unfit or "it ran out of memory"
         self._cut(action_id)
-        self._channel.send({
-            "is": "end",
-            "id": action_id,
-            "outcome": outcome_frame(outcome),
-            "memory": memory_bytes(),
-            "unfit": unfit,
-        })  # fmt: skip
+        self._channel.send(
+            {
+                "is": "end",
+                "id": action_id,
+                "outcome": outcome_frame(outcome),
+                "memory": memory_bytes(),
+                "unfit": unfit,
+            }
+        )
 
     def _outcome(self, order: Order) -> Outcome:
         raised: list[BaseException] = []

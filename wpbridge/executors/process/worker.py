@@ -54,17 +54,19 @@ class Setup:
         """Start one. WpCliError when there is no starting anything."""
         command = (sys.executable, "-u", "-P", "-c", _CODE, json.dumps(sys.path))
         worker = Worker(child=programs.spawn(command, env=os.environ), born=now())
-        worker.ask({
-            "modules": list(self.modules),
-            "folder": self.folder,
-            "trusted": self.trusted,
-            "site": self.site,
-            "opener": self.opener,
-            "given": dict(self.given),
-            "mark": worker.mark,
-            "secret": worker.answers.secret,
-            "levels": {name: logging.getLogger(name).getEffectiveLevel() for name in _LOGGERS},
-        })  # fmt: skip
+        worker.ask(
+            {
+                "modules": list(self.modules),
+                "folder": self.folder,
+                "trusted": self.trusted,
+                "site": self.site,
+                "opener": self.opener,
+                "given": dict(self.given),
+                "mark": worker.mark,
+                "secret": worker.answers.secret,
+                "levels": {name: logging.getLogger(name).getEffectiveLevel() for name in _LOGGERS},
+            }
+        )
         return worker
 
 

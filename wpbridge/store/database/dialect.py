@@ -14,10 +14,16 @@ from wpbridge.store.schema.ids import MEND, KeyColumn
 from wpbridge.store.schema.layout import TableNames
 from wpbridge.store.schema.text_columns import Texts
 
-WORDPRESS_REMOVES = frozenset({
-    "NO_ZERO_DATE", "ONLY_FULL_GROUP_BY", "STRICT_TRANS_TABLES", "STRICT_ALL_TABLES",
-    "TRADITIONAL", "ANSI",
-})  # fmt: skip
+WORDPRESS_REMOVES = frozenset(
+    {
+        "NO_ZERO_DATE",
+        "ONLY_FULL_GROUP_BY",
+        "STRICT_TRANS_TABLES",
+        "STRICT_ALL_TABLES",
+        "TRADITIONAL",
+        "ANSI",
+    }
+)
 """The modes that wpdb::set_sql_mode takes out of the session (WordPress 6)."""
 
 
@@ -182,18 +188,56 @@ def knows_skip_locked(kind: str, version: tuple[int, ...]) -> bool:
     return version >= ((10, 6, 0) if kind == "MariaDB" else (8, 0, 1))
 
 
-_BUSY = frozenset({
-    1213, 1205, 1020, 1206, 1637,  # deadlock, lock wait, changed meanwhile, no room for locks
-    1412, 3101,  # the table was altered, the cluster refused the commit
-})  # fmt: skip
-_GONE = frozenset({
-    2006, 2013, 2002, 2003, 2014, 2055, 4031,  # no connection, or not any more
-    1053, 1077, 1079, 1080, 1152, 1158, 1159, 1160, 1161, 1184, 1317, 1927, 3169,  # closed on us
-    1040, 1041, 1129, 1135, 1203, 1226,  # too many connections, no memory or thread for one
-    1047, 3100,  # a cluster that is not ready
-    3, 1021, 1026, 1114,  # disk full
-    9001, 9002, 9006,  # ProxySQL has no server to hand on to
-})  # fmt: skip
+_BUSY = frozenset(
+    {
+        1213,
+        1205,
+        1020,
+        1206,
+        1637,  # deadlock, lock wait, changed meanwhile, no room for locks
+        1412,
+        3101,  # the table was altered, the cluster refused the commit
+    }
+)
+_GONE = frozenset(
+    {
+        2006,
+        2013,
+        2002,
+        2003,
+        2014,
+        2055,
+        4031,  # no connection, or not any more
+        1053,
+        1077,
+        1079,
+        1080,
+        1152,
+        1158,
+        1159,
+        1160,
+        1161,
+        1184,
+        1317,
+        1927,
+        3169,  # closed on us
+        1040,
+        1041,
+        1129,
+        1135,
+        1203,
+        1226,  # too many connections, no memory or thread for one
+        1047,
+        3100,  # a cluster that is not ready
+        3,
+        1021,
+        1026,
+        1114,  # disk full
+        9001,
+        9002,
+        9006,  # ProxySQL has no server to hand on to
+    }
+)
 _READ_ONLY = frozenset({1290, 1792, 1836, 1036, 1874, 1881, 3989})
 """Of the server, of the session, of InnoDB, of the database."""
 _DENIED = frozenset(

@@ -433,10 +433,14 @@ def open_engine(
         max_overflow=1,
         hide_parameters=True,
         connect_args={
-            "charset": charsets.PLAIN, "conv": plain, "connect_timeout": CONNECT_SECONDS,
-            "read_timeout": answer, "write_timeout": answer, **connect_args
+            "charset": charsets.PLAIN,
+            "conv": plain,
+            "connect_timeout": CONNECT_SECONDS,
+            "read_timeout": answer,
+            "write_timeout": answer,
+            **connect_args,
         },
-    )  # fmt: skip
+    )
 
     @event.listens_for(engine, "do_connect")
     def log_in(dialect: Any, _record: Any, words: Any, options: Any) -> Any:

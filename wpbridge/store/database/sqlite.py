@@ -235,15 +235,20 @@ class SQLite:
         }
         indexes = {
             names.actions: (
-                ("hook", "status", "scheduled_date_gmt"), ("status", "scheduled_date_gmt"),
-                ("scheduled_date_gmt",), ("args",), ("group_id",), ("last_attempt_gmt",),
+                ("hook", "status", "scheduled_date_gmt"),
+                ("status", "scheduled_date_gmt"),
+                ("scheduled_date_gmt",),
+                ("args",),
+                ("group_id",),
+                ("last_attempt_gmt",),
                 ("claim_id", "status", "priority", "scheduled_date_gmt"),
-                ("status", "last_attempt_gmt"), ("status", "claim_id"),
+                ("status", "last_attempt_gmt"),
+                ("status", "claim_id"),
             ),
             names.claims: (("date_created_gmt",),),
             names.groups: (("slug",),),
             names.logs: (("action_id",), ("log_date_gmt",)),
-        }  # fmt: skip
+        }
         made = [
             f'CREATE TABLE IF NOT EXISTS "{name}" ({body}) {_STRICT}'
             for name, body in tables.items()

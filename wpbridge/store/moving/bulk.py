@@ -41,8 +41,10 @@ BATCH: Final = 2_000
 DEFAULT_PRIORITY: Final = 10
 _TRIES: Final = 5
 _PLAIN: Final[Mapping[str | None, str]] = {
-    None: "NULL", ZERO_DATE: f"'{ZERO_DATE}'", **{s.value: f"'{s.value}'" for s in Status}
-}  # fmt: skip
+    None: "NULL",
+    ZERO_DATE: f"'{ZERO_DATE}'",
+    **{s.value: f"'{s.value}'" for s in Status},
+}
 """What most rows have in some of their columns, as SQL."""
 ORIGIN: Final = 48
 """Digits of a key that are the same for all that comes from one queue."""
@@ -345,16 +347,26 @@ class Bulk:
         slug = self._groups.slug_on
         return [
             WholeRow(
-                id=row[0], hook=_text(row[1]) or "", status=str(row[2]),
-                scheduled=_text(row[3]), scheduled_local=_text(row[4]), args=_text(row[5]),
-                extended_args=_text(row[6]), schedule=_text(row[7]),
-                group=slug(connection, int(row[8])), priority=int(row[9]), attempts=int(row[10]),
-                last_attempt=_text(row[11]), last_attempt_local=_text(row[12]),
-                is_claimed=bool(row[13]), logs=tuple(told.get(row[0], ())),
-                zone=zones.get(row[0]), waits=tuple(waits.get(row[0], ())),
+                id=row[0],
+                hook=_text(row[1]) or "",
+                status=str(row[2]),
+                scheduled=_text(row[3]),
+                scheduled_local=_text(row[4]),
+                args=_text(row[5]),
+                extended_args=_text(row[6]),
+                schedule=_text(row[7]),
+                group=slug(connection, int(row[8])),
+                priority=int(row[9]),
+                attempts=int(row[10]),
+                last_attempt=_text(row[11]),
+                last_attempt_local=_text(row[12]),
+                is_claimed=bool(row[13]),
+                logs=tuple(told.get(row[0], ())),
+                zone=zones.get(row[0]),
+                waits=tuple(waits.get(row[0], ())),
             )
             for row in rows
-        ]  # fmt: skip
+        ]
 
     def _logs_of(
         self, connection: Connection, ids: Sequence[int]
@@ -558,7 +570,9 @@ class Bulk:
             )
         return [
             Added(
-                key=str(key), id=ActionId(int(i)), status=str(status),
+                key=str(key),
+                id=ActionId(int(i)),
+                status=str(status),
                 is_held=status == "in-progress" or (status == "pending" and bool(claim)),
                 mark=mark_of(
                     str(status), _text(scheduled), int(attempts), _text(tried), logs.get(int(i), 0)
@@ -566,7 +580,7 @@ class Bulk:
                 is_waited_for=int(i) in waited_for,
             )
             for key, i, status, claim, scheduled, attempts, tried in rows
-        ]  # fmt: skip
+        ]
 
     @staticmethod
     def _pairs(connection: Connection, statement: str) -> dict[int, int]:
@@ -712,9 +726,11 @@ def _is_ascii(row: WholeRow) -> bool:
 def _texts_of(names: TableNames, row: WholeRow) -> Iterator[tuple[str, Place, str | None]]:
     """The texts of a row by their names, and where they are to stand."""
     for name, told in (
-        ("hook", row.hook), ("args", row.args), ("extended_args", row.extended_args),
+        ("hook", row.hook),
+        ("args", row.args),
+        ("extended_args", row.extended_args),
         ("schedule", row.schedule),
-    ):  # fmt: skip
+    ):
         yield name, (names.actions, name), told
     yield "group", (names.groups, "slug"), row.group
     if row.zone is not None:

@@ -76,9 +76,15 @@ class OldPosts:
         self._session = store.session
         server = Server(store)
         names = (
-            "posts", "postmeta", "comments", "commentmeta", "terms", "term_taxonomy",
-            "term_relationships", "options",
-        )  # fmt: skip
+            "posts",
+            "postmeta",
+            "comments",
+            "commentmeta",
+            "terms",
+            "term_taxonomy",
+            "term_relationships",
+            "options",
+        )
         prefix = store.names.prefix
         self.tables = {n: f"{prefix}{n}" for n in names if server.has_table(f"{prefix}{n}")}
         """WordPress's, as far as they are there."""
@@ -101,8 +107,11 @@ class OldPosts:
             f"SELECT ID, post_date FROM {self.tables['posts']} WHERE post_type = '{POST_TYPE}'"
             " AND post_status = :status AND post_date >= :date AND (post_date > :date OR ID > :id)"
             " ORDER BY post_date, ID LIMIT :size",
-            status=status, date=after[0], id=after[1], size=size,
-        )  # fmt: skip
+            status=status,
+            date=after[0],
+            id=after[1],
+            size=size,
+        )
         end = (str(rows[-1][1]), int(rows[-1][0])) if rows else after
         # An id that stands twice is one post that is left.
         return list(dict.fromkeys(int(row[0]) for row in rows)), end
@@ -157,16 +166,22 @@ class OldPosts:
             whole, "comments", "comment_ID", "comment_type", "comment_content", "comment_date_gmt"
         )
         return Post(
-            id=whole.id, hook=str(of["post_title"]), args=str(of["post_content"]),
-            status=str(of["post_status"]), date_gmt=str(of["post_date_gmt"]),
-            modified_gmt=str(of["post_modified_gmt"]), attempts=int(of["menu_order"]),
-            claim=str(of["post_password"]), groups=groups, whole=whole,
+            id=whole.id,
+            hook=str(of["post_title"]),
+            args=str(of["post_content"]),
+            status=str(of["post_status"]),
+            date_gmt=str(of["post_date_gmt"]),
+            modified_gmt=str(of["post_modified_gmt"]),
+            attempts=int(of["menu_order"]),
+            claim=str(of["post_password"]),
+            groups=groups,
+            whole=whole,
             schedules=tuple(_bytes(value) for key, value in metas if key == SCHEDULE_META),
             logs=tuple(
                 PostLog(id=int(i), kind=str(kind), message=str(message), gmt=str(gmt))
                 for i, kind, message, gmt in logs
             ),
-        )  # fmt: skip
+        )
 
     def _each(self, whole: WholePost, name: str, *columns: str) -> Iterator[tuple[Any, ...]]:
         """Some columns of what hangs on it."""

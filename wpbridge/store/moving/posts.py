@@ -369,9 +369,10 @@ class Posts:
         )
         statement = f"SELECT 1 FROM {table} WHERE {same} AND post_type = '{POST_TYPE}'"
         return [
-            post.id for post in posts
+            post.id
+            for post in posts
             if connection.exec_driver_sql(statement, post.guard).scalar() is not None
-        ]  # fmt: skip
+        ]
 
     def _settle(
         self, connection: Connection, moved: Mapping[int, ActionId], ids: Sequence[int]
@@ -510,9 +511,14 @@ class Posts:
 def _made(post: Post, action: ActionId, state: Sequence[Any]) -> Made:
     status, attempts, scheduled, tried = state
     return Made(
-        post=post.whole, action=action, hook=post.hook, status=str(status), attempts=int(attempts),
-        scheduled=str(scheduled), last_attempt=str(tried),
-    )  # fmt: skip
+        post=post.whole,
+        action=action,
+        hook=post.hook,
+        status=str(status),
+        attempts=int(attempts),
+        scheduled=str(scheduled),
+        last_attempt=str(tried),
+    )
 
 
 def _keys(ids: Iterable[int]) -> str:

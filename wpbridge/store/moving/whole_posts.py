@@ -165,8 +165,9 @@ class WholePosts:
         place = self.columns["posts"].index("post_type")
         rows = [
             [*row[:place], post_type, *row[place + 1 :]]
-            for post in posts for row in post.rows["posts"]
-        ]  # fmt: skip
+            for post in posts
+            for row in post.rows["posts"]
+        ]
         self._insert(connection, "posts", self.columns["posts"], rows, is_taken_well=True)
 
     def hang(self, connection: Connection, posts: Sequence[WholePost]) -> None:
@@ -245,8 +246,9 @@ class WholePosts:
     ) -> None:
         whose = {
             int(self.value("comments", row, "comment_ID")): i
-            for i, rows in found.items() for row in rows["comments"]
-        }  # fmt: skip
+            for i, rows in found.items()
+            for row in rows["comments"]
+        }
         if whose:
             condition = f"WHERE t.comment_id IN {listed(whose)} ORDER BY t.meta_id"
             for row in self._select(connection, "commentmeta", condition):
@@ -264,8 +266,9 @@ class WholePosts:
         """The rows' own ids."""
         return [
             int(self.value(name, row, HANGING[name][0]))
-            for post in posts for row in post.rows.get(name, ())
-        ]  # fmt: skip
+            for post in posts
+            for row in post.rows.get(name, ())
+        ]
 
 
 def _size(row: Row) -> int:

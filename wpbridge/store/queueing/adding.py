@@ -312,9 +312,10 @@ class Adding:
         for request, added in zip(requests, tried, strict=False):
             if added.is_new:
                 values = {
-                    "id": added.id, "hook": request.action.hook,
+                    "id": added.id,
+                    "hook": request.action.hook,
                     "args": columns(request.action.args)[0],
-                }  # fmt: skip
+                }
                 return connection.execute(self._made_before, values).first() is not None
         return False
 

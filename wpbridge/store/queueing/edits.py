@@ -154,8 +154,9 @@ class Edits:
         """What our own tables hold of deleted actions."""
         self._zones.forget(connection, ids)
         for table, statement in (
-            (self._names.keys, self._forget_keys), (self._names.waits, self._forget_waits)
-        ):  # fmt: skip
+            (self._names.keys, self._forget_keys),
+            (self._names.waits, self._forget_waits),
+        ):
             if self._own.deleting(table):
                 connection.execute(statement, {"ids": list(ids)})
 
@@ -269,6 +270,10 @@ def _moved(due: datetime) -> str:
 def _zoned(action_id: ActionId, to: NewAction) -> ZonedAction:
     assert to.zoned is not None
     return ZonedAction(
-        action_id=action_id, hook=to.hook, args=columns(to.args)[0], group_id=to.group_id or 0,
-        expression=to.zoned.expression, zone=to.zoned.zone,
-    )  # fmt: skip
+        action_id=action_id,
+        hook=to.hook,
+        args=columns(to.args)[0],
+        group_id=to.group_id or 0,
+        expression=to.zoned.expression,
+        zone=to.zoned.zone,
+    )

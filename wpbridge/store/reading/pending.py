@@ -74,10 +74,13 @@ def read(rows: Iterable[PendingRow], *, is_whole: bool) -> Reading:
         if fault is not None:
             bad.append(
                 Unreadable(
-                    id=row.id, hook=row.hook, why=fault[0], is_claimed=row.is_claimed,
+                    id=row.id,
+                    hook=row.hook,
+                    why=fault[0],
+                    is_claimed=row.is_claimed,
                     is_hopeless=fault[1],
                 )
-            )  # fmt: skip
+            )
         elif row.is_dated and (recurrence := _recurrence(row.schedule)):
             chains[row.hook, row.args, row.group_id, recurrence] += 1
     twins = [str(chain[0]) for chain, count in chains.items() for _ in range(count - 1)]

@@ -74,9 +74,11 @@ class Rows:
             return before
         same = [one for one in levels if number(one[1].get("level", own)) == own]
         values: dict[str, object] = {
-            "id": record.id, "attempts": record.attempts, "priority": own,
+            "id": record.id,
+            "attempts": record.attempts,
+            "priority": own,
             "date": ZERO_DATE if record.scheduled_at is None else to_text(record.scheduled_at),
-        }  # fmt: skip
+        }
         earlier = self._earlier(record)
         given = {name: value for name, value in values.items() if f":{name}" in earlier}
         return min(before + self._due_in(same, now, f" AND {earlier}", given), CAP + 1)
@@ -145,8 +147,9 @@ class Rows:
         return self._ids(
             f"SELECT action_id FROM {self._names.actions} WHERE unique_key IS NOT NULL"
             f" AND status IN {_ENDED} AND action_id > :after ORDER BY action_id",
-            size=size, after=after,
-        )  # fmt: skip
+            size=size,
+            after=after,
+        )
 
     # Claims
 
@@ -248,9 +251,10 @@ class Rows:
             for row in self._rows(
                 f"SELECT hook FROM {self._names.actions}{self._hint(layout.hook_index)}"
                 " WHERE hook = :name AND status = 'pending' AND scheduled_date_gmt <= :now LIMIT 1",
-                name=name, now=to_text(now),
+                name=name,
+                now=to_text(now),
             )
-        ]  # fmt: skip
+        ]
         return sorted(found)
 
     def twin_groups(self) -> list[str]:

@@ -109,9 +109,11 @@ class Inserts:
             for i, message, *dates in rows
         )
         for part in portions(
-            told, most=ROWS_A_STATEMENT, room=self._room,
+            told,
+            most=ROWS_A_STATEMENT,
+            room=self._room,
             size_of=lambda row: SMALL + text_size(str(row[1])),
-        ):  # fmt: skip
+        ):
             values = [value for row in part for value in row]
             self._run(connection, self._logs, self._log_row, len(part), values)
 
@@ -139,8 +141,13 @@ class Inserts:
             due = to_text(at)
             local = to_text(self.zone.scheduled_local(at, action.is_async))
         values: list[object] = [
-            action.hook, due, local, short, php_text(action.schedule), group_id,
-        ]  # fmt: skip
+            action.hook,
+            due,
+            local,
+            short,
+            php_text(action.schedule),
+            group_id,
+        ]
         if self._layout.has_priority:
             values.append(action.priority)
         if self._layout.has_extended_args:

@@ -119,11 +119,13 @@ class Waits:
             return []
         return [
             Wait(
-                action_id=ActionId(int(r[0])), after_id=ActionId(int(r[1])), on_failed=str(r[2]),
+                action_id=ActionId(int(r[0])),
+                after_id=ActionId(int(r[1])),
+                on_failed=str(r[2]),
                 status=None if r[3] is None else str(r[3]),
             )
             for r in connection.execute(self._of, {"ids": sorted(ids)})
-        ]  # fmt: skip
+        ]
 
     def count(self, connection: Connection) -> int:
         """How many actions wait."""
@@ -168,10 +170,12 @@ class Waits:
         for action_id, after, on_failed in waits:
             found[ActionId(int(action_id))].append(
                 Wait(
-                    action_id=ActionId(int(action_id)), after_id=ActionId(int(after)),
-                    on_failed=str(on_failed), status=states.get(int(after)),
+                    action_id=ActionId(int(action_id)),
+                    after_id=ActionId(int(after)),
+                    on_failed=str(on_failed),
+                    status=states.get(int(after)),
                 )
-            )  # fmt: skip
+            )
         released = 0
         done: list[ActionId] = []
         canceled: list[ActionId] = []

@@ -99,10 +99,14 @@ class Zones:
             connection.execute(
                 self._insert,
                 {
-                    "action_id": row.action_id, "hook": row.hook, "args": row.args,
-                    "group_id": row.group_id, "expression": row.expression, "zone": row.zone,
+                    "action_id": row.action_id,
+                    "hook": row.hook,
+                    "args": row.args,
+                    "group_id": row.group_id,
+                    "expression": row.expression,
+                    "zone": row.zone,
                 },
-            )  # fmt: skip
+            )
 
     def forget(self, connection: Connection, ids: Collection[int]) -> None:
         """Of actions that ended, or that are no cron in a zone any more."""
@@ -120,9 +124,13 @@ class Zones:
         moved: dict[ActionId, datetime] = {}
         for *told, blob, ended in connection.execute(self._ended).fetchall():
             link = ZonedAction(
-                action_id=ActionId(int(told[0])), hook=str(told[1]), args=str(told[2]),
-                group_id=int(told[3]), expression=str(told[4]), zone=str(told[5]),
-            )  # fmt: skip
+                action_id=ActionId(int(told[0])),
+                hook=str(told[1]),
+                args=str(told[2]),
+                group_id=int(told[3]),
+                expression=str(told[4]),
+                zone=str(told[5]),
+            )
             if connection.execute(self._lock_one, {"id": link.action_id}).first() is None:
                 # Another runner was faster.
                 continue

@@ -144,16 +144,15 @@ class Finder:
             found.append(Plan(name="by-date", statement=self._in_date, index=index))
         else:
             for name, statement in (
-                ("next-priority", self._next_priority), ("in-priority", self._in_priority)
-            ):  # fmt: skip
+                ("next-priority", self._next_priority),
+                ("in-priority", self._in_priority),
+            ):
                 found.append(Plan(name=name, statement=statement, index=layout.priority_index))
         by_hook = self._in_hook if layout.hook_index else self._by_old_hook
         if hook_index := layout.hook_index or layout.old_hook_index:
             found.append(Plan(name="in-hook", statement=by_hook, index=hook_index))
         if layout.group_index:
-            found.append(
-                Plan(name="in-group", statement=self._in_group, index=layout.group_index)
-            )  # fmt: skip
+            found.append(Plan(name="in-group", statement=self._in_group, index=layout.group_index))
         return found
 
     def is_any_due(self, connection: Connection, now: str) -> bool:

@@ -277,9 +277,12 @@ class Limits:
         return _Room(tokens=tokens_after(rule.rate, tokens, at - refilled), at=at)
 
     def _count_running(
-        self, connection: Connection, rooms: dict[Key, _Room], limits: dict[Key, Limit],
+        self,
+        connection: Connection,
+        rooms: dict[Key, _Room],
+        limits: dict[Key, Limit],
         now: datetime,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if not any(rule.max_concurrency for rule in limits.values()):
             return
         running = self._held(connection, now)

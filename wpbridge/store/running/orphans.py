@@ -23,8 +23,12 @@ MOST: Final = 500
 """So many are looked at in one go."""
 STARTED: Final = "action started via wpbridge"
 PHP_CONTEXTS: Final = (
-    "WP Cron", "Async Request", "WP CLI", "Action Scheduler CLI", "Admin List Table",
-)  # fmt: skip
+    "WP Cron",
+    "Async Request",
+    "WP CLI",
+    "Action Scheduler CLI",
+    "Admin List Table",
+)
 """What the plugin's log rows name as the way an action was run; they are never translated."""
 
 

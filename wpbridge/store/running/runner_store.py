@@ -295,9 +295,16 @@ class SqlStore:
             return None
         self._ownership.keep()
         runner = RunnerRecord(
-            id=RunnerId(0), host="", boot="", pid=0, pid_started="", version="",
-            beat_age_seconds=0.0, claims=tuple(wanted), once=frozenset(once),
-        )  # fmt: skip
+            id=RunnerId(0),
+            host="",
+            boot="",
+            pid=0,
+            pid_started="",
+            version="",
+            beat_age_seconds=0.0,
+            claims=tuple(wanted),
+            once=frozenset(once),
+        )
         return Adopted(runner=runner, actions=self._held_under(wanted))
 
     def suspect(self, ids: Collection[ActionId]) -> None:

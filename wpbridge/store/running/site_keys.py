@@ -42,12 +42,15 @@ class SiteKeys:
             else replace(
                 action,
                 idempotency_key=key_of(
-                    site_id=facts.site_id, blog=self._blog, action_id=action.id,
-                    hook=action.hook, args=action.args,
+                    site_id=facts.site_id,
+                    blog=self._blog,
+                    action_id=action.id,
+                    hook=action.hook,
+                    args=action.args,
                 ),
             )
             for action in actions
-        ]  # fmt: skip
+        ]
 
     def _old(self, actions: Collection[Action], on: Connection | None) -> frozenset[ActionId]:
         """Those that were queued already when the site got its id."""

@@ -18,11 +18,35 @@ _BACKSLASH_INSIDE: Final = frozenset({"big5", "cp932", "gb18030", "gbk", "sjis"}
 """The second byte of a character may be a backslash or a quote: nothing can be escaped."""
 WIDE: Final = _BACKSLASH_INSIDE | {"eucjpms", "euckr", "gb2312", "ujis"}
 """Characters of several bytes, which are not those of UTF-8."""
-_SINGLE: Final = frozenset({
-    "armscii8", "ascii", "cp1250", "cp1251", "cp1256", "cp1257", "cp850", "cp852", "cp866", "dec8",
-    "geostd8", "greek", "hebrew", "hp8", "keybcs2", "koi8r", "koi8u", "latin1", "latin2", "latin5",
-    "latin7", "macce", "macroman", "swe7", "tis620",
-})  # fmt: skip
+_SINGLE: Final = frozenset(
+    {
+        "armscii8",
+        "ascii",
+        "cp1250",
+        "cp1251",
+        "cp1256",
+        "cp1257",
+        "cp850",
+        "cp852",
+        "cp866",
+        "dec8",
+        "geostd8",
+        "greek",
+        "hebrew",
+        "hp8",
+        "keybcs2",
+        "koi8r",
+        "koi8u",
+        "latin1",
+        "latin2",
+        "latin5",
+        "latin7",
+        "macce",
+        "macroman",
+        "swe7",
+        "tis620",
+    }
+)
 _PHP_KNOWS: Final = _SINGLE | WIDE | {"utf8", "utf8mb4"}
 """Names that PHP's driver takes. With any other WordPress says nothing, and the server's own
 character set stays."""

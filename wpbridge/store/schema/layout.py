@@ -15,13 +15,23 @@ STORE_OPTION = "schema-ActionScheduler_StoreSchema"
 
 _NEEDED = {
     "actions": (
-        "action_id", "hook", "status", "scheduled_date_gmt", "scheduled_date_local", "args",
-        "schedule", "group_id", "attempts", "last_attempt_gmt", "last_attempt_local", "claim_id",
+        "action_id",
+        "hook",
+        "status",
+        "scheduled_date_gmt",
+        "scheduled_date_local",
+        "args",
+        "schedule",
+        "group_id",
+        "attempts",
+        "last_attempt_gmt",
+        "last_attempt_local",
+        "claim_id",
     ),
     "claims": ("claim_id", "date_created_gmt"),
     "groups": ("group_id", "slug"),
     "logs": ("log_id", "action_id", "message", "log_date_gmt", "log_date_local"),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,29 +124,42 @@ class TableNames:
     def own_keys(self) -> dict[str, tuple[str, ...]]:
         """The primary keys of our own tables."""
         return {
-            self.runners: ("runner_id",), self.pauses: ("kind", "name"),
-            self.zones: ("action_id",), self.waits: ("action_id", "after_id"),
-            self.keys: ("key_hash",), self.limits: ("kind", "name"),
-            self.suspects: ("action_id",), self.duties: ("duty",),
-            self.held: ("hook",), self.site: ("name",),
-        }  # fmt: skip
+            self.runners: ("runner_id",),
+            self.pauses: ("kind", "name"),
+            self.zones: ("action_id",),
+            self.waits: ("action_id", "after_id"),
+            self.keys: ("key_hash",),
+            self.limits: ("kind", "name"),
+            self.suspects: ("action_id",),
+            self.duties: ("duty",),
+            self.held: ("hook",),
+            self.site: ("name",),
+        }
 
     @property
     def keys_of_tables(self) -> dict[str, str]:
         """The column that is, or begins, the primary key of each table, ours included."""
         plugins = {
-            self.actions: "action_id", self.claims: "claim_id", self.groups: "group_id",
+            self.actions: "action_id",
+            self.claims: "claim_id",
+            self.groups: "group_id",
             self.logs: "log_id",
-        }  # fmt: skip
+        }
         return plugins | {table: columns[0] for table, columns in self.own_keys.items()}
 
     @property
     def first(self) -> tuple[str, ...]:
         """Those of ours that wpbridge 0.1 had: no runner does without them."""
         return (
-            self.runners, self.pauses, self.zones, self.waits, self.keys, self.limits,
-            self.suspects, self.duties,
-        )  # fmt: skip
+            self.runners,
+            self.pauses,
+            self.zones,
+            self.waits,
+            self.keys,
+            self.limits,
+            self.suspects,
+            self.duties,
+        )
 
     @property
     def later(self) -> tuple[str, ...]:

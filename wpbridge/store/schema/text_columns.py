@@ -259,8 +259,10 @@ def _too_long(column: Column, characters: int, octets: int) -> str:
 def _escaped(text: str) -> str:
     """What is not ASCII as PHP writes it in a literal, and half a surrogate pair as Python does."""
     return "".join(
-        char if char.isascii()
-        else f"\\u{ord(char):x}" if _is_surrogate(char)
+        char
+        if char.isascii()
+        else f"\\u{ord(char):x}"
+        if _is_surrogate(char)
         else f"\\u{{{ord(char):X}}}"
         for char in text
-    )  # fmt: skip
+    )

@@ -26,8 +26,13 @@ from wpbridge.store.schema.layout import TableNames
 from wpbridge.store.structure.server import Server
 
 CLAIM_INDEX: Final = (
-    "claim_id", "status", "priority", "attempts", "scheduled_date_gmt", "action_id",
-)  # fmt: skip
+    "claim_id",
+    "status",
+    "priority",
+    "attempts",
+    "scheduled_date_gmt",
+    "action_id",
+)
 """What the plugin's claim asks for, then its order (action-scheduler PR 1340)."""
 CLAIM_INDEX_NAME: Final = "wpbridge_claim"
 ONLINE: Final = ", ALGORITHM=INPLACE, LOCK=NONE"
@@ -368,23 +373,28 @@ class Definitions:
             name=name,
             columns={
                 str(column): FoundColumn(
-                    type=_plain_type(str(kind)), null=str(null) == "YES",
-                    default=_plain_default(default), auto="auto_increment" in str(extra).lower(),
+                    type=_plain_type(str(kind)),
+                    null=str(null) == "YES",
+                    default=_plain_default(default),
+                    auto="auto_increment" in str(extra).lower(),
                     collation=None if collation is None else str(collation),
                 )
                 for column, kind, null, default, extra, collation in columns
             },
             indexes=_columns_by_index(keys),
             unique=frozenset(str(index) for index, _, repeats in keys if not int(repeats)),
-            engine=str(told[0][0]), collation=str(told[0][1]), rows=int(told[0][2] or 0),
+            engine=str(told[0][0]),
+            collation=str(told[0][1]),
+            rows=int(told[0][2] or 0),
             size_bytes=int(told[0][3]),
-        )  # fmt: skip
+        )
 
     def _look_sqlite(self, connection: Connection, name: str) -> FoundTable | None:
         columns = _rows(
-            connection, 'SELECT name, type, "notnull", dflt_value FROM pragma_table_info(:t)',
+            connection,
+            'SELECT name, type, "notnull", dflt_value FROM pragma_table_info(:t)',
             t=name,
-        )  # fmt: skip
+        )
         if not columns:
             return None
         own = {name: self.names.keys_of_tables.get(name, "")}
@@ -399,7 +409,8 @@ class Definitions:
             name=name,
             columns={
                 str(column): FoundColumn(
-                    type=str(kind).lower(), null=not needed,
+                    type=str(kind).lower(),
+                    null=not needed,
                     default=_plain_default(default),
                     auto=giving is not None and giving.gives_ids and column == own[name],
                     collation=None,
@@ -408,7 +419,7 @@ class Definitions:
             },
             indexes=_columns_by_index(keys),
             unique=frozenset(str(index) for index, _, is_unique in keys if is_unique),
-        )  # fmt: skip
+        )
 
     def written(self, name: str) -> str:
         """A table's definition as the server writes it, with its indexes."""
@@ -417,10 +428,12 @@ class Definitions:
             return str(told[0][1])
         told = self.store.session.run(
             lambda c: _rows(
-                c, "SELECT sql FROM sqlite_master WHERE tbl_name = :t AND sql IS NOT NULL"
-                   " ORDER BY type DESC, name", t=name,
+                c,
+                "SELECT sql FROM sqlite_master WHERE tbl_name = :t AND sql IS NOT NULL"
+                " ORDER BY type DESC, name",
+                t=name,
             )
-        )  # fmt: skip
+        )
         return ";\n".join(str(row[0]) for row in told)
 
     def wrong_ids(self, table: str, column: str) -> tuple[int, int]:

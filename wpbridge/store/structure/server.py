@@ -167,10 +167,8 @@ class Server:
             self._names, self._store.layout, self.dialect, lambda _: True, parts.groups.slug_on
         )
         return [
-            _step(plan, row)
-            for plan in finder.plans()
-            for row in self._explained(plan, values)
-        ]  # fmt: skip
+            _step(plan, row) for plan in finder.plans() for row in self._explained(plan, values)
+        ]
 
     def _explained(self, plan: Plan, values: Mapping[str, object]) -> list[Mapping[str, Any]]:
         used = {name: value for name, value in values.items() if f":{name}" in plan.statement.text}

@@ -214,15 +214,17 @@ class Retention:
 
     def _where(self, expiry: Expiry) -> tuple[str, dict[str, object]]:
         values: dict[str, object] = {
-            "status": expiry.status.value, "before": to_text(expiry.before)
-        }  # fmt: skip
+            "status": expiry.status.value,
+            "before": to_text(expiry.before),
+        }
         # SQLite compares texts: a zero date is below every other there, too.
         assert to_text(expiry.before) > ZERO_DATE
         self._layout.texts.check((*expiry.hooks, *expiry.except_hooks, *expiry.groups))
         parts = ["status = :status", "last_attempt_gmt <= :before"]
         for name, hooks, word in (
-            ("hook", expiry.hooks, "IN"), ("not", expiry.except_hooks, "NOT IN")
-        ):  # fmt: skip
+            ("hook", expiry.hooks, "IN"),
+            ("not", expiry.except_hooks, "NOT IN"),
+        ):
             # Of what the column cannot hold there is no row.
             possible = [hook for hook in hooks if self._holds(hook)]
             if hooks and not possible and word == "IN":
