@@ -1,6 +1,7 @@
 """Import paths of earlier releases: each still answers, and says where the module lives now."""
 
 import importlib
+import importlib.util
 import warnings
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
@@ -65,8 +66,11 @@ class Finder:
 
 
 def name_of(room: str, name: str) -> object:
-    """Return what a module had before it became a room; AttributeError for any other name."""
-    if name.startswith("_"):
+    """Return what a module had before it became a room; AttributeError for any other name.
+
+    ``from room import module`` asks for the module's name here before Python imports the module.
+    """
+    if name.startswith("_") or importlib.util.find_spec(f"{room}.{name}") is not None:
         raise AttributeError(f"module {room!r} has no attribute {name!r}")
     found: object = getattr(importlib.import_module(NAMES[room]), name)
     _warn(f"{room}.{name}", f"{NAMES[room]}.{name}")

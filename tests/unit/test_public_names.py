@@ -1,6 +1,13 @@
 """The export list is the API."""
 
+import importlib
+import subprocess
+import sys
+
+import pytest
+
 import wpbridge
+from wpbridge import moved
 
 
 def test_every_public_name_is_there() -> None:
@@ -11,3 +18,16 @@ def test_every_public_name_is_there() -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     assert not hasattr(wpbridge, "nonsense")
+
+
+@pytest.mark.parametrize("room", moved.NAMES)
+def test_a_fresh_process_imports_the_modules_of_a_room_that_was_a_module(room: str) -> None:
+    door = importlib.import_module(room).DOOR
+    code = f"from {room} import {', '.join(door)}"
+    done = subprocess.run(
+        [sys.executable, "-W", "error::DeprecationWarning", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{code}\n{done.stderr}"
