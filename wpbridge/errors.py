@@ -25,6 +25,8 @@ A class docstring is the default message. ``Retry`` and ``Cancel``, raised by ha
 requests and live in :mod:`wpbridge.outcome`.
 """
 
+from collections.abc import Sequence
+
 
 class WpbridgeError(Exception):
     """wpbridge could not do what was asked."""
@@ -35,6 +37,12 @@ class WpbridgeError(Exception):
 
 class ConfigError(WpbridgeError):
     """The settings cannot be used; run `wpbridge check` to see what is read from where."""
+
+    def __init__(self, message: str | None = None, *, faults: Sequence[str] = ()) -> None:
+        """Take one message, or several faults, which become one line each."""
+        lines = [" ".join(fault.split()) for fault in faults]
+        super().__init__(message or "\n".join(lines))
+        self.faults = tuple(lines) or (str(self),)
 
 
 class NotObeyed(ConfigError):

@@ -183,3 +183,24 @@ def _seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(config, "resolve", spy)
     return seen
+
+
+@pytest.mark.parametrize(
+    "words", [("check",), ("claim-and-run",), ("work", "--dry-run"), ("config", "show")]
+)
+def test_all_faults_of_the_settings_are_told_at_once(
+    folder: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("wpbridge.toml").write_text("[run]\nbatch_size = 0\nbach_size = 1\n")
+    monkeypatch.setenv("WPBRIDGE_CONCURRENCY", "many")
+    done = run(*words, "--path", str(folder), "--ask-php=often")
+    assert done.exit_code == 78
+    assert [line.partition(" expects ")[0] for line in done.stderr.splitlines()] == [
+        (
+            f"wpbridge: {Path.cwd()}/wpbridge.toml [run]: unknown setting bach_size;"
+            " did you mean batch_size?"
+        ),
+        f"wpbridge: {Path.cwd()}/wpbridge.toml: batch_size",
+        "wpbridge: WPBRIDGE_CONCURRENCY",
+        "wpbridge: --ask-php",
+    ]

@@ -36,6 +36,7 @@ from wpbridge.queue.facade import Queue
 from wpbridge.runner import wording
 from wpbridge.site import config
 from wpbridge.site.database import DatabaseAddress
+from wpbridge.site.settings import SETTINGS
 from wpbridge.store.connect import open_store
 from wpbridge.store.queueing.edits import REQUEUED, _moved
 from wpbridge.store.records import Query, Record
@@ -522,7 +523,7 @@ def test_every_setting_is_in_the_reference() -> None:
     assert told - places == alone
     for row in table.rows:
         for name in codes(row[1]):
-            assert name.removeprefix("WPBRIDGE_").lower() in config._KINDS
+            assert name.removeprefix("WPBRIDGE_").lower() in SETTINGS
 
 
 def test_every_event_is_in_the_reference() -> None:

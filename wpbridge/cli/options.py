@@ -10,7 +10,7 @@ import click
 from wpbridge.cli.exits import code_of
 from wpbridge.cli.output import COLOR
 from wpbridge.cli.terminal import print_line
-from wpbridge.errors import InputError, WpbridgeError
+from wpbridge.errors import ConfigError, InputError, WpbridgeError
 
 if TYPE_CHECKING:
     from wpbridge.site.config import Settings
@@ -120,8 +120,9 @@ def one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def fail(error: WpbridgeError) -> NoReturn:
-    """One line, and out."""
-    say(str(error))
+    """Say what went wrong, a line for each fault, and end with the error's exit code."""
+    for fault in error.faults if isinstance(error, ConfigError) else (str(error),):
+        say(fault)
     raise SystemExit(int(code_of(error)))
 
 

@@ -186,7 +186,8 @@ class Supervisor:
             terms = self._read_terms()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it meets, the daemon goes on
             is_ours = isinstance(error, WpbridgeError)
-            why = " ".join((str(error) if is_ours else f"{class_name(error)}: {error}").split())
+            told = str(error) if is_ours else f"{class_name(error)}: {error}"
+            why = "; ".join(" ".join(line.split()) for line in told.splitlines())
             tell("daemon.reload_refused", error=why, kept=_KEPT)
             return
         tell("daemon.reloading")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from wpbridge.errors import ConfigError
+from wpbridge.errors import ConfigError, NotObeyed
 from wpbridge.site.config import Settings, load, sources_of
 from wpbridge.site.rules import Keep, Limit, Rate, RetryRule, Route, Webhook
 
@@ -516,3 +516,92 @@ class TestFlags:
             "--batch-size expects a whole number from 1 to 10000, not 0"
         )
         assert "did you mean batch_size?" in refused(cwd, bach_size=1)
+
+
+class TestSeveralFaults:
+    """Whoever mends settings wants to know everything that is wrong with them."""
+
+    FILE = """
+batches = 3
+[sight]
+[run]
+bach_size = 1
+concurrency = 0
+format = "xml"
+[site]
+dsn = "s3cret"
+[[routes]]
+to = "perl"
+hok = "a"
+[[routes]]
+to = "php"
+[[limits]]
+group = "a"
+pause_after = 0
+burst = 3
+[webhooks]
+a = { url = "ftp://s3cret", timeout = 0, secret_env = "NOT" }
+b = "https://x/"
+"""
+
+    def test_all_are_told_with_their_places_in_a_stable_order(self, cwd: Path) -> None:
+        file = cwd / "wpbridge.toml"
+        file.write_text(self.FILE)
+        env = {
+            "WPBRIDGE_BACH_SIZE": "1",
+            "WPBRIDGE_MAX_TIME": "soon",
+            "WPBRIDGE_TRUST": "perhaps",
+        }
+        flags = {"max_actions": -1, "tz": "Mars", "url": "http://[", "config": None}
+        told = refused(cwd, env, **flags)
+        where = f"file {file}: "
+        assert told.split("\n") == [
+            "WPBRIDGE_TRUST expects true or false, not 'perhaps'",
+            f"{file}: batches belongs below [run]",
+            f"{file}: unknown setting sight; did you mean site?",
+            f"{file} [run]: unknown setting bach_size; did you mean batch_size?",
+            f"{file}: concurrency expects a whole number from 1 to 1000, not 0",
+            f"{file}: format expects text or table or json or jsonl or csv or yaml or ids or count, not 'xml'",
+            f"{where}route 1: unknown setting hok; did you mean hook?",
+            f"{where}route 1: to is python, webhook, php or leave",
+            f"{where}route 2: name a hook, a group, or both (patterns may use * and ?)",
+            f"{where}limit 1: unknown setting burst; known: group, hook, max_concurrency, pause_after, pause_for, rate",
+            f"{where}limit 1: pause_after is a whole number from 1 to 1000000",
+            f"{where}limit 1: pause_after counts the failures of a hook, not of a group",
+            f"{where}webhook a: url is one that begins with https:// or http://",
+            f"{where}webhook a: the variable NOT of secret_env is not set",
+            f'{where}webhook a: timeout is a time such as 30 or "30s", a day at most',
+            "the environment: unknown setting WPBRIDGE_BACH_SIZE; did you mean WPBRIDGE_BATCH_SIZE?",
+            'WPBRIDGE_MAX_TIME expects a time such as 90, "55s", "10m" or "1h30m", not \'soon\'',
+            "--max-actions expects a whole number from 0 to 2147483648, not -1",
+            "--tz expects site, UTC or a time zone such as Europe/Rome, not 'Mars'",
+            "the DSN cannot be read; it looks like mysql://user:password@host:3306/database or sqlite:///file.db",
+            "--url http://[ is no address",
+        ]
+        assert refused(cwd, env, **flags) == told
+
+    @pytest.mark.parametrize("text", ["[run", "\xff", None])
+    def test_a_file_that_cannot_be_read_hides_no_other_fault(
+        self, cwd: Path, text: str | None
+    ) -> None:
+        """Its own variables are not known then, so no variable is called unknown."""
+        if text is not None:
+            (cwd / "a.toml").write_bytes(text.encode("latin-1"))
+        env = {"WPBRIDGE_SECRET_OF_A_HOOK": "x", "WPBRIDGE_VERBOSE": "9"}
+        about_file, *others = refused(cwd, env, config="a.toml", batch_size=0).split("\n")
+        assert about_file.startswith((f"{cwd / 'a.toml'} is n", "the settings file"))
+        assert others == [
+            "WPBRIDGE_VERBOSE expects a whole number from 0 to 2, not '9'",
+            "--batch-size expects a whole number from 1 to 10000, not 0",
+        ]
+
+    def test_each_fault_is_one_line(self, cwd: Path) -> None:
+        (cwd / "wpbridge.toml").write_text('[run]\n"a\\nb" = 1\nbatches = -1\n')
+        assert refused(cwd).count("\n") == 1
+
+    def test_one_alone_keeps_its_kind(self, cwd: Path) -> None:
+        (cwd / "wpbridge.toml").write_text("")
+        (cwd / "wpbridge.toml").chmod(0o666)
+        with pytest.raises(NotObeyed):
+            read(cwd)
+        assert refused(cwd, batches=-1).count("\n") == 1

@@ -1,0 +1,284 @@
+"""Readers of the settings' tables that hold rules for hooks and groups.
+
+Each reader is a kind of value (:mod:`wpbridge.site.value_kinds`). What is wrong inside of its
+tables it raises as one ConfigError with all faults.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from datetime import timedelta
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from wpbridge.errors import ConfigError
+from wpbridge.site.faults import Faults, meant, unknown_names
+from wpbridge.site.moments import seconds_of
+from wpbridge.site.rules import Keep, Limit, Rate, RetryRule, Route, Webhook
+from wpbridge.site.value_kinds import LONGEST, Kind, Origin
+
+_MOST: Final = 1_000_000
+_PER: Final = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "hour": 3600, "day": 86400}
+
+
+class _Key(NamedTuple):
+    """What stands below one key of a table."""
+
+    read: Callable[[Any], Any]
+    """Value to the rule's attribute; ValueError for a value that cannot be one."""
+    must: str
+    """What the value must be: the message where that error has none."""
+    is_required: bool = False
+
+
+def _row(
+    told: Mapping[str, Any],
+    where: str,
+    keys: Mapping[str, _Key],
+    check: Callable[[AbstractSet[str]], Iterator[str]] = lambda _given: iter(()),
+) -> dict[str, Any]:
+    """Read one table; ConfigError with everything that is wrong with it.
+
+    ``check`` is given the keys that the table has, and tells what is wrong with them together. A
+    misspelled key counts there as the one that was meant.
+    """
+    faults = Faults()
+    faults.add(*unknown_names(told, keys, where))
+    values = {}
+    for name, key in keys.items():
+        if not key.is_required and told.get(name) is None:
+            continue
+        try:
+            values[name] = key.read(told.get(name))
+        except ValueError as error:
+            faults.add(f"{where}: {error.args[0] if error.args else key.must}")
+    given = {meant(name, keys) or name for name, value in told.items() if value is not None}
+    faults.add(*(f"{where}: {fault}" for fault in check(given)))
+    faults.refuse()
+    return values
+
+
+def _rows(
+    title: str,
+    one: str,
+    make: Callable[..., Any],
+    keys: Mapping[str, _Key],
+    check: Callable[[AbstractSet[str]], Iterator[str]] = lambda _given: iter(()),
+) -> Kind:
+    """Return the reader of a list of tables, ``[[title]]``, each of which is ``one``."""
+
+    def read(value: object, origin: Origin) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise ValueError(f"a list of tables: [[{title}]]")  # noqa: TRY004 - as every kind
+        faults, made = Faults(), []
+        for number, told in enumerate(value, 1):
+            where = f"{origin.text}: {one} {number}"
+            with faults.kept():
+                if not isinstance(told, Mapping):
+                    raise ConfigError(f"{where} is a table: [[{title}]]")
+                made.append(make(**_row(told, where, keys, check)))
+        faults.refuse()
+        return tuple(made)
+
+    return read
+
+
+# Values below a key.
+
+
+def _text(value: object, *, least: int = 0) -> str:
+    if not isinstance(value, str) or len(value) < least:
+        raise ValueError
+    return value
+
+
+def _word(value: object, *, words: tuple[str, ...]) -> object:
+    if value not in words:
+        raise ValueError
+    return value
+
+
+def _error_pattern(value: object) -> str:
+    pattern = _text(value)
+    if "[" in pattern:
+        raise ValueError("no error's class has brackets in its name (patterns may use * and ?)")
+    return pattern
+
+
+def _count(value: object, *, most: int = _MOST) -> int:
+    if type(value) is not int or not 1 <= value <= most:
+        raise ValueError
+    return value
+
+
+def _seconds(value: object, *, longest: timedelta = LONGEST) -> float:
+    seconds = seconds_of(value)
+    if seconds is None or not 0 < seconds <= longest.total_seconds():
+        raise ValueError
+    return seconds
+
+
+def _span(value: object) -> timedelta:
+    return timedelta(seconds=_seconds(value))
+
+
+def _no_span(value: object) -> timedelta | None:
+    """A span, or 0 for none."""
+    return None if seconds_of(value) == 0 else _span(value)
+
+
+def _kept_for(value: object) -> timedelta | None:
+    return None if value == "forever" else _span(value)
+
+
+def _rate(value: object) -> Rate:
+    """``30/min``, ``10/s``, ``100/5m``."""
+    count, _, per = value.partition("/") if isinstance(value, str) else ("", "", "")
+    name = per.strip().lower()
+    span = _span(_PER.get(name) or (name if name[:1].isdigit() else f"1{name}"))
+    if not re.fullmatch(r"[0-9]{1,7}", count.strip()) or int(count) < 1:
+        raise ValueError
+    return Rate(count=int(count), per=span)
+
+
+# The tables.
+
+_HOOK_OR_GROUP: Final = {
+    "hook": _Key(partial(_text, least=1), "hook and group are texts"),
+    "group": _Key(_text, "hook and group are texts"),
+}
+_ROUTES: Final = ("python", "webhook", "php", "leave")
+
+
+def _route_names(given: AbstractSet[str]) -> Iterator[str]:
+    if not given & {"hook", "group"}:
+        yield "name a hook, a group, or both (patterns may use * and ?)"
+
+
+def _limit_names(given: AbstractSet[str]) -> Iterator[str]:
+    if len(given & {"hook", "group"}) != 1:
+        yield "name a hook or a group (patterns may use * and ?)"
+    elif "group" in given and "pause_after" in given:
+        yield "pause_after counts the failures of a hook, not of a group"
+    if not given & {"max_concurrency", "rate", "pause_after"}:
+        yield "give it max_concurrency, rate or pause_after"
+
+
+routes: Final = _rows(
+    "routes",
+    "route",
+    Route,
+    {
+        "to": _Key(
+            partial(_word, words=_ROUTES),
+            "to is python, webhook, php or leave",
+            is_required=True,
+        ),
+        **_HOOK_OR_GROUP,
+    },
+    _route_names,
+)
+retention: Final = _rows(
+    "retention",
+    "retention",
+    Keep,
+    {
+        "status": _Key(
+            partial(_word, words=("complete", "failed", "canceled")),
+            "status is complete, failed or canceled",
+        ),
+        "hook": _Key(partial(_text, least=1), "hook is a text"),
+        "keep": _Key(
+            _kept_for, 'keep is a time such as "7d" or "12h", or "forever"', is_required=True
+        ),
+    },
+)
+_MOST_ATTEMPTS: Final = 1000
+retries: Final = _rows(
+    "retry",
+    "retry",
+    RetryRule,
+    {
+        "hook": _Key(_text, "hook is a text"),
+        "group": _Key(_text, "group is a text"),
+        "error": _Key(_error_pattern, "error is a text"),
+        "max_attempts": _Key(
+            partial(_count, most=_MOST_ATTEMPTS),
+            f"max_attempts is a whole number from 1 to {_MOST_ATTEMPTS}",
+        ),
+        "base": _Key(_span, 'base is a time such as "30s" or "6h"'),
+        "cap": _Key(_span, 'cap is a time such as "30s" or "6h"'),
+    },
+)
+limits: Final = _rows(
+    "limits",
+    "limit",
+    Limit,
+    {
+        **_HOOK_OR_GROUP,
+        "max_concurrency": _Key(_count, f"max_concurrency is a whole number from 1 to {_MOST}"),
+        "rate": _Key(_rate, 'rate is so many in a time, such as "30/min" or "100/5m"'),
+        "pause_after": _Key(_count, f"pause_after is a whole number from 1 to {_MOST}"),
+        "pause_for": _Key(_no_span, 'pause_for is a time such as "10m" or "2h"'),
+    },
+    _limit_names,
+)
+
+
+def shares(value: object, _origin: Origin) -> Mapping[str, int]:
+    """``[shares]``."""
+    if not isinstance(value, Mapping) or not all(
+        type(weight) is int and 1 <= weight <= _MOST for weight in value.values()
+    ):
+        raise ValueError(f"a table [shares] of group = weight, whole numbers from 1 to {_MOST}")
+    return MappingProxyType(dict(value))
+
+
+def webhooks(value: object, origin: Origin) -> Mapping[str, Webhook]:
+    """Hooks and where they are posted to: a table, or texts such as ``HOOK=URL``."""
+    pairs = value.split() if isinstance(value, str) else value
+    if isinstance(pairs, list | tuple):
+        split = [str(pair).partition("=") for pair in pairs]
+        if not all(hook and separator for hook, separator, _ in split):
+            raise ValueError("HOOK=URL")
+        pairs = {hook: url for hook, _, url in split}
+    if not isinstance(pairs, Mapping):
+        raise ValueError("a table of hook = url")  # noqa: TRY004 - as every kind
+    faults, made = Faults(), {}
+    for hook, told in pairs.items():
+        with faults.kept():
+            made[hook] = _webhook(f"{origin.text}: webhook {hook}", told, origin.env)
+    faults.refuse()
+    return MappingProxyType(made)
+
+
+def _webhook(where: str, told: object, env: Mapping[str, str]) -> Webhook:
+    table = dict(told) if isinstance(told, Mapping) else {"url": told}
+    variable = table.get("secret_env")
+    if variable is not None:
+        table.pop("secret", None)
+    row = _row(
+        table,
+        where,
+        {
+            "url": _Key(_url, "url is one that begins with https:// or http://", is_required=True),
+            "secret": _Key(partial(_text, least=1), "secret is a text"),
+            "secret_env": _Key(
+                lambda name: _text(env.get(str(name)), least=1),
+                f"the variable {variable} of secret_env is not set",
+            ),
+            "timeout": _Key(
+                partial(_seconds, longest=timedelta(days=1)),
+                'timeout is a time such as 30 or "30s", a day at most',
+            ),
+        },
+    )
+    given = {"timeout_seconds": row["timeout"]} if "timeout" in row else {}
+    return Webhook(url=row["url"], secret=row.get("secret_env", row.get("secret")), **given)
+
+
+def _url(value: object) -> str:
+    if not isinstance(value, str) or not re.match(r"https?://[^/\s]", value):
+        raise ValueError
+    return value

@@ -1,0 +1,180 @@
+"""All settings: each one's value, what it may be, and where a file has it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
+
+from wpbridge.site import rule_tables as tables
+from wpbridge.site import value_kinds as kinds
+from wpbridge.site.rules import Keep, Limit, RetryRule, Route, Webhook
+from wpbridge.site.settings_file import SettingsFile
+
+Format: TypeAlias = Literal["text", "table", "json", "jsonl", "csv", "yaml", "ids", "count"]
+"""How lists are printed; what a command does not know is text there."""
+AskPhp: TypeAlias = Literal["never", "auto", "always"]
+
+
+class Setting(NamedTuple):
+    """How one setting is given."""
+
+    kind: kinds.Kind
+    table: str | None
+    """The file's table that has it; None: it is a table of its own."""
+    key: str
+    """Its key in that table."""
+    is_secret: bool
+    """Its value is never shown."""
+
+
+def _setting(
+    default: Any,
+    kind: kinds.Kind,
+    table: str | None = "run",
+    *,
+    key: str = "",
+    is_secret: bool = False,
+) -> Any:
+    """Return a field; in [php] its key in the file is its name without ``php_``, unless told."""
+    told = {"setting": Setting(kind, table, key, is_secret)}
+    if isinstance(default, dict):
+        return field(default_factory=lambda: MappingProxyType({}), repr=False, metadata=told)
+    return field(default=default, repr=not is_secret, metadata=told)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings, checked one by one; what they name need not exist yet."""
+
+    path: Path | None = _setting(None, kinds.path, "site")
+    """Absolute: a WordPress folder, or its configuration file."""
+    dsn: str | None = _setting(None, kinds.text, "site", is_secret=True)
+    table_prefix: str | None = _setting(None, kinds.prefix, "site")
+    blog_id: int | None = _setting(None, kinds.number(1, 1 << 62), "site")
+    """None: the site of ``url``, or the main site."""
+    url: str | None = _setting(None, kinds.text, "site")
+    ask_php: AskPhp = _setting("auto", kinds.ask_php, "site")
+    """When PHP runs ``wp-config.php``: where it cannot be read without PHP, or never, or always."""
+    handlers: tuple[str, ...] = _setting((), kinds.names)
+    """Modules, by their dotted names."""
+    handlers_folder: str | None = None
+    """Where they are searched first: the file's folder when it names them, else None."""
+    trusted: bool = False
+    """Files are obeyed whoever may write them; said by ``WPBRIDGE_TRUST`` alone."""
+    webhooks: Mapping[str, Webhook] = _setting({}, tables.webhooks, None, is_secret=True)
+    """By hook."""
+    batch_size: int = _setting(25, kinds.number(1, 10_000))
+    batches: int = _setting(0, kinds.number(0, 1 << 31))
+    """0: until nothing is due."""
+    max_actions: int = _setting(0, kinds.number(0, 1 << 31))
+    """0: no limit."""
+    max_time: timedelta | None = _setting(None, kinds.duration)
+    hooks: tuple[str, ...] = _setting((), kinds.names)
+    """Empty: all that have a handler."""
+    exclude_hooks: tuple[str, ...] = _setting((), kinds.names)
+    groups: tuple[str, ...] = _setting((), kinds.names)
+    """Slugs; empty: all."""
+    exclude_groups: tuple[str, ...] = _setting((), kinds.names)
+    concurrency: int = _setting(4, kinds.number(1, 1000))
+    routes: tuple[Route, ...] = _setting((), tables.routes, None)
+    """In order: the first that matches decides."""
+    retry: tuple[RetryRule, ...] = _setting((), tables.retries, None)
+    """In order: the first that fits a failure decides; none: the failure is an ending."""
+    limits: tuple[Limit, ...] = _setting((), tables.limits, None)
+    """In order: the first that fits a hook counts, and the first that fits its group."""
+    shares: Mapping[str, int] = _setting({}, tables.shares, None)
+    """Weights of groups, by pattern, in order; empty: the plugin's order alone."""
+    retention: tuple[Keep, ...] = _setting((), tables.retention, None)
+    """What `clean` and upkeep keep for how long, before the plugin's own rule."""
+    owns_site: bool = _setting(False, kinds.boolean, "site")
+    """The plugin's own runners are off: its upkeep actions are run here too."""
+    upkeep: bool = _setting(True, kinds.boolean, "site")
+    """What the plugin's cleaner does is done here; only with ``owns_site``."""
+    unique_by: Literal["auto", "group", "args"] = _setting(
+        "auto", kinds.choice("auto", "group", "args"), "site"
+    )
+    """What makes actions the same: hook and group (the plugin up to 3.9), or their args too (4.0);
+    auto goes by what the tables show."""
+    php: bool = _setting(False, kinds.boolean, "php", key="enabled")
+    """Run what has no handler here in PHP workers."""
+    php_workers: int = _setting(0, kinds.number(0, 256), "php")
+    """0: as many as there are processors."""
+    wp: tuple[str, ...] = _setting((), kinds.command, "php")
+    """WP-CLI's command, word by word; its last word may be php itself. Empty: what is found."""
+    user: str | None = _setting(None, kinds.text, "php")
+    """WordPress user that PHP workers act as."""
+    skip_plugins: tuple[str, ...] = _setting((), kinds.names, "php")
+    """Not loaded in PHP workers; ``*`` for all."""
+    php_books: Literal["bridge", "native"] = _setting(
+        "bridge", kinds.choice("bridge", "native"), "php"
+    )
+    missing_callback: Literal["hold", "fail"] = _setting(
+        "hold", kinds.choice("hold", "fail"), "php"
+    )
+    on_crash: Literal["fail", "retry"] = _setting("fail", kinds.choice("fail", "retry"), "php")
+    """An action that took its PHP worker with it; tried three times at most."""
+    php_timeout: timedelta | None = _setting(timedelta(minutes=5), kinds.duration, "php")
+    """For one action; None for no limit."""
+    php_max_actions: int = _setting(5000, kinds.number(0, 1 << 31), "php")
+    """A worker is replaced after so many; 0: never."""
+    php_max_age: timedelta | None = _setting(timedelta(hours=1), kinds.duration, "php")
+    timeout: timedelta | None = _setting(None, kinds.duration)
+    """For one action of a Python handler that names none; None for no limit."""
+    isolated_max_actions: int = _setting(0, kinds.number(0, 1 << 31))
+    """An isolated handler's process is replaced after so many; 0: never."""
+    isolated_max_memory: int = _setting(0, kinds.size)
+    """Bytes it holds after an action; 0: never."""
+    keep_output: Literal["always", "failed", "never"] = _setting(
+        "always", kinds.choice("always", "failed", "never")
+    )
+    """When the end of what a Python handler printed goes into its action's log."""
+    processes: int = _setting(1, kinds.number(1, 64))
+    """Worker processes of the daemon."""
+    poll_interval: timedelta | None = _setting(timedelta(seconds=1), kinds.duration)
+    """How long an idle daemon waits before it looks again."""
+    drain_timeout: timedelta | None = _setting(timedelta(seconds=30), kinds.duration)
+    """How long the daemon lets running actions end when it is told to stop."""
+    max_age: timedelta | None = _setting(None, kinds.duration)
+    """A worker process is replaced at this age; None: never."""
+    max_memory: int = _setting(0, kinds.size)
+    """Bytes; a worker process that uses more is replaced. 0: never."""
+    heartbeat_file: Path | None = _setting(None, kinds.path)
+    """Touched while the daemon lives; `wpbridge probe` reads it."""
+    state_dir: Path | None = _setting(None, kinds.path)
+    """Where journals and the like lie that nobody named a place for; None: the usual one."""
+    rescue: Literal["retry", "fail", "hold"] = _setting(
+        "retry", kinds.choice("retry", "fail", "hold")
+    )
+    """What becomes of an action whose runner died while it ran."""
+    log_format: Literal["text", "json"] = _setting("text", kinds.choice("text", "json"))
+    php_max_memory: int = _setting(0, kinds.size, "php")
+    """Bytes; 0: four fifths of the worker's own memory_limit, 512 MiB where it has none."""
+    format: Format = _setting("text", kinds.choice(*get_args(Format)))
+    quiet: bool = _setting(False, kinds.boolean)
+    verbose: int = _setting(0, kinds.number(0, 2))
+    """0 warnings, 1 information, 2 debugging."""
+    tz: str = _setting("UTC", kinds.shown_zone)
+    """The zone that times are shown in for people: ``site``, or a zone's name."""
+    color: bool | None = _setting(None, kinds.boolean)
+    """None: when the output is a terminal."""
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """Each field's origin: flag, ``env NAME``, ``file PATH`` or default."""
+    file: SettingsFile | None = field(default=None, repr=False, compare=False)
+    """The file that was read; it may hold secrets."""
+
+
+def _described() -> dict[str, Setting]:
+    found = {one.name: one.metadata.get("setting") for one in fields(Settings)}
+    return {
+        name: told._replace(
+            key=told.key or (name.removeprefix("php_") if told.table == "php" else name)
+        )
+        for name, told in found.items()
+        if told is not None
+    }
+
+
+SETTINGS: Final[Mapping[str, Setting]] = MappingProxyType(_described())
+"""How each setting is given, by its name."""
