@@ -325,7 +325,9 @@ METHODS = {
 
 def test_every_method_of_a_queue_is_in_the_reference() -> None:
     public = {
-        n for n, m in vars(Queue).items() if not n.startswith("_") and not isinstance(m, property)
+        name
+        for name in dir(Queue)
+        if not name.startswith("_") and not isinstance(getattr(Queue, name), property)
     }
     assert {name.removeprefix("Queue.") for name in METHODS} == public
 

@@ -14,7 +14,7 @@ from wpbridge.cli.terminal import print_line
 from wpbridge.cli.times import times_in, tz_option
 from wpbridge.clock import SystemClock
 from wpbridge.errors import InputError
-from wpbridge.queue.enqueue import GROUP_CHARACTERS, HOOK_CHARACTERS
+from wpbridge.queue.enqueue import check_group, check_hook
 from wpbridge.queue.facade import opened
 from wpbridge.site.moments import iso, parse_moment
 from wpbridge.store.records import Pause
@@ -112,14 +112,11 @@ def _end(for_: str | None, until: str | None) -> datetime | None:
 
 
 def _check_names(hooks: Sequence[str], groups: Sequence[str]) -> None:
-    """What no action can be called would be paused in vain; a group's name may be empty."""
-    for name, told_names, least, most in (
-        ("--hook", hooks, 1, HOOK_CHARACTERS),
-        ("--group", groups, 0, GROUP_CHARACTERS),
-    ):
-        for one in told_names:
-            if not least <= len(one) <= most:
-                raise InputError(f"{name}: {least} to {most} characters, not {len(one)}")
+    """Refuse what no action can be called: it would be paused in vain."""
+    for hook in hooks:
+        check_hook(hook, "--hook")
+    for group in groups:
+        check_group(group, "--group")
 
 
 @click.command(

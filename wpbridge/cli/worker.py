@@ -22,7 +22,6 @@ from wpbridge.events import Event
 from wpbridge.executors.handlers import Handler
 from wpbridge.executors.routes import Routes
 from wpbridge.queue import wake
-from wpbridge.queue.facade import wake_name
 from wpbridge.site.config import Settings, working_folder
 from wpbridge.site.resolve import Site, resolve
 from wpbridge.store.base import ClaimFilter
@@ -124,7 +123,7 @@ def _run(
         settings, parts.site, parts.store, parts.handlers, only=parts.only, clock=clock, daemon=True
     )
     _tie(parts.store.session, tether)
-    ear = wake.Listener.open(wake_name(parts.store), wake.folders())
+    ear = wake.Listener.open(wake.wake_name(parts.store), wake.folders())
     if ear is not None:
         tether.listen(ear)
     tether.attach(runner, files=lambda: _files(settings))

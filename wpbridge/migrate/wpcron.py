@@ -25,8 +25,14 @@ from wpbridge.codec import schedule
 from wpbridge.codec.wp_cron import CronOption, Event, Odd
 from wpbridge.errors import CodecError, Contention, InputError, SiteError
 from wpbridge.patterns import matches
-from wpbridge.queue.enqueue import GROUP_CHARACTERS, HOOK_CHARACTERS, Enqueue, check_text
-from wpbridge.queue.facade import Queue, request_of
+from wpbridge.queue.enqueue import (
+    GROUP_CHARACTERS,
+    HOOK_CHARACTERS,
+    Enqueue,
+    check_text,
+    request_of,
+)
+from wpbridge.queue.facade import Queue
 from wpbridge.store.database.portions import portions
 from wpbridge.store.database.session import Transaction
 from wpbridge.store.moving.bulk import WINDOW_BYTES
@@ -164,9 +170,7 @@ class Moved:
 
 def plan(data: bytes, choice: Choice, group: str = GROUP) -> Plan:
     """What a move would take out of the option's bytes; CodecError when they are damaged."""
-    check_text("group", group)
-    if not 0 < len(group) <= GROUP_CHARACTERS:
-        raise InputError(f"--group: 1 to {GROUP_CHARACTERS} characters")
+    check_text("--group", group, least=1, most=GROUP_CHARACTERS)
     found = Plan()
     for event in CronOption.decode(data).entries():
         if not choice(event):

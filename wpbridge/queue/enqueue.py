@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
-from wpbridge.action import ON_FAILED, NewAction, OnFailed, ZonedCron
+from wpbridge.action import ON_FAILED, ActionId, NewAction, OnFailed, ZonedCron
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import args as args_codec
 from wpbridge.codec import schedule, zoned
 from wpbridge.errors import CodecError, CronError, InputError
 from wpbridge.site.moments import checked_moment, parse_duration, parse_moment
+from wpbridge.store.queueing.adding import Request
 
 Moment: TypeAlias = datetime | timedelta | float | str | None
 """Aware datetime; a span from now; Unix seconds; text (:func:`wpbridge.site.moments.parse_moment`);
@@ -77,15 +78,21 @@ def new_action(new: Enqueue, now: datetime) -> NewAction:
     )
 
 
+def request_of(new: Enqueue, now: datetime) -> Request:
+    """Return what the store is asked to add; InputError says what is wrong."""
+    return Request(
+        action=new_action(new, now),
+        unique=new.unique,
+        key=new.key,
+        after=tuple(ActionId(i) for i in new.after),
+        on_failed=new.after_failed,
+    )
+
+
 def _check_texts(new: Enqueue) -> None:
-    for name, value, least, most in (
-        ("hook", new.hook, 1, HOOK_CHARACTERS),
-        ("group", new.group, 0, GROUP_CHARACTERS),
-        ("key", new.key, 0, KEY_CHARACTERS),
-    ):
-        check_text(name, value)
-        if not least <= len(value) <= most:
-            raise InputError(f"{name}: {least} to {most} characters, not {len(value)}")
+    check_hook(new.hook)
+    check_group(new.group)
+    check_text("key", new.key, most=KEY_CHARACTERS)
     if isinstance(new.priority, bool) or new.priority not in PRIORITIES:
         raise InputError(f"priority: a whole number from 0 to 255, not {new.priority!r}")
     after: object = new.after
@@ -95,8 +102,18 @@ def _check_texts(new: Enqueue) -> None:
         raise InputError(f"after_failed is {', '.join(ON_FAILED)}, not {new.after_failed!r}")
 
 
-def check_text(name: str, value: object) -> None:
-    """Raises InputError unless it is a text that the tables can hold."""
+def check_hook(value: object, name: str = "hook") -> None:
+    """Raise InputError unless the tables can hold it as the name of a hook."""
+    check_text(name, value, least=1, most=HOOK_CHARACTERS)
+
+
+def check_group(value: object, name: str = "group") -> None:
+    """Raise InputError unless the tables can hold it as the name of a group."""
+    check_text(name, value, most=GROUP_CHARACTERS)
+
+
+def check_text(name: str, value: object, *, least: int = 0, most: int | None = None) -> None:
+    """Raise InputError unless it is a text of so many characters that the tables can hold."""
     if not isinstance(value, str):
         raise InputError(f"{name}: a text, not {type(value).__name__}")
     if "\0" in value:
@@ -105,6 +122,8 @@ def check_text(name: str, value: object) -> None:
         value.encode()
     except UnicodeEncodeError as error:
         raise InputError(f"{name}: it holds half a surrogate pair") from error
+    if most is not None and not least <= len(value) <= most:
+        raise InputError(f"{name}: {least} to {most} characters, not {len(value)}")
 
 
 @functools.lru_cache(maxsize=1024)

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
+from wpbridge.store.running.runner_store import SqlStore
+
 _NAME_BYTES: Final = 16
 _GONE: Final = errno.ECONNREFUSED
 """Nobody listens at a socket's name any more."""
@@ -28,6 +30,13 @@ def name_of(database: str, prefix: str) -> str:
     """
     told = f"{database}\0{prefix}".encode("utf-8", "surrogateescape")
     return hashlib.sha256(told).hexdigest()[:_NAME_BYTES]
+
+
+def wake_name(store: SqlStore) -> str:
+    """Return the name that this queue's daemons listen under; connects to ask for its database."""
+    dialect, named = store.session.run(lambda c: (c.engine.dialect.name, c.engine.url.database))
+    database = os.path.realpath(named or "") if dialect == "sqlite" else named or ""
+    return name_of(database, store.names.prefix)
 
 
 def folders(env: Mapping[str, str] = os.environ) -> list[str]:

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from wpbridge.queue import wake
-from wpbridge.queue.facade import Queue, wake_name
+from wpbridge.queue.facade import Queue
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import open_store
 
@@ -112,7 +112,7 @@ def test_the_same_file_by_two_paths_is_one_queue(
     (tmp_path / "queue.db").touch()
     for dsn in ("sqlite:///queue.db", f"sqlite:///{tmp_path}/queue.db"):
         store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
-        names.add(wake_name(store))
+        names.add(wake.wake_name(store))
         store.close()
     assert len(names) == 1
 
@@ -124,7 +124,7 @@ def test_a_queue_pokes_after_its_own_commits_of_what_is_due(
     address = DatabaseAddress.from_dsn(f"sqlite:///{tmp_path}/queue.db")
     store = open_store(address, "wp_")
     store.create_tables(everything=True)
-    ear = wake.Listener.open(wake_name(store), wake.folders())
+    ear = wake.Listener.open(wake.wake_name(store), wake.folders())
     assert ear is not None
     with Queue(store) as queue:
         first = queue.enqueue_async("h")

@@ -1,0 +1,132 @@
+"""The methods of a queue that add actions."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from itertools import islice
+from typing import Any, Final
+
+from wpbridge.action import ActionId, NewAction
+from wpbridge.queue.connection import QueueConnection
+from wpbridge.queue.enqueue import NOTHING, Args, Enqueue, Moment, request_of
+from wpbridge.store.queueing.adding import Added
+
+BULK: Final = 1000
+"""Actions that one transaction of :meth:`wpbridge.Queue.enqueue_many` adds."""
+
+
+class QueueAdding(QueueConnection):
+    """Enqueue and schedule actions."""
+
+    def enqueue(self, new: Enqueue, *, connection: Any = None) -> ActionId | None:
+        """Add one action.
+
+        Returns its id; that of the earlier action when ``key`` was used before; None when it is
+        unique and its like is pending or running (the plugin returns 0).
+
+        Args:
+            new: what and when. Without a date, interval or cron it is async: due at once. With
+                ``after`` it waits until those actions have ended.
+            connection: the caller's own open transaction. The action exists when the caller
+                commits, and not before.
+
+        Raises:
+            InputError: something is wrong with it; nothing is written.
+            StoreError: the database refused, or does not answer.
+        """
+        return self._add([new], connection)[0].id
+
+    def enqueue_async(
+        self, hook: str, args: Args = NOTHING, *, connection: Any = None, **more: Any
+    ) -> ActionId | None:
+        """Add an action that runs once, as soon as possible; as ``as_enqueue_async_action``."""
+        return self.enqueue(Enqueue(hook=hook, args=args, **more), connection=connection)
+
+    def schedule_single(
+        self, at: Moment, hook: str, args: Args = NOTHING, *, connection: Any = None, **more: Any
+    ) -> ActionId | None:
+        """Add an action that runs once, at a date; as ``as_schedule_single_action``."""
+        new = Enqueue(hook=hook, args=args, at=self._now() if at is None else at, **more)
+        return self.enqueue(new, connection=connection)
+
+    def schedule_recurring(
+        self,
+        at: Moment,
+        interval: int | timedelta | str,
+        hook: str,
+        args: Args = NOTHING,
+        *,
+        connection: Any = None,
+        **more: Any,
+    ) -> ActionId | None:
+        """Add an action that runs again some seconds after each run.
+
+        As ``as_schedule_recurring_action``: an interval of 0 makes a single action.
+        """
+        new = Enqueue(hook=hook, args=args, at=at, interval=interval, **more)
+        return self.enqueue(new, connection=connection)
+
+    def schedule_cron(
+        self,
+        at: Moment,
+        expression: str,
+        hook: str,
+        args: Args = NOTHING,
+        *,
+        connection: Any = None,
+        **more: Any,
+    ) -> ActionId | None:
+        """Add an action that runs by a cron expression, from a date on.
+
+        As ``as_schedule_cron_action``; ``tz`` reads the expression in a named time zone instead
+        of UTC.
+        """
+        new = Enqueue(hook=hook, args=args, at=at, cron=expression, **more)
+        return self.enqueue(new, connection=connection)
+
+    def enqueue_many(
+        self, new: Iterable[Enqueue], *, connection: Any = None
+    ) -> list[ActionId | None]:
+        """Add many, :data:`BULK` a transaction, each checked before its transaction begins.
+
+        A crash leaves the first transactions whole and nothing of the rest. With ``connection``
+        all of them are added in the caller's one transaction.
+        """
+        found: list[ActionId | None] = []
+        rest = iter(new)
+        while part := list(islice(rest, BULK)):
+            found += [added.id for added in self._add(part, connection)]
+        return found
+
+    def check(self, new: Enqueue) -> NewAction:
+        """Return the row that would be written, or raise what :meth:`enqueue` would raise."""
+        request = request_of(new, self._now())
+        with self._turn() as parts:
+            self._known(request.after)
+            parts.adding.check(request)
+        return request.action
+
+    def refusal(self, new: Enqueue) -> ActionId | None:
+        """Return the action for which this unique or keyed one would be refused now, if any."""
+        request = request_of(new, self._now())
+        with self._turn() as parts:
+            self._known(request.after)
+            parts.own.look_again()
+            made = parts.adding.key_made(request.key) if request.key else None
+            if made is not None or not request.unique:
+                return made
+            return parts.adding.same_as(request.action, self._unique_by)
+
+    def _add(self, new: Sequence[Enqueue], connection: Any) -> list[Added]:
+        now = self._now()
+        requests = [request_of(one, now) for one in new]
+        after = [i for request in requests for i in request.after]
+        with self._turn() as parts:
+            if connection is None:
+                self._known(after)
+                added = parts.adding.add(requests, by=self._unique_by, now=now)
+                if any(one.action.scheduled_at <= now for one in requests):
+                    self.wake()
+                return added
+            with self._store.inside(connection) as inner:
+                self._known(after, inner)
+                return inner.adding.add(requests, by=self._unique_by, now=now)

@@ -1,0 +1,89 @@
+"""What all methods of a queue share: the store, the clock, and whose turn it is."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Final, TypeVar
+
+from wpbridge.action import ActionId
+from wpbridge.clock import Clock, SystemClock
+from wpbridge.errors import ActionNotFound, StoreError
+from wpbridge.queue import wake
+from wpbridge.queue.enqueue import Moment, moment_of
+from wpbridge.store.opened import Parts
+from wpbridge.store.queueing.adding import UniqueBy
+from wpbridge.store.records import Record
+from wpbridge.store.running.runner_store import SqlStore
+
+T = TypeVar("T")
+_MOST_NAMED: Final = 10
+"""Missing ids that an error names."""
+
+
+class QueueConnection:
+    """One database connection, which the threads that call a queue use in turns."""
+
+    def __init__(
+        self,
+        store: SqlStore,
+        *,
+        unique_by: UniqueBy = "auto",
+        clock: Clock | None = None,
+        close_store: bool = True,
+    ) -> None:
+        """Work on a store that is open already; :meth:`wpbridge.Queue.open` makes one."""
+        self._store = store
+        self._unique_by: UniqueBy = unique_by
+        self._clock = clock or SystemClock()
+        self._closes = close_store
+        self._lock = threading.RLock()
+        self._wake_name = ""
+
+    @property
+    def store(self) -> SqlStore:
+        """The store below. Only one thread may use it at a time."""
+        return self._store
+
+    def wake(self) -> int:
+        """Let idle daemons of this host and user look at once. Returns how many were told.
+
+        The queue does this after each commit of its own that leaves something due. After a
+        transaction of the caller's the caller does it; without it the action starts when the
+        daemon looks next. It never raises, and waits for nobody.
+        """
+        with contextlib.suppress(StoreError):
+            self._wake_name = self._wake_name or wake.wake_name(self._store)
+            return wake.poke(self._wake_name, wake.folders())
+        return 0
+
+    def _now(self) -> datetime:
+        return self._clock.now()
+
+    def _moment(self, told: Moment) -> datetime:
+        return moment_of(told, self._now())
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[Parts]:
+        """Wait until no other thread uses the connection, and keep it meanwhile."""
+        with self._lock:
+            yield self._store.parts
+
+    def _read(self, work: Callable[[Parts], T]) -> T:
+        with self._turn() as parts:
+            return work(parts)
+
+    def _known(self, ids: Sequence[int], inner: Parts | None = None) -> dict[ActionId, Record]:
+        """Return the rows of ids. ActionNotFound names those that are not there.
+
+        ``inner`` looks from inside the caller's transaction, which sees its own new rows but
+        perhaps not the newest of others.
+        """
+        found = {} if inner is None else inner.reading.existing(ids)
+        if rest := [i for i in ids if i not in found]:
+            found |= self._read(lambda parts: parts.reading.existing(rest))
+        missing = [str(i) for i in dict.fromkeys(ids) if i not in found]
+        if missing:
+            some = ", ".join(missing[:_MOST_NAMED]) + (", …" if len(missing) > _MOST_NAMED else "")
+            raise ActionNotFound(f"there is no action {some}")
+        return found

@@ -1,0 +1,104 @@
+"""The methods of a queue that look at actions and change nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Literal
+
+from wpbridge.action import ActionId
+from wpbridge.errors import ActionNotFound, InputError
+from wpbridge.queue.connection import QueueConnection
+from wpbridge.queue.enqueue import Moment
+from wpbridge.store.records import FailedRun, LogEntry, Query, Record, Tally, Wait
+
+
+class QueueReading(QueueConnection):
+    """Look at actions, their logs and their numbers."""
+
+    def get(self, action_id: int) -> Record:
+        """Return one action; ActionNotFound when there is none."""
+        found = self._read(lambda parts: parts.reading.get(action_id))
+        if found is None:
+            raise ActionNotFound(f"there is no action {action_id}")
+        return found
+
+    def find(self, query: Query | None = None, **criteria: Any) -> list[Record]:
+        """Return the actions meant (:class:`Query`), 20 of them by default."""
+        return self._read(lambda parts: parts.reading.find(_query(query, criteria)))
+
+    def count(self, query: Query | None = None, **criteria: Any) -> int:
+        """Return how many actions are meant."""
+        return self._read(lambda parts: parts.reading.count(_query(query, criteria)))
+
+    def logs(self, action_id: int) -> list[LogEntry]:
+        """Return an action's log; ActionNotFound when there is neither action nor log."""
+        found = self._read(lambda parts: parts.reading.logs([action_id]))
+        if not found:
+            self.get(action_id)
+        return found
+
+    def failures(
+        self,
+        query: Query | None = None,
+        *,
+        failed_since: Moment = None,
+        open_only: bool = False,
+        **criteria: Any,
+    ) -> list[FailedRun]:
+        """Return the newest failed actions among those meant, each with the message that says why.
+
+        Args:
+            query: what is meant.
+            failed_since: only what failed then or later, whenever it was scheduled.
+            open_only: only failures that still stand: the action was not requeued, and no later
+                run of the same recurring chain has completed.
+            criteria: fields of ``query``.
+        """
+        meant = _query(query, criteria)
+        since = None if failed_since is None else self._moment(failed_since)
+        with self._turn() as parts:
+            return parts.failed.newest(meant, since=since, open_only=open_only)[0]
+
+    def zones_of(self, ids: Sequence[int]) -> dict[ActionId, str]:
+        """Return the time zones of those actions whose cron is not read in UTC."""
+        with self._turn() as parts:
+            parts.own.look_again()
+            return parts.reading.zones_of(ids)
+
+    def waits_of(self, ids: Sequence[int]) -> list[Wait]:
+        """Return what actions wait for."""
+        with self._turn() as parts:
+            parts.own.look_again()
+            return parts.reading.waits_of(ids)
+
+    def stats(
+        self,
+        by: Literal["status", "hook", "group", "hour"] = "status",
+        *,
+        hours: int = 24,
+        query: Query | None = None,
+    ) -> list[Tally]:
+        """Count actions by hook, group, hour (UTC; of the last ``hours``) or status alone.
+
+        ``query`` counts only the actions that it means, whatever its limit.
+        """
+        now, only = self._now(), query or Query()
+        match by:
+            case "hook":
+                return self._read(lambda parts: parts.reading.by_hook(now, only))
+            case "group":
+                return self._read(lambda parts: parts.reading.by_group(now, only))
+            case "hour":
+                since = now - timedelta(hours=hours)
+                return self._read(lambda parts: parts.reading.by_hour(since, now, only))
+            case "status":
+                counts = self._read(lambda parts: parts.reading.statuses(only))
+                return [Tally(name=name, statuses={name: n}) for name, n in counts.items()]
+        raise InputError(f"by: status, hook, group or hour, not {by!r}")
+
+
+def _query(query: Query | None, criteria: Mapping[str, Any]) -> Query:
+    try:
+        return replace(query or Query(), **criteria)
+    except TypeError as error:
+        raise InputError(f"no such criterion: {error}") from error
