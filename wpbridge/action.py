@@ -1,7 +1,7 @@
-"""The nouns everything shares: an action as it is stored, a claim, and their ids.
+"""The nouns that every room shares: an action as it is stored, a claim, and their ids.
 
-An :class:`Action` holds the row's texts unread: decoding is the codec's business, so a row that
-cannot be decoded can still be claimed, failed, listed and shown.
+An :class:`Action` keeps the row's texts undecoded. Rooms that need them decoded call the codec,
+so a row that cannot be decoded can still be claimed, failed, listed and shown.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ ActionId = NewType("ActionId", int)
 ClaimId = NewType("ClaimId", int)
 RunnerId = NewType("RunnerId", int)
 OnFailed: TypeAlias = Literal["hold", "run", "cancel"]
-"""What a waiting action does when one that it waits for fails or is canceled."""
+"""What becomes of a waiting action when one that it waits for fails or is canceled."""
 ON_FAILED: Final[tuple[OnFailed, ...]] = ("hold", "run", "cancel")
 
 
@@ -27,16 +27,16 @@ UPKEEP_HOOKS = frozenset(
         "action_scheduler_run_recurring_actions_schedule_hook",
     }
 )
-"""The plugin's own housekeeping: left to PHP."""
+"""The hooks of the plugin's own housekeeping, which only PHP can run."""
 
 
 class Status(StrEnum):
-    """The five statuses, spelled as stored."""
+    """The five statuses of an action, spelled as the table stores them."""
 
     PENDING = "pending"
-    """Waiting for its date, or claimed and about to start."""
+    """The action waits for its date, or is claimed and about to start."""
     IN_PROGRESS = "in-progress"
-    """Started by a runner, not ended yet."""
+    """A runner has started the action, and it has not ended yet."""
     COMPLETE = "complete"
     FAILED = "failed"
     CANCELED = "canceled"
@@ -44,44 +44,44 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """One row of work, as the actions table holds it."""
+    """One row of the actions table."""
 
     id: ActionId
     hook: str
     status: Status
     scheduled_at: datetime | None
-    """UTC, aware; None for a zero or NULL date."""
+    """Aware UTC. None for a zero date and for NULL."""
     priority: int
     args: bytes
-    """The JSON text: ``extended_args`` where it is used, else ``args``."""
+    """The JSON text of the args: from ``extended_args`` if that is filled, else from ``args``."""
     schedule: bytes
-    """PHP-serialized schedule."""
+    """The schedule in PHP's serialize format."""
     group_id: int
     group: str
     attempts: int
-    """How often it was started so far."""
+    """How often the action has been started so far."""
     claim_id: ClaimId
     zone: str | None = None
-    """The time zone its cron is read in; None for UTC, as the plugin reads it."""
+    """The time zone in which its cron expression is read. None means UTC, as in the plugin."""
     idempotency_key: str = ""
-    """Empty for an action that keeps the key of wpbridge 0.1, which is made of the site's name."""
+    """Empty for an action that keeps its key of wpbridge 0.1, which is made of the site's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """Actions held by one runner under one claim id, in the plugin's order."""
+    """The actions that one runner has claimed under one claim id, in the plugin's order."""
 
     id: ClaimId
     actions: tuple[Action, ...]
     started: frozenset[ActionId] = frozenset()
-    """Marked as started in the same transaction."""
+    """The actions that the claiming transaction has marked as started."""
     suspects: frozenset[ActionId] = frozenset()
-    """Those that a dead runner held: to be marked before they are called."""
+    """The actions that a dead runner had in hand. Their start is written before the call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZonedCron:
-    """A cron expression, read in a named time zone."""
+    """A cron expression and the name of the time zone in which it is read."""
 
     expression: str
     zone: str
@@ -89,20 +89,21 @@ class ZonedCron:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewAction:
-    """An action to be inserted: texts already encoded."""
+    """An action that is about to be inserted. Its texts are encoded already."""
 
     hook: str
     args: str
-    """Canonical JSON; the store puts an md5 in ``args`` when it is over 191 bytes."""
+    """Canonical JSON. If it has over 191 bytes, the store writes its md5 into ``args``."""
     schedule: bytes
     scheduled_at: datetime
     is_async: bool = False
-    """Async rows keep UTC in ``scheduled_date_local`` (as the plugin writes them)."""
+    """Async rows have UTC in ``scheduled_date_local`` as well, as the plugin writes them."""
     group: str = ""
     group_id: int | None = None
-    """Given when known (a successor keeps its row's group); else found or made by slug."""
+    """The group's id, if it is known, as it is for a successor. Else the store finds or makes the
+    group by its slug."""
     priority: int = 10
     zoned: ZonedCron | None = None
-    """For a cron schedule that is not read in UTC."""
+    """Set for a cron schedule that is not read in UTC."""
     is_waiting: bool = False
-    """Not due by any date: it waits for other actions."""
+    """The action waits for other actions, so no date makes it due."""

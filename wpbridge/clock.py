@@ -1,4 +1,4 @@
-"""Time: one place that asks for it, and its text at the edge of the tables.
+"""The one place that asks for the time, and the conversion of dates to and from table texts.
 
 The tables hold UTC without a zone, to the second. Everything inside wpbridge is aware UTC.
 """
@@ -10,23 +10,23 @@ from typing import Final, Protocol
 _COUNTER: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 ZERO_DATE = "0000-00-00 00:00:00"
-"""What the plugin's tables hold for "never"."""
+"""The text that the plugin's tables hold where there is no date."""
 
 
 class Clock(Protocol):
-    """Now, and a counter that never goes back."""
+    """Tells the time of day, and counts seconds without ever going back."""
 
     def now(self) -> datetime:
-        """Aware UTC, with microseconds."""
+        """Return the time as aware UTC, with microseconds."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds since some moment, those in which the host slept included."""
+        """Return the seconds since some moment. Those in which the host slept count as well."""
         ...
 
 
 class SystemClock:
-    """The host's clock, as PHP uses it: never the database's."""
+    """The clock of this host, which PHP uses too. The database's clock is never asked."""
 
     def now(self) -> datetime:
         """See :class:`Clock`."""
@@ -38,21 +38,21 @@ class SystemClock:
 
 
 def seconds_since_boot() -> float:
-    """Return seconds since some moment, counted on while the host is suspended.
+    """Return the seconds since some moment. The count goes on while the host is suspended.
 
-    CLOCK_MONOTONIC stands still then, so a runner would go on trusting claims that others have
-    taken over meanwhile. Where there is no CLOCK_BOOTTIME it is all there is.
+    CLOCK_MONOTONIC stands still during that time, so a runner that used it would trust claims
+    that others have taken over meanwhile. It is used only where CLOCK_BOOTTIME is missing.
     """
     return time.clock_gettime(_COUNTER)
 
 
 def to_text(moment: datetime) -> str:
-    """``YYYY-MM-DD HH:MM:SS`` as the tables hold it; wall-clock of the value as given."""
+    """Return a date as ``YYYY-MM-DD HH:MM:SS``, as the tables hold it. No zone is converted."""
     return str(moment)[:19]
 
 
 def from_text(text: str | None) -> datetime | None:
-    """A table date as aware UTC; None for NULL, the zero date and unreadable text."""
+    """Return a table's date as aware UTC. None for NULL, the zero date and unreadable text."""
     if not text or text.startswith("0000"):
         return None
     try:
@@ -62,5 +62,5 @@ def from_text(text: str | None) -> datetime | None:
 
 
 def from_timestamp(seconds: int) -> datetime:
-    """A Unix time as aware UTC."""
+    """Return a Unix time as aware UTC."""
     return datetime.fromtimestamp(seconds, UTC)

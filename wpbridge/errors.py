@@ -1,28 +1,29 @@
-"""Every error wpbridge raises on purpose.
+"""Every error that wpbridge raises on purpose.
 
     WpbridgeError
     ├── ConfigError            settings that cannot be used
-    │   └── NotObeyed          others may write what would be run
-    ├── InputError             what was given cannot be used
-    ├── ActionNotFound         there is no action with such an id
+    │   └── NotObeyed          a file that others may write, so that it is not obeyed
+    ├── InputError             a value from the caller that cannot be used
+    ├── ActionNotFound         no action has this id
     ├── SiteError              a WordPress that cannot be read
     │   └── SchemaError        its tables are missing, foreign or too new
-    ├── CodecError             text that is not what it should be (offset)
+    ├── CodecError             a text that cannot be decoded (offset)
     ├── CronError              an expression the plugin refuses, or that never matches
-    ├── StoreError             the database said no
-    │   ├── StoreUnavailable   it does not answer
-    │   │   └── ReadOnly       it answers, and takes no writes
+    ├── StoreError             the database refused a statement
+    │   ├── Unfit              a value does not fit into its column
+    │   ├── StoreUnavailable   the database does not answer
+    │   │   └── ReadOnly       the database answers, but takes no writes
     │   ├── StoreMissing       there is no such database file
-    │   ├── Contention         locks were not to be had in time
-    │   └── RunnerGone         this runner's row is not what it remembers
+    │   ├── Contention         the locks were not free in time
+    │   └── RunnerGone         this runner's row is not as the runner left it
     └── ExecutionError         an action could not be run
         ├── HandlerNotFound
         ├── TimedOut
         ├── WorkerLost
         └── WpCliError         (exit code, stderr tail)
 
-A class docstring is the default message. ``Retry`` and ``Cancel``, raised by handlers, are
-requests and live in :mod:`wpbridge.outcome`.
+The docstring of a class is its default message. ``Retry``, ``Snooze`` and ``Cancel`` are no errors
+but requests that handlers raise. They stand in :mod:`wpbridge.outcome`.
 """
 
 from collections.abc import Sequence
@@ -69,7 +70,7 @@ class CodecError(WpbridgeError):
     """The text cannot be decoded."""
 
     def __init__(self, message: str | None = None, *, offset: int | None = None) -> None:
-        """Offset is the byte (not character) position where reading stopped."""
+        """Take the message, and as ``offset`` the byte (not character) where reading stopped."""
         super().__init__(message)
         self.offset = offset
 

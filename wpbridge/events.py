@@ -1,8 +1,7 @@
-"""What is worth telling of a run: one frozen class a thing, named by what has happened.
+"""The events of a run: one frozen class for each kind, named by what has happened.
 
-An event is told after it is true in the tables. Subscribers (logs, handlers' own, later metrics)
-are called one after the other by the runner's loop, so they should be quick; what one raises is
-logged and hurts nobody.
+An event is sent after the change stands in the tables. The runner's loop calls the subscribers
+one after the other, so they should be quick. What a subscriber raises is logged and stops nothing.
 """
 
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from wpbridge.action import ActionId, ClaimId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Anything told."""
+    """What all events have in common."""
 
     at: datetime
     """Aware UTC."""
@@ -24,42 +23,44 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerStarted(Event):
-    """A runner is in the ownership table and begins to claim."""
+    """A runner has entered itself in the table of runners and begins to claim."""
 
     pid: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerStopped(Event):
-    """It holds nothing any more and has left."""
+    """A runner has nothing in hand any more and has removed itself from the table of runners."""
 
     pid: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerPresumedDead(Event):
-    """Others put back what this runner had in hand, or the server forgot it: it begins anew."""
+    """Others put back what this runner had in hand, or the server lost its row. It begins anew."""
 
     actions: int
+    """How many actions it had in hand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreLost(Event):
-    """The database does not answer; told once an outage."""
+    """The database does not answer. The event is sent once for each outage."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreBack(Event):
-    """It answers again."""
+    """The database answers again."""
 
     after: timedelta
+    """How long the outage lasted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimMade(Event):
-    """Actions were claimed."""
+    """A runner has claimed actions."""
 
     claim_id: ClaimId
     actions: int
@@ -68,46 +69,46 @@ class ClaimMade(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookPaused(Event):
-    """A hook has failed so often in a row that it is paused for every runner."""
+    """A hook has failed so often in a row that it is now paused for every runner."""
 
     hook: str
     failures: int
     until: datetime | None
-    """None: until somebody resumes it."""
+    """When the pause ends. None if it lasts until somebody lifts it."""
     reason: str
-    """Of the last failure."""
+    """The reason of the last failure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionEvent(Event):
-    """Something of one action."""
+    """What all events about one action have in common."""
 
     action_id: ActionId
     hook: str
     group: str
     claim_id: ClaimId
     attempt: int
-    """Starts by now, this one included."""
+    """How often the action has been started, this start included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionStarted(ActionEvent):
-    """It was handed to its handler."""
+    """The action was given to its handler."""
 
     waited: timedelta | None
-    """From its date to its start; None where it has none."""
+    """The time from its date to its start. None if the action has no date."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionCompleted(ActionEvent):
-    """Its handler returned."""
+    """The action's handler returned."""
 
     took: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionFailed(ActionEvent):
-    """It failed for good."""
+    """The action failed and will not be retried."""
 
     took: timedelta
     reason: str
@@ -116,19 +117,20 @@ class ActionFailed(ActionEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionRetried(ActionEvent):
-    """It failed, or its handler asked for it, and runs again later."""
+    """The action will run again later, because it failed or because its handler asked for it."""
 
     took: timedelta
     after: timedelta
     reason: str
     next_attempt: int
-    """By a rule of retries, of ``of``; 0: the handler asked."""
+    """The number of the coming attempt, if a retry rule decided. 0 if the handler asked for it."""
     of: int
+    """How many attempts the retry rule allows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionSnoozed(ActionEvent):
-    """Its handler put it off."""
+    """The action's handler put it off."""
 
     until: datetime
     reason: str
@@ -136,54 +138,55 @@ class ActionSnoozed(ActionEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionCanceled(ActionEvent):
-    """Its handler canceled it."""
+    """The action's handler canceled it."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionLost(ActionEvent):
-    """Somebody else ended, canceled or took it while it was held."""
+    """Somebody else ended, canceled or took over the action while this runner had it in hand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionRescued(ActionEvent):
-    """Its runner died; this is what became of it."""
+    """The action's runner died, and another runner has dealt with the action."""
 
     runner: str
+    """The name of the runner that died."""
     how: str
-    """``retried``, ``failed``, ``held``, or ``released`` when it had not started."""
+    """``retried``, ``failed``, ``held`` (now undated), or ``released`` if it had not started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpkeepDone(Event):
-    """The plugin's cleaner's work was done in its place; told when there was some."""
+    """The upkeep has changed something: it did the work of the plugin's cleaner."""
 
     reset: int
-    """Waiting actions freed from dead runners."""
+    """How many pending actions were freed from the claims of dead runners."""
     failed: int
-    """Actions that ran without a sign."""
+    """How many running actions were failed because they gave no sign of life."""
     deleted: int
-    """Ended long ago."""
+    """How many actions were deleted that had ended long ago."""
     claims: int
-    """Rows of the claims table that held nothing, and that nobody held."""
+    """How many claims were deleted that had no actions and no runner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpkeepLeft(Event):
-    """One of the plugin's own runners was seen, which cleans itself; told once."""
+    """A runner of the plugin was seen. It cleans by itself, so the upkeep here rests."""
 
     runner: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpkeepResumed(Event):
-    """It has not been seen for a while: upkeep is done here again."""
+    """No runner of the plugin has been seen for a while, so the upkeep is done here again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhpNoCallback(Event):
-    """WordPress has no callback for a hook; told once an hour for the whole site."""
+    """WordPress has no callback for a hook. The event is sent once an hour for the whole site."""
 
     hook: str
     effect: str = "its actions stay pending"
@@ -212,4 +215,4 @@ KINDS: Final[tuple[type[Event], ...]] = (
     UpkeepResumed,
     PhpNoCallback,
 )
-"""Every kind that is told; docs/reference/events.md has them all."""
+"""Every kind of event. The page docs/reference/events.md describes each."""

@@ -1,4 +1,4 @@
-"""Import paths of earlier releases: each still answers, and says where the module lives now."""
+"""Import paths of earlier releases. Each still works, and warns where the module stands now."""
 
 import importlib
 import importlib.util
@@ -32,43 +32,46 @@ HOMES: Final = {
     "wpbridge.wpconfig": "wpbridge.site.wpconfig",
     "wpbridge.zone": "wpbridge.site.zone",
 }
-"""Where a module of an earlier release lives now."""
+"""From a module's path in an earlier release to its path now."""
 NAMES: Final = {
     "wpbridge.queue": "wpbridge.queue.facade",
     "wpbridge.site": "wpbridge.site.resolve",
     "wpbridge.upkeep": "wpbridge.upkeep.cleanup",
 }
-"""Modules that became rooms: where the names live that they had."""
+"""From a module that became a room to the module that has its names now."""
 
 
 class Finder:
-    """Finds the modules of :data:`HOMES`; Python asks it when nothing else has found them."""
+    """Finds the modules of :data:`HOMES`. Python asks it for modules that nothing else finds."""
 
     @staticmethod
     def find_spec(
         name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Tell how a moved module is loaded; None for a name that has not moved."""
+        """Return how to load a moved module. None for a name that has not moved."""
         del path, target
         return ModuleSpec(name, Finder) if name in HOMES else None  # type: ignore[arg-type]
 
     @staticmethod
     def create_module(spec: ModuleSpec) -> None:
-        """Leave that to Python."""
+        """Return None, so that Python makes the module object itself."""
         del spec
 
     @staticmethod
     def exec_module(module: ModuleType) -> None:
-        """Have the module answer with what its new home holds."""
+        """Let the module look its names up in the module's new place."""
         home = HOMES[module.__name__]
         _warn(module.__name__, home)
         module.__dict__["__getattr__"] = lambda name: getattr(importlib.import_module(home), name)
 
 
 def name_of(room: str, name: str) -> object:
-    """Return what a module had before it became a room; AttributeError for any other name.
+    """Return what had this name in a module that has become a room.
 
-    ``from room import module`` asks for the module's name here before Python imports the module.
+    ``from room import module`` asks here for the module's name, before Python imports the module.
+
+    Raises:
+        AttributeError: the module never had this name.
     """
     if name.startswith("_") or importlib.util.find_spec(f"{room}.{name}") is not None:
         raise AttributeError(f"module {room!r} has no attribute {name!r}")

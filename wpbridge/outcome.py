@@ -1,7 +1,7 @@
-"""What a run can say: the outcomes, and the requests a handler may raise.
+"""The outcomes that a call of an action can have, and the requests that a handler may raise.
 
-An executor returns an :data:`Outcome` and writes no row; the runner makes it true in the tables.
-Texts in outcomes are plain: handlers choose them, so they go through :func:`plain` first.
+An executor returns an :data:`Outcome` and writes no row. The runner writes it into the tables.
+Handlers choose the texts in outcomes, so each text goes through :func:`plain` first.
 """
 
 from dataclasses import dataclass
@@ -9,20 +9,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 MOST_CHARACTERS: Final = 65_535
-"""Of a text in an outcome. The logs table holds as many bytes."""
+"""How long a text in an outcome may be. A message in the logs table has room for as many bytes."""
 
 
 def exact(text: object, *, most: int = MOST_CHARACTERS) -> str:
-    """A value's text as an exact ``str`` that can be encoded, cut after ``most`` characters.
+    """Return a value's text as an exact ``str`` that UTF-8 can hold, cut after ``most`` characters.
 
-    Half a surrogate pair is written as its escape. Raises whatever the value's own methods raise.
+    Half a surrogate pair becomes its escape. The function raises what the value's ``__str__``
+    raises.
     """
-    told = str.__str__(str(text))[:most]
-    return told.encode("utf-8", "backslashreplace").decode()[:most]
+    exact_text = str.__str__(str(text))[:most]
+    return exact_text.encode("utf-8", "backslashreplace").decode()[:most]
 
 
 def plain(value: object, *, most: int = MOST_CHARACTERS) -> str:
-    """The same of any value, whatever its own methods do; it raises nothing."""
+    """Return the same as :func:`exact`, or a replacement text where the value's methods raise."""
     try:
         return exact(value, most=most)
     except BaseException as error:  # noqa: BLE001 - a handler's own class may do anything
@@ -30,7 +31,7 @@ def plain(value: object, *, most: int = MOST_CHARACTERS) -> str:
 
 
 def class_name(value: object) -> str:
-    """The name of a value's class, whatever that class says of itself."""
+    """Return the name of a value's class, even if the class overrides ``__name__``."""
     return exact(type.__dict__["__name__"].__get__(type(value)), most=200)
 
 
@@ -41,30 +42,31 @@ class Completed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """The handler raised, or the action could not be run at all."""
+    """The handler raised an error, or the action could not be run at all."""
 
     reason: str
     """One line or more for the action's log."""
     error_type: str = ""
     """The class name of the error, for events and counts."""
     detail: str = ""
-    """What the plugin's own log row has no place for: class and line, PHP's last output."""
+    """What the plugin's log row does not say: the error's class and line, PHP's last output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retried:
-    """The same row shall run again later."""
+    """The same row is to run again later."""
 
     after: timedelta
     reason: str = ""
     attempt: int = 0
-    """Which attempt comes next, by a rule of retries; 0: the handler asked for it."""
+    """The number of the coming attempt, if a retry rule decided. 0 if the handler asked for it."""
     of: int = 0
+    """How many attempts the retry rule allows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snoozed:
-    """The same row shall run later; this was no attempt that failed."""
+    """The same row is to run later. This attempt does not count as a failure."""
 
     until: datetime
     """Aware."""
@@ -73,24 +75,24 @@ class Snoozed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canceled:
-    """The handler asked that the action end without having been done."""
+    """The handler asked to cancel the action."""
 
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unrun:
-    """Not run at all: the row goes back as it was."""
+    """The action was not run. The runner puts its row back as it was."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booked:
-    """The plugin's own runner ran it and wrote the tables."""
+    """The plugin's own code ran the action and wrote its ending into the tables."""
 
     failure: Failed | None = None
-    """What went wrong; also what to settle where the plugin could not do it itself."""
+    """The failure, if it failed. The runner settles it where the plugin could not do so."""
 
 
 Outcome = Completed | Failed | Retried | Snoozed | Canceled | Unrun | Booked
@@ -98,7 +100,7 @@ Outcome = Completed | Failed | Retried | Snoozed | Canceled | Unrun | Booked
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogLine:
-    """A row for an action's own log."""
+    """One row for the log of an action."""
 
     message: str
     at: datetime
@@ -106,9 +108,10 @@ class LogLine:
 
 
 def line_of(said: Any, now: datetime) -> LogLine:
-    """What a handler put into its action's log, as a row that can be written.
+    """Turn what a handler put into its list of log lines into a row that can be written.
 
-    Its list of lines takes anything, and so does this. Dates that are none of ours become ``now``.
+    A handler may put anything into that list, so any value is accepted. A date that is not an
+    aware UTC ``datetime`` becomes ``now``.
     """
     line = said if type(said) is LogLine else LogLine(message=said, at=now)
     is_ours = type(line.at) is datetime and line.at.tzinfo is UTC
@@ -116,11 +119,11 @@ def line_of(said: Any, now: datetime) -> LogLine:
 
 
 class Retry(Exception):
-    """Raised by a handler: run this same action again later.
+    """A handler raises this to have the same action run again later.
 
     Args:
-        after: seconds, or a timedelta; not negative.
-        reason: for the action's log.
+        after: how long to wait, in seconds or as a timedelta; not negative.
+        reason: a text for the action's log.
     """
 
     def __init__(self, after: float | timedelta, reason: str = "") -> None:
@@ -132,13 +135,13 @@ class Retry(Exception):
 
 
 class Snooze(Exception):
-    """Raised by a handler: not now; run this same action at another time.
+    """A handler raises this to have the same action run at another time.
 
     Unlike :class:`Retry` it says that nothing went wrong. Neither counts against ``max_attempts``.
 
     Args:
         until: an aware datetime, or a timedelta from now.
-        reason: for the action's log.
+        reason: a text for the action's log.
     """
 
     def __init__(self, until: datetime | timedelta, reason: str = "") -> None:
@@ -150,7 +153,7 @@ class Snooze(Exception):
 
 
 class Cancel(Exception):
-    """Raised by a handler: end this action as canceled."""
+    """A handler raises this to end its action as canceled."""
 
     def __init__(self, reason: str = "") -> None:
         super().__init__(reason)

@@ -1,7 +1,7 @@
-"""An action's args: JSON as PHP writes it, and what a callback is handed.
+"""Reads and writes an action's args: JSON as PHP writes it, and the values that a callback gets.
 
-PHP knows one kind of array, so a Python list and a dict keyed 0..n-1 in order are the same
-thing here, as are ``[]`` and ``{}``.
+PHP has one kind of array. So a Python list means the same here as a dict with the keys 0 to n-1 in
+order, and ``[]`` means the same as ``{}``.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ __all__ = [
 MAX_COLUMN_BYTES: Final = 191
 MAX_BYTES: Final = 8000
 DECODE_DEPTH: Final = 511
-"""PHP's reader stops one level before its writer does."""
+"""How deep args may be nested. PHP's reader stops one level before its writer does."""
 
 _TOO_LONG: Final = (
     "ActionScheduler_Action::$args too long. To ensure the args column can be indexed, action "
@@ -47,29 +47,29 @@ _PHP_HEADS: Final = (b"a:", b"O:")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Args:
-    """Decoded args."""
+    """The decoded args of an action."""
 
     mapping: list[JsonValue] | dict[str, JsonValue]
-    """As stored: a list where PHP sees one, else names to values in stored order."""
+    """A list where PHP sees a list, else a dict from names to values in stored order."""
 
     @property
     def values(self) -> tuple[JsonValue, ...]:
-        """What a PHP callback gets, by position: the values without their names."""
+        """Return what a PHP callback gets: the values by position, without their names."""
         return tuple(self.mapping if isinstance(self.mapping, list) else self.mapping.values())
 
 
 def encode(value: object, *, repair: bool = True) -> str:
-    """A value as the plugin's ``wp_json_encode`` writes it, all ASCII but for a raw DEL.
+    """Write a value as the plugin's ``wp_json_encode`` does: in ASCII, except for a raw DEL.
 
     Args:
         value: None, bool, int, float, str, bytes (a PHP string, perhaps not UTF-8), lists,
             tuples, and dicts keyed by int, str or bytes. A :class:`JsonObject` stays an object
-            when it is empty or numbered.
-        repair: Put a question mark for bytes that are no text, as WordPress does.
+            even if it is empty or its keys are numbers.
+        repair: whether to write a question mark for bytes that are not UTF-8, as WordPress does.
 
     Raises:
-        CodecError: For what PHP cannot encode (NaN, infinity, more than 512 levels), where the
-            plugin would store an empty text that nothing can read, and for what it cannot hold.
+        CodecError: PHP cannot hold the value, or cannot encode it (NaN, infinity, more than 512
+            levels). The plugin would then store an empty text that nothing can read.
     """
     flat = flat_text(value)
     if flat is not None:
@@ -83,18 +83,20 @@ def encode(value: object, *, repair: bool = True) -> str:
 
 
 def canonical(mapping: JsonValue) -> str:
-    """The text a repeat stores for decoded args: PHP's decode and encode again.
+    """Write decoded args as a successor stores them, after PHP has decoded and encoded them.
 
-    Every object comes back as an array, so ``{}`` is written ``[]`` at any depth.
+    PHP decodes every object to an array, so ``{}`` is written as ``[]`` at any depth.
     """
     return JsonWriter(keep_objects=False).write(mapping)
 
 
 def columns(json_text: str) -> tuple[str, str | None]:
-    """What goes to ``args`` and ``extended_args``: long texts are found by their md5.
+    """Return what goes into the columns ``args`` and ``extended_args``.
+
+    A text of over 191 bytes goes into ``extended_args``, and its md5 into ``args``.
 
     Raises:
-        CodecError: Over 8,000 bytes, as the plugin refuses them.
+        CodecError: the text has over 8,000 bytes. The plugin refuses it too.
     """
     data = json_text.encode()
     if len(data) > MAX_BYTES:
@@ -105,12 +107,12 @@ def columns(json_text: str) -> tuple[str, str | None]:
 
 
 def decode(text: bytes) -> Args:
-    """Stored args as PHP's ``json_decode`` to arrays reads them.
+    """Read stored args as PHP's ``json_decode`` to arrays does.
 
-    Texts in PHP's serialize format, left by old or foreign writers, are read too.
+    Texts in PHP's serialize format, which old or foreign writers have left, are read as well.
 
     Raises:
-        CodecError: The plugin would call the row corrupt; ``offset`` is set where it is known.
+        CodecError: the plugin would call the row corrupt. ``offset`` is set if it is known.
     """
     mapping = read_php(php.decode(text)) if text.startswith(_PHP_HEADS) else _parse(text)
     if not isinstance(mapping, list | dict):
@@ -173,7 +175,7 @@ def _check_depth(text: str) -> None:
 
 
 def _check_surrogates(text: str) -> None:
-    """PHP refuses half a pair, Python would read it."""
+    """Raise CodecError for half a surrogate pair, which PHP refuses and Python would accept."""
     for match in _LONE_SURROGATE.finditer(text):
         if match[1]:
             offset = len(text[: match.start()].encode())

@@ -1,4 +1,4 @@
-"""Writes JSON as PHP's ``json_encode`` does through WordPress's wrapper, without recursion."""
+"""Writes JSON as WordPress's ``wp_json_encode`` does, without recursion."""
 
 import json
 import math
@@ -15,15 +15,15 @@ _Members: TypeAlias = Iterator[tuple[str, object]]
 
 
 class JsonObject(dict[str | bytes, object]):
-    """A PHP object among arrays: written ``{...}`` even when it is empty or numbered."""
+    """A PHP object. It is written as ``{...}`` even if it is empty or its keys are numbers."""
 
 
 class JsonWriter:
-    """Turns values to text.
+    """Turns values into JSON.
 
     Args:
-        keep_objects: Whether a :class:`JsonObject` is one, or an array like any other dict.
-        read: How the bytes of a PHP string become text.
+        keep_objects: whether a :class:`JsonObject` is written as an object; else as an array.
+        read: turns the bytes of a PHP string into text.
     """
 
     def __init__(self, *, keep_objects: bool, read: Callable[[bytes], str] = bytes.decode) -> None:
@@ -31,11 +31,11 @@ class JsonWriter:
         self.read = read
 
     def write(self, value: object) -> str:
-        """The text.
+        """Return a value as JSON.
 
         Raises:
-            CodecError: For what PHP cannot encode or hold.
-            UnicodeDecodeError: From ``read``.
+            CodecError: PHP cannot encode or hold the value.
+            UnicodeDecodeError: raised by ``read``.
         """
         out: list[str] = []
         open_: list[_Members] = [iter((("", value),))]
@@ -61,7 +61,7 @@ class JsonWriter:
     def members(
         self, value: list[object] | tuple[object, ...] | dict[object, object]
     ) -> tuple[_Members, str]:
-        """What stands between the brackets, each with what goes before it; and the brackets."""
+        """Return the members, each with the text that stands before it, and the two brackets."""
         if isinstance(value, dict):
             if self.keep_objects and isinstance(value, JsonObject):
                 return _named({self.read(_name(key)): item for key, item in value.items()}), "{}"
@@ -72,14 +72,14 @@ class JsonWriter:
         return (("," if place else "", item) for place, item in enumerate(value)), "[]"
 
     def key(self, key: object) -> int | str:
-        """A dict's key as PHP holds it: canonical decimals are ints."""
+        """Return a dict's key as PHP holds it: a canonical decimal becomes an int."""
         if isinstance(key, int) and not isinstance(key, bool) and INT_MIN <= key <= INT_MAX:
             return int(key)
         name = array_key(_name(key))
         return name if isinstance(name, int) else self.read(name)
 
     def scalar(self, value: object) -> str:
-        """A value without members."""
+        """Return a value without members as JSON."""
         if value is None:
             return "null"
         if isinstance(value, bool):
@@ -106,10 +106,10 @@ _BIG: Final = 1 << 63
 
 
 def flat_text(value: object) -> str | None:
-    """A list or dict of plain values, which nearly all args are, by Python's own fast encoder.
+    """Encode a list or dict of plain values, which nearly all args are, with Python's fast encoder.
 
-    None where the two might differ: numbers as names, floats, long ints, what lies outside of the
-    basic plane (or is half of it), DEL.
+    None where PHP might write something else: for numbers as names, floats, long ints, DEL, and
+    characters that JSON writes as a surrogate pair.
     """
     if type(value) is list:
         members: Iterable[object] = value
@@ -129,8 +129,8 @@ def flat_text(value: object) -> str | None:
 
 
 def repaired(data: bytes) -> str:
-    """UTF-8 with a ``?`` for each bad run of bytes, as WordPress tries it at second attempt."""
-    replacement = "\ufffd"  # may stand in the data, too
+    """Decode UTF-8 with a ``?`` for each run of bad bytes, as WordPress's second attempt does."""
+    replacement = "\ufffd"  # the data itself may contain it as well
     return replacement.join(
         part.decode("utf-8", "replace").replace(replacement, "?")
         for part in data.split(replacement.encode())
@@ -153,7 +153,7 @@ def _name(key: object) -> bytes:
 
 
 def _string(text: str) -> str:
-    # Python escapes DEL and leaves the slash, PHP does the reverse.
+    # Python escapes DEL and not the slash, PHP escapes the slash and not DEL.
     quoted = "\x7f".join(encode_basestring_ascii(part)[1:-1] for part in text.split("\x7f"))
     return '"' + quoted.replace("/", "\\/") + '"'
 

@@ -1,4 +1,4 @@
-"""PHP values to the Python ones that :mod:`wpbridge.codec.args` writes, or hands to a handler."""
+"""Turns PHP values into the Python values that JSON is written from, or that a handler gets."""
 
 from collections.abc import Iterator
 from typing import Final, TypeAlias, cast
@@ -18,31 +18,31 @@ from wpbridge.errors import CodecError
 JsonValue: TypeAlias = bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"] | None
 
 MAX_VALUES: Final = 200_000
-"""Shared values are copied out each time, and a few bytes can share very many."""
+"""How many values one blob may unfold to. A shared value counts each time it is copied out."""
 
 _Made: TypeAlias = list[object] | dict[str | bytes, object] | JsonObject
 
 
 def from_php(value: PhpValue) -> object:
-    """A value as ``args.encode`` takes it to write what PHP would.
+    """Turn a PHP value into one from which ``args.encode`` writes the JSON that PHP would write.
 
-    Objects keep their public properties only, as ``json_encode`` sees them, and strings that are
-    not UTF-8 stay bytes.
+    Objects keep their public properties only, as in ``json_encode``. Strings that are not UTF-8
+    stay bytes.
 
     Raises:
-        CodecError: For cycles and nesting over 512 levels, enum cases (their value is not in
-            the blob) and ``C:`` bodies.
+        CodecError: the value contains a cycle, over 512 levels, an enum case (whose value is not
+            in the blob), or a custom body (``C:``).
     """
     return _rebuilt(value, for_json=True)
 
 
 def read_php(value: PhpValue) -> JsonValue:
-    """A value as a handler takes it: objects are dicts of all their properties by plain name.
+    """Turn a PHP value into one for a handler. An object becomes a dict of all its properties.
 
-    Bytes that are not UTF-8 become ``?``, as the next repeat would store them.
+    Bytes that are not UTF-8 become ``?``, as a successor would store them.
 
     Raises:
-        CodecError: For cycles and nesting over 512 levels, and ``C:`` bodies.
+        CodecError: the value contains a cycle, over 512 levels, or a custom body (``C:``).
     """
     return cast("JsonValue", _rebuilt(value, for_json=False))
 
@@ -56,7 +56,7 @@ def _rebuilt(value: PhpValue, *, for_json: bool) -> object:
         for name, item in entries:
             left -= 1
             if left < 0 or len(open_) > MAX_DEPTH + 1:
-                raise CodecError("args: the PHP value holds itself, or far too much")
+                raise CodecError("args: the PHP value contains itself, or far too many values")
             inner = deref(item)
             if isinstance(inner, dict | PhpObject):
                 made, members = _opened(inner, for_json=for_json)

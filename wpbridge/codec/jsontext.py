@@ -1,6 +1,6 @@
-"""JSON that every reader takes: Python's own writer puts ``Infinity`` and ``NaN`` into it.
+"""Writes JSON that every reader accepts, without the ``Infinity`` and ``NaN`` of Python's writer.
 
-PHP reads the number ``1E400`` as INF, so args and whatever is told of them may hold such numbers.
+PHP reads the number ``1E400`` as INF, so args, and reports about them, may contain such numbers.
 """
 
 import json
@@ -28,7 +28,7 @@ def dumps(
     try:
         return encoder.encode(value)
     except ValueError:
-        return encoder.encode(_told(value))
+        return encoder.encode(_with_texts(value))
 
 
 def is_finite(value: object) -> bool:
@@ -40,11 +40,11 @@ def is_finite(value: object) -> bool:
     return True
 
 
-def _told(value: object) -> object:
+def _with_texts(value: object) -> object:
     if isinstance(value, dict):
-        return {name: _told(item) for name, item in value.items()}
+        return {name: _with_texts(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_told(item) for item in value]
+        return [_with_texts(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return "NAN" if math.isnan(value) else "INF" if value > 0 else "-INF"
     return value

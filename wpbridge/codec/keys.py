@@ -1,7 +1,7 @@
-"""The idempotency key of an action: what it is made of. Pure.
+"""Makes the idempotency key of an action; pure.
 
-A receiver drops what comes under a key that it has seen before. So one action must have one key,
-however the runner was told where the site is, and other work must never have the key of this one.
+A receiver ignores a request whose key it has seen before. So an action must always have the same
+key, however the runner was given the site's address, and no other action may have that key.
 """
 
 import hashlib
@@ -13,34 +13,33 @@ _SPACE: Final = uuid.UUID("0b1d3c9e-5c0f-5a52-8f0e-7d2c1b9a6e44")
 
 
 def key_of(*, site_id: str, blog: str, action_id: int, hook: str, args: bytes) -> str:
-    """The key of an action.
+    """Return the key of an action.
 
     Args:
-        site_id: the random id that the site keeps in a table of ours.
-        blog: what tells the blogs of one database apart: the prefix of the blog's tables.
-        action_id: of the action.
-        hook: of the action.
-        args: the action's JSON text, as its row holds it.
+        site_id: the random id that the site keeps in one of wpbridge's own tables.
+        blog: the prefix of the blog's tables, which tells the blogs of one database apart.
+        action_id: the action's id.
+        hook: the action's hook.
+        args: the action's JSON text, as its row has it.
     """
     work = work_hash(action_id, hook, args)
     return str(uuid.uuid5(_SPACE, _joined(site_id, blog, work).hex()))
 
 
 def key_of_0_1(site_name: str, action_id: int) -> str:
-    """The key that wpbridge 0.1 gave: of the site's name, as the runner knew it, and the id."""
+    """Return the key that wpbridge 0.1 made, from the site's name as its runner knew it."""
     return str(uuid.uuid5(_OF_0_1, f"{site_name}/{action_id}"))
 
 
 def work_hash(action_id: int, hook: str, args: bytes) -> str:
-    """What an action's id and its work come to, in 64 hexadecimal digits.
+    """Return a hash of an action's id, hook and args, in 64 hexadecimal digits.
 
-    A server may hand an id out twice. This is the same only if the hook and the args are, too.
+    A server may give an id to a second action. The hash tells the two apart.
     """
-    told = _joined(str(action_id), hook) + args
-    return hashlib.sha256(told).hexdigest()
+    return hashlib.sha256(_joined(str(action_id), hook) + args).hexdigest()
 
 
 def _joined(*texts: str) -> bytes:
-    """Texts as bytes that tell where each of them ends."""
+    """Join texts to bytes in which the end of each text can be told."""
     several = [text.encode("utf-8", "surrogatepass") for text in texts]
     return b"".join(b"%d:%s" % (len(one), one) for one in several)

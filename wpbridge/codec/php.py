@@ -1,7 +1,7 @@
-"""PHP's ``serialize`` format, the whole grammar both ways, on bytes.
+"""Reads and writes PHP's ``serialize`` format, with its whole grammar, as bytes.
 
-``encode(decode(blob)) == blob`` for everything PHP writes, cycles and references included.
-This module is the door; what the values are is told in :mod:`wpbridge.codec.php_values`.
+``encode(decode(blob)) == blob`` holds for everything that PHP writes, cycles and references
+included. :mod:`wpbridge.codec.php_values` describes the values.
 """
 
 from wpbridge.codec.php_decode import decode

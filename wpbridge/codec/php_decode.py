@@ -1,7 +1,6 @@
-"""Reads what PHP's ``serialize`` wrote, as ``unserialize`` would, without recursion.
+"""Reads what PHP's ``serialize`` wrote, as ``unserialize`` does, without recursion.
 
-PHP takes no notice of bytes after the value. Here they are an error unless the caller says that
-they do not matter.
+PHP ignores bytes after the value. Here they are an error, unless the caller allows them.
 """
 
 import re
@@ -33,12 +32,12 @@ _SCALAR: Final = re.compile(
     rb"|d:([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|-?INF|NAN);"
 )
 _BOOL, _INT, _FLOAT = 1, 2, 3
-# PHP takes any number of zeros before a length; twenty digits hold every length there can be.
+# PHP accepts any number of zeros before a length. No length has more than twenty digits.
 _STRING: Final = re.compile(rb's:0*([0-9]{1,20}):"')
 _ESCAPED: Final = re.compile(rb'S:0*([0-9]{1,20}):"')
 _ARRAY: Final = re.compile(rb"a:0*([0-9]{1,20}):\{")
 _NAMED: Final = re.compile(rb'[OCE]:0*([0-9]{1,20}):"')
-# An object's count, or the length of what it wrote, may have a sign, or no digits for 0.
+# An object's count, and the length of a custom body, may have a sign, or no digits for 0.
 _COUNT: Final = re.compile(rb":(?:\+|-(?=0*:))?0*([0-9]{0,20}):\{")
 _BACK: Final = re.compile(rb"[rR]:0*([0-9]{1,20});")
 _INT_DIGITS: Final = len(str(INT_MAX))
@@ -48,7 +47,7 @@ _SMALLEST_ENTRY_BYTES: Final = len(b"i:0;N;")
 
 
 class _Open(NamedTuple):
-    """A container whose end was not reached yet."""
+    """A container whose end has not been reached yet."""
 
     entries: PhpArray
     left: list[int]
@@ -63,18 +62,18 @@ def decode(
     max_items: int = MAX_ITEMS,
     ignore_rest: bool = False,
 ) -> PhpBare:
-    """The value in a serialized text.
+    """Return the value in a serialized text.
 
     Args:
-        data: All of it.
-        max_depth: Containers within containers.
-        max_bytes: Length of ``data``.
-        max_items: Entries of all containers together.
-        ignore_rest: Take no notice of what follows the value, as PHP does; else it is an error.
+        data: the whole text.
+        max_depth: how deep containers may be nested.
+        max_bytes: how long ``data`` may be.
+        max_items: how many entries all containers together may have.
+        ignore_rest: whether to ignore what follows the value, as PHP does, or to raise.
 
     Raises:
-        CodecError: With the byte where reading stopped. Hostile input too ends here, at a cost
-            bounded by the length of ``data``.
+        CodecError: the text is damaged or exceeds a limit. ``offset`` is the byte where reading
+            stopped. Even for hostile input the cost is bounded by the length of ``data``.
     """
     if len(data) > max_bytes:
         raise CodecError(f"{len(data)} bytes are more than the {max_bytes} allowed", offset=0)
@@ -86,7 +85,7 @@ def decode(
 
 
 class _Reader:
-    """One pass over one text."""
+    """Reads one text once, from its start to the end of its value."""
 
     def __init__(self, data: bytes, max_depth: int, max_items: int) -> None:
         self.data = data
@@ -94,12 +93,12 @@ class _Reader:
         self.max_depth = max_depth
         self.items_left = max_items
         self.open: list[_Open] = []
-        # Slot n is a place, holders[n - 1][keys[n - 1]], so that R: can put a box there.
+        # Slot n is the place holders[n - 1][keys[n - 1]]. R: puts a PhpReference there.
         self.holders: list[PhpArray] = []
         self.keys: list[PhpKey] = []
 
     def read(self) -> PhpBare:
-        """The value; the root is held like an entry so that it can be referred to."""
+        """Read the value. It is the entry of a root array, so that ``R:1`` can refer to it."""
         root: PhpArray = {}
         self.value_into(root, 0)
         while self.open:
@@ -115,7 +114,7 @@ class _Reader:
         return deref(root[0])
 
     def value_into(self, entries: PhpArray, key: PhpKey) -> None:
-        """Read the next value, or a container's head, into its place."""
+        """Read the next value, or the head of a container, into its place."""
         kind = self.data[self.at : self.at + 1]
         if kind == b"R":
             entries[key] = self.shared(entries, key)
@@ -133,7 +132,7 @@ class _Reader:
             entries[key] = made
             self.enter(made.properties, self.number(_COUNT), is_object=True)
         else:
-            # The slot is taken first, yet must not be found by what is read into it.
+            # The slot is counted before the value is read, but has no value until then.
             entries[key] = self.rare(kind) if kind in (b"S", b"r", b"E", b"C") else self.scalar()
 
     def scalar(self) -> PhpBare:
@@ -149,7 +148,7 @@ class _Reader:
         return match[_BOOL] == b"1" if group == _BOOL else float(match[_FLOAT])
 
     def rare(self, kind: bytes) -> PhpBare:
-        """The kinds that schedules hardly ever hold."""
+        """Read one of the kinds that hardly ever occur in schedules."""
         if kind == b"S":
             return self.escaped_string()
         if kind == b"r":
@@ -159,7 +158,7 @@ class _Reader:
         return self.custom()
 
     def key(self, *, normalise: bool) -> PhpKey:
-        """An array's key, or a property's name, which is never turned into an int."""
+        """Read an array's key, or an object's property name, which never becomes an int."""
         kind = self.data[self.at : self.at + 1]
         if kind == b"i":
             start = self.at
@@ -179,7 +178,7 @@ class _Reader:
         return self.data[start : start + size]
 
     def escaped_string(self) -> bytes:
-        r"""A string in which ``\41`` stands for one byte (PHP 6 wrote it, all PHPs read it)."""
+        r"""Read a string in which ``\41`` means one byte. PHP 6 wrote these; all PHPs read them."""
         size = self.number(_ESCAPED)
         out = bytearray()
         while len(out) < size:
@@ -193,7 +192,7 @@ class _Reader:
         return bytes(out)
 
     def enter(self, entries: PhpArray, count: int, *, is_object: bool) -> None:
-        """Open a container; a count that the rest of the text cannot hold is refused at once."""
+        """Open a container. A count is refused at once if the rest of the text is too short."""
         if len(self.open) >= self.max_depth:
             raise self.error(f"nested deeper than {self.max_depth}")
         if count * _SMALLEST_ENTRY_BYTES > len(self.data) - self.at:
@@ -226,7 +225,7 @@ class _Reader:
         return PhpEnum(name.decode("utf-8", escapes), case.decode("utf-8", escapes))
 
     def custom(self) -> PhpCustom:
-        """An opaque body. Slots PHP may have counted inside it are not known here."""
+        """Read a custom body. PHP may have counted slots inside it, which are unknown here."""
         name = self.class_name()
         size = self.number(_COUNT)
         start = self.at
@@ -242,7 +241,7 @@ class _Reader:
         return found
 
     def shared(self, entries: PhpArray, key: PhpKey) -> PhpReference:
-        """The box of the named place's value, which is boxed now if it was not."""
+        """Return the reference at the slot that ``R:`` names. Its value becomes one if needed."""
         start = self.at
         holder, name = self.place()
         if name not in holder or (holder is entries and name == key):
@@ -267,7 +266,7 @@ class _Reader:
         return int(match[1] or 0)
 
     def skip(self, at: int, expected: bytes) -> None:
-        """Go to a later byte, where these must stand, and past them."""
+        """Go to a later byte, check that the expected bytes stand there, and go past them."""
         end = at + len(expected)
         if self.data[at:end] != expected:
             raise self.error(f"{expected.decode()} should stand at byte {at}")
@@ -281,7 +280,7 @@ class _Reader:
 
 
 def _saturated(text: bytes) -> int:
-    """A whole number; PHP stops at the ends of 64 bit instead of refusing."""
+    """Return a whole number, cut to 64 bit as in PHP."""
     digits = text.lstrip(b"+-").lstrip(b"0")
     size = int(digits or b"0") if len(digits) <= _INT_DIGITS else INT_MAX + 1
     return max(-size, INT_MIN) if text.startswith(b"-") else min(size, INT_MAX)

@@ -1,4 +1,4 @@
-"""Writes PHP values as PHP's ``serialize`` does, byte for byte, without recursion."""
+"""Writes PHP values byte for byte as PHP's ``serialize`` does, without recursion."""
 
 import math
 from collections.abc import Iterator
@@ -24,13 +24,13 @@ from wpbridge.errors import CodecError
 
 
 def encode(value: PhpValue, *, max_depth: int = MAX_DEPTH) -> bytes:
-    """The serialized text of a value.
+    """Return a value in PHP's serialize format.
 
-    An object met again is written as ``r:n``, a shared box (:class:`PhpReference`) as ``R:n``.
+    An object that was written before becomes ``r:n``, and such a :class:`PhpReference` ``R:n``.
 
     Raises:
-        CodecError: For what PHP has no type for, ints over 64 bit, and nesting over
-            ``max_depth``, which an array that holds itself without a box runs into.
+        CodecError: PHP has no type for the value, an int has over 64 bit, or the nesting is deeper
+            than ``max_depth``. An array that contains itself without a reference is too deep.
     """
     out: list[bytes] = []
     slots = Slots()
@@ -54,11 +54,11 @@ def encode(value: PhpValue, *, max_depth: int = MAX_DEPTH) -> bytes:
         else:
             open_.pop()
             out.append(b"}")
-    return b"".join(out[:-1])  # the last brace closes the root's stand-in
+    return b"".join(out[:-1])  # the last brace closes no container: the root is no entry of one
 
 
 def string(value: bytes) -> bytes:
-    """A string's text."""
+    """Return a string in PHP's serialize format."""
     return b's:%d:"%s";' % (len(value), value)
 
 

@@ -1,4 +1,4 @@
-"""A view of any PHP value that JSON can hold, for people and logs; not meant to be read back.
+"""Turns any PHP value into one that JSON can hold, for people and logs. Nothing reads it back.
 
 ==================== ==============================================================
 PHP                  shown as
@@ -12,7 +12,7 @@ enum case, ``C:``    ``{"$class": name, "$case": ...}``, ``{"$class": name, "$da
 met before           ``{"$ref": n}``: the n-th value, counted from 1 as ``r:n`` counts
 ==================== ==============================================================
 
-A key that itself begins with ``$`` gets a second one.
+A key that begins with ``$`` gets a second ``$``.
 """
 
 import base64
@@ -39,7 +39,7 @@ _Leaf: TypeAlias = bool | int | float | bytes | PhpEnum | PhpCustom | None
 
 
 def to_plain(value: PhpValue) -> Plain:
-    """The view; cycles and values shared many times over stay finite."""
+    """Return a value as JSON can hold it. A value met before is shown by its number only."""
     slots = Slots()
     root: list[Plain] = []
     open_: list[tuple[_Target, Iterator[tuple[str, PhpValue]]]] = [(root, iter((("", value),)))]
@@ -76,7 +76,7 @@ def _frame(value: PhpArray | PhpObject) -> _Target:
 
 
 def is_list(value: PhpArray) -> bool:
-    """Whether PHP calls the array a list: keys 0..n-1 in order."""
+    """Tell whether PHP calls an array a list: its keys are 0 to n-1 in order."""
     return all(key == place for place, key in enumerate(value))
 
 

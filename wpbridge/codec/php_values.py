@@ -1,4 +1,4 @@
-"""PHP values as inert Python ones: nothing in a blob is ever called or imported.
+"""The Python values that stand for PHP values. Nothing in a blob is ever called or imported.
 
 ========== =====================================================================
 PHP        Python
@@ -8,7 +8,7 @@ int, float ``int`` (64 bit), ``float``
 string     ``bytes``
 array      ``dict`` in PHP's order; keys are ``int`` or ``bytes``
 object     :class:`PhpObject`, :class:`PhpEnum` or :class:`PhpCustom`
-``&``      :class:`PhpReference`, the same box in every place that shares the value
+``&``      :class:`PhpReference`, the same object in every place that shares the value
 ========== =====================================================================
 """
 
@@ -23,26 +23,27 @@ PhpArray: TypeAlias = dict[PhpKey, "PhpValue"]
 INT_MIN: Final = -(2**63)
 INT_MAX: Final = 2**63 - 1
 MAX_DEPTH: Final = 512
-"""Containers within containers, unless a caller says otherwise."""
+"""How deep arrays and objects may be nested, unless a caller says otherwise."""
 
 _CANONICAL_INT: Final = re.compile(rb"(?:0|-?[1-9][0-9]{0,18})")
-_REPR_SWITCHES_AT: Final = 16  # repr() leaves plain notation here, PHP one digit later
+_REPR_SWITCHES_AT: Final = 16
+"""From this power of ten on repr() writes an exponent. PHP does so one digit later."""
 
 
 @dataclass(slots=True, eq=False)
 class PhpObject:
-    """An object as data. Equal only to itself, since identity is what ``r:`` records."""
+    """A PHP object as data. It equals only itself, since ``r:`` refers to one object."""
 
     class_name: str
-    """UTF-8; other bytes are kept as surrogate escapes."""
+    """Decoded from UTF-8. Other bytes are kept as surrogate escapes."""
     properties: PhpArray
     """Keyed as stored: ``x`` public, ``\\0*\\0x`` protected, ``\\0C\\0x`` private to class C."""
 
     def get(self, name: str, default: "PhpBare" = None) -> "PhpBare":
-        """The property of that plain name, whatever its visibility.
+        """Return the property of a plain name, whatever its visibility. References are followed.
 
-        A class and its parent may both hold a private one: public comes first, then protected,
-        the class's own private, any other private. References are followed.
+        Several properties may have this name, since a class and its parent may both have a private
+        one. The order is: public, protected, private to this class, private to any other.
         """
         plain = name.encode("utf-8", "surrogateescape")
         own = self.class_name.encode("utf-8", "surrogateescape")
@@ -55,7 +56,7 @@ class PhpObject:
         return default
 
     def named(self) -> Iterator[tuple[str, bytes, "PhpBare"]]:
-        """Each property as its owner (see :func:`split_name`), plain name and followed value."""
+        """Yield each property: its owner (see :func:`split_name`), plain name and bare value."""
         for key, value in self.properties.items():
             owner, name = split_name(key if isinstance(key, bytes) else b"%d" % key)
             yield owner, name, deref(value)
@@ -63,7 +64,7 @@ class PhpObject:
 
 @dataclass(frozen=True, slots=True)
 class PhpEnum:
-    """A case of an enum (``E:``); its backing value is not in the blob."""
+    """A case of an enum (``E:``). The blob does not contain the value behind the case."""
 
     class_name: str
     case: str
@@ -71,7 +72,7 @@ class PhpEnum:
 
 @dataclass(slots=True, eq=False)
 class PhpCustom:
-    """An object that wrote itself (``C:``), in a format only its class knows."""
+    """An object with a custom body (``C:``), in a format that only its class can read."""
 
     class_name: str
     data: bytes
@@ -79,7 +80,7 @@ class PhpCustom:
 
 @dataclass(slots=True, eq=False)
 class PhpReference:
-    """A value shared by ``&``: every place that shares it holds this same box."""
+    """A value shared by ``&``. Every place that shares it contains this same object."""
 
     value: "PhpBare"
 
@@ -89,12 +90,16 @@ PhpValue: TypeAlias = PhpBare | PhpReference
 
 
 def deref(value: PhpValue) -> PhpBare:
-    """The value itself, out of its box if it is in one."""
+    """Return the value behind a reference. Any other value is returned as it is."""
     return value.value if isinstance(value, PhpReference) else value
 
 
 def split_name(key: bytes) -> tuple[str, bytes]:
-    """Owner and plain name of a stored property: ``""`` public, ``"*"`` protected, else a class."""
+    """Return a stored property's owner and plain name.
+
+    The owner is ``""`` for a public property, ``"*"`` for a protected one, and for a private one
+    the name of its class.
+    """
     if key[:1] == b"\0":
         owner, parted, name = key[1:].partition(b"\0")
         if parted:
@@ -103,17 +108,19 @@ def split_name(key: bytes) -> tuple[str, bytes]:
 
 
 def array_key(name: bytes) -> PhpKey:
-    """A string as PHP uses it for an array key: canonical 64-bit decimals become ints."""
+    """Return a string as PHP uses it for an array key: a canonical decimal becomes an int."""
     if _CANONICAL_INT.fullmatch(name) and INT_MIN <= (number := int(name)) <= INT_MAX:
         return number
     return name
 
 
 def float_text(number: float, exponent: str) -> str:
-    """A finite float in PHP's layout at ``serialize_precision = -1``.
+    """Write a finite float as PHP does at ``serialize_precision = -1``.
+
+    That is with the fewest digits that read back as the same number, without a trailing ``.0``.
 
     Args:
-        number: The shortest digits that read back as it are written, without a trailing ``.0``.
+        number: the float.
         exponent: ``"E"`` as in serialize, ``"e"`` as in JSON.
     """
     text = repr(number)
@@ -129,10 +136,10 @@ def float_text(number: float, exponent: str) -> str:
 
 
 class Slots:
-    """The numbers ``r:`` and ``R:`` speak of, counted as PHP counts while it writes.
+    """Counts the slots that ``r:`` and ``R:`` refer to, as PHP counts them while it writes.
 
-    Every value takes the next number, an object met again too; only a shared place met again
-    takes none. Keys and names are not counted.
+    Every value takes the next number, also an object that was written before. Only a reference
+    (``&``) that was written before takes none. Keys and names are not counted.
     """
 
     __slots__ = ("_count", "_numbers")
@@ -142,15 +149,15 @@ class Slots:
         self._numbers: dict[int | PhpEnum, int] = {}
 
     def seen(self, value: PhpValue) -> int | None:
-        """The number under which a value was written before; else None, and it is counted now."""
+        """Count a value; return the number under which it was written before, or else None."""
         self._count += 1
         shared = isinstance(value, PhpReference)
-        # A reference to an object counts as the object.
+        # A reference to an object counts as the object itself.
         inner = deref(value)
         if isinstance(inner, PhpObject | PhpCustom):
             identity: int | PhpEnum = id(inner)
         elif isinstance(inner, PhpEnum):
-            identity = inner  # a case exists once, however often it was built here
+            identity = inner  # in PHP a case exists once, so equal cases count as the same
         elif shared:
             identity = id(value)
         else:

@@ -1,6 +1,7 @@
-"""The schedule column: what the plugin's schedule objects mean, and when they come next.
+"""The schedule column of an action: makes schedules, and finds the date of the successor.
 
-Only the row's date decides when it is due. What stands here decides the date of its successor.
+When an action is due is decided by the row's date alone. Its schedule decides when its successor
+is due.
 """
 
 from dataclasses import replace
@@ -42,21 +43,21 @@ __all__ = [
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_SECOND: Final = -62_135_596_800
-"""The start of year 1, where our calendar begins."""
+"""The start of year 1, where Python's calendar begins."""
 _LAST_SECOND: Final = 253_402_300_799
 """The end of year 9999, where the date columns end."""
 
 
 def single(at: datetime) -> Single:
-    """Once, at ``at``; fractions of its second are dropped."""
+    """Make a schedule that runs once, at ``at``. Fractions of a second are dropped."""
     return Single(timestamp=_seconds(at))
 
 
 def interval(at: datetime, seconds: int) -> Interval:
-    """First at ``at``, then ``seconds`` after each run.
+    """Make a schedule that runs first at ``at``, then ``seconds`` after each run.
 
     Raises:
-        CodecError: For 0 seconds, with which the plugin makes a single schedule.
+        CodecError: ``seconds`` is 0. The plugin makes a single schedule then.
     """
     if seconds == 0:
         raise CodecError("an interval of 0 seconds does not repeat; use a single schedule")
@@ -65,16 +66,16 @@ def interval(at: datetime, seconds: int) -> Interval:
 
 
 def cron_schedule(start: datetime, expression: str, *, zone: tzinfo | None = None) -> Cron:
-    """By cron: first at the first match at or after the minute of ``start``.
+    """Make a schedule by cron. It runs first at the first match from the minute of ``start`` on.
 
     Args:
-        start: Aware.
-        expression: As the plugin understands it.
-        zone: Whose wall clock the expression means; None for UTC. The schedule does not hold it,
-            so whoever makes the successor must know it again.
+        start: aware.
+        expression: as the plugin understands it.
+        zone: the zone whose wall clock the expression means; None for UTC. The schedule does not
+            contain it, so the caller has to keep it and pass it to :func:`next_after_run`.
 
     Raises:
-        CronError: The plugin refuses the expression, or it never matches.
+        CronError: the plugin refuses the expression, or it never matches.
     """
     parsed = cron.parse(expression)
     first_date = _next_date(parsed, start, zone, allow_current=True)
@@ -88,17 +89,17 @@ def cron_schedule(start: datetime, expression: str, *, zone: tzinfo | None = Non
 def next_after_run(
     schedule: Schedule, *, ran_at: datetime, zone: tzinfo | None = None
 ) -> Schedule | None:
-    """The successor's schedule, made after a run whatever came of it; None when there is none.
+    """Return the successor's schedule, after a run that succeeded or failed. None if it has none.
 
     Args:
-        schedule: Of the action that ran.
-        ran_at: When the run ended, aware. Its microseconds count: a run within the scheduled
-            second is late.
-        zone: Whose wall clock a cron expression means; None for UTC, as in the plugin.
+        schedule: the schedule of the action that ran.
+        ran_at: when the run ended, aware. Microseconds count: a run within the scheduled second
+            is late.
+        zone: the zone whose wall clock a cron expression means; None for UTC, as in the plugin.
 
     Raises:
-        CronError: The expression is unusable or never matches again; here the chain ends.
-        CodecError: The next date lies outside of the calendar, before year 1 or after 9999.
+        CronError: the expression is unusable or never matches again, so the chain ends.
+        CodecError: the next date lies outside of the calendar, before year 1 or after 9999.
     """
     if not isinstance(schedule, Interval | Cron) or not schedule.is_recurring:
         return None
@@ -123,7 +124,7 @@ def next_after_run(
 def _next_match(
     schedule: Cron, same_date: int | None, ran_at: datetime, zone: tzinfo | None
 ) -> int:
-    """The same date when the run was early; moved to a match if it is none, as the plugin does."""
+    """Return the next match, or for an early run the same date (moved on until it matches)."""
     parsed = cron.parse(schedule.expression)
     if same_date is None:
         return _seconds(_next_date(parsed, ran_at, zone))
@@ -145,7 +146,7 @@ def _next_date(
 
 
 def _span(seconds: int) -> timedelta:
-    """Seconds since the epoch, kept within what a timedelta holds."""
+    """Return Unix seconds as a timedelta, cut to what a timedelta can hold."""
     return timedelta(seconds=min(max(seconds, -_LAST_SECOND), _LAST_SECOND + 1))
 
 

@@ -1,4 +1,4 @@
-"""The kinds of schedule the plugin knows, as values."""
+"""The kinds of schedule that the plugin knows, each as a value class."""
 
 import math
 import re
@@ -14,7 +14,7 @@ _NUMBER: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Async:
-    """As soon as possible, once."""
+    """Run as soon as possible, once."""
 
     php_class: ClassVar[str] = "ActionScheduler_NullSchedule"
     is_recurring: ClassVar[bool] = False
@@ -23,40 +23,40 @@ class Async:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Single:
-    """At one moment, once."""
+    """Run once, at one moment."""
 
     php_class: ClassVar[str] = "ActionScheduler_SimpleSchedule"
     is_recurring: ClassVar[bool] = False
     timestamp: int | None
-    """Unix seconds; None where the blob has none, which the plugin reads as now at every load."""
+    """Unix seconds. None if the blob has no date, which the plugin reads as the present time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """Again and again, a while after each run."""
+    """Run again and again, a number of seconds after each run."""
 
     php_class: ClassVar[str] = "ActionScheduler_IntervalSchedule"
     timestamp: int | None
     """As in :class:`Single`."""
     first_timestamp: int | None
-    """When the chain began; None when nothing tells."""
+    """When the chain began. None if the blob does not say."""
     recurrence: float | str | None
-    """Seconds, in the PHP type they were given in (int, float or string)."""
+    """The seconds between runs, in the PHP type of the blob (int, float or string)."""
 
     @property
     def seconds(self) -> int:
-        """The recurrence as PHP casts it; may be negative, which is due again at once."""
+        """Return the recurrence as PHP casts it. A negative one makes the next run due at once."""
         return php_int(self.recurrence)
 
     @property
     def is_recurring(self) -> bool:
-        """False without seconds, where the plugin would repeat without a pause."""
+        """Return False for 0 seconds, with which the plugin would repeat without a pause."""
         return self.seconds != 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cron:
-    """Again and again, as a cron expression says, in UTC."""
+    """Run again and again, by a cron expression read in UTC."""
 
     php_class: ClassVar[str] = "ActionScheduler_CronSchedule"
     is_recurring: ClassVar[bool] = True
@@ -65,12 +65,12 @@ class Cron:
     first_timestamp: int | None
     """As in :class:`Interval`."""
     expression: str
-    """Five or six parts, joined by single spaces; macros are expanded."""
+    """Five or six fields, joined by single spaces. Macros are expanded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canceled:
-    """Will not run; only the migration from posts writes it."""
+    """Never run. Only the plugin's migration from posts writes this kind."""
 
     php_class: ClassVar[str] = "ActionScheduler_CanceledSchedule"
     is_recurring: ClassVar[bool] = False
@@ -80,7 +80,7 @@ class Canceled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignSchedule:
-    """A class some other plugin brought: only that plugin knows when, so leave the row alone."""
+    """A class of another plugin. Only that plugin can read it, so the row stays as it is."""
 
     is_recurring: ClassVar[bool] = False
     timestamp: ClassVar[None] = None
@@ -96,7 +96,10 @@ KNOWN_CLASSES: Final = frozenset(
 
 
 def php_int(value: float | str | None) -> int:
-    """PHP's ``(int)``: the number a text begins with, else 0; the ends of 64 bit, not beyond."""
+    """Cast to a whole number as PHP's ``(int)`` does, kept within 64 bit.
+
+    A text counts by the number that it begins with, and as 0 if it begins with none.
+    """
     if isinstance(value, str):
         match = _NUMBER.match(value)
         value = None if match is None else float(match[1])

@@ -1,17 +1,16 @@
-"""Next dates of cron expressions on the wall clock of a time zone, across its clock changes.
+"""Finds the next date of a cron expression on the wall clock of a time zone.
 
-The fields are matched by :mod:`wpbridge.codec.cron`, faults included: it is given wall times that
-only look like UTC. What a change of the clock does is borrowed from Vixie cron (cron(8)):
+:mod:`wpbridge.codec.cron` matches the fields, faults included. It is given wall times as if they
+were UTC. When the clock changes, the rules of Vixie cron (cron(8)) hold:
 
-- An expression with fixed hours runs when the wall clock first reaches a matching time. A time
-  that a spring change leaves out is reached by the jump over it, so it runs at the first moment
-  after the gap, once however many matches lie in the gap. A time that an autumn change brings
-  twice is reached the first time.
-- An expression whose hour field begins with ``*`` follows real time: what a gap leaves out is left
-  out, and what comes twice runs twice.
+- An expression with fixed hours runs when the wall clock first reaches a matching time. If a spring
+  change skips matching times, the expression runs once, at the first moment after the gap. If an
+  autumn change brings a matching time twice, the expression runs at the first of the two.
+- An expression whose hour field begins with ``*`` follows real time. It does not run at times that
+  a gap skips, and it runs twice at times that come twice.
 
-Only the hour field tells which of the two it is, and a gap may be of any length: a skipped day is
-a gap as well. Offsets count in whole minutes; those with seconds are history.
+Only the hour field decides which rule holds. A gap may have any length: a skipped day is a gap as
+well. Offsets count in whole minutes, since those with seconds belong to history.
 """
 
 from collections.abc import Iterator
@@ -32,12 +31,12 @@ _LONGEST_ABBREVIATION: Final = 4
 
 
 def zone_named(name: str) -> ZoneInfo:
-    """The zone of an IANA name, spelled exactly; ``UTC`` is one.
+    """Return the time zone of an IANA name, such as ``UTC``. Letter case counts.
 
     Raises:
-        CronError: There is no zone of that name; in one line, with the nearest name if any.
+        CronError: no zone has this name. The message is one line with the nearest name, if any.
     """
-    # Asking for the list, not for a file, keeps paths out.
+    # The name is looked up in a list, so it is never used as a path.
     if name in _names():
         return ZoneInfo(name)
     shown = name[:_SHOWN_CHARS]
@@ -53,17 +52,18 @@ def next_date(
     *,
     allow_current: bool = False,
 ) -> datetime:
-    """The first run later than the minute of ``after``, or also at it; aware UTC, no seconds.
+    """Return the first run after the minute of ``after``, as aware UTC.
 
     Args:
-        expression: Its fields are wall times of the zone.
-        after: Aware, in any zone.
-        zone: Any that keeps to PEP 495 (fold), as :class:`ZoneInfo` does.
-        allow_current: Whether the minute of ``after`` itself may be the answer. A gap's end is one
-            if a time in the gap matches.
+        expression: its fields are wall times of the zone.
+        after: aware, in any zone.
+        zone: any zone that follows PEP 495 (fold), as :class:`ZoneInfo` does.
+        allow_current: whether the minute of ``after`` itself may be the answer. It is one also if
+            it ends a gap in which a time matches.
 
     Raises:
-        CronError: As :func:`cron.next_date`, or the clock skips every match.
+        CronError: as :func:`cron.next_date`, or the clock skips every match.
+        ValueError: ``after`` has no time zone.
     """
     if after.tzinfo is None:
         raise ValueError("a date without a time zone")
@@ -84,7 +84,7 @@ def _next_reached(
     if allow_current and _ends_a_matching_gap(expression, minute, zone):
         return minute
     start, earliest = _wall(minute, zone), minute if allow_current else minute + _MINUTE
-    # In the second pass of an hour, its other matches have been reached already.
+    # When an hour comes a second time, its matches have been reached already.
     matches = _matches(expression, start, allow_current=allow_current)
     return next(at for wall in matches if (at := _reached(wall, zone)) >= earliest)
 
@@ -118,7 +118,7 @@ def _next_pass(
     repeat = _coming_repeat(minute, zone)
     if repeat is not None:
         wall = _wall(minute, zone)
-        # Without a later match, there may still be one in the repeat.
+        # If there is no later match, the repeated time may still have one.
         with suppress(CronError):
             match = cron.next_date(expression, wall, allow_current=allow_current)
             if minute + (match - wall) < repeat:
@@ -134,7 +134,7 @@ def _next_pass(
 
 
 def _coming_repeat(minute: datetime, zone: tzinfo) -> datetime | None:
-    """When the clock goes back, if it then comes by this minute's wall time again."""
+    """Return when the clock goes back, if this minute's wall time then comes again, else None."""
     again = _moment(_wall(minute, zone), zone, fold=1)
     return _change(minute, again, zone) if again > minute else None
 
@@ -155,18 +155,19 @@ def _offset(local: datetime) -> timedelta:
 
 
 def _passes(wall: datetime, zone: tzinfo) -> list[datetime]:
-    """The moments at which clocks show this time, in order: one, two, or none in a gap."""
+    """Return the moments at which clocks show this wall time: one, two, or none in a gap."""
     moments = sorted({_moment(wall, zone, fold=fold) for fold in (0, 1)})
     return [moment for moment in moments if _wall(moment, zone) == wall]
 
 
 def _gap_end(wall: datetime, zone: tzinfo) -> datetime:
-    # Read with the offset after the gap, a time in it lies before the change, and vice versa.
+    # With the offset after the gap, a time in the gap lies before the change. With the offset
+    # before the gap, it lies after the change.
     return _change(_moment(wall, zone, fold=1), _moment(wall, zone, fold=0), zone)
 
 
 def _change(low: datetime, high: datetime, zone: tzinfo) -> datetime:
-    """The first minute after ``low``, up to ``high``, with the offset of ``high``."""
+    """Return the first minute after ``low``, at most ``high``, that has the offset of ``high``."""
     before = _offset(low.astimezone(zone))
     while high - low > _MINUTE:
         middle = low + (high - low) // _MINUTE // 2 * _MINUTE
@@ -182,16 +183,16 @@ def _change(low: datetime, high: datetime, zone: tzinfo) -> datetime:
 
 @cache
 def _names() -> frozenset[str]:
-    # Some systems keep a file for their own time beside those of the database.
+    # Some systems have a file for their own local time beside those of the zone database.
     return frozenset(available_timezones() - {"localtime"})
 
 
 def _nearest(name: str) -> str | None:
-    """The name most like it, letter case aside; the city alone will do."""
+    """Return the zone name most like this one. Letter case does not count, a city is enough."""
     keys = {known.rpartition("/")[2].lower(): known for known in sorted(_names())}
     keys |= {known.lower(): known for known in _names()}
     wanted = name.strip().lower().replace(" ", "_")
-    # Among abbreviations each is like some other, whatever it means.
+    # Abbreviations are left out: each looks like some other one that means something else.
     long_keys = [key for key in keys if len(key) > _LONGEST_ABBREVIATION]
     found = [wanted] if wanted in keys else get_close_matches(wanted, long_keys, n=1, cutoff=0.7)
     return keys[found[0]] if found else None
