@@ -154,7 +154,7 @@ def test_nothing_is_found_in_a_healthy_queue(
             "timezone_string": "Europe/Berlin",
         },
     )
-    mode = "SET SESSION sql_mode = ''" if patient.server.is_mysql else "PRAGMA journal_mode = WAL"
+    mode = "PRAGMA journal_mode = WAL" if patient.server.is_file else "SET SESSION sql_mode = ''"
     query(patient.store, mode) if "PRAGMA" in mode else change(patient.store, mode)
     examination_ = doctor.examine(patient)
     assert [f for f in examination_.findings if f.level != "ok"] == []
@@ -416,7 +416,7 @@ def test_large_tables(store: SqlStore, examined: Examine, monkeypatch: pytest.Mo
     insert_at(store, *[make_new(now=now()) for _ in range(3)], now=now())
     patient = examined()
     monkeypatch.setattr("wpbridge.doctor.checks_tables.MANY_ROWS", 2)
-    if patient.server.is_mysql:
+    if not patient.server.is_file:
         change(store, f"ANALYZE TABLE {ACTIONS}")
     assert one(patient, "table-sizes").level == "note"
     monkeypatch.setattr("wpbridge.doctor.checks_tables.MANY_BYTES", 100)

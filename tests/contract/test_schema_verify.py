@@ -17,12 +17,9 @@ from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_store
 from wpbridge.store.running.runner_store import SqlStore
-from wpbridge.store.structure.definitions import (
-    CLAIM_INDEX,
-    Definitions,
-    _plain_default,
-    _plain_type,
-)
+from wpbridge.store.schema.found import plain_default, plain_type
+from wpbridge.store.schema.tables import CLAIM_INDEX
+from wpbridge.store.structure.definitions import Definitions
 
 ACTIONS = "wp_actionscheduler_actions"
 SHORT = ("actions", "claims", "groups", "logs")
@@ -78,6 +75,10 @@ def mended_with_rows(definitions: Definitions) -> dict[str, Deviation]:
 # Layouts as they are
 
 
+def columns(store: SqlStore) -> list[str]:
+    return store.session.run(lambda c: store.dialect.columns(c, ACTIONS))
+
+
 def golden_tables(golden_dir: Path, version: str) -> list[str]:
     text = (golden_dir / f"scenario-{version}" / "before.sql").read_text()
     found = re.findall(r"CREATE TABLE `wp_actionscheduler_\w+` \(.*?;\n", text, re.DOTALL)
@@ -103,6 +104,19 @@ def test_what_a_real_plugin_made_is_fine(
         change(store, "DROP TABLE wp_options")
         untold = verify(Definitions(store))
         assert (untold.schema, untold.told, untold.is_fine) == (max(schema, 6), False, True)
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize("schema", [5, 6, 7, 8])
+def test_what_the_description_makes_of_a_layout_is_that_layout(mysql_dsn: str, schema: int) -> None:
+    store = open_store(DatabaseAddress.from_dsn(mysql_dsn), "wp_")
+    try:
+        for statement in store.dialect.ddl.plugin(store.names, schema):
+            change(store, statement.replace(":00", r"\:00"))
+        found = verify(Definitions(store))
+        assert (found.schema, found.is_fine) == (max(schema, 6), True)
+        assert ("priority" in columns(store)) == (schema >= 7)
     finally:
         store.close()
 
@@ -342,7 +356,7 @@ def test_a_printed_script_works_in_a_strict_session(
 ) -> None:
     change(store, f"ALTER TABLE {ACTIONS} ALTER last_attempt_gmt SET DEFAULT NULL")
     change(store, f"ALTER TABLE {ACTIONS} DROP INDEX group_id")
-    lines = script(verify(definitions).fixes, is_mysql=True)
+    lines = script(definitions, verify(definitions).fixes)
 
     def run(connection: object) -> None:
         for line in ["SET SESSION sql_mode = 'TRADITIONAL'", *lines]:
@@ -413,7 +427,7 @@ def test_the_claim_index_takes_the_sorting_out_of_the_plugins_claim(
 
 
 def test_somebody_elses_index_counts(store: SqlStore, definitions: Definitions) -> None:
-    change(store, f"ALTER TABLE {ACTIONS} ADD INDEX theirs ({', '.join(CLAIM_INDEX)})")
+    change(store, f"ALTER TABLE {ACTIONS} ADD INDEX theirs ({', '.join(CLAIM_INDEX.columns)})")
     there = claim_index(definitions)
     assert (there.name, there.is_ours) == ("theirs", False)
 
@@ -427,9 +441,9 @@ def test_without_priorities_there_is_no_such_index(
 
 
 def test_what_servers_tell_is_read_alike() -> None:
-    assert _plain_type("BIGINT(20) unsigned") == "bigint unsigned"
-    assert _plain_type("varchar(191)") == "varchar(191)"
-    assert [_plain_default(v) for v in (None, "NULL", "'10'", "10", "''")] == [
+    assert plain_type("BIGINT(20) unsigned") == "bigint unsigned"
+    assert plain_type("varchar(191)") == "varchar(191)"
+    assert [plain_default(v) for v in (None, "NULL", "'10'", "10", "''")] == [
         None,
         None,
         "10",

@@ -20,7 +20,8 @@ from wpbridge.site.config import Settings
 from wpbridge.site.moments import parse_duration
 from wpbridge.site.resolve import resolve
 from wpbridge.store.connect import open_site
-from wpbridge.store.structure.definitions import CLAIM_INDEX, Definitions
+from wpbridge.store.schema.tables import CLAIM_INDEX
+from wpbridge.store.structure.definitions import Definitions
 
 MIB = 1 << 20
 LOCK_WAIT = click.option(
@@ -121,7 +122,7 @@ def index(
         used, sorts = definitions.explain_claim()
     facts = {
         "table": definitions.names.actions,
-        "columns": list(CLAIM_INDEX),
+        "columns": list(CLAIM_INDEX.columns),
         "index": there.name,
         "rows": there.rows,
         "size_bytes": there.size_bytes,

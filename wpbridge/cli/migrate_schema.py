@@ -116,11 +116,10 @@ def fix(
             if sql:
                 raise InputError("--undo: --dry-run prints the statements")
             _undo(definitions, settings, undo_file(places, undo), seconds, dry_run=dry_run)
-        is_mysql = definitions.server.is_mysql
         before = compare(definitions)
         fixes = before.fixes
         if sql:
-            for line in script(fixes, is_mysql=is_mysql) or ["-- nothing to mend"]:
+            for line in script(definitions, fixes) or ["-- nothing to mend"]:
                 write_data(f"{line}\n")
             _tell_rest(before)
             return
@@ -134,21 +133,21 @@ def fix(
                         steps.mend(one, tell)
                     if settings.format != "json":
                         # At once: a later one may be refused.
-                        print_line(f"ran {statement_of(one, is_mysql=is_mysql)}")
+                        print_line(f"ran {statement_of(one)}")
             after = compare(definitions)
     if settings.format == "json":
         print_json(
             {
                 "schema": before.schema,
                 "dry_run": dry_run,
-                "statements": [statement_of(one, is_mysql=is_mysql) for one in fixes],
+                "statements": [statement_of(one) for one in fixes],
                 "left": [asdict(one) for one in after.deviations],
             }
         )
     else:
         deed = "would run" if dry_run else "ran"
         for one in fixes if dry_run else ():
-            print_line(f"{deed} {statement_of(one, is_mysql=is_mysql)}")
+            print_line(f"{deed} {statement_of(one)}")
         _tell_rest(after)
         where = f", noted in {noted}" if noted else ""
         print_line(f"{deed} {plural(len(fixes), 'statement')}{where}; {_summary(after)}")
@@ -157,7 +156,7 @@ def fix(
 
 def _ask(definitions: Definitions, fixes: Sequence[Fix], *, yes: bool) -> None:
     """Before what locks a table: how large it is tells how long that takes."""
-    if not definitions.server.is_mysql:
+    if definitions.server.is_file:
         return
     names = sorted({one.table for one in fixes if not one.online})
     sizes = definitions.server.sizes()

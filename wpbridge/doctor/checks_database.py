@@ -27,7 +27,7 @@ def database(patient: Patient) -> Finding:
         return problem(f"{where}: {error}", "nothing can be claimed, and nothing else be checked")
     except StoreError as error:
         return problem(f"{where}: {error}", "the account may not read what is needed")
-    if patient.server.is_mysql and not patient.info.skip_locked:
+    if not patient.server.is_file and not patient.info.skip_locked:
         return note(
             f"{server} at {where} knows no SKIP LOCKED",
             "runners that claim at the same moment wait for each other",
@@ -38,7 +38,7 @@ def database(patient: Patient) -> Finding:
 def read_only(patient: Patient) -> Finding:
     """Is it the server that takes writes?"""
     names = ("read_only", "super_read_only", "innodb_read_only")
-    told = patient.server.variables(*names, of="GLOBAL")
+    told = patient.server.variables(*names, scope="GLOBAL")
     found = [name for name, value in told.items() if value.upper() not in {"0", "OFF"}]
     if not found:
         return ok("the server takes writes")
@@ -51,7 +51,7 @@ def read_only(patient: Patient) -> Finding:
 def durability(patient: Patient) -> Finding:
     """Does the server keep what it has committed?"""
     name = "innodb_flush_log_at_trx_commit"
-    told = patient.server.variables(name, of="GLOBAL").get(name, "1")
+    told = patient.server.variables(name, scope="GLOBAL").get(name, "1")
     forgets = FORGETFUL.get(int(told)) if told.isdigit() else None
     if forgets is None:
         return ok("what is committed is kept")
@@ -81,7 +81,7 @@ def isolation(patient: Patient) -> Finding:
 def autocommit(patient: Patient) -> Finding:
     """Is what is written there at once?"""
     for of, whose in (("SESSION", "our session"), ("GLOBAL", "every new session, PHP's too")):
-        told = patient.server.variables("autocommit", of=of)
+        told = patient.server.variables("autocommit", scope=of)
         if told.get("autocommit", "ON").upper() in {"0", "OFF"}:
             return problem(
                 f"autocommit is off for {whose}",

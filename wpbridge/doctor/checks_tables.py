@@ -13,9 +13,10 @@ from wpbridge.doctor.examined_site import (
 )
 from wpbridge.doctor.findings import Finding, note, number, ok, problem, some, warning
 from wpbridge.errors import SchemaError
+from wpbridge.store.schema.found import NO_TRANSACTIONS
 from wpbridge.store.schema.ids import complaint
 from wpbridge.store.schema.layout import NEWEST_SCHEMA, OLDEST_SCHEMA
-from wpbridge.store.structure.definitions import indexes_of
+from wpbridge.store.schema.tables import ACTIONS, FRESH_LAYOUT, PLUGIN
 from wpbridge.store.structure.server import Step
 
 REPAIR: Final = "wp action-scheduler fix-schema"
@@ -23,10 +24,6 @@ MANY_ROWS: Final = 1_000_000
 MANY_BYTES: Final = 10 << 30
 FEW_ROWS: Final = 1_000
 """A plan that reads all of so few does no harm."""
-_FRESH: Final = 8
-"""The layout whose indexes are wanted: what new sites get, and older ones do well with."""
-_SINCE: Final = {"extended_args": 3, "priority": 7, "unique_key": 9}
-"""Columns, and the schema that brought them."""
 
 
 def schema(patient: Patient) -> Finding:
@@ -53,8 +50,8 @@ def _numbered(patient: Patient, found: int) -> Finding:
     layout = patient.store.layout
     missing = [
         column
-        for column, since in _SINCE.items()
-        if found >= since and not getattr(layout, f"has_{column}")
+        for column in ACTIONS.columns_of(found)
+        if column not in ACTIONS.needed and not getattr(layout, f"has_{column}")
     ]
     if missing:
         return warning(
@@ -72,7 +69,7 @@ def engine(patient: Patient) -> Finding:
     found = [
         name
         for name, table in sorted(patient.sizes.items())
-        if table.engine.lower() in {"myisam", "aria", "memory"}
+        if table.engine.lower() in NO_TRANSACTIONS
     ]
     if not found:
         return ok("the tables have transactions")
@@ -89,10 +86,10 @@ def indexes(patient: Patient) -> Finding:
     """Are all there that a fresh install has?"""
     there = patient.server.indexes()
     missing = [
-        f"{getattr(patient.store.names, name)} ({', '.join(columns)})"
-        for name, wanted in indexes_of(_FRESH).items()
-        for columns in (index.columns for index in wanted)
-        if columns not in there[getattr(patient.store.names, name)]
+        f"{patient.store.names.of(table)} ({', '.join(index.columns)})"
+        for table in PLUGIN
+        for index in table.indexes_of(FRESH_LAYOUT)
+        if index.columns not in there[patient.store.names.of(table)]
     ]
     if not missing:
         return ok("all indexes of a fresh install are there")
@@ -106,7 +103,7 @@ def indexes(patient: Patient) -> Finding:
 
 def claim_plan(patient: Patient) -> Finding:
     """Does a claim walk indexes, and sort nothing?"""
-    if not patient.server.is_mysql:
+    if patient.server.is_file:
         return ok("on SQLite every statement names its index")
     values = {
         "now": to_text(patient.now),

@@ -40,8 +40,9 @@ from wpbridge.store.reading.pending import Reading
 from wpbridge.store.reading.survey import CAP, SIGHT, Rows
 from wpbridge.store.records import Pause
 from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.schema.found import TableSize
 from wpbridge.store.schema.layout import STORE_OPTION
-from wpbridge.store.structure.server import Server, TableSize
+from wpbridge.store.structure.server import Server
 from wpbridge.store.upkeep.cleaning import AWAY, CLEANERS
 from wpbridge.system import programs
 

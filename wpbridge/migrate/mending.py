@@ -13,9 +13,11 @@ from typing import Any, Final
 from wpbridge.errors import InputError
 from wpbridge.migrate.deviations import Fix
 from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.schema import NO_TRANSACTIONS, SHORT, statement_of
-from wpbridge.store.structure import definitions as ddl
-from wpbridge.store.structure.definitions import COLUMNS, INDEXES, Definitions, Index, Progress
+from wpbridge.migrate.schema import statement_of
+from wpbridge.store.schema import alterations
+from wpbridge.store.schema.description import Index
+from wpbridge.store.schema.tables import BY_NAME, PLUGIN
+from wpbridge.store.structure.definitions import Definitions, Progress
 
 KIND: Final = "schema"
 _FIX: Final = "fix"
@@ -39,9 +41,8 @@ class Changes:
 
     def mend(self, fix: Fix, told: Progress = lambda _percent: None) -> None:
         """Run a fix; see :meth:`run`."""
-        is_mysql = self._definitions.server.is_mysql
         more = {"by": _FIX, "made": None if fix.made is None else dict(fix.made)}
-        self.run(fix.table, statement_of(fix, is_mysql=is_mysql), told, more)
+        self.run(fix.table, statement_of(fix), told, more)
 
     def run(
         self,
@@ -94,19 +95,18 @@ class Undo:
         table = definitions.table(self.short)
         if table is None:
             return None
-        is_mysql = definitions.server.is_mysql
+        ddl = definitions.ddl
         if self.index is not None:
-            if ddl.index_name(table.name, self.index, is_mysql=is_mysql) not in table.indexes:
+            if ddl.index_name(table.name, self.index) not in table.indexes:
                 return None
-            back = ddl.drop_index(table, self.index, is_mysql=is_mysql)
+            back = ddl.drop_index(table.name, self.index)
         else:
             name = str(self.column)
             found = table.columns.get(name)
-            if found is None or found.default != COLUMNS[self.short][name].default:
+            if found is None or found.default != BY_NAME[self.short].columns[name].default:
                 return None
-            back = ddl.default_back(table, name, self.before)
-        is_online = is_mysql and table.engine.lower() not in NO_TRANSACTIONS
-        return back + (ddl.ONLINE if is_online else "")
+            back = alterations.default_back(table, name, self.before)
+        return back + (ddl.online if table.changes_online else "")
 
     @property
     def can_be_undone(self) -> bool:
@@ -143,15 +143,16 @@ def _undo(definitions: Definitions, step: Mapping[str, Any]) -> Undo:
     # Journals of version 0.1 do not tell the default from before as a fact.
     if not made or not ("index" in made or "before" in made):
         return Undo(statement=statement)
-    table, is_mysql = step["table"], definitions.server.is_mysql
-    short = {getattr(definitions.names, short): short for short in SHORT}[table]
+    table = step["table"]
+    described = {definitions.names.of(one): one for one in PLUGIN}[table]
+    short = described.name
     if "index" in made:
-        names = {ddl.index_name(table, one, is_mysql=is_mysql): one for one in INDEXES[short]}
+        names = {definitions.ddl.index_name(table, one): one for one in described.indexes}
         return Undo(statement=statement, short=short, index=names[made["index"]])
     column, before = made["column"], made["before"]
-    if COLUMNS[short][column].default != made["default"] or made["default"] is None:
+    if described.columns[column].default != made["default"] or made["default"] is None:
         raise ValueError
-    if not (before is None or isinstance(before, str)) or not ddl.is_plain(before):
+    if not (before is None or isinstance(before, str)) or not alterations.is_plain(before):
         raise ValueError
     return Undo(statement=statement, short=short, column=column, before=before)
 

@@ -13,22 +13,16 @@ from typing import Final
 from wpbridge.errors import ConfigError, SchemaError
 from wpbridge.migrate.deviations import Deviation, Fix
 from wpbridge.migrate.schema_ids import lost_ids, lost_own_keys, low_ids
+from wpbridge.store.schema import alterations
+from wpbridge.store.schema.ddl import ONLINE
+from wpbridge.store.schema.description import Column
+from wpbridge.store.schema.found import FoundColumn, FoundTable
 from wpbridge.store.schema.layout import NEWEST_SCHEMA, OLDEST_SCHEMA, STORE_OPTION
-from wpbridge.store.structure import definitions as ddl
-from wpbridge.store.structure.definitions import (
-    CLAIM_INDEX,
-    Column,
-    Definitions,
-    FoundColumn,
-    FoundTable,
-    columns_of,
-    indexes_of,
-)
+from wpbridge.store.schema.tables import BY_NAME, CLAIM_INDEX, CLAIMED_INDEX, PRIORITY_CLAIM_INDEX
+from wpbridge.store.structure.definitions import Definitions
 
 REPAIR: Final = "let the plugin do it: wp action-scheduler fix-schema"
 _DEMARCATION: Final = "action_scheduler_hybrid_store_demarkation"
-SHORT: Final = ("actions", "claims", "groups", "logs")
-NO_TRANSACTIONS: Final = frozenset({"myisam", "aria", "memory"})
 _STRICT: Final = frozenset({"STRICT_TRANS_TABLES", "STRICT_ALL_TABLES", "TRADITIONAL"})
 
 
@@ -62,7 +56,7 @@ def verify(definitions: Definitions) -> Comparison:
     Raises:
         SchemaError: there are no such tables at all.
     """
-    tables = {short: definitions.table(short) for short in SHORT}
+    tables = {short: definitions.table(short) for short in BY_NAME}
     if not any(tables.values()):
         raise SchemaError(
             f"no tables {definitions.names.prefix}actionscheduler_*: check --table-prefix, or"
@@ -85,10 +79,9 @@ def verify(definitions: Definitions) -> Comparison:
             found += examined.of(short, table)
     there = {short: table for short, table in tables.items() if table is not None}
     found += lost_own_keys(definitions)
-    if definitions.server.is_mysql:
-        found += _collations(there)
-        found += low_ids(definitions, there["actions"], first_id) if "actions" in there else []
-        found += _modes(definitions)
+    found += _collations(there)
+    found += low_ids(definitions, there["actions"], first_id) if "actions" in there else []
+    found += _modes(definitions)
     return Comparison(schema=schema, told=told is not None, deviations=tuple(found))
 
 
@@ -102,8 +95,8 @@ def _layout_of(actions: FoundTable) -> int:
         return 9
     if "priority" not in actions.columns:
         return 6
-    newer = ("claim_id", "status", "priority", "scheduled_date_gmt")
-    return 8 if actions.has_index(newer) or actions.has_index(("status", "claim_id")) else 7
+    newer = (PRIORITY_CLAIM_INDEX, CLAIMED_INDEX)
+    return 8 if any(actions.has_index(index.columns) for index in newer) else 7
 
 
 def _version(told: int | None) -> Iterator[Deviation]:
@@ -135,23 +128,22 @@ class _Examination:
 
     def __init__(self, definitions: Definitions, schema: int, first_id: int) -> None:
         self._definitions = definitions
-        self._is_mysql = definitions.server.is_mysql
-        self._columns = columns_of(schema)
-        self._indexes = indexes_of(schema)
+        self._ddl = definitions.ddl
+        self._schema = schema
         self._first_id = first_id
         """Ids below belong to posts."""
 
     def of(self, short: str, table: FoundTable) -> Iterator[Deviation]:
         """What differs in one table. The engine first: what follows goes online on InnoDB."""
-        if table.engine.lower() in NO_TRANSACTIONS:
+        if table.is_plain:
             yield Deviation(
                 item=short,
                 found=table.engine,
                 expected="InnoDB",
                 severity="problem",
-                fix=Fix(statement=ddl.to_innodb(table), online=False, table=table.name),
+                fix=Fix(statement=alterations.to_innodb(table), online=False, table=table.name),
             )
-        for name, column in self._columns[short].items():
+        for name, column in BY_NAME[short].columns_of(self._schema).items():
             there = table.columns.get(name)
             if there is None:
                 yield _missing(f"{short}.{name}", "no such column", column.type or "a text, unique")
@@ -165,7 +157,7 @@ class _Examination:
         item = f"{short}.{name}"
         if column.auto:
             yield from lost_ids(self._definitions, short, table, self._first_id)
-        if not self._is_mysql:
+        if not self._ddl.can_alter:
             return
         if column.type and there.type != column.type:
             yield Deviation(
@@ -201,11 +193,11 @@ class _Examination:
             # Without one an insert of the plugin fails, or leaves NULL, which its cleaner skips.
             severity="warning" if needs else "note",
             fix=Fix(
-                statement=ddl.set_default(table, name, column),
+                statement=alterations.set_default(table, name, column),
                 online=True,
                 table=table.name,
                 made={"column": name, "default": column.default, "before": there.default}
-                if ddl.is_plain(there.default)
+                if alterations.is_plain(there.default)
                 else None,
             )
             if needs
@@ -214,25 +206,25 @@ class _Examination:
 
     @staticmethod
     def _modify(table: FoundTable, name: str, column: Column) -> Fix:
-        return Fix(statement=ddl.modify(table, name, column), online=False, table=table.name)
+        return Fix(
+            statement=alterations.modify(table, name, column), online=False, table=table.name
+        )
 
     def _keys(self, short: str, table: FoundTable) -> Iterator[Deviation]:
-        for index in self._indexes[short]:
-            if table.has_index(index.asked) or not set(index.columns) <= set(table.columns):
+        for index in BY_NAME[short].indexes_of(self._schema):
+            if table.has_index(index.columns) or not set(index.columns) <= set(table.columns):
                 continue
             columns = ", ".join(index.columns)
-            online = self._is_mysql and table.engine.lower() not in NO_TRANSACTIONS
-            name = ddl.index_name(table.name, index, is_mysql=self._is_mysql)
             yield Deviation(
                 item=f"{short} ({columns})",
                 found="no such index",
                 expected="an index",
                 severity="warning",
                 fix=Fix(
-                    statement=ddl.add_index(table, index, is_mysql=self._is_mysql),
-                    online=online,
+                    statement=self._ddl.add_index(table.name, index),
+                    online=table.changes_online,
                     table=table.name,
-                    made={"index": name},
+                    made={"index": self._ddl.index_name(table.name, index)},
                 ),
             )
         if short == "actions" and "unique_key" in table.columns:
@@ -281,13 +273,15 @@ def _collations(tables: dict[str, FoundTable]) -> Iterator[Deviation]:
                 found=", ".join(others),
                 expected=wanted,
                 severity="warning",
-                fix=Fix(statement=ddl.collate(table, wanted), online=False, table=table.name),
+                fix=Fix(
+                    statement=alterations.collate(table, wanted), online=False, table=table.name
+                ),
             )
 
 
 def _modes(definitions: Definitions) -> Iterator[Deviation]:
     """WordPress and wpbridge take these modes out of their sessions; other clients meet them."""
-    told = definitions.server.variables("sql_mode", of="GLOBAL").get("sql_mode", "")
+    told = definitions.server.variables("sql_mode", scope="GLOBAL").get("sql_mode", "")
     modes = set(told.split(","))
     if "NO_ZERO_DATE" in modes and modes & _STRICT:
         yield Deviation(
@@ -305,15 +299,15 @@ def _modes(definitions: Definitions) -> Iterator[Deviation]:
 # As statements
 
 
-def script(fixes: Sequence[Fix], *, is_mysql: bool) -> list[str]:
-    """The statements for another client, in order; zero dates need a mode that takes them."""
-    lines = [f"{statement_of(fix, is_mysql=is_mysql)};" for fix in fixes]
-    return [f"{ddl.TAKE_ZERO};", *lines] if lines and is_mysql else lines
+def script(definitions: Definitions, fixes: Sequence[Fix]) -> list[str]:
+    """The statements for another client, in order, with what it must run before them."""
+    lines = [f"{statement_of(fix)};" for fix in fixes]
+    return [*(f"{one};" for one in definitions.ddl.before_script), *lines] if lines else []
 
 
-def statement_of(fix: Fix, *, is_mysql: bool = True) -> str:
+def statement_of(fix: Fix) -> str:
     """A fix as it is run."""
-    return fix.statement + (ddl.ONLINE if fix.online and is_mysql else "")
+    return fix.statement + (ONLINE if fix.online else "")
 
 
 # The index for claims
@@ -341,29 +335,27 @@ def claim_index(definitions: Definitions) -> ClaimIndex:
     table = definitions.table("actions")
     if table is None:
         raise SchemaError(f"no table {definitions.names.actions}: check --table-prefix")
-    missing = [name for name in CLAIM_INDEX if name not in table.columns]
+    missing = [name for name in CLAIM_INDEX.columns if name not in table.columns]
     if missing:
         raise SchemaError(
             f"{table.name} lacks {', '.join(missing)}: update Action Scheduler, or {REPAIR}"
         )
-    name, add, drop = ddl.claim_index(table, is_mysql=definitions.server.is_mysql)
-    there = next((n for n, found in table.indexes.items() if found == CLAIM_INDEX), None)
+    ddl = definitions.ddl
+    there = next((n for n, found in table.indexes.items() if found == CLAIM_INDEX.columns), None)
     return ClaimIndex(
         name=there,
-        is_ours=there == name,
+        is_ours=there == ddl.index_name(table.name, CLAIM_INDEX),
         rows=table.rows,
         size_bytes=table.size_bytes,
-        add=add,
-        drop=drop,
+        add=ddl.add_index(table.name, CLAIM_INDEX) + ddl.online,
+        drop=ddl.drop_index(table.name, CLAIM_INDEX) + ddl.online,
     )
 
 
 def check_online(definitions: Definitions) -> None:
     """ConfigError where an index cannot be added beside writers, with what to do."""
-    if not definitions.server.is_mysql:
-        return
     table = definitions.table("actions")
-    if table is not None and table.engine.lower() in NO_TRANSACTIONS:
+    if table is not None and table.is_plain:
         raise ConfigError(
             f"{table.name} is {table.engine}, which nobody can write to meanwhile: move it to"
             " InnoDB first (wpbridge migrate schema fix)"

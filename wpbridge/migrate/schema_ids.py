@@ -7,13 +7,13 @@ log row or a finished action must never come to mean a new row.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 from wpbridge.migrate.deviations import Deviation, Fix
-from wpbridge.store.structure import definitions as ddl
-from wpbridge.store.structure.definitions import COLUMNS, Column, Definitions, FoundTable
-
-_RUNNER_ID: Final = Column(type="bigint unsigned", auto=True)
+from wpbridge.store.schema import alterations
+from wpbridge.store.schema.description import Table
+from wpbridge.store.schema.found import FoundTable
+from wpbridge.store.schema.tables import BY_NAME, OWN
+from wpbridge.store.structure.definitions import Definitions
 
 
 def lost_ids(
@@ -23,50 +23,52 @@ def lost_ids(
 
     ``first_id``: lower ids of actions belong to posts.
     """
-    names = definitions.names
-    column = names.keys_of_tables[table.name]
     least = max(definitions.first_free_id(short), first_id if short == "actions" else 0)
-    yield from _lost(definitions, f"{short}.{column}", table, COLUMNS[short][column], least)
+    yield from _lost(definitions, short, BY_NAME[short], table, least)
 
 
 def lost_own_keys(definitions: Definitions) -> Iterator[Deviation]:
     """The same for wpbridge's own tables; most have no ids but a primary key."""
-    for name, columns in definitions.names.own_keys.items():
+    for described in OWN:
+        name = definitions.names.of(described)
         table = definitions.look(name)
-        if table is None or not set(columns) <= set(table.columns):
+        if table is None or not set(described.key) <= set(table.columns):
             continue
-        item = f"{name.removeprefix(definitions.names.prefix)}.{columns[0]}"
-        if name in definitions.names.with_ids:
-            yield from _lost(definitions, item, table, _RUNNER_ID, 0)
-        elif definitions.server.is_mysql and table.indexes.get("PRIMARY") != columns:
-            yield _without_key(definitions, item, table, columns)
+        item = name.removeprefix(definitions.names.prefix)
+        if described.gives_ids:
+            yield from _lost(definitions, item, described, table, 0)
+        elif definitions.ddl.can_alter and table.indexes.get("PRIMARY") != described.key:
+            yield _without_key(definitions, f"{item}.{described.key[0]}", table, described.key)
 
 
 def low_ids(definitions: Definitions, actions: FoundTable, first_id: int) -> Iterator[Deviation]:
     """Whether new actions get ids that belong to posts."""
     if not first_id or not actions.columns["action_id"].auto:
         return
-    following = definitions.server.next_id() or 1
-    if following < first_id:
+    following = definitions.server.next_id()
+    if following is not None and following < first_id:
         yield Deviation(
             item="actions AUTO_INCREMENT",
             found=str(following),
             expected=f"{first_id} or more: lower ids belong to posts",
             severity="warning",
-            fix=Fix(statement=ddl.begin_ids(actions, first_id), online=True, table=actions.name),
+            fix=Fix(
+                statement=alterations.begin_ids(actions, first_id), online=True, table=actions.name
+            ),
         )
 
 
 def _lost(
-    definitions: Definitions, item: str, table: FoundTable, column: Column, least: int
+    definitions: Definitions, called: str, described: Table, table: FoundTable, least: int
 ) -> Iterator[Deviation]:
-    name = item.partition(".")[2]
+    [name] = described.key
+    item = f"{called}.{name}"
     primary = table.indexes.get("PRIMARY", ())
-    is_mysql = definitions.server.is_mysql
-    if table.columns[name].auto and (not is_mysql or primary[:1] == (name,)):
+    can_alter = definitions.ddl.can_alter
+    if table.columns[name].auto and (not can_alter or primary[:1] == (name,)):
         return
     fix, advice = None, ""
-    if not is_mysql:
+    if not can_alter:
         advice = "export the queue, and import it into one that wpbridge init makes"
     elif primary and primary[0] != name:
         advice = "its primary key is another: change that by hand first"
@@ -84,11 +86,15 @@ def _lost(
                 expected="an id for each row",
                 severity="problem",
                 fix=Fix(
-                    statement=ddl.renumber_zeros(table, name, least), online=False, table=table.name
+                    statement=alterations.renumber_zeros(table, name, least),
+                    online=False,
+                    table=table.name,
                 ),
             )
         if not shared:
-            statement = ddl.give_ids(table, name, column, least if least > 1 else 0)
+            statement = alterations.give_ids(
+                table, name, described.columns[name], least if least > 1 else 0
+            )
             fix = Fix(statement=statement, online=False, table=table.name)
     is_keyless = table.columns[name].auto
     yield Deviation(
@@ -110,7 +116,7 @@ def _without_key(
     elif definitions.has_copies(table.name, columns):
         advice = f"rows of {table.name} are there twice: delete the copies, then try again"
     else:
-        statement = ddl.add_primary_key(table, columns)
+        statement = alterations.add_primary_key(table, columns)
         fix = Fix(statement=statement, online=False, table=table.name)
     return Deviation(
         item=item,

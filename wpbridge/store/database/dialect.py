@@ -4,12 +4,15 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, CursorResult
 from sqlalchemy.engine import URL
 
 from wpbridge.errors import Contention, ReadOnly, StoreError, StoreUnavailable, Unfit
+from wpbridge.store.schema.ddl import Ddl
+from wpbridge.store.schema.found import FoundTable, TableSize
 from wpbridge.store.schema.ids import MEND, KeyColumn
 from wpbridge.store.schema.layout import TableNames
 from wpbridge.store.schema.text_columns import Texts
@@ -34,10 +37,97 @@ FORGETFUL = {
 """By ``innodb_flush_log_at_trx_commit``; 1, the servers' default, undoes nothing."""
 
 
-class Dialect(Protocol):
+class Catalogue(Protocol):
+    """What a database tells of itself and of its tables. No row of a table is read."""
+
+    def tables(self, connection: Connection) -> frozenset[str]:
+        """Name all tables of the database."""
+        ...
+
+    def columns(self, connection: Connection, table: str) -> list[str]:
+        """Name the columns of a table; none where there is no such table."""
+        ...
+
+    def indexes(self, connection: Connection, table: str) -> dict[str, tuple[str, ...]]:
+        """Name the indexes of a table and their columns."""
+        ...
+
+    def key_columns(
+        self, connection: Connection, columns: Mapping[str, str]
+    ) -> dict[str, KeyColumn]:
+        """Say what becomes of a column in each table. Missing tables are left out.
+
+        It is one statement. ``columns``: by table.
+        """
+        ...
+
+    def is_transactional(self, connection: Connection, table: str) -> bool:
+        """Say whether the engine of a table has transactions."""
+        ...
+
+    def without_transactions(self, connection: Connection, tables: Collection[str]) -> list[str]:
+        """Name those of the tables whose engine has no transactions."""
+        ...
+
+    def look(self, connection: Connection, table: str, key: str) -> FoundTable | None:
+        """Tell a table's whole definition; None where there is no such table.
+
+        ``key``: the column that should be, or begin, its primary key.
+        """
+        ...
+
+    def written(self, connection: Connection, table: str) -> str:
+        """Return a table's definition as the database writes it, with its indexes."""
+        ...
+
+    def next_id(self, connection: Connection, table: str) -> int | None:
+        """Return the id that the next row of a table gets; None where nothing tells it."""
+        ...
+
+    def sizes(self, connection: Connection) -> dict[str, TableSize]:
+        """Tell how large all tables are, by name; nothing where the database does not tell."""
+        ...
+
+    def file_bytes(self, connection: Connection) -> int:
+        """Return the size of the database's file; 0 for a server."""
+        ...
+
+    def journal_mode(self, connection: Connection) -> str:
+        """Return the journal mode of the database's file, such as ``wal``; empty for a server."""
+        ...
+
+    def variables(self, connection: Connection, names: Sequence[str], scope: str) -> dict[str, str]:
+        """Tell the server's variables by name, in lower case. Unknown ones are left out.
+
+        ``scope``: SESSION or GLOBAL.
+        """
+        ...
+
+    def clock(self, connection: Connection) -> datetime | None:
+        """Tell the server's time, to the second; None for a file, which has no clock of its own."""
+        ...
+
+    def can_index_online(self, connection: Connection) -> bool:
+        """Say whether an index can be added without locking the table."""
+        ...
+
+    def plan(
+        self, connection: Connection, select: str, values: Mapping[str, object]
+    ) -> list[Mapping[str, Any]]:
+        """Return the server's plan of a statement, with its words in lower case."""
+        ...
+
+    def index_used(self, connection: Connection, select: str) -> tuple[str | None, bool]:
+        """Return the index that a statement on one table uses, and whether it sorts."""
+        ...
+
+
+class Dialect(Catalogue, Protocol):
     """The seam between the shared SQL and a database."""
 
     name: str
+    is_file: bool
+    """Whether the database is a file of this host, and not a server."""
     begin: str
     db_now: str
     now_seconds: str
@@ -96,34 +186,12 @@ class Dialect(Protocol):
         """
         ...
 
-    def columns(self, connection: Connection, table: str) -> list[str]:
-        """Column names; empty when the table does not exist."""
-        ...
-
     def charset_of(self, connection: Connection) -> str:
         """The character set that a session speaks."""
         ...
 
     def texts(self, connection: Connection, tables: Sequence[str]) -> Texts:
         """What the text columns of these tables can hold."""
-        ...
-
-    def indexes(self, connection: Connection, table: str) -> dict[str, list[str]]:
-        """Index name to column names."""
-        ...
-
-    def key_columns(
-        self, connection: Connection, columns: Mapping[str, str]
-    ) -> dict[str, KeyColumn]:
-        """What becomes of a column in each table, in one statement; missing tables are left out."""
-        ...
-
-    def is_transactional(self, connection: Connection, table: str) -> bool:
-        """Whether its engine has transactions."""
-        ...
-
-    def without_transactions(self, connection: Connection, tables: Collection[str]) -> list[str]:
-        """Those of the tables whose engine has none."""
         ...
 
     def version(self, connection: Connection) -> str:
@@ -145,8 +213,9 @@ class Dialect(Protocol):
         """Make it where it is a file that is not there; a server's is its administrator's."""
         ...
 
-    def ddl(self, names: TableNames) -> list[str]:
-        """Statements that create the plugin's tables (schema 8)."""
+    @property
+    def ddl(self) -> Ddl:
+        """What writes the statements that create and change tables."""
         ...
 
     def own_ddl(self, names: TableNames) -> dict[str, str]:
@@ -155,10 +224,6 @@ class Dialect(Protocol):
 
     def own_indexes(self, names: TableNames) -> dict[str, str]:
         """Indexes that tables of ours made by earlier versions lack: what adds them once."""
-        ...
-
-    def tables(self, connection: Connection) -> frozenset[str]:
-        """The names of all tables of the database."""
         ...
 
     def returning(self, column: str) -> str:

@@ -1,9 +1,9 @@
 """MariaDB and MySQL: sessions set up as WordPress sets them, and what only they know."""
 
 import socket
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     BindParameter,
@@ -27,9 +27,11 @@ from wpbridge.store.database.dialect import (
     parse_version,
     sort_trouble,
 )
+from wpbridge.store.database.mysql_catalogue import MySQLCatalogue
 from wpbridge.store.database.portions import room
 from wpbridge.store.schema import charsets
-from wpbridge.store.schema.ids import KeyColumn, given
+from wpbridge.store.schema.ddl import Ddl, MySQLDdl
+from wpbridge.store.schema.ids import given
 from wpbridge.store.schema.layout import TableNames
 from wpbridge.store.schema.text_columns import Column, Texts
 
@@ -48,10 +50,12 @@ LEAST_ENDS = (" _", " !", " `", "_", "!", "`")
 """The least printable characters of the servers' collations, alone and after one space."""
 
 
-class MySQL:
+class MySQL(MySQLCatalogue):
     """See :class:`wpbridge.store.database.dialect.Dialect`."""
 
     name = "mysql"
+    is_file = False
+    ddl: Final[Ddl] = MySQLDdl()
     begin = "START TRANSACTION"
     insert_ignore = "INSERT IGNORE"
     db_now = "UTC_TIMESTAMP()"
@@ -134,17 +138,6 @@ class MySQL:
             f" WHERE {ways} LIMIT 1"
         )
 
-    def columns(self, connection: Connection, table: str) -> list[str]:
-        """As information_schema tells."""
-        rows = connection.execute(
-            text(
-                "SELECT COLUMN_NAME FROM information_schema.COLUMNS"
-                " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = :t ORDER BY ORDINAL_POSITION"
-            ),
-            {"t": table},
-        )
-        return [str(row[0]) for row in rows]
-
     def charset_of(self, connection: Connection) -> str:
         """In the server's words."""
         return str(connection.exec_driver_sql("SELECT @@character_set_connection").scalar())
@@ -167,53 +160,6 @@ class MySQL:
         }
         self.charset = self.charset_of(connection)
         return Texts(session=self.charset, columns=columns)
-
-    def indexes(self, connection: Connection, table: str) -> dict[str, list[str]]:
-        """As information_schema tells."""
-        rows = connection.execute(
-            text(
-                "SELECT INDEX_NAME, COLUMN_NAME FROM information_schema.STATISTICS"
-                " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = :t"
-                " ORDER BY INDEX_NAME, SEQ_IN_INDEX"
-            ),
-            {"t": table},
-        )
-        found: dict[str, list[str]] = {}
-        for name, column in rows:
-            found.setdefault(str(name), []).append(str(column))
-        return found
-
-    def key_columns(
-        self, connection: Connection, columns: Mapping[str, str]
-    ) -> dict[str, KeyColumn]:
-        """As information_schema tells; asked by name, so that it opens no other table."""
-        ask = (
-            "SELECT :t{0}, EXTRA, COLUMN_KEY FROM information_schema.COLUMNS"
-            " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = :t{0} AND COLUMN_NAME = :c{0}"
-        )
-        asked = text(" UNION ALL ".join(ask.format(place) for place in range(len(columns))))
-        values = {f"t{place}": table for place, table in enumerate(columns)}
-        values |= {f"c{place}": column for place, column in enumerate(columns.values())}
-        return {
-            str(table): KeyColumn(
-                is_key=str(key) == "PRI",
-                gives_ids="auto_increment" in str(extra).lower() and str(key) == "PRI",
-            )
-            for table, extra, key in connection.execute(asked, values)
-        }
-
-    def is_transactional(self, connection: Connection, table: str) -> bool:
-        """MyISAM, Aria and MEMORY have no transactions."""
-        return not self.without_transactions(connection, [table])
-
-    def without_transactions(self, connection: Connection, tables: Collection[str]) -> list[str]:
-        """See :class:`Dialect`."""
-        asked = text(
-            "SELECT TABLE_NAME FROM information_schema.TABLES"
-            " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN :tables"
-            " AND LOWER(ENGINE) IN ('myisam', 'aria', 'memory') ORDER BY TABLE_NAME"
-        ).bindparams(bindparam("tables", expanding=True))
-        return [str(row[0]) for row in connection.execute(asked, {"tables": list(tables)})]
 
     def version(self, connection: Connection) -> str:
         """Also learns what the server can do."""
@@ -273,133 +219,13 @@ class MySQL:
     def make_database(self, address: URL) -> None:
         """Not ours to do."""
 
-    def ddl(self, names: TableNames) -> list[str]:
-        """Schema 8, as a fresh install of the plugin has it (compat: columns and indexes)."""
-        return [
-            f"""CREATE TABLE IF NOT EXISTS {names.actions} (
-            action_id bigint(20) unsigned NOT NULL AUTO_INCREMENT,
-            hook varchar(191) NOT NULL,
-            status varchar(20) NOT NULL,
-            scheduled_date_gmt datetime DEFAULT '0000-00-00 00:00:00',
-            scheduled_date_local datetime DEFAULT '0000-00-00 00:00:00',
-            priority tinyint(3) unsigned NOT NULL DEFAULT 10,
-            args varchar(191) DEFAULT NULL,
-            schedule longtext DEFAULT NULL,
-            group_id bigint(20) unsigned NOT NULL DEFAULT 0,
-            attempts int(11) NOT NULL DEFAULT 0,
-            last_attempt_gmt datetime DEFAULT '0000-00-00 00:00:00',
-            last_attempt_local datetime DEFAULT '0000-00-00 00:00:00',
-            claim_id bigint(20) unsigned NOT NULL DEFAULT 0,
-            extended_args varchar(8000) DEFAULT NULL,
-            PRIMARY KEY (action_id),
-            KEY hook_status_scheduled_date_gmt (hook(163), status, scheduled_date_gmt),
-            KEY status_scheduled_date_gmt (status, scheduled_date_gmt),
-            KEY scheduled_date_gmt (scheduled_date_gmt),
-            KEY args (args),
-            KEY group_id (group_id),
-            KEY last_attempt_gmt (last_attempt_gmt),
-            KEY claim_id_status_priority_scheduled_date_gmt
-                (claim_id, status, priority, scheduled_date_gmt),
-            KEY status_last_attempt_gmt (status, last_attempt_gmt),
-            KEY status_claim_id (status, claim_id)
-            ) DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_520_ci""",
-            f"""CREATE TABLE IF NOT EXISTS {names.claims} (
-            claim_id bigint(20) unsigned NOT NULL AUTO_INCREMENT,
-            date_created_gmt datetime DEFAULT '0000-00-00 00:00:00',
-            PRIMARY KEY (claim_id), KEY date_created_gmt (date_created_gmt)
-            ) DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_520_ci""",
-            f"""CREATE TABLE IF NOT EXISTS {names.groups} (
-            group_id bigint(20) unsigned NOT NULL AUTO_INCREMENT,
-            slug varchar(255) NOT NULL,
-            PRIMARY KEY (group_id), KEY slug (slug(191))
-            ) DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_520_ci""",
-            f"""CREATE TABLE IF NOT EXISTS {names.logs} (
-            log_id bigint(20) unsigned NOT NULL AUTO_INCREMENT,
-            action_id bigint(20) unsigned NOT NULL,
-            message text NOT NULL,
-            log_date_gmt datetime DEFAULT '0000-00-00 00:00:00',
-            log_date_local datetime DEFAULT '0000-00-00 00:00:00',
-            PRIMARY KEY (log_id), KEY action_id (action_id), KEY log_date_gmt (log_date_gmt)
-            ) DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_520_ci""",
-        ]
-
     def own_ddl(self, names: TableNames) -> dict[str, str]:
-        """Compared byte for byte where they hold names; docs/explain/own-tables.md."""
-        columns = {
-            names.runners: """
-            runner_id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY,
-            host varchar(255) NOT NULL,
-            boot varchar(255) NOT NULL,
-            pid bigint NOT NULL,
-            pid_started varchar(64) NOT NULL,
-            version varchar(32) NOT NULL,
-            started_gmt datetime NOT NULL,
-            beat_gmt datetime NOT NULL,
-            claims text NOT NULL,
-            once mediumtext NOT NULL,
-            writes bigint NOT NULL DEFAULT 0""",
-            names.pauses: """
-            kind varchar(10) NOT NULL,
-            name varchar(255) NOT NULL,
-            until_gmt datetime NULL,
-            reason varchar(255) NOT NULL,
-            created_gmt datetime NOT NULL,
-            PRIMARY KEY (kind, name)""",
-            names.zones: """
-            action_id bigint unsigned NOT NULL PRIMARY KEY,
-            hook varchar(191) NOT NULL,
-            args varchar(191) NOT NULL,
-            group_id bigint unsigned NOT NULL,
-            expression varchar(255) NOT NULL,
-            zone varchar(64) NOT NULL""",
-            names.waits: """
-            action_id bigint unsigned NOT NULL,
-            after_id bigint unsigned NOT NULL,
-            on_failed varchar(10) NOT NULL,
-            PRIMARY KEY (action_id, after_id), KEY after_id (after_id)""",
-            names.keys: """
-            key_hash char(64) NOT NULL PRIMARY KEY,
-            action_id bigint unsigned NOT NULL,
-            created_gmt datetime NOT NULL, KEY action_id (action_id)""",
-            names.limits: """
-            kind varchar(10) NOT NULL,
-            name varchar(255) NOT NULL,
-            tokens double NOT NULL,
-            refilled double NOT NULL,
-            failures int NOT NULL,
-            PRIMARY KEY (kind, name)""",
-            names.suspects: """
-            action_id bigint unsigned NOT NULL PRIMARY KEY,
-            seen_gmt datetime NOT NULL""",
-            names.duties: """
-            duty varchar(20) NOT NULL PRIMARY KEY,
-            holder varchar(255) NOT NULL,
-            due_gmt datetime NOT NULL,
-            left_to varchar(64) NOT NULL""",
-            names.held: """
-            hook varchar(191) NOT NULL PRIMARY KEY,
-            told_gmt datetime NOT NULL""",
-            names.site: """
-            name varchar(40) NOT NULL PRIMARY KEY,
-            value varchar(255) NOT NULL""",
-        }
-        return {
-            table: f"CREATE TABLE IF NOT EXISTS {table} ({told}"
-            ") ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
-            for table, told in columns.items()
-        }
+        """See :class:`Dialect`."""
+        return self.ddl.own(names)
 
     def own_indexes(self, names: TableNames) -> dict[str, str]:
-        """None: each table has had its indexes from the first."""
-        del names
-        return {}
-
-    def tables(self, connection: Connection) -> frozenset[str]:
-        """As information_schema tells."""
-        rows = connection.execute(
-            text("SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()")
-        )
-        return frozenset(str(row[0]) for row in rows)
+        """See :class:`Dialect`."""
+        return self.ddl.own_indexes(names)
 
 
 def open_engine(

@@ -2,20 +2,17 @@
 
 import functools
 import os
-import re
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from sqlalchemy import (
-    BindParameter,
     Connection,
     CursorResult,
     Engine,
-    bindparam,
     create_engine,
     event,
     text,
@@ -24,24 +21,23 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import StaticPool
 
 from wpbridge.errors import StoreMissing, StoreUnavailable
+from wpbridge.store.database.sqlite_catalogue import SQLiteCatalogue
 from wpbridge.store.schema import charsets
-from wpbridge.store.schema.ids import KeyColumn, given
+from wpbridge.store.schema.ddl import Ddl, SQLiteDdl
+from wpbridge.store.schema.ids import given
 from wpbridge.store.schema.layout import TableNames
 from wpbridge.store.schema.text_columns import Texts
 
 BUSY_MILLISECONDS = 10_000
 _IN_MEMORY = (None, "", ":memory:")
 
-_DATE = "TEXT COLLATE NOCASE DEFAULT '0000-00-00 00:00:00'"
-_QUOTED = re.compile(r"""--[^\n]*|/\*.*?\*/|'[^']*'|"[^"]*"|`[^`]*`|\[[^\]]*\]""", re.DOTALL)
-_AUTOINCREMENT = re.compile(r"\bPRIMARY\s+KEY\b[^,]*\bAUTOINCREMENT\b", re.IGNORECASE)
-_STRICT = "STRICT" if sqlite3.sqlite_version_info >= (3, 37) else ""
 
-
-class SQLite:
+class SQLite(SQLiteCatalogue):
     """SQLite's dialect. One writer at a time, by SQLite's own lock."""
 
     name = "sqlite"
+    is_file = True
+    ddl: Final[Ddl] = SQLiteDdl(is_strict=sqlite3.sqlite_version_info >= (3, 37))
     begin = "BEGIN IMMEDIATE"
     insert_ignore = "INSERT OR IGNORE"
     db_now = "strftime('%Y-%m-%d %H:%M:%S', 'now')"
@@ -98,11 +94,6 @@ class SQLite:
             f" ORDER BY {column} LIMIT 1"
         )
 
-    def columns(self, connection: Connection, table: str) -> list[str]:
-        """As PRAGMA table_info tells."""
-        rows = connection.execute(text("SELECT name FROM pragma_table_info(:t)"), {"t": table})
-        return [str(row[0]) for row in rows]
-
     def charset_of(self, connection: Connection) -> str:
         """Always the same."""
         del connection
@@ -112,56 +103,6 @@ class SQLite:
         """All that is UTF-8."""
         del connection, tables
         return Texts()
-
-    def indexes(self, connection: Connection, table: str) -> dict[str, list[str]]:
-        """As PRAGMA index_list tells."""
-        rows = connection.execute(
-            text(
-                "SELECT l.name, i.name FROM pragma_index_list(:t) AS l"
-                " JOIN pragma_index_info(l.name) AS i ORDER BY l.name, i.seqno"
-            ),
-            {"t": table},
-        )
-        found: dict[str, list[str]] = {}
-        for name, column in rows:
-            found.setdefault(str(name), []).append(str(column))
-        return found
-
-    def key_columns(
-        self, connection: Connection, columns: Mapping[str, str]
-    ) -> dict[str, KeyColumn]:
-        """As the tables' own definitions tell.
-
-        Without the word AUTOINCREMENT the ids of deleted rows are given away again.
-        """
-        names: BindParameter[str] = bindparam("names", expanding=True)
-        asked = text(
-            "SELECT m.name, m.sql, i.name, i.type, i.pk FROM sqlite_master AS m"
-            " JOIN pragma_table_info(m.name) AS i WHERE m.type = 'table' AND m.name IN :names"
-        ).bindparams(names)
-        found = connection.execute(asked, {"names": list(columns)})
-        return {
-            str(table): KeyColumn(
-                is_key=int(place) == 1,
-                gives_ids=(
-                    int(place) == 1
-                    and str(kind).upper() == "INTEGER"
-                    and bool(_AUTOINCREMENT.search(_QUOTED.sub("", str(written))))
-                ),
-            )
-            for table, written, column, kind, place in found
-            if column == columns[table]
-        }
-
-    def is_transactional(self, connection: Connection, table: str) -> bool:
-        """Always."""
-        del connection, table
-        return True
-
-    def without_transactions(self, connection: Connection, tables: Collection[str]) -> list[str]:
-        """None."""
-        del connection, tables
-        return []
 
     def version(self, connection: Connection) -> str:
         """The library's version."""
@@ -203,115 +144,13 @@ class SQLite:
                     f"the file {address.database} cannot be made: {error.strerror}"
                 ) from error
 
-    def ddl(self, names: TableNames) -> list[str]:
-        """Schema 8 in the layout that sqlite-database-integration 2 gives it."""
-        tables = {
-            names.actions: f"""
-            "action_id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
-            "hook" TEXT COLLATE NOCASE NOT NULL,
-            "status" TEXT COLLATE NOCASE NOT NULL,
-            "scheduled_date_gmt" {_DATE},
-            "scheduled_date_local" {_DATE},
-            "priority" INTEGER NOT NULL DEFAULT '10',
-            "args" TEXT COLLATE NOCASE,
-            "schedule" TEXT COLLATE NOCASE,
-            "group_id" INTEGER NOT NULL DEFAULT '0',
-            "attempts" INTEGER NOT NULL DEFAULT '0',
-            "last_attempt_gmt" {_DATE},
-            "last_attempt_local" {_DATE},
-            "claim_id" INTEGER NOT NULL DEFAULT '0',
-            "extended_args" TEXT COLLATE NOCASE""",
-            names.claims: f"""
-            "claim_id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "date_created_gmt" {_DATE}""",
-            names.groups: """
-            "group_id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
-            "slug" TEXT COLLATE NOCASE NOT NULL""",
-            names.logs: f"""
-            "log_id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
-            "action_id" INTEGER NOT NULL,
-            "message" TEXT COLLATE NOCASE NOT NULL,
-            "log_date_gmt" {_DATE},
-            "log_date_local" {_DATE}""",
-        }
-        indexes = {
-            names.actions: (
-                ("hook", "status", "scheduled_date_gmt"),
-                ("status", "scheduled_date_gmt"),
-                ("scheduled_date_gmt",),
-                ("args",),
-                ("group_id",),
-                ("last_attempt_gmt",),
-                ("claim_id", "status", "priority", "scheduled_date_gmt"),
-                ("status", "last_attempt_gmt"),
-                ("status", "claim_id"),
-            ),
-            names.claims: (("date_created_gmt",),),
-            names.groups: (("slug",),),
-            names.logs: (("action_id",), ("log_date_gmt",)),
-        }
-        made = [
-            f'CREATE TABLE IF NOT EXISTS "{name}" ({body}) {_STRICT}'
-            for name, body in tables.items()
-        ]
-        for table, several in indexes.items():
-            made += [
-                f'CREATE INDEX IF NOT EXISTS "{table}__{"_".join(columns)}"'
-                f' ON "{table}" ({", ".join(columns)})'
-                for columns in several
-            ]
-        return made
-
     def own_ddl(self, names: TableNames) -> dict[str, str]:
-        """See :class:`Dialect`; docs/explain/own-tables.md."""
-        columns = {
-            names.runners: """
-            "runner_id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
-            "host" text NOT NULL, "boot" text NOT NULL, "pid" INTEGER NOT NULL,
-            "pid_started" text NOT NULL, "version" text NOT NULL,
-            "started_gmt" text NOT NULL, "beat_gmt" text NOT NULL,
-            "claims" text NOT NULL, "once" text NOT NULL,
-            "writes" integer NOT NULL DEFAULT 0""",
-            names.pauses: """
-            "kind" text NOT NULL, "name" text NOT NULL, "until_gmt" text,
-            "reason" text NOT NULL, "created_gmt" text NOT NULL, PRIMARY KEY ("kind", "name")""",
-            names.zones: """
-            "action_id" INTEGER NOT NULL PRIMARY KEY, "hook" text NOT NULL, "args" text NOT NULL,
-            "group_id" INTEGER NOT NULL, "expression" text NOT NULL, "zone" text NOT NULL""",
-            names.waits: """
-            "action_id" INTEGER NOT NULL, "after_id" INTEGER NOT NULL, "on_failed" text NOT NULL,
-            PRIMARY KEY ("action_id", "after_id")""",
-            names.keys: """
-            "key_hash" text NOT NULL PRIMARY KEY, "action_id" INTEGER NOT NULL,
-            "created_gmt" text NOT NULL""",
-            names.limits: """
-            "kind" text NOT NULL, "name" text NOT NULL, "tokens" REAL NOT NULL,
-            "refilled" REAL NOT NULL, "failures" INTEGER NOT NULL, PRIMARY KEY ("kind", "name")""",
-            names.suspects: """
-            "action_id" INTEGER NOT NULL PRIMARY KEY, "seen_gmt" text NOT NULL""",
-            names.duties: """
-            "duty" text NOT NULL PRIMARY KEY, "holder" text NOT NULL, "due_gmt" text NOT NULL,
-            "left_to" text NOT NULL""",
-            names.held: """
-            "hook" text NOT NULL PRIMARY KEY, "told_gmt" text NOT NULL""",
-            names.site: """
-            "name" text NOT NULL PRIMARY KEY, "value" text NOT NULL""",
-        }
-        return {
-            table: f'CREATE TABLE IF NOT EXISTS "{table}" ({told})'
-            for table, told in columns.items()
-        }
+        """See :class:`Dialect`."""
+        return self.ddl.own(names)
 
     def own_indexes(self, names: TableNames) -> dict[str, str]:
-        """See :class:`Dialect`; those of MySQL are in its tables' definitions."""
-        return {
-            table: f'CREATE INDEX IF NOT EXISTS "{table}__{column}" ON "{table}" ("{column}")'
-            for table, column in ((names.keys, "action_id"), (names.waits, "after_id"))
-        }
-
-    def tables(self, connection: Connection) -> frozenset[str]:
-        """As sqlite_master tells."""
-        rows = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'"))
-        return frozenset(str(row[0]) for row in rows)
+        """See :class:`Dialect`."""
+        return self.ddl.own_indexes(names)
 
 
 def open_engine(url: URL, *, of_wordpress: bool = False) -> Engine:

@@ -2,5 +2,15 @@
 
 from typing import Final
 
-DOOR: Final = ("charsets", "ids", "layout", "text_columns")
+DOOR: Final = (
+    "alterations",
+    "charsets",
+    "ddl",
+    "description",
+    "found",
+    "ids",
+    "layout",
+    "tables",
+    "text_columns",
+)
 """The modules that other rooms may import."""

@@ -6,32 +6,32 @@ name differs between the plugin's versions and between MySQL and WordPress on SQ
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from wpbridge.errors import SchemaError
+from wpbridge.store.schema import tables
+from wpbridge.store.schema.description import NEWEST_SCHEMA, OLDEST_SCHEMA, Index, Table
 from wpbridge.store.schema.text_columns import Texts
 
-OLDEST_SCHEMA, NEWEST_SCHEMA = 5, 9
-STORE_OPTION = "schema-ActionScheduler_StoreSchema"
+__all__ = [
+    "NEWEST_SCHEMA",
+    "OLDEST_SCHEMA",
+    "STORE_OPTION",
+    "Layout",
+    "TableNames",
+    "layout_of",
+]
+STORE_OPTION: Final = "schema-ActionScheduler_StoreSchema"
 
-_NEEDED = {
-    "actions": (
-        "action_id",
-        "hook",
-        "status",
-        "scheduled_date_gmt",
-        "scheduled_date_local",
-        "args",
-        "schedule",
-        "group_id",
-        "attempts",
-        "last_attempt_gmt",
-        "last_attempt_local",
-        "claim_id",
-    ),
-    "claims": ("claim_id", "date_created_gmt"),
-    "groups": ("group_id", "slug"),
-    "logs": ("log_id", "action_id", "message", "log_date_gmt", "log_date_local"),
-}
+
+class _Named:
+    """The whole name of a table, with the site's prefix."""
+
+    def __init__(self, table: Table) -> None:
+        self._end = table.name_end
+
+    def __get__(self, names: "TableNames", _kind: object) -> str:
+        return f"{names.prefix}{self._end}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,146 +40,93 @@ class TableNames:
 
     prefix: str
 
-    @property
-    def actions(self) -> str:
-        """Work, one row each."""
-        return f"{self.prefix}actionscheduler_actions"
+    actions = _Named(tables.ACTIONS)
+    """Work, one row each."""
+    claims = _Named(tables.CLAIMS)
+    """One row a claim, of any runner."""
+    groups = _Named(tables.GROUPS)
+    """Slugs."""
+    logs = _Named(tables.LOGS)
+    """What happened to each action."""
+    runners = _Named(tables.RUNNERS)
+    """Ours: who runs, and which claims are whose."""
+    pauses = _Named(tables.PAUSES)
+    """Ours: what no runner may claim; the companion plugin reads it too."""
+    zones = _Named(tables.ZONES)
+    """Ours: actions whose cron is read in a named time zone."""
+    waits = _Named(tables.WAITS)
+    """Ours: actions that wait for others to end."""
+    keys = _Named(tables.KEYS)
+    """Ours: idempotency keys, and the actions they made."""
+    limits = _Named(tables.LIMITS)
+    """Ours: how much of their rates hooks and groups have used, and failures in a row."""
+    suspects = _Named(tables.SUSPECTS)
+    """Ours: actions that a dead runner held."""
+    duties = _Named(tables.DUTIES)
+    """Ours: what one runner does for all, and whose turn it is."""
+    held = _Named(tables.HELD)
+    """Ours: hooks without a callback in WordPress, whose actions are held back."""
+    site = _Named(tables.SITE)
+    """Ours: the site's own id, and the version of our tables."""
 
-    @property
-    def claims(self) -> str:
-        """One row a claim, of any runner."""
-        return f"{self.prefix}actionscheduler_claims"
-
-    @property
-    def groups(self) -> str:
-        """Slugs."""
-        return f"{self.prefix}actionscheduler_groups"
-
-    @property
-    def logs(self) -> str:
-        """What happened to each action."""
-        return f"{self.prefix}actionscheduler_logs"
+    def of(self, table: Table) -> str:
+        """Name a table of the description."""
+        return f"{self.prefix}{table.name_end}"
 
     @property
     def options(self) -> str:
-        """WordPress's options; only migrations write to them."""
+        """Name WordPress's options; only migrations write to them."""
         return f"{self.prefix}options"
-
-    @property
-    def runners(self) -> str:
-        """Ours: who runs, and which claims are whose."""
-        return f"{self.prefix}wpbridge_runners"
-
-    @property
-    def pauses(self) -> str:
-        """Ours: what no runner may claim; the companion plugin reads it too."""
-        return f"{self.prefix}wpbridge_pauses"
-
-    @property
-    def zones(self) -> str:
-        """Ours: actions whose cron is read in a named time zone."""
-        return f"{self.prefix}wpbridge_zones"
-
-    @property
-    def waits(self) -> str:
-        """Ours: actions that wait for others to end."""
-        return f"{self.prefix}wpbridge_waits"
-
-    @property
-    def keys(self) -> str:
-        """Ours: idempotency keys, and the actions they made."""
-        return f"{self.prefix}wpbridge_keys"
-
-    @property
-    def limits(self) -> str:
-        """Ours: how much of their rates hooks and groups have used, and failures in a row."""
-        return f"{self.prefix}wpbridge_limits"
-
-    @property
-    def suspects(self) -> str:
-        """Ours: actions that a dead runner held."""
-        return f"{self.prefix}wpbridge_suspects"
-
-    @property
-    def duties(self) -> str:
-        """Ours: what one runner does for all, and whose turn it is."""
-        return f"{self.prefix}wpbridge_duties"
-
-    @property
-    def held(self) -> str:
-        """Ours: hooks without a callback in WordPress, whose actions are held back."""
-        return f"{self.prefix}wpbridge_held"
-
-    @property
-    def site(self) -> str:
-        """Ours: the site's own id, and the version of our tables."""
-        return f"{self.prefix}wpbridge_site"
 
     @property
     def with_ids(self) -> frozenset[str]:
         """The tables whose ids the database gives."""
-        return frozenset({self.actions, self.claims, self.groups, self.logs, self.runners})
+        return frozenset(
+            self.of(table) for table in (*tables.PLUGIN, *tables.OWN) if table.gives_ids
+        )
 
     @property
     def own_keys(self) -> dict[str, tuple[str, ...]]:
         """The primary keys of our own tables."""
-        return {
-            self.runners: ("runner_id",),
-            self.pauses: ("kind", "name"),
-            self.zones: ("action_id",),
-            self.waits: ("action_id", "after_id"),
-            self.keys: ("key_hash",),
-            self.limits: ("kind", "name"),
-            self.suspects: ("action_id",),
-            self.duties: ("duty",),
-            self.held: ("hook",),
-            self.site: ("name",),
-        }
+        return {self.of(table): table.key for table in tables.OWN}
 
     @property
     def keys_of_tables(self) -> dict[str, str]:
         """The column that is, or begins, the primary key of each table, ours included."""
-        plugins = {
-            self.actions: "action_id",
-            self.claims: "claim_id",
-            self.groups: "group_id",
-            self.logs: "log_id",
-        }
-        return plugins | {table: columns[0] for table, columns in self.own_keys.items()}
+        return {self.of(table): table.key[0] for table in (*tables.PLUGIN, *tables.OWN)}
 
     @property
     def first(self) -> tuple[str, ...]:
         """Those of ours that wpbridge 0.1 had: no runner does without them."""
-        return (
-            self.runners,
-            self.pauses,
-            self.zones,
-            self.waits,
-            self.keys,
-            self.limits,
-            self.suspects,
-            self.duties,
-        )
+        return self._all_of(tables.FIRST)
 
     @property
     def later(self) -> tuple[str, ...]:
         """Those of ours that came later: a runner whose account cannot make them does without."""
-        return (self.held,)
+        return self._all_of(tables.LATER)
 
     @property
     def own(self) -> tuple[str, ...]:
         """All of ours: what `init` makes and `uninstall` removes."""
-        return (*self.first, *self.later, self.site)
+        return self._all_of(tables.OWN)
+
+    @property
+    def plugin(self) -> tuple[str, ...]:
+        """The plugin's four."""
+        return self._all_of(tables.PLUGIN)
 
     @property
     def queue(self) -> tuple[str, ...]:
         """The plugin's four, and ours."""
-        return (self.actions, self.claims, self.groups, self.logs, *self.own)
+        return (*self.plugin, *self.own)
 
     @property
     def all(self) -> tuple[str, ...]:
         """The plugin's, ours, and the options."""
-        return (self.actions, self.claims, self.groups, self.logs, self.options, *self.own)
+        return (*self.plugin, self.options, *self.own)
+
+    def _all_of(self, several: Sequence[Table]) -> tuple[str, ...]:
+        return tuple(map(self.of, several))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +184,7 @@ def layout_of(
     Raises:
         SchemaError: a table or a needed column is missing.
     """
-    missing = [f"{prefix}actionscheduler_{name}" for name in _NEEDED if name not in columns]
+    missing = [f"{prefix}{one.name_end}" for one in tables.PLUGIN if one.name not in columns]
     if missing:
         raise SchemaError(
             f"missing table{'s' if len(missing) > 1 else ''} {', '.join(missing)}, or the account"
@@ -245,29 +192,29 @@ def layout_of(
             " create its tables (wp action-scheduler fix-schema), or make them with wpbridge init"
             " --with-tables"
         )
-    for name, needed in _NEEDED.items():
-        absent = [column for column in needed if column not in columns[name]]
+    for table in tables.PLUGIN:
+        absent = [column for column in table.needed if column not in columns[table.name]]
         if absent:
             raise SchemaError(
-                f"table {prefix}actionscheduler_{name} lacks {', '.join(absent)}: repair it with"
+                f"table {prefix}{table.name_end} lacks {', '.join(absent)}: repair it with"
                 " the plugin (wp action-scheduler fix-schema)"
             )
 
-    def index(*wanted: str) -> str | None:
-        return next((n for n, found in indexes.items() if tuple(found) == wanted), None)
+    def found(wanted: Index) -> str | None:
+        return next((n for n, there in indexes.items() if tuple(there) == wanted.columns), None)
 
     actions = columns["actions"]
     return Layout(
         has_priority="priority" in actions,
         has_extended_args="extended_args" in actions,
         has_unique_key="unique_key" in actions,
-        priority_index=index("claim_id", "status", "priority", "scheduled_date_gmt"),
-        date_index=index("claim_id", "status", "scheduled_date_gmt"),
-        due_index=index("status", "scheduled_date_gmt"),
-        hook_index=index("hook", "status", "scheduled_date_gmt"),
-        old_hook_index=index("hook"),
-        group_index=index("group_id"),
-        claimed_index=index("status", "claim_id"),
-        attempt_index=index("status", "last_attempt_gmt"),
+        priority_index=found(tables.PRIORITY_CLAIM_INDEX),
+        date_index=found(tables.DATE_CLAIM_INDEX),
+        due_index=found(tables.DUE_INDEX),
+        hook_index=found(tables.HOOK_INDEX),
+        old_hook_index=found(tables.OLD_HOOK_INDEX),
+        group_index=found(tables.GROUP_INDEX),
+        claimed_index=found(tables.CLAIMED_INDEX),
+        attempt_index=found(tables.ATTEMPT_INDEX),
         plain_tables=plain_tables,
     )

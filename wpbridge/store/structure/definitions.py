@@ -1,41 +1,28 @@
-"""Definitions: what the plugin's layouts 5 to 9 have, what a site's tables have, how they change.
+"""The definitions of a site's tables: they are looked at, and changed one statement at a time.
 
-The layouts are data. dbDelta, which makes the tables in PHP, adds and never drops, so a site that
-grew has more than its layout: an index counts as there when another begins with its columns.
 Statements that change a definition wait for the table's lock only for so long: whoever comes after
 one that waits, waits too.
 """
 
 import contextlib
-import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from wpbridge.clock import ZERO_DATE
 from wpbridge.errors import Contention, StoreError, StoreUnavailable
-from wpbridge.store.database.dialect import parse_version, sort_trouble
+from wpbridge.store.database.dialect import sort_trouble
 from wpbridge.store.rows.writes import listed
 from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.schema.ddl import Ddl
+from wpbridge.store.schema.found import FoundTable
 from wpbridge.store.schema.layout import TableNames
 from wpbridge.store.structure.server import Server
 
-CLAIM_INDEX: Final = (
-    "claim_id",
-    "status",
-    "priority",
-    "attempts",
-    "scheduled_date_gmt",
-    "action_id",
-)
-"""What the plugin's claim asks for, then its order (action-scheduler PR 1340)."""
-CLAIM_INDEX_NAME: Final = "wpbridge_claim"
-ONLINE: Final = ", ALGORITHM=INPLACE, LOCK=NONE"
 TRIES: Final = 10
 _LOCK_WAIT: Final = frozenset({1205})
 _STOPPED: Final = 1317
@@ -45,276 +32,6 @@ _PAUSE_SECONDS: Final = 1.0
 
 
 Progress: TypeAlias = Callable[[float | None], None]
-
-
-# What the plugin's layouts have
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """A column as a layout defines it; types without the width that integers are shown in."""
-
-    type: str
-    null: bool = False
-    default: str | None = None
-    auto: bool = False
-    since: int = 5
-
-    @property
-    def definition(self) -> str:
-        """As it stands in a statement; the character set is left to the table."""
-        parts = [self.type, "NULL" if self.null else "NOT NULL"]
-        if self.auto:
-            parts.append("AUTO_INCREMENT")
-        elif self.default is not None:
-            parts.append(f"DEFAULT '{self.default}'")
-        return " ".join(parts)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Index:
-    """An index as the plugin makes it, and which layouts ask for it."""
-
-    columns: tuple[str, ...]
-    lengths: Mapping[str, int] = field(default_factory=dict)
-    """Of columns that are indexed in part."""
-    since: int = 5
-    until: int = 9
-    enough: int = 0
-    """So many of its columns are enough; 0: all of them."""
-
-    @property
-    def name(self) -> str:
-        """The plugin's."""
-        return "_".join(self.columns)
-
-    @property
-    def asked(self) -> tuple[str, ...]:
-        """The columns an index must begin with."""
-        return self.columns[: self.enough or len(self.columns)]
-
-    @property
-    def definition(self) -> str:
-        """The columns, as they stand in a statement on MySQL."""
-        return ", ".join(
-            f"{column}({self.lengths[column]})" if column in self.lengths else column
-            for column in self.columns
-        )
-
-
-_ID: Final = "bigint unsigned"
-_DATE: Final = Column(type="datetime", null=True, default=ZERO_DATE)
-COLUMNS: Final[Mapping[str, Mapping[str, Column]]] = {
-    "actions": {
-        "action_id": Column(type=_ID, auto=True),
-        "hook": Column(type="varchar(191)"),
-        "status": Column(type="varchar(20)"),
-        "scheduled_date_gmt": _DATE,
-        "scheduled_date_local": _DATE,
-        "priority": Column(type="tinyint unsigned", default="10", since=7),
-        "args": Column(type="varchar(191)", null=True),
-        "schedule": Column(type="longtext", null=True),
-        "group_id": Column(type=_ID, default="0"),
-        "attempts": Column(type="int", default="0"),
-        "last_attempt_gmt": _DATE,
-        "last_attempt_local": _DATE,
-        "claim_id": Column(type=_ID, default="0"),
-        "extended_args": Column(type="varchar(8000)", null=True),
-        "unique_key": Column(type="", null=True, since=9),
-    },
-    "claims": {"claim_id": Column(type=_ID, auto=True), "date_created_gmt": _DATE},
-    "groups": {"group_id": Column(type=_ID, auto=True), "slug": Column(type="varchar(255)")},
-    "logs": {
-        "log_id": Column(type=_ID, auto=True),
-        "action_id": Column(type=_ID),
-        "message": Column(type="text"),
-        "log_date_gmt": _DATE,
-        "log_date_local": _DATE,
-    },
-}
-"""In the plugin's order; an empty type is one that compares with nothing."""
-INDEXES: Final[Mapping[str, tuple[Index, ...]]] = {
-    "actions": (
-        # 3.7.0 made these two longer without a new number: a site at 7 may have either.
-        Index(columns=("hook", "status", "scheduled_date_gmt"), lengths={"hook": 163}, since=8),
-        Index(columns=("status", "scheduled_date_gmt"), since=8),
-        Index(columns=("hook",), until=7),
-        Index(columns=("status",), until=7),
-        Index(columns=("scheduled_date_gmt",)),
-        Index(columns=("args",)),
-        Index(columns=("group_id",)),
-        Index(columns=("last_attempt_gmt",)),
-        Index(columns=("claim_id", "status", "scheduled_date_gmt"), until=7),
-        Index(columns=("claim_id", "status", "priority", "scheduled_date_gmt"), since=8),
-        Index(columns=("status", "last_attempt_gmt"), since=8),
-        Index(columns=("status", "claim_id"), since=8),
-    ),
-    "claims": (Index(columns=("date_created_gmt",)),),
-    "groups": (Index(columns=("slug",), lengths={"slug": 191}),),
-    "logs": (Index(columns=("action_id",)), Index(columns=("log_date_gmt",))),
-}
-"""Beside the primary keys."""
-
-
-def columns_of(schema: int) -> dict[str, dict[str, Column]]:
-    """What a layout has, by the tables' short names."""
-    return {
-        table: {name: column for name, column in columns.items() if column.since <= schema}
-        for table, columns in COLUMNS.items()
-    }
-
-
-def indexes_of(schema: int) -> dict[str, list[Index]]:
-    """What a layout has, by the tables' short names."""
-    return {
-        table: [index for index in indexes if index.since <= schema <= index.until]
-        for table, indexes in INDEXES.items()
-    }
-
-
-# What a site's tables have
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundColumn:
-    """A column as the server tells of it."""
-
-    type: str
-    null: bool
-    default: str | None
-    auto: bool
-    collation: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundTable:
-    """A table as the server tells of it."""
-
-    name: str
-    columns: Mapping[str, FoundColumn]
-    indexes: Mapping[str, tuple[str, ...]]
-    unique: frozenset[str]
-    """Names of the indexes that are."""
-    engine: str = ""
-    collation: str = ""
-    rows: int = 0
-    """About."""
-    size_bytes: int = 0
-
-    def has_index(self, columns: Sequence[str]) -> bool:
-        """Whether an index begins with these columns."""
-        wanted = tuple(columns)
-        return any(found[: len(wanted)] == wanted for found in self.indexes.values())
-
-
-# Statements
-
-
-TAKE_ZERO: Final = "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO'"
-"""So that defaults may be zero dates, and rows with the id 0 keep it when ids begin to be given."""
-
-
-def to_innodb(table: FoundTable) -> str:
-    """Give it transactions."""
-    return f"ALTER TABLE {table.name} ENGINE=InnoDB"
-
-
-def set_default(table: FoundTable, name: str, column: Column) -> str:
-    """Give a column its default; no row is touched."""
-    return f"ALTER TABLE {table.name} ALTER COLUMN {name} SET DEFAULT '{column.default}'"
-
-
-def modify(table: FoundTable, name: str, column: Column) -> str:
-    """Define a column as its layout does."""
-    return f"ALTER TABLE {table.name} MODIFY COLUMN {name} {column.definition}"
-
-
-def give_ids(table: FoundTable, name: str, column: Column, first: int) -> str:
-    """Let the server give ids, from ``first`` on unless it is 0; with the primary key for it."""
-    key = "" if table.indexes.get("PRIMARY") == (name,) else f"ADD PRIMARY KEY ({name}), "
-    begin = f", AUTO_INCREMENT={first}" if first else ""
-    return f"ALTER TABLE {table.name} {key}MODIFY COLUMN {name} {column.definition}{begin}"
-
-
-def renumber_zeros(table: FoundTable, name: str, least: int) -> str:
-    """Give each row with the id 0 one of its own, above all others and not below ``least``."""
-    return (
-        f"UPDATE {table.name}, (SELECT @wpbridge_id := GREATEST({least}, COALESCE(MAX({name}), 0)"
-        f" + 1) - 1 FROM {table.name}) AS top SET {name} = (@wpbridge_id := @wpbridge_id + 1)"
-        f" WHERE {name} = 0"
-    )
-
-
-def add_primary_key(table: FoundTable, columns: Sequence[str]) -> str:
-    """Have the server refuse rows that are there."""
-    return f"ALTER TABLE {table.name} ADD PRIMARY KEY ({', '.join(columns)})"
-
-
-def begin_ids(table: FoundTable, first: int) -> str:
-    """No lower id is given from now on."""
-    return f"ALTER TABLE {table.name} AUTO_INCREMENT={first}"
-
-
-def is_plain(default: str | None) -> bool:
-    """Whether a default is none, or a plain number or date, which can stand in a statement."""
-    return default is None or re.fullmatch(r"[0-9 :.-]{1,30}", default) is not None
-
-
-def default_back(table: FoundTable, name: str, before: str | None) -> str:
-    """Give a column the default back that it had, which must be plain."""
-    if not is_plain(before):
-        raise ValueError(before)
-    if before is None:
-        back = "SET DEFAULT NULL" if table.columns[name].null else "DROP DEFAULT"
-    else:
-        back = f"SET DEFAULT '{before}'"
-    return f"ALTER TABLE {table.name} ALTER COLUMN {name} {back}"
-
-
-def index_name(table: str, index: Index, *, is_mysql: bool) -> str:
-    """The plugin's name; on SQLite the one that WordPress's own layer gives it."""
-    return index.name if is_mysql else f"{table}__{index.name}"
-
-
-def add_index(table: FoundTable, index: Index, *, is_mysql: bool) -> str:
-    """Add an index of a layout's."""
-    name = index_name(table.name, index, is_mysql=is_mysql)
-    if is_mysql:
-        return f"ALTER TABLE {table.name} ADD INDEX {name} ({index.definition})"
-    return f'CREATE INDEX "{name}" ON "{table.name}" ({", ".join(index.columns)})'
-
-
-def drop_index(table: FoundTable, index: Index, *, is_mysql: bool) -> str:
-    """Drop an index of a layout's."""
-    name = index_name(table.name, index, is_mysql=is_mysql)
-    return f"ALTER TABLE {table.name} DROP INDEX {name}" if is_mysql else f'DROP INDEX "{name}"'
-
-
-def collate(table: FoundTable, wanted: str) -> str:
-    """All texts into one collation, one by one: CONVERT TO would turn a text into a mediumtext."""
-    charset = f"CHARACTER SET {wanted.partition('_')[0]} COLLATE {wanted}"
-    parts = [f"DEFAULT {charset}"]
-    for name, column in table.columns.items():
-        if column.collation is not None and column.collation != wanted:
-            null = "NULL" if column.null else "NOT NULL"
-            default = "" if column.default is None else f" DEFAULT '{column.default}'"
-            parts.append(f"MODIFY COLUMN {name} {column.type} {charset} {null}{default}")
-    return f"ALTER TABLE {table.name} {', '.join(parts)}"
-
-
-def claim_index(table: FoundTable, *, is_mysql: bool) -> tuple[str, str, str]:
-    """The name of the index for claims, what adds it, what drops it."""
-    columns = ", ".join(CLAIM_INDEX)
-    if not is_mysql:
-        # An index's name is the whole database's.
-        name = f"{table.name}__{CLAIM_INDEX_NAME}"
-        return name, f'CREATE INDEX "{name}" ON "{table.name}" ({columns})', f'DROP INDEX "{name}"'
-    name, alter = CLAIM_INDEX_NAME, f"ALTER TABLE {table.name}"
-    return (
-        name,
-        f"{alter} ADD INDEX {name} ({columns}){ONLINE}",
-        f"{alter} DROP INDEX {name}{ONLINE}",
-    )
 
 
 class Definitions:
@@ -338,103 +55,23 @@ class Definitions:
         """The site's."""
         return self.store.names
 
+    @property
+    def ddl(self) -> Ddl:
+        """What writes the statements that change the tables."""
+        return self.server.dialect.ddl
+
     def table(self, short: str) -> FoundTable | None:
         """One of the plugin's tables by its short name; None where there is none."""
         return self.look(str(getattr(self.names, short)))
 
     def look(self, name: str) -> FoundTable | None:
-        """A table by its name; None where there is none."""
-        look = self._look_mysql if self.server.is_mysql else self._look_sqlite
-        return self.store.session.run(lambda c: look(c, name))
-
-    def _look_mysql(self, connection: Connection, name: str) -> FoundTable | None:
-        of = "WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = :t"
-        told = _rows(
-            connection,
-            "SELECT ENGINE, TABLE_COLLATION, TABLE_ROWS, COALESCE(DATA_LENGTH, 0)"
-            f" + COALESCE(INDEX_LENGTH, 0) FROM information_schema.TABLES {of}",
-            t=name,
-        )
-        if not told:
-            return None
-        columns = _rows(
-            connection,
-            "SELECT COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, EXTRA, COLLATION_NAME"
-            f" FROM information_schema.COLUMNS {of} ORDER BY ORDINAL_POSITION",
-            t=name,
-        )
-        keys = _rows(
-            connection,
-            "SELECT INDEX_NAME, COLUMN_NAME, NON_UNIQUE FROM information_schema.STATISTICS"
-            f" {of} ORDER BY INDEX_NAME, SEQ_IN_INDEX",
-            t=name,
-        )
-        return FoundTable(
-            name=name,
-            columns={
-                str(column): FoundColumn(
-                    type=_plain_type(str(kind)),
-                    null=str(null) == "YES",
-                    default=_plain_default(default),
-                    auto="auto_increment" in str(extra).lower(),
-                    collation=None if collation is None else str(collation),
-                )
-                for column, kind, null, default, extra, collation in columns
-            },
-            indexes=_columns_by_index(keys),
-            unique=frozenset(str(index) for index, _, repeats in keys if not int(repeats)),
-            engine=str(told[0][0]),
-            collation=str(told[0][1]),
-            rows=int(told[0][2] or 0),
-            size_bytes=int(told[0][3]),
-        )
-
-    def _look_sqlite(self, connection: Connection, name: str) -> FoundTable | None:
-        columns = _rows(
-            connection,
-            'SELECT name, type, "notnull", dflt_value FROM pragma_table_info(:t)',
-            t=name,
-        )
-        if not columns:
-            return None
-        own = {name: self.names.keys_of_tables.get(name, "")}
-        giving = self.server.dialect.key_columns(connection, own).get(name)
-        keys = _rows(
-            connection,
-            'SELECT l.name, i.name, l."unique" FROM pragma_index_list(:t) AS l'
-            " JOIN pragma_index_info(l.name) AS i ORDER BY l.name, i.seqno",
-            t=name,
-        )
-        return FoundTable(
-            name=name,
-            columns={
-                str(column): FoundColumn(
-                    type=str(kind).lower(),
-                    null=not needed,
-                    default=_plain_default(default),
-                    auto=giving is not None and giving.gives_ids and column == own[name],
-                    collation=None,
-                )
-                for column, kind, needed, default in columns
-            },
-            indexes=_columns_by_index(keys),
-            unique=frozenset(str(index) for index, _, is_unique in keys if is_unique),
-        )
+        """Look at a table by its name; None where there is none."""
+        key = self.names.keys_of_tables.get(name, "")
+        return self.store.session.run(partial(self.server.dialect.look, table=name, key=key))
 
     def written(self, name: str) -> str:
-        """A table's definition as the server writes it, with its indexes."""
-        if self.server.is_mysql:
-            told = self.store.session.run(lambda c: _rows(c, f"SHOW CREATE TABLE {name}"))
-            return str(told[0][1])
-        told = self.store.session.run(
-            lambda c: _rows(
-                c,
-                "SELECT sql FROM sqlite_master WHERE tbl_name = :t AND sql IS NOT NULL"
-                " ORDER BY type DESC, name",
-                t=name,
-            )
-        )
-        return ";\n".join(str(row[0]) for row in told)
+        """Return a table's definition as the server writes it, with its indexes."""
+        return self.store.session.run(partial(self.server.dialect.written, table=name))
 
     def wrong_ids(self, table: str, column: str) -> tuple[int, int]:
         """How many rows have the id 0, how many another row's; reads the whole table."""
@@ -474,34 +111,21 @@ class Definitions:
 
     def can_work_online(self) -> bool:
         """Whether the server can add an index beside writers: MySQL 5.6, MariaDB 10.0."""
-        told = self.store.session.run(lambda c: str(c.execute(text("SELECT VERSION()")).scalar()))
-        kind, version = parse_version(told)
-        return version >= ((10, 0, 0) if kind == "MariaDB" else (5, 6, 0))
+        return self.store.session.run(self.server.dialect.can_index_online)
 
     def explain_claim(self) -> tuple[str | None, bool]:
-        """The index that the plugin's own claim uses, and whether it sorts.
+        """Return the index that the plugin's own claim uses, and whether the claim sorts.
 
-        On MySQL as its subselect from 3.9.3 on; what it updates is found so in older ones, too.
+        On MySQL it is asked of the claim's subselect, which the plugin has from 3.9.3 on. An older
+        plugin's UPDATE finds its rows in the same way.
         """
-        table = self.names.actions
         priority = "priority, " if self.store.layout.has_priority else ""
         claim = (
-            f"SELECT action_id FROM {table} WHERE claim_id = 0 AND scheduled_date_gmt <="
-            f" {self.server.dialect.db_now} AND status = 'pending' ORDER BY {priority}attempts,"
-            " scheduled_date_gmt, action_id LIMIT 25"
+            f"SELECT action_id FROM {self.names.actions} WHERE claim_id = 0 AND"
+            f" scheduled_date_gmt <= {self.server.dialect.db_now} AND status = 'pending' ORDER BY"
+            f" {priority}attempts, scheduled_date_gmt, action_id LIMIT 25"
         )
-        if not self.server.is_mysql:
-            told = " ".join(
-                str(row[3])
-                for row in self.store.session.run(lambda c: _rows(c, f"EXPLAIN QUERY PLAN {claim}"))
-            )
-            used = re.search(r"USING (?:COVERING )?INDEX (\S+)", told)
-            return used[1] if used else None, "TEMP B-TREE" in told
-        plan = self.store.session.run(
-            lambda c: [dict(row) for row in c.execute(text(f"EXPLAIN {claim}")).mappings()]
-        )[0]
-        key = plan.get("key")
-        return None if key is None else str(key), "filesort" in str(plan.get("Extra") or "")
+        return self.store.session.run(partial(self.server.dialect.index_used, select=claim))
 
     # Changing them
 
@@ -542,14 +166,10 @@ class Definitions:
                 return
 
     def _attempt(self, statement: str, lock_wait_seconds: float, told: Progress) -> None:
-        if not self.server.is_mysql:
+        prepare = self.ddl.before_change(lock_wait_seconds)
+        if not prepare:
             self.store.session.transact(lambda c: c.execute(text(statement)).close())
             return
-        prepare = [
-            f"SET SESSION lock_wait_timeout = {max(1, round(lock_wait_seconds))}",
-            # Rows with the id 0 keep it when ids begin to be given.
-            "SET SESSION sql_mode = CONCAT(@@SESSION.sql_mode, ',NO_AUTO_VALUE_ON_ZERO')",
-        ]
 
         def work(connection: Connection) -> None:
             _be_patient(connection)
@@ -664,23 +284,3 @@ def _kill(connection: Connection, ids: Sequence[int]) -> None:
 
 def _rows(connection: Connection, statement: str, **values: object) -> Sequence[Sequence[Any]]:
     return connection.execute(text(statement), values).fetchall()
-
-
-def _columns_by_index(keys: Sequence[Sequence[Any]]) -> dict[str, tuple[str, ...]]:
-    """From rows of index and column, in the index's order."""
-    found: dict[str, tuple[str, ...]] = {}
-    for index, column, *_ in keys:
-        found[str(index)] = (*found.get(str(index), ()), str(column))
-    return found
-
-
-def _plain_type(told: str) -> str:
-    """``bigint(20) unsigned`` as ``bigint unsigned``: newer servers show no width."""
-    return re.sub(r"\b(tinyint|smallint|mediumint|int|bigint)\(\d+\)", r"\1", told.lower())
-
-
-def _plain_default(told: object) -> str | None:
-    """MariaDB quotes what it tells, and tells NULL as a word."""
-    if told is None or str(told) == "NULL":
-        return None
-    return str(told).removeprefix("'").removesuffix("'")

@@ -1,8 +1,9 @@
 """The version of our own tables, and the steps that bring them from one version to the next.
 
 This is the one place for changes of tables that are there already. To make one: change the
-definitions in the dialects, add a :class:`Step` with the next number to ``STEPS``, and tell of it
-in docs/explain/own-tables.md. A new table needs no step: it is made when it is first needed.
+description in :mod:`wpbridge.store.schema.tables`, add a :class:`Step` with the next number to
+``STEPS``, and tell of it in docs/explain/own-tables.md. A new table needs no step: it is made when
+it is first needed.
 
 A step may be taken again after a crash, and by two processes at once, so it must bear both. Each
 of its statements stands alone: MySQL commits before and after every change of a definition.
@@ -23,6 +24,7 @@ from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.session import Transactor
 from wpbridge.store.database.texts import chosen_args
 from wpbridge.store.schema.layout import TableNames
+from wpbridge.store.schema.tables import RUNNERS
 
 FIRST_VERSION: Final = 1
 """The tables of wpbridge 0.1, which noted no version."""
@@ -104,7 +106,7 @@ def _count_writes(place: Place) -> None:
     if not there or "writes" in there:
         return
     try:
-        place.run(text(f"ALTER TABLE {table} ADD COLUMN writes bigint NOT NULL DEFAULT 0"))
+        place.run(text(place.dialect.ddl.add_column(place.names, RUNNERS, "writes")))
     except StoreError:
         # Another process may have been faster.
         if "writes" not in columns():
