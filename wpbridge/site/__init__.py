@@ -9,5 +9,5 @@ DOOR: Final = ("config", "database", "moments", "resolve", "rules", "wpconfig", 
 
 
 def __getattr__(name: str) -> object:
-    """Answer for names that stood here before this was a room."""
+    """Return a name that this module had before it became a room."""
     return moved.name_of(__name__, name)

@@ -1,6 +1,6 @@
-"""Where a queue's database is: from a DSN, or from what wp-config.php says.
+"""Finds the address of a queue's database, from a DSN or from wp-config.php.
 
-Describes an address and connects to nothing; no database library is loaded here.
+Nothing here connects to a database or loads a database library.
 """
 
 import contextlib
@@ -14,7 +14,18 @@ from urllib.parse import parse_qsl, quote, unquote
 
 from wpbridge.errors import ConfigError, SiteError
 from wpbridge.site import dropin
+from wpbridge.site.tls import TLS_OPTIONS, Tls, tls_of_flags, tls_of_options
 from wpbridge.site.wpconfig import WpConfig
+
+__all__ = [
+    "MEMORY",
+    "SOCKETS",
+    "DatabaseAddress",
+    "Driver",
+    "Tls",
+    "names_of",
+    "parse_db_host",
+]
 
 Driver = Literal["mysql", "sqlite"]
 
@@ -24,7 +35,7 @@ SOCKETS: Final = (
     "/var/lib/mysql/mysql.sock",
     "/tmp/mysql.sock",  # noqa: S108 - MySQL's own default
 )
-"""Where PHP's mysqlnd finds the server of ``localhost``, first that exists."""
+"""Sockets of the server on ``localhost``. The first that exists is used, as by PHP's mysqlnd."""
 MEMORY: Final = ":memory:"
 
 _PORT: Final = 3306
@@ -45,44 +56,12 @@ _DSN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _SHAPE: Final = "mysql://user:password@host:3306/database or sqlite:///file.db"
-_TLS_TEXTS: Final = {"ssl_ca": "ca", "ssl_cert": "cert", "ssl_key": "key"}
-_TLS_FLAGS: Final = ("ssl", "ssl_verify_cert", "ssl_verify_identity")
-_OPTIONS: Final = ("unix_socket", "charset", "collation", *_TLS_TEXTS, *_TLS_FLAGS)
-_WORDS: Final = {
-    **dict.fromkeys(("1", "true", "yes", "on"), True),
-    **dict.fromkeys(("0", "false", "no", "off", ""), False),
-}
-
-_CLIENT_SSL: Final = 2048
-_CLIENT_SSL_DONT_VERIFY: Final = 64
-_CLIENT_SSL_VERIFY: Final = 1 << 30
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
-    """TLS is demanded; what is checked about the server's certificate."""
-
-    ca: str | None = None
-    """PEM file of the authority; None for the system's."""
-    cert: str | None = None
-    key: str | None = None
-    verify_cert: bool = False
-    verify_identity: bool = False
-    """Also that the certificate names the host."""
-
-    def driver_options(self) -> dict[str, str | bool]:
-        """The driver's ``ssl`` mapping; never empty, so TLS is on."""
-        files = {"ca": self.ca, "cert": self.cert, "key": self.key}
-        checks = {
-            "verify_mode": self.verify_cert or self.verify_identity,
-            "check_hostname": self.verify_identity,
-        }
-        return {**{name: path for name, path in files.items() if path}, **checks}
+_OPTIONS: Final = ("unix_socket", "charset", "collation", *TLS_OPTIONS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseAddress:
-    """One database; ``safe`` is what may be shown of it."""
+    """The address of one database. Only :attr:`safe` may be shown to people."""
 
     driver: Driver
     host: str | None = None
@@ -92,23 +71,28 @@ class DatabaseAddress:
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     name: str | None = None
-    """The schema; None for SQLite."""
+    """The name of the database. None for SQLite."""
     path: str | None = None
-    """SQLite's file, or ``:memory:``."""
+    """The file of SQLite, or ``:memory:``."""
     charset: str | None = _CHARSET
-    """Of the connection; None for the server's own."""
+    """The character set of the connection. None for the server's own."""
     collate: str | None = None
     tls: Tls | None = None
     of_wordpress: bool = False
-    """Whether it is a WordPress's: wpbridge never makes the database then, nor the plugin's tables
-    on SQLite."""
+    """Whether the database belongs to a WordPress. wpbridge then never creates the database, nor
+    the plugin's tables on SQLite."""
 
     @classmethod
     def from_dsn(cls, text: str, config: WpConfig | None = None) -> "DatabaseAddress":
-        """From a URL; a ``%``, ``@``, ``?`` or ``:`` in user or password is written ``%XX``.
+        """Read a URL. In user and password, ``%``, ``@``, ``?`` and ``:`` are written as ``%XX``.
 
-        ``config``: of the WordPress whose database it is. Its character set counts where the URL
-        names none. ConfigError, without the text, when it is none that wpbridge reads.
+        Args:
+            text: the URL.
+            config: the configuration of the WordPress to which the database belongs. Its character
+                set counts if the URL names none.
+
+        Raises:
+            ConfigError: wpbridge cannot read the URL. The message does not show it.
         """
         match = _DSN.fullmatch(text.strip())
         if match is None:
@@ -127,15 +111,20 @@ class DatabaseAddress:
     def from_wp(
         cls, config: WpConfig, *, exists: Callable[[str], bool] = lambda path: Path(path).exists()
     ) -> "DatabaseAddress":
-        """As the configured WordPress connects; ``exists`` tells which sockets there are.
+        """Return the address to which a configured WordPress connects.
 
-        SiteError when the configuration does not tell.
+        Args:
+            config: the configuration.
+            exists: tells whether a socket exists.
+
+        Raises:
+            SiteError: the configuration does not say where the database is.
         """
         if file := dropin.sqlite_file(config):
             return cls(driver="sqlite", path=file, of_wordpress=True)
         host, port, socket = parse_db_host(config.db_host)
         if host.lower() in {"", "localhost"}:
-            # The driver of PHP goes to the socket whatever the port says.
+            # The driver of PHP uses the socket, whatever the port is.
             socket = socket or next(filter(exists, SOCKETS), None)
             host = "127.0.0.1"
         else:
@@ -151,13 +140,13 @@ class DatabaseAddress:
             name=config.db_name,
             charset=charset,
             collate=collate,
-            tls=_tls_of_flags(config.client_flags),
+            tls=tls_of_flags(config.client_flags),
             of_wordpress=True,
         )
 
     @property
     def safe(self) -> str:
-        """The address without its password."""
+        """Return the address as a URL without its password."""
         if self.driver == "sqlite":
             return "sqlite://" if self.path == MEMORY else f"sqlite:///{self.path}"
         host = self.host or "localhost"
@@ -169,7 +158,7 @@ class DatabaseAddress:
 
     @property
     def password_bytes(self) -> bytes:
-        """The password as PHP sends it: UTF-8, and bytes that are none as they stand."""
+        """Return the password as PHP sends it. Bytes that are not UTF-8 are kept as they are."""
         return (self.password or "").encode("utf-8", "surrogateescape")
 
     def __str__(self) -> str:
@@ -177,9 +166,9 @@ class DatabaseAddress:
 
 
 def parse_db_host(text: str) -> tuple[str, int | None, str | None]:
-    """Host, port and socket of a ``DB_HOST``, as ``wpdb::parse_db_host``.
+    """Split a ``DB_HOST`` into host, port and socket, as ``wpdb::parse_db_host`` does.
 
-    An IPv6 host loses its brackets; a text that WordPress cannot take apart is all host.
+    An IPv6 host loses its brackets. A text that WordPress cannot split is a host as a whole.
     """
     host, separator, socket = text.partition(":/")
     # Two colons make an IPv6 address.
@@ -234,7 +223,7 @@ def _mysql(
         name=name,
         charset=charset,
         collate=collate,
-        tls=_tls_of_options(options),
+        tls=tls_of_options(options),
     )
 
 
@@ -250,9 +239,9 @@ def _sqlite(match: re.Match[str], options: Mapping[str, str]) -> DatabaseAddress
 
 
 def names_of(config: WpConfig) -> tuple[str | None, str | None]:
-    """Character set and collation of a WordPress's sessions, as `wpdb::init_charset`.
+    """Return the character set and collation of WordPress's sessions, as `wpdb::init_charset`.
 
-    Without a character set, the server's own is spoken, whatever it is.
+    None as the character set means that the server's own is used.
     """
     charset, collate = config.text("DB_CHARSET"), config.text("DB_COLLATE") or ""
     if config.is_multisite:
@@ -262,7 +251,7 @@ def names_of(config: WpConfig) -> tuple[str | None, str | None]:
 
 
 def _default_names(config: WpConfig | None) -> tuple[str | None, str | None]:
-    """Where a DSN names no character set; a configuration that cannot be read does not count."""
+    """Return the names for a DSN that has none. A configuration counts only if it can be read."""
     with contextlib.suppress(SiteError):
         if config is not None:
             return names_of(config)
@@ -270,7 +259,7 @@ def _default_names(config: WpConfig | None) -> tuple[str | None, str | None]:
 
 
 def _names(source: str, charset: str, collate: str) -> tuple[str | None, str | None]:
-    """As `wpdb::determine_charset` on a server of this century."""
+    """Choose character set and collation as `wpdb::determine_charset` does on a current server."""
     if charset.lower() == "binary":
         raise ConfigError(
             f"the character set in {source} is binary, which wpbridge does not speak: name the one"
@@ -283,34 +272,3 @@ def _names(source: str, charset: str, collate: str) -> tuple[str | None, str | N
     if collate == "utf8mb4_unicode_ci":
         collate = "utf8mb4_unicode_520_ci"
     return charset or None, collate or None
-
-
-def _tls_of_flags(flags: int) -> Tls | None:
-    if not flags & (_CLIENT_SSL | _CLIENT_SSL_DONT_VERIFY):
-        return None
-    # PHP's driver checks no certificate unless it is told to.
-    verify = bool(flags & _CLIENT_SSL_VERIFY) and not flags & _CLIENT_SSL_DONT_VERIFY
-    return Tls(verify_cert=verify, verify_identity=verify)
-
-
-def _tls_of_options(options: Mapping[str, str]) -> Tls | None:
-    files = {_TLS_TEXTS[name]: value for name, value in options.items() if name in _TLS_TEXTS}
-    flags = {name: _flag(name, options[name]) for name in _TLS_FLAGS if name in options}
-    if not any(files.values()) and not any(flags.values()):
-        return None
-    # An authority that is named is there to be asked.
-    identity = flags.get("ssl_verify_identity", False)
-    cert = flags.get("ssl_verify_cert", bool(files.get("ca"))) or identity
-    return Tls(
-        ca=files.get("ca"),
-        cert=files.get("cert"),
-        key=files.get("key"),
-        verify_cert=cert,
-        verify_identity=identity,
-    )
-
-
-def _flag(name: str, value: str) -> bool:
-    if value.lower() not in _WORDS:
-        raise ConfigError(f"the DSN's option {name} is true or false, not {value!r}")
-    return _WORDS[value.lower()]

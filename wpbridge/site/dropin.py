@@ -1,11 +1,11 @@
-"""Which database a WordPress uses when ``wp-content/db.php`` replaces its own database class.
+"""Decides which database a WordPress uses if ``wp-content/db.php`` replaces its database class.
 
-Decides from constants of the configuration and from what the drop-in's text says. Runs no PHP.
+Constants of the configuration and the text of the drop-in decide. No PHP is run.
 
 - The SQLite plugin's drop-in, and DB_ENGINE ``sqlite``, mean a SQLite file.
 - The drop-in of wp-sqlite-db means a SQLite file unless USE_MYSQL is set.
 - A drop-in that names another kind of database is refused, because DB_* would be a wrong one.
-- All other drop-ins (HyperDB, LudicrousDB, Query Monitor, caches) are MySQL with what DB_* say.
+- All other drop-ins (HyperDB, LudicrousDB, Query Monitor, caches) mean the MySQL server of DB_*.
 """
 
 import re
@@ -19,17 +19,17 @@ from wpbridge.site.wpconfig import WpConfig
 
 CURRENT_NAME: Final = ".ht.sqlite"
 OLDER_NAME: Final = ".ht.sqlite.php"
-"""Versions 2.2.18 and 2.2.19 of the SQLite plugin. Later ones rename it to the current name when
-there is no file of that name."""
+"""The name in versions 2.2.18 and 2.2.19 of the SQLite plugin. Later versions rename the file to
+the current name, unless a file of that name exists."""
 PATH_FILE: Final = "db-path.php"
-"""A script that returns where the file lies: in a folder with a random name."""
+"""A script that returns the path of the file, which lies in a folder with a random name."""
 
 _WAY_OUT: Final = "name the database with --dsn"
 _INTEGRATION: Final = re.compile(r"sqlite-database-integration|SQLITE_DB_DROPIN_VERSION")
 _WP_SQLITE_DB: Final = re.compile(
     r"wp[-_]sqlite[-_]db\b|wpsqlitedb|sqlite-integration", re.IGNORECASE
 )
-"""wp-sqlite-db, and SQLite Integration, from which it comes: both heed USE_MYSQL."""
+"""Matches wp-sqlite-db, and SQLite Integration, from which it comes. Both obey USE_MYSQL."""
 _FOREIGN: Final = re.compile(
     r"sqlite|pg4wp|pgsql|postgres|\bpg_p?connect|sqlsrv|mssql|duckdb|\boci_p?connect|mongodb",
     re.IGNORECASE,
@@ -45,9 +45,10 @@ _MOST_FILES: Final = 20
 
 
 def sqlite_file(config: WpConfig) -> str | None:
-    """The SQLite file of a WordPress, which need not be there; None where it is on MySQL.
+    """Return the SQLite file of a WordPress, which may not exist yet. None if it uses MySQL.
 
-    SiteError where the drop-in, or DB_ENGINE, means a database that wpbridge cannot read or find.
+    Raises:
+        SiteError: the drop-in or DB_ENGINE means a database that wpbridge cannot read or find.
     """
     drop_in = config.content_dir / "db.php"
     said = "\n".join(_texts(drop_in, config))
@@ -71,7 +72,7 @@ def _of_wp_sqlite_db(config: WpConfig) -> str:
 
 
 def _of_integration(config: WpConfig, said: str, engine: str) -> str | None:
-    """By the rules of the SQLite plugin, whose newest layout has :data:`PATH_FILE`."""
+    """Find the file by the rules of the SQLite plugin, whose newest one is :data:`PATH_FILE`."""
     if engine == "mysql":
         return None
     if engine != "sqlite":
@@ -87,14 +88,14 @@ def _of_integration(config: WpConfig, said: str, engine: str) -> str | None:
             names.reverse()
         path_file = Path(root + PATH_FILE)
         if path_file.is_file():
-            # The plugin moves a file with an old name there when there is none yet.
+            # If no file is there yet, the plugin moves a file with an old name to this place.
             names.insert(0, _returned_by(path_file, config))
     found = [_absolute(config, one) for one in names]
     return next(filter(_may_be_there, found), found[0])
 
 
 def _absolute(config: WpConfig, path: str) -> str:
-    """A relative path begins in the folder of WordPress's index.php."""
+    """Return a path as an absolute one. A relative path begins in the folder of index.php."""
     if path == ":memory:":
         raise SiteError(
             f"{config.file} keeps the database in PHP's memory: nobody else can read it"
@@ -103,7 +104,7 @@ def _absolute(config: WpConfig, path: str) -> str:
 
 
 def _may_be_there(path: str) -> bool:
-    """Whether there is such a file, or nobody lets us see whether there is one."""
+    """Tell whether a file exists. True also if we have no right to look for it."""
     try:
         return stat.S_ISREG(Path(path).stat().st_mode)
     except PermissionError:
@@ -113,7 +114,7 @@ def _may_be_there(path: str) -> bool:
 
 
 def _root(config: WpConfig) -> str:
-    """The folder of the file, with a slash behind it."""
+    """Return the folder of the file, with a slash at its end."""
     folder = config.text("FQDBDIR")
     if folder is None:
         folder = (config.text("DB_DIR") or f"{config.content_dir}/database").rstrip("/") + "/"
@@ -121,7 +122,7 @@ def _root(config: WpConfig) -> str:
 
 
 def _keeps_the_older_name(config: WpConfig, said: str) -> bool:
-    """Whether the SQLite plugin is one of the versions that use :data:`OLDER_NAME`."""
+    """Tell whether the SQLite plugin has one of the versions that use :data:`OLDER_NAME`."""
     folder = "sqlite-database-integration"
     told = re.findall(rf"['\"](/[^'\"\n]*{folder})/?['\"]", said)
     places = [Path(place) for place in told]
@@ -134,7 +135,7 @@ def _keeps_the_older_name(config: WpConfig, said: str) -> bool:
 
 
 def _returned_by(file: Path, config: WpConfig) -> str:
-    """The path that a script returns: texts and folders, joined by dots, and nothing else."""
+    """Return the path that a script returns. Only texts and folders, joined by dots, are read."""
     folders = {
         "__DIR__": f"{file.parent}",
         "dirname(__FILE__)": f"{file.parent}",
@@ -154,7 +155,7 @@ def _returned_by(file: Path, config: WpConfig) -> str:
 
 
 def _texts(file: Path, config: WpConfig) -> Iterator[str]:
-    """The drop-in's text, and those of the files that it names and loads."""
+    """Yield the text of the drop-in, and those of the files that it loads by name."""
     waiting, seen = [file], set[Path]()
     while waiting and len(seen) < _MOST_FILES:
         place = waiting.pop(0)
@@ -168,7 +169,7 @@ def _texts(file: Path, config: WpConfig) -> Iterator[str]:
 
 
 def _read(file: Path) -> str | None:
-    """A file's text; None where there is none. SiteError where it cannot be read."""
+    """Return a file's text, or None if there is no file. SiteError if it cannot be read."""
     try:
         with file.open("rb") as stream:
             return stream.read(_MOST_BYTES).decode("utf-8", "replace")

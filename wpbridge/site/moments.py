@@ -1,4 +1,4 @@
-"""Dates and durations as people write them, to values; pure."""
+"""Reads dates and durations as people write them; pure."""
 
 import re
 from contextlib import suppress
@@ -13,7 +13,10 @@ _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59,
 
 
 def seconds_of(value: object) -> float | None:
-    """A number of seconds, a timedelta, or a text such as 90, 55s, 1h30m, 7d, 2w; else None."""
+    """Return a span in seconds, from a number, a timedelta, or a text such as 90, 1h30m or 7d.
+
+    None for any other value.
+    """
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -31,7 +34,11 @@ def seconds_of(value: object) -> float | None:
 
 
 def parse_duration(value: object, name: str = "a duration") -> timedelta:
-    """A span of time; InputError unless :func:`seconds_of` reads it."""
+    """Return a span of time.
+
+    Raises:
+        InputError: :func:`seconds_of` cannot read the value. The message begins with ``name``.
+    """
     seconds = seconds_of(value)
     try:
         if seconds is not None:
@@ -42,17 +49,17 @@ def parse_duration(value: object, name: str = "a duration") -> timedelta:
 
 
 def parse_moment(text: str, now: datetime, zone: tzinfo = UTC, name: str = "a date") -> datetime:
-    """A moment as aware UTC.
+    """Return a moment as aware UTC.
 
     Args:
         text: ``now``, a Unix time (``@`` may stand before it), ISO 8601 with or without a zone, or
-            a span after or before now: ``+2h``, ``-7d``.
-        now: aware.
-        zone: of a date that names none; UTC, as the plugin reads dates.
-        name: for the message.
+            a span after or before now, such as ``+2h`` and ``-7d``.
+        now: the present time, aware.
+        zone: the zone of a date that names none. The plugin reads such dates as UTC.
+        name: what the message calls the value.
 
     Raises:
-        InputError: it is none of these, or lies outside of the years 1970 to 9999.
+        InputError: the text is none of these, or lies outside of the years 1970 to 9999.
     """
     told = text.strip()
     try:
@@ -68,7 +75,11 @@ def parse_moment(text: str, now: datetime, zone: tzinfo = UTC, name: str = "a da
 
 
 def checked_moment(moment: datetime) -> datetime:
-    """The moment, if the tables can hold it; InputError outside of the years 1970 to 9999."""
+    """Return the moment itself, if the tables can hold it.
+
+    Raises:
+        InputError: the moment lies outside of the years 1970 to 9999.
+    """
     if not _FIRST <= moment <= _LAST:
         raise InputError(f"a date: {moment} lies outside of the years 1970 to 9999")
     return moment
@@ -84,7 +95,7 @@ def _moment(told: str, now: datetime, zone: tzinfo) -> datetime | None:
         return now + timedelta(seconds=seconds if told[0] == "+" else -seconds)
     if re.fullmatch(r"@-?\d{1,12}|\d{9,12}", told, re.ASCII):
         return datetime.fromtimestamp(int(told.removeprefix("@")), UTC)
-    # What ISO calls the week or basic form would be read too, and hardly ever be meant.
+    # fromisoformat() would also read ISO's week and basic forms, which hardly anybody means.
     if not re.match(r"\d{4}-\d\d-\d\d", told, re.ASCII):
         return None
     found = datetime.fromisoformat(told)
@@ -94,7 +105,7 @@ def _moment(told: str, now: datetime, zone: tzinfo) -> datetime | None:
 def iso(moment: datetime | None, zone: tzinfo = UTC) -> str | None:
     """Return ``2026-12-01T09:00:00Z``, or in another zone ``2026-12-01T10:00:00+01:00``.
 
-    A moment at the end of the calendar that the zone cannot hold is told in UTC.
+    A moment at the end of the calendar that the zone cannot express is written in UTC.
     """
     if moment is None:
         return None

@@ -1,7 +1,7 @@
-"""One WordPress: where its tables are and what they are called.
+"""Finds one WordPress: where its tables are and how they are named.
 
-Decides from settings and ``wp-config.php`` alone; asks no database. Which blog of a network a URL
-means stands in the network's own table, so a :class:`Site` may keep the URL for the store.
+Settings and ``wp-config.php`` decide, and no database is asked. Only the network's own table says
+which blog a URL means, so a :class:`Site` may keep the URL, and the store looks the blog up.
 """
 
 import os
@@ -26,31 +26,31 @@ class Site:
     """A site's database and the names of its tables."""
 
     name: str
-    """For people: a folder, or a database without its password."""
+    """What people read: a folder, or the address of a database without its password."""
     database: DatabaseAddress
     base_prefix: str
-    """The network's prefix; only letters, digits and underscores, since it goes into SQL."""
+    """The network's prefix. It has only letters, digits and underscores, since it goes into SQL."""
     table_prefix: str
-    """This site's prefix: the base's for the first blog, ``<base>N_`` for the others."""
+    """This blog's prefix: the base prefix for the first blog, ``<base>N_`` for the others."""
     blog_id: int | None = 1
-    """None when ``url`` has to be looked up first."""
+    """None if the store has to look up ``url`` first."""
     url: str | None = None
     path: Path | None = None
-    """The configuration's file; None with a DSN alone."""
+    """The configuration's file. None if only a DSN is given."""
     folder: Path | None = None
-    """WordPress's own folder; None with a DSN alone."""
+    """WordPress's own folder. None if only a DSN is given."""
     mu_plugins: Path | None = None
-    """Where its must-use plugins lie; None when the configuration does not tell."""
+    """The folder of its must-use plugins. None if the configuration does not say."""
     numbers_first_blog: bool = False
-    """Blog 1's tables have its number too: a network from before WordPress 3.0."""
+    """Whether the tables of blog 1 are numbered too, as in networks older than WordPress 3.0."""
     config: WpConfig | None = field(default=None, repr=False, compare=False)
-    """What the configuration says; None with a DSN alone."""
+    """The configuration. None if only a DSN is given."""
 
     @property
     def label(self) -> str:
-        """What log lines call it: the name, and what that does not tell of a network's blog.
+        """Return what log lines call the site: its name, and its prefix and blog where needed.
 
-        Runners of two blogs of one network, or of two prefixes in one database, differ in it.
+        Two blogs of one network, or two prefixes in one database, have different labels.
         """
         if self.url is not None:
             return self.name
@@ -60,15 +60,19 @@ class Site:
         return f"{self.name}{prefix}{blog}"
 
     def with_blog(self, blog_id: int) -> "Site":
-        """The same for another blog of the network."""
+        """Return the same site with another blog of its network."""
         prefix = blog_prefix(self.base_prefix, blog_id, numbers_first=self.numbers_first_blog)
         return replace(self, blog_id=blog_id, table_prefix=prefix)
 
     def plugins_to_write(self, *, trusted: bool = False) -> Path:
-        """Where must-use plugins lie, for one who writes there.
+        """Return the folder of the must-use plugins, for a caller that writes into it.
 
-        ConfigError when there is no such folder, or when root would write outside WordPress because
-        a configuration says so that others may change; ``trusted`` lifts the latter.
+        Args:
+            trusted: allows root to write outside of WordPress's folder even if others than root
+                may change the configuration that names the folder.
+
+        Raises:
+            ConfigError: there is no such folder, or root must not write there.
         """
         folder, config = self.mu_plugins, self.config
         if folder is None or config is None:
@@ -83,12 +87,16 @@ class Site:
 
 
 def resolve(settings: Settings, env: Mapping[str, str], cwd: Path | None = None) -> Site:
-    """The site that the settings mean.
+    """Return the site that the settings mean.
 
-    A DSN goes before the path's database; the prefix is that of the settings, else of the
-    configuration, else ``wp_``. Without DSN and path, the working folder or one above it is taken.
-    Raises ConfigError when nothing tells where, SiteError when a configuration does not tell,
-    WpCliError when PHP was asked and failed.
+    The database is that of the DSN, or else that of the path's configuration. The prefix is that
+    of the settings, or else that of the configuration, or else ``wp_``. Without DSN and path, the
+    configuration is looked for in the working folder and the folders above it.
+
+    Raises:
+        ConfigError: no setting says where the site is.
+        SiteError: the configuration does not say what is needed.
+        WpCliError: PHP was asked and failed.
     """
     path = settings.path
     if path is None and settings.dsn is None:
@@ -136,7 +144,10 @@ def _site(settings: Settings, config: WpConfig | None) -> Site:
 
 
 def _mu_plugins(config: WpConfig) -> Path | None:
-    """Only the companion plugin needs it: not to know is no reason to stop."""
+    """Return the folder of the must-use plugins, or None if it is unknown.
+
+    Only the companion plugin needs it, so this is no reason to stop.
+    """
     try:
         return config.mu_plugins_dir
     except SiteError:
@@ -144,17 +155,18 @@ def _mu_plugins(config: WpConfig) -> Path | None:
 
 
 def blog_prefix(base: str, blog_id: int, *, numbers_first: bool = False) -> str:
-    """A blog's table prefix in a network with this base, as ``wpdb::get_blog_prefix()``.
+    """Return a blog's table prefix in a network, as ``wpdb::get_blog_prefix()`` does.
 
-    With ``numbers_first`` blog 1 has its number as well.
+    With ``numbers_first`` the tables of blog 1 are numbered as well.
     """
     return base if blog_id == 1 and not numbers_first else f"{base}{blog_id}_"
 
 
 def match_blog(url: str, rows: Iterable[tuple[int, str, str]]) -> int | None:
-    """The blog a URL lies in, from rows of (blog_id, domain, path); None when it lies in none.
+    """Return the blog to which a URL belongs, given rows of (blog_id, domain, path), or None.
 
-    As WordPress: the longest path that begins the URL's, and a ``www.`` the domain may lack.
+    As in WordPress, the longest path with which the URL's path begins wins, and a ``www.`` in the
+    URL may be missing in the domain.
     """
     parts = request.split(url)
     place = parts.netloc.rpartition("@")[2].lower()

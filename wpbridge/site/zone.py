@@ -1,6 +1,7 @@
-"""A site's time zone, and the local dates the plugin derives from it.
+"""Reads a site's time zone, and makes the local dates that the plugin derives from it.
 
-No date with ``_local`` in its name decides anything; they are written so that rows look as PHP's.
+The columns with ``_local`` in their names decide nothing. They are written so that rows look the
+same as PHP's.
 """
 
 import math
@@ -54,43 +55,43 @@ _ABBREVIATIONS: Final = """
 43200 nzst m
 46800 nzdt
 """
-"""What PHP 8.2 takes for an abbreviation before it looks for a zone of that name: seconds from UTC
-all year round, so ``CET`` has no summer time there. Local mean times of old are left out."""
+"""The abbreviations of PHP 8.2, with their seconds from UTC. PHP looks here before it looks for a
+zone of the name, so ``CET`` has no summer time. Local mean times of the past are left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Zone:
-    """The options ``timezone_string`` and ``gmt_offset``, understood.
+    """A site's time zone, as the options ``timezone_string`` and ``gmt_offset`` set it.
 
-    Every date given is aware UTC; every date returned is naive, to the second, as stored.
+    The methods take aware UTC and return naive dates, to the second, as the tables hold them.
     """
 
     named: tzinfo | timedelta | None = None
-    """What ``timezone_string`` names: a zone, or a distance from UTC as ``+02:00``, ``GMT+2`` or
-    ``CET`` do. None when it is empty or unknown."""
+    """What ``timezone_string`` names: a zone, or a distance from UTC such as ``+02:00``, ``GMT+2``
+    or ``CET``. None if it is empty or unknown."""
     offset: timedelta = timedelta(0)
-    """From ``gmt_offset``; counts only without a name."""
+    """The distance of ``gmt_offset``, which counts only if ``named`` is None."""
 
     @classmethod
     def from_options(cls, timezone_string: str | None, gmt_offset: str | None) -> "Zone":
-        """From the options' texts, None where an option is missing; never fails."""
+        """Make a zone of the options' texts, None for a missing one. No text raises an error."""
         return cls(named=_named((timezone_string or "").strip()), offset=_offset(gmt_offset or ""))
 
     def attempt_local(self, utc: datetime) -> datetime:
-        """``last_attempt_local``: the site's time, as ``current_time('mysql')``."""
+        """Return ``last_attempt_local``: the site's time, as ``current_time('mysql')``."""
         return _local(utc, self.offset if self.named is None else self.named)
 
     def scheduled_local(self, utc: datetime, is_async: bool) -> datetime:  # noqa: FBT001 - a fact
-        """``scheduled_date_local``: UTC for async rows and (the plugin's defect) bare offsets."""
+        """Return ``scheduled_date_local``: UTC for async rows, and by a fault for bare offsets."""
         return _local(utc, None if is_async else self.named)
 
     def log_local(self, utc: datetime) -> datetime:
-        """``log_date_local``: UTC when there is only an offset (the same defect)."""
+        """Return ``log_date_local``: UTC if there is only an offset, by the same fault of PHP's."""
         return _local(utc, self.named)
 
     @property
     def as_tzinfo(self) -> tzinfo:
-        """The site's time, to show moments in; UTC for a distance of a day and more."""
+        """Return the zone to show moments in. UTC if the distance is a day or more."""
         place = self.offset if self.named is None else self.named
         if isinstance(place, tzinfo):
             return place
@@ -111,9 +112,9 @@ SITE: Final = "site"
 
 
 def shown_name(name: str) -> str | None:
-    """Return the name of a zone that times may be shown in, as it is spelled; None for no zone.
+    """Return a zone's name in its proper spelling, or None if no zone has the name.
 
-    ``site`` means the site's own. Upper and lower case do not matter.
+    ``site`` means the site's own zone. Letter case does not matter.
     """
     if name.lower() in {SITE, "utc"}:
         return SITE if name.lower() == SITE else "UTC"
@@ -135,14 +136,14 @@ def _local(utc: datetime, place: tzinfo | timedelta | None) -> datetime:
         elif place is not None:
             moment = utc.astimezone(place)
     except OverflowError:
-        pass  # The last hours of the calendar, east of UTC.
+        pass  # In the last hours of the calendar, zones east of UTC have no date.
     return moment.replace(tzinfo=None, microsecond=0)
 
 
 def _named(name: str) -> tzinfo | timedelta | None:
-    """What PHP's ``DateTimeZone`` makes of a text: a distance, an abbreviation or a zone."""
+    """Read a text as PHP's ``DateTimeZone`` does: a distance, an abbreviation or a zone."""
     match = _PHP_ZONE.fullmatch(name)
-    if match is None or name == "0":  # WordPress takes "0" for an empty option
+    if match is None or name == "0":  # for WordPress, "0" is an empty option
         return None
     if match[1]:
         return _distance(match[1], match[2])
@@ -154,7 +155,7 @@ def _named(name: str) -> tzinfo | timedelta | None:
 
 
 def _distance(sign: str, digits: str) -> timedelta | None:
-    """Hours, minutes and seconds as PHP reads them, with and without colons; below 100 hours."""
+    """Read hours, minutes and seconds, with or without colons, as PHP does. None over 99 hours."""
     hours = minutes = seconds = 0
     match len(digits):
         case 1 | 2:
@@ -165,7 +166,7 @@ def _distance(sign: str, digits: str) -> timedelta | None:
             hours, minutes = divmod(_leading(digits), 100)
         case 5 if digits[2] == ":":
             hours, minutes = _leading(digits), _leading(digits[3:])
-        case 6:  # HHMMSS: of "+100:00" that is a minute
+        case 6:  # HHMMSS, also for "+100:00", which PHP so reads as one minute
             minutes, seconds = divmod(_leading(digits), 100)
             hours, minutes = divmod(minutes, 100)
         case 8 if digits[2] == digits[5] == ":":
@@ -179,7 +180,7 @@ def _distance(sign: str, digits: str) -> timedelta | None:
 
 
 def _leading(text: str) -> int:
-    """The number that a text begins with, else 0."""
+    """Return the number that a text begins with, or 0."""
     digits = text[: len(text) - len(text.lstrip("0123456789"))]
     return int(digits or 0)
 
@@ -196,7 +197,7 @@ def _zone(name: str) -> tzinfo | None:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        # PHP takes names in any case; files know one.
+        # PHP accepts a name in any letter case, but its file has one spelling.
         exact = _spellings().get(name.lower())
         return ZoneInfo(exact) if exact else None
 
@@ -207,7 +208,7 @@ def _spellings() -> Mapping[str, str]:
 
 
 def _offset(text: str) -> timedelta:
-    """Hours as WordPress counts them, by way of the text that it makes of them."""
+    """Read hours as WordPress does, which first turns them into a text such as ``+05:30``."""
     match = _NUMBER.match(text)
     hours = float(match[1]) if match else 0.0
     if not math.isfinite(hours):

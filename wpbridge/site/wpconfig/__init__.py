@@ -1,7 +1,7 @@
-"""``wp-config.php``: what it says of the site, read without PHP or told by PHP.
+"""Reads ``wp-config.php``, without PHP or by asking PHP.
 
-:func:`read` follows the plain forms that such files are written in, and ends at the first statement
-whose effect it does not know.
+:func:`read` understands the plain forms in which such files are written. It stops at the first
+statement whose effect it does not know.
 """
 
 from wpbridge.site.wpconfig.found import NAMES, TABLE_PREFIX, WpConfig

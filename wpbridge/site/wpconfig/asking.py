@@ -1,9 +1,9 @@
-"""Have PHP run ``wp-config.php`` and tell what it sets.
+"""Has PHP run ``wp-config.php`` and report what it sets.
 
 ``config.php`` runs it in a process of its own, as our user, with a stub in the place of
-``wp-settings.php``: no WordPress is loaded, and no database is asked. PHP is asked twice, with two
-requests that differ in all that is not known of the request; values that hang on the request, or on
-the way PHP runs, are refused.
+``wp-settings.php``. So no WordPress is loaded and no database is asked. PHP is asked with two
+requests, which differ in everything that is unknown about the real one. Values that depend on the
+request, or on the way PHP runs, are refused.
 """
 
 import base64
@@ -32,7 +32,7 @@ _PROGRAM: Final = Path(__file__).with_name("config.php")
 _OPTIONS: Final = (
     *("-d", "display_errors=stderr", "-d", "log_errors=0", "-d", "variables_order=EGPCS"),
     *("-d", "opcache.enable_cli=0", "-d", "memory_limit=512M"),
-    # A trace would show the arguments of calls, passwords among them.
+    # A trace would show the arguments of calls, and so passwords.
     *("-d", "zend.exception_ignore_args=1"),
 )
 _REFUSED: Final = {
@@ -47,13 +47,13 @@ _REFUSED: Final = {
 class _Answer:
     values: Mapping[str, Value]
     files: tuple[str, ...]
-    """All that PHP has loaded."""
+    """The files that PHP has loaded, the configuration first."""
     version: str
     ini: str
 
 
 def program(env: Mapping[str, str]) -> str | None:
-    """The ``php`` of this environment's PATH; None where there is none."""
+    """Return the ``php`` that the environment's PATH names, or None."""
     return shutil.which("php", path=env.get("PATH"))
 
 
@@ -65,18 +65,19 @@ def ask(
     trusted: bool = False,
     timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> WpConfig:
-    """Return a site's configuration as PHP sees it; without PHP, as WP-CLI tells it.
+    """Return a site's configuration as PHP sees it, or as WP-CLI reports it if there is no PHP.
 
     Args:
         path: a WordPress folder, or the configuration file.
-        env: the environment that PHP is given.
-        url: the address that the request is for; None: any.
-        trusted: root runs files that others can change, and a ``wp`` is asked where there is no
-            ``php``.
+        env: the environment for PHP.
+        url: the address that the request is for. None if it may be any.
+        trusted: allows root to run files that others can change, and to ask ``wp`` where there is
+            no ``php``.
         timeout_seconds: how long one run may take.
 
-    SiteError when there is no configuration or no program, or the answer depends on the request;
-    WpCliError when the program fails.
+    Raises:
+        SiteError: there is no configuration or no program, or the answer depends on the request.
+        WpCliError: the program failed.
     """
     file, abspath = find(path)
     env = {name: value for name, value in env.items() if not name.startswith("WPBRIDGE_")}
@@ -107,9 +108,10 @@ def ask(
 
 
 def _refuse_foreign_links(path: Path, file: Path) -> None:
-    """Whoever may change a link on the way would choose which of its files root runs.
+    """Refuse a configuration that root reaches over a link which others may change.
 
-    PHP is given the file's real path, and judges that one and the parts that it loads.
+    Whoever may change the link would choose the file that root runs. PHP is given the real path,
+    and judges only that file and the files that it loads.
     """
     if os.geteuid() == 0:
         try:
@@ -128,7 +130,7 @@ class _Runs:
     timeout_seconds: float
 
     def run(self, server: Mapping[str, str | None]) -> _Answer:
-        """Have PHP run the configuration for one request."""
+        """Have PHP run the configuration for one request, and return its answer."""
         mark = secrets.token_hex(16)
         asked = {
             "file": base64.b64encode(os.fsencode(self.file)).decode(),
@@ -151,10 +153,9 @@ class _Runs:
         if reason := answer.get("refused"):
             place = _text(answer["file"]) or str(self.file)
             raise SiteError(f"{place}: {_REFUSED[reason]}")
+        values = answer["values"].items()
         return _Answer(
-            values={
-                name: _plain(name, value, self.file) for name, value in answer["values"].items()
-            },
+            values={name: _plain(name, value, self.file) for name, value in values},
             files=tuple(_text(name) for name in answer["files"]),
             version=answer["version"],
             ini=answer["ini"],
@@ -162,11 +163,9 @@ class _Runs:
 
 
 def _refuse_what_depends(first: _Answer, second: _Answer | None, url: str | None) -> None:
-    differing = [
-        name
-        for name in NAMES
-        if second is None or first.values.get(name) != second.values.get(name)
-    ]
+    differing = list(NAMES)
+    if second is not None:
+        differing = [name for name in NAMES if first.values.get(name) != second.values.get(name)]
     if url and not differing:
         return
     place = depends.first_use(first.files)
@@ -200,7 +199,7 @@ def _from_wp_cli(
 ) -> dict[str, Value]:
     command = (wp_cli, "config", "list", f"--path={abspath}", "--format=json", "--no-color")
     output = programs.run(command, env=env, timeout_seconds=timeout_seconds)
-    # What the configuration prints itself comes first.
+    # The output of the configuration itself stands before the answer.
     rows = _json(output[output.rfind(b"[{") :], "wp")
     told = {}
     for row in rows:
@@ -214,5 +213,5 @@ def _json(text: bytes, name: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        # The answer itself is not shown: it holds the password.
+        # The answer is not shown, since it contains the password.
         raise WpCliError(f"{name} answered no JSON", exit_code=0) from None

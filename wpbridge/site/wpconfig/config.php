@@ -1,8 +1,8 @@
 <?php
 /**
- * Runs a site's wp-config.php and tells what it has set when it comes to wp-settings.php.
+ * Runs a site's wp-config.php and reports what it has set when it comes to wp-settings.php.
  *
- * ABSPATH's wp-settings.php is replaced by a stub, so no WordPress is loaded and no database is asked.
+ * A stub replaces ABSPATH's wp-settings.php, so no WordPress is loaded and no database is asked.
  * Reads one JSON object from stdin: file, abspath, names, mark, server, trusted. Writes the mark and
  * one line of JSON to stdout, whatever the configuration itself prints. Runs on PHP 5.6 and later.
  */
@@ -12,7 +12,7 @@ final class Wpbridge_Config
     private static $asked;
     private static $told = false;
 
-    /** Prepares the process as a web server would, and returns the file to be run. */
+    /** Prepares the process as a web server does, and returns the file to be run. */
     public static function begin()
     {
         self::$asked = json_decode(stream_get_contents(STDIN), true);
@@ -34,7 +34,7 @@ final class Wpbridge_Config
         return self::$asked['file'];
     }
 
-    /** Tells the values. The prefix is a variable, so the place that loads WordPress hands it over. */
+    /** Writes the values. The prefix is a variable, so it is passed from where WordPress is loaded. */
     public static function tell($prefix)
     {
         $values = array();
@@ -64,13 +64,13 @@ final class Wpbridge_Config
         return $files;
     }
 
-    /** Tells why the file is not loaded, and ends. */
+    /** Writes why the file is not loaded, and ends the process. */
     public static function refuse($why, $file)
     {
         self::answer(array('refused' => $why, 'file' => base64_encode($file)));
     }
 
-    /** Called by PHP at the end, however it comes. */
+    /** PHP calls this at its end. Writes an answer if the configuration ended without one. */
     public static function ended()
     {
         if (!self::$told) {
@@ -82,14 +82,14 @@ final class Wpbridge_Config
         }
     }
 
-    /** Whether this file is ABSPATH's wp-settings.php. */
+    /** Tells whether this file is ABSPATH's wp-settings.php. */
     public static function is_settings($file)
     {
         $folder = realpath(dirname($file));
         return basename($file) === 'wp-settings.php' && $folder === realpath(self::$asked['abspath']);
     }
 
-    /** Whether somebody else than root can change the file; asked only where root runs it. */
+    /** Tells whether others than root can change the file. It matters only if root runs it. */
     public static function is_foreign($file)
     {
         if (self::$asked['trusted'] || !file_exists($file)) {
@@ -117,7 +117,7 @@ final class Wpbridge_Config
     }
 }
 
-/** The files of this machine as PHP has them, but for the two that must not be loaded. */
+/** Opens files as PHP does, except those that must not be loaded: it replaces or refuses them. */
 final class Wpbridge_Config_Files
 {
     const FOR_INCLUDE = 128;
@@ -162,9 +162,9 @@ final class Wpbridge_Config_Files
     }
 
     /**
-     * The text to be run instead of this file; null: the file itself.
+     * Returns the text to be run instead of this file, or null if the file itself is to be run.
      *
-     * The path becomes the one that was judged: a link could be turned elsewhere meanwhile.
+     * The path becomes the one that was judged, since a link could be changed in the meantime.
      */
     public static function judge(&$path)
     {

@@ -1,10 +1,10 @@
-"""Find where a configuration's values may come to hang on the request.
+"""Finds the first place where a configuration's values may depend on the request.
 
-PHP was asked with two requests, and gave the same values. That proves little: a configuration may
-know some third host by its name. So the files that PHP has loaded are searched for statements that
-read the request, or the way PHP runs. Those are harmless that only set a constant, a variable or a
-key of ``$_SERVER`` which decides nothing; what they set is followed in turn. The first other one is
-told. Libraries that Composer has put below ``vendor`` are not searched.
+PHP was asked with two requests and gave the same values. That proves little, since a configuration
+may name some third host. So the files that PHP has loaded are searched for statements that read
+the request, or the way PHP runs. A statement is harmless if it only sets a constant, a variable or
+a key of ``$_SERVER`` which decides nothing. What it sets is then followed as well. Libraries that
+Composer has put below ``vendor`` are not searched.
 """
 
 import re
@@ -18,7 +18,7 @@ from wpbridge.site.wpconfig.request import FROM_WEB, REQUEST_VARIABLES, THE_RUN
 from wpbridge.site.wpconfig.tokens import PhpSyntaxError, Token, from_bytes, tokenize
 
 _SCHEME: Final = {"HTTPS", "HTTP_X_FORWARDED_PROTO", "REQUEST_SCHEME", "SERVER_PORT"}
-"""Keys of few values, which the two requests have tried."""
+"""Keys with only a few possible values, all of which the two requests have tried."""
 _WORDS: Final = {"USER", "HOME", "SHELL", "TERM", "PWD", "LOGNAME"}
 _READS: Final = {
     *("php_sapi_name", "getallheaders", "apache_request_headers", "apache_getenv", "getcwd"),
@@ -26,20 +26,20 @@ _READS: Final = {
 }
 _VARIABLES: Final = {*REQUEST_VARIABLES, "argv", "argc"}
 _IN_A_TEXT: Final = re.compile(r"\$_(SERVER|GET|POST|REQUEST|COOKIE)\b|HTTP_HOST|SERVER_NAME")
-"""What a text speaks of that ``eval()`` may run."""
+"""What a text contains that reads the request, if ``eval()`` runs the text."""
 _ASSIGNING: Final = {"=", ".=", "??=", "+=", "-=", "*=", "/=", "|=", "&=", "++", "--"}
 _ANYTHING: Final = {
     *("->", "::", "new", "include", "require", "include_once", "require_once", "eval"),
     *("function", "fn", "return"),
 }
-"""Words of statements that may do anything."""
+"""Words that make a statement one which may do anything."""
 _QUIET: Final = {*HARMLESS, "ini_set", "exit", "die", "echo"}
 _LANGUAGE: Final = {"isset", "empty", "array", "defined", "define", "constant", "if", "elseif"}
 _OPENING: Final = {"(": ")", "[": "]", "{": "}", "#[": "]"}
 
 
 class _Found(Exception):  # ends the search
-    """A statement that reads the request and may do more than set what decides nothing."""
+    """A statement reads the request and is not harmless."""
 
     def __init__(self, line: int) -> None:
         super().__init__()
@@ -47,9 +47,10 @@ class _Found(Exception):  # ends the search
 
 
 def first_use(files: Sequence[str]) -> str | None:
-    """Return the first place, as ``file:line``, where values may hang on the request, or None.
+    """Return the first place where values may depend on the request, as ``file:line``, or None.
 
-    The configuration itself is the first of the files.
+    The first of the files is the configuration itself. A file that cannot be read counts as such a
+    place.
     """
     sources: list[tuple[str, list[Token]]] = []
     for name in files:
@@ -80,10 +81,10 @@ def _is_library(name: str, site: str) -> bool:
 class _Search:
     def __init__(self) -> None:
         self.tainted: set[str] = set()
-        """Constants, ``$variables`` and keys of ``$_SERVER`` that hang on the request."""
+        """Constants, ``$variables`` and keys of ``$_SERVER`` that depend on the request."""
 
     def statements(self, tokens: Sequence[Token], *, in_doubt: bool) -> None:
-        """Search statements; ``in_doubt`` means that the request decides whether they run."""
+        """Search statements. With ``in_doubt`` the request decides whether they run at all."""
         position = 0
         decided = in_doubt
         while position < len(tokens):
@@ -106,7 +107,7 @@ class _Search:
             self.statements(body, in_doubt=in_doubt)
 
     def _judge(self, statement: Sequence[Token], *, has_body: bool) -> None:
-        """Take note of what one statement sets; _Found where it may do more."""
+        """Note what one statement sets. Raises _Found if it may do more than that."""
         line = statement[0].line if statement else 0
         words = [token.word for token in statement]
         if not words or words == [";"]:
@@ -134,7 +135,7 @@ class _Search:
 
     @staticmethod
     def _guards(tokens: Sequence[Token]) -> bool:
-        """Whether nothing, or only ``defined('NAME') ||``, stands before a ``define``."""
+        """Tell whether nothing but ``defined('NAME') ||`` stands before a ``define``."""
         words = [token.word or token.kind for token in tokens if token.word != "!"]
         return not words or (
             words[:4] == ["defined", "(", "string", ")"]
@@ -143,7 +144,7 @@ class _Search:
 
     @staticmethod
     def _sets(statement: Sequence[Token]) -> bool:
-        """Whether the statement is one assignment to what it begins with."""
+        """Tell whether the statement is one assignment to what it begins with."""
         depth, words = 0, [token.word for token in statement]
         for word in words[1:]:
             if word == "[":
@@ -163,7 +164,7 @@ class _Search:
                 raise _Found(token.line)
 
     def _reads(self, tokens: Sequence[Token]) -> bool:
-        """Whether any of the tokens speaks of the request, or of what hangs on it."""
+        """Tell whether one of the tokens reads the request, or something that depends on it."""
         return any(
             self._is_of_request(token, tokens[max(0, place - 2) : place], tokens[place + 1 :][:3])
             for place, token in enumerate(tokens)
@@ -173,7 +174,7 @@ class _Search:
         if token.kind == "opaque":
             return True
         if token.kind == "string":
-            # Words such as USER are keys only where keys are looked up.
+            # A word such as USER counts as a key only where a key is looked up.
             looked_up = [one.text.lower() for one in before] in (["_server", "["], ["getenv", "("])
             joined = looked_up and after[:1] and after[0].word == "."
             key = self._is_key(token.text) and (looked_up or token.text not in _WORDS)
@@ -200,7 +201,7 @@ class _Search:
 
 
 def _next(tokens: Sequence[Token], start: int) -> tuple[Sequence[Token], Sequence[Token], int]:
-    """A statement's tokens, those of the block behind it, and where the next one begins."""
+    """Return a statement's tokens, those of the block after it, and where the next one begins."""
     position = start
     while position < len(tokens):
         word = tokens[position].word
@@ -214,7 +215,7 @@ def _next(tokens: Sequence[Token], start: int) -> tuple[Sequence[Token], Sequenc
 
 
 def _condition(head: Sequence[Token]) -> tuple[Sequence[Token], Sequence[Token]]:
-    """What stands in an ``if``'s brackets, and the statement behind them."""
+    """Return what stands in the brackets of an ``if``, and the statement after them."""
     first = 1
     while first < len(head) and head[first].word == "if":
         first += 1
@@ -225,7 +226,7 @@ def _condition(head: Sequence[Token]) -> tuple[Sequence[Token], Sequence[Token]]
 
 
 def _closing(tokens: Sequence[Token], start: int) -> int:
-    """The place of the bracket that closes the one at ``start``; the end where there is none."""
+    """Return the place of the bracket that closes the one at ``start``, or else the end."""
     depth = 0
     for position in range(start, len(tokens)):
         word = tokens[position].word

@@ -1,95 +1,60 @@
-"""Evaluate expressions while they are read.
+"""Evaluates PHP expressions while it reads them.
 
 Only plain forms are known: literals, variables, constants, a few operators, calls, assignments and
-includes. Anything else is :class:`NotUnderstood`. What PHP would not run is ``dead``: it is read to
-find its end, and has no value and no effect. Where a condition is not known, both ways are gone.
+includes. Anything else raises :class:`NotUnderstood`. Code that PHP would not run is called dead.
+It is read only to find its end, and has no value and no effect. If a condition is unknown, both of
+its branches are followed.
 """
 
 import posixpath
 import re
 from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from typing import Final
 
 from wpbridge.site.wpconfig.functions import call
+from wpbridge.site.wpconfig.operators import (
+    ASSIGNED,
+    BINARY,
+    LEVELS,
+    SETTLES,
+    UNARY,
+    Operation,
+    is_set,
+    negated,
+)
 from wpbridge.site.wpconfig.scope import Exit, Scope
 from wpbridge.site.wpconfig.tokens import Source, Token
 from wpbridge.site.wpconfig.values import (
     Unknown,
     Unusual,
     Value,
-    equal,
-    identical,
     join,
-    to_text,
     truthy,
 )
 
-Operation: TypeAlias = Callable[[Value, Value], Value]
-
 
 class NotUnderstood(Exception):  # caught where the statement ends
-    """The tokens are no form that the reader knows."""
+    """The reader does not know this form of statement."""
 
     def __init__(self, token: Token) -> None:
         super().__init__()
         self.line = token.line
-        # Literals may be secrets.
+        # A literal is not shown, since it may be a secret.
         shown = token.text if token.kind in {"name", "op", "opaque"} and token.text else token.kind
         self.why = f"the statement is not one of the plain forms (near {shown!r})"
 
 
-def _either_bit(left: Value, right: Value) -> Value:
-    if type(left) is not int or type(right) is not int:
-        raise Unusual
-    return left | right
-
-
-def _only_php(_left: Value, _right: Value) -> Value:
-    raise Unusual
-
-
-def _negated(value: Value) -> "bool | Unknown":
-    return value if isinstance(value, Unknown) else not truthy(value)
-
-
-def _is_set(value: Value) -> "bool | Unknown":
-    return value if isinstance(value, Unknown) else value is not None
-
-
-_ONLY_PHP: Final = "^ & < <= > >= << >> + - * / %"
-"""Operators of which only the end is looked for: what holds one is unknown as a whole."""
-_ORDER: Final = ("or", "and", "", "?", "??", "||", "&&", "|", "=== !== == !=", ".", _ONLY_PHP)
-"""Operators from the loosest to the tightest; assignments bind where the empty place is."""
-_ASSIGNED: Final = _ORDER.index("")
-_LEVELS: Final = {word: level for level, words in enumerate(_ORDER) for word in words.split()}
-_BINARY: Final[Mapping[str, Operation]] = {
-    "|": _either_bit,
-    "===": identical,
-    "!==": lambda a, b: not identical(a, b),
-    "==": equal,
-    "!=": lambda a, b: not equal(a, b),
-    ".": join,
-    **dict.fromkeys(_ONLY_PHP.split(), _only_php),
-}
-_UNARY: Final[Mapping[str, Operation]] = {
-    "!": lambda _, value: _negated(value),
-    "(string)": lambda _, value: to_text(value),
-    "(bool)": lambda _, value: truthy(value),
-    **dict.fromkeys(("(int)", "-", "+", "~"), _only_php),
-}
 _INCLUDES: Final = {"include", "include_once", "require", "require_once"}
 _BEYOND: Final = """
 abstract break class const continue declare do echo enum eval final fn for foreach function global
 goto interface list match namespace new print static switch throw trait try unset use while yield
 """
-"""Words of PHP's that begin what is no plain form."""
-_SETTLES: Final = {"||": True, "or": True, "&&": False, "and": False}
-"""Which left side settles the value."""
+"""Words of PHP that begin a form which the reader does not know."""
 _WORDS: Final[Mapping[str, Value]] = {"true": True, "false": False, "null": None}
 
 
 class Expressions:
-    """Reads one source from a position on; NotUnderstood leaves the position unspecified."""
+    """Reads one source from a position on. After NotUnderstood the position is undefined."""
 
     def __init__(self, source: Source, scope: Scope, position: int = 0) -> None:
         self.source = source
@@ -97,30 +62,30 @@ class Expressions:
         self.position = position
         self.dead = False
         self.changes = 0
-        """How many expressions changed variables: PHP may read an operand after them."""
+        """How many expressions have changed variables so far."""
 
     def peek(self, ahead: int = 0) -> Token:
-        """Return the next token; an empty one at the end."""
+        """Return the next token, or an empty one at the end."""
         return self.source.token(self.position + ahead)
 
     def take(self) -> Token:
-        """Return the next token, and step over it."""
+        """Return the next token and step over it."""
         self.position += 1
         return self.peek(-1)
 
     def accept(self, *words: str) -> bool:
-        """Step over the next token if it is one of these."""
+        """Step over the next token if it is one of these, and tell whether it was."""
         found = self.peek().word in words
         self.position += found
         return found
 
     def expect(self, word: str) -> None:
-        """Step over this token or give up."""
+        """Step over this token. Raises NotUnderstood if another one comes."""
         if not self.accept(word):
             raise NotUnderstood(self.peek())
 
     def when(self, read: Callable[[], Value], *, live: bool) -> Value:
-        """Read something that PHP runs only if ``live``."""
+        """Call ``read`` for code that PHP runs only if ``live``."""
         before, self.dead = self.dead, self.dead or not live
         try:
             return read()
@@ -128,7 +93,7 @@ class Expressions:
             self.dead = before
 
     def choose(self, decided: "bool | Unknown", read: Callable[[bool], Value]) -> Value:
-        """Read what has two ways; ``read`` is told which of them PHP takes."""
+        """Call ``read`` with the branch that PHP takes, or with both if that is unknown."""
         if self.dead or not isinstance(decided, Unknown):
             return read(decided is True)
         start = self.position
@@ -138,7 +103,7 @@ class Expressions:
             return read(yes)
 
         value = self.scope.either(decided, way)
-        # A way that ends the program stops anywhere.
+        # If a branch ended the program, the position may be anywhere: read to the end once more.
         self.when(lambda: way(yes=True), live=False)
         return value
 
@@ -147,26 +112,26 @@ class Expressions:
         left = self._unary()
         while True:
             word = self.peek().word
-            if word not in _LEVELS or level > _LEVELS[word]:
+            if word not in LEVELS or level > LEVELS[word]:
                 return left
-            token, above = self.take(), _LEVELS[word] + 1
-            if word in _BINARY:
+            token, above = self.take(), LEVELS[word] + 1
+            if word in BINARY:
                 left = self._binary(token, left, above)
             elif word == "?":
                 left = self._ternary(token, left)
             elif word == "??":
-                left = self._lazy(_is_set(left), left, above - 1)
+                left = self._lazy(is_set(left), left, above - 1)
             else:
-                kept = _SETTLES[word]
-                settled = truthy(left) if kept else _negated(left)
+                kept = SETTLES[word]
+                settled = truthy(left) if kept else negated(left)
                 left = self._lazy(settled, kept, above, truthy)
 
     def _binary(self, token: Token, left: Value, level: int) -> Value:
         before, right = self.changes, self.expression(level)
         if self.changes > before:
-            # PHP may look at the left side last.
+            # The right side changes a variable, and PHP may read the left side after that.
             raise NotUnderstood(token)
-        return self._computed(_BINARY[token.word], left, right, token.line)
+        return self._computed(BINARY[token.word], left, right, token.line)
 
     def _computed(self, operate: Operation, left: Value, right: Value, line: int) -> Value:
         for value in (left, right):
@@ -184,7 +149,7 @@ class Expressions:
         level: int,
         finish: Callable[[Value], Value] = lambda value: value,
     ) -> Value:
-        """Read the right side, which PHP runs only where the left has not settled the value."""
+        """Read the right side, which PHP runs only if the left side has not settled the value."""
 
         def read(is_settled: bool) -> Value:  # noqa: FBT001 - the condition
             right = self.when(lambda: self.expression(level), live=not is_settled)
@@ -196,11 +161,11 @@ class Expressions:
         def read(yes: bool) -> Value:  # noqa: FBT001 - the condition
             one = self.when(self.expression, live=yes)
             self.expect(":")
-            other = self.when(lambda: self.expression(_LEVELS["?"] + 1), live=not yes)
+            other = self.when(lambda: self.expression(LEVELS["?"] + 1), live=not yes)
             return one if yes else other
 
         if self.accept(":"):
-            value = self._lazy(truthy(condition), condition, _LEVELS["?"] + 1)
+            value = self._lazy(truthy(condition), condition, LEVELS["?"] + 1)
         else:
             value = self.choose(truthy(condition), read)
         if self.peek().word == "?":
@@ -212,8 +177,8 @@ class Expressions:
         word = token.word
         if self.accept("@"):
             return self._unary()
-        if self.accept(*_UNARY):
-            return self._computed(_UNARY[word], None, self._unary(), token.line)
+        if self.accept(*UNARY):
+            return self._computed(UNARY[word], None, self._unary(), token.line)
         if self.accept(*_INCLUDES):
             return self._include(token)
         value = self._primary()
@@ -224,7 +189,7 @@ class Expressions:
         return value
 
     def _include(self, token: Token) -> Value:
-        path = self.expression(_ASSIGNED)
+        path = self.expression(ASSIGNED)
         self.changes += 1
         if not self.dead and not isinstance(path, str):
             why = path.why if isinstance(path, Unknown) else "it is no text"
@@ -269,9 +234,9 @@ class Expressions:
             self.expect("]")
         if not self.accept("="):
             return self.scope.variable(token.text, keys, token.line)
-        value = self.expression(_ASSIGNED)
+        value = self.expression(ASSIGNED)
         if keys and (len(keys) > 1 or self.changes > before):
-            # PHP may look at the key after the value.
+            # The value changes a variable, and PHP may read the key after that.
             raise NotUnderstood(token)
         self.changes += 1
         if not self.dead:
@@ -306,7 +271,7 @@ class Expressions:
             unknown = next((value for value in arguments if isinstance(value, Unknown)), True)
             return False if any(value is None for value in arguments) else unknown
         if word == "empty" and len(arguments) == 1:
-            return _negated(arguments[0])
+            return negated(arguments[0])
         return call(self.scope, token.text, arguments, token.line)
 
     def _arguments(self) -> list[Value]:
@@ -320,7 +285,7 @@ class Expressions:
         return arguments
 
     def _array(self, end: str) -> Value:
-        """Step over an array, whose value is left to PHP."""
+        """Step over an array. Its value is unknown here."""
         line = self.peek().line
         while not self.accept(end):
             self.expression()

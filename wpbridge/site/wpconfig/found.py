@@ -1,4 +1,4 @@
-"""What a site's configuration says, whoever has read it."""
+"""The values that were found in a site's configuration, by the reader or by PHP."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,35 +17,36 @@ NAMES: Final = (
     *("MULTISITE", "SUBDOMAIN_INSTALL", "VHOST", "SUNRISE"),
     *("DOMAIN_CURRENT_SITE", "PATH_CURRENT_SITE", "BLOG_ID_CURRENT_SITE", TABLE_PREFIX),
 )
-"""All that is taken from a configuration: constants, and the one variable."""
+"""Everything that is read from a configuration: constants and one variable."""
 WAYS_OUT: Final = (
     "give the database with --dsn and --table-prefix, or have PHP asked with --ask-php"
 )
 
 
 class NotTold(SiteError):
-    """The configuration cannot be read without PHP."""
+    """The configuration cannot be read without PHP. WAYS_OUT stands at the end of the message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WpConfig:
-    """What a site's configuration says; asking for what it does not say is a SiteError."""
+    """The values of a site's configuration. Asking for an unknown value raises SiteError."""
 
     file: Path
     abspath: Path
     """WordPress's own folder, which ``ABSPATH`` names."""
     values: Mapping[str, Value] = field(repr=False)
-    """Some of NAMES; Unknown where only PHP can tell."""
+    """The values of those NAMES that are set. Unknown if only PHP knows the value."""
     doubt: Unknown | None = None
-    """The first statement whose effect is not known: what is not in ``values`` is not known."""
+    """The first statement whose effect is unknown. If there is one, names that are missing in
+    ``values`` are unknown, too."""
     places: Mapping[str, str] = field(default_factory=dict)
     """Where each value was set, as ``file:line``."""
     reader: str = "read without PHP"
-    """Who read it, for people."""
+    """How the values were found, for messages."""
 
     @property
     def db_name(self) -> str:
-        """Never empty."""
+        """Return the name of the database, which is never empty."""
         name = self._required("DB_NAME")
         if not name:
             missing = "is an environment variable missing here?"
@@ -54,61 +55,61 @@ class WpConfig:
 
     @property
     def db_user(self) -> str:
-        """The account."""
+        """Return the name of the account."""
         return self._required("DB_USER")
 
     @property
     def db_password(self) -> str:
-        """A secret; bytes that are not UTF-8 are surrogates."""
+        """Return the password, which is a secret. Bytes that are not UTF-8 are surrogates."""
         return self._required("DB_PASSWORD")
 
     @property
     def db_host(self) -> str:
-        """As written: host, port and socket in one text."""
+        """Return host, port and socket in one text, as the file has them."""
         return self._required("DB_HOST")
 
     @property
     def client_flags(self) -> int:
-        """``MYSQL_CLIENT_FLAGS``, 0 when not set."""
+        """Return ``MYSQL_CLIENT_FLAGS``, or 0 if it is not set."""
         return self.number("MYSQL_CLIENT_FLAGS") or 0
 
     @property
     def table_prefix(self) -> str | None:
-        """``$table_prefix``; None when not set."""
+        """Return ``$table_prefix``, or None if it is not set."""
         return self.text(TABLE_PREFIX)
 
     @property
     def content_dir(self) -> Path:
-        """``WP_CONTENT_DIR``, or the folder where WordPress has it by itself."""
+        """Return ``WP_CONTENT_DIR``, or WordPress's default for it."""
         return Path(self.text("WP_CONTENT_DIR") or self.abspath / "wp-content")
 
     @property
     def mu_plugins_dir(self) -> Path:
-        """``WPMU_PLUGIN_DIR``, or the folder where WordPress has it by itself."""
+        """Return ``WPMU_PLUGIN_DIR``, or WordPress's default for it."""
         return self.abspath / (self.text("WPMU_PLUGIN_DIR") or self.content_dir / "mu-plugins")
 
     @property
     def is_multisite(self) -> bool:
-        """Whether more blogs share the tables' database, as ``is_multisite()`` has it."""
+        """Tell whether the site is a network of blogs, as ``is_multisite()`` does."""
         if self.is_set("MULTISITE"):
             return self.flag("MULTISITE")
         return any(self.is_set(name) for name in ("SUBDOMAIN_INSTALL", "VHOST", "SUNRISE"))
 
     @property
     def numbers_first_blog(self) -> bool:
-        """Whether blog 1's tables have its number too, as ``get_blog_prefix()`` has it.
+        """Tell whether the tables of blog 1 are numbered too, as ``get_blog_prefix()`` does.
 
-        That is so in networks from before WordPress 3.0, which do not define MULTISITE.
+        That is so in networks older than WordPress 3.0, which do not define MULTISITE.
         """
         return self.is_multisite and not self.is_set("MULTISITE")
 
     def is_set(self, name: str) -> bool:
-        """Whether one of NAMES is set."""
+        """Tell whether one of NAMES is set."""
         self._value(name)
         return name in self.values
 
     def text(self, name: str) -> str | None:
-        """The value of one of NAMES; None when it is not set."""
+        """Return the value of one of NAMES as text, or None if it is not set."""
         value = self._value(name)
         try:
             text = to_text(value)
@@ -117,7 +118,7 @@ class WpConfig:
         return text if name in self.values and isinstance(text, str) else None
 
     def number(self, name: str) -> int | None:
-        """The same as a whole number."""
+        """Return the value of one of NAMES as a whole number, or None if it is not set."""
         value = self._value(name)
         try:
             number = to_integer(value)
@@ -126,7 +127,7 @@ class WpConfig:
         return number if name in self.values and isinstance(number, int) else None
 
     def flag(self, name: str) -> bool:
-        """The same as a condition; False when it is not set."""
+        """Return the value of one of NAMES as a condition. False if it is not set."""
         return truthy(self._value(name)) is True
 
     def _value(self, name: str) -> Value:
@@ -143,7 +144,7 @@ class WpConfig:
 
 
 def cannot_be_read(name: str, value: Unknown) -> NotTold:
-    """The error that names the statement because of which a value is not known."""
+    """Return the error that names the statement because of which a value is unknown."""
     return NotTold(
         f"{name} cannot be told without PHP because of {value.file}:{value.line}: {value.why};"
         f" {WAYS_OUT}"

@@ -1,7 +1,7 @@
 """PHP's own functions, as far as the reader knows what they do.
 
-There are three kinds: those whose value is computed here, those that only compute (:data:`PURE`:
-the value is unknown, and nothing else happens), and those whose effect no configuration can see
+The reader knows three kinds: functions whose value is computed here, functions that only compute a
+value which stays unknown (:data:`PURE`), and functions whose effect no configuration can see
 (:data:`HARMLESS`). A call of any other function ends the reading.
 """
 
@@ -30,11 +30,11 @@ substr substr_count sys_get_temp_dir time ucfirst uniqid urldecode urlencode ver
 """
 PURE: Final[Mapping[str, int]] = {
     **dict.fromkeys(_COMPUTING.split(), 9),
-    # Further arguments are set by reference, or name functions to call.
+    # Further arguments would be set by reference, or would name functions to call.
     **dict.fromkeys(("preg_match", "filter_var"), 2),
     **dict.fromkeys(("preg_replace", "str_replace", "str_ireplace"), 3),
 }
-"""Functions that only compute, with the most arguments they may be given."""
+"""Functions that only compute, each with the most arguments with which that is true."""
 _QUIET: Final = """
 date_default_timezone_set error_log error_reporting header header_remove http_response_code
 ignore_user_abort set_time_limit umask
@@ -45,7 +45,7 @@ _INI: Final = re.compile(
     r"|max_(execution|input)_time|post_max_size|upload_max_filesize|default_socket_timeout"
     r"|date\.timezone|(session|opcache|pcre|zlib|mysqli)\.\w+"
 )
-"""Settings of PHP that change nothing a configuration sees."""
+"""Settings of PHP whose change no configuration can see."""
 DOCKER: Final = "getenv_docker"
 DOCKER_FUNCTION: Final = r"""<?php
 function getenv_docker($env, $default) {
@@ -58,11 +58,11 @@ function getenv_docker($env, $default) {
     }
 }
 """
-"""The one function of a configuration that the reader knows, as the Docker image declares it."""
+"""The one function declared by a configuration that the reader knows: that of the Docker image."""
 
 
 def call(scope: Scope, name: str, arguments: Sequence[Value], line: int) -> Value:
-    """Call a function of PHP, or the Docker image's. NotKnown where its effect is not known."""
+    """Call a function of PHP, or that of the Docker image. NotKnown if its effect is unknown."""
     short = name.lower()
     known = _COMPUTED.get(short)
     if short == DOCKER and scope.get(FUNCTION, DOCKER) is True:
@@ -76,7 +76,7 @@ def call(scope: Scope, name: str, arguments: Sequence[Value], line: int) -> Valu
 
 
 def is_known(name: str) -> bool:
-    """Whether PHP certainly has a function of this name."""
+    """Tell whether PHP certainly has a function of this name."""
     short = name.lower()
     return short in _COMPUTED or short in PURE or short in HARMLESS
 
@@ -97,7 +97,7 @@ def _computed(
 
 
 def _text(value: Value) -> str:
-    """The text a function of PHP is given; what would be converted is Unusual."""
+    """Return an argument that is a text. Unusual if PHP would have to convert it."""
     if not isinstance(value, str):
         raise Unusual
     return value
@@ -137,7 +137,7 @@ def _function_exists(scope: Scope, line: int, name: Value) -> Value:
 
 
 def _place(value: Value) -> str:
-    """An absolute path; what PHP would look up in its working folder is Unusual."""
+    """Return an absolute path. Unusual for one that PHP would look up in its working folder."""
     path = _text(value)
     if not path.startswith("/") or "\0" in path:
         raise Unusual
@@ -145,7 +145,7 @@ def _place(value: Value) -> str:
 
 
 def status(path: str) -> os.stat_result | None:
-    """None where nothing is there; Unusual where we may not look."""
+    """Return what ``stat`` says, or None if nothing is there. Unusual if we may not look."""
     try:
         return Path(path).stat()
     except (FileNotFoundError, NotADirectoryError):

@@ -1,8 +1,8 @@
-"""Find ``wp-config.php`` and read it without PHP, up to ``wp-settings.php``.
+"""Finds ``wp-config.php`` and reads it without PHP, up to ``wp-settings.php``.
 
-The statements are followed as PHP would follow them. At the first one whose effect is not known the
-reading ends: constants that were set before it hold, since PHP sets each one once; nothing else
-does.
+The statements are followed as PHP would follow them. The reading ends at the first one whose effect
+is unknown. The constants that were set before it are certain, since PHP sets each constant once.
+Everything else is unknown then.
 """
 
 import os
@@ -35,14 +35,17 @@ CONSTANTS: Final[Mapping[str, Value]] = {
     "MYSQLI_CLIENT_SSL_VERIFY_SERVER_CERT": 1 << 30,
     "PHP_EOL": "\n",
 }
-"""PHP's own constants that configurations use, the same in every PHP on such a system."""
+"""PHP's own constants that configurations use. They are the same in every PHP on this system."""
 
 
 def find(path: Path) -> tuple[Path, Path]:
-    """The ``wp-config.php`` of a WordPress folder (or the file itself), and ABSPATH's folder.
+    """Return the ``wp-config.php`` of a path, and the folder of ABSPATH.
 
-    As WordPress looks for it: in the folder, else one above if that is no WordPress of its own.
-    SiteError when there is none.
+    The path is the file itself or a WordPress folder. WordPress looks in this folder first, then in
+    the one above unless that has a WordPress of its own.
+
+    Raises:
+        SiteError: there is no such file.
     """
     file = named(path)
     folder = path.parent if path.is_file() else path
@@ -50,12 +53,12 @@ def find(path: Path) -> tuple[Path, Path]:
 
 
 def named(path: Path) -> Path:
-    """The configuration as :func:`find` finds it, by a name in which links are not resolved."""
+    """Return the file that :func:`find` finds, by a path in which links are not resolved."""
     if path.is_file():
         return path
     if not path.is_dir():
         raise SiteError(f"{path} does not exist; --path names the folder of a WordPress")
-    # Above a folder is what is above where its links lead.
+    # If the path is a link, the folder above is the one above its target.
     here, above = path / "wp-config.php", path / ".."
     if here.is_file():
         return here
@@ -65,10 +68,10 @@ def named(path: Path) -> Path:
 
 
 def _abspath(folder: Path) -> Path:
-    """The folder of ``wp-settings.php``: this one, or the only WordPress below it."""
+    """Return the folder of ``wp-settings.php``: this one, or the only WordPress below it."""
     if (folder / "wp-settings.php").is_file():
         return folder
-    # A host's own file may have that name too.
+    # A file of the host may have this name too.
     below = [settings.parent for settings in folder.glob("*/wp-settings.php")]
     below = [place for place in below if (place / "wp-includes").is_dir()]
     return below[0] if len(below) == 1 else folder
@@ -82,13 +85,16 @@ def read(
 ) -> WpConfig:
     """Find and read a configuration.
 
+    An unknown value raises an error only when :class:`WpConfig` is asked for it.
+
     Args:
         path: a WordPress folder, or the configuration file.
-        env: the environment that PHP would have; ours when not given.
-        request: the web server's variables that are known, None for those it does not set.
+        env: the environment that PHP would have. None for that of this process.
+        request: the web server's variables that are known, with None for those that it leaves
+            unset.
 
-    SiteError when it is not there, not readable or not PHP; values that cannot be told are errors
-    of :class:`WpConfig` when they are asked for.
+    Raises:
+        SiteError: the file is missing, not readable or not PHP.
     """
     file, abspath = find(path)
     constants = {**CONSTANTS, "ABSPATH": f"{abspath}/"}
@@ -123,7 +129,7 @@ def _found(scope: Scope, doubt: Unknown | None) -> dict[str, Value]:
 
 
 class _Files:
-    """The files of one configuration, and where their names are looked up."""
+    """Runs the files of one configuration, and finds those that it includes."""
 
     def __init__(self, scope: Scope, file: Path, abspath: Path) -> None:
         self.scope = scope
@@ -133,7 +139,7 @@ class _Files:
         scope.include = self.include
 
     def begin(self) -> None:
-        """Read the configuration itself. NotKnown where the reading ends early."""
+        """Run the configuration itself. Raises NotKnown if the reading ends early."""
         try:
             self._run(str(self.file))
         except Stop:
@@ -144,7 +150,7 @@ class _Files:
             raise NotKnown(end.file, end.line, why) from None
 
     def include(self, how: str, name: str, line: int) -> None:
-        """As PHP's statement of that name. NotKnown for what cannot be followed."""
+        """Do what PHP's statement ``how`` does with a file. NotKnown if that cannot be followed."""
         scope = self.scope
         place = self._place(name, line)
         real = os.path.realpath(place)
@@ -165,7 +171,7 @@ class _Files:
             raise scope.not_known(line, f"{problem} is not valid PHP") from None
 
     def _is_there(self, place: str, how: str, line: int) -> bool:
-        """Whether there is something to be included; False where PHP goes on without."""
+        """Tell whether there is a file to be included. False if PHP goes on without it."""
         seen = self.scope.get(FILE, place) if how.endswith("_once") else None
         if isinstance(seen, Unknown):
             raise self.scope.not_known(line, f"whether {place} was included before is not known")
@@ -179,8 +185,8 @@ class _Files:
 
     def _place(self, name: str, line: int) -> str:
         here = Path(self.scope.file).parent / name
-        # PHP looks in its working folder first and in the file's own last. Only where both are
-        # WordPress's folder the answer does not hang on the request.
+        # PHP looks in its working folder first and in the file's own folder last. The answer does
+        # not depend on the request only if both are WordPress's folder.
         beside = here.parent == self.abspath and here.name == name
         if "\0" in name or not (name.startswith("/") or (beside and here.is_file())):
             why = "where the file that it includes lies depends on PHP's working folder"

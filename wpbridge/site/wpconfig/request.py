@@ -1,4 +1,4 @@
-"""What of a configuration hangs on the request, and what it is told of it."""
+"""Says which values depend on the request, and makes the requests that a configuration is given."""
 
 import re
 from pathlib import Path
@@ -12,19 +12,19 @@ FROM_WEB: Final = re.compile(
     r"|ORIG|FCGI|UNENCODED)_.*|DOCUMENT_(ROOT|URI)|QUERY_STRING|PHP_SELF|AUTH_TYPE|USER|HOME"
     r"|UNIQUE_ID|arg[vc]|SHELL|TERM|PWD|LOGNAME|SUDO_.*|SSH_.*",
 )
-"""Keys of ``$_SERVER`` that hang on the request, or on the way PHP runs."""
+"""Keys of ``$_SERVER`` that depend on the request, or on the way PHP runs."""
 THE_RUN: Final = {
     *("WP_CLI", "STDIN", "PHP_SAPI", "DOING_CRON", "DOING_AJAX", "XMLRPC_REQUEST", "SHORTINIT"),
     *("WP_ADMIN", "WP_NETWORK_ADMIN", "WP_USER_ADMIN", "WP_BLOG_ADMIN", "WP_USE_THEMES"),
     *("WP_INSTALLING", "WP_REPAIRING", "WP_SETUP_CONFIG", "WP_LOAD_IMPORTERS", "WP_IMPORTING"),
 }
-"""Constants that tell the way PHP runs: WordPress's entry files set some before it looks here."""
+"""Constants that say how PHP runs. WordPress's entry files set some before the configuration."""
 REQUEST_VARIABLES: Final = {"_GET", "_POST", "_REQUEST", "_COOKIE", "_FILES", "_SESSION"}
 """Variables that differ from request to request."""
 
 
 def split(url: str) -> SplitResult:
-    """Return an address's parts, with or without its scheme. ConfigError when it is none."""
+    """Split an address, with or without its scheme. ConfigError if it is none."""
     try:
         parts = urlsplit(url if "//" in url else f"//{url}")
         _ = parts.port
@@ -34,7 +34,7 @@ def split(url: str) -> SplitResult:
 
 
 def of_url(url: str | None) -> dict[str, str | None]:
-    """What a web server tells of a request for an address; None for what it does not set."""
+    """Return what a web server says of a request for an address. None for what it leaves unset."""
     if not url:
         return {}
     parts = split(url)
@@ -54,7 +54,7 @@ def of_url(url: str | None) -> dict[str, str | None]:
 
 
 def pair(url: str | None, abspath: Path) -> tuple[dict[str, str | None], dict[str, str | None]]:
-    """Two requests that are alike in nothing but what the address tells."""
+    """Return two requests that agree only in what the address says."""
     common: dict[str, str | None] = {
         "PATH_TRANSLATED": None,
         "SERVER_PROTOCOL": "HTTP/1.1",

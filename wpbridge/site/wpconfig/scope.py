@@ -1,7 +1,7 @@
-"""What a configuration has set so far: constants, variables and the environment.
+"""Keeps what a configuration has set so far: constants, variables and the environment.
 
-The reader knows everything here for certain, or holds an :class:`Unknown` in its place. Where it
-cannot even tell what a statement touches, it raises :class:`NotKnown` and reads no further.
+Everything here is certain, or an :class:`Unknown` stands in its place. If the reader cannot even
+say what a statement changes, it raises :class:`NotKnown` and reads no further.
 """
 
 import re
@@ -15,7 +15,7 @@ from wpbridge.site.wpconfig.values import Unknown, Value, identical
 
 
 class NotKnown(Exception):  # ends the reading, and becomes a SiteError
-    """The effect of a statement on constants, environment, globals or flow is not known."""
+    """The reader does not know what a statement changes, or where PHP goes on after it."""
 
     def __init__(self, file: str, line: int, why: str) -> None:
         super().__init__(why)
@@ -23,15 +23,15 @@ class NotKnown(Exception):  # ends the reading, and becomes a SiteError
 
 
 class Leave(Exception):  # a jump, not an error
-    """``return``: the file is left."""
+    """The file has come to a ``return``."""
 
 
 class Stop(Exception):  # a jump, not an error
-    """Reading is over: ``wp-settings.php`` would be loaded now."""
+    """The reading is complete, since ``wp-settings.php`` would be loaded now."""
 
 
 class Exit(Exception):  # a jump, not an error
-    """``exit`` or ``die``: a WordPress that gets here never starts."""
+    """The file has come to ``exit`` or ``die``, so WordPress would never start."""
 
     def __init__(self, file: str, line: int) -> None:
         super().__init__()
@@ -42,22 +42,22 @@ SUPER_GLOBALS: Final = {"_SERVER", "_ENV"}
 _NOT_PLAIN: Final = {*SUPER_GLOBALS, "GLOBALS", "this", "wp_did_header", "argv", "argc"}
 
 State: TypeAlias = "dict[tuple[str, str], Value]"
-"""All that statements change, by kind and name: the ways of a condition each begin with a copy."""
+"""All that statements change, by kind and name. Each branch of a condition begins with a copy."""
 
 CONSTANT: Final = "constant"
 VARIABLE: Final = "variable"
 FUNCTION: Final = "function"
 FILE: Final = "file"
-"""Files that were included."""
+"""The kind of the files that were included."""
 
 
 def only_set_here(name: str) -> bool:
-    """Whether neither PHP nor WordPress sets a constant: what is not set here is not set."""
+    """Tell whether only the configuration can set a constant, and neither PHP nor WordPress."""
     return name not in THE_RUN and (name in NAMES or name.startswith(("WP_", "DB_")))
 
 
 def _merged(doubt: Unknown, ends: Sequence[State]) -> State:
-    """Return what all ends agree on; all else is unknown for ``doubt``."""
+    """Return what all ends agree on. Everything else is unknown because of ``doubt``."""
     names = dict.fromkeys(name for end in ends for name in end)
     return {
         name: ends[0][name]
@@ -72,9 +72,9 @@ class Scope:
 
     Args:
         env: the environment of PHP's process.
-        request: what the web server tells of the request (``HTTP_HOST`` …), None for what it does
-            not set; what is missing is not known.
-        constants: what is defined before the configuration begins.
+        request: what the web server says of the request (``HTTP_HOST`` …), with None for what it
+            leaves unset. What is missing is unknown.
+        constants: the constants that are defined before the configuration begins.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Scope:
         self.environment = env
         self.request = request
         self.file = ""
-        """The one being read."""
+        """The file that is being read."""
         self.places: dict[str, tuple[str, int]] = {}
         """Where each constant and variable was set last."""
         self.include: Callable[[str, str, int], None] = lambda *_: None
@@ -101,11 +101,11 @@ class Scope:
         return NotKnown(self.file, line, why)
 
     def get(self, kind: str, name: str) -> Value:
-        """Return what is set; None for what is not."""
+        """Return a value that is set, or None."""
         return self.state.get((kind, name))
 
     def define(self, name: str, value: Value, line: int) -> bool:
-        """Set a constant unless it is set: the first one wins."""
+        """Set a constant unless it is set already, and tell whether it was set now."""
         if (CONSTANT, name) in self.state:
             return False
         if name in THE_RUN or not re.fullmatch(r"[^\W\d]\w*", name):
@@ -117,7 +117,7 @@ class Scope:
         return True
 
     def constant(self, name: str, line: int) -> Value:
-        """Return a constant's value; Unknown when the configuration has not set it."""
+        """Return a constant's value. Unknown if the configuration has not set it."""
         why = f"the constant {name} is not set here"
         return self.state.get((CONSTANT, name), self.unknown(line, why))
 
@@ -133,7 +133,7 @@ class Scope:
         return False
 
     def variable(self, name: str, keys: Sequence[Value], line: int) -> Value:
-        """Return a variable's value, or that of a superglobal's key; null when it is not set."""
+        """Return a variable's value, or that of a superglobal's key. None if it is not set."""
         if name in SUPER_GLOBALS and len(keys) == 1 and isinstance(keys[0], str):
             return self.state.get((name, keys[0]), self._from_outside(keys[0], line))
         if name in REQUEST_VARIABLES:
@@ -146,7 +146,7 @@ class Scope:
         return value
 
     def assign(self, name: str, keys: Sequence[Value], value: Value, line: int) -> None:
-        """Do ``$name = value``, or ``$_SERVER['key'] = value``. NotKnown for other keys."""
+        """Do ``$name = value`` or ``$_SERVER['key'] = value``. NotKnown for any other form."""
         if name in SUPER_GLOBALS and keys and isinstance(keys[0], str):
             self.state[name, keys[0]] = value
         elif keys or name in _NOT_PLAIN or name in REQUEST_VARIABLES:
@@ -156,7 +156,7 @@ class Scope:
             self.places[f"${name}"] = (self.file, line)
 
     def environment_variable(self, name: str, line: int) -> Value:
-        """Return what ``getenv()`` says; False when it is not set."""
+        """Return what ``getenv()`` says, False if the variable is not set."""
         value = self._from_outside(name, line)
         return False if value is None else value
 
@@ -166,9 +166,14 @@ class Scope:
         return self.request.get(key, self.unknown(line, f"{key} is set by the web server"))
 
     def either(self, doubt: Unknown, way: Callable[[bool], Value]) -> Value:
-        """Go both ways from here; what they agree on holds, all else is unknown for ``doubt``.
+        """Follow both branches from here, and keep what they agree on.
 
-        A way that ends the program does not count. NotKnown when one leaves the file.
+        Everything else is unknown because of ``doubt``. A branch that ends the program does not
+        count.
+
+        Raises:
+            Exit: both branches end the program.
+            NotKnown: a branch leaves the file, or cannot be followed.
         """
         doubt = replace(doubt, maybe=True)
         start, ends, values = self.state, list[State](), list[Value]()
@@ -183,7 +188,7 @@ class Scope:
                 why = f"whether it goes on here cannot be decided ({doubt.why})"
                 raise NotKnown(doubt.file, doubt.line, why) from None
             except NotKnown:
-                # What this way has set so far may not be set in truth.
+                # PHP may not take this branch, so what it has set is dropped.
                 self.state = start
                 raise
             ends.append(self.state)

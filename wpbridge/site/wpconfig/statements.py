@@ -1,8 +1,8 @@
-"""Run statements while they are read.
+"""Runs PHP statements while it reads them.
 
-Expressions, ``if``, blocks and ``return`` are known. The first statement that is none of them ends
-the reading where PHP would run it. Declared functions are stepped over: a call of one ends the
-reading, unless it is the one that the Docker image's configuration declares.
+Expressions, ``if``, blocks and ``return`` are known. Any other statement ends the reading if PHP
+would run it. Declarations of functions are skipped. A call of a declared function ends the reading,
+unless it is the one of the Docker image's configuration.
 """
 
 from dataclasses import replace
@@ -17,17 +17,17 @@ _DOCKER_TOKENS = [(token.kind, token.text) for token in tokenize(DOCKER_FUNCTION
 
 
 class Statements(Expressions):
-    """Runs one source's statements."""
+    """Runs the statements of one source."""
 
     def run(self, end: int) -> None:
-        """Run all before the token at ``end``. NotKnown at the first that is not understood."""
+        """Run the statements before the token at ``end``. NotKnown for one that is not known."""
         while self.position < end:
             before = self.scope.state if self.dead else dict(self.scope.state)
             try:
                 self._statement()
             except NotUnderstood as problem:
                 if not self.dead:
-                    # What its beginning seems to have done may be something else in truth.
+                    # The statement was not understood, so what its beginning did is undone.
                     self.scope.state = before
                     raise self.scope.not_known(problem.line, problem.why) from None
                 self.position = end
@@ -83,9 +83,9 @@ class Statements(Expressions):
             raise Leave
 
     def declare_early(self) -> None:
-        """Doubt from the file's start on what PHP may declare before it runs the first statement.
+        """Mark what PHP may declare before it runs the first statement of the file as unknown.
 
-        Only the Docker image's function matters, where it is declared outside of all blocks.
+        Only the Docker image's function matters, if it is declared outside of all blocks.
         """
         for place, token in enumerate(self.source.tokens):
             named = (token.word, self.source.token(place + 1).word) == ("function", DOCKER)

@@ -1,7 +1,7 @@
-"""Cut PHP source into tokens.
+"""Cuts PHP source into tokens. Nothing is run, and names have no meaning here.
 
-Text is ``str``; bytes that are not UTF-8 are kept as surrogates (``surrogateescape``). Comments and
-text outside ``<?php`` are left out. Nothing is run here, and no name has a meaning yet.
+Text is ``str``. Bytes that are not UTF-8 are kept as surrogates (``surrogateescape``). Comments and
+text outside of ``<?php`` are left out.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 
 class PhpSyntaxError(Exception):
-    """The source cannot be cut into tokens or blocks; carries the line, never the text."""
+    """The source cannot be cut into tokens or blocks. The error has the line, never the text."""
 
     def __init__(self, message: str, line: int) -> None:
         super().__init__(message)
@@ -19,32 +19,32 @@ class PhpSyntaxError(Exception):
 
 
 class Token(NamedTuple):
-    """``kind`` is string, template, number, variable, name, op or opaque; text as PHP means it."""
+    """One token. Its kind is string, template, number, variable, name, op or opaque."""
 
     kind: str
     text: str
     line: int
     parts: tuple["str | tuple[str, str | None]", ...] = ()
-    """A template's literal pieces, and its variables as (name, key or None)."""
+    """The pieces of a template: its texts, and its variables as (name, key or None)."""
 
     @property
     def word(self) -> str:
-        """The text as keywords and operators are compared; empty for literals."""
+        """Return a keyword or operator in the form that is compared. Empty for literals."""
         if self.kind not in {"name", "op"}:
             return ""
-        # PHP knows capital letters in ASCII only.
+        # PHP ignores letter case in ASCII only.
         return self.text.lower() if self.text.isascii() else self.text
 
 
 class Source(NamedTuple):
-    """A source's tokens, with the place of each opening bracket's closing one."""
+    """The tokens of a source, and for each opening bracket the place of its closing one."""
 
     tokens: Sequence[Token]
     closing: Mapping[int, int]
 
     @classmethod
     def of(cls, text: str) -> "Source":
-        """Return the tokens of a whole file. PhpSyntaxError where brackets do not match."""
+        """Cut the text of a file into tokens. Raises PhpSyntaxError if brackets do not match."""
         tokens = tokenize(text)
         closing, opened = dict[int, int](), list[int]()
         for place, token in enumerate(tokens):
@@ -60,7 +60,7 @@ class Source(NamedTuple):
         return cls(tokens, closing)
 
     def token(self, place: int) -> Token:
-        """Return one token; an empty one behind the end."""
+        """Return the token at a place, or an empty one after the end."""
         if place < len(self.tokens):
             return self.tokens[place]
         return Token("op", "", self.tokens[-1].line if self.tokens else 1)
@@ -68,7 +68,7 @@ class Source(NamedTuple):
 
 _CLOSING: Final = {"(": ")", "[": "]", "{": "}", "#[": "]"}
 _OPEN = re.compile(r"<\?(?:php(?=\s|\Z)|=|(?!php|xml))", re.IGNORECASE)
-# PHP's names hold ASCII letters, digits, underscores and any byte above 127.
+# PHP's names consist of ASCII letters, digits, underscores and any byte above 127.
 _NAME = r"[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*+"
 _TOKEN = re.compile(
     rf"""
@@ -106,17 +106,17 @@ _SHORT_TAG: Final = Token("opaque", "a short open tag", 0)
 
 
 def tokenize(source: str) -> list[Token]:
-    """Return the tokens of a whole file.
+    """Return the tokens of a file. ``?>`` becomes a ``;``, which it means in PHP.
 
-    ``?>`` becomes the ``;`` it stands for. PhpSyntaxError where a string, comment or heredoc
-    never ends.
+    Raises:
+        PhpSyntaxError: a string, comment or heredoc never ends.
     """
     starts = [match.end() for match in _LINE_END.finditer(source)]
     tokens: list[Token] = []
     opened = _OPEN.search(source)
     while opened:
         if opened[0] == "<?":
-            # Whether PHP takes it for a tag is a setting of PHP's.
+            # A setting of PHP decides whether this is a tag.
             line = bisect_right(starts, opened.start()) + 1
             tokens.append(_SHORT_TAG._replace(line=line))
         end = _tokenize_block(source, opened.end(), starts, tokens)
@@ -176,7 +176,7 @@ def _template(text: str, line: int, *, quote: str) -> Token:
 
 
 def unescape(text: str, quote: str = '"') -> str:
-    """Return what PHP makes of backslashes in double quotes (or, with no quote, in a heredoc)."""
+    """Resolve backslashes as PHP does in double quotes, or without a quote in a heredoc."""
 
     def plain(match: re.Match[bytes]) -> bytes:
         octal, hexa, point, other = match.groups()
@@ -193,10 +193,10 @@ def unescape(text: str, quote: str = '"') -> str:
 
 
 def to_bytes(text: str) -> bytes:
-    """Return the bytes PHP would hold."""
+    """Return a text as the bytes that it has in PHP."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def from_bytes(data: bytes) -> str:
-    """Return bytes as text; what is not UTF-8 is kept as surrogates."""
+    """Return bytes as text. What is not UTF-8 is kept as surrogates."""
     return data.decode("utf-8", "surrogateescape")

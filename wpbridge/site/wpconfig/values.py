@@ -1,7 +1,8 @@
-"""PHP's values, and the conversions and comparisons between them that every PHP does alike.
+"""PHP's values, with the conversions and comparisons that are the same in every PHP.
 
-An :class:`Unknown` is a value that only PHP can tell. It says where and why, and travels through
-every operator. Whatever differs between PHP 7 and 8, or hangs on settings of PHP, is Unknown too.
+An :class:`Unknown` is a value that only PHP knows. It says where and why it became unknown, and
+every operator passes it on. What differs between PHP 7 and 8, or depends on settings of PHP, is
+unknown too.
 """
 
 import re
@@ -13,37 +14,37 @@ from wpbridge.site.wpconfig.tokens import from_bytes, to_bytes
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A value that only PHP can tell, and the place that made it so."""
+    """A value that only PHP knows, and the place where it became unknown."""
 
     file: str
     line: int
     why: str
     maybe: bool = False
-    """It may not even be set."""
+    """Whether it is also unknown if the value is set at all."""
 
 
 Value: TypeAlias = bool | int | float | str | Unknown | None
 
 LONGEST_TEXT: Final = 1 << 14
-"""Characters of a text that is put together. A setting is far shorter."""
+"""How many characters a joined text may have. No setting is nearly as long."""
 
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
 _LIKE_A_NUMBER: Final = re.compile(r"\s*[-+.0-9]")
 
 
 class Unusual(Exception):
-    """The operation is one that PHP versions, or their settings, do differently."""
+    """The result of an operation depends on PHP's version or settings."""
 
 
 def truthy(value: Value) -> "bool | Unknown":
-    """Return how ``if`` sees a value."""
+    """Convert a value as ``if`` does."""
     if isinstance(value, Unknown):
         return value
     return value not in ("", "0") if isinstance(value, str) else bool(value)
 
 
 def to_text(value: Value) -> "str | Unknown":
-    """Return how ``.`` and ``(string)`` see a value. Unusual for fractions."""
+    """Convert a value as ``.`` and ``(string)`` do. Raises Unusual for a float."""
     if isinstance(value, Unknown | str):
         return value
     if isinstance(value, float):
@@ -52,7 +53,7 @@ def to_text(value: Value) -> "str | Unknown":
 
 
 def to_integer(value: Value) -> "int | Unknown":
-    """Return how ``(int)`` sees a value. Unusual for what is no whole number."""
+    """Convert a value as ``(int)`` does. Raises Unusual for what is no whole number."""
     if isinstance(value, Unknown):
         return value
     if isinstance(value, float) or (isinstance(value, str) and not _INTEGER.fullmatch(value)):
@@ -61,10 +62,10 @@ def to_integer(value: Value) -> "int | Unknown":
 
 
 def join(left: Value, right: Value) -> str:
-    """Return two known values as one text. A character's bytes may come from both sides.
+    """Join two known values to one text. The bytes of one character may come from both sides.
 
-    Unusual for a text of more than :data:`LONGEST_TEXT` characters: sixty lines that double one
-    would make it larger than any memory.
+    Raises Unusual for a text of more than :data:`LONGEST_TEXT` characters. Otherwise sixty lines
+    that each double a text could use up all memory.
     """
     parts = str(to_text(left)), str(to_text(right))
     if sum(map(len, parts)) > LONGEST_TEXT:
@@ -73,12 +74,12 @@ def join(left: Value, right: Value) -> str:
 
 
 def identical(left: Value, right: Value) -> bool:
-    """Return how ``===`` sees two known values."""
+    """Compare two known values as ``===`` does."""
     return type(left) is type(right) and left == right
 
 
 def equal(left: Value, right: Value) -> bool:
-    """Return how ``==`` sees two known values. Unusual where PHP 7 and 8 differ."""
+    """Compare two known values as ``==`` does. Raises Unusual where PHP 7 and 8 differ."""
     if isinstance(left, bool) or isinstance(right, bool):
         return truthy(left) is truthy(right)
     if left is None or right is None:
