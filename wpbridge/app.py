@@ -6,7 +6,7 @@ import re
 import secrets
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
@@ -135,6 +135,13 @@ def php_launch(settings: Settings, site: Site, store: SqlStore, env: Mapping[str
 def ask_php(settings: Settings, site: Site, store: SqlStore, env: Mapping[str, str]) -> Hello:
     """Load WordPress once. WpCliError with its own words when it does not start."""
     return interview(php_launch(settings, site, store, env))[0]
+
+
+def callbacks(
+    settings: Settings, site: Site, store: SqlStore, hooks: Collection[str], env: Mapping[str, str]
+) -> Mapping[str, bool]:
+    """Load WordPress once, and ask which of these hooks have a callback in PHP."""
+    return interview(php_launch(settings, site, store, env), hooks)[1]
 
 
 def judge_php(settings: Settings, store: SqlStore, hello: Hello) -> tuple[str | None, list[str]]:

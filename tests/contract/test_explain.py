@@ -8,6 +8,7 @@ import pytest
 
 from factories import NOW, insert, make_new
 from rows import change, query
+from wpbridge import app
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import to_text
 from wpbridge.doctor.explain import CODES, Explanation, explain, gather
@@ -49,9 +50,10 @@ def handler(hook: str = "h") -> dict[str, Handler]:
 
 def why(queue: Queue, action_id: int, **more: Any) -> Explanation:
     settings = Settings(**more.pop("settings", {}))
-    handlers = more.pop("handlers", handler())
+    handlers, left_out = more.pop("handlers", handler()), more.pop("left_out", ())
+    routes = app.routes_of(settings, handlers, left_out=left_out)
     queue.store.inspect()
-    return explain(gather(queue, action_id, settings, handlers, now=NOW, **more))
+    return explain(gather(queue, action_id, settings, routes, now=NOW, **more))
 
 
 def codes(found: Explanation) -> list[str]:

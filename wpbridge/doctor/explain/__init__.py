@@ -1,0 +1,101 @@
+"""Why an action does not run: everything that is in its way, the most decisive first.
+
+``facts`` asks the queue once. ``pending`` and ``not_pending`` judge what it brought and ask
+nothing; ``verdict`` has the words. Nothing is changed.
+"""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC
+
+from wpbridge import app
+from wpbridge.action import Status
+from wpbridge.clock import Clock, SystemClock
+from wpbridge.doctor.explain.facts import Facts, Holder, gather
+from wpbridge.doctor.explain.not_pending import ended, running
+from wpbridge.doctor.explain.pending import JUDGES, RETRIED
+from wpbridge.doctor.explain.verdict import WORDS, Explanation, Reason, verdict
+from wpbridge.queue.facade import Queue
+from wpbridge.site.config import Settings
+from wpbridge.site.resolve import resolve
+from wpbridge.site.zone import shown_zone
+from wpbridge.store.connect import open_site
+from wpbridge.store.records import ENDED
+
+__all__ = (
+    "CODES",
+    "RETRIED",
+    "Explanation",
+    "Facts",
+    "Holder",
+    "Reason",
+    "explain",
+    "explain_action",
+    "gather",
+)
+
+CODES = tuple(WORDS)
+"""Every code that a reason may have."""
+
+
+def explain_action(
+    settings: Settings,
+    action_id: int,
+    *,
+    ask_wordpress: bool = False,
+    env: Mapping[str, str] = os.environ,
+    clock: Clock | None = None,
+) -> Explanation:
+    """Explain an action of the site that these settings mean.
+
+    Handlers are loaded only where the command line names them. With ``ask_wordpress`` PHP loads
+    WordPress once, to say whether there is a callback.
+
+    Raises:
+        ActionNotFound: there is no such action.
+        ConfigError, SiteError, StoreError, WpCliError: the site cannot be asked.
+    """
+    site = resolve(settings, env)
+    handlers, left_out = app.handlers_to_look(settings)
+    with Queue(open_site(site), unique_by=settings.unique_by) as queue:
+        callback = None
+        if ask_wordpress:
+            hook = queue.get(action_id).hook
+            callback = app.callbacks(settings, site, queue.store, {hook}, env).get(hook)
+        zone = queue.store.parts.inserts.zone
+        facts = gather(
+            queue,
+            action_id,
+            settings,
+            app.routes_of(settings, handlers, left_out=left_out),
+            now=(clock or SystemClock()).now(),
+            callback=callback,
+            may_ask=site.folder is not None,
+            zone=UTC if settings.format == "json" else shown_zone(settings.tz, zone),
+        )
+    return explain(facts)
+
+
+def explain(facts: Facts) -> Explanation:
+    """Judge the facts; pure."""
+    record = facts.record
+    if record.status in ENDED:
+        reasons = [ended(facts)]
+    elif record.status == Status.IN_PROGRESS:
+        reasons = [running(facts)]
+    elif record.status != Status.PENDING:
+        text = f"its status is {record.status!r}, which no runner knows"
+        reasons = [Reason(code="unknown-status", text=text)]
+    else:
+        reasons = [reason for judge in JUDGES for reason in judge(facts)] or [_due()]
+    return Explanation(
+        id=record.id,
+        hook=record.hook,
+        status=record.status,
+        verdict=verdict(record, reasons),
+        reasons=tuple(reasons),
+    )
+
+
+def _due() -> Reason:
+    return Reason(code="due", text="it is due and free: the next run takes it")

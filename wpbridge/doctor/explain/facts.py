@@ -1,0 +1,165 @@
+"""All that an explanation rests on, asked of the queue once. Nothing is changed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from wpbridge.action import Status
+from wpbridge.doctor.findings import span
+from wpbridge.executors.routes import Decision, Routes
+from wpbridge.queue.facade import Queue
+from wpbridge.runner.identity import Identity, identity, is_dead
+from wpbridge.site.config import Settings
+from wpbridge.site.rules import Limit
+from wpbridge.store.base import RunnerRecord
+from wpbridge.store.queueing.edits import STALE_SECONDS
+from wpbridge.store.reading.survey import SIGHT, Rows
+from wpbridge.store.records import LogEntry, Pause, Record, Wait
+from wpbridge.store.running.limits import Key, Wanted, limits_of
+from wpbridge.store.structure.server import Server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """A wpbridge runner, and whether it lives."""
+
+    runner: RunnerRecord
+    is_dead: bool
+
+    def __str__(self) -> str:
+        age = span(self.runner.beat_age_seconds)
+        return f"wpbridge on {self.runner.host}, pid {self.runner.pid} (last beat {age} ago)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """All that an explanation rests on."""
+
+    record: Record
+    now: datetime
+    log: tuple[LogEntry, ...] = ()
+    waits: tuple[Wait, ...] = ()
+    pauses: tuple[Pause, ...] = ()
+    """In force."""
+    limits: Mapping[Key, Limit] = field(default_factory=dict)
+    """Of the settings, that count for it, where they leave no room just now."""
+    decision: Decision
+    owns_site: bool = False
+    """The plugin's own runners are off."""
+    callback: bool | None = None
+    """Whether PHP has a callback; None when it was not asked."""
+    may_ask: bool = False
+    """Whether there is a WordPress to ask."""
+    fails_missing: bool = False
+    """The settings say that actions without a callback fail."""
+    is_held: bool = False
+    """A runner found within the last day that PHP has no callback for its hook."""
+    runners: tuple[Holder, ...] = ()
+    contexts: Mapping[str, datetime] | None = None
+    """Runners that the log of the last hour names; None where that does not matter."""
+    last_attempt: datetime | None = None
+    """Of any action."""
+    ahead: int = 0
+    """Due actions that a claim takes first, capped."""
+    zone: tzinfo = UTC
+    """Times are told in it."""
+
+    @property
+    def is_due(self) -> bool:
+        """By its date alone."""
+        due = self.record.scheduled_at
+        return self.record.is_dated and (due is None or due <= self.now)
+
+    @property
+    def last_line(self) -> str:
+        """The newest row of its log; empty for none."""
+        return self.log[-1].message if self.log else ""
+
+    @property
+    def sign_age_seconds(self) -> float | None:
+        """How long ago its holder gave a sign; None for never."""
+        last = self.record.last_attempt_at
+        return None if last is None else (self.now - last).total_seconds()
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the plugin's cleaner would take its holder for dead."""
+        return self.sign_age_seconds is None or self.sign_age_seconds >= STALE_SECONDS
+
+    @property
+    def holder(self) -> Holder | None:
+        """The wpbridge runner that has it; None for none, and for PHP's."""
+        claim = self.record.claim_id
+        return next((one for one in self.runners if claim and claim in one.runner.claims), None)
+
+
+def gather(
+    queue: Queue,
+    action_id: int,
+    settings: Settings,
+    routes: Routes,
+    *,
+    now: datetime,
+    callback: bool | None = None,
+    may_ask: bool = False,
+    me: Identity | None = None,
+    zone: tzinfo = UTC,
+) -> Facts:
+    """Ask the queue about an action.
+
+    Args:
+        queue: the site's queue.
+        action_id: the action.
+        settings: the rules that are in force here.
+        routes: where each hook goes.
+        now: aware.
+        callback: whether PHP has a callback for the hook; None when PHP was not asked.
+        may_ask: whether there is a WordPress that could be asked.
+        me: this process; runners of the same host are judged by their process ids.
+        zone: the zone that times are told in.
+
+    Raises:
+        ActionNotFound: there is no such action.
+    """
+    record = queue.get(action_id)
+    store = queue.store
+    this = me or identity()
+    return Facts(
+        record=record,
+        now=now,
+        log=tuple(store.parts.reading.logs([record.id])),
+        pauses=tuple(queue.pauses()),
+        decision=routes.decide(record.hook, record.group),
+        owns_site=settings.owns_site,
+        callback=callback,
+        may_ask=may_ask,
+        fails_missing=settings.missing_callback == "fail",
+        runners=tuple(Holder(runner=r, is_dead=is_dead(r, this)) for r in store.other_runners()),
+        zone=zone,
+        **(_of_pending(queue, record, settings, now) if record.status == Status.PENDING else {}),
+    )
+
+
+def _of_pending(queue: Queue, record: Record, settings: Settings, now: datetime) -> dict[str, Any]:
+    """Ask what matters only while an action is pending."""
+    rows = Rows(queue.store, Server(queue.store))
+    return {
+        "waits": tuple(queue.waits_of([record.id])),
+        "limits": _full_limits(queue, record, settings, now),
+        "is_held": record.hook in queue.store.parts.held.hooks(),
+        "contexts": rows.contexts(now - SIGHT),
+        "last_attempt": rows.last_attempt(),
+        "ahead": 0 if record.claim_id else rows.ahead_of(record, now),
+    }
+
+
+def _full_limits(
+    queue: Queue, record: Record, settings: Settings, now: datetime
+) -> dict[Key, Limit]:
+    wanted, limits = Wanted(record.hook, record.group), queue.store.parts.limits
+    found = limits_of(settings.limits, wanted)
+    is_full = found and not queue.store.session.run(
+        lambda c: limits.admit(c, [wanted], settings.limits, most=1, now=now, spends=False)
+    )
+    return found if is_full else {}
