@@ -15,7 +15,7 @@ from rows import change, column, log_of, query
 from wpbridge import doctor
 from wpbridge.action import ActionId, ClaimId
 from wpbridge.clock import SystemClock, to_text
-from wpbridge.doctor import Finding, Patient, examination, fixes
+from wpbridge.doctor import ExaminedSite, Finding, examination, fixes
 from wpbridge.doctor.examination import Check
 from wpbridge.doctor.examined_site import LOCK_OPTION, MIGRATION_OPTION, PhpSight
 from wpbridge.errors import StoreError
@@ -49,7 +49,7 @@ def now() -> datetime:
 
 CONFIG = "<?php\ndefine('DB_NAME', 'x');\n$table_prefix = 'wp_';\n"
 
-Examine = Callable[..., Patient]
+Examine = Callable[..., ExaminedSite]
 
 
 def ago(**span: float) -> str:
@@ -77,9 +77,9 @@ def posts(store: SqlStore, *statuses: str) -> None:
 
 @pytest.fixture
 def examined(dsn: str, store: SqlStore, open_queue: Callable[[str], SqlStore]) -> Examine:
-    """Makes the patient: the queue of ``store``, which is a live runner, as another sees it."""
+    """Makes the examined site: the queue of ``store``, which is a live runner, as another sees it."""
 
-    def make(config: str = "", folder: Path | None = None, **more: Any) -> Patient:
+    def make(config: str = "", folder: Path | None = None, **more: Any) -> ExaminedSite:
         handlers = {"h": describe("h", lambda *_: None)}
         site = Site(
             name="t", database=DatabaseAddress.from_dsn(dsn), base_prefix="wp_", table_prefix="wp_"
@@ -90,20 +90,20 @@ def examined(dsn: str, store: SqlStore, open_queue: Callable[[str], SqlStore]) -
             (folder / "wp-config.php").write_text(CONFIG + config)
             told = wpconfig.read(folder)
             site = replace(site, path=folder / "wp-config.php", folder=folder, config=told)
-        return Patient(
+        return ExaminedSite(
             store=open_queue(dsn), settings=Settings(**more), site=site, handlers=handlers, env={}
         )
 
     return make
 
 
-def found(patient: Patient, check: str) -> list[Finding]:
-    return [f for f in doctor.examine(patient, [check]).findings if f.level != "ok"]
+def found(site: ExaminedSite, check: str) -> list[Finding]:
+    return [f for f in doctor.examine(site, [check]).findings if f.level != "ok"]
 
 
-def one(patient: Patient, check: str) -> Finding:
+def one(site: ExaminedSite, check: str) -> Finding:
     """The only finding, complete."""
-    [finding] = found(patient, check)
+    [finding] = found(site, check)
     assert finding.check == check
     assert finding.cause
     assert finding.effect
@@ -143,8 +143,8 @@ def fill(store: SqlStore, queue: Queue) -> None:
 def test_nothing_is_found_in_a_healthy_queue(
     store: SqlStore, examined: Examine, tmp_path: Path
 ) -> None:
-    patient = examined(folder=tmp_path)
-    fill(store, Queue(patient.store, close_store=False))
+    site = examined(folder=tmp_path)
+    fill(store, Queue(site.store, close_store=False))
     options(
         store,
         **{
@@ -154,13 +154,13 @@ def test_nothing_is_found_in_a_healthy_queue(
             "timezone_string": "Europe/Berlin",
         },
     )
-    mode = "PRAGMA journal_mode = WAL" if patient.server.is_file else "SET SESSION sql_mode = ''"
-    query(patient.store, mode) if "PRAGMA" in mode else change(patient.store, mode)
-    examination_ = doctor.examine(patient)
+    mode = "PRAGMA journal_mode = WAL" if site.server.is_file else "SET SESSION sql_mode = ''"
+    query(site.store, mode) if "PRAGMA" in mode else change(site.store, mode)
+    examination_ = doctor.examine(site)
     assert [f for f in examination_.findings if f.level != "ok"] == []
     assert {f.check for f in examination_.findings} == set(doctor.NAMES)
     assert (examination_.is_healthy, examination_.skipped) == (True, ())
-    assert doctor.fix(patient) == []
+    assert doctor.mend(site) == []
 
 
 def test_names_are_kebab_case_and_each_is_there_once() -> None:
@@ -170,10 +170,10 @@ def test_names_are_kebab_case_and_each_is_there_once() -> None:
 
 
 def test_a_check_that_fails_is_a_finding_and_stops_no_other(examined: Examine) -> None:
-    def fails(_: Patient) -> Finding:
+    def fails(_: ExaminedSite) -> Finding:
         raise ZeroDivisionError("oh")
 
-    def refuses(_: Patient) -> Finding:
+    def refuses(_: ExaminedSite) -> Finding:
         raise StoreError("no")
 
     checks = (Check(name="a", look=fails), Check(name="b", look=refuses), doctor.CHECKS[0])
@@ -193,17 +193,17 @@ def test_a_database_that_does_not_answer(examined: Examine, tmp_path: Path) -> N
     from wpbridge.store.connect import open_store  # noqa: PLC0415
 
     address = DatabaseAddress.from_dsn(f"sqlite:///{tmp_path}/none/q.db")
-    patient = examined()
-    patient.store, patient.site = (
+    site = examined()
+    site.store, site.site = (
         open_store(address, "wp_"),
-        replace(patient.site, database=address),
+        replace(site.site, database=address),
     )
-    examination_ = doctor.examine(patient)
+    examination_ = doctor.examine(site)
     assert [f.check for f in examination_.findings if f.level == "problem"] == ["database"]
     assert "backlog" in examination_.skipped
     assert not examination_.is_healthy
     # Whoever watches one thing alone hears that nobody looked at it, and why.
-    watched = doctor.examine(patient, {"backlog", "read-only", "replicas"})
+    watched = doctor.examine(site, {"backlog", "read-only", "replicas"})
     assert set(watched.skipped) == {"backlog", "read-only"}
     bad = {f.check: f.cause for f in watched.findings if f.level == "problem"}
     assert set(bad) == {"backlog", "read-only"}
@@ -212,51 +212,51 @@ def test_a_database_that_does_not_answer(examined: Examine, tmp_path: Path) -> N
 
 
 def test_tables_that_are_not_there(store: SqlStore, examined: Examine) -> None:
-    patient = examined()
+    site = examined()
     change(store, f"DROP TABLE {LOGS}")
-    examination_ = doctor.examine(patient)
+    examination_ = doctor.examine(site)
     bad = [f for f in examination_.findings if f.level == "problem"]
     assert [f.check for f in bad] == ["schema"]
     assert bad[0].fix == "wp action-scheduler fix-schema"
     assert {"backlog", "orphan-logs"} <= set(examination_.skipped)
-    [watched] = doctor.examine(patient, {"backlog"}).findings
+    [watched] = doctor.examine(site, {"backlog"}).findings
     assert (watched.check, watched.level) == ("backlog", "problem")
     assert LOGS in watched.cause
 
 
 @on_mysql
 def test_a_server_without_skip_locked(examined: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
-    patient = examined()
-    patient.__dict__["info"] = replace(patient.info, skip_locked=False)
-    assert one(patient, "database").level == "note"
+    site = examined()
+    site.__dict__["info"] = replace(site.info, skip_locked=False)
+    assert one(site, "database").level == "note"
 
 
 @on_mysql
 def test_a_read_only_server(examined: Examine) -> None:
-    patient = examined()
-    change(patient.store, "SET GLOBAL read_only = 1")
+    site = examined()
+    change(site.store, "SET GLOBAL read_only = 1")
     try:
-        finding = one(patient, "read-only")
+        finding = one(site, "read-only")
     finally:
-        change(patient.store, "SET GLOBAL read_only = 0")
+        change(site.store, "SET GLOBAL read_only = 0")
     assert finding.level == "problem"
-    assert found(patient, "read-only") == []
+    assert found(site, "read-only") == []
 
 
 @on_mysql
 @pytest.mark.parametrize("level", ["SERIALIZABLE", "READ UNCOMMITTED"])
 def test_an_isolation_level_that_hurts(examined: Examine, level: str) -> None:
-    patient = examined()
-    change(patient.store, f"SET SESSION TRANSACTION ISOLATION LEVEL {level}")
-    assert one(patient, "isolation").level == "warning"
+    site = examined()
+    change(site.store, f"SET SESSION TRANSACTION ISOLATION LEVEL {level}")
+    assert one(site, "isolation").level == "warning"
 
 
 @on_mysql
 def test_autocommit_off(examined: Examine) -> None:
-    patient = examined()
-    change(patient.store, "SET SESSION autocommit = 0")
-    finding = one(patient, "autocommit")
-    change(patient.store, "SET SESSION autocommit = 1")
+    site = examined()
+    change(site.store, "SET SESSION autocommit = 0")
+    finding = one(site, "autocommit")
+    change(site.store, "SET SESSION autocommit = 1")
     assert (finding.level, "our session" in finding.cause) == ("problem", True)
 
 
@@ -265,9 +265,9 @@ def test_autocommit_off(examined: Examine) -> None:
     ("mode", "level"), [("STRICT_ALL_TABLES", "problem"), ("ANSI_QUOTES", "note")]
 )
 def test_an_sql_mode_that_is_not_wordpresss(examined: Examine, mode: str, level: str) -> None:
-    patient = examined()
-    change(patient.store, f"SET SESSION sql_mode = '{mode}'")
-    assert one(patient, "sql-mode").level == level
+    site = examined()
+    change(site.store, f"SET SESSION sql_mode = '{mode}'")
+    assert one(site, "sql-mode").level == level
 
 
 class Shifted(SystemClock):
@@ -288,9 +288,9 @@ class Shifted(SystemClock):
 def test_a_clock_that_is_wrong(
     examined: Examine, *, seconds: float, level: str, words: str
 ) -> None:
-    patient = examined()
-    patient.clock = Shifted(seconds)
-    finding = one(patient, "clock")
+    site = examined()
+    site.clock = Shifted(seconds)
+    finding = one(site, "clock")
     assert finding.level == level
     assert words in finding.cause
 
@@ -300,9 +300,9 @@ def test_phps_clock(examined: Examine, tmp_path: Path, skew: int) -> None:
     program = tmp_path / "php"
     program.write_text(f"#!/bin/sh\necho $(($(date +%s) + {skew})).5\n")
     program.chmod(0o755)
-    patient = examined(php=True)
-    patient.__dict__["launch"] = Launch(command=(str(program),), env={"PATH": "/usr/bin:/bin"})
-    told = found(patient, "php-clock")
+    site = examined(php=True)
+    site.__dict__["launch"] = Launch(command=(str(program),), env={"PATH": "/usr/bin:/bin"})
+    told = found(site, "php-clock")
     assert [f.level for f in told] == (["problem"] if skew else [])
     if skew:
         assert ("ahead" if skew > 0 else "behind") in told[0].cause
@@ -310,8 +310,8 @@ def test_phps_clock(examined: Examine, tmp_path: Path, skew: int) -> None:
 
 @on_sqlite
 def test_sqlite_without_wal(examined: Examine) -> None:
-    patient = examined()
-    finding = one(patient, "sqlite")
+    site = examined()
+    finding = one(site, "sqlite")
     assert finding.level == "note"
     assert finding.fix.endswith("'PRAGMA journal_mode=WAL'")
 
@@ -332,12 +332,12 @@ def test_a_schema_that_does_not_fit(
 
 @on_mysql
 def test_tables_without_transactions(store: SqlStore, examined: Examine) -> None:
-    patient = examined()
+    site = examined()
     change(store, f"ALTER TABLE {LOGS} ENGINE=MyISAM")
-    assert one(patient, "engine").level == "warning"
-    del patient.__dict__["sizes"]
+    assert one(site, "engine").level == "warning"
+    del site.__dict__["sizes"]
     change(store, f"ALTER TABLE {ACTIONS} ENGINE=MyISAM")
-    finding = one(patient, "engine")
+    finding = one(site, "engine")
     assert (finding.level, finding.count) == ("problem", 2)
     assert ACTIONS in finding.fix
 
@@ -352,17 +352,17 @@ def drop_index(store: SqlStore, *columns: str) -> None:
 
 
 def test_missing_indexes(store: SqlStore, examined: Examine) -> None:
-    patient = examined()
+    site = examined()
     drop_index(store, "status", "claim_id")
     drop_index(store, "args")
-    finding = one(patient, "indexes")
+    finding = one(site, "indexes")
     assert (finding.level, finding.count) == ("warning", 2)
     assert f"{ACTIONS} (status, claim_id)" in finding.cause
 
 
 @on_mysql
 def test_a_claim_that_sorts(store: SqlStore, examined: Examine) -> None:
-    patient = examined()
+    site = examined()
     change(
         store,
         f"INSERT INTO {ACTIONS} (hook, status, scheduled_date_gmt, args, schedule)"
@@ -370,12 +370,12 @@ def test_a_claim_that_sorts(store: SqlStore, examined: Examine) -> None:
         at=ago(days=1),
     )
     change(store, f"ANALYZE TABLE {ACTIONS}")
-    assert found(patient, "claim-plan") == []
+    assert found(site, "claim-plan") == []
     drop_index(store, "claim_id", "status", "priority", "scheduled_date_gmt")
     drop_index(store, "status", "scheduled_date_gmt")
     drop_index(store, "scheduled_date_gmt")
-    patient.store.inspect()
-    finding = one(patient, "claim-plan")
+    site.store.inspect()
+    finding = one(site, "claim-plan")
     assert "by-date sorts" in finding.cause
 
 
@@ -392,9 +392,9 @@ def test_a_plan_with_another_index(examined: Examine) -> None:
 
 @on_mysql
 def test_ids_that_nobody_gives(store: SqlStore, examined: Examine) -> None:
-    patient = examined()
+    site = examined()
     change(store, f"ALTER TABLE {LOGS} MODIFY log_id bigint(20) unsigned NOT NULL")
-    finding = one(patient, "auto-increment")
+    finding = one(site, "auto-increment")
     assert (finding.level, finding.count) == ("problem", 1)
     assert LOGS in finding.cause
 
@@ -414,65 +414,65 @@ def test_ids_that_belong_to_posts(store: SqlStore, examined: Examine) -> None:
 
 def test_large_tables(store: SqlStore, examined: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     insert_at(store, *[make_new(now=now()) for _ in range(3)], now=now())
-    patient = examined()
+    site = examined()
     monkeypatch.setattr("wpbridge.doctor.checks_tables.MANY_ROWS", 2)
-    if not patient.server.is_file:
+    if not site.server.is_file:
         change(store, f"ANALYZE TABLE {ACTIONS}")
-    assert one(patient, "table-sizes").level == "note"
+    assert one(site, "table-sizes").level == "note"
     monkeypatch.setattr("wpbridge.doctor.checks_tables.MANY_BYTES", 100)
-    assert one(patient, "table-sizes").level == "warning"
+    assert one(site, "table-sizes").level == "warning"
 
 
 def test_missing_own_tables_are_made(store: SqlStore, examined: Examine) -> None:
-    patient = examined()
+    site = examined()
     for table in ("waits", "keys"):
         change(store, f"DROP TABLE wp_wpbridge_{table}")
-    finding = one(patient, "own-tables")
+    finding = one(site, "own-tables")
     assert (finding.level, finding.count) == ("note", 2)
-    assert [r.done for r in doctor.fix(patient, ["own-tables"], dry_run=True)] == [
+    assert [r.done for r in doctor.mend(site, ["own-tables"], dry_run=True)] == [
         "would have made wp_wpbridge_waits, wp_wpbridge_keys"
     ]
-    assert one(patient, "own-tables").count == 2
-    [repair] = doctor.fix(patient, ["own-tables"])
+    assert one(site, "own-tables").count == 2
+    [repair] = doctor.mend(site, ["own-tables"])
     assert (repair.check, repair.count) == ("own-tables", 2)
-    assert found(patient, "own-tables") == []
+    assert found(site, "own-tables") == []
 
 
 def test_own_tables_of_an_earlier_release_are_brought_forward(
     store: SqlStore, examined: Examine
 ) -> None:
-    patient = examined()
+    site = examined()
     tables_of_0_1.lay(store)
-    finding = one(patient, "own-tables")
+    finding = one(site, "own-tables")
     assert finding.level == "note"
     assert "are of version 1" in finding.cause
     for dry_run in (True, False):
-        [repair] = doctor.fix(patient, ["own-tables"], dry_run=dry_run)
+        [repair] = doctor.mend(site, ["own-tables"], dry_run=dry_run)
         assert repair.done.endswith(
             "made wp_wpbridge_held, wp_wpbridge_site and brought wpbridge's own tables forward to"
             f" version {VERSION}"
         )
-        assert bool(found(patient, "own-tables")) is dry_run
+        assert bool(found(site, "own-tables")) is dry_run
 
 
 def test_own_tables_of_a_newer_release(store: SqlStore, examined: Examine) -> None:
-    patient = examined()
+    site = examined()
     change(store, "UPDATE wp_wpbridge_site SET value = '99' WHERE name = 'version'")
-    assert found(patient, "own-tables") == []
+    assert found(site, "own-tables") == []
     change(store, "UPDATE wp_wpbridge_site SET value = '99' WHERE name = 'needs'")
-    [finding] = found(patient, "own-tables")
+    [finding] = found(site, "own-tables")
     assert (finding.level, finding.fixable) == ("problem", False)
     assert finding.fix == "pip install --upgrade wpbridge"
-    assert doctor.fix(patient, ["own-tables"]) == []
+    assert doctor.mend(site, ["own-tables"]) == []
 
 
 # The WordPress around
 
 
 def test_handlers_that_cannot_be_loaded(examined: Examine) -> None:
-    patient = examined()
-    patient.handlers_fault = "handlers module x could not be imported"
-    assert one(patient, "handlers").level == "problem"
+    site = examined()
+    site.handlers_fault = "handlers module x could not be imported"
+    assert one(site, "handlers").level == "problem"
 
 
 def test_an_unknown_time_zone(store: SqlStore, examined: Examine) -> None:
@@ -532,38 +532,38 @@ def test_wp_cron_is_off(store: SqlStore, examined: Examine, tmp_path: Path) -> N
     ],
 )
 def test_replicas(examined: Examine, tmp_path: Path, config: str, drop_in: str, words: str) -> None:
-    patient = examined(config, tmp_path)
+    site = examined(config, tmp_path)
     if drop_in:
         (tmp_path / "wp-content" / "db.php").write_text(drop_in)
-    finding = one(patient, "replicas")
+    finding = one(site, "replicas")
     assert finding.level == "note"
     assert words in finding.cause
 
 
 def test_the_sqlite_plugins_drop_in_is_no_replica(examined: Examine, tmp_path: Path) -> None:
-    patient = examined("", tmp_path)
+    site = examined("", tmp_path)
     (tmp_path / "wp-content" / "db.php").write_text("<?php define('SQLITE_DB_DROPIN_VERSION', 1);")
-    assert found(patient, "replicas") == []
+    assert found(site, "replicas") == []
 
 
 def test_a_persistent_object_cache(examined: Examine, tmp_path: Path) -> None:
-    patient = examined("", tmp_path)
+    site = examined("", tmp_path)
     (tmp_path / "wp-content" / "object-cache.php").write_text("<?php")
-    assert one(patient, "object-cache").fix == "wp cache flush"
+    assert one(site, "object-cache").fix == "wp cache flush"
 
 
 def test_no_companion(examined: Examine, tmp_path: Path) -> None:
-    patient = examined()
-    patient.site = replace(patient.site, mu_plugins=tmp_path)
-    finding = one(patient, "companion")
+    site = examined()
+    site.site = replace(site.site, mu_plugins=tmp_path)
+    finding = one(site, "companion")
     assert (finding.level, finding.fix) == ("note", "wpbridge wp install-plugin")
-    patient.settings = replace(patient.settings, owns_site=True)
-    assert one(patient, "companion").level == "warning"
-    patient.handlers_fault = "cannot be imported"
-    assert found(patient, "companion") == []
-    patient.handlers_fault = ""
-    companion.install(tmp_path, "wp_", companion.owned(patient.settings, patient.handlers))
-    assert found(patient, "companion") == []
+    site.settings = replace(site.settings, owns_site=True)
+    assert one(site, "companion").level == "warning"
+    site.handlers_fault = "cannot be imported"
+    assert found(site, "companion") == []
+    site.handlers_fault = ""
+    companion.install(tmp_path, "wp_", companion.owned(site.settings, site.handlers))
+    assert found(site, "companion") == []
 
 
 HELLO = Hello(
@@ -595,30 +595,30 @@ HELLO = Hello(
 def test_a_wordpress_that_does_not_fit(
     examined: Examine, hello: Hello, level: str, words: str
 ) -> None:
-    patient = examined(php=True)
-    patient.__dict__["php"] = PhpSight(hello=hello, callbacks={})
-    finding = one(patient, "php")
+    site = examined(php=True)
+    site.__dict__["php"] = PhpSight(hello=hello, callbacks={})
+    finding = one(site, "php")
     assert (finding.level, words in finding.cause) == (level, True)
-    patient.__dict__["php"] = PhpSight(hello=HELLO, callbacks={})
-    assert found(patient, "php") == []
+    site.__dict__["php"] = PhpSight(hello=HELLO, callbacks={})
+    assert found(site, "php") == []
 
 
 def test_a_wordpress_that_does_not_start(examined: Examine, tmp_path: Path) -> None:
     program = tmp_path / "php"
     program.write_text("#!/bin/sh\necho 'PHP Fatal error: no' >&2; exit 255\n")
     program.chmod(0o755)
-    patient = examined(php=True)
-    patient.__dict__["launch"] = Launch(command=(str(program),), env={"PATH": "/usr/bin:/bin"})
-    finding = one(patient, "php")
+    site = examined(php=True)
+    site.__dict__["launch"] = Launch(command=(str(program),), env={"PATH": "/usr/bin:/bin"})
+    finding = one(site, "php")
     assert (finding.level, "does not start" in finding.cause) == ("problem", True)
     # Said once
-    assert found(patient, "php-clock") == found(patient, "php-callbacks") == []
+    assert found(site, "php-clock") == found(site, "php-callbacks") == []
 
 
 def test_a_hook_without_a_callback(store: SqlStore, examined: Examine) -> None:
-    patient = examined(php=True)
-    patient.__dict__["php"] = PhpSight(hello=HELLO, callbacks={"x": False, "y": True, "h": False})
-    finding = one(patient, "php-callbacks")
+    site = examined(php=True)
+    site.__dict__["php"] = PhpSight(hello=HELLO, callbacks={"x": False, "y": True, "h": False})
+    finding = one(site, "php-callbacks")
     assert (finding.count, finding.cause) == (1, "no callback in PHP: x")
 
 
@@ -670,20 +670,20 @@ def test_phps_runners_wait_for_our_claim(
 ) -> None:
     insert(store)
     assert store.claim_due(now=now(), limit=1, only=ClaimFilter())
-    patient = examined()
-    finding = one(patient, "concurrency")
+    site = examined()
+    finding = one(site, "concurrency")
     assert (finding.level, finding.count) == ("note", 1)
-    patient.site = replace(patient.site, mu_plugins=tmp_path)
-    companion.install(tmp_path, "wp_", companion.owned(patient.settings, patient.handlers))
-    assert found(patient, "concurrency") == []
+    site.site = replace(site.site, mu_plugins=tmp_path)
+    companion.install(tmp_path, "wp_", companion.owned(site.settings, site.handlers))
+    assert found(site, "concurrency") == []
 
 
 def test_pauses(examined: Examine) -> None:
-    patient = examined()
-    queue = Queue(patient.store, close_store=False)
+    site = examined()
+    queue = Queue(site.store, close_store=False)
     queue.pause(groups=["a b"], reason="so")
     queue.pause(everything=True, until="+1h")
-    told = found(patient, "pauses")
+    told = found(site, "pauses")
     assert {f.fix for f in told} == {
         "wpbridge resume --all",
         "wpbridge resume --group 'a b'",
@@ -705,7 +705,7 @@ def test_a_backlog(store: SqlStore, examined: Examine) -> None:
     assert one(examined(), "backlog").fix == "wpbridge resume --all"
 
 
-def ours(examined: Examine, **more: Any) -> Patient:
+def ours(examined: Examine, **more: Any) -> ExaminedSite:
     return examined(owns_site=True, **more)
 
 
@@ -823,9 +823,9 @@ def test_hooks_that_go_nowhere(store: SqlStore, examined: Examine) -> None:
     assert "alone by wpbridge's settings: x;" in finding.cause
     assert one(examined(owns_site=True), "unrouted-hooks").level == "problem"
     assert found(examined(php=True), "unrouted-hooks") == []
-    patient = examined()
-    patient.handlers = {}
-    assert one(patient, "unrouted-hooks").level == "note"
+    site = examined()
+    site.handlers = {}
+    assert one(site, "unrouted-hooks").level == "note"
     row = insert(store)
     store.log([(row, LogLine(message="action started via WP CLI", at=now()))])
     assert found(examined(), "unrouted-hooks") == []
@@ -918,7 +918,7 @@ def test_logs_of_posts_are_not_judged(store: SqlStore, examined: Examine) -> Non
     options(store)
     posts(store, "publish")
     assert found(examined(), "orphan-logs") == []
-    assert doctor.fix(examined(), ["orphan-logs"]) == []
+    assert doctor.mend(examined(), ["orphan-logs"]) == []
 
 
 def test_duplicate_chains(store: SqlStore, examined: Examine) -> None:
@@ -954,7 +954,7 @@ def test_corrupt_rows(
     [finding] = found(examined(), "corrupt-rows")
     assert (finding.count, finding.fixable) == (1, is_fixable)
     assert finding.fix == f"wpbridge get {row}"
-    assert bool(doctor.fix(examined(), ["corrupt-rows"], dry_run=True)) == is_fixable
+    assert bool(doctor.mend(examined(), ["corrupt-rows"], dry_run=True)) == is_fixable
 
 
 @pytest.mark.parametrize(
@@ -988,17 +988,17 @@ def test_zero_and_null_dates(store: SqlStore, examined: Examine) -> None:
         i=zero,
     )
     change(store, f"UPDATE {ACTIONS} SET scheduled_date_gmt = NULL WHERE action_id = :i", i=null)
-    patient = examined()
-    Queue(patient.store, close_store=False).enqueue(Enqueue(hook="h", after=[other]))
-    assert one(patient, "zero-dates").count == 1
-    finding = one(patient, "null-dates")
+    site = examined()
+    Queue(site.store, close_store=False).enqueue(Enqueue(hook="h", after=[other]))
+    assert one(site, "zero-dates").count == 1
+    finding = one(site, "null-dates")
     assert (finding.level, finding.count) == ("warning", 1)
     assert finding.fix == f"wpbridge reschedule {null} --at now"
 
 
 def test_held_waits(store: SqlStore, examined: Examine) -> None:
-    patient = examined()
-    queue = Queue(patient.store, close_store=False)
+    site = examined()
+    queue = Queue(site.store, close_store=False)
     first = insert(store, due_in=100)
     queue.enqueue_many(
         [
@@ -1006,9 +1006,9 @@ def test_held_waits(store: SqlStore, examined: Examine) -> None:
             Enqueue(hook="h", after=[first], after_failed="run"),
         ]
     )
-    assert found(patient, "held-waits") == []
+    assert found(site, "held-waits") == []
     change(store, f"UPDATE {ACTIONS} SET status = 'failed' WHERE action_id = :i", i=first)
-    finding = one(patient, "held-waits")
+    finding = one(site, "held-waits")
     assert (finding.count, finding.fix) == (1, f"wpbridge requeue {first}")
 
 
@@ -1100,9 +1100,9 @@ def troubled(store: SqlStore) -> dict[str, list[ActionId]]:
 
 def test_a_dry_run_changes_nothing_and_tells_everything(store: SqlStore, examined: Examine) -> None:
     troubled(store)
-    patient = examined()
+    site = examined()
     before = whole(store)
-    told = doctor.fix(patient, dry_run=True)
+    told = doctor.mend(site, dry_run=True)
     assert whole(store) == before
     assert {r.check: r.count for r in told} == {
         "stale-claims": 2,
@@ -1120,8 +1120,8 @@ def test_what_is_mended_and_what_is_left(
     monkeypatch.setattr(fixes, "BATCH", 1)
     made = troubled(store)
     before = whole(store)
-    dry = {r.check: r.count for r in doctor.fix(examined(), dry_run=True)}
-    told = doctor.fix(examined())
+    dry = {r.check: r.count for r in doctor.mend(examined(), dry_run=True)}
+    told = doctor.mend(examined())
     assert {r.check: r.count for r in told} == dry
     after = whole(store)
     touched = {*made["stale"], *made["corrupt"], *made["key"]}
@@ -1142,21 +1142,21 @@ def test_what_is_mended_and_what_is_left(
     assert [r for r in after["logs"] if r in kept] == kept
     assert not [r for r in after["logs"] if r[1] == 4711]
     # Once more there is nothing to do, and the checks agree
-    assert doctor.fix(examined()) == []
+    assert doctor.mend(examined()) == []
     assert [f.check for f in doctor.examine(examined(), doctor.FIXABLE).findings if f.fixable] == []
     assert one_left(examined()) == made["claimed-corrupt"][0]
 
 
-def one_left(patient: Patient) -> int:
+def one_left(site: ExaminedSite) -> int:
     """A row that a runner has claimed is the runner's to fail."""
-    [finding] = found(patient, "corrupt-rows")
+    [finding] = found(site, "corrupt-rows")
     return int(finding.fix.split()[-1])
 
 
 def test_only_what_is_named_is_mended(store: SqlStore, examined: Examine) -> None:
     troubled(store)
     before = whole(store)
-    assert [r.check for r in doctor.fix(examined(), ["unique-keys"])] == ["unique-keys"]
+    assert [r.check for r in doctor.mend(examined(), ["unique-keys"])] == ["unique-keys"]
     after = whole(store)
     assert (after["claims"], after["logs"]) == (before["claims"], before["logs"])
 
@@ -1168,9 +1168,9 @@ def test_claims_of_wpbridge_runners_are_left_alone(store: SqlStore, examined: Ex
     change(store, f"UPDATE {ACTIONS} SET last_attempt_gmt = :at", at=ago(hours=2))
     change(store, f"UPDATE {CLAIMS} SET date_created_gmt = :at", at=ago(days=3))
     before = whole(store)
-    assert doctor.fix(examined()) == []
+    assert doctor.mend(examined()) == []
     mine(store)
-    assert doctor.fix(examined()) == []
+    assert doctor.mend(examined()) == []
     assert whole(store) == before
 
 
@@ -1187,13 +1187,13 @@ def test_a_repair_that_fails_says_so_and_stops_no_other(
     store: SqlStore, examined: Examine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     troubled(store)
-    patient = examined()
+    site = examined()
 
     def refuse(claims: Sequence[ClaimId]) -> int:
         raise StoreError("the database refused a statement")
 
     monkeypatch.setattr(Cleaning, "drop_empty", lambda _, c: refuse(c))
-    told = {r.check: r for r in doctor.fix(patient)}
+    told = {r.check: r for r in doctor.mend(site)}
     assert (told["orphan-claims"].failed, told["orphan-claims"].count) == (True, 0)
     assert not told["corrupt-rows"].failed
 
@@ -1202,18 +1202,18 @@ def test_a_repair_that_fails_says_so_and_stops_no_other(
 @pytest.mark.parametrize("value", ["0", "2"])
 def test_a_server_that_forgets_commits(examined: Examine, value: str) -> None:
     handlers = {"pay": describe("pay", lambda: None, at_most_once=True)}
-    patient = replace(examined(), handlers=handlers)
+    site = replace(examined(), handlers=handlers)
     name = "innodb_flush_log_at_trx_commit"
-    change(patient.store, f"SET GLOBAL {name} = {value}")
+    change(site.store, f"SET GLOBAL {name} = {value}")
     try:
-        finding = one(patient, "durability")
+        finding = one(site, "durability")
     finally:
-        change(patient.store, f"SET GLOBAL {name} = 1")
+        change(site.store, f"SET GLOBAL {name} = 1")
     assert finding.level == "warning"
     assert f"{name} is {value}" in finding.cause
     assert finding.effect.endswith("must not: pay")
     assert finding.fix == f"SET GLOBAL {name} = 1"
-    assert found(patient, "durability") == []
+    assert found(site, "durability") == []
 
 
 def test_what_is_in_progress_in_nobodys_hand(examined: Examine, store: SqlStore) -> None:

@@ -1,6 +1,5 @@
 """``doctor``: what is wrong with a queue, and what can be mended."""
 
-import os
 import sys
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
@@ -8,14 +7,12 @@ from typing import Any, Final
 
 import click
 
-from wpbridge import doctor as doctor_
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
 from wpbridge.cli.output import plural, told
 from wpbridge.cli.terminal import print_json, print_line, styled_printer
 from wpbridge.cli.times import tz_option
-from wpbridge.doctor import Examination, Finding, Patient, Repair
-from wpbridge.errors import InputError
+from wpbridge.doctor import LEVELS, Examination, Finding, Repair, check_up
 
 _COLOURS: Final = {"problem": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
 _WIDTH: Final = 8
@@ -62,46 +59,16 @@ def doctor(
     keys from ended actions, and makes wpbridge's own tables; it never touches what runs or what a
     live runner holds. Exit 1 when there is a problem (left).
     """
-    checks = _checks(only)
+    names = frozenset(name.strip() for one in only for name in one.split(",") if name.strip())
     settings = settings_of(ctx, flags)
-    with doctor_.admitted(settings, os.environ) as patient:
-        found = doctor_.examine(patient, checks)
-        repairs: list[Repair] = []
-        if (fix or dry_run) and not found.skipped:
-            repairs = doctor_.fix(patient, checks, dry_run=dry_run)
-        if repairs and not dry_run:
-            found = doctor_.examine(_again(patient), checks)
+    done = check_up(settings, names, fix=fix, dry_run=dry_run)
     if settings.format == "json":
-        _print_json(found, repairs)
+        _print_json(done.examination, done.repairs)
     else:
-        if (fix or dry_run) and not (repairs or found.skipped):
+        if (fix or dry_run) and not (done.repairs or done.examination.skipped):
             print_line("nothing to mend")
-        _print_text(found, repairs, verbose=verbose, color=settings.color)
-    failed = not found.is_healthy or any(repair.failed for repair in repairs)
-    raise SystemExit(int(Exit.ERROR if failed else Exit.OK))
-
-
-def _checks(only: Sequence[str]) -> frozenset[str]:
-    names = {name.strip() for one in only for name in one.split(",") if name.strip()}
-    unknown = sorted(names - set(doctor_.NAMES))
-    if unknown:
-        raise InputError(
-            f"--only: there is no check {', '.join(unknown)}; there are {', '.join(doctor_.NAMES)}"
-        )
-    return frozenset(names)
-
-
-def _again(patient: Patient) -> Patient:
-    """The same site, nothing remembered."""
-    return Patient(
-        store=patient.store,
-        settings=patient.settings,
-        site=patient.site,
-        handlers=patient.handlers,
-        handlers_fault=patient.handlers_fault,
-        left_out=patient.left_out,
-        env=patient.env,
-    )
+        _print_text(done.examination, done.repairs, verbose=verbose, color=settings.color)
+    raise SystemExit(int(Exit.OK if done.is_healthy else Exit.ERROR))
 
 
 def _print_json(found: Examination, repairs: Sequence[Repair]) -> None:
@@ -121,9 +88,7 @@ def _print_text(
     for repair in repairs:
         print_line(f"{repair.check}: {repair.done}")
     bad = [finding for finding in found.findings if finding.level != "ok"]
-    worst_first = sorted(
-        found.findings if verbose else bad, key=lambda f: -doctor_.LEVELS.index(f.level)
-    )
+    worst_first = sorted(found.findings if verbose else bad, key=lambda f: -LEVELS.index(f.level))
     _print_blocks(worst_first, color=color)
     made = {finding.check for finding in found.findings}.difference(found.skipped)
     print_line(f"{plural(len(made), 'check')}, {plural(len(bad), 'finding')}")

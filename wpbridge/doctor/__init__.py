@@ -6,6 +6,7 @@ check. ``examination`` goes through them, and ``fixes`` mends; nothing else here
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Final
 
 from wpbridge.doctor import (
@@ -17,9 +18,11 @@ from wpbridge.doctor import (
     examination,
 )
 from wpbridge.doctor.examination import Check, Examination
-from wpbridge.doctor.examined_site import Patient, admitted
+from wpbridge.doctor.examined_site import ExaminedSite, look_at
 from wpbridge.doctor.findings import LEVELS, Finding, Level
-from wpbridge.doctor.fixes import FIXABLE, Repair, fix
+from wpbridge.doctor.fixes import FIXABLE, Repair, mend
+from wpbridge.errors import InputError
+from wpbridge.site.config import Settings
 
 __all__ = [
     "CHECKS",
@@ -27,14 +30,16 @@ __all__ = [
     "LEVELS",
     "NAMES",
     "Check",
+    "CheckUp",
     "Examination",
+    "ExaminedSite",
     "Finding",
     "Level",
-    "Patient",
     "Repair",
-    "admitted",
+    "check_up",
     "examine",
-    "fix",
+    "look_at",
+    "mend",
 ]
 
 DOOR: Final = ("explain",)
@@ -50,6 +55,51 @@ CHECKS: Final[tuple[Check, ...]] = (
 NAMES: Final = tuple(check.name for check in CHECKS)
 
 
-def examine(patient: Patient, only: Collection[str] = ()) -> Examination:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckUp:
+    """What was found, and what was mended or would be."""
+
+    examination: Examination
+    repairs: tuple[Repair, ...] = ()
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether no problem is left, and nothing failed to be mended."""
+        return self.examination.is_healthy and not any(one.failed for one in self.repairs)
+
+
+def check_up(
+    settings: Settings, only: Collection[str] = (), *, fix: bool = False, dry_run: bool = False
+) -> CheckUp:
+    """Examine the site that these settings mean, and mend what is safe to mend if that is wanted.
+
+    What was mended is examined once more. Nothing is mended where checks could not be made.
+
+    Args:
+        settings: name the site.
+        only: names of checks; empty for all.
+        fix: whether to mend.
+        dry_run: change nothing, and say what would be mended.
+
+    Raises:
+        InputError: there is no check of that name.
+        ConfigError, SiteError: the settings mean no site.
+    """
+    unknown = sorted(set(only) - set(NAMES))
+    if unknown:
+        raise InputError(
+            f"--only: there is no check {', '.join(unknown)}; there are {', '.join(NAMES)}"
+        )
+    with look_at(settings) as site:
+        found = examine(site, only)
+        if not (fix or dry_run) or found.skipped:
+            return CheckUp(examination=found)
+        repairs = mend(site, only, dry_run=dry_run)
+        if repairs and not dry_run:
+            found = examine(site.anew(), only)
+    return CheckUp(examination=found, repairs=tuple(repairs))
+
+
+def examine(site: ExaminedSite, only: Collection[str] = ()) -> Examination:
     """Make all checks, or those named; changes nothing."""
-    return examination.examine(patient, CHECKS, only)
+    return examination.examine(site, CHECKS, only)

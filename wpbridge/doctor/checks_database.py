@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from wpbridge.doctor.examination import Check
-from wpbridge.doctor.examined_site import Patient
+from wpbridge.doctor.examined_site import ExaminedSite
 from wpbridge.doctor.findings import Finding, note, ok, problem, some, span, warning
 from wpbridge.errors import SchemaError, StoreError, StoreUnavailable
 from wpbridge.store.database.dialect import FORGETFUL, WORDPRESS_REMOVES
@@ -16,18 +16,18 @@ _ISOLATION: Final = ("transaction_isolation", "tx_isolation")
 _FOREIGN_MODES: Final = ("ANSI_QUOTES", "NO_BACKSLASH_ESCAPES", "PIPES_AS_CONCAT")
 
 
-def database(patient: Patient) -> Finding:
+def database(examined: ExaminedSite) -> Finding:
     """Does it answer?"""
-    where = patient.site.database.safe
+    where = examined.site.database.safe
     try:
-        server = patient.info.server
+        server = examined.info.server
     except SchemaError:
         return ok(f"{where} answers")
     except StoreUnavailable as error:
         return problem(f"{where}: {error}", "nothing can be claimed, and nothing else be checked")
     except StoreError as error:
         return problem(f"{where}: {error}", "the account may not read what is needed")
-    if not patient.server.is_file and not patient.info.skip_locked:
+    if not examined.server.is_file and not examined.info.skip_locked:
         return note(
             f"{server} at {where} knows no SKIP LOCKED",
             "runners that claim at the same moment wait for each other",
@@ -35,10 +35,10 @@ def database(patient: Patient) -> Finding:
     return ok(f"{server} at {where}")
 
 
-def read_only(patient: Patient) -> Finding:
+def read_only(examined: ExaminedSite) -> Finding:
     """Is it the server that takes writes?"""
     names = ("read_only", "super_read_only", "innodb_read_only")
-    told = patient.server.variables(*names, scope="GLOBAL")
+    told = examined.server.variables(*names, scope="GLOBAL")
     found = [name for name, value in told.items() if value.upper() not in {"0", "OFF"}]
     if not found:
         return ok("the server takes writes")
@@ -48,25 +48,25 @@ def read_only(patient: Patient) -> Finding:
     )
 
 
-def durability(patient: Patient) -> Finding:
+def durability(examined: ExaminedSite) -> Finding:
     """Does the server keep what it has committed?"""
     name = "innodb_flush_log_at_trx_commit"
-    told = patient.server.variables(name, scope="GLOBAL").get(name, "1")
+    told = examined.server.variables(name, scope="GLOBAL").get(name, "1")
     forgets = FORGETFUL.get(int(told)) if told.isdigit() else None
     if forgets is None:
         return ok("what is committed is kept")
-    once = sorted(hook for hook, one in patient.handlers.items() if one.at_most_once)
+    once = sorted(hook for hook, one in examined.handlers.items() if one.at_most_once)
     effect = "what had ended in it runs again"
-    if patient.not_loaded:
-        effect += f", at most once is not kept either; {patient.not_loaded}"
+    if examined.not_loaded:
+        effect += f", at most once is not kept either; {examined.not_loaded}"
     if once:
         effect += f", and these may run more than once although they must not: {some(once)}"
     return warning(f"{name} is {told}: {forgets}", effect, fix=f"SET GLOBAL {name} = 1")
 
 
-def isolation(patient: Patient) -> Finding:
+def isolation(examined: ExaminedSite) -> Finding:
     """Do readers see what they should, and no more?"""
-    told = patient.server.variables(*_ISOLATION)
+    told = examined.server.variables(*_ISOLATION)
     level = next(iter(told.values()), "").upper().replace(" ", "-")
     if level == "SERIALIZABLE":
         return warning("the isolation level is SERIALIZABLE", "every read locks: runners wait")
@@ -78,10 +78,10 @@ def isolation(patient: Patient) -> Finding:
     return ok(f"the isolation level is {level}" if level else "SQLite has one writer at a time")
 
 
-def autocommit(patient: Patient) -> Finding:
+def autocommit(examined: ExaminedSite) -> Finding:
     """Is what is written there at once?"""
     for of, whose in (("SESSION", "our session"), ("GLOBAL", "every new session, PHP's too")):
-        told = patient.server.variables("autocommit", scope=of)
+        told = examined.server.variables("autocommit", scope=of)
         if told.get("autocommit", "ON").upper() in {"0", "OFF"}:
             return problem(
                 f"autocommit is off for {whose}",
@@ -90,9 +90,9 @@ def autocommit(patient: Patient) -> Finding:
     return ok("autocommit is on")
 
 
-def sql_mode(patient: Patient) -> Finding:
+def sql_mode(examined: ExaminedSite) -> Finding:
     """Are sessions as WordPress sets them?"""
-    told = patient.server.variables("sql_mode").get("sql_mode", "")
+    told = examined.server.variables("sql_mode").get("sql_mode", "")
     modes = [mode for mode in told.split(",") if mode]
     strict = sorted(WORDPRESS_REMOVES.intersection(modes))
     if strict:
@@ -109,14 +109,14 @@ def sql_mode(patient: Patient) -> Finding:
     return ok(f"sql_mode: {', '.join(modes) or 'none'}")
 
 
-def clock(patient: Patient) -> Finding:
+def clock(examined: ExaminedSite) -> Finding:
     """Do the database and this host agree on the time?"""
-    before = patient.clock.now()
-    told = patient.server.now()
+    before = examined.clock.now()
+    told = examined.server.now()
     if told is None:
         return ok("there is no other clock than this host's")
     # It tells whole seconds, and the question took a while.
-    least = (told - patient.clock.now()).total_seconds()
+    least = (told - examined.clock.now()).total_seconds()
     most = (told + timedelta(seconds=1) - before).total_seconds()
     skew = least if least > 0 else min(most, 0.0)
     return clock_finding("the database's clock", skew, "beats of runners are dated by it")
@@ -132,13 +132,13 @@ def clock_finding(whose: str, seconds: float, effect: str) -> Finding:
     return say(cause, effect, fix="timedatectl set-ntp true")
 
 
-def sqlite(patient: Patient) -> Finding:
+def sqlite(examined: ExaminedSite) -> Finding:
     """How SQLite keeps its file."""
-    mode = patient.server.journal_mode()
+    mode = examined.server.journal_mode()
     if not mode:
         return ok("the database is no SQLite file")
-    file = patient.site.database.path
-    driver = "the SQLite plugin of this WordPress" if patient.site.folder else "wpbridge alone"
+    file = examined.site.database.path
+    driver = "the SQLite plugin of this WordPress" if examined.site.folder else "wpbridge alone"
     if mode in {"wal", "memory"}:
         return ok(f"SQLite in {mode} mode, written by {driver}")
     return note(

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from wpbridge.doctor.examination import Check
-from wpbridge.doctor.examined_site import MIGRATION_OPTION, Patient
+from wpbridge.doctor.examined_site import MIGRATION_OPTION, ExaminedSite
 from wpbridge.doctor.findings import Finding, note, number, ok, some, warning
 from wpbridge.store.reading.survey import CAP, SCANNED
 from wpbridge.store.upkeep.retention import KEEP
@@ -14,11 +14,11 @@ GRACE: Final = timedelta(days=2)
 _SAMPLE: Final = "among a sample of the log"
 
 
-def orphan_logs(patient: Patient) -> Finding:
+def orphan_logs(examined: ExaminedSite) -> Finding:
     """Are there log rows whose action is gone?"""
-    if belongs_to_posts(patient):
+    if belongs_to_posts(examined):
         return ok("logs of actions that are still posts lie among the others: not judged")
-    found, is_whole = patient.rows.orphan_logs()
+    found, is_whole = examined.rows.orphan_logs()
     where = "" if is_whole else f" {_SAMPLE}"
     if not found:
         return ok(f"no log row without its action{where}")
@@ -31,19 +31,19 @@ def orphan_logs(patient: Patient) -> Finding:
     )
 
 
-def belongs_to_posts(patient: Patient) -> bool:
+def belongs_to_posts(examined: ExaminedSite) -> bool:
     """Whether log rows may be those of actions that are no rows of the actions table."""
-    is_complete = patient.options.get(MIGRATION_OPTION) == "complete"
-    return not is_complete and bool(patient.rows.legacy_posts())
+    is_complete = examined.options.get(MIGRATION_OPTION) == "complete"
+    return not is_complete and bool(examined.rows.legacy_posts())
 
 
-def duplicate_chains(patient: Patient) -> Finding:
+def duplicate_chains(examined: ExaminedSite) -> Finding:
     """Does a recurring action run more than once a turn?"""
-    twins = patient.pending.twins
+    twins = examined.pending.twins
     if not twins:
-        return ok(f"no recurring action is there twice{_among(patient)}")
+        return ok(f"no recurring action is there twice{_among(examined)}")
     return warning(
-        f"{len(twins):,} duplicate(s) of recurring actions{_among(patient)}:"
+        f"{len(twins):,} duplicate(s) of recurring actions{_among(examined)}:"
         f" {some(sorted(set(twins)))}",
         "their work is done several times each turn, for ever",
         fix="wpbridge dedupe --dry-run",
@@ -51,14 +51,14 @@ def duplicate_chains(patient: Patient) -> Finding:
     )
 
 
-def corrupt_rows(patient: Patient) -> Finding:
+def corrupt_rows(examined: ExaminedSite) -> Finding:
     """Can every pending action be read?"""
-    found = patient.pending.unreadable
+    found = examined.pending.unreadable
     if not found:
-        return ok(f"every pending action can be read{_among(patient)}")
+        return ok(f"every pending action can be read{_among(examined)}")
     first = found[0]
     return warning(
-        f"{len(found):,} pending action(s) cannot be read{_among(patient)}; action {first.id}"
+        f"{len(found):,} pending action(s) cannot be read{_among(examined)}; action {first.id}"
         f" ({first.hook}): {first.why}",
         "they fail as soon as they start; a recurring one ends its chain",
         fix=f"wpbridge get {first.id}",
@@ -67,13 +67,13 @@ def corrupt_rows(patient: Patient) -> Finding:
     )
 
 
-def _among(patient: Patient) -> str:
-    return "" if patient.pending.is_whole else f" among the first {SCANNED:,} pending ones"
+def _among(examined: ExaminedSite) -> str:
+    return "" if examined.pending.is_whole else f" among the first {SCANNED:,} pending ones"
 
 
-def zero_dates(patient: Patient) -> Finding:
+def zero_dates(examined: ExaminedSite) -> Finding:
     """Are there pending actions with a zero date?"""
-    found = patient.rows.zero_dated()
+    found = examined.rows.zero_dated()
     if not found:
         return ok("no pending action has a zero date")
     return note(
@@ -84,10 +84,10 @@ def zero_dates(patient: Patient) -> Finding:
     )
 
 
-def null_dates(patient: Patient) -> Finding:
+def null_dates(examined: ExaminedSite) -> Finding:
     """Are there pending actions that never become due?"""
-    undated = patient.rows.undated()
-    waiting = {wait.action_id for wait in patient.store.parts.reading.waits_of(undated)}
+    undated = examined.rows.undated()
+    waiting = {wait.action_id for wait in examined.store.parts.reading.waits_of(undated)}
     found = [action_id for action_id in undated if action_id not in waiting]
     if not found:
         return ok("no pending action is without a date, but for those that wait for others")
@@ -100,9 +100,9 @@ def null_dates(patient: Patient) -> Finding:
     )
 
 
-def held_waits(patient: Patient) -> Finding:
+def held_waits(examined: ExaminedSite) -> Finding:
     """Does anything wait for what has failed?"""
-    found = patient.rows.held_waits()
+    found = examined.rows.held_waits()
     if not found:
         return ok("nothing waits for an action that failed or was canceled")
     after = sorted({other for _, other in found})
@@ -115,9 +115,9 @@ def held_waits(patient: Patient) -> Finding:
     )
 
 
-def unique_keys(patient: Patient) -> Finding:
+def unique_keys(examined: ExaminedSite) -> Finding:
     """Do ended actions block new ones?"""
-    found = patient.rows.kept_keys()
+    found = examined.rows.kept_keys()
     if not found:
         return ok("no ended action keeps a unique key")
     return warning(
@@ -129,9 +129,9 @@ def unique_keys(patient: Patient) -> Finding:
     )
 
 
-def group_twins(patient: Patient) -> Finding:
+def group_twins(examined: ExaminedSite) -> Finding:
     """Has every group one row?"""
-    found = patient.rows.twin_groups()
+    found = examined.rows.twin_groups()
     if not found:
         return ok("every group has one row")
     return note(
@@ -141,10 +141,10 @@ def group_twins(patient: Patient) -> Finding:
     )
 
 
-def retention(patient: Patient) -> Finding:
+def retention(examined: ExaminedSite) -> Finding:
     """Does anybody delete what ended long ago?"""
     counts = {
-        status.value: patient.rows.ended_before(status.value, patient.now - keep - GRACE)
+        status.value: examined.rows.ended_before(status.value, examined.now - keep - GRACE)
         for status, keep in KEEP.items()
     }
     found = {status: count for status, count in counts.items() if count}

@@ -6,7 +6,7 @@ from typing import Final
 
 from wpbridge.action import ClaimId
 from wpbridge.doctor.examination import Check
-from wpbridge.doctor.examined_site import Patient
+from wpbridge.doctor.examined_site import ExaminedSite
 from wpbridge.doctor.findings import Finding, note, number, ok, problem, some, span, warning
 from wpbridge.errors import SiteError
 from wpbridge.plugin import companion
@@ -20,22 +20,22 @@ LATE_SECONDS: Final = 600
 RUN: Final = "wpbridge claim-and-run"
 
 
-def runners(patient: Patient) -> Finding:
+def runners(examined: ExaminedSite) -> Finding:
     """Has anybody been seen?"""
-    live = [r for r in patient.runners if not patient.is_dead(r)]
+    live = [r for r in examined.runners if not examined.is_dead(r)]
     told = [
         f"wpbridge on {r.host}, pid {r.pid}, beat {span(r.beat_age_seconds)} ago" for r in live
     ] + [
-        f"{name} {span((patient.now - last).total_seconds())} ago"
-        for name, last in sorted(patient.contexts.items())
+        f"{name} {span((examined.now - last).total_seconds())} ago"
+        for name, last in sorted(examined.contexts.items())
         if name != "wpbridge" or not live
     ]
-    tended = patient.tended_seconds
-    if not told and patient.is_ours_running and tended is not None:
+    tended = examined.tended_seconds
+    if not told and examined.is_ours_running and tended is not None:
         told = [f"wpbridge looked after the site {span(tended)} ago"]
-    if missed := _missed(patient):
+    if missed := _missed(examined):
         return missed
-    if _cares(patient) and patient.cleaners_seen:
+    if _cares(examined) and examined.cleaners_seen:
         return warning(
             some(told),
             "the site is wpbridge's, but runners of PHP's are on: upkeep is left to"
@@ -45,44 +45,44 @@ def runners(patient: Patient) -> Finding:
         )
     if told:
         return ok(some(told), count=len(told))
-    last = patient.last_attempt
-    tried = f"the last attempt of any action was {patient.time(last)}" if last else ""
+    last = examined.last_attempt
+    tried = f"the last attempt of any action was {examined.time(last)}" if last else ""
     when = tried or "nothing has ever run"
     unseen = (
         "no runner lives, and the log of the last hour names none"
-        if patient.has_claimed
+        if examined.has_claimed
         else "no runner has been seen for an hour"
     )
     return note(f"{unseen}; {when}", "what becomes due waits", fix=RUN, count=0)
 
 
-def _missed(patient: Patient) -> Finding | None:
+def _missed(examined: ExaminedSite) -> Finding | None:
     """On a site that is wpbridge's: nobody runs what has been due for long."""
-    late = patient.oldest_open
-    if not patient.settings.owns_site or patient.is_ours_running or late is None:
+    late = examined.oldest_open
+    if not examined.settings.owns_site or examined.is_ours_running or late is None:
         return None
-    age = (patient.now - late.at).total_seconds()
+    age = (examined.now - late.at).total_seconds()
     if age < LATE_SECONDS:
         return None
-    seen = patient.cleaners_seen
+    seen = examined.cleaners_seen
     effect = (
         f"only runners of PHP's were seen ({some(seen)})"
         if seen
         else "nothing runs: the plugin's own runners are off"
     )
     return problem(
-        f"{number(patient.due)} action(s) are due, the first (action {late.id}, hook {late.hook})"
+        f"{number(examined.due)} action(s) are due, the first (action {late.id}, hook {late.hook})"
         f" for {span(age)}; the site is wpbridge's (owns_site), but no wpbridge runner lives, nor"
         f" was one at work within the last {span(AWAY.total_seconds())}",
         f"{effect}; start the daemon (wpbridge work), or see why cron starts no run",
         fix=RUN,
-        count=patient.due,
+        count=examined.due,
     )
 
 
-def dead_runners(patient: Patient) -> Finding:
+def dead_runners(examined: ExaminedSite) -> Finding:
     """Is anything held by wpbridge runners that are gone?"""
-    dead = [runner for runner in patient.runners if patient.is_dead(runner)]
+    dead = [runner for runner in examined.runners if examined.is_dead(runner)]
     holding = [f"{r.host}, pid {r.pid}" for r in dead if r.claims]
     if holding:
         return warning(
@@ -97,12 +97,12 @@ def dead_runners(patient: Patient) -> Finding:
     return ok("no wpbridge runner has died")
 
 
-def concurrency(patient: Patient) -> Finding:
+def concurrency(examined: ExaminedSite) -> Finding:
     """Do PHP's runners wait for ours?"""
-    live = patient.rows.live_claims()
+    live = examined.rows.live_claims()
     if not live:
         return ok("no claim is held", count=0)
-    if _has_companion(patient):
+    if _has_companion(examined):
         return ok(f"{number(live)} claim(s) are held; the companion plugin is there", count=live)
     return note(
         f"{number(live)} claim(s) are held, and a site's limit is 1 unless a filter raises it",
@@ -112,26 +112,26 @@ def concurrency(patient: Patient) -> Finding:
     )
 
 
-def _has_companion(patient: Patient) -> bool:
-    folder = patient.site.mu_plugins
+def _has_companion(examined: ExaminedSite) -> bool:
+    folder = examined.site.mu_plugins
     try:
         found = None if folder is None else companion.read(folder)
     except SiteError:
         return False
-    return found is not None and patient.store.names.prefix in found.sites
+    return found is not None and examined.store.names.prefix in found.sites
 
 
-def pauses(patient: Patient) -> list[Finding]:
+def pauses(examined: ExaminedSite) -> list[Finding]:
     """Is anything paused?"""
     found = [
         note(
             f"{_named(one)} is paused"
-            + (f" until {patient.time(one.until)}" if one.until else " until resumed")
+            + (f" until {examined.time(one.until)}" if one.until else " until resumed")
             + (f": {one.reason}" if one.reason else ""),
             "wpbridge's runners claim nothing of it; PHP's do unless the companion plugin is there",
             fix=f"wpbridge resume {resume_flags(one)}",
         )
-        for one in patient.pauses
+        for one in examined.pauses
     ]
     return found or [ok("nothing is paused")]
 
@@ -145,74 +145,77 @@ def resume_flags(one: Pause) -> str:
     return "--all" if one.kind == "all" else f"--{one.kind} {shlex.quote(one.name)}"
 
 
-def backlog(patient: Patient) -> Finding:
+def backlog(examined: ExaminedSite) -> Finding:
     """Is something due that nobody takes?"""
-    if missed := _missed(patient):
+    if missed := _missed(examined):
         return missed
-    oldest = patient.oldest_due
-    apart = f"; {number(patient.held)} more are held back" if patient.held else ""
+    oldest = examined.oldest_due
+    apart = f"; {number(examined.held)} more are held back" if examined.held else ""
     if oldest is None:
-        undated = f"{number(patient.due)} action(s) are due, all with a zero date"
-        return ok(f"{undated if patient.due else 'nothing is due'}{apart}", count=patient.due)
-    age = (patient.now - oldest.at).total_seconds()
+        undated = f"{number(examined.due)} action(s) are due, all with a zero date"
+        return ok(f"{undated if examined.due else 'nothing is due'}{apart}", count=examined.due)
+    age = (examined.now - oldest.at).total_seconds()
     cause = (
-        f"{number(patient.due)} action(s) are due, the first (action {oldest.id}, hook"
+        f"{number(examined.due)} action(s) are due, the first (action {oldest.id}, hook"
         f" {oldest.hook}) for {span(age)}{apart}"
     )
-    return ok(cause, count=patient.due) if age < LATE_SECONDS else _late(patient, cause)
+    return ok(cause, count=examined.due) if age < LATE_SECONDS else _late(examined, cause)
 
 
-def _late(patient: Patient, cause: str) -> Finding:
+def _late(examined: ExaminedSite, cause: str) -> Finding:
     """Why it may be that something has been due for long."""
-    if any(pause.kind == "all" for pause in patient.pauses):
+    if any(pause.kind == "all" for pause in examined.pauses):
         effect = "they wait for the end of a pause"
         return warning(
-            f"{cause}; everything is paused", effect, fix="wpbridge resume --all", count=patient.due
+            f"{cause}; everything is paused",
+            effect,
+            fix="wpbridge resume --all",
+            count=examined.due,
         )
-    oldest = patient.oldest_open
-    if oldest is None or (patient.now - oldest.at).total_seconds() < LATE_SECONDS:
+    oldest = examined.oldest_open
+    if oldest is None or (examined.now - oldest.at).total_seconds() < LATE_SECONDS:
         return warning(
             f"{cause}; what is late of it is paused",
             "they wait for the end of a pause",
             fix="wpbridge doctor --only pauses",
-            count=patient.due,
+            count=examined.due,
         )
-    if not patient.is_somebody_running:
+    if not examined.is_somebody_running:
         return problem(
             f"{cause}; no runner has been seen for an hour",
             "nothing runs",
             fix=RUN,
-            count=patient.due,
+            count=examined.due,
         )
     return warning(
         f"{cause}; runners have been seen",
         "they do not keep up, or leave this hook alone",
         fix=f"wpbridge explain {oldest.id}",
-        count=patient.due,
+        count=examined.due,
     )
 
 
-def unrouted_hooks(patient: Patient) -> Finding:
+def unrouted_hooks(examined: ExaminedSite) -> Finding:
     """Does everything due go somewhere?"""
-    due = patient.due_hooks
+    due = examined.due_hooks
     if due is None:
         return note("there are too many hooks to look at each", "some may go nowhere")
-    left = [hook for hook in due if not patient.routes.may_accept(hook)]
+    left = [hook for hook in due if not examined.routes.may_accept(hook)]
     if not left:
-        is_sure = not patient.not_loaded
-        cause = "every due hook is run here" if is_sure else f"not known; {patient.not_loaded}"
+        is_sure = not examined.not_loaded
+        cause = "every due hook is run here" if is_sure else f"not known; {examined.not_loaded}"
         return ok(cause, count=0)
     cause = f"left alone by wpbridge's settings: {some(left)}"
-    if patient.settings.owns_site:
+    if examined.settings.owns_site:
         return problem(
             cause,
             "nobody runs them: the plugin's own runners are off",
             fix="wpbridge hooks",
             count=len(left),
         )
-    if patient.is_php_running:
+    if examined.is_php_running:
         return ok(f"{cause}; PHP's runners, which have been seen, take them", count=len(left))
-    if not (patient.handlers or patient.settings.php or patient.settings.routes):
+    if not (examined.handlers or examined.settings.php or examined.settings.routes):
         return note(
             f"{cause}; no handlers are named",
             "doctor cannot tell whether somebody runs them: give --handlers or --php as to a run",
@@ -226,61 +229,61 @@ def unrouted_hooks(patient: Patient) -> Finding:
     )
 
 
-def stale_claims(patient: Patient) -> Finding:
+def stale_claims(examined: ExaminedSite) -> Finding:
     """Do dead PHP runners hold what waits?"""
-    found = stale(patient)
+    found = stale(examined)
     if not found:
         return ok("no claim is stale")
     rows = sum(found.values())
     return warning(
         f"{number(rows)} waiting action(s) in {len(found)} claim(s) without a sign of their runner"
         f" for over {STALE_SECONDS} s",
-        f"nobody takes them until {_cleaner(patient)} frees them",
+        f"nobody takes them until {_cleaner(examined)} frees them",
         fix="wpbridge release-claims --stale",
         fixable=True,
         count=rows,
     )
 
 
-def _cleaner(patient: Patient) -> str:
+def _cleaner(examined: ExaminedSite) -> str:
     """Who does the plugin's cleaner's work."""
-    return "the next run of wpbridge" if _cares(patient) else "the next run of PHP's cleaner"
+    return "the next run of wpbridge" if _cares(examined) else "the next run of PHP's cleaner"
 
 
-def _cares(patient: Patient) -> bool:
-    return patient.settings.owns_site and patient.settings.upkeep
+def _cares(examined: ExaminedSite) -> bool:
+    return examined.settings.owns_site and examined.settings.upkeep
 
 
-def stale(patient: Patient) -> dict[ClaimId, int]:
+def stale(examined: ExaminedSite) -> dict[ClaimId, int]:
     """Waiting rows by claim that a cleaner may free: never those of a wpbridge runner."""
-    before = patient.now - timedelta(seconds=STALE_SECONDS)
-    ours = {claim for runner in patient.runners for claim in runner.claims}
-    found = patient.rows.stale_claims(before)
+    before = examined.now - timedelta(seconds=STALE_SECONDS)
+    ours = {claim for runner in examined.runners for claim in runner.claims}
+    found = examined.rows.stale_claims(before)
     return {claim: count for claim, count in found.items() if claim not in ours}
 
 
-def stale_running(patient: Patient) -> Finding:
+def stale_running(examined: ExaminedSite) -> Finding:
     """Does anything run that gives no sign any more?"""
-    before = patient.now - timedelta(seconds=STALE_SECONDS)
-    ours = {claim for runner in patient.runners for claim in runner.claims}
-    found = [i for i, claim in patient.rows.stale_running(before) if claim not in ours]
+    before = examined.now - timedelta(seconds=STALE_SECONDS)
+    ours = {claim for runner in examined.runners for claim in runner.claims}
+    found = [i for i, claim in examined.rows.stale_running(before) if claim not in ours]
     if not found:
         return ok("nothing runs without a sign")
-    effect = f"{_cleaner(patient)} fails them; a recurring chain ends with that"
-    if patient.settings.owns_site and not patient.settings.upkeep:
+    effect = f"{_cleaner(examined)} fails them; a recurring chain ends with that"
+    if examined.settings.owns_site and not examined.settings.upkeep:
         effect = "nobody ends them: the plugin's own cleaner is off, and so is upkeep"
     return warning(
         f"{number(len(found))} action(s) run without a sign for over {STALE_SECONDS} s:"
         f" {some([str(i) for i in found])}",
         effect,
-        fix=RUN if _cares(patient) else "wp action-scheduler run --batches=1",
+        fix=RUN if _cares(examined) else "wp action-scheduler run --batches=1",
         count=len(found),
     )
 
 
-def orphans(patient: Patient) -> Finding:
+def orphans(examined: ExaminedSite) -> Finding:
     """Is anything in progress that no runner has in hand?"""
-    found = patient.store.orphans(now=patient.now)
+    found = examined.store.orphans(now=examined.now)
     if not found:
         return ok("everything that wpbridge has started is in some runner's hand")
     return warning(
@@ -292,14 +295,14 @@ def orphans(patient: Patient) -> Finding:
     )
 
 
-def orphan_claims(patient: Patient) -> Finding:
+def orphan_claims(examined: ExaminedSite) -> Finding:
     """Are there claims that hold nothing?"""
-    found = patient.store.parts.cleaning.empty_claims(CAP + 1)
+    found = examined.store.parts.cleaning.empty_claims(CAP + 1)
     if not found:
         return ok("no old claim is empty")
     return note(
         f"{number(len(found))} row(s) of the claims table hold nothing, and nobody holds them",
-        "upkeep drops them" if _cares(patient) else "the plugin never removes them",
+        "upkeep drops them" if _cares(examined) else "the plugin never removes them",
         fix="wpbridge release-claims --empty",
         fixable=True,
         count=len(found),

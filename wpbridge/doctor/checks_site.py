@@ -6,7 +6,7 @@ from typing import Final
 from wpbridge.clock import from_timestamp
 from wpbridge.doctor.checks_database import clock_finding
 from wpbridge.doctor.examination import Check
-from wpbridge.doctor.examined_site import LOCK_OPTION, MIGRATION_OPTION, Patient
+from wpbridge.doctor.examined_site import LOCK_OPTION, MIGRATION_OPTION, ExaminedSite
 from wpbridge.doctor.findings import Finding, note, ok, problem, some, warning
 from wpbridge.errors import SiteError, WpbridgeError
 from wpbridge.executors.php.probe import notes, refusal
@@ -22,20 +22,20 @@ _REPLICA: Final = re.compile(r"(?:SLAVE|REPLICA|READER|READONLY|READ_ONLY)", re.
 _HOST: Final = re.compile(r"(?=.*(?:DB|DATABASE|MYSQL))(?=.*(?:HOST|SERVER|URL))", re.IGNORECASE)
 
 
-def handlers(patient: Patient) -> Finding:
+def handlers(examined: ExaminedSite) -> Finding:
     """Can the handlers be loaded?"""
-    if patient.handlers_fault:
-        cause = patient.handlers_fault
+    if examined.handlers_fault:
+        cause = examined.handlers_fault
         return problem(cause, "no runner starts with these settings", fix="wpbridge check")
-    if patient.not_loaded:
-        return ok(patient.not_loaded)
-    return ok(f"{len(patient.handlers)} hook(s) with a handler or a webhook")
+    if examined.not_loaded:
+        return ok(examined.not_loaded)
+    return ok(f"{len(examined.handlers)} hook(s) with a handler or a webhook")
 
 
-def time_zone(patient: Patient) -> Finding:
+def time_zone(examined: ExaminedSite) -> Finding:
     """Is the site's time zone known?"""
-    name = patient.options.get("timezone_string", "").strip()
-    zone = Zone.from_options(name, patient.options.get("gmt_offset"))
+    name = examined.options.get("timezone_string", "").strip()
+    zone = Zone.from_options(name, examined.options.get("gmt_offset"))
     if name and zone.named is None:
         return note(
             f"the option timezone_string is {name!r}, which is no time zone known here",
@@ -44,12 +44,12 @@ def time_zone(patient: Patient) -> Finding:
     return ok(f"the site's time zone is {zone}")
 
 
-def migration(patient: Patient) -> Finding:
+def migration(examined: ExaminedSite) -> Finding:
     """Does the plugin look into the tables?"""
-    if not patient.has_options:
+    if not examined.has_options:
         return ok("no WordPress around the queue")
-    state = patient.options.get(MIGRATION_OPTION, "")
-    posts = patient.legacy_posts
+    state = examined.options.get(MIGRATION_OPTION, "")
+    posts = examined.legacy_posts
     again = f"wp option delete {MIGRATION_OPTION}"
     if state == "complete" and posts:
         return warning(
@@ -70,9 +70,9 @@ def migration(patient: Patient) -> Finding:
     )
 
 
-def async_lock(patient: Patient) -> Finding:
+def async_lock(examined: ExaminedSite) -> Finding:
     """Can PHP's async runner start?"""
-    told = patient.options.get(LOCK_OPTION)
+    told = examined.options.get(LOCK_OPTION)
     fix = f"wp option delete {LOCK_OPTION}"
     if told is None:
         return ok("nobody holds the lock of the async runner")
@@ -84,9 +84,9 @@ def async_lock(patient: Patient) -> Finding:
             fix=fix,
         )
     until = from_timestamp(int(end))
-    if (until - patient.now).total_seconds() > LOCK_SECONDS:
+    if (until - examined.now).total_seconds() > LOCK_SECONDS:
         return warning(
-            f"the async runner's lock holds until {patient.time(until)}: a clock was wrong, it"
+            f"the async runner's lock holds until {examined.time(until)}: a clock was wrong, it"
             " seems",
             "no async request runs the queue before",
             fix=fix,
@@ -94,13 +94,13 @@ def async_lock(patient: Patient) -> Finding:
     return ok("the lock of the async runner ends by itself")
 
 
-def wp_cron(patient: Patient) -> Finding:
+def wp_cron(examined: ExaminedSite) -> Finding:
     """Do visits start PHP's runner?"""
-    told = _defined(patient)
+    told = _defined(examined)
     if not _is_true(told.get("DISABLE_WP_CRON")):
         return ok("WP-Cron is not switched off" if told else "no wp-config.php to look into")
     fix = "wp cron event run action_scheduler_run_queue"
-    if patient.is_somebody_running:
+    if examined.is_somebody_running:
         cause = "DISABLE_WP_CRON is set; runners have been seen all the same"
         return note(cause, "the queue hangs on what starts them, such as a system cron")
     return warning(
@@ -110,10 +110,10 @@ def wp_cron(patient: Patient) -> Finding:
     )
 
 
-def replicas(patient: Patient) -> Finding:
+def replicas(examined: ExaminedSite) -> Finding:
     """Does WordPress spread its reads over several servers?"""
-    names = [n for n in _defined(patient) if _REPLICA.search(n) and _HOST.match(n)]
-    drop_in = patient.drop_in("db.php")
+    names = [n for n in _defined(examined) if _REPLICA.search(n) and _HOST.match(n)]
+    drop_in = examined.drop_in("db.php")
     if any(mark in drop_in for mark in _SQLITE):
         return ok("wp-content/db.php is the SQLite plugin's")
     effect = (
@@ -130,9 +130,9 @@ def replicas(patient: Patient) -> Finding:
     return ok("WordPress uses one database server")
 
 
-def object_cache(patient: Patient) -> Finding:
+def object_cache(examined: ExaminedSite) -> Finding:
     """Does PHP see options that are changed in the database?"""
-    if not patient.drop_in("object-cache.php"):
+    if not examined.drop_in("object-cache.php"):
         return ok("no persistent object cache")
     return note(
         "wp-content/object-cache.php: options and transients are served from a cache",
@@ -141,34 +141,34 @@ def object_cache(patient: Patient) -> Finding:
     )
 
 
-def companion_plugin(patient: Patient) -> list[Finding]:
+def companion_plugin(examined: ExaminedSite) -> list[Finding]:
     """Do PHP's runners know what is ours?"""
-    folder = patient.site.mu_plugins
+    folder = examined.site.mu_plugins
     if folder is None:
         return [ok("no folder of must-use plugins to look into")]
-    if patient.handlers_fault:
+    if examined.handlers_fault:
         return [ok("not compared with the settings, whose handlers cannot be loaded")]
-    wanted = companion.owned(patient.settings, patient.handlers)
+    wanted = companion.owned(examined.settings, examined.handlers)
     found = companion.read(folder)
-    command = companion.command_for(patient.settings, patient.site.folder)
+    command = companion.command_for(examined.settings, examined.site.folder)
     told = companion.explain(
-        found, patient.store.names.prefix, wanted, command=command, left_out=patient.left_out
+        found, examined.store.names.prefix, wanted, command=command, left_out=examined.left_out
     )
-    say = warning if patient.settings.owns_site else note
+    say = warning if examined.settings.owns_site else note
     effect = "PHP's runners and wpbridge get into each other's way"
     return [say(one, effect, fix=command) for one in told] or [ok("the companion plugin is there")]
 
 
-def php(patient: Patient) -> list[Finding]:
+def php(examined: ExaminedSite) -> list[Finding]:
     """Does WordPress start, and is it this queue's?"""
-    if not patient.settings.php:
+    if not examined.settings.php:
         return [ok("php is off")]
-    seen = patient.php
+    seen = examined.php
     if isinstance(seen, WpbridgeError):
         return [problem(str(seen), "no action is run in PHP", fix="wpbridge check --php")]
     hello = seen.hello
-    books = patient.settings.php_books
-    refused = refusal(hello, prefix=patient.store.names.prefix, books=books)
+    books = examined.settings.php_books
+    refused = refusal(hello, prefix=examined.store.names.prefix, books=books)
     if refused:
         return [problem(refused, "no action is run in PHP")]
     told = [
@@ -178,23 +178,23 @@ def php(patient: Patient) -> list[Finding]:
     return told or [ok(f"PHP {hello.php}, WordPress {hello.wordpress}, Action Scheduler {plugin}")]
 
 
-def php_callbacks(patient: Patient) -> Finding:
+def php_callbacks(examined: ExaminedSite) -> Finding:
     """Are the hooks that PHP would run registered there?"""
-    if not patient.settings.php:
+    if not examined.settings.php:
         return ok("php is off")
-    seen = patient.php
+    seen = examined.php
     if isinstance(seen, WpbridgeError):
         return ok("WordPress was not asked: it does not start")
-    if patient.not_loaded:
-        return ok(f"not compared; {patient.not_loaded}")
+    if examined.not_loaded:
+        return ok(f"not compared; {examined.not_loaded}")
     missing = [
         hook
         for hook, is_known in sorted(seen.callbacks.items())
-        if not is_known and patient.routes.may_accept(hook) and hook not in patient.handlers
+        if not is_known and examined.routes.may_accept(hook) and hook not in examined.handlers
     ]
     if not missing:
         return ok("every due hook that PHP runs has a callback")
-    deed = "fail" if patient.settings.missing_callback == "fail" else "are held back"
+    deed = "fail" if examined.settings.missing_callback == "fail" else "are held back"
     return warning(
         f"no callback in PHP: {some(missing)}",
         f"their actions {deed}; the plugin that registers them may be inactive",
@@ -203,24 +203,24 @@ def php_callbacks(patient: Patient) -> Finding:
     )
 
 
-def php_clock(patient: Patient) -> Finding:
+def php_clock(examined: ExaminedSite) -> Finding:
     """Do PHP and this host agree on the time?"""
-    if not patient.settings.php:
+    if not examined.settings.php:
         return ok("php is off")
     try:
-        skew = patient.php_skew_seconds()
+        skew = examined.php_skew_seconds()
     except (WpbridgeError, ValueError, IndexError):
         return ok("PHP tells no time by itself")
     effect = "actions start early or late, and what is held looks stale to the other side"
     return clock_finding("PHP's clock", skew, effect)
 
 
-def _defined(patient: Patient) -> dict[str, Token]:
+def _defined(examined: ExaminedSite) -> dict[str, Token]:
     """Constants that wp-config.php defines with a plain value, whatever the conditions around.
 
     The reader of configurations knows the constants a connection needs, and no others.
     """
-    config = patient.config
+    config = examined.config
     if config is None:
         return {}
     try:

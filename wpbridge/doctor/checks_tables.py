@@ -9,7 +9,7 @@ from wpbridge.doctor.examined_site import (
     DEMARCATION_OPTION,
     LOGGER_OPTION,
     MIGRATION_OPTION,
-    Patient,
+    ExaminedSite,
 )
 from wpbridge.doctor.findings import Finding, note, number, ok, problem, some, warning
 from wpbridge.errors import SchemaError
@@ -26,28 +26,28 @@ FEW_ROWS: Final = 1_000
 """A plan that reads all of so few does no harm."""
 
 
-def schema(patient: Patient) -> Finding:
+def schema(examined: ExaminedSite) -> Finding:
     """Is it a layout that wpbridge knows?"""
     try:
-        info = patient.info
+        info = examined.info
     except SchemaError as error:
         return problem(str(error), "there is no queue to run", fix=REPAIR)
     if info.schema is not None:
-        return _numbered(patient, info.schema)
-    if patient.has_options:
+        return _numbered(examined, info.schema)
+    if examined.has_options:
         cause = "no option tells the plugin's schema number"
         return note(cause, "the plugin makes its tables anew", fix=REPAIR)
     return ok(f"no WordPress around the queue; layout: {info.layout}")
 
 
-def _numbered(patient: Patient, found: int) -> Finding:
+def _numbered(examined: ExaminedSite, found: int) -> Finding:
     if found > NEWEST_SCHEMA:
         cause = f"store schema {found} is newer than wpbridge knows ({NEWEST_SCHEMA})"
         return problem(cause, "wpbridge only reads", fix="pip install --upgrade wpbridge")
     if found < OLDEST_SCHEMA:
         cause = f"store schema {found} is older than wpbridge supports ({OLDEST_SCHEMA})"
         return problem(cause, "wpbridge only reads; update Action Scheduler")
-    layout = patient.store.layout
+    layout = examined.store.layout
     missing = [
         column
         for column in ACTIONS.columns_of(found)
@@ -60,20 +60,20 @@ def _numbered(patient: Patient, found: int) -> Finding:
             fix=REPAIR,
             count=len(missing),
         )
-    logger = patient.options.get(LOGGER_OPTION, "").partition(".")[0] or "unknown"
-    return ok(f"store schema {found}, logger schema {logger}; {patient.info.layout}")
+    logger = examined.options.get(LOGGER_OPTION, "").partition(".")[0] or "unknown"
+    return ok(f"store schema {found}, logger schema {logger}; {examined.info.layout}")
 
 
-def engine(patient: Patient) -> Finding:
+def engine(examined: ExaminedSite) -> Finding:
     """Have the tables transactions?"""
     found = [
         name
-        for name, table in sorted(patient.sizes.items())
+        for name, table in sorted(examined.sizes.items())
         if table.engine.lower() in NO_TRANSACTIONS
     ]
     if not found:
         return ok("the tables have transactions")
-    say = problem if patient.store.names.actions in found else warning
+    say = problem if examined.store.names.actions in found else warning
     return say(
         f"without transactions: {', '.join(found)}",
         "a crash leaves half of what was written; wpbridge only reads actions that lie so",
@@ -82,14 +82,14 @@ def engine(patient: Patient) -> Finding:
     )
 
 
-def indexes(patient: Patient) -> Finding:
+def indexes(examined: ExaminedSite) -> Finding:
     """Are all there that a fresh install has?"""
-    there = patient.server.indexes()
+    there = examined.server.indexes()
     missing = [
-        f"{patient.store.names.of(table)} ({', '.join(index.columns)})"
+        f"{examined.store.names.of(table)} ({', '.join(index.columns)})"
         for table in PLUGIN
         for index in table.indexes_of(FRESH_LAYOUT)
-        if index.columns not in there[patient.store.names.of(table)]
+        if index.columns not in there[examined.store.names.of(table)]
     ]
     if not missing:
         return ok("all indexes of a fresh install are there")
@@ -101,25 +101,25 @@ def indexes(patient: Patient) -> Finding:
     )
 
 
-def claim_plan(patient: Patient) -> Finding:
+def claim_plan(examined: ExaminedSite) -> Finding:
     """Does a claim walk indexes, and sort nothing?"""
-    if patient.server.is_file:
+    if examined.server.is_file:
         return ok("on SQLite every statement names its index")
     values = {
-        "now": to_text(patient.now),
+        "now": to_text(examined.now),
         "size": 100,
         "above": 0,
         "level": 10,
         "first": 1,
         "key": "0",
     }
-    bad = [told for step in patient.server.plans(values) if (told := _fault(step))]
+    bad = [told for step in examined.server.plans(values) if (told := _fault(step))]
     if not bad:
         return ok("a claim's statements walk indexes and sort nothing")
     return warning(
         f"the server's plan for a claim: {'; '.join(bad)}",
         "the more is due, the longer each claim takes",
-        fix=f"wp db query 'ANALYZE TABLE {patient.store.names.actions}'",
+        fix=f"wp db query 'ANALYZE TABLE {examined.store.names.actions}'",
         count=len(bad),
     )
 
@@ -136,28 +136,28 @@ def _fault(step: Step) -> str:
     return ""
 
 
-def auto_increment(patient: Patient) -> list[Finding]:
+def auto_increment(examined: ExaminedSite) -> list[Finding]:
     """Are ids given by the server, above those that belong to posts?"""
-    lost = patient.server.lost_keys()
+    lost = examined.server.lost_keys()
     if lost:
         fix = "wpbridge migrate schema fix"
         return [problem(complaint(lost), "new rows would be lost", fix=fix, count=len(lost))]
-    told = patient.options.get(DEMARCATION_OPTION, "")
+    told = examined.options.get(DEMARCATION_OPTION, "")
     first = int(told) if re.fullmatch(r"\d{1,18}", told) else 0
-    following = patient.server.next_id()
+    following = examined.server.next_id()
     if following is not None and following < first:
         return [
             warning(
                 f"the next action gets id {following}, but ids below {first} belong to posts",
                 "PHP looks for the action among posts and does not find it",
                 fix=(
-                    f"wp db query 'ALTER TABLE {patient.store.names.actions}"
+                    f"wp db query 'ALTER TABLE {examined.store.names.actions}"
                     f" AUTO_INCREMENT={first}'"
                 ),
             )
         ]
-    below = patient.rows.below(first)
-    if below and patient.options.get(MIGRATION_OPTION) != "complete":
+    below = examined.rows.below(first)
+    if below and examined.options.get(MIGRATION_OPTION) != "complete":
         return [
             warning(
                 f"{number(below)} actions have ids below {first}, which belong to posts",
@@ -168,11 +168,13 @@ def auto_increment(patient: Patient) -> list[Finding]:
     return [ok("ids are given by the server")]
 
 
-def table_sizes(patient: Patient) -> Finding:
+def table_sizes(examined: ExaminedSite) -> Finding:
     """How large is the queue?"""
-    size = sum(table.data_bytes for table in patient.sizes.values()) or patient.server.file_bytes()
-    counted = [table.rows or 0 for table in patient.sizes.values()]
-    rows = max(counted) if counted else patient.rows.actions()
+    size = (
+        sum(table.data_bytes for table in examined.sizes.values()) or examined.server.file_bytes()
+    )
+    counted = [table.rows or 0 for table in examined.sizes.values()]
+    rows = max(counted) if counted else examined.rows.actions()
     cause = f"{size / (1 << 20):,.0f} MiB; the largest table has about {rows:,} rows"
     if size > MANY_BYTES:
         return warning(
@@ -188,13 +190,13 @@ def table_sizes(patient: Patient) -> Finding:
     return ok(cause, count=rows)
 
 
-def own_tables(patient: Patient) -> Finding:
+def own_tables(examined: ExaminedSite) -> Finding:
     """Are wpbridge's own tables there, and of this release's version?"""
-    own = patient.store.parts.own
+    own = examined.store.parts.own
     own.look()
     if own.refusal:
         return problem(own.refusal, "no runner starts", fix="pip install --upgrade wpbridge")
-    missing = [table for table in patient.store.names.own if not own.has(table)]
+    missing = [table for table in examined.store.names.own if not own.has(table)]
     if own.note:
         return note(
             own.note,

@@ -1,18 +1,18 @@
 """All checks, in order, and the way through them: what cannot be looked at is left out.
 
-A check is a function from a :class:`Patient` to findings. One that fails is a finding itself and
-stops no other.
+A check is a function from an :class:`ExaminedSite` to findings. One that fails is a finding itself
+and stops no other.
 """
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from wpbridge.doctor.examined_site import Patient
+from wpbridge.doctor.examined_site import ExaminedSite
 from wpbridge.doctor.findings import Finding, problem
 from wpbridge.errors import SchemaError, StoreError, WpbridgeError
 
-Look: TypeAlias = Callable[[Patient], Finding | Sequence[Finding]]
+Look: TypeAlias = Callable[[ExaminedSite], Finding | Sequence[Finding]]
 Needs: TypeAlias = Literal["nothing", "server", "tables"]
 _UNKNOWN: Final = "nobody knows how this stands"
 _REACH: Final[tuple[Needs, ...]] = ("nothing", "server", "tables")
@@ -42,13 +42,15 @@ class Examination:
         return all(finding.level != "problem" for finding in self.findings)
 
 
-def examine(patient: Patient, checks: Sequence[Check], only: Collection[str] = ()) -> Examination:
+def examine(
+    examined: ExaminedSite, checks: Sequence[Check], only: Collection[str] = ()
+) -> Examination:
     """Make the checks, or those named.
 
     A named one that cannot be made is a problem of its own. With none named, the checks of the
     server and of the tables tell it for all.
     """
-    needed, trouble = _reach(patient)
+    needed, trouble = _reach(examined)
     reach = _REACH.index(needed)
     wanted = [check for check in checks if not only or check.name in only]
     findings: list[Finding] = []
@@ -60,14 +62,14 @@ def examine(patient: Patient, checks: Sequence[Check], only: Collection[str] = (
                 cause = f"the check could not be made: {trouble}"
                 findings.append(problem(cause, _UNKNOWN).of(check.name))
         else:
-            findings += [finding.of(check.name) for finding in _made(check, patient)]
+            findings += [finding.of(check.name) for finding in _made(check, examined)]
     return Examination(findings=tuple(findings), skipped=tuple(skipped))
 
 
-def _reach(patient: Patient) -> tuple[Needs, str]:
+def _reach(examined: ExaminedSite) -> tuple[Needs, str]:
     """How far we come, and why no further."""
     try:
-        patient.info  # noqa: B018 - asks
+        examined.info  # noqa: B018 - asks
     except SchemaError as error:
         return "server", str(error)
     except StoreError as error:
@@ -75,9 +77,9 @@ def _reach(patient: Patient) -> tuple[Needs, str]:
     return "tables", ""
 
 
-def _made(check: Check, patient: Patient) -> Sequence[Finding]:
+def _made(check: Check, examined: ExaminedSite) -> Sequence[Finding]:
     try:
-        found = check.look(patient)
+        found = check.look(examined)
     except WpbridgeError as error:
         return [problem(f"the check failed: {error}", _UNKNOWN)]
     except Exception as error:  # noqa: BLE001 - whatever it is, the others go on

@@ -7,7 +7,7 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -72,8 +72,8 @@ class PhpSight:
 
 
 @dataclass(kw_only=True)
-class Patient:
-    """One site."""
+class ExaminedSite:
+    """A site, and the answers to what the checks ask of it: each is asked for once."""
 
     store: SqlStore
     settings: Settings
@@ -86,6 +86,10 @@ class Patient:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     clock: Clock = field(default_factory=SystemClock)
     me: Identity = field(default_factory=identity)
+
+    def anew(self) -> "ExaminedSite":
+        """Return the same site with nothing remembered."""
+        return replace(self)
 
     @cached_property
     def now(self) -> datetime:
@@ -310,11 +314,13 @@ class Patient:
 
 
 @contextmanager
-def admitted(settings: Settings, env: Mapping[str, str] = os.environ) -> Iterator[Patient]:
-    """The site that settings mean; its connection is closed afterwards.
+def look_at(settings: Settings, env: Mapping[str, str] = os.environ) -> Iterator[ExaminedSite]:
+    """Open the site that these settings mean, and close its connection afterwards.
 
-    ConfigError and SiteError when they mean none. Handlers that cannot be loaded and a database
-    that does not answer are findings, and no errors.
+    Handlers that cannot be loaded and a database that does not answer are findings, not errors.
+
+    Raises:
+        ConfigError, SiteError: the settings mean no site.
     """
     site = resolve(settings, env)
     handlers: Mapping[str, Handler] = {}
@@ -326,7 +332,7 @@ def admitted(settings: Settings, env: Mapping[str, str] = os.environ) -> Iterato
         fault = str(error)
     store = _opened(site)
     try:
-        yield Patient(
+        yield ExaminedSite(
             store=store,
             settings=settings,
             site=site,

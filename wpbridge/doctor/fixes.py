@@ -12,7 +12,7 @@ from typing import Final
 from wpbridge.action import ActionId, ClaimId
 from wpbridge.doctor.checks_rows import belongs_to_posts
 from wpbridge.doctor.checks_runners import stale
-from wpbridge.doctor.examined_site import Patient
+from wpbridge.doctor.examined_site import ExaminedSite
 from wpbridge.errors import WpbridgeError
 from wpbridge.store.structure.own_steps import VERSION
 from wpbridge.upkeep import cleanup
@@ -35,29 +35,31 @@ class Repair:
     failed: bool = False
 
 
-def fix(patient: Patient, only: Collection[str] = (), *, dry_run: bool = False) -> list[Repair]:
+def mend(
+    examined: ExaminedSite, only: Collection[str] = (), *, dry_run: bool = False
+) -> list[Repair]:
     """Mend what can be mended safely; what there was nothing to do for is left out.
 
     Args:
-        patient: the site; its tables must be there.
+        examined: the site; its tables must be there.
         only: checks; empty for all.
         dry_run: change nothing, and say what would be done.
     """
     return [
         repair
-        for check, mend in _MENDS.items()
-        if (not only or check in only) and (repair := _mended(check, mend, patient, dry_run))
+        for check, deed in _MENDS.items()
+        if (not only or check in only) and (repair := _mended(check, deed, examined, dry_run))
     ]
 
 
 def _mended(
     check: str,
-    mend: "_Mend",
-    patient: Patient,
+    deed: "_Mend",
+    examined: ExaminedSite,
     dry_run: bool,  # noqa: FBT001
 ) -> Repair | None:
     try:
-        count, what = mend(patient, dry_run)
+        count, what = deed(examined, dry_run)
     except WpbridgeError as error:
         return Repair(check=check, done=f"failed: {error}", count=0, failed=True)
     if not count:
@@ -65,14 +67,14 @@ def _mended(
     return Repair(check=check, done=f"{'would have ' if dry_run else ''}{what}", count=count)
 
 
-_Mend = Callable[[Patient, bool], tuple[int, str]]
-"""From a patient and whether to change nothing: how many, and the deed as a past participle."""
+_Mend = Callable[[ExaminedSite, bool], tuple[int, str]]
+"""From a site, and whether to change nothing: how many, and the deed as a past participle."""
 
 
-def _own_tables(patient: Patient, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
-    own = patient.store.parts.own
+def _own_tables(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
+    own = examined.store.parts.own
     own.look()
-    missing = [table for table in patient.store.names.own if not own.has(table)]
+    missing = [table for table in examined.store.names.own if not own.has(table)]
     done = [f"made {', '.join(missing)}"] if missing else []
     if own.note:
         done += [f"brought wpbridge's own tables forward to version {VERSION}"]
@@ -81,60 +83,60 @@ def _own_tables(patient: Patient, dry_run: bool) -> tuple[int, str]:  # noqa: FB
     return max(len(missing), len(done)), " and ".join(done)
 
 
-def _stale_claims(patient: Patient, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
+def _stale_claims(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
     """As the plugin's cleaner: rows of wpbridge's runners are never among them."""
-    wanted = set(stale(patient))
-    records = [c for c in patient.store.parts.reading.claims() if c.id in wanted]
+    wanted = set(stale(examined))
+    records = [c for c in examined.store.parts.reading.claims() if c.id in wanted]
     freed = cleanup.free_claims(
-        patient.store.parts, records, ours=_ours(patient), now=patient.now, dry_run=dry_run
+        examined.store.parts, records, ours=_ours(examined), now=examined.now, dry_run=dry_run
     )
     return len(freed.actions), f"freed {len(freed.actions):,} waiting action(s) of dead runners"
 
 
-def _orphan_claims(patient: Patient, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
-    cleaning, after, count = patient.store.parts.cleaning, 0, 0
+def _orphan_claims(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
+    cleaning, after, count = examined.store.parts.cleaning, 0, 0
     while found := cleaning.empty_claims(BATCH, after=after):
         count += len(found) if dry_run else cleaning.drop_empty(found)
         after = found[-1]
     return count, f"dropped {count:,} empty claim(s)"
 
 
-def _ours(patient: Patient) -> frozenset[ClaimId]:
-    return frozenset(claim for runner in patient.runners for claim in runner.claims)
+def _ours(examined: ExaminedSite) -> frozenset[ClaimId]:
+    return frozenset(claim for runner in examined.runners for claim in runner.claims)
 
 
-def _orphan_logs(patient: Patient, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
-    if belongs_to_posts(patient):
+def _orphan_logs(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
+    if belongs_to_posts(examined):
         return 0, ""
-    count = cleanup.delete_orphan_logs(patient.store.parts, dry_run=dry_run)
+    count = cleanup.delete_orphan_logs(examined.store.parts, dry_run=dry_run)
     return count, f"deleted {count:,} log row(s) whose action is gone"
 
 
-def _unique_keys(patient: Patient, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
+def _unique_keys(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
     after, count = 0, 0
-    while ids := patient.rows.kept_keys(after, BATCH):
-        count += len(ids) if dry_run else patient.store.parts.edits.drop_unique_keys(ids)
+    while ids := examined.rows.kept_keys(after, BATCH):
+        count += len(ids) if dry_run else examined.store.parts.edits.drop_unique_keys(ids)
         after = ids[-1]
     return count, f"taken the unique key from {count:,} ended action(s)"
 
 
-def _corrupt_rows(patient: Patient, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
+def _corrupt_rows(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
     """As the plugin does from 4.0 on, but that their logs stay."""
     found = {
         one.id: one.why
-        for one in patient.rows.pending().unreadable
+        for one in examined.rows.pending().unreadable
         if one.is_hopeless and not one.is_claimed
     }
     count = 0
     for action_id, why in found.items():
-        count += 1 if dry_run else _canceled(patient, action_id, why)
+        count += 1 if dry_run else _canceled(examined, action_id, why)
     return count, f"canceled {count:,} action(s) that nobody can read"
 
 
-def _canceled(patient: Patient, action_id: ActionId, why: str) -> int:
+def _canceled(examined: ExaminedSite, action_id: ActionId, why: str) -> int:
     """Only while it is free: a runner that took it meanwhile sees for itself."""
-    done = patient.store.parts.edits.cancel(
-        [action_id], now=patient.now, reason=CORRUPT.format(why=why), only_free=True
+    done = examined.store.parts.edits.cancel(
+        [action_id], now=examined.now, reason=CORRUPT.format(why=why), only_free=True
     )
     return len(done)
 
