@@ -365,7 +365,7 @@ def test_a_damaged_configuration_owns_nothing(site: Site) -> None:
     site.install(Ownership(hooks=("a",)))
     file = site.content / "mu-plugins" / "wpbridge.php"
     for broken in (b'{"sites"', b'{"sites":{"wp_":3}}', b"[]", b"null"):
-        source = companion._LINE.sub(
+        source = companion.LINE.pattern.sub(
             lambda m, told=broken: m[1] + told + m[3],  # type: ignore[misc]  # mypy takes the default for a parameter
             file.read_bytes(),
         )

@@ -12,13 +12,13 @@ if ( ! defined( 'ABSPATH' ) || defined( 'WPBRIDGE_COMPANION' ) ) {
 }
 define( 'WPBRIDGE_COMPANION', '{"version":"0","sites":{}}' );
 
-// Declared inside a condition: a second copy of this file would else be a fatal error before its first line runs.
+// Declared inside a condition. Otherwise a second copy of this file would be a fatal error before its first line runs.
 if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 
 	/**
-	 * Works through filters that Action Scheduler has had since 3.4, and leaves its tables alone.
+	 * Narrows what Action Scheduler's runners claim, by filters that it has had since 3.4. Writes to no table.
 	 *
-	 * Whatever cannot be read counts as empty: then the plugin behaves as if this file were not there.
+	 * What cannot be read counts as empty, so the plugin then behaves as if this file were not there.
 	 * Written in the PHP of 5.6, for the sites that Action Scheduler 3.5 still serves.
 	 */
 	final class Wpbridge_Companion {
@@ -26,17 +26,17 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 		const ALL  = '1=1';
 		const NONE = '1=0';
 
-		/** A runner that beats every 10 seconds is taken for gone after so many. */
+		/** A runner beats every 10 seconds. After this many without a beat it is presumed gone. */
 		const SILENT_SECONDS = 120;
 
-		/** Due for so long, and nobody there: somebody should look. */
+		/** An action that has been due for this long while no runner is there deserves a look. */
 		const OVERDUE_SECONDS = 600;
 
-		/** How many due rows are looked at, so that a page never walks a whole backlog. */
+		/** How many due rows are examined at most, so that no page has to read a whole backlog. */
 		const WINDOW = 1000;
 
 		public static function listen() {
-			// Last, so that what other plugins make of the order comes after our condition.
+			// With the last priority, so that our condition stands before what other plugins add to the order.
 			add_filter( 'action_scheduler_claim_actions_order_by', array( __CLASS__, 'narrow_claim' ), PHP_INT_MAX );
 			add_filter( 'action_scheduler_queue_runner_concurrent_batches', array( __CLASS__, 'concurrent_batches' ), PHP_INT_MAX );
 			add_filter( 'action_scheduler_allow_async_request_runner', array( __CLASS__, 'allow_async' ), PHP_INT_MAX );
@@ -51,24 +51,24 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 		 * What the plugin's runners may do.
 		 */
 
-		/** The filter's text goes right behind a WHERE of conditions joined by AND, so it may bring one more. */
+		/** Adds a condition to the claim. The filtered text follows conditions joined by AND, so it may begin with one more. */
 		public static function narrow_claim( $order ) {
 			$alone = self::left_alone();
 			return self::NONE === $alone ? $order : "AND NOT ( $alone ) $order";
 		}
 
-		/** Claims of wpbridge take no place from the plugin's own. */
+		/** Raises the plugin's limit of claims by those of wpbridge, so that they do not count against it. */
 		public static function concurrent_batches( $limit ) {
 			return self::is_worker() ? $limit : (int) $limit + self::claims_held();
 		}
 
-		/** Without rows for PHP each loopback request would find nothing, and start the next. */
+		/** Allows a loopback request only if PHP has due rows. Otherwise each request would find nothing and start the next. */
 		public static function allow_async( $allow ) {
 			$alone = $allow ? self::left_alone() : self::NONE;
 			if ( self::NONE === $alone || self::ALL === $alone ) {
 				return $allow && self::NONE === $alone;
 			}
-			// Beyond the window WP-Cron finds PHP's rows, a minute later.
+			// Rows of PHP beyond the window are found by WP-Cron, a minute later.
 			$found = self::rows( 'SELECT 1 FROM ( ' . self::due( 0 ) . " ) due WHERE NOT ( $alone ) LIMIT 1" );
 			return null === $found || array() !== $found;
 		}
@@ -80,10 +80,10 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 		}
 
 		/*
-		 * Which rows are whose, as SQL over the columns hook and group_id.
+		 * Which rows belong to whom, as SQL over the columns hook and group_id.
 		 */
 
-		/** True for rows that PHP leaves alone. */
+		/** A condition that is true for the rows that PHP leaves alone. */
 		private static function left_alone() {
 			global $wpdb;
 			if ( self::is_worker() ) {
@@ -93,11 +93,11 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 			if ( self::is_switched_off() || self::ALL === $paused ) {
 				return self::ALL;
 			}
-			// Names are compared in MySQL's words, which WordPress on SQLite does not understand.
+			// Names are compared with MySQL's functions, which WordPress on SQLite does not understand.
 			return is_a( $wpdb, 'WP_SQLite_DB' ) ? self::NONE : self::any( array( self::owned(), $paused ) );
 		}
 
-		/** As wpbridge's routes: the first that matches decides; then come the hooks that have a handler. */
+		/** A condition for the rows that wpbridge owns. The first rule that matches decides, then the hooks with a handler. */
 		private static function owned() {
 			$site  = self::site();
 			$cases = array();
@@ -147,7 +147,7 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 			return self::any( $conditions );
 		}
 
-		/** Ids are looked up first, since a subselect in the claim would lock rows of the groups table. */
+		/** Looks up the groups' ids first, since a subselect in the claim would lock rows of the groups table. */
 		private static function in_groups( $condition, $none ) {
 			if ( self::ALL === $condition ) {
 				return self::ALL;
@@ -165,7 +165,7 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 			return $conditions ? '( ' . implode( ' ) OR ( ', $conditions ) . ' )' : self::NONE;
 		}
 
-		/** A pattern as in wpbridge's settings: * is any text, ? any character, all else itself. */
+		/** A condition for a pattern of wpbridge's settings: * is any text, ? is any character. */
 		private static function matches( $column, $pattern ) {
 			if ( '' !== $pattern && '' === trim( $pattern, '*' ) ) {
 				return self::ALL;
@@ -177,33 +177,33 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 			return "CONVERT( $column USING utf8mb4 ) COLLATE utf8mb4_bin LIKE _utf8mb4 " . self::hex( $like ) . " ESCAPE '!'";
 		}
 
-		/** Byte for byte: the tables' own collation takes no notice of case, accents and trailing spaces. */
+		/** Compares byte for byte, since the tables' collation ignores letter case, accents and trailing spaces. */
 		private static function is_one_of( $column, $texts ) {
 			$list = implode( ', ', array_map( array( __CLASS__, 'hex' ), $texts ) );
 			return "CAST( CONVERT( $column USING utf8mb4 ) AS BINARY ) IN ( $list )";
 		}
 
-		/** A text without quotes to close, and without a % that one of the claim's two prepare() would take for its own. */
+		/** Writes a text so that it has no quotes, and no % that one of the claim's two prepare() would replace. */
 		private static function hex( $text ) {
 			return "x'" . bin2hex( $text ) . "'";
 		}
 
 		/*
-		 * What is known.
+		 * What the configuration and wpbridge's tables say.
 		 */
 
-		/** wpbridge's own PHP workers are not to be kept off anything. */
+		/** Tells whether this is a PHP worker of wpbridge, which may claim everything. */
 		private static function is_worker() {
 			return defined( 'WPBRIDGE_WORKER' );
 		}
 
 		private static function is_switched_off() {
 			$site = self::site();
-			/** Lets PHP's runners work although wpbridge runs this whole site. */
+			/** Filters whether PHP's runners work although wpbridge runs this whole site. */
 			return $site['owns_site'] && ! self::is_worker() && ! apply_filters( 'wpbridge_allow_php_runner', false );
 		}
 
-		/** The part for the current site of a network; all empty for a site that is not in it. */
+		/** The configuration of the current site of a network. It is empty for a site that is not in the file. */
 		private static function site() {
 			global $wpdb;
 			$told = json_decode( WPBRIDGE_COMPANION, true );
@@ -221,7 +221,7 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 			return isset( $told['version'] ) ? $told['version'] : 'unknown';
 		}
 
-		/** Those in force by this host's clock. */
+		/** The pauses that are in force by this host's clock. */
 		private static function pauses() {
 			$now = gmdate( 'Y-m-d H:i:s' );
 			return (array) self::rows(
@@ -230,7 +230,7 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 			);
 		}
 
-		/** Counted as the plugin counts them: a claim is one that still has rows to run or running. */
+		/** Counts wpbridge's claims as the plugin counts claims: those that have pending or running rows. */
 		private static function claims_held() {
 			$told = wp_list_pluck( (array) self::rows( 'SELECT claims FROM ' . self::table( 'wpbridge_runners' ) ), 'claims' );
 			$ids  = array_filter( explode( ',', implode( ',', $told ) ), 'ctype_digit' );
@@ -244,17 +244,17 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 			return $rows ? (int) $rows[0]['held'] : 0;
 		}
 
-		/** Seconds since a runner last said that it lives; false when there is none, null without wpbridge's table. */
+		/** Seconds since the last beat of a runner. False if there is no runner, null without wpbridge's table. */
 		private static function silence() {
 			$rows = self::rows( 'SELECT MAX( beat_gmt ) AS beat, UTC_TIMESTAMP() AS now FROM ' . self::table( 'wpbridge_runners' ) );
 			if ( ! $rows ) {
 				return null;
 			}
-			// Both by the database's clock.
+			// Both times are by the database's clock.
 			return null === $rows[0]['beat'] ? false : max( 0, strtotime( $rows[0]['now'] ) - strtotime( $rows[0]['beat'] ) );
 		}
 
-		/** How many of the longest due rows are wpbridge's, not paused, and overdue. */
+		/** Counts the overdue rows of wpbridge that are not paused, among those that have been due for longest. */
 		private static function overdue() {
 			$site  = self::site();
 			$owned = $site['owns_site'] ? self::ALL : self::owned();
@@ -278,7 +278,7 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 			return $wpdb->prefix . $name;
 		}
 
-		/** Rows as arrays; null when they cannot be read, about which nobody is told. */
+		/** Rows as arrays, or null if they cannot be read. No error is shown then. */
 		private static function rows( $sql ) {
 			global $wpdb;
 			$rows   = null;
@@ -302,7 +302,7 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 		public static function notice() {
 			$screen = function_exists( 'get_current_screen' ) ? get_current_screen() : null;
 			$id     = $screen ? $screen->id : '';
-			// phpcs:ignore WordPress.Security.NonceVerification.Recommended -- only looked at.
+			// phpcs:ignore WordPress.Security.NonceVerification.Recommended -- the value is only compared.
 			$is_tab = isset( $_GET['tab'] ) && 'action-scheduler' === $_GET['tab'] && '_wc-status' === substr( $id, -10 );
 			if ( ( 'tools_page_action-scheduler' === $id || $is_tab ) && current_user_can( 'manage_options' ) ) {
 				echo '<div class="notice notice-info"><p>', implode( '<br>', array_map( 'esc_html', self::facts() ) ), '</p></div>';
@@ -361,7 +361,7 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 			return $information;
 		}
 
-		/** Sentences, by what they are about. Not escaped. */
+		/** Sentences, each under the word for what it is about. They are not escaped. */
 		private static function facts() {
 			$facts = array(
 				'Owns'   => self::owns_in_words(),

@@ -12,21 +12,21 @@ if ( ! defined( 'ABSPATH' ) || defined( 'WPBRIDGE_CRON' ) ) {
 }
 define( 'WPBRIDGE_CRON', '{"sites":{}}' );
 
-// Declared inside a condition: a second copy of this file would else be a fatal error before its first line runs.
+// Declared inside a condition. Otherwise a second copy of this file would be a fatal error before its first line runs.
 if ( ! class_exists( 'Wpbridge_Cron', false ) ) {
 
 	/**
-	 * For the hooks that were moved, and for no other: what is in the queue counts as scheduled, and what is scheduled goes to the queue.
+	 * Shows actions as events of WP-Cron, and turns new events into actions, for the hooks that were moved and for no other.
 	 *
-	 * Where Action Scheduler is not there, or not yet, WP-Cron does what it always does.
+	 * Without Action Scheduler, or before it is loaded, WP-Cron works as usual.
 	 * Written in the PHP of 5.6, for the sites that Action Scheduler 3.5 still serves.
 	 */
 	final class Wpbridge_Cron {
 
-		/** WordPress takes an event within ten minutes of another for the same. */
+		/** WordPress treats an event within ten minutes of another as the same. */
 		const SAME_SECONDS = 600;
 
-		/** Whether a call of our own goes through to WP-Cron. */
+		/** Whether this class is calling WP-Cron itself, so that its filters must not act. */
 		private static $is_inside = false;
 
 		public static function listen() {
@@ -37,7 +37,7 @@ if ( ! class_exists( 'Wpbridge_Cron', false ) ) {
 			add_filter( 'pre_unschedule_hook', array( __CLASS__, 'clear_all' ), 10, 2 );
 		}
 
-		/** The next event of a hook with these args, or the one of that date. */
+		/** Returns the next event of a hook with these args, or the one at that date. */
 		public static function get( $pre, $hook, $args, $timestamp ) {
 			if ( null !== $pre || ! self::is_moved( $hook ) ) {
 				return $pre;
@@ -51,7 +51,7 @@ if ( ! class_exists( 'Wpbridge_Cron', false ) ) {
 			return $pre;
 		}
 
-		/** A new event becomes an action, unless the same is there already. */
+		/** Turns a new event into an action, unless the same one is there already. */
 		public static function schedule( $pre, $event ) {
 			if ( null !== $pre || ! is_object( $event ) || ! self::is_moved( $event->hook ) || ! self::is_storable( $event->args ) ) {
 				return $pre;
@@ -75,7 +75,7 @@ if ( ! class_exists( 'Wpbridge_Cron', false ) ) {
 			return $id ? true : $pre;
 		}
 
-		/** The event of one date: an action's, or WP-Cron's own. */
+		/** Cancels the action that stands for the event of one date, or leaves the event to WP-Cron. */
 		public static function unschedule( $pre, $timestamp, $hook, $args ) {
 			if ( null !== $pre || ! self::is_moved( $hook ) ) {
 				return $pre;
@@ -90,7 +90,7 @@ if ( ! class_exists( 'Wpbridge_Cron', false ) ) {
 			return $pre;
 		}
 
-		/** All events of a hook with these args, in both places. */
+		/** Removes all events of a hook with these args, here and in WP-Cron. */
 		public static function clear( $pre, $hook, $args ) {
 			if ( null !== $pre || self::$is_inside || ! self::is_moved( $hook ) ) {
 				return $pre;
@@ -98,7 +98,7 @@ if ( ! class_exists( 'Wpbridge_Cron', false ) ) {
 			return self::cancel( $hook, $args ) + self::in_wp_cron( 'wp_clear_scheduled_hook', array( $hook, $args ) );
 		}
 
-		/** All events of a hook, in both places. */
+		/** Removes all events of a hook, here and in WP-Cron. */
 		public static function clear_all( $pre, $hook ) {
 			if ( null !== $pre || self::$is_inside || ! self::is_moved( $hook ) ) {
 				return $pre;
@@ -119,7 +119,7 @@ if ( ! class_exists( 'Wpbridge_Cron', false ) ) {
 			return $done;
 		}
 
-		/** Actions of the group by id, the next first; running ones last, where they repeat. */
+		/** Pending actions of the group by id, the next one first. Without any, the running ones that repeat. */
 		private static function actions( $hook, $args, $with_running ) {
 			$query = array(
 				'hook'     => $hook,
@@ -144,7 +144,7 @@ if ( ! class_exists( 'Wpbridge_Cron', false ) ) {
 			return $found;
 		}
 
-		/** An action as WP-Cron would show it; false where it has no date. */
+		/** An action as WP-Cron would show it, or false if it has no date. */
 		private static function event( $action, $hook, $args ) {
 			$schedule = $action->get_schedule();
 			$date     = $schedule->get_date();
@@ -173,7 +173,7 @@ if ( ! class_exists( 'Wpbridge_Cron', false ) ) {
 			return "every_{$interval}_seconds";
 		}
 
-		/** What JSON would change stays in WP-Cron. */
+		/** Tells whether JSON can hold the args unchanged. If not, the event stays in WP-Cron. */
 		private static function is_storable( $args ) {
 			$json = wp_json_encode( $args );
 			return is_string( $json ) && strlen( $json ) <= 8000 && json_decode( $json, true ) === $args;

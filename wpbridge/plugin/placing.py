@@ -1,10 +1,10 @@
-"""Put files into a folder of a WordPress, and take them away, whoever else may write there.
+"""Writes files into a folder of a WordPress, and removes them, whoever else may write there.
 
-The folders belong to others: to the web server's user, as a rule, who may exchange any name in
-them for a link at any moment. So root goes there by descriptors. Each folder is opened once. Links
-on the way are followed only where their owner might write himself. From there on everything happens
-relative to the descriptor, and no name is ever given to chmod or chown. A folder is made with the
-rights of its owner, so that it need not be handed over.
+The folders usually belong to the web server's user, who may replace any name in them by a link at
+any moment. So root works with descriptors. Each folder is opened once, and links on the way are
+followed only if their owner may write to the folder himself. After that everything is done relative
+to the descriptor, and chmod and chown never get a name. A folder is created with the rights of its
+owner, so that its ownership never has to change.
 """
 
 import contextlib
@@ -24,18 +24,19 @@ _STEP: Final = getattr(os, "O_PATH", os.O_RDONLY) | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _MODE: Final = 0o644
 _MOST_LINKS: Final = 40
-"""As the kernel."""
+"""How many links may be followed. The kernel has the same limit."""
 _MOST_BYTES: Final = 16 << 20
-"""What is larger is not ours."""
+"""A file that is larger cannot be ours."""
 
 
 def source_of(file: Path) -> bytes | None:
-    """Return what is in a file; None when there is no such file.
+    """Return the content of a file, or None if there is no such file.
 
-    SiteError when it cannot be read, is no plain file, or is far larger than any of ours.
+    Raises:
+        SiteError: the file cannot be read, is no plain file, or is far larger than any of ours.
     """
     try:
-        # Not to wait: it may be a pipe.
+        # The file may be a pipe, so the call must not wait.
         number = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(number, "rb") as stream:  # noqa: PTH123 - a descriptor
             if not stat.S_ISREG(os.fstat(number).st_mode):
@@ -51,15 +52,16 @@ def source_of(file: Path) -> bytes | None:
 
 
 def write_file(file: Path, source: bytes) -> None:
-    """Write a file whole or not at all; a reader sees the old one or the new one.
+    """Write a file as a whole. Readers see the old file or the new one, even after a crash.
 
-    A new file belongs to its folder's owner, who may replace it anyhow. One that is there keeps its
-    owner, its group and its mode, but for everybody's right to write it. Only the last folder of
-    the path is made if it is missing: a missing wp-content is a wrong path.
+    A new file belongs to the owner of its folder, who could replace it anyway. An existing file
+    keeps its owner, group and mode, except that it loses the right of everybody to write it. Only
+    the last folder of the path is created if it is missing, since a missing wp-content means that
+    the path is wrong.
 
     Raises:
-        SiteError: it cannot be written, is no plain file, or would change hands; or a link on the
-            way is of a user who may not write where it leads.
+        SiteError: the file cannot be written, is no plain file, or would get another owner, or a
+            link on the way belongs to a user who may not write where it leads.
     """
     try:
         with _opened(file.parent, makes=True) as folder:
@@ -69,7 +71,7 @@ def write_file(file: Path, source: bytes) -> None:
 
 
 def remove_file(file: Path) -> None:
-    """Take a file away. SiteError when it cannot be."""
+    """Remove a file. Raises SiteError if that is not possible."""
     try:
         with _opened(file.parent) as folder:
             os.unlink(file.name, dir_fd=folder)
@@ -81,7 +83,7 @@ def remove_file(file: Path) -> None:
 
 
 def _standing(folder: int, file: Path) -> os.stat_result | None:
-    """What has the name now; None for nothing."""
+    """Return the status of the file that has the name now, or None."""
     try:
         status = os.stat(file.name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
@@ -123,7 +125,7 @@ def _put(folder: int, file: Path, source: bytes, standing: os.stat_result | None
 
 @contextlib.contextmanager
 def _opened(folder: Path, *, makes: bool = False) -> Iterator[int]:
-    """Give a descriptor of the folder; with ``makes`` the folder is made if it is missing."""
+    """Yield a descriptor of the folder. With ``makes`` a missing folder is created."""
     try:
         number = _walked(folder)
     except FileNotFoundError:
@@ -141,16 +143,16 @@ def _made(folder: Path) -> int:
     try:
         with _as_owner_of(above):
             os.mkdir(folder.name, 0o755, dir_fd=above)
-        # A link that took its place meanwhile is refused; a folder that did is one of theirs.
+        # If a link has taken its place meanwhile, this fails. A folder there is its owner's own.
         return os.open(folder.name, _FOLDER | os.O_NOFOLLOW, dir_fd=above)
     finally:
         os.close(above)
 
 
 def _walked(path: Path) -> int:
-    """Open a folder. Root follows a link only where its owner might write himself.
+    """Open a folder. Root follows a link only if its owner may write to the folder himself.
 
-    Otherwise whoever may make links in a WordPress would choose the folder that root writes into.
+    Otherwise anybody who may create links in a WordPress could choose where root writes.
     """
     if os.geteuid() != 0:
         return os.open(path, _FOLDER)
@@ -166,7 +168,7 @@ def _walked(path: Path) -> int:
                 place = inside
                 continue
             target = _target(inside)
-            # Whoever has the link's folder may have put it there.
+            # The owner of the link's folder may have put the link there.
             guides |= {status.st_uid, os.fstat(place).st_uid}
             rest += reversed(target.parts)
             if target.is_absolute():
@@ -208,9 +210,9 @@ def _judge(folder: int, path: Path, guides: set[int]) -> None:
 
 @contextlib.contextmanager
 def _as_owner_of(folder: int) -> Iterator[None]:
-    """Act with the rights of a folder's owner, if we are root; what is made is his from the start.
+    """Let root act with the rights of a folder's owner, who so owns what is created.
 
-    The whole process does so: nothing else may happen in it meanwhile.
+    This holds for the whole process, so no other thread may do anything in the meantime.
     """
     status = os.fstat(folder)
     mask = os.umask(0o022)

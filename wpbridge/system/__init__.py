@@ -1,4 +1,4 @@
-"""What the machine gives: processes, programs, private files, and whose files are obeyed."""
+"""Access to the machine: processes, programs, private files, and files that may be obeyed."""
 
 from typing import Final
 

@@ -1,10 +1,10 @@
-"""Files that hold customers' data: how they are made, opened and replaced.
+"""Creates, opens and replaces files with customers' data.
 
-Each is readable for its owner alone from its first byte, whatever the umask. None is reached
-through a link: a name that somebody else could turn into a link must not lead to another file. A
-new file never lies where a web server may hand it out (:mod:`wpbridge.system.served_folders`).
+Only its owner can read such a file, from its first byte on and whatever the umask. No file is
+opened through a link, since somebody else might make a link lead to another file. No new file is
+created where a web server may hand it out (:mod:`wpbridge.system.served_folders`).
 
-Every function raises OSError with a reason that a person understands; who called it names the file.
+Every function raises OSError with a reason in plain words. The caller adds the name of the file.
 """
 
 import contextlib
@@ -29,15 +29,15 @@ Which = Literal["new", "old", "any"]
 
 
 class Appended(io.FileIO):
-    """A file that is written at its end, without a buffer: a failed write leaves nothing behind."""
+    """A file that is written at its end, without a buffer. A failed write leaves no part behind."""
 
     is_new = False
-    """Whether it was made just now."""
+    """Whether the file was created just now."""
 
     def add(self, data: bytes, at: int) -> int:
-        """Write ``data`` at this place, cut off the rest, and wait until it is on the disk.
+        """Write ``data`` at a place, cut off what follows, and wait until it is on the disk.
 
-        Returns the place behind it. After an OSError the file ends at ``at``.
+        Returns the place after the data. After an OSError the file ends at ``at``.
         """
         try:
             self.truncate(at)
@@ -52,7 +52,7 @@ class Appended(io.FileIO):
         return place
 
     def write_line(self, data: bytes) -> None:
-        """Write at the file's end, all of it or nothing; it need not be on the disk yet."""
+        """Write all of ``data`` at the file's end, or nothing. It may not be on the disk yet."""
         start = os.fstat(self.fileno()).st_size
         place = start
         try:
@@ -64,12 +64,12 @@ class Appended(io.FileIO):
             raise
 
     def tighten(self) -> None:
-        """Let nobody but the owner read it from now on."""
+        """Let only the owner read the file from now on."""
         if stat.S_IMODE(os.fstat(self.fileno()).st_mode) & ~MODE:
             os.fchmod(self.fileno(), MODE)
 
     def discard(self, file: Path) -> None:
-        """Close it, and remove it where it was made just now: what was begun in it failed."""
+        """Close the file after a failure, and remove it if it was created just now."""
         self.close()
         if self.is_new:
             with contextlib.suppress(OSError):
@@ -77,10 +77,14 @@ class Appended(io.FileIO):
 
 
 def opened(file: Path, which: Which = "any") -> Appended:
-    """Open a file for reading and writing; make it where there is none, unless it must be old.
+    """Open a file for reading and writing.
 
-    A file that is there must be a plain one of this user's (or root's) that nobody else may write
-    to. If others may read it, call :meth:`Appended.tighten` once it is known to be ours.
+    An existing file must be a plain one that belongs to this user or root, and that nobody else may
+    write to. If others may read it, call :meth:`Appended.tighten` once it is known to be ours.
+
+    Args:
+        file: the file.
+        which: ``new`` creates the file, ``old`` opens an existing one, ``any`` does what fits.
     """
     if which != "new":
         with contextlib.suppress(FileNotFoundError), folder_of(file) as folder:
@@ -91,13 +95,13 @@ def opened(file: Path, which: Which = "any") -> Appended:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS
         stream = Appended(os.open(file.name, flags, MODE, dir_fd=folder), "r+b")
         stream.is_new = True
-        # So that the file's name outlives a crash of the host.
+        # With this, the file's name survives a crash of the host.
         os.fsync(folder)
         return stream
 
 
 def new(file: Path) -> Appended:
-    """Make a file. FileExistsError where there is one."""
+    """Create a file. Raises FileExistsError if it exists."""
     return opened(file, "new")
 
 
@@ -122,7 +126,7 @@ def text(file: Path) -> Iterator[TextIO]:
 
 @contextlib.contextmanager
 def replaced(file: Path) -> Iterator[IO[bytes]]:
-    """Write a file that is there whole or not at all, whatever stood under its name before."""
+    """Write a file that replaces an older one as a whole. After a crash the older one is there."""
     with folder_of(file, is_for_new=True) as folder:
         _check_replaceable(file.name, folder)
         made = f".{file.name[:200]}.{secrets.token_hex(8)}"
@@ -143,9 +147,9 @@ def replaced(file: Path) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def folder_of(file: Path, *, is_for_new: bool = False) -> Iterator[int]:
-    """Open the folder that a file lies in; no link is followed that is made meanwhile.
+    """Open the folder of a file. A link that somebody makes in the meantime is not followed.
 
-    ``is_for_new``: OSError where a web server may hand out what is made in it.
+    With ``is_for_new``, OSError is raised if a web server may hand out what the folder contains.
     """
     real = Path(os.path.realpath(file.parent))
     if is_for_new and (why := why_served(real)):
@@ -158,7 +162,7 @@ def folder_of(file: Path, *, is_for_new: bool = False) -> Iterator[int]:
 
 
 def walk(folder: Path, *, makes: bool = False) -> int:
-    """Open a folder by its real path, from the root on. ``makes``: with those that are missing."""
+    """Open a folder by its real path, from the root down. ``makes`` creates missing folders."""
     flags = os.O_RDONLY | os.O_DIRECTORY | _FLAGS
     passing = os.O_PATH | os.O_DIRECTORY | _FLAGS
     handle = os.open("/", passing)
@@ -185,7 +189,7 @@ def _existing(name: str, folder: int) -> Appended:
     try:
         handle = os.open(name, os.O_RDWR | os.O_NONBLOCK | _FLAGS, dir_fd=folder)
     except OSError as error:
-        raise _told(error) from None
+        raise _in_plain_words(error) from None
     try:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
@@ -217,12 +221,12 @@ def _check_replaceable(name: str, folder: int) -> None:
     except FileNotFoundError:
         return
     if stat.S_ISLNK(found.st_mode):
-        raise _told(OSError(errno.ELOOP, ""))
+        raise _in_plain_words(OSError(errno.ELOOP, ""))
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "it is no plain file")
 
 
-def _told(error: OSError) -> OSError:
+def _in_plain_words(error: OSError) -> OSError:
     if error.errno == errno.ELOOP:
         return OSError(errno.ELOOP, "it is a link: name the file that it leads to")
     return error

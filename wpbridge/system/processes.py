@@ -1,8 +1,9 @@
-"""What the system tells of processes: whether one has ended, and who else is in a session.
+"""Asks the system about processes: whether one has ended, and which others are in a session.
 
-A process that cannot be seen has not therefore ended. ``hidepid`` and ``ProtectProc`` hide the
-processes of other users, a full table of open files hides all of them, and the ``/proc`` of another
-pid namespace shows other processes under the same numbers. So only a proof counts as an end.
+A process that cannot be seen may still run. ``hidepid`` and ``ProtectProc`` hide the processes of
+other users, a full table of open files hides all of them, and the ``/proc`` of another pid
+namespace shows other processes under the same numbers. So a process counts as ended only if that
+is certain.
 """
 
 import contextlib
@@ -20,11 +21,11 @@ class Sight(Enum):
     """What a look at a process found."""
 
     ALIVE = auto()
-    """It is there, with the start time that was asked for."""
+    """The process runs, with the start time that was asked for."""
     ENDED = auto()
-    """It has ended for certain."""
+    """The process has certainly ended."""
     HIDDEN = auto()
-    """Nobody can say: it may be alive."""
+    """The process cannot be seen, so it may run or not."""
 
 
 def look(pid: int, started: str) -> Sight:
@@ -32,7 +33,7 @@ def look(pid: int, started: str) -> Sight:
 
     Args:
         pid: its process id.
-        started: what :func:`start_of` told of it; empty when that is not known.
+        started: what :func:`start_of` has returned for it. Empty if that is not known.
     """
     if not 0 < pid <= _LARGEST_PID:
         return Sight.HIDDEN
@@ -43,7 +44,7 @@ def look(pid: int, started: str) -> Sight:
     except (OSError, ValueError, IndexError):
         return Sight.HIDDEN
     if state in ("Z", "X"):
-        # A zombie runs nothing any more, whichever process it was.
+        # A zombie does not run any more, whichever process it was.
         return Sight.ENDED
     if not started:
         return Sight.HIDDEN
@@ -51,7 +52,7 @@ def look(pid: int, started: str) -> Sight:
 
 
 def start_of(pid: int) -> str:
-    """When a process started, in ticks since boot; empty when that cannot be seen."""
+    """Return when a process started, in ticks since boot. Empty if that cannot be seen."""
     try:
         return _state_and_start(pid)[1]
     except (OSError, ValueError, IndexError):
@@ -59,10 +60,11 @@ def start_of(pid: int) -> str:
 
 
 def place() -> str:
-    """Where our process ids and start times mean something; empty when that cannot be seen.
+    """Return the name of the place in which our process ids and start times are valid.
 
-    Two processes with an equal place can look for each other with :func:`look`. It is the boot, the
-    pid namespace, and the time namespace, in which start times are counted.
+    Two processes with the same place can look for each other with :func:`look`. The place consists
+    of the boot, the pid namespace, and the time namespace, in which start times are counted. It is
+    empty if it cannot be seen.
     """
     try:
         if not is_proc_ours():
@@ -70,7 +72,7 @@ def place() -> str:
         boot = (PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         spaces = [os.readlink(PROC / "self/ns/pid")]  # noqa: PTH115 - not a path
         with contextlib.suppress(FileNotFoundError):
-            # Linux has time namespaces since 5.6.
+            # Linux has had time namespaces since 5.6.
             spaces.append(os.readlink(PROC / "self/ns/time"))  # noqa: PTH115 - not a path
     except (OSError, ValueError):
         return ""
@@ -78,21 +80,21 @@ def place() -> str:
 
 
 def is_proc_ours() -> bool:
-    """Whether ``/proc`` shows the processes of our own pid namespace under our numbers.
+    """Tell whether ``/proc`` shows the processes of our own pid namespace, under our numbers.
 
-    Raises OSError when that cannot be seen.
+    Raises OSError if that cannot be seen.
     """
     for line in (PROC / "self/status").read_bytes().splitlines():
         if line.startswith(b"NSpid:"):
-            # One number for each namespace, from that of /proc down to ours.
+            # The line has one number for each namespace, from that of /proc down to ours.
             return line.split()[1:] == [b"%d" % os.getpid()]
     return False
 
 
 def others_in_session(session: int) -> list[int]:
-    """Processes of a session that have left its group, as a shell with job control makes them.
+    """Return the processes of a session that have left its group, as in a shell with job control.
 
-    None are found where ``/proc`` is missing or shows another pid namespace.
+    No process is found if ``/proc`` is missing or shows another pid namespace.
     """
     found = []
     with contextlib.suppress(OSError):
@@ -106,7 +108,7 @@ def others_in_session(session: int) -> list[int]:
 
 
 def memory_bytes() -> int:
-    """What this process has in memory now; what it had at most where that cannot be seen."""
+    """Return how much memory this process uses now, or at its peak if that cannot be seen."""
     try:
         pages = int((PROC / "self/statm").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):
@@ -120,14 +122,14 @@ def _state_and_start(pid: int) -> tuple[str, str]:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields behind the name: state, parent, group, session and so on."""
-    told = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
-    # The name, in parentheses, may hold anything.
-    return told.rpartition(")")[2].split()
+    """Return the fields after the name: state, parent, group, session and so on."""
+    line = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    # The name stands in parentheses, and may itself contain any character.
+    return line.rpartition(")")[2].split()
 
 
 def _is_unused(pid: int) -> bool:
-    """Whether no process of our pid namespace has this number, as the kernel itself says."""
+    """Ask the kernel whether no process of our pid namespace has this number."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

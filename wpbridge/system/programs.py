@@ -1,6 +1,6 @@
-"""WP-CLI and PHP, started as programs: the only module that does.
+"""Starts WP-CLI and PHP. No other module does.
 
-No shell is involved, and secrets travel through pipes, never as arguments.
+No shell reads the words of a command, and secrets go through pipes, never as arguments.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ TIMEOUT_SECONDS: Final = 30.0
 
 _TAIL_CHARACTERS: Final = 2000
 _TIMED_OUT: Final = 124
-"""The exit code of timeout(1)."""
+"""The exit code of timeout(1) for a program that took too long."""
 _NOT_STARTED: Final = 127
 """The exit code of a shell for a program that it cannot start."""
 
@@ -34,10 +34,19 @@ def run(
     timeout_seconds: float = TIMEOUT_SECONDS,
     mark: bytes | None = None,
 ) -> bytes:
-    """A program's output; its stdout and stderr are drained, so it cannot hang on them.
+    """Run a program to its end and return its stdout.
 
-    With a ``mark``, an output that holds it counts, however the program ended.
-    WpCliError (exit code, the end of stderr) when it is not found, fails or takes too long.
+    Args:
+        command: the words of the command.
+        env: the whole environment.
+        stdin: what the program reads.
+        folder: where it starts.
+        timeout_seconds: how long it may run.
+        mark: an output with these bytes counts as a success, however the program ended.
+
+    Raises:
+        WpCliError: the program is not found, fails or takes too long. The error has its exit code
+            and the end of its stderr.
     """
     name = Path(command[0]).name
     try:
@@ -51,7 +60,7 @@ def run(
             timeout=timeout_seconds,
         )
     except subprocess.TimeoutExpired:
-        # Its context would hold what was printed so far.
+        # "from None", since the error's context would contain what was printed so far.
         problem = f"{name} gave no answer within {timeout_seconds:g} s"
         raise WpCliError(problem, exit_code=_TIMED_OUT) from None
     except OSError as error:
@@ -66,7 +75,7 @@ def run(
 
 def _tail(stderr: bytes) -> str:
     text = stderr.decode("utf-8", "replace").strip()
-    # Parse errors quote the text they stumble over.
+    # PHP's parse errors quote the text at which they occur, which may be a secret.
     hidden = re.sub(r'(string(?: content)?) "[^\n]*"', r'\1 "…"', text)
     return hidden[-_TAIL_CHARACTERS:]
 
@@ -74,38 +83,39 @@ def _tail(stderr: bytes) -> str:
 # Workers: programs that stay.
 
 _GUARD: Final = (
-    # The reader below waits for a word from us. If none comes before the end, we are gone, and the
-    # whole group goes too: no callback may run on while another runner takes its action over. It is
-    # deaf to what asks the group to end, since a callback may be so too.
+    # The "read" waits for a word from us. If the pipe ends without a word, we are gone, and the
+    # whole group is killed: no callback may run on while another runner takes its action over. The
+    # signals that ask the group to end are ignored, since a callback may ignore them, too.
     """exec 3<"$0"; { trap '' HUP INT TERM; read -r word <&3;"""
     ' [ "$word" ] || kill -KILL 0; } & exec 3<&-; exec "$@"'
 )
 _LOWEST: Final = 10
-"""Descriptors below are the shell's own."""
+"""The shell uses the descriptors below this one itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A started program in a process group of its own; the descriptors do not block."""
+    """A started program in a process group of its own. Its descriptors do not block."""
 
     process: subprocess.Popen[bytes]
     requests: int
-    """Written by us."""
+    """The descriptor into which we write requests."""
     answers: int
-    """Read by us."""
+    """The descriptor from which we read answers."""
     output: int
-    """What the program prints, stdout and stderr alike."""
+    """The descriptor from which we read what the program prints on stdout and stderr."""
     lifeline: int
-    """When it closes without a word, the group is killed."""
+    """If this descriptor closes without a word before, the group is killed."""
 
     def hang_up(self) -> None:
-        """End the requests: an idle worker goes home."""
-        # The number stays taken, so that closing all at the end cannot hit another's descriptor.
-        # It becomes what nobody can write to; that needs no new descriptor, for there may be none.
+        """End the requests, so that an idle worker exits."""
+        # The descriptor's number stays in use. If it were free, somebody else might get it, and
+        # release() would close it. So it becomes a copy of one that cannot be written to, which
+        # works even if no new descriptor is to be had.
         os.dup2(self.answers, self.requests, inheritable=False)
 
     def release(self) -> None:
-        """Close everything; what still runs in the group is left alone."""
+        """Close all descriptors. What still runs in the group is not killed."""
         with contextlib.suppress(OSError):
             os.write(self.lifeline, b"bye\n")
         self.process.poll()
@@ -114,7 +124,7 @@ class Child:
                 os.close(descriptor)
 
     def kill(self, number: int) -> None:
-        """Send a signal to its process group, and to whatever else is in its session."""
+        """Send a signal to its process group, and to all other processes of its session."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, number)
         for pid in others_in_session(self.process.pid):
@@ -122,14 +132,14 @@ class Child:
                 os.kill(pid, number)
 
     def has_ended(self) -> bool:
-        """Whether it is dead. It is not reaped yet, so its number is nobody else's."""
+        """Tell whether it has ended. It is not reaped, so nobody else gets its process id."""
         if self.process.returncode is not None:
             return True
         options = os.WEXITED | os.WNOHANG | os.WNOWAIT
         try:
             return os.waitid(os.P_PID, self.process.pid, options) is not None
         except ChildProcessError:
-            # Somebody else reaped it, as a handler on a thread may do with all children.
+            # Somebody else has reaped it. A handler on a thread may reap all children.
             return True
 
 
@@ -140,16 +150,17 @@ def spawn(
     folder: Path | None = None,
     over_stdio: bool = False,
 ) -> Child:
-    """Start a program that is spoken to until it ends, and that ends when we do.
+    """Start a program that answers requests, and that is killed if this process ends first.
 
     Args:
-        command: words; no shell reads them.
-        env: the whole environment; ``WPBRIDGE_WORKER`` tells the program its two descriptors.
+        command: the words of the command. No shell reads them.
+        env: the whole environment. ``WPBRIDGE_WORKER`` is added: the program's two descriptors.
         folder: where it starts.
-        over_stdio: requests and answers travel over stdin and stdout, and only stderr is output
-            (a command prefix passes nothing else on).
+        over_stdio: whether requests and answers go over stdin and stdout, and only stderr is
+            output. A command prefix needs this, since it passes no other descriptors on.
 
-    WpCliError when it cannot be started.
+    Raises:
+        WpCliError: the program cannot be started.
     """
     name = Path(command[0]).name
     try:
@@ -188,7 +199,7 @@ def _not_started(name: str, error: OSError) -> WpCliError:
 
 
 def _pipes(count: int) -> list[tuple[int, int]]:
-    """So many pipes, each with its end to read and its end to write. OSError leaves none open."""
+    """Open pipes, each as its end to read and its end to write. An OSError leaves none open."""
     ends: list[int] = []
     try:
         for _ in range(count):

@@ -1,9 +1,9 @@
-"""Whether a web server may hand out what lies in a folder.
+"""Judges whether a web server may hand out what lies in a folder.
 
-Which folders a web server serves no program can know for certain, so a folder is judged by what
-lies in it and in those above it. A folder that somebody named is refused where it surely belongs to
-a web site. One that nobody named is refused where it only looks so: the home of www-data is
-/var/www, and web sites lie below it.
+No program can know for certain which folders a web server serves. So a folder is judged by the
+files in it and in the folders above it. A folder that somebody named is refused if it certainly
+belongs to a web site. A folder that wpbridge found by itself is refused even if it only looks so:
+the home of www-data is /var/www, and web sites lie below it.
 """
 
 import os
@@ -34,18 +34,18 @@ _SERVED: Final = frozenset(
 )
 """Names that only a web site's folders have."""
 _LIKELY: Final = frozenset({"html", "www", "web", "webroot", "wwwroot", "docroot", "public"})
-"""Names that a web site's folders often have, and other folders too."""
+"""Names that folders of web sites often have, but other folders as well."""
 _AROUND_SITES: Final = frozenset({Path("/var/www"), Path("/srv/www")})
-"""Folders that web sites lie in, and are rarely handed out themselves."""
+"""Folders that contain web sites, but are rarely served themselves."""
 
 
 def why_served(folder: Path, roots: Sequence[Path] = (), *, is_found: bool = False) -> str | None:
-    """Say why a web server may hand out what lies in a folder; None where nothing tells so.
+    """Say why a web server may hand out what lies in a folder. None if nothing points to that.
 
     Args:
-        folder: its real path; it need not be there.
-        roots: real paths of folders that are known to be a web site's.
-        is_found: nobody named this folder, so that less is enough to refuse it.
+        folder: the folder's real path. It may not exist yet.
+        roots: the real paths of folders that are known to belong to a web site.
+        is_found: whether wpbridge found the folder by itself, so that less is enough to refuse it.
     """
     for place in (folder, *folder.parents):
         if place == Path("/"):
@@ -72,9 +72,10 @@ def _why(place: Path, roots: Sequence[Path], *, is_found: bool) -> str | None:
 
 
 def _is_moved_up(place: Path) -> bool:
-    """Whether a wp-config.php was put above the document root, where WordPress looks for it too.
+    """Tell whether the wp-config.php here was moved up out of a document root below.
 
-    Below another name WordPress may have a folder of its own in the document root.
+    WordPress looks for it in the folder above as well. With any other name, the folder below may
+    be one that WordPress has to itself inside of the document root.
     """
     try:
         folders = [below for below in place.iterdir() if below.name.lower() in _SERVED | _LIKELY]

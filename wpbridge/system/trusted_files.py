@@ -1,9 +1,9 @@
-"""Judge files and folders by who may change them, and read the ones that pass.
+"""Judges files and folders by who may change them, and reads those that may be obeyed.
 
-Each folder and each link on the way to a file counts, since whoever may write one of them can put
-another file in its place. They are judged from the top down: where only root may write above, what
-was judged stays as it is. Access control lists are seen only as far as they show in the group's
-bits, which is how Linux shows those of POSIX.
+Each folder and each link on the way to a file counts, since whoever may write to one of them can
+put another file in its place. They are judged from the root down. If only root may write above a
+place, nobody can change it after it was judged. Access control lists count only as far as the bits
+of the group show them, which is how Linux shows those of POSIX.
 """
 
 import errno
@@ -21,31 +21,32 @@ LIFTS: Final = "WPBRIDGE_TRUST"
 """The variable that lifts the rules."""
 
 _MOST_LINKS: Final = 40
-"""As the kernel."""
+"""How many links may be followed. The kernel has the same limit."""
 _EVERYBODY: Final = stat.S_IWOTH
 _OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 def is_lifted(env: Mapping[str, str]) -> bool:
-    """Whether the environment lifts the rules. ConfigError for a value that is neither yes nor no.
+    """Tell whether the environment lifts the rules. ConfigError if the value is not a yes or no.
 
-    The settings file cannot say this: it is what the rules are about.
+    The settings file cannot lift them, since they judge that file as well.
     """
-    told = env.get(LIFTS, "").strip().lower()
-    if told in {"1", "true", "yes", "on"}:
+    value = env.get(LIFTS, "").strip().lower()
+    if value in {"1", "true", "yes", "on"}:
         return True
-    if told in {"", "0", "false", "no", "off"}:
+    if value in {"", "0", "false", "no", "off"}:
         return False
-    raise ConfigError(f"{LIFTS} expects true or false, not {told!r}")
+    raise ConfigError(f"{LIFTS} expects true or false, not {value!r}")
 
 
 def may_obey(path: Path, what: str, *, is_searched: bool = False) -> None:
-    """Raise NotObeyed when this process must not obey a file, or what lies in a folder.
+    """Raise NotObeyed if this process must not obey a file, or what lies in a folder.
 
     Args:
-        path: the file or folder; links are followed, and count themselves.
-        what: the file's part in words, for the message.
-        is_searched: it is a folder in which names are looked up, so nobody may add to it either.
+        path: the file or folder. Links are followed, and are judged as well.
+        what: what the file is, for the message.
+        is_searched: whether it is a folder in which names are looked up. Then others must not be
+            able to add a file to it, either.
     """
     am_root = os.geteuid() == 0
     end = path.resolve() if is_searched else None
@@ -63,19 +64,19 @@ def may_obey(path: Path, what: str, *, is_searched: bool = False) -> None:
 
 
 def read(file: Path, what: str, *, welcome: frozenset[int] | None = None) -> bytes:
-    """Return what is in a file that this process may obey; it is opened once, and then judged.
+    """Return the content of a file that this process may obey. It is opened once, then judged.
 
     Args:
         file: the file.
-        what: its part in words, for messages.
-        welcome: for a file that nobody has named, the users beside root and this one whose file
-            may be obeyed; None for one that was named.
+        what: what the file is, for messages.
+        welcome: None for a file that somebody has named. For a file that wpbridge has found by
+            itself, the users whose files may be obeyed, besides root and this user.
 
     Raises:
-        NotObeyed: this process must not obey it.
-        OSError: it cannot be read.
+        NotObeyed: this process must not obey the file.
+        OSError: the file cannot be read.
     """
-    # Not to wait: somebody may have put a pipe there meanwhile.
+    # Somebody may have put a pipe there, so the call must not wait.
     number = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(number, "rb") as stream:  # noqa: PTH123 - a descriptor
         status = os.fstat(number)
@@ -83,7 +84,7 @@ def read(file: Path, what: str, *, welcome: frozenset[int] | None = None) -> byt
             raise OSError(errno.EINVAL, "it is no plain file")
         may_obey(file, what)
         if os.geteuid() == 0:
-            # Nobody else can have changed what the name leads to: it was judged from the top.
+            # The path was judged from the root down, so only root can have changed its target.
             if not os.path.samestat(status, file.stat()):
                 raise OSError(errno.EAGAIN, "it was replaced in this moment")
         elif _who_writes(number, status) == "everybody":
@@ -94,16 +95,16 @@ def read(file: Path, what: str, *, welcome: frozenset[int] | None = None) -> byt
 
 
 def components(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Yield each folder and link on the way to a path, from the root down, and where it ends.
+    """Yield each folder and link on the way to a path, from the root down, and then its end.
 
-    What a link leads to is followed from the root down as well. OSError as of lstat(2).
+    The target of a link is followed from the root down as well. Raises what lstat(2) raises.
     """
     place, rest, links = Path("/"), [*reversed(path.absolute().parts[1:])], 0
     yield place, place.lstat()
     while rest:
         part = rest.pop()
         if part == "..":
-            # The place has no link in it, so this is the folder above.
+            # The path so far contains no link, so ".." is the folder above it.
             place = place.parent
             continue
         inside = place / part
@@ -119,23 +120,23 @@ def components(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
         elif stat.S_ISDIR(status.st_mode):
             place = inside
         else:
-            # What comes behind a file is inside it, as in an archive of modules.
+            # The rest of the path lies inside this file, as in an archive of modules.
             return
 
 
 def _who_writes(place: Path | int, status: os.stat_result, *, is_end: bool = False) -> str:
-    """Who beside the owner may write it by its mode; empty for nobody."""
+    """Return who besides the owner may write to a place, by its mode. Empty for nobody."""
     mode = status.st_mode
     if stat.S_ISLNK(mode) or not mode & _OTHERS or _is_read_only(place):
         return ""
     if stat.S_ISDIR(mode) and mode & stat.S_ISVTX and not is_end:
-        # As /tmp: nobody can replace what is there and belongs to another.
+        # In a sticky folder such as /tmp nobody can replace the files of others.
         return ""
     return "everybody" if mode & _EVERYBODY else f"the group {_group(status)}"
 
 
 def _is_read_only(place: Path | int) -> bool:
-    """Whether it is mounted so that nobody can write it, as Kubernetes mounts a ConfigMap."""
+    """Tell whether a place is mounted read-only, as Kubernetes mounts a ConfigMap."""
     return bool(os.statvfs(place).f_flag & os.ST_RDONLY)
 
 
@@ -158,7 +159,7 @@ def _refused(path: Path, what: str, place: Path, status: os.stat_result, why: st
     if am_root and not_root:
         cure = f"`chown -h root {place}`"
     elif stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX:
-        # As /tmp, whose mode is right for what it is.
+        # The mode of a sticky folder such as /tmp is right and must stay.
         cure = "use a folder of your own"
     else:
         cure = f"`chmod go-w {place}`"
@@ -171,7 +172,7 @@ def _refused(path: Path, what: str, place: Path, status: os.stat_result, why: st
 
 
 def owner_name(uid: int) -> str:
-    """Return a user's name, for messages; the number of one without a name."""
+    """Return a user's name for messages, or the number of a user without a name."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

@@ -1,8 +1,8 @@
-"""Judge modules of handlers before Python runs them, and all that they import.
+"""Judges modules of handlers, and all that they import, before Python runs them.
 
-The guard stands before Python's own finders and asks them. It judges what they have found, with its
-folders and its compiled file. What lies in Python's own folders is left out: wpbridge's own code is
-run from there, and so whoever may write them is obeyed anyhow.
+The guard stands before Python's own finders and asks them. It judges the file that they find, the
+folders of the module and its compiled file. Python's own folders are left out: the code of wpbridge
+itself is there, so whoever may write to them is obeyed anyway.
 """
 
 import os
@@ -21,7 +21,7 @@ _WHAT: Final = "the handlers' module"
 
 
 class Guard:
-    """A finder that refuses modules which this process must not obey."""
+    """A finder of modules that refuses those which this process must not obey."""
 
     def __init__(self) -> None:
         paths = sysconfig.get_paths()
@@ -30,7 +30,7 @@ class Guard:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Find a module as Python does. NotObeyed when it must not be run."""
+        """Find a module as Python does. Raises NotObeyed if it must not be run."""
         for finder in sys.meta_path:
             find = None if finder is self else getattr(finder, "find_spec", None)
             spec: ModuleSpec | None = find(name, path, target) if find else None
@@ -45,7 +45,7 @@ class Guard:
             self._look_at(Path(folder), is_searched=True)
         if origin:
             self._look_at(Path(origin))
-        # Python runs the compiled file in its place, if one is put there.
+        # If there is a compiled file, Python runs that one instead.
         compiled = Path(spec.cached) if origin and spec.cached else None
         if compiled is not None and os.path.lexists(compiled.parent):
             self._look_at(compiled.parent, is_searched=True)
@@ -58,6 +58,6 @@ class Guard:
 
 
 def guard_imports(*, trusted: bool) -> None:
-    """Judge every module that is imported from now on; with ``trusted``, none."""
+    """Judge every module that is imported from now on, or none if they are ``trusted``."""
     rest = [finder for finder in sys.meta_path if not isinstance(finder, Guard)]
     sys.meta_path[:] = rest if trusted else [Guard(), *rest]

@@ -1,4 +1,4 @@
-"""What wpbridge tells people and machines: the bus of events, log lines, texts for terminals."""
+"""What wpbridge reports to people and machines: events, log lines, and texts on terminals."""
 
 from typing import Final
 

@@ -1,8 +1,8 @@
-"""What the messages of one failure have in common, however often it occurs.
+"""Finds what the messages of one failure have in common.
 
 :func:`fingerprint` masks what differs from one occurrence to the next: ids, dates, amounts and
-addresses. It looks at characters, not at meaning, so the names of people and products stay and
-part messages that belong together.
+addresses. It looks at characters, not at their meaning. So the names of people and products stay,
+and messages that differ in them count as different failures.
 """
 
 import re
@@ -14,8 +14,8 @@ _MOST_CHARS: Final = 200
 _PREFIX: Final = re.compile(r"\A(?:action failed(?: via [^:]{1,80})?: )+")
 _LIST: Final = re.compile(r"(?<![A-Za-z])<(n|id)>(?:[,;]? ?<\1>)+(?![A-Za-z])")
 
-# Every pattern begins at the border of a word, and what it repeats without an end it does not give
-# back (``++``), so that no part of a text is read over and over.
+# Every pattern begins at the start of a word, and unlimited repetitions are possessive (``++``), so
+# that no part of a text is read again and again.
 _START: Final = r"(?<![A-Za-z0-9])"
 _END: Final = r"(?![A-Za-z0-9])"
 
@@ -53,14 +53,14 @@ _BASE64: Final = (
     r"[A-Za-z0-9][A-Za-z0-9+/]{23,}+={0,2}"
 )
 _ID: Final = (
-    # UUIDs, tokens of the web, order keys.
+    # UUIDs, JSON web tokens, order keys of WooCommerce.
     rf"{_START}(?:[0-9a-fA-F]{{8}}-(?:[0-9a-fA-F]{{4}}-){{3}}[0-9a-fA-F]{{12}}{_END}"
     r"|eyJ[\w-]{8,}+(?:\.[\w-]++){0,2}|(?<=wc_order_)[A-Za-z0-9]++)"
-    # Base64 in both alphabets. What follows a slash or a dot is part of a path.
+    # Base64 in both alphabets. A text after a slash or a dot is part of a path.
     rf"|(?<![\w+/.-])(?:{_BASE64}|{_BASE64.replace('+/', '_-')})"
-    # Hex with a letter and a digit, as numbers alone are numbers.
+    # Hexadecimal with a letter and a digit, since digits alone are a number.
     rf"|{_START}(?:0[xX][0-9a-fA-F]++|(?=[a-fA-F]*[0-9])(?=[0-9]*[a-fA-F])[0-9a-fA-F]{{8,}}+{_END}"
-    # Letters and digits mixed as no name mixes them.
+    # Letters and digits in a mixture that no name has.
     r"|(?=[A-Za-z]*[0-9]++[A-Za-z])(?=[0-9]*[A-Za-z]++[0-9])(?=(?:[A-Za-z]*[0-9]){2})"
     r"[A-Za-z0-9]{12,}+)"
 )
@@ -72,11 +72,11 @@ _CURRENCY: Final = "(?:AUD|CAD|CHF|CZK|DKK|EUR|GBP|INR|JPY|NOK|NZD|PLN|SEK|USD)"
 _AMOUNT: Final = (
     rf"{_SIGN}(?:{_SYMBOL}|{_START}{_CURRENCY})[ ]?[+-]?{_NUMBER}"
     rf"|{_SIGN}{_START}{_NUMBER}(?:[ ]?(?:{_SYMBOL}(?!\w)|{_CURRENCY}{_END}))?"
-    # Three digits after a letter may be a name's own, as in sha256.
+    # Three digits after a letter may belong to a name, such as sha256.
     r"|(?<=[A-Za-z])\d{4,}+"
 )
 
-# The first that matches wins. What is kept is not looked into, masks of an earlier pass included.
+# The first group that matches wins. Nothing is masked inside of what is kept, such as a mask.
 _MASKED: Final = re.compile(
     rf"(?P<keep><(?:id|date|n|email|ip)>|{_SITE}[^\s/?#\"'<>]*+|{_CODE})"
     rf"|(?P<email>{_EMAIL})|(?P<ip>{_IP})|(?P<date>{_DATE})|(?P<id>{_ID})|(?P<n>{_AMOUNT})"
@@ -84,16 +84,16 @@ _MASKED: Final = re.compile(
 
 
 def fingerprint(message: str) -> str:
-    """The message with its variable parts masked, in at most 200 characters.
+    """Return a message with its variable parts masked, in at most 200 characters.
 
-    The masks are ``<id>``, ``<date>``, ``<n>``, ``<email>`` and ``<ip>``. Kept are the scheme and
-    host of a URL, and numbers that say which failure it was: three-digit codes after HTTP, status
-    or code, and those of cURL, errno and SQLSTATE. Never fails, and a fingerprint's fingerprint is
-    itself. Only the first 2,000 characters count.
+    The masks are ``<id>``, ``<date>``, ``<n>``, ``<email>`` and ``<ip>``. The scheme and host of a
+    URL stay, and so do numbers that say which failure it was: three-digit codes after HTTP, status
+    or code, and those of cURL, errno and SQLSTATE. Only the first 2,000 characters count. No text
+    raises an error, and the fingerprint of a fingerprint is the same text.
     """
     text = message[:_READ_CHARS]
-    # Cutting and masking can uncover something to mask. Each round that changes the text leaves
-    # less of it unmasked, so this ends.
+    # Cutting and masking can uncover more to mask. Each round leaves less unmasked text, so the
+    # loop ends.
     while (masked := _masked(text)) != text:
         text = masked
     return text

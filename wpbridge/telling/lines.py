@@ -1,7 +1,7 @@
-"""Log lines, as text for people and as JSON for machines; a runner's events become lines here.
+"""Formats log lines as text for people and as JSON for machines, and turns events into lines.
 
-Names are constant and dotted (``action.completed``), details are fields. Args and secrets are in
-no event, so they are in no line.
+The name of a line is constant and dotted (``action.completed``), and its details are fields. No
+event contains args or secrets, so no line does.
 """
 
 import contextlib
@@ -68,98 +68,93 @@ _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {
 }
 _RESERVED: Final = frozenset({"ts", "level", "logger", "event", "site", "message", "traceback"})
 FOREIGN: Final = "log.message"
-"""The event of a line that somebody else worded: a handler, or a library."""
+"""The name of a line that a handler or a library has written."""
 FAILED: Final = "log.failed"
-"""The event of a line that could not be written as it was meant."""
+"""The name of the line that stands for one that could not be formatted."""
 
 
 def name_of(kind: type[Event]) -> str:
-    """``ActionCompleted`` as ``action.completed``."""
+    """Return the name of a kind of event: ``action.completed`` for ``ActionCompleted``."""
     first, *rest = re.findall(r"[A-Z][a-z]+", kind.__name__)
     return f"{first}.{'_'.join(rest)}".lower()
 
 
 def fields_of(event: Event) -> dict[str, Any]:
-    """Plain values: spans as seconds, dates as ISO 8601 in UTC."""
-    told: dict[str, Any] = {}
+    """Return the fields of an event as plain values.
+
+    A span is given in milliseconds under a name with ``_ms``, a date as ISO 8601 in UTC.
+    """
+    values: dict[str, Any] = {}
     for field in fields(event):
         value = getattr(event, field.name)
         if isinstance(value, timedelta):
-            told[f"{field.name}_ms"] = round(value.total_seconds() * 1000, 1)
+            values[f"{field.name}_ms"] = round(value.total_seconds() * 1000, 1)
         elif isinstance(value, datetime):
-            told[field.name] = value.astimezone(UTC).isoformat(timespec="milliseconds")
+            values[field.name] = value.astimezone(UTC).isoformat(timespec="milliseconds")
         else:
-            told[field.name] = value
-    return told
+            values[field.name] = value
+    return values
 
 
 def write(event: Event) -> None:
-    """The subscriber that logs every event."""
+    """Log an event. This is the subscriber for all kinds."""
     level = LEVELS[type(event)]
     if _log.isEnabledFor(level):
-        told = fields_of(event)
-        told.pop("at")
-        _log.log(level, name_of(type(event)), extra=Fields(told).as_extra())
+        values = fields_of(event)
+        values.pop("at")
+        _log.log(level, name_of(type(event)), extra=Fields(values).as_extra())
 
 
 class TextLines(logging.Formatter):
-    """``2026-12-01T09:00:00.000Z INFO action.completed action_id=5 hook=mail``."""
+    """Writes lines as ``2026-12-01T09:00:00.000Z INFO action.completed action_id=5 hook=mail``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, whatever stands in it; the lines of a traceback follow, set in."""
-        name, message, told = _parts(record)
+        """Return one line, whatever characters it has, and below it the indented traceback."""
+        name, message, values = _parts(record)
         at = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         words = name if message is None else message
         head = visible(f"{at[:-4]}Z {record.levelname} {words}")
         trace = traceback_of(record)
         more = [f"  {visible(part)}" for part in trace.split("\n")] if trace else []
-        return "\n".join([" ".join([head, *shown_fields(told)]), *more])
+        return "\n".join([" ".join([head, *shown_fields(values)]), *more])
 
 
 class JsonLines(logging.Formatter):
-    """One object a line: ts, level, logger, event and site, and the fields."""
+    """Writes each line as one JSON object: ts, level, logger, event, site, and the fields."""
 
     def __init__(self, site: str = "") -> None:
         super().__init__()
         self._site = site
 
     def format(self, record: logging.LogRecord) -> str:
-        """See the class."""
-        name, message, told = _parts(record)
+        """Return one line of JSON."""
+        name, message, values = _parts(record)
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line: dict[str, Any] = {
             "ts": at,
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": name,
-            "site": told.pop("site", None) or self._site,
+            "site": values.pop("site", None) or self._site,
         }
         if message is not None:
             line["message"] = message
-        line |= {str(name): plain(value) for name, value in told.items()}
+        line |= {str(name): plain(value) for name, value in values.items()}
         if trace := traceback_of(record):
             line["traceback"] = trace
         return visible_json(line, default=as_text)
 
 
 class _Lines(logging.StreamHandler[TextIO]):
-    """Writes lines; one that cannot be made is told by its failure, and hurts nobody."""
+    """Writes lines to a stream. Instead of one that cannot be formatted, it writes why."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging calls it
-        """Write which logger's line it was; nothing where the stream itself is broken."""
+        """Write which logger's line it was, or nothing if the stream itself is broken."""
         name = class_name(sys.exception() or Exception())
-        told = Fields({"from": record.name, "error_type": name})
-        made = logging.makeLogRecord(
-            {
-                "name": "wpbridge",
-                "levelno": record.levelno,
-                "levelname": record.levelname,
-                "msg": FAILED,
-                "fields": told,
-            }
-        )
+        instead = logging.LogRecord("wpbridge", record.levelno, "", 0, FAILED, None, None)
+        instead.__dict__["fields"] = Fields({"from": record.name, "error_type": name})
         with contextlib.suppress(Exception):
-            self.stream.write(f"{self.format(made)}\n")
+            self.stream.write(f"{self.format(instead)}\n")
 
 
 def set_up(
@@ -169,9 +164,13 @@ def set_up(
     *,
     site: str = "",
 ) -> None:
-    """Log to stderr: warnings, with 1 information, with 2 everything.
+    """Have log lines written to a stream from now on.
 
-    ``site`` is what every line of JSON tells of where it comes from.
+    Args:
+        verbose: 0 for warnings, 1 for information as well, 2 for everything.
+        style: how lines are formatted.
+        stream: where they go; stderr if None.
+        site: the label that lines of JSON have as their site, if they name no other.
     """
     handler = _Lines(stream or sys.stderr)
     handler.setFormatter(JsonLines(site) if style == "json" else TextLines())
@@ -181,7 +180,7 @@ def set_up(
 
 
 def fall_back() -> None:
-    """Have commands that keep no log write their warnings as log lines to stderr."""
+    """Have warnings written to stderr as log lines, by commands that have set up no log."""
     handler = _Lines(sys.stderr)
     handler.setLevel(logging.WARNING)
     handler.setFormatter(TextLines())
@@ -189,11 +188,11 @@ def fall_back() -> None:
 
 
 def _parts(record: logging.LogRecord) -> tuple[str, str | None, dict[str, Any]]:
-    """The event, the words where somebody else has chosen them, and the fields."""
+    """Return a record's name, its fields, and between them the message if it is a foreign line."""
     fields = record.__dict__.get("fields")
     if isinstance(fields, Fields):
         return record.getMessage(), None, dict(fields)
     extra = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
-    # What a handler gives may be called as it likes: it takes no place of ours.
-    told = {f"{name}_" if name in _RESERVED else name: value for name, value in extra.items()}
-    return FOREIGN, record.getMessage(), told
+    # A handler may name its fields as it likes. A name of ours gets an underscore.
+    values = {f"{name}_" if name in _RESERVED else name: value for name, value in extra.items()}
+    return FOREIGN, record.getMessage(), values

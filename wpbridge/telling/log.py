@@ -1,8 +1,8 @@
-"""What wpbridge writes into its log: a stable name a line, and fields.
+"""Writes wpbridge's log. Each line has a stable name, and its details are fields.
 
-:data:`KINDS` is the catalogue of everything that is logged beside a runner's events
-(:mod:`wpbridge.events`); docs/reference/events.md has both, and a test compares them with the
-code. Nothing else in the package calls a logger, so no detail hides in the wording of a line.
+:data:`KINDS` is the catalogue of all lines except a runner's events (:mod:`wpbridge.events`). The
+page docs/reference/events.md describes both, and a test compares it with the code. No other module
+of the package calls a logger, so no detail is hidden in the wording of a line.
 """
 
 import logging
@@ -25,13 +25,13 @@ _TOTALS: Final = (
 
 
 class Kind(NamedTuple):
-    """One kind of line."""
+    """One kind of line: its logger, its level and the names of its fields."""
 
     logger: str
     level: int
     fields: tuple[str, ...] = ()
     quieter: int | None = None
-    """A lower level, which some of these lines have."""
+    """The lower level that some lines of this kind have."""
 
 
 _DAEMON: Final = "wpbridge.daemon"
@@ -92,16 +92,16 @@ KINDS: Final[Mapping[str, Kind]] = {
 
 
 class Fields(dict[str, Any]):
-    """The fields of a line of wpbridge's own, as a record's ``fields``; empty ones are left out.
+    """The fields of one of wpbridge's own lines. Empty ones are left out.
 
-    They are the record's attributes too, as other formatters expect it of an ``extra``.
+    A record has them as its ``fields``, and as attributes, where other formatters look for them.
     """
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         super().__init__({name: value for name, value in fields.items() if not is_empty(value)})
 
     def as_extra(self) -> dict[str, Any]:
-        """What a log call takes."""
+        """Return the fields as the ``extra`` of a log call."""
         return {**self, "fields": self}
 
 
@@ -109,10 +109,10 @@ def tell(name: str, /, *, level: int | None = None, exc_info: Any = None, **fiel
     """Log one line.
 
     Args:
-        name: of the catalogue; its level and its fields stand there.
-        level: another one than there.
-        exc_info: an exception whose traceback follows; True for the one that is being handled.
-        fields: plain values.
+        name: a name of the catalogue, which has its level and the names of its fields.
+        level: another level than that of the catalogue.
+        exc_info: an exception whose traceback follows. True for the one that is being handled.
+        fields: the values of the fields.
     """
     kind = KINDS[name]
     logger, wanted = logging.getLogger(kind.logger), kind.level if level is None else level
@@ -121,30 +121,30 @@ def tell(name: str, /, *, level: int | None = None, exc_info: Any = None, **fiel
 
 
 def is_heard(name: str) -> bool:
-    """Tell whether anybody hears lines of this kind."""
+    """Tell whether lines of this kind are written anywhere."""
     kind = KINDS[name]
     return logging.getLogger(kind.logger).isEnabledFor(kind.level)
 
 
 def traceback_of(record: logging.LogRecord) -> str | None:
-    """Return a record's traceback as text; one that another process made has it as such."""
+    """Return a record's traceback as text, or None. From another process it comes as text."""
     if record.exc_info and not record.exc_text:
         return logging.Formatter().formatException(record.exc_info)
     return record.exc_text
 
 
 def is_empty(value: object) -> bool:
-    """Tell whether a field is left out: it is None or an empty text."""
+    """Tell whether a field is left out, since it is None or an empty text."""
     return value is None or (isinstance(value, str) and not value)
 
 
 def shown_fields(fields: Mapping[str, Any]) -> list[str]:
-    """Return ``name=value`` for each field; values with blanks are quoted as in JSON."""
+    """Return ``name=value`` for each field. Values with blanks are quoted as in JSON."""
     return [f"{visible(str(name))}={_shown(value)}" for name, value in fields.items()]
 
 
 def as_text(value: object) -> str:
-    """Return a value as text, also where its own class cannot say it."""
+    """Return a value as text, or a replacement if its own class raises an error."""
     try:
         return str(value)
     except BaseException:  # noqa: BLE001 - a handler's own class may do anything
@@ -152,7 +152,7 @@ def as_text(value: object) -> str:
 
 
 def plain(value: object) -> object:
-    """Return a value if JSON can hold it, else its text."""
+    """Return a value as it is if JSON can hold it, or else its text."""
     if value is None or isinstance(value, str | bool | int | float):
         return value
     try:

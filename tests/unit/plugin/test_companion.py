@@ -117,7 +117,7 @@ def test_a_template_without_a_place_is_an_error_of_ours() -> None:
 )
 def test_a_damaged_configuration_says_nothing(told: str) -> None:
     empty = companion.template()
-    source = companion._LINE.sub(lambda m: m[1] + told.encode() + m[3], empty)
+    source = companion.LINE.pattern.sub(lambda m: m[1] + told.encode() + m[3], empty)
     assert source != empty
     assert companion.parse(source) is None
 
