@@ -22,8 +22,8 @@ from legacy_store import LegacyStore
 from servers import MariaDB, private_mariadb
 from wpbridge.codec import schedule
 from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.poststore import KIND, PostStore
-from wpbridge.migrate.poststore_undo import Undo
+from wpbridge.migrate.post_store.moving import KIND, PostStore
+from wpbridge.migrate.post_store.undo import Undo
 from wpbridge.store.running.runner_store import SqlStore
 
 _PART = 2_000

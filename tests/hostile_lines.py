@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from wpbridge.migrate.lines import LINE_FIELDS, SCHEDULE_FIELDS
+from wpbridge.migrate.transfer.lines import LINE_FIELDS, SCHEDULE_FIELDS
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
 HEAD = b'{"wpbridge":"actions","version":1,"origin":"%s"}\n'

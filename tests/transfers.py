@@ -10,7 +10,8 @@ from conftest import ROOT
 from factories import NOW
 from rows import change
 from wpbridge.codec import schedule
-from wpbridge.migrate import files, transfer
+from wpbridge.migrate.transfer import files
+from wpbridge.migrate.transfer.exporting import lines_of
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
 from wpbridge.store.records import Query
@@ -118,7 +119,7 @@ def golden() -> Iterator[str]:
 
 def exported(store: SqlStore, which: Query | None = None, **more: Any) -> bytes:
     stream = io.BytesIO()
-    files.write(transfer.lines_of(store, which or Query(), now=NOW, **more), stream)
+    files.write(lines_of(store, which or Query(), now=NOW, **more), stream)
     return stream.getvalue()
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from wpbridge.migrate.journal import Journal, name_of
-from wpbridge.migrate.poststore import KIND, PostStore
+from wpbridge.migrate.post_store.moving import KIND, PostStore
 from wpbridge.queue.facade import opened
 from wpbridge.site.config import load
 from wpbridge.system import private_files

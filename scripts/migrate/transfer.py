@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 from wpbridge.clock import SystemClock
-from wpbridge.migrate.added import KIND
-from wpbridge.migrate.files import Line
 from wpbridge.migrate.journal import Journal, name_of
-from wpbridge.migrate.transfer import Wishes, copy
+from wpbridge.migrate.transfer.copying import copy_queue
+from wpbridge.migrate.transfer.files import Line
+from wpbridge.migrate.transfer.taking_back import KIND
+from wpbridge.migrate.transfer.wishes import Wishes
 from wpbridge.queue.facade import Queue
 from wpbridge.store.records import Query
 
@@ -26,6 +27,6 @@ with Queue.open(dsn=source_dsn) as source, Queue.open(dsn=target_dsn) as target:
     # `wpbridge migrate import --undo FILE` takes back what it tells of.
     file = Path("transfer.journal")
     with Journal(file, kind=KIND, site=name_of(target.store)) as journal:
-        report = copy(source.store, wanted, target.store, wishes, reject, journal=journal)
+        report = copy_queue(source.store, wanted, target.store, wishes, reject, journal=journal)
 print(f"{report.added} copied, {report.known} there from before, {report.rejected} left out")
 sys.exit(0 if report.is_good else 1)

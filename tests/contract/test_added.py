@@ -14,10 +14,11 @@ from transfers import add_row, exported, fill, told
 from wpbridge.action import ActionId
 from wpbridge.clock import to_text
 from wpbridge.errors import InputError
-from wpbridge.migrate import files
-from wpbridge.migrate.added import KIND, take_back
 from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.transfer import Import, Report, Wishes
+from wpbridge.migrate.transfer import files
+from wpbridge.migrate.transfer.importing import Import
+from wpbridge.migrate.transfer.taking_back import KIND, take_back
+from wpbridge.migrate.transfer.wishes import Report, Wishes
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
 from wpbridge.store.running.runner_store import SqlStore

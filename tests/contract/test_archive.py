@@ -14,9 +14,10 @@ from wpbridge.action import ActionId, Status
 from wpbridge.clock import to_text
 from wpbridge.errors import InputError
 from wpbridge.migrate.archive import Archive, Report, asked, file_for, journal_of
-from wpbridge.migrate.files import read, source
 from wpbridge.migrate.journal import Journal, name_of
-from wpbridge.migrate.transfer import Import, Wishes
+from wpbridge.migrate.transfer.files import read, source
+from wpbridge.migrate.transfer.importing import Import
+from wpbridge.migrate.transfer.wishes import Wishes
 from wpbridge.store.running.runner_store import SqlStore
 from wpbridge.store.upkeep.retention import Expiry
 

@@ -12,9 +12,10 @@ from factories import NOW
 from hostile_lines import PLACES, RAW, VALUES, file_of, line_with
 from rows import query
 from wpbridge.errors import InputError
-from wpbridge.migrate import files
-from wpbridge.migrate.files import Line
-from wpbridge.migrate.transfer import Import, Report, Wishes
+from wpbridge.migrate.transfer import files
+from wpbridge.migrate.transfer.files import Line
+from wpbridge.migrate.transfer.importing import Import
+from wpbridge.migrate.transfer.wishes import Report, Wishes
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import open_store
 from wpbridge.store.running.runner_store import SqlStore

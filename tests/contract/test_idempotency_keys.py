@@ -10,8 +10,8 @@ import pytest
 from factories import NOW, insert, make_new
 from rows import change, query
 from wpbridge.action import Action, NewAction, Status
-from wpbridge.migrate import transfer
-from wpbridge.migrate.transfer import Wishes
+from wpbridge.migrate.transfer.copying import copy_queue
+from wpbridge.migrate.transfer.wishes import Wishes
 from wpbridge.queue.facade import Queue
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter, Ending
@@ -222,7 +222,7 @@ def test_a_copied_queue_takes_no_id_of_a_site_with_it(
     insert(store, make_new("charge", args=("a",)))
     target = open_at(f"sqlite:///{tmp_path / 'other.db'}", "wp_")
     before = target.parts.own.facts
-    done = transfer.copy(store, Query(), target, Wishes(now=NOW), lambda *_: None)
+    done = copy_queue(store, Query(), target, Wishes(now=NOW), lambda *_: None)
     assert done.added == 1
     target.parts.own.look()
     assert target.parts.own.facts == before

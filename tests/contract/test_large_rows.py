@@ -15,8 +15,9 @@ from rows import change, query
 from transfers import add_row, exported, told
 from wpbridge.action import ActionId
 from wpbridge.errors import InputError
-from wpbridge.migrate import files, lines, transfer
-from wpbridge.migrate.transfer import Import, Report, Wishes
+from wpbridge.migrate.transfer import files, importing, lines
+from wpbridge.migrate.transfer.importing import Import
+from wpbridge.migrate.transfer.wishes import Report, Wishes
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import open_store
 from wpbridge.store.moving import bulk
@@ -83,7 +84,7 @@ def test_large_rows_come_through_as_they_are(
     store: SqlStore, open_queue: Callable[[str], SqlStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk, "WINDOW_BYTES", LARGE)
-    monkeypatch.setattr(transfer, "BATCH_BYTES", LARGE)
+    monkeypatch.setattr(importing, "BATCH_BYTES", LARGE)
     for n in range(5):
         add_row(store, hook=f"h{n}", schedule="ä" * 300_000)
     before = exported(store)
@@ -113,7 +114,7 @@ class Lines(io.RawIOBase):
 
 
 def test_an_import_holds_bytes_and_not_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfer, "BATCH_BYTES", 4 * LARGE)
+    monkeypatch.setattr(importing, "BATCH_BYTES", 4 * LARGE)
     most: list[int] = []
     add = Bulk.add
 

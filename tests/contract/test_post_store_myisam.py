@@ -13,8 +13,8 @@ from rows import change, query
 from wpbridge.action import ActionId
 from wpbridge.errors import Contention
 from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.poststore import PostStore, Summary
-from wpbridge.migrate.poststore_undo import Undo, Undone
+from wpbridge.migrate.post_store.moving import PostStore, Summary
+from wpbridge.migrate.post_store.undo import Undo, Undone
 from wpbridge.store.moving import exclusive as alone
 from wpbridge.store.running.runner_store import SqlStore
 

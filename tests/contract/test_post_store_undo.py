@@ -18,9 +18,9 @@ from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
 from wpbridge.errors import InputError
 from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.kept import Keeper, file_of
-from wpbridge.migrate.poststore import PostStore, Summary
-from wpbridge.migrate.poststore_undo import Undo, Undone
+from wpbridge.migrate.post_store.deleted_posts import DeletedPosts, file_of
+from wpbridge.migrate.post_store.moving import PostStore, Summary
+from wpbridge.migrate.post_store.undo import Undo, Undone
 from wpbridge.store.moving.posts import Made, Posts
 from wpbridge.store.moving.posts_back import PostsBack
 from wpbridge.store.moving.whole_posts import WholePost, WholePosts
@@ -794,7 +794,7 @@ def test_what_a_dead_move_had_copied_and_has_run_since_is_an_action_only(
     five: LegacyStore, plain: SqlStore, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "add", killed)
+        patch.setattr(DeletedPosts, "add", killed)
         with pytest.raises(Killed):
             way.move()
     ran = {"hook_2"} if actions(five) else set()

@@ -16,8 +16,8 @@ from rows import change, query
 from servers import MariaDB
 from wpbridge.errors import StoreError
 from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.poststore import PostStore
-from wpbridge.migrate.poststore_undo import Undo
+from wpbridge.migrate.post_store.moving import PostStore
+from wpbridge.migrate.post_store.undo import Undo
 from wpbridge.store.moving.posts import Posts
 from wpbridge.store.running.runner_store import SqlStore
 

@@ -10,9 +10,9 @@ from cli_helpers import tables
 from factories import NOW, insert, make_new
 from rows import change, query
 from wpbridge.errors import Contention, SchemaError
-from wpbridge.migrate.deviations import Deviation
-from wpbridge.migrate.mending import Changes
-from wpbridge.migrate.schema import claim_index, script, verify
+from wpbridge.migrate.schema.comparing import claim_index, script, verify
+from wpbridge.migrate.schema.deviations import Deviation
+from wpbridge.migrate.schema.mending import Changes
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_store

@@ -21,10 +21,13 @@ from rows import change, query
 from transfers import add_row, exported, fill, told
 from wpbridge.codec import schedule
 from wpbridge.errors import Contention, InputError, WpbridgeError
-from wpbridge.migrate import files, transfer
-from wpbridge.migrate.files import Line
-from wpbridge.migrate.lines import dumped
-from wpbridge.migrate.transfer import Import, Report, Wishes
+from wpbridge.migrate.transfer import files, importing, verifying
+from wpbridge.migrate.transfer.copying import copy_queue
+from wpbridge.migrate.transfer.exporting import lines_of
+from wpbridge.migrate.transfer.files import Line
+from wpbridge.migrate.transfer.importing import Import
+from wpbridge.migrate.transfer.lines import dumped
+from wpbridge.migrate.transfer.wishes import Report, Wishes
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
 from wpbridge.store.base import ClaimFilter
@@ -96,7 +99,7 @@ def test_what_was_added_before_is_known_wherever_it_stands(
     store: SqlStore, other: SqlStore, monkeypatch: pytest.MonkeyPatch, unique: bool
 ) -> None:
     """After batches without any the keys are not looked up first, and refuse all the same."""
-    monkeypatch.setattr(transfer, "BATCH", 2)
+    monkeypatch.setattr(importing, "BATCH", 2)
     insert(store, *[make_new(f"h{n}") for n in range(12)])
     header, *lines, end = exported(store).splitlines(keepends=True)
     end = json.loads(end) | {"actions": 3}
@@ -110,7 +113,7 @@ def test_what_was_added_before_is_known_wherever_it_stands(
 def test_nothing_goes_in_front_of_a_batch_that_failed(
     store: SqlStore, other: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "BATCH", 1)
+    monkeypatch.setattr(importing, "BATCH", 1)
     insert(store, *[make_new(f"h{n}") for n in range(6)])
     data = exported(store)
     bulk = type(other.parts.bulk)
@@ -133,11 +136,11 @@ def test_nothing_goes_in_front_of_a_batch_that_failed(
 
 def test_copy_and_file_know_the_same_actions(store: SqlStore, other: SqlStore) -> None:
     insert(store, make_new(), make_new(group="g"))
-    report = transfer.copy(store, Query(), other, Wishes(now=NOW), lambda *_: None)
+    report = copy_queue(store, Query(), other, Wishes(now=NOW), lambda *_: None)
     assert (report.added, report.is_good) == (2, True)
     assert imported(other, exported(store)).known == 2
     insert(store, make_new("new"))
-    assert transfer.copy(store, Query(), other, Wishes(now=NOW), lambda *_: None).added == 1
+    assert copy_queue(store, Query(), other, Wishes(now=NOW), lambda *_: None).added == 1
 
 
 def test_into_itself_only_when_asked_for(store: SqlStore) -> None:
@@ -146,7 +149,7 @@ def test_into_itself_only_when_asked_for(store: SqlStore) -> None:
     with pytest.raises(InputError, match="this very queue"):
         imported(store, data)
     with pytest.raises(InputError, match="the same queue"):
-        transfer.copy(store, Query(), store, Wishes(now=NOW), lambda *_: None)
+        copy_queue(store, Query(), store, Wishes(now=NOW), lambda *_: None)
     assert imported(store, data, into_itself=True).added == 1
 
 
@@ -353,7 +356,7 @@ def test_what_is_added_while_it_is_read_is_left_for_the_next_time(
     store: SqlStore, other: SqlStore
 ) -> None:
     insert(store, *[make_new(f"h{n}") for n in range(3)])
-    lines = transfer.lines_of(store, Query(), now=NOW)
+    lines = lines_of(store, Query(), now=NOW)
     stream = io.BytesIO()
     for place, line in enumerate(lines):
         stream.write(dumped(line))
@@ -430,7 +433,7 @@ def test_without_transactions_nothing_is_added_twice(
     mysql_dsn: str, open_queue: Callable[[str], SqlStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Enqueueing refuses such tables (MyISAM: reading only)."""
-    monkeypatch.setattr(transfer, "BATCH", 2)
+    monkeypatch.setattr(importing, "BATCH", 2)
     change(open_queue(mysql_dsn), "ALTER TABLE wp_actionscheduler_actions ENGINE=MyISAM")
     here = open_queue(mysql_dsn)
     with contextlib.suppress(WpbridgeError):
@@ -456,7 +459,7 @@ def test_what_the_columns_cannot_hold_is_set_aside(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whether or not it is one of the fifty that are compared."""
-    monkeypatch.setattr(transfer, "SAMPLE", 0)
+    monkeypatch.setattr(verifying, "SAMPLE", 0)
     report = imported(open_queue(mysql_dsn), file_of(line(1, **wrong), line(2)))
     assert (report.added, report.rejected, report.is_good) == (1, 1, False)
 
@@ -477,7 +480,7 @@ def test_what_an_old_charset_cannot_hold_is_set_aside(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """``?`` is written for it, or the whole import refused (a group)."""
-    monkeypatch.setattr(transfer, "SAMPLE", 0)
+    monkeypatch.setattr(verifying, "SAMPLE", 0)
     here = open_queue(mysql_dsn)
     for table in ("actions", "groups", "logs"):
         change(

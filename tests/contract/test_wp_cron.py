@@ -13,11 +13,11 @@ from wpbridge.clock import from_timestamp
 from wpbridge.codec import php, schedule
 from wpbridge.codec.wp_cron import CronOption, Event, key_of
 from wpbridge.errors import CodecError, Contention, InputError, SchemaError, SiteError
-from wpbridge.migrate import wpcron
 from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.wpcron import Choice, Moved, Mover
-from wpbridge.migrate.wpcron_since import Bridged, unfinished
-from wpbridge.migrate.wpcron_undo import Undo, Undone
+from wpbridge.migrate.wp_cron import moving
+from wpbridge.migrate.wp_cron.moving import Choice, Moved, Mover
+from wpbridge.migrate.wp_cron.scheduled_since import Bridged, unfinished
+from wpbridge.migrate.wp_cron.undo import Undo, Undone
 from wpbridge.queue.facade import Queue
 from wpbridge.store.rows.options import CRON, CRON_LOCK
 from wpbridge.store.running.runner_store import SqlStore
@@ -205,7 +205,7 @@ def test_what_no_action_can_hold_stays_where_it_is(place: Place, odd: Event, rea
     assert done.moved == 1
     assert [reason in left.reason for left in done.left] == [True]
     assert CronOption.decode(before).events()[0] in CronOption.decode(place.data).events()
-    assert wpcron.left_as_row(done.left[0])["value"].encode("latin-1") == odd.value
+    assert moving.left_as_row(done.left[0])["value"].encode("latin-1") == odd.value
 
 
 MALFORMED = [
@@ -245,7 +245,7 @@ def test_events_under_a_date_that_is_no_number_stay_and_are_told(place: Place, d
     [left] = done.left
     assert (done.moved, left.event.name(), left.event.date) == (2, "odd", date)
     assert left.reason == f"its date {date!r} is no whole number"
-    assert wpcron.left_as_row(left)["hook"] == "odd"
+    assert moving.left_as_row(left)["hook"] == "odd"
     assert place.undo().restored == 2
     assert place.data == before
 
@@ -346,14 +346,14 @@ def test_without_an_option_it_says_so(place: Place) -> None:
 
 def between(place: Place, deed: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
     """Once, between the look at the option and the transaction."""
-    real, left = wpcron.transact, [deed]
+    real, left = moving.transact, [deed]
 
     def late(*given: Any) -> Any:
         if left:
             left.pop()()
         return real(*given)
 
-    monkeypatch.setattr(wpcron, "transact", late)
+    monkeypatch.setattr(moving, "transact", late)
 
 
 def test_what_wordpress_takes_out_meanwhile_is_not_moved(
@@ -626,7 +626,7 @@ def test_two_that_repeat_at_different_hours_stay_two(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Though the second comes in a later transaction, and finds the first one's action."""
-    monkeypatch.setattr(wpcron, "BATCH", 1)
+    monkeypatch.setattr(moving, "BATCH", 1)
     place.set(event("h", interval=86_400), event("h", interval=86_400, date=LATER + 600))
     assert place.move().moved == 2
     assert len(place.actions()) == 2
@@ -685,7 +685,7 @@ def test_undo_puts_two_back_that_differ_in_their_intervals_only(place: Place) ->
 def test_undo_puts_two_back_that_repeat_at_different_hours(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wpcron, "BATCH", 1)
+    monkeypatch.setattr(moving, "BATCH", 1)
     before = place.set(event("h", interval=86_400), event("h", interval=86_400, date=LATER + 600))
     place.move()
     assert place.undo().restored == 2
@@ -742,7 +742,7 @@ def test_a_damaged_step_of_the_journal_is_told(place: Place, step: dict[str, obj
 def test_undo_tells_how_far_it_is_of_how_many(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wpcron, "BATCH", 2)
+    monkeypatch.setattr(moving, "BATCH", 2)
     place.set(*(event("h", number) for number in range(5)))
     place.move()
     told: list[int] = []
@@ -756,7 +756,7 @@ def test_batches_there_and_back_have_bounded_bytes(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch was 1,000 events, however long each was."""
-    monkeypatch.setattr(wpcron, "WINDOW_BYTES", 9_000)
+    monkeypatch.setattr(moving, "WINDOW_BYTES", 9_000)
     lengths = [1, 4_000, 4_000, 4_000, 7_000, 1]
     before = place.set(*(event("h", "x" * n, date=LATER + i) for i, n in enumerate(lengths)))
     told: list[int] = []
@@ -888,7 +888,7 @@ def test_php_s_later_actions_may_be_due_earlier(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Batches go by id, whatever the dates: none is passed over, and none is told twice."""
-    monkeypatch.setattr("wpbridge.migrate.wpcron_since.BATCH", 2)
+    monkeypatch.setattr("wpbridge.migrate.wp_cron.scheduled_since.BATCH", 2)
     place.set(event("one", 5))
     place.move()
     for number in range(5):
@@ -996,7 +996,7 @@ def test_more_than_a_batch_goes_back_beside_a_writer(
 ) -> None:
     place.set(event("one", 5))
     place.move()
-    monkeypatch.setattr("wpbridge.migrate.wpcron_since.BATCH", 2)
+    monkeypatch.setattr("wpbridge.migrate.wp_cron.scheduled_since.BATCH", 2)
     for number in range(5):
         from_php(place, "one", number + 10)
 

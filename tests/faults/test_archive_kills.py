@@ -15,7 +15,7 @@ from cli_helpers import clean_env
 from factories import NOW, insert, make_new
 from rows import change, query
 from wpbridge.migrate.archive import ENDING
-from wpbridge.migrate.files import read, source
+from wpbridge.migrate.transfer.files import read, source
 from wpbridge.store.running.runner_store import SqlStore
 
 ROWS = 3_000

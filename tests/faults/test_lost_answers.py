@@ -21,12 +21,15 @@ from proxy import Proxy
 from rows import change, column, log_of, query
 from servers import MariaDB
 from wpbridge.action import Claim
-from wpbridge.migrate import added, files, wpcron, wpcron_undo
 from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.lines import dumped
-from wpbridge.migrate.poststore import PostStore
-from wpbridge.migrate.poststore_undo import Undo
-from wpbridge.migrate.transfer import Import, Wishes
+from wpbridge.migrate.post_store.moving import PostStore
+from wpbridge.migrate.post_store.undo import Undo
+from wpbridge.migrate.transfer import files, taking_back
+from wpbridge.migrate.transfer.importing import Import
+from wpbridge.migrate.transfer.lines import dumped
+from wpbridge.migrate.transfer.wishes import Wishes
+from wpbridge.migrate.wp_cron import moving
+from wpbridge.migrate.wp_cron import undo as wpcron_undo
 from wpbridge.outcome import Completed, LogLine
 from wpbridge.queue.facade import Queue
 from wpbridge.runner import settle, wording
@@ -295,11 +298,11 @@ def test_an_import_that_is_taken_back_is_told(
             {"wpbridge": "end", "actions": 1},
         )
     )
-    with Journal(tmp_path / "journal", kind=added.KIND, site="s") as journal:
+    with Journal(tmp_path / "journal", kind=taking_back.KIND, site="s") as journal:
         it = Import(far, Wishes(now=NOW), lambda *_: None, journal=journal)
         assert it.run(files.read(io.BytesIO(rows))).added == 1
         with cut_at_commit(far, proxy, lost):
-            done = added.take_back(far, journal)
+            done = taking_back.take_back(far, journal)
     assert done.removed == {"pending": 1}
 
 
@@ -313,7 +316,7 @@ def cron(far: SqlStore) -> Queue:
     )
     change(far, "INSERT INTO wp_options (option_name, option_value) VALUES ('cron', :v)", v=data)
     far.parts.own.ensure(far.names.keys)
-    far.parts.groups.ensure(wpcron.GROUP)
+    far.parts.groups.ensure(moving.GROUP)
     return Queue(far, close_store=False)
 
 
@@ -326,7 +329,7 @@ def test_events_that_are_moved_are_told(
         Journal(tmp_path / "journal", kind="wp-cron", site="s") as journal,
         cut_at_commit(far, proxy, lost),
     ):
-        moved = wpcron.Mover(cron, journal, choice=wpcron.Choice()).move()
+        moved = moving.Mover(cron, journal, choice=moving.Choice()).move()
     assert (moved.moved, moved.checked) == (1, 1)
 
 
@@ -335,7 +338,7 @@ def test_events_that_are_put_back_are_told(
     far: SqlStore, proxy: Proxy, cron: Queue, lost: Lost, tmp_path: Path
 ) -> None:
     with Journal(tmp_path / "journal", kind="wp-cron", site="s") as journal:
-        wpcron.Mover(cron, journal, choice=wpcron.Choice()).move()
+        moving.Mover(cron, journal, choice=moving.Choice()).move()
         with cut_at_commit(far, proxy, lost):
             done = wpcron_undo.Undo(cron, journal).run()
     assert (done.restored, done.ended) == (1, 0)
@@ -349,7 +352,7 @@ def test_copies_of_a_files_events_are_told_made_and_taken_back(  # noqa: PLR0917
     cut, none = cut_at_commit(far, proxy, lost), nullcontext()
     with Journal(tmp_path / "journal", kind="wp-cron", site="s") as journal:
         with cut if deed == "copy" else none:
-            copied = wpcron.Mover(cron, journal, choice=wpcron.Choice()).copy(wpcron.read(cron))
+            copied = moving.Mover(cron, journal, choice=moving.Choice()).copy(moving.read(cron))
         with cut if deed == "undo" else none:
             undone = wpcron_undo.Undo(cron, journal).run()
     assert (copied.moved, copied.checked, undone.copies, undone.busy) == (1, 1, 1, 0)

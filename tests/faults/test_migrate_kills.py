@@ -12,7 +12,8 @@ import pytest
 
 from factories import NOW, insert, make_new
 from rows import query
-from wpbridge.migrate import files, transfer
+from wpbridge.migrate.transfer import files
+from wpbridge.migrate.transfer.exporting import lines_of
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
 from wpbridge.store.records import Query
@@ -104,7 +105,7 @@ def check(source: SqlStore, target: SqlStore) -> None:
 def exported(source: SqlStore, folder: Path) -> Path:
     file = folder / "queue.jsonl"
     with file.open("wb") as stream:
-        files.write(transfer.lines_of(source, Query(), now=NOW), stream)
+        files.write(lines_of(source, Query(), now=NOW), stream)
     return file
 
 

@@ -20,7 +20,7 @@ from sqlalchemy import event
 from conftest import SEEDS
 from legacy_store import LegacyStore
 from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.poststore import PostStore
+from wpbridge.migrate.post_store.moving import PostStore
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import open_store
 from wpbridge.store.running.runner_store import SqlStore

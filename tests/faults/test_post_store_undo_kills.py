@@ -19,8 +19,8 @@ from sqlalchemy import event
 from conftest import SEEDS
 from legacy_store import LegacyStore, snapshot
 from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.poststore import PostStore
-from wpbridge.migrate.poststore_undo import Undo
+from wpbridge.migrate.post_store.moving import PostStore
+from wpbridge.migrate.post_store.undo import Undo
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import open_store
 from wpbridge.store.running.runner_store import SqlStore

@@ -384,7 +384,7 @@ def test_ctrl_c_ends_an_import_that_waits_for_a_lock(
 
 
 def test_a_packed_file_comes_through_standard_input(lite: Site) -> None:
-    """`Packed or not`, says the help of --input FILE|-."""
+    """`PackedFile or not`, says the help of --input FILE|-."""
     packed = gzip.compress(bad_line(lite.folder).read_bytes())
     done = lite("migrate", "import", "--input", "-", "--dry-run", input=packed)
     assert done.out.startswith("would import 1 action")

@@ -21,7 +21,7 @@ from servers import MariaDB
 from wpbridge.clock import SystemClock, to_text
 from wpbridge.codec import php
 from wpbridge.codec.wp_cron import CronOption, Event, key_of
-from wpbridge.migrate.files import read, source
+from wpbridge.migrate.transfer.files import read, source
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.running.runner_store import SqlStore
 

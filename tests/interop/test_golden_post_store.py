@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from rows import query
 from servers import MariaDB, find_program
 from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.poststore import PostStore, Summary
+from wpbridge.migrate.post_store.moving import PostStore, Summary
 from wpbridge.store.running.runner_store import SqlStore
 
 ATTEMPTS = {"legacy_failed": 1, "legacy_done": 1}

@@ -6,8 +6,8 @@ import pytest
 
 from both_sides import BothSides
 from factories import NOW, insert, make_new
-from wpbridge.migrate.mending import Changes
-from wpbridge.migrate.schema import claim_index, verify
+from wpbridge.migrate.schema.comparing import claim_index, verify
+from wpbridge.migrate.schema.mending import Changes
 from wpbridge.store.structure.definitions import Definitions
 
 

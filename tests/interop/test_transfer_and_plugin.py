@@ -8,9 +8,9 @@ from pathlib import Path
 
 from both_sides import BothSides, Call
 from factories import NOW
-from wpbridge.migrate import transfer
-from wpbridge.migrate.files import Line
-from wpbridge.migrate.transfer import Wishes
+from wpbridge.migrate.transfer.copying import copy_queue
+from wpbridge.migrate.transfer.files import Line
+from wpbridge.migrate.transfer.wishes import Wishes
 from wpbridge.store.records import Query
 from wpbridge.store.running.runner_store import SqlStore
 
@@ -31,7 +31,7 @@ def moved(source: SqlStore, target: SqlStore) -> None:
     def reject(line: Line, why: str) -> None:
         bad.append(f"{line.number}: {why}")
 
-    report = transfer.copy(source, Query(), target, Wishes(now=NOW), reject)
+    report = copy_queue(source, Query(), target, Wishes(now=NOW), reject)
     assert (bad, report.problems, report.is_good) == ([], [], True)
 
 

@@ -30,7 +30,7 @@ from wpbridge.clock import SystemClock
 from wpbridge.codec import cron, zoned
 from wpbridge.daemon import fleet
 from wpbridge.doctor import Finding, Repair, explain
-from wpbridge.migrate import lines
+from wpbridge.migrate.transfer import lines
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
 from wpbridge.runner import wording

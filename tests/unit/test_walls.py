@@ -16,7 +16,7 @@ SEEDS = {
     "site/moments": ("wpbridge.runner.loop", "Rooms, from the doors down to the nouns"),
     "action": ("wpbridge.telling.bus", "Rooms, from the doors down to the nouns"),
     "queue/wake": ("wpbridge.runner.care", "Rooms, from the doors down to the nouns"),
-    "doctor/findings": ("wpbridge.migrate.packed", "Rooms are entered by their doors"),
+    "doctor/findings": ("wpbridge.migrate.packed_file", "Rooms are entered by their doors"),
     "plugin/placing": ("wpbridge.site.dropin", "Rooms are entered by their doors"),
     "cli/times": ("wpbridge.store.running.claiming", "Rooms are entered by their doors"),
     "runner/pace": (

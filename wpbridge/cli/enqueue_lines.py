@@ -18,7 +18,7 @@ from typing import IO, Any, Final
 from wpbridge.cli.filters import BIGGEST, span_from
 from wpbridge.clock import SystemClock
 from wpbridge.errors import ActionNotFound, InputError
-from wpbridge.migrate import files
+from wpbridge.migrate.transfer import files
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import BULK, Queue
 from wpbridge.store.database.portions import portions

@@ -22,8 +22,9 @@ from wpbridge.cli.names import tell_unknown
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural
 from wpbridge.cli.progress import counting
-from wpbridge.migrate import added, transfer
 from wpbridge.migrate.journal import name_of
+from wpbridge.migrate.transfer import taking_back
+from wpbridge.migrate.transfer.copying import copy_queue
 
 
 @click.command(
@@ -88,14 +89,14 @@ def copy(
         queue, origins = stack.enter_context(opened_with_places(settings))
         places = replace(places, folders=origins.folders)
         tell_unknown(queue.store, query.hooks, query.groups, for_people=not settings.quiet)
-        noted = None if dry_run else places.journal(journal, added.KIND)
+        noted = None if dry_run else places.journal(journal, taking_back.KIND)
         side = side_file(places, rejects, "-", dry_run=dry_run)
         count = queue.count(query)
         if count > MANY and not dry_run:
             confirm(f"Copy {plural(count, 'action')} to {name_of(target.store)}", yes=yes)
         steps = stack.enter_context(noting(places, noted))
         advance = stack.enter_context(counting("copy", count, lines=not settings.quiet))
-        report = transfer.copy(
+        report = copy_queue(
             queue.store,
             query,
             target.store,

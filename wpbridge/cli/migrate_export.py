@@ -13,8 +13,10 @@ from wpbridge.cli.output import plural, told
 from wpbridge.cli.progress import counting
 from wpbridge.cli.terminal import print_line
 from wpbridge.clock import SystemClock
-from wpbridge.migrate import files, transfer
-from wpbridge.migrate.lines import dumped, line_of
+from wpbridge.migrate.transfer import files
+from wpbridge.migrate.transfer.exporting import lines_of
+from wpbridge.migrate.transfer.lines import dumped
+from wpbridge.migrate.transfer.row_to_line import line_of
 from wpbridge.queue.facade import Queue
 from wpbridge.store.records import Query
 
@@ -73,7 +75,7 @@ def export(
                 counting("export", count, lines=not settings.quiet) as advance,
                 files.output(output) as stream,
             ):
-                lines = transfer.lines_of(
+                lines = lines_of(
                     queue.store,
                     query,
                     now=SystemClock().now(),

@@ -18,12 +18,13 @@ from wpbridge.cli.progress import counting
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.clock import SystemClock
 from wpbridge.errors import InputError
-from wpbridge.migrate import added, files
-from wpbridge.migrate.added import TakenBack
-from wpbridge.migrate.files import Line, Rejects
+from wpbridge.migrate.file_locations import FileLocations
 from wpbridge.migrate.journal import Journal, name_of
-from wpbridge.migrate.places import Places
-from wpbridge.migrate.transfer import Import, Report, Wishes
+from wpbridge.migrate.transfer import files, taking_back
+from wpbridge.migrate.transfer.files import Line, Rejects
+from wpbridge.migrate.transfer.importing import Import
+from wpbridge.migrate.transfer.taking_back import TakenBack
+from wpbridge.migrate.transfer.wishes import Report, Wishes
 from wpbridge.queue.facade import Queue
 from wpbridge.site.config import Settings
 from wpbridge.site.moments import parse_duration
@@ -130,7 +131,7 @@ def import_(
         shift, unique=unique, dry_run=dry_run, statuses=status, into_itself=into_itself
     )
     with opened_with_places(settings) as (queue, places), files.source(input_) as stream:
-        noted = None if dry_run else places.journal(journal, added.KIND)
+        noted = None if dry_run else places.journal(journal, taking_back.KIND)
         side = side_file(places, rejects, input_, dry_run=dry_run)
         lines = files.read(stream)
         first = next(lines, None)
@@ -164,7 +165,9 @@ def tell_rejected(line: Line, why: str) -> None:
     told(f"line {line.number}: {why}")
 
 
-def side_file(places: Places, rejects: str | None, input_: str, *, dry_run: bool) -> Rejects | None:
+def side_file(
+    places: FileLocations, rejects: str | None, input_: str, *, dry_run: bool
+) -> Rejects | None:
     """Where lines go that cannot be added; None for a trial, which writes no file."""
     if dry_run:
         return None
@@ -175,26 +178,28 @@ def side_file(places: Places, rejects: str | None, input_: str, *, dry_run: bool
 
 
 @contextmanager
-def noting(places: Places, file: Path | None) -> Iterator[Journal | None]:
+def noting(places: FileLocations, file: Path | None) -> Iterator[Journal | None]:
     """The journal of what is added to a queue; none for a trial."""
     if file is None:
         yield None
         return
-    with places.begun(file, added.KIND) as steps:
+    with places.begun(file, taking_back.KIND) as steps:
         yield steps
 
 
 def take_back(queue: Queue, settings: Settings, file: Path, *, dry_run: bool, yes: bool) -> None:
     """``--undo``; exit code 1 while runners hold some of them."""
     name = name_of(queue.store)
-    with Journal(file, kind=added.KIND, site=name, is_old=True) as steps:
+    with Journal(file, kind=taking_back.KIND, site=name, is_old=True) as steps:
         # Looked at first where somebody is to be asked, or wants to know only.
-        done = added.take_back(queue.store, steps, dry_run=True) if dry_run or not yes else None
+        done = None
+        if dry_run or not yes:
+            done = taking_back.take_back(queue.store, steps, dry_run=True)
         if done is not None and done.removed.total() > MANY and not dry_run:
             confirm(f"Delete {plural(done.removed.total(), 'action')} that were added", yes=yes)
         if done is None or not dry_run:
-            with counting("undo", added.count(steps), lines=not settings.quiet) as advance:
-                done = added.take_back(queue.store, steps, tick=advance)
+            with counting("undo", taking_back.count(steps), lines=not settings.quiet) as advance:
+                done = taking_back.take_back(queue.store, steps, tick=advance)
     _tell_taken_back(done, settings, dry_run=dry_run)
     raise SystemExit(int(Exit.ERROR if done.held or done.problems else Exit.OK))
 

@@ -14,8 +14,8 @@ from wpbridge.cli.progress import percents
 from wpbridge.cli.stopping import stoppable
 from wpbridge.cli.terminal import print_json, print_line, write_data
 from wpbridge.errors import InputError
-from wpbridge.migrate import mending, schema
-from wpbridge.migrate.places import Places
+from wpbridge.migrate.file_locations import FileLocations
+from wpbridge.migrate.schema import comparing, mending
 from wpbridge.site.config import Settings
 from wpbridge.site.moments import parse_duration
 from wpbridge.site.resolve import resolve
@@ -38,12 +38,12 @@ JOURNAL = click.option(
 
 
 @contextmanager
-def definitions_of(settings: Settings) -> Iterator[tuple[Definitions, Places]]:
+def definitions_of(settings: Settings) -> Iterator[tuple[Definitions, FileLocations]]:
     """The site's tables, with a second connection to watch from, and the places for its files."""
     site = resolve(settings, os.environ)
     store, watcher = open_site(site), open_site(site)
     try:
-        yield Definitions(store, watcher), Places.of(settings, site, store)
+        yield Definitions(store, watcher), FileLocations.of(settings, site, store)
     finally:
         store.close()
         watcher.close()
@@ -59,7 +59,7 @@ def lock_wait_seconds(told: str) -> float:
 
 @contextmanager
 def changes(
-    definitions: Definitions, places: Places, journal: Path, lock_wait_seconds: float
+    definitions: Definitions, places: FileLocations, journal: Path, lock_wait_seconds: float
 ) -> Iterator[mending.Changes]:
     """What is run within is noted in the journal, and can be stopped."""
     with places.begun(journal, mending.KIND) as steps, stoppable():
@@ -105,7 +105,7 @@ def index(
     seconds = lock_wait_seconds(lock_wait)
     settings = settings_of(ctx, flags)
     with definitions_of(settings) as (definitions, places):
-        there = schema.claim_index(definitions)
+        there = comparing.claim_index(definitions)
         statement = there.drop if drop else there.add
         if sql:
             write_data(f"{statement};\n")
@@ -113,7 +113,7 @@ def index(
         noted = None
         is_needed = there.is_ours if drop else there.name is None
         if is_needed:
-            schema.check_online(definitions)
+            comparing.check_online(definitions)
             if not dry_run:
                 what = "drop index" if drop else "add index"
                 noted = places.journal(journal, mending.KIND)
@@ -147,7 +147,7 @@ def index(
     )
 
 
-def _deed(there: schema.ClaimIndex, *, drop: bool, dry_run: bool) -> str:
+def _deed(there: comparing.ClaimIndex, *, drop: bool, dry_run: bool) -> str:
     name = there.name or "the claim index"
     if drop:
         if there.name is None:

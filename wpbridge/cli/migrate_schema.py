@@ -23,11 +23,11 @@ from wpbridge.cli.progress import percents
 from wpbridge.cli.stopping import stoppable
 from wpbridge.cli.terminal import print_json, print_line, write_data
 from wpbridge.errors import InputError
-from wpbridge.migrate import mending
-from wpbridge.migrate.deviations import Deviation, Fix
 from wpbridge.migrate.journal import Journal, name_of
-from wpbridge.migrate.schema import Comparison, script, statement_of
-from wpbridge.migrate.schema import verify as compare
+from wpbridge.migrate.schema import mending
+from wpbridge.migrate.schema.comparing import Comparison, script, statement_of
+from wpbridge.migrate.schema.comparing import verify as compare
+from wpbridge.migrate.schema.deviations import Deviation, Fix
 from wpbridge.site.config import Settings
 from wpbridge.store.structure.definitions import Definitions
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from wpbridge.cli.output import told
-from wpbridge.migrate.places import Places
+from wpbridge.migrate.file_locations import FileLocations
 from wpbridge.queue.facade import Queue
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import resolve
@@ -15,14 +15,14 @@ from wpbridge.system.served_folders import why_served
 
 
 @contextmanager
-def opened_with_places(settings: Settings) -> Iterator[tuple[Queue, Places]]:
+def opened_with_places(settings: Settings) -> Iterator[tuple[Queue, FileLocations]]:
     """Open the queue of settings; with the places for its files."""
     site = resolve(settings, os.environ)
     with Queue(open_site(site), unique_by=settings.unique_by) as queue:
-        yield queue, Places.of(settings, site, queue.store)
+        yield queue, FileLocations.of(settings, site, queue.store)
 
 
-def undo_file(places: Places, name: str) -> Path:
+def undo_file(places: FileLocations, name: str) -> Path:
     """Return the journal that ``--undo`` names; say where it should not lie.
 
     InputError where there is none.

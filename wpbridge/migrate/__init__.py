@@ -6,20 +6,12 @@ None holds a queue in memory.
 from typing import Final
 
 DOOR: Final = (
-    "added",
     "archive",
-    "deviations",
-    "files",
+    "file_locations",
     "journal",
-    "lines",
-    "mending",
-    "places",
-    "poststore",
-    "poststore_undo",
+    "post_store",
     "schema",
     "transfer",
-    "wpcron",
-    "wpcron_since",
-    "wpcron_undo",
+    "wp_cron",
 )
 """The modules that other rooms may import."""

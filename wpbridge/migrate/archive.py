@@ -21,11 +21,12 @@ from typing import Any, Final
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import from_text, to_text
 from wpbridge.errors import InputError
-from wpbridge.migrate.files import read, source
 from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.lines import END, dumped, line_of
-from wpbridge.migrate.packed import Packed
-from wpbridge.migrate.transfer import lines_of
+from wpbridge.migrate.packed_file import PackedFile
+from wpbridge.migrate.transfer.exporting import lines_of
+from wpbridge.migrate.transfer.files import read, source
+from wpbridge.migrate.transfer.lines import END, dumped
+from wpbridge.migrate.transfer.row_to_line import line_of
 from wpbridge.store.database.session import Transaction
 from wpbridge.store.records import Query
 from wpbridge.store.running.runner_store import SqlStore
@@ -123,7 +124,7 @@ class Archive:
         self._last_id = 0
         self._unsure: tuple[int, int] | None = None
         """Where the batch lies that may not be deleted yet."""
-        self._packed = Packed(file, self._replay(), level=_LEVEL, label="--output")
+        self._packed = PackedFile(file, self._replay(), level=_LEVEL, label="--output")
 
     def run(
         self, *, batch_size: int = BATCH_SIZE, tick: Callable[[int], None] = lambda _count: None

@@ -1,142 +1,34 @@
-"""Queues to files and back, and from one site straight to another; streaming, safe to repeat.
+"""The actions of a file to a queue: streaming, safe to repeat.
 
 Each action is added under a key made of where it comes from and its id there. What was added
 before is known by it: the same file again, or a second start after a crash, adds only the rest.
 docs/explain/migrations.md.
 """
 
-import contextlib
-import gc
-import random
-import sys
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
-from wpbridge.action import ActionId
 from wpbridge.errors import InputError
-from wpbridge.migrate.added import Notes
-from wpbridge.migrate.files import Line, header_of
 from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.lines import (
-    ACTIONS,
-    END,
-    VERSION,
-    in_zone,
-    key_of,
-    line_of,
-    moved,
-    row_of,
-)
-from wpbridge.migrate.writer import Writer
+from wpbridge.migrate.transfer.background_writer import BackgroundWriter, two_threads
+from wpbridge.migrate.transfer.files import Line, header_of
+from wpbridge.migrate.transfer.line_to_row import row_of
+from wpbridge.migrate.transfer.lines import END, key_of
+from wpbridge.migrate.transfer.other_site import in_zone, moved
+from wpbridge.migrate.transfer.taking_back import Notes
+from wpbridge.migrate.transfer.verifying import Verification
+from wpbridge.migrate.transfer.wishes import Report, Wishes
 from wpbridge.outcome import class_name
-from wpbridge.site.moments import iso
 from wpbridge.store.moving.bulk import BATCH, Fate, Spans, WholeRow, in_memory
-from wpbridge.store.records import Query
 from wpbridge.store.running.runner_store import SqlStore
 
-SAMPLE: Final = 50
-"""Rows that are compared value by value at the end."""
-ENDED: Final = ("complete", "failed", "canceled")
-SWITCH_SECONDS: Final = 0.0005
-OBJECTS_A_COLLECTION: Final = 50_000
 BATCH_BYTES: Final = 16 << 20
 """A batch that takes so much memory is written before it has its usual number of rows."""
-_SAMPLED_BYTES: Final = 1 << 20
 AHEAD: Final = 2
 """Batches that wait or are written while more is read."""
 _TOLD: Final = 200
-
-
-def lines_of(
-    store: SqlStore,
-    query: Query,
-    *,
-    now: datetime,
-    logs: bool = True,
-    origin: str | None = None,
-    count: int | None = None,
-    tick: Callable[[int], None] = lambda _count: None,
-) -> Iterator[dict[str, Any]]:
-    """A queue as lines: header, actions by id, end.
-
-    Args:
-        store: whose.
-        query: which actions; its order and limit do not count.
-        now: for the header.
-        logs: with their log rows.
-        origin: what the actions are known by where they are added; the server's own name and the
-            prefix unless given.
-        count: how many there are about, for who reads the lines.
-        tick: told of each window read.
-    """
-    parts = store.parts
-    yield {
-        "wpbridge": ACTIONS,
-        "version": VERSION,
-        "origin": origin or parts.bulk.identity(),
-        "prefix": store.names.prefix,
-        "schema": store.layout.describe(),
-        "zone": str(parts.inserts.zone),
-        "logs": logs,
-        "made": iso(now),
-        "count": count,
-    }
-    statuses: Counter[str] = Counter()
-    for window in parts.bulk.read(query, logs=logs):
-        for row in window:
-            line = line_of(row)
-            statuses[line["status"]] += 1
-            yield line
-        tick(len(window))
-    yield {"wpbridge": END, "actions": statuses.total(), "statuses": dict(statuses)}
-
-
-@dataclass(slots=True, kw_only=True)
-class Report:
-    """What an import did."""
-
-    read: int = 0
-    added: int = 0
-    known: int = 0
-    """Added before, by the same file."""
-    refused: int = 0
-    """Their like was there (``unique``)."""
-    left_out: int = 0
-    """Of other statuses than asked for."""
-    rejected: int = 0
-    waits_lost: int = 0
-    statuses: Counter[str] = field(default_factory=Counter)
-    """Of those added."""
-    samples: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    """What the look at the end found; empty when all is as it was written."""
-    is_whole: bool = False
-    """The file's end was there."""
-
-    @property
-    def is_good(self) -> bool:
-        """Nothing was rejected, nothing missing, and nothing waits for ever."""
-        return self.is_whole and not (self.rejected or self.problems or self.waits_lost)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
-    """How an import is to be done."""
-
-    now: datetime
-    shift: timedelta = timedelta(0)
-    """Added to the dates of pending actions."""
-    statuses: frozenset[str] = frozenset()
-    """Only these; empty for all."""
-    unique: bool = False
-    """Leave out pending actions whose hook, args and group are pending here already."""
-    into_itself: bool = False
-    """Also into the queue that the lines come from."""
-    dry_run: bool = False
 
 
 _Batch: TypeAlias = list[tuple[Line, str, WholeRow]]
@@ -183,10 +75,9 @@ class Import:
         self._batch_bytes = 0
         self._writing: deque[tuple[Future[list[Fate]], _Batch]] = deque()
         self._late: list[tuple[str, str, str]] = []
-        self._spans = Spans()
-        self._writer = Writer()
+        self._added = Verification(store)
+        self._writer = BackgroundWriter()
         self._seen: set[int] = set()
-        self._sample: list[tuple[ActionId, WholeRow]] = []
 
     def run(self, lines: Iterable[Line]) -> Report:
         """Add them; the last line may be the last of a whole file or not.
@@ -194,7 +85,7 @@ class Import:
         Raises:
             InputError: it is no exported queue, or one of this very site.
         """
-        with _two_threads(), self._writer:
+        with two_threads(), self._writer:
             try:
                 return self._run(iter(lines))
             except (KeyboardInterrupt, SystemExit):
@@ -215,7 +106,7 @@ class Import:
         self._wait_for_batches(0)
         self._settle_late()
         if not self._wishes.dry_run:
-            self._verify()
+            self.report.problems += self._added.problems(self.report)
         return self.report
 
     def _begin(self, line: Line | None) -> None:
@@ -360,94 +251,9 @@ class Import:
                 told = f"{row.hook} {row.status} {when} {row.extended_args or row.args}"
                 report.samples.append(told[:_TOLD])
             if fate.id is not None:
-                self._spans.add(fate.id)
-                self._choose(fate.id, row)
-
-    def _choose(self, action_id: ActionId, row: WholeRow) -> None:
-        """Each of those added, but for large ones, is as likely to be in the sample at the end."""
-        if in_memory(row) > _SAMPLED_BYTES:
-            return
-        if len(self._sample) < SAMPLE:
-            self._sample.append((action_id, row))
-            return
-        place = int(random.random() * self.report.added)  # noqa: S311 - a sample
-        if place < SAMPLE:
-            self._sample[place] = (action_id, row)
+                self._added.remember(fate.id, row, report.added)
 
     def _settle_late(self) -> None:
         """Waits for actions that stand further down in the file."""
         for start in range(0, len(self._late), BATCH):
             self.report.waits_lost += len(self._parts.bulk.wait(self._late[start : start + BATCH]))
-
-    def _verify(self) -> None:
-        report = self.report
-        found = self._parts.bulk.statuses_in(self._spans)
-        if sum(found.values()) < report.added:
-            report.problems.append(
-                f"{report.added:,} actions were added, and {sum(found.values()):,} are there"
-            )
-        for status in ENDED:
-            if found.get(status, 0) < report.statuses[status]:
-                report.problems.append(
-                    f"{report.statuses[status]:,} {status} ones were added, and"
-                    f" {found.get(status, 0):,} are there"
-                )
-        now = self._parts.bulk.again([i for i, _ in self._sample], logs=True)
-        for action_id, row in self._sample:
-            there = now.get(action_id)
-            if there is not None and (why := self._difference(row, there)):
-                report.problems.append(f"action {action_id} (there {row.id}) differs: {why}")
-
-    def _difference(self, row: WholeRow, there: WholeRow) -> str:
-        """Names of columns that are not as they were written; a runner may be at work."""
-        if row.status == "pending" and (there.status != row.status or there.is_claimed):
-            return ""
-        names = ["hook", "status", "scheduled", "args", "schedule", "attempts", "last_attempt"]
-        names += ["priority"] if self._layout.has_priority else []
-        names += ["extended_args"] if self._layout.has_extended_args else []
-        if row.waits:
-            # Dated as soon as they have ended.
-            names.remove("scheduled")
-        different = [name for name in names if getattr(row, name) != getattr(there, name)]
-        if self._parts.groups.first(row.group) != self._parts.groups.first(there.group):
-            different.append("group")
-        if len(row.logs) > len(there.logs):
-            different.append("logs")
-        return ", ".join(different)
-
-
-@contextlib.contextmanager
-def _two_threads() -> Iterator[None]:
-    """The interpreter as an import wants it.
-
-    The writing thread mostly waits for the server, and has little to do when it answers. And
-    nearly nothing that is made refers to itself, so a collection finds nothing.
-    """
-    interval, counts = sys.getswitchinterval(), gc.get_threshold()
-    sys.setswitchinterval(SWITCH_SECONDS)
-    gc.set_threshold(OBJECTS_A_COLLECTION)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*counts)
-        sys.setswitchinterval(interval)
-
-
-def copy(
-    source_store: SqlStore,
-    query: Query,
-    target: SqlStore,
-    wishes: Wishes,
-    reject: Callable[[Line, str], None],
-    *,
-    logs: bool = True,
-    origin: str | None = None,
-    tick: Callable[[int], None] = lambda _count: None,
-    journal: Journal | None = None,
-) -> Report:
-    """From one queue to another, with the keys that a file would have."""
-    if source_store.parts.bulk.identity() == target.parts.bulk.identity():
-        raise InputError("source and target are the same queue")
-    lines = lines_of(source_store, query, now=wishes.now, logs=logs, origin=origin)
-    numbered = (Line(number=n, value=line) for n, line in enumerate(lines, 1))
-    return Import(target, replace(wishes, into_itself=False), reject, tick, journal).run(numbered)

@@ -26,7 +26,7 @@ _OF_ROOT: Final = Path("/var/lib/wpbridge")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
+class FileLocations:
     """Where the files of one site's commands lie."""
 
     site: Site
@@ -41,7 +41,7 @@ class Places:
     @classmethod
     def of(
         cls, settings: Settings, site: Site, store: SqlStore, env: Mapping[str, str] = os.environ
-    ) -> "Places":
+    ) -> "FileLocations":
         """Return those of a site under these settings."""
         return cls(
             site=site,

@@ -8,7 +8,7 @@ log row or a finished action must never come to mean a new row.
 
 from collections.abc import Iterator, Sequence
 
-from wpbridge.migrate.deviations import Deviation, Fix
+from wpbridge.migrate.schema.deviations import Deviation, Fix
 from wpbridge.store.schema import alterations
 from wpbridge.store.schema.description import Table
 from wpbridge.store.schema.found import FoundTable

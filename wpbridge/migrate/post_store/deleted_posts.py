@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, Final, Self, TypeVar
 from wpbridge.action import ActionId
 from wpbridge.errors import InputError
 from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.packed import Packed
+from wpbridge.migrate.packed_file import PackedFile
 from wpbridge.store.moving.old_posts import LOG_TYPE
 from wpbridge.store.moving.posts import Made
 from wpbridge.store.moving.whole_posts import HANGING, POST_TYPE, Columns, Row, WholePost
@@ -43,7 +43,7 @@ def file_of(journal: Path) -> Path:
     return journal.with_name(f"{journal.name}{ENDING}")
 
 
-class Keeper:
+class DeletedPosts:
     """The file being written, for the first time or again after the move was stopped."""
 
     def __init__(self, journal: Journal) -> None:
@@ -64,7 +64,7 @@ class Keeper:
                 )
             is_begun = is_begun or step.is_begun
             end = step.end or end
-        self._packed = Packed(self.file, end, level=_LEVEL)
+        self._packed = PackedFile(self.file, end, level=_LEVEL)
         if self._packed.size and not is_begun:
             self._packed.close()
             raise InputError(

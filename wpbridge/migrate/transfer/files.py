@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import IO, Any, Final, cast
 
 from wpbridge.errors import InputError
-from wpbridge.migrate.lines import ACTIONS, BIGGEST, VERSION, checked_utf8, dumped, value_of
+from wpbridge.migrate.transfer.lines import (
+    ACTIONS,
+    BIGGEST,
+    VERSION,
+    checked_utf8,
+    dumped,
+    value_of,
+)
 from wpbridge.system import private_files
 
 LONGEST_LINE: Final = 32 << 20

@@ -4,18 +4,23 @@ An executor of the standard library's is waited for by the interpreter itself: a
 end would hang for as long as its database holds back a lock.
 """
 
+import contextlib
+import gc
 import queue
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from types import TracebackType
-from typing import ParamSpec, Self, TypeVar
+from typing import Final, ParamSpec, Self, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+SWITCH_SECONDS: Final = 0.0005
+OBJECTS_A_COLLECTION: Final = 50_000
 
 
-class Writer:
+class BackgroundWriter:
     """Does one thing after the other, until the ``with`` it is used in ends.
 
     Ended by an interrupt, it is left behind with what it is just doing: the process is to end, and
@@ -63,3 +68,20 @@ class Writer:
     def _go(self) -> None:
         while (work := self._work.get()) is not None:
             work()
+
+
+@contextlib.contextmanager
+def two_threads() -> Iterator[None]:
+    """Set the interpreter for one thread that reads beside one that writes, and set it back.
+
+    The writing thread mostly waits for the server, and has little to do when it answers. Nearly
+    nothing that an import makes refers to itself, so garbage collections find nothing.
+    """
+    interval, counts = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    gc.set_threshold(OBJECTS_A_COLLECTION)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*counts)
+        sys.setswitchinterval(interval)

@@ -15,7 +15,7 @@ from wpbridge.action import ActionId, Status
 from wpbridge.clock import from_timestamp
 from wpbridge.codec.wp_cron import CronOption, Event
 from wpbridge.errors import CodecError, Contention, SiteError
-from wpbridge.migrate.wpcron import (
+from wpbridge.migrate.wp_cron.moving import (
     SAMPLE,
     TRIES,
     Late,
@@ -32,7 +32,14 @@ from wpbridge.migrate.wpcron import (
     repeating,
     transact,
 )
-from wpbridge.migrate.wpcron_since import DONE, Bridged, Recurrences, event_of, of_php, scheduled
+from wpbridge.migrate.wp_cron.scheduled_since import (
+    DONE,
+    Bridged,
+    Recurrences,
+    event_of,
+    of_php,
+    scheduled,
+)
 from wpbridge.queue.facade import Queue
 from wpbridge.store.opened import Parts
 from wpbridge.store.records import Query, Record

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from wpbridge.errors import InputError
-from wpbridge.migrate.deviations import Fix
 from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.schema import statement_of
+from wpbridge.migrate.schema.comparing import statement_of
+from wpbridge.migrate.schema.deviations import Fix
 from wpbridge.store.schema import alterations
 from wpbridge.store.schema.description import Index
 from wpbridge.store.schema.tables import BY_NAME, PLUGIN

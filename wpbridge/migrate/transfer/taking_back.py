@@ -18,7 +18,7 @@ from wpbridge.action import ActionId
 from wpbridge.clock import from_text, to_text
 from wpbridge.errors import InputError
 from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.lines import key_of
+from wpbridge.migrate.transfer.lines import key_of
 from wpbridge.store.database.session import Transaction
 from wpbridge.store.moving.bulk import Spans, WholeRow, mark_of
 from wpbridge.store.running.runner_store import SqlStore

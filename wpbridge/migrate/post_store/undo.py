@@ -1,9 +1,9 @@
 """The way back of ``migrate post-store``: actions become the posts again that they were.
 
-What was deleted lies beside the journal (:mod:`wpbridge.migrate.kept`). An action that has changed
-since stays one. First goes the plugin's clean-up, which would delete the logs that come back; last
-the mark that the migration is complete: until then PHP does not look at posts, and runs none.
-docs/how-to/move-the-post-store.md.
+What was deleted lies beside the journal (:mod:`wpbridge.migrate.post_store.deleted_posts`). An
+action that has changed since stays one. The plugin's clean-up goes first, since it would delete the
+logs that come back. The mark that the migration is complete goes last: until then PHP does not look
+at posts, and runs none. docs/how-to/move-the-post-store.md.
 """
 
 import re
@@ -16,9 +16,9 @@ from typing import Any
 from wpbridge.clock import SystemClock, from_text
 from wpbridge.errors import ConfigError, InputError
 from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.kept import (
+from wpbridge.migrate.post_store.deleted_posts import (
     UNDONE,
-    Keeper,
+    DeletedPosts,
     Kept,
     batches,
     file_of,
@@ -27,7 +27,7 @@ from wpbridge.migrate.kept import (
     told,
     unwritten,
 )
-from wpbridge.migrate.poststore import COMPLETING
+from wpbridge.migrate.post_store.moving import COMPLETING
 from wpbridge.store.moving.posts import LOGS_OPTION, MIGRATION_OPTION, Made, Posts
 from wpbridge.store.moving.posts_back import Fate, PostsBack
 from wpbridge.store.moving.whole_posts import Columns
@@ -179,7 +179,7 @@ class Undo:
         ids = self._posts.copied()
         if not ids:
             return
-        with Keeper(self._journal) as keeper:
+        with DeletedPosts(self._journal) as keeper:
             self._has_file = True
             now = SystemClock().now()
             for some in self._posts.old.in_windows(ids):

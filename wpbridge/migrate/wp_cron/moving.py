@@ -3,7 +3,7 @@
 The option and the queue lie in one database: what is taken out of the one is put into the other
 in the same transaction, which begins with the compare-and-swap of the option's bytes. So a crash
 leaves an event in one of them, never in both and never in none. The journal is written before, for
-:mod:`wpbridge.migrate.wpcron_undo`; each event has an idempotency key, so one that a stale request
+:mod:`wpbridge.migrate.wp_cron.undo`; each event has an idempotency key, so one that a stale request
 of WordPress puts back into the option is taken out again and makes no second action.
 docs/explain/migrations-wp-cron.md.
 """

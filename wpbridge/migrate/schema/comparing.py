@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from wpbridge.errors import ConfigError, SchemaError
-from wpbridge.migrate.deviations import Deviation, Fix
-from wpbridge.migrate.schema_ids import lost_ids, lost_own_keys, low_ids
+from wpbridge.migrate.schema.deviations import Deviation, Fix
+from wpbridge.migrate.schema.lost_ids import lost_ids, lost_own_keys, low_ids
 from wpbridge.store.schema import alterations
 from wpbridge.store.schema.ddl import ONLINE
 from wpbridge.store.schema.description import Column

@@ -19,7 +19,7 @@ from wpbridge.codec import args, schedule
 from wpbridge.codec.schedule import Async, Canceled, ForeignSchedule
 from wpbridge.errors import CodecError, Contention, SchemaError, SiteError
 from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.kept import Keeper
+from wpbridge.migrate.post_store.deleted_posts import DeletedPosts
 from wpbridge.queue.enqueue import HOOK_CHARACTERS
 from wpbridge.store.moving.old_posts import GONE, LOG_TYPE, START, Post
 from wpbridge.store.moving.posts import (
@@ -181,13 +181,13 @@ class PostStore:
             Contention: another move, or its undo, is at work on this site.
             InputError: the journal's move was undone, or its file is not there.
         """
-        with self._posts.alone.held(), Keeper(journal) as keeper:
+        with self._posts.alone.held(), DeletedPosts(journal) as keeper:
             return self._all(journal, keeper, side, advance)
 
     # Steps
 
     def _all(
-        self, journal: Journal, keeper: Keeper, side: TextIO, advance: Callable[[int], None]
+        self, journal: Journal, keeper: DeletedPosts, side: TextIO, advance: Callable[[int], None]
     ) -> Summary:
         done = Summary()
         posts = self._posts
@@ -224,7 +224,7 @@ class PostStore:
                     break
                 yield from self._old.in_windows(ids)
 
-    def _move(self, journal: Journal, keeper: Keeper, ids: Sequence[int]) -> Batch:
+    def _move(self, journal: Journal, keeper: DeletedPosts, ids: Sequence[int]) -> Batch:
         self._made: dict[int, Moving] = {}
 
         def decide(post: Post) -> Moving | str:

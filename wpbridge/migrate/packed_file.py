@@ -11,7 +11,7 @@ from wpbridge.errors import InputError
 from wpbridge.system import private_files
 
 
-class Packed:
+class PackedFile:
     """Such a file, open for more members."""
 
     def __init__(self, file: Path, end: int, *, level: int, label: str = "") -> None:

@@ -1,0 +1,1 @@
+"""Queues to files and back, and from one site straight to another."""

@@ -1,0 +1,1 @@
+"""WP-Cron's events become actions, and actions its events again."""
