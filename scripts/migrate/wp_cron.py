@@ -8,7 +8,8 @@ from pathlib import Path
 
 from wpbridge import Queue
 from wpbridge.migrate.journal import Journal, name_of
-from wpbridge.migrate.wp_cron.moving import KIND, Choice, Mover
+from wpbridge.migrate.wp_cron.moving import KIND, Mover
+from wpbridge.migrate.wp_cron.plan import Choice
 
 
 def main(folder: str, *hooks: str, settle_seconds: float = 10) -> int:

@@ -16,7 +16,8 @@ from wpbridge.clock import SystemClock
 from wpbridge.codec import schedule
 from wpbridge.errors import Contention, SiteError
 from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.post_store.moving import STATUSES, InProgress, PostStore, Summary
+from wpbridge.migrate.post_store.deciding import STATUSES, InProgress
+from wpbridge.migrate.post_store.moving import PostStore, Summary
 from wpbridge.store.running.runner_store import SqlStore
 
 OLD_SINGLE = (

@@ -14,8 +14,10 @@ from wpbridge.codec import php, schedule
 from wpbridge.codec.wp_cron import CronOption, Event, key_of
 from wpbridge.errors import CodecError, Contention, InputError, SchemaError, SiteError
 from wpbridge.migrate.journal import Journal
-from wpbridge.migrate.wp_cron import moving
-from wpbridge.migrate.wp_cron.moving import Choice, Moved, Mover
+from wpbridge.migrate.wp_cron import moving, transaction
+from wpbridge.migrate.wp_cron.journal_steps import left_as_row
+from wpbridge.migrate.wp_cron.moving import Moved, Mover
+from wpbridge.migrate.wp_cron.plan import Choice
 from wpbridge.migrate.wp_cron.scheduled_since import Bridged, unfinished
 from wpbridge.migrate.wp_cron.undo import Undo, Undone
 from wpbridge.queue.facade import Queue
@@ -205,7 +207,7 @@ def test_what_no_action_can_hold_stays_where_it_is(place: Place, odd: Event, rea
     assert done.moved == 1
     assert [reason in left.reason for left in done.left] == [True]
     assert CronOption.decode(before).events()[0] in CronOption.decode(place.data).events()
-    assert moving.left_as_row(done.left[0])["value"].encode("latin-1") == odd.value
+    assert left_as_row(done.left[0])["value"].encode("latin-1") == odd.value
 
 
 MALFORMED = [
@@ -245,7 +247,7 @@ def test_events_under_a_date_that_is_no_number_stay_and_are_told(place: Place, d
     [left] = done.left
     assert (done.moved, left.event.name(), left.event.date) == (2, "odd", date)
     assert left.reason == f"its date {date!r} is no whole number"
-    assert moving.left_as_row(left)["hook"] == "odd"
+    assert left_as_row(left)["hook"] == "odd"
     assert place.undo().restored == 2
     assert place.data == before
 
@@ -346,7 +348,7 @@ def test_without_an_option_it_says_so(place: Place) -> None:
 
 def between(place: Place, deed: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
     """Once, between the look at the option and the transaction."""
-    real, left = moving.transact, [deed]
+    real, left = transaction.transact, [deed]
 
     def late(*given: Any) -> Any:
         if left:
@@ -626,7 +628,7 @@ def test_two_that_repeat_at_different_hours_stay_two(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Though the second comes in a later transaction, and finds the first one's action."""
-    monkeypatch.setattr(moving, "BATCH", 1)
+    monkeypatch.setattr(transaction, "BATCH", 1)
     place.set(event("h", interval=86_400), event("h", interval=86_400, date=LATER + 600))
     assert place.move().moved == 2
     assert len(place.actions()) == 2
@@ -685,7 +687,7 @@ def test_undo_puts_two_back_that_differ_in_their_intervals_only(place: Place) ->
 def test_undo_puts_two_back_that_repeat_at_different_hours(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(moving, "BATCH", 1)
+    monkeypatch.setattr(transaction, "BATCH", 1)
     before = place.set(event("h", interval=86_400), event("h", interval=86_400, date=LATER + 600))
     place.move()
     assert place.undo().restored == 2
@@ -742,7 +744,7 @@ def test_a_damaged_step_of_the_journal_is_told(place: Place, step: dict[str, obj
 def test_undo_tells_how_far_it_is_of_how_many(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(moving, "BATCH", 2)
+    monkeypatch.setattr(transaction, "BATCH", 2)
     place.set(*(event("h", number) for number in range(5)))
     place.move()
     told: list[int] = []
@@ -756,7 +758,7 @@ def test_batches_there_and_back_have_bounded_bytes(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch was 1,000 events, however long each was."""
-    monkeypatch.setattr(moving, "WINDOW_BYTES", 9_000)
+    monkeypatch.setattr(transaction, "WINDOW_BYTES", 9_000)
     lengths = [1, 4_000, 4_000, 4_000, 7_000, 1]
     before = place.set(*(event("h", "x" * n, date=LATER + i) for i, n in enumerate(lengths)))
     told: list[int] = []

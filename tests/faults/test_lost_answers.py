@@ -28,8 +28,9 @@ from wpbridge.migrate.transfer import files, taking_back
 from wpbridge.migrate.transfer.importing import Import
 from wpbridge.migrate.transfer.lines import dumped
 from wpbridge.migrate.transfer.wishes import Wishes
-from wpbridge.migrate.wp_cron import moving
-from wpbridge.migrate.wp_cron import undo as wpcron_undo
+from wpbridge.migrate.wp_cron import undo as wp_cron_undo
+from wpbridge.migrate.wp_cron.moving import Mover, read
+from wpbridge.migrate.wp_cron.plan import GROUP, Choice
 from wpbridge.outcome import Completed, LogLine
 from wpbridge.queue.facade import Queue
 from wpbridge.runner import settle, wording
@@ -316,7 +317,7 @@ def cron(far: SqlStore) -> Queue:
     )
     change(far, "INSERT INTO wp_options (option_name, option_value) VALUES ('cron', :v)", v=data)
     far.parts.own.ensure(far.names.keys)
-    far.parts.groups.ensure(moving.GROUP)
+    far.parts.groups.ensure(GROUP)
     return Queue(far, close_store=False)
 
 
@@ -329,7 +330,7 @@ def test_events_that_are_moved_are_told(
         Journal(tmp_path / "journal", kind="wp-cron", site="s") as journal,
         cut_at_commit(far, proxy, lost),
     ):
-        moved = moving.Mover(cron, journal, choice=moving.Choice()).move()
+        moved = Mover(cron, journal, choice=Choice()).move()
     assert (moved.moved, moved.checked) == (1, 1)
 
 
@@ -338,9 +339,9 @@ def test_events_that_are_put_back_are_told(
     far: SqlStore, proxy: Proxy, cron: Queue, lost: Lost, tmp_path: Path
 ) -> None:
     with Journal(tmp_path / "journal", kind="wp-cron", site="s") as journal:
-        moving.Mover(cron, journal, choice=moving.Choice()).move()
+        Mover(cron, journal, choice=Choice()).move()
         with cut_at_commit(far, proxy, lost):
-            done = wpcron_undo.Undo(cron, journal).run()
+            done = wp_cron_undo.Undo(cron, journal).run()
     assert (done.restored, done.ended) == (1, 0)
 
 
@@ -352,9 +353,9 @@ def test_copies_of_a_files_events_are_told_made_and_taken_back(  # noqa: PLR0917
     cut, none = cut_at_commit(far, proxy, lost), nullcontext()
     with Journal(tmp_path / "journal", kind="wp-cron", site="s") as journal:
         with cut if deed == "copy" else none:
-            copied = moving.Mover(cron, journal, choice=moving.Choice()).copy(moving.read(cron))
+            copied = Mover(cron, journal, choice=Choice()).copy(read(cron))
         with cut if deed == "undo" else none:
-            undone = wpcron_undo.Undo(cron, journal).run()
+            undone = wp_cron_undo.Undo(cron, journal).run()
     assert (copied.moved, copied.checked, undone.copies, undone.busy) == (1, 1, 1, 0)
     assert far.counts() == {"canceled": 1}
 

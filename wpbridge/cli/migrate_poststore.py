@@ -16,8 +16,8 @@ from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.errors import InputError
 from wpbridge.migrate.file_locations import FileLocations
 from wpbridge.migrate.journal import Journal, name_of
-from wpbridge.migrate.post_store import moving
-from wpbridge.migrate.post_store.moving import PostStore, Summary
+from wpbridge.migrate.post_store.deciding import IN_PROGRESS, InProgress
+from wpbridge.migrate.post_store.moving import BATCH_SIZE, KIND, PostStore, Summary
 from wpbridge.migrate.post_store.undo import Undo, Undone
 from wpbridge.queue.facade import Queue
 from wpbridge.site.config import Settings
@@ -45,12 +45,12 @@ Examples:
 @click.option(
     "--batch-size",
     type=click.IntRange(1, 10_000),
-    default=moving.BATCH_SIZE,
+    default=BATCH_SIZE,
     help="Posts a transaction (500).",
 )
 @click.option(
     "--in-progress",
-    type=click.Choice(moving.IN_PROGRESS),
+    type=click.Choice(IN_PROGRESS),
     default="complete",
     help="What becomes of actions that a dead runner left (complete, as the plugin does).",
 )
@@ -70,7 +70,7 @@ def post_store(
     ctx: click.Context,
     *,
     batch_size: int,
-    in_progress: moving.InProgress,
+    in_progress: InProgress,
     journal: str | None,
     undo: str | None,
     force: bool,
@@ -100,7 +100,7 @@ def post_store(
             raise SystemExit(int(Exit.OK if done.is_good else Exit.ERROR))
         if not force:
             it.check_alone()
-        noted = places.journal(journal, moving.KIND)
+        noted = places.journal(journal, KIND)
         if total > MANY:
             confirm(f"Move {plural(total, 'post')} into the tables", yes=yes)
         done = _move(it, places, noted, total)
@@ -112,7 +112,7 @@ def post_store(
 
 def _move(it: PostStore, places: FileLocations, journal: Path, total: int) -> Summary:
     side = _side(journal)
-    with places.begun(journal, moving.KIND) as steps:
+    with places.begun(journal, KIND) as steps:
         try:
             # What was left is met again by each run, so the file always tells all of it.
             with (
@@ -139,7 +139,7 @@ def _undo(
 ) -> None:
     file = undo_file(places, undo)
     it = PostStore(queue.store)
-    with Journal(file, kind=moving.KIND, site=name_of(queue.store), is_old=True) as steps:
+    with Journal(file, kind=KIND, site=name_of(queue.store), is_old=True) as steps:
         way = Undo(queue.store, steps)
         if not (dry_run or force):
             it.check_alone()

@@ -22,8 +22,9 @@ from wpbridge.codec.wp_cron import Event
 from wpbridge.errors import CodecError, ConfigError, InputError, SiteError
 from wpbridge.migrate.file_locations import FileLocations
 from wpbridge.migrate.journal import Journal, name_of
-from wpbridge.migrate.wp_cron import moving
-from wpbridge.migrate.wp_cron.moving import KIND, Choice, Left, Moved, Mover, Plan
+from wpbridge.migrate.wp_cron.journal_steps import left_as_row
+from wpbridge.migrate.wp_cron.moving import KIND, Moved, Mover, read
+from wpbridge.migrate.wp_cron.plan import GROUP, Choice, Left, Plan, plan
 from wpbridge.migrate.wp_cron.scheduled_since import Bridged, unfinished
 from wpbridge.migrate.wp_cron.undo import Undo, Undone
 from wpbridge.plugin import cron_bridge
@@ -53,7 +54,7 @@ Examples:
 @site_options
 @click.option("--hooks", multiple=True, metavar="PATTERN", help="Only these; * and ? (all).")
 @click.option("--with-core", is_flag=True, help="WordPress's own hooks, too.")
-@click.option("--group", default=moving.GROUP, metavar="SLUG", help="Of the actions (wp-cron).")
+@click.option("--group", default=GROUP, metavar="SLUG", help="Of the actions (wp-cron).")
 @click.option("--file", metavar="FILE", help="The option's bytes; the site's option is left alone.")
 @click.option("--journal", metavar="FILE", help="What is done (in the state folder).")
 @click.option("--undo", metavar="JOURNAL", help="Put back what a journal says was moved.")
@@ -104,7 +105,7 @@ def wp_cron(
                 raise InputError("--undo: it puts back all that its journal tells of")
             _undo(queue, places, settings, undo, seconds, dry_run=dry_run, yes=yes)
             return
-        data = moving.read(queue) if file is None else _bytes_of(Path(file))
+        data = read(queue) if file is None else _bytes_of(Path(file))
         plan = _plan(data, choice, group, file)
         if dry_run:
             _tell_plan(plan, settings, times_in(settings, queue.store))
@@ -130,7 +131,7 @@ def wp_cron(
 def _plan(data: bytes, choice: Choice, group: str, file: str | None) -> Plan:
     """Before anything is changed: what is damaged is told with where it lies."""
     try:
-        return moving.plan(data, choice, group)
+        return plan(data, choice, group)
     except CodecError as error:
         if file is not None:
             raise InputError(f"--file {file}: not the bytes of a cron option: {error}") from None
@@ -234,7 +235,7 @@ def _tell_plan(plan: Plan, settings: Settings, zone: tzinfo) -> None:
     by_hook = plan.by_hook()
     if settings.format == "json":
         told_plan = {"would_move": len(plan.events), "by_hook": dict(by_hook.most_common())}
-        more = {"left": [moving.left_as_row(one) for one in plan.left], "others": plan.others}
+        more = {"left": [left_as_row(one) for one in plan.left], "others": plan.others}
         print_json({**told_plan, **more, "samples": _samples(plan.events, UTC)})
         return
     for hook, count in by_hook.most_common():
@@ -307,9 +308,7 @@ def _write_left(left: list[Left], side: Path) -> None:
     try:
         if left:
             with private_files.replaced(side) as stream:
-                stream.writelines(
-                    json.dumps(moving.left_as_row(one)).encode() + b"\n" for one in left
-                )
+                stream.writelines(json.dumps(left_as_row(one)).encode() + b"\n" for one in left)
         else:
             side.unlink(missing_ok=True)
     except OSError as error:

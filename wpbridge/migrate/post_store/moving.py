@@ -5,27 +5,25 @@ stays a post. Each batch is one transaction, so what was moved is known by what 
 journal is for people. docs/how-to/move-the-post-store.md.
 """
 
-import base64
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Any, Final, Literal, TextIO, TypeAlias
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final, TextIO
 
 from wpbridge.action import ActionId, NewAction, Status
-from wpbridge.clock import Clock, SystemClock, from_text, from_timestamp, to_text
+from wpbridge.clock import Clock, SystemClock, to_text
 from wpbridge.codec import args, schedule
-from wpbridge.codec.schedule import Async, Canceled, ForeignSchedule
-from wpbridge.errors import CodecError, Contention, SchemaError, SiteError
+from wpbridge.errors import Contention, SchemaError, SiteError
 from wpbridge.migrate.journal import Journal
+from wpbridge.migrate.post_store.deciding import STATUSES, Deciding, InProgress
 from wpbridge.migrate.post_store.deleted_posts import DeletedPosts
-from wpbridge.queue.enqueue import HOOK_CHARACTERS
-from wpbridge.store.moving.old_posts import GONE, LOG_TYPE, START, Post
+from wpbridge.migrate.post_store.rows import left_as_row, shown
+from wpbridge.store.moving.old_posts import GONE, START, Post
 from wpbridge.store.moving.posts import (
     CLEANUP_HOOK,
     LOGS_OPTION,
-    MIGRATED,
     MIGRATION_OPTION,
     Batch,
     Moving,
@@ -39,24 +37,11 @@ from wpbridge.store.upkeep.cleaning import AWAY
 
 KIND: Final = "post-store"
 BATCH_SIZE: Final = 500
-InProgress: TypeAlias = Literal["complete", "failed", "pending"]
-IN_PROGRESS: Final[tuple[InProgress, ...]] = ("complete", "failed", "pending")
-STATUSES: Final = {
-    "pending": Status.PENDING,
-    "failed": Status.FAILED,
-    "trash": Status.CANCELED,
-    "publish": Status.COMPLETE,
-    "in-progress": Status.IN_PROGRESS,
-}
-"""By post status, in the plugin's order of picking; within one the earliest date goes first."""
-INTERRUPTED: Final = "action was in-progress when it was migrated and has been marked as {}"
 COMPLETING: Final = "completing"
 """The journal's step before the migration is marked complete."""
 CLEANUP_AFTER: Final = timedelta(days=183)
 _SAMPLES: Final = 500
 _SAMPLES_A_BATCH: Final = 3
-_NEW_FORM: Final = b"scheduled_timestamp"
-"""A property that blobs of 3.0 and later have."""
 
 
 @dataclass(slots=True)
@@ -125,9 +110,9 @@ class PostStore:
                 f"there are no tables {store.names.prefix}posts and {store.names.prefix}postmeta:"
                 " no WordPress keeps a post store here"
             )
-        self._in_progress = Status(in_progress)
         self._batch_size = batch_size
         self._clock = clock or SystemClock()
+        self._deciding = Deciding(self._clock, in_progress)
         self._seen: list[_Sample] = []
         self._gone = 0
 
@@ -155,14 +140,14 @@ class PostStore:
         per_status: Counter[str] = Counter()
         for ids in self._batches():
             for post in self._old.read(ids):
-                what = self._decide(post)
+                what = self._deciding.decide(post)
                 if isinstance(what, str):
                     done.left[what] += 1
                     continue
                 done.moved[what.status.value] += 1
                 per_status[post.status] += 1
                 if per_status[post.status] <= _SAMPLES_A_BATCH:
-                    done.samples.append(_shown(post, what))
+                    done.samples.append(shown(post, what))
             advance(len(ids))
         return done
 
@@ -228,7 +213,7 @@ class PostStore:
         self._made: dict[int, Moving] = {}
 
         def decide(post: Post) -> Moving | str:
-            what = self._decide(post)
+            what = self._deciding.decide(post)
             if isinstance(what, Moving):
                 self._made[post.id] = what
             return what
@@ -253,7 +238,7 @@ class PostStore:
                 self._seen.append(_sample(post_id, action, what))
         for post, why in batch.left:
             done.left[why] += 1
-            side.write(json.dumps(_as_row(post, why), ensure_ascii=False) + "\n")
+            side.write(json.dumps(left_as_row(post, why), ensure_ascii=False) + "\n")
         side.flush()
         journal.add(
             {
@@ -261,82 +246,6 @@ class PostStore:
                 "left": {str(post.id): why for post, why in batch.left},
             }
         )
-
-    def _decide(self, post: Post) -> Moving | str:
-        try:
-            return self._plan(post)
-        except CodecError as error:
-            return str(error)
-
-    def _plan(self, post: Post) -> Moving | str:
-        """What becomes of a post, or why it stays one. CodecError for what cannot be read."""
-        if reason := self._refusal(post):
-            return reason
-        try:
-            found = schedule.decode(post.schedules[0])
-            blob = post.schedules[0]
-            is_old = _NEW_FORM not in blob and not isinstance(found, Async | ForeignSchedule)
-            blob = schedule.encode(found) if is_old else blob
-        except CodecError as error:
-            return f"its schedule cannot be read: {error.args[0]}"
-        try:
-            text = args.canonical(args.decode(post.args.encode("utf-8", "replace")).mapping)
-        except CodecError as error:
-            return f"its args cannot be read: {error.args[0]}"
-        args.columns(text)
-        at = from_text(post.date_gmt)
-        if at is None:
-            at = self._clock.now() if found.timestamp is None else _date(found.timestamp)
-        status = STATUSES[post.status]
-        is_async = isinstance(found, Async)
-        if status is Status.CANCELED and not isinstance(found, ForeignSchedule):
-            blob = schedule.encode(Canceled(timestamp=found.timestamp or int(at.timestamp())))
-        new = NewAction(
-            hook=post.hook,
-            args=text,
-            schedule=blob,
-            scheduled_at=at,
-            is_async=is_async,
-            group=post.groups[0] if post.groups else "",
-        )
-        moving = Moving(
-            new=new,
-            status=status,
-            attempts=max(0, post.attempts),
-            last_attempt_at=_last_attempt(status, post, at),
-            after=(MIGRATED.format(post.id),),
-        )
-        if status is Status.CANCELED:
-            return replace(moving, before=("action canceled",))
-        return self._interrupted(moving) if status is Status.IN_PROGRESS else moving
-
-    def _refusal(self, post: Post) -> str:
-        """The first of the reasons against it; empty for none."""
-        size = len(post.hook)
-        reasons = {
-            "its id stands in two rows": post.is_twice,
-            f"unknown status {post.status!r}": post.status not in STATUSES,
-            f"its hook has {size} characters, not 1 to {HOOK_CHARACTERS}": (
-                not 1 <= size <= HOOK_CHARACTERS
-            ),
-            "it has no schedule": not post.schedules,
-            "it has comments that are no log rows": any(log.kind != LOG_TYPE for log in post.logs),
-            "a runner of PHP's holds it": self._is_held(post),
-        }
-        return next((reason for reason, holds in reasons.items() if holds), "")
-
-    def _is_held(self, post: Post) -> bool:
-        """Under a claim that gave a sign of life of late."""
-        modified = from_text(post.modified_gmt)
-        fresh = self._clock.now() - timedelta(seconds=STALE_SECONDS)
-        is_live = post.status in ("pending", "in-progress") and post.claim != ""
-        return is_live and modified is not None and modified >= fresh
-
-    def _interrupted(self, moving: Moving) -> Moving:
-        to = self._in_progress
-        words = INTERRUPTED.format(to.value)
-        tried = None if to is Status.PENDING else moving.last_attempt_at
-        return replace(moving, status=to, last_attempt_at=tried, after=(words, *moving.after))
 
     def _verify(self, done: Summary) -> None:
         """Are the posts gone that were moved, and the actions there?"""
@@ -386,24 +295,6 @@ class PostStore:
             options.write(MIGRATION_OPTION, "complete")
 
 
-def _date(timestamp: int) -> datetime:
-    try:
-        return from_timestamp(timestamp)
-    except (OverflowError, ValueError, OSError):
-        raise CodecError(f"its schedule's date {timestamp} is beyond the calendar") from None
-
-
-def _last_attempt(status: Status, post: Post, at: datetime) -> datetime | None:
-    """As the plugin dates them: only what is complete keeps the date of its end."""
-    match status:
-        case Status.PENDING:
-            return None
-        case Status.COMPLETE:
-            return from_text(post.modified_gmt) or at
-        case _:
-            return at
-
-
 def _sample(post: int, action: ActionId, what: Moving) -> _Sample:
     return _Sample(
         post,
@@ -413,37 +304,3 @@ def _sample(post: int, action: ActionId, what: Moving) -> _Sample:
         len(what.before) + len(what.after),
         what.status is Status.PENDING,
     )
-
-
-def _shown(post: Post, what: Moving) -> dict[str, Any]:
-    return {
-        "post": post.id,
-        "hook": post.hook,
-        "from": post.status,
-        "to": what.status.value,
-        "args": what.new.args[:200],
-        "group": what.new.group,
-        "attempts": what.attempts,
-        "scheduled": f"{what.new.scheduled_at:%Y-%m-%dT%H:%M:%SZ}",
-        "logs": sum(log.kind == LOG_TYPE for log in post.logs),
-    }
-
-
-def _as_row(post: Post, why: str) -> dict[str, Any]:
-    """A post for the side file: all that was read of it."""
-    return {
-        "post": post.id,
-        "reason": why,
-        "status": post.status,
-        "hook": post.hook,
-        "args": post.args,
-        "date_gmt": post.date_gmt,
-        "modified_gmt": post.modified_gmt,
-        "attempts": post.attempts,
-        "claim": post.claim,
-        "groups": list(post.groups),
-        "schedules_base64": [base64.b64encode(one).decode() for one in post.schedules],
-        "logs": [
-            {"date_gmt": log.gmt, "type": log.kind, "message": log.message} for log in post.logs
-        ],
-    }

@@ -8,145 +8,42 @@ of WordPress puts back into the option is taken out again and makes no second ac
 docs/explain/migrations-wp-cron.md.
 """
 
-import hashlib
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from typing import Final
 
-from wpbridge.action import ActionId, ClaimId, Status
+from wpbridge.action import ActionId, Status
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import args as args_codec
-from wpbridge.codec import schedule
-from wpbridge.codec.wp_cron import CronOption, Event, Odd
-from wpbridge.errors import CodecError, Contention, InputError, SiteError
-from wpbridge.patterns import matches
-from wpbridge.queue.enqueue import (
-    GROUP_CHARACTERS,
-    HOOK_CHARACTERS,
-    Enqueue,
-    check_text,
-    request_of,
+from wpbridge.codec.wp_cron import CronOption, Event
+from wpbridge.errors import Contention
+from wpbridge.migrate.wp_cron.journal_steps import Steps, told
+from wpbridge.migrate.wp_cron.keys import (
+    Likeness,
+    copied,
+    copy_key_of,
+    is_of,
+    key_of,
+    likeness,
+    likeness_of,
+    repeating,
+    standing,
 )
+from wpbridge.migrate.wp_cron.plan import GROUP, Choice, Left, plan
+from wpbridge.migrate.wp_cron.transaction import TRIES, States, in_batches, read_option, transact
+from wpbridge.queue.enqueue import Enqueue, request_of
 from wpbridge.queue.facade import Queue
-from wpbridge.store.database.portions import portions
-from wpbridge.store.database.session import Transaction
-from wpbridge.store.moving.bulk import WINDOW_BYTES
 from wpbridge.store.opened import Parts
 from wpbridge.store.queueing.adding import Added
-from wpbridge.store.records import Query, Record
 from wpbridge.store.rows.options import CRON
-
-T = TypeVar("T")
-Likeness: TypeAlias = tuple[str, bytes, int]
-"""Hook, args and interval."""
-States: TypeAlias = Callable[[Sequence[ActionId]], Mapping[ActionId, tuple[str, ClaimId]]]
-"""Looks at actions' statuses and claims, and locks them."""
 
 KIND: Final = "wp-cron"
 """Of journals."""
-GROUP: Final = "wp-cron"
-BATCH: Final = 1000
-"""Events a transaction."""
 SAMPLE: Final = 10
 """Of these so many are looked at again."""
-DEADLOCKS: Final = 5
-"""How often a transaction that was given up for another's is begun again."""
-TRIES: Final = 100
-"""How often the option may be written by others before this one gives up."""
-RUN_QUEUE: Final = "action_scheduler_run_queue"
-"""What starts Action Scheduler's own runner: as an action it could not start itself."""
-CORE: Final = frozenset(
-    {
-        "delete_expired_transients",
-        "do_pings",
-        "importer_scheduled_cleanup",
-        "publish_future_post",
-        "recovery_mode_clean_expired_keys",
-        "update_network_counts",
-        "upgrader_scheduled_cleanup",
-        "wp_delete_temp_updater_backups",
-        "wp_https_detection",
-        "wp_maybe_auto_update",
-        "wp_privacy_delete_old_export_files",
-        "wp_scheduled_auto_draft_delete",
-        "wp_scheduled_delete",
-        "wp_site_health_scheduled_check",
-        "wp_split_shared_term_batch",
-        "wp_update_comment_type_batch",
-        "wp_update_plugins",
-        "wp_update_themes",
-        "wp_update_user_counts",
-        "wp_version_check",
-    }
-)
-"""WordPress's own hooks, which expect to find themselves in WP-Cron."""
-
-
-class Steps(Protocol):
-    """The journal: what was done so far, and one step more."""
-
-    file: Path
-    """Where it is."""
-
-    def steps(self) -> Iterable[Mapping[str, Any]]:
-        """All steps, in order."""
-        ...
-
-    def add(self, step: Mapping[str, Any]) -> None:
-        """Write one; it lies on the disk afterwards."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """Which events are to be moved."""
-
-    hooks: tuple[str, ...] = ()
-    """Patterns with ``*`` and ``?``; none: all."""
-    with_core: bool = False
-    """Also WordPress's own, where a pattern meets them."""
-
-    def __post_init__(self) -> None:
-        if RUN_QUEUE in self.hooks:
-            raise InputError(
-                f"--hooks {RUN_QUEUE}: it starts Action Scheduler's own runner and stays in WP-Cron"
-            )
-
-    def __call__(self, event: Event | Odd) -> bool:
-        """Whether this one is; WordPress's own only by their exact names, or with the flag."""
-        hook = event.name()
-        if hook == RUN_QUEUE:
-            return False
-        if hook in CORE and not self.with_core:
-            return hook in self.hooks
-        return not self.hooks or any(matches(one, hook) for one in self.hooks)
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """What stays where it is, and why."""
-
-    event: Event | Odd
-    reason: str
-
-
-@dataclass(kw_only=True)
-class Plan:
-    """What would be moved."""
-
-    events: list[Event] = field(default_factory=list)
-    left: list[Left] = field(default_factory=list)
-    others: int = 0
-    """Events that are not meant."""
-
-    def by_hook(self) -> Counter[str]:
-        """How many of each hook."""
-        return Counter(event.name() for event in self.events)
 
 
 @dataclass(kw_only=True)
@@ -168,34 +65,11 @@ class Moved:
     """Those that were not as they should be."""
 
 
-def plan(data: bytes, choice: Choice, group: str = GROUP) -> Plan:
-    """What a move would take out of the option's bytes; CodecError when they are damaged."""
-    check_text("--group", group, least=1, most=GROUP_CHARACTERS)
-    found = Plan()
-    for event in CronOption.decode(data).entries():
-        if not choice(event):
-            found.others += 1
-            continue
-        if isinstance(event, Odd):
-            found.left.append(Left(event, event.reason))
-            continue
-        try:
-            event.check(hook_characters=HOOK_CHARACTERS)
-        except CodecError as error:
-            found.left.append(Left(event, str(error)))
-        else:
-            found.events.append(event)
-    return found
-
-
 def read(queue: Queue) -> bytes:
-    """The option's bytes; SiteError where there is no WordPress, or one without events."""
-    options = queue.store.parts.options
-    options.check()
-    data = options.read(CRON)
-    if data is None:
-        raise SiteError("there is no cron option: WordPress has scheduled nothing on this site")
-    return data
+    """Read the option's bytes; SiteError where there is no WordPress, or one without events."""
+    parts = queue.store.parts
+    parts.options.check()
+    return read_option(parts)
 
 
 class Mover:
@@ -291,7 +165,7 @@ class Mover:
         """Those of a file for which no action stands, wherever it came from; of a chain one."""
         parts = self._queue.store.parts
         there = self._repeating(parts, events)
-        known = standing(parts, events)[0].keys() | _copied(parts, events, there)[0]
+        known = standing(parts, events)[0].keys() | copied(parts, events, there)[0]
         new = {
             copy_key_of(event): event
             for event in events
@@ -300,7 +174,7 @@ class Mover:
         return list(new.values())
 
     def _add_copies(self, parts: Parts, events: Sequence[Event]) -> list[Added]:
-        _, void = _copied(parts, events, self._repeating(parts, events))
+        _, void = copied(parts, events, self._repeating(parts, events))
         parts.edits.forget_keys(void)
         return self._add(parts, events, copy_key_of)
 
@@ -339,9 +213,9 @@ class Mover:
         """Actions for events that are taken out; None where one repeats in the group already."""
         there = self._repeating(parts, events)
         moved, void = standing(parts, events)
-        copied, void_copies = _copied(parts, events, there)
+        copies, void_copies = copied(parts, events, there)
         parts.edits.forget_keys([*void, *void_copies])
-        for event in copied - moved.keys():
+        for event in copies - moved.keys():
             # Else the undo of the file would cancel what is the event's only place from now on.
             parts.adding.pass_on(copy_key_of(event), key_of(event))
         new = [event for event in events if likeness(event) not in there]
@@ -397,10 +271,7 @@ class Mover:
         for action_id, event in self._sample.items():
             record = found.get(action_id)
             self.done.checked += 1
-            if record is None or (record.hook, record.args) != (
-                event.name(),
-                event.args().encode(),
-            ):
+            if record is None or not is_of(record, event):
                 self.done.faults.append(f"action {action_id} is not as its event {event.name()}")
             elif record.status == Status.PENDING and record.scheduled_at != from_timestamp(
                 event.date
@@ -409,7 +280,7 @@ class Mover:
         self._sample.clear()
 
     def _write(self, step: str, events: Sequence[Event], *, from_file: bool = False) -> None:
-        told = {"step": step, "group": self._group, "events": [_told(event) for event in events]}
+        told = {"step": step, "group": self._group, "events": [told(event) for event in events]}
         self._journal.add({**told, "from_file": True} if from_file else told)
 
     @contextmanager
@@ -428,172 +299,7 @@ class Mover:
             options.free_cron_lock(mine or "")
 
 
-def in_batches(events: Sequence[Event]) -> Iterator[list[Event]]:
-    """Events in their order, as many at a time as a transaction takes."""
-    return portions(events, most=BATCH, room=WINDOW_BYTES, size_of=lambda one: len(one.value))
-
-
-class Late(Exception):
-    """The option is not what it was: what was done in this transaction may not stay."""
-
-
-def transact(
-    queue: Queue, work: Callable[[Parts], T | None], was_made: Callable[[States, T], bool]
-) -> T | None:
-    """One transaction over queue and options; None, and nothing done, when it came too late.
-
-    Args:
-        queue: the site's.
-        work: does it, and returns None when it comes too late.
-        was_made: whether a transaction whose COMMIT was never answered was made after all, by the
-            states of actions, for which that transaction's end is waited for.
-    """
-    tried: list[T] = []
-
-    def attempt(connection: Transaction) -> T:
-        with queue.store.inside(connection) as parts:
-            if tried and queue.store.session.in_doubt:
-                states = partial(parts.writes.states, connection)
-                if was_made(states, tried[0]):
-                    return tried[0]
-            done = work(parts)
-        if done is None:
-            raise Late
-        tried[:] = [done]
-        return done
-
-    for left in reversed(range(DEADLOCKS)):
-        try:
-            return queue.store.session.transact(attempt)
-        except Late:
-            return None
-        except Contention:
-            if not left:
-                raise
-    return None
-
-
-def journaled(journal: Steps) -> list[tuple[str, bool, list[Event]]]:
-    """What was to be moved: by group, and whether it came from a file; each event once.
-
-    InputError where a step is damaged.
-    """
-    found: dict[tuple[str, bool], dict[str, Event]] = {}
-    for number, step in enumerate(journal.steps(), 2):
-        try:
-            if step["step"] != "plan":
-                continue
-            place = str(step["group"]), bool(step.get("from_file"))
-            events = [_event(told) for told in step["events"]]
-        except (KeyError, TypeError, ValueError, CodecError):
-            raise InputError(f"journal {journal.file}: line {number} is damaged") from None
-        name = copy_key_of if place[1] else key_of
-        found.setdefault(place, {}).update({name(event): event for event in events})
-    return [(group, is_file, list(some.values())) for (group, is_file), some in found.items()]
-
-
-def _told(event: Event | Odd) -> dict[str, Any]:
-    """Each byte as a character: whatever it holds comes back."""
-    texts = {name: getattr(event, name).decode("latin-1") for name in ("hook", "key", "value")}
-    place = event.place if isinstance(event, Event) else None
-    return {"date": event.date, **texts} | ({"place": list(place)} if place else {})
-
-
-def _event(told: Mapping[str, Any]) -> Event:
-    hook, key, value = (str(told[name]).encode("latin-1") for name in ("hook", "key", "value"))
-    hook_at, key_at = told.get("place") or (None, None)
-    place = None if hook_at is None or key_at is None else (int(hook_at), int(key_at))
-    event = Event(date=int(told["date"]), hook=hook, key=key, value=value, place=place)
-    event.check(hook_characters=HOOK_CHARACTERS)
-    return event
-
-
-def left_as_row(left: Left) -> dict[str, Any]:
-    """Return what stays, for the side file: nothing of it is lost."""
-    told = _told(left.event)
-    told.pop("place", None)
-    return {**told, "reason": left.reason}
-
-
-def key_of(event: Event) -> str:
-    """What names an event for ever; the tables of keys are each site's own."""
-    interval = b"%d" % event.interval()
-    parts = (b"%d" % event.date, event.hook, event.key, event.args().encode(), interval)
-    return "wp-cron:" + hashlib.sha256(b"\0".join(parts)).hexdigest()
-
-
-def copy_key_of(event: Event) -> str:
-    """What names an event of a file, whose action is nothing but a copy.
-
-    A recurring one has other dates whenever somebody looks.
-    """
-    interval = event.interval()
-    date = b"%d" % (0 if interval else event.date)
-    parts = (date, event.hook, event.key, event.args().encode(), b"%d" % interval)
-    return "wp-cron-file:" + hashlib.sha256(b"\0".join(parts)).hexdigest()
-
-
-def standing(
-    parts: Parts, events: Sequence[Event], name: Callable[[Event], str] = key_of
-) -> tuple[dict[Event, Record], list[ActionId]]:
-    """The actions that stand for events: they wait, run, or have run.
-
-    One that was canceled stands for nothing any more, nor does one that is gone, since the plugin
-    deletes canceled ones at once; the ids of such, whose keys are to be forgotten, come second.
-    """
-    made = parts.adding.keys_made([name(event) for event in events])
-    ids = tuple(made.values())
-    rows = {r.id: r for r in parts.reading.find(Query(ids=ids, limit=0))} if ids else {}
-    found: dict[Event, Record] = {}
-    for event in events:
-        record = rows.get(made.get(name(event), ActionId(0)))
-        if record and record.status != Status.CANCELED and _is_of(record, event):
-            found[event] = record
-    stand = {record.id for record in found.values()}
-    return found, [action_id for action_id in ids if action_id not in stand]
-
-
-def _copied(
-    parts: Parts, events: Sequence[Event], there: Collection[Likeness]
-) -> tuple[set[Event], list[ActionId]]:
-    """The same of copies; of a chain while it goes on only, since their key tells no date."""
-    found, void = standing(parts, events, copy_key_of)
-    over = {
-        event: record
-        for event, record in found.items()
-        if event.interval() and not record.is_live and likeness(event) not in there
-    }
-    return found.keys() - over.keys(), [*void, *(record.id for record in over.values())]
-
-
 def _was_added(states: States, added: Sequence[Added | None]) -> bool:
     """By its first new action; where none is new there is nothing to tell of."""
     new = [one.id for one in added if one is not None and one.is_new and one.id is not None]
     return bool(states(new[:1]))
-
-
-def _is_of(record: Record, event: Event) -> bool:
-    return (record.hook, record.args) == (event.name(), event.args().encode())
-
-
-def likeness(event: Event) -> Likeness | None:
-    """What the runs of a recurring event have in common; None for a single one."""
-    interval = event.interval()
-    return (event.name(), event.args().encode(), interval) if interval else None
-
-
-def likeness_of(record: Record) -> Likeness | None:
-    """The same of an action; compared as bytes, where the database's comparison is wider."""
-    try:
-        told = schedule.decode(record.schedule)
-    except CodecError:
-        return None
-    if not isinstance(told, schedule.Interval) or not told.is_recurring:
-        return None
-    return record.hook, record.args, told.seconds
-
-
-def repeating(hooks: tuple[str, ...], group: str) -> Query:
-    """Pending and running actions, of which only some repeat: see :func:`likeness_of`."""
-    live = (Status.PENDING, Status.IN_PROGRESS)
-    return Query(hooks=hooks, groups=(group,), statuses=live, limit=0)

@@ -14,7 +14,7 @@ from wpbridge.codec import args as args_codec
 from wpbridge.codec import schedule
 from wpbridge.codec.wp_cron import Event, made
 from wpbridge.errors import CodecError, InputError
-from wpbridge.migrate.wp_cron.moving import BATCH
+from wpbridge.migrate.wp_cron.transaction import BATCH
 from wpbridge.queue.enqueue import HOOK_CHARACTERS
 from wpbridge.store.opened import Parts
 from wpbridge.store.records import Query, Record

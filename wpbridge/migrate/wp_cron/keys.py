@@ -1,0 +1,94 @@
+"""Which action stands for an event: the one with its key, or a recurring one that is alike."""
+
+import hashlib
+from collections.abc import Callable, Collection, Sequence
+from typing import TypeAlias
+
+from wpbridge.action import ActionId, Status
+from wpbridge.codec import schedule
+from wpbridge.codec.wp_cron import Event
+from wpbridge.errors import CodecError
+from wpbridge.store.opened import Parts
+from wpbridge.store.records import Query, Record
+
+Likeness: TypeAlias = tuple[str, bytes, int]
+"""Hook, args and interval."""
+
+
+def key_of(event: Event) -> str:
+    """What names an event for ever; the tables of keys are each site's own."""
+    interval = b"%d" % event.interval()
+    parts = (b"%d" % event.date, event.hook, event.key, event.args().encode(), interval)
+    return "wp-cron:" + hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def copy_key_of(event: Event) -> str:
+    """What names an event of a file, whose action is nothing but a copy.
+
+    A recurring one has other dates whenever somebody looks.
+    """
+    interval = event.interval()
+    date = b"%d" % (0 if interval else event.date)
+    parts = (date, event.hook, event.key, event.args().encode(), b"%d" % interval)
+    return "wp-cron-file:" + hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def standing(
+    parts: Parts, events: Sequence[Event], name: Callable[[Event], str] = key_of
+) -> tuple[dict[Event, Record], list[ActionId]]:
+    """The actions that stand for events: they wait, run, or have run.
+
+    One that was canceled stands for nothing any more, nor does one that is gone, since the plugin
+    deletes canceled ones at once; the ids of such, whose keys are to be forgotten, come second.
+    """
+    made = parts.adding.keys_made([name(event) for event in events])
+    ids = tuple(made.values())
+    rows = {r.id: r for r in parts.reading.find(Query(ids=ids, limit=0))} if ids else {}
+    found: dict[Event, Record] = {}
+    for event in events:
+        record = rows.get(made.get(name(event), ActionId(0)))
+        if record and record.status != Status.CANCELED and is_of(record, event):
+            found[event] = record
+    stand = {record.id for record in found.values()}
+    return found, [action_id for action_id in ids if action_id not in stand]
+
+
+def copied(
+    parts: Parts, events: Sequence[Event], there: Collection[Likeness]
+) -> tuple[set[Event], list[ActionId]]:
+    """The same of copies; of a chain while it goes on only, since their key tells no date."""
+    found, void = standing(parts, events, copy_key_of)
+    over = {
+        event: record
+        for event, record in found.items()
+        if event.interval() and not record.is_live and likeness(event) not in there
+    }
+    return found.keys() - over.keys(), [*void, *(record.id for record in over.values())]
+
+
+def is_of(record: Record, event: Event) -> bool:
+    """Tell whether a row has the event's very hook and args."""
+    return (record.hook, record.args) == (event.name(), event.args().encode())
+
+
+def likeness(event: Event) -> Likeness | None:
+    """What the runs of a recurring event have in common; None for a single one."""
+    interval = event.interval()
+    return (event.name(), event.args().encode(), interval) if interval else None
+
+
+def likeness_of(record: Record) -> Likeness | None:
+    """The same of an action; compared as bytes, where the database's comparison is wider."""
+    try:
+        told = schedule.decode(record.schedule)
+    except CodecError:
+        return None
+    if not isinstance(told, schedule.Interval) or not told.is_recurring:
+        return None
+    return record.hook, record.args, told.seconds
+
+
+def repeating(hooks: tuple[str, ...], group: str) -> Query:
+    """Pending and running actions, of which only some repeat: see :func:`likeness_of`."""
+    live = (Status.PENDING, Status.IN_PROGRESS)
+    return Query(hooks=hooks, groups=(group,), statuses=live, limit=0)
