@@ -986,10 +986,10 @@ def test_an_undo_that_was_stopped_knows_what_left_the_bridge(place: Place) -> No
         done = it.run()
         # A request that had loaded the bridge before schedules a moment later.
         from_php(place, "one", 6)
-        assert unfinished(journal.steps()) == BRIDGED
+        assert unfinished(journal) == BRIDGED
         it.finish(done)
         assert done.scheduled == 1
-        assert unfinished(journal.steps()) is None
+        assert unfinished(journal) is None
     assert place.actions() == []
 
 

@@ -190,7 +190,7 @@ def _bridged(queue: Queue, site: Site, steps: Journal) -> Bridged | None:
         return None
     hooks: dict[str, list[str]] = there.get("hooks", {})
     mine = {hook for hook, journals in hooks.items() if set(journals) == {_id_of(steps)}}
-    begun = unfinished(steps.steps())
+    begun = unfinished(steps)
     group = there["group"] if mine else "" if begun is None else begun.group
     if begun is not None and begun.group == group:
         mine |= begun.hooks - hooks.keys()

@@ -1,6 +1,5 @@
 """Actions as rows: the fields that every command prints, docs/reference/json.md."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -80,25 +79,15 @@ def _args(text: bytes) -> Any:
     return mapping if is_told else text.decode("utf-8", "replace")
 
 
-_KINDS: Final[Mapping[type, str]] = {
-    schedule.Async: "async",
-    schedule.Single: "single",
-    schedule.Interval: "interval",
-    schedule.Cron: "cron",
-    schedule.Canceled: "canceled",
-    schedule.ForeignSchedule: "foreign",
-}
-
-
 def _schedule(blob: bytes) -> tuple[str, str | None, datetime | None]:
     """Kind, recurrence and first date."""
     try:
         told = schedule.decode(blob)
     except CodecError:
         return "unreadable", None, None
-    kind = _KINDS[type(told)]
+    kind = told.kind
     if isinstance(told, schedule.ForeignSchedule):
-        return f"foreign: {told.php_class}", None, None
+        return f"{kind}: {told.php_class}", None, None
     if isinstance(told, schedule.Interval):
         return kind, f"{told.seconds} s", _date(told.first_timestamp)
     if isinstance(told, schedule.Cron):

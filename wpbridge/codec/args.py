@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import AnyStr, Final, NoReturn
 
 from wpbridge.codec import php
 from wpbridge.codec.args_encode import JsonObject, JsonWriter, flat_text, repaired
@@ -21,9 +21,11 @@ __all__ = [
     "JsonObject",
     "JsonValue",
     "canonical",
+    "chosen",
     "columns",
     "decode",
     "encode",
+    "encode_new",
     "from_php",
 ]
 
@@ -104,6 +106,29 @@ def columns(json_text: str) -> tuple[str, str | None]:
     if len(data) <= MAX_COLUMN_BYTES:
         return json_text, None
     return hashlib.md5(data, usedforsecurity=False).hexdigest(), json_text
+
+
+def chosen(short: AnyStr, extended: AnyStr | None) -> AnyStr:
+    """Return the column that holds the args, as PHP chooses: unless it is empty, the longer one.
+
+    For PHP a text of "0" is empty, too.
+    """
+    return extended if extended and extended not in {"0", b"0"} else short
+
+
+def encode_new(value: object) -> str:
+    """Write args that are to be stored.
+
+    Raises:
+        CodecError: the plugin would refuse them, or could not read them back.
+    """
+    text = encode(value, repair=False)
+    if len(text) > MAX_BYTES:
+        columns(text)
+    if text.count("[") + text.count("{") > DECODE_DEPTH:
+        # One level more can be written than read.
+        decode(text.encode())
+    return text
 
 
 def decode(text: bytes) -> Args:

@@ -38,6 +38,7 @@ __all__ = [
     "encode",
     "interval",
     "next_after_run",
+    "recurring",
     "single",
 ]
 
@@ -84,6 +85,15 @@ def cron_schedule(start: datetime, expression: str, *, zone: tzinfo | None = Non
         first_timestamp=_seconds(start) // 60 * 60,
         expression=parsed.expression,
     )
+
+
+def recurring(blob: bytes) -> Interval | Cron | None:
+    """Decode a schedule that repeats. None for any other, and for one that cannot be read."""
+    try:
+        found = decode(blob)
+    except CodecError:
+        return None
+    return found if isinstance(found, Interval | Cron) and found.is_recurring else None
 
 
 def next_after_run(

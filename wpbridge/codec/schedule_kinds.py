@@ -16,6 +16,7 @@ _NUMBER: Final = re.compile(
 class Async:
     """Run as soon as possible, once."""
 
+    kind: ClassVar[str] = "async"
     php_class: ClassVar[str] = "ActionScheduler_NullSchedule"
     is_recurring: ClassVar[bool] = False
     timestamp: ClassVar[None] = None
@@ -25,6 +26,7 @@ class Async:
 class Single:
     """Run once, at one moment."""
 
+    kind: ClassVar[str] = "single"
     php_class: ClassVar[str] = "ActionScheduler_SimpleSchedule"
     is_recurring: ClassVar[bool] = False
     timestamp: int | None
@@ -35,6 +37,7 @@ class Single:
 class Interval:
     """Run again and again, a number of seconds after each run."""
 
+    kind: ClassVar[str] = "interval"
     php_class: ClassVar[str] = "ActionScheduler_IntervalSchedule"
     timestamp: int | None
     """As in :class:`Single`."""
@@ -53,11 +56,17 @@ class Interval:
         """Return False for 0 seconds, with which the plugin would repeat without a pause."""
         return self.seconds != 0
 
+    @property
+    def period(self) -> int:
+        """What tells two recurring chains apart: the seconds between runs."""
+        return self.seconds
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cron:
     """Run again and again, by a cron expression read in UTC."""
 
+    kind: ClassVar[str] = "cron"
     php_class: ClassVar[str] = "ActionScheduler_CronSchedule"
     is_recurring: ClassVar[bool] = True
     timestamp: int | None
@@ -67,11 +76,17 @@ class Cron:
     expression: str
     """Five or six fields, joined by single spaces. Macros are expanded."""
 
+    @property
+    def period(self) -> str:
+        """What tells two recurring chains apart: the expression."""
+        return self.expression
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canceled:
     """Never run. Only the plugin's migration from posts writes this kind."""
 
+    kind: ClassVar[str] = "canceled"
     php_class: ClassVar[str] = "ActionScheduler_CanceledSchedule"
     is_recurring: ClassVar[bool] = False
     timestamp: int | None
@@ -82,6 +97,7 @@ class Canceled:
 class ForeignSchedule:
     """A class of another plugin. Only that plugin can read it, so the row stays as it is."""
 
+    kind: ClassVar[str] = "foreign"
     is_recurring: ClassVar[bool] = False
     timestamp: ClassVar[None] = None
     php_class: str

@@ -77,8 +77,7 @@ class Event:
             raise CodecError("its args are no array")
         if fault := _fault(value):
             raise CodecError(fault)
-        text = args_codec.encode(args_codec.from_php(value), repair=False)
-        args_codec.columns(text)
+        text = args_codec.encode_new(args_codec.from_php(value))
         if _plain(args_codec.decode(text.encode()).mapping) != _plain(args_codec.from_php(value)):
             raise CodecError("its args would not come back the same from JSON")
         return text

@@ -203,19 +203,19 @@ class Archive:
 
     def _replay(self) -> int:
         """Take in what the journal tells; returns how many bytes of the file it tells of."""
-        noted = 0
-        try:
-            for step in self._journal.steps():
-                if "to" in step:
-                    noted = int(step["to"])
-                    self._unsure = (int(step["from"]), noted) if step["count"] else None
-                    self._count(step)
-                elif "moved" in step:
-                    self._unsure = None
-                    self.report.stayed += int(step["stayed"])
-        except (LookupError, TypeError, ValueError):
-            raise InputError(f"journal {self._journal.file}: a step is damaged") from None
-        return noted
+        return max(self._journal.meanings(self._take_in), default=0)
+
+    def _take_in(self, step: dict[str, Any]) -> int:
+        """Take in one step; returns where the member ends that it tells of, 0 for none."""
+        if "to" in step:
+            start, end = int(step["from"]), int(step["to"])
+            self._unsure = (start, end) if step["count"] else None
+            self._count(step)
+            return end
+        if "moved" in step:
+            self._unsure = None
+            self.report.stayed += int(step["stayed"])
+        return 0
 
     def _count(self, step: dict[str, Any]) -> None:
         self.report.archived += int(step["count"])

@@ -5,21 +5,22 @@ which is dropped when the file is opened again: that step was not told to be don
 writes a step before it does what cannot be seen afterwards, and after what can be looked up.
 """
 
-import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
-from wpbridge.errors import InputError
+from wpbridge.errors import CodecError, InputError
 from wpbridge.store.running.runner_store import SqlStore
 from wpbridge.system import private_files
 
 VERSION: Final = 1
 _LONGEST_HEADER: Final = 1 << 20
 """Bytes."""
+_FIRST_STEP: Final = 2
+"""The line that it stands in."""
+T = TypeVar("T")
 
 
 def name_of(store: SqlStore) -> str:
@@ -94,8 +95,23 @@ class Journal:
         """What was done so far, in order; read line by line. InputError where it is damaged."""
         with self.file.open("rb") as stream:
             stream.readline()
-            for number, line in enumerate(stream, 2):
+            for number, line in enumerate(stream, _FIRST_STEP):
                 yield _read(line, self.file, number)
+
+    def meanings(
+        self, meaning: Callable[[dict[str, Any]], T], *, wrong: str = "is damaged"
+    ) -> Iterator[T]:
+        """Read what each step means, in order.
+
+        Raises:
+            InputError: ``meaning`` cannot read a step; the message names its line, and ``wrong``.
+        """
+        for number, step in enumerate(self.steps(), _FIRST_STEP):
+            try:
+                found = meaning(step)
+            except (LookupError, TypeError, ValueError, AttributeError, CodecError):
+                raise InputError(f"journal {self.file}: line {number} {wrong}") from None
+            yield found
 
     def add(self, step: Mapping[str, Any]) -> None:
         """Write a step; it is on the disk when this returns. InputError where it cannot be."""
@@ -111,17 +127,12 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _lock(self) -> None:
         try:
-            fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._stream.lock()
         except OSError:
             raise InputError(f"journal {self.file}: another process is at work with it") from None
 
@@ -156,21 +167,12 @@ class Journal:
         return found[: found.find(b"\n") + 1]
 
     def _drop_torn_line(self) -> None:
-        handle = self._stream.fileno()
-        end = os.fstat(handle).st_size
-        keep = end
-        while keep:
-            start = max(0, keep - 65_536)
-            place = os.pread(handle, keep - start, start).rfind(b"\n")
-            if place >= 0:
-                keep = start + place + 1
-                break
-            keep = start
+        end, keep = self._stream.size, self._stream.end_of_lines()
         if keep == 0 and end and self._is_old:
             return
         mark = b'{"journal": '
         # Ours if it is the beginning of a header: somebody's text is not emptied.
-        if keep == 0 and os.pread(handle, len(mark), 0) != mark[:end]:
+        if keep == 0 and os.pread(self._stream.fileno(), len(mark), 0) != mark[:end]:
             raise InputError(f"{self.file} is no journal of wpbridge's")
         if keep < end:
             self._stream.truncate(keep)

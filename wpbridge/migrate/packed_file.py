@@ -4,7 +4,6 @@ What was written and not noted in the journal is cut off when the next member is
 """
 
 import gzip
-import os
 from pathlib import Path
 
 from wpbridge.errors import InputError
@@ -35,7 +34,7 @@ class PackedFile:
             self._stream.tighten()
         except OSError as error:
             raise self._error(error) from None
-        self.size = os.fstat(self._stream.fileno()).st_size
+        self.size = self._stream.size
         """Bytes it had when it was opened."""
         if self.size < end:
             self.close()

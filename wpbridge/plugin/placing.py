@@ -10,7 +10,6 @@ owner, so that its ownership never has to change.
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +17,10 @@ from typing import Final
 
 from wpbridge.errors import SiteError
 from wpbridge.system.trusted_files import owner_name
+from wpbridge.system.whole_files import replacing
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _STEP: Final = getattr(os, "O_PATH", os.O_RDONLY) | os.O_NOFOLLOW | os.O_CLOEXEC
-_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _MODE: Final = 0o644
 _MOST_LINKS: Final = 40
 """How many links may be followed. The kernel has the same limit."""
@@ -102,22 +101,12 @@ def _standing(folder: int, file: Path) -> os.stat_result | None:
 def _put(folder: int, file: Path, source: bytes, standing: os.stat_result | None) -> None:
     owner = standing or os.fstat(folder)
     mode = _MODE if standing is None else stat.S_IMODE(standing.st_mode) & 0o775
-    temporary = f".{file.name}.{secrets.token_hex(8)}"
-    number = os.open(temporary, _NEW, 0o600, dir_fd=folder)
-    try:
-        with open(number, "wb") as stream:  # noqa: PTH123 - a descriptor
-            stream.write(source)
-            stream.flush()
-            with contextlib.suppress(PermissionError):
-                os.fchown(number, owner.st_uid, owner.st_gid)
-            os.fchmod(number, mode)
-            os.fsync(number)
-        os.rename(temporary, file.name, src_dir_fd=folder, dst_dir_fd=folder)
-        os.fsync(folder)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary, dir_fd=folder)
-        raise
+    with replacing(folder, file.name) as stream:
+        stream.write(source)
+        stream.flush()
+        with contextlib.suppress(PermissionError):
+            os.fchown(stream.fileno(), owner.st_uid, owner.st_gid)
+        os.fchmod(stream.fileno(), mode)
 
 
 # The folder

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final, TypeAlias
 
 from wpbridge.action import ActionId, NewAction, Status
+from wpbridge.codec import schedule
 from wpbridge.errors import InputError
 from wpbridge.queue import copies
 from wpbridge.queue.connection import QueueConnection
@@ -79,7 +80,7 @@ class QueueChanging(QueueConnection):
             new: dict[ActionId, NewAction] = {}
             # The newest first: where many of one chain failed, the last of them revives it.
             for record in sorted(page, key=lambda r: r.id, reverse=True):
-                recurrence = copies.recurrence_of(record)
+                recurrence = schedule.recurring(record.schedule)
                 if recurrence is not None and not _is_ended_chain(parts, record, revived):
                     recurrence = None
                 zone = parts.reading.zones_of([record.id]).get(record.id) if recurrence else None
@@ -126,7 +127,7 @@ class QueueChanging(QueueConnection):
             moves: dict[ActionId, NewAction] = {}
             waiting = {wait.action_id for wait in parts.reading.waits_of([r.id for r in page])}
             for record in page:
-                recurrence = copies.recurrence_of(record) if keeps else None
+                recurrence = schedule.recurring(record.schedule) if keeps else None
                 zone = parts.reading.zones_of([record.id]).get(record.id) if recurrence else None
                 moved = copies.rescheduled(record, wanted, recurrence, zone=zone)
                 is_waiting = record.id in waiting and not record.is_dated

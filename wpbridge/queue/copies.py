@@ -5,20 +5,8 @@ from datetime import datetime
 
 from wpbridge.action import NewAction
 from wpbridge.codec import schedule
-from wpbridge.errors import CodecError
 from wpbridge.queue.enqueue import zoned_cron
 from wpbridge.store.records import Record
-
-
-def recurrence_of(record: Record) -> schedule.Interval | schedule.Cron | None:
-    """Return the schedule of a row that comes again; None for any other, or an unreadable one."""
-    try:
-        found = schedule.decode(record.schedule)
-    except CodecError:
-        return None
-    if isinstance(found, schedule.Interval | schedule.Cron) and found.is_recurring:
-        return found
-    return None
 
 
 def requeued(

@@ -209,15 +209,9 @@ def encoded(value: Args) -> str:
         raise InputError(f"args: a list or a dict, not {type(value).__name__}")
     try:
         plain = value if isinstance(value, dict | list | tuple) else _plain(value)
-        text = args_codec.encode(plain, repair=False)
-        if len(text) > args_codec.MAX_BYTES:
-            args_codec.columns(text)
-        if text.count("[") + text.count("{") > args_codec.DECODE_DEPTH:
-            # One level more can be written than read.
-            args_codec.decode(text.encode())
+        return args_codec.encode_new(plain)
     except CodecError as error:
         raise InputError(f"args: {str(error).removeprefix('args: ')}") from error
-    return text
 
 
 def _plain(value: Args) -> dict[str, Any] | list[Any]:

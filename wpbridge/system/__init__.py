@@ -3,11 +3,13 @@
 from typing import Final
 
 DOOR: Final = (
+    "append_only",
     "private_files",
     "processes",
     "programs",
     "served_folders",
     "trusted_files",
     "trusted_imports",
+    "whole_files",
 )
 """The modules that other rooms may import."""

@@ -11,16 +11,16 @@ import contextlib
 import errno
 import io
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final, Literal, TextIO
 
+from wpbridge.system.append_only import MODE, AppendOnlyFile
 from wpbridge.system.served_folders import why_served
 from wpbridge.system.trusted_files import owner_name
+from wpbridge.system.whole_files import keep_names, replacing
 
-MODE: Final = 0o600
 FOLDER_MODE: Final = 0o700
 _FLAGS: Final = os.O_NOFOLLOW | os.O_CLOEXEC
 OTHERS_MAY_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
@@ -28,59 +28,12 @@ OTHERS_MAY_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 Which = Literal["new", "old", "any"]
 
 
-class Appended(io.FileIO):
-    """A file that is written at its end, without a buffer. A failed write leaves no part behind."""
-
-    is_new = False
-    """Whether the file was created just now."""
-
-    def add(self, data: bytes, at: int) -> int:
-        """Write ``data`` at a place, cut off what follows, and wait until it is on the disk.
-
-        Returns the place after the data. After an OSError the file ends at ``at``.
-        """
-        try:
-            self.truncate(at)
-            place = at
-            while place < at + len(data):
-                place += os.pwrite(self.fileno(), data[place - at :], place)
-            os.fsync(self.fileno())
-        except OSError:
-            with contextlib.suppress(OSError):
-                self.truncate(at)
-            raise
-        return place
-
-    def write_line(self, data: bytes) -> None:
-        """Write all of ``data`` at the file's end, or nothing. It may not be on the disk yet."""
-        start = os.fstat(self.fileno()).st_size
-        place = start
-        try:
-            while place < start + len(data):
-                place += os.pwrite(self.fileno(), data[place - start :], place)
-        except OSError:
-            with contextlib.suppress(OSError):
-                self.truncate(start)
-            raise
-
-    def tighten(self) -> None:
-        """Let only the owner read the file from now on."""
-        if stat.S_IMODE(os.fstat(self.fileno()).st_mode) & ~MODE:
-            os.fchmod(self.fileno(), MODE)
-
-    def discard(self, file: Path) -> None:
-        """Close the file after a failure, and remove it if it was created just now."""
-        self.close()
-        if self.is_new:
-            with contextlib.suppress(OSError):
-                file.unlink()
-
-
-def opened(file: Path, which: Which = "any") -> Appended:
+def opened(file: Path, which: Which = "any") -> AppendOnlyFile:
     """Open a file for reading and writing.
 
     An existing file must be a plain one that belongs to this user or root, and that nobody else may
-    write to. If others may read it, call :meth:`Appended.tighten` once it is known to be ours.
+    write to. If others may read it, call :meth:`AppendOnlyFile.tighten` once it is known to be
+    ours.
 
     Args:
         file: the file.
@@ -93,19 +46,18 @@ def opened(file: Path, which: Which = "any") -> Appended:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
     with folder_of(file, is_for_new=True) as folder:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS
-        stream = Appended(os.open(file.name, flags, MODE, dir_fd=folder), "r+b")
+        stream = AppendOnlyFile(os.open(file.name, flags, MODE, dir_fd=folder), "r+b")
         stream.is_new = True
-        # With this, the file's name survives a crash of the host.
-        os.fsync(folder)
+        keep_names(folder)
         return stream
 
 
-def new(file: Path) -> Appended:
+def new(file: Path) -> AppendOnlyFile:
     """Create a file. Raises FileExistsError if it exists."""
     return opened(file, "new")
 
 
-def fresh(file: Path) -> Appended:
+def fresh(file: Path) -> AppendOnlyFile:
     """Open a file as :func:`opened` does, and empty it."""
     stream = opened(file)
     try:
@@ -129,20 +81,8 @@ def replaced(file: Path) -> Iterator[IO[bytes]]:
     """Write a file that replaces an older one as a whole. After a crash the older one is there."""
     with folder_of(file, is_for_new=True) as folder:
         _check_replaceable(file.name, folder)
-        made = f".{file.name[:200]}.{secrets.token_hex(8)}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS
-        handle = os.open(made, flags, MODE, dir_fd=folder)
-        try:
-            with open(handle, "wb") as stream:  # noqa: PTH123 - a descriptor
-                yield stream
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.rename(made, file.name, src_dir_fd=folder, dst_dir_fd=folder)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(made, dir_fd=folder)
-            raise
-        os.fsync(folder)
+        with replacing(folder, file.name) as stream:
+            yield stream
 
 
 @contextlib.contextmanager
@@ -185,7 +125,7 @@ def walk(folder: Path, *, makes: bool = False) -> int:
     return handle
 
 
-def _existing(name: str, folder: int) -> Appended:
+def _existing(name: str, folder: int) -> AppendOnlyFile:
     try:
         handle = os.open(name, os.O_RDWR | os.O_NONBLOCK | _FLAGS, dir_fd=folder)
     except OSError as error:
@@ -198,7 +138,7 @@ def _existing(name: str, folder: int) -> Appended:
     except OSError:
         os.close(handle)
         raise
-    return Appended(handle, "r+b")
+    return AppendOnlyFile(handle, "r+b")
 
 
 def _check_owner(found: os.stat_result) -> None:

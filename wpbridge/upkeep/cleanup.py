@@ -13,7 +13,6 @@ from typing import Final
 
 from wpbridge.action import ActionId, ClaimId, Status
 from wpbridge.codec import schedule
-from wpbridge.errors import CodecError
 from wpbridge.patterns import matches
 from wpbridge.site.rules import Keep
 from wpbridge.store.opened import Parts
@@ -215,24 +214,14 @@ def duplicate_chains(parts: Parts, query: Query) -> list[Chain]:
         zones = parts.reading.zones_of([record.id for record in alike])
         kinds: defaultdict[object, list[Record]] = defaultdict(list)
         for record in alike:
-            recurrence = _recurrence(record)
-            if recurrence is not None and record.is_dated:
-                kinds[recurrence, zones.get(record.id)].append(record)
+            repeats = schedule.recurring(record.schedule)
+            if repeats is not None and record.is_dated:
+                kinds[repeats.period, zones.get(record.id)].append(record)
         for records in kinds.values():
             ordered = sorted(records, key=lambda r: (str(r.scheduled_at or ""), r.id))
             if len(ordered) > 1:
                 found.append(Chain(keep=ordered[0], extra=tuple(ordered[1:])))
     return found
-
-
-def _recurrence(record: Record) -> tuple[str, object] | None:
-    try:
-        told = schedule.decode(record.schedule)
-    except CodecError:
-        return None
-    if isinstance(told, schedule.Interval) and told.is_recurring:
-        return "interval", told.seconds
-    return ("cron", told.expression) if isinstance(told, schedule.Cron) else None
 
 
 def end_duplicates(parts: Parts, chains: Sequence[Chain], *, now: datetime) -> list[ActionId]:

@@ -10,12 +10,11 @@ import base64
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Final, Self, TypeVar
+from typing import Any, BinaryIO, Final, Self
 
 from wpbridge.action import ActionId
 from wpbridge.errors import InputError
@@ -33,9 +32,6 @@ UNDONE: Final = "undone"
 _LEVEL: Final = 3
 _NOT_IN_NAMES: Final = frozenset("`%\0")
 """Characters that no column has which a statement names."""
-
-
-T = TypeVar("T")
 
 
 def file_of(journal: Path) -> Path:
@@ -87,12 +83,7 @@ class DeletedPosts:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._packed.close()
 
 
@@ -112,19 +103,9 @@ class Step:
     moved: frozenset[int] | None
 
 
-def told(journal: Journal, meaning: Callable[[Mapping[str, Any]], T]) -> Iterator[T]:
-    """What each step means. InputError for one that means nothing."""
-    for number, step in enumerate(journal.steps(), 2):
-        try:
-            found = meaning(step)
-        except (LookupError, TypeError, ValueError, AttributeError):
-            raise InputError(f"journal {journal.file}: line {number} is damaged") from None
-        yield found
-
-
 def steps(journal: Journal) -> Iterator[Step]:
     """All of them, in order. InputError for one that is damaged."""
-    return told(journal, _step)
+    return journal.meanings(_step)
 
 
 def _step(step: Mapping[str, Any]) -> Step:

@@ -24,7 +24,6 @@ from wpbridge.migrate.post_store.deleted_posts import (
     file_of,
     read,
     steps,
-    told,
     unwritten,
 )
 from wpbridge.migrate.post_store.moving import COMPLETING
@@ -104,7 +103,7 @@ class Undo:
         self._file = file_of(journal.file)
         self._unwritten = unwritten(steps(journal))
         self._has_file = any(step.is_begun for step in steps(journal))
-        self._marks = [mark for mark in told(journal, _mark) if mark is not None]
+        self._marks = [mark for mark in journal.meanings(_mark) if mark is not None]
         if self._unwritten and not self._has_file:
             raise InputError(
                 f"journal {journal.file}: written by a version that kept nothing of the posts it"

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from wpbridge.errors import InputError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.schema.comparing import statement_of
 from wpbridge.migrate.schema.deviations import Fix
@@ -121,19 +120,17 @@ def done_by_fix(definitions: Definitions, journal: Journal) -> list[Undo]:
     """
     begun: dict[str, Undo] = {}
     done: list[Undo] = []
-    for number, step in enumerate(journal.steps(), 2):
-        try:
-            if step.get("by") == _FIX:
-                begun[str(step["begun"])] = _undo(definitions, step)
-            elif str(step.get("done")) in begun:
-                done.append(begun.pop(str(step["done"])))
-            elif "undone" in step:
-                done = [one for one in done if one.statement != step["undone"]]
-        except (LookupError, TypeError, ValueError, AttributeError):
-            raise InputError(
-                f"journal {journal.file}: line {number} tells of what no fix does; nothing was"
-                " taken back"
-            ) from None
+
+    def take_in(step: Mapping[str, Any]) -> None:
+        if step.get("by") == _FIX:
+            begun[str(step["begun"])] = _undo(definitions, step)
+        elif str(step.get("done")) in begun:
+            done.append(begun.pop(str(step["done"])))
+        elif "undone" in step:
+            done[:] = [one for one in done if one.statement != step["undone"]]
+
+    for _ in journal.meanings(take_in, wrong="tells of what no fix does; nothing was taken back"):
+        pass
     return done[::-1]
 
 

@@ -10,7 +10,7 @@ from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from wpbridge.errors import InputError
 from wpbridge.migrate.transfer.lines import (
@@ -22,6 +22,9 @@ from wpbridge.migrate.transfer.lines import (
     value_of,
 )
 from wpbridge.system import private_files
+
+if TYPE_CHECKING:
+    from wpbridge.system.append_only import AppendOnlyFile
 
 LONGEST_LINE: Final = 32 << 20
 """Bytes. A longer one is no action's: its logs alone would be hundreds of the longest."""
@@ -182,7 +185,7 @@ class Rejects:
         if self.file.exists() and Path(beside).exists() and self.file.samefile(beside):
             raise InputError(f"--rejects {file}: it is the input itself")
         self._is_usual = is_usual
-        self._stream: private_files.Appended | None = None
+        self._stream: AppendOnlyFile | None = None
 
     def add(self, line: Line, why: str) -> None:
         """Keep a line with the reason. InputError when it cannot be kept."""

@@ -11,10 +11,12 @@ from wpbridge.codec import schedule
 from wpbridge.codec.args import columns
 from wpbridge.errors import CodecError, InputError
 from wpbridge.migrate.transfer.lines import BIGGEST, args_text, checked_utf8
+from wpbridge.queue.enqueue import GROUP_CHARACTERS, HOOK_CHARACTERS
 from wpbridge.store.moving.bulk import DEFAULT_PRIORITY, WholeRow
 
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
-_HOOK, _STATUS, _SLUG = 191, 20, 255
+_STATUS: Final = 20
+"""Characters."""
 # No set: what stands there may be of any kind, lists among them.
 _KINDS: Final = ("async", "canceled", "cron", "interval", "single")
 
@@ -24,14 +26,14 @@ def row_of(line: dict[str, Any]) -> WholeRow:
     args, extended = _read_args(line)
     return WholeRow(
         id=_number(line, "id", 1, BIGGEST),
-        hook=_short(line, "hook", _HOOK) or _missing("hook"),
+        hook=_short(line, "hook", HOOK_CHARACTERS) or _missing("hook"),
         status=_status(line),
         scheduled=_date(line.get("scheduled"), "scheduled"),
         scheduled_local=_date(line.get("scheduled_local"), "scheduled_local"),
         args=args,
         extended_args=extended,
         schedule=_read_schedule(line),
-        group=_short(line, "group", _SLUG),
+        group=_short(line, "group", GROUP_CHARACTERS),
         priority=_number(line, "priority", 0, 255, DEFAULT_PRIORITY),
         attempts=_number(line, "attempts", 0, (1 << 31) - 1, 0),
         last_attempt=_date(line.get("last_attempt", ZERO_DATE), "last_attempt"),

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from wpbridge.codec import schedule
-from wpbridge.codec.args import columns
+from wpbridge.codec.args import chosen, columns
 from wpbridge.errors import CodecError
 from wpbridge.migrate.transfer.lines import args_text
 from wpbridge.store.moving.bulk import WholeRow
@@ -39,8 +39,7 @@ def line_of(row: WholeRow) -> dict[str, Any]:
 
 
 def _args_of(row: WholeRow) -> dict[str, Any]:
-    uses_longer = row.extended_args not in (None, "", "0")
-    text = (row.extended_args if uses_longer else row.args) or ""
+    text = chosen(row.args or "", row.extended_args)
     found: dict[str, Any] = {}
     try:
         value = json.loads(text)
@@ -77,29 +76,18 @@ def _schedule_of(text: str | None) -> dict[str, Any]:
 
 
 def _meaning(told: schedule.Schedule) -> dict[str, Any] | None:
+    """Return what a schedule means; None for one that only another plugin understands."""
     match told:
-        case schedule.Async():
-            return {"kind": "async"}
-        case schedule.Single():
-            return {"kind": "single", "at": told.timestamp}
-        case schedule.Canceled():
-            return {"kind": "canceled", "at": told.timestamp}
-        case schedule.Interval():
-            return {
-                "kind": "interval",
-                "at": told.timestamp,
-                "first": told.first_timestamp,
-                "every": told.recurrence,
-            }
-        case schedule.Cron():
-            return {
-                "kind": "cron",
-                "at": told.timestamp,
-                "first": told.first_timestamp,
-                "cron": told.expression,
-            }
-        case _:
+        case schedule.ForeignSchedule():
             return None
+        case schedule.Async():
+            return {"kind": told.kind}
+        case schedule.Single() | schedule.Canceled():
+            return {"kind": told.kind, "at": told.timestamp}
+    more = {"kind": told.kind, "at": told.timestamp, "first": told.first_timestamp}
+    if isinstance(told, schedule.Cron):
+        return {**more, "cron": told.expression}
+    return {**more, "every": told.recurrence}
 
 
 def _base64(text: str) -> str:

@@ -170,15 +170,19 @@ def count(journal: Journal) -> int:
 
 def _batches(journal: Journal) -> Iterator[_Batch]:
     """InputError where a step is damaged."""
-    try:
-        were_there: defaultdict[str, Spans] = defaultdict(Spans)
-        for step in journal.steps():
-            for first, last in step.get("were_there", ()):
-                were_there[str(step["by"])].spans.append((int(first), int(last)))
-        batches = (_Batch.of(s, were_there) for s in journal.steps() if "adding" in s)
-        yield from (batch for batch in batches if batch.marks)
-    except (LookupError, TypeError, ValueError):
-        raise InputError(f"journal {journal.file}: a step is damaged") from None
+    were_there: defaultdict[str, Spans] = defaultdict(Spans)
+
+    def leave_out(step: Mapping[str, Any]) -> None:
+        for first, last in step.get("were_there", ()):
+            were_there[str(step["by"])].spans.append((int(first), int(last)))
+
+    for _ in journal.meanings(leave_out):
+        pass
+    for batch in journal.meanings(
+        lambda step: _Batch.of(step, were_there) if "adding" in step else None
+    ):
+        if batch is not None and batch.marks:
+            yield batch
 
 
 def _numbers(spans: Iterable[tuple[int, int]]) -> Iterator[int]:

@@ -7,7 +7,6 @@ from typing import TypeAlias
 from wpbridge.action import ActionId, Status
 from wpbridge.codec import schedule
 from wpbridge.codec.wp_cron import Event
-from wpbridge.errors import CodecError
 from wpbridge.store.opened import Parts
 from wpbridge.store.records import Query, Record
 
@@ -79,13 +78,10 @@ def likeness(event: Event) -> Likeness | None:
 
 def likeness_of(record: Record) -> Likeness | None:
     """The same of an action; compared as bytes, where the database's comparison is wider."""
-    try:
-        told = schedule.decode(record.schedule)
-    except CodecError:
+    found = schedule.recurring(record.schedule)
+    if not isinstance(found, schedule.Interval):
         return None
-    if not isinstance(told, schedule.Interval) or not told.is_recurring:
-        return None
-    return record.hook, record.args, told.seconds
+    return record.hook, record.args, found.seconds
 
 
 def repeating(hooks: tuple[str, ...], group: str) -> Query:

@@ -20,7 +20,8 @@ from wpbridge.clock import from_timestamp
 from wpbridge.codec import args as args_codec
 from wpbridge.codec.wp_cron import CronOption, Event
 from wpbridge.errors import Contention
-from wpbridge.migrate.wp_cron.journal_steps import Steps, told
+from wpbridge.migrate.journal import Journal
+from wpbridge.migrate.wp_cron.journal_steps import step_of
 from wpbridge.migrate.wp_cron.keys import (
     Likeness,
     copied,
@@ -78,7 +79,7 @@ class Mover:
     def __init__(
         self,
         queue: Queue,
-        journal: Steps,
+        journal: Journal,
         *,
         choice: Choice,
         group: str = GROUP,
@@ -280,7 +281,7 @@ class Mover:
         self._sample.clear()
 
     def _write(self, step: str, events: Sequence[Event], *, from_file: bool = False) -> None:
-        told = {"step": step, "group": self._group, "events": [told(event) for event in events]}
+        told = {"step": step, "group": self._group, "events": [step_of(event) for event in events]}
         self._journal.add({**told, "from_file": True} if from_file else told)
 
     @contextmanager

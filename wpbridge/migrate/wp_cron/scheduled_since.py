@@ -13,7 +13,8 @@ from wpbridge.action import ActionId, Status
 from wpbridge.codec import args as args_codec
 from wpbridge.codec import schedule
 from wpbridge.codec.wp_cron import Event, made
-from wpbridge.errors import CodecError, InputError
+from wpbridge.errors import CodecError
+from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.wp_cron.transaction import BATCH
 from wpbridge.queue.enqueue import HOOK_CHARACTERS
 from wpbridge.store.opened import Parts
@@ -44,23 +45,25 @@ DONE: Final[Mapping[str, str]] = {"step": "unbridged"}
 """What the journal is told when nothing of the bridged hooks is left in the queue."""
 
 
-def unfinished(steps: Iterable[Mapping[str, Any]]) -> Bridged | None:
+def unfinished(journal: Journal) -> Bridged | None:
     """What an undo was about to take out of the bridge when it was stopped; None for nothing.
 
     InputError where the journal's step is damaged.
     """
     found: Bridged | None = None
-    for number, step in enumerate(steps, 2):
-        if step.get("step") == "unbridge":
-            try:
-                hooks = frozenset(map(str, step["hooks"]))
-                found = Bridged(group=str(step["group"]), hooks=hooks)
-            except (KeyError, TypeError):
-                raise InputError(f"the journal's line {number} is damaged") from None
-        elif step.get("step") in {"unbridged", "plan"}:
+    for step, bridged in journal.meanings(lambda step: (step.get("step"), _bridged(step))):
+        if step == "unbridge":
+            found = bridged
+        elif step in {"unbridged", "plan"}:
             # A later move with the same journal has put its hooks into the bridge anew.
             found = None
     return found
+
+
+def _bridged(step: Mapping[str, Any]) -> Bridged | None:
+    if step.get("step") != "unbridge":
+        return None
+    return Bridged(group=str(step["group"]), hooks=frozenset(map(str, step["hooks"])))
 
 
 def scheduled(parts: Parts, bridged: Bridged, after: ActionId | None) -> list[Record]:

@@ -14,7 +14,8 @@ from typing import Final
 from wpbridge.action import ActionId, Status
 from wpbridge.codec.wp_cron import CronOption, Event
 from wpbridge.errors import Contention
-from wpbridge.migrate.wp_cron.journal_steps import Steps, journaled
+from wpbridge.migrate.journal import Journal
+from wpbridge.migrate.wp_cron.journal_steps import journaled
 from wpbridge.migrate.wp_cron.moving import SAMPLE, read
 from wpbridge.migrate.wp_cron.putting_back import Batch, PuttingBack, was_made
 from wpbridge.migrate.wp_cron.scheduled_since import DONE, Bridged, Recurrences
@@ -62,7 +63,7 @@ class Undo:
     def __init__(
         self,
         queue: Queue,
-        journal: Steps,
+        journal: Journal,
         *,
         bridged: Bridged | None = None,
         now: Callable[[], float] = time.time,

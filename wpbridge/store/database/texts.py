@@ -1,5 +1,6 @@
 """What columns hold, as bytes or numbers; and which of the two columns holds an action's args."""
 
+from wpbridge.codec.args import chosen
 from wpbridge.store.schema.charsets import to_bytes
 
 
@@ -10,8 +11,7 @@ def as_bytes(value: object) -> bytes:
 
 def chosen_args(short: object, extended: object) -> bytes:
     """The args of an action, as the plugin chooses: extended_args unless NULL, empty or "0"."""
-    longer = as_bytes(extended)
-    return longer if longer not in (b"", b"0") else as_bytes(short)
+    return chosen(as_bytes(short), as_bytes(extended))
 
 
 def number(value: object) -> int:

@@ -8,7 +8,6 @@ from typing import Final
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import to_text
 from wpbridge.codec import schedule
-from wpbridge.errors import CodecError
 from wpbridge.store.database.session import Transactor
 from wpbridge.store.queueing.edits import Edits
 from wpbridge.store.reading.reading import IDS_A_STATEMENT, Reading, bound
@@ -121,7 +120,7 @@ class Failed:
         """Those of recurring chains that have completed a run since."""
         chains: dict[tuple[str, int, bytes], list[Record]] = {}
         for record in records:
-            if _is_recurring(record.schedule) and record.last_attempt_at is not None:
+            if schedule.recurring(record.schedule) and record.last_attempt_at is not None:
                 chains.setdefault((record.hook, record.group_id, record.args), []).append(record)
         found: set[ActionId] = set()
         for chain in chains.values():
@@ -167,11 +166,3 @@ def _run(record: Record, reason: LogEntry | None) -> FailedRun:
 def _attempt(record: Record) -> datetime:
     assert record.last_attempt_at is not None
     return record.last_attempt_at
-
-
-def _is_recurring(blob: bytes) -> bool:
-    try:
-        told = schedule.decode(blob)
-    except CodecError:
-        return False
-    return isinstance(told, schedule.Interval | schedule.Cron) and told.is_recurring

@@ -81,8 +81,8 @@ def read(rows: Iterable[PendingRow], *, is_whole: bool) -> Reading:
                     is_hopeless=fault[1],
                 )
             )
-        elif row.is_dated and (recurrence := _recurrence(row.schedule)):
-            chains[row.hook, row.args, row.group_id, recurrence] += 1
+        elif row.is_dated and (found := schedule.recurring(row.schedule)):
+            chains[row.hook, row.args, row.group_id, found.period] += 1
     twins = [str(chain[0]) for chain, count in chains.items() for _ in range(count - 1)]
     return Reading(unreadable=tuple(bad), twins=tuple(twins), is_whole=is_whole)
 
@@ -108,11 +108,3 @@ def _schedule_fault(blob: bytes) -> _Fault | None:
         # Without a place it is a value that PHP may understand, such as a date in words.
         return str(error), error.offset is not None
     return None
-
-
-def _recurrence(blob: bytes) -> object:
-    """What tells chains apart; None for what does not repeat."""
-    told = schedule.decode(blob)
-    if isinstance(told, schedule.Interval) and told.is_recurring:
-        return told.seconds
-    return told.expression if isinstance(told, schedule.Cron) else None
