@@ -14,6 +14,7 @@ from tables_of_0_1 import key_of_0_1
 from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
 from wpbridge.executors.handlers import Handler, load
+from wpbridge.executors.openings import HookSet
 from wpbridge.executors.process.executor import PoolLimits, ProcessExecutor, Setup
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.outcome import Canceled, Completed, Failed, Outcome, Retried, Snoozed, Unrun
@@ -332,9 +333,10 @@ def test_what_may_no_longer_start_is_handed_back(make: Callable[..., Runs]) -> N
 
 def test_only_known_hooks_are_run(runs: Runs, handlers: dict[str, Handler]) -> None:
     executor = runs.executor
-    assert executor.can_run("nothing", "")
-    assert not executor.can_run("Nothing", "")
-    assert executor.hooks() == frozenset(handlers)
+    (openings,) = executor.openings()
+    assert openings.takes("nothing", "")
+    assert not openings.takes("Nothing", "")
+    assert openings.hooks == HookSet(frozenset(handlers))
     assert executor.refuses("nothing", "") is None
     assert executor.trouble() is None
     assert executor.books("nothing", "") == "lazy"

@@ -1,6 +1,6 @@
 """What every store claims when a routing table judges, starts with the claim, and tells of it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -14,7 +14,7 @@ from rows import change, column, log_of, query
 from wpbridge.action import Action, ActionId, Claim, NewAction
 from wpbridge.errors import StoreError, StoreUnavailable
 from wpbridge.outcome import LogLine
-from wpbridge.store.base import RESET_MESSAGE, Adopted, ClaimFilter, QueuedHook
+from wpbridge.store.base import RESET_MESSAGE, Adopted, ClaimFilter, QueuedHook, StartPlan
 from wpbridge.store.running import candidates
 from wpbridge.store.running.runner_store import SqlStore
 
@@ -348,23 +348,23 @@ def test_hooks_that_cannot_be_ours_are_not_walked(
 # Claim and start at once.
 
 
-def line(text: str) -> LogLine:
-    return LogLine(message=text, at=NOW)
-
-
-class Starting:
-    """Starts every action of the hook "go", with two log rows each, and remembers the asking."""
+class Going:
+    """Chooses every action of the hook "go", and remembers what it was asked of."""
 
     def __init__(self) -> None:
         self.asked: list[list[Action]] = []
 
-    def __call__(self, actions: Sequence[Action]) -> Mapping[ActionId, Sequence[LogLine]]:
+    def chosen(self, actions: Sequence[Action]) -> list[ActionId]:
         self.asked.append(list(actions))
-        return {a.id: [line(f"one {a.id}"), line("two")] for a in actions if a.hook == "go"}
+        return [action.id for action in actions if action.hook == "go"]
+
+    def plan(self) -> StartPlan:
+        return StartPlan(chosen=self.chosen, log_line=LogLine(message="it starts", at=NOW))
 
 
-def claim_and_start(store: SqlStore, starting: Starting, limit: int = 25) -> Claim:
-    claim = store.claim_due(now=NOW, limit=limit, only=ClaimFilter(), starting=starting)
+def claim_and_start(store: SqlStore, going: Going | None = None, limit: int = 25) -> Claim:
+    plan = (going or Going()).plan()
+    claim = store.claim_due(now=NOW, limit=limit, only=ClaimFilter(), start_plan=plan)
     assert claim is not None
     return claim
 
@@ -377,8 +377,7 @@ def states_of(store: SqlStore, ids: Sequence[int]) -> list[tuple[object, ...]]:
 
 def test_what_is_named_starts_with_the_claim_and_the_rest_waits(store: SqlStore) -> None:
     go, wait, again = insert(store, make_new("go"), make_new("wait"), make_new("go"))
-    starting = Starting()
-    claim = claim_and_start(store, starting)
+    claim = claim_and_start(store)
     assert claim.started == {go, again}
     assert [action.id for action in claim.actions] == [go, wait, again]
     moment, held = "2026-11-24 12:00:00", str(claim.id)
@@ -387,7 +386,7 @@ def test_what_is_named_starts_with_the_claim_and_the_rest_waits(store: SqlStore)
         ("pending", "0", held, moment),
         ("in-progress", "1", held, moment),
     ]
-    assert log_of(store, go) == ["action created", f"one {go}", "two"]
+    assert log_of(store, go) == ["action created", "it starts"]
     assert log_of(store, wait) == ["action created"]
 
 
@@ -401,17 +400,17 @@ def test_it_is_asked_once_for_what_was_claimed_in_order_and_under_the_claim(
         make_new(due_in=-5),
         make_new("go", due_in=-7),
     )
-    starting = Starting()
-    claim = claim_and_start(store, starting, limit=3)
-    assert [[action.id for action in told] for told in starting.asked] == [[ids[1], ids[3], ids[2]]]
-    assert tuple(starting.asked[0]) == claim.actions
+    going = Going()
+    claim = claim_and_start(store, going, limit=3)
+    assert [[action.id for action in told] for told in going.asked] == [[ids[1], ids[3], ids[2]]]
+    assert tuple(going.asked[0]) == claim.actions
     assert {action.claim_id for action in claim.actions} == {claim.id}
 
 
 def test_a_start_adds_to_the_attempts_there_were(store: SqlStore) -> None:
     (action_id,) = insert(store, make_new("go"))
     change(store, f"UPDATE {ACTIONS} SET attempts = 4")
-    claim = claim_and_start(store, Starting())
+    claim = claim_and_start(store)
     assert claim.actions[0].attempts == 4
     assert column(store, "attempts", action_id) == 5
 
@@ -419,7 +418,7 @@ def test_a_start_adds_to_the_attempts_there_were(store: SqlStore) -> None:
 @pytest.mark.parametrize("hook", ["wait", "go"])
 def test_none_of_them_or_all_of_them_may_start(store: SqlStore, hook: str) -> None:
     ids = insert(store, make_new(hook), make_new(hook))
-    claim = claim_and_start(store, Starting())
+    claim = claim_and_start(store)
     status, attempts = ("in-progress", "1") if hook == "go" else ("pending", "0")
     assert claim.started == frozenset(ids if hook == "go" else [])
     assert [state[:2] for state in states_of(store, ids)] == [(status, attempts)] * 2
@@ -428,7 +427,7 @@ def test_none_of_them_or_all_of_them_may_start(store: SqlStore, hook: str) -> No
 def test_claim_and_start_are_one_transaction(store: SqlStore, asked: list[str]) -> None:
     insert(store, make_new("go"), make_new("wait"))
     asked.clear()
-    claim_and_start(store, Starting())
+    claim_and_start(store)
     begins = [n for n, statement in enumerate(asked) if statement == store._dialect.begin]
     ends = [n for n, statement in enumerate(asked) if statement == "COMMIT"]
     writes = [n for n, s in enumerate(asked) if s.startswith(("INSERT", "UPDATE"))]
@@ -442,32 +441,33 @@ def test_without_its_log_rows_nothing_is_claimed_or_started(store: SqlStore) -> 
     before = states_of(store, ids)
     change(store, "ALTER TABLE wp_actionscheduler_logs RENAME TO elsewhere")
     with pytest.raises(StoreError):
-        claim_and_start(store, Starting())
+        claim_and_start(store)
     assert states_of(store, ids) == before
     assert query(store, "SELECT 1 FROM wp_actionscheduler_claims") == []
 
 
-def test_when_the_callback_raises_nothing_is_changed(store: SqlStore) -> None:
+def test_when_the_plan_raises_nothing_is_changed(store: SqlStore) -> None:
     ids = insert(store, make_new("go"), make_new("wait"))
     before = states_of(store, ids)
 
-    def broken(actions: Sequence[Action]) -> Mapping[ActionId, Sequence[LogLine]]:
+    def broken(actions: Sequence[Action]) -> list[ActionId]:
         raise ZeroDivisionError
 
+    plan = replace(Going().plan(), chosen=broken)
     with pytest.raises(ZeroDivisionError):
-        store.claim_due(now=NOW, limit=9, only=ClaimFilter(), starting=broken)
+        store.claim_due(now=NOW, limit=9, only=ClaimFilter(), start_plan=plan)
     assert states_of(store, ids) == before
     assert [log_of(store, i) for i in ids] == [["action created"]] * 2
     assert query(store, "SELECT 1 FROM wp_actionscheduler_claims") == []
     assert query(store, "SELECT claims FROM wp_wpbridge_runners") == [("",)]
-    assert claim_and_start(store, Starting()).started == {ids[0]}
+    assert claim_and_start(store).started == {ids[0]}
 
 
 def test_what_started_is_nobody_elses(
     store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
 ) -> None:
     ids = insert(store, make_new("go"), make_new("wait"), make_new("go"))
-    claim_and_start(store, Starting(), limit=2)
+    claim_and_start(store, limit=2)
     other = open_queue(dsn)
     other.register(host="there", boot="boot", pid=2, pid_started="1")
     assert claimed(other, ClaimFilter()) == [ids[2]]
@@ -475,15 +475,16 @@ def test_what_started_is_nobody_elses(
 
 def test_a_dry_run_starts_nothing(store: SqlStore) -> None:
     ids = insert(store, make_new("go"))
-    before, starting = states_of(store, ids), Starting()
-    claim = store.claim_due(now=NOW, limit=5, only=ClaimFilter(), dry_run=True, starting=starting)
+    before, going = states_of(store, ids), Going()
+    plan = going.plan()
+    claim = store.claim_due(now=NOW, limit=5, only=ClaimFilter(), dry_run=True, start_plan=plan)
     assert claim is not None
     assert claim.started == frozenset()
-    assert starting.asked == []
+    assert going.asked == []
     assert states_of(store, ids) == before
 
 
-def test_a_claim_without_starting_started_nothing(store: SqlStore) -> None:
+def test_a_claim_without_a_plan_started_nothing(store: SqlStore) -> None:
     insert(store, make_new("go"))
     claim = store.claim_due(now=NOW, limit=5, only=ClaimFilter())
     assert claim is not None
@@ -496,7 +497,7 @@ def test_a_start_whose_commit_was_never_answered_is_undone_and_made_again(
     """The caller never heard of it, so nobody would run those rows or put them back."""
     go, wait = insert(store, make_new("go"), make_new("wait"))
     lose_an_answer(store)
-    claim = claim_and_start(store, Starting())
+    claim = claim_and_start(store)
     assert claim.started == {go}
     held = str(claim.id)
     assert [state[:3] for state in states_of(store, [go, wait])] == [
@@ -517,10 +518,10 @@ def test_an_unanswered_claim_whose_rows_are_gone_is_forgotten(store: SqlStore) -
     insert(store, make_new("go"), make_new("wait"))
     lose_an_answer(store, "COMMIT", store.session._dialect.begin, patience_seconds=0.0)
     with pytest.raises(StoreUnavailable):
-        claim_and_start(store, Starting())
+        claim_and_start(store)
     change(store, f"DELETE FROM {ACTIONS}")
     (later,) = insert(store, make_new("go"))
-    claim = claim_and_start(store, Starting())
+    claim = claim_and_start(store)
     assert claim.started == {later}
     assert query(store, "SELECT claim_id FROM wp_actionscheduler_claims") == [(claim.id,)]
 
@@ -528,7 +529,7 @@ def test_an_unanswered_claim_whose_rows_are_gone_is_forgotten(store: SqlStore) -
 def test_a_connection_lost_over_a_groups_name_repeats_the_whole_claim(store: SqlStore) -> None:
     ids = insert(store, make_new("go", group="g"), make_new("wait", group="g"))
     lose_an_answer(store, "SELECT slug")
-    claim = claim_and_start(store, Starting())
+    claim = claim_and_start(store)
     assert claim.started == {ids[0]}
     assert [action.group for action in claim.actions] == ["g", "g"]
     assert [state[:2] for state in states_of(store, ids)] == [
@@ -545,7 +546,7 @@ def test_an_adoption_whose_commit_was_never_answered_is_one_all_the_same(
     dead = open_queue(dsn)
     dead.register(host="there", boot="boot", pid=2, pid_started="1")
     (once,) = insert(store, make_new())
-    claim = claim_and_start(dead, Starting())
+    claim = claim_and_start(dead)
     dead.start([(claim.actions[0], [])], now=NOW, once=True)
     (runner,) = store.other_runners()
     lose_an_answer(store)
@@ -554,7 +555,7 @@ def test_an_adoption_whose_commit_was_never_answered_is_one_all_the_same(
     assert adopted.runner.once == {once}
     assert [(a.id, a.status) for a in adopted.actions] == [(once, "in-progress")]
     (later,) = insert(store, make_new("go"))
-    assert claim_and_start(store, Starting()).started == {later}
+    assert claim_and_start(store).started == {later}
     assert states_of(store, [once])[0][:3] == ("in-progress", "1", str(claim.id))
     assert store.adopt(runner) is None
 
@@ -562,7 +563,7 @@ def test_an_adoption_whose_commit_was_never_answered_is_one_all_the_same(
 def test_a_mark_whose_commit_was_never_answered_is_one_all_the_same(store: SqlStore) -> None:
     """Else nobody would end the row: it is in progress, and no longer what its runner expects."""
     insert(store, make_new("wait"), make_new("wait"))
-    claim = claim_and_start(store, Starting())
+    claim = claim_and_start(store)
     lose_an_answer(store)
     line = LogLine(message="action started", at=NOW)
     ids = {action.id for action in claim.actions}
@@ -580,7 +581,7 @@ def test_what_a_stopped_runner_has_locked_is_not_taken_over_yet(
     for number, store in enumerate((stopped, finder), 1):
         store.register(host="here", boot="boot", pid=number, pid_started="1")
     (action_id,) = insert(stopped, make_new("go"))
-    claim = claim_and_start(stopped, Starting())
+    claim = claim_and_start(stopped)
     (runner,) = finder.other_runners()
 
     def in_the_middle(connection: Connection) -> Adopted | None:
@@ -618,7 +619,7 @@ def lose_an_answer(
 
 def test_states_tell_live_ended_and_lost_rows_and_leave_out_deleted_ones(store: SqlStore) -> None:
     ids = insert(store, *[make_new("go"), make_new("wait"), make_new(), make_new(), make_new()])
-    claim = claim_and_start(store, Starting())
+    claim = claim_and_start(store)
     update = f"UPDATE {ACTIONS} SET status = :s, claim_id = :c WHERE action_id = :i"
     change(store, update, s="canceled", c=claim.id, i=ids[2])
     change(store, update, s="pending", c=0, i=ids[3])
@@ -635,7 +636,7 @@ def test_states_tell_live_ended_and_lost_rows_and_leave_out_deleted_ones(store: 
 
 def test_a_status_that_nobody_knows_is_told_as_it_is(store: SqlStore) -> None:
     insert(store, make_new())
-    claim = claim_and_start(store, Starting())
+    claim = claim_and_start(store)
     change(store, f"UPDATE {ACTIONS} SET status = 'weird', claim_id = 7")
     assert store.states(claim.actions) == {claim.actions[0].id: ("weird", 7)}
 
@@ -684,7 +685,7 @@ def test_an_empty_queue_has_no_hooks(store: SqlStore) -> None:
 
 def test_a_claimed_row_is_pending_still(store: SqlStore) -> None:
     insert(store, make_new("wait"), make_new("go", due_in=-60))
-    claim_and_start(store, Starting())
+    claim_and_start(store)
     assert store.parts.reading.queued(NOW) == [
         queued("go", "", 0, 1, 0, next_at=None),
         queued("wait", "", 1, 0, 1, next_at=at(-60)),

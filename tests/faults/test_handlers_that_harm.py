@@ -22,6 +22,7 @@ from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.clock import SystemClock
 from wpbridge.executors.base import Call, Report
 from wpbridge.executors.handlers import load
+from wpbridge.executors.openings import NO_HOOKS
 from wpbridge.executors.process.executor import PoolLimits, ProcessExecutor, Setup
 from wpbridge.executors.process.pool import ProcessPool
 from wpbridge.outcome import Completed, Failed, Unrun
@@ -623,7 +624,7 @@ def test_children_that_do_not_come_up_give_their_actions_back(
     assert worker.executor.trouble() == words
     assert worker.executor.refuses("state", "") == words
     assert not worker.executor.has_room()
-    assert worker.executor.hooks() == frozenset()
+    assert [openings.hooks for openings in worker.executor.openings()] == [NO_HOOKS]
     worker.executor.close()
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol, TypeAlias
 
 from wpbridge.action import Action
+from wpbridge.executors.openings import Openings
 from wpbridge.outcome import LogLine, Outcome, Unrun
 
 Books: TypeAlias = Literal["lazy", "first", "once", "kept"]
@@ -82,12 +83,8 @@ class Mailbox:
 class Executor(Protocol):
     """Runs calls beside the runner's loop. Its methods are called by that loop alone."""
 
-    def can_run(self, hook: str, group: str) -> bool:
-        """Whether it has a way to run the hook, and would start it soon."""
-        ...
-
-    def hooks(self) -> frozenset[str] | None:
-        """All hooks that would start soon; None when any hook may be among them."""
+    def openings(self) -> Sequence[Openings]:
+        """What it would start soon, as it stands now; a claim is planned by it."""
         ...
 
     def refuses(self, hook: str, group: str) -> str | None:

@@ -1,11 +1,14 @@
 """Several executors as one: each call goes where the routing table says."""
 
+import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from wpbridge.action import Action
 from wpbridge.errors import HandlerNotFound
 from wpbridge.executors.base import Books, Call, Executor, Mailbox, Report
+from wpbridge.executors.openings import Openings
 
 
 class Router:
@@ -25,20 +28,16 @@ class Router:
     def _of(self, hook: str, group: str) -> Executor | None:
         return self._executors.get(self._where(hook, group))
 
-    def can_run(self, hook: str, group: str) -> bool:
-        """Routed to an executor that has room for it."""
-        executor = self._of(hook, group)
-        return executor is not None and executor.can_run(hook, group) and executor.has_room()
+    def openings(self) -> Sequence[Openings]:
+        """Those of all executors, each with what is routed to it."""
+        return [
+            replace(openings, is_routed=functools.partial(self._is_routed, name))
+            for name, executor in self._executors.items()
+            for openings in executor.openings()
+        ]
 
-    def hooks(self) -> frozenset[str] | None:
-        """Those of all executors that have room."""
-        found: frozenset[str] = frozenset()
-        for executor in self._executors.values():
-            hooks = executor.hooks()
-            if hooks is None:
-                return None
-            found |= hooks
-        return found
+    def _is_routed(self, name: str, hook: str, group: str) -> bool:
+        return self._where(hook, group) == name
 
     def refuses(self, hook: str, group: str) -> str | None:
         """As its executor says."""

@@ -19,6 +19,7 @@ from wpbridge.clock import Clock
 from wpbridge.executors.base import Books, Call, Mailbox, Report, unstarted
 from wpbridge.executors.calling import context_of, ended, is_awaitable, outcome_of
 from wpbridge.executors.handlers import Enqueuer, Handler
+from wpbridge.executors.openings import NO_HOOKS, HookSet, Openings
 from wpbridge.executors.printed import Printed, Stdout
 from wpbridge.outcome import Failed, LogLine, Outcome
 from wpbridge.telling.log import tell
@@ -71,6 +72,7 @@ class ThreadExecutor:
         self._mailbox = mailbox or Mailbox()
         self._concurrency = max(1, concurrency)
         self._handlers = handlers
+        self._hooks = HookSet(frozenset(handlers))
         self._clock = clock
         self._site = site
         self._queue: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
@@ -85,14 +87,9 @@ class ThreadExecutor:
         for thread in self._threads:
             thread.start()
 
-    def can_run(self, hook: str, group: str) -> bool:
-        """By the exact name."""
-        del group
-        return hook in self._handlers
-
-    def hooks(self) -> frozenset[str] | None:
-        """Those with a handler, while there is room."""
-        return frozenset(self._handlers) if self.has_room() else frozenset()
+    def openings(self) -> Sequence[Openings]:
+        """The hooks with a handler, while there is room."""
+        return [Openings(hooks=self._hooks if self.has_room() else NO_HOOKS)]
 
     def refuses(self, hook: str, group: str) -> str | None:
         """Never."""

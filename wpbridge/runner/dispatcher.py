@@ -12,16 +12,10 @@ from wpbridge.runner import wording
 def dispatch(
     action: Action, executor: Executor, may_start: Callable[[], bool] = lambda: True
 ) -> Call | Failed:
-    """Decode args and schedule; a row that cannot be read fails, and runs nothing."""
-    has = "an invalid schedule"
-    try:
-        schedule.decode(action.schedule)
-        has = "invalid arguments"
-        decoded = args.decode(action.args)
-    except Exception as error:  # noqa: BLE001 - whatever a row holds ends its action alone
-        told = plain(error) or class_name(error)
-        reason = wording.undecodable(action.id, f"has {has}: {told}")
-        return Failed(reason=reason, error_type="CodecError")
+    """Make the call of an action; a row that cannot be read fails, and runs nothing."""
+    decoded = _decoded(action)
+    if isinstance(decoded, Failed):
+        return decoded
     return Call(
         action=action,
         values=decoded.values,
@@ -29,3 +23,21 @@ def dispatch(
         books=executor.books(action.hook, action.group),
         may_start=may_start,
     )
+
+
+def is_readable(action: Action) -> bool:
+    """Return whether :func:`dispatch` makes a call of the action."""
+    return not isinstance(_decoded(action), Failed)
+
+
+def _decoded(action: Action) -> args.Args | Failed:
+    """Decode schedule and args, or tell why that does not work."""
+    has = "an invalid schedule"
+    try:
+        schedule.decode(action.schedule)
+        has = "invalid arguments"
+        return args.decode(action.args)
+    except Exception as error:  # noqa: BLE001 - whatever a row holds ends its action alone
+        told = plain(error) or class_name(error)
+        reason = wording.undecodable(action.id, f"has {has}: {told}")
+        return Failed(reason=reason, error_type="CodecError")

@@ -6,12 +6,12 @@ dead runner left, is marked before it is called.
 
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, assert_never
 
-from wpbridge.action import Action, ActionId, Claim, RunnerId, Status
+from wpbridge.action import Action, Claim, RunnerId, Status
 from wpbridge.clock import Clock
 from wpbridge.errors import RunnerGone
 from wpbridge.events import (
@@ -21,11 +21,12 @@ from wpbridge.events import (
     RunnerStopped,
 )
 from wpbridge.executors.base import Books, Call, Executor, Report
-from wpbridge.outcome import Failed, LogLine
+from wpbridge.outcome import Failed
 from wpbridge.runner import settle, wording
 from wpbridge.runner.bookkeeper import FLUSH_SECONDS, Bookkeeper, KeepOutput
 from wpbridge.runner.breaker import Breaker
 from wpbridge.runner.care import Care, Caretaker
+from wpbridge.runner.claim_plan import claim_filter, start_plan
 from wpbridge.runner.dispatcher import dispatch
 from wpbridge.runner.held_hooks import HeldBack
 from wpbridge.runner.identity import (
@@ -107,17 +108,7 @@ class Runner:
         self._executor = executor
         self._clock = clock
         self._me = me
-        accepts, may_accept = only.accepts, only.may_accept
-        self._only = replace(
-            only,
-            accepts=lambda hook, group: (
-                (accepts is None or accepts(hook, group)) and executor.can_run(hook, group)
-            ),
-            may_accept=lambda hook: (
-                (may_accept is None or may_accept(hook))
-                and ((hooks := executor.hooks()) is None or hook in hooks)
-            ),
-        )
+        self._only = only
         self._limits = limits
         self._hold = Hold()
         self._pace = Pace(limits.concurrency)
@@ -228,7 +219,7 @@ class Runner:
 
     def _books_of(self, hook: str, group: str) -> Books | None:
         """When a start of the hook is written, if this runner runs it at all."""
-        accepts = self._only.accepts
+        accepts = claim_filter(self._only, self._executor.openings()).accepts
         is_ours = accepts is None or accepts(hook, group)
         return self._executor.books(hook, group) if is_ours else None
 
@@ -395,13 +386,12 @@ class Runner:
         if limits.max_actions:
             size = min(size, limits.max_actions - totals.claimed)
         self._books.flush()
-        calls: dict[ActionId, Call | Failed] = {}
         self._reap_when_due()
         self._catch_up_when_due()
-        claim = self._claim_due(size, calls)
+        claim = self._claim_due(size)
         # Nothing is due: but what has just ended may have been waited for.
         if claim is None and self._books.has_ended and self._catch_up():
-            claim = self._claim_due(size, calls)
+            claim = self._claim_due(size)
         if claim is None:
             self._is_exhausted = not self._hold.held
             self._dry_until = self._clock.monotonic() + FLUSH_SECONDS
@@ -412,7 +402,7 @@ class Runner:
         self._lose(self._superseded(claim))
         self._hold.claims[claim.id] = {action.id for action in claim.actions}
         for action in claim.actions:
-            self._hand_over(action, calls[action.id], claim)
+            self._hand_over(action, claim)
 
     def _superseded(self, claim: Claim) -> list[Call]:
         """Return calls in hand of actions that are in a newer claim now.
@@ -424,25 +414,24 @@ class Runner:
         self._recalled(old)
         return old
 
-    def _claim_due(self, size: int, calls: dict[ActionId, Call | Failed]) -> Claim | None:
+    def _claim_due(self, size: int) -> Claim | None:
         for left_out in self._shares.turns(self._clock.monotonic()):
-            claim = self._claim_of(size, calls, left_out)
+            claim = self._claim_of(size, left_out)
             groups = [action.group for action in claim.actions] if claim else []
             self._shares.taken(groups, left_out, size)
             if claim is not None:
                 return claim
         return None
 
-    def _claim_of(
-        self, size: int, calls: dict[ActionId, Call | Failed], left_out: frozenset[str]
-    ) -> Claim | None:
+    def _claim_of(self, size: int, left_out: frozenset[str]) -> Claim | None:
         """One claim without some groups, whose turn it is not."""
-        before = self._clock.monotonic()
+        before, now = self._clock.monotonic(), self._clock.now()
+        openings = self._executor.openings()
         claim = self._store.claim_due(
-            now=self._clock.now(),
+            now=now,
             limit=size,
-            only=self._open_filter(left_out),
-            starting=lambda actions: self._starting(actions, calls),
+            only=claim_filter(self._only.without((), left_out), openings),
+            start_plan=start_plan(openings, at=now),
         )
         if claim is not None:
             took = timedelta(seconds=self._clock.monotonic() - before)
@@ -472,26 +461,8 @@ class Runner:
         self._caught_up = self._clock.monotonic()
         return moved
 
-    def _open_filter(self, left_out: frozenset[str]) -> ClaimFilter:
-        """What may be claimed now: a full executor's rows must not even be walked past."""
-        hooks, only = self._executor.hooks(), self._only.without((), left_out)
-        if hooks is None:
-            return only
-        return replace(only, hooks=hooks if only.hooks is None else only.hooks & hooks)
-
-    def _starting(
-        self, actions: Sequence[Action], calls: dict[ActionId, Call | Failed]
-    ) -> dict[ActionId, list[LogLine]]:
-        """Which claimed actions start at once and are marked with the claim; fills ``calls``."""
-        calls |= {
-            action.id: dispatch(action, self._executor, self._is_trusted) for action in actions
-        }
-        first = [c for c in calls.values() if isinstance(c, Call) and c.books == "first"]
-        now = self._clock.now()
-        return {c.action.id: [wording.started(now)] for c in self._executor.admit(first)}
-
-    def _hand_over(self, action: Action, call: Call | Failed, claim: Claim) -> None:
-        match call:
+    def _hand_over(self, action: Action, claim: Claim) -> None:
+        match call := dispatch(action, self._executor, self._is_trusted):
             case Failed():
                 now = self._clock.now()
                 ending, failed = settle.concluded(

@@ -4,10 +4,10 @@ Every state change is guarded by id, claim and expected status. What was not mat
 somebody else by now, which is an answer and not an error: the methods return what they did change.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from wpbridge.action import Action, ActionId, Claim, ClaimId, NewAction, RunnerId, Status
 from wpbridge.outcome import LogLine
@@ -159,8 +159,19 @@ class Sight:
     """Something is in progress that has given no sign for a while."""
 
 
-Starting: TypeAlias = Callable[[Sequence[Action]], Mapping[ActionId, Sequence[LogLine]]]
-"""From claimed actions to those that start now, with their log rows."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartPlan:
+    """Which claimed actions are marked as started together with their claim.
+
+    The runner makes it before the claim, from what its executors could start at that moment.
+    """
+
+    chosen: Callable[[Sequence[Action]], Collection[ActionId]]
+    """A pure function of the claimed actions, called inside the claim's transaction and again when
+    that is repeated. Only frozen values stand behind it: no executor, no clock, no input or output.
+    """
+    log_line: LogLine
+    """The log row of each start."""
 
 
 class Store(Protocol):
@@ -213,12 +224,12 @@ class Store(Protocol):
         limit: int,
         only: ClaimFilter,
         dry_run: bool = False,
-        starting: Starting | None = None,
+        start_plan: StartPlan | None = None,
     ) -> Claim | None:
         """Claim at most ``limit`` due actions; None when none is due (docs/explain/claims.md).
 
-        ``starting`` is asked inside the transaction which of the claimed actions start at once:
-        they are marked as started together with the claim, as :meth:`start` would.
+        What ``start_plan`` chooses is marked as started together with the claim, as :meth:`start`
+        would mark it.
         """
         ...
 

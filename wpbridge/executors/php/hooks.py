@@ -20,7 +20,8 @@ class Hooks:
     def __init__(self) -> None:
         """Nothing is known yet."""
         self._lock = threading.Lock()
-        self._known: set[str] = set()
+        self.known: frozenset[str] = frozenset()
+        """Hooks that have callbacks, as a worker said."""
         self._missing: dict[str, float] = {}
         self._untold: set[str] = set()
         """Missing, and the runner does not know it yet."""
@@ -29,20 +30,20 @@ class Hooks:
         self._asked: set[str] = set()
         """Wanted, or asked and not answered yet."""
 
-    def has(self, hook: str) -> bool:
-        """Whether a worker said that the hook has callbacks."""
-        with self._lock:
-            return hook in self._known
-
     def is_missing(self, hook: str) -> bool:
         """Whether a worker said a moment ago that the hook has none."""
         seen = self._missing.get(hook)
         return seen is not None and now() - seen <= _AGAIN_SECONDS
 
+    def missing_now(self) -> frozenset[str]:
+        """Hooks of which a worker said a moment ago that they have none."""
+        with self._lock:
+            return frozenset(hook for hook in self._missing if self.is_missing(hook))
+
     def want(self, hooks: Collection[str]) -> None:
         """Have a worker asked about those of which nothing is known."""
         with self._lock:
-            unknown = set(hooks) - self._known - self._asked
+            unknown = set(hooks) - self.known - self._asked
             self._asked |= unknown
             self._wanted |= unknown
 
@@ -61,7 +62,7 @@ class Hooks:
         """A worker's answer: which of those that it was asked about have callbacks."""
         with self._lock:
             self._asked -= asked
-            self._known |= asked & set(has)
+            self.known |= asked & set(has)
         for hook in sorted(asked - set(has)):
             self.miss(hook)
 
@@ -70,7 +71,7 @@ class Hooks:
         with self._lock:
             self._missing[hook] = now()
             self._untold.add(hook)
-            self._known.discard(hook)
+            self.known -= {hook}
 
     def take_missing(self) -> frozenset[str]:
         """Hooks that were found to have no callback since this was last asked."""

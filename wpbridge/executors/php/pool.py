@@ -9,6 +9,7 @@ from datetime import datetime
 from wpbridge.action import Action
 from wpbridge.clock import Clock
 from wpbridge.executors.base import Books, Call, Mailbox, Report
+from wpbridge.executors.openings import ANY_HOOK, NO_HOOKS, HookSet, Openings
 from wpbridge.executors.php.hooks import Hooks
 from wpbridge.executors.php.inbox import Desk
 from wpbridge.executors.php.launch import Launch
@@ -46,13 +47,20 @@ class PhpPool:
         self._desk = Desk(clock, self._mailbox)
         self._processes = Processes(launch, self._desk, self._hooks, limits, greeting)
 
-    def can_run(self, hook: str, group: str) -> bool:
-        """Any hook, but those whose callbacks were missing a moment ago."""
-        return self.refuses(hook, group) is None
-
-    def hooks(self) -> frozenset[str] | None:
-        """Any, while there is room."""
-        return None if self.has_room() else frozenset()
+    def openings(self) -> Sequence[Openings]:
+        """Any hook, while there is room, but those whose callbacks were missing a moment ago."""
+        hooks = ANY_HOOK.without(self._hooks.missing_now()) if self.has_room() else NO_HOOKS
+        known = ANY_HOOK if self._limits.missing == "fail" else HookSet(self._hooks.known)
+        ahead = self._processes.room()
+        return [
+            Openings(
+                hooks=hooks,
+                known=known,
+                at_once=NO_HOOKS if self._limits.books == "native" else known.without(self._native),
+                room=ahead - self._desk.sent() - self._desk.waiting(),
+                ahead=ahead,
+            )
+        ]
 
     def refuses(self, hook: str, group: str) -> str | None:
         """A WordPress that does not start, or that has no callback for the hook."""
@@ -81,23 +89,16 @@ class PhpPool:
 
     def admit(self, waiting: Sequence[Call]) -> list[Call]:
         """As many as can be sent ahead, and those in few portions: each costs a transaction."""
-        ahead = self._processes.room()
-        room = ahead - self._desk.sent() - self._desk.waiting()
-        known = [call for call in waiting if self._is_known(call.action.hook)]
-        admitted = known[: max(0, room)]
-        if len(admitted) < min(len(known), ahead // 2):
-            admitted = []
+        (openings,) = self.openings()
+        known = [call for call in waiting if call.action.hook in openings.known]
+        admitted = known[: openings.portion(len(known))]
         # Only now is it known that somebody waits, so workers are started for them.
         self._processes.expected = len(waiting) - len(admitted)
         if self._limits.missing == "hold":
             self._hooks.want({call.action.hook for call in waiting})
-        if self._hooks.are_wanted() or (self._processes.expected and not ahead):
+        if self._hooks.are_wanted() or (self._processes.expected and not openings.ahead):
             self._processes.nudge()
         return admitted
-
-    def _is_known(self, hook: str) -> bool:
-        """Whether it has callbacks: asked before anything of an action is written."""
-        return self._limits.missing == "fail" or self._hooks.has(hook)
 
     def trouble(self) -> str | None:
         """WordPress's own words when it does not start."""

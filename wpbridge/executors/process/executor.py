@@ -12,6 +12,7 @@ from wpbridge.action import Action
 from wpbridge.clock import Clock
 from wpbridge.executors.base import Books, Call, Mailbox, Report
 from wpbridge.executors.handlers import Handler
+from wpbridge.executors.openings import NO_HOOKS, HookSet, Openings
 from wpbridge.executors.process.inbox import Desk
 from wpbridge.executors.process.pool import PoolLimits, ProcessPool
 from wpbridge.executors.process.worker import Sent, Setup, now
@@ -46,19 +47,16 @@ class ProcessExecutor:
             default_timeout: of handlers that name none; None for no limit.
         """
         self._handlers = handlers
+        self._hooks = HookSet(frozenset(handlers))
         self._default_timeout = default_timeout
         self._clock = clock
         self._mailbox = mailbox or Mailbox()
         self._desk = Desk(limits.children, clock=clock, mailbox=self._mailbox, send=self._send)
         self._pool = ProcessPool(setup, self._desk, limits)
 
-    def can_run(self, hook: str, group: str) -> bool:
-        """By the exact name, unless no child comes up."""
-        return hook in self._handlers and self.refuses(hook, group) is None
-
-    def hooks(self) -> frozenset[str] | None:
-        """Those with a handler, while there is room."""
-        return frozenset(self._handlers) if self.has_room() else frozenset()
+    def openings(self) -> Sequence[Openings]:
+        """The hooks with a handler, while there is room and children come up."""
+        return [Openings(hooks=self._hooks if self.has_room() else NO_HOOKS)]
 
     def refuses(self, hook: str, group: str) -> str | None:
         """While children do not start, for the time being."""

@@ -5,7 +5,7 @@ matters: see :meth:`wpbridge.store.running.limits.Limits.admit`.
 """
 
 import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -16,7 +16,7 @@ from wpbridge.clock import to_text
 from wpbridge.errors import StoreError
 from wpbridge.outcome import LogLine
 from wpbridge.site.rules import Limit
-from wpbridge.store.base import ClaimFilter, Ending, Starting
+from wpbridge.store.base import ClaimFilter, Ending, StartPlan
 from wpbridge.store.database.session import Session
 from wpbridge.store.database.texts import as_bytes, number
 from wpbridge.store.opened import Parts
@@ -59,15 +59,15 @@ class Claiming:
         limit: int,
         only: ClaimFilter,
         dry_run: bool = False,
-        starting: Starting | None = None,
+        start_plan: StartPlan | None = None,
     ) -> Claim | None:
         """See :class:`wpbridge.store.base.Store`."""
         if only.hooks is not None and not only.hooks:
             return None
         if only.ids is not None:
-            return self._claim_ids(only.ids, now, limit, dry_run=dry_run, starting=starting)
+            return self._claim_ids(only.ids, now, limit, dry_run=dry_run, start_plan=start_plan)
         only_now = self._unpaused(only, now) if self._has_due(now) else None
-        return self._claim_found(only_now, now, limit, dry_run, starting) if only_now else None
+        return self._claim_found(only_now, now, limit, dry_run, start_plan) if only_now else None
 
     def _has_due(self, now: datetime) -> bool:
         return self._session.run(lambda c: self._finder.is_any_due(c, to_text(now)))
@@ -81,7 +81,7 @@ class Claiming:
         now: datetime,
         limit: int,
         dry_run: bool,  # noqa: FBT001
-        starting: Starting | None,
+        start_plan: StartPlan | None,
     ) -> Claim | None:
         groups = None if only.groups is None else self._parts.groups.ids(only.groups)
         if groups is not None and not groups:
@@ -106,7 +106,7 @@ class Claiming:
             if only.limits:
                 self._prepare_limits(found, only)
             claim = self._claim(
-                [one.id for one in found], limit, now, now, starting, limits=only.limits
+                [one.id for one in found], limit, now, now, start_plan, limits=only.limits
             )
             if claim is not None:
                 return claim
@@ -145,7 +145,7 @@ class Claiming:
         limit: int,
         *,
         dry_run: bool,
-        starting: Starting | None,
+        start_plan: StartPlan | None,
     ) -> Claim | None:
         """Free pending actions that somebody named, whatever their date."""
         rows = [
@@ -160,7 +160,7 @@ class Claiming:
             return None
         if dry_run:
             return Claim(id=ClaimId(0), actions=tuple(found))
-        return self._claim([action.id for action in found], limit, None, now, starting)
+        return self._claim([action.id for action in found], limit, None, now, start_plan)
 
     def _claim(
         self,
@@ -168,7 +168,7 @@ class Claiming:
         limit: int,
         due: datetime | None,
         now: datetime,
-        starting: Starting | None,
+        start_plan: StartPlan | None,
         *,
         limits: Sequence[Limit] = (),
     ) -> Claim | None:
@@ -192,13 +192,9 @@ class Claiming:
             claim_id = self._parts.writes.new_claim(connection, now)
             self._ownership.write(connection, gained=[claim_id], unknown=unknown)
             actions = tuple(in_order(self._rows.actions(mine, claim=claim_id, on=connection)))
-            started = dict(starting(actions)) if starting else {}
-            self._take(connection, actions, claim_id, now, started)
+            started = self._take(connection, actions, claim_id, now, start_plan)
             suspects = self._parts.suspects.among(connection, [a.id for a in actions])
-            made = Claim(
-                id=claim_id, actions=actions, started=frozenset(started), suspects=suspects
-            )
-            return made, True
+            return Claim(id=claim_id, actions=actions, started=started, suspects=suspects), True
 
         try:
             made, is_written = self._session.transact(claim)
@@ -228,16 +224,20 @@ class Claiming:
         actions: Sequence[Action],
         claim_id: ClaimId,
         now: datetime,
-        started: Mapping[ActionId, Sequence[LogLine]],
-    ) -> None:
-        waiting = [action.id for action in actions if action.id not in started]
+        plan: StartPlan | None,
+    ) -> frozenset[ActionId]:
+        """Put the actions into the claim; returns those that are marked as started with it."""
+        chosen = frozenset(plan.chosen(actions)) if plan else frozenset()
+        started = [action.id for action in actions if action.id in chosen]
+        waiting = [action.id for action in actions if action.id not in chosen]
         taken = self._parts.writes.take(connection, waiting, claim_id, now) if waiting else 0
-        if started:
-            taken += self._parts.writes.take_started(connection, list(started), claim_id, now)
-            lines = [(i, line) for i, told in started.items() for line in told]
+        if started and plan:
+            taken += self._parts.writes.take_started(connection, started, claim_id, now)
+            lines = [(action_id, plan.log_line) for action_id in started]
             self._parts.writes.insert_logs(connection, lines)
         if taken != len(actions):
             raise LostRaceError
+        return frozenset(started)
 
     def _drop_unknown(self, connection: Connection, now: datetime) -> set[ClaimId]:
         """Undo claims whose commit succeeded though its answer never came: none of them ran.

@@ -23,7 +23,7 @@ from wpbridge.store.base import (
     Ending,
     RunnerRecord,
     Sight,
-    Starting,
+    StartPlan,
     StoreInfo,
 )
 from wpbridge.store.database.borrowed import borrow
@@ -341,13 +341,13 @@ class SqlStore:
         limit: int,
         only: ClaimFilter,
         dry_run: bool = False,
-        starting: Starting | None = None,
+        start_plan: StartPlan | None = None,
     ) -> Claim | None:
         """See :class:`Store`."""
         # Somebody may have run `wpbridge init` since, with the right to make what was missing.
         self.parts.own.look_again()
         claim = self._claiming.claim_due(
-            now=now, limit=limit, only=only, dry_run=dry_run, starting=starting
+            now=now, limit=limit, only=only, dry_run=dry_run, start_plan=start_plan
         )
         if claim is not None:
             self._suspects |= claim.suspects
