@@ -102,7 +102,7 @@ def warm_start(folder: Path, times: int) -> dict[str, float]:
     )
     taken = []
     for n in range(times + 1):
-        call = Call(action=action, values=(), mapping=[], books="first")
+        call = Call(action=action, values=(), mapping=[], start_mark="before_call")
         # Idle for a moment, as a daemon is between two actions.
         time.sleep(0.02)
         handed = clock.now()

@@ -32,7 +32,7 @@ from proxy import Proxy
 from rows import query
 from servers import MariaDB
 from wpbridge.clock import SystemClock
-from wpbridge.runner.identity import HUNG_SECONDS
+from wpbridge.runner.liveness import HUNG_SECONDS
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import open_store
 

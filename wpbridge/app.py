@@ -146,7 +146,7 @@ def callbacks(
 
 def judge_php(settings: Settings, store: SqlStore, hello: Hello) -> tuple[str | None, list[str]]:
     """Why PHP must not run this queue's actions (None: it may), and what is worth knowing."""
-    return refusal(hello, prefix=store.names.prefix, books=settings.php_books), notes(hello)
+    return refusal(hello, prefix=store.names.prefix, bookkeeping=settings.php_books), notes(hello)
 
 
 def _url_of(site: Site, store: SqlStore) -> str | None:
@@ -293,7 +293,7 @@ def _php_pool(
         max_actions=settings.php_max_actions,
         max_age=settings.php_max_age,
         max_memory=settings.php_max_memory,
-        books=settings.php_books,
+        bookkeeping=settings.php_books,
         missing=settings.missing_callback,
         on_crash=settings.on_crash,
     )
@@ -304,7 +304,7 @@ def _php_pool(
         mailbox=mailbox,
         greeting=Greeting(
             accept=lambda hello: refusal(
-                hello, prefix=store.names.prefix, books=settings.php_books
+                hello, prefix=store.names.prefix, bookkeeping=settings.php_books
             ),
             runner=store.whoami,
         ),

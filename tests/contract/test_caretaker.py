@@ -664,7 +664,7 @@ def test_an_idle_runner_takes_what_was_freed_at_once(
         caretaker=Stub(),
     )
     # It has been idle for long: its next own look is an hour away.
-    runner._idle_seconds = 3600.0
+    runner._idling.seconds = 3600.0
     failed: list[bool] = []
 
     def end() -> None:

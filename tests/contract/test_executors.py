@@ -339,7 +339,7 @@ def test_only_known_hooks_are_run(runs: Runs, handlers: dict[str, Handler]) -> N
     assert openings.hooks == HookSet(frozenset(handlers))
     assert executor.refuses("nothing", "") is None
     assert executor.trouble() is None
-    assert executor.books("nothing", "") == "lazy"
+    assert executor.start_mark("nothing", "") == "with_ending"
 
 
 def test_a_handler_hears_that_the_runner_stops(

@@ -11,7 +11,7 @@ from factories import NOW, insert, make_new
 from rows import change, column, log_of, query
 from ticking import TickingExecutor
 from wpbridge.action import ActionId
-from wpbridge.executors.base import Books
+from wpbridge.executors.base import StartMark
 from wpbridge.outcome import LogLine
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
@@ -23,8 +23,8 @@ from wpbridge.store.running.runner_store import SqlStore
 LATER = NOW + SILENT
 
 
-def lazy(_hook: str, _group: str) -> Books:
-    return "lazy"
+def late_mark(_hook: str, _group: str) -> StartMark:
+    return "with_ending"
 
 
 def orphan(
@@ -47,9 +47,9 @@ def test_it_is_put_back_by_the_rescue_rule(
 ) -> None:
     action = orphan(store, dsn, open_queue)
     early = FakeClock(LATER - timedelta(seconds=1))
-    assert reap(store, identity(), early, books=lazy) == frozenset()
+    assert reap(store, identity(), early, start_mark=late_mark) == frozenset()
     assert column(store, "status", action) == "in-progress"
-    assert reap(store, identity(), FakeClock(LATER), books=lazy) == {action}
+    assert reap(store, identity(), FakeClock(LATER), start_mark=late_mark) == {action}
     assert column(store, "status", action) == "pending"
     assert column(store, "claim_id", action) == 0
     told = "action reset via wpbridge: its runner (not known any more) is gone"
@@ -74,7 +74,7 @@ def test_what_must_not_run_twice_fails(
     store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
 ) -> None:
     action = orphan(store, dsn, open_queue)
-    found = reap(store, identity(), FakeClock(LATER), books=lambda _hook, _group: "once")
+    found = reap(store, identity(), FakeClock(LATER), start_mark=lambda _hook, _group: "once")
     assert found == frozenset()
     assert column(store, "status", action) == "failed"
     assert "must not run twice" in log_of(store, action)[-1]
@@ -86,7 +86,7 @@ def test_what_php_started_is_left_to_php(
 ) -> None:
     action = orphan(store, dsn, open_queue)
     store.log([(action, LogLine(message=via, at=NOW))])
-    assert reap(store, identity(), FakeClock(LATER), books=lazy) == frozenset()
+    assert reap(store, identity(), FakeClock(LATER), start_mark=late_mark) == frozenset()
     assert column(store, "status", action) == "in-progress"
 
 

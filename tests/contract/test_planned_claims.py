@@ -10,7 +10,7 @@ from clocks import FakeClock
 from factories import NOW, insert, make_new
 from rows import log_of
 from wpbridge.action import Claim
-from wpbridge.executors.base import Books
+from wpbridge.executors.base import StartMark
 from wpbridge.executors.handlers import describe
 from wpbridge.executors.openings import ANY_HOOK, Openings
 from wpbridge.executors.threads import ThreadExecutor
@@ -31,9 +31,9 @@ class Watched(ThreadExecutor):
             self.used = (*self.used, name)
         return super().__getattribute__(name)
 
-    def books(self, hook: str, group: str) -> Books:
+    def start_mark(self, hook: str, group: str) -> StartMark:
         del hook, group
-        return "first"
+        return "before_call"
 
     def openings(self) -> Sequence[Openings]:
         return [replace(one, at_once=ANY_HOOK, room=2, ahead=2) for one in super().openings()]

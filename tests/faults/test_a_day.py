@@ -6,7 +6,7 @@ from pathlib import Path
 
 import a_day
 import invariants
-from wpbridge.runner.in_hand import Hold
+from wpbridge.runner.in_hand import InHand
 from wpbridge.store.running.runner_store import SqlStore
 
 MOST_GROWTH = 8 << 20
@@ -29,5 +29,5 @@ def test_a_day_of_chains_retries_and_rescues(
     assert sum(told.handled.values()) == starts - 24 * a_day.STARTED
     assert told.totals.lost == 0
     invariants.check(store)
-    assert day.runner._hold == Hold(), "what has ended is forgotten"
+    assert day.runner._run.in_hand == InHand(), "what has ended is forgotten"
     assert told.memory[24] - told.memory[2] < MOST_GROWTH

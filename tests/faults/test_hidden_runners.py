@@ -36,7 +36,8 @@ ACTS = """
 TELL = "import json; from dataclasses import asdict; from wpbridge.runner.identity import identity"
 JUDGE = """
     import json, sys
-    from wpbridge.runner.identity import Identity, identity, is_dead, is_gone
+    from wpbridge.runner.identity import Identity, identity
+    from wpbridge.runner.liveness import is_dead, is_gone
     from wpbridge.store.base import RunnerRecord
     me = identity()
     for line in sys.stdin:

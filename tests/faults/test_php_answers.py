@@ -125,7 +125,7 @@ class Place:
     def submit(self, hook: str, *args: Any, **changes: Any) -> int:
         call = make_call(hook, action_id=next(self.ids), **changes)
         action = replace(call.action, args=json.dumps(args).encode())
-        self.pool.submit(replace(call, action=action, books="first"))
+        self.pool.submit(replace(call, action=action, start_mark="before_call"))
         return action.id
 
     def reports(self, count: int) -> dict[int, Outcome]:

@@ -16,7 +16,8 @@ from wpbridge.cli.times import times_in, tz_option
 from wpbridge.clock import SystemClock
 from wpbridge.errors import InputError
 from wpbridge.queue.facade import opened
-from wpbridge.runner.identity import identity, is_dead
+from wpbridge.runner.identity import identity
+from wpbridge.runner.liveness import is_dead
 from wpbridge.store.base import RunnerRecord
 from wpbridge.store.records import ClaimRecord, FailedRun, Tally
 from wpbridge.telling.fingerprint import fingerprint

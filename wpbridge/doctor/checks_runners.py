@@ -10,7 +10,7 @@ from wpbridge.doctor.examined_site import ExaminedSite
 from wpbridge.doctor.findings import Finding, note, number, ok, problem, some, span, warning
 from wpbridge.errors import SiteError
 from wpbridge.plugin import companion
-from wpbridge.store.queueing.edits import STALE_SECONDS
+from wpbridge.store.queueing.edits import PLUGIN_TIMEOUT_SECONDS
 from wpbridge.store.reading.survey import CAP
 from wpbridge.store.records import Pause
 from wpbridge.store.upkeep.cleaning import AWAY
@@ -237,7 +237,7 @@ def stale_claims(examined: ExaminedSite) -> Finding:
     rows = sum(found.values())
     return warning(
         f"{number(rows)} waiting action(s) in {len(found)} claim(s) without a sign of their runner"
-        f" for over {STALE_SECONDS} s",
+        f" for over {PLUGIN_TIMEOUT_SECONDS} s",
         f"nobody takes them until {_cleaner(examined)} frees them",
         fix="wpbridge release-claims --stale",
         fixable=True,
@@ -256,7 +256,7 @@ def _cares(examined: ExaminedSite) -> bool:
 
 def stale(examined: ExaminedSite) -> dict[ClaimId, int]:
     """Waiting rows by claim that a cleaner may free: never those of a wpbridge runner."""
-    before = examined.now - timedelta(seconds=STALE_SECONDS)
+    before = examined.now - timedelta(seconds=PLUGIN_TIMEOUT_SECONDS)
     ours = {claim for runner in examined.runners for claim in runner.claims}
     found = examined.rows.stale_claims(before)
     return {claim: count for claim, count in found.items() if claim not in ours}
@@ -264,7 +264,7 @@ def stale(examined: ExaminedSite) -> dict[ClaimId, int]:
 
 def stale_running(examined: ExaminedSite) -> Finding:
     """Does anything run that gives no sign any more?"""
-    before = examined.now - timedelta(seconds=STALE_SECONDS)
+    before = examined.now - timedelta(seconds=PLUGIN_TIMEOUT_SECONDS)
     ours = {claim for runner in examined.runners for claim in runner.claims}
     found = [i for i, claim in examined.rows.stale_running(before) if claim not in ours]
     if not found:
@@ -273,7 +273,7 @@ def stale_running(examined: ExaminedSite) -> Finding:
     if examined.settings.owns_site and not examined.settings.upkeep:
         effect = "nobody ends them: the plugin's own cleaner is off, and so is upkeep"
     return warning(
-        f"{number(len(found))} action(s) run without a sign for over {STALE_SECONDS} s:"
+        f"{number(len(found))} action(s) run without a sign for over {PLUGIN_TIMEOUT_SECONDS} s:"
         f" {some([str(i) for i in found])}",
         effect,
         fix=RUN if _cares(examined) else "wp action-scheduler run --batches=1",

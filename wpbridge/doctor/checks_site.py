@@ -167,8 +167,8 @@ def php(examined: ExaminedSite) -> list[Finding]:
     if isinstance(seen, WpbridgeError):
         return [problem(str(seen), "no action is run in PHP", fix="wpbridge check --php")]
     hello = seen.hello
-    books = examined.settings.php_books
-    refused = refusal(hello, prefix=examined.store.names.prefix, books=books)
+    prefix, bookkeeping = examined.store.names.prefix, examined.settings.php_books
+    refused = refusal(hello, prefix=prefix, bookkeeping=bookkeeping)
     if refused:
         return [problem(refused, "no action is run in PHP")]
     told = [

@@ -27,7 +27,8 @@ from wpbridge.executors.php.frames import Hello
 from wpbridge.executors.php.launch import Launch
 from wpbridge.executors.php.probe import interview
 from wpbridge.executors.routes import Routes
-from wpbridge.runner.identity import Identity, identity, is_dead
+from wpbridge.runner.identity import Identity, identity
+from wpbridge.runner.liveness import is_dead
 from wpbridge.site.config import Settings
 from wpbridge.site.moments import iso
 from wpbridge.site.resolve import Site, resolve

@@ -5,5 +5,15 @@ It writes no row. The runner knows executors by `base` alone; only `wpbridge.app
 
 from typing import Final
 
-DOOR: Final = ("base", "handlers", "php", "process", "router", "routes", "threads", "webhook")
+DOOR: Final = (
+    "base",
+    "handlers",
+    "openings",
+    "php",
+    "process",
+    "router",
+    "routes",
+    "threads",
+    "webhook",
+)
 """The modules that other rooms may import."""

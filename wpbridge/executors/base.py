@@ -10,9 +10,13 @@ from wpbridge.action import Action
 from wpbridge.executors.openings import Openings
 from wpbridge.outcome import LogLine, Outcome, Unrun
 
-Books: TypeAlias = Literal["lazy", "first", "once", "kept"]
-"""When an action's start is written: with its ending unless it takes long; before the call; before
-the call and never to be called again; or not by us, as the plugin's own runner writes it all."""
+StartMark: TypeAlias = Literal["with_ending", "before_call", "once", "by_plugin"]
+"""When an action's start mark is written.
+
+``with_ending``: with the ending, or earlier when the call takes long. ``before_call``: before the
+call. ``once``: before the call, and the action is never called again. ``by_plugin``: by the
+plugin's own runner, which writes the ending, too.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -28,7 +32,7 @@ class Call:
     """As a PHP callback gets them."""
     mapping: Any
     """The args with their keys."""
-    books: Books = "lazy"
+    start_mark: StartMark = "with_ending"
     lines: list[LogLine] = field(default_factory=list)
     """Filled by the handler's ctx.log while it runs; emptied by the runner."""
     may_start: Callable[[], bool] = field(default=lambda: True, repr=False)
@@ -95,8 +99,8 @@ class Executor(Protocol):
         """Hooks that were found to have nothing that runs them, since this was last asked."""
         ...
 
-    def books(self, hook: str, group: str) -> Books:
-        """When the start of the hook's actions has to be written."""
+    def start_mark(self, hook: str, group: str) -> StartMark:
+        """When the start mark of the hook's actions has to be written."""
         ...
 
     def has_room(self) -> bool:

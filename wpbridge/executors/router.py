@@ -7,7 +7,7 @@ from datetime import datetime
 
 from wpbridge.action import Action
 from wpbridge.errors import HandlerNotFound
-from wpbridge.executors.base import Books, Call, Executor, Mailbox, Report
+from wpbridge.executors.base import Call, Executor, Mailbox, Report, StartMark
 from wpbridge.executors.openings import Openings
 
 
@@ -48,10 +48,10 @@ class Router:
         """Of all of them."""
         return frozenset().union(*(e.missing() for e in self._executors.values()))
 
-    def books(self, hook: str, group: str) -> Books:
+    def start_mark(self, hook: str, group: str) -> StartMark:
         """As its executor says."""
         executor = self._of(hook, group)
-        return executor.books(hook, group) if executor else "lazy"
+        return executor.start_mark(hook, group) if executor else "with_ending"
 
     def has_room(self) -> bool:
         """Somewhere."""

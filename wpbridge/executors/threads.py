@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from wpbridge.action import Action
 from wpbridge.clock import Clock
-from wpbridge.executors.base import Books, Call, Mailbox, Report, unstarted
+from wpbridge.executors.base import Call, Mailbox, Report, StartMark, unstarted
 from wpbridge.executors.calling import context_of, ended, is_awaitable, outcome_of
 from wpbridge.executors.handlers import Enqueuer, Handler
 from wpbridge.executors.openings import NO_HOOKS, HookSet, Openings
@@ -100,11 +100,11 @@ class ThreadExecutor:
         """None: what has no handler is never claimed."""
         return frozenset()
 
-    def books(self, hook: str, group: str) -> Books:
+    def start_mark(self, hook: str, group: str) -> StartMark:
         """As the handler was marked."""
         del group
         handler = self._handlers.get(hook)
-        return "once" if handler is not None and handler.at_most_once else "lazy"
+        return "once" if handler is not None and handler.at_most_once else "with_ending"
 
     def has_room(self) -> bool:
         """While some thread would stand idle."""

@@ -20,7 +20,7 @@ def dispatch(
         action=action,
         values=decoded.values,
         mapping=decoded.mapping,
-        books=executor.books(action.hook, action.group),
+        start_mark=executor.start_mark(action.hook, action.group),
         may_start=may_start,
     )
 

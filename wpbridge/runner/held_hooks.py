@@ -6,7 +6,6 @@ stands in the store, since a run that cron starts each minute remembers nothing.
 
 from typing import Final
 
-from wpbridge.clock import Clock
 from wpbridge.events import (
     ActionCanceled,
     ActionCompleted,
@@ -16,51 +15,46 @@ from wpbridge.events import (
     ActionSnoozed,
     PhpNoCallback,
 )
-from wpbridge.executors.base import Executor
-from wpbridge.store.base import Store
-from wpbridge.telling.bus import Bus
+from wpbridge.runner.run import Run
 
 LOOK_SECONDS: Final = 60.0
 """How often the store is asked which hooks are held: other runners write it too."""
 _HAS_RUN: Final = (ActionCompleted, ActionFailed, ActionRetried, ActionSnoozed, ActionCanceled)
 
 
-class HeldBack:
+class HeldHooks:
     """What one runner knows of held hooks; used by its loop alone."""
 
-    def __init__(self, store: Store, executor: Executor, clock: Clock, bus: Bus) -> None:
-        self._store = store
-        self._executor = executor
-        self._clock = clock
-        self._bus = bus
+    def __init__(self, run: Run) -> None:
+        self._run = run
         self.missing: frozenset[str] = frozenset()
         """Hooks that this runner found to have no callback, and of which nothing has run since."""
         self._known: frozenset[str] = frozenset()
         self._looked: float | None = None
-        self._run: set[str] = set()
+        self._ran: set[str] = set()
         """Held hooks of which an action has run meanwhile."""
         for kind in _HAS_RUN:
-            bus.subscribe(kind, self._has_run)
+            run.bus.subscribe(kind, self._has_run)
 
     def look(self) -> None:
         """Tell of hooks that were found to have no callback; forget those that have one again."""
-        if found := self._executor.missing():
-            self._run -= found
+        if found := self._run.executor.missing():
+            self._ran -= found
             self.missing |= found
-            for hook in self._store.tell_held(found):
-                event = PhpNoCallback(at=self._clock.now(), site=self._bus.site, hook=hook)
-                self._bus.tell(event)
+            for hook in self._run.store.tell_held(found):
+                event = PhpNoCallback(at=self._run.clock.now(), site=self._run.bus.site, hook=hook)
+                self._run.bus.tell(event)
             self._known |= found
-        if not self._run:
+        if not self._ran:
             return
-        self.missing -= self._run
-        now = self._clock.monotonic()
+        self.missing -= self._ran
+        now = self._run.clock.monotonic()
         if self._looked is None or now - self._looked >= LOOK_SECONDS:
-            self._looked, self._known = now, self._store.held_hooks()
-        if gone := self._run & self._known:
-            self._store.forget_held(gone)
+            self._looked, self._known = now, self._run.store.held_hooks()
+        if gone := self._ran & self._known:
+            self._run.store.forget_held(gone)
             self._known -= gone
-        self._run.clear()
+        self._ran.clear()
 
     def _has_run(self, event: ActionEvent) -> None:
-        self._run.add(event.hook)
+        self._ran.add(event.hook)

@@ -1,5 +1,6 @@
-"""What a runner holds just now, and what it has done so far."""
+"""What a runner has in hand just now, and what it has done so far."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -21,23 +22,35 @@ class Totals:
     held: int = 0
     """Not run and put back: no callback, or no WordPress to run them."""
     lost: int = 0
-    """Ended by somebody else while we held them."""
+    """Ended by somebody else while we had them in hand."""
     reclaimed: int = 0
     """Put back from dead runners."""
     batches: int = 0
     seconds: float = 0.0
 
 
+@dataclass(slots=True, kw_only=True)
+class RunState:
+    """What the run is about to do, shared by its parts."""
+
+    is_stopping: bool = False
+    """It claims no more, and ends when nothing is in hand."""
+    is_quiet: bool = False
+    """It claims no more for now."""
+    is_exhausted: bool = False
+    """The last look found nothing that could be claimed."""
+
+
 @dataclass(slots=True)
-class Held:
+class CallState:
     """What is known of a call that has not ended and whose claim is ours."""
 
-    marked: bool = False
-    """Its start is in the tables."""
-    told: bool = False
-    """That it started."""
+    is_marked: bool = False
+    """Its start mark is in the tables."""
+    is_told: bool = False
+    """The event of its start was sent."""
     is_suspect: bool = False
-    """A dead runner held it."""
+    """A dead runner had its action in hand."""
 
 
 class Ended(NamedTuple):
@@ -45,44 +58,47 @@ class Ended(NamedTuple):
 
     ending: Ending
     report: Report | None
-    """How the run went, to be told once it is settled; None when nothing is to be told."""
+    """How the run went, for the event that follows; None when no event follows."""
 
 
 @dataclass(slots=True)
-class Hold:
+class InHand:
     """All of it; nothing of what has ended stays."""
 
-    held: dict[Call, Held] = field(default_factory=dict)
+    calls: dict[Call, CallState] = field(default_factory=dict)
     """By the call, since the old call of an action may still run when a new claim has it again."""
     claims: dict[ClaimId, set[ActionId]] = field(default_factory=dict)
-    careful: list[Call] = field(default_factory=list)
-    """To be marked before they are called."""
+    to_mark: list[Call] = field(default_factory=list)
+    """Calls whose start mark must be written before the call."""
     endings: list[Ended] = field(default_factory=list)
-    """To be written."""
+    """Endings to be written."""
     unrun: list[Action] = field(default_factory=list)
-    """To be put back as they were."""
-    booked: list[Report] = field(default_factory=list)
-    """Ended by the plugin's runner: how is in the tables."""
+    """Actions to be put back as they were."""
+    ended_by_plugin: list[Report] = field(default_factory=list)
+    """The plugin's runner wrote the endings; the tables tell which."""
 
     def is_empty(self) -> bool:
-        """Whether nothing runs, waits or is to be written."""
-        return not (self.held or self.endings or self.unrun or self.booked)
+        """Return whether nothing runs, waits or is to be written."""
+        return not (self.calls or self.endings or self.unrun or self.ended_by_plugin)
 
-    def drop(self, call: Call) -> None:
-        """Forget a call that is not ours any more, or that was put back."""
-        self.held.pop(call, None)
-        self.claims[call.action.claim_id].discard(call.action.id)
+    def drop(self, calls: Iterable[Call]) -> None:
+        """Forget calls that are not ours any more, or that were put back."""
+        for call in calls:
+            self.calls.pop(call, None)
+            self.claims[call.action.claim_id].discard(call.action.id)
 
     def finished_claims(self) -> list[ClaimId]:
-        """Claims that hold nothing any more, and are forgotten here."""
+        """Forget the claims of which nothing is in hand any more, and return them."""
         finished = [claim for claim, ids in self.claims.items() if not ids]
         for claim in finished:
             del self.claims[claim]
         return finished
 
-    def clear(self) -> None:
-        """Others have it all."""
-        self.held.clear()
+    def clear(self) -> int:
+        """Forget everything, since others have it; return how many actions that were."""
+        lost = len(self.calls) + len(self.endings)
+        self.calls.clear()
         self.claims.clear()
-        for heap in (self.careful, self.endings, self.unrun, self.booked):
+        for heap in (self.to_mark, self.endings, self.unrun, self.ended_by_plugin):
             heap.clear()
+        return lost

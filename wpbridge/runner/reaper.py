@@ -7,16 +7,21 @@ failed like our own. A crash in the middle leaves them under our name for the ne
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Final
 
 from wpbridge.action import Action, ActionId, Status
 from wpbridge.clock import Clock
 from wpbridge.events import ActionRescued
-from wpbridge.executors.base import Books
+from wpbridge.executors.base import StartMark
 from wpbridge.outcome import Failed
 from wpbridge.runner import settle
+from wpbridge.runner.claiming import Claiming
 from wpbridge.runner.endings import write
-from wpbridge.runner.identity import Identity, is_dead
+from wpbridge.runner.identity import Identity
+from wpbridge.runner.limits import RescuePolicy
+from wpbridge.runner.liveness import Liveness, is_dead
+from wpbridge.runner.presence import Presence
+from wpbridge.runner.run import Run
 from wpbridge.store.base import RESET_MESSAGE, Adopted, Ending, RunnerRecord, Store
 from wpbridge.telling.bus import Bus
 
@@ -24,7 +29,51 @@ MOST_DEATHS, MOST_DEATHS_BESIDE = 3, 10
 """So many runners may die over one action before it is failed as the likely cause: while it ran
 alone, and in all."""
 
-RescuePolicy: TypeAlias = Literal["retry", "fail", "hold"]
+REAP_SECONDS: Final = 10.0
+"""How often a runner that goes on looks for dead ones."""
+
+
+class Reaper:
+    """The moments at which one run looks for dead runners."""
+
+    def __init__(self, run: Run, presence: Presence, claiming: Claiming) -> None:
+        self._run = run
+        self._presence = presence
+        self._claiming = claiming
+        self._liveness = Liveness(run.clock)
+        self._reaped = 0.0
+
+    def reap(self) -> None:
+        """Put back what dead runners left."""
+        found = reap(
+            self._run.store,
+            self._run.me,
+            self._run.clock,
+            policy=self._run.limits.rescue,
+            bus=self._run.bus,
+            judge=self._is_dead,
+            start_mark=self._claiming.start_mark,
+        )
+        self._run.totals.reclaimed += len(found)
+        self._reaped = self._run.clock.monotonic()
+
+    def reap_when_due(self) -> None:
+        """Put back what dead runners left, if it is time; only a daemon does it more than once."""
+        if self._run.limits.poll and self.is_due():
+            self.reap()
+
+    def is_due(self) -> bool:
+        """Return whether the last look is long enough ago."""
+        return self._run.clock.monotonic() - self._reaped >= REAP_SECONDS
+
+    def is_watching(self) -> bool:
+        """Return whether some runner seems dead: then the next look must come soon."""
+        return self._liveness.is_watching()
+
+    def _is_dead(self, runner: RunnerRecord, me: Identity) -> bool:
+        # A run that ends by itself is too short to watch others: it believes what it sees.
+        judge = is_dead if self._run.limits.poll is None else self._liveness.is_dead
+        return self._presence.was_ours(runner) or judge(runner, me)
 
 
 def reap(
@@ -35,12 +84,13 @@ def reap(
     policy: RescuePolicy = "retry",
     bus: Bus | None = None,
     judge: Callable[[RunnerRecord, Identity], bool] = is_dead,
-    books: Callable[[str, str], Books | None] = lambda _hook, _group: None,
+    start_mark: Callable[[str, str], StartMark | None] = lambda _hook, _group: None,
 ) -> frozenset[ActionId]:
-    """Put back everything that dead runners held; returns the ids that run again.
+    """Put back everything that dead runners had in hand; returns the ids that run again.
 
     The same is done with what is in progress in a claim of nobody, as far as this runner can tell
-    from ``books`` whether it may start a second time. For other hooks ``books`` returns None.
+    from ``start_mark`` whether it may start a second time. For hooks that it does not run
+    ``start_mark`` returns None.
 
     ``policy``: what becomes of what had started: ``retry`` (run again), ``fail``, or ``hold`` (wait
     without a date until somebody reschedules it). What had not started is free again in any case.
@@ -53,17 +103,17 @@ def reap(
         adopted = store.adopt(runner)
         if adopted is not None:
             again |= _restore(store, adopted, clock, policy, bus)
-    if (orphans := _adopt_orphans(store, clock, books)) is not None:
+    if (orphans := _adopt_orphans(store, clock, start_mark)) is not None:
         again |= _restore(store, orphans, clock, policy, bus)
     return frozenset(again)
 
 
 def _adopt_orphans(
-    store: Store, clock: Clock, books: Callable[[str, str], Books | None]
+    store: Store, clock: Clock, start_mark: Callable[[str, str], StartMark | None]
 ) -> Adopted | None:
     """Take claims of nobody over whose started actions are all of hooks that we can judge."""
     found = [
-        (action, books(action.hook, action.group)) for action in store.orphans(now=clock.now())
+        (action, start_mark(action.hook, action.group)) for action in store.orphans(now=clock.now())
     ]
     strange = {action.claim_id for action, its in found if its is None}
     claims = {action.claim_id for action, _ in found} - strange

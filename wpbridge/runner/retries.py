@@ -38,7 +38,7 @@ class Retries:
                 rule = rule_for(
                     self._rules, hook=action.hook, group=action.group, error=failed.error_type
                 )
-                if rule is not None and report.call.books != "once":
+                if rule is not None and report.call.start_mark != "once":
                     found.append((report, failed, rule))
         if not found:
             return {}

@@ -21,7 +21,7 @@ from wpbridge.runner.care import Tended
 from wpbridge.site.rules import Keep
 from wpbridge.store.opened import Parts
 from wpbridge.store.queueing.adding import SINCE_4_HOOK
-from wpbridge.store.queueing.edits import STALE_SECONDS
+from wpbridge.store.queueing.edits import PLUGIN_TIMEOUT_SECONDS
 from wpbridge.store.records import Query
 from wpbridge.store.running.runner_store import SqlStore
 from wpbridge.store.upkeep.cleaning import AWAY
@@ -183,7 +183,7 @@ class SiteCaretaker:
         cleaning = self._parts.cleaning
         while True:
             now = self._clock.now()
-            before = now - timedelta(seconds=STALE_SECONDS)
+            before = now - timedelta(seconds=PLUGIN_TIMEOUT_SECONDS)
             freed = len(cleaning.reset(STALE_BATCH, before=before, now=now))
             is_4 = self._parts.adding.is_since_4()
             failed = len(cleaning.fail(STALE_BATCH, before=before, now=now, is_since_4=is_4))

@@ -16,15 +16,15 @@ from wpbridge.codec import schedule
 from wpbridge.patterns import matches
 from wpbridge.site.rules import Keep
 from wpbridge.store.opened import Parts
-from wpbridge.store.queueing.edits import STALE_SECONDS
+from wpbridge.store.queueing.edits import PLUGIN_TIMEOUT_SECONDS
 from wpbridge.store.records import ClaimRecord, Query, Record
 from wpbridge.store.upkeep.retention import KEEP, Expiry
 
 BATCH_SIZE: Final = 500
 LOG_WINDOW: Final = 20_000
 """Ids of the logs table looked at in one step."""
-_STALE: Final = timedelta(seconds=STALE_SECONDS)
-YOUNG: Final = f"it is younger than {STALE_SECONDS} s, so a runner may be about to use it"
+_STALE: Final = timedelta(seconds=PLUGIN_TIMEOUT_SECONDS)
+YOUNG: Final = f"it is younger than {PLUGIN_TIMEOUT_SECONDS} s, so a runner may be about to use it"
 ORPHAN_KEY_AGE: Final = timedelta(days=1)
 """A claims row without actions is normal between the two steps of a claim."""
 PLUGIN_STATUSES: Final = (Status.COMPLETE, Status.CANCELED)

@@ -13,7 +13,7 @@ from rows import change
 from wpbridge.clock import SystemClock
 from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
-from wpbridge.runner import identity, loop
+from wpbridge.runner import identity, idling, liveness, reaper
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.running.runner_store import SqlStore
@@ -23,8 +23,9 @@ def test_what_a_dead_runner_of_another_host_held_is_found_by_an_idle_one(
     tmp_path: Path, open_queue: Callable[[str], SqlStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whose looks are farther apart than those that count."""
-    monkeypatch.setattr(identity, "DOUBT_SECONDS", 0.3)
-    monkeypatch.setattr(loop, "REAP_SECONDS", 0.1)
+    monkeypatch.setattr(liveness, "DOUBT_SECONDS", 0.3)
+    for module in (idling, reaper):
+        monkeypatch.setattr(module, "REAP_SECONDS", 0.1)
     clock, dsn = SystemClock(), f"sqlite:///{tmp_path / 'queue.db'}"
     dead, store = open_queue(dsn), open_queue(dsn)
     executor = ThreadExecutor(
@@ -41,7 +42,7 @@ def test_what_a_dead_runner_of_another_host_held_is_found_by_an_idle_one(
     thread = threading.Thread(target=runner.run)
     thread.start()
     try:
-        until(lambda: runner._idle_seconds >= 0.6, "a runner that looks seldom")
+        until(lambda: runner._idling.seconds >= 0.6, "a runner that looks seldom")
         dead.register(host="other", boot="other", pid=1, pid_started="1")
         dead.insert([make_new("h", now=clock.now())], now=clock.now())
         dead.claim_due(now=clock.now(), limit=1, only=ClaimFilter())

@@ -105,15 +105,15 @@ def hello(**more: object) -> Hello:
     ],
 )
 def test_a_worker_of_another_queue_is_refused(more: dict[str, object], says: str) -> None:
-    assert says in (refusal(hello(**more), prefix="wp_", books="bridge") or "")
+    assert says in (refusal(hello(**more), prefix="wp_", bookkeeping="bridge") or "")
 
 
 def test_a_worker_of_this_queue_is_taken() -> None:
-    assert refusal(hello(), prefix="wp_", books="native") is None
+    assert refusal(hello(), prefix="wp_", bookkeeping="native") is None
     assert notes(hello()) == []
     without = hello(action_scheduler=None, store=None, logger=None)
-    assert refusal(without, prefix="wp_", books="bridge") is None
-    assert "not active" in (refusal(without, prefix="wp_", books="native") or "")
+    assert refusal(without, prefix="wp_", bookkeeping="bridge") is None
+    assert "not active" in (refusal(without, prefix="wp_", bookkeeping="native") or "")
     assert "not active" in notes(without)[0]
 
 

@@ -9,11 +9,12 @@ from wpbridge.action import Status
 from wpbridge.doctor.findings import span
 from wpbridge.executors.routes import Decision, Routes
 from wpbridge.queue.facade import Queue
-from wpbridge.runner.identity import Identity, identity, is_dead
+from wpbridge.runner.identity import Identity, identity
+from wpbridge.runner.liveness import is_dead
 from wpbridge.site.config import Settings
 from wpbridge.site.rules import Limit
 from wpbridge.store.base import RunnerRecord
-from wpbridge.store.queueing.edits import STALE_SECONDS
+from wpbridge.store.queueing.edits import PLUGIN_TIMEOUT_SECONDS
 from wpbridge.store.reading.survey import SIGHT, Rows
 from wpbridge.store.records import LogEntry, Pause, Record, Wait
 from wpbridge.store.running.limits import Key, Wanted, limits_of
@@ -85,7 +86,7 @@ class Facts:
     @property
     def is_stale(self) -> bool:
         """Whether the plugin's cleaner would take its holder for dead."""
-        return self.sign_age_seconds is None or self.sign_age_seconds >= STALE_SECONDS
+        return self.sign_age_seconds is None or self.sign_age_seconds >= PLUGIN_TIMEOUT_SECONDS
 
     @property
     def holder(self) -> Holder | None:

@@ -21,7 +21,7 @@ class PoolLimits:
     """Bytes; 0: four fifths of the worker's own limit."""
     boot_timeout: timedelta = timedelta(seconds=60)
     """For WordPress to load; also for a worker to begin an action, if `timeout` is not longer."""
-    books: Literal["bridge", "native"] = "bridge"
+    bookkeeping: Literal["bridge", "native"] = "bridge"
     missing: Literal["hold", "fail"] = "hold"
     on_crash: Literal["fail", "retry"] = "fail"
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from wpbridge.action import Action
 from wpbridge.clock import Clock
-from wpbridge.executors.base import Books, Call, Mailbox, Report
+from wpbridge.executors.base import Call, Mailbox, Report, StartMark
 from wpbridge.executors.openings import ANY_HOOK, NO_HOOKS, HookSet, Openings
 from wpbridge.executors.php.hooks import Hooks
 from wpbridge.executors.php.inbox import Desk
@@ -37,7 +37,7 @@ class PhpPool:
             limits: how many, how long.
             clock: for the dates of reports.
             greeting: what workers are told first, and which of them may be used.
-            native: hooks that the plugin's own runner runs whatever the books are.
+            native: hooks that the plugin's own runner runs whatever the bookkeeping is.
             mailbox: where reports go; one of its own when None.
         """
         self._limits = limits
@@ -51,12 +51,13 @@ class PhpPool:
         """Any hook, while there is room, but those whose callbacks were missing a moment ago."""
         hooks = ANY_HOOK.without(self._hooks.missing_now()) if self.has_room() else NO_HOOKS
         known = ANY_HOOK if self._limits.missing == "fail" else HookSet(self._hooks.known)
+        is_native = self._limits.bookkeeping == "native"
         ahead = self._processes.room()
         return [
             Openings(
                 hooks=hooks,
                 known=known,
-                at_once=NO_HOOKS if self._limits.books == "native" else known.without(self._native),
+                at_once=NO_HOOKS if is_native else known.without(self._native),
                 room=ahead - self._desk.sent() - self._desk.waiting(),
                 ahead=ahead,
             )
@@ -75,11 +76,11 @@ class PhpPool:
         """Hooks for which WordPress has no callback."""
         return self._hooks.take_missing()
 
-    def books(self, hook: str, group: str) -> Books:
+    def start_mark(self, hook: str, group: str) -> StartMark:
         """A callback that looks at its own action must find it in-progress."""
         del group
-        native = self._limits.books == "native" or hook in self._native
-        return "kept" if native else "first"
+        native = self._limits.bookkeeping == "native" or hook in self._native
+        return "by_plugin" if native else "before_call"
 
     def has_room(self) -> bool:
         """While about as much waits as is worked on."""

@@ -70,13 +70,13 @@ def _read(worker: PhpWorker, answer: dict[str, Any] | Stray) -> Answer | None:
     return None
 
 
-def refusal(hello: Hello, *, prefix: str, books: str) -> str | None:
+def refusal(hello: Hello, *, prefix: str, bookkeeping: str) -> str | None:
     """Why a worker must not run this queue's actions; None when it may.
 
     Args:
         hello: what it said.
         prefix: the queue's table prefix.
-        books: ``native`` needs the plugin itself.
+        bookkeeping: ``native`` needs the plugin itself.
     """
     if hello.prefix != prefix:
         return (
@@ -89,7 +89,8 @@ def refusal(hello: Hello, *, prefix: str, books: str) -> str | None:
             " and --dsn do not belong together"
         )
     if hello.action_scheduler is None:
-        return "Action Scheduler is not active in this WordPress" if books == "native" else None
+        inactive = "Action Scheduler is not active in this WordPress"
+        return inactive if bookkeeping == "native" else None
     if hello.store not in _ACCEPTED_STORES:
         return (
             f"Action Scheduler uses the store {hello.store} there: its tables are not the truth,"

@@ -228,7 +228,7 @@ class Processes:
             return
         tail = worker.output.take(call.action.id)
         failed = php_worker.failure(end.error, tail) if end.error else None
-        if call.books == "kept":
+        if call.start_mark == "by_plugin":
             self._desk.report(sent, Booked(failure=failed))
         else:
             self._desk.report(sent, failed or sent.spoilt or Completed())
@@ -294,7 +294,7 @@ class Processes:
         failed = sent.spoilt or php_worker.death(worker, code)
         action = sent.call.action
         tell("php.died", action_id=action.id, hook=action.hook, reason=failed.reason)
-        outcome: Outcome = Booked(failure=failed) if sent.call.books == "kept" else failed
+        outcome: Outcome = Booked(failure=failed) if sent.call.start_mark == "by_plugin" else failed
         attempt = sent.call.action.attempts + 1
         if self._limits.on_crash == "retry" and attempt < _CRASH_TRIES and outcome is failed:
             outcome = Retried(after=timedelta(minutes=attempt), reason=failed.reason)
@@ -375,7 +375,7 @@ class Processes:
         worker.post(first)
         worker.greet(
             context=self._greeting.context,
-            books=self._limits.books,
+            books=self._limits.bookkeeping,
             missing=self._limits.missing,
             memory=self._limits.max_memory or _DEFAULT_MEMORY,
             runner=self._greeting.runner(),

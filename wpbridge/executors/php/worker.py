@@ -315,7 +315,7 @@ def request_of(call: Call) -> dict[str, Any]:
         "id": call.action.id,
         "hook": call.action.hook,
         "args": call.action.args.decode("utf-8", "replace"),
-        "native": call.books == "kept",
+        "native": call.start_mark == "by_plugin",
     }
 
 

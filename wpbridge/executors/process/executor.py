@@ -10,7 +10,7 @@ from typing import Final
 
 from wpbridge.action import Action
 from wpbridge.clock import Clock
-from wpbridge.executors.base import Books, Call, Mailbox, Report
+from wpbridge.executors.base import Call, Mailbox, Report, StartMark
 from wpbridge.executors.handlers import Handler
 from wpbridge.executors.openings import NO_HOOKS, HookSet, Openings
 from wpbridge.executors.process.inbox import Desk
@@ -67,11 +67,11 @@ class ProcessExecutor:
         """None: what has no handler is never claimed."""
         return frozenset()
 
-    def books(self, hook: str, group: str) -> Books:
-        """As the handler was marked: a child that dies is seen from here, so lazy is safe."""
+    def start_mark(self, hook: str, group: str) -> StartMark:
+        """As the handler was marked. A child's death is seen from here, so the mark may be late."""
         del group
         handler = self._handlers.get(hook)
-        return "once" if handler is not None and handler.at_most_once else "lazy"
+        return "once" if handler is not None and handler.at_most_once else "with_ending"
 
     def has_room(self) -> bool:
         """While some child would stand idle."""

@@ -12,7 +12,7 @@ from wpbridge.errors import CodecError
 from wpbridge.queue.enqueue import HOOK_CHARACTERS
 from wpbridge.store.moving.old_posts import LOG_TYPE, Post
 from wpbridge.store.moving.posts import MIGRATED, Moving
-from wpbridge.store.queueing.edits import STALE_SECONDS
+from wpbridge.store.queueing.edits import PLUGIN_TIMEOUT_SECONDS
 
 InProgress: TypeAlias = Literal["complete", "failed", "pending"]
 IN_PROGRESS: Final[tuple[InProgress, ...]] = ("complete", "failed", "pending")
@@ -104,7 +104,7 @@ class Deciding:
     def _is_held(self, post: Post) -> bool:
         """Under a claim that gave a sign of life of late."""
         modified = from_text(post.modified_gmt)
-        fresh = self._clock.now() - timedelta(seconds=STALE_SECONDS)
+        fresh = self._clock.now() - timedelta(seconds=PLUGIN_TIMEOUT_SECONDS)
         is_live = post.status in ("pending", "in-progress") and post.claim != ""
         return is_live and modified is not None and modified >= fresh
 

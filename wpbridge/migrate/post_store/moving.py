@@ -29,7 +29,7 @@ from wpbridge.store.moving.posts import (
     Moving,
     Posts,
 )
-from wpbridge.store.queueing.edits import STALE_SECONDS
+from wpbridge.store.queueing.edits import PLUGIN_TIMEOUT_SECONDS
 from wpbridge.store.reading.survey import Rows
 from wpbridge.store.running.runner_store import SqlStore
 from wpbridge.store.structure.server import Server
@@ -125,7 +125,7 @@ class PostStore:
         now = self._clock.now()
         seen = Rows(self._store, Server(self._store)).contexts(now - AWAY)
         names = sorted(set(seen) - {"wpbridge"})
-        held = self._old.held_since(now - timedelta(seconds=STALE_SECONDS))
+        held = self._old.held_since(now - timedelta(seconds=PLUGIN_TIMEOUT_SECONDS))
         signs = [f"{name} at {seen[name]:%H:%M:%S} UTC" for name in names]
         signs += [f"{held} post(s) held by a claim"] if held else []
         if signs:

@@ -26,7 +26,7 @@ from wpbridge.store.schema.charsets import to_text as php_text
 from wpbridge.store.schema.layout import Layout, TableNames
 from wpbridge.store.structure.own_tables import OwnTables
 
-STALE_SECONDS: Final = 300
+PLUGIN_TIMEOUT_SECONDS: Final = 300
 """The plugin's cleaner takes a claim for dead after so long without a sign."""
 REQUEUED: Final = "action requeued via wpbridge as action "
 """How the log row of a requeued action begins; the new action's id follows."""

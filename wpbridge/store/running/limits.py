@@ -21,7 +21,7 @@ from wpbridge.patterns import matches
 from wpbridge.site.rules import Limit, Rate
 from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.session import Transactor
-from wpbridge.store.queueing.edits import STALE_SECONDS
+from wpbridge.store.queueing.edits import PLUGIN_TIMEOUT_SECONDS
 from wpbridge.store.rows.groups import Groups
 from wpbridge.store.running.ownership import split
 from wpbridge.store.schema.layout import Layout, TableNames
@@ -315,7 +315,7 @@ class Limits:
 
 
 def _is_fresh(last: object, now: datetime) -> bool:
-    return str(last or "") > to_text(now - timedelta(seconds=STALE_SECONDS))
+    return str(last or "") > to_text(now - timedelta(seconds=PLUGIN_TIMEOUT_SECONDS))
 
 
 def _counted(rules: Sequence[Limit], wanted: Wanted) -> dict[Key, Limit]:

@@ -16,7 +16,7 @@ from wpbridge.clock import to_text
 from wpbridge.outcome import LogLine
 from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.session import Transactor
-from wpbridge.store.queueing.edits import STALE_SECONDS
+from wpbridge.store.queueing.edits import PLUGIN_TIMEOUT_SECONDS
 from wpbridge.store.rows.inserts import Inserts
 from wpbridge.store.running.ownership import split
 from wpbridge.store.schema.layout import Layout, TableNames
@@ -24,12 +24,12 @@ from wpbridge.store.structure.own_tables import OwnTables
 
 RESET: Final = "action reset"
 FAILED: Final = (
-    f"action was in-progress for at least {STALE_SECONDS} seconds without completing and has been"
-    " marked as failed. Check server, PHP and database error logs to diagnose cause."
+    f"action was in-progress for at least {PLUGIN_TIMEOUT_SECONDS} seconds without completing and"
+    " has been marked as failed. Check server, PHP and database error logs to diagnose cause."
 )
 FAILED_BEFORE_4: Final = (
-    f"action marked as failed after {STALE_SECONDS} seconds. Unknown error occurred. Check server,"
-    " PHP and database error logs to diagnose cause."
+    f"action marked as failed after {PLUGIN_TIMEOUT_SECONDS} seconds. Unknown error occurred."
+    " Check server, PHP and database error logs to diagnose cause."
 )
 CLEANERS: Final = ("WP Cron", "Async Request", "WP CLI")
 """Those of the plugin's runners that clean with each run, as its log names them; never translated,
@@ -85,7 +85,7 @@ class Cleaning:
         self._claims = text(f"SELECT claims FROM {names.runners}")
         # A runner of PHP's makes its row first, and claims a moment later: a young row may be that.
         # By the database's clock, since those of the hosts may differ.
-        old = dialect.db_in(-STALE_SECONDS)
+        old = dialect.db_in(-PLUGIN_TIMEOUT_SECONDS)
         empty = (
             f"(date_created_gmt <= {old} OR date_created_gmt IS NULL) AND claim_id NOT IN :held"
             f" AND NOT EXISTS (SELECT 1 FROM {table} a WHERE a.claim_id = {names.claims}.claim_id"

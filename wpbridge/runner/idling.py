@@ -1,0 +1,82 @@
+"""An idle runner: it waits longer and longer, and looks whether something is due."""
+
+import random
+from typing import Final
+
+from wpbridge.runner.care import Care
+from wpbridge.runner.catch_up import CatchUp
+from wpbridge.runner.liveness import WATCH_SECONDS
+from wpbridge.runner.presence import Presence
+from wpbridge.runner.reaper import REAP_SECONDS, Reaper
+from wpbridge.runner.run import Run
+
+FIRST_IDLE_SECONDS: Final = 0.02
+IDLE_STRETCH: Final = 1.22
+"""An idle runner waits up to so many poll intervals, less a little chance.
+
+With the default of a second that is a look each 1.1 s: less than one query a second, the beats
+counted too, and what PHP enqueues waits 0.57 s in the median.
+"""
+
+
+class Idling:
+    """The waits of one run, and the looks between them."""
+
+    def __init__(
+        self, run: Run, presence: Presence, reaper: Reaper, catch_up: CatchUp, care: Care
+    ) -> None:
+        self.seconds = 0.0
+        """How long it waits between two looks just now; 0 after something was claimed or it was
+        woken."""
+        self._run = run
+        self._presence = presence
+        self._reaper = reaper
+        self._catch_up = catch_up
+        self._care = care
+        self._look_at: float | None = None
+        """When it looks again."""
+
+    def wake(self) -> None:
+        """Something was enqueued or claimed: the waits begin anew. From any thread."""
+        self.seconds = 0.0
+
+    def tend_when_due(self) -> None:
+        """Do upkeep between two claims; what it freed may be ours, so look at once."""
+        run = self._run
+        if not (run.is_stopping or run.is_quiet) and self._care.when_due():
+            run.is_exhausted, self._look_at = False, None
+
+    def wait(self) -> None:
+        """Wait until something is due, is enqueued here, or is asked."""
+        run = self._run
+        look_at = self._next_look()
+        until = look_at if run.is_quiet else min(look_at, self._care.due_at)
+        self._run.executor.reports(max(0.0, until - self._run.clock.monotonic()))
+        self._presence.beat_when_due()
+        is_woken = self.seconds == 0.0
+        if not is_woken and self._run.clock.monotonic() < look_at:
+            # Only asked something: the look is still to come.
+            return
+        self._look_at = None
+        if not (run.is_stopping or run.is_quiet):
+            # Woken: what was enqueued is due, and shall not wait for another look.
+            run.is_exhausted = not (is_woken or self._is_something_due())
+
+    def _next_look(self) -> float:
+        if self._look_at is None:
+            poll = self._run.limits.poll
+            longest = poll.total_seconds() * IDLE_STRETCH if poll else 0.0
+            if self._reaper.is_watching():
+                longest = min(longest, REAP_SECONDS)
+            self.seconds = min(longest, max(FIRST_IDLE_SECONDS, self.seconds * 2))
+            # Runners that went idle together shall not look together.
+            wait = self.seconds * random.uniform(0.85, 1.0)  # noqa: S311
+            self._look_at = self._run.clock.monotonic() + wait
+        return self._look_at
+
+    def _is_something_due(self) -> bool:
+        sight = self._run.store.glance(now=self._run.clock.now(), silent_seconds=WATCH_SECONDS)
+        is_dead_near = sight.is_silent or (sight.is_stale and self._reaper.is_due())
+        if is_dead_near:
+            self._reaper.reap()
+        return sight.is_due or is_dead_near or bool(self._catch_up.look_when_idle())

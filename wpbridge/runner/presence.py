@@ -1,0 +1,66 @@
+"""This runner's row in the table of runners: its beat, and whether others still wait for us."""
+
+from datetime import datetime
+
+from wpbridge.errors import RunnerGone
+from wpbridge.runner.identity import is_same_process
+from wpbridge.runner.liveness import BEAT_SECONDS, IDLE_BEAT_SECONDS, RUNNER_STALE_SECONDS
+from wpbridge.runner.run import Run
+from wpbridge.store.base import RunnerRecord
+
+
+class Presence:
+    """The row of one run."""
+
+    def __init__(self, run: Run) -> None:
+        self.is_entered = False
+        """Without a row nothing may be claimed."""
+        self._run = run
+        self._rows: list[int] = []
+        """The ids of our rows; the last is the one that counts."""
+        self._confirmed = self._moment()
+        """When the database last confirmed that we live."""
+
+    def enter(self) -> None:
+        """Write our row; it is a new one after the last has gone."""
+        me = self._run.me
+        self._confirmed = self._moment()
+        row = self._run.store.register(
+            host=me.host, boot=me.boot, pid=me.pid, pid_started=me.pid_started
+        )
+        self._rows.append(row)
+
+    def was_ours(self, runner: RunnerRecord) -> bool:
+        """Return whether a row is a former one of this runner, which has begun anew since."""
+        return runner.id in self._rows[:-1] and is_same_process(runner, self._run.me)
+
+    def is_trusted(self) -> bool:
+        """Return whether others still wait for us; later, what is in hand may be theirs.
+
+        It may be asked from any thread.
+        """
+        return self._silence_seconds() < RUNNER_STALE_SECONDS
+
+    def beat_when_due(self) -> None:
+        """Keep our row and the rows in hand fresh. Raises RunnerGone when our row is gone."""
+        calls = self._run.in_hand.calls
+        if self._silence_seconds() < (BEAT_SECONDS if calls else IDLE_BEAT_SECONDS):
+            return
+        # The moment is taken before the question: others count from when the database answered.
+        moment = self._moment()
+        ids = sorted(call.action.id for call in calls)
+        if not self._run.store.heartbeat(ids, now=self._run.clock.now()):
+            raise RunnerGone
+        self._confirmed = moment
+
+    def _moment(self) -> tuple[float, datetime]:
+        return self._run.clock.monotonic(), self._run.clock.now()
+
+    def _silence_seconds(self) -> float:
+        """How long ago the database last confirmed that we live.
+
+        Two clocks are asked, and the later one counts. A host that is suspended, or a virtual
+        machine that is paused, may stop either of them.
+        """
+        (counted, at), (counted_then, at_then) = self._moment(), self._confirmed
+        return max(counted - counted_then, (at - at_then).total_seconds())

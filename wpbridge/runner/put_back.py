@@ -1,0 +1,98 @@
+"""Giving up what has not started: it is put back, or others have it already."""
+
+from collections.abc import Collection
+from typing import Final
+
+from wpbridge.action import Claim, Status
+from wpbridge.executors.base import Call
+from wpbridge.runner import wording
+from wpbridge.runner.run import Run
+
+CONFIRM_SECONDS: Final = 1.0
+"""Waiting actions are looked at again this often: a canceled one must not start."""
+
+
+class PutBack:
+    """Takes calls back from the executor, and their actions out of our claims."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._confirmed = run.clock.monotonic()
+
+    def confirm_when_due(self) -> None:
+        """Drop those waiting calls whose actions are not pending in our claim any more."""
+        now = self._run.clock.monotonic()
+        if now - self._confirmed < CONFIRM_SECONDS:
+            return
+        self._confirmed = now
+        running = self._run.executor.running()
+        waiting = [
+            call
+            for call, state in self._run.in_hand.calls.items()
+            if call not in running and not state.is_marked and call.start_mark != "by_plugin"
+        ]
+        if waiting:
+            claimed = self._run.store.still_claimed([call.action for call in waiting])
+            gone = {call for call in waiting if call.action.id not in claimed}
+            self.lose(self._recalled(gone))
+
+    def superseded(self, claim: Claim) -> None:
+        """Drop the calls in hand of actions that are in a newer claim now.
+
+        Somebody freed their rows under us, as the plugin's cleaner does after 300 s.
+        """
+        ids = {action.id for action in claim.actions}
+        old = [call for call in self._run.in_hand.calls if call.action.id in ids]
+        self._recalled(old)
+        self.lose(old)
+
+    def lose(self, calls: Collection[Call]) -> None:
+        """Drop calls that somebody else canceled, ended, started or took.
+
+        A row that is pending in our claim after all is put back, so that nothing waits in a claim
+        that nobody has in hand. One in progress there was started by a person in wp-admin: PHP ends
+        it.
+        """
+        if not calls:
+            return
+        actions = [call.action for call in calls]
+        states = self._run.store.states(actions)
+        # Only rows that are in our claim still get a word about it, as from the plugin.
+        ours = [a for a in actions if states.get(a.id, ("", 0))[1] == a.claim_id]
+        ignored = [a for a in ours if states[a.id][0] != Status.PENDING]
+        at = self._run.clock.now()
+        self._run.store.log([(action.id, wording.ignored(at)) for action in ignored])
+        for action in ignored:
+            self._run.executor.ignored(action)
+        self._run.in_hand.drop(calls)
+        self._run.totals.lost += len(actions)
+        unstarted = [a for a in ours if states[a.id][0] == Status.PENDING]
+        self._run.store.release(unstarted, finished=self._run.in_hand.finished_claims())
+
+    def put_back(self, hooks: Collection[str] | None = None) -> None:
+        """Put back what has not started; what is marked as started runs to its end.
+
+        With ``hooks``, only actions of those hooks are put back.
+        """
+        wanted = {
+            call
+            for call, state in self._run.in_hand.calls.items()
+            if not state.is_marked and (hooks is None or call.action.hook in hooks)
+        }
+        calls = self._recalled(wanted)
+        if not calls:
+            return
+        self._run.in_hand.drop(calls)
+        actions = [call.action for call in calls]
+        finished = self._run.in_hand.finished_claims()
+        self._run.totals.released += self._run.store.release(actions, finished=finished)
+
+    def _recalled(self, calls: Collection[Call]) -> list[Call]:
+        """Take those of the calls back that have not started, wherever they wait."""
+        if not calls:
+            return []
+        unmarked = [call for call in self._run.in_hand.to_mark if call in calls]
+        self._run.in_hand.to_mark = [
+            call for call in self._run.in_hand.to_mark if call not in calls
+        ]
+        return [*self._run.executor.recall(calls), *unmarked]
