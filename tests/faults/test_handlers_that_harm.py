@@ -473,14 +473,14 @@ def test_programs_that_a_handler_starts_do_not_have_the_answers(worker: Worker) 
 def test_a_crash_of_the_pool_itself_costs_what_ran_and_not_the_pool(
     worker: Worker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    feed, faults = ProcessPool._feed, [RuntimeError("a fault of ours")]
+    feed, faults = ProcessPool._send, [RuntimeError("a fault of ours")]
 
     def fails_once(self: ProcessPool) -> None:
         feed(self)
-        if self._desk.running() and faults:
+        if self._inbox.running() and faults:
             raise faults.pop()
 
-    monkeypatch.setattr(ProcessPool, "_feed", fails_once)
+    monkeypatch.setattr(ProcessPool, "_send", fails_once)
     report = worker.run("hang", str(tmp_path / "pids"))
     assert "wpbridge's own pool of processes failed" in failed(report).reason
     worker.state()
@@ -490,7 +490,7 @@ def test_a_crash_of_the_pool_itself_costs_what_ran_and_not_the_pool(
 def test_without_descriptors_calls_go_back_and_nothing_leaks(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wpbridge.executors.starts._FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("wpbridge.executors.pools.back_off._FIRST_PAUSE_SECONDS", 0.01)
     worker = Worker(folder)
     before = open_descriptors()
     for left in range(8):
@@ -499,7 +499,7 @@ def test_without_descriptors_calls_go_back_and_nothing_leaks(
         assert isinstance(report.outcome, Unrun)
         assert "Too many open files" in report.outcome.reason
         assert open_descriptors() == before
-        worker.executor._pool.starts.not_before = 0.0
+        worker.executor._pool.back_off.not_before = 0.0
     worker.state()
     assert worker.executor.trouble() is None
     worker.executor.close()
@@ -612,7 +612,7 @@ def test_an_idle_child_that_is_killed_costs_nothing(worker: Worker) -> None:
 def test_children_that_do_not_come_up_give_their_actions_back(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wpbridge.executors.starts._FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("wpbridge.executors.pools.back_off._FIRST_PAUSE_SECONDS", 0.01)
     worker = Worker(folder, module="harmful_boot")
     ids = {worker.submit("state") for _ in range(3)}
     reports: list[Report] = []

@@ -17,11 +17,11 @@ from descriptors import descriptors_left, open_descriptors
 from executor_runs import make_call
 from heard import heard
 from wpbridge.clock import SystemClock
-from wpbridge.executors import answers, starts
 from wpbridge.executors.php.launch import Launch
 from wpbridge.executors.php.limits import Greeting, PoolLimits
 from wpbridge.executors.php.pool import PhpPool
 from wpbridge.executors.php.processes import Processes
+from wpbridge.executors.pools import answers, back_off
 from wpbridge.outcome import Completed, Failed, Outcome, Retried, Unrun
 
 WORKER = textwrap.dedent(r"""
@@ -296,14 +296,14 @@ def test_nonsense_before_the_greeting_is_a_failed_start(
 def test_a_crash_of_the_pool_itself_costs_what_ran_and_not_the_pool(
     place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    feed, faults = Processes._feed, [RuntimeError("a fault of ours")]
+    feed, faults = Processes._send, [RuntimeError("a fault of ours")]
 
     def fails_once(self: Processes) -> None:
         feed(self)
-        if self._desk.running() and faults:
+        if self._inbox.running() and faults:
             raise faults.pop()
 
-    monkeypatch.setattr(Processes, "_feed", fails_once)
+    monkeypatch.setattr(Processes, "_send", fails_once)
     outcome = place.run("sleeps")
     assert isinstance(outcome, Failed)
     assert outcome.reason == "while it ran, wpbridge's own pool of processes failed; see the log"
@@ -325,7 +325,7 @@ def test_by_on_crash_a_stray_line_before_the_end_is_no_crash(tmp_path: Path) -> 
 def test_without_descriptors_calls_wait_and_nothing_leaks(
     place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(starts, "_FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(back_off, "_FIRST_PAUSE_SECONDS", 0.01)
     before = open_descriptors()
     outcomes: list[Outcome] = []
     # Each step fails at another place: the first pipe, the next, the program, the watching of it.
@@ -340,7 +340,7 @@ def test_without_descriptors_calls_wait_and_nothing_leaks(
         assert place.pool.trouble() == outcomes[-1].reason
         assert not place.pool.has_room()
         assert open_descriptors() == before
-        place.pool._processes.starts.not_before = 0.0
+        place.pool._pool.back_off.not_before = 0.0
     assert len(outcomes) > 8
     assert place.run("ok") == Completed()
     assert place.pool.trouble() is None
@@ -350,7 +350,7 @@ def test_without_descriptors_calls_wait_and_nothing_leaks(
 def test_a_start_that_fails_beside_a_busy_worker_takes_nothing_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(starts, "_FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(back_off, "_FIRST_PAUSE_SECONDS", 0.01)
     place = Place(tmp_path, workers=4)
     assert place.run("ok") == Completed()
 
@@ -369,11 +369,11 @@ def test_a_start_that_fails_beside_a_busy_worker_takes_nothing_back(
 def test_a_program_that_is_being_replaced_is_tried_again(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(starts, "_FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(back_off, "_FIRST_PAUSE_SECONDS", 0.01)
     away = place.program.rename(place.folder / "away")
     outcome = place.run("ok")
     assert isinstance(outcome, Unrun)
     assert "does not start" in outcome.reason
     away.rename(place.program)
-    place.pool._processes.starts.not_before = 0.0
+    place.pool._pool.back_off.not_before = 0.0
     assert place.run("ok") == Completed()

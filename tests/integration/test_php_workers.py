@@ -19,8 +19,7 @@ from php_site import PhpSite
 from rows import change, query
 from wpbridge.clock import SystemClock
 from wpbridge.executors.php import launch as php_launch
-from wpbridge.executors.php.inbox import Desk
-from wpbridge.executors.php.worker import Sent
+from wpbridge.executors.php.inbox import Inbox, Sent
 from wpbridge.runner import loop
 
 
@@ -536,13 +535,13 @@ def test_what_was_sent_before_the_host_was_suspended_comes_back(
     worker.write_text(code.replace("microtime( true )", "t_time()"), encoding="utf-8")
     monkeypatch.setattr(php_launch, "WORKER", worker)
     came_back: list[int] = []
-    take_back = Desk.take_back
+    take_back = Inbox.take_back
 
-    def watched(desk: Desk, calls: Sequence[Sent]) -> None:
+    def watched(inbox: Inbox, calls: Sequence[Sent]) -> None:
         came_back.extend(sent.call.action.id for sent in calls)
-        take_back(desk, calls)
+        take_back(inbox, calls)
 
-    monkeypatch.setattr(Desk, "take_back", watched)
+    monkeypatch.setattr(Inbox, "take_back", watched)
     wordpress.enqueue("t_suspend")
     behind = [wordpress.enqueue("t_pid", n) for n in range(3)]
     totals = wordpress.run()

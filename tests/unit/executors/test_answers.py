@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from wpbridge.executors import answers as module
-from wpbridge.executors.answers import Answers, Stray
+from wpbridge.executors.pools import answers as module
+from wpbridge.executors.pools.answers import Answers, Stray
 
 
 def signed(answers: Answers, **frame: object) -> bytes:

@@ -8,8 +8,8 @@ import pytest
 
 from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.executors.base import Call
+from wpbridge.executors.pools.answers import line
 from wpbridge.executors.process.frames import (
-    line,
     log_frame,
     log_line,
     order_of,

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Collection
 from typing import Final
 
-from wpbridge.executors.php.worker import now
-from wpbridge.executors.starts import AGAIN_SECONDS
+from wpbridge.executors.pools.back_off import AGAIN_SECONDS
+from wpbridge.executors.pools.worker import now
 
 _AGAIN_SECONDS: Final = AGAIN_SECONDS
 """A hook without callbacks is asked about again then."""

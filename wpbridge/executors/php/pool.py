@@ -4,20 +4,20 @@ The processes themselves belong to a thread of their own: :mod:`wpbridge.executo
 """
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
 
 from wpbridge.action import Action
 from wpbridge.clock import Clock
-from wpbridge.executors.base import Call, Mailbox, Report, StartMark
+from wpbridge.executors.base import Call, Mailbox, StartMark
 from wpbridge.executors.openings import ANY_HOOK, NO_HOOKS, HookSet, Openings
 from wpbridge.executors.php.hooks import Hooks
-from wpbridge.executors.php.inbox import Desk
+from wpbridge.executors.php.inbox import Inbox
 from wpbridge.executors.php.launch import Launch
 from wpbridge.executors.php.limits import Greeting, PoolLimits
 from wpbridge.executors.php.processes import Processes
+from wpbridge.executors.pools.executor import PoolExecutor
 
 
-class PhpPool:
+class PhpPool(PoolExecutor[Inbox, Processes]):
     """See :class:`wpbridge.executors.base.Executor`."""
 
     def __init__(
@@ -42,23 +42,23 @@ class PhpPool:
         """
         self._limits = limits
         self._native = native
-        self._mailbox = mailbox or Mailbox()
         self._hooks = Hooks()
-        self._desk = Desk(clock, self._mailbox)
-        self._processes = Processes(launch, self._desk, self._hooks, limits, greeting)
+        mailbox = mailbox or Mailbox()
+        inbox = Inbox(clock, mailbox)
+        super().__init__(mailbox, inbox, Processes(launch, inbox, self._hooks, limits, greeting))
 
     def openings(self) -> Sequence[Openings]:
         """Any hook, while there is room, but those whose callbacks were missing a moment ago."""
         hooks = ANY_HOOK.without(self._hooks.missing_now()) if self.has_room() else NO_HOOKS
         known = ANY_HOOK if self._limits.missing == "fail" else HookSet(self._hooks.known)
         is_native = self._limits.bookkeeping == "native"
-        ahead = self._processes.room()
+        ahead = self._pool.room()
         return [
             Openings(
                 hooks=hooks,
                 known=known,
                 at_once=NO_HOOKS if is_native else known.without(self._native),
-                room=ahead - self._desk.sent() - self._desk.waiting(),
+                room=ahead - self._inbox.sent() - self._inbox.waiting(),
                 ahead=ahead,
             )
         ]
@@ -66,8 +66,8 @@ class PhpPool:
     def refuses(self, hook: str, group: str) -> str | None:
         """A WordPress that does not start, or that has no callback for the hook."""
         del group
-        if self._processes.starts.is_down():
-            return self._processes.starts.trouble
+        if self._pool.back_off.is_down():
+            return self._pool.back_off.trouble
         if self._hooks.is_missing(hook):
             return f"WordPress has no callback for {hook}"
         return None
@@ -84,9 +84,9 @@ class PhpPool:
 
     def has_room(self) -> bool:
         """While about as much waits as is worked on."""
-        waiting = self._desk.waiting() + self._processes.expected
-        is_free = waiting < max(self._limits.workers, self._processes.room())
-        return is_free and not self._processes.starts.is_down()
+        waiting = self._inbox.waiting() + self._pool.expected
+        is_free = waiting < max(self._limits.workers, self._pool.room())
+        return is_free and not self._pool.back_off.is_down()
 
     def admit(self, waiting: Sequence[Call]) -> list[Call]:
         """As many as can be sent ahead, and those in few portions: each costs a transaction."""
@@ -94,48 +94,23 @@ class PhpPool:
         known = [call for call in waiting if call.action.hook in openings.known]
         admitted = known[: openings.portion(len(known))]
         # Only now is it known that somebody waits, so workers are started for them.
-        self._processes.expected = len(waiting) - len(admitted)
+        self._pool.expected = len(waiting) - len(admitted)
         if self._limits.missing == "hold":
             self._hooks.want({call.action.hook for call in waiting})
-        if self._hooks.are_wanted() or (self._processes.expected and not openings.ahead):
-            self._processes.nudge()
+        if self._hooks.are_wanted() or (self._pool.expected and not openings.ahead):
+            self._pool.wake()
         return admitted
-
-    def trouble(self) -> str | None:
-        """WordPress's own words when it does not start."""
-        return self._processes.starts.trouble
 
     def ignored(self, action: Action) -> None:
         """Fire the plugin's event for it, where a worker is up anyway."""
-        self._desk.ignore(action)
-        self._processes.nudge()
-
-    def submit(self, call: Call) -> None:
-        """To the first worker that has time."""
-        self._desk.put(call)
-        self._processes.nudge()
-
-    def reports(self, timeout_seconds: float) -> list[Report]:
-        """See :class:`Executor`."""
-        return self._mailbox.take(timeout_seconds)
-
-    def wake(self) -> None:
-        """See :class:`Executor`."""
-        self._mailbox.wake()
-
-    def running(self) -> dict[Call, datetime]:
-        """A copy: workers go on."""
-        return self._desk.running()
+        self._inbox.ignore(action)
+        self._pool.wake()
 
     def recall(self, only: Collection[Call] | None = None) -> list[Call]:
         """See :class:`Executor`. What was sent ahead comes with a later call, if it comes."""
         if only is None:
-            self._processes.expected = 0
-        return self._desk.recall(only)
+            self._pool.expected = 0
+        return super().recall(only)
 
     def announce_stop(self) -> None:
         """PHP callbacks have no way to ask."""
-
-    def close(self) -> None:
-        """End all workers: idle ones by themselves, busy ones by force."""
-        self._processes.close()

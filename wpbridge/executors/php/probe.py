@@ -6,12 +6,13 @@ from collections.abc import Collection
 from typing import Any
 
 from wpbridge.errors import WpCliError
-from wpbridge.executors.answers import Stray
 from wpbridge.executors.php import frames
 from wpbridge.executors.php import worker as php_worker
 from wpbridge.executors.php.frames import Answer, Has, Hello
 from wpbridge.executors.php.launch import Launch
-from wpbridge.executors.php.worker import PhpWorker, now
+from wpbridge.executors.php.worker import PhpWorker
+from wpbridge.executors.pools.answers import Stray
+from wpbridge.executors.pools.worker import now
 from wpbridge.outcome import Failed
 
 _ACCEPTED_STORES = ("ActionScheduler_DBStore", "ActionScheduler_HybridStore")
@@ -46,7 +47,7 @@ def _listen(worker: PhpWorker, until: float) -> tuple[Hello, dict[str, bool]]:
         for answer in worker.hear():
             match _read(worker, answer):
                 case Hello() as hello:
-                    worker.hello = hello
+                    worker.hello, worker.is_ready = hello, True
                 case Has(hooks=has) if worker.hello:
                     return worker.hello, has
         worker.listen()

@@ -5,24 +5,23 @@ ahead, so that no worker waits for us between two of them; how many depends on h
 What a worker did not start comes back when it dies, or when it was kept waiting.
 """
 
-import signal
-import threading
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from wpbridge.action import Action
-from wpbridge.errors import WpCliError
-from wpbridge.executors.answers import Stray
-from wpbridge.executors.lookout import Lookout
 from wpbridge.executors.php import frames
 from wpbridge.executors.php import worker as php_worker
 from wpbridge.executors.php.frames import Answer, Dying, End, Has, Hello, Start
 from wpbridge.executors.php.hooks import Hooks
-from wpbridge.executors.php.inbox import Desk
+from wpbridge.executors.php.inbox import Inbox, Sent
 from wpbridge.executors.php.launch import Launch
 from wpbridge.executors.php.limits import Greeting, PoolLimits
-from wpbridge.executors.php.worker import PhpWorker, Sent, now
-from wpbridge.executors.starts import AGAIN_SECONDS, BROKEN, Starts
+from wpbridge.executors.php.worker import PhpWorker
+from wpbridge.executors.pools.answers import Stray, line
+from wpbridge.executors.pools.back_off import AGAIN_SECONDS, BROKEN
+from wpbridge.executors.pools.pool import Pool
+from wpbridge.executors.pools.worker import now
 from wpbridge.outcome import Booked, Completed, Failed, Outcome, Retried, Unrun
 from wpbridge.telling.log import tell
 
@@ -31,108 +30,28 @@ _DEFERRED_SECONDS: Final = 1.0
 _TERM_SECONDS: Final = 5.0
 _CRASH_TRIES: Final = 3
 _DEFAULT_MEMORY: Final = 512 << 20
-_POLL_SECONDS: Final = 0.05
-_LONGEST_WAIT: Final = 1.0
 
 
-class Processes:
-    """Serves a desk: see :class:`wpbridge.executors.php.inbox.Desk`."""
+class Processes(Pool[PhpWorker, Sent]):
+    """See :class:`wpbridge.executors.pools.pool.Pool`."""
+
+    _inbox: Inbox
 
     def __init__(
-        self, launch: Launch, desk: Desk, hooks: Hooks, limits: PoolLimits, greeting: Greeting
+        self, launch: Launch, inbox: Inbox, hooks: Hooks, limits: PoolLimits, greeting: Greeting
     ) -> None:
         """Starts its thread, and no process yet."""
-        self.starts = Starts("WordPress")
-        self.expected = 0
-        """Calls that the runner has, and that are not on the desk before somebody is free."""
-        self._launch = launch
-        self._desk = desk
+        self._launcher = launch
         self._hooks = hooks
         self._limits = limits
         self._greeting = greeting
-        self._workers: list[PhpWorker] = []
-        self._closed = threading.Event()
-        self._lookout = Lookout[PhpWorker]()
-        self._thread = threading.Thread(target=self._serve, name="wpbridge-php", daemon=True)
-        self._thread.start()
-
-    def nudge(self) -> None:
-        """There is something on the desk."""
-        self._lookout.wake()
+        super().__init__(
+            inbox, name="php", what="WordPress", size=limits.workers, grace_seconds=_TERM_SECONDS
+        )
 
     def room(self) -> int:
         """How many calls all workers together may have at a time; from any thread."""
         return sum(worker.window(self._limits.max_actions) for worker in list(self._workers))
-
-    def close(self) -> None:
-        """End all workers, idle ones by themselves, busy ones by force, and the thread."""
-        self._closed.set()
-        self._lookout.wake()
-        self._thread.join()
-        self._lookout.close()
-
-    def _serve(self) -> None:
-        try:
-            while not self._closed.is_set():
-                try:
-                    self._turn()
-                except Exception:  # noqa: BLE001 - whatever it was, every call gets its answer
-                    tell("php.broken", exc_info=True)
-                    self._begin_anew()
-        finally:
-            self._end_all()
-
-    def _begin_anew(self) -> None:
-        """Something failed here: no worker is kept, and what may have begun is answered."""
-        broken, self._workers = self._workers, []
-        for worker in broken:
-            worker.terminate(Failed(reason=f"while it ran, {BROKEN}", error_type="WorkerLost"), 0.0)
-            try:
-                self._read(worker)
-                began = [sent for sent in worker.sent if sent.started_at]
-            except Exception:  # noqa: BLE001 - then nobody knows what has begun
-                began = list(worker.sent)
-            self._lookout.forget(worker.child.answers, worker.child.output, worker.watched)
-            code = worker.close()
-            for sent in began:
-                self._died(worker, sent, code)
-            self._desk.take_back([sent for sent in worker.sent if sent not in began])
-            self._hooks.unanswered(worker.asked)
-        self._boot_failed(BROKEN)
-        # What failed may fail again at once, without anything that takes time.
-        self._closed.wait(_LONGEST_WAIT)
-
-    def _turn(self) -> None:
-        for worker in self._lookout.wait(self._wait_seconds()):
-            self._read(worker)
-        for worker in list(self._workers):
-            self._judge(worker)
-        self._feed()
-
-    def _wait_seconds(self) -> float:
-        """Until the next thing that no descriptor tells."""
-        moment = now()
-        due = [moment + _LONGEST_WAIT]
-        if self._desk.waiting() and self.starts.not_before > moment:
-            due.append(self.starts.not_before)
-        if any(w.killed or w.retiring or w.watched is None for w in self._workers):
-            due.append(moment + _POLL_SECONDS)
-        return max(0.0, min(due) - moment)
-
-    # Reading
-
-    def _read(self, worker: PhpWorker) -> None:
-        # Answers first: the output that belongs to them was written before them.
-        answers = worker.hear()
-        worker.listen()
-        for frame in answers:
-            if isinstance(frame, Stray):
-                self._spoilt(worker, frame)
-                continue
-            try:
-                self._handle(worker, frames.read(frame))
-            except ValueError as error:
-                self._spoilt(worker, worker.answers.stray(str(error), frame))
 
     def _spoilt(self, worker: PhpWorker, stray: Stray) -> None:
         """Something else than the worker wrote to its answers: it costs the worker.
@@ -147,11 +66,13 @@ class Processes:
             if sent.started_at and not sent.spoilt:
                 sent.spoilt = failed
         if not worker.killed:
-            tell("php.stray_answer", pid=worker.child.process.pid, reason=stray.why)
+            tell("php.stray_answer", pid=worker.pid, reason=stray.why)
             worker.terminate(failed, 0.0)
 
-    def _handle(self, worker: PhpWorker, answer: Answer) -> None:
-        """ValueError for what makes no sense now."""
+    def _handle(self, worker: PhpWorker, answer: dict[str, Any]) -> None:
+        self._take_in(worker, frames.read(answer))
+
+    def _take_in(self, worker: PhpWorker, answer: Answer) -> None:
         if worker.hello is None and not isinstance(answer, Hello):
             raise ValueError("an answer before the greeting")
         match answer:
@@ -173,7 +94,7 @@ class Processes:
             raise ValueError("a second greeting")
         if worker.killed:
             return
-        worker.hello = hello
+        worker.hello, worker.is_ready = hello, True
         refusal = self._greeting.accept(hello)
         if hello.worker != php_worker.PROTOCOL:
             refusal = (
@@ -181,27 +102,26 @@ class Processes:
                 " wpbridge, its files have changed"
             )
         if refusal:
-            worker.stop()
+            worker.hang_up()
             self._refused(refusal)
             return
         worker.idle_since = now()
-        self.starts.came_up()
-        self._desk.wake()
+        self.back_off.came_up()
+        self._inbox.wake()
         tell("php.ready", pid=hello.pid, seconds=round(worker.idle_since - worker.born, 2))
 
     def _refused(self, reason: str) -> None:
         if self._is_up():
             self._boot_failed(reason)
             return
-        self.starts.refused(reason)
-        tell("php.down", reason=reason, again_in_seconds=AGAIN_SECONDS)
-        self._give_up()
+        self.back_off.refused(reason)
+        self._went_down()
 
     def _begun(self, worker: PhpWorker, start: Start) -> None:
         sent = worker.find(start.id)
         if sent is None or sent.started_at:
             raise ValueError("the start of an action that it does not have, or has begun")
-        self._desk.begun(sent)
+        self._inbox.begun(sent)
         if sent is not worker.sent[0]:
             raise ValueError("the start of an action whose turn it is not")
 
@@ -219,23 +139,23 @@ class Processes:
     def _settle(self, worker: PhpWorker, sent: Sent, end: End) -> None:
         call = sent.call
         if end.way == "unstarted":
-            self._desk.take_back([sent])
+            self._inbox.take_back([sent])
             return
         if end.way == "missing":
             self._hooks.miss(call.action.hook)
             reason = f"no callback is registered for {call.action.hook}"
-            self._desk.report(sent, Unrun(reason=reason))
+            self._inbox.report(sent, Unrun(reason=reason))
             return
         tail = worker.output.take(call.action.id)
         failed = php_worker.failure(end.error, tail) if end.error else None
         if call.start_mark == "by_plugin":
-            self._desk.report(sent, Booked(failure=failed))
+            self._inbox.report(sent, Booked(failure=failed))
         else:
-            self._desk.report(sent, failed or sent.spoilt or Completed())
-        self.starts.worked()
+            self._inbox.report(sent, failed or sent.spoilt or Completed())
+        self.back_off.worked()
         worker.count(end.seconds)
         worker.deferred = worker.deferred or end.deferred
-        worker.retiring = worker.retiring or end.full or self._is_used_up(worker)
+        worker.is_retiring = worker.is_retiring or end.full or self._is_used_up(worker)
 
     def _learn(self, worker: PhpWorker, answer: Has) -> None:
         if not worker.asked or not worker.asked[0].issuperset(answer.hooks):
@@ -243,7 +163,7 @@ class Processes:
         asked = worker.asked.popleft()
         worker.idle_since = now()
         self._hooks.learn(asked, [hook for hook, is_there in answer.hooks.items() if is_there])
-        self._desk.wake()
+        self._inbox.wake()
 
     # Judging
 
@@ -252,43 +172,38 @@ class Processes:
         is_old = limits.max_age and now() - worker.born >= limits.max_age.total_seconds()
         return bool(is_old or (limits.max_actions and worker.done >= limits.max_actions))
 
-    def _judge(self, worker: PhpWorker) -> None:
-        moment, limits = now(), self._limits
-        if worker.child.has_ended():
-            self._bury(worker)
-            return
-        worker.flush()
-        if worker.killed:
-            if moment >= worker.kill_at:
-                worker.child.kill(signal.SIGKILL)
-                worker.kill_at = moment + _LONGEST_WAIT
-        elif why := worker.overdue(limits.boot_timeout, limits.timeout):
-            worker.terminate(why, _TERM_SECONDS)
-        elif worker.hello and not (worker.sent or worker.asked or worker.stopped):
-            idle = moment - worker.idle_since
-            put_off = worker.deferred and idle >= _DEFERRED_SECONDS and not self._desk.waiting()
-            if worker.retiring or put_off or self._is_used_up(worker):
-                worker.stop()
+    def _overdue(self, worker: PhpWorker) -> Failed | None:
+        return worker.overdue(self._limits.boot_timeout, self._limits.timeout)
 
-    def _bury(self, worker: PhpWorker) -> None:
-        """It is gone: read what it left, answer for its action, take back the rest."""
-        is_clean = worker.stopped and not worker.killed
-        if not is_clean:
-            worker.child.kill(signal.SIGKILL)
-        self._read(worker)
-        self._read(worker)
-        self._workers.remove(worker)
-        self._lookout.forget(worker.child.answers, worker.child.output, worker.watched)
-        code = worker.close()
-        for sent in worker.sent:
-            if sent.started_at:
-                self._died(worker, sent, code)
-        self._desk.take_back([sent for sent in worker.sent if not sent.started_at])
-        self._hooks.unanswered(worker.asked)
+    def _look_after(self, worker: PhpWorker) -> None:
+        if worker.hello and not (worker.sent or worker.asked or worker.stopped):
+            idle = now() - worker.idle_since
+            put_off = worker.deferred and idle >= _DEFERRED_SECONDS and not self._inbox.waiting()
+            if worker.is_retiring or put_off or self._is_used_up(worker):
+                worker.hang_up()
+
+    def _buried(self, worker: PhpWorker, code: int) -> None:
+        self._answer_for(worker, [sent for sent in worker.sent if sent.started_at], code)
         if worker.hello is None and not worker.stopped:
             self._boot_failed(php_worker.boot_failure(worker, code))
-        elif not is_clean:
-            self.starts.died()
+        elif worker.killed or not worker.stopped:
+            self.back_off.died()
+
+    def _break(self, worker: PhpWorker) -> None:
+        worker.terminate(Failed(reason=f"while it ran, {BROKEN}", error_type="WorkerLost"), 0.0)
+        try:
+            self._read(worker)
+            began = [sent for sent in worker.sent if sent.started_at]
+        except Exception:  # noqa: BLE001 - then nobody knows what has begun
+            began = list(worker.sent)
+        self._answer_for(worker, began, worker.close())
+
+    def _answer_for(self, worker: PhpWorker, began: Sequence[Sent], code: int) -> None:
+        """Fail what a worker that is gone had begun, and take back the rest."""
+        for sent in began:
+            self._died(worker, sent, code)
+        self._inbox.take_back([sent for sent in worker.sent if sent not in began])
+        self._hooks.unanswered(worker.asked)
 
     def _died(self, worker: PhpWorker, sent: Sent, code: int) -> None:
         failed = sent.spoilt or php_worker.death(worker, code)
@@ -298,41 +213,27 @@ class Processes:
         attempt = sent.call.action.attempts + 1
         if self._limits.on_crash == "retry" and attempt < _CRASH_TRIES and outcome is failed:
             outcome = Retried(after=timedelta(minutes=attempt), reason=failed.reason)
-        self._desk.report(sent, outcome)
+        self._inbox.report(sent, outcome)
 
-    def _is_up(self) -> bool:
-        return any(worker.is_up for worker in self._workers)
-
-    def _boot_failed(self, words: str) -> None:
-        count = self.starts.boot_failed(words, are_others_up=self._is_up())
-        tell("php.boot_failed", failures=count, reason=words)
-        if self.starts.is_down():
-            tell("php.down", reason=self.starts.trouble, again_in_seconds=AGAIN_SECONDS)
-            self._give_up()
-
-    def _give_up(self) -> None:
-        """Answer everything that waits: it goes back."""
-        self.expected = 0
-        self._desk.clear(self.starts.trouble or "")
+    def _went_down(self) -> None:
+        tell("php.down", reason=self.back_off.trouble, again_in_seconds=AGAIN_SECONDS)
+        self._give_up()
 
     # Feeding
 
-    def _feed(self) -> None:
+    def _send(self) -> None:
         room = {id(w): w.window(self._limits.max_actions) - len(w.sent) for w in self._workers}
         batches: dict[int, list[Sent]] = {}
         while ready := [w for w in self._workers if room[id(w)] > len(batches.get(id(w), []))]:
             worker = min(ready, key=lambda w: len(w.sent) + len(batches.get(id(w), [])))
-            if (sent := self._desk.take()) is None:
+            if (sent := self._inbox.take()) is None:
                 break
             batches.setdefault(id(worker), []).append(sent)
         for worker in self._workers:
             if batch := batches.get(id(worker)):
-                worker.post(b"".join(php_worker.line(php_worker.request_of(s.call)) for s in batch))
+                worker.post(b"".join(line(php_worker.request_of(s.call)) for s in batch))
                 worker.sent.extend(batch)
-        self._ask(self._desk.take_ignored())
-        waiting = self._desk.waiting() + self.expected
-        if waiting and not self._closed.is_set():
-            self._start_more(waiting)
+        self._ask(self._inbox.take_ignored())
 
     def _ask(self, ignored: list[Action]) -> None:
         """What is no action: to the worker that will come to it first."""
@@ -346,33 +247,13 @@ class Processes:
             worker.ask({"do": "has", "hooks": sorted(hooks)})
             worker.asked.append(hooks)
 
-    def _start_more(self, waiting: int) -> None:
-        if self.starts.is_down():
-            self._give_up()
-            return
-        alive = [w for w in self._workers if not w.retiring and not w.killed]
-        booting = sum(worker.hello is None for worker in alive)
-        room = self._limits.workers - len(alive)
-        for _ in range(self.starts.wanted(room=room, waiting=waiting, booting=booting)):
-            try:
-                self._start()
-            except (WpCliError, OSError) as error:
-                # An OSError: no more descriptors, memory or processes, or files being replaced.
-                self._boot_failed(str(error))
-                return
-
-    def _start(self) -> None:
-        child, first = self._launch.start()
-        is_local, channels = self._launch.is_local, (child.answers, child.output)
-        worker = PhpWorker(child=child, born=now(), is_behind_prefix=not is_local)
-        try:
-            worker.watched = self._lookout.watch(worker, channels, child.process.pid)
-        except OSError:
-            child.kill(signal.SIGKILL)
-            worker.close()
-            raise
-        self._workers.append(worker)
+    def _launch(self) -> PhpWorker:
+        child, first = self._launcher.start()
+        worker = PhpWorker(child=child, born=now(), is_behind_prefix=not self._launcher.is_local)
         worker.post(first)
+        return worker
+
+    def _greet(self, worker: PhpWorker) -> None:
         worker.greet(
             context=self._greeting.context,
             books=self._limits.bookkeeping,
@@ -380,21 +261,3 @@ class Processes:
             memory=self._limits.max_memory or _DEFAULT_MEMORY,
             runner=self._greeting.runner(),
         )
-
-    # Ending
-
-    def _end_all(self) -> None:
-        for worker in self._workers:
-            if worker.sent or worker.hello is None:
-                worker.terminate(Failed(reason="wpbridge ended"), _POLL_SECONDS)
-            else:
-                worker.stop()
-        until = now() + _TERM_SECONDS
-        while now() < until and not all(worker.child.has_ended() for worker in self._workers):
-            self._lookout.wait(_POLL_SECONDS)
-            for worker in self._workers:
-                worker.listen()
-        for worker in self._workers:
-            if worker.killed or not worker.child.has_ended():
-                worker.child.kill(signal.SIGKILL)
-            worker.close()

@@ -3,31 +3,23 @@
 Nothing here decides or waits; the pool does. docs/reference/php-protocol.md has the protocol.
 """
 
-import contextlib
-import json
-import os
 import re
-import secrets
 import signal
-import time
 from collections import deque
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from wpbridge.action import ActionId
-from wpbridge.executors.answers import Answers, Stray
 from wpbridge.executors.base import Call
 from wpbridge.executors.php.frames import Caught, Dying, Hello
-from wpbridge.executors.printed import Output
+from wpbridge.executors.php.inbox import Sent
+from wpbridge.executors.pools.answers import Stray
+from wpbridge.executors.pools.worker import PoolWorker, now
 from wpbridge.outcome import Failed
-from wpbridge.system import programs
 from wpbridge.telling.log import is_heard, tell
 
 PROTOCOL: Final = 2
-_CHUNK: Final = 1 << 16
-_CHUNKS: Final = 2
-"""Read at a time: more than a pipe holds, so a mark that was written before is among it."""
 _AHEAD_SECONDS: Final = 0.025
 """About so much work is sent to a worker before it asks for it."""
 _MOST_AHEAD: Final = 64
@@ -38,82 +30,48 @@ _FATAL: Final = re.compile(r"^(?:PHP )?((?:Fatal|Parse|Compile) error: .*)", re.
 _TAGS: Final = re.compile(r"<(style|script|head)\b.*?</\1>|<[^>]*>", re.DOTALL)
 
 
-@dataclass(slots=True)
-class Sent:
-    """A call that a worker has and did not answer yet."""
+@dataclass(slots=True, kw_only=True)
+class PhpWorker(PoolWorker):
+    """A started process."""
 
-    call: Call
-    started_at: datetime | None = None
-    since: float = 0.0
-    """Monotonic, of the start."""
-    is_recalled: bool = False
-    """The runner wants it back, if it does not begin."""
-    spoilt: Failed | None = None
-    """While it ran, something that is no answer came to the worker's answers."""
-
-    def begin(self, at: datetime) -> None:
-        """Its time limit counts from now."""
-        self.started_at, self.since = at, now()
-
-
-@dataclass(slots=True)
-class PhpWorker:
-    """A started process. Its descriptors do not block."""
-
-    child: programs.Child
-    born: float
-    """Monotonic."""
     is_behind_prefix: bool = False
     """Its answers come over stdout, where the prefix may print something before it."""
-    mark: str = field(default_factory=lambda: f"\x1e{secrets.token_hex(8)}:")
-    answers: Answers = field(default_factory=Answers)
     hello: Hello | None = None
     sent: deque[Sent] = field(default_factory=deque)
     """In the order of their execution; the first is the one that runs."""
     asked: deque[frozenset[str]] = field(default_factory=deque)
     """Hooks it was asked about and has not answered yet."""
-    done: int = 0
     seconds: float = 0.0
     """Mean length of an action, the latest counting most; 0 before the first."""
     idle_since: float = 0.0
     """When it last ended something, or was given something while it had nothing."""
     deferred: bool = False
     """It put something off to the end of the process."""
-    retiring: bool = False
-    killed: Failed | None = None
-    """Why we ended it."""
-    kill_at: float = 0.0
-    """Monotonic: when TERM was not enough."""
     dying: Dying | None = None
     stopped: bool = False
-    watched: int | None = None
-    """Readable when the process ends; None where the system cannot tell."""
-    output: Output = field(init=False)
-    _unsent: bytes = b""
 
     def __post_init__(self) -> None:
-        self.output = Output(self.mark)
+        PoolWorker.__post_init__(self)
         self.idle_since = self.born
 
     @property
-    def is_up(self) -> bool:
-        """Whether it may be given work."""
-        return self.hello is not None and not self.retiring and not self.killed
+    def is_busy(self) -> bool:
+        """Whether it has calls."""
+        return bool(self.sent)
 
     def greet(self, **told: Any) -> None:
         """Send the first request: it brings the secret that its answers carry from then on."""
         self.ask({"do": "hello", "secret": self.answers.secret, "marker": self.mark, **told})
 
-    def ask(self, request: dict[str, Any]) -> None:
-        """Send a request; what the pipe does not take waits for :meth:`flush`."""
-        self.post(line(request))
-
     def post(self, data: bytes) -> None:
         """Send bytes as they are."""
         if not (self.sent or self.asked):
             self.idle_since = now()
-        self._unsent += data
-        self.flush()
+        PoolWorker.post(self, data)
+
+    def look_at(self) -> float | None:
+        """See :class:`PoolWorker`: what retires is looked at, too."""
+        return 0.0 if self.is_retiring else PoolWorker.look_at(self)
 
     def count(self, seconds: float) -> None:
         """One action more."""
@@ -134,17 +92,6 @@ class PhpWorker:
             return 1
         return max(1, min(_MOST_AHEAD, most, int(_AHEAD_SECONDS / self.seconds)))
 
-    def flush(self) -> None:
-        """Write what waits."""
-        while self._unsent:
-            try:
-                self._unsent = self._unsent[os.write(self.child.requests, self._unsent) :]
-            except BlockingIOError:
-                return
-            except OSError:
-                # It is gone; its end is told elsewhere.
-                self._unsent = b""
-
     def find(self, action_id: ActionId) -> Sent | None:
         """The call of this action that it has."""
         return next((sent for sent in self.sent if sent.call.action.id == action_id), None)
@@ -155,7 +102,7 @@ class PhpWorker:
         What is none before the greeting is a prefix's own output: a login's banner, a notice of
         PHP. It stands in the message if the start fails.
         """
-        found = self.answers.feed(_read(self.child.answers))
+        found = PoolWorker.hear(self)
         if not self.is_behind_prefix or self.hello is not None:
             return found
         for stray in found:
@@ -163,13 +110,12 @@ class PhpWorker:
                 self.output.feed(f"{stray.why}\n".encode())
         return [answer for answer in found if not isinstance(answer, Stray)]
 
-    def listen(self) -> None:
-        """Take in what it has printed."""
-        data = _read(self.child.output)
-        if data:
-            if is_heard("php.printed"):
-                _tell(self.child.process.pid, data, self.mark)
-            self.output.feed(data)
+    def printed(self, data: bytes) -> None:
+        """Write what was printed to the log, if anybody listens."""
+        if is_heard("php.printed"):
+            for said in data.decode("utf-8", "replace").split("\n"):
+                if said and not said.startswith(self.mark):
+                    tell("php.printed", pid=self.pid, line=said)
 
     def overdue(self, boot_timeout: timedelta, timeout: timedelta | None) -> Failed | None:
         """Why it must be ended now; None when it may go on."""
@@ -191,47 +137,17 @@ class PhpWorker:
         is_late = bool(first or self.asked) and quiet >= most
         return Failed(reason="PHP does not answer", error_type="WorkerLost") if is_late else None
 
-    def stop(self) -> None:
+    def hang_up(self) -> None:
         """Let it end by itself: it sees the end of its requests."""
-        self.retiring = self.stopped = True
+        self.stopped = True
         self.idle_since = now()
-        self.child.hang_up()
+        PoolWorker.hang_up(self)
 
-    def close(self) -> int:
-        """Close its descriptors, once it has ended; returns the exit code."""
-        code = self.child.process.wait()
-        if self.watched is not None:
-            os.close(self.watched)
-        self.child.release()
-        return code
-
-    def terminate(self, why: Failed, grace_seconds: float) -> None:
-        """TERM to its whole group, and KILL later if that is not enough."""
-        self.killed = why
-        self.kill_at = now() + grace_seconds
-        self.child.kill(signal.SIGTERM if grace_seconds else signal.SIGKILL)
-
-
-def line(request: dict[str, Any]) -> bytes:
-    """A request as it travels."""
-    return json.dumps(request).encode() + b"\n"
-
-
-def _read(descriptor: int) -> bytes:
-    """What has arrived, up to a bound: others may write faster than we read."""
-    parts = []
-    with contextlib.suppress(OSError):
-        for _ in range(_CHUNKS):
-            parts.append(os.read(descriptor, _CHUNK))
-            if len(parts[-1]) < _CHUNK:
-                break
-    return b"".join(parts)
-
-
-def _tell(pid: int, data: bytes, mark: str) -> None:
-    for said in data.decode("utf-8", "replace").split("\n"):
-        if said and not said.startswith(mark):
-            tell("php.printed", pid=pid, line=said)
+    def bury(self) -> int:
+        """See :class:`PoolWorker`; what one leaves behind that ended as it should may run on."""
+        if self.stopped and not self.killed and self.child.has_ended():
+            return self.close()
+        return PoolWorker.bury(self)
 
 
 def failure(error: Caught, tail: str) -> Failed:
@@ -317,8 +233,3 @@ def request_of(call: Call) -> dict[str, Any]:
         "args": call.action.args.decode("utf-8", "replace"),
         "native": call.start_mark == "by_plugin",
     }
-
-
-def now() -> float:
-    """The clock that limits are measured by."""
-    return time.monotonic()

@@ -27,10 +27,10 @@ from wpbridge.clock import SystemClock
 from wpbridge.errors import ConfigError, HandlerNotFound
 from wpbridge.executors.calling import context_of, ended, is_awaitable, outcome_of
 from wpbridge.executors.handlers import Enqueuer, Handler, load
+from wpbridge.executors.pools.answers import line
 from wpbridge.executors.process.frames import (
     CHANNEL_LOST,
     Order,
-    line,
     log_frame,
     order_of,
     outcome_frame,

@@ -4,18 +4,20 @@ Whatever a handler does to its process costs the one action it runs. The childre
 the business of :mod:`wpbridge.executors.process.pool`; docs/explain/time-limits.md has the rules.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Final
 
 from wpbridge.action import Action
 from wpbridge.clock import Clock
-from wpbridge.executors.base import Call, Mailbox, Report, StartMark
+from wpbridge.executors.base import Call, Mailbox, StartMark
 from wpbridge.executors.handlers import Handler
 from wpbridge.executors.openings import NO_HOOKS, HookSet, Openings
-from wpbridge.executors.process.inbox import Desk
+from wpbridge.executors.pools.executor import PoolExecutor
+from wpbridge.executors.pools.worker import now
+from wpbridge.executors.process.inbox import Inbox, Sent
 from wpbridge.executors.process.pool import PoolLimits, ProcessPool
-from wpbridge.executors.process.worker import Sent, Setup, now
+from wpbridge.executors.process.worker import Setup
 
 __all__ = ["PoolLimits", "ProcessExecutor", "Setup"]
 
@@ -23,7 +25,7 @@ _ASYNC_GRACE_SECONDS: Final = 2.0
 """An async handler is cancelled in its child, which is killed when that does not end it."""
 
 
-class ProcessExecutor:
+class ProcessExecutor(PoolExecutor[Inbox, ProcessPool]):
     """See :class:`wpbridge.executors.base.Executor`."""
 
     def __init__(
@@ -50,9 +52,9 @@ class ProcessExecutor:
         self._hooks = HookSet(frozenset(handlers))
         self._default_timeout = default_timeout
         self._clock = clock
-        self._mailbox = mailbox or Mailbox()
-        self._desk = Desk(limits.children, clock=clock, mailbox=self._mailbox, send=self._send)
-        self._pool = ProcessPool(setup, self._desk, limits)
+        mailbox = mailbox or Mailbox()
+        inbox = Inbox(limits.children, clock=clock, mailbox=mailbox, sent_of=self._sent_of)
+        super().__init__(mailbox, inbox, ProcessPool(setup, inbox, limits))
 
     def openings(self) -> Sequence[Openings]:
         """The hooks with a handler, while there is room and children come up."""
@@ -61,7 +63,7 @@ class ProcessExecutor:
     def refuses(self, hook: str, group: str) -> str | None:
         """While children do not start, for the time being."""
         del hook, group
-        return self._pool.starts.trouble if self._pool.starts.is_down() else None
+        return self._pool.back_off.trouble if self._pool.back_off.is_down() else None
 
     def missing(self) -> frozenset[str]:
         """None: what has no handler is never claimed."""
@@ -75,49 +77,20 @@ class ProcessExecutor:
 
     def has_room(self) -> bool:
         """While some child would stand idle."""
-        return bool(self._handlers) and not self._pool.starts.is_down() and self._desk.free() > 0
+        return bool(self._handlers) and not self._pool.back_off.is_down() and self._inbox.free() > 0
 
     def admit(self, waiting: Sequence[Call]) -> list[Call]:
         """As many as there are idle children."""
-        return list(waiting[: max(0, self._desk.free())])
-
-    def trouble(self) -> str | None:
-        """A child's own words when none comes up."""
-        return self._pool.starts.trouble
+        return list(waiting[: max(0, self._inbox.free())])
 
     def ignored(self, action: Action) -> None:
         """No Python handler asks for it."""
-
-    def submit(self, call: Call) -> None:
-        """To the first child that is free."""
-        self._desk.put(call)
-        self._pool.nudge()
-
-    def reports(self, timeout_seconds: float) -> list[Report]:
-        """See :class:`Executor`."""
-        return self._mailbox.take(timeout_seconds)
-
-    def wake(self) -> None:
-        """See :class:`Executor`."""
-        self._mailbox.wake()
-
-    def running(self) -> dict[Call, datetime]:
-        """A copy: the children go on."""
-        return self._desk.running()
-
-    def recall(self, only: Collection[Call] | None = None) -> list[Call]:
-        """See :class:`Executor`."""
-        return self._desk.recall(only)
 
     def announce_stop(self) -> None:
         """Let handlers that ask know that the runner wants to end; safe in a signal handler."""
         self._pool.announce_stop()
 
-    def close(self) -> None:
-        """End all children: idle ones by themselves, busy ones by force."""
-        self._pool.close()
-
-    def _send(self, call: Call) -> Sent:
+    def _sent_of(self, call: Call) -> Sent:
         handler = self._handlers[call.action.hook]
         limit = handler.limit(self._default_timeout)
         kill_after = None if limit is None else limit.total_seconds()

@@ -4,7 +4,6 @@ Plain values only, so that nothing a child writes can run code here. JSON in Pyt
 floats apart, ints of any size, and the shortest text of a float that reads back as the same one.
 """
 
-import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, assert_never
@@ -26,11 +25,6 @@ from wpbridge.outcome import (
 CHANNEL_LOST: Final = 76
 """Exit code of a child whose handler closed the pipes to wpbridge."""
 _TICK: Final = timedelta(microseconds=1)
-
-
-def line(frame: dict[str, Any]) -> bytes:
-    """A frame as it travels; all ASCII, so half a surrogate pair passes too."""
-    return json.dumps(frame).encode() + b"\n"
 
 
 # Calls

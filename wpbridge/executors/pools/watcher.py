@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 W = TypeVar("W")
 
 
-class Lookout(Generic[W]):
+class Watcher(Generic[W]):
     """The descriptors of one pool's workers."""
 
     def __init__(self) -> None:

@@ -7,12 +7,12 @@ import sys
 import pytest
 
 from wpbridge.clock import SystemClock
-from wpbridge.executors.lookout import Lookout
+from wpbridge.executors.pools.watcher import Watcher
 from wpbridge.executors.process.executor import PoolLimits, ProcessExecutor, Setup
 
 
 def test_it_tells_who_speaks_and_who_ends() -> None:
-    lookout = Lookout[str]()
+    lookout = Watcher[str]()
     heard, speaks = os.pipe()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         watched = lookout.watch("it", (heard,), child.pid)
@@ -32,7 +32,7 @@ def test_it_tells_who_speaks_and_who_ends() -> None:
 
 def test_a_lookout_that_is_closed_is_not_woken() -> None:
     """The number of its pipe may be another file's by then."""
-    lookout = Lookout[str]()
+    lookout = Watcher[str]()
     lookout.close()
     heard, speaks = os.pipe()
     lookout.wake()

@@ -1,6 +1,6 @@
 """When another worker process may be started."""
 
-from wpbridge.executors.starts import AGAIN_SECONDS, BOOT_TRIES, Starts
+from wpbridge.executors.pools.back_off import AGAIN_SECONDS, BOOT_TRIES, BackOff
 
 
 class Moment:
@@ -12,7 +12,7 @@ class Moment:
 
 
 def test_as_many_as_wait_and_have_room() -> None:
-    starts = Starts("it", Moment())
+    starts = BackOff("it", Moment())
     assert starts.wanted(room=4, waiting=2, booting=0) == 2
     assert starts.wanted(room=1, waiting=9, booting=0) == 1
     assert starts.wanted(room=4, waiting=2, booting=2) == 0
@@ -21,7 +21,7 @@ def test_as_many_as_wait_and_have_room() -> None:
 
 def test_after_a_failed_start_one_at_a_time_and_later() -> None:
     moment = Moment()
-    starts = Starts("it", moment)
+    starts = BackOff("it", moment)
     starts.boot_failed("no")
     assert starts.wanted(room=4, waiting=4, booting=0) == 0
     assert not starts.is_down()
@@ -32,7 +32,7 @@ def test_after_a_failed_start_one_at_a_time_and_later() -> None:
 
 def test_after_some_failed_starts_it_is_down_for_a_while() -> None:
     moment = Moment()
-    starts = Starts("it", moment)
+    starts = BackOff("it", moment)
     for _ in range(BOOT_TRIES):
         starts.boot_failed("no licence")
     assert starts.is_down()
@@ -47,7 +47,7 @@ def test_after_some_failed_starts_it_is_down_for_a_while() -> None:
 
 def test_a_child_that_dies_idle_is_replaced_at_once_and_later_when_that_goes_on() -> None:
     moment = Moment()
-    starts = Starts("it", moment)
+    starts = BackOff("it", moment)
     starts.died()
     assert starts.wanted(room=1, waiting=1, booting=0) == 1
     starts.died()
@@ -63,7 +63,7 @@ def test_a_child_that_dies_idle_is_replaced_at_once_and_later_when_that_goes_on(
 
 def test_a_start_that_fails_beside_workers_that_are_up_only_waits() -> None:
     moment = Moment()
-    starts = Starts("it", moment)
+    starts = BackOff("it", moment)
     for _ in range(2 * BOOT_TRIES):
         moment.seconds = starts.not_before
         starts.boot_failed("no more descriptors", are_others_up=True)
@@ -77,7 +77,7 @@ def test_a_start_that_fails_beside_workers_that_are_up_only_waits() -> None:
 
 def test_a_worker_that_is_refused_is_tried_again_after_a_while() -> None:
     moment = Moment()
-    starts = Starts("it", moment)
+    starts = BackOff("it", moment)
     starts.refused("another site")
     assert starts.is_down()
     assert starts.trouble == "another site"

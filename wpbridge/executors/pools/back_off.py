@@ -12,7 +12,7 @@ _FIRST_PAUSE_SECONDS: Final = 0.25
 _MOST_DOUBLINGS: Final = 6
 
 
-class Starts:
+class BackOff:
     """Counts what went wrong. Written by the pool's thread, read by any."""
 
     def __init__(self, what: str, clock: Callable[[], float] = time.monotonic) -> None:

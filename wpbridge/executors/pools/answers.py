@@ -15,6 +15,11 @@ LONGEST_BYTES: Final = 16 << 20
 _SHOWN: Final = 80
 
 
+def line(frame: dict[str, Any]) -> bytes:
+    """An object as it travels; all ASCII, so half a surrogate pair passes too."""
+    return json.dumps(frame).encode() + b"\n"
+
+
 @dataclass(frozen=True, slots=True)
 class Stray:
     """A line that is no answer of the worker's."""
