@@ -16,7 +16,7 @@ from wpbridge.cli.loglines import start_log
 from wpbridge.clock import Clock
 from wpbridge.daemon.child import RECYCLED
 from wpbridge.daemon.signals import deafen
-from wpbridge.daemon.worker_link import Lifetime, SignClock, Tether
+from wpbridge.daemon.worker_link import Lifetime, SignClock, WorkerLink
 from wpbridge.errors import ConfigError
 from wpbridge.events import Event
 from wpbridge.executors.handlers import Handler
@@ -89,25 +89,25 @@ def serve(settings: Settings, told: str) -> int:
     link = _link(told)
     clock = SignClock()
     lifetime = _lifetime(settings).scattered()
-    tether = Tether(link, clock, lifetime)
+    worker_link = WorkerLink(link, clock, lifetime)
     deafen()
-    signal.signal(signal.SIGTERM, lambda *_: tether.stop("TERM"))
-    tether.hold()
-    parts = prepared(settings, lambda session: _be_patient(session, tether, clock))
+    signal.signal(signal.SIGTERM, lambda *_: worker_link.stop("TERM"))
+    worker_link.open()
+    parts = prepared(settings, lambda session: _be_patient(session, worker_link, clock))
     start_log(settings, parts.site, is_daemon=True)
     try:
-        _run(settings, parts, tether, clock, lifetime)
+        _run(settings, parts, worker_link, clock, lifetime)
     finally:
         parts.close()
-    if tether.why == "TERM":
+    if worker_link.why == "TERM":
         return int(Exit.TERMINATED)
-    return int(Exit.OK) if tether.why == "told to" else RECYCLED
+    return int(Exit.OK) if worker_link.why == "told to" else RECYCLED
 
 
 def _run(
     settings: Settings,
     parts: Parts,
-    tether: Tether,
+    worker_link: WorkerLink,
     clock: SignClock,
     lifetime: Lifetime,
 ) -> None:
@@ -122,40 +122,40 @@ def _run(
     runner = app.make_runner(
         settings, parts.site, parts.store, parts.handlers, only=parts.only, clock=clock, daemon=True
     )
-    _tie(parts.store.session, tether)
+    _tie(parts.store.session, worker_link)
     ear = wake.Listener.open(wake.wake_name(parts.store), wake.folders())
     if ear is not None:
-        tether.listen(ear)
-    tether.attach(runner, files=lambda: _files(settings))
+        worker_link.listen(ear)
+    worker_link.attach(runner, files=lambda: _files(settings))
     try:
         runner.run()
     finally:
         if ear is not None:
             with suppress(OSError):
                 Path(ear.place).unlink(missing_ok=True)
-    tether.close(asdict(runner.totals))
+    worker_link.close(asdict(runner.totals))
 
 
-def _be_patient(session: Session, tether: Tether, clock: Clock) -> None:
+def _be_patient(session: Session, worker_link: WorkerLink, clock: Clock) -> None:
     """Wait for a database that is away, from the start on: a login that it refuses ends us."""
-    session.pause = tether.pause
+    session.pause = worker_link.pause
     session.patience_seconds = math.inf
     bus = Bus()
     bus.subscribe(Event, lines.write)
     app.tell_outages(session, bus, clock)
-    _tie(session, tether)
+    _tie(session, worker_link)
 
 
-def _tie(session: Session, tether: Tether) -> None:
+def _tie(session: Session, worker_link: WorkerLink) -> None:
     """Let the supervisor know of outages too."""
     tell_lost, tell_back = session.was_lost, session.came_back
 
     def lost(message: str) -> None:
-        tether.lost()
+        worker_link.lost()
         tell_lost(message)
 
     def back(seconds: float) -> None:
-        tether.back()
+        worker_link.back()
         tell_back(seconds)
 
     session.was_lost, session.came_back = lost, back

@@ -11,13 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from wpbridge.daemon.child import RECYCLED, Child
+from wpbridge.daemon.child import Child
 from wpbridge.daemon.heartbeat import Worker
-from wpbridge.daemon.worker_slots import Place, Rolling
+from wpbridge.daemon.worker_slots import Rolling, WorkerSlot
 from wpbridge.telling.log import tell
 
-LOUD_DEATHS: Final = (1, 5)
-"""Which deaths in a row are told; the rest are told at level info."""
 LEAVE_SECONDS: Final = 10.0
 """How long a worker that said good-bye may take to end."""
 
@@ -53,14 +51,14 @@ class Fleet:
         self._clock = clock
         self._chance = chance
         self._opened, self._closed = opened, closed
-        self._places = [Place(number) for number in range(1, size + 1)]
+        self._slots = [WorkerSlot(number) for number in range(1, size + 1)]
         self._leaving: list[Child] = []
         self.rolling = Rolling()
         self._totals: Counter[str] = Counter()
         self.is_seen = False
         """Whether a worker was ever ready: until then what ends it ends the daemon."""
         self.is_renewed = False
-        """Whether a successor has taken its place since the last :meth:`roll`."""
+        """Whether a successor has taken its slot since the last :meth:`roll`."""
         self.is_refused = False
         """Whether the first successor did not start."""
         self.is_stopping = False
@@ -72,13 +70,13 @@ class Fleet:
 
     def children(self) -> Iterator[Child]:
         """All processes there are."""
-        for place in self._places:
-            yield from (c for c in (place.child, place.successor) if c is not None)
+        for slot in self._slots:
+            yield from (c for c in (slot.child, slot.successor) if c is not None)
         yield from self._leaving
 
     def is_ready(self) -> bool:
-        """Whether every place is filled by a worker that is registered."""
-        return all(p.child is not None and p.child.state == "working" for p in self._places)
+        """Whether every slot is filled by a worker that is registered."""
+        return all(slot.child is not None and slot.child.state == "working" for slot in self._slots)
 
     def silent_seconds(self) -> float:
         """Of the worker that has been silent longest, among those that should speak."""
@@ -129,36 +127,36 @@ class Fleet:
                 empty.child = self._launch(empty.number)
                 if empty.child is None:
                     empty.died(now, now, self._chance)
-        place = self.rolling.next(self._places, self._leaving, now)
-        if place is not None:
-            place.successor = self._launch(place.number)
-            if place.successor is None:
+        slot = self.rolling.next(self._slots, self._leaving, now)
+        if slot is not None:
+            slot.successor = self._launch(slot.number)
+            if slot.successor is None:
                 self._refused(0)
 
     def next_due(self) -> float | None:
         """When a worker is to be started; None when none waits."""
         if self.is_stopping:
             return None
-        return min((place.due for place in self._wanted()), default=None)
+        return min((slot.due for slot in self._wanted()), default=None)
 
-    def _wanted(self) -> list[Place]:
-        """Places to be filled; until the first worker was ready it is alone."""
-        places = self._places if self.is_seen else self._places[:1]
-        return [place for place in places if place.child is None]
+    def _wanted(self) -> list[WorkerSlot]:
+        """Slots to be filled; until the first worker was ready it is alone."""
+        slots = self._slots if self.is_seen else self._slots[:1]
+        return [slot for slot in slots if slot.child is None]
 
     def roll(self) -> None:
         """Replace all workers, one by one: the successor is ready before the old one drains."""
         self.is_renewed = self.is_refused = False
-        self.rolling.begin(self._places)
+        self.rolling.begin(self._slots)
 
     def resize(self, size: int) -> None:
         """So many workers from now on."""
-        for place in self._places[size:]:
-            for child in (place.child, place.successor):
+        for slot in self._slots[size:]:
+            for child in (slot.child, slot.successor):
                 if child is not None:
                     self._retire(child, "fewer workers")
-        self._places = self._places[:size]
-        self._places += [Place(n) for n in range(len(self._places) + 1, size + 1)]
+        self._slots = self._slots[:size]
+        self._slots += [WorkerSlot(n) for n in range(len(self._slots) + 1, size + 1)]
 
     def tell(self, word: str) -> None:
         """Hand a command on to all."""
@@ -231,16 +229,16 @@ class Fleet:
         tell("worker.started", level=level, worker=number, worker_pid=child.pid)
         return child
 
-    def _place_of(self, child: Child) -> Place | None:
-        return next((p for p in self._places if child in (p.child, p.successor)), None)
+    def _slot_of(self, child: Child) -> WorkerSlot | None:
+        return next((slot for slot in self._slots if child in (slot.child, slot.successor)), None)
 
     def _ready(self, child: Child) -> None:
         if child.state == "starting":
             child.state = "working"
         self.is_seen = True
-        place = self._place_of(child)
-        if place is not None and place.successor is child:
-            old, place.child, place.successor = place.child, child, None
+        slot = self._slot_of(child)
+        if slot is not None and slot.successor is child:
+            old, slot.child, slot.successor = slot.child, child, None
             self.is_renewed = True
             if old is not None:
                 self._retire(old, "reload")
@@ -253,49 +251,32 @@ class Fleet:
         child.state, child.why = "leaving", why
 
     def _recycle(self, child: Child, why: str) -> None:
-        """It drains by itself already; its place is filled at once."""
-        place = self._place_of(child)
+        """It drains by itself already; its slot is filled at once."""
+        slot = self._slot_of(child)
         child.state, child.why = "leaving", why
         tell("worker.recycled", worker_pid=child.pid, why=why)
-        if place is not None and place.child is child:
+        if slot is not None and slot.child is child:
             self._leaving.append(child)
-            place.child, place.successor, place.due = place.successor, None, self._clock()
+            slot.child, slot.successor, slot.due = slot.successor, None, self._clock()
 
     def _ended(self, child: Child) -> None:
         if child in self._leaving:
             self._leaving.remove(child)
             return
-        place = self._place_of(child)
-        if place is None:
+        slot = self._slot_of(child)
+        if slot is None:
             return
-        if place.successor is child:
-            place.successor = None
+        if slot.successor is child:
+            slot.successor = None
             self._refused(child.code)
             return
-        place.child, place.successor = place.successor, None
+        slot.child, slot.successor = slot.successor, None
         if self.is_stopping:
             return
         if not self.is_seen:
             self.failed = child.code or 1
             return
-        self._bury(place, child)
-
-    def _bury(self, place: Place, child: Child) -> None:
-        now = self._clock()
-        if child.code == RECYCLED:
-            tell("worker.recycled", worker_pid=child.pid, why="max-actions")
-            place.due, place.deaths = now, 0
-            return
-        wait = place.died(now, child.started, self._chance)
-        tell(
-            "worker.died",
-            level=logging.WARNING if place.deaths in LOUD_DEATHS else logging.INFO,
-            worker=place.number,
-            worker_pid=child.pid,
-            code=child.code,
-            deaths=place.deaths,
-            again_in_seconds=round(wait, 1),
-        )
+        slot.emptied(child, self._clock(), self._chance)
 
     def _refused(self, code: int) -> None:
         """A successor that does not start shows that the new configuration is broken."""

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from wpbridge.telling.log import tell
+
 WITHIN_SECONDS: Final = 15.0
 """A file older than this is a dead daemon's."""
 SILENT_SECONDS: Final = 60.0
@@ -65,6 +67,37 @@ def write(file: Path, beat: Beat) -> None:
         with contextlib.suppress(OSError):
             os.unlink(name)  # noqa: PTH108
         raise
+
+
+def is_live(silent_seconds: float) -> bool:
+    """Return whether every worker's loop has given a sign lately."""
+    return silent_seconds < SILENT_SECONDS
+
+
+class HeartbeatWriter:
+    """Writes the heartbeat file each second, and says once that it cannot be written."""
+
+    def __init__(self) -> None:
+        self._was_live = True
+        self._has_failed = False
+
+    def beat(self, file: Path | None, beat: Beat, *, silent_seconds: float) -> None:
+        """Write a beat; the last one before a silence says why there are no more."""
+        if self._was_live and not beat.live:
+            tell("worker.silent", seconds=round(silent_seconds))
+        if file is not None and (beat.live or self._was_live):
+            self._write(file, beat)
+        self._was_live = beat.live
+
+    def _write(self, file: Path, beat: Beat) -> None:
+        try:
+            write(file, beat)
+        except OSError as error:
+            if not self._has_failed:
+                tell("heartbeat.failed", file=str(file), error=error.strerror)
+            self._has_failed = True
+        else:
+            self._has_failed = False
 
 
 def remove(file: Path) -> None:

@@ -10,45 +10,29 @@ import selectors
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from wpbridge.daemon import heartbeat, signals
+from wpbridge.daemon.changed_files import ChangedFiles
 from wpbridge.daemon.child import Child, Start
 from wpbridge.daemon.fleet import Fleet
-from wpbridge.daemon.heartbeat import Beat
+from wpbridge.daemon.heartbeat import Beat, HeartbeatWriter, is_live
 from wpbridge.daemon.notify import Notifier
-from wpbridge.daemon.pulse import Pulse, is_live
-from wpbridge.daemon.watch import Watch
-from wpbridge.errors import WpbridgeError
-from wpbridge.outcome import class_name
+from wpbridge.daemon.terms import CurrentTerms, Terms
 from wpbridge.telling.log import tell
 
 BEAT_SECONDS: Final = 1.0
 STATUS_SECONDS: Final = 5.0
 WATCH_SECONDS: Final = 0.5
-_KEPT: Final = "the old workers"
 DUMP_SECONDS: Final = 2.0
 """A worker that has not told its state by then does not get to it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What the supervisor must know; the rest is the workers'."""
-
-    processes: int = 1
-    drain_seconds: float | None = 30.0
-    """None: no limit."""
-    heartbeat_file: Path | None = None
-    watches: bool = False
-    """Replace the workers when a module of theirs changes."""
-    handed: bytes = field(default=b"", repr=False)
-    """What each worker is given: the settings that it runs with."""
+__all__ = ["Supervisor", "Terms"]
 
 
 class Supervisor:
-    """See the module."""
+    """The loop of the daemon's first process."""
 
     def __init__(
         self,
@@ -68,11 +52,8 @@ class Supervisor:
             notifier: the service manager's ear.
             tell: prints a line of a state dump.
         """
-        self._terms = terms
-        self._offered: Terms | None = None
-        """Those of a reload, until the first worker runs with them."""
+        self._terms = CurrentTerms(terms, reload)
         self._start = start
-        self._read_terms = reload
         self._notifier = notifier
         self._tell = tell
         self._selector = selectors.DefaultSelector()
@@ -82,10 +63,10 @@ class Supervisor:
         self._was_ready = False
         self._is_reloading = False
         self._had_database = True
-        self._pulse = Pulse()
+        self._heartbeat = HeartbeatWriter()
         self._due = dict.fromkeys(("beat", "status", "watchdog", "watch"), 0.0)
         self._asked: dict[Child, float] = {}
-        self._watch = Watch()
+        self._changed_files = ChangedFiles()
 
     def run(self) -> int:
         """Until a signal ends it, or the first worker does not start; the exit code."""
@@ -108,14 +89,14 @@ class Supervisor:
     def _end(self, code: int) -> int:
         totals = {name: n for name, n in sorted(self._fleet.totals().items()) if n}
         self._fleet.kill()
-        if self._terms.heartbeat_file is not None:
-            heartbeat.remove(self._terms.heartbeat_file)
+        if self._terms.now.heartbeat_file is not None:
+            heartbeat.remove(self._terms.now.heartbeat_file)
         if self._fleet.is_seen:
             tell("daemon.stopped", code=code, **totals)
         return code
 
     def _launch(self, number: int) -> Child:
-        return self._start(number, (self._offered or self._terms).handed)
+        return self._start(number, self._terms.handed)
 
     def _open(self, child: Child) -> None:
         self._selector.register(child, selectors.EVENT_READ, child)
@@ -167,8 +148,8 @@ class Supervisor:
         self._stopped_by = number
         self._notifier.stopping("stopping: what runs is finished")
         tell("daemon.stopping", signal=number.name)
-        if self._terms.drain_seconds is not None:
-            self._deadline = time.monotonic() + self._terms.drain_seconds
+        if self._terms.now.drain_seconds is not None:
+            self._deadline = time.monotonic() + self._terms.now.drain_seconds
         self._fleet.stop()
 
     def _kill(self, number: signal.Signals) -> None:
@@ -182,29 +163,7 @@ class Supervisor:
             return
         self._notifier.reloading()
         self._is_reloading = True
-        try:
-            terms = self._read_terms()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it meets, the daemon goes on
-            is_ours = isinstance(error, WpbridgeError)
-            told = str(error) if is_ours else f"{class_name(error)}: {error}"
-            why = "; ".join(" ".join(line.split()) for line in told.splitlines())
-            tell("daemon.reload_refused", error=why, kept=_KEPT)
-            return
-        tell("daemon.reloading")
-        self._offered = terms
-        if terms.drain_seconds is not None:
-            self._fleet.rolling.patience_seconds = terms.drain_seconds
-        self._fleet.roll()
-
-    def _decide_on_offer(self) -> None:
-        """Take the new settings when a worker runs with them; keep the old if none does."""
-        if self._offered is None:
-            return
-        if self._fleet.is_refused:
-            self._offered = None
-        elif self._fleet.is_renewed or not self._fleet.rolling.is_on:
-            self._terms, self._offered = self._offered, None
-            self._fleet.resize(self._terms.processes)
+        self._terms.reload(self._fleet)
 
     # What is due
 
@@ -215,7 +174,7 @@ class Supervisor:
         moments += self._asked.values()
         if self._notifier.watchdog_seconds is not None:
             moments.append(self._due["watchdog"])
-        if self._terms.watches:
+        if self._terms.now.watches:
             moments.append(self._due["watch"])
         return max(0.0, min(moments) - now)
 
@@ -236,11 +195,11 @@ class Supervisor:
         for child in [c for c, until in self._asked.items() if now >= until]:
             del self._asked[child]
             self._dump({"worker": child.number, "pid": child.pid, "state": "no answer"})
-        self._decide_on_offer()
+        self._terms.decide(fleet)
         is_ready = fleet.is_ready()
         if is_ready and not self._was_ready and self._stopped_by is None:
             self._was_ready = True
-            tell("daemon.ready", processes=self._terms.processes)
+            tell("daemon.ready", processes=self._terms.now.processes)
             self._notifier.ready(self._status())
         if self._is_reloading and is_ready and not fleet.rolling.is_on:
             self._is_reloading = False
@@ -250,7 +209,7 @@ class Supervisor:
         if self._is_due("status", STATUS_SECONDS):
             self._tell_status()
         self._watchdog()
-        if self._terms.watches and self._is_due("watch", WATCH_SECONDS):
+        if self._terms.now.watches and self._is_due("watch", WATCH_SECONDS):
             self._look_at_files()
 
     def _tell_status(self) -> None:
@@ -267,7 +226,7 @@ class Supervisor:
             self._notifier.alive()
 
     def _look_at_files(self) -> None:
-        changed = self._watch.changed(self._fleet.files())
+        changed = self._changed_files.look(self._fleet.files())
         if changed:
             tell("daemon.changed", files=changed)
             self._reload()
@@ -287,7 +246,7 @@ class Supervisor:
             database=fleet.has_database(),
             workers=fleet.workers(),
         )
-        self._pulse.beat(self._terms.heartbeat_file, beat, silent_seconds=silent)
+        self._heartbeat.beat(self._terms.now.heartbeat_file, beat, silent_seconds=silent)
 
     # Telling
 

@@ -79,7 +79,7 @@ class Lifetime:
         return None
 
 
-class Tether:
+class WorkerLink:
     """The link. Commands may come before there is a runner; they are kept for it."""
 
     def __init__(self, link: socket.socket, clock: SignClock, lifetime: Lifetime) -> None:
@@ -98,7 +98,7 @@ class Tether:
         self._ears.register(link, selectors.EVENT_READ, self._obey)
         self._buffer = b""
 
-    def hold(self) -> None:
+    def open(self) -> None:
         """Begin to listen and to speak."""
         threading.Thread(target=self._listen, name="wpbridge-link", daemon=True).start()
         self._speaker.start()

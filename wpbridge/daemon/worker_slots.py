@@ -1,13 +1,17 @@
-"""The places that a daemon's workers fill, and their replacing, one by one; starts none."""
+"""The slots of a daemon's workers, and how workers are replaced one by one. Nothing starts here."""
 
+import logging
 import random
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from wpbridge.daemon.child import Child
+from wpbridge.daemon.child import RECYCLED, Child
+from wpbridge.telling.log import tell
 
 FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.5, 30.0
+LOUD_DEATHS: Final = (1, 5)
+"""Which deaths in a row are warnings; the others are logged at level info."""
 SETTLED_SECONDS: Final = 60.0
 """A worker that lived so long starts the count of deaths anew."""
 
@@ -19,7 +23,7 @@ def delay(deaths: int, chance: Callable[[float, float], float] = random.uniform)
 
 
 @dataclass(slots=True, eq=False)
-class Place:
+class WorkerSlot:
     """One of the N workers there shall be, whichever process fills it."""
 
     number: int
@@ -29,6 +33,23 @@ class Place:
     """When it is to be filled, while it is empty."""
     deaths: int = 0
     """In a row."""
+
+    def emptied(self, child: Child, now: float, chance: Callable[[float, float], float]) -> None:
+        """Its worker has ended: say when it is filled again, and log why."""
+        if child.code == RECYCLED:
+            tell("worker.recycled", worker_pid=child.pid, why="max-actions")
+            self.due, self.deaths = now, 0
+            return
+        wait = self.died(now, child.started, chance)
+        tell(
+            "worker.died",
+            level=logging.WARNING if self.deaths in LOUD_DEATHS else logging.INFO,
+            worker=self.number,
+            worker_pid=child.pid,
+            code=child.code,
+            deaths=self.deaths,
+            again_in_seconds=round(wait, 1),
+        )
 
     def died(self, now: float, started: float, chance: Callable[[float, float], float]) -> float:
         """Its worker did; returns how long it stays empty."""
@@ -44,7 +65,7 @@ class Rolling:
     def __init__(self) -> None:
         self.patience_seconds = 30.0
         """How long the next one waits for the last one to drain."""
-        self._left: list[Place] | None = None
+        self._left: list[WorkerSlot] | None = None
         self._drains: tuple[Child, float] | None = None
 
     @property
@@ -52,9 +73,9 @@ class Rolling:
         """Whether some are still to be replaced."""
         return self._left is not None
 
-    def begin(self, places: Sequence[Place]) -> None:
+    def begin(self, slots: Sequence[WorkerSlot]) -> None:
         """Replace all of them."""
-        self._left, self._drains = list(places), None
+        self._left, self._drains = list(slots), None
 
     def end(self) -> None:
         """Replace no more of them."""
@@ -65,10 +86,10 @@ class Rolling:
         self._drains = child, now + self.patience_seconds
 
     def next(
-        self, places: Collection[Place], leaving: Collection[Child], now: float
-    ) -> Place | None:
-        """The place that gets a successor now; None when none does yet, or all have."""
-        if self._left is None or any(place.successor is not None for place in places):
+        self, slots: Collection[WorkerSlot], leaving: Collection[Child], now: float
+    ) -> WorkerSlot | None:
+        """The slot that gets a successor now; None when none does yet, or all have."""
+        if self._left is None or any(slot.successor is not None for slot in slots):
             return None
         if self._drains is not None:
             old, until = self._drains
@@ -76,9 +97,9 @@ class Rolling:
                 return None
             self._drains = None
         while self._left:
-            place = self._left.pop(0)
+            slot = self._left.pop(0)
             # One that is down is started anew anyway.
-            if place in places and place.child is not None:
-                return place
+            if slot in slots and slot.child is not None:
+                return slot
         self._left = None
         return None

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from wpbridge.daemon.changed_files import ChangedFiles
 from wpbridge.daemon.child import RECYCLED, Child
 from wpbridge.daemon.fleet import Fleet
-from wpbridge.daemon.watch import Watch
 from wpbridge.daemon.worker_link import Lifetime
 from wpbridge.daemon.worker_slots import delay
 
@@ -335,11 +335,11 @@ def test_when_a_worker_has_lived_long_enough() -> None:
 def test_a_watch_tells_what_changed_since_the_last_look(tmp_path: Any) -> None:
     file, other = tmp_path / "a.py", tmp_path / "b.py"
     file.write_text("1")
-    watch = Watch()
-    assert watch.changed([str(file)]) == []
-    assert watch.changed([str(file), str(other)]) == []
+    watch = ChangedFiles()
+    assert watch.look([str(file)]) == []
+    assert watch.look([str(file), str(other)]) == []
     file.write_text("12")
     other.write_text("new")
-    assert watch.changed([str(file), str(other)]) == [str(file), str(other)]
+    assert watch.look([str(file), str(other)]) == [str(file), str(other)]
     file.unlink()
-    assert watch.changed([str(file), str(other)]) == [str(file)]
+    assert watch.look([str(file), str(other)]) == [str(file)]

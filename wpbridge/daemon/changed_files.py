@@ -4,14 +4,14 @@ import os
 from collections.abc import Collection
 
 
-class Watch:
-    """Dates and sizes of files as last seen."""
+class ChangedFiles:
+    """The dates and sizes of files, as they were last seen."""
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[int, int] | None] = {}
 
-    def changed(self, names: Collection[str]) -> list[str]:
-        """Those that are not as they were; files seen for the first time are not among them."""
+    def look(self, names: Collection[str]) -> list[str]:
+        """Return the files that have changed; one that is seen for the first time has not."""
         found: list[str] = []
         now = {name: _look(name) for name in names}
         for name, look in now.items():

@@ -1,0 +1,69 @@
+"""What the supervisor must know of the settings, and how a reload changes it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from wpbridge.daemon.fleet import Fleet
+from wpbridge.errors import WpbridgeError
+from wpbridge.outcome import class_name
+from wpbridge.telling.log import tell
+
+_KEPT: Final = "the old workers"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the supervisor must know; the rest is the workers'."""
+
+    processes: int = 1
+    drain_seconds: float | None = 30.0
+    """None: no limit."""
+    heartbeat_file: Path | None = None
+    watches: bool = False
+    """Replace the workers when a module of theirs changes."""
+    handed: bytes = field(default=b"", repr=False)
+    """What each worker is given: the settings that it runs with."""
+
+
+class CurrentTerms:
+    """The terms that count: new ones do so once a worker runs with them."""
+
+    def __init__(self, terms: Terms, read: Callable[[], Terms]) -> None:
+        """``read`` reads the settings anew; what is wrong with them is a WpbridgeError."""
+        self.now = terms
+        self._read = read
+        self._offered: Terms | None = None
+        """Those of a reload, until the first worker runs with them."""
+
+    @property
+    def handed(self) -> bytes:
+        """What a worker is given that starts now."""
+        return (self._offered or self.now).handed
+
+    def reload(self, fleet: Fleet) -> None:
+        """Read the settings anew, and begin to replace the workers if they can be read."""
+        try:
+            terms = self._read()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it meets, the daemon goes on
+            is_ours = isinstance(error, WpbridgeError)
+            told = str(error) if is_ours else f"{class_name(error)}: {error}"
+            why = "; ".join(" ".join(line.split()) for line in told.splitlines())
+            tell("daemon.reload_refused", error=why, kept=_KEPT)
+            return
+        tell("daemon.reloading")
+        self._offered = terms
+        if terms.drain_seconds is not None:
+            fleet.rolling.patience_seconds = terms.drain_seconds
+        fleet.roll()
+
+    def decide(self, fleet: Fleet) -> None:
+        """Take the new settings when a worker runs with them; keep the old if none does."""
+        if self._offered is None:
+            return
+        if fleet.is_refused:
+            self._offered = None
+        elif fleet.is_renewed or not fleet.rolling.is_on:
+            self.now, self._offered = self._offered, None
+            fleet.resize(self.now.processes)
