@@ -215,6 +215,12 @@ class Processes(Pool[PhpWorker, Sent]):
             outcome = Retried(after=timedelta(minutes=attempt), reason=failed.reason)
         self._inbox.report(sent, outcome)
 
+    def _log_broken(self) -> None:
+        tell("php.broken", exc_info=True)
+
+    def _log_boot_failed(self, failures: int, reason: str) -> None:
+        tell("php.boot_failed", failures=failures, reason=reason)
+
     def _went_down(self) -> None:
         tell("php.down", reason=self.back_off.trouble, again_in_seconds=AGAIN_SECONDS)
         self._give_up()

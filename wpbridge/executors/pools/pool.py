@@ -15,7 +15,6 @@ from wpbridge.executors.pools.inbox import Inbox, Sent
 from wpbridge.executors.pools.watcher import Watcher
 from wpbridge.executors.pools.worker import PoolWorker, now
 from wpbridge.outcome import Failed
-from wpbridge.telling.log import tell
 
 _POLL_SECONDS: Final = 0.05
 _LONGEST_WAIT: Final = 1.0
@@ -34,7 +33,7 @@ class Pool(ABC, Generic[W, S]):
 
         Args:
             inbox: where calls wait.
-            name: how the names of its thread and events begin.
+            name: the end of its thread's name.
             what: names in messages that which does not start.
             size: how many processes there may be.
             grace_seconds: between TERM and KILL.
@@ -43,7 +42,6 @@ class Pool(ABC, Generic[W, S]):
         self.expected = 0
         """Calls that the runner has, and that are not in the inbox before somebody is free."""
         self._inbox = inbox
-        self._name = name
         self._size = size
         self._grace_seconds = grace_seconds
         self._workers: list[W] = []
@@ -102,6 +100,14 @@ class Pool(ABC, Generic[W, S]):
     def _break(self, worker: W) -> None:
         """End a worker at once, since the pool itself failed; answer what may have begun."""
 
+    @abstractmethod
+    def _log_broken(self) -> None:
+        """Log the exception that the pool itself has raised."""
+
+    @abstractmethod
+    def _log_boot_failed(self, failures: int, reason: str) -> None:
+        """Log that a worker did not come up."""
+
     # The thread
 
     def _serve(self) -> None:
@@ -110,7 +116,7 @@ class Pool(ABC, Generic[W, S]):
                 try:
                     self._turn()
                 except Exception:  # noqa: BLE001 - whatever it was, every call gets its answer
-                    tell(f"{self._name}.broken", exc_info=True)
+                    self._log_broken()
                     self._begin_anew()
         finally:
             self._end_all()
@@ -215,7 +221,7 @@ class Pool(ABC, Generic[W, S]):
 
     def _boot_failed(self, words: str) -> None:
         count = self.back_off.boot_failed(words, are_others_up=self._is_up())
-        tell(f"{self._name}.boot_failed", failures=count, reason=words)
+        self._log_boot_failed(count, words)
         if self.back_off.is_down():
             self._went_down()
 

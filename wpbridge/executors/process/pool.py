@@ -137,6 +137,12 @@ class ProcessPool(Pool[Worker, Sent]):
             output = worker.output.take(action.id) or worker.output.rest()
             self._inbox.report(sent, failed, output)
 
+    def _log_broken(self) -> None:
+        tell("process.broken", exc_info=True)
+
+    def _log_boot_failed(self, failures: int, reason: str) -> None:
+        tell("process.boot_failed", failures=failures, reason=reason)
+
     def _break(self, worker: Worker) -> None:
         worker.bury()
         if worker.sent:
