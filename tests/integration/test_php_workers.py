@@ -20,7 +20,7 @@ from rows import change, query
 from wpbridge.clock import SystemClock
 from wpbridge.executors.php import launch as php_launch
 from wpbridge.executors.php.inbox import Inbox, Sent
-from wpbridge.runner import loop
+from wpbridge.runner import presence
 
 
 def test_args_reach_the_callback_as_the_plugin_passes_them(wordpress: PhpSite) -> None:
@@ -555,7 +555,7 @@ def test_workers_keep_no_place_for_what_the_runner_has_lost(
     wordpress: PhpSite, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     """The others wait for the only worker when they are lost; one more is added meanwhile."""
-    monkeypatch.setattr(loop, "BEAT_SECONDS", 0.5)
+    monkeypatch.setattr(presence, "BEAT_SECONDS", 0.5)
     go = wordpress.folder / "wp-content" / "go"
     first = wordpress.enqueue("t_wait")
     others = [wordpress.enqueue("t_noop") for _ in range(3)]
