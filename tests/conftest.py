@@ -10,9 +10,12 @@ import pymysql
 import pytest
 
 from both_sides import BothSides
+from cli_helpers import Site, sqlite_site
+from clocks import FakeClock
 from php_site import PhpSite
 from servers import MariaDB, missing_mariadb, private_mariadb
 from wordpress import make_site, missing_wordpress, plugin_folder
+from wpbridge import Queue
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import open_store
 from wpbridge.store.running.runner_store import SqlStore
@@ -203,6 +206,31 @@ def store(dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
     it = open_queue(dsn)
     it.register(host="here", boot="boot", pid=1, pid_started="1")
     return it
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that a test moves."""
+    return FakeClock()
+
+
+@pytest.fixture
+def queue(store: SqlStore, clock: FakeClock) -> Queue:
+    """The queue of the store."""
+    return Queue(store, clock=clock, close_store=False)
+
+
+@pytest.fixture
+def site(dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]) -> Site:
+    """A queue on any database, with the folder that commands run in."""
+    return Site(dsn, tmp_path, open_queue(dsn))
+
+
+@pytest.fixture
+def lite(tmp_path: Path) -> Iterator[Site]:
+    """A queue on SQLite, with the folder that commands run in."""
+    with sqlite_site(tmp_path) as it:
+        yield it
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,27 @@ import pytest
 
 DEADLINE_SECONDS = 60.0
 
+HANDLERS = """
+import os, time
+from wpbridge import Context, hook
+
+def record(*words):
+    with open("record", "ab", buffering=0) as stream:
+        stream.write((" ".join(map(str, words)) + "\\n").encode())
+
+@hook("count")
+def count(number):
+    record("count", number, os.getpid())
+
+@hook("slow")
+def slow(number):
+    record("start", number, os.getpid())
+    with open("gate", "rb") as gate:
+        gate.read()
+    record("end", number, os.getpid())
+"""
+"""Handlers that write down what they do: ``count``, and ``slow``, which waits at the gate."""
+
 
 def until(true: Callable[[], Any], what: str, seconds: float = DEADLINE_SECONDS) -> Any:
     """Wait for something that shows outside: a file, a row, a process."""

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from wpbridge.action import Action, ActionId, ClaimId, Status
+from factories import stored
+from wpbridge.action import ActionId
 from wpbridge.executors.base import Call, Report
 from wpbridge.executors.process.executor import ProcessExecutor
 from wpbridge.executors.threads import ThreadExecutor
@@ -15,18 +16,11 @@ KINDS = ("threads", "process")
 
 
 def make_call(hook: str, *values: Any, action_id: int = 1, **changes: Any) -> Call:
-    action = Action(
+    action = stored(
         id=ActionId(action_id),
         hook=hook,
-        status=Status.PENDING,
-        scheduled_at=None,
-        priority=10,
-        args=b"[]",
-        schedule=b"",
-        group_id=0,
         group=changes.get("group", ""),
         attempts=changes.get("attempts", 0),
-        claim_id=ClaimId(1),
         idempotency_key=changes.get("idempotency_key", ""),
     )
     return Call(

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from wpbridge.action import ActionId, NewAction
+from wpbridge.action import Action, ActionId, ClaimId, NewAction, Status
 from wpbridge.codec import args as args_codec
 from wpbridge.codec import schedule as schedule_codec
 from wpbridge.executors.handlers import Context
@@ -51,6 +51,24 @@ def make_new(
         group=group,
         priority=priority,
     )
+
+
+def stored(**changes: Any) -> Action:
+    """A claimed action, as a runner has it."""
+    action = Action(
+        id=ActionId(1),
+        hook="h",
+        status=Status.PENDING,
+        scheduled_at=None,
+        priority=10,
+        args=b"[]",
+        schedule=b"",
+        group_id=0,
+        group="",
+        attempts=0,
+        claim_id=ClaimId(1),
+    )
+    return replace(action, **changes)
 
 
 def insert(store: SqlStore, *actions: NewAction, now: datetime = NOW) -> list[ActionId]:

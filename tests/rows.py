@@ -1,8 +1,12 @@
 """Looking at the tables directly, past everything under test."""
 
+import itertools
+import os
+import signal
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from wpbridge.store.running.runner_store import SqlStore
 
@@ -15,6 +19,16 @@ def query(store: SqlStore, statement: str, **values: object) -> Sequence[Sequenc
 def change(store: SqlStore, statement: str, **values: object) -> None:
     """Run an INSERT, UPDATE or DELETE, as another program would."""
     store.session.run(lambda c: c.execute(text(statement), values).rowcount)
+
+
+def set_status(store: SqlStore, action_id: int, status: str) -> None:
+    """Give an action another status, as another program would."""
+    change(
+        store,
+        "UPDATE wp_actionscheduler_actions SET status = :s WHERE action_id = :i",
+        s=status,
+        i=action_id,
+    )
 
 
 def column(store: SqlStore, name: str, action_id: int) -> object:
@@ -33,3 +47,26 @@ def log_of(store: SqlStore, action_id: int) -> list[str]:
         i=action_id,
     )
     return [str(row[0]) for row in rows]
+
+
+def actions_of(store: SqlStore) -> list[dict[str, Any]]:
+    """All actions of MariaDB's table, each with its columns and the slug of its group."""
+    columns = [str(r[0]) for r in query(store, "SHOW COLUMNS FROM wp_actionscheduler_actions")]
+    names = ", ".join(f"a.{name}" for name in columns)
+    rows = query(
+        store,
+        f"SELECT {names}, g.slug FROM wp_actionscheduler_actions a LEFT JOIN"
+        " wp_actionscheduler_groups g ON g.group_id = a.group_id ORDER BY a.action_id",
+    )
+    return [dict(zip([*columns, "group_slug"], row, strict=True)) for row in rows]
+
+
+def die_before(store: SqlStore, number: int) -> None:
+    """Have this process killed before its n-th statement from now on."""
+    statements = itertools.count(1)
+
+    def before(*_: object) -> None:
+        if next(statements) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    event.listen(store.session._engine, "before_cursor_execute", before)

@@ -107,16 +107,6 @@ def caller(request: pytest.FixtureRequest, dsn: str, store: SqlStore) -> Iterato
 
 
 @pytest.fixture
-def store(dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
-    return open_queue(dsn)
-
-
-@pytest.fixture
-def queue(store: SqlStore) -> Queue:
-    return Queue(store, clock=FakeClock(), close_store=False)
-
-
-@pytest.fixture
 def plain(dsn: str, store: SqlStore) -> Iterator[Caller]:
     """A connection of the driver's own."""
     with caller_of("plain", dsn) as it:

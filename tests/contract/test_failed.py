@@ -1,11 +1,7 @@
 """Which failures still stand, and when each failed: by the log, and not by when it was due."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
-import pytest
-
-from clocks import FakeClock
 from factories import NOW
 from rows import change
 from wpbridge.action import ActionId
@@ -13,14 +9,8 @@ from wpbridge.clock import to_text
 from wpbridge.outcome import LogLine
 from wpbridge.queue.facade import Queue
 from wpbridge.store.records import Query
-from wpbridge.store.running.runner_store import SqlStore
 
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def queue(dsn: str, open_queue: Callable[[str], SqlStore]) -> Queue:
-    return Queue(open_queue(dsn), clock=FakeClock(), close_store=False)
 
 
 def failed(queue: Queue, action_id: int | None, at: datetime, status: str = "failed") -> ActionId:

@@ -23,16 +23,6 @@ ANY = ClaimFilter()
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def queue(store: SqlStore, clock: FakeClock) -> Queue:
-    return Queue(store, clock=clock, close_store=False)
-
-
 def claimed(store: SqlStore, only: ClaimFilter = ANY, *, now: datetime = NOW) -> list[int]:
     """What a claim takes; put back again."""
     claim = store.claim_due(now=now, limit=25, only=only)

@@ -8,7 +8,7 @@ import pytest
 
 from clocks import FakeClock
 from factories import NOW
-from rows import change, column, log_of, query
+from rows import change, column, log_of, query, set_status
 from wpbridge.action import ActionId
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import schedule
@@ -22,36 +22,17 @@ from wpbridge.store.running.runner_store import SqlStore
 SOON = NOW + timedelta(hours=1)
 
 
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def queue(store: SqlStore, clock: FakeClock) -> Queue:
-    return Queue(store, clock=clock, close_store=False)
-
-
 def add(queue: Queue, hook: str = "h", args: Any = (), **more: Any) -> ActionId:
     found = queue.schedule_single(more.pop("at", SOON), hook, args, **more)
     assert found is not None
     return found
 
 
-def set_status(queue: Queue, action_id: int, status: str) -> None:
-    change(
-        queue.store,
-        "UPDATE wp_actionscheduler_actions SET status = :s WHERE action_id = :i",
-        s=status,
-        i=action_id,
-    )
-
-
 def failed(queue: Queue, hook: str = "h", args: Any = (), **more: Any) -> ActionId:
     """One that has failed."""
     found = queue.enqueue(Enqueue(hook=hook, args=args, **more))
     assert found is not None
-    set_status(queue, found, "failed")
+    set_status(queue.store, found, "failed")
     return found
 
 
@@ -86,7 +67,7 @@ def one_of_each(queue: Queue) -> dict[str, ActionId]:
     ids["pending"] = add(queue)
     for status in ("in-progress", "complete", "failed", "canceled"):
         ids[status] = add(queue)
-        set_status(queue, ids[status], status)
+        set_status(queue.store, ids[status], status)
     return ids
 
 
@@ -168,7 +149,7 @@ def test_an_id_named_twice_is_one(queue: Queue) -> None:
 
 def test_a_dry_run_changes_nothing(queue: Queue, one_of_each: dict[str, ActionId]) -> None:
     recurring = queue.schedule_recurring(None, 60, "r") or 0
-    set_status(queue, recurring, "failed")
+    set_status(queue.store, recurring, "failed")
     zoned = queue.schedule_cron(None, "@daily", "z", tz="Europe/Rome", key="k") or 0
     queue.enqueue_async("w", after=[zoned])
     before = contents(queue.store)
@@ -195,7 +176,7 @@ def test_what_changed_meanwhile_is_told_of(queue: Queue) -> None:
     cancel = edits.cancel
 
     def late(those: Sequence[ActionId], **more: Any) -> list[ActionId]:
-        set_status(queue, ids[1], "in-progress")
+        set_status(queue.store, ids[1], "in-progress")
         return cancel(those, **more)
 
     edits.cancel = late  # type: ignore[method-assign,assignment]
@@ -308,7 +289,7 @@ def test_requeue_does_it_once_unless_told(queue: Queue) -> None:
     second = queue.requeue([old], again=True).made[old]
     assert second > first
     assert queue.requeue([old]).skipped == {old: f"it was requeued before, as action {second}"}
-    set_status(queue, second, "failed")
+    set_status(queue.store, second, "failed")
     third = queue.requeue(Query()).made
     assert set(third) == {second}, "the copy is another action"
 
@@ -331,7 +312,7 @@ def recurring(queue: Queue, hook: str = "r", **more: Any) -> ActionId:
 
 def test_an_ended_chain_goes_on(queue: Queue) -> None:
     old = recurring(queue)
-    set_status(queue, old, "failed")
+    set_status(queue.store, old, "failed")
     copy = queue.get(queue.requeue([old]).made[old])
     begun = int(NOW.timestamp()) - 3600
     assert schedule.decode(copy.schedule) == schedule.Interval(
@@ -339,7 +320,7 @@ def test_an_ended_chain_goes_on(queue: Queue) -> None:
     )
     assert copy.scheduled_at == NOW
     night = queue.schedule_cron(None, "0 3 * * *", "c") or ActionId(0)
-    set_status(queue, night, "canceled")
+    set_status(queue.store, night, "canceled")
     copy = queue.get(queue.requeue([night], at="+1h").made[night])
     assert schedule.decode(copy.schedule) == schedule.Cron(
         timestamp=int(SOON.timestamp()), first_timestamp=begun + 3600, expression="0 3 * * *"
@@ -350,12 +331,12 @@ def test_an_ended_chain_goes_on(queue: Queue) -> None:
 @pytest.mark.parametrize("status", ["pending", "in-progress"])
 def test_of_a_chain_that_lives_only_the_run_is_repeated(queue: Queue, status: str) -> None:
     old, living = recurring(queue), recurring(queue)
-    set_status(queue, old, "failed")
-    set_status(queue, living, status)
+    set_status(queue.store, old, "failed")
+    set_status(queue.store, living, status)
     copy = queue.get(queue.requeue([old]).made[old])
     assert schedule.decode(copy.schedule) == schedule.Async()
     other = recurring(queue, group="other")
-    set_status(queue, other, "failed")
+    set_status(queue.store, other, "failed")
     copy = queue.get(queue.requeue([other]).made[other])
     assert isinstance(schedule.decode(copy.schedule), schedule.Interval), "another chain"
 
@@ -541,7 +522,7 @@ def test_stale_claims_are_lifted_from_waiting_rows_only(queue: Queue, clock: Fak
     ids = [queue.enqueue_async("h") or ActionId(0) for _ in range(3)]
     claim(queue, "h")
     (held,) = queue.store.parts.reading.claims()
-    set_status(queue, ids[0], "in-progress")
+    set_status(queue.store, ids[0], "in-progress")
     edits = queue.store.parts.edits
     later = NOW + timedelta(seconds=300)
     assert edits.unclaim(held.id, before=NOW - timedelta(seconds=1), now=later) == []
@@ -555,7 +536,7 @@ def test_stale_claims_are_lifted_from_waiting_rows_only(queue: Queue, clock: Fak
     assert log_of(queue.store, ids[1]) == ["action created", "action reset"]
     assert len(log_of(queue.store, ids[0])) == 1
     assert len(queue.store.parts.reading.claims()) == 1, "one of it runs"
-    set_status(queue, ids[0], "complete")
+    set_status(queue.store, ids[0], "complete")
     assert edits.unclaim(held.id, before=NOW, now=later) == []
     assert query(queue.store, "SELECT * FROM wp_actionscheduler_claims") == []
 

@@ -36,16 +36,6 @@ COLUMNS = (
 ASYNC = 'O:28:"ActionScheduler_NullSchedule":0:{}'
 
 
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def queue(store: SqlStore, clock: FakeClock) -> Queue:
-    return Queue(store, clock=clock, close_store=False)
-
-
 def row(store: SqlStore, action_id: int | None) -> list[object]:
     (found,) = query(
         store, f"SELECT {COLUMNS} FROM wp_actionscheduler_actions WHERE action_id = :i", i=action_id

@@ -1,25 +1,17 @@
 """Which actions the plugin's functions mean: in ours the same ones, oddities included."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from clocks import FakeClock
 from factories import NOW
-from rows import change, column, log_of
+from rows import change, column, log_of, set_status
 from wpbridge.errors import InputError
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
-from wpbridge.store.running.runner_store import SqlStore
 
 SOON = NOW + timedelta(hours=1)
-
-
-@pytest.fixture
-def queue(dsn: str, open_queue: Callable[[str], SqlStore]) -> Queue:
-    return Queue(open_queue(dsn), clock=FakeClock(), close_store=False)
 
 
 @pytest.fixture
@@ -32,15 +24,6 @@ def add(queue: Queue, hook: str, args: Any = (), group: str = "", **more: Any) -
     found = queue.schedule_single(more.pop("at", SOON), hook, args, group=group, **more)
     assert found is not None
     return found
-
-
-def set_status(queue: Queue, action_id: int, status: str) -> None:
-    change(
-        queue.store,
-        "UPDATE wp_actionscheduler_actions SET status = :s WHERE action_id = :i",
-        s=status,
-        i=action_id,
-    )
 
 
 def statuses(queue: Queue) -> dict[int, str]:
@@ -142,7 +125,7 @@ def test_what_is_scheduled_is_pending_or_running(queue: Queue) -> None:
         ("canceled", None),
         ("strange", None),
     ):
-        set_status(queue, action_id, status)
+        set_status(queue.store, action_id, status)
         assert queue.has_scheduled("h") is (expected is not None), status
         assert queue.next_scheduled("h") == expected, status
 
@@ -158,7 +141,7 @@ def test_a_hook_must_be_named(queue: Queue) -> None:
 def test_args_that_cannot_be_are_refused(queue: Queue) -> None:
     add(queue, "h")
     wrong: list[Any] = ["[5]", 5, [float("nan")], ["x" * 8000]]
-    calls: list[Callable[..., object]] = [
+    calls: list[Any] = [
         queue.has_scheduled,
         queue.next_scheduled,
         queue.unschedule,
@@ -184,7 +167,7 @@ def test_the_earliest_pending_one_is_next(queue: Queue) -> None:
 
 
 def test_what_runs_or_is_async_has_no_date(queue: Queue) -> None:
-    set_status(queue, add(queue, "running", at=SOON + timedelta(days=1)), "in-progress")
+    set_status(queue.store, add(queue, "running", at=SOON + timedelta(days=1)), "in-progress")
     add(queue, "running", at=SOON)
     queue.enqueue_async("async")
     assert queue.next_scheduled("running") is True
@@ -261,7 +244,7 @@ def test_unschedule_with_any_args(queue: Queue) -> None:
 def test_unschedule_touches_only_pending_ones(queue: Queue) -> None:
     others = ["in-progress", "complete", "failed", "canceled"]
     for status in others:
-        set_status(queue, add(queue, "h"), status)
+        set_status(queue.store, add(queue, "h"), status)
     assert queue.unschedule("h") is None
     assert queue.unschedule_all("h") == 0
     assert list(statuses(queue).values()) == others

@@ -7,7 +7,7 @@ import pytest
 
 from clocks import FakeClock
 from factories import NOW
-from rows import change, column, log_of, query
+from rows import change, column, log_of, query, set_status
 from wpbridge.action import ActionId, Status
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
@@ -16,27 +16,8 @@ from wpbridge.store.running.runner_store import SqlStore
 from wpbridge.store.upkeep.retention import Expiry
 
 
-@pytest.fixture
-def store(dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
-    return open_queue(dsn)
-
-
-@pytest.fixture
-def queue(store: SqlStore) -> Queue:
-    return Queue(store, clock=FakeClock(), close_store=False)
-
-
 def by(store: SqlStore, unique_by: UniqueBy) -> Queue:
     return Queue(store, unique_by=unique_by, clock=FakeClock(), close_store=False)
-
-
-def set_status(store: SqlStore, action_id: int, status: str) -> None:
-    change(
-        store,
-        "UPDATE wp_actionscheduler_actions SET status = :s WHERE action_id = :i",
-        s=status,
-        i=action_id,
-    )
 
 
 def add_unique_key(store: SqlStore) -> None:

@@ -29,21 +29,6 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def store(dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
-    return open_queue(dsn)
-
-
-@pytest.fixture
-def queue(store: SqlStore, clock: FakeClock) -> Queue:
-    return Queue(store, clock=clock, close_store=False)
-
-
-@pytest.fixture
 def reading(store: SqlStore) -> Reading:
     return store.parts.reading
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from clocks import FakeClock
 from factories import NOW
 from rows import change, query
 from wpbridge.action import ActionId, Status
@@ -18,16 +17,6 @@ from wpbridge.store.upkeep.retention import KEEP, MONTH, Expiry, Retention
 
 ENDED = (Status.COMPLETE, Status.CANCELED, Status.FAILED)
 NEVER = "0000-00-00 00:00:00"
-
-
-@pytest.fixture
-def store(dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
-    return open_queue(dsn)
-
-
-@pytest.fixture
-def queue(store: SqlStore) -> Queue:
-    return Queue(store, clock=FakeClock(), close_store=False)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from clocks import FakeClock
 from factories import NOW
-from rows import change, column, log_of, query
+from rows import change, column, log_of, query, set_status
 from wpbridge.action import ActionId, OnFailed, Status
 from wpbridge.codec import schedule
 from wpbridge.executors.handlers import describe
@@ -27,35 +27,10 @@ from wpbridge.store.running.runner_store import SqlStore
 RELEASED = "action released via wpbridge: what it waited for has ended"
 
 
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def store(dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
-    return open_queue(dsn)
-
-
-@pytest.fixture
-def queue(store: SqlStore, clock: FakeClock) -> Queue:
-    return Queue(store, clock=clock, close_store=False)
-
-
 def add(queue: Queue, hook: str = "h", *after: int, failed: OnFailed = "hold") -> ActionId:
     found = queue.enqueue_async(hook, after=after, after_failed=failed)
     assert found is not None
     return found
-
-
-def set_status(queue: Queue, action_id: int, status: str) -> None:
-    """As any other program would."""
-    change(
-        queue.store,
-        "UPDATE wp_actionscheduler_actions SET status = :s WHERE action_id = :i",
-        s=status,
-        i=action_id,
-    )
 
 
 def is_waiting(queue: Queue, action_id: int) -> bool:
@@ -125,7 +100,7 @@ def test_an_action_that_is_named_twice_is_waited_for_once(queue: Queue) -> None:
 
 def test_what_has_ended_already_is_no_hindrance(queue: Queue) -> None:
     first = add(queue)
-    set_status(queue, first, "complete")
+    set_status(queue.store, first, "complete")
     second = add(queue, "w", first)
     assert queue.store.catch_up(now=NOW) == 1
     assert not is_waiting(queue, second)
@@ -142,10 +117,10 @@ def test_it_is_released_when_another_program_completes_what_it_waits_for(
     later = queue.schedule_single("+1d", "w", after=[first, second]) or ActionId(0)
     clock.at += timedelta(minutes=1)
     assert queue.store.catch_up(now=clock.at) == 0
-    set_status(queue, first, "complete")
+    set_status(queue.store, first, "complete")
     assert queue.store.catch_up(now=clock.at) == 0
     assert is_waiting(queue, third)
-    set_status(queue, second, "complete")
+    set_status(queue.store, second, "complete")
     assert queue.store.catch_up(now=clock.at) == 2
     for name in ("scheduled_date_gmt", "scheduled_date_local"):
         assert str(column(queue.store, name, third)) == "2026-11-24 12:01:00"
@@ -201,7 +176,7 @@ def test_many_wait_for_one_and_one_for_many(queue: Queue, clock: FakeClock) -> N
 def test_a_cron_that_waits_begins_at_its_match(queue: Queue) -> None:
     first = add(queue)
     cron = queue.schedule_cron(None, "0 9 * * *", "w", tz="Europe/Rome", after=[first])
-    set_status(queue, first, "complete")
+    set_status(queue.store, first, "complete")
     assert queue.store.catch_up(now=NOW) == 1
     assert str(column(queue.store, "scheduled_date_gmt", cron or 0)) == "2026-11-25 08:00:00"
     assert queue.zones_of([cron or 0]) == {cron: "Europe/Rome"}
@@ -217,7 +192,7 @@ def test_what_is_gone_counts_as_canceled(queue: Queue) -> None:
     assert queue.store.catch_up(now=NOW) == 0
     assert column(queue.store, "status", ends) == "canceled"
     assert log_of(queue.store, ends)[-1].endswith("action 1, which it waited for, is gone")
-    set_status(queue, second, "complete")
+    set_status(queue.store, second, "complete")
     assert queue.store.catch_up(now=NOW) == 1
     assert not is_waiting(queue, goes)
     assert is_waiting(queue, holds)
@@ -227,11 +202,11 @@ def test_what_is_gone_counts_as_canceled(queue: Queue) -> None:
 def test_what_is_complete_may_be_purged_before_the_rest_is(queue: Queue) -> None:
     first, second = add(queue), add(queue)
     third = add(queue, "w", first, second)
-    set_status(queue, first, "complete")
+    set_status(queue.store, first, "complete")
     assert queue.store.catch_up(now=NOW) == 0
     assert waits(queue) == {(third, second, "hold")}
     change(queue.store, "DELETE FROM wp_actionscheduler_actions WHERE action_id = 1")
-    set_status(queue, second, "complete")
+    set_status(queue.store, second, "complete")
     assert queue.store.catch_up(now=NOW) == 1
     assert not is_waiting(queue, third)
 
@@ -246,7 +221,7 @@ def test_hold_run_or_cancel(queue: Queue, status: str) -> None:
     goes = add(queue, "w", bad, failed="run")
     ends = add(queue, "w", bad, good, failed="cancel")
     both = add(queue, "w", bad, good, failed="run")
-    set_status(queue, bad, status)
+    set_status(queue.store, bad, status)
     assert queue.store.catch_up(now=NOW) == 1
     assert is_waiting(queue, hold)
     assert not is_waiting(queue, goes)
@@ -257,7 +232,7 @@ def test_hold_run_or_cancel(queue: Queue, status: str) -> None:
         f"action canceled via wpbridge: action {bad}, which it waited for, is {status}"
     )
     assert waits(queue) == {(hold, bad, "hold"), (both, good, "run")}
-    set_status(queue, good, "complete")
+    set_status(queue.store, good, "complete")
     assert queue.store.catch_up(now=NOW) == 1
     assert not is_waiting(queue, both)
     assert queue.store.catch_up(now=NOW) == 0
@@ -312,7 +287,7 @@ def test_requeue_by_a_process_that_never_saw_a_wait_hands_on_too(
     store.inspect()
     queue = Queue(store, clock=clock, close_store=False)
     a = add(queue, "a")
-    set_status(queue, a, "failed")
+    set_status(queue.store, a, "failed")
     other = Queue(open_queue(dsn), clock=clock, close_store=False)
     b = add(other, "b", a)
     copy = queue.requeue([a]).made[a]
@@ -369,7 +344,7 @@ def test_a_rescheduled_one_goes_on_waiting(queue: Queue) -> None:
     assert is_waiting(queue, second)
     queue.reschedule([third], at=NOW - timedelta(hours=2), interval=60)
     assert is_waiting(queue, third)
-    set_status(queue, first, "complete")
+    set_status(queue.store, first, "complete")
     assert queue.store.catch_up(now=NOW) == 2
     assert str(column(queue.store, "scheduled_date_gmt", second)) == "2026-11-24 14:00:00"
     assert str(column(queue.store, "scheduled_date_gmt", third)) == "2026-11-24 10:00:00"
@@ -384,7 +359,7 @@ def test_one_released_just_then_is_not_undated_again(queue: Queue) -> None:
     move = edits.move
 
     def late(moves: dict[ActionId, object], **more: object) -> list[ActionId]:
-        set_status(queue, first, "complete")
+        set_status(queue.store, first, "complete")
         queue.store.catch_up(now=NOW)
         return move(moves, **more)  # type: ignore[arg-type]
 
@@ -397,10 +372,10 @@ def test_one_released_just_then_is_not_undated_again(queue: Queue) -> None:
 def test_one_that_was_put_back_after_a_start_by_name_waits_again(queue: Queue) -> None:
     first = add(queue)
     second = add(queue, "w", first)
-    set_status(queue, second, "in-progress")
+    set_status(queue.store, second, "in-progress")
     assert queue.store.catch_up(now=NOW) == 0
-    set_status(queue, second, "pending")
-    set_status(queue, first, "complete")
+    set_status(queue.store, second, "pending")
+    set_status(queue.store, first, "complete")
     assert queue.store.catch_up(now=NOW) == 1
     assert not is_waiting(queue, second)
 
@@ -415,7 +390,7 @@ def test_one_that_got_another_date_meanwhile_keeps_it(queue: Queue) -> None:
         " WHERE action_id = :i",
         i=second,
     )
-    set_status(queue, first, "complete")
+    set_status(queue.store, first, "complete")
     assert queue.store.catch_up(now=NOW) == 0
     assert str(column(queue.store, "scheduled_date_gmt", second)) == "2026-11-24 15:00:00"
     assert log_of(queue.store, second) == ["action created"]
@@ -427,14 +402,14 @@ def test_one_that_got_another_date_meanwhile_keeps_it(queue: Queue) -> None:
 
 def test_those_that_cannot_go_yet_do_not_hide_those_that_can(queue: Queue) -> None:
     done, open_, last = add(queue), add(queue), add(queue)
-    set_status(queue, done, "complete")
+    set_status(queue.store, done, "complete")
     queue.enqueue_many(Enqueue(hook="w", after=[done, open_]) for _ in range(1005))
     free = add(queue, "w", last)
     assert queue.store.catch_up(now=NOW) == 0
-    set_status(queue, last, "complete")
+    set_status(queue.store, last, "complete")
     assert queue.store.catch_up(now=NOW) == 1
     assert not is_waiting(queue, free)
-    set_status(queue, open_, "complete")
+    set_status(queue.store, open_, "complete")
     released = [queue.store.catch_up(now=NOW) for _ in range(3)]
     assert sum(released) == 1005
     assert released[-1] == 0
@@ -502,7 +477,7 @@ def test_a_schedule_without_a_date_in_our_calendar_is_due_at_once(
         s=schedule.encode(schedule.Single(timestamp=seconds)).decode(),
         i=waiting,
     )
-    set_status(queue, first, "complete")
+    set_status(queue.store, first, "complete")
     assert queue.store.catch_up(now=clock.now()) == 1
     assert not is_waiting(queue, waiting)
     assert log_of(queue.store, waiting)[-1] == RELEASED

@@ -30,16 +30,6 @@ def clock() -> FakeClock:
     return FakeClock(SUMMER)
 
 
-@pytest.fixture
-def store(dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
-    return open_queue(dsn)
-
-
-@pytest.fixture
-def queue(store: SqlStore, clock: FakeClock) -> Queue:
-    return Queue(store, clock=clock, close_store=False)
-
-
 def run(store: SqlStore, clock: FakeClock, handler: Callable[[], object] = lambda: None) -> None:
     """One run over all that is due of hook h."""
     executor = ThreadExecutor({"h": describe("h", handler)}, concurrency=1, clock=clock, site="s")

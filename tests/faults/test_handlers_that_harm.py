@@ -15,10 +15,10 @@ import pytest
 
 import invariants
 from descriptors import descriptors_left, open_descriptors
-from factories import insert, make_new
+from factories import insert, make_new, stored
 from rows import column, log_of, query
 from wpbridge import app
-from wpbridge.action import Action, ActionId, ClaimId, Status
+from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
 from wpbridge.executors.base import Call, Report
 from wpbridge.executors.handlers import load
@@ -262,19 +262,7 @@ class Worker:
         self.next = 1
 
     def submit(self, hook: str, *values: object) -> ActionId:
-        action = Action(
-            id=ActionId(self.next),
-            hook=hook,
-            status=Status.PENDING,
-            scheduled_at=None,
-            priority=10,
-            args=b"[]",
-            schedule=b"",
-            group_id=0,
-            group="",
-            attempts=0,
-            claim_id=ClaimId(1),
-        )
+        action = stored(id=ActionId(self.next), hook=hook)
         self.next += 1
         self.executor.submit(Call(action=action, values=values, mapping=list(values)))
         return action.id

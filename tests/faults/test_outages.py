@@ -20,7 +20,7 @@ import pytest
 
 import invariants
 from conftest import execute, needs
-from daemons import DEADLINE_SECONDS, Daemon, processes, until, wpbridge
+from daemons import DEADLINE_SECONDS, HANDLERS, Daemon, processes, until, wpbridge
 from factories import make_new
 from proxy import Proxy
 from rows import change, query
@@ -28,25 +28,7 @@ from servers import MariaDB, missing_mariadb, private_mariadb
 from wpbridge.clock import SystemClock
 from wpbridge.store.running.runner_store import SqlStore
 
-HANDLERS = """
-import os
-from wpbridge import Context, hook
-
-def record(*words):
-    with open("record", "ab", buffering=0) as stream:
-        stream.write((" ".join(map(str, words)) + "\\n").encode())
-
-@hook("count")
-def count(number):
-    record("count", number, os.getpid())
-
-@hook("slow")
-def slow(number):
-    record("start", number, os.getpid())
-    with open("gate", "rb") as gate:
-        gate.read()
-    record("end", number, os.getpid())
-
+ACTS = f"""{HANDLERS}
 @hook("relay")
 def relay(number, *, context: Context):
     record("start", number, os.getpid())
@@ -133,7 +115,7 @@ def place(server: MariaDB, open_queue: Callable[[str], SqlStore]) -> Iterator[Pl
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "acts.py").write_text(HANDLERS, encoding="utf-8")
+    (tmp_path / "acts.py").write_text(ACTS, encoding="utf-8")
     os.mkfifo(tmp_path / "gate")
     return tmp_path
 

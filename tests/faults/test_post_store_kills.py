@@ -15,10 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
 
 from conftest import SEEDS
 from legacy_store import LegacyStore
+from rows import die_before
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.post_store.moving import PostStore
 from wpbridge.site.database import DatabaseAddress
@@ -31,15 +31,7 @@ POSTS = 40
 def run_until(dsn: str, folder: str, statement: str) -> None:
     """The child: move, and be killed before that statement."""
     store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
-    last, sent = int(statement), 0
-
-    def before(*_told: object) -> None:
-        nonlocal sent
-        sent += 1
-        if sent == last:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    event.listen(store.session._engine, "before_cursor_execute", before)
+    die_before(store, int(statement))
     with Journal(Path(folder) / "journal", kind="post-store", site="kills") as journal:
         PostStore(store, batch_size=7).move(journal, io.StringIO())
 

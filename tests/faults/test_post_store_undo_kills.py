@@ -14,10 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
 
 from conftest import SEEDS
 from legacy_store import LegacyStore, snapshot
+from rows import die_before
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.post_store.moving import PostStore
 from wpbridge.migrate.post_store.undo import Undo
@@ -32,18 +32,10 @@ KILLS = 6
 def run_until(dsn: str, folder: str, deed: str, statement: str) -> None:
     """The child: move or undo, and be killed before that statement."""
     store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
-    last, sent = int(statement), 0
-
-    def before(*_told: object) -> None:
-        nonlocal sent
-        sent += 1
-        if sent == last:
-            os.kill(os.getpid(), signal.SIGKILL)
-
     it = PostStore(store, batch_size=7)
     with Journal(Path(folder) / "journal", kind="post-store", site="kills") as journal:
         way = Undo(store, journal) if deed == "undo" else None
-        event.listen(store.session._engine, "before_cursor_execute", before)
+        die_before(store, int(statement))
         if way is None:
             it.move(journal, io.StringIO())
         else:

@@ -1,35 +1,21 @@
 """``clean``, ``dedupe`` and ``release-claims``: what goes, what stays, and what is said."""
 
 import json
-from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cli_helpers import Site, is_one_line, sqlite_site, tables
+from cli_helpers import Site, is_one_line, tables
 from factories import insert, make_new
 from rows import change, column, log_of, query
 from wpbridge.clock import SystemClock, to_text
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.rows import inventory
-from wpbridge.store.running.runner_store import SqlStore
 
 ACTIONS = "wp_actionscheduler_actions"
 DAY = 86400.0
 NOTHING_MEANT = "nothing is meant: there is no such hook, or a rule keeps its actions\n"
-
-
-@pytest.fixture
-def site(dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]) -> Site:
-    return Site(dsn, tmp_path, open_queue(dsn))
-
-
-@pytest.fixture
-def lite(tmp_path: Path) -> Iterator[Site]:
-    with sqlite_site(tmp_path) as it:
-        yield it
 
 
 def add(

@@ -2,17 +2,14 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from cli_helpers import Site, is_one_line, sqlite_site, tables
+from cli_helpers import Site, is_one_line, tables
 from factories import insert, make_new
 from rows import change, column, log_of, query
 from wpbridge.clock import SystemClock
-from wpbridge.store.running.runner_store import SqlStore
 
 ACTIONS = "wp_actionscheduler_actions"
 VERBS = {
@@ -22,17 +19,6 @@ VERBS = {
     "reschedule": ("would reschedule", "rescheduled", "pending", ("--in", "2h")),
 }
 """The words of a dry run and after, a status that fits, and what else has to be given."""
-
-
-@pytest.fixture
-def site(dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]) -> Site:
-    return Site(dsn, tmp_path, open_queue(dsn))
-
-
-@pytest.fixture
-def lite(tmp_path: Path) -> Iterator[Site]:
-    with sqlite_site(tmp_path) as it:
-        yield it
 
 
 def add(site: Site, *hooks: str, status: str = "pending", **more: object) -> list[int]:

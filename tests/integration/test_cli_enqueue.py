@@ -3,33 +3,17 @@
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from cli_helpers import COMMAND, Done, Site, clean_env, is_one_line, sqlite_site, tables
+from cli_helpers import COMMAND, Done, Site, clean_env, is_one_line, tables
 from rows import column, log_of, query
 from wpbridge.errors import Contention
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
-from wpbridge.store.running.runner_store import SqlStore
-
-
-@pytest.fixture
-def site(dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]) -> Site:
-    """On both databases."""
-    return Site(dsn, tmp_path, open_queue(dsn))
-
-
-@pytest.fixture
-def lite(tmp_path: Path) -> Iterator[Site]:
-    """On SQLite alone: for what never reaches a database."""
-    with sqlite_site(tmp_path) as it:
-        yield it
 
 
 def added(site: Site, *arguments: str, **more: Any) -> dict[str, Any]:

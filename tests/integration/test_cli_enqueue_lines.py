@@ -4,13 +4,11 @@ import io
 import itertools
 import json
 import tracemalloc
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cli_helpers import Site, is_one_line, sqlite_site
+from cli_helpers import Site, is_one_line
 from hostile_lines import RAW, VALUES
 from wpbridge.cli import enqueue_lines
 from wpbridge.errors import InputError, WpbridgeError
@@ -36,12 +34,6 @@ KEYS = (
     "unknown",
 )
 MORE = [b"1" * 400, b"-" + b"1" * 400, b"1e308", b"[true]", b"[1e999]", b"2", b'"5m"', b'"run"']
-
-
-@pytest.fixture
-def lite(tmp_path: Path) -> Iterator[Site]:
-    with sqlite_site(tmp_path) as it:
-        yield it
 
 
 def with_value(key: str, value: bytes) -> bytes:

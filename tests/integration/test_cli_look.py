@@ -1,32 +1,18 @@
 """``list``, ``get``, ``logs`` and ``next``: which actions are meant, and what is said of them."""
 
 import json
-from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-from cli_helpers import Site, is_one_line, sqlite_site
+from cli_helpers import Site, is_one_line
 from factories import insert, make_new
 from rows import change, column
 from wpbridge.action import ActionId
 from wpbridge.cli.filters import STATUSES
 from wpbridge.clock import SystemClock, to_text
-from wpbridge.store.running.runner_store import SqlStore
 
 ACTIONS = "wp_actionscheduler_actions"
-
-
-@pytest.fixture
-def site(dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]) -> Site:
-    return Site(dsn, tmp_path, open_queue(dsn))
-
-
-@pytest.fixture
-def lite(tmp_path: Path) -> Iterator[Site]:
-    with sqlite_site(tmp_path) as it:
-        yield it
 
 
 def add(site: Site, hook: str, **more: object) -> ActionId:

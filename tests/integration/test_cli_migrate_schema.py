@@ -4,12 +4,12 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from cli_helpers import Site, clean_env, is_one_line, sqlite_site, tables
+from cli_helpers import Site, clean_env, is_one_line, tables
 from factories import NOW, insert, make_new
 from rows import change, query
 from wpbridge.cli import progress
@@ -22,12 +22,6 @@ ACTIONS = "wp_actionscheduler_actions"
 @pytest.fixture
 def site(mysql_dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path) -> Site:
     return Site(mysql_dsn, tmp_path, open_queue(mysql_dsn))
-
-
-@pytest.fixture
-def lite(tmp_path: Path) -> Iterator[Site]:
-    with sqlite_site(tmp_path) as it:
-        yield it
 
 
 def indexes(site: Site) -> set[str]:

@@ -2,13 +2,13 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from cli_helpers import Site, is_one_line, sqlite_site, tables
+from cli_helpers import Site, is_one_line, tables
 from factories import insert, make_new
 from rows import change
 from wpbridge.clock import SystemClock
@@ -29,12 +29,6 @@ def sync(*values): pass
 def site(dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]) -> Site:
     (tmp_path / "acts.py").write_text(HANDLERS, encoding="utf-8")
     return Site(dsn, tmp_path, open_queue(dsn))
-
-
-@pytest.fixture
-def lite(tmp_path: Path) -> Iterator[Site]:
-    with sqlite_site(tmp_path) as it:
-        yield it
 
 
 def add(site: Site, *actions: tuple[str, str]) -> None:

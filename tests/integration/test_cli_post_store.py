@@ -18,11 +18,6 @@ UNDO = ("migrate", "post-store", "--undo", JOURNAL)
 
 
 @pytest.fixture
-def site(dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]) -> Site:
-    return Site(dsn, tmp_path, open_queue(dsn))
-
-
-@pytest.fixture
 def legacy(site: Site) -> LegacyStore:
     return LegacyStore(site.store)
 

@@ -25,11 +25,6 @@ UNDO = (*COMMAND, "--undo", JOURNAL)
 
 
 @pytest.fixture
-def site(dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]) -> Site:
-    return Site(dsn, tmp_path, open_queue(dsn))
-
-
-@pytest.fixture
 def legacy(site: Site) -> LegacyStore:
     it = LegacyStore(site.store)
     it.post("one", status="publish")

@@ -1,32 +1,18 @@
 """``stats``, ``failures`` and ``claims``: whether the numbers are right."""
 
 import json
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cli_helpers import Site, is_one_line, sqlite_site
+from cli_helpers import Site, is_one_line
 from factories import insert, make_new
 from rows import change
 from wpbridge.clock import SystemClock, to_text
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.running.runner_store import SqlStore
 
 ACTIONS = "wp_actionscheduler_actions"
-
-
-@pytest.fixture
-def site(dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]) -> Site:
-    return Site(dsn, tmp_path, open_queue(dsn))
-
-
-@pytest.fixture
-def lite(tmp_path: Path) -> Iterator[Site]:
-    with sqlite_site(tmp_path) as it:
-        yield it
 
 
 def add(

@@ -2,13 +2,13 @@
 
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cli_helpers import Site, is_one_line, sqlite_site, state_of
+from cli_helpers import Site, is_one_line, state_of
 from factories import insert, make_new
 from rows import change, query
 from wpbridge.store.running.runner_store import SqlStore
@@ -23,12 +23,6 @@ def site(mysql_dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path) 
     it = Site(mysql_dsn, tmp_path, open_queue(mysql_dsn))
     insert(it.store, make_new("h"))
     return it
-
-
-@pytest.fixture
-def lite(tmp_path: Path) -> Iterator[Site]:
-    with sqlite_site(tmp_path) as it:
-        yield it
 
 
 def steps(site: Site, journal: str = JOURNAL) -> list[dict[str, Any]]:

@@ -1,14 +1,14 @@
 """``--tz``: times for people in a zone, and in UTC for programs whatever it says."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from cli_helpers import Site, is_one_line, sqlite_site
+from cli_helpers import Site, is_one_line
 from factories import insert, make_new
 from rows import change
 from wpbridge.clock import SystemClock
@@ -73,12 +73,6 @@ def site(lite: Site) -> Site:
     lite.ok("pause", "--hook", "later", "--until", "2099-07-01T00:00Z")
     (lite.folder / "cron").write_bytes(CRON)
     return lite
-
-
-@pytest.fixture
-def lite(tmp_path: Path) -> Iterator[Site]:
-    with sqlite_site(tmp_path) as it:
-        yield it
 
 
 def test_the_site_s_own_zone(

@@ -18,7 +18,7 @@ import pytest
 
 import invariants
 from conftest import execute, needs
-from daemons import DEADLINE_SECONDS, Daemon, processes, until, wpbridge
+from daemons import DEADLINE_SECONDS, HANDLERS, Daemon, processes, until, wpbridge
 from factories import make_new
 from php_site import PhpSite
 from rows import change, log_of, query
@@ -33,20 +33,9 @@ from wpbridge.store.running.runner_store import SqlStore
 from wpbridge.telling import lines as logs
 from wpbridge.telling.log import KINDS as KINDS_OF_LINES
 
-HANDLERS = """
-import os, time
-from wpbridge import hook
-
+ACTS = f"""{HANDLERS}
 VERSION = "first"
 HELD = []
-
-def record(*words):
-    with open("record", "ab", buffering=0) as stream:
-        stream.write((" ".join(map(str, words)) + "\\n").encode())
-
-@hook("count")
-def count(number):
-    record("count", number, os.getpid())
 
 @hook("meet")
 def meet(number):
@@ -57,13 +46,6 @@ def meet(number):
         time.sleep(0.01)
         with open("record") as stream:
             met = [line.split()[2] for line in stream if line.startswith("meet ")]
-
-@hook("slow")
-def slow(number):
-    record("start", number, os.getpid())
-    with open("gate", "rb") as gate:
-        gate.read()
-    record("end", number, os.getpid())
 
 @hook("crash")
 def crash(number):
@@ -90,7 +72,7 @@ def eat(number):
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "acts.py").write_text(HANDLERS, encoding="utf-8")
+    (tmp_path / "acts.py").write_text(ACTS, encoding="utf-8")
     os.mkfifo(tmp_path / "gate")
     return tmp_path
 
@@ -368,7 +350,7 @@ def test_hup_runs_the_changed_handler(
     store = open_queue(lite)
     one = daemon(lite, "--processes", "2").ready()
     before = set(one.workers())
-    changed = HANDLERS.replace('"first"', '"second"')
+    changed = ACTS.replace('"first"', '"second"')
     (one.folder / "acts.py").write_text(changed, encoding="utf-8")
     one.send(signal.SIGHUP)
     one.told("RELOADING=1")
@@ -434,7 +416,7 @@ def test_a_reload_in_a_folder_that_is_gone_leaves_all_as_it_was(
 ) -> None:
     """A release that the daemon was started in is deleted; later there is one of that name again."""
     store = open_queue(lite)
-    acts = HANDLERS.replace('"record"', repr(str(folder / "record")))
+    acts = ACTS.replace('"record"', repr(str(folder / "record")))
     (folder / "acts.py").write_text(acts, encoding="utf-8")
     release, err = folder / "release", folder / "err"
     release.mkdir()
@@ -537,7 +519,7 @@ def test_in_development_a_changed_handler_is_loaded_by_itself(
     store = open_queue(lite)
     one = daemon(lite, "--reload").ready()
     first = one.workers()
-    changed = HANDLERS.replace('"first"', '"second"')
+    changed = ACTS.replace('"first"', '"second"')
 
     def touched() -> bool:
         # Until a look finds it changed since the look before.

@@ -10,10 +10,9 @@ import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from rows import query
+from rows import actions_of, query
 from servers import MariaDB, find_program
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.post_store.moving import PostStore, Summary
@@ -47,7 +46,7 @@ def test_the_tables_are_as_the_plugin_migrates_them(
     store, done = migrated(mariadb, mysql_dsn, golden_dir, tmp_path, open_queue)
     ended = datetime.now(UTC)
     after = json.loads((golden_dir / "legacy/after.json").read_text("utf-8"))
-    rows = {str(row["hook"]): row for row in _actions(store)}
+    rows = {str(row["hook"]): row for row in actions_of(store)}
     expected = {r["hook"]: r for r in after["actions"] if r["hook"].startswith("legacy_")}
     assert done.is_complete
     assert [*rows] == [*expected]
@@ -89,17 +88,6 @@ def test_the_tables_are_as_the_plugin_migrates_them(
     counts = query(store, "SELECT count FROM wp_term_taxonomy WHERE taxonomy = 'action-group'")
     assert [row[0] for row in counts] == [0, 0]
     assert query(store, "SELECT count FROM wp_term_taxonomy WHERE taxonomy = 'category'") == [(1,)]
-
-
-def _actions(store: SqlStore) -> list[dict[str, Any]]:
-    columns = [str(r[0]) for r in query(store, "SHOW COLUMNS FROM wp_actionscheduler_actions")]
-    names = ", ".join(f"a.{name}" for name in columns)
-    rows = query(
-        store,
-        f"SELECT {names}, g.slug FROM wp_actionscheduler_actions a LEFT JOIN"
-        " wp_actionscheduler_groups g ON g.group_id = a.group_id ORDER BY a.action_id",
-    )
-    return [dict(zip([*columns, "group_slug"], row, strict=True)) for row in rows]
 
 
 def _logs(store: SqlStore, action_id: int) -> list[tuple[str, str, str]]:

@@ -17,7 +17,7 @@ import pytest
 
 from conftest import ROOT, execute, wordpress_site
 from php_site import PhpSite
-from rows import query
+from rows import actions_of, query
 from servers import MariaDB, find_program
 from wordpress import in_wordpress
 from wpbridge.action import UPKEEP_HOOKS
@@ -183,17 +183,6 @@ def test_claims_rows_of_others_stay_and_ours_are_gone(scenario: Path, loaded: Lo
     before = query(loaded.store, "SELECT claim_id FROM wp_actionscheduler_claims")
     run_all(loaded)
     assert query(loaded.store, "SELECT claim_id FROM wp_actionscheduler_claims") == before
-
-
-def actions_of(store: SqlStore) -> list[dict[str, Any]]:
-    columns = [str(r[0]) for r in query(store, "SHOW COLUMNS FROM wp_actionscheduler_actions")]
-    names = ", ".join(f"a.{c}" for c in columns)
-    rows = query(
-        store,
-        f"SELECT {names}, g.slug FROM wp_actionscheduler_actions a"
-        " LEFT JOIN wp_actionscheduler_groups g ON g.group_id = a.group_id ORDER BY action_id",
-    )
-    return [dict(zip([*columns, "group_slug"], row, strict=True)) for row in rows]
 
 
 def rows_before(scenario: Path) -> list[dict[str, int]]:

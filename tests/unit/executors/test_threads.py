@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from factories import stored
 from heard import heard
-from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.clock import SystemClock
 from wpbridge.errors import ConfigError
 from wpbridge.executors.base import Call
@@ -15,19 +15,7 @@ from wpbridge.executors.handlers import Context, Handler, describe, hook
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.outcome import Completed, Failed
 
-ACTION = Action(
-    id=ActionId(1),
-    hook="h",
-    status=Status.PENDING,
-    scheduled_at=None,
-    priority=10,
-    args=b"[]",
-    schedule=b"",
-    group_id=0,
-    group="",
-    attempts=0,
-    claim_id=ClaimId(1),
-)
+ACTION = stored()
 
 
 class Hand(SystemClock):
