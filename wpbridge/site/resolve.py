@@ -15,7 +15,7 @@ from wpbridge.site import wpconfig
 from wpbridge.site.config import Settings, working_folder
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.site.wpconfig import WpConfig, asking, request
-from wpbridge.site.wpconfig.found import WAYS_OUT, NotTold
+from wpbridge.site.wpconfig.found import WAYS_OUT, NeedsPhp
 from wpbridge.system.trusted_files import may_obey
 
 DEFAULT_PREFIX = "wp_"
@@ -107,7 +107,7 @@ def resolve(settings: Settings, env: Mapping[str, str], cwd: Path | None = None)
         return _site(settings, asking.ask(path, env, url=settings.url, trusted=True))
     try:
         return _site(settings, wpconfig.read(path, env, request=request.of_url(settings.url)))
-    except NotTold as unknown:
+    except NeedsPhp as unknown:
         if settings.ask_php == "never" or asking.program(env) is None:
             raise
         reason = str(unknown).removesuffix(f"; {WAYS_OUT}")

@@ -23,7 +23,7 @@ WAYS_OUT: Final = (
 )
 
 
-class NotTold(SiteError):
+class NeedsPhp(SiteError):
     """The configuration cannot be read without PHP. WAYS_OUT stands at the end of the message."""
 
 
@@ -143,9 +143,9 @@ class WpConfig:
         return value
 
 
-def cannot_be_read(name: str, value: Unknown) -> NotTold:
+def cannot_be_read(name: str, value: Unknown) -> NeedsPhp:
     """Return the error that names the statement because of which a value is unknown."""
-    return NotTold(
+    return NeedsPhp(
         f"{name} cannot be told without PHP because of {value.file}:{value.line}: {value.why};"
         f" {WAYS_OUT}"
     )

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from wpbridge.errors import SiteError
-from wpbridge.site.wpconfig.found import NAMES, TABLE_PREFIX, WAYS_OUT, NotTold, WpConfig
+from wpbridge.site.wpconfig.found import NAMES, TABLE_PREFIX, WAYS_OUT, NeedsPhp, WpConfig
 from wpbridge.site.wpconfig.functions import status
 from wpbridge.site.wpconfig.scope import CONSTANT, FILE, Exit, Leave, NotKnown, Scope, Stop
 from wpbridge.site.wpconfig.statements import Statements
@@ -108,9 +108,9 @@ def read(
         raise SiteError(f"{file} cannot be read: {error.strerror}") from error
     except PhpSyntaxError as error:
         problem = f"{file} is not valid PHP near line {error.line}: {error}"
-        raise NotTold(f"{problem}; repair it or {WAYS_OUT}") from None
+        raise NeedsPhp(f"{problem}; repair it or {WAYS_OUT}") from None
     except RecursionError:
-        raise NotTold(f"{file} is nested too deeply to be read; {WAYS_OUT}") from None
+        raise NeedsPhp(f"{file} is nested too deeply to be read; {WAYS_OUT}") from None
     return WpConfig(
         file=file,
         abspath=abspath,
