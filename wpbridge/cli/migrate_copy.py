@@ -8,14 +8,13 @@ import click
 
 from wpbridge.cli.filters import MANY, filter_options, query_of, split
 from wpbridge.cli.migrate_import import (
+    AddOptions,
     conclude,
     import_options,
     noting,
     refuse_beside_undo,
-    side_file,
     take_back,
     tell_rejected,
-    wishes_of,
 )
 from wpbridge.cli.migrating import opened_with_places, undo_file
 from wpbridge.cli.names import tell_unknown
@@ -23,7 +22,6 @@ from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural
 from wpbridge.cli.progress import counting
 from wpbridge.migrate.journal import name_of
-from wpbridge.migrate.transfer import taking_back
 from wpbridge.migrate.transfer.copying import copy_queue
 
 
@@ -54,13 +52,6 @@ def copy(
     to_blog_id: int | None,
     logs: bool,
     origin: str | None,
-    shift: str | None,
-    unique: bool,
-    rejects: str | None,
-    journal: str | None,
-    undo: str | None,
-    dry_run: bool,
-    yes: bool,
     **flags: Any,
 ) -> None:
     """Copy actions to another queue: export and import in one.
@@ -68,32 +59,23 @@ def copy(
     The source, which the usual options name, is only read. What was copied before is skipped, so
     that after a crash it is just called again. --undo deletes what was added and has not run since.
     """
-    filters = split(flags)
+    filters, options = split(flags), AddOptions.of(flags)
     settings = settings_of(ctx, flags)
-    there = replace(
-        settings,
-        dsn=to_dsn,
-        path=None,
-        url=None,
-        table_prefix=to_table_prefix,
-        blog_id=to_blog_id,
-        ask_php="never",
-    )
+    place: dict[str, Any] = {"dsn": to_dsn, "table_prefix": to_table_prefix, "blog_id": to_blog_id}
+    there = replace(settings, path=None, url=None, ask_php="never", **place)
     with ExitStack() as stack:
         target, places = stack.enter_context(opened_with_places(there))
-        if undo is not None:
+        if options.undo is not None:
             refuse_beside_undo(ctx, "logs", "origin", *filters)
-            take_back(target, settings, undo_file(places, undo), dry_run=dry_run, yes=yes)
-        query = query_of(filters)
-        wishes = wishes_of(shift, unique=unique, dry_run=dry_run)
+            take_back(target, settings, undo_file(places, options.undo), options)
+        query, wishes = query_of(filters), options.wishes()
         queue, origins = stack.enter_context(opened_with_places(settings))
         places = replace(places, folders=origins.folders)
         tell_unknown(queue.store, query.hooks, query.groups, for_people=not settings.quiet)
-        noted = None if dry_run else places.journal(journal, taking_back.KIND)
-        side = side_file(places, rejects, "-", dry_run=dry_run)
+        noted, side = options.journal_in(places), options.side_file(places, "-")
         count = queue.count(query)
-        if count > MANY and not dry_run:
-            confirm(f"Copy {plural(count, 'action')} to {name_of(target.store)}", yes=yes)
+        if count > MANY and not options.dry_run:
+            confirm(f"Copy {plural(count, 'action')} to {name_of(target.store)}", yes=options.yes)
         steps = stack.enter_context(noting(places, noted))
         advance = stack.enter_context(counting("copy", count, lines=not settings.quiet))
         report = copy_queue(

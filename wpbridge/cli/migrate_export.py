@@ -1,6 +1,7 @@
 """``migrate export``: actions to a file."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -18,6 +19,7 @@ from wpbridge.migrate.transfer.exporting import lines_of
 from wpbridge.migrate.transfer.lines import dumped
 from wpbridge.migrate.transfer.row_to_line import line_of
 from wpbridge.queue.facade import Queue
+from wpbridge.site.config import Settings
 from wpbridge.store.records import Query
 
 _SHOWN = 3
@@ -85,17 +87,14 @@ def export(
                     tick=advance,
                 )
                 last = files.write(lines, stream)
-    if settings.quiet and not dry_run:
-        return
+    if dry_run or not settings.quiet:
+        _tell(last, output, settings, dry_run=dry_run)
+
+
+def _tell(last: Mapping[str, Any], output: str, settings: Settings, *, dry_run: bool) -> None:
     if settings.format == "json":
-        summary = json.dumps(
-            {
-                "dry_run": dry_run,
-                "actions": last["actions"],
-                "statuses": last.get("statuses"),
-                "output": output,
-            }
-        )
+        facts = {"actions": last["actions"], "statuses": last.get("statuses"), "output": output}
+        summary = json.dumps({"dry_run": dry_run, **facts})
     else:
         deed = "would export" if dry_run else "exported"
         summary = f"{deed} {plural(last['actions'], 'action')} to {output}"

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -55,28 +56,50 @@ def import_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def wishes_of(
-    shift: str | None,
-    *,
-    unique: bool,
-    dry_run: bool,
-    statuses: Sequence[str] = (),
-    into_itself: bool = False,
-) -> Wishes:
-    """From the options; InputError for what cannot be read."""
-    by = timedelta(0)
-    if shift is not None:
-        sign = -1 if shift.startswith("-") else 1
-        by = sign * parse_duration(shift.lstrip("+-"), "--shift")
-    names = query_of({"status": statuses}).statuses
-    return Wishes(
-        now=SystemClock().now(),
-        shift=by,
-        unique=unique,
-        dry_run=dry_run,
-        statuses=frozenset(names),
-        into_itself=into_itself,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddOptions:
+    """What the options that import and copy take alike say."""
+
+    shift: str | None
+    unique: bool
+    rejects: str | None
+    journal: str | None
+    undo: str | None
+    dry_run: bool
+    yes: bool
+
+    @classmethod
+    def of(cls, flags: dict[str, Any]) -> "AddOptions":
+        """Take them out of a command's flags."""
+        return cls(**{field.name: flags.pop(field.name) for field in fields(cls)})
+
+    def wishes(self, statuses: Sequence[str] = (), *, into_itself: bool = False) -> Wishes:
+        """What is to be added, and how; InputError for what cannot be read."""
+        by = timedelta(0)
+        if self.shift is not None:
+            sign = -1 if self.shift.startswith("-") else 1
+            by = sign * parse_duration(self.shift.lstrip("+-"), "--shift")
+        return Wishes(
+            now=SystemClock().now(),
+            shift=by,
+            unique=self.unique,
+            dry_run=self.dry_run,
+            statuses=frozenset(query_of({"status": statuses}).statuses),
+            into_itself=into_itself,
+        )
+
+    def journal_in(self, places: FileLocations) -> Path | None:
+        """Where what is added is noted; None for a trial, which notes nothing."""
+        return None if self.dry_run else places.journal(self.journal, taking_back.KIND)
+
+    def side_file(self, places: FileLocations, input_: str) -> Rejects | None:
+        """Where lines go that cannot be added; None for a trial, which writes no file."""
+        if self.dry_run:
+            return None
+        if self.rejects is not None:
+            return Rejects(places.named(self.rejects, "--rejects"), beside=input_)
+        usual = "rejected.jsonl" if input_ == "-" else f"{Path(input_).name}.rejected.jsonl"
+        return Rejects(places.state() / usual, is_usual=True, beside=input_)
 
 
 @click.command(
@@ -103,13 +126,6 @@ def import_(
     input_: str | None,
     status: Sequence[str],
     into_itself: bool,
-    shift: str | None,
-    unique: bool,
-    rejects: str | None,
-    journal: str | None,
-    undo: str | None,
-    dry_run: bool,
-    yes: bool,
     **flags: Any,
 ) -> None:
     """Add the actions of an exported file, in their statuses, with new ids.
@@ -119,27 +135,25 @@ def import_(
     file is cut off or the look at the end finds something missing. --undo deletes what was added
     and has not run since.
     """
+    options = AddOptions.of(flags)
     settings = settings_of(ctx, flags)
-    if undo is not None:
+    if options.undo is not None:
         refuse_beside_undo(ctx, "input_", "status", "into_itself")
         with opened_with_places(settings) as (queue, places):
-            take_back(queue, settings, undo_file(places, undo), dry_run=dry_run, yes=yes)
+            take_back(queue, settings, undo_file(places, options.undo), options)
         return
     if input_ is None:
         raise click.UsageError("Missing option '--input'.")
-    wishes = wishes_of(
-        shift, unique=unique, dry_run=dry_run, statuses=status, into_itself=into_itself
-    )
+    wishes = options.wishes(status, into_itself=into_itself)
     with opened_with_places(settings) as (queue, places), files.source(input_) as stream:
-        noted = None if dry_run else places.journal(journal, taking_back.KIND)
-        side = side_file(places, rejects, input_, dry_run=dry_run)
+        noted, side = options.journal_in(places), options.side_file(places, input_)
         lines = files.read(stream)
         first = next(lines, None)
         count = files.count_of(files.header_of(first))
-        if not dry_run and (count is None or count > MANY):
+        if not options.dry_run and (count is None or count > MANY):
             some = "the actions" if count is None else plural(count, "action")
             named = "standard input" if input_ == "-" else input_
-            confirm(f"Add {some} of {named} to {name_of(queue.store)}", yes=yes)
+            confirm(f"Add {some} of {named} to {name_of(queue.store)}", yes=options.yes)
         with (
             noting(places, noted) as steps,
             counting("import", count, lines=not settings.quiet) as advance,
@@ -165,18 +179,6 @@ def tell_rejected(line: Line, why: str) -> None:
     told(f"line {line.number}: {why}")
 
 
-def side_file(
-    places: FileLocations, rejects: str | None, input_: str, *, dry_run: bool
-) -> Rejects | None:
-    """Where lines go that cannot be added; None for a trial, which writes no file."""
-    if dry_run:
-        return None
-    if rejects is not None:
-        return Rejects(places.named(rejects, "--rejects"), beside=input_)
-    usual = "rejected.jsonl" if input_ == "-" else f"{Path(input_).name}.rejected.jsonl"
-    return Rejects(places.state() / usual, is_usual=True, beside=input_)
-
-
 @contextmanager
 def noting(places: FileLocations, file: Path | None) -> Iterator[Journal | None]:
     """The journal of what is added to a queue; none for a trial."""
@@ -187,16 +189,17 @@ def noting(places: FileLocations, file: Path | None) -> Iterator[Journal | None]
         yield steps
 
 
-def take_back(queue: Queue, settings: Settings, file: Path, *, dry_run: bool, yes: bool) -> None:
+def take_back(queue: Queue, settings: Settings, file: Path, options: AddOptions) -> None:
     """``--undo``; exit code 1 while runners hold some of them."""
-    name = name_of(queue.store)
+    name, dry_run = name_of(queue.store), options.dry_run
     with Journal(file, kind=taking_back.KIND, site=name, is_old=True) as steps:
         # Looked at first where somebody is to be asked, or wants to know only.
         done = None
-        if dry_run or not yes:
+        if dry_run or not options.yes:
             done = taking_back.take_back(queue.store, steps, dry_run=True)
         if done is not None and done.removed.total() > MANY and not dry_run:
-            confirm(f"Delete {plural(done.removed.total(), 'action')} that were added", yes=yes)
+            actions = plural(done.removed.total(), "action")
+            confirm(f"Delete {actions} that were added", yes=options.yes)
         if done is None or not dry_run:
             with counting("undo", taking_back.count(steps), lines=not settings.quiet) as advance:
                 done = taking_back.take_back(queue.store, steps, tick=advance)

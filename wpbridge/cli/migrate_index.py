@@ -1,7 +1,7 @@
 """``migrate index``."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,7 @@ def index(
                 with changes(definitions, places, noted, seconds) as steps, percents(what) as tell:
                     steps.run(definitions.names.actions, statement, tell)
         used, sorts = definitions.explain_claim()
-    facts = {
+    facts: dict[str, Any] = {
         "table": definitions.names.actions,
         "columns": list(CLAIM_INDEX.columns),
         "index": there.name,
@@ -135,15 +135,19 @@ def index(
     }
     if settings.format == "json":
         print_json(facts)
-        return
-    if dry_run and is_needed:
-        print_line(f"would run {statement}")
+    else:
+        _print(facts, _deed(there, drop=drop, dry_run=dry_run), noted)
+
+
+def _print(facts: Mapping[str, Any], deed: str, noted: Path | None) -> None:
+    if facts["dry_run"] and facts["needed"]:
+        print_line(f"would run {facts['statement']}")
     where = f"; noted in {noted}" if noted else ""
-    size = f"about {plural(there.rows, 'row')}, {there.size_bytes / MIB:,.0f} MiB"
+    size = f"about {plural(facts['rows'], 'row')}, {facts['size_bytes'] / MIB:,.0f} MiB"
     print_line(
-        f"{_deed(there, drop=drop, dry_run=dry_run)} on {definitions.names.actions} ({size});"
-        f" the plugin's claim uses {used or 'no index'} and"
-        f" {'sorts' if sorts else 'sorts nothing'}{where}"
+        f"{deed} on {facts['table']} ({size}); the plugin's claim uses"
+        f" {facts['claim_uses'] or 'no index'} and"
+        f" {'sorts' if facts['claim_sorts'] else 'sorts nothing'}{where}"
     )
 
 

@@ -128,30 +128,46 @@ def fix(
             noted = places.journal(journal, mending.KIND)
             _ask(definitions, fixes, yes=yes)
             with changes(definitions, places, noted, seconds) as steps:
-                for number, one in enumerate(fixes, 1):
-                    with percents(f"fix {number} of {len(fixes)}") as tell:
-                        steps.mend(one, tell)
-                    if settings.format != "json":
-                        # At once: a later one may be refused.
-                        print_line(f"ran {statement_of(one)}")
+                _mend(steps, fixes, tells=settings.format != "json")
             after = compare(definitions)
+    _tell(before, after, settings, noted, dry_run=dry_run)
+    raise SystemExit(int(Exit.OK if after.is_fine else Exit.ERROR))
+
+
+def _mend(steps: mending.Changes, fixes: Sequence[Fix], *, tells: bool) -> None:
+    for number, one in enumerate(fixes, 1):
+        with percents(f"fix {number} of {len(fixes)}") as tell:
+            steps.mend(one, tell)
+        if tells:
+            # At once: a later one may be refused.
+            print_line(f"ran {statement_of(one)}")
+
+
+def _tell(
+    before: Comparison,
+    after: Comparison,
+    settings: Settings,
+    noted: Path | None,
+    *,
+    dry_run: bool,
+) -> None:
+    statements = [statement_of(one) for one in before.fixes]
     if settings.format == "json":
         print_json(
             {
                 "schema": before.schema,
                 "dry_run": dry_run,
-                "statements": [statement_of(one) for one in fixes],
+                "statements": statements,
                 "left": [asdict(one) for one in after.deviations],
             }
         )
-    else:
-        deed = "would run" if dry_run else "ran"
-        for one in fixes if dry_run else ():
-            print_line(f"{deed} {statement_of(one)}")
-        _tell_rest(after)
-        where = f", noted in {noted}" if noted else ""
-        print_line(f"{deed} {plural(len(fixes), 'statement')}{where}; {_summary(after)}")
-    raise SystemExit(int(Exit.OK if after.is_fine else Exit.ERROR))
+        return
+    deed = "would run" if dry_run else "ran"
+    for statement in statements if dry_run else ():
+        print_line(f"{deed} {statement}")
+    _tell_rest(after)
+    where = f", noted in {noted}" if noted else ""
+    print_line(f"{deed} {plural(len(statements), 'statement')}{where}; {_summary(after)}")
 
 
 def _ask(definitions: Definitions, fixes: Sequence[Fix], *, yes: bool) -> None:

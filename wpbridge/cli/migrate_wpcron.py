@@ -1,6 +1,5 @@
 """``migrate wp-cron``: WP-Cron's events into actions, and back."""
 
-import json
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, tzinfo
@@ -9,6 +8,7 @@ from typing import Any, Final
 
 import click
 
+from wpbridge.cli import wp_cron_bridge as bridges
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.migrating import opened_with_places, undo_file
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
@@ -19,20 +19,18 @@ from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.cli.times import times_in, tz_option
 from wpbridge.clock import from_timestamp
 from wpbridge.codec.wp_cron import Event
-from wpbridge.errors import CodecError, ConfigError, InputError, SiteError
+from wpbridge.errors import InputError
 from wpbridge.migrate.file_locations import FileLocations
 from wpbridge.migrate.journal import Journal, name_of
+from wpbridge.migrate.wp_cron import left_events
 from wpbridge.migrate.wp_cron.journal_steps import left_as_row
 from wpbridge.migrate.wp_cron.moving import KIND, Moved, Mover, read
-from wpbridge.migrate.wp_cron.plan import GROUP, Choice, Left, Plan, plan
-from wpbridge.migrate.wp_cron.scheduled_since import Bridged, unfinished
+from wpbridge.migrate.wp_cron.plan import GROUP, Choice, Left, Plan, bytes_of, plan_of
 from wpbridge.migrate.wp_cron.undo import Undo, Undone
-from wpbridge.plugin import cron_bridge
 from wpbridge.queue.facade import Queue
 from wpbridge.site.config import Settings
 from wpbridge.site.moments import iso, parse_duration
 from wpbridge.site.resolve import Site
-from wpbridge.system import private_files
 
 SAMPLES: Final = 5
 _FLUSH: Final = (
@@ -99,46 +97,46 @@ def wp_cron(
     seconds = parse_duration(settle, "--settle").total_seconds()
     settings = settings_of(ctx, flags)
     with opened_with_places(settings) as (queue, places):
-        site = places.site
         if undo is not None:
             if hooks or file or with_core:
                 raise InputError("--undo: it puts back all that its journal tells of")
             _undo(queue, places, settings, undo, seconds, dry_run=dry_run, yes=yes)
             return
-        data = read(queue) if file is None else _bytes_of(Path(file))
-        plan = _plan(data, choice, group, file)
+        data = read(queue) if file is None else bytes_of(Path(file))
+        found = plan_of(data, choice, group, file)
         if dry_run:
-            _tell_plan(plan, settings, times_in(settings, queue.store))
-            raise SystemExit(int(Exit.ERROR if plan.left else Exit.OK))
+            _tell_plan(found, settings, times_in(settings, queue.store))
+            raise SystemExit(int(Exit.ERROR if found.left else Exit.OK))
         queue.store.check_writable()
         noted = places.journal(journal, KIND)
-        if plan.events:
-            confirm(f"Move {plural(len(plan.events), 'event')} out of WP-Cron", yes=yes)
-        asked = {"id": uuid.uuid4().hex}
-        with places.begun(noted, KIND, asked) as steps:
-            if plan.events and file is None:
-                folder = site.plugins_to_write(trusted=settings.trusted) if bridge else None
-                _bridge(queue, folder, plan, group, _id_of(steps) if bridge else None)
+        if found.events:
+            confirm(f"Move {plural(len(found.events), 'event')} out of WP-Cron", yes=yes)
+        with places.begun(noted, KIND, {"id": uuid.uuid4().hex}) as steps:
             mover = Mover(queue, steps, choice=choice, group=group)
-            with stoppable(), counting("wp-cron", len(plan.events), lines=True) as advance:
+            if found.events and file is None:
+                _ready_php(queue, places, settings, found, group, steps if bridge else None)
+            with stoppable(), counting("wp-cron", len(found.events), lines=True) as advance:
                 mover.advance = advance
-                mover.settling = lambda: told(_cached(site))
+                mover.settling = lambda: told(_cached(places.site))
                 done = mover.move(seconds) if file is None else mover.copy(data)
-            _tell_moved(done, plan, noted, settings)
+            left_events.write(done.left, noted)
+            _tell_moved(done, found, noted, settings)
     raise SystemExit(int(Exit.ERROR if done.left or done.faults else Exit.OK))
 
 
-def _plan(data: bytes, choice: Choice, group: str, file: str | None) -> Plan:
-    """Before anything is changed: what is damaged is told with where it lies."""
-    try:
-        return plan(data, choice, group)
-    except CodecError as error:
-        if file is not None:
-            raise InputError(f"--file {file}: not the bytes of a cron option: {error}") from None
-        raise CodecError(
-            f"the cron option is damaged, and nothing was changed: {error}; look at it with"
-            " wpbridge decode, and restore it"
-        ) from None
+def _ready_php(  # noqa: PLR0917 - what the bridge is written from
+    queue: Queue,
+    places: FileLocations,
+    settings: Settings,
+    found: Plan,
+    group: str,
+    steps: Journal | None,
+) -> None:
+    """Write the bridge; without a journal for it, say what PHP code may do without one."""
+    if steps is None:
+        told("PHP code that looks for these hooks in WP-Cron may schedule them anew: see --bridge")
+        return
+    bridges.install(queue, places.site, found, group, steps, trusted=settings.trusted)
 
 
 def _undo(
@@ -155,7 +153,7 @@ def _undo(
     if not dry_run:
         queue.store.check_writable()
     with Journal(file, kind=KIND, site=name_of(queue.store), is_old=True) as steps:
-        it = Undo(queue, steps, bridged=_bridged(queue, site, steps))
+        it = Undo(queue, steps, bridged=bridges.leaving(queue, site, steps))
         # Looked at first where somebody is to be asked, or wants to know only.
         done = it.look() if dry_run or not yes else None
         if done is not None and done.changed and not dry_run:
@@ -167,8 +165,7 @@ def _undo(
                 done = it.run(advance)
         try:
             if not dry_run and site.mu_plugins is not None and not done.busy:
-                folder = site.plugins_to_write(trusted=settings.trusted)
-                cron_bridge.remove(folder, queue.store.names.prefix, _id_of(steps))
+                bridges.remove(queue, site, steps, trusted=settings.trusted)
                 it.finish(done, settle_seconds)
         finally:
             # What was put back is told whatever lies in the bridge's place.
@@ -177,47 +174,6 @@ def _undo(
                 told(_FLUSH)
     is_whole = not (done.busy or done.faults or done.left)
     raise SystemExit(int(Exit.OK if is_whole else Exit.ERROR))
-
-
-def _bridged(queue: Queue, site: Site, steps: Journal) -> Bridged | None:
-    """The hooks that leave the bridge with this undo; also those of one that was stopped."""
-    if site.mu_plugins is None:
-        return None
-    try:
-        there = cron_bridge.read(site.mu_plugins).get(queue.store.names.prefix, {})
-    except SiteError:
-        # It is not ours, so it answers for nothing; the end of the undo says so.
-        return None
-    hooks: dict[str, list[str]] = there.get("hooks", {})
-    mine = {hook for hook, journals in hooks.items() if set(journals) == {_id_of(steps)}}
-    begun = unfinished(steps)
-    group = there["group"] if mine else "" if begun is None else begun.group
-    if begun is not None and begun.group == group:
-        mine |= begun.hooks - hooks.keys()
-    return Bridged(group=group, hooks=frozenset(mine)) if mine else None
-
-
-def _id_of(journal: Journal) -> str:
-    """What the bridge knows it by, wherever it is moved to."""
-    return str(journal.asked.get("id", ""))
-
-
-def _bridge(queue: Queue, folder: Path | None, plan: Plan, group: str, journal: str | None) -> None:
-    """Before anything is moved: a request in between would schedule anew what it does not find."""
-    if journal is None or folder is None:
-        told("PHP code that looks for these hooks in WP-Cron may schedule them anew: see --bridge")
-        return
-    cron_bridge.install(folder, queue.store.names.prefix, group, plan.by_hook(), journal)
-
-
-def _bytes_of(file: Path) -> bytes:
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise InputError(f"--file: {file}: {error.strerror}") from None
-    if not data.strip():
-        raise InputError(f"--file {file}: it is empty")
-    return data
 
 
 def _cached(site: Site) -> str:
@@ -275,8 +231,7 @@ def _tell_left(left: list[Left]) -> None:
 
 
 def _tell_moved(done: Moved, plan: Plan, journal: Path, settings: Settings) -> None:
-    side = journal.with_name(f"{journal.name}.left")
-    _write_left(done.left, side)
+    side = left_events.file_of(journal)
     counts: dict[str, Any] = {
         "moved": done.moved,
         "returned": done.returned,
@@ -301,18 +256,6 @@ def _tell_moved(done: Moved, plan: Plan, journal: Path, settings: Settings) -> N
     words += [f"{done.checked:,} compared with their events"] * bool(done.checked)
     words += [f"{len(done.left):,} left, see {side}"] * bool(done.left)
     print_line(f"{', '.join(words)}; undo with --undo {journal}")
-
-
-def _write_left(left: list[Left], side: Path) -> None:
-    """The side file; an earlier run's goes where nothing is left any more."""
-    try:
-        if left:
-            with private_files.replaced(side) as stream:
-                stream.writelines(json.dumps(left_as_row(one)).encode() + b"\n" for one in left)
-        else:
-            side.unlink(missing_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{side} cannot be written: {error.strerror}") from None
 
 
 def _tell_undone(done: Undone, settings: Settings, zone: tzinfo, *, dry_run: bool) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from wpbridge.codec.wp_cron import CronOption, Event, Odd
@@ -104,3 +105,32 @@ def plan(data: bytes, choice: Choice, group: str = GROUP) -> Plan:
         else:
             found.events.append(event)
     return found
+
+
+def plan_of(data: bytes, choice: Choice, group: str, file: str | None) -> Plan:
+    """Plan a move before anything is changed.
+
+    Raises:
+        InputError: the bytes of ``file`` are no cron option.
+        CodecError: the site's option is damaged.
+    """
+    try:
+        return plan(data, choice, group)
+    except CodecError as error:
+        if file is not None:
+            raise InputError(f"--file {file}: not the bytes of a cron option: {error}") from None
+        raise CodecError(
+            f"the cron option is damaged, and nothing was changed: {error}; look at it with"
+            " wpbridge decode, and restore it"
+        ) from None
+
+
+def bytes_of(file: Path) -> bytes:
+    """Read a file with the bytes of a cron option; InputError when it cannot be or is empty."""
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"--file: {file}: {error.strerror}") from None
+    if not data.strip():
+        raise InputError(f"--file {file}: it is empty")
+    return data
