@@ -239,6 +239,17 @@ def test_limit_and_offset(queue: Queue) -> None:
     assert queue.count(limit=3, offset=5) == 25
 
 
+def test_pages_above_an_id_go_by_id_or_are_refused(six: Queue) -> None:
+    """By date, the next page left out what has a later date and a lower id."""
+    ids = sorted(record.id for record in six.find())
+    assert [r.id for r in six.find(after_id=ids[1], order="id", limit=2)] == ids[2:4]
+    for order in ({}, {"order": "date"}, {"order": "none"}, {"order": "id", "descending": True}):
+        with pytest.raises(InputError, match="after_id: pages go by id"):
+            six.find(after_id=ids[1], **order)
+    assert sorted(r.id for r in six.find(after_id=ids[1], limit=0)) == ids[2:]
+    assert six.count(after_id=ids[1]) == len(ids) - 2
+
+
 def test_pages_give_everything_once_whatever_happens_meanwhile(
     queue: Queue, reading: Reading
 ) -> None:

@@ -23,8 +23,16 @@ class QueueReading(QueueConnection):
         return found
 
     def find(self, query: Query | None = None, **criteria: Any) -> list[Record]:
-        """Return the actions meant (:class:`Query`), 20 of them by default."""
-        return self._read(lambda parts: parts.reading.find(_query(query, criteria)))
+        """Return the actions meant (:class:`Query`), 20 of them by default.
+
+        InputError for a page that begins above ``after_id`` and is not in rising order of ids:
+        pages in another order would leave actions out.
+        """
+        meant = _query(query, criteria)
+        is_by_id = meant.order == "id" and not meant.descending
+        if meant.after_id is not None and meant.limit and not is_by_id:
+            raise InputError('after_id: pages go by id, so give order="id" without descending')
+        return self._read(lambda parts: parts.reading.find(meant))
 
     def count(self, query: Query | None = None, **criteria: Any) -> int:
         """Return how many actions are meant."""
