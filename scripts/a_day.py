@@ -19,7 +19,7 @@ from wpbridge.executors.base import Call, Report
 from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.queue.facade import Queue
-from wpbridge.runner import wording
+from wpbridge.runner import log_texts
 from wpbridge.runner.identity import Identity, identity
 from wpbridge.runner.in_hand import Totals
 from wpbridge.runner.loop import Limits, Runner
@@ -278,7 +278,7 @@ class Day:
         claim = store.claim_due(now=now, limit=WAITING + STARTED, only=only)
         assert claim is not None
         assert len(claim.actions) == WAITING + STARTED
-        started = [(action, [wording.started(now)]) for action in claim.actions[:STARTED]]
+        started = [(action, [log_texts.started(now)]) for action in claim.actions[:STARTED]]
         store.start(started, now=now, once=False)
         if not is_near:
             beat = text(

@@ -19,10 +19,10 @@ from wpbridge.events import Event, UpkeepDone, UpkeepLeft, UpkeepResumed
 from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.outcome import LogLine
-from wpbridge.runner import care
-from wpbridge.runner.care import Tended
+from wpbridge.runner import upkeep_turns
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
+from wpbridge.runner.upkeep_turns import Tended
 from wpbridge.site.rules import Keep
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.queueing.adding import SINCE_4_HOOK
@@ -634,7 +634,7 @@ def test_what_is_no_sign_of_one(store: SqlStore, keeper: Keeper, name: str, age:
 def test_an_idle_runner_takes_what_was_freed_at_once(
     store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(care, "NEXT_SECONDS", 0.01)
+    monkeypatch.setattr(upkeep_turns, "NEXT_SECONDS", 0.01)
     ran = threading.Event()
 
     class Stub:

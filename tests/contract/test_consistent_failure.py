@@ -17,12 +17,12 @@ from factories import NOW, insert, make_new
 from rows import change, log_of, query
 from wpbridge.action import ActionId, Claim
 from wpbridge.outcome import Canceled, Completed, Failed, Outcome, Retried
-from wpbridge.runner import settle, wording
+from wpbridge.runner import log_texts, settle
 from wpbridge.store.base import ClaimFilter, Ending
 from wpbridge.store.running.runner_store import SqlStore
 
 FAILED = Failed(reason="no")
-STOPPED = wording.consistently_failing(NOW).message
+STOPPED = log_texts.consistently_failing(NOW).message
 
 
 def hold_all(store: SqlStore) -> Claim:

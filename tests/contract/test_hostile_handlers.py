@@ -22,7 +22,7 @@ from wpbridge.executors.handlers import Handler, describe, load
 from wpbridge.executors.process.executor import PoolLimits, ProcessExecutor, Setup
 from wpbridge.executors.threads import ThreadExecutor, outcome_of
 from wpbridge.outcome import MOST_CHARACTERS, Completed, Failed, Outcome, plain
-from wpbridge.runner import wording
+from wpbridge.runner import log_texts
 from wpbridge.runner.identity import identity
 from wpbridge.runner.in_hand import Totals
 from wpbridge.runner.loop import Limits, Runner
@@ -313,7 +313,7 @@ def test_the_reaper_outlives_it_too(store: SqlStore) -> None:
     now = SystemClock().now()
     claim = store.claim_due(now=now, limit=10, only=ClaimFilter())
     assert claim is not None
-    started = [(action, [wording.started(now)]) for action in claim.actions]
+    started = [(action, [log_texts.started(now)]) for action in claim.actions]
     store.start(started, now=now, once=False)
     store._runner = None
     change(store, "UPDATE wp_wpbridge_runners SET beat_gmt = '2020-01-01 00:00:00'")

@@ -16,7 +16,7 @@ from servers import MariaDB
 from tables_of_0_1 import key_of_0_1
 from wpbridge.action import Action
 from wpbridge.errors import SchemaError, StoreError
-from wpbridge.executors.calling import context_of
+from wpbridge.executors.handler_calls import context_of
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
 from wpbridge.site.database import DatabaseAddress

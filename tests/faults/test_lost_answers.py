@@ -33,7 +33,7 @@ from wpbridge.migrate.wp_cron.moving import Mover, read
 from wpbridge.migrate.wp_cron.plan import GROUP, Choice
 from wpbridge.outcome import Completed, LogLine
 from wpbridge.queue.facade import Queue
-from wpbridge.runner import settle, wording
+from wpbridge.runner import log_texts, settle
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_store
@@ -109,7 +109,7 @@ def test_a_claim(far: SqlStore, proxy: Proxy, lost: Lost) -> None:
 def test_a_mark_of_what_starts(far: SqlStore, proxy: Proxy, lost: Lost, once: bool) -> None:
     """What it marked is ours to run: nobody else would."""
     claim = hold(far)
-    started = [(action, [wording.started(NOW)]) for action in claim.actions]
+    started = [(action, [log_texts.started(NOW)]) for action in claim.actions]
     with cut_at_commit(far, proxy, lost):
         marked = far.start(started, now=NOW, once=once)
     assert marked == {action.id for action in claim.actions}

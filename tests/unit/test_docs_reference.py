@@ -33,7 +33,7 @@ from wpbridge.doctor import Finding, Repair, explain
 from wpbridge.migrate.transfer import lines
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
-from wpbridge.runner import wording
+from wpbridge.runner import log_texts
 from wpbridge.site import config
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.site.settings import SETTINGS
@@ -643,10 +643,10 @@ def test_log_rows_of_status_changes_are_those_of_the_code() -> None:
     at = SystemClock().now()
     later = timedelta(seconds=9)
     made = [
-        *(wording.started(at), wording.completed(at), wording.failed(at, "x")),
-        *(wording.canceled(at, ""), wording.canceled(at, "x"), wording.unrun(at, "x")),
-        *(wording.retried(at, later, "x", attempt=n, of=5) for n in (0, 2)),
-        *(wording.snoozed(at, at, "x"), wording.reset(at, "x", 0), wording.reset(at, "x", 1)),
+        *(log_texts.started(at), log_texts.completed(at), log_texts.failed(at, "x")),
+        *(log_texts.canceled(at, ""), log_texts.canceled(at, "x"), log_texts.unrun(at, "x")),
+        *(log_texts.retried(at, later, "x", attempt=n, of=5) for n in (0, 2)),
+        *(log_texts.snoozed(at, at, "x"), log_texts.reset(at, "x", 0), log_texts.reset(at, "x", 1)),
     ]
     stored = [
         f"{REQUEUED}9",

@@ -15,11 +15,11 @@ SEEDS = {
     # module: what it must not import, and the contract that says so
     "site/moments": ("wpbridge.runner.loop", "Rooms, from the doors down to the nouns"),
     "action": ("wpbridge.telling.bus", "Rooms, from the doors down to the nouns"),
-    "queue/wake": ("wpbridge.runner.care", "Rooms, from the doors down to the nouns"),
+    "queue/wake": ("wpbridge.runner.upkeep_turns", "Rooms, from the doors down to the nouns"),
     "doctor/findings": ("wpbridge.migrate.packed_file", "Rooms are entered by their doors"),
     "plugin/placing": ("wpbridge.site.dropin", "Rooms are entered by their doors"),
     "cli/times": ("wpbridge.store.running.claiming", "Rooms are entered by their doors"),
-    "runner/pace": (
+    "runner/claim_size": (
         "wpbridge.store.database.sqlite",
         "The runner sees stores by their protocol only",
     ),

@@ -25,7 +25,7 @@ State: TypeAlias = Literal["starting", "working", "leaving", "left"]
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Child:
-    """One worker process."""
+    """One worker process, as its supervisor sees it."""
 
     number: int
     """Its place among the workers, from 1."""
@@ -50,7 +50,7 @@ class Child:
         return self.process.pid
 
     def fileno(self) -> int:
-        """For a selector."""
+        """Return the descriptor that a selector watches."""
         return self.link.fileno()
 
     def tell(self, word: str) -> None:

@@ -34,7 +34,7 @@ _COUNTED: Final = frozenset(
 
 
 class Fleet:
-    """All workers."""
+    """All worker processes of one daemon."""
 
     def __init__(
         self,
@@ -69,9 +69,9 @@ class Fleet:
     # Looking
 
     def children(self) -> Iterator[Child]:
-        """All processes there are."""
+        """Yield every worker process, those that leave among them."""
         for slot in self._slots:
-            yield from (c for c in (slot.child, slot.successor) if c is not None)
+            yield from slot.children()
         yield from self._leaving
 
     def is_ready(self) -> bool:
@@ -79,12 +79,12 @@ class Fleet:
         return all(slot.child is not None and slot.child.state == "working" for slot in self._slots)
 
     def silent_seconds(self) -> float:
-        """Of the worker that has been silent longest, among those that should speak."""
+        """Return how long the worker was silent that is silent longest."""
         now = self._clock()
         return max((now - c.signed for c in self.children() if c.state != "starting"), default=0.0)
 
     def has_database(self) -> bool:
-        """Whether it answered everybody who asked last."""
+        """Return whether the database answered every worker's last question."""
         return all(c.has_database for c in self.children())
 
     def totals(self) -> Counter[str]:
@@ -95,7 +95,7 @@ class Fleet:
         return found
 
     def workers(self) -> tuple[Worker, ...]:
-        """For the heartbeat file."""
+        """Return what the heartbeat file tells of each worker."""
         now = self._clock()
         return tuple(
             Worker(
@@ -152,9 +152,8 @@ class Fleet:
     def resize(self, size: int) -> None:
         """So many workers from now on."""
         for slot in self._slots[size:]:
-            for child in (slot.child, slot.successor):
-                if child is not None:
-                    self._retire(child, "fewer workers")
+            for child in slot.children():
+                self._retire(child, "fewer workers")
         self._slots = self._slots[:size]
         self._slots += [WorkerSlot(n) for n in range(len(self._slots) + 1, size + 1)]
 
@@ -200,7 +199,7 @@ class Fleet:
         return None
 
     def reap(self) -> None:
-        """See who has ended."""
+        """Take the workers away that have ended."""
         for child in [c for c in self.children() if c.has_ended()]:
             # Its last words may still be on the way.
             while (heard := child.hear())[0]:
@@ -230,7 +229,7 @@ class Fleet:
         return child
 
     def _slot_of(self, child: Child) -> WorkerSlot | None:
-        return next((slot for slot in self._slots if child in (slot.child, slot.successor)), None)
+        return next((slot for slot in self._slots if child in slot.children()), None)
 
     def _ready(self, child: Child) -> None:
         if child.state == "starting":
@@ -263,8 +262,7 @@ class Fleet:
         if child in self._leaving:
             self._leaving.remove(child)
             return
-        slot = self._slot_of(child)
-        if slot is None:
+        if (slot := self._slot_of(child)) is None:
             return
         if slot.successor is child:
             slot.successor = None

@@ -18,7 +18,7 @@ PATIENCE_USEC: Final = 60_000_000
 
 
 class Notifier:
-    """The service manager's ear."""
+    """Sends the service manager messages about this daemon."""
 
     def __init__(self, address: str | None, *, watchdog_seconds: float | None = None) -> None:
         self._address = address
@@ -35,7 +35,7 @@ class Notifier:
         return cls(told, watchdog_seconds=int(usec) / 1e6 if is_set else None)
 
     def ready(self, status: str) -> None:
-        """Started, or done with reloading."""
+        """Tell that the daemon has started, or that a reload is done."""
         self.send(READY=1, MAINPID=os.getpid(), STATUS=status)
 
     def reloading(self) -> None:
@@ -43,11 +43,11 @@ class Notifier:
         self.send(RELOADING=1, MONOTONIC_USEC=int(time.monotonic() * 1e6))
 
     def stopping(self, status: str) -> None:
-        """On the way out."""
+        """Tell that the daemon is ending."""
         self.send(STOPPING=1, STATUS=status)
 
     def status(self, text: str) -> None:
-        """What ``systemctl status`` shows."""
+        """Set the line that ``systemctl status`` shows."""
         self.send(STATUS=text)
 
     def waiting(self, text: str) -> None:
@@ -55,7 +55,7 @@ class Notifier:
         self.send(STATUS=text, EXTEND_TIMEOUT_USEC=PATIENCE_USEC)
 
     def alive(self) -> None:
-        """Keep the watchdog quiet."""
+        """Tell the watchdog that the daemon lives."""
         self.send(WATCHDOG=1)
 
     def send(self, **values: str | int) -> None:

@@ -19,13 +19,13 @@ ALL: Final = (*STOPS, AT_ONCE, *QUIETS, RESUME, RELOAD, DUMP, STACKS, CHILD)
 
 
 class Arrivals:
-    """Signals that have come."""
+    """The signals that have arrived and were not taken yet."""
 
     def __init__(self, reader: int) -> None:
         self._reader = reader
 
     def fileno(self) -> int:
-        """For a selector."""
+        """Return the descriptor that a selector watches."""
         return self._reader
 
     def take(self) -> list[signal.Signals]:

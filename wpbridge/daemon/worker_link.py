@@ -44,7 +44,7 @@ class SignClock(SystemClock):
         self.signed = time.monotonic()
 
     def monotonic(self) -> float:
-        """See :class:`wpbridge.clock.Clock`."""
+        """Return the monotonic time; a call by the loop's thread is a sign of life."""
         if threading.get_ident() == self._thread:
             self.signed = time.monotonic()
         return super().monotonic()
@@ -136,11 +136,11 @@ class WorkerLink:
     # The database, as the session tells
 
     def lost(self) -> None:
-        """It does not answer."""
+        """Note that the database does not answer."""
         self._is_away = True
 
     def back(self) -> None:
-        """It answers again."""
+        """Note that the database answers again."""
         self._is_away = False
 
     def pause(self, seconds: float) -> None:

@@ -34,6 +34,10 @@ class WorkerSlot:
     deaths: int = 0
     """In a row."""
 
+    def children(self) -> list[Child]:
+        """The processes that fill it: its worker, and the successor."""
+        return [child for child in (self.child, self.successor) if child is not None]
+
     def emptied(self, child: Child, now: float, chance: Callable[[float, float], float]) -> None:
         """Its worker has ended: say when it is filled again, and log why."""
         if child.code == RECYCLED:
@@ -74,15 +78,15 @@ class Rolling:
         return self._left is not None
 
     def begin(self, slots: Sequence[WorkerSlot]) -> None:
-        """Replace all of them."""
+        """Begin to replace the workers of all these slots."""
         self._left, self._drains = list(slots), None
 
     def end(self) -> None:
-        """Replace no more of them."""
+        """Stop replacing workers."""
         self._left = None
 
     def drains(self, child: Child, now: float) -> None:
-        """The last one replaced has been told to."""
+        """Note that the worker that was replaced last has begun to drain."""
         self._drains = child, now + self.patience_seconds
 
     def next(

@@ -41,7 +41,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """How a call went."""
+    """How one call went, and when."""
 
     call: Call
     outcome: Outcome
@@ -64,7 +64,7 @@ class Mailbox:
         self._queue: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
 
     def put(self, report: Report) -> None:
-        """From any thread."""
+        """Add a report; any thread may do it."""
         self._queue.put(report)
 
     def wake(self) -> None:
@@ -120,7 +120,7 @@ class Executor(Protocol):
         ...
 
     def submit(self, call: Call) -> None:
-        """Queue a call."""
+        """Queue a call, which starts as soon as something is free."""
         ...
 
     def reports(self, timeout_seconds: float) -> list[Report]:

@@ -46,7 +46,7 @@ class Enqueuer(Protocol):
     def schedule_single(
         self, at: Any, hook: str, args: Sequence[Any] | Mapping[str, Any] = (), **more: Any
     ) -> ActionId | None:
-        """Once, at a date."""
+        """Enqueue an action that runs once, at a date."""
         ...
 
 

@@ -40,72 +40,72 @@ class Router:
         return self._where(hook, group) == name
 
     def refuses(self, hook: str, group: str) -> str | None:
-        """As its executor says."""
+        """Return why the hook's executor will not run it; None when it will."""
         executor = self._of(hook, group)
         return executor.refuses(hook, group) if executor else "nothing runs it any more"
 
     def missing(self) -> frozenset[str]:
-        """Of all of them."""
+        """Return the missing hooks of all executors."""
         return frozenset().union(*(e.missing() for e in self._executors.values()))
 
     def start_mark(self, hook: str, group: str) -> StartMark:
-        """As its executor says."""
+        """Return what the hook's executor says."""
         executor = self._of(hook, group)
         return executor.start_mark(hook, group) if executor else "with_ending"
 
     def has_room(self) -> bool:
-        """Somewhere."""
+        """Return whether some executor has room."""
         return any(executor.has_room() for executor in self._executors.values())
 
     def admit(self, waiting: Sequence[Call]) -> list[Call]:
-        """What each executor would start of its own."""
+        """Return what each executor would start of its own calls."""
         own = {name: list[Call]() for name in self._executors}
         for call in waiting:
             own[self._where(call.action.hook, call.action.group)].append(call)
         return [call for name, e in self._executors.items() for call in e.admit(own[name])]
 
     def trouble(self) -> str | None:
-        """The first there is."""
+        """Return the trouble of the first executor that has one."""
         troubles = (executor.trouble() for executor in self._executors.values())
         return next((trouble for trouble in troubles if trouble), None)
 
     def ignored(self, action: Action) -> None:
-        """To the executor that would have run it."""
+        """Tell the executor that would have run the action."""
         if executor := self._of(action.hook, action.group):
             executor.ignored(action)
 
     def submit(self, call: Call) -> None:
-        """To its executor."""
+        """Give a call to the executor of its hook."""
         executor = self._of(call.action.hook, call.action.group)
         if executor is None:
             raise HandlerNotFound(f"nothing runs the hook {call.action.hook}")
         executor.submit(call)
 
     def reports(self, timeout_seconds: float) -> list[Report]:
-        """Of all of them."""
+        """Return the reports of all executors, which share one mailbox."""
         return self._mailbox.take(timeout_seconds)
 
     def wake(self) -> None:
-        """See :class:`Executor`."""
+        """End a wait in :meth:`reports`; safe in a signal handler."""
         self._mailbox.wake()
 
     def running(self) -> dict[Call, datetime]:
-        """Of all of them."""
+        """Return the running calls of all executors."""
         found: dict[Call, datetime] = {}
         for executor in self._executors.values():
             found |= executor.running()
         return found
 
     def recall(self, only: Collection[Call] | None = None) -> list[Call]:
-        """From all of them."""
+        """Take calls back from all executors."""
         return [call for e in self._executors.values() for call in e.recall(only)]
 
     def announce_stop(self) -> None:
-        """To all of them."""
+        """Let all executors know that the runner wants to stop."""
         for executor in self._executors.values():
             executor.announce_stop()
 
     def close(self) -> None:
-        """All of them."""
+        """Close all executors."""
         for executor in self._executors.values():
             executor.close()

@@ -9,18 +9,17 @@ ended, so a sync one that runs beyond it is reported and goes on. What they prin
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from wpbridge.action import Action
 from wpbridge.clock import Clock
-from wpbridge.executors.base import Call, Mailbox, Report, StartMark, unstarted
-from wpbridge.executors.calling import context_of, ended, is_awaitable, outcome_of
+from wpbridge.executors.base import Call, Mailbox, Report, unstarted
+from wpbridge.executors.handler_calls import context_of, ended, is_awaitable, outcome_of
 from wpbridge.executors.handlers import Enqueuer, Handler
-from wpbridge.executors.openings import NO_HOOKS, HookSet, Openings
-from wpbridge.executors.printed import Printed, Stdout
+from wpbridge.executors.printed_output import Printed, Stdout
+from wpbridge.executors.python_executor import PythonExecutor
 from wpbridge.outcome import Failed, LogLine, Outcome
 from wpbridge.telling.log import tell
 
@@ -41,8 +40,8 @@ class _Running:
     is_late: bool = False
 
 
-class ThreadExecutor:
-    """See :class:`wpbridge.executors.base.Executor`."""
+class ThreadExecutor(PythonExecutor):
+    """Runs Python handlers on threads; the methods are those of an executor."""
 
     def __init__(
         self,
@@ -66,13 +65,11 @@ class ThreadExecutor:
             open_queue: what handlers enqueue with; called at most once at a time, when asked.
             default_timeout: of handlers that name none; None for no limit.
         """
+        super().__init__(handlers, default_timeout)
         self._open_queue = open_queue
-        self._default_timeout = default_timeout
         self._is_stopping = False
         self._mailbox = mailbox or Mailbox()
         self._concurrency = max(1, concurrency)
-        self._handlers = handlers
-        self._hooks = HookSet(frozenset(handlers))
         self._clock = clock
         self._site = site
         self._queue: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
@@ -87,53 +84,23 @@ class ThreadExecutor:
         for thread in self._threads:
             thread.start()
 
-    def openings(self) -> Sequence[Openings]:
-        """The hooks with a handler, while there is room."""
-        return [Openings(hooks=self._hooks if self.has_room() else NO_HOOKS)]
-
-    def refuses(self, hook: str, group: str) -> str | None:
-        """Never."""
-        del hook, group
-        return None
-
-    def missing(self) -> frozenset[str]:
-        """None: what has no handler is never claimed."""
-        return frozenset()
-
-    def start_mark(self, hook: str, group: str) -> StartMark:
-        """As the handler was marked."""
-        del group
-        handler = self._handlers.get(hook)
-        return "once" if handler is not None and handler.at_most_once else "with_ending"
-
-    def has_room(self) -> bool:
-        """While some thread would stand idle."""
-        return bool(self._handlers) and self._free() > 0
-
-    def admit(self, waiting: Sequence[Call]) -> list[Call]:
-        """As many as there are idle threads."""
-        return list(waiting[: max(0, self._free())])
-
     def _free(self) -> int:
         return self._concurrency - self._queue.qsize() - len(self._running)
 
     def trouble(self) -> str | None:
-        """Threads have none."""
+        """Return None: nothing keeps a thread from running handlers."""
         return None
 
-    def ignored(self, action: Action) -> None:
-        """No Python handler asks for it."""
-
     def submit(self, call: Call) -> None:
-        """To the first thread that is free."""
+        """Queue a call for the first thread that is free."""
         self._queue.put(call)
 
     def reports(self, timeout_seconds: float) -> list[Report]:
-        """See :class:`Executor`."""
+        """Return what has ended; wait for the first report up to the timeout."""
         return self._mailbox.take(timeout_seconds)
 
     def wake(self) -> None:
-        """See :class:`Executor`."""
+        """End a wait in :meth:`reports`; safe in a signal handler."""
         self._mailbox.wake()
 
     def running(self) -> dict[Call, datetime]:
@@ -161,7 +128,7 @@ class ThreadExecutor:
         self._is_stopping = True
 
     def recall(self, only: Collection[Call] | None = None) -> list[Call]:
-        """See :class:`Executor`."""
+        """Take back calls that no thread has: all of them, or those in ``only``."""
         taken: list[Call] = []
         left: list[Call] = []
         try:
@@ -176,7 +143,7 @@ class ThreadExecutor:
         return taken
 
     def close(self) -> None:
-        """See :class:`Executor`."""
+        """Stop the threads; calls that wait are dropped."""
         self.recall()
         for _ in self._threads:
             self._queue.put(None)

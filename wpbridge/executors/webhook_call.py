@@ -33,7 +33,7 @@ _FIRST_BYTES: Final = 4 * _SHOWN_CHARACTERS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a receiver answered."""
+    """The answer of a receiver, as far as it counts."""
 
     status: int
     retry_after: tuple[str, ...]
@@ -132,7 +132,7 @@ class _Session(requests.Session):
     """Knows no redirects: even where none is followed, the base class would read their bodies."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Nowhere."""
+        """Return None, so that no redirect is followed."""
         del resp
         return None
 

@@ -13,12 +13,12 @@ from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.events import HookPaused
 from wpbridge.executors.base import Call, Report
 from wpbridge.outcome import Booked, Failed, LogLine, Outcome, Unrun, line_of
-from wpbridge.runner import settle, telling, wording
+from wpbridge.runner import action_events, log_texts, settle
 from wpbridge.runner.breaker import Breaker
 from wpbridge.runner.catch_up import CatchUp
+from wpbridge.runner.claim_size import ClaimSize
 from wpbridge.runner.endings import write
 from wpbridge.runner.in_hand import CallState, Ended
-from wpbridge.runner.pace import Pace
 from wpbridge.runner.retries import Retries
 from wpbridge.runner.run import Run
 from wpbridge.store.base import Ending
@@ -33,12 +33,12 @@ class Bookkeeper:
     """
 
     def __init__(
-        self, run: Run, retries: Retries, breaker: Breaker, pace: Pace, catch_up: CatchUp
+        self, run: Run, retries: Retries, breaker: Breaker, claim_size: ClaimSize, catch_up: CatchUp
     ) -> None:
         self._run = run
         self._retries = retries
         self._breaker = breaker
-        self._pace = pace
+        self._claim_size = claim_size
         self._catch_up = catch_up
         self._flushed_at = run.clock.monotonic()
         self._paused: set[str] = set()
@@ -52,7 +52,7 @@ class Bookkeeper:
             if state is None:
                 # Others had taken it over; perhaps it has come back to us since, and runs anew.
                 continue
-            self._pace.note(report.ended_at - report.started_at)
+            self._claim_size.note(report.ended_at - report.started_at)
             self._tell_started(report.call, state, report.started_at)
             if isinstance(report.outcome, Booked):
                 self._run.in_hand.ended_by_plugin.append(report)
@@ -90,7 +90,7 @@ class Bookkeeper:
         keep = self._run.limits.keep_output
         is_kept = keep == "always" or (keep == "failed" and isinstance(report.outcome, Failed))
         is_there = is_kept and report.output
-        return [wording.output(report.ended_at, report.output)] if is_there else []
+        return [log_texts.output(report.ended_at, report.output)] if is_there else []
 
     def flush(self) -> None:
         """Write all endings there are, and delete the claims that hold nothing any more."""
@@ -141,14 +141,14 @@ class Bookkeeper:
         """Send the event of a start, once for each attempt."""
         if not state.is_told:
             state.is_told = True
-            self._run.bus.tell(telling.started(call.action, at, self._run.bus.site))
+            self._run.bus.tell(action_events.started(call.action, at, self._run.bus.site))
 
     def _tell_ended(self, ended: Ended, *, is_settled: bool) -> None:
         action, report = ended.ending.action, ended.report
         if report is None:
             return
         event = (
-            telling.ended(
+            action_events.ended(
                 action,
                 report.outcome,
                 started_at=report.started_at,
@@ -156,7 +156,7 @@ class Bookkeeper:
                 site=self._run.bus.site,
             )
             if is_settled
-            else telling.lost(action, report.ended_at, self._run.bus.site)
+            else action_events.lost(action, report.ended_at, self._run.bus.site)
         )
         if event is not None:
             self._run.bus.tell(event)
@@ -195,13 +195,13 @@ class Bookkeeper:
             else:
                 self._run.totals.lost += 1
             if failed is not None and failed.detail and status == Status.FAILED:
-                said.append((action.id, wording.detail(report.ended_at, failed.detail)))
+                said.append((action.id, log_texts.detail(report.ended_at, failed.detail)))
         self._run.store.log(said)
         self._run.store.release([], finished=self._run.in_hand.finished_claims())
 
     def _tell_booked(self, report: Report) -> None:
         self._breaker.note(report.call.action.hook, report.outcome)
-        event = telling.ended(
+        event = action_events.ended(
             report.call.action,
             report.outcome,
             started_at=report.started_at,
@@ -258,7 +258,7 @@ class Bookkeeper:
                 said += [(call.action.id, line) for line in lines]
             else:
                 fresh[call.action.id] = own
-                started.append((call.action, [wording.started(started_at), *lines]))
+                started.append((call.action, [log_texts.started(started_at), *lines]))
         if started:
             for action_id in self._run.store.start(started, now=now, once=False):
                 fresh[action_id].is_marked = True

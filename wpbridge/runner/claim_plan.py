@@ -6,7 +6,7 @@ from datetime import datetime
 
 from wpbridge.action import Action, ActionId
 from wpbridge.executors.openings import Openings
-from wpbridge.runner import wording
+from wpbridge.runner import log_texts
 from wpbridge.runner.dispatcher import is_readable
 from wpbridge.store.base import ClaimFilter, StartPlan
 
@@ -37,7 +37,7 @@ def start_plan(openings: Sequence[Openings], *, at: datetime) -> StartPlan | Non
         return None
     return StartPlan(
         chosen=lambda actions: [i for one in with_room for i in _chosen(one, actions)],
-        log_line=wording.started(at),
+        log_line=log_texts.started(at),
     )
 
 

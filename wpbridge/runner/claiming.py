@@ -7,7 +7,7 @@ from wpbridge.events import ClaimMade
 from wpbridge.executors.base import StartMark
 from wpbridge.runner.catch_up import CatchUp
 from wpbridge.runner.claim_plan import claim_filter, start_plan
-from wpbridge.runner.pace import Pace
+from wpbridge.runner.claim_size import ClaimSize
 from wpbridge.runner.run import Run
 from wpbridge.runner.shares import Shares
 from wpbridge.store.base import ClaimFilter
@@ -17,12 +17,12 @@ class Claiming:
     """Asks the store for claims."""
 
     def __init__(
-        self, run: Run, only: ClaimFilter, shares: Shares, pace: Pace, catch_up: CatchUp
+        self, run: Run, only: ClaimFilter, shares: Shares, claim_size: ClaimSize, catch_up: CatchUp
     ) -> None:
         self._run = run
         self._only = only
         self._shares = shares
-        self._pace = pace
+        self._claim_size = claim_size
         self._catch_up = catch_up
 
     def is_done(self) -> bool:
@@ -52,7 +52,9 @@ class Claiming:
 
     def _size(self) -> int:
         limits = self._run.limits
-        size = limits.batch_size if limits.poll is None else self._pace.size(limits.batch_size)
+        size = limits.batch_size
+        if limits.poll is not None:
+            size = self._claim_size.size(size)
         if limits.max_actions:
             size = min(size, limits.max_actions - self._run.totals.claimed)
         return size

@@ -6,7 +6,7 @@ from wpbridge.action import Action
 from wpbridge.codec import args, schedule
 from wpbridge.executors.base import Call, Executor
 from wpbridge.outcome import Failed, class_name, plain
-from wpbridge.runner import wording
+from wpbridge.runner import log_texts
 
 
 def dispatch(
@@ -39,5 +39,5 @@ def _decoded(action: Action) -> args.Args | Failed:
         return args.decode(action.args)
     except Exception as error:  # noqa: BLE001 - whatever a row holds ends its action alone
         told = plain(error) or class_name(error)
-        reason = wording.undecodable(action.id, f"has {has}: {told}")
+        reason = log_texts.undecodable(action.id, f"has {has}: {told}")
         return Failed(reason=reason, error_type="CodecError")

@@ -25,7 +25,7 @@ class Identity:
 
 
 def identity() -> Identity:
-    """This process."""
+    """Return the identity of this process."""
     pid = os.getpid()
     started = processes.start_of(pid)
     boot = processes.place() if started else ""

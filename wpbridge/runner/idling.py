@@ -3,12 +3,12 @@
 import random
 from typing import Final
 
-from wpbridge.runner.care import Care
 from wpbridge.runner.catch_up import CatchUp
 from wpbridge.runner.liveness import WATCH_SECONDS
 from wpbridge.runner.presence import Presence
 from wpbridge.runner.reaper import REAP_SECONDS, Reaper
 from wpbridge.runner.run import Run
+from wpbridge.runner.upkeep_turns import UpkeepTurns
 
 FIRST_IDLE_SECONDS: Final = 0.02
 IDLE_STRETCH: Final = 1.22
@@ -23,7 +23,12 @@ class Idling:
     """The waits of one run, and the looks between them."""
 
     def __init__(
-        self, run: Run, presence: Presence, reaper: Reaper, catch_up: CatchUp, care: Care
+        self,
+        run: Run,
+        presence: Presence,
+        reaper: Reaper,
+        catch_up: CatchUp,
+        upkeep_turns: UpkeepTurns,
     ) -> None:
         self.seconds = 0.0
         """How long it waits between two looks just now; 0 after something was claimed or it was
@@ -32,7 +37,7 @@ class Idling:
         self._presence = presence
         self._reaper = reaper
         self._catch_up = catch_up
-        self._care = care
+        self._upkeep_turns = upkeep_turns
         self._look_at: float | None = None
         """When it looks again."""
 
@@ -43,14 +48,14 @@ class Idling:
     def tend_when_due(self) -> None:
         """Do upkeep between two claims; what it freed may be ours, so look at once."""
         run = self._run
-        if not (run.is_stopping or run.is_quiet) and self._care.when_due():
+        if not (run.is_stopping or run.is_quiet) and self._upkeep_turns.when_due():
             run.is_exhausted, self._look_at = False, None
 
     def wait(self) -> None:
         """Wait until something is due, is enqueued here, or is asked."""
         run = self._run
         look_at = self._next_look()
-        until = look_at if run.is_quiet else min(look_at, self._care.due_at)
+        until = look_at if run.is_quiet else min(look_at, self._upkeep_turns.due_at)
         self._run.executor.reports(max(0.0, until - self._run.clock.monotonic()))
         self._presence.beat_when_due()
         is_woken = self.seconds == 0.0

@@ -14,15 +14,14 @@ from wpbridge.events import RunnerPresumedDead, RunnerStarted, RunnerStopped
 from wpbridge.executors.base import Executor
 from wpbridge.runner.bookkeeper import FLUSH_SECONDS, Bookkeeper
 from wpbridge.runner.breaker import Breaker
-from wpbridge.runner.care import Care, Caretaker
 from wpbridge.runner.catch_up import CatchUp
+from wpbridge.runner.claim_size import ClaimSize
 from wpbridge.runner.claiming import Claiming
 from wpbridge.runner.held_hooks import HeldHooks
 from wpbridge.runner.identity import Identity
 from wpbridge.runner.idling import Idling
 from wpbridge.runner.in_hand import Totals
 from wpbridge.runner.limits import Limits
-from wpbridge.runner.pace import Pace
 from wpbridge.runner.presence import Presence
 from wpbridge.runner.put_back import PutBack
 from wpbridge.runner.reaper import Reaper
@@ -31,6 +30,7 @@ from wpbridge.runner.run import Run
 from wpbridge.runner.shares import Shares
 from wpbridge.runner.snapshot import snapshot
 from wpbridge.runner.starting import Starting
+from wpbridge.runner.upkeep_turns import Caretaker, UpkeepTurns
 from wpbridge.site.rules import RetryRule
 from wpbridge.store.base import ClaimFilter, Store
 from wpbridge.telling.bus import Bus
@@ -59,17 +59,17 @@ class Runner:
         run = Run(store=store, executor=executor, clock=clock, bus=bus, me=me, limits=limits)
         self._run = run
         self._presence = Presence(run)
-        self._care = Care(caretaker, clock)
+        self._upkeep_turns = UpkeepTurns(caretaker, clock)
         self._held_hooks = HeldHooks(run)
         self._put_back = PutBack(run)
-        pace, catch_up = Pace(limits.concurrency), CatchUp(run)
+        claim_size, catch_up = ClaimSize(limits.concurrency), CatchUp(run)
         self._bookkeeper = Bookkeeper(
-            run, Retries(store, retry), Breaker(store, only.limits), pace, catch_up
+            run, Retries(store, retry), Breaker(store, only.limits), claim_size, catch_up
         )
-        self._claiming = Claiming(run, only, Shares(shares), pace, catch_up)
+        self._claiming = Claiming(run, only, Shares(shares), claim_size, catch_up)
         self._starting = Starting(run, self._presence, self._put_back, self._bookkeeper)
         self._reaper = Reaper(run, self._presence, self._claiming)
-        self._idling = Idling(run, self._presence, self._reaper, catch_up, self._care)
+        self._idling = Idling(run, self._presence, self._reaper, catch_up, self._upkeep_turns)
         self._asked: list[Callable[[dict[str, Any]], None]] = []
         self._dry_until = 0.0
         """Until then no claim is made, since the last one found nothing."""
@@ -123,7 +123,7 @@ class Runner:
         finally:
             run.executor.close()
         self._held_hooks.look()
-        self._care.leave()
+        self._upkeep_turns.leave()
         run.store.unregister()
         run.bus.tell(RunnerStopped(at=run.clock.now(), site=run.bus.site, pid=run.me.pid))
         run.totals.seconds = run.clock.monotonic() - self._started

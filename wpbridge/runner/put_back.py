@@ -5,7 +5,7 @@ from typing import Final
 
 from wpbridge.action import Claim, Status
 from wpbridge.executors.base import Call
-from wpbridge.runner import wording
+from wpbridge.runner import log_texts
 from wpbridge.runner.run import Run
 
 CONFIRM_SECONDS: Final = 1.0
@@ -61,7 +61,7 @@ class PutBack:
         ours = [a for a in actions if states.get(a.id, ("", 0))[1] == a.claim_id]
         ignored = [a for a in ours if states[a.id][0] != Status.PENDING]
         at = self._run.clock.now()
-        self._run.store.log([(action.id, wording.ignored(at)) for action in ignored])
+        self._run.store.log([(action.id, log_texts.ignored(at)) for action in ignored])
         for action in ignored:
             self._run.executor.ignored(action)
         self._run.in_hand.drop(calls)

@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 from wpbridge.action import ActionId
 from wpbridge.executors.base import Report
 from wpbridge.outcome import Failed, Retried
-from wpbridge.runner import wording
+from wpbridge.runner import log_texts
 from wpbridge.runner.retry_rules import decide, rule_for
 from wpbridge.site.rules import RetryRule
 from wpbridge.store.base import Store
 
 
 class Retries:
-    """The rules, applied."""
+    """Applies the retry rules to what has failed."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Retries:
         if not found:
             return {}
         ids = [report.call.action.id for report, _, _ in found]
-        before = self._store.said(ids, wording.RETRY_MESSAGE)
+        before = self._store.said(ids, log_texts.RETRY_MESSAGE)
         retried: dict[ActionId, Retried] = {}
         for report, failed, rule in found:
             action_id = report.call.action.id

@@ -18,7 +18,7 @@ FATAL: Final = frozenset({"CodecError", "HandlerNotFound", "TypeError"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Again:
-    """Run it once more."""
+    """The decision that a failed action runs once more."""
 
     after: timedelta
     attempt: int

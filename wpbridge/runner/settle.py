@@ -25,7 +25,7 @@ from wpbridge.outcome import (
     class_name,
     plain,
 )
-from wpbridge.runner import wording
+from wpbridge.runner import log_texts
 from wpbridge.store.base import Ending
 
 SHORTEST_RETRY = timedelta(seconds=1)
@@ -52,8 +52,8 @@ def concluded(
         )
     except Exception as error:  # noqa: BLE001 - one bad action never ends the batch
         failed = _unwritten(error)
-        before = [*([] if marked else [wording.started(started_at)]), *said]
-        lines = [*before, wording.failed(ended_at, failed.reason)]
+        before = [*([] if marked else [log_texts.started(started_at)]), *said]
+        lines = [*before, log_texts.failed(ended_at, failed.reason)]
         return _ended(action, Status.FAILED, ended_at, lines, marked=marked), failed
     return made, outcome
 
@@ -75,10 +75,10 @@ def plainer(ending: Ending, error: BaseException) -> Iterator[tuple[Ending, Fail
     yield replace(ending, logs=logs), None
     failed = _unwritten(error)
     if ending.successor is not None:
-        stopped = (*logs, wording.next_failed(ending.at, failed.reason))
+        stopped = (*logs, log_texts.next_failed(ending.at, failed.reason))
         yield replace(ending, logs=stopped, successor=None, stop_line=None), None
-    before = [] if ending.marked else [wording.started(ending.at)]
-    lines = [*before, wording.failed(ending.at, failed.reason)]
+    before = [] if ending.marked else [log_texts.started(ending.at)]
+    lines = [*before, log_texts.failed(ending.at, failed.reason)]
     yield _ended(ending.action, Status.FAILED, ending.at, lines, marked=ending.marked), failed
 
 
@@ -105,28 +105,28 @@ def ending_of(
         marked: the start is in the tables already, its log row included.
         said: what the handler logged and is not in the tables yet.
     """
-    before = [*([] if marked else [wording.started(started_at)]), *said]
+    before = [*([] if marked else [log_texts.started(started_at)]), *said]
     match outcome:
         case Completed():
-            lines = [*before, wording.completed(ended_at)]
+            lines = [*before, log_texts.completed(ended_at)]
             return _final(action, Status.COMPLETE, ended_at, lines, marked=marked)
         case Failed(reason=reason, detail=detail):
-            lines = [*before, wording.failed(ended_at, reason)]
-            lines += [wording.detail(ended_at, detail)] if detail else []
+            lines = [*before, log_texts.failed(ended_at, reason)]
+            lines += [log_texts.detail(ended_at, detail)] if detail else []
             return _final(action, Status.FAILED, ended_at, lines, marked=marked)
         case Canceled(reason=reason):
-            lines = [*before, wording.canceled(ended_at, reason)]
+            lines = [*before, log_texts.canceled(ended_at, reason)]
             return _ended(action, Status.CANCELED, ended_at, lines, marked=marked)
         case Retried(after=after, reason=reason, attempt=attempt, of=of):
             wait = max(after, SHORTEST_RETRY)
-            lines = [*before, wording.retried(ended_at, wait, reason, attempt=attempt, of=of)]
+            lines = [*before, log_texts.retried(ended_at, wait, reason, attempt=attempt, of=of)]
             return _later(action, ended_at + wait, ended_at, lines, marked=marked)
         case Snoozed(until=until, reason=reason):
             due = max(until, ended_at + SHORTEST_RETRY)
-            lines = [*before, wording.snoozed(ended_at, due, reason)]
+            lines = [*before, log_texts.snoozed(ended_at, due, reason)]
             return _later(action, due, ended_at, lines, marked=marked)
         case Unrun(reason=reason):
-            line = wording.unrun(ended_at, reason)
+            line = log_texts.unrun(ended_at, reason)
             return _ended(action, Status.PENDING, ended_at, [*said, line], marked=marked)
         case Booked():
             raise AssertionError("the plugin wrote its ending")
@@ -147,7 +147,7 @@ def put_back(
         status=Status.PENDING,
         at=at,
         marked=True,
-        logs=(wording.reset(at, runner, others, is_held=is_held),),
+        logs=(log_texts.reset(at, runner, others, is_held=is_held),),
         is_held=is_held,
     )
 
@@ -162,7 +162,7 @@ def _final(
     action: Action, status: Status, at: datetime, lines: Sequence[LogLine], *, marked: bool
 ) -> Ending:
     """Complete or failed: a recurring action gets its successor either way."""
-    stop = wording.consistently_failing(at) if status is Status.FAILED else None
+    stop = log_texts.consistently_failing(at) if status is Status.FAILED else None
     try:
         told, mapping = schedule.decode(action.schedule), args.decode(action.args).mapping
     except Exception:  # noqa: BLE001 - whatever it was, the row's failure says it already
@@ -170,7 +170,7 @@ def _final(
     try:
         successor = _successor(action, told, mapping, at)
     except Exception as error:  # noqa: BLE001 - the chain ends here, and says so
-        failed = wording.next_failed(at, plain(error) or class_name(error))
+        failed = log_texts.next_failed(at, plain(error) or class_name(error))
         return _ended(action, status, at, [*lines, failed], marked=marked)
     return Ending(
         action=action,

@@ -16,7 +16,7 @@ LOOK_SECONDS: Final = 0.5
 
 
 class Shares:
-    """Whose turn it is."""
+    """Decides which groups' turn it is."""
 
     def __init__(self, weights: Mapping[str, int]) -> None:
         """``weights``: by pattern of the group's slug, in order; without any all is in order."""

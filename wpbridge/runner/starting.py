@@ -5,7 +5,7 @@ from typing import Final, assert_never
 from wpbridge.action import Action, Claim
 from wpbridge.executors.base import Call, Report
 from wpbridge.outcome import Failed
-from wpbridge.runner import settle, wording
+from wpbridge.runner import log_texts, settle
 from wpbridge.runner.bookkeeper import Bookkeeper
 from wpbridge.runner.dispatcher import dispatch
 from wpbridge.runner.in_hand import CallState, Ended
@@ -112,7 +112,7 @@ class Starting:
         if not calls:
             return
         now = self._run.clock.now()
-        started = [(call.action, [wording.started(now)]) for call in calls]
+        started = [(call.action, [log_texts.started(now)]) for call in calls]
         marked = self._run.store.start(started, now=now, once=once)
         for call in calls:
             if call.action.id in marked:

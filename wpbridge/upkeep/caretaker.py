@@ -17,7 +17,7 @@ from wpbridge.clock import Clock
 from wpbridge.errors import Contention
 from wpbridge.events import UpkeepDone, UpkeepLeft, UpkeepResumed
 from wpbridge.patterns import is_pattern
-from wpbridge.runner.care import Tended
+from wpbridge.runner.upkeep_turns import Tended
 from wpbridge.site.rules import Keep
 from wpbridge.store.opened import Parts
 from wpbridge.store.queueing.adding import SINCE_4_HOOK
@@ -54,7 +54,7 @@ class _Done:
 
 
 class SiteCaretaker:
-    """See :class:`wpbridge.runner.care.Caretaker`; on the runner's own store and thread."""
+    """See :class:`wpbridge.runner.upkeep_turns.Caretaker`; on the runner's own store and thread."""
 
     def __init__(
         self,

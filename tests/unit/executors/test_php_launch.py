@@ -11,7 +11,7 @@ from wpbridge.errors import ConfigError
 from wpbridge.executors.php.frames import Hello
 from wpbridge.executors.php.launch import WORKER, Launch, launch
 from wpbridge.executors.php.probe import notes, refusal
-from wpbridge.executors.printed import Output
+from wpbridge.executors.printed_output import Output
 
 
 def made(*command: str, path: str | None = "/srv/wp", **more: object) -> Launch:

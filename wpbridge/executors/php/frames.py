@@ -85,7 +85,7 @@ class Dying:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Has:
-    """Which hooks have callbacks."""
+    """A worker's answer to the question which hooks have callbacks."""
 
     hooks: dict[str, bool]
 

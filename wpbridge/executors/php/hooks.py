@@ -15,10 +15,10 @@ _AGAIN_SECONDS: Final = AGAIN_SECONDS
 
 
 class Hooks:
-    """What the workers have said of hooks."""
+    """What the workers have answered about hooks."""
 
     def __init__(self) -> None:
-        """Nothing is known yet."""
+        """At first no hook is known."""
         self._lock = threading.Lock()
         self.known: frozenset[str] = frozenset()
         """Hooks that have callbacks, as a worker said."""

@@ -22,7 +22,7 @@ class Sent(inbox.Sent):
 
 
 class Inbox(inbox.Inbox[Sent]):
-    """See :class:`wpbridge.executors.pools.inbox.Inbox`."""
+    """The inbox of the PHP pool, which also takes events for ignored actions."""
 
     def __init__(self, clock: Clock, mailbox: Mailbox) -> None:
         """``clock`` dates the reports, which go to ``mailbox``."""

@@ -52,7 +52,7 @@ class Launch:
         return len(self.command) == 1 or bool(_PHP.fullmatch(first) or _WP_CLI.fullmatch(first))
 
     def words(self) -> list[str]:
-        """The whole command line."""
+        """Return the words of the whole command line."""
         if self.is_local:
             through = [] if self.is_direct else ["eval-file"]
             return [*self.command, *through, str(WORKER), *self.options]

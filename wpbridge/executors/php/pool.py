@@ -18,7 +18,7 @@ from wpbridge.executors.pools.executor import PoolExecutor
 
 
 class PhpPool(PoolExecutor[Inbox, Processes]):
-    """See :class:`wpbridge.executors.base.Executor`."""
+    """Runs actions in PHP workers; the methods are those of an executor."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class PhpPool(PoolExecutor[Inbox, Processes]):
         return "by_plugin" if native else "before_call"
 
     def has_room(self) -> bool:
-        """While about as much waits as is worked on."""
+        """Return whether less waits than is worked on."""
         waiting = self._inbox.waiting() + self._pool.expected
         is_free = waiting < max(self._limits.workers, self._pool.room())
         return is_free and not self._pool.back_off.is_down()
@@ -113,4 +113,4 @@ class PhpPool(PoolExecutor[Inbox, Processes]):
         return super().recall(only)
 
     def announce_stop(self) -> None:
-        """PHP callbacks have no way to ask."""
+        """Do nothing: PHP callbacks have no way to ask."""

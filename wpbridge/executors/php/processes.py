@@ -33,7 +33,7 @@ _DEFAULT_MEMORY: Final = 512 << 20
 
 
 class Processes(Pool[PhpWorker, Sent]):
-    """See :class:`wpbridge.executors.pools.pool.Pool`."""
+    """The PHP workers of one site, which serve one inbox."""
 
     _inbox: Inbox
 

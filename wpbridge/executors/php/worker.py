@@ -32,7 +32,7 @@ _TAGS: Final = re.compile(r"<(style|script|head)\b.*?</\1>|<[^>]*>", re.DOTALL)
 
 @dataclass(slots=True, kw_only=True)
 class PhpWorker(PoolWorker):
-    """A started process."""
+    """One PHP process that has been started."""
 
     is_behind_prefix: bool = False
     """Its answers come over stdout, where the prefix may print something before it."""
@@ -56,7 +56,7 @@ class PhpWorker(PoolWorker):
 
     @property
     def is_busy(self) -> bool:
-        """Whether it has calls."""
+        """Return whether it has calls that it did not answer yet."""
         return bool(self.sent)
 
     def greet(self, **told: Any) -> None:
@@ -74,7 +74,7 @@ class PhpWorker(PoolWorker):
         return 0.0 if self.is_retiring else PoolWorker.look_at(self)
 
     def count(self, seconds: float) -> None:
-        """One action more."""
+        """Note that an action took so many seconds."""
         self.done += 1
         # From the second on: the first loads classes that the others find loaded.
         if self.done > 1:

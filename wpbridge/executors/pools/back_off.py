@@ -13,7 +13,7 @@ _MOST_DOUBLINGS: Final = 6
 
 
 class BackOff:
-    """Counts what went wrong. Written by the pool's thread, read by any."""
+    """Counts failed starts and deaths. The pool's thread writes it, any thread reads it."""
 
     def __init__(self, what: str, clock: Callable[[], float] = time.monotonic) -> None:
         """``what`` names in messages that which does not start."""
@@ -27,7 +27,7 @@ class BackOff:
         """Why no worker comes up; None when they do."""
 
     def is_down(self) -> bool:
-        """Workers did not come up, and are not tried again yet."""
+        """Return whether workers did not come up, and are not tried again yet."""
         return self.trouble is not None and self._clock() < self.not_before
 
     def wanted(self, *, room: int, waiting: int, booting: int) -> int:
@@ -39,12 +39,12 @@ class BackOff:
         return max(0, min(room, most))
 
     def came_up(self) -> None:
-        """A worker is ready."""
+        """Note that a worker is ready."""
         self._boots_failed = 0
         self.trouble = None
 
     def worked(self) -> None:
-        """A worker has ended an action."""
+        """Note that a worker has ended an action."""
         self._deaths = 0
 
     def died(self) -> None:

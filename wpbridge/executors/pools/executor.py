@@ -30,19 +30,19 @@ class PoolExecutor(Generic[Box, P]):
         self._pool.wake()
 
     def reports(self, timeout_seconds: float) -> list[Report]:
-        """See :class:`wpbridge.executors.base.Executor`."""
+        """Return what has ended; wait for the first report up to the timeout."""
         return self._mailbox.take(timeout_seconds)
 
     def wake(self) -> None:
-        """See :class:`wpbridge.executors.base.Executor`."""
+        """End a wait in :meth:`reports`; safe in a signal handler."""
         self._mailbox.wake()
 
     def running(self) -> dict[Call, datetime]:
-        """A copy: workers go on."""
+        """Return when each call began that has begun and has not ended."""
         return self._inbox.running()
 
     def recall(self, only: Collection[Call] | None = None) -> list[Call]:
-        """See :class:`wpbridge.executors.base.Executor`."""
+        """Take back calls that no worker has: all of them, or those in ``only``."""
         return self._inbox.recall(only)
 
     def close(self) -> None:

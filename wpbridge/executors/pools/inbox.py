@@ -48,7 +48,7 @@ class Inbox(Generic[S]):
     # For the runner
 
     def put(self, call: Call) -> None:
-        """Queue a call."""
+        """Queue a call behind the others."""
         with self._lock:
             self._queue.append(call)
 

@@ -54,7 +54,7 @@ class Watcher(Generic[W]):
         return watched
 
     def forget(self, *descriptors: int | None) -> None:
-        """No longer; also what is not watched."""
+        """Watch these descriptors no longer; what is not watched is passed over."""
         for descriptor in descriptors:
             if descriptor is not None:
                 with contextlib.suppress(KeyError):

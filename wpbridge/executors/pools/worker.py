@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from wpbridge.executors.pools.answers import Answers, Stray, line
-from wpbridge.executors.printed import Output
+from wpbridge.executors.printed_output import Output
 from wpbridge.outcome import Failed
 from wpbridge.system import programs
 
@@ -23,7 +23,7 @@ _CHUNKS: Final = 2
 
 @dataclass(slots=True, kw_only=True)
 class PoolWorker:
-    """A started process. Its descriptors do not block."""
+    """A process that has been started. Its descriptors do not block."""
 
     child: programs.Child
     born: float
@@ -61,7 +61,7 @@ class PoolWorker:
 
     @property
     def is_busy(self) -> bool:
-        """Whether it has calls."""
+        """Return whether it has calls that it did not answer yet."""
         raise NotImplementedError
 
     def ask(self, request: dict[str, Any]) -> None:
@@ -74,7 +74,7 @@ class PoolWorker:
         self.flush()
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write as much of what waits as the pipe takes."""
         while self._unsent:
             try:
                 self._unsent = self._unsent[os.write(self.child.requests, self._unsent) :]

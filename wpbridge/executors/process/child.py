@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from wpbridge.clock import SystemClock
 from wpbridge.errors import ConfigError, HandlerNotFound
-from wpbridge.executors.calling import context_of, ended, is_awaitable, outcome_of
+from wpbridge.executors.handler_calls import context_of, ended, is_awaitable, outcome_of
 from wpbridge.executors.handlers import Enqueuer, Handler, load
 from wpbridge.executors.pools.answers import line
 from wpbridge.executors.process.frames import (
@@ -178,7 +178,7 @@ class _Child:
         self._is_ended = False
 
     def serve(self) -> None:
-        """One order after another."""
+        """Run one order after another, until the pipe ends."""
         self._cut(FIRST_MARK)
         self._channel.send({"is": "hello", "pid": os.getpid()})
         while not self._is_ended and (frame := self._channel.receive()) is not None:

@@ -4,20 +4,19 @@ Whatever a handler does to its process costs the one action it runs. The childre
 the business of :mod:`wpbridge.executors.process.pool`; docs/explain/time-limits.md has the rules.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from wpbridge.action import Action
 from wpbridge.clock import Clock
-from wpbridge.executors.base import Call, Mailbox, StartMark
+from wpbridge.executors.base import Call, Mailbox
 from wpbridge.executors.handlers import Handler
-from wpbridge.executors.openings import NO_HOOKS, HookSet, Openings
 from wpbridge.executors.pools.executor import PoolExecutor
 from wpbridge.executors.pools.worker import now
 from wpbridge.executors.process.inbox import Inbox, Sent
 from wpbridge.executors.process.pool import PoolLimits, ProcessPool
 from wpbridge.executors.process.worker import Setup
+from wpbridge.executors.python_executor import PythonExecutor
 
 __all__ = ["PoolLimits", "ProcessExecutor", "Setup"]
 
@@ -25,8 +24,8 @@ _ASYNC_GRACE_SECONDS: Final = 2.0
 """An async handler is cancelled in its child, which is killed when that does not end it."""
 
 
-class ProcessExecutor(PoolExecutor[Inbox, ProcessPool]):
-    """See :class:`wpbridge.executors.base.Executor`."""
+class ProcessExecutor(PythonExecutor, PoolExecutor[Inbox, ProcessPool]):
+    """Runs isolated handlers; the methods are those of an executor."""
 
     def __init__(
         self,
@@ -48,43 +47,23 @@ class ProcessExecutor(PoolExecutor[Inbox, ProcessPool]):
             mailbox: where reports go; one of its own when None.
             default_timeout: of handlers that name none; None for no limit.
         """
-        self._handlers = handlers
-        self._hooks = HookSet(frozenset(handlers))
-        self._default_timeout = default_timeout
+        PythonExecutor.__init__(self, handlers, default_timeout)
         self._clock = clock
         mailbox = mailbox or Mailbox()
         inbox = Inbox(limits.children, clock=clock, mailbox=mailbox, sent_of=self._sent_of)
-        super().__init__(mailbox, inbox, ProcessPool(setup, inbox, limits))
-
-    def openings(self) -> Sequence[Openings]:
-        """The hooks with a handler, while there is room and children come up."""
-        return [Openings(hooks=self._hooks if self.has_room() else NO_HOOKS)]
+        PoolExecutor.__init__(self, mailbox, inbox, ProcessPool(setup, inbox, limits))
 
     def refuses(self, hook: str, group: str) -> str | None:
-        """While children do not start, for the time being."""
+        """Return why nothing runs while children do not start; None when they do."""
         del hook, group
         return self._pool.back_off.trouble if self._pool.back_off.is_down() else None
 
-    def missing(self) -> frozenset[str]:
-        """None: what has no handler is never claimed."""
-        return frozenset()
-
-    def start_mark(self, hook: str, group: str) -> StartMark:
-        """As the handler was marked. A child's death is seen from here, so the mark may be late."""
-        del group
-        handler = self._handlers.get(hook)
-        return "once" if handler is not None and handler.at_most_once else "with_ending"
-
     def has_room(self) -> bool:
-        """While some child would stand idle."""
-        return bool(self._handlers) and not self._pool.back_off.is_down() and self._inbox.free() > 0
+        """Return whether some child would stand idle, and children come up."""
+        return not self._pool.back_off.is_down() and super().has_room()
 
-    def admit(self, waiting: Sequence[Call]) -> list[Call]:
-        """As many as there are idle children."""
-        return list(waiting[: max(0, self._inbox.free())])
-
-    def ignored(self, action: Action) -> None:
-        """No Python handler asks for it."""
+    def _free(self) -> int:
+        return self._inbox.free()
 
     def announce_stop(self) -> None:
         """Let handlers that ask know that the runner wants to end; safe in a signal handler."""

@@ -62,7 +62,7 @@ def run_frame(call: Call, limit: timedelta | None, *, is_stopping: bool) -> dict
 
 
 def order_of(frame: dict[str, Any]) -> Order:
-    """The request, read."""
+    """Read a request as an order."""
     told = frame["scheduled_at"]
     action = Action(
         id=ActionId(frame["id"]),
@@ -141,5 +141,5 @@ def log_frame(said: LogLine) -> dict[str, Any]:
 
 
 def log_line(frame: dict[str, Any]) -> LogLine:
-    """The row, read."""
+    """Read a frame as a log row."""
     return LogLine(message=str(frame["message"]), at=datetime.fromisoformat(frame["at"]))

@@ -32,7 +32,7 @@ class Sent(inbox.Sent):
 
 
 class Inbox(inbox.Inbox[Sent]):
-    """See :class:`wpbridge.executors.pools.inbox.Inbox`."""
+    """The inbox of the process pool, which knows how many calls may run."""
 
     def __init__(
         self, size: int, *, clock: Clock, mailbox: Mailbox, sent_of: Callable[[Call], Sent]

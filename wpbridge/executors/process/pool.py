@@ -29,7 +29,7 @@ class PoolLimits:
 
 
 class ProcessPool(Pool[Worker, Sent]):
-    """See :class:`wpbridge.executors.pools.pool.Pool`."""
+    """The children of isolated handlers, which serve one inbox."""
 
     _inbox: Inbox
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
-from wpbridge.executors.calling import over
+from wpbridge.executors.handler_calls import over
 from wpbridge.executors.pools.worker import PoolWorker, now
-from wpbridge.executors.printed import tell_lines
+from wpbridge.executors.printed_output import tell_lines
 from wpbridge.executors.process.frames import CHANNEL_LOST
 from wpbridge.executors.process.inbox import Sent
 from wpbridge.outcome import Failed
@@ -71,7 +71,7 @@ _LOGGERS: Final = ("", "wpbridge")
 
 @dataclass(slots=True, kw_only=True)
 class Worker(PoolWorker):
-    """A started child."""
+    """One child that has been started."""
 
     refusal: str = ""
     """Why it cannot begin, in its own words."""

@@ -1,4 +1,4 @@
-"""Care for the site between two steps of the loop: when a caretaker gets a moment."""
+"""UpkeepTurns for the site between two steps of the loop: when a caretaker gets a moment."""
 
 import math
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Caretaker(Protocol):
         ...
 
 
-class Care:
+class UpkeepTurns:
     """The moments of one runner's caretaker; without one there are none."""
 
     def __init__(self, caretaker: Caretaker | None, clock: Clock) -> None:
@@ -52,6 +52,6 @@ class Care:
         return tended.freed > 0
 
     def leave(self) -> None:
-        """See :class:`Caretaker`."""
+        """Let other runners go on with the upkeep."""
         if self._caretaker is not None:
             self._caretaker.leave()

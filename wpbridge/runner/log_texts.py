@@ -10,17 +10,17 @@ CONTEXT = "wpbridge"
 
 
 def started(at: datetime) -> LogLine:
-    """As `log_started_action`."""
+    """The row of a start, as the plugin's `log_started_action` writes it."""
     return LogLine(message=f"action started via {CONTEXT}", at=at)
 
 
 def completed(at: datetime) -> LogLine:
-    """As `log_completed_action`."""
+    """The row of a success, as the plugin's `log_completed_action` writes it."""
     return LogLine(message=f"action complete via {CONTEXT}", at=at)
 
 
 def failed(at: datetime, reason: str) -> LogLine:
-    """As `log_failed_action`."""
+    """The row of a failure, as the plugin's `log_failed_action` writes it."""
     return LogLine(message=f"action failed via {CONTEXT}: {reason}", at=at)
 
 
@@ -35,7 +35,7 @@ def output(at: datetime, text: str) -> LogLine:
 
 
 def ignored(at: datetime) -> LogLine:
-    """As `log_ignored_action`."""
+    """The row of an ignored action, as the plugin's `log_ignored_action` writes it."""
     return LogLine(message=f"action ignored via {CONTEXT}", at=at)
 
 
@@ -68,7 +68,7 @@ def retried(at: datetime, after: timedelta, reason: str, *, attempt: int, of: in
 
 
 def snoozed(at: datetime, until: datetime, reason: str) -> LogLine:
-    """Ours."""
+    """Our row of an action that its handler has put off."""
     text = f": {reason}" if reason else ""
     return LogLine(message=f"action snoozed via {CONTEXT} until {iso(until)}{text}", at=at)
 
@@ -81,13 +81,13 @@ def reset(at: datetime, runner: str, others: int, *, is_held: bool = False) -> L
 
 
 def consistently_failing(at: datetime) -> LogLine:
-    """As `schedule_next_instance` logs it."""
+    """The row that ends a chain, as the plugin's `schedule_next_instance` writes it."""
     text = "This action appears to be consistently failing. A new instance will not be scheduled."
     return LogLine(message=text, at=at)
 
 
 def next_failed(at: datetime, reason: str) -> LogLine:
-    """As `log_failed_schedule_next_instance`."""
+    """As the plugin's `log_failed_schedule_next_instance` writes it."""
     text = "There was a failure scheduling the next instance of this action"
     return LogLine(message=f"{text}: {reason}", at=at)
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from clocks import FakeClock
-from wpbridge.runner.care import ASK_SECONDS, NEXT_SECONDS, Care, Tended
+from wpbridge.runner.upkeep_turns import ASK_SECONDS, NEXT_SECONDS, Tended, UpkeepTurns
 
 
 class Caretaker:
@@ -24,7 +24,7 @@ class Caretaker:
 
 def test_it_is_asked_at_once_then_between_the_loops_work_then_seldom() -> None:
     clock, it = FakeClock(), Caretaker(0, 0)
-    care = Care(it, clock)
+    care = UpkeepTurns(it, clock)
     for pause in (NEXT_SECONDS, NEXT_SECONDS, ASK_SECONDS, ASK_SECONDS):
         steps = it.steps
         assert not any(care.when_due() for _ in range(3))
@@ -37,14 +37,14 @@ def test_it_is_asked_at_once_then_between_the_loops_work_then_seldom() -> None:
 
 def test_what_frees_actions_goes_on_at_once() -> None:
     clock, it = FakeClock(), Caretaker(500, 100, 0)
-    care = Care(it, clock)
+    care = UpkeepTurns(it, clock)
     assert [care.when_due() for _ in range(4)] == [True, True, False, False]
     assert it.steps == 3
     assert care.due_at == clock.monotonic() + NEXT_SECONDS
 
 
 def test_without_one_there_is_never_a_moment() -> None:
-    care = Care(None, FakeClock())
+    care = UpkeepTurns(None, FakeClock())
     assert not care.when_due()
     assert care.due_at == float("inf")
     care.leave()

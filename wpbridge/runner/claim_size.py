@@ -8,7 +8,7 @@ _WEIGHT: Final = 0.2
 """Of the newest duration in the average: the last dozen decide."""
 
 
-class Pace:
+class ClaimSize:
     """Learns from durations how many actions start within :data:`SOON`."""
 
     def __init__(self, concurrency: int) -> None:

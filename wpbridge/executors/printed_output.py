@@ -199,7 +199,7 @@ class Stdout(io.TextIOBase):
         return printed is not None and self._pid == os.getpid() and printed.take(data)
 
     def flush(self) -> None:
-        """The real one."""
+        """Flush the real stream."""
         self._real.flush()
 
     def close(self) -> None:
@@ -210,7 +210,7 @@ class Stdout(io.TextIOBase):
         return _printed.get() is None and self._real.isatty()
 
     def writable(self) -> bool:
-        """Yes."""
+        """Return True: text can be written."""
         return True
 
     def fileno(self) -> int:
@@ -219,12 +219,12 @@ class Stdout(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """Of the real one."""
+        """The encoding of the real stream."""
         return self._real.encoding
 
     @property
     def errors(self) -> str | None:  # type: ignore[override]
-        """Of the real one."""
+        """How the real stream treats what it cannot encode."""
         return self._real.errors
 
     @property
@@ -237,7 +237,7 @@ class Stdout(io.TextIOBase):
 
 
 class _Bytes:
-    """``sys.stdout.buffer``."""
+    """Stands in the place of ``sys.stdout.buffer``."""
 
     def __init__(self, stdout: Stdout, real: TextIO) -> None:
         self._stdout, self._real = stdout, real

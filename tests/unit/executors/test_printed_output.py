@@ -15,7 +15,7 @@ from executor_runs import Runs, make_call
 from wpbridge.clock import SystemClock
 from wpbridge.executors.base import Report
 from wpbridge.executors.handlers import describe
-from wpbridge.executors.printed import Lines, Output, Printed, Stdout, tail
+from wpbridge.executors.printed_output import Lines, Output, Printed, Stdout, tail
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.outcome import Completed
 
