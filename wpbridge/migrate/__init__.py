@@ -1,4 +1,4 @@
-"""Moves of whole queues: each can be resumed, each looks at the end whether all is there.
+"""Moves of whole queues. Each can go on after it was stopped, and checks its own work at the end.
 
 None holds a queue in memory.
 """

@@ -1,4 +1,4 @@
-"""What ended long ago moved into a packed file, which ``migrate import`` reads.
+"""Moves actions that ended long ago into a packed file, which ``migrate import`` reads.
 
 In small batches: rows are locked, written as a gzip member of their own, forced to the disk, noted
 in the journal, and only then deleted, in the transaction that locked them. Killed at any moment,
@@ -43,7 +43,7 @@ _LEVEL: Final = 6
 
 @dataclass(kw_only=True)
 class Report:
-    """What an archive did, all its runs together."""
+    """What an archive has done, in all its runs together."""
 
     file: Path
     archived: int = 0
@@ -56,12 +56,12 @@ class Report:
 
 
 def journal_of(file: Path) -> Path:
-    """Where an archive's journal lies: beside it."""
+    """Return where an archive's journal lies: beside the archive."""
     return file.with_name(f"{file.name}.journal")
 
 
 def file_for(output: str, now: datetime, site: str) -> Path:
-    """The file to write: the one named, or one with today's date in the folder named.
+    """Return the file to write: the named one, or one with today's date in the named folder.
 
     In a folder an archive of the site that was stopped goes on; the next of the same day gets a
     number.
@@ -92,7 +92,7 @@ def file_for(output: str, now: datetime, site: str) -> Path:
 
 
 def _is_unfinished(file: Path, site: str | None = None) -> bool:
-    """Whether its journal is there, of this site if one is named, and does not tell its end."""
+    """Tell whether a file has a journal of this site (or of any) that tells of no end."""
     try:
         lines = journal_of(file).read_bytes().splitlines()
         is_others = site is not None and lines and json.loads(lines[0])["site"] != site
@@ -102,10 +102,10 @@ def _is_unfinished(file: Path, site: str | None = None) -> bool:
 
 
 class Archive:
-    """One file being written, for the first time or again after it was stopped."""
+    """One archive that is being written, for the first time or again after it was stopped."""
 
     def __init__(self, store: SqlStore, journal: Journal, file: Path, *, now: datetime) -> None:
-        """``journal``: opened with what was asked, which counts when it goes on.
+        """Open the archive. ``journal`` tells what was asked when it was begun, and this counts.
 
         Raises:
             SchemaError: the tables are only to be read, as those without transactions are.
@@ -129,7 +129,7 @@ class Archive:
     def run(
         self, *, batch_size: int = BATCH_SIZE, tick: Callable[[int], None] = lambda _count: None
     ) -> Report:
-        """Archive all that is old; returns when the file is whole and was looked at."""
+        """Archive all that is old. It returns when the file is whole and was checked."""
         with contextlib.closing(self._packed):
             if self._unsure is not None:
                 self._move_again(*self._unsure)
@@ -152,7 +152,7 @@ class Archive:
     # One batch
 
     def _move(self, ids: Sequence[ActionId], written: dict[int, bytes] | None = None) -> None:
-        """Write a batch, unless it is written, and delete what is still as it was written."""
+        """Write a batch, unless it is written, and delete the rows that have not changed since."""
 
         def move(connection: Transaction) -> None:
             nonlocal written
@@ -182,7 +182,7 @@ class Archive:
             self.report.stayed += len(left)
 
     def _move_again(self, start: int, end: int) -> None:
-        """The batch that was written when this was stopped: deleted or not, nobody noted."""
+        """Do the batch again that was written when the archive was stopped."""
         try:
             with self.report.file.open("rb") as stream:
                 stream.seek(start)
@@ -193,7 +193,7 @@ class Archive:
         self._move([ActionId(i) for i in sorted(written)], written)
 
     def _append(self, data: bytes, step: dict[str, Any] | None) -> None:
-        """A member on the disk, then noted; the end of a file needs no note."""
+        """Force a member to the disk, then note it in the journal. The file's end needs no note."""
         start, end = self._packed.add(data)
         if step is not None:
             self._journal.add({"from": start, "to": end, **step})
@@ -202,11 +202,11 @@ class Archive:
     # Going on
 
     def _replay(self) -> int:
-        """Take in what the journal tells; returns how many bytes of the file it tells of."""
+        """Take in what the journal tells. Returns how many bytes of the file it tells of."""
         return max(self._journal.meanings(self._take_in), default=0)
 
     def _take_in(self, step: dict[str, Any]) -> int:
-        """Take in one step; returns where the member ends that it tells of, 0 for none."""
+        """Take in one step. Returns where the member that it tells of ends, or 0."""
         if "to" in step:
             start, end = int(step["from"]), int(step["to"])
             self._unsure = (start, end) if step["count"] else None
@@ -225,7 +225,7 @@ class Archive:
     # Looking again
 
     def _verify(self) -> Iterator[str]:
-        """The file read back: each action once, as many as were noted; none of a sample left."""
+        """Read the file back, count its actions, and look whether a sample is gone from here."""
         found, last, sample = 0, 0, list[ActionId]()
         every = max(1, self.report.archived // _SAMPLE)
         with source(str(self.report.file)) as stream:
@@ -250,7 +250,7 @@ class Archive:
 
 
 def asked(expiries: Sequence[Expiry]) -> dict[str, Any]:
-    """For the journal: what is old is what was old when the archive was begun."""
+    """Return the rules for the journal: a later run archives what was old at the beginning."""
     return {
         "rules": [
             {
@@ -266,7 +266,10 @@ def asked(expiries: Sequence[Expiry]) -> dict[str, Any]:
 
 
 def _expiry(told: dict[str, Any]) -> Expiry:
-    """A rule as a journal keeps it; one of its errors where no archive was asked for that."""
+    """Read a rule of a journal.
+
+    It raises one of the errors of a damaged step for any other rule.
+    """
     before, status = from_text(told["before"]), Status(told["status"])
     names = {key: tuple(told[key]) for key in ("hooks", "except_hooks", "groups")}
     is_text = all(isinstance(name, str) for several in names.values() for name in several)

@@ -53,7 +53,7 @@ class FileLocations:
 
     @property
     def address(self) -> str:
-        """The database's address without a password: journals of two servers are told apart."""
+        """The database's address without a password. It tells journals of two servers apart."""
         path = self.site.database.path
         return self.site.database.safe if path is None else os.path.realpath(path)
 
@@ -146,7 +146,7 @@ class FileLocations:
 
 
 def _folders(site: Site) -> tuple[Path, ...]:
-    """Folders of a site's that web servers hand out, by their real paths."""
+    """Return the folders of a site that web servers hand out, by their real paths."""
     content = None
     if site.config is not None:
         # What the configuration does not tell is no reason to stop.

@@ -1,4 +1,6 @@
-"""What a migration has done so far: JSON Lines, a step a line, on the disk before it counts.
+"""A journal tells what a migration has done so far, in JSON Lines.
+
+A step is on the disk before it counts.
 
 The first line says whose journal it is. A process that is killed may leave the last line torn,
 which is dropped when the file is opened again: that step was not told to be done. So a command
@@ -24,7 +26,7 @@ T = TypeVar("T")
 
 
 def name_of(store: SqlStore) -> str:
-    """A site's name in journals: the same wherever it is reached from, and no password."""
+    """Return a site's name in journals. It is the same wherever the site is reached from."""
     database = store.session.address.database or ""
     if store.dialect.name == "sqlite":
         database = str(Path(database).resolve())
@@ -43,7 +45,7 @@ def header_of(file: Path) -> dict[str, Any] | None:
 
 
 class Journal:
-    """One migration's journal, open for more steps; the only one that writes to it."""
+    """One migration's journal, open for more steps. No other process writes to it meanwhile."""
 
     def __init__(
         self,
@@ -55,7 +57,7 @@ class Journal:
         is_old: bool = False,
         address: str = "",
     ) -> None:
-        """Open it, or begin a new one.
+        """Open the journal, or begin a new one.
 
         Args:
             file: made where it is missing; its folder must be there.
@@ -88,11 +90,14 @@ class Journal:
 
     @property
     def asked(self) -> dict[str, Any]:
-        """What was asked for when it was begun."""
+        """What was asked for when the journal was begun."""
         return dict(self._header["asked"])
 
     def steps(self) -> Iterator[dict[str, Any]]:
-        """What was done so far, in order; read line by line. InputError where it is damaged."""
+        """Read what was done so far, in order and line by line.
+
+        InputError where a line is damaged.
+        """
         with self.file.open("rb") as stream:
             stream.readline()
             for number, line in enumerate(stream, _FIRST_STEP):
@@ -114,14 +119,17 @@ class Journal:
             yield found
 
     def add(self, step: Mapping[str, Any]) -> None:
-        """Write a step; it is on the disk when this returns. InputError where it cannot be."""
+        """Write a step.
+
+        It is on the disk when this returns. InputError where it cannot be written.
+        """
         try:
             self._append(step)
         except OSError as error:
             raise InputError(f"journal {self.file}: {error.strerror}") from None
 
     def close(self) -> None:
-        """Nothing more is written."""
+        """Close the file. Nothing more is written."""
         self._stream.close()
 
     def __enter__(self) -> Self:
@@ -137,7 +145,7 @@ class Journal:
             raise InputError(f"journal {self.file}: another process is at work with it") from None
 
     def _begin(self, kind: str, site: str, asked: dict[str, Any], address: str) -> dict[str, Any]:
-        """Return the header: the file's, checked, or a new one."""
+        """Return the header: the checked one of the file, or a new one."""
         self._drop_torn_line()
         first = self._first_line()
         if not first and self._is_old:

@@ -11,7 +11,7 @@ from wpbridge.system import private_files
 
 
 class PackedFile:
-    """Such a file, open for more members."""
+    """A file of gzip members, open for more of them."""
 
     def __init__(self, file: Path, end: int, *, level: int, label: str = "") -> None:
         """Open the file, or make it.
@@ -44,7 +44,7 @@ class PackedFile:
             )
 
     def add(self, data: bytes) -> tuple[int, int]:
-        """Write a member; it is on the disk when this returns.
+        """Write a member. It is on the disk when this returns.
 
         Returns where it begins and ends. InputError when it cannot be written.
         """
@@ -56,7 +56,7 @@ class PackedFile:
         return start, self.end
 
     def close(self) -> None:
-        """Nothing more is written."""
+        """Close the file. Nothing more is written."""
         self._stream.close()
 
     def _error(self, error: OSError) -> InputError:

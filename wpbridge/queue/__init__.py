@@ -1,4 +1,4 @@
-"""One site's queue from Python: the facade, what is enqueued, and how a daemon is woken."""
+"""One site's queue from Python: its methods, what they add, and how an idle daemon is woken."""
 
 from typing import Final
 

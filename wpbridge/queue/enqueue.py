@@ -1,4 +1,4 @@
-"""What is to be enqueued, checked and turned into a row's texts; pure.
+"""Checks what is to be enqueued and turns it into a row's texts. Nothing here touches a database.
 
 Dates, args and schedules as the plugin stores them. What cannot be stored is an
 :class:`InputError` that says why in one line.
@@ -36,7 +36,7 @@ PRIORITIES: Final = range(256)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enqueue:
-    """An action to be enqueued: what, when, and on which terms."""
+    """An action to be enqueued: what is to run, when, and on which terms."""
 
     hook: str
     args: Args = NOTHING
@@ -63,7 +63,7 @@ class Enqueue:
 
 
 def new_action(new: Enqueue, now: datetime) -> NewAction:
-    """The row's texts, all checked; InputError says what is wrong. Pure."""
+    """Return the row's texts, all checked. InputError says what is wrong."""
     _check_texts(new)
     told, due, in_zone = _schedule(new, now)
     return NewAction(
@@ -167,7 +167,7 @@ def _cron(
 
 
 def zoned_cron(told: schedule.Schedule, zone: str | None) -> ZonedCron | None:
-    """What the zones table has to remember of a schedule; None where it is read in UTC."""
+    """Return what the zones table keeps of a schedule. None where it is read in UTC."""
     if zone is None or not isinstance(told, schedule.Cron):
         return None
     return ZonedCron(expression=told.expression, zone=zone)
@@ -181,7 +181,7 @@ def _interval(told: int | timedelta | str) -> int:
 
 
 def moment_of(told: Moment, now: datetime) -> datetime:
-    """A :data:`Moment` as aware UTC.
+    """Return a :data:`Moment` as an aware datetime in UTC.
 
     InputError for a datetime without a zone, and outside of the years 1970 to 9999.
     """
@@ -204,7 +204,7 @@ def moment_of(told: Moment, now: datetime) -> datetime:
 
 
 def encoded(value: Args) -> str:
-    """Args as the plugin stores them; InputError when it would refuse them."""
+    """Return args as the plugin stores them. InputError when the plugin would refuse them."""
     if isinstance(value, str | bytes | bytearray) or not isinstance(value, Sequence | Mapping):
         raise InputError(f"args: a list or a dict, not {type(value).__name__}")
     try:

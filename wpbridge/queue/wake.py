@@ -1,4 +1,4 @@
-"""Waking idle daemons of this host when something was enqueued here: one socket a worker.
+"""Wakes idle daemons of this host when something was enqueued here. Each worker has one socket.
 
 A hint, never a promise: what is not heard is found at the next look. A poke carries nothing, so
 that the worst a stranger could do is to make a daemon look. Sockets lie in a folder of the user's
@@ -23,7 +23,7 @@ _GONE: Final = errno.ECONNREFUSED
 
 
 def name_of(database: str, prefix: str) -> str:
-    """What the sockets of one queue lie under.
+    """Return the name of the folder that holds the sockets of one queue.
 
     By the database's name (a file by its real path) and the prefix alone: the same server is
     reached by many addresses, and one poke too many does no harm.
@@ -40,14 +40,17 @@ def wake_name(store: SqlStore) -> str:
 
 
 def folders(env: Mapping[str, str] = os.environ) -> list[str]:
-    """Where sockets may lie: the user's runtime folder, and one below /tmp for those without."""
+    """Return where sockets may lie: the user's runtime folder, else a folder in /tmp."""
     user = os.geteuid()
     told = env.get("XDG_RUNTIME_DIR") or f"/run/user/{user}"
     return [f"{told}/wpbridge", f"/tmp/wpbridge-{user}"]  # noqa: S108 - checked to be ours alone
 
 
 def poke(name: str, places: Sequence[str]) -> int:
-    """Wake who listens; returns how many were told. Never raises, never waits."""
+    """Wake the daemons that listen, and return how many were told.
+
+    It never raises, and never waits.
+    """
     told = 0
     for place in places:
         folder = f"{place}/{name}"
@@ -77,7 +80,7 @@ def _ring(bell: socket.socket, place: str) -> bool:
 
 
 class Listener:
-    """One worker's ear."""
+    """The socket on which one worker is woken."""
 
     def __init__(self, ear: socket.socket, place: str) -> None:
         self._ear = ear
@@ -85,7 +88,10 @@ class Listener:
 
     @classmethod
     def open(cls, name: str, places: Sequence[str], mark: str | None = None) -> Self | None:
-        """In the first folder that is, or can be made, ours alone; None where there is none."""
+        """Listen in the first folder that only this user may use.
+
+        None where there is no such folder.
+        """
         for place in places:
             with contextlib.suppress(OSError):
                 if not _make_private(place):
@@ -106,11 +112,11 @@ class Listener:
         return None
 
     def fileno(self) -> int:
-        """For a selector."""
+        """Return the socket's descriptor, so that a selector can wait for it."""
         return self._ear.fileno()
 
     def drain(self) -> bool:
-        """Take all pokes there are; whether there was one."""
+        """Take all pokes that have come. Returns whether there was one."""
         found = False
         with contextlib.suppress(BlockingIOError):
             while self._ear.recv(16):
@@ -118,14 +124,14 @@ class Listener:
         return found
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening, and remove the socket."""
         with contextlib.suppress(OSError):
             os.unlink(self.place)  # noqa: PTH108
         self._ear.close()
 
 
 def _sweep(folder: Path) -> None:
-    """Remove sockets of the dead."""
+    """Remove the sockets of processes that have ended."""
     for place in _sockets(folder):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
             bell.settimeout(0)
@@ -149,7 +155,7 @@ def _make_private(place: str) -> bool:
 
 
 def _is_private(place: str) -> bool:
-    """A folder, no link, of this user, and nobody else may write into it or look inside."""
+    """Tell whether it is a folder, and no link, that only this user may enter and write to."""
     try:
         found = os.lstat(place)
     except OSError:

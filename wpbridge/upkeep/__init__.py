@@ -1,4 +1,4 @@
-"""What keeps a queue in order: the plugin's cleaner's duties beside a runner, retention by hand."""
+"""Keeps a queue in order: the plugin's cleaner's duties beside a runner, and retention."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The plugin's cleaner's work on a site that is ours: docs/explain/upkeep.md.
+"""Does the plugin's cleaner's work on a site that is ours: docs/explain/upkeep.md.
 
 Two duties, each done by one runner of the site at a time, in pieces of one short transaction: what
 dead runners of PHP's hold is freed or failed, and what ended long ago is deleted. While one of the
@@ -54,7 +54,10 @@ class _Done:
 
 
 class SiteCaretaker:
-    """See :class:`wpbridge.runner.upkeep_turns.Caretaker`; on the runner's own store and thread."""
+    """See :class:`wpbridge.runner.care.Caretaker`.
+
+    It works on the runner's own store and thread.
+    """
 
     def __init__(
         self,
@@ -66,7 +69,7 @@ class SiteCaretaker:
         rules: Sequence[Keep] = (),
         runs_php: bool = False,
     ) -> None:
-        """What it needs.
+        """Take what it needs.
 
         Args:
             store: the runner's.
@@ -95,7 +98,7 @@ class SiteCaretaker:
         return self._store.parts
 
     def step(self) -> Tended:
-        """One piece, then the loop's turn again; nothing when it is not due, or not ours.
+        """Do one piece, then let the loop go on. Nothing is done when no duty is due and free.
 
         A crash loses at most that piece; another runner takes the duty over a minute later.
         """
@@ -107,7 +110,7 @@ class SiteCaretaker:
             return Tended()
 
     def leave(self) -> None:
-        """Give back what was not finished, for the next runner to take at once."""
+        """Give back what was not finished, so that the next runner can take it at once."""
         duty = self._duty
         self._stop()
         if duty is not None:
@@ -132,7 +135,7 @@ class SiteCaretaker:
         return Tended()
 
     def _begin(self) -> Duty | None:
-        """Take what is due and nobody does."""
+        """Take a duty that is due and that nobody does."""
         for duty in EVERY_SECONDS:
             if self._parts.duties.take(duty, self._holder):
                 self._duty, self._pieces = duty, self._work(duty)
@@ -156,7 +159,7 @@ class SiteCaretaker:
             )
 
     def _work(self, duty: Duty) -> Iterator[int]:
-        """The pieces of one duty; each gives how many actions it freed."""
+        """Do one duty piece by piece. Each piece yields how many actions it freed."""
         is_left = self._is_left()
         if duty == "claims":
             if not is_left:
@@ -166,7 +169,10 @@ class SiteCaretaker:
             yield from self._retention()
 
     def _is_left(self) -> bool:
-        """Whether one of the plugin's own runners does it; told when that changes."""
+        """Tell whether one of the plugin's own runners does it.
+
+        An event tells when that changes.
+        """
         parts, now = self._parts, self._clock.now()
         seen = parts.cleaning.cleaner_seen(now - AWAY)
         if bool(seen) != bool(parts.duties.left_to("claims")):
@@ -195,7 +201,7 @@ class SiteCaretaker:
                 return
 
     def _empty_claims(self) -> Iterator[int]:
-        """Drop rows of the claims table that nobody needs: the plugin's cleaner leaves them."""
+        """Delete rows of the claims table that nobody needs. The plugin's cleaner leaves them."""
         while found := self._parts.cleaning.empty_claims(STALE_BATCH):
             dropped = self._parts.cleaning.drop_empty(found)
             self._done.claims += dropped
@@ -217,14 +223,14 @@ class SiteCaretaker:
                 yield 0
 
     def _fit(self, seconds: float) -> None:
-        """The next batch, by how long the last one took."""
+        """Choose the size of the next batch by how long the last one took."""
         if seconds > SLOW_SECONDS:
             self._batch = max(LEAST_DELETED, self._batch // 2)
         elif seconds < QUICK_SECONDS:
             self._batch = min(MOST_DELETED, self._batch * 2)
 
     def _expiries(self) -> list[Expiry]:
-        """What is old by the rules, then by the plugin's: from 4.0 on failed actions too."""
+        """Return what is old by the rules, then by the plugin's: from 4.0 on failed actions too."""
         hooks: Sequence[str] = [rule.hook for rule in self._rules if rule.hook]
         if any(map(is_pattern, hooks)):
             known = self._parts.reading.hook_names()
@@ -241,7 +247,7 @@ class SiteCaretaker:
         return cleanup.expiries(self._rules, now=self._clock.now(), hooks=hooks, statuses=statuses)
 
     def _is_php_deleting(self) -> bool:
-        """Whether the plugin's own daily action (from 4.0 on) does it, in our PHP workers."""
+        """Tell whether the plugin's own daily action (since 4.0) deletes, in our PHP workers."""
         if not self._runs_php:
             return False
         live = (Status.PENDING, Status.IN_PROGRESS)

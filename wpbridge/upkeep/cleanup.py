@@ -1,4 +1,4 @@
-"""Care of a queue: what ended long ago goes, stale claims are freed, duplicate chains end.
+"""Cleans a queue: deletes what ended long ago, frees stale claims, and ends duplicate chains.
 
 Each works in small steps, each step one short transaction, so that runners beside it hardly notice;
 what is stopped in the middle has done its steps so far and goes on from there next time.
@@ -41,7 +41,7 @@ def expiries(
     hooks: Iterable[str] = (),
     statuses: Sequence[Status] = PLUGIN_STATUSES,
 ) -> list[Expiry]:
-    """What is old, by the rules in order, then by the plugin's own for ``statuses``. Pure.
+    """Return what is old, by the rules in order, then by the plugin's own for ``statuses``.
 
     Args:
         rules: of the settings.
@@ -86,7 +86,7 @@ def delete_expired(
     tick: Callable[[int], None] = lambda _count: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> int:
-    """Delete old rows batch by batch; returns how many.
+    """Delete old rows batch by batch, and return how many.
 
     Args:
         parts: the site's.
@@ -117,7 +117,7 @@ def delete_expired(
 def delete_orphan_logs(
     parts: Parts, *, dry_run: bool = False, tick: Callable[[int], None] = lambda _count: None
 ) -> int:
-    """Delete log rows whose action is gone; returns how many there were."""
+    """Delete log rows whose action is gone, and return how many there were."""
     found, after = 0, 0
     while True:
         ids, end = parts.retention.orphan_logs(after, LOG_WINDOW)
@@ -144,7 +144,7 @@ class Freed:
 
 
 def judge(claim: ClaimRecord, *, ours: frozenset[ClaimId], now: datetime) -> str | None:
-    """Why a claim must be left alone; None when its waiting rows may be freed. Pure."""
+    """Return why a claim must be left alone. None when its waiting rows may be freed."""
     if claim.id in ours:
         return "a wpbridge runner holds it: claim-and-run puts back what dead ones left"
     if claim.is_orphan:
@@ -166,7 +166,7 @@ def free_claims(
     now: datetime,
     dry_run: bool = False,
 ) -> Freed:
-    """Free waiting rows of stale claims, as the plugin's cleaner does; drop empty claims."""
+    """Free waiting rows of stale claims, as the plugin's cleaner does, and delete empty claims."""
     actions: list[ActionId] = []
     gone: list[ClaimId] = []
     left: dict[ClaimId, str] = {}
@@ -202,7 +202,7 @@ class Chain:
 
 
 def duplicate_chains(parts: Parts, query: Query) -> list[Chain]:
-    """Pending recurring actions alike in hook, args, group and recurrence, more than one of each.
+    """Find pending recurring actions that are alike in hook, args, group and recurrence.
 
     What is alike in the first three the database says, as the plugin's own lookups do; a cron in
     another time zone is another recurrence. Those without a date, which wait for other actions, do
@@ -225,7 +225,7 @@ def duplicate_chains(parts: Parts, query: Query) -> list[Chain]:
 
 
 def end_duplicates(parts: Parts, chains: Sequence[Chain], *, now: datetime) -> list[ActionId]:
-    """Cancel the later ones; each says in its log which one goes on."""
+    """Cancel all but the first of each chain. Each log says which action goes on."""
     done: list[ActionId] = []
     for chain in chains:
         reason = f"duplicate of action {chain.keep.id}, which goes on"

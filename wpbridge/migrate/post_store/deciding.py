@@ -1,4 +1,4 @@
-"""What becomes of one post: the action that is made of it, or why it stays a post. Pure."""
+"""Decides what becomes of one post: the action that is made of it, or why it stays a post."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -30,10 +30,10 @@ _NEW_FORM: Final = b"scheduled_timestamp"
 
 
 class Deciding:
-    """The plugin's own mapping; attempts and async actions are kept."""
+    """Maps posts to actions as the plugin does, but keeps attempts and async actions."""
 
     def __init__(self, clock: Clock, in_progress: InProgress) -> None:
-        """``in_progress``: what becomes of actions whose PHP runner never came back."""
+        """``in_progress`` is what becomes of actions whose PHP runner never came back."""
         self._clock = clock
         self._in_progress = Status(in_progress)
 
@@ -45,7 +45,7 @@ class Deciding:
             return str(error)
 
     def _plan(self, post: Post) -> Moving | str:
-        """Do the same; CodecError for what cannot be read."""
+        """Return the same; CodecError where something in the post cannot be read."""
         if reason := self._refusal(post):
             return reason
         try:
@@ -87,7 +87,7 @@ class Deciding:
         return self._interrupted(moving) if status is Status.IN_PROGRESS else moving
 
     def _refusal(self, post: Post) -> str:
-        """The first of the reasons against it; empty for none."""
+        """Return the first reason against moving the post. It is empty if there is none."""
         size = len(post.hook)
         reasons = {
             "its id stands in two rows": post.is_twice,
@@ -102,7 +102,7 @@ class Deciding:
         return next((reason for reason, holds in reasons.items() if holds), "")
 
     def _is_held(self, post: Post) -> bool:
-        """Under a claim that gave a sign of life of late."""
+        """Tell whether the post is under a claim that gave a sign of life lately."""
         modified = from_text(post.modified_gmt)
         fresh = self._clock.now() - timedelta(seconds=PLUGIN_TIMEOUT_SECONDS)
         is_live = post.status in ("pending", "in-progress") and post.claim != ""
@@ -123,7 +123,7 @@ def _date(timestamp: int) -> datetime:
 
 
 def _last_attempt(status: Status, post: Post, at: datetime) -> datetime | None:
-    """As the plugin dates them: only what is complete keeps the date of its end."""
+    """Return the plugin's date: only a complete action keeps the date of its end."""
     match status:
         case Status.PENDING:
             return None

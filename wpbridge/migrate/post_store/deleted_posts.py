@@ -1,4 +1,4 @@
-"""What the move of a post store deletes, in a packed file beside its journal, for the way back.
+"""What the move of a post store deletes is kept in a packed file beside its journal, for the undo.
 
 JSON Lines, a gzip member a batch: a line with the columns of each table, and a line for each post.
 A member is forced to the disk and noted in the journal before a row of it is deleted; what was
@@ -35,15 +35,15 @@ _NOT_IN_NAMES: Final = frozenset("`%\0")
 
 
 def file_of(journal: Path) -> Path:
-    """Where the file lies: beside the journal."""
+    """Return where the file lies: beside the journal."""
     return journal.with_name(f"{journal.name}{ENDING}")
 
 
 class DeletedPosts:
-    """The file being written, for the first time or again after the move was stopped."""
+    """The file while it is written, for the first time or again after the move was stopped."""
 
     def __init__(self, journal: Journal) -> None:
-        """Open it.
+        """Open the file.
 
         Raises:
             InputError: it is another move's, not as long as the journal says, or cannot be written;
@@ -71,7 +71,7 @@ class DeletedPosts:
             journal.add({BEGUN: self.file.name})
 
     def add(self, made: Sequence[Made], columns: Columns) -> None:
-        """Write a batch; it is on the disk, and noted, when this returns.
+        """Write a batch. It is on the disk, and noted in the journal, when this returns.
 
         Raises:
             InputError: there is no room for it; nothing may be deleted.
@@ -92,7 +92,7 @@ class DeletedPosts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What one says of the file, and of the posts in it."""
+    """What one step of the journal tells of the file, and of the posts in it."""
 
     is_begun: bool
     is_undone: bool
@@ -104,7 +104,7 @@ class Step:
 
 
 def steps(journal: Journal) -> Iterator[Step]:
-    """All of them, in order. InputError for one that is damaged."""
+    """Read all steps of a journal, in order. InputError for one that is damaged."""
     return journal.meanings(_step)
 
 
@@ -133,7 +133,7 @@ def _number(value: object) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Where one lies in the file, and what is known of its end."""
+    """Where one batch lies in the file, and what is known of its end."""
 
     start: int
     end: int
@@ -151,7 +151,7 @@ class Kept:
 
 
 def batches(steps: Iterable[Step]) -> Iterator[Batch]:
-    """What a journal tells of its file, in order."""
+    """Read which batches a journal tells of, in order."""
     last: Batch | None = None
     for step in steps:
         if step.end:
@@ -166,13 +166,13 @@ def batches(steps: Iterable[Step]) -> Iterator[Batch]:
 
 
 def unwritten(steps: Iterable[Step]) -> int:
-    """Posts that a journal says were moved before it had a file."""
+    """Count the posts that were moved before the journal had a file."""
     before = takewhile(lambda step: not step.is_begun, steps)
     return sum(len(step.moved or ()) for step in before)
 
 
 def read(stream: BinaryIO, batch: Batch) -> Kept | None:
-    """A batch of the file; None where it is damaged."""
+    """Read a batch of the file. None where it is damaged."""
     try:
         stream.seek(batch.start)
         data = gzip.decompress(stream.read(batch.end - batch.start))
@@ -188,7 +188,7 @@ def read(stream: BinaryIO, batch: Batch) -> Kept | None:
 
 
 def _check(columns: Columns, made: Sequence[Made]) -> None:
-    """Raises one of a damaged batch's errors unless rows, columns and ids fit each other."""
+    """Raise one of the errors of a damaged batch unless rows, columns and ids fit each other."""
     for name, some in columns.items():
         own = ("ID", "post_type") if name == "posts" else HANGING[name]
         if not set(own) <= set(some) or any(set(column) & _NOT_IN_NAMES for column in some):
@@ -201,7 +201,7 @@ def _check(columns: Columns, made: Sequence[Made]) -> None:
 
 
 def _check_post(columns: Columns, post: WholePost) -> None:
-    """Raises the same unless the rows are those of one scheduled action's post and nobody else's.
+    """Raise the same unless all rows belong to the post of one scheduled action.
 
     So a file that somebody has changed puts back no other kind of post, and hangs nothing on it.
     """
@@ -270,7 +270,7 @@ def _dumped(line: Mapping[str, Any]) -> bytes:
 
 
 def _packed(value: object) -> object:
-    """What JSON has no word for: bytes, and numbers with a decimal point that is exact."""
+    """Return what JSON has no word for: bytes, and numbers whose decimal point is exact."""
     if isinstance(value, bytes):
         return {"base64": base64.b64encode(value).decode()}
     return str(value)

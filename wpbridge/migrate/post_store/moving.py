@@ -1,4 +1,4 @@
-"""The plugin's old post store into its tables: the plugin's own mapping, and less lost.
+"""Moves the plugin's old post store into its tables, with the plugin's own mapping.
 
 As `wp action-scheduler migrate`, but attempts and async actions are kept, and what cannot be read
 stays a post. Each batch is one transaction, so what was moved is known by what is still a post; the
@@ -46,7 +46,7 @@ _SAMPLES_A_BATCH: Final = 3
 
 @dataclass(slots=True)
 class Summary:
-    """What was done, or would be."""
+    """What a move has done, or would do."""
 
     moved: Counter[str] = field(default_factory=Counter)
     """By the action's status."""
@@ -60,13 +60,13 @@ class Summary:
 
     @property
     def is_good(self) -> bool:
-        """Nothing was left behind and nothing is wrong."""
+        """Tell whether nothing was left behind and nothing is wrong."""
         return not (self.left or self.problems)
 
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """An action that was made, to be looked at again."""
+    """An action that was made, and is to be looked at again."""
 
     post: int
     action: ActionId
@@ -77,7 +77,7 @@ class _Sample:
 
 
 class PostStore:
-    """One site's post store, and the tables beside it."""
+    """One site's post store, and the tables that it is moved to."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class PostStore:
         batch_size: int = BATCH_SIZE,
         clock: Clock | None = None,
     ) -> None:
-        """Looks at the tables.
+        """Look at the tables.
 
         Args:
             store: the site's.
@@ -117,11 +117,14 @@ class PostStore:
         self._gone = 0
 
     def counts(self) -> dict[str, int]:
-        """Posts to be moved, by their status; those the plugin has moved do not count."""
+        """Count the posts to be moved, by their status.
+
+        Posts that the plugin has moved do not count.
+        """
         return {status: n for status, n in self._old.counts().items() if status != GONE}
 
     def check_alone(self) -> None:
-        """Raises Contention while runners of PHP's are seen: they work on the same posts."""
+        """Raise Contention while runners of PHP's are seen, which work on the same posts."""
         now = self._clock.now()
         seen = Rows(self._store, Server(self._store)).contexts(now - AWAY)
         names = sorted(set(seen) - {"wpbridge"})
@@ -135,7 +138,7 @@ class PostStore:
             )
 
     def look(self, advance: Callable[[int], None] = lambda _count: None) -> Summary:
-        """What a migration would do with each post; changes nothing."""
+        """Tell what a migration would do with each post. It changes nothing."""
         done = Summary()
         per_status: Counter[str] = Counter()
         for ids in self._batches():
@@ -157,7 +160,7 @@ class PostStore:
         side: TextIO,
         advance: Callable[[int], None] = lambda _count: None,
     ) -> Summary:
-        """Move all that can be moved; what cannot stays a post and is written to ``side``.
+        """Move all that can be moved. Other posts stay, and are written to ``side``.
 
         What is deleted is kept beside the journal. Killed at any moment, it goes on when it is
         called again.
@@ -199,7 +202,7 @@ class PostStore:
         return done
 
     def _batches(self) -> Iterator[list[int]]:
-        """Ids of posts in the plugin's order of picking; neither all ids nor all posts are held."""
+        """Read the ids of posts in the plugin's order, a batch at a time."""
         found = self.counts()
         for status in [*STATUSES, *sorted(set(found) - set(STATUSES))]:
             cursor = START
@@ -248,7 +251,7 @@ class PostStore:
         )
 
     def _verify(self, done: Summary) -> None:
-        """Are the posts gone that were moved, and the actions there?"""
+        """Check that the moved posts are gone, and that a sample of the actions is right."""
         remain = sum(self.counts().values())
         left = sum(done.left.values())
         if remain > left:
@@ -268,7 +271,7 @@ class PostStore:
                 )
 
     def _complete(self, journal: Journal) -> None:
-        """As the plugin at the end of its own migration; the flag last.
+        """Do what the plugin does at the end of its own migration. The flag is written last.
 
         The journal is told before what there was, for the way back.
         """

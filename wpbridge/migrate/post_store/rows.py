@@ -1,4 +1,4 @@
-"""Posts as rows of JSON: some that would be moved, and all that stay. Pure."""
+"""Posts as rows of JSON: samples of what would be moved, and all that stay."""
 
 import base64
 from typing import Any
@@ -23,7 +23,7 @@ def shown(post: Post, what: Moving) -> dict[str, Any]:
 
 
 def left_as_row(post: Post, why: str) -> dict[str, Any]:
-    """Return a post for the side file: all that was read of it."""
+    """Return all that was read of a post, for the side file."""
     return {
         "post": post.id,
         "reason": why,

@@ -40,7 +40,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.-]{0,64}")
 
 @dataclass(slots=True)
 class Undone:
-    """What was done, or would be."""
+    """What an undo has done, or would do."""
 
     restored: int = 0
     present: int = 0
@@ -66,14 +66,14 @@ class Undone:
 
     @property
     def is_good(self) -> bool:
-        """Nothing that was moved stays behind, and nothing is wrong."""
+        """Tell whether all that was moved is back, and nothing is wrong."""
         left = self.stayed + self.busy + self.taken + self.damaged + self.unwritten
         return not (left or self.problems)
 
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """What a move did at its end."""
+    """What a move did when it was complete."""
 
     cleanup: datetime | None
     """The date of the clean-up that it planned."""
@@ -82,10 +82,10 @@ class _Mark:
 
 
 class Undo:
-    """One journal's way back."""
+    """The undo of the moves that one journal tells of."""
 
     def __init__(self, store: SqlStore, journal: Journal) -> None:
-        """Looks whether there is one.
+        """Look whether there is something to undo.
 
         Raises:
             ConfigError: the tables of actions have no transactions.
@@ -114,11 +114,11 @@ class Undo:
 
     @property
     def total(self) -> int:
-        """Posts that were moved, as far as the journal tells."""
+        """How many posts were moved, as far as the journal tells."""
         return sum(batch.count for batch in batches(steps(self._journal)))
 
     def look(self, advance: Callable[[int], None] = lambda _count: None) -> Undone:
-        """What would be put back; changes nothing."""
+        """Tell what would be put back. It changes nothing."""
         done = Undone(unwritten=self._unwritten)
         shown: dict[int, dict[str, Any]] = {}
         per_status: Counter[str] = Counter()
@@ -136,7 +136,7 @@ class Undo:
         return done
 
     def run(self, advance: Callable[[int], None] = lambda _count: None) -> Undone:
-        """Put back all that can be. Killed at any moment, it goes on when it is called again.
+        """Put back all that can be. After a crash it goes on when it is called again.
 
         If anything was moved with this journal, nothing is from here on. Contention while a move,
         or another undo, is at work on this site.
@@ -174,7 +174,7 @@ class Undo:
         return done
 
     def _end_the_move(self) -> None:
-        """Of a move that died without transactions some posts are in both places: not any more."""
+        """Finish a move without transactions that died while some posts were in both places."""
         ids = self._posts.copied()
         if not ids:
             return
@@ -192,7 +192,7 @@ class Undo:
         work: Callable[[Sequence[Made], Columns], dict[int, Fate]],
         advance: Callable[[int], None],
     ) -> None:
-        """Through the batches. A post of a batch whose end nobody noted may come once more."""
+        """Work through the batches. A post whose batch has no noted end may come once more."""
         doubtful: dict[int, Fate] = {}
         fates: Counter[Fate] = Counter()
         for count, kept, is_sure in self._kept():
@@ -214,7 +214,7 @@ class Undo:
         done.taken, done.gone = fates["taken"], fates["gone"]
 
     def _kept(self) -> Iterator[tuple[int, Kept | None, bool]]:
-        """Each batch: how many, what was read of it, and whether the journal tells its end."""
+        """Read each batch: its count, its rows, and whether the journal tells of its end."""
         if not self._has_file:
             return
         try:
@@ -231,7 +231,7 @@ class Undo:
                 done.problems.append(f"post {one.post.id} is not as it was")
 
     def _reopen(self, before: Mapping[str, str | None] | None) -> bool:
-        """The options as they were before the migration was marked complete, the mark last.
+        """Set the options to what they were before the migration was complete. The mark comes last.
 
         None where somebody else marked it: another journal's move, or the plugin. Then that mark's
         clean-up goes, too: the next one plans its own. True if that was the mark's end.
@@ -270,12 +270,15 @@ def _shown(one: Made, columns: Columns) -> dict[str, Any]:
 
 
 def _is_plain(value: object) -> bool:
-    """Whether an option may get this value: WordPress unserializes what looks like an object."""
+    """Tell whether an option may get this value.
+
+    WordPress unserializes what looks like an object.
+    """
     return value is None or (isinstance(value, str) and _PLAIN.fullmatch(value) is not None)
 
 
 def _mark(step: Mapping[str, Any]) -> _Mark | None:
-    """What a step tells of the move's end, if it does."""
+    """Return what a step tells of the move's end. None if it tells nothing of it."""
     if COMPLETING not in step:
         return None
     cleanup = step[COMPLETING]["cleanup"]

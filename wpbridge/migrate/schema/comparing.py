@@ -1,4 +1,6 @@
-"""The tables compared with the plugin's layouts, and mended; the index for claims.
+"""Compares the tables with the plugin's layouts, and says what mends them.
+
+Finds the index for claims.
 
 What is mended is what loses nothing: an import's forgotten AUTO_INCREMENT, defaults and indexes,
 tables without transactions, collations that differ. Nothing is dropped and no type gets narrower.
@@ -28,7 +30,7 @@ _STRICT: Final = frozenset({"STRICT_TRANS_TABLES", "STRICT_ALL_TABLES", "TRADITI
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """What verify found."""
+    """What a comparison found."""
 
     schema: int
     """The layout that it was held against."""
@@ -38,12 +40,12 @@ class Comparison:
 
     @property
     def is_fine(self) -> bool:
-        """Nothing but notes."""
+        """Tell whether there are only notes."""
         return all(one.severity == "note" for one in self.deviations)
 
     @property
     def fixes(self) -> list[Fix]:
-        """In the order they are to be run."""
+        """The fixes, in the order in which they are to be run."""
         return [one.fix for one in self.deviations if one.fix is not None]
 
 
@@ -51,7 +53,7 @@ class Comparison:
 
 
 def verify(definitions: Definitions) -> Comparison:
-    """Compare the tables with the layout that the plugin's option names, or else is there.
+    """Compare the tables with the layout that the plugin's option names, or with the nearest one.
 
     Raises:
         SchemaError: there are no such tables at all.
@@ -90,7 +92,7 @@ def _nearest(told: int) -> int:
 
 
 def _layout_of(actions: FoundTable) -> int:
-    """Which layout a table has; 5 and 6 are told apart by nothing that matters."""
+    """Return which layout a table has. Nothing that matters tells 5 and 6 apart."""
     if "unique_key" in actions.columns:
         return 9
     if "priority" not in actions.columns:
@@ -124,7 +126,7 @@ def _missing(item: str, found: str, expected: str) -> Deviation:
 
 
 class _Examination:
-    """Each table against its layout."""
+    """Compares each table with its layout."""
 
     def __init__(self, definitions: Definitions, schema: int, first_id: int) -> None:
         self._definitions = definitions
@@ -134,7 +136,10 @@ class _Examination:
         """Ids below belong to posts."""
 
     def of(self, short: str, table: FoundTable) -> Iterator[Deviation]:
-        """What differs in one table. The engine first: what follows goes online on InnoDB."""
+        """Find what differs in one table.
+
+        The engine comes first, since later fixes go online on InnoDB.
+        """
         if table.is_plain:
             yield Deviation(
                 item=short,
@@ -240,7 +245,7 @@ class _Examination:
 
 
 def _collations(tables: dict[str, FoundTable]) -> Iterator[Deviation]:
-    """Four tables, and all their texts, of one collation; which one is WordPress's affair."""
+    """Find tables and texts with another collation. Which one is right is WordPress's affair."""
     kinds = Counter(
         kind
         for table in tables.values()
@@ -280,7 +285,10 @@ def _collations(tables: dict[str, FoundTable]) -> Iterator[Deviation]:
 
 
 def _modes(definitions: Definitions) -> Iterator[Deviation]:
-    """WordPress and wpbridge take these modes out of their sessions; other clients meet them."""
+    """Find SQL modes that hinder other clients.
+
+    WordPress and wpbridge take them out of their sessions.
+    """
     told = definitions.server.variables("sql_mode", scope="GLOBAL").get("sql_mode", "")
     modes = set(told.split(","))
     if "NO_ZERO_DATE" in modes and modes & _STRICT:
@@ -300,13 +308,13 @@ def _modes(definitions: Definitions) -> Iterator[Deviation]:
 
 
 def script(definitions: Definitions, fixes: Sequence[Fix]) -> list[str]:
-    """The statements for another client, in order, with what it must run before them."""
+    """Return the statements for another client, in order, with what it must run before them."""
     lines = [f"{statement_of(fix)};" for fix in fixes]
     return [*(f"{one};" for one in definitions.ddl.before_script), *lines] if lines else []
 
 
 def statement_of(fix: Fix) -> str:
-    """A fix as it is run."""
+    """Return a fix as the statement that is run."""
     return fix.statement + (ONLINE if fix.online else "")
 
 
@@ -315,7 +323,7 @@ def statement_of(fix: Fix) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimIndex:
-    """What is there, and what would be done."""
+    """Which index is there, and what would be done."""
 
     name: str | None
     """The index that has these columns; None where there is none."""
@@ -353,7 +361,7 @@ def claim_index(definitions: Definitions) -> ClaimIndex:
 
 
 def check_online(definitions: Definitions) -> None:
-    """ConfigError where an index cannot be added beside writers, with what to do."""
+    """Raise ConfigError, with what to do, where an index cannot be added beside writers."""
     table = definitions.table("actions")
     if table is not None and table.is_plain:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Where tables differ from what they should be, and the statements that mend it: the nouns."""
+"""Where tables differ from what they should be, and the statements that mend it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

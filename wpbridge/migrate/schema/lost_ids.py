@@ -1,4 +1,4 @@
-"""Ids and primary keys that an import lost: what gives them back, or why a person must look first.
+"""Finds ids and primary keys that an import lost, and what gives them back.
 
 Rows with the id 0 came from inserts that got no id. They are given ids of their own above all
 others, so nothing is lost. Rows that share another id may be copies or different things, which only
@@ -19,7 +19,7 @@ from wpbridge.store.structure.definitions import Definitions
 def lost_ids(
     definitions: Definitions, short: str, table: FoundTable, first_id: int
 ) -> Iterator[Deviation]:
-    """What one of the plugin's tables lacks to give its new rows ids.
+    """Find what one of the plugin's tables lacks to give its new rows ids.
 
     ``first_id``: lower ids of actions belong to posts.
     """
@@ -28,7 +28,7 @@ def lost_ids(
 
 
 def lost_own_keys(definitions: Definitions) -> Iterator[Deviation]:
-    """The same for wpbridge's own tables; most have no ids but a primary key."""
+    """Find the same for wpbridge's own tables. Most have no ids but a primary key."""
     for described in OWN:
         name = definitions.names.of(described)
         table = definitions.look(name)
@@ -42,7 +42,7 @@ def lost_own_keys(definitions: Definitions) -> Iterator[Deviation]:
 
 
 def low_ids(definitions: Definitions, actions: FoundTable, first_id: int) -> Iterator[Deviation]:
-    """Whether new actions get ids that belong to posts."""
+    """Find out whether new actions get ids that belong to posts."""
     if not first_id or not actions.columns["action_id"].auto:
         return
     following = definitions.server.next_id()

@@ -1,4 +1,4 @@
-"""Definitions changed one statement after the other, noted in a journal, and put back.
+"""Runs statements that change tables one after the other, notes them in a journal, and undoes them.
 
 The journal has each table's definition before the first statement that changes it, each statement
 before it is run, and that it was done. One that is begun and not done may be there or not: the
@@ -23,7 +23,7 @@ _FIX: Final = "fix"
 
 
 class Changes:
-    """Runs statements, each noted before and afterwards."""
+    """Runs statements, and notes each before and afterwards."""
 
     def __init__(
         self,
@@ -32,14 +32,14 @@ class Changes:
         *,
         lock_wait_seconds: float,
     ) -> None:
-        """``journal``: None notes nothing."""
+        """With ``journal`` None nothing is noted."""
         self._definitions = definitions
         self._journal = journal
         self._lock_wait_seconds = lock_wait_seconds
         self._seen: set[str] = set()
 
     def mend(self, fix: Fix, told: Progress = lambda _percent: None) -> None:
-        """Run a fix; see :meth:`run`."""
+        """Run a fix as :meth:`run` does."""
         more = {"by": _FIX, "made": None if fix.made is None else dict(fix.made)}
         self.run(fix.table, statement_of(fix), told, more)
 
@@ -50,7 +50,7 @@ class Changes:
         told: Progress = lambda _percent: None,
         more: Mapping[str, Any] | None = None,
     ) -> None:
-        """Run a statement; what was done before it stays done when it fails.
+        """Run a statement. What was done before it stays done when it fails.
 
         Raises:
             Contention: the table was not to be had.
@@ -109,12 +109,12 @@ class Undo:
 
     @property
     def can_be_undone(self) -> bool:
-        """Whether that loses nothing, and locks no table."""
+        """Tell whether undoing it loses nothing and locks no table."""
         return self.index is not None or self.column is not None
 
 
 def done_by_fix(definitions: Definitions, journal: Journal) -> list[Undo]:
-    """What fixes have done and nobody has taken back, the last one first.
+    """Return what fixes have done and nobody has taken back, the last one first.
 
     InputError where a step tells of what no fix does.
     """
@@ -135,7 +135,10 @@ def done_by_fix(definitions: Definitions, journal: Journal) -> list[Undo]:
 
 
 def _undo(definitions: Definitions, step: Mapping[str, Any]) -> Undo:
-    """What a step of a journal tells; one of the errors above for what no fix does."""
+    """Read a step of a journal.
+
+    It raises one of the errors of a damaged step for what no fix does.
+    """
     statement, made = str(step["begun"]), step["made"]
     # Journals of version 0.1 do not tell the default from before as a fact.
     if not made or not ("index" in made or "before" in made):
@@ -157,7 +160,7 @@ def _undo(definitions: Definitions, step: Mapping[str, Any]) -> Undo:
 def undo(
     definitions: Definitions, journal: Journal, *, lock_wait_seconds: float, dry_run: bool = False
 ) -> Iterator[tuple[Undo, str | None]]:
-    """Take back what can be; each with the statement that was run, or None, as they come.
+    """Take back what can be taken back. Yields each fix with the statement that was run, or None.
 
     What somebody has changed since, or taken back himself, is left out. Raises as
     :meth:`Changes.run` does.

@@ -1,4 +1,4 @@
-"""A thread that writes while another one reads, and that nobody has to wait for at the end.
+"""A thread that writes while another one reads. Nobody has to wait for it at the end.
 
 An executor of the standard library's is waited for by the interpreter itself: a process that is to
 end would hang for as long as its database holds back a lock.
@@ -21,7 +21,7 @@ OBJECTS_A_COLLECTION: Final = 50_000
 
 
 class BackgroundWriter:
-    """Does one thing after the other, until the ``with`` it is used in ends.
+    """Does one thing after the other, until the ``with`` block ends.
 
     Ended by an interrupt, it is left behind with what it is just doing: the process is to end, and
     takes the connection with it. Other errors wait for that, and do nothing that comes after it.
@@ -32,7 +32,7 @@ class BackgroundWriter:
         self._thread = threading.Thread(target=self._go, name="wpbridge-writer", daemon=True)
 
     def submit(self, work: Callable[P, T], *args: P.args, **named: P.kwargs) -> "Future[T]":
-        """Have it done when all before it is done."""
+        """Queue work. It is done when all work before it is done."""
         future: Future[T] = Future()
 
         def do() -> None:

@@ -1,4 +1,4 @@
-"""From one queue straight to another."""
+"""Copies actions from one queue straight to another."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A queue as the lines of a file."""
+"""Reads a queue as the lines of a file."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Files of exported queues: written whole or not at all, read from anywhere, line by line."""
+"""Files of exported queues. They are written whole or not at all, and read line by line."""
 
 import contextlib
 import gzip
@@ -36,7 +36,7 @@ _GZIP_LEVEL: Final = 3
 
 
 def write(lines: Iterable[dict[str, Any]], stream: IO[bytes]) -> dict[str, Any]:
-    """Write lines; returns the last."""
+    """Write lines, and return the last one."""
     line: dict[str, Any] = {}
     for line in lines:
         stream.write(dumped(line))
@@ -45,7 +45,7 @@ def write(lines: Iterable[dict[str, Any]], stream: IO[bytes]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def output(name: str) -> Iterator[IO[bytes]]:
-    """A file that is there whole or not at all; ``-`` for standard output, gzip for ``.gz``.
+    """Open a file that appears whole or not at all. ``-`` is standard output, ``.gz`` packs it.
 
     Raises InputError when it cannot be written.
     """
@@ -72,7 +72,7 @@ def output(name: str) -> Iterator[IO[bytes]]:
 
 
 def _is_stream(file: Path) -> bool:
-    """Whether it is a pipe or a device, under its own name or one that the system has for it."""
+    """Tell whether it is a pipe or a device, under any name that the system has for it."""
     try:
         is_its_own = not file.is_symlink() or file.is_relative_to("/dev")
         mode = file.stat().st_mode
@@ -83,7 +83,7 @@ def _is_stream(file: Path) -> bool:
 
 @dataclass(slots=True, kw_only=True)
 class Line:
-    """What was read: a line's value, or why there is none."""
+    """A line that was read: its value, or why there is none."""
 
     number: int
     value: dict[str, Any]
@@ -92,7 +92,7 @@ class Line:
 
 
 def read(stream: IO[bytes]) -> Iterator[Line]:
-    """The lines of a file; one that was packed and cut off ends where it can be read no more.
+    """Read the lines of a file. A packed file that was cut off ends where it can be read no more.
 
     One line at a time is in memory, whatever the file holds or unpacks to.
     """
@@ -128,7 +128,7 @@ def _skip_line(stream: IO[bytes]) -> None:
 
 
 def header_of(line: Line | None) -> dict[str, Any]:
-    """What the first line of a file tells; InputError where it is no exported queue's."""
+    """Read the first line of a file. InputError where it is no exported queue's."""
     header = {} if line is None else line.value
     origin, version = header.get("origin"), header.get("version")
     if header.get("wpbridge") != ACTIONS or not isinstance(origin, str):
@@ -145,14 +145,14 @@ def header_of(line: Line | None) -> dict[str, Any]:
 
 
 def count_of(header: dict[str, Any]) -> int | None:
-    """How many actions there are about, if the header tells."""
+    """Return about how many actions there are, if the header tells."""
     count = header.get("count")
     return count if isinstance(count, int) and 0 <= count <= BIGGEST else None
 
 
 @contextlib.contextmanager
 def source(name: str) -> Iterator[IO[bytes]]:
-    """A file to read; ``-`` for standard input. Packed ones are known by their first bytes."""
+    """Open a file to read. ``-`` is standard input. Packed files are known by their first bytes."""
     if name == "-" and sys.stdin is None:
         raise InputError("--input -: there is no standard input")
     try:
@@ -168,10 +168,10 @@ def source(name: str) -> Iterator[IO[bytes]]:
 
 
 class Rejects:
-    """The side file of what could not be added: made with its first line."""
+    """The side file of lines that could not be added. It is made with its first line."""
 
     def __init__(self, file: Path, *, is_usual: bool = False, beside: str = "-") -> None:
-        """``is_usual``: nobody named it, so one that is there is kept, and the next has a number.
+        """With ``is_usual`` nobody named the file: an older one is kept, and this gets a number.
 
         Raises InputError where it cannot lie, or is ``beside``, the input itself.
         """
@@ -204,6 +204,6 @@ class Rejects:
             raise InputError(f"--rejects {self.file}: {error.strerror}") from None
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """Close the file."""
         if self._stream is not None:
             self._stream.close()

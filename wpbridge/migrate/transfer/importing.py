@@ -1,4 +1,4 @@
-"""The actions of a file to a queue: streaming, safe to repeat.
+"""Adds the actions of a file to a queue, while the file is read. It can be repeated.
 
 Each action is added under a key made of where it comes from and its id there. What was added
 before is known by it: the same file again, or a second start after a crash, adds only the rest.
@@ -46,7 +46,7 @@ class Import:
         tick: Callable[[int], None] = lambda _count: None,
         journal: Journal | None = None,
     ) -> None:
-        """Looks at the tables.
+        """Look at the tables.
 
         Args:
             store: where they are added.
@@ -80,7 +80,7 @@ class Import:
         self._seen: set[int] = set()
 
     def run(self, lines: Iterable[Line]) -> Report:
-        """Add them; the last line may be the last of a whole file or not.
+        """Add the lines. They may end before the file's last line.
 
         Raises:
             InputError: it is no exported queue, or one of this very site.
@@ -156,7 +156,7 @@ class Import:
             self._flush()
 
     def _prepared(self, line: dict[str, Any]) -> WholeRow:
-        """The row as it is to be here; InputError for one that these tables cannot hold."""
+        """Return the row as it is to be here. InputError for one that these tables cannot hold."""
         row = row_of(line)
         if row.id <= self._last_id:
             raise InputError(
@@ -170,7 +170,10 @@ class Import:
         return in_zone(row, self._parts.inserts.zone) if self._zone_differs else row
 
     def _flush(self) -> None:
-        """Hand the batch to the other thread: while the server writes it, the next are read."""
+        """Hand the batch to the other thread.
+
+        While the server writes it, the next lines are read.
+        """
         batch, self._batch = self._batch, []
         self._batch_bytes = 0
         if batch:
@@ -181,14 +184,17 @@ class Import:
         self._wait_for_batches(AHEAD)
 
     def _write(self, batch: _Batch, before: Future[list[Fate]] | None) -> list[Fate]:
-        """In the other thread, which alone speaks to the server meanwhile."""
+        """Write a batch.
+
+        This runs in the other thread, which alone speaks to the server meanwhile.
+        """
         if before is not None:
             # None goes in front of one that failed: ids keep the order of the lines.
             before.result()
         return (self._try if self._wishes.dry_run else self._add)(batch)
 
     def _wait_for_batches(self, most: int) -> None:
-        """Until no more of them are to be written; raises what writing one met."""
+        """Wait until at most so many are still to be written. It raises what writing one raised."""
         while len(self._writing) > most:
             future, batch = self._writing.popleft()
             were_there = Spans()
@@ -210,7 +216,7 @@ class Import:
         ]
 
     def _is_like_another(self, row: WholeRow) -> bool:
-        """For a trial of ``unique``: the like of it is there, or stands before it."""
+        """Tell, for a trial of ``unique``, whether its like is there or stands before it."""
         if not self._wishes.unique or row.status != "pending":
             return False
         mine = hash((row.hook, row.args, row.group))
@@ -254,6 +260,6 @@ class Import:
                 self._added.remember(fate.id, row, report.added)
 
     def _settle_late(self) -> None:
-        """Waits for actions that stand further down in the file."""
+        """Add the waits for actions that stand further down in the file."""
         for start in range(0, len(self._late), BATCH):
             self.report.waits_lost += len(self._parts.bulk.wait(self._late[start : start + BATCH]))

@@ -22,7 +22,7 @@ _KINDS: Final = ("async", "canceled", "cron", "interval", "single")
 
 
 def row_of(line: dict[str, Any]) -> WholeRow:
-    """The row that a line means; InputError with the reason for one that no table can hold."""
+    """Return the row that a line means. InputError says why no table can hold it."""
     args, extended = _read_args(line)
     return WholeRow(
         id=_number(line, "id", 1, BIGGEST),
@@ -78,7 +78,7 @@ def _date(value: object, name: str) -> str | None:
 
 
 def _bytes_of(value: object, name: str) -> str:
-    """The text that base64 means."""
+    """Return the text that base64 means."""
     if not isinstance(value, str):
         raise InputError(f"{name} is no base64 of UTF-8")
     try:

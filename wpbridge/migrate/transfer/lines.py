@@ -1,4 +1,4 @@
-"""The lines of an exported queue: an action to JSON and back, byte for byte. Pure.
+"""The lines of an exported queue: their fields, how they are read and written, and their keys.
 
 docs/reference/json.md has the format. Args and schedules are written as what they mean where that
 gives back the very bytes, and as base64 besides where it would not.
@@ -63,7 +63,7 @@ _strict = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 def value_of(text: bytes) -> dict[str, Any]:
-    """The object that a line of a file holds; InputError with the reason where there is none."""
+    """Return the object that a line of a file holds. InputError says why there is none."""
     if sum(text.count(mark) for mark in (b",", b"[", b"{")) > MOST_VALUES:
         raise InputError(f"it has more than {MOST_VALUES:,} values")
     try:
@@ -90,14 +90,14 @@ _reader = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_number)
 
 
 def dumped(line: dict[str, Any]) -> bytes:
-    """A line as it stands in the file."""
+    """Return a line as it stands in the file."""
     text = _plain(line)
     # Half a surrogate pair is no UTF-8, and a control character would steer a terminal.
     return (text if text.isprintable() else _escaped(line)).encode() + b"\n"
 
 
 def key_of(origin: str, action_id: int) -> str:
-    """The key under which an action of some other queue is added; those of one rise with the ids.
+    """Return the key under which an action of some other queue is added. Keys rise with the ids.
 
     So a table of keys grows at its end, which is less work for a server than keys in no order.
     """
@@ -117,7 +117,7 @@ def args_text(value: object) -> str:
 
 
 def checked_utf8(value: str, name: str) -> str:
-    """The same text; InputError for half a surrogate pair in it."""
+    """Return the same text. InputError for half a surrogate pair in it."""
     if value.isascii():
         return value
     try:

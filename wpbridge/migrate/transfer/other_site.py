@@ -1,4 +1,4 @@
-"""A row as it is to be on another site: at other dates, with that site's local dates. Pure."""
+"""Changes a row for another site: its dates, and the local dates of that site's time zone."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -12,7 +12,7 @@ from wpbridge.store.moving.bulk import WholeRow
 
 
 def moved(row: WholeRow, by: timedelta) -> WholeRow:
-    """A pending row at another date, by the row's own and by its schedule's, where it has one."""
+    """Return a pending row at another date. Its schedule is moved, too."""
     if row.status != "pending":
         return row
     found: dict[str, Any] = {}
@@ -27,7 +27,7 @@ def moved(row: WholeRow, by: timedelta) -> WholeRow:
 
 
 def in_zone(row: WholeRow, zone: Zone) -> WholeRow:
-    """With the local dates of another site's time zone."""
+    """Return the row with the local dates of another site's time zone."""
     found: dict[str, Any] = {}
     due, tried = from_text(row.scheduled), from_text(row.last_attempt)
     if due is not None:

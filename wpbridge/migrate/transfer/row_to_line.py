@@ -1,4 +1,4 @@
-"""A row to the line of a file that gives it back byte for byte. Pure."""
+"""Turns a row into the line of a file that gives it back byte for byte."""
 
 import base64
 import json
@@ -12,7 +12,10 @@ from wpbridge.store.moving.bulk import WholeRow
 
 
 def line_of(row: WholeRow) -> dict[str, Any]:
-    """A row as a line: pending instead of running or claimed, since nobody holds a copy."""
+    """Return a row as a line.
+
+    It is pending instead of running or claimed: nobody has a copy in hand.
+    """
     line: dict[str, Any] = {"id": row.id, "hook": row.hook, "status": row.status}
     if row.status == "in-progress":
         line |= {"status": "pending", "was": row.status}

@@ -1,4 +1,4 @@
-"""What imports and copies have added, in a journal, and taking it back.
+"""Notes in a journal what imports and copies add, and takes it back.
 
 A step names the actions of a batch by their ids where they come from, with a mark of each, and is
 on the disk before the batch is written; another one those of them that were there from before.
@@ -30,17 +30,20 @@ _SAMPLE: Final = 50
 
 
 class Notes:
-    """What one run tells the journal."""
+    """What one run writes into the journal."""
 
     def __init__(self, journal: Journal, run: datetime, origin: str) -> None:
-        """``run``: the date of its keys."""
+        """``run`` is the date of the run's keys."""
         self._journal = journal
         self._run = to_text(run)
         self._origin = origin
         self._by = secrets.token_hex(4)
 
     def adding(self, rows: Iterable[WholeRow]) -> None:
-        """They are about to be added, in rising order; on the disk when this returns."""
+        """Note that rows are about to be added, in rising order.
+
+        It is on the disk when this returns.
+        """
         ids, marks = Spans(), list[str]()
         for row in rows:
             ids.add(row.id)
@@ -58,7 +61,7 @@ class Notes:
         )
 
     def were_there(self, ids: Spans) -> None:
-        """Some of them were not added by this run."""
+        """Note that some of them were not added by this run."""
         if ids.spans:
             self._journal.add({"by": self._by, "were_there": ids.spans})
 
@@ -80,7 +83,7 @@ class TakenBack:
     """What the look at the end found."""
 
     def add(self, other: "TakenBack") -> None:
-        """What was done with one batch."""
+        """Add what was done with one batch."""
         self.removed += other.removed
         self.changed += other.changed
         self.held += other.held
@@ -89,7 +92,7 @@ class TakenBack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Batch:
-    """One step of the journal."""
+    """What one step of the journal tells: a batch that was to be added."""
 
     by: str
     run: datetime
@@ -164,12 +167,12 @@ def take_back(
 
 
 def count(journal: Journal) -> int:
-    """How many actions there may be to take back."""
+    """Count the actions that there may be to take back."""
     return sum(len(batch.marks) for batch in _batches(journal))
 
 
 def _batches(journal: Journal) -> Iterator[_Batch]:
-    """InputError where a step is damaged."""
+    """Read the batches of a journal. InputError where a step is damaged."""
     were_there: defaultdict[str, Spans] = defaultdict(Spans)
 
     def leave_out(step: Mapping[str, Any]) -> None:
@@ -193,7 +196,7 @@ def _numbers(spans: Iterable[tuple[int, int]]) -> Iterator[int]:
 def _take_back(
     store: SqlStore, batch: _Batch, *, dry_run: bool
 ) -> tuple[TakenBack, list[ActionId]]:
-    """One batch; with the ids of what was removed."""
+    """Take back one batch. Returns the ids of what was removed, too."""
     parts = store.parts
     attempts: list[tuple[TakenBack, list[ActionId]]] = []
 

@@ -1,4 +1,4 @@
-"""What an import has added, looked at again at its end: all of it counted, a sample compared."""
+"""Checks what an import has added: it counts all of it, and compares a sample."""
 
 import random
 from collections.abc import Iterator

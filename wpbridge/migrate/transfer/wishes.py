@@ -29,7 +29,7 @@ class Report:
 
     @property
     def is_good(self) -> bool:
-        """Nothing was rejected, nothing missing, and nothing waits for ever."""
+        """Tell whether nothing was rejected, nothing is missing, and nothing waits for ever."""
         return self.is_whole and not (self.rejected or self.problems or self.waits_lost)
 
 

@@ -1,4 +1,4 @@
-"""What the journal of such a move tells: which events were to be moved."""
+"""Reads from the journal which events were to be moved, and writes them into it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from wpbridge.queue.enqueue import HOOK_CHARACTERS
 
 
 def journaled(journal: Journal) -> list[tuple[str, bool, list[Event]]]:
-    """What was to be moved: by group, and whether it came from a file; each event once.
+    """Return each event that was to be moved once, by group and by whether it came from a file.
 
     InputError where a step is damaged.
     """
@@ -48,7 +48,7 @@ def _event(told: Mapping[str, Any]) -> Event:
 
 
 def left_as_row(left: Left) -> dict[str, Any]:
-    """Return what stays, for the side file: nothing of it is lost."""
+    """Return all of an event that stays, for the side file."""
     row = step_of(left.event)
     row.pop("place", None)
     return {**row, "reason": left.reason}

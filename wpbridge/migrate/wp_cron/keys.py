@@ -1,4 +1,4 @@
-"""Which action stands for an event: the one with its key, or a recurring one that is alike."""
+"""Finds the action that stands for an event: it has its key, or recurs like the event."""
 
 import hashlib
 from collections.abc import Callable, Collection, Sequence
@@ -15,14 +15,14 @@ Likeness: TypeAlias = tuple[str, bytes, int]
 
 
 def key_of(event: Event) -> str:
-    """What names an event for ever; the tables of keys are each site's own."""
+    """Return what names an event for ever. Each site has its own table of keys."""
     interval = b"%d" % event.interval()
     parts = (b"%d" % event.date, event.hook, event.key, event.args().encode(), interval)
     return "wp-cron:" + hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
 def copy_key_of(event: Event) -> str:
-    """What names an event of a file, whose action is nothing but a copy.
+    """Return what names an event of a file, whose action is only a copy.
 
     A recurring one has other dates whenever somebody looks.
     """
@@ -35,7 +35,7 @@ def copy_key_of(event: Event) -> str:
 def standing(
     parts: Parts, events: Sequence[Event], name: Callable[[Event], str] = key_of
 ) -> tuple[dict[Event, Record], list[ActionId]]:
-    """The actions that stand for events: they wait, run, or have run.
+    """Return the actions that stand for events: they wait, run, or have run.
 
     One that was canceled stands for nothing any more, nor does one that is gone, since the plugin
     deletes canceled ones at once; the ids of such, whose keys are to be forgotten, come second.
@@ -55,7 +55,7 @@ def standing(
 def copied(
     parts: Parts, events: Sequence[Event], there: Collection[Likeness]
 ) -> tuple[set[Event], list[ActionId]]:
-    """The same of copies; of a chain while it goes on only, since their key tells no date."""
+    """Return the same of copies. A recurring one stands only while its chain goes on."""
     found, void = standing(parts, events, copy_key_of)
     over = {
         event: record
@@ -71,13 +71,13 @@ def is_of(record: Record, event: Event) -> bool:
 
 
 def likeness(event: Event) -> Likeness | None:
-    """What the runs of a recurring event have in common; None for a single one."""
+    """Return what the runs of a recurring event have in common. None for a single event."""
     interval = event.interval()
     return (event.name(), event.args().encode(), interval) if interval else None
 
 
 def likeness_of(record: Record) -> Likeness | None:
-    """The same of an action; compared as bytes, where the database's comparison is wider."""
+    """Return the same of an action. It is compared as bytes; the database's comparison is wider."""
     found = schedule.recurring(record.schedule)
     if not isinstance(found, schedule.Interval):
         return None
@@ -85,6 +85,9 @@ def likeness_of(record: Record) -> Likeness | None:
 
 
 def repeating(hooks: tuple[str, ...], group: str) -> Query:
-    """Pending and running actions, of which only some repeat: see :func:`likeness_of`."""
+    """Make a query for pending and running actions.
+
+    Only some of them repeat: :func:`likeness_of`.
+    """
     live = (Status.PENDING, Status.IN_PROGRESS)
     return Query(hooks=hooks, groups=(group,), statuses=live, limit=0)

@@ -1,4 +1,4 @@
-"""WP-Cron's events become actions, and back.
+"""Moves WP-Cron's events into the queue, where they are actions.
 
 The option and the queue lie in one database: what is taken out of the one is put into the other
 in the same transaction, which begins with the compare-and-swap of the option's bytes. So a crash
@@ -49,7 +49,7 @@ SAMPLE: Final = 10
 
 @dataclass(kw_only=True)
 class Moved:
-    """What was done."""
+    """What a move has done."""
 
     moved: int = 0
     returned: int = 0
@@ -129,7 +129,7 @@ class Mover:
         return self.done
 
     def _move(self, hold: Callable[[], None]) -> bool:
-        """All there is to move now; False when there was nothing."""
+        """Move all that is there now. Returns False when there was nothing."""
         found = False
         self._fresh.clear()
         misses = 0
@@ -148,7 +148,7 @@ class Mover:
         return found
 
     def copy(self, data: bytes) -> Moved:
-        """Actions for the events of a file; the option is left alone."""
+        """Make actions for the events of a file. The option is left alone."""
         found = plan(data, self._choice, self._group)
         self.done.left = found.left
         self._prepare()
@@ -163,7 +163,7 @@ class Mover:
         return self.done
 
     def _unknown(self, events: Sequence[Event]) -> list[Event]:
-        """Those of a file for which no action stands, wherever it came from; of a chain one."""
+        """Return the events of a file that have no action, and of a recurring kind only one."""
         parts = self._queue.store.parts
         there = self._repeating(parts, events)
         known = standing(parts, events)[0].keys() | copied(parts, events, there)[0]
@@ -180,7 +180,7 @@ class Mover:
         return self._add(parts, events, copy_key_of)
 
     def _prepare(self) -> None:
-        """Tables and the group, outside of the transaction that needs them."""
+        """Make tables and the group, outside of the transaction that needs them."""
         parts = self._queue.store.parts
         parts.own.ensure(self._queue.store.names.keys)
         parts.groups.ensure(self._group)
@@ -191,7 +191,10 @@ class Mover:
         return found.events
 
     def _batch(self, events: Sequence[Event]) -> bool:
-        """One transaction; False when the option was written meanwhile, and nothing was done."""
+        """Make one transaction.
+
+        Returns False, with nothing done, when the option was written meanwhile.
+        """
         self._write("plan", events)
 
         def swap_and_add(parts: Parts) -> list[Added | None] | None:
@@ -211,7 +214,10 @@ class Mover:
         return True
 
     def _replace(self, parts: Parts, events: Sequence[Event]) -> list[Added | None]:
-        """Actions for events that are taken out; None where one repeats in the group already."""
+        """Make actions for events that are taken out.
+
+        None where one repeats in the group already.
+        """
         there = self._repeating(parts, events)
         moved, void = standing(parts, events)
         copies, void_copies = copied(parts, events, there)
@@ -224,7 +230,7 @@ class Mover:
         return [None if likeness(event) in there else next(added) for event in events]
 
     def _repeating(self, parts: Parts, events: Sequence[Event]) -> set[Likeness]:
-        """What repeats in the group from before, of such events; not what this look has made."""
+        """Return what of such events repeats in the group, but for what this look has made."""
         hooks = {event.name() for event in events if event.interval()}
         if not hooks:
             return set()
@@ -286,7 +292,7 @@ class Mover:
 
     @contextmanager
     def _lock(self) -> Iterator[Callable[[], None]]:
-        """WP-Cron's own lock: no pass of it begins while events are taken away."""
+        """Hold WP-Cron's own lock, so that no pass of it begins while events are taken away."""
         options = self._queue.store.parts.options
         mine: str | None = options.take_cron_lock(None, self._now())
 
@@ -301,6 +307,6 @@ class Mover:
 
 
 def _was_added(states: States, added: Sequence[Added | None]) -> bool:
-    """By its first new action; where none is new there is nothing to tell of."""
+    """Tell by its first new action whether a transaction was made."""
     new = [one.id for one in added if one is not None and one.is_new and one.id is not None]
     return bool(states(new[:1]))

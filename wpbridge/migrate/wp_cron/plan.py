@@ -1,4 +1,4 @@
-"""Which of WP-Cron's events a move takes, and which stay where they are. Pure."""
+"""Decides which of WP-Cron's events a move takes, and which stay where they are."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -56,7 +56,7 @@ class Choice:
             )
 
     def __call__(self, event: Event | Odd) -> bool:
-        """Whether this one is; WordPress's own only by their exact names, or with the flag."""
+        """Tell whether an event is meant. WordPress's own need their exact name, or the flag."""
         hook = event.name()
         if hook == RUN_QUEUE:
             return False
@@ -67,7 +67,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What stays where it is, and why."""
+    """An event that stays where it is, and why."""
 
     event: Event | Odd
     reason: str
@@ -83,12 +83,12 @@ class Plan:
     """Events that are not meant."""
 
     def by_hook(self) -> Counter[str]:
-        """How many of each hook."""
+        """Count the events of each hook."""
         return Counter(event.name() for event in self.events)
 
 
 def plan(data: bytes, choice: Choice, group: str = GROUP) -> Plan:
-    """What a move would take out of the option's bytes; CodecError when they are damaged."""
+    """Plan what a move takes out of the option's bytes. CodecError when they are damaged."""
     check_text("--group", group, least=1, most=GROUP_CHARACTERS)
     found = Plan()
     for event in CronOption.decode(data).entries():

@@ -165,7 +165,7 @@ def _is_busy(record: Record) -> bool:
 
 
 def _place(option: CronOption, events: Sequence[Event], ours: Collection[Slot]) -> list[Event]:
-    """Put events in; returns those that were not there, and of which PHP scheduled none anew."""
+    """Put events in. Returns those that were not there, and that PHP has not scheduled anew."""
     there = {event.slot: event for event in option.events()}
     hooks = {event.hook for event in events}
     anew = {
@@ -192,7 +192,7 @@ def _place(option: CronOption, events: Sequence[Event], ours: Collection[Slot]) 
 
 
 def _kind(event: Event) -> Likeness | None:
-    """What makes two events at one date the same; None for what no action could hold."""
+    """Return what makes two events at one date the same. None for what no action could hold."""
     try:
         return event.name(), event.args().encode(), event.interval()
     except CodecError:
@@ -200,7 +200,7 @@ def _kind(event: Event) -> Likeness | None:
 
 
 def _pending(parts: Parts, event: Event, group: str, first: ActionId | None) -> list[Record]:
-    """The actions that stand for an event now: its own, or what has become of a recurring one."""
+    """Return the actions that stand for an event now: its own, or its successors."""
     own = () if first is None else parts.reading.find(Query(ids=(first,), limit=0))
     # The database's comparison is wider than ours.
     if found := [r for r in own if r.is_live and is_of(r, event)]:
@@ -217,7 +217,7 @@ def _pending(parts: Parts, event: Event, group: str, first: ActionId | None) -> 
 
 
 def _next(event: Event, now: float) -> Event:
-    """A recurring event at its next date, as WP-Cron counts: the grid is kept."""
+    """Return a recurring event at its next date, as WP-Cron counts it: the grid is kept."""
     step = event.interval()
     missed = max(0, -int((event.date - now) // step)) if step else 0
     return replace(event, date=event.date + missed * step)

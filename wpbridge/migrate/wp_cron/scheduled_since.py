@@ -1,4 +1,4 @@
-"""What PHP has scheduled through the bridge since a move: actions that become WP-Cron's events.
+"""Finds what PHP has scheduled through the bridge since a move, and makes it WP-Cron's events.
 
 While the bridge is there, PHP's own calls make actions of the moved hooks, and such an action has
 no event in the journal. Left in the queue it would be scheduled a second time, as soon as the
@@ -37,7 +37,7 @@ class Bridged:
     hooks: frozenset[str]
 
     def step(self) -> dict[str, Any]:
-        """What the journal is told before the bridge is taken away."""
+        """Return the step for the journal, which is written before the bridge is taken away."""
         return {"step": "unbridge", "group": self.group, "hooks": sorted(self.hooks)}
 
 
@@ -46,7 +46,7 @@ DONE: Final[Mapping[str, str]] = {"step": "unbridged"}
 
 
 def unfinished(journal: Journal) -> Bridged | None:
-    """What an undo was about to take out of the bridge when it was stopped; None for nothing.
+    """Return what an undo was about to take out of the bridge when it was stopped, if anything.
 
     InputError where the journal's step is damaged.
     """
@@ -67,7 +67,7 @@ def _bridged(step: Mapping[str, Any]) -> Bridged | None:
 
 
 def scheduled(parts: Parts, bridged: Bridged, after: ActionId | None) -> list[Record]:
-    """The next actions of the bridged hooks that wait or run, by id, at most a batch."""
+    """Return the next actions of the bridged hooks that wait or run, by id, a batch at most."""
     query = Query(
         hooks=tuple(sorted(bridged.hooks)),
         groups=(bridged.group,),
@@ -80,14 +80,14 @@ def scheduled(parts: Parts, bridged: Bridged, after: ActionId | None) -> list[Re
 
 
 def of_php(parts: Parts, bridged: Bridged, records: Collection[Record]) -> list[Record]:
-    """Those that PHP has scheduled: exactly of these hooks, and not made with a key by wpbridge."""
+    """Return those that PHP has scheduled: of just these hooks, without a key of wpbridge."""
     mine = [r for r in records if r.hook in bridged.hooks and r.group == bridged.group]
     keyed = parts.adding.keyed(mine)
     return [record for record in mine if record.id not in keyed]
 
 
 class Recurrences:
-    """Names of recurrences by their seconds: an event needs one that WordPress knows."""
+    """The names of recurrences by their seconds. An event needs a name that WordPress knows."""
 
     def __init__(self, events: Iterable[Event]) -> None:
         """Take the names that the journal's events have."""
@@ -108,7 +108,7 @@ class Recurrences:
             self._others.setdefault(seconds, name)
 
     def name(self, hook: str, seconds: int, there: Iterable[Event]) -> str:
-        """Of the hook's own events, else WordPress's, else of any event; ``there``: the option's.
+        """Return a name: of the hook's own events, else WordPress's, else of any event (``there``).
 
         CodecError where none is known: WordPress would drop such an event after its next run.
         """
@@ -122,7 +122,7 @@ class Recurrences:
 
 
 def event_of(record: Record, recurrences: Recurrences, there: Iterable[Event], now: int) -> Event:
-    """The event that an action becomes.
+    """Return the event that an action becomes.
 
     Raises:
         CodecError: WP-Cron has nothing that does the same; the reason is the message.

@@ -1,4 +1,4 @@
-"""One transaction over the queue and WordPress's options."""
+"""Makes one transaction over the queue and WordPress's options."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -35,18 +35,18 @@ def read_option(parts: Parts) -> bytes:
 
 
 def in_batches(events: Sequence[Event]) -> Iterator[list[Event]]:
-    """Events in their order, as many at a time as a transaction takes."""
+    """Yield events in their order, as many at a time as a transaction takes."""
     return portions(events, most=BATCH, room=WINDOW_BYTES, size_of=lambda one: len(one.value))
 
 
 class Late(Exception):
-    """The option is not what it was: what was done in this transaction may not stay."""
+    """The option has changed meanwhile, so nothing that this transaction did may stay."""
 
 
 def transact(
     queue: Queue, work: Callable[[Parts], T | None], was_made: Callable[[States, T], bool]
 ) -> T | None:
-    """One transaction over queue and options; None, and nothing done, when it came too late.
+    """Make one transaction over queue and options. None, with nothing done, when it came too late.
 
     Args:
         queue: the site's.

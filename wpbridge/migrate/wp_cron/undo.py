@@ -29,7 +29,7 @@ SHOWN: Final = 5
 
 @dataclass(kw_only=True)
 class Undone:
-    """What was put back, or would be."""
+    """What an undo has put back, or would put back."""
 
     restored: int = 0
     ended: int = 0
@@ -53,7 +53,7 @@ class Undone:
 
     @property
     def changed(self) -> int:
-        """Actions that were canceled."""
+        """How many actions were canceled."""
         return self.restored + self.present + self.copies + self.scheduled
 
 
@@ -68,7 +68,7 @@ class Undo:
         bridged: Bridged | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """Reads the journal; InputError where it is damaged.
+        """Read the journal. InputError where it is damaged.
 
         Args:
             queue: the site's.
@@ -89,11 +89,11 @@ class Undo:
 
     @property
     def total(self) -> int:
-        """Events that the journal tells of."""
+        """How many events the journal tells of."""
         return sum(len(events) for _, _, events in self._plans)
 
     def look(self) -> Undone:
-        """What would be put back; changes nothing."""
+        """Tell what would be put back. It changes nothing."""
         return self._go(lambda _count: None, dry_run=True)
 
     def run(self, advance: Callable[[int], None] = lambda _count: None) -> Undone:
@@ -115,7 +115,7 @@ class Undo:
         settle_seconds: float = 0.0,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Put back what PHP has scheduled until the bridge was away; to be called then.
+        """Put back what PHP has scheduled until the bridge was away. Call it when that is so.
 
         Args:
             done: what was done so far, to be added to.
@@ -183,7 +183,10 @@ class Undo:
         self._placed += batch.placed[:: max(1, len(batch.placed) // SAMPLE)]
 
     def _verify(self, done: Undone) -> None:
-        """Some of what every batch has canceled and put back; what is due already may be gone."""
+        """Look again at some of what each batch has canceled and put back.
+
+        Due events may be gone.
+        """
         ids = tuple(self._canceled)
         rows = self._queue.find(ids=ids, limit=0) if ids else []
         canceled = {record.id for record in rows if record.status == Status.CANCELED}
