@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from servers import private_mariadb
-from wpbridge.migrate.schema.comparing import claim_index
+from wpbridge.migrate.schema.claim_index import claim_index
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_store

@@ -2,7 +2,7 @@
 
 import sys
 
-from wpbridge.migrate.schema import comparing
+from wpbridge.migrate.schema.claim_index import check_online, claim_index
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import open_store
 from wpbridge.store.structure.definitions import Definitions
@@ -12,9 +12,9 @@ def main(dsn: str, prefix: str = "wp_") -> None:
     address = DatabaseAddress.from_dsn(dsn)
     store, watcher = open_store(address, prefix), open_store(address, prefix)
     definitions = Definitions(store, watcher)
-    there = comparing.claim_index(definitions)
+    there = claim_index(definitions)
     if there.name is None:
-        comparing.check_online(definitions)
+        check_online(definitions)
         definitions.run(
             there.add, lock_wait_seconds=5, told=lambda percent: print(f"{percent:.0f} %")
         )

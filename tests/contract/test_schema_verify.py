@@ -10,7 +10,8 @@ from cli_helpers import tables
 from factories import NOW, insert, make_new
 from rows import change, query
 from wpbridge.errors import Contention, SchemaError
-from wpbridge.migrate.schema.comparing import claim_index, script, verify
+from wpbridge.migrate.schema.claim_index import claim_index
+from wpbridge.migrate.schema.comparing import script, verify
 from wpbridge.migrate.schema.deviations import Deviation
 from wpbridge.migrate.schema.mending import Changes
 from wpbridge.site.database import DatabaseAddress

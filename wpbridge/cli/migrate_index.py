@@ -15,7 +15,8 @@ from wpbridge.cli.stopping import stoppable
 from wpbridge.cli.terminal import print_json, print_line, write_data
 from wpbridge.errors import InputError
 from wpbridge.migrate.file_locations import FileLocations
-from wpbridge.migrate.schema import comparing, mending
+from wpbridge.migrate.schema import mending
+from wpbridge.migrate.schema.claim_index import ClaimIndex, check_online, claim_index
 from wpbridge.site.config import Settings
 from wpbridge.site.moments import parse_duration
 from wpbridge.site.resolve import resolve
@@ -105,7 +106,7 @@ def index(
     seconds = lock_wait_seconds(lock_wait)
     settings = settings_of(ctx, flags)
     with definitions_of(settings) as (definitions, places):
-        there = comparing.claim_index(definitions)
+        there = claim_index(definitions)
         statement = there.drop if drop else there.add
         if sql:
             write_data(f"{statement};\n")
@@ -113,7 +114,7 @@ def index(
         noted = None
         is_needed = there.is_ours if drop else there.name is None
         if is_needed:
-            comparing.check_online(definitions)
+            check_online(definitions)
             if not dry_run:
                 what = "drop index" if drop else "add index"
                 noted = places.journal(journal, mending.KIND)
@@ -151,7 +152,7 @@ def _print(facts: Mapping[str, Any], deed: str, noted: Path | None) -> None:
     )
 
 
-def _deed(there: comparing.ClaimIndex, *, drop: bool, dry_run: bool) -> str:
+def _deed(there: ClaimIndex, *, drop: bool, dry_run: bool) -> str:
     name = there.name or "the claim index"
     if drop:
         if there.name is None:

@@ -1,7 +1,5 @@
 """Compares the tables with the plugin's layouts, and says what mends them.
 
-Finds the index for claims.
-
 What is mended is what loses nothing: an import's forgotten AUTO_INCREMENT, defaults and indexes,
 tables without transactions, collations that differ. Nothing is dropped and no type gets narrower.
 Missing tables and columns are the plugin's to make; it is told which command does that.
@@ -12,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from wpbridge.errors import ConfigError, SchemaError
+from wpbridge.errors import SchemaError
 from wpbridge.migrate.schema.deviations import Deviation, Fix
 from wpbridge.migrate.schema.lost_ids import lost_ids, lost_own_keys, low_ids
 from wpbridge.store.schema import alterations
@@ -20,7 +18,7 @@ from wpbridge.store.schema.ddl import ONLINE
 from wpbridge.store.schema.description import Column
 from wpbridge.store.schema.found import FoundColumn, FoundTable
 from wpbridge.store.schema.layout import NEWEST_SCHEMA, OLDEST_SCHEMA, STORE_OPTION
-from wpbridge.store.schema.tables import BY_NAME, CLAIM_INDEX, CLAIMED_INDEX, PRIORITY_CLAIM_INDEX
+from wpbridge.store.schema.tables import BY_NAME, CLAIMED_INDEX, PRIORITY_CLAIM_INDEX
 from wpbridge.store.structure.definitions import Definitions
 
 REPAIR: Final = "let the plugin do it: wp action-scheduler fix-schema"
@@ -316,60 +314,3 @@ def script(definitions: Definitions, fixes: Sequence[Fix]) -> list[str]:
 def statement_of(fix: Fix) -> str:
     """Return a fix as the statement that is run."""
     return fix.statement + (ONLINE if fix.online else "")
-
-
-# The index for claims
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimIndex:
-    """Which index is there, and what would be done."""
-
-    name: str | None
-    """The index that has these columns; None where there is none."""
-    is_ours: bool
-    rows: int
-    size_bytes: int
-    add: str
-    drop: str
-
-
-def claim_index(definitions: Definitions) -> ClaimIndex:
-    """Look for the index.
-
-    Raises:
-        SchemaError: no actions table, or one without priorities, whose claims use another order.
-    """
-    table = definitions.table("actions")
-    if table is None:
-        raise SchemaError(f"no table {definitions.names.actions}: check --table-prefix")
-    missing = [name for name in CLAIM_INDEX.columns if name not in table.columns]
-    if missing:
-        raise SchemaError(
-            f"{table.name} lacks {', '.join(missing)}: update Action Scheduler, or {REPAIR}"
-        )
-    ddl = definitions.ddl
-    there = next((n for n, found in table.indexes.items() if found == CLAIM_INDEX.columns), None)
-    return ClaimIndex(
-        name=there,
-        is_ours=there == ddl.index_name(table.name, CLAIM_INDEX),
-        rows=table.rows,
-        size_bytes=table.size_bytes,
-        add=ddl.add_index(table.name, CLAIM_INDEX) + ddl.online,
-        drop=ddl.drop_index(table.name, CLAIM_INDEX) + ddl.online,
-    )
-
-
-def check_online(definitions: Definitions) -> None:
-    """Raise ConfigError, with what to do, where an index cannot be added beside writers."""
-    table = definitions.table("actions")
-    if table is not None and table.is_plain:
-        raise ConfigError(
-            f"{table.name} is {table.engine}, which nobody can write to meanwhile: move it to"
-            " InnoDB first (wpbridge migrate schema fix)"
-        )
-    if not definitions.can_work_online():
-        raise ConfigError(
-            "this server locks a table while an index is added (MySQL before 5.6, MariaDB before"
-            " 10.0): at a quiet hour, run what --sql prints without ALGORITHM and LOCK"
-        )
