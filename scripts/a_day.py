@@ -15,6 +15,7 @@ from functools import partial
 
 from sqlalchemy import Connection, text
 
+from stores import open_store
 from wpbridge.executors.base import Call, Report
 from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
@@ -26,8 +27,7 @@ from wpbridge.runner.loop import Limits, Runner
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.site.rules import RetryRule
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.connect import open_store
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.system.processes import memory_bytes
 
 START = datetime(2026, 11, 24, tzinfo=UTC)
@@ -198,7 +198,7 @@ class Day:
         self._looks = 0
         self._me = identity()
         self._store = self._open()
-        self._queue = Queue(self._open(), clock=self.clock)
+        self._queue = Queue(self._open().parts, clock=self.clock)
         for hook, seconds in INTERVALS.items():
             self._queue.schedule_recurring(START, seconds, hook)
         for hook, expression in CRONS.items():
@@ -288,9 +288,8 @@ class Day:
             store.session.run(lambda c: c.execute(beat, {"id": number}).rowcount)
         store.close()
 
-    def _open(self) -> SqlStore:
+    def _open(self) -> RunnerStore:
         store = open_store(self._address, "wp_")
-        store.inspect()
         store.session.run(_be_careless)
         return store
 
@@ -302,7 +301,7 @@ def _be_careless(connection: Connection) -> None:
         connection.execute(text("PRAGMA journal_mode = MEMORY"))
 
 
-def lines_of(store: SqlStore) -> dict[str, Line]:
+def lines_of(store: RunnerStore) -> dict[str, Line]:
     """What is in the tables, by hook."""
     statement = text(
         "SELECT hook, SUM(status = 'complete'), SUM(status = 'failed'), SUM(status = 'pending'),"

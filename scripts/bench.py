@@ -19,6 +19,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from servers import private_mariadb
+from stores import make_store, open_store
 from wpbridge.action import NewAction
 from wpbridge.clock import SystemClock
 from wpbridge.codec import schedule
@@ -28,8 +29,7 @@ from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.connect import open_store
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 HOOK = "bench_ours"
 BIG = 100_000
@@ -68,23 +68,21 @@ PLUGIN_CLAIM = (
 )
 
 
-def connect(dsn: str) -> SqlStore:
-    store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
-    store.create_tables(everything=True)
-    return store
+def connect(dsn: str) -> RunnerStore:
+    return make_store(DatabaseAddress.from_dsn(dsn), "wp_")
 
 
-def run(store: SqlStore, statement: str, **values: object) -> None:
+def run(store: RunnerStore, statement: str, **values: object) -> None:
     store.session.run(lambda c: c.execute(text(statement), values).rowcount)
 
 
-def rows_of(store: SqlStore, statement: str, **values: object) -> list[int]:
+def rows_of(store: RunnerStore, statement: str, **values: object) -> list[int]:
     """The first column of a SELECT."""
     rows = store.session.run(lambda c: c.execute(text(statement), values).fetchall())
     return [int(row[0]) for row in rows]
 
 
-def fill(store: SqlStore, shape: str, rows: int) -> None:
+def fill(store: RunnerStore, shape: str, rows: int) -> None:
     """A backlog of pending rows, written by the server itself."""
     hook, before, priority, group = SHAPES[shape]
     for table in ("actions", "claims", "groups", "logs"):
@@ -134,7 +132,9 @@ def claims(dsn: str, rows: int, rounds: int, shapes: list[str]) -> dict[str, obj
         result: dict[str, object] = {}
         for size in (25, 100):
 
-            def claim(size: int = size, store: SqlStore = store, only: ClaimFilter = only) -> None:
+            def claim(
+                size: int = size, store: RunnerStore = store, only: ClaimFilter = only
+            ) -> None:
                 held = store.claim_due(now=NOW, limit=size, only=only)
                 if held is not None:
                     store.release(held.actions, finished=[held.id])
@@ -158,7 +158,7 @@ def claims(dsn: str, rows: int, rounds: int, shapes: list[str]) -> dict[str, obj
         if shape in ("all_ours", "mixed_priorities"):
             counter = itertools.count(10**9)
 
-            def plugin(store: SqlStore = store, counter: Iterator[int] = counter) -> None:
+            def plugin(store: RunnerStore = store, counter: Iterator[int] = counter) -> None:
                 run(store, PLUGIN_CLAIM, now="2026-11-24 00:00:00", size=100, claim=next(counter))
 
             theirs = milliseconds(time_of(plugin, 5 if rows > BIG else 20))
@@ -268,7 +268,6 @@ def enqueue(dsn: str, rows: int) -> dict[str, float]:
     """Rows inserted per second, log rows included."""
     store = connect(dsn)
     fill(store, "all_ours", 1)
-    store.inspect()
     blob = schedule.encode(schedule.single(NOW))
     batch = [
         NewAction(hook=HOOK, args=f"[{n}]", schedule=blob, scheduled_at=NOW) for n in range(1000)

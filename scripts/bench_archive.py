@@ -33,7 +33,6 @@ PART = 1_000
 def fill(dsn: str, rows: int) -> None:
     """Actions with small args that ended long ago, each with its log."""
     store = connect(dsn)
-    store.inspect()
     blob = schedule.encode(schedule.single(NOW))
     for start in range(0, rows, PART):
         part = [

@@ -31,7 +31,7 @@ from servers import MariaDB, private_mariadb
 from wpbridge.clock import SystemClock, to_text
 from wpbridge.codec import schedule
 from wpbridge.queue.facade import Queue
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.system.processes import memory_bytes
 
 HANDLERS = f"""
@@ -133,7 +133,7 @@ def starts(server: MariaDB, times: int) -> dict[str, object]:
         with daemon(server.url(name), f"--processes={processes}") as one:
             found[f"polling_{processes}"] = waits(one, times, partial(insert_as_php, store))
             if processes == 1:
-                queue = Queue(store, close_store=False)
+                queue = Queue(store.parts, close_store=False)
                 found["enqueued_here"] = waits(one, times, partial(enqueue_here, queue))
         store.close()
     return found
@@ -159,7 +159,7 @@ def waits(one: Daemon, times: int, add: Callable[[int], float]) -> dict[str, flo
     }
 
 
-def insert_as_php(store: SqlStore, number: int) -> float:
+def insert_as_php(store: RunnerStore, number: int) -> float:
     """The plugin's row, and nobody is told; the moment after its commit."""
     now = SystemClock().now()
     run(
@@ -214,7 +214,7 @@ def idle(server: MariaDB, seconds: float) -> dict[str, object]:
     return found
 
 
-def questions(store: SqlStore) -> dict[str, int]:
+def questions(store: RunnerStore) -> dict[str, int]:
     """What the server was asked, all sessions together."""
     statement = text(f"SHOW GLOBAL STATUS WHERE Variable_name IN {QUESTIONS}")
     rows = store.session.run(lambda c: c.execute(statement).fetchall())
@@ -302,7 +302,7 @@ def rate(server: MariaDB, name: str, loops: int, actions: int, processes: int) -
             now=to_text(now),
             schedule=schedule.encode(schedule.single(now)).decode(),
         )
-        Queue(store, close_store=False).wake()
+        Queue(store.parts, close_store=False).wake()
         # Rarely, since reading them all takes time that the workers want.
         ran = one.ran(actions, each_seconds=0.5)
     counts = store.counts()

@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from servers import private_mariadb
+from stores import make_store, open_store, way_of
 from wpbridge.migrate.schema.claim_index import claim_index
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.connect import open_store
 from wpbridge.store.structure.definitions import Definitions
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -34,7 +34,6 @@ PLUGIN = """UPDATE wp_actionscheduler_actions t1 JOIN (SELECT action_id FROM
 def claimer(dsn: str, told: Any) -> None:
     """Claims of wpbridge's own, one after another; tells when each ended and how long it took."""
     store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
-    store.inspect()
     store.register(host="there", boot="boot", pid=2, pid_started="2")
     while True:
         begun = time.monotonic()
@@ -71,8 +70,8 @@ def main() -> None:
         plain.session.run(lambda c: c.exec_driver_sql("CREATE DATABASE bench").close())
         plain.close()
         dsn = server.url("bench")
-        store, watcher = (open_store(DatabaseAddress.from_dsn(dsn), "wp_") for _ in range(2))
-        store.create_tables(everything=True)
+        store = make_store(DatabaseAddress.from_dsn(dsn), "wp_")
+        watcher = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
         store.session.run(lambda c: c.exec_driver_sql(FILL % given.rows).close())
         store.session.run(lambda c: c.exec_driver_sql("ANALYZE TABLE wp_actionscheduler_actions"))
         print(json.dumps(measure(dsn, store, watcher, given.rows, given.seconds), indent=1))
@@ -83,7 +82,7 @@ def main() -> None:
 def measure(dsn: str, store: Any, watcher: Any, rows: int, seconds: float) -> dict[str, Any]:
     ours, theirs = multiprocessing.Pipe(duplex=False)
     process = multiprocessing.get_context("spawn").Process(target=claimer, args=(dsn, theirs))
-    definitions = Definitions(store, watcher)
+    definitions = Definitions(way_of(store), way_of(watcher))
     plugin_before = plugins_claim_ms(watcher, 1_000_000_001)
     seen: list[tuple[float, float]] = []
 

@@ -27,7 +27,6 @@ PART = 1_000
 def fill(server: MariaDB, name: str, rows: int) -> None:
     """Single actions with small args, a fifth of them complete."""
     store = connect(server.url(name))
-    store.create_tables(everything=True)
     for start in range(0, rows, PART):
         values = ",".join(
             f"('bench','{'complete' if n % 5 == 0 else 'pending'}','2027-01-15 08:00:00',"
@@ -93,7 +92,6 @@ def main() -> None:
         admin.close()
         fill(server, "bench_source", rows)
         target = connect(server.url("bench_target"))
-        target.create_tables(everything=True)
         target.close()
         site = ("--dsn", server.url("bench_source"))
         target_site = ("--dsn", server.url("bench_target"))

@@ -24,13 +24,13 @@ from wpbridge.codec import schedule
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.post_store.moving import KIND, PostStore
 from wpbridge.migrate.post_store.undo import Undo
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 _PART = 2_000
 _BEGAN = datetime(2026, 3, 1, 10, tzinfo=UTC)
 
 
-def fill(store: SqlStore, posts: int) -> None:
+def fill(store: RunnerStore, posts: int) -> None:
     """Complete and pending posts with a group, a schedule and two log comments each."""
     legacy = LegacyStore(store)
     legacy.run("INSERT INTO wp_terms (name, slug) VALUES ('bench', 'bench')")
@@ -88,10 +88,10 @@ def measure(server: MariaDB, posts: int) -> dict[str, object]:
         journal = Journal(Path(folder) / "journal", kind=KIND, site="bench")
         with journal:
             started = time.perf_counter()
-            done = PostStore(store).move(journal, io.StringIO())
+            done = PostStore(store.parts).move(journal, io.StringIO())
             seconds = time.perf_counter() - started
             started = time.perf_counter()
-            back = Undo(store, journal).run()
+            back = Undo(store.parts, journal).run()
             back_seconds = time.perf_counter() - started
     assert (done.is_complete, back.is_good, back.restored) == (True, True, posts)
     store.close()

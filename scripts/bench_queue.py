@@ -29,7 +29,7 @@ from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.records import Query
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.upkeep.retention import Expiry
 from wpbridge.upkeep import cleanup
 
@@ -38,7 +38,7 @@ PLUGIN_SECONDS = 10
 IDENTITIES = 100
 
 
-def fresh(server: MariaDB, name: str) -> SqlStore:
+def fresh(server: MariaDB, name: str) -> RunnerStore:
     """A store over a new database."""
     first = connect(server.url("mysql"))
     run(first, f"DROP DATABASE IF EXISTS {name}")
@@ -50,7 +50,7 @@ def fresh(server: MariaDB, name: str) -> SqlStore:
 def enqueueing(server: MariaDB, rows: int) -> dict[str, object]:
     """Rows a second, each with its log row."""
     store = fresh(server, "bench_enqueue")
-    queue = Queue(store)
+    queue = Queue(store.parts)
     at = NOW.timestamp()
     kinds: dict[str, Callable[[int], Enqueue]] = {
         "async": lambda n: Enqueue(hook="bench", args=[n, "x"], group="bench"),
@@ -75,7 +75,7 @@ def enqueueing(server: MariaDB, rows: int) -> dict[str, object]:
     return found
 
 
-def plugin_enqueues(store: SqlStore) -> int:
+def plugin_enqueues(store: RunnerStore) -> int:
     """The plugin's statements for one action, each in autocommit, for some seconds."""
     blob = schedule.encode(schedule.Async()).decode()
     now = "2026-11-24 00:00:00"
@@ -106,7 +106,7 @@ def add_as_plugin(connection: Connection, values: dict[str, str]) -> None:
     connection.execute(LOG, {"id": made.lastrowid, "now": values["now"]})
 
 
-def fill_mixed(store: SqlStore, rows: int) -> None:
+def fill_mixed(store: RunnerStore, rows: int) -> None:
     """A queue as 90 days make it: most of it ended, some pending, 40 hooks, 8 groups."""
     for n in range(8):
         run(store, "INSERT INTO wp_actionscheduler_groups (slug) VALUES (:s)", s=f"group_{n}")
@@ -148,7 +148,7 @@ def looking(server: MariaDB, rows: int, rounds: int) -> dict[str, object]:
     """Milliseconds of lists and reports, as calls and as whole processes."""
     store = fresh(server, "bench_look")
     fill_mixed(store, rows)
-    queue = Queue(store)
+    queue = Queue(store.parts)
     calls: dict[str, Callable[[], object]] = {
         "status": lambda: (store.counts(), store.parts.due.count(NOW, cap=100_000)),
         "list": lambda: (queue.find(), queue.count()),
@@ -242,7 +242,7 @@ def claim_beside(url: str, stop: Event, told: SimpleQueue[object]) -> None:
 
 
 def claim_times(
-    store: SqlStore, *, seconds: float = 3600.0, stop: Event | None = None
+    store: RunnerStore, *, seconds: float = 3600.0, stop: Event | None = None
 ) -> list[float]:
     """Claims of 25 that are put back again, one after the other."""
     found: list[float] = []
@@ -286,7 +286,7 @@ def racing(server: MariaDB, processes: int, tries: int) -> dict[str, object]:
             worker.join()
         seconds = time.perf_counter() - start
         store = connect(url)
-        pending = Queue(store).count(Query(statuses=("pending",)))
+        pending = Queue(store.parts).count(Query(statuses=("pending",)))
         store.close()
         found[f"by_{by}"] = {
             "pending": pending,

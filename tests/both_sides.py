@@ -174,6 +174,6 @@ class BothSides:
         self.change("DELETE FROM {groups}")
         for name in ("actions", "logs"):
             self.change(f"DROP TABLE IF EXISTS kept_{name}")
-        self.store.drop_tables()
+        self.store.parts.own.drop()
         self.change("DELETE FROM {options} WHERE option_name LIKE '%transient%'")
         (self.folder / "wp-content" / "mu-plugins" / FILE_NAME).unlink(missing_ok=True)

@@ -18,10 +18,10 @@ from click.testing import CliRunner
 from sqlalchemy import inspect
 
 from rows import query
+from stores import AnyStore, make_store, open_store
 from wpbridge.cli.main import cli
 from wpbridge.site.database import DatabaseAddress
-from wpbridge.store.connect import open_store
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 COMMAND = (sys.executable, "-m", "wpbridge")
 
@@ -45,7 +45,7 @@ class Site:
 
     dsn: str
     folder: Path
-    store: SqlStore
+    store: RunnerStore
 
     def __call__(
         self,
@@ -107,8 +107,7 @@ def sqlite_site(folder: Path) -> Iterator[Site]:
 def _empty_queue() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "queue.db")
-        store = open_store(DatabaseAddress.from_dsn(f"sqlite:///{file}"), "wp_")
-        store.create_tables(everything=True)
+        store = make_store(DatabaseAddress.from_dsn(f"sqlite:///{file}"), "wp_")
         store.close()
         return file.read_bytes()
 
@@ -208,7 +207,7 @@ def state_of(home: Path) -> Path:
     return home.with_name(f"{home.name}.state")
 
 
-def tables(store: SqlStore) -> dict[str, list[Sequence[object]]]:
+def tables(store: AnyStore) -> dict[str, list[Sequence[object]]]:
     """Every row of every table: what must be the same after a dry run."""
     names: Any = store.session.run(lambda c: inspect(c).get_table_names())
     return {

@@ -14,11 +14,13 @@ from cli_helpers import Site, sqlite_site
 from clocks import FakeClock
 from php_site import PhpSite
 from servers import MariaDB, missing_mariadb, private_mariadb
+from stores import make_store
 from wordpress import make_site, missing_wordpress, plugin_folder
 from wpbridge import Queue
 from wpbridge.site.database import DatabaseAddress
-from wpbridge.store.connect import open_store
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.connect import connect
+from wpbridge.store.running.runner_store import RunnerStore
+from wpbridge.store.structure.creation import create_tables
 
 ROOT = Path(__file__).parent.parent
 
@@ -142,9 +144,9 @@ def wordpress_site(server: MariaDB, folder: Path, callbacks: Path) -> Iterator[P
     plugin = plugin_folder()
     make_site(folder, server, database, plugin=plugin, callbacks=callbacks)
     address = DatabaseAddress.from_dsn(server.url(database))
-    store = open_store(address, "wp_")
-    store.create_tables(everything=plugin is None)
-    store.close()
+    way = connect(address, "wp_")
+    create_tables(way, everything=plugin is None)
+    way.close()
     yield PhpSite(folder=folder, dsn=server.url(database), has_plugin=plugin is not None)
     execute(server, f"DROP DATABASE {database}")
 
@@ -184,15 +186,13 @@ def dsn(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def open_queue() -> Iterator[Callable[[str], SqlStore]]:
+def open_queue() -> Iterator[Callable[[str], RunnerStore]]:
     """Open a store with the plugin's tables made; as many times as a test has runners."""
-    opened: list[SqlStore] = []
+    opened: list[RunnerStore] = []
 
-    def open_it(dsn: str) -> SqlStore:
-        store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
+    def open_it(dsn: str) -> RunnerStore:
+        store = make_store(DatabaseAddress.from_dsn(dsn), "wp_")
         opened.append(store)
-        store.create_tables(everything=True)
-        store.inspect()
         return store
 
     yield open_it
@@ -201,7 +201,7 @@ def open_queue() -> Iterator[Callable[[str], SqlStore]]:
 
 
 @pytest.fixture
-def store(dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
+def store(dsn: str, open_queue: Callable[[str], RunnerStore]) -> RunnerStore:
     """A store with empty tables, registered as a runner."""
     it = open_queue(dsn)
     it.register(host="here", boot="boot", pid=1, pid_started="1")
@@ -215,13 +215,13 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def queue(store: SqlStore, clock: FakeClock) -> Queue:
+def queue(store: RunnerStore, clock: FakeClock) -> Queue:
     """The queue of the store."""
-    return Queue(store, clock=clock, close_store=False)
+    return Queue(store.parts, clock=clock, close_store=False)
 
 
 @pytest.fixture
-def site(dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]) -> Site:
+def site(dsn: str, tmp_path: Path, open_queue: Callable[[str], RunnerStore]) -> Site:
     """A queue on any database, with the folder that commands run in."""
     return Site(dsn, tmp_path, open_queue(dsn))
 

@@ -8,8 +8,8 @@ from wpbridge.action import Action, ActionId, ClaimId, NewAction, Status
 from wpbridge.codec import args as args_codec
 from wpbridge.codec import schedule as schedule_codec
 from wpbridge.executors.handlers import Context
-from wpbridge.store.moving.bulk import WholeRow
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.bulk.bulk import WholeRow
+from wpbridge.store.running.runner_store import RunnerStore
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 
@@ -71,7 +71,7 @@ def stored(**changes: Any) -> Action:
     return replace(action, **changes)
 
 
-def insert(store: SqlStore, *actions: NewAction, now: datetime = NOW) -> list[ActionId]:
+def insert(store: RunnerStore, *actions: NewAction, now: datetime = NOW) -> list[ActionId]:
     """Insert pending actions; returns their ids."""
     return list(store.insert(actions, now=now))
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import evidence
 from evidence import Attempt, Harm
 from rows import query
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 ACTIONS, LOGS = "wp_actionscheduler_actions", "wp_actionscheduler_logs"
 BY_US = ("action complete via wpbridge", "action failed via wpbridge")
@@ -18,7 +18,7 @@ PHP_FAILED = "action marked as failed after%"
 """The log row of the plugin's cleaner."""
 
 
-def check(store: SqlStore) -> None:
+def check(store: RunnerStore) -> None:
     """No claim without work, no work without a claim, every attempt and ending with its log."""
     held = query(
         store,
@@ -65,7 +65,7 @@ class Terms:
 
 
 def check_round(
-    store: SqlStore, attempts: Mapping[int, Sequence[Attempt]], terms: Terms
+    store: RunnerStore, attempts: Mapping[int, Sequence[Attempt]], terms: Terms
 ) -> Counter[str]:
     """All of it, after a storm: returns how many actions ended with each status.
 
@@ -96,7 +96,7 @@ def check_round(
     return Counter(status for _, status, _ in actions.values())
 
 
-def _logs(store: SqlStore) -> dict[int, list[tuple[str, str]]]:
+def _logs(store: RunnerStore) -> dict[int, list[tuple[str, str]]]:
     found: dict[int, list[tuple[str, str]]] = {}
     statement = f"SELECT action_id, log_date_gmt, message FROM {LOGS} ORDER BY log_id"
     for action_id, date, message in query(store, statement):
@@ -151,7 +151,7 @@ def _after_the_end(
     ]
 
 
-def _chains(store: SqlStore, first: int) -> list[str]:
+def _chains(store: RunnerStore, first: int) -> list[str]:
     """One successor for each ending of a recurring action; none for those of the cleaner."""
     ended = " OR ".join(f"l.message LIKE '{start}%'" for start in BY_US)
     rows = query(
@@ -168,7 +168,7 @@ def _chains(store: SqlStore, first: int) -> list[str]:
     return found if len(rows) == first else [*found, f"{len(rows)} chains of {first}"]
 
 
-def _children(store: SqlStore) -> list[str]:
+def _children(store: RunnerStore) -> list[str]:
     """What a handler enqueues under a key is there once, however often the handler ran."""
     rows = query(
         store,

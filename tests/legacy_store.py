@@ -14,10 +14,10 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 
 from servers import MariaDB, find_program
+from stores import open_store
 from wpbridge.codec import schedule
 from wpbridge.site.database import DatabaseAddress
-from wpbridge.store.connect import open_store
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.structure.server import Server
 
 ZERO: Final = "0000-00-00 00:00:00"
@@ -80,9 +80,9 @@ TABLES: Final = tuple(_MYSQL)
 STATUSES: Final = ("pending", "failed", "trash", "publish", "in-progress")
 
 
-def make_tables(store: SqlStore, names: Sequence[str], *, engine: str = "InnoDB") -> None:
+def make_tables(store: RunnerStore, names: Sequence[str], *, engine: str = "InnoDB") -> None:
     """Some of WordPress's tables, where they are missing."""
-    is_mysql = store.dialect.name == "mysql"
+    is_mysql = store.parts.dialect.name == "mysql"
     for name in names:
         columns = (_MYSQL if is_mysql else _SQLITE)[name]
         of = engine if name != "options" else "InnoDB"
@@ -94,7 +94,7 @@ def make_tables(store: SqlStore, names: Sequence[str], *, engine: str = "InnoDB"
 class LegacyStore:
     """A site's post store that is filled by hand."""
 
-    def __init__(self, store: SqlStore, *, engine: str = "InnoDB") -> None:
+    def __init__(self, store: RunnerStore, *, engine: str = "InnoDB") -> None:
         """Makes WordPress's tables; the demarcation is at 1000."""
         self.store = store
         make_tables(store, TABLES, engine=engine)
@@ -221,18 +221,20 @@ class LegacyStore:
 HANGING: Final = ("posts", "postmeta", "term_relationships", "comments", "commentmeta")
 
 
-def snapshot(store: SqlStore) -> dict[str, list[tuple[object, ...]]]:
+def snapshot(store: RunnerStore) -> dict[str, list[tuple[object, ...]]]:
     """All rows of the tables that posts are spread over."""
 
     def rows(connection: Connection, name: str) -> list[tuple[object, ...]]:
         found = connection.execute(text(f"SELECT * FROM wp_{name}"))
         return sorted((tuple(row) for row in found), key=repr)
 
-    names = [name for name in HANGING if Server(store).has_table(f"wp_{name}")]
+    names = [name for name in HANGING if Server(store.parts.tables).has_table(f"wp_{name}")]
     return {name: store.session.run(partial(rows, name=name)) for name in names}
 
 
-def load_golden(server: MariaDB, file: Path, store: SqlStore, database: str, engine: str) -> None:
+def load_golden(
+    server: MariaDB, file: Path, store: RunnerStore, database: str, engine: str
+) -> None:
     """The post store that the plugin wrote, with all of WordPress's columns.
 
     ``database``: where the server reads the file; a store on SQLite gets a copy of its tables.
@@ -242,8 +244,8 @@ def load_golden(server: MariaDB, file: Path, store: SqlStore, database: str, eng
     command = [client, "-uroot", f"-S{server.socket}", "--default-character-set=utf8mb4", database]
     subprocess.run(command, input=file.read_bytes(), check=True)
     source = open_store(DatabaseAddress.from_dsn(server.url(database)), "wp_")
-    for name in filter(lambda name: Server(source).has_table(f"wp_{name}"), TABLES):
-        if store.dialect.name == "sqlite":
+    for name in filter(lambda name: Server(source.parts.tables).has_table(f"wp_{name}"), TABLES):
+        if store.parts.dialect.name == "sqlite":
             _copy(source, store, f"wp_{name}")
         elif name != "options":
             statement = text(f"ALTER TABLE wp_{name} ENGINE={engine}")
@@ -251,7 +253,7 @@ def load_golden(server: MariaDB, file: Path, store: SqlStore, database: str, eng
     source.close()
 
 
-def _copy(source: SqlStore, target: SqlStore, table: str) -> None:
+def _copy(source: RunnerStore, target: RunnerStore, table: str) -> None:
     found = source.session.run(lambda c: c.execute(text(f"SELECT * FROM {table}")))
     columns = list(found.keys())
     told = [

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
 
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 
 class Past:
     """All rows of the plugin's tables and of ours, as they are when this is made."""
 
-    def __init__(self, store: SqlStore) -> None:
+    def __init__(self, store: RunnerStore) -> None:
         names = store.names
         plugins = [names.actions, names.claims, names.groups, names.logs]
         there = store.parts.own.look()

@@ -20,7 +20,7 @@ from wpbridge.runner.loop import Runner
 from wpbridge.site.config import Settings, load
 from wpbridge.site.resolve import Site, resolve
 from wpbridge.store.connect import open_site
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 
 @dataclass
@@ -40,11 +40,9 @@ class PhpSite:
     def site(self, settings: Settings) -> Site:
         return resolve(settings, {})
 
-    def open(self) -> SqlStore:
+    def open(self) -> RunnerStore:
         """A store over the site's tables."""
-        store = open_site(self.site(self.settings()))
-        store.inspect()
-        return store
+        return RunnerStore(open_site(self.site(self.settings())))
 
     def enqueue(self, hook: str, *args: object, **more: Any) -> ActionId:
         """A due action; ``keyed`` gives args with keys."""
@@ -63,14 +61,15 @@ class PhpSite:
         store.close()
         return added
 
-    def runner(self, **flags: object) -> tuple[Runner, SqlStore]:
+    def runner(self, **flags: object) -> tuple[Runner, RunnerStore]:
         """A runner that has not begun, and its store, to be closed."""
         settings = self.settings(**flags)
         site = self.site(settings)
         store = open_site(site)
-        store.inspect()
         only = app.claim_filter(settings, app.routes_of(settings, {}))
-        return app.make_runner(settings, site, store, {}, only=only, env=os.environ), store
+        return app.make_runner(settings, site, store, {}, only=only, env=os.environ), RunnerStore(
+            store
+        )
 
     def run(self, **flags: object) -> Totals:
         """One run until nothing is due."""

@@ -8,20 +8,21 @@ from typing import Any
 
 from sqlalchemy import event, text
 
-from wpbridge.store.running.runner_store import SqlStore
+from stores import AnyStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 
-def query(store: SqlStore, statement: str, **values: object) -> Sequence[Sequence[object]]:
+def query(store: AnyStore, statement: str, **values: object) -> Sequence[Sequence[object]]:
     """Rows of a SELECT, dates as text."""
     return store.session.run(lambda c: c.execute(text(statement), values).fetchall())
 
 
-def change(store: SqlStore, statement: str, **values: object) -> None:
+def change(store: AnyStore, statement: str, **values: object) -> None:
     """Run an INSERT, UPDATE or DELETE, as another program would."""
     store.session.run(lambda c: c.execute(text(statement), values).rowcount)
 
 
-def set_status(store: SqlStore, action_id: int, status: str) -> None:
+def set_status(store: AnyStore, action_id: int, status: str) -> None:
     """Give an action another status, as another program would."""
     change(
         store,
@@ -31,7 +32,7 @@ def set_status(store: SqlStore, action_id: int, status: str) -> None:
     )
 
 
-def column(store: SqlStore, name: str, action_id: int) -> object:
+def column(store: AnyStore, name: str, action_id: int) -> object:
     """One column of an action."""
     rows = query(
         store, f"SELECT {name} FROM wp_actionscheduler_actions WHERE action_id = :i", i=action_id
@@ -39,7 +40,7 @@ def column(store: SqlStore, name: str, action_id: int) -> object:
     return rows[0][0]
 
 
-def log_of(store: SqlStore, action_id: int) -> list[str]:
+def log_of(store: AnyStore, action_id: int) -> list[str]:
     """An action's log messages in order."""
     rows = query(
         store,
@@ -49,7 +50,7 @@ def log_of(store: SqlStore, action_id: int) -> list[str]:
     return [str(row[0]) for row in rows]
 
 
-def actions_of(store: SqlStore) -> list[dict[str, Any]]:
+def actions_of(store: RunnerStore) -> list[dict[str, Any]]:
     """All actions of MariaDB's table, each with its columns and the slug of its group."""
     columns = [str(r[0]) for r in query(store, "SHOW COLUMNS FROM wp_actionscheduler_actions")]
     names = ", ".join(f"a.{name}" for name in columns)
@@ -61,7 +62,7 @@ def actions_of(store: SqlStore) -> list[dict[str, Any]]:
     return [dict(zip([*columns, "group_slug"], row, strict=True)) for row in rows]
 
 
-def die_before(store: SqlStore, number: int) -> None:
+def die_before(store: RunnerStore, number: int) -> None:
     """Have this process killed before its n-th statement from now on."""
     statements = itertools.count(1)
 

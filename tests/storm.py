@@ -31,10 +31,10 @@ from namespaces import contained, hidden
 from proxy import Proxy
 from rows import query
 from servers import MariaDB
+from stores import make_store
 from wpbridge.clock import SystemClock
 from wpbridge.runner.liveness import HUNG_SECONDS
 from wpbridge.site.database import DatabaseAddress
-from wpbridge.store.connect import open_store
 
 ACTS: Final = Path(__file__).with_name("storm_acts.py")
 DRAIN_SECONDS: Final = 120.0
@@ -127,9 +127,8 @@ class Storm:
                 self.proxy = Proxy(server.socket)
                 self.dsn = self.proxy.url(name)
         self.name = name
-        self.store = open_store(
-            DatabaseAddress.from_dsn(self.inner_dsn), "wp_", patience_seconds=END_SECONDS
-        )
+        self.store = make_store(DatabaseAddress.from_dsn(self.inner_dsn), "wp_")
+        self.store.session.patience_seconds = END_SECONDS
         self.place = Path(tempfile.mkdtemp(prefix="wpb", dir="/tmp"))
         self.proc = self.place / "proc"
         self.proc.mkdir()
@@ -139,8 +138,6 @@ class Storm:
     def prepare(self) -> None:
         shutil.copy(ACTS, self.folder)
         (self.folder / "wpbridge.toml").write_text(TOML, encoding="utf-8")
-        self.store.create_tables(everything=True)
-        self.store.inspect()
         if not self.plan.is_lite:
             self._execute(f"CREATE TABLE {self.name}.storm_weight (n INT)")
         self.add({"chain": self.plan.chains}, interval=1)

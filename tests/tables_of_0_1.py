@@ -7,7 +7,7 @@ these forward.
 import uuid
 
 from rows import change
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 MYSQL = {
     "runners": """
@@ -91,10 +91,10 @@ SQLITE = {
 SQLITE_INDEXES = (("keys", "action_id"), ("waits", "after_id"))
 
 
-def lay(store: SqlStore) -> None:
+def lay(store: RunnerStore) -> None:
     """Put the tables of 0.1 in the place of those that are there."""
-    store.drop_tables()
-    is_mysql = store.dialect.name == "mysql"
+    store.parts.own.drop()
+    is_mysql = store.parts.dialect.name == "mysql"
     for name, told in (MYSQL if is_mysql else SQLITE).items():
         table = f"{store.names.prefix}wpbridge_{name}"
         if is_mysql:
@@ -105,7 +105,7 @@ def lay(store: SqlStore) -> None:
     for name, column in () if is_mysql else SQLITE_INDEXES:
         table = f"{store.names.prefix}wpbridge_{name}"
         change(store, f'CREATE INDEX "{table}__{column}" ON "{table}" ("{column}")')
-    store.inspect()
+    store.parts.own.look()
 
 
 def key_of_0_1(site_name: str, action_id: int) -> str:

@@ -15,7 +15,7 @@ from wpbridge.migrate.transfer.exporting import lines_of
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
 from wpbridge.store.records import Query
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 STATUSES = ("pending", "complete", "failed", "canceled")
 ZERO = "0000-00-00 00:00:00"
@@ -50,7 +50,7 @@ ARGS = [
 ]
 
 
-def add_row(store: SqlStore, **values: Any) -> None:
+def add_row(store: RunnerStore, **values: Any) -> None:
     row = {
         "hook": "h",
         "status": "pending",
@@ -67,8 +67,8 @@ def add_row(store: SqlStore, **values: Any) -> None:
         "extended_args": None,
     } | values
     names = [name for name in row if name not in ("priority", "extended_args")]
-    names += ["priority"] if store.layout.has_priority else []
-    names += ["extended_args"] if store.layout.has_extended_args else []
+    names += ["priority"] if store.parts.layout.has_priority else []
+    names += ["extended_args"] if store.parts.layout.has_extended_args else []
     change(
         store,
         f"INSERT INTO wp_actionscheduler_actions ({', '.join(names)})"
@@ -77,9 +77,9 @@ def add_row(store: SqlStore, **values: Any) -> None:
     )
 
 
-def fill(store: SqlStore) -> int:
+def fill(store: RunnerStore) -> int:
     """Every status, schedule and form of args; returns how many."""
-    queue = Queue(store)
+    queue = Queue(store.parts)
     first = queue.enqueue(Enqueue(hook="zoned", cron="0 3 * * *", tz="Europe/Rome", group="mail"))
     assert first is not None
     queue.enqueue(Enqueue(hook="waits", after=[first], group="Ünï"))
@@ -117,9 +117,9 @@ def golden() -> Iterator[str]:
         yield base64.b64decode(json.loads(line)["serialized_base64"]).decode()
 
 
-def exported(store: SqlStore, which: Query | None = None, **more: Any) -> bytes:
+def exported(store: RunnerStore, which: Query | None = None, **more: Any) -> bytes:
     stream = io.BytesIO()
-    files.write(lines_of(store, which or Query(), now=NOW, **more), stream)
+    files.write(lines_of(store.parts, which or Query(), now=NOW, **more), stream)
     return stream.getvalue()
 
 

@@ -28,6 +28,8 @@ UPKEEP_HOOKS = frozenset(
     }
 )
 """The hooks of the plugin's own housekeeping, which only PHP can run."""
+PLUGIN_TIMEOUT_SECONDS: Final = 300
+"""The plugin's cleaner takes a claim for dead after so long without a sign."""
 
 
 class Status(StrEnum):

@@ -38,7 +38,9 @@ from wpbridge.site.rules import RetryRule
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_site
 from wpbridge.store.database.session import Session
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.opened import OpenStore
+from wpbridge.store.running.runner_store import RunnerStore
+from wpbridge.store.structure.network import blogs_or_none
 from wpbridge.store.structure.rights import refuse_read_only
 from wpbridge.telling import lines
 from wpbridge.telling.bus import Bus
@@ -119,7 +121,7 @@ def claim_filter(settings: Settings, routes: Routes) -> ClaimFilter:
     )
 
 
-def php_launch(settings: Settings, site: Site, store: SqlStore, env: Mapping[str, str]) -> Launch:
+def php_launch(settings: Settings, site: Site, store: OpenStore, env: Mapping[str, str]) -> Launch:
     """How this site's PHP workers are started. ConfigError when they cannot be."""
     return launch(
         settings.wp,
@@ -132,33 +134,33 @@ def php_launch(settings: Settings, site: Site, store: SqlStore, env: Mapping[str
     )
 
 
-def ask_php(settings: Settings, site: Site, store: SqlStore, env: Mapping[str, str]) -> Hello:
+def ask_php(settings: Settings, site: Site, store: OpenStore, env: Mapping[str, str]) -> Hello:
     """Load WordPress once. WpCliError with its own words when it does not start."""
     return interview(php_launch(settings, site, store, env))[0]
 
 
 def callbacks(
-    settings: Settings, site: Site, store: SqlStore, hooks: Collection[str], env: Mapping[str, str]
+    settings: Settings, site: Site, store: OpenStore, hooks: Collection[str], env: Mapping[str, str]
 ) -> Mapping[str, bool]:
     """Load WordPress once, and ask which of these hooks have a callback in PHP."""
     return interview(php_launch(settings, site, store, env), hooks)[1]
 
 
-def judge_php(settings: Settings, store: SqlStore, hello: Hello) -> tuple[str | None, list[str]]:
+def judge_php(settings: Settings, store: OpenStore, hello: Hello) -> tuple[str | None, list[str]]:
     """Why PHP must not run this queue's actions (None: it may), and what is worth knowing."""
     return refusal(hello, prefix=store.names.prefix, bookkeeping=settings.php_books), notes(hello)
 
 
-def _url_of(site: Site, store: SqlStore) -> str | None:
+def _url_of(site: Site, store: OpenStore) -> str | None:
     """A network has to be told which of its sites is meant."""
-    blogs = {b: f"{domain}{path}" for b, domain, path in store.blogs_or_none(site.base_prefix)}
-    return blogs.get(site.blog_id or 1)
+    found = blogs_or_none(store.session, store.dialect, site.base_prefix) or []
+    return {b: f"{domain}{path}" for b, domain, path in found}.get(site.blog_id or 1)
 
 
 def make_executor(
     settings: Settings,
     site: Site,
-    store: SqlStore,
+    store: RunnerStore,
     handlers: dict[str, Handler],
     *,
     clock: Clock,
@@ -191,7 +193,7 @@ def make_executor(
         # after each answer of the database.
         sys.setswitchinterval(SWITCH_SECONDS)
         executors["php"] = _php_pool(
-            settings, store, mailbox, clock, php_launch(settings, site, store, env)
+            settings, store, mailbox, clock, php_launch(settings, site, store.parts, env)
         )
     routes = routes_of(settings, handlers)
 
@@ -285,7 +287,7 @@ def _php_workers(settings: Settings) -> int:
 
 
 def _php_pool(
-    settings: Settings, store: SqlStore, mailbox: Mailbox, clock: Clock, start: Launch
+    settings: Settings, store: RunnerStore, mailbox: Mailbox, clock: Clock, start: Launch
 ) -> PhpPool:
     limits = PoolLimits(
         workers=_php_workers(settings),
@@ -325,7 +327,7 @@ def tell_outages(session: Session, bus: Bus, clock: Clock) -> None:
 def make_runner(
     settings: Settings,
     site: Site,
-    store: SqlStore,
+    store: OpenStore,
     handlers: dict[str, Handler],
     *,
     only: ClaimFilter,
@@ -342,7 +344,7 @@ def make_runner(
             that is wrong, or a right, or a switch that somebody must turn.
     """
     clock = clock or SystemClock()
-    refuse_read_only(store)
+    refuse_read_only(store.tables)
     store.session.patience_seconds = math.inf if daemon else PATIENCE_SECONDS
     bus = Bus(site.label)
     bus.subscribe(Event, lines.write)
@@ -350,7 +352,8 @@ def make_runner(
         subscribers(settings.handlers, folder=settings.handlers_folder, trusted=settings.trusted)
     )
     tell_outages(store.session, bus, clock)
-    executor = make_executor(settings, site, store, handlers, clock=clock, env=env)
+    mine = RunnerStore(store)
+    executor = make_executor(settings, site, mine, handlers, clock=clock, env=env)
     limits = Limits(
         batch_size=settings.batch_size,
         batches=settings.batches,
@@ -367,7 +370,7 @@ def make_runner(
     cares = settings.owns_site and settings.upkeep and only.ids is None
     caretaker = make_caretaker(settings, store, clock, bus, me) if cares else None
     return Runner(
-        store,
+        mine,
         executor,
         clock,
         me,
@@ -389,7 +392,7 @@ def tell_brackets(rules: Sequence[RetryRule]) -> None:
 
 
 def make_caretaker(
-    settings: Settings, store: SqlStore, clock: Clock, bus: Bus, me: Identity
+    settings: Settings, store: OpenStore, clock: Clock, bus: Bus, me: Identity
 ) -> SiteCaretaker:
     """What does the plugin's cleaner's work beside a runner."""
     return SiteCaretaker(

@@ -4,13 +4,13 @@ import sys
 
 from wpbridge.migrate.schema.claim_index import check_online, claim_index
 from wpbridge.site.database import DatabaseAddress
-from wpbridge.store.connect import open_store
+from wpbridge.store.connect import connect
 from wpbridge.store.structure.definitions import Definitions
 
 
 def main(dsn: str, prefix: str = "wp_") -> None:
     address = DatabaseAddress.from_dsn(dsn)
-    store, watcher = open_store(address, prefix), open_store(address, prefix)
+    store, watcher = connect(address, prefix), connect(address, prefix)
     definitions = Definitions(store, watcher)
     there = claim_index(definitions)
     if there.name is None:

@@ -21,7 +21,7 @@ from wpbridge.migrate.transfer.taking_back import KIND, take_back
 from wpbridge.migrate.transfer.wishes import Report, Wishes
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 RUN = NOW + timedelta(days=3_650)
 """After all that the queue of everything was made with, whose dates are true ones."""
@@ -30,7 +30,7 @@ OWN = ("wpbridge_keys", "wpbridge_waits", "wpbridge_zones")
 
 
 @pytest.fixture
-def other(tmp_path: Path, open_queue: Callable[[str], SqlStore]) -> SqlStore:
+def other(tmp_path: Path, open_queue: Callable[[str], RunnerStore]) -> RunnerStore:
     """Where the actions come from."""
     return open_queue(f"sqlite:///{tmp_path / 'other.db'}")
 
@@ -40,28 +40,28 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "journal"
 
 
-def imported(store: SqlStore, data: bytes, file: Path, now: datetime = RUN) -> Report:
+def imported(store: RunnerStore, data: bytes, file: Path, now: datetime = RUN) -> Report:
     with Journal(file, kind=KIND, site="s") as journal:
-        it = Import(store, Wishes(now=now), lambda *_: None, journal=journal)
+        it = Import(store.parts, Wishes(now=now), lambda *_: None, journal=journal)
         return it.run(files.read(io.BytesIO(data)))
 
 
-def undone(store: SqlStore, file: Path, *, dry_run: bool = False) -> tuple[int, int, int]:
+def undone(store: RunnerStore, file: Path, *, dry_run: bool = False) -> tuple[int, int, int]:
     with Journal(file, kind=KIND, site="s") as journal:
-        done = take_back(store, journal, dry_run=dry_run)
+        done = take_back(store.parts, journal, dry_run=dry_run)
     return done.removed.total(), done.changed, done.held
 
 
-def count(store: SqlStore, table: str) -> int:
+def count(store: RunnerStore, table: str) -> int:
     return int(str(query(store, f"SELECT COUNT(*) FROM wp_{table}")[0][0]))
 
 
-def hooks(store: SqlStore) -> list[str]:
+def hooks(store: RunnerStore) -> list[str]:
     rows = query(store, "SELECT hook FROM wp_actionscheduler_actions ORDER BY action_id")
     return [str(row[0]) for row in rows]
 
 
-def test_nothing_is_left_of_them(store: SqlStore, other: SqlStore, file: Path) -> None:
+def test_nothing_is_left_of_them(store: RunnerStore, other: RunnerStore, file: Path) -> None:
     many = fill(other)
     insert(store, make_new("mine"), make_new("mine", group="mail"))
     before = exported(store)
@@ -76,7 +76,9 @@ def test_nothing_is_left_of_them(store: SqlStore, other: SqlStore, file: Path) -
     assert imported(store, exported(other), file).added == many
 
 
-def test_what_has_run_or_ended_since_stays(store: SqlStore, other: SqlStore, file: Path) -> None:
+def test_what_has_run_or_ended_since_stays(
+    store: RunnerStore, other: RunnerStore, file: Path
+) -> None:
     tried = to_text(NOW - timedelta(days=1))
     for hook, status in (
         ("done", "complete"),
@@ -104,7 +106,7 @@ def test_what_has_run_or_ended_since_stays(store: SqlStore, other: SqlStore, fil
 
 
 def test_what_another_journal_tells_of_stays(
-    store: SqlStore, other: SqlStore, file: Path, tmp_path: Path
+    store: RunnerStore, other: RunnerStore, file: Path, tmp_path: Path
 ) -> None:
     insert(other, make_new("a"))
     imported(store, exported(other), file)
@@ -117,7 +119,7 @@ def test_what_another_journal_tells_of_stays(
 
 
 def test_what_was_noted_and_never_written_is_nothing(
-    store: SqlStore, other: SqlStore, file: Path, monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, other: RunnerStore, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     insert(other, make_new("a"))
 
@@ -133,7 +135,7 @@ def test_what_was_noted_and_never_written_is_nothing(
     assert undone(store, file) == (1, 0, 0)
 
 
-def test_a_damaged_journal_is_told(store: SqlStore, file: Path) -> None:
+def test_a_damaged_journal_is_told(store: RunnerStore, file: Path) -> None:
     with Journal(file, kind=KIND, site="s") as journal:
         journal.add({"run": "today", "origin": "o", "adding": {"pending": [[1, 2]]}})
     with pytest.raises(InputError, match="damaged"):
@@ -141,7 +143,7 @@ def test_a_damaged_journal_is_told(store: SqlStore, file: Path) -> None:
 
 
 def test_what_another_import_of_the_same_second_has_added_stays(
-    store: SqlStore, other: SqlStore, file: Path, tmp_path: Path
+    store: RunnerStore, other: RunnerStore, file: Path, tmp_path: Path
 ) -> None:
     insert(other, make_new("a"))
     imported(store, exported(other), file)
@@ -152,7 +154,7 @@ def test_what_another_import_of_the_same_second_has_added_stays(
 
 
 def test_what_ended_at_the_origin_while_it_was_copied_has_not_run_here(
-    store: SqlStore, other: SqlStore, file: Path
+    store: RunnerStore, other: RunnerStore, file: Path
 ) -> None:
     """The origin's runners go on while it is copied, as the how-to says, or its clock is ahead."""
     ended = to_text(RUN + timedelta(seconds=3))
@@ -162,21 +164,25 @@ def test_what_ended_at_the_origin_while_it_was_copied_has_not_run_here(
 
 
 def test_what_an_action_of_here_waits_for_stays(
-    store: SqlStore, other: SqlStore, file: Path
+    store: RunnerStore, other: RunnerStore, file: Path
 ) -> None:
     """Else it waits for ever (hold), or takes it for failed (run, cancel)."""
     insert(other, make_new("a"))
     imported(store, exported(other), file)
     first = int(str(query(store, "SELECT action_id FROM wp_actionscheduler_actions")[0][0]))
-    Queue(store, close_store=False).enqueue(Enqueue(hook="mine", after=[ActionId(first)]))
+    Queue(store.parts, close_store=False).enqueue(Enqueue(hook="mine", after=[ActionId(first)]))
     assert undone(store, file) == (0, 1, 0)
 
 
-def test_what_somebody_has_rescheduled_stays(store: SqlStore, other: SqlStore, file: Path) -> None:
+def test_what_somebody_has_rescheduled_stays(
+    store: RunnerStore, other: RunnerStore, file: Path
+) -> None:
     insert(other, make_new("a"))
     imported(store, exported(other), file)
     first = int(str(query(store, "SELECT action_id FROM wp_actionscheduler_actions")[0][0]))
-    Queue(store, close_store=False).reschedule([ActionId(first)], at=LATER + timedelta(days=1))
+    Queue(store.parts, close_store=False).reschedule(
+        [ActionId(first)], at=LATER + timedelta(days=1)
+    )
     assert undone(store, file) == (0, 1, 0)
 
 
@@ -189,7 +195,7 @@ def test_what_somebody_has_rescheduled_stays(store: SqlStore, other: SqlStore, f
         {"run": 5, "origin": "o", "adding": {"pending": [[1, 2]]}},
     ],
 )
-def test_a_damaged_step_is_told(store: SqlStore, file: Path, step: dict[str, object]) -> None:
+def test_a_damaged_step_is_told(store: RunnerStore, file: Path, step: dict[str, object]) -> None:
     with Journal(file, kind=KIND, site="s") as journal:
         journal.add(step)
     with pytest.raises(InputError, match="damaged"):
@@ -197,18 +203,18 @@ def test_a_damaged_step_is_told(store: SqlStore, file: Path, step: dict[str, obj
 
 
 def test_keys_that_are_gone_are_not_nothing_to_do(
-    store: SqlStore, other: SqlStore, file: Path
+    store: RunnerStore, other: RunnerStore, file: Path
 ) -> None:
     """``wpbridge uninstall`` drops them: the undo says "deleted 0 actions", with exit code 0."""
     insert(other, make_new("a"))
     imported(store, exported(other), file)
-    store.drop_tables()
+    store.parts.own.drop()
     with contextlib.suppress(InputError):
         assert sum(undone(store, file)) == 1
 
 
 def test_two_runs_of_one_second_are_not_counted_twice(
-    store: SqlStore, other: SqlStore, file: Path
+    store: RunnerStore, other: RunnerStore, file: Path
 ) -> None:
     insert(other, make_new("a"))
     imported(store, exported(other), file)
@@ -216,10 +222,12 @@ def test_two_runs_of_one_second_are_not_counted_twice(
     assert undone(store, file, dry_run=True) == undone(store, file) == (1, 0, 0)
 
 
-def test_what_somebody_has_requeued_stays(store: SqlStore, other: SqlStore, file: Path) -> None:
+def test_what_somebody_has_requeued_stays(
+    store: RunnerStore, other: RunnerStore, file: Path
+) -> None:
     """Its work goes on in the action that was made of it, whose history it is."""
     add_row(other, hook="a", status="failed", last_attempt_gmt="2026-01-01 00:00:00")
     imported(store, exported(other), file)
     first = int(str(query(store, "SELECT action_id FROM wp_actionscheduler_actions")[0][0]))
-    Queue(store, close_store=False).requeue([ActionId(first)])
+    Queue(store.parts, close_store=False).requeue([ActionId(first)])
     assert undone(store, file) == (0, 1, 0)

@@ -18,7 +18,7 @@ from wpbridge.migrate.journal import Journal, name_of
 from wpbridge.migrate.transfer.files import read, source
 from wpbridge.migrate.transfer.importing import Import
 from wpbridge.migrate.transfer.wishes import Wishes
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.upkeep.retention import Expiry
 
 OLD = NOW - timedelta(days=40)
@@ -28,7 +28,7 @@ RULES = [
 ]
 
 
-def ended(store: SqlStore, count: int, status: str = "complete", *, days: int = 40) -> list[int]:
+def ended(store: RunnerStore, count: int, status: str = "complete", *, days: int = 40) -> list[int]:
     ids = insert(store, *[make_new(f"h{n % 3}", args=("ä", n), group="g") for n in range(count)])
     at = to_text(NOW - timedelta(days=days))
     change(
@@ -41,10 +41,10 @@ def ended(store: SqlStore, count: int, status: str = "complete", *, days: int = 
     return [int(one) for one in ids]
 
 
-def archived(store: SqlStore, file: Path, *, batch_size: int = 7, **more: Any) -> Report:
-    site = name_of(store)
+def archived(store: RunnerStore, file: Path, *, batch_size: int = 7, **more: Any) -> Report:
+    site = name_of(store.parts)
     with Journal(journal_of(file), kind="archive", site=site, asked=asked(RULES)) as journal:
-        return Archive(store, journal, file, now=NOW).run(batch_size=batch_size, **more)
+        return Archive(store.parts, journal, file, now=NOW).run(batch_size=batch_size, **more)
 
 
 def lines(file: Path) -> list[dict[str, Any]]:
@@ -55,12 +55,12 @@ def ids_in(file: Path) -> list[int]:
     return [line["id"] for line in lines(file) if "id" in line]
 
 
-def ids_of(store: SqlStore) -> list[int]:
+def ids_of(store: RunnerStore) -> list[int]:
     rows = query(store, "SELECT action_id FROM wp_actionscheduler_actions ORDER BY action_id")
     return [int(str(row[0])) for row in rows]
 
 
-def test_old_rows_move_with_their_logs_and_others_stay(store: SqlStore, tmp_path: Path) -> None:
+def test_old_rows_move_with_their_logs_and_others_stay(store: RunnerStore, tmp_path: Path) -> None:
     old = ended(store, 20) + ended(store, 5, "failed")
     young = ended(store, 3, days=2) + ended(store, 3, "canceled")
     before = [ActionId(i) for i in old]
@@ -81,7 +81,7 @@ def test_old_rows_move_with_their_logs_and_others_stay(store: SqlStore, tmp_path
     assert [line["logs"][0][0] for line in lines(file)[1:-1]] == [one.logs[0][0] for one in whole]
 
 
-def test_import_takes_it_back_as_it_was(store: SqlStore, tmp_path: Path) -> None:
+def test_import_takes_it_back_as_it_was(store: RunnerStore, tmp_path: Path) -> None:
     old = ended(store, 12)
     which = "hook, status, args, schedule, attempts, last_attempt_gmt, scheduled_date_gmt"
     ask = f"SELECT {which} FROM wp_actionscheduler_actions ORDER BY action_id"
@@ -91,7 +91,9 @@ def test_import_takes_it_back_as_it_was(store: SqlStore, tmp_path: Path) -> None
     assert query(store, ask) == []
     rejected: list[str] = []
     with source(str(file)) as stream:
-        work = Import(store, Wishes(now=NOW, into_itself=True), lambda _, why: rejected.append(why))
+        work = Import(
+            store.parts, Wishes(now=NOW, into_itself=True), lambda _, why: rejected.append(why)
+        )
         report = work.run(read(stream))
     assert report.is_good
     assert rejected == []
@@ -100,7 +102,7 @@ def test_import_takes_it_back_as_it_was(store: SqlStore, tmp_path: Path) -> None
 
 
 def test_a_row_that_lives_again_meanwhile_stays(
-    store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if a neighbour came between."""
     old = ended(store, 10)
@@ -129,7 +131,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("moment", ["written", "noted", "deleted", "torn"])
 def test_stopped_in_a_batch_it_goes_on_without_loss_or_double(
-    store: SqlStore, tmp_path: Path, moment: str, monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, tmp_path: Path, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = ended(store, 30)
     file = tmp_path / "a.jsonl.gz"
@@ -173,7 +175,7 @@ def ids_in_torn(file: Path) -> list[int]:
 
 
 def test_a_noted_row_that_was_changed_before_it_goes_on_stays(
-    store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = ended(store, 5)
     file = tmp_path / "a.jsonl.gz"
@@ -195,7 +197,7 @@ def test_a_noted_row_that_was_changed_before_it_goes_on_stays(
     assert ids_of(store) == [old[2]]
 
 
-def test_a_file_that_is_shorter_than_noted_is_refused(store: SqlStore, tmp_path: Path) -> None:
+def test_a_file_that_is_shorter_than_noted_is_refused(store: RunnerStore, tmp_path: Path) -> None:
     ended(store, 5)
     file = tmp_path / "a.jsonl.gz"
     archived(store, file)
@@ -206,8 +208,10 @@ def test_a_file_that_is_shorter_than_noted_is_refused(store: SqlStore, tmp_path:
         archived(store, file)
 
 
-def test_files_are_named_by_date_and_never_written_twice(store: SqlStore, tmp_path: Path) -> None:
-    site = name_of(store)
+def test_files_are_named_by_date_and_never_written_twice(
+    store: RunnerStore, tmp_path: Path
+) -> None:
+    site = name_of(store.parts)
     first = file_for(str(tmp_path), NOW, site)
     assert first.name == "actions-2026-11-24.jsonl.gz"
     ended(store, 2)
@@ -224,11 +228,11 @@ def test_files_are_named_by_date_and_never_written_twice(store: SqlStore, tmp_pa
 
 
 def test_what_another_site_has_begun_in_the_folder_is_left_alone(
-    store: SqlStore, tmp_path: Path
+    store: RunnerStore, tmp_path: Path
 ) -> None:
     begun = tmp_path / "actions-2026-11-23.jsonl.gz"
     Journal(journal_of(begun), kind="archive", site="another", asked=asked(RULES)).close()
-    file = file_for(str(tmp_path), NOW, name_of(store))
+    file = file_for(str(tmp_path), NOW, name_of(store.parts))
     assert file.name == "actions-2026-11-24.jsonl.gz"
     ended(store, 2)
     assert archived(store, file).archived == 2
@@ -237,10 +241,12 @@ def test_what_another_site_has_begun_in_the_folder_is_left_alone(
 @pytest.mark.parametrize(
     "step", [{"to": 5}, {"from": 0, "to": "far"}, {"moved": 1}, {"from": 0, "to": 5, "count": []}]
 )
-def test_a_damaged_step_is_told(store: SqlStore, tmp_path: Path, step: dict[str, object]) -> None:
+def test_a_damaged_step_is_told(
+    store: RunnerStore, tmp_path: Path, step: dict[str, object]
+) -> None:
     file = tmp_path / "old.jsonl.gz"
     with Journal(
-        journal_of(file), kind="archive", site=name_of(store), asked=asked(RULES)
+        journal_of(file), kind="archive", site=name_of(store.parts), asked=asked(RULES)
     ) as journal:
         journal.add(step)
     with pytest.raises(InputError, match="damaged"):

@@ -14,10 +14,11 @@ from sqlalchemy.pool import NullPool
 
 from clocks import FakeClock
 from rows import change, column, log_of, query
+from stores import AnyStore
 from wpbridge.errors import Contention, InputError, StoreError, StoreUnavailable
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 
 class Caller:
@@ -100,20 +101,20 @@ def caller_of(kind: str, dsn: str) -> Iterator[Caller]:
 
 
 @pytest.fixture(params=["plain", "dicts", "connection", "session"])
-def caller(request: pytest.FixtureRequest, dsn: str, store: SqlStore) -> Iterator[Caller]:
+def caller(request: pytest.FixtureRequest, dsn: str, store: RunnerStore) -> Iterator[Caller]:
     """Of every kind, with the plugin's tables there."""
     with caller_of(str(request.param), dsn) as it:
         yield it
 
 
 @pytest.fixture
-def plain(dsn: str, store: SqlStore) -> Iterator[Caller]:
+def plain(dsn: str, store: RunnerStore) -> Iterator[Caller]:
     """A connection of the driver's own."""
     with caller_of("plain", dsn) as it:
         yield it
 
 
-def contents(store: SqlStore) -> dict[str, int]:
+def contents(store: AnyStore) -> dict[str, int]:
     """How many rows there are, but for groups: those are never taken back."""
     return {
         table: len(query(store, f"SELECT 1 FROM wp_{table}"))
@@ -185,8 +186,7 @@ def test_nothing_is_committed_behind_the_caller_s_back(queue: Queue, caller: Cal
 
 
 def test_making_our_tables_commits_nothing(queue: Queue, caller: Caller) -> None:
-    queue.store.drop_tables()
-    queue.store.inspect()
+    queue.store.own.drop()
     caller.run(
         "INSERT INTO wp_actionscheduler_claims (claim_id, date_created_gmt)"
         " VALUES (77, '2026-11-24 12:00:00')"
@@ -222,9 +222,9 @@ def test_own_earlier_actions_are_seen(queue: Queue, caller: Caller) -> None:
 
 
 def test_a_strict_session_is_strict_again_afterwards(
-    mysql_dsn: str, open_queue: Callable[[str], SqlStore]
+    mysql_dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
-    queue = Queue(open_queue(mysql_dsn), clock=FakeClock())
+    queue = Queue(open_queue(mysql_dsn).parts, clock=FakeClock())
     for kind in ("plain", "dicts", "connection", "session"):
         with caller_of(kind, mysql_dsn) as caller:
             caller.run(
@@ -243,9 +243,9 @@ def test_a_strict_session_is_strict_again_afterwards(
 
 
 def test_an_old_snapshot_hides_nothing_from_uniqueness(
-    mysql_dsn: str, open_queue: Callable[[str], SqlStore]
+    mysql_dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
-    queue = Queue(open_queue(mysql_dsn), clock=FakeClock())
+    queue = Queue(open_queue(mysql_dsn).parts, clock=FakeClock())
     with caller_of("plain", mysql_dsn) as caller:
         caller.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         caller.run("START TRANSACTION WITH CONSISTENT SNAPSHOT")
@@ -263,9 +263,9 @@ def test_an_old_snapshot_hides_nothing_from_uniqueness(
 
 
 def test_two_open_transactions_make_one_group(
-    mysql_dsn: str, open_queue: Callable[[str], SqlStore]
+    mysql_dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
-    queue = Queue(open_queue(mysql_dsn), clock=FakeClock())
+    queue = Queue(open_queue(mysql_dsn).parts, clock=FakeClock())
     with caller_of("plain", mysql_dsn) as one, caller_of("plain", mysql_dsn) as two:
         queue.enqueue_async("h", group="new", connection=one.given)
         queue.enqueue_async("h", group="new", connection=two.given)
@@ -276,10 +276,10 @@ def test_two_open_transactions_make_one_group(
 
 
 def test_two_sqlite_callers_take_turns(
-    tmp_path: Any, open_queue: Callable[[str], SqlStore]
+    tmp_path: Any, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     dsn = f"sqlite:///{tmp_path / 'q.db'}"
-    queue = Queue(open_queue(dsn), clock=FakeClock())
+    queue = Queue(open_queue(dsn).parts, clock=FakeClock())
     one, two = sqlite_connection(dsn), sqlite_connection(dsn, timeout=0)
     assert queue.enqueue_async("h", group="new", unique=True, connection=one) is not None
     with pytest.raises(Contention, match="begin it again"):
@@ -294,9 +294,9 @@ def test_two_sqlite_callers_take_turns(
 
 
 def test_locks_that_are_not_to_be_had(
-    mysql_dsn: str, open_queue: Callable[[str], SqlStore]
+    mysql_dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
-    queue = Queue(open_queue(mysql_dsn), clock=FakeClock())
+    queue = Queue(open_queue(mysql_dsn).parts, clock=FakeClock())
     queue.enqueue_async("there", group="g")
     with caller_of("plain", mysql_dsn) as one, caller_of("plain", mysql_dsn) as two:
         queue.enqueue_async("h", group="g", unique=True, connection=one.given)
@@ -344,9 +344,9 @@ def test_what_is_no_connection_is_refused(queue: Queue, dsn: str, tmp_path: Any)
 
 
 def test_a_mysql_connection_is_of_no_use_to_sqlite(
-    mysql_dsn: str, tmp_path: Any, open_queue: Callable[[str], SqlStore]
+    mysql_dsn: str, tmp_path: Any, open_queue: Callable[[str], RunnerStore]
 ) -> None:
-    queue = Queue(open_queue(f"sqlite:///{tmp_path / 'q.db'}"), clock=FakeClock())
+    queue = Queue(open_queue(f"sqlite:///{tmp_path / 'q.db'}").parts, clock=FakeClock())
     for kind in ("plain", "connection", "session"):
         with caller_of(kind, mysql_dsn) as caller:
             with pytest.raises(
@@ -368,10 +368,10 @@ def test_a_connection_that_is_closed_says_so(queue: Queue, dsn: str) -> None:
 
 
 def test_a_connection_that_breaks_midway_tells_its_own_error(
-    mysql_dsn: str, open_queue: Callable[[str], SqlStore]
+    mysql_dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     store = open_queue(mysql_dsn)
-    queue = Queue(store, clock=FakeClock())
+    queue = Queue(store.parts, clock=FakeClock())
     for kind in ("plain", "connection", "session"):
         with caller_of(kind, mysql_dsn) as caller:
             (row,) = caller.run("SELECT CONNECTION_ID()")

@@ -12,6 +12,7 @@ import pytest
 from clocks import FakeClock
 from factories import NOW, insert, make_new
 from rows import change, column, log_of, query
+from stores import again
 from wpbridge.action import ActionId, ClaimId
 from wpbridge.clock import SystemClock
 from wpbridge.errors import Contention
@@ -26,7 +27,7 @@ from wpbridge.runner.upkeep_turns import Tended
 from wpbridge.site.rules import Keep
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.queueing.adding import SINCE_4_HOOK
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.upkeep.cleaning import AWAY, CLEANERS, Cleaning
 from wpbridge.store.upkeep.duties import Duty
 from wpbridge.telling.bus import Bus
@@ -50,7 +51,7 @@ SINCE_4 = (
 class Keeper:
     """A caretaker, and what it told."""
 
-    store: SqlStore
+    store: RunnerStore
     name: str = "a"
     more: dict[str, Any] = field(default_factory=dict)
     clock: FakeClock = field(default_factory=FakeClock)
@@ -59,7 +60,7 @@ class Keeper:
     def __post_init__(self) -> None:
         bus = Bus("shop")
         bus.subscribe(Event, self.told.append)
-        self.it = SiteCaretaker(self.store, self.clock, bus, holder=self.name, **self.more)
+        self.it = SiteCaretaker(self.store.parts, self.clock, bus, holder=self.name, **self.more)
 
     def step(self) -> Tended:
         return self.it.step()
@@ -76,12 +77,12 @@ class Keeper:
 
 
 @pytest.fixture
-def keeper(store: SqlStore) -> Keeper:
+def keeper(store: RunnerStore) -> Keeper:
     return Keeper(store)
 
 
 def row(
-    store: SqlStore,
+    store: RunnerStore,
     status: str = "pending",
     claim: int = 900,
     age: float | str | None = 300.0,
@@ -103,26 +104,26 @@ def row(
     return action_id
 
 
-def raw(store: SqlStore, action_id: int) -> list[object]:
+def raw(store: RunnerStore, action_id: int) -> list[object]:
     names = "status, claim_id, attempts, last_attempt_gmt, last_attempt_local, scheduled_date_gmt"
     return list(query(store, f"SELECT {names} FROM {ACTIONS} WHERE action_id = :i", i=action_id)[0])
 
 
-def ids(store: SqlStore) -> set[int]:
+def ids(store: RunnerStore) -> set[int]:
     return {int(str(r[0])) for r in query(store, f"SELECT action_id FROM {ACTIONS}")}
 
 
-def claim_of(store: SqlStore, claim: int, age: int | None) -> None:
+def claim_of(store: RunnerStore, claim: int, age: int | None) -> None:
     """A row of the claims table, so many seconds old by the database's clock; None: no date."""
-    made = "NULL" if age is None else store.dialect.db_in(-age)
+    made = "NULL" if age is None else store.parts.dialect.db_in(-age)
     change(store, f"INSERT INTO {CLAIMS} (claim_id, date_created_gmt) VALUES ({claim}, {made})")
 
 
-def claims(store: SqlStore) -> list[int]:
+def claims(store: RunnerStore) -> list[int]:
     return [int(str(r[0])) for r in query(store, f"SELECT claim_id FROM {CLAIMS} ORDER BY 1")]
 
 
-def have_due(store: SqlStore, duty: Duty = "claims") -> None:
+def have_due(store: RunnerStore, duty: Duty = "claims") -> None:
     """Time has passed by the database's clock."""
     change(
         store,
@@ -131,14 +132,14 @@ def have_due(store: SqlStore, duty: Duty = "claims") -> None:
     )
 
 
-def looks_like_4(store: SqlStore, status: str = "complete", age: float = 60.0) -> ActionId:
+def looks_like_4(store: RunnerStore, status: str = "complete", age: float = 60.0) -> ActionId:
     return row(store, status, 0, age, SINCE_4_HOOK)
 
 
 # What dead runners hold
 
 
-def test_a_waiting_row_without_a_sign_is_free_again(store: SqlStore, keeper: Keeper) -> None:
+def test_a_waiting_row_without_a_sign_is_free_again(store: RunnerStore, keeper: Keeper) -> None:
     change(store, f"INSERT INTO {CLAIMS} (claim_id, date_created_gmt) VALUES (900, '2026-01-01')")
     stale = [row(store), row(store, age=301), row(store, age=NEVER), row(store, claim=901)]
     before = {i: raw(store, i) for i in stale}
@@ -155,7 +156,7 @@ def test_a_waiting_row_without_a_sign_is_free_again(store: SqlStore, keeper: Kee
     assert (event.site, event.at) == ("shop", NOW)
 
 
-def test_a_running_row_without_a_sign_is_failed(store: SqlStore, keeper: Keeper) -> None:
+def test_a_running_row_without_a_sign_is_failed(store: RunnerStore, keeper: Keeper) -> None:
     stuck = [row(store, "in-progress"), row(store, "in-progress", age=9e6, interval=60)]
     by_hand = row(store, "in-progress", claim=0)
     count = len(ids(store))
@@ -168,7 +169,7 @@ def test_a_running_row_without_a_sign_is_failed(store: SqlStore, keeper: Keeper)
     assert keeper.done() == [(0, 3, 0)]
 
 
-def test_words_and_dates_are_those_of_the_release_here(store: SqlStore, keeper: Keeper) -> None:
+def test_words_and_dates_are_those_of_the_release_here(store: RunnerStore, keeper: Keeper) -> None:
     looks_like_4(store)
     stuck = row(store, "in-progress")
     keeper.round()
@@ -178,7 +179,7 @@ def test_words_and_dates_are_those_of_the_release_here(store: SqlStore, keeper: 
 
 
 def test_rows_of_claims_that_hold_nothing_and_nobody_holds_are_dropped(
-    store: SqlStore, keeper: Keeper
+    store: RunnerStore, keeper: Keeper
 ) -> None:
     for claim, age in ((801, 301), (802, 777_777), (803, 301), (804, 301), (805, 301)):
         claim_of(store, claim, age)
@@ -199,7 +200,7 @@ def test_rows_of_claims_that_hold_nothing_and_nobody_holds_are_dropped(
 
 @pytest.mark.parametrize("age", [0, 100, 290, -60, -9999])
 def test_a_claim_that_a_runner_of_php_has_just_made_is_left(
-    store: SqlStore, keeper: Keeper, age: int
+    store: RunnerStore, keeper: Keeper, age: int
 ) -> None:
     """Its row comes first, and its actions a moment later. Our own clock does not count."""
     claim_of(store, 801, age)
@@ -210,7 +211,7 @@ def test_a_claim_that_a_runner_of_php_has_just_made_is_left(
 
 
 def test_a_claim_in_a_row_of_a_wpbridge_runner_is_left_dead_or_alive(
-    store: SqlStore, keeper: Keeper
+    store: RunnerStore, keeper: Keeper
 ) -> None:
     for claim in (801, 802, 80):
         claim_of(store, claim, 9999)
@@ -224,7 +225,7 @@ def test_a_claim_in_a_row_of_a_wpbridge_runner_is_left_dead_or_alive(
 
 
 def test_a_claim_that_is_filled_between_look_and_deed_is_left(
-    store: SqlStore, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for claim in (801, 802):
         claim_of(store, claim, 301)
@@ -240,7 +241,7 @@ def test_a_claim_that_is_filled_between_look_and_deed_is_left(
 
 
 def test_many_empty_claims_go_in_several_pieces(
-    store: SqlStore, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(caretaker, "STALE_BATCH", 2)
     for claim in range(801, 806):
@@ -252,7 +253,7 @@ def test_many_empty_claims_go_in_several_pieces(
 
 
 def test_empty_claims_go_while_the_plugins_own_cleaner_is_seen_too(
-    store: SqlStore, keeper: Keeper
+    store: RunnerStore, keeper: Keeper
 ) -> None:
     """It never looks for them."""
     php_seen(store)
@@ -264,7 +265,7 @@ def test_empty_claims_go_while_the_plugins_own_cleaner_is_seen_too(
 
 
 def test_what_must_not_be_touched(
-    store: SqlStore, keeper: Keeper, open_queue: Callable[[str], SqlStore], dsn: str
+    store: RunnerStore, keeper: Keeper, open_queue: Callable[[str], RunnerStore], dsn: str
 ) -> None:
     other = open_queue(dsn)
     other.register(host="elsewhere", boot="b", pid=2, pid_started="2")
@@ -304,7 +305,7 @@ def test_what_must_not_be_touched(
 
 
 def test_a_class_of_schedules_that_only_php_knows_is_cleaned_as_any(
-    store: SqlStore, keeper: Keeper
+    store: RunnerStore, keeper: Keeper
 ) -> None:
     foreign = [row(store), row(store, "in-progress"), row(store, "complete", 0, 9e6)]
     change(store, f"UPDATE {ACTIONS} SET schedule = 'O:10:\"MySchedule\":0:{{}}'")
@@ -314,7 +315,7 @@ def test_a_class_of_schedules_that_only_php_knows_is_cleaned_as_any(
 
 
 def test_many_go_in_several_pieces(
-    store: SqlStore, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(caretaker, "STALE_BATCH", 2)
     stale = [row(store) for _ in range(5)]
@@ -327,7 +328,7 @@ def test_many_go_in_several_pieces(
 
 
 def test_rows_that_others_lock_wait_for_the_next_time(
-    store: SqlStore, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stale = row(store)
 
@@ -343,7 +344,9 @@ def test_rows_that_others_lock_wait_for_the_next_time(
     assert column(store, "claim_id", stale) == 0
 
 
-def test_older_layouts_are_cleaned_all_the_same(store: SqlStore, keeper: Keeper, dsn: str) -> None:
+def test_older_layouts_are_cleaned_all_the_same(
+    store: RunnerStore, keeper: Keeper, dsn: str
+) -> None:
     names = ("status_claim_id", "status_last_attempt_gmt")
     for name in names:
         change(
@@ -352,8 +355,8 @@ def test_older_layouts_are_cleaned_all_the_same(store: SqlStore, keeper: Keeper,
             if dsn.startswith("mysql")
             else f'DROP INDEX "{ACTIONS}__{name}"',
         )
-    store.inspect()
-    assert (store.layout.claimed_index, store.layout.attempt_index) == (None, None)
+    store = again(store)
+    assert (store.parts.layout.claimed_index, store.parts.layout.attempt_index) == (None, None)
     row(store), row(store, "in-progress"), row(store, "complete", 0, 99 * DAY)
     keeper.round()
     assert keeper.done() == [(1, 1, 0), (0, 0, 1)]
@@ -365,7 +368,7 @@ DAY = 86_400.0
 
 
 @pytest.mark.parametrize("is_4", [False, True])
-def test_retention_is_the_plugins(store: SqlStore, keeper: Keeper, is_4: bool) -> None:
+def test_retention_is_the_plugins(store: RunnerStore, keeper: Keeper, is_4: bool) -> None:
     kept = {looks_like_4(store)} if is_4 else set()
     month = 31 * DAY
     for status, days in (("complete", 31), ("canceled", 31), ("failed", 93)):
@@ -382,7 +385,7 @@ def test_retention_is_the_plugins(store: SqlStore, keeper: Keeper, is_4: bool) -
     assert keeper.done() == [(0, 0, len(gone) + (2 if is_4 else 0))]
 
 
-def test_our_rules_go_first(store: SqlStore) -> None:
+def test_our_rules_go_first(store: RunnerStore) -> None:
     rules = (
         Keep(hook="invoice_*", keep=None),
         Keep(hook="wc_sync", status="complete", keep=timedelta(days=2)),
@@ -404,7 +407,7 @@ def test_our_rules_go_first(store: SqlStore) -> None:
 
 
 def test_more_hooks_than_can_be_told_apart_are_all_kept(
-    store: SqlStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    store: RunnerStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     old = row(store, "complete", 0, 99 * DAY, "invoice_a")
     monkeypatch.setattr(type(store.parts.reading), "hook_names", lambda _self: None)
@@ -415,7 +418,7 @@ def test_more_hooks_than_can_be_told_apart_are_all_kept(
 
 @pytest.mark.parametrize("status", ["pending", "in-progress", "complete", "failed"])
 def test_what_the_plugins_daily_action_deletes_in_php_is_left_to_it(
-    store: SqlStore, status: str
+    store: RunnerStore, status: str
 ) -> None:
     daily = looks_like_4(store, status)
     by_rule = row(store, "complete", 0, 5 * DAY, "mine")
@@ -428,7 +431,7 @@ def test_what_the_plugins_daily_action_deletes_in_php_is_left_to_it(
 
 
 def test_old_ones_go_in_batches_that_fit_the_server(
-    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keeper = Keeper(store)
     for _ in range(30):
@@ -450,7 +453,7 @@ def test_old_ones_go_in_batches_that_fit_the_server(
 
 
 def test_years_of_old_ones_do_not_keep_it_from_claims(
-    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(caretaker, "MOST_DELETED", 2)
     keeper = Keeper(store)
@@ -474,18 +477,20 @@ def test_years_of_old_ones_do_not_keep_it_from_claims(
 
 
 @pytest.fixture
-def two(store: SqlStore, open_queue: Callable[[str], SqlStore], dsn: str) -> tuple[Keeper, Keeper]:
+def two(
+    store: RunnerStore, open_queue: Callable[[str], RunnerStore], dsn: str
+) -> tuple[Keeper, Keeper]:
     other = open_queue(dsn)
     other.register(host="there", boot="b", pid=9, pid_started="9")
     return Keeper(store, "a"), Keeper(other, "b")
 
 
-def holder(store: SqlStore, duty: Duty = "claims") -> object:
+def holder(store: RunnerStore, duty: Duty = "claims") -> object:
     return query(store, "SELECT holder FROM wp_wpbridge_duties WHERE duty = :d", d=duty)[0][0]
 
 
 def test_one_runner_does_it_for_all(
-    store: SqlStore, two: tuple[Keeper, Keeper], monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, two: tuple[Keeper, Keeper], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(caretaker, "STALE_BATCH", 1)
     one, other = two
@@ -505,7 +510,7 @@ def test_one_runner_does_it_for_all(
 
 
 def test_a_holder_that_dies_is_followed_when_its_time_is_over(
-    store: SqlStore, two: tuple[Keeper, Keeper], monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, two: tuple[Keeper, Keeper], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(caretaker, "STALE_BATCH", 1)
     one, other = two
@@ -523,7 +528,7 @@ def test_a_holder_that_dies_is_followed_when_its_time_is_over(
 
 
 def test_a_holder_at_work_keeps_it(
-    store: SqlStore, two: tuple[Keeper, Keeper], monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, two: tuple[Keeper, Keeper], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(caretaker, "STALE_BATCH", 1)
     one, other = two
@@ -538,7 +543,7 @@ def test_a_holder_at_work_keeps_it(
 
 
 def test_who_ends_lets_others_go_on_at_once(
-    store: SqlStore, two: tuple[Keeper, Keeper], monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, two: tuple[Keeper, Keeper], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(caretaker, "STALE_BATCH", 1)
     one, other = two
@@ -554,7 +559,7 @@ def test_who_ends_lets_others_go_on_at_once(
 
 
 def test_of_two_that_come_at_once_one_is_quicker(
-    store: SqlStore, two: tuple[Keeper, Keeper]
+    store: RunnerStore, two: tuple[Keeper, Keeper]
 ) -> None:
     start = threading.Barrier(2)
 
@@ -568,7 +573,9 @@ def test_of_two_that_come_at_once_one_is_quicker(
             have_due(store)
 
 
-def test_a_date_from_a_clock_that_was_wrong_stops_nobody(store: SqlStore, keeper: Keeper) -> None:
+def test_a_date_from_a_clock_that_was_wrong_stops_nobody(
+    store: RunnerStore, keeper: Keeper
+) -> None:
     keeper.round()
     stale = row(store)
     change(store, "UPDATE wp_wpbridge_duties SET due_gmt = '2099-01-01 00:00:00'")
@@ -579,7 +586,9 @@ def test_a_date_from_a_clock_that_was_wrong_stops_nobody(store: SqlStore, keeper
 # The plugin's own runners
 
 
-def php_seen(store: SqlStore, name: str = "WP Cron", age: timedelta = timedelta(minutes=1)) -> None:
+def php_seen(
+    store: RunnerStore, name: str = "WP Cron", age: timedelta = timedelta(minutes=1)
+) -> None:
     [ran] = insert(store, make_new("php"))
     line = LogLine(message=f"action started via {name}", at=NOW - age)
     store.log([(ran, line)])
@@ -587,7 +596,7 @@ def php_seen(store: SqlStore, name: str = "WP Cron", age: timedelta = timedelta(
 
 @pytest.mark.parametrize("name", CLEANERS)
 def test_while_one_is_seen_nothing_is_done_which_is_told_once(
-    store: SqlStore, two: tuple[Keeper, Keeper], name: str
+    store: RunnerStore, two: tuple[Keeper, Keeper], name: str
 ) -> None:
     stuck, old = row(store), row(store, "complete", 0, 99 * DAY)
     php_seen(store, name)
@@ -621,7 +630,7 @@ def test_while_one_is_seen_nothing_is_done_which_is_told_once(
         ("WP CLI", 600),
     ],
 )
-def test_what_is_no_sign_of_one(store: SqlStore, keeper: Keeper, name: str, age: int) -> None:
+def test_what_is_no_sign_of_one(store: RunnerStore, keeper: Keeper, name: str, age: int) -> None:
     php_seen(store, name, timedelta(minutes=age))
     stuck = row(store)
     keeper.round()
@@ -632,7 +641,7 @@ def test_what_is_no_sign_of_one(store: SqlStore, keeper: Keeper, name: str, age:
 
 
 def test_an_idle_runner_takes_what_was_freed_at_once(
-    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upkeep_turns, "NEXT_SECONDS", 0.01)
     ran = threading.Event()

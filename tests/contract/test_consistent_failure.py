@@ -19,13 +19,13 @@ from wpbridge.action import ActionId, Claim
 from wpbridge.outcome import Canceled, Completed, Failed, Outcome, Retried
 from wpbridge.runner import log_texts, settle
 from wpbridge.store.base import ClaimFilter, Ending
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 FAILED = Failed(reason="no")
 STOPPED = log_texts.consistently_failing(NOW).message
 
 
-def hold_all(store: SqlStore) -> Claim:
+def hold_all(store: RunnerStore) -> Claim:
     claim = store.claim_due(now=NOW, limit=500, only=ClaimFilter())
     assert claim is not None
     return claim
@@ -48,7 +48,7 @@ def endings_of(claim: Claim, ids: Sequence[int], outcomes: Sequence[Outcome]) ->
 
 @pytest.mark.parametrize(("place", "stops"), [(0, False), (3, False), (4, True)])
 def test_what_ends_later_in_the_batch_has_not_failed_yet(
-    store: SqlStore, place: int, stops: bool
+    store: RunnerStore, place: int, stops: bool
 ) -> None:
     once = insert(store, *[make_new("r", due_in=-900 + n) for n in range(4)])
     (chain,) = insert(store, make_new("r", due_in=-1000, interval=300))
@@ -60,7 +60,7 @@ def test_what_ends_later_in_the_batch_has_not_failed_yet(
     assert len(pending) == (0 if stops else 1)
 
 
-def test_a_successor_counts_from_where_it_is_added(store: SqlStore) -> None:
+def test_a_successor_counts_from_where_it_is_added(store: RunnerStore) -> None:
     """The first chain's successor is older than the failed rows that lie in the future."""
     insert(store, *[make_new("r", due_in=-1000 + n) for n in range(4)])
     change(
@@ -74,7 +74,7 @@ def test_a_successor_counts_from_where_it_is_added(store: SqlStore) -> None:
     assert [STOPPED in log_of(store, chain) for chain in chains] == [False] * 3
 
 
-def test_many_failures_take_no_more_statements_than_few(store: SqlStore) -> None:
+def test_many_failures_take_no_more_statements_than_few(store: RunnerStore) -> None:
     counts = []
     for count in (6, 60):
         change(store, "DELETE FROM wp_actionscheduler_actions")
@@ -94,7 +94,7 @@ def test_many_failures_take_no_more_statements_than_few(store: SqlStore) -> None
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_a_batch_leaves_what_its_endings_leave_one_by_one(store: SqlStore, seed: int) -> None:
+def test_a_batch_leaves_what_its_endings_leave_one_by_one(store: RunnerStore, seed: int) -> None:
     """The plugin's queries sort by date alone, and then MariaDB picks one of several rows with one
     date by the plan of the moment. So here its query says that the lower id comes first.
     """
@@ -110,7 +110,7 @@ def _lower_ids_first(*arguments: Any) -> tuple[str, Any]:
     return statement.replace(order, f"{order}, a.action_id"), parameters
 
 
-def _ended(store: SqlStore, seed: int, *, at_once: bool) -> list[Sequence[object]]:
+def _ended(store: RunnerStore, seed: int, *, at_once: bool) -> list[Sequence[object]]:
     """The tables after a random batch."""
     chance = random.Random(seed)  # noqa: S311 - test data
     for table in ("actions", "logs"):
@@ -151,7 +151,7 @@ def _ended(store: SqlStore, seed: int, *, at_once: bool) -> list[Sequence[object
     ]
 
 
-def _fill_history(store: SqlStore, chance: random.Random) -> None:
+def _fill_history(store: RunnerStore, chance: random.Random) -> None:
     for hook in ("r", "s"):
         for _ in range(chance.randrange(7)):
             (old,) = insert(store, make_new(hook))
@@ -167,7 +167,7 @@ def _fill_history(store: SqlStore, chance: random.Random) -> None:
             )
 
 
-def _settle_as_the_plugin(store: SqlStore, ending: Ending) -> None:
+def _settle_as_the_plugin(store: RunnerStore, ending: Ending) -> None:
     if ending.successor is None or ending.stop_line is None:
         store.settle([ending], now=NOW)
         return

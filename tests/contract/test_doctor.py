@@ -12,6 +12,7 @@ import tables_of_0_1
 from factories import insert as insert_at
 from factories import make_new
 from rows import change, column, log_of, query
+from stores import again, way_of
 from wpbridge import doctor
 from wpbridge.action import ActionId, ClaimId
 from wpbridge.clock import SystemClock, to_text
@@ -32,8 +33,9 @@ from wpbridge.site.config import Settings
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.site.resolve import Site
 from wpbridge.store.base import ClaimFilter
+from wpbridge.store.connect import connect
 from wpbridge.store.reading import survey
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.structure.own_steps import VERSION
 from wpbridge.store.upkeep.cleaning import AWAY, Cleaning
 
@@ -56,12 +58,12 @@ def ago(**span: float) -> str:
     return to_text(now() - timedelta(**span))
 
 
-def insert(store: SqlStore, hook: str = "h", **more: Any) -> ActionId:
+def insert(store: RunnerStore, hook: str = "h", **more: Any) -> ActionId:
     [one] = insert_at(store, make_new(hook, now=now(), **more), now=now())
     return one
 
 
-def options(store: SqlStore, **values: str) -> None:
+def options(store: RunnerStore, **values: str) -> None:
     change(
         store, "CREATE TABLE IF NOT EXISTS wp_options (option_name varchar(191), option_value text)"
     )
@@ -69,14 +71,14 @@ def options(store: SqlStore, **values: str) -> None:
         change(store, "INSERT INTO wp_options VALUES (:n, :v)", n=name, v=value)
 
 
-def posts(store: SqlStore, *statuses: str) -> None:
+def posts(store: RunnerStore, *statuses: str) -> None:
     change(store, "CREATE TABLE wp_posts (post_type varchar(20), post_status varchar(20))")
     for status in statuses:
         change(store, "INSERT INTO wp_posts VALUES ('scheduled-action', :s)", s=status)
 
 
 @pytest.fixture
-def examined(dsn: str, store: SqlStore, open_queue: Callable[[str], SqlStore]) -> Examine:
+def examined(dsn: str, store: RunnerStore, open_queue: Callable[[str], RunnerStore]) -> Examine:
     """Makes the examined site: the queue of ``store``, which is a live runner, as another sees it."""
 
     def make(config: str = "", folder: Path | None = None, **more: Any) -> ExaminedSite:
@@ -91,7 +93,11 @@ def examined(dsn: str, store: SqlStore, open_queue: Callable[[str], SqlStore]) -
             told = wpconfig.read(folder)
             site = replace(site, path=folder / "wp-config.php", folder=folder, config=told)
         return ExaminedSite(
-            store=open_queue(dsn), settings=Settings(**more), site=site, handlers=handlers, env={}
+            way=way_of(open_queue(dsn)),
+            settings=Settings(**more),
+            site=site,
+            handlers=handlers,
+            env={},
         )
 
     return make
@@ -118,7 +124,7 @@ on_sqlite = pytest.mark.parametrize("dsn", ["sqlite"], indirect=True)
 # A healthy queue
 
 
-def fill(store: SqlStore, queue: Queue) -> None:
+def fill(store: RunnerStore, queue: Queue) -> None:
     """A bit of everything, as it should be."""
     insert(store)
     insert(store, due_in=3600, group="g")
@@ -141,7 +147,7 @@ def fill(store: SqlStore, queue: Queue) -> None:
 
 
 def test_nothing_is_found_in_a_healthy_queue(
-    store: SqlStore, examined: Examine, tmp_path: Path
+    store: RunnerStore, examined: Examine, tmp_path: Path
 ) -> None:
     site = examined(folder=tmp_path)
     fill(store, Queue(site.store, close_store=False))
@@ -190,14 +196,9 @@ def test_a_check_that_fails_is_a_finding_and_stops_no_other(examined: Examine) -
 
 
 def test_a_database_that_does_not_answer(examined: Examine, tmp_path: Path) -> None:
-    from wpbridge.store.connect import open_store  # noqa: PLC0415
-
     address = DatabaseAddress.from_dsn(f"sqlite:///{tmp_path}/none/q.db")
     site = examined()
-    site.store, site.site = (
-        open_store(address, "wp_"),
-        replace(site.site, database=address),
-    )
+    site.way, site.site = connect(address, "wp_"), replace(site.site, database=address)
     examination_ = doctor.examine(site)
     assert [f.check for f in examination_.findings if f.level == "problem"] == ["database"]
     assert "backlog" in examination_.skipped
@@ -211,7 +212,7 @@ def test_a_database_that_does_not_answer(examined: Examine, tmp_path: Path) -> N
     assert not watched.is_healthy
 
 
-def test_tables_that_are_not_there(store: SqlStore, examined: Examine) -> None:
+def test_tables_that_are_not_there(store: RunnerStore, examined: Examine) -> None:
     site = examined()
     change(store, f"DROP TABLE {LOGS}")
     examination_ = doctor.examine(site)
@@ -324,14 +325,14 @@ def test_sqlite_without_wal(examined: Examine) -> None:
     [("10.0.1", "problem"), ("4.0.1", "problem"), ("9.0.1", "warning"), ("", "note")],
 )
 def test_a_schema_that_does_not_fit(
-    store: SqlStore, examined: Examine, schema: str, level: str
+    store: RunnerStore, examined: Examine, schema: str, level: str
 ) -> None:
     options(store, **({"schema-ActionScheduler_StoreSchema": schema} if schema else {}))
     assert one(examined(), "schema").level == level
 
 
 @on_mysql
-def test_tables_without_transactions(store: SqlStore, examined: Examine) -> None:
+def test_tables_without_transactions(store: RunnerStore, examined: Examine) -> None:
     site = examined()
     change(store, f"ALTER TABLE {LOGS} ENGINE=MyISAM")
     assert one(site, "engine").level == "warning"
@@ -342,16 +343,16 @@ def test_tables_without_transactions(store: SqlStore, examined: Examine) -> None
     assert ACTIONS in finding.fix
 
 
-def drop_index(store: SqlStore, *columns: str) -> None:
+def drop_index(store: RunnerStore, *columns: str) -> None:
     """By what it covers: its name differs."""
-    indexes = store._dialect.indexes
+    indexes = store.parts.dialect.indexes
     names = store.session.run(lambda c: indexes(c, ACTIONS))
     name = next(name for name, found_ in names.items() if tuple(found_) == columns)
-    mysql_ = store._dialect.name == "mysql"
+    mysql_ = store.parts.dialect.name == "mysql"
     change(store, f"ALTER TABLE {ACTIONS} DROP INDEX {name}" if mysql_ else f'DROP INDEX "{name}"')
 
 
-def test_missing_indexes(store: SqlStore, examined: Examine) -> None:
+def test_missing_indexes(store: RunnerStore, examined: Examine) -> None:
     site = examined()
     drop_index(store, "status", "claim_id")
     drop_index(store, "args")
@@ -361,7 +362,7 @@ def test_missing_indexes(store: SqlStore, examined: Examine) -> None:
 
 
 @on_mysql
-def test_a_claim_that_sorts(store: SqlStore, examined: Examine) -> None:
+def test_a_claim_that_sorts(store: RunnerStore, examined: Examine) -> None:
     site = examined()
     change(
         store,
@@ -374,14 +375,14 @@ def test_a_claim_that_sorts(store: SqlStore, examined: Examine) -> None:
     drop_index(store, "claim_id", "status", "priority", "scheduled_date_gmt")
     drop_index(store, "status", "scheduled_date_gmt")
     drop_index(store, "scheduled_date_gmt")
-    site.store.inspect()
+    del site.store
     finding = one(site, "claim-plan")
     assert "by-date sorts" in finding.cause
 
 
 def test_a_plan_with_another_index(examined: Examine) -> None:
     from wpbridge.doctor.checks_tables import _fault  # noqa: PLC0415
-    from wpbridge.store.structure.server import Step  # noqa: PLC0415
+    from wpbridge.store.running.plans import Step  # noqa: PLC0415
 
     step = Step(name="s", index="a", wanted="b", rows=5000, reads_all=False, sorts=False)
     assert _fault(step) == "s uses a and not b"
@@ -391,7 +392,7 @@ def test_a_plan_with_another_index(examined: Examine) -> None:
 
 
 @on_mysql
-def test_ids_that_nobody_gives(store: SqlStore, examined: Examine) -> None:
+def test_ids_that_nobody_gives(store: RunnerStore, examined: Examine) -> None:
     site = examined()
     change(store, f"ALTER TABLE {LOGS} MODIFY log_id bigint(20) unsigned NOT NULL")
     finding = one(site, "auto-increment")
@@ -399,12 +400,12 @@ def test_ids_that_nobody_gives(store: SqlStore, examined: Examine) -> None:
     assert LOGS in finding.cause
 
 
-def test_ids_that_belong_to_posts(store: SqlStore, examined: Examine) -> None:
+def test_ids_that_belong_to_posts(store: RunnerStore, examined: Examine) -> None:
     insert(store)
     options(store, action_scheduler_hybrid_store_demarkation="500")
     finding = one(examined(), "auto-increment")
     assert finding.level == "warning"
-    if store._dialect.name == "mysql":
+    if store.parts.dialect.name == "mysql":
         assert "AUTO_INCREMENT=500" in finding.fix
         change(store, f"ALTER TABLE {ACTIONS} AUTO_INCREMENT=500")
         assert one(examined(), "auto-increment").count == 1
@@ -412,7 +413,9 @@ def test_ids_that_belong_to_posts(store: SqlStore, examined: Examine) -> None:
     assert found(examined(), "auto-increment") == []
 
 
-def test_large_tables(store: SqlStore, examined: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_tables(
+    store: RunnerStore, examined: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     insert_at(store, *[make_new(now=now()) for _ in range(3)], now=now())
     site = examined()
     monkeypatch.setattr("wpbridge.doctor.checks_tables.MANY_ROWS", 2)
@@ -423,7 +426,7 @@ def test_large_tables(store: SqlStore, examined: Examine, monkeypatch: pytest.Mo
     assert one(site, "table-sizes").level == "warning"
 
 
-def test_missing_own_tables_are_made(store: SqlStore, examined: Examine) -> None:
+def test_missing_own_tables_are_made(store: RunnerStore, examined: Examine) -> None:
     site = examined()
     for table in ("waits", "keys"):
         change(store, f"DROP TABLE wp_wpbridge_{table}")
@@ -439,7 +442,7 @@ def test_missing_own_tables_are_made(store: SqlStore, examined: Examine) -> None
 
 
 def test_own_tables_of_an_earlier_release_are_brought_forward(
-    store: SqlStore, examined: Examine
+    store: RunnerStore, examined: Examine
 ) -> None:
     site = examined()
     tables_of_0_1.lay(store)
@@ -455,7 +458,7 @@ def test_own_tables_of_an_earlier_release_are_brought_forward(
         assert bool(found(site, "own-tables")) is dry_run
 
 
-def test_own_tables_of_a_newer_release(store: SqlStore, examined: Examine) -> None:
+def test_own_tables_of_a_newer_release(store: RunnerStore, examined: Examine) -> None:
     site = examined()
     change(store, "UPDATE wp_wpbridge_site SET value = '99' WHERE name = 'version'")
     assert found(site, "own-tables") == []
@@ -475,12 +478,12 @@ def test_handlers_that_cannot_be_loaded(examined: Examine) -> None:
     assert one(site, "handlers").level == "problem"
 
 
-def test_an_unknown_time_zone(store: SqlStore, examined: Examine) -> None:
+def test_an_unknown_time_zone(store: RunnerStore, examined: Examine) -> None:
     options(store, timezone_string="Mars/Olympus")
     assert "Mars/Olympus" in one(examined(), "time-zone").cause
 
 
-def test_the_hybrid_store(store: SqlStore, examined: Examine) -> None:
+def test_the_hybrid_store(store: RunnerStore, examined: Examine) -> None:
     options(store)
     posts(store, "pending", "publish", "in-progress")
     finding = one(examined(), "migration")
@@ -493,7 +496,7 @@ def test_the_hybrid_store(store: SqlStore, examined: Examine) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "x|", "abc", "x|9999999999"])
-def test_a_lock_that_never_ends(store: SqlStore, examined: Examine, value: str) -> None:
+def test_a_lock_that_never_ends(store: RunnerStore, examined: Examine, value: str) -> None:
     options(store, **{LOCK_OPTION: value})
     finding = one(examined(), "async-lock")
     assert finding.level == "warning"
@@ -501,17 +504,17 @@ def test_a_lock_that_never_ends(store: SqlStore, examined: Examine, value: str) 
 
 
 @pytest.mark.parametrize("value", ["x|1700000000", "1700000000"])
-def test_a_lock_that_has_ended_is_free(store: SqlStore, examined: Examine, value: str) -> None:
+def test_a_lock_that_has_ended_is_free(store: RunnerStore, examined: Examine, value: str) -> None:
     options(store, **{LOCK_OPTION: value})
     assert found(examined(), "async-lock") == []
 
 
-def gone(store: SqlStore) -> None:
+def gone(store: RunnerStore) -> None:
     """No runner lives."""
     change(store, "UPDATE wp_wpbridge_runners SET beat_gmt = '2026-01-01 00:00:00'")
 
 
-def test_wp_cron_is_off(store: SqlStore, examined: Examine, tmp_path: Path) -> None:
+def test_wp_cron_is_off(store: RunnerStore, examined: Examine, tmp_path: Path) -> None:
     config = "// define('DISABLE_WP_CRON', false);\ndefine( 'DISABLE_WP_CRON', true );\n"
     assert one(examined(config, tmp_path), "wp-cron").level == "note"
     gone(store)
@@ -615,7 +618,7 @@ def test_a_wordpress_that_does_not_start(examined: Examine, tmp_path: Path) -> N
     assert found(site, "php-clock") == found(site, "php-callbacks") == []
 
 
-def test_a_hook_without_a_callback(store: SqlStore, examined: Examine) -> None:
+def test_a_hook_without_a_callback(store: RunnerStore, examined: Examine) -> None:
     site = examined(php=True)
     site.__dict__["php"] = PhpSight(hello=HELLO, callbacks={"x": False, "y": True, "h": False})
     finding = one(site, "php-callbacks")
@@ -625,7 +628,7 @@ def test_a_hook_without_a_callback(store: SqlStore, examined: Examine) -> None:
 # Who runs what
 
 
-def test_nobody_has_been_seen(store: SqlStore, examined: Examine) -> None:
+def test_nobody_has_been_seen(store: RunnerStore, examined: Examine) -> None:
     told = doctor.examine(examined(), ["runners"]).findings[0]
     assert "wpbridge on here, pid 1" in told.cause
     gone(store)
@@ -643,7 +646,7 @@ def test_nobody_has_been_seen(store: SqlStore, examined: Examine) -> None:
     assert "wpbridge" in told.cause
 
 
-def mine(store: SqlStore) -> None:
+def mine(store: RunnerStore) -> None:
     """The runner is said to be this host's, and no such process is there."""
     change(
         store,
@@ -653,7 +656,7 @@ def mine(store: SqlStore) -> None:
     )
 
 
-def test_a_dead_runner(store: SqlStore, examined: Examine) -> None:
+def test_a_dead_runner(store: RunnerStore, examined: Examine) -> None:
     insert(store)
     assert store.claim_due(now=now(), limit=1, only=ClaimFilter())
     mine(store)
@@ -666,7 +669,7 @@ def test_a_dead_runner(store: SqlStore, examined: Examine) -> None:
 
 
 def test_phps_runners_wait_for_our_claim(
-    store: SqlStore, examined: Examine, tmp_path: Path
+    store: RunnerStore, examined: Examine, tmp_path: Path
 ) -> None:
     insert(store)
     assert store.claim_due(now=now(), limit=1, only=ClaimFilter())
@@ -691,7 +694,7 @@ def test_pauses(examined: Examine) -> None:
     assert any("until resumed: so" in f.cause for f in told)
 
 
-def test_a_backlog(store: SqlStore, examined: Examine) -> None:
+def test_a_backlog(store: RunnerStore, examined: Examine) -> None:
     row = insert(store, due_in=-3 * 3600)
     insert(store, due_in=-10)
     finding = one(examined(), "backlog")
@@ -701,7 +704,7 @@ def test_a_backlog(store: SqlStore, examined: Examine) -> None:
     gone(store)
     finding = one(examined(), "backlog")
     assert (finding.level, finding.fix) == ("problem", "wpbridge claim-and-run")
-    Queue(store, close_store=False).pause(everything=True)
+    Queue(store.parts, close_store=False).pause(everything=True)
     assert one(examined(), "backlog").fix == "wpbridge resume --all"
 
 
@@ -709,7 +712,7 @@ def ours(examined: Examine, **more: Any) -> ExaminedSite:
     return examined(owns_site=True, **more)
 
 
-def test_nobody_runs_a_site_that_is_ours(store: SqlStore, examined: Examine) -> None:
+def test_nobody_runs_a_site_that_is_ours(store: RunnerStore, examined: Examine) -> None:
     row = insert(store, due_in=-3 * 3600)
     assert found(ours(examined), "runners") == []
     gone(store)
@@ -729,7 +732,7 @@ def test_nobody_runs_a_site_that_is_ours(store: SqlStore, examined: Examine) -> 
 
 @pytest.mark.parametrize("way", ["log", "upkeep"])
 def test_between_two_runs_that_cron_starts_no_runner_lives(
-    store: SqlStore, examined: Examine, way: str
+    store: RunnerStore, examined: Examine, way: str
 ) -> None:
     row = insert(store, due_in=-3 * 3600)
     gone(store)
@@ -744,7 +747,7 @@ def test_between_two_runs_that_cron_starts_no_runner_lives(
         assert not doctor.examine(ours(examined), ["runners", "backlog"]).is_healthy
 
 
-def test_a_run_that_held_all_that_it_took_was_a_run(store: SqlStore, examined: Examine) -> None:
+def test_a_run_that_held_all_that_it_took_was_a_run(store: RunnerStore, examined: Examine) -> None:
     """It leaves no log and no runner's row; its claim wrote the date of an attempt."""
     row = insert(store, due_in=-3 * 3600)
     gone(store)
@@ -762,12 +765,12 @@ def test_a_run_that_held_all_that_it_took_was_a_run(store: SqlStore, examined: E
         assert hour == (minutes == 61)
 
 
-def test_what_waits_rightly_is_not_overdue(store: SqlStore, examined: Examine) -> None:
+def test_what_waits_rightly_is_not_overdue(store: RunnerStore, examined: Examine) -> None:
     gone(store)
     insert(store, "fresh", due_in=-30)
     for hook, group in (("paused", ""), ("x", "quiet"), ("held", ""), ("y", "")):
         insert(store, hook, group=group, due_in=-3 * 3600)
-    queue = Queue(store, close_store=False)
+    queue = Queue(store.parts, close_store=False)
     queue.pause(hooks=["paused"], groups=["quiet"])
     store.parts.held.tell(["held"])
     assert "hook y" in one(ours(examined), "runners").cause
@@ -781,7 +784,7 @@ def test_what_waits_rightly_is_not_overdue(store: SqlStore, examined: Examine) -
     assert one(ours(examined), "runners").level == "note"
 
 
-def test_what_a_dead_runner_holds_is_overdue_too(store: SqlStore, examined: Examine) -> None:
+def test_what_a_dead_runner_holds_is_overdue_too(store: RunnerStore, examined: Examine) -> None:
     insert(store, due_in=-3 * 3600)
     assert store.claim_due(now=now(), limit=1, only=ClaimFilter())
     mine(store)
@@ -789,7 +792,7 @@ def test_what_a_dead_runner_holds_is_overdue_too(store: SqlStore, examined: Exam
 
 
 def test_phps_runners_are_on_for_as_long_as_upkeep_is_left_to_them(
-    store: SqlStore, examined: Examine
+    store: RunnerStore, examined: Examine
 ) -> None:
     row = insert(store)
     store.log([(row, LogLine(message="action started via WP Cron", at=now() - AWAY))])
@@ -799,7 +802,7 @@ def test_phps_runners_are_on_for_as_long_as_upkeep_is_left_to_them(
     assert "within the last 10 min" in one(ours(examined), "runners").effect
 
 
-def test_a_backlog_of_zero_dates_tells_no_age(store: SqlStore, examined: Examine) -> None:
+def test_a_backlog_of_zero_dates_tells_no_age(store: RunnerStore, examined: Examine) -> None:
     insert(store)
     change(store, f"UPDATE {ACTIONS} SET scheduled_date_gmt = '0000-00-00 00:00:00'")
     [told] = doctor.examine(examined(), ["backlog"]).findings
@@ -807,14 +810,14 @@ def test_a_backlog_of_zero_dates_tells_no_age(store: SqlStore, examined: Examine
 
 
 def test_more_hooks_than_can_be_looked_at(
-    store: SqlStore, examined: Examine, monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, examined: Examine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     insert(store, "x"), insert(store, "y")
     monkeypatch.setattr("wpbridge.store.rows.inventory.MOST_HOOKS", 1)
     assert "too many hooks" in one(examined(), "unrouted-hooks").cause
 
 
-def test_hooks_that_go_nowhere(store: SqlStore, examined: Examine) -> None:
+def test_hooks_that_go_nowhere(store: RunnerStore, examined: Examine) -> None:
     insert(store, "x")
     insert(store, "h")
     insert(store, "later", due_in=100)
@@ -831,7 +834,7 @@ def test_hooks_that_go_nowhere(store: SqlStore, examined: Examine) -> None:
     assert found(examined(), "unrouted-hooks") == []
 
 
-def held(store: SqlStore, claim: int, age: float, status: str = "pending") -> ActionId:
+def held(store: RunnerStore, claim: int, age: float, status: str = "pending") -> ActionId:
     """An action in a claim of one of PHP's runners."""
     row = insert(store)
     change(
@@ -846,7 +849,7 @@ def held(store: SqlStore, claim: int, age: float, status: str = "pending") -> Ac
     return row
 
 
-def claims_row(store: SqlStore, claim: int, age: float) -> None:
+def claims_row(store: RunnerStore, claim: int, age: float) -> None:
     change(
         store,
         f"INSERT INTO {CLAIMS} (claim_id, date_created_gmt) VALUES (:c, :at)",
@@ -855,7 +858,7 @@ def claims_row(store: SqlStore, claim: int, age: float) -> None:
     )
 
 
-def test_stale_claims(store: SqlStore, examined: Examine) -> None:
+def test_stale_claims(store: RunnerStore, examined: Examine) -> None:
     held(store, 900, 400), held(store, 900, 400), held(store, 901, 500)
     held(store, 902, 100)
     # Its runner lives: another row of it has just started
@@ -866,7 +869,7 @@ def test_stale_claims(store: SqlStore, examined: Examine) -> None:
     assert finding.fix == "wpbridge release-claims --stale"
 
 
-def test_running_without_a_sign(store: SqlStore, examined: Examine) -> None:
+def test_running_without_a_sign(store: RunnerStore, examined: Examine) -> None:
     row = held(store, 900, 400, "in-progress")
     held(store, 901, 20, "in-progress")
     finding = one(examined(), "stale-running")
@@ -880,7 +883,7 @@ def test_running_without_a_sign(store: SqlStore, examined: Examine) -> None:
     assert "nobody ends them" in one(examined(owns_site=True, upkeep=False), "stale-running").effect
 
 
-def test_php_runs_a_site_that_is_ours(store: SqlStore, examined: Examine) -> None:
+def test_php_runs_a_site_that_is_ours(store: RunnerStore, examined: Examine) -> None:
     row = insert(store)
     store.log([(row, LogLine(message="action started via Action Scheduler CLI", at=now()))])
     assert found(examined(owns_site=True), "runners") == []
@@ -891,7 +894,7 @@ def test_php_runs_a_site_that_is_ours(store: SqlStore, examined: Examine) -> Non
     assert (finding.level, finding.fix) == ("warning", "wpbridge wp install-plugin")
 
 
-def test_orphan_claims(store: SqlStore, examined: Examine) -> None:
+def test_orphan_claims(store: RunnerStore, examined: Examine) -> None:
     # Upkeep takes what is 300 s old, so the doctor names what is as old; before it was a day.
     for claim, age in ((900, 310), (901, 310), (902, 250)):
         claims_row(store, claim, age)
@@ -903,7 +906,9 @@ def test_orphan_claims(store: SqlStore, examined: Examine) -> None:
 # Rows
 
 
-def test_orphan_logs(store: SqlStore, examined: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_orphan_logs(
+    store: RunnerStore, examined: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     insert(store)
     store.log([(ActionId(4711), LogLine(message="gone", at=now()))] * 3)
     insert(store)
@@ -913,7 +918,7 @@ def test_orphan_logs(store: SqlStore, examined: Examine, monkeypatch: pytest.Mon
     assert "among a sample" in one(examined(), "orphan-logs").cause
 
 
-def test_logs_of_posts_are_not_judged(store: SqlStore, examined: Examine) -> None:
+def test_logs_of_posts_are_not_judged(store: RunnerStore, examined: Examine) -> None:
     store.log([(ActionId(4711), LogLine(message="of a post", at=now()))])
     options(store)
     posts(store, "publish")
@@ -921,7 +926,7 @@ def test_logs_of_posts_are_not_judged(store: SqlStore, examined: Examine) -> Non
     assert doctor.mend(examined(), ["orphan-logs"]) == []
 
 
-def test_duplicate_chains(store: SqlStore, examined: Examine) -> None:
+def test_duplicate_chains(store: RunnerStore, examined: Examine) -> None:
     for _ in range(3):
         insert(store, "again", interval=60, due_in=100)
     insert(store, "again", interval=70), insert(store, "again", interval=60, args=(1,))
@@ -946,7 +951,7 @@ def test_duplicate_chains(store: SqlStore, examined: Examine) -> None:
     ],
 )
 def test_corrupt_rows(
-    store: SqlStore, examined: Examine, *, changes: str, is_fixable: bool
+    store: RunnerStore, examined: Examine, *, changes: str, is_fixable: bool
 ) -> None:
     row = insert(store)
     insert(store)
@@ -961,7 +966,7 @@ def test_corrupt_rows(
     "blob", ['O:8:"Odd_Kind":0:{}', 'O:28:"actionscheduler_NULLschedule":0:{}x\n']
 )
 def test_what_php_alone_reads_or_reads_as_we_do_is_not_corrupt(
-    store: SqlStore, examined: Examine, blob: str
+    store: RunnerStore, examined: Examine, blob: str
 ) -> None:
     insert(store)
     change(store, f"UPDATE {ACTIONS} SET schedule = :s", s=blob)
@@ -969,7 +974,7 @@ def test_what_php_alone_reads_or_reads_as_we_do_is_not_corrupt(
 
 
 def test_only_the_first_rows_are_read(
-    store: SqlStore, examined: Examine, monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, examined: Examine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(survey, "SCANNED", 2)
     monkeypatch.setattr("wpbridge.doctor.checks_rows.SCANNED", 2)
@@ -980,7 +985,7 @@ def test_only_the_first_rows_are_read(
     assert (told.level, "among the first 2" in told.cause) == ("ok", True)
 
 
-def test_zero_and_null_dates(store: SqlStore, examined: Examine) -> None:
+def test_zero_and_null_dates(store: RunnerStore, examined: Examine) -> None:
     zero, null, other = insert(store), insert(store), insert(store, due_in=900)
     change(
         store,
@@ -996,7 +1001,7 @@ def test_zero_and_null_dates(store: SqlStore, examined: Examine) -> None:
     assert finding.fix == f"wpbridge reschedule {null} --at now"
 
 
-def test_held_waits(store: SqlStore, examined: Examine) -> None:
+def test_held_waits(store: RunnerStore, examined: Examine) -> None:
     site = examined()
     queue = Queue(site.store, close_store=False)
     first = insert(store, due_in=100)
@@ -1012,9 +1017,9 @@ def test_held_waits(store: SqlStore, examined: Examine) -> None:
     assert (finding.count, finding.fix) == (1, f"wpbridge requeue {first}")
 
 
-def with_keys(store: SqlStore) -> list[ActionId]:
+def with_keys(store: RunnerStore) -> list[ActionId]:
     """Schema 9; a key on an ended action, and one on a pending one."""
-    kind = "varchar(191)" if store._dialect.name == "mysql" else "TEXT"
+    kind = "varchar(191)" if store.parts.dialect.name == "mysql" else "TEXT"
     change(store, f"ALTER TABLE {ACTIONS} ADD COLUMN unique_key {kind} NULL")
     change(store, f"CREATE UNIQUE INDEX unique_key ON {ACTIONS} (unique_key)")
     ended, live = insert(store), insert(store)
@@ -1029,14 +1034,14 @@ def with_keys(store: SqlStore) -> list[ActionId]:
     return [ended, live]
 
 
-def test_unique_keys_of_ended_actions(store: SqlStore, examined: Examine) -> None:
+def test_unique_keys_of_ended_actions(store: RunnerStore, examined: Examine) -> None:
     assert found(examined(), "unique-keys") == []
     with_keys(store)
     finding = one(examined(), "unique-keys")
     assert (finding.level, finding.count) == ("warning", 1)
 
 
-def test_twin_groups(store: SqlStore, examined: Examine) -> None:
+def test_twin_groups(store: RunnerStore, examined: Examine) -> None:
     for slug in ("a", "a", "b"):
         change(store, "INSERT INTO wp_actionscheduler_groups (slug) VALUES (:s)", s=slug)
     finding = one(examined(), "group-twins")
@@ -1044,7 +1049,7 @@ def test_twin_groups(store: SqlStore, examined: Examine) -> None:
 
 
 def test_what_nobody_deletes(
-    store: SqlStore, examined: Examine, monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, examined: Examine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for status, days in (("complete", 40), ("complete", 20), ("failed", 100), ("failed", 50)):
         row = insert(store)
@@ -1070,13 +1075,13 @@ def test_what_nobody_deletes(
 TABLES = ("actions", "claims", "logs", "groups")
 
 
-def whole(store: SqlStore) -> dict[str, Sequence[Sequence[object]]]:
+def whole(store: RunnerStore) -> dict[str, Sequence[Sequence[object]]]:
     """Every row of the plugin's tables, and who runs."""
     found_ = {name: query(store, f"SELECT * FROM wp_actionscheduler_{name}") for name in TABLES}
     return {**found_, "runners": query(store, "SELECT runner_id, claims FROM wp_wpbridge_runners")}
 
 
-def troubled(store: SqlStore) -> dict[str, list[ActionId]]:
+def troubled(store: RunnerStore) -> dict[str, list[ActionId]]:
     """All that can be mended, beside all that must not be touched."""
     [ended, live_key] = with_keys(store)
     made = {
@@ -1094,11 +1099,13 @@ def troubled(store: SqlStore) -> dict[str, list[ActionId]]:
     for claim, age in ((900, 90_000), (901, 90_000), (950, 90_000), (951, 90_000), (952, 50)):
         claims_row(store, claim, age)
     store.log([(ActionId(4711), LogLine(message="gone", at=now()))] * 2)
-    store.inspect()
+    store = again(store)
     return made
 
 
-def test_a_dry_run_changes_nothing_and_tells_everything(store: SqlStore, examined: Examine) -> None:
+def test_a_dry_run_changes_nothing_and_tells_everything(
+    store: RunnerStore, examined: Examine
+) -> None:
     troubled(store)
     site = examined()
     before = whole(store)
@@ -1115,7 +1122,7 @@ def test_a_dry_run_changes_nothing_and_tells_everything(store: SqlStore, examine
 
 
 def test_what_is_mended_and_what_is_left(
-    store: SqlStore, examined: Examine, monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, examined: Examine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fixes, "BATCH", 1)
     made = troubled(store)
@@ -1153,7 +1160,7 @@ def one_left(site: ExaminedSite) -> int:
     return int(finding.fix.split()[-1])
 
 
-def test_only_what_is_named_is_mended(store: SqlStore, examined: Examine) -> None:
+def test_only_what_is_named_is_mended(store: RunnerStore, examined: Examine) -> None:
     troubled(store)
     before = whole(store)
     assert [r.check for r in doctor.mend(examined(), ["unique-keys"])] == ["unique-keys"]
@@ -1161,7 +1168,7 @@ def test_only_what_is_named_is_mended(store: SqlStore, examined: Examine) -> Non
     assert (after["claims"], after["logs"]) == (before["claims"], before["logs"])
 
 
-def test_claims_of_wpbridge_runners_are_left_alone(store: SqlStore, examined: Examine) -> None:
+def test_claims_of_wpbridge_runners_are_left_alone(store: RunnerStore, examined: Examine) -> None:
     insert(store)
     claim = store.claim_due(now=now(), limit=1, only=ClaimFilter())
     assert claim is not None
@@ -1175,7 +1182,7 @@ def test_claims_of_wpbridge_runners_are_left_alone(store: SqlStore, examined: Ex
 
 
 def test_a_corrupt_row_that_is_claimed_meanwhile_is_left(
-    store: SqlStore, examined: Examine
+    store: RunnerStore, examined: Examine
 ) -> None:
     row = insert(store)
     change(store, f"UPDATE {ACTIONS} SET args = '{{', claim_id = 5")
@@ -1184,7 +1191,7 @@ def test_a_corrupt_row_that_is_claimed_meanwhile_is_left(
 
 
 def test_a_repair_that_fails_says_so_and_stops_no_other(
-    store: SqlStore, examined: Examine, monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, examined: Examine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     troubled(store)
     site = examined()
@@ -1216,7 +1223,7 @@ def test_a_server_that_forgets_commits(examined: Examine, value: str) -> None:
     assert found(site, "durability") == []
 
 
-def test_what_is_in_progress_in_nobodys_hand(examined: Examine, store: SqlStore) -> None:
+def test_what_is_in_progress_in_nobodys_hand(examined: Examine, store: RunnerStore) -> None:
     action = insert(store)
     assert found(examined(), "orphans") == []
     change(

@@ -21,7 +21,7 @@ from wpbridge.runner.identity import identity
 from wpbridge.site.config import Settings
 from wpbridge.site.rules import Limit, Rate, Route
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 ACTIONS = "wp_actionscheduler_actions"
 UPKEEP = "action_scheduler_run_actions_cleanup_hook"
@@ -39,9 +39,9 @@ class At:
 
 
 @pytest.fixture
-def queue(dsn: str, store: SqlStore, open_queue: Callable[[str], SqlStore]) -> Queue:
+def queue(dsn: str, store: RunnerStore, open_queue: Callable[[str], RunnerStore]) -> Queue:
     """Somebody else's look at the queue of ``store``, which is a live runner."""
-    return Queue(open_queue(dsn), clock=At(), close_store=False)
+    return Queue(open_queue(dsn).parts, clock=At(), close_store=False)
 
 
 def handler(hook: str = "h") -> dict[str, Handler]:
@@ -52,7 +52,6 @@ def why(queue: Queue, action_id: int, **more: Any) -> Explanation:
     settings = Settings(**more.pop("settings", {}))
     handlers, left_out = more.pop("handlers", handler()), more.pop("left_out", ())
     routes = app.routes_of(settings, handlers, left_out=left_out)
-    queue.store.inspect()
     return explain(gather(queue, action_id, settings, routes, now=NOW, **more))
 
 
@@ -69,11 +68,11 @@ def fix_of(found: Explanation, code: str) -> str:
     return next(reason.fix for reason in found.reasons if reason.code == code)
 
 
-def claim(store: SqlStore, *ids: ActionId) -> None:
+def claim(store: RunnerStore, *ids: ActionId) -> None:
     assert store.claim_due(now=NOW, limit=len(ids), only=ClaimFilter(ids=frozenset(ids)))
 
 
-def as_php(store: SqlStore, action_id: int, *, age: int, status: str = "pending") -> None:
+def as_php(store: RunnerStore, action_id: int, *, age: int, status: str = "pending") -> None:
     """Held by a runner of PHP's."""
     change(
         store,
@@ -85,7 +84,7 @@ def as_php(store: SqlStore, action_id: int, *, age: int, status: str = "pending"
     )
 
 
-def test_what_is_due_and_free_is_taken_next(store: SqlStore, queue: Queue) -> None:
+def test_what_is_due_and_free_is_taken_next(store: RunnerStore, queue: Queue) -> None:
     [one] = insert(store, make_new())
     found = why(queue, one)
     assert (codes(found), found.verdict) == (["due"], f"action {one} (h): nothing is in its way")
@@ -98,7 +97,7 @@ def test_an_unknown_id_is_an_error(queue: Queue) -> None:
 
 
 @pytest.mark.parametrize("status", ["complete", "failed", "canceled"])
-def test_what_has_ended_says_when_and_how(store: SqlStore, queue: Queue, status: str) -> None:
+def test_what_has_ended_says_when_and_how(store: RunnerStore, queue: Queue, status: str) -> None:
     [one] = insert(store, make_new())
     change(store, f"UPDATE {ACTIONS} SET status = '{status}'")
     store.log([(one, LogLine(message="the last word", at=NOW))])
@@ -110,14 +109,14 @@ def test_what_has_ended_says_when_and_how(store: SqlStore, queue: Queue, status:
     assert fix_of(found, "ended") == (f"wpbridge requeue {one}" if status == "failed" else "")
 
 
-def test_what_was_requeued_need_not_be_requeued(store: SqlStore, queue: Queue) -> None:
+def test_what_was_requeued_need_not_be_requeued(store: RunnerStore, queue: Queue) -> None:
     [one] = insert(store, make_new())
     change(store, f"UPDATE {ACTIONS} SET status = 'failed'")
     queue.requeue([one])
     assert fix_of(why(queue, one), "ended") == ""
 
 
-def test_a_limit_without_room_is_named(store: SqlStore, queue: Queue) -> None:
+def test_a_limit_without_room_is_named(store: RunnerStore, queue: Queue) -> None:
     [one, two, other] = insert(store, make_new("mail"), make_new("mail"), make_new())
     claim(store, one)
     limit = Limit(hook="mail", max_concurrency=1, rate=Rate(count=30, per=timedelta(minutes=1)))
@@ -133,7 +132,7 @@ def test_a_limit_without_room_is_named(store: SqlStore, queue: Queue) -> None:
     assert not query(store, "SELECT name FROM wp_wpbridge_limits")
 
 
-def test_a_status_that_nobody_knows(store: SqlStore, queue: Queue) -> None:
+def test_a_status_that_nobody_knows(store: RunnerStore, queue: Queue) -> None:
     [one] = insert(store, make_new())
     change(store, f"UPDATE {ACTIONS} SET status = 'odd'")
     assert codes(why(queue, one)) == ["unknown-status"]
@@ -142,7 +141,7 @@ def test_a_status_that_nobody_knows(store: SqlStore, queue: Queue) -> None:
 # Running
 
 
-def test_running_here_names_the_runner(store: SqlStore, queue: Queue) -> None:
+def test_running_here_names_the_runner(store: RunnerStore, queue: Queue) -> None:
     [one] = insert(store, make_new())
     held = store.claim_due(now=NOW, limit=1, only=ANY)
     assert held is not None
@@ -165,7 +164,7 @@ def test_running_here_names_the_runner(store: SqlStore, queue: Queue) -> None:
 
 
 @pytest.mark.parametrize(("age", "code"), [(10, "running"), (301, "running-stale")])
-def test_running_in_php(store: SqlStore, queue: Queue, age: int, code: str) -> None:
+def test_running_in_php(store: RunnerStore, queue: Queue, age: int, code: str) -> None:
     [one] = insert(store, make_new())
     as_php(store, one, age=age, status=Status.IN_PROGRESS)
     found = why(queue, one)
@@ -176,7 +175,7 @@ def test_running_in_php(store: SqlStore, queue: Queue, age: int, code: str) -> N
 # Claimed
 
 
-def test_claimed_by_a_live_runner(store: SqlStore, queue: Queue) -> None:
+def test_claimed_by_a_live_runner(store: RunnerStore, queue: Queue) -> None:
     [one] = insert(store, make_new())
     claim(store, one)
     found = why(queue, one)
@@ -184,7 +183,7 @@ def test_claimed_by_a_live_runner(store: SqlStore, queue: Queue) -> None:
     assert "wpbridge on here, pid 1" in text_of(found, "claimed")
 
 
-def test_claimed_by_a_dead_one(store: SqlStore, queue: Queue) -> None:
+def test_claimed_by_a_dead_one(store: RunnerStore, queue: Queue) -> None:
     [one] = insert(store, make_new())
     claim(store, one)
     change(
@@ -202,7 +201,7 @@ def test_claimed_by_a_dead_one(store: SqlStore, queue: Queue) -> None:
     ("age", "code", "fix"),
     [(20, "claimed", ""), (400, "claim-stale", "wpbridge release-claims --stale")],
 )
-def test_claimed_by_php(store: SqlStore, queue: Queue, age: int, code: str, fix: str) -> None:
+def test_claimed_by_php(store: RunnerStore, queue: Queue, age: int, code: str, fix: str) -> None:
     [one] = insert(store, make_new())
     as_php(store, one, age=age)
     found = why(queue, one)
@@ -212,14 +211,14 @@ def test_claimed_by_php(store: SqlStore, queue: Queue, age: int, code: str, fix:
 # Not yet
 
 
-def test_not_due_yet(store: SqlStore, queue: Queue) -> None:
+def test_not_due_yet(store: RunnerStore, queue: Queue) -> None:
     [one] = insert(store, make_new(due_in=7200))
     found = why(queue, one)
     assert codes(found) == ["future"]
     assert "due in 2 h, at 2026-11-24T14:00:00Z" in text_of(found, "future")
 
 
-def test_put_off_by_its_handler(store: SqlStore, queue: Queue) -> None:
+def test_put_off_by_its_handler(store: RunnerStore, queue: Queue) -> None:
     [one] = insert(store, make_new(due_in=600))
     store.log([(one, LogLine(message="action retry via wpbridge in 600 s: busy", at=NOW))])
     found = why(queue, one)
@@ -237,7 +236,7 @@ def test_waiting_for_others(queue: Queue) -> None:
     assert f"action {first} (pending)" in text_of(found, "waits-for")
 
 
-def test_held_since_another_failed(store: SqlStore, queue: Queue) -> None:
+def test_held_since_another_failed(store: RunnerStore, queue: Queue) -> None:
     first = queue.enqueue(Enqueue(hook="h"))
     second = queue.enqueue(Enqueue(hook="h", at="+1h"))
     assert first is not None
@@ -251,7 +250,7 @@ def test_held_since_another_failed(store: SqlStore, queue: Queue) -> None:
     assert str(second) not in text_of(found, "held")
 
 
-def test_no_date_and_no_wait(store: SqlStore, queue: Queue) -> None:
+def test_no_date_and_no_wait(store: RunnerStore, queue: Queue) -> None:
     [one] = insert(store, make_new())
     change(store, f"UPDATE {ACTIONS} SET scheduled_date_gmt = NULL")
     found = why(queue, one)
@@ -259,7 +258,7 @@ def test_no_date_and_no_wait(store: SqlStore, queue: Queue) -> None:
     assert fix_of(found, "no-date") == f"wpbridge reschedule {one} --at now"
 
 
-def test_a_zero_date_is_due(store: SqlStore, queue: Queue) -> None:
+def test_a_zero_date_is_due(store: RunnerStore, queue: Queue) -> None:
     [one] = insert(store, make_new())
     change(store, f"UPDATE {ACTIONS} SET scheduled_date_gmt = '0000-00-00 00:00:00'")
     assert codes(why(queue, one)) == ["due"]
@@ -268,7 +267,7 @@ def test_a_zero_date_is_due(store: SqlStore, queue: Queue) -> None:
 # Paused
 
 
-def test_paused_by_hook_group_and_all(store: SqlStore, queue: Queue) -> None:
+def test_paused_by_hook_group_and_all(store: RunnerStore, queue: Queue) -> None:
     [one] = insert(store, make_new(group="a b"))
     queue.pause(hooks=["h"], until="+1h", reason="mail is down")
     queue.pause(groups=["a b"])
@@ -285,7 +284,7 @@ def test_paused_by_hook_group_and_all(store: SqlStore, queue: Queue) -> None:
     assert "hook 'h' is paused until 2026-11-24T13:00:00Z: mail is down" in told
 
 
-def test_a_pause_that_is_over_is_none(store: SqlStore, queue: Queue) -> None:
+def test_a_pause_that_is_over_is_none(store: RunnerStore, queue: Queue) -> None:
     [one] = insert(store, make_new())
     queue.pause(hooks=["h"], until="+1h")
     change(store, "UPDATE wp_wpbridge_pauses SET until_gmt = :at", at=to_text(NOW))
@@ -295,7 +294,7 @@ def test_a_pause_that_is_over_is_none(store: SqlStore, queue: Queue) -> None:
 # Where it goes
 
 
-def test_no_handler_here(store: SqlStore, queue: Queue) -> None:
+def test_no_handler_here(store: RunnerStore, queue: Queue) -> None:
     [one] = insert(store, make_new())
     found = why(queue, one, handlers={})
     assert codes(found) == ["no-handler"]
@@ -309,14 +308,14 @@ def test_no_handler_here(store: SqlStore, queue: Queue) -> None:
     assert "nobody else runs it" in text_of(owned, "no-handler")
 
 
-def test_a_route_that_leaves_it_says_so(store: SqlStore, queue: Queue) -> None:
+def test_a_route_that_leaves_it_says_so(store: RunnerStore, queue: Queue) -> None:
     [one] = insert(store, make_new())
     found = why(queue, one, settings={"routes": (Route(hook="h*", to="leave"),)})
     assert codes(found) == ["no-handler"]
     assert "route 1" in text_of(found, "no-handler")
 
 
-def test_the_plugins_upkeep_is_left_to_it(store: SqlStore, queue: Queue) -> None:
+def test_the_plugins_upkeep_is_left_to_it(store: RunnerStore, queue: Queue) -> None:
     [one] = insert(store, make_new(UPKEEP))
     assert codes(why(queue, one)) == ["upkeep"]
     assert codes(why(queue, one, settings={"owns_site": True, "php": True})) == ["not-asked"]
@@ -332,14 +331,16 @@ def test_the_plugins_upkeep_is_left_to_it(store: SqlStore, queue: Queue) -> None
     ],
 )
 def test_php_without_a_callback(
-    store: SqlStore, queue: Queue, *, php: bool, callback: bool | None, expected: list[str]
+    store: RunnerStore, queue: Queue, *, php: bool, callback: bool | None, expected: list[str]
 ) -> None:
     [one] = insert(store, make_new())
     found = why(queue, one, handlers={}, settings={"php": php}, callback=callback)
     assert codes(found) == expected
 
 
-def test_nothing_is_said_of_a_callback_that_nobody_asked_for(store: SqlStore, queue: Queue) -> None:
+def test_nothing_is_said_of_a_callback_that_nobody_asked_for(
+    store: RunnerStore, queue: Queue
+) -> None:
     [one] = insert(store, make_new())
     php = {"php": True}
     found = why(queue, one, handlers={}, settings=php)
@@ -353,7 +354,7 @@ def test_nothing_is_said_of_a_callback_that_nobody_asked_for(store: SqlStore, qu
     )
     assert "wpbridge fails it" in text_of(asked, "no-callback")
     # A run has met it: that is known, and how old the knowledge is.
-    queue.store.parts.held.tell(["h"])
+    queue.store.held.tell(["h"])
     found = why(queue, one, handlers={}, settings=php)
     assert codes(found) == ["no-callback"]
     assert "not asked just now" in text_of(found, "no-callback")
@@ -374,7 +375,7 @@ def test_nothing_is_said_of_a_callback_that_nobody_asked_for(store: SqlStore, qu
 # What it holds
 
 
-def test_a_schedule_of_another_plugin(store: SqlStore, queue: Queue) -> None:
+def test_a_schedule_of_another_plugin(store: RunnerStore, queue: Queue) -> None:
     [one] = insert(store, make_new())
     change(store, f"UPDATE {ACTIONS} SET schedule = :s", s='O:8:"Odd_Kind":0:{}')
     found = why(queue, one)
@@ -385,7 +386,7 @@ def test_a_schedule_of_another_plugin(store: SqlStore, queue: Queue) -> None:
 @pytest.mark.parametrize(
     ("column", "value"), [("args", "{"), ("args", "5"), ("schedule", "O:1"), ("schedule", "")]
 )
-def test_what_cannot_be_read(store: SqlStore, queue: Queue, column: str, value: str) -> None:
+def test_what_cannot_be_read(store: RunnerStore, queue: Queue, column: str, value: str) -> None:
     [one] = insert(store, make_new())
     change(store, f"UPDATE {ACTIONS} SET {column} = :v", v=value)
     found = why(queue, one)
@@ -396,7 +397,7 @@ def test_what_cannot_be_read(store: SqlStore, queue: Queue, column: str, value: 
 # Others
 
 
-def test_behind_others_in_the_order_of_a_claim(store: SqlStore, queue: Queue) -> None:
+def test_behind_others_in_the_order_of_a_claim(store: RunnerStore, queue: Queue) -> None:
     insert(store, *[make_new(due_in=-100 - n) for n in range(4)])
     insert(store, make_new(due_in=-10), make_new(due_in=-500, priority=20))
     insert(store, make_new(priority=5, due_in=-1), make_new(due_in=500, priority=1))
@@ -412,7 +413,7 @@ def test_behind_others_in_the_order_of_a_claim(store: SqlStore, queue: Queue) ->
 
 @pytest.mark.parametrize("dsn", ["mariadb"], indirect=True)
 @pytest.mark.parametrize("has_column", [True, False])
-def test_behind_others_in_old_tables(store: SqlStore, queue: Queue, *, has_column: bool) -> None:
+def test_behind_others_in_old_tables(store: RunnerStore, queue: Queue, *, has_column: bool) -> None:
     """Of schema 7, without the index, and of schema 6, without the priority."""
     change(store, f"ALTER TABLE {ACTIONS} DROP INDEX claim_id_status_priority_scheduled_date_gmt")
     [_, _, one] = insert(
@@ -424,7 +425,7 @@ def test_behind_others_in_old_tables(store: SqlStore, queue: Queue, *, has_colum
     assert text_of(found, "behind").startswith("2 due" if has_column else "1 due")
 
 
-def test_attempts_go_before_dates(store: SqlStore, queue: Queue) -> None:
+def test_attempts_go_before_dates(store: RunnerStore, queue: Queue) -> None:
     [other, one] = insert(store, make_new(due_in=-10), make_new(due_in=-500))
     change(store, f"UPDATE {ACTIONS} SET attempts = 2 WHERE action_id = :i", i=one)
     change(store, f"UPDATE {ACTIONS} SET attempts = 1 WHERE action_id = :i", i=other)
@@ -432,7 +433,7 @@ def test_attempts_go_before_dates(store: SqlStore, queue: Queue) -> None:
     assert codes(why(queue, other)) == ["due"]
 
 
-def test_nobody_is_running(store: SqlStore, queue: Queue) -> None:
+def test_nobody_is_running(store: RunnerStore, queue: Queue) -> None:
     [one] = insert(store, make_new())
     change(store, "UPDATE wp_wpbridge_runners SET beat_gmt = '2026-01-01 00:00:00'")
     found = why(queue, one)
@@ -458,7 +459,7 @@ def test_nobody_is_running(store: SqlStore, queue: Queue) -> None:
     assert codes(why(queue, later)) == ["future"]
 
 
-def test_all_that_applies_is_told_the_most_decisive_first(store: SqlStore, queue: Queue) -> None:
+def test_all_that_applies_is_told_the_most_decisive_first(store: RunnerStore, queue: Queue) -> None:
     [one] = insert(store, make_new(due_in=100))
     queue.pause(everything=True)
     change(store, f"UPDATE {ACTIONS} SET args = '{{'")

@@ -9,6 +9,7 @@ from wpbridge.clock import to_text
 from wpbridge.outcome import LogLine
 from wpbridge.queue.facade import Queue
 from wpbridge.store.records import Query
+from wpbridge.store.running.runner_store import RunnerStore
 
 HOUR = timedelta(hours=1)
 
@@ -108,7 +109,7 @@ def test_failed_since_goes_by_when_it_failed(queue: Queue) -> None:
         (late, "action failed: soon", NOW - HOUR),
         (long, "action timed out", NOW - HOUR / 2),
     ]
-    queue.store.log([(i, LogLine(message=text, at=at)) for i, text, at in lines])
+    RunnerStore(queue.store).log([(i, LogLine(message=text, at=at)) for i, text, at in lines])
     # What is said of it later is no failure.
     queue.requeue([old])
 
@@ -134,7 +135,7 @@ def test_failed_since_goes_by_when_it_failed(queue: Queue) -> None:
 def test_older_ones_that_were_not_looked_at_are_told(queue: Queue) -> None:
     ids = [failed(queue, queue.enqueue_async("mail", [n]), NOW - (3 - n) * HOUR) for n in range(3)]
     queue.requeue(ids[2:])
-    find = queue.store.parts.failed.newest
+    find = queue.store.failed.newest
 
     for since in (None, NOW - 9 * HOUR):
         runs, is_cut = find(Query(limit=2), since=since, open_only=True)

@@ -26,12 +26,12 @@ from wpbridge.errors import RunnerGone, StoreMissing
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.base import ClaimFilter, Ending
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 COUNT = 40
 
 
-def run(store: SqlStore, handler: Callable[..., None], *, batch_size: int = 8) -> Runner:
+def run(store: RunnerStore, handler: Callable[..., None], *, batch_size: int = 8) -> Runner:
     clock = FakeClock()
     executor = TickingExecutor(handler, clock, concurrency=3)
     runner = Runner(
@@ -48,7 +48,7 @@ def run(store: SqlStore, handler: Callable[..., None], *, batch_size: int = 8) -
 
 @pytest.mark.parametrize("seed", range(6))
 def test_nothing_is_lost_and_nothing_is_left_in_a_claim_of_nobody(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore], seed: int
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore], seed: int
 ) -> None:
     store.unregister()
     ids = insert(store, *[make_new(args=(n,)) for n in range(COUNT)])
@@ -77,7 +77,7 @@ def test_nothing_is_lost_and_nothing_is_left_in_a_claim_of_nobody(
 @pytest.mark.parametrize("dsn", ["mariadb"], indirect=True)
 @pytest.mark.parametrize(("flush", "lines"), [(0, 1), (1, 0), (2, 1)])
 def test_a_runner_says_once_that_at_most_once_cannot_be_kept(
-    store: SqlStore, caplog: pytest.LogCaptureFixture, flush: int, lines: int
+    store: RunnerStore, caplog: pytest.LogCaptureFixture, flush: int, lines: int
 ) -> None:
     insert(store, make_new(), make_new())
     claim = store.claim_due(now=NOW, limit=2, only=ClaimFilter())
@@ -93,7 +93,7 @@ def test_a_runner_says_once_that_at_most_once_cannot_be_kept(
 
 
 def test_a_row_of_ours_that_is_another_one_ends_what_is_in_hand(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     """Ids are given out anew by a server that forgot them: the same claim may be another's."""
     insert(store, make_new(), make_new())
@@ -109,7 +109,7 @@ def test_a_row_of_ours_that_is_another_one_ends_what_is_in_hand(
 
 
 def test_tables_without_the_counter_are_compared_by_what_they_say(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     """Of an account that may not change the tables of 0.1."""
     change(store, "ALTER TABLE wp_wpbridge_runners DROP COLUMN writes")
@@ -126,7 +126,7 @@ def test_tables_without_the_counter_are_compared_by_what_they_say(
 
 
 def test_an_ending_that_was_forgotten_does_not_stay_in_a_finished_claim(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     """Without the counter nothing tells: the runner's row is the same before and after it."""
     change(store, "ALTER TABLE wp_wpbridge_runners DROP COLUMN writes")
@@ -150,7 +150,7 @@ def test_an_ending_that_was_forgotten_does_not_stay_in_a_finished_claim(
 
 @pytest.mark.parametrize("dsn", ["sqlite"], indirect=True)
 def test_a_file_that_is_put_back_from_a_copy_is_used_from_then_on(
-    store: SqlStore, dsn: str, tmp_path: Path
+    store: RunnerStore, dsn: str, tmp_path: Path
 ) -> None:
     """The one that was opened first goes on to take all that is written, and nobody sees it."""
     file = Path(dsn.removeprefix("sqlite:///"))

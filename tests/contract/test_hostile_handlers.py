@@ -14,6 +14,7 @@ from executor_runs import make_call
 from factories import insert, make_new
 from hostile import RAISED, RETURNED, Nameless, Returned, Unprintable, recurse
 from rows import change, column, log_of, query
+from stores import again
 from wpbridge import Context, Queue
 from wpbridge.clock import SystemClock
 from wpbridge.errors import InputError, StoreError
@@ -31,7 +32,7 @@ from wpbridge.site.rules import Limit, RetryRule
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.database.texts import as_bytes
 from wpbridge.store.rows.inserts import Inserts
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.telling.bus import Bus
 
 ACTIONS = "wp_actionscheduler_actions"
@@ -68,7 +69,7 @@ def everything() -> dict[str, Handler]:
 
 
 def run(
-    store: SqlStore,
+    store: RunnerStore,
     handlers: dict[str, Handler],
     *,
     bus: Bus | None = None,
@@ -90,7 +91,7 @@ def run(
     return runner.run()
 
 
-def add(store: SqlStore, handlers: dict[str, Handler]) -> dict[str, int]:
+def add(store: RunnerStore, handlers: dict[str, Handler]) -> dict[str, int]:
     """One action of each hook, a good one beside each."""
     store.unregister()
     now = SystemClock().now()
@@ -109,7 +110,7 @@ def wanted_of(hook: str) -> tuple[str, ...]:
     return ("failed", "pending") if status == "either" else (status,)
 
 
-def test_each_hostile_handler_ends_its_own_action_alone(store: SqlStore) -> None:
+def test_each_hostile_handler_ends_its_own_action_alone(store: RunnerStore) -> None:
     handlers = everything()
     ids = add(store, handlers)
     told: list[ActionEvent] = []
@@ -128,7 +129,9 @@ def test_each_hostile_handler_ends_its_own_action_alone(store: SqlStore) -> None
             event.reason.encode()
 
 
-def test_hostile_failures_are_retried_and_pause_their_hook_as_all_others(store: SqlStore) -> None:
+def test_hostile_failures_are_retried_and_pause_their_hook_as_all_others(
+    store: RunnerStore,
+) -> None:
     """A reason that no text column takes becomes the reason of a retry, and of a pause."""
     handlers = everything()
     ids = add(store, handlers)
@@ -147,7 +150,7 @@ def test_hostile_failures_are_retried_and_pause_their_hook_as_all_others(store: 
     "name",
     ["harm", "unprintable", "untouchable", "interrupt", "generator exit", "nameless", "deep"],
 )
-def test_subscribers_and_middleware_hurt_nobody(store: SqlStore, name: str) -> None:
+def test_subscribers_and_middleware_hurt_nobody(store: RunnerStore, name: str) -> None:
     made = RAISED[name][0]
 
     def harms(*_: object) -> None:
@@ -170,7 +173,7 @@ def test_subscribers_and_middleware_hurt_nobody(store: SqlStore, name: str) -> N
     invariants.check(store)
 
 
-def test_reasons_are_told_as_well_as_they_can_be(store: SqlStore) -> None:
+def test_reasons_are_told_as_well_as_they_can_be(store: RunnerStore) -> None:
     handlers = everything()
     ids = add(store, handlers)
     run(store, handlers)
@@ -268,10 +271,10 @@ def test_a_run_that_returns_what_harms_has_completed() -> None:
     assert outcome_of(Returned) == Completed()
 
 
-def test_a_person_is_told_that_the_reason_of_a_pause_is_no_text(store: SqlStore) -> None:
+def test_a_person_is_told_that_the_reason_of_a_pause_is_no_text(store: RunnerStore) -> None:
     """Words of a command line that are no UTF-8 arrive as half pairs."""
     with pytest.raises(InputError, match="reason: it holds half a surrogate pair"):
-        Queue(store).pause(hooks=["h"], reason="la \udce9poque")
+        Queue(store.parts).pause(hooks=["h"], reason="la \udce9poque")
     assert store.parts.pauses.stored() == []
 
 
@@ -281,7 +284,7 @@ def test_a_person_is_told_that_the_reason_of_a_pause_is_no_text(store: SqlStore)
 FAR_BACK = b"i:-99999999999;"
 
 
-def add_far_back(store: SqlStore) -> tuple[int, int]:
+def add_far_back(store: RunnerStore) -> tuple[int, int]:
     """A recurring action whose next date lies before the year 1, and a good one."""
     now = SystemClock().now()
     (far,) = insert(store, make_new("far", interval=3600, now=now), now=now)
@@ -297,7 +300,7 @@ def add_far_back(store: SqlStore) -> tuple[int, int]:
 NEXT = "There was a failure scheduling the next instance of this action"
 
 
-def test_a_next_date_before_the_year_1_ends_its_chain_alone(store: SqlStore) -> None:
+def test_a_next_date_before_the_year_1_ends_its_chain_alone(store: RunnerStore) -> None:
     store.unregister()
     far, good = add_far_back(store)
     run(store, {hook: describe(hook, lambda: None) for hook in ("far", "good")})
@@ -307,7 +310,7 @@ def test_a_next_date_before_the_year_1_ends_its_chain_alone(store: SqlStore) -> 
     invariants.check(store)
 
 
-def test_the_reaper_outlives_it_too(store: SqlStore) -> None:
+def test_the_reaper_outlives_it_too(store: RunnerStore) -> None:
     """It ends what a dead runner had started, and puts the rest back."""
     far, good = add_far_back(store)
     now = SystemClock().now()
@@ -315,7 +318,7 @@ def test_the_reaper_outlives_it_too(store: SqlStore) -> None:
     assert claim is not None
     started = [(action, [log_texts.started(now)]) for action in claim.actions]
     store.start(started, now=now, once=False)
-    store._runner = None
+    store = again(store)
     change(store, "UPDATE wp_wpbridge_runners SET beat_gmt = '2020-01-01 00:00:00'")
     store.register(host="h", boot="", pid=2, pid_started="")
     reap(store, identity(), SystemClock(), policy="fail")
@@ -327,7 +330,7 @@ def test_the_reaper_outlives_it_too(store: SqlStore) -> None:
 
 @pytest.mark.parametrize("status", ["Pending", "PENDING", "pénding"])
 def test_a_status_that_only_the_collation_takes_for_pending_is_run(
-    store: SqlStore, status: str
+    store: RunnerStore, status: str
 ) -> None:
     """The plugin's statements find it, and so do ours; it had ended every run."""
     store.unregister()
@@ -379,7 +382,7 @@ ERRORS = [
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_a_text_that_the_database_refuses_is_written_in_ascii(
-    store: SqlStore, monkeypatch: pytest.MonkeyPatch, error: Exception
+    store: RunnerStore, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def fails() -> None:
         raise ValueError("détail")
@@ -396,7 +399,7 @@ def test_a_text_that_the_database_refuses_is_written_in_ascii(
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_a_successor_that_the_database_refuses_ends_its_chain_alone(
-    store: SqlStore, monkeypatch: pytest.MonkeyPatch, error: Exception
+    store: RunnerStore, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     handlers = {hook: describe(hook, lambda: None) for hook in ("chain", "other", "good")}
     ids = add(store, handlers)
@@ -416,7 +419,7 @@ def test_a_successor_that_the_database_refuses_ends_its_chain_alone(
 
 
 def test_what_is_refused_altogether_fails_with_the_reason(
-    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[ActionEvent] = []
     bus = Bus()
@@ -434,7 +437,7 @@ def test_what_is_refused_altogether_fails_with_the_reason(
 
 
 def test_a_store_that_is_broken_for_good_ends_the_run(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     """Its tables are gone: nothing can be written any more, which somebody has to know."""
     others = [open_queue(dsn)]

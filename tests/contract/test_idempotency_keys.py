@@ -9,32 +9,32 @@ import pytest
 
 from factories import NOW, insert, make_new
 from rows import change, query
+from stores import make_store
 from wpbridge.action import Action, NewAction, Status
 from wpbridge.migrate.transfer.copying import copy_queue
 from wpbridge.migrate.transfer.wishes import Wishes
 from wpbridge.queue.facade import Queue
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter, Ending
-from wpbridge.store.connect import open_store
 from wpbridge.store.records import Query
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 ACTIONS = "wp_actionscheduler_actions"
-Open = Callable[[str, str], SqlStore]
+Open = Callable[[str, str], RunnerStore]
 
 
-def claimed(store: SqlStore) -> list[Action]:
+def claimed(store: RunnerStore) -> list[Action]:
     claim = store.claim_due(now=NOW, limit=100, only=ClaimFilter())
     return sorted(claim.actions, key=lambda action: action.id) if claim else []
 
 
-def end(store: SqlStore, action: Action, *, retry: bool = False) -> None:
+def end(store: RunnerStore, action: Action, *, retry: bool = False) -> None:
     status = Status.PENDING if retry else Status.FAILED
     ending = Ending(action=action, status=status, at=NOW, marked=False, retry_at=NOW)
     assert store.settle([ending], now=NOW, finished=[action.claim_id])
 
 
-def ran(store: SqlStore, new: NewAction) -> tuple[int, str]:
+def ran(store: RunnerStore, new: NewAction) -> tuple[int, str]:
     """The id and the key of an action that is added, claimed and ended now."""
     [number] = insert(store, new)
     [action] = claimed(store)
@@ -47,12 +47,11 @@ def ran(store: SqlStore, new: NewAction) -> tuple[int, str]:
 @pytest.fixture
 def open_at() -> Iterator[Open]:
     """Open a registered store at a DSN and a prefix."""
-    opened: list[SqlStore] = []
+    opened: list[RunnerStore] = []
 
-    def open_it(dsn: str, prefix: str = "wp_") -> SqlStore:
-        it = open_store(DatabaseAddress.from_dsn(dsn), prefix)
+    def open_it(dsn: str, prefix: str = "wp_") -> RunnerStore:
+        it = make_store(DatabaseAddress.from_dsn(dsn), prefix)
         opened.append(it)
-        it.create_tables(everything=True)
         it.register(host="here", boot="boot", pid=len(opened), pid_started="1")
         return it
 
@@ -62,7 +61,7 @@ def open_at() -> Iterator[Open]:
 
 
 @pytest.fixture
-def clone(dsn: str, store: SqlStore, tmp_path: Path) -> Iterator[Callable[[], str]]:
+def clone(dsn: str, store: RunnerStore, tmp_path: Path) -> Iterator[Callable[[], str]]:
     """Copy the whole database as it is; returns the copy's DSN."""
     made: list[str] = []
 
@@ -84,7 +83,7 @@ def clone(dsn: str, store: SqlStore, tmp_path: Path) -> Iterator[Callable[[], st
         change(store, f"DROP DATABASE {name}")
 
 
-def give_out_again(store: SqlStore, number: int) -> None:
+def give_out_again(store: RunnerStore, number: int) -> None:
     """Set the counter of ids back, as a restore from a backup does, or a server's restart."""
     if store.session.address.drivername == "sqlite":
         change(
@@ -94,7 +93,7 @@ def give_out_again(store: SqlStore, number: int) -> None:
         change(store, f"ALTER TABLE {ACTIONS} AUTO_INCREMENT = {number}")
 
 
-def test_a_key_is_the_same_for_every_attempt(store: SqlStore) -> None:
+def test_a_key_is_the_same_for_every_attempt(store: RunnerStore) -> None:
     insert(store, make_new("charge", args=("a",)))
     [first] = claimed(store)
     end(store, first, retry=True)
@@ -103,9 +102,9 @@ def test_a_key_is_the_same_for_every_attempt(store: SqlStore) -> None:
     assert second.idempotency_key == first.idempotency_key != ""
 
 
-def test_a_requeued_action_is_other_work(store: SqlStore) -> None:
+def test_a_requeued_action_is_other_work(store: RunnerStore) -> None:
     number, key = ran(store, make_new("charge", args=("a",)))
-    with Queue(store, close_store=False) as queue:
+    with Queue(store.parts, close_store=False) as queue:
         queue.requeue([number])
     claim = store.claim_due(now=NOW + timedelta(days=9999), limit=9, only=ClaimFilter())
     assert claim is not None
@@ -117,7 +116,7 @@ def test_a_requeued_action_is_other_work(store: SqlStore) -> None:
 
 
 @pytest.mark.parametrize("length", [3, 500])
-def test_args_of_any_length_tell_actions_apart(store: SqlStore, length: int) -> None:
+def test_args_of_any_length_tell_actions_apart(store: RunnerStore, length: int) -> None:
     """Longer ones lie in a column of their own."""
     number, key = ran(store, make_new("charge", args=("a" * length,)))
     change(store, f"DELETE FROM {ACTIONS}")
@@ -130,7 +129,7 @@ def test_args_of_any_length_tell_actions_apart(store: SqlStore, length: int) -> 
 
 @pytest.mark.parametrize("other", [make_new("charge", args=("b",)), make_new("mail", args=("a",))])
 def test_an_id_that_is_given_out_twice_does_not_give_its_key_away(
-    store: SqlStore, other: NewAction
+    store: RunnerStore, other: NewAction
 ) -> None:
     number, key = ran(store, make_new("charge", args=("a",)))
     change(store, f"DELETE FROM {ACTIONS}")
@@ -163,7 +162,7 @@ def test_sqlite_may_use_an_id_again_by_itself(tmp_path: Path, open_at: Open) -> 
 
 
 def test_a_restored_backup_gives_no_old_key_to_other_work(
-    store: SqlStore, clone: Callable[[], str], open_at: Open
+    store: RunnerStore, clone: Callable[[], str], open_at: Open
 ) -> None:
     backup = clone()
     lost = ran(store, make_new("charge", args=("a",)))
@@ -174,7 +173,7 @@ def test_a_restored_backup_gives_no_old_key_to_other_work(
 
 
 def test_a_clone_runs_the_very_same_action_under_the_same_key(
-    store: SqlStore, clone: Callable[[], str], open_at: Open
+    store: RunnerStore, clone: Callable[[], str], open_at: Open
 ) -> None:
     insert(store, make_new("charge", args=("a",)))
     copy = open_at(clone(), "wp_")
@@ -183,7 +182,7 @@ def test_a_clone_runs_the_very_same_action_under_the_same_key(
 
 
 def test_a_clone_with_an_id_of_its_own_is_another_site(
-    store: SqlStore, clone: Callable[[], str], open_at: Open
+    store: RunnerStore, clone: Callable[[], str], open_at: Open
 ) -> None:
     insert(store, make_new("charge", args=("a",)))
     dsn = clone()
@@ -210,19 +209,19 @@ def test_tables_cloned_to_another_prefix_are_another_blog(dsn: str, open_at: Ope
     assert ran(one, new)[1] != ran(other, new)[1]
 
 
-def test_two_databases_share_no_key(tmp_path: Path, store: SqlStore, open_at: Open) -> None:
+def test_two_databases_share_no_key(tmp_path: Path, store: RunnerStore, open_at: Open) -> None:
     other = open_at(f"sqlite:///{tmp_path / 'other.db'}", "wp_")
     new = make_new("charge", args=("a",))
     assert ran(store, new)[1] != ran(other, new)[1]
 
 
 def test_a_copied_queue_takes_no_id_of_a_site_with_it(
-    tmp_path: Path, store: SqlStore, open_at: Open
+    tmp_path: Path, store: RunnerStore, open_at: Open
 ) -> None:
     insert(store, make_new("charge", args=("a",)))
     target = open_at(f"sqlite:///{tmp_path / 'other.db'}", "wp_")
     before = target.parts.own.facts
-    done = copy_queue(store, Query(), target, Wishes(now=NOW), lambda *_: None)
+    done = copy_queue(store.parts, Query(), target.parts, Wishes(now=NOW), lambda *_: None)
     assert done.added == 1
     target.parts.own.look()
     assert target.parts.own.facts == before

@@ -13,7 +13,7 @@ from wpbridge.clock import SystemClock
 from wpbridge.outcome import Completed
 from wpbridge.runner import settle
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 ACTIONS, LOGS = "wp_actionscheduler_actions", "wp_actionscheduler_logs"
 QUICK, CHAIN, LAST = 1, 2, 3
@@ -21,7 +21,7 @@ QUICK, CHAIN, LAST = 1, 2, 3
 
 
 @pytest.fixture
-def attempts(store: SqlStore) -> dict[int, list[Attempt]]:
+def attempts(store: RunnerStore) -> dict[int, list[Attempt]]:
     """A queue whose actions have ended well, and what its handlers saw."""
     now = SystemClock().now()
     insert(store, make_new("quick", now=now), make_new("chain", interval=60, now=now), now=now)
@@ -52,13 +52,13 @@ def attempt(action_id: int, hook: str, at: float = 1.0, wall: float = 0.0) -> At
     )
 
 
-def check(store: SqlStore, attempts: dict[int, list[Attempt]]) -> None:
+def check(store: RunnerStore, attempts: dict[int, list[Attempt]]) -> None:
     statuses = {"quick": ("complete",), "chain": ("complete", "canceled")}
     terms = invariants.Terms(ids=(QUICK, CHAIN), statuses=statuses, chains=1, once=())
     invariants.check_round(store, attempts, terms)
 
 
-def test_a_queue_that_ended_well(store: SqlStore, attempts: dict[int, list[Attempt]]) -> None:
+def test_a_queue_that_ended_well(store: RunnerStore, attempts: dict[int, list[Attempt]]) -> None:
     check(store, attempts)
 
 
@@ -85,7 +85,7 @@ def test_a_queue_that_ended_well(store: SqlStore, attempts: dict[int, list[Attem
     ],
 )
 def test_what_is_wrong_in_the_tables_is_told(
-    harm: str, told: str, store: SqlStore, attempts: dict[int, list[Attempt]]
+    harm: str, told: str, store: RunnerStore, attempts: dict[int, list[Attempt]]
 ) -> None:
     change(store, harm)
     with pytest.raises(AssertionError) as error:
@@ -94,7 +94,7 @@ def test_what_is_wrong_in_the_tables_is_told(
 
 
 def test_a_runner_that_is_still_there_is_told(
-    store: SqlStore, attempts: dict[int, list[Attempt]]
+    store: RunnerStore, attempts: dict[int, list[Attempt]]
 ) -> None:
     store.register(host="h", boot="b", pid=1, pid_started="1")
     with pytest.raises(AssertionError, match="still registered"):
@@ -119,7 +119,7 @@ LATER = time.time() + 86_400
 def test_what_is_wrong_in_the_record_is_told(
     change_it: Callable[[dict[int, list[Attempt]]], object],
     told: str,
-    store: SqlStore,
+    store: RunnerStore,
     attempts: dict[int, list[Attempt]],
 ) -> None:
     change_it(attempts)

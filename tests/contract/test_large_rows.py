@@ -12,6 +12,7 @@ import pytest
 from factories import NOW
 from hostile_lines import GOOD, HEAD
 from rows import change, query
+from stores import make_store
 from transfers import add_row, exported, told
 from wpbridge.action import ActionId
 from wpbridge.errors import InputError
@@ -19,22 +20,21 @@ from wpbridge.migrate.transfer import files, importing, lines
 from wpbridge.migrate.transfer.importing import Import
 from wpbridge.migrate.transfer.wishes import Report, Wishes
 from wpbridge.site.database import DatabaseAddress
-from wpbridge.store.connect import open_store
-from wpbridge.store.moving import bulk
-from wpbridge.store.moving.bulk import Bulk
+from wpbridge.store.bulk import bulk
+from wpbridge.store.bulk.bulk import Bulk
 from wpbridge.store.records import Query
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.schema.text_columns import Column, Texts
 
 LARGE = 1 << 20
 
 
-def imported(store: SqlStore, stream: Any) -> Report:
-    return Import(store, Wishes(now=NOW), lambda *_: None).run(files.read(stream))
+def imported(store: RunnerStore, stream: Any) -> Report:
+    return Import(store.parts, Wishes(now=NOW), lambda *_: None).run(files.read(stream))
 
 
 def test_rows_are_read_in_windows_of_bounded_bytes(
-    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk, "WINDOW_BYTES", 250_000)
     for n in range(5):
@@ -53,7 +53,7 @@ def test_rows_are_read_in_windows_of_bounded_bytes(
     ]
 
 
-def test_logs_count_as_well(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logs_count_as_well(store: RunnerStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "WINDOW_BYTES", 100_000)
     for n in range(4):
         add_row(store, hook=f"h{n}")
@@ -68,7 +68,7 @@ def test_logs_count_as_well(store: SqlStore, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_ids_are_taken_in_windows_of_bounded_bytes(
-    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk, "WINDOW_BYTES", 250_000)
     for n in (1, 1, 1, 3, 0, 0):
@@ -81,7 +81,7 @@ def test_ids_are_taken_in_windows_of_bounded_bytes(
 
 
 def test_large_rows_come_through_as_they_are(
-    store: SqlStore, open_queue: Callable[[str], SqlStore], monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, open_queue: Callable[[str], RunnerStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk, "WINDOW_BYTES", LARGE)
     monkeypatch.setattr(importing, "BATCH_BYTES", LARGE)
@@ -123,9 +123,7 @@ def test_an_import_holds_bytes_and_not_lines(monkeypatch: pytest.MonkeyPatch) ->
         return add(self, keyed, **more)
 
     monkeypatch.setattr(Bulk, "add", watched)
-    store = open_store(DatabaseAddress.from_dsn("sqlite://"), "wp_")
-    store.create_tables(everything=True)
-    store.inspect()
+    store = make_store(DatabaseAddress.from_dsn("sqlite://"), "wp_")
     tracemalloc.start()
     try:
         report = imported(store, Lines(60))
@@ -139,7 +137,7 @@ def test_an_import_holds_bytes_and_not_lines(monkeypatch: pytest.MonkeyPatch) ->
     assert peak < 40 * LARGE
 
 
-def test_a_log_of_many_megabytes_is_cut_before_it_is_looked_at(store: SqlStore) -> None:
+def test_a_log_of_many_megabytes_is_cut_before_it_is_looked_at(store: RunnerStore) -> None:
     """Each of its characters was an object of its own, 200 times its size."""
     data = [["ä" * (8 * LARGE), None, None]]
     line = json.dumps({**GOOD, "id": 1, "logs": data}, ensure_ascii=False).encode()
@@ -150,7 +148,7 @@ def test_a_log_of_many_megabytes_is_cut_before_it_is_looked_at(store: SqlStore) 
     finally:
         tracemalloc.stop()
     length = "SELECT LENGTH(CAST(message AS BINARY)) FROM wp_actionscheduler_logs"
-    if store.dialect.name != "mysql":
+    if store.parts.dialect.name != "mysql":
         length = "SELECT LENGTH(CAST(message AS BLOB)) FROM wp_actionscheduler_logs"
     assert query(store, length)[0][0] == 65_534
 

@@ -14,6 +14,7 @@ from clocks import FakeClock
 from daemons import until
 from factories import NOW, insert, make_new
 from rows import change, column, query
+from stores import open_store
 from wpbridge import Context, Retry
 from wpbridge.action import Action, ActionId, Claim, Status
 from wpbridge.events import HookPaused
@@ -27,28 +28,27 @@ from wpbridge.runner.loop import Limits, Runner
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.site.rules import Limit, Rate, RetryRule
 from wpbridge.store.base import ClaimFilter, Ending
-from wpbridge.store.connect import open_store
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.telling.bus import Bus
 
 DAY = timedelta(days=1)
 SLOW = Rate(count=1, per=DAY)
 
 
-def enter(store: SqlStore) -> SqlStore:
+def enter(store: RunnerStore) -> RunnerStore:
     store.register(host="h", boot="b", pid=1, pid_started="1")
     return store
 
 
 @pytest.fixture
-def other(store: SqlStore, dsn: str) -> SqlStore:
+def other(store: RunnerStore, dsn: str) -> RunnerStore:
     """A second runner on the same queue."""
     del store
     return enter(open_store(DatabaseAddress.from_dsn(dsn), "wp_"))
 
 
 def claim(
-    store: SqlStore, *limits: Limit, size: int = 25, now: datetime = NOW, dry_run: bool = False
+    store: RunnerStore, *limits: Limit, size: int = 25, now: datetime = NOW, dry_run: bool = False
 ) -> Claim | None:
     return store.claim_due(now=now, limit=size, only=ClaimFilter(limits=limits), dry_run=dry_run)
 
@@ -57,7 +57,7 @@ def ids(found: Claim | None) -> list[ActionId]:
     return [action.id for action in found.actions] if found else []
 
 
-def end(store: SqlStore, found: Claim, actions: Sequence[Action]) -> None:
+def end(store: RunnerStore, found: Claim, actions: Sequence[Action]) -> None:
     logs = (LogLine(message="action complete via wpbridge", at=NOW),)
     rest = set(found.actions) - set(actions)
     store.settle(
@@ -73,7 +73,7 @@ def end(store: SqlStore, found: Claim, actions: Sequence[Action]) -> None:
 # Concurrency
 
 
-def test_no_more_of_a_hook_are_held_than_its_limit(store: SqlStore, other: SqlStore) -> None:
+def test_no_more_of_a_hook_are_held_than_its_limit(store: RunnerStore, other: RunnerStore) -> None:
     enter(store)
     limit = Limit(hook="mail", max_concurrency=3)
     mails = insert(store, *[make_new("mail", due_in=-100) for _ in range(10)])
@@ -88,7 +88,7 @@ def test_no_more_of_a_hook_are_held_than_its_limit(store: SqlStore, other: SqlSt
 
 
 @pytest.mark.parametrize("limit", [Limit(hook="h", rate=SLOW), Limit(hook="h", max_concurrency=1)])
-def test_a_limit_whose_row_is_gone_is_counted_anew(store: SqlStore, limit: Limit) -> None:
+def test_a_limit_whose_row_is_gone_is_counted_anew(store: RunnerStore, limit: Limit) -> None:
     """Somebody deletes it, or the server forgets it, while a runner goes on."""
     enter(store)
     insert(store, *[make_new() for _ in range(5)])
@@ -105,7 +105,7 @@ def test_a_limit_whose_row_is_gone_is_counted_anew(store: SqlStore, limit: Limit
     assert len(held) <= most
 
 
-def test_a_group_is_limited_by_its_slug(store: SqlStore, other: SqlStore) -> None:
+def test_a_group_is_limited_by_its_slug(store: RunnerStore, other: RunnerStore) -> None:
     enter(store)
     limit = Limit(group="im*", max_concurrency=2)
     imports = insert(store, *[make_new(f"h{n}", due_in=-100, group="imports") for n in range(5)])
@@ -115,14 +115,14 @@ def test_a_group_is_limited_by_its_slug(store: SqlStore, other: SqlStore) -> Non
     assert claim(other, limit) is None
 
 
-def test_no_group_can_be_limited_too(store: SqlStore) -> None:
+def test_no_group_can_be_limited_too(store: RunnerStore) -> None:
     enter(store)
     none = insert(store, *[make_new() for _ in range(3)])
     named = insert(store, make_new(group="g"))
     assert ids(claim(store, Limit(group="", max_concurrency=1))) == [none[0], *named]
 
 
-def test_a_full_hook_does_not_keep_others_from_being_claimed(store: SqlStore) -> None:
+def test_a_full_hook_does_not_keep_others_from_being_claimed(store: RunnerStore) -> None:
     """A thousand rows of it stand in front."""
     enter(store)
     limit = Limit(hook="mail", max_concurrency=1)
@@ -132,7 +132,7 @@ def test_a_full_hook_does_not_keep_others_from_being_claimed(store: SqlStore) ->
     assert ids(claim(store, limit)) == rest
 
 
-def test_what_php_runs_counts_until_the_cleaner_would_take_it_for_dead(store: SqlStore) -> None:
+def test_what_php_runs_counts_until_the_cleaner_would_take_it_for_dead(store: RunnerStore) -> None:
     enter(store)
     limit = Limit(hook="mail", max_concurrency=2)
     mails = insert(store, *[make_new("mail") for _ in range(4)])
@@ -153,7 +153,9 @@ def test_what_php_runs_counts_until_the_cleaner_would_take_it_for_dead(store: Sq
     assert ids(claim(store, limit)) == mails[1:3]
 
 
-def test_started_rows_of_ours_count_however_long_they_run(store: SqlStore, other: SqlStore) -> None:
+def test_started_rows_of_ours_count_however_long_they_run(
+    store: RunnerStore, other: RunnerStore
+) -> None:
     enter(store)
     limit = Limit(hook="mail", max_concurrency=1)
     insert(store, make_new("mail"), make_new("mail"))
@@ -164,7 +166,7 @@ def test_started_rows_of_ours_count_however_long_they_run(store: SqlStore, other
     assert claim(other, limit) is None
 
 
-def test_released_places_are_free_at_once(store: SqlStore) -> None:
+def test_released_places_are_free_at_once(store: RunnerStore) -> None:
     enter(store)
     limit = Limit(hook="mail", max_concurrency=1)
     mails = insert(store, make_new("mail"), make_new("mail"))
@@ -175,7 +177,7 @@ def test_released_places_are_free_at_once(store: SqlStore) -> None:
     assert ids(claim(store, limit)) == mails[:1]
 
 
-def test_names_are_exact(store: SqlStore) -> None:
+def test_names_are_exact(store: RunnerStore) -> None:
     """The collation takes them for one."""
     enter(store)
     both = insert(store, make_new("Mail"), make_new("mail"))
@@ -185,7 +187,7 @@ def test_names_are_exact(store: SqlStore) -> None:
 # Rate
 
 
-def test_a_rate_gives_so_many_and_fills_with_time(store: SqlStore, other: SqlStore) -> None:
+def test_a_rate_gives_so_many_and_fills_with_time(store: RunnerStore, other: RunnerStore) -> None:
     enter(store)
     limit = Limit(hook="call", rate=Rate(count=10, per=DAY))
     calls = insert(store, *[make_new("call", due_in=-100) for _ in range(5)])
@@ -197,7 +199,7 @@ def test_a_rate_gives_so_many_and_fills_with_time(store: SqlStore, other: SqlSto
     assert ids(claim(store, limit)) == calls[1:2]
 
 
-def test_a_dry_run_spends_and_writes_nothing(store: SqlStore) -> None:
+def test_a_dry_run_spends_and_writes_nothing(store: RunnerStore) -> None:
     enter(store)
     limit = Limit(hook="call", rate=SLOW)
     calls = insert(store, make_new("call"), make_new("call"))
@@ -208,7 +210,7 @@ def test_a_dry_run_spends_and_writes_nothing(store: SqlStore) -> None:
     assert ids(claim(store, limit, dry_run=True)) == []
 
 
-def test_both_limits_of_an_action_must_have_room(store: SqlStore) -> None:
+def test_both_limits_of_an_action_must_have_room(store: RunnerStore) -> None:
     enter(store)
     limits = (Limit(hook="call", rate=SLOW), Limit(group="api", max_concurrency=1))
     calls = insert(store, make_new("call", group="api"), make_new("call"))
@@ -218,7 +220,7 @@ def test_both_limits_of_an_action_must_have_room(store: SqlStore) -> None:
     assert column(store, "claim_id", others[0]) == 0
 
 
-def test_actions_that_somebody_names_take_no_notice(store: SqlStore) -> None:
+def test_actions_that_somebody_names_take_no_notice(store: RunnerStore) -> None:
     enter(store)
     limit = Limit(hook="call", rate=SLOW)
     calls = insert(store, *[make_new("call") for _ in range(3)])
@@ -230,7 +232,7 @@ def test_actions_that_somebody_names_take_no_notice(store: SqlStore) -> None:
 # Races
 
 
-def test_claims_that_race_never_hold_more_than_the_limit(store: SqlStore, dsn: str) -> None:
+def test_claims_that_race_never_hold_more_than_the_limit(store: RunnerStore, dsn: str) -> None:
     """Four runners claim and end; whoever looks counts at most three."""
     limit = Limit(hook="mail", max_concurrency=3)
     insert(store, *[make_new("mail") for _ in range(300)])
@@ -243,7 +245,7 @@ def test_claims_that_race_never_hold_more_than_the_limit(store: SqlStore, dsn: s
             found = claim(own, limit, size=2)
             if found is None:
                 misses = 0 if query(own, PENDING) else 200
-                own.parts.limits._full.clear()  # not to wait a second
+                own._limits._full.clear()  # not to wait a second
                 continue
             most.append(int(str(query(own, HELD)[0][0])))
             end(own, found, found.actions)
@@ -262,7 +264,7 @@ PENDING = "SELECT 1 FROM wp_actionscheduler_actions WHERE status = 'pending' LIM
 HELD = "SELECT COUNT(*) FROM wp_actionscheduler_actions WHERE status = 'pending' AND claim_id <> 0"
 
 
-def test_claims_that_race_spend_no_token_twice(store: SqlStore, dsn: str) -> None:
+def test_claims_that_race_spend_no_token_twice(store: RunnerStore, dsn: str) -> None:
     """Each of the four claims a hook of its own, so that only the group's limit is between them."""
     limit = Limit(group="api", rate=Rate(count=1, per=DAY))
     insert(store, *[make_new(f"h{n}", group="api") for n in range(4) for _ in range(40)])
@@ -276,7 +278,7 @@ def test_claims_that_race_spend_no_token_twice(store: SqlStore, dsn: str) -> Non
         for _ in range(30):
             barrier.wait()
             taken.append(len(ids(own.claim_due(now=NOW, limit=3, only=only))))
-            own.parts.limits._full.clear()  # ask the table each time
+            own._limits._full.clear()  # ask the table each time
             barrier.wait()
             if number == 0:
                 change(own, "UPDATE wp_wpbridge_limits SET tokens = 1")
@@ -292,7 +294,7 @@ def test_claims_that_race_spend_no_token_twice(store: SqlStore, dsn: str) -> Non
 
 
 def run(
-    store: SqlStore,
+    store: RunnerStore,
     handler: Callable[..., Any],
     *limits: Limit,
     clock: FakeClock | None = None,
@@ -332,14 +334,14 @@ class Meeting:
             self._running -= 1
 
 
-def test_without_a_limit_they_do_run_at_once(store: SqlStore) -> None:
+def test_without_a_limit_they_do_run_at_once(store: RunnerStore) -> None:
     insert(store, *[make_new() for _ in range(6)])
     meeting = Meeting()
     assert run(store, meeting).complete == 6
     assert meeting.most > 1
 
 
-def test_a_run_goes_through_a_limited_backlog_one_by_one(store: SqlStore) -> None:
+def test_a_run_goes_through_a_limited_backlog_one_by_one(store: RunnerStore) -> None:
     insert(store, *[make_new() for _ in range(6)])
     meeting = Meeting()
     assert run(store, meeting, Limit(hook="h", max_concurrency=1)).complete == 6
@@ -347,14 +349,14 @@ def test_a_run_goes_through_a_limited_backlog_one_by_one(store: SqlStore) -> Non
     invariants.check(store)
 
 
-def test_a_run_ends_when_only_what_is_limited_is_left(store: SqlStore) -> None:
+def test_a_run_ends_when_only_what_is_limited_is_left(store: RunnerStore) -> None:
     insert(store, *[make_new() for _ in range(5)])
     assert run(store, lambda: None, Limit(hook="h", rate=SLOW)).complete == 1
     assert store.counts() == {"complete": 1, "pending": 4}
     invariants.check(store)
 
 
-def test_two_chains_of_one_recurring_hook_do_not_overlap(store: SqlStore) -> None:
+def test_two_chains_of_one_recurring_hook_do_not_overlap(store: RunnerStore) -> None:
     insert(store, make_new(interval=60), make_new(interval=60))
     meeting = Meeting()
     assert run(store, meeting, Limit(hook="*", max_concurrency=1)).complete == 2
@@ -375,7 +377,7 @@ def heard(bus: Bus) -> list[HookPaused]:
     return told
 
 
-def test_a_hook_that_fails_in_a_row_is_paused_and_told(store: SqlStore) -> None:
+def test_a_hook_that_fails_in_a_row_is_paused_and_told(store: RunnerStore) -> None:
     insert(store, *[make_new() for _ in range(50)])
     bus = Bus("s")
     told = heard(bus)
@@ -384,13 +386,13 @@ def test_a_hook_that_fails_in_a_row_is_paused_and_told(store: SqlStore) -> None:
     (event,) = told
     assert (event.hook, event.failures, event.until) == ("h", 10, None)
     assert event.reason == "no server"
-    (pause,) = Queue(store, close_store=False, clock=FakeClock()).pauses()
+    (pause,) = Queue(store.parts, close_store=False, clock=FakeClock()).pauses()
     assert (pause.kind, pause.name) == ("hook", "h")
     assert pause.reason == "10 failures in a row, the last: no server"
 
 
 def test_what_is_claimed_of_a_paused_hook_is_put_back(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     """All of it was in one claim."""
     ids, looking = insert(store, *[make_new() for _ in range(20)]), open_queue(dsn)
@@ -408,7 +410,7 @@ def test_what_is_claimed_of_a_paused_hook_is_put_back(
     invariants.check(store)
 
 
-def test_the_count_goes_on_from_run_to_run(store: SqlStore) -> None:
+def test_the_count_goes_on_from_run_to_run(store: RunnerStore) -> None:
     limit = Limit(hook="h", pause_after=3)
     for number in range(3):
         insert(store, make_new())
@@ -418,34 +420,36 @@ def test_the_count_goes_on_from_run_to_run(store: SqlStore) -> None:
         assert len(told) == (number == 2)
 
 
-def test_a_success_starts_it_anew(store: SqlStore) -> None:
+def test_a_success_starts_it_anew(store: RunnerStore) -> None:
     limit = Limit(hook="h", pause_after=3)
     for handler in (fail, fail, lambda: None, fail, fail, lambda: None, fail):
         insert(store, make_new())
         run(store, handler, limit)
-    assert Queue(store, close_store=False).pauses() == []
+    assert Queue(store.parts, close_store=False).pauses() == []
     assert query(store, "SELECT failures FROM wp_wpbridge_limits")[0][0] == 1
 
 
-def test_attempts_that_are_tried_again_count(store: SqlStore) -> None:
+def test_attempts_that_are_tried_again_count(store: RunnerStore) -> None:
     insert(store, *[make_new() for _ in range(3)])
     rule = RetryRule(max_attempts=5, base=timedelta(hours=1))
     totals = run(store, fail, Limit(hook="h", pause_after=3), retry=[rule])
     assert totals.retried == 3
-    assert [p.name for p in Queue(store, close_store=False, clock=FakeClock()).pauses()] == ["h"]
+    assert [p.name for p in Queue(store.parts, close_store=False, clock=FakeClock()).pauses()] == [
+        "h"
+    ]
 
 
-def test_what_a_handler_asks_for_is_no_failure(store: SqlStore) -> None:
+def test_what_a_handler_asks_for_is_no_failure(store: RunnerStore) -> None:
     insert(store, *[make_new() for _ in range(5)])
 
     def later() -> None:
         raise Retry(after=timedelta(hours=1))
 
     run(store, later, Limit(hook="h", pause_after=3))
-    assert Queue(store, close_store=False).pauses() == []
+    assert Queue(store.parts, close_store=False).pauses() == []
 
 
-def test_a_pause_with_an_end_lets_the_hook_try_again(store: SqlStore) -> None:
+def test_a_pause_with_an_end_lets_the_hook_try_again(store: RunnerStore) -> None:
     clock = FakeClock()
     limit = Limit(hook="h", pause_after=2, pause_for=timedelta(minutes=10))
     insert(store, *[make_new() for _ in range(2)])
@@ -456,7 +460,7 @@ def test_a_pause_with_an_end_lets_the_hook_try_again(store: SqlStore) -> None:
     assert run(store, lambda: None, limit, clock=clock).complete == 1
 
 
-def test_another_hook_of_the_same_rule_goes_on(store: SqlStore) -> None:
+def test_another_hook_of_the_same_rule_goes_on(store: RunnerStore) -> None:
     store.parts.own.ensure()
     limits = (Limit(hook="*", pause_after=1),)
     clock = FakeClock()
@@ -472,7 +476,7 @@ def test_another_hook_of_the_same_rule_goes_on(store: SqlStore) -> None:
 # Fair shares
 
 
-def test_a_flood_in_one_group_does_not_starve_the_others(store: SqlStore) -> None:
+def test_a_flood_in_one_group_does_not_starve_the_others(store: RunnerStore) -> None:
     """2,000 older actions of one group, and a few of two others with the same hook."""
     clock, order = FakeClock(), list[str]()
     insert(store, *[make_new(due_in=-1000, group="flood", priority=1) for _ in range(2000)])

@@ -11,21 +11,22 @@ import pytest
 from factories import NOW, insert, make_new
 from rows import change, column, log_of, query
 from servers import MariaDB
+from stores import again
 from wpbridge import Queue
 from wpbridge.errors import SchemaError, WpbridgeError
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.database.mysql import MySQL
 from wpbridge.store.records import Query
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 IDS = {"actions": "action_id", "claims": "claim_id", "groups": "group_id", "logs": "log_id"}
 
 
-def lose_ids(store: SqlStore, short: str) -> None:
+def lose_ids(store: RunnerStore, short: str) -> None:
     """As an import does that knows columns and rows only."""
     table = f"wp_actionscheduler_{short}"
-    if store.dialect.name == "mysql":
+    if store.parts.dialect.name == "mysql":
         change(store, f"ALTER TABLE {table} MODIFY {IDS[short]} bigint unsigned NOT NULL")
         return
     change(store, f"CREATE TABLE moved AS SELECT * FROM {table}")
@@ -35,11 +36,11 @@ def lose_ids(store: SqlStore, short: str) -> None:
 
 @pytest.mark.parametrize("short", IDS)
 def test_a_table_without_ids_is_refused_when_it_is_opened(
-    store: SqlStore, dsn: str, short: str
+    store: RunnerStore, dsn: str, short: str
 ) -> None:
     (action_id,) = insert(store, make_new(group="g"))
     lose_ids(store, short)
-    info = store.inspect()
+    info = again(store).parts.info
     assert not info.writable
     [problem] = info.problems
     assert f"wp_actionscheduler_{short}" in problem
@@ -57,7 +58,7 @@ def test_a_table_without_ids_is_refused_when_it_is_opened(
 
 
 @pytest.mark.parametrize("short", ["actions", "claims", "groups"])
-def test_an_id_that_does_not_come_back_stops_at_once(store: SqlStore, short: str) -> None:
+def test_an_id_that_does_not_come_back_stops_at_once(store: RunnerStore, short: str) -> None:
     """The table was altered under a store that is open."""
     (action_id,) = insert(store, make_new())
     lose_ids(store, short)
@@ -77,7 +78,7 @@ def test_an_id_that_does_not_come_back_stops_at_once(store: SqlStore, short: str
     assert query(store, named) == [] or short == "actions"
 
 
-def test_many_rows_without_ids_leave_none(store: SqlStore) -> None:
+def test_many_rows_without_ids_leave_none(store: RunnerStore) -> None:
     lose_ids(store, "actions")
     with pytest.raises(WpbridgeError, match="wpbridge migrate schema fix"):
         insert(store, make_new(), make_new())
@@ -85,7 +86,7 @@ def test_many_rows_without_ids_leave_none(store: SqlStore) -> None:
 
 
 def test_sqlite_ids_that_are_given_away_again_are_none(
-    tmp_path: object, open_queue: Callable[[str], SqlStore]
+    tmp_path: object, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     store = open_queue(f"sqlite:///{tmp_path}/queue.db")
     change(store, "DROP TABLE wp_actionscheduler_claims")
@@ -94,7 +95,7 @@ def test_sqlite_ids_that_are_given_away_again_are_none(
         'CREATE TABLE "wp_actionscheduler_claims" ("claim_id" INTEGER PRIMARY KEY,'
         " \"date_created_gmt\" TEXT DEFAULT 'AUTOINCREMENT')",
     )
-    assert "wp_actionscheduler_claims" in store.inspect().problems[0]
+    assert "wp_actionscheduler_claims" in again(store).parts.info.problems[0]
 
 
 @pytest.fixture(params=["returned", "asked for"])
@@ -102,13 +103,13 @@ def stepping(
     request: pytest.FixtureRequest,
     mariadb: MariaDB,
     mysql_dsn: str,
-    open_queue: Callable[[str], SqlStore],
-) -> Iterator[SqlStore]:
+    open_queue: Callable[[str], RunnerStore],
+) -> Iterator[RunnerStore]:
     """A store whose server changes its step after it was opened, as a cluster's member may."""
     store = open_queue(mysql_dsn)
     if request.param == "asked for":
-        assert isinstance(store.dialect, MySQL)
-        store.dialect._returns_ids = False
+        assert isinstance(store.parts.dialect, MySQL)
+        store.parts.dialect._returns_ids = False
     insert(store, make_new("before"), make_new("before"))
     root = pymysql.connect(unix_socket=str(mariadb.socket), user="root")
     with root.cursor() as cursor:
@@ -124,7 +125,7 @@ def stepping(
     root.close()
 
 
-def test_ids_are_the_true_ones_on_a_step_that_changed(stepping: SqlStore) -> None:
+def test_ids_are_the_true_ones_on_a_step_that_changed(stepping: RunnerStore) -> None:
     new = [make_new(f"h{number}") for number in range(4)]
     ids = insert(stepping, *new)
     assert [column(stepping, "hook", one) for one in ids] == [action.hook for action in new]
@@ -137,7 +138,7 @@ def test_ids_are_the_true_ones_on_a_step_that_changed(stepping: SqlStore) -> Non
     assert orphans == []
 
 
-def test_whole_rows_get_their_logs_on_a_step_that_changed(stepping: SqlStore) -> None:
+def test_whole_rows_get_their_logs_on_a_step_that_changed(stepping: RunnerStore) -> None:
     bulk = stepping.parts.bulk
     rows = [row for window in bulk.read(Query()) for row in window]
     keyed = [(f"{number:064x}", row) for number, row in enumerate(rows)]
@@ -147,7 +148,7 @@ def test_whole_rows_get_their_logs_on_a_step_that_changed(stepping: SqlStore) ->
 
 
 def test_many_that_are_enqueued_are_told_by_their_true_ids(
-    stepping: SqlStore, mysql_dsn: str
+    stepping: RunnerStore, mysql_dsn: str
 ) -> None:
     with Queue.open(dsn=mysql_dsn) as queue:
         new = [Enqueue(hook="k", args=[n], key=f"k{n}" if n else "") for n in range(-2, 3)]
@@ -156,10 +157,10 @@ def test_many_that_are_enqueued_are_told_by_their_true_ids(
         assert args == [str(one.args).encode() for one in new]
 
 
-def test_every_table_of_ours_is_looked_at(store: SqlStore) -> None:
+def test_every_table_of_ours_is_looked_at(store: RunnerStore) -> None:
     names = store.names
     assert set(names.own_keys) == set(names.own)
-    found = store.session.run(lambda c: store.dialect.key_columns(c, names.keys_of_tables))
+    found = store.session.run(lambda c: store.parts.dialect.key_columns(c, names.keys_of_tables))
     assert set(found) == {*names.own, *(getattr(names, short) for short in IDS)}
     assert {table for table, there in found.items() if there.gives_ids} >= names.with_ids
     assert all(there.is_key for there in found.values())

@@ -8,7 +8,7 @@ import pytest
 from cli_helpers import Site, is_one_line
 from factories import insert, make_new
 from rows import change, query
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 COMMANDS = [
     ("enqueue", "h"),
@@ -25,7 +25,7 @@ COMMANDS = [
 
 
 @pytest.fixture
-def site(mysql_dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]) -> Site:
+def site(mysql_dsn: str, tmp_path: Path, open_queue: Callable[[str], RunnerStore]) -> Site:
     """Pending actions, a failed one, two chains of one kind, and claims that nobody holds."""
     store = open_queue(mysql_dsn)
     twins = [make_new("twin", interval=60) for _ in range(2)]
@@ -44,7 +44,7 @@ def site(mysql_dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]) 
     return Site(mysql_dsn, tmp_path, store)
 
 
-def everything(store: SqlStore) -> list[object]:
+def everything(store: RunnerStore) -> list[object]:
     tables = ("actions", "claims", "groups", "logs")
     return [query(store, f"SELECT * FROM wp_actionscheduler_{name}") for name in tables]
 

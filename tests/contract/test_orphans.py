@@ -18,7 +18,7 @@ from wpbridge.runner.loop import Limits, Runner
 from wpbridge.runner.reaper import reap
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.running.orphans import SILENT, STARTED
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 LATER = NOW + SILENT
 
@@ -28,7 +28,7 @@ def late_mark(_hook: str, _group: str) -> StartMark:
 
 
 def orphan(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore], *, via: str = STARTED
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore], *, via: str = STARTED
 ) -> ActionId:
     """An action that somebody started under a claim whose row is gone, as is the runner's."""
     (action,) = insert(store, make_new())
@@ -43,7 +43,7 @@ def orphan(
 
 
 def test_it_is_put_back_by_the_rescue_rule(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     action = orphan(store, dsn, open_queue)
     early = FakeClock(LATER - timedelta(seconds=1))
@@ -58,7 +58,7 @@ def test_it_is_put_back_by_the_rescue_rule(
 
 
 def test_it_is_run_by_the_next_run(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     orphan(store, dsn, open_queue)
     store.unregister()
@@ -71,7 +71,7 @@ def test_it_is_run_by_the_next_run(
 
 
 def test_what_must_not_run_twice_fails(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     action = orphan(store, dsn, open_queue)
     found = reap(store, identity(), FakeClock(LATER), start_mark=lambda _hook, _group: "once")
@@ -82,7 +82,7 @@ def test_what_must_not_run_twice_fails(
 
 @pytest.mark.parametrize("via", ["action started via WP CLI", "Aktion gestartet via WP Cron"])
 def test_what_php_started_is_left_to_php(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore], via: str
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore], via: str
 ) -> None:
     action = orphan(store, dsn, open_queue)
     store.log([(action, LogLine(message=via, at=NOW))])
@@ -91,7 +91,7 @@ def test_what_php_started_is_left_to_php(
 
 
 def test_hooks_that_are_not_ours_to_judge_are_left(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     action = orphan(store, dsn, open_queue)
     assert reap(store, identity(), FakeClock(LATER)) == frozenset()
@@ -99,7 +99,7 @@ def test_hooks_that_are_not_ours_to_judge_are_left(
 
 
 def test_what_a_runner_has_in_hand_is_no_orphan(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     insert(store, make_new())
     other = open_queue(dsn)
@@ -113,7 +113,7 @@ def test_what_a_runner_has_in_hand_is_no_orphan(
 
 
 def test_one_of_two_who_found_it_takes_it(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     orphan(store, dsn, open_queue)
     other = open_queue(dsn)
@@ -126,7 +126,7 @@ def test_one_of_two_who_found_it_takes_it(
 
 
 def test_an_idle_runner_sees_that_something_is_stale(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     orphan(store, dsn, open_queue)
     early = NOW + SILENT - timedelta(seconds=1)
@@ -135,7 +135,7 @@ def test_an_idle_runner_sees_that_something_is_stale(
 
 
 def test_what_somebody_wrote_into_a_runners_row_stops_nobody(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     (action,) = insert(store, make_new())
     other = open_queue(dsn)

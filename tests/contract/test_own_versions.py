@@ -13,6 +13,7 @@ from factories import NOW, insert, make_new
 from heard import heard
 from rows import change, query
 from servers import MariaDB
+from stores import make_store, open_store, way_of
 from tables_of_0_1 import key_of_0_1
 from wpbridge.action import Action
 from wpbridge.errors import SchemaError, StoreError
@@ -21,25 +22,24 @@ from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.connect import open_store
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.structure import own_steps, own_tables
+from wpbridge.store.structure.creation import create_tables
 from wpbridge.store.structure.own_steps import VERSION, Place, Step
 
 ACTIONS = "wp_actionscheduler_actions"
 SITE = "wp_wpbridge_site"
-Open = Callable[[], SqlStore]
+Open = Callable[[], RunnerStore]
 
 
 @pytest.fixture
 def again(dsn: str) -> Iterator[Open]:
     """Open the queue as another process would: what the first store knows is not known to it."""
-    opened: list[SqlStore] = []
+    opened: list[RunnerStore] = []
 
-    def open_it() -> SqlStore:
+    def open_it() -> RunnerStore:
         it = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
         opened.append(it)
-        it.inspect()
         return it
 
     yield open_it
@@ -48,7 +48,7 @@ def again(dsn: str) -> Iterator[Open]:
 
 
 @pytest.fixture
-def queue_of_0_1(dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
+def queue_of_0_1(dsn: str, open_queue: Callable[[str], RunnerStore]) -> RunnerStore:
     """The tables of 0.1, and four actions: one was attempted, one is in progress, one is done."""
     it = open_queue(dsn)
     tables_of_0_1.lay(it)
@@ -59,12 +59,12 @@ def queue_of_0_1(dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
     return it
 
 
-def register(store: SqlStore) -> SqlStore:
+def register(store: RunnerStore) -> RunnerStore:
     store.register(host="here", boot="boot", pid=1, pid_started="1")
     return store
 
 
-def claimed(store: SqlStore) -> list[Action]:
+def claimed(store: RunnerStore) -> list[Action]:
     claim = store.claim_due(now=NOW, limit=100, only=ClaimFilter())
     return sorted(claim.actions, key=lambda action: action.id) if claim else []
 
@@ -84,11 +84,11 @@ def told(action: Action, site: str) -> str:
     return context.idempotency_key
 
 
-def facts(store: SqlStore) -> dict[str, str]:
+def facts(store: RunnerStore) -> dict[str, str]:
     return {str(n): str(v) for n, v in query(store, f"SELECT name, value FROM {SITE}")}
 
 
-def test_what_was_queued_under_0_1_keeps_its_key(queue_of_0_1: SqlStore, again: Open) -> None:
+def test_what_was_queued_under_0_1_keeps_its_key(queue_of_0_1: RunnerStore, again: Open) -> None:
     change(queue_of_0_1, f"UPDATE {ACTIONS} SET status = 'pending' WHERE status = 'in-progress'")
     store = register(again())
     old = claimed(store)
@@ -102,14 +102,14 @@ def test_what_was_queued_under_0_1_keeps_its_key(queue_of_0_1: SqlStore, again: 
 
 
 def test_what_was_in_progress_keeps_its_key_when_it_is_put_back(
-    queue_of_0_1: SqlStore, again: Open
+    queue_of_0_1: RunnerStore, again: Open
 ) -> None:
     store = register(again())
     change(queue_of_0_1, f"UPDATE {ACTIONS} SET status = 'pending' WHERE status = 'in-progress'")
     assert all(told(a, "s") == key_of_0_1("s", a.id) for a in claimed(store))
 
 
-def test_an_old_key_is_the_works_and_not_the_ids(queue_of_0_1: SqlStore, again: Open) -> None:
+def test_an_old_key_is_the_works_and_not_the_ids(queue_of_0_1: RunnerStore, again: Open) -> None:
     """The id of a deleted action may be given out again, below the mark too."""
     store = register(again())
     [[number]] = query(store, f"SELECT MAX(action_id) FROM {ACTIONS}")
@@ -120,30 +120,30 @@ def test_an_old_key_is_the_works_and_not_the_ids(queue_of_0_1: SqlStore, again: 
     assert told(other, "s") != key_of_0_1("s", other.id)
 
 
-def test_a_new_site_never_had_old_keys(dsn: str, open_queue: Callable[[str], SqlStore]) -> None:
+def test_a_new_site_never_had_old_keys(dsn: str, open_queue: Callable[[str], RunnerStore]) -> None:
     """Whoever makes the first of our tables gives the id: a queue that was filled before, too."""
     store = open_queue(dsn)
-    store.drop_tables()
+    store.parts.own.drop()
     insert(store, make_new("charge"))
-    with Queue(store, close_store=False) as queue:
+    with Queue(store.parts, close_store=False) as queue:
         queue.enqueue(Enqueue(hook="keyed", key="k"))
     register(store)
     assert facts(store)["old_keys_until"] == "0"
     assert all(action.idempotency_key for action in claimed(store))
 
 
-def init(store: SqlStore) -> None:
-    store.create_tables(everything=True)
+def init(store: RunnerStore) -> None:
+    create_tables(way_of(store), everything=True)
 
 
-def enqueue(store: SqlStore) -> None:
-    with Queue(store, close_store=False) as queue:
+def enqueue(store: RunnerStore) -> None:
+    with Queue(store.parts, close_store=False) as queue:
         queue.enqueue(Enqueue(hook="keyed", key="k"))
 
 
 @pytest.mark.parametrize("deed", [init, enqueue, register])
 def test_tables_come_forward_on_first_use(
-    queue_of_0_1: SqlStore, again: Open, deed: Callable[[SqlStore], None]
+    queue_of_0_1: RunnerStore, again: Open, deed: Callable[[RunnerStore], None]
 ) -> None:
     assert queue_of_0_1.parts.own.version == 1
     store = again()
@@ -157,16 +157,16 @@ def test_tables_come_forward_on_first_use(
 
 
 def test_what_came_forward_is_what_a_new_site_gets(
-    queue_of_0_1: SqlStore, again: Open, dsn: str, open_queue: Callable[[str], SqlStore]
+    queue_of_0_1: RunnerStore, again: Open, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     register(again())
     come = definitions(queue_of_0_1)
-    queue_of_0_1.drop_tables()
+    queue_of_0_1.parts.own.drop()
     assert come == definitions(open_queue(dsn))
 
 
-def definitions(store: SqlStore) -> dict[str, tuple[list[str], list[list[str]]]]:
-    dialect = store.dialect
+def definitions(store: RunnerStore) -> dict[str, tuple[list[str], list[list[str]]]]:
+    dialect = store.parts.dialect
     return {
         table: store.session.run(
             lambda c, t=table: (  # type: ignore[misc]
@@ -178,22 +178,22 @@ def definitions(store: SqlStore) -> dict[str, tuple[list[str], list[list[str]]]]
     }
 
 
-def test_looking_brings_nothing_forward(queue_of_0_1: SqlStore, again: Open) -> None:
-    info = again().inspect()
+def test_looking_brings_nothing_forward(queue_of_0_1: RunnerStore, again: Open) -> None:
+    info = again().parts.info
     assert info.writable
     [told] = [note for note in info.notes if "own tables" in note]
     assert "version 1" in told
     assert "wpbridge init" in told
     assert again().parts.own.version == 1
     init(queue_of_0_1)
-    assert not [note for note in again().inspect().notes if "own tables" in note]
+    assert not [note for note in again().parts.info.notes if "own tables" in note]
 
 
-def test_of_several_who_give_the_id_one_counts(queue_of_0_1: SqlStore, again: Open) -> None:
+def test_of_several_who_give_the_id_one_counts(queue_of_0_1: RunnerStore, again: Open) -> None:
     stores = [again() for _ in range(6)]
     barrier = threading.Barrier(len(stores))
 
-    def go(store: SqlStore) -> str:
+    def go(store: RunnerStore) -> str:
         barrier.wait()
         register(store)
         found = store.parts.own.facts
@@ -205,15 +205,14 @@ def test_of_several_who_give_the_id_one_counts(queue_of_0_1: SqlStore, again: Op
 
 
 def test_of_several_who_begin_a_site_one_counts(dsn: str, again: Open) -> None:
-    again_stores = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
-    again_stores.create_tables(everything=True)
-    again_stores.drop_tables()
+    again_stores = make_store(DatabaseAddress.from_dsn(dsn), "wp_")
+    again_stores.parts.own.drop()
     again_stores.close()
     test_of_several_who_give_the_id_one_counts(again(), again)
 
 
 def test_a_long_queue_gives_signs_while_it_is_noted(
-    queue_of_0_1: SqlStore, again: Open, monkeypatch: pytest.MonkeyPatch
+    queue_of_0_1: RunnerStore, again: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A supervisor takes a worker that is silent for a minute for hung."""
     monkeypatch.setattr(own_steps, "_PORTION", 1)
@@ -226,11 +225,11 @@ def test_a_long_queue_gives_signs_while_it_is_noted(
 
 @pytest.mark.parametrize("is_old", [True, False])
 def test_a_server_that_forgets_the_id_brings_no_old_keys_back(
-    queue_of_0_1: SqlStore, again: Open, is_old: bool
+    queue_of_0_1: RunnerStore, again: Open, is_old: bool
 ) -> None:
     """A row is forgotten in a crash of the server sooner than a table is."""
     if not is_old:
-        queue_of_0_1.drop_tables()
+        queue_of_0_1.parts.own.drop()
         change(queue_of_0_1, f"DELETE FROM {ACTIONS}")
     store = register(again())
     [new] = insert(store, make_new("charge", args=("new",)))
@@ -244,7 +243,7 @@ def test_a_server_that_forgets_the_id_brings_no_old_keys_back(
 
 
 def test_a_crash_before_the_table_leaves_a_queue_of_0_1(
-    queue_of_0_1: SqlStore, again: Open, monkeypatch: pytest.MonkeyPatch
+    queue_of_0_1: RunnerStore, again: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its runners may go on, and what they add has old keys, too."""
 
@@ -263,7 +262,7 @@ def test_a_crash_before_the_table_leaves_a_queue_of_0_1(
 
 
 def test_a_crash_between_the_table_and_the_id_loses_no_old_key(
-    queue_of_0_1: SqlStore, again: Open, monkeypatch: pytest.MonkeyPatch
+    queue_of_0_1: RunnerStore, again: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(own_steps, "begin", lambda *_, **__: 1 / 0)
@@ -300,19 +299,21 @@ def change_of(place: Place, statement: str) -> None:
 
 @pytest.mark.parametrize("start", ["0.1", "now"])
 def test_the_next_release_goes_on_from_any_version(
-    queue_of_0_1: SqlStore, again: Open, next_release: Callable[..., None], start: str
+    queue_of_0_1: RunnerStore, again: Open, next_release: Callable[..., None], start: str
 ) -> None:
     if start == "now":
         init(queue_of_0_1)
     next_release()
     store = register(again())
     assert store.parts.own.version == VERSION + 1
-    assert "note" in store.session.run(lambda c: store.dialect.columns(c, store.names.suspects))
+    assert "note" in store.session.run(
+        lambda c: store.parts.dialect.columns(c, store.names.suspects)
+    )
     assert (facts(store)["version"], facts(store)["needs"]) == (str(VERSION + 1), "1")
 
 
 def test_tables_that_a_newer_release_only_added_to_are_used(
-    queue_of_0_1: SqlStore,
+    queue_of_0_1: RunnerStore,
     again: Open,
     next_release: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
@@ -322,14 +323,14 @@ def test_tables_that_a_newer_release_only_added_to_are_used(
         init(queue_of_0_1)
     monkeypatch.undo()
     store = again()
-    assert store.inspect().problems == ()
+    assert store.parts.info.problems == ()
     register(store)
     assert claimed(store)
     assert facts(store)["version"] == str(VERSION + 1)
 
 
 def test_tables_that_a_newer_release_broke_with_are_only_read(
-    queue_of_0_1: SqlStore,
+    queue_of_0_1: RunnerStore,
     again: Open,
     next_release: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
@@ -338,7 +339,7 @@ def test_tables_that_a_newer_release_broke_with_are_only_read(
     init(queue_of_0_1)
     monkeypatch.undo()
     store = again()
-    info = store.inspect()
+    info = store.parts.info
     assert not info.writable
     assert f"version {VERSION + 1}" in info.problems[0]
     for deed in (register, enqueue, init):
@@ -348,7 +349,7 @@ def test_tables_that_a_newer_release_broke_with_are_only_read(
     assert facts(store)["version"] == str(VERSION + 1)
 
 
-def test_a_table_that_makes_no_sense_is_told(store: SqlStore, again: Open) -> None:
+def test_a_table_that_makes_no_sense_is_told(store: RunnerStore, again: Open) -> None:
     change(store, f"UPDATE {SITE} SET value = 'two' WHERE name = 'version'")
     with pytest.raises(SchemaError, match="wp_wpbridge_site"):
         again()
@@ -358,7 +359,9 @@ def test_a_table_that_makes_no_sense_is_told(store: SqlStore, again: Open) -> No
 
 
 @pytest.fixture
-def poor(mysql_dsn: str, mariadb: MariaDB, open_queue: Callable[[str], SqlStore]) -> Iterator[Open]:
+def poor(
+    mysql_dsn: str, mariadb: MariaDB, open_queue: Callable[[str], RunnerStore]
+) -> Iterator[Open]:
     """Open a queue of 0.1 as an account that may read and write rows, and nothing else."""
     rich = open_queue(mysql_dsn)
     tables_of_0_1.lay(rich)
@@ -366,9 +369,9 @@ def poor(mysql_dsn: str, mariadb: MariaDB, open_queue: Callable[[str], SqlStore]
     user = f"u{name}"[:30]
     execute(mariadb, f"CREATE USER {user}@localhost IDENTIFIED BY 'p'")
     execute(mariadb, f"GRANT SELECT, INSERT, UPDATE, DELETE ON {name}.* TO {user}@localhost")
-    opened: list[SqlStore] = []
+    opened: list[RunnerStore] = []
 
-    def open_it() -> SqlStore:
+    def open_it() -> RunnerStore:
         dsn = mysql_dsn.replace("root@", f"{user}:p@")
         it = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
         opened.append(it)
@@ -396,7 +399,7 @@ def test_an_account_that_cannot_make_the_table_goes_on_with_old_keys(
     for _ in range(2):
         store = register(poor())
         insert(store, make_new("charge"))
-        with Queue(store, close_store=False) as queue:
+        with Queue(store.parts, close_store=False) as queue:
             queue.enqueue(Enqueue(hook="keyed", key="k"))
         [action] = claimed(store)[:1]
         assert told(action, "s") == key_of_0_1("s", action.id)
@@ -408,7 +411,7 @@ def test_an_account_that_cannot_make_the_table_goes_on_with_old_keys(
 
 def test_init_with_such_an_account_is_an_error(poor: Open, lines: Callable[[], list[str]]) -> None:
     with pytest.raises(StoreError, match="account that may create and alter tables"):
-        poor().create_tables(everything=False)
+        create_tables(way_of(poor()), everything=False)
     assert lines() == []
 
 
@@ -420,7 +423,7 @@ def test_a_runner_notices_that_init_was_run_with_another_account(
     [first] = claimed(store)
     insert(store, make_new("charge", args=(1,)))
     rich = open_store(DatabaseAddress.from_dsn(mysql_dsn), "wp_")
-    rich.create_tables(everything=False)
+    create_tables(way_of(rich), everything=False)
     rich.close()
     insert(store, make_new("charge", args=(2,)))
     [queued, new] = claimed(store)
@@ -434,10 +437,10 @@ def test_a_runner_notices_that_init_was_run_with_another_account(
 def test_a_site_without_any_of_our_tables_says_what_to_do(
     poor: Open,
     mysql_dsn: str,
-    open_queue: Callable[[str], SqlStore],
+    open_queue: Callable[[str], RunnerStore],
     lines: Callable[[], list[str]],
 ) -> None:
-    open_queue(mysql_dsn).drop_tables()
+    open_queue(mysql_dsn).parts.own.drop()
     with pytest.raises(StoreError, match="must be made once: run `wpbridge init`"):
         register(poor())
     [line] = lines()

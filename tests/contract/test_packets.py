@@ -14,8 +14,8 @@ from rows import query
 from servers import MariaDB
 from wpbridge.errors import StoreError, Unfit
 from wpbridge.outcome import LogLine
-from wpbridge.store.moving.bulk import WholeRow
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.bulk.bulk import WholeRow
+from wpbridge.store.running.runner_store import RunnerStore
 
 LARGE = 64 << 10
 """As small as a server of this century may be set; the statement's own words count too."""
@@ -29,7 +29,7 @@ def small(mariadb: MariaDB) -> Iterator[None]:
 
 
 @pytest.fixture
-def store(small: None, mysql_dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
+def store(small: None, mysql_dsn: str, open_queue: Callable[[str], RunnerStore]) -> RunnerStore:
     del small
     return open_queue(mysql_dsn)
 
@@ -37,7 +37,7 @@ def store(small: None, mysql_dsn: str, open_queue: Callable[[str], SqlStore]) ->
 QUOTES = '"' * 3000
 
 
-def test_many_actions_are_sent_in_portions(store: SqlStore) -> None:
+def test_many_actions_are_sent_in_portions(store: RunnerStore) -> None:
     # Each is escaped twice over: once in JSON, once in SQL.
     ids = insert(store, *[make_new(args=(QUOTES, n)) for n in range(40)])
     assert len(set(ids)) == 40
@@ -47,14 +47,14 @@ def test_many_actions_are_sent_in_portions(store: SqlStore) -> None:
     ] == [1] * 40
 
 
-def test_many_small_ones_too(store: SqlStore) -> None:
+def test_many_small_ones_too(store: RunnerStore) -> None:
     assert len(insert(store, *[make_new() for _ in range(1200)])) == 1200
 
 
 @pytest.mark.parametrize(
     "message", ["x" * 70_000, "'" * 70_000, "\u20ac" * 30_000, "\U0001f600" * 20_000]
 )
-def test_a_long_message_is_cut_and_kept(store: SqlStore, message: str) -> None:
+def test_a_long_message_is_cut_and_kept(store: RunnerStore, message: str) -> None:
     [one] = insert(store, make_new())
     store.log([(one, LogLine(message=message, at=NOW))] * 3)
     told = query(store, "SELECT message FROM wp_actionscheduler_logs WHERE action_id = :id", id=one)
@@ -64,7 +64,7 @@ def test_a_long_message_is_cut_and_kept(store: SqlStore, message: str) -> None:
     assert message.startswith(kept.pop())
 
 
-def test_actions_end_whatever_they_say(store: SqlStore, tmp_path: Path, mysql_dsn: str) -> None:
+def test_actions_end_whatever_they_say(store: RunnerStore, tmp_path: Path, mysql_dsn: str) -> None:
     (tmp_path / "hooks.py").write_text(
         "from wpbridge import hook, Context\n"
         "@hook('fails')\ndef fails(*_): raise ValueError('\\'' * 2_000_000)\n"
@@ -84,7 +84,7 @@ def test_actions_end_whatever_they_say(store: SqlStore, tmp_path: Path, mysql_ds
     assert found["says", "pending"] == 15
 
 
-def test_a_statement_that_is_too_long_is_not_sent(store: SqlStore) -> None:
+def test_a_statement_that_is_too_long_is_not_sent(store: RunnerStore) -> None:
     for told in ("x" * LARGE, "'" * (LARGE // 2), "\u20ac" * (LARGE // 3)):
         with pytest.raises(Unfit, match="max_allowed_packet"):
             store.session.run(lambda c, t=told: c.execute(text("SELECT :t"), {"t": t}))  # type: ignore[misc]
@@ -92,14 +92,14 @@ def test_a_statement_that_is_too_long_is_not_sent(store: SqlStore) -> None:
     assert query(store, "SELECT 1") == [(1,)]
 
 
-def test_the_longest_statement_is_sent(store: SqlStore) -> None:
+def test_the_longest_statement_is_sent(store: RunnerStore) -> None:
     told = "x" * (LARGE - len("SELECT ''") - 2)
     assert query(store, f"SELECT '{told}'") == [(told,)]
     with pytest.raises(StoreError, match="max_allowed_packet"):
         query(store, f"SELECT '{told}y'")
 
 
-def test_an_import_sets_aside_what_no_statement_can_hold(store: SqlStore) -> None:
+def test_an_import_sets_aside_what_no_statement_can_hold(store: RunnerStore) -> None:
     def row(number: int, schedule: str) -> tuple[str, WholeRow]:
         return f"{number:064d}", whole(id=number, schedule=schedule, group="")
 
@@ -110,7 +110,7 @@ def test_an_import_sets_aside_what_no_statement_can_hold(store: SqlStore) -> Non
 
 
 def test_lines_of_json_are_added_in_portions(
-    store: SqlStore, tmp_path: Path, mysql_dsn: str
+    store: RunnerStore, tmp_path: Path, mysql_dsn: str
 ) -> None:
     lines = tmp_path / "many.jsonl"
     lines.write_text(
@@ -121,7 +121,7 @@ def test_lines_of_json_are_added_in_portions(
 
 
 def test_a_line_that_no_statement_can_hold_is_named(
-    mariadb: MariaDB, store: SqlStore, tmp_path: Path, mysql_dsn: str
+    mariadb: MariaDB, store: RunnerStore, tmp_path: Path, mysql_dsn: str
 ) -> None:
     execute(mariadb, "SET GLOBAL max_allowed_packet = 16384")
     lines = tmp_path / "one.jsonl"

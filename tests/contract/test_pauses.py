@@ -17,13 +17,13 @@ from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.records import Pause
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 ANY = ClaimFilter()
 HOUR = timedelta(hours=1)
 
 
-def claimed(store: SqlStore, only: ClaimFilter = ANY, *, now: datetime = NOW) -> list[int]:
+def claimed(store: RunnerStore, only: ClaimFilter = ANY, *, now: datetime = NOW) -> list[int]:
     """What a claim takes; put back again."""
     claim = store.claim_due(now=now, limit=25, only=only)
     if claim is None:
@@ -32,7 +32,7 @@ def claimed(store: SqlStore, only: ClaimFilter = ANY, *, now: datetime = NOW) ->
     return [action.id for action in claim.actions]
 
 
-def test_a_paused_hook_is_stepped_over(queue: Queue, store: SqlStore) -> None:
+def test_a_paused_hook_is_stepped_over(queue: Queue, store: RunnerStore) -> None:
     insert(store, *[make_new("stop", due_in=-1000, priority=1) for _ in range(30)])
     (other,) = insert(store, make_new("go"))
     queue.pause(hooks=["stop"])
@@ -43,7 +43,7 @@ def test_a_paused_hook_is_stepped_over(queue: Queue, store: SqlStore) -> None:
     assert len(claimed(store, ClaimFilter(hooks=frozenset({"stop"})))) == 25
 
 
-def test_a_paused_group_is_stepped_over(queue: Queue, store: SqlStore) -> None:
+def test_a_paused_group_is_stepped_over(queue: Queue, store: RunnerStore) -> None:
     stopped = insert(store, *[make_new(due_in=-1000, group="stop") for _ in range(30)])
     free = insert(store, make_new(group="go"), make_new())
     queue.pause(groups=["stop"])
@@ -57,7 +57,7 @@ def test_a_paused_group_is_stepped_over(queue: Queue, store: SqlStore) -> None:
     assert claimed(store) == stopped[:25]
 
 
-def test_everything_is_paused(queue: Queue, store: SqlStore) -> None:
+def test_everything_is_paused(queue: Queue, store: RunnerStore) -> None:
     ids = insert(store, make_new("a"), make_new("b", group="g"))
     queue.pause(everything=True, reason="upgrade")
     assert claimed(store) == []
@@ -68,7 +68,9 @@ def test_everything_is_paused(queue: Queue, store: SqlStore) -> None:
     assert claimed(store) == ids
 
 
-def test_actions_named_by_somebody_are_claimed_all_the_same(queue: Queue, store: SqlStore) -> None:
+def test_actions_named_by_somebody_are_claimed_all_the_same(
+    queue: Queue, store: RunnerStore
+) -> None:
     first, second = insert(store, make_new("stop", group="stop"), make_new("stop", group="stop"))
     queue.pause(hooks=["stop"], groups=["stop"], everything=True)
     assert claimed(store) == []
@@ -76,7 +78,7 @@ def test_actions_named_by_somebody_are_claimed_all_the_same(queue: Queue, store:
     assert claimed(store, ClaimFilter(ids=frozenset({first, second}))) == [first, second]
 
 
-def test_names_are_exact(queue: Queue, store: SqlStore, dsn: str) -> None:
+def test_names_are_exact(queue: Queue, store: RunnerStore, dsn: str) -> None:
     names = ["hook", "HOOK", "hoök", "hook2"]
     ids = insert(store, *[make_new(name) for name in names])
     queue.pause(hooks=["hook"])
@@ -93,7 +95,7 @@ def test_names_are_exact(queue: Queue, store: SqlStore, dsn: str) -> None:
     assert grouped not in claimed(store)
 
 
-def test_a_pause_ends_by_itself(queue: Queue, store: SqlStore, clock: FakeClock) -> None:
+def test_a_pause_ends_by_itself(queue: Queue, store: RunnerStore, clock: FakeClock) -> None:
     ids = insert(store, make_new("a"), make_new("b"))
     queue.pause(hooks=["a"], until="+1h")
     queue.pause(hooks=["b"], until=NOW + 2 * HOUR)
@@ -112,7 +114,7 @@ def test_a_pause_ends_by_itself(queue: Queue, store: SqlStore, clock: FakeClock)
     ("scopes", "kind"), [({"hooks": ["x"]}, "hook"), ({"groups": ["x"]}, "group")]
 )
 def test_a_pause_is_renewed(
-    queue: Queue, store: SqlStore, clock: FakeClock, scopes: dict[str, list[str]], kind: str
+    queue: Queue, store: RunnerStore, clock: FakeClock, scopes: dict[str, list[str]], kind: str
 ) -> None:
     queue.pause(**scopes, until="+1h", reason="first")  # type: ignore[arg-type]
     clock.at += timedelta(minutes=10)
@@ -125,7 +127,7 @@ def test_a_pause_is_renewed(
     assert (pause.until, pause.reason) == (None, "")
 
 
-def test_resume_lifts_what_it_names(queue: Queue, store: SqlStore) -> None:
+def test_resume_lifts_what_it_names(queue: Queue, store: RunnerStore) -> None:
     queue.pause(hooks=["a", "b"], groups=["a"], everything=True)
     assert len(queue.pauses()) == 4
     before = queue.pauses()
@@ -162,24 +164,23 @@ def test_what_is_no_pause_is_refused(queue: Queue) -> None:
 
 
 def test_a_pause_of_another_process_is_seen(
-    dsn: str, open_queue: Callable[[str], SqlStore], clock: FakeClock
+    dsn: str, open_queue: Callable[[str], RunnerStore], clock: FakeClock
 ) -> None:
     store = open_queue(dsn)
-    store.drop_tables()
-    store.inspect()
-    queue = Queue(store, clock=clock)
+    store.parts.own.drop()
+    queue = Queue(store.parts, clock=clock)
     assert queue.pauses() == []
     assert queue.resume(everything=True) == []
-    Queue(open_queue(dsn), clock=clock).pause(hooks=["h"])
+    Queue(open_queue(dsn).parts, clock=clock).pause(hooks=["h"])
     assert [pause.name for pause in queue.pauses()] == ["h"]
     assert len(queue.resume(hooks=["h"])) == 1
 
 
 def test_a_runner_runs_the_rest(
-    dsn: str, open_queue: Callable[[str], SqlStore], clock: FakeClock
+    dsn: str, open_queue: Callable[[str], RunnerStore], clock: FakeClock
 ) -> None:
     store = open_queue(dsn)
-    queue = Queue(store, clock=clock, close_store=False)
+    queue = Queue(store.parts, clock=clock, close_store=False)
     ran: list[str] = []
     handlers = {name: describe(name, lambda name=name: ran.append(name)) for name in "abc"}
     for hook, group in (("a", ""), ("b", ""), ("c", ""), ("c", "slow")):

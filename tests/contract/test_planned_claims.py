@@ -17,7 +17,7 @@ from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 
 class Watched(ThreadExecutor):
@@ -39,7 +39,7 @@ class Watched(ThreadExecutor):
         return [replace(one, at_once=ANY_HOOK, room=2, ahead=2) for one in super().openings()]
 
 
-def test_the_store_calls_no_executor(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_store_calls_no_executor(store: RunnerStore, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = insert(store, *(make_new("h") for _ in range(3)))
     clock, handlers = FakeClock(NOW), {"h": describe("h", lambda: None)}
     executor = Watched(handlers, concurrency=3, clock=clock, site="s")

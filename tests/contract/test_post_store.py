@@ -18,7 +18,7 @@ from wpbridge.errors import Contention, SiteError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.post_store.deciding import STATUSES, InProgress
 from wpbridge.migrate.post_store.moving import PostStore, Summary
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 OLD_SINGLE = (
     b'O:30:"ActionScheduler_SimpleSchedule":1:'
@@ -27,21 +27,21 @@ OLD_SINGLE = (
 
 
 @pytest.fixture
-def plain(dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
+def plain(dsn: str, open_queue: Callable[[str], RunnerStore]) -> RunnerStore:
     return open_queue(dsn)
 
 
 @pytest.fixture
-def legacy(plain: SqlStore) -> LegacyStore:
+def legacy(plain: RunnerStore) -> LegacyStore:
     return LegacyStore(plain)
 
 
 @pytest.fixture
-def migrate(plain: SqlStore, tmp_path: Path) -> Callable[..., Summary]:
+def migrate(plain: RunnerStore, tmp_path: Path) -> Callable[..., Summary]:
     """Move all; the side file's text is in ``side.text`` afterwards."""
 
     def move(*, in_progress: InProgress = "complete", batch_size: int = 7) -> Summary:
-        it = PostStore(plain, in_progress=in_progress, batch_size=batch_size)
+        it = PostStore(plain.parts, in_progress=in_progress, batch_size=batch_size)
         side = io.StringIO()
         with Journal(tmp_path / "journal", kind="post-store", site="test") as journal:
             done = it.move(journal, side)
@@ -99,7 +99,7 @@ def test_actions_are_made_in_the_plugins_order_with_ids_above_the_demarcation(
 
 
 def test_attempts_dates_and_groups_are_kept(
-    legacy: LegacyStore, plain: SqlStore, migrate: Callable[..., Summary]
+    legacy: LegacyStore, plain: RunnerStore, migrate: Callable[..., Summary]
 ) -> None:
     ended = BEGAN + timedelta(minutes=3)
     legacy.post("done", status="publish", attempts=3, modified=ended, group="größe & co")
@@ -113,7 +113,7 @@ def test_attempts_dates_and_groups_are_kept(
 
 
 def test_an_async_action_is_kept(
-    legacy: LegacyStore, plain: SqlStore, migrate: Callable[..., Summary]
+    legacy: LegacyStore, plain: RunnerStore, migrate: Callable[..., Summary]
 ) -> None:
     legacy.post("soon", blob=schedule.encode(schedule.Async()))
     assert migrate().moved == {"pending": 1}
@@ -122,7 +122,7 @@ def test_an_async_action_is_kept(
 
 
 def test_a_schedule_of_version_2_is_written_as_version_3_does(
-    legacy: LegacyStore, plain: SqlStore, migrate: Callable[..., Summary]
+    legacy: LegacyStore, plain: RunnerStore, migrate: Callable[..., Summary]
 ) -> None:
     legacy.post("old", blob=OLD_SINGLE)
     migrate()
@@ -132,7 +132,7 @@ def test_a_schedule_of_version_2_is_written_as_version_3_does(
 
 
 def test_a_foreign_schedule_is_kept_untouched(
-    legacy: LegacyStore, plain: SqlStore, migrate: Callable[..., Summary]
+    legacy: LegacyStore, plain: RunnerStore, migrate: Callable[..., Summary]
 ) -> None:
     legacy.post("foreign", blob=b'O:5:"Other":1:{s:1:"a";i:1;}', status="trash")
     migrate()
@@ -141,7 +141,7 @@ def test_a_foreign_schedule_is_kept_untouched(
 
 @pytest.mark.parametrize("choice", ["complete", "failed", "pending"])
 def test_what_a_dead_runner_left_becomes_what_was_asked_for_and_says_so(
-    legacy: LegacyStore, plain: SqlStore, migrate: Callable[..., Summary], choice: InProgress
+    legacy: LegacyStore, plain: RunnerStore, migrate: Callable[..., Summary], choice: InProgress
 ) -> None:
     legacy.post("running", status="in-progress", claim="abc", attempts=1)
     migrate(in_progress=choice)
@@ -154,7 +154,7 @@ def test_what_a_dead_runner_left_becomes_what_was_asked_for_and_says_so(
 
 
 def test_backslashes_that_the_post_store_lost_are_not_invented(
-    legacy: LegacyStore, plain: SqlStore, migrate: Callable[..., Summary]
+    legacy: LegacyStore, plain: RunnerStore, migrate: Callable[..., Summary]
 ) -> None:
     legacy.post("lossy", args='["u00e9","a/b"]')
     migrate()
@@ -194,7 +194,7 @@ def test_what_cannot_be_read_stays_a_post_and_is_written_down(
 
 
 def test_two_metas_and_two_groups_are_read_as_php_reads_them(
-    legacy: LegacyStore, plain: SqlStore, migrate: Callable[..., Summary]
+    legacy: LegacyStore, plain: RunnerStore, migrate: Callable[..., Summary]
 ) -> None:
     post = legacy.post("two", group="beta")
     legacy.relate(post, "alpha")
@@ -207,7 +207,7 @@ def test_two_metas_and_two_groups_are_read_as_php_reads_them(
 
 
 def test_trash_extras_and_comment_meta_go_with_their_post(
-    legacy: LegacyStore, plain: SqlStore, migrate: Callable[..., Summary]
+    legacy: LegacyStore, plain: RunnerStore, migrate: Callable[..., Summary]
 ) -> None:
     post = legacy.post("canceled", status="trash", logs=())
     legacy.meta(post, "_wp_trash_meta_status", "pending")
@@ -235,7 +235,7 @@ def test_posts_of_other_types_and_those_the_plugin_migrated_are_left_alone(
 
 
 def test_zero_dates_take_the_schedules_date_and_logs_keep_theirs(
-    legacy: LegacyStore, plain: SqlStore, migrate: Callable[..., Summary]
+    legacy: LegacyStore, plain: RunnerStore, migrate: Callable[..., Summary]
 ) -> None:
     post = legacy.post("undated", post_date=ZERO, post_date_gmt=ZERO, logs=())
     legacy.comment(post, "action created", BEGAN, gmt=ZERO)
@@ -258,7 +258,7 @@ def test_many_posts_of_one_moment_are_all_seen(
 
 
 def test_a_target_with_rows_keeps_them(
-    legacy: LegacyStore, plain: SqlStore, migrate: Callable[..., Summary]
+    legacy: LegacyStore, plain: RunnerStore, migrate: Callable[..., Summary]
 ) -> None:
     legacy.post("one")
     migrate()
@@ -270,11 +270,11 @@ def test_a_target_with_rows_keeps_them(
 
 def test_a_post_that_is_changed_between_looking_and_moving_moves_as_it_is_then(
     legacy: LegacyStore,
-    plain: SqlStore,
+    plain: RunnerStore,
     migrate: Callable[..., Summary],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from wpbridge.store.moving.old_posts import OldPosts  # noqa: PLC0415
+    from wpbridge.store.posts.old_posts import OldPosts  # noqa: PLC0415
 
     changed, gone = legacy.post("changed"), legacy.post("gone")
     real = OldPosts.ids
@@ -292,19 +292,19 @@ def test_a_post_that_is_changed_between_looking_and_moving_moves_as_it_is_then(
 
 
 def test_a_post_that_a_runner_holds_is_left_and_refused_before(
-    legacy: LegacyStore, plain: SqlStore, migrate: Callable[..., Summary]
+    legacy: LegacyStore, plain: RunnerStore, migrate: Callable[..., Summary]
 ) -> None:
     legacy.post("held", claim="0123456789abcdef0123", modified=SystemClock().now())
     with pytest.raises(Contention, match="1 post"):
-        PostStore(plain).check_alone()
+        PostStore(plain.parts).check_alone()
     assert migrate().left == {"a runner of PHP's holds it": 1}
     assert legacy.count("posts") == 1
 
 
 def test_a_runner_in_the_log_is_refused_until_ten_minutes_have_passed(
-    legacy: LegacyStore, plain: SqlStore
+    legacy: LegacyStore, plain: RunnerStore
 ) -> None:
-    it = PostStore(plain)
+    it = PostStore(plain.parts)
     for minutes, seen in ((11, False), (2, True)):
         at = SystemClock().now() - timedelta(minutes=minutes)
         legacy.run(
@@ -332,27 +332,27 @@ def test_log_comments_without_a_post_make_the_plugin_clean_up_later(
 
 
 def test_looking_changes_nothing_and_counts_what_moving_does(
-    legacy: LegacyStore, plain: SqlStore, migrate: Callable[..., Summary]
+    legacy: LegacyStore, plain: RunnerStore, migrate: Callable[..., Summary]
 ) -> None:
     legacy.fill(7, 30)
     legacy.post("bad", args="{")
     posts = legacy.query("SELECT * FROM wp_posts")
-    seen = PostStore(plain, batch_size=4).look()
+    seen = PostStore(plain.parts, batch_size=4).look()
     assert legacy.query("SELECT * FROM wp_posts") == posts
     assert legacy.count("actionscheduler_actions") == 0
     done = migrate()
     assert (seen.moved, seen.left) == (done.moved, done.left)
 
 
-def test_without_wordpress_there_is_nothing_to_move(plain: SqlStore) -> None:
+def test_without_wordpress_there_is_nothing_to_move(plain: RunnerStore) -> None:
     with pytest.raises(SiteError, match="wp_posts"):
-        PostStore(plain)
+        PostStore(plain.parts)
 
 
 def test_an_id_that_stands_twice_is_left(
-    plain: SqlStore, legacy: LegacyStore, migrate: Callable[..., Summary]
+    plain: RunnerStore, legacy: LegacyStore, migrate: Callable[..., Summary]
 ) -> None:
-    if plain.dialect.name == "mysql":
+    if plain.parts.dialect.name == "mysql":
         legacy.run("ALTER TABLE wp_posts MODIFY ID bigint unsigned NOT NULL, DROP PRIMARY KEY")
     else:
         legacy.run("ALTER TABLE wp_posts RENAME TO old_posts")
@@ -366,7 +366,7 @@ def test_an_id_that_stands_twice_is_left(
 
 
 def test_a_log_row_that_came_while_the_lock_was_waited_for_is_moved(
-    mysql_dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]
+    mysql_dsn: str, tmp_path: Path, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     """The post is read under its lock as it is, and its logs must not be older."""
     here, beside = open_queue(mysql_dsn), open_queue(mysql_dsn)
@@ -387,7 +387,7 @@ def test_a_log_row_that_came_while_the_lock_was_waited_for_is_moved(
 
     event.listen(here.session._engine, "before_cursor_execute", before)
     with Journal(tmp_path / "journal", kind="post-store", site="test") as journal:
-        PostStore(here).move(journal, io.StringIO())
+        PostStore(here.parts).move(journal, io.StringIO())
     assert left == []
     assert query(here, "SELECT status FROM wp_actionscheduler_actions WHERE hook = 'ends'") == [
         ("complete",)
@@ -397,7 +397,7 @@ def test_a_log_row_that_came_while_the_lock_was_waited_for_is_moved(
 
 
 def test_a_post_that_gets_a_group_when_the_groups_were_looked_at_has_it(
-    legacy: LegacyStore, plain: SqlStore, migrate: Callable[..., Summary]
+    legacy: LegacyStore, plain: RunnerStore, migrate: Callable[..., Summary]
 ) -> None:
     """Groups are made before the transaction."""
     post = legacy.post("late")

@@ -15,17 +15,17 @@ from wpbridge.errors import Contention
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.post_store.moving import PostStore, Summary
 from wpbridge.migrate.post_store.undo import Undo, Undone
-from wpbridge.store.moving import exclusive as alone
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.posts import exclusive as alone
+from wpbridge.store.running.runner_store import RunnerStore
 
 
 @pytest.fixture
-def plain(mysql_dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
+def plain(mysql_dsn: str, open_queue: Callable[[str], RunnerStore]) -> RunnerStore:
     return open_queue(mysql_dsn)
 
 
 @pytest.fixture
-def legacy(plain: SqlStore) -> LegacyStore:
+def legacy(plain: RunnerStore) -> LegacyStore:
     return LegacyStore(plain, engine="MyISAM")
 
 
@@ -41,15 +41,15 @@ class Between(Journal):
 
 
 def move(
-    plain: SqlStore, folder: Path, happens: Callable[[Mapping[str, ActionId]], None]
+    plain: RunnerStore, folder: Path, happens: Callable[[Mapping[str, ActionId]], None]
 ) -> Summary:
     with Between(folder / "journal", kind="post-store", site="test") as journal:
         journal.happens = happens
-        return PostStore(plain).move(journal, io.StringIO())
+        return PostStore(plain.parts).move(journal, io.StringIO())
 
 
 def test_actions_are_there_before_their_posts_are_gone(
-    legacy: LegacyStore, plain: SqlStore, tmp_path: Path
+    legacy: LegacyStore, plain: RunnerStore, tmp_path: Path
 ) -> None:
     legacy.post("one", group="alpha")
     seen: list[tuple[int, int, int]] = []
@@ -65,7 +65,7 @@ def test_actions_are_there_before_their_posts_are_gone(
 
 
 def test_the_action_of_a_post_that_is_changed_then_is_taken_back(
-    legacy: LegacyStore, plain: SqlStore, tmp_path: Path
+    legacy: LegacyStore, plain: RunnerStore, tmp_path: Path
 ) -> None:
     post = legacy.post("one")
 
@@ -81,7 +81,7 @@ def test_the_action_of_a_post_that_is_changed_then_is_taken_back(
 
 
 def test_an_action_that_was_begun_then_is_not_taken_back(
-    legacy: LegacyStore, plain: SqlStore, tmp_path: Path
+    legacy: LegacyStore, plain: RunnerStore, tmp_path: Path
 ) -> None:
     post = legacy.post("one")
 
@@ -103,36 +103,36 @@ class Killed(Exception):
 
 @pytest.fixture
 def beside(
-    mysql_dsn: str, open_queue: Callable[[str], SqlStore], monkeypatch: pytest.MonkeyPatch
-) -> SqlStore:
+    mysql_dsn: str, open_queue: Callable[[str], RunnerStore], monkeypatch: pytest.MonkeyPatch
+) -> RunnerStore:
     """Another process, which waits for nobody."""
     monkeypatch.setattr(alone, "WAIT_SECONDS", 0)
     return open_queue(mysql_dsn)
 
 
-def lose(plain: SqlStore, beside: SqlStore) -> None:
+def lose(plain: RunnerStore, beside: RunnerStore) -> None:
     """The connection, and with it what it had locked."""
     mine = query(plain, "SELECT CONNECTION_ID()")[0][0]
     change(beside, f"KILL {mine}")
 
 
-def second(beside: SqlStore, folder: Path) -> Summary:
+def second(beside: RunnerStore, folder: Path) -> Summary:
     with Journal(folder / "second", kind="post-store", site="test") as journal:
-        return PostStore(beside).move(journal, io.StringIO())
+        return PostStore(beside.parts).move(journal, io.StringIO())
 
 
-def back(store: SqlStore, folder: Path, name: str = "second") -> Undone:
+def back(store: RunnerStore, folder: Path, name: str = "second") -> Undone:
     with Journal(folder / name, kind="post-store", site="test") as journal:
-        return Undo(store, journal).run()
+        return Undo(store.parts, journal).run()
 
 
 @pytest.mark.parametrize("deed", [second, back])
 def test_nobody_moves_posts_beside_another(
     legacy: LegacyStore,
-    plain: SqlStore,
-    beside: SqlStore,
+    plain: RunnerStore,
+    beside: RunnerStore,
     tmp_path: Path,
-    deed: Callable[[SqlStore, Path], object],
+    deed: Callable[[RunnerStore, Path], object],
 ) -> None:
     legacy.post("one")
     refused = []
@@ -150,7 +150,7 @@ def test_nobody_moves_posts_beside_another(
 
 
 def test_of_two_moves_none_takes_the_others_actions_back(
-    legacy: LegacyStore, plain: SqlStore, beside: SqlStore, tmp_path: Path
+    legacy: LegacyStore, plain: RunnerStore, beside: RunnerStore, tmp_path: Path
 ) -> None:
     """The first loses its connection, and the second ends what it began."""
     legacy.post("one")
@@ -168,7 +168,7 @@ def test_of_two_moves_none_takes_the_others_actions_back(
 
 
 def test_nor_those_of_one_that_died_when_the_posts_were_gone(
-    legacy: LegacyStore, plain: SqlStore, beside: SqlStore, tmp_path: Path
+    legacy: LegacyStore, plain: RunnerStore, beside: RunnerStore, tmp_path: Path
 ) -> None:
     legacy.post("one")
 
@@ -190,7 +190,7 @@ def test_nor_those_of_one_that_died_when_the_posts_were_gone(
 
 
 def test_a_post_that_was_put_back_meanwhile_is_not_deleted(
-    legacy: LegacyStore, plain: SqlStore, beside: SqlStore, tmp_path: Path
+    legacy: LegacyStore, plain: RunnerStore, beside: RunnerStore, tmp_path: Path
 ) -> None:
     """The first loses its connection, and an undo comes before it has another."""
     legacy.post("one")
@@ -207,7 +207,7 @@ def test_a_post_that_was_put_back_meanwhile_is_not_deleted(
 
 @pytest.mark.parametrize("table", ["posts", "wpbridge_keys"])
 def test_a_lost_answer_to_a_deletion_loses_no_action(
-    legacy: LegacyStore, plain: SqlStore, beside: SqlStore, tmp_path: Path, table: str
+    legacy: LegacyStore, plain: RunnerStore, beside: RunnerStore, tmp_path: Path, table: str
 ) -> None:
     """Done again, it finds the posts gone, and knows that it was the one who deleted them."""
     legacy.post("one")

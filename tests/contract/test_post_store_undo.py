@@ -21,10 +21,10 @@ from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.post_store.deleted_posts import DeletedPosts, file_of
 from wpbridge.migrate.post_store.moving import PostStore, Summary
 from wpbridge.migrate.post_store.undo import Undo, Undone
-from wpbridge.store.moving.posts import Made, Posts
-from wpbridge.store.moving.posts_back import PostsBack
-from wpbridge.store.moving.whole_posts import WholePost, WholePosts
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.posts.posts import Made, Posts
+from wpbridge.store.posts.posts_back import PostsBack
+from wpbridge.store.posts.whole_posts import WholePost, WholePosts
+from wpbridge.store.running.runner_store import RunnerStore
 
 KINDS = ("sqlite", "InnoDB", "MyISAM")
 MARK = "action_scheduler_migration_status"
@@ -51,43 +51,43 @@ def plain(
     request: pytest.FixtureRequest,
     engine: str,
     tmp_path: Path,
-    open_queue: Callable[[str], SqlStore],
-) -> SqlStore:
+    open_queue: Callable[[str], RunnerStore],
+) -> RunnerStore:
     if engine == "sqlite":
         return open_queue(f"sqlite:///{tmp_path / 'queue.db'}")
     return open_queue(str(request.getfixturevalue("mysql_dsn")))
 
 
 @pytest.fixture
-def legacy(plain: SqlStore, engine: str) -> LegacyStore:
+def legacy(plain: RunnerStore, engine: str) -> LegacyStore:
     return LegacyStore(plain, engine=engine)
 
 
 class Way:
     """There and back with one journal."""
 
-    def __init__(self, store: SqlStore, file: Path) -> None:
+    def __init__(self, store: RunnerStore, file: Path) -> None:
         self.store = store
         self.file = file
 
     def move(self, batch_size: int = 7) -> Summary:
         with self.journal() as journal:
-            return PostStore(self.store, batch_size=batch_size).move(journal, io.StringIO())
+            return PostStore(self.store.parts, batch_size=batch_size).move(journal, io.StringIO())
 
     def back(self) -> Undone:
         with self.journal() as journal:
-            return Undo(self.store, journal).run()
+            return Undo(self.store.parts, journal).run()
 
     def look(self) -> Undone:
         with self.journal() as journal:
-            return Undo(self.store, journal).look()
+            return Undo(self.store.parts, journal).look()
 
     def journal(self) -> Journal:
         return Journal(self.file, kind="post-store", site="test")
 
 
 @pytest.fixture
-def way(plain: SqlStore, tmp_path: Path) -> Way:
+def way(plain: RunnerStore, tmp_path: Path) -> Way:
     return Way(plain, tmp_path / "journal")
 
 
@@ -143,7 +143,7 @@ def is_swept(legacy: LegacyStore) -> bool:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_all_rows_are_as_they_were(
-    legacy: LegacyStore, plain: SqlStore, way: Way, seed: int
+    legacy: LegacyStore, plain: RunnerStore, way: Way, seed: int
 ) -> None:
     legacy.fill(seed, 40)
     comment = legacy.comment(legacy.post("with_meta", group="alpha"), "row", BEGAN)
@@ -161,7 +161,7 @@ def test_all_rows_are_as_they_were(
 
 def test_a_post_store_of_the_plugins_comes_back_to_the_byte(  # noqa: PLR0917 - fixtures
     request: pytest.FixtureRequest,
-    plain: SqlStore,
+    plain: RunnerStore,
     engine: str,
     golden_dir: Path,
     way: Way,
@@ -184,8 +184,8 @@ def test_a_post_store_of_the_plugins_comes_back_to_the_byte(  # noqa: PLR0917 - 
     assert query(plain, "SELECT action_id FROM wp_actionscheduler_actions") == []
 
 
-def test_bytes_and_odd_values_come_back(legacy: LegacyStore, plain: SqlStore, way: Way) -> None:
-    kind = "BLOB" if plain.dialect.name == "sqlite" else "longblob"
+def test_bytes_and_odd_values_come_back(legacy: LegacyStore, plain: RunnerStore, way: Way) -> None:
+    kind = "BLOB" if plain.parts.dialect.name == "sqlite" else "longblob"
     legacy.run(f"ALTER TABLE wp_posts ADD COLUMN raw {kind}")
     legacy.run("ALTER TABLE wp_posts ADD COLUMN price decimal(12, 3)")
     post = legacy.post("odd", raw=b"\xff\x00'%s\\", price=1.125)
@@ -207,7 +207,7 @@ def test_terms_are_counted_as_wordpress_counts(legacy: LegacyStore, way: Way) ->
 
 
 def test_what_is_moved_back_can_be_moved_again_with_another_journal(
-    legacy: LegacyStore, plain: SqlStore, way: Way, tmp_path: Path
+    legacy: LegacyStore, plain: RunnerStore, way: Way, tmp_path: Path
 ) -> None:
     legacy.fill(3, 20)
     before = snapshot(plain)
@@ -224,7 +224,7 @@ def test_what_is_moved_back_can_be_moved_again_with_another_journal(
     assert snapshot(plain) == before
 
 
-def test_called_again_it_finds_all_there(legacy: LegacyStore, plain: SqlStore, way: Way) -> None:
+def test_called_again_it_finds_all_there(legacy: LegacyStore, plain: RunnerStore, way: Way) -> None:
     legacy.fill(4, 20)
     before = snapshot(plain)
     way.move()
@@ -235,7 +235,7 @@ def test_called_again_it_finds_all_there(legacy: LegacyStore, plain: SqlStore, w
 
 
 def test_a_move_that_left_some_comes_back_too(
-    legacy: LegacyStore, plain: SqlStore, way: Way
+    legacy: LegacyStore, plain: RunnerStore, way: Way
 ) -> None:
     legacy.fill(5, 10)
     legacy.post("broken", args="{")
@@ -247,7 +247,7 @@ def test_a_move_that_left_some_comes_back_too(
 
 
 def test_looking_counts_what_is_done_and_changes_nothing(
-    legacy: LegacyStore, plain: SqlStore, way: Way
+    legacy: LegacyStore, plain: RunnerStore, way: Way
 ) -> None:
     legacy.fill(6, 20)
     legacy.post("run_since")
@@ -304,7 +304,9 @@ def test_one_whose_log_was_emptied_stays_one(legacy: LegacyStore, way: Way) -> N
     assert (done.stayed, done.gone, actions(legacy)) == (1, 0, {"unlogged"})
 
 
-def test_one_that_others_wait_for_stays_one(legacy: LegacyStore, plain: SqlStore, way: Way) -> None:
+def test_one_that_others_wait_for_stays_one(
+    legacy: LegacyStore, plain: RunnerStore, way: Way
+) -> None:
     legacy.post("first")
     way.move()
     plain.parts.own.ensure(plain.names.waits)
@@ -318,7 +320,7 @@ def test_one_that_others_wait_for_stays_one(legacy: LegacyStore, plain: SqlStore
 
 
 def test_a_claimed_one_is_left_until_its_runner_lets_it_go(
-    legacy: LegacyStore, plain: SqlStore, way: Way
+    legacy: LegacyStore, plain: RunnerStore, way: Way
 ) -> None:
     legacy.post("held")
     legacy.post("free")
@@ -335,7 +337,7 @@ def test_a_claimed_one_is_left_until_its_runner_lets_it_go(
 
 
 def test_what_ended_and_was_cleaned_away_is_counted_and_never_revived(
-    legacy: LegacyStore, plain: SqlStore, way: Way
+    legacy: LegacyStore, plain: RunnerStore, way: Way
 ) -> None:
     legacy.post("cleaned")
     way.move()
@@ -440,7 +442,7 @@ def test_somebody_elses_clean_up_stays(legacy: LegacyStore, way: Way) -> None:
 
 
 def test_posts_that_come_back_are_seen_whoever_marked_the_migration_complete(
-    legacy: LegacyStore, plain: SqlStore, way: Way, tmp_path: Path
+    legacy: LegacyStore, plain: RunnerStore, way: Way, tmp_path: Path
 ) -> None:
     """Of two journals the first has no mark, and PHP would look at none of its posts."""
     legacy.fill(7, 14)
@@ -450,7 +452,7 @@ def test_posts_that_come_back_are_seen_whoever_marked_the_migration_complete(
         raise KeyboardInterrupt
 
     with way.journal() as journal, pytest.raises(KeyboardInterrupt):
-        PostStore(plain, batch_size=7).move(journal, io.StringIO(), stop)
+        PostStore(plain.parts, batch_size=7).move(journal, io.StringIO(), stop)
     assert Way(plain, tmp_path / "second").move().is_complete
     assert CLEANUP in actions(legacy)
     done = way.back()
@@ -682,7 +684,7 @@ def test_what_was_written_and_not_noted_is_cut_off(legacy: LegacyStore, way: Way
 
 
 def test_what_cannot_be_written_is_not_deleted(
-    legacy: LegacyStore, plain: SqlStore, way: Way
+    legacy: LegacyStore, plain: RunnerStore, way: Way
 ) -> None:
     legacy.fill(9, 10)
     before = snapshot(plain)
@@ -699,7 +701,7 @@ def test_what_cannot_be_written_is_not_deleted(
 
 
 def test_rows_are_on_the_disk_before_they_are_deleted(
-    legacy: LegacyStore, plain: SqlStore, tmp_path: Path
+    legacy: LegacyStore, plain: RunnerStore, tmp_path: Path
 ) -> None:
     seen: list[tuple[int, int]] = []
 
@@ -714,7 +716,7 @@ def test_rows_are_on_the_disk_before_they_are_deleted(
     for number in range(4):
         legacy.post(f"hook_{number}")
     with Watched(tmp_path / "journal", kind="post-store", site="test") as journal:
-        PostStore(plain, batch_size=2).move(journal, io.StringIO())
+        PostStore(plain.parts, batch_size=2).move(journal, io.StringIO())
     assert seen == [(4, 2), (2, 4)]
 
 
@@ -730,7 +732,7 @@ def five(legacy: LegacyStore) -> LegacyStore:
 @pytest.mark.parametrize("is_moved_on", [True, False])
 def test_a_move_that_died_before_its_posts_were_gone_comes_back(  # noqa: PLR0917 - fixtures
     five: LegacyStore,
-    plain: SqlStore,
+    plain: RunnerStore,
     way: Way,
     monkeypatch: pytest.MonkeyPatch,
     when: str,
@@ -763,7 +765,7 @@ def test_a_move_that_died_before_its_posts_were_gone_comes_back(  # noqa: PLR091
 
 @pytest.mark.parametrize("deed", ["move", "back"])
 def test_it_may_die_before_any_of_its_statements(
-    five: LegacyStore, plain: SqlStore, tmp_path: Path, deed: str
+    five: LegacyStore, plain: RunnerStore, tmp_path: Path, deed: str
 ) -> None:
     for comment, _ in five.query("SELECT comment_ID, comment_content FROM wp_comments"):
         five.run("INSERT INTO wp_commentmeta (comment_id, meta_key) VALUES (:c, 'k')", c=comment)
@@ -791,7 +793,7 @@ def test_it_may_die_before_any_of_its_statements(
 
 
 def test_what_a_dead_move_had_copied_and_has_run_since_is_an_action_only(
-    five: LegacyStore, plain: SqlStore, way: Way, monkeypatch: pytest.MonkeyPatch
+    five: LegacyStore, plain: RunnerStore, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(DeletedPosts, "add", killed)
@@ -806,7 +808,7 @@ def test_what_a_dead_move_had_copied_and_has_run_since_is_an_action_only(
 
 
 def test_the_upkeep_does_not_forget_which_posts_have_to_wake(
-    five: LegacyStore, plain: SqlStore, way: Way, monkeypatch: pytest.MonkeyPatch
+    five: LegacyStore, plain: RunnerStore, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed when their actions were gone, and found again days later."""
     before = snapshot(plain)
@@ -843,7 +845,7 @@ def test_a_post_that_was_half_way_back_goes_again_when_its_action_has_run(
     assert five.count("term_relationships") == 4
 
 
-def dies(store: SqlStore, statement: int, deed: Callable[[], object]) -> bool:
+def dies(store: RunnerStore, statement: int, deed: Callable[[], object]) -> bool:
     """Whether it sends so many statements, of which the last does not arrive."""
     sent = 0
 
@@ -865,7 +867,7 @@ def dies(store: SqlStore, statement: int, deed: Callable[[], object]) -> bool:
 
 
 def test_posts_that_ended_long_ago_come_back_too(
-    legacy: LegacyStore, plain: SqlStore, way: Way
+    legacy: LegacyStore, plain: RunnerStore, way: Way
 ) -> None:
     for status in ("publish", "failed", "trash", "in-progress"):
         legacy.post(status, status=status, at=SystemClock().now() - timedelta(days=900))
@@ -876,10 +878,10 @@ def test_posts_that_ended_long_ago_come_back_too(
 
 
 def test_there_and_back_by_batches_of_bounded_bytes(
-    legacy: LegacyStore, plain: SqlStore, way: Way, monkeypatch: pytest.MonkeyPatch
+    legacy: LegacyStore, plain: RunnerStore, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch was 500 posts, whatever hung on them: 500 logs of 20 MB."""
-    monkeypatch.setattr("wpbridge.store.moving.old_posts.WINDOW_BYTES", 300_000)
+    monkeypatch.setattr("wpbridge.store.posts.old_posts.WINDOW_BYTES", 300_000)
     long = "x" * 200_000
     for _ in range(2):
         legacy.post("small")

@@ -9,6 +9,7 @@ import pytest
 from clocks import FakeClock
 from factories import NOW
 from rows import change, column, log_of, query, set_status
+from stores import AnyStore, again
 from wpbridge.action import ActionId
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import schedule
@@ -17,7 +18,7 @@ from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.records import Query
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 SOON = NOW + timedelta(hours=1)
 
@@ -38,11 +39,13 @@ def failed(queue: Queue, hook: str = "h", args: Any = (), **more: Any) -> Action
 
 def claim(queue: Queue, *hooks: str) -> None:
     """A runner takes all that is due of the hooks."""
-    found = queue.store.claim_due(now=NOW, limit=100, only=ClaimFilter(hooks=frozenset(hooks)))
+    found = RunnerStore(queue.store).claim_due(
+        now=NOW, limit=100, only=ClaimFilter(hooks=frozenset(hooks))
+    )
     assert found is not None
 
 
-def contents(store: SqlStore) -> list[Sequence[Sequence[object]]]:
+def contents(store: AnyStore) -> list[Sequence[Sequence[object]]]:
     """Every row of every table, but runners' beats."""
     return [
         query(store, f"SELECT * FROM wp_{table} ORDER BY 1, 2")
@@ -172,7 +175,7 @@ def test_a_dry_run_changes_nothing(queue: Queue, one_of_each: dict[str, ActionId
 
 def test_what_changed_meanwhile_is_told_of(queue: Queue) -> None:
     ids = [add(queue) for _ in range(3)]
-    edits = queue.store.parts.edits
+    edits = queue.store.edits
     cancel = edits.cancel
 
     def late(those: Sequence[ActionId], **more: Any) -> list[ActionId]:
@@ -187,7 +190,7 @@ def test_what_changed_meanwhile_is_told_of(queue: Queue) -> None:
 
 
 def test_only_free_ones_can_be_asked_for(queue: Queue, one_of_each: dict[str, ActionId]) -> None:
-    cancel = queue.store.parts.edits.cancel
+    cancel = queue.store.edits.cancel
     everything = list(one_of_each.values())
     assert cancel(everything, now=NOW, only_free=True) == [one_of_each["pending"]]
     assert cancel(everything, now=NOW) == [one_of_each["claimed"]]
@@ -384,13 +387,13 @@ def test_reschedule_moves_columns_and_schedule_together(queue: Queue) -> None:
 
 
 def test_rescheduled_local_dates_are_the_site_s(
-    dsn: str, open_queue: Callable[[str], SqlStore]
+    dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     store = open_queue(dsn)
     change(store, "CREATE TABLE wp_options (option_name varchar(191), option_value text)")
     change(store, "INSERT INTO wp_options VALUES ('timezone_string', 'Europe/Berlin')")
-    store.inspect()
-    queue = Queue(store, clock=FakeClock())
+    store = again(store)
+    queue = Queue(store.parts, clock=FakeClock())
     action_id = add(queue)
     queue.reschedule([action_id], at="2026-07-01T09:30")
     assert dates(queue, action_id) == ["2026-07-01 09:30:00", "2026-07-01 11:30:00"]
@@ -501,7 +504,7 @@ def test_rows_that_none_of_us_would_write_can_be_moved(queue: Queue) -> None:
 
 def test_a_row_claimed_just_then_is_left(queue: Queue) -> None:
     action_id = queue.enqueue_async("h") or ActionId(0)
-    edits = queue.store.parts.edits
+    edits = queue.store.edits
     move = edits.move
 
     def late(moves: Any, **more: Any) -> list[ActionId]:
@@ -521,9 +524,9 @@ def test_a_row_claimed_just_then_is_left(queue: Queue) -> None:
 def test_stale_claims_are_lifted_from_waiting_rows_only(queue: Queue, clock: FakeClock) -> None:
     ids = [queue.enqueue_async("h") or ActionId(0) for _ in range(3)]
     claim(queue, "h")
-    (held,) = queue.store.parts.reading.claims()
+    (held,) = queue.store.reading.claims()
     set_status(queue.store, ids[0], "in-progress")
-    edits = queue.store.parts.edits
+    edits = queue.store.edits
     later = NOW + timedelta(seconds=300)
     assert edits.unclaim(held.id, before=NOW - timedelta(seconds=1), now=later) == []
     change(
@@ -535,7 +538,7 @@ def test_stale_claims_are_lifted_from_waiting_rows_only(queue: Queue, clock: Fak
     assert [column(queue.store, "claim_id", i) for i in ids] == [held.id, 0, 0]
     assert log_of(queue.store, ids[1]) == ["action created", "action reset"]
     assert len(log_of(queue.store, ids[0])) == 1
-    assert len(queue.store.parts.reading.claims()) == 1, "one of it runs"
+    assert len(queue.store.reading.claims()) == 1, "one of it runs"
     set_status(queue.store, ids[0], "complete")
     assert edits.unclaim(held.id, before=NOW, now=later) == []
     assert query(queue.store, "SELECT * FROM wp_actionscheduler_claims") == []

@@ -13,6 +13,7 @@ import pytest
 from clocks import FakeClock
 from factories import NOW
 from rows import change, column, log_of, query
+from stores import AnyStore, again
 from wpbridge.errors import (
     ActionNotFound,
     ConfigError,
@@ -24,7 +25,7 @@ from wpbridge.errors import (
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue, opened
 from wpbridge.site.config import load
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 UNIX = 1_795_521_600
 """NOW."""
@@ -36,7 +37,7 @@ COLUMNS = (
 ASYNC = 'O:28:"ActionScheduler_NullSchedule":0:{}'
 
 
-def row(store: SqlStore, action_id: int | None) -> list[object]:
+def row(store: RunnerStore, action_id: int | None) -> list[object]:
     (found,) = query(
         store, f"SELECT {COLUMNS} FROM wp_actionscheduler_actions WHERE action_id = :i", i=action_id
     )
@@ -90,7 +91,7 @@ def cron(at: int, first: int, *parts: str) -> str:
     )
 
 
-def contents(store: SqlStore) -> dict[str, Sequence[Sequence[object]]]:
+def contents(store: AnyStore) -> dict[str, Sequence[Sequence[object]]]:
     """Every row of the plugin's tables and of those of ours that enqueueing fills."""
     return {
         table: query(store, f"SELECT * FROM wp_{table} ORDER BY 1, 2")
@@ -109,7 +110,7 @@ def contents(store: SqlStore) -> dict[str, Sequence[Sequence[object]]]:
 # The plugin's functions
 
 
-def test_an_async_action(queue: Queue, store: SqlStore) -> None:
+def test_an_async_action(queue: Queue, store: RunnerStore) -> None:
     action_id = queue.enqueue_async("send_mail", {"order": 17})
     assert row(store, action_id) == new_row(
         "send_mail", "2026-11-24 12:00:00", ASYNC, args='{"order":17}'
@@ -118,7 +119,7 @@ def test_an_async_action(queue: Queue, store: SqlStore) -> None:
     assert (log[0], log[1], str(log[2])) == (action_id, "action created", "2026-11-24 12:00:00")
 
 
-def test_a_single_action(queue: Queue, store: SqlStore) -> None:
+def test_a_single_action(queue: Queue, store: RunnerStore) -> None:
     dates: list[Any] = [
         UNIX + 600,
         "+10m",
@@ -134,17 +135,17 @@ def test_a_single_action(queue: Queue, store: SqlStore) -> None:
         assert log_of(store, int(action_id or 0)) == ["action created"]
 
 
-def test_a_single_action_without_a_date_is_for_now(queue: Queue, store: SqlStore) -> None:
+def test_a_single_action_without_a_date_is_for_now(queue: Queue, store: RunnerStore) -> None:
     action_id = queue.schedule_single(None, "h")
     assert row(store, action_id) == new_row("h", "2026-11-24 12:00:00", single(UNIX))
 
 
-def test_a_single_action_of_the_past_keeps_its_date(queue: Queue, store: SqlStore) -> None:
+def test_a_single_action_of_the_past_keeps_its_date(queue: Queue, store: RunnerStore) -> None:
     action_id = queue.schedule_single("1999-12-31T23:59:59", "h")
     assert row(store, action_id) == new_row("h", "1999-12-31 23:59:59", single(946_684_799))
 
 
-def test_a_recurring_action(queue: Queue, store: SqlStore) -> None:
+def test_a_recurring_action(queue: Queue, store: RunnerStore) -> None:
     action_id = queue.schedule_recurring("+1m", 3600, "tidy", ["a/b"])
     assert row(store, action_id) == new_row(
         "tidy", "2026-11-24 12:01:00", interval(UNIX + 60, UNIX + 60, 3600), args='["a\\/b"]'
@@ -152,12 +153,12 @@ def test_a_recurring_action(queue: Queue, store: SqlStore) -> None:
     assert log_of(store, int(action_id or 0)) == ["action created"]
 
 
-def test_a_recurring_action_of_interval_0_is_single(queue: Queue, store: SqlStore) -> None:
+def test_a_recurring_action_of_interval_0_is_single(queue: Queue, store: RunnerStore) -> None:
     action_id = queue.schedule_recurring(None, 0, "tidy")
     assert row(store, action_id) == new_row("tidy", "2026-11-24 12:00:00", single(UNIX))
 
 
-def test_a_cron_action(queue: Queue, store: SqlStore) -> None:
+def test_a_cron_action(queue: Queue, store: RunnerStore) -> None:
     action_id = queue.schedule_cron(UNIX + 59, "0 3 * * *", "report")
     night = UNIX + 15 * 3600
     assert row(store, action_id) == new_row(
@@ -166,7 +167,7 @@ def test_a_cron_action(queue: Queue, store: SqlStore) -> None:
     assert log_of(store, int(action_id or 0)) == ["action created"]
 
 
-def test_a_cron_action_with_a_macro_and_one_with_a_year(queue: Queue, store: SqlStore) -> None:
+def test_a_cron_action_with_a_macro_and_one_with_a_year(queue: Queue, store: RunnerStore) -> None:
     daily = queue.schedule_cron(None, "@daily", "report")
     midnight = UNIX + 12 * 3600
     assert row(store, daily) == new_row(
@@ -180,12 +181,12 @@ def test_a_cron_action_with_a_macro_and_one_with_a_year(queue: Queue, store: Sql
     )
 
 
-def test_local_dates_are_the_site_s(dsn: str, open_queue: Callable[[str], SqlStore]) -> None:
+def test_local_dates_are_the_site_s(dsn: str, open_queue: Callable[[str], RunnerStore]) -> None:
     store = open_queue(dsn)
     change(store, "CREATE TABLE wp_options (option_name varchar(191), option_value text)")
     change(store, "INSERT INTO wp_options VALUES ('timezone_string', 'Europe/Berlin')")
-    store.inspect()
-    queue = Queue(store, clock=FakeClock())
+    store = again(store)
+    queue = Queue(store.parts, clock=FakeClock())
     async_, dated = queue.enqueue_async("h"), queue.schedule_single("2026-07-01T12:00", "h")
     assert row(store, async_)[2:4] == ["2026-11-24 12:00:00", "2026-11-24 12:00:00"]
     assert row(store, dated)[2:4] == ["2026-07-01 12:00:00", "2026-07-01 14:00:00"]
@@ -197,7 +198,7 @@ def test_local_dates_are_the_site_s(dsn: str, open_queue: Callable[[str], SqlSto
     assert [str(date) for date in log] == ["2026-11-24 12:00:00", "2026-11-24 13:00:00"]
 
 
-def test_priorities(queue: Queue, store: SqlStore) -> None:
+def test_priorities(queue: Queue, store: RunnerStore) -> None:
     for priority in (0, 10, 255):
         action_id = queue.enqueue_async("h", priority=priority)
         assert column(store, "priority", int(action_id or 0)) == priority
@@ -206,7 +207,7 @@ def test_priorities(queue: Queue, store: SqlStore) -> None:
 # Args
 
 
-def test_args_over_191_bytes_are_found_by_their_md5(queue: Queue, store: SqlStore) -> None:
+def test_args_over_191_bytes_are_found_by_their_md5(queue: Queue, store: RunnerStore) -> None:
     short, long = ["x" * 187], ["x" * 188]
     text = f'["{"x" * 188}"]'
     digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
@@ -214,14 +215,14 @@ def test_args_over_191_bytes_are_found_by_their_md5(queue: Queue, store: SqlStor
     assert row(store, queue.enqueue_async("h", long))[5::6] == [digest, text]
 
 
-def test_args_of_8000_bytes(queue: Queue, store: SqlStore) -> None:
+def test_args_of_8000_bytes(queue: Queue, store: RunnerStore) -> None:
     action_id = queue.enqueue_async("h", ["\\" * 3998])
     text = '["' + "\\" * 7996 + '"]'
     assert row(store, action_id)[11] == text
     assert queue.get(action_id or 0).args == text.encode()
 
 
-def test_odd_texts_come_back_as_they_were(queue: Queue, store: SqlStore) -> None:
+def test_odd_texts_come_back_as_they_were(queue: Queue, store: RunnerStore) -> None:
     args = {"q'\"%s%%:x\\": "\N{PILE OF POO}\x7f\0é", "n": [None, True, 1.5, -0.0]}
     action_id = queue.enqueue_async("hook'\"\\%s :x \N{PILE OF POO}", args, group="g'\"\\%s :y é")
     found = queue.get(action_id or 0)
@@ -234,7 +235,7 @@ def test_odd_texts_come_back_as_they_were(queue: Queue, store: SqlStore) -> None
 
 
 @pytest.fixture
-def bare_queue(dsn: str, open_queue: Callable[[str], SqlStore]) -> Queue:
+def bare_queue(dsn: str, open_queue: Callable[[str], RunnerStore]) -> Queue:
     """Over tables of the plugin's schema 5: neither priority nor extended args."""
     store = open_queue(dsn)
     if dsn.startswith("mysql"):
@@ -251,8 +252,8 @@ def bare_queue(dsn: str, open_queue: Callable[[str], SqlStore]) -> Queue:
             change(store, f'DROP INDEX "{name}"')
     for name in ("priority", "extended_args"):
         change(store, f"ALTER TABLE wp_actionscheduler_actions DROP COLUMN {name}")
-    store.inspect()
-    return Queue(store, clock=FakeClock(), close_store=False)
+    store = again(store)
+    return Queue(store.parts, clock=FakeClock(), close_store=False)
 
 
 def test_without_extended_args_only_short_args_are_taken(bare_queue: Queue) -> None:
@@ -280,20 +281,20 @@ def test_without_priority_no_group_is_0(bare_queue: Queue) -> None:
 # Groups
 
 
-def test_no_group_is_the_row_with_the_empty_slug(queue: Queue, store: SqlStore) -> None:
+def test_no_group_is_the_row_with_the_empty_slug(queue: Queue, store: RunnerStore) -> None:
     ids = [queue.enqueue_async("h") or 0, queue.schedule_single("+1h", "h") or 0]
     assert query(store, "SELECT group_id, slug FROM wp_actionscheduler_groups") == [(1, "")]
     assert [column(store, "group_id", i) for i in ids] == [1, 1]
     assert [queue.get(i).group for i in ids] == ["", ""]
 
 
-def test_a_group_is_made_once_as_it_is_written(queue: Queue, store: SqlStore) -> None:
+def test_a_group_is_made_once_as_it_is_written(queue: Queue, store: RunnerStore) -> None:
     ids = [queue.enqueue_async("h", group=" Mail 1 ") or 0 for _ in range(3)]
     assert query(store, "SELECT slug FROM wp_actionscheduler_groups") == [(" Mail 1 ",)]
     assert len({column(store, "group_id", i) for i in ids}) == 1
 
 
-def test_the_database_decides_what_is_one_group(queue: Queue, store: SqlStore, dsn: str) -> None:
+def test_the_database_decides_what_is_one_group(queue: Queue, store: RunnerStore, dsn: str) -> None:
     first = queue.enqueue_async("h", group="mail") or 0
     on_mariadb = dsn.startswith("mysql")
     for slug, is_one in (
@@ -308,7 +309,7 @@ def test_the_database_decides_what_is_one_group(queue: Queue, store: SqlStore, d
         assert queue.get(second).group == ("mail" if is_one else slug), "the first spelling wins"
 
 
-def test_of_several_rows_of_a_group_the_first_is_written(queue: Queue, store: SqlStore) -> None:
+def test_of_several_rows_of_a_group_the_first_is_written(queue: Queue, store: RunnerStore) -> None:
     for _ in range(2):
         change(store, "INSERT INTO wp_actionscheduler_groups (slug) VALUES ('twice')")
     action_id = queue.enqueue_async("h", group="twice") or 0
@@ -363,7 +364,7 @@ REFUSED: list[dict[str, Any]] = [
 ]
 
 
-def test_what_is_refused_leaves_no_trace(queue: Queue, store: SqlStore) -> None:
+def test_what_is_refused_leaves_no_trace(queue: Queue, store: RunnerStore) -> None:
     queue.enqueue_async("there", group="there", key="there")
     before = contents(store)
     good = Enqueue(hook="good", group="newer", key="k", unique=True)
@@ -391,17 +392,17 @@ def test_unknown_actions_to_wait_for_are_named(queue: Queue) -> None:
 
 
 def test_tables_without_transactions_are_refused(
-    mysql_dsn: str, open_queue: Callable[[str], SqlStore]
+    mysql_dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     store = open_queue(mysql_dsn)
     change(store, "ALTER TABLE wp_actionscheduler_actions ENGINE=MyISAM")
-    store.inspect()
+    store = again(store)
     with pytest.raises(SchemaError, match="MyISAM"):
-        Queue(store).enqueue_async("h", group="g")
+        Queue(store.parts).enqueue_async("h", group="g")
     assert query(store, "SELECT * FROM wp_actionscheduler_groups") == []
 
 
-def test_check_tells_the_row_and_changes_nothing(queue: Queue, store: SqlStore) -> None:
+def test_check_tells_the_row_and_changes_nothing(queue: Queue, store: RunnerStore) -> None:
     before = contents(store)
     made = queue.check(Enqueue(hook="h", args=[1], at="+1h", group="new", unique=True, key="k"))
     assert (made.hook, made.args, made.group) == ("h", "[1]", "new")
@@ -413,7 +414,7 @@ def test_check_tells_the_row_and_changes_nothing(queue: Queue, store: SqlStore) 
 # Many
 
 
-def test_many_keep_their_order(queue: Queue, store: SqlStore) -> None:
+def test_many_keep_their_order(queue: Queue, store: RunnerStore) -> None:
     ids = queue.enqueue_many(
         Enqueue(hook="h", args=[n], group=f"g{n % 3}", at=UNIX + n) for n in range(2500)
     )
@@ -425,7 +426,7 @@ def test_many_keep_their_order(queue: Queue, store: SqlStore) -> None:
     assert [(int(str(r[0])), r[1]) for r in logs] == [(n, "action created") for n in ids]
 
 
-def test_many_of_every_kind_are_as_if_one_by_one(queue: Queue, store: SqlStore) -> None:
+def test_many_of_every_kind_are_as_if_one_by_one(queue: Queue, store: RunnerStore) -> None:
     first = queue.enqueue_async("old", key="old") or 0
     ids = queue.enqueue_many(
         [
@@ -468,7 +469,7 @@ def test_what_is_wrong_in_a_later_thousand_leaves_the_first_ones(queue: Queue) -
 
 
 def test_a_queue_is_opened_by_its_address(
-    dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path
+    dsn: str, open_queue: Callable[[str], RunnerStore], tmp_path: Path
 ) -> None:
     store = open_queue(dsn)
     with Queue.open(dsn=dsn, env={}, cwd=tmp_path, unique_by="args") as queue:
@@ -497,8 +498,8 @@ def test_a_queue_of_nothing_is_not_opened(tmp_path: Path) -> None:
 # Threads, and connections that end
 
 
-def test_threads_take_turns(dsn: str, open_queue: Callable[[str], SqlStore]) -> None:
-    queue = Queue(open_queue(dsn), clock=FakeClock(), close_store=False)
+def test_threads_take_turns(dsn: str, open_queue: Callable[[str], RunnerStore]) -> None:
+    queue = Queue(open_queue(dsn).parts, clock=FakeClock(), close_store=False)
     start = threading.Barrier(4)
     made: list[int | None] = []
 
@@ -516,7 +517,7 @@ def test_threads_take_turns(dsn: str, open_queue: Callable[[str], SqlStore]) -> 
     assert sorted(i or 0 for i in made) == list(range(1, 101))
 
 
-def kill_connections(dsn: str, store: SqlStore) -> None:
+def kill_connections(dsn: str, store: RunnerStore) -> None:
     """As a server that ends idle connections."""
     (found,) = query(store, "SELECT CONNECTION_ID()")
     socket = dsn.partition("unix_socket=")[2]
@@ -527,16 +528,16 @@ def kill_connections(dsn: str, store: SqlStore) -> None:
 
 
 def test_a_queue_that_lay_idle_connects_again(
-    mysql_dsn: str, open_queue: Callable[[str], SqlStore]
+    mysql_dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     store = open_queue(mysql_dsn)
-    queue = Queue(store)
+    queue = Queue(store.parts)
     for number in (1, 2, 3):
         assert queue.enqueue_async("h") == number
         kill_connections(mysql_dsn, store)
     assert queue.count() == 3
 
 
-def test_dates_of_any_zone_are_stored_in_utc(queue: Queue, store: SqlStore) -> None:
+def test_dates_of_any_zone_are_stored_in_utc(queue: Queue, store: RunnerStore) -> None:
     at = datetime(2026, 12, 1, 9, 30, 59, 999_999, tzinfo=UTC).astimezone()
     assert row(store, queue.schedule_single(at, "h"))[2] == "2026-12-01 09:30:59"

@@ -8,27 +8,31 @@ import pytest
 from clocks import FakeClock
 from factories import NOW
 from rows import change, column, log_of, query, set_status
+from stores import AnyStore
 from wpbridge.action import ActionId, Status
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
+from wpbridge.store.opened import OpenStore, open_tables
 from wpbridge.store.queueing.adding import DAILY_HOOK, SINCE_4_HOOK, Request, UniqueBy
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
+from wpbridge.store.structure.tables import Connected
 from wpbridge.store.upkeep.retention import Expiry
 
 
-def by(store: SqlStore, unique_by: UniqueBy) -> Queue:
-    return Queue(store, unique_by=unique_by, clock=FakeClock(), close_store=False)
+def by(store: RunnerStore, unique_by: UniqueBy) -> Queue:
+    return Queue(store.parts, unique_by=unique_by, clock=FakeClock(), close_store=False)
 
 
-def add_unique_key(store: SqlStore) -> None:
-    """As schema 9 has it."""
-    kind = "varchar(191)" if store._dialect.name == "mysql" else "text"
+def add_unique_key(store: OpenStore) -> OpenStore:
+    """As schema 9 has it; returns the store of the tables as they are then."""
+    kind = "varchar(191)" if store.dialect.name == "mysql" else "text"
     change(store, f"ALTER TABLE wp_actionscheduler_actions ADD COLUMN unique_key {kind} NULL")
     change(store, "CREATE UNIQUE INDEX unique_key ON wp_actionscheduler_actions (unique_key)")
-    store.inspect()
+    way = Connected(session=store.session, names=store.names, dialect=store.dialect)
+    return open_tables(way)
 
 
-def rows(store: SqlStore) -> list[int]:
+def rows(store: AnyStore) -> list[int]:
     """How many actions, logs and keys there are."""
     return [
         len(query(store, f"SELECT 1 FROM wp_{table}"))
@@ -39,7 +43,7 @@ def rows(store: SqlStore) -> list[int]:
 # What is the same
 
 
-def test_by_group_neither_args_nor_date_nor_kind_tell_apart(store: SqlStore) -> None:
+def test_by_group_neither_args_nor_date_nor_kind_tell_apart(store: RunnerStore) -> None:
     queue = by(store, "group")
     first = queue.schedule_recurring("+1d", 60, "h", [1], group="g", unique=True)
     before = rows(store)
@@ -56,7 +60,7 @@ def test_by_group_neither_args_nor_date_nor_kind_tell_apart(store: SqlStore) -> 
     assert queue.enqueue_async("h", [1], group="g") is not None, "not unique: never looked at"
 
 
-def test_by_args_the_args_tell_apart(store: SqlStore) -> None:
+def test_by_args_the_args_tell_apart(store: RunnerStore) -> None:
     queue = by(store, "args")
     first = queue.enqueue_async("h", ["A"], group="g", unique=True)
     before = rows(store)
@@ -75,7 +79,9 @@ def test_by_args_the_args_tell_apart(store: SqlStore) -> None:
 
 
 @pytest.mark.parametrize("unique_by", ["group", "args"])
-def test_only_pending_and_running_ones_are_in_the_way(store: SqlStore, unique_by: UniqueBy) -> None:
+def test_only_pending_and_running_ones_are_in_the_way(
+    store: RunnerStore, unique_by: UniqueBy
+) -> None:
     queue = by(store, unique_by)
     for status, is_in_the_way in (
         ("pending", True),
@@ -136,20 +142,19 @@ def test_auto_goes_by_the_hour_of_the_plugin_s_daily_action(queue: Queue) -> Non
 
 
 def test_auto_is_by_args_where_there_are_unique_keys(queue: Queue) -> None:
-    add_unique_key(queue.store)
-    assert is_by_args(queue)
+    assert is_by_args(Queue(add_unique_key(queue.store), clock=FakeClock()))
 
 
-def test_what_was_asked_for_goes_first(store: SqlStore) -> None:
-    add_unique_key(store)
+def test_what_was_asked_for_goes_first(store: RunnerStore) -> None:
+    store = RunnerStore(add_unique_key(store.parts))
     assert not is_by_args(by(store, "group"))
     change(store, "DELETE FROM wp_actionscheduler_actions")
     assert is_by_args(by(store, "args"))
 
 
 def test_the_plugin_s_unique_key_is_left_to_the_plugin(queue: Queue) -> None:
-    store = queue.store
-    add_unique_key(store)
+    store = add_unique_key(queue.store)
+    queue = Queue(store, clock=FakeClock())
     made = [
         queue.enqueue_async("h", unique=True),
         queue.enqueue_async("h", [1], unique=True),
@@ -168,14 +173,14 @@ def test_the_plugin_s_unique_key_is_left_to_the_plugin(queue: Queue) -> None:
 
 
 def test_keys_that_others_left_on_ended_actions_are_dropped(queue: Queue) -> None:
-    store = queue.store
-    add_unique_key(store)
+    store = add_unique_key(queue.store)
+    queue = Queue(store, clock=FakeClock())
     ids = [queue.enqueue_async("h") or ActionId(0) for _ in range(5)]
     states = ("pending", "in-progress", "complete", "failed", "canceled")
     for action_id, status in zip(ids, states, strict=True):
         set_status(store, action_id, status)
     change(store, "UPDATE wp_actionscheduler_actions SET unique_key = action_id")
-    assert store.parts.edits.drop_unique_keys(ids[:4]) == 2
+    assert store.edits.drop_unique_keys(ids[:4]) == 2
     kept = [str(column(store, "unique_key", i)) for i in ids]
     assert kept == ["1", "2", "None", "None", "5"]
 
@@ -229,7 +234,7 @@ def test_a_key_goes_when_its_action_is_pruned(queue: Queue) -> None:
     first = queue.enqueue_async("h", key="k") or ActionId(0)
     queue.cancel([first])
     expiry = Expiry(status=Status.CANCELED, before=NOW)
-    assert queue.store.parts.retention.delete([first], expiry) == 1
+    assert queue.store.retention.delete([first], expiry) == 1
     assert rows(queue.store) == [0, 0, 0]
 
 
@@ -241,12 +246,12 @@ def test_a_key_may_be_long_and_odd(queue: Queue) -> None:
 
 
 def test_a_key_taken_by_another_process_after_a_look_is_seen(
-    dsn: str, open_queue: Callable[[str], SqlStore], queue: Queue
+    dsn: str, open_queue: Callable[[str], RunnerStore], queue: Queue
 ) -> None:
     """A batch that has read before it meets a key that has been taken since."""
     queue.enqueue_async("h", key="old")
-    other = Queue(open_queue(dsn), clock=FakeClock(), close_store=False)
-    adding, before = queue.store.parts.adding, queue.store.parts.adding._add_special
+    other = Queue(open_queue(dsn).parts, clock=FakeClock(), close_store=False)
+    adding, before = queue.store.adding, queue.store.adding._add_special
     made: list[int | None] = []
     is_mariadb = dsn.startswith("mysql")
 
@@ -265,13 +270,12 @@ def test_a_key_taken_by_another_process_after_a_look_is_seen(
 
 
 def test_a_table_of_keys_made_by_another_process_is_found(
-    dsn: str, open_queue: Callable[[str], SqlStore]
+    dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     store = open_queue(dsn)
-    store.drop_tables()
-    store.inspect()
-    queue = Queue(store, clock=FakeClock())
-    other = Queue(open_queue(dsn), clock=FakeClock())
+    store.parts.own.drop()
+    queue = Queue(store.parts, clock=FakeClock())
+    other = Queue(open_queue(dsn).parts, clock=FakeClock())
     first = other.enqueue_async("h", key="k") or 0
     assert queue.refusal(Enqueue(hook="h", key="k")) == first
     assert queue.enqueue_async("h", key="k") == first

@@ -23,13 +23,13 @@ from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.base import ClaimFilter, QueuedHook
 from wpbridge.store.reading.reading import Reading
 from wpbridge.store.records import ClaimRecord, Query, Tally
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def reading(store: SqlStore) -> Reading:
+def reading(store: RunnerStore) -> Reading:
     return store.parts.reading
 
 
@@ -296,7 +296,7 @@ def test_a_query_knows_whether_it_means_less_than_everything() -> None:
 def test_logs_are_told_in_the_order_they_were_written(queue: Queue, reading: Reading) -> None:
     first, second = add(queue), add(queue)
     early = LogLine(message="earlier date, later row \N{PILE OF POO}", at=NOW - HOUR)
-    queue.store.log([(second, early), (first, early)])
+    RunnerStore(queue.store).log([(second, early), (first, early)])
     assert [(entry.message, entry.at) for entry in queue.logs(first)] == [
         ("action created", NOW),
         ("earlier date, later row \N{PILE OF POO}", NOW - HOUR),
@@ -323,7 +323,9 @@ def test_failures_say_why(queue: Queue, clock: FakeClock) -> None:
         )
         only = ClaimFilter(hooks=frozenset({"bad", "rec"}))
         limits = Limits(batches=1)
-        Runner(queue.store, executor, clock, identity(), only=only, limits=limits).run()
+        Runner(
+            RunnerStore(queue.store), executor, clock, identity(), only=only, limits=limits
+        ).run()
 
     for number in range(3):
         queue.enqueue_async("bad", [number])
@@ -357,7 +359,7 @@ def test_a_failure_without_a_word_has_a_date_at_least(queue: Queue) -> None:
     assert (run.message, run.at) == ("", NOW - HOUR / 2)
     last = "There was a failure scheduling the next instance of this action: x"
     lines = ["action failed: in PHP", last, "wpbridge: detail", "action started via WP Cron"]
-    queue.store.log([(ActionId(1), LogLine(message=line, at=NOW)) for line in lines])
+    RunnerStore(queue.store).log([(ActionId(1), LogLine(message=line, at=NOW)) for line in lines])
     (run,) = queue.failures()
     assert (run.message, run.at) == ("action failed: in PHP", NOW)
 
@@ -424,7 +426,7 @@ def test_counts_by_hour(queue: Queue, clock: FakeClock) -> None:
 
 
 def test_what_is_due(queue: Queue, reading: Reading) -> None:
-    due = queue.store.parts.due
+    due = queue.store.due
     assert due.count(NOW, cap=9) == 0
     assert due.oldest(NOW) is None
     for at in (NOW - HOUR, NOW - 2 * HOUR, NOW, NOW + HOUR):
@@ -445,7 +447,7 @@ def test_what_is_due(queue: Queue, reading: Reading) -> None:
 
 
 def test_what_is_held_is_due_apart(queue: Queue) -> None:
-    parts = queue.store.parts
+    parts = queue.store
     for hook, hours, group in (
         ("held", 9, ""),
         ("held", -1, ""),
@@ -480,9 +482,9 @@ def test_what_is_held_is_due_apart(queue: Queue) -> None:
 
 
 def test_a_held_hook_is_told_of_once_an_hour_by_one_runner(
-    queue: Queue, dsn: str, open_queue: Callable[[str], SqlStore]
+    queue: Queue, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
-    held, other = queue.store.parts.held, open_queue(dsn).parts.held
+    held, other = queue.store.held, open_queue(dsn).parts.held
     assert held.tell(["a", "b"]) == ["a", "b"]
     assert other.tell(["a", "b", "c"]) == ["c"]
     held.forget(["b"])
@@ -498,7 +500,7 @@ def test_a_held_hook_is_told_of_once_an_hour_by_one_runner(
 
 def test_a_held_hook_that_the_table_cannot_hold_is_told_of_once(queue: Queue) -> None:
     names = ["x" * 192, "\ud83d"]
-    held = queue.store.parts.held
+    held = queue.store.held
     expected = [name for name in names if queue.store.dialect.name == "mysql" or len(name) == 1]
     assert [name for name in held.tell(names) if name in expected] == sorted(expected)
     assert held.tell(names) == []

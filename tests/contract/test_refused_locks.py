@@ -18,8 +18,8 @@ from wpbridge.errors import StoreError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.post_store.moving import PostStore
 from wpbridge.migrate.post_store.undo import Undo
-from wpbridge.store.moving.posts import Posts
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.posts.posts import Posts
+from wpbridge.store.running.runner_store import RunnerStore
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -29,18 +29,18 @@ def store(
     request: pytest.FixtureRequest,
     mariadb: MariaDB,
     mysql_dsn: str,
-    open_queue: Callable[[str], SqlStore],
-) -> Iterator[SqlStore]:
+    open_queue: Callable[[str], RunnerStore],
+) -> Iterator[RunnerStore]:
     database = mysql_dsn.split("?", maxsplit=1)[0].rsplit("/", 1)[1]
     with refusing(mariadb.socket, {b"GET_LOCK(": request.param}) as port:
         yield open_queue(f"mysql://root@127.0.0.1:{port}/{database}")
 
 
-def slugs(store: SqlStore) -> list[object]:
+def slugs(store: RunnerStore) -> list[object]:
     return [row[0] for row in query(store, "SELECT slug FROM wp_actionscheduler_groups")]
 
 
-def test_groups_are_made_once(store: SqlStore) -> None:
+def test_groups_are_made_once(store: RunnerStore) -> None:
     insert(store, make_new(group="new"), make_new(group="new"), make_new(group=""))
     again = insert(store, make_new(group="new"), make_new(group="other"))
     assert sorted(map(str, slugs(store))) == ["", "new", "other"]
@@ -53,7 +53,7 @@ def test_groups_are_made_once(store: SqlStore) -> None:
     assert row[0] == "other"
 
 
-def test_a_group_that_another_made_meanwhile_is_taken(store: SqlStore) -> None:
+def test_a_group_that_another_made_meanwhile_is_taken(store: RunnerStore) -> None:
     groups = store.parts.groups
     first = groups.ensure("mail")
     # As if the look before had been older than that.
@@ -62,12 +62,12 @@ def test_a_group_that_another_made_meanwhile_is_taken(store: SqlStore) -> None:
 
 
 def test_two_writers_at_the_same_moment_make_one_row(
-    store: SqlStore, open_queue: Callable[[str], SqlStore]
+    store: RunnerStore, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     other = open_queue(store.session.address.render_as_string())
     start = threading.Barrier(2)
 
-    def make(one: SqlStore) -> list[int]:
+    def make(one: RunnerStore) -> list[int]:
         made = []
         for number in range(20):
             start.wait(timeout=20)
@@ -81,7 +81,7 @@ def test_two_writers_at_the_same_moment_make_one_row(
 
 
 def test_a_new_group_waits_for_no_writer_of_another(
-    store: SqlStore, open_queue: Callable[[str], SqlStore]
+    store: RunnerStore, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     old = store.parts.groups.ensure("old")
     other = open_queue(store.session.address.render_as_string())
@@ -94,27 +94,27 @@ def test_a_new_group_waits_for_no_writer_of_another(
     assert sorted(map(str, slugs(store))) == ["new", "old"]
 
 
-def test_an_import_makes_its_groups(store: SqlStore) -> None:
+def test_an_import_makes_its_groups(store: RunnerStore) -> None:
     row = whole(id=1, schedule="", group="imported")
     [fate] = store.parts.bulk.add([("0" * 64, row)], unique=False, now=NOW)
     assert fate.is_new
     assert slugs(store) == ["imported"]
 
 
-def test_posts_are_moved_and_put_back(store: SqlStore, tmp_path: Path) -> None:
+def test_posts_are_moved_and_put_back(store: RunnerStore, tmp_path: Path) -> None:
     legacy = LegacyStore(store)
     post = legacy.post("one", group="alpha")
     with Journal(tmp_path / "journal", kind="post-store", site="test") as journal:
-        assert PostStore(store).move(journal, io.StringIO()).moved
+        assert PostStore(store.parts).move(journal, io.StringIO()).moved
     assert legacy.count("posts") == 0
     with Journal(tmp_path / "journal", kind="post-store", site="test") as journal:
-        Undo(store, journal).run()
+        Undo(store.parts, journal).run()
     assert legacy.count("posts", f"ID = {post}") == 1
 
 
-def test_two_who_move_posts_wait_for_each_other(store: SqlStore) -> None:
+def test_two_who_move_posts_wait_for_each_other(store: RunnerStore) -> None:
     LegacyStore(store)
-    posts = Posts(store)
+    posts = Posts(store.parts)
     counts = "SELECT value FROM wp_wpbridge_site WHERE name = 'posts_moves'"
     with posts.alone.held():
         posts.alone.transact(lambda _: None)
@@ -123,8 +123,8 @@ def test_two_who_move_posts_wait_for_each_other(store: SqlStore) -> None:
     assert query(store, counts) == [("2",)]
 
 
-def test_posts_without_transactions_are_refused(store: SqlStore) -> None:
+def test_posts_without_transactions_are_refused(store: RunnerStore) -> None:
     LegacyStore(store, engine="MyISAM")
-    alone = Posts(store).alone
+    alone = Posts(store.parts).alone
     with alone.held(), pytest.raises(StoreError, match=r"GET_LOCK.*MyISAM"):
         alone.run(lambda _: None)

@@ -8,11 +8,12 @@ import pytest
 
 from factories import NOW
 from rows import change, query
+from stores import again
 from wpbridge.action import ActionId, Status
 from wpbridge.outcome import LogLine
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.upkeep.retention import KEEP, MONTH, Expiry, Retention
 
 ENDED = (Status.COMPLETE, Status.CANCELED, Status.FAILED)
@@ -20,7 +21,7 @@ NEVER = "0000-00-00 00:00:00"
 
 
 @pytest.fixture
-def retention(store: SqlStore) -> Retention:
+def retention(store: RunnerStore) -> Retention:
     return store.parts.retention
 
 
@@ -130,7 +131,7 @@ def test_logs_and_what_our_tables_hold_go_too(queue: Queue, retention: Retention
         "UPDATE wp_actionscheduler_actions SET status = 'canceled' WHERE action_id = :i",
         i=zoned,
     )
-    queue.store.log([(i, LogLine(message="x", at=NOW)) for i in (kept, gone, gone)])
+    RunnerStore(queue.store).log([(i, LogLine(message="x", at=NOW)) for i in (kept, gone, gone)])
     assert prune(retention, expiry(Status.COMPLETE)) == [gone]
     assert prune(retention, expiry(Status.CANCELED)) == [waiting, zoned]
     logs = query(queue.store, "SELECT action_id, message FROM wp_actionscheduler_logs")
@@ -176,7 +177,7 @@ def test_a_thousand_go_in_one_batch(queue: Queue, retention: Retention) -> None:
 
 
 def test_a_site_without_the_index_is_pruned_all_the_same(
-    queue: Queue, store: SqlStore, dsn: str
+    queue: Queue, store: RunnerStore, dsn: str
 ) -> None:
     if dsn.startswith("mysql"):
         change(store, "DROP INDEX status_last_attempt_gmt ON wp_actionscheduler_actions")
@@ -187,8 +188,8 @@ def test_a_site_without_the_index_is_pruned_all_the_same(
         )
         for (name,) in names:
             change(store, f'DROP INDEX "{name}"')
-    store.inspect()
-    assert store.layout.attempt_index is None
+    store = again(store)
+    assert store.parts.layout.attempt_index is None
     ids = [old(queue, "complete", timedelta(days=40)) for _ in range(5)]
     assert prune(store.parts.retention, expiry(Status.COMPLETE), 2) == ids
 
@@ -215,7 +216,7 @@ def test_orphan_logs(queue: Queue, retention: Retention) -> None:
 
 
 def test_keys_of_actions_that_others_deleted(
-    dsn: str, open_queue: Callable[[str], SqlStore], queue: Queue, retention: Retention
+    dsn: str, open_queue: Callable[[str], RunnerStore], queue: Queue, retention: Retention
 ) -> None:
     there = queue.enqueue_async("h", key="there")
     queue.enqueue_async("h", key="gone")
@@ -224,6 +225,5 @@ def test_keys_of_actions_that_others_deleted(
     assert retention.forget_keys(NOW) == 1
     assert queue.enqueue_async("h", key="there") == there
     assert (queue.enqueue_async("h", key="gone") or 0) > 2
-    queue.store.drop_tables()
-    queue.store.inspect()
-    assert queue.store.parts.retention.forget_keys(NOW) == 0
+    queue.store.own.drop()
+    assert queue.store.retention.forget_keys(NOW) == 0

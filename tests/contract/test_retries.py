@@ -18,7 +18,7 @@ from wpbridge.runner.in_hand import Totals
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.site.rules import RetryRule, Webhook
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 RULE = RetryRule(max_attempts=3, base=timedelta(seconds=100))
 
@@ -34,7 +34,7 @@ class At(SystemClock):
 
 
 def run(
-    store: SqlStore,
+    store: RunnerStore,
     handler: Callable[..., Any],
     at: datetime,
     *rules: RetryRule,
@@ -48,11 +48,11 @@ def run(
     return runner.run()
 
 
-def state(store: SqlStore, action_id: ActionId) -> tuple[object, int]:
+def state(store: RunnerStore, action_id: ActionId) -> tuple[object, int]:
     return column(store, "status", action_id), int(str(column(store, "attempts", action_id)))
 
 
-def due(store: SqlStore, action_id: ActionId) -> str:
+def due(store: RunnerStore, action_id: ActionId) -> str:
     return str(column(store, "scheduled_date_gmt", action_id))
 
 
@@ -60,7 +60,7 @@ def fail(*_values: object) -> None:
     raise ValueError("no good")
 
 
-def make_due(store: SqlStore, action_id: ActionId) -> None:
+def make_due(store: RunnerStore, action_id: ActionId) -> None:
     change(
         store,
         "UPDATE wp_actionscheduler_actions SET scheduled_date_gmt = '2026-11-24 11:00:00'"
@@ -69,7 +69,7 @@ def make_due(store: SqlStore, action_id: ActionId) -> None:
     )
 
 
-def test_a_failure_is_tried_again_until_the_attempts_are_used_up(store: SqlStore) -> None:
+def test_a_failure_is_tried_again_until_the_attempts_are_used_up(store: RunnerStore) -> None:
     (action_id,) = insert(store, make_new())
     for attempt in (1, 2):
         assert run(store, fail, NOW, RULE).retried == 1
@@ -93,7 +93,7 @@ def test_a_failure_is_tried_again_until_the_attempts_are_used_up(store: SqlStore
     assert log[2].endswith(" s: no good")
 
 
-def test_without_a_rule_a_failure_is_an_ending(store: SqlStore) -> None:
+def test_without_a_rule_a_failure_is_an_ending(store: RunnerStore) -> None:
     (action_id,) = insert(store, make_new())
     assert run(store, fail, NOW).failed == 1
     assert state(store, action_id) == ("failed", 1)
@@ -103,7 +103,7 @@ def test_without_a_rule_a_failure_is_an_ending(store: SqlStore) -> None:
 
 
 def test_a_recurring_action_has_its_successor_only_when_the_attempts_are_used_up(
-    store: SqlStore,
+    store: RunnerStore,
 ) -> None:
     (action_id,) = insert(store, make_new(interval=3600))
     rule = RetryRule(max_attempts=2, base=timedelta(seconds=100))
@@ -115,7 +115,7 @@ def test_a_recurring_action_has_its_successor_only_when_the_attempts_are_used_up
     assert [row[0] for row in rows] == ["failed", "pending"]
 
 
-def test_what_a_handler_asks_for_does_not_count_as_failed(store: SqlStore) -> None:
+def test_what_a_handler_asks_for_does_not_count_as_failed(store: RunnerStore) -> None:
     (action_id,) = insert(store, make_new())
     asked: list[Exception] = [
         Retry(after=5),
@@ -134,7 +134,7 @@ def test_what_a_handler_asks_for_does_not_count_as_failed(store: SqlStore) -> No
     assert log_of(store, action_id)[-1].startswith("action retry via wpbridge: retry 2 of 3")
 
 
-def test_snooze_names_the_date(store: SqlStore) -> None:
+def test_snooze_names_the_date(store: RunnerStore) -> None:
     (action_id,) = insert(store, make_new())
     until = NOW + timedelta(hours=2)
 
@@ -147,7 +147,7 @@ def test_snooze_names_the_date(store: SqlStore) -> None:
     assert last == "action snoozed via wpbridge until 2026-11-24T14:00:00Z: night"
 
 
-def test_cancel_and_at_most_once_are_endings(store: SqlStore) -> None:
+def test_cancel_and_at_most_once_are_endings(store: RunnerStore) -> None:
     def cancel() -> None:
         raise Cancel("no")
 
@@ -159,7 +159,7 @@ def test_cancel_and_at_most_once_are_endings(store: SqlStore) -> None:
     assert state(store, once) == ("failed", 1)
 
 
-def test_resets_and_runs_by_php_do_not_use_up_attempts(store: SqlStore) -> None:
+def test_resets_and_runs_by_php_do_not_use_up_attempts(store: RunnerStore) -> None:
     (action_id,) = insert(store, make_new())
     change(store, "UPDATE wp_actionscheduler_actions SET attempts = 7")
     run(store, fail, NOW, RULE)
@@ -167,7 +167,7 @@ def test_resets_and_runs_by_php_do_not_use_up_attempts(store: SqlStore) -> None:
     assert "retry 2 of 3" in log_of(store, action_id)[-1]
 
 
-def test_a_webhook_that_fails_is_tried_again_by_a_rule(store: SqlStore) -> None:
+def test_a_webhook_that_fails_is_tried_again_by_a_rule(store: RunnerStore) -> None:
     (action_id,) = insert(store, make_new())
     with receiving() as receiver:
         webhook = Webhook(url=f"http://127.0.0.1:{receiver.server_port}/x")

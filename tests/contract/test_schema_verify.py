@@ -9,6 +9,7 @@ import pytest
 from cli_helpers import tables
 from factories import NOW, insert, make_new
 from rows import change, query
+from stores import again, way_of
 from wpbridge.errors import Contention, SchemaError
 from wpbridge.migrate.schema.claim_index import claim_index
 from wpbridge.migrate.schema.comparing import script, verify
@@ -16,8 +17,8 @@ from wpbridge.migrate.schema.deviations import Deviation
 from wpbridge.migrate.schema.mending import Changes
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.connect import open_store
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.connect import connect
+from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.schema.found import plain_default, plain_type
 from wpbridge.store.schema.tables import CLAIM_INDEX
 from wpbridge.store.structure.definitions import Definitions
@@ -31,15 +32,15 @@ OPTIONS = (
 
 
 @pytest.fixture
-def store(mysql_dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
+def store(mysql_dsn: str, open_queue: Callable[[str], RunnerStore]) -> RunnerStore:
     it = open_queue(mysql_dsn)
     insert(it, *[make_new("h", args=("ä", n), group=f"g{n % 3}") for n in range(20)])
     return it
 
 
 @pytest.fixture
-def definitions(store: SqlStore) -> Definitions:
-    return Definitions(store)
+def definitions(store: RunnerStore) -> Definitions:
+    return Definitions(way_of(store))
 
 
 def bad(definitions: Definitions) -> dict[str, Deviation]:
@@ -47,7 +48,7 @@ def bad(definitions: Definitions) -> dict[str, Deviation]:
     return {one.item: one for one in found.deviations if one.severity != "note"}
 
 
-def set_option(store: SqlStore, name: str, value: str) -> None:
+def set_option(store: RunnerStore, name: str, value: str) -> None:
     change(store, OPTIONS.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS"))
     change(
         store,
@@ -59,9 +60,9 @@ def set_option(store: SqlStore, name: str, value: str) -> None:
 
 def mended(definitions: Definitions) -> dict[str, Deviation]:
     """What is left after a fix, which has changed no row of the queue."""
-    before = tables(definitions.store)
+    before = tables(definitions.way)
     left = mended_with_rows(definitions)
-    assert tables(definitions.store) == before
+    assert tables(definitions.way) == before
     return left
 
 
@@ -76,8 +77,8 @@ def mended_with_rows(definitions: Definitions) -> dict[str, Deviation]:
 # Layouts as they are
 
 
-def columns(store: SqlStore) -> list[str]:
-    return store.session.run(lambda c: store.dialect.columns(c, ACTIONS))
+def columns(store: RunnerStore) -> list[str]:
+    return store.session.run(lambda c: store.parts.dialect.columns(c, ACTIONS))
 
 
 def golden_tables(golden_dir: Path, version: str) -> list[str]:
@@ -94,7 +95,7 @@ def golden_tables(golden_dir: Path, version: str) -> list[str]:
 def test_what_a_real_plugin_made_is_fine(
     mysql_dsn: str, golden_dir: Path, version: str, schema: int
 ) -> None:
-    store = open_store(DatabaseAddress.from_dsn(mysql_dsn), "wp_")
+    store = connect(DatabaseAddress.from_dsn(mysql_dsn), "wp_")
     try:
         for statement in golden_tables(golden_dir, version):
             change(store, statement.replace(":00", r"\:00"))
@@ -111,7 +112,7 @@ def test_what_a_real_plugin_made_is_fine(
 
 @pytest.mark.parametrize("schema", [5, 6, 7, 8])
 def test_what_the_description_makes_of_a_layout_is_that_layout(mysql_dsn: str, schema: int) -> None:
-    store = open_store(DatabaseAddress.from_dsn(mysql_dsn), "wp_")
+    store = connect(DatabaseAddress.from_dsn(mysql_dsn), "wp_")
     try:
         for statement in store.dialect.ddl.plugin(store.names, schema):
             change(store, statement.replace(":00", r"\:00"))
@@ -122,7 +123,7 @@ def test_what_the_description_makes_of_a_layout_is_that_layout(mysql_dsn: str, s
         store.close()
 
 
-def test_layout_9_has_a_unique_key(store: SqlStore, definitions: Definitions) -> None:
+def test_layout_9_has_a_unique_key(store: RunnerStore, definitions: Definitions) -> None:
     set_option(store, "schema-ActionScheduler_StoreSchema", "9.0.1")
     assert bad(definitions)["actions.unique_key"].fix is None
     change(store, f"ALTER TABLE {ACTIONS} ADD COLUMN unique_key varchar(191) NULL")
@@ -132,7 +133,7 @@ def test_layout_9_has_a_unique_key(store: SqlStore, definitions: Definitions) ->
 
 
 def test_an_old_site_at_7_may_have_the_short_indexes_and_more(
-    store: SqlStore, definitions: Definitions
+    store: RunnerStore, definitions: Definitions
 ) -> None:
     set_option(store, "schema-ActionScheduler_StoreSchema", "7.0.1")
     for name in (
@@ -214,7 +215,7 @@ def test_an_old_site_at_7_may_have_the_short_indexes_and_more(
     ],
 )
 def test_what_loses_nothing_is_mended(
-    store: SqlStore, definitions: Definitions, harm: list[str], items: set[str]
+    store: RunnerStore, definitions: Definitions, harm: list[str], items: set[str]
 ) -> None:
     assert bad(definitions) == {}
     for statement in harm:
@@ -231,7 +232,7 @@ def test_what_loses_nothing_is_mended(
 
 
 def test_ids_that_are_shared_are_left_to_a_person(
-    store: SqlStore, definitions: Definitions
+    store: RunnerStore, definitions: Definitions
 ) -> None:
     change(store, "ALTER TABLE wp_actionscheduler_logs MODIFY log_id bigint unsigned NOT NULL")
     change(store, "ALTER TABLE wp_actionscheduler_logs DROP PRIMARY KEY")
@@ -243,7 +244,9 @@ def test_ids_that_are_shared_are_left_to_a_person(
     assert "logs.log_id" in mended(definitions)
 
 
-def test_rows_without_an_id_get_one_of_their_own(store: SqlStore, definitions: Definitions) -> None:
+def test_rows_without_an_id_get_one_of_their_own(
+    store: RunnerStore, definitions: Definitions
+) -> None:
     """Inserts into tables that lost their keys left three claims 0, and an action 0."""
     change(store, "ALTER TABLE wp_actionscheduler_claims MODIFY claim_id bigint unsigned NOT NULL")
     change(store, "ALTER TABLE wp_actionscheduler_claims DROP PRIMARY KEY")
@@ -266,7 +269,7 @@ def test_rows_without_an_id_get_one_of_their_own(store: SqlStore, definitions: D
 
 
 def test_new_ids_begin_above_those_that_are_named_elsewhere(
-    store: SqlStore, definitions: Definitions
+    store: RunnerStore, definitions: Definitions
 ) -> None:
     change(store, f"UPDATE {ACTIONS} SET claim_id = 41, group_id = 51")
     change(store, "DELETE FROM wp_actionscheduler_groups")
@@ -292,16 +295,16 @@ def test_new_ids_begin_above_those_that_are_named_elsewhere(
     ],
 )
 def test_keys_that_were_lost_are_given_back(
-    store: SqlStore, definitions: Definitions, harm: str
+    store: RunnerStore, definitions: Definitions, harm: str
 ) -> None:
     change(store, harm)
     assert len(bad(definitions)) == 1
-    assert not store.inspect().writable
+    assert not again(store).parts.info.writable
     assert mended(definitions) == {}
-    assert store.inspect().writable
+    assert again(store).parts.info.writable
 
 
-def test_ids_begin_above_those_of_posts(store: SqlStore, definitions: Definitions) -> None:
+def test_ids_begin_above_those_of_posts(store: RunnerStore, definitions: Definitions) -> None:
     set_option(store, "action_scheduler_hybrid_store_demarkation", "5000")
     assert set(bad(definitions)) == {"actions AUTO_INCREMENT"}
     assert mended(definitions) == {}
@@ -313,7 +316,7 @@ def test_ids_begin_above_those_of_posts(store: SqlStore, definitions: Definition
 
 
 def test_missing_columns_and_tables_are_the_plugins(
-    store: SqlStore, definitions: Definitions
+    store: RunnerStore, definitions: Definitions
 ) -> None:
     set_option(store, "schema-ActionScheduler_StoreSchema", "8.0.1")
     change(store, f"ALTER TABLE {ACTIONS} DROP COLUMN extended_args")
@@ -325,7 +328,7 @@ def test_missing_columns_and_tables_are_the_plugins(
 
 
 def test_a_type_that_somebody_changed_is_told_and_left(
-    store: SqlStore, definitions: Definitions
+    store: RunnerStore, definitions: Definitions
 ) -> None:
     change(store, "ALTER TABLE wp_actionscheduler_logs MODIFY message longtext NOT NULL")
     found = bad(definitions)
@@ -337,14 +340,14 @@ def test_a_type_that_somebody_changed_is_told_and_left(
 
 @pytest.mark.parametrize(("told", "advice"), [("4", "update Action"), ("12", "upgrade wpbridge")])
 def test_a_layout_out_of_range_is_told(
-    store: SqlStore, definitions: Definitions, told: str, advice: str
+    store: RunnerStore, definitions: Definitions, told: str, advice: str
 ) -> None:
     set_option(store, "schema-ActionScheduler_StoreSchema", f"{told}.0.1")
     assert advice in bad(definitions)["schema-ActionScheduler_StoreSchema"].advice
 
 
 def test_no_tables_are_no_queue(mysql_dsn: str) -> None:
-    store = open_store(DatabaseAddress.from_dsn(mysql_dsn), "other_")
+    store = connect(DatabaseAddress.from_dsn(mysql_dsn), "other_")
     try:
         with pytest.raises(SchemaError, match="other_actionscheduler"):
             verify(Definitions(store))
@@ -353,7 +356,7 @@ def test_no_tables_are_no_queue(mysql_dsn: str) -> None:
 
 
 def test_a_printed_script_works_in_a_strict_session(
-    store: SqlStore, definitions: Definitions
+    store: RunnerStore, definitions: Definitions
 ) -> None:
     change(store, f"ALTER TABLE {ACTIONS} ALTER last_attempt_gmt SET DEFAULT NULL")
     change(store, f"ALTER TABLE {ACTIONS} DROP INDEX group_id")
@@ -368,11 +371,11 @@ def test_a_printed_script_works_in_a_strict_session(
 
 
 def test_a_table_in_use_is_given_up_after_so_many_tries(
-    mysql_dsn: str, store: SqlStore, open_queue: Callable[[str], SqlStore]
+    mysql_dsn: str, store: RunnerStore, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     other = open_queue(mysql_dsn)
     pauses: list[float] = []
-    definitions = Definitions(store, pause=pauses.append)
+    definitions = Definitions(way_of(store), pause=pauses.append)
     statement = claim_index(definitions).add
 
     def hold(connection: object) -> None:
@@ -390,10 +393,10 @@ def test_a_table_in_use_is_given_up_after_so_many_tries(
 
 
 def test_sqlite_is_compared_by_columns_and_indexes(
-    tmp_path: Path, open_queue: Callable[[str], SqlStore]
+    tmp_path: Path, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     store = open_queue(f"sqlite:///{tmp_path / 'q.db'}")
-    definitions = Definitions(store)
+    definitions = Definitions(way_of(store))
     assert verify(definitions).is_fine
     change(store, 'DROP INDEX "wp_actionscheduler_actions__status_claim_id"')
     assert set(bad(definitions)) == {"actions (status, claim_id)"}
@@ -404,11 +407,11 @@ def test_sqlite_is_compared_by_columns_and_indexes(
 
 
 def test_the_claim_index_takes_the_sorting_out_of_the_plugins_claim(
-    dsn: str, open_queue: Callable[[str], SqlStore]
+    dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     store = open_queue(dsn)
     insert(store, *[make_new("h", due_in=-n) for n in range(300)])
-    definitions = Definitions(store)
+    definitions = Definitions(way_of(store))
     assert definitions.explain_claim()[1]
     there = claim_index(definitions)
     assert (there.name, there.is_ours) == (None, False)
@@ -427,14 +430,14 @@ def test_the_claim_index_takes_the_sorting_out_of_the_plugins_claim(
     assert claim_index(definitions).name is None
 
 
-def test_somebody_elses_index_counts(store: SqlStore, definitions: Definitions) -> None:
+def test_somebody_elses_index_counts(store: RunnerStore, definitions: Definitions) -> None:
     change(store, f"ALTER TABLE {ACTIONS} ADD INDEX theirs ({', '.join(CLAIM_INDEX.columns)})")
     there = claim_index(definitions)
     assert (there.name, there.is_ours) == ("theirs", False)
 
 
 def test_without_priorities_there_is_no_such_index(
-    store: SqlStore, definitions: Definitions
+    store: RunnerStore, definitions: Definitions
 ) -> None:
     change(store, f"ALTER TABLE {ACTIONS} DROP COLUMN priority")
     with pytest.raises(SchemaError, match="priority"):

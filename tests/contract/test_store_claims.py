@@ -9,23 +9,23 @@ from factories import NOW, insert, make_new
 from rows import change, column, query
 from wpbridge.errors import StoreError
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 ANY = ClaimFilter()
 
 
-def claimed(store: SqlStore, limit: int = 25, only: ClaimFilter = ANY) -> list[int]:
+def claimed(store: RunnerStore, limit: int = 25, only: ClaimFilter = ANY) -> list[int]:
     claim = store.claim_due(now=NOW, limit=limit, only=only)
     return [action.id for action in claim.actions] if claim else []
 
 
-def test_nothing_due_gives_no_claim_and_leaves_no_claims_row(store: SqlStore) -> None:
+def test_nothing_due_gives_no_claim_and_leaves_no_claims_row(store: RunnerStore) -> None:
     insert(store, make_new(due_in=3600))
     assert store.claim_due(now=NOW, limit=10, only=ANY) is None
     assert query(store, "SELECT * FROM wp_actionscheduler_claims") == []
 
 
-def test_order_is_priority_attempts_date_id(store: SqlStore) -> None:
+def test_order_is_priority_attempts_date_id(store: RunnerStore) -> None:
     ids = insert(
         store,
         make_new(due_in=-10),
@@ -40,7 +40,7 @@ def test_order_is_priority_attempts_date_id(store: SqlStore) -> None:
     assert claimed(store) == [ids[3], ids[2], ids[0], ids[1], ids[4]]
 
 
-def test_a_claim_writes_what_the_plugin_writes(store: SqlStore) -> None:
+def test_a_claim_writes_what_the_plugin_writes(store: RunnerStore) -> None:
     (action_id,) = insert(store, make_new())
     claim = store.claim_due(now=NOW, limit=5, only=ANY)
     assert claim is not None
@@ -51,7 +51,7 @@ def test_a_claim_writes_what_the_plugin_writes(store: SqlStore) -> None:
     assert len(query(store, "SELECT * FROM wp_actionscheduler_claims")) == 1
 
 
-def test_claimed_rows_are_not_claimed_again(store: SqlStore) -> None:
+def test_claimed_rows_are_not_claimed_again(store: RunnerStore) -> None:
     insert(store, *[make_new() for _ in range(5)])
     first, second = claimed(store, 3), claimed(store, 3)
     assert len(first) == 3
@@ -60,7 +60,7 @@ def test_claimed_rows_are_not_claimed_again(store: SqlStore) -> None:
 
 
 @pytest.mark.parametrize("status", ["in-progress", "complete", "failed", "canceled"])
-def test_only_pending_rows_are_claimed(store: SqlStore, status: str) -> None:
+def test_only_pending_rows_are_claimed(store: RunnerStore, status: str) -> None:
     (action_id,) = insert(store, make_new())
     change(
         store,
@@ -71,18 +71,18 @@ def test_only_pending_rows_are_claimed(store: SqlStore, status: str) -> None:
     assert claimed(store) == []
 
 
-def test_hooks_are_told_apart_by_case_and_accent(store: SqlStore) -> None:
+def test_hooks_are_told_apart_by_case_and_accent(store: RunnerStore) -> None:
     """The database's collation finds all three; PHP would run only the first."""
     ids = insert(store, make_new("my_hook"), make_new("MY_HOOK"), make_new("my_höok"))
     assert claimed(store, only=ClaimFilter(hooks=frozenset({"my_hook"}))) == [ids[0]]
 
 
-def test_no_hooks_means_no_claim(store: SqlStore) -> None:
+def test_no_hooks_means_no_claim(store: RunnerStore) -> None:
     insert(store, make_new())
     assert store.claim_due(now=NOW, limit=5, only=ClaimFilter(hooks=frozenset())) is None
 
 
-def test_a_status_the_plugin_does_not_know_is_not_ours(store: SqlStore) -> None:
+def test_a_status_the_plugin_does_not_know_is_not_ours(store: RunnerStore) -> None:
     insert(store, make_new())
     claim = store.claim_due(now=NOW, limit=5, only=ANY)
     assert claim is not None
@@ -90,13 +90,13 @@ def test_a_status_the_plugin_does_not_know_is_not_ours(store: SqlStore) -> None:
     assert store.still_claimed(claim.actions) == frozenset()
 
 
-def test_the_plugins_own_upkeep_is_left_alone(store: SqlStore) -> None:
+def test_the_plugins_own_upkeep_is_left_alone(store: RunnerStore) -> None:
     insert(store, make_new("action_scheduler_run_actions_cleanup_hook", priority=0))
     assert claimed(store) == []
 
 
 @pytest.mark.parametrize("others", [(), (5, 10), (255,)])
-def test_the_first_priority_is_claimed_first(store: SqlStore, others: tuple[int, ...]) -> None:
+def test_the_first_priority_is_claimed_first(store: RunnerStore, others: tuple[int, ...]) -> None:
     """At both ends of the column's range, where MariaDB's MIN has its own ideas."""
     levels = [*others, 0]
     ids = insert(store, *[make_new(priority=level, due_in=-level - 1) for level in levels])
@@ -104,21 +104,21 @@ def test_the_first_priority_is_claimed_first(store: SqlStore, others: tuple[int,
     assert claimed(store) == ids[:-1]
 
 
-def test_groups_filter_and_exclude(store: SqlStore) -> None:
+def test_groups_filter_and_exclude(store: RunnerStore) -> None:
     a, b, c = insert(store, make_new(group="a"), make_new(group="b"), make_new())
     assert claimed(store, only=ClaimFilter(groups=frozenset({"a"}))) == [a]
     assert claimed(store, only=ClaimFilter(exclude_groups=frozenset({"b"}))) == [c]
     assert claimed(store) == [b]
 
 
-def test_an_unknown_group_is_an_error_and_leaves_nothing_behind(store: SqlStore) -> None:
+def test_an_unknown_group_is_an_error_and_leaves_nothing_behind(store: RunnerStore) -> None:
     insert(store, make_new(group="a"))
     with pytest.raises(StoreError, match="no such group: nope"):
         claimed(store, only=ClaimFilter(groups=frozenset({"nope"})))
     assert query(store, "SELECT * FROM wp_actionscheduler_claims") == []
 
 
-def test_zero_dates_are_always_due_and_null_dates_never(store: SqlStore) -> None:
+def test_zero_dates_are_always_due_and_null_dates_never(store: RunnerStore) -> None:
     zero, null = insert(store, make_new(due_in=3600), make_new())
     update = "UPDATE wp_actionscheduler_actions SET scheduled_date_gmt = :d WHERE action_id = :i"
     change(store, update, d="0000-00-00 00:00:00", i=zero)
@@ -126,7 +126,7 @@ def test_zero_dates_are_always_due_and_null_dates_never(store: SqlStore) -> None
     assert claimed(store) == [zero]
 
 
-def test_a_foreign_schedule_class_is_not_ours_to_run(store: SqlStore) -> None:
+def test_a_foreign_schedule_class_is_not_ours_to_run(store: RunnerStore) -> None:
     foreign, own = insert(store, make_new(), make_new())
     change(
         store,
@@ -146,21 +146,21 @@ def test_a_foreign_schedule_class_is_not_ours_to_run(store: SqlStore) -> None:
     ],
 )
 def test_a_schedule_in_another_form_that_php_reads_is_ours_to_run(
-    store: SqlStore, change_of: str
+    store: RunnerStore, change_of: str
 ) -> None:
     [own] = insert(store, make_new())
     change(store, f"UPDATE wp_actionscheduler_actions SET schedule = {change_of}")
     assert claimed(store) == [own]
 
 
-def test_ours_are_found_behind_many_of_others(store: SqlStore) -> None:
+def test_ours_are_found_behind_many_of_others(store: RunnerStore) -> None:
     insert(store, *[make_new(f"other_{n % 7}", due_in=-1000, priority=n % 3) for n in range(1500)])
     ours = insert(store, *[make_new("ours", due_in=-n) for n in range(1, 31)])
     found = claimed(store, 10, ClaimFilter(hooks=frozenset({"ours"})))
     assert found == ours[:-11:-1]
 
 
-def test_priorities_hold_where_ours_are_few_among_many(store: SqlStore) -> None:
+def test_priorities_hold_where_ours_are_few_among_many(store: RunnerStore) -> None:
     insert(store, *[make_new("other", due_in=-1000, priority=1) for _ in range(700)])
     late = insert(store, *[make_new("ours", due_in=-500, priority=20) for _ in range(40)])
     soon = insert(store, *[make_new("ours", due_in=-1, priority=5) for _ in range(5)])
@@ -168,7 +168,7 @@ def test_priorities_hold_where_ours_are_few_among_many(store: SqlStore) -> None:
     assert found == [*soon, *late[:5]]
 
 
-def test_two_stores_share_the_work(dsn: str, open_queue: Callable[[str], SqlStore]) -> None:
+def test_two_stores_share_the_work(dsn: str, open_queue: Callable[[str], RunnerStore]) -> None:
     one, two = open_queue(dsn), open_queue(dsn)
     one.register(host="a", boot="x", pid=1, pid_started="1")
     two.register(host="b", boot="y", pid=2, pid_started="2")
@@ -179,7 +179,7 @@ def test_two_stores_share_the_work(dsn: str, open_queue: Callable[[str], SqlStor
     assert not set(first) & set(second)
 
 
-def test_a_dry_run_shows_and_changes_nothing(store: SqlStore) -> None:
+def test_a_dry_run_shows_and_changes_nothing(store: RunnerStore) -> None:
     ids = insert(store, make_new(), make_new())
     claim = store.claim_due(now=NOW, limit=5, only=ANY, dry_run=True)
     assert claim is not None
@@ -187,7 +187,7 @@ def test_a_dry_run_shows_and_changes_nothing(store: SqlStore) -> None:
     assert claimed(store) == ids
 
 
-def test_release_puts_unstarted_rows_back(store: SqlStore) -> None:
+def test_release_puts_unstarted_rows_back(store: RunnerStore) -> None:
     ids = insert(store, make_new(), make_new())
     claim = store.claim_due(now=NOW, limit=5, only=ANY)
     assert claim is not None
@@ -196,7 +196,7 @@ def test_release_puts_unstarted_rows_back(store: SqlStore) -> None:
     assert claimed(store) == ids
 
 
-def test_heartbeat_refreshes_held_rows_only(store: SqlStore) -> None:
+def test_heartbeat_refreshes_held_rows_only(store: RunnerStore) -> None:
     ids = insert(store, *[make_new() for _ in range(3)])
     claimed(store, 2)
     store.heartbeat(ids, now=NOW + timedelta(minutes=4))

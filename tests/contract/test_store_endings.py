@@ -11,17 +11,17 @@ from wpbridge.action import Action, Claim, Status
 from wpbridge.outcome import Completed, Failed, LogLine, Retried
 from wpbridge.runner import settle
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 
-def hold(store: SqlStore, count: int = 1, **values: object) -> Claim:
+def hold(store: RunnerStore, count: int = 1, **values: object) -> Claim:
     insert(store, *[make_new(**values) for _ in range(count)])  # type: ignore[arg-type]
     claim = store.claim_due(now=NOW, limit=count, only=ClaimFilter())
     assert claim is not None
     return claim
 
 
-def end(store: SqlStore, claim: Claim, outcome: Completed | Failed | Retried) -> frozenset[int]:
+def end(store: RunnerStore, claim: Claim, outcome: Completed | Failed | Retried) -> frozenset[int]:
     endings = [
         settle.ending_of(action, outcome, started_at=NOW, ended_at=NOW, marked=False)
         for action in claim.actions
@@ -29,7 +29,7 @@ def end(store: SqlStore, claim: Claim, outcome: Completed | Failed | Retried) ->
     return frozenset(store.settle(endings, now=NOW, finished=[claim.id]))
 
 
-def test_completing_writes_status_attempt_dates_and_logs(store: SqlStore) -> None:
+def test_completing_writes_status_attempt_dates_and_logs(store: RunnerStore) -> None:
     claim = hold(store)
     (action,) = claim.actions
     assert end(store, claim, Completed()) == {action.id}
@@ -45,7 +45,7 @@ def test_completing_writes_status_attempt_dates_and_logs(store: SqlStore) -> Non
 
 
 @pytest.mark.parametrize("status", ["canceled", "failed", "complete"])
-def test_what_somebody_else_ended_is_left_as_it_is(store: SqlStore, status: str) -> None:
+def test_what_somebody_else_ended_is_left_as_it_is(store: RunnerStore, status: str) -> None:
     claim = hold(store, 3)
     lost = claim.actions[1]
     change(
@@ -59,7 +59,7 @@ def test_what_somebody_else_ended_is_left_as_it_is(store: SqlStore, status: str)
     assert log_of(store, lost.id) == ["action created"]
 
 
-def test_what_another_claim_took_is_left_as_it_is(store: SqlStore) -> None:
+def test_what_another_claim_took_is_left_as_it_is(store: RunnerStore) -> None:
     claim = hold(store)
     (action,) = claim.actions
     change(
@@ -71,7 +71,7 @@ def test_what_another_claim_took_is_left_as_it_is(store: SqlStore) -> None:
     assert column(store, "status", action.id) == "pending"
 
 
-def test_a_deleted_row_leaves_no_log_rows_behind(store: SqlStore) -> None:
+def test_a_deleted_row_leaves_no_log_rows_behind(store: RunnerStore) -> None:
     claim = hold(store)
     (action,) = claim.actions
     change(store, "DELETE FROM wp_actionscheduler_actions")
@@ -80,7 +80,7 @@ def test_a_deleted_row_leaves_no_log_rows_behind(store: SqlStore) -> None:
     assert log_of(store, action.id) == []
 
 
-def test_a_started_row_is_in_progress_and_ends_with_one_attempt(store: SqlStore) -> None:
+def test_a_started_row_is_in_progress_and_ends_with_one_attempt(store: RunnerStore) -> None:
     claim = hold(store)
     (action,) = claim.actions
     line = LogLine(message="action started via wpbridge", at=NOW)
@@ -92,7 +92,7 @@ def test_a_started_row_is_in_progress_and_ends_with_one_attempt(store: SqlStore)
     assert len(log_of(store, action.id)) == 3
 
 
-def test_a_canceled_row_does_not_start(store: SqlStore) -> None:
+def test_a_canceled_row_does_not_start(store: RunnerStore) -> None:
     claim = hold(store)
     (action,) = claim.actions
     change(store, "UPDATE wp_actionscheduler_actions SET status = 'canceled'")
@@ -100,7 +100,7 @@ def test_a_canceled_row_does_not_start(store: SqlStore) -> None:
     assert store.still_claimed([action]) == frozenset()
 
 
-def test_a_retry_puts_the_same_row_back_for_later(store: SqlStore) -> None:
+def test_a_retry_puts_the_same_row_back_for_later(store: RunnerStore) -> None:
     claim = hold(store)
     (action,) = claim.actions
     end(store, claim, Retried(after=timedelta(seconds=200), reason="busy"))
@@ -116,7 +116,7 @@ def test_a_retry_puts_the_same_row_back_for_later(store: SqlStore) -> None:
 
 @pytest.mark.parametrize("outcome", [Completed(), Failed(reason="no")])
 def test_a_recurring_action_gets_its_successor(
-    store: SqlStore, outcome: Completed | Failed
+    store: RunnerStore, outcome: Completed | Failed
 ) -> None:
     claim = hold(store, interval=300, priority=7, group="g", args=({"r": 1},))
     (action,) = claim.actions
@@ -132,7 +132,7 @@ def test_a_recurring_action_gets_its_successor(
     assert log_of(store, int(str(new[0]))) == ["action created"]
 
 
-def test_the_chain_stops_when_the_five_oldest_are_failed(store: SqlStore) -> None:
+def test_the_chain_stops_when_the_five_oldest_are_failed(store: RunnerStore) -> None:
     old = insert(store, *[make_new("r", due_in=-1000 - n) for n in range(4)])
     change(store, "UPDATE wp_actionscheduler_actions SET status = 'failed'")
     assert len(old) == 4
@@ -143,7 +143,7 @@ def test_the_chain_stops_when_the_five_oldest_are_failed(store: SqlStore) -> Non
     assert query(store, "SELECT 1 FROM wp_actionscheduler_actions WHERE status = 'pending'") == []
 
 
-def test_the_chain_goes_on_when_an_older_row_succeeded(store: SqlStore) -> None:
+def test_the_chain_goes_on_when_an_older_row_succeeded(store: RunnerStore) -> None:
     insert(store, *[make_new("r", due_in=-1000 - n) for n in range(4)])
     change(store, "UPDATE wp_actionscheduler_actions SET status = 'failed'")
     (good,) = insert(store, make_new("r", due_in=-5000))
@@ -158,7 +158,7 @@ def test_the_chain_goes_on_when_an_older_row_succeeded(store: SqlStore) -> None:
     )
 
 
-def test_many_long_log_rows_are_more_than_a_packet(store: SqlStore) -> None:
+def test_many_long_log_rows_are_more_than_a_packet(store: RunnerStore) -> None:
     """MariaDB takes 16 MB at a time, MySQL 5.7 takes 4."""
     count = 300
     (action_id,) = insert(store, make_new())
@@ -167,7 +167,7 @@ def test_many_long_log_rows_are_more_than_a_packet(store: SqlStore) -> None:
     assert log_of(store, action_id)[1:] == [line.message for line in lines]
 
 
-def test_long_args_are_hashed_and_read_back(store: SqlStore) -> None:
+def test_long_args_are_hashed_and_read_back(store: RunnerStore) -> None:
     (action_id,) = insert(store, make_new(args=("x" * 500,)))
     assert len(str(column(store, "args", action_id))) == 32
     claim = store.claim_due(now=NOW, limit=1, only=ClaimFilter())
@@ -176,7 +176,7 @@ def test_long_args_are_hashed_and_read_back(store: SqlStore) -> None:
 
 
 def test_adopting_a_dead_runner_moves_its_claims(
-    dsn: str, open_queue: Callable[[str], SqlStore]
+    dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     dead, living = open_queue(dsn), open_queue(dsn)
     dead.register(host="a", boot="x", pid=1, pid_started="1")
@@ -194,7 +194,7 @@ def test_adopting_a_dead_runner_moves_its_claims(
 
 
 def test_schema_9_frees_the_unique_key_when_an_action_ends(
-    dsn: str, open_queue: Callable[[str], SqlStore]
+    dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     store = open_queue(dsn)
     change(store, "ALTER TABLE wp_actionscheduler_actions ADD COLUMN unique_key text NULL")

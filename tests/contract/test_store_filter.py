@@ -16,7 +16,7 @@ from wpbridge.errors import StoreError, StoreUnavailable
 from wpbridge.outcome import LogLine
 from wpbridge.store.base import RESET_MESSAGE, Adopted, ClaimFilter, QueuedHook, StartPlan
 from wpbridge.store.running import candidates
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 ACTIONS = "wp_actionscheduler_actions"
 UPKEEP = "action_scheduler_run_actions_cleanup_hook"
@@ -30,18 +30,18 @@ def taking(*hooks: str) -> ClaimFilter:
     return ClaimFilter(accepts=lambda hook, _: hook in wanted, may_accept=lambda h: h in wanted)
 
 
-def claimed(store: SqlStore, only: ClaimFilter, limit: int = 25) -> list[int]:
+def claimed(store: RunnerStore, only: ClaimFilter, limit: int = 25) -> list[int]:
     claim = store.claim_due(now=NOW, limit=limit, only=only)
     return [action.id for action in claim.actions] if claim else []
 
 
-def crowd(store: SqlStore, count: int = BEHIND, *, hooks: int = 7) -> None:
+def crowd(store: RunnerStore, count: int = BEHIND, *, hooks: int = 7) -> None:
     """Older rows that nobody here wants, of one priority."""
     insert(store, *[make_new(f"other_{n % hooks}", due_in=-90_000 - n) for n in range(count)])
 
 
 @pytest.fixture
-def asked(store: SqlStore) -> Iterator[list[str]]:
+def asked(store: RunnerStore) -> Iterator[list[str]]:
     """The statements the store sends, as they are sent."""
     found: list[str] = []
 
@@ -55,7 +55,7 @@ def asked(store: SqlStore) -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def bound(store: SqlStore) -> Iterator[list[object]]:
+def bound(store: RunnerStore) -> Iterator[list[object]]:
     """The values the store sends with its walks over rows."""
     found: list[object] = []
 
@@ -86,7 +86,7 @@ def looks(asked: Sequence[str]) -> int:
 
 
 @pytest.mark.parametrize("behind", [0, BEHIND])
-def test_only_what_is_accepted_by_hook_is_claimed(store: SqlStore, behind: int) -> None:
+def test_only_what_is_accepted_by_hook_is_claimed(store: RunnerStore, behind: int) -> None:
     crowd(store, behind)
     a, _, c = insert(store, make_new("a"), make_new("b"), make_new("c"))
     assert claimed(store, taking("a", "c")) == [a, c]
@@ -94,21 +94,21 @@ def test_only_what_is_accepted_by_hook_is_claimed(store: SqlStore, behind: int) 
     assert store.counts() == {"pending": behind + 3}
 
 
-def test_without_a_word_on_hooks_the_rows_alone_are_judged(store: SqlStore) -> None:
+def test_without_a_word_on_hooks_the_rows_alone_are_judged(store: RunnerStore) -> None:
     """``may_accept`` saves work; it is not needed to find anything."""
     crowd(store)
     (a, _) = insert(store, make_new("a"), make_new("b"))
     assert claimed(store, ClaimFilter(accepts=lambda hook, _: hook == "a")) == [a]
 
 
-def test_nothing_accepted_gives_no_claim_and_leaves_no_claims_row(store: SqlStore) -> None:
+def test_nothing_accepted_gives_no_claim_and_leaves_no_claims_row(store: RunnerStore) -> None:
     crowd(store)
     assert store.claim_due(now=NOW, limit=9, only=taking("absent")) is None
     assert query(store, "SELECT 1 FROM wp_actionscheduler_claims") == []
 
 
 @pytest.mark.parametrize("behind", [0, BEHIND])
-def test_the_group_is_judged_by_its_slug(store: SqlStore, behind: int) -> None:
+def test_the_group_is_judged_by_its_slug(store: RunnerStore, behind: int) -> None:
     """No group: id 0, an id whose row is gone, or an empty slug."""
     crowd(store, behind)
     (group_zero, gone, empty, named, other) = insert(
@@ -135,7 +135,7 @@ def test_the_group_is_judged_by_its_slug(store: SqlStore, behind: int) -> None:
     assert claimed(store, ClaimFilter(accepts=lambda _, group: group == "G2")) == [other]
 
 
-def test_several_group_rows_of_one_slug_are_one_group(store: SqlStore) -> None:
+def test_several_group_rows_of_one_slug_are_one_group(store: RunnerStore) -> None:
     for _ in range(2):
         change(store, "INSERT INTO wp_actionscheduler_groups (slug) VALUES ('twin')")
     groups = query(store, "SELECT group_id FROM wp_actionscheduler_groups WHERE slug = 'twin'")
@@ -147,7 +147,7 @@ def test_several_group_rows_of_one_slug_are_one_group(store: SqlStore) -> None:
 
 
 @pytest.mark.parametrize("behind", [0, BEHIND])
-def test_accepts_narrows_what_hooks_and_groups_let_through(store: SqlStore, behind: int) -> None:
+def test_accepts_narrows_what_hooks_and_groups_let_through(store: RunnerStore, behind: int) -> None:
     crowd(store, behind)
     ours, _, _, _ = insert(
         store,
@@ -162,7 +162,7 @@ def test_accepts_narrows_what_hooks_and_groups_let_through(store: SqlStore, behi
     assert claimed(store, only) == [ours]
 
 
-def test_excluded_hooks_and_groups_are_not_claimed_though_accepted(store: SqlStore) -> None:
+def test_excluded_hooks_and_groups_are_not_claimed_though_accepted(store: RunnerStore) -> None:
     crowd(store)
     _, ours, _ = insert(store, make_new("a"), make_new("b"), make_new("b", group="g"))
     only = replace(
@@ -174,7 +174,7 @@ def test_excluded_hooks_and_groups_are_not_claimed_though_accepted(store: SqlSto
 @pytest.mark.parametrize("behind", [0, BEHIND])
 @pytest.mark.parametrize("hooks", [None, frozenset({UPKEEP, "a"})])
 def test_the_plugins_upkeep_is_claimed_only_when_it_is_asked_for(
-    store: SqlStore, behind: int, hooks: frozenset[str] | None
+    store: RunnerStore, behind: int, hooks: frozenset[str] | None
 ) -> None:
     crowd(store, behind)
     upkeep, ours = insert(store, make_new(UPKEEP, due_in=-70), make_new("a"))
@@ -183,14 +183,14 @@ def test_the_plugins_upkeep_is_claimed_only_when_it_is_asked_for(
     assert claimed(store, replace(only, upkeep=True)) == [upkeep]
 
 
-def test_upkeep_that_is_asked_for_has_to_be_accepted_too(store: SqlStore) -> None:
+def test_upkeep_that_is_asked_for_has_to_be_accepted_too(store: RunnerStore) -> None:
     insert(store, make_new(UPKEEP))
     assert claimed(store, replace(taking("a"), upkeep=True)) == []
 
 
 @pytest.mark.parametrize("behind", [0, BEHIND])
 def test_of_spellings_that_the_collation_takes_together_one_is_claimed(
-    store: SqlStore, behind: int
+    store: RunnerStore, behind: int
 ) -> None:
     spellings = ["my_hook", "My_Hook", "my_höok", "MY_HOOK"]
     crowd(store, behind)
@@ -199,7 +199,7 @@ def test_of_spellings_that_the_collation_takes_together_one_is_claimed(
         assert claimed(store, taking(hook)) == [action_id]
 
 
-def test_ours_are_found_behind_many_rows_of_their_own_twin(store: SqlStore) -> None:
+def test_ours_are_found_behind_many_rows_of_their_own_twin(store: RunnerStore) -> None:
     """The index finds the twin's rows first, and more of them than any window holds."""
     insert(store, *[make_new("My_Hook", due_in=-90_000) for _ in range(1200)])
     ours = insert(store, make_new("my_hook"), make_new("my_hook"))
@@ -209,7 +209,7 @@ def test_ours_are_found_behind_many_rows_of_their_own_twin(store: SqlStore) -> N
 # Behind others, and in which order.
 
 
-def test_ours_are_found_behind_three_thousand_that_are_refused(store: SqlStore) -> None:
+def test_ours_are_found_behind_three_thousand_that_are_refused(store: RunnerStore) -> None:
     crowd(store, 3000)
     ours = insert(store, *[make_new("ours", due_in=-n) for n in range(1, 31)])
     assert claimed(store, taking("ours"), 10) == ours[:-11:-1]
@@ -218,7 +218,7 @@ def test_ours_are_found_behind_three_thousand_that_are_refused(store: SqlStore) 
 
 @pytest.mark.parametrize("behind", [0, BEHIND])
 def test_order_among_the_accepted_is_priority_attempts_date_id(
-    store: SqlStore, behind: int
+    store: RunnerStore, behind: int
 ) -> None:
     crowd(store, behind)
     ids = insert(
@@ -235,7 +235,9 @@ def test_order_among_the_accepted_is_priority_attempts_date_id(
     assert claimed(store, taking("a", "b")) == [ids[4], ids[2], ids[6], ids[0], ids[1], ids[5]]
 
 
-def test_one_batch_after_another_keeps_the_order_over_several_priorities(store: SqlStore) -> None:
+def test_one_batch_after_another_keeps_the_order_over_several_priorities(
+    store: RunnerStore,
+) -> None:
     crowd(store)
     late = insert(store, *[make_new(f"h{n % 3}", due_in=-500 + n, priority=20) for n in range(40)])
     soon = insert(store, *[make_new(f"h{n % 2}", due_in=-100 + n, priority=5) for n in range(15)])
@@ -244,7 +246,7 @@ def test_one_batch_after_another_keeps_the_order_over_several_priorities(store: 
     assert [action_id for batch in found for action_id in batch] == [*soon, *late]
 
 
-def test_the_oldest_go_first_though_all_are_of_one_of_many_hooks(store: SqlStore) -> None:
+def test_the_oldest_go_first_though_all_are_of_one_of_many_hooks(store: RunnerStore) -> None:
     """One priority: date decides, and no hook's share of a search may cut that short."""
     crowd(store)
     old = insert(store, *[make_new("old", due_in=-5000 + n) for n in range(60)])
@@ -253,7 +255,7 @@ def test_the_oldest_go_first_though_all_are_of_one_of_many_hooks(store: SqlStore
     assert claimed(store, only, 40) == old[:40]
 
 
-def test_batch_after_batch_goes_by_date_though_hooks_come_in_lumps(store: SqlStore) -> None:
+def test_batch_after_batch_goes_by_date_though_hooks_come_in_lumps(store: RunnerStore) -> None:
     crowd(store)
     lumps = [("a", 30), ("b", 70), ("a", 20), ("c", 45), ("d", 5), ("b", 30)]
     hooks = [hook for hook, count in lumps for _ in range(count)]
@@ -266,7 +268,7 @@ def test_batch_after_batch_goes_by_date_though_hooks_come_in_lumps(store: SqlSto
 
 
 def test_names_are_asked_for_once_while_they_are_remembered(
-    store: SqlStore, asked: list[str], clock: SimpleNamespace
+    store: RunnerStore, asked: list[str], clock: SimpleNamespace
 ) -> None:
     crowd(store)
     ours = insert(store, *[make_new("ours") for _ in range(6)])
@@ -279,7 +281,7 @@ def test_names_are_asked_for_once_while_they_are_remembered(
     assert looks(asked) == 2
 
 
-def test_a_queue_of_ours_alone_never_asks_for_names(store: SqlStore, asked: list[str]) -> None:
+def test_a_queue_of_ours_alone_never_asks_for_names(store: RunnerStore, asked: list[str]) -> None:
     insert(store, *[make_new("ours") for _ in range(30)])
     for _ in range(4):
         claimed(store, taking("ours"), 10)
@@ -287,7 +289,7 @@ def test_a_queue_of_ours_alone_never_asks_for_names(store: SqlStore, asked: list
 
 
 def test_a_hook_that_comes_later_is_found_when_the_names_expire(
-    store: SqlStore, clock: SimpleNamespace
+    store: RunnerStore, clock: SimpleNamespace
 ) -> None:
     crowd(store)
     assert claimed(store, taking("fresh")) == []
@@ -299,7 +301,7 @@ def test_a_hook_that_comes_later_is_found_when_the_names_expire(
 
 
 def test_a_later_hook_near_the_front_waits_for_nothing(
-    store: SqlStore, clock: SimpleNamespace
+    store: RunnerStore, clock: SimpleNamespace
 ) -> None:
     crowd(store)
     assert claimed(store, taking("fresh")) == []
@@ -309,7 +311,7 @@ def test_a_later_hook_near_the_front_waits_for_nothing(
 
 
 def test_later_rows_of_a_remembered_hook_are_found_at_once(
-    store: SqlStore, clock: SimpleNamespace
+    store: RunnerStore, clock: SimpleNamespace
 ) -> None:
     crowd(store)
     first = insert(store, make_new("ours"))
@@ -319,7 +321,7 @@ def test_later_rows_of_a_remembered_hook_are_found_at_once(
 
 
 def test_remembered_names_are_judged_anew_by_each_filter(
-    store: SqlStore, asked: list[str], clock: SimpleNamespace
+    store: RunnerStore, asked: list[str], clock: SimpleNamespace
 ) -> None:
     crowd(store)
     a, b = insert(store, make_new("a"), make_new("b"))
@@ -330,7 +332,7 @@ def test_remembered_names_are_judged_anew_by_each_filter(
 
 @pytest.mark.parametrize("names", [None, frozenset({"ours", "never", "excluded", UPKEEP})])
 def test_hooks_that_cannot_be_ours_are_not_walked(
-    store: SqlStore, bound: list[object], names: frozenset[str] | None
+    store: RunnerStore, bound: list[object], names: frozenset[str] | None
 ) -> None:
     """Neither those refused by name, nor excluded ones, nor the plugin's upkeep."""
     crowd(store)
@@ -362,20 +364,20 @@ class Going:
         return StartPlan(chosen=self.chosen, log_line=LogLine(message="it starts", at=NOW))
 
 
-def claim_and_start(store: SqlStore, going: Going | None = None, limit: int = 25) -> Claim:
+def claim_and_start(store: RunnerStore, going: Going | None = None, limit: int = 25) -> Claim:
     plan = (going or Going()).plan()
     claim = store.claim_due(now=NOW, limit=limit, only=ClaimFilter(), start_plan=plan)
     assert claim is not None
     return claim
 
 
-def states_of(store: SqlStore, ids: Sequence[int]) -> list[tuple[object, ...]]:
+def states_of(store: RunnerStore, ids: Sequence[int]) -> list[tuple[object, ...]]:
     """Status, attempts, claim and date of the last attempt."""
     names = ("status", "attempts", "claim_id", "last_attempt_gmt")
     return [tuple(str(column(store, name, i)) for name in names) for i in ids]
 
 
-def test_what_is_named_starts_with_the_claim_and_the_rest_waits(store: SqlStore) -> None:
+def test_what_is_named_starts_with_the_claim_and_the_rest_waits(store: RunnerStore) -> None:
     go, wait, again = insert(store, make_new("go"), make_new("wait"), make_new("go"))
     claim = claim_and_start(store)
     assert claim.started == {go, again}
@@ -391,7 +393,7 @@ def test_what_is_named_starts_with_the_claim_and_the_rest_waits(store: SqlStore)
 
 
 def test_it_is_asked_once_for_what_was_claimed_in_order_and_under_the_claim(
-    store: SqlStore,
+    store: RunnerStore,
 ) -> None:
     ids = insert(
         store,
@@ -407,7 +409,7 @@ def test_it_is_asked_once_for_what_was_claimed_in_order_and_under_the_claim(
     assert {action.claim_id for action in claim.actions} == {claim.id}
 
 
-def test_a_start_adds_to_the_attempts_there_were(store: SqlStore) -> None:
+def test_a_start_adds_to_the_attempts_there_were(store: RunnerStore) -> None:
     (action_id,) = insert(store, make_new("go"))
     change(store, f"UPDATE {ACTIONS} SET attempts = 4")
     claim = claim_and_start(store)
@@ -416,7 +418,7 @@ def test_a_start_adds_to_the_attempts_there_were(store: SqlStore) -> None:
 
 
 @pytest.mark.parametrize("hook", ["wait", "go"])
-def test_none_of_them_or_all_of_them_may_start(store: SqlStore, hook: str) -> None:
+def test_none_of_them_or_all_of_them_may_start(store: RunnerStore, hook: str) -> None:
     ids = insert(store, make_new(hook), make_new(hook))
     claim = claim_and_start(store)
     status, attempts = ("in-progress", "1") if hook == "go" else ("pending", "0")
@@ -424,11 +426,11 @@ def test_none_of_them_or_all_of_them_may_start(store: SqlStore, hook: str) -> No
     assert [state[:2] for state in states_of(store, ids)] == [(status, attempts)] * 2
 
 
-def test_claim_and_start_are_one_transaction(store: SqlStore, asked: list[str]) -> None:
+def test_claim_and_start_are_one_transaction(store: RunnerStore, asked: list[str]) -> None:
     insert(store, make_new("go"), make_new("wait"))
     asked.clear()
     claim_and_start(store)
-    begins = [n for n, statement in enumerate(asked) if statement == store._dialect.begin]
+    begins = [n for n, statement in enumerate(asked) if statement == store.parts.dialect.begin]
     ends = [n for n, statement in enumerate(asked) if statement == "COMMIT"]
     writes = [n for n, s in enumerate(asked) if s.startswith(("INSERT", "UPDATE"))]
     assert (len(begins), len(ends)) == (1, 1)
@@ -436,7 +438,7 @@ def test_claim_and_start_are_one_transaction(store: SqlStore, asked: list[str]) 
     assert begins[0] < min(writes) <= max(writes) < ends[0]
 
 
-def test_without_its_log_rows_nothing_is_claimed_or_started(store: SqlStore) -> None:
+def test_without_its_log_rows_nothing_is_claimed_or_started(store: RunnerStore) -> None:
     ids = insert(store, make_new("go"), make_new("wait"))
     before = states_of(store, ids)
     change(store, "ALTER TABLE wp_actionscheduler_logs RENAME TO elsewhere")
@@ -446,7 +448,7 @@ def test_without_its_log_rows_nothing_is_claimed_or_started(store: SqlStore) -> 
     assert query(store, "SELECT 1 FROM wp_actionscheduler_claims") == []
 
 
-def test_when_the_plan_raises_nothing_is_changed(store: SqlStore) -> None:
+def test_when_the_plan_raises_nothing_is_changed(store: RunnerStore) -> None:
     ids = insert(store, make_new("go"), make_new("wait"))
     before = states_of(store, ids)
 
@@ -464,7 +466,7 @@ def test_when_the_plan_raises_nothing_is_changed(store: SqlStore) -> None:
 
 
 def test_what_started_is_nobody_elses(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     ids = insert(store, make_new("go"), make_new("wait"), make_new("go"))
     claim_and_start(store, limit=2)
@@ -473,7 +475,7 @@ def test_what_started_is_nobody_elses(
     assert claimed(other, ClaimFilter()) == [ids[2]]
 
 
-def test_a_dry_run_starts_nothing(store: SqlStore) -> None:
+def test_a_dry_run_starts_nothing(store: RunnerStore) -> None:
     ids = insert(store, make_new("go"))
     before, going = states_of(store, ids), Going()
     plan = going.plan()
@@ -484,7 +486,7 @@ def test_a_dry_run_starts_nothing(store: SqlStore) -> None:
     assert states_of(store, ids) == before
 
 
-def test_a_claim_without_a_plan_started_nothing(store: SqlStore) -> None:
+def test_a_claim_without_a_plan_started_nothing(store: RunnerStore) -> None:
     insert(store, make_new("go"))
     claim = store.claim_due(now=NOW, limit=5, only=ClaimFilter())
     assert claim is not None
@@ -492,7 +494,7 @@ def test_a_claim_without_a_plan_started_nothing(store: SqlStore) -> None:
 
 
 def test_a_start_whose_commit_was_never_answered_is_undone_and_made_again(
-    store: SqlStore,
+    store: RunnerStore,
 ) -> None:
     """The caller never heard of it, so nobody would run those rows or put them back."""
     go, wait = insert(store, make_new("go"), make_new("wait"))
@@ -513,7 +515,7 @@ def test_a_start_whose_commit_was_never_answered_is_undone_and_made_again(
     assert query(store, "SELECT claims FROM wp_wpbridge_runners") == [(held,)]
 
 
-def test_an_unanswered_claim_whose_rows_are_gone_is_forgotten(store: SqlStore) -> None:
+def test_an_unanswered_claim_whose_rows_are_gone_is_forgotten(store: RunnerStore) -> None:
     """Nothing is left to put back, and that must not stop the next claim."""
     insert(store, make_new("go"), make_new("wait"))
     lose_an_answer(store, "COMMIT", store.session._dialect.begin, patience_seconds=0.0)
@@ -526,7 +528,7 @@ def test_an_unanswered_claim_whose_rows_are_gone_is_forgotten(store: SqlStore) -
     assert query(store, "SELECT claim_id FROM wp_actionscheduler_claims") == [(claim.id,)]
 
 
-def test_a_connection_lost_over_a_groups_name_repeats_the_whole_claim(store: SqlStore) -> None:
+def test_a_connection_lost_over_a_groups_name_repeats_the_whole_claim(store: RunnerStore) -> None:
     ids = insert(store, make_new("go", group="g"), make_new("wait", group="g"))
     lose_an_answer(store, "SELECT slug")
     claim = claim_and_start(store)
@@ -540,7 +542,7 @@ def test_a_connection_lost_over_a_groups_name_repeats_the_whole_claim(store: Sql
 
 
 def test_an_adoption_whose_commit_was_never_answered_is_one_all_the_same(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     """Its rows have run: they are not to be put back as those of a claim nobody heard of."""
     dead = open_queue(dsn)
@@ -560,7 +562,7 @@ def test_an_adoption_whose_commit_was_never_answered_is_one_all_the_same(
     assert store.adopt(runner) is None
 
 
-def test_a_mark_whose_commit_was_never_answered_is_one_all_the_same(store: SqlStore) -> None:
+def test_a_mark_whose_commit_was_never_answered_is_one_all_the_same(store: RunnerStore) -> None:
     """Else nobody would end the row: it is in progress, and no longer what its runner expects."""
     insert(store, make_new("wait"), make_new("wait"))
     claim = claim_and_start(store)
@@ -574,7 +576,7 @@ def test_a_mark_whose_commit_was_never_answered_is_one_all_the_same(store: SqlSt
 
 
 def test_what_a_stopped_runner_has_locked_is_not_taken_over_yet(
-    mysql_dsn: str, open_queue: Callable[[str], SqlStore]
+    mysql_dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     """It was stopped in a transaction: who waited for its locks would be the next to fall silent."""
     stopped, finder = open_queue(mysql_dsn), open_queue(mysql_dsn)
@@ -596,7 +598,7 @@ def test_what_a_stopped_runner_has_locked_is_not_taken_over_yet(
 
 
 def lose_an_answer(
-    store: SqlStore, to: str = "COMMIT", *more: str, patience_seconds: float = 60.0
+    store: RunnerStore, to: str = "COMMIT", *more: str, patience_seconds: float = 60.0
 ) -> None:
     """The next such statement reaches the database; its answer does not come back.
 
@@ -617,7 +619,9 @@ def lose_an_answer(
 # How actions stand.
 
 
-def test_states_tell_live_ended_and_lost_rows_and_leave_out_deleted_ones(store: SqlStore) -> None:
+def test_states_tell_live_ended_and_lost_rows_and_leave_out_deleted_ones(
+    store: RunnerStore,
+) -> None:
     ids = insert(store, *[make_new("go"), make_new("wait"), make_new(), make_new(), make_new()])
     claim = claim_and_start(store)
     update = f"UPDATE {ACTIONS} SET status = :s, claim_id = :c WHERE action_id = :i"
@@ -634,7 +638,7 @@ def test_states_tell_live_ended_and_lost_rows_and_leave_out_deleted_ones(store: 
     assert store.states(claim.actions[4:]) == store.states([]) == {}
 
 
-def test_a_status_that_nobody_knows_is_told_as_it_is(store: SqlStore) -> None:
+def test_a_status_that_nobody_knows_is_told_as_it_is(store: RunnerStore) -> None:
     insert(store, make_new())
     claim = claim_and_start(store)
     change(store, f"UPDATE {ACTIONS} SET status = 'weird', claim_id = 7")
@@ -656,7 +660,7 @@ def queued(hook: str, group: str, *numbers: int, next_at: datetime | None) -> Qu
 
 
 def test_the_queue_is_told_by_hook_and_group_with_counts_and_the_next_date(
-    store: SqlStore,
+    store: RunnerStore,
 ) -> None:
     *_, running, ended = insert(
         store,
@@ -679,11 +683,11 @@ def test_the_queue_is_told_by_hook_and_group_with_counts_and_the_next_date(
     ]
 
 
-def test_an_empty_queue_has_no_hooks(store: SqlStore) -> None:
+def test_an_empty_queue_has_no_hooks(store: RunnerStore) -> None:
     assert store.parts.reading.queued(NOW) == []
 
 
-def test_a_claimed_row_is_pending_still(store: SqlStore) -> None:
+def test_a_claimed_row_is_pending_still(store: RunnerStore) -> None:
     insert(store, make_new("wait"), make_new("go", due_in=-60))
     claim_and_start(store)
     assert store.parts.reading.queued(NOW) == [
@@ -692,13 +696,13 @@ def test_a_claimed_row_is_pending_still(store: SqlStore) -> None:
     ]
 
 
-def test_spellings_that_the_collation_takes_together_are_told_apart(store: SqlStore) -> None:
+def test_spellings_that_the_collation_takes_together_are_told_apart(store: RunnerStore) -> None:
     spellings = ["My_Hook", "my_hook", "my_höok"]
     insert(store, *[make_new(hook) for hook in spellings])
     assert [one.hook for one in store.parts.reading.queued(NOW)] == spellings
 
 
-def test_groups_of_one_slug_are_told_as_one(store: SqlStore) -> None:
+def test_groups_of_one_slug_are_told_as_one(store: RunnerStore) -> None:
     """And so are the three ways of having none."""
     for _ in range(2):
         change(store, "INSERT INTO wp_actionscheduler_groups (slug) VALUES ('twin')")
@@ -718,7 +722,7 @@ def test_groups_of_one_slug_are_told_as_one(store: SqlStore) -> None:
 
 @pytest.mark.parametrize(("date", "due"), [("0000-00-00 00:00:00", 1), (None, 0)])
 def test_rows_without_a_date_are_counted_and_have_no_next_one(
-    store: SqlStore, date: str | None, due: int
+    store: RunnerStore, date: str | None, due: int
 ) -> None:
     """As claims see them: a zero date is always due, no date never."""
     insert(store, make_new("a"))
@@ -726,7 +730,7 @@ def test_rows_without_a_date_are_counted_and_have_no_next_one(
     assert store.parts.reading.queued(NOW) == [queued("a", "", 1, 0, due, next_at=None)]
 
 
-def test_the_next_date_is_aware_utc(store: SqlStore) -> None:
+def test_the_next_date_is_aware_utc(store: RunnerStore) -> None:
     insert(store, make_new("a", due_in=90))
     (one,) = store.parts.reading.queued(NOW)
     assert one.next_at == datetime(2026, 11, 24, 12, 1, 30, tzinfo=UTC)

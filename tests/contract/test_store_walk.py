@@ -7,17 +7,18 @@ import pytest
 
 from factories import NOW, insert, make_new
 from rows import change
+from stores import again
 from wpbridge.clock import to_text
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.rows import inventory
 from wpbridge.store.running import candidates
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 CROWD = 3_000
 
 
 @pytest.fixture
-def rows_read(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+def rows_read(store: RunnerStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     """How many rows of the actions table the searches have brought so far."""
     told = SimpleNamespace(count=0)
     rows = candidates._Look.rows
@@ -31,23 +32,23 @@ def rows_read(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simp
     return told
 
 
-def claimed(store: SqlStore, only: ClaimFilter, limit: int = 25) -> list[int]:
+def claimed(store: RunnerStore, only: ClaimFilter, limit: int = 25) -> list[int]:
     claim = store.claim_due(now=NOW, limit=limit, only=only)
     return [action.id for action in claim.actions] if claim else []
 
 
-def crowd(store: SqlStore, hook: str, *, group: str = "", count: int = CROWD) -> None:
+def crowd(store: RunnerStore, hook: str, *, group: str = "", count: int = CROWD) -> None:
     insert(store, *[make_new(hook, group=group, due_in=-9_000 - n % 500) for n in range(count)])
 
 
-def due_hooks(store: SqlStore) -> set[str]:
+def due_hooks(store: RunnerStore) -> set[str]:
     it = store._claiming._finder._inventory
     return set(store.session.run(lambda c: it.due_hooks(c, to_text(NOW))))
 
 
 @pytest.mark.parametrize("hooks", [None, frozenset({"busy", "ours"})])
 def test_a_hook_that_nobody_has_room_for_now_is_not_walked(
-    store: SqlStore, rows_read: SimpleNamespace, hooks: frozenset[str] | None
+    store: RunnerStore, rows_read: SimpleNamespace, hooks: frozenset[str] | None
 ) -> None:
     """Its routes would take it: ``may_accept`` says yes, ``accepts`` says not now."""
     crowd(store, "busy")
@@ -61,7 +62,7 @@ def test_a_hook_that_nobody_has_room_for_now_is_not_walked(
 
 @pytest.mark.parametrize("only_group", [True, False])
 def test_groups_are_walked_where_a_hook_is_ours_in_some_of_them(
-    store: SqlStore, rows_read: SimpleNamespace, *, only_group: bool
+    store: RunnerStore, rows_read: SimpleNamespace, *, only_group: bool
 ) -> None:
     crowd(store, "mixed", group="bulk", count=2 * CROWD)
     ours = insert(store, *[make_new("mixed", group="quick") for _ in range(3)])
@@ -73,7 +74,7 @@ def test_groups_are_walked_where_a_hook_is_ours_in_some_of_them(
 
 
 def test_nothing_of_ours_costs_the_front_and_no_more(
-    store: SqlStore, rows_read: SimpleNamespace
+    store: RunnerStore, rows_read: SimpleNamespace
 ) -> None:
     crowd(store, "left")
     assert claimed(store, ClaimFilter(accepts=lambda _h, _g: False)) == []
@@ -81,17 +82,17 @@ def test_nothing_of_ours_costs_the_front_and_no_more(
 
 
 def test_too_many_groups_are_not_enumerated_and_ours_are_found_all_the_same(
-    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inventory, "MOST_GROUPS", 2)
-    store.inspect()
+    store = again(store)
     crowd(store, "mixed", group="bulk")
     insert(store, *[make_new("mixed", group=f"g{n}", due_in=60) for n in range(5)])
     ours = insert(store, make_new("mixed", group="quick"))
     assert claimed(store, ClaimFilter(accepts=lambda _, group: group == "quick")) == ours
 
 
-def test_due_hooks_are_exact_and_none_is_stepped_over(store: SqlStore) -> None:
+def test_due_hooks_are_exact_and_none_is_stepped_over(store: RunnerStore) -> None:
     """Neighbours in every collation: one that goes on where another ends, and twins."""
     names = {
         "a",
@@ -128,7 +129,7 @@ def test_due_hooks_are_exact_and_none_is_stepped_over(store: SqlStore) -> None:
 
 @pytest.mark.parametrize("most", [1, 5, 1000])
 def test_many_hooks_are_found_by_steps_or_by_reading_what_is_due(
-    store: SqlStore, monkeypatch: pytest.MonkeyPatch, most: int
+    store: RunnerStore, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     monkeypatch.setattr(inventory, "MOST_HOOKS", most)
     monkeypatch.setattr(inventory, "_NAMES_A_STATEMENT", 7)

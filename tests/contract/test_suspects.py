@@ -13,13 +13,13 @@ from wpbridge.runner.identity import Identity, identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.runner.reaper import MOST_DEATHS, MOST_DEATHS_BESIDE, reap
 from wpbridge.store.base import ClaimFilter, RunnerRecord
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 ANY = ClaimFilter()
 SUSPECTS = "SELECT action_id FROM wp_wpbridge_suspects ORDER BY action_id"
 
 
-def enter(store: SqlStore, pid: int) -> SqlStore:
+def enter(store: RunnerStore, pid: int) -> RunnerStore:
     store.register(host="h", boot="b", pid=pid, pid_started="1")
     return store
 
@@ -29,7 +29,7 @@ def is_one(runner: RunnerRecord, _me: Identity) -> bool:
 
 
 def test_every_runner_knows_what_a_dead_one_held(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     ids = insert(store, *[make_new() for _ in range(4)])
     dead = enter(store, 1).claim_due(now=NOW, limit=3, only=ANY)
@@ -61,7 +61,7 @@ def test_every_runner_knows_what_a_dead_one_held(
 
 
 def test_a_failed_rescue_is_no_suspect_any_more(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     insert(store, make_new())
     dead = enter(store, 1).claim_due(now=NOW, limit=1, only=ANY)
@@ -73,7 +73,7 @@ def test_a_failed_rescue_is_no_suspect_any_more(
     assert query(store, SUSPECTS) == []
 
 
-def die(store: SqlStore, started: int, runner: SqlStore, reaper: SqlStore) -> None:
+def die(store: RunnerStore, started: int, runner: RunnerStore, reaper: RunnerStore) -> None:
     """A runner claims all there is, starts some of it, and is gone."""
     claim = enter(runner, 1).claim_due(now=NOW, limit=25, only=ANY)
     assert claim is not None
@@ -82,7 +82,7 @@ def die(store: SqlStore, started: int, runner: SqlStore, reaper: SqlStore) -> No
 
 
 def test_who_ran_alone_is_failed_after_three_deaths(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     (doom,) = insert(store, make_new())
     for _ in range(MOST_DEATHS):
@@ -93,7 +93,7 @@ def test_who_ran_alone_is_failed_after_three_deaths(
 
 
 def test_neighbours_are_not_blamed(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     ids = insert(store, make_new(), make_new(), make_new())
     for _ in range(MOST_DEATHS):
@@ -108,7 +108,7 @@ def test_neighbours_are_not_blamed(
 
 
 def test_suspects_run_one_at_a_time(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     """And what ended before is written before the next one starts."""
     insert(store, *[make_new() for _ in range(6)])

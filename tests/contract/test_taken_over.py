@@ -23,13 +23,13 @@ from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.runner.reaper import reap
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.telling.bus import Bus
 
 ACTIONS = "wp_actionscheduler_actions"
 
 
-def run(store: SqlStore, clock: FakeClock, handler: Callable[[int], None]) -> Runner:
+def run(store: RunnerStore, clock: FakeClock, handler: Callable[[int], None]) -> Runner:
     """One thread, so that the second action waits for the first."""
     handlers = {"h": describe("h", handler)}
     executor = ThreadExecutor(handlers, concurrency=1, clock=clock, site="s")
@@ -55,7 +55,7 @@ class CountingClock(FakeClock):
 
 @pytest.mark.parametrize("kind", [FakeClock, WallClock, CountingClock])
 def test_what_others_have_ended_meanwhile_is_not_started(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore], kind: type[FakeClock]
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore], kind: type[FakeClock]
 ) -> None:
     store.unregister()
     others, clock, seen = open_queue(dsn), kind(), list[int]()
@@ -74,7 +74,7 @@ def test_what_others_have_ended_meanwhile_is_not_started(
     invariants.check(store)
 
 
-def test_what_nobody_took_is_run_after_all(store: SqlStore) -> None:
+def test_what_nobody_took_is_run_after_all(store: RunnerStore) -> None:
     store.unregister()
     clock, seen = FakeClock(), list[int]()
     insert(store, make_new(args=(1,)), make_new(args=(2,)))
@@ -90,7 +90,7 @@ def test_what_nobody_took_is_run_after_all(store: SqlStore) -> None:
     invariants.check(store)
 
 
-def take_over_and_die(others: SqlStore, clock: FakeClock) -> None:
+def take_over_and_die(others: RunnerStore, clock: FakeClock) -> None:
     """Another process of this host takes everybody's actions over, claims them, and is killed."""
     me = identity()
     ended = subprocess.Popen(["true"])
@@ -101,7 +101,7 @@ def take_over_and_die(others: SqlStore, clock: FakeClock) -> None:
 
 
 def test_an_action_that_comes_back_while_its_old_call_runs_on_is_run_anew(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     """A runner stood still, was taken over, the other was killed, and the first goes on."""
     store.unregister()
@@ -139,7 +139,7 @@ def test_an_action_that_comes_back_while_its_old_call_runs_on_is_run_anew(
 
 @pytest.mark.parametrize("stops", [False, True])
 def test_a_run_does_not_end_before_what_it_has_started(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore], *, stops: bool
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore], *, stops: bool
 ) -> None:
     """Its only thread is busy with what others have taken over: it waits, and then goes on."""
     store.unregister()
@@ -191,7 +191,7 @@ def test_a_run_does_not_end_before_what_it_has_started(
 
 
 def test_an_action_that_was_freed_while_it_runs_is_in_hand_once(
-    store: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     """Somebody put its row back, and the same runner claims it anew: the newer call counts."""
     store.unregister()

@@ -12,6 +12,7 @@ import pytest
 from clocks import FakeClock
 from factories import NOW, insert, make_new, whole
 from rows import log_of, query
+from stores import again, open_store
 from wpbridge.action import ActionId, Status
 from wpbridge.errors import InputError, StoreError, Unfit
 from wpbridge.outcome import Failed, LogLine
@@ -20,9 +21,8 @@ from wpbridge.queue.facade import Queue
 from wpbridge.runner import settle
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.connect import open_store
 from wpbridge.store.records import Pause, Query
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.upkeep.retention import Expiry
 
 TABLES = ("actions", "groups", "logs")
@@ -35,10 +35,10 @@ Made = Callable[..., "Place"]
 class Place:
     """A site with tables of one character set."""
 
-    def __init__(self, dsn: str, store: SqlStore) -> None:
+    def __init__(self, dsn: str, store: RunnerStore) -> None:
         self.dsn = dsn
         self.store = store
-        self.queue = Queue(store, clock=FakeClock(), close_store=False)
+        self.queue = Queue(store.parts, clock=FakeClock(), close_store=False)
 
     def bytes_of(self, table: str, column: str) -> list[bytes]:
         """As they lie in the table, in the order of the ids."""
@@ -80,9 +80,9 @@ def as_php(dsn: str, charset: str) -> Iterator[Callable[[bytes], Sequence[Sequen
 
 
 @pytest.fixture
-def place(mysql_dsn: str, open_queue: Callable[[str], SqlStore]) -> Iterator[Made]:
+def place(mysql_dsn: str, open_queue: Callable[[str], RunnerStore]) -> Iterator[Made]:
     """Make a site: character sets of the tables and of the sessions."""
-    opened: list[SqlStore] = []
+    opened: list[RunnerStore] = []
 
     def make(tables: str, session: str = "utf8mb4") -> Place:
         open_queue(mysql_dsn)
@@ -93,7 +93,6 @@ def place(mysql_dsn: str, open_queue: Callable[[str], SqlStore]) -> Iterator[Mad
         address = DatabaseAddress.from_dsn(f"{mysql_dsn}&charset={session}")
         store = open_store(address, "wp_")
         opened.append(store)
-        store.inspect()
         store.register(host="here", boot="b", pid=1, pid_started="1")
         return Place(mysql_dsn, store)
 
@@ -302,8 +301,7 @@ def test_only_columns_that_can_hold_it_are_searched(place: Made) -> None:
         for column, kind in (("args", "varchar(191)"), ("extended_args", "varchar(8000)")):
             told = f"ALTER TABLE {ACTIONS} MODIFY {column} {kind} CHARACTER SET latin1"
             run(told.encode())
-    site.store.inspect()
-    made = site.queue.enqueue_async(f"h{EMOJI}")
+    made = Queue(again(site.store).parts, close_store=False).enqueue_async(f"h{EMOJI}")
     assert [one.id for one in site.queue.find(search=EMOJI)] == [made]
 
 
@@ -395,8 +393,8 @@ def test_a_callers_connection_that_php_would_read_otherwise_takes_ascii_only(
 # What no table can hold
 
 
-def test_half_a_surrogate_pair_is_refused(store: SqlStore) -> None:
-    queue = Queue(store, clock=FakeClock(), close_store=False)
+def test_half_a_surrogate_pair_is_refused(store: RunnerStore) -> None:
+    queue = Queue(store.parts, clock=FakeClock(), close_store=False)
     [action] = insert(store, make_new())
     for half in ("\ud83d", "\udce4"):
         for way in (
@@ -416,7 +414,7 @@ def test_half_a_surrogate_pair_is_refused(store: SqlStore) -> None:
     assert queue.get(action).status == "pending"
 
 
-def test_the_log_and_a_runners_pause_write_half_a_surrogate_pair_out(store: SqlStore) -> None:
+def test_the_log_and_a_runners_pause_write_half_a_surrogate_pair_out(store: RunnerStore) -> None:
     [action] = insert(store, make_new())
     store.log([(action, LogLine(message="a\ud83d\udce4ü", at=NOW))])
     assert log_of(store, action)[-1] == r"a\ud83d\udce4ü"
@@ -426,7 +424,7 @@ def test_the_log_and_a_runners_pause_write_half_a_surrogate_pair_out(store: SqlS
     assert kept.reason == (r"\ud83d" * 43)[:255]
 
 
-def test_what_reaches_the_driver_all_the_same_is_told(store: SqlStore) -> None:
+def test_what_reaches_the_driver_all_the_same_is_told(store: RunnerStore) -> None:
     with pytest.raises(InputError, match="half a surrogate pair"):
         query(store, "SELECT 1 FROM wp_actionscheduler_actions WHERE hook = :h", h="\ud83d")
 
@@ -469,7 +467,7 @@ def test_what_is_let_in_comes_back_and_what_is_not_would_not(place: Made, sessio
     columns = ", ".join(f"c_{name} text CHARACTER SET {name}" for name in CHARSETS)
     with as_php(site.dsn, "utf8mb4") as run:
         run(f"CREATE TABLE {table} (id int PRIMARY KEY AUTO_INCREMENT, {columns})".encode())
-    texts = site.store.session.run(lambda c: site.store.dialect.texts(c, [table]))
+    texts = site.store.session.run(lambda c: site.store.parts.dialect.texts(c, [table]))
 
     for charset in CHARSETS:
         for text in [random_text(rng) for _ in range(15)]:
@@ -484,7 +482,7 @@ def test_what_is_let_in_comes_back_and_what_is_not_would_not(place: Made, sessio
             assert stored(site.store, table, f"c_{charset}", shown) == shown
 
 
-def stored(store: SqlStore, table: str, column: str, text: str) -> str | None:
+def stored(store: RunnerStore, table: str, column: str, text: str) -> str | None:
     """A text as it comes back; None where the server refuses it."""
     try:
         query_ = f"INSERT INTO {table} ({column}) VALUES (:t) RETURNING {column}"

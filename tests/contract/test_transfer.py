@@ -18,6 +18,7 @@ from sqlalchemy import event
 from conftest import execute
 from factories import NOW, insert, make_new
 from rows import change, query
+from stores import again
 from transfers import add_row, exported, fill, told
 from wpbridge.codec import schedule
 from wpbridge.errors import Contention, InputError, WpbridgeError
@@ -32,24 +33,24 @@ from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.records import Query
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 
 def imported(
-    store: SqlStore, data: bytes, rejected: list[str] | None = None, **wishes: Any
+    store: RunnerStore, data: bytes, rejected: list[str] | None = None, **wishes: Any
 ) -> Report:
     bad: list[str] = [] if rejected is None else rejected
 
     def reject(line: Line, why: str) -> None:
         bad.append(f"{line.number}: {why}")
 
-    return Import(store, Wishes(now=NOW, **wishes), reject).run(files.read(io.BytesIO(data)))
+    return Import(store.parts, Wishes(now=NOW, **wishes), reject).run(files.read(io.BytesIO(data)))
 
 
 @pytest.fixture(params=["sqlite", "mariadb"])
 def other(
-    request: pytest.FixtureRequest, tmp_path: Path, open_queue: Callable[[str], SqlStore]
-) -> Iterator[SqlStore]:
+    request: pytest.FixtureRequest, tmp_path: Path, open_queue: Callable[[str], RunnerStore]
+) -> Iterator[RunnerStore]:
     """A second queue: together with ``store``, every pair of databases."""
     if request.param == "sqlite":
         yield open_queue(f"sqlite:///{tmp_path / 'other.db'}")
@@ -61,7 +62,7 @@ def other(
     execute(server, f"DROP DATABASE {name}")
 
 
-def test_a_round_trip_gives_back_every_byte(store: SqlStore, other: SqlStore) -> None:
+def test_a_round_trip_gives_back_every_byte(store: RunnerStore, other: RunnerStore) -> None:
     count = fill(store)
     before = exported(store)
     bad: list[str] = []
@@ -85,7 +86,7 @@ def test_a_round_trip_gives_back_every_byte(store: SqlStore, other: SqlStore) ->
     assert [list(r) for r in query(other, logs)] == [list(r) for r in query(store, logs)]
 
 
-def test_the_same_file_again_adds_nothing(store: SqlStore, other: SqlStore) -> None:
+def test_the_same_file_again_adds_nothing(store: RunnerStore, other: RunnerStore) -> None:
     count = fill(store)
     data = exported(store)
     imported(other, data)
@@ -96,7 +97,7 @@ def test_the_same_file_again_adds_nothing(store: SqlStore, other: SqlStore) -> N
 
 @pytest.mark.parametrize("unique", [False, True])
 def test_what_was_added_before_is_known_wherever_it_stands(
-    store: SqlStore, other: SqlStore, monkeypatch: pytest.MonkeyPatch, unique: bool
+    store: RunnerStore, other: RunnerStore, monkeypatch: pytest.MonkeyPatch, unique: bool
 ) -> None:
     """After batches without any the keys are not looked up first, and refuse all the same."""
     monkeypatch.setattr(importing, "BATCH", 2)
@@ -111,7 +112,7 @@ def test_what_was_added_before_is_known_wherever_it_stands(
 
 
 def test_nothing_goes_in_front_of_a_batch_that_failed(
-    store: SqlStore, other: SqlStore, monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, other: RunnerStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importing, "BATCH", 1)
     insert(store, *[make_new(f"h{n}") for n in range(6)])
@@ -134,26 +135,30 @@ def test_nothing_goes_in_front_of_a_batch_that_failed(
     assert (report.added, report.known, report.is_good) == (4, 2, True)
 
 
-def test_copy_and_file_know_the_same_actions(store: SqlStore, other: SqlStore) -> None:
+def test_copy_and_file_know_the_same_actions(store: RunnerStore, other: RunnerStore) -> None:
     insert(store, make_new(), make_new(group="g"))
-    report = copy_queue(store, Query(), other, Wishes(now=NOW), lambda *_: None)
+    report = copy_queue(store.parts, Query(), other.parts, Wishes(now=NOW), lambda *_: None)
     assert (report.added, report.is_good) == (2, True)
     assert imported(other, exported(store)).known == 2
     insert(store, make_new("new"))
-    assert copy_queue(store, Query(), other, Wishes(now=NOW), lambda *_: None).added == 1
+    assert (
+        copy_queue(store.parts, Query(), other.parts, Wishes(now=NOW), lambda *_: None).added == 1
+    )
 
 
-def test_into_itself_only_when_asked_for(store: SqlStore) -> None:
+def test_into_itself_only_when_asked_for(store: RunnerStore) -> None:
     insert(store, make_new())
     data = exported(store)
     with pytest.raises(InputError, match="this very queue"):
         imported(store, data)
     with pytest.raises(InputError, match="the same queue"):
-        copy_queue(store, Query(), store, Wishes(now=NOW), lambda *_: None)
+        copy_queue(store.parts, Query(), store.parts, Wishes(now=NOW), lambda *_: None)
     assert imported(store, data, into_itself=True).added == 1
 
 
-def test_what_runs_or_is_claimed_becomes_pending_and_free(store: SqlStore, other: SqlStore) -> None:
+def test_what_runs_or_is_claimed_becomes_pending_and_free(
+    store: RunnerStore, other: RunnerStore
+) -> None:
     insert(store, make_new("runs"), make_new("held"), make_new("free", due_in=60))
     claim = store.claim_due(now=NOW, limit=2, only=ClaimFilter())
     assert claim is not None
@@ -167,7 +172,7 @@ def test_what_runs_or_is_claimed_becomes_pending_and_free(store: SqlStore, other
     assert [tuple(row) for row in rows] == [("pending", 0)] * 3
 
 
-def test_filters_and_statuses_narrow(store: SqlStore, other: SqlStore) -> None:
+def test_filters_and_statuses_narrow(store: RunnerStore, other: RunnerStore) -> None:
     insert(store, make_new("a", group="g"), make_new("b", group="g"), make_new("a"))
     assert [line["hook"] for line in told(exported(store, Query(groups=("g",))))] == ["a", "b"]
     add_row(store, hook="done", status="complete")
@@ -177,7 +182,7 @@ def test_filters_and_statuses_narrow(store: SqlStore, other: SqlStore) -> None:
 
 
 def test_a_shift_moves_pending_dates_and_what_their_schedules_say(
-    store: SqlStore, other: SqlStore
+    store: RunnerStore, other: RunnerStore
 ) -> None:
     insert(store, make_new("once"), make_new("again", interval=3600))
     add_row(store, hook="done", status="complete")
@@ -196,7 +201,7 @@ def test_a_shift_moves_pending_dates_and_what_their_schedules_say(
         assert schedule.decode(str(row[2]).encode()).timestamp == at
 
 
-def test_unique_leaves_out_what_is_pending_here(store: SqlStore, other: SqlStore) -> None:
+def test_unique_leaves_out_what_is_pending_here(store: RunnerStore, other: RunnerStore) -> None:
     insert(
         store,
         make_new("a", args=(1,), group="g"),
@@ -214,7 +219,7 @@ def test_unique_leaves_out_what_is_pending_here(store: SqlStore, other: SqlStore
     assert imported(other, exported(store), unique=True).refused == 2
 
 
-def test_a_dry_run_counts_and_changes_nothing(store: SqlStore, other: SqlStore) -> None:
+def test_a_dry_run_counts_and_changes_nothing(store: RunnerStore, other: RunnerStore) -> None:
     count = fill(store)
     tables = "SELECT COUNT(*) FROM wp_actionscheduler_actions"
     report = imported(other, exported(store), dry_run=True)
@@ -225,10 +230,10 @@ def test_a_dry_run_counts_and_changes_nothing(store: SqlStore, other: SqlStore) 
 
 
 def test_a_wait_stays_between_the_same_actions_wherever_they_stand(
-    store: SqlStore, other: SqlStore
+    store: RunnerStore, other: RunnerStore
 ) -> None:
     [first] = insert(store, make_new("first"))
-    queue = Queue(store)
+    queue = Queue(store.parts)
     waiting = queue.enqueue(Enqueue(hook="waits", after=[first], after_failed="run"))
     [later] = insert(store, make_new("later"))
     change(store, "UPDATE wp_wpbridge_waits SET after_id = :later", later=later)
@@ -249,9 +254,11 @@ def test_a_wait_stays_between_the_same_actions_wherever_they_stand(
     assert query(other, "SELECT COUNT(*) FROM wp_wpbridge_waits")[0][0] == 1
 
 
-def test_a_wait_for_what_is_not_in_the_file_is_counted(store: SqlStore, other: SqlStore) -> None:
+def test_a_wait_for_what_is_not_in_the_file_is_counted(
+    store: RunnerStore, other: RunnerStore
+) -> None:
     [first] = insert(store, make_new("first"))
-    Queue(store).enqueue(Enqueue(hook="waits", after=[first]))
+    Queue(store.parts).enqueue(Enqueue(hook="waits", after=[first]))
     report = imported(other, exported(store, Query(hooks=("waits",))))
     assert (report.added, report.waits_lost) == (1, 1)
     # It has no date, and nobody runs it.
@@ -287,7 +294,7 @@ BAD = [
 
 @pytest.mark.parametrize(("line", "why"), BAD, ids=range(len(BAD)))
 def test_a_bad_line_is_set_aside_and_the_rest_added(
-    line: bytes, why: str, store: SqlStore, other: SqlStore
+    line: bytes, why: str, store: RunnerStore, other: RunnerStore
 ) -> None:
     insert(store, make_new("a"), make_new("b"))
     lines = exported(store).splitlines()
@@ -298,7 +305,7 @@ def test_a_bad_line_is_set_aside_and_the_rest_added(
     assert re.search(why, bad[0])
 
 
-def test_an_id_that_stands_twice_is_set_aside(store: SqlStore, other: SqlStore) -> None:
+def test_an_id_that_stands_twice_is_set_aside(store: RunnerStore, other: RunnerStore) -> None:
     insert(store, make_new("a"), make_new("b"))
     head, one, two, end = exported(store).splitlines()
     bad: list[str] = []
@@ -307,7 +314,9 @@ def test_an_id_that_stands_twice_is_set_aside(store: SqlStore, other: SqlStore) 
     assert "each stands once" in bad[0]
 
 
-def test_a_file_that_is_cut_off_is_told(store: SqlStore, other: SqlStore, tmp_path: Path) -> None:
+def test_a_file_that_is_cut_off_is_told(
+    store: RunnerStore, other: RunnerStore, tmp_path: Path
+) -> None:
     insert(store, *[make_new(f"h{n}") for n in range(50)])
     data = exported(store)
     report = imported(other, data[: len(data) // 2])
@@ -323,13 +332,13 @@ def test_a_file_that_is_cut_off_is_told(store: SqlStore, other: SqlStore, tmp_pa
 @pytest.mark.parametrize(
     "data", [b"", b"{}\n", b"hello\n", b'{"wpbridge":"actions","version":9,"origin":"x"}\n']
 )
-def test_anything_else_is_no_exported_queue(data: bytes, store: SqlStore) -> None:
+def test_anything_else_is_no_exported_queue(data: bytes, store: RunnerStore) -> None:
     with pytest.raises(InputError, match=r"no header|version"):
         imported(store, data)
     assert store.counts() == {}
 
 
-def test_a_target_of_an_old_layout_takes_what_fits(store: SqlStore, other: SqlStore) -> None:
+def test_a_target_of_an_old_layout_takes_what_fits(store: RunnerStore, other: RunnerStore) -> None:
     """As of schema 5: neither priorities nor long args."""
     change(
         other,
@@ -339,7 +348,7 @@ def test_a_target_of_an_old_layout_takes_what_fits(store: SqlStore, other: SqlSt
     )
     for name in ("priority", "extended_args"):
         change(other, f"ALTER TABLE wp_actionscheduler_actions DROP COLUMN {name}")
-    other.inspect()
+    other = again(other)
     insert(store, make_new("short", priority=3), make_new("long", args=("x" * 300,)))
     bad: list[str] = []
     report = imported(other, exported(store), bad)
@@ -353,10 +362,10 @@ def test_a_target_of_an_old_layout_takes_what_fits(store: SqlStore, other: SqlSt
 
 
 def test_what_is_added_while_it_is_read_is_left_for_the_next_time(
-    store: SqlStore, other: SqlStore
+    store: RunnerStore, other: RunnerStore
 ) -> None:
     insert(store, *[make_new(f"h{n}") for n in range(3)])
-    lines = lines_of(store, Query(), now=NOW)
+    lines = lines_of(store.parts, Query(), now=NOW)
     stream = io.BytesIO()
     for place, line in enumerate(lines):
         stream.write(dumped(line))
@@ -367,7 +376,7 @@ def test_what_is_added_while_it_is_read_is_left_for_the_next_time(
 
 
 def test_a_row_that_is_damaged_after_all_is_told_at_the_end(
-    store: SqlStore, other: SqlStore, monkeypatch: pytest.MonkeyPatch
+    store: RunnerStore, other: RunnerStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     insert(store, make_new("a"), make_new("b"))
     data = exported(store)
@@ -412,11 +421,11 @@ def packed(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def hooks_of(store: SqlStore) -> list[str]:
+def hooks_of(store: RunnerStore) -> list[str]:
     return [str(r[0]) for r in query(store, "SELECT hook FROM wp_actionscheduler_actions")]
 
 
-def once_before(store: SqlStore, *words: str, deed: Callable[[], object]) -> list[str]:
+def once_before(store: RunnerStore, *words: str, deed: Callable[[], object]) -> list[str]:
     """Do something else just before the first statement with all of these words; then empty."""
     left = ["the first one"]
 
@@ -430,7 +439,7 @@ def once_before(store: SqlStore, *words: str, deed: Callable[[], object]) -> lis
 
 
 def test_without_transactions_nothing_is_added_twice(
-    mysql_dsn: str, open_queue: Callable[[str], SqlStore], monkeypatch: pytest.MonkeyPatch
+    mysql_dsn: str, open_queue: Callable[[str], RunnerStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Enqueueing refuses such tables (MyISAM: reading only)."""
     monkeypatch.setattr(importing, "BATCH", 2)
@@ -454,7 +463,7 @@ def test_without_transactions_nothing_is_added_twice(
 )
 def test_what_the_columns_cannot_hold_is_set_aside(
     mysql_dsn: str,
-    open_queue: Callable[[str], SqlStore],
+    open_queue: Callable[[str], RunnerStore],
     wrong: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -475,7 +484,7 @@ def test_what_the_columns_cannot_hold_is_set_aside(
 )
 def test_what_an_old_charset_cannot_hold_is_set_aside(
     mysql_dsn: str,
-    open_queue: Callable[[str], SqlStore],
+    open_queue: Callable[[str], RunnerStore],
     odd: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -493,7 +502,7 @@ def test_what_an_old_charset_cannot_hold_is_set_aside(
 
 
 def test_a_row_that_no_packet_holds_does_not_bar_the_others(
-    mysql_dsn: str, open_queue: Callable[[str], SqlStore]
+    mysql_dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     here = open_queue(mysql_dsn)
     data = file_of(line(1), line(2, schedule_raw=packed("x" * 17_000_000)), line(3))
@@ -502,12 +511,12 @@ def test_a_row_that_no_packet_holds_does_not_bar_the_others(
 
 
 def test_unique_sees_what_was_added_while_it_waited_for_the_group(
-    mysql_dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]
+    mysql_dsn: str, tmp_path: Path, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     """The keys are looked up first, and with them begins what this transaction sees."""
     here, beside = open_queue(mysql_dsn), open_queue(mysql_dsn)
     source = open_queue(f"sqlite:///{tmp_path / 'source.db'}")
-    Queue(source, close_store=False).enqueue(Enqueue(hook="once", group="g"))
+    Queue(source.parts, close_store=False).enqueue(Enqueue(hook="once", group="g"))
     here.parts.groups.ensure("g")
     here.parts.own.ensure(here.names.keys)
     new = Enqueue(hook="once", group="g", unique=True)
@@ -515,26 +524,26 @@ def test_unique_sees_what_was_added_while_it_waited_for_the_group(
         here,
         "wp_actionscheduler_groups",
         "FOR UPDATE",
-        deed=lambda: Queue(beside, close_store=False).enqueue(new),
+        deed=lambda: Queue(beside.parts, close_store=False).enqueue(new),
     )
     imported(here, exported(source), unique=True)
     assert (left, hooks_of(here)) == ([], ["once"])
 
 
-def test_a_trial_counts_as_unique_what_stands_twice_in_the_file(store: SqlStore) -> None:
+def test_a_trial_counts_as_unique_what_stands_twice_in_the_file(store: RunnerStore) -> None:
     data = file_of(line(1, hook="same"), line(2, hook="same"))
     tried = imported(store, data, unique=True, dry_run=True)
     done = imported(store, data, unique=True)
     assert (tried.added, tried.refused) == (done.added, done.refused) == (1, 1)
 
 
-def test_another_action_under_a_known_id_is_not_taken_for_the_known_one(store: SqlStore) -> None:
+def test_another_action_under_a_known_id_is_not_taken_for_the_known_one(store: RunnerStore) -> None:
     """The origin was made anew, or its server has given an id away twice."""
     imported(store, file_of(line(1, hook="first")))
     report = imported(store, file_of(line(1, hook="second")))
     assert report.added or not report.is_good
 
 
-def test_what_comes_after_the_end_is_told(store: SqlStore) -> None:
+def test_what_comes_after_the_end_is_told(store: RunnerStore) -> None:
     """Counted are only the lines before it."""
     assert not imported(store, file_of(line(1)) + dumped(line(2))).is_good

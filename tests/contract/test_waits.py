@@ -22,7 +22,7 @@ from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.records import Query, Wait
 from wpbridge.store.rows.waits import verdict
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 RELEASED = "action released via wpbridge: what it waited for has ended"
 
@@ -41,7 +41,7 @@ def waits(queue: Queue) -> set[tuple[object, ...]]:
     return {tuple(row) for row in query(queue.store, "SELECT * FROM wp_wpbridge_waits")}
 
 
-def run(store: SqlStore, clock: FakeClock, ran: list[str], *failing: str) -> Totals:
+def run(store: RunnerStore, clock: FakeClock, ran: list[str], *failing: str) -> Totals:
     """One run over hooks a to f, which write down that they ran."""
 
     def handler(name: str) -> Callable[[], None]:
@@ -75,12 +75,12 @@ def test_a_waiting_action_has_no_date_and_is_not_claimed(queue: Queue) -> None:
     assert queue.waits_of([first, second]) == [
         Wait(action_id=second, after_id=first, on_failed="hold", status="pending")
     ]
-    queue.store.register(host="here", boot="boot", pid=1, pid_started="1")
-    claim = queue.store.claim_due(now=NOW, limit=25, only=ClaimFilter())
+    RunnerStore(queue.store).register(host="here", boot="boot", pid=1, pid_started="1")
+    claim = RunnerStore(queue.store).claim_due(now=NOW, limit=25, only=ClaimFilter())
     assert claim is not None
     assert [action.id for action in claim.actions] == [first]
     named = ClaimFilter(ids=frozenset({second}))
-    claim = queue.store.claim_due(now=NOW, limit=25, only=named)
+    claim = RunnerStore(queue.store).claim_due(now=NOW, limit=25, only=named)
     assert claim is not None, "somebody named it"
 
 
@@ -102,7 +102,7 @@ def test_what_has_ended_already_is_no_hindrance(queue: Queue) -> None:
     first = add(queue)
     set_status(queue.store, first, "complete")
     second = add(queue, "w", first)
-    assert queue.store.catch_up(now=NOW) == 1
+    assert RunnerStore(queue.store).catch_up(now=NOW) == 1
     assert not is_waiting(queue, second)
 
 
@@ -116,18 +116,18 @@ def test_it_is_released_when_another_program_completes_what_it_waits_for(
     third = add(queue, "w", first, second)
     later = queue.schedule_single("+1d", "w", after=[first, second]) or ActionId(0)
     clock.at += timedelta(minutes=1)
-    assert queue.store.catch_up(now=clock.at) == 0
+    assert RunnerStore(queue.store).catch_up(now=clock.at) == 0
     set_status(queue.store, first, "complete")
-    assert queue.store.catch_up(now=clock.at) == 0
+    assert RunnerStore(queue.store).catch_up(now=clock.at) == 0
     assert is_waiting(queue, third)
     set_status(queue.store, second, "complete")
-    assert queue.store.catch_up(now=clock.at) == 2
+    assert RunnerStore(queue.store).catch_up(now=clock.at) == 2
     for name in ("scheduled_date_gmt", "scheduled_date_local"):
         assert str(column(queue.store, name, third)) == "2026-11-24 12:01:00"
         assert str(column(queue.store, name, later)) == "2026-11-25 12:00:00", "its own date"
     assert log_of(queue.store, third) == ["action created", RELEASED]
     assert waits(queue) == set()
-    assert queue.store.catch_up(now=clock.at) == 0
+    assert RunnerStore(queue.store).catch_up(now=clock.at) == 0
 
 
 def test_a_chain_runs_through_in_one_run(queue: Queue, clock: FakeClock) -> None:
@@ -138,7 +138,7 @@ def test_a_chain_runs_through_in_one_run(queue: Queue, clock: FakeClock) -> None
     ran: list[str] = []
     # A run within the very second of its date is an early one, and is repeated.
     clock.at += timedelta(seconds=1)
-    totals = run(queue.store, clock, ran)
+    totals = run(RunnerStore(queue.store), clock, ran)
     assert ran == ["a", "b", "c", "d"]
     assert totals.complete == 4
     assert waits(queue) == set()
@@ -169,7 +169,7 @@ def test_many_wait_for_one_and_one_for_many(queue: Queue, clock: FakeClock) -> N
     }
     executor = ThreadExecutor(handlers, concurrency=4, clock=clock, site="s")
     only = ClaimFilter(hooks=frozenset(handlers))
-    Runner(queue.store, executor, clock, identity(), only=only, limits=Limits()).run()
+    Runner(RunnerStore(queue.store), executor, clock, identity(), only=only, limits=Limits()).run()
     assert ran == ["a", *["b"] * 60, "c"]
 
 
@@ -177,7 +177,7 @@ def test_a_cron_that_waits_begins_at_its_match(queue: Queue) -> None:
     first = add(queue)
     cron = queue.schedule_cron(None, "0 9 * * *", "w", tz="Europe/Rome", after=[first])
     set_status(queue.store, first, "complete")
-    assert queue.store.catch_up(now=NOW) == 1
+    assert RunnerStore(queue.store).catch_up(now=NOW) == 1
     assert str(column(queue.store, "scheduled_date_gmt", cron or 0)) == "2026-11-25 08:00:00"
     assert queue.zones_of([cron or 0]) == {cron: "Europe/Rome"}
 
@@ -189,11 +189,11 @@ def test_what_is_gone_counts_as_canceled(queue: Queue) -> None:
     goes = add(queue, "w", first, second, failed="run")
     ends = add(queue, "w", first, second, failed="cancel")
     change(queue.store, "DELETE FROM wp_actionscheduler_actions WHERE action_id = 1")
-    assert queue.store.catch_up(now=NOW) == 0
+    assert RunnerStore(queue.store).catch_up(now=NOW) == 0
     assert column(queue.store, "status", ends) == "canceled"
     assert log_of(queue.store, ends)[-1].endswith("action 1, which it waited for, is gone")
     set_status(queue.store, second, "complete")
-    assert queue.store.catch_up(now=NOW) == 1
+    assert RunnerStore(queue.store).catch_up(now=NOW) == 1
     assert not is_waiting(queue, goes)
     assert is_waiting(queue, holds)
     assert waits(queue) == {(holds, first, "hold")}
@@ -203,11 +203,11 @@ def test_what_is_complete_may_be_purged_before_the_rest_is(queue: Queue) -> None
     first, second = add(queue), add(queue)
     third = add(queue, "w", first, second)
     set_status(queue.store, first, "complete")
-    assert queue.store.catch_up(now=NOW) == 0
+    assert RunnerStore(queue.store).catch_up(now=NOW) == 0
     assert waits(queue) == {(third, second, "hold")}
     change(queue.store, "DELETE FROM wp_actionscheduler_actions WHERE action_id = 1")
     set_status(queue.store, second, "complete")
-    assert queue.store.catch_up(now=NOW) == 1
+    assert RunnerStore(queue.store).catch_up(now=NOW) == 1
     assert not is_waiting(queue, third)
 
 
@@ -222,7 +222,7 @@ def test_hold_run_or_cancel(queue: Queue, status: str) -> None:
     ends = add(queue, "w", bad, good, failed="cancel")
     both = add(queue, "w", bad, good, failed="run")
     set_status(queue.store, bad, status)
-    assert queue.store.catch_up(now=NOW) == 1
+    assert RunnerStore(queue.store).catch_up(now=NOW) == 1
     assert is_waiting(queue, hold)
     assert not is_waiting(queue, goes)
     assert is_waiting(queue, both)
@@ -233,9 +233,9 @@ def test_hold_run_or_cancel(queue: Queue, status: str) -> None:
     )
     assert waits(queue) == {(hold, bad, "hold"), (both, good, "run")}
     set_status(queue.store, good, "complete")
-    assert queue.store.catch_up(now=NOW) == 1
+    assert RunnerStore(queue.store).catch_up(now=NOW) == 1
     assert not is_waiting(queue, both)
-    assert queue.store.catch_up(now=NOW) == 0
+    assert RunnerStore(queue.store).catch_up(now=NOW) == 0
 
 
 def test_in_a_run_failures_are_passed_on(queue: Queue, clock: FakeClock) -> None:
@@ -245,7 +245,7 @@ def test_in_a_run_failures_are_passed_on(queue: Queue, clock: FakeClock) -> None
     add(queue, "d", c, failed="run")
     e = add(queue, "e", a)
     ran: list[str] = []
-    run(queue.store, clock, ran, "a")
+    run(RunnerStore(queue.store), clock, ran, "a")
     assert ran == ["a", "d"]
     statuses = {record.id: record.status for record in queue.find()}
     assert (statuses[b], statuses[c], statuses[e]) == ("canceled", "canceled", "pending")
@@ -261,7 +261,7 @@ def test_a_handler_that_cancels_counts_as_canceled(queue: Queue, clock: FakeCloc
 
     executor = ThreadExecutor({"a": describe("a", give_up)}, concurrency=1, clock=clock, site="s")
     only = ClaimFilter(hooks=frozenset({"a"}))
-    Runner(queue.store, executor, clock, identity(), only=only, limits=Limits()).run()
+    Runner(RunnerStore(queue.store), executor, clock, identity(), only=only, limits=Limits()).run()
     assert log_of(queue.store, b)[-1] == (
         f"action canceled via wpbridge: action {a}, which it waited for, is canceled"
     )
@@ -271,24 +271,23 @@ def test_who_waits_for_a_failed_action_waits_for_its_copy(queue: Queue, clock: F
     a = add(queue, "a")
     b = add(queue, "b", a)
     ran: list[str] = []
-    run(queue.store, clock, ran, "a")
+    run(RunnerStore(queue.store), clock, ran, "a")
     copy = queue.requeue([a]).made[a]
     assert waits(queue) == {(b, copy, "hold")}
-    assert queue.store.catch_up(now=NOW) == 0
-    run(queue.store, clock, ran)
+    assert RunnerStore(queue.store).catch_up(now=NOW) == 0
+    run(RunnerStore(queue.store), clock, ran)
     assert ran == ["a", "a", "b"]
 
 
 def test_requeue_by_a_process_that_never_saw_a_wait_hands_on_too(
-    dsn: str, open_queue: Callable[[str], SqlStore], clock: FakeClock
+    dsn: str, open_queue: Callable[[str], RunnerStore], clock: FakeClock
 ) -> None:
     store = open_queue(dsn)
-    store.drop_tables()
-    store.inspect()
-    queue = Queue(store, clock=clock, close_store=False)
+    store.parts.own.drop()
+    queue = Queue(store.parts, clock=clock, close_store=False)
     a = add(queue, "a")
     set_status(queue.store, a, "failed")
-    other = Queue(open_queue(dsn), clock=clock, close_store=False)
+    other = Queue(open_queue(dsn).parts, clock=clock, close_store=False)
     b = add(other, "b", a)
     copy = queue.requeue([a]).made[a]
     assert waits(other) == {(b, copy, "hold")}
@@ -331,7 +330,7 @@ def test_a_canceled_or_deleted_one_waits_no_more(queue: Queue) -> None:
     queue.cancel([second])
     queue.delete([third])
     assert waits(queue) == {(second, first, "hold")}
-    assert queue.store.catch_up(now=NOW) == 0
+    assert RunnerStore(queue.store).catch_up(now=NOW) == 0
     assert waits(queue) == set()
     assert column(queue.store, "status", second) == "canceled"
 
@@ -345,7 +344,7 @@ def test_a_rescheduled_one_goes_on_waiting(queue: Queue) -> None:
     queue.reschedule([third], at=NOW - timedelta(hours=2), interval=60)
     assert is_waiting(queue, third)
     set_status(queue.store, first, "complete")
-    assert queue.store.catch_up(now=NOW) == 2
+    assert RunnerStore(queue.store).catch_up(now=NOW) == 2
     assert str(column(queue.store, "scheduled_date_gmt", second)) == "2026-11-24 14:00:00"
     assert str(column(queue.store, "scheduled_date_gmt", third)) == "2026-11-24 10:00:00"
     queue.reschedule([second], at=NOW)
@@ -355,12 +354,12 @@ def test_a_rescheduled_one_goes_on_waiting(queue: Queue) -> None:
 def test_one_released_just_then_is_not_undated_again(queue: Queue) -> None:
     first = add(queue)
     second = add(queue, "w", first)
-    edits = queue.store.parts.edits
+    edits = queue.store.edits
     move = edits.move
 
     def late(moves: dict[ActionId, object], **more: object) -> list[ActionId]:
         set_status(queue.store, first, "complete")
-        queue.store.catch_up(now=NOW)
+        RunnerStore(queue.store).catch_up(now=NOW)
         return move(moves, **more)  # type: ignore[arg-type]
 
     edits.move = late  # type: ignore[method-assign,assignment]
@@ -373,10 +372,10 @@ def test_one_that_was_put_back_after_a_start_by_name_waits_again(queue: Queue) -
     first = add(queue)
     second = add(queue, "w", first)
     set_status(queue.store, second, "in-progress")
-    assert queue.store.catch_up(now=NOW) == 0
+    assert RunnerStore(queue.store).catch_up(now=NOW) == 0
     set_status(queue.store, second, "pending")
     set_status(queue.store, first, "complete")
-    assert queue.store.catch_up(now=NOW) == 1
+    assert RunnerStore(queue.store).catch_up(now=NOW) == 1
     assert not is_waiting(queue, second)
 
 
@@ -391,7 +390,7 @@ def test_one_that_got_another_date_meanwhile_keeps_it(queue: Queue) -> None:
         i=second,
     )
     set_status(queue.store, first, "complete")
-    assert queue.store.catch_up(now=NOW) == 0
+    assert RunnerStore(queue.store).catch_up(now=NOW) == 0
     assert str(column(queue.store, "scheduled_date_gmt", second)) == "2026-11-24 15:00:00"
     assert log_of(queue.store, second) == ["action created"]
     assert waits(queue) == set()
@@ -405,18 +404,18 @@ def test_those_that_cannot_go_yet_do_not_hide_those_that_can(queue: Queue) -> No
     set_status(queue.store, done, "complete")
     queue.enqueue_many(Enqueue(hook="w", after=[done, open_]) for _ in range(1005))
     free = add(queue, "w", last)
-    assert queue.store.catch_up(now=NOW) == 0
+    assert RunnerStore(queue.store).catch_up(now=NOW) == 0
     set_status(queue.store, last, "complete")
-    assert queue.store.catch_up(now=NOW) == 1
+    assert RunnerStore(queue.store).catch_up(now=NOW) == 1
     assert not is_waiting(queue, free)
     set_status(queue.store, open_, "complete")
-    released = [queue.store.catch_up(now=NOW) for _ in range(3)]
+    released = [RunnerStore(queue.store).catch_up(now=NOW) for _ in range(3)]
     assert sum(released) == 1005
     assert released[-1] == 0
 
 
 def test_two_that_end_the_last_waits_at_the_same_moment(
-    dsn: str, open_queue: Callable[[str], SqlStore], queue: Queue
+    dsn: str, open_queue: Callable[[str], RunnerStore], queue: Queue
 ) -> None:
     """Each settles its own and looks: between them, everything is released once."""
     firsts = queue.enqueue_many(Enqueue(hook="a") for _ in range(20))
@@ -427,7 +426,7 @@ def test_two_that_end_the_last_waits_at_the_same_moment(
     start = threading.Barrier(2)
     released: list[int] = []
 
-    def work(store: SqlStore, mine: list[ActionId]) -> None:
+    def work(store: RunnerStore, mine: list[ActionId]) -> None:
         for action_id in mine:
             start.wait()
             change(
@@ -456,10 +455,10 @@ def test_how_many_wait(queue: Queue) -> None:
     first, second = add(queue), add(queue)
     add(queue, "w", first, second)
     add(queue, "w", first)
-    assert queue.store.session.run(queue.store.parts.waits.count) == 2
+    assert queue.store.session.run(queue.store.waits.count) == 2
     assert queue.cancel(Query(hooks=("w",))).ids
-    assert queue.store.catch_up(now=NOW) == 0
-    assert queue.store.session.run(queue.store.parts.waits.count) == 0
+    assert RunnerStore(queue.store).catch_up(now=NOW) == 0
+    assert queue.store.session.run(queue.store.waits.count) == 0
     assert queue.get(first).status == Status.PENDING
 
 
@@ -478,6 +477,6 @@ def test_a_schedule_without_a_date_in_our_calendar_is_due_at_once(
         i=waiting,
     )
     set_status(queue.store, first, "complete")
-    assert queue.store.catch_up(now=clock.now()) == 1
+    assert RunnerStore(queue.store).catch_up(now=clock.now()) == 1
     assert not is_waiting(queue, waiting)
     assert log_of(queue.store, waiting)[-1] == RELEASED

@@ -22,7 +22,7 @@ from wpbridge.migrate.wp_cron.scheduled_since import Bridged, unfinished
 from wpbridge.migrate.wp_cron.undo import Undo, Undone
 from wpbridge.queue.facade import Queue
 from wpbridge.store.rows.options import CRON, CRON_LOCK
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.structure.own_steps import old_mark
 
 NOW = 1_795_521_600
@@ -54,9 +54,9 @@ def by_slot(data: bytes) -> list[Event]:
 class Place:
     """A WordPress's option beside a queue."""
 
-    def __init__(self, store: SqlStore, folder: Path) -> None:
+    def __init__(self, store: RunnerStore, folder: Path) -> None:
         self.store = store
-        self.queue = Queue(store, close_store=False)
+        self.queue = Queue(store.parts, close_store=False)
         self.file = folder / "journal"
         self.clock = NOW
 
@@ -112,7 +112,7 @@ class Place:
 
 
 @pytest.fixture
-def place(store: SqlStore, tmp_path: Path) -> Place:
+def place(store: RunnerStore, tmp_path: Path) -> Place:
     is_mysql = store.session.run(lambda c: c.dialect.name) != "sqlite"
     change(store, OPTIONS.format(auto="AUTO_INCREMENT" if is_mysql else "AUTOINCREMENT"))
     return Place(store, tmp_path)

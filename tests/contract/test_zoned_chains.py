@@ -9,6 +9,7 @@ import pytest
 
 from clocks import FakeClock
 from rows import change, column, log_of, query
+from stores import AnyStore
 from wpbridge.action import ActionId, NewAction
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import schedule
@@ -20,7 +21,7 @@ from wpbridge.queue.facade import Queue
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 SUMMER = datetime(2026, 10, 23, 12, tzinfo=UTC)
 
@@ -30,7 +31,7 @@ def clock() -> FakeClock:
     return FakeClock(SUMMER)
 
 
-def run(store: SqlStore, clock: FakeClock, handler: Callable[[], object] = lambda: None) -> None:
+def run(store: RunnerStore, clock: FakeClock, handler: Callable[[], object] = lambda: None) -> None:
     """One run over all that is due of hook h."""
     executor = ThreadExecutor({"h": describe("h", handler)}, concurrency=1, clock=clock, site="s")
     only = ClaimFilter(hooks=frozenset({"h"}))
@@ -51,7 +52,7 @@ def due(queue: Queue, action_id: int) -> datetime:
     return record.scheduled_at
 
 
-def zones(store: SqlStore) -> dict[int, str]:
+def zones(store: AnyStore) -> dict[int, str]:
     rows = query(store, "SELECT action_id, zone FROM wp_wpbridge_zones")
     return {int(str(row[0])): str(row[1]) for row in rows}
 
@@ -70,7 +71,7 @@ def test_a_chain_in_another_form_that_php_reads_keeps_its_zone(
     first = queue.schedule_cron(None, "0 9 * * *", "h", tz="Europe/Rome") or ActionId(0)
     change(queue.store, f"UPDATE wp_actionscheduler_actions SET schedule = {change_of}")
     clock.at = due(queue, first) + timedelta(minutes=3)
-    run(queue.store, clock)
+    run(RunnerStore(queue.store), clock)
     assert zones(queue.store) == {pending(queue): "Europe/Rome"}
     assert due(queue, pending(queue)) == utc("10-25T08:00")
 
@@ -123,7 +124,7 @@ def test_a_runner_keeps_to_the_wall_clock(
         found.append(due(queue, action_id))
         assert zones(queue.store) == {action_id: zone}, "the ended ones are forgotten"
         clock.at = found[-1] + timedelta(minutes=3, seconds=7)
-        run(queue.store, clock)
+        run(RunnerStore(queue.store), clock)
     assert found == [utc(date) for date in expected]
     last = queue.get(pending(queue))
     told = schedule.decode(last.schedule)
@@ -144,10 +145,10 @@ def test_a_run_that_fails_or_is_retried_keeps_the_zone(queue: Queue, clock: Fake
         raise RuntimeError("no")
 
     first = pending(queue)
-    run(queue.store, clock, later)
+    run(RunnerStore(queue.store), clock, later)
     assert zones(queue.store) == {first: "Europe/Rome"}
     clock.at += timedelta(seconds=61)
-    run(queue.store, clock, broken)
+    run(RunnerStore(queue.store), clock, broken)
     second = pending(queue)
     assert second != first
     assert due(queue, second) == utc("10-25T08:00")
@@ -161,7 +162,7 @@ def test_a_chain_that_always_fails_ends_and_may_be_requeued(queue: Queue, clock:
     queue.schedule_cron(None, "0 9 * * *", "h", tz="Europe/Rome")
     for _ in range(5):
         clock.at = due(queue, pending(queue)) + timedelta(seconds=1)
-        run(queue.store, clock, broken)
+        run(RunnerStore(queue.store), clock, broken)
     assert queue.count(statuses=("pending",)) == 0
     last = ActionId(next(iter(zones(queue.store))))
     new = queue.requeue([last]).made[last]
@@ -175,7 +176,7 @@ def test_a_zone_that_this_host_does_not_know_ends_the_chain_with_a_word(
     change(queue.store, "UPDATE wp_wpbridge_zones SET zone = 'Mars/Olympus'")
     action_id = pending(queue)
     clock.at = utc("10-24T07:00:30")
-    run(queue.store, clock)
+    run(RunnerStore(queue.store), clock)
     assert log_of(queue.store, action_id)[-1].startswith(
         "There was a failure scheduling the next instance of this action: there is no time zone"
     )
@@ -187,7 +188,12 @@ def test_a_zone_that_this_host_does_not_know_ends_the_chain_with_a_word(
 
 
 def end_in_php(
-    store: SqlStore, action_id: int, at: datetime, *, status: str = "complete", dated: bool = True
+    store: AnyStore,
+    action_id: int,
+    at: datetime,
+    *,
+    status: str = "complete",
+    dated: bool = True,
 ) -> None:
     """The plugin's runner ends it."""
     last = f"{at:%Y-%m-%d %H:%M:%S}" if dated else "0000-00-00 00:00:00"
@@ -219,7 +225,7 @@ def insert_in_php(queue: Queue, old: int, at: datetime, **changed: object) -> Ac
         group_id=record.group_id,
         priority=record.priority,
     )
-    (made,) = queue.store.insert([replace(new, **changed)], now=at)  # type: ignore[arg-type]
+    (made,) = RunnerStore(queue.store).insert([replace(new, **changed)], now=at)  # type: ignore[arg-type]
     return made
 
 
@@ -242,16 +248,16 @@ def test_a_successor_of_php_s_is_put_right(
     end_in_php(queue.store, chain, RAN, status=status)
     new = insert_in_php(queue, chain, RAN)
     assert due(queue, new) == utc("10-24T09:00"), "PHP reads it in UTC"
-    assert queue.store.catch_up(now=RAN + timedelta(seconds=5)) == 1
+    assert RunnerStore(queue.store).catch_up(now=RAN + timedelta(seconds=5)) == 1
     assert due(queue, new) == utc("10-25T08:00")
     assert str(column(queue.store, "scheduled_date_local", new)) == "2026-10-25 08:00:00"
     assert zones(queue.store) == {new: "Europe/Rome"}
     told = schedule.decode(queue.get(new).schedule)
     assert isinstance(told, schedule.Cron)
     assert told.first_timestamp == int(SUMMER.timestamp())
-    assert queue.store.catch_up(now=RAN + timedelta(seconds=6)) == 0
+    assert RunnerStore(queue.store).catch_up(now=RAN + timedelta(seconds=6)) == 0
     clock.at = utc("10-25T08:00:01")
-    run(queue.store, clock)
+    run(RunnerStore(queue.store), clock)
     assert due(queue, pending(queue)) == utc("10-26T08:00")
 
 
@@ -261,7 +267,7 @@ def test_a_successor_with_the_right_date_is_only_told_its_zone(queue: Queue) -> 
     end_in_php(queue.store, first, ran)
     new = insert_in_php(queue, first, ran)
     before = queue.get(new)
-    assert queue.store.catch_up(now=ran) == 0
+    assert RunnerStore(queue.store).catch_up(now=ran) == 0
     assert queue.get(new) == before
     assert zones(queue.store) == {new: "UTC"}
 
@@ -272,7 +278,7 @@ def test_a_run_of_ours_puts_it_right_before_it_claims(
     end_in_php(queue.store, chain, RAN)
     new = insert_in_php(queue, chain, RAN)
     clock.at = utc("10-24T09:00:10")
-    run(queue.store, clock)
+    run(RunnerStore(queue.store), clock)
     assert column(queue.store, "status", new) == "pending", "it is not 9 in Rome"
     assert due(queue, new) == utc("10-25T08:00")
 
@@ -280,23 +286,23 @@ def test_a_run_of_ours_puts_it_right_before_it_claims(
 def test_a_successor_may_still_come_for_a_day(queue: Queue, chain: ActionId) -> None:
     end_in_php(queue.store, chain, RAN)
     for hours in (0, 1, 23):
-        assert queue.store.catch_up(now=RAN + timedelta(hours=hours)) == 0
+        assert RunnerStore(queue.store).catch_up(now=RAN + timedelta(hours=hours)) == 0
         assert zones(queue.store) == {chain: "Europe/Rome"}
     new = insert_in_php(queue, chain, RAN)
-    assert queue.store.catch_up(now=RAN + timedelta(hours=23)) == 1
+    assert RunnerStore(queue.store).catch_up(now=RAN + timedelta(hours=23)) == 1
     assert zones(queue.store) == {new: "Europe/Rome"}
 
 
 def test_without_a_successor_for_a_day_it_has_ended(queue: Queue, chain: ActionId) -> None:
     end_in_php(queue.store, chain, RAN)
-    assert queue.store.catch_up(now=RAN + timedelta(days=1)) == 0
+    assert RunnerStore(queue.store).catch_up(now=RAN + timedelta(days=1)) == 0
     assert zones(queue.store) == {}
-    assert not queue.store.session.run(queue.store.parts.zones.has_ended)
+    assert not queue.store.session.run(queue.store.zones.has_ended)
 
 
 def test_a_deleted_one_is_forgotten_at_once(queue: Queue, chain: ActionId) -> None:
     change(queue.store, "DELETE FROM wp_actionscheduler_actions")
-    assert queue.store.catch_up(now=RAN) == 0
+    assert RunnerStore(queue.store).catch_up(now=RAN) == 0
     assert zones(queue.store) == {}
 
 
@@ -306,7 +312,7 @@ def test_one_that_php_canceled_keeps_its_zone_and_has_no_successor(
 ) -> None:
     # The plugin's own cancel does not date it.
     end_in_php(queue.store, chain, RAN, status="canceled", dated=dated)
-    assert queue.store.catch_up(now=RAN) == 0
+    assert RunnerStore(queue.store).catch_up(now=RAN) == 0
     assert zones(queue.store) == {chain: "Europe/Rome"}
 
 
@@ -315,10 +321,10 @@ def test_a_claimed_successor_is_waited_for(queue: Queue, chain: ActionId) -> Non
     new = insert_in_php(queue, chain, RAN)
     change(queue.store, "UPDATE wp_actionscheduler_actions SET claim_id = 9 WHERE action_id > 1")
     before = queue.get(new)
-    assert queue.store.catch_up(now=RAN) == 0
+    assert RunnerStore(queue.store).catch_up(now=RAN) == 0
     assert queue.get(new) == before
     change(queue.store, "UPDATE wp_actionscheduler_actions SET claim_id = 0 WHERE action_id > 1")
-    assert queue.store.catch_up(now=RAN) == 1
+    assert RunnerStore(queue.store).catch_up(now=RAN) == 1
 
 
 def test_another_chain_is_not_taken_for_the_successor(queue: Queue, chain: ActionId) -> None:
@@ -334,11 +340,11 @@ def test_another_chain_is_not_taken_for_the_successor(queue: Queue, chain: Actio
     ]
     others = [insert_in_php(queue, chain, RAN, **dict(changed)) for changed in different]
     before = [queue.get(i) for i in others]
-    assert queue.store.catch_up(now=RAN) == 0
+    assert RunnerStore(queue.store).catch_up(now=RAN) == 0
     assert [queue.get(i) for i in others] == before
     assert zones(queue.store) == {chain: "Europe/Rome"}
     new = insert_in_php(queue, chain, RAN)
-    assert queue.store.catch_up(now=RAN) == 1
+    assert RunnerStore(queue.store).catch_up(now=RAN) == 1
     assert zones(queue.store) == {new: "Europe/Rome"}
 
 
@@ -347,8 +353,8 @@ def test_a_canceled_chain_goes_on_in_its_zone_when_it_is_requeued(
 ) -> None:
     queue.cancel([chain])
     assert zones(queue.store) == {chain: "Europe/Rome"}
-    assert not queue.store.session.run(queue.store.parts.zones.has_ended)
-    assert queue.store.catch_up(now=RAN + timedelta(days=9)) == 0
+    assert not queue.store.session.run(queue.store.zones.has_ended)
+    assert RunnerStore(queue.store).catch_up(now=RAN + timedelta(days=9)) == 0
     new = queue.requeue([chain]).made[chain]
     assert zones(queue.store)[new] == "Europe/Rome"
 
@@ -359,7 +365,7 @@ def test_delete_forgets(queue: Queue, chain: ActionId) -> None:
 
 
 def test_runners_that_look_at_the_same_time_move_each_once(
-    dsn: str, open_queue: Callable[[str], SqlStore], queue: Queue
+    dsn: str, open_queue: Callable[[str], RunnerStore], queue: Queue
 ) -> None:
     ids = queue.enqueue_many(
         Enqueue(hook="h", args=[n], cron="0 9 * * *", tz="Europe/Rome") for n in range(30)
@@ -373,7 +379,7 @@ def test_runners_that_look_at_the_same_time_move_each_once(
     start = threading.Barrier(len(stores))
     moved: list[int] = []
 
-    def look(store: SqlStore) -> None:
+    def look(store: RunnerStore) -> None:
         start.wait()
         moved.append(store.catch_up(now=RAN))
 
@@ -389,12 +395,11 @@ def test_runners_that_look_at_the_same_time_move_each_once(
 
 
 def test_a_site_that_never_had_a_zone_is_asked_nothing(
-    dsn: str, open_queue: Callable[[str], SqlStore], clock: FakeClock
+    dsn: str, open_queue: Callable[[str], RunnerStore], clock: FakeClock
 ) -> None:
     store = open_queue(dsn)
-    store.drop_tables()
-    store.inspect()
-    queue = Queue(store, clock=clock, close_store=False)
+    store.parts.own.drop()
+    queue = Queue(store.parts, clock=clock, close_store=False)
     first = queue.schedule_cron(None, "0 9 * * *", "h") or ActionId(0)
     assert store.catch_up(now=RAN) == 0
     assert queue.zones_of([first]) == {}

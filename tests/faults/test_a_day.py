@@ -7,14 +7,14 @@ from pathlib import Path
 import a_day
 import invariants
 from wpbridge.runner.in_hand import InHand
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 MOST_GROWTH = 8 << 20
 """Bytes between the second hour and the last: a page cache may grow a little."""
 
 
 def test_a_day_of_chains_retries_and_rescues(
-    tmp_path: Path, open_queue: Callable[[str], SqlStore]
+    tmp_path: Path, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     dsn = f"sqlite:///{tmp_path / 'queue.db'}"
     store = open_queue(dsn)

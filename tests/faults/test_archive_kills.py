@@ -16,7 +16,7 @@ from factories import NOW, insert, make_new
 from rows import change, query
 from wpbridge.migrate.archive import ENDING
 from wpbridge.migrate.transfer.files import read, source
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 ROWS = 3_000
 
@@ -28,7 +28,7 @@ def rows_in(file: Path) -> list[int]:
 
 @pytest.mark.timeout(180)
 def test_killed_again_and_again_it_loses_and_doubles_nothing(
-    dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path
+    dsn: str, open_queue: Callable[[str], RunnerStore], tmp_path: Path
 ) -> None:
     store = open_queue(dsn)
     ids = [int(i) for i in insert(store, *[make_new("h", args=(n,)) for n in range(ROWS)], now=NOW)]
@@ -90,11 +90,11 @@ def test_killed_again_and_again_it_loses_and_doubles_nothing(
     assert query(store, "SELECT 1 FROM wp_actionscheduler_logs") == []
 
 
-def left(store: SqlStore) -> int:
+def left(store: RunnerStore) -> int:
     return int(str(query(store, "SELECT COUNT(*) FROM wp_actionscheduler_actions")[0][0]))
 
 
-def of_table(store: SqlStore) -> list[int]:
+def of_table(store: RunnerStore) -> list[int]:
     return [
         int(str(row[0])) for row in query(store, "SELECT action_id FROM wp_actionscheduler_actions")
     ]

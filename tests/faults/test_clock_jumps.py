@@ -16,9 +16,9 @@ from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
-OpenQueue = Callable[[str], SqlStore]
+OpenQueue = Callable[[str], RunnerStore]
 
 
 class SetClock(SystemClock):

@@ -17,6 +17,7 @@ import invariants
 from descriptors import descriptors_left, open_descriptors
 from factories import insert, make_new, stored
 from rows import column, log_of, query
+from stores import make_store
 from wpbridge import app
 from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
@@ -28,7 +29,6 @@ from wpbridge.executors.process.pool import ProcessPool
 from wpbridge.outcome import Completed, Failed, Unrun
 from wpbridge.site.config import load as load_settings
 from wpbridge.site.resolve import resolve
-from wpbridge.store.connect import open_store
 
 HANDLERS = textwrap.dedent('''
     import ctypes, os, resource, signal, subprocess, sys, threading, time
@@ -624,9 +624,7 @@ def test_harm_and_innocence_in_one_run(folder: Path, tmp_path: Path) -> None:
     flags = {"dsn": dsn, "handlers": ("harmful",), "concurrency": 2}
     settings = load_settings(flags, {}, folder)
     site = resolve(settings, {}, folder)
-    store = open_store(site.database, "wp_")
-    store.create_tables(everything=True)
-    store.inspect()
+    store = make_store(site.database, "wp_")
     harm = {
         "hang_tidy": "timed out after 0.5 s",
         "segfault": "signal 11",
@@ -647,7 +645,7 @@ def test_harm_and_innocence_in_one_run(folder: Path, tmp_path: Path) -> None:
     (chain,) = insert(store, make_new("recurring_crash", interval=3600, now=now), now=now)
     handlers = app.handlers_of(settings)
     only = app.claim_filter(settings, app.routes_of(settings, handlers))
-    totals = app.make_runner(settings, site, store, handlers, only=only, env={}).run()
+    totals = app.make_runner(settings, site, store.parts, handlers, only=only, env={}).run()
     for hook, reason in harm.items():
         assert column(store, "status", ids[hook]) == "failed", hook
         (line,) = [text for text in log_of(store, ids[hook]) if text.startswith("action failed")]

@@ -19,7 +19,7 @@ from daemons import until
 from factories import insert, make_new
 from namespaces import contained, hidden, missing_namespaces
 from rows import query
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 NOBODY, WWW_DATA = 65534, 33
 ACTS = """
@@ -175,7 +175,7 @@ def test_who_could_open_no_file_at_its_start_is_judged_by_its_beat_alone() -> No
     ids=["two users", "two containers", "beside a broken one", "a broken one"],
 )
 def test_nothing_is_taken_from_a_runner_that_cannot_be_seen(
-    first: list[str], second: list[str], tmp_path: Path, store: SqlStore, dsn: str
+    first: list[str], second: list[str], tmp_path: Path, store: RunnerStore, dsn: str
 ) -> None:
     """Given four actions that run there, when another run looks, then they run on, once each."""
     store.unregister()

@@ -14,7 +14,7 @@ from cli_helpers import COMMAND, Site, clean_env
 from daemons import until
 from factories import insert, make_new
 from rows import change, query
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 ACTIONS = "wp_actionscheduler_actions"
 READ = f"SELECT action_id FROM {ACTIONS} LIMIT 1"
@@ -22,7 +22,7 @@ WAITS = "Waiting for table metadata lock"
 
 
 @pytest.fixture
-def site(mysql_dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path) -> Site:
+def site(mysql_dsn: str, open_queue: Callable[[str], RunnerStore], tmp_path: Path) -> Site:
     it = Site(mysql_dsn, tmp_path, open_queue(mysql_dsn))
     insert(it.store, *[make_new("h", args=(n,)) for n in range(50)])
     return it
@@ -44,7 +44,7 @@ def definition(site: Site) -> str:
 
 
 @contextmanager
-def reading(store: SqlStore) -> Iterator[Callable[[], None]]:
+def reading(store: RunnerStore) -> Iterator[Callable[[], None]]:
     """A transaction that has read the table, and keeps its definition as it is until it ends."""
     connection: list[Connection] = []
 
@@ -82,7 +82,7 @@ def started(site: Site, *words: str) -> Iterator[subprocess.Popen[str]]:
 
 @contextmanager
 def held_at_its_end(
-    site: Site, one: SqlStore, other: SqlStore, *words: str
+    site: Site, one: RunnerStore, other: RunnerStore, *words: str
 ) -> Iterator[subprocess.Popen[str]]:
     """The command at the moment when its index is made, and only a reader keeps it from its end.
 
@@ -118,7 +118,7 @@ def _begin_reading(connection: Connection) -> None:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("is_made", [False, True], ids=["before-it-begins", "before-it-ends"])
 def test_a_stopped_index_is_taken_back_and_added_by_the_next_call(
-    site: Site, open_queue: Callable[[str], SqlStore], number: int, code: int, *, is_made: bool
+    site: Site, open_queue: Callable[[str], RunnerStore], number: int, code: int, *, is_made: bool
 ) -> None:
     before = definition(site)
     words = ("index", "--lock-wait", "1h")
@@ -146,7 +146,7 @@ def test_a_stopped_index_is_taken_back_and_added_by_the_next_call(
 
 
 def test_a_statement_that_an_administrator_stops_is_not_begun_again(
-    site: Site, open_queue: Callable[[str], SqlStore]
+    site: Site, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     before = definition(site)
     with reading(open_queue(site.dsn)), started(site, "index", "--lock-wait", "1h") as process:
@@ -159,7 +159,7 @@ def test_a_statement_that_an_administrator_stops_is_not_begun_again(
 
 
 def test_a_connection_that_is_cut_is_told_and_nothing_begun_again(
-    site: Site, open_queue: Callable[[str], SqlStore]
+    site: Site, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     before = definition(site)
     with reading(open_queue(site.dsn)), started(site, "index", "--lock-wait", "1h") as process:
@@ -172,7 +172,7 @@ def test_a_connection_that_is_cut_is_told_and_nothing_begun_again(
 
 
 def test_a_fix_that_is_stopped_does_the_rest_when_it_is_called_again(
-    site: Site, open_queue: Callable[[str], SqlStore]
+    site: Site, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     change(site.store, "ALTER TABLE wp_actionscheduler_groups DROP INDEX slug")
     change(site.store, f"ALTER TABLE {ACTIONS} DROP INDEX group_id")

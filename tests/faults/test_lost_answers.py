@@ -20,6 +20,7 @@ from legacy_store import LegacyStore, make_tables, snapshot
 from proxy import Proxy
 from rows import change, column, log_of, query
 from servers import MariaDB
+from stores import open_store
 from wpbridge.action import Claim
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.post_store.moving import PostStore
@@ -36,9 +37,8 @@ from wpbridge.queue.facade import Queue
 from wpbridge.runner import log_texts, settle
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.connect import open_store
 from wpbridge.store.database import mysql
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 Lost = Literal["answer", "question"]
 both = pytest.mark.parametrize("lost", ["answer", "question"])
@@ -51,7 +51,7 @@ def proxy(mariadb: MariaDB) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def far(proxy: Proxy, mysql_dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
+def far(proxy: Proxy, mysql_dsn: str, open_queue: Callable[[str], RunnerStore]) -> RunnerStore:
     """A store behind the proxy, registered as a runner, that waits for a lost server."""
     open_queue(mysql_dsn)
     it = open_queue(proxy.url(str(DatabaseAddress.from_dsn(mysql_dsn).name)))
@@ -61,7 +61,7 @@ def far(proxy: Proxy, mysql_dsn: str, open_queue: Callable[[str], SqlStore]) -> 
 
 
 @contextmanager
-def cut_at_commit(store: SqlStore, proxy: Proxy, lost: Lost) -> Iterator[None]:
+def cut_at_commit(store: RunnerStore, proxy: Proxy, lost: Lost) -> Iterator[None]:
     """The next COMMIT is the last thing that goes over this connection."""
     engine = store.session._engine
     left = ["the next one"]
@@ -77,14 +77,14 @@ def cut_at_commit(store: SqlStore, proxy: Proxy, lost: Lost) -> Iterator[None]:
     assert proxy.cuts == 1
 
 
-def hold(store: SqlStore, count: int = 3) -> Claim:
+def hold(store: RunnerStore, count: int = 3) -> Claim:
     store.insert([make_new("h", args=(n,)) for n in range(count)], now=NOW)
     claim = store.claim_due(now=NOW, limit=count, only=ClaimFilter())
     assert claim is not None
     return claim
 
 
-def end(store: SqlStore, claim: Claim, *, marked: bool) -> frozenset[int]:
+def end(store: RunnerStore, claim: Claim, *, marked: bool) -> frozenset[int]:
     endings = [
         settle.ending_of(a, Completed(), started_at=NOW, ended_at=NOW, marked=marked)
         for a in claim.actions
@@ -93,7 +93,7 @@ def end(store: SqlStore, claim: Claim, *, marked: bool) -> frozenset[int]:
 
 
 @both
-def test_a_claim(far: SqlStore, proxy: Proxy, lost: Lost) -> None:
+def test_a_claim(far: RunnerStore, proxy: Proxy, lost: Lost) -> None:
     far.insert([make_new("h")], now=NOW)
     with cut_at_commit(far, proxy, lost):
         claim = far.claim_due(now=NOW, limit=5, only=ClaimFilter())
@@ -106,7 +106,7 @@ def test_a_claim(far: SqlStore, proxy: Proxy, lost: Lost) -> None:
 
 @both
 @pytest.mark.parametrize("once", [True, False])
-def test_a_mark_of_what_starts(far: SqlStore, proxy: Proxy, lost: Lost, once: bool) -> None:
+def test_a_mark_of_what_starts(far: RunnerStore, proxy: Proxy, lost: Lost, once: bool) -> None:
     """What it marked is ours to run: nobody else would."""
     claim = hold(far)
     started = [(action, [log_texts.started(NOW)]) for action in claim.actions]
@@ -118,7 +118,7 @@ def test_a_mark_of_what_starts(far: SqlStore, proxy: Proxy, lost: Lost, once: bo
 
 
 @both
-def test_an_ending(far: SqlStore, proxy: Proxy, lost: Lost) -> None:
+def test_an_ending(far: RunnerStore, proxy: Proxy, lost: Lost) -> None:
     """It is ours, and is counted and told as such; its successor is made once."""
     far.insert([make_new("again", interval=3600)], now=NOW)
     claim = hold(far, 2)
@@ -131,10 +131,10 @@ def test_an_ending(far: SqlStore, proxy: Proxy, lost: Lost) -> None:
 
 
 @both
-def test_an_ending_while_another_was_canceled(far: SqlStore, proxy: Proxy, lost: Lost) -> None:
+def test_an_ending_while_another_was_canceled(far: RunnerStore, proxy: Proxy, lost: Lost) -> None:
     claim = hold(far)
     gone = claim.actions[0].id
-    Queue(far, close_store=False).cancel([gone])
+    Queue(far.parts, close_store=False).cancel([gone])
     with cut_at_commit(far, proxy, lost):
         done = end(far, claim, marked=False)
     assert done == {action.id for action in claim.actions[1:]}
@@ -143,7 +143,7 @@ def test_an_ending_while_another_was_canceled(far: SqlStore, proxy: Proxy, lost:
 
 
 @both
-def test_what_is_put_back(far: SqlStore, proxy: Proxy, lost: Lost) -> None:
+def test_what_is_put_back(far: RunnerStore, proxy: Proxy, lost: Lost) -> None:
     claim = hold(far)
     with cut_at_commit(far, proxy, lost):
         assert far.release(claim.actions, finished=[claim.id]) == 3
@@ -152,8 +152,8 @@ def test_what_is_put_back(far: SqlStore, proxy: Proxy, lost: Lost) -> None:
 
 
 @both
-def test_enqueueing(far: SqlStore, proxy: Proxy, lost: Lost) -> None:
-    queue = Queue(far, close_store=False)
+def test_enqueueing(far: RunnerStore, proxy: Proxy, lost: Lost) -> None:
+    queue = Queue(far.parts, close_store=False)
     with cut_at_commit(far, proxy, lost):
         made = queue.enqueue_async("mail", [1])
     assert [row[0] for row in query(far, "SELECT action_id FROM wp_actionscheduler_actions")] == [
@@ -163,7 +163,7 @@ def test_enqueueing(far: SqlStore, proxy: Proxy, lost: Lost) -> None:
 
 
 @both
-def test_enqueueing_many_of_a_new_group(far: SqlStore, proxy: Proxy, lost: Lost) -> None:
+def test_enqueueing_many_of_a_new_group(far: RunnerStore, proxy: Proxy, lost: Lost) -> None:
     far.insert([make_new("mail", group="g")], now=NOW)
     with cut_at_commit(far, proxy, lost):
         made = far.insert([make_new("mail", args=(n,), group="g") for n in range(50)], now=NOW)
@@ -172,7 +172,7 @@ def test_enqueueing_many_of_a_new_group(far: SqlStore, proxy: Proxy, lost: Lost)
 
 
 @both
-def test_words_of_a_handler(far: SqlStore, proxy: Proxy, lost: Lost) -> None:
+def test_words_of_a_handler(far: RunnerStore, proxy: Proxy, lost: Lost) -> None:
     """A line said twice does less harm than one that is missing."""
     claim = hold(far, 1)
     with cut_at_commit(far, proxy, lost):
@@ -187,9 +187,9 @@ def test_words_of_a_handler(far: SqlStore, proxy: Proxy, lost: Lost) -> None:
 def stalled(
     proxy: Proxy,
     mysql_dsn: str,
-    open_queue: Callable[[str], SqlStore],
+    open_queue: Callable[[str], RunnerStore],
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[SqlStore]:
+) -> Iterator[RunnerStore]:
     """A runner's store behind the proxy, which passes bytes on again when it is waited for."""
     open_queue(mysql_dsn)
     monkeypatch.setattr(mysql, "RUNNER_ANSWER_SECONDS", 2.0)
@@ -202,7 +202,7 @@ def stalled(
     it.close()
 
 
-def test_a_connection_that_stalls_is_given_up(stalled: SqlStore, proxy: Proxy) -> None:
+def test_a_connection_that_stalls_is_given_up(stalled: RunnerStore, proxy: Proxy) -> None:
     told: list[str] = []
     stalled.session.was_lost = told.append
     proxy.stall()
@@ -213,7 +213,7 @@ def test_a_connection_that_stalls_is_given_up(stalled: SqlStore, proxy: Proxy) -
     assert len(query(stalled, "SELECT 1 FROM wp_actionscheduler_claims")) == 1
 
 
-def test_a_commit_that_arrives_late(stalled: SqlStore, proxy: Proxy) -> None:
+def test_a_commit_that_arrives_late(stalled: RunnerStore, proxy: Proxy) -> None:
     """After the connection was given up: whoever looks must not look too early."""
     engine = stalled.session._engine
     left = [1]
@@ -229,21 +229,21 @@ def test_a_commit_that_arrives_late(stalled: SqlStore, proxy: Proxy) -> None:
     assert [row[0] for row in found] == list(made)
 
 
-def test_a_host_that_vanished_is_looked_for(far: SqlStore) -> None:
+def test_a_host_that_vanished_is_looked_for(far: RunnerStore) -> None:
     """Also while a statement takes long: by the system, not by a limit of ours."""
     link = far.session._connected().connection.dbapi_connection._sock  # type: ignore[union-attr]
     assert link.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
     assert link.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 15
 
 
-def test_a_runner_waits_for_locks_less_than_for_answers(stalled: SqlStore) -> None:
+def test_a_runner_waits_for_locks_less_than_for_answers(stalled: RunnerStore) -> None:
     names = ("innodb_lock_wait_timeout", "lock_wait_timeout", "wait_timeout")
     [row] = query(stalled, f"SELECT {', '.join(f'@@SESSION.{name}' for name in names)}")
     assert [int(str(value)) for value in row] == [1, 1, 6], "a half and three times of 2 s"
 
 
 def test_an_idle_connection_that_was_closed_is_replaced_without_a_word(
-    far: SqlStore, proxy: Proxy
+    far: RunnerStore, proxy: Proxy
 ) -> None:
     """Patience or not: as when a program enqueues once a day."""
     far.session.patience_seconds = 0.0
@@ -253,12 +253,12 @@ def test_an_idle_connection_that_was_closed_is_replaced_without_a_word(
 
 @both
 def test_a_batch_of_posts_is_moved_once_and_told(
-    far: SqlStore, proxy: Proxy, lost: Lost, tmp_path: Path
+    far: RunnerStore, proxy: Proxy, lost: Lost, tmp_path: Path
 ) -> None:
     legacy = LegacyStore(far)
     legacy.post("first")
     with Journal(tmp_path / "journal", kind="post-store", site="far") as journal:
-        it = PostStore(far)
+        it = PostStore(far.parts)
         it.move(journal, io.StringIO())
         post = legacy.post("second")
         with cut_at_commit(far, proxy, lost):
@@ -272,14 +272,14 @@ def test_a_batch_of_posts_is_moved_once_and_told(
 
 @both
 def test_a_batch_of_posts_is_put_back_once_and_told(
-    far: SqlStore, proxy: Proxy, lost: Lost, tmp_path: Path
+    far: RunnerStore, proxy: Proxy, lost: Lost, tmp_path: Path
 ) -> None:
     legacy = LegacyStore(far)
     legacy.post("one")
     before = snapshot(far)
     with Journal(tmp_path / "journal", kind="post-store", site="far") as journal:
-        PostStore(far).move(journal, io.StringIO())
-        way = Undo(far, journal)
+        PostStore(far.parts).move(journal, io.StringIO())
+        way = Undo(far.parts, journal)
         with cut_at_commit(far, proxy, lost):
             done = way.run()
     assert (done.restored, done.present, done.gone, done.is_good) == (1, 0, 0, True)
@@ -289,7 +289,7 @@ def test_a_batch_of_posts_is_put_back_once_and_told(
 
 @both
 def test_an_import_that_is_taken_back_is_told(
-    far: SqlStore, proxy: Proxy, lost: Lost, tmp_path: Path
+    far: RunnerStore, proxy: Proxy, lost: Lost, tmp_path: Path
 ) -> None:
     rows = b"".join(
         dumped(one)
@@ -300,15 +300,15 @@ def test_an_import_that_is_taken_back_is_told(
         )
     )
     with Journal(tmp_path / "journal", kind=taking_back.KIND, site="s") as journal:
-        it = Import(far, Wishes(now=NOW), lambda *_: None, journal=journal)
+        it = Import(far.parts, Wishes(now=NOW), lambda *_: None, journal=journal)
         assert it.run(files.read(io.BytesIO(rows))).added == 1
         with cut_at_commit(far, proxy, lost):
-            done = taking_back.take_back(far, journal)
+            done = taking_back.take_back(far.parts, journal)
     assert done.removed == {"pending": 1}
 
 
 @pytest.fixture
-def cron(far: SqlStore) -> Queue:
+def cron(far: RunnerStore) -> Queue:
     """A site whose WP-Cron has one event."""
     make_tables(far, ["options"])
     data = (
@@ -318,12 +318,12 @@ def cron(far: SqlStore) -> Queue:
     change(far, "INSERT INTO wp_options (option_name, option_value) VALUES ('cron', :v)", v=data)
     far.parts.own.ensure(far.names.keys)
     far.parts.groups.ensure(GROUP)
-    return Queue(far, close_store=False)
+    return Queue(far.parts, close_store=False)
 
 
 @both
 def test_events_that_are_moved_are_told(
-    far: SqlStore, proxy: Proxy, cron: Queue, lost: Lost, tmp_path: Path
+    far: RunnerStore, proxy: Proxy, cron: Queue, lost: Lost, tmp_path: Path
 ) -> None:
     """And watched and compared afterwards, which is left out where nothing seems to be moved."""
     with (
@@ -336,7 +336,7 @@ def test_events_that_are_moved_are_told(
 
 @both
 def test_events_that_are_put_back_are_told(
-    far: SqlStore, proxy: Proxy, cron: Queue, lost: Lost, tmp_path: Path
+    far: RunnerStore, proxy: Proxy, cron: Queue, lost: Lost, tmp_path: Path
 ) -> None:
     with Journal(tmp_path / "journal", kind="wp-cron", site="s") as journal:
         Mover(cron, journal, choice=Choice()).move()
@@ -348,7 +348,7 @@ def test_events_that_are_put_back_are_told(
 @both
 @pytest.mark.parametrize("deed", ["copy", "undo"])
 def test_copies_of_a_files_events_are_told_made_and_taken_back(  # noqa: PLR0917 - fixtures
-    far: SqlStore, proxy: Proxy, cron: Queue, lost: Lost, tmp_path: Path, deed: str
+    far: RunnerStore, proxy: Proxy, cron: Queue, lost: Lost, tmp_path: Path, deed: str
 ) -> None:
     cut, none = cut_at_commit(far, proxy, lost), nullcontext()
     with Journal(tmp_path / "journal", kind="wp-cron", site="s") as journal:
@@ -362,7 +362,7 @@ def test_copies_of_a_files_events_are_told_made_and_taken_back(  # noqa: PLR0917
 
 @both
 def test_what_was_known_before_is_not_told_as_added(
-    far: SqlStore, proxy: Proxy, lost: Lost
+    far: RunnerStore, proxy: Proxy, lost: Lost
 ) -> None:
     """All that is known after a lost answer was taken for the lost transaction's."""
     far.parts.own.ensure(far.names.keys)
@@ -376,7 +376,7 @@ def test_what_was_known_before_is_not_told_as_added(
     def imported(rows: list[dict[str, object]]) -> tuple[int, int]:
         lines = [dumped(one) for one in (head, *rows, {"wpbridge": "end", "actions": len(rows)})]
         data = io.BytesIO(b"".join(lines))
-        report = Import(far, Wishes(now=NOW), lambda *_: None).run(files.read(data))
+        report = Import(far.parts, Wishes(now=NOW), lambda *_: None).run(files.read(data))
         return report.added, report.known
 
     assert imported(some[:1]) == (1, 0)

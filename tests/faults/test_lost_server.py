@@ -14,9 +14,9 @@ import invariants
 from conftest import needs
 from factories import make_new
 from servers import MariaDB, missing_mariadb, private_mariadb
+from stores import make_store, open_store
 from wpbridge.clock import SystemClock
 from wpbridge.site.database import DatabaseAddress
-from wpbridge.store.connect import open_store
 
 HANDLERS = """
 import os, sys
@@ -46,8 +46,7 @@ def test_a_killed_and_restarted_server(own_server: MariaDB, tmp_path: Path) -> N
         cursor.execute("CREATE DATABASE q")
     connection.close()
     dsn = own_server.url("q")
-    store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
-    store.create_tables(everything=True)
+    store = make_store(DatabaseAddress.from_dsn(dsn), "wp_")
     now = SystemClock().now()
     store.insert([make_new("tell", args=(n,), now=now) for n in range(300)], now=now)
     store.close()

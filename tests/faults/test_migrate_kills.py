@@ -17,7 +17,7 @@ from wpbridge.migrate.transfer.exporting import lines_of
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
 from wpbridge.store.records import Query
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 ROWS = 10_000
 KILLS = 3
@@ -25,11 +25,11 @@ COUNT = "SELECT COUNT(*) FROM wp_actionscheduler_actions"
 
 
 @pytest.fixture
-def source(tmp_path: Path, open_queue: Callable[[str], SqlStore]) -> SqlStore:
+def source(tmp_path: Path, open_queue: Callable[[str], RunnerStore]) -> RunnerStore:
     """A queue of actions that are all different, some waiting, with groups and logs."""
     store = open_queue(f"sqlite:///{tmp_path / 'source.db'}")
     ids = insert(store, *[make_new("h", args=(n,), group=f"g{n % 7}") for n in range(ROWS)])
-    queue = Queue(store)
+    queue = Queue(store.parts)
     for place in range(0, ROWS, 100):
         queue.enqueue(Enqueue(hook="h", args=["waits", place], after=[ids[place]]))
     return store
@@ -45,7 +45,7 @@ def start(*words: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "wpbridge", "migrate", *words, *quiet])
 
 
-def kill_in_the_middle(target: SqlStore, *words: str) -> None:
+def kill_in_the_middle(target: RunnerStore, *words: str) -> None:
     """Kill it once so many more rows are there, or when it was faster: any moment will do."""
     before = int(str(query(target, COUNT)[0][0]))
     wanted = before + random.randint(0, max(0, ROWS - before) // 2)  # noqa: S311 - a moment
@@ -57,7 +57,7 @@ def kill_in_the_middle(target: SqlStore, *words: str) -> None:
     assert process.wait() in (0, -signal.SIGKILL)
 
 
-def check(source: SqlStore, target: SqlStore) -> None:
+def check(source: RunnerStore, target: RunnerStore) -> None:
     told = [
         [
             tuple(row)
@@ -102,15 +102,15 @@ def check(source: SqlStore, target: SqlStore) -> None:
     assert [str(row[0]) for row in slugs] == ["", *(f"g{n}" for n in range(7))]
 
 
-def exported(source: SqlStore, folder: Path) -> Path:
+def exported(source: RunnerStore, folder: Path) -> Path:
     file = folder / "queue.jsonl"
     with file.open("wb") as stream:
-        files.write(lines_of(source, Query(), now=NOW), stream)
+        files.write(lines_of(source.parts, Query(), now=NOW), stream)
     return file
 
 
 def test_an_import_that_is_killed_goes_on_where_it_was(
-    source: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path
+    source: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore], tmp_path: Path
 ) -> None:
     target = open_queue(dsn)
     file = exported(source, tmp_path)
@@ -124,7 +124,7 @@ def test_an_import_that_is_killed_goes_on_where_it_was(
 
 
 def test_all_of_an_import_that_was_killed_is_taken_back(
-    source: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path
+    source: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore], tmp_path: Path
 ) -> None:
     """Also what was committed and not answered for; and the undo is killed, too."""
     target = open_queue(dsn)
@@ -155,7 +155,7 @@ def test_all_of_an_import_that_was_killed_is_taken_back(
 
 
 def test_a_copy_that_is_killed_goes_on_where_it_was(
-    source: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore]
+    source: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     target = open_queue(dsn)
     words = ("copy", "--dsn", f"sqlite:///{source.session.address.database}", "--to-dsn", dsn)
@@ -166,7 +166,7 @@ def test_a_copy_that_is_killed_goes_on_where_it_was(
 
 
 def test_two_imports_at_once_add_each_action_once(
-    source: SqlStore, dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path
+    source: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore], tmp_path: Path
 ) -> None:
     target = open_queue(dsn)
     file = exported(source, tmp_path)
@@ -179,7 +179,7 @@ def test_two_imports_at_once_add_each_action_once(
 
 
 def test_an_export_that_is_killed_leaves_the_file_that_was_there(
-    source: SqlStore, tmp_path: Path
+    source: RunnerStore, tmp_path: Path
 ) -> None:
     file = tmp_path / "out" / "queue.jsonl.gz"
     file.parent.mkdir()

@@ -26,7 +26,7 @@ from proxy import Proxy
 from rows import change, query
 from servers import MariaDB, missing_mariadb, private_mariadb
 from wpbridge.clock import SystemClock
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 ACTS = f"""{HANDLERS}
 @hook("relay")
@@ -44,7 +44,7 @@ class Place:
 
     server: MariaDB
     name: str
-    store: SqlStore
+    store: RunnerStore
 
     @property
     def dsn(self) -> str:
@@ -95,7 +95,7 @@ def server() -> Iterator[MariaDB]:
 
 
 @pytest.fixture
-def place(server: MariaDB, open_queue: Callable[[str], SqlStore]) -> Iterator[Place]:
+def place(server: MariaDB, open_queue: Callable[[str], RunnerStore]) -> Iterator[Place]:
     name = f"t{uuid.uuid4().hex[:12]}"
     execute(server, f"CREATE DATABASE {name} COLLATE utf8mb4_unicode_520_ci")
     execute(server, f"CREATE USER {name}@'%' IDENTIFIED BY 'good'")
@@ -353,7 +353,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_under_sqlite(
-    small_disk: Path, daemon: StartDaemon, open_queue: Callable[[str], SqlStore]
+    small_disk: Path, daemon: StartDaemon, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     dsn = f"sqlite:///{small_disk / 'queue.db'}"
     (small_disk / "queue.db").touch()

@@ -19,11 +19,11 @@ import pytest
 from conftest import SEEDS
 from legacy_store import LegacyStore
 from rows import die_before
+from stores import open_store
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.post_store.moving import PostStore
 from wpbridge.site.database import DatabaseAddress
-from wpbridge.store.connect import open_store
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 POSTS = 40
 
@@ -33,7 +33,7 @@ def run_until(dsn: str, folder: str, statement: str) -> None:
     store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
     die_before(store, int(statement))
     with Journal(Path(folder) / "journal", kind="post-store", site="kills") as journal:
-        PostStore(store, batch_size=7).move(journal, io.StringIO())
+        PostStore(store.parts, batch_size=7).move(journal, io.StringIO())
 
 
 def killed(dsn: str, folder: Path, statement: int) -> bool:
@@ -60,7 +60,7 @@ def check(legacy: LegacyStore, made: dict[str, str]) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_nothing_is_twice_and_nothing_is_lost(
     mysql_dsn: str,
-    open_queue: Callable[[str], SqlStore],
+    open_queue: Callable[[str], RunnerStore],
     tmp_path: Path,
     engine: str,
     seed: int,
@@ -78,7 +78,7 @@ def test_nothing_is_twice_and_nothing_is_lost(
         check(legacy, made)
     assert kills
     with Journal(tmp_path / "journal", kind="post-store", site="kills") as journal:
-        done = PostStore(store, batch_size=7).move(journal, io.StringIO())
+        done = PostStore(store.parts, batch_size=7).move(journal, io.StringIO())
     assert done.is_complete, done
     assert legacy.count("actionscheduler_actions", "hook LIKE 'hook%'") == POSTS
     for table in ("posts", "postmeta", "comments", "term_relationships"):

@@ -18,12 +18,12 @@ import pytest
 from conftest import SEEDS
 from legacy_store import LegacyStore, snapshot
 from rows import die_before
+from stores import open_store
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.post_store.moving import PostStore
 from wpbridge.migrate.post_store.undo import Undo
 from wpbridge.site.database import DatabaseAddress
-from wpbridge.store.connect import open_store
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 POSTS = 40
 KILLS = 6
@@ -32,9 +32,9 @@ KILLS = 6
 def run_until(dsn: str, folder: str, deed: str, statement: str) -> None:
     """The child: move or undo, and be killed before that statement."""
     store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
-    it = PostStore(store, batch_size=7)
+    it = PostStore(store.parts, batch_size=7)
     with Journal(Path(folder) / "journal", kind="post-store", site="kills") as journal:
-        way = Undo(store, journal) if deed == "undo" else None
+        way = Undo(store.parts, journal) if deed == "undo" else None
         die_before(store, int(statement))
         if way is None:
             it.move(journal, io.StringIO())
@@ -45,7 +45,7 @@ def run_until(dsn: str, folder: str, deed: str, statement: str) -> None:
 class Site:
     """A post store, and what children do to it."""
 
-    def __init__(self, dsn: str, folder: Path, store: SqlStore, engine: str) -> None:
+    def __init__(self, dsn: str, folder: Path, store: RunnerStore, engine: str) -> None:
         self.dsn = dsn
         self.folder = folder
         self.store = store
@@ -63,7 +63,7 @@ class Site:
     def undo(self) -> tuple[int, int, bool]:
         """What was put back, what stood there, and whether all is well."""
         with Journal(self.folder / "journal", kind="post-store", site="kills") as journal:
-            done = Undo(self.store, journal).run()
+            done = Undo(self.store.parts, journal).run()
         assert (done.stayed, done.taken, done.gone, done.damaged) == (0, 0, 0, 0)
         return done.restored, done.present, done.is_good
 
@@ -85,7 +85,7 @@ class Site:
 def site(
     request: pytest.FixtureRequest,
     mysql_dsn: str,
-    open_queue: Callable[[str], SqlStore],
+    open_queue: Callable[[str], RunnerStore],
     tmp_path: Path,
 ) -> Site:
     return Site(mysql_dsn, tmp_path, open_queue(mysql_dsn), str(request.param))

@@ -12,7 +12,7 @@ from wpbridge.errors import StoreError, StoreUnavailable
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.database.session import Session
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 TRIGGER = """
 CREATE TRIGGER {database}.refuse BEFORE INSERT ON {database}.wp_actionscheduler_claims FOR EACH ROW
@@ -24,12 +24,12 @@ END IF
 
 @pytest.fixture
 def refuse(
-    mariadb: MariaDB, mysql_dsn: str, open_queue: Callable[[str], SqlStore]
-) -> Callable[..., SqlStore]:
+    mariadb: MariaDB, mysql_dsn: str, open_queue: Callable[[str], RunnerStore]
+) -> Callable[..., RunnerStore]:
     """A store with an action, whose claims the server refuses with an error of the test's."""
     database = str(DatabaseAddress.from_dsn(mysql_dsn).name)
 
-    def refusing(code: int, words: str = "no") -> SqlStore:
+    def refusing(code: int, words: str = "no") -> RunnerStore:
         store = open_queue(mysql_dsn)
         store.register(host="here", boot="boot", pid=1, pid_started="1")
         store.insert([make_new("h")], now=NOW)
@@ -59,7 +59,7 @@ class Watched:
             self._cure()
 
 
-def claim(store: SqlStore, mariadb: MariaDB, pauses: int) -> Watched:
+def claim(store: RunnerStore, mariadb: MariaDB, pauses: int) -> Watched:
     database = store.session.address.database
     seen = Watched(store.session, lambda: execute(mariadb, f"TRUNCATE {database}.refusals"), pauses)
     found = store.claim_due(now=NOW, limit=5, only=ClaimFilter())
@@ -90,7 +90,7 @@ def claim(store: SqlStore, mariadb: MariaDB, pauses: int) -> Watched:
     ],
 )
 def test_waited_for_on_a_new_connection(
-    code: int, words: str, mariadb: MariaDB, refuse: Callable[..., SqlStore]
+    code: int, words: str, mariadb: MariaDB, refuse: Callable[..., RunnerStore]
 ) -> None:
     """A connection that goes on may be to a server that is not the primary any more."""
     store = refuse(code)
@@ -103,7 +103,7 @@ def test_waited_for_on_a_new_connection(
 
 @pytest.mark.parametrize("code", [1030, 1180])
 def test_full_disks_among_errors_of_many_causes(
-    code: int, mariadb: MariaDB, refuse: Callable[..., SqlStore]
+    code: int, mariadb: MariaDB, refuse: Callable[..., RunnerStore]
 ) -> None:
     store = refuse(code, 'Got error 28 "No space left on device" from storage engine InnoDB')
     assert "no room left" in claim(store, mariadb, pauses=1).lost[0]
@@ -111,7 +111,7 @@ def test_full_disks_among_errors_of_many_causes(
 
 @pytest.mark.parametrize("code", [1205, 1213, 1020, 1412, 3101])
 def test_tried_again_without_a_word(
-    code: int, mariadb: MariaDB, refuse: Callable[..., SqlStore]
+    code: int, mariadb: MariaDB, refuse: Callable[..., RunnerStore]
 ) -> None:
     store = refuse(code)
     before = query(store, "SELECT CONNECTION_ID()")
@@ -120,7 +120,7 @@ def test_tried_again_without_a_word(
 
 
 def test_locks_that_are_not_to_be_had_for_long_are_told_of_and_waited_for(
-    mariadb: MariaDB, refuse: Callable[..., SqlStore]
+    mariadb: MariaDB, refuse: Callable[..., RunnerStore]
 ) -> None:
     seen = claim(refuse(1205), mariadb, pauses=30)
     assert len(seen.lost) == len(seen.back) == 1
@@ -129,7 +129,7 @@ def test_locks_that_are_not_to_be_had_for_long_are_told_of_and_waited_for(
 
 @pytest.mark.parametrize("code", [1030, 1142, 1146, 1054, 1064])
 def test_all_else_is_an_error_at_once(
-    code: int, mariadb: MariaDB, refuse: Callable[..., SqlStore]
+    code: int, mariadb: MariaDB, refuse: Callable[..., RunnerStore]
 ) -> None:
     store = refuse(code)
     with pytest.raises(StoreError) as raised:

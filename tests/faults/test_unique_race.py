@@ -12,7 +12,7 @@ from typing import Self
 import pytest
 
 from rows import query
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 ROUNDS = 12
 """Each with hooks, groups and keys that nobody has seen before."""
@@ -24,11 +24,11 @@ from wpbridge.site.database import DatabaseAddress
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.errors import Contention
 from wpbridge.queue.facade import Queue
-from wpbridge.store.connect import open_store
+from stores import open_store
 
 dsn, way, unique_by = sys.argv[1:]
 store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
-queue = Queue(store, unique_by=unique_by)
+queue = Queue(store.parts, unique_by=unique_by)
 queue.count()
 place, _, socket = dsn.partition("?unix_socket=")
 if way == "borrowed" and dsn.startswith("mysql"):
@@ -119,7 +119,7 @@ def round_of(n: int) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("unique_by", ["group", "args"])
 def test_of_many_only_one_is_added(
-    dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore], unique_by: str
+    dsn: str, tmp_path: Path, open_queue: Callable[[str], RunnerStore], unique_by: str
 ) -> None:
     store = open_queue(dsn)
     ways = ["own", "borrowed", "own", "borrowed"]

@@ -24,7 +24,7 @@ from rows import change, query
 from wpbridge.codec import php
 from wpbridge.codec.wp_cron import CronOption, Event, key_of
 from wpbridge.store.rows.options import CRON, CRON_LOCK
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 EVENTS = 3000
 FIRST = 1_900_000_000
@@ -38,7 +38,7 @@ def event(number: int, hook: str = "moved") -> Event:
     return Event(date=FIRST + number, hook=hook.encode(), key=key_of(args), value=php.encode(value))
 
 
-def fill(store: SqlStore) -> None:
+def fill(store: RunnerStore) -> None:
     is_mysql = store.session.run(lambda c: c.dialect.name) != "sqlite"
     auto = "AUTO_INCREMENT" if is_mysql else "AUTOINCREMENT"
     change(
@@ -58,7 +58,7 @@ def fill(store: SqlStore) -> None:
 class Writer:
     """Reads the option, thinks, and writes over it what it has read and one event more."""
 
-    def __init__(self, store: SqlStore) -> None:
+    def __init__(self, store: RunnerStore) -> None:
         self._store = store
         self._stop = threading.Event()
         self.written = 0
@@ -89,13 +89,13 @@ class Writer:
             self.written += 1
 
 
-def in_option(store: SqlStore, hook: str) -> list[int]:
+def in_option(store: RunnerStore, hook: str) -> list[int]:
     data = store.parts.options.read(CRON)
     assert data is not None
     return [e.date - FIRST for e in CronOption.decode(data).events() if e.name() == hook]
 
 
-def in_queue(store: SqlStore, status: str = "pending") -> list[int]:
+def in_queue(store: RunnerStore, status: str = "pending") -> list[int]:
     rows = query(store, "SELECT args FROM wp_actionscheduler_actions WHERE status = :s", s=status)
     return [json.loads(str(row[0]))[0] for row in rows]
 
@@ -132,13 +132,13 @@ def grown(folder: Path) -> Callable[[], bool]:
     return lambda: file.exists() and file.stat().st_size > max(before, 200)
 
 
-def fewer(store: SqlStore) -> Callable[[], bool]:
+def fewer(store: RunnerStore) -> Callable[[], bool]:
     """Whether less is in the queue than now."""
     before = len(in_queue(store))
     return lambda: len(in_queue(store)) < before
 
 
-def finish(dsn: str, folder: Path, store: SqlStore, *more: str) -> None:
+def finish(dsn: str, folder: Path, store: RunnerStore, *more: str) -> None:
     # The lock of a killed one runs out in a minute.
     change(store, "DELETE FROM wp_options WHERE option_name = :n", n=CRON_LOCK)
     with command(dsn, folder, *more) as process:
@@ -149,7 +149,7 @@ def finish(dsn: str, folder: Path, store: SqlStore, *more: str) -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_killed_anywhere_each_event_is_in_one_place(
-    dsn: str, store: SqlStore, tmp_path: Path, seed: int
+    dsn: str, store: RunnerStore, tmp_path: Path, seed: int
 ) -> None:
     fill(store)
     chance = random.Random(seed)  # noqa: S311 - moments to kill at
@@ -172,7 +172,7 @@ def test_killed_anywhere_each_event_is_in_one_place(
 
 
 def test_killed_beside_a_writer_no_event_is_lost_and_in_the_end_none_is_double(
-    dsn: str, store: SqlStore, tmp_path: Path, open_queue: Callable[[str], SqlStore]
+    dsn: str, store: RunnerStore, tmp_path: Path, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     fill(store)
     writer = Writer(open_queue(dsn))
@@ -190,7 +190,7 @@ def test_killed_beside_a_writer_no_event_is_lost_and_in_the_end_none_is_double(
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_move_that_is_stopped_gives_wp_crons_lock_back(
-    mysql_dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path, number: int, code: int
+    mysql_dsn: str, open_queue: Callable[[str], RunnerStore], tmp_path: Path, number: int, code: int
 ) -> None:
     store, other = open_queue(mysql_dsn), open_queue(mysql_dsn)
     fill(store)

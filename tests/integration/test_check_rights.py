@@ -15,10 +15,11 @@ from conftest import execute
 from factories import insert, make_new
 from rows import change, query
 from servers import MariaDB
+from stores import AnyStore, open_store, way_of
 from wpbridge.site.database import DatabaseAddress
-from wpbridge.store.connect import open_store
 from wpbridge.store.database.mysql import MySQL
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
+from wpbridge.store.structure.creation import create_tables
 
 HANDLERS = """
 from wpbridge import hook
@@ -48,7 +49,7 @@ class Account:
         self.database = dsn.partition("?")[0].rpartition("/")[2]
         self.name = f"u{self.database[1:]}"
         self.store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
-        for statement in self.store.dialect.ddl(self.store.names):
+        for statement in self.store.parts.dialect.ddl(self.store.names):
             change(self.store, statement)
         self.do(f"CREATE USER {self.name}@localhost")
         self.site = Site(dsn.replace("root@", f"{self.name}@"), folder, self.store)
@@ -60,7 +61,7 @@ class Account:
         self.do(f"GRANT {rights} ON `{self.database}`.{on} TO {self.name}@localhost")
 
     def make_own(self) -> None:
-        self.store.create_tables(everything=False)
+        create_tables(way_of(self.store), everything=False)
 
     def check(self) -> Done:
         """Its answer is true: a run starts exactly where it finds nothing wrong."""
@@ -75,7 +76,7 @@ class Account:
         return found
 
 
-def contents(store: SqlStore) -> list[object]:
+def contents(store: AnyStore) -> list[object]:
     tables = sorted(str(row[0]) for row in query(store, "SHOW TABLES"))
     return [
         (t, query(store, f"SHOW CREATE TABLE {t}"), query(store, f"SELECT * FROM {t}"))
@@ -148,8 +149,7 @@ def test_whether_a_table_may_be_made(account: Account, *, as_mariadb: bool) -> N
     account.grant("CREATE", "wp_wpbridge_keys")
     store = open_store(DatabaseAddress.from_dsn(account.site.dsn), "wp_")
     try:
-        store.inspect()
-        dialect = store.dialect
+        dialect = store.parts.dialect
         assert isinstance(dialect, MySQL)
         dialect._is_mariadb = as_mariadb
         for name, may in (("keys", True), ("zones", False)):
@@ -228,7 +228,7 @@ NOBODY = 65534
 
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 def test_a_file_is_left_as_it_is(
-    open_queue: Callable[[str], SqlStore], tmp_path: Path, mode: str
+    open_queue: Callable[[str], RunnerStore], tmp_path: Path, mode: str
 ) -> None:
     store = open_queue(f"sqlite:///{tmp_path}/queue.db")
     query(store, f"PRAGMA journal_mode={mode}")
@@ -241,7 +241,7 @@ def test_a_file_is_left_as_it_is(
 
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 @pytest.mark.parametrize("kept", ["file", "folder", "both"])
-def test_a_read_only_file(open_queue: Callable[[str], SqlStore], mode: str, kept: str) -> None:
+def test_a_read_only_file(open_queue: Callable[[str], RunnerStore], mode: str, kept: str) -> None:
     folder = Path(tempfile.mkdtemp())
     try:
         dsn = f"sqlite:///{folder}/queue.db"

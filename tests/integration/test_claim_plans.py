@@ -15,13 +15,13 @@ from wpbridge.executors.handlers import describe
 from wpbridge.site.config import Settings
 from wpbridge.site.rules import Route
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 ROWS = 20_000
 
 
 @pytest.fixture
-def backlog(mysql_dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
+def backlog(mysql_dsn: str, open_queue: Callable[[str], RunnerStore]) -> RunnerStore:
     store = open_queue(mysql_dsn)
     change(
         store,
@@ -34,7 +34,7 @@ def backlog(mysql_dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
     return store
 
 
-def statements(store: SqlStore) -> dict[str, TextClause]:
+def statements(store: RunnerStore) -> dict[str, TextClause]:
     found = {k: v for k, v in vars(store._claiming._finder).items() if isinstance(v, TextClause)}
     assert len(found) >= 8
     # Asked for every half minute at most: reads each due row to tell their hooks.
@@ -52,7 +52,7 @@ VALUES = {
 }
 
 
-def test_no_statement_sorts_or_scans(backlog: SqlStore) -> None:
+def test_no_statement_sorts_or_scans(backlog: RunnerStore) -> None:
     for name, statement in statements(backlog).items():
         values = {**VALUES, **({"key": 1} if name == "_in_group" else {})}
         used = {k: v for k, v in values.items() if f":{k}" in statement.text}
@@ -71,13 +71,13 @@ def test_no_statement_sorts_or_scans(backlog: SqlStore) -> None:
         (ClaimFilter(hooks=frozenset({"o1"})), 5_000),
     ],
 )
-def test_a_claim_reads_few_rows(backlog: SqlStore, only: ClaimFilter, most: int) -> None:
+def test_a_claim_reads_few_rows(backlog: RunnerStore, only: ClaimFilter, most: int) -> None:
     """In a backlog of twenty thousand."""
     _, read = search(backlog, only)
     assert read <= most
 
 
-def search(store: SqlStore, only: ClaimFilter) -> tuple[int, int]:
+def search(store: RunnerStore, only: ClaimFilter) -> tuple[int, int]:
     """How many candidates a search finds, and how many rows the server says it read."""
 
     def work(connection: Connection) -> tuple[int, int]:
@@ -123,7 +123,7 @@ BEHIND_OTHERS = [
 
 @pytest.mark.parametrize(("only", "count"), BEHIND_OTHERS)
 def test_a_backlog_that_the_routes_leave_alone_is_not_read(
-    backlog: SqlStore, only: ClaimFilter, count: int
+    backlog: RunnerStore, only: ClaimFilter, count: int
 ) -> None:
     """Ours come last; the names of the hooks are known by then."""
     change(
@@ -141,7 +141,7 @@ def test_a_backlog_that_the_routes_leave_alone_is_not_read(
     "only", [ClaimFilter(hooks=frozenset({"ours"})), *(only for only, _ in BEHIND_OTHERS)]
 )
 def test_on_sqlite_ten_times_the_backlog_costs_a_claim_no_more(
-    open_queue: Callable[[str], SqlStore], tmp_path: Path, only: ClaimFilter
+    open_queue: Callable[[str], RunnerStore], tmp_path: Path, only: ClaimFilter
 ) -> None:
     """Counted by SQLite: steps of its machine, over the whole claim."""
     small, large = (
@@ -151,7 +151,7 @@ def test_on_sqlite_ten_times_the_backlog_costs_a_claim_no_more(
     assert large <= small * 1.2
 
 
-def claim_steps(store: SqlStore, others: int, only: ClaimFilter) -> int:
+def claim_steps(store: RunnerStore, others: int, only: ClaimFilter) -> int:
     """Hundreds of steps that a second claim takes; ours are last in the queue."""
     store.register(host="here", boot="boot", pid=1, pid_started="1")
     fill = (
@@ -172,7 +172,7 @@ def claim_steps(store: SqlStore, others: int, only: ClaimFilter) -> int:
     return len(hundreds)
 
 
-def test_an_idle_poll_is_one_probe(backlog: SqlStore) -> None:
+def test_an_idle_poll_is_one_probe(backlog: RunnerStore) -> None:
     change(backlog, "UPDATE wp_actionscheduler_actions SET scheduled_date_gmt = '2030-01-01'")
     asked: list[str] = []
     engine = backlog.session._engine

@@ -15,7 +15,7 @@ from factories import insert, make_new
 from rows import change, log_of, query
 from wpbridge.clock import SystemClock
 from wpbridge.queue.facade import Queue
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 HANDLERS = """
 import os, sys
@@ -71,11 +71,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def queue(dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
+def queue(dsn: str, open_queue: Callable[[str], RunnerStore]) -> RunnerStore:
     return open_queue(dsn)
 
 
-def enqueue(store: SqlStore, *hooks: str) -> list[int]:
+def enqueue(store: RunnerStore, *hooks: str) -> list[int]:
     now = SystemClock().now()
     return list(store.insert([make_new(h, args=("x",), now=now) for h in hooks], now=now))
 
@@ -84,7 +84,7 @@ def run(dsn: str, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
     return wpbridge("claim-and-run", "--dsn", dsn, "--handlers", "acts", *more, cwd=folder)
 
 
-def test_one_run_of_everything(dsn: str, folder: Path, queue: SqlStore) -> None:
+def test_one_run_of_everything(dsn: str, folder: Path, queue: RunnerStore) -> None:
     ids = enqueue(queue, "ok", "bad", "exits", "later", "drop", "once", "async", "unknown")
     done = run(dsn, folder, "--format", "json")
     assert done.returncode == 0, done.stderr
@@ -99,21 +99,21 @@ def test_one_run_of_everything(dsn: str, folder: Path, queue: SqlStore) -> None:
 
 
 def test_quiet_says_nothing_and_fail_on_error_exits_3(
-    dsn: str, folder: Path, queue: SqlStore
+    dsn: str, folder: Path, queue: RunnerStore
 ) -> None:
     enqueue(queue, "bad")
     done = run(dsn, folder, "--quiet", "--fail-on-error")
     assert (done.returncode, done.stdout, done.stderr) == (3, "", "")
 
 
-def test_a_dry_run_changes_nothing(dsn: str, folder: Path, queue: SqlStore) -> None:
+def test_a_dry_run_changes_nothing(dsn: str, folder: Path, queue: RunnerStore) -> None:
     (action_id,) = enqueue(queue, "ok")
     done = run(dsn, folder, "--dry-run", "--format", "json")
     assert json.loads(done.stdout)["actions"][0]["id"] == action_id
     assert queue.counts() == {"pending": 1}
 
 
-def test_limits_and_filters(dsn: str, folder: Path, queue: SqlStore) -> None:
+def test_limits_and_filters(dsn: str, folder: Path, queue: RunnerStore) -> None:
     enqueue(queue, *["ok"] * 6, "bad")
     told = json.loads(
         run(dsn, folder, "--max-actions", "4", "--hooks", "ok", "--format", "json").stdout
@@ -125,7 +125,7 @@ def test_limits_and_filters(dsn: str, folder: Path, queue: SqlStore) -> None:
     assert told["claimed"] == 1
 
 
-def wait_until_released(store: SqlStore, count: int) -> None:
+def wait_until_released(store: RunnerStore, count: int) -> None:
     """Until so many actions are free again; the test's own timeout bounds it."""
     free = "SELECT 1 FROM wp_actionscheduler_actions WHERE status = 'pending' AND claim_id = 0"
     while len(query(store, free)) < count:
@@ -133,7 +133,7 @@ def wait_until_released(store: SqlStore, count: int) -> None:
 
 
 def test_term_finishes_what_runs_and_releases_the_rest(
-    dsn: str, folder: Path, queue: SqlStore
+    dsn: str, folder: Path, queue: RunnerStore
 ) -> None:
     enqueue(queue, *["slow"] * 5)
     command = [
@@ -167,7 +167,7 @@ def test_term_finishes_what_runs_and_releases_the_rest(
 
 
 def test_site_options_stand_before_or_after_the_command(
-    dsn: str, folder: Path, queue: SqlStore
+    dsn: str, folder: Path, queue: RunnerStore
 ) -> None:
     enqueue(queue, "ok")
     before = wpbridge("--dsn", dsn, "status", "--format", "json", cwd=folder)
@@ -214,9 +214,9 @@ def test_uninstall_removes_our_tables_only(folder: Path) -> None:
 
 
 def test_uninstall_asks_for_yes_while_something_would_be_lost(
-    dsn: str, folder: Path, queue: SqlStore
+    dsn: str, folder: Path, queue: RunnerStore
 ) -> None:
-    with Queue(queue, close_store=False) as actions:
+    with Queue(queue.parts, close_store=False) as actions:
         first = actions.enqueue_async("ok")
         assert first is not None
         actions.enqueue_async("ok", after=(first,))
@@ -234,7 +234,7 @@ def test_uninstall_asks_for_yes_while_something_would_be_lost(
 
 
 def test_own_tables_of_a_newer_release_are_only_read(
-    dsn: str, folder: Path, queue: SqlStore
+    dsn: str, folder: Path, queue: RunnerStore
 ) -> None:
     insert(queue, make_new("ok", now=SystemClock().now()))
     change(queue, "UPDATE wp_wpbridge_site SET value = '9' WHERE name IN ('version', 'needs')")
@@ -249,7 +249,7 @@ def test_own_tables_of_a_newer_release_are_only_read(
 
 
 def test_check_says_that_own_tables_are_to_come_forward(
-    dsn: str, folder: Path, queue: SqlStore
+    dsn: str, folder: Path, queue: RunnerStore
 ) -> None:
     tables_of_0_1.lay(queue)
     done = wpbridge("check", "--dsn", dsn, "--format", "json", cwd=folder)
@@ -303,7 +303,7 @@ def test_bad_input_is_one_clear_line(
         assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_a_newer_schema_is_read_only(dsn: str, folder: Path, queue: SqlStore) -> None:
+def test_a_newer_schema_is_read_only(dsn: str, folder: Path, queue: RunnerStore) -> None:
     change(queue, "CREATE TABLE wp_options (option_name varchar(191), option_value varchar(191))")
     change(
         queue,

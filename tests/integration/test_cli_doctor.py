@@ -17,7 +17,7 @@ from php_site import PhpSite
 from rows import change, column, log_of
 from wpbridge import doctor
 from wpbridge.clock import SystemClock
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 ACTIONS = "wp_actionscheduler_actions"
 
@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def queue(dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
+def queue(dsn: str, open_queue: Callable[[str], RunnerStore]) -> RunnerStore:
     """One action that is due for long, and one that nobody can read."""
     store = open_queue(dsn)
     now = SystemClock().now()
@@ -65,7 +65,9 @@ def levels(found: Mapping[str, Any]) -> dict[str, str]:
     return {one["check"]: one["level"] for one in found["findings"]}
 
 
-def test_doctor_prints_findings_with_their_fixes(dsn: str, folder: Path, queue: SqlStore) -> None:
+def test_doctor_prints_findings_with_their_fixes(
+    dsn: str, folder: Path, queue: RunnerStore
+) -> None:
     done = wpbridge("doctor", "--dsn", dsn, "--handlers", "acts", cwd=folder)
     assert (done.returncode, done.stderr) == (1, "")
     lines = done.stdout.splitlines()
@@ -84,7 +86,7 @@ def test_doctor_prints_findings_with_their_fixes(dsn: str, folder: Path, queue: 
     assert "ok      zero-dates: no pending action has a zero date" in verbose
 
 
-def test_doctor_as_json(dsn: str, folder: Path, queue: SqlStore) -> None:
+def test_doctor_as_json(dsn: str, folder: Path, queue: RunnerStore) -> None:
     done = wpbridge(
         "doctor",
         "--dsn",
@@ -111,7 +113,7 @@ def test_doctor_as_json(dsn: str, folder: Path, queue: SqlStore) -> None:
     }
 
 
-def test_doctor_mends_and_judges_what_is_left(dsn: str, folder: Path, queue: SqlStore) -> None:
+def test_doctor_mends_and_judges_what_is_left(dsn: str, folder: Path, queue: RunnerStore) -> None:
     words = ("doctor", "--dsn", dsn, "--only", "corrupt-rows")
     plan = wpbridge(*words, "--dry-run", cwd=folder)
     assert plan.stdout.startswith("corrupt-rows: would have canceled 1 action(s)")
@@ -161,7 +163,7 @@ def on_a_terminal(*words: str, cwd: Path, env: Mapping[str, str]) -> str:
 
 
 def test_colours_are_for_terminals(
-    tmp_path: Path, folder: Path, open_queue: Callable[[str], SqlStore]
+    tmp_path: Path, folder: Path, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     dsn = f"sqlite:///{tmp_path / 'q.db'}"
     open_queue(dsn)
@@ -175,7 +177,7 @@ def test_colours_are_for_terminals(
     assert "\x1b[" not in on_a_terminal(*words, cwd=folder, env={**env, "NO_COLOR": "1"})
 
 
-def test_explain(dsn: str, folder: Path, queue: SqlStore) -> None:
+def test_explain(dsn: str, folder: Path, queue: RunnerStore) -> None:
     words = ("explain", "1", "--dsn", dsn)
     done = wpbridge(*words, "--handlers", "acts", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
@@ -189,7 +191,7 @@ def test_explain(dsn: str, folder: Path, queue: SqlStore) -> None:
     assert "\x1b" not in strange
 
 
-def test_explain_of_no_action(dsn: str, folder: Path, queue: SqlStore) -> None:
+def test_explain_of_no_action(dsn: str, folder: Path, queue: RunnerStore) -> None:
     done = wpbridge("explain", "4711", "--dsn", dsn, cwd=folder)
     assert (done.returncode, done.stderr) == (1, "wpbridge: there is no action 4711\n")
     assert wpbridge("explain", "x", "--dsn", dsn, cwd=folder).returncode == 2

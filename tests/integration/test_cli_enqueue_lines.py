@@ -56,7 +56,7 @@ def test_any_value_at_any_key_is_added_or_named_with_its_line(lite: Site) -> Non
     """Nested values, and numbers that no float holds, were a traceback."""
     cases = [with_value(*case) for case in itertools.product(KEYS, [*VALUES, *MORE])] + RAW
     refused = taken = 0
-    with Queue(lite.store, close_store=False) as queue:
+    with Queue(lite.store.parts, close_store=False) as queue:
         queue.enqueue(Enqueue(hook="first"))
         for bad in cases:
             data = io.BytesIO(GOOD + b"\n" + bad + b"\n" + GOOD)
@@ -143,7 +143,7 @@ def test_each_of_several_files_put_together_may_begin_with_a_mark(lite: Site) ->
 def test_a_key_that_stands_twice_is_refused(lite: Site) -> None:
     """The last one won in silence."""
     with (
-        Queue(lite.store, close_store=False) as queue,
+        Queue(lite.store.parts, close_store=False) as queue,
         pytest.raises(InputError, match="a name stands twice"),
     ):
         enqueue_lines.check(queue, io.BytesIO(b'{"hook":"a","hook":"b"}'))

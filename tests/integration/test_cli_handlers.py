@@ -13,7 +13,7 @@ from cli_helpers import Done, Site
 from factories import make_new
 from rows import column, log_of
 from wpbridge.clock import SystemClock
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 HANDLERS = r"""
 import asyncio, os, subprocess, sys, threading, time
@@ -110,7 +110,7 @@ def broken(event): raise LookupError("subscribers may fail")
 
 
 @pytest.fixture
-def site(dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]) -> Site:
+def site(dsn: str, tmp_path: Path, open_queue: Callable[[str], RunnerStore]) -> Site:
     (tmp_path / "acts.py").write_text(HANDLERS, "utf-8")
     return Site(dsn, tmp_path, open_queue(dsn))
 

@@ -17,7 +17,7 @@ from factories import make_new
 from rows import change, query
 from wpbridge.action import NewAction
 from wpbridge.clock import SystemClock
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 HANDLERS = """
 from wpbridge import hook
@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def queue(dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
+def queue(dsn: str, open_queue: Callable[[str], RunnerStore]) -> RunnerStore:
     return open_queue(dsn)
 
 
@@ -78,7 +78,7 @@ def lines_of(dsn: str, folder: Path, *more: str) -> list[dict[str, Any]]:
     return found
 
 
-def enqueue(store: SqlStore, *actions: NewAction) -> Sequence[int]:
+def enqueue(store: RunnerStore, *actions: NewAction) -> Sequence[int]:
     return store.insert(actions, now=SystemClock().now())
 
 
@@ -90,7 +90,7 @@ def where(lines: list[dict[str, Any]]) -> dict[tuple[str, str], str]:
     return {(line["hook"], line["group"]): line["to"] for line in lines}
 
 
-def test_every_rule_shows_with_its_reason(dsn: str, folder: Path, queue: SqlStore) -> None:
+def test_every_rule_shows_with_its_reason(dsn: str, folder: Path, queue: RunnerStore) -> None:
     enqueue(
         queue,
         due("send"),
@@ -123,7 +123,7 @@ def test_every_rule_shows_with_its_reason(dsn: str, folder: Path, queue: SqlStor
 
 
 def test_flags_for_php_and_the_site_change_the_answer(
-    dsn: str, folder: Path, queue: SqlStore
+    dsn: str, folder: Path, queue: RunnerStore
 ) -> None:
     enqueue(queue, due("unknown"), due("report_a"), due("report_a", "bulk"), due(UPKEEP))
     with_php = where(lines_of(dsn, folder, "--php"))
@@ -135,7 +135,7 @@ def test_flags_for_php_and_the_site_change_the_answer(
     assert where(lines_of(dsn, folder, "--no-php"))["unknown", ""] == "leave"
 
 
-def test_numbers_and_the_next_date(dsn: str, folder: Path, queue: SqlStore) -> None:
+def test_numbers_and_the_next_date(dsn: str, folder: Path, queue: RunnerStore) -> None:
     before = datetime.now(UTC)
     ids = enqueue(queue, due("send", "g"), due("send", "g", 3600), due("send", "g", -30), due("x"))
     update = "UPDATE wp_actionscheduler_actions SET status = :s WHERE action_id = :i"
@@ -151,7 +151,7 @@ def test_numbers_and_the_next_date(dsn: str, folder: Path, queue: SqlStore) -> N
 
 
 def test_lines_are_sorted_by_where_they_go_and_nothing_is_changed(
-    dsn: str, folder: Path, queue: SqlStore
+    dsn: str, folder: Path, queue: RunnerStore
 ) -> None:
     enqueue(queue, *[due(h, g) for h in ("z", "a", "send", "posted") for g in ("g", "")])
     before = query(queue, "SELECT * FROM wp_actionscheduler_actions")
@@ -162,7 +162,7 @@ def test_lines_are_sorted_by_where_they_go_and_nothing_is_changed(
     assert query(queue, "SELECT * FROM wp_actionscheduler_claims") == []
 
 
-def test_text_has_a_head_and_a_line_each(dsn: str, folder: Path, queue: SqlStore) -> None:
+def test_text_has_a_head_and_a_line_each(dsn: str, folder: Path, queue: RunnerStore) -> None:
     enqueue(queue, *[due("send", "g") for _ in range(1200)])
     head, *rows = text_of(dsn, folder).splitlines()
     assert head.split("\t") == [
@@ -179,7 +179,9 @@ def test_text_has_a_head_and_a_line_each(dsn: str, folder: Path, queue: SqlStore
     assert sent[:6] == ["send", "g", "python", "1200", "1200", "0"]
 
 
-def test_an_empty_queue_without_handlers_is_said(dsn: str, folder: Path, queue: SqlStore) -> None:
+def test_an_empty_queue_without_handlers_is_said(
+    dsn: str, folder: Path, queue: RunnerStore
+) -> None:
     (folder / "wpbridge.toml").write_text("", encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "wpbridge", "hooks", "--dsn", dsn],
@@ -194,7 +196,7 @@ def test_an_empty_queue_without_handlers_is_said(dsn: str, folder: Path, queue: 
 
 
 def test_names_can_neither_steer_a_terminal_nor_break_a_line(
-    dsn: str, folder: Path, queue: SqlStore
+    dsn: str, folder: Path, queue: RunnerStore
 ) -> None:
     enqueue(queue, due("a\tb\x1b[31m\n[bold]c"))
     (row,) = [row for row in text_of(dsn, folder).splitlines() if row.startswith("a")]
@@ -205,7 +207,7 @@ def test_names_can_neither_steer_a_terminal_nor_break_a_line(
 
 
 def test_the_example_of_the_docs_is_what_the_command_says(
-    dsn: str, folder: Path, queue: SqlStore
+    dsn: str, folder: Path, queue: RunnerStore
 ) -> None:
     """docs/reference/routing.md: its settings, and the lines they make of a queue."""
     page = (Path(__file__).parents[2] / "docs/reference/routing.md").read_text(encoding="utf-8")
@@ -256,7 +258,7 @@ def test_the_example_of_the_docs_is_what_the_command_says(
 
 
 def test_long_names_are_cut_on_a_narrow_terminal_and_say_so(
-    dsn: str, folder: Path, queue: SqlStore
+    dsn: str, folder: Path, queue: RunnerStore
 ) -> None:
     name = "".join(f"part{n}_" for n in range(25))
     enqueue(queue, due(name))
@@ -297,7 +299,7 @@ def test_a_route_that_cannot_be_read_is_one_clear_line(
 
 
 def test_a_route_to_what_is_not_there_leaves_it_and_says_so(
-    dsn: str, folder: Path, queue: SqlStore
+    dsn: str, folder: Path, queue: RunnerStore
 ) -> None:
     routes = [("a", "python"), ("b", "webhook"), ("c", "php"), ("idle", "leave")]
     (folder / "wpbridge.toml").write_text(
@@ -316,7 +318,7 @@ def test_a_route_to_what_is_not_there_leaves_it_and_says_so(
 
 
 def test_an_empty_queue_shows_the_handlers_that_wait(
-    dsn: str, folder: Path, queue: SqlStore
+    dsn: str, folder: Path, queue: RunnerStore
 ) -> None:
     lines = lines_of(dsn, folder)
     assert [(one["hook"], one["to"]) for one in lines] == [
@@ -329,7 +331,7 @@ def test_an_empty_queue_shows_the_handlers_that_wait(
 
 
 def test_an_empty_queue_without_handlers_is_an_empty_list(
-    dsn: str, folder: Path, queue: SqlStore
+    dsn: str, folder: Path, queue: RunnerStore
 ) -> None:
     (folder / "wpbridge.toml").write_text("", encoding="utf-8")
     done = subprocess.run(

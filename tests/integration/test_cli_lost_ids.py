@@ -8,7 +8,7 @@ import pytest
 from cli_helpers import Site, tables
 from factories import insert, make_new
 from rows import change
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 HANDLERS = """from wpbridge import hook
 
@@ -44,7 +44,7 @@ WRITING = [
 
 
 @pytest.fixture
-def site(mysql_dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path) -> Site:
+def site(mysql_dsn: str, open_queue: Callable[[str], RunnerStore], tmp_path: Path) -> Site:
     it = Site(mysql_dsn, tmp_path, open_queue(mysql_dsn))
     (tmp_path / "handlers.py").write_text(HANDLERS)
     insert(it.store, make_new(group="g"), *[make_new("twice", interval=60)] * 2)

@@ -13,14 +13,14 @@ from cli_helpers import Site, clean_env, is_one_line, tables
 from factories import NOW, insert, make_new
 from rows import change, query
 from wpbridge.cli import progress
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.structure import definitions
 
 ACTIONS = "wp_actionscheduler_actions"
 
 
 @pytest.fixture
-def site(mysql_dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path) -> Site:
+def site(mysql_dsn: str, open_queue: Callable[[str], RunnerStore], tmp_path: Path) -> Site:
     return Site(mysql_dsn, tmp_path, open_queue(mysql_dsn))
 
 
@@ -105,7 +105,7 @@ import sys
 from datetime import UTC, datetime
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.connect import open_store
+from stores import open_store
 
 store = open_store(DatabaseAddress.from_dsn(sys.argv[1]), "wp_")
 store.inspect()

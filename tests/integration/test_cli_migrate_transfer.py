@@ -17,11 +17,11 @@ from conftest import ROOT
 from factories import insert, make_new
 from rows import change, query
 from wpbridge.migrate.journal import Journal
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 
 @pytest.fixture
-def site(dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]) -> Site:
+def site(dsn: str, tmp_path: Path, open_queue: Callable[[str], RunnerStore]) -> Site:
     (tmp_path / "from").mkdir()
     return Site(dsn, tmp_path / "from", open_queue(dsn))
 
@@ -357,7 +357,7 @@ def test_a_newer_layout_is_only_read(lite: Site) -> None:
 
 
 def test_ctrl_c_ends_an_import_that_waits_for_a_lock(
-    mysql_dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]
+    mysql_dsn: str, tmp_path: Path, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     """The first at once, as it does everywhere else; the thread waits for ten minutes."""
     site = Site(mysql_dsn, tmp_path, open_queue(mysql_dsn))

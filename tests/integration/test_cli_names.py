@@ -11,7 +11,7 @@ from factories import insert, make_new
 from rows import change, query
 from wpbridge.clock import SystemClock
 from wpbridge.store.rows import inventory
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 HANDLERS = """
 from wpbridge import hook
@@ -36,7 +36,7 @@ def fill(site: Site) -> Site:
 
 
 @pytest.fixture
-def site(dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]) -> Site:
+def site(dsn: str, tmp_path: Path, open_queue: Callable[[str], RunnerStore]) -> Site:
     return fill(Site(dsn, tmp_path, open_queue(dsn)))
 
 

@@ -12,7 +12,7 @@ from cli_helpers import Site, is_one_line, tables
 from factories import insert, make_new
 from rows import change
 from wpbridge.clock import SystemClock
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 HANDLERS = """
 from wpbridge import hook
@@ -26,7 +26,7 @@ def sync(*values): pass
 
 
 @pytest.fixture
-def site(dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]) -> Site:
+def site(dsn: str, tmp_path: Path, open_queue: Callable[[str], RunnerStore]) -> Site:
     (tmp_path / "acts.py").write_text(HANDLERS, encoding="utf-8")
     return Site(dsn, tmp_path, open_queue(dsn))
 

@@ -9,8 +9,8 @@ import pytest
 from cli_helpers import Site
 from legacy_store import LegacyStore
 from wpbridge.clock import SystemClock
-from wpbridge.store.moving import exclusive as alone
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.posts import exclusive as alone
+from wpbridge.store.running.runner_store import RunnerStore
 
 JOURNAL = "moved.journal"
 MOVE = ("migrate", "post-store", "--journal", JOURNAL)
@@ -102,7 +102,7 @@ def test_where_there_is_no_wordpress_it_says_so(site: Site) -> None:
 
 def test_while_another_moves_them_it_is_refused(
     mysql_dsn: str,
-    open_queue: Callable[[str], SqlStore],
+    open_queue: Callable[[str], RunnerStore],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -110,13 +110,13 @@ def test_while_another_moves_them_it_is_refused(
     site = Site(mysql_dsn, tmp_path, open_queue(mysql_dsn))
     legacy = LegacyStore(site.store)
     legacy.post("one")
-    with alone.Alone(site.store).held():
+    with alone.Alone(site.store.parts).held():
         done = site(*MOVE)
         assert (done.code, done.err.count("\n")) == (75, 1), done
         assert "wait for its end" in done.err
         assert legacy.count("posts") == 1
     assert site(*MOVE).code == 0
     assert site(*UNDO, "--yes").code == 0
-    with alone.Alone(site.store).held():
+    with alone.Alone(site.store.parts).held():
         again = site(*MOVE, "--journal", "second.journal")
     assert (again.code, legacy.count("posts")) == (75, 1)

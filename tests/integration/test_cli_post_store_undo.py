@@ -16,7 +16,7 @@ from servers import MariaDB
 from wpbridge.cli import progress
 from wpbridge.clock import SystemClock
 from wpbridge.site.database import DatabaseAddress
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 JOURNAL = "moved.journal"
 COMMAND = ("migrate", "post-store")
@@ -181,7 +181,7 @@ def test_runners_of_phps_are_refused_unless_forced(site: Site, legacy: LegacySto
 
 
 def test_what_the_script_moved_is_undone_from_the_command_line(
-    mariadb: MariaDB, mysql_dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path
+    mariadb: MariaDB, mysql_dsn: str, open_queue: Callable[[str], RunnerStore], tmp_path: Path
 ) -> None:
     site = Site(mysql_dsn, tmp_path, open_queue(mysql_dsn))
     LegacyStore(site.store).post("one")

@@ -12,7 +12,7 @@ from factories import insert, make_new
 from invariants import check
 from rows import change, column, log_of
 from wpbridge.clock import SystemClock
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 HANDLERS = """
 from wpbridge import Context, Retry, hook
@@ -33,7 +33,7 @@ ACTIONS = "wp_actionscheduler_actions"
 
 
 @pytest.fixture
-def site(dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]) -> Site:
+def site(dsn: str, tmp_path: Path, open_queue: Callable[[str], RunnerStore]) -> Site:
     (tmp_path / "acts.py").write_text(HANDLERS, encoding="utf-8")
     return Site(dsn, tmp_path, open_queue(dsn))
 

@@ -11,7 +11,7 @@ import pytest
 from cli_helpers import Site, is_one_line, state_of
 from factories import insert, make_new
 from rows import change, query
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 ACTIONS, LOGS = "wp_actionscheduler_actions", "wp_actionscheduler_logs"
 JOURNAL = "mended.journal"
@@ -19,7 +19,7 @@ FIX = ("migrate", "schema", "fix", "--journal", JOURNAL)
 
 
 @pytest.fixture
-def site(mysql_dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path) -> Site:
+def site(mysql_dsn: str, open_queue: Callable[[str], RunnerStore], tmp_path: Path) -> Site:
     it = Site(mysql_dsn, tmp_path, open_queue(mysql_dsn))
     insert(it.store, make_new("h"))
     return it

@@ -12,7 +12,7 @@ from cli_helpers import Site, is_one_line
 from factories import insert, make_new
 from rows import change
 from wpbridge.clock import SystemClock
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 ROME = ZoneInfo("Europe/Rome")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(?:Z|[+-]\d\d:\d\d)")
@@ -45,7 +45,7 @@ CRON = (
 )
 
 
-def move_to_rome(store: SqlStore) -> None:
+def move_to_rome(store: RunnerStore) -> None:
     change(store, "CREATE TABLE wp_options (option_name VARCHAR(191), option_value TEXT)")
     change(store, "INSERT INTO wp_options VALUES ('timezone_string', 'Europe/Rome')")
 
@@ -76,7 +76,7 @@ def site(lite: Site) -> Site:
 
 
 def test_the_site_s_own_zone(
-    dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]
+    dsn: str, tmp_path: Path, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     site = Site(dsn, tmp_path, open_queue(dsn))
     move_to_rome(site.store)

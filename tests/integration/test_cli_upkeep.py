@@ -9,14 +9,14 @@ from cli_helpers import Site
 from factories import insert, make_new
 from rows import change, column, log_of
 from wpbridge.clock import SystemClock
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 ACTIONS = "wp_actionscheduler_actions"
 RUN = ("claim-and-run", "--handlers", "acts")
 
 
 @pytest.fixture
-def site(dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]) -> Site:
+def site(dsn: str, tmp_path: Path, open_queue: Callable[[str], RunnerStore]) -> Site:
     (tmp_path / "acts.py").write_text(
         "from wpbridge import hook\n\n@hook('a')\ndef a():\n    pass\n", encoding="utf-8"
     )

@@ -12,11 +12,11 @@ from conftest import ROOT
 from legacy_store import make_tables
 from rows import change, query
 from servers import MariaDB
+from stores import make_store
 from wpbridge.codec import php
 from wpbridge.codec.wp_cron import CronOption, Event, key_of
 from wpbridge.plugin import cron_bridge
 from wpbridge.site.database import DatabaseAddress
-from wpbridge.store.connect import open_store
 from wpbridge.store.rows.options import CRON, CRON_LOCK
 
 LATER = 1_900_000_000
@@ -289,8 +289,7 @@ def test_what_the_script_to_adapt_moves_comes_back_by_the_command(
         f" define('DB_PASSWORD', ''); define('DB_HOST', 'localhost:{mariadb.socket}');"
         " define('DB_CHARSET', 'utf8mb4'); $table_prefix = 'wp_';"
     )
-    store = open_store(address, "wp_")
-    store.create_tables(everything=True)
+    store = make_store(address, "wp_")
     make_tables(store, ["options"])
     site = Site(mysql_dsn, tmp_path, store)
     before = write(site, single("shop_a", 1), single("mail", 2))

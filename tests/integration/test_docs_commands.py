@@ -34,6 +34,7 @@ from legacy_store import make_tables
 from php_site import PhpSite
 from rows import change
 from servers import MariaDB
+from stores import open_store, way_of
 from wpbridge.cli.main import cli
 from wpbridge.clock import SystemClock, to_text
 from wpbridge.migrate.journal import Journal
@@ -41,8 +42,8 @@ from wpbridge.plugin.companion import FILE_NAME
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
 from wpbridge.site.database import DatabaseAddress
-from wpbridge.store.connect import open_store
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
+from wpbridge.store.structure.creation import create_tables
 
 PAGES: Final = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 NOT_RUN: Final = {
@@ -225,15 +226,15 @@ def write_files(folder: Path) -> None:
         (folder / name).write_text(text, "utf-8")
     (folder / "other.db").touch()
     with opened(f"sqlite:///{folder / 'other.db'}") as store:
-        store.create_tables(everything=True)
+        create_tables(way_of(store), everything=True)
 
 
-def fill(store: SqlStore, hook: str = "send_mail") -> None:
+def fill(store: RunnerStore, hook: str = "send_mail") -> None:
     """Some of everything."""
     now = SystemClock().now()
     change(store, "CREATE TABLE IF NOT EXISTS orders (id bigint PRIMARY KEY)")
     make_tables(store, ("posts", "postmeta"))
-    queue = Queue(store, close_store=False)
+    queue = Queue(store.parts, close_store=False)
 
     def add(new_id: int, **more: Any) -> int:
         made = queue.enqueue(Enqueue(**{"hook": hook, "args": [17], "at": "-1m", **more}))
@@ -311,7 +312,7 @@ class World:
         return re.sub(r"(?<![\w.])/etc/", f"{self.folder}/etc/", line)
 
 
-def fail(store: SqlStore, action_id: int) -> None:
+def fail(store: RunnerStore, action_id: int) -> None:
     change(
         store,
         f"UPDATE {ACTIONS} SET status = 'failed', attempts = 1, last_attempt_gmt = :at"
@@ -327,7 +328,7 @@ def fail(store: SqlStore, action_id: int) -> None:
 
 
 @contextmanager
-def opened(dsn: str) -> Iterator[SqlStore]:
+def opened(dsn: str) -> Iterator[RunnerStore]:
     store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
     try:
         yield store
@@ -337,8 +338,7 @@ def opened(dsn: str) -> Iterator[SqlStore]:
 
 def prepare(dsn: str) -> None:
     with opened(dsn) as store:
-        store.create_tables(everything=True)
-        store.inspect()
+        create_tables(way_of(store), everything=True)
         fill(store)
 
 
@@ -427,7 +427,7 @@ def on_php(wordpress: PhpSite, mariadb: MariaDB) -> Iterator[World]:
     """A real WordPress, in which the actions' hook has a callback."""
     write_files(wordpress.folder)
     store = wordpress.open()
-    store.create_tables(everything=False)
+    create_tables(way_of(store), everything=False)
     fill(store, "t_noop")
     name = str(DatabaseAddress.from_dsn(wordpress.dsn).name)
     store.close()
@@ -453,7 +453,7 @@ def _over_mysql(server: MariaDB, name: str, folder: Path, env: Mapping[str, str]
         except pymysql.ProgrammingError:
             # Some of ours were removed.
             with opened(server.url(name)) as store:
-                store.create_tables(everything=False)
+                create_tables(way_of(store), everything=False)
             _each(connection, *restore)
 
     url = f"mysql+pymysql://root@localhost/{name}?unix_socket={server.socket}"

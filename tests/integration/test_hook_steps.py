@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import Connection, text
 
 from rows import change, query
-from wpbridge.store.running.runner_store import SqlStore
+from stores import again
+from wpbridge.store.running.runner_store import RunnerStore
 
 COLLATIONS = (
     "utf8mb4_unicode_520_ci",
@@ -20,7 +21,7 @@ COLLATIONS = (
 
 @pytest.mark.parametrize("collation", COLLATIONS)
 def test_each_hook_is_one_read(
-    mysql_dsn: str, open_queue: Callable[[str], SqlStore], collation: str
+    mysql_dsn: str, open_queue: Callable[[str], RunnerStore], collation: str
 ) -> None:
     store = open_queue(mysql_dsn)
     charset = collation.partition("_")[0]
@@ -35,7 +36,7 @@ def test_each_hook_is_one_read(
         " CONCAT('o', seq % 9, IF(seq % 2, '_x', ' y')), 'pending', '2026-11-01'"
         " FROM seq_1_to_9000",
     )
-    store.inspect()
+    store = again(store)
     inventory = store._claiming._finder._inventory
 
     def step(connection: Connection) -> tuple[list[str] | None, int]:

@@ -11,11 +11,11 @@ from conftest import execute
 from factories import insert, make_new
 from receiver import Receiver, receiving
 from servers import MariaDB
+from stores import open_store
 from tables_of_0_1 import key_of_0_1, lay
 from wpbridge.clock import SystemClock
 from wpbridge.site.database import DatabaseAddress
-from wpbridge.store.connect import open_store
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 HANDLERS = """
 from wpbridge import Context, Retry, hook
@@ -121,7 +121,7 @@ def test_the_blogs_of_a_network_share_no_key(
 
 
 def test_one_action_has_one_key_however_the_site_is_named(
-    folder: Path, mysql_dsn: str, open_queue: Callable[[str], SqlStore]
+    folder: Path, mysql_dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     """Each attempt by a runner that knows the site by another name: the last one by its URL."""
     configure(folder, mysql_dsn, more="define('MULTISITE', true);")
@@ -154,7 +154,7 @@ def test_one_action_has_one_key_however_the_site_is_named(
 
 @pytest.mark.parametrize("hook", ["plain", "isolated"])
 def test_what_0_1_had_queued_runs_under_its_old_key(
-    folder: Path, dsn: str, open_queue: Callable[[str], SqlStore], hook: str
+    folder: Path, dsn: str, open_queue: Callable[[str], RunnerStore], hook: str
 ) -> None:
     store = open_queue(dsn)
     lay(store)
@@ -170,7 +170,7 @@ def test_what_0_1_had_queued_runs_under_its_old_key(
 
 
 def test_a_retried_action_keeps_its_key(
-    folder: Path, dsn: str, open_queue: Callable[[str], SqlStore]
+    folder: Path, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     store = open_queue(dsn)
     now = SystemClock().now()

@@ -23,7 +23,7 @@ from wpbridge.codec import php
 from wpbridge.codec.wp_cron import CronOption, Event, key_of
 from wpbridge.migrate.transfer.files import read, source
 from wpbridge.site.database import DatabaseAddress
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 ACTIONS = "wp_actionscheduler_actions"
 LATER = 1_900_000_000
@@ -58,7 +58,7 @@ def site(mariadb: MariaDB, mysql_dsn: str, tmp_path: Path) -> Path:
     return folder
 
 
-def test_archive(dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path) -> None:
+def test_archive(dsn: str, open_queue: Callable[[str], RunnerStore], tmp_path: Path) -> None:
     store = open_queue(dsn)
     old, young, failed = insert(store, *[make_new("h", args=(n,)) for n in range(3)])
     now = SystemClock().now()
@@ -82,7 +82,7 @@ def test_archive(dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path
     assert log_of(store, old) == []
 
 
-def test_index(dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path) -> None:
+def test_index(dsn: str, open_queue: Callable[[str], RunnerStore], tmp_path: Path) -> None:
     store = open_queue(dsn)
     insert(store, *[make_new("h") for _ in range(300)])
     for _ in range(2):
@@ -92,7 +92,7 @@ def test_index(dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path) 
 
 
 def test_post_store(
-    site: Path, mysql_dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path
+    site: Path, mysql_dsn: str, open_queue: Callable[[str], RunnerStore], tmp_path: Path
 ) -> None:
     store = open_queue(mysql_dsn)
     legacy = LegacyStore(store)
@@ -124,7 +124,7 @@ def event(hook: str, number: int) -> Event:
 
 
 def test_wp_cron(
-    site: Path, mysql_dsn: str, open_queue: Callable[[str], SqlStore], tmp_path: Path
+    site: Path, mysql_dsn: str, open_queue: Callable[[str], RunnerStore], tmp_path: Path
 ) -> None:
     store = open_queue(mysql_dsn)
     make_tables(store, ["options"])

@@ -10,43 +10,33 @@ from conftest import execute
 from factories import NOW, insert, make_new
 from rows import change, log_of, query
 from servers import MariaDB
+from stores import again
 from wpbridge.clock import SystemClock
 from wpbridge.outcome import LogLine
 from wpbridge.runner.identity import identity
 from wpbridge.runner.reaper import reap
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.running.action_rows import ActionRows
-from wpbridge.store.running.runner_store import SqlStore
-from wpbridge.store.running.site_keys import SiteKeys
+from wpbridge.store.running.runner_store import RunnerStore
 
 OURS = ClaimFilter(hooks=frozenset({"ours"}))
 
 
 @pytest.fixture
-def store(mysql_dsn: str, open_queue: Callable[[str], SqlStore]) -> SqlStore:
+def store(mysql_dsn: str, open_queue: Callable[[str], RunnerStore]) -> RunnerStore:
     it = open_queue(mysql_dsn)
     it.register(host="here", boot="boot", pid=1, pid_started="1")
     return it
 
 
-def claimed(store: SqlStore, limit: int, only: ClaimFilter = OURS) -> list[int]:
+def claimed(store: RunnerStore, limit: int, only: ClaimFilter = OURS) -> list[int]:
     claim = store.claim_due(now=NOW, limit=limit, only=only)
     return [action.id for action in claim.actions] if claim else []
 
 
-def test_a_server_without_skip_locked_claims_the_same(store: SqlStore) -> None:
-    store._dialect.can_skip_locked = False
-    parts = store.parts
-    rows = ActionRows(
-        store.session,
-        store.names,
-        store.layout,
-        store.dialect,
-        parts.groups,
-        parts.zones,
-        SiteKeys(store.session, store.names, parts.own),
-    )
-    store._rows = store._claiming._rows = rows
+def test_a_server_without_skip_locked_claims_the_same(store: RunnerStore) -> None:
+    store.parts.dialect.can_skip_locked = False
+    store = RunnerStore(store.parts)
+    rows = store._claiming.rows
     assert "SKIP" not in rows.lock_due.text
     ids = insert(store, *[make_new("ours", due_in=-n) for n in range(1, 6)])
     assert claimed(store, 3) == ids[:1:-1]
@@ -66,12 +56,14 @@ def test_a_server_without_skip_locked_claims_the_same(store: SqlStore) -> None:
         ],
     ],
 )
-def test_a_site_without_the_newer_indexes_still_works(store: SqlStore, dropped: list[str]) -> None:
+def test_a_site_without_the_newer_indexes_still_works(
+    store: RunnerStore, dropped: list[str]
+) -> None:
     for name in dropped:
         change(store, f"ALTER TABLE wp_actionscheduler_actions DROP INDEX {name}")
     if "hook_status_scheduled_date_gmt" in dropped:
         change(store, "ALTER TABLE wp_actionscheduler_actions ADD INDEX hook (hook)")
-    store.inspect()
+    store = again(store)
     store.register(host="here", boot="boot", pid=1, pid_started="1")
     insert(store, *[make_new("other", due_in=-1000) for _ in range(700)])
     ids = insert(store, *[make_new("ours", due_in=-n, group="g") for n in range(1, 6)])
@@ -81,7 +73,7 @@ def test_a_site_without_the_newer_indexes_still_works(store: SqlStore, dropped: 
 
 
 def test_a_runner_of_another_host_is_reaped_when_its_beat_is_stale(
-    mysql_dsn: str, open_queue: Callable[[str], SqlStore], store: SqlStore
+    mysql_dsn: str, open_queue: Callable[[str], RunnerStore], store: RunnerStore
 ) -> None:
     other = open_queue(mysql_dsn)
     other.register(host="elsewhere", boot="other", pid=1, pid_started="1")
@@ -102,7 +94,7 @@ def test_a_runner_of_another_host_is_reaped_when_its_beat_is_stale(
 
 
 def test_a_server_with_nets_for_people_at_a_keyboard(
-    mariadb: MariaDB, mysql_dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]
+    mariadb: MariaDB, mysql_dsn: str, tmp_path: Path, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     (tmp_path / "hooks.py").write_text("from wpbridge import hook\n@hook('h')\ndef h(): pass\n")
     execute(mariadb, "SET GLOBAL sql_safe_updates = 1, GLOBAL sql_select_limit = 1")

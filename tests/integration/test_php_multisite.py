@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from rows import change
+from stores import open_store
 from wpbridge import app
 from wpbridge.site.config import load
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.site.resolve import Site
-from wpbridge.store.connect import open_store
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,6 @@ def test_workers_are_told_the_blogs_address(mysql_dsn: str, blog: int | None, ur
         name="n", database=address, base_prefix="wp_", table_prefix="wp_", folder=Path("/srv/wp")
     )
     settings = load({"php": True, "wp": "wp"}, {}, Path("/"))
-    start = app.php_launch(settings, replace(site, blog_id=blog), store, {})
+    start = app.php_launch(settings, replace(site, blog_id=blog), store.parts, {})
     store.close()
     assert f"--url={url}" in start.options

@@ -17,6 +17,7 @@ import pytest
 from daemons import until
 from php_site import PhpSite
 from rows import change, query
+from stores import make_store
 from wpbridge.clock import SystemClock
 from wpbridge.executors.php import launch as php_launch
 from wpbridge.executors.php.inbox import Inbox, Sent
@@ -393,11 +394,8 @@ def wait_until_gone(pid: int) -> None:
 
 def test_another_database_than_the_queues_is_refused(wordpress: PhpSite, mysql_dsn: str) -> None:
     from wpbridge.site.database import DatabaseAddress  # noqa: PLC0415
-    from wpbridge.store.connect import open_store  # noqa: PLC0415
 
-    store = open_store(DatabaseAddress.from_dsn(mysql_dsn), "wp_", is_runnable=lambda _start: True)
-    store.create_tables(everything=True)
-    store.inspect()
+    store = make_store(DatabaseAddress.from_dsn(mysql_dsn), "wp_")
     from factories import make_new  # noqa: PLC0415
 
     now = SystemClock().now()

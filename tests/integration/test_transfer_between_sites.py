@@ -11,12 +11,12 @@ from cli_helpers import Done, call, is_one_line
 from factories import insert, make_new
 from rows import change, query
 from servers import MariaDB
+from stores import make_store, open_store
 from wpbridge.clock import SystemClock
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
 from wpbridge.site.database import DatabaseAddress
-from wpbridge.store.connect import open_store
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 PREFIXES = ("wp_", "wp_2_", "wp_3_", "shop_")
 BLOGS = {1: "wp_", 2: "wp_2_", 3: "wp_3_"}
@@ -25,7 +25,7 @@ BLOGS = {1: "wp_", 2: "wp_2_", 3: "wp_3_"}
 class Network:
     """A multisite network's folder and database, with one more site beside it."""
 
-    def __init__(self, folder: Path, dsn: str, stores: dict[str, SqlStore]) -> None:
+    def __init__(self, folder: Path, dsn: str, stores: dict[str, RunnerStore]) -> None:
         self.folder = folder
         self.dsn = dsn
         self.stores = stores
@@ -75,12 +75,10 @@ def network(mariadb: MariaDB, mysql_dsn: str, tmp_path: Path) -> Iterator[Networ
         "utf-8",
     )
     with ExitStack() as stack:
-        stores = dict[str, SqlStore]()
+        stores = dict[str, RunnerStore]()
         for prefix in PREFIXES:
-            store = stores[prefix] = open_store(DatabaseAddress.from_dsn(mysql_dsn), prefix)
+            store = stores[prefix] = make_store(DatabaseAddress.from_dsn(mysql_dsn), prefix)
             stack.callback(store.close)
-            store.create_tables(everything=True)
-            store.inspect()
         yield Network(html, mysql_dsn, stores)
 
 
@@ -95,7 +93,7 @@ def fill(network: Network, prefix: str, word: str) -> int:
         ],
         now=SystemClock().now(),
     )
-    queue = Queue(store, close_store=False)
+    queue = Queue(store.parts, close_store=False)
     queue.enqueue(Enqueue(hook="waits", args=[word, "x" * 300], after=ids[:2]))
     queue.enqueue(Enqueue(hook="zoned", args=[word], cron="0 8 * * *", tz="Europe/Berlin"))
     for action, status in zip(ids[:3], ("complete", "failed", "canceled"), strict=True):
@@ -188,7 +186,6 @@ def test_local_dates_are_those_of_the_blog_that_is_copied_to(network: Network) -
             z=zone,
         )
     store = open_store(DatabaseAddress.from_dsn(network.dsn), "wp_")
-    store.inspect()
     insert(store, make_new("h"))
     store.close()
     network.copy(("--blog-id", "1"), ("--to-blog-id", "2"))

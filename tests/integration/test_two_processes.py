@@ -13,7 +13,7 @@ import invariants
 from factories import make_new
 from rows import log_of, query
 from wpbridge.clock import SystemClock
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 HANDLERS = """
 import os
@@ -37,7 +37,7 @@ def once(number):
 """
 
 
-def fill(store: SqlStore, count: int) -> None:
+def fill(store: RunnerStore, count: int) -> None:
     now = SystemClock().now()
     for low in range(0, count, 1000):
         size = min(1000, count - low)
@@ -67,7 +67,7 @@ def recorded(folder: Path) -> Counter[int]:
 
 
 def test_each_action_runs_exactly_once(
-    mysql_dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]
+    mysql_dsn: str, tmp_path: Path, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     store = open_queue(mysql_dsn)
     fill(store, 20_000)
@@ -83,7 +83,7 @@ def test_each_action_runs_exactly_once(
 
 
 def test_a_killed_process_loses_nothing(
-    dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]
+    dsn: str, tmp_path: Path, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     store = open_queue(dsn)
     fill(store, 2_000)
@@ -107,7 +107,7 @@ def test_a_killed_process_loses_nothing(
 
 
 def test_an_action_that_kills_its_runner_is_failed_in_the_end(
-    dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]
+    dsn: str, tmp_path: Path, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     store = open_queue(dsn)
     fill(store, 3)
@@ -124,7 +124,7 @@ def test_an_action_that_kills_its_runner_is_failed_in_the_end(
 
 
 def test_what_must_not_run_twice_is_failed_when_its_runner_dies(
-    dsn: str, tmp_path: Path, open_queue: Callable[[str], SqlStore]
+    dsn: str, tmp_path: Path, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     store = open_queue(dsn)
     now = SystemClock().now()

@@ -29,7 +29,7 @@ from wpbridge.events import KINDS
 from wpbridge.outcome import LogLine
 from wpbridge.queue.facade import Queue
 from wpbridge.runner.reaper import MOST_DEATHS
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.telling import lines as logs
 from wpbridge.telling.log import KINDS as KINDS_OF_LINES
 
@@ -106,7 +106,7 @@ def lite(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'queue.db'}"
 
 
-def add(store: SqlStore, hook: str, count: int, first: int = 0) -> list[int]:
+def add(store: RunnerStore, hook: str, count: int, first: int = 0) -> list[int]:
     now = SystemClock().now()
     actions = [make_new(hook, args=(first + n,), now=now) for n in range(count)]
     return list(store.insert(actions, now=now))
@@ -118,7 +118,7 @@ def next_run(folder: Path, dsn: str) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
-OpenQueue = Callable[[str], SqlStore]
+OpenQueue = Callable[[str], RunnerStore]
 StartDaemon = Callable[..., Daemon]
 
 
@@ -152,7 +152,7 @@ def test_what_is_enqueued_here_starts_at_once(
     store = open_queue(lite)
     one = daemon(lite, "--poll-interval", "1h").ready()
     monkeypatch.setenv("XDG_RUNTIME_DIR", one.place)
-    queue = Queue(store, close_store=False)
+    queue = Queue(store.parts, close_store=False)
     waits = []
     for number in range(8):
         until(lambda: one.states()[0]["held"] == 0, "an idle worker")
@@ -171,7 +171,7 @@ def test_a_borrowed_transaction_wakes_when_told(
     one = daemon(lite, "--poll-interval", "1h").ready()
     monkeypatch.setenv("XDG_RUNTIME_DIR", one.place)
     add(store, "count", 1)
-    Queue(store, close_store=False).wake()
+    Queue(store.parts, close_store=False).wake()
     one.recorded("count")
 
 
@@ -818,7 +818,7 @@ def test_what_is_wrong_at_the_start_is_one_line(
 OWNED = {"WPBRIDGE_OWNS_SITE": "1"}
 
 
-def leave_stale(store: SqlStore, hook: str, status: str = "pending") -> int:
+def leave_stale(store: RunnerStore, hook: str, status: str = "pending") -> int:
     """An action that a runner of PHP's claimed, and then died."""
     (action_id,) = add(store, hook, 1)
     change(
@@ -831,7 +831,7 @@ def leave_stale(store: SqlStore, hook: str, status: str = "pending") -> int:
     return action_id
 
 
-def have_duties_due(store: SqlStore) -> None:
+def have_duties_due(store: RunnerStore) -> None:
     """A minute has passed by the database's clock."""
     change(store, "UPDATE wp_wpbridge_duties SET due_gmt = '2000-01-01 00:00:00'")
 

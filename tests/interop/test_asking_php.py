@@ -11,13 +11,13 @@ import pytest
 from click.testing import CliRunner
 
 from forms import Form, assert_same, forms, told_by_php
+from stores import make_store
 from wpbridge.cli.main import cli
 from wpbridge.errors import SiteError, WpCliError
 from wpbridge.site.config import Settings
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.site.resolve import resolve
 from wpbridge.site.wpconfig import WpConfig, asking
-from wpbridge.store.connect import open_store
 
 ENV = {"PATH": os.environ["PATH"], "DB_FROM_ENV": "o'ne $two", "HOME": "/home/x"}
 TAIL = "\n$table_prefix = 'wp_';\nrequire_once ABSPATH . 'wp-settings.php';\n"
@@ -439,7 +439,7 @@ class TestModes:
         (folder / "wp-config.php").write_text(self.COMPUTED)
         monkeypatch.chdir(folder)
         words = ("--path", str(folder), "--dsn", "sqlite:///q.db", "--ask-php=always")
-        open_store(DatabaseAddress.from_dsn("sqlite:///q.db"), "wp_").create_tables(everything=True)
+        make_store(DatabaseAddress.from_dsn("sqlite:///q.db"), "wp_")
         done = CliRunner().invoke(cli, ["check", *words, "--format", "json"])
         told = json.loads(done.stdout)["configuration"]
         assert told.startswith(f"{folder}/wp-config.php, told by PHP ")

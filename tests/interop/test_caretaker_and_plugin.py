@@ -101,7 +101,7 @@ def add(  # noqa: PLR0917 - a row
 def clean(both: BothSides) -> None:
     store = both.site.open()
     store.register(host="h", boot="b", pid=1, pid_started="1")
-    it = SiteCaretaker(store, SystemClock(), Bus(), holder="test")
+    it = SiteCaretaker(store.parts, SystemClock(), Bus(), holder="test")
     while it.step().has_more:
         pass
     store.unregister()

@@ -20,6 +20,7 @@ from conftest import execute
 from factories import insert, make_new
 from rows import change, query
 from servers import MariaDB
+from stores import open_store, way_of
 from wpbridge.clock import SystemClock
 from wpbridge.plugin import companion
 from wpbridge.plugin.companion import Companion, Ownership, Rule
@@ -27,9 +28,9 @@ from wpbridge.site.config import Settings
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.site.rules import Route
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.connect import open_store
 from wpbridge.store.records import Pause
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
+from wpbridge.store.structure.creation import create_tables
 
 Kind: TypeAlias = Literal["all", "hook", "group"]
 WORDPRESS = Path("/usr/share/wordpress")
@@ -82,7 +83,7 @@ RUN = "$told = ActionScheduler::runner()->run();"
 class Site:
     """A WordPress of its own, with the plugin."""
 
-    store: SqlStore
+    store: RunnerStore
     content: Path
     env: Mapping[str, str]
 
@@ -155,8 +156,7 @@ def site(wordpress: Site) -> Iterator[Site]:
     yield wordpress
     for table in ("actionscheduler_actions", "actionscheduler_claims", "actionscheduler_groups"):
         change(wordpress.store, f"TRUNCATE wp_{table}")
-    wordpress.store.drop_tables()
-    wordpress.store.inspect()
+    wordpress.store.parts.own.drop()
     (wordpress.content / "mu-plugins" / "wpbridge.php").unlink(missing_ok=True)
 
 
@@ -274,8 +274,7 @@ def test_another_plugins_order_is_kept(site: Site) -> None:
 
 
 def test_claims_of_wpbridge_do_not_block_the_plugin(site: Site) -> None:
-    site.store.create_tables(everything=False)
-    site.store.inspect()
+    create_tables(way_of(site.store), everything=False)
     site.add("mine", "theirs")
     site.store.register(host="here", boot="boot", pid=1, pid_started="1")
     now = SystemClock().now()
@@ -296,7 +295,7 @@ def test_claims_of_wpbridge_do_not_block_the_plugin(site: Site) -> None:
 
 
 def test_only_claims_with_rows_are_counted(site: Site) -> None:
-    site.store.create_tables(everything=False)
+    create_tables(way_of(site.store), everything=False)
     site.install(Ownership())
     change(
         site.store,
@@ -404,14 +403,13 @@ def test_site_health_says_who_runs_what(site: Site) -> None:
 
 
 def test_site_health_warns_of_overdue_actions_and_no_runner(site: Site) -> None:
-    site.store.create_tables(everything=False)
+    create_tables(way_of(site.store), everything=False)
     site.install(Ownership(hooks=("mine",)))
     site.add("theirs", due_in=-3600)
     site.add("mine", due_in=-60)
     assert site.php(HEALTH)["status"] == "good"
     site.add("mine", due_in=-3600)
     assert site.php(HEALTH)["status"] == "recommended"
-    site.store.inspect()
     site.store.register(host="here", boot="boot", pid=1, pid_started="1")
     assert site.php(HEALTH)["status"] == "good"
     change(site.store, "UPDATE wp_wpbridge_runners SET beat_gmt = beat_gmt - INTERVAL 1 HOUR")

@@ -16,15 +16,15 @@ from rows import actions_of, query
 from servers import MariaDB, find_program
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.post_store.moving import PostStore, Summary
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 ATTEMPTS = {"legacy_failed": 1, "legacy_done": 1}
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
 def migrated(
-    server: MariaDB, dsn: str, golden: Path, folder: Path, opened: Callable[[str], SqlStore]
-) -> tuple[SqlStore, Summary]:
+    server: MariaDB, dsn: str, golden: Path, folder: Path, opened: Callable[[str], RunnerStore]
+) -> tuple[RunnerStore, Summary]:
     store = opened(dsn)
     database = dsn.partition("localhost/")[2].partition("?")[0]
     client = find_program(("mariadb", "mysql"))
@@ -32,7 +32,7 @@ def migrated(
     command = [client, "-uroot", f"-S{server.socket}", "--default-character-set=utf8mb4", database]
     subprocess.run(command, input=(golden / "legacy/before.sql").read_bytes(), check=True)
     with Journal(folder / "journal", kind="post-store", site="golden") as journal:
-        return store, PostStore(store).move(journal, io.StringIO())
+        return store, PostStore(store.parts).move(journal, io.StringIO())
 
 
 def test_the_tables_are_as_the_plugin_migrates_them(
@@ -40,7 +40,7 @@ def test_the_tables_are_as_the_plugin_migrates_them(
     mysql_dsn: str,
     golden_dir: Path,
     tmp_path: Path,
-    open_queue: Callable[[str], SqlStore],
+    open_queue: Callable[[str], RunnerStore],
 ) -> None:
     began = datetime.now(UTC).replace(microsecond=0)
     store, done = migrated(mariadb, mysql_dsn, golden_dir, tmp_path, open_queue)
@@ -90,7 +90,7 @@ def test_the_tables_are_as_the_plugin_migrates_them(
     assert query(store, "SELECT count FROM wp_term_taxonomy WHERE taxonomy = 'category'") == [(1,)]
 
 
-def _logs(store: SqlStore, action_id: int) -> list[tuple[str, str, str]]:
+def _logs(store: RunnerStore, action_id: int) -> list[tuple[str, str, str]]:
     rows = query(
         store,
         "SELECT message, log_date_gmt, log_date_local FROM wp_actionscheduler_logs"

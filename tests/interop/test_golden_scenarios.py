@@ -19,6 +19,7 @@ from conftest import ROOT, execute, wordpress_site
 from php_site import PhpSite
 from rows import actions_of, query
 from servers import MariaDB, find_program
+from stores import open_store
 from wordpress import in_wordpress
 from wpbridge.action import UPKEEP_HOOKS
 from wpbridge.clock import SystemClock
@@ -29,8 +30,7 @@ from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.connect import open_store
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 SCENARIOS = sorted(
     path.name
@@ -71,7 +71,7 @@ def scenario(request: pytest.FixtureRequest, golden_dir: Path) -> Path:
 class Loaded:
     """A scenario's tables, and what runs them."""
 
-    store: SqlStore
+    store: RunnerStore
     way: str
     site: PhpSite | None = None
 
@@ -145,7 +145,7 @@ def run_all(loaded: Loaded) -> tuple[datetime, datetime]:
     return _run_python(loaded.store)
 
 
-def _run_python(store: SqlStore) -> tuple[datetime, datetime]:
+def _run_python(store: RunnerStore) -> tuple[datetime, datetime]:
     hooks = {
         str(r[0]) for r in query(store, "SELECT DISTINCT hook FROM wp_actionscheduler_actions")
     }
@@ -285,7 +285,7 @@ class Matcher:
 
 def log_differences(
     after: dict[str, Any],
-    store: SqlStore,
+    store: RunnerStore,
     pairs: list[tuple[dict[str, Any], dict[str, Any]]],
 ) -> list[str]:
     expected = logs_by_action(after["logs"])
@@ -309,7 +309,7 @@ def log_differences(
     return problems
 
 
-def wrong_log_dates(store: SqlStore, zone: str, span: tuple[datetime, datetime]) -> list[str]:
+def wrong_log_dates(store: RunnerStore, zone: str, span: tuple[datetime, datetime]) -> list[str]:
     """Log rows of the run: UTC within it, and the site's own time beside it."""
     local_zone = log_zone(zone)
     rows = query(

@@ -6,6 +6,7 @@ import pytest
 
 from both_sides import BothSides
 from factories import NOW, insert, make_new
+from stores import way_of
 from wpbridge.migrate.schema.claim_index import claim_index
 from wpbridge.migrate.schema.comparing import verify
 from wpbridge.migrate.schema.mending import Changes
@@ -13,14 +14,14 @@ from wpbridge.store.structure.definitions import Definitions
 
 
 def test_the_plugins_own_tables_are_fine(both: BothSides) -> None:
-    found = verify(Definitions(both.store))
+    found = verify(Definitions(way_of(both.store)))
     assert (found.told, found.is_fine) == (True, True), found.deviations
 
 
 def test_the_plugin_runs_on_indexed_and_mended_tables_and_keeps_them(both: BothSides) -> None:
     if not os.environ.get("WPBRIDGE_TEST_WP"):
         pytest.skip("WPBRIDGE_TEST_WP does not name a WP-CLI")
-    definitions = Definitions(both.store)
+    definitions = Definitions(way_of(both.store))
     both.change("ALTER TABLE {actions} DROP INDEX group_id")
     both.change("ALTER TABLE {logs} MODIFY log_id bigint unsigned NOT NULL")
     both.change("ALTER TABLE {claims} ENGINE=MyISAM")

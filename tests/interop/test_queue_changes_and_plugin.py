@@ -22,6 +22,7 @@ from wpbridge.codec import cron, schedule, zoned
 from wpbridge.plugin import companion
 from wpbridge.plugin.companion import Ownership
 from wpbridge.queue.facade import Queue
+from wpbridge.store.running.runner_store import RunnerStore
 
 ZERO = "0000-00-00 00:00:00"
 SOON = timedelta(minutes=2)
@@ -231,7 +232,7 @@ def test_php_leaves_a_waiting_action_alone_until_it_is_released(both: BothSides)
     # What it waits for is run by PHP, and wpbridge sees that at its next look.
     both.set(first, scheduled_date_gmt="2026-01-01 00:00:00")
     both.ask("q_run")
-    assert queue.store.catch_up(now=now()) == 3
+    assert RunnerStore(queue.store).catch_up(now=now()) == 3
     assert both.ask("q_run") == 3
     seen = told(both, *waiting)
     assert [one["status"] for one in seen] == ["complete"] * 3
@@ -257,7 +258,7 @@ def test_php_can_cancel_a_waiting_action(both: BothSides) -> None:
     waiting = made(queue.enqueue_async("t_args", after=[first]))
     assert both.ask("as_unschedule_action", "t_args") == waiting
     both.set(first, status="complete")
-    assert queue.store.catch_up(now=now()) == 0
+    assert RunnerStore(queue.store).catch_up(now=now()) == 0
     assert [one["status"] for one in told(both, waiting)] == ["canceled"]
 
 
@@ -281,8 +282,8 @@ def test_a_chain_in_a_zone_stays_in_it_though_php_runs_it(both: BothSides) -> No
             "PHP knows UTC only"
         )
         ended = [from_text(both.raw(i)["last_attempt_gmt"]) for i in chain.values()]
-        assert queue.store.catch_up(now=now()) == 2
-        assert queue.store.catch_up(now=now()) == 0
+        assert RunnerStore(queue.store).catch_up(now=now()) == 2
+        assert RunnerStore(queue.store).catch_up(now=now()) == 0
         wanted = [
             zoned.next_date(cron.parse(expression), end or now(), ZoneInfo(zone)) for end in ended
         ]
@@ -310,7 +311,7 @@ def test_a_new_chain_of_phps_is_not_drawn_into_the_zone_of_one_that_it_ended(
         assert both.ask("q_clean") == [old]
     new = both.ask("as_schedule_cron_action", 1_900_000_000, "15 9 * * *", "t_noop")
     before = told(both, new)
-    assert queue.store.catch_up(now=now()) == 0
+    assert RunnerStore(queue.store).catch_up(now=now()) == 0
     assert told(both, new) == before
     # A canceled one keeps its zone, for a requeue, as long as it is there.
     assert queue.zones_of([old, new]) == ({} if is_purged else {old: "Asia/Kathmandu"})

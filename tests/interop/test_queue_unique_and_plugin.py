@@ -169,7 +169,7 @@ def test_python_refuses_by_each_rule_whoever_wrote_the_first(both: BothSides) ->
 
 def test_auto_does_what_this_plugin_does(both: BothSides) -> None:
     ensure_upkeep(both)
-    assert both.queue().store.parts.adding.unique_by("auto") == rule_of(both)
+    assert both.queue().store.adding.unique_by("auto") == rule_of(both)
     queue, by_php, by_python = both.queue("auto"), cases("php"), cases("auto")
     lay_down(both, queue, [*by_php, *by_python])
     answers = both.php(*(case.second.call for case in by_php))
@@ -193,7 +193,7 @@ def test_auto_knows_4_0_by_the_date_of_its_daily_action(both: BothSides) -> None
         return {str(hook) for (hook,) in both.rows("SELECT hook FROM {actions}")}
 
     def rule() -> UniqueBy:
-        return both.queue().store.parts.adding.unique_by("auto")
+        return both.queue().store.adding.unique_by("auto")
 
     both.ask("q_release")
     assert (hooks(), rule()) == (set(), "group"), "a visit leaves no sign"

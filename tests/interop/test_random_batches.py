@@ -30,7 +30,7 @@ from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 SEEDS = range(
     int(os.environ.get("WPBRIDGE_TEST_FIRST_SEED", "1")),
@@ -131,7 +131,7 @@ def site(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield site
 
 
-def fill(store: SqlStore, queue: Queue) -> None:
+def fill(store: RunnerStore, queue: Queue) -> None:
     for table in TABLES:
         change(store, f"TRUNCATE wp_actionscheduler_{table}")
     now = SystemClock().now()
@@ -149,7 +149,7 @@ def fill(store: SqlStore, queue: Queue) -> None:
     store.insert(queue.new, now=now)
 
 
-def run_python(store: SqlStore, queue: Queue) -> None:
+def run_python(store: RunnerStore, queue: Queue) -> None:
     functions = dict.fromkeys(HOOKS, handle) | {"q_nobody": nobody}
     handlers = {hook: describe(hook, function) for hook, function in functions.items()}
     clock = SystemClock()
@@ -184,7 +184,7 @@ def test_the_tables_are_those_of_the_plugins_runner(site: PhpSite, seed: int, wa
 class Picture:
     """All rows but the plugin's upkeep."""
 
-    def __init__(self, store: SqlStore, began: datetime) -> None:
+    def __init__(self, store: RunnerStore, began: datetime) -> None:
         self._began = began.replace(tzinfo=None)
         columns = [str(r[0]) for r in query(store, "SHOW COLUMNS FROM wp_actionscheduler_actions")]
         named = f"SELECT {', '.join(columns)} FROM wp_actionscheduler_actions ORDER BY action_id"

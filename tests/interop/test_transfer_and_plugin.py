@@ -12,7 +12,7 @@ from wpbridge.migrate.transfer.copying import copy_queue
 from wpbridge.migrate.transfer.files import Line
 from wpbridge.migrate.transfer.wishes import Wishes
 from wpbridge.store.records import Query
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 AT = 1_806_195_599
 CALLS: list[Call] = [
@@ -25,18 +25,18 @@ CALLS: list[Call] = [
 ]
 
 
-def moved(source: SqlStore, target: SqlStore) -> None:
+def moved(source: RunnerStore, target: RunnerStore) -> None:
     bad: list[str] = []
 
     def reject(line: Line, why: str) -> None:
         bad.append(f"{line.number}: {why}")
 
-    report = copy_queue(source, Query(), target, Wishes(now=NOW), reject)
+    report = copy_queue(source.parts, Query(), target.parts, Wishes(now=NOW), reject)
     assert (bad, report.problems, report.is_good) == ([], [], True)
 
 
 def test_the_plugin_reads_what_was_moved_away_and_back(
-    both: BothSides, open_queue: Callable[[str], SqlStore], tmp_path: Path
+    both: BothSides, open_queue: Callable[[str], RunnerStore], tmp_path: Path
 ) -> None:
     ids = [int(made) for made in both.php(*CALLS)]
     assert all(ids)

@@ -36,7 +36,7 @@ class Bridged:
 
     def pending(self, hook: str) -> int:
         store = self.site.open()
-        found = Queue(store, close_store=False).count(hooks=(hook,), statuses=("pending",))
+        found = Queue(store.parts, close_store=False).count(hooks=(hook,), statuses=("pending",))
         store.close()
         return found
 

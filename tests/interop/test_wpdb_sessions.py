@@ -10,13 +10,14 @@ import pytest
 from conftest import execute, needs
 from rows import change, query
 from servers import MariaDB, private_mariadb
+from stores import make_store
 from wordpress import FILES, missing_wordpress, run_php
 from wpbridge.errors import InputError
 from wpbridge.queue.facade import Queue
 from wpbridge.site.config import load
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.site.resolve import resolve
-from wpbridge.store.connect import open_site, open_store
+from wpbridge.store.connect import open_site
 
 ASK = r"""
 define( 'SHORTINIT', true );
@@ -45,8 +46,7 @@ def latin1_server() -> Iterator[MariaDB]:
 def make_tables(server: MariaDB, name: str, charset: str) -> None:
     """The plugin's tables in a new database, in one character set."""
     execute(server, f"CREATE DATABASE {name}")
-    store = open_store(DatabaseAddress.from_dsn(server.url(name)), "wp_")
-    store.create_tables(everything=True)
+    store = make_store(DatabaseAddress.from_dsn(server.url(name)), "wp_")
     for table in (store.names.actions, store.names.groups, store.names.logs):
         change(store, f"ALTER TABLE {table} CONVERT TO CHARACTER SET {charset}")
     store.close()

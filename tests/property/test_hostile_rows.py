@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from factories import insert, make_new
 from hostile import RAISED
 from rows import change, query
+from stores import make_store
 from wpbridge.clock import SystemClock
 from wpbridge.codec import schedule
 from wpbridge.codec.schedule import Cron, Interval, Single
@@ -23,9 +24,8 @@ from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.connect import open_store
 from wpbridge.store.database import sqlite
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 ACTIONS = "wp_actionscheduler_actions"
 MOST = 2**63 - 1
@@ -188,20 +188,18 @@ strict_rows = rows_of(
 
 
 @contextlib.contextmanager
-def opened(dsn: str) -> Iterator[SqlStore]:
-    store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
+def opened(dsn: str) -> Iterator[RunnerStore]:
+    with pytest.MonkeyPatch.context() as patch:
+        # As older drivers make tables for WordPress: any column holds anything.
+        patch.setattr(sqlite, "_STRICT", "")
+        store = make_store(DatabaseAddress.from_dsn(dsn), "wp_")
     try:
-        with pytest.MonkeyPatch.context() as patch:
-            # As older drivers make tables for WordPress: any column holds anything.
-            patch.setattr(sqlite, "_STRICT", "")
-            store.create_tables(everything=True)
-        store.inspect()
         yield store
     finally:
         store.close()
 
 
-def run(store: SqlStore, raised: dict[int, str], ran: list[int]) -> None:
+def run(store: RunnerStore, raised: dict[int, str], ran: list[int]) -> None:
     """Three times as many claims as there can be rows: a negative interval is due at once."""
     clock = SystemClock()
 
@@ -225,7 +223,7 @@ def run(store: SqlStore, raised: dict[int, str], ran: list[int]) -> None:
     runner.run()
 
 
-def weather(store: SqlStore, told: list[Row], *, is_held: bool) -> None:
+def weather(store: RunnerStore, told: list[Row], *, is_held: bool) -> None:
     """Put the rows there, each beside a good one, under a dead runner or under none, and run."""
     for table in ("actions", "logs", "claims"):
         change(store, f"DELETE FROM wp_actionscheduler_{table}")
@@ -267,7 +265,7 @@ def weather(store: SqlStore, told: list[Row], *, is_held: bool) -> None:
         assert not ended or len(logs) >= 2, logs
 
 
-def hold(store: SqlStore, ids: list[Any]) -> None:
+def hold(store: RunnerStore, ids: list[Any]) -> None:
     """As a runner on another host that died: each second action was started."""
     now = SystemClock().now()
     store.register(host="other", boot="other", pid=1, pid_started="1")
@@ -281,7 +279,6 @@ def hold(store: SqlStore, ids: list[Any]) -> None:
         once=False,
     )
     # It is gone; the next run is another one.
-    store._runner = None
     change(store, "UPDATE wp_wpbridge_runners SET beat_gmt = '2020-01-01 00:00:00'")
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from wpbridge import Context, Enqueue, Query, Queue, hook
 from wpbridge.action import ActionId  # noqa: TC001 - read as a user would write it
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 
 @hook("typed_parent")
@@ -15,9 +15,9 @@ def parent(order_id: int, *, context: Context) -> None:
 
 
 def test_calls_return_what_their_types_say(
-    tmp_path: object, open_queue: Callable[[str], SqlStore]
+    tmp_path: object, open_queue: Callable[[str], RunnerStore]
 ) -> None:
-    queue = Queue(open_queue(f"sqlite:///{tmp_path}/q.db"))
+    queue = Queue(open_queue(f"sqlite:///{tmp_path}/q.db").parts)
     one: ActionId | None = queue.enqueue_async("h", [1, "two"], group="g", unique=True)
     many: list[ActionId | None] = queue.enqueue_many(
         [

@@ -21,6 +21,7 @@ from click.testing import CliRunner
 
 import docs
 import wpbridge
+from stores import make_store
 from wpbridge import doctor, errors, events
 from wpbridge.action import Status
 from wpbridge.cli import hooks, pauses, present, reports
@@ -37,7 +38,6 @@ from wpbridge.runner import log_texts
 from wpbridge.site import config
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.site.settings import SETTINGS
-from wpbridge.store.connect import open_store
 from wpbridge.store.queueing.edits import REQUEUED, _moved
 from wpbridge.store.records import Query, Record
 from wpbridge.store.upkeep.cleaning import AWAY
@@ -455,14 +455,11 @@ def queue_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     monkeypatch.setenv("WPBRIDGE_STATE_DIR", str(tmp_path / "state"))
     code = "from wpbridge import hook\n\n@hook('a')\ndef a(): pass\n"
     (tmp_path / "doc_hooks.py").write_text(code, "utf-8")
-    store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
-    store.create_tables(everything=True)
-    store.inspect()
+    store = make_store(DatabaseAddress.from_dsn(dsn), "wp_")
     store.register(host="elsewhere", boot="boot", pid=1, pid_started="1")
-    other = open_store(DatabaseAddress.from_dsn(dsn), "other_")
-    other.create_tables(everything=True)
+    other = make_store(DatabaseAddress.from_dsn(dsn), "other_")
     other.close()
-    with Queue(store) as queue:
+    with Queue(store.parts) as queue:
         queue.enqueue_many(Enqueue(hook="chain", interval=60) for _ in range(2))
         queue.pause(groups=["mail"])
     yield tmp_path
@@ -681,12 +678,11 @@ def test_the_time_for_which_phps_runners_count_as_on_is_that_of_the_code() -> No
 
 
 def test_tables_of_our_own_have_the_columns_that_are_told(tmp_path: Path) -> None:
-    store = open_store(DatabaseAddress.from_dsn(f"sqlite:///{tmp_path / 'queue.db'}"), "")
-    store.create_tables(everything=True)
+    store = make_store(DatabaseAddress.from_dsn(f"sqlite:///{tmp_path / 'queue.db'}"), "")
     text = (ROOT / "docs" / "explain" / "own-tables.md").read_text("utf-8")
     told = {t.title.strip("`"): [n for row in t.rows for n in codes(row[0])] for t in tables(text)}
     real = {
-        name: store.session.run(lambda c, n=name: store._dialect.columns(c, n))  # type: ignore[misc]
+        name: store.session.run(lambda c, n=name: store.parts.dialect.columns(c, n))  # type: ignore[misc]
         for name in store.names.own
     }
     store.close()

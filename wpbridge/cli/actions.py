@@ -98,7 +98,7 @@ def list_(
             print_line(queue.count(query))
             return
         if limit == 0 and not offset and query.order == "id" and not query.descending:
-            records = (r for page in queue.store.parts.reading.pages(query) for r in page)
+            records = (r for page in queue.store.reading.pages(query) for r in page)
             _print(queue, records, settings, fields, field)
             return
         found = queue.find(query)

@@ -22,6 +22,7 @@ from wpbridge.queue.facade import Queue, opened
 from wpbridge.site.config import Settings
 from wpbridge.site.moments import iso, parse_duration, parse_moment
 from wpbridge.store.records import Query
+from wpbridge.store.running.ownership import runners as runners_of
 from wpbridge.store.upkeep.retention import Expiry
 from wpbridge.upkeep import cleanup
 
@@ -108,14 +109,14 @@ def clean(
             _clean_logs(queue, dry_run=dry_run, yes=yes, style=settings.format)
             return
         wanted = expiries_of(queue, settings, statuses, hooks, groups, older_than, before)
-        counts = [queue.store.parts.retention.count(expiry) for expiry in wanted]
+        counts = [queue.store.retention.count(expiry) for expiry in wanted]
         if not dry_run:
             if sum(counts) > MANY:
                 confirm(f"delete {plural(sum(counts), 'action')}", yes=yes)
             with counting("clean", sum(counts)) as advance:
                 counts = _delete(queue, wanted, batch_size, batches, pause.total_seconds(), advance)
             long_ago = SystemClock().now() - cleanup.ORPHAN_KEY_AGE
-            queue.store.parts.retention.forget_keys(long_ago)
+            queue.store.retention.forget_keys(long_ago)
     if not wanted:
         told("nothing is meant: there is no such hook, or a rule keeps its actions")
     if dry_run or not settings.quiet:
@@ -145,7 +146,7 @@ def _delete(  # noqa: PLR0917 - the command's options
             0
             if is_over
             else cleanup.delete_expired(
-                queue.store.parts,
+                queue.store,
                 expiry,
                 batch_size=batch_size,
                 batches=batches - done if batches else 0,
@@ -219,7 +220,7 @@ def _hooks(queue: Queue, named: Sequence[str], ruled: Sequence[str]) -> list[str
     for names in (named, [*named, *ruled]):
         if (names or not ruled) and not any(map(is_pattern, names)):
             return sorted(set(names))
-    found = queue.store.parts.reading.hook_names()
+    found = queue.store.reading.hook_names()
     if found is None:
         raise InputError("too many hooks to look for patterns: name them exactly, with --hook")
     return found
@@ -256,7 +257,7 @@ def _print_cleaned(
 
 
 def _clean_logs(queue: Queue, *, dry_run: bool, yes: bool, style: str) -> None:
-    parts = queue.store.parts
+    parts = queue.store
     if not (dry_run or yes):
         with counting("look", None) as advance:
             count = cleanup.delete_orphan_logs(parts, dry_run=True, tick=advance)
@@ -304,12 +305,12 @@ def dedupe(
     query = Query(hooks=tuple(hooks), groups=tuple(groups))
     with opened(settings) as queue:
         tell_unknown(queue.store, hooks, groups, for_people=settings.format != "json")
-        chains = cleanup.duplicate_chains(queue.store.parts, query)
+        chains = cleanup.duplicate_chains(queue.store, query)
         extra = [record.id for chain in chains for record in chain.extra]
         if not dry_run:
             if len(extra) > MANY:
                 confirm(f"cancel {plural(len(extra), 'action')}", yes=yes)
-            extra = list(cleanup.end_duplicates(queue.store.parts, chains, now=SystemClock().now()))
+            extra = list(cleanup.end_duplicates(queue.store, chains, now=SystemClock().now()))
     if settings.format == "json":
         rows = [
             {"hook": c.keep.hook, "keep": c.keep.id, "cancel": [r.id for r in c.extra]}
@@ -360,14 +361,14 @@ def release_claims(
         raise InputError("name claims, or give --stale or --empty")
     settings = settings_of(ctx, flags)
     with opened(settings) as queue:
-        found = queue.store.parts.reading.claims()
-        ours = frozenset(c for runner in queue.store.other_runners() for c in runner.claims)
+        found = queue.store.reading.claims()
+        ours = frozenset(c for runner in runners_of(queue.store.tables) for c in runner.claims)
         unknown = ids - {claim.id for claim in found}
         if unknown:
             raise InputError(f"there is no claim {', '.join(map(str, sorted(unknown)))}")
         wanted = [c for c in found if c.id in ids or (empty if c.is_orphan else stale)]
         freed = cleanup.free_claims(
-            queue.store.parts, wanted, ours=ours, now=SystemClock().now(), dry_run=dry_run
+            queue.store, wanted, ours=ours, now=SystemClock().now(), dry_run=dry_run
         )
     if settings.format == "json":
         print_json(

@@ -21,8 +21,8 @@ from wpbridge.errors import ActionNotFound, InputError
 from wpbridge.migrate.transfer import files
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import BULK, Queue
+from wpbridge.store.bulk.bulk import WINDOW_BYTES
 from wpbridge.store.database.portions import portions
-from wpbridge.store.moving.bulk import WINDOW_BYTES
 
 _KEYS: Final = frozenset({*(f.name for f in fields_of(Enqueue)), "in"})
 _MAY_NEST: Final = ("args", "after")

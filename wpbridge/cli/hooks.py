@@ -19,7 +19,7 @@ from wpbridge.site.config import Settings
 from wpbridge.site.resolve import Site, resolve
 from wpbridge.store.base import QueuedHook
 from wpbridge.store.connect import open_site
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.opened import OpenStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +74,7 @@ def hooks(
     routes = app.routes_of(settings, handlers, left_out=left_out)
     store = open_site(site)
     try:
-        store.inspect()
-        queued = store.parts.reading.queued(SystemClock().now())
+        queued = store.reading.queued(SystemClock().now())
         known = _ask(settings, site, store, queued) if ask_wordpress else {}
         zone = times_in(settings, store)
     finally:
@@ -100,7 +99,7 @@ def hooks(
 
 
 def _ask(
-    settings: Settings, site: Site, store: SqlStore, queued: list[QueuedHook]
+    settings: Settings, site: Site, store: OpenStore, queued: list[QueuedHook]
 ) -> dict[str, bool]:
     names = {one.hook for one in queued}
     _, known = interview(app.php_launch(settings, site, store, os.environ), names)

@@ -91,7 +91,7 @@ def archive(
         wanted = expiries_of(queue, settings, statuses or _ENDED, hooks, groups, older_than, before)
         by_status = Counter[str]()
         for expiry in wanted:
-            by_status[expiry.status.value] += queue.store.parts.retention.count(expiry)
+            by_status[expiry.status.value] += queue.store.retention.count(expiry)
         count = by_status.total()
         if dry_run:
             _tell_plan(by_status, _samples(queue, wanted), file, settings)
@@ -149,7 +149,7 @@ def _run(
 
 
 def _samples(queue: Queue, wanted: Sequence[Expiry]) -> list[dict[str, Any]]:
-    retention, reading = queue.store.parts.retention, queue.store.parts.reading
+    retention, reading = queue.store.retention, queue.store.reading
     ids = retention.next(wanted, 0, _SHOWN) if wanted else []
     return [
         {"id": record.id, "hook": record.hook, "status": record.status}

@@ -20,7 +20,7 @@ from wpbridge.migrate.schema.claim_index import ClaimIndex, check_online, claim_
 from wpbridge.site.config import Settings
 from wpbridge.site.moments import parse_duration
 from wpbridge.site.resolve import resolve
-from wpbridge.store.connect import open_site
+from wpbridge.store.connect import connect_site
 from wpbridge.store.schema.tables import CLAIM_INDEX
 from wpbridge.store.structure.definitions import Definitions
 
@@ -42,11 +42,11 @@ JOURNAL = click.option(
 def definitions_of(settings: Settings) -> Iterator[tuple[Definitions, FileLocations]]:
     """The site's tables, with a second connection to watch from, and the places for its files."""
     site = resolve(settings, os.environ)
-    store, watcher = open_site(site), open_site(site)
+    way, watcher = connect_site(site), connect_site(site)
     try:
-        yield Definitions(store, watcher), FileLocations.of(settings, site, store)
+        yield Definitions(way, watcher), FileLocations.of(settings, site, way)
     finally:
-        store.close()
+        way.close()
         watcher.close()
 
 

@@ -195,7 +195,7 @@ def _undo(
     *,
     dry_run: bool,
 ) -> NoReturn:
-    site = name_of(definitions.store)
+    site = name_of(definitions.way)
     ran, left = list[str](), list[str]()
     deed = "would run" if dry_run else "ran"
     with Journal(file, kind=mending.KIND, site=site, is_old=True) as steps, stoppable():

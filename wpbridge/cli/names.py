@@ -11,7 +11,7 @@ from typing import Final
 from wpbridge.cli.output import told
 from wpbridge.executors.routes import Routes
 from wpbridge.site.config import Settings
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.opened import OpenStore
 
 _SHOWN: Final = 191
 """So many characters of a name are shown: no hook has more."""
@@ -20,7 +20,7 @@ _ALIKE: Final = 0.6
 
 
 def tell_unknown(
-    store: SqlStore,
+    store: OpenStore,
     hooks: Sequence[str] = (),
     groups: Sequence[str] = (),
     *,
@@ -41,7 +41,7 @@ def tell_unknown(
     tell(unknown(store, hooks, groups, exactly=exactly), for_people=for_people)
 
 
-def tell_unclaimed(store: SqlStore, settings: Settings, routes: Routes) -> None:
+def tell_unclaimed(store: OpenStore, settings: Settings, routes: Routes) -> None:
     """Name what looks misspelled among the hooks and groups that a run takes or leaves out."""
     ours = routes.hooks() or frozenset()
     hooks = [name for name in (*settings.hooks, *settings.exclude_hooks) if name not in ours]
@@ -74,14 +74,14 @@ class Unknown:
 
 
 def unknown(
-    store: SqlStore, hooks: Sequence[str], groups: Sequence[str], *, exactly: bool
+    store: OpenStore, hooks: Sequence[str], groups: Sequence[str], *, exactly: bool
 ) -> list[Unknown]:
     """Return the names that the queue does not know; see :func:`tell_unknown`.
 
     There are none in a queue without any hooks: all names are new to it.
     """
-    known = store.parts.known
-    names = store.parts.reading.hook_names
+    known = store.known
+    names = store.reading.hook_names
     found = [
         *_unknown("hook", hooks, known.hook, names, exactly=exactly),
         *_unknown("group", groups, known.group, known.groups, exactly=exactly),

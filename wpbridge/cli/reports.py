@@ -20,6 +20,7 @@ from wpbridge.runner.identity import identity
 from wpbridge.runner.liveness import is_dead
 from wpbridge.store.base import RunnerRecord
 from wpbridge.store.records import ClaimRecord, FailedRun, Tally
+from wpbridge.store.running.ownership import runners as runners_of
 from wpbridge.telling.fingerprint import fingerprint
 
 _STATUSES = ("pending", "in-progress", "complete", "failed", "canceled")
@@ -165,7 +166,7 @@ def failures(
     with opened(settings) as queue:
         as_table = is_table(settings.format, field)
         tell_unknown(queue.store, query.hooks, query.groups, for_people=as_table)
-        failed = queue.store.parts.failed
+        failed = queue.store.failed
         runs, is_cut = failed.newest(query, since=since, open_only=open_only)
         zone = times_in(settings, queue.store)
     print_rows(
@@ -222,8 +223,8 @@ def claims(
     """Show the claims that hold actions: whose they are, and their holder's last sign of life."""
     settings = settings_of(ctx, flags)
     with opened(settings) as queue:
-        found = queue.store.parts.reading.claims()
-        runners = queue.store.other_runners()
+        found = queue.store.reading.claims()
+        runners = runners_of(queue.store.tables)
         zone = times_in(settings, queue.store)
     holders = {claim: runner for runner in runners for claim in runner.claims}
     empty = sum(claim.is_orphan for claim in found)

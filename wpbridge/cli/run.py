@@ -34,9 +34,11 @@ from wpbridge.runner.loop import Runner
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import resolve
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.connect import has_known_schedule, open_site
+from wpbridge.store.connect import open_site
+from wpbridge.store.opened import OpenStore
 from wpbridge.store.records import Record
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.candidates import has_known_schedule
+from wpbridge.store.running.runner_store import RunnerStore
 
 _SIGNAL_EXITS = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 
@@ -94,6 +96,7 @@ def claim_and_run(
         )
     routes = app.routes_of(settings, handlers)
     only = app.claim_filter(settings, routes)
+    # Opened before the runner gets its patience: at the start nobody waits for a server.
     store = open_site(site, is_runner=True)
     try:
         if dry_run or not (settings.quiet or settings.log_format == "json"):
@@ -101,8 +104,6 @@ def claim_and_run(
         if dry_run:
             _plan(store, settings, only)
             return
-        # Looked at before the runner gets its patience: at the start nobody waits for a server.
-        store.inspect()
         runner = app.make_runner(settings, site, store, handlers, only=only)
         caught = _drive(runner, settings)
         if not (settings.quiet or runner.totals.claimed):
@@ -165,7 +166,7 @@ def run_ids(
     caught: list[signal.Signals] = []
     held = 0
     try:
-        found = store.parts.reading.existing(ids)
+        found = store.reading.existing(ids)
         wanted = _runnable(found, ids, routes)
         only = ClaimFilter(ids=frozenset(wanted), upkeep=True)
         settings = replace(settings, batch_size=max(1, len(wanted)), batches=1)
@@ -191,9 +192,9 @@ def run_ids(
         raise SystemExit(int(Exit.ERROR))
 
 
-def _tell_pauses(store: SqlStore) -> None:
+def _tell_pauses(store: OpenStore) -> None:
     """Why a run may have found nothing."""
-    for pause in store.parts.pauses.in_force(SystemClock().now()):
+    for pause in store.pauses.in_force(SystemClock().now()):
         what = "everything" if pause.kind == "all" else f"{pause.kind} {pause.name}"
         told(f"{what} is paused")
 
@@ -213,11 +214,11 @@ def _tell_unasked(
             )
 
 
-def _tell_held(store: SqlStore, ids: Sequence[ActionId], runner: Runner) -> int:
+def _tell_held(store: OpenStore, ids: Sequence[ActionId], runner: Runner) -> int:
     """Say of each action that was put back for want of a callback; return how many there are."""
     held = [
         record
-        for record in store.parts.reading.existing(ids).values()
+        for record in store.reading.existing(ids).values()
         if record.status == Status.PENDING and record.hook in runner.missing
     ]
     for record in held:
@@ -254,10 +255,9 @@ def _runnable(
     return wanted
 
 
-def _plan(store: SqlStore, settings: Settings, only: ClaimFilter) -> int:
+def _plan(store: OpenStore, settings: Settings, only: ClaimFilter) -> int:
     """Print what would be claimed; returns how many."""
-    store.inspect()
-    claim = store.claim_due(
+    claim = RunnerStore(store).claim_due(
         now=SystemClock().now(), limit=settings.batch_size, only=only, dry_run=True
     )
     _print_plan(claim, settings.format)

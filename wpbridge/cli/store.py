@@ -17,10 +17,12 @@ from wpbridge.errors import ConfigError, ReadOnly, SchemaError, StoreMissing
 from wpbridge.site.config import Settings, sources_of
 from wpbridge.site.moments import iso
 from wpbridge.site.resolve import Site, resolve
-from wpbridge.store.base import StoreInfo
-from wpbridge.store.connect import open_site
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.connect import connect_site, open_site
+from wpbridge.store.opened import OpenStore, open_tables
+from wpbridge.store.running.ownership import runners as runners_of
+from wpbridge.store.structure.creation import create_tables, drop_tables
 from wpbridge.store.structure.rights import Findings, find
+from wpbridge.store.structure.tables import Connected
 
 DUE_CAP = 100_000
 _SHOWN_HOOKS = 3
@@ -59,28 +61,28 @@ def init(ctx: click.Context, *, with_tables: bool, dry_run: bool, **flags: Any) 
         )
     everything = with_tables or (on_sqlite and not site.database.of_wordpress)
     what = "the queue's tables and wpbridge's own" if everything else "wpbridge's own tables"
-    store = open_site(site)
+    way = connect_site(site)
     try:
         if not everything:
-            store.inspect()
-        names = _to_make(store, everything=everything)
+            open_tables(way)
+        names = _to_make(way, everything=everything)
         if names:
             print_line(f"{'would make' if dry_run else 'making'} {', '.join(names)}")
         if not dry_run:
-            store.create_tables(everything=everything)
+            create_tables(way, everything=everything)
     finally:
-        store.close()
+        way.close()
     done = "would create" if dry_run else "created"
     where = site.database.safe
     print_line(f"{done} {what} in {where}" if names else f"{what} are there in {where}")
 
 
-def _to_make(store: SqlStore, *, everything: bool) -> list[str]:
+def _to_make(way: Connected, *, everything: bool) -> list[str]:
     """The tables that are not there yet, of wpbridge's own and with ``everything`` the plugin's."""
-    names = store.names
+    names = way.names
     plugins = (names.actions, names.claims, names.groups, names.logs) if everything else ()
     try:
-        there = {table.lower() for table in store.session.run(store.dialect.tables)}
+        there = {table.lower() for table in way.session.run(way.dialect.tables)}
     except StoreMissing:
         there = set()
     return [table for table in (*plugins, *names.own) if table.lower() not in there]
@@ -108,20 +110,19 @@ def uninstall(ctx: click.Context, *, dry_run: bool, yes: bool, **flags: Any) -> 
     settings = settings_of(ctx, flags)
     store = open_site(resolve(settings, os.environ))
     try:
-        store.inspect()
-        holding = [runner for runner in store.other_runners() if runner.claims]
+        holding = [runner for runner in runners_of(store.tables) if runner.claims]
         if holding:
             raise ConfigError(
                 f"{len(holding)} runner(s) still hold claims (pid"
                 f" {', '.join(str(r.pid) for r in holding)}): stop them, then run claim-and-run"
                 " once so that what dead ones left is put back"
             )
-        there = [name for name in store.names.own if store.parts.own.has(name)]
+        there = [name for name in store.names.own if store.own.has(name)]
         lost = [words for count, words in _in_use(store) if count]
         if lost and not (yes or dry_run):
             raise ConfigError(f"still in use: {', '.join(lost)}; add --yes to remove them too")
         if not dry_run:
-            store.drop_tables()
+            drop_tables(store.tables)
     finally:
         store.close()
     for words in lost:
@@ -130,10 +131,10 @@ def uninstall(ctx: click.Context, *, dry_run: bool, yes: bool, **flags: Any) -> 
     print_line(f"{'would remove' if dry_run else 'removed'} {names}")
 
 
-def _in_use(store: SqlStore) -> list[tuple[int, str]]:
+def _in_use(store: OpenStore) -> list[tuple[int, str]]:
     """What goes with our tables, in words, with how many there are."""
-    waiting, zoned = store.parts.reading.own_counts()
-    pauses = len(store.parts.pauses.in_force(SystemClock().now()))
+    waiting, zoned = store.reading.own_counts()
+    pauses = len(store.pauses.in_force(SystemClock().now()))
     return [
         (pauses, plural(pauses, "pause")),
         (waiting, f"{plural(waiting, 'waiting action')}, which would never run"),
@@ -160,14 +161,13 @@ def status(ctx: click.Context, **flags: Any) -> None:
     store = open_site(resolve(settings, os.environ))
     now = SystemClock().now()
     try:
-        store.inspect()
-        counts = store.counts()
-        hooks = store.parts.held.hooks()
-        held = store.parts.due.held(now, hooks)
-        due = store.parts.due.count(now, cap=DUE_CAP, held=held)
-        oldest = store.parts.due.oldest(now, hooks=hooks)
-        runners = store.other_runners()
-        pauses = store.parts.pauses.in_force(now)
+        counts = store.reading.statuses()
+        hooks = store.held.hooks()
+        held = store.due.held(now, hooks)
+        due = store.due.count(now, cap=DUE_CAP, held=held)
+        oldest = store.due.oldest(now, hooks=hooks)
+        runners = runners_of(store.tables)
+        pauses = store.pauses.in_force(now)
         zone = times_in(settings, store)
     finally:
         store.close()
@@ -247,8 +247,8 @@ def check(ctx: click.Context, **flags: Any) -> None:
     # As a run opens it, which waits for no lock for long.
     store = open_site(site, is_runner=True)
     try:
-        info, found = _looked_at(store)
-        own = store.parts.own
+        info, found = store.info, _rights(store)
+        own = store.own
         missing = [table for table in store.names.own if not own.has(table)]
         hello = app.ask_php(settings, site, store, os.environ) if settings.php else None
     finally:
@@ -294,10 +294,10 @@ def check(ctx: click.Context, **flags: Any) -> None:
     raise SystemExit(int(Exit.OK))
 
 
-def _looked_at(store: SqlStore) -> tuple[StoreInfo, Findings]:
-    """The tables, and what may be done with them. SchemaError for a database that is read-only."""
+def _rights(store: OpenStore) -> Findings:
+    """What may be done with the tables. SchemaError for a database that is read-only."""
     try:
-        return store.inspect(), find(store)
+        return find(store.tables)
     except ReadOnly as error:
         raise SchemaError(str(error)) from error
 

@@ -8,7 +8,7 @@ import click
 
 from wpbridge.site.config import Settings
 from wpbridge.site.zone import shown_name, shown_zone
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.opened import OpenStore
 
 
 class _ZoneName(click.ParamType[str]):
@@ -40,6 +40,6 @@ def tz_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def times_in(settings: Settings, store: SqlStore) -> tzinfo:
+def times_in(settings: Settings, store: OpenStore) -> tzinfo:
     """Return the zone that times are shown in for people; asks the store for the site's own."""
-    return shown_zone(settings.tz, store.parts.inserts.zone)
+    return shown_zone(settings.tz, store.inserts.zone)

@@ -155,14 +155,15 @@ def _plan(settings: Settings) -> None:
     """Look at everything a worker looks at, and print what there would be."""
     from wpbridge.cli.names import tell_unclaimed  # noqa: PLC0415 - the supervisor asks no database
     from wpbridge.cli.worker import php_workers, prepared  # noqa: PLC0415
+    from wpbridge.store.connect import open_site  # noqa: PLC0415
     from wpbridge.store.structure.rights import refuse_read_only  # noqa: PLC0415
 
-    with closing(prepared(settings)) as parts:
-        parts.store.inspect()
-        refuse_read_only(parts.store)
-        tell_unclaimed(parts.store, settings, parts.routes)
-        hooks = sorted(parts.routes.hooks() or ())
-        site = parts.site.name
+    parts = prepared(settings)
+    with closing(open_site(parts.site, is_runner=True)) as store:
+        refuse_read_only(store.tables)
+        tell_unclaimed(store, settings, parts.routes)
+    hooks = sorted(parts.routes.hooks() or ())
+    site = parts.site.name
     told = {
         "site": site,
         "processes": settings.processes,

@@ -5,8 +5,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from wpbridge.site.resolve import Site, resolve
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_site
 from wpbridge.store.database.session import Session
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.opened import OpenStore
 from wpbridge.telling import lines
 from wpbridge.telling.bus import Bus
 
@@ -40,23 +40,13 @@ class Parts:
     handlers: dict[str, Handler]
     routes: Routes
     only: ClaimFilter
-    store: SqlStore
-
-    def close(self) -> None:
-        """Give the connection back."""
-        self.store.close()
 
 
-def prepared(
-    settings: Settings, prepare: Callable[[Session], None] = lambda _session: None
-) -> Parts:
-    """Settings to parts; the store is opened and not asked for anything.
-
-    ``prepare`` is given its session before that is used.
+def prepared(settings: Settings) -> Parts:
+    """Settings to parts; no database is asked.
 
     Raises:
         ConfigError, SiteError: something is wrong with settings, handlers or the site.
-        StoreUnavailable: the site's table of blogs was needed.
     """
     site = resolve(settings, os.environ)
     handlers = app.handlers_of(settings)
@@ -72,7 +62,6 @@ def prepared(
         handlers=handlers,
         routes=routes,
         only=only,
-        store=open_site(site, is_runner=True, prepare=prepare),
     )
 
 
@@ -93,25 +82,26 @@ def serve(settings: Settings, told: str) -> int:
     deafen()
     signal.signal(signal.SIGTERM, lambda *_: worker_link.stop("TERM"))
     worker_link.open()
-    parts = prepared(settings, lambda session: _be_patient(session, worker_link, clock))
+    parts = prepared(settings)
     start_log(settings, parts.site, is_daemon=True)
-    try:
-        _run(settings, parts, worker_link, clock, lifetime)
-    finally:
-        parts.close()
+    store = open_site(
+        parts.site, is_runner=True, prepare=lambda session: _be_patient(session, worker_link, clock)
+    )
+    with closing(store):
+        _run(settings, parts, store, worker_link, clock, lifetime)
     if worker_link.why == "TERM":
         return int(Exit.TERMINATED)
     return int(Exit.OK) if worker_link.why == "told to" else RECYCLED
 
 
-def _run(
+def _run(  # noqa: PLR0917 - what a worker is made of
     settings: Settings,
     parts: Parts,
+    store: OpenStore,
     worker_link: WorkerLink,
     clock: SignClock,
     lifetime: Lifetime,
 ) -> None:
-    parts.store.inspect()
     settings = replace(
         settings,
         batches=0,
@@ -120,10 +110,10 @@ def _run(
         php_workers=php_workers(settings),
     )
     runner = app.make_runner(
-        settings, parts.site, parts.store, parts.handlers, only=parts.only, clock=clock, daemon=True
+        settings, parts.site, store, parts.handlers, only=parts.only, clock=clock, daemon=True
     )
-    _tie(parts.store.session, worker_link)
-    ear = wake.Listener.open(wake.wake_name(parts.store), wake.folders())
+    _tie(store.session, worker_link)
+    ear = wake.Listener.open(wake.wake_name(store), wake.folders())
     if ear is not None:
         worker_link.listen(ear)
     worker_link.attach(runner, files=lambda: _files(settings))

@@ -87,7 +87,7 @@ def zero_dates(examined: ExaminedSite) -> Finding:
 def null_dates(examined: ExaminedSite) -> Finding:
     """Are there pending actions that never become due?"""
     undated = examined.rows.undated()
-    waiting = {wait.action_id for wait in examined.store.parts.reading.waits_of(undated)}
+    waiting = {wait.action_id for wait in examined.store.reading.waits_of(undated)}
     found = [action_id for action_id in undated if action_id not in waiting]
     if not found:
         return ok("no pending action is without a date, but for those that wait for others")

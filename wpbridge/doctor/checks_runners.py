@@ -4,15 +4,15 @@ import shlex
 from datetime import timedelta
 from typing import Final
 
-from wpbridge.action import ClaimId
+from wpbridge.action import PLUGIN_TIMEOUT_SECONDS, ClaimId
 from wpbridge.doctor.examination import Check
 from wpbridge.doctor.examined_site import ExaminedSite
 from wpbridge.doctor.findings import Finding, note, number, ok, problem, some, span, warning
 from wpbridge.errors import SiteError
 from wpbridge.plugin import companion
-from wpbridge.store.queueing.edits import PLUGIN_TIMEOUT_SECONDS
 from wpbridge.store.reading.survey import CAP
 from wpbridge.store.records import Pause
+from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.upkeep.cleaning import AWAY
 
 LATE_SECONDS: Final = 600
@@ -283,7 +283,7 @@ def stale_running(examined: ExaminedSite) -> Finding:
 
 def orphans(examined: ExaminedSite) -> Finding:
     """Is anything in progress that no runner has in hand?"""
-    found = examined.store.orphans(now=examined.now)
+    found = RunnerStore(examined.store).orphans(now=examined.now)
     if not found:
         return ok("everything that wpbridge has started is in some runner's hand")
     return warning(
@@ -297,7 +297,7 @@ def orphans(examined: ExaminedSite) -> Finding:
 
 def orphan_claims(examined: ExaminedSite) -> Finding:
     """Are there claims that hold nothing?"""
-    found = examined.store.parts.cleaning.empty_claims(CAP + 1)
+    found = examined.store.cleaning.empty_claims(CAP + 1)
     if not found:
         return ok("no old claim is empty")
     return note(

@@ -13,11 +13,11 @@ from wpbridge.doctor.examined_site import (
 )
 from wpbridge.doctor.findings import Finding, note, number, ok, problem, some, warning
 from wpbridge.errors import SchemaError
+from wpbridge.store.running.plans import Step, plans
 from wpbridge.store.schema.found import NO_TRANSACTIONS
 from wpbridge.store.schema.ids import complaint
 from wpbridge.store.schema.layout import NEWEST_SCHEMA, OLDEST_SCHEMA
 from wpbridge.store.schema.tables import ACTIONS, FRESH_LAYOUT, PLUGIN
-from wpbridge.store.structure.server import Step
 
 REPAIR: Final = "wp action-scheduler fix-schema"
 MANY_ROWS: Final = 1_000_000
@@ -113,7 +113,7 @@ def claim_plan(examined: ExaminedSite) -> Finding:
         "first": 1,
         "key": "0",
     }
-    bad = [told for step in examined.server.plans(values) if (told := _fault(step))]
+    bad = [told for step in plans(examined.store, values) if (told := _fault(step))]
     if not bad:
         return ok("a claim's statements walk indexes and sort nothing")
     return warning(
@@ -192,7 +192,7 @@ def table_sizes(examined: ExaminedSite) -> Finding:
 
 def own_tables(examined: ExaminedSite) -> Finding:
     """Are wpbridge's own tables there, and of this release's version?"""
-    own = examined.store.parts.own
+    own = examined.store.own
     own.look()
     if own.refusal:
         return problem(own.refusal, "no runner starts", fix="pip install --upgrade wpbridge")

@@ -35,15 +35,17 @@ from wpbridge.site.resolve import Site, resolve
 from wpbridge.site.wpconfig import WpConfig
 from wpbridge.site.zone import shown_zone
 from wpbridge.store.base import RunnerRecord, StoreInfo
-from wpbridge.store.connect import open_site, open_store
+from wpbridge.store.connect import connect, connect_site
+from wpbridge.store.opened import OpenStore, open_tables
 from wpbridge.store.reading.due import DueAction
 from wpbridge.store.reading.pending import Reading
 from wpbridge.store.reading.survey import CAP, SIGHT, Rows
 from wpbridge.store.records import Pause
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.ownership import runners as runners_of
 from wpbridge.store.schema.found import TableSize
 from wpbridge.store.schema.layout import STORE_OPTION
 from wpbridge.store.structure.server import Server
+from wpbridge.store.structure.tables import Connected
 from wpbridge.store.upkeep.cleaning import AWAY, CLEANERS
 from wpbridge.system import programs
 
@@ -76,7 +78,8 @@ class PhpSight:
 class ExaminedSite:
     """A site, and the answers to what the checks ask of it: each is asked for once."""
 
-    store: SqlStore
+    way: Connected
+    """The way to its tables."""
     settings: Settings
     site: Site
     handlers: Mapping[str, Handler] = field(default_factory=dict)
@@ -98,19 +101,24 @@ class ExaminedSite:
         return self.clock.now()
 
     @cached_property
+    def store(self) -> OpenStore:
+        """Its store, opened when it is first asked; SchemaError without usable tables."""
+        return open_tables(self.way)
+
+    @cached_property
     def server(self) -> Server:
         """Questions about the server."""
-        return Server(self.store)
+        return Server(self.way)
 
     @cached_property
     def rows(self) -> Rows:
         """Questions about rows."""
-        return Rows(self.store, self.server)
+        return Rows(self.store.tables)
 
-    @cached_property
+    @property
     def info(self) -> StoreInfo:
-        """What the store says of itself; SchemaError where there are no usable tables."""
-        return self.store.inspect()
+        """What the store says of itself; SchemaError without usable tables."""
+        return self.store.info
 
     @cached_property
     def options(self) -> Mapping[str, str]:
@@ -120,7 +128,7 @@ class ExaminedSite:
     @cached_property
     def has_options(self) -> bool:
         """Whether there is a WordPress around the queue."""
-        return self.server.has_table(self.store.names.options)
+        return self.server.has_table(self.way.names.options)
 
     @cached_property
     def sizes(self) -> Mapping[str, TableSize]:
@@ -136,14 +144,14 @@ class ExaminedSite:
         """Return a time as findings tell it: in the zone of the settings, and in UTC in JSON."""
         if self.settings.format == "json":
             return iso(moment)
-        return iso(moment, shown_zone(self.settings.tz, self.store.parts.inserts.zone))
+        return iso(moment, shown_zone(self.settings.tz, self.store.inserts.zone))
 
     # Who runs
 
     @cached_property
     def runners(self) -> Sequence[RunnerRecord]:
         """Every wpbridge runner that entered itself."""
-        return self.store.other_runners()
+        return runners_of(self.store.tables)
 
     def is_dead(self, runner: RunnerRecord) -> bool:
         """Whether it is gone for certain, or gave no sign for too long."""
@@ -187,7 +195,7 @@ class ExaminedSite:
     @cached_property
     def tended_seconds(self) -> float | None:
         """How long ago a wpbridge runner looked after the site; None where none ever did."""
-        return self.store.parts.duties.sign_age_seconds("claims")
+        return self.store.duties.sign_age_seconds("claims")
 
     @property
     def cleaners_seen(self) -> list[str]:
@@ -208,18 +216,18 @@ class ExaminedSite:
     @cached_property
     def held(self) -> int:
         """How many due actions are held back, since WordPress has no callback for their hooks."""
-        parts = self.store.parts
+        parts = self.store
         return parts.due.held(self.now, parts.held.hooks())
 
     @cached_property
     def due(self) -> int:
         """How many actions, without the held ones; capped."""
-        return self.store.parts.due.count(self.now, cap=CAP + 1, held=self.held)
+        return self.store.due.count(self.now, cap=CAP + 1, held=self.held)
 
     @cached_property
     def oldest_due(self) -> DueAction | None:
         """The one that waits longest; held ones left aside."""
-        parts = self.store.parts
+        parts = self.store
         return parts.due.oldest(self.now, hooks=parts.held.hooks())
 
     @cached_property
@@ -227,7 +235,7 @@ class ExaminedSite:
         """The one that waits longest, though nothing of it is paused or held."""
         if any(pause.kind == "all" for pause in self.pauses):
             return None
-        parts = self.store.parts
+        parts = self.store
         hooks = parts.held.hooks() | {p.name for p in self.pauses if p.kind == "hook"}
         groups = {p.name for p in self.pauses if p.kind == "group"}
         return parts.due.oldest(self.now, hooks=hooks, groups=groups)
@@ -240,7 +248,7 @@ class ExaminedSite:
     @cached_property
     def pauses(self) -> Sequence[Pause]:
         """Those in force."""
-        return self.store.parts.pauses.in_force(self.now)
+        return self.store.pauses.in_force(self.now)
 
     @cached_property
     def pending(self) -> Reading:
@@ -331,10 +339,10 @@ def look_at(settings: Settings, env: Mapping[str, str] = os.environ) -> Iterator
         handlers, left_out = app.handlers_to_look(settings)
     except ConfigError as error:
         fault = str(error)
-    store = _opened(site)
+    way = _way_to(site)
     try:
         yield ExaminedSite(
-            store=store,
+            way=way,
             settings=settings,
             site=site,
             handlers=handlers,
@@ -343,12 +351,12 @@ def look_at(settings: Settings, env: Mapping[str, str] = os.environ) -> Iterator
             env=env,
         )
     finally:
-        store.close()
+        way.close()
 
 
-def _opened(site: Site) -> SqlStore:
+def _way_to(site: Site) -> Connected:
     try:
-        return open_site(site)
+        return connect_site(site)
     except StoreUnavailable:
         # It had to look which blog the address means. The first check will say what is wrong.
-        return open_store(site.database, site.table_prefix)
+        return connect(site.database, site.table_prefix)

@@ -72,7 +72,7 @@ _Mend = Callable[[ExaminedSite, bool], tuple[int, str]]
 
 
 def _own_tables(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
-    own = examined.store.parts.own
+    own = examined.store.own
     own.look()
     missing = [table for table in examined.store.names.own if not own.has(table)]
     done = [f"made {', '.join(missing)}"] if missing else []
@@ -86,15 +86,15 @@ def _own_tables(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # no
 def _stale_claims(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
     """As the plugin's cleaner: rows of wpbridge's runners are never among them."""
     wanted = set(stale(examined))
-    records = [c for c in examined.store.parts.reading.claims() if c.id in wanted]
+    records = [c for c in examined.store.reading.claims() if c.id in wanted]
     freed = cleanup.free_claims(
-        examined.store.parts, records, ours=_ours(examined), now=examined.now, dry_run=dry_run
+        examined.store, records, ours=_ours(examined), now=examined.now, dry_run=dry_run
     )
     return len(freed.actions), f"freed {len(freed.actions):,} waiting action(s) of dead runners"
 
 
 def _orphan_claims(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
-    cleaning, after, count = examined.store.parts.cleaning, 0, 0
+    cleaning, after, count = examined.store.cleaning, 0, 0
     while found := cleaning.empty_claims(BATCH, after=after):
         count += len(found) if dry_run else cleaning.drop_empty(found)
         after = found[-1]
@@ -108,14 +108,14 @@ def _ours(examined: ExaminedSite) -> frozenset[ClaimId]:
 def _orphan_logs(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
     if belongs_to_posts(examined):
         return 0, ""
-    count = cleanup.delete_orphan_logs(examined.store.parts, dry_run=dry_run)
+    count = cleanup.delete_orphan_logs(examined.store, dry_run=dry_run)
     return count, f"deleted {count:,} log row(s) whose action is gone"
 
 
 def _unique_keys(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
     after, count = 0, 0
     while ids := examined.rows.kept_keys(after, BATCH):
-        count += len(ids) if dry_run else examined.store.parts.edits.drop_unique_keys(ids)
+        count += len(ids) if dry_run else examined.store.edits.drop_unique_keys(ids)
         after = ids[-1]
     return count, f"taken the unique key from {count:,} ended action(s)"
 
@@ -135,7 +135,7 @@ def _corrupt_rows(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # 
 
 def _canceled(examined: ExaminedSite, action_id: ActionId, why: str) -> int:
     """Only while it is free: a runner that took it meanwhile sees for itself."""
-    done = examined.store.parts.edits.cancel(
+    done = examined.store.edits.cancel(
         [action_id], now=examined.now, reason=CORRUPT.format(why=why), only_free=True
     )
     return len(done)

@@ -28,8 +28,8 @@ from wpbridge.migrate.transfer.files import read, source
 from wpbridge.migrate.transfer.lines import END, dumped
 from wpbridge.migrate.transfer.row_to_line import line_of
 from wpbridge.store.database.session import Transaction
+from wpbridge.store.opened import OpenStore
 from wpbridge.store.records import Query
-from wpbridge.store.running.runner_store import SqlStore
 from wpbridge.store.upkeep.retention import Expiry
 
 KIND: Final = "archive"
@@ -104,7 +104,7 @@ def _is_unfinished(file: Path, site: str | None = None) -> bool:
 class Archive:
     """One archive that is being written, for the first time or again after it was stopped."""
 
-    def __init__(self, store: SqlStore, journal: Journal, file: Path, *, now: datetime) -> None:
+    def __init__(self, store: OpenStore, journal: Journal, file: Path, *, now: datetime) -> None:
         """Open the archive. ``journal`` tells what was asked when it was begun, and this counts.
 
         Raises:
@@ -113,7 +113,7 @@ class Archive:
         """
         store.check_writable()
         self._store = store
-        self._parts = store.parts
+        self._parts = store
         self._journal = journal
         self._now = now
         try:

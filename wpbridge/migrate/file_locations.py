@@ -16,7 +16,8 @@ from wpbridge.errors import ConfigError, InputError, SiteError
 from wpbridge.migrate.journal import Journal, header_of, name_of
 from wpbridge.site.config import Settings, home_of
 from wpbridge.site.resolve import Site
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.opened import OpenStore
+from wpbridge.store.structure.tables import Connected
 from wpbridge.system import private_files
 from wpbridge.system.served_folders import why_served
 from wpbridge.system.trusted_files import owner_name
@@ -30,7 +31,7 @@ class FileLocations:
     """Where the files of one site's commands lie."""
 
     site: Site
-    store: SqlStore
+    store: OpenStore | Connected
     """The site's; its prefix is known for certain."""
     folders: tuple[Path, ...]
     """Folders that are known to be a web site's, by their real paths."""
@@ -40,7 +41,11 @@ class FileLocations:
 
     @classmethod
     def of(
-        cls, settings: Settings, site: Site, store: SqlStore, env: Mapping[str, str] = os.environ
+        cls,
+        settings: Settings,
+        site: Site,
+        store: OpenStore | Connected,
+        env: Mapping[str, str] = os.environ,
     ) -> "FileLocations":
         """Return those of a site under these settings."""
         return cls(

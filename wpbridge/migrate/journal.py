@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from wpbridge.errors import CodecError, InputError
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.opened import OpenStore
+from wpbridge.store.structure.tables import Connected
 from wpbridge.system import private_files
 
 VERSION: Final = 1
@@ -25,7 +26,7 @@ _FIRST_STEP: Final = 2
 T = TypeVar("T")
 
 
-def name_of(store: SqlStore) -> str:
+def name_of(store: OpenStore | Connected) -> str:
     """Return a site's name in journals. It is the same wherever the site is reached from."""
     database = store.session.address.database or ""
     if store.dialect.name == "sqlite":

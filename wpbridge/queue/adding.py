@@ -110,7 +110,6 @@ class QueueAdding(QueueConnection):
         request = request_of(new, self._now())
         with self._turn() as parts:
             self._known(request.after)
-            parts.own.look_again()
             made = parts.adding.key_made(request.key) if request.key else None
             if made is not None or not request.unique:
                 return made
@@ -127,6 +126,6 @@ class QueueAdding(QueueConnection):
                 if any(one.action.scheduled_at <= now for one in requests):
                     self.wake()
                 return added
-            with self._store.inside(connection) as inner:
+            with self.store.inside(connection) as inner:
                 self._known(after, inner)
                 return inner.adding.add(requests, by=self._unique_by, now=now)

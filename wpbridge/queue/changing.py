@@ -10,7 +10,7 @@ from wpbridge.errors import InputError
 from wpbridge.queue import copies
 from wpbridge.queue.connection import QueueConnection
 from wpbridge.queue.enqueue import Enqueue, Interval, Moment, new_action
-from wpbridge.store.opened import Parts
+from wpbridge.store.opened import OpenStore
 from wpbridge.store.records import Change, Query, Record
 
 Which: TypeAlias = Query | Iterable[int]
@@ -73,10 +73,10 @@ class QueueChanging(QueueConnection):
                 return f"it was requeued before, as action {before[record.id]}"
             return None if _is_utf8(record.args) else "its args are not UTF-8"
 
-        def look(parts: Parts, page: Sequence[Record]) -> None:
+        def look(parts: OpenStore, page: Sequence[Record]) -> None:
             before.update(parts.edits.requeued([r.id for r in page]))
 
-        def requeue(parts: Parts, page: Sequence[Record]) -> list[ActionId]:
+        def requeue(parts: OpenStore, page: Sequence[Record]) -> list[ActionId]:
             new: dict[ActionId, NewAction] = {}
             # The newest first: where many of one chain failed, the last of them revives it.
             for record in sorted(page, key=lambda r: r.id, reverse=True):
@@ -123,7 +123,7 @@ class QueueChanging(QueueConnection):
                 return "a runner has claimed it"
             return _unless_pending(record)
 
-        def move(parts: Parts, page: Sequence[Record]) -> list[ActionId]:
+        def move(parts: OpenStore, page: Sequence[Record]) -> list[ActionId]:
             moves: dict[ActionId, NewAction] = {}
             waiting = {wait.action_id for wait in parts.reading.waits_of([r.id for r in page])}
             for record in page:
@@ -143,18 +143,17 @@ class QueueChanging(QueueConnection):
         self,
         which: Which,
         refuse: Callable[[Record], str | None],
-        work: Callable[[Parts, Sequence[Record]], list[ActionId]],
+        work: Callable[[OpenStore, Sequence[Record]], list[ActionId]],
         *,
         pending_only: bool = False,
         dry_run: bool = False,
-        look: Callable[[Parts, Sequence[Record]], None] | None = None,
+        look: Callable[[OpenStore, Sequence[Record]], None] | None = None,
     ) -> Change:
         """Change page by page what ``refuse`` gives no reason against; a dry run only lists it."""
         done: list[ActionId] = []
         skipped: dict[ActionId, str] = {}
         for page in self._pages(which, pending_only=pending_only):
             with self._turn() as parts:
-                parts.own.look_again()
                 if look is not None:
                     look(parts, page)
                 reasons = {r.id: reason for r in page if (reason := refuse(r)) is not None}
@@ -183,7 +182,7 @@ class QueueChanging(QueueConnection):
             yield [found[ActionId(i)] for i in ids[start : start + _PAGE]]
 
 
-def _is_ended_chain(parts: Parts, record: Record, revived: set[tuple[str, ...]]) -> bool:
+def _is_ended_chain(parts: OpenStore, record: Record, revived: set[tuple[str, ...]]) -> bool:
     """Whether a recurring action has nothing live of its kind; then it is added to ``revived``."""
     args = copies.args_text(record)
     chain = (record.hook.casefold(), args.casefold(), record.group.casefold())

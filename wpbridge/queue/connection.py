@@ -11,10 +11,9 @@ from wpbridge.clock import Clock, SystemClock
 from wpbridge.errors import ActionNotFound, StoreError
 from wpbridge.queue import wake
 from wpbridge.queue.enqueue import Moment, moment_of
-from wpbridge.store.opened import Parts
+from wpbridge.store.opened import OpenStore
 from wpbridge.store.queueing.adding import UniqueBy
 from wpbridge.store.records import Record
-from wpbridge.store.running.runner_store import SqlStore
 
 T = TypeVar("T")
 _MOST_NAMED: Final = 10
@@ -26,14 +25,15 @@ class QueueConnection:
 
     def __init__(
         self,
-        store: SqlStore,
+        store: OpenStore | Callable[[], OpenStore],
         *,
         unique_by: UniqueBy = "auto",
         clock: Clock | None = None,
         close_store: bool = True,
     ) -> None:
-        """Work on a store that is open already; :meth:`wpbridge.Queue.open` makes one."""
-        self._store = store
+        """Work on a store that is open already, or that the function opens at first use."""
+        self._opened = None if callable(store) else store
+        self._open = store if callable(store) else None
         self._unique_by: UniqueBy = unique_by
         self._clock = clock or SystemClock()
         self._closes = close_store
@@ -41,9 +41,12 @@ class QueueConnection:
         self._wake_name = ""
 
     @property
-    def store(self) -> SqlStore:
-        """The store below. Only one thread may use it at a time."""
-        return self._store
+    def store(self) -> OpenStore:
+        """The store below, opened at first use. Only one thread may use it at a time."""
+        if self._opened is None:
+            assert self._open is not None  # noqa: S101 - one of both is there
+            self._opened = self._open()
+        return self._opened
 
     def wake(self) -> int:
         """Let idle daemons of this host and user look at once. Returns how many were told.
@@ -53,7 +56,7 @@ class QueueConnection:
         daemon looks next. It never raises, and waits for nobody.
         """
         with contextlib.suppress(StoreError):
-            self._wake_name = self._wake_name or wake.wake_name(self._store)
+            self._wake_name = self._wake_name or wake.wake_name(self.store)
             return wake.poke(self._wake_name, wake.folders())
         return 0
 
@@ -64,16 +67,16 @@ class QueueConnection:
         return moment_of(told, self._now())
 
     @contextlib.contextmanager
-    def _turn(self) -> Iterator[Parts]:
+    def _turn(self) -> Iterator[OpenStore]:
         """Wait until no other thread uses the connection, and keep it meanwhile."""
         with self._lock:
-            yield self._store.parts
+            yield self.store
 
-    def _read(self, work: Callable[[Parts], T]) -> T:
+    def _read(self, work: Callable[[OpenStore], T]) -> T:
         with self._turn() as parts:
             return work(parts)
 
-    def _known(self, ids: Sequence[int], inner: Parts | None = None) -> dict[ActionId, Record]:
+    def _known(self, ids: Sequence[int], inner: OpenStore | None = None) -> dict[ActionId, Record]:
         """Return the rows of ids. ActionNotFound names those that are not there.
 
         ``inner`` looks from inside the caller's transaction, which sees its own new rows but

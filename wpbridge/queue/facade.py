@@ -13,6 +13,7 @@ Methods may be called from any thread; they take turns on one database connectio
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -58,12 +59,13 @@ class Queue(QueueAdding, QueueMatching, QueueReading, QueuePausing):
     @classmethod
     def of(cls, settings: Settings, env: Mapping[str, str] = os.environ) -> Self:
         """Open the queue that settings mean."""
-        return cls(open_site(resolve(settings, env)), unique_by=settings.unique_by)
+        site = resolve(settings, env)
+        return cls(partial(open_site, site), unique_by=settings.unique_by)
 
     def close(self) -> None:
         """Give the connection back."""
-        if self._closes:
-            self._store.close()
+        if self._closes and self._opened is not None:
+            self._opened.close()
 
     def __enter__(self) -> Self:
         return self

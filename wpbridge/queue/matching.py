@@ -57,7 +57,6 @@ class QueueMatching(QueueChanging):
         """
         query = replace(self.matching(hook, args, group), statuses=(Status.PENDING,), limit=1)
         with self._turn() as parts:
-            parts.own.look_again()
             while found := parts.reading.find(query):
                 if parts.edits.cancel([found[0].id], now=self._now()):
                     return found[0].id

@@ -49,7 +49,6 @@ class QueuePausing(QueueConnection):
         scopes = _scopes(hooks, groups, everything=everything)
         wanted = {(scope.kind, scope.name) for scope in scopes}
         with self._turn() as parts:
-            parts.own.look_again()
             stored = parts.pauses.stored()
             lifted = [p for p in stored if everything or (p.kind, p.name) in wanted]
             if lifted and not dry_run:
@@ -60,7 +59,6 @@ class QueuePausing(QueueConnection):
     def pauses(self) -> list[Pause]:
         """Return the pauses in force."""
         with self._turn() as parts:
-            parts.own.look_again()
             return parts.pauses.in_force(self._now())
 
 

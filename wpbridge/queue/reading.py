@@ -70,13 +70,11 @@ class QueueReading(QueueConnection):
     def zones_of(self, ids: Sequence[int]) -> dict[ActionId, str]:
         """Return the time zones of those actions whose cron is not read in UTC."""
         with self._turn() as parts:
-            parts.own.look_again()
             return parts.reading.zones_of(ids)
 
     def waits_of(self, ids: Sequence[int]) -> list[Wait]:
         """Return what actions wait for."""
         with self._turn() as parts:
-            parts.own.look_again()
             return parts.reading.waits_of(ids)
 
     def stats(

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.opened import OpenStore
 
 _NAME_BYTES: Final = 16
 _GONE: Final = errno.ECONNREFUSED
@@ -32,7 +32,7 @@ def name_of(database: str, prefix: str) -> str:
     return hashlib.sha256(told).hexdigest()[:_NAME_BYTES]
 
 
-def wake_name(store: SqlStore) -> str:
+def wake_name(store: OpenStore) -> str:
     """Return the name that this queue's daemons listen under; connects to ask for its database."""
     dialect, named = store.session.run(lambda c: (c.engine.dialect.name, c.engine.url.database))
     database = os.path.realpath(named or "") if dialect == "sqlite" else named or ""

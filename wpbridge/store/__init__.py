@@ -4,10 +4,11 @@ from typing import Final
 
 DOOR: Final = (
     "base",
+    "bulk",
     "connect",
     "database",
-    "moving",
     "opened",
+    "posts",
     "queueing",
     "reading",
     "records",

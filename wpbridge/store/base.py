@@ -177,10 +177,6 @@ class StartPlan:
 class Store(Protocol):
     """One site's queue. Used by one thread at a time."""
 
-    def inspect(self) -> StoreInfo:
-        """Look at tables, columns and schema; changes nothing. Raises SchemaError."""
-        ...
-
     def register(self, *, host: str, boot: str, pid: int, pid_started: str) -> RunnerId:
         """Enter this runner in the ownership table, made on first use."""
         ...

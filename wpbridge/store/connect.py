@@ -1,4 +1,4 @@
-"""From an address to a store."""
+"""From an address to an opened store."""
 
 import ssl
 from collections.abc import Callable
@@ -8,51 +8,64 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.engine import URL
 
-from wpbridge.codec import schedule
 from wpbridge.errors import ConfigError, SiteError
 from wpbridge.site.database import DatabaseAddress, Tls
 from wpbridge.site.resolve import Site, match_blog
 from wpbridge.store.database import mysql, sqlite
 from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.session import Session
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.opened import OpenStore, open_tables
+from wpbridge.store.schema.layout import TableNames
+from wpbridge.store.structure.network import blogs
+from wpbridge.store.structure.tables import Connected
 
 
-def open_store(
-    address: DatabaseAddress,
-    prefix: str,
-    *,
-    is_runnable: Callable[[bytes], bool] | None = None,
-    patience_seconds: float = 0.0,
-    is_runner: bool = False,
-) -> SqlStore:
-    """A store for one site's tables; connects when it is first used.
+def connect(
+    address: DatabaseAddress, prefix: str, *, patience_seconds: float = 0.0, is_runner: bool = False
+) -> Connected:
+    """The way to one site's tables; it connects at first use.
 
     Args:
         address: where the database is.
         prefix: the site's table prefix, already checked.
-        is_runnable: judges the first bytes of a schedule; :func:`has_known_schedule` unless given.
         patience_seconds: how long a lost server is waited for; 0 fails at once.
         is_runner: see :func:`wpbridge.store.database.mysql.open_engine`.
     """
     engine, dialect = _engine(address, is_runner=is_runner)
-    return SqlStore(
-        engine,
-        dialect,
-        prefix,
-        is_runnable=is_runnable or has_known_schedule,
-        patience_seconds=patience_seconds,
+    return Connected(
+        session=Session(engine, dialect, patience_seconds=patience_seconds),
+        names=TableNames(prefix=prefix),
+        dialect=dialect,
     )
 
 
-def has_known_schedule(start: bytes) -> bool:
-    """Whether rows with a schedule that begins so are ours to run.
+def connect_site(
+    site: Site,
+    *,
+    is_runner: bool = False,
+    prepare: Callable[[Session], None] = lambda _session: None,
+) -> Connected:
+    """The way to a site's tables.
 
-    A class that the plugin does not define belongs to another plugin: PHP knows it, we do not. A
-    text that is no object at all is claimed, and failed with the reason.
+    With a URL and no blog id the network's table tells which blog it is, so the database is asked.
+    ``prepare`` is given each session before that is used.
     """
-    found = schedule.class_of(start)
-    return found is None or found in schedule.KNOWN_CLASSES
+    way = connect(site.database, site.table_prefix, is_runner=is_runner)
+    prepare(way.session)
+    if site.blog_id is not None or site.url is None:
+        return way
+    try:
+        blog = match_blog(site.url, blogs(way.session, way.dialect, site.base_prefix))
+    finally:
+        way.close()
+    if blog is None:
+        raise SiteError(f"no site of this network has the address {site.url}")
+    return connect_site(site.with_blog(blog), is_runner=is_runner, prepare=prepare)
+
+
+def open_store(address: DatabaseAddress, prefix: str, *, is_runner: bool = False) -> OpenStore:
+    """Open the store of one site's tables. Raises SchemaError where they are missing."""
+    return opened(connect(address, prefix, is_runner=is_runner))
 
 
 def open_site(
@@ -60,23 +73,18 @@ def open_site(
     *,
     is_runner: bool = False,
     prepare: Callable[[Session], None] = lambda _session: None,
-) -> SqlStore:
-    """The site's store; with a URL and no blog id the network's table tells which blog it is.
+) -> OpenStore:
+    """Open a site's store, see :func:`connect_site`. SchemaError where the tables are missing."""
+    return opened(connect_site(site, is_runner=is_runner, prepare=prepare))
 
-    ``prepare`` is given its session before that is used.
-    """
-    store = open_store(site.database, site.table_prefix, is_runner=is_runner)
-    prepare(store.session)
-    if site.blog_id is not None or site.url is None:
-        return store
-    blog = match_blog(site.url, store.blogs(site.base_prefix))
-    store.close()
-    if blog is None:
-        raise SiteError(f"no site of this network has the address {site.url}")
-    prefix = site.with_blog(blog).table_prefix
-    store = open_store(site.database, prefix, is_runner=is_runner)
-    prepare(store.session)
-    return store
+
+def opened(way: Connected) -> OpenStore:
+    """Open a store; where that fails, the connection is given back."""
+    try:
+        return open_tables(way)
+    except BaseException:
+        way.close()
+        raise
 
 
 def _engine(address: DatabaseAddress, *, is_runner: bool) -> tuple[Engine, Dialect]:

@@ -1,11 +1,15 @@
-"""The parts of a store, put together once the tables are known: over a session or a transaction."""
+"""An opened store: one site's tables have been looked at, and all that can be done is at hand."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from wpbridge.site.zone import Zone
+from wpbridge.store.base import StoreInfo
+from wpbridge.store.bulk.bulk import Bulk
+from wpbridge.store.database.borrowed import borrow
 from wpbridge.store.database.dialect import Dialect
-from wpbridge.store.database.session import Transactor
-from wpbridge.store.moving.bulk import Bulk
+from wpbridge.store.database.session import Session
 from wpbridge.store.queueing.adding import Adding
 from wpbridge.store.queueing.edits import Edits
 from wpbridge.store.queueing.pauses import Pauses
@@ -20,89 +24,129 @@ from wpbridge.store.rows.options import Options
 from wpbridge.store.rows.waits import Waits
 from wpbridge.store.rows.writes import Writes
 from wpbridge.store.rows.zones import Zones
-from wpbridge.store.running.limits import Limits
-from wpbridge.store.running.orphans import Orphans
-from wpbridge.store.running.suspects import Suspects
 from wpbridge.store.schema.layout import Layout, TableNames
 from wpbridge.store.structure.own_tables import OwnTables
+from wpbridge.store.structure.tables import Connected, Tables, look
 from wpbridge.store.upkeep.cleaning import Cleaning
 from wpbridge.store.upkeep.duties import Duties
 from wpbridge.store.upkeep.retention import Retention
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What can be done with one site's tables, by kind of deed."""
+class OpenStore:
+    """One site's store: its tables as they were found, and what can be done with them."""
 
-    own: OwnTables
+    session: Session
+    """The store's own, also where :attr:`tables` works in a transaction of a caller's."""
+    tables: Tables
+    info: StoreInfo
+    """What the look at the tables found."""
     groups: Groups
     zones: Zones
     inserts: Inserts
     writes: Writes
     waits: Waits
+    held: HeldHooks
+    due: Due
     reading: Reading
+    bulk: Bulk
     known: Known
     failed: Failed
     adding: Adding
     edits: Edits
     pauses: Pauses
-    limits: Limits
-    suspects: Suspects
-    orphans: Orphans
     retention: Retention
     cleaning: Cleaning
     duties: Duties
-    due: Due
-    held: HeldHooks
-    bulk: Bulk
     options: Options
 
+    @property
+    def names(self) -> TableNames:
+        """What the tables are called."""
+        return self.tables.names
 
-def assemble(  # noqa: PLR0917 - what is known of a site's tables
-    session: Transactor,
-    names: TableNames,
-    layout: Layout,
-    dialect: Dialect,
-    zone: Zone,
-    outside: "Parts | None" = None,
-) -> Parts:
-    """All parts over one session.
+    @property
+    def dialect(self) -> Dialect:
+        """What the database does its own way."""
+        return self.tables.dialect
 
-    ``outside``: for a borrowed transaction, the parts of the store itself. They make tables and
-    groups, which others must see before the borrowed transaction is committed, or would make too.
+    @property
+    def layout(self) -> Layout:
+        """What the plugin's tables can do."""
+        return self.tables.layout
+
+    @property
+    def own(self) -> OwnTables:
+        """Our own tables."""
+        return self.tables.own
+
+    def check_writable(self) -> None:
+        """Raise SchemaError where the tables are only to be read."""
+        self.session.check_writable()
+
+    @contextlib.contextmanager
+    def inside(self, connection: Any) -> Iterator["OpenStore"]:
+        """The same in the caller's own transaction, see :mod:`wpbridge.store.database.borrowed`."""
+        with borrow(connection, self.dialect.name) as borrowed:
+            borrowed.refusal = self.session.refusal
+            # One writer at a time: on SQLite our own connection would wait for the caller's.
+            outside = None if self.dialect.name == "sqlite" else self
+            tables = self.tables.borrowed(borrowed, outside.own if outside else None)
+            yield _assemble(self.session, tables, self.info, outside.groups if outside else None)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self.session.close()
+
+
+def open_tables(way: Connected) -> OpenStore:
+    """Look at a site's tables and open its store.
+
+    Raises:
+        SchemaError: a table or a column is missing that nothing can be done without.
     """
-    own = outside.own if outside else OwnTables(session, names, dialect)
-    lock = " FOR UPDATE" if dialect.name == "mysql" else ""
-    groups = outside.groups if outside else Groups(session, names, dialect, layout)
-    zones = Zones(names, own, zone, lock)
-    inserts = Inserts(names, layout, dialect, zone, zones)
-    writes = Writes(names, layout, dialect, inserts, zones)
-    waits = Waits(names, own, writes, lock)
-    due = Due(session, names, layout, dialect, groups)
-    held = HeldHooks(session, names, own, dialect, layout.texts)
-    reading = Reading(session, names, layout, dialect, groups, zones, waits, due, held)
-    edits = Edits(session, names, layout, inserts, writes, zones, waits, own, lock)
-    return Parts(
-        own=own,
+    tables, info = look(way)
+    way.session.before_transaction = tables.own.look_for_missing
+    return _assemble(way.session, tables, info)
+
+
+def _assemble(
+    session: Session, tables: Tables, info: StoreInfo, groups: Groups | None = None
+) -> OpenStore:
+    """All parts over the same tables.
+
+    ``groups``: for a borrowed transaction, those of the store itself. They make groups, which
+    others must see before the borrowed transaction is committed, or they would make them too.
+    """
+    groups = groups or Groups(tables)
+    zones = Zones(tables)
+    inserts = Inserts(tables, zones)
+    writes = Writes(tables, inserts, zones)
+    waits = Waits(tables, writes)
+    held = HeldHooks(tables)
+    due = Due(tables, groups)
+    reading = Reading(tables, groups, zones, waits, due, held)
+    edits = Edits(tables, inserts, writes, zones, waits)
+    return OpenStore(
+        session=session,
+        tables=tables,
+        info=info,
         groups=groups,
         zones=zones,
         inserts=inserts,
         writes=writes,
         waits=waits,
-        reading=reading,
-        failed=Failed(session, names, reading, edits),
-        known=Known(session, names, layout, dialect),
-        adding=Adding(session, names, layout, dialect, groups, inserts, own, waits),
-        edits=edits,
-        pauses=Pauses(session, names, layout, own),
-        limits=Limits(session, names, layout, dialect, groups, own),
-        suspects=Suspects(names, dialect, own),
-        orphans=Orphans(names, layout, dialect, own),
-        retention=Retention(session, names, layout, dialect, groups, own),
-        cleaning=Cleaning(session, names, layout, dialect, inserts, own),
-        duties=Duties(session, names, own, dialect),
-        due=due,
         held=held,
-        bulk=Bulk(session, names, layout, dialect, reading, groups, inserts, own),
-        options=Options(session, names, dialect),
+        due=due,
+        reading=reading,
+        bulk=Bulk(tables, reading, groups, inserts),
+        known=Known(tables),
+        failed=Failed(tables, reading, edits),
+        adding=Adding(tables, groups, inserts, waits),
+        edits=edits,
+        pauses=Pauses(tables),
+        retention=Retention(tables, groups),
+        cleaning=Cleaning(tables, inserts),
+        duties=Duties(tables),
+        options=Options(tables),
     )

@@ -12,18 +12,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from wpbridge.action import Status
+from wpbridge.action import PLUGIN_TIMEOUT_SECONDS, Status
 from wpbridge.clock import Clock
 from wpbridge.errors import Contention
 from wpbridge.events import UpkeepDone, UpkeepLeft, UpkeepResumed
 from wpbridge.patterns import is_pattern
 from wpbridge.runner.upkeep_turns import Tended
 from wpbridge.site.rules import Keep
-from wpbridge.store.opened import Parts
+from wpbridge.store.opened import OpenStore
 from wpbridge.store.queueing.adding import SINCE_4_HOOK
-from wpbridge.store.queueing.edits import PLUGIN_TIMEOUT_SECONDS
 from wpbridge.store.records import Query
-from wpbridge.store.running.runner_store import SqlStore
 from wpbridge.store.upkeep.cleaning import AWAY
 from wpbridge.store.upkeep.duties import Duty
 from wpbridge.store.upkeep.retention import Expiry
@@ -61,7 +59,7 @@ class SiteCaretaker:
 
     def __init__(
         self,
-        store: SqlStore,
+        store: OpenStore,
         clock: Clock,
         bus: Bus,
         *,
@@ -93,9 +91,9 @@ class SiteCaretaker:
         self._batch = MOST_DELETED
 
     @property
-    def _parts(self) -> Parts:
+    def _parts(self) -> OpenStore:
         """Looked for each time: the store puts them together anew when a runner registers."""
-        return self._store.parts
+        return self._store
 
     def step(self) -> Tended:
         """Do one piece, then let the loop go on. Nothing is done when no duty is due and free.

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from wpbridge.action import ActionId, ClaimId, Status
+from wpbridge.action import PLUGIN_TIMEOUT_SECONDS, ActionId, ClaimId, Status
 from wpbridge.codec import schedule
 from wpbridge.patterns import matches
 from wpbridge.site.rules import Keep
-from wpbridge.store.opened import Parts
-from wpbridge.store.queueing.edits import PLUGIN_TIMEOUT_SECONDS
+from wpbridge.store.opened import OpenStore
 from wpbridge.store.records import ClaimRecord, Query, Record
 from wpbridge.store.upkeep.retention import KEEP, Expiry
 
@@ -77,7 +76,7 @@ def expiries(
 
 
 def delete_expired(
-    parts: Parts,
+    parts: OpenStore,
     expiry: Expiry,
     *,
     batch_size: int = BATCH_SIZE,
@@ -115,7 +114,7 @@ def delete_expired(
 
 
 def delete_orphan_logs(
-    parts: Parts, *, dry_run: bool = False, tick: Callable[[int], None] = lambda _count: None
+    parts: OpenStore, *, dry_run: bool = False, tick: Callable[[int], None] = lambda _count: None
 ) -> int:
     """Delete log rows whose action is gone, and return how many there were."""
     found, after = 0, 0
@@ -159,7 +158,7 @@ def judge(claim: ClaimRecord, *, ours: frozenset[ClaimId], now: datetime) -> str
 
 
 def free_claims(
-    parts: Parts,
+    parts: OpenStore,
     claims: Sequence[ClaimRecord],
     *,
     ours: frozenset[ClaimId],
@@ -201,7 +200,7 @@ class Chain:
     extra: tuple[Record, ...]
 
 
-def duplicate_chains(parts: Parts, query: Query) -> list[Chain]:
+def duplicate_chains(parts: OpenStore, query: Query) -> list[Chain]:
     """Find pending recurring actions that are alike in hook, args, group and recurrence.
 
     What is alike in the first three the database says, as the plugin's own lookups do; a cron in
@@ -224,7 +223,7 @@ def duplicate_chains(parts: Parts, query: Query) -> list[Chain]:
     return found
 
 
-def end_duplicates(parts: Parts, chains: Sequence[Chain], *, now: datetime) -> list[ActionId]:
+def end_duplicates(parts: OpenStore, chains: Sequence[Chain], *, now: datetime) -> list[ActionId]:
     """Cancel all but the first of each chain. Each log says which action goes on."""
     done: list[ActionId] = []
     for chain in chains:

@@ -16,11 +16,11 @@ from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.runner import identity, idling, liveness, reaper
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.running.runner_store import RunnerStore
 
 
 def test_what_a_dead_runner_of_another_host_held_is_found_by_an_idle_one(
-    tmp_path: Path, open_queue: Callable[[str], SqlStore], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, open_queue: Callable[[str], RunnerStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whose looks are farther apart than those that count."""
     monkeypatch.setattr(liveness, "DOUBT_SECONDS", 0.3)

@@ -8,10 +8,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from stores import make_store
 from wpbridge.queue import wake
 from wpbridge.queue.facade import Queue
 from wpbridge.site.database import DatabaseAddress
-from wpbridge.store.connect import open_store
 
 NAME = wake.name_of("shop", "wp_")
 
@@ -111,8 +111,8 @@ def test_the_same_file_by_two_paths_is_one_queue(
     names = set()
     (tmp_path / "queue.db").touch()
     for dsn in ("sqlite:///queue.db", f"sqlite:///{tmp_path}/queue.db"):
-        store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
-        names.add(wake.wake_name(store))
+        store = make_store(DatabaseAddress.from_dsn(dsn), "wp_")
+        names.add(wake.wake_name(store.parts))
         store.close()
     assert len(names) == 1
 
@@ -122,11 +122,10 @@ def test_a_queue_pokes_after_its_own_commits_of_what_is_due(
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(Path(place).parent))
     address = DatabaseAddress.from_dsn(f"sqlite:///{tmp_path}/queue.db")
-    store = open_store(address, "wp_")
-    store.create_tables(everything=True)
-    ear = wake.Listener.open(wake.wake_name(store), wake.folders())
+    store = make_store(address, "wp_")
+    ear = wake.Listener.open(wake.wake_name(store.parts), wake.folders())
     assert ear is not None
-    with Queue(store) as queue:
+    with Queue(store.parts) as queue:
         first = queue.enqueue_async("h")
         assert ear.drain()
         assert first is not None

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from stores import make_store
 from wpbridge.app import queue_in_child
 from wpbridge.errors import ConfigError, SiteError, WpbridgeError
 from wpbridge.site.config import Settings
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.site.resolve import Site, blog_prefix, match_blog, resolve
 from wpbridge.site.wpconfig import WpConfig, asking
-from wpbridge.store.connect import open_store
 
 PLAIN = """<?php
 define('DB_NAME', 'shop'); define('DB_USER', 'bob'); define('DB_PASSWORD', 's3cret');
@@ -139,7 +139,7 @@ class TestNetwork:
 
     def test_an_isolated_handlers_process_numbers_it_too(self, tmp_path: Path) -> None:
         address = DatabaseAddress(driver="sqlite", path=str(tmp_path / "q.db"))
-        open_store(address, "x_1_").create_tables(everything=True)
+        make_store(address, "x_1_")
         with sqlite3.connect(tmp_path / "q.db") as connection:
             connection.execute("CREATE TABLE x_blogs (blog_id, domain, path)")
             connection.execute("INSERT INTO x_blogs VALUES (1, 'shop.example', '/')")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-from wpbridge.action import Status
+from wpbridge.action import PLUGIN_TIMEOUT_SECONDS, Status
 from wpbridge.doctor.findings import span
 from wpbridge.executors.routes import Decision, Routes
 from wpbridge.queue.facade import Queue
@@ -14,11 +14,10 @@ from wpbridge.runner.liveness import is_dead
 from wpbridge.site.config import Settings
 from wpbridge.site.rules import Limit
 from wpbridge.store.base import RunnerRecord
-from wpbridge.store.queueing.edits import PLUGIN_TIMEOUT_SECONDS
 from wpbridge.store.reading.survey import SIGHT, Rows
 from wpbridge.store.records import LogEntry, Pause, Record, Wait
-from wpbridge.store.running.limits import Key, Wanted, limits_of
-from wpbridge.store.structure.server import Server
+from wpbridge.store.running.limits import Key, Limits, Wanted, limits_of
+from wpbridge.store.running.ownership import runners as runners_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,14 +128,14 @@ def gather(
     return Facts(
         record=record,
         now=now,
-        log=tuple(store.parts.reading.logs([record.id])),
+        log=tuple(store.reading.logs([record.id])),
         pauses=tuple(queue.pauses()),
         decision=routes.decide(record.hook, record.group),
         owns_site=settings.owns_site,
         callback=callback,
         may_ask=may_ask,
         fails_missing=settings.missing_callback == "fail",
-        runners=tuple(Holder(runner=r, is_dead=is_dead(r, this)) for r in store.other_runners()),
+        runners=tuple(Holder(runner=r, is_dead=is_dead(r, this)) for r in runners_of(store.tables)),
         zone=zone,
         **(_of_pending(queue, record, settings, now) if record.status == Status.PENDING else {}),
     )
@@ -144,11 +143,11 @@ def gather(
 
 def _of_pending(queue: Queue, record: Record, settings: Settings, now: datetime) -> dict[str, Any]:
     """Ask what matters only while an action is pending."""
-    rows = Rows(queue.store, Server(queue.store))
+    rows = Rows(queue.store.tables)
     return {
         "waits": tuple(queue.waits_of([record.id])),
         "limits": _full_limits(queue, record, settings, now),
-        "is_held": record.hook in queue.store.parts.held.hooks(),
+        "is_held": record.hook in queue.store.held.hooks(),
         "contexts": rows.contexts(now - SIGHT),
         "last_attempt": rows.last_attempt(),
         "ahead": 0 if record.claim_id else rows.ahead_of(record, now),
@@ -158,9 +157,10 @@ def _of_pending(queue: Queue, record: Record, settings: Settings, now: datetime)
 def _full_limits(
     queue: Queue, record: Record, settings: Settings, now: datetime
 ) -> dict[Key, Limit]:
-    wanted, limits = Wanted(record.hook, record.group), queue.store.parts.limits
+    store, wanted = queue.store, Wanted(record.hook, record.group)
+    limits = Limits(store.tables, store.groups)
     found = limits_of(settings.limits, wanted)
-    is_full = found and not queue.store.session.run(
+    is_full = found and not store.session.run(
         lambda c: limits.admit(c, [wanted], settings.limits, most=1, now=now, spends=False)
     )
     return found if is_full else {}

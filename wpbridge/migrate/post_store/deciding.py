@@ -4,15 +4,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
-from wpbridge.action import NewAction, Status
+from wpbridge.action import PLUGIN_TIMEOUT_SECONDS, NewAction, Status
 from wpbridge.clock import Clock, from_text, from_timestamp
 from wpbridge.codec import args, schedule
 from wpbridge.codec.schedule import Async, Canceled, ForeignSchedule
 from wpbridge.errors import CodecError
 from wpbridge.queue.enqueue import HOOK_CHARACTERS
-from wpbridge.store.moving.old_posts import LOG_TYPE, Post
-from wpbridge.store.moving.posts import MIGRATED, Moving
-from wpbridge.store.queueing.edits import PLUGIN_TIMEOUT_SECONDS
+from wpbridge.store.posts.old_posts import LOG_TYPE, Post
+from wpbridge.store.posts.posts import MIGRATED, Moving
 
 InProgress: TypeAlias = Literal["complete", "failed", "pending"]
 IN_PROGRESS: Final[tuple[InProgress, ...]] = ("complete", "failed", "pending")

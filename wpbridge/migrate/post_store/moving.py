@@ -12,16 +12,17 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, TextIO
 
-from wpbridge.action import ActionId, NewAction, Status
+from wpbridge.action import PLUGIN_TIMEOUT_SECONDS, ActionId, NewAction, Status
 from wpbridge.clock import Clock, SystemClock, to_text
 from wpbridge.codec import args, schedule
-from wpbridge.errors import Contention, SchemaError, SiteError
+from wpbridge.errors import Contention, SiteError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.post_store.deciding import STATUSES, Deciding, InProgress
 from wpbridge.migrate.post_store.deleted_posts import DeletedPosts
 from wpbridge.migrate.post_store.rows import left_as_row, shown
-from wpbridge.store.moving.old_posts import GONE, START, Post
-from wpbridge.store.moving.posts import (
+from wpbridge.store.opened import OpenStore
+from wpbridge.store.posts.old_posts import GONE, START, Post
+from wpbridge.store.posts.posts import (
     CLEANUP_HOOK,
     LOGS_OPTION,
     MIGRATION_OPTION,
@@ -29,10 +30,7 @@ from wpbridge.store.moving.posts import (
     Moving,
     Posts,
 )
-from wpbridge.store.queueing.edits import PLUGIN_TIMEOUT_SECONDS
 from wpbridge.store.reading.survey import Rows
-from wpbridge.store.running.runner_store import SqlStore
-from wpbridge.store.structure.server import Server
 from wpbridge.store.upkeep.cleaning import AWAY
 
 KIND: Final = "post-store"
@@ -81,7 +79,7 @@ class PostStore:
 
     def __init__(
         self,
-        store: SqlStore,
+        store: OpenStore,
         *,
         in_progress: InProgress = "complete",
         batch_size: int = BATCH_SIZE,
@@ -99,9 +97,7 @@ class PostStore:
             SchemaError: the plugin's tables are missing or cannot be written.
             SiteError: there is no WordPress around them.
         """
-        info = store.inspect()
-        if not info.writable:
-            raise SchemaError("; ".join(info.problems))
+        store.check_writable()
         self._store = store
         self._posts = Posts(store)
         self._old = self._posts.old
@@ -126,7 +122,7 @@ class PostStore:
     def check_alone(self) -> None:
         """Raise Contention while runners of PHP's are seen, which work on the same posts."""
         now = self._clock.now()
-        seen = Rows(self._store, Server(self._store)).contexts(now - AWAY)
+        seen = Rows(self._store.tables).contexts(now - AWAY)
         names = sorted(set(seen) - {"wpbridge"})
         held = self._old.held_since(now - timedelta(seconds=PLUGIN_TIMEOUT_SECONDS))
         signs = [f"{name} at {seen[name]:%H:%M:%S} UTC" for name in names]
@@ -293,7 +289,7 @@ class PostStore:
             new = NewAction(hook=CLEANUP_HOOK, args="[]", schedule=blob, scheduled_at=at)
             self._posts.add_cleanup(new, now)
         if self._posts.has_options:
-            options = self._store.parts.options
+            options = self._store.options
             options.write(LOGS_OPTION, "yes" if has_logs else "no")
             options.write(MIGRATION_OPTION, "complete")
 

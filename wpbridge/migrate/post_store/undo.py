@@ -27,10 +27,10 @@ from wpbridge.migrate.post_store.deleted_posts import (
     unwritten,
 )
 from wpbridge.migrate.post_store.moving import COMPLETING
-from wpbridge.store.moving.posts import LOGS_OPTION, MIGRATION_OPTION, Made, Posts
-from wpbridge.store.moving.posts_back import Fate, PostsBack
-from wpbridge.store.moving.whole_posts import Columns
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.opened import OpenStore
+from wpbridge.store.posts.posts import LOGS_OPTION, MIGRATION_OPTION, Made, Posts
+from wpbridge.store.posts.posts_back import Fate, PostsBack
+from wpbridge.store.posts.whole_posts import Columns
 
 _SAMPLES_A_BATCH = 3
 _SAMPLES = 500
@@ -84,7 +84,7 @@ class _Mark:
 class Undo:
     """The undo of the moves that one journal tells of."""
 
-    def __init__(self, store: SqlStore, journal: Journal) -> None:
+    def __init__(self, store: OpenStore, journal: Journal) -> None:
         """Look whether there is something to undo.
 
         Raises:
@@ -236,7 +236,7 @@ class Undo:
         None where somebody else marked it: another journal's move, or the plugin. Then that mark's
         clean-up goes, too: the next one plans its own. True if that was the mark's end.
         """
-        options = self._store.parts.options
+        options = self._store.options
         was_complete = options.read(MIGRATION_OPTION) == _COMPLETE
         if before is None:
             if not was_complete:

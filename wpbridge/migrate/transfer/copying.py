@@ -9,14 +9,14 @@ from wpbridge.migrate.transfer.exporting import lines_of
 from wpbridge.migrate.transfer.files import Line
 from wpbridge.migrate.transfer.importing import Import
 from wpbridge.migrate.transfer.wishes import Report, Wishes
+from wpbridge.store.opened import OpenStore
 from wpbridge.store.records import Query
-from wpbridge.store.running.runner_store import SqlStore
 
 
 def copy_queue(
-    source_store: SqlStore,
+    source_store: OpenStore,
     query: Query,
-    target: SqlStore,
+    target: OpenStore,
     wishes: Wishes,
     reject: Callable[[Line, str], None],
     *,
@@ -29,7 +29,7 @@ def copy_queue(
 
     InputError where source and target are the same queue.
     """
-    if source_store.parts.bulk.identity() == target.parts.bulk.identity():
+    if source_store.bulk.identity() == target.bulk.identity():
         raise InputError("source and target are the same queue")
     lines = lines_of(source_store, query, now=wishes.now, logs=logs, origin=origin)
     numbered = (Line(number=n, value=line) for n, line in enumerate(lines, 1))

@@ -8,12 +8,12 @@ from typing import Any
 from wpbridge.migrate.transfer.lines import ACTIONS, END, VERSION
 from wpbridge.migrate.transfer.row_to_line import line_of
 from wpbridge.site.moments import iso
+from wpbridge.store.opened import OpenStore
 from wpbridge.store.records import Query
-from wpbridge.store.running.runner_store import SqlStore
 
 
 def lines_of(
-    store: SqlStore,
+    store: OpenStore,
     query: Query,
     *,
     now: datetime,
@@ -34,7 +34,7 @@ def lines_of(
         count: how many there are about, for who reads the lines.
         tick: told of each window read.
     """
-    parts = store.parts
+    parts = store
     yield {
         "wpbridge": ACTIONS,
         "version": VERSION,

@@ -21,8 +21,8 @@ from wpbridge.migrate.transfer.taking_back import Notes
 from wpbridge.migrate.transfer.verifying import Verification
 from wpbridge.migrate.transfer.wishes import Report, Wishes
 from wpbridge.outcome import class_name
-from wpbridge.store.moving.bulk import BATCH, Fate, Spans, WholeRow, in_memory
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.bulk.bulk import BATCH, Fate, Spans, WholeRow, in_memory
+from wpbridge.store.opened import OpenStore
 
 BATCH_BYTES: Final = 16 << 20
 """A batch that takes so much memory is written before it has its usual number of rows."""
@@ -40,7 +40,7 @@ class Import:
 
     def __init__(
         self,
-        store: SqlStore,
+        store: OpenStore,
         wishes: Wishes,
         reject: Callable[[Line, str], None],
         tick: Callable[[int], None] = lambda _count: None,
@@ -63,7 +63,7 @@ class Import:
         self._journal = journal
         self._notes: Notes | None = None
         self._session = store.session
-        self._parts = store.parts
+        self._parts = store
         self._layout = store.layout
         self._wishes = wishes
         self._reject_line = reject

@@ -19,9 +19,9 @@ from wpbridge.clock import from_text, to_text
 from wpbridge.errors import InputError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.transfer.lines import key_of
+from wpbridge.store.bulk.bulk import Spans, WholeRow, mark_of
 from wpbridge.store.database.session import Transaction
-from wpbridge.store.moving.bulk import Spans, WholeRow, mark_of
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.opened import OpenStore
 
 KIND: Final = "import"
 _MARK: Final = 8
@@ -122,7 +122,7 @@ class _Batch:
 
 
 def take_back(
-    store: SqlStore,
+    store: OpenStore,
     journal: Journal,
     *,
     dry_run: bool = False,
@@ -140,7 +140,7 @@ def take_back(
     store.check_writable()
     done, sample = TakenBack(), list[ActionId]()
     for batch in _batches(journal):
-        if not store.parts.own.has(store.names.keys):
+        if not store.own.has(store.names.keys):
             raise InputError(
                 f"the table {store.names.keys} is gone, which tells what was added: nothing can be"
                 " taken back"
@@ -152,7 +152,7 @@ def take_back(
     if dry_run:
         done.samples += _shown(store, sample[:3])
     else:
-        left = store.parts.bulk.again(sample, logs=False)
+        left = store.bulk.again(sample, logs=False)
         done.problems += [f"action {i} is still there" for i in left]
         journal.add(
             {
@@ -194,10 +194,10 @@ def _numbers(spans: Iterable[tuple[int, int]]) -> Iterator[int]:
 
 
 def _take_back(
-    store: SqlStore, batch: _Batch, *, dry_run: bool
+    store: OpenStore, batch: _Batch, *, dry_run: bool
 ) -> tuple[TakenBack, list[ActionId]]:
     """Take back one batch. Returns the ids of what was removed, too."""
-    parts = store.parts
+    parts = store
     attempts: list[tuple[TakenBack, list[ActionId]]] = []
 
     def work(connection: Transaction) -> tuple[TakenBack, list[ActionId]]:
@@ -224,8 +224,8 @@ def _take_back(
     return store.session.transact(work)
 
 
-def _shown(store: SqlStore, ids: list[ActionId]) -> list[str]:
+def _shown(store: OpenStore, ids: list[ActionId]) -> list[str]:
     return [
         f"{row.hook} {row.status} {row.scheduled or 'no date'} {row.extended_args or row.args}"
-        for row in store.parts.bulk.again(ids, logs=False).values()
+        for row in store.bulk.again(ids, logs=False).values()
     ]

@@ -6,8 +6,8 @@ from typing import Final
 
 from wpbridge.action import ActionId
 from wpbridge.migrate.transfer.wishes import Report
-from wpbridge.store.moving.bulk import Spans, WholeRow, in_memory
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.bulk.bulk import Spans, WholeRow, in_memory
+from wpbridge.store.opened import OpenStore
 
 SAMPLE: Final = 50
 """Rows that are compared value by value at the end."""
@@ -18,8 +18,8 @@ _SAMPLED_BYTES: Final = 1 << 20
 class Verification:
     """The ids that an import was given, and a sample of the rows that it wrote."""
 
-    def __init__(self, store: SqlStore) -> None:
-        self._parts = store.parts
+    def __init__(self, store: OpenStore) -> None:
+        self._parts = store
         self._layout = store.layout
         self._spans = Spans()
         self._sample: list[tuple[ActionId, WholeRow]] = []

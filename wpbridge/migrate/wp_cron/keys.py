@@ -7,7 +7,7 @@ from typing import TypeAlias
 from wpbridge.action import ActionId, Status
 from wpbridge.codec import schedule
 from wpbridge.codec.wp_cron import Event
-from wpbridge.store.opened import Parts
+from wpbridge.store.opened import OpenStore
 from wpbridge.store.records import Query, Record
 
 Likeness: TypeAlias = tuple[str, bytes, int]
@@ -33,7 +33,7 @@ def copy_key_of(event: Event) -> str:
 
 
 def standing(
-    parts: Parts, events: Sequence[Event], name: Callable[[Event], str] = key_of
+    parts: OpenStore, events: Sequence[Event], name: Callable[[Event], str] = key_of
 ) -> tuple[dict[Event, Record], list[ActionId]]:
     """Return the actions that stand for events: they wait, run, or have run.
 
@@ -53,7 +53,7 @@ def standing(
 
 
 def copied(
-    parts: Parts, events: Sequence[Event], there: Collection[Likeness]
+    parts: OpenStore, events: Sequence[Event], there: Collection[Likeness]
 ) -> tuple[set[Event], list[ActionId]]:
     """Return the same of copies. A recurring one stands only while its chain goes on."""
     found, void = standing(parts, events, copy_key_of)

@@ -37,7 +37,7 @@ from wpbridge.migrate.wp_cron.plan import GROUP, Choice, Left, plan
 from wpbridge.migrate.wp_cron.transaction import TRIES, States, in_batches, read_option, transact
 from wpbridge.queue.enqueue import Enqueue, request_of
 from wpbridge.queue.facade import Queue
-from wpbridge.store.opened import Parts
+from wpbridge.store.opened import OpenStore
 from wpbridge.store.queueing.adding import Added
 from wpbridge.store.rows.options import CRON
 
@@ -68,7 +68,7 @@ class Moved:
 
 def read(queue: Queue) -> bytes:
     """Read the option's bytes; SiteError where there is no WordPress, or one without events."""
-    parts = queue.store.parts
+    parts = queue.store
     parts.options.check()
     return read_option(parts)
 
@@ -164,7 +164,7 @@ class Mover:
 
     def _unknown(self, events: Sequence[Event]) -> list[Event]:
         """Return the events of a file that have no action, and of a recurring kind only one."""
-        parts = self._queue.store.parts
+        parts = self._queue.store
         there = self._repeating(parts, events)
         known = standing(parts, events)[0].keys() | copied(parts, events, there)[0]
         new = {
@@ -174,14 +174,14 @@ class Mover:
         }
         return list(new.values())
 
-    def _add_copies(self, parts: Parts, events: Sequence[Event]) -> list[Added]:
+    def _add_copies(self, parts: OpenStore, events: Sequence[Event]) -> list[Added]:
         _, void = copied(parts, events, self._repeating(parts, events))
         parts.edits.forget_keys(void)
         return self._add(parts, events, copy_key_of)
 
     def _prepare(self) -> None:
         """Make tables and the group, outside of the transaction that needs them."""
-        parts = self._queue.store.parts
+        parts = self._queue.store
         parts.own.ensure(self._queue.store.names.keys)
         parts.groups.ensure(self._group)
 
@@ -197,7 +197,7 @@ class Mover:
         """
         self._write("plan", events)
 
-        def swap_and_add(parts: Parts) -> list[Added | None] | None:
+        def swap_and_add(parts: OpenStore) -> list[Added | None] | None:
             data = parts.options.read(CRON) or b""
             option = CronOption.decode(data)
             if option.remove(events) != len(events):
@@ -213,7 +213,7 @@ class Mover:
         self._count(events, added)
         return True
 
-    def _replace(self, parts: Parts, events: Sequence[Event]) -> list[Added | None]:
+    def _replace(self, parts: OpenStore, events: Sequence[Event]) -> list[Added | None]:
         """Make actions for events that are taken out.
 
         None where one repeats in the group already.
@@ -229,7 +229,7 @@ class Mover:
         added = iter(self._add(parts, new, key_of))
         return [None if likeness(event) in there else next(added) for event in events]
 
-    def _repeating(self, parts: Parts, events: Sequence[Event]) -> set[Likeness]:
+    def _repeating(self, parts: OpenStore, events: Sequence[Event]) -> set[Likeness]:
         """Return what of such events repeats in the group, but for what this look has made."""
         hooks = {event.name() for event in events if event.interval()}
         if not hooks:
@@ -239,7 +239,7 @@ class Mover:
         return {like for like in likes if like is not None}
 
     def _add(
-        self, parts: Parts, events: Sequence[Event], name: Callable[[Event], str]
+        self, parts: OpenStore, events: Sequence[Event], name: Callable[[Event], str]
     ) -> list[Added]:
         now = from_timestamp(int(self._now()))
         requests = [request_of(self._enqueue(event, name(event)), now) for event in events]
@@ -293,7 +293,7 @@ class Mover:
     @contextmanager
     def _lock(self) -> Iterator[Callable[[], None]]:
         """Hold WP-Cron's own lock, so that no pass of it begins while events are taken away."""
-        options = self._queue.store.parts.options
+        options = self._queue.store.options
         mine: str | None = options.take_cron_lock(None, self._now())
 
         def hold() -> None:

@@ -25,7 +25,7 @@ from wpbridge.migrate.wp_cron.scheduled_since import (
     scheduled,
 )
 from wpbridge.migrate.wp_cron.transaction import Late, States, read_option
-from wpbridge.store.opened import Parts
+from wpbridge.store.opened import OpenStore
 from wpbridge.store.records import Query, Record
 from wpbridge.store.rows.options import CRON
 
@@ -70,7 +70,7 @@ class PuttingBack:
         self._ours |= {event.slot for event in batch.placed}
 
     def of_journal(
-        self, parts: Parts, *, events: Sequence[Event], group: str, from_file: bool
+        self, parts: OpenStore, *, events: Sequence[Event], group: str, from_file: bool
     ) -> Batch:
         """Put back events that the journal tells of; of a file's only the actions go."""
         batch, back = self._cancel(parts, events, group, from_file=from_file)
@@ -79,7 +79,9 @@ class PuttingBack:
             self._swap(parts, batch, data, CronOption.decode(data), back)
         return batch
 
-    def since_the_move(self, parts: Parts, *, bridged: Bridged, after: ActionId | None) -> Batch:
+    def since_the_move(
+        self, parts: OpenStore, *, bridged: Bridged, after: ActionId | None
+    ) -> Batch:
         """Put back the next actions that PHP has scheduled through the bridge."""
         records = scheduled(parts, bridged, after)
         batch = Batch(last=records[-1].id if records else None)
@@ -101,7 +103,7 @@ class PuttingBack:
         return batch
 
     def _cancel(
-        self, parts: Parts, events: Sequence[Event], group: str, *, from_file: bool
+        self, parts: OpenStore, events: Sequence[Event], group: str, *, from_file: bool
     ) -> tuple[Batch, dict[ActionId, Event]]:
         """Cancel the actions that stand for events; returns what each becomes, too."""
         batch = Batch()
@@ -128,7 +130,7 @@ class PuttingBack:
             parts.edits.forget_keys([keyed[i] for i in batch.canceled if i in keyed])
         return batch, back
 
-    def _take_out(self, parts: Parts, batch: Batch, back: Mapping[ActionId, Event]) -> None:
+    def _take_out(self, parts: OpenStore, batch: Batch, back: Mapping[ActionId, Event]) -> None:
         """Cancel actions that become events; those that a runner has taken meanwhile are busy."""
         if self._dry_run:
             batch.canceled = list(back)
@@ -141,7 +143,7 @@ class PuttingBack:
 
     def _swap(
         self,
-        parts: Parts,
+        parts: OpenStore,
         batch: Batch,
         data: bytes,
         option: CronOption,
@@ -199,7 +201,7 @@ def _kind(event: Event) -> Likeness | None:
         return None
 
 
-def _pending(parts: Parts, event: Event, group: str, first: ActionId | None) -> list[Record]:
+def _pending(parts: OpenStore, event: Event, group: str, first: ActionId | None) -> list[Record]:
     """Return the actions that stand for an event now: its own, or its successors."""
     own = () if first is None else parts.reading.find(Query(ids=(first,), limit=0))
     # The database's comparison is wider than ours.

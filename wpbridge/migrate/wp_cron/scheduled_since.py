@@ -17,7 +17,7 @@ from wpbridge.errors import CodecError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.wp_cron.transaction import BATCH
 from wpbridge.queue.enqueue import HOOK_CHARACTERS
-from wpbridge.store.opened import Parts
+from wpbridge.store.opened import OpenStore
 from wpbridge.store.records import Query, Record
 
 CORE: Final[Mapping[int, str]] = {
@@ -66,7 +66,7 @@ def _bridged(step: Mapping[str, Any]) -> Bridged | None:
     return Bridged(group=str(step["group"]), hooks=frozenset(map(str, step["hooks"])))
 
 
-def scheduled(parts: Parts, bridged: Bridged, after: ActionId | None) -> list[Record]:
+def scheduled(parts: OpenStore, bridged: Bridged, after: ActionId | None) -> list[Record]:
     """Return the next actions of the bridged hooks that wait or run, by id, a batch at most."""
     query = Query(
         hooks=tuple(sorted(bridged.hooks)),
@@ -79,7 +79,7 @@ def scheduled(parts: Parts, bridged: Bridged, after: ActionId | None) -> list[Re
     return parts.reading.find(query)
 
 
-def of_php(parts: Parts, bridged: Bridged, records: Collection[Record]) -> list[Record]:
+def of_php(parts: OpenStore, bridged: Bridged, records: Collection[Record]) -> list[Record]:
     """Return those that PHP has scheduled: of just these hooks, without a key of wpbridge."""
     mine = [r for r in records if r.hook in bridged.hooks and r.group == bridged.group]
     keyed = parts.adding.keyed(mine)

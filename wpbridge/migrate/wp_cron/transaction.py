@@ -8,10 +8,10 @@ from wpbridge.action import ActionId, ClaimId
 from wpbridge.codec.wp_cron import Event
 from wpbridge.errors import Contention, SiteError
 from wpbridge.queue.facade import Queue
+from wpbridge.store.bulk.bulk import WINDOW_BYTES
 from wpbridge.store.database.portions import portions
 from wpbridge.store.database.session import Transaction
-from wpbridge.store.moving.bulk import WINDOW_BYTES
-from wpbridge.store.opened import Parts
+from wpbridge.store.opened import OpenStore
 from wpbridge.store.rows.options import CRON
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ TRIES: Final = 100
 """How often the option may be written by others before this one gives up."""
 
 
-def read_option(parts: Parts) -> bytes:
+def read_option(parts: OpenStore) -> bytes:
     """Read the bytes of the cron option; SiteError where there is none."""
     data = parts.options.read(CRON)
     if data is None:
@@ -44,7 +44,7 @@ class Late(Exception):
 
 
 def transact(
-    queue: Queue, work: Callable[[Parts], T | None], was_made: Callable[[States, T], bool]
+    queue: Queue, work: Callable[[OpenStore], T | None], was_made: Callable[[States, T], bool]
 ) -> T | None:
     """Make one transaction over queue and options. None, with nothing done, when it came too late.
 

@@ -21,7 +21,7 @@ from wpbridge.migrate.wp_cron.putting_back import Batch, PuttingBack, was_made
 from wpbridge.migrate.wp_cron.scheduled_since import DONE, Bridged, Recurrences
 from wpbridge.migrate.wp_cron.transaction import TRIES, in_batches, transact
 from wpbridge.queue.facade import Queue
-from wpbridge.store.opened import Parts
+from wpbridge.store.opened import OpenStore
 
 SHOWN: Final = 5
 """Events that a look gives as samples."""
@@ -166,7 +166,7 @@ class Undo:
             done.left += batch.left
             self._note(done, batch)
 
-    def _transact(self, work: Callable[[Parts], Batch]) -> Batch:
+    def _transact(self, work: Callable[[OpenStore], Batch]) -> Batch:
         """Make one transaction, begun again where the option was written meanwhile."""
         for _ in range(TRIES):
             batch = transact(self._queue, work, was_made)

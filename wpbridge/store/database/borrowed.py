@@ -34,6 +34,7 @@ class Borrowed:
     """See :class:`wpbridge.store.database.session.Transactor`."""
 
     is_borrowed = True
+    is_inside = True
     in_doubt = False
 
     def __init__(self, connection: Connection) -> None:

@@ -134,6 +134,8 @@ class Dialect(Catalogue, Protocol):
     """An expression: seconds since 1970 with their fractions, by the database's clock."""
     insert_ignore: str
     """The verb of an INSERT that passes over a row whose key is there already."""
+    row_lock: str
+    """Text that ends a SELECT which waits for rows and locks them; it skips none."""
     can_skip_locked: bool
     most_bytes: int
     """Of one statement."""

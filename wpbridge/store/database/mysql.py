@@ -54,6 +54,7 @@ class MySQL(MySQLCatalogue):
     """See :class:`wpbridge.store.database.dialect.Dialect`."""
 
     name = "mysql"
+    row_lock = " FOR UPDATE"
     is_file = False
     ddl: Final[Ddl] = MySQLDdl()
     begin = "START TRANSACTION"

@@ -38,6 +38,11 @@ class Transactor(Protocol):
         ...
 
     @property
+    def is_inside(self) -> bool:
+        """Whether a transaction is open, whose first look decides which rows it sees."""
+        ...
+
+    @property
     def in_doubt(self) -> bool:
         """Whether the work handed in may be done already: a COMMIT of it was never answered."""
         ...
@@ -72,6 +77,10 @@ class Session:
         """Whether the database ever did what it was asked."""
         self.in_doubt = False
         """See :class:`Transactor`."""
+        self.is_inside = False
+        """See :class:`Transactor`."""
+        self.before_transaction: Callable[[], None] = lambda: None
+        """What is looked for before each transaction, since within it would be too late."""
         self.refusal = ""
         """Why nothing may be written, as the last look at the tables found; empty if it may."""
         self.patience_seconds = patience_seconds
@@ -92,14 +101,18 @@ class Session:
         def attempt() -> T:
             connection = self._connected()
             connection.execute(text(self._dialect.begin))
+            self.is_inside = True
             try:
                 result = work(connection)
                 self._commit(connection)
             except BaseException:
                 self._roll_back(connection)
                 raise
+            finally:
+                self.is_inside = False
             return result
 
+        self.before_transaction()
         try:
             return self._insist(attempt)
         finally:

@@ -36,6 +36,7 @@ class SQLite(SQLiteCatalogue):
     """SQLite's dialect. One writer at a time, by SQLite's own lock."""
 
     name = "sqlite"
+    row_lock = ""
     is_file = True
     ddl: Final[Ddl] = SQLiteDdl(is_strict=sqlite3.sqlite_version_info >= (3, 37))
     begin = "BEGIN IMMEDIATE"

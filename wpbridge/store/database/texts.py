@@ -1,5 +1,7 @@
 """What columns hold, as bytes or numbers; and which of the two columns holds an action's args."""
 
+from collections.abc import Collection
+
 from wpbridge.codec.args import chosen
 from wpbridge.store.schema.charsets import to_bytes
 
@@ -20,3 +22,13 @@ def number(value: object) -> int:
         return int(str(value))
     except ValueError:
         return 0
+
+
+def listed(ids: Collection[int]) -> str:
+    """Whole numbers, whatever they were given as."""
+    return f"({', '.join(str(int(i)) for i in sorted(ids))})"
+
+
+def split(told: str) -> list[int]:
+    """Read a list of ids. What is no number, since somebody has edited the row, names nothing."""
+    return [int(part) for part in told.split(",") if part.isascii() and part.isdigit()]

@@ -19,18 +19,16 @@ from wpbridge.action import ActionId, NewAction, OnFailed
 from wpbridge.clock import to_text
 from wpbridge.codec.args import MAX_COLUMN_BYTES, columns
 from wpbridge.errors import InputError
-from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.portions import STATEMENT, escaped_size, text_size
-from wpbridge.store.database.session import Transactor
 from wpbridge.store.records import Record
 from wpbridge.store.rows.groups import Groups
 from wpbridge.store.rows.inserts import Inserts
 from wpbridge.store.rows.waits import Waits
 from wpbridge.store.schema.charsets import to_text as php_text
-from wpbridge.store.schema.layout import Layout, TableNames
+from wpbridge.store.schema.layout import TableNames
 from wpbridge.store.schema.text_columns import Place
 from wpbridge.store.structure.own_steps import old_mark
-from wpbridge.store.structure.own_tables import OwnTables
+from wpbridge.store.structure.tables import Tables
 
 UniqueBy: TypeAlias = Literal["auto", "group", "args"]
 """What makes two actions the same: hook and group (the plugin up to 3.9), or their args too (from
@@ -71,20 +69,11 @@ class Added:
 class Adding:
     """Adds actions to one site's queue, in a transaction of its own or the caller's."""
 
-    def __init__(  # noqa: PLR0917 - the parts of the store
-        self,
-        session: Transactor,
-        names: TableNames,
-        layout: Layout,
-        dialect: Dialect,
-        groups: Groups,
-        inserts: Inserts,
-        own: OwnTables,
-        waits: Waits,
-    ) -> None:
+    def __init__(self, tables: Tables, groups: Groups, inserts: Inserts, waits: Waits) -> None:
+        session, names, dialect, own = tables.session, tables.names, tables.dialect, tables.own
         self._session = session
         self._names = names
-        self._layout = layout
+        self._layout = tables.layout
         self._dialect = dialect
         self._groups = groups
         self._inserts = inserts

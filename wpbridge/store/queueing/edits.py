@@ -16,18 +16,14 @@ from wpbridge.clock import to_text
 from wpbridge.codec.args import columns
 from wpbridge.errors import InputError
 from wpbridge.outcome import LogLine
-from wpbridge.store.database.session import Transactor
 from wpbridge.store.queueing.adding import texts_of
 from wpbridge.store.rows.inserts import Inserts
 from wpbridge.store.rows.waits import Waits
 from wpbridge.store.rows.writes import Writes
 from wpbridge.store.rows.zones import ZonedAction, Zones
 from wpbridge.store.schema.charsets import to_text as php_text
-from wpbridge.store.schema.layout import Layout, TableNames
-from wpbridge.store.structure.own_tables import OwnTables
+from wpbridge.store.structure.tables import Tables
 
-PLUGIN_TIMEOUT_SECONDS: Final = 300
-"""The plugin's cleaner takes a claim for dead after so long without a sign."""
 REQUEUED: Final = "action requeued via wpbridge as action "
 """How the log row of a requeued action begins; the new action's id follows."""
 
@@ -35,20 +31,12 @@ REQUEUED: Final = "action requeued via wpbridge as action "
 class Edits:
     """Changes to one site's actions, in a transaction of its own or the caller's."""
 
-    def __init__(  # noqa: PLR0917 - the parts of the store
-        self,
-        session: Transactor,
-        names: TableNames,
-        layout: Layout,
-        inserts: Inserts,
-        writes: Writes,
-        zones: Zones,
-        waits: Waits,
-        own: OwnTables,
-        lock: str,
+    def __init__(
+        self, tables: Tables, inserts: Inserts, writes: Writes, zones: Zones, waits: Waits
     ) -> None:
-        self._own = own
-        self._session = session
+        names, layout, lock = tables.names, tables.layout, tables.dialect.row_lock
+        self._own = tables.own
+        self._session = tables.session
         self._names = names
         self._texts = layout.texts
         self._inserts = inserts

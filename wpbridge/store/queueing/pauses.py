@@ -14,10 +14,8 @@ from wpbridge.clock import from_text, to_text
 from wpbridge.errors import InputError
 from wpbridge.outcome import plain
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.database.session import Transactor
 from wpbridge.store.records import Pause
-from wpbridge.store.schema.layout import Layout, TableNames
-from wpbridge.store.structure.own_tables import OwnTables
+from wpbridge.store.structure.tables import Tables
 
 KINDS: Final = ("all", "hook", "group")
 REASON_CHARACTERS: Final = 255
@@ -26,12 +24,11 @@ REASON_CHARACTERS: Final = 255
 class Pauses:
     """The pauses of one site."""
 
-    def __init__(
-        self, session: Transactor, names: TableNames, layout: Layout, own: OwnTables
-    ) -> None:
-        self._session = session
+    def __init__(self, tables: Tables) -> None:
+        names, layout = tables.names, tables.layout
+        self._session = tables.session
         self._texts = layout.texts
-        self._own = own
+        self._own = tables.own
         self._table = table = names.pauses
         columns = "kind, name, until_gmt, reason, created_gmt"
         self._all = text(f"SELECT {columns} FROM {table} ORDER BY kind, name")

@@ -15,12 +15,10 @@ from sqlalchemy import BindParameter, bindparam, text
 
 from wpbridge.action import ActionId
 from wpbridge.clock import ZERO_DATE, from_text, to_text
-from wpbridge.store.database.dialect import Dialect
-from wpbridge.store.database.session import Transactor
 from wpbridge.store.rows.groups import Groups
 from wpbridge.store.rows.inventory import Inventory
 from wpbridge.store.schema.charsets import to_bytes
-from wpbridge.store.schema.layout import Layout, TableNames
+from wpbridge.store.structure.tables import Tables
 
 DUE: Final = "status = 'pending' AND scheduled_date_gmt <= :now"
 SCANNED: Final = 20_000
@@ -48,15 +46,9 @@ class Tallied:
 class Due:
     """Questions about what is due on one site."""
 
-    def __init__(
-        self,
-        session: Transactor,
-        names: TableNames,
-        layout: Layout,
-        dialect: Dialect,
-        groups: Groups,
-    ) -> None:
-        self._session = session
+    def __init__(self, tables: Tables, groups: Groups) -> None:
+        names, layout, dialect = tables.names, tables.layout, tables.dialect
+        self._session = tables.session
         self._table = names.actions
         self._layout = layout
         self._dialect = dialect
@@ -64,7 +56,7 @@ class Due:
         self._exact = dialect.as_bytes("hook")
         self._by_date = f"{names.actions}{dialect.use_index(layout.due_index)}"
         self._by_hook = f"{names.actions}{dialect.use_index(layout.hook_index)}"
-        self._inventory = Inventory(names, layout, dialect)
+        self._inventory = Inventory(tables)
 
     def count(self, now: datetime, *, cap: int, held: int = 0) -> int:
         """How many actions are due, up to ``cap``. ``held`` of them are counted apart.

@@ -8,11 +8,10 @@ from typing import Final
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import to_text
 from wpbridge.codec import schedule
-from wpbridge.store.database.session import Transactor
 from wpbridge.store.queueing.edits import Edits
 from wpbridge.store.reading.reading import IDS_A_STATEMENT, Reading, bound
 from wpbridge.store.records import FailedRun, LogEntry, Query, Record
-from wpbridge.store.schema.layout import TableNames
+from wpbridge.store.structure.tables import Tables
 
 _ASIDE: Final = (
     "action created",
@@ -29,11 +28,9 @@ _ASIDE: Final = (
 class Failed:
     """Questions about one site's failed actions."""
 
-    def __init__(
-        self, session: Transactor, names: TableNames, reading: Reading, edits: Edits
-    ) -> None:
-        self._session = session
-        self._names = names
+    def __init__(self, tables: Tables, reading: Reading, edits: Edits) -> None:
+        self._session = tables.session
+        self._names = tables.names
         self._reading = reading
         self._edits = edits
 

@@ -9,11 +9,9 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from wpbridge.store.database.dialect import Dialect
-from wpbridge.store.database.session import Transactor
 from wpbridge.store.database.texts import as_bytes
 from wpbridge.store.schema.charsets import to_text
-from wpbridge.store.schema.layout import Layout, TableNames
+from wpbridge.store.structure.tables import Tables
 
 MOST_GROUPS: Final = 1_000
 """So many groups are looked through, the newest."""
@@ -24,10 +22,9 @@ _DEPTH: Final = 5_000
 class Known:
     """The names of one site's hooks and groups."""
 
-    def __init__(
-        self, session: Transactor, names: TableNames, layout: Layout, dialect: Dialect
-    ) -> None:
-        self._session = session
+    def __init__(self, tables: Tables) -> None:
+        names, layout, dialect = tables.names, tables.layout, tables.dialect
+        self._session = tables.session
         self._layout = layout
         self._actions, self._groups = names.actions, names.groups
         rows = (

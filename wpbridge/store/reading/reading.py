@@ -18,8 +18,6 @@ from wpbridge.codec import schedule
 from wpbridge.codec.args import columns
 from wpbridge.errors import CodecError
 from wpbridge.store.base import QueuedHook
-from wpbridge.store.database.dialect import Dialect
-from wpbridge.store.database.session import Transactor
 from wpbridge.store.database.texts import as_bytes, chosen_args
 from wpbridge.store.reading.due import DUE, Due
 from wpbridge.store.records import ClaimRecord, LogEntry, Query, Record, Tally, Wait
@@ -29,7 +27,8 @@ from wpbridge.store.rows.inventory import Inventory
 from wpbridge.store.rows.waits import Waits
 from wpbridge.store.rows.zones import Zones
 from wpbridge.store.schema.charsets import to_text as php_text
-from wpbridge.store.schema.layout import Layout, TableNames
+from wpbridge.store.schema.layout import Layout
+from wpbridge.store.structure.tables import Tables
 
 IDS_A_STATEMENT: Final = 1000
 _ORDER: Final = {
@@ -47,26 +46,19 @@ EVERY: Final = Query()
 class Reading:
     """Questions about one site's actions, logs and claims."""
 
-    def __init__(  # noqa: PLR0917 - the parts of the store
-        self,
-        session: Transactor,
-        names: TableNames,
-        layout: Layout,
-        dialect: Dialect,
-        groups: Groups,
-        zones: Zones,
-        waits: Waits,
-        due: Due,
-        held: HeldHooks,
+    def __init__(  # noqa: PLR0917 - what reading asks
+        self, tables: Tables, groups: Groups, zones: Zones, waits: Waits, due: Due, held: HeldHooks
     ) -> None:
+        self._tables = tables
+        layout = tables.layout
         self._due = due
         self._held = held
         self._zones = zones
         self._waits = waits
-        self._session = session
-        self._names = names
+        self._session = tables.session
+        self._names = tables.names
         self._layout = layout
-        self._dialect = dialect
+        self._dialect = tables.dialect
         self._groups = groups
         priority = "a.priority" if layout.has_priority else "10"
         extended = "a.extended_args" if layout.has_extended_args else "NULL"
@@ -429,7 +421,7 @@ class Reading:
 
     def hook_names(self) -> list[str] | None:
         """Every hook in the table in one spelling; None when they are too many to step over."""
-        inventory = Inventory(self._names, self._layout, self._dialect)
+        inventory = Inventory(self._tables)
         return self._session.run(inventory.names)
 
 

@@ -14,13 +14,14 @@ from sqlalchemy import text
 
 from wpbridge.action import ActionId, ClaimId
 from wpbridge.clock import ZERO_DATE, from_text, to_text
-from wpbridge.store.database.texts import number
+from wpbridge.store.database.texts import listed, number
 from wpbridge.store.reading.pending import PendingRow, Reading, read
 from wpbridge.store.records import Record
+from wpbridge.store.rows.groups import Groups
 from wpbridge.store.rows.inventory import Inventory
-from wpbridge.store.rows.writes import listed
-from wpbridge.store.running.runner_store import SqlStore
 from wpbridge.store.structure.server import Server
+from wpbridge.store.structure.tables import Tables
+from wpbridge.store.upkeep.retention import Retention
 
 CAP: Final = 10_000
 """Counts go no further: what is more is "over 10,000"."""
@@ -45,10 +46,11 @@ _Level: TypeAlias = tuple[str, dict[str, object]]
 class Rows:
     """Questions about one site's rows."""
 
-    def __init__(self, store: SqlStore, server: Server) -> None:
-        self._store = store
-        self._names = store.names
-        self._server = server
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._retention = Retention(tables, Groups(tables))
+        self._names = tables.names
+        self._server = Server(tables)
 
     # Dates and statuses
 
@@ -91,7 +93,7 @@ class Rows:
         else:
             # Said apart, so that it narrows the index's range.
             earlier = f"(attempts = 0 AND scheduled_date_gmt <= :date AND {earlier})"
-        layout = self._store.layout
+        layout = self._tables.layout
         if layout.has_priority and layout.priority_index is None:
             return f"(priority < :priority OR (priority = :priority AND {earlier}))"
         return earlier
@@ -102,7 +104,7 @@ class Rows:
         There the index gives dates in order, however many rows are claimed or not yet due. Without
         such an index, all of them as one place.
         """
-        layout = self._store.layout
+        layout = self._tables.layout
         table = f"{self._names.actions}{self._hint(layout.priority_index or layout.due_index)}"
         free = f"{table} WHERE claim_id = 0 AND status = 'pending'"
         if layout.priority_index is None:
@@ -135,14 +137,14 @@ class Rows:
     def ended_before(self, status: str, until: datetime) -> int:
         """Ended rows whose last attempt is dated, and that old; up to the cap."""
         return self._count(
-            f"SELECT 1 FROM {self._names.actions}{self._hint(self._store.layout.attempt_index)}"
+            f"SELECT 1 FROM {self._names.actions}{self._hint(self._tables.layout.attempt_index)}"
             " WHERE status = :status AND last_attempt_gmt > :zero AND last_attempt_gmt <= :until",
             {"status": status, "zero": ZERO_DATE, "until": to_text(until)},
         )
 
     def kept_keys(self, after: int = 0, size: int = CAP + 1) -> list[ActionId]:
         """Ended rows whose unique key still blocks others, by id."""
-        if not self._store.layout.has_unique_key:
+        if not self._tables.layout.has_unique_key:
             return []
         return self._ids(
             f"SELECT action_id FROM {self._names.actions} WHERE unique_key IS NOT NULL"
@@ -155,7 +157,7 @@ class Rows:
 
     def live_claims(self) -> int:
         """Claims with pending or running actions: what PHP's runners count, up to the cap."""
-        table = f"{self._names.actions}{self._hint(self._store.layout.claimed_index)}"
+        table = f"{self._names.actions}{self._hint(self._tables.layout.claimed_index)}"
         rows = self._rows(
             "SELECT COUNT(DISTINCT claim_id) FROM (SELECT claim_id FROM"
             f" {table} WHERE status IN {_LIVE} AND claim_id > 0 LIMIT {CAP + 1}) AS held"
@@ -166,7 +168,7 @@ class Rows:
         """Waiting rows, by claim, of claims without a sign of life since then; capped."""
         rows = self._rows(
             "SELECT claim_id, COUNT(*) FROM (SELECT claim_id FROM"
-            f" {self._names.actions}{self._hint(self._store.layout.claimed_index)}"
+            f" {self._names.actions}{self._hint(self._tables.layout.claimed_index)}"
             " WHERE status = 'pending' AND claim_id > 0"
             " AND (last_attempt_gmt <= :before OR last_attempt_gmt IS NULL)"
             f" LIMIT {CAP + 1}) AS held GROUP BY claim_id",
@@ -180,7 +182,7 @@ class Rows:
         """Rows that run without a sign of life since then, with their claims; capped."""
         rows = self._rows(
             "SELECT action_id, claim_id FROM"
-            f" {self._names.actions}{self._hint(self._store.layout.attempt_index)}"
+            f" {self._names.actions}{self._hint(self._tables.layout.attempt_index)}"
             " WHERE status = 'in-progress' AND last_attempt_gmt <= :before"
             f" LIMIT {CAP + 1}",
             before=to_text(before),
@@ -233,16 +235,16 @@ class Rows:
         step = SCANNED if is_whole else (last - first) // LOG_WINDOWS
         found = 0
         for start in range(first - 1, last, step):
-            found += len(self._store.parts.retention.orphan_logs(start, SCANNED)[0])
+            found += len(self._retention.orphan_logs(start, SCANNED)[0])
         return found, is_whole
 
     # Hooks, groups, chains
 
     def due_hooks(self, now: datetime) -> list[str] | None:
         """Hooks of due actions; None when there are too many names to step over."""
-        layout = self._store.layout
-        inventory = Inventory(self._names, layout, self._server.dialect)
-        names = self._store.session.run(inventory.names)
+        layout = self._tables.layout
+        inventory = Inventory(self._tables)
+        names = self._tables.session.run(inventory.names)
         if names is None:
             return None
         found = [
@@ -267,7 +269,7 @@ class Rows:
 
     def held_waits(self) -> list[tuple[ActionId, ActionId]]:
         """Actions held because another one failed or was canceled, with that one's id."""
-        if not self._store.parts.waits.are_there:
+        if not self._tables.own.has(self._names.waits):
             return []
         rows = self._rows(
             "SELECT w.action_id, w.after_id FROM (SELECT action_id, after_id FROM"
@@ -281,7 +283,7 @@ class Rows:
 
     def pending(self) -> Reading:
         """The first pending actions by date, read."""
-        extended = "extended_args" if self._store.layout.has_extended_args else "NULL"
+        extended = "extended_args" if self._tables.layout.has_extended_args else "NULL"
         rows = self._rows(
             f"SELECT action_id, hook, args, {extended}, schedule, group_id, claim_id,"
             f" scheduled_date_gmt FROM {self._pending_by_date}"
@@ -313,7 +315,7 @@ class Rows:
 
     @functools.cached_property
     def _pending_by_date(self) -> str:
-        hint = self._hint(self._store.layout.due_index)
+        hint = self._hint(self._tables.layout.due_index)
         return f"{self._names.actions}{hint} WHERE status = 'pending'"
 
     def _hint(self, index: str | None) -> str:
@@ -330,4 +332,4 @@ class Rows:
         return [ActionId(int(row[0])) for row in rows]
 
     def _rows(self, statement: str, **values: object) -> Sequence[Sequence[Any]]:
-        return self._store.session.run(lambda c: c.execute(text(statement), values).fetchall())
+        return self._tables.session.run(lambda c: c.execute(text(statement), values).fetchall())

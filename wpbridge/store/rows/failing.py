@@ -21,7 +21,7 @@ from sqlalchemy import Connection, text
 from wpbridge.action import NewAction, Status
 from wpbridge.clock import to_text
 from wpbridge.store.base import Ending
-from wpbridge.store.schema.layout import TableNames
+from wpbridge.store.structure.tables import Tables
 
 FAILURES_THAT_STOP: Final = 5
 
@@ -80,9 +80,8 @@ class History:
 class Failing:
     """Looks at the rows of hooks for this rule."""
 
-    def __init__(self, names: TableNames) -> None:
-        # One part for each status and for what sorts between two of them, which the plugin does
-        # not know but counts: each part reads only the first rows of its place in an index.
+    def __init__(self, tables: Tables) -> None:
+        names = tables.names
         known = sorted(status.value for status in Status)
         conditions = [f"status = '{status}'" for status in known]
         conditions += [f"status < '{known[0]}'", f"status > '{known[-1]}'"]

@@ -12,10 +12,8 @@ from sqlalchemy import BindParameter, Connection, bindparam, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from wpbridge.errors import Contention, InputError
-from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.named_lock import NamedLock
-from wpbridge.store.database.session import Transactor
-from wpbridge.store.schema.layout import Layout, TableNames
+from wpbridge.store.structure.tables import Tables
 
 MAX_CHARACTERS: Final = 255
 LOCK_SECONDS: Final = 10
@@ -24,10 +22,9 @@ LOCK_SECONDS: Final = 10
 class Groups:
     """The groups of one site; slugs are remembered, since a row never changes its own."""
 
-    def __init__(
-        self, session: Transactor, names: TableNames, dialect: Dialect, layout: Layout
-    ) -> None:
-        self._session = session
+    def __init__(self, tables: Tables) -> None:
+        names, dialect, layout = tables.names, tables.dialect, tables.layout
+        self._session = tables.session
         self._dialect = dialect
         self._texts = layout.texts
         self._place = (names.groups, "slug")

@@ -10,11 +10,7 @@ from typing import Final
 
 from sqlalchemy import BindParameter, Connection, bindparam, text
 
-from wpbridge.store.database.dialect import Dialect
-from wpbridge.store.database.session import Transactor
-from wpbridge.store.schema.layout import TableNames
-from wpbridge.store.schema.text_columns import Texts
-from wpbridge.store.structure.own_tables import OwnTables
+from wpbridge.store.structure.tables import Tables
 
 AGAIN_SECONDS: Final = 3600
 """A hook that is still held is told of again after so long."""
@@ -25,17 +21,11 @@ KEPT_SECONDS: Final = 86_400
 class HeldHooks:
     """The held hooks of one site; all dates are by the database's clock."""
 
-    def __init__(
-        self,
-        session: Transactor,
-        names: TableNames,
-        own: OwnTables,
-        dialect: Dialect,
-        texts: Texts,
-    ) -> None:
-        self._session = session
-        self._own = own
-        self._texts = texts
+    def __init__(self, tables: Tables) -> None:
+        names, dialect = tables.names, tables.dialect
+        self._session = tables.session
+        self._own = tables.own
+        self._texts = tables.layout.texts
         self._table = table = names.held
         age = dialect.age_seconds("told_gmt")
         # A date ahead of now comes from a clock that was wrong.
@@ -59,7 +49,6 @@ class HeldHooks:
         Of several runners at once only one is given a hook. Where the table is not there, since
         the runner's account may not make it, or cannot hold a name, each runner tells once.
         """
-        self._own.look_again()
         return [hook for hook in sorted(hooks) if self._is_new(hook)]
 
     def _is_new(self, hook: str) -> bool:

@@ -15,12 +15,10 @@ from wpbridge.action import ActionId, NewAction
 from wpbridge.clock import ZERO_DATE, to_text
 from wpbridge.codec.args import columns
 from wpbridge.outcome import LogLine
-from wpbridge.site.zone import Zone
-from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.portions import SMALL, STATEMENT, portions, room, text_size
 from wpbridge.store.rows.zones import ZonedAction, Zones
 from wpbridge.store.schema.charsets import to_text as php_text
-from wpbridge.store.schema.layout import Layout, TableNames
+from wpbridge.store.structure.tables import Tables
 
 MESSAGE_BYTES: Final = 65_535
 """The logs table's text column; the plugin loses longer rows, we cut them."""
@@ -31,9 +29,8 @@ NO_GROUPS: Final[Mapping[str, int]] = MappingProxyType({})
 class Inserts:
     """Inserts into one site's tables."""
 
-    def __init__(
-        self, names: TableNames, layout: Layout, dialect: Dialect, zone: Zone, zones: Zones
-    ) -> None:
+    def __init__(self, tables: Tables, zones: Zones) -> None:
+        names, layout, dialect, zone = tables.names, tables.layout, tables.dialect, tables.zone
         self.zone = zone
         self._zones = zones
         self._names = names

@@ -9,10 +9,9 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.texts import as_bytes
 from wpbridge.store.schema.charsets import to_text
-from wpbridge.store.schema.layout import Layout, TableNames
+from wpbridge.store.structure.tables import Tables
 
 MOST_HOOKS: Final = 1_000
 """More hooks than this, ended ones too, are not stepped over: some plugin invents them."""
@@ -25,7 +24,8 @@ _NAMES_A_STATEMENT: Final = 100
 class Inventory:
     """The hooks and groups of one site's queue."""
 
-    def __init__(self, names: TableNames, layout: Layout, dialect: Dialect) -> None:
+    def __init__(self, tables: Tables) -> None:
+        names, layout, dialect = tables.names, tables.layout, tables.dialect
         table, index = names.actions, layout.hook_index
         due = "status = 'pending' AND scheduled_date_gmt <= :now AND claim_id = 0"
         # The tables' collation takes spellings together that PHP tells apart: compare bytes.

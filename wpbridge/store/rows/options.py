@@ -9,9 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from wpbridge.errors import Contention, SchemaError
-from wpbridge.store.database.dialect import Dialect
-from wpbridge.store.database.session import Transactor
-from wpbridge.store.schema.layout import TableNames
+from wpbridge.store.structure.tables import Tables
 
 CRON: Final = "cron"
 CRON_LOCK: Final = "_transient_doing_cron"
@@ -22,8 +20,9 @@ CRON_LOCK_SECONDS: Final = 60
 class Options:
     """The options of one site; a session's own statements, or a caller's transaction."""
 
-    def __init__(self, session: Transactor, names: TableNames, dialect: Dialect) -> None:
-        self._session = session
+    def __init__(self, tables: Tables) -> None:
+        names, dialect = tables.names, tables.dialect
+        self._session = tables.session
         self._table = table = names.options
         self._dialect = dialect
         value = dialect.as_bytes("option_value")

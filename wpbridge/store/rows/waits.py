@@ -20,8 +20,7 @@ from wpbridge.outcome import LogLine
 from wpbridge.store.database.texts import as_bytes
 from wpbridge.store.records import Wait
 from wpbridge.store.rows.writes import Writes
-from wpbridge.store.schema.layout import TableNames
-from wpbridge.store.structure.own_tables import OwnTables
+from wpbridge.store.structure.tables import Tables
 
 Verdict: TypeAlias = Literal["wait", "run", "cancel"]
 MOST: Final = 1_000
@@ -52,9 +51,10 @@ def verdict(waits: Iterable[Wait]) -> Verdict:
 class Waits:
     """The waits of one site. Statements for a transaction of the caller's."""
 
-    def __init__(self, names: TableNames, own: OwnTables, writes: Writes, lock: str) -> None:
+    def __init__(self, tables: Tables, writes: Writes) -> None:
         """``lock``: what ends a locking SELECT on this database; never one that skips rows."""
-        self._own = own
+        names, lock = tables.names, tables.dialect.row_lock
+        self._own = tables.own
         self._writes = writes
         self._table = table = names.waits
         ids: BindParameter[int] = bindparam("ids", expanding=True)

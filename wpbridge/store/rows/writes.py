@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Connection, text
 
@@ -16,13 +17,19 @@ from wpbridge.action import Action, ActionId, ClaimId, NewAction, Status
 from wpbridge.clock import to_text
 from wpbridge.outcome import LogLine
 from wpbridge.store.base import Ending
-from wpbridge.store.database.dialect import Dialect
+from wpbridge.store.database.texts import listed
 from wpbridge.store.rows.failing import Failing
 from wpbridge.store.rows.inserts import Inserts
 from wpbridge.store.rows.zones import Zones
-from wpbridge.store.running.action_rows import STATUS
 from wpbridge.store.schema.charsets import to_text as php_text
-from wpbridge.store.schema.layout import Layout, TableNames
+from wpbridge.store.structure.tables import Tables
+
+STATUS: Final = (
+    "CASE WHEN status = 'pending' THEN 'pending' WHEN status = 'in-progress' THEN 'in-progress'"
+    " ELSE status END"
+)
+"""An expression: a row's status as the database's collation compares it. `Pending` is pending to
+the plugin's statements, and so to ours."""
 
 
 class LostRaceError(Exception):
@@ -45,18 +52,12 @@ class _Change:
 class Writes:
     """Statements on one site's actions and logs."""
 
-    def __init__(
-        self,
-        names: TableNames,
-        layout: Layout,
-        dialect: Dialect,
-        inserts: Inserts,
-        zones: Zones,
-    ) -> None:
+    def __init__(self, tables: Tables, inserts: Inserts, zones: Zones) -> None:
+        names, layout, dialect = tables.names, tables.layout, tables.dialect
         self._names = names
         self._inserts = inserts
         self._zones = zones
-        self._failing = Failing(names)
+        self._failing = Failing(tables)
         self._layout = layout
         self._dialect = dialect
         self.zone = inserts.zone
@@ -293,11 +294,6 @@ class Writes:
         """Run for ids in ascending order, so that two writers never wait for each other."""
         done = connection.exec_driver_sql(statement.replace(":ids", listed(ids)), values)
         return int(done.rowcount)
-
-
-def listed(ids: Collection[int]) -> str:
-    """Whole numbers, whatever they were given as."""
-    return f"({', '.join(str(int(i)) for i in sorted(ids))})"
 
 
 def _by_claim(actions: Iterable[Action]) -> dict[ClaimId, list[int]]:

@@ -16,10 +16,8 @@ from wpbridge.action import ActionId
 from wpbridge.clock import from_text, to_text
 from wpbridge.codec import cron, schedule, zoned
 from wpbridge.errors import CodecError, CronError
-from wpbridge.site.zone import Zone
 from wpbridge.store.database.texts import as_bytes
-from wpbridge.store.schema.layout import TableNames
-from wpbridge.store.structure.own_tables import OwnTables
+from wpbridge.store.structure.tables import Tables
 
 FORGET_AFTER: Final = timedelta(days=1)
 """A chain whose last action ended so long ago, without a successor, has ended."""
@@ -42,9 +40,10 @@ class ZonedAction:
 class Zones:
     """The zoned chains of one site. Statements for a transaction of the caller's."""
 
-    def __init__(self, names: TableNames, own: OwnTables, zone: Zone, lock: str) -> None:
+    def __init__(self, tables: Tables) -> None:
         """``lock``: what ends a locking SELECT on this database; never one that skips rows."""
-        self._own = own
+        names, zone, lock = tables.names, tables.zone, tables.dialect.row_lock
+        self._own = tables.own
         self._site_zone = zone
         self._table = table = names.zones
         ids: BindParameter[int] = bindparam("ids", expanding=True)

@@ -2,13 +2,5 @@
 
 from typing import Final
 
-DOOR: Final = (
-    "action_rows",
-    "candidates",
-    "limits",
-    "orphans",
-    "ownership",
-    "runner_store",
-    "suspects",
-)
+DOOR: Final = ("candidates", "limits", "ownership", "plans", "runner_store")
 """The modules that other rooms may import."""

@@ -2,43 +2,26 @@
 
 import functools
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 from sqlalchemy import BindParameter, Connection, bindparam, text
 
 from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.clock import from_text
 from wpbridge.codec import schedule
-from wpbridge.store.database.dialect import Dialect
-from wpbridge.store.database.session import Transactor
 from wpbridge.store.database.texts import as_bytes, chosen_args, number
 from wpbridge.store.rows.groups import Groups
+from wpbridge.store.rows.writes import STATUS
 from wpbridge.store.rows.zones import Zones
 from wpbridge.store.running.site_keys import SiteKeys
-from wpbridge.store.schema.layout import Layout, TableNames
-
-STATUS: Final = (
-    "CASE WHEN status = 'pending' THEN 'pending' WHEN status = 'in-progress' THEN 'in-progress'"
-    " ELSE status END"
-)
-"""An expression: a row's status as the database's collation compares it. `Pending` is pending to
-the plugin's statements, and so to ours."""
+from wpbridge.store.structure.tables import Tables
 
 
 class ActionRows:
     """Reads rows of one site's actions, some of them under a lock."""
 
-    def __init__(  # noqa: PLR0917 - what is known of a site's tables
-        self,
-        session: Transactor,
-        names: TableNames,
-        layout: Layout,
-        dialect: Dialect,
-        groups: Groups,
-        zones: Zones,
-        keys: SiteKeys,
-    ) -> None:
-        self._session = session
+    def __init__(self, tables: Tables, groups: Groups, zones: Zones, keys: SiteKeys) -> None:
+        names, layout, dialect = tables.names, tables.layout, tables.dialect
+        self._session = tables.session
         self._groups = groups
         self._zones = zones
         self._keys = keys

@@ -20,11 +20,11 @@ from typing import TypeAlias
 from sqlalchemy import Connection, TextClause, text
 
 from wpbridge.action import UPKEEP_HOOKS
+from wpbridge.codec import schedule
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.texts import as_bytes, number
 from wpbridge.store.rows.inventory import Inventory
-from wpbridge.store.schema.layout import Layout, TableNames
+from wpbridge.store.structure.tables import Tables
 
 _Key: TypeAlias = tuple[TextClause, str | int]
 
@@ -69,23 +69,32 @@ class Window:
     is_whole: bool
 
 
+def has_known_schedule(start: bytes) -> bool:
+    """Whether rows whose schedule begins so are ours to run.
+
+    A class that the plugin does not define belongs to another plugin: PHP knows it, we do not. A
+    text that is no object at all is claimed, and failed with the reason.
+    """
+    found = schedule.class_of(start)
+    return found is None or found in schedule.KNOWN_CLASSES
+
+
 class Finder:
     """Finds candidates in one site's actions table."""
 
     def __init__(
         self,
-        names: TableNames,
-        layout: Layout,
-        dialect: Dialect,
+        tables: Tables,
         is_runnable: Callable[[bytes], bool],
         slug_of: Callable[[Connection, int], str],
     ) -> None:
         """``is_runnable`` judges the first bytes of a schedule: foreign classes are left alone."""
+        names, layout, dialect = tables.names, tables.layout, tables.dialect
         self._layout = layout
         self._hook_place = (names.actions, "hook")
         self._is_runnable = is_runnable
         self._slug_of = slug_of
-        self._inventory = Inventory(names, layout, dialect)
+        self._inventory = Inventory(tables)
         self._known_hooks: frozenset[str] = frozenset()
         self._known_groups: dict[int, str] | None = None
         self._hooks_until = self._groups_until = 0.0

@@ -5,7 +5,7 @@ matters: see :meth:`wpbridge.store.running.limits.Limits.admit`.
 """
 
 import functools
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -17,15 +17,16 @@ from wpbridge.errors import StoreError
 from wpbridge.outcome import LogLine
 from wpbridge.site.rules import Limit
 from wpbridge.store.base import ClaimFilter, Ending, StartPlan
-from wpbridge.store.database.session import Session
 from wpbridge.store.database.texts import as_bytes, number
-from wpbridge.store.opened import Parts
+from wpbridge.store.opened import OpenStore
 from wpbridge.store.queueing.pauses import narrowed
 from wpbridge.store.rows.writes import LostRaceError
 from wpbridge.store.running.action_rows import ActionRows, in_order
-from wpbridge.store.running.candidates import Candidate, Finder
-from wpbridge.store.running.limits import Wanted, names_of
+from wpbridge.store.running.candidates import Candidate, Finder, has_known_schedule
+from wpbridge.store.running.limits import Limits, Wanted, names_of
 from wpbridge.store.running.ownership import Ownership
+from wpbridge.store.running.site_keys import SiteKeys
+from wpbridge.store.running.suspects import Suspects
 
 CLAIM_TRIES: Final = 6
 UNANSWERED_MESSAGE: Final = (
@@ -36,21 +37,19 @@ UNANSWERED_MESSAGE: Final = (
 class Claiming:
     """The claims of one runner."""
 
-    def __init__(  # noqa: PLR0917 - what a claim is made of
-        self,
-        session: Session,
-        parts: Parts,
-        finder: Finder,
-        rows: ActionRows,
-        ownership: Ownership,
-        is_runnable: Callable[[bytes], bool],
+    def __init__(
+        self, store: OpenStore, limits: Limits, suspects: Suspects, ownership: Ownership
     ) -> None:
-        self._session = session
-        self._parts = parts
-        self._finder = finder
-        self._rows = rows
+        self._session = store.session
+        self._groups = store.groups
+        self._pauses = store.pauses
+        self._writes = store.writes
+        self._limits = limits
+        self._suspects = suspects
         self._ownership = ownership
-        self._is_runnable = is_runnable
+        self._finder = Finder(store.tables, has_known_schedule, store.groups.slug_on)
+        keys = SiteKeys(store.tables)
+        self.rows = ActionRows(store.tables, store.groups, store.zones, keys)
 
     def claim_due(
         self,
@@ -73,7 +72,7 @@ class Claiming:
         return self._session.run(lambda c: self._finder.is_any_due(c, to_text(now)))
 
     def _unpaused(self, only: ClaimFilter, now: datetime) -> ClaimFilter | None:
-        return narrowed(only, self._parts.pauses.in_force(now))
+        return narrowed(only, self._pauses.in_force(now))
 
     def _claim_found(
         self,
@@ -83,11 +82,11 @@ class Claiming:
         dry_run: bool,  # noqa: FBT001
         start_plan: StartPlan | None,
     ) -> Claim | None:
-        groups = None if only.groups is None else self._parts.groups.ids(only.groups)
+        groups = None if only.groups is None else self._groups.ids(only.groups)
         if groups is not None and not groups:
             raise StoreError(f"no such group: {', '.join(sorted(only.groups or ()))}")
-        excluded = frozenset(self._parts.groups.ids(only.exclude_groups))
-        full = self._parts.limits.full()
+        excluded = frozenset(self._groups.ids(only.exclude_groups))
+        full = self._limits.full()
         attempt = 1
         while attempt <= CLAIM_TRIES:
             find = functools.partial(
@@ -110,7 +109,7 @@ class Claiming:
             )
             if claim is not None:
                 return claim
-            known, full = full, full | self._parts.limits.full()
+            known, full = full, full | self._limits.full()
             if full == known:
                 # Others had locked or claimed all of them: look again, further.
                 self._session.pause(0.002 * attempt)
@@ -119,21 +118,19 @@ class Claiming:
 
     def _prepare_limits(self, found: Sequence[Candidate], only: ClaimFilter) -> None:
         # Slugs are asked for here, too: within the claim nothing may be read before its locks.
-        slug = self._parts.groups.slug
+        slug = self._groups.slug
         wanted = [Wanted(one.hook, slug(one.group)) for one in found]
-        self._parts.limits.prepare(only.limits, wanted)
+        self._limits.prepare(only.limits, wanted)
 
     def _seen(
         self, found: Sequence[Candidate], limit: int, only: ClaimFilter, now: datetime
     ) -> Claim | None:
         """What a claim would take."""
-        rows = self._rows.load([one.id for one in found])
-        actions = in_order(self._rows.actions(rows))
+        rows = self.rows.load([one.id for one in found])
+        actions = in_order(self.rows.actions(rows))
         wanted = [Wanted(action.hook, action.group) for action in actions]
         places = self._session.run(
-            lambda c: self._parts.limits.admit(
-                c, wanted, only.limits, most=limit, now=now, spends=False
-            )
+            lambda c: self._limits.admit(c, wanted, only.limits, most=limit, now=now, spends=False)
         )
         actions = [actions[place] for place in places]
         return Claim(id=ClaimId(0), actions=tuple(actions)) if actions else None
@@ -150,12 +147,12 @@ class Claiming:
         """Free pending actions that somebody named, whatever their date."""
         rows = [
             row
-            for row in self._rows.load(sorted(ids))
+            for row in self.rows.load(sorted(ids))
             if row[2] == Status.PENDING
             and not row[10]
-            and self._is_runnable(as_bytes(row[7])[:100])
+            and has_known_schedule(as_bytes(row[7])[:100])
         ]
-        found = in_order(self._rows.actions(rows))[:limit]
+        found = in_order(self.rows.actions(rows))[:limit]
         if not found:
             return None
         if dry_run:
@@ -173,7 +170,7 @@ class Claiming:
         limits: Sequence[Limit] = (),
     ) -> Claim | None:
         """``due``: only rows whose date that is past."""
-        lock = self._rows.lock_due if due is not None else self._rows.lock_any
+        lock = self.rows.lock_due if due is not None else self.rows.lock_any
         moment = {} if due is None else {"now": to_text(due)}
 
         def claim(connection: Connection) -> tuple[Claim | None, bool]:
@@ -189,11 +186,11 @@ class Claiming:
                 if unknown:
                     self._ownership.write(connection, unknown=unknown)
                 return None, bool(unknown)
-            claim_id = self._parts.writes.new_claim(connection, now)
+            claim_id = self._writes.new_claim(connection, now)
             self._ownership.write(connection, gained=[claim_id], unknown=unknown)
-            actions = tuple(in_order(self._rows.actions(mine, claim=claim_id, on=connection)))
+            actions = tuple(in_order(self.rows.actions(mine, claim=claim_id, on=connection)))
             started = self._take(connection, actions, claim_id, now, start_plan)
-            suspects = self._parts.suspects.among(connection, [a.id for a in actions])
+            suspects = self._suspects.among(connection, [a.id for a in actions])
             return Claim(id=claim_id, actions=actions, started=started, suspects=suspects), True
 
         try:
@@ -213,9 +210,9 @@ class Claiming:
         now: datetime,
     ) -> list[Sequence[object]]:
         """As many of the locked rows, in their order, as the limits leave room for."""
-        slug = functools.partial(self._parts.groups.slug_on, connection)
+        slug = functools.partial(self._groups.slug_on, connection)
         wanted = [Wanted(str(row[1]), slug(number(row[8]))) for row in rows]
-        places = self._parts.limits.admit(connection, wanted, limits, most=most, now=now)
+        places = self._limits.admit(connection, wanted, limits, most=most, now=now)
         return [rows[place] for place in places]
 
     def _take(
@@ -230,11 +227,11 @@ class Claiming:
         chosen = frozenset(plan.chosen(actions)) if plan else frozenset()
         started = [action.id for action in actions if action.id in chosen]
         waiting = [action.id for action in actions if action.id not in chosen]
-        taken = self._parts.writes.take(connection, waiting, claim_id, now) if waiting else 0
+        taken = self._writes.take(connection, waiting, claim_id, now) if waiting else 0
         if started and plan:
-            taken += self._parts.writes.take_started(connection, started, claim_id, now)
+            taken += self._writes.take_started(connection, started, claim_id, now)
             lines = [(action_id, plan.log_line) for action_id in started]
-            self._parts.writes.insert_logs(connection, lines)
+            self._writes.insert_logs(connection, lines)
         if taken != len(actions):
             raise LostRaceError
         return frozenset(started)
@@ -246,16 +243,16 @@ class Claiming:
         """
         unknown = self._ownership.look(connection)
         for claim_id in unknown:
-            rows = connection.execute(self._rows.of_claims, {"ids": [claim_id]}).fetchall()
-            actions = self._rows.actions(rows, on=connection)
+            rows = connection.execute(self.rows.of_claims, {"ids": [claim_id]}).fetchall()
+            actions = self.rows.actions(rows, on=connection)
             if waiting := [a.id for a in actions if a.status is Status.PENDING]:
-                self._parts.writes.free(connection, waiting, claim_id)
+                self._writes.free(connection, waiting, claim_id)
             logs = (LogLine(message=UNANSWERED_MESSAGE, at=now),)
             started = [
                 Ending(action=a, status=Status.PENDING, at=now, marked=True, logs=logs)
                 for a in actions
                 if a.status is Status.IN_PROGRESS
             ]
-            self._parts.writes.end(connection, started, now)
-        self._parts.writes.delete_claims(connection, unknown)
+            self._writes.end(connection, started, now)
+        self._writes.delete_claims(connection, unknown)
         return unknown

@@ -15,17 +15,13 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import BindParameter, Connection, TextClause, bindparam, text
 
-from wpbridge.action import Action
+from wpbridge.action import PLUGIN_TIMEOUT_SECONDS, Action
 from wpbridge.clock import to_text
 from wpbridge.patterns import matches
 from wpbridge.site.rules import Limit, Rate
-from wpbridge.store.database.dialect import Dialect
-from wpbridge.store.database.session import Transactor
-from wpbridge.store.queueing.edits import PLUGIN_TIMEOUT_SECONDS
+from wpbridge.store.database.texts import split
 from wpbridge.store.rows.groups import Groups
-from wpbridge.store.running.ownership import split
-from wpbridge.store.schema.layout import Layout, TableNames
-from wpbridge.store.structure.own_tables import OwnTables
+from wpbridge.store.structure.tables import Tables
 
 SOON_SECONDS: Final = 1.0
 """So long what runs elsewhere is not counted again for a hook or group that was full."""
@@ -101,19 +97,12 @@ def limits_of(rules: Sequence[Limit], wanted: Wanted) -> dict[Key, Limit]:
 class Limits:
     """The limits of one site, and what this process knows of those that are full."""
 
-    def __init__(  # noqa: PLR0917 - what is known of a site's tables
-        self,
-        session: Transactor,
-        names: TableNames,
-        layout: Layout,
-        dialect: Dialect,
-        groups: Groups,
-        own: OwnTables,
-    ) -> None:
-        self._session = session
+    def __init__(self, tables: Tables, groups: Groups) -> None:
+        names, layout, dialect = tables.names, tables.layout, tables.dialect
+        self._session = tables.session
         self._texts = layout.texts
         self._groups = groups
-        self._own = own
+        self._own = tables.own
         self._table = table = names.limits
         self._full: dict[Key, tuple[float, bool]] = {}
         self._made: set[Key] = set()

@@ -11,10 +11,8 @@ from typing import Final
 from sqlalchemy import BindParameter, Connection, bindparam, text
 
 from wpbridge.clock import to_text
-from wpbridge.store.database.dialect import Dialect
-from wpbridge.store.running.ownership import split
-from wpbridge.store.schema.layout import Layout, TableNames
-from wpbridge.store.structure.own_tables import OwnTables
+from wpbridge.store.database.texts import split
+from wpbridge.store.structure.tables import Tables
 
 SILENT: Final = timedelta(seconds=120)
 """A living runner refreshes its rows every 10 s, and is taken for dead itself after so long. It is
@@ -35,8 +33,9 @@ PHP_CONTEXTS: Final = (
 class Orphans:
     """The orphans of one site."""
 
-    def __init__(self, names: TableNames, layout: Layout, dialect: Dialect, own: OwnTables) -> None:
-        self._own = own
+    def __init__(self, tables: Tables) -> None:
+        names, layout, dialect = tables.names, tables.layout, tables.dialect
+        self._own = tables.own
         self._runners = names.runners
         index = dialect.use_index(layout.attempt_index or layout.due_index)
         held: BindParameter[int] = bindparam("held", expanding=True)

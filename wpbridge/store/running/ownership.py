@@ -18,17 +18,12 @@ from wpbridge import __version__
 from wpbridge.action import ActionId, ClaimId, RunnerId
 from wpbridge.errors import RunnerGone
 from wpbridge.store.base import RunnerRecord
-from wpbridge.store.database.dialect import Dialect
-from wpbridge.store.schema.layout import TableNames
+from wpbridge.store.database.texts import split
+from wpbridge.store.structure.tables import Tables
 
 
 def _join(ids: Iterable[int]) -> str:
     return ",".join(map(str, sorted(ids)))
-
-
-def split(told: str) -> list[int]:
-    """Read a list of ids. What is no number, since somebody has edited the row, names nothing."""
-    return [int(part) for part in told.split(",") if part.isascii() and part.isdigit()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +36,13 @@ class _Row:
     """How often the row has been written."""
 
 
+def runners(tables: Tables) -> Sequence[RunnerRecord]:
+    """Every wpbridge runner that has entered itself, for whoever only looks."""
+    if not tables.own.has(tables.names.runners):
+        return []
+    return tables.session.run(Ownership(tables).everyone)
+
+
 class Ownership:
     """This runner's row, and the sight of the others'.
 
@@ -48,7 +50,8 @@ class Ownership:
     :meth:`keep` after its commit. A transaction may be tried several times in between.
     """
 
-    def __init__(self, names: TableNames, dialect: Dialect) -> None:
+    def __init__(self, tables: Tables) -> None:
+        names, dialect = tables.names, tables.dialect
         self.id: RunnerId | None = None
         self._row = self._tried = _Row()
         self._process: dict[str, object] = {}

@@ -7,20 +7,19 @@ from sqlalchemy import BindParameter, Connection, bindparam, text
 
 from wpbridge.action import Action, ActionId
 from wpbridge.codec.keys import key_of
-from wpbridge.store.database.session import Transactor
-from wpbridge.store.schema.layout import TableNames
 from wpbridge.store.structure.own_steps import old_mark
-from wpbridge.store.structure.own_tables import OwnTables
+from wpbridge.store.structure.tables import Tables
 
 
 class SiteKeys:
     """Gives the actions of one site their keys."""
 
-    def __init__(self, session: Transactor, names: TableNames, own: OwnTables) -> None:
-        self._session = session
+    def __init__(self, tables: Tables) -> None:
+        names = tables.names
+        self._session = tables.session
         # Some servers keep names of tables in lower case, whatever the settings say.
         self._blog = names.prefix.lower()
-        self._own = own
+        self._own = tables.own
         marks: BindParameter[str] = bindparam("marks", expanding=True)
         self._among = text(
             f"SELECT key_hash FROM {names.keys} WHERE key_hash IN :marks"

@@ -10,9 +10,7 @@ from typing import Final
 from sqlalchemy import BindParameter, Connection, bindparam, text
 
 from wpbridge.action import ActionId
-from wpbridge.store.database.dialect import Dialect
-from wpbridge.store.schema.layout import TableNames
-from wpbridge.store.structure.own_tables import OwnTables
+from wpbridge.store.structure.tables import Tables
 
 KEPT_SECONDS: Final = 7 * 86_400
 """What was canceled or deleted instead of run is forgotten after so long."""
@@ -21,8 +19,11 @@ KEPT_SECONDS: Final = 7 * 86_400
 class Suspects:
     """The suspects of one site."""
 
-    def __init__(self, names: TableNames, dialect: Dialect, own: OwnTables) -> None:
-        self._own = own
+    def __init__(self, tables: Tables) -> None:
+        names, dialect = tables.names, tables.dialect
+        self._own = tables.own
+        self.in_hand: frozenset[ActionId] = frozenset()
+        """Those of them that this runner has in hand."""
         self._table = table = names.suspects
         ids: BindParameter[int] = bindparam("ids", expanding=True)
         self._among = text(f"SELECT action_id FROM {table} WHERE action_id IN :ids").bindparams(ids)

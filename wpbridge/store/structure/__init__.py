@@ -2,5 +2,14 @@
 
 from typing import Final
 
-DOOR: Final = ("definitions", "own_steps", "own_tables", "rights", "server")
+DOOR: Final = (
+    "creation",
+    "definitions",
+    "network",
+    "own_steps",
+    "own_tables",
+    "rights",
+    "server",
+    "tables",
+)
 """The modules that other rooms may import."""

@@ -16,12 +16,12 @@ from sqlalchemy.exc import DBAPIError
 
 from wpbridge.errors import Contention, StoreError, StoreUnavailable
 from wpbridge.store.database.dialect import sort_trouble
-from wpbridge.store.rows.writes import listed
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.database.texts import listed
 from wpbridge.store.schema.ddl import Ddl
 from wpbridge.store.schema.found import FoundTable
 from wpbridge.store.schema.layout import TableNames
 from wpbridge.store.structure.server import Server
+from wpbridge.store.structure.tables import Connected
 
 TRIES: Final = 10
 _LOCK_WAIT: Final = frozenset({1205})
@@ -39,21 +39,21 @@ class Definitions:
 
     def __init__(
         self,
-        store: SqlStore,
-        watcher: SqlStore | None = None,
+        way: Connected,
+        watcher: Connected | None = None,
         *,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         """``watcher``: a second store of the same site; asked how far a statement is."""
-        self.store = store
-        self.server = Server(store)
+        self.way = way
+        self.server = Server(way)
         self._watcher = watcher
         self._pause = pause
 
     @property
     def names(self) -> TableNames:
         """The site's."""
-        return self.store.names
+        return self.way.names
 
     @property
     def ddl(self) -> Ddl:
@@ -67,11 +67,11 @@ class Definitions:
     def look(self, name: str) -> FoundTable | None:
         """Look at a table by its name; None where there is none."""
         key = self.names.keys_of_tables.get(name, "")
-        return self.store.session.run(partial(self.server.dialect.look, table=name, key=key))
+        return self.way.session.run(partial(self.server.dialect.look, table=name, key=key))
 
     def written(self, name: str) -> str:
         """Return a table's definition as the server writes it, with its indexes."""
-        return self.store.session.run(partial(self.server.dialect.written, table=name))
+        return self.way.session.run(partial(self.server.dialect.written, table=name))
 
     def wrong_ids(self, table: str, column: str) -> tuple[int, int]:
         """How many rows have the id 0, how many another row's; reads the whole table."""
@@ -107,11 +107,11 @@ class Definitions:
         return highest + 1
 
     def _ask(self, statement: str) -> Sequence[Sequence[Any]]:
-        return self.store.session.run(lambda c: _rows(c, statement))
+        return self.way.session.run(lambda c: _rows(c, statement))
 
     def can_work_online(self) -> bool:
         """Whether the server can add an index beside writers: MySQL 5.6, MariaDB 10.0."""
-        return self.store.session.run(self.server.dialect.can_index_online)
+        return self.way.session.run(self.server.dialect.can_index_online)
 
     def explain_claim(self) -> tuple[str | None, bool]:
         """Return the index that the plugin's own claim uses, and whether the claim sorts.
@@ -119,13 +119,14 @@ class Definitions:
         On MySQL it is asked of the claim's subselect, which the plugin has from 3.9.3 on. An older
         plugin's UPDATE finds its rows in the same way.
         """
-        priority = "priority, " if self.store.layout.has_priority else ""
+        actions = self.table("actions")
+        priority = "priority, " if actions is not None and "priority" in actions.columns else ""
         claim = (
             f"SELECT action_id FROM {self.names.actions} WHERE claim_id = 0 AND"
             f" scheduled_date_gmt <= {self.server.dialect.db_now} AND status = 'pending' ORDER BY"
             f" {priority}attempts, scheduled_date_gmt, action_id LIMIT 25"
         )
-        return self.store.session.run(partial(self.server.dialect.index_used, select=claim))
+        return self.way.session.run(partial(self.server.dialect.index_used, select=claim))
 
     # Changing them
 
@@ -168,7 +169,7 @@ class Definitions:
     def _attempt(self, statement: str, lock_wait_seconds: float, told: Progress) -> None:
         prepare = self.ddl.before_change(lock_wait_seconds)
         if not prepare:
-            self.store.session.transact(lambda c: c.execute(text(statement)).close())
+            self.way.session.transact(lambda c: c.execute(text(statement)).close())
             return
 
         def work(connection: Connection) -> None:
@@ -178,12 +179,12 @@ class Definitions:
             _execute(connection, statement)
 
         if self._watcher is None:
-            self.store.session.run(work)
+            self.way.session.run(work)
         else:
             self._watched(work, self._watcher, told)
 
     def _watched(
-        self, work: Callable[[Connection], None], watcher: SqlStore, told: Progress
+        self, work: Callable[[Connection], None], watcher: Connected, told: Progress
     ) -> None:
         """The statement runs in a thread, so that it can be asked after and be stopped."""
         ids: list[int] = []
@@ -197,7 +198,7 @@ class Definitions:
 
         def run() -> None:
             try:
-                self.store.session.run(noted)
+                self.way.session.run(noted)
             except BaseException as error:  # noqa: BLE001 - raised below, where it is waited for
                 failure.append(error)
             finally:

@@ -56,13 +56,19 @@ class OwnTables:
             self.facts = self._session.run(lambda c: read_facts(c, self._names))
         return self._there
 
-    def look_again(self) -> None:
-        """For who keeps a store open: another process may have made what was missing."""
+    def look_for_missing(self) -> None:
+        """Look again if a table was missing: another process may have made it meanwhile."""
         if not self._there.issuperset(self._names.own):
             self.look()
 
     def has(self, table: str) -> bool:
-        """Whether it was there when somebody last looked."""
+        """Whether a table is there.
+
+        A missing one is looked for again, but not inside a transaction: there what the session
+        looked for before it began counts.
+        """
+        if table not in self._there and not self._session.is_inside:
+            self.look()
         return table in self._there
 
     @property

@@ -13,9 +13,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from wpbridge.errors import ReadOnly
-from wpbridge.store.database.dialect import Dialect, sort_trouble
-from wpbridge.store.running.runner_store import SqlStore
-from wpbridge.store.schema.layout import Layout, TableNames
+from wpbridge.store.database.dialect import sort_trouble
+from wpbridge.store.structure.tables import Tables
 
 _ATTEMPT: Final = ("attempts", "last_attempt_gmt", "last_attempt_local")
 _DATES: Final = ("scheduled_date_gmt", "scheduled_date_local")
@@ -32,31 +31,29 @@ class Findings:
     """Runs do without these; some commands do not."""
 
 
-def refuse_read_only(store: SqlStore) -> None:
+def refuse_read_only(tables: Tables) -> None:
     """For whoever is about to run actions: do not even begin where nothing can be written.
 
     Raises:
         ReadOnly: with the reason, and at once, however long the session waits for other troubles.
     """
-    rights = Rights(store.names, store.layout, store.dialect)
-    if reason := store.session.run(rights.read_only):
+    if reason := tables.session.run(Rights(tables).read_only):
         raise ReadOnly(reason)
 
 
-def find(store: SqlStore) -> Findings:
+def find(tables: Tables) -> Findings:
     """What keeps the account, or anybody, from running this site's actions."""
-    rights = Rights(store.names, store.layout, store.dialect)
-    there = frozenset(filter(store.parts.own.has, store.names.own))
-    return store.session.run(lambda c: rights.find(c, there))
+    there = frozenset(filter(tables.own.has, tables.names.own))
+    return tables.session.run(lambda c: Rights(tables).find(c, there))
 
 
 class Rights:
     """Questions about one site's tables; for a connection that is in no transaction."""
 
-    def __init__(self, names: TableNames, layout: Layout, dialect: Dialect) -> None:
-        self._names = names
-        self._layout = layout
-        self._dialect = dialect
+    def __init__(self, tables: Tables) -> None:
+        self._names = tables.names
+        self._layout = tables.layout
+        self._dialect = tables.dialect
 
     def read_only(self, connection: Connection) -> str:
         """Say why nothing can be written; empty where it can be.

@@ -11,25 +11,22 @@ from typing import Final
 
 from sqlalchemy import BindParameter, Connection, TextClause, bindparam, text
 
-from wpbridge.action import ActionId, ClaimId
+from wpbridge.action import PLUGIN_TIMEOUT_SECONDS, ActionId, ClaimId
 from wpbridge.clock import to_text
 from wpbridge.outcome import LogLine
-from wpbridge.store.database.dialect import Dialect
-from wpbridge.store.database.session import Transactor
-from wpbridge.store.queueing.edits import PLUGIN_TIMEOUT_SECONDS
+from wpbridge.store.database.texts import split
 from wpbridge.store.rows.inserts import Inserts
-from wpbridge.store.running.ownership import split
-from wpbridge.store.schema.layout import Layout, TableNames
-from wpbridge.store.structure.own_tables import OwnTables
+from wpbridge.store.structure.tables import Tables
 
 RESET: Final = "action reset"
 FAILED: Final = (
-    f"action was in-progress for at least {PLUGIN_TIMEOUT_SECONDS} seconds without completing and"
-    " has been marked as failed. Check server, PHP and database error logs to diagnose cause."
+    f"action was in-progress for at least {PLUGIN_TIMEOUT_SECONDS}"
+    " seconds without completing and has been marked as failed. Check server, PHP and database"
+    " error logs to diagnose cause."
 )
 FAILED_BEFORE_4: Final = (
-    f"action marked as failed after {PLUGIN_TIMEOUT_SECONDS} seconds. Unknown error occurred."
-    " Check server, PHP and database error logs to diagnose cause."
+    f"action marked as failed after {PLUGIN_TIMEOUT_SECONDS} seconds. Unknown error occurred. Check"
+    " server, PHP and database error logs to diagnose cause."
 )
 CLEANERS: Final = ("WP Cron", "Async Request", "WP CLI")
 """Those of the plugin's runners that clean with each run, as its log names them; never translated,
@@ -43,18 +40,11 @@ NEWEST_LOGS: Final = 10_000
 class Cleaning:
     """Rows of one site whose runners are gone."""
 
-    def __init__(  # noqa: PLR0917 - the parts of the store
-        self,
-        session: Transactor,
-        names: TableNames,
-        layout: Layout,
-        dialect: Dialect,
-        inserts: Inserts,
-        own: OwnTables,
-    ) -> None:
-        self._session = session
+    def __init__(self, tables: Tables, inserts: Inserts) -> None:
+        names, layout, dialect = tables.names, tables.layout, tables.dialect
+        self._session = tables.session
         self._names = names
-        self._own = own
+        self._own = tables.own
         self._inserts = inserts
         table = names.actions
         key = " FORCE INDEX (PRIMARY)" if dialect.name == "mysql" else " NOT INDEXED"

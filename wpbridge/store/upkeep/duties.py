@@ -10,10 +10,7 @@ from typing import Final, Literal, TypeAlias
 
 from sqlalchemy import Connection, text
 
-from wpbridge.store.database.dialect import Dialect
-from wpbridge.store.database.session import Transactor
-from wpbridge.store.schema.layout import TableNames
-from wpbridge.store.structure.own_tables import OwnTables
+from wpbridge.store.structure.tables import Tables
 
 Duty: TypeAlias = Literal["claims", "retention"]
 LEASE_SECONDS: Final = 60
@@ -25,11 +22,10 @@ _FAR_SECONDS: Final = 172_800
 class Duties:
     """The duties of one site."""
 
-    def __init__(
-        self, session: Transactor, names: TableNames, own: OwnTables, dialect: Dialect
-    ) -> None:
-        self._session = session
-        self._own = own
+    def __init__(self, tables: Tables) -> None:
+        names, dialect = tables.names, tables.dialect
+        self._session = tables.session
+        self._own = tables.own
         self._table = table = names.duties
         self._dialect = dialect
         now, lease = dialect.db_now, dialect.db_in(LEASE_SECONDS)

@@ -16,12 +16,9 @@ from sqlalchemy import Connection, bindparam, text
 
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import ZERO_DATE, to_text
-from wpbridge.store.database.dialect import Dialect
-from wpbridge.store.database.session import Transactor
+from wpbridge.store.database.texts import listed
 from wpbridge.store.rows.groups import Groups
-from wpbridge.store.rows.writes import listed
-from wpbridge.store.schema.layout import Layout, TableNames
-from wpbridge.store.structure.own_tables import OwnTables
+from wpbridge.store.structure.tables import Tables
 
 MONTH: Final = timedelta(seconds=2_678_400)
 """The plugin's: 31 days."""
@@ -44,21 +41,14 @@ class Expiry:
 class Retention:
     """Old rows of one site."""
 
-    def __init__(  # noqa: PLR0917 - the parts of the store
-        self,
-        session: Transactor,
-        names: TableNames,
-        layout: Layout,
-        dialect: Dialect,
-        groups: Groups,
-        own: OwnTables,
-    ) -> None:
-        self._session = session
+    def __init__(self, tables: Tables, groups: Groups) -> None:
+        names = tables.names
+        self._session = tables.session
         self._names = names
-        self._layout = layout
-        self._dialect = dialect
+        self._layout = tables.layout
+        self._dialect = tables.dialect
         self._groups = groups
-        self._own = own
+        self._own = tables.own
         # The primary key, and not the index on the action's id alone: MySQL may choose to sort.
         self._orphans = text(
             f"SELECT l.log_id FROM {names.logs} l LEFT JOIN {names.actions} a"

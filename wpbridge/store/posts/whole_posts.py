@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.portions import portions, room
-from wpbridge.store.rows.writes import listed
+from wpbridge.store.database.texts import listed
 from wpbridge.store.schema.ids import given
 
 POST_TYPE: Final = "scheduled-action"

@@ -15,10 +15,10 @@ from sqlalchemy import Connection, text
 
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import to_text
-from wpbridge.store.moving.posts import CLEANUP_HOOK, KEY, MIGRATED, Made, Posts
-from wpbridge.store.moving.whole_posts import POST_TYPE, Columns, WholePost, WholePosts
-from wpbridge.store.rows.writes import listed
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.database.texts import listed
+from wpbridge.store.opened import OpenStore
+from wpbridge.store.posts.posts import CLEANUP_HOOK, KEY, MIGRATED, Made, Posts
+from wpbridge.store.posts.whole_posts import POST_TYPE, Columns, WholePost, WholePosts
 
 HIDDEN: Final = "wpbridge-undo"
 """The type of a post whose action may still be there."""
@@ -56,10 +56,10 @@ class _Found:
 class PostsBack:
     """The way back of one site's posts."""
 
-    def __init__(self, store: SqlStore, posts: Posts) -> None:
+    def __init__(self, store: OpenStore, posts: Posts) -> None:
         self._session = store.session
         self._names = store.names
-        self._parts = store.parts
+        self._parts = store
         self._posts = posts
         self._alone = posts.alone
         self._dialect = store.dialect

@@ -20,17 +20,15 @@ from sqlalchemy import BindParameter, Connection, bindparam, text
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import ZERO_DATE, to_text
 from wpbridge.errors import Contention, Unfit
-from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.portions import SMALL, portions, room, text_size
-from wpbridge.store.database.session import Transactor
+from wpbridge.store.database.texts import listed
 from wpbridge.store.reading.reading import Reading
 from wpbridge.store.records import Query
 from wpbridge.store.rows.groups import Groups
 from wpbridge.store.rows.inserts import Inserts
-from wpbridge.store.rows.writes import listed
-from wpbridge.store.schema.layout import Layout, TableNames
+from wpbridge.store.schema.layout import TableNames
 from wpbridge.store.schema.text_columns import Place
-from wpbridge.store.structure.own_tables import OwnTables
+from wpbridge.store.structure.tables import Tables
 
 WINDOW: Final = 1_000
 """Rows read at a time, at most."""
@@ -162,25 +160,16 @@ class _Raced(Exception):
 class Bulk:
     """Reads and adds whole rows of one site."""
 
-    def __init__(  # noqa: PLR0917 - the parts of the store
-        self,
-        session: Transactor,
-        names: TableNames,
-        layout: Layout,
-        dialect: Dialect,
-        reading: Reading,
-        groups: Groups,
-        inserts: Inserts,
-        own: OwnTables,
-    ) -> None:
-        self._session = session
+    def __init__(self, tables: Tables, reading: Reading, groups: Groups, inserts: Inserts) -> None:
+        names, layout, dialect = tables.names, tables.layout, tables.dialect
+        self._session = tables.session
         self._names = names
         self._layout = layout
         self._dialect = dialect
         self._reading = reading
         self._groups = groups
         self._inserts = inserts
-        self._own = own
+        self._own = tables.own
         self._group_ids: dict[str, int] = {}
         """Of slugs written before: rows of groups are never deleted."""
         self._room = room(dialect.most_bytes)

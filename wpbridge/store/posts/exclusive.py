@@ -18,7 +18,7 @@ from sqlalchemy import Connection, text
 
 from wpbridge.errors import Contention, StoreError
 from wpbridge.store.database.named_lock import NamedLock
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.opened import OpenStore
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ WAIT_SECONDS: Final = 5
 class Alone:
     """The right to move one site's posts."""
 
-    def __init__(self, store: SqlStore) -> None:
+    def __init__(self, store: OpenStore) -> None:
         self._store = store
         self._session = store.session
         self._is_locked = store.dialect.name == "mysql"
@@ -45,7 +45,7 @@ class Alone:
         if self._is_locked:
             self._session.run(self._make_sure)
         if self._lock.is_refused:
-            self._store.parts.own.ensure(self._store.names.site)
+            self._store.own.ensure(self._store.names.site)
         try:
             yield
         finally:

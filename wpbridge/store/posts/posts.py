@@ -18,12 +18,12 @@ from wpbridge.clock import ZERO_DATE, from_text, to_text
 from wpbridge.codec.args import columns
 from wpbridge.errors import InputError
 from wpbridge.site.zone import Zone
-from wpbridge.store.moving.bulk import WholeRow
-from wpbridge.store.moving.exclusive import Alone
-from wpbridge.store.moving.old_posts import LOG_TYPE, OldPosts, Post
-from wpbridge.store.moving.whole_posts import POST_TYPE, TAXONOMY, Columns, WholePost
-from wpbridge.store.rows.writes import listed
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.bulk.bulk import WholeRow
+from wpbridge.store.database.texts import listed
+from wpbridge.store.opened import OpenStore
+from wpbridge.store.posts.exclusive import Alone
+from wpbridge.store.posts.old_posts import LOG_TYPE, OldPosts, Post
+from wpbridge.store.posts.whole_posts import POST_TYPE, TAXONOMY, Columns, WholePost
 from wpbridge.store.schema.charsets import to_text as php_text
 
 MIGRATION_OPTION: Final = "action_scheduler_migration_status"
@@ -115,11 +115,11 @@ class Batch:
 class Posts:
     """The post store of one site."""
 
-    def __init__(self, store: SqlStore) -> None:
+    def __init__(self, store: OpenStore) -> None:
         """Looks at the tables. SchemaError where the plugin's are missing."""
         self._store = store
         self._layout = store.layout
-        self._parts = store.parts
+        self._parts = store
         self._session = store.session
         self._dialect = store.dialect
         self.alone = Alone(store)

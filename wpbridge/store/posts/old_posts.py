@@ -9,11 +9,11 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import Connection, text
 
 from wpbridge.clock import ZERO_DATE, to_text
+from wpbridge.store.bulk.bulk import WINDOW_BYTES
 from wpbridge.store.database.portions import portions
-from wpbridge.store.moving.bulk import WINDOW_BYTES
-from wpbridge.store.moving.whole_posts import POST_TYPE, TAXONOMY, WholePost, WholePosts
-from wpbridge.store.rows.writes import listed
-from wpbridge.store.running.runner_store import SqlStore
+from wpbridge.store.database.texts import listed
+from wpbridge.store.opened import OpenStore
+from wpbridge.store.posts.whole_posts import POST_TYPE, TAXONOMY, WholePost, WholePosts
 from wpbridge.store.structure.server import Server
 
 SCHEDULE_META: Final = "_action_manager_schedule"
@@ -71,10 +71,10 @@ class Post:
 class OldPosts:
     """The posts of one site's actions; ``is_there`` says whether there can be any."""
 
-    def __init__(self, store: SqlStore) -> None:
+    def __init__(self, store: OpenStore) -> None:
         """Looks at the tables."""
         self._session = store.session
-        server = Server(store)
+        server = Server(store.tables)
         names = (
             "posts",
             "postmeta",

@@ -1,0 +1,37 @@
+"""Stores as runners see them, opened for tests."""
+
+from typing import TypeAlias
+
+from wpbridge.site.database import DatabaseAddress
+from wpbridge.store import connect
+from wpbridge.store.opened import OpenStore, open_tables
+from wpbridge.store.running.runner_store import RunnerStore
+from wpbridge.store.structure.creation import create_tables
+from wpbridge.store.structure.tables import Connected, Tables
+
+AnyStore: TypeAlias = OpenStore | RunnerStore | Tables | Connected
+
+
+def open_store(
+    address: DatabaseAddress, prefix: str, *, patience_seconds: float = 0.0, is_runner: bool = False
+) -> RunnerStore:
+    """The store of tables that are there."""
+    way = connect.connect(address, prefix, patience_seconds=patience_seconds, is_runner=is_runner)
+    return RunnerStore(connect.opened(way))
+
+
+def make_store(address: DatabaseAddress, prefix: str) -> RunnerStore:
+    """The store of tables that are made, as far as they are missing."""
+    way = connect.connect(address, prefix)
+    create_tables(way, everything=True)
+    return RunnerStore(open_tables(way))
+
+
+def way_of(store: RunnerStore) -> Connected:
+    """The way to a store's tables."""
+    return Connected(session=store.session, names=store.names, dialect=store.parts.dialect)
+
+
+def again(store: RunnerStore) -> RunnerStore:
+    """The same tables, looked at anew over the same connection."""
+    return RunnerStore(open_tables(way_of(store)))

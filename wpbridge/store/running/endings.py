@@ -1,0 +1,184 @@
+"""Starts, endings and releases of one runner: each is one transaction, and is told what it did."""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from wpbridge.action import Action, ActionId, ClaimId, Status
+from wpbridge.outcome import LogLine
+from wpbridge.store.base import Ending
+from wpbridge.store.opened import OpenStore
+from wpbridge.store.rows.writes import LostRaceError
+from wpbridge.store.running.limits import Limits
+from wpbridge.store.running.ownership import Ownership
+from wpbridge.store.running.suspects import Suspects
+from wpbridge.telling.log import tell
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A change of an action's status that is about to be written."""
+
+    action: Action
+    before: Status
+    after: Status
+
+    def is_ahead(self, status: str, claim: ClaimId) -> bool:
+        """Whether a row is as it was: ours to change."""
+        return status == self.before and claim == self.action.claim_id
+
+    def is_behind(self, status: str, claim: ClaimId) -> bool:
+        """Whether a row is as the change leaves it."""
+        freed = self.after is Status.PENDING
+        return status == self.after and claim == (0 if freed else self.action.claim_id)
+
+
+class Endings:
+    """What becomes of the actions that one runner has in hand."""
+
+    def __init__(
+        self, store: OpenStore, limits: Limits, suspects: Suspects, ownership: Ownership
+    ) -> None:
+        self._session = store.session
+        self._dialect = store.dialect
+        self._writes = store.writes
+        self._limits = limits
+        self._suspects = suspects
+        self._ownership = ownership
+        self._has_warned = False
+
+    def start(
+        self, started: Sequence[tuple[Action, Sequence[LogLine]]], *, now: datetime, once: bool
+    ) -> frozenset[ActionId]:
+        """See :class:`wpbridge.store.base.Store`."""
+        wanted = {action.id: (action, lines) for action, lines in started}
+        if once:
+            self._warn_of_forgetfulness()
+        held_once = self._ownership.once | set(wanted) if once else self._ownership.once
+
+        def start(connection: Connection, ids: frozenset[ActionId]) -> None:
+            self._ownership.write(connection, once=held_once)
+            self._writes.start(connection, [wanted[i][0] for i in sorted(ids)], now)
+            self._writes.insert_logs(
+                connection, [(i, line) for i in wanted if i in ids for line in wanted[i][1]]
+            )
+
+        changes = {
+            i: _Turn(action, Status.PENDING, Status.IN_PROGRESS)
+            for i, (action, _) in wanted.items()
+        }
+        marked = self._settling(start, changes)
+        self._ownership.keep()
+        return marked
+
+    def _warn_of_forgetfulness(self) -> None:
+        """Say once where at most once cannot be kept, since the server may forget a start."""
+        if self._has_warned:
+            return
+        self._has_warned = True
+        if reason := self._session.run(self._dialect.forgets):
+            tell("store.forgetful", reason=f"{reason}: an action may start more than once then")
+
+    def settle(
+        self, endings: Sequence[Ending], *, now: datetime, finished: Collection[ClaimId] = ()
+    ) -> frozenset[ActionId]:
+        """See :class:`wpbridge.store.base.Store`."""
+        wanted = {ending.action.id: ending for ending in endings}
+        once = self._ownership.once - set(wanted)
+        lost = set(finished)
+        if not (wanted or lost):
+            return frozenset()
+        over = {i for i, ending in wanted.items() if ending.status is not Status.PENDING}
+        cleared = self._suspects.in_hand & over
+
+        def settle(connection: Connection, ids: frozenset[ActionId]) -> None:
+            self._writes.end(connection, [e for i, e in wanted.items() if i in ids], now)
+            self._suspects.clear(connection, cleared & ids)
+            if ids != wanted.keys():
+                self._free_strays(connection, [e.action for e in endings])
+            self._writes.finish(connection, lost)
+            self._ownership.write(connection, lost=lost, once=once)
+
+        changes = {
+            i: _Turn(e.action, Status.IN_PROGRESS if e.marked else Status.PENDING, e.status)
+            for i, e in wanted.items()
+        }
+        done = self._settling(settle, changes)
+        self._ownership.keep()
+        self._suspects.in_hand -= done
+        self._limits.freed(ending.action for ending in endings)
+        return done
+
+    def _free_strays(self, connection: Connection, actions: Iterable[Action]) -> None:
+        """Put back rows that wait in our claim though they should be running or have ended.
+
+        Somebody, or a server that forgot their start, has set them back. Their claim goes now.
+        """
+        claims = {action.id: action.claim_id for action in actions}
+        states = self._writes.states(connection, sorted(claims))
+        for action_id, (status, claim) in states.items():
+            if status == Status.PENDING and claim == claims[action_id]:
+                self._writes.free(connection, [action_id], claim)
+
+    def _settling(
+        self,
+        work: Callable[[Connection, frozenset[ActionId]], None],
+        turns: dict[ActionId, _Turn],
+    ) -> frozenset[ActionId]:
+        """Do it for all; if some are lost, look which are still ours and do it for those.
+
+        What a commit that was never answered has done is found done, and counts as such.
+        """
+        everything = frozenset(turns)
+
+        def one_by_one(connection: Connection) -> frozenset[ActionId]:
+            states = self._writes.states(connection, sorted(everything))
+            ours = frozenset(i for i, row in states.items() if turns[i].is_ahead(*row))
+            done = frozenset(i for i, row in states.items() if turns[i].is_behind(*row))
+            work(connection, ours)
+            return ours | done if self._session.in_doubt else ours
+
+        def together(connection: Connection) -> frozenset[ActionId]:
+            if self._session.in_doubt:
+                return one_by_one(connection)
+            work(connection, everything)
+            return everything
+
+        try:
+            return self._session.transact(together)
+        except LostRaceError:
+            return self._session.transact(one_by_one)
+
+    def release(self, actions: Sequence[Action], *, finished: Collection[ClaimId] = ()) -> int:
+        """See :class:`wpbridge.store.base.Store`."""
+        lost = set(finished)
+        if not (actions or lost):
+            return 0
+
+        def release(connection: Connection) -> int:
+            freed = 0
+            for claim in {action.claim_id for action in actions}:
+                ids = [a.id for a in actions if a.claim_id == claim]
+                freed += self._writes.free(connection, ids, claim)
+            self._writes.finish(connection, lost)
+            self._ownership.write(connection, lost=lost)
+            return len(actions) if self._session.in_doubt else freed
+
+        freed = self._session.transact(release)
+        self._ownership.keep()
+        self._suspects.in_hand -= {action.id for action in actions}
+        self._limits.freed(actions)
+        return freed
+
+    def heartbeat(self, held: Sequence[ActionId], *, now: datetime) -> bool:
+        """See :class:`wpbridge.store.base.Store`."""
+        if not held:
+            return self._session.run(self._ownership.beat)
+
+        def beat(connection: Connection) -> bool:
+            self._writes.touch(connection, held, self._ownership.claims, now)
+            return self._ownership.beat(connection)
+
+        return self._session.transact(beat)

@@ -1,0 +1,50 @@
+"""How the server would answer the statements of a claim: which indexes it uses, what it reads."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from wpbridge.store.opened import OpenStore
+from wpbridge.store.running.candidates import Finder, Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One line of a statement's plan."""
+
+    name: str
+    """The statement's."""
+    index: str | None
+    """The one it uses."""
+    wanted: str | None
+    """The one it should use; None where any will do."""
+    rows: int
+    reads_all: bool
+    sorts: bool
+
+
+def plans(store: OpenStore, values: Mapping[str, object]) -> list[Step]:
+    """Tell the plans of every statement that a claim may send; nothing on SQLite."""
+    finder = Finder(store.tables, lambda _: True, store.groups.slug_on)
+    return [_step(plan, row) for plan in finder.plans() for row in _explained(store, plan, values)]
+
+
+def _explained(
+    store: OpenStore, plan: Plan, values: Mapping[str, object]
+) -> list[Mapping[str, Any]]:
+    told = plan.statement.text
+    used = {name: value for name, value in values.items() if f":{name}" in told}
+    return store.session.run(partial(store.dialect.plan, select=told, values=used))
+
+
+def _step(plan: Plan, told: Mapping[str, Any]) -> Step:
+    extra = str(told.get("extra") or "")
+    return Step(
+        name=plan.name,
+        index=None if told.get("key") is None else str(told["key"]),
+        wanted=plan.index,
+        rows=int(told.get("rows") or 0),
+        reads_all=told.get("type") == "ALL",
+        sorts="filesort" in extra or "temporary" in extra,
+    )

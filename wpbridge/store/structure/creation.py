@@ -1,0 +1,27 @@
+"""Making a site's tables where there are none, and removing ours as a whole."""
+
+from sqlalchemy import Connection, text
+
+from wpbridge.store.structure.own_tables import OwnTables
+from wpbridge.store.structure.tables import Connected, Tables
+
+
+def create_tables(way: Connected, *, everything: bool) -> None:
+    """Make our tables, and with ``everything`` the plugin's where they are missing.
+
+    On SQLite ``everything`` also makes the file.
+    """
+    if everything:
+        way.dialect.make_database(way.session.address)
+
+    def create(connection: Connection) -> None:
+        for statement in way.dialect.ddl(way.names) if everything else ():
+            connection.execute(text(statement))
+
+    way.session.run(create)
+    OwnTables(way.session, way.names, way.dialect).ensure()
+
+
+def drop_tables(way: Connected | Tables) -> None:
+    """Remove our tables; the plugin's are never removed."""
+    OwnTables(way.session, way.names, way.dialect).drop()
