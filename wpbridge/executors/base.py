@@ -3,7 +3,7 @@
 import queue
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, TypeAlias
 
 from wpbridge.action import Action
@@ -49,6 +49,11 @@ class Report:
     ended_at: datetime
     output: str = ""
     """The end of what a Python handler printed; PHP's stands in a failure's detail."""
+
+    @property
+    def took(self) -> timedelta:
+        """How long the call ran."""
+        return self.ended_at - self.started_at
 
 
 def unstarted(call: Call, at: datetime) -> Report:

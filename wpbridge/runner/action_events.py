@@ -14,12 +14,12 @@ from wpbridge.events import (
     ActionSnoozed,
     ActionStarted,
 )
+from wpbridge.executors.base import Report
 from wpbridge.outcome import (
     Booked,
     Canceled,
     Completed,
     Failed,
-    Outcome,
     Retried,
     Snoozed,
     Unrun,
@@ -49,23 +49,21 @@ def _about(action: Action, at: datetime, site: str) -> _About:
 
 
 def started(action: Action, at: datetime, site: str) -> ActionStarted:
-    """It was handed to its handler."""
+    """The event of an action that was handed to its handler."""
     due = action.scheduled_at
     waited = None if due is None else max(timedelta(0), at - due)
     return ActionStarted(**_about(action, at, site), waited=waited)
 
 
-def lost(action: Action, at: datetime, site: str) -> ActionLost:
-    """Its ending was not ours to write."""
-    return ActionLost(**_about(action, at, site))
+def lost(report: Report, site: str) -> ActionLost:
+    """The event of an action whose ending was not ours to write."""
+    return ActionLost(**_about(report.call.action, report.ended_at, site))
 
 
-def ended(  # noqa: PLR0911 - one for each outcome
-    action: Action, outcome: Outcome, *, started_at: datetime, ended_at: datetime, site: str
-) -> ActionEvent | None:
-    """What an outcome that is true in the tables tells; None for what was not run at all."""
-    about, took = _about(action, ended_at, site), ended_at - started_at
-    match outcome:
+def ended(report: Report, site: str) -> ActionEvent | None:  # noqa: PLR0911 - one for each outcome
+    """The event of an ending that is true in the tables; None for what was not run at all."""
+    about, took = _about(report.call.action, report.ended_at, site), report.took
+    match outcome := report.outcome:
         case Completed():
             return ActionCompleted(**about, took=took)
         case Failed(reason=reason, error_type=error_type):

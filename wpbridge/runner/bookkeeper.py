@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from wpbridge.action import Action, ActionId, ClaimId, Status
-from wpbridge.events import HookPaused
 from wpbridge.executors.base import Call, Report
 from wpbridge.outcome import Booked, Failed, LogLine, Outcome, Unrun, line_of
 from wpbridge.runner import action_events, log_texts, settle
@@ -52,7 +51,7 @@ class Bookkeeper:
             if state is None:
                 # Others had taken it over; perhaps it has come back to us since, and runs anew.
                 continue
-            self._claim_size.note(report.ended_at - report.started_at)
+            self._claim_size.note(report.took)
             self._tell_started(report.call, state, report.started_at)
             if isinstance(report.outcome, Booked):
                 self._run.in_hand.ended_by_plugin.append(report)
@@ -99,18 +98,9 @@ class Bookkeeper:
         self._release_unrun()
         if self._run.in_hand.endings:
             self._settle()
-        for hook in self._breaker.flush(self._run.clock.now()):
-            self._paused.add(hook.hook)
-            self._run.bus.tell(
-                HookPaused(
-                    at=self._run.clock.now(),
-                    site=self._run.bus.site,
-                    hook=hook.hook,
-                    failures=hook.failures,
-                    until=hook.until,
-                    reason=hook.reason,
-                )
-            )
+        for paused in self._breaker.flush(self._run.clock.now(), self._run.bus.site):
+            self._paused.add(paused.hook)
+            self._run.bus.tell(paused)
 
     def _settle(self) -> None:
         in_hand = self._run.in_hand
@@ -123,10 +113,10 @@ class Bookkeeper:
         written = write(self._run.store, endings, now=self._run.clock.now(), finished=finished)
         for one, done in zip(ended, written, strict=True):
             self._count(done.ending, is_settled=done.is_settled)
-            report = one.report
-            if report is not None and done.failed is not None:
-                report = replace(report, outcome=done.failed)
-            self._tell_ended(Ended(done.ending, report), is_settled=done.is_settled)
+            if one.report is not None:
+                outcome = done.failed or one.report.outcome
+                report = replace(one.report, outcome=outcome)
+                self._tell_ended(report, is_settled=done.is_settled)
 
     def _count(self, ending: Ending, *, is_settled: bool) -> None:
         totals = self._run.totals
@@ -143,22 +133,9 @@ class Bookkeeper:
             state.is_told = True
             self._run.bus.tell(action_events.started(call.action, at, self._run.bus.site))
 
-    def _tell_ended(self, ended: Ended, *, is_settled: bool) -> None:
-        action, report = ended.ending.action, ended.report
-        if report is None:
-            return
-        event = (
-            action_events.ended(
-                action,
-                report.outcome,
-                started_at=report.started_at,
-                ended_at=report.ended_at,
-                site=self._run.bus.site,
-            )
-            if is_settled
-            else action_events.lost(action, report.ended_at, self._run.bus.site)
-        )
-        if event is not None:
+    def _tell_ended(self, report: Report, *, is_settled: bool = True) -> None:
+        event_of = action_events.ended if is_settled else action_events.lost
+        if (event := event_of(report, self._run.bus.site)) is not None:
             self._run.bus.tell(event)
 
     def _count_status(self, status: str) -> None:
@@ -191,25 +168,14 @@ class Bookkeeper:
             in_hand.claims[action.claim_id].discard(action.id)
             if status in (Status.COMPLETE, Status.FAILED, Status.CANCELED):
                 self._count_status(status)
-                self._tell_booked(report)
+                self._breaker.note(action.hook, outcome)
+                self._tell_ended(report)
             else:
                 self._run.totals.lost += 1
             if failed is not None and failed.detail and status == Status.FAILED:
                 said.append((action.id, log_texts.detail(report.ended_at, failed.detail)))
         self._run.store.log(said)
         self._run.store.release([], finished=self._run.in_hand.finished_claims())
-
-    def _tell_booked(self, report: Report) -> None:
-        self._breaker.note(report.call.action.hook, report.outcome)
-        event = action_events.ended(
-            report.call.action,
-            report.outcome,
-            started_at=report.started_at,
-            ended_at=report.ended_at,
-            site=self._run.bus.site,
-        )
-        if event is not None:
-            self._run.bus.tell(event)
 
     @staticmethod
     def _unbooked(report: Report, failed: Failed | None, status: str) -> Ending:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from wpbridge.events import HookPaused
 from wpbridge.outcome import Booked, Completed, Failed, Outcome, Retried
 from wpbridge.patterns import matches
 from wpbridge.site.rules import Limit
@@ -22,17 +23,6 @@ class _Row:
     failed: int = 0
     is_fresh: bool = False
     reason: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tripped:
-    """A hook that was paused."""
-
-    hook: str
-    failures: int
-    until: datetime | None
-    reason: str
-    """Of the last failure."""
 
 
 class Breaker:
@@ -61,10 +51,10 @@ class Breaker:
         rules = [(self._rule(hook), row.failed) for hook, row in self._rows.items()]
         return any(rule is not None and failed >= rule.pause_after for rule, failed in rules)
 
-    def flush(self, now: datetime) -> list[Tripped]:
-        """Tell the tables; returns the hooks that this has paused."""
+    def flush(self, now: datetime, site: str) -> list[HookPaused]:
+        """Write the counts into the tables; return an event for each hook that this has paused."""
         rows, self._rows = self._rows, {}
-        tripped: list[Tripped] = []
+        found: list[HookPaused] = []
         for hook, row in rows.items():
             rule = self._rule(hook)
             if rule is None:
@@ -80,10 +70,12 @@ class Breaker:
                 now=now,
             )
             if is_paused:
-                tripped.append(
-                    Tripped(hook=hook, failures=rule.pause_after, until=until, reason=row.reason)
+                most, last = rule.pause_after, row.reason
+                event = HookPaused(
+                    at=now, site=site, hook=hook, failures=most, until=until, reason=last
                 )
-        return tripped
+                found.append(event)
+        return found
 
     def _rule(self, hook: str) -> Limit | None:
         """The first limit that fits the hook, if it pauses at all."""
