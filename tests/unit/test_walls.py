@@ -28,6 +28,10 @@ SEEDS = {
         "Only app puts executors together: nobody else sees a real one",
     ),
     "executors/threads": ("wpbridge.executors.php.frames", "Executors do not see each other"),
+    "executors/pools/inbox": (
+        "wpbridge.executors.php.limits",
+        "The pool core does not know which workers it has",
+    ),
     "migrate/packed": ("sqlalchemy", "SQLAlchemy stays in wpbridge.store"),
     "store/connect": ("pymysql", "PyMySQL stays in wpbridge.store.database.mysql"),
     "executors/webhook": ("requests", "requests stays in wpbridge.executors.webhook_call"),
