@@ -59,7 +59,7 @@ class Child:
             self.link.send(f"{word}\n".encode())
 
     def hear(self) -> tuple[list[dict[str, Any]], bool]:
-        """What it has said, and whether it goes on."""
+        """Return the messages that have arrived, and whether more may come."""
         try:
             got = self.link.recv(65536)
         except BlockingIOError:
@@ -75,7 +75,7 @@ class Child:
         return said, bool(got) and len(self._buffer) < MOST_BYTES
 
     def has_ended(self) -> bool:
-        """Whether it has; then its group is gone too: nothing a handler started runs on."""
+        """Return whether it has ended; then what its handlers started is ended, too."""
         if self.process.returncode is not None:
             return True
         with contextlib.suppress(ChildProcessError):
@@ -87,13 +87,13 @@ class Child:
         return True
 
     def kill(self) -> None:
-        """The process and all of its group, at once."""
+        """Kill the process and all of its group."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
     @property
     def code(self) -> int:
-        """Its exit code, as a shell would tell it."""
+        """The exit code, as a shell would tell it."""
         code = self.process.returncode
         return 128 - code if code < 0 else code
 
@@ -131,7 +131,7 @@ def starter(words: Callable[[str], Sequence[str]], env: Mapping[str, str]) -> St
 
 
 def _file_of(data: bytes) -> IO[bytes]:
-    """A file without a name, in memory where the system can do that, to be read from its start."""
+    """Put data into a file without a name, in memory where that is possible."""
     file: IO[bytes]
     if hasattr(os, "memfd_create"):
         file = open(os.memfd_create("wpbridge"), "w+b")  # noqa: PTH123, SIM115 - a descriptor

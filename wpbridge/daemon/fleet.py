@@ -75,7 +75,7 @@ class Fleet:
         yield from self._leaving
 
     def is_ready(self) -> bool:
-        """Whether every slot is filled by a worker that is registered."""
+        """Return whether every slot is filled by a worker that is registered."""
         return all(slot.child is not None and slot.child.state == "working" for slot in self._slots)
 
     def silent_seconds(self) -> float:
@@ -88,7 +88,7 @@ class Fleet:
         return all(c.has_database for c in self.children())
 
     def totals(self) -> Counter[str]:
-        """What all workers did since the start."""
+        """Return what all workers have done since the start."""
         found = Counter(self._totals)
         for child in self.children():
             found.update({k: int(v) for k, v in child.totals.items() if k in _COUNTED})
@@ -108,7 +108,7 @@ class Fleet:
         )
 
     def files(self) -> set[str]:
-        """Modules that the workers have loaded from the handlers' folder."""
+        """Return the modules that workers have loaded from the handlers' folder."""
         return {name for child in self.children() for name in child.files}
 
     # Doing
@@ -140,7 +140,7 @@ class Fleet:
         return min((slot.due for slot in self._wanted()), default=None)
 
     def _wanted(self) -> list[WorkerSlot]:
-        """Slots to be filled; until the first worker was ready it is alone."""
+        """Return the slots to be filled. Until the first worker was ready, it is the only one."""
         slots = self._slots if self.is_seen else self._slots[:1]
         return [slot for slot in slots if slot.child is None]
 
@@ -150,7 +150,7 @@ class Fleet:
         self.rolling.begin(self._slots)
 
     def resize(self, size: int) -> None:
-        """So many workers from now on."""
+        """Have so many workers from now on."""
         for slot in self._slots[size:]:
             for child in slot.children():
                 self._retire(child, "fewer workers")
@@ -158,7 +158,7 @@ class Fleet:
         self._slots += [WorkerSlot(n) for n in range(len(self._slots) + 1, size + 1)]
 
     def tell(self, word: str) -> None:
-        """Hand a command on to all."""
+        """Hand a command on to all workers."""
         if word in ("quiet", "resume"):
             self.is_quiet = word == "quiet"
         for child in self.children():
@@ -212,7 +212,7 @@ class Fleet:
             self._ended(child)
 
     def _launch(self, number: int) -> Child | None:
-        """None when the system has no room for it just now; at the start that is an OSError."""
+        """Start a worker; None when the system has no room. The first one raises OSError then."""
         try:
             child = self._start(number)
         except OSError as error:
@@ -244,13 +244,13 @@ class Fleet:
                 self.rolling.drains(old, self._clock())
 
     def _retire(self, child: Child, why: str) -> None:
-        """It drains, however long that takes: nobody waits for it but the end of the daemon."""
+        """Let a worker finish what it runs. Only the end of the daemon waits for that."""
         child.tell("stop")
         self._leaving.append(child)
         child.state, child.why = "leaving", why
 
     def _recycle(self, child: Child, why: str) -> None:
-        """It drains by itself already; its slot is filled at once."""
+        """Fill the slot of a worker at once that has begun to end by itself."""
         slot = self._slot_of(child)
         child.state, child.why = "leaving", why
         tell("worker.recycled", worker_pid=child.pid, why=why)

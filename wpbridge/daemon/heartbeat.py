@@ -101,13 +101,13 @@ class HeartbeatWriter:
 
 
 def remove(file: Path) -> None:
-    """At the end: a daemon that has stopped is not live."""
+    """Remove the file, since a daemon that has stopped is not live."""
     with contextlib.suppress(OSError):
         file.unlink(missing_ok=True)
 
 
 def read(file: Path) -> Beat | str:
-    """What stands there, or why it cannot be read."""
+    """Return what the file says, or why it cannot be read."""
     try:
         told = json.loads(file.read_text("utf-8"))
         workers = tuple(Worker(**worker) for worker in told.pop("workers"))
@@ -121,7 +121,7 @@ def read(file: Path) -> Beat | str:
 
 
 def not_live(beat: Beat | str, *, now: float | None = None) -> str | None:
-    """Why the daemon does not count as alive; None when it does. Asks no database."""
+    """Return why the daemon does not count as alive; None when it does. Asks no database."""
     if isinstance(beat, str):
         return beat
     age = (time.monotonic() if now is None else now) - beat.at
@@ -134,7 +134,7 @@ def not_live(beat: Beat | str, *, now: float | None = None) -> str | None:
 
 
 def not_ready(beat: Beat | str, *, now: float | None = None) -> str | None:
-    """Why it does not take work just now; None when it does."""
+    """Return why it does not take work just now; None when it does."""
     if isinstance(beat, str) or (why := not_live(beat, now=now)) is not None:
         return beat if isinstance(beat, str) else why
     if beat.state == "stopping":

@@ -39,7 +39,7 @@ class Notifier:
         self.send(READY=1, MAINPID=os.getpid(), STATUS=status)
 
     def reloading(self) -> None:
-        """Settings are read anew; :meth:`ready` ends it."""
+        """Tell that a reload has begun; :meth:`ready` tells its end."""
         self.send(RELOADING=1, MONOTONIC_USEC=int(time.monotonic() * 1e6))
 
     def stopping(self, status: str) -> None:
@@ -51,7 +51,7 @@ class Notifier:
         self.send(STATUS=text)
 
     def waiting(self, text: str) -> None:
-        """Not ready yet, and right to wait: for a while longer than it would be given."""
+        """Tell that the daemon is not ready, and ask for more time."""
         self.send(STATUS=text, EXTEND_TIMEOUT_USEC=PATIENCE_USEC)
 
     def alive(self) -> None:
@@ -59,7 +59,7 @@ class Notifier:
         self.send(WATCHDOG=1)
 
     def send(self, **values: str | int) -> None:
-        """One message; what has no place in a line is left out of it."""
+        """Send one message; characters that have no place in a line are left out."""
         if not self._address:
             return
         texts = {name: visible(" ".join(str(value).split())) for name, value in values.items()}

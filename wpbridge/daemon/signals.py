@@ -29,7 +29,7 @@ class Arrivals:
         return self._reader
 
     def take(self) -> list[signal.Signals]:
-        """All since the last time, in order."""
+        """Return the signals that have arrived since the last call, in order."""
         try:
             return [signal.Signals(number) for number in os.read(self._reader, 512)]
         except BlockingIOError:

@@ -71,7 +71,7 @@ class Lifetime:
         )
 
     def is_over(self, *, age_seconds: float, memory_bytes: int, claimed: int) -> str | None:
-        """Why it is over; None while it is not."""
+        """Return why it is over; None while it is not."""
         if self.age_seconds is not None and age_seconds >= self.age_seconds:
             return "max-age"
         if self.memory_bytes and claimed and memory_bytes > self.memory_bytes:

@@ -109,7 +109,7 @@ class Executor(Protocol):
         ...
 
     def has_room(self) -> bool:
-        """Whether more calls would start soon: the runner claims only then."""
+        """Return whether more calls would start soon: the runner claims only then."""
         ...
 
     def admit(self, waiting: Sequence[Call]) -> list[Call]:
@@ -117,7 +117,7 @@ class Executor(Protocol):
         ...
 
     def trouble(self) -> str | None:
-        """Why it cannot run anything just now; None when it can."""
+        """Return why it cannot run anything just now; None when it can."""
         ...
 
     def ignored(self, action: Action) -> None:

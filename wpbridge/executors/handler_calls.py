@@ -97,7 +97,7 @@ def over(limit: timedelta) -> str:
 
 
 def is_awaitable(result: object) -> bool:
-    """Whether a handler has returned what must be awaited before it has done anything.
+    """Return whether a handler has returned what must be awaited before it has done anything.
 
     Judged by the class alone: a returned object's own attributes may do anything. Generators are
     among these, and awaiting one fails: a handler with a ``yield`` in it would do nothing.

@@ -91,7 +91,7 @@ class Context:
         return None if self.over_at is None else max(0.0, self.over_at - time.monotonic())
 
     def is_over(self) -> bool:
-        """Whether the time limit is reached: a loop that asks can end by itself."""
+        """Return whether the time limit is reached: a loop that asks can end by itself."""
         return self.seconds_left() == 0.0
 
     def is_stopping(self) -> bool:

@@ -27,7 +27,7 @@ _CONTINUED: Final = bytes(range(0x80, 0xC0))
 
 
 def tail(text: bytes) -> str:
-    """The end of it, as text that any table takes; begins with … where something was cut off."""
+    """Return the end of it as text that any table takes, with … where something was cut off."""
     kept = text
     if is_cut := len(text) > TAIL_BYTES:
         kept = text[-TAIL_BYTES + len(_CUT.encode()) :].lstrip(_CONTINUED)
@@ -36,7 +36,7 @@ def tail(text: bytes) -> str:
 
 
 class Lines:
-    """Bytes as they come to whole lines of text."""
+    """Puts bytes together to whole lines of text, as they come."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -58,7 +58,7 @@ def _text(line: bytes) -> str:
 
 
 def tell_lines(action: Action | None, lines: list[str]) -> None:
-    """To the log, at level info; None: of no action."""
+    """Write lines to the log at level info; they belong to no action when it is None."""
     action_id, hook = (None, None) if action is None else (action.id, action.hook)
     for line in lines:
         tell("action.printed", action_id=action_id, hook=hook, line=line)
@@ -96,7 +96,7 @@ class Output:
         return self._tails.pop(action_id, "")
 
     def rest(self) -> str:
-        """What came since the last mark: of the action that runs, or of the boot."""
+        """Return what came since the last mark: the running action's output, or the boot's."""
         return tail(self._text)
 
 
@@ -125,7 +125,7 @@ class Printed:
         self._is_over = True
 
     def take(self, data: bytes) -> bool:
-        """Whether it was taken: not after the end."""
+        """Return whether it was taken: not after the end."""
         with self._lock:
             if self._is_over:
                 return False
@@ -139,7 +139,7 @@ class Printed:
         return True
 
     def end(self) -> str:
-        """The end of what was printed, once it is over."""
+        """Return the end of what was printed, once it is over."""
         if self._text is None:
             return ""
         with self._lock:
@@ -187,14 +187,14 @@ class Stdout(io.TextIOBase):
             sys.stdout = self._real
 
     def write(self, text: str, /) -> int:
-        """To the action that prints, else to the real one."""
+        """Write to the action that prints, or else to the real stream."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         is_taken = self.gives(text.encode("utf-8", "replace"))
         return len(text) if is_taken else self._real.write(text)
 
     def gives(self, data: bytes) -> bool:
-        """Whether an action has taken it; in a copy made by fork there is none."""
+        """Return whether an action has taken it; in a copy made by fork there is none."""
         printed = _printed.get()
         return printed is not None and self._pid == os.getpid() and printed.take(data)
 
@@ -203,7 +203,7 @@ class Stdout(io.TextIOBase):
         self._real.flush()
 
     def close(self) -> None:
-        """No handler closes it for all the others."""
+        """Do nothing, so that no handler closes it for all the others."""
 
     def isatty(self) -> bool:
         """An action's output is read later: no colours, no progress bars."""

@@ -21,7 +21,7 @@ class PythonExecutor(ABC):
 
     @abstractmethod
     def _free(self) -> int:
-        """How many more calls would start soon."""
+        """Return how many more calls would start soon."""
 
     def openings(self) -> Sequence[Openings]:
         """The hooks with a handler, while there is room."""

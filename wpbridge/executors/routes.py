@@ -57,11 +57,11 @@ class Routes:
         self.decide = functools.lru_cache(maxsize=10_000)(self._decide)
 
     def accepts(self, hook: str, group: str) -> bool:
-        """Whether it is ours to run at all."""
+        """Return whether this process runs the hook's actions at all."""
         return self.decide(hook, group).to != "leave"
 
     def may_accept(self, hook: str) -> bool:
-        """Whether it is ours in some group; never False for one that :meth:`accepts` takes.
+        """Return whether it is ours in some group; never False for one that :meth:`accepts` takes.
 
         True also where an earlier route turns away every group that a later one would take.
         """

@@ -188,7 +188,7 @@ class ThreadExecutor(PythonExecutor):
             )
 
     def _say_how_long(self, own: _Running, outcome: Outcome, ended_at: datetime) -> None:
-        """It ended, if late: what it says of itself stands."""
+        """Log how long a call ran beyond its limit; its own outcome stands."""
         seconds = self._clock.monotonic() - own.since
         was_ended = isinstance(outcome, Failed) and outcome.error_type == "TimedOut"
         if own.limit is not None and seconds > own.late_after_seconds and not was_ended:

@@ -105,7 +105,7 @@ def wait_told(
 
 
 def _seconds(told: str) -> timedelta | None:
-    """Seconds, with a fraction or without; None: it is something else."""
+    """Read seconds, with a fraction or without; None when it is something else."""
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", told):
         return None
     whole = told.partition(".")[0].lstrip("0")
@@ -115,7 +115,7 @@ def _seconds(told: str) -> timedelta | None:
 
 
 def _until(told: str, now: datetime) -> timedelta | None:
-    """The time until an HTTP date; None: it is no date that there is."""
+    """Return the time until an HTTP date; None when it is no date."""
     try:
         at = parsedate_to_datetime(told)
         return (at if at.tzinfo else at.replace(tzinfo=UTC)) - now

@@ -73,7 +73,7 @@ class Bookkeeper:
             self._run.in_hand.endings.append(Ended(ending, told))
 
     def seconds_to_flush(self) -> float:
-        """How long endings may wait before they are written."""
+        """Return how long endings may wait before they are written."""
         return max(0.0, FLUSH_SECONDS - (self._run.clock.monotonic() - self._flushed_at))
 
     def take_paused(self) -> set[str]:
@@ -82,7 +82,7 @@ class Bookkeeper:
         return hooks
 
     def is_urgent(self) -> bool:
-        """Whether a hook is to be paused by what is not written yet."""
+        """Return whether a hook is to be paused by what is not written yet."""
         return self._breaker.is_over()
 
     def _printed(self, report: Report) -> list[LogLine]:
@@ -113,9 +113,9 @@ class Bookkeeper:
         written = write(self._run.store, endings, now=self._run.clock.now(), finished=finished)
         for one, done in zip(ended, written, strict=True):
             self._count(done.ending, is_settled=done.is_settled)
-            if one.report is not None:
-                outcome = done.failed or one.report.outcome
-                report = replace(one.report, outcome=outcome)
+            if (report := one.report) is not None:
+                if done.failed is not None:
+                    report = replace(report, outcome=done.failed)
                 self._tell_ended(report, is_settled=done.is_settled)
 
     def _count(self, ending: Ending, *, is_settled: bool) -> None:

@@ -18,7 +18,7 @@ from wpbridge.store.records import Pause
 
 @dataclass(slots=True)
 class _Row:
-    """What a hook's runs were since the tables were told: only how they ended up matters."""
+    """The failures of a hook since its count was last written into the tables."""
 
     failed: int = 0
     is_fresh: bool = False
@@ -26,7 +26,7 @@ class _Row:
 
 
 class Breaker:
-    """The rules, applied to what has ended."""
+    """Applies the limits that pause a hook after failures to what has ended."""
 
     def __init__(self, store: Store, rules: Sequence[Limit]) -> None:
         self._store = store
@@ -35,7 +35,7 @@ class Breaker:
         self._rows: dict[str, _Row] = {}
 
     def note(self, hook: str, outcome: Outcome) -> None:
-        """One more run has ended; what its handler asked for is neither good nor bad."""
+        """Count one more run; a run that its handler put off is neither good nor bad."""
         failure = _failure(outcome)
         is_good = isinstance(outcome, Completed) or outcome == Booked()
         if not (failure or is_good) or self._rule(hook) is None:
@@ -47,7 +47,7 @@ class Breaker:
             row.failed, row.reason = row.failed + 1, failure
 
     def is_over(self) -> bool:
-        """Whether a hook is to be paused by what the tables have not been told yet."""
+        """Return whether a hook is to be paused by what the tables have not been told yet."""
         rules = [(self._rule(hook), row.failed) for hook, row in self._rows.items()]
         return any(rule is not None and failed >= rule.pause_after for rule, failed in rules)
 
@@ -78,7 +78,7 @@ class Breaker:
         return found
 
     def _rule(self, hook: str) -> Limit | None:
-        """The first limit that fits the hook, if it pauses at all."""
+        """Return the first limit that fits the hook, if that limit pauses hooks."""
         if hook not in self._known:
             fits = (rule for rule in self._rules if matches(rule.hook or "", hook))
             rule = next(fits, None)
@@ -87,7 +87,7 @@ class Breaker:
 
 
 def _failure(outcome: Outcome) -> str | None:
-    """Why it failed; None when it did not."""
+    """Return why it failed; None when it did not."""
     match outcome:
         case Failed(reason=reason):
             return reason

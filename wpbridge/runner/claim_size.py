@@ -16,7 +16,7 @@ class ClaimSize:
         self._average: float | None = None
 
     def note(self, duration: timedelta) -> None:
-        """One more action has ended after so long."""
+        """Take in how long one more action ran."""
         seconds = max(0.0, duration.total_seconds())
         if self._average is None:
             self._average = seconds
@@ -24,7 +24,7 @@ class ClaimSize:
             self._average += (seconds - self._average) * _WEIGHT
 
     def size(self, most: int) -> int:
-        """Actions for the next claim: as many as run at once, or as are over within a second."""
+        """Return how many actions to claim: as many as run at once, or end within a second."""
         if self._average is None:
             return min(most, self._concurrency)
         if self._average * most <= SOON.total_seconds() * self._concurrency:

@@ -42,7 +42,7 @@ class Idling:
         """When it looks again."""
 
     def wake(self) -> None:
-        """Something was enqueued or claimed: the waits begin anew. From any thread."""
+        """Begin the waits anew, since something was enqueued or claimed. From any thread."""
         self.seconds = 0.0
 
     def tend_when_due(self) -> None:

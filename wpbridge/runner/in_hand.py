@@ -29,18 +29,6 @@ class Totals:
     seconds: float = 0.0
 
 
-@dataclass(slots=True, kw_only=True)
-class RunState:
-    """What the run is about to do, shared by its parts."""
-
-    is_stopping: bool = False
-    """It claims no more, and ends when nothing is in hand."""
-    is_quiet: bool = False
-    """It claims no more for now."""
-    is_exhausted: bool = False
-    """The last look found nothing that could be claimed."""
-
-
 @dataclass(slots=True)
 class CallState:
     """What is known of a call that has not ended and whose claim is ours."""
@@ -63,7 +51,7 @@ class Ended(NamedTuple):
 
 @dataclass(slots=True)
 class InHand:
-    """All of it; nothing of what has ended stays."""
+    """Everything that a runner has in hand; nothing of what has ended stays."""
 
     calls: dict[Call, CallState] = field(default_factory=dict)
     """By the call, since the old call of an action may still run when a new claim has it again."""

@@ -24,7 +24,7 @@ BEAT_SECONDS, IDLE_BEAT_SECONDS = 10.0, 15.0
 
 
 def is_dead(runner: RunnerRecord, me: Identity) -> bool:
-    """Whether a runner is known to be gone, or has not beaten for too long."""
+    """Return whether a runner is known to be gone, or has not beaten for too long."""
     return is_gone(runner, me) or runner.beat_age_seconds > _limit(runner, me)
 
 
@@ -33,7 +33,7 @@ def _limit(runner: RunnerRecord, me: Identity) -> float:
 
 
 def is_gone(runner: RunnerRecord, me: Identity) -> bool:
-    """Whether it is proved that its process has ended."""
+    """Return whether it is proved that its process has ended."""
     if not _is_here(runner, me):
         return False
     return processes.look(runner.pid, runner.pid_started) is Sight.ENDED
@@ -57,7 +57,7 @@ class Liveness:
         """Of those that seem dead: when that was seen first, and last."""
 
     def is_dead(self, runner: RunnerRecord, me: Identity) -> bool:
-        """The same as the function, for who has not beaten while it was watched."""
+        """Return whether a runner is dead; one that beats while it is watched is not."""
         first, last = self._seen.pop(runner.id, (math.inf, -math.inf))
         if is_gone(runner, me):
             return True
@@ -72,6 +72,6 @@ class Liveness:
         return False
 
     def is_watching(self) -> bool:
-        """Whether somebody seems dead: then the next look must come soon."""
+        """Return whether somebody seems dead: then the next look must come soon."""
         now = self._clock.monotonic()
         return any(now - last < DOUBT_SECONDS for _, last in self._seen.values())

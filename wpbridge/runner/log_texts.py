@@ -25,12 +25,12 @@ def failed(at: datetime, reason: str) -> LogLine:
 
 
 def detail(at: datetime, text: str) -> LogLine:
-    """Ours: what the plugin's message has no place for."""
+    """Our row with what the plugin's message has no place for."""
     return LogLine(message=f"{CONTEXT}: {text}", at=at)
 
 
 def output(at: datetime, text: str) -> LogLine:
-    """Ours: what the handler printed."""
+    """Our row with what the handler printed."""
     return LogLine(message=f"action output via {CONTEXT}: {text}", at=at)
 
 
@@ -40,7 +40,7 @@ def ignored(at: datetime) -> LogLine:
 
 
 def unrun(at: datetime, reason: str) -> LogLine:
-    """Ours: put back without having run."""
+    """Our row of an action that was put back without having run."""
     return LogLine(message=f"action put back via {CONTEXT}: {reason}", at=at)
 
 
@@ -55,7 +55,7 @@ RETRY_MESSAGE = f"action retry via {CONTEXT}: retry "
 
 
 def retried(at: datetime, after: timedelta, reason: str, *, attempt: int, of: int) -> LogLine:
-    """Ours: the plugin has no retries. ``attempt`` 0: not by a rule."""
+    """Our row of a retry; ``attempt`` is 0 when its handler asked for it, and no rule."""
     seconds = (
         f"{after.total_seconds():.3g}"
         if after.total_seconds() < 1
@@ -93,5 +93,5 @@ def next_failed(at: datetime, reason: str) -> LogLine:
 
 
 def undecodable(action_id: int, error: str) -> str:
-    """Why a row could not be read."""
+    """Return why a row could not be read."""
     return f"There was a failure fetching this action: Action [{action_id}] {error}"

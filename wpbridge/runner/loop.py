@@ -97,7 +97,7 @@ class Runner:
         self._run.executor.wake()
 
     def trouble(self) -> str | None:
-        """Why some of it could not be run at all; None when all is well."""
+        """Return why some of it could not be run at all; None when all is well."""
         return self._run.executor.trouble()
 
     @property

@@ -57,7 +57,7 @@ class Presence:
         return self._run.clock.monotonic(), self._run.clock.now()
 
     def _silence_seconds(self) -> float:
-        """How long ago the database last confirmed that we live.
+        """Return how long ago the database last confirmed that we live.
 
         Two clocks are asked, and the later one counts. A host that is suspended, or a virtual
         machine that is paused, may stop either of them.

@@ -111,7 +111,7 @@ def reap(
 def _adopt_orphans(
     store: Store, clock: Clock, start_mark: Callable[[str, str], StartMark | None]
 ) -> Adopted | None:
-    """Take claims of nobody over whose started actions are all of hooks that we can judge."""
+    """Take over claims of nobody, if this runner can judge all of their started actions."""
     found = [
         (action, start_mark(action.hook, action.group)) for action in store.orphans(now=clock.now())
     ]

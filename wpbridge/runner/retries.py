@@ -30,7 +30,7 @@ class Retries:
         self._chance = chance
 
     def again(self, reports: Sequence[Report]) -> dict[ActionId, Retried]:
-        """Those of the failed reports that are no endings."""
+        """Return the retries of those failed reports that a rule tries again."""
         found: list[tuple[Report, Failed, RetryRule]] = []
         for report in reports:
             if isinstance(report.outcome, Failed):

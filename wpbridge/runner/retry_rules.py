@@ -28,7 +28,7 @@ class Again:
 
 
 def rule_for(rules: Sequence[RetryRule], *, hook: str, group: str, error: str) -> RetryRule | None:
-    """The first rule that fits; None: the failure is an ending."""
+    """Return the first rule that fits; None when the failure is an ending."""
     for rule in rules:
         is_named = rule.error is not None and matches(rule.error, error)
         is_plain = rule.error is None and error not in FATAL
@@ -38,7 +38,7 @@ def rule_for(rules: Sequence[RetryRule], *, hook: str, group: str, error: str) -
 
 
 def decide(rule: RetryRule, *, attempt: int, chance: float) -> Again | None:
-    """Whether a failed attempt is followed by another.
+    """Return whether a failed attempt is followed by another.
 
     Args:
         rule: that fits the failure.
@@ -57,7 +57,7 @@ def decide(rule: RetryRule, *, attempt: int, chance: float) -> Again | None:
 
 
 def longest_wait(rule: RetryRule, attempt: int) -> timedelta:
-    """The upper end of the wait after a failed attempt."""
+    """Return the longest wait that may follow a failed attempt."""
     # Beyond 2^32 every cap is long reached.
     doubled = rule.base.total_seconds() * 2 ** min(max(attempt, 1) - 1, 32)
     return timedelta(seconds=min(doubled, rule.cap.total_seconds()))

@@ -59,7 +59,7 @@ def concluded(
 
 
 def _unwritten(error: BaseException) -> Failed:
-    """Of an action whose ending could not be made or written."""
+    """Make the failure of an action whose ending could not be made or written."""
     told = plain(error, most=300).encode("ascii", "backslashreplace").decode()
     name = class_name(error)
     return Failed(reason=f"its ending could not be written: {name}: {told}", error_type="Unwritten")

@@ -40,7 +40,7 @@ class Shares:
         return turns or [frozenset()]
 
     def taken(self, groups: Iterable[str], left_out: frozenset[str], size: int) -> None:
-        """A claim of at most ``size`` brought actions of these groups, one entry each."""
+        """Note which groups a claim of at most ``size`` actions brought, one entry an action."""
         if not self._weights:
             return
         found = list(groups)

@@ -14,7 +14,7 @@ NEXT_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tended:
-    """What came of one piece of work."""
+    """The result of one piece of upkeep."""
 
     freed: int = 0
     """Actions that may be claimed now, and could not before."""
@@ -25,7 +25,7 @@ class Caretaker(Protocol):
     """Does for the whole site what must be done beside its actions."""
 
     def step(self) -> Tended:
-        """One short piece of work, if it is time and our turn."""
+        """Do one short piece of upkeep, if it is time and our turn."""
         ...
 
     def leave(self) -> None:
@@ -42,7 +42,7 @@ class UpkeepTurns:
         self._clock = clock
 
     def when_due(self) -> bool:
-        """A piece of work, if it is time; True when there may be something to claim now."""
+        """Do a piece of upkeep if it is time; return whether it has freed something to claim."""
         if self._caretaker is None or self._clock.monotonic() < self.due_at:
             return False
         tended = self._caretaker.step()

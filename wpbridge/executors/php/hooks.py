@@ -31,7 +31,7 @@ class Hooks:
         """Wanted, or asked and not answered yet."""
 
     def is_missing(self, hook: str) -> bool:
-        """Whether a worker said a moment ago that the hook has none."""
+        """Return whether a worker said a moment ago that the hook has none."""
         seen = self._missing.get(hook)
         return seen is not None and now() - seen <= _AGAIN_SECONDS
 
@@ -48,7 +48,7 @@ class Hooks:
             self._wanted |= unknown
 
     def are_wanted(self) -> bool:
-        """Whether a worker is to be asked."""
+        """Return whether a worker is to be asked."""
         return bool(self._wanted)
 
     def take_wanted(self) -> frozenset[str]:

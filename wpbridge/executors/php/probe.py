@@ -72,7 +72,7 @@ def _read(worker: PhpWorker, answer: dict[str, Any] | Stray) -> Answer | None:
 
 
 def refusal(hello: Hello, *, prefix: str, bookkeeping: str) -> str | None:
-    """Why a worker must not run this queue's actions; None when it may.
+    """Return why a worker must not run this queue's actions; None when it may.
 
     Args:
         hello: what it said.

@@ -50,7 +50,7 @@ class Processes(Pool[PhpWorker, Sent]):
         )
 
     def room(self) -> int:
-        """How many calls all workers together may have at a time; from any thread."""
+        """Return how many calls all workers together may have at a time; from any thread."""
         return sum(worker.window(self._limits.max_actions) for worker in list(self._workers))
 
     def _spoilt(self, worker: PhpWorker, stray: Stray) -> None:

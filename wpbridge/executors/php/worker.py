@@ -81,7 +81,7 @@ class PhpWorker(PoolWorker):
             self.seconds += (max(seconds, 1e-6) - self.seconds) / min(self.done - 1, 8)
 
     def window(self, max_actions: int) -> int:
-        """How many calls it may have at a time."""
+        """Return how many calls it may have at a time."""
         if not self.is_up:
             return 0
         first = self.sent[0] if self.sent else None
@@ -118,7 +118,7 @@ class PhpWorker(PoolWorker):
                     tell("php.printed", pid=self.pid, line=said)
 
     def overdue(self, boot_timeout: timedelta, timeout: timedelta | None) -> Failed | None:
-        """Why it must be ended now; None when it may go on."""
+        """Return why it must be ended now; None when it may go on."""
         moment, first = now(), self.sent[0] if self.sent else None
         quiet, patience = moment - self.idle_since, boot_timeout.total_seconds()
         if self.stopped:
@@ -157,13 +157,13 @@ def failure(error: Caught, tail: str) -> Failed:
 
 
 def spoilt(stray: Stray) -> Failed:
-    """Why a worker is ended that something else than the worker answered for."""
+    """Return why a worker is ended that something else than the worker answered for."""
     reason = f"PHP was ended, because what came to its answers is none: {stray.why}"
     return Failed(reason=reason, error_type="WorkerLost")
 
 
 def death(worker: PhpWorker, exit_code: int) -> Failed:
-    """Why a worker that ran an action is gone: never "unknown error"."""
+    """Return why a worker that ran an action is gone: never "unknown error"."""
     tail = worker.output.rest()
     told = worker.dying.error if worker.dying else None
     printed = _FATAL.findall(tail)
@@ -213,7 +213,7 @@ def _with(place: str, tail: str) -> str:
 
 
 def boot_failure(worker: PhpWorker, exit_code: int) -> str:
-    """Why WordPress did not start: its own words, as one line of text."""
+    """Return why WordPress did not start: its own words, as one line of text."""
     printed = worker.output.rest()
     if fatal := _FATAL.search(printed):
         return f"PHP {fatal[1]}"

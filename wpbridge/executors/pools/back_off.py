@@ -31,7 +31,7 @@ class BackOff:
         return self.trouble is not None and self._clock() < self.not_before
 
     def wanted(self, *, room: int, waiting: int, booting: int) -> int:
-        """How many to start now, with ``room`` for more and ``booting`` on their way."""
+        """Return how many to start now, with ``room`` for more and ``booting`` on their way."""
         if self._clock() < self.not_before:
             return 0
         # After a failure one at a time: N of them would fail N times for one reason.
@@ -48,7 +48,7 @@ class BackOff:
         self._deaths = 0
 
     def died(self) -> None:
-        """A worker died: there is a new one at once, and later when that repeats itself."""
+        """Note a death: another worker may start at once, and later when deaths repeat."""
         if self._deaths:
             self._pause(self._deaths)
         self._deaths += 1
@@ -65,7 +65,7 @@ class BackOff:
         return self._boots_failed
 
     def refused(self, reason: str) -> None:
-        """No worker can be used for now: another one is tried after a while."""
+        """Note that no worker can be used for now; another one is tried after a while."""
         self.not_before = self._clock() + AGAIN_SECONDS
         self.trouble = reason
 

@@ -53,17 +53,17 @@ class Inbox(Generic[S]):
             self._queue.append(call)
 
     def waiting(self) -> int:
-        """How many calls no worker has."""
+        """Return how many calls no worker has."""
         with self._lock:
             return len(self._queue)
 
     def sent(self) -> int:
-        """How many calls workers have."""
+        """Return how many calls workers have."""
         with self._lock:
             return len(self._sent)
 
     def running(self) -> dict[Call, datetime]:
-        """When each call began that has begun and has not ended."""
+        """Return when each call began that has begun and has not ended."""
         with self._lock:
             return {call: s.started_at for call, s in self._sent.items() if s.started_at}
 
@@ -80,7 +80,7 @@ class Inbox(Generic[S]):
     # For the pool
 
     def take(self) -> S | None:
-        """The next call, for a worker that has room."""
+        """Return the next call, for a worker that has room; None when none waits."""
         with self._lock:
             while self._queue:
                 call = self._queue.popleft()

@@ -24,7 +24,7 @@ S = TypeVar("S", bound=Sent)
 
 
 class Pool(ABC, Generic[W, S]):
-    """Serves an inbox: see :class:`wpbridge.executors.pools.inbox.Inbox`."""
+    """Runs the calls of an inbox in processes that it starts, watches and ends."""
 
     def __init__(
         self, inbox: Inbox[S], *, name: str, what: str, size: int, grace_seconds: float
@@ -86,7 +86,7 @@ class Pool(ABC, Generic[W, S]):
 
     @abstractmethod
     def _overdue(self, worker: W) -> Failed | None:
-        """Why a worker must be ended now; None when it may go on."""
+        """Return why a worker must be ended now; None when it may go on."""
 
     @abstractmethod
     def _look_after(self, worker: W) -> None:
@@ -142,7 +142,7 @@ class Pool(ABC, Generic[W, S]):
             self._start_more(waiting)
 
     def _wait_seconds(self) -> float:
-        """Until the next thing that no descriptor tells."""
+        """Return how long until the next thing that no descriptor tells."""
         moment = now()
         due = [moment + _LONGEST_WAIT]
         if self._inbox.waiting() and self.back_off.not_before > moment:

@@ -61,7 +61,7 @@ class Watcher(Generic[W]):
                     self._selector.unregister(descriptor)
 
     def wait(self, seconds: float) -> list[W]:
-        """The workers that have something to say, or have ended, each once."""
+        """Return the workers that have something to say, or have ended, each once."""
         touched: list[W] = []
         for key, _ in self._selector.select(seconds):
             if key.data is None:
@@ -72,7 +72,7 @@ class Watcher(Generic[W]):
         return touched
 
     def close(self) -> None:
-        """Watch nothing any more. Only when its thread has ended, and by who wakes it."""
+        """Watch nothing any more. Call it after the pool's thread has ended."""
         if self._is_closed:
             return
         self._is_closed = True

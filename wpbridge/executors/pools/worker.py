@@ -51,7 +51,7 @@ class PoolWorker:
 
     @property
     def pid(self) -> int:
-        """Of the process, of its group and of its session."""
+        """The id of the process, which is that of its group and session, too."""
         return self.child.process.pid
 
     @property
@@ -85,7 +85,7 @@ class PoolWorker:
                 self._unsent = b""
 
     def hear(self) -> list[dict[str, Any] | Stray]:
-        """All whole answers that have arrived, and what is none among them."""
+        """Return all whole answers that have arrived, with whatever else came between them."""
         return self.answers.feed(self._read(self.child.answers))
 
     def listen(self) -> None:
@@ -99,7 +99,7 @@ class PoolWorker:
         raise NotImplementedError
 
     def _read(self, descriptor: int) -> bytes:
-        """What has arrived, up to a bound: others may write faster than we read."""
+        """Read what has arrived, up to a bound: others may write faster than we read."""
         parts = []
         with contextlib.suppress(OSError):
             for _ in range(_CHUNKS):
@@ -140,5 +140,5 @@ class PoolWorker:
 
 
 def now() -> float:
-    """The clock that limits are measured by."""
+    """Return the time of the clock that limits are measured by."""
     return time.monotonic()

@@ -53,7 +53,7 @@ class _Ended(BaseException):
 
 
 class _Channel:
-    """The two pipes. Sending may be done from any thread."""
+    """The two pipes to the pool. Any thread may send."""
 
     def __init__(self, asked: int, told: int) -> None:
         self._asked, self._told = asked, told
@@ -93,7 +93,7 @@ class _Channel:
                 os._exit(CHANNEL_LOST)
 
     def receive(self) -> dict[str, Any] | None:
-        """The next request; None at their end."""
+        """Return the next request; None when no more come."""
         while b"\n" not in self._unread:
             try:
                 self._check()
@@ -108,7 +108,7 @@ class _Channel:
         return frame
 
     def poll(self) -> bool:
-        """Whether something has arrived, which is read and dropped; from any thread."""
+        """Return whether something has arrived, which is read and dropped; from any thread."""
         if self.is_copy:
             return False
         with self._lock:

@@ -44,7 +44,7 @@ class Order:
 
 
 def run_frame(call: Call, limit: timedelta | None, *, is_stopping: bool) -> dict[str, Any]:
-    """A call, as a request."""
+    """Make the request that runs a call."""
     action = call.action
     return {
         "do": "run",
@@ -111,7 +111,7 @@ def outcome_frame(outcome: Outcome) -> dict[str, Any]:
 
 
 def outcome_of_frame(frame: dict[str, Any]) -> Outcome:
-    """The outcome, read; ValueError, TypeError or KeyError when it is none."""
+    """Read a part of an answer as an outcome. ValueError, TypeError or KeyError when it is none."""
     match frame["as"]:
         case "complete":
             return Completed()

@@ -37,7 +37,7 @@ class Home:
         os.umask(self._umask)
 
     def restore(self) -> str | None:
-        """Put back what can be; why the process is unfit for another action, or None."""
+        """Put back what can be put back; return why the process is unfit for more, or None."""
         sys.stdin, sys.stdout, sys.stderr = self._streams
         if sys.getrecursionlimit() != self._depth:
             sys.setrecursionlimit(self._depth)
@@ -59,7 +59,7 @@ class Home:
 
 
 def identity(descriptor: int) -> tuple[int, int] | None:
-    """What a descriptor leads to; None when it is closed."""
+    """Return what a descriptor leads to; None when it is closed."""
     with contextlib.suppress(OSError):
         found = os.fstat(descriptor)
         return found.st_dev, found.st_ino

@@ -43,7 +43,7 @@ class Inbox(inbox.Inbox[Sent]):
         self._tries: dict[Call, int] = {}
 
     def free(self) -> int:
-        """How many more calls would start soon."""
+        """Return how many more calls would start soon."""
         with self._lock:
             return self._size - len(self._queue) - len(self._sent)
 

@@ -106,7 +106,7 @@ class Worker(PoolWorker):
         return at
 
     def overdue(self, boot_timeout: timedelta) -> Failed | None:
-        """Why it must be ended now; None when it may go on."""
+        """Return why it must be ended now; None when it may go on."""
         sent, moment = self.sent, now()
         most = boot_timeout.total_seconds()
         if not self.is_ready:
@@ -131,7 +131,7 @@ class Worker(PoolWorker):
 
 
 def death(worker: Worker, code: int) -> Failed:
-    """What the action of a child is failed with that died under it."""
+    """Return the failure of an action whose child died while it ran."""
     if worker.killed:
         return worker.killed
     lines = worker.output.rest().splitlines() or [""]
@@ -166,7 +166,7 @@ _HINTS: Final[Mapping[int, str]] = {
 
 
 def boot_failure(worker: Worker, code: int) -> str:
-    """Why it did not come up: its own words, as one line of text."""
+    """Return why it did not come up: its own words, as one line of text."""
     if worker.refusal or worker.killed:
         return worker.refusal or str(worker.killed and worker.killed.reason)
     printed = " ".join(worker.output.rest().split())[-600:]
