@@ -22,6 +22,7 @@ from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.schema.found import plain_default, plain_type
 from wpbridge.store.schema.tables import CLAIM_INDEX
 from wpbridge.store.structure.definitions import Definitions
+from wpbridge.store.structure.tables import Connected
 
 ACTIONS = "wp_actionscheduler_actions"
 SHORT = ("actions", "claims", "groups", "logs")
@@ -48,7 +49,7 @@ def bad(definitions: Definitions) -> dict[str, Deviation]:
     return {one.item: one for one in found.deviations if one.severity != "note"}
 
 
-def set_option(store: RunnerStore, name: str, value: str) -> None:
+def set_option(store: Connected | RunnerStore, name: str, value: str) -> None:
     change(store, OPTIONS.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS"))
     change(
         store,
@@ -77,8 +78,9 @@ def mended_with_rows(definitions: Definitions) -> dict[str, Deviation]:
 # Layouts as they are
 
 
-def columns(store: RunnerStore) -> list[str]:
-    return store.session.run(lambda c: store.parts.dialect.columns(c, ACTIONS))
+def columns(store: Connected | RunnerStore) -> list[str]:
+    dialect = store.dialect if isinstance(store, Connected) else store.parts.dialect
+    return store.session.run(lambda c: dialect.columns(c, ACTIONS))
 
 
 def golden_tables(golden_dir: Path, version: str) -> list[str]:
