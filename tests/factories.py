@@ -8,7 +8,7 @@ from wpbridge.action import Action, ActionId, ClaimId, NewAction, Status
 from wpbridge.codec import args as args_codec
 from wpbridge.codec import schedule as schedule_codec
 from wpbridge.executors.handlers import Context
-from wpbridge.store.bulk.bulk import WholeRow
+from wpbridge.store.bulk.rows import WholeRow
 from wpbridge.store.running.runner_store import RunnerStore
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)

@@ -64,7 +64,7 @@ def test_old_rows_move_with_their_logs_and_others_stay(store: RunnerStore, tmp_p
     old = ended(store, 20) + ended(store, 5, "failed")
     young = ended(store, 3, days=2) + ended(store, 3, "canceled")
     before = [ActionId(i) for i in old]
-    whole = store.session.run(lambda c: store.parts.bulk.on(c, before))
+    whole = store.session.run(lambda c: store.parts.whole_rows.on(c, before))
     file = tmp_path / "a.jsonl.gz"
     report = archived(store, file)
     assert (report.archived, report.stayed, report.problems) == (25, 0, [])

@@ -20,7 +20,7 @@ from wpbridge.migrate.transfer import files, importing, lines
 from wpbridge.migrate.transfer.importing import Import
 from wpbridge.migrate.transfer.wishes import Report, Wishes
 from wpbridge.site.database import DatabaseAddress
-from wpbridge.store.bulk import bulk
+from wpbridge.store.bulk import reading
 from wpbridge.store.bulk.bulk import Bulk
 from wpbridge.store.records import Query
 from wpbridge.store.running.runner_store import RunnerStore
@@ -36,13 +36,15 @@ def imported(store: RunnerStore, stream: Any) -> Report:
 def test_rows_are_read_in_windows_of_bounded_bytes(
     store: RunnerStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "WINDOW_BYTES", 250_000)
+    monkeypatch.setattr(reading, "WINDOW_BYTES", 250_000)
     for n in range(5):
         add_row(store, hook=f"h{n}", schedule="x" * 100_000)
     add_row(store, hook="larger", schedule="x" * 300_000)
     for n in range(3):
         add_row(store, hook=f"small{n}")
-    windows = [[row.hook for row in window] for window in store.parts.bulk.read(Query(), size=8)]
+    windows = [
+        [row.hook for row in window] for window in store.parts.whole_rows.read(Query(), size=8)
+    ]
     assert windows == [
         ["h0", "h1"],
         ["h2", "h3"],
@@ -54,7 +56,7 @@ def test_rows_are_read_in_windows_of_bounded_bytes(
 
 
 def test_logs_count_as_well(store: RunnerStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "WINDOW_BYTES", 100_000)
+    monkeypatch.setattr(reading, "WINDOW_BYTES", 100_000)
     for n in range(4):
         add_row(store, hook=f"h{n}")
     change(
@@ -63,19 +65,19 @@ def test_logs_count_as_well(store: RunnerStore, monkeypatch: pytest.MonkeyPatch)
         " SELECT action_id, :message FROM wp_actionscheduler_actions",
         message="x" * 60_000,
     )
-    assert [len(window) for window in store.parts.bulk.read(Query())] == [1] * 4
-    assert [len(window) for window in store.parts.bulk.read(Query(), logs=False)] == [4]
+    assert [len(window) for window in store.parts.whole_rows.read(Query())] == [1] * 4
+    assert [len(window) for window in store.parts.whole_rows.read(Query(), logs=False)] == [4]
 
 
 def test_ids_are_taken_in_windows_of_bounded_bytes(
     store: RunnerStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "WINDOW_BYTES", 250_000)
+    monkeypatch.setattr(reading, "WINDOW_BYTES", 250_000)
     for n in (1, 1, 1, 3, 0, 0):
         add_row(store, schedule="x" * 100_000 * n)
     rows = query(store, "SELECT action_id FROM wp_actionscheduler_actions ORDER BY action_id")
     ids = [ActionId(int(str(row[0]))) for row in rows]
-    parts = list(store.parts.bulk.in_windows(ids))
+    parts = list(store.parts.whole_rows.in_windows(ids))
     assert [len(part) for part in parts] == [2, 1, 1, 2]
     assert [one for part in parts for one in part] == ids
 
@@ -83,7 +85,7 @@ def test_ids_are_taken_in_windows_of_bounded_bytes(
 def test_large_rows_come_through_as_they_are(
     store: RunnerStore, open_queue: Callable[[str], RunnerStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "WINDOW_BYTES", LARGE)
+    monkeypatch.setattr(reading, "WINDOW_BYTES", LARGE)
     monkeypatch.setattr(importing, "BATCH_BYTES", LARGE)
     for n in range(5):
         add_row(store, hook=f"h{n}", schedule="ä" * 300_000)

@@ -140,7 +140,7 @@ def test_ids_are_the_true_ones_on_a_step_that_changed(stepping: RunnerStore) -> 
 
 def test_whole_rows_get_their_logs_on_a_step_that_changed(stepping: RunnerStore) -> None:
     bulk = stepping.parts.bulk
-    rows = [row for window in bulk.read(Query()) for row in window]
+    rows = [row for window in stepping.parts.whole_rows.read(Query()) for row in window]
     keyed = [(f"{number:064x}", row) for number, row in enumerate(rows)]
     fates = bulk.add(keyed, unique=False, now=NOW)
     assert [column(stepping, "hook", fate.id or 0) for fate in fates] == [row.hook for row in rows]

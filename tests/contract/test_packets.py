@@ -14,7 +14,7 @@ from rows import query
 from servers import MariaDB
 from wpbridge.errors import StoreError, Unfit
 from wpbridge.outcome import LogLine
-from wpbridge.store.bulk.bulk import WholeRow
+from wpbridge.store.bulk.rows import WholeRow
 from wpbridge.store.running.runner_store import RunnerStore
 
 LARGE = 64 << 10

@@ -21,7 +21,8 @@ from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.post_store.deleted_posts import DeletedPosts, file_of
 from wpbridge.migrate.post_store.moving import PostStore, Summary
 from wpbridge.migrate.post_store.undo import Undo, Undone
-from wpbridge.store.posts.posts import Made, Posts
+from wpbridge.store.posts.made import Made
+from wpbridge.store.posts.posts import Posts
 from wpbridge.store.posts.posts_back import PostsBack
 from wpbridge.store.posts.whole_posts import WholePost, WholePosts
 from wpbridge.store.running.runner_store import RunnerStore

@@ -343,7 +343,7 @@ def test_a_target_of_an_old_layout_takes_what_fits(store: RunnerStore, other: Ru
     change(
         other,
         "DROP INDEX claim_id_status_priority_scheduled_date_gmt ON wp_actionscheduler_actions"
-        if other.parts.bulk.identity().startswith("mysql")
+        if other.parts.whole_rows.identity().startswith("mysql")
         else 'DROP INDEX "wp_actionscheduler_actions__claim_id_status_priority_scheduled_date_gmt"',
     )
     for name in ("priority", "extended_args"):
@@ -380,15 +380,15 @@ def test_a_row_that_is_damaged_after_all_is_told_at_the_end(
 ) -> None:
     insert(store, make_new("a"), make_new("b"))
     data = exported(store)
-    bulk = type(other.parts.bulk)
-    look = bulk.statuses_in
+    whole_rows = type(other.parts.whole_rows)
+    look = whole_rows.statuses_in
 
     def damaged(self: Any, spans: Any) -> dict[str, int]:
         change(other, "UPDATE wp_actionscheduler_actions SET args = '[7]' WHERE hook = 'a'")
         change(other, "DELETE FROM wp_actionscheduler_actions WHERE hook = 'b'")
         return look(self, spans)
 
-    monkeypatch.setattr(bulk, "statuses_in", damaged)
+    monkeypatch.setattr(whole_rows, "statuses_in", damaged)
     report = imported(other, data)
     assert len(report.problems) == 2
     assert "2 actions were added, and 1 are there" in report.problems[0]

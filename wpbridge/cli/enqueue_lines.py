@@ -21,7 +21,7 @@ from wpbridge.errors import ActionNotFound, InputError
 from wpbridge.migrate.transfer import files
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import BULK, Queue
-from wpbridge.store.bulk.bulk import WINDOW_BYTES
+from wpbridge.store.bulk.reading import WINDOW_BYTES
 from wpbridge.store.database.portions import portions
 
 _KEYS: Final = frozenset({*(f.name for f in fields_of(Enqueue)), "in"})

@@ -138,7 +138,7 @@ class Archive:
                 self._append(dumped(header), {"count": 0, "last": 0, "statuses": {}})
             while ids := self._parts.retention.next(self._expiries, self._last_id, batch_size):
                 before = self.report.archived
-                for part in self._parts.bulk.in_windows(ids):
+                for part in self._parts.whole_rows.in_windows(ids):
                     self._move(part)
                 self._last_id = max(self._last_id, ids[-1])
                 tick(self.report.archived - before)
@@ -158,7 +158,7 @@ class Archive:
             nonlocal written
             # Told again after a deadlock or a lost COMMIT, it finds its batch written.
             locked = self._parts.retention.lock(connection, ids, self._expiries)
-            rows = self._parts.bulk.on(connection, locked)
+            rows = self._parts.whole_rows.on(connection, locked)
             lines = {row.id: dumped(line_of(row)) for row in rows}
             if written is None:
                 if not lines:
@@ -176,7 +176,7 @@ class Archive:
         self._store.session.transact(move)
         if written is not None:
             left = self._store.session.run(
-                lambda c: self._parts.bulk.on(c, [ActionId(i) for i in written or ()])
+                lambda c: self._parts.whole_rows.on(c, [ActionId(i) for i in written or ()])
             )
             self._journal.add({"moved": len(written) - len(left), "stayed": len(left)})
             self.report.stayed += len(left)
@@ -241,7 +241,7 @@ class Archive:
                         sample.append(ActionId(last))
         if found != self.report.archived:
             yield f"the file holds {found} actions, and {self.report.archived} were written"
-        left = self._store.session.run(lambda c: self._parts.bulk.on(c, sample))
+        left = self._store.session.run(lambda c: self._parts.whole_rows.on(c, sample))
         if len(left) > self.report.stayed:
             yield f"{len(left)} of {len(sample)} actions looked for are in the queue, too"
 

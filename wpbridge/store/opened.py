@@ -7,6 +7,9 @@ from typing import Any
 
 from wpbridge.store.base import StoreInfo
 from wpbridge.store.bulk.bulk import Bulk
+from wpbridge.store.bulk.inserting import WholeRowInserts
+from wpbridge.store.bulk.keys import BulkKeys
+from wpbridge.store.bulk.reading import WholeRows
 from wpbridge.store.database.borrowed import borrow
 from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.session import Session
@@ -49,6 +52,9 @@ class OpenStore:
     held: HeldHooks
     due: Due
     reading: Reading
+    whole_rows: WholeRows
+    whole_row_inserts: WholeRowInserts
+    bulk_keys: BulkKeys
     bulk: Bulk
     known: Known
     failed: Failed
@@ -127,6 +133,8 @@ def _assemble(
     due = Due(tables, groups)
     reading = Reading(tables, groups, zones, waits, due, held)
     edits = Edits(tables, inserts, writes, zones, waits)
+    whole_row_inserts = WholeRowInserts(tables)
+    bulk_keys = BulkKeys(tables)
     return OpenStore(
         session=session,
         tables=tables,
@@ -139,7 +147,10 @@ def _assemble(
         held=held,
         due=due,
         reading=reading,
-        bulk=Bulk(tables, reading, groups, inserts),
+        whole_rows=WholeRows(tables, reading, groups),
+        whole_row_inserts=whole_row_inserts,
+        bulk_keys=bulk_keys,
+        bulk=Bulk(tables, groups, inserts, whole_row_inserts, bulk_keys),
         known=Known(tables),
         failed=Failed(tables, reading, edits),
         adding=Adding(tables, groups, inserts, waits),

@@ -10,8 +10,8 @@ from wpbridge.codec import args, schedule
 from wpbridge.codec.schedule import Async, Canceled, ForeignSchedule
 from wpbridge.errors import CodecError
 from wpbridge.queue.enqueue import HOOK_CHARACTERS
+from wpbridge.store.posts.made import MIGRATED, Moving
 from wpbridge.store.posts.old_posts import LOG_TYPE, Post
-from wpbridge.store.posts.posts import MIGRATED, Moving
 
 InProgress: TypeAlias = Literal["complete", "failed", "pending"]
 IN_PROGRESS: Final[tuple[InProgress, ...]] = ("complete", "failed", "pending")

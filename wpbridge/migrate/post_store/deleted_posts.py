@@ -20,8 +20,8 @@ from wpbridge.action import ActionId
 from wpbridge.errors import InputError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.packed_file import PackedFile
+from wpbridge.store.posts.made import Made
 from wpbridge.store.posts.old_posts import LOG_TYPE
-from wpbridge.store.posts.posts import Made
 from wpbridge.store.posts.whole_posts import HANGING, POST_TYPE, Columns, Row, WholePost
 
 ENDING: Final = ".undo.jsonl.gz"

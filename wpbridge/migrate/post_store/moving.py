@@ -21,15 +21,9 @@ from wpbridge.migrate.post_store.deciding import STATUSES, Deciding, InProgress
 from wpbridge.migrate.post_store.deleted_posts import DeletedPosts
 from wpbridge.migrate.post_store.rows import left_as_row, shown
 from wpbridge.store.opened import OpenStore
+from wpbridge.store.posts.made import Batch, Moving
 from wpbridge.store.posts.old_posts import GONE, START, Post
-from wpbridge.store.posts.posts import (
-    CLEANUP_HOOK,
-    LOGS_OPTION,
-    MIGRATION_OPTION,
-    Batch,
-    Moving,
-    Posts,
-)
+from wpbridge.store.posts.posts import CLEANUP_HOOK, LOGS_OPTION, MIGRATION_OPTION, Posts
 from wpbridge.store.reading.survey import Rows
 from wpbridge.store.upkeep.cleaning import AWAY
 

@@ -3,8 +3,8 @@
 import base64
 from typing import Any
 
+from wpbridge.store.posts.made import Moving
 from wpbridge.store.posts.old_posts import LOG_TYPE, Post
-from wpbridge.store.posts.posts import Moving
 
 
 def shown(post: Post, what: Moving) -> dict[str, Any]:

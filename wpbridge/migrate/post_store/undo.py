@@ -28,7 +28,8 @@ from wpbridge.migrate.post_store.deleted_posts import (
 )
 from wpbridge.migrate.post_store.moving import COMPLETING
 from wpbridge.store.opened import OpenStore
-from wpbridge.store.posts.posts import LOGS_OPTION, MIGRATION_OPTION, Made, Posts
+from wpbridge.store.posts.made import Made
+from wpbridge.store.posts.posts import LOGS_OPTION, MIGRATION_OPTION, Posts
 from wpbridge.store.posts.posts_back import Fate, PostsBack
 from wpbridge.store.posts.whole_posts import Columns
 

@@ -29,7 +29,7 @@ def copy_queue(
 
     InputError where source and target are the same queue.
     """
-    if source_store.bulk.identity() == target.bulk.identity():
+    if source_store.whole_rows.identity() == target.whole_rows.identity():
         raise InputError("source and target are the same queue")
     lines = lines_of(source_store, query, now=wishes.now, logs=logs, origin=origin)
     numbered = (Line(number=n, value=line) for n, line in enumerate(lines, 1))

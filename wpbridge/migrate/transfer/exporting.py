@@ -38,7 +38,7 @@ def lines_of(
     yield {
         "wpbridge": ACTIONS,
         "version": VERSION,
-        "origin": origin or parts.bulk.identity(),
+        "origin": origin or parts.whole_rows.identity(),
         "prefix": store.names.prefix,
         "schema": store.layout.describe(),
         "zone": str(parts.inserts.zone),
@@ -47,7 +47,7 @@ def lines_of(
         "count": count,
     }
     statuses: Counter[str] = Counter()
-    for window in parts.bulk.read(query, logs=logs):
+    for window in parts.whole_rows.read(query, logs=logs):
         for row in window:
             line = line_of(row)
             statuses[line["status"]] += 1

@@ -21,7 +21,9 @@ from wpbridge.migrate.transfer.taking_back import Notes
 from wpbridge.migrate.transfer.verifying import Verification
 from wpbridge.migrate.transfer.wishes import Report, Wishes
 from wpbridge.outcome import class_name
-from wpbridge.store.bulk.bulk import BATCH, Fate, Spans, WholeRow, in_memory
+from wpbridge.store.bulk.bulk import Fate
+from wpbridge.store.bulk.inserting import BATCH
+from wpbridge.store.bulk.rows import Spans, WholeRow, in_memory
 from wpbridge.store.opened import OpenStore
 
 BATCH_BYTES: Final = 16 << 20
@@ -112,7 +114,7 @@ class Import:
     def _begin(self, line: Line | None) -> None:
         header = header_of(line)
         self._origin = header["origin"]
-        if self._origin == self._parts.bulk.identity() and not self._wishes.into_itself:
+        if self._origin == self._parts.whole_rows.identity() and not self._wishes.into_itself:
             raise InputError(
                 "these actions come from this very queue: each would be there twice"
                 " (--into-itself adds them all the same)"

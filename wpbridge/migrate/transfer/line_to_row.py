@@ -12,7 +12,7 @@ from wpbridge.codec.args import columns
 from wpbridge.errors import CodecError, InputError
 from wpbridge.migrate.transfer.lines import BIGGEST, args_text, checked_utf8
 from wpbridge.queue.enqueue import GROUP_CHARACTERS, HOOK_CHARACTERS
-from wpbridge.store.bulk.bulk import DEFAULT_PRIORITY, WholeRow
+from wpbridge.store.bulk.rows import DEFAULT_PRIORITY, WholeRow
 
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
 _STATUS: Final = 20

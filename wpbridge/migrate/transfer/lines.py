@@ -10,7 +10,7 @@ import json
 from typing import Any, Final
 
 from wpbridge.errors import InputError
-from wpbridge.store.bulk.bulk import ORIGIN
+from wpbridge.store.bulk.keys import ORIGIN
 
 VERSION: Final = 1
 ACTIONS: Final = "actions"

@@ -8,7 +8,7 @@ from wpbridge.clock import from_text, to_text
 from wpbridge.codec import schedule
 from wpbridge.errors import CodecError, InputError
 from wpbridge.site.zone import Zone
-from wpbridge.store.bulk.bulk import WholeRow
+from wpbridge.store.bulk.rows import WholeRow
 
 
 def moved(row: WholeRow, by: timedelta) -> WholeRow:

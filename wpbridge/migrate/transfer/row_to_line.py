@@ -8,7 +8,7 @@ from wpbridge.codec import schedule
 from wpbridge.codec.args import chosen, columns
 from wpbridge.errors import CodecError
 from wpbridge.migrate.transfer.lines import args_text
-from wpbridge.store.bulk.bulk import WholeRow
+from wpbridge.store.bulk.rows import WholeRow
 
 
 def line_of(row: WholeRow) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from wpbridge.clock import from_text, to_text
 from wpbridge.errors import InputError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.transfer.lines import key_of
-from wpbridge.store.bulk.bulk import Spans, WholeRow, mark_of
+from wpbridge.store.bulk.keys import mark_of
+from wpbridge.store.bulk.rows import Spans, WholeRow
 from wpbridge.store.database.session import Transaction
 from wpbridge.store.opened import OpenStore
 
@@ -152,7 +153,7 @@ def take_back(
     if dry_run:
         done.samples += _shown(store, sample[:3])
     else:
-        left = store.bulk.again(sample, logs=False)
+        left = store.whole_rows.again(sample, logs=False)
         done.problems += [f"action {i} is still there" for i in left]
         journal.add(
             {
@@ -201,7 +202,7 @@ def _take_back(
     attempts: list[tuple[TakenBack, list[ActionId]]] = []
 
     def work(connection: Transaction) -> tuple[TakenBack, list[ActionId]]:
-        found = parts.bulk.added_on(connection, list(batch.marks), batch.run)
+        found = parts.bulk_keys.added_on(connection, list(batch.marks), batch.run)
         if store.session.in_doubt and attempts:
             told, removed = attempts[-1]
             if not {one.id for one in found} & set(removed):
@@ -227,5 +228,5 @@ def _take_back(
 def _shown(store: OpenStore, ids: list[ActionId]) -> list[str]:
     return [
         f"{row.hook} {row.status} {row.scheduled or 'no date'} {row.extended_args or row.args}"
-        for row in store.bulk.again(ids, logs=False).values()
+        for row in store.whole_rows.again(ids, logs=False).values()
     ]

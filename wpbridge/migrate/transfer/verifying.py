@@ -6,7 +6,7 @@ from typing import Final
 
 from wpbridge.action import ActionId
 from wpbridge.migrate.transfer.wishes import Report
-from wpbridge.store.bulk.bulk import Spans, WholeRow, in_memory
+from wpbridge.store.bulk.rows import Spans, WholeRow, in_memory
 from wpbridge.store.opened import OpenStore
 
 SAMPLE: Final = 50
@@ -41,7 +41,7 @@ class Verification:
 
     def problems(self, report: Report) -> Iterator[str]:
         """Compare what is there now with what was added, and name what differs."""
-        there = self._parts.bulk.statuses_in(self._spans)
+        there = self._parts.whole_rows.statuses_in(self._spans)
         if sum(there.values()) < report.added:
             yield f"{report.added:,} actions were added, and {sum(there.values()):,} are there"
         for status in ENDED:
@@ -50,7 +50,7 @@ class Verification:
                     f"{report.statuses[status]:,} {status} ones were added, and"
                     f" {there.get(status, 0):,} are there"
                 )
-        rows = self._parts.bulk.again([i for i, _ in self._sample], logs=True)
+        rows = self._parts.whole_rows.again([i for i, _ in self._sample], logs=True)
         for action_id, written in self._sample:
             row = rows.get(action_id)
             if row is not None and (why := self._difference(written, row)):

@@ -8,7 +8,7 @@ from wpbridge.action import ActionId, ClaimId
 from wpbridge.codec.wp_cron import Event
 from wpbridge.errors import Contention, SiteError
 from wpbridge.queue.facade import Queue
-from wpbridge.store.bulk.bulk import WINDOW_BYTES
+from wpbridge.store.bulk.reading import WINDOW_BYTES
 from wpbridge.store.database.portions import portions
 from wpbridge.store.database.session import Transaction
 from wpbridge.store.opened import OpenStore

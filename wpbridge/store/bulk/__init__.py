@@ -2,5 +2,5 @@
 
 from typing import Final
 
-DOOR: Final = ("bulk",)
+DOOR: Final = ("bulk", "inserting", "keys", "reading", "rows")
 """The modules that other rooms may import."""

@@ -32,3 +32,10 @@ def listed(ids: Collection[int]) -> str:
 def split(told: str) -> list[int]:
     """Read a list of ids. What is no number, since somebody has edited the row, names nothing."""
     return [int(part) for part in told.split(",") if part.isascii() and part.isdigit()]
+
+
+def as_text(value: object) -> str | None:
+    """The text of a column whatever the driver gives; bytes that are no UTF-8 are surrogates."""
+    if value is None or isinstance(value, str):
+        return value
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)

@@ -2,5 +2,5 @@
 
 from typing import Final
 
-DOOR: Final = ("old_posts", "posts", "posts_back", "whole_posts")
+DOOR: Final = ("made", "old_posts", "posts", "posts_back", "whole_posts")
 """The modules that other rooms may import."""

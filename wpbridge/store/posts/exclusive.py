@@ -27,7 +27,7 @@ WAIT_SECONDS: Final = 5
 
 
 class Alone:
-    """The right to move one site's posts."""
+    """The right to move one site's posts, which only one process has."""
 
     def __init__(self, store: OpenStore) -> None:
         self._store = store
@@ -41,7 +41,7 @@ class Alone:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """From beginning to end. Contention while another moves them."""
+        """Hold it from beginning to end. Contention while another process moves posts."""
         if self._is_locked:
             self._session.run(self._make_sure)
         if self._lock.is_refused:
@@ -52,7 +52,7 @@ class Alone:
             self._let_go()
 
     def run(self, work: Callable[[Connection], T]) -> T:
-        """As :meth:`Session.run`. Contention while another moves posts.
+        """Do what :meth:`Session.run` does. Contention while another process moves posts.
 
         StoreError where the server keeps no named locks: nothing would keep another one out.
         """
@@ -68,7 +68,7 @@ class Alone:
         return self._session.run(do)
 
     def transact(self, work: Callable[[Connection], T]) -> T:
-        """As :meth:`Session.transact`. Contention while another moves posts."""
+        """Do what :meth:`Session.transact` does. Contention while another process moves posts."""
 
         def do(connection: Connection) -> T:
             if self._is_locked and not self._make_sure(connection):
@@ -78,7 +78,7 @@ class Alone:
         return self._session.transact(do)
 
     def _make_sure(self, connection: Connection) -> bool:
-        """Have the lock on this connection; returns False where the server keeps none."""
+        """Take the lock on this connection. Returns False where the server keeps no such locks."""
         taken = self._lock.take(connection, seconds=WAIT_SECONDS)
         if taken is False:
             raise Contention(

@@ -1,4 +1,4 @@
-"""The plugin's old store, read: actions that are posts, with their meta, terms and comments."""
+"""Reads the plugin's old store: actions that are posts, with their meta, terms and comments."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import Connection, text
 
 from wpbridge.clock import ZERO_DATE, to_text
-from wpbridge.store.bulk.bulk import WINDOW_BYTES
+from wpbridge.store.bulk.reading import WINDOW_BYTES
 from wpbridge.store.database.portions import portions
 from wpbridge.store.database.texts import listed
 from wpbridge.store.opened import OpenStore
@@ -59,20 +59,20 @@ class Post:
 
     @property
     def is_twice(self) -> bool:
-        """Its id stands in two rows: a table without a primary key."""
+        """Tell whether its id stands in two rows, as in a table without a primary key."""
         return len(self.whole.rows["posts"]) > 1
 
     @property
     def guard(self) -> tuple[object, ...]:
-        """What is compared to see whether it is still as it was read."""
+        """What is compared to see whether the post is still as it was read."""
         return (self.id, self.status, self.modified_gmt, self.claim)
 
 
 class OldPosts:
-    """The posts of one site's actions; ``is_there`` says whether there can be any."""
+    """The posts of one site's actions. ``is_there`` tells whether there can be any."""
 
     def __init__(self, store: OpenStore) -> None:
-        """Looks at the tables."""
+        """Look at the tables."""
         self._session = store.session
         server = Server(store.tables)
         names = (
@@ -92,7 +92,7 @@ class OldPosts:
         self.whole = WholePosts(store.dialect, self.tables)
 
     def counts(self) -> Counter[str]:
-        """Posts by status, all of them."""
+        """Count all posts by their status."""
         if not self.is_there:
             return Counter()
         rows = self._all(
@@ -102,7 +102,7 @@ class OldPosts:
         return Counter({str(status): int(count) for status, count in rows})
 
     def ids(self, status: str, after: Cursor, size: int) -> tuple[list[int], Cursor]:
-        """The next posts of a status by their date, and where they end."""
+        """Return the next posts of a status by their date, and where they end."""
         rows = self._all(
             f"SELECT ID, post_date FROM {self.tables['posts']} WHERE post_type = '{POST_TYPE}'"
             " AND post_status = :status AND post_date >= :date AND (post_date > :date OR ID > :id)"
@@ -117,18 +117,18 @@ class OldPosts:
         return list(dict.fromkeys(int(row[0]) for row in rows)), end
 
     def in_windows(self, ids: Sequence[int]) -> Iterator[list[int]]:
-        """Ids in their order, as many at a time as their posts may be read at once."""
+        """Yield ids in their order, as many at a time as their posts may be read at once."""
         sizes = self._session.run(lambda c: self.whole.sizes(c, ids))
         yield from portions(
             ids, most=max(1, len(ids)), room=WINDOW_BYTES, size_of=lambda one: sizes[one]
         )
 
     def read(self, ids: Sequence[int]) -> list[Post]:
-        """Whole posts, in the order of the ids."""
+        """Read whole posts, in the order of the ids."""
         return self._session.run(lambda c: self.on(c, ids))
 
     def held_since(self, moment: datetime) -> int:
-        """Posts under a claim whose holder gave a sign since then."""
+        """Count posts under a claim whose holder gave a sign of life since then."""
         if not self.is_there:
             return 0
         rows = self._all(
@@ -140,7 +140,7 @@ class OldPosts:
         return int(rows[0][0])
 
     def has_comment_logs(self) -> bool:
-        """Whether any comment is a log row, of whatever post."""
+        """Tell whether any comment of any post is a log row."""
         if "comments" not in self.tables:
             return False
         table = self.tables["comments"]
@@ -149,7 +149,7 @@ class OldPosts:
     # Of the rows
 
     def on(self, connection: Connection, ids: Sequence[int], *, lock: str = "") -> list[Post]:
-        """The same in a transaction of the caller's; ``lock``: ends the SELECT of the posts."""
+        """Read the same in the caller's transaction. ``lock`` ends the SELECT of the posts."""
         if not ids:
             return []
         # First the posts, under their lock: a transaction sees all others as they were when it
@@ -159,7 +159,7 @@ class OldPosts:
         return [self._post(whole, tuple(groups.get(whole.id, ()))) for whole in posts]
 
     def _post(self, whole: WholePost, groups: tuple[str, ...]) -> Post:
-        """What the rows mean; of an id in two rows the last."""
+        """Return what the rows mean. Of an id in two rows the last one counts."""
         of = dict(zip(self.whole.columns["posts"], whole.rows["posts"][-1], strict=True))
         metas = self._each(whole, "postmeta", "meta_key", "meta_value")
         logs = self._each(
@@ -184,14 +184,14 @@ class OldPosts:
         )
 
     def _each(self, whole: WholePost, name: str, *columns: str) -> Iterator[tuple[Any, ...]]:
-        """Some columns of what hangs on it."""
+        """Read some columns of what hangs on the posts."""
         if rows := whole.rows[name]:
             places = [self.whole.columns[name].index(column) for column in columns]
             for row in rows:
                 yield tuple(row[place] for place in places)
 
     def groups(self, connection: Connection, ids: Sequence[int]) -> dict[int, list[str]]:
-        """Names of the posts' terms."""
+        """Return the names of the posts' terms."""
         if not {"terms", "term_taxonomy", "term_relationships"} <= set(self.tables):
             return {}
         rows = connection.exec_driver_sql(

@@ -1,4 +1,4 @@
-"""Actions that were posts become posts again, while they are as they were made.
+"""Makes posts again of actions that were posts, while they are as they were made.
 
 One transaction: an action goes and its post is there. Where posts have none (MyISAM), a post is
 first written under a type that nobody looks for; a transaction deletes its action and leaves a key
@@ -17,7 +17,9 @@ from wpbridge.action import ActionId, Status
 from wpbridge.clock import to_text
 from wpbridge.store.database.texts import listed
 from wpbridge.store.opened import OpenStore
-from wpbridge.store.posts.posts import CLEANUP_HOOK, KEY, MIGRATED, Made, Posts
+from wpbridge.store.posts.copying import KEY
+from wpbridge.store.posts.made import MIGRATED, Made
+from wpbridge.store.posts.posts import CLEANUP_HOOK, Posts
 from wpbridge.store.posts.whole_posts import POST_TYPE, Columns, WholePost, WholePosts
 
 HIDDEN: Final = "wpbridge-undo"
@@ -45,7 +47,7 @@ class _Action:
 
 @dataclass(slots=True)
 class _Found:
-    """What is there of a batch."""
+    """What the database has of a batch."""
 
     actions: Mapping[int, _Action]
     """By post; those that are of these posts."""
@@ -54,7 +56,7 @@ class _Found:
 
 
 class PostsBack:
-    """The way back of one site's posts."""
+    """Puts back one site's posts."""
 
     def __init__(self, store: OpenStore, posts: Posts) -> None:
         self._session = store.session
@@ -66,11 +68,11 @@ class PostsBack:
         self._is_mysql = store.dialect.name == "mysql"
 
     def look(self, made: Sequence[Made]) -> dict[int, Fate]:
-        """What would become of them; changes nothing."""
+        """Tell what would become of them. It changes nothing."""
         return self._session.run(lambda c: self._fates(c, made))
 
     def put_back(self, made: Sequence[Made], columns: Columns) -> dict[int, Fate]:
-        """Put back those that can be; by post what became of it. Done again, it does the rest.
+        """Put back those that can be, and tell what became of each. A second call does the rest.
 
         ``columns``: of the posts' rows. Contention while another moves posts.
         """
@@ -84,7 +86,7 @@ class PostsBack:
         return self._alone.run(lambda c: self._show(c, made, whole, won))
 
     def differing(self, made: Sequence[Made], columns: Columns) -> list[int]:
-        """Posts that are not there as they were: their own row, and how much hangs on it."""
+        """Return the posts whose own row, or number of rows that hang on it, is not as it was."""
         ids = [one.post.id for one in made]
         reader = WholePosts(self._dialect, self._posts.tables)
         there = {post.id: post for post in self._session.run(lambda c: reader.read(c, ids))}
@@ -140,7 +142,7 @@ class PostsBack:
     def _write(
         self, connection: Connection, made: Sequence[Made], whole: WholePosts
     ) -> dict[int, Fate]:
-        """The posts under a hidden type, with all that hangs on them."""
+        """Write the posts under a hidden type, with all that hangs on them."""
         fates = self._fates(connection, made)
         going = [one.post for one in made if fates[one.post.id] == "back"]
         whole.reserve(connection, going, HIDDEN)
@@ -155,7 +157,7 @@ class PostsBack:
     def _decide(
         self, connection: Connection, made: Sequence[Made], written: Mapping[int, Fate]
     ) -> dict[int, Fate]:
-        """Which of the two counts, in one transaction."""
+        """Decide in one transaction whether the post or the action counts."""
         found = self._look(connection, made, lock=True)
         fates = {**written}
         going = []
@@ -185,7 +187,7 @@ class PostsBack:
         whole: WholePosts,
         fates: dict[int, Fate],
     ) -> dict[int, Fate]:
-        """Posts whose actions are gone get their type; those whose actions stay go again."""
+        """Give the type to posts whose actions are gone, and delete the other hidden ones."""
         keys = self._keys(connection, made)
         shown = [one.post.id for one in made if f"{BACK}{one.post.id}" in keys]
         if shown:
@@ -262,7 +264,7 @@ class PostsBack:
         return found
 
     def _told(self, connection: Connection, which: str) -> dict[tuple[int, str], int]:
-        """Log rows of migrations, by action and words."""
+        """Return log rows of migrations, by action and words."""
         statement = text(
             f"SELECT action_id, message, log_id FROM {self._names.logs} WHERE action_id IN {which}"
             " AND message LIKE :start"
@@ -278,7 +280,7 @@ class PostsBack:
         return {int(i): int(log) for i, log in rows}
 
     def _awaited(self, connection: Connection, which: str) -> set[int]:
-        """Actions that others wait for: these would take them for failed."""
+        """Return actions that others wait for, and would take for failed if they were gone."""
         if not self._parts.own.has(self._names.waits):
             return set()
         rows = connection.exec_driver_sql(
@@ -287,7 +289,7 @@ class PostsBack:
         return {int(row[0]) for row in rows}
 
     def _keys(self, connection: Connection, made: Sequence[Made]) -> dict[str, int]:
-        """Actions by keys of a move or of a way back that died."""
+        """Return actions by the keys of a move or an undo that died."""
         if not self._parts.own.has(self._names.keys):
             return {}
         told = ", ".join(f"'{KEY}{one.post.id}', '{BACK}{one.post.id}'" for one in made)

@@ -1,4 +1,4 @@
-"""Posts with all that hangs on them, every column as it stands: read, deleted, put back.
+"""Reads, deletes and puts back posts with all that hangs on them, every column as it stands.
 
 Of comments and meta the rows that were read are deleted, by their ids, and no others: what came
 meanwhile stays. What is put back is added beside what is there; nothing is overwritten.
@@ -51,12 +51,12 @@ class WholePost:
 
 
 class WholePosts:
-    """The rows of one site's posts; statements for a transaction of the caller's."""
+    """The rows of one site's posts. Its statements run in the caller's transaction."""
 
     def __init__(
         self, dialect: Dialect, tables: Mapping[str, str], columns: Columns | None = None
     ) -> None:
-        """``tables``: the names of those that are there; ``columns``: of rows from elsewhere."""
+        """``tables`` names those that are there. ``columns`` are those of rows from elsewhere."""
         self._dialect = dialect
         self._tables = tables
         self._mark = "%s" if dialect.name == "mysql" else "?"
@@ -67,7 +67,7 @@ class WholePosts:
     def read(
         self, connection: Connection, ids: Sequence[int], *, lock: str = ""
     ) -> list[WholePost]:
-        """Those of the ids that are there, in their order; an id in two rows has both."""
+        """Read the posts of the ids that are there, in their order. An id in two rows has both."""
         which = listed(ids)
         found: dict[int, dict[str, list[Row]]] = {}
         for row in self._select(
@@ -96,7 +96,7 @@ class WholePosts:
         return [WholePost(id=i, rows=found[i]) for i in ids if i in found]
 
     def sizes(self, connection: Connection, ids: Sequence[int]) -> Counter[int]:
-        """About how many characters the rows of each post have, without reading them."""
+        """Estimate how many characters the rows of each post have, without reading them."""
         found: Counter[int] = Counter()
         for name in self._tables.keys() & set(TABLES) if ids else ():
             owner, joint = f"t.{HANGING[name][1] if name in HANGING else 'ID'}", ""
@@ -113,17 +113,17 @@ class WholePosts:
         return found
 
     def _length(self, connection: Connection, name: str) -> str:
-        """An expression: how long a row of this table is."""
+        """Return an expression for the length of a row of this table."""
         told = connection.exec_driver_sql(f"SELECT t.* FROM {self._tables[name]} t LIMIT 0").keys()
         quoted = [column.replace("`", "``") for column in told]
         return " + ".join(f"COALESCE(LENGTH(t.`{column}`), 0)" for column in quoted)
 
     def value(self, table: str, row: Row, column: str) -> Any:
-        """One of a row's values."""
+        """Return one of a row's values."""
         return row[self.columns[table].index(column)]
 
     def types(self, connection: Connection, ids: Sequence[int]) -> dict[int, str]:
-        """Of which post type the ids are, as far as they are taken."""
+        """Return the post types of the ids that are taken."""
         if not ids:
             return {}
         rows = connection.exec_driver_sql(
@@ -134,7 +134,7 @@ class WholePosts:
     def delete(
         self, connection: Connection, posts: Sequence[WholePost], post_type: str = POST_TYPE
     ) -> None:
-        """Posts with what was read of them, the posts last."""
+        """Delete posts with what was read of them. The posts go last."""
         if not posts:
             return
         which = [post.id for post in posts]
@@ -156,12 +156,12 @@ class WholePosts:
     # Putting back
 
     def insert(self, connection: Connection, posts: Sequence[WholePost]) -> None:
-        """The posts' own rows. StoreError where one of the ids is taken."""
+        """Insert the posts' own rows. StoreError where one of the ids is taken."""
         rows = [row for post in posts for row in post.rows["posts"]]
         self._insert(connection, "posts", self.columns["posts"], rows)
 
     def reserve(self, connection: Connection, posts: Sequence[WholePost], post_type: str) -> None:
-        """The same under another type, without a transaction; one whose id is taken stays away."""
+        """Insert them under another type, without a transaction. Taken ids are passed over."""
         place = self.columns["posts"].index("post_type")
         rows = [
             [*row[:place], post_type, *row[place + 1 :]]
@@ -171,7 +171,7 @@ class WholePosts:
         self._insert(connection, "posts", self.columns["posts"], rows, is_taken_well=True)
 
     def hang(self, connection: Connection, posts: Sequence[WholePost]) -> None:
-        """What hangs on posts, as far as it is missing.
+        """Insert what hangs on posts, as far as it is missing.
 
         An id that is another's by now becomes a new one: nothing but a comment's meta names it.
         """
@@ -191,7 +191,7 @@ class WholePosts:
     def _missing(
         self, connection: Connection, name: str, rows: Sequence[Row]
     ) -> tuple[list[Row], list[Row]]:
-        """Rows that are not there, and of these apart those whose id somebody else has."""
+        """Return rows that are not there, and among them those whose id somebody else has."""
         own, owner = (self.columns[name].index(column) for column in HANGING[name])
         told = connection.exec_driver_sql(
             f"SELECT {', '.join(HANGING[name])} FROM {self._tables[name]}"
@@ -203,7 +203,7 @@ class WholePosts:
         return missing, homeless
 
     def _renumber(self, connection: Connection, name: str, rows: Sequence[Row]) -> dict[int, int]:
-        """Add rows under new ids; new by old, of comments."""
+        """Add rows under new ids. Returns new ids by old ones, of comments."""
         own = self.columns[name].index(HANGING[name][0])
         rest = [column for place, column in enumerate(self.columns[name]) if place != own]
         made = {}
@@ -226,7 +226,7 @@ class WholePosts:
         *,
         is_taken_well: bool = False,
     ) -> int:
-        """Add rows; the last id that was given. ``is_taken_well``: what is there is passed over."""
+        """Add rows, and return the last id. With ``is_taken_well`` taken ids are passed over."""
         last, insert = 0, self._ignore if is_taken_well else "INSERT"
         marks = f"({', '.join([self._mark] * len(columns))})"
         named = ", ".join(f"`{column}`" for column in columns)
@@ -263,7 +263,7 @@ class WholePosts:
         return [tuple(row) for row in result]
 
     def _ids(self, posts: Sequence[WholePost], name: str) -> list[int]:
-        """The rows' own ids."""
+        """Return the rows' own ids."""
         return [
             int(self.value(name, row, HANGING[name][0]))
             for post in posts

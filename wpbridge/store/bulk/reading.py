@@ -1,0 +1,222 @@
+"""Reads whole rows thousands at a time, in any status."""
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from sqlalchemy import BindParameter, Connection, bindparam, text
+
+from wpbridge.action import ActionId
+from wpbridge.store.bulk.rows import DEFAULT_PRIORITY, Spans, WholeRow
+from wpbridge.store.database.portions import portions
+from wpbridge.store.database.texts import as_text
+from wpbridge.store.reading.reading import Reading
+from wpbridge.store.records import Query
+from wpbridge.store.rows.groups import Groups
+from wpbridge.store.structure.tables import Tables
+
+WINDOW: Final = 1_000
+"""Rows read at a time, at most."""
+WINDOW_BYTES: Final = 8 << 20
+"""Rows read at a time have so many bytes together, or one row alone has more."""
+
+
+class WholeRows:
+    """Reads whole rows of one site, by windows of ids. One window is held in memory."""
+
+    def __init__(self, tables: Tables, reading: Reading, groups: Groups) -> None:
+        names, layout = tables.names, tables.layout
+        self._session = tables.session
+        self._names = names
+        self._dialect = tables.dialect
+        self._own = tables.own
+        self._reading = reading
+        self._groups = groups
+        priority = "a.priority" if layout.has_priority else str(DEFAULT_PRIORITY)
+        extended = "a.extended_args" if layout.has_extended_args else "NULL"
+        self._columns = (
+            "a.action_id, a.hook, a.status, a.scheduled_date_gmt, a.scheduled_date_local, a.args,"
+            f" {extended}, a.schedule, a.group_id, {priority}, a.attempts, a.last_attempt_gmt,"
+            " a.last_attempt_local, a.claim_id"
+        )
+        lengths = [f"COALESCE(LENGTH({one}), 0)" for one in ("a.args", extended, "a.schedule")]
+        self._length = " + ".join(lengths)
+        ids: BindParameter[int] = bindparam("ids", expanding=True)
+        self._logs = text(
+            f"SELECT action_id, message, log_date_gmt, log_date_local FROM {names.logs}"
+            " WHERE action_id IN :ids ORDER BY log_id"
+        ).bindparams(ids)
+        self._log_lengths = text(
+            f"SELECT action_id, SUM(LENGTH(message)) FROM {names.logs}"
+            " WHERE action_id IN :ids GROUP BY action_id"
+        ).bindparams(ids)
+        self._zones = text(
+            f"SELECT action_id, expression, zone FROM {names.zones} WHERE action_id IN :ids"
+        ).bindparams(ids)
+        self._waits = text(
+            f"SELECT action_id, after_id, on_failed FROM {names.waits} WHERE action_id IN :ids"
+            " ORDER BY action_id, after_id"
+        ).bindparams(ids)
+        self._statuses = text(
+            f"SELECT status, COUNT(*) FROM {names.actions}"
+            " WHERE action_id BETWEEN :first AND :last GROUP BY status"
+        )
+
+    def identity(self) -> str:
+        """Return which queue this is. The server itself tells it, whatever way it is reached."""
+        if self._dialect.name != "mysql":
+            file = self._session.run(
+                lambda c: c.execute(text("SELECT file FROM pragma_database_list")).scalar()
+            )
+            return f"sqlite:{file or ''}:{self._names.prefix}"
+        told = self._session.run(
+            lambda c: c.execute(text("SELECT @@hostname, @@port, DATABASE()")).one()
+        )
+        return f"mysql:{told[0]}:{told[1]}:{told[2]}:{self._names.prefix}"
+
+    def highest(self) -> int:
+        """Return the highest id."""
+        statement = text(f"SELECT MAX(action_id) FROM {self._names.actions}")
+        return int(self._session.run(lambda c: c.execute(statement).scalar()) or 0)
+
+    def read(
+        self, query: Query, *, logs: bool = True, size: int = WINDOW
+    ) -> Iterator[list[WholeRow]]:
+        """Read the actions meant by id, a window at a time. Each is as it is at that moment.
+
+        What is added meanwhile is left out, so that it comes to an end. How large the rows are is
+        asked first: a schedule alone may have 4 GiB.
+        """
+        where, given = self._reading.where(query)
+        if where is None:
+            return
+        lists: list[BindParameter[object]] = [
+            bindparam(name, expanding=True) for name, v in given.items() if isinstance(v, list)
+        ]
+        joint = f"{where} AND" if where else " WHERE"
+        wanted = (
+            f" FROM {self._names.actions} a{joint} a.action_id > :last_id"
+            " AND a.action_id <= :end_id ORDER BY a.action_id LIMIT :window"
+        )
+        sizes = text(f"SELECT a.action_id, {self._length}{wanted}").bindparams(*lists)
+        statement = text(f"SELECT {self._columns}{wanted}").bindparams(*lists)
+        end, last = self.highest(), 0
+        while True:
+            values = {**given, "last_id": last, "end_id": end, "window": size}
+            found = self._session.run(lambda c: self._sizes(c, sizes, values, logs=logs))  # noqa: B023 - run at once
+            for part in portions(found, most=size, room=WINDOW_BYTES, size_of=lambda one: one[1]):
+                span = {**values, "last_id": last, "end_id": part[-1][0]}
+                window = self._session.run(lambda c: self._window(c, statement, span, logs=logs))  # noqa: B023 - run at once
+                last = part[-1][0]
+                if window:
+                    yield window
+            if len(found) < size:
+                return
+
+    def _sizes(
+        self, connection: Connection, statement: object, values: Mapping[str, object], *, logs: bool
+    ) -> list[tuple[int, int]]:
+        """Return ids, and about how many characters the row of each has, with its logs."""
+        found = connection.execute(statement, values).fetchall()  # type: ignore[call-overload]
+        ids = [int(row[0]) for row in found]
+        told: dict[int, int] = {}
+        if logs and ids:
+            lengths = connection.execute(self._log_lengths, {"ids": ids})
+            told = {int(i): int(length or 0) for i, length in lengths}
+        return [(i, int(row[1] or 0) + told.get(i, 0)) for i, row in zip(ids, found, strict=True)]
+
+    def in_windows(self, ids: Sequence[ActionId]) -> Iterator[list[ActionId]]:
+        """Yield ids in their order, as many at a time as their rows may be read at once."""
+        statement = text(
+            f"SELECT a.action_id, {self._length} FROM {self._names.actions} a"
+            " WHERE a.action_id IN :ids"
+        ).bindparams(bindparam("ids", expanding=True))
+        if ids:
+            sizes = dict(
+                self._session.run(lambda c: self._sizes(c, statement, {"ids": ids}, logs=True))
+            )
+            yield from portions(
+                ids, most=len(ids), room=WINDOW_BYTES, size_of=lambda one: sizes.get(one, 0)
+            )
+
+    def on(self, connection: Connection, ids: Sequence[ActionId]) -> list[WholeRow]:
+        """Read these actions with all that belongs to them, in the caller's transaction."""
+        if not ids:
+            return []
+        statement = text(
+            f"SELECT {self._columns} FROM {self._names.actions} a WHERE a.action_id IN :ids"
+            " ORDER BY a.action_id"
+        ).bindparams(bindparam("ids", expanding=True))
+        return self._window(connection, statement, {"ids": ids}, logs=True)
+
+    def _window(
+        self, connection: Connection, statement: object, values: Mapping[str, object], *, logs: bool
+    ) -> list[WholeRow]:
+        rows = connection.execute(statement, values).fetchall()  # type: ignore[call-overload]
+        ids = [int(row[0]) for row in rows]
+        told = self._logs_of(connection, ids) if logs and ids else {}
+        zones, waits = self._own_of(connection, ids) if ids else ({}, {})
+        slug = self._groups.slug_on
+        return [
+            WholeRow(
+                id=row[0],
+                hook=as_text(row[1]) or "",
+                status=str(row[2]),
+                scheduled=as_text(row[3]),
+                scheduled_local=as_text(row[4]),
+                args=as_text(row[5]),
+                extended_args=as_text(row[6]),
+                schedule=as_text(row[7]),
+                group=slug(connection, int(row[8])),
+                priority=int(row[9]),
+                attempts=int(row[10]),
+                last_attempt=as_text(row[11]),
+                last_attempt_local=as_text(row[12]),
+                is_claimed=bool(row[13]),
+                logs=tuple(told.get(row[0], ())),
+                zone=zones.get(row[0]),
+                waits=tuple(waits.get(row[0], ())),
+            )
+            for row in rows
+        ]
+
+    def _logs_of(
+        self, connection: Connection, ids: Sequence[int]
+    ) -> Mapping[int, list[tuple[str, str | None, str | None]]]:
+        found: defaultdict[int, list[tuple[str, str | None, str | None]]] = defaultdict(list)
+        for i, message, gmt, local in connection.execute(self._logs, {"ids": ids}):
+            found[i].append((as_text(message) or "", as_text(gmt), as_text(local)))
+        return found
+
+    def _own_of(
+        self, connection: Connection, ids: Sequence[int]
+    ) -> tuple[Mapping[int, tuple[str, str]], Mapping[int, list[tuple[int, str]]]]:
+        zones: dict[int, tuple[str, str]] = {}
+        waits: defaultdict[int, list[tuple[int, str]]] = defaultdict(list)
+        if self._own.has(self._names.zones):
+            for i, expression, zone in connection.execute(self._zones, {"ids": ids}):
+                zones[i] = (str(expression), str(zone))
+        if self._own.has(self._names.waits):
+            for i, after, on_failed in connection.execute(self._waits, {"ids": ids}):
+                waits[i].append((int(after), str(on_failed)))
+        return zones, waits
+
+    def statuses_in(self, spans: Spans) -> dict[str, int]:
+        """Count how many of these ids have each status."""
+        found: defaultdict[str, int] = defaultdict(int)
+        for first, last in spans.spans:
+            values = {"first": first, "last": last}
+            rows = self._session.run(
+                lambda c, v=values: c.execute(self._statuses, v).fetchall()  # type: ignore[misc]
+            )
+            for status, count in rows:
+                found[str(status)] += int(count)
+        return dict(found)
+
+    def again(self, ids: Sequence[ActionId], *, logs: bool) -> dict[int, WholeRow]:
+        """Read these rows as they are now, without their waits, which name other ids."""
+        # Without ids a query means all there are.
+        pages = self.read(Query(ids=tuple(ids)), logs=logs) if ids else iter(())
+        return {row.id: replace(row, waits=()) for row in itertools.chain.from_iterable(pages)}
