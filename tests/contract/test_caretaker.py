@@ -23,7 +23,7 @@ from wpbridge.outcome import LogLine
 from wpbridge.runner import upkeep_turns
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
-from wpbridge.runner.upkeep_turns import Tended
+from wpbridge.runner.upkeep_turns import UpkeepReport
 from wpbridge.site.rules import Keep
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.queueing.adding import SINCE_4_HOOK
@@ -62,7 +62,7 @@ class Keeper:
         bus.subscribe(Event, self.told.append)
         self.it = SiteCaretaker(self.store.parts, self.clock, bus, holder=self.name, **self.more)
 
-    def step(self) -> Tended:
+    def step(self) -> UpkeepReport:
         return self.it.step()
 
     def round(self) -> int:
@@ -246,7 +246,7 @@ def test_many_empty_claims_go_in_several_pieces(
     monkeypatch.setattr(caretaker, "STALE_BATCH", 2)
     for claim in range(801, 806):
         claim_of(store, claim, 301)
-    assert keeper.step() == Tended(freed=0, has_more=True)
+    assert keeper.step() == UpkeepReport(freed=0, has_more=True)
     assert claims(store) == [803, 804, 805]
     keeper.round()
     assert claims(store) == []
@@ -319,7 +319,7 @@ def test_many_go_in_several_pieces(
 ) -> None:
     monkeypatch.setattr(caretaker, "STALE_BATCH", 2)
     stale = [row(store) for _ in range(5)]
-    assert keeper.step() == Tended(freed=2, has_more=True)
+    assert keeper.step() == UpkeepReport(freed=2, has_more=True)
     free = f"SELECT action_id FROM {ACTIONS} WHERE claim_id = 0 ORDER BY 1"
     assert len(query(store, free)) == 2
     keeper.round()
@@ -337,7 +337,7 @@ def test_rows_that_others_lock_wait_for_the_next_time(
 
     with monkeypatch.context() as patch:
         patch.setattr(type(store.parts.cleaning), "reset", busy)
-        assert keeper.step() == Tended()
+        assert keeper.step() == UpkeepReport()
     assert column(store, "claim_id", stale) == 900
     have_due(store)
     keeper.round()
@@ -458,14 +458,14 @@ def test_years_of_old_ones_do_not_keep_it_from_claims(
     monkeypatch.setattr(caretaker, "MOST_DELETED", 2)
     keeper = Keeper(store)
     old = [row(store, "complete", 0, 99 * DAY) for _ in range(8)]
-    assert keeper.step() == Tended(has_more=True)
+    assert keeper.step() == UpkeepReport(has_more=True)
     stale = row(store)
     have_due(store)
     keeper.clock.at += timedelta(seconds=caretaker.TURN_SECONDS)
-    assert keeper.step() == Tended(has_more=True)
+    assert keeper.step() == UpkeepReport(has_more=True)
     assert column(store, "claim_id", stale) == 900
     keeper.clock.at += timedelta(seconds=1)
-    assert keeper.step() == Tended(freed=1, has_more=True)
+    assert keeper.step() == UpkeepReport(freed=1, has_more=True)
     assert (ids(store), column(store, "claim_id", stale)) == ({*old[4:], stale}, 0)
     php_seen(store)
     keeper.round()
@@ -496,14 +496,16 @@ def test_one_runner_does_it_for_all(
     one, other = two
     for _ in range(3):
         row(store)
-    assert one.step() == Tended(freed=1, has_more=True)
+    assert one.step() == UpkeepReport(freed=1, has_more=True)
     # The other duty is free, and has nothing to do.
-    assert other.step() == Tended()
+    assert other.step() == UpkeepReport()
     assert (holder(store), holder(store, "retention"), other.done()) == ("a", "b", [])
     one.round()
     assert one.done() == [(3, 0, 0)]
     row(store)
-    assert [one.step(), other.step()] == [Tended(), Tended()], "not before the next time"
+    assert [one.step(), other.step()] == [UpkeepReport(), UpkeepReport()], (
+        "not before the next time"
+    )
     have_due(store)
     other.round()
     assert (other.done(), holder(store)) == ([(1, 0, 0)], "b")
@@ -516,11 +518,11 @@ def test_a_holder_that_dies_is_followed_when_its_time_is_over(
     one, other = two
     stale = [row(store) for _ in range(3)]
     one.step()
-    assert other.step() == Tended()
+    assert other.step() == UpkeepReport()
     have_due(store)
-    assert other.step() == Tended(freed=1, has_more=True)
+    assert other.step() == UpkeepReport(freed=1, has_more=True)
     # It was only slow: it sees that another has its duty, and tells what it did.
-    assert one.step() == Tended()
+    assert one.step() == UpkeepReport()
     assert one.done() == [(1, 0, 0)]
     other.round()
     assert [column(store, "claim_id", i) for i in stale] == [0, 0, 0]
@@ -651,11 +653,11 @@ def test_an_idle_runner_takes_what_was_freed_at_once(
 
         steps = 0
 
-        def step(self) -> Tended:
+        def step(self) -> UpkeepReport:
             self.steps += 1
             if self.steps == 5:
                 insert(store, make_new("h"))
-            return Tended(freed=int(self.steps == 5), has_more=self.steps < 5)
+            return UpkeepReport(freed=int(self.steps == 5), has_more=self.steps < 5)
 
         def leave(self) -> None:
             assert not query(store, f"SELECT 1 FROM {ACTIONS} WHERE status <> 'complete'")

@@ -116,7 +116,7 @@ def test_two_who_move_posts_wait_for_each_other(store: RunnerStore) -> None:
     LegacyStore(store)
     posts = Posts(store.parts)
     counts = "SELECT value FROM wp_wpbridge_site WHERE name = 'posts_moves'"
-    with posts.alone.held():
+    with posts.alone.locked():
         posts.alone.transact(lambda _: None)
         posts.alone.transact(lambda _: None)
     # Each piece writes one common row: a cluster lets only one of two at a time come through.
@@ -126,5 +126,5 @@ def test_two_who_move_posts_wait_for_each_other(store: RunnerStore) -> None:
 def test_posts_without_transactions_are_refused(store: RunnerStore) -> None:
     LegacyStore(store, engine="MyISAM")
     alone = Posts(store.parts).alone
-    with alone.held(), pytest.raises(StoreError, match=r"GET_LOCK.*MyISAM"):
+    with alone.locked(), pytest.raises(StoreError, match=r"GET_LOCK.*MyISAM"):
         alone.run(lambda _: None)

@@ -110,13 +110,13 @@ def test_while_another_moves_them_it_is_refused(
     site = Site(mysql_dsn, tmp_path, open_queue(mysql_dsn))
     legacy = LegacyStore(site.store)
     legacy.post("one")
-    with alone.Alone(site.store.parts).held():
+    with alone.Alone(site.store.parts).locked():
         done = site(*MOVE)
         assert (done.code, done.err.count("\n")) == (75, 1), done
         assert "wait for its end" in done.err
         assert legacy.count("posts") == 1
     assert site(*MOVE).code == 0
     assert site(*UNDO, "--yes").code == 0
-    with alone.Alone(site.store.parts).held():
+    with alone.Alone(site.store.parts).locked():
         again = site(*MOVE, "--journal", "second.journal")
     assert (again.code, legacy.count("posts")) == (75, 1)

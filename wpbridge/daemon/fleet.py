@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from wpbridge.daemon.child import Child
 from wpbridge.daemon.heartbeat import Worker
-from wpbridge.daemon.worker_slots import Rolling, WorkerSlot
+from wpbridge.daemon.worker_slots import RollingRestart, WorkerSlot
 from wpbridge.telling.log import tell
 
 LEAVE_SECONDS: Final = 10.0
@@ -53,7 +53,7 @@ class Fleet:
         self._opened, self._closed = opened, closed
         self._slots = [WorkerSlot(number) for number in range(1, size + 1)]
         self._leaving: list[Child] = []
-        self.rolling = Rolling()
+        self.rolling = RollingRestart()
         self._totals: Counter[str] = Counter()
         self.is_seen = False
         """Whether a worker was ever ready: until then what ends it ends the daemon."""

@@ -18,7 +18,7 @@ CHILD: Final = signal.SIGCHLD
 ALL: Final = (*STOPS, AT_ONCE, *QUIETS, RESUME, RELOAD, DUMP, STACKS, CHILD)
 
 
-class Arrivals:
+class SignalReader:
     """The signals that have arrived and were not taken yet."""
 
     def __init__(self, reader: int) -> None:
@@ -37,7 +37,7 @@ class Arrivals:
 
 
 @contextlib.contextmanager
-def caught(numbers: Collection[signal.Signals] = ALL) -> Iterator[Arrivals]:
+def caught(numbers: Collection[signal.Signals] = ALL) -> Iterator[SignalReader]:
     """Catch signals until the end; main thread only. Those before are put back afterwards."""
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
@@ -45,7 +45,7 @@ def caught(numbers: Collection[signal.Signals] = ALL) -> Iterator[Arrivals]:
     before = {number: signal.signal(number, _nothing) for number in numbers}
     old = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     try:
-        yield Arrivals(reader)
+        yield SignalReader(reader)
     finally:
         signal.set_wakeup_fd(old)
         for number, handler in before.items():

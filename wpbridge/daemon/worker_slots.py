@@ -63,8 +63,8 @@ class WorkerSlot:
         return wait
 
 
-class Rolling:
-    """Which worker is to be replaced next."""
+class RollingRestart:
+    """Decides which worker is replaced next."""
 
     def __init__(self) -> None:
         self.patience_seconds = 30.0

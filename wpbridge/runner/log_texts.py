@@ -73,10 +73,10 @@ def snoozed(at: datetime, until: datetime, reason: str) -> LogLine:
     return LogLine(message=f"action snoozed via {CONTEXT} until {iso(until)}{text}", at=at)
 
 
-def reset(at: datetime, runner: str, others: int, *, is_held: bool = False) -> LogLine:
+def reset(at: datetime, runner: str, others: int, *, is_undated: bool = False) -> LogLine:
     """Ours: the plugin's `action reset` says less. Its beginning tells whether it ran alone."""
     beside = f" with {others} other{'' if others == 1 else 's'}" if others else ""
-    held = "; held until it is rescheduled" if is_held else ""
+    held = "; held until it is rescheduled" if is_undated else ""
     return LogLine(message=f"{RESET_MESSAGE}{beside}: its runner ({runner}) is gone{held}", at=at)
 
 

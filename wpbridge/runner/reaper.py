@@ -149,7 +149,7 @@ def _restore(
 def _how(ending: Ending) -> str:
     if ending.status is Status.FAILED:
         return "failed"
-    return "held" if ending.is_held else "retried"
+    return "held" if ending.is_undated else "retried"
 
 
 def _rescued(action: Action, name: str, how: str, at: datetime, site: str) -> ActionRescued:
@@ -204,7 +204,7 @@ def _verdict(
         reason = f"its runner ({name}) died while it ran"
     if not reason:
         return settle.put_back(
-            action, at=now, runner=name, others=guilt.others, is_held=policy == "hold"
+            action, at=now, runner=name, others=guilt.others, is_undated=policy == "hold"
         )
     failed = Failed(reason=reason, error_type="WorkerLost")
     return settle.concluded(action, failed, started_at=now, ended_at=now, marked=True)[0]

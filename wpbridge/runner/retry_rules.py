@@ -17,7 +17,7 @@ FATAL: Final = frozenset({"CodecError", "HandlerNotFound", "TypeError"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Again:
+class RetryDecision:
     """The decision that a failed action runs once more."""
 
     after: timedelta
@@ -37,7 +37,7 @@ def rule_for(rules: Sequence[RetryRule], *, hook: str, group: str, error: str) -
     return None
 
 
-def decide(rule: RetryRule, *, attempt: int, chance: float) -> Again | None:
+def decide(rule: RetryRule, *, attempt: int, chance: float) -> RetryDecision | None:
     """Return whether a failed attempt is followed by another.
 
     Args:
@@ -53,7 +53,9 @@ def decide(rule: RetryRule, *, attempt: int, chance: float) -> Again | None:
         return None
     longest = longest_wait(rule, attempt)
     seconds = max(1.0, longest.total_seconds() * chance)
-    return Again(after=timedelta(seconds=seconds), attempt=attempt + 1, of=rule.max_attempts)
+    return RetryDecision(
+        after=timedelta(seconds=seconds), attempt=attempt + 1, of=rule.max_attempts
+    )
 
 
 def longest_wait(rule: RetryRule, attempt: int) -> timedelta:

@@ -135,20 +135,21 @@ def ending_of(
 
 
 def put_back(
-    action: Action, *, at: datetime, runner: str, others: int = 0, is_held: bool = False
+    action: Action, *, at: datetime, runner: str, others: int = 0, is_undated: bool = False
 ) -> Ending:
-    """A dead runner's started action: pending again, its date and attempts as they are.
+    """Return the ending that makes a dead runner's started action pending again.
 
-    ``others``: started ones that it held, too; any of them may have killed it. ``is_held``: without
-    a date, so that nobody runs it before somebody gives it one.
+    Its attempts stay, and so does its date unless ``is_undated``: without a date nobody runs it
+    before somebody gives it one. ``others`` counts the other started actions that the runner had in
+    hand, each of which may have killed it.
     """
     return Ending(
         action=action,
         status=Status.PENDING,
         at=at,
         marked=True,
-        logs=(log_texts.reset(at, runner, others, is_held=is_held),),
-        is_held=is_held,
+        logs=(log_texts.reset(at, runner, others, is_undated=is_undated),),
+        is_undated=is_undated,
     )
 
 

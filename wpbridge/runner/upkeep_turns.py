@@ -13,7 +13,7 @@ NEXT_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tended:
+class UpkeepReport:
     """The result of one piece of upkeep."""
 
     freed: int = 0
@@ -24,7 +24,7 @@ class Tended:
 class Caretaker(Protocol):
     """Does for the whole site what must be done beside its actions."""
 
-    def step(self) -> Tended:
+    def step(self) -> UpkeepReport:
         """Do one short piece of upkeep, if it is time and our turn."""
         ...
 

@@ -72,8 +72,8 @@ class Ending:
     """For PENDING: the new date; None keeps the old one."""
     schedule: bytes | None = None
     """For PENDING: the schedule that says the new date."""
-    is_held: bool = False
-    """For PENDING: no date at all, so that it is due for nobody."""
+    is_undated: bool = False
+    """For PENDING: the row gets no date, so that the action is never due."""
     successor: NewAction | None = None
     stop_line: LogLine | None = None
     """When given, the successor is dropped, and this logged instead, if the five oldest rows of

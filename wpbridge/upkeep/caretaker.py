@@ -17,7 +17,7 @@ from wpbridge.clock import Clock
 from wpbridge.errors import Contention
 from wpbridge.events import UpkeepDone, UpkeepLeft, UpkeepResumed
 from wpbridge.patterns import is_pattern
-from wpbridge.runner.upkeep_turns import Tended
+from wpbridge.runner.upkeep_turns import UpkeepReport
 from wpbridge.site.rules import Keep
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.queueing.adding import SINCE_4_HOOK
@@ -95,7 +95,7 @@ class SiteCaretaker:
         """Looked for each time: the store puts them together anew when a runner registers."""
         return self._store
 
-    def step(self) -> Tended:
+    def step(self) -> UpkeepReport:
         """Do one piece, then let the loop go on. Nothing is done when no duty is due and free.
 
         A crash loses at most that piece; another runner takes the duty over a minute later.
@@ -105,7 +105,7 @@ class SiteCaretaker:
         except Contention:
             # Others hold the rows: they will be there next time.
             self._stop()
-            return Tended()
+            return UpkeepReport()
 
     def leave(self) -> None:
         """Give back what was not finished, so that the next runner can take it at once."""
@@ -116,21 +116,21 @@ class SiteCaretaker:
             with contextlib.suppress(Contention):
                 self._parts.duties.give_back(duty, self._holder, after_seconds=0)
 
-    def _step(self) -> Tended:
+    def _step(self) -> UpkeepReport:
         duties = self._parts.duties
         if self._duty is not None and not duties.keep(self._duty, self._holder):
             self._stop()
-            return Tended()
+            return UpkeepReport()
         # Duties with nothing to do are over at once: a short run must come to the last one, too.
         while duty := self._duty or self._begin():
             is_over = self._clock.monotonic() - self._since > TURN_SECONDS
             freed = None if is_over else next(self._pieces, None)
             if freed is not None:
-                return Tended(freed=freed, has_more=True)
+                return UpkeepReport(freed=freed, has_more=True)
             wait = 0 if is_over else EVERY_SECONDS[duty]
             duties.give_back(duty, self._holder, after_seconds=wait)
             self._stop()
-        return Tended()
+        return UpkeepReport()
 
     def _begin(self) -> Duty | None:
         """Take a duty that is due and that nobody does."""

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from clocks import FakeClock
-from wpbridge.runner.upkeep_turns import ASK_SECONDS, NEXT_SECONDS, Tended, UpkeepTurns
+from wpbridge.runner.upkeep_turns import ASK_SECONDS, NEXT_SECONDS, UpkeepReport, UpkeepTurns
 
 
 class Caretaker:
@@ -14,9 +14,11 @@ class Caretaker:
         self.steps = 0
         self.has_left = False
 
-    def step(self) -> Tended:
+    def step(self) -> UpkeepReport:
         self.steps += 1
-        return Tended(freed=self.pieces.pop(0), has_more=True) if self.pieces else Tended()
+        return (
+            UpkeepReport(freed=self.pieces.pop(0), has_more=True) if self.pieces else UpkeepReport()
+        )
 
     def leave(self) -> None:
         self.has_left = True

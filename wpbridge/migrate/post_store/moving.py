@@ -118,7 +118,7 @@ class PostStore:
         now = self._clock.now()
         seen = Rows(self._store.tables).contexts(now - AWAY)
         names = sorted(set(seen) - {"wpbridge"})
-        held = self._old.held_since(now - timedelta(seconds=PLUGIN_TIMEOUT_SECONDS))
+        held = self._old.claimed_since(now - timedelta(seconds=PLUGIN_TIMEOUT_SECONDS))
         signs = [f"{name} at {seen[name]:%H:%M:%S} UTC" for name in names]
         signs += [f"{held} post(s) held by a claim"] if held else []
         if signs:
@@ -159,7 +159,7 @@ class PostStore:
             Contention: another move, or its undo, is at work on this site.
             InputError: the journal's move was undone, or its file is not there.
         """
-        with self._posts.alone.held(), DeletedPosts(journal) as keeper:
+        with self._posts.alone.locked(), DeletedPosts(journal) as keeper:
             return self._all(journal, keeper, side, advance)
 
     # Steps
@@ -249,7 +249,7 @@ class PostStore:
                 f"{remain - left} post(s) came while this ran, or are still there: run it again"
             )
         for sample in self._seen:
-            held = self._posts.hold(sample.action)
+            held = self._posts.identity_of(sample.action)
             if held is None:
                 # What ended long ago may have been cleaned away meanwhile.
                 wrong = sample.is_pending

@@ -142,7 +142,7 @@ class Undo:
         If anything was moved with this journal, nothing is from here on. Contention while a move,
         or another undo, is at work on this site.
         """
-        with self._posts.alone.held():
+        with self._posts.alone.locked():
             return self._all(advance)
 
     # Steps

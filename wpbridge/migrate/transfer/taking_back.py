@@ -210,7 +210,7 @@ def _take_back(
                 return told, removed
         told, removed = TakenBack(gone=len(batch.marks) - len(found)), []
         for one in found:
-            if one.is_held:
+            if one.is_in_hand:
                 told.held += 1
             elif one.mark != batch.marks[one.key] or one.is_waited_for:
                 told.changed += 1

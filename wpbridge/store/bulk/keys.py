@@ -50,7 +50,7 @@ class Added:
     key: str
     id: ActionId
     status: str
-    is_held: bool
+    is_in_hand: bool
     """Running, or claimed."""
     mark: str
     """See :func:`mark_of`."""
@@ -148,7 +148,7 @@ class BulkKeys:
                 key=str(key),
                 id=ActionId(int(i)),
                 status=str(status),
-                is_held=status == "in-progress" or (status == "pending" and bool(claim)),
+                is_in_hand=status == "in-progress" or (status == "pending" and bool(claim)),
                 mark=mark_of(
                     str(status),
                     as_text(scheduled),

@@ -40,7 +40,7 @@ class Alone:
         )
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Hold it from beginning to end. Contention while another process moves posts."""
         if self._is_locked:
             self._session.run(self._make_sure)

@@ -127,7 +127,7 @@ class OldPosts:
         """Read whole posts, in the order of the ids."""
         return self._session.run(lambda c: self.on(c, ids))
 
-    def held_since(self, moment: datetime) -> int:
+    def claimed_since(self, moment: datetime) -> int:
         """Count posts under a claim whose holder gave a sign of life since then."""
         if not self.is_there:
             return 0

@@ -49,7 +49,7 @@ class Posts:
 
     # Looking
 
-    def hold(self, action_id: ActionId) -> tuple[str, str, int] | None:
+    def identity_of(self, action_id: ActionId) -> tuple[str, str, int] | None:
         """Return hook, args column and number of log rows of an action."""
         names = self._store.names
         rows = self._all(

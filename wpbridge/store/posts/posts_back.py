@@ -40,7 +40,7 @@ class _Action:
 
     state: tuple[str, int, str, str]
     """As in :class:`Made`."""
-    is_held: bool
+    is_in_hand: bool
     is_untouched: bool
     """Its log is as the move left it, and nobody waits for it."""
 
@@ -217,7 +217,7 @@ class PostsBack:
             return "back" if kind in (None, HIDDEN) else "present"
         if action is None:
             return "present" if kind == POST_TYPE else "gone"
-        if action.is_held:
+        if action.is_in_hand:
             return "busy"
         state = (one.status, one.attempts, one.scheduled, one.last_attempt)
         if action.state != state or not action.is_untouched:
@@ -256,7 +256,7 @@ class PostsBack:
                 continue
             found[one.post.id] = _Action(
                 state=(str(row[1]), int(row[2]), str(row[3]), str(row[4])),
-                is_held=bool(row[5]) or row[1] == Status.IN_PROGRESS,
+                is_in_hand=bool(row[5]) or row[1] == Status.IN_PROGRESS,
                 is_untouched=(
                     log is not None and last.get(one.action) == log and one.action not in awaited
                 ),

@@ -60,7 +60,7 @@ class History:
             # Rows of other hooks, and rows that have too many older ones to matter.
             return
         date = old.date if ending.retry_at is None else to_text(ending.retry_at)
-        new = Row("" if ending.is_held else date, old.id, ending.status is Status.FAILED)
+        new = Row("" if ending.is_undated else date, old.id, ending.status is Status.FAILED)
         del self._order[bisect.bisect_left(self._order, old)]
         bisect.insort(self._order, new)
         self._by_id[old.id] = new

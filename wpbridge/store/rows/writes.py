@@ -46,7 +46,7 @@ class _Change:
     claim: ClaimId
     retry_at: datetime | None
     schedule: bytes | None
-    is_held: bool
+    is_undated: bool
 
 
 class Writes:
@@ -234,7 +234,7 @@ class Writes:
         for e in endings:
             counts = e.counts_attempt and not e.marked
             key = _Change(
-                e.status, e.marked, counts, e.action.claim_id, e.retry_at, e.schedule, e.is_held
+                e.status, e.marked, counts, e.action.claim_id, e.retry_at, e.schedule, e.is_undated
             )
             changes[key].append(e.action.id)
         for change, ids in changes.items():
@@ -251,7 +251,7 @@ class Writes:
 
     def _update(self, change: _Change) -> str:
         moved, reshaped = change.retry_at is not None, change.schedule is not None
-        key = (change.status, change.marked, change.counts, moved, reshaped, change.is_held)
+        key = (change.status, change.marked, change.counts, moved, reshaped, change.is_undated)
         if key not in self._updates:
             was = Status.IN_PROGRESS if change.marked else Status.PENDING
             sets = [f"status = '{change.status}'"]
@@ -263,7 +263,7 @@ class Writes:
                 sets.append("claim_id = 0")
             elif self._layout.has_unique_key:
                 sets.append("unique_key = NULL")
-            if change.is_held:
+            if change.is_undated:
                 sets.append("scheduled_date_gmt = NULL, scheduled_date_local = NULL")
             elif moved:
                 sets.append("scheduled_date_gmt = :due, scheduled_date_local = :due_local")
