@@ -13,6 +13,7 @@ from both_sides import BothSides
 from cli_helpers import Site, sqlite_site
 from clocks import FakeClock
 from php_site import PhpSite
+from receiver import Receiver, receiving
 from servers import MariaDB, missing_mariadb, private_mariadb
 from stores import make_store
 from wordpress import make_site, missing_wordpress, plugin_folder
@@ -231,6 +232,13 @@ def lite(tmp_path: Path) -> Iterator[Site]:
     """A queue on SQLite, with the folder that commands run in."""
     with sqlite_site(tmp_path) as it:
         yield it
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A server that takes the calls of webhooks."""
+    with receiving() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

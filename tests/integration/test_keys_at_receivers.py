@@ -9,7 +9,7 @@ import pytest
 from cli_helpers import wpbridge
 from conftest import execute
 from factories import insert, make_new
-from receiver import Receiver, receiving
+from receiver import Receiver
 from servers import MariaDB
 from stores import open_store
 from tables_of_0_1 import key_of_0_1, lay
@@ -42,12 +42,6 @@ SITE_TABLES = (
     "CREATE TABLE wp_blogs (blog_id INT, domain VARCHAR(200), path VARCHAR(100), archived INT,"
     " spam INT, deleted INT)"
 )
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as server:
-        yield server
 
 
 @pytest.fixture

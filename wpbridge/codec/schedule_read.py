@@ -53,22 +53,23 @@ def read_schedule(blob: bytes) -> Schedule:
         return ForeignSchedule(php_class=name, blob=blob)
     _check_names(value)
     # None of these classes writes a custom body (``C:``), so PHP would read no property from one.
-    told = value if isinstance(value, PhpObject) else PhpObject(name, {})
+    stored = value if isinstance(value, PhpObject) else PhpObject(name, {})
     if name == Async.php_class:
         return Async()
     if name == Single.php_class:
-        return Single(timestamp=_timestamp(name, _either(told, "scheduled_timestamp", "timestamp")))
+        at = _timestamp(name, _either(stored, "scheduled_timestamp", "timestamp"))
+        return Single(timestamp=at)
     if name == Canceled.php_class:
         # This class, unlike the others, prefers the old name.
-        at = _timestamp(name, _either(told, "timestamp", "scheduled_timestamp"))
+        at = _timestamp(name, _either(stored, "timestamp", "scheduled_timestamp"))
         return Canceled(timestamp=at)
-    timestamp = _timestamp(name, _either(told, "scheduled_timestamp", "start_timestamp"))
-    first_told = _property(told, "first_timestamp")
-    first = _timestamp(name, first_told) if _is_positive(first_told) else timestamp
+    timestamp = _timestamp(name, _either(stored, "scheduled_timestamp", "start_timestamp"))
+    first_stored = _property(stored, "first_timestamp")
+    first = _timestamp(name, first_stored) if _is_positive(first_stored) else timestamp
     if name == Interval.php_class:
-        recurrence = _recurrence(_either(told, "recurrence", "interval_in_seconds"))
+        recurrence = _recurrence(_either(stored, "recurrence", "interval_in_seconds"))
         return Interval(timestamp=timestamp, first_timestamp=first, recurrence=recurrence)
-    expression = _expression(_either(told, "recurrence", "cron"))
+    expression = _expression(_either(stored, "recurrence", "cron"))
     return Cron(timestamp=timestamp, first_timestamp=first, expression=expression)
 
 

@@ -56,12 +56,12 @@ class Event:
         """
         if self.recurrence() is None:
             return 0
-        told = self._member(b"interval")
-        if told is None:
+        found = self._member(b"interval")
+        if found is None:
             raise CodecError("its interval stands in PHP only")
-        seconds = _seconds(told)
+        seconds = _seconds(found)
         if seconds is None or not 0 < seconds <= _LATEST:
-            shown = told.decode("utf-8", "replace") if isinstance(told, bytes) else told
+            shown = found.decode("utf-8", "replace") if isinstance(found, bytes) else found
             raise CodecError(f"its interval {shown!r} is no whole number of seconds")
         return seconds
 
@@ -216,14 +216,14 @@ def _plain(value: object) -> object:
     return type(value).__name__, value
 
 
-def _seconds(told: php.PhpBare) -> int | None:
+def _seconds(value: php.PhpBare) -> int | None:
     """Return a number, or a text that PHP reads as one, as whole seconds. None for all else."""
-    if isinstance(told, bytes):
-        number = _NUMERIC.fullmatch(told.decode("latin-1"))
-        told = float(number[1]) if number else None
-    if isinstance(told, bool) or not isinstance(told, int | float):
+    if isinstance(value, bytes):
+        number = _NUMERIC.fullmatch(value.decode("latin-1"))
+        value = float(number[1]) if number else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return int(told) if math.isfinite(told) and told == int(told) else None
+    return int(value) if math.isfinite(value) and value == int(value) else None
 
 
 def readable(name: bytes) -> str:

@@ -78,15 +78,15 @@ def render(source: bytes, companion: Companion) -> bytes:
     Raises:
         ConfigError: a name is not valid Unicode, so PHP cannot read it.
     """
-    told = {
+    values = {
         "version": companion.version,
         "sites": {prefix: _as_json(site) for prefix, site in sorted(companion.sites.items())},
     }
     try:
-        json.dumps(told, ensure_ascii=False).encode()
+        json.dumps(values, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise ConfigError("a hook or group of the settings is not valid Unicode") from None
-    return LINE.render(source, told)
+    return LINE.render(source, values)
 
 
 def parse(source: bytes) -> Companion | None:
@@ -95,9 +95,9 @@ def parse(source: bytes) -> Companion | None:
     if text is None:
         return None
     try:
-        told = json.loads(text)
-        sites = {str(prefix): _ownership(site) for prefix, site in told["sites"].items()}
-        return Companion(version=str(told["version"]), sites=sites)
+        values = json.loads(text)
+        sites = {str(prefix): _ownership(site) for prefix, site in values["sites"].items()}
+        return Companion(version=str(values["version"]), sites=sites)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -111,12 +111,12 @@ def _as_json(site: Ownership) -> dict[str, Any]:
     }
 
 
-def _ownership(told: Mapping[str, Any]) -> Ownership:
+def _ownership(values: Mapping[str, Any]) -> Ownership:
     return Ownership(
-        rules=tuple(Rule(**rule) for rule in told["rules"]),
-        hooks=tuple(map(str, told["hooks"])),
-        upkeep=tuple(map(str, told["upkeep"])),
-        owns_site=bool(told["owns_site"]),
+        rules=tuple(Rule(**rule) for rule in values["rules"]),
+        hooks=tuple(map(str, values["hooks"])),
+        upkeep=tuple(map(str, values["upkeep"])),
+        owns_site=bool(values["owns_site"]),
     )
 
 

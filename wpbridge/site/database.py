@@ -208,8 +208,8 @@ def _mysql(
         None if part is None else unquote(part, errors="surrogateescape")
         for part in (match["user"] or None, match["password"])
     )
-    charset, collate = told = options.get("charset"), options.get("collation")
-    if any(told):
+    charset, collate = named = options.get("charset"), options.get("collation")
+    if any(named):
         charset, collate = _names("--dsn", charset or _CHARSET, collate or "")
     else:
         charset, collate = _default_names(config)

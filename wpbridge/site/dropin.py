@@ -124,8 +124,8 @@ def _root(config: WpConfig) -> str:
 def _keeps_the_older_name(config: WpConfig, said: str) -> bool:
     """Tell whether the SQLite plugin has one of the versions that use :data:`OLDER_NAME`."""
     folder = "sqlite-database-integration"
-    told = re.findall(rf"['\"](/[^'\"\n]*{folder})/?['\"]", said)
-    places = [Path(place) for place in told]
+    named = re.findall(rf"['\"](/[^'\"\n]*{folder})/?['\"]", said)
+    places = [Path(place) for place in named]
     places += [config.content_dir / "plugins" / folder, config.mu_plugins_dir / folder]
     pattern = re.compile(rf"['\"]FQDB['\"][^;]*{re.escape(OLDER_NAME)}")
     for place in places:

@@ -61,9 +61,9 @@ def parse_moment(text: str, now: datetime, zone: tzinfo = UTC, name: str = "a da
     Raises:
         InputError: the text is none of these, or lies outside of the years 1970 to 9999.
     """
-    told = text.strip()
+    stripped = text.strip()
     try:
-        found = _moment(told, now, zone)
+        found = _moment(stripped, now, zone)
     except (ValueError, OverflowError, OSError):
         found = None
     if found is None or not _FIRST <= found <= _LAST:
@@ -85,20 +85,20 @@ def checked_moment(moment: datetime) -> datetime:
     return moment
 
 
-def _moment(told: str, now: datetime, zone: tzinfo) -> datetime | None:
-    if told.lower() == "now":
+def _moment(text: str, now: datetime, zone: tzinfo) -> datetime | None:
+    if text.lower() == "now":
         return now
-    if told[:1] in ("+", "-"):
-        seconds = seconds_of(told[1:])
+    if text[:1] in ("+", "-"):
+        seconds = seconds_of(text[1:])
         if seconds is None:
             return None
-        return now + timedelta(seconds=seconds if told[0] == "+" else -seconds)
-    if re.fullmatch(r"@-?\d{1,12}|\d{9,12}", told, re.ASCII):
-        return datetime.fromtimestamp(int(told.removeprefix("@")), UTC)
+        return now + timedelta(seconds=seconds if text[0] == "+" else -seconds)
+    if re.fullmatch(r"@-?\d{1,12}|\d{9,12}", text, re.ASCII):
+        return datetime.fromtimestamp(int(text.removeprefix("@")), UTC)
     # fromisoformat() would also read ISO's week and basic forms, which hardly anybody means.
-    if not re.match(r"\d{4}-\d\d-\d\d", told, re.ASCII):
+    if not re.match(r"\d{4}-\d\d-\d\d", text, re.ASCII):
         return None
-    found = datetime.fromisoformat(told)
+    found = datetime.fromisoformat(text)
     return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
 
 

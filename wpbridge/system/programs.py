@@ -167,18 +167,18 @@ def spawn(
         pipes = _pipes(4)
     except OSError as error:
         raise _not_started(name, error) from error
-    (asked, requests), (answers, told), (output, printed), (life, lifeline) = pipes
-    ours, theirs = (requests, answers, output, lifeline), (asked, told, printed, life)
+    (asked, requests), (answers, answered), (output, printed), (life, lifeline) = pipes
+    ours, theirs = (requests, answers, output, lifeline), (asked, answered, printed, life)
     guarded = ["sh", "-c", _GUARD, f"/dev/fd/{life}", *map(str, command)]
     try:
         process = subprocess.Popen(  # noqa: S603 - the words come from settings, no shell splits them
             guarded,
             stdin=asked if over_stdio else subprocess.DEVNULL,
-            stdout=told if over_stdio else printed,
+            stdout=answered if over_stdio else printed,
             stderr=printed,
-            env={**env, "WPBRIDGE_WORKER": f"{asked},{told}"},
+            env={**env, "WPBRIDGE_WORKER": f"{asked},{answered}"},
             cwd=folder,
-            pass_fds=(life,) if over_stdio else (asked, told, life),
+            pass_fds=(life,) if over_stdio else (asked, answered, life),
             start_new_session=True,
         )
     except OSError as error:

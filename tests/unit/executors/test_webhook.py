@@ -4,24 +4,17 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from factories import context
-from receiver import Receiver, receiving
+from receiver import Receiver
 from wpbridge.executors.threads import outcome_of
 from wpbridge.executors.webhook import webhook_handler
 from wpbridge.outcome import Completed, Failed, Outcome, Retried
 from wpbridge.site.rules import Webhook
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as server:
-        yield server
 
 
 def post(receiver: Receiver, **settings: Any) -> Outcome:

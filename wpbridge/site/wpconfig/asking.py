@@ -148,8 +148,8 @@ class _Runs:
             timeout_seconds=self.timeout_seconds,
             mark=f"\n{mark}\n".encode(),
         )
-        _, _, told = output.rpartition(f"\n{mark}\n".encode())
-        answer = _json(told.partition(b"\n")[0], "php")
+        _, _, answered = output.rpartition(f"\n{mark}\n".encode())
+        answer = _json(answered.partition(b"\n")[0], "php")
         if reason := answer.get("refused"):
             place = _text(answer["file"]) or str(self.file)
             raise SiteError(f"{place}: {_REFUSED[reason]}")
@@ -201,12 +201,12 @@ def _from_wp_cli(
     output = programs.run(command, env=env, timeout_seconds=timeout_seconds)
     # The output of the configuration itself stands before the answer.
     rows = _json(output[output.rfind(b"[{") :], "wp")
-    told = {}
+    values = {}
     for row in rows:
         name = f"${row.get('name')}" if row.get("type") == "variable" else row.get("name")
         if name in NAMES:
-            told[name] = row.get("value")
-    return told
+            values[name] = row.get("value")
+    return values
 
 
 def _json(text: bytes, name: str) -> Any:
