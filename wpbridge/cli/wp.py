@@ -15,7 +15,7 @@ from wpbridge.errors import ConfigError
 from wpbridge.plugin import companion
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import Site, resolve
-from wpbridge.store.connect import open_site
+from wpbridge.store.connect import connect_site
 
 _DEEDS = {"created": "write", "renewed": "renew", "removed": "remove"}
 
@@ -96,9 +96,9 @@ def _refuse_loss(
 
 def _prefix(site: Site) -> str:
     """The site's table prefix; only a network's URL has to be looked up in the database."""
-    store = open_site(site)
-    store.close()
-    return store.names.prefix
+    way = connect_site(site)
+    way.close()
+    return way.names.prefix
 
 
 def _in_words(prefix: str, ownership: companion.Ownership) -> str:
