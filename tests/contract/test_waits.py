@@ -75,12 +75,13 @@ def test_a_waiting_action_has_no_date_and_is_not_claimed(queue: Queue) -> None:
     assert queue.waits_of([first, second]) == [
         Wait(action_id=second, after_id=first, on_failed="hold", status="pending")
     ]
-    RunnerStore(queue.store).register(host="here", boot="boot", pid=1, pid_started="1")
-    claim = RunnerStore(queue.store).claim_due(now=NOW, limit=25, only=ClaimFilter())
+    runner = RunnerStore(queue.store)
+    runner.register(host="here", boot="boot", pid=1, pid_started="1")
+    claim = runner.claim_due(now=NOW, limit=25, only=ClaimFilter())
     assert claim is not None
     assert [action.id for action in claim.actions] == [first]
     named = ClaimFilter(ids=frozenset({second}))
-    claim = RunnerStore(queue.store).claim_due(now=NOW, limit=25, only=named)
+    claim = runner.claim_due(now=NOW, limit=25, only=named)
     assert claim is not None, "somebody named it"
 
 

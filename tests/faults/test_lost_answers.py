@@ -37,7 +37,7 @@ from wpbridge.queue.facade import Queue
 from wpbridge.runner import log_texts, settle
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.database import mysql
+from wpbridge.store.database import mysql_engine
 from wpbridge.store.running.runner_store import RunnerStore
 
 Lost = Literal["answer", "question"]
@@ -192,7 +192,7 @@ def stalled(
 ) -> Iterator[RunnerStore]:
     """A runner's store behind the proxy, which passes bytes on again when it is waited for."""
     open_queue(mysql_dsn)
-    monkeypatch.setattr(mysql, "RUNNER_ANSWER_SECONDS", 2.0)
+    monkeypatch.setattr(mysql_engine, "RUNNER_ANSWER_SECONDS", 2.0)
     url = proxy.url(str(DatabaseAddress.from_dsn(mysql_dsn).name))
     it = open_store(DatabaseAddress.from_dsn(url), "wp_", patience_seconds=60.0, is_runner=True)
     it.register(host="here", boot="boot", pid=1, pid_started="1")

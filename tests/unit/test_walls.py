@@ -19,6 +19,10 @@ SEEDS = {
     "doctor/findings": ("wpbridge.migrate.packed_file", "Rooms are entered by their doors"),
     "plugin/placing": ("wpbridge.site.dropin", "Rooms are entered by their doors"),
     "cli/times": ("wpbridge.store.running.claiming", "Rooms are entered by their doors"),
+    "store/schema/ids": (
+        "wpbridge.store.rows.groups",
+        "The rooms of the store, from opening it down to what its tables look like",
+    ),
     "runner/claim_size": (
         "wpbridge.store.database.sqlite",
         "The runner sees stores by their protocol only",
@@ -33,7 +37,7 @@ SEEDS = {
         "The pool core does not know which workers it has",
     ),
     "migrate/packed": ("sqlalchemy", "SQLAlchemy stays in wpbridge.store"),
-    "store/connect": ("pymysql", "PyMySQL stays in wpbridge.store.database.mysql"),
+    "store/connect": ("pymysql", "PyMySQL stays in wpbridge.store.database.mysql_engine"),
     "executors/webhook": ("requests", "requests stays in wpbridge.executors.webhook_call"),
     "doctor/fixes": ("click", "click stays in wpbridge.cli"),
     "telling/visible": ("rich", "rich stays in wpbridge.cli"),

@@ -28,9 +28,7 @@ T = TypeVar("T")
 
 def name_of(store: OpenStore | Connected) -> str:
     """Return a site's name in journals. It is the same wherever the site is reached from."""
-    database = store.session.address.database or ""
-    if store.dialect.name == "sqlite":
-        database = str(Path(database).resolve())
+    database = store.dialect.place(store.session.address)
     return f"{database} {store.names.prefix}"
 
 

@@ -34,8 +34,7 @@ def name_of(database: str, prefix: str) -> str:
 
 def wake_name(store: OpenStore) -> str:
     """Return the name that this queue's daemons listen under; connects to ask for its database."""
-    dialect, named = store.session.run(lambda c: (c.engine.dialect.name, c.engine.url.database))
-    database = os.path.realpath(named or "") if dialect == "sqlite" else named or ""
+    database = store.session.run(lambda c: store.dialect.place(c.engine.url))
     return name_of(database, store.names.prefix)
 
 

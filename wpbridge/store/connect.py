@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 from wpbridge.errors import ConfigError, SiteError
 from wpbridge.site.database import DatabaseAddress, Tls
 from wpbridge.site.resolve import Site, match_blog
-from wpbridge.store.database import mysql, sqlite
+from wpbridge.store.database import mysql, mysql_engine, sqlite
 from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.session import Session
 from wpbridge.store.opened import OpenStore, open_tables
@@ -29,7 +29,7 @@ def connect(
         address: where the database is.
         prefix: the site's table prefix, already checked.
         patience_seconds: how long a lost server is waited for; 0 fails at once.
-        is_runner: see :func:`wpbridge.store.database.mysql.open_engine`.
+        is_runner: see :func:`wpbridge.store.database.mysql_engine.open_engine`.
     """
     engine, dialect = _engine(address, is_runner=is_runner)
     return Connected(
@@ -106,7 +106,7 @@ def _engine(address: DatabaseAddress, *, is_runner: bool) -> tuple[Engine, Diale
         database=address.name,
     )
     names = (address.charset, address.collate)
-    return mysql.open_engine(url, extra, names=names, is_runner=is_runner), mysql.MySQL()
+    return mysql_engine.open_engine(url, extra, names=names, is_runner=is_runner), mysql.MySQL()
 
 
 def _check_files(tls: Tls) -> None:

@@ -96,7 +96,7 @@ class OpenStore:
         with borrow(connection, self.dialect.name) as borrowed:
             borrowed.refusal = self.session.refusal
             # One writer at a time: on SQLite our own connection would wait for the caller's.
-            outside = None if self.dialect.name == "sqlite" else self
+            outside = None if self.dialect.one_writer else self
             tables = self.tables.borrowed(borrowed, outside.own if outside else None)
             yield _assemble(self.session, tables, self.info, outside.groups if outside else None)
 

@@ -3,7 +3,8 @@
 import pytest
 
 from wpbridge.errors import Contention, StoreError, StoreUnavailable
-from wpbridge.store.database.dialect import knows_skip_locked, parse_version, sort_trouble
+from wpbridge.store.database.dialect import knows_skip_locked, parse_version
+from wpbridge.store.database.trouble import sort_trouble
 
 
 @pytest.mark.parametrize(

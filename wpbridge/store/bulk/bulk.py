@@ -59,10 +59,9 @@ class Bulk:
         self._meets_known = True
         """Whether the last rows had some that were added before; then the next are looked up."""
         ids: BindParameter[int] = bindparam("ids", expanding=True)
-        is_mysql = dialect.name == "mysql"
         self._lock_groups = text(
             f"SELECT group_id FROM {names.groups} WHERE group_id IN :ids ORDER BY group_id"
-            f"{' FOR UPDATE' if is_mysql else ''}"
+            f"{dialect.row_lock}"
         ).bindparams(ids)
         self._same = text(
             f"SELECT 1 FROM {names.actions} WHERE hook = :hook AND args = :args"

@@ -33,7 +33,7 @@ class WholeRowInserts:
         self._layout = layout
         self._dialect = dialect
         self._room = room(dialect.most_bytes)
-        self._mark = mark = "%s" if dialect.name == "mysql" else "?"
+        self._mark = mark = dialect.mark
         numbers = ["claim_id", "group_id", "attempts"]
         numbers += ["priority"] if layout.has_priority else []
         texts = ["hook", "scheduled_date_gmt", "scheduled_date_local", "args", "schedule"]

@@ -119,7 +119,7 @@ class BulkKeys:
         if not keys:
             return []
         names = self._names
-        lock = " FOR UPDATE" if self._dialect.name == "mysql" else ""
+        lock = self._dialect.row_lock
         wanted = ",".join([f"'{key}'" for key in keys])
         # No text(): the engine keeps what it has compiled, some hundreds of statements this long.
         rows = connection.exec_driver_sql(

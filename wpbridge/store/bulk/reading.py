@@ -66,15 +66,7 @@ class WholeRows:
 
     def identity(self) -> str:
         """Return which queue this is. The server itself tells it, whatever way it is reached."""
-        if self._dialect.name != "mysql":
-            file = self._session.run(
-                lambda c: c.execute(text("SELECT file FROM pragma_database_list")).scalar()
-            )
-            return f"sqlite:{file or ''}:{self._names.prefix}"
-        told = self._session.run(
-            lambda c: c.execute(text("SELECT @@hostname, @@port, DATABASE()")).one()
-        )
-        return f"mysql:{told[0]}:{told[1]}:{told[2]}:{self._names.prefix}"
+        return f"{self._session.run(self._dialect.identity)}:{self._names.prefix}"
 
     def highest(self) -> int:
         """Return the highest id."""

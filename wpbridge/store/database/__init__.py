@@ -6,10 +6,12 @@ DOOR: Final = (
     "borrowed",
     "dialect",
     "mysql",
+    "mysql_engine",
     "named_lock",
     "portions",
     "session",
     "sqlite",
     "texts",
+    "trouble",
 )
 """The modules that other rooms may import."""

@@ -18,7 +18,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from wpbridge.errors import Contention, InputError, SchemaError, WpbridgeError
-from wpbridge.store.database.dialect import WORDPRESS_REMOVES, sort_trouble
+from wpbridge.store.database.dialect import WORDPRESS_REMOVES
+from wpbridge.store.database.trouble import sort_trouble
 
 T = TypeVar("T")
 

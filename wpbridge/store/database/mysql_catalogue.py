@@ -159,6 +159,11 @@ class MySQLCatalogue:
         """See :class:`Catalogue`."""
         return from_text(str(connection.exec_driver_sql("SELECT UTC_TIMESTAMP()").scalar()))
 
+    def identity(self, connection: Connection) -> str:
+        """See :class:`Catalogue`."""
+        [(host, port, name)] = _rows(connection, "SELECT @@hostname, @@port, DATABASE()")
+        return f"mysql:{host}:{port}:{name}"
+
     def can_index_online(self, connection: Connection) -> bool:
         """See :class:`Catalogue`: MySQL 5.6 and MariaDB 10.0 can."""
         told = str(connection.exec_driver_sql("SELECT VERSION()").scalar())

@@ -8,7 +8,7 @@ first, and do without it where the server has none: docs/explain/clusters.md.
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from wpbridge.store.database.dialect import sort_trouble
+from wpbridge.store.database.trouble import sort_trouble
 
 
 class NamedLock:

@@ -2,7 +2,7 @@
 
 A server cuts the connection of who sends more than its max_allowed_packet (1 MiB in old servers),
 as if it had gone away. So rows are sent in portions of :func:`room` bytes, and a session refuses to
-send a longer statement at all (:mod:`wpbridge.store.database.mysql`).
+send a longer statement at all (:mod:`wpbridge.store.database.mysql_engine`).
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -17,7 +17,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from wpbridge.errors import InputError, SchemaError
-from wpbridge.store.database.dialect import Dialect, Trouble, lost_connection, sort_trouble
+from wpbridge.store.database.dialect import Dialect
+from wpbridge.store.database.trouble import Trouble, lost_connection, sort_trouble
 
 T = TypeVar("T")
 Transaction: TypeAlias = Connection

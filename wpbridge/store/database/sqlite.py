@@ -41,6 +41,12 @@ class SQLite(SQLiteCatalogue):
     ddl: Final[Ddl] = SQLiteDdl(is_strict=sqlite3.sqlite_version_info >= (3, 37))
     begin = "BEGIN IMMEDIATE"
     insert_ignore = "INSERT OR IGNORE"
+    by_key = " NOT INDEXED"
+    shared_lock = ""
+    mark = "?"
+    whole_number = "INTEGER"
+    one_writer = True
+    php_sees_ours = False
     db_now = "strftime('%Y-%m-%d %H:%M:%S', 'now')"
     now_seconds = "(julianday('now') - 2440587.5) * 86400.0"
     can_skip_locked = False
@@ -58,6 +64,18 @@ class SQLite(SQLiteCatalogue):
     def lock_rows(self) -> str:
         """BEGIN IMMEDIATE has locked everything already."""
         return ""
+
+    def lock_groups(self, table: str) -> str:
+        """See :class:`Dialect`. Nothing new is written, but whoever writes shuts others out."""
+        return f"UPDATE {table} SET slug = slug WHERE group_id IN :ids"
+
+    def for_driver(self, statement: str) -> str:
+        """See :class:`Dialect`."""
+        return statement
+
+    def place(self, address: URL) -> str:
+        """See :class:`Dialect`."""
+        return os.path.realpath(address.database or "")
 
     def strict(self, _connection: Connection) -> AbstractContextManager[None]:
         """It alters nothing."""

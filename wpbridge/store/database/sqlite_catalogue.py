@@ -140,6 +140,11 @@ class SQLiteCatalogue:
         del connection
         return None
 
+    def identity(self, connection: Connection) -> str:
+        """See :class:`Catalogue`."""
+        file = connection.exec_driver_sql("SELECT file FROM pragma_database_list").scalar()
+        return f"sqlite:{file or ''}"
+
     def can_index_online(self, connection: Connection) -> bool:
         """See :class:`Catalogue`: others wait, as they do for each writer."""
         del connection

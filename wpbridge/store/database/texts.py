@@ -1,7 +1,9 @@
 """What columns hold, as bytes or numbers; and which of the two columns holds an action's args."""
 
 from collections.abc import Collection
+from datetime import datetime
 
+from wpbridge.clock import from_text
 from wpbridge.codec.args import chosen
 from wpbridge.store.schema.charsets import to_bytes
 
@@ -14,6 +16,11 @@ def as_bytes(value: object) -> bytes:
 def chosen_args(short: object, extended: object) -> bytes:
     """The args of an action, as the plugin chooses: extended_args unless NULL, empty or "0"."""
     return chosen(as_bytes(short), as_bytes(extended))
+
+
+def date(value: object) -> datetime | None:
+    """Read a date column; None for NULL and for the zero date."""
+    return from_text(None if value is None else str(value))
 
 
 def number(value: object) -> int:

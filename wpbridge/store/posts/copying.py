@@ -39,7 +39,7 @@ class PostCopies:
         self._alone = alone
         self._old = old
         self._inserts = inserts
-        self._mark = "%s" if store.dialect.name == "mysql" else "?"
+        self._mark = store.dialect.mark
 
     def move(
         self,
@@ -72,7 +72,7 @@ class PostCopies:
         keys = self._store.names.keys
         if not self._parts.own.has(keys):
             return
-        number = "UNSIGNED" if self._dialect.name == "mysql" else "INTEGER"
+        number = self._dialect.whole_number
         statement = text(
             f"DELETE FROM {keys} WHERE key_hash LIKE '{KEY}%'"
             f" AND CAST(SUBSTR(key_hash, {len(KEY) + 1}) AS {number}) NOT IN"
@@ -196,7 +196,7 @@ class PostCopies:
         self, connection: Connection, post: Post, action_id: ActionId
     ) -> Literal["gone", "begun", "settled"]:
         """Delete the action, unless it was begun, or is the one that counts."""
-        lock = " FOR UPDATE" if self._dialect.name == "mysql" else ""
+        lock = self._dialect.row_lock
         found = connection.exec_driver_sql(
             f"SELECT claim_id, attempts FROM {self._store.names.actions}"
             f" WHERE action_id = {action_id:d}{lock}"

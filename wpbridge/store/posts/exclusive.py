@@ -32,7 +32,7 @@ class Alone:
     def __init__(self, store: OpenStore) -> None:
         self._store = store
         self._session = store.session
-        self._is_locked = store.dialect.name == "mysql"
+        self._is_locked = not store.dialect.one_writer
         self._lock = NamedLock("posts", store.names.actions)
         self._count_up = text(
             f"INSERT INTO {store.names.site} (name, value) VALUES ('posts_moves', '1')"

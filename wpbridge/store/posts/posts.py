@@ -90,13 +90,12 @@ class Posts:
             return
 
         def advance(connection: Connection) -> None:
-            extra = ", group_id" if self._dialect.name == "sqlite" else ""
-            zero = ", 0" if extra else ""
             connection.execute(
                 text(
                     f"INSERT INTO {names.actions} (action_id, hook, status, scheduled_date_gmt,"
-                    " scheduled_date_local, args, schedule, last_attempt_gmt, last_attempt_local"
-                    f"{extra}) VALUES (:id, '', '', :zero, :zero, '', '', :zero, :zero{zero})"
+                    " scheduled_date_local, args, schedule, group_id, last_attempt_gmt,"
+                    " last_attempt_local)"
+                    " VALUES (:id, '', '', :zero, :zero, '', '', 0, :zero, :zero)"
                 ),
                 {"id": demarcation, "zero": ZERO_DATE},
             )
@@ -187,7 +186,7 @@ class Posts:
         keep: Keep,
         attempts: list[Batch],
     ) -> Batch:
-        lock = " FOR UPDATE" if self._dialect.name == "mysql" else ""
+        lock = self._dialect.row_lock
         posts = self.old.on(connection, ids, lock=lock)
         if self._session.in_doubt and not attempts[-1].moved.keys() & {post.id for post in posts}:
             # The posts are gone: the commit was made, and only its answer was lost.

@@ -65,7 +65,7 @@ class PostsBack:
         self._posts = posts
         self._alone = posts.alone
         self._dialect = store.dialect
-        self._is_mysql = store.dialect.name == "mysql"
+        self._dialect = store.dialect
 
     def look(self, made: Sequence[Made]) -> dict[int, Fate]:
         """Tell what would become of them. It changes nothing."""
@@ -105,7 +105,7 @@ class PostsBack:
         dated = "" if at is None else " AND scheduled_date_gmt = :at"
         which = text(
             f"SELECT action_id FROM {self._names.actions} WHERE hook = :hook AND status = 'pending'"
-            f" AND claim_id = 0 AND attempts = 0{dated}{' FOR UPDATE' if self._is_mysql else ''}"
+            f" AND claim_id = 0 AND attempts = 0{dated}{self._dialect.row_lock}"
         )
         values = {"hook": CLEANUP_HOOK} | ({} if at is None else {"at": to_text(at)})
 
@@ -235,8 +235,7 @@ class PostsBack:
         self, connection: Connection, made: Sequence[Made], *, lock: bool
     ) -> dict[int, _Action]:
         which = listed([one.action for one in made])
-        by_key = " FORCE INDEX (PRIMARY)" if self._is_mysql else " NOT INDEXED"
-        ending = " FOR UPDATE" if lock and self._is_mysql else ""
+        by_key, ending = self._dialect.by_key, self._dialect.row_lock if lock else ""
         rows = connection.exec_driver_sql(
             "SELECT action_id, status, attempts, scheduled_date_gmt, last_attempt_gmt, claim_id,"
             f" hook FROM {self._names.actions}{by_key} WHERE action_id IN {which}"

@@ -59,7 +59,7 @@ class WholePosts:
         """``tables`` names those that are there. ``columns`` are those of rows from elsewhere."""
         self._dialect = dialect
         self._tables = tables
-        self._mark = "%s" if dialect.name == "mysql" else "?"
+        self._mark = dialect.mark
         self._ignore = dialect.insert_ignore
         self.columns = dict(columns or {})
         """In the order of the rows; set by reading."""

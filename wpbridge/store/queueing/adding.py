@@ -79,17 +79,10 @@ class Adding:
         self._inserts = inserts
         self._own = own
         self._waits = waits
-        is_mysql = dialect.name == "mysql"
         ids: BindParameter[int] = bindparam("ids", expanding=True)
-        self._lock_groups = text(
-            f"SELECT group_id FROM {names.groups} WHERE group_id IN :ids ORDER BY group_id"
-            " FOR UPDATE"
-            if is_mysql
-            # Writes nothing new, but whoever writes locks: a caller may not have begun yet.
-            else f"UPDATE {names.groups} SET slug = slug WHERE group_id IN :ids"
-        ).bindparams(ids)
+        self._lock_groups = text(dialect.lock_groups(names.groups)).bindparams(ids)
         # The caller's transaction may look at an old snapshot; a locking read never does.
-        locking = " LOCK IN SHARE MODE" if is_mysql else ""
+        locking = dialect.shared_lock
         fresh = locking if session.is_borrowed else ""
         same = (
             f"SELECT action_id FROM {names.actions} WHERE hook = :hook"
@@ -100,7 +93,7 @@ class Adding:
         # Locks: where the server has not yet read that COMMIT, the row's own lock is waited for.
         self._made_before = text(
             f"SELECT 1 FROM {names.actions} WHERE action_id = :id AND hook = :hook AND args = :args"
-            f"{' FOR UPDATE' if is_mysql else ''}"
+            f"{dialect.row_lock}"
         )
         self._cleanup = text(f"SELECT 1 FROM {names.actions} WHERE hook = :hook LIMIT 1")
         self._daily = text(
@@ -210,7 +203,7 @@ class Adding:
         by_hash = {_hashed(key): key for key in keys}
         values = {"keys": list(by_hash)}
         rows = self._session.run(lambda c: c.execute(self._keys_made, values).fetchall())
-        return {by_hash[str(row[0])]: ActionId(int(row[1])) for row in rows}
+        return {by_hash[str(key)]: ActionId(int(action)) for key, action in rows}
 
     def keyed(self, records: Sequence[Record]) -> frozenset[ActionId]:
         """Those of the actions that an idempotency key has made.
@@ -223,9 +216,8 @@ class Adding:
         marks = {r.id: old_mark(r.id, r.hook, r.args) for r in records}
         values = {"ids": sorted(marks)}
         rows = self._session.run(lambda c: c.execute(self._keys_of, values).fetchall())
-        return frozenset(
-            ActionId(int(row[1])) for row in rows if str(row[0]) != marks[ActionId(int(row[1]))]
-        )
+        found = [(str(key), ActionId(int(action))) for key, action in rows]
+        return frozenset(action for key, action in found if key != marks[action])
 
     def pass_on(self, key: str, to: str) -> None:
         """What a key has made counts as made by another one, which has made nothing, from now."""

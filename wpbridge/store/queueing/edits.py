@@ -208,8 +208,8 @@ class Edits:
             return {}
         values = {"ids": list(ids), "start": f"{REQUEUED}%"}
         rows = self._session.run(lambda c: c.execute(self._said, values).fetchall())
-        found = {ActionId(int(r[0])): str(r[1]).removeprefix(REQUEUED).split()[0] for r in rows}
-        return {i: ActionId(int(told)) for i, told in found.items() if told.isdigit()}
+        told = {ActionId(int(i)): str(log).removeprefix(REQUEUED).split()[0] for i, log in rows}
+        return {i: ActionId(int(new)) for i, new in told.items() if new.isdigit()}
 
     def unclaim(self, claim: ClaimId, *, before: datetime, now: datetime) -> list[ActionId]:
         """Waiting rows of a claim without a sign of life since ``before``: free again.
@@ -221,7 +221,7 @@ class Edits:
 
         def unclaim(connection: Connection) -> list[ActionId]:
             rows = connection.execute(self._stale, given).fetchall()
-            found = sorted(ActionId(int(row[0])) for row in rows)
+            found = sorted(ActionId(int(action)) for (action,) in rows)
             if found:
                 connection.execute(self._unclaim, {"ids": found, **given})
                 line = LogLine(message="action reset", at=now)
@@ -248,7 +248,7 @@ def _found(
     if not ids:
         return []
     rows = connection.execute(statement, {"ids": sorted(ids)})
-    return sorted(ActionId(int(row[0])) for row in rows)
+    return sorted(ActionId(int(action)) for (action,) in rows)
 
 
 def _moved(due: datetime) -> str:

@@ -4,21 +4,34 @@ They lie in a table of ours that the companion plugin reads in PHP too, so the c
 contract with it (docs/explain/companion.md). Names are exact, unlike the collation's.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, text
 
-from wpbridge.clock import from_text, to_text
+from wpbridge.clock import to_text
 from wpbridge.errors import InputError
 from wpbridge.outcome import plain
 from wpbridge.store.base import ClaimFilter
+from wpbridge.store.database.texts import date
 from wpbridge.store.records import Pause
+from wpbridge.store.schema.rows import reader
+from wpbridge.store.schema.tables import PAUSES
 from wpbridge.store.structure.tables import Tables
 
 KINDS: Final = ("all", "hook", "group")
 REASON_CHARACTERS: Final = 255
+
+
+class PauseRow(NamedTuple):
+    """A row of the pauses table, as the driver gives it."""
+
+    kind: object
+    name: object
+    until_gmt: object
+    reason: object
+    created_gmt: object
 
 
 class Pauses:
@@ -30,22 +43,21 @@ class Pauses:
         self._texts = layout.texts
         self._own = tables.own
         self._table = table = names.pauses
-        columns = "kind, name, until_gmt, reason, created_gmt"
+        self._reader = reader(PauseRow, PAUSES)
+        columns = self._reader.columns
         self._all = text(f"SELECT {columns} FROM {table} ORDER BY kind, name")
         self._in_force = text(
             f"SELECT {columns} FROM {table} WHERE until_gmt IS NULL OR until_gmt > :now"
         )
         self._delete = text(f"DELETE FROM {table} WHERE kind = :kind AND name = :name")
-        self._insert = text(
-            f"INSERT INTO {table} ({columns}) VALUES (:kind, :name, :until, :reason, :created)"
-        )
+        self._insert = text(PAUSES.insert_into(table))
         self._purge = text(f"DELETE FROM {table} WHERE until_gmt <= :now")
 
     def stored(self) -> list[Pause]:
         """All of them, ended ones too; none where nothing was ever paused."""
         if not self._own.has(self._table):
             return []
-        return self._session.run(lambda c: [_pause(row) for row in c.execute(self._all)])
+        return self._session.run(lambda c: self._pauses(c.execute(self._all)))
 
     def in_force(self, now: datetime) -> list[Pause]:
         """Those that count now."""
@@ -55,7 +67,10 @@ class Pauses:
 
     def in_force_on(self, connection: Connection, now: datetime) -> list[Pause]:
         """The same for a claim, on its connection."""
-        return [_pause(row) for row in connection.execute(self._in_force, {"now": to_text(now)})]
+        return self._pauses(connection.execute(self._in_force, {"now": to_text(now)}))
+
+    def _pauses(self, rows: Iterable[Sequence[object]]) -> list[Pause]:
+        return [_pause(row) for row in self._reader.read(rows)]
 
     def add(self, pauses: Sequence[Pause], *, now: datetime) -> None:
         """Put them in force at every runner's next claim; the same scope is renewed.
@@ -86,14 +101,14 @@ class Pauses:
                 {
                     "kind": pause.kind,
                     "name": pause.name,
-                    "until": None if pause.until is None else to_text(pause.until),
+                    "until_gmt": None if pause.until is None else to_text(pause.until),
                     "reason": self._texts.shown(
                         connection,
                         (self._table, "reason"),
                         plain(pause.reason),
                         characters=REASON_CHARACTERS,
                     ),
-                    "created": to_text(now),
+                    "created_gmt": to_text(now),
                 },
             )
 
@@ -120,11 +135,11 @@ def narrowed(only: ClaimFilter, pauses: Collection[Pause]) -> ClaimFilter | None
     return only.without(hooks, groups)
 
 
-def _pause(row: Sequence[object]) -> Pause:
+def _pause(row: PauseRow) -> Pause:
     return Pause(
-        kind=str(row[0]),  # type: ignore[arg-type]  # only these are written
-        name=str(row[1]),
-        until=from_text(None if row[2] is None else str(row[2])),
-        reason=str(row[3]),
-        created_at=from_text(None if row[4] is None else str(row[4])),
+        kind=str(row.kind),  # type: ignore[arg-type]  # only these are written
+        name=str(row.name),
+        until=date(row.until_gmt),
+        reason=str(row.reason),
+        created_at=date(row.created_gmt),
     )

@@ -72,16 +72,15 @@ class Due:
     def held(self, now: datetime, hooks: Collection[str]) -> int:
         """How many due actions are of these hooks, which are compared exactly."""
         return sum(
-            int(
-                self._rows(
-                    f"SELECT COUNT(*) FROM {self._by_hook} WHERE hook = :hook AND {DUE}"
-                    f" AND {self._exact} = :exact",
-                    now=to_text(now),
-                    hook=hook,
-                    exact=to_bytes(hook),
-                )[0][0]
-            )
+            int(count)
             for hook in hooks
+            for (count,) in self._rows(
+                f"SELECT COUNT(*) FROM {self._by_hook} WHERE hook = :hook AND {DUE}"
+                f" AND {self._exact} = :exact",
+                now=to_text(now),
+                hook=hook,
+                exact=to_bytes(hook),
+            )
         )
 
     def oldest(

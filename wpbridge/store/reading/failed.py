@@ -9,7 +9,8 @@ from wpbridge.action import ActionId, Status
 from wpbridge.clock import to_text
 from wpbridge.codec import schedule
 from wpbridge.store.queueing.edits import Edits
-from wpbridge.store.reading.reading import IDS_A_STATEMENT, Reading, bound
+from wpbridge.store.reading.conditions import bound
+from wpbridge.store.reading.reading import IDS_A_STATEMENT, Reading
 from wpbridge.store.records import FailedRun, LogEntry, Query, Record
 from wpbridge.store.structure.tables import Tables
 
@@ -102,7 +103,7 @@ class Failed:
         more = {"limit": query.limit or 1 << 62, "offset": query.offset} if limit else {}
         given = {**values, **more, "at": to_text(since)}
         rows = self._session.run(lambda c: c.execute(statement, given).fetchall())
-        ids = [ActionId(int(row[0])) for row in rows]
+        ids = [ActionId(int(action)) for (action,) in rows]
         found = self._reading.existing(ids)
         return [found[one] for one in ids if one in found]
 

@@ -54,7 +54,7 @@ class Known:
             if not self._layout.texts.holds(connection, (self._actions, "hook"), name):
                 return []
             rows = connection.execute(self._hook, {"name": name}).fetchall()
-            return [to_text(as_bytes(row[0])) for row in rows]
+            return [to_text(as_bytes(name)) for (name,) in rows]
 
         return self._session.run(look)
 
@@ -78,4 +78,4 @@ class Known:
 
 
 def _slugs(rows: Sequence[Sequence[object]]) -> list[str]:
-    return [str(row[0]) for row in rows if row[0]]
+    return [str(name) for (name,) in rows if name]

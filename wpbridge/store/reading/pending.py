@@ -1,9 +1,9 @@
 """Pending rows, read one by one: which no runner can decode, which chains exist twice; pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from wpbridge.action import ActionId
 from wpbridge.codec import args, schedule
@@ -12,6 +12,19 @@ from wpbridge.store.database.texts import as_bytes, chosen_args
 
 _Fault: TypeAlias = tuple[str, bool]
 """What is wrong, and whether PHP says so too."""
+
+
+class Columns(NamedTuple):
+    """The columns that are read of a pending action, as the driver gives them."""
+
+    action_id: object
+    hook: object
+    args: object
+    extended_args: object
+    schedule: object
+    group_id: object
+    claim_id: object
+    scheduled_date_gmt: object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,16 +42,16 @@ class PendingRow:
     """False for a NULL date."""
 
     @classmethod
-    def of(cls, row: Sequence[object]) -> "PendingRow":
-        """From id, hook, args, extended args, schedule, group, claim and date."""
+    def of(cls, row: Columns) -> "PendingRow":
+        """Make it of the row's columns."""
         return cls(
-            id=ActionId(int(str(row[0]))),
-            hook=str(row[1]),
-            args=chosen_args(row[2], row[3]),
-            schedule=as_bytes(row[4]),
-            group_id=int(str(row[5] or 0)),
-            is_claimed=bool(int(str(row[6] or 0))),
-            is_dated=row[7] is not None,
+            id=ActionId(int(str(row.action_id))),
+            hook=str(row.hook),
+            args=chosen_args(row.args, row.extended_args),
+            schedule=as_bytes(row.schedule),
+            group_id=int(str(row.group_id or 0)),
+            is_claimed=bool(int(str(row.claim_id or 0))),
+            is_dated=row.scheduled_date_gmt is not None,
         )
 
 

@@ -7,18 +7,19 @@ of ended actions.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Final, TypeAlias
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
 from sqlalchemy import BindParameter, Connection, TextClause, bindparam, text
 
 from wpbridge.action import ActionId, ClaimId, Status
-from wpbridge.clock import from_text, to_text
+from wpbridge.clock import to_text
 from wpbridge.codec import schedule
 from wpbridge.codec.args import columns
 from wpbridge.errors import CodecError
 from wpbridge.store.base import QueuedHook
-from wpbridge.store.database.texts import as_bytes, chosen_args
+from wpbridge.store.database.texts import as_bytes, chosen_args, date
+from wpbridge.store.reading.conditions import bound, dated, exact, inside_text, possible
 from wpbridge.store.reading.due import DUE, Due
 from wpbridge.store.records import ClaimRecord, LogEntry, Query, Record, Tally, Wait
 from wpbridge.store.rows.groups import Groups
@@ -27,7 +28,8 @@ from wpbridge.store.rows.inventory import Inventory
 from wpbridge.store.rows.waits import Waits
 from wpbridge.store.rows.zones import Zones
 from wpbridge.store.schema.charsets import to_text as php_text
-from wpbridge.store.schema.layout import Layout
+from wpbridge.store.schema.rows import reader
+from wpbridge.store.schema.tables import ACTIONS, LOGS
 from wpbridge.store.structure.tables import Tables
 
 IDS_A_STATEMENT: Final = 1000
@@ -41,6 +43,32 @@ _LIVE: Final = "('pending', 'in-progress')"
 HOOKS_A_STATEMENT: Final = 50
 EVERY: Final = Query()
 """Every action."""
+
+
+class RecordRow(NamedTuple):
+    """What is read of an action, as the driver gives it."""
+
+    action_id: object
+    hook: object
+    status: object
+    scheduled_date_gmt: object
+    priority: object
+    args: object
+    extended_args: object
+    schedule: object
+    group_id: object
+    attempts: object
+    last_attempt_gmt: object
+    claim_id: object
+
+
+class LogRow(NamedTuple):
+    """What is read of a log row, as the driver gives it."""
+
+    log_id: object
+    action_id: object
+    message: object
+    log_date_gmt: object
 
 
 class Reading:
@@ -60,12 +88,8 @@ class Reading:
         self._layout = layout
         self._dialect = tables.dialect
         self._groups = groups
-        priority = "a.priority" if layout.has_priority else "10"
-        extended = "a.extended_args" if layout.has_extended_args else "NULL"
-        self._columns = (
-            f"a.action_id, a.hook, a.status, a.scheduled_date_gmt, {priority}, a.args, {extended},"
-            " a.schedule, a.group_id, a.attempts, a.last_attempt_gmt, a.claim_id"
-        )
+        self._reader = reader(RecordRow, ACTIONS, of="a", lacking=layout.lacking)
+        self._log_reader = reader(LogRow, LOGS)
 
     # Actions
 
@@ -86,9 +110,9 @@ class Reading:
         if query.limit or query.offset:
             limit = " LIMIT :limit OFFSET :offset"
             values |= {"limit": query.limit or 1 << 62, "offset": query.offset}
-        statement = bound(f"SELECT {self._columns} FROM {source}{where}{order}{limit}", values)
-        rows = self._session.run(lambda c: c.execute(statement, values).fetchall())
-        return [self._record(row) for row in rows]
+        columns = self._reader.columns
+        statement = bound(f"SELECT {columns} FROM {source}{where}{order}{limit}", values)
+        return self._records(statement, values)
 
     def pages(self, query: Query, size: int = IDS_A_STATEMENT) -> Iterator[list[Record]]:
         """All the actions meant, by id, a page at a time; rows changed meanwhile do no harm."""
@@ -158,9 +182,9 @@ class Reading:
         values: dict[str, object] = {}
         parts: list[str] = []
         for condition, name, value in (
-            *_exact(replace(query, hooks=hooks), groups),
-            *_dated(query),
-            *_inside_text(query, self._layout, searched),
+            *exact(replace(query, hooks=hooks), groups),
+            *dated(query),
+            *inside_text(query, self._layout, searched),
         ):
             parts.append(condition)
             if name:
@@ -170,22 +194,25 @@ class Reading:
             parts.append("a.args = :args")
         return (f" WHERE {' AND '.join(parts)}" if parts else ""), values
 
-    def _record(self, row: Sequence[object]) -> Record:
-        return Record(
-            id=ActionId(_int(row[0])),
-            hook=str(row[1]),
-            status=str(row[2]),
-            scheduled_at=_date(row[3]),
-            is_dated=row[3] is not None,
-            priority=_int(row[4]),
-            args=chosen_args(row[5], row[6]),
-            schedule=as_bytes(row[7]),
-            group_id=_int(row[8]),
-            group=self._groups.slug(_int(row[8])),
-            attempts=_int(row[9]),
-            last_attempt_at=_date(row[10]),
-            claim_id=ClaimId(_int(row[11])),
-        )
+    def _records(self, statement: TextClause, values: Mapping[str, object]) -> list[Record]:
+        return [
+            Record(
+                id=ActionId(_int(row.action_id)),
+                hook=str(row.hook),
+                status=str(row.status),
+                scheduled_at=date(row.scheduled_date_gmt),
+                is_dated=row.scheduled_date_gmt is not None,
+                priority=_int(row.priority),
+                args=chosen_args(row.args, row.extended_args),
+                schedule=as_bytes(row.schedule),
+                group_id=_int(row.group_id),
+                group=self._groups.slug(_int(row.group_id)),
+                attempts=_int(row.attempts),
+                last_attempt_at=date(row.last_attempt_gmt),
+                claim_id=ClaimId(_int(row.claim_id)),
+            )
+            for row in self._reader.read(self._rows(statement, values))
+        ]
 
     def _rows(
         self, statement: TextClause, values: Mapping[str, object]
@@ -207,17 +234,19 @@ class Reading:
         found: list[LogEntry] = []
         wanted: BindParameter[int] = bindparam("ids", expanding=True)
         statement = text(
-            "SELECT log_id, action_id, message, log_date_gmt"
-            f" FROM {self._names.logs} WHERE action_id IN :ids ORDER BY log_id"
+            f"SELECT {self._log_reader.columns} FROM {self._names.logs}"
+            " WHERE action_id IN :ids ORDER BY log_id"
         ).bindparams(wanted)
         for start in range(0, len(ids), IDS_A_STATEMENT):
-            part = {"ids": _possible(ids[start : start + IDS_A_STATEMENT])}
-            rows = self._rows(statement, part)
+            part = {"ids": possible(ids[start : start + IDS_A_STATEMENT])}
             found += [
                 LogEntry(
-                    id=_int(r[0]), action_id=ActionId(_int(r[1])), message=str(r[2]), at=_date(r[3])
+                    id=_int(row.log_id),
+                    action_id=ActionId(_int(row.action_id)),
+                    message=str(row.message),
+                    at=date(row.log_date_gmt),
                 )
-                for r in rows
+                for row in self._log_reader.read(self._rows(statement, part))
             ]
         return found
 
@@ -258,7 +287,7 @@ class Reading:
         values: dict[str, object] = {f"hook_{place}": name for place, name in enumerate(names)}
         values |= due.values
         rows = self._rows(bound(" UNION ALL ".join(parts), values), values)
-        return _tallies((names[_int(row[0])], *row[1:]) for row in rows)
+        return _tallies((names[_int(place)], *counts) for place, *counts in rows)
 
     def by_group(self, now: datetime, only: Query = EVERY) -> list[Tally]:
         """Each group's actions; no group is an empty name."""
@@ -339,7 +368,7 @@ class Reading:
                 pending=int(pending),
                 running=int(running),
                 due=int(due),
-                next_at=_date(following),
+                next_at=date(following),
             )
             if one.hook in held:
                 one = replace(one, due=0, held=one.due)
@@ -365,18 +394,20 @@ class Reading:
         known = text(f"SELECT claim_id, date_created_gmt FROM {self._names.claims}")
 
         def look(connection: Connection) -> list[ClaimRecord]:
-            rows = {_int(r[0]): _date(r[1]) for r in connection.execute(known)}
-            held = {_int(r[0]): r for r in connection.execute(live)}
+            rows = {_int(claim): date(created) for claim, created in connection.execute(known)}
+            held = {_int(claim): found for claim, *found in connection.execute(live)}
+            none = (0, 0, None)
             return [
                 ClaimRecord(
                     id=ClaimId(claim),
                     has_row=claim in rows,
                     created_at=rows.get(claim),
-                    pending=_int(held[claim][1]) if claim in held else 0,
-                    running=_int(held[claim][2]) if claim in held else 0,
-                    last_attempt_at=_date(held[claim][3]) if claim in held else None,
+                    pending=_int(pending),
+                    running=_int(running),
+                    last_attempt_at=date(last),
                 )
                 for claim in sorted({*rows, *held})
+                for pending, running, last in [held.get(claim, none)]
             ]
 
         return self._session.run(look)
@@ -398,16 +429,17 @@ class Reading:
             "interval": f'%"{schedule.Interval.php_class}"%',
             "cron": f'%"{schedule.Cron.php_class}"%',
         }
-        return [(str(r[0]), str(r[1]), _int(r[2])) for r in self._rows(statement, values | classes)]
+        rows = self._rows(statement, values | classes)
+        return [(str(hook), str(args), _int(group_id)) for hook, args, group_id in rows]
 
     def of_identity(self, hook: str, args: str, group_id: int) -> list[Record]:
         """Pending actions of a hook, an args column and a group id, as the database compares."""
         statement = text(
-            f"SELECT {self._columns} FROM {self._names.actions} a WHERE a.hook = :hook"
+            f"SELECT {self._reader.columns} FROM {self._names.actions} a WHERE a.hook = :hook"
             " AND a.status = 'pending' AND a.args = :args AND a.group_id = :group_id"
         )
         values = {"hook": hook, "args": args, "group_id": group_id}
-        return [self._record(row) for row in self._rows(statement, values)]
+        return self._records(statement, values)
 
     # What the functions of the plugin ask
 
@@ -433,63 +465,13 @@ def _tallies(rows: Iterable[Sequence[object]]) -> list[Tally]:
             name=str(name),
             statuses={str(status): _int(count)},
             due=_int(due),
-            oldest_due=_date(oldest),
+            oldest_due=date(oldest),
             held=_int(held),
         )
         # Each status may tell another spelling of one name.
         key = one.name.casefold()
         found[key] = _joined(found[key], one) if key in found else one
     return list(found.values())
-
-
-_Condition: TypeAlias = tuple[str, str, object]
-"""SQL, the name of its value and the value; no name: none."""
-
-
-def _exact(query: Query, groups: Sequence[int]) -> Iterator[_Condition]:
-    if query.ids:
-        yield "a.action_id IN :ids", "ids", _possible(query.ids)
-    if query.hooks:
-        yield "a.hook IN :hooks", "hooks", list(query.hooks)
-    if query.groups:
-        yield "a.group_id IN :groups", "groups", list(groups)
-    if query.statuses:
-        yield "a.status IN :statuses", "statuses", [str(status) for status in query.statuses]
-    if query.claimed is not None:
-        yield f"a.claim_id {'<>' if query.claimed else '='} 0", "", None
-    if query.claim is not None:
-        yield "a.claim_id = :claim", "claim", query.claim
-    if query.after_id is not None:
-        yield "a.action_id > :after", "after", query.after_id
-
-
-def _dated(query: Query) -> Iterator[_Condition]:
-    for column, sign, name, moment in (
-        ("scheduled_date_gmt", ">=", "since", query.since),
-        ("scheduled_date_gmt", "<=", "until", query.until),
-        ("last_attempt_gmt", ">=", "modified_since", query.modified_since),
-        ("last_attempt_gmt", "<=", "modified_until", query.modified_until),
-    ):
-        if moment is not None:
-            yield f"a.{column} {sign} :{name}", name, to_text(moment.astimezone(UTC))
-
-
-def _inside_text(query: Query, layout: Layout, searched: Sequence[str]) -> Iterator[_Condition]:
-    for place, pair in enumerate(query.partial_args):
-        yield f"a.args LIKE :pair{place} ESCAPE '!'", f"pair{place}", _inside(pair)
-    if query.search:
-        args = "a.args"
-        if layout.has_extended_args:
-            # Beside long args stands their md5, in which nobody looks for anything.
-            args = "CASE WHEN a.extended_args IS NULL THEN a.args ELSE a.extended_args END"
-        found = [{"hook": "a.hook", "args": args}[column] for column in searched]
-        parts = [f"{column} LIKE :text ESCAPE '!'" for column in found]
-        yield f"({' OR '.join(parts)})", "text", _inside(query.search)
-
-
-def _possible(ids: Iterable[int]) -> list[int]:
-    """SQLite's driver refuses what has more than 64 bit; no row has such an id."""
-    return [i for i in ids if 0 <= i < 1 << 63]
 
 
 def _joined(one: Tally, other: Tally) -> Tally:
@@ -507,23 +489,5 @@ def _joined(one: Tally, other: Tally) -> Tally:
     )
 
 
-def bound(statement: str, values: dict[str, object]) -> TextClause:
-    """Return the statement; lists among the values become lists in it."""
-    lists: list[BindParameter[object]] = [
-        bindparam(name, expanding=True) for name, value in values.items() if isinstance(value, list)
-    ]
-    return text(statement).bindparams(*lists)
-
-
-def _inside(part: str) -> str:
-    for special in "!%_":
-        part = part.replace(special, f"!{special}")
-    return f"%{part}%"
-
-
 def _int(value: object) -> int:
     return int(str(value or 0))
-
-
-def _date(value: object) -> datetime | None:
-    return from_text(None if value is None else str(value))

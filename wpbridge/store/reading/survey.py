@@ -14,11 +14,13 @@ from sqlalchemy import text
 
 from wpbridge.action import ActionId, ClaimId
 from wpbridge.clock import ZERO_DATE, from_text, to_text
-from wpbridge.store.database.texts import listed, number
-from wpbridge.store.reading.pending import PendingRow, Reading, read
+from wpbridge.store.database.texts import date, listed, number
+from wpbridge.store.reading.pending import Columns, PendingRow, Reading, read
 from wpbridge.store.records import Record
 from wpbridge.store.rows.groups import Groups
 from wpbridge.store.rows.inventory import Inventory
+from wpbridge.store.schema.rows import reader
+from wpbridge.store.schema.tables import ACTIONS
 from wpbridge.store.structure.server import Server
 from wpbridge.store.structure.tables import Tables
 from wpbridge.store.upkeep.retention import Retention
@@ -112,10 +114,10 @@ class Rows:
         found: list[_Level] = []
         lowest = f"SELECT MIN(priority) FROM {free}"
         # The first without a bound, see :class:`wpbridge.store.running.candidates.Finder`.
-        level = self._rows(lowest)[0][0]
+        level = self._value(lowest)
         while level is not None:
             found.append((f"{free} AND priority = :level", {"level": level}))
-            level = self._rows(f"{lowest} AND priority > :above", above=level)[0][0]
+            level = self._value(f"{lowest} AND priority > :above", above=level)
         return found
 
     def _due_in(
@@ -158,11 +160,11 @@ class Rows:
     def live_claims(self) -> int:
         """Claims with pending or running actions: what PHP's runners count, up to the cap."""
         table = f"{self._names.actions}{self._hint(self._tables.layout.claimed_index)}"
-        rows = self._rows(
+        found = self._value(
             "SELECT COUNT(DISTINCT claim_id) FROM (SELECT claim_id FROM"
             f" {table} WHERE status IN {_LIVE} AND claim_id > 0 LIMIT {CAP + 1}) AS held"
         )
-        return int(rows[0][0] or 0)
+        return int(found or 0)
 
     def stale_claims(self, before: datetime) -> dict[ClaimId, int]:
         """Waiting rows, by claim, of claims without a sign of life since then; capped."""
@@ -187,7 +189,7 @@ class Rows:
             f" LIMIT {CAP + 1}",
             before=to_text(before),
         )
-        return [(ActionId(int(row[0])), ClaimId(int(row[1] or 0))) for row in rows]
+        return [(ActionId(int(action)), ClaimId(int(claim or 0))) for action, claim in rows]
 
     def _among(self, claims: Sequence[int], more: str = "", **values: object) -> set[int]:
         """Those of the claims that have live actions; the index by claim finds them."""
@@ -198,7 +200,7 @@ class Rows:
                 f" {listed(claims[start : start + 500])} AND status IN {_LIVE}{more}",
                 **values,
             )
-            found |= {int(row[0]) for row in part}
+            found |= {int(claim) for (claim,) in part}
         return found
 
     # Logs
@@ -222,8 +224,7 @@ class Rows:
 
     def last_attempt(self) -> datetime | None:
         """When any runner last did anything."""
-        rows = self._rows(f"SELECT MAX(last_attempt_gmt) FROM {self._names.actions}")
-        return from_text(None if rows[0][0] is None else str(rows[0][0]))
+        return date(self._value(f"SELECT MAX(last_attempt_gmt) FROM {self._names.actions}"))
 
     def orphan_logs(self) -> tuple[int, bool]:
         """Log rows without an action, and whether that is all of them or only a sample's."""
@@ -248,9 +249,9 @@ class Rows:
         if names is None:
             return None
         found = [
-            str(row[0])
+            str(hook)
             for name in names
-            for row in self._rows(
+            for (hook,) in self._rows(
                 f"SELECT hook FROM {self._names.actions}{self._hint(layout.hook_index)}"
                 " WHERE hook = :name AND status = 'pending' AND scheduled_date_gmt <= :now LIMIT 1",
                 name=name,
@@ -265,7 +266,7 @@ class Rows:
             f"SELECT slug FROM (SELECT slug FROM {self._names.groups} ORDER BY group_id DESC"
             f" LIMIT {SCANNED}) AS newest GROUP BY slug HAVING COUNT(*) > 1 LIMIT 100"
         )
-        return [str(row[0]) for row in rows]
+        return [str(slug) for (slug,) in rows]
 
     def held_waits(self) -> list[tuple[ActionId, ActionId]]:
         """Actions held because another one failed or was canceled, with that one's id."""
@@ -283,13 +284,13 @@ class Rows:
 
     def pending(self) -> Reading:
         """The first pending actions by date, read."""
-        extended = "extended_args" if self._tables.layout.has_extended_args else "NULL"
+        columns = reader(Columns, ACTIONS, lacking=self._tables.layout.lacking)
         rows = self._rows(
-            f"SELECT action_id, hook, args, {extended}, schedule, group_id, claim_id,"
-            f" scheduled_date_gmt FROM {self._pending_by_date}"
+            f"SELECT {columns.columns} FROM {self._pending_by_date}"
             f" ORDER BY scheduled_date_gmt LIMIT {SCANNED + 1}"
         )
-        return read(map(PendingRow.of, rows[:SCANNED]), is_whole=len(rows) <= SCANNED)
+        found = map(PendingRow.of, columns.read(rows[:SCANNED]))
+        return read(found, is_whole=len(rows) <= SCANNED)
 
     def below(self, action_id: int) -> int:
         """Actions with a lower id, up to the cap."""
@@ -309,7 +310,7 @@ class Rows:
         rows = self._rows(
             f"SELECT post_status FROM {table} WHERE post_type = 'scheduled-action' LIMIT {CAP + 1}"
         )
-        return dict(Counter(str(row[0]) for row in rows))
+        return dict(Counter(str(status) for (status,) in rows))
 
     # How
 
@@ -322,14 +323,16 @@ class Rows:
         return self._server.dialect.use_index(index)
 
     def _count(self, statement: str, values: Mapping[str, object], *, cap: int = CAP) -> int:
-        rows = self._rows(
-            f"SELECT COUNT(*) FROM ({statement} LIMIT {cap + 1}) AS counted", **values
-        )
-        return int(rows[0][0] or 0)
+        counted = f"SELECT COUNT(*) FROM ({statement} LIMIT {cap + 1}) AS counted"
+        return int(self._value(counted, **values) or 0)
 
     def _ids(self, statement: str, *, size: int = CAP + 1, **values: object) -> list[ActionId]:
         rows = self._rows(f"{statement} LIMIT {size}", **values)
-        return [ActionId(int(row[0])) for row in rows]
+        return [ActionId(int(action)) for (action,) in rows]
+
+    def _value(self, statement: str, **values: object) -> Any:
+        [[found]] = self._rows(statement, **values)
+        return found
 
     def _rows(self, statement: str, **values: object) -> Sequence[Sequence[Any]]:
         return self._tables.session.run(lambda c: c.execute(text(statement), values).fetchall())

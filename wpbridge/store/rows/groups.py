@@ -67,7 +67,7 @@ class Groups:
         if not slugs:
             return []
         rows = self._session.run(lambda c: self._rows(c, slugs))
-        return sorted({*(int(row[0]) for row in rows), *([0] if "" in slugs else [])})
+        return sorted({*(int(group) for (group,) in rows), *([0] if "" in slugs else [])})
 
     def _rows(self, connection: Connection, slugs: Collection[str]) -> Sequence[Sequence[Any]]:
         # What the column cannot hold the server would refuse to compare.
@@ -104,13 +104,13 @@ class Groups:
         return group_id or self._made("")
 
     def _made(self, slug: str) -> int:
-        if self._dialect.name == "mysql":
-            self._session.check_writable()
-            made = self._session.run(lambda c: self._make_locked(c, slug))
-            if made is not None:
-                return made
-            return self._session.transact(lambda c: self._make_in_place(c, slug))
-        return self._session.transact(lambda c: self._make_alone(c, slug))
+        if self._dialect.one_writer:
+            return self._session.transact(lambda c: self._make_alone(c, slug))
+        self._session.check_writable()
+        made = self._session.run(lambda c: self._make_locked(c, slug))
+        if made is not None:
+            return made
+        return self._session.transact(lambda c: self._make_in_place(c, slug))
 
     def _make_alone(self, connection: Connection, slug: str) -> int:
         """On SQLite the transaction is the lock: there is one writer, from its first write on."""

@@ -74,7 +74,7 @@ class HeldHooks:
         if not self._own.has(self._table):
             return frozenset()
         rows = self._session.run(lambda c: c.execute(self._hooks).fetchall())
-        return frozenset(str(row[0]) for row in rows)
+        return frozenset(str(hook) for (hook,) in rows)
 
     def forget(self, hooks: Collection[str]) -> None:
         """An action of each of these hooks was started: they are held no more."""

@@ -50,7 +50,7 @@ class Inserts:
             "last_attempt_local": f"'{ZERO_DATE}'",
             "claim_id": "0",
         }
-        mark = "%s" if dialect.name == "mysql" else "?"
+        mark = dialect.mark
         values = [*([mark] * len(given)), *same.values()]
         self._row = f"({', '.join(values)})"
         self._actions = f"INSERT INTO {names.actions} ({', '.join([*given, *same])}) VALUES "

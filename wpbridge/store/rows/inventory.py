@@ -88,5 +88,5 @@ class Inventory:
 
 def _told(rows: Sequence[Sequence[object]]) -> tuple[str, ...]:
     """Names from the bytes of one column."""
-    names = (row[0] for row in rows)
+    names = (name for (name,) in rows)
     return tuple(to_text(as_bytes(name)) for name in names)

@@ -119,12 +119,14 @@ class Waits:
             return []
         return [
             Wait(
-                action_id=ActionId(int(r[0])),
-                after_id=ActionId(int(r[1])),
-                on_failed=str(r[2]),
-                status=None if r[3] is None else str(r[3]),
+                action_id=ActionId(int(action)),
+                after_id=ActionId(int(after)),
+                on_failed=str(on_failed),
+                status=None if status is None else str(status),
             )
-            for r in connection.execute(self._of, {"ids": sorted(ids)})
+            for action, after, on_failed, status in connection.execute(
+                self._of, {"ids": sorted(ids)}
+            )
         ]
 
     def count(self, connection: Connection) -> int:
@@ -140,7 +142,7 @@ class Waits:
         """Those for which something is over, :data:`MOST` at a time; outside of a transaction."""
         if not self.are_there or connection.execute(self._any).first() is None:
             return []
-        return [ActionId(int(row[0])) for row in connection.execute(self._moved)]
+        return [ActionId(int(action)) for (action,) in connection.execute(self._moved)]
 
     def release(self, connection: Connection, ids: Sequence[ActionId], now: datetime) -> int:
         """Date, or cancel, those that wait no longer; returns how many may run now.
@@ -154,18 +156,18 @@ class Waits:
             released += done
             # Who waited for what is canceled here has to be looked at, too.
             rows = connection.execute(self._behind, {"ids": canceled}) if canceled else ()
-            ids = [ActionId(int(row[0])) for row in rows]
+            ids = [ActionId(int(action)) for (action,) in rows]
         return released
 
     def _release(
         self, connection: Connection, ids: Sequence[ActionId], now: datetime
     ) -> tuple[int, list[ActionId]]:
         """How many may run now, and which were canceled."""
-        waits = [tuple(row) for row in connection.execute(self._lock, {"ids": sorted(ids)})]
-        named = sorted({int(i) for wait in waits for i in wait[:2]})
+        waits = connection.execute(self._lock, {"ids": sorted(ids)}).fetchall()
+        named = sorted({int(i) for action_id, after, _ in waits for i in (action_id, after)})
         rows = connection.execute(self._statuses, {"ids": named}).fetchall() if named else []
-        states = {int(r[0]): str(r[1]) for r in rows}
-        blobs = {int(r[0]): r[2] for r in rows}
+        states = {int(i): str(status) for i, status, _ in rows}
+        blobs = {int(i): blob for i, _, blob in rows}
         found: defaultdict[ActionId, list[Wait]] = defaultdict(list)
         for action_id, after, on_failed in waits:
             found[ActionId(int(action_id))].append(

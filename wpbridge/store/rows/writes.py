@@ -4,7 +4,6 @@ Called inside a transaction of the caller's. Each names the row by primary key a
 claim and status, as the plugin does not; docs/explain/statuses.md has the table.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -63,7 +62,7 @@ class Writes:
         self.zone = inserts.zone
         self._updates: dict[tuple[Status, bool, bool, bool, bool, bool], str] = {}
         _ids = self._for_ids
-        table = self._by_key = f"{names.actions}{self._primary()}"
+        table = self._by_key = f"{names.actions}{dialect.by_key}"
         self._start = _ids(
             f"UPDATE {table} SET status = 'in-progress', attempts = attempts + 1,"
             " last_attempt_gmt = :gmt, last_attempt_local = :local"
@@ -85,7 +84,7 @@ class Writes:
         )
         self._states = _ids(
             f"SELECT action_id, {STATUS}, claim_id FROM {table} WHERE action_id IN :ids"
-            + (" FOR UPDATE" if dialect.name == "mysql" else "")
+            f"{dialect.row_lock}"
         )
         self._take_started = _ids(
             f"UPDATE {table} SET claim_id = :claim, status = 'in-progress',"
@@ -107,9 +106,6 @@ class Writes:
             f"SELECT action_id, claim_id FROM {names.actions}{by_claim}"
             " WHERE claim_id IN :claims AND status = 'pending'"
         )
-
-    def _primary(self) -> str:
-        return " FORCE INDEX (PRIMARY)" if self._dialect.name == "mysql" else ""
 
     # Claims
 
@@ -227,7 +223,7 @@ class Writes:
         """Status and claim of rows, locked where the server locks rows."""
         statement = self._states.replace(":ids", listed(ids))
         rows = connection.exec_driver_sql(statement) if ids else ()
-        return {ActionId(int(r[0])): (str(r[1]), ClaimId(int(r[2]))) for r in rows}
+        return {ActionId(int(i)): (str(status), ClaimId(int(claim))) for i, status, claim in rows}
 
     def _change(self, connection: Connection, endings: Sequence[Ending], now: datetime) -> None:
         changes: defaultdict[_Change, list[int]] = defaultdict(list)
@@ -283,9 +279,7 @@ class Writes:
 
         Hundreds of bound parameters a statement cost more than all the rest of a small batch.
         """
-        if self._dialect.name != "mysql":
-            return statement
-        return re.sub(r":(?!ids\b|claims\b)([a-z_]+)", r"%(\1)s", statement)
+        return self._dialect.for_driver(statement)
 
     @staticmethod
     def _execute(

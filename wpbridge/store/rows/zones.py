@@ -8,15 +8,17 @@ was dated in UTC: :meth:`Zones.repair` finds it and puts its date right.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import BindParameter, Connection, bindparam, text
 
 from wpbridge.action import ActionId
-from wpbridge.clock import from_text, to_text
+from wpbridge.clock import to_text
 from wpbridge.codec import cron, schedule, zoned
 from wpbridge.errors import CodecError, CronError
-from wpbridge.store.database.texts import as_bytes
+from wpbridge.store.database.texts import as_bytes, date
+from wpbridge.store.schema.rows import reader
+from wpbridge.store.schema.tables import ZONES
 from wpbridge.store.structure.tables import Tables
 
 FORGET_AFTER: Final = timedelta(days=1)
@@ -37,6 +39,19 @@ class ZonedAction:
     zone: str
 
 
+class ZoneRow(NamedTuple):
+    """What is read of a zoned action and of its row of the actions table."""
+
+    action_id: Any
+    hook: object
+    args: object
+    group_id: Any
+    expression: object
+    zone: object
+    schedule: object
+    last_attempt_gmt: object
+
+
 class Zones:
     """The zoned chains of one site. Statements for a transaction of the caller's."""
 
@@ -47,19 +62,21 @@ class Zones:
         self._site_zone = zone
         self._table = table = names.zones
         ids: BindParameter[int] = bindparam("ids", expanding=True)
-        columns = "action_id, hook, args, group_id, expression, zone"
+        self._reader = reader(
+            ZoneRow,
+            ZONES,
+            of="z",
+            schedule="a.schedule",
+            last_attempt_gmt="a.last_attempt_gmt",
+        )
         self._of = text(f"SELECT action_id, zone FROM {table} WHERE action_id IN :ids")
         self._of = self._of.bindparams(ids)
-        self._insert = text(
-            f"INSERT INTO {table} ({columns})"
-            " VALUES (:action_id, :hook, :args, :group_id, :expression, :zone)"
-        )
+        self._insert = text(ZONES.insert_into(table))
         self._delete = text(f"DELETE FROM {table} WHERE action_id IN :ids").bindparams(ids)
         self._lock_one = text(f"SELECT action_id FROM {table} WHERE action_id = :id{lock}")
         self._count = text(f"SELECT COUNT(*) FROM {table}")
         self._ended = text(
-            f"SELECT z.action_id, z.hook, z.args, z.group_id, z.expression, z.zone,"
-            f" a.schedule, a.last_attempt_gmt FROM {table} z LEFT JOIN {names.actions} a"
+            f"SELECT {self._reader.columns} FROM {table} z LEFT JOIN {names.actions} a"
             " ON a.action_id = z.action_id WHERE a.action_id IS NULL"
             # A canceled one keeps its zone, for as long as it may be requeued.
             f" OR a.status NOT IN ('pending', 'in-progress', 'canceled') LIMIT {MOST}"
@@ -86,7 +103,7 @@ class Zones:
         if not ids or not self.are_there:
             return {}
         rows = connection.execute(self._of, {"ids": sorted(ids)})
-        return {ActionId(int(row[0])): str(row[1]) for row in rows}
+        return {ActionId(int(action)): str(zone) for action, zone in rows}
 
     def count(self, connection: Connection) -> int:
         """How many actions have one."""
@@ -121,20 +138,20 @@ class Zones:
         if not self.are_there:
             return {}
         moved: dict[ActionId, datetime] = {}
-        for *told, blob, ended in connection.execute(self._ended).fetchall():
+        for row in self._reader.read(connection.execute(self._ended).fetchall()):
             link = ZonedAction(
-                action_id=ActionId(int(told[0])),
-                hook=str(told[1]),
-                args=str(told[2]),
-                group_id=int(told[3]),
-                expression=str(told[4]),
-                zone=str(told[5]),
+                action_id=ActionId(int(row.action_id)),
+                hook=str(row.hook),
+                args=str(row.args),
+                group_id=int(row.group_id),
+                expression=str(row.expression),
+                zone=str(row.zone),
             )
             if connection.execute(self._lock_one, {"id": link.action_id}).first() is None:
                 # Another runner was faster.
                 continue
-            last = from_text(None if ended is None else str(ended))
-            heir = self._heir(connection, link, _first_date(blob))
+            last = date(row.last_attempt_gmt)
+            heir = self._heir(connection, link, _first_date(row.schedule))
             if heir is not None:
                 action_id, found = heir
                 due = self._hand_on(connection, link, action_id, found, last or now)

@@ -2,18 +2,54 @@
 
 import functools
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-from sqlalchemy import BindParameter, Connection, bindparam, text
+from sqlalchemy import BindParameter, Connection, TextClause, bindparam, text
 
 from wpbridge.action import Action, ActionId, ClaimId, Status
-from wpbridge.clock import from_text
 from wpbridge.codec import schedule
-from wpbridge.store.database.texts import as_bytes, chosen_args, number
+from wpbridge.store.database.texts import as_bytes, chosen_args, date, number
 from wpbridge.store.rows.groups import Groups
 from wpbridge.store.rows.writes import STATUS
 from wpbridge.store.rows.zones import Zones
 from wpbridge.store.running.site_keys import SiteKeys
+from wpbridge.store.schema.rows import reader
+from wpbridge.store.schema.tables import ACTIONS
 from wpbridge.store.structure.tables import Tables
+
+
+class ActionRow(NamedTuple):
+    """What is read of an action, as the driver gives it."""
+
+    action_id: object
+    hook: object
+    status: object
+    scheduled_date_gmt: object
+    priority: object
+    args: object
+    extended_args: object
+    schedule: object
+    group_id: object
+    attempts: object
+    claim_id: object
+
+    @property
+    def id(self) -> ActionId:
+        """The action's id."""
+        return ActionId(int(str(self.action_id)))
+
+
+class CandidateRow(NamedTuple):
+    """What is read of an action to decide on it, as the driver gives it."""
+
+    action_id: object
+    hook: object
+    priority: object
+    attempts: object
+    scheduled_date_gmt: object
+    group_id: object
+    schedule: object
+    """Its beginning."""
 
 
 class ActionRows:
@@ -25,14 +61,10 @@ class ActionRows:
         self._groups = groups
         self._zones = zones
         self._keys = keys
-        priority = "priority" if layout.has_priority else "10"
-        extended = "extended_args" if layout.has_extended_args else "NULL"
-        columns = (
-            f"action_id, hook, {STATUS}, scheduled_date_gmt, {priority}, args, {extended},"
-            " schedule, group_id, attempts, claim_id"
-        )
-        # SQLite: no index but the primary key. It would walk a whole backlog's for a few ids.
-        key = " FORCE INDEX (PRIMARY)" if dialect.name == "mysql" else " NOT INDEXED"
+        self._reader = reader(ActionRow, ACTIONS, lacking=layout.lacking, status=STATUS)
+        columns = self._reader.columns
+        # SQLite would walk the index of a whole backlog for a few ids.
+        key = dialect.by_key
         ids: BindParameter[int] = bindparam("ids", expanding=True)
         table, lock = names.actions, dialect.lock_rows()
         free = (
@@ -50,13 +82,20 @@ class ActionRows:
             ids
         )
 
-    def load(self, ids: Sequence[int]) -> Sequence[Sequence[object]]:
-        """As they are, in no order."""
-        return self._session.run(lambda c: c.execute(self.by_ids, {"ids": list(ids)}).fetchall())
+    def load(self, ids: Sequence[int]) -> list[ActionRow]:
+        """Read actions by their ids, in no order."""
+        return self._session.run(lambda c: self.read(c, self.by_ids, ids))
+
+    def read(
+        self, connection: Connection, statement: TextClause, ids: Sequence[int], **values: object
+    ) -> list[ActionRow]:
+        """Run one of the statements above for ids, of actions or of claims."""
+        found = connection.execute(statement, {"ids": list(ids), **values})
+        return self._reader.read(found.fetchall())
 
     def actions(
         self,
-        rows: Sequence[Sequence[object]],
+        rows: Sequence[ActionRow],
         *,
         claim: ClaimId | None = None,
         on: Connection | None = None,
@@ -71,31 +110,29 @@ class ActionRows:
         zones = self._zones_of(rows, on)
         found = [
             Action(
-                id=ActionId(int(str(r[0]))),
-                hook=str(r[1]),
-                status=_status(r[2]),
-                scheduled_at=from_text(None if r[3] is None else str(r[3])),
-                priority=number(r[4]),
-                args=chosen_args(r[5], r[6]),
-                schedule=as_bytes(r[7]),
-                group_id=number(r[8]),
-                group=slug(number(r[8])),
-                attempts=number(r[9]),
-                claim_id=claim if claim is not None else ClaimId(number(r[10])),
-                zone=zones.get(ActionId(int(str(r[0])))),
+                id=row.id,
+                hook=str(row.hook),
+                status=_status(row.status),
+                scheduled_at=date(row.scheduled_date_gmt),
+                priority=number(row.priority),
+                args=chosen_args(row.args, row.extended_args),
+                schedule=as_bytes(row.schedule),
+                group_id=number(row.group_id),
+                group=slug(number(row.group_id)),
+                attempts=number(row.attempts),
+                claim_id=claim if claim is not None else ClaimId(number(row.claim_id)),
+                zone=zones.get(row.id),
             )
-            for r in rows
+            for row in rows
         ]
         return self._keys.given(found, on)
 
-    def _zones_of(
-        self, rows: Sequence[Sequence[object]], on: Connection | None
-    ) -> dict[ActionId, str]:
+    def _zones_of(self, rows: Sequence[ActionRow], on: Connection | None) -> dict[ActionId, str]:
         """Time zones of cron chains; nothing is asked where there never was one."""
         zones = self._zones
         if not zones.are_there:
             return {}
-        crons = [int(str(r[0])) for r in rows if _is_cron(as_bytes(r[7]))]
+        crons = [row.id for row in rows if _is_cron(as_bytes(row.schedule))]
         return zones.of(on, crons) if on else self._session.run(lambda c: zones.of(c, crons))
 
 

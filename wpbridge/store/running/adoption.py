@@ -114,12 +114,10 @@ class Adoption:
         """
         ids = {"ids": list(claims)}
         free = connection.execute(self._rows.lock_of_claims, ids).fetchall()
-        return len(free) < len(connection.execute(self._rows.of_claims, ids).fetchall())
+        return len(free) < len(self._rows.read(connection, self._rows.of_claims, claims))
 
     def _actions_of(self, claims: Sequence[ClaimId]) -> tuple[Action, ...]:
         if not claims:
             return ()
-        rows = self._session.run(
-            lambda c: c.execute(self._rows.of_claims, {"ids": list(claims)}).fetchall()
-        )
+        rows = self._session.run(lambda c: self._rows.read(c, self._rows.of_claims, claims))
         return tuple(self._rows.actions(rows))

@@ -24,6 +24,9 @@ from wpbridge.codec import schedule
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.database.texts import as_bytes, number
 from wpbridge.store.rows.inventory import Inventory
+from wpbridge.store.running.action_rows import CandidateRow
+from wpbridge.store.schema.rows import Reader, reader
+from wpbridge.store.schema.tables import ACTIONS
 from wpbridge.store.structure.tables import Tables
 
 _Key: TypeAlias = tuple[TextClause, str | int]
@@ -99,12 +102,11 @@ class Finder:
         self._known_groups: dict[int, str] | None = None
         self._hooks_until = self._groups_until = 0.0
         table, hint = names.actions, dialect.use_index
-        priority = "priority" if layout.has_priority else "10"
-        due = "status = 'pending' AND scheduled_date_gmt <= :now"
-        look = (
-            f"SELECT action_id, hook, {priority}, attempts, scheduled_date_gmt, group_id,"
-            f" SUBSTR(schedule, 1, 100) FROM {table}"
+        self._reader = reader(
+            CandidateRow, ACTIONS, lacking=layout.lacking, schedule="SUBSTR(schedule, 1, 100)"
         )
+        due = "status = 'pending' AND scheduled_date_gmt <= :now"
+        look = f"SELECT {self._reader.columns} FROM {table}"
         by_priority = hint(layout.priority_index)
         by_date = hint(layout.date_index or layout.due_index)
         self._any_due = text(f"SELECT 1 FROM {table}{hint(layout.due_index)} WHERE {due} LIMIT 1")
@@ -189,7 +191,14 @@ class Finder:
             excluded_groups: ids.
         """
         look = _Look(
-            connection, now, only, groups, excluded_groups, self._is_runnable, self._slug_of
+            self._reader,
+            connection,
+            now,
+            only,
+            groups,
+            excluded_groups,
+            self._is_runnable,
+            self._slug_of,
         )
         if look.hooks is not None:
             # The server refuses to compare what the column cannot hold.
@@ -345,7 +354,7 @@ class Finder:
                 rows = look.rows(statement, key=key, size=share)
                 found |= {c.id: c for c in look.ours(rows)}
                 if len(rows) == share:
-                    ends[statement, key] = str(rows[-1][4]), int(str(rows[-1][0]))
+                    ends[statement, key] = _end(rows[-1])
             best = sorted(found.values(), key=_by_order)[:limit]
             if len(best) == limit:
                 last = max((c.date, c.id) for c in best)
@@ -360,6 +369,7 @@ class _Look:
 
     def __init__(  # noqa: PLR0917 - a plain record of the search
         self,
+        read: Reader[CandidateRow],
         connection: Connection,
         now: str,
         only: ClaimFilter,
@@ -368,6 +378,7 @@ class _Look:
         is_runnable: Callable[[bytes], bool],
         slug_of: Callable[[Connection, int], str],
     ) -> None:
+        self._reader = read
         self.connection = connection
         self.only = only
         self.groups = groups
@@ -379,21 +390,22 @@ class _Look:
         self._excluded = excluded_groups
         self._is_runnable = is_runnable
 
-    def rows(self, statement: TextClause, **values: object) -> Sequence[Sequence[object]]:
-        return self.connection.execute(statement, {"now": self.now, **values}).fetchall()
+    def rows(self, statement: TextClause, **values: object) -> list[CandidateRow]:
+        found = self.connection.execute(statement, {"now": self.now, **values})
+        return self._reader.read(found.fetchall())
 
-    def ours(self, rows: Sequence[Sequence[object]]) -> list[Candidate]:
+    def ours(self, rows: Sequence[CandidateRow]) -> list[Candidate]:
         return [
             Candidate(
-                id=int(str(r[0])),
-                priority=number(r[2]),
-                attempts=number(r[3]),
-                date=str(r[4]),
-                hook=str(r[1]),
-                group=number(r[5]),
+                id=int(str(row.action_id)),
+                priority=number(row.priority),
+                attempts=number(row.attempts),
+                date=str(row.scheduled_date_gmt),
+                hook=str(row.hook),
+                group=number(row.group_id),
             )
-            for r in rows
-            if self._is_ours(str(r[1]), r[5], r[6])
+            for row in rows
+            if self._is_ours(str(row.hook), row.group_id, row.schedule)
         ]
 
     def may_take(self, hook: str, slugs: Collection[str] | None) -> bool:
@@ -421,6 +433,10 @@ class _Look:
             if not only.accepts(hook, slug):
                 return False
         return self._is_runnable(as_bytes(schedule))
+
+
+def _end(row: CandidateRow) -> tuple[str, int]:
+    return str(row.scheduled_date_gmt), int(str(row.action_id))
 
 
 def _by_order(candidate: Candidate) -> tuple[int, int, str, int]:

@@ -21,7 +21,7 @@ from wpbridge.store.database.texts import as_bytes, number
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.queueing.pauses import narrowed
 from wpbridge.store.rows.writes import LostRaceError
-from wpbridge.store.running.action_rows import ActionRows, in_order
+from wpbridge.store.running.action_rows import ActionRow, ActionRows, in_order
 from wpbridge.store.running.candidates import Candidate, Finder, has_known_schedule
 from wpbridge.store.running.limits import Limits, Wanted, names_of
 from wpbridge.store.running.ownership import Ownership
@@ -148,9 +148,9 @@ class Claiming:
         rows = [
             row
             for row in self.rows.load(sorted(ids))
-            if row[2] == Status.PENDING
-            and not row[10]
-            and has_known_schedule(as_bytes(row[7])[:100])
+            if row.status == Status.PENDING
+            and not row.claim_id
+            and has_known_schedule(as_bytes(row.schedule)[:100])
         ]
         found = in_order(self.rows.actions(rows))[:limit]
         if not found:
@@ -175,11 +175,9 @@ class Claiming:
 
         def claim(connection: Connection) -> tuple[Claim | None, bool]:
             """The claim, and whether our own row was written."""
-            rows: Sequence[Sequence[object]] = connection.execute(
-                lock, {"ids": sorted(ids), **moment}
-            ).fetchall()
+            rows = self.rows.read(connection, lock, sorted(ids), **moment)
             rank = {action_id: place for place, action_id in enumerate(ids)}
-            free = sorted(rows, key=lambda row: rank[int(str(row[0]))])
+            free = sorted(rows, key=lambda row: rank[row.id])
             mine = self._admitted(connection, free, limit, limits, now) if limits else free[:limit]
             unknown = self._drop_unknown(connection, now)
             if not mine:
@@ -204,14 +202,14 @@ class Claiming:
     def _admitted(
         self,
         connection: Connection,
-        rows: Sequence[Sequence[object]],
+        rows: Sequence[ActionRow],
         most: int,
         limits: Sequence[Limit],
         now: datetime,
-    ) -> list[Sequence[object]]:
+    ) -> list[ActionRow]:
         """As many of the locked rows, in their order, as the limits leave room for."""
         slug = functools.partial(self._groups.slug_on, connection)
-        wanted = [Wanted(str(row[1]), slug(number(row[8]))) for row in rows]
+        wanted = [Wanted(str(row.hook), slug(number(row.group_id))) for row in rows]
         places = self._limits.admit(connection, wanted, limits, most=most, now=now)
         return [rows[place] for place in places]
 
@@ -243,7 +241,7 @@ class Claiming:
         """
         unknown = self._ownership.look(connection)
         for claim_id in unknown:
-            rows = connection.execute(self.rows.of_claims, {"ids": [claim_id]}).fetchall()
+            rows = self.rows.read(connection, self.rows.of_claims, [claim_id])
             actions = self.rows.actions(rows, on=connection)
             if waiting := [a.id for a in actions if a.status is Status.PENDING]:
                 self._writes.free(connection, waiting, claim_id)

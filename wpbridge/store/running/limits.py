@@ -106,7 +106,6 @@ class Limits:
         self._table = table = names.limits
         self._full: dict[Key, tuple[float, bool]] = {}
         self._made: set[Key] = set()
-        is_mysql = dialect.name == "mysql"
         where = "WHERE kind = :kind AND name = :name"
         self._make = text(
             f"{dialect.insert_ignore} INTO {table}"
@@ -115,11 +114,9 @@ class Limits:
         )
         look = f"SELECT tokens, refilled, {dialect.now_seconds} FROM {table} {where}"
         self._look = text(look)
-        self._lock = text(f"{look}{' FOR UPDATE' if is_mysql else ''}")
+        self._lock = text(f"{look}{dialect.row_lock}")
         self._spend = text(f"UPDATE {table} SET tokens = :tokens, refilled = :at {where}")
-        self._failures = text(
-            f"SELECT failures FROM {table} {where}{' FOR UPDATE' if is_mysql else ''}"
-        )
+        self._failures = text(f"SELECT failures FROM {table} {where}{dialect.row_lock}")
         self._count = text(f"UPDATE {table} SET failures = :failures {where}")
         self._runners = names.runners
         self._ours = text(f"SELECT claims FROM {names.runners} WHERE claims <> ''")
@@ -285,7 +282,7 @@ class Limits:
         A started row of PHP's counts until the plugin's cleaner would take its runner for dead.
         """
         is_there = self._own.has(self._runners)
-        told = [str(r[0]) for r in connection.execute(self._ours)] if is_there else []
+        told = [str(claims) for (claims,) in connection.execute(self._ours)] if is_there else []
         claims = {claim for row in told for claim in split(row)}
         rows = [
             (hook, group)
@@ -294,7 +291,8 @@ class Limits:
         ]
         if claims:
             rows += [
-                (r[0], r[1]) for r in connection.execute(self._claimed, {"claims": sorted(claims)})
+                (hook, group)
+                for hook, group in connection.execute(self._claimed, {"claims": sorted(claims)})
             ]
         held: Counter[Key] = Counter()
         for hook, group in rows:

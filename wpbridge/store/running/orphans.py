@@ -56,7 +56,7 @@ class Orphans:
     def find(self, connection: Connection, now: datetime) -> list[int]:
         """Return ids of rows in progress that wpbridge started last and that nobody has in hand."""
         values = {"before": to_text(now - SILENT), "held": [-1, *self.owned(connection)]}
-        ids = [int(row[0]) for row in connection.execute(self._find, values)]
+        ids = [int(action) for (action,) in connection.execute(self._find, values)]
         if not ids:
             return []
         starts = connection.execute(self._starts, {"ids": ids})
@@ -67,4 +67,4 @@ class Orphans:
         if not self._own.has(self._runners):
             return set()
         rows = connection.execute(self._claims)
-        return {claim for row in rows for claim in split(str(row[0]))}
+        return {claim for (told,) in rows for claim in split(str(told))}

@@ -11,6 +11,7 @@ writes in it. When the row is another one, nothing that the runner remembers can
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -19,6 +20,8 @@ from wpbridge.action import ActionId, ClaimId, RunnerId
 from wpbridge.errors import RunnerGone
 from wpbridge.store.base import RunnerRecord
 from wpbridge.store.database.texts import split
+from wpbridge.store.schema.rows import reader
+from wpbridge.store.schema.tables import RUNNERS
 from wpbridge.store.structure.tables import Tables
 
 
@@ -43,6 +46,21 @@ def runners(tables: Tables) -> Sequence[RunnerRecord]:
     return tables.session.run(Ownership(tables).everyone)
 
 
+class RunnerRow(NamedTuple):
+    """What is read of a runner's row, as the driver gives it."""
+
+    runner_id: object
+    host: object
+    boot: object
+    pid: object
+    pid_started: object
+    version: object
+    beat_age: object
+    """In seconds, by the database's clock."""
+    claims: object
+    once: object
+
+
 class Ownership:
     """This runner's row, and the sight of the others'.
 
@@ -58,8 +76,9 @@ class Ownership:
         """The columns that tell our row from another process's, if an id is given out twice."""
         self._names = names
         self._dialect = dialect
-        table, age = names.runners, dialect.age_seconds("beat_gmt")
-        columns = f"runner_id, host, boot, pid, pid_started, version, {age}, claims, once"
+        table = names.runners
+        self._reader = reader(RunnerRow, RUNNERS, beat_age=dialect.age_seconds("beat_gmt"))
+        columns = self._reader.columns
         self._mine = (
             "runner_id = :id AND host = :host AND boot = :boot AND pid = :pid"
             " AND pid_started = :pid_started"
@@ -114,7 +133,7 @@ class Ownership:
         table, now = self._names.runners, self._dialect.db_now
         counter = " AND writes BETWEEN :first AND :last" if counts else ""
         # Locks: a claim whose COMMIT the server has not yet read must not commit after the look.
-        locking = " FOR UPDATE" if self._dialect.name == "mysql" else ""
+        locking = self._dialect.row_lock
         self._look = text(f"SELECT claims FROM {table} WHERE {self._mine}{counter}{locking}")
         unchanged = (
             f"{self._mine}{counter} AND claims IN (:claims, :claims_before)"
@@ -196,14 +215,14 @@ class Ownership:
 
     def everyone(self, connection: Connection) -> Sequence[RunnerRecord]:
         """Return all runners, this one included."""
-        return [_record(row) for row in connection.execute(self._all)]
+        return [_record(row) for row in self._reader.read(connection.execute(self._all))]
 
     def take_over(self, connection: Connection, runner: RunnerRecord) -> RunnerRecord | None:
         """Lock a dead runner's row and delete it; None when it is gone, held, or beats again."""
         row = connection.execute(self._lock, {"id": runner.id}).first()
         if row is None:
             return None
-        found = _record(row)
+        found = _record(self._reader.make(row))
         is_another = (found.pid, found.pid_started) != (runner.pid, runner.pid_started)
         if is_another or found.beat_age_seconds < runner.beat_age_seconds:
             return None
@@ -211,15 +230,15 @@ class Ownership:
         return found
 
 
-def _record(row: Sequence[object]) -> RunnerRecord:
+def _record(row: RunnerRow) -> RunnerRecord:
     return RunnerRecord(
-        id=RunnerId(int(str(row[0]))),
-        host=str(row[1]),
-        boot=str(row[2]),
-        pid=int(str(row[3])),
-        pid_started=str(row[4]),
-        version=str(row[5]),
-        beat_age_seconds=float(str(row[6] or 0)),
-        claims=tuple(ClaimId(c) for c in split(str(row[7]))),
-        once=frozenset(ActionId(a) for a in split(str(row[8]))),
+        id=RunnerId(int(str(row.runner_id))),
+        host=str(row.host),
+        boot=str(row.boot),
+        pid=int(str(row.pid)),
+        pid_started=str(row.pid_started),
+        version=str(row.version),
+        beat_age_seconds=float(str(row.beat_age or 0)),
+        claims=tuple(ClaimId(c) for c in split(str(row.claims))),
+        once=frozenset(ActionId(a) for a in split(str(row.once))),
     )

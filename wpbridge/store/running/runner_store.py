@@ -113,7 +113,7 @@ class RunnerStore:
         """
         me = self._ownership.id
         return (
-            None if me is None or self.parts.dialect.name == "sqlite" else (me, self._pid_started)
+            (me, self._pid_started) if me is not None and self.parts.dialect.php_sees_ours else None
         )
 
     # Claiming, starting, ending
@@ -140,10 +140,8 @@ class RunnerStore:
         claims = {action.id: action.claim_id for action in actions}
         if not claims:
             return frozenset()
-        rows = self.session.run(
-            lambda c: c.execute(self._rows.by_ids, {"ids": sorted(claims)}).fetchall()
-        )
-        pending = self._rows.actions([row for row in rows if row[2] == Status.PENDING])
+        rows = self._rows.load(sorted(claims))
+        pending = self._rows.actions([row for row in rows if row.status == Status.PENDING])
         return frozenset(a.id for a in pending if a.claim_id == claims[a.id])
 
     def states(self, actions: Sequence[Action]) -> dict[ActionId, tuple[str, ClaimId]]:
@@ -151,8 +149,8 @@ class RunnerStore:
         ids = sorted(action.id for action in actions)
         if not ids:
             return {}
-        rows = self.session.run(lambda c: c.execute(self._rows.by_ids, {"ids": ids}).fetchall())
-        return {ActionId(int(r[0])): (str(r[2]), ClaimId(number(r[-1]))) for r in rows}
+        rows = self._rows.load(ids)
+        return {row.id: (str(row.status), ClaimId(number(row.claim_id))) for row in rows}
 
     def start(
         self, started: Sequence[tuple[Action, Sequence[LogLine]]], *, now: datetime, once: bool
@@ -182,8 +180,9 @@ class RunnerStore:
             "silent": silent_seconds,
             "stale": to_text(now - SILENT),
         }
-        row = self.session.run(lambda c: c.execute(self._glance, values).one())
-        return Sight(is_due=bool(row[0]), is_silent=bool(row[1]), is_stale=bool(row[2]))
+        [found] = self.session.run(lambda c: c.execute(self._glance, values).fetchall())
+        is_due, is_silent, is_stale = map(bool, found)
+        return Sight(is_due=is_due, is_silent=is_silent, is_stale=is_stale)
 
     def count_failures(
         self, hook: str, *, failed: int, is_fresh: bool, most: int, pause: Pause, now: datetime
@@ -247,7 +246,7 @@ class RunnerStore:
         ).bindparams(bindparam("ids", expanding=True))
         values = {"ids": sorted(ids), "start": f"{start}%"}
         rows = self.session.run(lambda c: c.execute(statement, values).fetchall())
-        return {ActionId(int(r[0])): int(r[1]) for r in rows}
+        return {ActionId(int(action_id)): int(count) for action_id, count in rows}
 
     def counts(self) -> dict[str, int]:
         """See :class:`Store`."""

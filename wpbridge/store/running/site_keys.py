@@ -62,4 +62,4 @@ class SiteKeys:
             if on is not None
             else self._session.run(lambda c: c.execute(self._among, values).fetchall())
         )
-        return frozenset(marks[str(row[0])] for row in rows)
+        return frozenset(marks[str(mark)] for (mark,) in rows)

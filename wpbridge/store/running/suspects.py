@@ -46,7 +46,7 @@ class Suspects:
         if not ids or not self._own.has(self._table):
             return frozenset()
         rows = connection.execute(self._among, {"ids": sorted(ids)})
-        return frozenset(ActionId(int(row[0])) for row in rows)
+        return frozenset(ActionId(int(action)) for (action,) in rows)
 
     def clear(self, connection: Connection, ids: Collection[ActionId]) -> None:
         """They have ended."""

@@ -78,6 +78,11 @@ class Table:
         """The table's name after the site's prefix."""
         return f"{'wpbridge' if self.is_ours else 'actionscheduler'}_{self.name}"
 
+    def insert_into(self, name: str) -> str:
+        """Write the INSERT of a whole row into the table of this name, with values by name."""
+        columns, values = ", ".join(self.columns), ", ".join(f":{one}" for one in self.columns)
+        return f"INSERT INTO {name} ({columns}) VALUES ({values})"
+
     @property
     def gives_ids(self) -> bool:
         """Whether the database numbers new rows."""

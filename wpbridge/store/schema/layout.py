@@ -157,6 +157,16 @@ class Layout:
     texts: Texts = field(default_factory=Texts)
     """What the text columns can hold."""
 
+    @property
+    def lacking(self) -> frozenset[str]:
+        """The columns of the actions table that are in the description and not on this site."""
+        there = {
+            "priority": self.has_priority,
+            "extended_args": self.has_extended_args,
+            "unique_key": self.has_unique_key,
+        }
+        return frozenset(name for name, is_there in there.items() if not is_there)
+
     def describe(self) -> str:
         """For `check`."""
         claim = "priority" if self.priority_index else "date" if self.date_index else "none"

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from wpbridge.errors import Contention, StoreError, StoreUnavailable
-from wpbridge.store.database.dialect import sort_trouble
 from wpbridge.store.database.texts import listed
+from wpbridge.store.database.trouble import sort_trouble
 from wpbridge.store.schema.ddl import Ddl
 from wpbridge.store.schema.found import FoundTable
 from wpbridge.store.schema.layout import TableNames

@@ -194,7 +194,7 @@ def _note_queued(place: Place) -> None:
     if not columns:
         return
     queued = f"SELECT action_id FROM {names.actions} WHERE status IN ('pending', 'in-progress')"
-    ids = sorted(session.run(lambda c: [int(row[0]) for row in c.execute(text(queued))]))
+    ids = sorted(session.run(lambda c: [int(action) for (action,) in c.execute(text(queued))]))
     extended = "extended_args" if "extended_args" in columns else "NULL"
     wanted: BindParameter[int] = bindparam("ids", expanding=True)
     read = text(

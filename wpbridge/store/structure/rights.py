@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from wpbridge.errors import ReadOnly
-from wpbridge.store.database.dialect import sort_trouble
+from wpbridge.store.database.trouble import sort_trouble
 from wpbridge.store.structure.tables import Tables
 
 _ATTEMPT: Final = ("attempts", "last_attempt_gmt", "last_attempt_local")

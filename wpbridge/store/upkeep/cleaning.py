@@ -47,7 +47,7 @@ class Cleaning:
         self._own = tables.own
         self._inserts = inserts
         table = names.actions
-        key = " FORCE INDEX (PRIMARY)" if dialect.name == "mysql" else " NOT INDEXED"
+        key = dialect.by_key
         # A NULL date is never old, as in the plugin; a zero one is.
         stale = "last_attempt_gmt <= :before AND claim_id NOT IN :held"
         waits = f"status = 'pending' AND claim_id > 0 AND {stale}"
@@ -140,7 +140,7 @@ class Cleaning:
 
         def look(connection: Connection) -> list[ClaimId]:
             given = {"after": after, "size": size, "held": self._held(connection)}
-            return [ClaimId(int(row[0])) for row in connection.execute(self._find_empty, given)]
+            return [ClaimId(int(claim)) for (claim,) in connection.execute(self._find_empty, given)]
 
         return self._session.run(look)
 
@@ -176,12 +176,12 @@ class Cleaning:
         def look(connection: Connection) -> list[ActionId]:
             held = self._held(connection)
             rows = connection.execute(find, {**given, "held": held, "size": size})
-            return sorted(ActionId(int(row[0])) for row in rows)
+            return sorted(ActionId(int(action)) for (action,) in rows)
 
         def clean(connection: Connection) -> list[ActionId]:
             held = self._held(connection)
             rows = connection.execute(lock, {**given, "held": held, "ids": found})
-            ids = [ActionId(int(row[0])) for row in rows]
+            ids = [ActionId(int(action)) for (action,) in rows]
             if ids:
                 change(connection, ids)
                 line = LogLine(message=message, at=now)
@@ -194,7 +194,7 @@ class Cleaning:
     def _held(self, connection: Connection) -> list[int]:
         """Claims of wpbridge's runners; and -1, since no list may be empty."""
         rows = connection.execute(self._claims) if self._own.has(self._names.runners) else ()
-        return [-1, *(claim for row in rows for claim in split(str(row[0])))]
+        return [-1, *(claim for (told,) in rows for claim in split(str(told)))]
 
 
 def _with(statement: str, *lists: str) -> TextClause:

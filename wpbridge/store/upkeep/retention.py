@@ -72,7 +72,7 @@ class Retention:
         rows = self._session.run(
             lambda c: c.execute(statement, {**values, "size": size}).fetchall()
         )
-        return sorted(ActionId(int(row[0])) for row in rows)
+        return sorted(ActionId(int(action)) for (action,) in rows)
 
     def delete(self, ids: Sequence[ActionId], expiry: Expiry) -> int:
         """Delete them with their logs, if they are still what they were; returns how many.
@@ -82,8 +82,7 @@ class Retention:
         """
         if not ids:
             return 0
-        mark = "%s" if self._dialect.name == "mysql" else "?"
-        by_key = " FORCE INDEX (PRIMARY)" if self._dialect.name == "mysql" else ""
+        mark, by_key = self._dialect.mark, self._dialect.by_key
         table = self._names.actions
         which = f"WHERE action_id IN {listed(ids)}"
         guard = f"{which} AND status = {mark} AND last_attempt_gmt <= {mark}"
@@ -94,7 +93,7 @@ class Retention:
             gone = list(ids)
             if done != len(ids):
                 left = connection.exec_driver_sql(f"SELECT action_id FROM {table}{by_key} {which}")
-                kept = {int(row[0]) for row in left}
+                kept = {int(action) for (action,) in left}
                 gone = [i for i in ids if i not in kept]
             self._forget(connection, gone)
             return int(done)
@@ -109,26 +108,25 @@ class Retention:
             return []
         where, values = self._any(expiries)
         statement = text(
-            f"SELECT action_id FROM {self._names.actions}{self._by_key}{where}"
+            f"SELECT action_id FROM {self._names.actions}{self._dialect.by_key}{where}"
             " AND action_id > :after ORDER BY action_id LIMIT :size"
         )
         given = {**values, "after": after, "size": size}
         rows = self._session.run(lambda c: c.execute(statement, given).fetchall())
-        return [ActionId(int(row[0])) for row in rows]
+        return [ActionId(int(action)) for (action,) in rows]
 
     def lock(
         self, connection: Connection, ids: Sequence[ActionId], expiries: Sequence[Expiry]
     ) -> list[ActionId]:
         """Those that are still old by one of the rules; nobody changes them in this transaction."""
         where, values = self._any(expiries)
-        lock = " FOR UPDATE" if self._dialect.name == "mysql" else ""
         statement = text(
-            f"SELECT action_id FROM {self._names.actions}{self._by_key}{where}"
-            f" AND action_id IN :ids ORDER BY action_id{lock}"
+            f"SELECT action_id FROM {self._names.actions}{self._dialect.by_key}{where}"
+            f" AND action_id IN :ids ORDER BY action_id{self._dialect.row_lock}"
             # One text for all batches: compiled ones are kept.
         ).bindparams(bindparam("ids", expanding=True))
         given = {**values, "ids": list(ids)}
-        return [ActionId(int(row[0])) for row in connection.execute(statement, given)]
+        return [ActionId(int(action)) for (action,) in connection.execute(statement, given)]
 
     def remove(self, connection: Connection, ids: Sequence[ActionId]) -> None:
         """Delete rows that are locked, with their logs."""
@@ -137,10 +135,6 @@ class Retention:
                 f"DELETE FROM {self._names.actions} WHERE action_id IN {listed(ids)}"
             )
             self._forget(connection, ids)
-
-    @property
-    def _by_key(self) -> str:
-        return " FORCE INDEX (PRIMARY)" if self._dialect.name == "mysql" else " NOT INDEXED"
 
     def _any(self, expiries: Sequence[Expiry]) -> tuple[str, dict[str, object]]:
         """The conditions of several rules, each with names of its own for its values."""
@@ -185,7 +179,7 @@ class Retention:
         until = min(after + window, last)
         values = {"after": after, "until": until}
         rows = self._session.run(lambda c: c.execute(self._orphans, values).fetchall())
-        return [int(row[0]) for row in rows], until
+        return [int(log) for (log,) in rows], until
 
     def delete_logs(self, ids: Sequence[int]) -> int:
         """Log rows by their own ids."""

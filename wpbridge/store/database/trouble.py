@@ -1,0 +1,185 @@
+"""The errors of drivers, sorted: what is tried again or waited for, and what is told to people."""
+
+import re
+from dataclasses import dataclass
+
+from wpbridge.errors import Contention, ReadOnly, StoreError, StoreUnavailable, Unfit
+from wpbridge.store.schema.ids import MEND
+
+_BUSY = frozenset(
+    {
+        1213,
+        1205,
+        1020,
+        1206,
+        1637,  # deadlock, lock wait, changed meanwhile, no room for locks
+        1412,
+        3101,  # the table was altered, the cluster refused the commit
+    }
+)
+_GONE = frozenset(
+    {
+        2006,
+        2013,
+        2002,
+        2003,
+        2014,
+        2055,
+        4031,  # no connection, or not any more
+        1053,
+        1077,
+        1079,
+        1080,
+        1152,
+        1158,
+        1159,
+        1160,
+        1161,
+        1184,
+        1317,
+        1927,
+        3169,  # closed on us
+        1040,
+        1041,
+        1129,
+        1135,
+        1203,
+        1226,  # too many connections, no memory or thread for one
+        1047,
+        3100,  # a cluster that is not ready
+        3,
+        1021,
+        1026,
+        1114,  # disk full
+        9001,
+        9002,
+        9006,  # ProxySQL has no server to hand on to
+    }
+)
+_READ_ONLY = frozenset({1290, 1792, 1836, 1036, 1874, 1881, 3989})
+"""Of the server, of the session, of InnoDB, of the database."""
+_DENIED = frozenset(
+    {
+        1044,
+        1045,
+        1049,
+        1698,
+        1130,  # no such right, login or database, or not from this host
+        1820,
+        1862,
+        3118,
+        4151,
+        3955,  # a password that expired, an account that is locked
+    }
+)
+LOGIN_BROKE = 2000
+"""Ours, for a login in which the driver raised what has no number."""
+_NO_METHOD = frozenset({1251, 1275, 1524, 2054, 2058, 2059, 2061, LOGIN_BROKE})
+"""Server and driver know no common way to log in."""
+_NEEDS_TLS = 3159
+_TLS_ADVICE = "connect with TLS: ssl=1 in --dsn, or MYSQL_CLIENT_FLAGS in wp-config.php"
+_METHOD_ADVICE = (
+    "wpbridge logs in with mysql_native_password, caching_sha2_password, sha256_password and"
+    " ed25519: give the account one of them"
+)
+TOO_BIG = 1153
+"""A statement of more than max_allowed_packet."""
+_NO_RIGHT = frozenset({1142, 1143, 1227, 1370})
+_UNFIT = frozenset({1264, 1265, 1267, 1292, 1300, 1366, 1406, 3988})
+"""Out of range, truncated, no such date, not of the column's character set, too long."""
+_LOST_IDS = re.compile(r"Duplicate entry '0' for key|Field '\w+_id' doesn't have a default")
+"""A second row with the id 0, or a first one in a strict session."""
+_TLS = 2026
+_FULL = re.compile(
+    r"No space left|errno: 28\b|error 28\b|Disk quota|table .* is full", re.IGNORECASE
+)
+"""Among the words of errors with many causes (1030, 1180, 1004)."""
+_SQLITE_GONE = (
+    "database or disk is full",
+    "disk I/O error",
+)
+_SQLITE_READ_ONLY = (
+    "attempt to write a readonly database",
+    # The file is open, and its journal cannot be made: the folder takes no new file.
+    "unable to open database file",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """A driver's error, sorted; docs/explain/outages.md has the table."""
+
+    error: StoreError
+    busy: bool = False
+    """Tried again at once."""
+    gone: bool = False
+    """Tried again after a while, on a new connection."""
+    denied: bool = False
+    """The login: waited for a little, when it was good before."""
+    read_only: bool = False
+    """The server answers, and takes no writes: it is gone, for who has to write."""
+
+
+def sort_trouble(error: BaseException) -> Trouble:
+    """Sort a DBAPI error by its number (MySQL) or its words (SQLite). Never tells parameters."""
+    code = error.args[0] if error.args and isinstance(error.args[0], int) else None
+    text = str(error.args[1] if code is not None and len(error.args) > 1 else error)
+    line = " ".join(text.split())[:300]
+    if refusal := _login_advice(code, text):
+        return Trouble(
+            error=StoreUnavailable(f"the database refuses us: {line} ({refusal})"), denied=True
+        )
+    if code in _BUSY or "database is locked" in text or "database table is locked" in text:
+        return Trouble(
+            error=Contention(f"locks were not to be had, others hold the rows: {line}"), busy=True
+        )
+    if code in _READ_ONLY or (code is None and any(one in text for one in _SQLITE_READ_ONLY)):
+        error = ReadOnly(f"the database is read-only: {line}")
+        return Trouble(error=error, gone=True, read_only=True)
+    if _is_gone(code, text):
+        return Trouble(error=StoreUnavailable(_complaint(code, text, line)), gone=True)
+    if code == TOO_BIG:
+        return Trouble(error=Unfit(f"the server's max_allowed_packet is too small: {line}"))
+    advice = ": the account needs that right, or name another with --dsn" * (code in _NO_RIGHT)
+    if _LOST_IDS.search(text):
+        advice = f": a table gives new rows no ids; {MEND}"
+    kind = Unfit if code in _UNFIT else StoreError
+    return Trouble(error=kind(f"the database refused a statement: {line}{advice}"))
+
+
+def lost_connection(error: BaseException) -> Trouble:
+    """The driver gave the connection up, whatever it says about why."""
+    line = " ".join(str(error).split())[:300]
+    return Trouble(error=StoreUnavailable(f"the database does not answer: {line}"), gone=True)
+
+
+def _login_advice(code: int | None, text: str) -> str:
+    """What to do about a login that is refused; empty where the error is of another kind."""
+    is_broken = code == LOGIN_BROKE
+    for applies, advice in (
+        (
+            code == _TLS or "CERTIFICATE_VERIFY_FAILED" in text,
+            "check the settings of TLS, or --dsn",
+        ),
+        (code == _NEEDS_TLS, _TLS_ADVICE),
+        (is_broken and "cryptography" in text, f"pip install 'wpbridge[sha2]', or {_TLS_ADVICE}"),
+        (is_broken and "pynacl" in text, "pip install 'wpbridge[ed25519]'"),
+        (code in _NO_METHOD, _METHOD_ADVICE),
+        (code in _DENIED, "check DB_USER, DB_PASSWORD and DB_NAME, or --dsn"),
+    ):
+        if applies:
+            return advice
+    return ""
+
+
+def _is_gone(code: int | None, text: str) -> bool:
+    if code is None:
+        # What is left of an answer that did not come in time stands before the next one.
+        return any(words in text for words in (*_SQLITE_GONE, "Packet sequence number wrong"))
+    return code in _GONE or code == 0 or (code in (1030, 1180, 1004) and bool(_FULL.search(text)))
+
+
+def _complaint(code: int | None, text: str, line: str) -> str:
+    if code in (3, 1021, 1026, 1114) or _FULL.search(text) or "disk is full" in text:
+        return f"the database has no room left: {line}"
+    return f"the database does not answer: {line}"
