@@ -171,7 +171,7 @@ class WorkerLink:
         except OSError:
             got = b""
         if not got:
-            # The supervisor is gone. What we hold is put back by the next runner, at once, since
+            # The supervisor is gone. What is in hand is put back by the next runner, at once, since
             # it sees that this process is gone; what handlers have started must not run on.
             os.killpg(0, signal.SIGKILL)
         *words, self._buffer = (self._buffer + got).split(b"\n")

@@ -94,7 +94,7 @@ class _Line:
         self._sockets: list[socket.socket] = []
         self._is_cut = False
 
-    def hold(self, opened: socket.socket) -> None:
+    def keep(self, opened: socket.socket) -> None:
         """Keep a new connection, to cut it in time; raise where the call is over already.
 
         The descriptor is doubled: TLS takes the given object's own away.
@@ -153,7 +153,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
             def _new_conn(self) -> socket.socket:
                 opened: socket.socket = super()._new_conn()
-                line.hold(opened)
+                line.keep(opened)
                 return opened
 
         pool.ConnectionCls = Held

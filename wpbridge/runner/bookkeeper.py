@@ -92,7 +92,7 @@ class Bookkeeper:
         return [log_texts.output(report.ended_at, report.output)] if is_there else []
 
     def flush(self) -> None:
-        """Write all endings there are, and delete the claims that hold nothing any more."""
+        """Write all endings there are, and delete the claims in which nothing is left."""
         self._flushed_at = self._run.clock.monotonic()
         self._read_booked()
         self._release_unrun()

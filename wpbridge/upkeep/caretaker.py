@@ -52,7 +52,7 @@ class _Done:
 
 
 class SiteCaretaker:
-    """See :class:`wpbridge.runner.care.Caretaker`.
+    """See :class:`wpbridge.runner.upkeep_turns.Caretaker`.
 
     It works on the runner's own store and thread.
     """
