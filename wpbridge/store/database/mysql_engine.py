@@ -63,23 +63,7 @@ def open_engine(
         },
     )
 
-    @event.listens_for(engine, "do_connect")
-    def log_in(dialect: Any, _record: Any, words: Any, options: Any) -> Any:
-        """As the engine does it, and whatever the driver raises is an error with a number.
-
-        It raises others for ways to log in that need a package which is not installed, and for
-        answers that it does not understand.
-        """
-        driver = dialect.loaded_dbapi
-        try:
-            return dialect.connect(*words, **options)
-        except OSError:
-            raise
-        except Exception as error:
-            is_numbered = bool(error.args) and isinstance(error.args[0], int)
-            if isinstance(error, driver.Error) and is_numbered:
-                raise
-            raise driver.OperationalError(LOGIN_BROKE, str(error)) from error
+    event.listen(engine, "do_connect", _log_in)
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: Any) -> None:
@@ -94,6 +78,24 @@ def open_engine(
         _probe(getattr(connection, "_sock", None))
 
     return engine
+
+
+def _log_in(dialect: Any, _record: Any, words: Any, options: Any) -> Any:
+    """As the engine does it, and whatever the driver raises is an error with a number.
+
+    It raises others for ways to log in that need a package which is not installed, and for
+    answers that it does not understand.
+    """
+    driver = dialect.loaded_dbapi
+    try:
+        return dialect.connect(*words, **options)
+    except OSError:
+        raise
+    except Exception as error:
+        is_numbered = bool(error.args) and isinstance(error.args[0], int)
+        if isinstance(error, driver.Error) and is_numbered:
+            raise
+        raise driver.OperationalError(LOGIN_BROKE, str(error)) from error
 
 
 def _bound(connection: Any, most_bytes: int) -> None:

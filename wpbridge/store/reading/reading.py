@@ -5,10 +5,10 @@ of ended actions.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 from sqlalchemy import BindParameter, Connection, TextClause, bindparam, text
 
@@ -21,6 +21,7 @@ from wpbridge.store.base import QueuedHook
 from wpbridge.store.database.texts import as_bytes, chosen_args, date
 from wpbridge.store.reading.conditions import bound, dated, exact, inside_text, possible
 from wpbridge.store.reading.due import DUE, Due
+from wpbridge.store.reading.found import LogRow, RecordRow, joined, tallies, whole
 from wpbridge.store.records import ClaimRecord, LogEntry, Query, Record, Tally, Wait
 from wpbridge.store.rows.groups import Groups
 from wpbridge.store.rows.held_hooks import HeldHooks
@@ -43,32 +44,6 @@ _LIVE: Final = "('pending', 'in-progress')"
 HOOKS_A_STATEMENT: Final = 50
 EVERY: Final = Query()
 """Every action."""
-
-
-class RecordRow(NamedTuple):
-    """What is read of an action, as the driver gives it."""
-
-    action_id: object
-    hook: object
-    status: object
-    scheduled_date_gmt: object
-    priority: object
-    args: object
-    extended_args: object
-    schedule: object
-    group_id: object
-    attempts: object
-    last_attempt_gmt: object
-    claim_id: object
-
-
-class LogRow(NamedTuple):
-    """What is read of a log row, as the driver gives it."""
-
-    log_id: object
-    action_id: object
-    message: object
-    log_date_gmt: object
 
 
 class Reading:
@@ -197,19 +172,19 @@ class Reading:
     def _records(self, statement: TextClause, values: Mapping[str, object]) -> list[Record]:
         return [
             Record(
-                id=ActionId(_int(row.action_id)),
+                id=ActionId(whole(row.action_id)),
                 hook=str(row.hook),
                 status=str(row.status),
                 scheduled_at=date(row.scheduled_date_gmt),
                 is_dated=row.scheduled_date_gmt is not None,
-                priority=_int(row.priority),
+                priority=whole(row.priority),
                 args=chosen_args(row.args, row.extended_args),
                 schedule=as_bytes(row.schedule),
-                group_id=_int(row.group_id),
-                group=self._groups.slug(_int(row.group_id)),
-                attempts=_int(row.attempts),
+                group_id=whole(row.group_id),
+                group=self._groups.slug(whole(row.group_id)),
+                attempts=whole(row.attempts),
                 last_attempt_at=date(row.last_attempt_gmt),
-                claim_id=ClaimId(_int(row.claim_id)),
+                claim_id=ClaimId(whole(row.claim_id)),
             )
             for row in self._reader.read(self._rows(statement, values))
         ]
@@ -241,8 +216,8 @@ class Reading:
             part = {"ids": possible(ids[start : start + IDS_A_STATEMENT])}
             found += [
                 LogEntry(
-                    id=_int(row.log_id),
-                    action_id=ActionId(_int(row.action_id)),
+                    id=whole(row.log_id),
+                    action_id=ActionId(whole(row.action_id)),
                     message=str(row.message),
                     at=date(row.log_date_gmt),
                 )
@@ -259,7 +234,7 @@ class Reading:
             return {}
         table = f"{self._names.actions} a"
         statement = bound(f"SELECT status, COUNT(*) FROM {table}{where} GROUP BY status", values)
-        return {str(status): _int(count) for status, count in self._rows(statement, values)}
+        return {str(status): whole(count) for status, count in self._rows(statement, values)}
 
     def by_hook(self, now: datetime, only: Query = EVERY) -> list[Tally]:
         """Each hook's actions; the database's collation decides what is one hook.
@@ -287,16 +262,16 @@ class Reading:
         values: dict[str, object] = {f"hook_{place}": name for place, name in enumerate(names)}
         values |= due.values
         rows = self._rows(bound(" UNION ALL ".join(parts), values), values)
-        return _tallies((names[_int(place)], *counts) for place, *counts in rows)
+        return tallies((names[whole(place)], *counts) for place, *counts in rows)
 
     def by_group(self, now: datetime, only: Query = EVERY) -> list[Tally]:
         """Each group's actions; no group is an empty name."""
-        joined: dict[str, Tally] = {}
+        groups: dict[str, Tally] = {}
         for tally in self._tally("group_id", now, only):
             slug = self._groups.slug(int(tally.name or 0))
             named = replace(tally, name=slug)
-            joined[slug] = _joined(joined[slug], named) if slug in joined else named
-        return sorted(joined.values(), key=lambda t: (-t.total, t.name))
+            groups[slug] = joined(groups[slug], named) if slug in groups else named
+        return sorted(groups.values(), key=lambda t: (-t.total, t.name))
 
     def _tally(self, column: str, now: datetime, only: Query) -> list[Tally]:
         where, values = self.where(only)
@@ -309,7 +284,7 @@ class Reading:
             f" GROUP BY {column}, status",
             values,
         )
-        found = _tallies(self._rows(statement, values))
+        found = tallies(self._rows(statement, values))
         return sorted(found, key=lambda t: (-t.total, t.name))
 
     def by_hour(self, since: datetime, until: datetime, only: Query = EVERY) -> list[Tally]:
@@ -324,7 +299,7 @@ class Reading:
             ("scheduled_date_gmt", "status = 'pending'"),
         ):
             for hour, status, count in self._hours(column, condition, begin, until, only):
-                counts[str(hour)][str(status)] = _int(count)
+                counts[str(hour)][str(status)] = whole(count)
         hours: list[Tally] = []
         while begin <= until:
             told = counts.get(to_text(begin)[:13], {})
@@ -394,16 +369,16 @@ class Reading:
         known = text(f"SELECT claim_id, date_created_gmt FROM {self._names.claims}")
 
         def look(connection: Connection) -> list[ClaimRecord]:
-            rows = {_int(claim): date(created) for claim, created in connection.execute(known)}
-            held = {_int(claim): found for claim, *found in connection.execute(live)}
+            rows = {whole(claim): date(created) for claim, created in connection.execute(known)}
+            held = {whole(claim): found for claim, *found in connection.execute(live)}
             none = (0, 0, None)
             return [
                 ClaimRecord(
                     id=ClaimId(claim),
                     has_row=claim in rows,
                     created_at=rows.get(claim),
-                    pending=_int(pending),
-                    running=_int(running),
+                    pending=whole(pending),
+                    running=whole(running),
                     last_attempt_at=date(last),
                 )
                 for claim in sorted({*rows, *held})
@@ -430,7 +405,7 @@ class Reading:
             "cron": f'%"{schedule.Cron.php_class}"%',
         }
         rows = self._rows(statement, values | classes)
-        return [(str(hook), str(args), _int(group_id)) for hook, args, group_id in rows]
+        return [(str(hook), str(args), whole(group_id)) for hook, args, group_id in rows]
 
     def of_identity(self, hook: str, args: str, group_id: int) -> list[Record]:
         """Pending actions of a hook, an args column and a group id, as the database compares."""
@@ -455,39 +430,3 @@ class Reading:
         """Every hook in the table in one spelling; None when they are too many to step over."""
         inventory = Inventory(self._tables)
         return self._session.run(inventory.names)
-
-
-def _tallies(rows: Iterable[Sequence[object]]) -> list[Tally]:
-    """From rows of name, status, count, due, oldest due and held."""
-    found: dict[str, Tally] = {}
-    for name, status, count, due, oldest, held in rows:
-        one = Tally(
-            name=str(name),
-            statuses={str(status): _int(count)},
-            due=_int(due),
-            oldest_due=date(oldest),
-            held=_int(held),
-        )
-        # Each status may tell another spelling of one name.
-        key = one.name.casefold()
-        found[key] = _joined(found[key], one) if key in found else one
-    return list(found.values())
-
-
-def _joined(one: Tally, other: Tally) -> Tally:
-    counts = {
-        status: one.statuses.get(status, 0) + other.statuses.get(status, 0)
-        for status in (*one.statuses, *other.statuses)
-    }
-    dues = [d for d in (one.oldest_due, other.oldest_due) if d is not None]
-    return replace(
-        one,
-        statuses=counts,
-        due=one.due + other.due,
-        oldest_due=min(dues, default=None),
-        held=one.held + other.held,
-    )
-
-
-def _int(value: object) -> int:
-    return int(str(value or 0))
