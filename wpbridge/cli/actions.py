@@ -9,7 +9,7 @@ import click
 
 from wpbridge.action import ActionId
 from wpbridge.cli.filters import BIGGEST, filter_options, ids_of, query_of, read_args, split
-from wpbridge.cli.names import tell_unknown
+from wpbridge.cli.misspelled import tell_unknown
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import (
     check_fields,

@@ -15,7 +15,7 @@ from wpbridge.cli.filters import (
     query_of,
     split,
 )
-from wpbridge.cli.names import tell_unknown
+from wpbridge.cli.misspelled import tell_unknown
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural, told
 from wpbridge.cli.terminal import print_json, print_line, write_data

@@ -10,7 +10,14 @@ from urllib.parse import urlsplit
 
 import click
 
-from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
+from wpbridge.cli.options import (
+    format_option,
+    handlers_option,
+    one_line_errors,
+    php_options,
+    settings_of,
+    site_options,
+)
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.site.config import Settings, sources_of
 from wpbridge.site.database import DatabaseAddress
@@ -34,11 +41,9 @@ Examples:
 """
 )
 @site_options
-@click.option(
-    "--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions."
-)
+@handlers_option
 @php_options
-@click.option("--format", "format", type=click.Choice(["text", "json"]), help="How to print.")
+@format_option("How to print.")
 @click.pass_context
 @one_line_errors
 def show(ctx: click.Context, **flags: Any) -> None:

@@ -8,7 +8,14 @@ from typing import Any, Final
 import click
 
 from wpbridge.cli.exits import Exit
-from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
+from wpbridge.cli.options import (
+    format_option,
+    handlers_option,
+    one_line_errors,
+    php_options,
+    settings_of,
+    site_options,
+)
 from wpbridge.cli.output import plural, told
 from wpbridge.cli.terminal import print_json, print_line, styled_printer
 from wpbridge.cli.times import tz_option
@@ -33,13 +40,9 @@ Examples:
 @click.option("--dry-run", is_flag=True, help="Say what --fix would do; change nothing.")
 @click.option("--only", multiple=True, metavar="CHECK,…", help="Only these checks.")
 @click.option("--verbose", "-v", is_flag=True, help="Show also what is well.")
-@click.option(
-    "--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions."
-)
+@handlers_option
 @php_options
-@click.option(
-    "--format", "format", type=click.Choice(["text", "json"]), help="How to print (text)."
-)
+@format_option("How to print (text).")
 @tz_option
 @click.pass_context
 @one_line_errors

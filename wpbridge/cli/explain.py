@@ -6,7 +6,14 @@ from typing import Any
 import click
 
 from wpbridge.cli.filters import ids_of
-from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
+from wpbridge.cli.options import (
+    format_option,
+    handlers_option,
+    one_line_errors,
+    php_options,
+    settings_of,
+    site_options,
+)
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.cli.times import tz_option
 from wpbridge.doctor.explain import Explanation, explain_action
@@ -24,14 +31,10 @@ Examples:
 )
 @click.argument("action_id", metavar="ID")
 @site_options
-@click.option(
-    "--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions."
-)
+@handlers_option
 @php_options
 @click.option("--ask-wordpress", is_flag=True, help="Load WordPress once: has PHP a callback?")
-@click.option(
-    "--format", "format", type=click.Choice(["text", "json"]), help="How to print (text)."
-)
+@format_option("How to print (text).")
 @tz_option
 @click.pass_context
 @one_line_errors

@@ -8,7 +8,13 @@ from typing import Any
 import click
 
 from wpbridge import app
-from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
+from wpbridge.cli.options import (
+    handlers_option,
+    one_line_errors,
+    php_options,
+    settings_of,
+    site_options,
+)
 from wpbridge.cli.output import list_options, print_rows, told
 from wpbridge.cli.times import times_in, tz_option
 from wpbridge.clock import SystemClock
@@ -51,9 +57,7 @@ Examples:
 """,
 )
 @site_options
-@click.option(
-    "--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions."
-)
+@handlers_option
 @php_options
 @click.option("--ask-wordpress", is_flag=True, help="Load WordPress once: has PHP a callback?")
 @list_options(FIELDS)

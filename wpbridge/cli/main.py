@@ -42,9 +42,9 @@ _SECTIONS = {
     "Care": {
         "probe": ("probe", "Ask whether the daemon lives, or takes work."),
         "doctor": ("doctor", "Look for what is wrong, and mend what is safe to mend."),
-        "clean": ("care", "Delete what ended long ago, by the plugin's rule or yours."),
-        "dedupe": ("care", "End recurring chains that exist more than once."),
-        "release-claims": ("care", "Free what dead PHP runners hold."),
+        "clean": ("clean", "Delete what ended long ago, by the plugin's rule or yours."),
+        "dedupe": ("dedupe", "End recurring chains that exist more than once."),
+        "release-claims": ("release_claims", "Free what dead PHP runners hold."),
     },
     "Set up": {
         "init": ("store", "Prepare a queue: wpbridge's own tables, on SQLite all tables."),

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from wpbridge.cli.care import expiries_of
+from wpbridge.cli.clean import selected
 from wpbridge.cli.exits import Exit
-from wpbridge.cli.filters import MANY
+from wpbridge.cli.filters import ENDED_NAMES, MANY, ended_options, selection_of
 from wpbridge.cli.migrating import opened_with_places
-from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.options import format_option, one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural, told
 from wpbridge.cli.progress import counting
 from wpbridge.cli.stopping import stoppable
@@ -24,7 +24,6 @@ from wpbridge.site.config import Settings
 from wpbridge.store.upkeep.retention import Expiry
 
 _SHOWN = 3
-_ENDED = ("complete", "failed", "canceled")
 
 
 @click.command(
@@ -40,38 +39,17 @@ Examples:
 @click.option(
     "--output", required=True, metavar="FOLDER|FILE", help="Folder, or file that ends in .jsonl.gz."
 )
-@click.option(
-    "--status",
-    "statuses",
-    multiple=True,
-    metavar="STATUS",
-    help="Only these: complete, failed, canceled (all three).",
-)
-@click.option("--hook", "hooks", multiple=True, metavar="PATTERN", help="Only these; * and ?.")
-@click.option("--group", "groups", multiple=True, metavar="SLUG", help="Only these groups.")
-@click.option("--older-than", metavar="TIME", help="Last attempt so long ago (31d; failed 93d).")
-@click.option("--before", metavar="DATE", help="Last attempt before this date.")
-@click.option(
-    "--batch-size",
-    type=click.IntRange(1, 10_000),
-    default=archives.BATCH_SIZE,
-    help="Rows a transaction (500).",
-)
+@ended_options("Only these: complete, failed, canceled (all three).")
 @click.option("--dry-run", is_flag=True, help="Count them and show some; change nothing.")
 @click.option("--quiet", is_flag=True, default=None, help="Print errors only, as cron likes it.")
 @click.option("--yes", "-y", is_flag=True, help=f"Do not ask about more than {MANY}.")
-@click.option("--format", "format", type=click.Choice(["text", "json"]), help="How (text).")
+@format_option("How (text).")
 @click.pass_context
 @one_line_errors
 def archive(
     ctx: click.Context,
     *,
     output: str,
-    statuses: Sequence[str],
-    hooks: Sequence[str],
-    groups: Sequence[str],
-    older_than: str | None,
-    before: str | None,
     batch_size: int,
     dry_run: bool,
     yes: bool,
@@ -83,46 +61,24 @@ def archive(
     was asked for at first: give the same --output. Exit 1 when the file, read back, is not as it
     should be.
     """
-    settings = settings_of(ctx, flags)
     now = SystemClock().now()
+    selection = selection_of(flags, now, ENDED_NAMES)
+    settings = settings_of(ctx, flags)
     with opened_with_places(settings) as (queue, places):
-        named = places.named(output, "--output")
-        file = archives.file_for(str(named), now, name_of(queue.store))
-        wanted = expiries_of(queue, settings, statuses or _ENDED, hooks, groups, older_than, before)
+        file = archives.file_for(str(places.named(output, "--output")), now, name_of(queue.store))
+        wanted = selected(queue, settings, selection, now)
         by_status = Counter[str]()
         for expiry in wanted:
             by_status[expiry.status.value] += queue.store.retention.count(expiry)
-        count = by_status.total()
         if dry_run:
             _tell_plan(by_status, _samples(queue, wanted), file, settings)
             return
+        count = by_status.total()
         if not count and not archives.journal_of(file).exists():
-            if settings.format == "json":
-                print_json({"dry_run": False, "actions": 0, "file": None})
-            elif not settings.quiet:
-                print_line("archived 0 actions: nothing is that old")
+            _tell_nothing(settings)
             return
         report = _run(queue, wanted, count, file, batch_size, yes=yes, quiet=bool(settings.quiet))
-    if settings.format == "json":
-        print_json(
-            {
-                "dry_run": False,
-                "actions": report.archived,
-                "file": str(file),
-                "bytes": file.stat().st_size,
-                "statuses": dict(report.statuses),
-                "stayed": report.stayed,
-                "problems": report.problems,
-            }
-        )
-    elif report.problems or not settings.quiet:
-        more = f"; {report.stayed:,} changed meanwhile and stayed" if report.stayed else ""
-        print_line(
-            f"archived {plural(report.archived, 'action')} into {file}"
-            f" ({file.stat().st_size:,} bytes){more}"
-        )
-    for one in report.problems:
-        told(f"problem: {one}")
+    _tell(report, settings)
     raise SystemExit(int(Exit.ERROR if report.problems else Exit.OK))
 
 
@@ -146,6 +102,35 @@ def _run(
             told(f"going on with {file}: {plural(work.report.archived, 'action')} are in it")
         with stoppable(), counting("archive", count, lines=not quiet) as advance:
             return work.run(batch_size=batch_size, tick=advance)
+
+
+def _tell_nothing(settings: Settings) -> None:
+    if settings.format == "json":
+        print_json({"dry_run": False, "actions": 0, "file": None})
+    elif not settings.quiet:
+        print_line("archived 0 actions: nothing is that old")
+
+
+def _tell(report: archives.Report, settings: Settings) -> None:
+    size = report.file.stat().st_size
+    if settings.format == "json":
+        print_json(
+            {
+                "dry_run": False,
+                "actions": report.archived,
+                "file": str(report.file),
+                "bytes": size,
+                "statuses": dict(report.statuses),
+                "stayed": report.stayed,
+                "problems": report.problems,
+            }
+        )
+    elif report.problems or not settings.quiet:
+        more = f"; {report.stayed:,} changed meanwhile and stayed" if report.stayed else ""
+        actions = plural(report.archived, "action")
+        print_line(f"archived {actions} into {report.file} ({size:,} bytes){more}")
+    for one in report.problems:
+        told(f"problem: {one}")
 
 
 def _samples(queue: Queue, wanted: Sequence[Expiry]) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from wpbridge.cli.migrate_import import (
     tell_rejected,
 )
 from wpbridge.cli.migrating import opened_with_places, undo_file
-from wpbridge.cli.names import tell_unknown
+from wpbridge.cli.misspelled import tell_unknown
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural
 from wpbridge.cli.progress import counting

@@ -8,8 +8,8 @@ import click
 
 from wpbridge.cli.filters import filter_options, query_of, split
 from wpbridge.cli.migrating import opened_with_places
-from wpbridge.cli.names import tell_unknown
-from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.misspelled import tell_unknown
+from wpbridge.cli.options import format_option, one_line_errors, settings_of, site_options
 from wpbridge.cli.output import plural, told
 from wpbridge.cli.progress import counting
 from wpbridge.cli.terminal import print_line
@@ -44,7 +44,7 @@ Examples:
 @click.option("--origin", metavar="NAME", help="What to know these actions by; see the docs.")
 @click.option("--dry-run", is_flag=True, help="Count them and show some; write nothing.")
 @click.option("--quiet", is_flag=True, default=None, help="Print errors only.")
-@click.option("--format", "format", type=click.Choice(["text", "json"]), help="How (text).")
+@format_option("How (text).")
 @click.pass_context
 @one_line_errors
 def export(

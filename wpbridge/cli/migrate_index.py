@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.options import format_option, one_line_errors, settings_of, site_options
 from wpbridge.cli.output import plural
 from wpbridge.cli.progress import percents
 from wpbridge.cli.stopping import stoppable
@@ -83,9 +83,7 @@ Examples:
 @JOURNAL
 @click.option("--sql", is_flag=True, help="Print the statement; run nothing.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
-@click.option(
-    "--format", "format", type=click.Choice(["text", "json"]), help="How to print (text)."
-)
+@format_option("How to print (text).")
 @click.pass_context
 @one_line_errors
 def index(

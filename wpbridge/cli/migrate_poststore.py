@@ -9,7 +9,7 @@ from click.core import ParameterSource
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.filters import MANY
 from wpbridge.cli.migrating import opened_with_places, undo_file
-from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.options import format_option, one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural, told
 from wpbridge.cli.progress import counting
 from wpbridge.cli.terminal import print_json, print_line
@@ -61,9 +61,7 @@ Examples:
 @click.option("--force", is_flag=True, help="Though runners of PHP's were seen.")
 @click.option("--dry-run", is_flag=True, help="Say what would be moved; change nothing.")
 @click.option("--yes", "-y", is_flag=True, help=f"Do not ask about more than {MANY}.")
-@click.option(
-    "--format", "format", type=click.Choice(["text", "json"]), help="Of the summary (text)."
-)
+@format_option("Of the summary (text).")
 @click.pass_context
 @one_line_errors
 def post_store(

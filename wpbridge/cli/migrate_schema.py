@@ -17,7 +17,7 @@ from wpbridge.cli.migrate_index import (
     lock_wait_seconds,
 )
 from wpbridge.cli.migrating import undo_file
-from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.options import format_option, one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, list_options, plural, print_rows, told
 from wpbridge.cli.progress import percents
 from wpbridge.cli.stopping import stoppable
@@ -87,9 +87,7 @@ Examples:
 @click.option("--sql", is_flag=True, help="Print the statements; run none.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before tables are written anew.")
-@click.option(
-    "--format", "format", type=click.Choice(["text", "json"]), help="How to print (text)."
-)
+@format_option("How to print (text).")
 @click.pass_context
 @one_line_errors
 def fix(

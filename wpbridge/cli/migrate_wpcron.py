@@ -11,7 +11,7 @@ import click
 from wpbridge.cli import wp_cron_bridge as bridges
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.migrating import opened_with_places, undo_file
-from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.options import format_option, one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural, told
 from wpbridge.cli.progress import counting
 from wpbridge.cli.stopping import stoppable
@@ -67,9 +67,7 @@ Examples:
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be moved; change nothing.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@click.option(
-    "--format", "format", type=click.Choice(["text", "json"]), help="Of the summary (text)."
-)
+@format_option("Of the summary (text).")
 @tz_option
 @click.pass_context
 @one_line_errors

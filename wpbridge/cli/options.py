@@ -3,7 +3,7 @@
 import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
@@ -85,6 +85,16 @@ def php_pool_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_PHP_POOL):
         command = option(command)
     return command
+
+
+handlers_option: Final = click.option(
+    "--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions."
+)
+
+
+def format_option(about: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return ``--format`` for a command that prints text or JSON; ``about`` is its help."""
+    return click.option("--format", "format", type=click.Choice(["text", "json"]), help=about)
 
 
 def bare_ask_php(arguments: Sequence[str]) -> list[str]:

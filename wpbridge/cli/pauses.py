@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from wpbridge.cli.filters import span_from
-from wpbridge.cli.names import Unknown, nearest, tell, unknown
+from wpbridge.cli.misspelled import tell
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import check_fields, is_table, list_options, print_rows, told
 from wpbridge.cli.terminal import print_line
@@ -16,6 +16,7 @@ from wpbridge.clock import SystemClock
 from wpbridge.errors import InputError
 from wpbridge.queue.enqueue import check_group, check_hook
 from wpbridge.queue.facade import opened
+from wpbridge.queue.unknown_names import Unknown, nearest, unknown
 from wpbridge.site.moments import iso, parse_moment
 from wpbridge.store.records import Pause
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from wpbridge.cli.filters import BIGGEST, filter_options, moment_or_age, query_of, split
-from wpbridge.cli.names import tell_unknown
+from wpbridge.cli.misspelled import tell_unknown
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import is_table, list_options, plural, print_rows, told
 from wpbridge.cli.times import times_in, tz_option

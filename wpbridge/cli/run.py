@@ -16,8 +16,10 @@ from wpbridge.action import ActionId, Claim, Status
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.filters import ids_of
 from wpbridge.cli.loglines import start_log
-from wpbridge.cli.names import tell_unclaimed
+from wpbridge.cli.misspelled import tell_unclaimed
 from wpbridge.cli.options import (
+    format_option,
+    handlers_option,
     one_line_errors,
     php_options,
     php_pool_options,
@@ -56,9 +58,7 @@ Examples:
 """,
 )
 @site_options
-@click.option(
-    "--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions."
-)
+@handlers_option
 @click.option("--batch-size", type=click.IntRange(1, 10_000), help="Actions a claim (25).")
 @click.option("--batches", type=click.IntRange(0), help="Claims at most (0: until none is due).")
 @click.option("--max-actions", type=click.IntRange(0), help="Actions at most (0: no limit).")
@@ -73,9 +73,7 @@ Examples:
 @php_pool_options
 @click.option("--dry-run", is_flag=True, help="Show what would be claimed; change nothing.")
 @click.option("--fail-on-error", is_flag=True, help="Exit 3 when an action failed.")
-@click.option(
-    "--format", "format", type=click.Choice(["text", "json"]), help="How to print (text)."
-)
+@format_option("How to print (text).")
 @click.option("--quiet", is_flag=True, default=None, help="Print errors only.")
 @click.option("-v", "--verbose", count=True, help="Log to stderr; twice for more.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="How to log (text).")
@@ -125,15 +123,11 @@ Examples:
 )
 @click.argument("targets", metavar="ID…", nargs=-1, required=True)
 @site_options
-@click.option(
-    "--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions."
-)
+@handlers_option
 @php_options
 @click.option("--dry-run", is_flag=True, help="Say which would run; change nothing.")
 @click.option("--fail-on-error", is_flag=True, help="Exit 3 when an action failed.")
-@click.option(
-    "--format", "format", type=click.Choice(["text", "json"]), help="How to print (text)."
-)
+@format_option("How to print (text).")
 @click.option("--quiet", is_flag=True, default=None, help="Print errors only.")
 @click.option("-v", "--verbose", count=True, help="Log to stderr; twice for more.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="How to log (text).")

@@ -8,7 +8,14 @@ from typing import Any
 import click
 
 from wpbridge.cli.exits import Exit
-from wpbridge.cli.options import one_line_errors, php_options, settings_of, site_options
+from wpbridge.cli.options import (
+    format_option,
+    handlers_option,
+    one_line_errors,
+    php_options,
+    settings_of,
+    site_options,
+)
 from wpbridge.cli.output import plural
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.cli.times import times_in, tz_option
@@ -27,9 +34,6 @@ from wpbridge.store.structure.tables import Connected
 DUE_CAP = 100_000
 _SHOWN_HOOKS = 3
 """Due actions are counted up to here."""
-_FORMAT = click.option(
-    "--format", "format", type=click.Choice(["text", "json"]), help="How to print."
-)
 
 
 @click.command(
@@ -151,7 +155,7 @@ Examples:
 """,
 )
 @site_options
-@_FORMAT
+@format_option("How to print.")
 @tz_option
 @click.pass_context
 @one_line_errors
@@ -223,11 +227,9 @@ Examples:
 """,
 )
 @site_options
-@click.option(
-    "--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions."
-)
+@handlers_option
 @php_options
-@_FORMAT
+@format_option("How to print.")
 @click.pass_context
 @one_line_errors
 def check(ctx: click.Context, **flags: Any) -> None:

@@ -15,6 +15,8 @@ from wpbridge.cli import handed
 from wpbridge.cli.loglines import start_log
 from wpbridge.cli.options import (
     flags_of,
+    format_option,
+    handlers_option,
     one_line_errors,
     php_options,
     php_pool_options,
@@ -43,9 +45,7 @@ Examples:
 """,
 )
 @site_options
-@click.option(
-    "--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions."
-)
+@handlers_option
 @click.option("--processes", type=click.IntRange(1, 64), help="Worker processes (1).")
 @click.option("--concurrency", type=click.IntRange(1, 1000), help="Handlers a process (4).")
 @click.option("--poll-interval", metavar="TIME", help="An idle worker looks this often (1s).")
@@ -70,9 +70,7 @@ Examples:
 )
 @php_pool_options
 @click.option("--dry-run", is_flag=True, help="Check everything, and show what would be started.")
-@click.option(
-    "--format", "format", type=click.Choice(["text", "json"]), help="Of --dry-run (text)."
-)
+@format_option("Of --dry-run (text).")
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="Lines on stderr (text).")
 @click.option("--quiet", is_flag=True, default=None, help="Log warnings and errors only.")
 @click.option("-v", "--verbose", count=True, help="Log each action; twice for more.")
@@ -153,7 +151,7 @@ def _terms(settings: Settings, folder: str, *, watches: bool) -> Terms:
 
 def _plan(settings: Settings) -> None:
     """Look at everything a worker looks at, and print what there would be."""
-    from wpbridge.cli.names import tell_unclaimed  # noqa: PLC0415 - the supervisor asks no database
+    from wpbridge.cli.misspelled import tell_unclaimed  # noqa: PLC0415 - the supervisor asks no database
     from wpbridge.cli.worker import php_workers, prepared  # noqa: PLC0415
     from wpbridge.store.connect import open_site  # noqa: PLC0415
     from wpbridge.store.structure.rights import refuse_read_only  # noqa: PLC0415

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from wpbridge import app
-from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.options import handlers_option, one_line_errors, settings_of, site_options
 from wpbridge.cli.output import told
 from wpbridge.cli.terminal import print_line
 from wpbridge.errors import ConfigError
@@ -29,9 +29,7 @@ def wp() -> None:
     "install-plugin", epilog="Example: wpbridge wp install-plugin --path /var/www/html --dry-run"
 )
 @site_options
-@click.option(
-    "--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions."
-)
+@handlers_option
 @click.option(
     "--owns-site/--no-owns-site", default=None, help="Switch the plugin's PHP runners off."
 )

@@ -2,5 +2,5 @@
 
 from typing import Final
 
-DOOR: Final = ("caretaker", "cleanup")
+DOOR: Final = ("caretaker", "cleanup", "selection")
 """The modules that other rooms may import."""

@@ -6,17 +6,20 @@ what is stopped in the middle has done its steps so far and goes on from there n
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from wpbridge.action import PLUGIN_TIMEOUT_SECONDS, ActionId, ClaimId, Status
 from wpbridge.codec import schedule
+from wpbridge.errors import InputError
 from wpbridge.patterns import matches
+from wpbridge.queue.facade import Queue
 from wpbridge.site.rules import Keep
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.records import ClaimRecord, Query, Record
+from wpbridge.store.running.ownership import runners as runners_of
 from wpbridge.store.upkeep.retention import KEEP, Expiry
 
 BATCH_SIZE: Final = 500
@@ -76,7 +79,7 @@ def expiries(
 
 
 def delete_expired(
-    parts: OpenStore,
+    store: OpenStore,
     expiry: Expiry,
     *,
     batch_size: int = BATCH_SIZE,
@@ -88,7 +91,7 @@ def delete_expired(
     """Delete old rows batch by batch, and return how many.
 
     Args:
-        parts: the site's.
+        store: the site's.
         expiry: which.
         batch_size: rows a transaction.
         batches: at most so many; 0: until nothing is left.
@@ -98,10 +101,10 @@ def delete_expired(
     """
     deleted = done = 0
     while not batches or done < batches:
-        ids = parts.retention.oldest(expiry, batch_size)
+        ids = store.retention.oldest(expiry, batch_size)
         if not ids:
             break
-        count = parts.retention.delete(ids, expiry)
+        count = store.retention.delete(ids, expiry)
         deleted += count
         done += 1
         tick(count)
@@ -113,14 +116,56 @@ def delete_expired(
     return deleted
 
 
+def clean(
+    store: OpenStore,
+    wanted: Sequence[Expiry],
+    *,
+    now: datetime,
+    batch_size: int = BATCH_SIZE,
+    batches: int = 0,
+    pause_seconds: float = 0.0,
+    tick: Callable[[int], None] = lambda _count: None,
+) -> list[int]:
+    """Delete all that is old, then idempotency keys without an action; how many of each expiry.
+
+    ``batches``: at most so many for all expiries together; 0: no limit. The other arguments are
+    those of :func:`delete_expired`.
+    """
+    counts: list[int] = []
+    done = 0
+
+    def counted(count: int) -> None:
+        nonlocal done
+        done += 1
+        tick(count)
+
+    for expiry in wanted:
+        is_over = batches > 0 and done >= batches
+        count = (
+            0
+            if is_over
+            else delete_expired(
+                store,
+                expiry,
+                batch_size=batch_size,
+                batches=batches - done if batches else 0,
+                pause_seconds=pause_seconds,
+                tick=counted,
+            )
+        )
+        counts.append(count)
+    store.retention.forget_keys(now - ORPHAN_KEY_AGE)
+    return counts
+
+
 def delete_orphan_logs(
-    parts: OpenStore, *, dry_run: bool = False, tick: Callable[[int], None] = lambda _count: None
+    store: OpenStore, *, dry_run: bool = False, tick: Callable[[int], None] = lambda _count: None
 ) -> int:
     """Delete log rows whose action is gone, and return how many there were."""
     found, after = 0, 0
     while True:
-        ids, end = parts.retention.orphan_logs(after, LOG_WINDOW)
-        found += len(ids) if dry_run else parts.retention.delete_logs(ids)
+        ids, end = store.retention.orphan_logs(after, LOG_WINDOW)
+        found += len(ids) if dry_run else store.retention.delete_logs(ids)
         tick(LOG_WINDOW)
         if not end:
             return found
@@ -158,7 +203,7 @@ def judge(claim: ClaimRecord, *, ours: frozenset[ClaimId], now: datetime) -> str
 
 
 def free_claims(
-    parts: OpenStore,
+    store: OpenStore,
     claims: Sequence[ClaimRecord],
     *,
     ours: frozenset[ClaimId],
@@ -176,16 +221,44 @@ def free_claims(
             left[claim.id] = reason
         elif claim.is_orphan:
             # The database's clock has the last word on its age.
-            if dry_run or parts.cleaning.drop_empty([claim.id]):
+            if dry_run or store.cleaning.drop_empty([claim.id]):
                 gone.append(claim.id)
             else:
                 left[claim.id] = YOUNG
         elif dry_run:
             query = Query(claim=claim.id, statuses=(Status.PENDING,), limit=0, order="id")
-            actions += [record.id for record in parts.reading.find(query)]
+            actions += [record.id for record in store.reading.find(query)]
         else:
-            actions += parts.edits.unclaim(claim.id, before=before, now=now)
+            actions += store.edits.unclaim(claim.id, before=before, now=now)
     return Freed(actions=tuple(actions), claims=tuple(gone), left=left)
+
+
+def release(
+    queue: Queue,
+    ids: Collection[int] = (),
+    *,
+    stale: bool = False,
+    empty: bool = False,
+    now: datetime,
+    dry_run: bool = False,
+) -> Freed:
+    """Free these claims, those whose holder is gone, or those that hold nothing.
+
+    Claims of wpbridge's own runners are left alone, whether these live or not.
+
+    Raises:
+        InputError: there is no claim with one of these ids.
+    """
+    found = queue.store.reading.claims()
+    if unknown := set(ids) - {claim.id for claim in found}:
+        raise InputError(f"there is no claim {', '.join(map(str, sorted(unknown)))}")
+    return free_claims(
+        queue.store,
+        [c for c in found if c.id in ids or (empty if c.is_orphan else stale)],
+        ours=frozenset(c for runner in runners_of(queue.store.tables) for c in runner.claims),
+        now=now,
+        dry_run=dry_run,
+    )
 
 
 # Duplicate chains
@@ -200,7 +273,7 @@ class Chain:
     extra: tuple[Record, ...]
 
 
-def duplicate_chains(parts: OpenStore, query: Query) -> list[Chain]:
+def duplicate_chains(store: OpenStore, query: Query) -> list[Chain]:
     """Find pending recurring actions that are alike in hook, args, group and recurrence.
 
     What is alike in the first three the database says, as the plugin's own lookups do; a cron in
@@ -208,9 +281,9 @@ def duplicate_chains(parts: OpenStore, query: Query) -> list[Chain]:
     not count.
     """
     found: list[Chain] = []
-    for hook, args, group_id in parts.reading.repeated(query):
-        alike = parts.reading.of_identity(hook, args, group_id)
-        zones = parts.reading.zones_of([record.id for record in alike])
+    for hook, args, group_id in store.reading.repeated(query):
+        alike = store.reading.of_identity(hook, args, group_id)
+        zones = store.reading.zones_of([record.id for record in alike])
         kinds: defaultdict[object, list[Record]] = defaultdict(list)
         for record in alike:
             repeats = schedule.recurring(record.schedule)
@@ -223,7 +296,7 @@ def duplicate_chains(parts: OpenStore, query: Query) -> list[Chain]:
     return found
 
 
-def end_duplicates(parts: OpenStore, chains: Sequence[Chain], *, now: datetime) -> list[ActionId]:
+def end_duplicates(store: OpenStore, chains: Sequence[Chain], *, now: datetime) -> list[ActionId]:
     """Cancel all but the first of each chain. Each log says which action goes on."""
     done: list[ActionId] = []
     for chain in chains:
@@ -231,5 +304,5 @@ def end_duplicates(parts: OpenStore, chains: Sequence[Chain], *, now: datetime) 
         # A runaway plugin makes a hundred thousand of one.
         for start in range(0, len(chain.extra), BATCH_SIZE):
             ids = [record.id for record in chain.extra[start : start + BATCH_SIZE]]
-            done += parts.edits.cancel(ids, now=now, reason=reason)
+            done += store.edits.cancel(ids, now=now, reason=reason)
     return done
