@@ -1,12 +1,13 @@
 """``enqueue`` and ``generate``: new actions, one or many."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from itertools import islice
 from typing import Any, Final
 
 import click
 
+from wpbridge.action import ActionId
 from wpbridge.cli import enqueue_lines
 from wpbridge.cli.filters import ids_of, moment_of_flags, read_args
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
@@ -15,9 +16,10 @@ from wpbridge.cli.progress import counting
 from wpbridge.cli.terminal import print_line, write_data
 from wpbridge.cli.times import times_in
 from wpbridge.clock import SystemClock
-from wpbridge.errors import InputError, WpbridgeError
+from wpbridge.errors import InputError
 from wpbridge.queue.enqueue import LAST_SECOND, Enqueue
 from wpbridge.queue.facade import BULK, Queue, opened
+from wpbridge.queue.many import add_batches
 from wpbridge.site.moments import iso, parse_duration, parse_moment
 
 _ONE_ONLY: Final = (
@@ -181,30 +183,20 @@ def _many(queue: Queue, source: str, *, porcelain: bool, dry_run: bool) -> None:
             print_line(f"would add {plural(count, 'action')}")
             return
         lines.seek(start)
-        added = refused = known = 0
-        try:
-            with counting("enqueue", count) as advance:
-                for part in enqueue_lines.batches(lines, count):
-                    before = {queue.refusal(one) for one in part if one.key}
-                    ids = queue.enqueue_many(part)
-                    new_ids = {*ids} - before - {None}
-                    added += len(new_ids)
-                    refused += ids.count(None)
-                    known += len(ids) - ids.count(None) - len(new_ids)
-                    if porcelain:
-                        write_data("".join(f"{i}\n" for i in ids if i is not None))
-                    advance(len(part))
-        except WpbridgeError as error:
-            # A batch is one transaction: those before the one that failed stay.
-            if not added:
-                raise
-            raise type(error)(f"{error}; {plural(added, 'action')} had been added") from error
+        with counting("enqueue", count) as advance:
+
+            def tell(ids: Sequence[ActionId | None]) -> None:
+                if porcelain:
+                    write_data("".join(f"{i}\n" for i in ids if i is not None))
+                advance(len(ids))
+
+            done = add_batches(queue, enqueue_lines.batches(lines, count), tell)
     if not porcelain:
-        print_line(f"added {plural(added, 'action')}")
-        if refused:
-            told(f"{plural(refused, 'line')} left out: their like is pending or running")
-        if known:
-            told(f"{plural(known, 'line')} left out: their key was used before")
+        print_line(f"added {plural(done.added, 'action')}")
+        if done.refused:
+            told(f"{plural(done.refused, 'line')} left out: their like is pending or running")
+        if done.known:
+            told(f"{plural(done.known, 'line')} left out: their key was used before")
 
 
 @click.command(

@@ -86,26 +86,31 @@ def print_rows(
     if field is not None:
         for row in rows:
             write_data(data(_text(row[names[0]])) + "\n")
-        return
-    columns = names or list(shown_fields or fields)
-    match style:
-        case "ids":
-            write_data(" ".join(data(str(row[fields[0]])) for row in rows) + "\n")
-        case "count":
-            print_line(sum(1 for _ in rows))
-        case "json":
-            print_json([{name: row[name] for name in names or fields} for row in rows])
-        case "jsonl":
-            for row in rows:
-                print_json({name: row[name] for name in names or fields})
-        case "yaml":
-            _print_yaml([{name: row[name] for name in names or fields} for row in rows])
-        case "csv":
-            writer = csv.writer(_Stdout(), lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows([_cell(row[name]) for name in columns] for row in rows)
-        case _:
-            _print_table(rows, columns)
+    elif style == "ids":
+        write_data(" ".join(data(str(row[fields[0]])) for row in rows) + "\n")
+    elif style == "count":
+        print_line(sum(1 for _ in rows))
+    elif style in ("json", "jsonl", "yaml"):
+        _print_data(({name: row[name] for name in names or fields} for row in rows), style)
+    else:
+        columns = names or list(shown_fields or fields)
+        (_print_csv if style == "csv" else _print_table)(rows, columns)
+
+
+def _print_data(rows: Iterable[Row], style: str) -> None:
+    if style == "json":
+        print_json(list(rows))
+    elif style == "yaml":
+        _print_yaml(list(rows))
+    else:
+        for row in rows:
+            print_json(row)
+
+
+def _print_csv(rows: Iterable[Row], columns: Sequence[str]) -> None:
+    writer = csv.writer(_Stdout(), lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(row[name]) for name in columns] for row in rows)
 
 
 def print_one(
