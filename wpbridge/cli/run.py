@@ -5,17 +5,19 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 import click
 
 from wpbridge import app
-from wpbridge.action import ActionId, Claim, Status
+from wpbridge.action import Claim
+from wpbridge.app.named_run import judge, put_back, unasked
+from wpbridge.app.parts import plan, prepared
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.filters import ids_of
-from wpbridge.cli.loglines import start_log
 from wpbridge.cli.misspelled import tell_unclaimed
 from wpbridge.cli.options import (
     format_option,
@@ -29,18 +31,13 @@ from wpbridge.cli.options import (
 from wpbridge.cli.output import plural, told
 from wpbridge.cli.terminal import print_cells, print_json, print_line, progress_console
 from wpbridge.clock import SystemClock
-from wpbridge.errors import ActionNotFound, ConfigError, HandlerNotFound, WpCliError
-from wpbridge.executors.routes import Routes
+from wpbridge.errors import WpCliError
 from wpbridge.runner.in_hand import Totals
 from wpbridge.runner.loop import Runner
 from wpbridge.site.config import Settings
-from wpbridge.site.resolve import resolve
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.connect import open_site
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.records import Record
-from wpbridge.store.running.candidates import has_known_schedule
-from wpbridge.store.running.runner_store import RunnerStore
 
 _SIGNAL_EXITS = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 
@@ -84,30 +81,16 @@ def claim_and_run(
 ) -> None:
     """Claim due actions, run their handlers, and write the tables as the plugin would."""
     settings = settings_of(ctx, {**flags, "verbose": verbose or None})
-    site = resolve(settings, os.environ)
-    start_log(settings, site)
-    handlers = app.handlers_of(settings)
-    if not (handlers or settings.php):
-        raise ConfigError(
-            "no handlers: name a module with --handlers, [webhooks] in the file, or run PHP's hooks"
-            " with --php"
-        )
-    routes = app.routes_of(settings, handlers)
-    only = app.claim_filter(settings, routes)
-    # Opened before the runner gets its patience: at the start nobody waits for a server.
-    store = open_site(site, is_runner=True)
-    try:
+    with closing(prepared(settings)) as parts:
         if dry_run or not (settings.quiet or settings.log_format == "json"):
-            tell_unclaimed(store, settings, routes)
+            tell_unclaimed(parts.store, settings, parts.routes)
         if dry_run:
-            _plan(store, settings, only)
+            _print_plan(plan(parts, settings), settings.format)
             return
-        runner = app.make_runner(settings, site, store, handlers, only=only)
+        runner = app.make_runner(settings, parts.site, parts.store, parts.handlers, only=parts.only)
         caught = _drive(runner, settings)
         if not (settings.quiet or runner.totals.claimed):
-            _tell_pauses(store)
-    finally:
-        store.close()
+            _tell_pauses(parts.store)
     _finish(runner, settings, caught, fail_on_error=fail_on_error)
 
 
@@ -151,33 +134,30 @@ def run_ids(
     """
     ids = list(dict.fromkeys(ids_of(targets)))
     settings = settings_of(ctx, {**flags, "verbose": verbose or None})
-    site = resolve(settings, os.environ)
-    start_log(settings, site)
-    handlers = app.handlers_of(settings)
-    routes = app.routes_of(settings, handlers)
-    store = open_site(site, is_runner=True)
     runner: Runner | None = None
     caught: list[signal.Signals] = []
-    held = 0
-    try:
-        found = store.reading.existing(ids)
-        wanted = _runnable(found, ids, routes)
-        only = ClaimFilter(ids=frozenset(wanted), upkeep=True)
-        settings = replace(settings, batch_size=max(1, len(wanted)), batches=1)
+    held: Sequence[Record] = ()
+    claimed = 0
+    with closing(prepared(settings, any_hooks=True)) as parts:
+        named = judge(parts.store, ids, parts.routes)
+        for action_id, why in named.left.items():
+            told(f"action {action_id} left as it is: {why}")
+        only = ClaimFilter(ids=frozenset(named.wanted), upkeep=True)
+        settings = replace(settings, batch_size=max(1, len(named.wanted)), batches=1)
         if dry_run:
-            claimed = _plan(store, settings, only)
-            _tell_unasked(found, wanted, routes, settings)
-        elif wanted:
-            runner = app.make_runner(settings, site, store, handlers, only=only)
+            claim = plan(parts, settings, only)
+            claimed = len(claim.actions) if claim else 0
+            _print_plan(claim, settings.format)
+            if settings.missing_callback != "fail":
+                _tell_unasked(unasked(named, parts.routes))
+        elif named.wanted:
+            runner = app.make_runner(settings, parts.site, parts.store, parts.handlers, only=only)
             caught = _drive(runner, settings)
             claimed = runner.totals.claimed
-            held = _tell_held(store, wanted, runner)
-        else:
-            claimed = 0
-    finally:
-        store.close()
-    if claimed < len(wanted) and not caught:
-        told(f"{plural(len(wanted) - claimed, 'action')} left: a runner was quicker")
+            held = put_back(parts.store, named.wanted, runner)
+    _tell_held(held)
+    if claimed < len(named.wanted) and not caught:
+        told(f"{plural(len(named.wanted) - claimed, 'action')} left: a runner was quicker")
     if runner is not None:
         _finish(runner, settings, caught, fail_on_error=fail_on_error)
     elif not dry_run and not settings.quiet:
@@ -193,69 +173,20 @@ def _tell_pauses(store: OpenStore) -> None:
         told(f"{what} is paused")
 
 
-def _tell_unasked(
-    found: Mapping[ActionId, Record], ids: Sequence[ActionId], routes: Routes, settings: Settings
-) -> None:
-    """A plan asks no PHP, so it cannot know of callbacks."""
-    if settings.missing_callback == "fail":
-        return
-    for action_id in ids:
-        record = found[action_id]
-        if routes.decide(record.hook, record.group).to == "php":
-            told(
-                f"action {action_id}: not asked whether WordPress has a callback for"
-                f" {record.hook}; wpbridge explain {action_id} --php --ask-wordpress asks"
-            )
+def _tell_unasked(records: Sequence[Record]) -> None:
+    for record in records:
+        told(
+            f"action {record.id}: not asked whether WordPress has a callback for"
+            f" {record.hook}; wpbridge explain {record.id} --php --ask-wordpress asks"
+        )
 
 
-def _tell_held(store: OpenStore, ids: Sequence[ActionId], runner: Runner) -> int:
-    """Say of each action that was put back for want of a callback; return how many there are."""
-    held = [
-        record
-        for record in store.reading.existing(ids).values()
-        if record.status == Status.PENDING and record.hook in runner.missing
-    ]
-    for record in held:
+def _tell_held(records: Sequence[Record]) -> None:
+    for record in records:
         told(
             f"action {record.id} was not run, and is pending as before: WordPress has no callback"
             f" for {record.hook}"
         )
-    return len(held)
-
-
-def _runnable(
-    found: Mapping[ActionId, Record], ids: Sequence[ActionId], routes: Routes
-) -> list[ActionId]:
-    """Those that can be run; about the others a word each. Raises before anything is claimed."""
-    missing = [str(i) for i in ids if i not in found]
-    if missing:
-        raise ActionNotFound(f"there is no action {', '.join(missing)}")
-    wanted: list[ActionId] = []
-    for action_id in dict.fromkeys(ids):
-        record = found[action_id]
-        decision = routes.decide(record.hook, record.group)
-        if record.status != Status.PENDING:
-            told(f"action {action_id} left as it is: it is {record.status}")
-        elif record.claim_id:
-            told(f"action {action_id} left as it is: a runner has claimed it")
-        elif not has_known_schedule(record.schedule):
-            told(f"action {action_id} left as it is: only PHP knows its kind of schedule")
-        elif decision.to == "leave":
-            raise HandlerNotFound(
-                f"action {action_id}: hook {record.hook} is not run here: {decision.why}"
-            )
-        else:
-            wanted.append(action_id)
-    return wanted
-
-
-def _plan(store: OpenStore, settings: Settings, only: ClaimFilter) -> int:
-    """Print what would be claimed; returns how many."""
-    claim = RunnerStore(store).claim_due(
-        now=SystemClock().now(), limit=settings.batch_size, only=only, dry_run=True
-    )
-    _print_plan(claim, settings.format)
-    return len(claim.actions) if claim else 0
 
 
 def _drive(runner: Runner, settings: Settings) -> list[signal.Signals]:

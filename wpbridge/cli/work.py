@@ -1,18 +1,12 @@
 """``work``: the daemon; its supervisor, and in another process each of its workers."""
 
 import os
-import sys
-from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import click
 
-import wpbridge
-from wpbridge.cli import handed
-from wpbridge.cli.loglines import start_log
 from wpbridge.cli.options import (
     flags_of,
     format_option,
@@ -25,10 +19,9 @@ from wpbridge.cli.options import (
 )
 from wpbridge.cli.output import plural
 from wpbridge.cli.terminal import print_json, print_line
-from wpbridge.daemon.child import starter
-from wpbridge.daemon.notify import VARIABLES, Notifier
-from wpbridge.daemon.supervisor import Supervisor, Terms
-from wpbridge.errors import ConfigError
+from wpbridge.daemon.handover import unpacked
+from wpbridge.daemon.log import start_log
+from wpbridge.daemon.service import supervise
 from wpbridge.site.config import Settings
 
 
@@ -96,9 +89,9 @@ def work(
     flags = {**flags, "verbose": verbose or None}
 
     if worker is not None:
-        settings = handed.unpacked(worker, flags_of(ctx, flags), os.environ)
+        settings = unpacked(worker, flags_of(ctx, flags), os.environ)
         start_log(settings, is_daemon=True)
-        from wpbridge.cli.worker import serve  # noqa: PLC0415 - the supervisor needs no database
+        from wpbridge.app.worker import serve  # noqa: PLC0415 - the supervisor needs no database
 
         raise SystemExit(serve(settings, worker))
     settings = settings_of(ctx, flags)
@@ -106,67 +99,35 @@ def work(
     if dry_run:
         _plan(settings)
         return
-    folder = handed.Folder(os.environ)
 
-    def terms() -> Terms:
-        folder.enter()
-        read = settings_of(ctx, flags)
-        start_log(read, is_daemon=True)
-        return _terms(read, folder.name, watches=watches)
+    def read() -> Settings:
+        anew = settings_of(ctx, flags)
+        start_log(anew, is_daemon=True)
+        return anew
 
-    given = _terms(settings, folder.name, watches=watches)
-    if given.heartbeat_file is not None and not os.access(given.heartbeat_file.parent, os.W_OK):
-        raise ConfigError(f"{given.heartbeat_file.parent} is no folder that can be written into")
-    notifier = Notifier.of(os.environ)
-    env = {name: value for name, value in os.environ.items() if name not in VARIABLES}
-    supervisor = Supervisor(
-        given,
-        starter(_words(), env),
-        reload=terms,
-        notifier=notifier,
-        tell=lambda line: print_line(line, err=True),
-    )
-    raise SystemExit(supervisor.run())
-
-
-def _words() -> Callable[[str], Sequence[str]]:
-    """This command once more, with the same options and what makes it a worker."""
-    # As a script does, and unlike -m: a file of the working folder named like a library's module
-    # must not take its place. Unless that is where wpbridge itself lies.
-    is_here = Path(wpbridge.__file__).parent.parent == Path.cwd()
-    python = [sys.executable] if is_here else [sys.executable, "-P"]
-    return lambda told: [*python, "-m", "wpbridge", *sys.argv[1:], "--worker", told]
-
-
-def _terms(settings: Settings, folder: str, *, watches: bool) -> Terms:
-    drain = settings.drain_timeout
-    return Terms(
-        processes=settings.processes,
-        drain_seconds=None if drain is None else drain.total_seconds(),
-        heartbeat_file=settings.heartbeat_file,
-        watches=watches,
-        handed=handed.packed(settings, folder),
+    raise SystemExit(
+        supervise(settings, read, watches=watches, tell=lambda line: print_line(line, err=True))
     )
 
 
 def _plan(settings: Settings) -> None:
     """Look at everything a worker looks at, and print what there would be."""
-    from wpbridge.cli.misspelled import tell_unclaimed  # noqa: PLC0415 - the supervisor asks no database
-    from wpbridge.cli.worker import php_workers, prepared  # noqa: PLC0415
-    from wpbridge.store.connect import open_site  # noqa: PLC0415
+    from wpbridge.app.parts import prepared  # noqa: PLC0415 - the supervisor asks no database
+    from wpbridge.app.php import php_workers  # noqa: PLC0415
+    from wpbridge.cli.misspelled import tell_unclaimed  # noqa: PLC0415
     from wpbridge.store.structure.rights import refuse_read_only  # noqa: PLC0415
 
-    parts = prepared(settings)
-    with closing(open_site(parts.site, is_runner=True)) as store:
-        refuse_read_only(store.tables)
-        tell_unclaimed(store, settings, parts.routes)
-    hooks = sorted(parts.routes.hooks() or ())
-    site = parts.site.name
+    with closing(prepared(settings, is_daemon=True)) as parts:
+        refuse_read_only(parts.store.tables)
+        tell_unclaimed(parts.store, settings, parts.routes)
+        hooks = sorted(parts.routes.hooks() or ())
+        site = parts.site.name
+    workers = php_workers(settings, processes=settings.processes)
     told = {
         "site": site,
         "processes": settings.processes,
         "concurrency": settings.concurrency,
-        "php_workers": php_workers(settings),
+        "php_workers": workers,
         "poll_interval_seconds": _seconds(settings.poll_interval),
         "drain_timeout_seconds": _seconds(settings.drain_timeout),
         "hooks": hooks,
@@ -174,7 +135,7 @@ def _plan(settings: Settings) -> None:
     if settings.format == "json":
         print_json(told)
         return
-    php = f", {php_workers(settings)} in PHP" if settings.php else ""
+    php = f", {workers} in PHP" if settings.php else ""
     print_line(
         f"would start {plural(settings.processes, 'worker')} for {site}:"
         f" each runs {plural(settings.concurrency, 'handler')} at once{php}"

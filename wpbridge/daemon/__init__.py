@@ -2,5 +2,15 @@
 
 from typing import Final
 
-DOOR: Final = ("child", "heartbeat", "notify", "signals", "supervisor", "worker_link")
+DOOR: Final = (
+    "child",
+    "handover",
+    "heartbeat",
+    "log",
+    "notify",
+    "service",
+    "signals",
+    "supervisor",
+    "worker_link",
+)
 """The modules that other rooms may import."""

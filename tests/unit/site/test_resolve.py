@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stores import make_store
-from wpbridge.app import queue_in_child
+from wpbridge.app.executors import queue_in_child
 from wpbridge.errors import ConfigError, SiteError, WpbridgeError
 from wpbridge.site.config import Settings
 from wpbridge.site.database import DatabaseAddress

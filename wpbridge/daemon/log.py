@@ -1,4 +1,4 @@
-"""The log of a command that runs actions: how much of it, in which form, and of which site."""
+"""The log of a process that runs actions: how much of it, in which form, and of which site."""
 
 import logging
 import os

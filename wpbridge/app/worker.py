@@ -1,73 +1,28 @@
 """One worker process of ``work``: the same settings, a runner, and the link to its supervisor."""
 
 import math
-import os
 import signal
 import socket
 import sys
 from collections.abc import Mapping
-from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, replace
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from wpbridge import app
-from wpbridge.cli.exits import Exit
-from wpbridge.cli.loglines import start_log
+from wpbridge.app.parts import Parts, prepared
+from wpbridge.app.php import php_workers
+from wpbridge.app.runners import make_runner, tell_outages
 from wpbridge.clock import Clock
 from wpbridge.daemon.child import RECYCLED
 from wpbridge.daemon.signals import deafen
 from wpbridge.daemon.worker_link import Lifetime, SignClock, WorkerLink
 from wpbridge.errors import ConfigError
 from wpbridge.events import Event
-from wpbridge.executors.handlers import Handler
-from wpbridge.executors.routes import Routes
 from wpbridge.queue import wake
 from wpbridge.site.config import Settings, working_folder
-from wpbridge.site.resolve import Site, resolve
-from wpbridge.store.base import ClaimFilter
-from wpbridge.store.connect import open_site
 from wpbridge.store.database.session import Session
-from wpbridge.store.opened import OpenStore
 from wpbridge.telling import lines
 from wpbridge.telling.bus import Bus
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What a worker runs with; the same for a plan."""
-
-    site: Site
-    handlers: dict[str, Handler]
-    routes: Routes
-    only: ClaimFilter
-
-
-def prepared(settings: Settings) -> Parts:
-    """Settings to parts; no database is asked.
-
-    Raises:
-        ConfigError, SiteError: something is wrong with settings, handlers or the site.
-    """
-    site = resolve(settings, os.environ)
-    handlers = app.handlers_of(settings)
-    if not (handlers or settings.php):
-        raise ConfigError(
-            "no handlers: name a module with --handlers, [webhooks] in the file, or run PHP's hooks"
-            " with --php"
-        )
-    routes = app.routes_of(settings, handlers)
-    only = app.claim_filter(settings, routes)
-    return Parts(
-        site=site,
-        handlers=handlers,
-        routes=routes,
-        only=only,
-    )
-
-
-def php_workers(settings: Settings) -> int:
-    """PHP processes of one worker: the processors, shared out, unless told."""
-    return settings.php_workers or max(1, (os.cpu_count() or 1) // settings.processes)
 
 
 def serve(settings: Settings, told: str) -> int:
@@ -82,22 +37,21 @@ def serve(settings: Settings, told: str) -> int:
     deafen()
     signal.signal(signal.SIGTERM, lambda *_: worker_link.stop("TERM"))
     worker_link.open()
-    parts = prepared(settings)
-    start_log(settings, parts.site, is_daemon=True)
-    store = open_site(
-        parts.site, is_runner=True, prepare=lambda session: _be_patient(session, worker_link, clock)
+    parts = prepared(
+        settings, is_daemon=True, prepare=lambda session: _be_patient(session, worker_link, clock)
     )
-    with closing(store):
-        _run(settings, parts, store, worker_link, clock, lifetime)
+    try:
+        _run(settings, parts, worker_link, clock, lifetime)
+    finally:
+        parts.close()
     if worker_link.why == "TERM":
-        return int(Exit.TERMINATED)
-    return int(Exit.OK) if worker_link.why == "told to" else RECYCLED
+        return 128 + signal.SIGTERM
+    return 0 if worker_link.why == "told to" else RECYCLED
 
 
-def _run(  # noqa: PLR0917 - what a worker is made of
+def _run(
     settings: Settings,
     parts: Parts,
-    store: OpenStore,
     worker_link: WorkerLink,
     clock: SignClock,
     lifetime: Lifetime,
@@ -107,13 +61,13 @@ def _run(  # noqa: PLR0917 - what a worker is made of
         batches=0,
         max_time=None,
         max_actions=lifetime.actions,
-        php_workers=php_workers(settings),
+        php_workers=php_workers(settings, processes=settings.processes),
     )
-    runner = app.make_runner(
-        settings, parts.site, store, parts.handlers, only=parts.only, clock=clock, daemon=True
+    runner = make_runner(
+        settings, parts.site, parts.store, parts.handlers, only=parts.only, clock=clock, daemon=True
     )
-    _tie(store.session, worker_link)
-    ear = wake.Listener.open(wake.wake_name(store), wake.folders())
+    _tie(parts.store.session, worker_link)
+    ear = wake.Listener.open(wake.wake_name(parts.store), wake.folders())
     if ear is not None:
         worker_link.listen(ear)
     worker_link.attach(runner, files=lambda: _files(settings))
@@ -132,7 +86,7 @@ def _be_patient(session: Session, worker_link: WorkerLink, clock: Clock) -> None
     session.patience_seconds = math.inf
     bus = Bus()
     bus.subscribe(Event, lines.write)
-    app.tell_outages(session, bus, clock)
+    tell_outages(session, bus, clock)
     _tie(session, worker_link)
 
 

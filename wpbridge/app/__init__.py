@@ -1,0 +1,39 @@
+"""Putting real parts together: the one room that names stores and executors.
+
+``routing`` says who runs what, ``php`` starts WordPress, ``executors`` and ``runners`` make a
+runner. ``parts`` is what a run works with, ``named_run`` judges actions that somebody named, and
+``worker`` is one worker process of the daemon.
+"""
+
+from typing import Final
+
+from wpbridge.app.executors import make_executor
+from wpbridge.app.php import ask_php, callbacks, judge_php, php_launch
+from wpbridge.app.routing import (
+    claim_filter,
+    handlers_of,
+    handlers_to_look,
+    not_loaded,
+    routes_of,
+)
+from wpbridge.app.runners import make_caretaker, make_runner, tell_brackets, tell_outages
+
+__all__ = (
+    "ask_php",
+    "callbacks",
+    "claim_filter",
+    "handlers_of",
+    "handlers_to_look",
+    "judge_php",
+    "make_caretaker",
+    "make_executor",
+    "make_runner",
+    "not_loaded",
+    "php_launch",
+    "routes_of",
+    "tell_brackets",
+    "tell_outages",
+)
+
+DOOR: Final = ("named_run", "parts", "php", "worker")
+"""The modules that other rooms may import, beside the names of this one."""

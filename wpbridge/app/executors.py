@@ -1,0 +1,152 @@
+"""All executors of a run as one, and the queue that handlers enqueue into."""
+
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from wpbridge.app.php import php_launch, php_pool
+from wpbridge.app.routing import routes_of
+from wpbridge.clock import Clock
+from wpbridge.executors.base import Executor, Mailbox
+from wpbridge.executors.handlers import Handler
+from wpbridge.executors.process.executor import PoolLimits as ProcessLimits
+from wpbridge.executors.process.executor import ProcessExecutor, Setup
+from wpbridge.executors.router import Router
+from wpbridge.executors.threads import ThreadExecutor
+from wpbridge.queue.facade import Queue
+from wpbridge.site.config import Settings
+from wpbridge.site.database import DatabaseAddress, Tls
+from wpbridge.site.resolve import Site
+from wpbridge.store.connect import open_site
+from wpbridge.store.running.runner_store import RunnerStore
+
+SWITCH_SECONDS = 0.0005
+PATIENCE_SECONDS = 300.0
+"""How long a run waits for a database that went away under it."""
+
+
+def make_executor(
+    settings: Settings,
+    site: Site,
+    store: RunnerStore,
+    handlers: dict[str, Handler],
+    *,
+    clock: Clock,
+    env: Mapping[str, str],
+) -> Executor:
+    """Threads, children and PHP workers, as the routes say.
+
+    Python handlers and webhooks run on threads, isolated handlers in child processes.
+    """
+    mailbox = Mailbox()
+    # What a handler enqueues waits for the database as long as the runner does.
+    patience = max(PATIENCE_SECONDS, store.session.patience_seconds)
+    isolated = {hook: handler for hook, handler in handlers.items() if handler.isolate}
+    threads = ThreadExecutor(
+        {hook: handler for hook, handler in handlers.items() if hook not in isolated},
+        concurrency=settings.concurrency,
+        clock=clock,
+        site=site.name,
+        mailbox=mailbox,
+        open_queue=_opener(settings, site, patience),
+        default_timeout=settings.timeout,
+    )
+    executors: dict[str, Executor] = {"python": threads, "webhook": threads}
+    if isolated:
+        executors["isolated"] = _process_executor(
+            settings, site, isolated, mailbox, clock, patience_seconds=patience
+        )
+    if settings.php:
+        # Two threads share the interpreter then: the runner's must not wait 5 ms for its turn
+        # after each answer of the database.
+        sys.setswitchinterval(SWITCH_SECONDS)
+        executors["php"] = php_pool(
+            settings, store, mailbox, clock, php_launch(settings, site, store.parts, env)
+        )
+    routes = routes_of(settings, handlers)
+
+    def where(hook: str, group: str) -> str:
+        to = routes.decide(hook, group).to
+        return "isolated" if to == "python" and hook in isolated else to
+
+    return Router(executors, where, mailbox)
+
+
+def _process_executor(
+    settings: Settings,
+    site: Site,
+    isolated: dict[str, Handler],
+    mailbox: Mailbox,
+    clock: Clock,
+    *,
+    patience_seconds: float,
+) -> ProcessExecutor:
+    """As many children as there are threads; each is started when there is work for it."""
+    setup = Setup(
+        modules=settings.handlers,
+        folder=settings.handlers_folder,
+        trusted=settings.trusted,
+        site=site.name,
+        opener=f"{__name__}:{queue_in_child.__name__}",
+        given={
+            "database": asdict(site.database),
+            "base_prefix": site.base_prefix,
+            "table_prefix": site.table_prefix,
+            "blog_id": site.blog_id,
+            "numbers_first_blog": site.numbers_first_blog,
+            "url": site.url,
+            "unique_by": settings.unique_by,
+            "patience_seconds": patience_seconds,
+        },
+    )
+    return ProcessExecutor(
+        isolated,
+        setup,
+        limits=ProcessLimits(
+            children=settings.concurrency,
+            max_actions=settings.isolated_max_actions,
+            max_memory=settings.isolated_max_memory,
+        ),
+        clock=clock,
+        mailbox=mailbox,
+        default_timeout=settings.timeout,
+    )
+
+
+def queue_in_child(given: Mapping[str, Any]) -> Queue:
+    """The queue of an isolated handler, which its process opens with its own connection."""
+    database = dict(given["database"])
+    tls = database.pop("tls")
+    site = Site(
+        name="",
+        database=DatabaseAddress(**database, tls=None if tls is None else Tls(**tls)),
+        base_prefix=given["base_prefix"],
+        table_prefix=given["table_prefix"],
+        blog_id=given["blog_id"],
+        numbers_first_blog=given["numbers_first_blog"],
+        url=given["url"],
+    )
+    store = open_site(site)
+    store.session.patience_seconds = given["patience_seconds"]
+    return Queue(store, unique_by=given["unique_by"])
+
+
+def _opener(settings: Settings, site: Site, patience_seconds: float) -> Callable[[], Queue]:
+    """The queue that handlers enqueue into: one, with its own connection, opened when asked for.
+
+    The runner's own store is its loop's alone.
+    """
+    lock = threading.Lock()
+    opened: list[Queue] = []
+
+    def open_queue() -> Queue:
+        with lock:
+            if not opened:
+                store = open_site(site)
+                store.session.patience_seconds = patience_seconds
+                opened.append(Queue(store, unique_by=settings.unique_by))
+            return opened[0]
+
+    return open_queue

@@ -1,0 +1,78 @@
+"""What the settings and the handlers mean together: who runs what, and what a run claims."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from wpbridge.errors import ConfigError
+from wpbridge.executors.handlers import Handler, load
+from wpbridge.executors.routes import Routes
+from wpbridge.executors.webhook import webhook_handler
+from wpbridge.site.config import Settings
+from wpbridge.store.base import ClaimFilter
+
+
+def handlers_of(settings: Settings) -> dict[str, Handler]:
+    """Python handlers and webhooks, by hook."""
+    found = load(settings.handlers, folder=settings.handlers_folder, trusted=settings.trusted)
+    for hook, webhook in settings.webhooks.items():
+        if hook in found:
+            raise ConfigError(f"hook {hook!r} has both a Python handler and a webhook")
+        found[hook] = webhook_handler(hook, webhook)
+    return found
+
+
+def handlers_to_look(settings: Settings) -> tuple[dict[str, Handler], tuple[str, ...]]:
+    """Handlers for a command that only looks, and the modules that it does not load.
+
+    Whoever only looks does not expect code to run: modules are loaded that the command line names,
+    and no others.
+    """
+    if settings.sources.get("handlers", "flag") == "flag":
+        return handlers_of(settings), ()
+    return handlers_of(replace(settings, handlers=())), settings.handlers
+
+
+def not_loaded(modules: Sequence[str]) -> str:
+    """Say that these modules of handlers were not loaded, and how they are."""
+    names = ",".join(modules)
+    return f"handlers not loaded: {names} (name them: --handlers {names})"
+
+
+def routes_of(
+    settings: Settings, handlers: Mapping[str, Handler], *, left_out: Sequence[str] = ()
+) -> Routes:
+    """What happens to each hook, with these settings and handlers (webhooks among them).
+
+    ``left_out`` are modules of handlers that were not loaded.
+    """
+    return Routes(
+        settings.routes,
+        python={h: handlers[h].source for h in handlers if h not in settings.webhooks},
+        webhooks=settings.webhooks,
+        php=settings.php,
+        owns_site=settings.owns_site,
+        not_loaded=left_out,
+    )
+
+
+def claim_filter(settings: Settings, routes: Routes) -> ClaimFilter:
+    """Only what this process can run, narrowed by the settings.
+
+    Raises ConfigError when the settings name a hook that it cannot run.
+    """
+    known = routes.hooks()
+    unknown = [] if known is None else sorted(set(settings.hooks) - known)
+    if unknown:
+        raise ConfigError(
+            f"no handler for {', '.join(unknown)}; there are {', '.join(sorted(known or ()))}"
+        )
+    return ClaimFilter(
+        hooks=frozenset(settings.hooks) or known,
+        groups=frozenset(settings.groups) if settings.groups else None,
+        exclude_hooks=frozenset(settings.exclude_hooks),
+        exclude_groups=frozenset(settings.exclude_groups),
+        accepts=routes.accepts,
+        may_accept=routes.may_accept,
+        upkeep=settings.owns_site and settings.php,
+        limits=settings.limits,
+    )

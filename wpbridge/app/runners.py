@@ -1,0 +1,122 @@
+"""A runner with real parts, and the caretaker beside it."""
+
+import math
+import os
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from wpbridge.app.executors import PATIENCE_SECONDS, make_executor
+from wpbridge.app.php import php_workers
+from wpbridge.clock import Clock, SystemClock
+from wpbridge.events import Event, StoreBack, StoreLost
+from wpbridge.executors.handlers import Handler, subscribers
+from wpbridge.runner.identity import Identity, identity
+from wpbridge.runner.loop import Limits, Runner
+from wpbridge.site.config import Settings
+from wpbridge.site.resolve import Site
+from wpbridge.site.rules import RetryRule
+from wpbridge.store.base import ClaimFilter
+from wpbridge.store.database.session import Session
+from wpbridge.store.opened import OpenStore
+from wpbridge.store.running.runner_store import RunnerStore
+from wpbridge.store.structure.rights import refuse_read_only
+from wpbridge.telling import lines
+from wpbridge.telling.bus import Bus
+from wpbridge.telling.log import tell
+from wpbridge.upkeep.caretaker import SiteCaretaker
+
+SHORTEST_POLL = timedelta(milliseconds=50)
+_BRACKETS = re.compile(r"\[.+\]")
+
+
+def tell_outages(session: Session, bus: Bus, clock: Clock) -> None:
+    """Once when the database is away, and once when it is back."""
+    session.was_lost = lambda message: bus.tell(
+        StoreLost(at=clock.now(), site=bus.site, reason=message)
+    )
+    session.came_back = lambda seconds: bus.tell(
+        StoreBack(at=clock.now(), site=bus.site, after=timedelta(seconds=seconds))
+    )
+
+
+def make_runner(
+    settings: Settings,
+    site: Site,
+    store: OpenStore,
+    handlers: dict[str, Handler],
+    *,
+    only: ClaimFilter,
+    clock: Clock | None = None,
+    env: Mapping[str, str] = os.environ,
+    daemon: bool = False,
+) -> Runner:
+    """A runner over the site's queue, its threads started; PHP starts when there is work for it.
+
+    ``daemon``: it waits for work, and for a server that is away, until it is stopped.
+
+    Raises:
+        ReadOnly: nothing can be written. Later that is waited for; at the start it is an address
+            that is wrong, or a right, or a switch that somebody must turn.
+    """
+    clock = clock or SystemClock()
+    refuse_read_only(store.tables)
+    store.session.patience_seconds = math.inf if daemon else PATIENCE_SECONDS
+    bus = Bus(site.label)
+    bus.subscribe(Event, lines.write)
+    bus.extend(
+        subscribers(settings.handlers, folder=settings.handlers_folder, trusted=settings.trusted)
+    )
+    tell_outages(store.session, bus, clock)
+    mine = RunnerStore(store)
+    executor = make_executor(settings, site, mine, handlers, clock=clock, env=env)
+    limits = Limits(
+        batch_size=settings.batch_size,
+        batches=settings.batches,
+        max_actions=settings.max_actions,
+        max_time=settings.max_time,
+        concurrency=settings.concurrency + (php_workers(settings) if settings.php else 0),
+        rescue=settings.rescue,
+        keep_output=settings.keep_output,
+        poll=(settings.poll_interval or SHORTEST_POLL) if daemon else None,
+    )
+    tell_brackets(settings.retry)
+    me = identity()
+    # Who runs a few named actions is soon gone.
+    cares = settings.owns_site and settings.upkeep and only.ids is None
+    caretaker = make_caretaker(settings, store, clock, bus, me) if cares else None
+    return Runner(
+        mine,
+        executor,
+        clock,
+        me,
+        only=only,
+        limits=limits,
+        retry=settings.retry,
+        shares=settings.shares,
+        bus=bus,
+        caretaker=caretaker,
+    )
+
+
+def tell_brackets(rules: Sequence[RetryRule]) -> None:
+    """Warn of retry rules whose brackets meant one of several characters in 0.1."""
+    for number, rule in enumerate(rules, 1):
+        for pattern in (rule.hook or "", rule.group or ""):
+            if _BRACKETS.search(pattern):
+                tell("retry.brackets", rule=number, pattern=pattern)
+
+
+def make_caretaker(
+    settings: Settings, store: OpenStore, clock: Clock, bus: Bus, me: Identity
+) -> SiteCaretaker:
+    """What does the plugin's cleaner's work beside a runner."""
+    return SiteCaretaker(
+        store,
+        clock,
+        bus,
+        holder=f"{me.host[:200]}, pid {me.pid}, {secrets.token_hex(4)}",
+        rules=settings.retention,
+        runs_php=settings.php,
+    )
