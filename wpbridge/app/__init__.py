@@ -1,8 +1,8 @@
 """Putting real parts together: the one room that names stores and executors.
 
 ``routing`` says who runs what, ``php`` starts WordPress, ``executors`` and ``runners`` make a
-runner. ``parts`` is what a run works with, ``named_run`` judges actions that somebody named, and
-``worker`` is one worker process of the daemon.
+runner. ``parts`` is what a run works with, ``named_run`` judges actions that somebody named,
+``queued_hooks`` says who runs what is in the queue, and ``worker`` is a process of the daemon.
 """
 
 from typing import Final
@@ -35,5 +35,5 @@ __all__ = (
     "tell_outages",
 )
 
-DOOR: Final = ("named_run", "parts", "php", "worker")
+DOOR: Final = ("named_run", "parts", "php", "queued_hooks", "worker")
 """The modules that other rooms may import, beside the names of this one."""

@@ -18,7 +18,7 @@ _SECTIONS = {
         "run": ("run", "Run these actions now, whatever their date."),
     },
     "Look": {
-        "status": ("store", "Show how many actions there are, by status."),
+        "status": ("status", "Show how many actions there are, by status."),
         "list": ("actions", "List actions."),
         "get": ("actions", "Show one action."),
         "logs": ("actions", "Show an action's log."),
@@ -47,10 +47,10 @@ _SECTIONS = {
         "release-claims": ("release_claims", "Free what dead PHP runners hold."),
     },
     "Set up": {
-        "init": ("store", "Prepare a queue: wpbridge's own tables, on SQLite all tables."),
-        "uninstall": ("store", "Remove wpbridge's own tables."),
+        "init": ("init", "Prepare a queue: wpbridge's own tables, on SQLite all tables."),
+        "uninstall": ("init", "Remove wpbridge's own tables."),
         "migrate": ("migrate", "Move queues: WP-Cron, the old post store, site to site."),
-        "check": ("store", "Check settings and store; changes nothing."),
+        "check": ("check", "Check settings and store; changes nothing."),
         "config": ("config", "Show every setting and where it comes from."),
         "wp": ("wp", "Put the companion plugin into WordPress, or take it away."),
         "deploy": ("deploy", "Show or write the files for systemd, Docker and Kubernetes."),

@@ -42,7 +42,7 @@ __all__ = [
     "mend",
 ]
 
-DOOR: Final = ("explain",)
+DOOR: Final = ("check", "explain")
 """The modules that other rooms may import, beside the names of this one."""
 
 CHECKS: Final[tuple[Check, ...]] = (

@@ -1,0 +1,80 @@
+"""``status``: how a queue stands."""
+
+from typing import Any
+
+import click
+
+from wpbridge.cli.filters import STATUSES
+from wpbridge.cli.options import format_option, one_line_errors, settings_of, site_options
+from wpbridge.cli.terminal import print_json, print_line
+from wpbridge.cli.times import tz_option
+from wpbridge.clock import SystemClock
+from wpbridge.queue.status import DUE_CAP, Status, status_of
+from wpbridge.site.moments import iso
+
+_SHOWN_HOOKS = 3
+
+
+@click.command(
+    short_help="Show how many actions there are, by status.",
+    epilog="""
+Examples:
+  wpbridge status --path /var/www/html
+  wpbridge status --path /var/www/html --format json
+""",
+)
+@site_options
+@format_option("How to print.")
+@tz_option
+@click.pass_context
+@one_line_errors
+def status(ctx: click.Context, **flags: Any) -> None:
+    """Show how many actions there are by status, how many are due, what is paused, who runs."""
+    settings = settings_of(ctx, flags)
+    found = status_of(settings, SystemClock().now())
+    if settings.format == "json":
+        print_json(_facts(found))
+    else:
+        _print(found)
+
+
+def _facts(found: Status) -> dict[str, Any]:
+    return {
+        "counts": found.counts,
+        "due": found.due,
+        "due_is_capped": found.due == DUE_CAP,
+        "oldest_due": iso(found.oldest_due),
+        "held": found.held,
+        "runners": [
+            {
+                "host": r.host,
+                "pid": r.pid,
+                "beat_age_seconds": r.beat_age_seconds,
+                "claims": list(r.claims),
+            }
+            for r in found.runners
+        ],
+        "pauses": [
+            {"kind": p.kind, "name": p.name, "until": iso(p.until), "reason": p.reason}
+            for p in found.pauses
+        ],
+    }
+
+
+def _print(found: Status) -> None:
+    for name in STATUSES:
+        print_line(f"{name:12} {found.counts.get(name, 0):>10,}")
+    print_line(f"{'due now':12} {found.due:>10,}{'+' if found.due == DUE_CAP else ''}")
+    if found.oldest_due is not None:
+        print_line(f"{'oldest due':12} {iso(found.oldest_due, found.zone)}")
+    if found.held:
+        names = ", ".join(found.held_hooks[:_SHOWN_HOOKS])
+        more = ", …" if len(found.held_hooks) > _SHOWN_HOOKS else ""
+        print_line(f"{'held':12} {found.held:>10,} no callback in WordPress for {names}{more}")
+    for one in found.pauses:
+        end = "until resumed" if one.until is None else f"until {iso(one.until, found.zone)}"
+        print_line(f"paused {one.kind} {one.name} {end}")
+    for runner in found.runners:
+        print_line(
+            f"runner {runner.host} pid {runner.pid}, beat {runner.beat_age_seconds:.0f} s ago"
+        )

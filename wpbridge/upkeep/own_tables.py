@@ -1,0 +1,122 @@
+"""The tables that wpbridge needs are made, and its own ones removed."""
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+
+from wpbridge.errors import ConfigError, StoreMissing
+from wpbridge.site.config import Settings
+from wpbridge.site.resolve import resolve
+from wpbridge.store.connect import connect_site, open_site
+from wpbridge.store.opened import OpenStore, open_tables
+from wpbridge.store.running.ownership import runners
+from wpbridge.store.structure.creation import create_tables, drop_tables
+from wpbridge.store.structure.tables import Connected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What was made, or would be."""
+
+    tables: Sequence[str]
+    everything: bool
+    """The plugin's tables too."""
+    where: str
+    """The database, without a password."""
+
+
+def make(
+    settings: Settings,
+    *,
+    with_tables: bool,
+    dry_run: bool,
+    tell: Callable[[Sequence[str]], None],
+) -> Made:
+    """Make wpbridge's own tables; a stand-alone SQLite queue gets its file and all tables.
+
+    Args:
+        settings: name the site.
+        with_tables: the plugin's tables too, on MySQL.
+        dry_run: make none.
+        tell: is given the tables that are missing, before they are made.
+
+    Raises:
+        ConfigError: the plugin's tables of a WordPress on SQLite were asked for.
+    """
+    site = resolve(settings, os.environ)
+    on_sqlite = site.database.driver == "sqlite"
+    if with_tables and on_sqlite and site.database.of_wordpress:
+        raise ConfigError(
+            "--with-tables is not for a WordPress on SQLite: the plugin makes its tables there"
+            " when a page of wp-admin is opened"
+        )
+    everything = with_tables or (on_sqlite and not site.database.of_wordpress)
+    with closing(connect_site(site)) as way:
+        if not everything:
+            open_tables(way)
+        names = _missing(way, everything=everything)
+        if names:
+            tell(names)
+        if not dry_run:
+            create_tables(way, everything=everything)
+    return Made(tables=names, everything=everything, where=site.database.safe)
+
+
+def _missing(way: Connected, *, everything: bool) -> list[str]:
+    """The tables that are not there yet, of wpbridge's own and with ``everything`` the plugin's."""
+    names = way.names
+    plugins = (names.actions, names.claims, names.groups, names.logs) if everything else ()
+    try:
+        there = {table.lower() for table in way.session.run(way.dialect.tables)}
+    except StoreMissing:
+        there = set()
+    return [table for table in (*plugins, *names.own) if table.lower() not in there]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    """What was removed, or would be."""
+
+    tables: Sequence[str]
+    lost: Sequence[str]
+    """What was lost with them, in words."""
+
+
+def remove(settings: Settings, *, now: datetime, may_lose: bool, dry_run: bool) -> Removed:
+    """Remove wpbridge's own tables; the plugin's stay as they are.
+
+    Raises:
+        ConfigError: a runner holds claims, or something is lost that ``may_lose`` does not allow.
+    """
+    with closing(open_site(resolve(settings, os.environ))) as store:
+        if holding := [runner for runner in runners(store.tables) if runner.claims]:
+            raise ConfigError(
+                f"{len(holding)} runner(s) still hold claims (pid"
+                f" {', '.join(str(r.pid) for r in holding)}): stop them, then run claim-and-run"
+                " once so that what dead ones left is put back"
+            )
+        there = [name for name in store.names.own if store.own.has(name)]
+        lost = _in_use(store, now)
+        if lost and not (may_lose or dry_run):
+            raise ConfigError(f"still in use: {', '.join(lost)}; add --yes to remove them too")
+        if not dry_run:
+            drop_tables(store.tables)
+    return Removed(tables=there, lost=lost)
+
+
+def _in_use(store: OpenStore, now: datetime) -> list[str]:
+    """What goes with our tables, in words."""
+    waiting, zoned = store.reading.own_counts()
+    pauses = len(store.pauses.in_force(now))
+    found = [
+        (pauses, f"{_plural(pauses, 'pause')}"),
+        (waiting, f"{_plural(waiting, 'waiting action')}, which would never run"),
+        (zoned, f"the time zones of {_plural(zoned, 'cron action')}"),
+    ]
+    return [words for count, words in found if count]
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
