@@ -71,16 +71,6 @@ def make_runner(
     tell_outages(store.session, bus, clock)
     mine = RunnerStore(store)
     executor = make_executor(settings, site, mine, handlers, clock=clock, env=env)
-    limits = Limits(
-        batch_size=settings.batch_size,
-        batches=settings.batches,
-        max_actions=settings.max_actions,
-        max_time=settings.max_time,
-        concurrency=settings.concurrency + (php_workers(settings) if settings.php else 0),
-        rescue=settings.rescue,
-        keep_output=settings.keep_output,
-        poll=(settings.poll_interval or SHORTEST_POLL) if daemon else None,
-    )
     tell_brackets(settings.retry)
     me = identity()
     # Who runs a few named actions is soon gone.
@@ -92,11 +82,24 @@ def make_runner(
         clock,
         me,
         only=only,
-        limits=limits,
+        limits=_limits(settings, daemon=daemon),
         retry=settings.retry,
         shares=settings.shares,
         bus=bus,
         caretaker=caretaker,
+    )
+
+
+def _limits(settings: Settings, *, daemon: bool) -> Limits:
+    return Limits(
+        batch_size=settings.batch_size,
+        batches=settings.batches,
+        max_actions=settings.max_actions,
+        max_time=settings.max_time,
+        concurrency=settings.concurrency + (php_workers(settings) if settings.php else 0),
+        rescue=settings.rescue,
+        keep_output=settings.keep_output,
+        poll=(settings.poll_interval or SHORTEST_POLL) if daemon else None,
     )
 
 
