@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from wpbridge.doctor import (
+    checks_claims,
     checks_database,
+    checks_due,
     checks_rows,
     checks_runners,
     checks_site,
@@ -18,9 +20,10 @@ from wpbridge.doctor import (
     examination,
 )
 from wpbridge.doctor.examination import Check, Examination
-from wpbridge.doctor.examined_site import ExaminedSite, look_at
+from wpbridge.doctor.examined_site import ExaminedSite
 from wpbridge.doctor.findings import LEVELS, Finding, Level
 from wpbridge.doctor.fixes import FIXABLE, Repair, mend
+from wpbridge.doctor.opening import look_at
 from wpbridge.errors import InputError
 from wpbridge.site.config import Settings
 
@@ -50,6 +53,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     *checks_tables.CHECKS,
     *checks_site.CHECKS,
     *checks_runners.CHECKS,
+    *checks_due.CHECKS,
+    *checks_claims.CHECKS,
     *checks_rows.CHECKS,
 )
 NAMES: Final = tuple(check.name for check in CHECKS)

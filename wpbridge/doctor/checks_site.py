@@ -8,6 +8,7 @@ from wpbridge.doctor.checks_database import clock_finding
 from wpbridge.doctor.examination import Check
 from wpbridge.doctor.examined_site import LOCK_OPTION, MIGRATION_OPTION, ExaminedSite
 from wpbridge.doctor.findings import Finding, note, ok, problem, some, warning
+from wpbridge.doctor.php_clock import skew_seconds
 from wpbridge.errors import SiteError, WpbridgeError
 from wpbridge.executors.php.probe import notes, refusal
 from wpbridge.plugin import companion
@@ -208,7 +209,7 @@ def php_clock(examined: ExaminedSite) -> Finding:
     if not examined.settings.php:
         return ok("php is off")
     try:
-        skew = examined.php_skew_seconds()
+        skew = skew_seconds(examined.launch, examined.clock)
     except (WpbridgeError, ValueError, IndexError):
         return ok("PHP tells no time by itself")
     effect = "actions start early or late, and what is held looks stale to the other side"

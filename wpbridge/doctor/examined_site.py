@@ -3,12 +3,9 @@
 What fails to be told raises in the check that asks, and again in the next: nothing is guessed.
 """
 
-import os
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -18,7 +15,6 @@ from wpbridge.clock import Clock, SystemClock
 from wpbridge.errors import (
     ConfigError,
     SiteError,
-    StoreUnavailable,
     WpbridgeError,
     WpCliError,
 )
@@ -31,11 +27,10 @@ from wpbridge.runner.identity import Identity, identity
 from wpbridge.runner.liveness import is_dead
 from wpbridge.site.config import Settings
 from wpbridge.site.moments import iso
-from wpbridge.site.resolve import Site, resolve
+from wpbridge.site.resolve import Site
 from wpbridge.site.wpconfig import WpConfig
 from wpbridge.site.zone import shown_zone
 from wpbridge.store.base import RunnerRecord, StoreInfo
-from wpbridge.store.connect import connect, connect_site
 from wpbridge.store.opened import OpenStore, open_tables
 from wpbridge.store.reading.due import DueAction
 from wpbridge.store.reading.pending import Reading
@@ -47,7 +42,6 @@ from wpbridge.store.schema.layout import STORE_OPTION
 from wpbridge.store.structure.server import Server
 from wpbridge.store.structure.tables import Connected
 from wpbridge.store.upkeep.cleaning import AWAY, CLEANERS
-from wpbridge.system import programs
 
 LOGGER_OPTION: Final = "schema-ActionScheduler_LoggerSchema"
 MIGRATION_OPTION: Final = "action_scheduler_migration_status"
@@ -62,7 +56,6 @@ _OPTIONS: Final = (
     "timezone_string",
     "gmt_offset",
 )
-_TELL_TIME: Final = "echo microtime(true);"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,59 +297,3 @@ class ExaminedSite:
         except (ConfigError, WpCliError) as error:
             return error
         return PhpSight(hello=hello, callbacks=callbacks)
-
-    def php_skew_seconds(self) -> float:
-        """How far PHP's clock is ahead of ours, less what starting PHP takes; negative: behind."""
-        start = self.launch
-        through = ("-r",) if start.is_direct else ("eval",)
-        more = () if start.is_direct else ("--skip-wordpress",)
-        words = [*through, _TELL_TIME, *more]
-        if Path(start.command[0]).name == "ssh":
-            words = [shlex.quote(word) for word in words]
-        before = self.clock.now()
-        told = programs.run([*start.command, *words], env=start.env)
-        after = self.clock.now()
-        moment = datetime.fromtimestamp(float(told.strip().split()[-1]), UTC)
-        if before <= moment <= after:
-            return 0.0
-        return (moment - (before if moment < before else after)).total_seconds()
-
-
-@contextmanager
-def look_at(settings: Settings, env: Mapping[str, str] = os.environ) -> Iterator[ExaminedSite]:
-    """Open the site that these settings mean, and close its connection afterwards.
-
-    Handlers that cannot be loaded and a database that does not answer are findings, not errors.
-
-    Raises:
-        ConfigError, SiteError: the settings mean no site.
-    """
-    site = resolve(settings, env)
-    handlers: Mapping[str, Handler] = {}
-    left_out: Sequence[str] = ()
-    fault = ""
-    try:
-        handlers, left_out = app.handlers_to_look(settings)
-    except ConfigError as error:
-        fault = str(error)
-    way = _way_to(site)
-    try:
-        yield ExaminedSite(
-            way=way,
-            settings=settings,
-            site=site,
-            handlers=handlers,
-            handlers_fault=fault,
-            left_out=left_out,
-            env=env,
-        )
-    finally:
-        way.close()
-
-
-def _way_to(site: Site) -> Connected:
-    try:
-        return connect_site(site)
-    except StoreUnavailable:
-        # It had to look which blog the address means. The first check will say what is wrong.
-        return connect(site.database, site.table_prefix)

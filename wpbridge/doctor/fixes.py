@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from wpbridge.action import ActionId, ClaimId
+from wpbridge.doctor.checks_claims import stale
 from wpbridge.doctor.checks_rows import belongs_to_posts
-from wpbridge.doctor.checks_runners import stale
 from wpbridge.doctor.examined_site import ExaminedSite
 from wpbridge.errors import WpbridgeError
 from wpbridge.store.structure.own_steps import VERSION
