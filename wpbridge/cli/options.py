@@ -37,6 +37,21 @@ def site_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+_NARROWING = (
+    click.option("--hooks", metavar="A,B", help="Only these hooks, of those that have a handler."),
+    click.option("--exclude-hooks", metavar="A,B", help="Not these hooks."),
+    click.option("--group", "groups", metavar="A,B", help="Only these groups."),
+    click.option("--exclude-groups", metavar="A,B", help="Not these groups."),
+)
+
+
+def narrowing_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which hooks and groups a runner takes."""
+    for option in reversed(_NARROWING):
+        command = option(command)
+    return command
+
+
 _PHP = (
     click.option("--php/--no-php", default=None, help="Run hooks without a handler in PHP."),
     click.option("--wp", metavar="COMMAND", help='WP-CLI, or php: "docker exec -i site wp".'),

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -22,6 +22,7 @@ from wpbridge.cli.misspelled import tell_unclaimed
 from wpbridge.cli.options import (
     format_option,
     handlers_option,
+    narrowing_options,
     one_line_errors,
     php_options,
     php_pool_options,
@@ -42,6 +43,21 @@ from wpbridge.store.records import Record
 _SIGNAL_EXITS = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 
 
+def _outcome_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say what a run prints, logs and exits with."""
+    for option in (
+        click.option(
+            "--log-format", type=click.Choice(["text", "json"]), help="How to log (text)."
+        ),
+        click.option("-v", "--verbose", count=True, help="Log to stderr; twice for more."),
+        click.option("--quiet", is_flag=True, default=None, help="Print errors only."),
+        format_option("How to print (text)."),
+        click.option("--fail-on-error", is_flag=True, help="Exit 3 when an action failed."),
+    ):
+        command = option(command)
+    return command
+
+
 @click.command(
     "claim-and-run",
     short_help="Claim due actions and run them.",
@@ -60,20 +76,13 @@ Examples:
 @click.option("--batches", type=click.IntRange(0), help="Claims at most (0: until none is due).")
 @click.option("--max-actions", type=click.IntRange(0), help="Actions at most (0: no limit).")
 @click.option("--max-time", metavar="TIME", help="Claim no more after this: 55s, 10m.")
-@click.option("--hooks", metavar="A,B", help="Only these hooks, of those that have a handler.")
-@click.option("--exclude-hooks", metavar="A,B", help="Not these hooks.")
-@click.option("--group", "groups", metavar="A,B", help="Only these groups.")
-@click.option("--exclude-groups", metavar="A,B", help="Not these groups.")
+@narrowing_options
 @click.option("--concurrency", type=click.IntRange(1, 1000), help="Handlers at the same time (4).")
 @php_options
 @click.option("--php-workers", type=click.IntRange(1, 256), help="PHP processes (processors).")
 @php_pool_options
 @click.option("--dry-run", is_flag=True, help="Show what would be claimed; change nothing.")
-@click.option("--fail-on-error", is_flag=True, help="Exit 3 when an action failed.")
-@format_option("How to print (text).")
-@click.option("--quiet", is_flag=True, default=None, help="Print errors only.")
-@click.option("-v", "--verbose", count=True, help="Log to stderr; twice for more.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), help="How to log (text).")
+@_outcome_options
 @click.pass_context
 @one_line_errors
 def claim_and_run(
@@ -109,11 +118,7 @@ Examples:
 @handlers_option
 @php_options
 @click.option("--dry-run", is_flag=True, help="Say which would run; change nothing.")
-@click.option("--fail-on-error", is_flag=True, help="Exit 3 when an action failed.")
-@format_option("How to print (text).")
-@click.option("--quiet", is_flag=True, default=None, help="Print errors only.")
-@click.option("-v", "--verbose", count=True, help="Log to stderr; twice for more.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), help="How to log (text).")
+@_outcome_options
 @click.pass_context
 @one_line_errors
 def run_ids(

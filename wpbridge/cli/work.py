@@ -11,6 +11,7 @@ from wpbridge.cli.options import (
     flags_of,
     format_option,
     handlers_option,
+    narrowing_options,
     one_line_errors,
     php_options,
     php_pool_options,
@@ -43,10 +44,7 @@ Examples:
 @click.option("--concurrency", type=click.IntRange(1, 1000), help="Handlers a process (4).")
 @click.option("--poll-interval", metavar="TIME", help="An idle worker looks this often (1s).")
 @click.option("--batch-size", type=click.IntRange(1, 10_000), help="Actions a claim at most (25).")
-@click.option("--hooks", metavar="A,B", help="Only these hooks, of those that have a handler.")
-@click.option("--exclude-hooks", metavar="A,B", help="Not these hooks.")
-@click.option("--group", "groups", metavar="A,B", help="Only these groups.")
-@click.option("--exclude-groups", metavar="A,B", help="Not these groups.")
+@narrowing_options
 @click.option(
     "--drain-timeout", metavar="TIME", help="What runs may take at the end (30s; 0: all)."
 )
