@@ -1,6 +1,7 @@
 """How far a long command is: a bar on a terminal; elsewhere a line now and then, or nothing."""
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from wpbridge.cli.terminal import print_line, progress_console
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+    from wpbridge.runner.loop import Runner
 
 LINE_SECONDS: Final = 10.0
 """Off a terminal: between two lines, and before the first."""
@@ -91,6 +94,42 @@ def _bar(*, of: str) -> "Progress":
         transient=True,
         console=progress_console(),
     )
+
+
+@contextmanager
+def counting_run(runner: "Runner", *, quiet: bool) -> Iterator[None]:
+    """A line with count and rate on a terminal, refreshed beside the run."""
+    if quiet or not sys.stderr.isatty():
+        yield
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    done = threading.Event()
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        TimeElapsedColumn(),
+        transient=True,
+        console=progress_console(),
+    )
+    with bar:
+        task = bar.add_task("starting")
+
+        def refresh() -> None:
+            while not done.wait(0.2):
+                t = runner.totals
+                ended = t.complete + t.failed + t.retried + t.canceled
+                elapsed = bar.tasks[0].elapsed or 0.0
+                rate = ended / elapsed if elapsed else 0.0
+                bar.update(task, description=f"{ended} done, {t.failed} failed, {rate:.0f}/s")
+
+        thread = threading.Thread(target=refresh, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
 
 class _Lines:

@@ -1,11 +1,7 @@
 """``claim-and-run``: one run, as cron starts it."""
 
-import contextlib
-import os
 import signal
-import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -30,7 +26,9 @@ from wpbridge.cli.options import (
     site_options,
 )
 from wpbridge.cli.output import plural, told
-from wpbridge.cli.terminal import print_cells, print_json, print_line, progress_console
+from wpbridge.cli.progress import counting_run
+from wpbridge.cli.stopping import EXITS, draining
+from wpbridge.cli.terminal import print_cells, print_json, print_line
 from wpbridge.clock import SystemClock
 from wpbridge.errors import WpCliError
 from wpbridge.runner.in_hand import Totals
@@ -39,8 +37,6 @@ from wpbridge.site.config import Settings
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.records import Record
-
-_SIGNAL_EXITS = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 
 
 def _outcome_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -197,8 +193,8 @@ def _tell_held(records: Sequence[Record]) -> None:
 def _drive(runner: Runner, settings: Settings) -> list[signal.Signals]:
     """Run to the end; the signals that came meanwhile."""
     with (
-        _signals(runner) as caught,
-        _progress(runner, quiet=bool(settings.quiet or settings.verbose)),
+        draining(runner) as caught,
+        counting_run(runner, quiet=bool(settings.quiet or settings.verbose)),
     ):
         runner.run()
     return caught
@@ -212,69 +208,11 @@ def _finish(
     if not settings.quiet:
         _print_totals(totals, settings.format)
     if caught:
-        raise SystemExit(int(_SIGNAL_EXITS[caught[0]]))
+        raise SystemExit(int(EXITS[caught[0]]))
     if trouble := runner.trouble():
         raise WpCliError(trouble)
     if fail_on_error and totals.failed:
         raise SystemExit(int(Exit.SOME_FAILED))
-
-
-@contextlib.contextmanager
-def _signals(runner: Runner) -> Iterator[list[signal.Signals]]:
-    """The first TERM or INT drains; a second one ends the process at once.
-
-    What then still runs is put back by the next run, which sees that this process is gone.
-    """
-    caught: list[signal.Signals] = []
-
-    def handle(number: int, _frame: object) -> None:
-        if caught:
-            os._exit(int(_SIGNAL_EXITS[signal.Signals(number)]))
-        caught.append(signal.Signals(number))
-        runner.stop()
-
-    before = {number: signal.signal(number, handle) for number in _SIGNAL_EXITS}
-    try:
-        yield caught
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
-
-
-@contextlib.contextmanager
-def _progress(runner: Runner, *, quiet: bool) -> Iterator[None]:
-    """A line with count and rate on a terminal, refreshed beside the run."""
-    if quiet or not sys.stderr.isatty():
-        yield
-        return
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
-    done = threading.Event()
-    bar = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        TimeElapsedColumn(),
-        transient=True,
-        console=progress_console(),
-    )
-    with bar:
-        task = bar.add_task("starting")
-
-        def refresh() -> None:
-            while not done.wait(0.2):
-                t = runner.totals
-                ended = t.complete + t.failed + t.retried + t.canceled
-                elapsed = bar.tasks[0].elapsed or 0.0
-                rate = ended / elapsed if elapsed else 0.0
-                bar.update(task, description=f"{ended} done, {t.failed} failed, {rate:.0f}/s")
-
-        thread = threading.Thread(target=refresh, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
 
 
 def _print_totals(totals: Totals, style: str) -> None:

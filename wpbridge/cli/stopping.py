@@ -1,14 +1,18 @@
-"""INT and TERM while a migration is at work."""
+"""INT and TERM while a migration or a run is at work."""
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from wpbridge.cli.exits import Exit
 from wpbridge.cli.options import say
 
-_EXITS: Final = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
+if TYPE_CHECKING:
+    from wpbridge.runner.loop import Runner
+
+EXITS: Final = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 
 
 @contextmanager
@@ -16,9 +20,9 @@ def stoppable() -> Iterator[None]:
     """Both end what runs within by an exception, so that it gives back what it holds."""
 
     def stop(number: int, _frame: object) -> None:
-        raise SystemExit(int(_EXITS[signal.Signals(number)]))
+        raise SystemExit(int(EXITS[signal.Signals(number)]))
 
-    before = {number: signal.signal(number, stop) for number in _EXITS}
+    before = {number: signal.signal(number, stop) for number in EXITS}
     try:
         yield
     except SystemExit:
@@ -29,3 +33,25 @@ def stoppable() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def draining(runner: "Runner") -> Iterator[list[signal.Signals]]:
+    """The first TERM or INT drains; a second one ends the process at once.
+
+    What then still runs is put back by the next run, which sees that this process is gone.
+    """
+    caught: list[signal.Signals] = []
+
+    def handle(number: int, _frame: object) -> None:
+        if caught:
+            os._exit(int(EXITS[signal.Signals(number)]))
+        caught.append(signal.Signals(number))
+        runner.stop()
+
+    before = {number: signal.signal(number, handle) for number in EXITS}
+    try:
+        yield caught
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
