@@ -1,33 +1,25 @@
 """``cancel``, ``delete``, ``requeue`` and ``reschedule``: changing actions by id or by filter."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from wpbridge.action import ActionId
+from wpbridge.cli.changing import Changing, change, opened_for, run, tell, tell_names
 from wpbridge.cli.filters import (
-    MANY,
+    ENDED_NAMES,
     change_options,
     filter_options,
-    ids_of,
     moment_of_flags,
     query_of,
     split,
 )
-from wpbridge.cli.misspelled import tell_unknown
-from wpbridge.cli.options import one_line_errors, settings_of, site_options
-from wpbridge.cli.output import confirm, plural, told
-from wpbridge.cli.terminal import print_json, print_line, write_data
+from wpbridge.cli.options import one_line_errors, site_options
+from wpbridge.cli.output import plural, told
 from wpbridge.clock import SystemClock
 from wpbridge.errors import InputError
 from wpbridge.queue.enqueue import Enqueue, new_action
-from wpbridge.queue.facade import Queue, opened
-from wpbridge.store.records import Change, Query
-
-_ENDED = ("complete", "failed", "canceled")
-_MOST_SAID = 20
-_MOST_IDS = 1000
+from wpbridge.store.records import Change
 
 
 @click.command(
@@ -62,15 +54,7 @@ def cancel(
         return
     if every:
         raise InputError("--all: name a hook")
-    _change(
-        ctx,
-        "cancel",
-        "canceled",
-        targets,
-        flags,
-        lambda queue, which, dry: queue.cancel(which, reason=reason, dry_run=dry),
-        statuses=("pending",),
-    )
+    change(ctx, targets, flags, _canceling(reason))
 
 
 def _cancel_hook(
@@ -85,27 +69,27 @@ def _cancel_hook(
     if not every and filters["args"] is None:
         filters["args"] = "[]"
     query = query_of(filters)
-    options = _options(flags)
-    settings = settings_of(ctx, flags)
-    options["json"] = settings.format == "json"
-    with opened(settings) as queue:
-        _tell_unknown(queue, query, options)
-        if every:
-            _run(queue, "cancel", "canceled", query, options, _canceling(reason))
+    options, site = opened_for(ctx, flags)
+    with site as queue:
+        tell_names(queue, query, options)
+        found = [] if every else queue.find(query)
+        if every or found:
+            run(queue, query if every else [found[0].id], options, _canceling(reason))
             return
-        found = queue.find(query)
-        if not found:
-            others = queue.count(hooks=(hook,), statuses=("pending",))
-            more = f"; {plural(others, 'other')} of this hook: --args or --all" if others else ""
-            told(f"no pending action of {hook} with these args{more}")
-            if options["json"]:
-                _print(Change(), "cancel", "canceled", options)
-            return
-        _run(queue, "cancel", "canceled", [found[0].id], options, _canceling(reason))
+        others = queue.count(hooks=(hook,), statuses=("pending",))
+        more = f"; {plural(others, 'other')} of this hook: --args or --all" if others else ""
+        told(f"no pending action of {hook} with these args{more}")
+        if options.json:
+            tell(Change(), options, _canceling(reason))
 
 
-def _canceling(reason: str) -> "_Deed":
-    return lambda queue, which, dry: queue.cancel(which, reason=reason, dry_run=dry)
+def _canceling(reason: str) -> Changing:
+    return Changing(
+        verb="cancel",
+        done="canceled",
+        deed=lambda queue, which, dry: queue.cancel(which, reason=reason, dry_run=dry),
+        statuses=("pending",),
+    )
 
 
 @click.command(
@@ -131,15 +115,13 @@ def delete(ctx: click.Context, targets: Sequence[str], **flags: Any) -> None:
     goes in small batches by the plugin's own rule.
     """
     by_attempt = flags["modified_since"] or flags["modified_until"]
-    _change(
-        ctx,
-        "delete",
-        "deleted",
-        targets,
-        flags,
-        lambda queue, which, dry: queue.delete(which, dry_run=dry),
-        statuses=_ENDED if by_attempt else (),
+    changing = Changing(
+        verb="delete",
+        done="deleted",
+        deed=lambda queue, which, dry: queue.delete(which, dry_run=dry),
+        statuses=ENDED_NAMES if by_attempt else (),
     )
+    change(ctx, targets, flags, changing)
 
 
 @click.command(
@@ -175,15 +157,13 @@ def requeue(
     complete ones. A recurring action whose chain has ended goes on with it, else it runs once.
     """
     when = moment_of_flags(at, in_, SystemClock().now())
-    _change(
-        ctx,
-        "requeue",
-        "requeued",
-        targets,
-        flags,
-        lambda queue, which, dry: queue.requeue(which, at=when, again=again, dry_run=dry),
+    changing = Changing(
+        verb="requeue",
+        done="requeued",
+        deed=lambda queue, which, dry: queue.requeue(which, at=when, again=again, dry_run=dry),
         statuses=("failed",),
     )
+    change(ctx, targets, flags, changing)
 
 
 @click.command(
@@ -224,105 +204,15 @@ def reschedule(
         raise InputError("give --at, --in, --interval or --cron")
     # Before anything is looked for, or asked.
     new_action(Enqueue(hook="check", at=when, interval=interval, cron=cron, tz=tz), now)
-    _change(
-        ctx,
-        "reschedule",
-        "rescheduled",
-        targets,
-        flags,
-        lambda queue, which, dry: queue.reschedule(
+    changing = Changing(
+        verb="reschedule",
+        done="rescheduled",
+        deed=lambda queue, which, dry: queue.reschedule(
             which, at=when, interval=interval, cron=cron, tz=tz, dry_run=dry
         ),
         statuses=("pending",),
     )
-
-
-# What all of them do
-
-_Which = Query | Sequence[ActionId]
-_Deed = Callable[[Queue, _Which, bool], Change]
-
-
-def _change(  # noqa: PLR0917 - one change and its words
-    ctx: click.Context,
-    verb: str,
-    done: str,
-    targets: Sequence[str],
-    flags: dict[str, Any],
-    deed: _Deed,
-    statuses: tuple[str, ...] = (),
-) -> None:
-    """By ids or by filters; ``statuses``: what filters mean unless they name a status."""
-    filters = split(flags)
-    given = {name: value for name, value in filters.items() if value not in (None, ())}
-    ids = ids_of(targets)
-    if ids and given:
-        raise InputError("give ids or filters, not both")
-    if not ids and not given:
-        raise InputError(f"name what to {verb}: ids, or filters such as --hook or --group")
-    query = query_of({**filters, "status": filters.get("status") or statuses})
-    options = _options(flags)
-    settings = settings_of(ctx, flags)
-    options["json"] = settings.format == "json"
-    with opened(settings) as queue:
-        _tell_unknown(queue, query, options)
-        _run(queue, verb, done, ids or query, options, deed)
-
-
-def _tell_unknown(queue: Queue, query: Query, options: dict[str, Any]) -> None:
-    for_people = not (options["json"] or options["porcelain"])
-    tell_unknown(queue.store, query.hooks, query.groups, for_people=for_people)
-
-
-def _options(flags: dict[str, Any]) -> dict[str, Any]:
-    return {name: flags.pop(name) for name in ("dry_run", "yes", "porcelain")}
-
-
-def _run(  # noqa: PLR0917 - one change and its words
-    queue: Queue, verb: str, done: str, which: _Which, options: dict[str, Any], deed: _Deed
-) -> None:
-    dry_run = bool(options["dry_run"])
-    if not dry_run:
-        count = queue.count(which) if isinstance(which, Query) else len(which)
-        if count > MANY:
-            confirm(f"{verb} {plural(count, 'action')}", yes=options["yes"])
-    change = deed(queue, which, dry_run)
-    _print(change, verb, done, options)
-    if change.skipped and not isinstance(which, Query):
-        raise SystemExit(1)
-
-
-def _print(change: Change, verb: str, done: str, options: dict[str, Any]) -> None:
-    if options["json"]:
-        print_json(
-            {
-                "dry_run": options["dry_run"],
-                "count": len(change.ids),
-                "ids": list(change.ids),
-                "made": {str(old): new for old, new in change.made.items()},
-                "skipped": {str(i): why for i, why in change.skipped.items()},
-            }
-        )
-        return
-    results = list(change.made.values()) or list(change.ids)
-    if options["porcelain"]:
-        write_data("".join(f"{i}\n" for i in results))
-    else:
-        _print_text(change, f"would {verb}" if options["dry_run"] else done)
-    for place, (action_id, why) in enumerate(change.skipped.items()):
-        if place == _MOST_SAID:
-            told(f"… and {len(change.skipped) - _MOST_SAID:,} more left as they are")
-            break
-        told(f"action {action_id} left as it is: {why}")
-
-
-def _print_text(change: Change, deed: str) -> None:
-    ids = " ".join(
-        f"{i}>{change.made[i]}" if i in change.made else str(i) for i in change.ids[:_MOST_IDS]
-    )
-    more = len(change.ids) - _MOST_IDS
-    rest = f" … and {more:,} more (--porcelain prints all)" if more > 0 else ""
-    print_line(f"{deed} {plural(len(change.ids), 'action')}{': ' if ids else ''}{ids}{rest}")
+    change(ctx, targets, flags, changing)
 
 
 def _are_ids(text: str) -> bool:
