@@ -1,8 +1,8 @@
 """``stats``, ``failures`` and ``claims``: what there is, in numbers."""
 
 import socket
-from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
@@ -16,18 +16,15 @@ from wpbridge.cli.times import times_in, tz_option
 from wpbridge.clock import SystemClock
 from wpbridge.errors import InputError
 from wpbridge.queue.facade import opened
-from wpbridge.runner.identity import identity
-from wpbridge.runner.liveness import is_dead
+from wpbridge.queue.failure_groups import grouped
 from wpbridge.store.base import RunnerRecord
-from wpbridge.store.records import ClaimRecord, FailedRun, Tally
-from wpbridge.store.running.ownership import runners as runners_of
-from wpbridge.telling.fingerprint import fingerprint
+from wpbridge.store.records import Tally
+from wpbridge.upkeep.claim_holders import HeldClaim, held_claims
 
 _STATUSES = ("pending", "in-progress", "complete", "failed", "canceled")
 STAT_FIELDS = ("name", *_STATUSES, "other", "total", "due", "oldest_due", "held")
 FAILURE_FIELDS = ("fingerprint", "count", "hooks", "first", "last", "sample", "ids")
 CLAIM_FIELDS = ("id", "state", "holder", "pending", "running", "last_sign", "created", "has_row")
-_SHOWN_IDS = 20
 
 
 @click.command(
@@ -154,8 +151,6 @@ def failures(
     A failure stands (--open) until its action is requeued or deleted. That of a recurring action
     also ends when a later run of its chain completes. --since goes by the scheduled date.
     """
-    from dataclasses import replace  # noqa: PLC0415
-
     query = replace(query_of(split(flags)), limit=limit)
     if query.statuses not in ((), ("failed",)):
         raise InputError("--status: these are the failed ones")
@@ -170,7 +165,7 @@ def failures(
         runs, is_cut = failed.newest(query, since=since, open_only=open_only)
         zone = times_in(settings, queue.store)
     print_rows(
-        _grouped(runs),
+        [asdict(group) for group in grouped(runs)],
         fields=FAILURE_FIELDS,
         shown_fields=("count", "first", "last", "hooks", "fingerprint", "sample"),
         style=settings.format,
@@ -180,27 +175,6 @@ def failures(
     )
     if is_cut:
         told(f"of the newest {limit:,} failed actions; --limit for more")
-
-
-def _grouped(runs: list[FailedRun]) -> list[dict[str, Any]]:
-    groups: defaultdict[str, list[FailedRun]] = defaultdict(list)
-    for run in runs:
-        groups[fingerprint(run.message)].append(run)
-    rows = []
-    for name, alike in groups.items():
-        dates = sorted(run.at for run in alike if run.at is not None)
-        rows.append(
-            {
-                "fingerprint": name or "(no message)",
-                "count": len(alike),
-                "hooks": sorted({run.hook for run in alike}),
-                "first": dates[0] if dates else None,
-                "last": dates[-1] if dates else None,
-                "sample": alike[0].message[:300],
-                "ids": [run.id for run in alike[:_SHOWN_IDS]],
-            }
-        )
-    return sorted(rows, key=lambda row: (-int(str(row["count"])), str(row["fingerprint"])))
 
 
 @click.command(
@@ -223,12 +197,10 @@ def claims(
     """Show the claims that hold actions: whose they are, and their holder's last sign of life."""
     settings = settings_of(ctx, flags)
     with opened(settings) as queue:
-        found = queue.store.reading.claims()
-        runners = runners_of(queue.store.tables)
+        found = held_claims(queue, SystemClock().now())
         zone = times_in(settings, queue.store)
-    holders = {claim: runner for runner in runners for claim in runner.claims}
-    empty = sum(claim.is_orphan for claim in found)
-    rows = [_claim(claim, holders.get(claim.id)) for claim in found if every or not claim.is_orphan]
+    empty = sum(one.claim.is_orphan for one in found)
+    rows = [_claim(one) for one in found if every or not one.claim.is_orphan]
     print_rows(
         rows, fields=CLAIM_FIELDS, style=settings.format, chosen=fields, field=field, zone=zone
     )
@@ -236,10 +208,11 @@ def claims(
         told(f"not shown: {plural(empty, 'claim')} without actions; --all for them")
 
 
-def _claim(claim: ClaimRecord, runner: RunnerRecord | None) -> dict[str, Any]:
+def _claim(one: HeldClaim) -> dict[str, Any]:
+    claim, runner = one.claim, one.runner
     return {
         "id": claim.id,
-        "state": _state(claim, runner),
+        "state": one.state,
         "holder": "PHP" if runner is None else f"wpbridge on {_host(runner)}, pid {runner.pid}",
         "pending": claim.pending,
         "running": claim.running,
@@ -251,14 +224,3 @@ def _claim(claim: ClaimRecord, runner: RunnerRecord | None) -> dict[str, Any]:
 
 def _host(runner: RunnerRecord) -> str:
     return "this host" if runner.host == socket.gethostname() else runner.host
-
-
-def _state(claim: ClaimRecord, runner: RunnerRecord | None) -> str:
-    if claim.is_orphan:
-        return "empty"
-    if runner is not None:
-        return "dead" if is_dead(runner, identity()) else "live"
-    last = claim.last_attempt_at
-    age = None if last is None else (SystemClock().now() - last).total_seconds()
-    # The plugin's cleaner judges the same way.
-    return "stale" if age is None or age >= 300 else "live"  # noqa: PLR2004

@@ -2,5 +2,5 @@
 
 from typing import Final
 
-DOOR: Final = ("caretaker", "cleanup", "own_tables", "selection")
+DOOR: Final = ("caretaker", "claim_holders", "cleanup", "own_tables", "selection")
 """The modules that other rooms may import."""

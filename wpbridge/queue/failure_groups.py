@@ -1,0 +1,52 @@
+"""Failures that are alike, together: those whose messages differ in ids, dates and numbers only."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from wpbridge.action import ActionId
+from wpbridge.store.records import FailedRun
+from wpbridge.telling.fingerprint import fingerprint
+
+_SAMPLE: Final = 300
+_IDS: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureGroup:
+    """Failures that are alike."""
+
+    fingerprint: str
+    """What their messages have in common."""
+    count: int
+    hooks: Sequence[str]
+    first: datetime | None
+    last: datetime | None
+    sample: str
+    """The newest one's message, cut."""
+    ids: Sequence[ActionId]
+    """The newest ones."""
+
+
+def grouped(runs: Sequence[FailedRun]) -> list[FailureGroup]:
+    """Put like failures together, the most frequent first; ``runs``: the newest first."""
+    groups: defaultdict[str, list[FailedRun]] = defaultdict(list)
+    for run in runs:
+        groups[fingerprint(run.message)].append(run)
+    found = []
+    for name, alike in groups.items():
+        dates = sorted(run.at for run in alike if run.at is not None)
+        found.append(
+            FailureGroup(
+                fingerprint=name or "(no message)",
+                count=len(alike),
+                hooks=sorted({run.hook for run in alike}),
+                first=dates[0] if dates else None,
+                last=dates[-1] if dates else None,
+                sample=alike[0].message[:_SAMPLE],
+                ids=[run.id for run in alike[:_IDS]],
+            )
+        )
+    return sorted(found, key=lambda group: (-group.count, group.fingerprint))

@@ -1,0 +1,45 @@
+"""Who holds each claim, and whether its holder still lives."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from wpbridge.action import PLUGIN_TIMEOUT_SECONDS, ClaimId
+from wpbridge.queue.facade import Queue
+from wpbridge.runner.identity import identity
+from wpbridge.runner.liveness import is_dead
+from wpbridge.store.base import RunnerRecord
+from wpbridge.store.records import ClaimRecord
+from wpbridge.store.running.ownership import runners
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldClaim:
+    """A claim and its holder."""
+
+    claim: ClaimRecord
+    runner: RunnerRecord | None
+    """The wpbridge runner that holds it; None for one of PHP's."""
+    state: Literal["live", "dead", "stale", "empty"]
+
+
+def held_claims(queue: Queue, now: datetime) -> list[HeldClaim]:
+    """Return all claims of a queue with their holders."""
+    ours = {claim: one for one in runners(queue.store.tables) for claim in one.claims}
+    return [
+        HeldClaim(claim=claim, runner=ours.get(claim.id), state=_state(claim, ours, now))
+        for claim in queue.store.reading.claims()
+    ]
+
+
+def _state(
+    claim: ClaimRecord, ours: dict[ClaimId, RunnerRecord], now: datetime
+) -> Literal["live", "dead", "stale", "empty"]:
+    if claim.is_orphan:
+        return "empty"
+    if claim.id in ours:
+        return "dead" if is_dead(ours[claim.id], identity()) else "live"
+    last = claim.last_attempt_at
+    age = None if last is None else (now - last).total_seconds()
+    # The plugin's cleaner judges the same way.
+    return "stale" if age is None or age >= PLUGIN_TIMEOUT_SECONDS else "live"
