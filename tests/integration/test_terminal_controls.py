@@ -16,7 +16,7 @@ from cli_helpers import Done, Site, sqlite_site
 from factories import insert, make_new
 from legacy_store import LegacyStore
 from wpbridge.cli import terminal
-from wpbridge.cli.exits import Exit
+from wpbridge.cli.exit_codes import Exit
 from wpbridge.cli.main import cli
 from wpbridge.clock import SystemClock
 

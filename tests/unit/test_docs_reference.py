@@ -24,8 +24,8 @@ import wpbridge
 from stores import make_store
 from wpbridge import doctor, errors, events
 from wpbridge.action import Status
-from wpbridge.cli import hooks, pauses, present, reports
-from wpbridge.cli.exits import Exit
+from wpbridge.cli import action_rows, hooks, pauses, reports
+from wpbridge.cli.exit_codes import Exit
 from wpbridge.cli.main import cli
 from wpbridge.clock import SystemClock
 from wpbridge.codec import cron, zoned
@@ -383,8 +383,8 @@ def test_errors_and_public_names_are_there() -> None:
 @pytest.mark.parametrize(
     ("titles", "fields"),
     [
-        (("Actions",), (*present.ACTION_FIELDS, "waits_for", "log")),
-        (("Log rows",), present.LOG_FIELDS),
+        (("Actions",), (*action_rows.ACTION_FIELDS, "waits_for", "log")),
+        (("Log rows",), action_rows.LOG_FIELDS),
         (("Counts",), reports.STAT_FIELDS),
         (("Failures",), reports.FAILURE_FIELDS),
         (("Claims",), reports.CLAIM_FIELDS),

@@ -1,8 +1,9 @@
-"""Putting real parts together: the one room that names stores and executors.
+"""The one room that names real stores and executors, and puts them together.
 
 ``routing`` says who runs what, ``php`` starts WordPress, ``executors`` and ``runners`` make a
 runner. ``parts`` is what a run works with, ``named_run`` judges actions that somebody named,
-``queued_hooks`` says who runs what is in the queue, and ``worker`` is a process of the daemon.
+``queued_hooks`` says who runs what is in the queue, ``worker`` is a process of the daemon, and
+``cron_bridge`` shows moved events to PHP.
 """
 
 from typing import Final
@@ -35,5 +36,5 @@ __all__ = (
     "tell_outages",
 )
 
-DOOR: Final = ("named_run", "parts", "php", "queued_hooks", "worker")
+DOOR: Final = ("cron_bridge", "named_run", "parts", "php", "queued_hooks", "worker")
 """The modules that other rooms may import, beside the names of this one."""

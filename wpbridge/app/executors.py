@@ -36,7 +36,7 @@ def make_executor(
     clock: Clock,
     env: Mapping[str, str],
 ) -> Executor:
-    """Threads, children and PHP workers, as the routes say.
+    """Make one executor out of threads, child processes and PHP workers, as the routes say.
 
     Python handlers and webhooks run on threads, isolated handlers in child processes.
     """
@@ -83,7 +83,7 @@ def _process_executor(
     *,
     patience_seconds: float,
 ) -> ProcessExecutor:
-    """As many children as there are threads; each is started when there is work for it."""
+    """Make an executor with as many children as there are threads; each starts when it has work."""
     setup = Setup(
         modules=settings.handlers,
         folder=settings.handlers_folder,
@@ -116,7 +116,7 @@ def _process_executor(
 
 
 def queue_in_child(given: Mapping[str, Any]) -> Queue:
-    """The queue of an isolated handler, which its process opens with its own connection."""
+    """Open the queue of an isolated handler, in its process and with its own connection."""
     database = dict(given["database"])
     tls = database.pop("tls")
     site = Site(
@@ -134,7 +134,7 @@ def queue_in_child(given: Mapping[str, Any]) -> Queue:
 
 
 def _opener(settings: Settings, site: Site, patience_seconds: float) -> Callable[[], Queue]:
-    """The queue that handlers enqueue into: one, with its own connection, opened when asked for.
+    """Return what opens the queue that handlers enqueue into, when one asks for it first.
 
     The runner's own store is its loop's alone.
     """

@@ -47,7 +47,7 @@ def judge(store: OpenStore, ids: Sequence[ActionId], routes: Routes) -> Named:
 
 
 def _why_left(record: Record) -> str:
-    """Why an action is left as it is; empty when it can be run."""
+    """Say why an action is left as it is; empty when it can be run."""
     if record.status != Status.PENDING:
         return f"it is {record.status}"
     if record.claim_id:

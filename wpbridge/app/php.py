@@ -19,7 +19,7 @@ from wpbridge.store.structure.network import blogs_or_none
 
 
 def php_launch(settings: Settings, site: Site, store: OpenStore, env: Mapping[str, str]) -> Launch:
-    """How this site's PHP workers are started. ConfigError when they cannot be."""
+    """Say how this site's PHP workers are started. ConfigError when they cannot be."""
     return launch(
         settings.wp,
         path=site.folder,
@@ -44,12 +44,12 @@ def callbacks(
 
 
 def judge_php(settings: Settings, store: OpenStore, hello: Hello) -> tuple[str | None, list[str]]:
-    """Why PHP must not run this queue's actions (None: it may), and what is worth knowing."""
+    """Say why PHP must not run this queue's actions (None: it may), and what is worth knowing."""
     return refusal(hello, prefix=store.names.prefix, bookkeeping=settings.php_books), notes(hello)
 
 
 def _url_of(site: Site, store: OpenStore) -> str | None:
-    """A network has to be told which of its sites is meant."""
+    """Return the site's address: PHP of a network must be told which of its sites is meant."""
     found = blogs_or_none(store.session, store.dialect, site.base_prefix) or []
     return {b: f"{domain}{path}" for b, domain, path in found}.get(site.blog_id or 1)
 

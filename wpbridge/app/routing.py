@@ -12,7 +12,7 @@ from wpbridge.store.base import ClaimFilter
 
 
 def handlers_of(settings: Settings) -> dict[str, Handler]:
-    """Python handlers and webhooks, by hook."""
+    """Load Python handlers and webhooks, by hook."""
     found = load(settings.handlers, folder=settings.handlers_folder, trusted=settings.trusted)
     for hook, webhook in settings.webhooks.items():
         if hook in found:
@@ -22,7 +22,7 @@ def handlers_of(settings: Settings) -> dict[str, Handler]:
 
 
 def handlers_to_look(settings: Settings) -> tuple[dict[str, Handler], tuple[str, ...]]:
-    """Handlers for a command that only looks, and the modules that it does not load.
+    """Load handlers for a command that only looks, and name the modules that it does not load.
 
     Whoever only looks does not expect code to run: modules are loaded that the command line names,
     and no others.
@@ -41,7 +41,7 @@ def not_loaded(modules: Sequence[str]) -> str:
 def routes_of(
     settings: Settings, handlers: Mapping[str, Handler], *, left_out: Sequence[str] = ()
 ) -> Routes:
-    """What happens to each hook, with these settings and handlers (webhooks among them).
+    """Say what happens to each hook with these settings and handlers, webhooks among them.
 
     ``left_out`` are modules of handlers that were not loaded.
     """
@@ -56,7 +56,7 @@ def routes_of(
 
 
 def claim_filter(settings: Settings, routes: Routes) -> ClaimFilter:
-    """Only what this process can run, narrowed by the settings.
+    """Say what this process claims: what it can run, narrowed by the settings.
 
     Raises ConfigError when the settings name a hook that it cannot run.
     """

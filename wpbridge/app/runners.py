@@ -32,7 +32,7 @@ _BRACKETS = re.compile(r"\[.+\]")
 
 
 def tell_outages(session: Session, bus: Bus, clock: Clock) -> None:
-    """Once when the database is away, and once when it is back."""
+    """Tell subscribers when the database is away, and when it is back; once each."""
     session.was_lost = lambda message: bus.tell(
         StoreLost(at=clock.now(), site=bus.site, reason=message)
     )
@@ -52,7 +52,7 @@ def make_runner(
     env: Mapping[str, str] = os.environ,
     daemon: bool = False,
 ) -> Runner:
-    """A runner over the site's queue, its threads started; PHP starts when there is work for it.
+    """Make a runner over the site's queue and start its threads; PHP starts when it has work.
 
     ``daemon``: it waits for work, and for a server that is away, until it is stopped.
 
@@ -114,7 +114,7 @@ def tell_brackets(rules: Sequence[RetryRule]) -> None:
 def make_caretaker(
     settings: Settings, store: OpenStore, clock: Clock, bus: Bus, me: Identity
 ) -> SiteCaretaker:
-    """What does the plugin's cleaner's work beside a runner."""
+    """Make what does the work of the plugin's cleaner beside a runner."""
     return SiteCaretaker(
         store,
         clock,

@@ -26,7 +26,7 @@ from wpbridge.telling.bus import Bus
 
 
 def serve(settings: Settings, told: str) -> int:
-    """Run until told to stop, or long enough; the exit code.
+    """Run until told to stop, or until it has run for long enough; returns the exit code.
 
     ``told`` is what the supervisor passes on: the worker's number and the link's descriptor.
     """
@@ -91,7 +91,7 @@ def _be_patient(session: Session, worker_link: WorkerLink, clock: Clock) -> None
 
 
 def _tie(session: Session, worker_link: WorkerLink) -> None:
-    """Let the supervisor know of outages too."""
+    """Let the supervisor know of the database's outages too."""
     tell_lost, tell_back = session.was_lost, session.came_back
 
     def lost(message: str) -> None:
@@ -126,7 +126,7 @@ def _lifetime(settings: Settings) -> Lifetime:
 
 
 def _files(settings: Settings) -> list[str]:
-    """Modules loaded from the handlers' folder, and the settings' file."""
+    """Name the modules that were loaded from the handlers' folder, and the settings' file."""
     folder = Path(settings.handlers_folder or working_folder()).resolve()
     found = _sources(sys.modules)
     ours = [

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from wpbridge.action import ActionId
+from wpbridge.cli.action_rows import ACTION_FIELDS, LIST_FIELDS, LOG_FIELDS, action_row, log_row
 from wpbridge.cli.filters import BIGGEST, filter_options, ids_of, query_of, read_args, split
 from wpbridge.cli.misspelled import tell_unknown
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
@@ -19,7 +20,6 @@ from wpbridge.cli.output import (
     print_rows,
     told,
 )
-from wpbridge.cli.present import ACTION_FIELDS, LIST_FIELDS, LOG_FIELDS, action_row, log_row
 from wpbridge.cli.terminal import print_line
 from wpbridge.cli.times import times_in, tz_option
 from wpbridge.errors import InputError
@@ -109,7 +109,7 @@ def list_(
 
 
 def _ordered(query: Query, by: Any, way: str | None, *, for_people: bool) -> Query:
-    """The order that is asked for.
+    """Put the query into the order that is asked for.
 
     People who name none see the newest actions first. Programs get them by date as ever. All of
     them come by id, so that they are printed as they are read, however many they are.

@@ -216,5 +216,5 @@ def reschedule(
 
 
 def _are_ids(text: str) -> bool:
-    """One, or several as ``--format ids`` prints them."""
+    """Tell whether a text is one id, or several as ``--format ids`` prints them."""
     return all(part.isascii() and part.isdigit() for part in text.split() or [text])

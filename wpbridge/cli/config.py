@@ -84,7 +84,7 @@ def _database(address: DatabaseAddress) -> dict[str, Any]:
 
 
 def _settings(settings: Settings, site: Site) -> dict[str, dict[str, Any]]:
-    """Each setting's value and source; what wp-config.php tells of it has the place there."""
+    """Return each setting's value and source; what wp-config.php sets has its place there."""
     sources = sources_of(settings)
     told = {
         field.name: {
@@ -105,7 +105,7 @@ def _settings(settings: Settings, site: Site) -> dict[str, dict[str, Any]]:
 
 
 def _plain(value: object) -> Any:
-    """A setting as JSON has it; what may be a secret is masked."""
+    """Return a setting as JSON has it; what may be a secret is masked."""
     if isinstance(value, Webhook):
         parts = urlsplit(value.url)
         place = f"{parts.scheme}://{parts.hostname or ''}/{MASK}"

@@ -59,7 +59,7 @@ def write(folder: Path) -> None:
 
 
 def _files() -> dict[str, Traversable]:
-    """By their names below the folder of the package, sorted."""
+    """Return the files by their names below the folder of the package, sorted."""
     found: dict[str, Traversable] = {}
     todo = [("", resources.files("wpbridge").joinpath("deploy"))]
     while todo:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from wpbridge.cli.exits import Exit
+from wpbridge.cli.exit_codes import Exit
 from wpbridge.cli.options import (
     format_option,
     handlers_option,
@@ -113,7 +113,7 @@ def _print_blocks(findings: Collection[Finding], *, color: bool | None) -> None:
 
 
 def _lines(finding: Finding) -> list[tuple[str, str]]:
-    """The words before each line, and the line."""
+    """Return each line of a finding, with the word before it."""
     lines = [(str(finding.level), f"{finding.check}: {finding.cause}")]
     if finding.effect:
         lines.append(("", finding.effect))

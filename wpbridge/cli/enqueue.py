@@ -175,7 +175,7 @@ def _print_plan(queue: Queue, new: Enqueue, zone: tzinfo) -> None:
 
 
 def _many(queue: Queue, source: str, *, porcelain: bool, dry_run: bool) -> None:
-    """Every line is checked before the first one is written."""
+    """Add the actions of a file's lines; all are checked before the first one is written."""
     with enqueue_lines.spooled(source) as lines:
         start = lines.tell()
         count = enqueue_lines.check(queue, lines)

@@ -39,7 +39,7 @@ class _Line:
 
 @contextmanager
 def spooled(source: str) -> Iterator[IO[bytes]]:
-    """The lines as a file that can be read twice, whatever they come from."""
+    """Give the lines as a file that can be read twice, whatever they come from."""
     with _opened(source) as lines:
         if lines.seekable():
             yield lines
@@ -65,7 +65,7 @@ def _opened(source: str) -> Iterator[IO[bytes]]:
 
 
 def check(queue: Queue, lines: IO[bytes]) -> int:
-    """How many actions the lines mean. InputError or ActionNotFound names the first bad line."""
+    """Count the actions of the lines. InputError or ActionNotFound names the first bad line."""
     count = 0
     try:
         for line in _parsed(lines):
@@ -80,7 +80,7 @@ def check(queue: Queue, lines: IO[bytes]) -> int:
 
 
 def batches(lines: IO[bytes], count: int) -> Iterator[list[Enqueue]]:
-    """As many actions as were checked, in their order: what a transaction adds of them each."""
+    """Give as many actions as were checked, in parts for one transaction each."""
     # What was put to the file's end meanwhile is not checked.
     checked = islice(_parsed(lines), count)
     for part in portions(checked, most=BULK, room=WINDOW_BYTES, size_of=lambda line: line.size):
@@ -130,7 +130,7 @@ def _new(told: dict[str, Any]) -> Enqueue:
 
 
 def _after(told: object) -> tuple[int, ...]:
-    """One id, or a list of them."""
+    """Read one id, or a list of them."""
     ids = told if isinstance(told, list) else [told]
     for one in ids:
         if type(one) is not int or not 0 < one <= BIGGEST:
@@ -140,5 +140,5 @@ def _after(told: object) -> tuple[int, ...]:
 
 
 def _kind(value: object) -> str:
-    """A nested value in words: to quote one that is nested deeply would fail itself."""
+    """Name a nested value: to quote one that is nested deeply would fail itself."""
     return "a list" if isinstance(value, list) else "an object"

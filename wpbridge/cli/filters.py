@@ -129,7 +129,7 @@ def split(flags: dict[str, Any], names: Sequence[str] = NAMES) -> dict[str, Any]
 
 
 def query_of(filters: Mapping[str, Any], *, now: datetime | None = None) -> Query:
-    """The query that filters mean; InputError for what cannot be read.
+    """Return the query that filters mean; InputError for what cannot be read.
 
     Also for what is given and empty, as by a shell variable that is not set: it must not come to
     mean every action.
@@ -169,7 +169,7 @@ def _statuses(told: Sequence[str], known: Sequence[str] = STATUSES) -> tuple[str
 
 
 def ids_of(told: Sequence[str], what: str = "action id") -> list[ActionId]:
-    """Action ids, or others; InputError for what is no whole number above 0.
+    """Read action ids, or others; InputError for what is no whole number above 0.
 
     One text may hold several, as ``--format ids`` prints them.
     """
@@ -187,7 +187,7 @@ def ids_of(told: Sequence[str], what: str = "action id") -> list[ActionId]:
 def moment_of_flags(
     at: str | None, in_: str | None, now: datetime, zone: tzinfo = UTC
 ) -> datetime | None:
-    """What --at or --in means; None for neither, InputError for both."""
+    """Return the date that --at or --in means; None for neither, InputError for both."""
     if at is not None and in_ is not None:
         raise InputError("--at and --in: give one of them")
     if in_ is not None:
@@ -196,7 +196,7 @@ def moment_of_flags(
 
 
 def moment_or_age(told: str, now: datetime, name: str) -> datetime:
-    """What a date means, or an age such as 1d, which lies so far back."""
+    """Return the moment of a date, or of an age such as 1d, which lies so far back."""
     if told.strip()[-1:].isalpha() and seconds_of(told) is not None:
         return span_from(now, told, name, -1)
     try:
@@ -206,7 +206,7 @@ def moment_or_age(told: str, now: datetime, name: str) -> datetime:
 
 
 def span_from(now: datetime, told: object, name: str, sign: int = 1) -> datetime:
-    """So long after now, or before it; InputError outside of the years 1970 to 9999."""
+    """Return the moment so long after now, or before it; InputError outside of 1970 to 9999."""
     span = parse_duration(told, name)
     try:
         found = now + sign * span
@@ -218,7 +218,7 @@ def span_from(now: datetime, told: object, name: str, sign: int = 1) -> datetime
 
 
 def read_args(told: str) -> Any:
-    """JSON from the flag, ``@file`` or ``-``; InputError unless it is a list or an object."""
+    """Read JSON from the flag, ``@file`` or ``-``; InputError unless it is a list or an object."""
     text = read_text(told, "args")
     try:
         value = json.loads(text)
@@ -230,7 +230,7 @@ def read_args(told: str) -> Any:
 
 
 def read_text(told: str, name: str) -> str:
-    """A flag's text: itself, a file's with ``@``, or standard input's with ``-``."""
+    """Read a flag's text: itself, a file's with ``@``, or standard input's with ``-``."""
     try:
         if told == "-":
             # A process may have none at all.

@@ -7,8 +7,8 @@ from typing import Any, NoReturn
 import click
 
 from wpbridge import __version__
-from wpbridge.cli.exits import Exit
-from wpbridge.cli.lazy import LazyGroup
+from wpbridge.cli.exit_codes import Exit
+from wpbridge.cli.lazy_group import LazyGroup
 from wpbridge.cli.options import SiteGroup, bare_ask_php, say, site_options
 
 _SECTIONS = {
@@ -63,7 +63,7 @@ _FUNCTIONS = {"run": "run_ids", "list": "list_", "next": "next_"}
 
 
 class _Tree(LazyGroup, SiteGroup):
-    """All commands."""
+    """The tree of all commands."""
 
     sections = _SECTIONS
     functions = _FUNCTIONS
@@ -75,7 +75,7 @@ class _Tree(LazyGroup, SiteGroup):
         standalone_mode: bool = True,
         **more: Any,
     ) -> Any:
-        """As click's, but what is wrong is one line, and an interrupt ends with its own code."""
+        """Run a command as click does; an error is one line, an interrupt has its own code."""
         run: Any = super().main
         args = bare_ask_php(sys.argv[1:] if args is None else args)
         if not standalone_mode:

@@ -5,7 +5,7 @@ from typing import Final
 
 import click
 
-from wpbridge.cli.lazy import LazyGroup
+from wpbridge.cli.lazy_group import LazyGroup
 
 _COMMANDS: Final = {
     "wp-cron": ("migrate_wpcron", "Turn WP-Cron's events into actions."),
@@ -20,7 +20,7 @@ _COMMANDS: Final = {
 
 
 class _Migrations(LazyGroup):
-    """All migrations."""
+    """The commands of all migrations."""
 
     sections = MappingProxyType({"Commands": _COMMANDS})
     functions = MappingProxyType({"import": "import_"})

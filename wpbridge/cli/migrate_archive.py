@@ -1,4 +1,4 @@
-"""``migrate archive``."""
+"""``migrate archive``: what ended long ago is moved into packed files."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from wpbridge.cli.clean import selected
-from wpbridge.cli.exits import Exit
+from wpbridge.cli.exit_codes import Exit
 from wpbridge.cli.filters import ENDED_NAMES, MANY, ended_options, selection_of
 from wpbridge.cli.migrating import opened_with_places
 from wpbridge.cli.options import format_option, one_line_errors, settings_of, site_options

@@ -103,7 +103,7 @@ def _tell(last: Mapping[str, Any], output: str, settings: Settings, *, dry_run: 
 
 
 def _show(queue: Queue, query: Query) -> None:
-    """A few of them, as they would be written."""
+    """Show a few of the actions as they would be written."""
     for window in queue.store.whole_rows.read(query, logs=False, size=_SHOWN):
         for row in window:
             told(dumped(line_of(row)).decode("utf-8", "replace").rstrip())

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from wpbridge.cli.exits import Exit
+from wpbridge.cli.exit_codes import Exit
 from wpbridge.cli.filters import MANY, query_of
 from wpbridge.cli.migrating import opened_with_places, undo_file
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
@@ -34,7 +34,7 @@ _MOST_SAID = 20
 
 
 def import_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What import and copy take alike."""
+    """Add the options that import and copy take alike."""
     for option in reversed(
         (
             click.option("--shift", metavar="TIME", help="Move pending dates by so much: 2h, -1d."),
@@ -167,7 +167,7 @@ def import_(
 
 
 def refuse_beside_undo(ctx: click.Context, *names: str) -> None:
-    """InputError for options that an undo takes no notice of."""
+    """Refuse options that an undo takes no notice of; InputError names the first."""
     for name in (*names, "shift", "unique", "rejects", "journal"):
         if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
             option = name.rstrip("_").replace("_", "-")
@@ -175,13 +175,13 @@ def refuse_beside_undo(ctx: click.Context, *names: str) -> None:
 
 
 def tell_rejected(line: Line, why: str) -> None:
-    """Of a trial, which writes no file."""
+    """Say on stderr what cannot be added: a trial writes no file."""
     told(f"line {line.number}: {why}")
 
 
 @contextmanager
 def noting(places: FileLocations, file: Path | None) -> Iterator[Journal | None]:
-    """The journal of what is added to a queue; none for a trial."""
+    """Open the journal of what is added to a queue; None for a trial."""
     if file is None:
         yield None
         return
@@ -190,7 +190,7 @@ def noting(places: FileLocations, file: Path | None) -> Iterator[Journal | None]
 
 
 def take_back(queue: Queue, settings: Settings, file: Path, options: AddOptions) -> None:
-    """``--undo``; exit code 1 while runners hold some of them."""
+    """Take back what a journal tells of; exit code 1 while runners hold some of the actions."""
     name, dry_run = name_of(queue.store), options.dry_run
     with Journal(file, kind=taking_back.KIND, site=name, is_old=True) as steps:
         # Looked at first where somebody is to be asked, or wants to know only.
@@ -241,7 +241,7 @@ def conclude(  # noqa: PLR0917 - the whole of an import
     journal: Path | None,
     verb: str,
 ) -> None:
-    """Say what was done, and what was not; ends with exit code 1 when anything is amiss."""
+    """Say what was done and what was not; exit code 1 when anything is amiss."""
     if not settings.quiet or wishes.dry_run:
         if settings.format == "json":
             told_of = None if journal is None else str(journal)
@@ -262,7 +262,7 @@ def conclude(  # noqa: PLR0917 - the whole of an import
 
 
 def summary_of(report: Report, wishes: Wishes, side: Rejects | None) -> dict[str, Any]:
-    """The report as JSON; docs/reference/json.md."""
+    """Return the report as JSON has it: docs/reference/json.md."""
     return {
         "dry_run": wishes.dry_run,
         "read": report.read,

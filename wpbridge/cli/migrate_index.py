@@ -1,4 +1,4 @@
-"""``migrate index``."""
+"""``migrate index``: the index that claims are quick with."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -40,7 +40,7 @@ JOURNAL = click.option(
 
 @contextmanager
 def definitions_of(settings: Settings) -> Iterator[tuple[Definitions, FileLocations]]:
-    """The site's tables, with a second connection to watch from, and the places for its files."""
+    """Open the site's tables, with a second connection to watch from, and the places for files."""
     site = resolve(settings, os.environ)
     way, watcher = connect_site(site), connect_site(site)
     try:
@@ -51,7 +51,7 @@ def definitions_of(settings: Settings) -> Iterator[tuple[Definitions, FileLocati
 
 
 def lock_wait_seconds(told: str) -> float:
-    """InputError for less than a second or more than an hour."""
+    """Read --lock-wait; InputError for less than a second or more than an hour."""
     seconds = parse_duration(told, "--lock-wait").total_seconds()
     if not 1 <= seconds <= 3600:  # noqa: PLR2004 - seconds of an hour
         raise InputError("--lock-wait: a second at least, an hour at most")
@@ -62,7 +62,7 @@ def lock_wait_seconds(told: str) -> float:
 def changes(
     definitions: Definitions, places: FileLocations, journal: Path, lock_wait_seconds: float
 ) -> Iterator[mending.Changes]:
-    """What is run within is noted in the journal, and can be stopped."""
+    """Note what is run within in the journal; it can be stopped."""
     with places.begun(journal, mending.KIND) as steps, stoppable():
         yield mending.Changes(definitions, steps, lock_wait_seconds=lock_wait_seconds)
 

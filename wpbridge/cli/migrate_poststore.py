@@ -6,7 +6,7 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
-from wpbridge.cli.exits import Exit
+from wpbridge.cli.exit_codes import Exit
 from wpbridge.cli.filters import MANY
 from wpbridge.cli.migrating import opened_with_places, undo_file
 from wpbridge.cli.options import format_option, one_line_errors, settings_of, site_options
@@ -161,7 +161,7 @@ def _side(journal: Path) -> Path:
 
 
 def _tell(done: Summary, settings: Settings, journal: Path | None) -> None:
-    """The summary; without a journal, of what would be done."""
+    """Print the summary; without a journal it tells what would be done."""
     moved, left = sum(done.moved.values()), sum(done.left.values())
     if settings.format == "json":
         counts: dict[str, Any] = {

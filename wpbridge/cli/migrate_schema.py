@@ -1,4 +1,4 @@
-"""``migrate schema verify`` and ``migrate schema fix``."""
+"""``migrate schema verify`` and ``migrate schema fix``: the tables compared and mended."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import click
 
-from wpbridge.cli.exits import Exit
+from wpbridge.cli.exit_codes import Exit
 from wpbridge.cli.migrate_index import (
     JOURNAL,
     LOCK_WAIT,
@@ -169,7 +169,7 @@ def _tell(
 
 
 def _ask(definitions: Definitions, fixes: Sequence[Fix], *, yes: bool) -> None:
-    """Before what locks a table: how large it is tells how long that takes."""
+    """Ask before a table is locked, and say how large it is: that tells how long it takes."""
     if definitions.server.is_file:
         return
     names = sorted({one.table for one in fixes if not one.online})

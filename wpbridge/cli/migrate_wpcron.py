@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import click
 
-from wpbridge.cli import wp_cron_bridge as bridges
-from wpbridge.cli.exits import Exit
+from wpbridge.app import cron_bridge as bridges
+from wpbridge.cli.exit_codes import Exit
 from wpbridge.cli.migrating import opened_with_places, undo_file
 from wpbridge.cli.options import format_option, one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, plural, told
@@ -175,7 +175,7 @@ def _undo(
 
 
 def _cached(site: Site) -> str:
-    """Who keeps options in a cache does not see what was changed below it."""
+    """Say that a cache of options must be flushed, and whether there is one."""
     drop_in = None if site.folder is None else site.folder / "wp-content" / "object-cache.php"
     if drop_in is not None and drop_in.is_file():
         return f"{drop_in} is there. {_FLUSH}"

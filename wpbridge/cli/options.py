@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
-from wpbridge.cli.exits import code_of
+from wpbridge.cli.exit_codes import code_of
 from wpbridge.cli.output import COLOR
 from wpbridge.cli.terminal import print_line
 from wpbridge.errors import ConfigError, InputError, WpbridgeError
@@ -120,7 +120,7 @@ def bare_ask_php(arguments: Sequence[str]) -> list[str]:
 
 
 class SiteGroup(click.Group):
-    """Hands the options given before the command's name on to the command."""
+    """A group that hands the options before the command's name on to the command."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Remember the group's own options."""
@@ -152,18 +152,18 @@ def fail(error: WpbridgeError) -> NoReturn:
 
 
 def say(words: str) -> None:
-    """What went wrong, as one line on stderr that steers no terminal."""
+    """Print what went wrong as one line on stderr, which steers no terminal."""
     print_line(f"wpbridge: {' '.join(words.split())}", err=True)
 
 
 def flags_of(ctx: click.Context, flags: Mapping[str, Any]) -> dict[str, Any]:
-    """The flags that were given: the command's before the group's."""
+    """Return the flags that were given; the command's go before the group's."""
     given = {name: value for name, value in flags.items() if value not in (None, ())}
     return {**(ctx.obj or {}), **given}
 
 
 def settings_of(ctx: click.Context, flags: Mapping[str, Any]) -> "Settings":
-    """Settings from flags (the command's before the group's), environment and file."""
+    """Read the settings from flags (the command's before the group's), environment and file."""
     from wpbridge.site.config import load, working_folder  # noqa: PLC0415 - only commands that need them read settings
 
     settings = load(flags_of(ctx, flags), os.environ, working_folder())

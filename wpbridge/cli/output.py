@@ -138,17 +138,17 @@ def print_one(
 
 
 def is_table(style: str, field: str | None) -> bool:
-    """Whether rows are printed as a table, which is for people; all else is for programs."""
+    """Tell whether rows are printed as a table, which is for people; all else is for programs."""
     return style in ("table", "text") and field is None
 
 
 def told(words: str) -> None:
-    """A word beside the data."""
+    """Print words beside the data, on stderr."""
     print_line(words, err=True)
 
 
 def plural(count: int, word: str) -> str:
-    """``1 action``, ``4,213 actions``."""
+    """Return a count with its word: ``1 action``, ``4,213 actions``."""
     return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
@@ -162,7 +162,7 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 def check_fields(fields: Sequence[str], chosen: str | None, field: str | None) -> list[str]:
-    """The fields that --fields or --field name; InputError for one that is not there."""
+    """Return the fields that --fields or --field name; InputError for one that is not there."""
     if chosen is not None and field is not None:
         raise InputError("--fields and --field: give one of them")
     wanted = [name.strip() for name in (chosen or "").split(",") if name.strip()]
@@ -174,11 +174,11 @@ def check_fields(fields: Sequence[str], chosen: str | None, field: str | None) -
 
 
 class _Stdout:
-    """What csv writes to."""
+    """The stream that csv writes to: stdout, by the rule for data."""
 
     @staticmethod
     def write(text: str) -> None:
-        """A whole row."""
+        """Write a whole row."""
         write_data(text)
 
 
@@ -191,7 +191,7 @@ def _dated(row: Row, zone: tzinfo) -> Row:
 
 
 def _cell(value: object) -> str:
-    """A spreadsheet would run what looks like a formula: quoted, as WP-CLI does."""
+    """Return a cell's text; what a spreadsheet would run as a formula is quoted, as by WP-CLI."""
     text = data(_text(value))
     return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text
 
@@ -257,7 +257,7 @@ def _screen() -> "Screen":
 
 
 def _color() -> bool | None:
-    """What the settings say of colours, else what NO_COLOR says."""
+    """Return what the settings say of colours, else what NO_COLOR says."""
     context = click.get_current_context(silent=True)
     told_color: bool | None = None if context is None else context.meta.get(COLOR)
     return False if told_color is None and os.environ.get("NO_COLOR") else told_color

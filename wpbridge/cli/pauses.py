@@ -1,4 +1,4 @@
-"""``pause`` and ``resume``."""
+"""``pause`` and ``resume``: every runner is kept from claiming, and let on again."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, tzinfo

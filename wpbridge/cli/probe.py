@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from wpbridge.cli.exits import Exit
+from wpbridge.cli.exit_codes import Exit
 from wpbridge.cli.options import one_line_errors, settings_of
 from wpbridge.cli.terminal import print_line
 from wpbridge.daemon import heartbeat

@@ -27,7 +27,7 @@ def counting(
     lines: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr; gives the function that moves it on by so many.
+    """Draw a bar on stderr; gives the function that moves it on by so many.
 
     Args:
         what: is done, one word or two.
@@ -53,7 +53,7 @@ def counting(
 def percents(
     what: str, *, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Callable[[float | None], None]]:
-    """The same for what a server does by itself; gives the function that is told how far it is.
+    """Draw a bar of what a server does by itself; gives the function that is told how far it is.
 
     It is to be called now and then also where the server tells nothing: time goes on.
     """
@@ -98,7 +98,7 @@ def _bar(*, of: str) -> "Progress":
 
 @contextmanager
 def counting_run(runner: "Runner", *, quiet: bool) -> Iterator[None]:
-    """A line with count and rate on a terminal, refreshed beside the run."""
+    """Draw a line with count and rate on a terminal, refreshed beside the run."""
     if quiet or not sys.stderr.isatty():
         yield
         return

@@ -95,7 +95,7 @@ def stats(
 
 
 def _hour(name: str, zone: tzinfo) -> str:
-    """An hour of UTC by another zone's clock, where it may begin at half past."""
+    """Return an hour of UTC by another zone's clock, where it may begin at half past."""
     return datetime.fromisoformat(name).astimezone(zone).isoformat(timespec="minutes")
 
 

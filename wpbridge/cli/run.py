@@ -12,7 +12,7 @@ from wpbridge import app
 from wpbridge.action import Claim
 from wpbridge.app.named_run import judge, put_back, unasked
 from wpbridge.app.parts import plan, prepared
-from wpbridge.cli.exits import Exit
+from wpbridge.cli.exit_codes import Exit
 from wpbridge.cli.filters import ids_of
 from wpbridge.cli.misspelled import tell_unclaimed
 from wpbridge.cli.options import (
@@ -168,7 +168,7 @@ def run_ids(
 
 
 def _tell_pauses(store: OpenStore) -> None:
-    """Why a run may have found nothing."""
+    """Say what is paused: a run may have found nothing for that."""
     for pause in store.pauses.in_force(SystemClock().now()):
         what = "everything" if pause.kind == "all" else f"{pause.kind} {pause.name}"
         told(f"{what} is paused")
@@ -191,7 +191,7 @@ def _tell_held(records: Sequence[Record]) -> None:
 
 
 def _drive(runner: Runner, settings: Settings) -> list[signal.Signals]:
-    """Run to the end; the signals that came meanwhile."""
+    """Run to the end; returns the signals that came meanwhile."""
     with (
         draining(runner) as caught,
         counting_run(runner, quiet=bool(settings.quiet or settings.verbose)),
@@ -203,7 +203,7 @@ def _drive(runner: Runner, settings: Settings) -> list[signal.Signals]:
 def _finish(
     runner: Runner, settings: Settings, caught: list[signal.Signals], *, fail_on_error: bool
 ) -> None:
-    """Totals, and the exit code that says how it went."""
+    """Print the totals, and end with the exit code that says how it went."""
     totals = runner.totals
     if not settings.quiet:
         _print_totals(totals, settings.format)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from wpbridge.cli.exits import Exit
+from wpbridge.cli.exit_codes import Exit
 from wpbridge.cli.options import say
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ EXITS: Final = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Both end what runs within by an exception, so that it gives back what it holds."""
+    """Let both signals end what runs within by an exception: it gives back what it holds."""
 
     def stop(number: int, _frame: object) -> None:
         raise SystemExit(int(EXITS[signal.Signals(number)]))
@@ -37,7 +37,7 @@ def stoppable() -> Iterator[None]:
 
 @contextmanager
 def draining(runner: "Runner") -> Iterator[list[signal.Signals]]:
-    """The first TERM or INT drains; a second one ends the process at once.
+    """Let the first TERM or INT end the run after what runs; a second one ends the process at once.
 
     What then still runs is put back by the next run, which sees that this process is gone.
     """

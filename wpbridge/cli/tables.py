@@ -61,13 +61,13 @@ class _Column:
 
     @property
     def wanted(self) -> int:
-        """Cells for everything in it."""
+        """How many cells everything in it takes."""
         lines = [line for text in (self.name, *self.texts) for line in text.split("\n")]
         return max(map(cell_len, lines))
 
     @property
     def least(self) -> int:
-        """Cells without which it says too little."""
+        """How many cells it needs at least to say anything."""
         some = _LEAST_PROSE if self.is_prose else _LEAST
         floors = [
             cell_len(text) if _WHOLE.fullmatch(text) else min(some, cell_len(text))
@@ -146,12 +146,12 @@ def _column(
 
 
 def _prose(text: str) -> str:
-    """Its lines stay lines: the layout sets them apart from other rows."""
+    """Keep the lines of prose: the layout sets them apart from other rows."""
     return "\n".join(map(visible, text.expandtabs(_TAB).split("\n")))
 
 
 def _widths(columns: Sequence[_Column], room: int) -> list[int] | None:
-    """A width for each column; None when there is too little room for columns."""
+    """Return a width for each column; None when there is too little room for columns."""
     widths = [column.least for column in columns]
     left = room - sum(widths)
     if left < 0:
@@ -166,7 +166,7 @@ def _widths(columns: Sequence[_Column], room: int) -> list[int] | None:
 
 
 def _fitted(column: _Column, text: str, width: int, screen: Screen, style: str) -> list[Piece]:
-    """A cell's lines, each as wide as its column."""
+    """Return a cell's lines, each as wide as its column."""
     lines = [_cut(text, width, screen.ellipsis)]
     if column.is_prose:
         lines = list(_wrapped(text, width, screen.ellipsis))
@@ -196,7 +196,7 @@ def _cut(text: str, width: int, ellipsis: str) -> str:
 
 
 def _wrapped(text: str, width: int, ellipsis: str) -> Iterator[str]:
-    """Lines of whole words; a word that is wider than a line is cut."""
+    """Break a text into lines of whole words; a word that is wider than a line is cut."""
     for line in text.split("\n"):
         so_far = ""
         for word in _words(line):
@@ -208,7 +208,7 @@ def _wrapped(text: str, width: int, ellipsis: str) -> Iterator[str]:
 
 
 def _words(line: str) -> Iterator[str]:
-    """Words with the blanks behind them; between wide characters, a line may end as well."""
+    """Split a line into words with their blanks; it may also end between wide characters."""
     word = ""
     for c in line:
         is_new = bool(word) and not c.isspace() and (word[-1].isspace() or cell_len(c) > 1)

@@ -162,6 +162,6 @@ def _encoding(stream: TextIO | None) -> str:
 
 
 def _encodable(text: str, stream: TextIO | None) -> str:
-    """What the stream's encoding lacks becomes an escape as well."""
+    """Return the text with an escape for each letter that the stream's encoding lacks."""
     encoding = _encoding(stream)
     return text.encode(encoding, _REPLACED).decode(encoding)

@@ -12,7 +12,7 @@ from wpbridge.store.opened import OpenStore
 
 
 class _ZoneName(click.ParamType[str]):
-    """``site``, or the name of a time zone."""
+    """An option's value that is ``site``, or the name of a time zone."""
 
     name = "zone"
 

@@ -1,4 +1,4 @@
-"""``wp install-plugin``: what is put into the WordPress itself."""
+"""``wp install-plugin``: the must-use plugin that is put into the WordPress itself."""
 
 import os
 from dataclasses import replace
@@ -75,7 +75,7 @@ def _refuse_loss(
     *,
     may_lose: bool,
 ) -> None:
-    """Nothing goes back to PHP's runners in silence."""
+    """Refuse, or at least tell, what PHP's runners would get back."""
     found = companion.read(folder)
     before = found.sites.get(prefix) if found else None
     if before is None:
@@ -93,7 +93,7 @@ def _refuse_loss(
 
 
 def _prefix(site: Site) -> str:
-    """The site's table prefix; only a network's URL has to be looked up in the database."""
+    """Return the site's table prefix; only a network's URL is looked up in the database."""
     way = connect_site(site)
     way.close()
     return way.names.prefix

@@ -69,7 +69,7 @@ _OF_STORE = ("server", "schema", "layout", "skip_locked", "zone")
 
 
 def _rights(store: OpenStore) -> Findings:
-    """What may be done with the tables. SchemaError for a database that is read-only."""
+    """Ask what may be done with the tables. SchemaError for a database that is read-only."""
     try:
         return find(store.tables)
     except ReadOnly as error:
@@ -79,7 +79,7 @@ def _rights(store: OpenStore) -> Findings:
 def _notes(
     settings: Settings, site: Site, prefix: str, handlers: Iterable[str], left_out: Sequence[str]
 ) -> list[str]:
-    """What is worth knowing, and what `wp install-plugin` would mend."""
+    """Return what is worth knowing, and what `wp install-plugin` would mend."""
     notes: list[str] = []
     if site.mu_plugins is not None and site.config is not None:
         command = companion.command_for(settings, site.folder)

@@ -29,12 +29,12 @@ def stale_claims(examined: ExaminedSite) -> Finding:
 
 
 def _cleaner(examined: ExaminedSite) -> str:
-    """Who does the plugin's cleaner's work."""
+    """Name who does the work of the plugin's cleaner."""
     return "the next run of wpbridge" if cares(examined) else "the next run of PHP's cleaner"
 
 
 def stale(examined: ExaminedSite) -> dict[ClaimId, int]:
-    """Waiting rows by claim that a cleaner may free: never those of a wpbridge runner."""
+    """Count by claim the waiting rows that a cleaner may free: never a wpbridge runner's."""
     before = examined.now - timedelta(seconds=PLUGIN_TIMEOUT_SECONDS)
     ours = {claim for runner in examined.runners for claim in runner.claims}
     found = examined.rows.stale_claims(before)

@@ -123,7 +123,7 @@ def clock(examined: ExaminedSite) -> Finding:
 
 
 def clock_finding(whose: str, seconds: float, effect: str) -> Finding:
-    """What to say of a clock that is so far ahead of ours."""
+    """Judge a clock that is so far ahead of ours."""
     size = abs(seconds)
     if size < SKEW_SECONDS:
         return ok(f"{whose} agrees with this host's")
@@ -133,7 +133,7 @@ def clock_finding(whose: str, seconds: float, effect: str) -> Finding:
 
 
 def sqlite(examined: ExaminedSite) -> Finding:
-    """How SQLite keeps its file."""
+    """Does SQLite keep its file so that readers and writers get on?"""
     mode = examined.server.journal_mode()
     if not mode:
         return ok("the database is no SQLite file")

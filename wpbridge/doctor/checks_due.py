@@ -30,7 +30,7 @@ def _named(one: Pause) -> str:
 
 
 def resume_flags(one: Pause) -> str:
-    """What names a pause on the command line."""
+    """Return the options that name a pause on the command line."""
     return "--all" if one.kind == "all" else f"--{one.kind} {shlex.quote(one.name)}"
 
 
@@ -52,7 +52,7 @@ def backlog(examined: ExaminedSite) -> Finding:
 
 
 def _late(examined: ExaminedSite, cause: str) -> Finding:
-    """Why it may be that something has been due for long."""
+    """Say why something may have been due for long."""
     if any(pause.kind == "all" for pause in examined.pauses):
         effect = "they wait for the end of a pause"
         return warning(

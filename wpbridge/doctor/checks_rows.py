@@ -32,7 +32,7 @@ def orphan_logs(examined: ExaminedSite) -> Finding:
 
 
 def belongs_to_posts(examined: ExaminedSite) -> bool:
-    """Whether log rows may be those of actions that are no rows of the actions table."""
+    """Tell whether log rows may be of actions that are no rows of the actions table."""
     is_complete = examined.options.get(MIGRATION_OPTION) == "complete"
     return not is_complete and bool(examined.rows.legacy_posts())
 

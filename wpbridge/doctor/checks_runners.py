@@ -51,7 +51,7 @@ def runners(examined: ExaminedSite) -> Finding:
 
 
 def missed(examined: ExaminedSite) -> Finding | None:
-    """On a site that is wpbridge's: nobody runs what has been due for long."""
+    """Tell that nobody runs what has been due for long, on a site that is wpbridge's."""
     late = examined.oldest_open
     if not examined.settings.owns_site or examined.is_ours_running or late is None:
         return None

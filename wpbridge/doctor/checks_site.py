@@ -217,7 +217,7 @@ def php_clock(examined: ExaminedSite) -> Finding:
 
 
 def _defined(examined: ExaminedSite) -> dict[str, Token]:
-    """Constants that wp-config.php defines with a plain value, whatever the conditions around.
+    """Return the constants that wp-config.php defines with a plain value, whatever the conditions.
 
     The reader of configurations knows the constants a connection needs, and no others.
     """
@@ -238,7 +238,7 @@ def _defined(examined: ExaminedSite) -> dict[str, Token]:
 
 
 def _is_true(value: Token | None) -> bool:
-    """Whether PHP takes a plain value for true."""
+    """Tell whether PHP takes a plain value for true."""
     if value is None:
         return False
     if value.kind == "string":

@@ -67,7 +67,7 @@ def examine(
 
 
 def _reach(examined: ExaminedSite) -> tuple[Needs, str]:
-    """How far we come, and why no further."""
+    """Tell how far the examination comes, and why no further."""
     try:
         examined.info  # noqa: B018 - asks
     except SchemaError as error:

@@ -100,12 +100,12 @@ class ExaminedSite:
 
     @cached_property
     def server(self) -> Server:
-        """Questions about the server."""
+        """The questions that can be asked about the server."""
         return Server(self.way)
 
     @cached_property
     def rows(self) -> Rows:
-        """Questions about rows."""
+        """The questions that can be asked about rows."""
         return Rows(self.store.tables)
 
     @property

@@ -134,7 +134,7 @@ def _corrupt_rows(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # 
 
 
 def _canceled(examined: ExaminedSite, action_id: ActionId, why: str) -> int:
-    """Only while it is free: a runner that took it meanwhile sees for itself."""
+    """Cancel an action while it is free: a runner that took it meanwhile sees for itself."""
     done = examined.store.edits.cancel(
         [action_id], now=examined.now, reason=CORRUPT.format(why=why), only_free=True
     )

@@ -42,7 +42,7 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 def load(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> Settings:
-    """Settings from all their sources.
+    """Read the settings from all their sources.
 
     Args:
         flags: fields by name, and ``config`` (a file); None and ``()`` count as not given. Lists
@@ -62,7 +62,7 @@ def load(flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> Sett
 def combine(
     flags: Mapping[str, object], env: Mapping[str, str], cwd: Path, file: SettingsFile | None
 ) -> Settings:
-    """Settings as ``load`` makes them, from a file that was read before, or from none.
+    """Make settings as ``load`` does, from a file that was read before, or from none.
 
     Raises:
         ConfigError: as ``load`` does.
@@ -73,7 +73,7 @@ def combine(
 
 
 def sources_of(settings: Settings) -> dict[str, str]:
-    """Where each setting came from, by field, in the fields' order."""
+    """Tell where each setting came from, by field, in the fields' order."""
     return dict(settings.sources)
 
 
@@ -137,7 +137,7 @@ class _Reading:
                         self._take(keys[key], value[key], f"{file.path}: {key}", origin)
 
     def _known_tables(self, file: Path) -> list[str]:
-        """The file's tables that there are; the others are faults."""
+        """Name the file's tables that are known; the others become faults."""
         known = [*_TABLES, *_ALONE]
         others = []
         for name in self._tables or ():
@@ -193,7 +193,7 @@ class _Reading:
 
 
 def _secret_names(tables: Mapping[str, Any]) -> list[str]:
-    """Variables that webhooks take their secrets from, whatever they are called."""
+    """Name the variables that webhooks take their secrets from, whatever they are called."""
     webhooks = tables.get("webhooks")
     if not isinstance(webhooks, Mapping):
         return []

@@ -78,7 +78,7 @@ def _is_file(place: Path) -> bool:
 def _wordpress_folder(
     given: Mapping[str, object], env: Mapping[str, str], cwd: Path
 ) -> Path | None:
-    """The WordPress folder that is meant without any file: named, or around the working folder."""
+    """Return the WordPress folder that is named, or the one around the working folder."""
     told = given.get("path") or env.get("WPBRIDGE_PATH")
     if told:
         place = expanded(str(told), cwd, env)

@@ -22,7 +22,7 @@ class LazyGroup(click.Group):
         return {name: told for section in self.sections.values() for name, told in section.items()}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order given."""
+        """List the commands in the order of the table."""
         del ctx
         return list(self._told)
 
@@ -38,7 +38,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """With a guess at what was meant."""
+        """Find the command; the error for a name that nobody knows guesses at what was meant."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -49,7 +49,7 @@ class LazyGroup(click.Group):
             raise click.UsageError(message, error.ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """One line each, from the tables."""
+        """Write a line for each command, from the table."""
         del ctx
         for title, commands in self.sections.items():
             with formatter.section(title):
@@ -57,7 +57,7 @@ class LazyGroup(click.Group):
 
 
 def _with_examples(command: click.Command) -> click.Command:
-    """Its help ends in examples, a line each; click would fill them into a paragraph."""
+    """Let a command's help end in examples, a line each; click would make a paragraph of them."""
     if command.epilog and not command.epilog.startswith("\b"):
         command.epilog = f"\b\n{inspect.cleandoc(command.epilog)}"
     for one in command.commands.values() if isinstance(command, click.Group) else ():

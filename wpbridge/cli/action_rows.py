@@ -39,7 +39,7 @@ LOG_FIELDS: Final = ("id", "action_id", "date", "message")
 
 
 def action_row(record: Record, zone: str | None = None) -> dict[str, Any]:
-    """One action; args and schedule as far as they can be read."""
+    """Return one action as a row; args and schedule as far as they can be read."""
     kind, recurrence, first = _schedule(record.schedule)
     return {
         "id": record.id,
@@ -60,7 +60,7 @@ def action_row(record: Record, zone: str | None = None) -> dict[str, Any]:
 
 
 def log_row(entry: LogEntry) -> dict[str, Any]:
-    """One row of an action's log."""
+    """Return one row of an action's log."""
     return {
         "id": entry.id,
         "action_id": entry.action_id,
@@ -70,7 +70,7 @@ def log_row(entry: LogEntry) -> dict[str, Any]:
 
 
 def _args(text: bytes) -> Any:
-    """The values; the text itself where it cannot be read, or JSON cannot tell them."""
+    """Return the args; their text where it cannot be read, or JSON cannot tell them."""
     try:
         mapping = args.decode(text).mapping
     except CodecError:
@@ -80,7 +80,7 @@ def _args(text: bytes) -> Any:
 
 
 def _schedule(blob: bytes) -> tuple[str, str | None, datetime | None]:
-    """Kind, recurrence and first date."""
+    """Return a schedule's kind, recurrence and first date."""
     try:
         told = schedule.decode(blob)
     except CodecError:

@@ -15,7 +15,7 @@ from wpbridge.errors import (
 
 
 class Exit(IntEnum):
-    """What the process says at its end."""
+    """The exit codes of all commands."""
 
     OK = 0
     """Done, or nothing was due."""
@@ -33,7 +33,7 @@ class Exit(IntEnum):
 
 
 def code_of(error: WpbridgeError) -> Exit:
-    """The exit code of an error."""
+    """Return the exit code of an error."""
     for kind, code in (
         (StoreUnavailable, Exit.UNAVAILABLE),
         (Contention, Exit.TEMPORARY),
