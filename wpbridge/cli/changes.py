@@ -15,11 +15,12 @@ from wpbridge.cli.filters import (
     split,
 )
 from wpbridge.cli.options import one_line_errors, site_options
-from wpbridge.cli.output import plural, told
+from wpbridge.cli.output import told
 from wpbridge.clock import SystemClock
 from wpbridge.errors import InputError
 from wpbridge.queue.enqueue import Enqueue, new_action
 from wpbridge.store.records import Change
+from wpbridge.telling.words import plural
 
 
 @click.command(

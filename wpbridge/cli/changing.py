@@ -11,11 +11,12 @@ from wpbridge.action import ActionId
 from wpbridge.cli.filters import MANY, ids_of, query_of, split
 from wpbridge.cli.misspelled import tell_unknown
 from wpbridge.cli.options import settings_of
-from wpbridge.cli.output import confirm, plural, told
+from wpbridge.cli.output import confirm, told
 from wpbridge.cli.terminal import print_json, print_line, write_data
 from wpbridge.errors import InputError
 from wpbridge.queue.facade import Queue, opened
 from wpbridge.store.records import Change, Query
+from wpbridge.telling.words import plural
 
 Which: TypeAlias = Query | Sequence[ActionId]
 Deed: TypeAlias = Callable[[Queue, Which, bool], Change]

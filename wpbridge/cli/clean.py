@@ -9,7 +9,7 @@ import click
 from wpbridge.cli.filters import MANY, ended_options, selection_of
 from wpbridge.cli.misspelled import tell_unknown
 from wpbridge.cli.options import format_option, one_line_errors, settings_of, site_options
-from wpbridge.cli.output import confirm, plural, told
+from wpbridge.cli.output import confirm, told
 from wpbridge.cli.progress import counting
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.cli.times import times_in, tz_option
@@ -19,6 +19,7 @@ from wpbridge.queue.facade import Queue, opened
 from wpbridge.site.config import Settings
 from wpbridge.site.moments import iso, parse_duration
 from wpbridge.store.upkeep.retention import Expiry
+from wpbridge.telling.words import plural
 from wpbridge.upkeep import cleanup
 from wpbridge.upkeep.selection import Selection, select
 

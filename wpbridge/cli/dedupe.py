@@ -8,11 +8,12 @@ import click
 from wpbridge.cli.filters import MANY
 from wpbridge.cli.misspelled import tell_unknown
 from wpbridge.cli.options import format_option, one_line_errors, settings_of, site_options
-from wpbridge.cli.output import confirm, plural
+from wpbridge.cli.output import confirm
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.clock import SystemClock
 from wpbridge.queue.facade import opened
 from wpbridge.store.records import Query
+from wpbridge.telling.words import plural
 from wpbridge.upkeep import cleanup
 
 

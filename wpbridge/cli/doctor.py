@@ -16,10 +16,11 @@ from wpbridge.cli.options import (
     settings_of,
     site_options,
 )
-from wpbridge.cli.output import plural, told
+from wpbridge.cli.output import told
 from wpbridge.cli.terminal import print_json, print_line, styled_printer
 from wpbridge.cli.times import tz_option
 from wpbridge.doctor import LEVELS, Examination, Finding, Repair, check_up
+from wpbridge.telling.words import plural
 
 _COLOURS: Final = {"problem": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
 _WIDTH: Final = 8

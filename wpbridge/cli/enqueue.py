@@ -11,7 +11,7 @@ from wpbridge.action import ActionId
 from wpbridge.cli import enqueue_lines
 from wpbridge.cli.filters import ids_of, moment_of_flags, read_args
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
-from wpbridge.cli.output import plural, told
+from wpbridge.cli.output import told
 from wpbridge.cli.progress import counting
 from wpbridge.cli.terminal import print_line, write_data
 from wpbridge.cli.times import times_in
@@ -21,6 +21,7 @@ from wpbridge.queue.enqueue import LAST_SECOND, Enqueue
 from wpbridge.queue.facade import BULK, Queue, opened
 from wpbridge.queue.many import add_batches
 from wpbridge.site.moments import iso, parse_duration, parse_moment
+from wpbridge.telling.words import plural
 
 _ONE_ONLY: Final = (
     "args",

@@ -12,7 +12,7 @@ from wpbridge.cli.exit_codes import Exit
 from wpbridge.cli.filters import ENDED_NAMES, MANY, ended_options, selection_of
 from wpbridge.cli.migrating import opened_with_places
 from wpbridge.cli.options import format_option, one_line_errors, settings_of, site_options
-from wpbridge.cli.output import confirm, plural, told
+from wpbridge.cli.output import confirm, told
 from wpbridge.cli.progress import counting
 from wpbridge.cli.stopping import stoppable
 from wpbridge.cli.terminal import print_json, print_line
@@ -22,6 +22,7 @@ from wpbridge.migrate.journal import Journal, name_of
 from wpbridge.queue.facade import Queue
 from wpbridge.site.config import Settings
 from wpbridge.store.upkeep.retention import Expiry
+from wpbridge.telling.words import plural
 
 _SHOWN = 3
 

@@ -19,10 +19,11 @@ from wpbridge.cli.migrate_import import (
 from wpbridge.cli.migrating import opened_with_places, undo_file
 from wpbridge.cli.misspelled import tell_unknown
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
-from wpbridge.cli.output import confirm, plural
+from wpbridge.cli.output import confirm
 from wpbridge.cli.progress import counting
 from wpbridge.migrate.journal import name_of
 from wpbridge.migrate.transfer.copying import copy_queue
+from wpbridge.telling.words import plural
 
 
 @click.command(

@@ -10,7 +10,7 @@ from wpbridge.cli.filters import filter_options, query_of, split
 from wpbridge.cli.migrating import opened_with_places
 from wpbridge.cli.misspelled import tell_unknown
 from wpbridge.cli.options import format_option, one_line_errors, settings_of, site_options
-from wpbridge.cli.output import plural, told
+from wpbridge.cli.output import told
 from wpbridge.cli.progress import counting
 from wpbridge.cli.terminal import print_line
 from wpbridge.clock import SystemClock
@@ -21,6 +21,7 @@ from wpbridge.migrate.transfer.row_to_line import line_of
 from wpbridge.queue.facade import Queue
 from wpbridge.site.config import Settings
 from wpbridge.store.records import Query
+from wpbridge.telling.words import plural
 
 _SHOWN = 3
 

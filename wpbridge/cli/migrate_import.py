@@ -14,7 +14,7 @@ from wpbridge.cli.exit_codes import Exit
 from wpbridge.cli.filters import MANY, query_of
 from wpbridge.cli.migrating import opened_with_places, undo_file
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
-from wpbridge.cli.output import confirm, plural, told
+from wpbridge.cli.output import confirm, told
 from wpbridge.cli.progress import counting
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.clock import SystemClock
@@ -29,6 +29,7 @@ from wpbridge.migrate.transfer.wishes import Report, Wishes
 from wpbridge.queue.facade import Queue
 from wpbridge.site.config import Settings
 from wpbridge.site.moments import parse_duration
+from wpbridge.telling.words import plural
 
 _MOST_SAID = 20
 

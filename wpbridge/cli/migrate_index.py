@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from wpbridge.cli.options import format_option, one_line_errors, settings_of, site_options
-from wpbridge.cli.output import plural
 from wpbridge.cli.progress import percents
 from wpbridge.cli.stopping import stoppable
 from wpbridge.cli.terminal import print_json, print_line, write_data
@@ -23,6 +22,7 @@ from wpbridge.site.resolve import resolve
 from wpbridge.store.connect import connect_site
 from wpbridge.store.schema.tables import CLAIM_INDEX
 from wpbridge.store.structure.definitions import Definitions
+from wpbridge.telling.words import plural
 
 MIB = 1 << 20
 LOCK_WAIT = click.option(

@@ -10,7 +10,7 @@ from wpbridge.cli.exit_codes import Exit
 from wpbridge.cli.filters import MANY
 from wpbridge.cli.migrating import opened_with_places, undo_file
 from wpbridge.cli.options import format_option, one_line_errors, settings_of, site_options
-from wpbridge.cli.output import confirm, plural, told
+from wpbridge.cli.output import confirm, told
 from wpbridge.cli.progress import counting
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.errors import InputError
@@ -22,6 +22,7 @@ from wpbridge.migrate.post_store.undo import Undo, Undone
 from wpbridge.queue.facade import Queue
 from wpbridge.site.config import Settings
 from wpbridge.system import private_files
+from wpbridge.telling.words import plural
 
 _GIVEN: Final = ParameterSource.COMMANDLINE
 _OF_MOVING: Final = ("batch_size", "in_progress", "journal")

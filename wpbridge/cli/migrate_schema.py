@@ -18,7 +18,7 @@ from wpbridge.cli.migrate_index import (
 )
 from wpbridge.cli.migrating import undo_file
 from wpbridge.cli.options import format_option, one_line_errors, settings_of, site_options
-from wpbridge.cli.output import confirm, list_options, plural, print_rows, told
+from wpbridge.cli.output import confirm, list_options, print_rows, told
 from wpbridge.cli.progress import percents
 from wpbridge.cli.stopping import stoppable
 from wpbridge.cli.terminal import print_json, print_line, write_data
@@ -30,6 +30,7 @@ from wpbridge.migrate.schema.comparing import verify as compare
 from wpbridge.migrate.schema.deviations import Deviation, Fix
 from wpbridge.site.config import Settings
 from wpbridge.store.structure.definitions import Definitions
+from wpbridge.telling.words import plural
 
 _FIELDS = ("item", "found", "expected", "severity", "fix")
 

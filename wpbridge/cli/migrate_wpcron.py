@@ -12,7 +12,7 @@ from wpbridge.app import cron_bridge as bridges
 from wpbridge.cli.exit_codes import Exit
 from wpbridge.cli.migrating import opened_with_places, undo_file
 from wpbridge.cli.options import format_option, one_line_errors, settings_of, site_options
-from wpbridge.cli.output import confirm, plural, told
+from wpbridge.cli.output import confirm, told
 from wpbridge.cli.progress import counting
 from wpbridge.cli.stopping import stoppable
 from wpbridge.cli.terminal import print_json, print_line
@@ -31,6 +31,7 @@ from wpbridge.queue.facade import Queue
 from wpbridge.site.config import Settings
 from wpbridge.site.moments import iso, parse_duration
 from wpbridge.site.resolve import Site
+from wpbridge.telling.words import plural
 
 SAMPLES: Final = 5
 _FLUSH: Final = (

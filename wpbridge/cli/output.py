@@ -147,11 +147,6 @@ def told(words: str) -> None:
     print_line(words, err=True)
 
 
-def plural(count: int, word: str) -> str:
-    """Return a count with its word: ``1 action``, ``4,213 actions``."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
-
-
 def confirm(question: str, *, yes: bool) -> None:
     """Ask on a terminal; elsewhere, without ``--yes``, InputError says what to add."""
     if yes:

@@ -7,11 +7,12 @@ import click
 
 from wpbridge.cli.filters import ids_of
 from wpbridge.cli.options import format_option, one_line_errors, settings_of, site_options
-from wpbridge.cli.output import plural, told
+from wpbridge.cli.output import told
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.clock import SystemClock
 from wpbridge.errors import InputError
 from wpbridge.queue.facade import opened
+from wpbridge.telling.words import plural
 from wpbridge.upkeep import cleanup
 
 

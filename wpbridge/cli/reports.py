@@ -11,7 +11,7 @@ import click
 from wpbridge.cli.filters import BIGGEST, filter_options, moment_or_age, query_of, split
 from wpbridge.cli.misspelled import tell_unknown
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
-from wpbridge.cli.output import is_table, list_options, plural, print_rows, told
+from wpbridge.cli.output import is_table, list_options, print_rows, told
 from wpbridge.cli.times import times_in, tz_option
 from wpbridge.clock import SystemClock
 from wpbridge.errors import InputError
@@ -19,6 +19,7 @@ from wpbridge.queue.facade import opened
 from wpbridge.queue.failure_groups import grouped
 from wpbridge.store.base import RunnerRecord
 from wpbridge.store.records import Tally
+from wpbridge.telling.words import plural
 from wpbridge.upkeep.claim_holders import HeldClaim, held_claims
 
 _STATUSES = ("pending", "in-progress", "complete", "failed", "canceled")

@@ -25,7 +25,7 @@ from wpbridge.cli.options import (
     settings_of,
     site_options,
 )
-from wpbridge.cli.output import plural, told
+from wpbridge.cli.output import told
 from wpbridge.cli.progress import counting_run
 from wpbridge.cli.stopping import EXITS, draining
 from wpbridge.cli.terminal import print_cells, print_json, print_line
@@ -37,6 +37,7 @@ from wpbridge.site.config import Settings
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.records import Record
+from wpbridge.telling.words import plural
 
 
 def _outcome_options(command: Callable[..., Any]) -> Callable[..., Any]:

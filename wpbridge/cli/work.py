@@ -18,12 +18,12 @@ from wpbridge.cli.options import (
     settings_of,
     site_options,
 )
-from wpbridge.cli.output import plural
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.daemon.handover import unpacked
 from wpbridge.daemon.log import start_log
 from wpbridge.daemon.service import supervise
 from wpbridge.site.config import Settings
+from wpbridge.telling.words import plural
 
 
 @click.command(

@@ -7,6 +7,7 @@ from wpbridge.action import ActionId
 from wpbridge.errors import WpbridgeError
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
+from wpbridge.telling.words import plural
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,6 +49,6 @@ def add_batches(
     except WpbridgeError as error:
         if not done.added:
             raise
-        actions = f"{done.added:,} action{'' if done.added == 1 else 's'}"
+        actions = plural(done.added, "action")
         raise type(error)(f"{error}; {actions} had been added") from error
     return done

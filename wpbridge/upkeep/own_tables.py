@@ -14,6 +14,7 @@ from wpbridge.store.opened import OpenStore, open_tables
 from wpbridge.store.running.ownership import runners
 from wpbridge.store.structure.creation import create_tables, drop_tables
 from wpbridge.store.structure.tables import Connected
+from wpbridge.telling.words import plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,12 +112,8 @@ def _in_use(store: OpenStore, now: datetime) -> list[str]:
     waiting, zoned = store.reading.own_counts()
     pauses = len(store.pauses.in_force(now))
     found = [
-        (pauses, f"{_plural(pauses, 'pause')}"),
-        (waiting, f"{_plural(waiting, 'waiting action')}, which would never run"),
-        (zoned, f"the time zones of {_plural(zoned, 'cron action')}"),
+        (pauses, plural(pauses, "pause")),
+        (waiting, f"{plural(waiting, 'waiting action')}, which would never run"),
+        (zoned, f"the time zones of {plural(zoned, 'cron action')}"),
     ]
     return [words for count, words in found if count]
-
-
-def _plural(count: int, word: str) -> str:
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
