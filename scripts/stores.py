@@ -35,3 +35,10 @@ def way_of(store: RunnerStore) -> Connected:
 def again(store: RunnerStore) -> RunnerStore:
     """The same tables, looked at anew over the same connection."""
     return RunnerStore(open_tables(way_of(store)))
+
+
+def registered(store: OpenStore) -> RunnerStore:
+    """The store as one more runner sees it."""
+    mine = RunnerStore(store)
+    mine.register(host="here", boot="boot", pid=1, pid_started="1")
+    return mine

@@ -9,7 +9,7 @@ import pytest
 from clocks import FakeClock
 from factories import NOW
 from rows import change, column, log_of, query, set_status
-from stores import AnyStore, again
+from stores import AnyStore, again, registered
 from wpbridge.action import ActionId
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import schedule
@@ -39,7 +39,7 @@ def failed(queue: Queue, hook: str = "h", args: Any = (), **more: Any) -> Action
 
 def claim(queue: Queue, *hooks: str) -> None:
     """A runner takes all that is due of the hooks."""
-    found = RunnerStore(queue.store).claim_due(
+    found = registered(queue.store).claim_due(
         now=NOW, limit=100, only=ClaimFilter(hooks=frozenset(hooks))
     )
     assert found is not None

@@ -94,6 +94,7 @@ class Ownership:
         self._lock = text(
             f"SELECT {columns} FROM {table} WHERE runner_id = :id{dialect.lock_rows()}"
         )
+        self._prepare(counts=True)
 
     @property
     def claims(self) -> frozenset[ClaimId]:
