@@ -21,6 +21,7 @@ lifetime line lines listener notifier off order printed processes queue reader r
 retries retry sent set setup state stdout totals up watcher writer written
 adding changing matching reading starting idling
 cancel canceled completed enqueue enqueuer failed mailbox retried snooze snoozed stray unrun
+selected selection removed added unknown made
 """
 """Nouns of the core that every reader knows, or that follow from a word of the glossary."""
 

@@ -20,7 +20,7 @@ from wpbridge.queue.failure_groups import grouped
 from wpbridge.store.base import RunnerRecord
 from wpbridge.store.records import Tally
 from wpbridge.telling.words import plural
-from wpbridge.upkeep.claim_holders import HeldClaim, held_claims
+from wpbridge.upkeep.claim_holders import OwnedClaim, owned_claims
 
 _STATUSES = ("pending", "in-progress", "complete", "failed", "canceled")
 STAT_FIELDS = ("name", *_STATUSES, "other", "total", "due", "oldest_due", "held")
@@ -198,7 +198,7 @@ def claims(
     """Show the claims that hold actions: whose they are, and their holder's last sign of life."""
     settings = settings_of(ctx, flags)
     with opened(settings) as queue:
-        found = held_claims(queue, SystemClock().now())
+        found = owned_claims(queue, SystemClock().now())
         zone = times_in(settings, queue.store)
     empty = sum(one.claim.is_orphan for one in found)
     rows = [_claim(one) for one in found if every or not one.claim.is_orphan]
@@ -209,7 +209,7 @@ def claims(
         told(f"not shown: {plural(empty, 'claim')} without actions; --all for them")
 
 
-def _claim(one: HeldClaim) -> dict[str, Any]:
+def _claim(one: OwnedClaim) -> dict[str, Any]:
     claim, runner = one.claim, one.runner
     return {
         "id": claim.id,

@@ -14,7 +14,7 @@ from wpbridge.store.running.ownership import runners
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeldClaim:
+class OwnedClaim:
     """A claim and its holder."""
 
     claim: ClaimRecord
@@ -23,11 +23,11 @@ class HeldClaim:
     state: Literal["live", "dead", "stale", "empty"]
 
 
-def held_claims(queue: Queue, now: datetime) -> list[HeldClaim]:
+def owned_claims(queue: Queue, now: datetime) -> list[OwnedClaim]:
     """Return all claims of a queue with their holders."""
     ours = {claim: one for one in runners(queue.store.tables) for claim in one.claims}
     return [
-        HeldClaim(claim=claim, runner=ours.get(claim.id), state=_state(claim, ours, now))
+        OwnedClaim(claim=claim, runner=ours.get(claim.id), state=_state(claim, ours, now))
         for claim in queue.store.reading.claims()
     ]
 
