@@ -41,17 +41,18 @@ def supervise(
     notifier = Notifier.of(os.environ)
     env = {name: value for name, value in os.environ.items() if name not in VARIABLES}
     return Supervisor(
-        terms, starter(_worker_command, env), reload=reload, notifier=notifier, tell=tell
+        terms, starter(_worker_command(), env), reload=reload, notifier=notifier, tell=tell
     ).run()
 
 
-def _worker_command(told: str) -> Sequence[str]:
+def _worker_command() -> Callable[[str], Sequence[str]]:
     """This command once more, with the same options and what makes it a worker."""
+    # Asked once: the working folder may be gone when a worker is started later.
     # As a script does, and unlike -m: a file of the working folder named like a library's module
     # must not take its place. Unless that is where wpbridge itself lies.
     is_here = Path(wpbridge.__file__).parent.parent == Path.cwd()
     python = [sys.executable] if is_here else [sys.executable, "-P"]
-    return [*python, "-m", "wpbridge", *sys.argv[1:], "--worker", told]
+    return lambda told: [*python, "-m", "wpbridge", *sys.argv[1:], "--worker", told]
 
 
 def _terms(settings: Settings, folder: str, *, watches: bool) -> Terms:
