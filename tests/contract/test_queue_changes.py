@@ -526,21 +526,21 @@ def test_stale_claims_are_lifted_from_waiting_rows_only(queue: Queue, clock: Fak
     claim(queue, "h")
     (held,) = queue.store.reading.claims()
     set_status(queue.store, ids[0], "in-progress")
-    edits = queue.store.edits
+    stale = queue.store.stale_claims
     later = NOW + timedelta(seconds=300)
-    assert edits.unclaim(held.id, before=NOW - timedelta(seconds=1), now=later) == []
+    assert stale.free(held.id, before=NOW - timedelta(seconds=1), now=later) == []
     change(
         queue.store,
         "UPDATE wp_actionscheduler_actions SET last_attempt_gmt = NULL WHERE action_id = :i",
         i=ids[2],
     )
-    assert edits.unclaim(held.id, before=NOW, now=later) == ids[1:]
+    assert stale.free(held.id, before=NOW, now=later) == ids[1:]
     assert [column(queue.store, "claim_id", i) for i in ids] == [held.id, 0, 0]
     assert log_of(queue.store, ids[1]) == ["action created", "action reset"]
     assert len(log_of(queue.store, ids[0])) == 1
     assert len(queue.store.reading.claims()) == 1, "one of it runs"
     set_status(queue.store, ids[0], "complete")
-    assert edits.unclaim(held.id, before=NOW, now=later) == []
+    assert stale.free(held.id, before=NOW, now=later) == []
     assert query(queue.store, "SELECT * FROM wp_actionscheduler_claims") == []
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from factories import NOW, insert, make_new
 from rows import change, column, log_of, query
+from stores import again
 from wpbridge.action import Action, Claim, Status
 from wpbridge.outcome import Completed, Failed, LogLine, Retried
 from wpbridge.runner import settle
@@ -198,6 +199,7 @@ def test_schema_9_frees_the_unique_key_when_an_action_ends(
 ) -> None:
     store = open_queue(dsn)
     change(store, "ALTER TABLE wp_actionscheduler_actions ADD COLUMN unique_key text NULL")
+    store = again(store)
     store.register(host="a", boot="x", pid=1, pid_started="1")
     claim = hold(store)
     change(store, "UPDATE wp_actionscheduler_actions SET unique_key = 'v1:abc'")

@@ -49,7 +49,7 @@ class Account:
         self.database = dsn.partition("?")[0].rpartition("/")[2]
         self.name = f"u{self.database[1:]}"
         self.store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
-        for statement in self.store.parts.dialect.ddl(self.store.names):
+        for statement in self.store.parts.dialect.ddl.plugin(self.store.names):
             change(self.store, statement)
         self.do(f"CREATE USER {self.name}@localhost")
         self.site = Site(dsn.replace("root@", f"{self.name}@"), folder, self.store)

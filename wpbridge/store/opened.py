@@ -33,6 +33,7 @@ from wpbridge.store.structure.tables import Connected, Tables, look
 from wpbridge.store.upkeep.cleaning import Cleaning
 from wpbridge.store.upkeep.duties import Duties
 from wpbridge.store.upkeep.retention import Retention
+from wpbridge.store.upkeep.stale_claims import StaleClaims
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,7 @@ class OpenStore:
     retention: Retention
     cleaning: Cleaning
     duties: Duties
+    stale_claims: StaleClaims
     options: Options
 
     @property
@@ -159,5 +161,6 @@ def _assemble(
         retention=Retention(tables, groups),
         cleaning=Cleaning(tables, inserts),
         duties=Duties(tables),
+        stale_claims=StaleClaims(tables, inserts),
         options=Options(tables),
     )

@@ -229,7 +229,7 @@ def free_claims(
             query = Query(claim=claim.id, statuses=(Status.PENDING,), limit=0, order="id")
             actions += [record.id for record in store.reading.find(query)]
         else:
-            actions += store.edits.unclaim(claim.id, before=before, now=now)
+            actions += store.stale_claims.free(claim.id, before=before, now=now)
     return Freed(actions=tuple(actions), claims=tuple(gone), left=left)
 
 

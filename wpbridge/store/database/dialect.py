@@ -12,7 +12,6 @@ from sqlalchemy.engine import URL
 from wpbridge.store.schema.ddl import Ddl
 from wpbridge.store.schema.found import FoundTable, TableSize
 from wpbridge.store.schema.ids import KeyColumn
-from wpbridge.store.schema.layout import TableNames
 from wpbridge.store.schema.text_columns import Texts
 
 WORDPRESS_REMOVES = frozenset(
@@ -244,14 +243,6 @@ class Dialect(Catalogue, Protocol):
     @property
     def ddl(self) -> Ddl:
         """What writes the statements that create and change tables."""
-        ...
-
-    def own_ddl(self, names: TableNames) -> dict[str, str]:
-        """Our own tables, each with the statement that creates it if it is not there."""
-        ...
-
-    def own_indexes(self, names: TableNames) -> dict[str, str]:
-        """Indexes that tables of ours made by earlier versions lack: what adds them once."""
         ...
 
     def returning(self, column: str) -> str:

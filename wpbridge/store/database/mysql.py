@@ -26,7 +26,6 @@ from wpbridge.store.database.trouble import sort_trouble
 from wpbridge.store.schema import charsets
 from wpbridge.store.schema.ddl import Ddl, MySQLDdl
 from wpbridge.store.schema.ids import given
-from wpbridge.store.schema.layout import TableNames
 from wpbridge.store.schema.text_columns import Column, Texts
 
 _MAY_NOT_CREATE = frozenset({1044, 1142, 1227, 1370})
@@ -221,11 +220,3 @@ class MySQL(MySQLCatalogue):
 
     def make_database(self, address: URL) -> None:
         """Not ours to do."""
-
-    def own_ddl(self, names: TableNames) -> dict[str, str]:
-        """See :class:`Dialect`."""
-        return self.ddl.own(names)
-
-    def own_indexes(self, names: TableNames) -> dict[str, str]:
-        """See :class:`Dialect`."""
-        return self.ddl.own_indexes(names)

@@ -25,7 +25,6 @@ from wpbridge.store.database.sqlite_catalogue import SQLiteCatalogue
 from wpbridge.store.schema import charsets
 from wpbridge.store.schema.ddl import Ddl, SQLiteDdl
 from wpbridge.store.schema.ids import given
-from wpbridge.store.schema.layout import TableNames
 from wpbridge.store.schema.text_columns import Texts
 
 BUSY_MILLISECONDS = 10_000
@@ -162,14 +161,6 @@ class SQLite(SQLiteCatalogue):
                 raise StoreUnavailable(
                     f"the file {address.database} cannot be made: {error.strerror}"
                 ) from error
-
-    def own_ddl(self, names: TableNames) -> dict[str, str]:
-        """See :class:`Dialect`."""
-        return self.ddl.own(names)
-
-    def own_indexes(self, names: TableNames) -> dict[str, str]:
-        """See :class:`Dialect`."""
-        return self.ddl.own_indexes(names)
 
 
 def open_engine(url: URL, *, of_wordpress: bool = False) -> Engine:

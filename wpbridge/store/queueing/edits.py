@@ -1,4 +1,4 @@
-"""Changes by hand: cancel, delete, reschedule, requeue, unclaim; each guarded, each in small steps.
+"""Changes by hand: cancel, delete, reschedule, requeue; each guarded, each in small steps.
 
 Every statement names rows by primary key and says what they must still be, so what a runner took
 meanwhile is left to it. All methods take ids of one page (some thousand at most) and return what
@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy import BindParameter, Connection, TextClause, bindparam, text
 
-from wpbridge.action import ActionId, ClaimId, NewAction
+from wpbridge.action import ActionId, NewAction
 from wpbridge.clock import to_text
 from wpbridge.codec.args import columns
 from wpbridge.errors import InputError
@@ -78,20 +78,6 @@ class Edits:
         self._said = _ids(
             f"SELECT action_id, message FROM {logs} WHERE action_id IN :ids"
             " AND message LIKE :start ORDER BY log_id"
-        )
-        # The claim index makes these two find few rows among millions that keep their claim.
-        self._stale = text(
-            f"SELECT action_id FROM {actions} WHERE claim_id = :claim AND status = 'pending'"
-            f" AND (last_attempt_gmt <= :before OR last_attempt_gmt IS NULL){lock}"
-        )
-        self._unclaim = _ids(
-            f"UPDATE {actions} SET claim_id = 0 WHERE action_id IN :ids AND claim_id = :claim"
-            " AND status = 'pending' AND (last_attempt_gmt <= :before OR last_attempt_gmt IS NULL)"
-        )
-        self._drop_claim = text(
-            f"DELETE FROM {names.claims} WHERE claim_id = :claim AND NOT EXISTS (SELECT 1"
-            f" FROM {actions} a WHERE a.claim_id = :claim"
-            " AND a.status IN ('pending', 'in-progress'))"
         )
 
     def cancel(
@@ -210,26 +196,6 @@ class Edits:
         rows = self._session.run(lambda c: c.execute(self._said, values).fetchall())
         told = {ActionId(int(i)): str(log).removeprefix(REQUEUED).split()[0] for i, log in rows}
         return {i: ActionId(int(new)) for i, new in told.items() if new.isdigit()}
-
-    def unclaim(self, claim: ClaimId, *, before: datetime, now: datetime) -> list[ActionId]:
-        """Waiting rows of a claim without a sign of life since ``before``: free again.
-
-        As `reset_timeouts` of the plugin's cleaner. The claim's own row goes when nothing live is
-        left under it.
-        """
-        given = {"claim": claim, "before": to_text(before)}
-
-        def unclaim(connection: Connection) -> list[ActionId]:
-            rows = connection.execute(self._stale, given).fetchall()
-            found = sorted(ActionId(int(action)) for (action,) in rows)
-            if found:
-                connection.execute(self._unclaim, {"ids": found, **given})
-                line = LogLine(message="action reset", at=now)
-                self._inserts.logs(connection, [(i, line) for i in found])
-            connection.execute(self._drop_claim, {"claim": claim})
-            return found
-
-        return self._session.transact(unclaim)
 
     def log(self, lines: Sequence[tuple[ActionId, LogLine]]) -> None:
         """Rows of actions' own logs."""

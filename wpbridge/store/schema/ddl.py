@@ -28,10 +28,6 @@ class Ddl(ABC):
     before_script: tuple[str, ...]
     """What another client must run before a script of these statements."""
 
-    def __call__(self, names: TableNames) -> list[str]:
-        """See :meth:`plugin`."""
-        return self.plugin(names)
-
     def plugin(self, names: TableNames, layout: int = FRESH_LAYOUT) -> list[str]:
         """Create the plugin's tables as a fresh install of the plugin has them."""
         made = []

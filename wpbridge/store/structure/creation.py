@@ -15,7 +15,7 @@ def create_tables(way: Connected, *, everything: bool) -> None:
         way.dialect.make_database(way.session.address)
 
     def create(connection: Connection) -> None:
-        for statement in way.dialect.ddl(way.names) if everything else ():
+        for statement in way.dialect.ddl.plugin(way.names) if everything else ():
             connection.execute(text(statement))
 
     way.session.run(create)

@@ -56,7 +56,7 @@ class Place:
 
     def make(self, *tables: str) -> None:
         """Make those of our tables that are missing, and the indexes that they lack."""
-        ddl, indexes = self.dialect.own_ddl(self.names), self.dialect.own_indexes(self.names)
+        ddl, indexes = self.dialect.ddl.own(self.names), self.dialect.ddl.own_indexes(self.names)
         for table in tables:
             self.run(text(ddl[table]))
             if table in indexes:

@@ -43,7 +43,7 @@ class OwnTables:
         """Why the tables could not be brought forward: it is tried once."""
         self.facts: SiteFacts | None = None
         """What the tables tell of the site; None where they are not there, or those of 0.1."""
-        self._indexes = dialect.own_indexes(names)
+        self._indexes = dialect.ddl.own_indexes(names)
         """Those that nobody has looked after yet."""
 
     def look(self) -> frozenset[str]:
@@ -178,7 +178,7 @@ class OwnTables:
         return self._trouble if self.version < VERSION else None
 
     def _make(self, missing: list[str]) -> None:
-        ddl = self._dialect.own_ddl(self._names)
+        ddl = self._dialect.ddl.own(self._names)
 
         def make(connection: Connection) -> None:
             for table in missing:
@@ -218,7 +218,7 @@ class OwnTables:
         self._session.run(drop)
         self._there = frozenset()
         self.facts = None
-        self._indexes = self._dialect.own_indexes(self._names)
+        self._indexes = self._dialect.ddl.own_indexes(self._names)
 
 
 def _tell_once(message: str) -> None:
