@@ -34,11 +34,9 @@ class WholeRowInserts:
         self._dialect = dialect
         self._room = room(dialect.most_bytes)
         self._mark = mark = dialect.mark
-        numbers = ["claim_id", "group_id", "attempts"]
-        numbers += ["priority"] if layout.has_priority else []
+        numbers = layout.present("claim_id", "group_id", "attempts", "priority")
         texts = ["hook", "scheduled_date_gmt", "scheduled_date_local", "args", "schedule"]
-        often = ["status", "last_attempt_gmt", "last_attempt_local"]
-        often += ["extended_args"] if layout.has_extended_args else []
+        often = layout.present("status", "last_attempt_gmt", "last_attempt_local", "extended_args")
         columns = ", ".join([*numbers, *texts, *often])
         self._insert = f"INSERT INTO {tables.names.actions} ({columns}) VALUES "
         self._texts = ",".join([mark] * len(texts))

@@ -93,9 +93,9 @@ class BulkKeys:
         for part in self._by_key(keys):
             # Hexadecimal digits only: nothing in them has to be quoted.
             wanted = ",".join([f"'{key}'" for key in part])
-            for row in connection.exec_driver_sql(f"{self._known}({wanted})"):
-                known[str(row[0])] = Known(
-                    id=ActionId(int(row[1])), hook=as_text(row[2]), args=as_text(row[3])
+            for key, action, hook, args in connection.exec_driver_sql(f"{self._known}({wanted})"):
+                known[str(key)] = Known(
+                    id=ActionId(int(action)), hook=as_text(hook), args=as_text(args)
                 )
         return known
 
@@ -128,7 +128,7 @@ class BulkKeys:
             f" ON a.action_id = k.action_id WHERE k.key_hash IN ({wanted})"
             f" AND k.created_gmt = '{to_text(at)}' ORDER BY a.action_id{lock}"
         ).fetchall()
-        ids = listed([int(row[1]) for row in rows] or [0])
+        ids = listed([int(action) for _, action, *_ in rows] or [0])
         logs = self._pairs(
             connection,
             f"SELECT action_id, COUNT(*) FROM {names.logs} WHERE action_id IN {ids}"

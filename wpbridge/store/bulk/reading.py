@@ -4,23 +4,44 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import BindParameter, Connection, bindparam, text
 
 from wpbridge.action import ActionId
-from wpbridge.store.bulk.rows import DEFAULT_PRIORITY, Spans, WholeRow
+from wpbridge.store.bulk.rows import Spans, WholeRow
 from wpbridge.store.database.portions import portions
 from wpbridge.store.database.texts import as_text
 from wpbridge.store.reading.reading import Reading
 from wpbridge.store.records import Query
 from wpbridge.store.rows.groups import Groups
+from wpbridge.store.schema.rows import reader
+from wpbridge.store.schema.tables import ACTIONS
 from wpbridge.store.structure.tables import Tables
 
 WINDOW: Final = 1_000
 """Rows read at a time, at most."""
 WINDOW_BYTES: Final = 8 << 20
 """Rows read at a time have so many bytes together, or one row alone has more."""
+
+
+class _Row(NamedTuple):
+    """A row of the actions table, as the database gives it."""
+
+    action_id: int
+    hook: object
+    status: object
+    scheduled_date_gmt: object
+    scheduled_date_local: object
+    args: object
+    extended_args: object
+    schedule: object
+    group_id: int
+    priority: int
+    attempts: int
+    last_attempt_gmt: object
+    last_attempt_local: object
+    claim_id: int
 
 
 class WholeRows:
@@ -34,15 +55,10 @@ class WholeRows:
         self._own = tables.own
         self._reading = reading
         self._groups = groups
-        priority = "a.priority" if layout.has_priority else str(DEFAULT_PRIORITY)
-        extended = "a.extended_args" if layout.has_extended_args else "NULL"
-        self._columns = (
-            "a.action_id, a.hook, a.status, a.scheduled_date_gmt, a.scheduled_date_local, a.args,"
-            f" {extended}, a.schedule, a.group_id, {priority}, a.attempts, a.last_attempt_gmt,"
-            " a.last_attempt_local, a.claim_id"
-        )
-        lengths = [f"COALESCE(LENGTH({one}), 0)" for one in ("a.args", extended, "a.schedule")]
-        self._length = " + ".join(lengths)
+        self._reader = reader(_Row, ACTIONS, of="a", lacking=layout.lacking)
+        self._columns = self._reader.columns
+        large = layout.present("args", "extended_args", "schedule")
+        self._length = " + ".join([f"COALESCE(LENGTH(a.{one}), 0)" for one in large])
         ids: BindParameter[int] = bindparam("ids", expanding=True)
         self._logs = text(
             f"SELECT action_id, message, log_date_gmt, log_date_local FROM {names.logs}"
@@ -111,13 +127,12 @@ class WholeRows:
         self, connection: Connection, statement: object, values: Mapping[str, object], *, logs: bool
     ) -> list[tuple[int, int]]:
         """Return ids, and about how many characters the row of each has, with its logs."""
-        found = connection.execute(statement, values).fetchall()  # type: ignore[call-overload]
-        ids = [int(row[0]) for row in found]
+        found = {int(i): int(length or 0) for i, length in connection.execute(statement, values)}  # type: ignore[call-overload]
         told: dict[int, int] = {}
-        if logs and ids:
-            lengths = connection.execute(self._log_lengths, {"ids": ids})
+        if logs and found:
+            lengths = connection.execute(self._log_lengths, {"ids": list(found)})
             told = {int(i): int(length or 0) for i, length in lengths}
-        return [(i, int(row[1] or 0) + told.get(i, 0)) for i, row in zip(ids, found, strict=True)]
+        return [(i, length + told.get(i, 0)) for i, length in found.items()]
 
     def in_windows(self, ids: Sequence[ActionId]) -> Iterator[list[ActionId]]:
         """Yield ids in their order, as many at a time as their rows may be read at once."""
@@ -146,30 +161,30 @@ class WholeRows:
     def _window(
         self, connection: Connection, statement: object, values: Mapping[str, object], *, logs: bool
     ) -> list[WholeRow]:
-        rows = connection.execute(statement, values).fetchall()  # type: ignore[call-overload]
-        ids = [int(row[0]) for row in rows]
+        rows = self._reader.read(connection.execute(statement, values))  # type: ignore[call-overload]
+        ids = [row.action_id for row in rows]
         told = self._logs_of(connection, ids) if logs and ids else {}
         zones, waits = self._own_of(connection, ids) if ids else ({}, {})
         slug = self._groups.slug_on
         return [
             WholeRow(
-                id=row[0],
-                hook=as_text(row[1]) or "",
-                status=str(row[2]),
-                scheduled=as_text(row[3]),
-                scheduled_local=as_text(row[4]),
-                args=as_text(row[5]),
-                extended_args=as_text(row[6]),
-                schedule=as_text(row[7]),
-                group=slug(connection, int(row[8])),
-                priority=int(row[9]),
-                attempts=int(row[10]),
-                last_attempt=as_text(row[11]),
-                last_attempt_local=as_text(row[12]),
-                is_claimed=bool(row[13]),
-                logs=tuple(told.get(row[0], ())),
-                zone=zones.get(row[0]),
-                waits=tuple(waits.get(row[0], ())),
+                id=row.action_id,
+                hook=as_text(row.hook) or "",
+                status=str(row.status),
+                scheduled=as_text(row.scheduled_date_gmt),
+                scheduled_local=as_text(row.scheduled_date_local),
+                args=as_text(row.args),
+                extended_args=as_text(row.extended_args),
+                schedule=as_text(row.schedule),
+                group=slug(connection, int(row.group_id)),
+                priority=int(row.priority),
+                attempts=int(row.attempts),
+                last_attempt=as_text(row.last_attempt_gmt),
+                last_attempt_local=as_text(row.last_attempt_local),
+                is_claimed=bool(row.claim_id),
+                logs=tuple(told.get(row.action_id, ())),
+                zone=zones.get(row.action_id),
+                waits=tuple(waits.get(row.action_id, ())),
             )
             for row in rows
         ]

@@ -26,6 +26,19 @@ ROWS_A_STATEMENT: Final = 500
 NO_GROUPS: Final[Mapping[str, int]] = MappingProxyType({})
 
 
+_GIVEN: Final = (
+    "hook",
+    "scheduled_date_gmt",
+    "scheduled_date_local",
+    "args",
+    "schedule",
+    "group_id",
+    "priority",
+    "extended_args",
+)
+"""What is given for each new action; the other columns are the same for all."""
+
+
 class Inserts:
     """Inserts into one site's tables."""
 
@@ -39,10 +52,7 @@ class Inserts:
         self._room = room(dialect.most_bytes)
         # A character may be longer on its way than it is in the table.
         self._message_bytes = min(MESSAGE_BYTES, (dialect.most_bytes - STATEMENT) // 4)
-        given = ["hook", "scheduled_date_gmt", "scheduled_date_local", "args", "schedule"]
-        given += ["group_id"]
-        given += ["priority"] if layout.has_priority else []
-        given += ["extended_args"] if layout.has_extended_args else []
+        given = layout.present(*_GIVEN)
         same = {
             "status": "'pending'",
             "attempts": "0",

@@ -157,6 +157,10 @@ class Layout:
     texts: Texts = field(default_factory=Texts)
     """What the text columns can hold."""
 
+    def present(self, *columns: str) -> list[str]:
+        """Those of these columns of the actions table that this site has, in their order."""
+        return [column for column in columns if column not in self.lacking]
+
     @property
     def lacking(self) -> frozenset[str]:
         """The columns of the actions table that are in the description and not on this site."""

@@ -123,13 +123,10 @@ class Rights:
     def _needed(self, own: Collection[str]) -> Iterator[str]:
         """What a run says to each table, without its rows."""
         names, layout = self._names, self._layout
-        changed = ["status", "claim_id", "schedule", *_DATES, *_ATTEMPT]
-        changed += ["unique_key"] if layout.has_unique_key else []
-        filled = ["hook", "status", "args", "schedule", "group_id", "claim_id", *_DATES, *_ATTEMPT]
-        filled += ["priority"] if layout.has_priority else []
-        filled += ["extended_args"] if layout.has_extended_args else []
-        yield _update(names.actions, changed)
-        yield _insert(names.actions, filled)
+        changed = ("status", "claim_id", "schedule", *_DATES, *_ATTEMPT, "unique_key")
+        filled = ("hook", "status", "args", "schedule", "group_id", "claim_id", *_DATES, *_ATTEMPT)
+        yield _update(names.actions, layout.present(*changed))
+        yield _insert(names.actions, layout.present(*filled, "priority", "extended_args"))
         yield _insert(names.claims, ["date_created_gmt"])
         yield f"DELETE FROM {names.claims}"
         yield _insert(names.groups, ["slug"])
