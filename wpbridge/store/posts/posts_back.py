@@ -9,7 +9,7 @@ is told by the key: with it the post is to be shown, without it the action still
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection, text
 
@@ -21,6 +21,8 @@ from wpbridge.store.posts.copying import KEY
 from wpbridge.store.posts.made import MIGRATED, Made
 from wpbridge.store.posts.posts import CLEANUP_HOOK, Posts
 from wpbridge.store.posts.whole_posts import POST_TYPE, Columns, WholePost, WholePosts
+from wpbridge.store.schema.rows import reader
+from wpbridge.store.schema.tables import ACTIONS
 
 HIDDEN: Final = "wpbridge-undo"
 """The type of a post whose action may still be there."""
@@ -32,6 +34,21 @@ _NEVER: Final = "9999-12-31 00:00:00"
 Fate: TypeAlias = Literal["back", "present", "stayed", "busy", "taken", "gone"]
 """What becomes of a post: put back, there already; its action has changed since, is being run, or
 its id is another's by now; neither is there any more."""
+
+
+class _ActionRow(NamedTuple):
+    """What an undo asks of an action that a post became."""
+
+    action_id: int
+    status: str
+    attempts: int
+    scheduled_date_gmt: str
+    last_attempt_gmt: str
+    claim_id: int
+    hook: str
+
+
+_ROWS: Final = reader(_ActionRow, ACTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,11 +254,10 @@ class PostsBack:
         which = listed([one.action for one in made])
         by_key, ending = self._dialect.by_key, self._dialect.row_lock if lock else ""
         rows = connection.exec_driver_sql(
-            "SELECT action_id, status, attempts, scheduled_date_gmt, last_attempt_gmt, claim_id,"
-            f" hook FROM {self._names.actions}{by_key} WHERE action_id IN {which}"
+            f"SELECT {_ROWS.columns} FROM {self._names.actions}{by_key} WHERE action_id IN {which}"
             f" ORDER BY action_id{ending}"
         )
-        there = {int(row[0]): row for row in rows}
+        there = {row.action_id: row for row in _ROWS.read(rows)}
         told = self._told(connection, which)
         others = {action for action, _ in told}
         last = self._last_logs(connection, which)
@@ -250,12 +266,17 @@ class PostsBack:
         for one in made:
             row = there.get(one.action)
             log = told.get((one.action, MIGRATED.format(one.post.id) % one.action))
-            if row is None or (log is None and (one.action in others or row[6] != one.hook)):
+            if row is None or (log is None and (one.action in others or row.hook != one.hook)):
                 # An id that was given up with its transaction may be another action's.
                 continue
             found[one.post.id] = _Action(
-                state=(str(row[1]), int(row[2]), str(row[3]), str(row[4])),
-                is_in_hand=bool(row[5]) or row[1] == Status.IN_PROGRESS,
+                state=(
+                    str(row.status),
+                    int(row.attempts),
+                    str(row.scheduled_date_gmt),
+                    str(row.last_attempt_gmt),
+                ),
+                is_in_hand=bool(row.claim_id) or row.status == Status.IN_PROGRESS,
                 is_untouched=(
                     log is not None and last.get(one.action) == log and one.action not in awaited
                 ),
