@@ -21,9 +21,9 @@ from wordpress import make_site, missing_wordpress, plugin_folder, worker_comman
 from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.clock import SystemClock
 from wpbridge.executors.base import Call
+from wpbridge.executors.php.executor import PhpPool
 from wpbridge.executors.php.launch import launch
 from wpbridge.executors.php.limits import Greeting, PoolLimits
-from wpbridge.executors.php.pool import PhpPool
 from wpbridge.site.config import load
 from wpbridge.site.resolve import resolve
 from wpbridge.store.connect import open_site

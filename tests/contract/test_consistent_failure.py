@@ -17,7 +17,7 @@ from factories import NOW, insert, make_new
 from rows import change, log_of, query
 from wpbridge.action import ActionId, Claim
 from wpbridge.outcome import Canceled, Completed, Failed, Outcome, Retried
-from wpbridge.runner import log_texts, settle
+from wpbridge.runner import concluding, log_texts
 from wpbridge.store.base import ClaimFilter, Ending
 from wpbridge.store.running.runner_store import RunnerStore
 
@@ -35,7 +35,7 @@ def endings_of(claim: Claim, ids: Sequence[int], outcomes: Sequence[Outcome]) ->
     """In the order of ``ids``, which is the order in which they ended."""
     actions = {action.id: action for action in claim.actions}
     return [
-        settle.ending_of(
+        concluding.ending_of(
             actions[ActionId(one)],
             outcome,
             started_at=NOW,

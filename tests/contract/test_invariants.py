@@ -11,7 +11,7 @@ from factories import insert, make_new
 from rows import change, query
 from wpbridge.clock import SystemClock
 from wpbridge.outcome import Completed
-from wpbridge.runner import settle
+from wpbridge.runner import concluding
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.running.runner_store import RunnerStore
 
@@ -28,7 +28,7 @@ def attempts(store: RunnerStore) -> dict[int, list[Attempt]]:
     claim = store.claim_due(now=now, limit=5, only=ClaimFilter())
     assert claim is not None
     endings = [
-        settle.ending_of(action, Completed(), started_at=now, ended_at=now, marked=False)
+        concluding.ending_of(action, Completed(), started_at=now, ended_at=now, marked=False)
         for action in claim.actions
     ]
     store.settle(endings, now=now, finished=[claim.id])

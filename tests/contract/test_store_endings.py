@@ -10,7 +10,7 @@ from rows import change, column, log_of, query
 from stores import again
 from wpbridge.action import Action, Claim, Status
 from wpbridge.outcome import Completed, Failed, LogLine, Retried
-from wpbridge.runner import settle
+from wpbridge.runner import concluding
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.running.runner_store import RunnerStore
 
@@ -24,7 +24,7 @@ def hold(store: RunnerStore, count: int = 1, **values: object) -> Claim:
 
 def end(store: RunnerStore, claim: Claim, outcome: Completed | Failed | Retried) -> frozenset[int]:
     endings = [
-        settle.ending_of(action, outcome, started_at=NOW, ended_at=NOW, marked=False)
+        concluding.ending_of(action, outcome, started_at=NOW, ended_at=NOW, marked=False)
         for action in claim.actions
     ]
     return frozenset(store.settle(endings, now=NOW, finished=[claim.id]))
@@ -87,7 +87,7 @@ def test_a_started_row_is_in_progress_and_ends_with_one_attempt(store: RunnerSto
     line = LogLine(message="action started via wpbridge", at=NOW)
     assert store.start([(action, [line])], now=NOW, once=False) == {action.id}
     assert column(store, "status", action.id) == "in-progress"
-    ending = settle.ending_of(action, Completed(), started_at=NOW, ended_at=NOW, marked=True)
+    ending = concluding.ending_of(action, Completed(), started_at=NOW, ended_at=NOW, marked=True)
     assert store.settle([ending], now=NOW, finished=[claim.id]) == {action.id}
     assert column(store, "attempts", action.id) == 1
     assert len(log_of(store, action.id)) == 3

@@ -18,7 +18,7 @@ from wpbridge.errors import InputError, StoreError, Unfit
 from wpbridge.outcome import Failed, LogLine
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
-from wpbridge.runner import settle
+from wpbridge.runner import concluding
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.records import Pause, Query
@@ -254,7 +254,9 @@ def test_the_log_keeps_a_text_with_what_is_missing_written_out(place: Made) -> N
     claim = site.store.claim_due(now=NOW, limit=1, only=ClaimFilter())
     assert claim is not None
     reason = Failed(reason=f"ü {EMOJI} \ud83d \udce4")
-    ending = settle.ending_of(claim.actions[0], reason, started_at=NOW, ended_at=NOW, marked=False)
+    ending = concluding.ending_of(
+        claim.actions[0], reason, started_at=NOW, ended_at=NOW, marked=False
+    )
     assert site.store.settle([ending], now=NOW, finished=[claim.id]) == {action}
     assert site.queue.get(action).status == Status.FAILED
     assert log_of(site.store, action)[-1].endswith(r"ü \u{1F600} \ud83d \udce4")

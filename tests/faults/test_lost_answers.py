@@ -34,7 +34,7 @@ from wpbridge.migrate.wp_cron.moving import Mover, read
 from wpbridge.migrate.wp_cron.plan import GROUP, Choice
 from wpbridge.outcome import Completed, LogLine
 from wpbridge.queue.facade import Queue
-from wpbridge.runner import log_texts, settle
+from wpbridge.runner import concluding, log_texts
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.database import mysql_engine
@@ -86,7 +86,7 @@ def hold(store: RunnerStore, count: int = 3) -> Claim:
 
 def end(store: RunnerStore, claim: Claim, *, marked: bool) -> frozenset[int]:
     endings = [
-        settle.ending_of(a, Completed(), started_at=NOW, ended_at=NOW, marked=marked)
+        concluding.ending_of(a, Completed(), started_at=NOW, ended_at=NOW, marked=marked)
         for a in claim.actions
     ]
     return frozenset(store.settle(endings, now=NOW, finished=[claim.id]))

@@ -17,10 +17,10 @@ from descriptors import descriptors_left, open_descriptors
 from executor_runs import make_call
 from heard import heard
 from wpbridge.clock import SystemClock
+from wpbridge.executors.php.executor import PhpPool
 from wpbridge.executors.php.launch import Launch
 from wpbridge.executors.php.limits import Greeting, PoolLimits
-from wpbridge.executors.php.pool import PhpPool
-from wpbridge.executors.php.processes import Processes
+from wpbridge.executors.php.pool import Processes
 from wpbridge.executors.pools import answers, back_off
 from wpbridge.outcome import Completed, Failed, Outcome, Retried, Unrun
 

@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping
 from wpbridge.action import UPKEEP_HOOKS
 from wpbridge.clock import Clock
 from wpbridge.executors.base import Mailbox
+from wpbridge.executors.php.executor import PhpPool
 from wpbridge.executors.php.frames import Hello
 from wpbridge.executors.php.launch import Launch, launch
 from wpbridge.executors.php.limits import Greeting, PoolLimits
-from wpbridge.executors.php.pool import PhpPool
 from wpbridge.executors.php.probe import interview, notes, refusal
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import Site

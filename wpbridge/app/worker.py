@@ -13,9 +13,9 @@ from wpbridge.app.parts import Parts, prepared
 from wpbridge.app.php import php_workers
 from wpbridge.app.runners import make_runner, tell_outages
 from wpbridge.clock import Clock
-from wpbridge.daemon.child import RECYCLED
 from wpbridge.daemon.signals import deafen
 from wpbridge.daemon.worker_link import Lifetime, SignClock, WorkerLink
+from wpbridge.daemon.worker_process import RECYCLED
 from wpbridge.errors import ConfigError
 from wpbridge.events import Event
 from wpbridge.queue import wake

@@ -13,7 +13,7 @@ from wpbridge.cli.options import (
     site_options,
 )
 from wpbridge.cli.terminal import print_json, print_line
-from wpbridge.doctor.check import check as checked
+from wpbridge.doctor.can_start import check as checked
 from wpbridge.errors import SchemaError
 
 

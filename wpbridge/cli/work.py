@@ -20,7 +20,7 @@ from wpbridge.cli.options import (
 )
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.daemon.handover import unpacked
-from wpbridge.daemon.log import start_log
+from wpbridge.daemon.log_setup import start_log
 from wpbridge.daemon.service import supervise
 from wpbridge.site.config import Settings
 from wpbridge.telling.words import plural

@@ -3,10 +3,10 @@
 from typing import Final
 
 DOOR: Final = (
-    "child",
+    "worker_process",
     "handover",
     "heartbeat",
-    "log",
+    "log_setup",
     "notify",
     "service",
     "signals",

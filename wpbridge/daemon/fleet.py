@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from wpbridge.daemon.child import Child
 from wpbridge.daemon.heartbeat import Worker
+from wpbridge.daemon.worker_process import Child
 from wpbridge.daemon.worker_slots import RollingRestart, WorkerSlot
 from wpbridge.telling.log import tell
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import wpbridge
-from wpbridge.daemon.child import starter
 from wpbridge.daemon.handover import Folder, packed
 from wpbridge.daemon.notify import VARIABLES, Notifier
 from wpbridge.daemon.supervisor import Supervisor
 from wpbridge.daemon.terms import Terms
+from wpbridge.daemon.worker_process import starter
 from wpbridge.errors import ConfigError
 from wpbridge.site.config import Settings
 

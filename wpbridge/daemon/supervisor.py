@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from wpbridge.daemon import heartbeat, signals
 from wpbridge.daemon.changed_files import ChangedFiles
-from wpbridge.daemon.child import Child, Start
 from wpbridge.daemon.fleet import Fleet
 from wpbridge.daemon.heartbeat import Beat, HeartbeatWriter, is_live
 from wpbridge.daemon.notify import Notifier
 from wpbridge.daemon.terms import CurrentTerms, Terms
+from wpbridge.daemon.worker_process import Child, Start
 from wpbridge.telling.log import tell
 
 BEAT_SECONDS: Final = 1.0

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from wpbridge.daemon.child import RECYCLED, Child
+from wpbridge.daemon.worker_process import RECYCLED, Child
 from wpbridge.telling.log import tell
 
 FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.5, 30.0

@@ -45,7 +45,7 @@ __all__ = [
     "mend",
 ]
 
-DOOR: Final = ("check", "explain")
+DOOR: Final = ("can_start", "explain")
 """The modules that other rooms may import, beside the names of this one."""
 
 CHECKS: Final[tuple[Check, ...]] = (

@@ -12,14 +12,14 @@ from typing import Final
 from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.executors.base import Call, Report
 from wpbridge.outcome import Booked, Failed, LogLine, Outcome, Unrun, line_of
-from wpbridge.runner import action_events, log_texts, settle
+from wpbridge.runner import action_events, concluding, log_texts
 from wpbridge.runner.breaker import Breaker
 from wpbridge.runner.catch_up import CatchUp
 from wpbridge.runner.claim_size import ClaimSize
-from wpbridge.runner.endings import write
 from wpbridge.runner.in_hand import CallState, Ended
 from wpbridge.runner.retries import Retries
-from wpbridge.runner.run import Run
+from wpbridge.runner.shared import Run
+from wpbridge.runner.writing_endings import write
 from wpbridge.store.base import Ending
 
 FLUSH_SECONDS: Final = 0.2
@@ -60,7 +60,7 @@ class Bookkeeper:
                 self._run.in_hand.unrun.append(report.call.action)
                 continue
             outcome: Outcome = again.get(report.call.action.id, report.outcome)
-            ending, outcome = settle.concluded(
+            ending, outcome = concluding.concluded(
                 report.call.action,
                 outcome,
                 started_at=report.started_at,
@@ -181,7 +181,7 @@ class Bookkeeper:
     def _unbooked(report: Report, failed: Failed | None, status: str) -> Ending:
         """PHP died before it could write the ending, or was kept from it."""
         failed = failed or Failed(reason="the plugin's runner did not end it", error_type="Unended")
-        ending, _ = settle.concluded(
+        ending, _ = concluding.concluded(
             report.call.action,
             failed,
             started_at=report.started_at,

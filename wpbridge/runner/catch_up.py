@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from wpbridge.runner.run import Run
+from wpbridge.runner.shared import Run
 
 CATCH_UP_SECONDS: Final = 1.0
 """How often what waits is looked at while actions end here."""

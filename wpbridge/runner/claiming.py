@@ -8,7 +8,7 @@ from wpbridge.executors.base import StartMark
 from wpbridge.runner.catch_up import CatchUp
 from wpbridge.runner.claim_plan import claim_filter, start_plan
 from wpbridge.runner.claim_size import ClaimSize
-from wpbridge.runner.run import Run
+from wpbridge.runner.shared import Run
 from wpbridge.runner.shares import Shares
 from wpbridge.store.base import ClaimFilter
 

@@ -15,7 +15,7 @@ from wpbridge.events import (
     ActionSnoozed,
     PhpNoCallback,
 )
-from wpbridge.runner.run import Run
+from wpbridge.runner.shared import Run
 
 LOOK_SECONDS: Final = 60.0
 """How often the store is asked which hooks are held: other runners write it too."""

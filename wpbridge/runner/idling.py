@@ -7,7 +7,7 @@ from wpbridge.runner.catch_up import CatchUp
 from wpbridge.runner.liveness import WATCH_SECONDS
 from wpbridge.runner.presence import Presence
 from wpbridge.runner.reaper import REAP_SECONDS, Reaper
-from wpbridge.runner.run import Run
+from wpbridge.runner.shared import Run
 from wpbridge.runner.upkeep_turns import UpkeepTurns
 
 FIRST_IDLE_SECONDS: Final = 0.02

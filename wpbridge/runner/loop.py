@@ -26,7 +26,7 @@ from wpbridge.runner.presence import Presence
 from wpbridge.runner.put_back import PutBack
 from wpbridge.runner.reaper import Reaper
 from wpbridge.runner.retries import Retries
-from wpbridge.runner.run import Run
+from wpbridge.runner.shared import Run
 from wpbridge.runner.shares import Shares
 from wpbridge.runner.snapshot import snapshot
 from wpbridge.runner.starting import Starting

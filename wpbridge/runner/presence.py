@@ -5,7 +5,7 @@ from datetime import datetime
 from wpbridge.errors import RunnerGone
 from wpbridge.runner.identity import is_same_process
 from wpbridge.runner.liveness import BEAT_SECONDS, IDLE_BEAT_SECONDS, RUNNER_STALE_SECONDS
-from wpbridge.runner.run import Run
+from wpbridge.runner.shared import Run
 from wpbridge.store.base import RunnerRecord
 
 

@@ -6,7 +6,7 @@ from typing import Final
 from wpbridge.action import Claim, Status
 from wpbridge.executors.base import Call
 from wpbridge.runner import log_texts
-from wpbridge.runner.run import Run
+from wpbridge.runner.shared import Run
 
 CONFIRM_SECONDS: Final = 1.0
 """Waiting actions are looked at again this often: a canceled one must not start."""

@@ -14,14 +14,14 @@ from wpbridge.clock import Clock
 from wpbridge.events import ActionRescued
 from wpbridge.executors.base import StartMark
 from wpbridge.outcome import Failed
-from wpbridge.runner import settle
+from wpbridge.runner import concluding
 from wpbridge.runner.claiming import Claiming
-from wpbridge.runner.endings import write
 from wpbridge.runner.identity import Identity
 from wpbridge.runner.limits import RescuePolicy
 from wpbridge.runner.liveness import Liveness, is_dead
 from wpbridge.runner.presence import Presence
-from wpbridge.runner.run import Run
+from wpbridge.runner.shared import Run
+from wpbridge.runner.writing_endings import write
 from wpbridge.store.base import RESET_MESSAGE, Adopted, Ending, RunnerRecord, Store
 from wpbridge.telling.bus import Bus
 
@@ -203,8 +203,8 @@ def _verdict(
     elif policy == "fail":
         reason = f"its runner ({name}) died while it ran"
     if not reason:
-        return settle.put_back(
+        return concluding.put_back(
             action, at=now, runner=name, others=guilt.others, is_undated=policy == "hold"
         )
     failed = Failed(reason=reason, error_type="WorkerLost")
-    return settle.concluded(action, failed, started_at=now, ended_at=now, marked=True)[0]
+    return concluding.concluded(action, failed, started_at=now, ended_at=now, marked=True)[0]

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from wpbridge.runner.run import Run
+from wpbridge.runner.shared import Run
 
 
 def snapshot(run: Run) -> dict[str, Any]:

@@ -5,13 +5,13 @@ from typing import Final, assert_never
 from wpbridge.action import Action, Claim
 from wpbridge.executors.base import Call, Report
 from wpbridge.outcome import Failed
-from wpbridge.runner import log_texts, settle
+from wpbridge.runner import concluding, log_texts
 from wpbridge.runner.bookkeeper import Bookkeeper
 from wpbridge.runner.dispatcher import dispatch
 from wpbridge.runner.in_hand import CallState, Ended
 from wpbridge.runner.presence import Presence
 from wpbridge.runner.put_back import PutBack
-from wpbridge.runner.run import Run
+from wpbridge.runner.shared import Run
 
 TRIAL_SECONDS: Final = 5.0
 """A suspect that runs so long without harm lets the next one start."""
@@ -44,7 +44,7 @@ class Starting:
 
     def _fail(self, action: Action, failed: Failed) -> None:
         now = self._run.clock.now()
-        ending, failure = settle.concluded(
+        ending, failure = concluding.concluded(
             action, failed, started_at=now, ended_at=now, marked=False
         )
         unread = Call(action=action, values=(), mapping=None)

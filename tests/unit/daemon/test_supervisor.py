@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from wpbridge.daemon.changed_files import ChangedFiles
-from wpbridge.daemon.child import RECYCLED, Child
 from wpbridge.daemon.fleet import Fleet
 from wpbridge.daemon.worker_link import Lifetime
+from wpbridge.daemon.worker_process import RECYCLED, Child
 from wpbridge.daemon.worker_slots import delay
 
 

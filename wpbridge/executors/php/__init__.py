@@ -2,5 +2,5 @@
 
 from typing import Final
 
-DOOR: Final = ("frames", "launch", "limits", "pool", "probe")
+DOOR: Final = ("frames", "launch", "limits", "executor", "probe")
 """The modules that other rooms may import."""

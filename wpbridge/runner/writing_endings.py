@@ -7,7 +7,7 @@ from datetime import datetime
 from wpbridge.action import ActionId, ClaimId
 from wpbridge.errors import Contention, RunnerGone, StoreMissing, StoreUnavailable
 from wpbridge.outcome import Failed
-from wpbridge.runner import settle
+from wpbridge.runner import concluding
 from wpbridge.store.base import Ending, Store
 
 _OF_THE_STORE = (StoreUnavailable, StoreMissing, Contention, RunnerGone)
@@ -58,7 +58,7 @@ def _write_one(store: Store, ending: Ending, now: datetime) -> Written:
         raise
     except Exception as error:  # noqa: BLE001 - of whatever kind: the driver's own, too
         refusal = error
-    for other, failed in settle.plainer(ending, refusal):
+    for other, failed in concluding.plainer(ending, refusal):
         try:
             settled = store.settle([other], now=now)
         except _OF_THE_STORE:
