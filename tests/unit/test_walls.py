@@ -36,7 +36,7 @@ SEEDS = {
         "wpbridge.executors.php.limits",
         "The pool core does not know which workers it has",
     ),
-    "migrate/packed": ("sqlalchemy", "SQLAlchemy stays in wpbridge.store"),
+    "migrate/packed_file": ("sqlalchemy", "SQLAlchemy stays in wpbridge.store"),
     "store/connect": ("pymysql", "PyMySQL stays in wpbridge.store.database.mysql_engine"),
     "executors/webhook": ("requests", "requests stays in wpbridge.executors.webhook_call"),
     "doctor/fixes": ("click", "click stays in wpbridge.cli"),
@@ -73,7 +73,9 @@ def test_each_kind_of_import_that_is_not_allowed_is_caught(tmp_path: Path) -> No
     for name in ("pyproject.toml", "scripts/import_contracts.py"):
         shutil.copy(ROOT / name, tmp_path / name)
     for module, (imported, _) in SEEDS.items():
-        with (tmp_path / "wpbridge" / f"{module}.py").open("a", encoding="utf-8") as file:
+        seeded = tmp_path / "wpbridge" / f"{module}.py"
+        assert seeded.is_file(), "a seed needs a module that is there"
+        with seeded.open("a", encoding="utf-8") as file:
             file.write(f"\nimport {imported}\n")
     said = lint(tmp_path)
     broken = {line.split(" BROKEN")[0] for line in said.splitlines() if " BROKEN" in line}

@@ -1,4 +1,4 @@
-"""The one room that names real stores and executors, and puts them together.
+"""Puts together what runs actions: a runner, its store, its executors.
 
 ``routing`` says who runs what, ``php`` starts WordPress, ``executors`` and ``runners`` make a
 runner. ``parts`` is what a run works with, ``named_run`` judges actions that somebody named,

@@ -1,4 +1,4 @@
-"""What the settings and the handlers mean together: who runs what, and what a run claims."""
+"""From settings and handlers to the routes of a run and the filter of its claims."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

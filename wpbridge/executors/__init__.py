@@ -1,6 +1,7 @@
 """Ways to run one action, and the table that says which one. An executor returns an outcome.
 
-It writes no row. The runner knows executors by `base` alone; only `wpbridge.app` names real ones.
+It writes no row. The runner knows executors by `base` and `openings` alone. A webhook is a handler
+that posts, and runs on threads.
 """
 
 from typing import Final

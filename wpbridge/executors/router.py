@@ -1,4 +1,4 @@
-"""Several executors as one: each call goes where the routing table says."""
+"""Several executors as one: it hands each call on by a rule that it is given."""
 
 import functools
 from collections.abc import Callable, Collection, Mapping, Sequence

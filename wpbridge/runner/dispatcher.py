@@ -1,4 +1,4 @@
-"""An action's texts to a call, or to the reason why there is none."""
+"""Decodes the texts of an action and makes the call of it, or the reason why there is none."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""One run: claim, hand over, collect, settle, keep fresh; one thread, which owns the store.
+"""The loop of one run: claim, hand over, collect, settle, keep fresh. One thread owns the store.
 
 Starts and endings are written in batches by the bookkeeper. What must not run twice, and what a
 dead runner left, is marked as started before it is called.

@@ -1,4 +1,4 @@
-"""What all parts of one run share."""
+"""What the parts of one run share; :mod:`wpbridge.runner.loop` puts them together."""
 
 from dataclasses import dataclass, field
 

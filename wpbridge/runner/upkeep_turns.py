@@ -1,4 +1,4 @@
-"""UpkeepTurns for the site between two steps of the loop: when a caretaker gets a moment."""
+"""When the caretaker of a site gets a turn: between two steps of the runner's loop."""
 
 import math
 from dataclasses import dataclass

@@ -66,6 +66,7 @@ class Settings:
     webhooks: Mapping[str, Webhook] = _setting({}, tables.webhooks, None, is_secret=True)
     """By hook."""
     batch_size: int = _setting(25, kinds.number(1, 10_000))
+    """How many actions a claim takes at most."""
     batches: int = _setting(0, kinds.number(0, 1 << 31))
     """0: until nothing is due."""
     max_actions: int = _setting(0, kinds.number(0, 1 << 31))

@@ -264,7 +264,7 @@ class Store(Protocol):
         """Put unstarted actions back; returns how many were still ours."""
         ...
 
-    def heartbeat(self, held: Sequence[ActionId], *, now: datetime) -> bool:
+    def heartbeat(self, in_hand: Sequence[ActionId], *, now: datetime) -> bool:
         """Keep held rows and this runner's own row fresh.
 
         False when that row is gone: others took us for dead, and what we held for theirs.

@@ -1,4 +1,6 @@
-"""Starts WP-CLI and PHP. No other module does.
+"""Starts other programs: WP-CLI, PHP, and Python for isolated handlers.
+
+The daemon starts its workers itself, in :mod:`wpbridge.daemon.worker_process`.
 
 No shell reads the words of a command, and secrets go through pipes, never as arguments.
 """

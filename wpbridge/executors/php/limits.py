@@ -1,4 +1,4 @@
-"""What the PHP pool is told: how many workers, for how long, and how they are greeted."""
+"""The limits of the PHP pool, and what it asks of a worker that has just started."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

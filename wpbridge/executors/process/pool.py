@@ -1,4 +1,8 @@
-"""The children of isolated handlers: each runs one call at a time, and is killed at its limit."""
+"""The children of isolated handlers: each runs one call at a time, and is killed at its limit.
+
+``worker.overdue`` says when that is; ``Pool._judge`` of :mod:`wpbridge.executors.pools.pool` sends
+TERM and then KILL.
+"""
 
 import logging
 from dataclasses import dataclass

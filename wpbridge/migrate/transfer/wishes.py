@@ -1,4 +1,4 @@
-"""How an import is to be done, and what it did."""
+"""The options of an import, and the report of what it did."""
 
 from collections import Counter
 from dataclasses import dataclass, field

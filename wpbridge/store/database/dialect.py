@@ -1,4 +1,7 @@
-"""What differs between MySQL/MariaDB and SQLite, and nothing else."""
+"""The questions whose answers differ between MySQL/MariaDB and SQLite, and nothing else.
+
+:mod:`wpbridge.store.database.mysql` and :mod:`wpbridge.store.database.sqlite` have the answers.
+"""
 
 import re
 from collections.abc import Collection, Mapping, Sequence

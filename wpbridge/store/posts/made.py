@@ -1,4 +1,4 @@
-"""What becomes of posts: the actions that they are to be, and those that they became."""
+"""The actions that posts are about to become, and those that they have become."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What rows become that are read to be looked at: the columns by name, and tallies of groups."""
+"""What the rows that people look at become: records of actions, and counts by group."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace

@@ -1,4 +1,7 @@
-"""One row and all that goes with it, written in a transaction that the caller began."""
+"""Statements on rows of one kind each: actions, logs, groups, zones, waits, options.
+
+What writes is handed the connection of a transaction that the caller has begun.
+"""
 
 from typing import Final
 

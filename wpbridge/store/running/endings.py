@@ -18,7 +18,7 @@ from wpbridge.telling.log import tell
 
 
 @dataclass(frozen=True, slots=True)
-class _Turn:
+class _StatusChange:
     """A change of an action's status that is about to be written."""
 
     action: Action
@@ -66,7 +66,7 @@ class Endings:
             )
 
         changes = {
-            i: _Turn(action, Status.PENDING, Status.IN_PROGRESS)
+            i: _StatusChange(action, Status.PENDING, Status.IN_PROGRESS)
             for i, (action, _) in wanted.items()
         }
         marked = self._settling(start, changes)
@@ -102,7 +102,7 @@ class Endings:
             self._ownership.write(connection, lost=lost, once=once)
 
         changes = {
-            i: _Turn(e.action, Status.IN_PROGRESS if e.marked else Status.PENDING, e.status)
+            i: _StatusChange(e.action, Status.IN_PROGRESS if e.marked else Status.PENDING, e.status)
             for i, e in wanted.items()
         }
         done = self._settling(settle, changes)
@@ -125,7 +125,7 @@ class Endings:
     def _settling(
         self,
         work: Callable[[Connection, frozenset[ActionId]], None],
-        turns: dict[ActionId, _Turn],
+        turns: dict[ActionId, _StatusChange],
     ) -> frozenset[ActionId]:
         """Do it for all; if some are lost, look which are still ours and do it for those.
 
@@ -172,13 +172,13 @@ class Endings:
         self._limits.freed(actions)
         return freed
 
-    def heartbeat(self, held: Sequence[ActionId], *, now: datetime) -> bool:
+    def heartbeat(self, in_hand: Sequence[ActionId], *, now: datetime) -> bool:
         """See :class:`wpbridge.store.base.Store`."""
-        if not held:
+        if not in_hand:
             return self._session.run(self._ownership.beat)
 
         def beat(connection: Connection) -> bool:
-            self._writes.touch(connection, held, self._ownership.claims, now)
+            self._writes.touch(connection, in_hand, self._ownership.claims, now)
             return self._ownership.beat(connection)
 
         return self._session.transact(beat)

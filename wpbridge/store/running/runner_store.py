@@ -168,9 +168,9 @@ class RunnerStore:
         """See :class:`Store`."""
         return self._endings.release(actions, finished=finished)
 
-    def heartbeat(self, held: Sequence[ActionId], *, now: datetime) -> bool:
+    def heartbeat(self, in_hand: Sequence[ActionId], *, now: datetime) -> bool:
         """See :class:`Store`."""
-        return self._endings.heartbeat(held, now=now)
+        return self._endings.heartbeat(in_hand, now=now)
 
     def glance(self, *, now: datetime, silent_seconds: float) -> Sight:
         """See :class:`Store`."""

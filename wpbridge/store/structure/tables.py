@@ -1,4 +1,7 @@
-"""One site's tables: the way to them, and how they were when the store was opened."""
+"""One site's tables: how they are reached, and what a look at them found.
+
+What the tables look like is described in :mod:`wpbridge.store.schema.tables`.
+"""
 
 from dataclasses import dataclass, replace
 
