@@ -1,4 +1,4 @@
-"""What a queue does: adding actions, changing them by hand, pauses."""
+"""What a queue needs of the store: adding actions, changing them by hand, pauses."""
 
 from typing import Final
 

@@ -1,9 +1,8 @@
-"""New actions: unique ones, keyed ones, waiting ones, many at a time; the plugin's insert and more.
+"""Add new actions: unique ones, keyed ones, waiting ones, many at a time.
 
-A unique action is refused when the plugin would refuse it. The plugin's check is one statement
-that two writers can pass together; here writers queue up on the row of the action's group, so
-among wpbridge's writers it never happens. PHP takes no notice of that lock, as it takes none of
-its own.
+A unique action is refused when the plugin would refuse it. The plugin checks in one statement,
+which two writers can pass together. Here writers lock the row of the action's group, so this never
+happens among wpbridge's writers. PHP ignores that lock, and has none of its own.
 """
 
 import hashlib
@@ -31,29 +30,29 @@ from wpbridge.store.structure.own_steps import old_mark
 from wpbridge.store.structure.tables import Tables
 
 UniqueBy: TypeAlias = Literal["auto", "group", "args"]
-"""What makes two actions the same: hook and group (the plugin up to 3.9), or their args too (from
-4.0 on); ``auto`` goes by what the tables show."""
+"""What makes two actions like each other: hook and group (the plugin up to 3.9), or their args too
+(since 4.0). ``auto`` is what the tables show."""
 
 SINCE_4_HOOK: Final = "action_scheduler_run_actions_cleanup_hook"
-"""An upkeep action that the plugin schedules from 4.0 on."""
+"""The hook of an upkeep action that the plugin schedules since 4.0."""
 DAILY_HOOK: Final = "action_scheduler_run_recurring_actions_schedule_hook"
-"""One that it schedules from 3.9.3 on."""
+"""The hook of an upkeep action that it schedules since 3.9.3."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """An action to be added, and on which terms."""
+    """An action to be added, and its terms."""
 
     action: NewAction
     unique: bool = False
     key: str = ""
-    """Idempotency key: a second request with it adds nothing."""
+    """The idempotency key: a second request with it adds nothing."""
     after: tuple[ActionId, ...] = ()
     on_failed: OnFailed = "hold"
 
     @property
     def is_plain(self) -> bool:
-        """Nothing has to be looked up for it."""
+        """Tell whether nothing has to be looked up before the action is added."""
         return not (self.unique or self.key or self.after)
 
 
@@ -62,7 +61,7 @@ class Added:
     """What became of a request."""
 
     id: ActionId | None
-    """Of the new action, or of the one its key made before; None: refused as not unique."""
+    """The new action, or the one that the key made before; None when refused as not unique."""
     is_new: bool
 
 
@@ -81,7 +80,7 @@ class Adding:
         self._waits = waits
         ids: BindParameter[int] = bindparam("ids", expanding=True)
         self._lock_groups = text(dialect.lock_groups(names.groups)).bindparams(ids)
-        # The caller's transaction may look at an old snapshot; a locking read never does.
+        # The caller's transaction may read an old snapshot; a locking read never does.
         locking = dialect.shared_lock
         fresh = locking if session.is_borrowed else ""
         same = (
@@ -90,7 +89,7 @@ class Adding:
         )
         self._same_group = text(f"{same} LIMIT 1{fresh}")
         self._same_args = text(f"{same} AND args = :args LIMIT 1{fresh}")
-        # Locks: where the server has not yet read that COMMIT, the row's own lock is waited for.
+        # This locks: where the server has not yet read that COMMIT, it waits for the row's lock.
         self._made_before = text(
             f"SELECT 1 FROM {names.actions} WHERE action_id = :id AND hook = :hook AND args = :args"
             f"{dialect.row_lock}"
@@ -106,8 +105,8 @@ class Adding:
         )
         key_made = f"SELECT action_id FROM {names.keys} WHERE key_hash = :key"
         self._key_made = text(key_made)
-        # Also in a transaction of ours: whose key is found taken may have committed just now,
-        # after what was read first in a batch.
+        # This locks in a transaction of ours too: whoever took the key may have committed just
+        # now, after the first read of a batch.
         self._read_key = text(f"{key_made}{locking}")
         self._fill_key = text(f"UPDATE {names.keys} SET action_id = :id WHERE key_hash = :key")
         self._drop_key = text(f"DELETE FROM {names.keys} WHERE key_hash = :key")
@@ -121,7 +120,7 @@ class Adding:
         ).bindparams(ids)
 
     def unique_by(self, wanted: UniqueBy) -> UniqueBy:
-        """``group`` or ``args``: as asked for, else as the tables show that the plugin does."""
+        """Return ``group`` or ``args``: what is wanted, or for ``auto`` what the tables show."""
         if wanted != "auto":
             return wanted
         if self._layout.has_unique_key:
@@ -129,13 +128,14 @@ class Adding:
         return "args" if self._session.run(self._looks_like_4) else "group"
 
     def is_since_4(self) -> bool:
-        """Whether the plugin here is 4.0 or newer, as far as the tables show."""
+        """Tell whether the plugin here is 4.0 or newer, as far as the tables show."""
         return self.unique_by("auto") == "args"
 
     def _looks_like_4(self, connection: Connection) -> bool:
-        """4.0 dates its daily action to 3 at night, 3.9.3 to now; the other comes a day later.
+        """Tell whether the plugin's upkeep actions look like those of 4.0.
 
-        What neither tells is an installation of 4.0 that no administrator has visited yet.
+        4.0 dates its daily action to 3 at night, 3.9.3 to now. The cleanup action comes a day
+        later. Neither shows an installation of 4.0 that no administrator has visited yet.
         """
         if connection.execute(self._cleanup, {"hook": SINCE_4_HOOK}).first() is not None:
             return True
@@ -143,15 +143,15 @@ class Adding:
         return str(first or "").endswith("03:00:00")
 
     def add(self, requests: Sequence[Request], *, by: UniqueBy, now: datetime) -> list[Added]:
-        """Add them all in one transaction; a crash leaves all of them or none.
+        """Add all actions in one transaction; a crash leaves all of them or none.
 
         Args:
-            requests: their group ids may be missing.
+            requests: the actions; their group ids may be missing.
             by: what makes an action unique.
-            now: for the log rows.
+            now: the date of the log rows.
 
         Raises:
-            InputError: args or hook that the tables cannot hold; nothing is written.
+            InputError: the tables cannot hold an action's args or texts; nothing is written.
             Contention: other writers hold the locks.
         """
         self._check(requests)
@@ -173,7 +173,7 @@ class Adding:
         return self._session.transact(attempt)
 
     def same_as(self, action: NewAction, by: UniqueBy) -> ActionId | None:
-        """The action that a unique one would be refused for; changes nothing."""
+        """Return the action because of which a unique one would be refused; change nothing."""
         group_id = action.group_id
         if group_id is None:
             group_id = self._groups.first(action.group)
@@ -182,14 +182,14 @@ class Adding:
         known, by = replace(action, group_id=group_id), self.unique_by(by)
 
         def same(connection: Connection) -> ActionId | None:
-            # What the tables cannot hold is like nothing in them.
+            # Nothing in the tables is like an action that they cannot hold.
             fault = self._layout.texts.fault(connection, texts_of(self._names, known))
             return None if fault else self._same(connection, known, by)
 
         return self._session.run(same)
 
     def key_made(self, key: str) -> ActionId | None:
-        """The action that a key made before."""
+        """Return the action that a key made before; None when there is none."""
         if not self._own.has(self._names.keys):
             return None
         values = {"key": _hashed(key)}
@@ -197,7 +197,7 @@ class Adding:
         return ActionId(int(found)) if found else None
 
     def keys_made(self, keys: Sequence[str]) -> dict[str, ActionId]:
-        """The same for many: by key, of those that made one."""
+        """Return by key the actions that these keys made before."""
         if not keys or not self._own.has(self._names.keys):
             return {}
         by_hash = {_hashed(key): key for key in keys}
@@ -206,10 +206,10 @@ class Adding:
         return {by_hash[str(key)]: ActionId(int(action)) for key, action in rows}
 
     def keyed(self, records: Sequence[Record]) -> frozenset[ActionId]:
-        """Those of the actions that an idempotency key has made.
+        """Return those of the actions that an idempotency key has made.
 
-        What was queued when the tables of wpbridge 0.1 were brought forward has a row among the
-        keys as well, which tells of no key.
+        Actions that were queued when the tables of wpbridge 0.1 were brought forward also have a
+        row among the keys, though no key made them.
         """
         if not records or not self._own.has(self._names.keys):
             return frozenset()
@@ -220,12 +220,12 @@ class Adding:
         return frozenset(action for key, action in found if key != marks[action])
 
     def pass_on(self, key: str, to: str) -> None:
-        """What a key has made counts as made by another one, which has made nothing, from now."""
+        """Let the action that a key has made count as made by ``to``, which has made nothing."""
         values = {"key": _hashed(key), "to": _hashed(to)}
         self._session.run(lambda c: c.execute(self._pass_on, values))
 
     def check(self, request: Request) -> None:
-        """Raises InputError for what the tables cannot hold."""
+        """Raise InputError for an action that the tables cannot hold."""
         self._session.run(lambda c: self._check_texts(c, request))
 
     def _check_texts(self, connection: Connection, request: Request) -> None:
@@ -242,10 +242,10 @@ class Adding:
             )
 
     def _too_big(self, action: NewAction) -> str:
-        """Say that no statement can hold the row; the server would seem to be gone."""
+        """Say that no statement can hold the row. The server would only seem to be gone."""
         most = self._dialect.most_bytes
         told = [text for _, _, text in texts_of(self._names, action)]
-        # Most rows are far from it.
+        # Most rows are far smaller.
         if 2 * text_size(*told) + STATEMENT < most:
             return ""
         size = escaped_size(*told) + STATEMENT
@@ -261,12 +261,12 @@ class Adding:
             for request in requests:
                 self._check_texts(connection, request)
 
-        # Groups are made before the transaction begins.
+        # Groups are made before the transaction begins, so this check comes first.
         self._session.check_writable()
         self._session.run(check)
 
     def _prepare(self, requests: Sequence[Request]) -> None:
-        """Our own tables, outside of the transaction: making one would commit it."""
+        """Make our own tables that are needed. In the transaction this would commit it."""
         names = self._names
         needed = [
             *([names.keys] if any(r.key for r in requests) else []),
@@ -277,7 +277,7 @@ class Adding:
             self._own.ensure(*needed)
 
     def _is_plainly_refused(self, request: Request, by: UniqueBy) -> bool:
-        """Most duplicates are old ones: seen without any lock."""
+        """Tell whether a duplicate is seen without a lock, as most are, since they are old."""
         if not request.unique or request.key or self._session.is_borrowed:
             return False
         return self._session.run(lambda c: self._same(c, request.action, by)) is not None
@@ -285,10 +285,10 @@ class Adding:
     def _is_there(
         self, connection: Connection, requests: Sequence[Request], tried: Sequence[Added]
     ) -> bool:
-        """Whether the transaction whose COMMIT was never answered was made.
+        """Tell whether the transaction whose COMMIT got no answer was committed.
 
-        It is, when its first new row is: that row, by its id and by what stands in it, since a
-        server that was restarted may give the id away again.
+        It was if its first new row is there. The row is compared by id and content, since a server
+        that was restarted may give the id away again.
         """
         for request, added in zip(requests, tried, strict=False):
             if added.is_new:
@@ -310,10 +310,10 @@ class Adding:
         now: datetime,
     ) -> list[Added]:
         if locks:
-            # One writer of unique actions a group, until its transaction ends.
+            # Only one writer of unique actions works in a group, until its transaction ends.
             connection.execute(self._lock_groups, {"ids": sorted(locks)}).close()
         found: list[Added] = []
-        # In their order, as if one by one: a unique one may be refused for an earlier one here.
+        # In their order, as if added one by one: an earlier one may get a later one refused.
         for is_plain, part in itertools.groupby(requests, key=lambda request: request.is_plain):
             if is_plain:
                 rows = [request.action for request in part]
@@ -345,9 +345,9 @@ class Adding:
         return Added(action_id, is_new=True)
 
     def _same(self, connection: Connection, action: NewAction, by: UniqueBy) -> ActionId | None:
-        """A pending or running action of the same hook and group, and with ``args`` the same args.
+        """Return a pending or running action of the same hook and group (by ``args``: and args).
 
-        In the database's comparison, as the plugin's (`build_insert_sql` in action-scheduler).
+        The database compares, as in the plugin (`build_insert_sql` in action-scheduler).
         """
         values: dict[str, object] = {"hook": action.hook, "group_id": action.group_id or 0}
         statement = self._same_group
@@ -358,7 +358,7 @@ class Adding:
 
 
 def texts_of(names: TableNames, action: NewAction) -> Iterator[tuple[str, Place, str | None]]:
-    """The texts of a new row by their names, and where they are to stand."""
+    """Yield the texts of a new row with their names and the columns where they will stand."""
     short, extended = columns(action.args)
     yield "hook", (names.actions, "hook"), action.hook
     yield "args", (names.actions, "args"), short

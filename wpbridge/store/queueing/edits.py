@@ -1,8 +1,8 @@
-"""Changes by hand: cancel, delete, reschedule, requeue; each guarded, each in small steps.
+"""Change actions by hand: cancel, delete, reschedule, requeue.
 
-Every statement names rows by primary key and says what they must still be, so what a runner took
-meanwhile is left to it. All methods take ids of one page (some thousand at most) and return what
-they did change.
+Every statement names rows by primary key and says what they must still be, so whatever a runner has
+claimed meanwhile is left to it. All methods take the ids of one page (some thousand at most) and
+return what they did change.
 """
 
 from collections.abc import Mapping, Sequence
@@ -88,10 +88,10 @@ class Edits:
         reason: str = "",
         only_free: bool = False,
     ) -> list[ActionId]:
-        """Pending actions to canceled; the plugin's own cancel changes those of any status.
+        """Cancel pending actions, while the plugin's own cancel changes those of any status.
 
-        ``only_free``: not those that a runner has claimed. InputError for a reason that the log
-        cannot hold.
+        With ``only_free`` those that a runner has claimed are left out. Raises InputError for a
+        reason that the log cannot hold.
         """
 
         def cancel(connection: Connection) -> list[ActionId]:
@@ -106,13 +106,13 @@ class Edits:
         return self._session.transact(cancel)
 
     def drop_unique_keys(self, ids: Sequence[ActionId]) -> int:
-        """Of ended actions: a writer that knows no ``unique_key`` left them theirs."""
+        """Clear the unique keys of ended actions, which a writer that does not know them left."""
         return self._session.transact(
             lambda c: int(c.execute(self._drop_keys, {"ids": sorted(ids)}).rowcount)
         )
 
     def delete(self, ids: Sequence[ActionId]) -> list[ActionId]:
-        """Rows and their logs; not what a runner holds, whose batch would be lost with it."""
+        """Delete actions and their logs, but no claimed one: its runner would lose its batch."""
 
         def delete(connection: Connection) -> list[ActionId]:
             found = _found(connection, self._idle, ids)
@@ -125,7 +125,7 @@ class Edits:
         return self._session.transact(delete)
 
     def _forget(self, connection: Connection, ids: Sequence[ActionId]) -> None:
-        """What our own tables hold of deleted actions."""
+        """Delete what our own tables say of deleted actions."""
         self._zones.forget(connection, ids)
         for table, statement in (
             (self._names.keys, self._forget_keys),
@@ -140,10 +140,10 @@ class Edits:
             self._session.transact(lambda c: c.execute(self._forget_keys, {"ids": sorted(ids)}))
 
     def move(self, moves: Mapping[ActionId, NewAction], *, now: datetime) -> list[ActionId]:
-        """Free pending actions to other dates and schedules, blob and columns in step.
+        """Move free pending actions to other dates and schedules, in blob and columns alike.
 
-        Of each :class:`NewAction` only schedule, date, and zone count. What waits for others
-        gets its date when they have ended.
+        Of each :class:`NewAction` only schedule, date and zone count. An action that waits for
+        others gets its date when they have ended.
         """
 
         def move(connection: Connection) -> list[ActionId]:
@@ -168,7 +168,7 @@ class Edits:
     def requeue(
         self, copies: Mapping[ActionId, NewAction], *, now: datetime
     ) -> dict[ActionId, ActionId]:
-        """A new action for each ended one, the two linked by their logs; the old row stays."""
+        """Add a new action for each ended one. Their logs link the two, and the old row stays."""
 
         def requeue(connection: Connection) -> dict[ActionId, ActionId]:
             old = _found(connection, self._ended, list(copies))
@@ -189,7 +189,7 @@ class Edits:
         return self._session.transact(requeue)
 
     def requeued(self, ids: Sequence[ActionId]) -> dict[ActionId, ActionId]:
-        """Those that were requeued before, and as what."""
+        """Return those of the actions that were requeued before, each with its new action."""
         if not ids:
             return {}
         values = {"ids": list(ids), "start": f"{REQUEUED}%"}
@@ -198,7 +198,7 @@ class Edits:
         return {i: ActionId(int(new)) for i, new in told.items() if new.isdigit()}
 
     def log(self, lines: Sequence[tuple[ActionId, LogLine]]) -> None:
-        """Rows of actions' own logs."""
+        """Write rows into the actions' own logs."""
         self._session.transact(lambda c: self._inserts.logs(c, lines))
 
 
@@ -210,7 +210,7 @@ def _ids(statement: str) -> TextClause:
 def _found(
     connection: Connection, statement: TextClause, ids: Sequence[ActionId]
 ) -> list[ActionId]:
-    """Locked, in ascending order, so that two writers never wait for each other."""
+    """Lock and return rows, in ascending order, so that two writers never wait for each other."""
     if not ids:
         return []
     rows = connection.execute(statement, {"ids": sorted(ids)})

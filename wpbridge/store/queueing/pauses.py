@@ -1,7 +1,7 @@
-"""Pauses: what no runner on any host may claim, until they end or are lifted.
+"""Keep pauses: what no runner on any host may claim, until they end or are lifted.
 
-They lie in a table of ours that the companion plugin reads in PHP too, so the columns are a
-contract with it (docs/explain/companion.md). Names are exact, unlike the collation's.
+They stand in a table of ours that the companion plugin reads in PHP too, so its columns are a
+contract (docs/explain/companion.md). Names are compared exactly, unlike in the collation.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -54,28 +54,28 @@ class Pauses:
         self._purge = text(f"DELETE FROM {table} WHERE until_gmt <= :now")
 
     def stored(self) -> list[Pause]:
-        """All of them, ended ones too; none where nothing was ever paused."""
+        """Return all pauses, ended ones too; none where nothing was ever paused."""
         if not self._own.has(self._table):
             return []
         return self._session.run(lambda c: self._pauses(c.execute(self._all)))
 
     def in_force(self, now: datetime) -> list[Pause]:
-        """Those that count now."""
+        """Return the pauses that are in force at ``now``."""
         if not self._own.has(self._table):
             return []
         return self._session.run(lambda c: self.in_force_on(c, now))
 
     def in_force_on(self, connection: Connection, now: datetime) -> list[Pause]:
-        """The same for a claim, on its connection."""
+        """Return the pauses that are in force, read on the connection of a claim."""
         return self._pauses(connection.execute(self._in_force, {"now": to_text(now)}))
 
     def _pauses(self, rows: Iterable[Sequence[object]]) -> list[Pause]:
         return [_pause(row) for row in self._reader.read(rows)]
 
     def add(self, pauses: Sequence[Pause], *, now: datetime) -> None:
-        """Put them in force at every runner's next claim; the same scope is renewed.
+        """Put pauses in force from every runner's next claim on; renew those of the same scope.
 
-        InputError for a name or a reason that cannot be held.
+        Raises InputError for a name or a reason that the table cannot hold.
         """
         self._session.run(lambda c: self._check(c, pauses))
         self._own.ensure(self._table)
@@ -89,9 +89,9 @@ class Pauses:
                 raise InputError(f"pause: {fault}")
 
     def add_on(self, connection: Connection, pauses: Sequence[Pause], now: datetime) -> None:
-        """The same in a transaction; the table must be there.
+        """Add pauses in the caller's transaction; the table must exist.
 
-        A runner does this too, so a reason is never refused here but told with escapes.
+        A runner does this too, so a reason is never refused here but written with escapes.
         """
         connection.execute(self._purge, {"now": to_text(now)})
         for pause in pauses:
@@ -113,7 +113,7 @@ class Pauses:
             )
 
     def remove(self, pauses: Collection[Pause]) -> int:
-        """Lift them; returns how many there were."""
+        """Lift pauses; return how many there were."""
         if not self._own.has(self._table):
             return 0
 
@@ -127,7 +127,7 @@ class Pauses:
 
 
 def narrowed(only: ClaimFilter, pauses: Collection[Pause]) -> ClaimFilter | None:
-    """What may still be claimed; None when everything is paused."""
+    """Return the filter without what is paused; None when everything is paused."""
     if any(pause.kind == "all" for pause in pauses):
         return None
     hooks = {pause.name for pause in pauses if pause.kind == "hook"}

@@ -1,4 +1,4 @@
-"""What a runner does: finding, claiming, owning, ending, limits, suspects."""
+"""What a runner needs of the store: candidates, claims, ownership, endings, limits, suspects."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Rows of the actions table as actions: which columns are read, and what they mean."""
+"""Read rows of the actions table and turn them into actions."""
 
 import functools
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ from wpbridge.store.structure.tables import Tables
 
 
 class ActionRow(NamedTuple):
-    """What is read of an action, as the driver gives it."""
+    """The columns that are read of an action, as the driver gives them."""
 
     action_id: object
     hook: object
@@ -40,7 +40,7 @@ class ActionRow(NamedTuple):
 
 
 class CandidateRow(NamedTuple):
-    """What is read of an action to decide on it, as the driver gives it."""
+    """The columns that are read to decide whether to claim an action, as the driver gives them."""
 
     action_id: object
     hook: object
@@ -49,7 +49,7 @@ class CandidateRow(NamedTuple):
     scheduled_date_gmt: object
     group_id: object
     schedule: object
-    """Its beginning."""
+    """Only its first bytes."""
 
 
 class ActionRows:
@@ -63,7 +63,7 @@ class ActionRows:
         self._keys = keys
         self._reader = reader(ActionRow, ACTIONS, lacking=layout.lacking, status=STATUS)
         columns = self._reader.columns
-        # SQLite would walk the index of a whole backlog for a few ids.
+        # Without this hint SQLite would walk the index of a whole backlog for a few ids.
         key = dialect.by_key
         ids: BindParameter[int] = bindparam("ids", expanding=True)
         table, lock = names.actions, dialect.lock_rows()
@@ -89,7 +89,7 @@ class ActionRows:
     def read(
         self, connection: Connection, statement: TextClause, ids: Sequence[int], **values: object
     ) -> list[ActionRow]:
-        """Run one of the statements above for ids, of actions or of claims."""
+        """Run one of the statements above; ``ids`` are those of actions or of claims."""
         found = connection.execute(statement, {"ids": list(ids), **values})
         return self._reader.read(found.fetchall())
 
@@ -100,10 +100,10 @@ class ActionRows:
         claim: ClaimId | None = None,
         on: Connection | None = None,
     ) -> list[Action]:
-        """Rows as nouns.
+        """Turn rows into actions.
 
-        ``claim``: under which they are now. ``on``: the transaction's connection, which must not be
-        changed for another within.
+        ``claim`` is the claim that they belong to now, if it is not the one in the rows. ``on`` is
+        the connection of a transaction in which everything is to be read.
         """
         groups = self._groups
         slug = groups.slug if on is None else functools.partial(groups.slug_on, on)
@@ -128,7 +128,7 @@ class ActionRows:
         return self._keys.given(found, on)
 
     def _zones_of(self, rows: Sequence[ActionRow], on: Connection | None) -> dict[ActionId, str]:
-        """Time zones of cron chains; nothing is asked where there never was one."""
+        """Return the time zones of cron chains. Nothing is read on a site that never had one."""
         zones = self._zones
         if not zones.are_there:
             return {}
@@ -141,7 +141,7 @@ def _is_cron(blob: bytes) -> bool:
 
 
 def in_order(actions: Iterable[Action]) -> list[Action]:
-    """The plugin's, within a claim."""
+    """Sort the actions of a claim as the plugin does."""
     return sorted(
         actions,
         key=lambda a: (a.priority, a.attempts, str(a.scheduled_at or ""), a.id),
@@ -149,7 +149,7 @@ def in_order(actions: Iterable[Action]) -> list[Action]:
 
 
 def _status(value: object) -> Status:
-    """PENDING for what the plugin has no word for: only rows that may run come here."""
+    """Return the status, and PENDING for an unknown one: only rows that may run come here."""
     try:
         return Status(str(value))
     except ValueError:

@@ -1,4 +1,4 @@
-"""What other runners left: the claims of dead ones, and claims that no runner's row names."""
+"""Take over claims that others left: those of dead runners and those that no row names."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ from wpbridge.store.running.suspects import Suspects
 
 
 class Adoption:
-    """How one runner takes over what others had in hand."""
+    """Takes over, for one runner, what others had in hand."""
 
     def __init__(
         self, store: OpenStore, rows: ActionRows, suspects: Suspects, ownership: Ownership
@@ -42,7 +42,7 @@ class Adoption:
         def take_over(connection: Connection) -> RunnerRecord | None:
             found = self._ownership.take_over(connection, runner)
             if found is None and runner.claims:
-                # Perhaps it was us, and only the answer to that commit was lost.
+                # Perhaps we took it over before, and only the answer to that commit was lost.
                 ours = self._ownership.look(connection)
                 found = runner if ours.issuperset(runner.claims) else None
             if found is not None and found.claims and self._is_locked(connection, found.claims):
@@ -73,7 +73,7 @@ class Adoption:
         wanted = sorted(claims)
 
         def adopt(connection: Connection) -> None:
-            # The locks come first: after them the other runners' rows are read as they are now.
+            # The locks come first, so that the other runners' rows are then read as they are now.
             is_locked = self._is_locked(connection, wanted)
             others = self._orphans.owned(connection) - self._ownership.claims
             if is_locked or others.intersection(wanted):
@@ -107,10 +107,11 @@ class Adoption:
             self._suspects.in_hand |= set(ids)
 
     def _is_locked(self, connection: Connection, claims: Sequence[ClaimId]) -> bool:
-        """Whether somebody holds rows of these claims: a runner that was stopped in a transaction.
+        """Tell whether another connection locks rows of these claims.
 
-        Who waited for its locks would not beat meanwhile, and be taken for dead as well. Servers
-        that cannot skip locked rows do wait here.
+        A runner that was stopped in the middle of a transaction does. Whoever waited for its locks
+        could not beat meanwhile, and would be taken for dead as well. Servers that cannot skip
+        locked rows do wait here.
         """
         ids = {"ids": list(claims)}
         free = connection.execute(self._rows.lock_of_claims, ids).fetchall()

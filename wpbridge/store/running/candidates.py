@@ -1,15 +1,15 @@
-"""Finding what to claim, at a cost bounded by the batch and not by the backlog.
+"""Find what to claim, at a cost that grows with the batch and not with the backlog.
 
 The plugin sorts and locks every due row for each claim. Here candidates are found without a lock,
-by walking indexes the plugin has, in windows of a fixed size:
+by walking the plugin's own indexes in windows of a fixed size:
 
-1. Is anything due at all? One probe; usually the end of it.
-2. Walk the claim index: the lowest priority with rows, its rows by date, then the next priority.
-   Where our rows lie at its front this is the plugin's own order, and the end of it.
-3. Else walk per hook (or per group): ours may lie behind a million rows of others.
+1. Ask whether anything is due at all. Usually nothing is, and that is the end.
+2. Walk the claim index: the lowest priority by date, then the next priority. If our rows lie at
+   its front, they come in the plugin's own order, and that is the end.
+3. Else walk hook by hook (or group by group): ours may lie behind a million rows of others.
 
-docs/explain/claims.md says which order is guaranteed when. Hooks are compared exactly here: the
-database's collation finds `My_Hook` for `my_hook`, PHP would not run it.
+docs/explain/claims.md says when which order is guaranteed. Hooks are compared exactly here: the
+database's collation takes `My_Hook` for `my_hook`, but PHP would not run it.
 """
 
 import time
@@ -32,14 +32,14 @@ from wpbridge.store.structure.tables import Tables
 _Key: TypeAlias = tuple[TextClause, str | int]
 
 HOOKS_SECONDS = 30.0
-"""So long the names of the hooks and groups in the queue are remembered."""
+"""For so many seconds the names of the hooks and groups in the queue are remembered."""
 WINDOW = 500
-"""Rows looked at, at most, to find a better order than by date."""
+"""At most so many rows are read to find a better order than the one by date."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A due, free row that may be claimed; sorts as the plugin's claim does."""
+    """A due, free row that may be claimed. Candidates sort as in the plugin's claim."""
 
     id: int
     priority: int
@@ -50,7 +50,7 @@ class Candidate:
 
     @property
     def order(self) -> tuple[int, int, str, int]:
-        """Priority, attempts, date, id: all ascending (the plugin from 3.6 on)."""
+        """Return priority, attempts, date and id, which all ascend (in the plugin since 3.6)."""
         return self.priority, self.attempts, self.date, self.id
 
 
@@ -61,22 +61,22 @@ class Plan:
     name: str
     statement: TextClause
     index: str | None
-    """The one it leans on; None where the server may choose."""
+    """The index that it relies on; None where the server may choose."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What one look brought: our rows, and whether there was nothing more to see."""
+    """The rows of ours that one query found, and whether there was nothing more to find."""
 
     found: list[Candidate]
     is_whole: bool
 
 
 def has_known_schedule(start: bytes) -> bool:
-    """Whether rows whose schedule begins so are ours to run.
+    """Tell whether a schedule that starts with these bytes is one that we can run.
 
     A class that the plugin does not define belongs to another plugin: PHP knows it, we do not. A
-    text that is no object at all is claimed, and failed with the reason.
+    text that is no object at all is claimed, and then fails with the reason.
     """
     found = schedule.class_of(start)
     return found is None or found in schedule.KNOWN_CLASSES
@@ -91,7 +91,7 @@ class Finder:
         is_runnable: Callable[[bytes], bool],
         slug_of: Callable[[Connection, int], str],
     ) -> None:
-        """``is_runnable`` judges the first bytes of a schedule: foreign classes are left alone."""
+        """Prepare the statements. ``is_runnable`` judges a schedule by its first bytes."""
         names, layout, dialect = tables.names, tables.layout, tables.dialect
         self._layout = layout
         self._hook_place = (names.actions, "hook")
@@ -110,7 +110,7 @@ class Finder:
         by_priority = hint(layout.priority_index)
         by_date = hint(layout.date_index or layout.due_index)
         self._any_due = text(f"SELECT 1 FROM {table}{hint(layout.due_index)} WHERE {due} LIMIT 1")
-        # The first without a bound: MariaDB reads an unsigned column's MIN above -1 as one above 0.
+        # The first has no bound: MariaDB reads an unsigned column's MIN above -1 as one above 0.
         levels = (
             f"SELECT MIN(priority) FROM {table}{by_priority} WHERE claim_id = 0"
             " AND status = 'pending'"
@@ -128,8 +128,8 @@ class Finder:
         self._first_free = text(
             f"SELECT MIN(action_id) FROM {table} WHERE status = 'pending' AND claim_id = 0"
         )
-        # No ORDER BY here: the index gives the order on every server, while MySQL sorts the whole
-        # range when an index on part of a column is asked for it. The order is a wish, not a must.
+        # No ORDER BY: the index gives the order on every server, while MySQL would sort the whole
+        # range if asked for an index on part of a column. The order is only a wish.
         self._in_hook = text(
             f"{look}{hint(layout.hook_index)} WHERE hook = :key AND {due} AND claim_id = 0"
             " LIMIT :size"
@@ -144,7 +144,7 @@ class Finder:
         )
 
     def plans(self) -> list[Plan]:
-        """The statements that are used with this layout, to be explained by the server.
+        """Return the statements that are used with this layout, for the server to explain.
 
         Their values are ``now``, ``size``, ``above``, ``level``, ``first`` and ``key``.
         """
@@ -167,7 +167,7 @@ class Finder:
         return found
 
     def is_any_due(self, connection: Connection, now: str) -> bool:
-        """One probe: on an idle queue it is all that is asked."""
+        """Tell whether anything is due. On an idle queue this is the only query."""
         return connection.execute(self._any_due, {"now": now}).first() is not None
 
     def find(
@@ -180,15 +180,15 @@ class Finder:
         groups: Sequence[int] | None,
         excluded_groups: frozenset[int],
     ) -> list[Candidate]:
-        """At most ``limit`` candidates, best first; empty when nothing claimable is due.
+        """Return at most ``limit`` candidates, best first; none when nothing claimable is due.
 
         Args:
-            connection: outside of any transaction, so that no snapshot goes stale.
-            now: UTC text.
-            limit: how many.
-            only: the filter; its groups come resolved:
-            groups: ids, None for any.
-            excluded_groups: ids.
+            connection: not in a transaction, so that it never reads an old snapshot.
+            now: the present moment as UTC text.
+            limit: how many are wanted.
+            only: the filter; the next two stand for its groups.
+            groups: the ids of the groups to take from, None for any.
+            excluded_groups: the ids of the groups to leave alone.
         """
         look = _Look(
             self._reader,
@@ -201,7 +201,7 @@ class Finder:
             self._slug_of,
         )
         if look.hooks is not None:
-            # The server refuses to compare what the column cannot hold.
+            # The server refuses to compare a text that the column cannot hold.
             holds = self._layout.texts.holds
             look.hooks = [h for h in look.hooks if holds(connection, self._hook_place, h)]
             if not look.hooks:
@@ -214,7 +214,7 @@ class Finder:
         return best[:limit]
 
     def _windows(self, look: "_Look", limit: int) -> Iterator[Window]:
-        """Looks of growing cost; the caller stops at the first that is enough."""
+        """Yield windows of growing cost; the caller stops at the first that is enough."""
         yield self._front(look, limit)
         if look.only.accepts is not None:
             # Rows that are not ours lie in front.
@@ -242,7 +242,7 @@ class Finder:
             size *= 4
 
     def _promising(self, look: "_Look") -> list[str]:
-        """Hooks that the filter names, else those of the due rows: what may be taken just now."""
+        """Return the hooks that the filter names, else those of due rows that may be taken."""
         named = look.only.hooks
         hooks = self._due_names(look) if named is None else named
         groups = self._groups(look)
@@ -250,9 +250,10 @@ class Finder:
         return sorted(hook for hook in hooks if look.may_take(hook, slugs))
 
     def _sorting_groups(self, look: "_Look") -> list[_Key]:
-        """One look for each group with rows of ours, where a hook is ours in some groups only.
+        """Return one query for each group with rows of ours, where hooks are ours in some groups.
 
-        Rows whose group has no row in the groups table are not found so: walks by hook find them.
+        Rows whose group has no row in the groups table are not found so. The queries by hook find
+        them.
         """
         accepts, hooks = look.only.accepts, look.hooks
         if accepts is None or hooks is None or look.groups is not None:
@@ -265,7 +266,7 @@ class Finder:
         return [(self._in_group, group) for group, slug in groups.items() if slug in ours]
 
     def _due_names(self, look: "_Look") -> frozenset[str]:
-        """Hooks of the due rows, as they were within the last HOOKS_SECONDS."""
+        """Return the hooks of the due rows, as they were at most HOOKS_SECONDS ago."""
         moment = time.monotonic()
         if moment >= self._hooks_until:
             self._known_hooks = frozenset(self._inventory.due_hooks(look.connection, look.now))
@@ -273,7 +274,7 @@ class Finder:
         return self._known_hooks
 
     def _groups(self, look: "_Look") -> dict[int, str] | None:
-        """Slugs by id, as old; None when they are too many."""
+        """Return slugs by group id, just as old; None when there are too many groups."""
         moment = time.monotonic()
         if moment >= self._groups_until:
             self._known_groups = self._inventory.groups(look.connection)
@@ -281,7 +282,7 @@ class Finder:
         return self._known_groups
 
     def _front(self, look: "_Look", size: int) -> Window:
-        """The first rows of the claim index, priority by priority."""
+        """Read the first rows of the claim index, priority by priority."""
         if self._layout.priority_index is None:
             rows = look.rows(self._in_date, size=size)
             return Window(look.ours(rows), len(rows) < size)
@@ -303,31 +304,31 @@ class Finder:
         return lowest is None or self._level_above(look, lowest) is None
 
     def _lowest_level(self, look: "_Look") -> object:
-        """The lowest priority that has free rows, due or not; None where there are none.
+        """Return the lowest priority of the free rows, due or not; None where there are none.
 
-        As the column holds it: SQLite takes texts and fractions, too, and knows their order.
+        It is what the column holds: SQLite also takes texts and fractions, and knows their order.
         """
         return look.connection.execute(self._first_priority).scalar()
 
     def _level_above(self, look: "_Look", level: object) -> object:
-        """The next one."""
+        """Return the next higher priority of the free rows; None where there is none."""
         return look.connection.execute(self._next_priority, {"above": level}).scalar()
 
     def _hook_keys(self, look: "_Look") -> list[_Key]:
-        """One look for each hook that the filter names or that was found to be promising."""
+        """Return one query for each hook that the filter names or that looked promising."""
         statement = self._in_hook if self._layout.hook_index else self._by_old_hook
         if look.hooks is None or not (self._layout.hook_index or self._layout.old_hook_index):
             return []
         return [(statement, hook) for hook in look.hooks]
 
     def _group_keys(self, look: "_Look") -> list[_Key]:
-        """One look for each group that the filter names."""
+        """Return one query for each group that the filter names."""
         if look.groups is None or not self._layout.group_index:
             return []
         return [(self._in_group, group) for group in look.groups]
 
     def _per_key(self, look: "_Look", keys: Sequence[_Key], size: int) -> Window:
-        """The first rows of each key; many keys share the size among them."""
+        """Read the first rows of each key. Many keys divide the size among them."""
         share = max(size // len(keys) + 1, min(size, 10))
         first = 0
         if keys[0][0] is not self._in_hook:
@@ -342,9 +343,9 @@ class Finder:
         return Window(found, is_whole)
 
     def _oldest(self, look: "_Look", keys: Sequence[_Key], limit: int) -> Window:
-        """The first rows by date over all keys, each of which gives its own in that order.
+        """Return the first rows by date over all keys. Each key gives its own rows in that order.
 
-        A key whose share ends before the batch does is looked at again, further.
+        A key whose share ends before the batch is full is read again, further on.
         """
         share = max(limit // len(keys) + 1, min(limit, 10))
         found: dict[int, Candidate] = {}
@@ -365,7 +366,7 @@ class Finder:
 
 
 class _Look:
-    """One search: its connection, its moment and its filter."""
+    """The connection, the moment and the filter of one search."""
 
     def __init__(  # noqa: PLR0917 - a plain record of the search
         self,
@@ -383,7 +384,7 @@ class _Look:
         self.only = only
         self.groups = groups
         self.hooks = None if only.hooks is None else sorted(only.hooks)
-        """Worth a look each; None when that is not known."""
+        """The hooks that deserve a query each; None when they are not known."""
         self.now = now
         self._slug_of = slug_of
         self._groups = None if groups is None else frozenset(groups)
@@ -409,11 +410,11 @@ class _Look:
         ]
 
     def may_take(self, hook: str, slugs: Collection[str] | None) -> bool:
-        """Whether rows of the hook can be ours, in one of these groups; None: in whatever group."""
+        """Tell whether rows of the hook can be ours in one of these groups (None: in any)."""
         only = self.only
         if not self._is_named(hook) or (only.may_accept and not only.may_accept(hook)):
             return False
-        # Asked anew each time: what a full executor turns away now it takes a moment later.
+        # The filter is asked each time: a full executor may have room again a moment later.
         return slugs is None or only.accepts is None or any(only.accepts(hook, s) for s in slugs)
 
     def _is_named(self, hook: str) -> bool:

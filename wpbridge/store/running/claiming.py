@@ -1,7 +1,7 @@
-"""Claiming: found without a lock, locked by primary key, taken in one transaction.
+"""Claim actions: find them without a lock, lock them by primary key, take them at once.
 
-docs/explain/claims.md. What the claim's transaction does before it reads anything without a lock
-matters: see :meth:`wpbridge.store.running.limits.Limits.admit`.
+docs/explain/claims.md explains it. The claim's transaction must not read without a lock before it
+has locked: see :meth:`wpbridge.store.running.limits.Limits.admit`.
 """
 
 import functools
@@ -35,7 +35,7 @@ UNANSWERED_MESSAGE: Final = (
 
 
 class Claiming:
-    """The claims of one runner."""
+    """Makes the claims of one runner."""
 
     def __init__(
         self, store: OpenStore, limits: Limits, suspects: Suspects, ownership: Ownership
@@ -111,13 +111,13 @@ class Claiming:
                 return claim
             known, full = full, full | self._limits.full()
             if full == known:
-                # Others had locked or claimed all of them: look again, further.
+                # Others had locked or claimed all of these, so the search goes further.
                 self._session.pause(0.002 * attempt)
                 attempt += 1
         return None
 
     def _prepare_limits(self, found: Sequence[Candidate], only: ClaimFilter) -> None:
-        # Slugs are asked for here, too: within the claim nothing may be read before its locks.
+        # Slugs are read here already: a claim may read nothing before it has its locks.
         slug = self._groups.slug
         wanted = [Wanted(one.hook, slug(one.group)) for one in found]
         self._limits.prepare(only.limits, wanted)
@@ -125,7 +125,7 @@ class Claiming:
     def _seen(
         self, found: Sequence[Candidate], limit: int, only: ClaimFilter, now: datetime
     ) -> Claim | None:
-        """What a claim would take."""
+        """Return what a claim would take, and change nothing."""
         rows = self.rows.load([one.id for one in found])
         actions = in_order(self.rows.actions(rows))
         wanted = [Wanted(action.hook, action.group) for action in actions]
@@ -144,7 +144,7 @@ class Claiming:
         dry_run: bool,
         start_plan: StartPlan | None,
     ) -> Claim | None:
-        """Free pending actions that somebody named, whatever their date."""
+        """Claim free pending actions that somebody named, whatever their date."""
         rows = [
             row
             for row in self.rows.load(sorted(ids))
@@ -169,12 +169,12 @@ class Claiming:
         *,
         limits: Sequence[Limit] = (),
     ) -> Claim | None:
-        """``due``: only rows whose date that is past."""
+        """Claim those of the actions that are still free, and due at ``due`` if it is given."""
         lock = self.rows.lock_due if due is not None else self.rows.lock_any
         moment = {} if due is None else {"now": to_text(due)}
 
         def claim(connection: Connection) -> tuple[Claim | None, bool]:
-            """The claim, and whether our own row was written."""
+            """Return the claim, and whether our own row was written."""
             rows = self.rows.read(connection, lock, sorted(ids), **moment)
             rank = {action_id: place for place, action_id in enumerate(ids)}
             free = sorted(rows, key=lambda row: rank[row.id])
@@ -207,7 +207,7 @@ class Claiming:
         limits: Sequence[Limit],
         now: datetime,
     ) -> list[ActionRow]:
-        """As many of the locked rows, in their order, as the limits leave room for."""
+        """Return as many of the locked rows, in their order, as the limits leave room for."""
         slug = functools.partial(self._groups.slug_on, connection)
         wanted = [Wanted(str(row.hook), slug(number(row.group_id))) for row in rows]
         places = self._limits.admit(connection, wanted, limits, most=most, now=now)
@@ -221,7 +221,7 @@ class Claiming:
         now: datetime,
         plan: StartPlan | None,
     ) -> frozenset[ActionId]:
-        """Put the actions into the claim; returns those that are marked as started with it."""
+        """Put the actions into the claim. Return those that are marked as started with it."""
         chosen = frozenset(plan.chosen(actions)) if plan else frozenset()
         started = [action.id for action in actions if action.id in chosen]
         waiting = [action.id for action in actions if action.id not in chosen]
@@ -235,9 +235,9 @@ class Claiming:
         return frozenset(started)
 
     def _drop_unknown(self, connection: Connection, now: datetime) -> set[ClaimId]:
-        """Undo claims whose commit succeeded though its answer never came: none of them ran.
+        """Undo claims whose commit succeeded without an answer; none of their actions ran.
 
-        Returns them; our row still names them.
+        Return these claims, which our own row still names.
         """
         unknown = self._ownership.look(connection)
         for claim_id in unknown:

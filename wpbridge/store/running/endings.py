@@ -1,4 +1,7 @@
-"""Starts, endings and releases of one runner: each is one transaction, and is told what it did."""
+"""Write the starts, endings and releases of one runner, each in one transaction.
+
+Each returns what it has really changed.
+"""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -26,17 +29,17 @@ class _StatusChange:
     after: Status
 
     def is_ahead(self, status: str, claim: ClaimId) -> bool:
-        """Whether a row is as it was: ours to change."""
+        """Tell whether a row is as it was before the change, so that we may change it."""
         return status == self.before and claim == self.action.claim_id
 
     def is_behind(self, status: str, claim: ClaimId) -> bool:
-        """Whether a row is as the change leaves it."""
+        """Tell whether a row is as the change leaves it."""
         freed = self.after is Status.PENDING
         return status == self.after and claim == (0 if freed else self.action.claim_id)
 
 
 class Endings:
-    """What becomes of the actions that one runner has in hand."""
+    """Writes what becomes of the actions that one runner has in hand."""
 
     def __init__(
         self, store: OpenStore, limits: Limits, suspects: Suspects, ownership: Ownership
@@ -74,7 +77,7 @@ class Endings:
         return marked
 
     def _warn_of_forgetfulness(self) -> None:
-        """Say once where at most once cannot be kept, since the server may forget a start."""
+        """Warn once where at most once cannot be promised, since the server may forget a start."""
         if self._has_warned:
             return
         self._has_warned = True
@@ -112,9 +115,9 @@ class Endings:
         return done
 
     def _free_strays(self, connection: Connection, actions: Iterable[Action]) -> None:
-        """Put back rows that wait in our claim though they should be running or have ended.
+        """Put back rows that are pending in our claim though they should be running or have ended.
 
-        Somebody, or a server that forgot their start, has set them back. Their claim goes now.
+        Somebody has set them back, or the server forgot their start. Their claim is freed now.
         """
         claims = {action.id: action.claim_id for action in actions}
         states = self._writes.states(connection, sorted(claims))
@@ -127,9 +130,9 @@ class Endings:
         work: Callable[[Connection, frozenset[ActionId]], None],
         turns: dict[ActionId, _StatusChange],
     ) -> frozenset[ActionId]:
-        """Do it for all; if some are lost, look which are still ours and do it for those.
+        """Do the work for all; if some are lost, look which are still ours and do it for those.
 
-        What a commit that was never answered has done is found done, and counts as such.
+        What a commit without an answer has done is found done, and counts as done.
         """
         everything = frozenset(turns)
 

@@ -1,8 +1,9 @@
-"""Limits that hold on all hosts: how many of a hook or a group run at once, and how many start.
+"""Limit, over all hosts, how many actions of a hook or a group run at once or start in a time.
 
-What runs is counted in the plugin's own rows, so what PHP runs counts too. Rates are token buckets
-in a table of ours, by the database's clock. Both are judged within the claim's transaction, under
-a lock on the limit's row, so two claims never take the same place. docs/explain/limits.md.
+Running actions are counted in the plugin's own rows, so those that PHP runs count too. Rates are
+token buckets in a table of ours, by the database's clock. Both are judged within the claim's
+transaction under a lock on the limit's row, so two claims never take the same place.
+docs/explain/limits.md explains them.
 """
 
 import math
@@ -24,15 +25,15 @@ from wpbridge.store.rows.groups import Groups
 from wpbridge.store.structure.tables import Tables
 
 SOON_SECONDS: Final = 1.0
-"""So long what runs elsewhere is not counted again for a hook or group that was full."""
+"""For so many seconds a hook or group that was full is not counted again."""
 LOOK_SECONDS: Final = 10.0
-"""The longest that a rate without a token is not looked at."""
+"""A rate without a token is looked at again after so many seconds at the latest."""
 BURST_SECONDS: Final = 2.0
-"""So much of a rate is saved up: an idle runner looks every second or so."""
+"""A rate saves up the starts of so many seconds, since an idle runner looks every second or so."""
 
 
 class Key(NamedTuple):
-    """What is counted: one hook or one group, by its exact name."""
+    """One hook or one group, by its exact name, for which a limit counts."""
 
     kind: str
     name: str
@@ -47,20 +48,20 @@ class Wanted(NamedTuple):
 
 @dataclass(slots=True)
 class _Room:
-    """How many more may start."""
+    """How many more actions may start under one limit."""
 
     tokens: float = math.inf
-    """Of the rate."""
+    """The tokens that the rate has left."""
     at: float = 0.0
-    """When there were so many, by the database's clock."""
+    """The database's time at which there were so many tokens."""
     places: float = math.inf
-    """Of the concurrency."""
+    """The places that the concurrency has left."""
 
     def is_full(self, taken: int) -> bool:
         return min(self.tokens, self.places) - taken < 1
 
     def wait(self, rate: Rate | None, taken: int) -> float:
-        """In so many seconds there may be room again."""
+        """Return after how many seconds there may be room again."""
         if rate is None or self.places - taken < 1:
             return SOON_SECONDS
         missing = max(0.0, 1.0 - (self.tokens - taken))
@@ -68,13 +69,13 @@ class _Room:
 
 
 def burst_of(rate: Rate) -> float:
-    """The most a bucket holds: one, and what fills it between two looks. Pure."""
+    """Return the most tokens a bucket holds: one, and what fills it between two looks. Pure."""
     worth = rate.count * BURST_SECONDS / rate.per.total_seconds()
     return min(max(2.0, rate.count), 1.0 + worth)
 
 
 def tokens_after(rate: Rate, tokens: float, seconds: float) -> float:
-    """What a bucket holds after a while: filled evenly, up to the burst. Pure.
+    """Return the tokens of a bucket after a while. It fills evenly, up to the burst. Pure.
 
     A clock that went back adds nothing.
     """
@@ -83,7 +84,7 @@ def tokens_after(rate: Rate, tokens: float, seconds: float) -> float:
 
 
 def limits_of(rules: Sequence[Limit], wanted: Wanted) -> dict[Key, Limit]:
-    """The limits an action counts for: the first that fits its hook, and its group's. Pure."""
+    """Return the limits an action counts for: the first for its hook and for its group. Pure."""
     found: dict[Key, Limit] = {}
     for kind, name in (("hook", wanted.hook), ("group", wanted.group)):
         for rule in rules:
@@ -132,22 +133,22 @@ class Limits:
         )
 
     def full(self) -> frozenset[Key]:
-        """Those that have no room just now, as this process last saw it."""
+        """Return the keys that have no room just now, as this process last saw it."""
         moment = time.monotonic()
         self._full = {key: told for key, told in self._full.items() if told[0] > moment}
         return frozenset(self._full)
 
     def freed(self, actions: Iterable[Action]) -> None:
-        """These hold no place any more: look at their limits again."""
+        """Note that these actions have ended, so that their limits are looked at again."""
         if self._full:
             for action in actions:
                 for key in (Key("hook", action.hook), Key("group", action.group)):
-                    # A place is free again; a rate only fills with time.
+                    # Only a place is free again; a rate fills with time.
                     if key in self._full and not self._full[key][1]:
                         del self._full[key]
 
     def prepare(self, rules: Sequence[Limit], wanted: Iterable[Wanted]) -> None:
-        """Make what :meth:`admit` locks, outside of its transaction.
+        """Insert the rows that :meth:`admit` locks, outside of its transaction.
 
         Two claims that both insert and then lock the same row would wait for each other.
         """
@@ -168,22 +169,22 @@ class Limits:
         now: datetime,
         spends: bool = True,
     ) -> list[int]:
-        """The places in ``wanted`` of those that may start, at most ``most``, in their order.
+        """Return the indexes in ``wanted`` of the actions that may start, in their order.
 
-        Nothing may have been read on this connection before in this transaction but with a lock:
-        what others have just claimed would be missing in an older snapshot.
+        This transaction may so far have read only with locks: an older snapshot would miss what
+        others have just claimed.
 
         Args:
-            connection: in a transaction, whose end gives the places and tokens away.
-            wanted: in the order of the claim.
-            rules: of the settings.
-            most: the claim's size.
-            now: aware.
-            spends: False only looks.
+            connection: in a transaction. Places and tokens are taken when it commits.
+            wanted: the actions in the order of the claim.
+            rules: the limits of the settings.
+            most: the claim's size, which is the most that may start.
+            now: an aware moment.
+            spends: False leaves the tokens as they are.
         """
         counted = [_counted(rules, one) for one in wanted]
         limits = {key: rule for found in counted for key, rule in found.items()}
-        # In one order everywhere, so that no two claims wait for each other.
+        # All claims lock in the same order, so that no two wait for each other.
         lock = self._lock if spends else self._look
         rooms = {key: self._tokens(connection, lock, key, limits[key]) for key in sorted(limits)}
         self._count_running(connection, rooms, limits, now)
@@ -212,9 +213,9 @@ class Limits:
     def count_failures(
         self, connection: Connection, hook: str, *, failed: int, is_fresh: bool, most: int
     ) -> bool:
-        """Whether a hook has now failed ``most`` times in a row, on all hosts; starts anew then.
+        """Tell whether a hook has failed ``most`` times in a row over all hosts; then count anew.
 
-        ``failed``: the newest failures; ``is_fresh``: before them it completed.
+        ``failed`` is the number of new failures. ``is_fresh`` says that it completed before them.
         """
         key = Key("hook", hook)
         before = connection.execute(self._failures, self._row(connection, key)).scalar()
@@ -230,7 +231,7 @@ class Limits:
         return is_over
 
     def _row(self, connection: Connection, key: Key) -> dict[str, object]:
-        """A key as the table can hold it: always the same for the same name."""
+        """Return a key as the table can hold it, always the same for the same name."""
         name = self._texts.shown(connection, (self._table, "name"), key.name)
         return {"kind": key.kind, "name": name}
 
@@ -245,14 +246,14 @@ class Limits:
     def _tokens(
         self, connection: Connection, statement: TextClause, key: Key, rule: Limit
     ) -> _Room:
-        """Locks the limit's row, so that claims count one after the other."""
+        """Read what a rate has left, and lock the limit's row: claims count one after the other."""
         is_there = self._own.has(self._table)
         row = (
             connection.execute(statement, self._row(connection, key)).first() if is_there else None
         )
         if row is None and statement is self._lock:
-            # Somebody has deleted it, or the server has forgotten it: nothing may start that is
-            # not counted. The next claim makes it anew.
+            # Somebody has deleted the row, or the server has forgotten it. Nothing may start
+            # uncounted; the next claim makes the row anew.
             self._made.discard(key)
             return _Room(places=0)
         if rule.rate is None:
@@ -277,9 +278,10 @@ class Limits:
                 rooms[key].places = min(rooms[key].places, rule.max_concurrency - running[key])
 
     def _held(self, connection: Connection, now: datetime) -> Counter[Key]:
-        """What runs: started, or in a claim of ours; by hook and by group.
+        """Count by hook and by group what runs: what has started, or is in a claim of ours.
 
-        A started row of PHP's counts until the plugin's cleaner would take its runner for dead.
+        An action that PHP has started counts until the plugin's cleaner would take its runner for
+        dead.
         """
         is_there = self._own.has(self._runners)
         told = [str(claims) for (claims,) in connection.execute(self._ours)] if is_there else []
@@ -311,5 +313,5 @@ def _counted(rules: Sequence[Limit], wanted: Wanted) -> dict[Key, Limit]:
 
 
 def names_of(keys: Collection[Key], kind: str) -> frozenset[str]:
-    """Of one kind."""
+    """Return the names of the keys of one kind, hooks or groups."""
     return frozenset(key.name for key in keys if key.kind == kind)

@@ -1,8 +1,8 @@
-"""Actions in progress in a claim of nobody: wpbridge started them, and no runner's row names it.
+"""Find running actions that wpbridge started and whose claim no runner's row names.
 
-A runner writes what it has in hand in the transaction that changes it, so none of its crashes
-leaves such a row. But wpbridge 0.1 left some, tables of that release that could not be changed have
-no counter of writes, and people delete rows. What PHP started is the plugin's cleaner's business.
+A runner writes what it has in hand in the transaction that changes it, so no crash of its leaves
+such a row. But wpbridge 0.1 left some, its tables have no counter of writes where they could not be
+changed, and people delete rows. What PHP started is left to the plugin's cleaner.
 """
 
 from datetime import datetime, timedelta
@@ -15,10 +15,10 @@ from wpbridge.store.database.texts import split
 from wpbridge.store.structure.tables import Tables
 
 SILENT: Final = timedelta(seconds=120)
-"""A living runner refreshes its rows every 10 s, and is taken for dead itself after so long. It is
-well before 300 s, when the plugin's cleaner would fail them."""
+"""So long an orphan must be without a sign of life. A living runner renews its rows every 10 s and
+is taken for dead after this time. The plugin's cleaner fails such rows only after 300 s."""
 MOST: Final = 500
-"""So many are looked at in one go."""
+"""At most so many orphans are read at once."""
 STARTED: Final = "action started via wpbridge"
 PHP_CONTEXTS: Final = (
     "WP Cron",
@@ -27,7 +27,7 @@ PHP_CONTEXTS: Final = (
     "Action Scheduler CLI",
     "Admin List Table",
 )
-"""What the plugin's log rows name as the way an action was run; they are never translated."""
+"""What the plugin's log rows name as the way an action was run; these names are not translated."""
 
 
 class Orphans:

@@ -1,7 +1,7 @@
-"""Our table of runners: who runs, which claims are whose, and when each runner last said so.
+"""Keep our table of runners: who runs, which claims are whose, and when each last beat.
 
-A claim's row in the plugin's tables does not tell who made it. This one does, written in the same
-transaction as the claim, so that a crash never leaves a claim of ours that nobody can attribute.
+A claim's row in the plugin's tables does not say who made it. Ours does, and is written in the same
+transaction as the claim, so that a crash never leaves a claim of ours without an owner.
 
 A server may forget what it has committed: with ``innodb_flush_log_at_trx_commit`` 0 when it is
 killed, with 2 when its host crashes, and on a failover to a replica that lags. A runner therefore
@@ -31,7 +31,7 @@ def _join(ids: Iterable[int]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
-    """What a runner has in hand, as its row tells it."""
+    """What a runner has in hand, as its row says."""
 
     claims: frozenset[ClaimId] = frozenset()
     once: frozenset[ActionId] = frozenset()
@@ -40,14 +40,14 @@ class _Row:
 
 
 def runners(tables: Tables) -> Sequence[RunnerRecord]:
-    """Every wpbridge runner that has entered itself, for whoever only looks."""
+    """Return every wpbridge runner in the table; for readers that are no runner themselves."""
     if not tables.own.has(tables.names.runners):
         return []
     return tables.session.run(Ownership(tables).everyone)
 
 
 class RunnerRow(NamedTuple):
-    """What is read of a runner's row, as the driver gives it."""
+    """The columns that are read of a runner's row, as the driver gives them."""
 
     runner_id: object
     host: object
@@ -56,16 +56,16 @@ class RunnerRow(NamedTuple):
     pid_started: object
     version: object
     beat_age: object
-    """In seconds, by the database's clock."""
+    """The age of the last beat in seconds, by the database's clock."""
     claims: object
     once: object
 
 
 class Ownership:
-    """This runner's row, and the sight of the others'.
+    """This runner's row, and a view of the others'.
 
-    :meth:`write` belongs into the transaction that changes what the runner has in hand, and
-    :meth:`keep` after its commit. A transaction may be tried several times in between.
+    Call :meth:`write` in the transaction that changes what the runner has in hand, and :meth:`keep`
+    after its commit. A transaction may be tried several times in between.
     """
 
     def __init__(self, tables: Tables) -> None:
@@ -109,7 +109,7 @@ class Ownership:
     def enter(
         self, connection: Connection, *, host: str, boot: str, pid: int, pid_started: str
     ) -> RunnerId:
-        """Insert this runner's row. A runner that begins anew begins with nothing in hand."""
+        """Insert this runner's row. A runner that begins anew has nothing in hand."""
         self._row = self._tried = _Row()
         self._process = {
             "host": host[:255],
@@ -128,12 +128,13 @@ class Ownership:
     def _prepare(self, *, counts: bool) -> None:
         """Make the statements that write only over the row that is remembered.
 
-        The counter tells every write that the server forgot. A table of an older release that
-        could not be changed has none: there only what the row says is compared.
+        The counter shows every write that the server forgot. A table of an older release that could
+        not be changed has none; there only what the row says is compared.
         """
         table, now = self._names.runners, self._dialect.db_now
         counter = " AND writes BETWEEN :first AND :last" if counts else ""
-        # Locks: a claim whose COMMIT the server has not yet read must not commit after the look.
+        # This locks: a claim whose COMMIT the server has not yet read must not commit after the
+        # look.
         locking = self._dialect.row_lock
         self._look = text(f"SELECT claims FROM {table} WHERE {self._mine}{counter}{locking}")
         unchanged = (
@@ -153,14 +154,14 @@ class Ownership:
         self.id = None
 
     def beat(self, connection: Connection) -> bool:
-        """Say that we live; return whether our row is there and as we remember it."""
+        """Write the beat. Return whether our row is there and as we remember it."""
         return bool(connection.execute(self._beat, self._values(self._row)).rowcount)
 
     def look(self, connection: Connection) -> set[ClaimId]:
         """Lock our row and return the claims in it that we do not know.
 
-        Such a claim is one whose commit was never answered. Raises RunnerGone when the row is gone
-        or lacks something that we remember.
+        The commit of such a claim got no answer. Raises RunnerGone when the row is gone or lacks
+        something that we remember.
         """
         told = connection.execute(self._look, self._values(self._row)).scalar()
         claims = {ClaimId(c) for c in split(str(told or ""))}
@@ -201,7 +202,7 @@ class Ownership:
         self._row = self._tried
 
     def _values(self, row: _Row) -> dict[str, object]:
-        """What the row may say now: as last committed, or as last tried if no answer came."""
+        """Return what the row may say now: the last commit, or the last try if it got no answer."""
         return {
             "id": self.id,
             **self._process,
@@ -219,7 +220,7 @@ class Ownership:
         return [_record(row) for row in self._reader.read(connection.execute(self._all))]
 
     def take_over(self, connection: Connection, runner: RunnerRecord) -> RunnerRecord | None:
-        """Lock a dead runner's row and delete it; None when it is gone, held, or beats again."""
+        """Lock a dead runner's row and delete it; None when it is gone, locked, or beats again."""
         row = connection.execute(self._lock, {"id": runner.id}).first()
         if row is None:
             return None

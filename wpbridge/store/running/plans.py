@@ -1,4 +1,4 @@
-"""How the server would answer the statements of a claim: which indexes it uses, what it reads."""
+"""Ask how the server would run the statements of a claim: which indexes it uses, what it reads."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from wpbridge.store.running.candidates import Finder, Plan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One line of a statement's plan."""
+    """One line of the server's plan for a statement."""
 
     name: str
-    """The statement's."""
+    """The name of the statement."""
     index: str | None
-    """The one it uses."""
+    """The index that the server uses."""
     wanted: str | None
-    """The one it should use; None where any will do."""
+    """The index that it should use; None where any will do."""
     rows: int
     reads_all: bool
     sorts: bool
 
 
 def plans(store: OpenStore, values: Mapping[str, object]) -> list[Step]:
-    """Tell the plans of every statement that a claim may send; nothing on SQLite."""
+    """Return the plan of every statement that a claim may send; nothing on SQLite."""
     finder = Finder(store.tables, lambda _: True, store.groups.slug_on)
     return [_step(plan, row) for plan in finder.plans() for row in _explained(store, plan, values)]
 

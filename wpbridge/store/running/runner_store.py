@@ -1,7 +1,7 @@
-"""The store as one runner sees it: claims, endings, ownership, on MariaDB/MySQL and SQLite alike.
+"""The store as one runner sees it, on MariaDB/MySQL and SQLite alike.
 
-Not for several threads at once: the runner's loop owns it. Each step lives in a module of its own:
-:mod:`~wpbridge.store.running.claiming`, :mod:`~wpbridge.store.running.endings`,
+It is not safe for several threads: the runner's loop owns it. The steps live in
+:mod:`~wpbridge.store.running.claiming`, :mod:`~wpbridge.store.running.endings` and
 :mod:`~wpbridge.store.running.adoption`.
 """
 
@@ -67,7 +67,7 @@ class RunnerStore:
     def register(self, *, host: str, boot: str, pid: int, pid_started: str) -> RunnerId:
         """See :class:`Store`."""
         store = self.parts
-        # A runner that begins anew looks anew: its server may have forgotten what was there.
+        # A runner that begins anew reads the tables anew: its server may have forgotten some.
         look(Connected(session=store.session, names=store.names, dialect=store.dialect))
         store.check_writable()
         self._pid_started = pid_started[:64]
@@ -107,9 +107,9 @@ class RunnerStore:
         self._adoption.suspect(ids)
 
     def whoami(self) -> tuple[int, str] | None:
-        """Id and start of our row in the ownership table, for PHP workers to look up.
+        """Return id and start of our row in the table of runners, for PHP workers to look up.
 
-        None on SQLite: WordPress's driver does not know tables that others made.
+        On SQLite it is None: WordPress's driver does not know tables that others made.
         """
         me = self._ownership.id
         return (

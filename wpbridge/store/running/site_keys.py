@@ -1,4 +1,4 @@
-"""Which idempotency key each action of a site has: its own, or the one that wpbridge 0.1 gave."""
+"""Say which idempotency key each action has: one of the site, or the one wpbridge 0.1 gave it."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ class SiteKeys:
     def __init__(self, tables: Tables) -> None:
         names = tables.names
         self._session = tables.session
-        # Some servers keep names of tables in lower case, whatever the settings say.
+        # Some servers keep the names of tables in lower case, whatever the settings say.
         self._blog = names.prefix.lower()
         self._own = tables.own
         marks: BindParameter[str] = bindparam("marks", expanding=True)
@@ -26,13 +26,13 @@ class SiteKeys:
         ).bindparams(marks)
 
     def given(self, actions: Sequence[Action], on: Connection | None) -> list[Action]:
-        """The actions with their keys; without one where the key is still that of 0.1.
+        """Return the actions with their keys, and without one where the key is still that of 0.1.
 
-        ``on``: the transaction's connection, which must not be changed for another within.
+        ``on`` is the connection of a transaction in which everything is to be read.
         """
         facts = self._own.facts
         if facts is None:
-            # No site id can be had here: docs/explain/delivery.md#keys.
+            # Without a site id there are no keys: docs/explain/delivery.md#keys.
             return list(actions)
         old = self._old([a for a in actions if a.id <= facts.old_until], on)
         return [
@@ -52,7 +52,7 @@ class SiteKeys:
         ]
 
     def _old(self, actions: Collection[Action], on: Connection | None) -> frozenset[ActionId]:
-        """Those that were queued already when the site got its id."""
+        """Return the ids of the actions that were queued already when the site got its id."""
         if not actions:
             return frozenset()
         marks = {old_mark(a.id, a.hook, a.args): a.id for a in actions}

@@ -1,7 +1,8 @@
-"""Actions that a dead runner held: whoever starts one marks it first.
+"""Remember suspects: actions that a runner had in hand when it died.
 
-A call that ends within a moment leaves no trace before it ends, so of an action that kills its
-runner at once nothing would tell. Known to all runners, since another one may claim it next.
+A short call leaves no trace before it ends, so an action that kills its runner at once would go
+unnoticed. Whoever starts a suspect therefore writes its start mark first. The table is shared,
+since another runner may claim the action next.
 """
 
 from collections.abc import Collection, Iterable
@@ -13,7 +14,7 @@ from wpbridge.action import ActionId
 from wpbridge.store.structure.tables import Tables
 
 KEPT_SECONDS: Final = 7 * 86_400
-"""What was canceled or deleted instead of run is forgotten after so long."""
+"""Suspects that were canceled or deleted instead of run are forgotten after so long."""
 
 
 class Suspects:
@@ -23,7 +24,7 @@ class Suspects:
         names, dialect = tables.names, tables.dialect
         self._own = tables.own
         self.in_hand: frozenset[ActionId] = frozenset()
-        """Those of them that this runner has in hand."""
+        """The suspects that this runner has in hand."""
         self._table = table = names.suspects
         ids: BindParameter[int] = bindparam("ids", expanding=True)
         self._among = text(f"SELECT action_id FROM {table} WHERE action_id IN :ids").bindparams(ids)
@@ -35,20 +36,20 @@ class Suspects:
         self._forget = text(f"DELETE FROM {table} WHERE {age} > {KEPT_SECONDS}")
 
     def add(self, connection: Connection, ids: Iterable[ActionId]) -> None:
-        """In a transaction; the table must be there."""
+        """Add suspects, in the caller's transaction; the table must exist."""
         found = sorted(set(ids))
         connection.execute(self._forget)
         connection.execute(self._delete, {"ids": found})
         connection.execute(self._insert, [{"id": action_id} for action_id in found])
 
     def among(self, connection: Connection, ids: Collection[ActionId]) -> frozenset[ActionId]:
-        """Those of them that are suspect."""
+        """Return those of the actions that are suspects."""
         if not ids or not self._own.has(self._table):
             return frozenset()
         rows = connection.execute(self._among, {"ids": sorted(ids)})
         return frozenset(ActionId(int(action)) for (action,) in rows)
 
     def clear(self, connection: Connection, ids: Collection[ActionId]) -> None:
-        """They have ended."""
+        """Forget suspects that have ended."""
         if ids:
             connection.execute(self._delete, {"ids": sorted(ids)})

@@ -1,4 +1,4 @@
-"""What keeps the tables small and in order: retention, the plugin's cleaner, duties."""
+"""What the upkeep needs of the store: the plugin's cleaner, retention, stale claims, duties."""
 
 from typing import Final
 

@@ -1,8 +1,9 @@
-"""The plugin's cleaner: what runners left that gave no sign for long, freed or failed by its rules.
+"""Do the work of the plugin's cleaner: free or fail the rows of runners that are gone.
 
-As `reset_timeouts` and `mark_failures` of action-scheduler 3.5 to 4.1, but each row is looked at
-once more under its lock, and what a wpbridge runner holds, alive or dead, is never touched: the
-reaper knows more about it. A crash leaves rows as they were or changed and logged, nothing between.
+It does what `reset_timeouts` and `mark_failures` of action-scheduler 3.5 to 4.1 do, but looks at
+each row once more under its lock. It never touches what a wpbridge runner has in hand, alive or
+dead, since the reaper knows more about it. A crash leaves each row as it was, or changed and
+logged.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,16 +30,16 @@ FAILED_BEFORE_4: Final = (
     " server, PHP and database error logs to diagnose cause."
 )
 CLEANERS: Final = ("WP Cron", "Async Request", "WP CLI")
-"""Those of the plugin's runners that clean with each run, as its log names them; never translated,
-unlike the words around them. Running one action by hand cleans nothing."""
+"""The plugin's runners that clean with each run, as its log names them. These names are not
+translated, unlike the words around them. Running one action by hand cleans nothing."""
 AWAY: Final = timedelta(minutes=10)
 """One of the plugin's runners that was not seen for so long is taken to be off."""
 NEWEST_LOGS: Final = 10_000
-"""So many log rows are looked through for them, at most."""
+"""At most so many log rows are searched for them."""
 
 
 class Cleaning:
-    """Rows of one site whose runners are gone."""
+    """Finds and changes the rows of one site whose runners are gone."""
 
     def __init__(self, tables: Tables, inserts: Inserts) -> None:
         names, layout, dialect = tables.names, tables.layout, tables.dialect
@@ -48,11 +49,11 @@ class Cleaning:
         self._inserts = inserts
         table = names.actions
         key = dialect.by_key
-        # A NULL date is never old, as in the plugin; a zero one is.
+        # A NULL date is never old, as in the plugin; a zero date is.
         stale = "last_attempt_gmt <= :before AND claim_id NOT IN :held"
         waits = f"status = 'pending' AND claim_id > 0 AND {stale}"
         runs = f"status = 'in-progress' AND {stale}"
-        # Few rows are claimed or run, however many wait or have ended.
+        # Only few rows are claimed or running, however many are pending or have ended.
         claimed, attempted = map(dialect.use_index, (layout.claimed_index, layout.attempt_index))
         self._find_waiting = _with(
             f"SELECT action_id FROM {table}{claimed} WHERE {waits} LIMIT :size", "held"
@@ -73,8 +74,8 @@ class Cleaning:
         self._fail = _with(f"UPDATE {table} SET status = 'failed', {dated}{end}", "ids")
         self._fail_before_4 = _with(f"UPDATE {table} SET status = 'failed'{end}", "ids")
         self._claims = text(f"SELECT claims FROM {names.runners}")
-        # A runner of PHP's makes its row first, and claims a moment later: a young row may be that.
-        # By the database's clock, since those of the hosts may differ.
+        # PHP's runner makes its claims row first and claims a moment later, so a young row may be
+        # in use. The age is by the database's clock, since those of the hosts may differ.
         old = dialect.db_in(-PLUGIN_TIMEOUT_SECONDS)
         empty = (
             f"(date_created_gmt <= {old} OR date_created_gmt IS NULL) AND claim_id NOT IN :held"
@@ -98,9 +99,9 @@ class Cleaning:
         )
 
     def reset(self, size: int, *, before: datetime, now: datetime) -> list[ActionId]:
-        """Claimed rows that wait, without a sign since ``before``: free again; at most ``size``.
+        """Free at most ``size`` claimed pending rows without a sign of life since ``before``.
 
-        As `reset_timeouts`: the claims row stays, and so do status and attempts.
+        As in `reset_timeouts`, the claims row, the status and the attempts stay.
         """
 
         def unclaim(connection: Connection, ids: list[ActionId]) -> None:
@@ -113,10 +114,10 @@ class Cleaning:
     def fail(
         self, size: int, *, before: datetime, now: datetime, is_since_4: bool
     ) -> list[ActionId]:
-        """Rows that run, without a sign since ``before``: failed; at most ``size``.
+        """Fail at most ``size`` running rows without a sign of life since ``before``.
 
-        As `mark_failures`: the claim stays named, and a recurring chain ends with it. Up to 3.9 the
-        last attempt stays dated as it was, and the log has other words.
+        As in `mark_failures`, the row keeps its claim, and a recurring chain ends with it. Up to
+        3.9 the last attempt keeps its date, and the log has other words.
         """
         local = to_text(self._inserts.zone.attempt_local(now))
         dates = {"gmt": to_text(now), "local": local} if is_since_4 else {}
@@ -131,7 +132,7 @@ class Cleaning:
         )
 
     def empty_claims(self, size: int, *, after: int = 0) -> list[ClaimId]:
-        """Return the next rows of the claims table, by id, that hold nothing and that nobody holds.
+        """Return the next rows of the claims table, by id, that are empty and belong to nobody.
 
         Such a row is at least 300 s old, has no pending or running action, and is in no row of a
         wpbridge runner, alive or dead. The plugin deletes a claim's row when its runner ends, so
@@ -154,7 +155,7 @@ class Cleaning:
         return self._session.transact(drop) if claims else 0
 
     def cleaner_seen(self, since: datetime) -> str:
-        """The runner of the plugin's that wrote last into the log since then; empty for none."""
+        """Return the plugin's runner that wrote last into the log since then; empty for none."""
         values = {"since": to_text(since)}
         rows = self._session.run(lambda c: c.execute(self._newest, values).fetchall())
         seen = [(int(last), str(name)) for name, last in rows if name is not None]
@@ -170,7 +171,7 @@ class Cleaning:
         before: datetime,
         now: datetime,
     ) -> list[ActionId]:
-        """Look without locks first: mostly there is nothing."""
+        """Look without locks first, since mostly there is nothing to change."""
         given = {"before": to_text(before)}
 
         def look(connection: Connection) -> list[ActionId]:
@@ -192,12 +193,12 @@ class Cleaning:
         return self._session.transact(clean) if found else []
 
     def _held(self, connection: Connection) -> list[int]:
-        """Claims of wpbridge's runners; and -1, since no list may be empty."""
+        """Return the claims of wpbridge's runners, and -1, since no list in SQL may be empty."""
         rows = connection.execute(self._claims) if self._own.has(self._names.runners) else ()
         return [-1, *(claim for (told,) in rows for claim in split(str(told)))]
 
 
 def _with(statement: str, *lists: str) -> TextClause:
-    """A statement with lists of numbers, by their names."""
+    """Make a statement whose values of these names are lists."""
     names: list[BindParameter[int]] = [bindparam(name, expanding=True) for name in lists]
     return text(statement).bindparams(*names)

@@ -1,9 +1,9 @@
-"""Duties that one runner of a site has at a time: whose turn it is, by the database's clock.
+"""Say which one runner of a site has a duty, by the database's clock.
 
-A duty has one date: when it may be taken. Taking it moves that date a little ahead, so a holder
-that dies or hangs is followed by another soon; a holder at work moves it on, and one that is done
-moves it to the next time. Two that both believe to hold it do no harm: each step of theirs is
-guarded by what the rows say.
+A duty has one date: from then on it may be taken. Taking it moves that date a little ahead, so
+another runner soon follows one that dies or hangs. A runner at work moves the date on, and one that
+is done moves it to the next time. Two runners that both believe to have it do no harm, since each
+of their steps checks what the rows say.
 """
 
 from typing import Final, Literal, TypeAlias
@@ -14,9 +14,9 @@ from wpbridge.store.structure.tables import Tables
 
 Duty: TypeAlias = Literal["claims", "retention"]
 LEASE_SECONDS: Final = 60
-"""How long a holder may give no sign before another takes its duty."""
+"""A runner that gives no sign for so long loses its duty to another."""
 _FAR_SECONDS: Final = 172_800
-"""A date so far ahead comes from a clock that was wrong."""
+"""A date that is farther ahead comes from a clock that was wrong."""
 
 
 class Duties:
@@ -46,12 +46,12 @@ class Duties:
         self._left_to = text(f"SELECT left_to FROM {table} WHERE duty = :duty")
 
     def take(self, duty: Duty, holder: str) -> bool:
-        """Take it if it is due and nobody else is quicker."""
+        """Take the duty if it is due and nobody else is quicker. Return whether it is ours now."""
         self._own.ensure(self._table)
         given = {"duty": duty, "holder": holder}
 
         def take(connection: Connection) -> bool:
-            # Mostly it is not due, and nothing has to be written to see that.
+            # Mostly it is not due, which is seen without writing.
             is_due = connection.execute(self._look, {"duty": duty}).scalar()
             if is_due is None:
                 connection.execute(self._enter, {"duty": duty})
@@ -62,12 +62,12 @@ class Duties:
         return self._session.run(take)
 
     def keep(self, duty: Duty, holder: str) -> bool:
-        """Go on with it; False when another has taken it."""
+        """Go on with the duty. Return False when another has taken it."""
         given = {"duty": duty, "holder": holder}
         return self._session.run(lambda c: bool(c.execute(self._keep, given).rowcount))
 
     def give_back(self, duty: Duty, holder: str, *, after_seconds: int) -> None:
-        """Have it done again after so long, by whoever comes first."""
+        """Give the duty back: it is due for anybody after so many seconds."""
         statement = text(
             f"UPDATE {self._table} SET due_gmt = {self._dialect.db_in(after_seconds)}"
             " WHERE duty = :duty AND holder = :holder"
@@ -76,14 +76,14 @@ class Duties:
         self._session.run(lambda c: c.execute(statement, given))
 
     def left_to(self, duty: Duty) -> str:
-        """Who was seen doing it in our place, when somebody last looked; empty for nobody."""
+        """Return who was last seen doing the duty in our place; empty for nobody."""
         found = self._session.run(lambda c: c.execute(self._left_to, {"duty": duty}).scalar())
         return str(found or "")
 
     def sign_age_seconds(self, duty: Duty) -> float | None:
-        """How long ago a runner took the duty or was done with it, a few seconds more or less.
+        """Return how long ago, within a few seconds, a runner took the duty or was done with it.
 
-        None where none ever did. The date of a duty tells it, since both move that date on.
+        None where none ever did. The date of a duty shows it, since both move that date on.
         """
         if not self._own.has(self._table):
             return None
@@ -95,6 +95,6 @@ class Duties:
         return max(0.0, float(found) + LEASE_SECONDS)
 
     def leave_to(self, duty: Duty, name: str) -> None:
-        """Note who does it in our place."""
+        """Note who does the duty in our place."""
         given = {"duty": duty, "name": name}
         self._session.run(lambda c: c.execute(self._leave_to, given))

@@ -1,9 +1,9 @@
-"""Deleting what ended long ago, in small batches beside running claims.
+"""Delete what ended long ago, in small batches beside running claims.
 
-The plugin's own rule: complete and canceled rows whose last attempt is 31 days old, failed ones
-after 93 (from 4.0 on; before, never). A row without a date of its last attempt counts as ancient,
-as there. Each batch is one short transaction over rows named by primary key: a claim, which locks
-other rows, never waits for it.
+The rule is the plugin's: complete and canceled rows go 31 days after their last attempt, failed
+ones after 93 (since 4.0; never before). A row without a date of its last attempt counts as old, as
+there. Each batch is one short transaction over rows named by primary key. A claim locks other rows,
+so it never waits for it.
 """
 
 import re
@@ -21,25 +21,25 @@ from wpbridge.store.rows.groups import Groups
 from wpbridge.store.structure.tables import Tables
 
 MONTH: Final = timedelta(seconds=2_678_400)
-"""The plugin's: 31 days."""
+"""The plugin's month of 31 days."""
 KEEP: Final = {Status.COMPLETE: MONTH, Status.CANCELED: MONTH, Status.FAILED: 3 * MONTH}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expiry:
-    """Which ended rows go: one status, and hooks or groups if they are named."""
+    """A rule for which ended rows go: one status, and hooks or groups if any are named."""
 
     status: Status
     before: datetime
-    """Their last attempt was at or before it."""
+    """Rows go whose last attempt was at this moment or before."""
     hooks: tuple[str, ...] = ()
     except_hooks: tuple[str, ...] = ()
-    """Hooks with a rule of their own."""
+    """Hooks that have a rule of their own."""
     groups: tuple[str, ...] = ()
 
 
 class Retention:
-    """Old rows of one site."""
+    """Finds and deletes the old rows of one site."""
 
     def __init__(self, tables: Tables, groups: Groups) -> None:
         names = tables.names
@@ -49,7 +49,7 @@ class Retention:
         self._dialect = tables.dialect
         self._groups = groups
         self._own = tables.own
-        # The primary key, and not the index on the action's id alone: MySQL may choose to sort.
+        # By the primary key: on the index of action ids MySQL might choose to sort.
         self._orphans = text(
             f"SELECT l.log_id FROM {names.logs} l LEFT JOIN {names.actions} a"
             " ON a.action_id = l.action_id WHERE l.log_id > :after AND l.log_id <= :until"
@@ -58,13 +58,13 @@ class Retention:
         self._last_log = text(f"SELECT MAX(log_id) FROM {names.logs}")
 
     def count(self, expiry: Expiry) -> int:
-        """How many rows would go."""
+        """Count the rows that would go."""
         where, values = self._where(expiry)
         statement = text(f"SELECT COUNT(*) FROM {self._names.actions}{where}")
         return int(self._session.run(lambda c: c.execute(statement, values).scalar()) or 0)
 
     def oldest(self, expiry: Expiry, size: int) -> list[ActionId]:
-        """A batch of them, the longest ended first."""
+        """Return a batch of the ids that go, taken from those that ended first."""
         where, values = self._where(expiry)
         statement = text(
             f"SELECT action_id FROM {self._names.actions}{self._hint(expiry)}{where} LIMIT :size"
@@ -75,10 +75,10 @@ class Retention:
         return sorted(ActionId(int(action)) for (action,) in rows)
 
     def delete(self, ids: Sequence[ActionId], expiry: Expiry) -> int:
-        """Delete them with their logs, if they are still what they were; returns how many.
+        """Delete the actions with their logs, as far as they still fit the rule; return how many.
 
-        One transaction: if this dies in the middle nothing has happened. A log without its action
-        would stay for ever.
+        It is one transaction, so a crash in the middle leaves all as it was. A log without its
+        action would stay for ever.
         """
         if not ids:
             return 0
@@ -103,7 +103,7 @@ class Retention:
     # Moving elsewhere
 
     def next(self, expiries: Sequence[Expiry], after: int, size: int) -> list[ActionId]:
-        """Old rows by any of the rules with ids above ``after``, in the order of their ids."""
+        """Return ids above ``after`` of rows that are old by any rule, in ascending order."""
         if not expiries:
             return []
         where, values = self._any(expiries)
@@ -118,12 +118,12 @@ class Retention:
     def lock(
         self, connection: Connection, ids: Sequence[ActionId], expiries: Sequence[Expiry]
     ) -> list[ActionId]:
-        """Those that are still old by one of the rules; nobody changes them in this transaction."""
+        """Lock and return the ids of those rows that are still old by one of the rules."""
         where, values = self._any(expiries)
         statement = text(
             f"SELECT action_id FROM {self._names.actions}{self._dialect.by_key}{where}"
             f" AND action_id IN :ids ORDER BY action_id{self._dialect.row_lock}"
-            # One text for all batches: compiled ones are kept.
+            # All batches share one text, since compiled statements are cached.
         ).bindparams(bindparam("ids", expanding=True))
         given = {**values, "ids": list(ids)}
         return [ActionId(int(action)) for (action,) in connection.execute(statement, given)]
@@ -137,7 +137,7 @@ class Retention:
             self._forget(connection, ids)
 
     def _any(self, expiries: Sequence[Expiry]) -> tuple[str, dict[str, object]]:
-        """The conditions of several rules, each with names of its own for its values."""
+        """Return the conditions of several rules as one, each with its own names for its values."""
         parts: list[str] = []
         values: dict[str, object] = {}
         for number, expiry in enumerate(expiries):
@@ -147,14 +147,14 @@ class Retention:
         return f" WHERE (({') OR ('.join(parts)}))", values
 
     def _forget(self, connection: Connection, ids: Sequence[ActionId]) -> None:
-        """Logs of actions that are gone, and what our own tables hold of them."""
+        """Delete the logs of actions that are gone, and their rows in our own tables."""
         names = self._names
         for table in (names.logs, names.keys, names.waits, names.zones):
             if ids and (table == names.logs or self._own.deleting(table)):
                 connection.exec_driver_sql(f"DELETE FROM {table} WHERE action_id IN {listed(ids)}")
 
     def forget_keys(self, before: datetime) -> int:
-        """Idempotency keys from before a date whose actions are gone; returns how many.
+        """Delete idempotency keys older than ``before`` whose actions are gone; return how many.
 
         A younger one may belong to a transaction that is not committed yet.
         """
@@ -169,9 +169,9 @@ class Retention:
         return self._session.transact(lambda c: int(c.execute(statement, values).rowcount))
 
     def orphan_logs(self, after: int, window: int) -> tuple[list[int], int]:
-        """Log rows without an action among the next ``window`` ids, and where that window ends.
+        """Return log rows without an action in the next ``window`` ids, and where those end.
 
-        0 as the end: there are no more log rows.
+        An end of 0 says that there are no more log rows.
         """
         last = int(self._session.run(lambda c: c.execute(self._last_log).scalar()) or 0)
         if after >= last:
@@ -182,7 +182,7 @@ class Retention:
         return [int(log) for (log,) in rows], until
 
     def delete_logs(self, ids: Sequence[int]) -> int:
-        """Log rows by their own ids."""
+        """Delete log rows by their own ids; return how many."""
         if not ids:
             return 0
         statement = f"DELETE FROM {self._names.logs} WHERE log_id IN {listed(ids)}"
@@ -193,7 +193,7 @@ class Retention:
         return self._session.run(lambda c: self._layout.texts.holds(c, place, hook))
 
     def _hint(self, expiry: Expiry) -> str:
-        """The index by status and last attempt gives the oldest first, however many there are."""
+        """Return the index by status and last attempt, which gives the oldest first at any size."""
         return "" if expiry.hooks else self._dialect.use_index(self._layout.attempt_index)
 
     def _where(self, expiry: Expiry) -> tuple[str, dict[str, object]]:
@@ -201,7 +201,7 @@ class Retention:
             "status": expiry.status.value,
             "before": to_text(expiry.before),
         }
-        # SQLite compares texts: a zero date is below every other there, too.
+        # SQLite compares texts, and there too a zero date is below every other one.
         assert to_text(expiry.before) > ZERO_DATE
         self._layout.texts.check((*expiry.hooks, *expiry.except_hooks, *expiry.groups))
         parts = ["status = :status", "last_attempt_gmt <= :before"]
@@ -209,7 +209,7 @@ class Retention:
             ("hook", expiry.hooks, "IN"),
             ("not", expiry.except_hooks, "NOT IN"),
         ):
-            # Of what the column cannot hold there is no row.
+            # No row has a text that the column cannot hold.
             possible = [hook for hook in hooks if self._holds(hook)]
             if hooks and not possible and word == "IN":
                 parts.append("1 = 0")

@@ -1,4 +1,4 @@
-"""Freeing the waiting rows of a claim whose runner gave no sign of life for long."""
+"""Free the pending rows of a claim whose runner has shown no sign of life for long."""
 
 from datetime import datetime
 
@@ -13,14 +13,14 @@ from wpbridge.store.upkeep.cleaning import RESET
 
 
 class StaleClaims:
-    """One site's claims, as far as nobody keeps them fresh."""
+    """Frees claims of one site that nobody keeps fresh."""
 
     def __init__(self, tables: Tables, inserts: Inserts) -> None:
         self._session = tables.session
         self._inserts = inserts
         actions, claims = tables.names.actions, tables.names.claims
         ids: BindParameter[int] = bindparam("ids", expanding=True)
-        # The claim index makes these two find few rows among millions that keep their claim.
+        # The claim index lets these two find few rows among millions that keep their claim.
         stale = (
             "claim_id = :claim AND status = 'pending'"
             " AND (last_attempt_gmt <= :before OR last_attempt_gmt IS NULL)"
@@ -36,10 +36,10 @@ class StaleClaims:
         )
 
     def free(self, claim: ClaimId, *, before: datetime, now: datetime) -> list[ActionId]:
-        """Free the waiting rows of a claim that show no sign of life since ``before``.
+        """Free the pending rows of a claim that have shown no sign of life since ``before``.
 
-        As `reset_timeouts` of the plugin's cleaner. The claim's own row goes when nothing live is
-        left under it. Returns the freed actions.
+        It does what `reset_timeouts` of the plugin's cleaner does. The claim's own row goes when no
+        pending or running row is left in it. Returns the freed actions.
         """
         given = {"claim": claim, "before": to_text(before)}
 
