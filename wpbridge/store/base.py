@@ -1,7 +1,8 @@
-"""What a store offers, in values: the seam between the runner and a database.
+"""Describe what a store offers and the values that it takes and returns.
 
-Every state change is guarded by id, claim and expected status. What was not matched belongs to
-somebody else by now, which is an answer and not an error: the methods return what they did change.
+This is the seam between the runner and a database. Every change of an action is guarded by its id,
+its claim and the expected status. A row that does not match belongs to somebody else by now. That
+is an answer and not an error, so the methods return what they did change.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -15,39 +16,42 @@ from wpbridge.site.rules import Limit
 from wpbridge.store.records import Pause
 
 RESET_MESSAGE = "action reset via wpbridge"
-"""How the log row of an action begins that was put back from a dead runner; a colon follows when
-it was the only one that ran."""
+"""The log row of an action that was put back from a dead runner begins with this text. A colon
+follows when the action was the only one that ran."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimFilter:
-    """Which due actions may be claimed."""
+    """Says which due actions may be claimed."""
 
     hooks: frozenset[str] | None = None
-    """Exact hook names; None for any. The collation finds them, this set decides."""
+    """The exact names of the hooks that may be claimed; None for any. The database finds them by
+    its collation, then this set decides."""
     groups: frozenset[str] | None = None
     exclude_hooks: frozenset[str] = frozenset()
     exclude_groups: frozenset[str] = frozenset()
     accepts: Callable[[str, str], bool] | None = None
-    """Whether a hook with a group's slug is wanted; None: all that the rest lets through."""
+    """Tells whether a hook in a group (its slug) is wanted; None accepts all that the rest allows.
+    """
     may_accept: Callable[[str], bool] | None = None
-    """Whether any group at all could make a hook wanted; None: every hook may be."""
+    """Tells whether a hook could be wanted in any group; None means that every hook could be."""
     upkeep: bool = False
-    """The plugin's own housekeeping too."""
+    """Whether the plugin's own actions for its upkeep may be claimed too."""
     limits: tuple[Limit, ...] = ()
-    """How many may run and start; see :mod:`wpbridge.store.running.limits`."""
+    """How many actions may run and start; see :mod:`wpbridge.store.running.limits`."""
     ids: frozenset[ActionId] | None = None
-    """These actions, named by somebody: whatever their date, paused, limited or not."""
+    """Claim exactly these actions, which somebody has named. Dates, pauses and limits do not count.
+    """
 
     def without(self, hooks: Collection[str], groups: Collection[str]) -> "ClaimFilter":
-        """The same but for these hooks and groups, by their exact names: they are stepped over."""
+        """Return a copy that also leaves out these hooks and groups, given by exact names."""
         if not (hooks or groups):
             return self
         accepts = self.accepts
         return replace(
             self,
             exclude_hooks=self.exclude_hooks | set(hooks),
-            # As a condition on hook and group, so that a backlog of theirs costs nothing.
+            # The groups become a condition on hook and group, so that their backlog costs nothing.
             accepts=lambda hook, group: (
                 group not in groups and (accepts is None or accepts(hook, group))
             ),
@@ -56,33 +60,33 @@ class ClaimFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """An action's ending, to be made true together with its log rows."""
+    """Says how an action ended. The ending and its log rows are written together."""
 
     action: Action
     status: Status
-    """COMPLETE, FAILED, CANCELED; or PENDING: put back, free, for later."""
+    """COMPLETE, FAILED or CANCELED; or PENDING when the action is put back, free, for later."""
     at: datetime
-    """When it ended, aware UTC."""
+    """When the action ended, in aware UTC."""
     marked: bool
-    """Its start is already in the tables (in-progress, attempt counted)."""
+    """Whether the start mark is already written (status in-progress, attempt counted)."""
     counts_attempt: bool = True
-    """An unmarked action that ends was started: one more attempt."""
+    """Whether an ending without a written start mark counts one more attempt."""
     logs: tuple[LogLine, ...] = ()
     retry_at: datetime | None = None
     """For PENDING: the new date; None keeps the old one."""
     schedule: bytes | None = None
-    """For PENDING: the schedule that says the new date."""
+    """For PENDING: the schedule that contains the new date."""
     is_undated: bool = False
-    """For PENDING: the row gets no date, so that the action is never due."""
+    """For PENDING: whether the row loses its date, so that the action is never due."""
     successor: NewAction | None = None
     stop_line: LogLine | None = None
-    """When given, the successor is dropped, and this logged instead, if the five oldest rows of
-    the hook are all failed (the plugin's consistent-failure rule)."""
+    """The log row to write when the chain is stopped. When it is given and the five oldest rows of
+    the hook have all failed (the plugin's consistent-failure rule), the successor is dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerRecord:
-    """A wpbridge runner as the ownership table shows it."""
+    """Describes a wpbridge runner as its row in the table of runners shows it."""
 
     id: RunnerId
     host: str
@@ -91,15 +95,15 @@ class RunnerRecord:
     pid_started: str
     version: str
     beat_age_seconds: float
-    """By the database's clock, so that hosts need not agree."""
+    """Measured by the database's clock, so that the hosts' clocks need not agree."""
     claims: tuple[ClaimId, ...]
     once: frozenset[ActionId]
-    """Started actions that must not be started a second time."""
+    """Actions that have started and must not be started a second time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adopted:
-    """What a dead runner, or one that nobody knows any more, had in hand: now ours."""
+    """Holds the actions that this runner took over from a dead or an unknown runner."""
 
     runner: RunnerRecord
     actions: tuple[Action, ...]
@@ -107,11 +111,11 @@ class Adopted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreInfo:
-    """What a look at the store found, for `check` and `status`."""
+    """Holds what a look at the store found, for `check` and `status`."""
 
     server: str
     schema: int | None
-    """The plugin's schema number; None when no option tells it."""
+    """The plugin's schema number; None when no option contains it."""
     layout: str
     writable: bool
     zone: str
@@ -122,7 +126,7 @@ class StoreInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedHook:
-    """How much of a hook is in the queue, per group."""
+    """Counts the actions of one hook in one group."""
 
     hook: str
     group: str
@@ -130,12 +134,12 @@ class QueuedHook:
     running: int
     due: int
     next_at: datetime | None
-    """The earliest pending date; None for none, or a zero date."""
+    """The earliest date of a pending action; None when there is none or when it is a zero date."""
     held: int = 0
-    """Due, but held back, since WordPress has no callback for the hook."""
+    """How many due actions are held, because WordPress has no callback for the hook."""
 
     def joined(self, other: "QueuedHook") -> "QueuedHook":
-        """Two of the same hook and group as one."""
+        """Return the sum of this count and another one of the same hook and group."""
         dates = [date for date in (self.next_at, other.next_at) if date is not None]
         return replace(
             self,
@@ -149,68 +153,72 @@ class QueuedHook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """What one look at an idle queue brought."""
+    """Holds what one look at an idle queue found."""
 
     is_due: bool
-    """Something is due, ours or not."""
+    """Whether any action is due, for this runner or for others."""
     is_silent: bool
-    """Some other runner has not beaten for a while."""
+    """Whether some other runner's beat is too old."""
     is_stale: bool = False
-    """Something is in progress that has given no sign for a while."""
+    """Whether some running action has given no sign of life for a while."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartPlan:
-    """Which claimed actions are marked as started together with their claim.
+    """Says which claimed actions are marked as started together with their claim.
 
-    The runner makes it before the claim, from what its executors could start at that moment.
+    The runner makes the plan before the claim, from what its executors could start at that moment.
     """
 
     chosen: Callable[[Sequence[Action]], Collection[ActionId]]
-    """A pure function of the claimed actions, called inside the claim's transaction and again when
-    that is repeated. Only frozen values stand behind it: no executor, no clock, no input or output.
-    """
+    """Return the ids of the claimed actions that start. It is called inside the claim's
+    transaction, and again when that is repeated. So it must be a pure function over frozen values:
+    it uses no executor, no clock, and does no input or output."""
     log_line: LogLine
-    """The log row of each start."""
+    """The log row that is written for each start."""
 
 
 class Store(Protocol):
-    """One site's queue. Used by one thread at a time."""
+    """One site's queue, as a runner uses it. Only one thread at a time may use a store."""
 
     def register(self, *, host: str, boot: str, pid: int, pid_started: str) -> RunnerId:
-        """Enter this runner in the ownership table, made on first use."""
+        """Add this runner to the table of runners, which is made on first use."""
         ...
 
     def unregister(self) -> None:
-        """Leave it; only when nothing is held."""
+        """Remove this runner's row. The runner must have nothing in hand."""
         ...
 
     def other_runners(self) -> Sequence[RunnerRecord]:
-        """All runners but this one."""
+        """Return the rows of all runners but this one."""
         ...
 
     def adopt(self, runner: RunnerRecord) -> Adopted | None:
-        """Take over a dead runner's claims, atomically; None when somebody was faster."""
+        """Take over a dead runner's claims in one transaction.
+
+        Returns None when another runner was faster.
+        """
         ...
 
     def orphans(self, *, now: datetime) -> Sequence[Action]:
-        """Return actions in progress that wpbridge started and no runner's row names.
+        """Return running actions that wpbridge started and that no runner's row names.
 
-        They have given no sign for two minutes. See :mod:`wpbridge.store.running.orphans`.
+        They have given no sign of life for two minutes. See :mod:`wpbridge.store.running.orphans`.
         """
         ...
 
     def adopt_orphans(
         self, claims: Collection[ClaimId], *, once: Collection[ActionId]
     ) -> Adopted | None:
-        """Make claims of nobody ours, atomically; None when somebody was faster.
+        """Take over claims that belong to no runner, in one transaction.
 
-        ``once``: those of their actions that must not be started a second time.
+        ``once`` names those of their actions that must not be started a second time. Returns None
+        when another runner was faster.
         """
         ...
 
     def suspect(self, ids: Collection[ActionId]) -> None:
-        """Have every runner mark these before it calls them; until they have ended."""
+        """Make these actions suspects: until they end, runners mark their start before the call."""
         ...
 
     def claim_due(
@@ -222,97 +230,102 @@ class Store(Protocol):
         dry_run: bool = False,
         start_plan: StartPlan | None = None,
     ) -> Claim | None:
-        """Claim at most ``limit`` due actions; None when none is due (docs/explain/claims.md).
+        """Claim at most ``limit`` due actions; return None when none is due.
 
-        What ``start_plan`` chooses is marked as started together with the claim, as :meth:`start`
-        would mark it.
+        The actions that ``start_plan`` chooses are marked as started together with the claim, as
+        :meth:`start` would mark them. See docs/explain/claims.md.
         """
         ...
 
     def catch_up(self, *, now: datetime) -> int:
-        """Date what waited for actions that have ended, and zoned chains that PHP went on with.
+        """Give dates to actions whose waits are over, and correct zoned chains that PHP continued.
 
-        Returns how many actions have a new date, which may be now.
+        Returns how many actions got a new date. The new date may be now.
         """
         ...
 
     def still_claimed(self, actions: Sequence[Action]) -> frozenset[ActionId]:
-        """Those still pending under our claim: a canceled or lost one must not start."""
+        """Return those still pending under our claim. Canceled and lost ones must not start."""
         ...
 
     def states(self, actions: Sequence[Action]) -> dict[ActionId, tuple[str, ClaimId]]:
-        """Status and claim of each, as they are now; deleted ones are left out."""
+        """Return the present status and claim of each action. Deleted actions are left out."""
         ...
 
     def start(
         self, started: Sequence[tuple[Action, Sequence[LogLine]]], *, now: datetime, once: bool
     ) -> frozenset[ActionId]:
-        """Mark as in-progress, one attempt more, with log rows; returns those that were ours."""
+        """Mark actions as started, one attempt more, with log rows; return those that were ours."""
         ...
 
     def settle(
         self, endings: Sequence[Ending], *, now: datetime, finished: Collection[ClaimId] = ()
     ) -> frozenset[ActionId]:
-        """Make endings true, all in one transaction; returns those that were ours to end.
+        """Write endings in one transaction; return the ids of the actions that were ours to end.
 
-        ``finished`` claims hold nothing more and are deleted with it. A crash leaves either all or
-        nothing of one call.
+        The claims in ``finished`` have no live actions any more and are deleted in the same
+        transaction. After a crash either all of one call is written or nothing.
         """
         ...
 
     def release(self, actions: Sequence[Action], *, finished: Collection[ClaimId] = ()) -> int:
-        """Put unstarted actions back; returns how many were still ours."""
+        """Put actions back that have not started; return how many were still ours."""
         ...
 
     def heartbeat(self, in_hand: Sequence[ActionId], *, now: datetime) -> bool:
-        """Keep held rows and this runner's own row fresh.
+        """Renew the sign of life of the actions in hand, and this runner's own beat.
 
-        False when that row is gone: others took us for dead, and what we held for theirs.
+        Returns False when this runner's row is gone. Then other runners took it for dead, and took
+        over what it had in hand.
         """
         ...
 
     def glance(self, *, now: datetime, silent_seconds: float) -> Sight:
-        """One cheap statement for an idle runner, in place of claiming to see."""
+        """Check with one cheap statement whether an idle runner has a reason to claim."""
         ...
 
     def count_failures(
         self, hook: str, *, failed: int, is_fresh: bool, most: int, pause: Pause, now: datetime
     ) -> bool:
-        """Add up a hook's failures in a row, on all hosts, and pause it when they are ``most``.
+        """Count a hook's failures in a row on all hosts, and pause the hook at ``most`` of them.
 
-        ``failed``: the newest; ``is_fresh``: before them it completed. Returns whether it was
-        paused by this call; not when it was already.
+        ``failed`` is the number of new failures. ``is_fresh`` says that the hook completed an
+        action before them, so that counting starts anew. Returns whether this call paused the hook;
+        False when it was paused already.
         """
         ...
 
     def tell_held(self, hooks: Collection[str]) -> Sequence[str]:
-        """Note that these hooks' actions are held back; returns whom this runner is to tell of."""
+        """Note that these hooks are held; return the hooks that this runner should report."""
         ...
 
     def held_hooks(self) -> frozenset[str]:
-        """Hooks whose actions are held back, as far as runners have noted."""
+        """Return the hooks that are held, as far as runners have noted."""
         ...
 
     def forget_held(self, hooks: Collection[str]) -> None:
-        """An action of each of these hooks has run: they are held no more."""
+        """Note that these hooks are no longer held, because an action of each of them has run."""
         ...
 
     def log(self, lines: Iterable[tuple[ActionId, LogLine]]) -> None:
-        """Write rows into actions' own logs."""
+        """Write log rows for actions."""
         ...
 
     def insert(self, actions: Sequence[NewAction], *, now: datetime) -> Sequence[ActionId]:
-        """Insert pending actions with their "action created" rows; groups are made as needed."""
+        """Insert pending actions with their "action created" log rows; make missing groups."""
         ...
 
     def said(self, ids: Sequence[ActionId], start: str) -> dict[ActionId, int]:
-        """How many rows of each action's own log begin so; none: the action is left out."""
+        """Count, for each action, the log rows whose message starts with ``start``.
+
+        Actions without such rows are left out.
+        """
         ...
 
     def counts(self) -> dict[str, int]:
-        """How many actions have each status."""
+        """Count the actions of each status."""
         ...
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         ...

@@ -1,4 +1,4 @@
-"""From an address to an opened store."""
+"""Turn an address or a site into an opened store."""
 
 import ssl
 from collections.abc import Callable
@@ -23,12 +23,12 @@ from wpbridge.store.structure.tables import Connected
 def connect(
     address: DatabaseAddress, prefix: str, *, patience_seconds: float = 0.0, is_runner: bool = False
 ) -> Connected:
-    """The way to one site's tables; it connects at first use.
+    """Return the way to one site's tables. The connection is made at first use.
 
     Args:
         address: where the database is.
         prefix: the site's table prefix, already checked.
-        patience_seconds: how long a lost server is waited for; 0 fails at once.
+        patience_seconds: how long to wait for a lost server; 0 fails at once.
         is_runner: see :func:`wpbridge.store.database.mysql_engine.open_engine`.
     """
     engine, dialect = _engine(address, is_runner=is_runner)
@@ -45,10 +45,13 @@ def connect_site(
     is_runner: bool = False,
     prepare: Callable[[Session], None] = lambda _session: None,
 ) -> Connected:
-    """The way to a site's tables.
+    """Return the way to a site's tables.
 
-    With a URL and no blog id the network's table tells which blog it is, so the database is asked.
-    ``prepare`` is given each session before that is used.
+    When the site has a URL and no blog id, this asks the network's table in the database which blog
+    it is. ``prepare`` is called with each session before it is used.
+
+    Raises:
+        SiteError: no site of the network has the URL.
     """
     way = connect(site.database, site.table_prefix, is_runner=is_runner)
     prepare(way.session)
@@ -74,12 +77,12 @@ def open_site(
     is_runner: bool = False,
     prepare: Callable[[Session], None] = lambda _session: None,
 ) -> OpenStore:
-    """Open a site's store, see :func:`connect_site`. SchemaError where the tables are missing."""
+    """Open a site's store, see :func:`connect_site`. Raises SchemaError for missing tables."""
     return opened(connect_site(site, is_runner=is_runner, prepare=prepare))
 
 
 def opened(way: Connected) -> OpenStore:
-    """Open a store; where that fails, the connection is given back."""
+    """Open a store. When that fails, close the connection."""
     try:
         return open_tables(way)
     except BaseException:
@@ -91,7 +94,7 @@ def _engine(address: DatabaseAddress, *, is_runner: bool) -> tuple[Engine, Diale
     if address.driver == "sqlite":
         url = URL.create("sqlite", database=address.path)
         return sqlite.open_engine(url, of_wordpress=address.of_wordpress), sqlite.SQLite()
-    # As bytes, since that is what PHP sends: the driver would encode text as latin-1.
+    # The password is given as bytes, as PHP sends it: the driver would encode text as latin-1.
     extra: dict[str, Any] = {"password": address.password_bytes}
     if address.socket:
         extra["unix_socket"] = address.socket
@@ -110,7 +113,10 @@ def _engine(address: DatabaseAddress, *, is_runner: bool) -> tuple[Engine, Diale
 
 
 def _check_files(tls: Tls) -> None:
-    """ConfigError for a file that the driver could not use, whose own error names none."""
+    """Raise ConfigError for a TLS file that the driver could not use.
+
+    The driver's own error would not name the file.
+    """
     for option, file in (("ssl_ca", tls.ca), ("ssl_cert", tls.cert), ("ssl_key", tls.key)):
         if file:
             try:
@@ -125,7 +131,7 @@ def _check_files(tls: Tls) -> None:
         raise ConfigError(f"ssl_ca {tls.ca}: it has no certificate in PEM") from None
     try:
         if tls.cert:
-            # A password is never asked for: nobody may be there to give it.
+            # Without this, OpenSSL would ask for a password, and nobody may be there to give it.
             context.load_cert_chain(tls.cert, tls.key, password=lambda: b"")
     except ssl.SSLError:
         key = f" and ssl_key {tls.key}" if tls.key else ""

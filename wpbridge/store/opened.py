@@ -1,4 +1,4 @@
-"""An opened store: one site's tables have been looked at, and all that can be done is at hand."""
+"""Open a store: look at one site's tables once, then put all parts together that work on them."""
 
 import contextlib
 from collections.abc import Iterator
@@ -38,10 +38,10 @@ from wpbridge.store.upkeep.stale_claims import StaleClaims
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenStore:
-    """One site's store: its tables as they were found, and what can be done with them."""
+    """One site's store: its tables as they were found, and a part for each kind of work on them."""
 
     session: Session
-    """The store's own, also where :attr:`tables` works in a transaction of a caller's."""
+    """The store's own session. :attr:`tables` may instead work in a transaction of the caller."""
     tables: Tables
     info: StoreInfo
     """What the look at the tables found."""
@@ -70,40 +70,40 @@ class OpenStore:
 
     @property
     def names(self) -> TableNames:
-        """What the tables are called."""
+        """Return the names of the tables."""
         return self.tables.names
 
     @property
     def dialect(self) -> Dialect:
-        """What the database does its own way."""
+        """Return the dialect of the database."""
         return self.tables.dialect
 
     @property
     def layout(self) -> Layout:
-        """What the plugin's tables can do."""
+        """Return the layout of the plugin's tables."""
         return self.tables.layout
 
     @property
     def own(self) -> OwnTables:
-        """Our own tables."""
+        """Return wpbridge's own tables."""
         return self.tables.own
 
     def check_writable(self) -> None:
-        """Raise SchemaError where the tables are only to be read."""
+        """Raise SchemaError when the tables may only be read."""
         self.session.check_writable()
 
     @contextlib.contextmanager
     def inside(self, connection: Any) -> Iterator["OpenStore"]:
-        """The same in the caller's own transaction, see :mod:`wpbridge.store.database.borrowed`."""
+        """Yield a store in a transaction of the caller: :mod:`wpbridge.store.database.borrowed`."""
         with borrow(connection, self.dialect.name) as borrowed:
             borrowed.refusal = self.session.refusal
-            # One writer at a time: on SQLite our own connection would wait for the caller's.
+            # SQLite has one writer at a time: our own connection would wait for the caller's.
             outside = None if self.dialect.one_writer else self
             tables = self.tables.borrowed(borrowed, outside.own if outside else None)
             yield _assemble(self.session, tables, self.info, outside.groups if outside else None)
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         self.session.close()
 
 
@@ -111,7 +111,7 @@ def open_tables(way: Connected) -> OpenStore:
     """Look at a site's tables and open its store.
 
     Raises:
-        SchemaError: a table or a column is missing that nothing can be done without.
+        SchemaError: a table or a column that wpbridge cannot do without is missing.
     """
     tables, info = look(way)
     way.session.before_transaction = tables.own.look_for_missing
@@ -121,10 +121,10 @@ def open_tables(way: Connected) -> OpenStore:
 def _assemble(
     session: Session, tables: Tables, info: StoreInfo, groups: Groups | None = None
 ) -> OpenStore:
-    """All parts over the same tables.
+    """Make all parts of a store over the same tables.
 
-    ``groups``: for a borrowed transaction, those of the store itself. They make groups, which
-    others must see before the borrowed transaction is committed, or they would make them too.
+    For a borrowed transaction, ``groups`` is the one of the store itself. It commits new groups on
+    its own connection. Otherwise others would not see them in time and make them a second time.
     """
     groups = groups or Groups(tables)
     zones = Zones(tables)

@@ -1,7 +1,7 @@
-"""What is read from the tables for people: criteria, and rows in values.
+"""Define what people may ask of the tables, and the records that they get as answers.
 
-A :class:`Record` holds whatever a row holds, readable or not: what a runner could not run can
-still be listed, shown and mended.
+A :class:`Record` contains what the row contains, readable or not. So even an action that no runner
+could run can be listed, shown and repaired.
 """
 
 from collections.abc import Mapping
@@ -19,38 +19,39 @@ ENDED: Final = (Status.COMPLETE, Status.FAILED, Status.CANCELED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """Which actions are meant. What is not given does not narrow; InputError for what cannot be.
+    """Says which actions are meant. A field that is not given does not narrow the selection.
 
     Hooks, args and group slugs are compared as the plugin compares them: in the database's
-    collation, which mostly takes no notice of case, accents and trailing spaces.
+    collation, which mostly ignores case, accents and trailing spaces. Impossible values raise
+    InputError.
     """
 
     ids: tuple[ActionId, ...] = ()
     hooks: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
-    """Slugs; an empty one means actions without a group."""
+    """The groups' slugs; an empty one means actions without a group."""
     statuses: tuple[str, ...] = ()
     args: str | None = None
-    """Canonical JSON: these args and no others."""
+    """Canonical JSON; only actions with exactly these args are meant."""
     partial_args: tuple[str, ...] = ()
-    """JSON texts such as ``"id":5``, all of them inside the args (``partial_args_matching``)."""
+    """JSON texts such as ``"id":5`` that must all occur in the args (``partial_args_matching``)."""
     since: datetime | None = None
-    """Scheduled at or after, aware UTC."""
+    """The date is at or after this moment, in aware UTC."""
     until: datetime | None = None
-    """Scheduled at or before."""
+    """The date is at or before this moment."""
     modified_since: datetime | None = None
-    """Last attempt (start, ending) at or after."""
+    """The last attempt (a start or an ending) was at or after this moment."""
     modified_until: datetime | None = None
     claimed: bool | None = None
     claim: ClaimId | None = None
     search: str = ""
-    """Inside the hook or the args."""
+    """A text that must occur in the hook or in the args."""
     after_id: ActionId | None = None
-    """Ids above this one: where the last page ended."""
+    """Only ids above this one, which is where the last page ended."""
     order: Order = "date"
     descending: bool = False
     limit: int = 20
-    """Rows at most; 0 for all."""
+    """The most rows to return; 0 for all."""
     offset: int = 0
 
     def __post_init__(self) -> None:
@@ -68,7 +69,7 @@ class Query:
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether it means anything less than every action."""
+        """Whether the query means anything less than every action."""
         return any(
             (
                 self.ids,
@@ -90,34 +91,34 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One row of the actions table, as it is."""
+    """Holds one row of the actions table, unchanged."""
 
     id: ActionId
     hook: str
     status: str
     args: bytes
-    """``extended_args`` where it is used, else ``args``."""
+    """The value of ``extended_args`` where the row uses it, else of ``args``."""
     schedule: bytes
     group: str
     group_id: int
     priority: int
     attempts: int
     scheduled_at: datetime | None
-    """Aware UTC; None for a zero date, which is due at once, and for NULL, which never is."""
+    """Aware UTC; None for a zero date, which is due at once, and for NULL, which is never due."""
     is_dated: bool
-    """False for a NULL date: the row waits for something else than time."""
+    """False for a NULL date: the action waits for something else than time."""
     last_attempt_at: datetime | None
     claim_id: ClaimId
 
     @property
     def is_live(self) -> bool:
-        """Pending or in-progress."""
+        """Whether the action is pending or in-progress."""
         return self.status in (Status.PENDING, Status.IN_PROGRESS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogEntry:
-    """One row of the logs table."""
+    """Holds one row of the logs table."""
 
     id: int
     action_id: ActionId
@@ -128,25 +129,25 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """How many actions of one hook, group or hour have each status."""
+    """Counts the actions of one hook, group or hour by status."""
 
     name: str
     statuses: Mapping[str, int]
     due: int = 0
-    """Pending, and their date has come; without those that are held."""
+    """How many actions are due, without those whose hook is held."""
     oldest_due: datetime | None = None
     held: int = 0
-    """Due, but held back, since WordPress has no callback for their hook."""
+    """How many due actions are held, because WordPress has no callback for their hook."""
 
     @property
     def total(self) -> int:
-        """Of any status."""
+        """Count the actions of all statuses."""
         return sum(self.statuses.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimRecord:
-    """A claim: a row of the claims table, or what actions say of one that is gone."""
+    """Describes a claim: a row of the claims table, or one that is gone and that actions name."""
 
     id: ClaimId
     has_row: bool
@@ -154,30 +155,30 @@ class ClaimRecord:
     pending: int = 0
     running: int = 0
     last_attempt_at: datetime | None = None
-    """The freshest of its live rows: when their holder last gave a sign."""
+    """The newest sign of life among the claim's live rows."""
 
     @property
     def is_orphan(self) -> bool:
-        """Nothing live is under it: the plugin leaves such rows behind and never purges them."""
+        """Whether the claim has no live action. The plugin leaves such rows behind for ever."""
         return not (self.pending or self.running)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """What no runner may claim."""
+    """Says what no runner may claim."""
 
     kind: Literal["all", "hook", "group"]
     name: str
-    """Exactly, with case and accents; empty for ``all`` and for actions without a group."""
+    """The exact name, with case and accents; empty for ``all`` and for actions without a group."""
     until: datetime | None = None
-    """Aware UTC; None until resumed."""
+    """Aware UTC; None means until somebody resumes it."""
     reason: str = ""
     created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedRun:
-    """A failed action and the message that says why."""
+    """Holds a failed action and the message that says why it failed."""
 
     id: ActionId
     hook: str
@@ -187,21 +188,21 @@ class FailedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """An action that waits for another one to end."""
+    """Says that one action waits until another one has ended."""
 
     action_id: ActionId
     after_id: ActionId
     on_failed: str
     status: str | None = None
-    """Of the one waited for; None when it is gone."""
+    """The status of the action that is waited for; None when that action is deleted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What a change by hand did, or would do."""
+    """Says what a change by hand did, or what it would do."""
 
     ids: tuple[ActionId, ...] = ()
     skipped: Mapping[ActionId, str] = field(default_factory=dict)
-    """Actions that were meant and left as they are, with the reason."""
+    """Selected actions that were left as they are, each with the reason."""
     made: Mapping[ActionId, ActionId] = field(default_factory=dict)
-    """New actions by the old ones' ids."""
+    """The ids of new actions by the ids of the old ones."""

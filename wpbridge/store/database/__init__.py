@@ -1,4 +1,4 @@
-"""One connection to a database server, its troubles, and what each kind does its own way."""
+"""Connect to a database server, handle its errors, and hide what each kind does its own way."""
 
 from typing import Final
 

@@ -1,9 +1,9 @@
-"""The caller's own transaction: what is written in it is true when they commit, and not before.
+"""Work in the caller's own transaction. What is written becomes true when the caller commits.
 
-Takes an SQLAlchemy ``Connection`` or ORM ``Session``, or a DB-API connection of PyMySQL,
+The caller gives an SQLAlchemy ``Connection`` or ORM ``Session``, or a DB-API connection of PyMySQL,
 mysqlclient or sqlite3 (Django: ``django.db.connection.connection``). Nothing here commits, rolls
-back or closes, and nothing is tried again: after a deadlock the whole transaction is gone, and
-only its owner knows what else was in it.
+back or closes. Nothing is tried again either: a deadlock undoes the whole transaction, and only its
+owner knows what else was in it.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ _DRIVERS: Final = {
     "pymysql": ("mysql", "mysql+pymysql://"),
     "MySQLdb": ("mysql", "mysql+mysqldb://"),
 }
-"""Kind of database and SQLAlchemy's address for it, by the package of a connection's class."""
+"""The kind of database and SQLAlchemy's URL for it, by the package of a connection's class."""
 
 
 class Borrowed:
@@ -44,7 +44,7 @@ class Borrowed:
         """See :class:`wpbridge.store.database.session.Session`."""
 
     def run(self, work: Callable[[Connection], T]) -> T:
-        """In the caller's transaction."""
+        """Run ``work`` in the caller's transaction. Raises Contention after a deadlock."""
         try:
             return work(self._connection)
         except DBAPIError as error:
@@ -56,12 +56,12 @@ class Borrowed:
             raise trouble.error from error
 
     def transact(self, work: Callable[[Connection], T]) -> T:
-        """The same: the transaction is there already."""
+        """Run ``work`` in the caller's transaction, which is open already."""
         self.check_writable()
         return self.run(work)
 
     def sign(self) -> None:
-        """Nobody waits for one."""
+        """Do nothing: no supervisor waits for a sign."""
 
     def check_writable(self) -> None:
         """See :class:`wpbridge.store.database.session.Transactor`."""
@@ -71,11 +71,11 @@ class Borrowed:
 
 @contextlib.contextmanager
 def borrow(connection: Any, driver: str) -> Iterator[Borrowed]:
-    """The caller's connection, with a session set up as WordPress's while it is ours.
+    """Yield the caller's connection, and set its session up as WordPress does meanwhile.
 
     Args:
         connection: see the module.
-        driver: ``mysql`` or ``sqlite``, as the queue's own database.
+        driver: ``mysql`` or ``sqlite``, the kind of the queue's own database.
 
     Raises:
         InputError: it is no connection, or one to another kind of database.
@@ -90,7 +90,10 @@ def borrow(connection: Any, driver: str) -> Iterator[Borrowed]:
 
 @contextlib.contextmanager
 def _wordpress_modes(borrowed: Borrowed) -> Iterator[None]:
-    """Zero dates are part of the rows; a strict session refuses them."""
+    """Remove the SQL modes that WordPress removes, and restore them at the end.
+
+    A strict session would refuse zero dates, which are part of the rows.
+    """
     ask, change = text("SELECT @@SESSION.sql_mode"), text("SET SESSION sql_mode = :modes")
     before = str(borrowed.run(lambda c: c.execute(ask).scalar()) or "")
     kept = ",".join(mode for mode in before.split(",") if mode not in WORDPRESS_REMOVES)
@@ -98,7 +101,7 @@ def _wordpress_modes(borrowed: Borrowed) -> Iterator[None]:
     try:
         yield
     finally:
-        # A connection that broke meanwhile has no session to mend, and its error goes first.
+        # A connection that broke meanwhile has no session to restore, and its error matters more.
         with contextlib.suppress(WpbridgeError, SQLAlchemyError):
             borrowed.run(lambda c: c.execute(change, {"modes": before}))
 
@@ -112,7 +115,7 @@ def _sqlalchemy(connection: Any, driver: str) -> Iterator[Connection]:
     if isinstance(found, Connection):
         yield found
         return
-    # What a pool of SQLAlchemy's gives has the driver's own inside.
+    # A connection from an SQLAlchemy pool wraps the driver's own.
     raw = getattr(connection, "dbapi_connection", None) or connection
     package = _package_of(raw)
     if package is None:
@@ -133,7 +136,7 @@ def _sqlalchemy(connection: Any, driver: str) -> Iterator[Connection]:
 
 
 def _package_of(connection: Any) -> str | None:
-    """Of the driver's own class, which may be derived from, or wrapped by something like it."""
+    """Return the driver's package, also for a class that derives from or wraps the driver's own."""
     if isinstance(connection, type):
         return None
     packages = (kind.__module__.partition(".")[0] for kind in connection.__class__.__mro__)
@@ -151,12 +154,12 @@ def _connected(engine: Engine) -> Connection:
     except DBAPIError as error:
         raise sort_trouble(error.orig or error).error from error
     except sqlite3.Error as error:
-        # It is prepared before SQLAlchemy looks after its errors.
+        # SQLAlchemy prepares the connection before it translates errors.
         raise sort_trouble(error).error from error
 
 
 class _Kept:
-    """A DB-API connection whose transaction nobody but its owner may end."""
+    """Wraps a DB-API connection so that only its owner can end the transaction."""
 
     def __init__(self, connection: Any, package: str) -> None:
         self._connection = connection
@@ -166,7 +169,7 @@ class _Kept:
         return getattr(self._connection, name)
 
     def cursor(self) -> Any:
-        """Its rows are tuples, whatever the owner likes to have."""
+        """Return a cursor whose rows are tuples, whatever row type the owner has set."""
         if self._package == "sqlite3":
             cursor = self._connection.cursor()
             cursor.row_factory = None
@@ -174,10 +177,10 @@ class _Kept:
         return self._connection.cursor(sys.modules[f"{self._package}.cursors"].Cursor)
 
     def commit(self) -> None:
-        """Not ours to do."""
+        """Do nothing: only the owner commits."""
 
     def rollback(self) -> None:
-        """Not ours to do."""
+        """Do nothing: only the owner rolls back."""
 
     def close(self) -> None:
-        """Not ours to do."""
+        """Do nothing: only the owner closes."""

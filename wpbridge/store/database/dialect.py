@@ -1,4 +1,4 @@
-"""The questions whose answers differ between MySQL/MariaDB and SQLite, and nothing else.
+"""Define the questions that MySQL/MariaDB and SQLite answer differently, and nothing else.
 
 :mod:`wpbridge.store.database.mysql` and :mod:`wpbridge.store.database.sqlite` have the answers.
 """
@@ -27,52 +27,53 @@ WORDPRESS_REMOVES = frozenset(
         "ANSI",
     }
 )
-"""The modes that wpdb::set_sql_mode takes out of the session (WordPress 6)."""
+"""The SQL modes that wpdb::set_sql_mode removes from the session (WordPress 6)."""
 
 
 FORGETFUL = {
     0: "a crash of the database server undoes about the last second of what was committed",
     2: "a crash of the database server's host undoes about the last second of what was committed",
 }
-"""By ``innodb_flush_log_at_trx_commit``; 1, the servers' default, undoes nothing."""
+"""What a crash loses, by ``innodb_flush_log_at_trx_commit``. The servers' default, 1, loses
+nothing."""
 
 
 class Catalogue(Protocol):
-    """What a database tells of itself and of its tables. No row of a table is read."""
+    """Says what a database knows about itself and its tables. No row of a table is read."""
 
     def tables(self, connection: Connection) -> frozenset[str]:
-        """Name all tables of the database."""
+        """Return the names of all tables of the database."""
         ...
 
     def columns(self, connection: Connection, table: str) -> list[str]:
-        """Name the columns of a table; none where there is no such table."""
+        """Return the names of a table's columns; an empty list where there is no such table."""
         ...
 
     def indexes(self, connection: Connection, table: str) -> dict[str, tuple[str, ...]]:
-        """Name the indexes of a table and their columns."""
+        """Return the indexes of a table by name, each with its columns."""
         ...
 
     def key_columns(
         self, connection: Connection, columns: Mapping[str, str]
     ) -> dict[str, KeyColumn]:
-        """Say what becomes of a column in each table. Missing tables are left out.
+        """Describe one column of each table, with one statement. Missing tables are left out.
 
-        It is one statement. ``columns``: by table.
+        ``columns`` gives the column by table.
         """
         ...
 
     def is_transactional(self, connection: Connection, table: str) -> bool:
-        """Say whether the engine of a table has transactions."""
+        """Return whether the engine of a table has transactions."""
         ...
 
     def without_transactions(self, connection: Connection, tables: Collection[str]) -> list[str]:
-        """Name those of the tables whose engine has no transactions."""
+        """Return those of the tables whose engine has no transactions."""
         ...
 
     def look(self, connection: Connection, table: str, key: str) -> FoundTable | None:
-        """Tell a table's whole definition; None where there is no such table.
+        """Return a table's whole definition; None where there is no such table.
 
-        ``key``: the column that should be, or begin, its primary key.
+        ``key`` is the column that should be, or begin, its primary key.
         """
         ...
 
@@ -81,11 +82,11 @@ class Catalogue(Protocol):
         ...
 
     def next_id(self, connection: Connection, table: str) -> int | None:
-        """Return the id that the next row of a table gets; None where nothing tells it."""
+        """Return the id that the next row of a table gets; None where the database does not say."""
         ...
 
     def sizes(self, connection: Connection) -> dict[str, TableSize]:
-        """Tell how large all tables are, by name; nothing where the database does not tell."""
+        """Return the sizes of all tables by name; empty where the database does not say."""
         ...
 
     def file_bytes(self, connection: Connection) -> int:
@@ -97,22 +98,22 @@ class Catalogue(Protocol):
         ...
 
     def variables(self, connection: Connection, names: Sequence[str], scope: str) -> dict[str, str]:
-        """Tell the server's variables by name, in lower case. Unknown ones are left out.
+        """Return the server's variables by name, in lower case. Unknown ones are left out.
 
-        ``scope``: SESSION or GLOBAL.
+        ``scope`` is SESSION or GLOBAL.
         """
         ...
 
     def clock(self, connection: Connection) -> datetime | None:
-        """Tell the server's time, to the second; None for a file, which has no clock of its own."""
+        """Return the server's time, to the second; None for a file, which has no clock."""
         ...
 
     def identity(self, connection: Connection) -> str:
-        """Say which database this is. It tells so itself, whatever way it is reached."""
+        """Return which database this is. The answer is the same by whatever way it is reached."""
         ...
 
     def can_index_online(self, connection: Connection) -> bool:
-        """Say whether an index can be added without locking the table."""
+        """Return whether an index can be added without locking the table."""
         ...
 
     def plan(
@@ -127,135 +128,139 @@ class Catalogue(Protocol):
 
 
 class Dialect(Catalogue, Protocol):
-    """The seam between the shared SQL and a database."""
+    """Answers the questions that the shared SQL has about its database."""
 
     name: str
     is_file: bool
-    """Whether the database is a file of this host, and not a server."""
+    """Whether the database is a file on this host, and not a server."""
     begin: str
     db_now: str
     now_seconds: str
-    """An expression: seconds since 1970 with their fractions, by the database's clock."""
+    """An expression for the seconds since 1970, with fractions, by the database's clock."""
     insert_ignore: str
-    """The verb of an INSERT that passes over a row whose key is there already."""
+    """The verb of an INSERT that skips a row whose key is already there."""
     row_lock: str
-    """Text that ends a SELECT which waits for rows and locks them; it skips none."""
+    """The end of a SELECT that waits for rows and locks them. It skips no row."""
     by_key: str
-    """Text after a table's name: its rows are found by the primary key and by no other index."""
+    """The text after a table's name that makes the database use the primary key and no other index.
+    """
     shared_lock: str
-    """Text that ends a SELECT which reads what is committed now, and locks it against writers."""
+    """The end of a SELECT that reads what is committed now and locks it against writers."""
     mark: str
-    """What stands for a value in a statement that goes to the driver as it is."""
+    """The placeholder for a value in a statement that goes to the driver unchanged."""
     whole_number: str
-    """The type that CAST makes of a text of digits."""
+    """The type with which CAST turns a text of digits into a number."""
     one_writer: bool
-    """Whether a transaction that writes shuts out all other writers."""
+    """Whether a transaction that writes keeps all other writers waiting."""
     php_sees_ours: bool
-    """Whether WordPress can read our tables."""
+    """Whether WordPress can read wpbridge's own tables."""
     can_skip_locked: bool
     most_bytes: int
-    """Of one statement."""
+    """The longest statement that the database takes, in bytes."""
 
     def forgets(self, connection: Connection) -> str:
-        """Say how the server loses what it has committed; empty where it keeps everything."""
+        """Say how the server can lose what it has committed; return "" when it cannot."""
         ...
 
     def use_index(self, name: str | None) -> str:
-        """Text after the table's name that pins an index; empty for None."""
+        """Return the text after a table's name that pins an index; empty for None."""
         ...
 
     def lock_rows(self) -> str:
-        """Text that ends a locking SELECT."""
+        """Return the end of a SELECT that locks rows; it skips locked ones where the server can."""
         ...
 
     def lock_groups(self, table: str) -> str:
-        """Write a statement that locks the groups with the ids ``:ids`` against other writers."""
+        """Return a statement that locks the groups with the ids ``:ids`` against other writers."""
         ...
 
     def for_driver(self, statement: str) -> str:
-        """Write a statement's named values as the driver takes them; `:ids`, `:claims` stay."""
+        """Rewrite a statement's named values for the driver; `:ids` and `:claims` stay."""
         ...
 
     def place(self, address: URL) -> str:
-        """Name a database by where it is: the same however it is reached from this host."""
+        """Return where a database is: the same text however it is reached from this host."""
         ...
 
     def strict(self, connection: Connection) -> AbstractContextManager[None]:
-        """Within, the database refuses what it would alter to make it fit. See :class:`Unfit`."""
+        """Make the database refuse, within this context, values that it would alter to fit.
+
+        The statement then raises :class:`Unfit`.
+        """
         ...
 
     def cut(self, connection: Any) -> None:
-        """Wake a thread that waits for an answer on this connection of the driver's."""
+        """Wake a thread that waits for an answer on this connection of the driver."""
         ...
 
     def has_moved(self, connection: Any) -> bool:
-        """Whether the driver's connection leads to another place than a new one would."""
+        """Return whether the driver's connection leads to another place than a new one would."""
         ...
 
     def age_seconds(self, column: str) -> str:
-        """An expression: seconds between a UTC column and the database's now."""
+        """Return an expression for the seconds from a UTC column to the database's now."""
         ...
 
     def db_in(self, seconds: int) -> str:
-        """An expression: the database's now, and so many seconds more; before it when negative."""
+        """Return an expression for the database's now plus ``seconds``, which may be negative."""
         ...
 
     def as_bytes(self, column: str) -> str:
-        """An expression: the bytes of a text column as PHP reads them, which compare exactly."""
+        """Return an expression for a text column's bytes, as PHP reads them, to compare exactly."""
         ...
 
     def from_php(self, value: str) -> str:
-        """An expression: the text that PHP writes when it writes these bytes."""
+        """Return an expression for the text that results when PHP writes these bytes."""
         ...
 
     def next_value(self, table: str, column: str, index: str) -> str:
-        """A statement: the first value of an index's first column that comes after ``:last``.
+        """Return a statement for the next value after ``:last`` in an index's first column.
 
-        One step of the index, however many rows have the same value. Values that the column's
-        collation takes for equal count as one.
+        It reads one step of the index, however many rows have the same value. Values that the
+        column's collation takes for equal count as one.
         """
         ...
 
     def charset_of(self, connection: Connection) -> str:
-        """The character set that a session speaks."""
+        """Return the character set of a session."""
         ...
 
     def texts(self, connection: Connection, tables: Sequence[str]) -> Texts:
-        """What the text columns of these tables can hold."""
+        """Return what the text columns of these tables can hold."""
         ...
 
     def version(self, connection: Connection) -> str:
-        """Server name and version, and what follows from it is remembered."""
+        """Return the server's name and version, and remember what the server can do."""
         ...
 
     def try_to_write(self, connection: Connection, table: str) -> None:
-        """Do what a database refuses that takes no writes, and change nothing by it.
+        """Try something that a read-only database refuses, and change nothing.
 
-        Raises its error. ``table``: one that is there.
+        Raises the database's error. ``table`` must exist.
         """
         ...
 
     def may_create(self, connection: Connection, table: str) -> bool:
-        """Whether the account may create a table of this name; none is made."""
+        """Return whether the account may create a table of this name. No table is made."""
         ...
 
     def make_database(self, address: URL) -> None:
-        """Make it where it is a file that is not there; a server's is its administrator's."""
+        """Make the database file where it is missing. On a server nothing is made."""
         ...
 
     @property
     def ddl(self) -> Ddl:
-        """What writes the statements that create and change tables."""
+        """Return the writer of the statements that create and change tables."""
         ...
 
     def returning(self, column: str) -> str:
-        """Text that ends an INSERT, so that the database tells the new rows' ids; may be empty."""
+        """Return the end of an INSERT that makes the database return the new ids; may be empty."""
         ...
 
     def new_ids(
         self, connection: Connection, done: CursorResult[Any], rows: int, table: str
     ) -> list[int]:
-        """The ids of the rows of an INSERT that has just been done, in their order.
+        """Return the ids of the rows that an INSERT has just added, in their order.
 
         Raises SchemaError where the database gave none.
         """
@@ -263,7 +268,7 @@ class Dialect(Catalogue, Protocol):
 
 
 def parse_version(text: str) -> tuple[str, tuple[int, ...]]:
-    """``5.5.5-10.11.4-MariaDB`` as ("MariaDB", (10, 11, 4))."""
+    """Read ``5.5.5-10.11.4-MariaDB`` as ("MariaDB", (10, 11, 4))."""
     kind = "MariaDB" if "mariadb" in text.lower() else "MySQL"
     numbers = text.removeprefix("5.5.5-") if kind == "MariaDB" else text
     found = re.match(r"(\d+)\.(\d+)\.(\d+)", numbers)
@@ -271,5 +276,5 @@ def parse_version(text: str) -> tuple[str, tuple[int, ...]]:
 
 
 def knows_skip_locked(kind: str, version: tuple[int, ...]) -> bool:
-    """The plugin's gate: MariaDB 10.6.0, MySQL 8.0.1."""
+    """Return whether the plugin would use SKIP LOCKED: from MariaDB 10.6.0 and MySQL 8.0.1 on."""
     return version >= ((10, 6, 0) if kind == "MariaDB" else (8, 0, 1))

@@ -1,4 +1,4 @@
-"""MariaDB and MySQL: sessions set up as WordPress sets them, and what only they know."""
+"""Answer the dialect's questions for MariaDB and MySQL."""
 
 import re
 import socket
@@ -55,7 +55,7 @@ class MySQL(MySQLCatalogue):
         self.can_skip_locked = False
         self.most_bytes = 1 << 20
         self.charset = charsets.PLAIN
-        """Of the sessions, in the server's words."""
+        """The character set of the sessions, by the server's name for it."""
         self._is_mariadb = self._returns_ids = False
 
     def forgets(self, connection: Connection) -> str:
@@ -64,11 +64,11 @@ class MySQL(MySQLCatalogue):
         return FORGETFUL.get(int(flush or 0), "")
 
     def use_index(self, name: str | None) -> str:
-        """FORCE, since a filesort over the backlog is never wanted."""
+        """See :class:`Dialect`. FORCE is used, since a filesort of a backlog is never wanted."""
         return f" FORCE INDEX (`{name}`)" if name else ""
 
     def lock_rows(self) -> str:
-        """Rows that others hold are passed over where the server knows how."""
+        """See :class:`Dialect`. Rows that others have locked are skipped where the server can."""
         return " FOR UPDATE SKIP LOCKED" if self.can_skip_locked else " FOR UPDATE"
 
     def lock_groups(self, table: str) -> str:
@@ -85,7 +85,7 @@ class MySQL(MySQLCatalogue):
 
     @contextmanager
     def strict(self, connection: Connection) -> Iterator[None]:
-        """WordPress's sessions are not, and cut and convert silently."""
+        """See :class:`Dialect`. WordPress's sessions are not strict: they cut and convert."""
         connection.exec_driver_sql(
             "SET @wpbridge_mode = @@SESSION.sql_mode, SESSION sql_mode ="
             " CONCAT_WS(',', NULLIF(@@SESSION.sql_mode, ''), 'STRICT_ALL_TABLES')"
@@ -93,23 +93,23 @@ class MySQL(MySQLCatalogue):
         try:
             yield
         finally:
-            # A connection that is lost takes its mode with it.
+            # A lost connection needs no mode restored.
             with suppress(SQLAlchemyError):
                 connection.exec_driver_sql("SET SESSION sql_mode = @wpbridge_mode")
 
     def cut(self, connection: Any) -> None:
-        """The server takes back what was not committed."""
+        """See :class:`Dialect`. The server then rolls back what was not committed."""
         link = getattr(connection, "_sock", None)
         if isinstance(link, socket.socket):
             with suppress(OSError):
                 link.shutdown(socket.SHUT_RDWR)
 
     def has_moved(self, _connection: Any) -> bool:
-        """A server that went away ends its connections itself."""
+        """Return False: a server that goes away ends its connections itself."""
         return False
 
     def age_seconds(self, column: str) -> str:
-        """By the server's clock."""
+        """See :class:`Dialect`."""
         return f"TIMESTAMPDIFF(SECOND, {column}, UTC_TIMESTAMP())"
 
     def db_in(self, seconds: int) -> str:
@@ -127,12 +127,13 @@ class MySQL(MySQLCatalogue):
     def next_value(self, table: str, column: str, index: str) -> str:
         """See :class:`Dialect`.
 
-        Over an index on part of a column the server reads ``> :last`` from the first row that has
-        :last on, past all of them, be they a million. ``>=`` the least text that goes on after it
-        is one step. Which that is depends on the collation, so the server chooses among a few;
-        what goes on with another character of less weight (a tab, two spaces) is passed over.
-        The order is the index's own: no ORDER BY could use it, and NO_MRR keeps MySQL from
-        reading the range in the order of the rows.
+        With ``> :last`` on an index over part of a column, the server reads every row that equals
+        :last, which may be a million. ``>=`` the least text that continues :last takes one step.
+        The collation decides which text that is, so the server chooses among a few. A value that
+        continues :last with a character of less weight (a tab, two spaces) is missed.
+
+        The rows come in the index's own order: an ORDER BY could not use the index, and NO_MRR
+        keeps MySQL from reading the range in the order of the rows.
         """
         ways = " OR ".join(f"{column} >= CONCAT(:last, '{end}')" for end in LEAST_ENDS)
         return (
@@ -141,11 +142,11 @@ class MySQL(MySQLCatalogue):
         )
 
     def charset_of(self, connection: Connection) -> str:
-        """In the server's words."""
+        """See :class:`Dialect`. The name is the server's."""
         return str(connection.exec_driver_sql("SELECT @@character_set_connection").scalar())
 
     def texts(self, connection: Connection, tables: Sequence[str]) -> Texts:
-        """As information_schema tells; the session's character set is remembered."""
+        """See :class:`Dialect`. It reads information_schema and remembers the session's charset."""
         wanted: BindParameter[str] = bindparam("tables", expanding=True)
         rows = connection.execute(
             text(
@@ -164,7 +165,7 @@ class MySQL(MySQLCatalogue):
         return Texts(session=self.charset, columns=columns)
 
     def version(self, connection: Connection) -> str:
-        """Also learns what the server can do."""
+        """See :class:`Dialect`."""
         told = connection.exec_driver_sql("SELECT VERSION(), @@max_allowed_packet").one()
         kind, numbers = parse_version(str(told[0]))
         self.most_bytes = int(told[1])
@@ -174,16 +175,16 @@ class MySQL(MySQLCatalogue):
         return f"{kind} {'.'.join(map(str, numbers))}"
 
     def returning(self, column: str) -> str:
-        """MariaDB tells them from 10.5 on, MySQL does not."""
+        """See :class:`Dialect`. MariaDB returns ids from 10.5 on, MySQL does not."""
         return f" RETURNING {column}" if self._returns_ids else ""
 
     def new_ids(
         self, connection: Connection, done: CursorResult[Any], rows: int, table: str
     ) -> list[int]:
-        """As the server returned them, else in steps from the first one on.
+        """Return the ids that the server returned, or count them in steps from the first one.
 
-        The step is asked for after each statement and on its connection: it differs between the
-        members of a cluster, changes when one comes or goes, and with every SET GLOBAL.
+        The step is asked for after each statement, on its connection. It differs between the
+        members of a cluster, and changes when one joins or leaves and with every SET GLOBAL.
         """
         if done.returns_rows:
             return [given(row[0], table) for row in done]
@@ -195,14 +196,15 @@ class MySQL(MySQLCatalogue):
         return [first + step * place for place in range(rows)]
 
     def try_to_write(self, connection: Connection, table: str) -> None:
-        """The server asks whether it takes writes before it looks for rows; there are none."""
+        """See :class:`Dialect`. The server checks for writes before it looks for rows."""
         connection.exec_driver_sql(f"UPDATE {table} SET claim_id = claim_id WHERE 1 = 0")
 
     def may_create(self, connection: Connection, table: str) -> bool:
-        """MariaDB tells it when a statement is prepared; MySQL when one is run.
+        """Return whether the account may create a table; the statements never make one.
 
-        The one for MySQL is refused for its two columns of one name, and before for the name of
-        its tablespace, which is longer than any may be. Rights are asked for first.
+        MariaDB checks the rights when a statement is prepared, MySQL when it is run. MySQL's
+        statement cannot succeed, because its two columns have one name and its tablespace's name is
+        too long. The server checks rights before both.
         """
         create = f"CREATE TABLE {table} (one int"
         try:
@@ -219,4 +221,4 @@ class MySQL(MySQLCatalogue):
         return True
 
     def make_database(self, address: URL) -> None:
-        """Not ours to do."""
+        """Do nothing: an administrator makes a server's databases."""

@@ -1,4 +1,4 @@
-"""What MariaDB and MySQL tell of themselves and of the tables; no row of a table is read."""
+"""Read what MariaDB and MySQL say about themselves and their tables. No row of a table is read."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -29,7 +29,7 @@ _SIZES: Final = (
 
 
 class MySQLCatalogue:
-    """See :class:`wpbridge.store.database.dialect.Catalogue`; most is in information_schema."""
+    """See :class:`wpbridge.store.database.dialect.Catalogue`. Most is from information_schema."""
 
     def tables(self, connection: Connection) -> frozenset[str]:
         """See :class:`Catalogue`."""
@@ -56,7 +56,7 @@ class MySQLCatalogue:
     def key_columns(
         self, connection: Connection, columns: Mapping[str, str]
     ) -> dict[str, KeyColumn]:
-        """See :class:`Catalogue`. Each is asked for by name, so that no other table is opened."""
+        """See :class:`Catalogue`. The query names each column, so that no other table is opened."""
         ask = (
             "SELECT :t{0}, EXTRA, COLUMN_KEY FROM information_schema.COLUMNS"
             " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = :t{0} AND COLUMN_NAME = :c{0}"
@@ -73,7 +73,7 @@ class MySQLCatalogue:
         }
 
     def is_transactional(self, connection: Connection, table: str) -> bool:
-        """See :class:`Catalogue`: MyISAM, Aria and MEMORY have no transactions."""
+        """See :class:`Catalogue`. MyISAM, Aria and MEMORY have no transactions."""
         return not self.without_transactions(connection, [table])
 
     def without_transactions(self, connection: Connection, tables: Collection[str]) -> list[str]:
@@ -125,7 +125,7 @@ class MySQLCatalogue:
         return str(_rows(connection, f"SHOW CREATE TABLE {table}")[0][1])
 
     def next_id(self, connection: Connection, table: str) -> int | None:
-        """See :class:`Catalogue`. Read off the definition: MySQL 8's catalogue may be a day old."""
+        """See :class:`Catalogue`. It reads the definition: MySQL 8's catalogue may be a day old."""
         match = _NEXT_ID.search(self.written(connection, table))
         return int(match[1]) if match else 1
 
@@ -165,7 +165,7 @@ class MySQLCatalogue:
         return f"mysql:{host}:{port}:{name}"
 
     def can_index_online(self, connection: Connection) -> bool:
-        """See :class:`Catalogue`: MySQL 5.6 and MariaDB 10.0 can."""
+        """See :class:`Catalogue`. MySQL 5.6 and MariaDB 10.0 are the first that can."""
         told = str(connection.exec_driver_sql("SELECT VERSION()").scalar())
         kind, version = parse_version(told)
         return version >= ((10, 0, 0) if kind == "MariaDB" else (5, 6, 0))

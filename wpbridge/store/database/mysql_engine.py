@@ -1,4 +1,4 @@
-"""Connections to MariaDB and MySQL, set up as WordPress sets up its own."""
+"""Open connections to MariaDB and MySQL, set up as WordPress sets up its own."""
 
 import socket
 from typing import Any
@@ -13,14 +13,16 @@ from wpbridge.store.schema import charsets
 
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 600.0
-"""A server that has not answered a statement by then is taken for gone: the longest are scans."""
+"""A server that takes longer to answer a statement counts as gone. Scans take longest."""
 RUNNER_ANSWER_SECONDS = 30.0
-"""A runner's statements are short ones, and it must beat again before others take it for dead."""
+"""A runner's statements are short, and it must renew its beat before others take it for dead."""
 _PROBES = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 30_000}
-"""A host that vanished is noticed within half a minute, however long the statement may take."""
+"""With these, a host that vanished is noticed within half a minute, however long a statement takes.
+"""
 _NO_SAFETY_NETS = ", sql_safe_updates = 0, sql_select_limit = 18446744073709551615"
-"""Against a server's, or an account's, nets for people at a keyboard: the first refuses statements
-by an index that it does not count as one, the second leaves rows out of what is read."""
+"""Switches off two safety nets that a server or an account may have for people at a keyboard: the
+first refuses statements by indexes that it does not recognise, the second leaves rows out of
+answers."""
 
 
 def open_engine(
@@ -30,18 +32,19 @@ def open_engine(
     names: tuple[str | None, str | None] = (charsets.PLAIN, None),
     is_runner: bool = False,
 ) -> Engine:
-    """An engine whose sessions are WordPress's: its sql_mode, autocommit, text dates.
+    """Return an engine whose sessions are set up as WordPress's: sql_mode, autocommit, text dates.
 
-    ``names``: character set and collation, see :func:`wpbridge.store.schema.charsets.speak`.
+    ``names`` is the character set and the collation, see
+    :func:`wpbridge.store.schema.charsets.speak`.
 
-    ``is_runner``: nothing may keep it waiting for so long that others take it for dead. Locks are
-    given up before the connection is, and a connection whose runner vanished is closed by the
-    server, so that its locks bar nobody.
+    With ``is_runner`` nothing keeps the caller waiting for so long that others take it for dead.
+    Lock waits end before the connection times out. The server closes the connection of a runner
+    that vanished, so that its locks stop nobody.
     """
     from pymysql.constants import FIELD_TYPE  # noqa: PLC0415 - the driver loads when it is needed
     from pymysql.converters import conversions  # noqa: PLC0415
 
-    # Dates stay text: the driver would turn the zero date into something else than NULL is.
+    # Dates stay text, since the driver has no value of its own for the zero date.
     plain = {
         k: v for k, v in conversions.items() if k not in (FIELD_TYPE.DATETIME, FIELD_TYPE.DATE)
     }
@@ -81,10 +84,10 @@ def open_engine(
 
 
 def _log_in(dialect: Any, _record: Any, words: Any, options: Any) -> Any:
-    """As the engine does it, and whatever the driver raises is an error with a number.
+    """Log in as the engine does, and give every error of the driver a number.
 
-    It raises others for ways to log in that need a package which is not installed, and for
-    answers that it does not understand.
+    The driver raises errors without a number for ways to log in that need a package which is not
+    installed, and for answers that it does not understand.
     """
     driver = dialect.loaded_dbapi
     try:
@@ -99,9 +102,9 @@ def _log_in(dialect: Any, _record: Any, words: Any, options: Any) -> Any:
 
 
 def _bound(connection: Any, most_bytes: int) -> None:
-    """Have a connection of PyMySQL refuse statements that the server would not take.
+    """Make a PyMySQL connection refuse statements that the server would not take.
 
-    Sent nevertheless, they would look like a server that went away, which is waited for.
+    The server would close the connection, which looks like an outage, and that is waited for.
     """
     send = connection.query
 
@@ -116,13 +119,13 @@ def _bound(connection: Any, most_bytes: int) -> None:
         return send(sql, *rest)
 
     connection.query = query
-    # Of what the driver makes one statement of by itself.
+    # The driver joins rows into one statement itself, up to this length.
     bound = {"max_stmt_length": room(most_bytes)}
     connection.cursorclass = type("Cursor", (connection.cursorclass,), bound)
 
 
 def _limits(answer_seconds: float) -> str:
-    """More assignments of a SET: never longer than the server has them."""
+    """Return more assignments for a SET of timeouts. None is made longer than the server's own."""
     wanted = {
         "innodb_lock_wait_timeout": answer_seconds / 2,
         "lock_wait_timeout": answer_seconds / 2,
@@ -132,7 +135,7 @@ def _limits(answer_seconds: float) -> str:
 
 
 def _probe(link: Any) -> None:
-    """Have the system look whether the other end of a TCP connection is still there."""
+    """Make the system check that the other end of a TCP connection is still there."""
     if isinstance(link, socket.socket) and link.family in (socket.AF_INET, socket.AF_INET6):
         link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in _PROBES.items():

@@ -1,4 +1,4 @@
-"""A lock that the server keeps under a name, for as long as the connection that took it lives.
+"""Take a lock that the server keeps under a name while the connection that took it lives.
 
 Clusters refuse it: a Percona XtraDB Cluster in its strict mode (error 1105), and Galera clusters of
 some releases of MariaDB (1235), since only one node knows of such a lock. Callers ask for the lock
@@ -15,19 +15,19 @@ class NamedLock:
     """One named lock of one site."""
 
     def __init__(self, purpose: str, table: str) -> None:
-        """``purpose`` and ``table``: constants of ours and a checked table name, never data."""
+        """Name the lock. ``purpose`` and ``table`` are constants and checked names, never data."""
         name = f"CONCAT('wpbridge.{purpose}.', MD5(CONCAT(DATABASE(), '.{table}')))"
         mine = f"IS_USED_LOCK({name}) = CONNECTION_ID()"
         self._take = text(f"SELECT IF({mine}, 1, GET_LOCK({name}, :seconds))")
         self._holder = text(f"SELECT IS_USED_LOCK({name})")
         self._free = text(f"SELECT RELEASE_LOCK({name})")
         self.is_refused = False
-        """Whether the server has said that it keeps no such locks."""
+        """Whether the server has refused to keep such locks."""
 
     def take(self, connection: Connection, *, seconds: int) -> bool | None:
-        """Take the lock, or keep it where this connection has it already.
+        """Take the lock, or keep it where this connection already has it.
 
-        Returns whether it was to be had within ``seconds``; None where the server keeps no locks.
+        Returns whether the lock was free within ``seconds``; None where the server keeps no locks.
         """
         if self.is_refused:
             return None
@@ -35,7 +35,7 @@ class NamedLock:
             return connection.execute(self._take, {"seconds": seconds}).scalar() == 1
         except DBAPIError as error:
             trouble = sort_trouble(error.orig or error)
-            # The statement writes nothing, so "read-only" (1290) is no word about the lock's rows.
+            # The statement writes nothing, so "read-only" (1290) refuses the lock itself.
             is_away = (trouble.gone and not trouble.read_only) or trouble.busy or trouble.denied
             if error.connection_invalidated or is_away:
                 raise
@@ -43,10 +43,10 @@ class NamedLock:
             return None
 
     def holder(self, connection: Connection) -> object:
-        """The id of the connection that has it."""
+        """Return the id of the connection that has the lock."""
         return connection.execute(self._holder).scalar()
 
     def free(self, connection: Connection) -> None:
-        """Give it back. A connection that was lost has done so already."""
+        """Give the lock back. A lost connection has already lost it."""
         if not (self.is_refused or connection.invalidated):
             connection.execute(self._free)

@@ -1,8 +1,9 @@
-"""What fits into one statement, and rows in portions that do.
+"""Divide rows into portions that each fit into one statement.
 
-A server cuts the connection of who sends more than its max_allowed_packet (1 MiB in old servers),
-as if it had gone away. So rows are sent in portions of :func:`room` bytes, and a session refuses to
-send a longer statement at all (:mod:`wpbridge.store.database.mysql_engine`).
+A server closes the connection when a statement is longer than its max_allowed_packet (1 MiB in old
+servers). That looks as if the server had gone away. So rows are sent in portions of :func:`room`
+bytes, and a session refuses to send a longer statement at all
+(:mod:`wpbridge.store.database.mysql_engine`).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,24 +12,24 @@ from typing import Final, TypeVar
 T = TypeVar("T")
 
 BYTES_A_STATEMENT: Final = 1 << 19
-"""Larger statements are no faster."""
+"""Longer statements are no faster."""
 SMALL: Final = 100
-"""Bytes of the numbers and dates of a row."""
+"""The bytes that the numbers and dates of one row take."""
 STATEMENT: Final = 1_000
-"""Bytes of an INSERT beside its rows."""
+"""The bytes that an INSERT takes beside its rows."""
 
 
 def room(most_bytes: int) -> int:
-    """How many bytes of rows, by :func:`text_size`, to send in one statement.
+    """Return how many bytes of rows, by :func:`text_size`, to send in one statement.
 
-    ``most_bytes``: of one statement, as the database says. Half of them, since the size of a text
-    is a guess, and every character of it may be a quote that is escaped.
+    ``most_bytes`` is the longest statement that the database takes. Half of it is used, because the
+    size of a text is a guess, and every character of it may be a quote that is escaped.
     """
     return max(1, min(BYTES_A_STATEMENT, (most_bytes - STATEMENT) // 2))
 
 
 def text_size(*texts: str | bytes | None) -> int:
-    """About as many bytes as texts take in a statement; at most twice as many are sent."""
+    """Estimate the bytes that texts take in a statement. At most twice as many are sent."""
     size = 0
     for text in texts:
         if text:
@@ -38,7 +39,7 @@ def text_size(*texts: str | bytes | None) -> int:
 
 
 def escaped_size(*texts: str | bytes | None) -> int:
-    """How many bytes texts take in a statement, at most."""
+    """Return the most bytes that texts can take in a statement."""
     size = 0
     for text in texts:
         if text:
@@ -53,7 +54,10 @@ _ESCAPED: Final = tuple(bytes([one]) for one in b"\\'\"\0\n\r\x1a")
 def portions(
     rows: Iterable[T], *, most: int, room: int, size_of: Callable[[T], int]
 ) -> Iterator[list[T]]:
-    """In their order: at most ``most`` rows, whose sizes add up to ``room``; one at least."""
+    """Yield the rows in their order, in portions of at most ``most`` rows and ``room`` bytes.
+
+    A row that is larger than ``room`` makes a portion of its own.
+    """
     part: list[T] = []
     size = 0
     for row in rows:

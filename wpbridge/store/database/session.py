@@ -1,10 +1,11 @@
-"""One connection and its troubles: transactions, deadlocks, lost servers.
+"""Run work on one connection, and handle deadlocks and lost servers.
 
-Deadlocks and lock waits are part of life beside PHP: tried again soon, often, with jitter. A
-connection that breaks is replaced at once; when the new one is no better it is an outage, which is
-waited for, longer and longer, up to ``patience_seconds``. The work is then done again from its
-beginning, so work handed in here must be safe to repeat: every statement of ours is guarded by id,
-claim and status, and what only adds rows asks :attr:`Session.in_doubt`. docs/explain/outages.md.
+Deadlocks and lock waits are normal beside PHP. They are tried again soon, several times, with
+jitter. A connection that breaks is replaced at once. When the new one fails too, it is an outage:
+the session waits longer and longer between attempts, up to ``patience_seconds`` in all. Then the
+work is done again from its beginning, so it must be safe to repeat. Every statement of ours is
+guarded by id, claim and status, and work that only adds rows asks :attr:`Session.in_doubt`. See
+docs/explain/outages.md.
 """
 
 import random
@@ -22,42 +23,42 @@ from wpbridge.store.database.trouble import Trouble, lost_connection, sort_troub
 
 T = TypeVar("T")
 Transaction: TypeAlias = Connection
-"""What work is handed that is done whole or not at all."""
+"""The connection of a transaction: what is done on it is done whole or not at all."""
 
 BUSY_TRIES = 12
 DENIED_SECONDS = 60.0
-"""How long a login that worked before is waited for: passwords are changed in two places."""
+"""How long a refused login is retried if it worked before: passwords are changed in two places."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
 
 
 class Transactor(Protocol):
-    """What work on the tables is handed to: a session of ours, or the caller's own transaction."""
+    """Runs work on the tables: in a session of ours, or in the caller's own transaction."""
 
     @property
     def is_borrowed(self) -> bool:
-        """Whether the transaction is the caller's: theirs to commit, and to try again."""
+        """Whether the transaction is the caller's, who commits it and tries it again."""
         ...
 
     @property
     def is_inside(self) -> bool:
-        """Whether a transaction is open, whose first look decides which rows it sees."""
+        """Whether a transaction is open. Its first read decides which rows it sees."""
         ...
 
     @property
     def in_doubt(self) -> bool:
-        """Whether the work handed in may be done already: a COMMIT of it was never answered."""
+        """Whether the work may be done already, because a COMMIT of it was never answered."""
         ...
 
     def run(self, work: Callable[[Connection], T]) -> T:
-        """Do it; each statement may stand alone."""
+        """Run ``work``, in which each statement may stand alone."""
         ...
 
     def transact(self, work: Callable[[Connection], T]) -> T:
-        """Do it whole or not at all. Raises SchemaError as :meth:`check_writable` does."""
+        """Run ``work`` whole or not at all. Raises SchemaError as :meth:`check_writable` does."""
         ...
 
     def check_writable(self) -> None:
-        """Raises SchemaError where the tables are in no state to be written to."""
+        """Raise SchemaError where the tables must not be written to."""
         ...
 
     def sign(self) -> None:
@@ -66,7 +67,7 @@ class Transactor(Protocol):
 
 
 class Session:
-    """A connection in autocommit that can be lost and found again."""
+    """Keeps one connection in autocommit, and replaces it when it is lost."""
 
     is_borrowed = False
 
@@ -75,28 +76,28 @@ class Session:
         self._dialect = dialect
         self._connection: Connection | None = None
         self.has_worked = False
-        """Whether the database ever did what it was asked."""
+        """Whether the database has ever done what it was asked."""
         self.in_doubt = False
         """See :class:`Transactor`."""
         self.is_inside = False
         """See :class:`Transactor`."""
         self.before_transaction: Callable[[], None] = lambda: None
-        """What is looked for before each transaction, since within it would be too late."""
+        """Called before each transaction, to look for what cannot be looked for inside it."""
         self.refusal = ""
         """Why nothing may be written, as the last look at the tables found; empty if it may."""
         self.patience_seconds = patience_seconds
         self.pause: Callable[[float], None] = time.sleep
         self.was_lost: Callable[[str], None] = lambda _message: None
-        """Told once for each outage."""
+        """Called once at the beginning of each outage, with the error."""
         self.came_back: Callable[[float], None] = lambda _seconds: None
-        """Told at its end, and how long it was."""
+        """Called at the end of an outage, with its length in seconds."""
 
     def run(self, work: Callable[[Connection], T]) -> T:
-        """Do ``work`` in autocommit."""
+        """Run ``work`` in autocommit."""
         return self._insist(lambda: work(self._connected()))
 
     def transact(self, work: Callable[[Connection], T]) -> T:
-        """Do ``work`` in one transaction; on any error nothing of it stays."""
+        """Run ``work`` in one transaction. After any error nothing of it stays."""
         self.check_writable()
 
         def attempt() -> T:
@@ -130,18 +131,18 @@ class Session:
 
     @property
     def address(self) -> URL:
-        """Where the database is."""
+        """Return the URL of the database."""
         return self._engine.url
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         self._drop()
         self._engine.dispose()
 
     def cut(self) -> None:
-        """Break off what another thread is doing on the connection, which is lost with it.
+        """Break off what another thread does on the connection, which is then lost.
 
-        For a process that is to end: to close a connection one would wait for that thread.
+        A process that is about to end uses it: closing the connection would wait for that thread.
         """
         connection = self._connection
         if connection is not None and not connection.invalidated:
@@ -149,7 +150,8 @@ class Session:
 
     def _connected(self) -> Connection:
         if self._connection is not None and self._connection.invalidated:
-            # An interrupt cut a statement off: SQLAlchemy has given it up, and wants to be told.
+            # An interrupt cut a statement off. SQLAlchemy has given the connection up and needs a
+            # new one.
             self._drop()
         if self._connection is not None and self._dialect.has_moved(
             self._connection.connection.dbapi_connection
@@ -168,7 +170,7 @@ class Session:
             raise
 
     def _roll_back(self, connection: Connection) -> None:
-        """The server rolls back what a lost connection had begun."""
+        """Roll back, except on a lost connection: there the server has done it."""
         try:
             if not connection.invalidated:
                 connection.execute(text("ROLLBACK"))
@@ -195,13 +197,13 @@ class Session:
                     self._drop()
                 outage.meet(trouble, is_old=is_old)
             except UnicodeEncodeError as error:
-                # Nothing was sent. Whoever could answer better has not looked.
+                # Nothing was sent. No earlier check has refused the text with a better message.
                 outage.end()
                 raise InputError(
                     "a text holds half a surrogate pair, or a byte that is not UTF-8"
                 ) from error
             except Exception:
-                # The work's own: the database has answered.
+                # The error is the work's own: the database has answered.
                 outage.end()
                 raise
             else:
@@ -211,7 +213,7 @@ class Session:
 
 
 class _Outage:
-    """What one piece of work met until it was done; most meet nothing."""
+    """Counts the troubles that one piece of work meets until it is done. Most meet none."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -220,16 +222,16 @@ class _Outage:
         self._has_renewed = False
 
     def meet(self, trouble: Trouble, *, is_old: bool) -> None:
-        """Wait as is fit for it; raises its error when that is not to be waited for any more."""
+        """Wait as the trouble requires. Raises its error when the time to wait is used up."""
         if trouble.busy and self._busy < BUSY_TRIES:
             self._busy += 1
             most = 0.005 * 2 ** min(self._busy, 6)
             self._session.pause(random.uniform(0.001, most))  # noqa: S311 - jitter
         elif trouble.gone and is_old and not self._has_renewed:
-            # Only the connection, perhaps: idle for too long, or to a server that is not the
-            # primary any more.
+            # Perhaps only the connection is lost: it was idle for too long, or its server is not
+            # the primary any more.
             self._has_renewed = True
-            # The new one may take its time.
+            # To connect again may take long.
             self._session.sign()
         else:
             self._wait(trouble)
@@ -254,6 +256,6 @@ class _Outage:
         return session.patience_seconds if trouble.gone or trouble.busy else 0.0
 
     def end(self) -> None:
-        """It is done."""
+        """Report the end of the outage, if there was one."""
         if self._since is not None:
             self._session.came_back(time.monotonic() - self._since)

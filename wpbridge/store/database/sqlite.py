@@ -1,4 +1,7 @@
-"""SQLite: the embedded queue, and a WordPress that runs on sqlite-database-integration."""
+"""Answer the dialect's questions for SQLite.
+
+It serves the embedded queue, and a WordPress that runs on sqlite-database-integration.
+"""
 
 import functools
 import os
@@ -32,7 +35,7 @@ _IN_MEMORY = (None, "", ":memory:")
 
 
 class SQLite(SQLiteCatalogue):
-    """SQLite's dialect. One writer at a time, by SQLite's own lock."""
+    """SQLite's dialect. SQLite's own lock lets one writer in at a time."""
 
     name = "sqlite"
     row_lock = ""
@@ -50,22 +53,22 @@ class SQLite(SQLiteCatalogue):
     now_seconds = "(julianday('now') - 2440587.5) * 86400.0"
     can_skip_locked = False
     most_bytes = 1_000_000_000
-    """SQLite's own limit, unless it was built with another."""
+    """SQLite's own limit, unless the library was built with another."""
 
     def forgets(self, _connection: Connection) -> str:
-        """It keeps everything."""
+        """Return "": SQLite keeps what it has committed."""
         return ""
 
     def use_index(self, name: str | None) -> str:
-        """INDEXED BY, so that the plan is the one we thought of."""
+        """See :class:`Dialect`. INDEXED BY makes sure that the intended index is used."""
         return f' INDEXED BY "{name}"' if name else ""
 
     def lock_rows(self) -> str:
-        """BEGIN IMMEDIATE has locked everything already."""
+        """Return "": BEGIN IMMEDIATE has locked everything already."""
         return ""
 
     def lock_groups(self, table: str) -> str:
-        """See :class:`Dialect`. Nothing new is written, but whoever writes shuts others out."""
+        """See :class:`Dialect`. It changes nothing, but a writer keeps all others waiting."""
         return f"UPDATE {table} SET slug = slug WHERE group_id IN :ids"
 
     def for_driver(self, statement: str) -> str:
@@ -77,20 +80,20 @@ class SQLite(SQLiteCatalogue):
         return os.path.realpath(address.database or "")
 
     def strict(self, _connection: Connection) -> AbstractContextManager[None]:
-        """It alters nothing."""
+        """Do nothing: SQLite alters no values."""
         return nullcontext()
 
     def cut(self, connection: Any) -> None:
-        """The statement ends as one that failed."""
+        """See :class:`Dialect`. The statement fails."""
         connection.interrupt()
 
     def has_moved(self, connection: Any) -> bool:
-        """A file that was deleted or replaced stays open, and what is written to it is lost."""
+        """Return whether the file was deleted or replaced: what the open one gets would be lost."""
         is_ours = isinstance(connection, _FileConnection)
         return is_ours and _identity(connection.file) != connection.identity
 
     def age_seconds(self, column: str) -> str:
-        """By the host's clock: there is no other."""
+        """See :class:`Dialect`. The clock is the host's, since there is no other."""
         return f"(strftime('%s', 'now') - strftime('%s', {column}))"
 
     def db_in(self, seconds: int) -> str:
@@ -113,34 +116,37 @@ class SQLite(SQLiteCatalogue):
         )
 
     def charset_of(self, connection: Connection) -> str:
-        """Always the same."""
+        """Return UTF-8, which it always is."""
         del connection
         return charsets.PLAIN
 
     def texts(self, connection: Connection, tables: Sequence[str]) -> Texts:
-        """All that is UTF-8."""
+        """See :class:`Dialect`. The columns hold all of UTF-8."""
         del connection, tables
         return Texts()
 
     def version(self, connection: Connection) -> str:
-        """The library's version."""
+        """Return the library's version."""
         return f"SQLite {connection.execute(text('SELECT sqlite_version()')).scalar()}"
 
     def returning(self, column: str) -> str:
-        """SQLite tells them from 3.35 on."""
+        """See :class:`Dialect`. SQLite returns ids from 3.35 on."""
         return f" RETURNING {column}" if sqlite3.sqlite_version_info >= (3, 35) else ""
 
     def new_ids(
         self, _connection: Connection, done: CursorResult[Any], rows: int, table: str
     ) -> list[int]:
-        """As returned, in whatever order, else from the last one: one writer means no gaps."""
+        """Return the ids that SQLite returned, sorted, or count back from the last one.
+
+        There is only one writer, so there are no gaps.
+        """
         if done.returns_rows:
             return sorted(given(row[0], table) for row in done)
         last = given(done.lastrowid, table)
         return [*range(given(last - rows + 1, table), last + 1)]
 
     def try_to_write(self, connection: Connection, table: str) -> None:
-        """A table that is taken back needs a file, and a folder for its journal, that take it."""
+        """Create a table and roll back: this fails where the file or its folder takes no writes."""
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         try:
             connection.exec_driver_sql(f'CREATE TABLE "{table}_wpbridge_try" (one)')
@@ -148,12 +154,12 @@ class SQLite(SQLiteCatalogue):
             connection.exec_driver_sql("ROLLBACK")
 
     def may_create(self, connection: Connection, table: str) -> bool:
-        """Who may write the file may."""
+        """Return True: an account that may write the file may create tables."""
         del connection, table
         return True
 
     def make_database(self, address: URL) -> None:
-        """An empty file is a database; a new one is for its owner alone, as it holds the args."""
+        """Make an empty file, which is a database. Only its owner may read the args in it."""
         if address.database not in _IN_MEMORY:
             try:
                 Path(str(address.database)).touch(mode=0o600)
@@ -164,7 +170,10 @@ class SQLite(SQLiteCatalogue):
 
 
 def open_engine(url: URL, *, of_wordpress: bool = False) -> Engine:
-    """An engine in autocommit that waits for other writers; one connection for memory."""
+    """Return an engine in autocommit that waits for other writers.
+
+    A database in memory has one connection.
+    """
     memory = url.database in _IN_MEMORY
     extra: dict[str, Any] = {"poolclass": StaticPool} if memory else {}
     if not memory:
@@ -187,14 +196,14 @@ def open_engine(url: URL, *, of_wordpress: bool = False) -> Engine:
 
 
 class _FileConnection(sqlite3.Connection):
-    """A connection that knows which file it has opened."""
+    """A connection that remembers which file it has opened."""
 
     file = ""
     identity: tuple[int, int] | None = None
 
 
 def _identity(file: str) -> tuple[int, int] | None:
-    """Which file has this name now; None for no file."""
+    """Return which file has this name now; None for no file."""
     try:
         found = os.stat(file)  # noqa: PTH116 - before each piece of work
     except OSError:
@@ -203,8 +212,8 @@ def _identity(file: str) -> tuple[int, int] | None:
 
 
 def _connect(file: str, *, of_wordpress: bool) -> sqlite3.Connection:
-    """Open a file that is there: a misspelt name shall not become an empty queue."""
-    # Before it is opened: a file that is replaced in between is then opened once more.
+    """Open a file that exists, so that a misspelt name does not become an empty queue."""
+    # This comes before the opening, so that a file replaced in between is opened once more.
     identity = _identity(file)
     try:
         connection = sqlite3.connect(
@@ -231,7 +240,7 @@ def _connect(file: str, *, of_wordpress: bool) -> sqlite3.Connection:
 
 
 def _text(data: bytes) -> str | bytes:
-    """A text column's value, which may be any bytes: those that are no UTF-8 stay bytes."""
+    """Decode the value of a text column. Bytes that are no UTF-8 stay bytes."""
     try:
         return data.decode()
     except UnicodeDecodeError:

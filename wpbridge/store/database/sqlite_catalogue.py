@@ -1,4 +1,4 @@
-"""What a file of SQLite tells of itself and of the tables; no row of a table is read."""
+"""Read what an SQLite file says about itself and its tables. No row of a table is read."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -41,9 +41,9 @@ class SQLiteCatalogue:
     def key_columns(
         self, connection: Connection, columns: Mapping[str, str]
     ) -> dict[str, KeyColumn]:
-        """See :class:`Catalogue`. The tables' own definitions tell.
+        """See :class:`Catalogue`. The definitions of the tables are read.
 
-        Without the word AUTOINCREMENT the ids of deleted rows are given away again.
+        Without the word AUTOINCREMENT, SQLite gives the ids of deleted rows to new rows.
         """
         names: BindParameter[str] = bindparam("names", expanding=True)
         asked = text(
@@ -65,12 +65,12 @@ class SQLiteCatalogue:
         }
 
     def is_transactional(self, connection: Connection, table: str) -> bool:
-        """See :class:`Catalogue`: each table is."""
+        """See :class:`Catalogue`. Every table of SQLite has transactions."""
         del connection, table
         return True
 
     def without_transactions(self, connection: Connection, tables: Collection[str]) -> list[str]:
-        """See :class:`Catalogue`: none is."""
+        """See :class:`Catalogue`. Every table of SQLite has transactions."""
         del connection, tables
         return []
 
@@ -112,12 +112,12 @@ class SQLiteCatalogue:
         return ";\n".join(str(statement) for (statement,) in rows)
 
     def next_id(self, connection: Connection, table: str) -> int | None:
-        """See :class:`Catalogue`: it is not told."""
+        """See :class:`Catalogue`. SQLite does not say."""
         del connection, table
         return None
 
     def sizes(self, connection: Connection) -> dict[str, TableSize]:
-        """See :class:`Catalogue`: they are not told."""
+        """See :class:`Catalogue`. SQLite does not say."""
         del connection
         return {}
 
@@ -131,12 +131,12 @@ class SQLiteCatalogue:
         return str(connection.exec_driver_sql("PRAGMA journal_mode").scalar())
 
     def variables(self, connection: Connection, names: Sequence[str], scope: str) -> dict[str, str]:
-        """See :class:`Catalogue`: there are none."""
+        """See :class:`Catalogue`. SQLite has no variables."""
         del connection, names, scope
         return {}
 
     def clock(self, connection: Connection) -> datetime | None:
-        """See :class:`Catalogue`: it has no clock of its own."""
+        """See :class:`Catalogue`. SQLite has no clock of its own."""
         del connection
         return None
 
@@ -146,14 +146,14 @@ class SQLiteCatalogue:
         return f"sqlite:{file or ''}"
 
     def can_index_online(self, connection: Connection) -> bool:
-        """See :class:`Catalogue`: others wait, as they do for each writer."""
+        """See :class:`Catalogue`. Others wait for it only as they wait for each writer."""
         del connection
         return True
 
     def plan(
         self, connection: Connection, select: str, values: Mapping[str, object]
     ) -> list[Mapping[str, Any]]:
-        """See :class:`Catalogue`: on SQLite each statement names its index."""
+        """See :class:`Catalogue`. It is empty, since on SQLite each statement names its index."""
         del connection, select, values
         return []
 

@@ -1,4 +1,4 @@
-"""The errors of drivers, sorted: what is tried again or waited for, and what is told to people."""
+"""Sort the errors of drivers: which are tried again or waited for, and what people are told."""
 
 import re
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ _GONE = frozenset(
     }
 )
 _READ_ONLY = frozenset({1290, 1792, 1836, 1036, 1874, 1881, 3989})
-"""Of the server, of the session, of InnoDB, of the database."""
+"""The server, the session, InnoDB or the database is read-only."""
 _DENIED = frozenset(
     {
         1044,
@@ -73,9 +73,9 @@ _DENIED = frozenset(
     }
 )
 LOGIN_BROKE = 2000
-"""Ours, for a login in which the driver raised what has no number."""
+"""Our own number for a login in which the driver raised an error without a number."""
 _NO_METHOD = frozenset({1251, 1275, 1524, 2054, 2058, 2059, 2061, LOGIN_BROKE})
-"""Server and driver know no common way to log in."""
+"""The server and the driver have no way to log in in common."""
 _NEEDS_TLS = 3159
 _TLS_ADVICE = "connect with TLS: ssl=1 in --dsn, or MYSQL_CLIENT_FLAGS in wp-config.php"
 _METHOD_ADVICE = (
@@ -83,45 +83,45 @@ _METHOD_ADVICE = (
     " ed25519: give the account one of them"
 )
 TOO_BIG = 1153
-"""A statement of more than max_allowed_packet."""
+"""A statement was longer than max_allowed_packet."""
 _NO_RIGHT = frozenset({1142, 1143, 1227, 1370})
 _UNFIT = frozenset({1264, 1265, 1267, 1292, 1300, 1366, 1406, 3988})
-"""Out of range, truncated, no such date, not of the column's character set, too long."""
+"""A value is out of range, truncated, too long, no date, or not of the column's character set."""
 _LOST_IDS = re.compile(r"Duplicate entry '0' for key|Field '\w+_id' doesn't have a default")
-"""A second row with the id 0, or a first one in a strict session."""
+"""The words about a second row with the id 0, or about the first one in a strict session."""
 _TLS = 2026
 _FULL = re.compile(
     r"No space left|errno: 28\b|error 28\b|Disk quota|table .* is full", re.IGNORECASE
 )
-"""Among the words of errors with many causes (1030, 1180, 1004)."""
+"""Words for a full disk in the text of errors that have many causes (1030, 1180, 1004)."""
 _SQLITE_GONE = (
     "database or disk is full",
     "disk I/O error",
 )
 _SQLITE_READ_ONLY = (
     "attempt to write a readonly database",
-    # The file is open, and its journal cannot be made: the folder takes no new file.
+    # The file is open, but the folder takes no new file, so SQLite cannot make its journal.
     "unable to open database file",
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """A driver's error, sorted; docs/explain/outages.md has the table."""
+    """Holds a driver's error and its kind; docs/explain/outages.md has the table."""
 
     error: StoreError
     busy: bool = False
-    """Tried again at once."""
+    """The work is tried again at once."""
     gone: bool = False
-    """Tried again after a while, on a new connection."""
+    """The work is tried again after a while, on a new connection."""
     denied: bool = False
-    """The login: waited for a little, when it was good before."""
+    """The login was refused. It is tried again for a short time if it has worked before."""
     read_only: bool = False
-    """The server answers, and takes no writes: it is gone, for who has to write."""
+    """The server answers and takes no writes. Whoever must write treats it as gone."""
 
 
 def sort_trouble(error: BaseException) -> Trouble:
-    """Sort a DBAPI error by its number (MySQL) or its words (SQLite). Never tells parameters."""
+    """Sort a DBAPI error by its number (MySQL) or words (SQLite). Parameters are never shown."""
     code = error.args[0] if error.args and isinstance(error.args[0], int) else None
     text = str(error.args[1] if code is not None and len(error.args) > 1 else error)
     line = " ".join(text.split())[:300]
@@ -148,13 +148,13 @@ def sort_trouble(error: BaseException) -> Trouble:
 
 
 def lost_connection(error: BaseException) -> Trouble:
-    """The driver gave the connection up, whatever it says about why."""
+    """Return the trouble for an error after which the driver gave the connection up."""
     line = " ".join(str(error).split())[:300]
     return Trouble(error=StoreUnavailable(f"the database does not answer: {line}"), gone=True)
 
 
 def _login_advice(code: int | None, text: str) -> str:
-    """What to do about a login that is refused; empty where the error is of another kind."""
+    """Say what to do about a refused login; return "" for an error of another kind."""
     is_broken = code == LOGIN_BROKE
     for applies, advice in (
         (
@@ -174,7 +174,7 @@ def _login_advice(code: int | None, text: str) -> str:
 
 def _is_gone(code: int | None, text: str) -> bool:
     if code is None:
-        # What is left of an answer that did not come in time stands before the next one.
+        # An answer that came too late is read in place of the next one.
         return any(words in text for words in (*_SQLITE_GONE, "Packet sequence number wrong"))
     return code in _GONE or code == 0 or (code in (1030, 1180, 1004) and bool(_FULL.search(text)))
 
