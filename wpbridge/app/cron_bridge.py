@@ -1,4 +1,4 @@
-"""The bridge of moved events: a must-use plugin that shows them to PHP as scheduled."""
+"""Write and remove the bridge of moved events: a must-use plugin that shows them to PHP."""
 
 from wpbridge.errors import SiteError
 from wpbridge.migrate.journal import Journal
@@ -14,8 +14,7 @@ def install(
 ) -> None:
     """Write the bridge for the hooks of a plan.
 
-    That is done before anything is moved: a request in between would schedule anew what it does
-    not find.
+    Do it before anything is moved: a request in between would schedule anew what it does not find.
     """
     folder = site.plugins_to_write(trusted=trusted)
     prefix = queue.store.names.prefix
@@ -23,19 +22,19 @@ def install(
 
 
 def remove(queue: Queue, site: Site, journal: Journal, *, trusted: bool) -> None:
-    """Take a journal's hooks out of the bridge, and the bridge away when none is left."""
+    """Take a journal's hooks out of the bridge, and remove the bridge when none is left."""
     folder = site.plugins_to_write(trusted=trusted)
     cron_bridge.remove(folder, queue.store.names.prefix, _id_of(journal))
 
 
 def leaving(queue: Queue, site: Site, journal: Journal) -> Bridged | None:
-    """Return the hooks that leave the bridge with this undo; also those of one that was stopped."""
+    """Return the hooks that leave the bridge with this undo, or with one that was interrupted."""
     if site.mu_plugins is None:
         return None
     try:
         there = cron_bridge.read(site.mu_plugins).get(queue.store.names.prefix, {})
     except SiteError:
-        # It is not ours, so it answers for nothing; the end of the undo says so.
+        # The file is not ours, so it answers for nothing; the end of the undo says so.
         return None
     hooks: dict[str, list[str]] = there.get("hooks", {})
     mine = {hook for hook, journals in hooks.items() if set(journals) == {_id_of(journal)}}
@@ -47,5 +46,5 @@ def leaving(queue: Queue, site: Site, journal: Journal) -> Bridged | None:
 
 
 def _id_of(journal: Journal) -> str:
-    """What the bridge knows a journal by, wherever that is moved to."""
+    """Return the name by which the bridge knows a journal, wherever that is moved to."""
     return str(journal.asked.get("id", ""))

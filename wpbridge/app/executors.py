@@ -1,4 +1,4 @@
-"""All executors of a run as one, and the queue that handlers enqueue into."""
+"""Make all executors of a run as one, and the queue that handlers enqueue into."""
 
 import sys
 import threading
@@ -24,7 +24,7 @@ from wpbridge.store.running.runner_store import RunnerStore
 
 SWITCH_SECONDS = 0.0005
 PATIENCE_SECONDS = 300.0
-"""How long a run waits for a database that went away under it."""
+"""For so long a run waits for a database that goes away while it runs."""
 
 
 def make_executor(
@@ -59,7 +59,7 @@ def make_executor(
             settings, site, isolated, mailbox, clock, patience_seconds=patience
         )
     if settings.php:
-        # Two threads share the interpreter then: the runner's must not wait 5 ms for its turn
+        # Two threads then share the interpreter: the runner's must not wait 5 ms for its turn
         # after each answer of the database.
         sys.setswitchinterval(SWITCH_SECONDS)
         executors["php"] = php_pool(
@@ -134,9 +134,9 @@ def queue_in_child(given: Mapping[str, Any]) -> Queue:
 
 
 def _opener(settings: Settings, site: Site, patience_seconds: float) -> Callable[[], Queue]:
-    """Return what opens the queue that handlers enqueue into, when one asks for it first.
+    """Return a function that opens the queue for handlers when one first asks for it.
 
-    The runner's own store is its loop's alone.
+    The runner's own store belongs to its loop alone.
     """
     lock = threading.Lock()
     opened: list[Queue] = []

@@ -1,4 +1,4 @@
-"""Actions that are run because somebody named them: which can be run, and what became of them."""
+"""Run actions that somebody named: say which can be run, and what became of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from wpbridge.store.running.candidates import has_known_schedule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
-    """Actions that were named, judged before anything is claimed."""
+    """Actions that were named and judged before anything is claimed."""
 
     records: Mapping[ActionId, Record]
     wanted: tuple[ActionId, ...]
-    """Those that can be run."""
+    """The actions that can be run."""
     left: Mapping[ActionId, str]
-    """Those that are left as they are, and why."""
+    """The actions that are left as they are, and why."""
 
 
 def judge(store: OpenStore, ids: Sequence[ActionId], routes: Routes) -> Named:

@@ -1,4 +1,4 @@
-"""What a process that runs actions works with, and what it would claim."""
+"""Make what a process that runs actions works with, and say what it would claim."""
 
 import os
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class Parts:
     store: OpenStore
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the store's connection."""
         self.store.close()
 
 
@@ -45,9 +45,9 @@ def prepared(
     """Start the log, load the handlers and open the store.
 
     Args:
-        settings: of the run.
-        is_daemon: it is a worker of the daemon.
-        any_hooks: what is run is named, so neither handlers nor the settings' filter matter.
+        settings: the settings of the run.
+        is_daemon: whether this is a worker of the daemon.
+        any_hooks: the actions are named, so neither handlers nor the settings' filter matter.
         prepare: is given the store's session before that is used.
 
     Raises:

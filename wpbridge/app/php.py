@@ -1,4 +1,4 @@
-"""WordPress in PHP: how its workers are started, what they are asked, and their pool."""
+"""Start WordPress in PHP, ask it what it knows, and make the pool of its workers."""
 
 import os
 from collections.abc import Collection, Mapping
@@ -19,7 +19,7 @@ from wpbridge.store.structure.network import blogs_or_none
 
 
 def php_launch(settings: Settings, site: Site, store: OpenStore, env: Mapping[str, str]) -> Launch:
-    """Say how this site's PHP workers are started. ConfigError when they cannot be."""
+    """Return how this site's PHP workers are started. Raises ConfigError when they cannot be."""
     return launch(
         settings.wp,
         path=site.folder,
@@ -32,7 +32,7 @@ def php_launch(settings: Settings, site: Site, store: OpenStore, env: Mapping[st
 
 
 def ask_php(settings: Settings, site: Site, store: OpenStore, env: Mapping[str, str]) -> Hello:
-    """Load WordPress once. WpCliError with its own words when it does not start."""
+    """Load WordPress once. Raises WpCliError with its own words when it does not start."""
     return interview(php_launch(settings, site, store, env))[0]
 
 
@@ -44,7 +44,7 @@ def callbacks(
 
 
 def judge_php(settings: Settings, store: OpenStore, hello: Hello) -> tuple[str | None, list[str]]:
-    """Say why PHP must not run this queue's actions (None: it may), and what is worth knowing."""
+    """Say why PHP must not run this queue's actions (None: it may), and give any notes."""
     return refusal(hello, prefix=store.names.prefix, bookkeeping=settings.php_books), notes(hello)
 
 
@@ -55,7 +55,7 @@ def _url_of(site: Site, store: OpenStore) -> str | None:
 
 
 def php_workers(settings: Settings, *, processes: int = 1) -> int:
-    """Return how many PHP processes each of so many processes has: all processors, shared out."""
+    """Return how many PHP workers each of so many processes has: they share the processors."""
     return settings.php_workers or max(1, (os.cpu_count() or 1) // processes)
 
 

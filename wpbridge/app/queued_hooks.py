@@ -1,4 +1,4 @@
-"""The routing table applied to what is in the queue: who runs each hook, and why."""
+"""Apply the routes to what is in the queue: say who runs each hook, and why."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence

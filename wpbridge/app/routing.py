@@ -1,4 +1,4 @@
-"""From settings and handlers to the routes of a run and the filter of its claims."""
+"""Make the routes of a run and the filter of its claims from settings and handlers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,8 +24,7 @@ def handlers_of(settings: Settings) -> dict[str, Handler]:
 def handlers_to_look(settings: Settings) -> tuple[dict[str, Handler], tuple[str, ...]]:
     """Load handlers for a command that only looks, and name the modules that it does not load.
 
-    Whoever only looks does not expect code to run: modules are loaded that the command line names,
-    and no others.
+    Nobody expects such a command to run code, so it loads only what the command line names.
     """
     if settings.sources.get("handlers", "flag") == "flag":
         return handlers_of(settings), ()
@@ -33,7 +32,7 @@ def handlers_to_look(settings: Settings) -> tuple[dict[str, Handler], tuple[str,
 
 
 def not_loaded(modules: Sequence[str]) -> str:
-    """Say that these modules of handlers were not loaded, and how they are."""
+    """Say that these modules of handlers were not loaded, and how to load them."""
     names = ",".join(modules)
     return f"handlers not loaded: {names} (name them: --handlers {names})"
 
@@ -41,7 +40,7 @@ def not_loaded(modules: Sequence[str]) -> str:
 def routes_of(
     settings: Settings, handlers: Mapping[str, Handler], *, left_out: Sequence[str] = ()
 ) -> Routes:
-    """Say what happens to each hook with these settings and handlers, webhooks among them.
+    """Say what happens to each hook with these settings and handlers, including webhooks.
 
     ``left_out`` are modules of handlers that were not loaded.
     """

@@ -1,4 +1,4 @@
-"""A runner with real parts, and the caretaker beside it."""
+"""Make a runner with real parts, and the caretaker beside it."""
 
 import math
 import os
@@ -32,7 +32,7 @@ _BRACKETS = re.compile(r"\[.+\]")
 
 
 def tell_outages(session: Session, bus: Bus, clock: Clock) -> None:
-    """Tell subscribers when the database is away, and when it is back; once each."""
+    """Tell subscribers once when the database is away, and once when it is back."""
     session.was_lost = lambda message: bus.tell(
         StoreLost(at=clock.now(), site=bus.site, reason=message)
     )
@@ -54,11 +54,11 @@ def make_runner(
 ) -> Runner:
     """Make a runner over the site's queue and start its threads; PHP starts when it has work.
 
-    ``daemon``: it waits for work, and for a server that is away, until it is stopped.
+    With ``daemon`` it waits for work, and for a server that is away, until it is stopped.
 
     Raises:
-        ReadOnly: nothing can be written. Later that is waited for; at the start it is an address
-            that is wrong, or a right, or a switch that somebody must turn.
+        ReadOnly: nothing can be written. A run waits for that later, but at the start it means a
+            wrong address, a missing right, or a switch that somebody must turn.
     """
     clock = clock or SystemClock()
     refuse_read_only(store.tables)
@@ -73,7 +73,7 @@ def make_runner(
     executor = make_executor(settings, site, mine, handlers, clock=clock, env=env)
     tell_brackets(settings.retry)
     me = identity()
-    # Who runs a few named actions is soon gone.
+    # A runner of a few named actions is soon gone.
     cares = settings.owns_site and settings.upkeep and only.ids is None
     caretaker = make_caretaker(settings, store, clock, bus, me) if cares else None
     return Runner(
@@ -114,7 +114,7 @@ def tell_brackets(rules: Sequence[RetryRule]) -> None:
 def make_caretaker(
     settings: Settings, store: OpenStore, clock: Clock, bus: Bus, me: Identity
 ) -> SiteCaretaker:
-    """Make what does the work of the plugin's cleaner beside a runner."""
+    """Make the caretaker that does the work of the plugin's cleaner beside a runner."""
     return SiteCaretaker(
         store,
         clock,

@@ -1,4 +1,4 @@
-"""One worker process of ``work``: the same settings, a runner, and the link to its supervisor."""
+"""Be one worker of ``work``: the same settings, a runner, and the link to its supervisor."""
 
 import math
 import signal
@@ -26,7 +26,7 @@ from wpbridge.telling.bus import Bus
 
 
 def serve(settings: Settings, told: str) -> int:
-    """Run until told to stop, or until it has run for long enough; returns the exit code.
+    """Run until told to stop, or until it has run for long enough; return the exit code.
 
     ``told`` is what the supervisor passes on: the worker's number and the link's descriptor.
     """
@@ -81,7 +81,7 @@ def _run(
 
 
 def _be_patient(session: Session, worker_link: WorkerLink, clock: Clock) -> None:
-    """Wait for a database that is away, from the start on: a login that it refuses ends us."""
+    """Wait for a database that is away, already at the start. A refused login ends the worker."""
     session.pause = worker_link.pause
     session.patience_seconds = math.inf
     bus = Bus()
@@ -91,7 +91,7 @@ def _be_patient(session: Session, worker_link: WorkerLink, clock: Clock) -> None
 
 
 def _tie(session: Session, worker_link: WorkerLink) -> None:
-    """Let the supervisor know of the database's outages too."""
+    """Report the database's outages to the supervisor too."""
     tell_lost, tell_back = session.was_lost, session.came_back
 
     def lost(message: str) -> None:
@@ -111,7 +111,7 @@ def _link(told: str) -> socket.socket:
         link = socket.socket(fileno=int(descriptor))
     except (ValueError, OSError):
         raise ConfigError("--worker is for the supervisor of `wpbridge work` alone") from None
-    # What handlers start must not hold it open.
+    # What handlers start must not keep it open.
     link.set_inheritable(False)
     return link
 
@@ -126,7 +126,7 @@ def _lifetime(settings: Settings) -> Lifetime:
 
 
 def _files(settings: Settings) -> list[str]:
-    """Name the modules that were loaded from the handlers' folder, and the settings' file."""
+    """Return the modules loaded from the handlers' folder, and the settings' file."""
     folder = Path(settings.handlers_folder or working_folder()).resolve()
     found = _sources(sys.modules)
     ours = [

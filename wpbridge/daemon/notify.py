@@ -1,6 +1,6 @@
-"""Telling systemd how the service does (``sd_notify``): datagrams to ``$NOTIFY_SOCKET``.
+"""Tell systemd how the service is (``sd_notify``), by datagrams to ``$NOTIFY_SOCKET``.
 
-Nobody listens outside of systemd: then nothing is sent. Never raises.
+Outside of systemd nothing is sent, since nobody listens. Nothing here raises.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from typing import Final
 from wpbridge.telling.visible import visible
 
 VARIABLES: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
-"""Meant for this process alone: its children do not get them."""
+"""These are meant for this process alone, and its children do not get them."""
 PATIENCE_USEC: Final = 60_000_000
 
 
@@ -23,11 +23,11 @@ class Notifier:
     def __init__(self, address: str | None, *, watchdog_seconds: float | None = None) -> None:
         self._address = address
         self.watchdog_seconds = watchdog_seconds
-        """Within which a sign is expected; None when no watchdog is set."""
+        """A sign is expected within so many seconds; None when no watchdog is set."""
 
     @classmethod
     def of(cls, env: Mapping[str, str], pid: int | None = None) -> "Notifier":
-        """From the environment that systemd made."""
+        """Make one from the environment that systemd has set."""
         told = env.get("NOTIFY_SOCKET") or None
         usec, meant = env.get("WATCHDOG_USEC", ""), env.get("WATCHDOG_PID")
         is_ours = not meant or meant == str(pid or os.getpid())
@@ -59,19 +59,19 @@ class Notifier:
         self.send(WATCHDOG=1)
 
     def send(self, **values: str | int) -> None:
-        """Send one message; characters that have no place in a line are left out."""
+        """Send one message, without the characters that a line cannot hold."""
         if not self._address:
             return
         texts = {name: visible(" ".join(str(value).split())) for name, value in values.items()}
         lines = [f"{name}={text}" for name, text in texts.items()]
-        # An abstract socket's name begins with a zero byte, written as @.
+        # The name of an abstract socket begins with a zero byte, which is written as @.
         address = f"\0{self._address[1:]}" if self._address[0] == "@" else self._address
         with (
             contextlib.suppress(OSError),
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear,
         ):
             ear.settimeout(0.5)
-            # Connected, or a wait for a manager that does not read would not be one: only then
-            # the kernel knows whose queue is full, and lets us sleep.
+            # It is connected: only then the kernel knows whose queue is full, and lets us wait
+            # for a manager that does not read.
             ear.connect(address)
             ear.send("\n".join(lines).encode())

@@ -1,4 +1,4 @@
-"""Signals as bytes of a pipe, for a loop that waits for other things too."""
+"""Receive signals as bytes of a pipe, for a loop that waits for other things too."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 STOPS: Final = (signal.SIGTERM, signal.SIGINT)
-"""End after what runs; a second INT ends at once."""
+"""These end the daemon after what runs; a second INT ends it at once."""
 AT_ONCE: Final = signal.SIGQUIT
 QUIETS: Final = (signal.SIGUSR2, signal.SIGTSTP)
 RESUME: Final = signal.SIGCONT
@@ -19,7 +19,7 @@ ALL: Final = (*STOPS, AT_ONCE, *QUIETS, RESUME, RELOAD, DUMP, STACKS, CHILD)
 
 
 class SignalReader:
-    """The signals that have arrived and were not taken yet."""
+    """Gives the signals that have arrived and were not taken yet."""
 
     def __init__(self, reader: int) -> None:
         self._reader = reader
@@ -38,7 +38,7 @@ class SignalReader:
 
 @contextlib.contextmanager
 def caught(numbers: Collection[signal.Signals] = ALL) -> Iterator[SignalReader]:
-    """Catch signals until the end; main thread only. Those before are put back afterwards."""
+    """Catch signals until the end, then put the former handlers back. Main thread only."""
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     os.set_blocking(writer, False)
@@ -55,13 +55,13 @@ def caught(numbers: Collection[signal.Signals] = ALL) -> Iterator[SignalReader]:
 
 
 def deafen() -> None:
-    """In a worker: what is meant for the supervisor, but hits all of a name, does nothing.
+    """Do nothing, in a worker, on signals that are meant for the supervisor but hit all of a name.
 
-    Not ignored, since programs that a handler starts would inherit that.
+    They are not ignored, since programs that a handler starts would inherit that.
     """
     for number in {*ALL, signal.SIGINT} - {signal.SIGTERM, CHILD, AT_ONCE}:
         signal.signal(number, _nothing)
 
 
 def _nothing(_number: int, _frame: object) -> None:
-    """The wake-up descriptor has it already."""
+    """Do nothing: the wake-up descriptor has the signal already."""

@@ -1,8 +1,9 @@
-"""Doctor: looks for what is wrong with a site's queue, and mends what is safe to mend.
+"""Look for what is wrong with a site's queue, and mend what is safe to mend.
 
-``examined_site`` is the site, and what is asked of it: each question is bounded, so that a queue of
-millions is looked through in a few seconds. The ``checks_…`` modules hold one small function a
-check. ``examination`` goes through them, and ``fixes`` mends; nothing else here changes an action.
+``examined_site`` is the site with the questions that are asked about it. Each question is bounded,
+so that a queue of millions is examined in a few seconds. The ``checks_…`` modules hold one small
+function a check, ``examination`` makes the checks, and ``fixes`` mends; nothing else here changes
+an action.
 """
 
 from collections.abc import Collection
@@ -69,20 +70,20 @@ class CheckUp:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether no problem is left, and nothing failed to be mended."""
+        """Tell whether no problem is left, and every repair succeeded."""
         return self.examination.is_healthy and not any(one.failed for one in self.repairs)
 
 
 def check_up(
     settings: Settings, only: Collection[str] = (), *, fix: bool = False, dry_run: bool = False
 ) -> CheckUp:
-    """Examine the site that these settings mean, and mend what is safe to mend if that is wanted.
+    """Examine the site that these settings mean, and mend what is safe to mend if asked to.
 
     What was mended is examined once more. Nothing is mended where checks could not be made.
 
     Args:
-        settings: name the site.
-        only: names of checks; empty for all.
+        settings: they name the site.
+        only: the names of the checks to make; empty for all.
         fix: whether to mend.
         dry_run: change nothing, and say what would be mended.
 
@@ -106,5 +107,5 @@ def check_up(
 
 
 def examine(site: ExaminedSite, only: Collection[str] = ()) -> Examination:
-    """Make all checks, or those named; changes nothing."""
+    """Make all checks, or those that are named; change nothing."""
     return examination.examine(site, CHECKS, only)

@@ -1,4 +1,4 @@
-"""Whether the next run can start: settings, store, rights, handlers, and WordPress in PHP."""
+"""Check whether the next run can start: settings, store, rights, handlers, and WordPress in PHP."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ from wpbridge.store.structure.rights import Findings, find
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """What was looked at."""
+    """The facts that were read, and the problems."""
 
     facts: Mapping[str, Any]
     """As JSON has them: docs/reference/json.md."""
@@ -27,7 +27,7 @@ class Checked:
 
 
 def check(settings: Settings) -> Checked:
-    """Look at everything that a run needs; changes nothing.
+    """Check everything that a run needs; change nothing.
 
     Handlers are loaded only where the command line names them.
 
@@ -37,7 +37,7 @@ def check(settings: Settings) -> Checked:
     """
     site = resolve(settings, os.environ)
     handlers, left_out = app.handlers_to_look(settings)
-    # As a run opens it, which waits for no lock for long.
+    # It is opened as for a run, which does not wait long for locks.
     with closing(open_site(site, is_runner=True)) as store:
         info, found = store.info, _rights(store)
         missing = [table for table in store.names.own if not store.own.has(table)]
@@ -69,7 +69,7 @@ _OF_STORE = ("server", "schema", "layout", "skip_locked", "zone")
 
 
 def _rights(store: OpenStore) -> Findings:
-    """Ask what may be done with the tables. SchemaError for a database that is read-only."""
+    """Return what may be done with the tables. SchemaError for a database that is read-only."""
     try:
         return find(store.tables)
     except ReadOnly as error:

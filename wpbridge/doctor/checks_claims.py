@@ -1,4 +1,4 @@
-"""Checks of claims: those of runners that are gone, and those that hold nothing."""
+"""Check claims: those of runners that are gone, and those without actions."""
 
 from datetime import timedelta
 from typing import Final
@@ -13,7 +13,7 @@ from wpbridge.store.running.runner_store import RunnerStore
 
 
 def stale_claims(examined: ExaminedSite) -> Finding:
-    """Do dead PHP runners hold what waits?"""
+    """Do dead PHP runners keep pending actions claimed?"""
     found = stale(examined)
     if not found:
         return ok("no claim is stale")
@@ -29,12 +29,12 @@ def stale_claims(examined: ExaminedSite) -> Finding:
 
 
 def _cleaner(examined: ExaminedSite) -> str:
-    """Name who does the work of the plugin's cleaner."""
+    """Return who does the work of the plugin's cleaner."""
     return "the next run of wpbridge" if cares(examined) else "the next run of PHP's cleaner"
 
 
 def stale(examined: ExaminedSite) -> dict[ClaimId, int]:
-    """Count by claim the waiting rows that a cleaner may free: never a wpbridge runner's."""
+    """Count by claim the pending rows that a cleaner may free; none is a wpbridge runner's."""
     before = examined.now - timedelta(seconds=PLUGIN_TIMEOUT_SECONDS)
     ours = {claim for runner in examined.runners for claim in runner.claims}
     found = examined.rows.stale_claims(before)
@@ -42,7 +42,7 @@ def stale(examined: ExaminedSite) -> dict[ClaimId, int]:
 
 
 def stale_running(examined: ExaminedSite) -> Finding:
-    """Does anything run that gives no sign any more?"""
+    """Is anything running without a sign of life?"""
     before = examined.now - timedelta(seconds=PLUGIN_TIMEOUT_SECONDS)
     ours = {claim for runner in examined.runners for claim in runner.claims}
     found = [i for i, claim in examined.rows.stale_running(before) if claim not in ours]
@@ -61,7 +61,7 @@ def stale_running(examined: ExaminedSite) -> Finding:
 
 
 def orphans(examined: ExaminedSite) -> Finding:
-    """Is anything in progress that no runner has in hand?"""
+    """Is anything running that no runner has in hand?"""
     found = RunnerStore(examined.store).orphans(now=examined.now)
     if not found:
         return ok("everything that wpbridge has started is in some runner's hand")
@@ -75,7 +75,7 @@ def orphans(examined: ExaminedSite) -> Finding:
 
 
 def orphan_claims(examined: ExaminedSite) -> Finding:
-    """Are there claims that hold nothing?"""
+    """Are there claims without actions?"""
     found = examined.store.cleaning.empty_claims(CAP + 1)
     if not found:
         return ok("no old claim is empty")

@@ -1,4 +1,4 @@
-"""Checks of the server and of our session with it."""
+"""Check the server, and our session with it."""
 
 from datetime import timedelta
 from typing import Final
@@ -10,14 +10,14 @@ from wpbridge.errors import SchemaError, StoreError, StoreUnavailable
 from wpbridge.store.database.dialect import FORGETFUL, WORDPRESS_REMOVES
 
 SKEW_SECONDS: Final = 5
-"""Clocks that are closer agree."""
+"""Clocks agree when they differ by no more than this."""
 GREAT_SKEW_SECONDS: Final = 60
 _ISOLATION: Final = ("transaction_isolation", "tx_isolation")
 _FOREIGN_MODES: Final = ("ANSI_QUOTES", "NO_BACKSLASH_ESCAPES", "PIPES_AS_CONCAT")
 
 
 def database(examined: ExaminedSite) -> Finding:
-    """Does it answer?"""
+    """Does the database answer?"""
     where = examined.site.database.safe
     try:
         server = examined.info.server
@@ -36,7 +36,7 @@ def database(examined: ExaminedSite) -> Finding:
 
 
 def read_only(examined: ExaminedSite) -> Finding:
-    """Is it the server that takes writes?"""
+    """Does the server accept writes?"""
     names = ("read_only", "super_read_only", "innodb_read_only")
     told = examined.server.variables(*names, scope="GLOBAL")
     found = [name for name, value in told.items() if value.upper() not in {"0", "OFF"}]
@@ -65,7 +65,7 @@ def durability(examined: ExaminedSite) -> Finding:
 
 
 def isolation(examined: ExaminedSite) -> Finding:
-    """Do readers see what they should, and no more?"""
+    """Do transactions see what they should, and no more?"""
     told = examined.server.variables(*_ISOLATION)
     level = next(iter(told.values()), "").upper().replace(" ", "-")
     if level == "SERIALIZABLE":
@@ -79,7 +79,7 @@ def isolation(examined: ExaminedSite) -> Finding:
 
 
 def autocommit(examined: ExaminedSite) -> Finding:
-    """Is what is written there at once?"""
+    """Is a write committed at once?"""
     for of, whose in (("SESSION", "our session"), ("GLOBAL", "every new session, PHP's too")):
         told = examined.server.variables("autocommit", scope=of)
         if told.get("autocommit", "ON").upper() in {"0", "OFF"}:
@@ -91,7 +91,7 @@ def autocommit(examined: ExaminedSite) -> Finding:
 
 
 def sql_mode(examined: ExaminedSite) -> Finding:
-    """Are sessions as WordPress sets them?"""
+    """Have sessions the SQL mode that WordPress sets?"""
     told = examined.server.variables("sql_mode").get("sql_mode", "")
     modes = [mode for mode in told.split(",") if mode]
     strict = sorted(WORDPRESS_REMOVES.intersection(modes))
@@ -115,7 +115,7 @@ def clock(examined: ExaminedSite) -> Finding:
     told = examined.server.now()
     if told is None:
         return ok("there is no other clock than this host's")
-    # It tells whole seconds, and the question took a while.
+    # The answer has whole seconds, and the question took a while.
     least = (told - examined.clock.now()).total_seconds()
     most = (told + timedelta(seconds=1) - before).total_seconds()
     skew = least if least > 0 else min(most, 0.0)
@@ -123,7 +123,7 @@ def clock(examined: ExaminedSite) -> Finding:
 
 
 def clock_finding(whose: str, seconds: float, effect: str) -> Finding:
-    """Judge a clock that is so far ahead of ours."""
+    """Judge a clock that is so many seconds ahead of ours."""
     size = abs(seconds)
     if size < SKEW_SECONDS:
         return ok(f"{whose} agrees with this host's")
@@ -133,7 +133,7 @@ def clock_finding(whose: str, seconds: float, effect: str) -> Finding:
 
 
 def sqlite(examined: ExaminedSite) -> Finding:
-    """Does SQLite keep its file so that readers and writers get on?"""
+    """Does SQLite keep its file so that readers and writers do not block each other?"""
     mode = examined.server.journal_mode()
     if not mode:
         return ok("the database is no SQLite file")

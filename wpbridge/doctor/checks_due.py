@@ -1,4 +1,4 @@
-"""Checks of what is due: what is paused, what waits for long, and what nothing runs."""
+"""Check what is due: what is paused, what waits for long, and what nobody runs."""
 
 import shlex
 from typing import Final
@@ -35,7 +35,7 @@ def resume_flags(one: Pause) -> str:
 
 
 def backlog(examined: ExaminedSite) -> Finding:
-    """Is something due that nobody takes?"""
+    """Is something due that nobody runs?"""
     if late := missed(examined):
         return late
     oldest = examined.oldest_due
@@ -52,7 +52,7 @@ def backlog(examined: ExaminedSite) -> Finding:
 
 
 def _late(examined: ExaminedSite, cause: str) -> Finding:
-    """Say why something may have been due for long."""
+    """Return the finding for something that has been due for long, with the likely reason."""
     if any(pause.kind == "all" for pause in examined.pauses):
         effect = "they wait for the end of a pause"
         return warning(
@@ -85,7 +85,7 @@ def _late(examined: ExaminedSite, cause: str) -> Finding:
 
 
 def unrouted_hooks(examined: ExaminedSite) -> Finding:
-    """Does everything due go somewhere?"""
+    """Does every due action have a route to somebody who runs it?"""
     due = examined.due_hooks
     if due is None:
         return note("there are too many hooks to look at each", "some may go nowhere")

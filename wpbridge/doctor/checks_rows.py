@@ -1,4 +1,4 @@
-"""Checks of the queue's rows: what cannot be read, what never ends, what nobody deletes."""
+"""Check the queue's rows: what cannot be read, what never ends, what nobody deletes."""
 
 from datetime import timedelta
 from typing import Final
@@ -10,7 +10,7 @@ from wpbridge.store.reading.survey import CAP, SCANNED
 from wpbridge.store.upkeep.retention import KEEP
 
 GRACE: Final = timedelta(days=2)
-"""The plugin's cleaner comes once a day."""
+"""Rows may be overdue for so long, since the plugin's cleaner comes once a day."""
 _SAMPLE: Final = "among a sample of the log"
 
 
@@ -38,7 +38,7 @@ def belongs_to_posts(examined: ExaminedSite) -> bool:
 
 
 def duplicate_chains(examined: ExaminedSite) -> Finding:
-    """Does a recurring action run more than once a turn?"""
+    """Does a recurring action exist more than once?"""
     twins = examined.pending.twins
     if not twins:
         return ok(f"no recurring action is there twice{_among(examined)}")
@@ -101,7 +101,7 @@ def null_dates(examined: ExaminedSite) -> Finding:
 
 
 def held_waits(examined: ExaminedSite) -> Finding:
-    """Does anything wait for what has failed?"""
+    """Is any action blocked by one that failed or was canceled?"""
     found = examined.rows.held_waits()
     if not found:
         return ok("nothing waits for an action that failed or was canceled")
@@ -130,7 +130,7 @@ def unique_keys(examined: ExaminedSite) -> Finding:
 
 
 def group_twins(examined: ExaminedSite) -> Finding:
-    """Has every group one row?"""
+    """Does every group have just one row?"""
     found = examined.rows.twin_groups()
     if not found:
         return ok("every group has one row")

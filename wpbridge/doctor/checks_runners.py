@@ -1,4 +1,4 @@
-"""Checks of who runs: which runners live, and how many actions they may run at once."""
+"""Check who runs actions: which runners are alive, and how many actions run at once."""
 
 from typing import Final
 
@@ -10,12 +10,12 @@ from wpbridge.plugin import companion
 from wpbridge.store.upkeep.cleaning import AWAY
 
 LATE_SECONDS: Final = 600
-"""Due for longer, and something is wrong."""
+"""When something is due for longer than this, something is wrong."""
 RUN: Final = "wpbridge claim-and-run"
 
 
 def runners(examined: ExaminedSite) -> Finding:
-    """Has anybody been seen?"""
+    """Has any runner been seen?"""
     live = [r for r in examined.runners if not examined.is_dead(r)]
     told = [
         f"wpbridge on {r.host}, pid {r.pid}, beat {span(r.beat_age_seconds)} ago" for r in live
@@ -51,7 +51,7 @@ def runners(examined: ExaminedSite) -> Finding:
 
 
 def missed(examined: ExaminedSite) -> Finding | None:
-    """Tell that nobody runs what has been due for long, on a site that is wpbridge's."""
+    """Return a finding when wpbridge owns the site and nobody runs what has been due for long."""
     late = examined.oldest_open
     if not examined.settings.owns_site or examined.is_ours_running or late is None:
         return None
@@ -80,7 +80,7 @@ def cares(examined: ExaminedSite) -> bool:
 
 
 def dead_runners(examined: ExaminedSite) -> Finding:
-    """Is anything held by wpbridge runners that are gone?"""
+    """Do dead wpbridge runners still have anything in hand?"""
     dead = [runner for runner in examined.runners if examined.is_dead(runner)]
     holding = [f"{r.host}, pid {r.pid}" for r in dead if r.claims]
     if holding:

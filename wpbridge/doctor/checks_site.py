@@ -1,4 +1,4 @@
-"""Checks of the WordPress around the queue: its options, its files, and PHP itself."""
+"""Check the WordPress around the queue: its options, its files, and PHP itself."""
 
 import re
 from typing import Final
@@ -16,7 +16,7 @@ from wpbridge.site.wpconfig import PhpSyntaxError, Token, from_bytes, tokenize
 from wpbridge.site.zone import Zone
 
 LOCK_SECONDS: Final = 3_600
-"""The plugin's lock holds for 60 s; a filter may make it longer, hardly by so much."""
+"""The plugin's lock lasts 60 s. A filter may make it longer, but hardly by so much."""
 _HYPERDB: Final = re.compile(rb"\b(?:hyperdb|ludicrousdb|shareddb)\b", re.IGNORECASE)
 _SQLITE: Final = (b"sqlite-database-integration", b"SQLITE_DB_DROPIN_VERSION")
 _REPLICA: Final = re.compile(r"(?:SLAVE|REPLICA|READER|READONLY|READ_ONLY)", re.IGNORECASE)
@@ -46,7 +46,7 @@ def time_zone(examined: ExaminedSite) -> Finding:
 
 
 def migration(examined: ExaminedSite) -> Finding:
-    """Does the plugin look into the tables?"""
+    """Does the plugin read the tables, or still its old posts?"""
     if not examined.has_options:
         return ok("no WordPress around the queue")
     state = examined.options.get(MIGRATION_OPTION, "")
@@ -143,7 +143,7 @@ def object_cache(examined: ExaminedSite) -> Finding:
 
 
 def companion_plugin(examined: ExaminedSite) -> list[Finding]:
-    """Do PHP's runners know what is ours?"""
+    """Does the companion plugin tell PHP's runners which hooks are ours?"""
     folder = examined.site.mu_plugins
     if folder is None:
         return [ok("no folder of must-use plugins to look into")]
@@ -161,7 +161,7 @@ def companion_plugin(examined: ExaminedSite) -> list[Finding]:
 
 
 def php(examined: ExaminedSite) -> list[Finding]:
-    """Does WordPress start, and is it this queue's?"""
+    """Does WordPress start, and does it belong to this queue?"""
     if not examined.settings.php:
         return [ok("php is off")]
     seen = examined.php
@@ -219,7 +219,7 @@ def php_clock(examined: ExaminedSite) -> Finding:
 def _defined(examined: ExaminedSite) -> dict[str, Token]:
     """Return the constants that wp-config.php defines with a plain value, whatever the conditions.
 
-    The reader of configurations knows the constants a connection needs, and no others.
+    The reader of configurations knows only the constants that a connection needs.
     """
     config = examined.config
     if config is None:

@@ -1,4 +1,4 @@
-"""Checks of the tables' shape: columns, indexes, plans, ids, sizes."""
+"""Check the tables: columns, indexes, plans, ids, sizes."""
 
 import re
 from typing import Final
@@ -23,11 +23,11 @@ REPAIR: Final = "wp action-scheduler fix-schema"
 MANY_ROWS: Final = 1_000_000
 MANY_BYTES: Final = 10 << 30
 FEW_ROWS: Final = 1_000
-"""A plan that reads all of so few does no harm."""
+"""A plan that reads all of so few rows does no harm."""
 
 
 def schema(examined: ExaminedSite) -> Finding:
-    """Is it a layout that wpbridge knows?"""
+    """Have the tables a layout that wpbridge knows?"""
     try:
         info = examined.info
     except SchemaError as error:
@@ -83,7 +83,7 @@ def engine(examined: ExaminedSite) -> Finding:
 
 
 def indexes(examined: ExaminedSite) -> Finding:
-    """Are all there that a fresh install has?"""
+    """Have the tables all indexes of a fresh install?"""
     there = examined.server.indexes()
     missing = [
         f"{examined.store.names.of(table)} ({', '.join(index.columns)})"
@@ -102,7 +102,7 @@ def indexes(examined: ExaminedSite) -> Finding:
 
 
 def claim_plan(examined: ExaminedSite) -> Finding:
-    """Does a claim walk indexes, and sort nothing?"""
+    """Does a claim use indexes, without sorting?"""
     if examined.server.is_file:
         return ok("on SQLite every statement names its index")
     values = {
@@ -137,7 +137,7 @@ def _fault(step: Step) -> str:
 
 
 def auto_increment(examined: ExaminedSite) -> list[Finding]:
-    """Are ids given by the server, above those that belong to posts?"""
+    """Does the server give the ids, above those that belong to posts?"""
     lost = examined.server.lost_keys()
     if lost:
         fix = "wpbridge migrate schema fix"
@@ -191,7 +191,7 @@ def table_sizes(examined: ExaminedSite) -> Finding:
 
 
 def own_tables(examined: ExaminedSite) -> Finding:
-    """Are wpbridge's own tables there, and of this release's version?"""
+    """Do wpbridge's own tables exist, in this release's version?"""
     own = examined.store.own
     own.look()
     if own.refusal:

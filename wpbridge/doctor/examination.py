@@ -1,4 +1,4 @@
-"""All checks, in order, and the way through them: what cannot be looked at is left out.
+"""Make all checks in order, and leave out those that cannot be made.
 
 A check is a function from an :class:`ExaminedSite` to findings. One that fails is a finding itself
 and stops no other.
@@ -20,7 +20,7 @@ _REACH: Final[tuple[Needs, ...]] = ("nothing", "server", "tables")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that is looked at."""
+    """One check: its name, its function and what it needs."""
 
     name: str
     look: Look
@@ -29,26 +29,26 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examination:
-    """What was found."""
+    """The findings, and the checks that were left out."""
 
     findings: tuple[Finding, ...]
-    """Of every check that was made, in their order, ``ok`` ones too."""
+    """The findings of all checks that were made, in their order, with those that are ``ok``."""
     skipped: tuple[str, ...] = ()
-    """Checks that could not be made, since the server or the tables are not there."""
+    """The checks that could not be made, since the server or the tables are not there."""
 
     @property
     def is_healthy(self) -> bool:
-        """Whether there is no problem."""
+        """Tell whether there is no problem."""
         return all(finding.level != "problem" for finding in self.findings)
 
 
 def examine(
     examined: ExaminedSite, checks: Sequence[Check], only: Collection[str] = ()
 ) -> Examination:
-    """Make the checks, or those named.
+    """Make the checks, or those that are named.
 
-    A named one that cannot be made is a problem of its own. With none named, the checks of the
-    server and of the tables tell it for all.
+    A named check that cannot be made is a problem of its own. If none is named, the checks of the
+    server and of the tables report it for all.
     """
     needed, trouble = _reach(examined)
     reach = _REACH.index(needed)
@@ -67,7 +67,7 @@ def examine(
 
 
 def _reach(examined: ExaminedSite) -> tuple[Needs, str]:
-    """Tell how far the examination comes, and why no further."""
+    """Return how far the examination can go, and why no further."""
     try:
         examined.info  # noqa: B018 - asks
     except SchemaError as error:

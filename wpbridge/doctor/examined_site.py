@@ -1,6 +1,6 @@
-"""The site that is examined: what the checks look at, each thing asked for once.
+"""The site that is examined: what the checks read, each thing read once.
 
-What fails to be told raises in the check that asks, and again in the next: nothing is guessed.
+What cannot be read raises in the check that asks for it, and again in the next: nothing is guessed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -60,26 +60,26 @@ _OPTIONS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhpSight:
-    """What one PHP worker told."""
+    """What one PHP worker reported."""
 
     hello: Hello
     callbacks: Mapping[str, bool]
-    """Which of the due hooks have a callback."""
+    """Whether each of the due hooks has a callback."""
 
 
 @dataclass(kw_only=True)
 class ExaminedSite:
-    """A site, and the answers to what the checks ask of it: each is asked for once."""
+    """A site, and the answers to what the checks ask about it. Each is read once."""
 
     way: Connected
-    """The way to its tables."""
+    """The connection to its tables."""
     settings: Settings
     site: Site
     handlers: Mapping[str, Handler] = field(default_factory=dict)
     handlers_fault: str = ""
-    """Why there are none."""
+    """Why no handlers could be loaded."""
     left_out: Sequence[str] = ()
-    """Modules of handlers that are not loaded, since nobody named them."""
+    """The modules of handlers that are not loaded, since nobody named them."""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     clock: Clock = field(default_factory=SystemClock)
     me: Identity = field(default_factory=identity)
@@ -95,7 +95,7 @@ class ExaminedSite:
 
     @cached_property
     def store(self) -> OpenStore:
-        """Its store, opened when it is first asked; SchemaError without usable tables."""
+        """Return its store, opened at the first call. Raises SchemaError without usable tables."""
         return open_tables(self.way)
 
     @cached_property
@@ -110,31 +110,31 @@ class ExaminedSite:
 
     @property
     def info(self) -> StoreInfo:
-        """What the store says of itself; SchemaError without usable tables."""
+        """Return what the store says of itself. Raises SchemaError without usable tables."""
         return self.store.info
 
     @cached_property
     def options(self) -> Mapping[str, str]:
-        """The options that matter, as far as they are set."""
+        """Return the options that matter, as far as they are set."""
         return self.server.options(*_OPTIONS)
 
     @cached_property
     def has_options(self) -> bool:
-        """Whether there is a WordPress around the queue."""
+        """Tell whether there is a WordPress around the queue."""
         return self.server.has_table(self.way.names.options)
 
     @cached_property
     def sizes(self) -> Mapping[str, TableSize]:
-        """The tables, as the server's catalogue tells of them."""
+        """Return the sizes of the tables, as the server's catalogue has them."""
         return self.server.sizes()
 
     @cached_property
     def routes(self) -> Routes:
-        """What happens to each hook."""
+        """Return the routes of the hooks."""
         return app.routes_of(self.settings, dict(self.handlers), left_out=self.left_out)
 
     def time(self, moment: datetime) -> str | None:
-        """Return a time as findings tell it: in the zone of the settings, and in UTC in JSON."""
+        """Return a time as findings show it: in the zone of the settings, and in UTC in JSON."""
         if self.settings.format == "json":
             return iso(moment)
         return iso(moment, shown_zone(self.settings.tz, self.store.inserts.zone))
@@ -143,39 +143,39 @@ class ExaminedSite:
 
     @cached_property
     def runners(self) -> Sequence[RunnerRecord]:
-        """Every wpbridge runner that entered itself."""
+        """Return every wpbridge runner that has a row."""
         return runners_of(self.store.tables)
 
     def is_dead(self, runner: RunnerRecord) -> bool:
-        """Whether it is gone for certain, or gave no sign for too long."""
+        """Tell whether a runner is certainly gone, or gave no sign of life for too long."""
         return is_dead(runner, self.me)
 
     @cached_property
     def contexts(self) -> Mapping[str, datetime]:
-        """The runners that the log of the last hour names."""
+        """Return the runners that the log of the last hour names, and when each was named last."""
         return self.rows.contexts(self.now - SIGHT)
 
     @property
     def is_somebody_running(self) -> bool:
-        """Whether any runner was seen, of whatever kind."""
+        """Tell whether any runner of any kind was seen."""
         return bool(self.contexts) or self.is_ours_running or self.has_claimed
 
     @cached_property
     def last_attempt(self) -> datetime | None:
-        """When any runner last claimed or started an action."""
+        """Return when any runner last claimed or started an action."""
         return self.rows.last_attempt()
 
     @property
     def has_claimed(self) -> bool:
-        """Whether that was lately: a run that held all that it took leaves no other sign."""
+        """Tell whether that was lately: a run that put back all it claimed leaves no other sign."""
         return self.last_attempt is not None and self.now - self.last_attempt < SIGHT
 
     @property
     def is_ours_running(self) -> bool:
-        """Whether a wpbridge runner lives, or one was at work within the last ten minutes.
+        """Tell whether a wpbridge runner is alive, or one was at work within the last ten minutes.
 
-        Where cron starts the runs, none lives between two of them. Such a run says in the log what
-        it ran; where it found nothing to run, it has looked after the site.
+        Where cron starts the runs, none is alive between two of them. Such a run says in the log
+        what it ran; where it found nothing to run, it has looked after the site.
         """
         if any(not self.is_dead(runner) for runner in self.runners):
             return True
@@ -187,12 +187,12 @@ class ExaminedSite:
 
     @cached_property
     def tended_seconds(self) -> float | None:
-        """How long ago a wpbridge runner looked after the site; None where none ever did."""
+        """Return how long ago a wpbridge runner looked after the site; None where none ever did."""
         return self.store.duties.sign_age_seconds("claims")
 
     @property
     def cleaners_seen(self) -> list[str]:
-        """The plugin's own runners that upkeep is left to just now."""
+        """Return the plugin's own runners that do the upkeep now."""
         return sorted(
             name
             for name, last in self.contexts.items()
@@ -201,31 +201,31 @@ class ExaminedSite:
 
     @property
     def is_php_running(self) -> bool:
-        """Whether one of the plugin's runners was seen."""
+        """Tell whether one of the plugin's runners was seen."""
         return bool(set(self.contexts) - {"wpbridge"})
 
     # What is due
 
     @cached_property
     def held(self) -> int:
-        """How many due actions are held back, since WordPress has no callback for their hooks."""
+        """Count the due actions of held hooks, for which WordPress has no callback."""
         parts = self.store
         return parts.due.held(self.now, parts.held.hooks())
 
     @cached_property
     def due(self) -> int:
-        """How many actions, without the held ones; capped."""
+        """Count the due actions without those of held hooks, up to the cap."""
         return self.store.due.count(self.now, cap=CAP + 1, held=self.held)
 
     @cached_property
     def oldest_due(self) -> DueAction | None:
-        """The one that waits longest; held ones left aside."""
+        """Return the action that has been due for the longest, without those of held hooks."""
         parts = self.store
         return parts.due.oldest(self.now, hooks=parts.held.hooks())
 
     @cached_property
     def oldest_open(self) -> DueAction | None:
-        """The one that waits longest, though nothing of it is paused or held."""
+        """Return the action that has been due for the longest and is neither paused nor held."""
         if any(pause.kind == "all" for pause in self.pauses):
             return None
         parts = self.store
@@ -235,22 +235,22 @@ class ExaminedSite:
 
     @cached_property
     def due_hooks(self) -> Sequence[str] | None:
-        """None when they are too many."""
+        """Return the hooks of due actions; None when there are too many names."""
         return self.rows.due_hooks(self.now)
 
     @cached_property
     def pauses(self) -> Sequence[Pause]:
-        """Those in force."""
+        """Return the pauses that are in force."""
         return self.store.pauses.in_force(self.now)
 
     @cached_property
     def pending(self) -> Reading:
-        """The first pending actions, read."""
+        """Return what was found in the first pending actions."""
         return self.rows.pending()
 
     @cached_property
     def legacy_posts(self) -> int:
-        """Pending and running actions that are still posts."""
+        """Count the pending and running actions that are still posts."""
         return sum(
             count
             for status, count in self.rows.legacy_posts().items()
@@ -261,11 +261,11 @@ class ExaminedSite:
 
     @cached_property
     def config(self) -> WpConfig | None:
-        """What wp-config.php says; None without a folder."""
+        """Return what wp-config.php says; None without a folder."""
         return self.site.config
 
     def drop_in(self, name: str) -> bytes:
-        """The start of a file of wp-content; empty where there is none."""
+        """Return the start of a file of wp-content; empty where there is none."""
         folder = self._content
         try:
             return b"" if folder is None else (folder / name).read_bytes()[:65_536]
@@ -281,17 +281,17 @@ class ExaminedSite:
 
     @property
     def not_loaded(self) -> str:
-        """That handlers were not loaded, in words; empty when all were."""
+        """Say that handlers were not loaded; empty when all were."""
         return app.not_loaded(self.left_out) if self.left_out else ""
 
     @cached_property
     def launch(self) -> Launch:
-        """How PHP workers are started."""
+        """Return how PHP workers are started."""
         return app.php_launch(self.settings, self.site, self.store, self.env)
 
     @cached_property
     def php(self) -> PhpSight | WpbridgeError:
-        """WordPress, loaded once; or in its own words why it does not start."""
+        """Load WordPress once. Return what PHP says, or the error why it does not start."""
         try:
             hello, callbacks = interview(self.launch, self.due_hooks or ())
         except (ConfigError, WpCliError) as error:

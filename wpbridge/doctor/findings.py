@@ -1,4 +1,4 @@
-"""What a check says: a level, the cause, what comes of it, and the command that mends it."""
+"""Describe what a check found: a level, the cause, the effect, and the command that mends it."""
 
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
@@ -7,7 +7,7 @@ from wpbridge.store.reading.survey import CAP
 
 Level: TypeAlias = Literal["ok", "note", "warning", "problem"]
 LEVELS: Final[tuple[Level, ...]] = ("ok", "note", "warning", "problem")
-"""From the least to the worst; only a problem makes the command fail."""
+"""From the least to the worst. Only a problem makes the command fail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,35 +20,35 @@ class Finding:
     cause: str
     """What was found, also when all is well."""
     effect: str = ""
-    """What comes of it; empty when all is well."""
+    """What follows from it; empty when all is well."""
     fix: str = ""
-    """One command, ready to be copied but for the site's options; empty where there is none."""
+    """One command, ready to be copied except for the site's options; empty where there is none."""
     fixable: bool = False
-    """``doctor --fix`` mends it."""
+    """Whether ``doctor --fix`` mends it."""
     count: int | None = None
     """How many rows, hooks or the like; never more than a cap plus one."""
 
     def of(self, check: str) -> "Finding":
-        """The same with the check's name."""
+        """Return the same finding with the check's name."""
         return replace(self, check=check)
 
 
 def ok(cause: str, *, count: int | None = None) -> Finding:
-    """All is well."""
+    """Return a finding that all is well."""
     return Finding(level="ok", cause=cause, count=count)
 
 
 def note(
     cause: str, effect: str, *, fix: str = "", fixable: bool = False, count: int | None = None
 ) -> Finding:
-    """Worth knowing; nothing has to be done."""
+    """Return a finding that is worth knowing, but needs nothing to be done."""
     return Finding(level="note", cause=cause, effect=effect, fix=fix, fixable=fixable, count=count)
 
 
 def warning(
     cause: str, effect: str, *, fix: str = "", fixable: bool = False, count: int | None = None
 ) -> Finding:
-    """Something works worse than it should, or will stop to."""
+    """Return a finding that something works worse than it should, or will stop working."""
     return Finding(
         level="warning", cause=cause, effect=effect, fix=fix, fixable=fixable, count=count
     )
@@ -57,25 +57,25 @@ def warning(
 def problem(
     cause: str, effect: str, *, fix: str = "", fixable: bool = False, count: int | None = None
 ) -> Finding:
-    """Something does not work."""
+    """Return a finding that something does not work."""
     return Finding(
         level="problem", cause=cause, effect=effect, fix=fix, fixable=fixable, count=count
     )
 
 
 def number(count: int, cap: int = CAP) -> str:
-    """A count that may have stopped at a cap, for people."""
+    """Return a count for people; it may have stopped at a cap."""
     return f"over {cap:,}" if count > cap else f"{count:,}"
 
 
 def some(names: list[str], most: int = 5) -> str:
-    """The first of some names."""
+    """Return the first of some names, for people."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return f"{', '.join(names[:most])}{more}"
 
 
 def span(seconds: float) -> str:
-    """A length of time in its largest unit."""
+    """Return a length of time in its largest unit."""
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size * 2:
             return f"{seconds / size:.0f} {unit}"

@@ -1,8 +1,8 @@
-"""What ``doctor --fix`` mends, and nothing else: each step is safe beside running claims.
+"""Mend what ``doctor --fix`` mends, and nothing else. Each step is safe beside running claims.
 
-Never touched: rows that run, rows that a live runner holds, the plugin's schema and options. Each
-repair is done in short transactions over rows named by primary key that are looked at once more;
-one that dies in the middle has done its steps so far, and goes on from there next time.
+It never touches running rows, rows that a living runner has in hand, or the plugin's schema and
+options. Each repair is done in short transactions over rows named by primary key, which are looked
+at once more. One that dies in the middle has done its steps so far, and goes on there next time.
 """
 
 from collections.abc import Callable, Collection
@@ -24,25 +24,25 @@ CORRUPT: Final = "its data cannot be read: {why}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
-    """What was done, or would be."""
+    """One repair that was done, or would be."""
 
     check: str
-    """The check that finds it."""
+    """The name of the check that finds it."""
     done: str
-    """In words."""
+    """What was done, in words."""
     count: int
-    """Rows, claims or tables."""
+    """How many rows, claims or tables it was."""
     failed: bool = False
 
 
 def mend(
     examined: ExaminedSite, only: Collection[str] = (), *, dry_run: bool = False
 ) -> list[Repair]:
-    """Mend what can be mended safely; what there was nothing to do for is left out.
+    """Mend what can be mended safely. Leave out repairs that had nothing to do.
 
     Args:
         examined: the site; its tables must be there.
-        only: checks; empty for all.
+        only: the names of checks; empty for all.
         dry_run: change nothing, and say what would be done.
     """
     return [
@@ -68,7 +68,7 @@ def _mended(
 
 
 _Mend = Callable[[ExaminedSite, bool], tuple[int, str]]
-"""From a site, and whether to change nothing: how many, and the deed as a past participle."""
+"""Takes a site, and whether to change nothing. Returns how many, and the deed as a participle."""
 
 
 def _own_tables(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
@@ -84,7 +84,7 @@ def _own_tables(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # no
 
 
 def _stale_claims(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
-    """As the plugin's cleaner: rows of wpbridge's runners are never among them."""
+    """Free stale claims as the plugin's cleaner does; no wpbridge runner's rows are among them."""
     wanted = set(stale(examined))
     records = [c for c in examined.store.reading.claims() if c.id in wanted]
     freed = cleanup.free_claims(
@@ -121,7 +121,7 @@ def _unique_keys(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # n
 
 
 def _corrupt_rows(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
-    """As the plugin does from 4.0 on, but that their logs stay."""
+    """Cancel corrupt rows as the plugin does since 4.0, but leave their logs."""
     found = {
         one.id: one.why
         for one in examined.rows.pending().unreadable
@@ -134,7 +134,7 @@ def _corrupt_rows(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # 
 
 
 def _canceled(examined: ExaminedSite, action_id: ActionId, why: str) -> int:
-    """Cancel an action while it is free: a runner that took it meanwhile sees for itself."""
+    """Cancel an action while it is free: a runner that has claimed it meanwhile sees for itself."""
     done = examined.store.edits.cancel(
         [action_id], now=examined.now, reason=CORRUPT.format(why=why), only_free=True
     )
@@ -150,4 +150,4 @@ _MENDS: Final[dict[str, _Mend]] = {
     "corrupt-rows": _corrupt_rows,
 }
 FIXABLE: Final = frozenset(_MENDS)
-"""Checks whose findings can be mended."""
+"""The checks whose findings can be mended."""

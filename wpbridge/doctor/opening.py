@@ -1,4 +1,4 @@
-"""A site is opened to be examined, however much of it does not answer."""
+"""Open a site to examine it, however much of it does not answer."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,7 +44,7 @@ def look_at(settings: Settings, env: Mapping[str, str] = os.environ) -> Iterator
 
 
 def _handlers(settings: Settings) -> tuple[Mapping[str, Handler], Sequence[str], str]:
-    """Handlers, modules that are not loaded, and why there are no handlers."""
+    """Return handlers, modules that are not loaded, and why there are no handlers."""
     try:
         return (*app.handlers_to_look(settings), "")
     except ConfigError as error:
@@ -55,5 +55,5 @@ def _way_to(site: Site) -> Connected:
     try:
         return connect_site(site)
     except StoreUnavailable:
-        # It had to look which blog the address means. The first check will say what is wrong.
+        # The blog of the address could not be looked up. The first check will say what is wrong.
         return connect(site.database, site.table_prefix)

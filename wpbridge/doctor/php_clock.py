@@ -1,4 +1,4 @@
-"""How far PHP's clock is from this host's."""
+"""Measure how far PHP's clock is from this host's."""
 
 import shlex
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ _TELL_TIME: Final = "echo microtime(true);"
 
 
 def skew_seconds(start: Launch, clock: Clock) -> float:
-    """How far PHP's clock is ahead of ours, less what starting PHP takes; negative: behind."""
+    """Return how far PHP's clock is ahead of ours, without PHP's start; negative: behind."""
     through = ("-r",) if start.is_direct else ("eval",)
     more = () if start.is_direct else ("--skip-wordpress",)
     words = [*through, _TELL_TIME, *more]

@@ -1,8 +1,8 @@
-"""Hook to Python callable, the context a handler may ask for, and what a module may add to a run.
+"""Find the handler of each hook, the context it may ask for, and what a module adds to a run.
 
-`@hook`, `@middleware` and `@on` only mark functions; :func:`load` and :func:`subscribers` import
-the modules named in the settings and collect what they mark. So nothing is registered at import,
-and the same module serves many sites.
+`@hook`, `@middleware` and `@on` only mark functions. :func:`load` and :func:`subscribers` import
+the modules named in the settings and collect what they mark. So an import registers nothing, and
+the same module serves many sites.
 """
 
 import importlib
@@ -35,12 +35,12 @@ R = TypeVar("R")
 
 
 class Enqueuer(Protocol):
-    """What a handler may add actions with: the site's :class:`wpbridge.queue.facade.Queue`."""
+    """What a handler adds actions with: the site's :class:`wpbridge.queue.facade.Queue`."""
 
     def enqueue_async(
         self, hook: str, args: Sequence[Any] | Mapping[str, Any] = (), **more: Any
     ) -> ActionId | None:
-        """As soon as possible, once."""
+        """Enqueue an action that runs once, as soon as possible."""
         ...
 
     def schedule_single(
@@ -67,42 +67,42 @@ class Context:
     hook: str
     group: str
     attempt: int
-    """Counted from 1."""
+    """The number of this attempt, counted from 1."""
     scheduled_at: datetime | None
     """Aware UTC; None for a row without a date."""
     args: Mapping[str, Any] | Sequence[Any]
     """The args as decoded, keys and all; the handler's parameters get the values only."""
     logger: logging.LoggerAdapter[logging.Logger]
     site: str
-    """Name of the queue, for people: the folder, database or address that the runner was given."""
+    """The queue's name, for people: the folder, database or address that the runner was given."""
     now: Callable[[], datetime]
     lines: list[LogLine] = field(default_factory=list, repr=False)
     open_queue: Callable[[], Enqueuer] | None = field(default=None, repr=False)
     deadline: datetime | None = None
-    """Aware UTC: when this attempt's time limit is reached; None for no limit."""
+    """When this attempt's time limit is reached, in aware UTC; None for no limit."""
     over_at: float | None = field(default=None, repr=False)
-    """The deadline on the monotonic clock, which nobody sets."""
+    """The deadline on the monotonic clock, which nobody can set."""
     stopping: Callable[[], bool] = field(default=lambda: False, repr=False)
     key: str = field(default="", repr=False)
-    """The idempotency key that the queue tells; empty in a context that was made by hand."""
+    """The idempotency key as the queue gives it; empty in a context that was made by hand."""
 
     def seconds_left(self) -> float | None:
-        """Until the deadline, 0.0 once it has passed; None for no limit."""
+        """Return the seconds until the deadline, 0.0 once it has passed; None for no limit."""
         return None if self.over_at is None else max(0.0, self.over_at - time.monotonic())
 
     def is_over(self) -> bool:
-        """Return whether the time limit is reached: a loop that asks can end by itself."""
+        """Tell whether the time limit is reached, so that a loop can end by itself."""
         return self.seconds_left() == 0.0
 
     def is_stopping(self) -> bool:
-        """Whether the runner wants to end: a long handler may stop here and raise ``Retry``."""
+        """Tell whether the runner wants to end: a long handler may stop now and raise ``Retry``."""
         return self.stopping()
 
     @property
     def queue(self) -> Enqueuer:
-        """The site's queue, with a connection of its own. Calls commit at once.
+        """Return the site's queue, with a connection of its own. Its calls commit at once.
 
-        A handler that is run again adds again: give ``key=`` where that does harm.
+        A handler that is run again adds again. Give ``key=`` where that does harm.
         """
         if self.open_queue is None:
             raise ConfigError("this handler runs without a queue to enqueue into")
@@ -120,10 +120,10 @@ class Context:
         """Add an action to the same site's queue; takes what ``Queue.enqueue_async`` takes.
 
         Args:
-            hook: of the new action.
-            args: of the new action.
+            hook: the hook of the new action.
+            args: the args of the new action.
             at: a date or a span from now; None for as soon as possible.
-            key: makes a second attempt of this action add nothing. Counts for this action alone.
+            key: with it a second attempt of this action adds nothing; it counts for this one alone.
             more: group, priority, unique, after, …
         """
         scoped = f"{self.idempotency_key}/{key}" if key else ""
@@ -137,9 +137,9 @@ class Context:
 
     @property
     def idempotency_key(self) -> str:
-        """The same for all attempts of this action, and for no other work of any site.
+        """Return a text that is the same for all attempts of this action, and for no other work.
 
-        A context that was made by hand, for a test, knows no queue: the id and the hook have to do.
+        In a context that was made by hand, for a test, it is made of the id and the hook.
         """
         return self.key or key_of(site_id="", blog="", action_id=self.id, hook=self.hook, args=b"")
 
@@ -157,20 +157,20 @@ class Handler:
     is_async: bool
     at_most_once: bool = False
     timeout: timedelta | None = None
-    """For one attempt; None for the settings' own, zero for none."""
+    """The limit of one attempt; None for that of the settings, zero for no limit."""
     isolate: bool = False
-    """In a process of its own, which is killed at the time limit."""
+    """Whether it runs in a process of its own, which is killed at the time limit."""
     context_names: tuple[str, ...] = ()
-    """Parameters annotated Context, passed by name."""
+    """The parameters annotated Context, which are passed by name."""
     most_values: int | None = None
-    """How many positional values it takes; None for any. PHP drops what is not taken."""
+    """How many positional values it takes; None for any. As in PHP, more are dropped."""
     source: str = ""
-    """Module and name, for messages."""
+    """The module and name, for messages."""
     around: tuple[Middleware, ...] = ()
-    """Run around each call, the first outermost."""
+    """The middleware that runs around each call, the first one outermost."""
 
     def call(self, values: Sequence[Any], context: Context) -> Any:
-        """Call it as PHP calls a callback: values in order, surplus ones dropped."""
+        """Call it as PHP calls a callback: values in order, and those that are too many dropped."""
         if not self.around:
             return self._call(values, context)
         if self.is_async:
@@ -180,7 +180,7 @@ class Handler:
             return self._call(values, context)
 
     async def _await(self, values: Sequence[Any], context: Context) -> Any:
-        """Middleware runs in the handler's own task, so that context variables hold."""
+        """Run the middleware in the handler's own task, so that context variables hold."""
         with ExitStack() as stack:
             self._enter(stack, context)
             return await self._call(values, context)
@@ -194,7 +194,7 @@ class Handler:
         return self.function(*taken, **dict.fromkeys(self.context_names, context))
 
     def limit(self, default: timedelta | None) -> timedelta | None:
-        """For one attempt, with the settings' ``default``; None for no limit."""
+        """Return the limit of one attempt, given that of the settings; None for no limit."""
         return (default if self.timeout is None else self.timeout) or None
 
 
@@ -279,7 +279,7 @@ def _is_kind(kind: object) -> bool:
 
 
 def _source(function: Callable[..., Any]) -> str:
-    """Module and name, for messages."""
+    """Return the module and name, for messages."""
     return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', '?')}"
 
 
@@ -300,7 +300,7 @@ def describe(
     timeout: timedelta | float | None = None,
     isolate: bool = False,
 ) -> Handler:
-    """Read a callable's signature; the rest as :func:`hook` takes it."""
+    """Make a handler from a callable's signature; the other arguments are those of :func:`hook`."""
     source = _source(function)
     try:
         signature = inspect.signature(function)
@@ -334,7 +334,7 @@ def describe(
 
 
 def _check_order(signature: inspect.Signature, contexts: Sequence[str], source: str) -> None:
-    """A Context before plain parameters would be filled by the first value: refuse it early."""
+    """Refuse a Context before plain parameters: the first value would be passed in its place."""
     seen_context = ""
     for name, parameter in signature.parameters.items():
         if name in contexts:
@@ -363,10 +363,10 @@ def load(
     Args:
         modules: dotted names; ``folder`` (default: the working directory) is searched first.
         folder: where the handlers live.
-        trusted: they are run whoever may write them.
+        trusted: run them, whoever may write them.
 
     Raises:
-        ConfigError: a module must not be obeyed, fails to import or marks nothing (@hook,
+        ConfigError: a module must not be trusted, fails to import or marks nothing (@hook,
             @middleware or @on), or two functions claim one hook.
     """
     found: dict[str, Handler] = {}
@@ -389,7 +389,7 @@ def load(
 def subscribers(
     modules: Sequence[str], *, folder: str | None = None, trusted: bool = False
 ) -> list[tuple[type[Event], Subscriber]]:
-    """What the same modules mark with ``@on``: each kind, and who is called for it."""
+    """Return what the same modules mark with ``@on``: each kind, and who is called for it."""
     return [
         (kind, function)
         for function in _marked(_imported(modules, folder, trusted=trusted), _EVENTS)
@@ -398,7 +398,7 @@ def subscribers(
 
 
 def _widest(kinds: Sequence[type[Event]]) -> list[type[Event]]:
-    """Without those that belong to another one: nobody is called twice for an event."""
+    """Leave out kinds that belong to another one, so that nobody is called twice for an event."""
     unique = list(dict.fromkeys(kinds))
     return [k for k in unique if not any(k is not o and issubclass(k, o) for o in unique)]
 
@@ -418,7 +418,7 @@ def _handlers(module: object) -> list[Handler]:
 
 
 def _marked(modules: Sequence[object], mark: str) -> list[Callable[..., Any]]:
-    """Functions with a mark, each once, in the order of their definition."""
+    """Return the functions with a mark, each once, in the order of their definition."""
     members = [m for module in modules for m in vars(module).values() if callable(m)]
     return list({id(m): m for m in members if getattr(m, mark, ())}.values())
 

@@ -1,4 +1,4 @@
-"""What handlers print: taken from ``sys.stdout``, told to the log line by line, its end kept.
+"""Take what handlers print from ``sys.stdout``, log it line by line, and keep its end.
 
 Isolated handlers and PHP print into a pipe, which marks cut into actions (:class:`Output`). Those
 on threads share one ``sys.stdout``: while :class:`Stdout` stands in its place, a context variable
@@ -19,7 +19,7 @@ from wpbridge.action import Action
 from wpbridge.telling.log import is_heard, tell
 
 TAIL_BYTES: Final = 8192
-"""So much of an action's output is kept."""
+"""At most so many bytes of an action's output are kept, from its end."""
 _CUT: Final = "…"
 _LONGEST_LINE: Final = 1 << 16
 _UNSHOWABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -27,7 +27,7 @@ _CONTINUED: Final = bytes(range(0x80, 0xC0))
 
 
 def tail(text: bytes) -> str:
-    """Return the end of it as text that any table takes, with … where something was cut off."""
+    """Return the end of a text as one that any table takes, with … where something was cut off."""
     kept = text
     if is_cut := len(text) > TAIL_BYTES:
         kept = text[-TAIL_BYTES + len(_CUT.encode()) :].lstrip(_CONTINUED)
@@ -36,20 +36,20 @@ def tail(text: bytes) -> str:
 
 
 class Lines:
-    """Puts bytes together to whole lines of text, as they come."""
+    """Joins bytes to whole lines of text, as they come."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[str]:
-        """The lines that are whole now."""
+        """Take bytes; return the lines that are whole now."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) >= _LONGEST_LINE:
             lines, self._rest = [*lines, self._rest], b""
         return [text for text in map(_text, lines) if text]
 
     def end(self) -> list[str]:
-        """The last one, which nothing ended."""
+        """Return the last line, if nothing ended it."""
         return self.feed(b"\n")
 
 
@@ -68,7 +68,7 @@ def tell_lines(action: Action | None, lines: list[str]) -> None:
 
 
 class Output:
-    """A worker's stdout and stderr, cut into actions at the marks it writes."""
+    """A worker's stdout and stderr, cut into actions at the marks that the worker writes."""
 
     def __init__(self, mark: str) -> None:
         self._mark = re.compile(re.escape(mark).encode() + rb"(\d{1,20})\n")
@@ -78,21 +78,21 @@ class Output:
         self._tails: dict[int, str] = {}
 
     def feed(self, data: bytes) -> None:
-        """Take what was read."""
+        """Take bytes that were read."""
         self._text += data
         while match := self._mark.search(self._text):
             self._tails[int(match[1])] = tail(self._text[: match.start()])
             self._text = self._text[match.end() :]
-        # A mark may still be cut in two at the end.
+        # The end may hold the first half of a mark.
         self._text = self._text[-TAIL_BYTES - 64 :]
 
     def lines(self, data: bytes) -> list[str]:
-        """The same, as lines for the log, as far as they are whole."""
+        """Take bytes that were read; return the lines for the log that are whole now."""
         told = (line.partition(self._start)[0] for line in self._lines.feed(data))
         return [line for line in told if line]
 
     def take(self, action_id: int) -> str:
-        """The end of what an action printed."""
+        """Return the end of what an action printed."""
         return self._tails.pop(action_id, "")
 
     def rest(self) -> str:
@@ -109,7 +109,7 @@ class Printed:
     __slots__ = ("_action", "_is_over", "_lines", "_text", "_token")
 
     _lock: ClassVar = threading.RLock()
-    """One for all: most actions print nothing. A destructor that prints may come in between."""
+    """One lock for all: most actions print nothing. Destructors may print while it is locked."""
 
     def __init__(self, action: Action) -> None:
         self._action = action
@@ -125,7 +125,7 @@ class Printed:
         self._is_over = True
 
     def take(self, data: bytes) -> bool:
-        """Return whether it was taken: not after the end."""
+        """Take bytes; return False, and take nothing, once the action is over."""
         with self._lock:
             if self._is_over:
                 return False
@@ -139,7 +139,7 @@ class Printed:
         return True
 
     def end(self) -> str:
-        """Return the end of what was printed, once it is over."""
+        """Return the end of what was printed; call it once the action is over."""
         if self._text is None:
             return ""
         with self._lock:
@@ -149,9 +149,9 @@ class Printed:
 
     def _tell(self, lines: list[str]) -> None:
         if lines:
-            # What a log writes to sys.stdout is no output of the action's.
+            # What a log writes to sys.stdout is not the action's output.
             token = _printed.set(None)
-            # Nor are its failures.
+            # A log that fails must not fail the action.
             with contextlib.suppress(Exception):
                 tell_lines(self._action, lines)
             _printed.reset(token)
@@ -165,7 +165,7 @@ class Stdout(io.TextIOBase):
 
     @classmethod
     def install(cls) -> "Stdout":
-        """Put one there; several executors of one process share it."""
+        """Put one there, or use the one that another executor of this process has put there."""
         there: Any = sys.stdout
         if there is None:
             # The process was started without one.
@@ -181,7 +181,7 @@ class Stdout(io.TextIOBase):
         self.users = 0
 
     def uninstall(self) -> None:
-        """Put the real one back, after the last user, unless somebody else's is there by now."""
+        """Put the real one back after the last user, unless somebody else has replaced it."""
         self.users -= 1
         if not self.users and sys.stdout is cast("TextIO", self):
             sys.stdout = self._real
@@ -194,7 +194,7 @@ class Stdout(io.TextIOBase):
         return len(text) if is_taken else self._real.write(text)
 
     def gives(self, data: bytes) -> bool:
-        """Return whether an action has taken it; in a copy made by fork there is none."""
+        """Return whether an action has taken the bytes. In a copy made by fork there is none."""
         printed = _printed.get()
         return printed is not None and self._pid == os.getpid() and printed.take(data)
 
@@ -206,7 +206,7 @@ class Stdout(io.TextIOBase):
         """Do nothing, so that no handler closes it for all the others."""
 
     def isatty(self) -> bool:
-        """An action's output is read later: no colours, no progress bars."""
+        """Return False, since the output is read later: no colours, no progress bars."""
         return _printed.get() is None and self._real.isatty()
 
     def writable(self) -> bool:
@@ -214,7 +214,7 @@ class Stdout(io.TextIOBase):
         return True
 
     def fileno(self) -> int:
-        """Of the real one: what is written there by others is nobody's."""
+        """Return the real stream's descriptor: what others write to it belongs to no action."""
         return self._real.fileno()
 
     @property
@@ -224,12 +224,12 @@ class Stdout(io.TextIOBase):
 
     @property
     def errors(self) -> str | None:  # type: ignore[override]
-        """How the real stream treats what it cannot encode."""
+        """Return how the real stream treats what it cannot encode."""
         return self._real.errors
 
     @property
     def buffer(self) -> "_Bytes":
-        """For those who write bytes."""
+        """Return a stream for those who write bytes."""
         return _Bytes(self, self._real)
 
     def __getattr__(self, name: str) -> Any:

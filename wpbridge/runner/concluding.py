@@ -1,7 +1,7 @@
-"""From an outcome to an ending: statuses, log rows, successors. Pure.
+"""Turn outcomes into endings: statuses, log rows, successors. Pure.
 
-Whatever a row or an outcome holds costs its own action alone: :func:`concluded` raises nothing, and
-:func:`plainer` says how to end what the database has refused.
+A bad row or outcome harms its own action alone: :func:`concluded` raises nothing, and
+:func:`plainer` says how to end an action whose ending the database has refused.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ from wpbridge.runner import log_texts
 from wpbridge.store.base import Ending
 
 SHORTEST_RETRY = timedelta(seconds=1)
-"""So that a handler which always asks to run again at once cannot hold a run for ever."""
+"""A handler that always asks to run again at once must not keep a run busy for ever."""
 
 
 def concluded(
@@ -41,10 +41,10 @@ def concluded(
     marked: bool,
     said: Sequence[LogLine] = (),
 ) -> tuple[Ending, Outcome]:
-    """What an outcome means for the tables, and the outcome that became of it.
+    """Return what an outcome means for the tables, and the outcome that became of it.
 
-    It is the one that was given, unless no ending can be made of it: then the action fails with
-    the reason. Takes what :func:`ending_of` takes, and raises nothing.
+    That is the given one, unless no ending can be made of it: then the action fails with the
+    reason. Takes what :func:`ending_of` takes, and raises nothing.
     """
     try:
         made = ending_of(
@@ -66,10 +66,10 @@ def _unwritten(error: BaseException) -> Failed:
 
 
 def plainer(ending: Ending, error: BaseException) -> Iterator[tuple[Ending, Failed | None]]:
-    """Endings in place of one that the database refuses, each with less that it might refuse.
+    """Yield endings to try in place of one that the database refuses, each with less in it.
 
-    First the same in plain ASCII, then without its successor, at last a failure and its reason.
-    Each comes with the failure that it stands for; None where it is what the run said.
+    The first is the same in plain ASCII, the next has no successor, and the last is a failure with
+    its reason. Each comes with the failure that it stands for, or None if the outcome still counts.
     """
     logs = tuple(replace(line, message=_ascii(line.message)) for line in ending.logs)
     yield replace(ending, logs=logs), None
@@ -95,14 +95,14 @@ def ending_of(
     marked: bool,
     said: Sequence[LogLine] = (),
 ) -> Ending:
-    """What an outcome means for the tables (as `process_action` in action-scheduler 3.9).
+    """Return what an outcome means for the tables (as `process_action` in action-scheduler 3.9).
 
     Args:
         action: the row as claimed.
-        outcome: what the run said.
+        outcome: what the call reported.
         started_at: aware UTC.
         ended_at: aware UTC; the next date of a recurring action counts from here.
-        marked: the start is in the tables already, its log row included.
+        marked: whether the start is in the tables already, with its log row.
         said: what the handler logged and is not in the tables yet.
     """
     before = [*([] if marked else [log_texts.started(started_at)]), *said]
@@ -162,7 +162,7 @@ def _ended(
 def _final(
     action: Action, status: Status, at: datetime, lines: Sequence[LogLine], *, marked: bool
 ) -> Ending:
-    """Complete or failed: a recurring action gets its successor either way."""
+    """Return the ending to complete or failed: a recurring action gets its successor either way."""
     stop = log_texts.consistently_failing(at) if status is Status.FAILED else None
     try:
         told, mapping = schedule.decode(action.schedule), args.decode(action.args).mapping
@@ -209,7 +209,7 @@ def _successor(
 def _later(
     action: Action, due: datetime, at: datetime, lines: Sequence[LogLine], *, marked: bool
 ) -> Ending:
-    """The same row, later: the column decides, the schedule is kept in step for display."""
+    """Return the ending that moves the row to a later date, and its schedule for display."""
     moved = _moved(schedule.decode(action.schedule), due)
     return Ending(
         action=action,
@@ -223,7 +223,7 @@ def _later(
 
 
 def _moved(told: schedule.Schedule, due: datetime) -> schedule.Schedule | None:
-    """The same schedule at another date; None where it holds no date of its own."""
+    """Return the schedule with another date; None where it holds no date of its own."""
     if isinstance(told, schedule.Single | schedule.Interval | schedule.Cron):
         return replace(told, timestamp=int(due.timestamp()))
     return None

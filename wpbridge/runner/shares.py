@@ -1,9 +1,9 @@
-"""Fair shares between groups: a claim leaves out those that have had more than their part.
+"""Share the claims fairly between groups: leave out groups that have had more than their part.
 
-Each group has a clock that runs by what it was given, divided by its weight; the one whose clock
-is behind comes next (start-time fair queueing). Which groups have work is learnt from the claims:
-one without rows falls out, and what had none before is looked for once in a while by a claim that
-leaves out all known ones. Every process keeps its own clocks; the sum over all is fair, too.
+Each group has a clock that advances by what the group was given, divided by its weight. The group
+whose clock is behind comes next (start-time fair queueing). Which groups have work is learnt from
+the claims: a group without rows drops out, and now and then a claim that leaves out all known
+groups looks for others. Every process keeps its own clocks; the sum over all is fair, too.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,23 +12,23 @@ from typing import Final
 from wpbridge.patterns import matches
 
 LOOK_SECONDS: Final = 0.5
-"""So often groups that had nothing to do are looked for while others have."""
+"""While others have work, groups that had none are looked for at most so often."""
 
 
 class Shares:
-    """Decides which groups' turn it is."""
+    """Decides which groups come next."""
 
     def __init__(self, weights: Mapping[str, int]) -> None:
-        """``weights``: by pattern of the group's slug, in order; without any all is in order."""
+        """Take the weights by pattern of the slug, in order. Without any nothing is left out."""
         self._weights = tuple(weights.items())
         self._clocks: dict[str, float] = {}
-        """Of the groups that had work when they were last looked at."""
+        """The clocks of the groups that had work when they were last looked at."""
         self._looked = -LOOK_SECONDS
 
     def turns(self, now: float) -> list[frozenset[str]]:
-        """The groups to leave out of the next claim, and of the one after if it finds nothing.
+        """Return the groups to leave out of the next claim, and of the next if that finds none.
 
-        ``now``: monotonic seconds.
+        ``now`` is in monotonic seconds.
         """
         if not self._weights:
             return [frozenset()]
@@ -40,17 +40,17 @@ class Shares:
         return turns or [frozenset()]
 
     def taken(self, groups: Iterable[str], left_out: frozenset[str], size: int) -> None:
-        """Note which groups a claim of at most ``size`` actions brought, one entry an action."""
+        """Note the group of each action that a claim of at most ``size`` brought."""
         if not self._weights:
             return
         found = list(groups)
         least = min(self._clocks.values(), default=0.0)
         if len(found) < size:
-            # It saw everything but what was left out: the others have nothing.
+            # The claim saw everything but what was left out, so the other groups have no work.
             for group in set(self._clocks) - left_out - set(found):
                 del self._clocks[group]
         for group in found:
-            # Who had nothing to do has saved nothing up.
+            # A group that had no work has saved nothing up.
             at = self._clocks.setdefault(group, least)
             self._clocks[group] = at + 1 / self._weight(group)
 

@@ -1,6 +1,6 @@
-"""A child of the process pool, from its own side: imports the handlers, and runs one at a time.
+"""Be a child of the process pool: import the handlers, and run one call at a time.
 
-Calls arrive over one pipe, answers leave over another; what handlers print goes to a third, cut
+Calls arrive over one pipe, answers leave over another. What handlers print goes to a third, cut
 into actions by marks. A copy made by ``fork`` has none of the pipes and never answers.
 """
 
@@ -41,15 +41,15 @@ from wpbridge.system.processes import memory_bytes
 from wpbridge.telling.log import Fields, traceback_of
 
 FIRST_MARK: Final = 0
-"""Ends what was printed before the first action."""
+"""The mark that ends what was printed before the first action."""
 _FRAMES: Final = 3
-"""So many lines of a traceback are told."""
+"""So many lines of a traceback are shown."""
 _PACKAGE: Final = f"{Path(__file__).parents[2]}{os.sep}"
 _EXTRA: Final = ("action_id", "hook", "attempt")
 
 
 class _Ended(BaseException):
-    """The pool's TERM, as an error inside the handler: its ``finally`` blocks are run."""
+    """The pool's TERM, raised inside the handler, so that its ``finally`` blocks are run."""
 
 
 class _Channel:
@@ -75,14 +75,14 @@ class _Channel:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def sign(self, secret: str) -> None:
-        """From now on each answer carries the secret, which only the pool knows besides."""
+        """Put the secret, which only the pool also knows, into each answer from now on."""
         self._secret = secret
 
     def send(self, frame: dict[str, Any]) -> None:
-        """Write an answer, or end the process where that is not possible any more."""
+        """Write an answer, or end the process when that is no longer possible."""
         if self.is_copy:
             return
-        # On a line of its own, whatever a handler has left unfinished in the pipe.
+        # It gets a line of its own, whatever a handler has left unfinished in the pipe.
         data = b"\n" + line({**frame, "secret": self._secret})
         with self._lock:
             try:
@@ -108,7 +108,7 @@ class _Channel:
         return frame
 
     def poll(self) -> bool:
-        """Return whether something has arrived, which is read and dropped; from any thread."""
+        """Return whether something has arrived, and drop it. Any thread may call this."""
         if self.is_copy:
             return False
         with self._lock:
@@ -118,13 +118,13 @@ class _Channel:
         return bool(has_arrived)
 
     def _check(self) -> None:
-        """A handler may have closed them, and opened something else under their numbers."""
+        """Check the pipes: a handler may have put something else in their place."""
         if (identity(self._asked), identity(self._told)) != self._leads_to:
             raise OSError("the pipes are gone")
 
 
 class _Streamed(list[LogLine]):
-    """The lines of ``context.log``: on their way as they are written."""
+    """The lines of ``context.log``, each sent as soon as it is written."""
 
     def __init__(self, channel: _Channel) -> None:
         super().__init__()
@@ -135,7 +135,7 @@ class _Streamed(list[LogLine]):
 
 
 class _Forward(logging.Handler):
-    """Log records go to the pool's process, which logs them as its own."""
+    """Sends log records to the pool's process, which logs them as its own."""
 
     def __init__(self, channel: _Channel) -> None:
         super().__init__()
@@ -161,7 +161,7 @@ class _Forward(logging.Handler):
 
 
 class _Child:
-    """Runs orders until there are no more."""
+    """Runs one order after another until no more come."""
 
     def __init__(
         self, channel: _Channel, boot: dict[str, Any], handlers: Mapping[str, Handler]
@@ -188,7 +188,7 @@ class _Child:
                 self._run(order_of(frame))
 
     def _run(self, order: Order) -> None:
-        # Armed anew each time: a handler may have set them otherwise.
+        # The signals are set each time: a handler may have changed them.
         signal.signal(signal.SIGTERM, self._end)
         faulthandler.enable(file=2)
         self._is_stopping = self._is_stopping or order.is_stopping
@@ -196,7 +196,7 @@ class _Child:
         self._channel.send({"is": "start", "id": action_id})
         outcome = self._outcome(order)
         if self._channel.is_copy:
-            # A copy that the handler made, and that came back here: there is nobody to tell.
+            # This is a copy that the handler forked and that came back here; nobody waits for it.
             os._exit(0)
         unfit = self._home.restore()
         if isinstance(outcome, Failed) and outcome.error_type == "MemoryError":
@@ -217,7 +217,7 @@ class _Child:
         outcome = outcome_of(lambda: self._call(order), raised)
         if raised and isinstance(outcome, Failed):
             self._is_ended = self._is_ended or isinstance(raised[0], _Ended)
-            # A handler's own class may do anything when it is looked at.
+            # The error's class is a handler's own, and may do anything when it is looked at.
             with contextlib.suppress(BaseException):
                 return replace(outcome, detail=plain(_where(raised.pop())))
         return outcome
@@ -243,7 +243,7 @@ class _Child:
                 raise error
 
     def _ask_stopping(self) -> bool:
-        """While an order runs, nothing else is sent but the word that the runner wants to end."""
+        """Tell whether the runner wants to end, the only thing that is sent while an order runs."""
         self._is_stopping = self._is_stopping or self._channel.poll()
         return self._is_stopping
 
@@ -257,7 +257,7 @@ class _Child:
 
 
 def _opener(name: str, given: Mapping[str, Any]) -> Callable[[], Enqueuer] | None:
-    """The queue of ``context.queue``: made when it is first asked for, with its own connection."""
+    """Return what opens the queue of ``context.queue``, with a connection of its own."""
     if not name:
         return None
     lock = threading.Lock()
@@ -274,7 +274,10 @@ def _opener(name: str, given: Mapping[str, Any]) -> Callable[[], Enqueuer] | Non
 
 
 def _where(error: BaseException) -> str:
-    """The class, and the innermost lines of its traceback, the last call first; not our own."""
+    """Return the error's class and the innermost lines of its traceback, last call first.
+
+    Our own lines are left out.
+    """
     called = itertools.dropwhile(
         lambda place: place[0].f_code.co_filename.startswith(_PACKAGE),
         traceback.walk_tb(error.__traceback__),
@@ -288,7 +291,7 @@ def _where(error: BaseException) -> str:
 
 
 def main() -> None:
-    """Be a child until the requests end. The pool's pipes are named in the environment."""
+    """Be a child until no more requests come. The environment names the pool's pipes."""
     asked, told = map(int, os.environ.pop("WPBRIDGE_WORKER").split(","))
     channel = _Channel(asked, told)
     boot = channel.receive()

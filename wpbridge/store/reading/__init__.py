@@ -1,4 +1,4 @@
-"""What people look at: actions, counts, failures. Nothing here changes a row."""
+"""Read what people look at: actions, counts, failures. Nothing here changes a row."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""A query as conditions on rows of the actions table, which a statement calls ``a``."""
+"""Turn a query into conditions on rows of the actions table, which a statement calls ``a``."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC
@@ -11,11 +11,11 @@ from wpbridge.store.records import Query
 from wpbridge.store.schema.layout import Layout
 
 Condition: TypeAlias = tuple[str, str, object]
-"""SQL, the name of its value and the value; no name: none."""
+"""A condition's SQL, and the name and value of its parameter; the name is empty without one."""
 
 
 def exact(query: Query, groups: Sequence[int]) -> Iterator[Condition]:
-    """Columns that are compared with values."""
+    """Yield the conditions that compare a column with given values."""
     if query.ids:
         yield "a.action_id IN :ids", "ids", possible(query.ids)
     if query.hooks:
@@ -33,7 +33,7 @@ def exact(query: Query, groups: Sequence[int]) -> Iterator[Condition]:
 
 
 def dated(query: Query) -> Iterator[Condition]:
-    """Dates from and until."""
+    """Yield the conditions on dates."""
     for column, sign, name, moment in (
         ("scheduled_date_gmt", ">=", "since", query.since),
         ("scheduled_date_gmt", "<=", "until", query.until),
@@ -45,13 +45,13 @@ def dated(query: Query) -> Iterator[Condition]:
 
 
 def inside_text(query: Query, layout: Layout, searched: Sequence[str]) -> Iterator[Condition]:
-    """Parts of texts."""
+    """Yield the conditions that search inside texts."""
     for place, pair in enumerate(query.partial_args):
         yield f"a.args LIKE :pair{place} ESCAPE '!'", f"pair{place}", _inside(pair)
     if query.search:
         args = "a.args"
         if layout.has_extended_args:
-            # Beside long args stands their md5, in which nobody looks for anything.
+            # Beside long args the column has only their md5, which nobody searches.
             args = "CASE WHEN a.extended_args IS NULL THEN a.args ELSE a.extended_args END"
         found = [{"hook": "a.hook", "args": args}[column] for column in searched]
         parts = [f"{column} LIKE :text ESCAPE '!'" for column in found]
@@ -59,7 +59,7 @@ def inside_text(query: Query, layout: Layout, searched: Sequence[str]) -> Iterat
 
 
 def possible(ids: Iterable[int]) -> list[int]:
-    """SQLite's driver refuses what has more than 64 bit; no row has such an id."""
+    """Return the ids that a row can have: SQLite's driver refuses numbers of more than 64 bits."""
     return [i for i in ids if 0 <= i < 1 << 63]
 
 
@@ -70,7 +70,7 @@ def _inside(part: str) -> str:
 
 
 def bound(statement: str, values: dict[str, object]) -> TextClause:
-    """Return the statement; lists among the values become lists in it."""
+    """Return the statement with its values bound; a list among them becomes a list in SQL."""
     lists: list[BindParameter[object]] = [
         bindparam(name, expanding=True) for name, value in values.items() if isinstance(value, list)
     ]

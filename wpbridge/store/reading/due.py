@@ -1,9 +1,9 @@
-"""What is due: the one meaning that ``status``, ``stats``, ``hooks`` and the doctor share.
+"""Read what is due, in the one meaning that ``status``, ``stats``, ``hooks`` and the doctor share.
 
-An action is due when it is pending and its date has come, whether a runner has claimed it or not;
-the plugin's own count of past-due actions is the same. Due actions of held hooks (see
-:mod:`wpbridge.store.rows.held_hooks`) are counted apart, as held. An action with a zero date is
-due, and tells no date. docs/glossary.md.
+An action is due when it is pending and its date has come, whether a runner has claimed it or not.
+The plugin counts its past-due actions alike. Due actions of held hooks (see
+:mod:`wpbridge.store.rows.held_hooks`) are counted apart, as ``held``. An action with a zero date is
+due, but has no date to show. See docs/glossary.md.
 """
 
 from collections.abc import Collection, Sequence
@@ -22,7 +22,7 @@ from wpbridge.store.structure.tables import Tables
 
 DUE: Final = "status = 'pending' AND scheduled_date_gmt <= :now"
 SCANNED: Final = 20_000
-"""So many due rows of a hook are searched for one that is not left aside, at most."""
+"""At most so many due rows of a hook are searched for one that is not to be left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class DueAction:
 
 @dataclass(frozen=True, slots=True)
 class Tallied:
-    """SQL for the columns due, oldest due and held of a count, and the values it needs."""
+    """The SQL of a count's columns due, oldest due and held, and the values that it needs."""
 
     columns: str
     values: dict[str, object]
@@ -59,9 +59,9 @@ class Due:
         self._inventory = Inventory(tables)
 
     def count(self, now: datetime, *, cap: int, held: int = 0) -> int:
-        """How many actions are due, up to ``cap``. ``held`` of them are counted apart.
+        """Count the due actions, up to ``cap``, without the ``held`` ones among them.
 
-        The index by status and date holds all that is asked.
+        The index by status and date answers it alone.
         """
         statement = (
             f"SELECT COUNT(*) FROM (SELECT 1 FROM {self._by_date} WHERE {DUE} LIMIT :most) AS due"
@@ -70,7 +70,7 @@ class Due:
         return max(0, int(found) - held)
 
     def held(self, now: datetime, hooks: Collection[str]) -> int:
-        """How many due actions are of these hooks, which are compared exactly."""
+        """Count the due actions of these hooks, which are compared exactly."""
         return sum(
             int(count)
             for hook in hooks
@@ -86,12 +86,12 @@ class Due:
     def oldest(
         self, now: datetime, *, hooks: Collection[str] = (), groups: Collection[str] = ()
     ) -> DueAction | None:
-        """The action that has been due for the longest; None where none is, or none is dated.
+        """Return the dated action that has been due for the longest; None where there is none.
 
         Args:
-            now: aware.
-            hooks: left aside, compared exactly.
-            groups: slugs, left aside, compared exactly.
+            now: an aware moment.
+            hooks: the hooks to leave out, compared exactly.
+            groups: the slugs of the groups to leave out, compared exactly.
         """
         ids = frozenset(i for i in self._groups.ids(groups) if self._groups.slug(i) in groups)
         found = self._first(self._by_date, now)
@@ -121,7 +121,7 @@ class Due:
         *,
         hook: str | None = None,
     ) -> DueAction | None:
-        """The first of the rows, or of a hook's, that is of none of these hooks and groups."""
+        """Return the first row (of ``hook`` if given) that is of none of these hooks and groups."""
         named = {} if hook is None else {"hook": hook}
         only = "" if hook is None else "hook = :hook AND "
         aside, values = [], dict[str, object]()
@@ -144,7 +144,7 @@ class Due:
         return _due_action(rows)
 
     def tallied(self, now: datetime, held: Collection[str]) -> Tallied:
-        """For counts over many rows: what is due, the oldest date of it, and what is held."""
+        """Return the SQL that counts what is due and held in many rows, and the oldest date."""
         values: dict[str, object] = {"now": to_text(now), "zero": ZERO_DATE}
         mine, apart = DUE, "0"
         if held:

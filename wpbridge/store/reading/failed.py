@@ -1,4 +1,4 @@
-"""Failed actions: when and why each failed, and which of them still stand. Changes nothing."""
+"""Read failed actions: when and why each failed, and which failures still stand."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -23,7 +23,7 @@ _ASIDE: Final = (
     "This action appears to be consistently failing",
     "There was a failure scheduling the next",
 )
-"""How log rows begin that never say why an action failed; the plugin's are translated."""
+"""How log rows start that never say why an action failed. Those of the plugin are translated."""
 
 
 class Failed:
@@ -38,15 +38,15 @@ class Failed:
     def newest(
         self, query: Query, *, since: datetime | None = None, open_only: bool = False
     ) -> tuple[list[FailedRun], bool]:
-        """Return the newest failed actions among those meant, each with the log row that says why.
+        """Return the newest failed actions of a query, each with the log row that says why.
 
-        Also whether there are older ones, which were not looked at.
+        Return also whether there are older ones, which were not read.
 
         Args:
-            query: what is meant. Its limit says how many are looked at, whether they stand or not.
-            since: only what failed at this moment or later. The log says when that was, and where
-                it says nothing the last attempt.
-            open_only: only failures that still stand, see :meth:`standing`.
+            query: which actions. Its limit says how many are read, standing or not.
+            since: take only what failed at this moment or later. The log says when that was, or
+                else the last attempt does.
+            open_only: take only failures that still stand, see :meth:`standing`.
         """
         narrowed = replace(
             query,
@@ -71,10 +71,10 @@ class Failed:
     def standing(self, records: Sequence[Record]) -> set[ActionId]:
         """Return the failed actions that still stand.
 
-        A failure stands no more when its action was requeued, whatever became of the new one,
+        A failure no longer stands when its action was requeued, whatever became of the new one,
         which is an action of its own. Nor does it when a later run of the same recurring chain has
-        completed. A single action may look like another one and yet be another piece of work, so
-        it stands until it is requeued or deleted.
+        completed. A single action may look like another one and yet be another piece of work, so it
+        stands until it is requeued or deleted.
         """
         ids = [record.id for record in records]
         requeued: set[ActionId] = set()
@@ -84,10 +84,10 @@ class Failed:
         return {record.id for record in rest} - self._outlived(rest)
 
     def _since(self, query: Query, since: datetime) -> list[Record]:
-        """Failed actions with an attempt or a log row since then: some failed before all the same.
+        """Return failed actions with an attempt or a log row since then; some failed earlier.
 
-        A run may take hours, and its failure is logged at its end: the last attempt alone, which
-        is its start, would leave it out.
+        A run may take hours, and its failure is logged at its end. The last attempt is its start,
+        which alone would leave such a run out.
         """
         where, values = self._reading.where(query)
         if where is None:
@@ -115,7 +115,7 @@ class Failed:
         }
 
     def _outlived(self, records: Iterable[Record]) -> set[ActionId]:
-        """Those of recurring chains that have completed a run since."""
+        """Return those of the records whose recurring chain has completed a run since."""
         chains: dict[tuple[str, int, bytes], list[Record]] = {}
         for record in records:
             if schedule.recurring(record.schedule) and record.last_attempt_at is not None:
@@ -128,9 +128,9 @@ class Failed:
         return found
 
     def _last_success(self, chain: Sequence[Record]) -> datetime | None:
-        """When the newest completed run of a chain began; None for none since its failures.
+        """Return when a chain's newest completed run began; None without one since its failures.
 
-        Runs that are due before the oldest failure are left unread: a chain may have thousands.
+        Runs that were due before the oldest failure are not read: a chain may have thousands.
         """
         oldest = min(chain, key=_attempt)
         try:

@@ -1,4 +1,4 @@
-"""What the rows that people look at become: records of actions, and counts by group."""
+"""Turn rows into what people look at: records of actions, and counts by group."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -9,7 +9,7 @@ from wpbridge.store.records import Tally
 
 
 class RecordRow(NamedTuple):
-    """What is read of an action, as the driver gives it."""
+    """The columns that are read of an action, as the driver gives them."""
 
     action_id: object
     hook: object
@@ -26,7 +26,7 @@ class RecordRow(NamedTuple):
 
 
 class LogRow(NamedTuple):
-    """What is read of a log row, as the driver gives it."""
+    """The columns that are read of a log row, as the driver gives them."""
 
     log_id: object
     action_id: object
@@ -35,7 +35,7 @@ class LogRow(NamedTuple):
 
 
 def tallies(rows: Iterable[Sequence[object]]) -> list[Tally]:
-    """From rows of name, status, count, due, oldest due and held."""
+    """Make counts of rows with name, status, count, due, oldest due and held."""
     found: dict[str, Tally] = {}
     for name, status, count, due, oldest, held in rows:
         one = Tally(
@@ -45,7 +45,7 @@ def tallies(rows: Iterable[Sequence[object]]) -> list[Tally]:
             oldest_due=date(oldest),
             held=whole(held),
         )
-        # Each status may tell another spelling of one name.
+        # Each status may come with another spelling of one name.
         key = one.name.casefold()
         found[key] = joined(found[key], one) if key in found else one
     return list(found.values())

@@ -1,7 +1,7 @@
-"""Which names of hooks and groups the tables know, to tell what is misspelled.
+"""Say which names of hooks and groups the tables know, so that misspelled ones are noticed.
 
 The cost does not grow with the number of actions: a hook is looked up in the index by hook. Where
-that index is missing nothing is known of hooks.
+that index is missing, no hook is known.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ from wpbridge.store.schema.charsets import to_text
 from wpbridge.store.structure.tables import Tables
 
 MOST_GROUPS: Final = 1_000
-"""So many groups are looked through, the newest."""
+"""At most so many of the newest groups are searched."""
 _DEPTH: Final = 5_000
-"""So many rows of a hook are looked through for its spellings, and as many pending ones."""
+"""At most so many rows of a hook are searched for its spellings, and as many pending ones."""
 
 
 class Known:
@@ -42,9 +42,9 @@ class Known:
         )
 
     def hook(self, name: str) -> list[str] | None:
-        """Return the spellings of a hook that the database takes for equal; None for not known.
+        """Return the spellings of a hook that the database takes for equal; None if not known.
 
-        InputError for what is no text at all.
+        Raises InputError for a name that is no valid text.
         """
         if not self._layout.hook_index:
             return None
@@ -61,7 +61,7 @@ class Known:
     def group(self, name: str) -> list[str]:
         """Return the spellings of a group that the database takes for equal.
 
-        InputError for what is no text at all.
+        Raises InputError for a name that is no valid text.
         """
         self._layout.texts.check((name,))
 

@@ -1,4 +1,4 @@
-"""Pending rows, read one by one: which no runner can decode, which chains exist twice; pure."""
+"""Read pending rows one by one: find those that cannot be decoded, and chains that exist twice."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from wpbridge.errors import CodecError
 from wpbridge.store.database.texts import as_bytes, chosen_args
 
 _Fault: TypeAlias = tuple[str, bool]
-"""What is wrong, and whether PHP says so too."""
+"""What is wrong, and whether PHP finds it wrong too."""
 
 
 class Columns(NamedTuple):
@@ -29,7 +29,7 @@ class Columns(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingRow:
-    """What is read of a pending action."""
+    """A pending action, as far as it is read here."""
 
     id: ActionId
     hook: str
@@ -39,11 +39,11 @@ class PendingRow:
     group_id: int
     is_claimed: bool
     is_dated: bool
-    """False for a NULL date."""
+    """False for a date that is NULL."""
 
     @classmethod
     def of(cls, row: Columns) -> "PendingRow":
-        """Make it of the row's columns."""
+        """Make it from the row's columns."""
         return cls(
             id=ActionId(int(str(row.action_id))),
             hook=str(row.hook),
@@ -64,12 +64,12 @@ class Unreadable:
     why: str
     is_claimed: bool
     is_hopeless: bool
-    """PHP cannot read it either: the plugin, from 4.0 on, would cancel it."""
+    """Whether PHP cannot read it either; then the plugin, since 4.0, would cancel it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What reading the first pending rows brought."""
+    """What was found in the first pending rows."""
 
     unreadable: tuple[Unreadable, ...]
     twins: tuple[str, ...]
@@ -79,7 +79,7 @@ class Reading:
 
 
 def read(rows: Iterable[PendingRow], *, is_whole: bool) -> Reading:
-    """Read rows."""
+    """Find what cannot be run, and recurring actions that exist more than once, among the rows."""
     bad: list[Unreadable] = []
     chains: Counter[tuple[object, ...]] = Counter()
     for row in rows:
@@ -101,7 +101,7 @@ def read(rows: Iterable[PendingRow], *, is_whole: bool) -> Reading:
 
 
 def fault_of(args_text: bytes, blob: bytes) -> _Fault | None:
-    """What is wrong with an action's args or else its schedule."""
+    """Return what is wrong with an action's args or else its schedule; None when nothing is."""
     return _args_fault(args_text) or _schedule_fault(blob)
 
 
@@ -114,10 +114,10 @@ def _args_fault(text: bytes) -> _Fault | None:
 
 
 def _schedule_fault(blob: bytes) -> _Fault | None:
-    """A class that another plugin brought is no fault."""
+    """Return what is wrong with a schedule. The class of another plugin is no fault."""
     try:
         schedule.decode(blob)
     except CodecError as error:
-        # Without a place it is a value that PHP may understand, such as a date in words.
+        # An error without a place is of a value that PHP may understand, such as a date in words.
         return str(error), error.offset is not None
     return None

@@ -1,6 +1,6 @@
-"""The read side: lists, counts and reports over one site's queue. Changes nothing, locks nothing.
+"""Read lists, counts and reports over one site's queue. Nothing is changed or locked.
 
-Every report is bounded, or leans on an index that holds all it needs: a queue may hold millions
+Every report is bounded, or uses an index that holds all it needs, since a queue may hold millions
 of ended actions.
 """
 
@@ -43,7 +43,7 @@ _ORDER: Final = {
 _LIVE: Final = "('pending', 'in-progress')"
 HOOKS_A_STATEMENT: Final = 50
 EVERY: Final = Query()
-"""Every action."""
+"""The query that means every action."""
 
 
 class Reading:
@@ -69,7 +69,7 @@ class Reading:
     # Actions
 
     def find(self, query: Query) -> list[Record]:
-        """The actions meant, in the query's order; ids break ties."""
+        """Return the actions of a query in its order; equal ones are ordered by id."""
         where, values = self.where(query)
         if where is None:
             return []
@@ -90,7 +90,7 @@ class Reading:
         return self._records(statement, values)
 
     def pages(self, query: Query, size: int = IDS_A_STATEMENT) -> Iterator[list[Record]]:
-        """All the actions meant, by id, a page at a time; rows changed meanwhile do no harm."""
+        """Yield all actions of a query by id, a page at a time; rows may change meanwhile."""
         last = query.after_id
         while True:
             page = self.find(
@@ -103,7 +103,7 @@ class Reading:
             last = page[-1].id
 
     def count(self, query: Query) -> int:
-        """How many are meant, whatever the query's limit."""
+        """Count the actions of a query, whatever its limit."""
         where, values = self.where(query)
         if where is None:
             return 0
@@ -111,12 +111,12 @@ class Reading:
         return int(self._session.run(lambda c: c.execute(statement, values).scalar()) or 0)
 
     def get(self, action_id: int) -> Record | None:
-        """One action; None when there is none."""
+        """Return one action; None when it does not exist."""
         found = self.find(Query(ids=(ActionId(action_id),), limit=1))
         return found[0] if found else None
 
     def existing(self, ids: Sequence[int]) -> dict[ActionId, Record]:
-        """Those of the ids that exist."""
+        """Return, by id, those of the actions that exist."""
         found: dict[ActionId, Record] = {}
         for start in range(0, len(ids), IDS_A_STATEMENT):
             part = tuple(ActionId(i) for i in ids[start : start + IDS_A_STATEMENT])
@@ -124,9 +124,9 @@ class Reading:
         return found
 
     def where(self, query: Query) -> tuple[str | None, dict[str, object]]:
-        """The conditions on ``a``, and their values; None when nothing can match.
+        """Return the conditions on ``a`` with their values; None when no row can match.
 
-        InputError for what is no text at all.
+        Raises InputError for a name or text that is no valid text.
         """
         given = (query.search, query.args or "", *query.partial_args)
         self._layout.texts.check((*query.hooks, *query.groups, *given))
@@ -138,7 +138,7 @@ class Reading:
     def _where(
         self, connection: Connection, query: Query, groups: Sequence[int]
     ) -> tuple[str | None, dict[str, object]]:
-        """What a column cannot hold is in no row, and the server refuses to compare it."""
+        """Return the conditions; None for a text that no column holds and no server compares."""
 
         def holds(column: str, text: str) -> bool:
             return self._layout.texts.holds(connection, (self._names.actions, column), text)
@@ -195,17 +195,17 @@ class Reading:
         return self._session.run(lambda c: c.execute(statement, values).fetchall())
 
     def zones_of(self, ids: Sequence[int]) -> dict[ActionId, str]:
-        """The time zones of those actions whose cron is not read in UTC."""
+        """Return the time zones of those actions whose cron is not read in UTC."""
         return self._session.run(lambda c: self._zones.of(c, ids))
 
     def waits_of(self, ids: Sequence[int]) -> list[Wait]:
-        """What actions wait for."""
+        """Return what these actions wait for."""
         return self._session.run(lambda c: self._waits.of(c, ids))
 
     # Logs
 
     def logs(self, ids: Sequence[int]) -> list[LogEntry]:
-        """The log rows of actions, in the order they were written."""
+        """Return the log rows of actions, in the order in which they were written."""
         found: list[LogEntry] = []
         wanted: BindParameter[int] = bindparam("ids", expanding=True)
         statement = text(
@@ -228,7 +228,7 @@ class Reading:
     # Counts
 
     def statuses(self, only: Query = EVERY) -> dict[str, int]:
-        """How many actions have each status."""
+        """Count the actions of each status."""
         where, values = self.where(only)
         if where is None:
             return {}
@@ -237,10 +237,10 @@ class Reading:
         return {str(status): whole(count) for status, count in self._rows(statement, values)}
 
     def by_hook(self, now: datetime, only: Query = EVERY) -> list[Tally]:
-        """Each hook's actions; the database's collation decides what is one hook.
+        """Count each hook's actions; the database's collation decides what is one hook.
 
-        Hook by hook out of the index that begins with it, which holds all that is asked: a
-        grouping would sort, or read every row.
+        It goes hook by hook through the index that starts with the hook and holds all that is
+        needed: a grouping would sort, or read every row.
         """
         is_all = not only.is_narrowed
         names = self.hook_names() if is_all and self._layout.hook_index else None
@@ -265,7 +265,7 @@ class Reading:
         return tallies((names[whole(place)], *counts) for place, *counts in rows)
 
     def by_group(self, now: datetime, only: Query = EVERY) -> list[Tally]:
-        """Each group's actions; no group is an empty name."""
+        """Count each group's actions; those without a group have an empty name."""
         groups: dict[str, Tally] = {}
         for tally in self._tally("group_id", now, only):
             slug = self._groups.slug(int(tally.name or 0))
@@ -288,7 +288,7 @@ class Reading:
         return sorted(found, key=lambda t: (-t.total, t.name))
 
     def by_hour(self, since: datetime, until: datetime, only: Query = EVERY) -> list[Tally]:
-        """What ended in each hour (UTC) by its last attempt, and what is pending for it.
+        """Count, for each hour (UTC), what ended by its last attempt and what is pending for it.
 
         The hour of ``since`` is counted from its beginning.
         """
@@ -310,7 +310,7 @@ class Reading:
     def _hours(
         self, column: str, condition: str, begin: datetime, end: datetime, only: Query
     ) -> Sequence[Sequence[object]]:
-        """Rows of hour, status and count."""
+        """Return rows of hour, status and count."""
         where, values = self.where(only)
         if where is None:
             return ()
@@ -324,7 +324,7 @@ class Reading:
         return self._rows(statement, values | {"begin": to_text(begin), "end": to_text(end)})
 
     def queued(self, now: datetime) -> list[QueuedHook]:
-        """Hooks and groups with pending or running actions, by hook; reads all of them."""
+        """Return hooks and groups with pending or running actions, by hook; read all of these."""
         hook = self._dialect.as_bytes("hook")
         statement = text(
             f"SELECT {hook}, group_id, SUM(status = 'pending'), SUM(status = 'in-progress'),"
@@ -353,13 +353,13 @@ class Reading:
         return [found[key] for key in sorted(found)]
 
     def own_counts(self) -> tuple[int, int]:
-        """How many actions wait for others, and how many crons are read in a zone of their own."""
+        """Count the actions that wait for others, and the crons with a time zone of their own."""
         return self._session.run(lambda c: (self._waits.count(c), self._zones.count(c)))
 
     # Claims
 
     def claims(self) -> list[ClaimRecord]:
-        """Every claim there is a sign of, by id."""
+        """Return every claim that has a row or actions, by id."""
         live = text(
             "SELECT claim_id, SUM(CASE WHEN status = 'pending' THEN 1 ELSE 0 END),"
             " SUM(CASE WHEN status = 'in-progress' THEN 1 ELSE 0 END), MAX(last_attempt_gmt)"
@@ -390,7 +390,7 @@ class Reading:
     # Chains
 
     def repeated(self, query: Query) -> list[tuple[str, str, int]]:
-        """Hook, args column and group id that several pending actions with a date share."""
+        """Return hook, args column and group id that several pending recurring actions share."""
         where, values = self.where(replace(query, statuses=(Status.PENDING,)))
         if where is None:
             return []
@@ -408,7 +408,7 @@ class Reading:
         return [(str(hook), str(args), whole(group_id)) for hook, args, group_id in rows]
 
     def of_identity(self, hook: str, args: str, group_id: int) -> list[Record]:
-        """Pending actions of a hook, an args column and a group id, as the database compares."""
+        """Return the pending actions of a hook, args and group id; the database compares."""
         statement = text(
             f"SELECT {self._reader.columns} FROM {self._names.actions} a WHERE a.hook = :hook"
             " AND a.status = 'pending' AND a.args = :args AND a.group_id = :group_id"
@@ -419,7 +419,7 @@ class Reading:
     # What the functions of the plugin ask
 
     def next_of(self, query: Query) -> Record | None:
-        """As `as_next_scheduled_action`: what runs first, else the earliest pending action."""
+        """Return a running action, else the earliest pending one, as `as_next_scheduled_action`."""
         for status in (Status.IN_PROGRESS, Status.PENDING):
             found = self.find(replace(query, statuses=(status,), order="date", limit=1, offset=0))
             if found:
@@ -427,6 +427,6 @@ class Reading:
         return None
 
     def hook_names(self) -> list[str] | None:
-        """Every hook in the table in one spelling; None when they are too many to step over."""
+        """Return every hook in one spelling; None when there are too many to step over."""
         inventory = Inventory(self._tables)
         return self._session.run(inventory.names)

@@ -1,7 +1,7 @@
-"""What the rows of a queue tell; each question is bounded, whatever the size of the tables.
+"""Ask what the rows of a queue show; each question is bounded, whatever the size of the tables.
 
-Counts stop one above :data:`CAP`, scans after so many rows, and every
-statement names the index that it walks.
+Counts stop one above :data:`CAP`, scans stop after so many rows, and every statement names the
+index that it walks.
 """
 
 import functools
@@ -26,27 +26,27 @@ from wpbridge.store.structure.tables import Tables
 from wpbridge.store.upkeep.retention import Retention
 
 CAP: Final = 10_000
-"""Counts go no further: what is more is "over 10,000"."""
+"""Counts go no further; what is more is shown as "over 10,000"."""
 SCANNED: Final = 20_000
-"""Rows that are read one by one, at most."""
+"""At most so many rows are read one by one."""
 LOG_WINDOWS: Final = 5
-"""Places in the logs table that are looked at for rows without an action."""
+"""At so many places of the logs table rows without an action are looked for."""
 SIGHT: Final = timedelta(hours=1)
 """Whoever ran something within this time counts as a runner that has been seen."""
 CONTEXTS: Final = ("WP Cron", "Async Request", "Action Scheduler CLI", "WP CLI")
-"""Names of PHP's runners in the log; never translated, unlike the words around them."""
+"""The names of PHP's runners in the log, which are not translated, unlike the words around them."""
 _DEEDS: Final = ("started", "complete", "failed", "retry")
-"""What the log says of a run of ours."""
+"""What the log says of a run by wpbridge."""
 _LIVE: Final = "('pending', 'in-progress')"
 _ENDED: Final = "('complete', 'failed', 'canceled')"
 
 
 _Level: TypeAlias = tuple[str, dict[str, object]]
-"""A table with conditions, and their values."""
+"""A table with conditions, and the values of these."""
 
 
 class Rows:
-    """Questions about one site's rows."""
+    """Asks the questions about one site's rows."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
@@ -57,20 +57,20 @@ class Rows:
     # Dates and statuses
 
     def undated(self) -> list[ActionId]:
-        """Pending rows with a NULL date, up to the cap: waiting, or forgotten by everybody."""
+        """Return pending rows with a NULL date, up to the cap: they wait, or are forgotten."""
         return self._ids(
             f"SELECT action_id FROM {self._pending_by_date} AND scheduled_date_gmt IS NULL"
         )
 
     def zero_dated(self) -> list[ActionId]:
-        """Pending rows with a zero date, up to the cap."""
+        """Return pending rows with a zero date, up to the cap."""
         return self._ids(
             f"SELECT action_id FROM {self._pending_by_date} AND scheduled_date_gmt = :zero",
             zero=ZERO_DATE,
         )
 
     def ahead_of(self, record: Record, now: datetime) -> int:
-        """Due, free rows that a claim takes before this one, up to the cap."""
+        """Count the due, free rows that a claim takes before this one, up to the cap."""
         levels, own = self._levels(), record.priority
         lower = [one for one in levels if number(one[1].get("level", own)) < own]
         before = self._due_in(lower, now)
@@ -88,12 +88,12 @@ class Rows:
         return min(before + self._due_in(same, now, f" AND {earlier}", given), CAP + 1)
 
     def _earlier(self, record: Record) -> str:
-        """A claim's order, as a condition."""
+        """Return the condition that a row comes before this one in a claim."""
         earlier = "(scheduled_date_gmt < :date OR (scheduled_date_gmt = :date AND action_id < :id))"
         if record.attempts:
             earlier = f"(attempts < :attempts OR (attempts = :attempts AND {earlier}))"
         else:
-            # Said apart, so that it narrows the index's range.
+            # This case is apart, so that it narrows the range of the index.
             earlier = f"(attempts = 0 AND scheduled_date_gmt <= :date AND {earlier})"
         layout = self._tables.layout
         if layout.has_priority and layout.priority_index is None:
@@ -101,10 +101,10 @@ class Rows:
         return earlier
 
     def _levels(self) -> list[_Level]:
-        """Where the free pending rows lie: one place for each priority, lowest first.
+        """Return where the free pending rows lie: one place for each priority, lowest first.
 
         There the index gives dates in order, however many rows are claimed or not yet due. Without
-        such an index, all of them as one place.
+        such an index, all of them are one place.
         """
         layout = self._tables.layout
         table = f"{self._names.actions}{self._hint(layout.priority_index or layout.due_index)}"
@@ -113,7 +113,7 @@ class Rows:
             return [(free, {})]
         found: list[_Level] = []
         lowest = f"SELECT MIN(priority) FROM {free}"
-        # The first without a bound, see :class:`wpbridge.store.running.candidates.Finder`.
+        # The first has no bound, see :class:`wpbridge.store.running.candidates.Finder`.
         level = self._value(lowest)
         while level is not None:
             found.append((f"{free} AND priority = :level", {"level": level}))
@@ -137,7 +137,7 @@ class Rows:
         return min(count, CAP + 1)
 
     def ended_before(self, status: str, until: datetime) -> int:
-        """Ended rows whose last attempt is dated, and that old; up to the cap."""
+        """Count ended rows whose last attempt has a date and is that old, up to the cap."""
         return self._count(
             f"SELECT 1 FROM {self._names.actions}{self._hint(self._tables.layout.attempt_index)}"
             " WHERE status = :status AND last_attempt_gmt > :zero AND last_attempt_gmt <= :until",
@@ -145,7 +145,7 @@ class Rows:
         )
 
     def kept_keys(self, after: int = 0, size: int = CAP + 1) -> list[ActionId]:
-        """Ended rows whose unique key still blocks others, by id."""
+        """Return ended rows, by id, whose unique key still blocks others."""
         if not self._tables.layout.has_unique_key:
             return []
         return self._ids(
@@ -158,7 +158,7 @@ class Rows:
     # Claims
 
     def live_claims(self) -> int:
-        """Claims with pending or running actions: what PHP's runners count, up to the cap."""
+        """Count the claims with pending or running actions, as PHP's runners do, up to the cap."""
         table = f"{self._names.actions}{self._hint(self._tables.layout.claimed_index)}"
         found = self._value(
             "SELECT COUNT(DISTINCT claim_id) FROM (SELECT claim_id FROM"
@@ -167,7 +167,7 @@ class Rows:
         return int(found or 0)
 
     def stale_claims(self, before: datetime) -> dict[ClaimId, int]:
-        """Waiting rows, by claim, of claims without a sign of life since then; capped."""
+        """Count, up to the cap, the pending rows of each claim without a sign of life since."""
         rows = self._rows(
             "SELECT claim_id, COUNT(*) FROM (SELECT claim_id FROM"
             f" {self._names.actions}{self._hint(self._tables.layout.claimed_index)}"
@@ -181,7 +181,7 @@ class Rows:
         return {claim: count for claim, count in found.items() if claim not in fresh}
 
     def stale_running(self, before: datetime) -> list[tuple[ActionId, ClaimId]]:
-        """Rows that run without a sign of life since then, with their claims; capped."""
+        """Return, up to the cap, running rows without a sign of life since then, with claims."""
         rows = self._rows(
             "SELECT action_id, claim_id FROM"
             f" {self._names.actions}{self._hint(self._tables.layout.attempt_index)}"
@@ -192,7 +192,7 @@ class Rows:
         return [(ActionId(int(action)), ClaimId(int(claim or 0))) for action, claim in rows]
 
     def _among(self, claims: Sequence[int], more: str = "", **values: object) -> set[int]:
-        """Those of the claims that have live actions; the index by claim finds them."""
+        """Return the claims that have pending or running actions; the index by claim finds them."""
         found: set[int] = set()
         for start in range(0, len(claims), 500):
             part = self._rows(
@@ -206,9 +206,9 @@ class Rows:
     # Logs
 
     def contexts(self, since: datetime) -> dict[str, datetime]:
-        """Which runners the newest log rows name, and when last."""
+        """Return the runners that the newest log rows name, and when each was named last."""
         cases = " ".join(
-            # What is done by hand says "via wpbridge" too, and is no sign of a runner.
+            # What is done by hand says "via wpbridge" too, but is no sign of a runner.
             [f"WHEN message LIKE 'action {deed} via wpbridge%' THEN 'wpbridge'" for deed in _DEEDS]
             + ["WHEN message LIKE '%via wpbridge%' THEN NULL"]
             + [f"WHEN message LIKE '%{name}%' THEN '{name}'" for name in CONTEXTS]
@@ -223,11 +223,11 @@ class Rows:
         return {name: date for name, date in seen.items() if date is not None}
 
     def last_attempt(self) -> datetime | None:
-        """When any runner last did anything."""
+        """Return the date of the newest last attempt by any runner."""
         return date(self._value(f"SELECT MAX(last_attempt_gmt) FROM {self._names.actions}"))
 
     def orphan_logs(self) -> tuple[int, bool]:
-        """Log rows without an action, and whether that is all of them or only a sample's."""
+        """Count log rows without an action, and say whether all rows were read or only samples."""
         [[first, last]] = self._rows(f"SELECT MIN(log_id), MAX(log_id) FROM {self._names.logs}")
         if first is None:
             return 0, True
@@ -242,7 +242,7 @@ class Rows:
     # Hooks, groups, chains
 
     def due_hooks(self, now: datetime) -> list[str] | None:
-        """Hooks of due actions; None when there are too many names to step over."""
+        """Return the hooks of due actions; None when there are too many names to step over."""
         layout = self._tables.layout
         inventory = Inventory(self._tables)
         names = self._tables.session.run(inventory.names)
@@ -261,7 +261,7 @@ class Rows:
         return sorted(found)
 
     def twin_groups(self) -> list[str]:
-        """Slugs with several rows."""
+        """Return the slugs that several group rows have."""
         rows = self._rows(
             f"SELECT slug FROM (SELECT slug FROM {self._names.groups} ORDER BY group_id DESC"
             f" LIMIT {SCANNED}) AS newest GROUP BY slug HAVING COUNT(*) > 1 LIMIT 100"
@@ -269,7 +269,7 @@ class Rows:
         return [str(slug) for (slug,) in rows]
 
     def held_waits(self) -> list[tuple[ActionId, ActionId]]:
-        """Actions held because another one failed or was canceled, with that one's id."""
+        """Return blocked actions, each with the failed or canceled one that it waits for."""
         if not self._tables.own.has(self._names.waits):
             return []
         rows = self._rows(
@@ -283,7 +283,7 @@ class Rows:
     # Reading row by row
 
     def pending(self) -> Reading:
-        """The first pending actions by date, read."""
+        """Read the first pending actions by date, and return what was found in them."""
         columns = reader(Columns, ACTIONS, lacking=self._tables.layout.lacking)
         rows = self._rows(
             f"SELECT {columns.columns} FROM {self._pending_by_date}"
@@ -293,17 +293,17 @@ class Rows:
         return read(found, is_whole=len(rows) <= SCANNED)
 
     def below(self, action_id: int) -> int:
-        """Actions with a lower id, up to the cap."""
+        """Count the actions with a lower id, up to the cap."""
         return self._count(
             f"SELECT 1 FROM {self._names.actions} WHERE action_id < :id", {"id": action_id}
         )
 
     def actions(self) -> int:
-        """All there are, up to a million and one."""
+        """Count all actions, up to a million and one."""
         return self._count(f"SELECT 1 FROM {self._names.actions}", {}, cap=1_000_000)
 
     def legacy_posts(self) -> dict[str, int]:
-        """Actions that are still posts, by post status; capped."""
+        """Count the actions that are still posts, by post status, up to the cap."""
         table = f"{self._names.prefix}posts"
         if not self._server.has_table(table):
             return {}
