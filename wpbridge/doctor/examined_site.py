@@ -90,7 +90,7 @@ class ExaminedSite:
 
     @cached_property
     def now(self) -> datetime:
-        """When the examination began."""
+        """Return when the examination began."""
         return self.clock.now()
 
     @cached_property
@@ -100,12 +100,12 @@ class ExaminedSite:
 
     @cached_property
     def server(self) -> Server:
-        """The questions that can be asked about the server."""
+        """Return the questions that can be asked about the server."""
         return Server(self.way)
 
     @cached_property
     def rows(self) -> Rows:
-        """The questions that can be asked about rows."""
+        """Return the questions that can be asked about rows."""
         return Rows(self.store.tables)
 
     @property

@@ -219,7 +219,7 @@ class Stdout(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """The encoding of the real stream."""
+        """Return the encoding of the real stream."""
         return self._real.encoding
 
     @property

@@ -1,7 +1,7 @@
-"""Why an action does not run: everything that is in its way, the most decisive first.
+"""Explain why an action does not run: everything that is in its way, the most decisive first.
 
-``facts`` asks the queue once. ``pending`` and ``not_pending`` judge what it brought and ask
-nothing; ``verdict`` has the words. Nothing is changed.
+``facts`` reads the queue once. ``pending`` and ``not_pending`` judge these facts and read nothing.
+``verdict`` has the words. Nothing is changed.
 """
 
 import os
@@ -77,7 +77,7 @@ def explain_action(
 
 
 def explain(facts: Facts) -> Explanation:
-    """Judge the facts; pure."""
+    """Judge the facts. Pure."""
     record = facts.record
     if record.status in ENDED:
         reasons = [ended(facts)]

@@ -1,4 +1,4 @@
-"""All that an explanation rests on, asked of the queue once. Nothing is changed."""
+"""Read all facts for an explanation from the queue, once. Nothing is changed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from wpbridge.store.running.ownership import runners as runners_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """A wpbridge runner, and whether it lives."""
+    """A wpbridge runner, and whether it is alive."""
 
     runner: RunnerRecord
     is_dead: bool
@@ -34,62 +34,62 @@ class Holder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """All that an explanation rests on."""
+    """All facts that an explanation needs."""
 
     record: Record
     now: datetime
     log: tuple[LogEntry, ...] = ()
     waits: tuple[Wait, ...] = ()
     pauses: tuple[Pause, ...] = ()
-    """In force."""
+    """The pauses that are in force."""
     limits: Mapping[Key, Limit] = field(default_factory=dict)
-    """Of the settings, that count for it, where they leave no room just now."""
+    """The limits that count for the action and leave no room just now."""
     decision: Decision
     owns_site: bool = False
-    """The plugin's own runners are off."""
+    """Whether the plugin's own runners are off."""
     callback: bool | None = None
     """Whether PHP has a callback; None when it was not asked."""
     may_ask: bool = False
     """Whether there is a WordPress to ask."""
     fails_missing: bool = False
-    """The settings say that actions without a callback fail."""
+    """Whether the settings say that actions without a callback fail."""
     is_held: bool = False
-    """A runner found within the last day that PHP has no callback for its hook."""
+    """Whether a runner found within the last day that PHP has no callback for its hook."""
     runners: tuple[Holder, ...] = ()
     contexts: Mapping[str, datetime] | None = None
-    """Runners that the log of the last hour names; None where that does not matter."""
+    """The runners that the log of the last hour names; None where that does not matter."""
     last_attempt: datetime | None = None
-    """Of any action."""
+    """The newest last attempt of any action."""
     ahead: int = 0
-    """Due actions that a claim takes first, capped."""
+    """How many due actions a claim takes first, up to a cap."""
     zone: tzinfo = UTC
-    """Times are told in it."""
+    """The time zone in which times are shown."""
 
     @property
     def is_due(self) -> bool:
-        """By its date alone."""
+        """Tell whether the action is due by its date alone."""
         due = self.record.scheduled_at
         return self.record.is_dated and (due is None or due <= self.now)
 
     @property
     def last_line(self) -> str:
-        """The newest row of its log; empty for none."""
+        """Return the newest row of the action's log; empty for none."""
         return self.log[-1].message if self.log else ""
 
     @property
     def sign_age_seconds(self) -> float | None:
-        """How long ago its holder gave a sign; None for never."""
+        """Return the age of the action's last sign of life; None where there was none."""
         last = self.record.last_attempt_at
         return None if last is None else (self.now - last).total_seconds()
 
     @property
     def is_stale(self) -> bool:
-        """Whether the plugin's cleaner would take its holder for dead."""
+        """Tell whether the plugin's cleaner would take the action's runner for dead."""
         return self.sign_age_seconds is None or self.sign_age_seconds >= PLUGIN_TIMEOUT_SECONDS
 
     @property
     def holder(self) -> Holder | None:
-        """The wpbridge runner that has it; None for none, and for PHP's."""
+        """Return the wpbridge runner that has the action in hand; None for none, and for PHP's."""
         claim = self.record.claim_id
         return next((one for one in self.runners if claim and claim in one.runner.claims), None)
 
@@ -106,18 +106,18 @@ def gather(
     me: Identity | None = None,
     zone: tzinfo = UTC,
 ) -> Facts:
-    """Ask the queue about an action.
+    """Read the facts about an action from the queue.
 
     Args:
         queue: the site's queue.
         action_id: the action.
         settings: the rules that are in force here.
         routes: where each hook goes.
-        now: aware.
+        now: an aware moment.
         callback: whether PHP has a callback for the hook; None when PHP was not asked.
         may_ask: whether there is a WordPress that could be asked.
         me: this process; runners of the same host are judged by their process ids.
-        zone: the zone that times are told in.
+        zone: the time zone in which times are shown.
 
     Raises:
         ActionNotFound: there is no such action.
@@ -142,7 +142,7 @@ def gather(
 
 
 def _of_pending(queue: Queue, record: Record, settings: Settings, now: datetime) -> dict[str, Any]:
-    """Ask what matters only while an action is pending."""
+    """Read what matters only while an action is pending."""
     rows = Rows(queue.store.tables)
     return {
         "waits": tuple(queue.waits_of([record.id])),

@@ -1,4 +1,4 @@
-"""What is said of actions that run, or have ended."""
+"""Say how it stands with actions that are running or have ended."""
 
 from wpbridge.action import Status
 from wpbridge.doctor.explain.facts import Facts
@@ -20,7 +20,7 @@ def ended(facts: Facts) -> Reason:
 
 
 def running(facts: Facts) -> Reason:
-    """Say who runs it, and whether that runner still lives."""
+    """Say who runs it, and whether that runner is still alive."""
     record, holder = facts.record, facts.holder
     since = next(
         (entry.at for entry in reversed(facts.log) if entry.message.startswith("action started")),

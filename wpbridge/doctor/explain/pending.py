@@ -1,6 +1,6 @@
-"""What may be in the way of a pending action.
+"""Find what may be in the way of a pending action.
 
-Each function names one kind of reason, as often as it applies; :data:`JUDGES` has them all.
+Each function yields one kind of reason, as often as it applies; :data:`JUDGES` has them all.
 """
 
 import shlex
@@ -18,7 +18,7 @@ from wpbridge.store.reading.pending import fault_of
 from wpbridge.store.reading.survey import CAP, SIGHT
 
 RETRIED: Final = "action retry"
-"""How the log row of an action begins that a handler put off."""
+"""How the log row starts of an action that a handler has put off."""
 
 
 def _claimed(facts: Facts) -> Iterator[Reason]:
@@ -131,14 +131,14 @@ def _unrouted(facts: Facts) -> Iterator[Reason]:
 
 
 def _unrun(facts: Facts) -> str:
-    """What becomes of an action without a callback."""
+    """Say what happens to an action without a callback."""
     if facts.decision.to == "php":
         return "wpbridge fails it" if facts.fails_missing else "wpbridge holds it back"
     return "nobody runs it" if facts.owns_site else "the plugin's runner fails it"
 
 
 def _unasked(facts: Facts) -> Iterator[Reason]:
-    """What PHP would have to say, where it is PHP that runs it and nobody has asked."""
+    """Yield that PHP would have to be asked, where PHP runs the hook and was not asked."""
     hook, to = facts.record.hook, facts.decision.to
     is_left = to == "leave" and facts.may_ask and not facts.owns_site and hook not in UPKEEP_HOOKS
     if facts.callback is not None or not (to == "php" or is_left):
@@ -181,14 +181,14 @@ def _corrupt(facts: Facts) -> Iterator[Reason]:
 
 
 def _alone(facts: Facts) -> Iterator[Reason]:
-    """Whoever has it, runs; and what is not due needs nobody yet."""
+    """Yield that no runner was seen, for an action that is due and not claimed."""
     if facts.record.claim_id or not facts.is_due:
         return
     live = [str(one) for one in facts.runners if not one.is_dead]
     if live or facts.contexts is None or facts.contexts:
         return
     if facts.last_attempt and facts.now - facts.last_attempt < SIGHT:
-        # A run that has held or put back all that it took leaves no other sign.
+        # A run that has put back all that it claimed leaves no other sign.
         return
     beats = [str(one) for one in facts.runners]
     last = f"; known are {', '.join(beats)}" if beats else ""
@@ -228,4 +228,4 @@ JUDGES: Final[tuple[Callable[[Facts], Iterator[Reason]], ...]] = (
     _unasked,
     _not_looked_up,
 )
-"""The most decisive first."""
+"""All judges, the most decisive first."""

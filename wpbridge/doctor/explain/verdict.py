@@ -1,4 +1,4 @@
-"""What an explanation says: its reasons, and the words of its one-line verdict."""
+"""Put an explanation into words: its reasons, and a verdict of one line."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from wpbridge.store.records import Record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """One thing that is in the way, or that tells how it stands."""
+    """One thing that is in the way, or that says how it stands."""
 
     code: str
-    """Stable: for programs."""
+    """A name for programs, which never changes."""
     text: str
-    """What, and why."""
+    """What is in the way, and why."""
     fix: str = ""
-    """One command; empty where there is nothing to do, or nothing to be done by a command."""
+    """One command; empty where there is nothing to do, or no command does it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +28,9 @@ class Explanation:
     hook: str
     status: str
     verdict: str
-    """One line."""
+    """The verdict in one line."""
     reasons: tuple[Reason, ...]
-    """All that apply, the most decisive first."""
+    """All reasons that apply, the most decisive first."""
 
 
 WORDS: Final[Mapping[str, str]] = {

@@ -35,7 +35,7 @@ class ActionRow(NamedTuple):
 
     @property
     def id(self) -> ActionId:
-        """The action's id."""
+        """Return the action's id."""
         return ActionId(int(str(self.action_id)))
 
 

@@ -252,8 +252,7 @@ class Finder:
     def _sorting_groups(self, look: "_Look") -> list[_Key]:
         """Return one query for each group with rows of ours, where hooks are ours in some groups.
 
-        Rows whose group has no row in the groups table are not found so. The queries by hook find
-        them.
+        Rows whose group has no row in the groups table are found by the queries by hook instead.
         """
         accepts, hooks = look.only.accepts, look.hooks
         if accepts is None or hooks is None or look.groups is not None:

@@ -139,7 +139,7 @@ class Limits:
         return frozenset(self._full)
 
     def freed(self, actions: Iterable[Action]) -> None:
-        """Note that these actions have ended, so that their limits are looked at again."""
+        """Note that these actions have given up their places: look at their limits again."""
         if self._full:
             for action in actions:
                 for key in (Key("hook", action.hook), Key("group", action.group)):

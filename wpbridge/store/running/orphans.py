@@ -1,8 +1,8 @@
 """Find running actions that wpbridge started and whose claim no runner's row names.
 
-A runner writes what it has in hand in the transaction that changes it, so no crash of its leaves
-such a row. But wpbridge 0.1 left some, its tables have no counter of writes where they could not be
-changed, and people delete rows. What PHP started is left to the plugin's cleaner.
+A runner writes what it has in hand in the transaction that changes it, so none of its crashes
+leaves such a row. But wpbridge 0.1 left some, its tables have no counter of writes if they could
+not be changed, and people delete rows. What PHP started is left to the plugin's cleaner.
 """
 
 from datetime import datetime, timedelta
@@ -54,7 +54,7 @@ class Orphans:
         self._claims = text(f"SELECT claims FROM {names.runners} WHERE claims <> ''")
 
     def find(self, connection: Connection, now: datetime) -> list[int]:
-        """Return ids of rows in progress that wpbridge started last and that nobody has in hand."""
+        """Return ids of running rows that wpbridge started last and that nobody has in hand."""
         values = {"before": to_text(now - SILENT), "held": [-1, *self.owned(connection)]}
         ids = [int(action) for (action,) in connection.execute(self._find, values)]
         if not ids:

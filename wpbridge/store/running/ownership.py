@@ -98,12 +98,12 @@ class Ownership:
 
     @property
     def claims(self) -> frozenset[ClaimId]:
-        """The claims in hand, as last committed."""
+        """Return the claims in hand, as last committed."""
         return self._row.claims
 
     @property
     def once(self) -> frozenset[ActionId]:
-        """The started actions that must not be started a second time, as last committed."""
+        """Return the started actions that must not be started a second time, as last committed."""
         return self._row.once
 
     def enter(
@@ -133,8 +133,7 @@ class Ownership:
         """
         table, now = self._names.runners, self._dialect.db_now
         counter = " AND writes BETWEEN :first AND :last" if counts else ""
-        # This locks: a claim whose COMMIT the server has not yet read must not commit after the
-        # look.
+        # This locks: a claim whose COMMIT the server has not read must not commit after the look.
         locking = self._dialect.row_lock
         self._look = text(f"SELECT claims FROM {table} WHERE {self._mine}{counter}{locking}")
         unchanged = (

@@ -2,8 +2,7 @@
 
 It does what `reset_timeouts` and `mark_failures` of action-scheduler 3.5 to 4.1 do, but looks at
 each row once more under its lock. It never touches what a wpbridge runner has in hand, alive or
-dead, since the reaper knows more about it. A crash leaves each row as it was, or changed and
-logged.
+dead: the reaper knows more about it. A crash leaves each row as it was, or changed and logged.
 """
 
 from collections.abc import Callable, Sequence
@@ -171,7 +170,7 @@ class Cleaning:
         before: datetime,
         now: datetime,
     ) -> list[ActionId]:
-        """Look without locks first, since mostly there is nothing to change."""
+        """Change and log the rows found. Look without locks first, since mostly there are none."""
         given = {"before": to_text(before)}
 
         def look(connection: Connection) -> list[ActionId]:
