@@ -1,6 +1,6 @@
-"""Statements on rows of one kind each: actions, logs, groups, zones, waits, options.
+"""Run statements on rows of one kind each: actions, logs, groups, zones, waits, options.
 
-What writes is handed the connection of a transaction that the caller has begun.
+Functions that write take the connection of a transaction that the caller has begun.
 """
 
 from typing import Final

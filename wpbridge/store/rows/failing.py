@@ -1,14 +1,14 @@
-"""The plugin's rule of consistent failure: a chain that only fails gets no successor any more.
+"""Apply the plugin's rule of consistent failure: a chain that only fails gets no successor.
 
-The plugin settles one action after the other. After each recurring action that failed it asks for
-the fifth oldest failed row of the hook and for the fifth oldest row of any status, and ends the
-chain when both are the same row (`recurring_action_is_consistently_failing`, 3.5 to 4.0). We
-settle many actions at once. So we read the oldest rows of the hook before anything of the batch is
-written, and move them on in memory from ending to ending: each verdict sees the rows as they are
-at its place in the batch.
+The plugin settles one action after the other. After each recurring action that failed, it asks for
+the fifth oldest failed row of the hook and for the fifth oldest row of any status. It ends the
+chain when both are the same row (`recurring_action_is_consistently_failing`, 3.5 to 4.0). wpbridge
+settles many actions at once. So it reads the oldest rows of the hook before anything of the batch
+is written, and changes them in memory from ending to ending. Each verdict then sees the rows as
+they are at its place in the batch.
 
-The plugin's queries sort by date alone, so the database decides which of several rows with one
-date is the fifth. Where that matters memory cannot tell, and the plugin's own queries are asked.
+The plugin's queries sort by date alone, so the database decides which of several rows with one date
+is the fifth. Where that matters, the plugin's own queries are run.
 """
 
 import bisect
@@ -27,17 +27,17 @@ FAILURES_THAT_STOP: Final = 5
 
 
 class Row(NamedTuple):
-    """A row of the hook, in the order of the dates."""
+    """A row of the hook. Rows sort by their dates."""
 
     date: str
-    """As text; empty for NULL, which sorts first."""
+    """The date as text; empty for NULL, which sorts first."""
     id: int
-    """0 for a successor of this batch, which has no id yet."""
+    """The action's id; 0 for a successor of this batch, which has none yet."""
     has_failed: bool
 
 
 class History:
-    """The oldest rows of one hook, moved on with each ending of a batch."""
+    """Holds the oldest rows of one hook, as they are after each ending of a batch."""
 
     def __init__(self, hook: str, rows: Iterable[Row]) -> None:
         self._hook = hook
@@ -45,9 +45,9 @@ class History:
         self._by_id = {row.id: row for row in self._order}
 
     def note(self, ending: Ending, successor: NewAction | None = None) -> None:
-        """Move on past an ending, or with ``successor`` past the row that it adds.
+        """Apply an ending, or with ``successor`` the row that it adds.
 
-        Rows are known by their ids: the database takes hooks for equal that differ in case.
+        Rows are found by their ids, since the database takes hooks for equal that differ in case.
         """
         old = self._by_id.get(ending.action.id)
         if successor is not None:
@@ -57,7 +57,7 @@ class History:
                 )
             return
         if old is None:
-            # Rows of other hooks, and rows that have too many older ones to matter.
+            # The row belongs to another hook, or has too many older ones to matter.
             return
         date = old.date if ending.retry_at is None else to_text(ending.retry_at)
         new = Row("" if ending.is_undated else date, old.id, ending.status is Status.FAILED)
@@ -66,7 +66,7 @@ class History:
         self._by_id[old.id] = new
 
     def is_consistently_failing(self) -> bool | None:
-        """Whether the five oldest rows have all failed; None where only the database can tell."""
+        """Return whether the five oldest rows have failed; None if only the database can tell."""
         if len(self._order) < FAILURES_THAT_STOP:
             return False
         fifth = self._order[FAILURES_THAT_STOP - 1].date
@@ -78,7 +78,7 @@ class History:
 
 
 class Failing:
-    """Looks at the rows of hooks for this rule."""
+    """Reads the rows of hooks for this rule."""
 
     def __init__(self, tables: Tables) -> None:
         names = tables.names
@@ -114,7 +114,7 @@ class Failing:
         return Judge(found, lambda hook: self.ask(connection, hook))
 
     def ask(self, connection: Connection, hook: str) -> bool:
-        """The verdict of the plugin's own queries on the tables as they are now."""
+        """Return the verdict of the plugin's own queries on the present rows."""
         fifth_failed = connection.execute(self._fifth_failed, {"hook": hook}).scalar()
         if fifth_failed is None:
             return False
@@ -129,9 +129,9 @@ class Judge:
         self._ask = ask
 
     def stops(self, ending: Ending, write: Callable[[], None]) -> bool:
-        """Move on past the next ending; returns whether its chain stops there.
+        """Apply the next ending, and return whether its chain stops there.
 
-        ``write`` is called where the tables must be asked: it writes all endings up to this one.
+        ``write`` is called when the tables must be asked. It must write all endings up to this one.
         """
         for history in self._histories.values():
             history.note(ending)

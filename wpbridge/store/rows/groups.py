@@ -1,7 +1,7 @@
-"""Groups: slugs to ids and back, by the rules of the plugin's `get_group_id`.
+"""Turn groups' slugs into ids and back, by the rules of the plugin's `get_group_id`.
 
-There is no unique index, so one slug may have several rows. Filters match all of them; what is
-written, and what is compared for uniqueness, is the first. Rows are never deleted or renumbered.
+There is no unique index, so one slug may have several rows. Filters match all of them. The first
+one is written, and compared for uniqueness. Rows are never deleted or renumbered.
 """
 
 from collections.abc import Collection, Sequence
@@ -20,7 +20,7 @@ LOCK_SECONDS: Final = 10
 
 
 class Groups:
-    """The groups of one site; slugs are remembered, since a row never changes its own."""
+    """Finds and makes the groups of one site. Slugs are remembered, since a row keeps its slug."""
 
     def __init__(self, tables: Tables) -> None:
         names, dialect, layout = tables.names, tables.dialect, tables.layout
@@ -29,7 +29,8 @@ class Groups:
         self._texts = layout.texts
         self._place = (names.groups, "slug")
         self._has_empty = layout.has_priority
-        """Whether no group is a row with an empty slug (the plugin from 3.6 on), and not 0."""
+        """Whether "no group" is a row with an empty slug (the plugin from 3.6 on), and not the id
+        0."""
         self._slugs: dict[int, str] = {}
         slugs: BindParameter[str] = bindparam("slugs", expanding=True)
         table = self._table = names.groups
@@ -47,20 +48,20 @@ class Groups:
         self._lock = NamedLock("groups", table)
 
     def slug(self, group_id: int) -> str:
-        """A group's slug; 0, a missing row and an empty slug are all "no group"."""
+        """Return a group's slug. "" means "no group": id 0, a missing row or an empty slug."""
         if group_id and group_id not in self._slugs:
             return self._session.run(lambda c: self.slug_on(c, group_id))
         return self._slugs.get(group_id, "")
 
     def slug_on(self, connection: Connection, group_id: int) -> str:
-        """The same on a connection that must not be changed for another just now."""
+        """Do the same as :meth:`slug` on this connection, which must not be exchanged just now."""
         if group_id and group_id not in self._slugs:
             found = connection.execute(self._slug, {"id": group_id}).scalar()
             self._slugs[group_id] = str(found or "")
         return self._slugs.get(group_id, "")
 
     def ids(self, slugs: Collection[str]) -> list[int]:
-        """All ids of the slugs, by the database's own comparison; duplicates included.
+        """Return all ids of the slugs, compared by the database, with all rows of the same slug.
 
         An empty slug is "no group", which is also written as 0.
         """
@@ -70,12 +71,12 @@ class Groups:
         return sorted({*(int(group) for (group,) in rows), *([0] if "" in slugs else [])})
 
     def _rows(self, connection: Connection, slugs: Collection[str]) -> Sequence[Sequence[Any]]:
-        # What the column cannot hold the server would refuse to compare.
+        # The server would refuse to compare a slug that the column cannot hold.
         possible = [s for s in sorted(slugs) if self._texts.holds(connection, self._place, s)]
         return connection.execute(self._ids, {"slugs": possible}).fetchall() if possible else ()
 
     def first(self, slug: str) -> int | None:
-        """The id that uniqueness is judged by; None when there is no such group."""
+        """Return the id by which uniqueness is judged; None when there is no such group."""
         if not slug and not self._has_empty:
             return 0
         return self._session.run(lambda c: self._first_on(c, slug))
@@ -87,19 +88,19 @@ class Groups:
         return None if found is None else int(found)
 
     def ensure(self, slug: str) -> int:
-        """The id to write for a slug, made where there is none.
+        """Return the id to write for a slug; make the group where there is none.
 
-        Made under a named lock of wpbridge's own where the server keeps such locks, so that two of
-        its writers never make two rows; the plugin takes no notice of it. Raises Contention when
-        the lock is not to be had, InputError for a slug that the table cannot hold.
+        It is made under a named lock of wpbridge where the server keeps such locks, so that two of
+        our writers never make two rows. The plugin ignores the lock. Raises Contention when the
+        lock is not free in time, and InputError for a slug that the table cannot hold.
         """
         found = self.first(slug)
         return found if found is not None else self._made(slug)
 
     def lock_row(self, group_id: int) -> int:
-        """The row of the groups table that writers of unique actions of a group queue up on.
+        """Return the group whose row writers of its unique actions lock, one after another.
 
-        Before 3.6 "no group" has no row of its own: one is made, which that plugin never reads.
+        Before plugin 3.6 "no group" has no row. Then one is made, which that plugin never reads.
         """
         return group_id or self._made("")
 
@@ -113,17 +114,18 @@ class Groups:
         return self._session.transact(lambda c: self._make_in_place(c, slug))
 
     def _make_alone(self, connection: Connection, slug: str) -> int:
-        """On SQLite the transaction is the lock: there is one writer, from its first write on."""
+        """Make the group on SQLite, where the transaction is the lock from its first write on."""
         connection.execute(self._write_nothing)
         return self._make(connection, slug)
 
     def _make_in_place(self, connection: Connection, slug: str) -> int:
-        """Without a named lock: the look locks the place in the index where the row would stand.
+        """Make the group without a named lock, by locking its place in the index by slug.
 
-        Of two who both find none there, one is undone, and does it again. Only that index is read:
-        whoever scanned the table would wait for writers of other groups, of whom one may be the
-        transaction that we make the group for. One statement (INSERT … SELECT) would lock the
-        table's counter too, and a deadlock over that has a number that means something else (1467).
+        If two writers both find no row, the database undoes one, which then tries again. Only that
+        index is read. A scan of the table would wait for writers of other groups, and one of them
+        may be the transaction for which the group is made. One statement (INSERT … SELECT) would
+        also lock the table's counter, and a deadlock over that has a number that means something
+        else (1467).
         """
         indexes = self._dialect.indexes(connection, self._table)
         by_slug = next((name for name, columns in indexes.items() if columns[0] == "slug"), None)
@@ -147,14 +149,15 @@ class Groups:
         return self._dialect.new_ids(connection, done, 1, self._table)[0]
 
     def _make_locked(self, connection: Connection, slug: str) -> int | None:
-        """The same under the named lock; None where the server keeps none."""
+        """Make the group under the named lock; return None where the server keeps no such locks."""
         taken = self._lock.take(connection, seconds=LOCK_SECONDS)
         if taken is None:
             return None
         if not taken:
             raise Contention("another writer holds the lock for new groups; try again")
         try:
-            # Committed before the lock is given back, and not at all where the row got no id.
+            # This is committed before the lock is given back, and not at all where the row got no
+            # id.
             connection.execute(self._begin)
             try:
                 made = self._make(connection, slug)

@@ -1,8 +1,8 @@
-"""Hooks whose actions are held back, since WordPress has no callback for them.
+"""Remember which hooks are held, since WordPress has no callback for them.
 
-Their actions stay pending and due, so every run meets them again. The table remembers when a hook
-was last told of, so that all runners of a site together tell of it once an hour, and so that
-commands which start no PHP can count these actions apart. docs/explain/own-tables.md.
+Their actions stay pending and due, so every run meets them again. The table notes when a hook was
+last reported. So all runners of a site together report it once an hour, and commands that start no
+PHP can count these actions apart. See docs/explain/own-tables.md.
 """
 
 from collections.abc import Collection
@@ -13,13 +13,13 @@ from sqlalchemy import BindParameter, Connection, bindparam, text
 from wpbridge.store.structure.tables import Tables
 
 AGAIN_SECONDS: Final = 3600
-"""A hook that is still held is told of again after so long."""
+"""A hook that is still held is reported again after this time."""
 KEPT_SECONDS: Final = 86_400
-"""A hook that no runner has met for so long counts as held no more."""
+"""A hook that no runner has met for this time is no longer held."""
 
 
 class HeldHooks:
-    """The held hooks of one site; all dates are by the database's clock."""
+    """Keeps the held hooks of one site. All dates are by the database's clock."""
 
     def __init__(self, tables: Tables) -> None:
         names, dialect = tables.names, tables.dialect
@@ -28,7 +28,7 @@ class HeldHooks:
         self._texts = tables.layout.texts
         self._table = table = names.held
         age = dialect.age_seconds("told_gmt")
-        # A date ahead of now comes from a clock that was wrong.
+        # A date in the future comes from a clock that was wrong.
         self._again = text(
             f"UPDATE {table} SET told_gmt = {dialect.db_now} WHERE hook = :hook"
             f" AND ({age} >= {AGAIN_SECONDS} OR {age} < 0)"
@@ -41,13 +41,14 @@ class HeldHooks:
         hooks: BindParameter[str] = bindparam("hooks", expanding=True)
         self._forget = text(f"DELETE FROM {table} WHERE hook IN :hooks").bindparams(hooks)
         self._told_here: set[str] = set()
-        """What this runner has told of, where the table cannot hold it."""
+        """The hooks that this runner has reported, where the table cannot hold them."""
 
     def tell(self, hooks: Collection[str]) -> list[str]:
-        """Note that the hooks are held. Return those that are to be told of now, by this caller.
+        """Note that the hooks are held, and return those that the caller should report now.
 
-        Of several runners at once only one is given a hook. Where the table is not there, since
-        the runner's account may not make it, or cannot hold a name, each runner tells once.
+        Of several runners at once, only one gets a hook. Without the table, which the runner's
+        account may not be allowed to make, and for a name that the table cannot hold, each runner
+        reports once.
         """
         return [hook for hook in sorted(hooks) if self._is_new(hook)]
 
@@ -61,7 +62,7 @@ class HeldHooks:
         return is_new
 
     def _tell_on(self, connection: Connection, hook: str) -> bool | None:
-        """Whether it is ours to tell of; None where the column cannot hold the name."""
+        """Return whether the caller should report the hook; None if the column cannot hold it."""
         if not self._holds(connection, hook):
             return None
         for statement in (self._again, self._enter):
@@ -70,14 +71,14 @@ class HeldHooks:
         return False
 
     def hooks(self) -> frozenset[str]:
-        """Hooks that are held, as far as runners have noted; changes nothing."""
+        """Return the hooks that are held, as far as runners have noted. Nothing is changed."""
         if not self._own.has(self._table):
             return frozenset()
         rows = self._session.run(lambda c: c.execute(self._hooks).fetchall())
         return frozenset(str(hook) for (hook,) in rows)
 
     def forget(self, hooks: Collection[str]) -> None:
-        """An action of each of these hooks was started: they are held no more."""
+        """Note that these hooks are no longer held, because an action of each was started."""
         self._told_here -= set(hooks)
         if hooks and self._own.has(self._table):
             self._session.run(lambda c: self._forget_on(c, hooks))

@@ -1,7 +1,7 @@
-"""New rows of the actions and logs tables, many to a statement, each column named.
+"""Insert rows into the actions and logs tables, many with one statement.
 
-Called inside a transaction of the caller's. Rows are byte for byte what the plugin's own insert
-writes: attempts 0, no claim, zero dates for what never happened.
+The caller has begun a transaction. The rows are byte for byte what the plugin's own insert writes:
+attempts 0, no claim, zero dates for what never happened. Each statement names its columns.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +21,8 @@ from wpbridge.store.schema.charsets import to_text as php_text
 from wpbridge.store.structure.tables import Tables
 
 MESSAGE_BYTES: Final = 65_535
-"""The logs table's text column; the plugin loses longer rows, we cut them."""
+"""The size of the logs table's text column. The plugin loses longer messages, wpbridge cuts them.
+"""
 ROWS_A_STATEMENT: Final = 500
 NO_GROUPS: Final[Mapping[str, int]] = MappingProxyType({})
 
@@ -36,7 +37,7 @@ _GIVEN: Final = (
     "priority",
     "extended_args",
 )
-"""What is given for each new action; the other columns are the same for all."""
+"""The columns whose values differ between new actions. The others are the same for all."""
 
 
 class Inserts:
@@ -50,7 +51,7 @@ class Inserts:
         self._dialect = dialect
         self._layout = layout
         self._room = room(dialect.most_bytes)
-        # A character may be longer on its way than it is in the table.
+        # A character may take more bytes in the statement than in the table.
         self._message_bytes = min(MESSAGE_BYTES, (dialect.most_bytes - STATEMENT) // 4)
         given = layout.present(*_GIVEN)
         same = {
@@ -77,9 +78,9 @@ class Inserts:
         now: datetime,
         groups: Mapping[str, int] = NO_GROUPS,
     ) -> list[ActionId]:
-        """Pending rows, each with its "action created" row.
+        """Insert pending actions, each with its "action created" log row; return the new ids.
 
-        ``groups``: ids by slug, for those without a ``group_id``.
+        ``groups`` gives ids by slug, for actions without a ``group_id``.
         """
         made: list[ActionId] = []
         rows = ((action, self._values(action, _group_of(action, groups))) for action in actions)
@@ -96,7 +97,7 @@ class Inserts:
         return made
 
     def logs(self, connection: Connection, lines: Iterable[tuple[int, LogLine]]) -> None:
-        """Rows of the logs table, in the order given."""
+        """Insert log rows, in the order given."""
         self.raw_logs(
             connection, [(i, line.message, *self._log_dates(line.at)) for i, line in lines]
         )
@@ -104,11 +105,11 @@ class Inserts:
     def raw_logs(
         self, connection: Connection, rows: Iterable[tuple[int, str, str | None, str | None]]
     ) -> None:
-        r"""The same from action id, message and both dates as they stand.
+        r"""Insert log rows from action id, message and both dates, which are written unchanged.
 
-        A character that the table cannot hold is written as ``\u{1F600}``: an action must not
-        lose its ending for it. Nor for a message that is too long for the column, or for a
-        statement: it is cut.
+        An action must not lose its ending because of a message. So a character that the table
+        cannot hold is written as ``\u{1F600}``, and a message that is too long for the column or
+        for a statement is cut.
         """
         shown, place = self._layout.texts.shown, self._message
         told: Iterator[tuple[object, ...]] = (
@@ -125,7 +126,7 @@ class Inserts:
             self._run(connection, self._logs, self._log_row, len(part), values)
 
     def _log_created(self, connection: Connection, ids: Sequence[ActionId], now: datetime) -> None:
-        """The same row for each: nothing in it has to be quoted."""
+        """Insert the same log row for each action. Its values need no quoting."""
         gmt, local = self._log_dates(now)
         rows = ",".join([f"({i},'action created','{gmt}','{local}')" for i in ids])
         connection.exec_driver_sql(self._logs + rows)
@@ -191,7 +192,7 @@ class Inserts:
         values: Sequence[object],
         end: str = "",
     ) -> CursorResult[Any]:
-        """One INSERT of many rows."""
+        """Run one INSERT of many rows."""
         return connection.exec_driver_sql(start + ",".join([row] * rows) + end, tuple(values))
 
 
@@ -200,5 +201,5 @@ def _group_of(action: NewAction, groups: Mapping[str, int]) -> int:
 
 
 def _size(row: tuple[NewAction, list[object]]) -> int:
-    """What a row takes in a statement, and its row of the log in another."""
+    """Return the bytes of a row in a statement, and of its log row in another."""
     return 2 * SMALL + text_size("".join([one for one in row[1] if isinstance(one, str)]))

@@ -1,7 +1,7 @@
-"""Which hooks and groups there are, at a cost that does not grow with the backlog.
+"""List the hooks and groups of the queue, at a cost that does not grow with the backlog.
 
-A claim asks when rows that are not ours fill the front of the queue. Hooks are found by stepping
-over the index by hook, one read for each, and not by reading a million due rows.
+A claim needs them when rows that are not ours fill the front of the queue. Hooks are found by
+stepping over the index by hook, with one read for each, instead of reading a million due rows.
 """
 
 from collections.abc import Sequence
@@ -14,28 +14,29 @@ from wpbridge.store.schema.charsets import to_text
 from wpbridge.store.structure.tables import Tables
 
 MOST_HOOKS: Final = 1_000
-"""More hooks than this, ended ones too, are not stepped over: some plugin invents them."""
+"""If there are more hooks, ended ones included, they are not stepped over: some plugin invents
+them."""
 MOST_GROUPS: Final = 200
 TWINS_DEPTH: Final = 5_000
-"""So many due rows of a name are searched for other spellings of it."""
+"""How many due rows of a name are searched for other spellings of it."""
 _NAMES_A_STATEMENT: Final = 100
 
 
 class Inventory:
-    """The hooks and groups of one site's queue."""
+    """Lists the hooks and groups of one site's queue."""
 
     def __init__(self, tables: Tables) -> None:
         names, layout, dialect = tables.names, tables.layout, tables.dialect
         table, index = names.actions, layout.hook_index
         due = "status = 'pending' AND scheduled_date_gmt <= :now AND claim_id = 0"
-        # The tables' collation takes spellings together that PHP tells apart: compare bytes.
+        # Bytes are compared, since the collation takes spellings for equal that PHP tells apart.
         self._exact = dialect.as_bytes("hook")
         self._next = text(dialect.next_value(table, "hook", index)) if index else None
         self._first_rows = (
             f"SELECT * FROM (SELECT hook FROM {table}{dialect.use_index(index)}"
             f" WHERE hook = :name AND {due} LIMIT {TWINS_DEPTH}) AS rows_name"
         )
-        # Reads every due row: only where there is no index by hook, or too many hooks in it.
+        # This reads every due row. It is used without an index by hook, or with too many hooks.
         self._of_all_due = text(
             f"SELECT DISTINCT {self._exact} FROM {table}{dialect.use_index(layout.due_index)}"
             f" WHERE {due}"
@@ -46,7 +47,7 @@ class Inventory:
         )
 
     def due_hooks(self, connection: Connection, now: str) -> tuple[str, ...]:
-        """Hooks with due, free rows, in every spelling that is near the front of its rows."""
+        """Return hooks with due, unclaimed rows, in each spelling near the front of their rows."""
         names = self.names(connection)
         if names is None:
             return _told(connection.execute(self._of_all_due, {"now": now}).fetchall())
@@ -56,14 +57,14 @@ class Inventory:
         return tuple(found)
 
     def groups(self, connection: Connection) -> dict[int, str] | None:
-        """Slugs by id, with 0 for no group; None when there are too many to look through."""
+        """Return slugs by id, with 0 for no group; None when there are too many groups."""
         rows = connection.execute(self._newest_groups).fetchall()
         if len(rows) > MOST_GROUPS:
             return None
         return {0: "", **{int(group_id): str(slug or "") for group_id, slug in rows}}
 
     def names(self, connection: Connection) -> list[str] | None:
-        """Each name of the index by hook, in one spelling; None when stepping does not work."""
+        """Return each name in the index by hook, in one spelling; None where stepping fails."""
         if self._next is None:
             return None
         found: dict[str, None] = {}
@@ -73,7 +74,8 @@ class Inventory:
             if name is None:
                 return list(found)
             if name in found:
-                # A collation that knows none of our characters as one that comes after an end.
+                # In this collation none of our least characters continues a text, so we are back
+                # here.
                 return None
             last = str(name)
             found[last] = None
@@ -87,6 +89,6 @@ class Inventory:
 
 
 def _told(rows: Sequence[Sequence[object]]) -> tuple[str, ...]:
-    """Names from the bytes of one column."""
+    """Return the names whose bytes are the rows' only column."""
     names = (name for (name,) in rows)
     return tuple(to_text(as_bytes(name)) for name in names)

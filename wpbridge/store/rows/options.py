@@ -1,7 +1,7 @@
-"""WordPress's options, one at a time: read, and changed by compare-and-swap.
+"""Read WordPress's options one at a time, and change them by compare-and-swap.
 
-WordPress writes its options without any lock, so what was read must still be there, byte for byte,
-when it is replaced. The column's own collation would take other bytes for the same.
+WordPress writes its options without a lock. So the value that was read must still be there, byte
+for byte, when it is replaced. The column's own collation would take other bytes for equal.
 """
 
 from typing import Final
@@ -14,11 +14,11 @@ from wpbridge.store.structure.tables import Tables
 CRON: Final = "cron"
 CRON_LOCK: Final = "_transient_doing_cron"
 CRON_LOCK_SECONDS: Final = 60
-"""WordPress's WP_CRON_LOCK_TIMEOUT: an older lock is nobody's."""
+"""WordPress's WP_CRON_LOCK_TIMEOUT: an older lock counts as free."""
 
 
 class Options:
-    """The options of one site; a session's own statements, or a caller's transaction."""
+    """Reads and changes the options of one site, alone or in a transaction of the caller's."""
 
     def __init__(self, tables: Tables) -> None:
         names, dialect = tables.names, tables.dialect
@@ -39,7 +39,7 @@ class Options:
         self._delete = text(f"DELETE FROM {table} WHERE option_name = :name AND {value} = :old")
 
     def check(self) -> None:
-        """SchemaError where an option cannot be changed together with the queue."""
+        """Raise SchemaError where options cannot be changed in one transaction with the queue."""
 
         def check(connection: Connection) -> None:
             if not self._dialect.columns(connection, self._table):
@@ -53,7 +53,7 @@ class Options:
         self._session.run(check)
 
     def read(self, name: str) -> bytes | None:
-        """Its bytes, as PHP has them; None when there is no such option."""
+        """Return an option's bytes as PHP has them; None when there is no such option."""
 
         def read(connection: Connection) -> bytes | None:
             found = connection.execute(self._read, {"name": name}).scalar()
@@ -75,7 +75,7 @@ class Options:
         return self._session.run(swap)
 
     def write(self, name: str, value: str) -> None:
-        """Write one, whether it is there or not."""
+        """Write an option, whether it exists or not."""
         values = {"name": name, "new": value.encode()}
 
         def write(connection: Connection) -> None:
@@ -87,19 +87,20 @@ class Options:
         self._session.transact(write)
 
     def remove(self, name: str, old: bytes) -> bool:
-        """Delete it; False, and nothing done, when its bytes are not the old ones any more."""
+        """Delete an option; return False, with nothing done, if its bytes are no longer ``old``."""
         values = {"name": name, "old": old}
         return self._session.run(lambda c: bool(c.execute(self._delete, values).rowcount))
 
     # The lock of WP-Cron's passes
 
     def take_cron_lock(self, mine: str | None, now: float) -> str:
-        """Take, or renew, the lock under which WP-Cron runs; returns what frees it.
+        """Take or renew the lock under which WP-Cron runs; return the text that frees it.
 
-        While it is held no pass of WP-Cron begins, here or elsewhere. It runs out by itself.
+        While it is taken, no pass of WP-Cron begins, here or elsewhere. After a crash it runs out
+        by itself.
 
         Raises:
-            Contention: a pass runs.
+            Contention: a pass is running.
         """
         new = f"{now:.22f}"
         found = self.read(CRON_LOCK)
@@ -117,12 +118,12 @@ class Options:
         return new
 
     def free_cron_lock(self, mine: str) -> None:
-        """Give it back; another's is left alone."""
+        """Give the lock back. The lock of somebody else is left alone."""
         self.remove(CRON_LOCK, mine.encode())
 
 
 def _is_old(value: bytes, now: float) -> bool:
-    """As WordPress judges: far in the future is a broken clock's."""
+    """Return whether WordPress would ignore the lock. One from far in the future is an error."""
     try:
         since = float(value)
     except ValueError:

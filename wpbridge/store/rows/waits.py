@@ -1,7 +1,7 @@
-"""Actions that wait for others to end.
+"""Keep the waits of actions that wait for others to end.
 
-A waiting action is pending without a date (NULL), which no runner of any kind ever takes for due;
-whom it waits for lies in a table of ours. :meth:`Waits.release` gives it its date when they have
+A waiting action is pending without a date (NULL), so no runner of any kind takes it for due. Our
+own table says which actions it waits for. :meth:`Waits.release` gives it its date when they have
 ended, whoever ran them.
 """
 
@@ -24,23 +24,26 @@ from wpbridge.store.structure.tables import Tables
 
 Verdict: TypeAlias = Literal["wait", "run", "cancel"]
 MOST: Final = 1_000
-"""Waiting actions looked at in one transaction."""
+"""The most waiting actions to look at in one transaction."""
 
 
 def is_over(wait: Wait) -> bool:
-    """Whether there is nothing to wait for any more: complete, or whatever else will do."""
+    """Return whether the wait is over: the other action is complete, or its failure suffices."""
     return wait.status == Status.COMPLETE or (_has_failed(wait) and wait.on_failed == "run")
 
 
 def _has_failed(wait: Wait) -> bool:
-    """Failed, canceled, or gone: the plugin purges what it canceled within minutes."""
+    """Return whether the other action failed, was canceled, or is deleted.
+
+    A canceled one may be gone within minutes, since the plugin purges them.
+    """
     return wait.status in (None, Status.FAILED, Status.CANCELED)
 
 
 def verdict(waits: Iterable[Wait]) -> Verdict:
-    """What a waiting action does, by what it waits for.
+    """Return what a waiting action does next, by its waits.
 
-    ``hold`` goes on waiting after a failure, for a requeue or for a person.
+    With ``hold`` it goes on waiting after a failure, until a requeue or a person helps.
     """
     waits = list(waits)
     if any(_has_failed(wait) and wait.on_failed == "cancel" for wait in waits):
@@ -49,10 +52,10 @@ def verdict(waits: Iterable[Wait]) -> Verdict:
 
 
 class Waits:
-    """The waits of one site. Statements for a transaction of the caller's."""
+    """Keeps the waits of one site. Its statements run in a transaction of the caller's."""
 
     def __init__(self, tables: Tables, writes: Writes) -> None:
-        """``lock``: what ends a locking SELECT on this database; never one that skips rows."""
+        """Prepare the statements. Locking ones wait for rows and never skip them."""
         names, lock = tables.names, tables.dialect.row_lock
         self._own = tables.own
         self._writes = writes
@@ -67,7 +70,7 @@ class Waits:
             f" LEFT JOIN {names.actions} a ON a.action_id = w.after_id"
             f" LEFT JOIN {names.actions} d ON d.action_id = w.action_id"
             " WHERE d.action_id IS NULL OR d.status NOT IN ('pending', 'in-progress')"
-            # Each of these ends a wait, so none stands in the way of others for long.
+            # Each of these ends a wait, so none keeps others from being found for long.
             " OR (d.status = 'pending' AND (a.status = 'complete' OR (w.on_failed <> 'hold'"
             " AND (a.action_id IS NULL OR a.status IN ('failed', 'canceled')))))"
             f" LIMIT {MOST}"
@@ -98,7 +101,7 @@ class Waits:
 
     @property
     def are_there(self) -> bool:
-        """Whether this site ever had one."""
+        """Whether this site has ever had a wait."""
         return self._own.has(self._table)
 
     def add(
@@ -108,13 +111,13 @@ class Waits:
         after: Sequence[ActionId],
         on_failed: OnFailed,
     ) -> None:
-        """Let a new action wait."""
+        """Make a new action wait for others."""
         for other in sorted(set(after)):
             values = {"id": action_id, "after": other, "on_failed": on_failed}
             connection.execute(self._insert, values)
 
     def of(self, connection: Connection, ids: Sequence[int]) -> list[Wait]:
-        """What actions wait for."""
+        """Return the waits of actions."""
         if not ids or not self.are_there:
             return []
         return [
@@ -130,31 +133,34 @@ class Waits:
         ]
 
     def count(self, connection: Connection) -> int:
-        """How many actions wait."""
+        """Count the actions that wait."""
         return int(connection.execute(self._count).scalar() or 0) if self.are_there else 0
 
     def hand_on(self, connection: Connection, old: ActionId, new: ActionId) -> None:
-        """Who waited for a failed action waits for the one that does its work again."""
+        """Let the actions that wait for a failed one wait for the one that does its work again."""
         if self.are_there:
             connection.execute(self._hand_on, {"old": old, "new": new})
 
     def moved(self, connection: Connection) -> list[ActionId]:
-        """Those for which something is over, :data:`MOST` at a time; outside of a transaction."""
+        """Return actions with a wait that is over, :data:`MOST` at a time.
+
+        It is for a connection outside of a transaction.
+        """
         if not self.are_there or connection.execute(self._any).first() is None:
             return []
         return [ActionId(int(action)) for (action,) in connection.execute(self._moved)]
 
     def release(self, connection: Connection, ids: Sequence[ActionId], now: datetime) -> int:
-        """Date, or cancel, those that wait no longer; returns how many may run now.
+        """Give dates to actions whose waits are over, or cancel them; return how many may run now.
 
-        Their waits are locked first, so that of two that end the last waits of one action at the
-        same moment, the second sees what the first has done.
+        The waits are locked first. If two transactions end the last waits of one action at the same
+        moment, the second one sees what the first has done.
         """
         released = 0
         while ids:
             done, canceled = self._release(connection, ids, now)
             released += done
-            # Who waited for what is canceled here has to be looked at, too.
+            # Actions that waited for one canceled here must be looked at, too.
             rows = connection.execute(self._behind, {"ids": canceled}) if canceled else ()
             ids = [ActionId(int(action)) for (action,) in rows]
         return released
@@ -162,7 +168,7 @@ class Waits:
     def _release(
         self, connection: Connection, ids: Sequence[ActionId], now: datetime
     ) -> tuple[int, list[ActionId]]:
-        """How many may run now, and which were canceled."""
+        """Return how many may run now, and which were canceled."""
         waits = connection.execute(self._lock, {"ids": sorted(ids)}).fetchall()
         named = sorted({int(i) for action_id, after, _ in waits for i in (action_id, after)})
         rows = connection.execute(self._statuses, {"ids": named}).fetchall() if named else []
@@ -183,7 +189,7 @@ class Waits:
         canceled: list[ActionId] = []
         for action_id, own in found.items():
             if states.get(action_id) == Status.IN_PROGRESS:
-                # Somebody started it by name: put back, it would wait again.
+                # Somebody started it by its id. If it is put back, it waits again.
                 continue
             if states.get(action_id) != Status.PENDING:
                 done.append(action_id)
@@ -203,7 +209,7 @@ class Waits:
         return released, canceled
 
     def _forget_over(self, connection: Connection, waits: Sequence[Wait]) -> None:
-        """One by one: what is complete now may be purged before the rest is."""
+        """Delete single waits that are over: a complete action may be purged before others end."""
         for wait in waits:
             if is_over(wait):
                 values = {"id": wait.action_id, "after": wait.after_id}
@@ -228,7 +234,7 @@ class Waits:
 
 
 def _date_of(blob: object, now: datetime) -> tuple[datetime, bool]:
-    """The date that the schedule says; now for an async one, and where there is no such date."""
+    """Return the schedule's date and False; now and True for an async or unreadable schedule."""
     try:
         told = schedule.decode(as_bytes(blob))
     except CodecError:
@@ -238,5 +244,5 @@ def _date_of(blob: object, now: datetime) -> tuple[datetime, bool]:
     try:
         return from_timestamp(told.timestamp), False
     except (OverflowError, ValueError, OSError):
-        # Whoever runs it finds out what is wrong with it.
+        # The runner that runs it will report what is wrong with it.
         return now, False

@@ -1,7 +1,7 @@
-"""The statements that change actions, few and for many rows at a time.
+"""Change actions with statements for few or many rows.
 
-Called inside a transaction of the caller's. Each names the row by primary key and guards it by
-claim and status, as the plugin does not; docs/explain/statuses.md has the table.
+The caller has begun a transaction. Each statement finds rows by primary key and guards them by
+claim and status, which the plugin does not; docs/explain/statuses.md has the table.
 """
 
 from collections import defaultdict
@@ -27,17 +27,17 @@ STATUS: Final = (
     "CASE WHEN status = 'pending' THEN 'pending' WHEN status = 'in-progress' THEN 'in-progress'"
     " ELSE status END"
 )
-"""An expression: a row's status as the database's collation compares it. `Pending` is pending to
-the plugin's statements, and so to ours."""
+"""An expression for a row's status as the database's collation compares it. `Pending` is pending
+for the plugin's statements, and so for ours."""
 
 
 class LostRaceError(Exception):
-    """Fewer rows matched than were named: somebody else changed some of them."""
+    """Raised when fewer rows matched than were named: somebody else changed some of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """Endings that one UPDATE can make true."""
+    """What endings have in common that one UPDATE can write."""
 
     status: Status
     marked: bool
@@ -49,7 +49,7 @@ class _Change:
 
 
 class Writes:
-    """Statements on one site's actions and logs."""
+    """Runs the statements on one site's actions and logs."""
 
     def __init__(self, tables: Tables, inserts: Inserts, zones: Zones) -> None:
         names, layout, dialect = tables.names, tables.layout, tables.dialect
@@ -110,7 +110,7 @@ class Writes:
     # Claims
 
     def new_claim(self, connection: Connection, now: datetime) -> ClaimId:
-        """A row in the claims table."""
+        """Insert a row into the claims table and return its id."""
         done = connection.execute(self._insert_claim, {"gmt": to_text(now)})
         [claim] = self._dialect.new_ids(connection, done, 1, self._names.claims)
         return ClaimId(claim)
@@ -118,28 +118,28 @@ class Writes:
     def take(
         self, connection: Connection, ids: Sequence[int], claim: ClaimId, now: datetime
     ) -> int:
-        """Put free rows under a claim; returns how many were still free."""
+        """Put free rows under a claim; return how many were still free."""
         return self._execute(connection, self._take, ids, claim=claim, **self._attempt(now))
 
     def take_started(
         self, connection: Connection, ids: Sequence[int], claim: ClaimId, now: datetime
     ) -> int:
-        """The same, marked as started at once."""
+        """Do the same as :meth:`take`, and mark the actions as started."""
         return self._execute(connection, self._take_started, ids, claim=claim, **self._attempt(now))
 
     def free(self, connection: Connection, ids: Sequence[int], claim: ClaimId) -> int:
-        """Unclaim rows that never started."""
+        """Remove the claim from actions that have not started; return how many were still ours."""
         return self._execute(connection, self._free, ids, claim=claim)
 
     def delete_claims(self, connection: Connection, claims: Collection[ClaimId]) -> None:
-        """Remove rows of the claims table."""
+        """Delete rows of the claims table."""
         if claims:
             self._execute(connection, self._delete_claims, list(claims))
 
     def finish(self, connection: Connection, claims: Collection[ClaimId]) -> None:
-        """Remove claims that hold nothing any more; what waits in one after all is free then.
+        """Delete claims without live actions. An action that is pending in one after all is freed.
 
-        Somebody, or a server that forgot its ending, has set it back.
+        That happens when somebody has set it back, or when the server forgot its ending.
         """
         if claims:
             found = connection.exec_driver_sql(self._waiting.replace(":claims", listed(claims)))
@@ -150,7 +150,7 @@ class Writes:
     def touch(
         self, connection: Connection, ids: Sequence[int], claims: Collection[ClaimId], now: datetime
     ) -> None:
-        """Refresh held rows, so that the plugin's cleaner (300 s) leaves them alone."""
+        """Renew the rows' signs of life, so that the plugin's cleaner (300 s) leaves them alone."""
         if ids and claims:
             statement = self._touch.replace(":claims", listed(claims))
             self._execute(connection, statement, ids, **self._attempt(now))
@@ -162,9 +162,10 @@ class Writes:
     def cancel(
         self, connection: Connection, ids: Sequence[int], now: datetime, *, reason: str = ""
     ) -> int:
-        """Pending rows to canceled, with their log rows; returns how many were still pending.
+        """Cancel pending rows, with log rows; return how many were still pending.
 
-        The last attempt is dated, as the plugin does not: it purges undated rows at once.
+        The last attempt is dated, although the plugin does not do that: it purges undated rows at
+        once.
         """
         done = self._execute(connection, self._cancel, ids, **self._attempt(now))
         text_of = f"action canceled via wpbridge: {reason}" if reason else "action canceled"
@@ -174,16 +175,17 @@ class Writes:
     # Starting and ending
 
     def start(self, connection: Connection, actions: Sequence[Action], now: datetime) -> None:
-        """Mark as started. Raises LostRaceError when not all were ours and pending."""
+        """Mark actions as started. Raises LostRaceError unless all were ours and pending."""
         for claim, ids in _by_claim(actions).items():
             matched = self._execute(connection, self._start, ids, claim=claim, **self._attempt(now))
             if matched != len(ids):
                 raise LostRaceError
 
     def end(self, connection: Connection, endings: Sequence[Ending], now: datetime) -> None:
-        """Make endings true, with their logs and successors.
+        """Write endings with their log rows and successors.
 
-        Raises LostRaceError when one was no longer ours; the caller's transaction then rolls back.
+        Raises LostRaceError when one was no longer ours. The caller's transaction must then roll
+        back.
         """
         judge = self._failing.judge(connection, endings)
         changes: list[Ending] = []
@@ -208,7 +210,7 @@ class Writes:
                 successors.append(ending.successor)
         write()
         self._inserts.logs(connection, lines)
-        # One that failed without a successor keeps its zone for a while: it may be requeued.
+        # An action that failed without a successor keeps its zone, since it may be requeued.
         over = [
             e.action.id
             for e in endings
@@ -220,7 +222,7 @@ class Writes:
     def states(
         self, connection: Connection, ids: Sequence[int]
     ) -> dict[ActionId, tuple[str, ClaimId]]:
-        """Status and claim of rows, locked where the server locks rows."""
+        """Return the status and claim of rows, and lock the rows where the server locks rows."""
         statement = self._states.replace(":ids", listed(ids))
         rows = connection.exec_driver_sql(statement) if ids else ()
         return {ActionId(int(i)): (str(status), ClaimId(int(claim))) for i, status, claim in rows}
@@ -275,9 +277,9 @@ class Writes:
         return {"gmt": to_text(now), "local": to_text(self.zone.attempt_local(now))}
 
     def _for_ids(self, statement: str) -> str:
-        """As the driver takes it, but for lists of ids: they are written into the text.
+        """Return a statement for the driver. Lists of ids are later written into its text.
 
-        Hundreds of bound parameters a statement cost more than all the rest of a small batch.
+        Hundreds of bound parameters in a statement cost more than all the rest of a small batch.
         """
         return self._dialect.for_driver(statement)
 

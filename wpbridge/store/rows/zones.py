@@ -1,8 +1,8 @@
-"""Cron chains in a named time zone: which actions belong to one, and in which zone.
+"""Keep the time zones of cron chains that have one.
 
-The plugin's cron schedule knows UTC only, and its blob has no place for a zone, so the zone lies
-in a table of ours by action. A successor that wpbridge inserts inherits it. One that PHP inserted
-was dated in UTC: :meth:`Zones.repair` finds it and puts its date right.
+The plugin's cron schedule only knows UTC, and its blob has no place for a zone. So our own table
+contains the zone of each action. A successor that wpbridge inserts inherits it. One that PHP
+inserted has a date in UTC: :meth:`Zones.repair` finds it and corrects its date.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -22,25 +22,25 @@ from wpbridge.store.schema.tables import ZONES
 from wpbridge.store.structure.tables import Tables
 
 FORGET_AFTER: Final = timedelta(days=1)
-"""A chain whose last action ended so long ago, without a successor, has ended."""
+"""A chain without a successor has ended when its last action ended this long ago."""
 MOST: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZonedAction:
-    """A row of the zones table."""
+    """Holds a row of the zones table."""
 
     action_id: ActionId
     hook: str
     args: str
-    """The args column: the JSON, or the md5 of a long one."""
+    """The value of the args column: the JSON, or the md5 of a long one."""
     group_id: int
     expression: str
     zone: str
 
 
 class ZoneRow(NamedTuple):
-    """What is read of a zoned action and of its row of the actions table."""
+    """What is read of a zoned action, and of its row in the actions table."""
 
     action_id: Any
     hook: object
@@ -53,10 +53,10 @@ class ZoneRow(NamedTuple):
 
 
 class Zones:
-    """The zoned chains of one site. Statements for a transaction of the caller's."""
+    """Keeps the zoned chains of one site. Its statements run in a transaction of the caller's."""
 
     def __init__(self, tables: Tables) -> None:
-        """``lock``: what ends a locking SELECT on this database; never one that skips rows."""
+        """Prepare the statements. Locking ones wait for rows and never skip them."""
         names, zone, lock = tables.names, tables.zone, tables.dialect.row_lock
         self._own = tables.own
         self._site_zone = zone
@@ -78,7 +78,7 @@ class Zones:
         self._ended = text(
             f"SELECT {self._reader.columns} FROM {table} z LEFT JOIN {names.actions} a"
             " ON a.action_id = z.action_id WHERE a.action_id IS NULL"
-            # A canceled one keeps its zone, for as long as it may be requeued.
+            # A canceled action keeps its zone for as long as it may be requeued.
             f" OR a.status NOT IN ('pending', 'in-progress', 'canceled') LIMIT {MOST}"
         )
         self._heirs = text(
@@ -95,22 +95,22 @@ class Zones:
 
     @property
     def are_there(self) -> bool:
-        """Whether this site ever had one."""
+        """Whether this site has ever had a zoned action."""
         return self._own.has(self._table)
 
     def of(self, connection: Connection, ids: Collection[int]) -> dict[ActionId, str]:
-        """The zones of actions that have one."""
+        """Return the zones of those actions that have one."""
         if not ids or not self.are_there:
             return {}
         rows = connection.execute(self._of, {"ids": sorted(ids)})
         return {ActionId(int(action)): str(zone) for action, zone in rows}
 
     def count(self, connection: Connection) -> int:
-        """How many actions have one."""
+        """Count the actions that have a zone."""
         return int(connection.execute(self._count).scalar() or 0) if self.are_there else 0
 
     def keep(self, connection: Connection, rows: Sequence[ZonedAction]) -> None:
-        """Remember the zones of new actions."""
+        """Store the zones of new actions."""
         for row in rows:
             connection.execute(
                 self._insert,
@@ -125,16 +125,16 @@ class Zones:
             )
 
     def forget(self, connection: Connection, ids: Collection[int]) -> None:
-        """Of actions that ended, or that are no cron in a zone any more."""
+        """Delete the zones of actions that have ended or no longer have a cron in a zone."""
         if ids and self.are_there:
             connection.execute(self._delete, {"ids": sorted(ids)})
 
     def has_ended(self, connection: Connection) -> bool:
-        """Whether :meth:`repair` has anything to look at."""
+        """Return whether :meth:`repair` has anything to look at."""
         return connection.execute(self._ended).first() is not None
 
     def repair(self, connection: Connection, now: datetime) -> Mapping[ActionId, datetime]:
-        """Put right what PHP dated in UTC; returns the actions moved, with their new dates."""
+        """Correct dates that PHP wrote in UTC; return the changed actions with their new dates."""
         if not self.are_there:
             return {}
         moved: dict[ActionId, datetime] = {}
@@ -148,7 +148,7 @@ class Zones:
                 zone=str(row.zone),
             )
             if connection.execute(self._lock_one, {"id": link.action_id}).first() is None:
-                # Another runner was faster.
+                # Another runner has done it already.
                 continue
             last = date(row.last_attempt_gmt)
             heir = self._heir(connection, link, _first_date(row.schedule))
@@ -158,7 +158,7 @@ class Zones:
                 if due is not None:
                     moved[action_id] = due
             elif last is not None and now - last < FORGET_AFTER:
-                # PHP marks the old one first: its successor may be a moment away.
+                # PHP marks the old action first, so the successor may come in a moment.
                 continue
             self.forget(connection, [link.action_id])
         return moved
@@ -166,7 +166,7 @@ class Zones:
     def _heir(
         self, connection: Connection, link: ZonedAction, first: int | None
     ) -> tuple[ActionId, schedule.Cron] | None:
-        """Whose chain began at the same moment; any other is somebody's new one."""
+        """Return the successor, whose chain began at the same moment. Other actions are new."""
         if first is None:
             return None
         values = {
@@ -189,7 +189,7 @@ class Zones:
         found: schedule.Cron,
         last: datetime,
     ) -> datetime | None:
-        """Give the chain's zone to its successor, and the date that this zone says."""
+        """Give the chain's zone to its successor, and the date that is right in this zone."""
         self.keep(connection, [replace(link, action_id=heir)])
         try:
             due = zoned.next_date(cron.parse(link.expression), last, zoned.zone_named(link.zone))
@@ -208,7 +208,7 @@ class Zones:
 
 
 def _first_date(blob: object) -> int | None:
-    """When a cron chain began, as the plugin hands it on; None for what cannot be read."""
+    """Return when a cron chain began, as the plugin hands it on; None if it is unreadable."""
     found = _cron_of(blob)
     return (found.first_timestamp or found.timestamp) if found else None
 

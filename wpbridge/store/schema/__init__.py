@@ -1,4 +1,4 @@
-"""What the plugin's tables and ours look like. Pure: nothing here asks a database."""
+"""Describe the plugin's tables and our own. Nothing here asks a database."""
 
 from typing import Final
 

@@ -1,6 +1,6 @@
-"""Statements that change a table of MySQL's which differs from its description.
+"""Write statements that make a table of MySQL equal to its description.
 
-Nothing here is run on SQLite, whose columns and keys cannot be changed.
+None of them is run on SQLite, whose columns and keys cannot be changed.
 """
 
 import re
@@ -11,29 +11,35 @@ from wpbridge.store.schema.found import FoundTable
 
 
 def to_innodb(table: FoundTable) -> str:
-    """Give it transactions."""
+    """Return the statement that gives a table transactions."""
     return f"ALTER TABLE {table.name} ENGINE=InnoDB"
 
 
 def set_default(table: FoundTable, name: str, column: Column) -> str:
-    """Give a column its default; no row is touched."""
+    """Return the statement that gives a column its default. It touches no row."""
     return f"ALTER TABLE {table.name} ALTER COLUMN {name} SET DEFAULT '{column.default}'"
 
 
 def modify(table: FoundTable, name: str, column: Column) -> str:
-    """Define a column as its layout does."""
+    """Return the statement that defines a column as its layout does."""
     return f"ALTER TABLE {table.name} MODIFY COLUMN {name} {column.definition}"
 
 
 def give_ids(table: FoundTable, name: str, column: Column, first: int) -> str:
-    """Let the server give ids, from ``first`` on unless it is 0; with the primary key for it."""
+    """Return the statement after which the server gives ids, with a primary key if needed.
+
+    The ids begin with ``first``, unless that is 0.
+    """
     key = "" if table.indexes.get("PRIMARY") == (name,) else f"ADD PRIMARY KEY ({name}), "
     begin = f", AUTO_INCREMENT={first}" if first else ""
     return f"ALTER TABLE {table.name} {key}MODIFY COLUMN {name} {column.definition}{begin}"
 
 
 def renumber_zeros(table: FoundTable, name: str, least: int) -> str:
-    """Give each row with the id 0 one of its own, above all others and not below ``least``."""
+    """Return the statement that gives new ids to rows with the id 0.
+
+    They are above all other ids and not below ``least``.
+    """
     return (
         f"UPDATE {table.name}, (SELECT @wpbridge_id := GREATEST({least}, COALESCE(MAX({name}), 0)"
         f" + 1) - 1 FROM {table.name}) AS top SET {name} = (@wpbridge_id := @wpbridge_id + 1)"
@@ -42,22 +48,22 @@ def renumber_zeros(table: FoundTable, name: str, least: int) -> str:
 
 
 def add_primary_key(table: FoundTable, columns: Sequence[str]) -> str:
-    """Have the server refuse rows that are there."""
+    """Return the statement that adds a primary key, so that the server refuses copies of rows."""
     return f"ALTER TABLE {table.name} ADD PRIMARY KEY ({', '.join(columns)})"
 
 
 def begin_ids(table: FoundTable, first: int) -> str:
-    """No lower id is given from now on."""
+    """Return the statement after which new ids are not below ``first``."""
     return f"ALTER TABLE {table.name} AUTO_INCREMENT={first}"
 
 
 def is_plain(default: str | None) -> bool:
-    """Whether a default is none, or a plain number or date, which can stand in a statement."""
+    """Return whether a default is None, or a plain number or date that is safe in a statement."""
     return default is None or re.fullmatch(r"[0-9 :.-]{1,30}", default) is not None
 
 
 def default_back(table: FoundTable, name: str, before: str | None) -> str:
-    """Give a column the default back that it had, which must be plain."""
+    """Return the statement that restores a column's default. Raises ValueError if not plain."""
     if not is_plain(before):
         raise ValueError(before)
     if before is None:
@@ -68,7 +74,10 @@ def default_back(table: FoundTable, name: str, before: str | None) -> str:
 
 
 def collate(table: FoundTable, wanted: str) -> str:
-    """All texts into one collation, one by one: CONVERT TO would turn a text into a mediumtext."""
+    """Return the statement that gives all text columns one collation.
+
+    It names each column, since CONVERT TO would turn a text into a mediumtext.
+    """
     charset = f"CHARACTER SET {wanted.partition('_')[0]} COLLATE {wanted}"
     parts = [f"DEFAULT {charset}"]
     for name, column in table.columns.items():

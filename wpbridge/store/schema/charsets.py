@@ -1,8 +1,9 @@
-"""The character set that a MySQL session speaks, set as WordPress sets it.
+"""Set the character set of a MySQL session as WordPress sets it.
 
-PHP has bytes and no characters: it sends UTF-8 whatever the session is told that these bytes are.
-So where DB_CHARSET is latin1, the server takes each byte for one character, and stores and gives
-them back so. Here the driver goes on sending and reading UTF-8 too, and only the session is told.
+PHP has bytes and no characters. It sends UTF-8, whatever character set the session has been told.
+So where DB_CHARSET is latin1, the server takes each byte for one character, stores them so and
+returns them so. Here the driver also sends and reads UTF-8 all the time, and only the session is
+told another character set.
 """
 
 import codecs
@@ -13,11 +14,11 @@ from typing import Any, Final
 
 UTF8: Final = frozenset({"utf8", "utf8mb3", "utf8mb4"})
 PLAIN: Final = "utf8mb4"
-"""What the driver speaks by itself."""
+"""The character set that the driver uses by itself."""
 _BACKSLASH_INSIDE: Final = frozenset({"big5", "cp932", "gb18030", "gbk", "sjis"})
-"""The second byte of a character may be a backslash or a quote: nothing can be escaped."""
+"""The second byte of a character may be a backslash or a quote, so nothing can be escaped."""
 WIDE: Final = _BACKSLASH_INSIDE | {"eucjpms", "euckr", "gb2312", "ujis"}
-"""Characters of several bytes, which are not those of UTF-8."""
+"""Character sets whose characters have several bytes that are not those of UTF-8."""
 _SINGLE: Final = frozenset(
     {
         "armscii8",
@@ -48,18 +49,19 @@ _SINGLE: Final = frozenset(
     }
 )
 _PHP_KNOWS: Final = _SINGLE | WIDE | {"utf8", "utf8mb4"}
-"""Names that PHP's driver takes. With any other WordPress says nothing, and the server's own
-character set stays."""
+"""The names that PHP's driver takes. For any other name WordPress sets nothing, and the server's
+own character set stays."""
 _CODEC: Final = "wpbridge_php_bytes"
 
 
 def speak(connection: Any, charset: str | None, collate: str | None) -> None:
-    """Set a new connection of PyMySQL up.
+    """Set up a new connection of PyMySQL.
 
     Args:
-        connection: speaks :data:`PLAIN`.
-        charset: None, or a name that PHP or the server does not know: the server's own.
-        collate: left out where it is not one of the character set's, as WordPress leaves it out.
+        connection: its character set is :data:`PLAIN`.
+        charset: the wanted one. For None, and for a name that PHP or the server does not know, the
+            server's own is used.
+        collate: ignored where it does not belong to the character set, as WordPress ignores it.
     """
     if charset == PLAIN and not collate:
         return
@@ -85,7 +87,7 @@ def _set_names(connection: Any, cursor: Any, told: str) -> bool:
 
 
 def _speak_bytes(connection: Any, charset: str) -> None:
-    """Read what is no UTF-8 as surrogates, and write them as the bytes they were."""
+    """Make the connection read bytes that are no UTF-8 as surrogates, and write them unchanged."""
     codecs.register(_find)
     connection.encoding = _CODEC
     if charset in _BACKSLASH_INSIDE:
@@ -111,10 +113,10 @@ def _find(name: str) -> codecs.CodecInfo | None:
 
 
 def to_bytes(text: str) -> bytes:
-    """A text's bytes as PHP has them. UnicodeEncodeError for half a surrogate pair."""
+    """Return a text's bytes as PHP has them. Half a surrogate pair raises UnicodeEncodeError."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def to_text(data: bytes) -> str:
-    """The text of PHP's bytes; what is no UTF-8 becomes surrogates that :func:`to_bytes` knows."""
+    """Return the text of PHP's bytes; those that are no UTF-8 are surrogates, as in to_bytes."""
     return data.decode("utf-8", "surrogateescape")

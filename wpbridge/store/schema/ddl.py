@@ -1,4 +1,4 @@
-"""The statements that create tables and indexes, on each kind of database, from the description."""
+"""Write the statements that create tables and indexes on each kind of database."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,23 +13,23 @@ _NO_ZERO_IDS: Final = "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO'"
 _MYSQL_END: Final = {
     # The server chooses the engine of the plugin's tables, as it does for the plugin.
     False: "DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_520_ci",
-    # Ours are compared byte for byte where they hold names.
+    # The names in our tables are compared byte for byte.
     True: "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
 }
 
 
 class Ddl(ABC):
-    """Writes the statements of one kind of database."""
+    """Writes the statements of one kind of database from the description."""
 
     can_alter: bool
-    """Whether it can change the columns and the keys of a table that exists."""
+    """Whether it can change the columns and the keys of an existing table."""
     online: str
-    """Words after a statement that let others write meanwhile; empty where there are none."""
+    """The end of a statement that lets others write meanwhile; empty where there is none."""
     before_script: tuple[str, ...]
     """What another client must run before a script of these statements."""
 
     def plugin(self, names: TableNames, layout: int = FRESH_LAYOUT) -> list[str]:
-        """Create the plugin's tables as a fresh install of the plugin has them."""
+        """Return the statements that create the plugin's tables as a fresh install has them."""
         made = []
         for table in PLUGIN:
             name = names.of(table)
@@ -38,11 +38,11 @@ class Ddl(ABC):
         return made
 
     def own(self, names: TableNames) -> dict[str, str]:
-        """Our own tables, each with the statement that creates it where it is not there."""
+        """Return, for each of our own tables, the statement that creates it if it is missing."""
         return {names.of(t): self._table(names.of(t), t, FRESH_LAYOUT) for t in OWN}
 
     def own_indexes(self, names: TableNames) -> dict[str, str]:
-        """Our own tables that an earlier release made without an index, with what adds it."""
+        """Return the statements that add indexes to our tables of earlier releases, by table."""
         return {
             names.of(table): statement
             for table in OWN
@@ -50,26 +50,27 @@ class Ddl(ABC):
         }
 
     def add_column(self, names: TableNames, table: Table, column: str) -> str:
-        """Add a column to a table that lacks it."""
+        """Return the statement that adds a column to a table that lacks it."""
         return f"ALTER TABLE {names.of(table)} ADD COLUMN {self._column(table, column)}"
 
     @abstractmethod
     def index_name(self, table: str, index: Index) -> str:
-        """The name of an index of a table."""
+        """Return the name of an index of a table."""
 
     @abstractmethod
     def add_index(self, table: str, index: Index) -> str:
-        """Add an index to a table that lacks it."""
+        """Return the statement that adds an index to a table that lacks it."""
 
     @abstractmethod
     def drop_index(self, table: str, index: Index) -> str:
-        """Drop an index."""
+        """Return the statement that drops an index."""
 
     @abstractmethod
     def before_change(self, lock_wait_seconds: float) -> tuple[str, ...]:
-        """What is run before a statement that changes a table; nothing where it is a transaction.
+        """Return what to run before a statement that changes a table.
 
-        ``lock_wait_seconds``: how long the statement may wait for the table.
+        It is empty where such a statement is an ordinary transaction. ``lock_wait_seconds`` says
+        how long the statement may wait for the table.
         """
 
     @abstractmethod
@@ -77,21 +78,21 @@ class Ddl(ABC):
 
     @abstractmethod
     def _indexes(self, name: str, indexes: Sequence[Index]) -> list[str]:
-        """What adds indexes that the statement of the table does not have."""
+        """Return the statements for indexes that the table's own statement does not make."""
 
     @abstractmethod
     def _column(self, table: Table, name: str) -> str: ...
 
 
 class MySQLDdl(Ddl):
-    """MySQL and MariaDB. A table's indexes are made with it."""
+    """Writes for MySQL and MariaDB. A table's indexes are made with it."""
 
     can_alter = True
     online = ONLINE
     before_script = (_NO_ZERO_IDS,)
 
     def index_name(self, table: str, index: Index) -> str:
-        """The plugin's, which is the table's alone."""
+        """See :class:`Ddl`. It is the plugin's name, which need be unique only in its table."""
         del table
         return index.name
 
@@ -127,18 +128,18 @@ class MySQLDdl(Ddl):
 
 
 class SQLiteDdl(Ddl):
-    """SQLite, with the plugin's tables as sqlite-database-integration 2 makes them."""
+    """Writes for SQLite. The plugin's tables are as sqlite-database-integration 2 makes them."""
 
     can_alter = False
     online = ""
     before_script = ()
 
     def __init__(self, *, is_strict: bool) -> None:
-        """``is_strict``: whether the library knows STRICT tables, as SQLite does from 3.37 on."""
+        """``is_strict`` says whether the library knows STRICT tables, as SQLite does from 3.37."""
         self._end = "STRICT" if is_strict else ""
 
     def index_name(self, table: str, index: Index) -> str:
-        """The one that WordPress's own layer gives it: a name is the whole database's."""
+        """See :class:`Ddl`. WordPress's own layer gives this name, unique in the whole database."""
         return f"{table}__{index.name}"
 
     def add_index(self, table: str, index: Index) -> str:
@@ -154,7 +155,7 @@ class SQLiteDdl(Ddl):
         return f'{verb} "{name}" ON "{table}" ({", ".join(index.columns)})'
 
     def before_change(self, lock_wait_seconds: float) -> tuple[str, ...]:
-        """See :class:`Ddl`: a change of a definition is a transaction like any other."""
+        """See :class:`Ddl`. A change of a definition is a transaction like any other."""
         del lock_wait_seconds
         return ()
 
@@ -183,7 +184,7 @@ class SQLiteDdl(Ddl):
 
 
 def _sqlite_type(column: Column, *, is_ours: bool) -> str:
-    """Texts of the plugin's compare without regard to case, as MySQL's collations do."""
+    """Return a column's type. The plugin's texts ignore case, as with MySQL's collations."""
     if "int" in column.type.partition(" ")[0]:
         return "INTEGER"
     if column.type == "double":

@@ -1,4 +1,4 @@
-"""What a description of a table is made of: columns, indexes, a primary key."""
+"""Define the parts of a table's description: columns, indexes, a primary key."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ NEWEST_SCHEMA: Final = 9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column. Its type is MySQL's, without the width that integers are shown in."""
+    """Describes a column. Its type is MySQL's, without the display width of integers."""
 
     type: str
     null: bool = False
@@ -18,13 +18,13 @@ class Column:
     auto: bool = False
     """Whether the database gives new rows their value."""
     since: int = OLDEST_SCHEMA
-    """The plugin's layout that brought the column, as far as wpbridge must know it."""
+    """The first of the plugin's layouts with the column, as far as wpbridge must know."""
     is_optional: bool = False
-    """Whether wpbridge does without it."""
+    """Whether wpbridge can work without it."""
 
     @property
     def definition(self) -> str:
-        """The column as it stands in a statement on MySQL. The table sets the character set."""
+        """Return the column's definition for MySQL. The table sets the character set."""
         parts = [self.type, "NULL" if self.null else "NOT NULL"]
         if self.auto:
             parts.append("AUTO_INCREMENT")
@@ -35,7 +35,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
-    """An index, and the plugin's layouts that ask for it."""
+    """Describes an index, and which of the plugin's layouts ask for it."""
 
     columns: tuple[str, ...]
     lengths: Mapping[str, int] = field(default_factory=dict)
@@ -43,16 +43,16 @@ class Index:
     since: int = OLDEST_SCHEMA
     until: int = NEWEST_SCHEMA
     called: str = ""
-    """Its name, where that is not made of its columns."""
+    """Its name, when that is not made of its columns."""
 
     @property
     def name(self) -> str:
-        """The index's name on MySQL."""
+        """Return the index's name on MySQL."""
         return self.called or "_".join(self.columns)
 
     @property
     def definition(self) -> str:
-        """The columns as they stand in a statement on MySQL."""
+        """Return the columns as a statement for MySQL lists them."""
         return ", ".join(
             f"{column}({self.lengths[column]})" if column in self.lengths else column
             for column in self.columns
@@ -61,25 +61,25 @@ class Index:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table of the plugin's or of ours."""
+    """Describes one of the plugin's tables or of our own."""
 
     name: str
-    """What :class:`wpbridge.store.schema.layout.TableNames` calls it."""
+    """Its name in :class:`wpbridge.store.schema.layout.TableNames`."""
     key: tuple[str, ...]
     """The columns of the primary key."""
     columns: Mapping[str, Column]
-    """In the order in which they are made."""
+    """The columns, in the order in which they are made."""
     indexes: tuple[Index, ...] = ()
-    """Beside the primary key."""
+    """The indexes beside the primary key."""
     is_ours: bool = False
 
     @property
     def name_end(self) -> str:
-        """The table's name after the site's prefix."""
+        """Return the table's name after the site's prefix."""
         return f"{'wpbridge' if self.is_ours else 'actionscheduler'}_{self.name}"
 
     def insert_into(self, name: str) -> str:
-        """Write the INSERT of a whole row into the table of this name, with values by name."""
+        """Return the INSERT of a whole row into the table of this name, with values by name."""
         columns, values = ", ".join(self.columns), ", ".join(f":{one}" for one in self.columns)
         return f"INSERT INTO {name} ({columns}) VALUES ({values})"
 
@@ -90,13 +90,13 @@ class Table:
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """The columns without which wpbridge cannot work."""
+        """Return the columns without which wpbridge cannot work."""
         return tuple(name for name, column in self.columns.items() if not column.is_optional)
 
     def columns_of(self, layout: int) -> dict[str, Column]:
-        """The columns that a layout of the plugin has."""
+        """Return the columns that a layout of the plugin has."""
         return {name: column for name, column in self.columns.items() if column.since <= layout}
 
     def indexes_of(self, layout: int) -> list[Index]:
-        """The indexes that a layout of the plugin asks for."""
+        """Return the indexes that a layout of the plugin asks for."""
         return [index for index in self.indexes if index.since <= layout <= index.until]

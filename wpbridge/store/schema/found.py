@@ -1,4 +1,4 @@
-"""Tables as a database tells of them, to compare with the description."""
+"""Hold tables as a database describes them, to compare them with our description."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Final
 
 NO_TRANSACTIONS: Final = frozenset({"myisam", "aria", "memory"})
-"""Engines, in lower case."""
+"""The engines without transactions, in lower case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundColumn:
-    """A column as the database tells of it."""
+    """Holds a column as the database describes it."""
 
     type: str
     null: bool
@@ -22,7 +22,7 @@ class FoundColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundTable:
-    """A table as the database tells of it."""
+    """Holds a table as the database describes it."""
 
     name: str
     columns: Mapping[str, FoundColumn]
@@ -33,7 +33,7 @@ class FoundTable:
     """Empty on SQLite."""
     collation: str = ""
     rows: int = 0
-    """An estimate."""
+    """An estimate of the number of rows."""
     size_bytes: int = 0
 
     @property
@@ -43,18 +43,18 @@ class FoundTable:
 
     @property
     def changes_online(self) -> bool:
-        """Whether others can write while an index is added, on a server that is new enough."""
+        """Whether others can write while an index is added, if the server is new enough."""
         return bool(self.engine) and not self.is_plain
 
     def has_index(self, columns: Sequence[str]) -> bool:
-        """Whether an index begins with these columns."""
+        """Return whether an index begins with these columns."""
         wanted = tuple(columns)
         return any(found[: len(wanted)] == wanted for found in self.indexes.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSize:
-    """How large a table is. The rows are an estimate on large tables."""
+    """Says how large a table is. On large tables the number of rows is an estimate."""
 
     engine: str
     rows: int | None
@@ -62,7 +62,7 @@ class TableSize:
 
 
 def columns_by_index(rows: Iterable[Sequence[object]]) -> dict[str, tuple[str, ...]]:
-    """Gather rows that begin with an index and one of its columns, in the index's order."""
+    """Return each index's columns in order, from rows that begin with an index and a column."""
     found: dict[str, tuple[str, ...]] = {}
     for index, column, *_ in rows:
         found[str(index)] = (*found.get(str(index), ()), str(column))
@@ -70,12 +70,12 @@ def columns_by_index(rows: Iterable[Sequence[object]]) -> dict[str, tuple[str, .
 
 
 def plain_type(told: str) -> str:
-    """Write ``bigint(20) unsigned`` as ``bigint unsigned``: newer servers show no width."""
+    """Return ``bigint(20) unsigned`` as ``bigint unsigned``, since newer servers show no width."""
     return re.sub(r"\b(tinyint|smallint|mediumint|int|bigint)\(\d+\)", r"\1", told.lower())
 
 
 def plain_default(told: object) -> str | None:
-    """Take the quotes from a default: MariaDB quotes what it tells, and tells NULL as a word."""
+    """Return a default without quotes. MariaDB quotes defaults and writes NULL as a word."""
     if told is None or str(told) == "NULL":
         return None
     return str(told).removeprefix("'").removesuffix("'")

@@ -1,9 +1,9 @@
-"""Ids that the database gives to new rows: whether the tables still can, and what came back.
+"""Check the ids that the database gives to new rows, and whether the tables can still give them.
 
-Tables lose AUTO_INCREMENT or their primary key in an incomplete import. The database then gives
+An incomplete import makes tables lose AUTO_INCREMENT or their primary key. The database then gives
 every new row the id 0, or repeats one. An id of 0 means "no claim" and "no group", so nothing may
-be written to such tables: they are looked at once when a store is opened, and an id that cannot be
-one ends the transaction that got it.
+be written to such tables. They are checked once when a store is opened. An id that is not valid
+also ends the transaction that got it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,18 +18,18 @@ MEND: Final = "stop all that uses the queue, then run `wpbridge migrate schema f
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyColumn:
-    """The column of a table that tells its rows apart, as it is found."""
+    """Describes the column that should tell a table's rows apart, as it is found."""
 
     is_key: bool
-    """It is the primary key, or begins it."""
+    """Whether it is the primary key, or begins it."""
     gives_ids: bool
-    """New rows get an id that no row had before."""
+    """Whether new rows get an id that no row had before."""
 
 
 def lost(names: TableNames, found: Mapping[str, KeyColumn]) -> list[str]:
-    """What each table has lost, for those that are not whole.
+    """Say what each damaged table has lost.
 
-    ``found``: by table; tables that are not there are left out.
+    ``found`` gives the key column by table. Tables that it lacks are left out.
     """
     told = []
     for table, column in names.keys_of_tables.items():
@@ -44,14 +44,14 @@ def lost(names: TableNames, found: Mapping[str, KeyColumn]) -> list[str]:
 
 
 def complaint(told: Sequence[str]) -> str:
-    """One line on what :func:`lost` has found; empty for nothing."""
+    """Join what :func:`lost` has found into one line; return "" for nothing."""
     if not told:
         return ""
     return f"{'; '.join(told)}, as after an incomplete import: nothing is written; {MEND}"
 
 
 def given(told: object, table: str) -> int:
-    """The id that the database says it gave to a new row of a table.
+    """Return the id that the database gave to a new row of a table.
 
     Raises:
         SchemaError: it gave none; the caller's transaction must not be committed.

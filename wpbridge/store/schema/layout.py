@@ -1,7 +1,7 @@
-"""The tables as they are found: names, columns and indexes of one site's queue.
+"""Hold the tables of one site's queue as they are found: names, columns and indexes.
 
-The plugin's own tables are never reshaped. Indexes are known by their columns, not by name: the
-name differs between the plugin's versions and between MySQL and WordPress on SQLite.
+The plugin's own tables are never reshaped. Indexes are recognised by their columns, because their
+names differ between the plugin's versions and between MySQL and WordPress on SQLite.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ STORE_OPTION: Final = "schema-ActionScheduler_StoreSchema"
 
 
 class _Named:
-    """The whole name of a table, with the site's prefix."""
+    """Gives the whole name of a table, with the site's prefix."""
 
     def __init__(self, table: Table) -> None:
         self._end = table.name_end
@@ -36,93 +36,93 @@ class _Named:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableNames:
-    """Every table of a site that wpbridge reads or writes."""
+    """Names every table of a site that wpbridge reads or writes."""
 
     prefix: str
 
     actions = _Named(tables.ACTIONS)
-    """Work, one row each."""
+    """The plugin's: one row for each action."""
     claims = _Named(tables.CLAIMS)
-    """One row a claim, of any runner."""
+    """The plugin's: one row for each claim, of any runner."""
     groups = _Named(tables.GROUPS)
-    """Slugs."""
+    """The plugin's: the slugs of groups."""
     logs = _Named(tables.LOGS)
-    """What happened to each action."""
+    """The plugin's: what happened to each action."""
     runners = _Named(tables.RUNNERS)
-    """Ours: who runs, and which claims are whose."""
+    """Ours: which runners there are, and which claims they own."""
     pauses = _Named(tables.PAUSES)
-    """Ours: what no runner may claim; the companion plugin reads it too."""
+    """Ours: what no runner may claim. The companion plugin reads it too."""
     zones = _Named(tables.ZONES)
-    """Ours: actions whose cron is read in a named time zone."""
+    """Ours: actions whose cron expression is read in a named time zone."""
     waits = _Named(tables.WAITS)
     """Ours: actions that wait for others to end."""
     keys = _Named(tables.KEYS)
-    """Ours: idempotency keys, and the actions they made."""
+    """Ours: idempotency keys, and the actions that were added with them."""
     limits = _Named(tables.LIMITS)
     """Ours: how much of their rates hooks and groups have used, and failures in a row."""
     suspects = _Named(tables.SUSPECTS)
-    """Ours: actions that a dead runner held."""
+    """Ours: actions that a dead runner had in hand."""
     duties = _Named(tables.DUTIES)
-    """Ours: what one runner does for all, and whose turn it is."""
+    """Ours: the duties of the site, and which runner does them."""
     held = _Named(tables.HELD)
-    """Ours: hooks without a callback in WordPress, whose actions are held back."""
+    """Ours: held hooks, which have no callback in WordPress."""
     site = _Named(tables.SITE)
     """Ours: the site's own id, and the version of our tables."""
 
     def of(self, table: Table) -> str:
-        """Name a table of the description."""
+        """Return the name of a table of the description."""
         return f"{self.prefix}{table.name_end}"
 
     @property
     def options(self) -> str:
-        """Name WordPress's options; only migrations write to them."""
+        """Return the name of WordPress's options table. Only migrations write to it."""
         return f"{self.prefix}options"
 
     @property
     def with_ids(self) -> frozenset[str]:
-        """The tables whose ids the database gives."""
+        """Return the tables in which the database numbers the rows."""
         return frozenset(
             self.of(table) for table in (*tables.PLUGIN, *tables.OWN) if table.gives_ids
         )
 
     @property
     def own_keys(self) -> dict[str, tuple[str, ...]]:
-        """The primary keys of our own tables."""
+        """Return the primary keys of our own tables."""
         return {self.of(table): table.key for table in tables.OWN}
 
     @property
     def keys_of_tables(self) -> dict[str, str]:
-        """The column that is, or begins, the primary key of each table, ours included."""
+        """Return, for each table, the column that is its primary key or begins it."""
         return {self.of(table): table.key[0] for table in (*tables.PLUGIN, *tables.OWN)}
 
     @property
     def first(self) -> tuple[str, ...]:
-        """Those of ours that wpbridge 0.1 had: no runner does without them."""
+        """Return our tables that wpbridge 0.1 had. No runner works without them."""
         return self._all_of(tables.FIRST)
 
     @property
     def later(self) -> tuple[str, ...]:
-        """Those of ours that came later: a runner whose account cannot make them does without."""
+        """Return our tables that came later. A runner that cannot make them works without them."""
         return self._all_of(tables.LATER)
 
     @property
     def own(self) -> tuple[str, ...]:
-        """All of ours: what `init` makes and `uninstall` removes."""
+        """Return all of our tables, which `init` makes and `uninstall` removes."""
         return self._all_of(tables.OWN)
 
     @property
     def plugin(self) -> tuple[str, ...]:
-        """The plugin's four."""
+        """Return the plugin's four tables."""
         return self._all_of(tables.PLUGIN)
 
     @property
     def queue(self) -> tuple[str, ...]:
-        """The plugin's four, and ours."""
+        """Return the plugin's four tables, and ours."""
         return (*self.plugin, *self.own)
 
     @property
     def all(self) -> tuple[str, ...]:
-        """The plugin's, ours, and the options."""
+        """Return the plugin's tables, the options table, and ours."""
         return (*self.plugin, self.options, *self.own)
 
     def _all_of(self, several: Sequence[Table]) -> tuple[str, ...]:
@@ -131,7 +131,7 @@ class TableNames:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """What this site's tables can do."""
+    """Says which columns and indexes this site's tables have. Indexes are given by their names."""
 
     has_priority: bool
     has_extended_args: bool
@@ -139,7 +139,7 @@ class Layout:
     priority_index: str | None
     """(claim_id, status, priority, scheduled_date_gmt)"""
     date_index: str | None
-    """(claim_id, status, scheduled_date_gmt): before schema 8"""
+    """(claim_id, status, scheduled_date_gmt), before schema 8"""
     due_index: str | None
     """(status, scheduled_date_gmt)"""
     hook_index: str | None
@@ -153,17 +153,17 @@ class Layout:
     attempt_index: str | None = None
     """(status, last_attempt_gmt)"""
     plain_tables: tuple[str, ...] = ()
-    """Those of the plugin's and our own whose engine has no transactions."""
+    """The tables of the plugin and of ours whose engine has no transactions."""
     texts: Texts = field(default_factory=Texts)
     """What the text columns can hold."""
 
     def present(self, *columns: str) -> list[str]:
-        """Those of these columns of the actions table that this site has, in their order."""
+        """Return those of these columns of the actions table that this site has, in their order."""
         return [column for column in columns if column not in self.lacking]
 
     @property
     def lacking(self) -> frozenset[str]:
-        """The columns of the actions table that are in the description and not on this site."""
+        """Return the described columns of the actions table that this site lacks."""
         there = {
             "priority": self.has_priority,
             "extended_args": self.has_extended_args,
@@ -172,7 +172,7 @@ class Layout:
         return frozenset(name for name, is_there in there.items() if not is_there)
 
     def describe(self) -> str:
-        """For `check`."""
+        """Describe the layout in one line, for `check`."""
         claim = "priority" if self.priority_index else "date" if self.date_index else "none"
         return (
             f"priority={'yes' if self.has_priority else 'no'} "
@@ -187,13 +187,13 @@ def layout_of(
     *,
     plain_tables: tuple[str, ...] = (),
 ) -> Layout:
-    """Read a layout off what the database says.
+    """Make a layout of what the database says.
 
     Args:
         prefix: the site's table prefix, for the message.
-        columns: "actions", "claims", … to column names; a missing table is absent.
-        indexes: index name to column names, of the actions table.
-        plain_tables: those without transactions, MyISAM's.
+        columns: column names by "actions", "claims", …; a missing table is absent.
+        indexes: column names by index name, of the actions table.
+        plain_tables: the tables without transactions, such as MyISAM's.
 
     Raises:
         SchemaError: a table or a needed column is missing.

@@ -1,7 +1,7 @@
-"""Rows by name: which columns a statement reads, and the record that each of its rows becomes.
+"""Read rows by name: which columns a statement reads, and the record made of each row.
 
-A record is a NamedTuple whose fields are called as the columns are. To read one of its fields takes
-no longer than to read a place of a row, which attributes of SQLAlchemy's rows do.
+A record is a NamedTuple whose fields have the columns' names. Reading a field is as fast as reading
+a place of a row. Attributes of SQLAlchemy's rows are slower.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -15,13 +15,13 @@ R = TypeVar("R", bound=NamedTuple)
 
 @dataclass(frozen=True, slots=True)
 class Reader(Generic[R]):
-    """The columns of a SELECT, and what makes a record of each of its rows."""
+    """Holds the columns of a SELECT, and makes a record of each of its rows."""
 
     columns: str
     make: Callable[[Iterable[Any]], R]
 
     def read(self, rows: Iterable[Iterable[Any]]) -> list[R]:
-        """Make records of all rows, in their order."""
+        """Return the records of all rows, in their order."""
         return list(map(self.make, rows))
 
 
@@ -33,17 +33,17 @@ def reader(
     of: str = "",
     **expressions: str,
 ) -> Reader[R]:
-    """Read records of a table's rows.
+    """Return a reader of a table's rows.
 
     Args:
-        record: names the columns, in their order.
-        table: describes them.
+        record: the NamedTuple whose fields name the columns, in their order.
+        table: the description of the table.
         lacking: columns that this site's table lacks. Their default is read instead.
-        of: what the statement calls the table, where it reads more than one.
-        expressions: what is read for a field that is no column, or other than the column is.
+        of: the table's alias, when the statement reads more than one table.
+        expressions: what to read for a field that is no column, or in place of its column.
 
     Raises:
-        KeyError: a field is neither.
+        KeyError: a field is neither a column nor an expression.
     """
 
     def told(name: str) -> str:

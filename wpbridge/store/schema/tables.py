@@ -1,11 +1,11 @@
-"""The tables: the plugin's in its layouts 5 to 9, and wpbridge's own.
+"""Describe the plugin's tables in its layouts 5 to 9, and wpbridge's own tables.
 
-This is the one description of them. What creates the tables, compares them, mends them and reads
-them goes by it. The plugin makes its tables with dbDelta, which adds and never drops, so a site
-that grew has more than its layout asks for.
+This is the one description of them. Tables are created, compared, repaired and read by it. The
+plugin makes its tables with dbDelta, which adds and never drops. So a site that was upgraded has
+more than its layout asks for.
 
-Our own tables hold what the plugin's have no column for: docs/explain/own-tables.md. To change one
-that exists, change it here and add a step in :mod:`wpbridge.store.structure.own_steps`.
+Our own tables contain what the plugin's have no column for: docs/explain/own-tables.md. To change
+an existing one, change it here and add a step in :mod:`wpbridge.store.structure.own_steps`.
 """
 
 from typing import Final
@@ -22,9 +22,10 @@ _KIND: Final = Column(type="varchar(10)")
 # The plugin's
 
 FRESH_LAYOUT: Final = 8
-"""The layout that new sites get from us. Older and newer ones do well with its indexes."""
+"""The layout that wpbridge makes on new sites. Older and newer plugins work well with its indexes.
+"""
 
-# 3.7.0 made the first two longer without a new number: a site at 7 may have either.
+# Release 3.7.0 made the first two longer without a new number: a site at 7 may have either.
 HOOK_INDEX: Final = Index(
     columns=("hook", "status", "scheduled_date_gmt"), lengths={"hook": 163}, since=8
 )
@@ -56,7 +57,7 @@ ACTIONS: Final = Table(
         "last_attempt_local": _DATE,
         "claim_id": Column(type=_ID, default="0"),
         "extended_args": Column(type="varchar(8000)", null=True, is_optional=True),
-        # An empty type compares with nothing: the plugin has not released this layout.
+        # The type is empty, so that it is not compared: the plugin has not released this layout.
         "unique_key": Column(type="", null=True, since=9, is_optional=True),
     },
     indexes=(
@@ -105,10 +106,8 @@ CLAIM_INDEX: Final = Index(
     columns=("claim_id", "status", "priority", "attempts", "scheduled_date_gmt", "action_id"),
     called="wpbridge_claim",
 )
-"""What the plugin's claim asks for, then its order (action-scheduler PR 1340).
-
-The plugin does not make it: `migrate index` adds it.
-"""
+"""The columns by which the plugin's claim selects, then those by which it sorts (action-scheduler
+PR 1340). The plugin does not make this index; `migrate index` adds it."""
 
 # Ours
 
@@ -215,8 +214,8 @@ SITE: Final = Table(
     is_ours=True,
 )
 FIRST: Final = (RUNNERS, PAUSES, ZONES, WAITS, KEYS, LIMITS, SUSPECTS, DUTIES)
-"""Those of ours that wpbridge 0.1 had: no runner does without them."""
+"""Our tables that wpbridge 0.1 had. No runner works without them."""
 LATER: Final = (HELD,)
-"""Those of ours that came later: a runner whose account cannot make them does without."""
+"""Our tables that came later. A runner whose account cannot make them works without them."""
 OWN: Final = (*FIRST, *LATER, SITE)
-"""All of ours."""
+"""All of our tables."""

@@ -1,12 +1,12 @@
-r"""What the text columns of one site's tables can hold.
+r"""Tell what the text columns of one site's tables can hold.
 
-A server that is not strict, as WordPress's sessions have it, stores a question mark for a character
-that a column's character set does not have, and cuts what is too long. Here it is known before
-anything is written: :meth:`Texts.why_not` refuses a text, :meth:`Texts.shown` writes what is
-missing as ``\u{1F600}``, for log rows, which must never keep an action from ending.
+WordPress's sessions are not strict. In them a server stores a question mark for a character that
+the column's character set lacks, and cuts a text that is too long. Here this is known before
+anything is written. :meth:`Texts.why_not` refuses a text. :meth:`Texts.shown` writes a missing
+character as ``\u{1F600}``; log rows use it, since they must never keep an action from ending.
 
-The columns are looked at once, with the tables. Of a character set that is not UTF-8 the server is
-asked what it has, once for each character.
+The columns are read once, together with the tables. For a character set other than UTF-8, the
+server is asked once for each character whether the set has it.
 """
 
 import contextlib
@@ -21,10 +21,10 @@ from wpbridge.errors import InputError
 from wpbridge.store.schema.charsets import PLAIN, UTF8, WIDE, to_bytes
 
 Place: TypeAlias = tuple[str, str]
-"""A table's name and a column's."""
+"""The names of a table and a column."""
 
 _ODD: Final = frozenset({"sjis", "swe7", "ucs2", "utf16", "utf16le", "utf32"})
-"""Character sets in which some of ASCII is not written as ASCII."""
+"""Character sets that write some of ASCII in another way."""
 _NO_UTF8: Final = "it holds half a surrogate pair, or a byte that is not UTF-8"
 _ASKED_AT_ONCE: Final = 200
 _REMEMBERED: Final = 20_000
@@ -32,11 +32,11 @@ _REMEMBERED: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A text column. SQLite's hold all there is."""
+    """Describes a text column. Those of SQLite hold any text."""
 
     charset: str = PLAIN
     characters: int | None = None
-    """The most it holds; None for no limit."""
+    """The most characters that it holds; None for no limit."""
     octets: int | None = None
 
 
@@ -46,49 +46,49 @@ class _Part:
 
     text: str
     units: tuple[bytes, ...]
-    """What the server takes it for: one character in UTF-8, one for each byte elsewhere."""
+    """The characters that the server sees: one in UTF-8, elsewhere one for each byte."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Texts:
-    """The columns of one site, and the character set of the sessions that write to them."""
+    """Holds one site's text columns, and the character set of the sessions that write to them."""
 
     session: str = PLAIN
     columns: Mapping[Place, Column] = field(default_factory=dict)
-    """By table and column in lower case."""
+    """The columns by table and column name, in lower case."""
     is_foreign: bool = False
-    """Whether PHP would read other characters than those that are sent; only ASCII is safe."""
+    """Whether PHP would read other characters than those that are sent. Then only ASCII is safe."""
     _known: dict[tuple[str, bytes], int | None] = field(default_factory=dict)
-    """By character set and unit: how many bytes the unit takes there; None where it has none."""
+    """How many bytes a unit takes in a character set; None when the set lacks it."""
 
     def spoken(self, session: str) -> "Texts":
-        """The same for a connection of the caller's own, whose driver sends what it likes."""
+        """Return a copy for a connection of the caller's, which has its own character set."""
         is_foreign = not {session, self.session} <= UTF8
         return replace(self, session=session, is_foreign=is_foreign, _known={})
 
     def check(self, texts: Iterable[str]) -> None:
-        """InputError for a text that the session cannot even ask for."""
+        """Raise InputError for a text that the session cannot send even in a query."""
         for text in texts:
             if not text.isascii() and not all(part.units for part in _parts(text, self.session)):
                 raise InputError(f"{_escaped(text)}: {_NO_UTF8}")
 
     def written_out(self, text: str) -> str:
-        """A text with escapes for what the session cannot send at all."""
+        """Return a text with escapes for characters that the session cannot send at all."""
         missing = [part.text for part in _distinct(text, self.session) if not part.units]
         if self.session in WIDE:
             return _escaped(text) if missing else text
         return text.translate({ord(char): _escaped(char) for char in missing}) if missing else text
 
     def holds(self, connection: Connection, place: Place, text: str) -> bool:
-        """Whether a column has all characters of a text, however many they are."""
+        """Return whether a column has all characters of a text, whatever its length."""
         return not self.why_not(connection, place, text, any_length=True)
 
     def why_not(
         self, connection: Connection, place: Place, text: str, *, any_length: bool = False
     ) -> str:
-        """Why a column cannot hold a text as it is; empty if it can.
+        """Say why a column cannot hold a text unchanged; return "" if it can.
 
-        ``any_length``: only characters that it does not have count.
+        With ``any_length`` only the characters count, and not the length.
         """
         column = self._column(place)
         if quick := self._quick(column, text):
@@ -103,7 +103,7 @@ class Texts:
         return "" if any_length else _too_long(column, units, octets)
 
     def fault(self, connection: Connection, given: Iterable[tuple[str, Place, str | None]]) -> str:
-        """Why some of these texts cannot be held, each with its name; empty if all can be."""
+        """Say why one of these named texts cannot be held; return "" if all can be."""
         for name, place, text in given:
             if text and (why := self.why_not(connection, place, text)):
                 return f"{name}: {why}"
@@ -118,10 +118,10 @@ class Texts:
         octets: int | None = None,
         characters: int | None = None,
     ) -> str:
-        """A text as a column can hold it: what is missing there escaped, and its end cut off."""
+        """Return a text as a column can hold it: missing characters escaped, and the rest cut."""
         column = self._column(place)
         most, longest = _least(column.octets, octets), _least(column.characters, characters)
-        # No character takes less than a byte, and a text may have millions that are cut off.
+        # Each character takes at least a byte, so the rest is cut off before the slow part.
         text = text[: min(most, longest)]
         quick = self._quick(column, text)
         if quick and quick[0] <= longest and quick[1] <= most:
@@ -142,7 +142,7 @@ class Texts:
         return self.columns.get((table.lower(), column.lower()), Column())
 
     def _quick(self, column: Column, text: str) -> tuple[int, int] | None:
-        """Characters and bytes of a text that fits for sure, as most do; None for all others."""
+        """Return the characters and bytes of a text that surely fits, as most do; else None."""
         if not text:
             return 0, 0
         if text.isascii():
@@ -155,7 +155,7 @@ class Texts:
     def _sizes(
         self, connection: Connection, charset: str, parts: Sequence[_Part]
     ) -> list[int | None]:
-        """Of each part how many bytes it takes in a character set; None where it has none."""
+        """Return how many bytes each part takes in a character set; None where the set lacks it."""
         if self.is_foreign:
             return [1 if part.text.isascii() else None for part in parts]
         if {charset, self.session} <= UTF8:
@@ -196,7 +196,7 @@ class Texts:
 
 
 def _question(unit: bytes, charset: str, session: str) -> str:
-    """An expression: how many bytes the unit takes in the character set; NULL if it has none."""
+    """Return an expression for the bytes that a unit takes in the set; NULL if the set lacks it."""
     there = f"CONVERT(CONVERT(0x{unit.hex()} USING {session}) USING {charset})"
     back = f"CAST(CONVERT({there} USING {session}) AS BINARY)"
     return f"IF({back} = 0x{unit.hex()}, LENGTH({there}), NULL)"
@@ -204,7 +204,7 @@ def _question(unit: bytes, charset: str, session: str) -> str:
 
 def _parts(text: str, session: str) -> list[_Part]:
     if session in WIDE:
-        # Bytes of UTF-8 make other characters there, across the borders of ours.
+        # There the bytes of UTF-8 form other characters, which cross the borders of ours.
         try:
             return [_Part(text, (to_bytes(text),))]
         except UnicodeEncodeError:
@@ -213,7 +213,7 @@ def _parts(text: str, session: str) -> list[_Part]:
 
 
 def _distinct(text: str, session: str) -> dict[_Part, int]:
-    """The different parts of a text in the order of their first, with how often each is there.
+    """Count the different parts of a text, in the order in which they first occur.
 
     Texts of many megabytes have few different characters.
     """
@@ -257,7 +257,7 @@ def _too_long(column: Column, characters: int, octets: int) -> str:
 
 
 def _escaped(text: str) -> str:
-    """What is not ASCII as PHP writes it in a literal, and half a surrogate pair as Python does."""
+    """Escape what is not ASCII as PHP's literals do, and half a surrogate pair as Python does."""
     return "".join(
         char
         if char.isascii()

@@ -1,4 +1,4 @@
-"""The tables as they stand in a database: made, brought forward, compared, mended."""
+"""Make a site's tables, bring them forward to this release, compare them and repair them."""
 
 from typing import Final
 

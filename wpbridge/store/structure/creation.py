@@ -1,4 +1,4 @@
-"""Making a site's tables where there are none, and removing ours as a whole."""
+"""Make a site's tables where there are none, and remove our own."""
 
 from sqlalchemy import Connection, text
 
@@ -7,7 +7,7 @@ from wpbridge.store.structure.tables import Connected, Tables
 
 
 def create_tables(way: Connected, *, everything: bool) -> None:
-    """Make our tables, and with ``everything`` the plugin's where they are missing.
+    """Make our own tables, and with ``everything`` the plugin's tables that are missing.
 
     On SQLite ``everything`` also makes the file.
     """
@@ -23,5 +23,5 @@ def create_tables(way: Connected, *, everything: bool) -> None:
 
 
 def drop_tables(way: Connected | Tables) -> None:
-    """Remove our tables; the plugin's are never removed."""
+    """Remove our own tables. The plugin's are never removed."""
     OwnTables(way.session, way.names, way.dialect).drop()

@@ -1,7 +1,7 @@
-"""The definitions of a site's tables: they are looked at, and changed one statement at a time.
+"""Read the definitions of a site's tables, and change them one statement at a time.
 
-Statements that change a definition wait for the table's lock only for so long: whoever comes after
-one that waits, waits too.
+A statement that changes a definition waits for the table's lock for a short time only, because all
+later statements wait behind it.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ Progress: TypeAlias = Callable[[float | None], None]
 
 
 class Definitions:
-    """One site's tables: how they are defined, and changing that."""
+    """Reads and changes how one site's tables are defined."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Definitions:
         *,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        """``watcher``: a second store of the same site; asked how far a statement is."""
+        """``watcher`` is a second connection to the site, which asks how far a statement is."""
         self.way = way
         self.server = Server(way)
         self._watcher = watcher
@@ -52,20 +52,20 @@ class Definitions:
 
     @property
     def names(self) -> TableNames:
-        """The site's."""
+        """Return the names of the site's tables."""
         return self.way.names
 
     @property
     def ddl(self) -> Ddl:
-        """What writes the statements that change the tables."""
+        """Return the writer of the statements that change the tables."""
         return self.server.dialect.ddl
 
     def table(self, short: str) -> FoundTable | None:
-        """One of the plugin's tables by its short name; None where there is none."""
+        """Return one of the plugin's tables by its short name; None where there is none."""
         return self.look(str(getattr(self.names, short)))
 
     def look(self, name: str) -> FoundTable | None:
-        """Look at a table by its name; None where there is none."""
+        """Return a table by its whole name; None where there is none."""
         key = self.names.keys_of_tables.get(name, "")
         return self.way.session.run(partial(self.server.dialect.look, table=name, key=key))
 
@@ -74,7 +74,7 @@ class Definitions:
         return self.way.session.run(partial(self.server.dialect.written, table=name))
 
     def wrong_ids(self, table: str, column: str) -> tuple[int, int]:
-        """How many rows have the id 0, how many another row's; reads the whole table."""
+        """Count the rows with the id 0, and those with another row's id, in the whole table."""
         [[zeros]] = self._ask(f"SELECT COUNT(*) FROM {table} WHERE {column} = 0")
         [[count, distinct]] = self._ask(
             f"SELECT COUNT(*), COUNT(DISTINCT {column}) FROM {table} WHERE {column} <> 0"
@@ -82,13 +82,13 @@ class Definitions:
         return int(zeros), int(count) - int(distinct)
 
     def has_copies(self, table: str, columns: Sequence[str]) -> bool:
-        """Whether two rows are the same in these columns."""
+        """Return whether two rows are equal in these columns."""
         listed = ", ".join(columns)
         asked = f"SELECT {listed} FROM {table} GROUP BY {listed} HAVING COUNT(*) > 1 LIMIT 1"
         return bool(self._ask(asked))
 
     def first_free_id(self, short: str) -> int:
-        """The lowest id that a new row may get: above those that rows of other tables name."""
+        """Return the lowest id for a new row. It is above all ids that other tables' rows name."""
         names = self.names
         naming = {
             "actions": [
@@ -110,14 +110,14 @@ class Definitions:
         return self.way.session.run(lambda c: _rows(c, statement))
 
     def can_work_online(self) -> bool:
-        """Whether the server can add an index beside writers: MySQL 5.6, MariaDB 10.0."""
+        """Return whether the server can add an index beside writers: MySQL 5.6, MariaDB 10.0."""
         return self.way.session.run(self.server.dialect.can_index_online)
 
     def explain_claim(self) -> tuple[str | None, bool]:
         """Return the index that the plugin's own claim uses, and whether the claim sorts.
 
-        On MySQL it is asked of the claim's subselect, which the plugin has from 3.9.3 on. An older
-        plugin's UPDATE finds its rows in the same way.
+        On MySQL the claim's subselect is explained, which the plugin has from 3.9.3 on. The UPDATE
+        of an older plugin finds its rows in the same way.
         """
         actions = self.table("actions")
         priority = "priority, " if actions is not None and "priority" in actions.columns else ""
@@ -138,18 +138,19 @@ class Definitions:
         tries: int = TRIES,
         told: Progress = lambda _percent: None,
     ) -> None:
-        """Run a statement that changes a definition; an interrupt has the server take it back.
+        """Run a statement that changes a definition. After an interrupt the server undoes it.
 
         Args:
-            statement: just one.
-            lock_wait_seconds: how long it may wait for the table; so long others wait behind it.
-            tries: to get the table.
-            told: now and then, how far it is in percent; None where the server does not tell.
+            statement: only one.
+            lock_wait_seconds: how long it may wait for the table. Others wait behind it meanwhile.
+            tries: how often to try to get the table.
+            told: called now and then with the progress in percent; None where the server does not
+                tell.
 
         Raises:
-            Contention: others held the table each time.
-            StoreUnavailable: the server went away; it may go on with it.
-            StoreError: the server refuses it, or somebody stopped it.
+            Contention: others had the table locked each time.
+            StoreUnavailable: the server went away. It may still go on with the statement.
+            StoreError: the server refuses the statement, or somebody stopped it.
         """
         for number in range(1, tries + 1):
             try:
@@ -161,7 +162,7 @@ class Definitions:
                         " transaction holds it (SHOW PROCESSLIST); try again later, or with a"
                         " longer --lock-wait"
                     ) from None
-                # Those who waited behind us go first.
+                # This lets those go first who waited behind us.
                 self._pause(_PAUSE_SECONDS)
             else:
                 return
@@ -186,10 +187,10 @@ class Definitions:
     def _watched(
         self, work: Callable[[Connection], None], watcher: Connected, told: Progress
     ) -> None:
-        """The statement runs in a thread, so that it can be asked after and be stopped."""
+        """Run the statement in a thread, so that this one can ask for its progress and stop it."""
         ids: list[int] = []
         failure: list[BaseException] = []
-        # An interrupt of Thread.join makes Python take the thread for ended (3.11).
+        # After an interrupt of Thread.join, Python 3.11 takes the thread for ended.
         ended = threading.Event()
 
         def noted(connection: Connection) -> None:
@@ -209,7 +210,7 @@ class Definitions:
             while not ended.wait(_LOOK_SECONDS):
                 told(watcher.session.run(lambda c: _progress(c, ids)))
         except BaseException:
-            # Again and again: the first may have come before the statement did.
+            # This is repeated, since the first KILL may have come before the statement began.
             while not ended.is_set():
                 with contextlib.suppress(StoreError):
                     watcher.session.run(lambda c: _kill(c, ids))
@@ -220,11 +221,11 @@ class Definitions:
 
 
 class _TableHeld(Exception):
-    """Not a driver's error: the session would try again at once."""
+    """Raised when the table stays locked. The session would try a driver's error again at once."""
 
 
 def _execute(connection: Connection, statement: str) -> None:
-    """Once, whatever happens: the session would begin again what was stopped or cut off."""
+    """Run a statement once only. The session would repeat one that was stopped or cut off."""
     try:
         connection.exec_driver_sql(statement.replace("%", "%%"))
     except DBAPIError as error:
@@ -250,16 +251,16 @@ def _execute(connection: Connection, statement: str) -> None:
 
 
 def _be_patient(connection: Connection) -> None:
-    """A definition may take hours to change; the driver has no other way to say so."""
+    """Switch off the driver's timeout, since a change may take hours. There is no public way."""
     driver: Any = connection.connection.driver_connection
     driver._read_timeout = None  # noqa: SLF001
 
 
 def _progress(connection: Connection, ids: Sequence[int]) -> float | None:
-    """How far a connection's statement is, in percent; None where nobody tells (MySQL).
+    """Return a connection's progress in percent; None where the server does not tell (MySQL).
 
-    MariaDB tells it of a table that is written anew in the list of processes; of what InnoDB does
-    online only in a number for the whole server.
+    MariaDB tells it in the list of processes when a table is rewritten. For InnoDB's work online it
+    only has a number for the whole server.
     """
     try:
         rows = _rows(

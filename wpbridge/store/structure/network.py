@@ -1,4 +1,4 @@
-"""The sites of a network, as the network's own table lists them."""
+"""Read the sites of a network from the network's own table."""
 
 from sqlalchemy import Connection, text
 
@@ -8,7 +8,7 @@ from wpbridge.store.database.session import Session
 
 
 def blogs(session: Session, dialect: Dialect, base_prefix: str) -> list[tuple[int, str, str]]:
-    """Return a network's sites: blog id, domain, path. Raises SiteError when it is no network."""
+    """Return a network's sites: blog id, domain, path. Raises SiteError if there is no network."""
     found = blogs_or_none(session, dialect, base_prefix)
     if found is None:
         raise SiteError(

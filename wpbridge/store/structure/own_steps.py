@@ -1,12 +1,13 @@
-"""The version of our own tables, and the steps that bring them from one version to the next.
+"""Bring our own tables from one version to the next, in steps.
 
-This is the one place for changes of tables that are there already. To make one: change the
-description in :mod:`wpbridge.store.schema.tables`, add a :class:`Step` with the next number to
-``STEPS``, and tell of it in docs/explain/own-tables.md. A new table needs no step: it is made when
-it is first needed.
+This is the one place for changes of existing tables. To change one, edit the description in
+:mod:`wpbridge.store.schema.tables`, add a :class:`Step` with the next number to ``STEPS``, and
+explain it in docs/explain/own-tables.md. A new table needs no step: it is made when it is first
+needed.
 
-A step may be taken again after a crash, and by two processes at once, so it must bear both. Each
-of its statements stands alone: MySQL commits before and after every change of a definition.
+A step may be repeated after a crash, and taken by two processes at once, so it must allow both.
+Each of its statements stands alone, because MySQL commits before and after each change of a
+definition.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,28 +28,28 @@ from wpbridge.store.schema.layout import TableNames
 from wpbridge.store.schema.tables import RUNNERS
 
 FIRST_VERSION: Final = 1
-"""The tables of wpbridge 0.1, which noted no version."""
+"""The version of the tables of wpbridge 0.1, which noted none."""
 _PORTION: Final = 500
 _SITE_ID, _OLD_UNTIL, _VERSION, _NEEDS = "site_id", "old_keys_until", "version", "needs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteFacts:
-    """What the site's own table tells."""
+    """Holds the facts that the site's own table contains."""
 
     site_id: str
-    """Random, made once."""
+    """The site id: random, made once."""
     old_until: int
-    """No action with a higher id has the key of wpbridge 0.1."""
+    """No action with a higher id has a key of wpbridge 0.1."""
     version: int
-    """Of our tables."""
+    """The version of our tables."""
     needs: int
     """The lowest version that a release must know to write to our tables."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where steps are taken: the tables of one site."""
+    """Names the tables of one site, for steps."""
 
     session: Transactor
     names: TableNames
@@ -63,7 +64,7 @@ class Place:
                 self.run(text(indexes[table]))
 
     def columns(self, table: str) -> list[str]:
-        """Of a table; none where it is not there."""
+        """Return the columns of a table; empty where it does not exist."""
         return self.session.run(lambda c: self.dialect.columns(c, table))
 
     def run(self, statement: TextClause, **values: object) -> None:
@@ -73,20 +74,20 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One change of tables that are there."""
+    """One change of existing tables."""
 
     version: int
-    """The version of the tables when it is done."""
+    """The version of the tables after the step."""
     take: Callable[[Place], None]
     breaks: bool = False
     """Whether a release that does not know the step must not write to the tables afterwards."""
 
 
 def _give_id(place: Place) -> None:
-    """Give the site an id of its own. What is queued at this moment keeps the key of 0.1.
+    """Give the site an id of its own. Actions that are queued at this moment keep the keys of 0.1.
 
-    Where the table is there already, all that is wanted has been noted: the process that made it
-    died, or the server has forgotten the id in a crash. What was added since is not of 0.1.
+    If the table exists already, all queued actions have been noted: the process that made it died,
+    or the server has forgotten the id in a crash. Actions added since then are not of 0.1.
     """
     if not place.columns(place.names.site):
         place.make(place.names.keys)
@@ -108,7 +109,7 @@ def _count_writes(place: Place) -> None:
     try:
         place.run(text(place.dialect.ddl.add_column(place.names, RUNNERS, "writes")))
     except StoreError:
-        # Another process may have been faster.
+        # Another process may have added it first.
         if "writes" not in columns():
             raise
 
@@ -124,17 +125,18 @@ def take_steps(place: Place, version: int) -> None:
     for step in STEPS:
         if step.version > version:
             step.take(place)
-            # The lowest version to know comes first: after a crash between the two it is told.
+            # The lowest version to know is written first, so that a crash between the two leaves
+            # it.
             if step.breaks:
                 place.run(text(at), name=_NEEDS, to=str(step.version))
             place.run(text(at), name=_VERSION, to=str(step.version))
 
 
 def begin(place: Place, *, old_until: int = 0, version: int = VERSION) -> None:
-    """Write what is known of the site, where nobody has written it yet.
+    """Write the facts of the site, unless they are there already.
 
-    It is one statement, so nobody ever sees a part of it, or the id of one process with the mark
-    of another: of two processes at once the first one counts.
+    It is one statement, so nobody sees a part of them, or the id of one process with the mark of
+    another. Of two processes at once, the first one counts.
     """
     facts = {_SITE_ID: uuid4(), _OLD_UNTIL: old_until, _VERSION: version, _NEEDS: _needs(version)}
     rows = ", ".join(f"('{name}', :{name})" for name in facts)
@@ -150,7 +152,7 @@ def _needs(version: int) -> int:
 
 
 def read_facts(connection: Connection, names: TableNames) -> SiteFacts | None:
-    """What is known of a site whose table is there; None while nobody has written it."""
+    """Read the facts of a site whose table exists; return None while nobody has written them."""
     rows = connection.execute(text(f"SELECT name, value FROM {names.site}"))
     told = {str(name): str(value) for name, value in rows}
     if _SITE_ID not in told:
@@ -171,12 +173,12 @@ def read_facts(connection: Connection, names: TableNames) -> SiteFacts | None:
 
 
 def old_mark(action_id: int, hook: str, args: bytes) -> str:
-    """The row of the table of keys that says: this very work keeps the key of wpbridge 0.1."""
+    """Return the key hash which says that exactly this work keeps the key of wpbridge 0.1."""
     return work_hash(action_id, f"wpbridge 0.1: {hook}", args)
 
 
 def _highest(place: Place) -> int:
-    """The highest id of an action; 0 for none."""
+    """Return the highest id of an action; 0 for none."""
     actions = place.names.actions
     if not place.columns(actions):
         return 0
@@ -185,9 +187,9 @@ def _highest(place: Place) -> int:
 
 
 def _note_queued(place: Place) -> None:
-    """Note what is queued now, each action with its work.
+    """Note the queued actions, each with its work.
 
-    An id alone would not do: a server may hand it out once more, for other work.
+    An id alone would not do, since a server may give it once more to other work.
     """
     names, session = place.names, place.session
     columns = place.columns(names.actions)

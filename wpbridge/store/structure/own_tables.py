@@ -1,8 +1,9 @@
-"""Our own tables, beside the plugin's: which are there, made on first use, removed as a whole.
+"""Look after our own tables beside the plugin's: find, make, bring forward and remove them.
 
-The plugin's tables never change shape, so what they have no column for lives here:
-docs/explain/own-tables.md. A feature whose table is missing was never used on this site. Tables of
-an earlier release are brought forward on first use: :mod:`wpbridge.store.structure.own_steps`.
+The plugin's tables never change shape, so these contain what the plugin's have no column for:
+docs/explain/own-tables.md. If a feature's table is missing, the feature was never used on this
+site: the table is made on first use. Tables of an earlier release are brought forward on first use
+too: :mod:`wpbridge.store.structure.own_steps`.
 """
 
 from collections.abc import Iterable
@@ -27,12 +28,12 @@ from wpbridge.store.structure.own_steps import (
 from wpbridge.telling.log import tell
 
 _told: Final[set[str]] = set()
-"""What this process has said: it opens many stores of one site."""
+"""The messages that this process has logged. It may open many stores of one site."""
 _ADVICE: Final = "run `wpbridge init` with an account that may create and alter tables"
 
 
 class OwnTables:
-    """wpbridge's tables of one site."""
+    """wpbridge's own tables of one site."""
 
     def __init__(self, session: Transactor, names: TableNames, dialect: Dialect) -> None:
         self._session = session
@@ -40,14 +41,14 @@ class OwnTables:
         self._dialect = dialect
         self._there: frozenset[str] = frozenset()
         self._trouble: StoreError | None = None
-        """Why the tables could not be brought forward: it is tried once."""
+        """Why the tables could not be brought forward. It is tried only once."""
         self.facts: SiteFacts | None = None
-        """What the tables tell of the site; None where they are not there, or those of 0.1."""
+        """The facts in the site's table; None where it is missing, as with the tables of 0.1."""
         self._indexes = dialect.ddl.own_indexes(names)
-        """Those that nobody has looked after yet."""
+        """The indexes that this object has not yet checked."""
 
     def look(self) -> frozenset[str]:
-        """Those that exist, as :class:`TableNames` calls them; remembered for :meth:`has`."""
+        """Return our tables that exist, as :class:`TableNames` calls them, and remember them."""
         found = {name.lower() for name in self._session.run(self._dialect.tables)}
         # A server may keep names in lower case whatever the prefix is written in.
         self._there = frozenset(name for name in self._names.own if name.lower() in found)
@@ -57,15 +58,15 @@ class OwnTables:
         return self._there
 
     def look_for_missing(self) -> None:
-        """Look again if a table was missing: another process may have made it meanwhile."""
+        """Look again if a table was missing, since another process may have made it meanwhile."""
         if not self._there.issuperset(self._names.own):
             self.look()
 
     def has(self, table: str) -> bool:
-        """Whether a table is there.
+        """Return whether a table exists.
 
-        A missing one is looked for again, but not inside a transaction: there what the session
-        looked for before it began counts.
+        A missing table is looked for again, but not inside a transaction. There the look before the
+        transaction counts.
         """
         if table not in self._there and not self._session.is_inside:
             self.look()
@@ -73,7 +74,7 @@ class OwnTables:
 
     @property
     def version(self) -> int:
-        """Of the tables that were there when somebody last looked; 0 for none."""
+        """The version of the tables at the last look; 0 when there are none."""
         if self.facts is not None:
             return self.facts.version
         return FIRST_VERSION if self._there - {self._names.site} else 0
@@ -90,7 +91,7 @@ class OwnTables:
 
     @property
     def note(self) -> str:
-        """What is worth knowing of the version; empty where it is that of this release."""
+        """A note on tables of an earlier version; empty where they are of this release."""
         if not 0 < self.version < VERSION:
             return ""
         return (
@@ -99,19 +100,20 @@ class OwnTables:
         )
 
     def ensure(self, *tables: str) -> None:
-        """Make those of the tables that are missing, with none named all, and indexes they lack.
+        """Make those of the tables that are missing, or all when none is named, and their indexes.
 
-        Looked for first: who may write the plugin's tables need not be allowed to create any.
-        Tables of an earlier release are brought forward. Where the account may not do that, the
-        process says so once and goes on with what there is, unless all are asked for.
+        The tables are looked for first, because an account that may write the plugin's tables may
+        lack the right to create any. Tables of an earlier release are brought forward. Where the
+        account may not do that, the process says so once and goes on with the tables as they are,
+        unless all are asked for.
 
         Raises:
             SchemaError: a newer release changed them so that this one must not write to them.
-            StoreError: they cannot be made, with what to do.
+            StoreError: they cannot be made; the message says what to do.
         """
         wanted = tables or self._names.own
         if tables:
-            # Whoever asks for all of them has said so.
+            # A caller who asks for all of them needs no announcement.
             self._announce(tables)
         trouble = self._bring_forward()
         if trouble is not None:
@@ -124,15 +126,16 @@ class OwnTables:
         self._index(wanted)
 
     def prepare(self) -> None:
-        """For a runner: make what wpbridge 0.1 had, and of what is newer all that can be had.
+        """Make for a runner the tables of wpbridge 0.1, and those newer ones that can be made.
 
-        One that begins anew looks anew: its server may have forgotten what was there.
+        A runner that begins anew looks anew, since its server may have forgotten tables.
         """
         self.look()
         self.ensure(*self._names.first)
         for table in self._names.later:
             if self._trouble is not None:
-                # An account that cannot bring them forward has been told what to do.
+                # The message has already said what an account can do that cannot bring them
+                # forward.
                 return
             try:
                 self.ensure(table)
@@ -142,10 +145,11 @@ class OwnTables:
                 _tell_once(str(error))
 
     def _announce(self, tables: Iterable[str]) -> None:
-        """Name the tables that are about to be made.
+        """Log the names of the tables that are about to be made.
 
-        That of the site comes with the first of them. With tables of an earlier release it is a
-        step of theirs, which is told by :attr:`note`, and which the account may not be able to do.
+        The site's table is made together with the first of them. On tables of an earlier release,
+        making it is a step, which :attr:`note` announces and which the account may not be able to
+        take.
         """
         if not self._there.issuperset(tables):
             there = self.look()
@@ -154,7 +158,7 @@ class OwnTables:
                 tell("own_tables.making", tables=", ".join(new))
 
     def _bring_forward(self) -> StoreError | None:
-        """Have the tables at the version of this release; returns why they cannot be."""
+        """Bring the tables to the version of this release; return the error if that fails."""
         if self.version < VERSION and self._trouble is None:
             # Another process may have done it meanwhile.
             self.look()
@@ -171,7 +175,7 @@ class OwnTables:
             except (StoreUnavailable, Contention):
                 raise
             except StoreError as error:
-                # Where there are no tables at all, whoever makes the first one says so.
+                # Where there are no tables at all, making the first one will report the error.
                 self._trouble = error if self.version else None
             else:
                 self.look()
@@ -196,7 +200,7 @@ class OwnTables:
         self._there |= frozenset(missing)
 
     def deleting(self, table: str) -> bool:
-        """:meth:`has`, for who is about to delete from it by the ids of actions."""
+        """Return :meth:`has`, and add the index for deleting from the table by action ids."""
         if self.has(table):
             self._index((table,))
         return self.has(table)
@@ -209,7 +213,7 @@ class OwnTables:
                 del self._indexes[table]
 
     def drop(self) -> None:
-        """Remove all of ours."""
+        """Remove all of our tables."""
 
         def drop(connection: Connection) -> None:
             for table in self._names.own:

@@ -1,8 +1,8 @@
-"""What the account and the server allow, proved by what the server answers.
+"""Find what the account and the server do not allow, by trying statements that change nothing.
 
-The statements change nothing: each names no row, or is taken back. A server checks the rights of an
-account, and whether it takes writes at all, before it looks for rows. Grants are not read: roles,
-patterns of database names, and rights on single columns are the server's to judge.
+Each statement matches no row or is rolled back. A server checks the rights of an account, and
+whether it takes writes at all, before it looks for rows. Grants are not read, because only the
+server can judge roles, patterns of database names, and rights on single columns.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -23,32 +23,33 @@ _ADVICE: Final = "grant it, or name another account with --dsn"
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What is not allowed."""
+    """Lists what is not allowed."""
 
     problems: tuple[str, ...] = ()
-    """Without these no run begins, or none ends."""
+    """With one of these, no run can begin, or no action can end."""
     notes: tuple[str, ...] = ()
-    """Runs do without these; some commands do not."""
+    """Runs work without these rights, but some commands do not."""
 
 
 def refuse_read_only(tables: Tables) -> None:
-    """For whoever is about to run actions: do not even begin where nothing can be written.
+    """Refuse to begin a run where nothing can be written.
 
     Raises:
-        ReadOnly: with the reason, and at once, however long the session waits for other troubles.
+        ReadOnly: with the reason. It is raised at once, even if the session waits for other
+            troubles.
     """
     if reason := tables.session.run(Rights(tables).read_only):
         raise ReadOnly(reason)
 
 
 def find(tables: Tables) -> Findings:
-    """What keeps the account, or anybody, from running this site's actions."""
+    """Find what keeps the account, or every account, from running this site's actions."""
     there = frozenset(filter(tables.own.has, tables.names.own))
     return tables.session.run(lambda c: Rights(tables).find(c, there))
 
 
 class Rights:
-    """Questions about one site's tables; for a connection that is in no transaction."""
+    """Asks about one site's tables, on a connection that is in no transaction."""
 
     def __init__(self, tables: Tables) -> None:
         self._names = tables.names
@@ -56,10 +57,10 @@ class Rights:
         self._dialect = tables.dialect
 
     def read_only(self, connection: Connection) -> str:
-        """Say why nothing can be written; empty where it can be.
+        """Say why nothing can be written; return "" where it can be.
 
         Raises:
-            DBAPIError: the proof is refused for another reason.
+            DBAPIError: the statement was refused for another reason.
         """
         try:
             self._dialect.try_to_write(connection, self._names.actions)
@@ -71,11 +72,11 @@ class Rights:
         return ""
 
     def find(self, connection: Connection, own: Collection[str]) -> Findings:
-        """Ask for all that a run does. ``own``: the tables of our own that are there."""
+        """Try all that a run does. ``own`` names the tables of our own that exist."""
         try:
             reason = self.read_only(connection)
         except DBAPIError as error:
-            # A right that is missing is told below, with all others.
+            # A missing right is reported below, with all others.
             self._raise_trouble(error)
             reason = ""
         if reason:
@@ -96,9 +97,9 @@ class Rights:
         return Findings(problems=tuple(problems), notes=tuple(notes))
 
     def _refusals(self, connection: Connection, statements: Iterable[str]) -> list[str]:
-        """In the server's words why statements are refused."""
+        """Return, in the server's words, why statements are refused."""
         told: list[str] = []
-        # Taken back, since SQLite notes in its table of counters that it was asked for none.
+        # The statements are rolled back, since SQLite's table of counters notes even empty INSERTs.
         connection.exec_driver_sql(self._dialect.begin)
         try:
             for statement in statements:
@@ -115,13 +116,13 @@ class Rights:
 
     @staticmethod
     def _raise_trouble(error: DBAPIError) -> None:
-        """Raise an error that tells nothing of rights: a lost connection, rows that are locked."""
+        """Raise an error that has nothing to do with rights: a lost connection, or locked rows."""
         trouble = sort_trouble(error.orig or error)
         if error.connection_invalidated or trouble.gone or trouble.busy:
             raise error
 
     def _needed(self, own: Collection[str]) -> Iterator[str]:
-        """What a run says to each table, without its rows."""
+        """Yield a run's statements on each table, to be run without rows."""
         names, layout = self._names, self._layout
         changed = ("status", "claim_id", "schedule", *_DATES, *_ATTEMPT, "unique_key")
         filled = ("hook", "status", "args", "schedule", "group_id", "claim_id", *_DATES, *_ATTEMPT)
@@ -132,14 +133,14 @@ class Rights:
         yield _insert(names.groups, ["slug"])
         yield _insert(names.logs, ["action_id", "message", "log_date_gmt", "log_date_local"])
         for table, (key, *_) in names.own_keys.items():
-            # What stands in the site's table is written by whoever makes it.
+            # The rows of the site's table are written by whoever makes the table.
             if table in own and table != names.site:
                 yield _update(table, [key])
                 yield _insert(table, [key])
                 yield f"DELETE FROM {table}"
 
     def _wanted(self) -> Iterator[str]:
-        """What `clean`, `delete` and a site of wpbridge's own need."""
+        """Yield what `clean`, `delete` and a site of wpbridge's own need."""
         yield f"DELETE FROM {self._names.actions}"
         yield f"DELETE FROM {self._names.logs}"
 

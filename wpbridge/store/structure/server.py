@@ -1,6 +1,6 @@
-"""What the server and the tables' definitions tell; nothing here reads a row of the queue.
+"""Ask about the server and the tables' definitions. No row of the queue is read.
 
-Where SQLite has no such thing, the answer is empty.
+The answer is empty where SQLite has no such thing.
 """
 
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ from wpbridge.store.structure.tables import Connected, Tables
 
 
 class Server:
-    """Questions about one site's server and tables."""
+    """Answers questions about one site's server and tables."""
 
     def __init__(self, way: Connected | Tables) -> None:
-        """It connects when it is first asked."""
+        """Keep the way. The first question connects."""
         self._session = way.session
         self._names = way.names
         self.dialect = way.dialect
-        """What is special about the database."""
+        """The dialect of the database."""
 
     @property
     def is_file(self) -> bool:
@@ -31,11 +31,11 @@ class Server:
         return self.dialect.is_file
 
     def variables(self, *names: str, scope: str = "SESSION") -> dict[str, str]:
-        """Tell server variables by name, in lower case. Unknown ones are left out."""
+        """Return server variables by name, in lower case. Unknown ones are left out."""
         return self._session.run(partial(self.dialect.variables, names=names, scope=scope))
 
     def now(self) -> datetime | None:
-        """Tell the server's time, to the second; None on SQLite, which has no clock of its own."""
+        """Return the server's time, to the second; None on SQLite, which has no own clock."""
         return self._session.run(self.dialect.clock)
 
     def journal_mode(self) -> str:
@@ -43,7 +43,7 @@ class Server:
         return self._session.run(self.dialect.journal_mode)
 
     def sizes(self) -> dict[str, TableSize]:
-        """Tell the sizes of the plugin's tables and ours, by name; nothing on SQLite."""
+        """Return the sizes of the plugin's tables and ours by name; empty on SQLite."""
         wanted = {name.lower() for name in self._names.queue}
         found = self._session.run(self.dialect.sizes)
         return {name: size for name, size in found.items() if name.lower() in wanted}
@@ -53,7 +53,7 @@ class Server:
         return self._session.run(self.dialect.file_bytes)
 
     def indexes(self) -> dict[str, frozenset[tuple[str, ...]]]:
-        """Tell the columns of every index of the plugin's tables, by the tables' names."""
+        """Return the columns of each index of the plugin's tables, by table name."""
         dialect = self.dialect
         return self._session.run(
             lambda c: {
@@ -62,18 +62,18 @@ class Server:
         )
 
     def lost_keys(self) -> list[str]:
-        """Which tables lost ids or primary keys, see :func:`wpbridge.store.schema.ids.lost`."""
+        """Say which tables lost ids or primary keys, see :func:`wpbridge.store.schema.ids.lost`."""
         names, dialect = self._names, self.dialect
         wanted = names.keys_of_tables
         found = self._session.run(lambda c: dialect.key_columns(c, wanted))
         return lost(names, found)
 
     def next_id(self) -> int | None:
-        """Return the id that the next action gets; None where nothing tells it."""
+        """Return the id that the next action gets; None where the database does not say."""
         return self._session.run(partial(self.dialect.next_id, table=self._names.actions))
 
     def options(self, *names: str) -> dict[str, str]:
-        """WordPress's options that there are; nothing where there is no options table."""
+        """Return those of WordPress's options that exist; empty where there is no options table."""
         if not self.has_table(self._names.options):
             return {}
         marks = {f"n{place}": name for place, name in enumerate(names)}
@@ -86,7 +86,7 @@ class Server:
         return {str(name): str(value or "") for name, value in rows}
 
     def has_table(self, name: str) -> bool:
-        """Whether there is one."""
+        """Return whether a table exists."""
         dialect = self.dialect
         return bool(self._session.run(lambda c: dialect.columns(c, name)))
 

@@ -1,6 +1,6 @@
-"""One site's tables: how they are reached, and what a look at them found.
+"""Reach one site's tables, and look at what is there.
 
-What the tables look like is described in :mod:`wpbridge.store.schema.tables`.
+What the tables should look like is described in :mod:`wpbridge.store.schema.tables`.
 """
 
 from dataclasses import dataclass, replace
@@ -26,35 +26,35 @@ from wpbridge.store.structure.own_tables import OwnTables
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connected:
-    """The way to one site's tables, at which nobody has looked yet. It connects at first use."""
+    """Holds the way to one site's tables, before they are looked at. It connects at first use."""
 
     session: Session
     names: TableNames
     dialect: Dialect
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         self.session.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tables:
-    """One site's tables as they were found, and what work on them is handed to."""
+    """Holds one site's tables as they were found, and the session that runs work on them."""
 
     session: Transactor
     names: TableNames
     dialect: Dialect
-    """It has learnt which server this is."""
+    """The dialect. It knows which server this is."""
     layout: Layout
     zone: Zone
     """The site's own time zone."""
     own: OwnTables
 
     def borrowed(self, session: Transactor, own: OwnTables | None) -> "Tables":
-        """The same tables in a transaction of the caller's, which speaks its own character set.
+        """Return the same tables in a transaction of the caller's, which has its own character set.
 
-        ``own`` makes our tables elsewhere, where others see them before the caller commits; None
-        makes them in the transaction itself.
+        ``own`` makes our tables on another connection, where others see them before the caller
+        commits. With None they are made in the transaction itself.
         """
         spoken = session.run(self.dialect.charset_of)
         layout = replace(self.layout, texts=self.layout.texts.spoken(spoken))
@@ -65,12 +65,12 @@ class Tables:
 
 
 def look(way: Connected) -> tuple[Tables, StoreInfo]:
-    """Look at a site's tables; changes nothing.
+    """Look at a site's tables and change nothing.
 
-    Where they are only to be read, the session refuses to write from now on, with the reason.
+    Where the tables may only be read, the session refuses to write from now on, with the reason.
 
     Raises:
-        SchemaError: a table or a column is missing that nothing can be done without.
+        SchemaError: a table or a column that wpbridge cannot do without is missing.
     """
     return way.session.run(lambda connection: _look(way, connection))
 
@@ -118,7 +118,7 @@ def _layout(way: Connected, connection: Connection) -> Layout:
 
 
 def _options(connection: Connection, names: TableNames) -> dict[str, str]:
-    """What we need of WordPress's options; nothing where there is no such table."""
+    """Return the options of WordPress that we need; empty where there is no such table."""
     wanted: BindParameter[str] = bindparam("names", expanding=True)
     statement = f"SELECT option_name, option_value FROM {names.options}"
     try:
