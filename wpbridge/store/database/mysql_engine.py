@@ -139,6 +139,6 @@ def _probe(link: Any) -> None:
     if isinstance(link, socket.socket) and link.family in (socket.AF_INET, socket.AF_INET6):
         link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in _PROBES.items():
-            # Not every system has each of them.
+            # Not every system has all of these options.
             if hasattr(socket, name):
                 link.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -93,7 +93,8 @@ class Failing:
             for number, condition in enumerate(conditions)
         ]
         self._oldest = text(" UNION ALL ".join(parts))
-        # Word for word the plugin's, so that the database breaks ties in the same way.
+        # The queries are the plugin's word for word, so that the database breaks ties in the same
+        # way.
         query = f"SELECT a.action_id FROM {names.actions} a WHERE 1=1 AND a.hook=:hook"
         order = f" ORDER BY a.scheduled_date_gmt ASC LIMIT {FAILURES_THAT_STOP - 1}, 1"
         self._fifth_failed = text(f"{query} AND a.status IN ('failed'){order}")
@@ -102,7 +103,7 @@ class Failing:
     def judge(self, connection: Connection, endings: Sequence[Ending]) -> "Judge":
         """Read the rows of each hook whose chains may end in this batch, before it is written."""
         hooks = {e.action.hook for e in endings if e.successor and e.stop_line}
-        # Each ending may move one row away, and one row more tells whether the fifth has a twin.
+        # Each ending may move one row away. One row more shows whether the fifth date occurs twice.
         most = FAILURES_THAT_STOP + 1 + len(endings)
         found: dict[str, History] = {}
         for hook in sorted(hooks):

@@ -87,7 +87,7 @@ class Options:
         self._session.transact(write)
 
     def remove(self, name: str, old: bytes) -> bool:
-        """Delete an option; return False, with nothing done, if its bytes are no longer ``old``."""
+        """Delete an option; return False, with nothing done, unless its bytes are still ``old``."""
         values = {"name": name, "old": old}
         return self._session.run(lambda c: bool(c.execute(self._delete, values).rowcount))
 

@@ -108,7 +108,7 @@ class MySQLDdl(Ddl):
         """See :class:`Ddl`."""
         return (
             f"SET SESSION lock_wait_timeout = {max(1, round(lock_wait_seconds))}",
-            # Rows with the id 0 keep it when ids begin to be given.
+            # With this mode, rows with the id 0 keep it when the column gets AUTO_INCREMENT.
             "SET SESSION sql_mode = CONCAT(@@SESSION.sql_mode, ',NO_AUTO_VALUE_ON_ZERO')",
         )
 

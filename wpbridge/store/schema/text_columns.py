@@ -177,7 +177,7 @@ class Texts:
         for start in range(0, len(new), _ASKED_AT_ONCE):
             some = new[start : start + _ASKED_AT_ONCE]
             asked = ", ".join(_question(unit, charset, self.session) for unit in some)
-            # Hexadecimal digits only: nothing in it has to be quoted.
+            # The question has only hexadecimal digits, so nothing needs quoting.
             answer = connection.exec_driver_sql(f"SELECT {asked}").one()
             for unit, size in zip(some, answer, strict=True):
                 self._known[charset, unit] = None if size is None else int(size)

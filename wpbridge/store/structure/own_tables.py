@@ -50,7 +50,7 @@ class OwnTables:
     def look(self) -> frozenset[str]:
         """Return our tables that exist, as :class:`TableNames` calls them, and remember them."""
         found = {name.lower() for name in self._session.run(self._dialect.tables)}
-        # A server may keep names in lower case whatever the prefix is written in.
+        # A server may store names in lower case, even if the prefix has capitals.
         self._there = frozenset(name for name in self._names.own if name.lower() in found)
         self.facts = None
         if self._names.site in self._there:
