@@ -31,8 +31,7 @@ class ClaimFilter:
     exclude_hooks: frozenset[str] = frozenset()
     exclude_groups: frozenset[str] = frozenset()
     accepts: Callable[[str, str], bool] | None = None
-    """Tells whether a hook in a group (its slug) is wanted; None accepts all that the rest allows.
-    """
+    """Tells whether a hook in a group (its slug) is wanted; None accepts what the rest allows."""
     may_accept: Callable[[str], bool] | None = None
     """Tells whether a hook could be wanted in any group; None means that every hook could be."""
     upkeep: bool = False
@@ -40,8 +39,7 @@ class ClaimFilter:
     limits: tuple[Limit, ...] = ()
     """How many actions may run and start; see :mod:`wpbridge.store.running.limits`."""
     ids: frozenset[ActionId] | None = None
-    """Claim exactly these actions, which somebody has named. Dates, pauses and limits do not count.
-    """
+    """Claim exactly these actions, named by somebody. Dates, pauses and limits do not count."""
 
     def without(self, hooks: Collection[str], groups: Collection[str]) -> "ClaimFilter":
         """Return a copy that also leaves out these hooks and groups, given by exact names."""
@@ -172,8 +170,8 @@ class StartPlan:
 
     chosen: Callable[[Sequence[Action]], Collection[ActionId]]
     """Return the ids of the claimed actions that start. It is called inside the claim's
-    transaction, and again when that is repeated. So it must be a pure function over frozen values:
-    it uses no executor, no clock, and does no input or output."""
+    transaction, and again when that is repeated. So it must be a pure function over frozen values,
+    without an executor, a clock, input or output."""
     log_line: LogLine
     """The log row that is written for each start."""
 

@@ -34,8 +34,7 @@ FORGETFUL = {
     0: "a crash of the database server undoes about the last second of what was committed",
     2: "a crash of the database server's host undoes about the last second of what was committed",
 }
-"""What a crash loses, by ``innodb_flush_log_at_trx_commit``. The servers' default, 1, loses
-nothing."""
+"""What a crash loses, by ``innodb_flush_log_at_trx_commit``. The default, 1, loses nothing."""
 
 
 class Catalogue(Protocol):
@@ -142,8 +141,7 @@ class Dialect(Catalogue, Protocol):
     row_lock: str
     """The end of a SELECT that waits for rows and locks them. It skips no row."""
     by_key: str
-    """The text after a table's name that makes the database use the primary key and no other index.
-    """
+    """The text after a table's name that makes the database use the primary key only."""
     shared_lock: str
     """The end of a SELECT that reads what is committed now and locks it against writers."""
     mark: str

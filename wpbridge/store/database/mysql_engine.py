@@ -17,12 +17,10 @@ ANSWER_SECONDS = 600.0
 RUNNER_ANSWER_SECONDS = 30.0
 """A runner's statements are short, and it must renew its beat before others take it for dead."""
 _PROBES = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 30_000}
-"""With these, a host that vanished is noticed within half a minute, however long a statement takes.
-"""
+"""With these, a vanished host is noticed within half a minute, however long a statement takes."""
 _NO_SAFETY_NETS = ", sql_safe_updates = 0, sql_select_limit = 18446744073709551615"
-"""Switches off two safety nets that a server or an account may have for people at a keyboard: the
-first refuses statements by indexes that it does not recognise, the second leaves rows out of
-answers."""
+"""Switches off two safety nets that servers and accounts may have for people at a keyboard: the
+first refuses statements by indexes that it does not recognise, the second cuts off answers."""
 
 
 def open_engine(

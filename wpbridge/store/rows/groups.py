@@ -29,8 +29,7 @@ class Groups:
         self._texts = layout.texts
         self._place = (names.groups, "slug")
         self._has_empty = layout.has_priority
-        """Whether "no group" is a row with an empty slug (the plugin from 3.6 on), and not the id
-        0."""
+        """Whether "no group" is a row with an empty slug (plugin 3.6 and later), not the id 0."""
         self._slugs: dict[int, str] = {}
         slugs: BindParameter[str] = bindparam("slugs", expanding=True)
         table = self._table = names.groups

@@ -21,8 +21,7 @@ from wpbridge.store.schema.charsets import to_text as php_text
 from wpbridge.store.structure.tables import Tables
 
 MESSAGE_BYTES: Final = 65_535
-"""The size of the logs table's text column. The plugin loses longer messages, wpbridge cuts them.
-"""
+"""The size of the logs' text column. The plugin loses longer messages, wpbridge cuts them."""
 ROWS_A_STATEMENT: Final = 500
 NO_GROUPS: Final[Mapping[str, int]] = MappingProxyType({})
 

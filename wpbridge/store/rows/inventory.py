@@ -14,8 +14,7 @@ from wpbridge.store.schema.charsets import to_text
 from wpbridge.store.structure.tables import Tables
 
 MOST_HOOKS: Final = 1_000
-"""If there are more hooks, ended ones included, they are not stepped over: some plugin invents
-them."""
+"""With more hooks, ended ones included, stepping is given up: some plugin invents them."""
 MOST_GROUPS: Final = 200
 TWINS_DEPTH: Final = 5_000
 """How many due rows of a name are searched for other spellings of it."""

@@ -62,9 +62,9 @@ class Options:
         return self._session.run(read)
 
     def swap(self, name: str, old: bytes, new: bytes) -> bool:
-        """Replace its bytes; False, and nothing done, when they are not the old ones any more.
+        """Replace an option's bytes; return False, with nothing done, unless these are ``old``.
 
-        Unfit for bytes that the column would cut or convert.
+        Raises Unfit for bytes that the column would cut or convert.
         """
         values = {"name": name, "old": old, "new": new}
 

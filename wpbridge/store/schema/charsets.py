@@ -1,9 +1,9 @@
 """Set the character set of a MySQL session as WordPress sets it.
 
-PHP has bytes and no characters. It sends UTF-8, whatever character set the session has been told.
-So where DB_CHARSET is latin1, the server takes each byte for one character, stores them so and
-returns them so. Here the driver also sends and reads UTF-8 all the time, and only the session is
-told another character set.
+PHP has bytes and no characters. It sends UTF-8, whatever character set the session is set to. So
+where DB_CHARSET is latin1, the server takes each byte for one character, stores them so and returns
+them so. Here too the driver always sends and reads UTF-8, and only the session is set to another
+character set.
 """
 
 import codecs

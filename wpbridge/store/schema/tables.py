@@ -22,8 +22,7 @@ _KIND: Final = Column(type="varchar(10)")
 # The plugin's
 
 FRESH_LAYOUT: Final = 8
-"""The layout that wpbridge makes on new sites. Older and newer plugins work well with its indexes.
-"""
+"""The layout that wpbridge makes on new sites. Its indexes also suit older and newer plugins."""
 
 # Release 3.7.0 made the first two longer without a new number: a site at 7 may have either.
 HOOK_INDEX: Final = Index(

@@ -257,10 +257,10 @@ def _be_patient(connection: Connection) -> None:
 
 
 def _progress(connection: Connection, ids: Sequence[int]) -> float | None:
-    """Return a connection's progress in percent; None where the server does not tell (MySQL).
+    """Return a connection's progress in percent; None where the server does not say (MySQL).
 
-    MariaDB tells it in the list of processes when a table is rewritten. For InnoDB's work online it
-    only has a number for the whole server.
+    MariaDB says it in the list of processes when a table is rewritten. For InnoDB's work online it
+    only has one number for the whole server.
     """
     try:
         rows = _rows(
