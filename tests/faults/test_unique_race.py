@@ -24,11 +24,11 @@ from wpbridge.site.database import DatabaseAddress
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.errors import Contention
 from wpbridge.queue.facade import Queue
-from stores import open_store
+from wpbridge.store.connect import open_store
 
 dsn, way, unique_by = sys.argv[1:]
 store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
-queue = Queue(store.parts, unique_by=unique_by)
+queue = Queue(store, unique_by=unique_by)
 queue.count()
 place, _, socket = dsn.partition("?unix_socket=")
 if way == "borrowed" and dsn.startswith("mysql"):

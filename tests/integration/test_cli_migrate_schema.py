@@ -105,10 +105,10 @@ import sys
 from datetime import UTC, datetime
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
-from stores import open_store
+from wpbridge.store.connect import open_store
+from wpbridge.store.running.runner_store import RunnerStore
 
-store = open_store(DatabaseAddress.from_dsn(sys.argv[1]), "wp_")
-store.inspect()
+store = RunnerStore(open_store(DatabaseAddress.from_dsn(sys.argv[1]), "wp_"))
 store.register(host="there", boot="boot", pid=2, pid_started="2")
 claims = 0
 while True:
