@@ -20,6 +20,7 @@ from wpbridge.site.config import Settings
 from wpbridge.site.database import DatabaseAddress, Tls
 from wpbridge.site.resolve import Site
 from wpbridge.store.connect import open_site
+from wpbridge.store.database.session import Session
 from wpbridge.store.running.runner_store import RunnerStore
 
 SWITCH_SECONDS = 0.0005
@@ -128,9 +129,17 @@ def queue_in_child(given: Mapping[str, Any]) -> Queue:
         numbers_first_blog=given["numbers_first_blog"],
         url=given["url"],
     )
-    store = open_site(site)
-    store.session.patience_seconds = given["patience_seconds"]
+    store = open_site(site, prepare=_patient(given["patience_seconds"]))
     return Queue(store, unique_by=given["unique_by"])
+
+
+def _patient(seconds: float) -> Callable[[Session], None]:
+    """Have a session wait so long for a server that is away, already when the store is opened."""
+
+    def prepare(session: Session) -> None:
+        session.patience_seconds = seconds
+
+    return prepare
 
 
 def _opener(settings: Settings, site: Site, patience_seconds: float) -> Callable[[], Queue]:
@@ -144,8 +153,7 @@ def _opener(settings: Settings, site: Site, patience_seconds: float) -> Callable
     def open_queue() -> Queue:
         with lock:
             if not opened:
-                store = open_site(site)
-                store.session.patience_seconds = patience_seconds
+                store = open_site(site, prepare=_patient(patience_seconds))
                 opened.append(Queue(store, unique_by=settings.unique_by))
             return opened[0]
 
