@@ -344,9 +344,7 @@ def test_rows_that_others_lock_wait_for_the_next_time(
     assert column(store, "claim_id", stale) == 0
 
 
-def test_older_layouts_are_cleaned_all_the_same(
-    store: RunnerStore, keeper: Keeper, dsn: str
-) -> None:
+def test_older_layouts_are_cleaned_all_the_same(store: RunnerStore, dsn: str) -> None:
     names = ("status_claim_id", "status_last_attempt_gmt")
     for name in names:
         change(
@@ -356,6 +354,7 @@ def test_older_layouts_are_cleaned_all_the_same(
             else f'DROP INDEX "{ACTIONS}__{name}"',
         )
     store = again(store)
+    keeper = Keeper(store)
     assert (store.parts.layout.claimed_index, store.parts.layout.attempt_index) == (None, None)
     row(store), row(store, "in-progress"), row(store, "complete", 0, 99 * DAY)
     keeper.round()

@@ -162,7 +162,7 @@ def test_nothing_is_found_in_a_healthy_queue(
     )
     mode = "PRAGMA journal_mode = WAL" if site.server.is_file else "SET SESSION sql_mode = ''"
     query(site.store, mode) if "PRAGMA" in mode else change(site.store, mode)
-    examination_ = doctor.examine(site)
+    examination_ = doctor.examine(site.anew())
     assert [f for f in examination_.findings if f.level != "ok"] == []
     assert {f.check for f in examination_.findings} == set(doctor.NAMES)
     assert (examination_.is_healthy, examination_.skipped) == (True, ())
@@ -228,7 +228,8 @@ def test_tables_that_are_not_there(store: RunnerStore, examined: Examine) -> Non
 @on_mysql
 def test_a_server_without_skip_locked(examined: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     site = examined()
-    site.__dict__["info"] = replace(site.info, skip_locked=False)
+    info = replace(site.info, skip_locked=False)
+    site.__dict__["store"] = replace(site.store, info=info)
     assert one(site, "database").level == "note"
 
 

@@ -507,8 +507,8 @@ def test_a_start_whose_commit_was_never_answered_is_undone_and_made_again(
         ("pending", "0", held),
     ]
     told = log_of(store, go)
-    assert told[1:3] == told[4:6] == [f"one {go}", "two"]
-    assert told[3] == "action put back via wpbridge: the database's answer to its claim was lost"
+    assert told[1] == told[3] == "it starts"
+    assert told[2] == "action put back via wpbridge: the database's answer to its claim was lost"
     assert log_of(store, wait) == ["action created"]
     assert store.said([go], RESET_MESSAGE) == {}
     assert query(store, "SELECT claim_id FROM wp_actionscheduler_claims") == [(claim.id,)]

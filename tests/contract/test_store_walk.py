@@ -7,7 +7,7 @@ import pytest
 
 from factories import NOW, insert, make_new
 from rows import change
-from stores import again
+from stores import registered
 from wpbridge.clock import to_text
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.rows import inventory
@@ -85,7 +85,7 @@ def test_too_many_groups_are_not_enumerated_and_ours_are_found_all_the_same(
     store: RunnerStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inventory, "MOST_GROUPS", 2)
-    store = again(store)
+    store = registered(store.parts)
     crowd(store, "mixed", group="bulk")
     insert(store, *[make_new("mixed", group=f"g{n}", due_in=60) for n in range(5)])
     ours = insert(store, make_new("mixed", group="quick"))

@@ -303,8 +303,9 @@ def test_only_columns_that_can_hold_it_are_searched(place: Made) -> None:
         for column, kind in (("args", "varchar(191)"), ("extended_args", "varchar(8000)")):
             told = f"ALTER TABLE {ACTIONS} MODIFY {column} {kind} CHARACTER SET latin1"
             run(told.encode())
-    made = Queue(again(site.store).parts, close_store=False).enqueue_async(f"h{EMOJI}")
-    assert [one.id for one in site.queue.find(search=EMOJI)] == [made]
+    queue = Queue(again(site.store).parts, close_store=False)
+    made = queue.enqueue_async(f"h{EMOJI}")
+    assert [one.id for one in queue.find(search=EMOJI)] == [made]
 
 
 def test_a_runner_for_a_hook_that_cannot_be_there_goes_on(place: Made) -> None:

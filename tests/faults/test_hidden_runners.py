@@ -127,7 +127,7 @@ def test_start_times_of_another_time_namespace_are_not_compared() -> None:
 FULL = """
 import os, resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-from wpbridge.runner import identity as _loaded
+from wpbridge.runner import identity as _loaded, liveness as _loaded_as_well
 from wpbridge.store import base as _loaded_too
 import json, dataclasses
 try:

@@ -17,6 +17,7 @@ from rows import change, query
 from servers import MariaDB
 from stores import AnyStore, open_store, way_of
 from wpbridge.site.database import DatabaseAddress
+from wpbridge.store.connect import connect
 from wpbridge.store.database.mysql import MySQL
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.structure.creation import create_tables
@@ -48,9 +49,11 @@ class Account:
         self.server = server
         self.database = dsn.partition("?")[0].rpartition("/")[2]
         self.name = f"u{self.database[1:]}"
+        way = connect(DatabaseAddress.from_dsn(dsn), "wp_")
+        for statement in way.dialect.ddl.plugin(way.names):
+            change(way, statement)
+        way.close()
         self.store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
-        for statement in self.store.parts.dialect.ddl.plugin(self.store.names):
-            change(self.store, statement)
         self.do(f"CREATE USER {self.name}@localhost")
         self.site = Site(dsn.replace("root@", f"{self.name}@"), folder, self.store)
 

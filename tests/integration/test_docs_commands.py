@@ -34,7 +34,7 @@ from legacy_store import make_tables
 from php_site import PhpSite
 from rows import change
 from servers import MariaDB
-from stores import open_store, way_of
+from stores import make_store, open_store, way_of
 from wpbridge.cli.main import cli
 from wpbridge.clock import SystemClock, to_text
 from wpbridge.migrate.journal import Journal
@@ -225,8 +225,7 @@ def write_files(folder: Path) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, "utf-8")
     (folder / "other.db").touch()
-    with opened(f"sqlite:///{folder / 'other.db'}") as store:
-        create_tables(way_of(store), everything=True)
+    make_store(DatabaseAddress.from_dsn(f"sqlite:///{folder / 'other.db'}"), "wp_").close()
 
 
 def fill(store: RunnerStore, hook: str = "send_mail") -> None:
@@ -337,9 +336,11 @@ def opened(dsn: str) -> Iterator[RunnerStore]:
 
 
 def prepare(dsn: str) -> None:
-    with opened(dsn) as store:
-        create_tables(way_of(store), everything=True)
+    store = make_store(DatabaseAddress.from_dsn(dsn), "wp_")
+    try:
         fill(store)
+    finally:
+        store.close()
 
 
 def state(folder: Path) -> Path:

@@ -10,7 +10,7 @@ from conftest import execute
 from factories import NOW, insert, make_new
 from rows import change, log_of, query
 from servers import MariaDB
-from stores import again
+from stores import again, registered
 from wpbridge.clock import SystemClock
 from wpbridge.outcome import LogLine
 from wpbridge.runner.identity import identity
@@ -35,7 +35,7 @@ def claimed(store: RunnerStore, limit: int, only: ClaimFilter = OURS) -> list[in
 
 def test_a_server_without_skip_locked_claims_the_same(store: RunnerStore) -> None:
     store.parts.dialect.can_skip_locked = False
-    store = RunnerStore(store.parts)
+    store = registered(store.parts)
     rows = store._claiming.rows
     assert "SKIP" not in rows.lock_due.text
     ids = insert(store, *[make_new("ours", due_in=-n) for n in range(1, 6)])

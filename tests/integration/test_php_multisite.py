@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rows import change
-from stores import open_store
+from stores import make_store
 from wpbridge import app
 from wpbridge.site.config import load
 from wpbridge.site.database import DatabaseAddress
@@ -18,7 +18,7 @@ from wpbridge.site.resolve import Site
 )
 def test_workers_are_told_the_blogs_address(mysql_dsn: str, blog: int | None, url: str) -> None:
     address = DatabaseAddress.from_dsn(mysql_dsn)
-    store = open_store(address, "wp_")
+    store = make_store(address, "wp_")
     change(store, "CREATE TABLE wp_blogs (blog_id bigint, domain varchar(200), path varchar(100))")
     change(
         store, "INSERT INTO wp_blogs VALUES (1, 'multi.test', '/'), (2, 'multi.test', '/second/')"

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from rows import actions_of, query
 from servers import MariaDB, find_program
+from stores import again
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.post_store.moving import PostStore, Summary
 from wpbridge.store.running.runner_store import RunnerStore
@@ -31,6 +32,8 @@ def migrated(
     assert client is not None
     command = [client, "-uroot", f"-S{server.socket}", "--default-character-set=utf8mb4", database]
     subprocess.run(command, input=(golden / "legacy/before.sql").read_bytes(), check=True)
+    # The options came with the file, and tell the site's time zone.
+    store = again(store)
     with Journal(folder / "journal", kind="post-store", site="golden") as journal:
         return store, PostStore(store.parts).move(journal, io.StringIO())
 

@@ -26,6 +26,7 @@ from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.database import sqlite
 from wpbridge.store.running.runner_store import RunnerStore
+from wpbridge.store.schema.ddl import SQLiteDdl
 
 ACTIONS = "wp_actionscheduler_actions"
 MOST = 2**63 - 1
@@ -191,7 +192,7 @@ strict_rows = rows_of(
 def opened(dsn: str) -> Iterator[RunnerStore]:
     with pytest.MonkeyPatch.context() as patch:
         # As older drivers make tables for WordPress: any column holds anything.
-        patch.setattr(sqlite, "_STRICT", "")
+        patch.setattr(sqlite.SQLite, "ddl", SQLiteDdl(is_strict=False))
         store = make_store(DatabaseAddress.from_dsn(dsn), "wp_")
     try:
         yield store

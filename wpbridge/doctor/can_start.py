@@ -38,7 +38,7 @@ def check(settings: Settings) -> Checked:
     site = resolve(settings, os.environ)
     handlers, left_out = app.handlers_to_look(settings)
     # It is opened as for a run, which does not wait long for locks.
-    with closing(open_site(site, is_runner=True)) as store:
+    with closing(_opened(site)) as store:
         info, found = store.info, _rights(store)
         missing = [table for table in store.names.own if not store.own.has(table)]
         hello = app.ask_php(settings, site, store, os.environ) if settings.php else None
@@ -66,6 +66,14 @@ def check(settings: Settings) -> Checked:
 
 
 _OF_STORE = ("server", "schema", "layout", "skip_locked", "zone")
+
+
+def _opened(site: Site) -> OpenStore:
+    """Open the store. SchemaError for a database so read-only that it cannot even be read."""
+    try:
+        return open_site(site, is_runner=True)
+    except ReadOnly as error:
+        raise SchemaError(str(error)) from error
 
 
 def _rights(store: OpenStore) -> Findings:
