@@ -14,7 +14,7 @@ from typing import Any
 
 from servers import private_mariadb
 from stores import make_store, open_store, way_of
-from wpbridge.migrate.schema.claim_index import claim_index
+from wpbridge.migrate.schema.index_for_claims import claim_index
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.structure.definitions import Definitions

@@ -19,23 +19,48 @@ HOMES: Final = {
     "wpbridge.jsontext": "wpbridge.codec.jsontext",
     "wpbridge.keys": "wpbridge.codec.keys",
     "wpbridge.logs": "wpbridge.telling.lines",
+    "wpbridge.migrate.added": "wpbridge.migrate.transfer.taking_back",
+    "wpbridge.migrate.files": "wpbridge.migrate.transfer.files",
+    "wpbridge.migrate.poststore": "wpbridge.migrate.post_store.moving",
+    "wpbridge.migrate.poststore_undo": "wpbridge.migrate.post_store.undo",
+    "wpbridge.migrate.private": "wpbridge.system.private_files",
+    "wpbridge.migrate.wpcron": "wpbridge.migrate.wp_cron.moving",
+    "wpbridge.migrate.wpcron_undo": "wpbridge.migrate.wp_cron.undo",
     "wpbridge.moments": "wpbridge.site.moments",
     "wpbridge.notify": "wpbridge.daemon.notify",
     "wpbridge.retry": "wpbridge.runner.retry_rules",
     "wpbridge.routes": "wpbridge.executors.routes",
     "wpbridge.rules": "wpbridge.site.rules",
+    "wpbridge.store.ddl": "wpbridge.store.structure.definitions",
+    "wpbridge.store.retention": "wpbridge.store.upkeep.retention",
     "wpbridge.store.tables": "wpbridge.store.schema.layout",
     "wpbridge.trust": "wpbridge.system.trusted_files",
     "wpbridge.wake": "wpbridge.queue.wake",
     "wpbridge.wpconfig": "wpbridge.site.wpconfig",
     "wpbridge.zone": "wpbridge.site.zone",
 }
-"""Where a module of an earlier release lives now."""
+"""From the path of a module in an earlier release to its path now."""
 NAMES: Final = {
-    "wpbridge.queue": {"Queue": "wpbridge.queue.facade"},
-    "wpbridge.site": {"Site": "wpbridge.site.resolve"},
+    "wpbridge.migrate.schema": {
+        "check_online": "wpbridge.migrate.schema.index_for_claims.check_online",
+        "claim_index": "wpbridge.migrate.schema.index_for_claims.claim_index",
+        "script": "wpbridge.migrate.schema.comparing.script",
+        "verify": "wpbridge.migrate.schema.comparing.verify",
+    },
+    "wpbridge.migrate.transfer": {
+        "Import": "wpbridge.migrate.transfer.importing.Import",
+        "Report": "wpbridge.migrate.transfer.wishes.Report",
+        "Wishes": "wpbridge.migrate.transfer.wishes.Wishes",
+        "copy": "wpbridge.migrate.transfer.copying.copy_queue",
+        "lines_of": "wpbridge.migrate.transfer.exporting.lines_of",
+    },
+    "wpbridge.queue": {
+        "Queue": "wpbridge.queue.facade.Queue",
+        "opened": "wpbridge.queue.facade.opened",
+    },
+    "wpbridge.site": {"Site": "wpbridge.site.resolve.Site"},
 }
-"""Modules that became rooms: where names live that people may have imported from them."""
+"""From a module that became a room to the addresses of names that people may import from it."""
 
 
 class Finder:
@@ -58,19 +83,21 @@ class Finder:
     def exec_module(module: ModuleType) -> None:
         """Have the module answer with what its new home holds."""
         home = HOMES[module.__name__]
-        _warn(module.__name__, home)
+        _warn(module.__name__, home, above=3)
         module.__dict__["__getattr__"] = lambda name: getattr(importlib.import_module(home), name)
 
 
 def name_of(room: str, name: str) -> object:
     """Return what a module had before it became a room; AttributeError for any other name."""
-    home = NAMES[room].get(name)
-    if home is None:
+    address = NAMES[room].get(name)
+    if address is None:
         raise AttributeError(f"module {room!r} has no attribute {name!r}")
-    _warn(f"{room}.{name}", f"{home}.{name}")
-    found: object = getattr(importlib.import_module(home), name)
+    _warn(f"{room}.{name}", address, above=4)
+    home, _, attribute = address.rpartition(".")
+    found: object = getattr(importlib.import_module(home), attribute)
     return found
 
 
-def _warn(old: str, new: str) -> None:
-    warnings.warn(f"{old} is now {new}", DeprecationWarning, stacklevel=2)
+def _warn(old: str, new: str, *, above: int) -> None:
+    """Warn in the name of the line that imports, which is so many calls above."""
+    warnings.warn(f"{old} is now {new}", DeprecationWarning, stacklevel=above)

@@ -2,7 +2,7 @@
 
 import sys
 
-from wpbridge.migrate.schema.claim_index import check_online, claim_index
+from wpbridge.migrate.schema.index_for_claims import check_online, claim_index
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import connect
 from wpbridge.store.structure.definitions import Definitions

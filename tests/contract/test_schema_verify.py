@@ -11,9 +11,9 @@ from factories import NOW, insert, make_new
 from rows import change, query
 from stores import again, way_of
 from wpbridge.errors import Contention, SchemaError
-from wpbridge.migrate.schema.claim_index import claim_index
 from wpbridge.migrate.schema.comparing import script, verify
 from wpbridge.migrate.schema.deviations import Deviation
+from wpbridge.migrate.schema.index_for_claims import claim_index
 from wpbridge.migrate.schema.mending import Changes
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter

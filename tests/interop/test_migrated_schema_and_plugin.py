@@ -7,8 +7,8 @@ import pytest
 from both_sides import BothSides
 from factories import NOW, insert, make_new
 from stores import way_of
-from wpbridge.migrate.schema.claim_index import claim_index
 from wpbridge.migrate.schema.comparing import verify
+from wpbridge.migrate.schema.index_for_claims import claim_index
 from wpbridge.migrate.schema.mending import Changes
 from wpbridge.store.structure.definitions import Definitions
 

@@ -15,7 +15,7 @@ from wpbridge.cli.terminal import print_json, print_line, write_data
 from wpbridge.errors import InputError
 from wpbridge.migrate.file_locations import FileLocations
 from wpbridge.migrate.schema import mending
-from wpbridge.migrate.schema.claim_index import ClaimIndex, check_online, claim_index
+from wpbridge.migrate.schema.index_for_claims import ClaimIndex, check_online, claim_index
 from wpbridge.site.config import Settings
 from wpbridge.site.moments import parse_duration
 from wpbridge.site.resolve import resolve
