@@ -17,7 +17,7 @@ class DoorContract(Contract):
 
     root = fields.ModuleField()
 
-    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: FBT001
+    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: FBT001 - import-linter calls it so
         """Find imports that go past a door."""
         del verbose
         doors = _doors(str(self.root))

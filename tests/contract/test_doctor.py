@@ -17,6 +17,7 @@ from wpbridge import doctor
 from wpbridge.action import ActionId, ClaimId
 from wpbridge.clock import SystemClock, to_text
 from wpbridge.doctor import ExaminedSite, Finding, examination, fixes
+from wpbridge.doctor.checks_tables import _fault
 from wpbridge.doctor.examination import Check
 from wpbridge.doctor.examined_site import LOCK_OPTION, MIGRATION_OPTION, PhpSight
 from wpbridge.errors import StoreError
@@ -35,6 +36,7 @@ from wpbridge.site.resolve import Site
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import connect
 from wpbridge.store.reading import survey
+from wpbridge.store.running.plans import Step
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.structure.own_steps import VERSION
 from wpbridge.store.upkeep.cleaning import AWAY, Cleaning
@@ -382,9 +384,6 @@ def test_a_claim_that_sorts(store: RunnerStore, examined: Examine) -> None:
 
 
 def test_a_plan_with_another_index(examined: Examine) -> None:
-    from wpbridge.doctor.checks_tables import _fault  # noqa: PLC0415
-    from wpbridge.store.running.plans import Step  # noqa: PLC0415
-
     step = Step(name="s", index="a", wanted="b", rows=5000, reads_all=False, sorts=False)
     assert _fault(step) == "s uses a and not b"
     assert _fault(replace(step, index="b")) == ""

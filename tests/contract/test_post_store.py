@@ -18,6 +18,7 @@ from wpbridge.errors import Contention, SiteError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.post_store.deciding import STATUSES, InProgress
 from wpbridge.migrate.post_store.moving import PostStore, Summary
+from wpbridge.store.posts.old_posts import OldPosts
 from wpbridge.store.running.runner_store import RunnerStore
 
 OLD_SINGLE = (
@@ -274,8 +275,6 @@ def test_a_post_that_is_changed_between_looking_and_moving_moves_as_it_is_then(
     migrate: Callable[..., Summary],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from wpbridge.store.posts.old_posts import OldPosts  # noqa: PLC0415
-
     changed, gone = legacy.post("changed"), legacy.post("gone")
     real = OldPosts.ids
 

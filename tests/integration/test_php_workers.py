@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from daemons import until
+from factories import make_new
 from php_site import PhpSite
 from rows import change, query
 from stores import make_store
@@ -22,6 +23,7 @@ from wpbridge.clock import SystemClock
 from wpbridge.executors.php import launch as php_launch
 from wpbridge.executors.php.inbox import Inbox, Sent
 from wpbridge.runner import presence
+from wpbridge.site.database import DatabaseAddress
 
 
 def test_args_reach_the_callback_as_the_plugin_passes_them(wordpress: PhpSite) -> None:
@@ -393,11 +395,7 @@ def wait_until_gone(pid: int) -> None:
 
 
 def test_another_database_than_the_queues_is_refused(wordpress: PhpSite, mysql_dsn: str) -> None:
-    from wpbridge.site.database import DatabaseAddress  # noqa: PLC0415
-
     store = make_store(DatabaseAddress.from_dsn(mysql_dsn), "wp_")
-    from factories import make_new  # noqa: PLC0415
-
     now = SystemClock().now()
     [action_id] = store.insert([make_new("t_noop", now=now)], now=now)
     runner, other = wordpress.runner(dsn=mysql_dsn)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from wpbridge.action import Action, ActionId, ClaimId, Status
+from factories import stored
+from wpbridge.action import ActionId
 from wpbridge.executors.base import Call
 from wpbridge.executors.pools.answers import line
 from wpbridge.executors.process.frames import (
@@ -61,15 +62,12 @@ def test_what_is_no_outcome_is_an_error(frame: dict[str, Any]) -> None:
 @pytest.mark.parametrize("limit", [None, timedelta(microseconds=1), timedelta(minutes=5)])
 @pytest.mark.parametrize("scheduled_at", [None, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)])
 def test_a_call(limit: timedelta | None, scheduled_at: datetime | None) -> None:
-    action = Action(
+    action = stored(
         id=ActionId(2**62),
         hook="h/é",
-        status=Status.PENDING,
         scheduled_at=scheduled_at,
         priority=0,
         args=b"",
-        schedule=b"",
-        group_id=0,
         group="g",
         attempts=3,
         claim_id=ClaimId(0),

@@ -10,6 +10,7 @@ from wpbridge.clock import ZERO_DATE
 from wpbridge.store.bulk.rows import WholeRow
 from wpbridge.store.database.portions import SMALL, portions, room, text_size
 from wpbridge.store.schema.layout import TableNames
+from wpbridge.store.schema.tables import ZONES
 from wpbridge.store.schema.text_columns import Place
 from wpbridge.store.structure.tables import Tables
 
@@ -99,7 +100,7 @@ class WholeRowInserts:
             for action_id, row in rows
             if row.zone is not None
         ]
-        mark = f"({', '.join([self._mark] * 6)})"
+        mark = f"({', '.join([self._mark] * len(ZONES.given))})"
         for part in portions(
             zoned,
             most=BATCH,
@@ -107,9 +108,7 @@ class WholeRowInserts:
             size_of=lambda row: SMALL + text_size("".join(map(str, row))),
         ):
             connection.exec_driver_sql(
-                f"INSERT INTO {self._names.zones}"
-                " (action_id, hook, args, group_id, expression, zone) VALUES"
-                f" {','.join([mark] * len(part))}",
+                ZONES.insert_start(self._names.zones) + ",".join([mark] * len(part)),
                 tuple(value for row in part for value in row),
             )
 

@@ -14,6 +14,7 @@ from wpbridge.store.bulk.inserting import BATCH
 from wpbridge.store.bulk.rows import WholeRow
 from wpbridge.store.database.portions import SMALL, portions, room
 from wpbridge.store.database.texts import as_text, listed
+from wpbridge.store.schema.tables import KEYS
 from wpbridge.store.structure.tables import Tables
 
 ORIGIN: Final = 48
@@ -83,9 +84,7 @@ class BulkKeys:
             f" FROM {names.keys} k LEFT JOIN {names.actions} a ON a.action_id = k.action_id"
             " WHERE k.key_hash IN "
         )
-        self._keep = (
-            f"{dialect.insert_ignore} INTO {names.keys} (key_hash, action_id, created_gmt) VALUES "
-        )
+        self._keep = KEYS.insert_start(names.keys, dialect.insert_ignore)
 
     def known_on(self, connection: Connection, keys: Sequence[str]) -> dict[str, Known]:
         """Return the actions that keys have made here before, gone ones too."""

@@ -19,6 +19,7 @@ from wpbridge.store.posts.inserting import PostInserts
 from wpbridge.store.posts.made import Batch, Decide, Keep, Made, made_of
 from wpbridge.store.posts.old_posts import OldPosts, Post
 from wpbridge.store.posts.whole_posts import POST_TYPE
+from wpbridge.store.schema.tables import KEYS
 
 CHANGED: Final = "somebody changed it while it was moved"
 CHANGED_BOTH: Final = "somebody changed it while it was moved, and its action {} has run"
@@ -93,12 +94,13 @@ class PostCopies:
         batch.moved = {one.post.id: one.action for one in made}
         if batch.moved:
             connection.execute(
-                text(
-                    f"INSERT INTO {self._store.names.keys} (key_hash, action_id, created_gmt)"
-                    " VALUES (:key, :id, :now)"
-                ),
+                text(KEYS.insert_into(self._store.names.keys)),
                 [
-                    {"key": f"{KEY}{post}", "id": action_id, "now": to_text(now)}
+                    {
+                        "key_hash": f"{KEY}{post}",
+                        "action_id": action_id,
+                        "created_gmt": to_text(now),
+                    }
                     for post, action_id in batch.moved.items()
                 ],
             )

@@ -22,7 +22,7 @@ from wpbridge.store.posts.made import MIGRATED, Made
 from wpbridge.store.posts.posts import CLEANUP_HOOK, Posts
 from wpbridge.store.posts.whole_posts import POST_TYPE, Columns, WholePost, WholePosts
 from wpbridge.store.schema.rows import reader
-from wpbridge.store.schema.tables import ACTIONS
+from wpbridge.store.schema.tables import ACTIONS, KEYS
 
 HIDDEN: Final = "wpbridge-undo"
 """The type of a post whose action may still be there."""
@@ -186,12 +186,13 @@ class PostsBack:
         self._parts.retention.remove(connection, [one.action for one in going])
         if going:
             connection.execute(
-                text(
-                    f"INSERT INTO {self._names.keys} (key_hash, action_id, created_gmt)"
-                    " VALUES (:key, :id, :never)"
-                ),
+                text(KEYS.insert_into(self._names.keys)),
                 [
-                    {"key": f"{BACK}{one.post.id}", "id": one.action, "never": _NEVER}
+                    {
+                        "key_hash": f"{BACK}{one.post.id}",
+                        "action_id": one.action,
+                        "created_gmt": _NEVER,
+                    }
                     for one in going
                 ],
             )

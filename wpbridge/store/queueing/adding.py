@@ -25,6 +25,7 @@ from wpbridge.store.rows.inserts import Inserts
 from wpbridge.store.rows.waits import Waits
 from wpbridge.store.schema.charsets import to_text as php_text
 from wpbridge.store.schema.layout import TableNames
+from wpbridge.store.schema.tables import KEYS
 from wpbridge.store.schema.text_columns import Place
 from wpbridge.store.structure.own_steps import old_mark
 from wpbridge.store.structure.tables import Tables
@@ -100,8 +101,13 @@ class Adding:
             " ORDER BY action_id LIMIT 1"
         )
         self._take_key = text(
-            f"{dialect.insert_ignore} INTO {names.keys} (key_hash, action_id, created_gmt)"
-            " VALUES (:key, 0, :now)"
+            KEYS.insert_into(
+                names.keys,
+                dialect.insert_ignore,
+                key_hash=":key",
+                action_id="0",
+                created_gmt=":now",
+            )
         )
         key_made = f"SELECT action_id FROM {names.keys} WHERE key_hash = :key"
         self._key_made = text(key_made)

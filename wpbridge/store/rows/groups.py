@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from wpbridge.errors import Contention, InputError
 from wpbridge.store.database.named_lock import NamedLock
+from wpbridge.store.schema.tables import GROUPS
 from wpbridge.store.structure.tables import Tables
 
 MAX_CHARACTERS: Final = 255
@@ -38,9 +39,7 @@ class Groups:
         self._first = text(
             f"SELECT group_id FROM {table} WHERE slug = :slug ORDER BY group_id LIMIT 1"
         )
-        self._insert = text(
-            f"INSERT INTO {table} (slug) VALUES (:slug){dialect.returning('group_id')}"
-        )
+        self._insert = text(f"{GROUPS.insert_into(table)}{dialect.returning('group_id')}")
         self._write_nothing = text(f"UPDATE {table} SET slug = slug WHERE 1 = 0")
         self._begin, self._commit = text(dialect.begin), text("COMMIT")
         self._roll_back = text("ROLLBACK")

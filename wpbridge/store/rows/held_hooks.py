@@ -10,6 +10,7 @@ from typing import Final
 
 from sqlalchemy import BindParameter, Connection, bindparam, text
 
+from wpbridge.store.schema.tables import HELD
 from wpbridge.store.structure.tables import Tables
 
 AGAIN_SECONDS: Final = 3600
@@ -33,10 +34,7 @@ class HeldHooks:
             f"UPDATE {table} SET told_gmt = {dialect.db_now} WHERE hook = :hook"
             f" AND ({age} >= {AGAIN_SECONDS} OR {age} < 0)"
         )
-        self._enter = text(
-            f"{dialect.insert_ignore} INTO {table} (hook, told_gmt)"
-            f" VALUES (:hook, {dialect.db_now})"
-        )
+        self._enter = text(HELD.insert_into(table, dialect.insert_ignore, told_gmt=dialect.db_now))
         self._hooks = text(f"SELECT hook FROM {table} WHERE {age} < {KEPT_SECONDS}")
         hooks: BindParameter[str] = bindparam("hooks", expanding=True)
         self._forget = text(f"DELETE FROM {table} WHERE hook IN :hooks").bindparams(hooks)

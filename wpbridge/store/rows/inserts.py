@@ -18,6 +18,7 @@ from wpbridge.outcome import LogLine
 from wpbridge.store.database.portions import SMALL, STATEMENT, portions, room, text_size
 from wpbridge.store.rows.zones import ZonedAction, Zones
 from wpbridge.store.schema.charsets import to_text as php_text
+from wpbridge.store.schema.tables import LOGS
 from wpbridge.store.structure.tables import Tables
 
 MESSAGE_BYTES: Final = 65_535
@@ -65,10 +66,8 @@ class Inserts:
         self._row = f"({', '.join(values)})"
         self._actions = f"INSERT INTO {names.actions} ({', '.join([*given, *same])}) VALUES "
         self._message = (names.logs, "message")
-        self._log_row = f"({', '.join([mark] * 4)})"
-        self._logs = (
-            f"INSERT INTO {names.logs} (action_id, message, log_date_gmt, log_date_local) VALUES "
-        )
+        self._log_row = f"({', '.join([mark] * len(LOGS.given))})"
+        self._logs = LOGS.insert_start(names.logs)
 
     def actions(
         self,

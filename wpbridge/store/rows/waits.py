@@ -20,6 +20,7 @@ from wpbridge.outcome import LogLine
 from wpbridge.store.database.texts import as_bytes
 from wpbridge.store.records import Wait
 from wpbridge.store.rows.writes import Writes
+from wpbridge.store.schema.tables import WAITS
 from wpbridge.store.structure.tables import Tables
 
 Verdict: TypeAlias = Literal["wait", "run", "cancel"]
@@ -61,9 +62,7 @@ class Waits:
         self._writes = writes
         self._table = table = names.waits
         ids: BindParameter[int] = bindparam("ids", expanding=True)
-        self._insert = text(
-            f"INSERT INTO {table} (action_id, after_id, on_failed) VALUES (:id, :after, :on_failed)"
-        )
+        self._insert = text(WAITS.insert_into(table, action_id=":id", after_id=":after"))
         self._any = text(f"SELECT 1 FROM {table} LIMIT 1")
         self._moved = text(
             f"SELECT DISTINCT w.action_id FROM {table} w"

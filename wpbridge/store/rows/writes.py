@@ -21,6 +21,7 @@ from wpbridge.store.rows.failing import Failing
 from wpbridge.store.rows.inserts import Inserts
 from wpbridge.store.rows.zones import Zones
 from wpbridge.store.schema.charsets import to_text as php_text
+from wpbridge.store.schema.tables import CLAIMS
 from wpbridge.store.structure.tables import Tables
 
 STATUS: Final = (
@@ -97,8 +98,8 @@ class Writes:
             f" last_attempt_local = :local{key} WHERE action_id IN :ids AND status = 'pending'"
         )
         self._insert_claim = text(
-            f"INSERT INTO {names.claims} (date_created_gmt) VALUES (:gmt)"
-            f"{dialect.returning('claim_id')}"
+            CLAIMS.insert_into(names.claims, date_created_gmt=":gmt")
+            + dialect.returning("claim_id")
         )
         self._delete_claims = _ids(f"DELETE FROM {names.claims} WHERE claim_id IN :ids")
         by_claim = dialect.use_index(layout.priority_index or layout.date_index)

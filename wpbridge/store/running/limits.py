@@ -22,6 +22,7 @@ from wpbridge.patterns import matches
 from wpbridge.site.rules import Limit, Rate
 from wpbridge.store.database.texts import split
 from wpbridge.store.rows.groups import Groups
+from wpbridge.store.schema.tables import LIMITS
 from wpbridge.store.structure.tables import Tables
 
 SOON_SECONDS: Final = 1.0
@@ -109,9 +110,9 @@ class Limits:
         self._made: set[Key] = set()
         where = "WHERE kind = :kind AND name = :name"
         self._make = text(
-            f"{dialect.insert_ignore} INTO {table}"
-            " (kind, name, tokens, refilled, failures)"
-            f" VALUES (:kind, :name, :tokens, {dialect.now_seconds}, 0)"
+            LIMITS.insert_into(
+                table, dialect.insert_ignore, refilled=dialect.now_seconds, failures="0"
+            )
         )
         look = f"SELECT tokens, refilled, {dialect.now_seconds} FROM {table} {where}"
         self._look = text(look)

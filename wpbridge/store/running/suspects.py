@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import BindParameter, Connection, bindparam, text
 
 from wpbridge.action import ActionId
+from wpbridge.store.schema.tables import SUSPECTS
 from wpbridge.store.structure.tables import Tables
 
 KEPT_SECONDS: Final = 7 * 86_400
@@ -29,9 +30,7 @@ class Suspects:
         ids: BindParameter[int] = bindparam("ids", expanding=True)
         self._among = text(f"SELECT action_id FROM {table} WHERE action_id IN :ids").bindparams(ids)
         self._delete = text(f"DELETE FROM {table} WHERE action_id IN :ids").bindparams(ids)
-        self._insert = text(
-            f"INSERT INTO {table} (action_id, seen_gmt) VALUES (:id, {dialect.db_now})"
-        )
+        self._insert = text(SUSPECTS.insert_into(table, action_id=":id", seen_gmt=dialect.db_now))
         age = dialect.age_seconds("seen_gmt")
         self._forget = text(f"DELETE FROM {table} WHERE {age} > {KEPT_SECONDS}")
 

@@ -78,10 +78,25 @@ class Table:
         """Return the table's name after the site's prefix."""
         return f"{'wpbridge' if self.is_ours else 'actionscheduler'}_{self.name}"
 
-    def insert_into(self, name: str) -> str:
-        """Return the INSERT of a whole row into the table of this name, with values by name."""
-        columns, values = ", ".join(self.columns), ", ".join(f":{one}" for one in self.columns)
-        return f"INSERT INTO {name} ({columns}) VALUES ({values})"
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Return the columns of which a new row is given a value: those that are not numbered."""
+        return tuple(name for name, column in self.columns.items() if not column.auto)
+
+    def insert_start(self, name: str, verb: str = "INSERT") -> str:
+        """Return the start of an INSERT of rows into the table of this name, up to the values."""
+        return f"{verb} INTO {name} ({', '.join(self.given)}) VALUES "
+
+    def insert_into(self, name: str, verb: str = "INSERT", **values: str) -> str:
+        """Return the INSERT of one row into the table of this name.
+
+        Args:
+            name: of the table, with the site's prefix.
+            verb: another one passes over a row that is there.
+            values: expressions by column. Other columns take the parameter of their name.
+        """
+        told = ", ".join(values.get(column, f":{column}") for column in self.given)
+        return f"{self.insert_start(name, verb)}({told})"
 
     @property
     def gives_ids(self) -> bool:

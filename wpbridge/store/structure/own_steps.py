@@ -25,7 +25,7 @@ from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.session import Transactor
 from wpbridge.store.database.texts import chosen_args
 from wpbridge.store.schema.layout import TableNames
-from wpbridge.store.schema.tables import RUNNERS
+from wpbridge.store.schema.tables import KEYS, RUNNERS, SITE
 
 FIRST_VERSION: Final = 1
 """The version of the tables of wpbridge 0.1, which noted none."""
@@ -140,9 +140,7 @@ def begin(place: Place, *, old_until: int = 0, version: int = VERSION) -> None:
     """
     facts = {_SITE_ID: uuid4(), _OLD_UNTIL: old_until, _VERSION: version, _NEEDS: _needs(version)}
     rows = ", ".join(f"('{name}', :{name})" for name in facts)
-    statement = text(
-        f"{place.dialect.insert_ignore} INTO {place.names.site} (name, value) VALUES {rows}"
-    )
+    statement = text(SITE.insert_start(place.names.site, place.dialect.insert_ignore) + rows)
     place.run(statement, **{name: str(value) for name, value in facts.items()})
 
 
@@ -203,8 +201,13 @@ def _note_queued(place: Place) -> None:
         f"SELECT action_id, hook, args, {extended} FROM {names.actions} WHERE action_id IN :ids"
     ).bindparams(wanted)
     write = text(
-        f"{place.dialect.insert_ignore} INTO {names.keys} (key_hash, action_id, created_gmt)"
-        " VALUES (:mark, :id, :now)"
+        KEYS.insert_into(
+            names.keys,
+            place.dialect.insert_ignore,
+            key_hash=":mark",
+            action_id=":id",
+            created_gmt=":now",
+        )
     )
     now = to_text(SystemClock().now())
 

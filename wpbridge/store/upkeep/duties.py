@@ -10,6 +10,7 @@ from typing import Final, Literal, TypeAlias
 
 from sqlalchemy import Connection, text
 
+from wpbridge.store.schema.tables import DUTIES
 from wpbridge.store.structure.tables import Tables
 
 Duty: TypeAlias = Literal["claims", "retention"]
@@ -32,8 +33,7 @@ class Duties:
         is_due = f"(due_gmt <= {now} OR due_gmt > {dialect.db_in(_FAR_SECONDS)})"
         self._look = text(f"SELECT {is_due} FROM {table} WHERE duty = :duty")
         self._enter = text(
-            f"{dialect.insert_ignore} INTO {table} (duty, holder, due_gmt, left_to)"
-            f" VALUES (:duty, '', {now}, '')"
+            DUTIES.insert_into(table, dialect.insert_ignore, holder="''", due_gmt=now, left_to="''")
         )
         self._take = text(
             f"UPDATE {table} SET holder = :holder, due_gmt = {lease}"
