@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from factories import stored
-from wpbridge.action import ActionId
+from wpbridge.action import ActionId, ClaimId
 from wpbridge.executors.base import Call
 from wpbridge.executors.pools.answers import line
 from wpbridge.executors.process.frames import (
