@@ -41,6 +41,10 @@ HOMES: Final = {
 }
 """From the path of a module in an earlier release to its path now."""
 NAMES: Final = {
+    "wpbridge.handlers": {
+        "load": "wpbridge.executors.loading.load",
+        "subscribers": "wpbridge.executors.loading.subscribers",
+    },
     "wpbridge.migrate.schema": {
         "check_online": "wpbridge.migrate.schema.index_for_claims.check_online",
         "claim_index": "wpbridge.migrate.schema.index_for_claims.claim_index",
@@ -60,7 +64,7 @@ NAMES: Final = {
     },
     "wpbridge.site": {"Site": "wpbridge.site.resolve.Site"},
 }
-"""From a module that became a room to the addresses of names that people may import from it."""
+"""From a module that became several to the addresses of names that people may import from it."""
 
 
 class Finder:
@@ -84,7 +88,8 @@ class Finder:
         """Have the module answer with what its new home holds."""
         home = HOMES[module.__name__]
         _warn(module.__name__, home, above=3)
-        module.__dict__["__getattr__"] = lambda name: getattr(importlib.import_module(home), name)
+        apart = NAMES.get(module.__name__, {})
+        module.__dict__["__getattr__"] = lambda name: _at(apart.get(name, f"{home}.{name}"))
 
 
 def name_of(room: str, name: str) -> object:
@@ -93,6 +98,10 @@ def name_of(room: str, name: str) -> object:
     if address is None:
         raise AttributeError(f"module {room!r} has no attribute {name!r}")
     _warn(f"{room}.{name}", address, above=4)
+    return _at(address)
+
+
+def _at(address: str) -> object:
     home, _, attribute = address.rpartition(".")
     found: object = getattr(importlib.import_module(home), attribute)
     return found

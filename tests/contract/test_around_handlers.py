@@ -11,7 +11,7 @@ import pytest
 
 from executor_runs import KINDS, Runs
 from wpbridge.clock import SystemClock
-from wpbridge.executors.handlers import load
+from wpbridge.executors.loading import load
 from wpbridge.executors.process.executor import PoolLimits, ProcessExecutor, Setup
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.outcome import Canceled, Completed, Failed, Retried

@@ -13,7 +13,8 @@ from executor_runs import KINDS, Runs, make_call
 from tables_of_0_1 import key_of_0_1
 from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
-from wpbridge.executors.handlers import Handler, load
+from wpbridge.executors.handlers import Handler
+from wpbridge.executors.loading import load
 from wpbridge.executors.openings import HookSet
 from wpbridge.executors.process.executor import PoolLimits, ProcessExecutor, Setup
 from wpbridge.executors.threads import ThreadExecutor

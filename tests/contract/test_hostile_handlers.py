@@ -19,7 +19,8 @@ from wpbridge import Context, Queue
 from wpbridge.clock import SystemClock
 from wpbridge.errors import InputError, StoreError
 from wpbridge.events import ActionEvent, ActionFailed, Event
-from wpbridge.executors.handlers import Handler, describe, load
+from wpbridge.executors.handlers import Handler, describe
+from wpbridge.executors.loading import load
 from wpbridge.executors.process.executor import PoolLimits, ProcessExecutor, Setup
 from wpbridge.executors.threads import ThreadExecutor, outcome_of
 from wpbridge.outcome import MOST_CHARACTERS, Completed, Failed, Outcome, plain

@@ -22,7 +22,7 @@ from wpbridge import app
 from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
 from wpbridge.executors.base import Call, Report
-from wpbridge.executors.handlers import load
+from wpbridge.executors.loading import load
 from wpbridge.executors.openings import NO_HOOKS
 from wpbridge.executors.process.executor import PoolLimits, ProcessExecutor, Setup
 from wpbridge.executors.process.pool import ProcessPool

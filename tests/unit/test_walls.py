@@ -124,7 +124,7 @@ def forget(module: str, *names: str) -> None:
         "from wpbridge.config import load",
         "from wpbridge.database import DatabaseAddress",
         "from wpbridge.enqueue import Enqueue",
-        "from wpbridge.handlers import Context, hook, middleware, on",
+        "from wpbridge.handlers import Context, hook, load, middleware, on, subscribers",
         "from wpbridge.migrate import private",
         "from wpbridge.migrate.added import KIND",
         "from wpbridge.migrate.files import Line",

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from wpbridge.errors import ConfigError
-from wpbridge.executors.handlers import Handler, load
+from wpbridge.executors.handlers import Handler
+from wpbridge.executors.loading import load
 from wpbridge.executors.routes import Routes
 from wpbridge.executors.webhook import webhook_handler
 from wpbridge.site.config import Settings

@@ -11,7 +11,8 @@ from wpbridge.app.executors import PATIENCE_SECONDS, make_executor
 from wpbridge.app.php import php_workers
 from wpbridge.clock import Clock, SystemClock
 from wpbridge.events import Event, StoreBack, StoreLost
-from wpbridge.executors.handlers import Handler, subscribers
+from wpbridge.executors.handlers import Handler
+from wpbridge.executors.loading import subscribers
 from wpbridge.runner.identity import Identity, identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.site.config import Settings

@@ -9,6 +9,7 @@ from typing import Final
 DOOR: Final = (
     "base",
     "handlers",
+    "loading",
     "openings",
     "php",
     "process",

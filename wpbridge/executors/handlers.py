@@ -1,33 +1,25 @@
-"""Find the handler of each hook, the context it may ask for, and what a module adds to a run.
+"""What people write handlers with: the marks of a function, and the context it may ask for.
 
-`@hook`, `@middleware` and `@on` only mark functions. :func:`load` and :func:`subscribers` import
-the modules named in the settings and collect what they mark. So an import registers nothing, and
-the same module serves many sites.
+`@hook`, `@middleware` and `@on` only mark functions; `loading` collects what is marked. So an
+import registers nothing, and the same module serves many sites.
 """
 
-import importlib
 import inspect
 import logging
 import math
-import os
-import sys
 import time
-import traceback
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, overload
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar, overload
 
 from wpbridge.action import ActionId
 from wpbridge.codec.keys import key_of
-from wpbridge.errors import ConfigError, NotObeyed
-from wpbridge.events import Event, Subscriber
+from wpbridge.errors import ConfigError
+from wpbridge.events import Event
 from wpbridge.outcome import LogLine, plain
-from wpbridge.system.trusted_files import may_obey
-from wpbridge.system.trusted_imports import guard_imports
 
 E = TypeVar("E", bound=Event)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -50,9 +42,10 @@ class Enqueuer(Protocol):
         ...
 
 
-_HOOKS = "__wpbridge_hooks__"
-_AROUND = "__wpbridge_around__"
-_EVENTS = "__wpbridge_events__"
+HOOKS_MARK: Final = "__wpbridge_hooks__"
+AROUND_MARK: Final = "__wpbridge_around__"
+EVENTS_MARK: Final = "__wpbridge_events__"
+"""The attributes of a function that hold what it is marked with."""
 _LONGEST_SECONDS = 366 * 86400.0
 
 
@@ -228,7 +221,7 @@ def hook(
     told = _Mark(name, at_most_once, _span(timeout), isolate)
 
     def mark(function: F) -> F:
-        setattr(function, _HOOKS, [*getattr(function, _HOOKS, ()), told])
+        setattr(function, HOOKS_MARK, [*getattr(function, HOOKS_MARK, ()), told])
         return function
 
     return mark
@@ -244,7 +237,7 @@ def middleware(function: M) -> M:
     has_yield: bool = inspect.isgeneratorfunction(function)
     if not has_yield:
         raise ConfigError(f"middleware {_source(function)} is no plain function with a yield")
-    setattr(function, _AROUND, True)
+    setattr(function, AROUND_MARK, True)
     return function
 
 
@@ -268,7 +261,7 @@ def on(*kinds: type[Event]) -> Callable[[F], F]:
     def mark(function: F) -> F:
         if inspect.iscoroutinefunction(function):
             raise ConfigError(f"{_source(function)} is async: @on takes plain functions")
-        setattr(function, _EVENTS, (*getattr(function, _EVENTS, ()), *kinds))
+        setattr(function, EVENTS_MARK, (*getattr(function, EVENTS_MARK, ()), *kinds))
         return function
 
     return mark
@@ -353,98 +346,3 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
         return typing.get_type_hints(function)
     except Exception:  # noqa: BLE001 - a hint that cannot be resolved is no reason not to run
         return {}
-
-
-def load(
-    modules: Sequence[str], *, folder: str | None = None, trusted: bool = False
-) -> dict[str, Handler]:
-    """Import modules and collect their marked functions.
-
-    Args:
-        modules: dotted names; ``folder`` (default: the working directory) is searched first.
-        folder: where the handlers live.
-        trusted: run them, whoever may write them.
-
-    Raises:
-        ConfigError: a module must not be trusted, fails to import or marks nothing (@hook,
-            @middleware or @on), or two functions claim one hook.
-    """
-    found: dict[str, Handler] = {}
-    imported = _imported(modules, folder, trusted=trusted)
-    around = tuple(_marked(imported, _AROUND))
-    for name, module in zip(modules, imported, strict=True):
-        if not any(_marked([module], mark) for mark in (_HOOKS, _AROUND, _EVENTS)):
-            told = "@hook, @middleware or @on"
-            raise ConfigError(f"handlers module {name} marks no function with {told}")
-        for handler in _handlers(module):
-            other = found.get(handler.hook)
-            if other is not None and other.function is not handler.function:
-                raise ConfigError(
-                    f"hook {handler.hook!r} has two handlers: {other.source} and {handler.source}"
-                )
-            found[handler.hook] = replace(handler, around=around)
-    return found
-
-
-def subscribers(
-    modules: Sequence[str], *, folder: str | None = None, trusted: bool = False
-) -> list[tuple[type[Event], Subscriber]]:
-    """Return what the same modules mark with ``@on``: each kind, and who is called for it."""
-    return [
-        (kind, function)
-        for function in _marked(_imported(modules, folder, trusted=trusted), _EVENTS)
-        for kind in _widest(getattr(function, _EVENTS))
-    ]
-
-
-def _widest(kinds: Sequence[type[Event]]) -> list[type[Event]]:
-    """Leave out kinds that belong to another one, so that nobody is called twice for an event."""
-    unique = list(dict.fromkeys(kinds))
-    return [k for k in unique if not any(k is not o and issubclass(k, o) for o in unique)]
-
-
-def _handlers(module: object) -> list[Handler]:
-    return [
-        describe(
-            mark.hook,
-            function,
-            at_most_once=mark.at_most_once,
-            timeout=mark.timeout,
-            isolate=mark.isolate,
-        )
-        for function in _marked([module], _HOOKS)
-        for mark in getattr(function, _HOOKS)
-    ]
-
-
-def _marked(modules: Sequence[object], mark: str) -> list[Callable[..., Any]]:
-    """Return the functions with a mark, each once, in the order of their definition."""
-    members = [m for module in modules for m in vars(module).values() if callable(m)]
-    return list({id(m): m for m in members if getattr(m, mark, ())}.values())
-
-
-def _imported(modules: Sequence[str], folder: str | None, *, trusted: bool) -> list[object]:
-    place = os.path.abspath(folder or os.getcwd())  # noqa: PTH100, PTH109 - sys.path holds text
-    if modules:
-        guard_imports(trusted=trusted)
-    # A folder that is gone, as a release that was deleted, holds no module. The guard judges
-    # whatever is found there later.
-    if modules and not trusted and os.path.lexists(place):
-        may_obey(Path(place), "the handlers' folder", is_searched=True)
-    if modules and place not in sys.path:
-        sys.path.insert(0, place)
-    return [_import(name) for name in modules]
-
-
-def _import(name: str) -> object:
-    try:
-        return importlib.import_module(name)
-    except NotObeyed:
-        raise
-    except (Exception, SystemExit) as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        where = "" if "importlib" in last.filename else f" ({last.filename}:{last.lineno})"
-        text = " ".join(str(error).split())
-        raise ConfigError(
-            f"handlers module {name} could not be imported: {type(error).__name__}: {text}{where}"
-        ) from error

@@ -11,7 +11,8 @@ from wpbridge import Cancel, Context, Retry, hook, on
 from wpbridge.action import ActionId
 from wpbridge.errors import ConfigError
 from wpbridge.events import ActionEvent, ActionFailed, Event, RunnerStarted, StoreLost
-from wpbridge.executors.handlers import describe, load, subscribers
+from wpbridge.executors.handlers import describe
+from wpbridge.executors.loading import load, subscribers
 from wpbridge.executors.threads import outcome_of
 from wpbridge.outcome import Canceled, Completed, Failed, Retried
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wpbridge.errors import ConfigError, NotObeyed
-from wpbridge.executors.handlers import load as load_handlers
+from wpbridge.executors.loading import load as load_handlers
 from wpbridge.site.config import Settings, load
 from wpbridge.system.trusted_files import is_lifted, may_obey, read
 
@@ -236,7 +236,7 @@ def test_the_home_of_another_user_is_a_strangers_too(
 TAG = sys.implementation.cache_tag
 PROGRAM = """
 import os, sys
-from wpbridge.executors.handlers import load
+from wpbridge.executors.loading import load
 from wpbridge.errors import WpbridgeError
 for trusted in (False, True):
     try:

@@ -39,7 +39,7 @@ class Setup:
     modules: tuple[str, ...]
     folder: str | None
     trusted: bool = False
-    """All three as :func:`wpbridge.executors.handlers.load` takes them."""
+    """All three as :func:`wpbridge.executors.loading.load` takes them."""
     site: str
     opener: str = ""
     """``module:function`` that makes the queue for handlers; empty for none."""
