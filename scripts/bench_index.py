@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from servers import private_mariadb
-from stores import make_store, open_store, way_of
+from stores import make_database, make_store, open_store, way_of
 from wpbridge.migrate.schema.index_for_claims import claim_index
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
@@ -66,9 +66,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="Before, and afterwards.")
     given = parser.parse_args()
     with private_mariadb() as server:
-        plain = open_store(DatabaseAddress.from_dsn(server.url("mysql")), "x_")
-        plain.session.run(lambda c: c.exec_driver_sql("CREATE DATABASE bench").close())
-        plain.close()
+        make_database(DatabaseAddress.from_dsn(server.url("mysql")), "bench")
         dsn = server.url("bench")
         store = make_store(DatabaseAddress.from_dsn(dsn), "wp_")
         watcher = open_store(DatabaseAddress.from_dsn(dsn), "wp_")

@@ -27,6 +27,16 @@ def make_store(address: DatabaseAddress, prefix: str) -> RunnerStore:
     return RunnerStore(open_tables(way))
 
 
+def make_database(address: DatabaseAddress, name: str) -> str:
+    """Make a database on a server. Return the server's version."""
+    way = connect.connect(address, "")
+    try:
+        way.session.run(lambda c: c.exec_driver_sql(f"CREATE DATABASE {name}").close())
+        return way.session.run(lambda c: str(c.exec_driver_sql("SELECT VERSION()").scalar()))
+    finally:
+        way.close()
+
+
 def way_of(store: RunnerStore) -> Connected:
     """The way to a store's tables."""
     return Connected(session=store.session, names=store.names, dialect=store.parts.dialect)
