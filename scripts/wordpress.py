@@ -10,8 +10,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pymysql
-
 from servers import MariaDB
 
 FILES = Path("/usr/share/wordpress")
@@ -134,7 +132,7 @@ def _config(server: MariaDB, database: str) -> str:
 
 
 def _execute(server: MariaDB, statement: str) -> None:
-    connection = pymysql.connect(unix_socket=str(server.socket), user="root")
+    connection = server.connect()
     with connection.cursor() as cursor:
         cursor.execute(statement)
     connection.close()

@@ -2,11 +2,12 @@
 
 import os
 import shutil
+import signal
+import sys
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
-import pymysql
 import pytest
 
 from both_sides import BothSides
@@ -24,6 +25,13 @@ from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.structure.creation import create_tables
 
 ROOT = Path(__file__).parent.parent
+
+# Where Python may not keep bytecode, each process compiles all of wpbridge and SQLAlchemy anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what is in the background so, and the processes that tests start inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 OPTIONS = (
     # As strict as a server can be: sessions must set themselves up as WordPress's do.
@@ -122,7 +130,7 @@ def mysql_dsn(mariadb: MariaDB) -> Iterator[str]:
 
 def execute(server: MariaDB, statement: str) -> None:
     """Run a statement as the server's root."""
-    connection = pymysql.connect(unix_socket=str(server.socket), user="root")
+    connection = server.connect()
     with connection.cursor() as cursor:
         cursor.execute(statement)
     connection.close()

@@ -633,12 +633,7 @@ class Storm:
 
     def _connected(self, database: str | None = None) -> pymysql.Connection:
         assert self.server is not None
-        return pymysql.connect(
-            unix_socket=str(self.server.socket),
-            user="root",
-            database=database or self.name,
-            autocommit=True,
-        )
+        return self.server.connect(database=database or self.name, autocommit=True)
 
     def _execute(self, *statements: str) -> None:
         connection = self._connected("mysql")

@@ -40,7 +40,12 @@ def mysql_connection(dsn: str, **more: Any) -> Any:
     place, _, socket = dsn.partition("?unix_socket=")
     database = place.rpartition("/")[2]
     return pymysql.connect(
-        unix_socket=socket, user="root", database=database, charset="utf8mb4", **more
+        unix_socket=socket,
+        user="root",
+        database=database,
+        charset="utf8mb4",
+        ssl_disabled=True,
+        **more,
     )
 
 

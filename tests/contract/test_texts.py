@@ -65,6 +65,7 @@ def as_php(dsn: str, charset: str) -> Iterator[Callable[[bytes], Sequence[Sequen
         database=place.rpartition("/")[2],
         use_unicode=False,
         autocommit=True,
+        ssl_disabled=True,
     )
 
     def run(statement: bytes) -> Sequence[Sequence[bytes]]:

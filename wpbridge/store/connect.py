@@ -101,6 +101,9 @@ def _engine(address: DatabaseAddress, *, is_runner: bool) -> tuple[Engine, Diale
     if address.tls is not None:
         _check_files(address.tls)
         extra["ssl"] = address.tls.driver_options()
+    elif address.socket:
+        # PyMySQL 1.2 would offer TLS, and load every root certificate of the machine for it.
+        extra["ssl_disabled"] = True
     url = URL.create(
         "mysql+pymysql",
         username=address.user,
