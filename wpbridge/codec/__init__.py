@@ -5,5 +5,15 @@ Pure: nothing here asks a clock, a database or a file.
 
 from typing import Final
 
-DOOR: Final = ("args", "cron", "jsontext", "keys", "php", "schedule", "wp_cron", "zoned")
+DOOR: Final = (
+    "args",
+    "cron",
+    "jsontext",
+    "keys",
+    "php",
+    "schedule",
+    "signing",
+    "wp_cron",
+    "zoned",
+)
 """The modules that other rooms may import."""

@@ -24,6 +24,7 @@ from wpbridge.store.rows.groups import Groups
 from wpbridge.store.rows.held_hooks import HeldHooks
 from wpbridge.store.rows.inserts import Inserts
 from wpbridge.store.rows.options import Options
+from wpbridge.store.rows.signing import SigningSecrets
 from wpbridge.store.rows.waits import Waits
 from wpbridge.store.rows.writes import Writes
 from wpbridge.store.rows.zones import Zones
@@ -67,6 +68,7 @@ class OpenStore:
     duties: Duties
     stale_claims: StaleClaims
     options: Options
+    signing: SigningSecrets
 
     @property
     def names(self) -> TableNames:
@@ -163,4 +165,5 @@ def _assemble(
         duties=Duties(tables),
         stale_claims=StaleClaims(tables, inserts),
         options=Options(tables),
+        signing=SigningSecrets(tables),
     )

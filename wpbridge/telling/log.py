@@ -77,6 +77,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "process.replaced": Kind(_PROCESS, _INFO, ("pid", "why")),
     "process.stray_answer": Kind(_PROCESS, _WARNING, ("pid", "reason")),
     "retry.brackets": Kind(_APP, _WARNING, ("rule", "pattern")),
+    "signing.unavailable": Kind(_STORE, _WARNING, ("reason",)),
     "store.forgetful": Kind(_STORE, _WARNING, ("reason",)),
     "upkeep.too_many_hooks": Kind(_UPKEEP, _WARNING),
     "worker.died": Kind(

@@ -1,4 +1,4 @@
-"""Run statements on rows of one kind each: actions, logs, groups, zones, waits, options.
+"""Run statements on rows of one kind each: actions, logs, groups, zones, waits, options, secrets.
 
 Functions that write take the connection of a transaction that the caller has begun.
 """
@@ -11,6 +11,7 @@ DOOR: Final = (
     "inserts",
     "inventory",
     "options",
+    "signing",
     "waits",
     "writes",
     "zones",

@@ -66,6 +66,8 @@ class TableNames:
     """Ours: the duties of the site, and which runner does them."""
     held = _Named(tables.HELD)
     """Ours: held hooks, which have no callback in WordPress."""
+    secrets = _Named(tables.SECRETS)
+    """Ours: the site's signing secrets. The companion plugin reads it too."""
     site = _Named(tables.SITE)
     """Ours: the site's own id, and the version of our tables."""
 

@@ -206,6 +206,17 @@ HELD: Final = Table(
     columns={"hook": Column(type="varchar(191)"), "told_gmt": _MOMENT},
     is_ours=True,
 )
+SECRETS: Final = Table(
+    name="secrets",
+    key=("place",),
+    columns={
+        "place": _KIND,
+        "secret": Column(type="char(64)"),
+        "created_gmt": _MOMENT,
+        "retired_gmt": Column(type="datetime", null=True),
+    },
+    is_ours=True,
+)
 SITE: Final = Table(
     name="site",
     key=("name",),
@@ -214,7 +225,7 @@ SITE: Final = Table(
 )
 FIRST: Final = (RUNNERS, PAUSES, ZONES, WAITS, KEYS, LIMITS, SUSPECTS, DUTIES)
 """Our tables that wpbridge 0.1 had. No runner works without them."""
-LATER: Final = (HELD,)
+LATER: Final = (HELD, SECRETS)
 """Our tables that came later. A runner whose account cannot make them works without them."""
 OWN: Final = (*FIRST, *LATER, SITE)
 """All of our tables."""
