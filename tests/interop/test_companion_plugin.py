@@ -22,6 +22,7 @@ from rows import change, query
 from servers import MariaDB
 from stores import open_store, way_of
 from wpbridge.clock import SystemClock
+from wpbridge.codec.signing import USES
 from wpbridge.plugin import companion
 from wpbridge.plugin.companion import Companion, Ownership, Rule
 from wpbridge.site.config import Settings
@@ -425,6 +426,46 @@ require_once ABSPATH . 'wp-admin/includes/admin.php';
 wp_set_current_user(USER); set_current_screen('SCREEN');
 ob_start(); Wpbridge_Companion::notice(); $told = ob_get_clean();
 """
+
+
+KEYS_OF = """
+$keys_of = function ($use, $prefix = null) {
+  return array_map('bin2hex', wpbridge_signing_keys($use, $prefix));
+};
+"""
+
+
+def test_php_derives_the_keys_that_python_derives(site: Site) -> None:
+    site.install(Ownership())
+    secrets = site.store.parts.signing
+    secrets.make()
+    secrets.rotate(expected=secrets.stored()[0].fingerprint)
+    code = """
+    foreach (Wpbridge_Companion::USES as $use) $told['keys'][$use] = $keys_of($use);
+    $told['last'] = $wpdb->last_result;
+    $told['none'] = [$keys_of('Wake'), $keys_of(''), $keys_of(0), $keys_of(null), $keys_of(true)];
+    $told['elsewhere'] = $keys_of('wake', 'wp_9_');
+    $wpdb->query("DELETE FROM wp_wpbridge_secrets WHERE place = 'current'");
+    $told['kept'] = $keys_of('wake') === $told['keys']['wake'];
+    """
+    expected = {use: [key.hex() for key in secrets.keys(use)] for use in USES}
+    told = site.php(KEYS_OF + code)
+    assert told["keys"] == expected
+    assert [len(keys) for keys in expected.values()] == [2] * 5
+    assert not told["last"], "the secrets do not stay in memory that other plugins show"
+    assert told["none"] == [[]] * 5
+    assert told["elsewhere"] == []
+    assert told["kept"], "the table is read once for a request"
+
+
+def test_php_has_no_keys_without_the_table_or_with_a_damaged_secret(site: Site) -> None:
+    site.install(Ownership())
+    code = "$told = [$keys_of('wake'), $wpdb->last_error];"
+    site.store.parts.own.drop()
+    assert site.php(KEYS_OF + code) == [[], ""]
+    site.store.parts.signing.make()
+    change(site.store, "UPDATE wp_wpbridge_secrets SET secret = CONCAT(LEFT(secret, 63), 'A')")
+    assert site.php(KEYS_OF + code) == [[], ""]
 
 
 def test_the_admin_screen_tells_administrators_and_nobody_else(site: Site) -> None:

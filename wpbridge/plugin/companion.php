@@ -35,6 +35,15 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 		/** How many due rows are examined at most, so that no page has to read a whole backlog. */
 		const WINDOW = 1000;
 
+		/** What keys are derived for. wpbridge has the same list in Python. */
+		const USES = array( 'wake', 'job-token', 'ticket', 'login', 'forward' );
+
+		/** The signing secrets are read again after this time, so that a process that lives long notices a rotation. */
+		const SECRETS_SECONDS = 30;
+
+		/** The signing secrets that were read, by the table prefix of their site. */
+		private static $secrets = array();
+
 		public static function listen() {
 			// With the last priority, so that our condition stands before what other plugins add to the order.
 			add_filter( 'action_scheduler_claim_actions_order_by', array( __CLASS__, 'narrow_claim' ), PHP_INT_MAX );
@@ -228,6 +237,32 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 				'SELECT kind, name, until_gmt, reason FROM ' . self::table( 'wpbridge_pauses' )
 				. " WHERE kind IN ( 'all', 'hook', 'group' ) AND ( until_gmt IS NULL OR until_gmt > '$now' ) ORDER BY kind, name"
 			);
+		}
+
+		/** The keys of one use, newest first. See wpbridge_signing_keys(). */
+		public static function signing_keys( $use, $prefix ) {
+			$keys = array();
+			foreach ( in_array( $use, self::USES, true ) ? self::secrets( $prefix ) : array() as $secret ) {
+				$keys[] = hash_hmac( 'sha256', "wpbridge/$use/v1", $secret, true );
+			}
+			return $keys;
+		}
+
+		/** The valid signing secrets of a site, newest first. */
+		private static function secrets( $prefix ) {
+			global $wpdb;
+			$now = time();
+			if ( ! isset( self::$secrets[ $prefix ] ) || abs( $now - self::$secrets[ $prefix ]['at'] ) >= self::SECRETS_SECONDS ) {
+				$rows = self::rows( "SELECT secret FROM {$prefix}wpbridge_secrets WHERE place IN ( 'current', 'previous' ) ORDER BY place" );
+				// Otherwise the secrets stay in $wpdb->last_result, which other plugins may show.
+				$wpdb->flush();
+				$valid                    = preg_grep( '/\A[0-9a-f]{64}\z/', wp_list_pluck( (array) $rows, 'secret' ) );
+				self::$secrets[ $prefix ] = array(
+					'at'      => $now,
+					'secrets' => array_map( 'hex2bin', array_values( $valid ) ),
+				);
+			}
+			return self::$secrets[ $prefix ]['secrets'];
 		}
 
 		/** Counts wpbridge's claims as the plugin counts claims: those that have pending or running rows. */
@@ -429,4 +464,18 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 	}
 
 	Wpbridge_Companion::listen();
+
+	/**
+	 * Returns the keys with which wpbridge and PHP sign for one use: sign with the first one, and accept signatures of all.
+	 *
+	 * The array is empty where there is no key, for instance because wpbridge has made no secret on this site.
+	 *
+	 * @param string      $use    One of Wpbridge_Companion::USES.
+	 * @param string|null $prefix The table prefix of a site of the network. Null for the current one.
+	 * @return string[] Keys of 32 bytes, newest first.
+	 */
+	function wpbridge_signing_keys( $use, $prefix = null ) {
+		global $wpdb;
+		return Wpbridge_Companion::signing_keys( $use, null === $prefix ? $wpdb->prefix : $prefix );
+	}
 }
