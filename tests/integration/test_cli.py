@@ -203,6 +203,7 @@ def test_uninstall_removes_our_tables_only(folder: Path) -> None:
         "suspects",
         "duties",
         "held",
+        "secrets",
         "site",
     )
     names = [f"wp_wpbridge_{name}" for name in own]
