@@ -458,6 +458,65 @@ def test_own_tables_of_an_earlier_release_are_brought_forward(
         assert bool(found(site, "own-tables")) is dry_run
 
 
+def test_a_missing_signing_secret_is_made_where_the_companion_is(
+    store: RunnerStore, examined: Examine, tmp_path: Path
+) -> None:
+    site = examined()
+    site.site = replace(site.site, mu_plugins=tmp_path)
+    assert found(site, "signing-secret") == [], "nothing uses it"
+    companion.install(tmp_path, "wp_", companion.owned(site.settings, site.handlers))
+    assert (one(site, "signing-secret").level, one(site, "signing-secret").fix) == (
+        "note",
+        "wpbridge init",
+    )
+    for dry_run in (True, False):
+        [repair] = doctor.mend(site, ["signing-secret"], dry_run=dry_run)
+        assert repair.done.endswith("made the site's signing secret")
+        assert bool(found(site, "signing-secret")) is dry_run
+    assert doctor.mend(site, ["signing-secret"]) == []
+    store.parts.signing.rotate(expected=store.parts.signing.stored()[0].fingerprint)
+    [finding] = doctor.examine(site, ["signing-secret"]).findings
+    assert (finding.level, finding.cause) == (
+        "ok",
+        "there is a signing secret, and the previous one is valid too",
+    )
+
+
+@pytest.mark.parametrize(
+    ("level", "said", "changed"),
+    [
+        ("problem", "1 signing secret(s) are damaged", "secret = 'ab' WHERE place = 'previous'"),
+        ("problem", "2 signing secret(s) are damaged", "secret = 'AB'"),
+        ("warning", "1 of them are not wpbridge's", "place = 'third' WHERE place = 'previous'"),
+        ("warning", "the current one has one at", "retired_gmt = created_gmt"),
+        ("warning", "the previous one has none at", "retired_gmt = NULL"),
+        ("warning", "is of the future", "created_gmt = '2999-01-01 00:00:00'"),
+        (
+            "warning",
+            "before it was made",
+            "retired_gmt = '2001-01-01 00:00:00' WHERE place <> 'current'",
+        ),
+    ],
+)
+def test_signing_secrets_that_wpbridge_did_not_write(
+    store: RunnerStore, examined: Examine, level: str, said: str, changed: str
+) -> None:
+    site = examined()
+    signing = store.parts.signing
+    signing.make()
+    signing.rotate(expected=signing.stored()[0].fingerprint)
+    assert found(site, "signing-secret") == []
+    change(store, f"UPDATE wp_wpbridge_secrets SET {changed}")
+    [finding] = found(site, "signing-secret")
+    assert (finding.level, finding.fix) == (level, "wpbridge keys rotate-signing")
+    assert said in finding.cause
+    assert finding.effect
+    current = next((o.fingerprint for o in signing.stored() if o.place == "current"), "")
+    signing.rotate(expected=current)
+    signing.rotate(expected=signing.stored()[0].fingerprint)
+    assert found(site, "signing-secret") == [], "two rotations mend it"
+
+
 def test_own_tables_of_a_newer_release(store: RunnerStore, examined: Examine) -> None:
     site = examined()
     change(store, "UPDATE wp_wpbridge_site SET value = '99' WHERE name = 'version'")

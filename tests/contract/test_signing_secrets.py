@@ -212,6 +212,20 @@ def test_a_damaged_row_gives_no_key(
     assert len(mine.keys("wake")) == 1, "a damaged one does not become the previous one"
 
 
+def test_a_damaged_current_one_does_not_end_the_previous_one(
+    store: RunnerStore, mine: SigningSecrets
+) -> None:
+    """All have signed with the previous one meanwhile."""
+    mine.make()
+    rotated(mine)
+    _, old = mine.keys("wake")
+    change(store, f"UPDATE {TABLE} SET secret = '' WHERE place = 'current'")
+    assert mine.keys("wake", max_age_seconds=0) == (old,)
+    assert len(rotated(mine)) == 2
+    new, kept = mine.keys("wake")
+    assert kept == old != new
+
+
 def test_rows_of_other_places_are_no_secrets(store: RunnerStore, mine: SigningSecrets) -> None:
     mine.make()
     change(

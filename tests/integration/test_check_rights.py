@@ -174,6 +174,18 @@ def test_what_only_deletes_is_a_note(account: Account) -> None:
     assert "DELETE command denied" in found.out
 
 
+def test_signing_secrets_that_may_not_be_read_are_a_note(account: Account) -> None:
+    account.make_own()
+    for table in (*(f"wp_actionscheduler_{name}" for name in PLUGIN), *account.store.names.own):
+        account.grant("INSERT" if table.endswith("secrets") else ROWS, table)
+    found = account.check()
+    assert found.code == 0
+    assert "SELECT command denied" in found.out
+    assert "wp_wpbridge_secrets" in found.out
+    account.grant("SELECT", "wp_wpbridge_secrets")
+    assert "denied" not in account.check().out, "a run writes no secret"
+
+
 def test_tables_without_auto_increment(account: Account) -> None:
     account.grant(f"{ROWS}, CREATE")
     insert(account.store, make_new("h"))

@@ -24,7 +24,7 @@ import wpbridge
 from stores import make_store
 from wpbridge import doctor, errors, events
 from wpbridge.action import Status
-from wpbridge.cli import action_rows, hooks, pauses, reports
+from wpbridge.cli import action_rows, hooks, keys, pauses, reports
 from wpbridge.cli.exit_codes import Exit
 from wpbridge.cli.main import cli
 from wpbridge.clock import SystemClock
@@ -390,6 +390,7 @@ def test_errors_and_public_names_are_there() -> None:
         (("Claims",), reports.CLAIM_FIELDS),
         (("Hooks",), hooks.FIELDS),
         (("Pauses",), pauses.FIELDS),
+        (("Keys",), keys.FIELDS),
         (
             ("Doctor",),
             (

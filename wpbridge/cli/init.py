@@ -26,8 +26,8 @@ Examples:
 def init(ctx: click.Context, *, with_tables: bool, dry_run: bool, **flags: Any) -> None:
     """Create wpbridge's own tables; a stand-alone SQLite queue gets its file and all tables.
 
-    The database of a WordPress on SQLite must be there, with the plugin's tables: only PHP makes
-    those in a way that PHP knows.
+    The site gets its signing secret too, unless it has one. The database of a WordPress on SQLite
+    must be there, with the plugin's tables: only PHP makes those in a way that PHP knows.
     """
     settings = settings_of(ctx, flags)
     deed = "would make" if dry_run else "making"
@@ -41,6 +41,10 @@ def init(ctx: click.Context, *, with_tables: bool, dry_run: bool, **flags: Any) 
     done = "would create" if dry_run else "created"
     told = f"{done} {what} in" if made.tables else f"{what} are there in"
     print_line(f"{told} {made.where}")
+    if made.has_secret:
+        print_line(
+            "would make the site's signing secret" if dry_run else "made the site's signing secret"
+        )
 
 
 @click.command(

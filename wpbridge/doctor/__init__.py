@@ -16,6 +16,7 @@ from wpbridge.doctor import (
     checks_due,
     checks_rows,
     checks_runners,
+    checks_signing,
     checks_site,
     checks_tables,
     examination,
@@ -52,6 +53,7 @@ DOOR: Final = ("can_start", "explain")
 CHECKS: Final[tuple[Check, ...]] = (
     *checks_database.CHECKS,
     *checks_tables.CHECKS,
+    *checks_signing.CHECKS,
     *checks_site.CHECKS,
     *checks_runners.CHECKS,
     *checks_due.CHECKS,

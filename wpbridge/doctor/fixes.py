@@ -83,6 +83,12 @@ def _own_tables(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # no
     return max(len(missing), len(done)), " and ".join(done)
 
 
+def _signing_secret(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
+    signing = examined.store.signing
+    is_made = signing.is_missing() if dry_run else signing.make()
+    return int(is_made), "made the site's signing secret"
+
+
 def _stale_claims(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
     """Free stale claims as the plugin's cleaner does; no wpbridge runner's rows are among them."""
     wanted = set(stale(examined))
@@ -143,6 +149,7 @@ def _canceled(examined: ExaminedSite, action_id: ActionId, why: str) -> int:
 
 _MENDS: Final[dict[str, _Mend]] = {
     "own-tables": _own_tables,
+    "signing-secret": _signing_secret,
     "stale-claims": _stale_claims,
     "orphan-claims": _orphan_claims,
     "orphan-logs": _orphan_logs,

@@ -2,5 +2,12 @@
 
 from typing import Final
 
-DOOR: Final = ("caretaker", "claim_holders", "cleanup", "own_tables", "selection")
+DOOR: Final = (
+    "caretaker",
+    "claim_holders",
+    "cleanup",
+    "own_tables",
+    "selection",
+    "signing_secrets",
+)
 """The modules that other rooms may import."""

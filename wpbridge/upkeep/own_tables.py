@@ -1,4 +1,4 @@
-"""The tables that wpbridge needs are made, and its own ones removed."""
+"""The tables that wpbridge needs are made, with the signing secret, and its own ones removed."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -24,6 +24,8 @@ class Made:
     tables: Sequence[str]
     everything: bool
     """The plugin's tables too."""
+    has_secret: bool
+    """Whether the site's signing secret was among what was made."""
     where: str
     """The database, without a password."""
 
@@ -36,6 +38,8 @@ def make(
     tell: Callable[[Sequence[str]], None],
 ) -> Made:
     """Make wpbridge's own tables; a stand-alone SQLite queue gets its file and all tables.
+
+    The site also gets its signing secret, unless it has one.
 
     Args:
         settings: name the site.
@@ -60,9 +64,14 @@ def make(
         names = _missing(way, everything=everything)
         if names:
             tell(names)
-        if not dry_run:
+        if dry_run:
+            has_secret = way.names.secrets in names or open_tables(way).signing.is_missing()
+        else:
             create_tables(way, everything=everything)
-    return Made(tables=names, everything=everything, where=site.database.safe)
+            has_secret = open_tables(way).signing.make()
+    return Made(
+        tables=names, everything=everything, has_secret=has_secret, where=site.database.safe
+    )
 
 
 def _missing(way: Connected, *, everything: bool) -> list[str]:

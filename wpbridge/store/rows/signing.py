@@ -34,10 +34,16 @@ class SigningSecret:
     """Describes one row of the table, without showing its secret."""
 
     place: str
+    """Where it stands: "current", or "previous"."""
     created_at: datetime | None
     retired_at: datetime | None
     secret: bytes | None = field(repr=False)
     """None where the row does not hold a secret of the right length."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether wpbridge has written the row, by its place."""
+        return self.place in (CURRENT, PREVIOUS)
 
     @property
     def fingerprint(self) -> str:
@@ -59,8 +65,7 @@ class SigningSecrets:
         self._lock = text(f"{self._read.text}{dialect.row_lock}")
         start = {"place": f"'{CURRENT}'", "created_gmt": dialect.db_now, "retired_gmt": "NULL"}
         self._enter = text(SECRETS.insert_into(table, dialect.insert_ignore, **start))
-        self._delete_others = text(f"DELETE FROM {table} WHERE place <> '{CURRENT}'")
-        self._delete = text(f"DELETE FROM {table}")
+        self._delete_others = text(f"DELETE FROM {table} WHERE place <> :kept")
         self._retire = text(
             f"UPDATE {table} SET place = '{PREVIOUS}', retired_gmt = {dialect.db_now}"
             f" WHERE place = '{CURRENT}'"
@@ -96,6 +101,10 @@ class SigningSecrets:
             return []
         return self._session.run(self._rows)
 
+    def is_missing(self) -> bool:
+        """Return whether there is no current secret yet."""
+        return _current(self.stored()) is None
+
     def make(self) -> bool:
         """Make the first secret, and the table; return whether there was none before.
 
@@ -103,7 +112,6 @@ class SigningSecrets:
             SchemaError, StoreError: the account or this release may not do that.
         """
         self._own.ensure(self._table)
-        self._session.check_writable()
         new = _new()
         return self._session.run(
             lambda c: bool(c.execute(self._enter, {"secret": new.hex()}).rowcount)
@@ -112,12 +120,12 @@ class SigningSecrets:
     def rotate(self, *, expected: str, keep_previous: bool = True) -> list[SigningSecret]:
         """Make a new current secret; return the rows that there are now.
 
-        The old current secret stays valid as the previous one, unless ``keep_previous`` is false.
-        The one before it is deleted.
+        The newest valid secret stays valid as the previous one, unless ``keep_previous`` is false.
+        All others are deleted.
 
         Args:
             expected: the fingerprint of the current secret; empty if there is none.
-            keep_previous: whether signatures of the old current secret still count.
+            keep_previous: whether what was signed with the newest valid secret still counts.
 
         Raises:
             Contention: another process has rotated the secret meanwhile. Nothing was changed.
@@ -126,7 +134,8 @@ class SigningSecrets:
         new = _new()
 
         def rotate(connection: Connection) -> list[SigningSecret]:
-            current = _current(self._rows(connection, lock=True))
+            rows = self._rows(connection, lock=True)
+            current, kept = _current(rows), newest(rows) if keep_previous else None
             if current is not None and current.secret == new:
                 # A COMMIT of ours was never answered, and had been done.
                 return self._rows(connection)
@@ -135,9 +144,8 @@ class SigningSecrets:
                     "the signing secret was rotated by another process just now: look with"
                     " `wpbridge keys list`"
                 )
-            is_kept = keep_previous and current is not None and current.secret is not None
-            connection.execute(self._delete_others if is_kept else self._delete)
-            if is_kept:
+            connection.execute(self._delete_others, {"kept": kept.place if kept else ""})
+            if kept is not None:
                 connection.execute(self._retire)
             connection.execute(self._enter, {"secret": new.hex()})
             return self._rows(connection)
@@ -161,10 +169,9 @@ class SigningSecrets:
     def _obtained(self) -> tuple[bytes, ...]:
         """Return the valid secrets, newest first. The first one is made where there is none."""
         try:
-            rows = self.stored()
-            if _current(rows) is None and self._may_make and not self._session.is_inside:
+            if self._may_make and not self._session.is_inside and self.is_missing():
                 self.make()
-                rows = self.stored()
+            rows = self.stored()
         except (SchemaError, StoreError) as error:
             is_outage = isinstance(error, StoreUnavailable | Contention)
             if is_outage and not isinstance(error, ReadOnly):
@@ -174,7 +181,12 @@ class SigningSecrets:
             return ()
         if any(row.secret is None for row in rows):
             _tell_once(f"{self._table} has a damaged row: run `wpbridge keys rotate-signing`")
-        return tuple(row.secret for row in rows if row.secret and row.place in (CURRENT, PREVIOUS))
+        return tuple(row.secret for row in rows if row.secret is not None and row.counts)
+
+
+def newest(rows: Sequence[SigningSecret]) -> SigningSecret | None:
+    """Return the newest valid secret of the table's rows; None where no row has one."""
+    return next((row for row in rows if row.secret is not None and row.counts), None)
 
 
 def _current(rows: Sequence[SigningSecret]) -> SigningSecret | None:

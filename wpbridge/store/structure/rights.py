@@ -90,7 +90,7 @@ class Rights:
                 " the next run needs: run `wpbridge init` with an account that may create tables,"
                 " and grant this one SELECT, INSERT, UPDATE and DELETE on them"
             )
-        notes = self._refusals(connection, self._wanted())
+        notes = self._refusals(connection, self._wanted(own))
         site = self._names.site
         if own and site not in own and not self._dialect.may_create(connection, site):
             notes.append(f"wpbridge's own tables stay as they are: the account may not make {site}")
@@ -140,10 +140,12 @@ class Rights:
                 yield _insert(table, [key])
                 yield f"DELETE FROM {table}"
 
-    def _wanted(self) -> Iterator[str]:
-        """Yield what `clean`, `delete` and a site of wpbridge's own need."""
+    def _wanted(self, own: Collection[str]) -> Iterator[str]:
+        """Yield what `clean`, `delete`, a site of wpbridge's own and signatures need."""
         yield f"DELETE FROM {self._names.actions}"
         yield f"DELETE FROM {self._names.logs}"
+        if self._names.secrets in own:
+            yield f"SELECT secret FROM {self._names.secrets}"
 
 
 def _update(table: str, columns: Sequence[str]) -> str:
