@@ -2,11 +2,13 @@
 
 from typing import TypeAlias
 
+from wpbridge.errors import SchemaError, StoreError
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store import connect
 from wpbridge.store.opened import OpenStore, open_tables
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.structure.creation import create_tables
+from wpbridge.store.structure.own_steps import VERSION
 from wpbridge.store.structure.tables import Connected, Tables
 
 AnyStore: TypeAlias = OpenStore | RunnerStore | Tables | Connected
@@ -35,6 +37,19 @@ def make_database(address: DatabaseAddress, name: str) -> str:
         return way.session.run(lambda c: str(c.exec_driver_sql("SELECT VERSION()").scalar()))
     finally:
         way.close()
+
+
+def open_or_make(address: DatabaseAddress, prefix: str) -> RunnerStore:
+    """The store of tables that are there, or of new ones."""
+    try:
+        store = open_store(address, prefix)
+    except (SchemaError, StoreError):
+        return make_store(address, prefix)
+    own = store.parts.own
+    if own.version == VERSION and all(map(own.has, store.names.own)):
+        return store
+    store.close()
+    return make_store(address, prefix)
 
 
 def way_of(store: RunnerStore) -> Connected:

@@ -77,7 +77,7 @@ class BothSides:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=300,
         )
         assert done.returncode == 0, f"{done.stderr}{done.stdout}"
         assert stderr(done.stderr), done.stderr
@@ -101,7 +101,7 @@ class BothSides:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=300,
         )
         assert done.returncode == 0, f"{done.stderr}{done.stdout}"
         return [

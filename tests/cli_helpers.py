@@ -2,13 +2,11 @@
 # ruff: noqa: A002 - input is what subprocess and click call it
 
 import contextlib
-import functools
 import os
 import pty
 import select
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +15,9 @@ from typing import Any
 from click.testing import CliRunner
 from sqlalchemy import inspect
 
+from databases import empty_queue
 from rows import query
-from stores import AnyStore, make_store, open_store
+from stores import AnyStore, open_store
 from wpbridge.cli.main import cli
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.running.runner_store import RunnerStore
@@ -93,23 +92,12 @@ class Site:
 @contextlib.contextmanager
 def sqlite_site(folder: Path) -> Iterator[Site]:
     """A queue on SQLite, copied from one that is made once: most tests of flags need no more."""
-    file = folder / "lite.db"
-    file.write_bytes(_empty_queue())
-    dsn = f"sqlite:///{file}"
+    dsn = empty_queue(folder / "lite.db")
     store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
     try:
         yield Site(dsn, folder, store)
     finally:
         store.close()
-
-
-@functools.cache
-def _empty_queue() -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "queue.db")
-        store = make_store(DatabaseAddress.from_dsn(f"sqlite:///{file}"), "wp_")
-        store.close()
-        return file.read_bytes()
 
 
 def wpbridge(
@@ -127,7 +115,7 @@ def wpbridge(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
 
 
@@ -189,7 +177,7 @@ def on_terminal(
                     answer = ""
         except OSError:
             pass  # The other end is closed: Linux says EIO.
-        code = process.wait(timeout=60)
+        code = process.wait(timeout=300)
     os.close(ours)
     return Done(code, b"".join(parts).decode().replace("\r\n", "\n"), "")
 

@@ -13,10 +13,11 @@ import pytest
 from both_sides import BothSides
 from cli_helpers import Site, sqlite_site
 from clocks import FakeClock
+from databases import Databases, empty_queue
 from php_site import PhpSite
 from receiver import Receiver, receiving
 from servers import MariaDB, missing_mariadb, private_mariadb
-from stores import make_store
+from stores import open_or_make
 from wordpress import make_site, missing_wordpress, plugin_folder
 from wpbridge import Queue
 from wpbridge.site.database import DatabaseAddress
@@ -119,13 +120,27 @@ def mariadb() -> Iterator[MariaDB]:
         yield it
 
 
+@pytest.fixture(scope="session")
+def databases(mariadb: MariaDB) -> Iterator[Databases]:
+    """The databases of the private server."""
+    it = Databases(mariadb)
+    yield it
+    it.close()
+
+
 @pytest.fixture
-def mysql_dsn(mariadb: MariaDB) -> Iterator[str]:
-    """The DSN of an empty database of the test's own."""
-    name = f"t{uuid.uuid4().hex[:16]}"
-    execute(mariadb, f"CREATE DATABASE {name} COLLATE utf8mb4_unicode_520_ci")
-    yield mariadb.url(name)
-    execute(mariadb, f"DROP DATABASE {name}")
+def mysql_dsn(request: pytest.FixtureRequest, databases: Databases) -> Iterator[str]:
+    """The DSN of a database of the test's own: empty, or with tables, see :func:`wants_tables`."""
+    with databases.with_tables() if wants_tables(request) else databases.empty() as dsn:
+        yield dsn
+
+
+def wants_tables(request: pytest.FixtureRequest) -> bool:
+    """Whether the test uses a queue, whose tables are then there; unless it is marked as one that
+    makes them."""
+    return "open_queue" in request.fixturenames and not request.node.get_closest_marker(
+        "makes_tables"
+    )
 
 
 def execute(server: MariaDB, statement: str) -> None:
@@ -188,9 +203,10 @@ def both(plugin_site: BothSides) -> Iterator[BothSides]:
 
 @pytest.fixture(params=["sqlite", "mariadb"])
 def dsn(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The DSN of an empty database: every store passes the same tests."""
+    """The DSN of a database, as ``mysql_dsn`` is: every store passes the same tests."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'queue.db'}"
+        file = tmp_path / "queue.db"
+        return empty_queue(file) if wants_tables(request) else f"sqlite:///{file}"
     return str(request.getfixturevalue("mysql_dsn"))
 
 
@@ -200,7 +216,7 @@ def open_queue() -> Iterator[Callable[[str], RunnerStore]]:
     opened: list[RunnerStore] = []
 
     def open_it(dsn: str) -> RunnerStore:
-        store = make_store(DatabaseAddress.from_dsn(dsn), "wp_")
+        store = open_or_make(DatabaseAddress.from_dsn(dsn), "wp_")
         opened.append(store)
         return store
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = 300.0
 
 HANDLERS = """
 import os, time
@@ -168,5 +168,5 @@ def wpbridge(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )

@@ -124,7 +124,7 @@ def told_by_php(
         capture_output=True,
         env=dict(env),
         cwd=root,
-        timeout=30,
+        timeout=300,
         check=False,
     )
     if b"\n=====\n" not in done.stdout:

@@ -33,7 +33,7 @@ class Scripted:
             while True:
                 client, _ = self.listener.accept()
                 with client:
-                    client.settimeout(30)
+                    client.settimeout(300)
                     self._answer(client)
 
     def _answer(self, client: socket.socket) -> None:
@@ -73,4 +73,4 @@ def scripted() -> Iterator[Scripted]:
         thread.start()
         yield server
         listener.shutdown(socket.SHUT_RDWR)
-    thread.join(10)
+    thread.join(300)

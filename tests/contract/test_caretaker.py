@@ -678,7 +678,7 @@ def test_an_idle_runner_takes_what_was_freed_at_once(
     failed: list[bool] = []
 
     def end() -> None:
-        failed.append(not ran.wait(10))
+        failed.append(not ran.wait(300))
         runner.stop()
 
     waiter = threading.Thread(target=end)

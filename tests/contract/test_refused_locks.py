@@ -70,7 +70,7 @@ def test_two_writers_at_the_same_moment_make_one_row(
     def make(one: RunnerStore) -> list[int]:
         made = []
         for number in range(20):
-            start.wait(timeout=20)
+            start.wait(timeout=300)
             made.append(one.parts.groups._made(f"group {number}"))
         return made
 

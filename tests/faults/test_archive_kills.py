@@ -9,8 +9,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from cli_helpers import clean_env
 from factories import NOW, insert, make_new
 from rows import change, query
@@ -26,7 +24,6 @@ def rows_in(file: Path) -> list[int]:
         return [line.value["id"] for line in read(stream) if "id" in line.value]
 
 
-@pytest.mark.timeout(180)
 def test_killed_again_and_again_it_loses_and_doubles_nothing(
     dsn: str, open_queue: Callable[[str], RunnerStore], tmp_path: Path
 ) -> None:

@@ -196,12 +196,17 @@ def test_nothing_is_taken_from_a_runner_that_cannot_be_seen(
         stack.callback(one.kill)
         until(lambda: record.read_text().count("start") == 4, "four handlers that run")
         other = subprocess.run(
-            [*second, *words], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+            [*second, *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
         )
         assert other.returncode == 0, other.stderr
         assert json.loads(other.stdout.splitlines()[-1])["reclaimed"] == 0
         (tmp_path / "gate").touch()
-        _, err = one.communicate(timeout=60)
+        _, err = one.communicate(timeout=300)
         assert one.returncode == 0, err
     assert "presumed_dead" not in err
     assert record.read_text().count("start") == 4

@@ -126,13 +126,13 @@ def test_a_stopped_index_is_taken_back_and_added_by_the_next_call(
     if is_made:
         with held_at_its_end(site, one, other, *words) as process:
             process.send_signal(number)
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=300)
             running = alters(site)
     else:
         with reading(one), started(site, *words) as process:
             until(lambda: alters(site, WAITS), "the change waits for the reader")
             process.send_signal(number)
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=300)
             running = alters(site)
     assert (process.returncode, out, running) == (code, "", [])
     assert err == (
@@ -152,7 +152,7 @@ def test_a_statement_that_an_administrator_stops_is_not_begun_again(
     with reading(open_queue(site.dsn)), started(site, "index", "--lock-wait", "1h") as process:
         [at_work] = until(lambda: alters(site, WAITS), "the change waits for the reader")
         change(site.store, f"KILL QUERY {at_work}")
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
     assert (process.returncode, out, err.count("\n")) == (1, "", 1)
     assert "stopped" in err
     assert definition(site) == before
@@ -165,7 +165,7 @@ def test_a_connection_that_is_cut_is_told_and_nothing_begun_again(
     with reading(open_queue(site.dsn)), started(site, "index", "--lock-wait", "1h") as process:
         [at_work] = until(lambda: alters(site, WAITS), "the change waits for the reader")
         change(site.store, f"KILL {at_work}")
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
     assert (process.returncode, out, err.count("\n")) == (69, "", 1)
     assert "SHOW PROCESSLIST" in err
     assert definition(site) == before
@@ -182,7 +182,7 @@ def test_a_fix_that_is_stopped_does_the_rest_when_it_is_called_again(
     with reading(open_queue(site.dsn)), started(site, *words) as process:
         until(lambda: alters(site, WAITS), "the change waits for the reader")
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
     assert (process.returncode, out, err.count("\n")) == (143, "", 1)
     assert definition(site) == before
     assert query(site.store, "SHOW CREATE TABLE wp_actionscheduler_groups") == other

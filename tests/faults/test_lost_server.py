@@ -77,7 +77,7 @@ def test_a_killed_and_restarted_server(own_server: MariaDB, tmp_path: Path) -> N
         process.stdin.flush()
         own_server.start()
         told = json.loads(process.stdout.read())
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=300) == 0
     assert told["complete"] + told["lost"] == 300
     numbers = sorted(map(int, (tmp_path / "record").read_text().split()))
     assert numbers == list(range(300))

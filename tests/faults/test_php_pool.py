@@ -7,11 +7,11 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
-import pytest
-
 from conftest import OPTIONS, ROOT, wordpress_site
+from daemons import until
 from php_site import PhpSite
 from rows import query
 from servers import private_mariadb
@@ -24,14 +24,8 @@ def start_run(site: PhpSite, *more: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(words, cwd=site.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def wait_for(what: str, is_there: object) -> None:
-    """Poll a condition that another process makes true, with a bound."""
-    pause = threading.Event()
-    for _ in range(400):
-        if callable(is_there) and is_there():
-            return
-        pause.wait(0.05)
-    pytest.fail(f"waited in vain for {what}")
+def has_begun(site: PhpSite) -> bool:
+    return len(site.records("blogname")) >= 5
 
 
 def is_gone(pid: int) -> bool:
@@ -50,10 +44,10 @@ def test_php_dies_with_wpbridge_and_its_action_is_put_back(wordpress: PhpSite) -
     hanging = wordpress.enqueue("t_hang")
     others = [wordpress.enqueue("t_args", n) for n in range(3)]
     with start_run(wordpress) as run:
-        wait_for("the callback", lambda: wordpress.records("hang"))
+        until(lambda: wordpress.records("hang"), "the callback")
         run.send_signal(signal.SIGKILL)
     [[pid]] = wordpress.records("hang")
-    wait_for("the end of PHP", lambda: is_gone(pid))
+    until(lambda: is_gone(pid), "the end of PHP")
     assert wordpress.state(hanging)[0] == "in-progress"
     totals = wordpress.run(php_timeout="1s")
     assert totals.reclaimed == 4
@@ -65,12 +59,12 @@ def test_php_dies_with_wpbridge_and_its_action_is_put_back(wordpress: PhpSite) -
 def test_a_second_interrupt_leaves_no_php_behind(wordpress: PhpSite) -> None:
     hanging = wordpress.enqueue("t_hang")
     with start_run(wordpress) as run:
-        wait_for("the callback", lambda: wordpress.records("hang"))
+        until(lambda: wordpress.records("hang"), "the callback")
         # The first one drains, the next one ends it: whichever arrives when.
-        wait_for("the end", lambda: has_ended_or_interrupt(run))
-        assert run.wait(20) == 130
+        until(lambda: has_ended_or_interrupt(run), "the end")
+        assert run.wait(300) == 130
     [[pid]] = wordpress.records("hang")
-    wait_for("the end of PHP", lambda: is_gone(pid))
+    until(lambda: is_gone(pid), "the end of PHP")
     wordpress.run(php_timeout="1s")
     assert wordpress.state(hanging)[0] == "failed"
 
@@ -119,10 +113,10 @@ def test_a_database_restarted_under_the_pool(tmp_path: Path) -> None:
                 site.enqueue("t_sleep", 0.02)
                 site.enqueue("t_use_database", n)
             with start_run(site, "--batch-size=10", "--format=json") as run:
-                wait_for("some actions", lambda site=site: len(site.records("blogname")) >= 5)
+                until(partial(has_begun, site), "some actions")
                 server.stop()
                 server.start()
-                told, _ = run.communicate(timeout=60)
+                told, _ = run.communicate(timeout=300)
             totals = json.loads(told)
             store = site.open()
             rows = query(

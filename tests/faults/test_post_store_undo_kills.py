@@ -55,7 +55,7 @@ class Site:
         command = [sys.executable, __file__, self.dsn, str(self.folder), deed, str(statement)]
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         done = subprocess.run(
-            command, check=False, timeout=120, capture_output=True, text=True, env=env
+            command, check=False, timeout=300, capture_output=True, text=True, env=env
         )
         assert done.returncode in (0, -signal.SIGKILL), done.stderr
         return done.returncode != 0
@@ -91,7 +91,6 @@ def site(
     return Site(mysql_dsn, tmp_path, open_queue(mysql_dsn), str(request.param))
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_a_killed_move_did_is_undone(site: Site, seed: int) -> None:
     site.legacy.fill(seed, POSTS)
@@ -107,7 +106,6 @@ def test_what_a_killed_move_did_is_undone(site: Site, seed: int) -> None:
     assert site.has_nothing_of_an_action()
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_killed_way_back_goes_on(site: Site, seed: int) -> None:
     made = site.legacy.fill(seed, POSTS)

@@ -32,7 +32,6 @@ def seed() -> int:
     return int(os.environ.get("WPBRIDGE_SEED") or random.SystemRandom().randrange(MOST_SEEDS))
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("name", PLANS)
 def test_nothing_is_lost_and_nothing_runs_twice_in_a_storm(
     name: str,

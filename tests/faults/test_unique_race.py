@@ -94,7 +94,7 @@ class Worker:
 
     def end(self) -> int:
         """Its exit code; no more is told."""
-        self._process.communicate(timeout=60)
+        self._process.communicate(timeout=300)
         return self._process.returncode
 
     def __enter__(self) -> Self:

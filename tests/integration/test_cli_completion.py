@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from cli_helpers import COMMAND, clean_env, wpbridge
+from cli_helpers import COMMAND, call, clean_env, wpbridge
 from wpbridge.cli.main import cli
 
 SHELLS = {"bash": ["bash", "-n"], "zsh": ["zsh", "-n"], "fish": ["fish", "--no-execute"]}
@@ -15,14 +15,14 @@ SHELLS = {"bash": ["bash", "-n"], "zsh": ["zsh", "-n"], "fish": ["fish", "--no-e
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_script_is_one_that_the_shell_reads(shell: str, tmp_path: Path) -> None:
-    done = wpbridge("completion", shell, cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "wpbridge" in done.stdout
-    assert f"_WPBRIDGE_COMPLETE={shell}_complete" in done.stdout
+    done = call("completion", shell, cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert "wpbridge" in done.out
+    assert f"_WPBRIDGE_COMPLETE={shell}_complete" in done.out
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
     script = tmp_path / "script"
-    script.write_text(done.stdout, encoding="utf-8")
+    script.write_text(done.out, encoding="utf-8")
     checked = subprocess.run(
         [*SHELLS[shell], str(script)], capture_output=True, text=True, check=False
     )
@@ -36,9 +36,9 @@ def completed(folder: Path, *words: str) -> list[str]:
         "COMP_WORDS": " ".join(("wpbridge", *words)),
         "COMP_CWORD": str(len(words)),
     }
-    done = wpbridge(cwd=folder, env=env)
-    assert (done.returncode, done.stderr) == (0, "")
-    return [line.split(",", 1)[1] for line in done.stdout.splitlines()]
+    done = call(cwd=folder, env=env)
+    assert (done.code, done.err) == (0, "")
+    return [line.split(",", 1)[1] for line in done.lines]
 
 
 def test_every_command_is_offered(tmp_path: Path) -> None:
@@ -77,5 +77,5 @@ def test_the_tab_key_of_bash(tmp_path: Path) -> None:
 
 def test_completion_needs_no_site_and_no_settings(tmp_path: Path) -> None:
     (tmp_path / "wpbridge.toml").write_text("nonsense", encoding="utf-8")
-    assert wpbridge("completion", "bash", cwd=tmp_path).returncode == 0
+    assert call("completion", "bash", cwd=tmp_path).code == 0
     assert completed(tmp_path, "can") == ["cancel"]

@@ -348,7 +348,7 @@ def _python(code: str, *words: str, cwd: Path) -> Done:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     return Done(done.returncode, done.stdout, done.stderr)
 

@@ -357,6 +357,6 @@ def on_a_terminal(arguments: Sequence[str], folder: Path, *, columns: int = 300)
                 parts.append(part)
         except OSError:
             pass  # The other end is closed: Linux says EIO.
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=300) == 0
     os.close(ours)
     return b"".join(parts).decode()

@@ -120,7 +120,6 @@ while True:
 """
 
 
-@pytest.mark.timeout(180)
 def test_index_is_added_while_claims_go_on(site: Site) -> None:
     many = [make_new(f"h{n % 9}", due_in=-n % 9999) for n in range(1, 10_001)]
     for _ in range(5):

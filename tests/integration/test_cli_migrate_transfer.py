@@ -253,7 +253,7 @@ def test_the_script_to_adapt_runs(site: Site, lite: Site) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
         cwd=lite.folder,
     )
     assert (done.returncode, done.stdout, done.stderr) == (
@@ -377,7 +377,7 @@ def test_ctrl_c_ends_an_import_that_waits_for_a_lock(
             while query(site.store, waiting)[0][0] == 0 and process.poll() is None:
                 pass
             process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 130
+            assert process.wait(300) == 130
         finally:
             process.kill()
             change(beside, "UNLOCK TABLES")

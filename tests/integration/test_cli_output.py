@@ -463,7 +463,7 @@ def test_a_reader_that_goes_away_is_no_error_to_speak_of(long: Site) -> None:
         assert process.stdout.readline().startswith("id,hook")
         process.stdout.close()
         assert process.stderr.read() == ""
-        process.wait(timeout=60)
+        process.wait(timeout=300)
 
 
 @pytest.mark.parametrize("style", ["table", "csv", "json"])
@@ -524,7 +524,7 @@ def test_an_interrupt_is_quiet_and_has_its_code(site: Site) -> None:
         assert process.stdin is not None
         wait_until_reading(process.pid)
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=60)
+        process.wait(timeout=300)
         assert process.stderr is not None
         assert process.returncode == 130
         assert process.stderr.read().strip() == ""

@@ -22,7 +22,7 @@ def command(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
         cwd=site.folder,
         env={**os.environ, **(env or {})},
     )
@@ -156,7 +156,7 @@ def test_php_without_a_path_is_78(wordpress: PhpSite) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
         cwd="/",
     )
     assert done.returncode == 78

@@ -504,7 +504,7 @@ def typist(
                 capture_output=True,
                 text=True,
                 check=False,
-                timeout=60,
+                timeout=300,
             )
             code, output = process.returncode, process.stdout + process.stderr
         assert code == 0, f"{line}\nexit {code}\n{output}"

@@ -386,12 +386,7 @@ def test_a_hanging_action_behind_a_prefix_is_ended_too(wordpress: PhpSite, tmp_p
 
 def wait_until_gone(pid: int) -> None:
     """The other side needs a moment to see that we hung up."""
-    gone = threading.Event()
-    for _ in range(200):
-        if not Path(f"/proc/{pid}").exists():
-            return
-        gone.wait(0.05)
-    pytest.fail(f"process {pid} still runs")
+    until(lambda: not Path(f"/proc/{pid}").exists(), f"the end of process {pid}")
 
 
 def test_another_database_than_the_queues_is_refused(wordpress: PhpSite, mysql_dsn: str) -> None:

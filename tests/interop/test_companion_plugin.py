@@ -115,7 +115,7 @@ def _php(source: str, env: Mapping[str, str]) -> str:
         text=True,
         check=False,
         env=dict(env),
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout

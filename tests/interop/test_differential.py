@@ -131,7 +131,7 @@ def run_plugin(site: PhpSite) -> None:
         in_wordpress(site.folder, "ActionScheduler_QueueRunner::instance()->run( 'WP CLI' );")
         return
     words = [*command, f"--path={site.folder}", "action-scheduler", "run", "--batch-size=100"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, f"{shlex.join(words)}: {done.stdout}{done.stderr}"
 
 

@@ -48,7 +48,7 @@ def command(site: PhpSite, *words: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
         cwd=site.folder,
     )
 

@@ -196,7 +196,7 @@ def run_wp(both: BothSides) -> str:
     if not os.environ.get("WPBRIDGE_TEST_WP"):
         return str(both.ask("q_run"))
     words = [*worker_command(), f"--path={both.folder}", "action-scheduler", "run"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

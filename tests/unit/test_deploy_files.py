@@ -146,7 +146,7 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     about_us = [line for line in done.stderr.splitlines() if "wpbridge" in line]
     assert about_us == [], done.stderr

@@ -23,7 +23,7 @@ def manager(request: pytest.FixtureRequest) -> Iterator[tuple[socket.socket, str
         name = f"wpbridge-{uuid.uuid4().hex}"
         address = f"@{name}" if request.param == "abstract" else str(Path(folder, name))
         ear.bind(address.replace("@", "\0"))
-        ear.settimeout(5)
+        ear.settimeout(300)
         yield ear, address
 
 
