@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from sqlalchemy import Connection, text
-
 from stores import open_store
 from wpbridge.executors.base import Call, Report
 from wpbridge.executors.handlers import describe
@@ -27,6 +25,7 @@ from wpbridge.runner.loop import Limits, Runner
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.site.rules import RetryRule
 from wpbridge.store.base import ClaimFilter
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.system.processes import memory_bytes
 
@@ -296,7 +295,7 @@ class Day:
 
 def _be_careless(connection: Connection) -> None:
     """SQLite need not wait for the disk: a day has thousands of commits, and no power cut."""
-    if connection.dialect.name == "sqlite":
+    if connection.driver.mark == "?":
         connection.execute(text("PRAGMA synchronous = OFF"))
         connection.execute(text("PRAGMA journal_mode = MEMORY"))
 

@@ -17,8 +17,6 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import text
-
 from servers import private_mariadb
 from stores import make_database, make_store
 from wpbridge.action import NewAction
@@ -30,6 +28,7 @@ from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
+from wpbridge.store.database.connection import text
 from wpbridge.store.running.runner_store import RunnerStore
 
 HOOK = "bench_ours"

@@ -22,8 +22,6 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import text
-
 import a_day
 from bench import HOOK, connect, run
 from bench_queue import fresh
@@ -31,6 +29,7 @@ from servers import MariaDB, private_mariadb
 from wpbridge.clock import SystemClock, to_text
 from wpbridge.codec import schedule
 from wpbridge.queue.facade import Queue
+from wpbridge.store.database.connection import text
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.system.processes import memory_bytes
 

@@ -70,7 +70,7 @@ def main() -> None:
         dsn = server.url("bench")
         store = make_store(DatabaseAddress.from_dsn(dsn), "wp_")
         watcher = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
-        store.session.run(lambda c: c.exec_driver_sql(FILL % given.rows).close())
+        store.session.run(lambda c: c.exec_driver_sql(FILL % given.rows))
         store.session.run(lambda c: c.exec_driver_sql("ANALYZE TABLE wp_actionscheduler_actions"))
         print(json.dumps(measure(dsn, store, watcher, given.rows, given.seconds), indent=1))
         store.close()

@@ -14,10 +14,9 @@ import time
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import Connection
-
 from bench import connect, run
 from servers import MariaDB, private_mariadb
+from wpbridge.store.database.connection import Connection
 
 ARGS = '{"order":%d,"mail":"a%d@b.example"}'
 AT = 1_800_000_000
@@ -39,7 +38,7 @@ def fill(server: MariaDB, name: str, rows: int) -> None:
             " scheduled_date_local, args, schedule, group_id, attempts, last_attempt_gmt,"
             f" last_attempt_local, claim_id, priority, extended_args) VALUES {values}"
         )
-        store.session.run(partial(Connection.exec_driver_sql, statement=statement))
+        store.session.run(partial(Connection.exec_driver_sql, sql=statement))
     store.close()
 
 

@@ -14,8 +14,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import Connection
-
 from bench import connect
 from bench_queue import fresh
 from legacy_store import LegacyStore
@@ -24,6 +22,7 @@ from wpbridge.codec import schedule
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.post_store.moving import KIND, PostStore
 from wpbridge.migrate.post_store.undo import Undo
+from wpbridge.store.database.connection import Connection
 from wpbridge.store.running.runner_store import RunnerStore
 
 _PART = 2_000

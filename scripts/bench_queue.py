@@ -19,8 +19,6 @@ from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
-from sqlalchemy import Connection, text
-
 from bench import NOW, connect, milliseconds, rows_of, run
 from servers import MariaDB, private_mariadb
 from wpbridge.action import Status
@@ -28,6 +26,7 @@ from wpbridge.codec import schedule
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
 from wpbridge.store.base import ClaimFilter
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.records import Query
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.upkeep.retention import Expiry

@@ -33,7 +33,7 @@ def make_database(address: DatabaseAddress, name: str) -> str:
     """Make a database on a server. Return the server's version."""
     way = connect.connect(address, "")
     try:
-        way.session.run(lambda c: c.exec_driver_sql(f"CREATE DATABASE {name}").close())
+        way.session.run(lambda c: c.exec_driver_sql(f"CREATE DATABASE {name}"))
         return way.session.run(lambda c: str(c.exec_driver_sql("SELECT VERSION()").scalar()))
     finally:
         way.close()

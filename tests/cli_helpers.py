@@ -10,10 +10,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from click.testing import CliRunner
-from sqlalchemy import inspect
 
 from databases import empty_queue
 from rows import query
@@ -197,7 +195,8 @@ def state_of(home: Path) -> Path:
 
 def tables(store: AnyStore) -> dict[str, list[Sequence[object]]]:
     """Every row of every table: what must be the same after a dry run."""
-    names: Any = store.session.run(lambda c: inspect(c).get_table_names())
+    dialect = store.parts.dialect if isinstance(store, RunnerStore) else store.dialect
+    names = store.session.run(dialect.tables)
     return {
         name: sorted(map(tuple, query(store, f"SELECT * FROM {name}")), key=repr) for name in names
     }

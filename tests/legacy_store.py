@@ -11,12 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, text
-
 from servers import MariaDB, find_program
 from stores import open_store
 from wpbridge.codec import schedule
 from wpbridge.site.database import DatabaseAddress
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.structure.server import Server
 
@@ -255,7 +254,7 @@ def load_golden(
 
 def _copy(source: RunnerStore, target: RunnerStore, table: str) -> None:
     found = source.session.run(lambda c: c.execute(text(f"SELECT * FROM {table}")))
-    columns = list(found.keys())
+    columns = found.columns
     told = [
         f'"{name}"' + " INTEGER PRIMARY KEY" * (place == 0) for place, name in enumerate(columns)
     ]

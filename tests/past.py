@@ -6,8 +6,7 @@ with 2, or when a replica that lags takes over: the last commits are gone, in th
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, text
-
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.running.runner_store import RunnerStore
 
 

@@ -6,9 +6,9 @@ import signal
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import event, text
-
+from sent import listen
 from stores import AnyStore
+from wpbridge.store.database.connection import text
 from wpbridge.store.running.runner_store import RunnerStore
 
 
@@ -70,4 +70,4 @@ def die_before(store: RunnerStore, number: int) -> None:
         if next(statements) == number:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    event.listen(store.session._engine, "before_cursor_execute", before)
+    listen(store.session, "before", before)

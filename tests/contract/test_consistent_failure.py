@@ -8,13 +8,12 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from factories import NOW, insert, make_new
 from rows import change, log_of, query
+from sent import listen
 from wpbridge.action import ActionId, Claim
 from wpbridge.outcome import Canceled, Completed, Failed, Outcome, Retried
 from wpbridge.runner import concluding, log_texts
@@ -83,12 +82,11 @@ def test_many_failures_take_no_more_statements_than_few(store: RunnerStore) -> N
         statements: list[str] = []
 
         def note(*arguments: object, into: list[str] = statements) -> None:
-            into.append(str(arguments[2]))
+            into.append(str(arguments[0]))
 
-        engine = store.session.run(lambda c: c.engine)
-        event.listen(engine, "before_cursor_execute", note)
+        stop = listen(store.session, "before", note)
         store.settle(endings, now=NOW)
-        event.remove(engine, "before_cursor_execute", note)
+        stop()
         counts.append(len(statements))
     assert counts[0] == counts[1]
 
@@ -98,16 +96,14 @@ def test_a_batch_leaves_what_its_endings_leave_one_by_one(store: RunnerStore, se
     """The plugin's queries sort by date alone, and then MariaDB picks one of several rows with one
     date by the plan of the moment. So here its query says that the lower id comes first.
     """
-    engine = store.session.run(lambda c: c.engine)
-    event.listen(engine, "before_cursor_execute", _lower_ids_first, retval=True)
+    listen(store.session, "before", _lower_ids_first)
     batch, single = _ended(store, seed, at_once=True), _ended(store, seed, at_once=False)
     assert batch == single
 
 
-def _lower_ids_first(*arguments: Any) -> tuple[str, Any]:
-    statement, parameters = arguments[2:4]
+def _lower_ids_first(statement: str, _values: object) -> str:
     order = "ORDER BY a.scheduled_date_gmt ASC"
-    return statement.replace(order, f"{order}, a.action_id"), parameters
+    return statement.replace(order, f"{order}, a.action_id")
 
 
 def _ended(store: RunnerStore, seed: int, *, at_once: bool) -> list[Sequence[object]]:

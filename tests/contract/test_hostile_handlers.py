@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
 
 import invariants
 from executor_runs import make_call
@@ -31,6 +30,7 @@ from wpbridge.runner.loop import Limits, Runner
 from wpbridge.runner.reaper import reap
 from wpbridge.site.rules import Limit, RetryRule
 from wpbridge.store.base import ClaimFilter
+from wpbridge.store.database.connection import Connection
 from wpbridge.store.database.texts import as_bytes
 from wpbridge.store.rows.inserts import Inserts
 from wpbridge.store.running.runner_store import RunnerStore

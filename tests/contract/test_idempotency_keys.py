@@ -66,11 +66,11 @@ def clone(dsn: str, store: RunnerStore, tmp_path: Path) -> Iterator[Callable[[],
     made: list[str] = []
 
     def copy() -> str:
-        if store.session.address.drivername == "sqlite":
+        if store.session.address.driver == "sqlite":
             target = tmp_path / "copy.db"
-            shutil.copy(str(store.session.address.database), target)
+            shutil.copy(str(store.session.address.path), target)
             return f"sqlite:///{target}"
-        old = str(store.session.address.database)
+        old = str(store.session.address.name)
         made.append(f"{old}_copy")
         change(store, f"CREATE DATABASE {made[-1]}")
         for [table] in query(store, "SHOW TABLES"):
@@ -85,7 +85,7 @@ def clone(dsn: str, store: RunnerStore, tmp_path: Path) -> Iterator[Callable[[],
 
 def give_out_again(store: RunnerStore, number: int) -> None:
     """Set the counter of ids back, as a restore from a backup does, or a server's restart."""
-    if store.session.address.drivername == "sqlite":
+    if store.session.address.driver == "sqlite":
         change(
             store, "UPDATE sqlite_sequence SET seq = :n WHERE name = :t", n=number - 1, t=ACTIONS
         )

@@ -26,11 +26,9 @@ EXPIRY = Expiry(status=Status.COMPLETE, before=NOW - timedelta(days=31))
 def reads_all(store: RunnerStore) -> bool:
     """Whether a delete by action's id reads every key."""
     statement = f"DELETE FROM {KEYS} WHERE action_id IN (7, 8)"
-    if store.session.address.drivername == "sqlite":
+    if store.session.address.driver == "sqlite":
         return "SCAN" in str(query(store, f"EXPLAIN QUERY PLAN {statement}"))
-    [row] = store.session.run(
-        lambda c: c.exec_driver_sql(f"EXPLAIN {statement}").mappings().fetchall()
-    )
+    [row] = store.session.run(lambda c: c.exec_driver_sql(f"EXPLAIN {statement}").mappings())
     return row["possible_keys"] is None
 
 

@@ -294,7 +294,7 @@ def next_release(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def change_of(place: Place, statement: str) -> None:
-    place.session.run(lambda c: c.exec_driver_sql(statement).close())
+    place.session.run(lambda c: c.exec_driver_sql(statement))
 
 
 @pytest.mark.parametrize("start", ["0.1", "now"])
@@ -365,7 +365,7 @@ def poor(
     """Open a queue of 0.1 as an account that may read and write rows, and nothing else."""
     rich = open_queue(mysql_dsn)
     tables_of_0_1.lay(rich)
-    name = str(rich.session.address.database)
+    name = str(rich.session.address.name)
     user = f"u{name}"[:30]
     execute(mariadb, f"CREATE USER {user}@localhost IDENTIFIED BY 'p'")
     execute(mariadb, f"GRANT SELECT, INSERT, UPDATE, DELETE ON {name}.* TO {user}@localhost")

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from cli_helpers import Site
 from conftest import execute
@@ -15,6 +14,7 @@ from servers import MariaDB
 from wpbridge.errors import StoreError, Unfit
 from wpbridge.outcome import LogLine
 from wpbridge.store.bulk.rows import WholeRow
+from wpbridge.store.database.connection import text
 from wpbridge.store.running.runner_store import RunnerStore
 
 LARGE = 64 << 10

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
 
 from legacy_store import BEGAN, ZERO, LegacyStore
 from rows import change, column, log_of, query
+from sent import listen
 from wpbridge.clock import SystemClock
 from wpbridge.codec import schedule
 from wpbridge.errors import Contention, SiteError
@@ -374,7 +374,7 @@ def test_a_log_row_that_came_while_the_lock_was_waited_for_is_moved(
     left = ["once"]
 
     def before(*told: object) -> None:
-        if left and "wp_posts" in str(told[2]) and "FOR UPDATE" in str(told[2]):
+        if left and "wp_posts" in str(told[0]) and "FOR UPDATE" in str(told[0]):
             left.clear()
             change(beside, f"UPDATE wp_posts SET post_status = 'publish' WHERE ID = {post}")
             change(
@@ -384,7 +384,7 @@ def test_a_log_row_that_came_while_the_lock_was_waited_for_is_moved(
                 " '2026-03-01 10:01:00', 'action complete via WP Cron', 'action_log')",
             )
 
-    event.listen(here.session._engine, "before_cursor_execute", before)
+    listen(here.session, "before", before)
     with Journal(tmp_path / "journal", kind="post-store", site="test") as journal:
         PostStore(here.parts).move(journal, io.StringIO())
     assert left == []
@@ -403,11 +403,11 @@ def test_a_post_that_gets_a_group_when_the_groups_were_looked_at_has_it(
     left = ["once"]
 
     def looked(*told: object) -> None:
-        if left and str(told[2]).startswith("SELECT r.object_id, t.name"):
+        if left and str(told[0]).startswith("SELECT r.object_id, t.name"):
             left.clear()
             legacy.relate(post, "newcomers")
 
-    event.listen(plain.session._engine, "after_cursor_execute", looked)
+    listen(plain.session, "after", looked)
     assert migrate().is_complete
     assert left == []
     told = "SELECT slug FROM wp_actionscheduler_groups g JOIN wp_actionscheduler_actions a"

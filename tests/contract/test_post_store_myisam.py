@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from pymysql.err import OperationalError
-from sqlalchemy import event
 
 from legacy_store import LegacyStore
 from rows import change, query
+from sent import listen
 from wpbridge.action import ActionId
 from wpbridge.errors import Contention
 from wpbridge.migrate.journal import Journal
@@ -173,12 +173,12 @@ def test_nor_those_of_one_that_died_when_the_posts_were_gone(
     legacy.post("one")
 
     def killed(*told: object) -> None:
-        if str(told[2]).startswith("DELETE FROM wp_wpbridge_keys"):
+        if str(told[0]).startswith("DELETE FROM wp_wpbridge_keys"):
             raise Killed
 
     def happens(_copied: object) -> None:
         lose(plain, beside)
-        event.listen(beside.session._engine, "before_cursor_execute", killed)
+        listen(beside.session, "before", killed)
         with pytest.raises(Killed):
             second(beside, tmp_path)
         beside.close()
@@ -214,11 +214,11 @@ def test_a_lost_answer_to_a_deletion_loses_no_action(
     left = ["once"]
 
     def lost(*told: object) -> None:
-        if left and str(told[2]).startswith(f"DELETE FROM wp_{table}"):
+        if left and str(told[0]).startswith(f"DELETE FROM wp_{table}"):
             left.clear()
             raise OperationalError(2013, "Lost connection to MySQL server during query")
 
-    event.listen(plain.session._engine, "after_cursor_execute", lost)
+    listen(plain.session, "after", lost)
     done = move(plain, tmp_path, lambda _: None)
     assert left == []
     assert (done.moved, done.is_complete) == ({"pending": 1}, True)

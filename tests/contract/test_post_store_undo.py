@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event
 
 from legacy_store import BEGAN, ZERO, LegacyStore, load_golden, snapshot
 from rows import change, query
+from sent import listen
 from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
 from wpbridge.errors import InputError
@@ -21,6 +21,7 @@ from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.post_store.deleted_posts import DeletedPosts, file_of
 from wpbridge.migrate.post_store.moving import PostStore, Summary
 from wpbridge.migrate.post_store.undo import Undo, Undone
+from wpbridge.store.database.connection import Connection
 from wpbridge.store.posts.made import Made
 from wpbridge.store.posts.posts import Posts
 from wpbridge.store.posts.posts_back import PostsBack
@@ -856,14 +857,13 @@ def dies(store: RunnerStore, statement: int, deed: Callable[[], object]) -> bool
         if sent == statement:
             raise Killed
 
-    engine = store.session._engine
-    event.listen(engine, "before_cursor_execute", count)
+    stop = listen(store.session, "before", count)
     try:
         deed()
     except Killed:
         return True
     finally:
-        event.remove(engine, "before_cursor_execute", count)
+        stop()
     return False
 
 

@@ -64,7 +64,7 @@ def test_a_group_that_another_made_meanwhile_is_taken(store: RunnerStore) -> Non
 def test_two_writers_at_the_same_moment_make_one_row(
     store: RunnerStore, open_queue: Callable[[str], RunnerStore]
 ) -> None:
-    other = open_queue(store.session.address.render_as_string())
+    other = open_queue(store.session.address.safe)
     start = threading.Barrier(2)
 
     def make(one: RunnerStore) -> list[int]:
@@ -84,7 +84,7 @@ def test_a_new_group_waits_for_no_writer_of_another(
     store: RunnerStore, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     old = store.parts.groups.ensure("old")
-    other = open_queue(store.session.address.render_as_string())
+    other = open_queue(store.session.address.safe)
     change(store, "SET SESSION innodb_lock_wait_timeout = 1")
     change(other, "START TRANSACTION")
     lock = "SELECT 1 FROM wp_actionscheduler_groups WHERE group_id = :id FOR UPDATE"

@@ -418,7 +418,7 @@ def test_the_claim_index_takes_the_sorting_out_of_the_plugins_claim(
     there = claim_index(definitions)
     assert (there.name, there.is_ours) == (None, False)
     definitions.run(there.add)
-    if store.session.address.drivername != "sqlite":
+    if store.session.address.driver != "sqlite":
         change(store, f"ANALYZE TABLE {ACTIONS}")
     there = claim_index(definitions)
     assert there.is_ours

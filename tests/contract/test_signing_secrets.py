@@ -259,7 +259,7 @@ def test_a_secret_is_shown_by_nothing(
 def reader(mysql_dsn: str, mariadb: MariaDB) -> Iterator[tuple[RunnerStore, Open]]:
     """A queue, and the way to open it as an account that may only read."""
     rich = make_store(DatabaseAddress.from_dsn(mysql_dsn), "wp_")
-    name = str(rich.session.address.database)
+    name = str(rich.session.address.name)
     user = f"r{name}"[:30]
     execute(mariadb, f"CREATE USER {user}@localhost IDENTIFIED BY 'p'")
     execute(mariadb, f"GRANT SELECT ON {name}.* TO {user}@localhost")

@@ -7,14 +7,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, text
 
 from factories import NOW, insert, make_new
 from rows import change, column, log_of, query
+from sent import listen
 from wpbridge.action import Action, ActionId, Claim, NewAction
 from wpbridge.errors import StoreError, StoreUnavailable
 from wpbridge.outcome import LogLine
 from wpbridge.store.base import RESET_MESSAGE, Adopted, ClaimFilter, QueuedHook, StartPlan
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.running import candidates
 from wpbridge.store.running.runner_store import RunnerStore
 
@@ -46,12 +47,11 @@ def asked(store: RunnerStore) -> Iterator[list[str]]:
     found: list[str] = []
 
     def hear(*told: object) -> None:
-        found.append(str(told[2]))
+        found.append(str(told[0]))
 
-    engine = store.session._engine
-    event.listen(engine, "before_cursor_execute", hear)
+    stop = listen(store.session, "before", hear)
     yield found
-    event.remove(engine, "before_cursor_execute", hear)
+    stop()
 
 
 @pytest.fixture
@@ -60,13 +60,12 @@ def bound(store: RunnerStore) -> Iterator[list[object]]:
     found: list[object] = []
 
     def hear(*told: Any) -> None:
-        if "SUBSTR(schedule" in told[2]:
-            found.extend(told[3].values() if isinstance(told[3], dict) else told[3] or ())
+        if "SUBSTR(schedule" in told[0]:
+            found.extend(told[1])
 
-    engine = store.session._engine
-    event.listen(engine, "before_cursor_execute", hear)
+    stop = listen(store.session, "before", hear)
     yield found
-    event.remove(engine, "before_cursor_execute", hear)
+    stop()
 
 
 @pytest.fixture
@@ -607,11 +606,11 @@ def lose_an_answer(
     left = [to, *more]
 
     def lost(*told: object) -> None:
-        if left and str(told[2]).startswith(left[0]):
+        if left and str(told[0]).startswith(left[0]):
             left.pop(0)
-            raise store.session._engine.dialect.loaded_dbapi.InterfaceError(0, "gone")
+            raise store.session._engine.driver.error(0, "gone")
 
-    event.listen(store.session._engine, "after_cursor_execute", lost)
+    listen(store.session, "after", lost)
     store.session.patience_seconds = patience_seconds
     store.session.pause = lambda _seconds: None
 

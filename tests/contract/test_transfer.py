@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from conftest import execute
 from factories import NOW, insert, make_new
 from rows import change, query
+from sent import listen
 from stores import again
 from transfers import add_row, exported, fill, told
 from wpbridge.codec import schedule
@@ -430,11 +430,11 @@ def once_before(store: RunnerStore, *words: str, deed: Callable[[], object]) -> 
     left = ["the first one"]
 
     def before(*told: object) -> None:
-        if left and all(word in str(told[2]) for word in words):
+        if left and all(word in str(told[0]) for word in words):
             left.clear()
             deed()
 
-    event.listen(store.session._engine, "before_cursor_execute", before)
+    listen(store.session, "before", before)
     return left
 
 

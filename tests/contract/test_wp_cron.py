@@ -113,7 +113,7 @@ class Place:
 
 @pytest.fixture
 def place(store: RunnerStore, tmp_path: Path) -> Place:
-    is_mysql = store.session.run(lambda c: c.dialect.name) != "sqlite"
+    is_mysql = store.session.address.driver != "sqlite"
     change(store, OPTIONS.format(auto="AUTO_INCREMENT" if is_mysql else "AUTOINCREMENT"))
     return Place(store, tmp_path)
 
@@ -519,7 +519,7 @@ def test_events_of_a_file_become_actions_and_the_option_stays(
 
 def test_without_transactions_it_refuses(place: Place) -> None:
     before = place.set(event("one"))
-    if place.store.session.run(lambda c: c.dialect.name) == "sqlite":
+    if place.store.session.address.driver == "sqlite":
         pytest.skip("every table of SQLite has transactions")
     change(place.store, "ALTER TABLE wp_options ENGINE=MyISAM")
     with pytest.raises(SchemaError, match="ENGINE=InnoDB"):

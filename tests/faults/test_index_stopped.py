@@ -8,12 +8,12 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from sqlalchemy import Connection
 
 from cli_helpers import COMMAND, Site, clean_env
 from daemons import until
 from factories import insert, make_new
 from rows import change, query
+from wpbridge.store.database.connection import Connection
 from wpbridge.store.running.runner_store import RunnerStore
 
 ACTIONS = "wp_actionscheduler_actions"
@@ -49,13 +49,13 @@ def reading(store: RunnerStore) -> Iterator[Callable[[], None]]:
     connection: list[Connection] = []
 
     def begin(it: Connection) -> None:
-        it.exec_driver_sql("START TRANSACTION").close()
+        it.exec_driver_sql("START TRANSACTION")
         it.exec_driver_sql(READ).fetchall()
         connection.append(it)
 
     def end() -> None:
         if connection:
-            connection.pop().exec_driver_sql("COMMIT").close()
+            connection.pop().exec_driver_sql("COMMIT")
 
     store.session.run(begin)
     try:
@@ -107,11 +107,11 @@ def held_at_its_end(
             until(lambda: alters(site, WAITS), "the change waits for the second reader")
             yield process
         finally:
-            other.session.run(lambda c: c.exec_driver_sql("COMMIT").close())
+            other.session.run(lambda c: c.exec_driver_sql("COMMIT"))
 
 
 def _begin_reading(connection: Connection) -> None:
-    connection.exec_driver_sql("START TRANSACTION").close()
+    connection.exec_driver_sql("START TRANSACTION")
     connection.exec_driver_sql(READ).fetchall()
 
 

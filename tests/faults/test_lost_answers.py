@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from sqlalchemy import event
 
 import invariants
 from factories import NOW, make_new
 from legacy_store import LegacyStore, make_tables, snapshot
 from proxy import Proxy
 from rows import change, column, log_of, query
+from sent import listen
 from servers import MariaDB
 from stores import open_store
 from wpbridge.action import Claim
@@ -63,17 +63,16 @@ def far(proxy: Proxy, mysql_dsn: str, open_queue: Callable[[str], RunnerStore]) 
 @contextmanager
 def cut_at_commit(store: RunnerStore, proxy: Proxy, lost: Lost) -> Iterator[None]:
     """The next COMMIT is the last thing that goes over this connection."""
-    engine = store.session._engine
     left = ["the next one"]
 
     def before(*told: object) -> None:
-        if told[2] == "COMMIT" and left:
+        if told[0] == "COMMIT" and left:
             left.clear()
             proxy.cut_after(0, toward="client" if lost == "answer" else "server")
 
-    event.listen(engine, "before_cursor_execute", before)
+    stop = listen(store.session, "before", before)
     yield
-    event.remove(engine, "before_cursor_execute", before)
+    stop()
     assert proxy.cuts == 1
 
 
@@ -215,15 +214,14 @@ def test_a_connection_that_stalls_is_given_up(stalled: RunnerStore, proxy: Proxy
 
 def test_a_commit_that_arrives_late(stalled: RunnerStore, proxy: Proxy) -> None:
     """After the connection was given up: whoever looks must not look too early."""
-    engine = stalled.session._engine
     left = [1]
 
     def before(*told: object) -> None:
-        if told[2] == "COMMIT" and left:
+        if told[0] == "COMMIT" and left:
             left.clear()
             proxy.stall()
 
-    event.listen(engine, "before_cursor_execute", before)
+    listen(stalled.session, "before", before)
     made = stalled.insert([make_new("late")], now=NOW)
     found = query(stalled, "SELECT action_id FROM wp_actionscheduler_actions WHERE hook = 'late'")
     assert [row[0] for row in found] == list(made)
@@ -231,7 +229,7 @@ def test_a_commit_that_arrives_late(stalled: RunnerStore, proxy: Proxy) -> None:
 
 def test_a_host_that_vanished_is_looked_for(far: RunnerStore) -> None:
     """Also while a statement takes long: by the system, not by a limit of ours."""
-    link = far.session._connected().connection.dbapi_connection._sock  # type: ignore[union-attr]
+    link = far.session._connected().raw._sock
     assert link.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
     assert link.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 15
 

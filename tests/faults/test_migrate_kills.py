@@ -158,7 +158,7 @@ def test_a_copy_that_is_killed_goes_on_where_it_was(
     source: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     target = open_queue(dsn)
-    words = ("copy", "--dsn", f"sqlite:///{source.session.address.database}", "--to-dsn", dsn)
+    words = ("copy", "--dsn", f"sqlite:///{source.session.address.path}", "--to-dsn", dsn)
     for _ in range(KILLS):
         kill_in_the_middle(target, *words)
     assert start(*words).wait() == 0
@@ -184,7 +184,7 @@ def test_an_export_that_is_killed_leaves_the_file_that_was_there(
     file = tmp_path / "out" / "queue.jsonl.gz"
     file.parent.mkdir()
     file.write_bytes(b"the last one")
-    dsn = f"sqlite:///{source.session.address.database}"
+    dsn = f"sqlite:///{source.session.address.path}"
     process = start("export", "--dsn", dsn, "--output", str(file))
     while process.poll() is None and len(list(file.parent.iterdir())) == 1:
         pass

@@ -60,7 +60,7 @@ class Watched:
 
 
 def claim(store: RunnerStore, mariadb: MariaDB, pauses: int) -> Watched:
-    database = store.session.address.database
+    database = store.session.address.name
     seen = Watched(store.session, lambda: execute(mariadb, f"TRUNCATE {database}.refusals"), pauses)
     found = store.claim_due(now=NOW, limit=5, only=ClaimFilter())
     assert found is not None

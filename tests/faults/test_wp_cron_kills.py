@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection
 
 from cli_helpers import COMMAND, clean_env
 from conftest import SEEDS
@@ -23,6 +22,7 @@ from daemons import until
 from rows import change, query
 from wpbridge.codec import php
 from wpbridge.codec.wp_cron import CronOption, Event, key_of
+from wpbridge.store.database.connection import Connection
 from wpbridge.store.rows.options import CRON, CRON_LOCK
 from wpbridge.store.running.runner_store import RunnerStore
 
@@ -39,7 +39,7 @@ def event(number: int, hook: str = "moved") -> Event:
 
 
 def fill(store: RunnerStore) -> None:
-    is_mysql = store.session.run(lambda c: c.dialect.name) != "sqlite"
+    is_mysql = store.session.address.driver != "sqlite"
     auto = "AUTO_INCREMENT" if is_mysql else "AUTOINCREMENT"
     change(
         store,
@@ -198,7 +198,7 @@ def test_a_move_that_is_stopped_gives_wp_crons_lock_back(
 
     def hold(connection: Connection) -> tuple[int, str]:
         """In the middle of its transaction the move waits for the table of logs."""
-        connection.exec_driver_sql("LOCK TABLES wp_actionscheduler_logs WRITE").close()
+        connection.exec_driver_sql("LOCK TABLES wp_actionscheduler_logs WRITE")
         with subprocess.Popen(
             command,
             cwd=tmp_path,
@@ -221,7 +221,7 @@ def test_a_move_that_is_stopped_gives_wp_crons_lock_back(
                 return process.returncode, said
             finally:
                 process.kill()
-                connection.exec_driver_sql("UNLOCK TABLES").close()
+                connection.exec_driver_sql("UNLOCK TABLES")
 
     ended, said = other.session.run(hold)
     assert ended == code, said

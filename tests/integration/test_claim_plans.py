@@ -5,16 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, TextClause, event, text
 
 from factories import NOW
 from rows import change, query
+from sent import listen
 from wpbridge import app
 from wpbridge.clock import to_text
 from wpbridge.executors.handlers import describe
 from wpbridge.site.config import Settings
 from wpbridge.site.rules import Route
 from wpbridge.store.base import ClaimFilter
+from wpbridge.store.database.connection import Connection, Statement, text
 from wpbridge.store.running.runner_store import RunnerStore
 
 ROWS = 20_000
@@ -34,8 +35,8 @@ def backlog(mysql_dsn: str, open_queue: Callable[[str], RunnerStore]) -> RunnerS
     return store
 
 
-def statements(store: RunnerStore) -> dict[str, TextClause]:
-    found = {k: v for k, v in vars(store._claiming._finder).items() if isinstance(v, TextClause)}
+def statements(store: RunnerStore) -> dict[str, Statement]:
+    found = {k: v for k, v in vars(store._claiming._finder).items() if isinstance(v, Statement)}
     assert len(found) >= 8
     # Asked for every half minute at most: reads each due row to tell their hooks.
     found.pop("_due_hooks", None)
@@ -164,7 +165,7 @@ def claim_steps(store: RunnerStore, others: int, only: ClaimFilter) -> int:
     change(store, fill.format(hook="'ours'", date="2026-11-20 00:00:00"), rows=300)
     store.claim_due(now=NOW, limit=25, only=only)
     hundreds: list[None] = []
-    driver = store.session.run(lambda c: c.connection.driver_connection)
+    driver = store.session.run(lambda c: c.raw)
     assert isinstance(driver, sqlite3.Connection)
     driver.set_progress_handler(lambda: hundreds.append(None), 100)
     store.claim_due(now=NOW, limit=25, only=only)
@@ -175,8 +176,7 @@ def claim_steps(store: RunnerStore, others: int, only: ClaimFilter) -> int:
 def test_an_idle_poll_is_one_probe(backlog: RunnerStore) -> None:
     change(backlog, "UPDATE wp_actionscheduler_actions SET scheduled_date_gmt = '2030-01-01'")
     asked: list[str] = []
-    engine = backlog.session._engine
-    event.listen(engine, "before_cursor_execute", lambda *a: asked.append(str(a[2])))
+    listen(backlog.session, "before", lambda *a: asked.append(str(a[0])))
     assert backlog.claim_due(now=NOW, limit=100, only=ClaimFilter()) is None
     assert len(asked) == 1
     assert "LIMIT 1" in asked[0]

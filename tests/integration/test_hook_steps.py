@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import Connection, text
 
 from rows import change, query
 from stores import again
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.running.runner_store import RunnerStore
 
 COLLATIONS = (

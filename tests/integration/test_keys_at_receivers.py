@@ -121,11 +121,9 @@ def test_one_action_has_one_key_however_the_site_is_named(
     """Each attempt by a runner that knows the site by another name: the last one by its URL."""
     configure(folder, mysql_dsn, more="define('MULTISITE', true);")
     store = open_queue(mysql_dsn)
-    store.session.run(lambda c: c.exec_driver_sql(SITE_TABLES).close())
+    store.session.run(lambda c: c.exec_driver_sql(SITE_TABLES))
     store.session.run(
-        lambda c: c.exec_driver_sql(
-            "INSERT INTO wp_blogs VALUES (1, 'shop.example', '/', 0, 0, 0)"
-        ).close()
+        lambda c: c.exec_driver_sql("INSERT INTO wp_blogs VALUES (1, 'shop.example', '/', 0, 0, 0)")
     )
     now = SystemClock().now()
     ways = (
@@ -140,7 +138,7 @@ def test_one_action_has_one_key_however_the_site_is_named(
     again = "UPDATE wp_actionscheduler_actions SET status = 'pending', claim_id = 0"
     for way in ways:
         ok(folder, "claim-and-run", *way)
-        store.session.run(lambda c: c.exec_driver_sql(again).close())
+        store.session.run(lambda c: c.exec_driver_sql(again))
     lines = [line.split() for line in (folder / "keys").read_text().splitlines()]
     assert len(lines) == 2 * len(ways)
     assert len({key for _, _, key in lines}) == 2

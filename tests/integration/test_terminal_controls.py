@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 import pytest
-from sqlalchemy import text
 
 from cli_helpers import Done, Site, sqlite_site
 from factories import insert, make_new
@@ -19,6 +18,7 @@ from wpbridge.cli import terminal
 from wpbridge.cli.exit_codes import Exit
 from wpbridge.cli.main import cli
 from wpbridge.clock import SystemClock
+from wpbridge.store.database.connection import text
 
 EVIL = (
     "\x1b]0;owned\x07\x1b[2J\x9b31m\x7f\x85\u202e\u2066\u200e\u061c\u2028\ufeff\r\n\tforged [red]"

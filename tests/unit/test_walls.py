@@ -36,7 +36,10 @@ SEEDS = {
         "wpbridge.executors.php.limits",
         "The pool core does not know which workers it has",
     ),
-    "migrate/packed_file": ("sqlalchemy", "SQLAlchemy stays in wpbridge.store"),
+    "migrate/packed_file": (
+        "sqlalchemy",
+        "Nothing loads SQLAlchemy: its import takes longer than a short command",
+    ),
     "store/connect": ("pymysql", "PyMySQL stays in wpbridge.store.database.mysql_engine"),
     "executors/webhook": ("requests", "requests stays in wpbridge.executors.webhook_call"),
     "doctor/fixes": ("click", "click stays in wpbridge.cli"),

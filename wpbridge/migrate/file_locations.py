@@ -73,9 +73,8 @@ class FileLocations:
         """
         if told is not None:
             return self.named(told, "--journal")
-        database = re.sub(
-            r"[^A-Za-z0-9_.-]", "_", Path(self.store.session.address.database or "").stem
-        )
+        address = self.store.session.address
+        database = re.sub(r"[^A-Za-z0-9_.-]", "_", Path(address.name or address.path or "").stem)
         name = f"wpbridge-{kind}-{database}-{self.store.names.prefix.rstrip('_')}"
         folder, number = self.state(), 1
         while True:

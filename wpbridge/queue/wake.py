@@ -33,9 +33,8 @@ def name_of(database: str, prefix: str) -> str:
 
 
 def wake_name(store: OpenStore) -> str:
-    """Return the name that this queue's daemons listen under; connects to ask for its database."""
-    database = store.session.run(lambda c: store.dialect.place(c.engine.url))
-    return name_of(database, store.names.prefix)
+    """Return the name that this queue's daemons listen under."""
+    return name_of(store.dialect.place(store.session.address), store.names.prefix)
 
 
 def folders(env: Mapping[str, str] = os.environ) -> list[str]:

@@ -5,13 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine
-from sqlalchemy.engine import URL
-
 from wpbridge.errors import ConfigError, SiteError
 from wpbridge.site.database import DatabaseAddress, Tls
 from wpbridge.site.resolve import Site, match_blog
 from wpbridge.store.database import mysql, mysql_engine, sqlite
+from wpbridge.store.database.connection import Engine
 from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.session import Session
 from wpbridge.store.opened import OpenStore, open_tables
@@ -92,8 +90,7 @@ def opened(way: Connected) -> OpenStore:
 
 def _engine(address: DatabaseAddress, *, is_runner: bool) -> tuple[Engine, Dialect]:
     if address.driver == "sqlite":
-        url = URL.create("sqlite", database=address.path)
-        return sqlite.open_engine(url, of_wordpress=address.of_wordpress), sqlite.SQLite()
+        return sqlite.open_engine(address), sqlite.SQLite()
     # The password is given as bytes, as PHP sends it: the driver would encode text as latin-1.
     extra: dict[str, Any] = {"password": address.password_bytes}
     if address.socket:
@@ -104,15 +101,7 @@ def _engine(address: DatabaseAddress, *, is_runner: bool) -> tuple[Engine, Diale
     elif address.socket:
         # PyMySQL 1.2 would offer TLS, and load every root certificate of the machine for it.
         extra["ssl_disabled"] = True
-    url = URL.create(
-        "mysql+pymysql",
-        username=address.user,
-        host=None if address.socket else address.host,
-        port=address.port,
-        database=address.name,
-    )
-    names = (address.charset, address.collate)
-    return mysql_engine.open_engine(url, extra, names=names, is_runner=is_runner), mysql.MySQL()
+    return mysql_engine.open_engine(address, extra, is_runner=is_runner), mysql.MySQL()
 
 
 def _check_files(tls: Tls) -> None:

@@ -1,6 +1,7 @@
 """Waking daemons: who is told, what is left of the dead, and what it costs."""
 
 import socket
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -145,8 +146,8 @@ def test_a_queue_pokes_after_its_own_commits_of_what_is_due(
         assert not ear.drain()
         queue.resume(everything=True)
         assert ear.drain()
-        connection = store.session.run(lambda c: c.engine.connect())
-        with connection.begin():
+        connection = sqlite3.connect(tmp_path / "queue.db")
+        with connection:
             queue.enqueue_async("h", connection=connection)
         connection.close()
         assert not ear.drain()

@@ -4,13 +4,12 @@ import math
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.pool import StaticPool
 
 from wpbridge.errors import Contention, RunnerGone, StoreError, StoreUnavailable
+from wpbridge.site.database import DatabaseAddress
+from wpbridge.store.database.connection import Connection, DBAPIError, text
 from wpbridge.store.database.session import Session
-from wpbridge.store.database.sqlite import SQLite
+from wpbridge.store.database.sqlite import SQLite, open_engine
 
 
 def failing(times: int, code: int) -> Callable[[Connection], str]:
@@ -22,7 +21,7 @@ def failing(times: int, code: int) -> Callable[[Connection], str]:
         connection.execute(text("INSERT INTO t VALUES (1)"))
         if left[0]:
             left[0] -= 1
-            raise OperationalError("x", {}, Exception(code, "no"))
+            raise DBAPIError(Exception(code, "no"))
         return f"{connection.execute(text('SELECT COUNT(*) FROM t')).scalar()} row"
 
     return work
@@ -30,7 +29,7 @@ def failing(times: int, code: int) -> Callable[[Connection], str]:
 
 @pytest.fixture
 def session() -> Session:
-    engine = create_engine("sqlite://", isolation_level="AUTOCOMMIT", poolclass=StaticPool)
+    engine = open_engine(DatabaseAddress(driver="sqlite", path=":memory:"))
     it = Session(engine, SQLite())
     it.pause = lambda _seconds: None
     return it
@@ -78,7 +77,7 @@ def test_a_login_that_worked_before_is_waited_for_a_little(
     session.close()
 
 
-@pytest.mark.parametrize("error", [RunnerGone(), OperationalError("x", {}, Exception(1064, "no"))])
+@pytest.mark.parametrize("error", [RunnerGone(), DBAPIError(Exception(1064, "no"))])
 def test_an_outage_ends_also_when_the_work_then_fails(session: Session, error: Exception) -> None:
     told: list[object] = []
     session.patience_seconds = 60.0
@@ -108,12 +107,12 @@ def test_a_connection_that_broke_is_no_outage_when_the_next_one_is_well(session:
 def test_after_an_interrupt_there_is_a_connection_to_clear_up_with(
     session: Session, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_given: object) -> None:
+    def interrupted(*_given: object, **_more: object) -> None:
         raise KeyboardInterrupt
 
     def work(connection: Connection) -> None:
         with monkeypatch.context() as within:
-            within.setattr(connection.dialect, "do_execute", interrupted)
+            within.setattr(connection, "_send", interrupted)
             connection.execute(text("SELECT 1"))
 
     with pytest.raises(KeyboardInterrupt):

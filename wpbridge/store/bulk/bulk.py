@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import BindParameter, Connection, bindparam, text
-
 from wpbridge.action import ActionId
 from wpbridge.errors import Contention, Unfit
 from wpbridge.store.bulk.inserting import BATCH, WholeRowInserts
 from wpbridge.store.bulk.keys import BulkKeys, Known, Raced
 from wpbridge.store.bulk.rows import WholeRow
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.rows.groups import Groups
 from wpbridge.store.rows.inserts import Inserts
 from wpbridge.store.structure.tables import Tables
@@ -58,11 +57,10 @@ class Bulk:
         """Of slugs written before: rows of groups are never deleted."""
         self._meets_known = True
         """Whether the last rows had some that were added before; then the next are looked up."""
-        ids: BindParameter[int] = bindparam("ids", expanding=True)
         self._lock_groups = text(
             f"SELECT group_id FROM {names.groups} WHERE group_id IN :ids ORDER BY group_id"
             f"{dialect.row_lock}"
-        ).bindparams(ids)
+        )
         self._same = text(
             f"SELECT 1 FROM {names.actions} WHERE hook = :hook AND args = :args"
             " AND status IN ('pending', 'in-progress') AND group_id = :group_id LIMIT 1"
@@ -155,7 +153,7 @@ class Bulk:
         if unique:
             # Before anything is read: what others have added meanwhile is to be seen.
             ids = sorted({groups[row.group] for _, row in keyed})
-            connection.execute(self._lock_groups, {"ids": ids}).close()
+            connection.execute(self._lock_groups, {"ids": ids})
         known: dict[str, Known] = {}
         # Else the keys themselves refuse what is known, and all of this is done again.
         if self._meets_known or was_ours or unique:

@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import Connection
-
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import ZERO_DATE
 from wpbridge.store.bulk.rows import WholeRow
+from wpbridge.store.database.connection import Connection
 from wpbridge.store.database.portions import SMALL, portions, room, text_size
 from wpbridge.store.schema.layout import TableNames
 from wpbridge.store.schema.tables import ZONES

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection
-
 from wpbridge.action import ActionId
 from wpbridge.clock import to_text
 from wpbridge.store.bulk.inserting import BATCH
 from wpbridge.store.bulk.rows import WholeRow
+from wpbridge.store.database.connection import Connection
 from wpbridge.store.database.portions import SMALL, portions, room
 from wpbridge.store.database.texts import as_text, listed
 from wpbridge.store.schema.tables import KEYS
@@ -120,7 +119,7 @@ class BulkKeys:
         names = self._names
         lock = self._dialect.row_lock
         wanted = ",".join([f"'{key}'" for key in keys])
-        # No text(): the engine keeps what it has compiled, some hundreds of statements this long.
+        # No text(): a thousand of its statements are kept in memory, and these are long.
         rows = connection.exec_driver_sql(
             "SELECT k.key_hash, a.action_id, a.status, a.claim_id, a.scheduled_date_gmt,"
             f" a.attempts, a.last_attempt_gmt FROM {names.keys} k JOIN {names.actions} a"

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from sqlalchemy import BindParameter, Connection, bindparam, text
-
 from wpbridge.action import ActionId
 from wpbridge.store.bulk.rows import Spans, WholeRow
+from wpbridge.store.database.connection import Connection, Statement, text
 from wpbridge.store.database.portions import portions
 from wpbridge.store.database.texts import as_text
 from wpbridge.store.reading.reading import Reading
@@ -59,22 +58,21 @@ class WholeRows:
         self._columns = self._reader.columns
         large = layout.present("args", "extended_args", "schedule")
         self._length = " + ".join([f"COALESCE(LENGTH(a.{one}), 0)" for one in large])
-        ids: BindParameter[int] = bindparam("ids", expanding=True)
         self._logs = text(
             f"SELECT action_id, message, log_date_gmt, log_date_local FROM {names.logs}"
             " WHERE action_id IN :ids ORDER BY log_id"
-        ).bindparams(ids)
+        )
         self._log_lengths = text(
             f"SELECT action_id, SUM(LENGTH(message)) FROM {names.logs}"
             " WHERE action_id IN :ids GROUP BY action_id"
-        ).bindparams(ids)
+        )
         self._zones = text(
             f"SELECT action_id, expression, zone FROM {names.zones} WHERE action_id IN :ids"
-        ).bindparams(ids)
+        )
         self._waits = text(
             f"SELECT action_id, after_id, on_failed FROM {names.waits} WHERE action_id IN :ids"
             " ORDER BY action_id, after_id"
-        ).bindparams(ids)
+        )
         self._statuses = text(
             f"SELECT status, COUNT(*) FROM {names.actions}"
             " WHERE action_id BETWEEN :first AND :last GROUP BY status"
@@ -100,16 +98,13 @@ class WholeRows:
         where, given = self._reading.where(query)
         if where is None:
             return
-        lists: list[BindParameter[object]] = [
-            bindparam(name, expanding=True) for name, v in given.items() if isinstance(v, list)
-        ]
         joint = f"{where} AND" if where else " WHERE"
         wanted = (
             f" FROM {self._names.actions} a{joint} a.action_id > :last_id"
             " AND a.action_id <= :end_id ORDER BY a.action_id LIMIT :window"
         )
-        sizes = text(f"SELECT a.action_id, {self._length}{wanted}").bindparams(*lists)
-        statement = text(f"SELECT {self._columns}{wanted}").bindparams(*lists)
+        sizes = text(f"SELECT a.action_id, {self._length}{wanted}")
+        statement = text(f"SELECT {self._columns}{wanted}")
         end, last = self.highest(), 0
         while True:
             values = {**given, "last_id": last, "end_id": end, "window": size}
@@ -124,10 +119,15 @@ class WholeRows:
                 return
 
     def _sizes(
-        self, connection: Connection, statement: object, values: Mapping[str, object], *, logs: bool
+        self,
+        connection: Connection,
+        statement: Statement,
+        values: Mapping[str, object],
+        *,
+        logs: bool,
     ) -> list[tuple[int, int]]:
         """Return ids, and about how many characters the row of each has, with its logs."""
-        found = {int(i): int(length or 0) for i, length in connection.execute(statement, values)}  # type: ignore[call-overload]
+        found = {int(i): int(length or 0) for i, length in connection.execute(statement, values)}
         told: dict[int, int] = {}
         if logs and found:
             lengths = connection.execute(self._log_lengths, {"ids": list(found)})
@@ -139,7 +139,7 @@ class WholeRows:
         statement = text(
             f"SELECT a.action_id, {self._length} FROM {self._names.actions} a"
             " WHERE a.action_id IN :ids"
-        ).bindparams(bindparam("ids", expanding=True))
+        )
         if ids:
             sizes = dict(
                 self._session.run(lambda c: self._sizes(c, statement, {"ids": ids}, logs=True))
@@ -155,13 +155,18 @@ class WholeRows:
         statement = text(
             f"SELECT {self._columns} FROM {self._names.actions} a WHERE a.action_id IN :ids"
             " ORDER BY a.action_id"
-        ).bindparams(bindparam("ids", expanding=True))
+        )
         return self._window(connection, statement, {"ids": ids}, logs=True)
 
     def _window(
-        self, connection: Connection, statement: object, values: Mapping[str, object], *, logs: bool
+        self,
+        connection: Connection,
+        statement: Statement,
+        values: Mapping[str, object],
+        *,
+        logs: bool,
     ) -> list[WholeRow]:
-        rows = self._reader.read(connection.execute(statement, values))  # type: ignore[call-overload]
+        rows = self._reader.read(connection.execute(statement, values))
         ids = [row.action_id for row in rows]
         told = self._logs_of(connection, ids) if logs and ids else {}
         zones, waits = self._own_of(connection, ids) if ids else ({}, {})

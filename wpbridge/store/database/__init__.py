@@ -4,6 +4,7 @@ from typing import Final
 
 DOOR: Final = (
     "borrowed",
+    "connection",
     "dialect",
     "mysql",
     "mysql_engine",

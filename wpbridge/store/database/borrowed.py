@@ -8,27 +8,20 @@ owner knows what else was in it.
 
 import contextlib
 import inspect
-import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.pool import StaticPool
-
 from wpbridge.errors import Contention, InputError, SchemaError, WpbridgeError
+from wpbridge.store.database import mysql_engine, sqlite
+from wpbridge.store.database.connection import Connection, DBAPIError, Driver, text
 from wpbridge.store.database.dialect import WORDPRESS_REMOVES
-from wpbridge.store.database.trouble import sort_trouble
+from wpbridge.store.database.trouble import trouble_of
 
 T = TypeVar("T")
 
-_DRIVERS: Final = {
-    "sqlite3": ("sqlite", "sqlite://"),
-    "pymysql": ("mysql", "mysql+pymysql://"),
-    "MySQLdb": ("mysql", "mysql+mysqldb://"),
-}
-"""The kind of database and SQLAlchemy's URL for it, by the package of a connection's class."""
+_KINDS: Final = {"sqlite3": "sqlite", "pymysql": "mysql", "MySQLdb": "mysql"}
+"""The kind of database by the package of a connection's class."""
 
 
 class Borrowed:
@@ -48,7 +41,7 @@ class Borrowed:
         try:
             return work(self._connection)
         except DBAPIError as error:
-            trouble = sort_trouble(error.orig or error)
+            trouble = trouble_of(error)
             if trouble.busy:
                 raise Contention(
                     "the transaction was given up for another one: begin it again"
@@ -81,11 +74,9 @@ def borrow(connection: Any, driver: str) -> Iterator[Borrowed]:
         InputError: it is no connection, or one to another kind of database.
         StoreUnavailable: it is closed, or was lost.
     """
-    with _sqlalchemy(connection, driver) as inner:
-        _check_kind(inner.dialect.name.replace("mariadb", "mysql"), driver)
-        borrowed = Borrowed(inner)
-        with _wordpress_modes(borrowed) if driver == "mysql" else contextlib.nullcontext():
-            yield borrowed
+    borrowed = Borrowed(_ours(connection, driver))
+    with _wordpress_modes(borrowed) if driver == "mysql" else contextlib.nullcontext():
+        yield borrowed
 
 
 @contextlib.contextmanager
@@ -102,37 +93,43 @@ def _wordpress_modes(borrowed: Borrowed) -> Iterator[None]:
         yield
     finally:
         # A connection that broke meanwhile has no session to restore, and its error matters more.
-        with contextlib.suppress(WpbridgeError, SQLAlchemyError):
+        with contextlib.suppress(WpbridgeError):
             borrowed.run(lambda c: c.execute(change, {"modes": before}))
 
 
-@contextlib.contextmanager
-def _sqlalchemy(connection: Any, driver: str) -> Iterator[Connection]:
-    found = connection
+def _ours(connection: Any, kind: str) -> Connection:
+    """Return a connection of ours that works on the caller's. Raises as :func:`borrow` does."""
+    if isinstance(connection, Connection):
+        return connection
+    found, lost = connection, _do_nothing
     is_session = callable(getattr(connection, "get_bind", None))
     if is_session and not inspect.iscoroutinefunction(connection.connection):
         found = connection.connection()
-    if isinstance(found, Connection):
-        yield found
-        return
+    sqlalchemy = sys.modules.get("sqlalchemy")
+    if sqlalchemy is not None and isinstance(found, sqlalchemy.Connection):
+        _check_kind(found.dialect.name.replace("mariadb", "mysql"), kind)
+        if not found.in_transaction():
+            # As any statement on it does. Without this, its owner's commit would do nothing.
+            found.begin()
+        found, lost = found.connection, found.invalidate
     # A connection from an SQLAlchemy pool wraps the driver's own.
-    raw = getattr(connection, "dbapi_connection", None) or connection
+    raw = getattr(found, "dbapi_connection", None) or found
     package = _package_of(raw)
     if package is None:
         raise InputError(
-            f"{type(connection).__name__} is no connection that can be used: give an SQLAlchemy"
-            " Connection or Session, or a connection of PyMySQL, mysqlclient or sqlite3"
+            f"{type(raw).__name__} is no connection that can be used: give an SQLAlchemy"
+            " Connection or Session, or a connection, of PyMySQL, mysqlclient or sqlite3"
         )
-    kind, url = _DRIVERS[package]
-    _check_kind(kind, driver)
-    engine = create_engine(
-        url, creator=lambda: _Kept(raw, package), poolclass=StaticPool, pool_reset_on_return=None
-    )
-    try:
-        with _connected(engine) as inner:
-            yield inner
-    finally:
-        engine.dispose()
+    _check_kind(_KINDS[package], kind)
+    kept = _Kept(raw, package, lost)
+    if kind == "sqlite":
+        return Connection(kept, sqlite.DRIVER)
+    errors = sys.modules[package].Error
+    return Connection(kept, Driver(error=errors, mark="%s", is_lost=mysql_engine.is_lost))
+
+
+def _do_nothing() -> None:
+    """Leave a driver's own connection to its owner, who sees for himself that it is lost."""
 
 
 def _package_of(connection: Any) -> str | None:
@@ -140,7 +137,7 @@ def _package_of(connection: Any) -> str | None:
     if isinstance(connection, type):
         return None
     packages = (kind.__module__.partition(".")[0] for kind in connection.__class__.__mro__)
-    return next((package for package in packages if package in _DRIVERS), None)
+    return next((package for package in packages if package in _KINDS), None)
 
 
 def _check_kind(kind: str, driver: str) -> None:
@@ -148,25 +145,13 @@ def _check_kind(kind: str, driver: str) -> None:
         raise InputError(f"the connection is to {kind}, the queue is on {driver}")
 
 
-def _connected(engine: Engine) -> Connection:
-    try:
-        return engine.connect()
-    except DBAPIError as error:
-        raise sort_trouble(error.orig or error).error from error
-    except sqlite3.Error as error:
-        # SQLAlchemy prepares the connection before it translates errors.
-        raise sort_trouble(error).error from error
-
-
 class _Kept:
-    """Wraps a DB-API connection so that only its owner can end the transaction."""
+    """Wraps a DB-API connection so that only its owner can close it."""
 
-    def __init__(self, connection: Any, package: str) -> None:
+    def __init__(self, connection: Any, package: str, lost: Callable[[], None]) -> None:
         self._connection = connection
         self._package = package
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
+        self._lost = lost
 
     def cursor(self) -> Any:
         """Return a cursor whose rows are tuples, whatever row type the owner has set."""
@@ -176,11 +161,6 @@ class _Kept:
             return cursor
         return self._connection.cursor(sys.modules[f"{self._package}.cursors"].Cursor)
 
-    def commit(self) -> None:
-        """Do nothing: only the owner commits."""
-
-    def rollback(self) -> None:
-        """Do nothing: only the owner rolls back."""
-
     def close(self) -> None:
-        """Do nothing: only the owner closes."""
+        """Leave it open, since only the owner closes it, and tell him that it is lost."""
+        self._lost()

@@ -9,9 +9,8 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, CursorResult
-from sqlalchemy.engine import URL
-
+from wpbridge.site.database import DatabaseAddress
+from wpbridge.store.database.connection import Connection, Result
 from wpbridge.store.schema.ddl import Ddl
 from wpbridge.store.schema.found import FoundTable, TableSize
 from wpbridge.store.schema.ids import KeyColumn
@@ -176,7 +175,7 @@ class Dialect(Catalogue, Protocol):
         """Rewrite a statement's named values for the driver; `:ids` and `:claims` stay."""
         ...
 
-    def place(self, address: URL) -> str:
+    def place(self, address: DatabaseAddress) -> str:
         """Return where a database is: the same text however it is reached from this host."""
         ...
 
@@ -242,7 +241,7 @@ class Dialect(Catalogue, Protocol):
         """Return whether the account may create a table of this name. No table is made."""
         ...
 
-    def make_database(self, address: URL) -> None:
+    def make_database(self, address: DatabaseAddress) -> None:
         """Make the database file where it is missing. On a server nothing is made."""
         ...
 
@@ -255,9 +254,7 @@ class Dialect(Catalogue, Protocol):
         """Return the end of an INSERT that makes the database return the new ids; may be empty."""
         ...
 
-    def new_ids(
-        self, connection: Connection, done: CursorResult[Any], rows: int, table: str
-    ) -> list[int]:
+    def new_ids(self, connection: Connection, done: Result, rows: int, table: str) -> list[int]:
         """Return the ids of the rows that an INSERT has just added, in their order.
 
         Raises SchemaError where the database gave none.

@@ -6,16 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-from sqlalchemy import (
-    BindParameter,
-    Connection,
-    CursorResult,
-    bindparam,
-    text,
-)
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-
+from wpbridge.site.database import DatabaseAddress
+from wpbridge.store.database.connection import Connection, DBAPIError, Result, text
 from wpbridge.store.database.dialect import (
     FORGETFUL,
     knows_skip_locked,
@@ -79,9 +71,9 @@ class MySQL(MySQLCatalogue):
         """See :class:`Dialect`."""
         return re.sub(r":(?!ids\b|claims\b)([a-z_]+)", r"%(\1)s", statement)
 
-    def place(self, address: URL) -> str:
+    def place(self, address: DatabaseAddress) -> str:
         """See :class:`Dialect`."""
-        return address.database or ""
+        return address.name or ""
 
     @contextmanager
     def strict(self, connection: Connection) -> Iterator[None]:
@@ -94,7 +86,7 @@ class MySQL(MySQLCatalogue):
             yield
         finally:
             # A lost connection needs no mode restored.
-            with suppress(SQLAlchemyError):
+            with suppress(DBAPIError):
                 connection.exec_driver_sql("SET SESSION sql_mode = @wpbridge_mode")
 
     def cut(self, connection: Any) -> None:
@@ -147,14 +139,13 @@ class MySQL(MySQLCatalogue):
 
     def texts(self, connection: Connection, tables: Sequence[str]) -> Texts:
         """See :class:`Dialect`. It reads information_schema and remembers the session's charset."""
-        wanted: BindParameter[str] = bindparam("tables", expanding=True)
         rows = connection.execute(
             text(
                 "SELECT TABLE_NAME, COLUMN_NAME, CHARACTER_SET_NAME, CHARACTER_MAXIMUM_LENGTH,"
                 " CHARACTER_OCTET_LENGTH FROM information_schema.COLUMNS"
                 " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN :tables"
                 " AND CHARACTER_SET_NAME IS NOT NULL"
-            ).bindparams(wanted),
+            ),
             {"tables": list(tables)},
         )
         columns = {
@@ -178,9 +169,7 @@ class MySQL(MySQLCatalogue):
         """See :class:`Dialect`. MariaDB returns ids from 10.5 on, MySQL does not."""
         return f" RETURNING {column}" if self._returns_ids else ""
 
-    def new_ids(
-        self, connection: Connection, done: CursorResult[Any], rows: int, table: str
-    ) -> list[int]:
+    def new_ids(self, connection: Connection, done: Result, rows: int, table: str) -> list[int]:
         """Return the ids that the server returned, or count them in steps from the first one.
 
         The step is asked for after each statement, on its connection. It differs between the
@@ -215,10 +204,10 @@ class MySQL(MySQLCatalogue):
                 connection.exec_driver_sql(f"{create}, one int) TABLESPACE `{'x' * 70}`")
         except DBAPIError as error:
             code = getattr(error.orig, "args", (0,))[0]
-            if error.connection_invalidated or sort_trouble(error.orig or error).gone:
+            if error.connection_invalidated or sort_trouble(error.orig).gone:
                 raise
             return code not in _MAY_NOT_CREATE
         return True
 
-    def make_database(self, address: URL) -> None:
+    def make_database(self, address: DatabaseAddress) -> None:
         """Do nothing: an administrator makes a server's databases."""

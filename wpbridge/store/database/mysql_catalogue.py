@@ -5,9 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, text
-
 from wpbridge.clock import from_text
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.dialect import parse_version
 from wpbridge.store.schema.found import (
     NO_TRANSACTIONS,
@@ -82,7 +81,7 @@ class MySQLCatalogue:
             "SELECT TABLE_NAME FROM information_schema.TABLES"
             " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN :tables"
             " AND LOWER(ENGINE) IN :plain ORDER BY TABLE_NAME"
-        ).bindparams(bindparam("tables", expanding=True), bindparam("plain", expanding=True))
+        )
         values = {"tables": list(tables), "plain": sorted(NO_TRANSACTIONS)}
         return [str(name) for (name,) in connection.execute(asked, values)]
 

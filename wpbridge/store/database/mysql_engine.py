@@ -3,9 +3,8 @@
 import socket
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.engine import URL
-
+from wpbridge.site.database import DatabaseAddress
+from wpbridge.store.database.connection import Driver, Engine
 from wpbridge.store.database.dialect import WORDPRESS_REMOVES
 from wpbridge.store.database.portions import room
 from wpbridge.store.database.trouble import LOGIN_BROKE, TOO_BIG
@@ -16,6 +15,8 @@ ANSWER_SECONDS = 600.0
 """A server that takes longer to answer a statement counts as gone. Scans take longest."""
 RUNNER_ANSWER_SECONDS = 30.0
 """A runner's statements are short, and it must renew its beat before others take it for dead."""
+_LOST = frozenset({0, 1927, 2006, 2013, 2014, 2045, 2055, 4031})
+"""Numbers of the errors after which the connection is closed."""
 _PROBES = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 30_000}
 """With these, a vanished host is noticed within half a minute, however long a statement takes."""
 _NO_SAFETY_NETS = ", sql_safe_updates = 0, sql_select_limit = 18446744073709551615"
@@ -24,22 +25,22 @@ first refuses statements by indexes that it does not recognise, the second cuts 
 
 
 def open_engine(
-    url: URL,
-    connect_args: dict[str, Any],
-    *,
-    names: tuple[str | None, str | None] = (charsets.PLAIN, None),
-    is_runner: bool = False,
+    address: DatabaseAddress, connect_args: dict[str, Any], *, is_runner: bool = False
 ) -> Engine:
     """Return an engine whose sessions are set up as WordPress's: sql_mode, autocommit, text dates.
-
-    ``names`` is the character set and the collation, see
-    :func:`wpbridge.store.schema.charsets.speak`.
 
     With ``is_runner`` nothing keeps the caller waiting for so long that others take it for dead.
     Lock waits end before the connection times out. The server closes the connection of a runner
     that vanished, so that its locks stop nobody.
+
+    Args:
+        address: where the server is, with the character set and the collation for
+            :func:`wpbridge.store.schema.charsets.speak`.
+        connect_args: more arguments for the driver.
+        is_runner: see above.
     """
-    from pymysql.constants import FIELD_TYPE  # noqa: PLC0415 - the driver loads when it is needed
+    import pymysql  # noqa: PLC0415 - the driver loads when it is needed
+    from pymysql.constants import CLIENT, FIELD_TYPE  # noqa: PLC0415
     from pymysql.converters import conversions  # noqa: PLC0415
 
     # Dates stay text, since the driver has no value of its own for the zero date.
@@ -48,48 +49,61 @@ def open_engine(
     }
     answer = RUNNER_ANSWER_SECONDS if is_runner else ANSWER_SECONDS
     limits = _limits(answer) if is_runner else ""
-    engine = create_engine(
-        url.set(drivername="mysql+pymysql"),
-        isolation_level="AUTOCOMMIT",
-        pool_size=1,
-        max_overflow=1,
-        hide_parameters=True,
-        connect_args={
-            "charset": charsets.PLAIN,
-            "conv": plain,
-            "connect_timeout": CONNECT_SECONDS,
-            "read_timeout": answer,
-            "write_timeout": answer,
-            **connect_args,
-        },
-    )
+    options = {
+        "user": address.user,
+        "database": address.name,
+        "host": None if address.socket else address.host,
+        "port": address.port or 0,
+        "autocommit": True,
+        # An UPDATE counts the rows that it finds, also those that are as they should be already.
+        "client_flag": CLIENT.FOUND_ROWS,
+        "charset": charsets.PLAIN,
+        "conv": plain,
+        "connect_timeout": CONNECT_SECONDS,
+        "read_timeout": answer,
+        "write_timeout": answer,
+        **connect_args,
+    }
 
-    event.listen(engine, "do_connect", _log_in)
+    def connect() -> Any:
+        connection = _log_in(pymysql, options)
+        try:
+            _set_up(connection, limits, address)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
-    @event.listens_for(engine, "connect")
-    def set_up(connection: Any, _record: Any) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT @@SESSION.sql_mode, @@max_allowed_packet")
-            told, most_bytes = cursor.fetchone()
-            modes = str(told).split(",")
-            kept = ",".join(mode for mode in modes if mode and mode not in WORDPRESS_REMOVES)
-            cursor.execute(f"SET SESSION sql_mode = %s{_NO_SAFETY_NETS}{limits}", (kept,))
-        charsets.speak(connection, *names)
-        _bound(connection, int(most_bytes))
-        _probe(getattr(connection, "_sock", None))
-
-    return engine
+    driver = Driver(error=pymysql.Error, mark="%s", is_lost=is_lost)
+    return Engine(address=address, driver=driver, open=connect)
 
 
-def _log_in(dialect: Any, _record: Any, words: Any, options: Any) -> Any:
-    """Log in as the engine does, and give every error of the driver a number.
+def is_lost(error: Exception) -> bool:
+    """Return whether a connection is of no use any more after an error of its driver."""
+    code = error.args[0] if error.args else None
+    return code in _LOST or "already closed" in str(error).lower()
+
+
+def _set_up(connection: Any, limits: str, address: DatabaseAddress) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT @@SESSION.sql_mode, @@max_allowed_packet")
+        told, most_bytes = cursor.fetchone()
+        modes = str(told).split(",")
+        kept = ",".join(mode for mode in modes if mode and mode not in WORDPRESS_REMOVES)
+        cursor.execute(f"SET SESSION sql_mode = %s{_NO_SAFETY_NETS}{limits}", (kept,))
+    charsets.speak(connection, address.charset, address.collate)
+    _bound(connection, int(most_bytes))
+    _probe(getattr(connection, "_sock", None))
+
+
+def _log_in(driver: Any, options: dict[str, Any]) -> Any:
+    """Log in, and give every error of the driver a number.
 
     The driver raises errors without a number for ways to log in that need a package which is not
     installed, and for answers that it does not understand.
     """
-    driver = dialect.loaded_dbapi
     try:
-        return dialect.connect(*words, **options)
+        return driver.connect(**options)
     except OSError:
         raise
     except Exception as error:

@@ -5,9 +5,7 @@ some releases of MariaDB (1235), since only one node knows of such a lock. Calle
 first, and do without it where the server has none: docs/explain/clusters.md.
 """
 
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
-
+from wpbridge.store.database.connection import Connection, DBAPIError, text
 from wpbridge.store.database.trouble import sort_trouble
 
 
@@ -32,9 +30,9 @@ class NamedLock:
         if self.is_refused:
             return None
         try:
-            return connection.execute(self._take, {"seconds": seconds}).scalar() == 1
+            return bool(connection.execute(self._take, {"seconds": seconds}).scalar() == 1)
         except DBAPIError as error:
-            trouble = sort_trouble(error.orig or error)
+            trouble = sort_trouble(error.orig)
             # The statement writes nothing, so "read-only" (1290) refuses the lock itself.
             is_away = (trouble.gone and not trouble.read_only) or trouble.busy or trouble.denied
             if error.connection_invalidated or is_away:

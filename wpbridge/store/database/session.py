@@ -13,13 +13,11 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Engine, text
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-
 from wpbridge.errors import InputError, SchemaError
+from wpbridge.site.database import DatabaseAddress
+from wpbridge.store.database.connection import Connection, DBAPIError, Engine, text
 from wpbridge.store.database.dialect import Dialect
-from wpbridge.store.database.trouble import Trouble, lost_connection, sort_trouble
+from wpbridge.store.database.trouble import Trouble, trouble_of
 
 T = TypeVar("T")
 Transaction: TypeAlias = Connection
@@ -130,14 +128,13 @@ class Session:
             raise SchemaError(self.refusal)
 
     @property
-    def address(self) -> URL:
-        """Return the URL of the database."""
-        return self._engine.url
+    def address(self) -> DatabaseAddress:
+        """Return the address of the database."""
+        return self._engine.address
 
     def close(self) -> None:
         """Close the connection."""
         self._drop()
-        self._engine.dispose()
 
     def cut(self) -> None:
         """Break off what another thread does on the connection, which is then lost.
@@ -146,16 +143,13 @@ class Session:
         """
         connection = self._connection
         if connection is not None and not connection.invalidated:
-            self._dialect.cut(connection.connection.dbapi_connection)
+            self._dialect.cut(connection.raw)
 
     def _connected(self) -> Connection:
         if self._connection is not None and self._connection.invalidated:
-            # An interrupt cut a statement off. SQLAlchemy has given the connection up and needs a
-            # new one.
+            # It was lost, or an interrupt cut a statement off.
             self._drop()
-        if self._connection is not None and self._dialect.has_moved(
-            self._connection.connection.dbapi_connection
-        ):
+        if self._connection is not None and self._dialect.has_moved(self._connection.raw):
             self._drop()
         if self._connection is None:
             self._connection = self._engine.connect()
@@ -165,8 +159,7 @@ class Session:
         try:
             connection.execute(text("COMMIT"))
         except DBAPIError as error:
-            is_gone = error.connection_invalidated or sort_trouble(error.orig or error).gone
-            self.in_doubt = self.in_doubt or is_gone
+            self.in_doubt = self.in_doubt or trouble_of(error).gone
             raise
 
     def _roll_back(self, connection: Connection) -> None:
@@ -174,13 +167,12 @@ class Session:
         try:
             if not connection.invalidated:
                 connection.execute(text("ROLLBACK"))
-        except SQLAlchemyError:
+        except DBAPIError:
             self._drop()
 
     def _drop(self) -> None:
         if self._connection is not None:
             self._connection.invalidate()
-            self._connection.close()
             self._connection = None
 
     def _insist(self, attempt: Callable[[], T]) -> T:
@@ -190,9 +182,7 @@ class Session:
             try:
                 done = attempt()
             except DBAPIError as error:
-                trouble = sort_trouble(error.orig or error)
-                if error.connection_invalidated and not trouble.gone:
-                    trouble = lost_connection(error.orig or error)
+                trouble = trouble_of(error)
                 if trouble.gone or trouble.denied:
                     self._drop()
                 outage.meet(trouble, is_old=is_old)

@@ -6,24 +6,15 @@ It serves the embedded queue, and a WordPress that runs on sqlite-database-integ
 import functools
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import (
-    Connection,
-    CursorResult,
-    Engine,
-    create_engine,
-    event,
-    text,
-)
-from sqlalchemy.engine import URL
-from sqlalchemy.pool import StaticPool
-
 from wpbridge.errors import StoreMissing, StoreUnavailable
+from wpbridge.site.database import DatabaseAddress
+from wpbridge.store.database.connection import Connection, Driver, Engine, Result, text
 from wpbridge.store.database.sqlite_catalogue import SQLiteCatalogue
 from wpbridge.store.schema import charsets
 from wpbridge.store.schema.ddl import Ddl, SQLiteDdl
@@ -32,6 +23,12 @@ from wpbridge.store.schema.text_columns import Texts
 
 BUSY_MILLISECONDS = 10_000
 _IN_MEMORY = (None, "", ":memory:")
+_OPTIONS: Final[Mapping[str, Any]] = {
+    "check_same_thread": False,
+    "timeout": BUSY_MILLISECONDS / 1000,
+    "isolation_level": None,
+}
+"""The driver's options. Without an isolation level, it begins no transactions by itself."""
 
 
 class SQLite(SQLiteCatalogue):
@@ -75,9 +72,9 @@ class SQLite(SQLiteCatalogue):
         """See :class:`Dialect`."""
         return statement
 
-    def place(self, address: URL) -> str:
+    def place(self, address: DatabaseAddress) -> str:
         """See :class:`Dialect`."""
-        return os.path.realpath(address.database or "")
+        return os.path.realpath(address.path or "")
 
     def strict(self, _connection: Connection) -> AbstractContextManager[None]:
         """Do nothing: SQLite alters no values."""
@@ -133,9 +130,7 @@ class SQLite(SQLiteCatalogue):
         """See :class:`Dialect`. SQLite returns ids from 3.35 on."""
         return f" RETURNING {column}" if sqlite3.sqlite_version_info >= (3, 35) else ""
 
-    def new_ids(
-        self, _connection: Connection, done: CursorResult[Any], rows: int, table: str
-    ) -> list[int]:
+    def new_ids(self, _connection: Connection, done: Result, rows: int, table: str) -> list[int]:
         """Return the ids that SQLite returned, sorted, or count back from the last one.
 
         There is only one writer, so there are no gaps.
@@ -158,41 +153,45 @@ class SQLite(SQLiteCatalogue):
         del connection, table
         return True
 
-    def make_database(self, address: URL) -> None:
+    def make_database(self, address: DatabaseAddress) -> None:
         """Make an empty file, which is a database. Only its owner may read the args in it."""
-        if address.database not in _IN_MEMORY:
+        if address.path not in _IN_MEMORY:
             try:
-                Path(str(address.database)).touch(mode=0o600)
+                Path(str(address.path)).touch(mode=0o600)
             except OSError as error:
                 raise StoreUnavailable(
-                    f"the file {address.database} cannot be made: {error.strerror}"
+                    f"the file {address.path} cannot be made: {error.strerror}"
                 ) from error
 
 
-def open_engine(url: URL, *, of_wordpress: bool = False) -> Engine:
-    """Return an engine in autocommit that waits for other writers.
-
-    A database in memory has one connection.
-    """
-    memory = url.database in _IN_MEMORY
-    extra: dict[str, Any] = {"poolclass": StaticPool} if memory else {}
-    if not memory:
-        file = os.path.abspath(str(url.database))  # noqa: PTH100 - a text
-        extra["creator"] = functools.partial(_connect, file, of_wordpress=of_wordpress)
-    engine = create_engine(
-        url,
-        isolation_level="AUTOCOMMIT",
-        hide_parameters=True,
-        connect_args={"check_same_thread": False, "timeout": BUSY_MILLISECONDS / 1000},
-        **extra,
+def open_engine(address: DatabaseAddress) -> Engine:
+    """Return an engine in autocommit that waits for other writers."""
+    file = ":memory:"
+    if address.path not in _IN_MEMORY:
+        file = os.path.abspath(str(address.path))  # noqa: PTH100 - a text
+    return Engine(
+        address=address,
+        driver=DRIVER,
+        open=functools.partial(_open, file, of_wordpress=address.of_wordpress),
     )
 
-    @event.listens_for(engine, "connect")
-    def set_up(connection: Any, _record: Any) -> None:
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
-        connection.text_factory = _text
 
-    return engine
+def _is_lost(error: Exception) -> bool:
+    return "Cannot operate on a closed database" in str(error)
+
+
+DRIVER: Final = Driver(error=sqlite3.Error, mark=SQLite.mark, is_lost=_is_lost)
+
+
+def _open(file: str, *, of_wordpress: bool) -> sqlite3.Connection:
+    connection: sqlite3.Connection
+    if file == ":memory:":
+        connection = sqlite3.connect(file, **_OPTIONS)
+    else:
+        connection = _connect(file, of_wordpress=of_wordpress)
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+    connection.text_factory = _text
+    return connection
 
 
 class _FileConnection(sqlite3.Connection):
@@ -219,10 +218,8 @@ def _connect(file: str, *, of_wordpress: bool) -> sqlite3.Connection:
         connection = sqlite3.connect(
             f"file:{quote(file)}?mode=rw",
             uri=True,
-            check_same_thread=False,
-            timeout=BUSY_MILLISECONDS / 1000,
-            isolation_level=None,
             factory=_FileConnection,
+            **_OPTIONS,
         )
     except sqlite3.OperationalError as error:
         if "unable to open" not in str(error):

@@ -5,8 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Connection, bindparam, text
-
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.schema.found import (
     FoundColumn,
     FoundTable,
@@ -45,11 +44,10 @@ class SQLiteCatalogue:
 
         Without the word AUTOINCREMENT, SQLite gives the ids of deleted rows to new rows.
         """
-        names: BindParameter[str] = bindparam("names", expanding=True)
         asked = text(
             "SELECT m.name, m.sql, i.name, i.type, i.pk FROM sqlite_master AS m"
             " JOIN pragma_table_info(m.name) AS i WHERE m.type = 'table' AND m.name IN :names"
-        ).bindparams(names)
+        )
         found = connection.execute(asked, {"names": list(columns)})
         return {
             str(table): KeyColumn(

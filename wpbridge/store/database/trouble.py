@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from wpbridge.errors import Contention, ReadOnly, StoreError, StoreUnavailable, Unfit
+from wpbridge.store.database.connection import DBAPIError
 from wpbridge.store.schema.ids import MEND
 
 _BUSY = frozenset(
@@ -147,9 +148,12 @@ def sort_trouble(error: BaseException) -> Trouble:
     return Trouble(error=kind(f"the database refused a statement: {line}{advice}"))
 
 
-def lost_connection(error: BaseException) -> Trouble:
-    """Return the trouble for an error after which the driver gave the connection up."""
-    line = " ".join(str(error).split())[:300]
+def trouble_of(error: DBAPIError) -> Trouble:
+    """Sort an error by the driver's own. One that cost the connection is an outage."""
+    trouble = sort_trouble(error.orig)
+    if trouble.gone or not error.connection_invalidated:
+        return trouble
+    line = " ".join(str(error.orig).split())[:300]
     return Trouble(error=StoreUnavailable(f"the database does not answer: {line}"), gone=True)
 
 

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal
 
-from sqlalchemy import Connection, text
-
 from wpbridge.action import ActionId
 from wpbridge.clock import to_text
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.texts import listed
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.posts.exclusive import Alone

@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final, TypeVar
 
-from sqlalchemy import Connection, text
-
 from wpbridge.errors import Contention, StoreError
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.named_lock import NamedLock
 from wpbridge.store.opened import OpenStore
 

@@ -4,11 +4,10 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection
-
 from wpbridge.action import ActionId
 from wpbridge.clock import ZERO_DATE, from_text, to_text
 from wpbridge.errors import InputError
+from wpbridge.store.database.connection import Connection
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.posts.made import Batch, Decide, Made, Moving, made_of
 from wpbridge.store.posts.old_posts import LOG_TYPE, OldPosts, Post

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, text
-
 from wpbridge.clock import ZERO_DATE, to_text
 from wpbridge.store.bulk.reading import WINDOW_BYTES
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.portions import portions
 from wpbridge.store.database.texts import listed
 from wpbridge.store.opened import OpenStore

@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, text
-
 from wpbridge.action import ActionId, NewAction
 from wpbridge.clock import ZERO_DATE
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.posts.copying import PostCopies
 from wpbridge.store.posts.exclusive import Alone

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, text
-
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import to_text
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.texts import listed
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.posts.copying import KEY

@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection
-
+from wpbridge.store.database.connection import Connection
 from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.portions import portions, room
 from wpbridge.store.database.texts import listed
@@ -114,7 +113,7 @@ class WholePosts:
 
     def _length(self, connection: Connection, name: str) -> str:
         """Return an expression for the length of a row of this table."""
-        told = connection.exec_driver_sql(f"SELECT t.* FROM {self._tables[name]} t LIMIT 0").keys()
+        told = connection.exec_driver_sql(f"SELECT t.* FROM {self._tables[name]} t LIMIT 0").columns
         quoted = [column.replace("`", "``") for column in told]
         return " + ".join(f"COALESCE(LENGTH(t.`{column}`), 0)" for column in quoted)
 
@@ -259,7 +258,7 @@ class WholePosts:
         if name not in self._tables:
             return []
         result = connection.exec_driver_sql(f"SELECT t.* FROM {self._tables[name]} t {condition}")
-        self.columns[name] = list(result.keys())
+        self.columns[name] = result.columns
         return [tuple(row) for row in result]
 
     def _ids(self, posts: Sequence[WholePost], name: str) -> list[int]:

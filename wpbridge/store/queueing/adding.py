@@ -12,12 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
-from sqlalchemy import BindParameter, Connection, bindparam, text
-
 from wpbridge.action import ActionId, NewAction, OnFailed
 from wpbridge.clock import to_text
 from wpbridge.codec.args import MAX_COLUMN_BYTES, columns
 from wpbridge.errors import InputError
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.portions import STATEMENT, escaped_size, text_size
 from wpbridge.store.records import Record
 from wpbridge.store.rows.groups import Groups
@@ -79,8 +78,7 @@ class Adding:
         self._inserts = inserts
         self._own = own
         self._waits = waits
-        ids: BindParameter[int] = bindparam("ids", expanding=True)
-        self._lock_groups = text(dialect.lock_groups(names.groups)).bindparams(ids)
+        self._lock_groups = text(dialect.lock_groups(names.groups))
         # The caller's transaction may read an old snapshot; a locking read never does.
         locking = dialect.shared_lock
         fresh = locking if session.is_borrowed else ""
@@ -117,13 +115,12 @@ class Adding:
         self._fill_key = text(f"UPDATE {names.keys} SET action_id = :id WHERE key_hash = :key")
         self._drop_key = text(f"DELETE FROM {names.keys} WHERE key_hash = :key")
         self._pass_on = text(f"UPDATE {names.keys} SET key_hash = :to WHERE key_hash = :key")
-        hashes: BindParameter[str] = bindparam("keys", expanding=True)
         self._keys_made = text(
             f"SELECT key_hash, action_id FROM {names.keys} WHERE key_hash IN :keys"
-        ).bindparams(hashes)
+        )
         self._keys_of = text(
             f"SELECT key_hash, action_id FROM {names.keys} WHERE action_id IN :ids"
-        ).bindparams(ids)
+        )
 
     def unique_by(self, wanted: UniqueBy) -> UniqueBy:
         """Return ``group`` or ``args``: what is wanted, or for ``auto`` what the tables show."""
@@ -317,7 +314,7 @@ class Adding:
     ) -> list[Added]:
         if locks:
             # Only one writer of unique actions works in a group, until its transaction ends.
-            connection.execute(self._lock_groups, {"ids": sorted(locks)}).close()
+            connection.execute(self._lock_groups, {"ids": sorted(locks)})
         found: list[Added] = []
         # In their order, as if added one by one: an earlier one may get a later one refused.
         for is_plain, part in itertools.groupby(requests, key=lambda request: request.is_plain):

@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import BindParameter, Connection, TextClause, bindparam, text
-
 from wpbridge.action import ActionId, NewAction
 from wpbridge.clock import to_text
 from wpbridge.codec.args import columns
 from wpbridge.errors import InputError
 from wpbridge.outcome import LogLine
+from wpbridge.store.database.connection import Connection, Statement, text
 from wpbridge.store.queueing.adding import texts_of
 from wpbridge.store.rows.inserts import Inserts
 from wpbridge.store.rows.waits import Waits
@@ -44,25 +43,25 @@ class Edits:
         self._zones = zones
         self._waits = waits
         actions, logs = names.actions, names.logs
-        self._pending = _ids(
+        self._pending = text(
             f"SELECT action_id FROM {actions} WHERE action_id IN :ids AND status = 'pending'{lock}"
         )
-        self._free = _ids(
+        self._free = text(
             f"SELECT action_id FROM {actions} WHERE action_id IN :ids AND status = 'pending'"
             f" AND claim_id = 0{lock}"
         )
         idle = "NOT (status = 'in-progress' OR (status = 'pending' AND claim_id <> 0))"
-        self._idle = _ids(
+        self._idle = text(
             f"SELECT action_id FROM {actions} WHERE action_id IN :ids AND {idle}{lock}"
         )
-        self._drop_keys = _ids(
+        self._drop_keys = text(
             f"UPDATE {actions} SET unique_key = NULL WHERE action_id IN :ids"
             " AND status IN ('complete', 'failed', 'canceled')"
         )
-        self._delete = _ids(f"DELETE FROM {actions} WHERE action_id IN :ids")
-        self._delete_logs = _ids(f"DELETE FROM {logs} WHERE action_id IN :ids")
-        self._forget_keys = _ids(f"DELETE FROM {names.keys} WHERE action_id IN :ids")
-        self._forget_waits = _ids(f"DELETE FROM {names.waits} WHERE action_id IN :ids")
+        self._delete = text(f"DELETE FROM {actions} WHERE action_id IN :ids")
+        self._delete_logs = text(f"DELETE FROM {logs} WHERE action_id IN :ids")
+        self._forget_keys = text(f"DELETE FROM {names.keys} WHERE action_id IN :ids")
+        self._forget_waits = text(f"DELETE FROM {names.waits} WHERE action_id IN :ids")
         self._move = text(
             f"UPDATE {actions} SET scheduled_date_gmt = :due, scheduled_date_local = :local,"
             " schedule = :schedule WHERE action_id = :id AND status = 'pending' AND claim_id = 0"
@@ -71,11 +70,11 @@ class Edits:
             f"UPDATE {actions} SET schedule = :schedule WHERE action_id = :id"
             " AND status = 'pending' AND claim_id = 0 AND scheduled_date_gmt IS NULL"
         )
-        self._ended = _ids(
+        self._ended = text(
             f"SELECT action_id FROM {actions} WHERE action_id IN :ids"
             f" AND status IN ('failed', 'canceled', 'complete'){lock}"
         )
-        self._said = _ids(
+        self._said = text(
             f"SELECT action_id, message FROM {logs} WHERE action_id IN :ids"
             " AND message LIKE :start ORDER BY log_id"
         )
@@ -202,14 +201,7 @@ class Edits:
         self._session.transact(lambda c: self._inserts.logs(c, lines))
 
 
-def _ids(statement: str) -> TextClause:
-    ids: BindParameter[int] = bindparam("ids", expanding=True)
-    return text(statement).bindparams(ids)
-
-
-def _found(
-    connection: Connection, statement: TextClause, ids: Sequence[ActionId]
-) -> list[ActionId]:
+def _found(connection: Connection, statement: Statement, ids: Sequence[ActionId]) -> list[ActionId]:
     """Lock and return rows, in ascending order, so that two writers never wait for each other."""
     if not ids:
         return []

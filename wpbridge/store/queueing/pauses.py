@@ -8,12 +8,11 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, text
-
 from wpbridge.clock import to_text
 from wpbridge.errors import InputError
 from wpbridge.outcome import plain
 from wpbridge.store.base import ClaimFilter
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.texts import date
 from wpbridge.store.records import Pause
 from wpbridge.store.schema.rows import reader

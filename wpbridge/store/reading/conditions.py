@@ -4,8 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC
 from typing import TypeAlias
 
-from sqlalchemy import BindParameter, TextClause, bindparam, text
-
 from wpbridge.clock import to_text
 from wpbridge.store.records import Query
 from wpbridge.store.schema.layout import Layout
@@ -67,11 +65,3 @@ def _inside(part: str) -> str:
     for special in "!%_":
         part = part.replace(special, f"!{special}")
     return f"%{part}%"
-
-
-def bound(statement: str, values: dict[str, object]) -> TextClause:
-    """Return the statement with its values bound; a list among them becomes a list in SQL."""
-    lists: list[BindParameter[object]] = [
-        bindparam(name, expanding=True) for name, value in values.items() if isinstance(value, list)
-    ]
-    return text(statement).bindparams(*lists)

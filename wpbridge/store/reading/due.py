@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, bindparam, text
-
 from wpbridge.action import ActionId
 from wpbridge.clock import ZERO_DATE, from_text, to_text
+from wpbridge.store.database.connection import text
 from wpbridge.store.rows.groups import Groups
 from wpbridge.store.rows.inventory import Inventory
 from wpbridge.store.schema.charsets import to_bytes
@@ -159,13 +158,7 @@ class Due:
         )
 
     def _rows(self, statement: str, **values: object) -> Sequence[Sequence[Any]]:
-        lists: list[BindParameter[object]] = [
-            bindparam(name, expanding=True)
-            for name, value in values.items()
-            if isinstance(value, list)
-        ]
-        bound = text(statement).bindparams(*lists)
-        return self._session.run(lambda c: c.execute(bound, values).fetchall())
+        return self._session.run(lambda c: c.execute(text(statement), values).fetchall())
 
 
 def _due_action(rows: Sequence[Sequence[Any]]) -> DueAction | None:

@@ -8,8 +8,8 @@ from typing import Final
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import to_text
 from wpbridge.codec import schedule
+from wpbridge.store.database.connection import text
 from wpbridge.store.queueing.edits import Edits
-from wpbridge.store.reading.conditions import bound
 from wpbridge.store.reading.reading import IDS_A_STATEMENT, Reading
 from wpbridge.store.records import FailedRun, LogEntry, Query, Record
 from wpbridge.store.structure.tables import Tables
@@ -94,11 +94,10 @@ class Failed:
             return []
         order = " ORDER BY a.last_attempt_gmt DESC, a.action_id DESC"
         limit = " LIMIT :limit OFFSET :offset" if query.limit or query.offset else ""
-        statement = bound(
+        statement = text(
             f"SELECT a.action_id FROM {self._names.actions} a{where} AND (a.last_attempt_gmt >= :at"
             f" OR EXISTS (SELECT 1 FROM {self._names.logs} l WHERE l.action_id = a.action_id"
-            f" AND l.log_date_gmt >= :at)){order}{limit}",
-            values,
+            f" AND l.log_date_gmt >= :at)){order}{limit}"
         )
         more = {"limit": query.limit or 1 << 62, "offset": query.offset} if limit else {}
         given = {**values, **more, "at": to_text(since)}

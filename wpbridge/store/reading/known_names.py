@@ -7,8 +7,7 @@ that index is missing, no hook is known.
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Connection, text
-
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.texts import as_bytes
 from wpbridge.store.schema.charsets import to_text
 from wpbridge.store.structure.tables import Tables

@@ -10,16 +10,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import BindParameter, Connection, TextClause, bindparam, text
-
 from wpbridge.action import ActionId, ClaimId, Status
 from wpbridge.clock import to_text
 from wpbridge.codec import schedule
 from wpbridge.codec.args import columns
 from wpbridge.errors import CodecError
 from wpbridge.store.base import QueuedHook
+from wpbridge.store.database.connection import Connection, Statement, text
 from wpbridge.store.database.texts import as_bytes, chosen_args, date
-from wpbridge.store.reading.conditions import bound, dated, exact, inside_text, possible
+from wpbridge.store.reading.conditions import dated, exact, inside_text, possible
 from wpbridge.store.reading.due import DUE, Due
 from wpbridge.store.reading.found import LogRow, RecordRow, joined, tallies, whole
 from wpbridge.store.records import ClaimRecord, LogEntry, Query, Record, Tally, Wait
@@ -86,7 +85,7 @@ class Reading:
             limit = " LIMIT :limit OFFSET :offset"
             values |= {"limit": query.limit or 1 << 62, "offset": query.offset}
         columns = self._reader.columns
-        statement = bound(f"SELECT {columns} FROM {source}{where}{order}{limit}", values)
+        statement = text(f"SELECT {columns} FROM {source}{where}{order}{limit}")
         return self._records(statement, values)
 
     def pages(self, query: Query, size: int = IDS_A_STATEMENT) -> Iterator[list[Record]]:
@@ -107,7 +106,7 @@ class Reading:
         where, values = self.where(query)
         if where is None:
             return 0
-        statement = bound(f"SELECT COUNT(*) FROM {self._names.actions} a{where}", values)
+        statement = text(f"SELECT COUNT(*) FROM {self._names.actions} a{where}")
         return int(self._session.run(lambda c: c.execute(statement, values).scalar()) or 0)
 
     def get(self, action_id: int) -> Record | None:
@@ -169,7 +168,7 @@ class Reading:
             parts.append("a.args = :args")
         return (f" WHERE {' AND '.join(parts)}" if parts else ""), values
 
-    def _records(self, statement: TextClause, values: Mapping[str, object]) -> list[Record]:
+    def _records(self, statement: Statement, values: Mapping[str, object]) -> list[Record]:
         return [
             Record(
                 id=ActionId(whole(row.action_id)),
@@ -190,7 +189,7 @@ class Reading:
         ]
 
     def _rows(
-        self, statement: TextClause, values: Mapping[str, object]
+        self, statement: Statement, values: Mapping[str, object]
     ) -> Sequence[Sequence[object]]:
         return self._session.run(lambda c: c.execute(statement, values).fetchall())
 
@@ -207,11 +206,10 @@ class Reading:
     def logs(self, ids: Sequence[int]) -> list[LogEntry]:
         """Return the log rows of actions, in the order in which they were written."""
         found: list[LogEntry] = []
-        wanted: BindParameter[int] = bindparam("ids", expanding=True)
         statement = text(
             f"SELECT {self._log_reader.columns} FROM {self._names.logs}"
             " WHERE action_id IN :ids ORDER BY log_id"
-        ).bindparams(wanted)
+        )
         for start in range(0, len(ids), IDS_A_STATEMENT):
             part = {"ids": possible(ids[start : start + IDS_A_STATEMENT])}
             found += [
@@ -233,7 +231,7 @@ class Reading:
         if where is None:
             return {}
         table = f"{self._names.actions} a"
-        statement = bound(f"SELECT status, COUNT(*) FROM {table}{where} GROUP BY status", values)
+        statement = text(f"SELECT status, COUNT(*) FROM {table}{where} GROUP BY status")
         return {str(status): whole(count) for status, count in self._rows(statement, values)}
 
     def by_hook(self, now: datetime, only: Query = EVERY) -> list[Tally]:
@@ -261,7 +259,7 @@ class Reading:
         ]
         values: dict[str, object] = {f"hook_{place}": name for place, name in enumerate(names)}
         values |= due.values
-        rows = self._rows(bound(" UNION ALL ".join(parts), values), values)
+        rows = self._rows(text(" UNION ALL ".join(parts)), values)
         return tallies((names[whole(place)], *counts) for place, *counts in rows)
 
     def by_group(self, now: datetime, only: Query = EVERY) -> list[Tally]:
@@ -279,10 +277,9 @@ class Reading:
             return []
         due = self._due.tallied(now, self._held.hooks())
         values |= due.values
-        statement = bound(
+        statement = text(
             f"SELECT {column}, status, COUNT(*), {due.columns} FROM {self._names.actions} a{where}"
-            f" GROUP BY {column}, status",
-            values,
+            f" GROUP BY {column}, status"
         )
         found = tallies(self._rows(statement, values))
         return sorted(found, key=lambda t: (-t.total, t.name))
@@ -315,11 +312,10 @@ class Reading:
         if where is None:
             return ()
         hour = f"SUBSTR({column}, 1, 13)"
-        statement = bound(
+        statement = text(
             f"SELECT {hour}, status, COUNT(*) FROM {self._names.actions} a"
             f"{where or ' WHERE 1 = 1'} AND {condition}"
-            f" AND {column} >= :begin AND {column} <= :end GROUP BY {hour}, status",
-            values,
+            f" AND {column} >= :begin AND {column} <= :end GROUP BY {hour}, status"
         )
         return self._rows(statement, values | {"begin": to_text(begin), "end": to_text(end)})
 
@@ -394,11 +390,10 @@ class Reading:
         where, values = self.where(replace(query, statuses=(Status.PENDING,)))
         if where is None:
             return []
-        statement = bound(
+        statement = text(
             f"SELECT MIN(a.hook), MIN(a.args), a.group_id FROM {self._names.actions} a{where}"
             " AND (a.schedule LIKE :interval OR a.schedule LIKE :cron)"
-            " GROUP BY a.hook, a.args, a.group_id HAVING COUNT(*) > 1",
-            values,
+            " GROUP BY a.hook, a.args, a.group_id HAVING COUNT(*) > 1"
         )
         classes = {
             "interval": f'%"{schedule.Interval.php_class}"%',

@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import text
-
 from wpbridge.action import ActionId, ClaimId
 from wpbridge.clock import ZERO_DATE, from_text, to_text
+from wpbridge.store.database.connection import text
 from wpbridge.store.database.texts import date, listed, number
 from wpbridge.store.reading.pending import Columns, PendingRow, Reading, read
 from wpbridge.store.records import Record

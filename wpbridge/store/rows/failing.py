@@ -16,11 +16,10 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, text
-
 from wpbridge.action import NewAction, Status
 from wpbridge.clock import to_text
 from wpbridge.store.base import Ending
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.structure.tables import Tables
 
 FAILURES_THAT_STOP: Final = 5

@@ -8,10 +8,8 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Connection, bindparam, text
-from sqlalchemy.exc import SQLAlchemyError
-
 from wpbridge.errors import Contention, InputError
+from wpbridge.store.database.connection import Connection, DBAPIError, text
 from wpbridge.store.database.named_lock import NamedLock
 from wpbridge.store.schema.tables import GROUPS
 from wpbridge.store.structure.tables import Tables
@@ -32,10 +30,9 @@ class Groups:
         self._has_empty = layout.has_priority
         """Whether "no group" is a row with an empty slug (plugin 3.6 and later), not the id 0."""
         self._slugs: dict[int, str] = {}
-        slugs: BindParameter[str] = bindparam("slugs", expanding=True)
         table = self._table = names.groups
         self._slug = text(f"SELECT slug FROM {table} WHERE group_id = :id")
-        self._ids = text(f"SELECT group_id FROM {table} WHERE slug IN :slugs").bindparams(slugs)
+        self._ids = text(f"SELECT group_id FROM {table} WHERE slug IN :slugs")
         self._first = text(
             f"SELECT group_id FROM {table} WHERE slug = :slug ORDER BY group_id LIMIT 1"
         )
@@ -162,7 +159,7 @@ class Groups:
                 connection.execute(self._commit)
             except BaseException:
                 if not connection.invalidated:
-                    with suppress(SQLAlchemyError):
+                    with suppress(DBAPIError):
                         connection.execute(self._roll_back)
                 raise
             return made

@@ -8,8 +8,7 @@ PHP can count these actions apart. See docs/explain/own-tables.md.
 from collections.abc import Collection
 from typing import Final
 
-from sqlalchemy import BindParameter, Connection, bindparam, text
-
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.schema.tables import HELD
 from wpbridge.store.structure.tables import Tables
 
@@ -36,8 +35,7 @@ class HeldHooks:
         )
         self._enter = text(HELD.insert_into(table, dialect.insert_ignore, told_gmt=dialect.db_now))
         self._hooks = text(f"SELECT hook FROM {table} WHERE {age} < {KEPT_SECONDS}")
-        hooks: BindParameter[str] = bindparam("hooks", expanding=True)
-        self._forget = text(f"DELETE FROM {table} WHERE hook IN :hooks").bindparams(hooks)
+        self._forget = text(f"DELETE FROM {table} WHERE hook IN :hooks")
         self._told_here: set[str] = set()
         """The hooks that this runner has reported, where the table cannot hold them."""
 

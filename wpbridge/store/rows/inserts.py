@@ -7,14 +7,13 @@ attempts 0, no claim, zero dates for what never happened. Each statement names i
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final
-
-from sqlalchemy import Connection, CursorResult
+from typing import Final
 
 from wpbridge.action import ActionId, NewAction
 from wpbridge.clock import ZERO_DATE, to_text
 from wpbridge.codec.args import columns
 from wpbridge.outcome import LogLine
+from wpbridge.store.database.connection import Connection, Result
 from wpbridge.store.database.portions import SMALL, STATEMENT, portions, room, text_size
 from wpbridge.store.rows.zones import ZonedAction, Zones
 from wpbridge.store.schema.charsets import to_text as php_text
@@ -189,7 +188,7 @@ class Inserts:
         rows: int,
         values: Sequence[object],
         end: str = "",
-    ) -> CursorResult[Any]:
+    ) -> Result:
         """Run one INSERT of many rows."""
         return connection.exec_driver_sql(start + ",".join([row] * rows) + end, tuple(values))
 

@@ -6,9 +6,8 @@ for byte, when it is replaced. The column's own collation would take other bytes
 
 from typing import Final
 
-from sqlalchemy import Connection, text
-
 from wpbridge.errors import Contention, SchemaError
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.structure.tables import Tables
 
 CRON: Final = "cron"

@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, text
-
 from wpbridge.clock import seconds_since_boot
 from wpbridge.codec.signing import SECRET_BYTES, Use, derived_key, fingerprint, secret_of
 from wpbridge.errors import Contention, ReadOnly, SchemaError, StoreError, StoreUnavailable
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.texts import date
 from wpbridge.store.schema.tables import SECRETS
 from wpbridge.store.structure.tables import Tables

@@ -10,13 +10,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
-from sqlalchemy import BindParameter, Connection, bindparam, text
-
 from wpbridge.action import ActionId, OnFailed, Status
 from wpbridge.clock import from_timestamp, to_text
 from wpbridge.codec import schedule
 from wpbridge.errors import CodecError
 from wpbridge.outcome import LogLine
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.texts import as_bytes
 from wpbridge.store.records import Wait
 from wpbridge.store.rows.writes import Writes
@@ -61,7 +60,6 @@ class Waits:
         self._own = tables.own
         self._writes = writes
         self._table = table = names.waits
-        ids: BindParameter[int] = bindparam("ids", expanding=True)
         self._insert = text(WAITS.insert_into(table, action_id=":id", after_id=":after"))
         self._any = text(f"SELECT 1 FROM {table} LIMIT 1")
         self._moved = text(
@@ -74,23 +72,21 @@ class Waits:
             " AND (a.action_id IS NULL OR a.status IN ('failed', 'canceled')))))"
             f" LIMIT {MOST}"
         )
-        self._behind = text(
-            f"SELECT DISTINCT action_id FROM {table} WHERE after_id IN :ids"
-        ).bindparams(ids)
+        self._behind = text(f"SELECT DISTINCT action_id FROM {table} WHERE after_id IN :ids")
         self._lock = text(
             f"SELECT action_id, after_id, on_failed FROM {table} WHERE action_id IN :ids"
             f" ORDER BY action_id, after_id{lock}"
-        ).bindparams(ids)
+        )
         self._statuses = text(
             f"SELECT action_id, status, schedule FROM {names.actions} WHERE action_id IN :ids"
-        ).bindparams(ids)
+        )
         self._of = text(
             f"SELECT w.action_id, w.after_id, w.on_failed, a.status FROM {table} w"
             f" LEFT JOIN {names.actions} a ON a.action_id = w.after_id"
             " WHERE w.action_id IN :ids ORDER BY w.action_id, w.after_id"
-        ).bindparams(ids)
+        )
         self._delete_one = text(f"DELETE FROM {table} WHERE action_id = :id AND after_id = :after")
-        self._delete = text(f"DELETE FROM {table} WHERE action_id IN :ids").bindparams(ids)
+        self._delete = text(f"DELETE FROM {table} WHERE action_id IN :ids")
         self._hand_on = text(f"UPDATE {table} SET after_id = :new WHERE after_id = :old")
         self._count = text(f"SELECT COUNT(DISTINCT action_id) FROM {table}")
         self._due = text(

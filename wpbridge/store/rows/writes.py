@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, text
-
 from wpbridge.action import Action, ActionId, ClaimId, NewAction, Status
 from wpbridge.clock import to_text
 from wpbridge.outcome import LogLine
 from wpbridge.store.base import Ending
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.texts import listed
 from wpbridge.store.rows.failing import Failing
 from wpbridge.store.rows.inserts import Inserts

@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import BindParameter, Connection, bindparam, text
-
 from wpbridge.action import ActionId
 from wpbridge.clock import to_text
 from wpbridge.codec import cron, schedule, zoned
 from wpbridge.errors import CodecError, CronError
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.texts import as_bytes, date
 from wpbridge.store.schema.rows import reader
 from wpbridge.store.schema.tables import ZONES
@@ -61,7 +60,6 @@ class Zones:
         self._own = tables.own
         self._site_zone = zone
         self._table = table = names.zones
-        ids: BindParameter[int] = bindparam("ids", expanding=True)
         self._reader = reader(
             ZoneRow,
             ZONES,
@@ -70,9 +68,8 @@ class Zones:
             last_attempt_gmt="a.last_attempt_gmt",
         )
         self._of = text(f"SELECT action_id, zone FROM {table} WHERE action_id IN :ids")
-        self._of = self._of.bindparams(ids)
         self._insert = text(ZONES.insert_into(table))
-        self._delete = text(f"DELETE FROM {table} WHERE action_id IN :ids").bindparams(ids)
+        self._delete = text(f"DELETE FROM {table} WHERE action_id IN :ids")
         self._lock_one = text(f"SELECT action_id FROM {table} WHERE action_id = :id{lock}")
         self._count = text(f"SELECT COUNT(*) FROM {table}")
         self._ended = text(

@@ -4,10 +4,9 @@ import functools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import BindParameter, Connection, TextClause, bindparam, text
-
 from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.codec import schedule
+from wpbridge.store.database.connection import Connection, Statement, text
 from wpbridge.store.database.texts import as_bytes, chosen_args, date, number
 from wpbridge.store.rows.groups import Groups
 from wpbridge.store.rows.writes import STATUS
@@ -65,29 +64,24 @@ class ActionRows:
         columns = self._reader.columns
         # Without this hint SQLite would walk the index of a whole backlog for a few ids.
         key = dialect.by_key
-        ids: BindParameter[int] = bindparam("ids", expanding=True)
         table, lock = names.actions, dialect.lock_rows()
         free = (
             f"SELECT {columns} FROM {table}{key} WHERE action_id IN :ids AND claim_id = 0"
             " AND status = 'pending'"
         )
         held = "claim_id IN :ids AND status IN ('pending', 'in-progress')"
-        self.by_ids = text(
-            f"SELECT {columns} FROM {table}{key} WHERE action_id IN :ids"
-        ).bindparams(ids)
-        self.lock_due = text(f"{free} AND scheduled_date_gmt <= :now{lock}").bindparams(ids)
-        self.lock_any = text(f"{free}{lock}").bindparams(ids)
-        self.of_claims = text(f"SELECT {columns} FROM {table} WHERE {held}").bindparams(ids)
-        self.lock_of_claims = text(f"SELECT action_id FROM {table} WHERE {held}{lock}").bindparams(
-            ids
-        )
+        self.by_ids = text(f"SELECT {columns} FROM {table}{key} WHERE action_id IN :ids")
+        self.lock_due = text(f"{free} AND scheduled_date_gmt <= :now{lock}")
+        self.lock_any = text(f"{free}{lock}")
+        self.of_claims = text(f"SELECT {columns} FROM {table} WHERE {held}")
+        self.lock_of_claims = text(f"SELECT action_id FROM {table} WHERE {held}{lock}")
 
     def load(self, ids: Sequence[int]) -> list[ActionRow]:
         """Read actions by their ids, in no order."""
         return self._session.run(lambda c: self.read(c, self.by_ids, ids))
 
     def read(
-        self, connection: Connection, statement: TextClause, ids: Sequence[int], **values: object
+        self, connection: Connection, statement: Statement, ids: Sequence[int], **values: object
     ) -> list[ActionRow]:
         """Run one of the statements above; ``ids`` are those of actions or of claims."""
         found = connection.execute(statement, {"ids": list(ids), **values})

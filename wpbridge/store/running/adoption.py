@@ -3,10 +3,9 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection
-
 from wpbridge.action import Action, ActionId, ClaimId, RunnerId
 from wpbridge.store.base import Adopted, RunnerRecord
+from wpbridge.store.database.connection import Connection
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.rows.writes import LostRaceError
 from wpbridge.store.running.action_rows import ActionRows

@@ -17,11 +17,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sqlalchemy import Connection, TextClause, text
-
 from wpbridge.action import UPKEEP_HOOKS
 from wpbridge.codec import schedule
 from wpbridge.store.base import ClaimFilter
+from wpbridge.store.database.connection import Connection, Statement, text
 from wpbridge.store.database.texts import as_bytes, number
 from wpbridge.store.rows.inventory import Inventory
 from wpbridge.store.running.action_rows import CandidateRow
@@ -29,7 +28,7 @@ from wpbridge.store.schema.rows import Reader, reader
 from wpbridge.store.schema.tables import ACTIONS
 from wpbridge.store.structure.tables import Tables
 
-_Key: TypeAlias = tuple[TextClause, str | int]
+_Key: TypeAlias = tuple[Statement, str | int]
 
 HOOKS_SECONDS = 30.0
 """For so many seconds the names of the hooks and groups in the queue are remembered."""
@@ -59,7 +58,7 @@ class Plan:
     """A statement that a claim may send."""
 
     name: str
-    statement: TextClause
+    statement: Statement
     index: str | None
     """The index that it relies on; None where the server may choose."""
 
@@ -390,7 +389,7 @@ class _Look:
         self._excluded = excluded_groups
         self._is_runnable = is_runnable
 
-    def rows(self, statement: TextClause, **values: object) -> list[CandidateRow]:
+    def rows(self, statement: Statement, **values: object) -> list[CandidateRow]:
         found = self.connection.execute(statement, {"now": self.now, **values})
         return self._reader.read(found.fetchall())
 

@@ -9,14 +9,13 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection
-
 from wpbridge.action import Action, ActionId, Claim, ClaimId, Status
 from wpbridge.clock import to_text
 from wpbridge.errors import StoreError
 from wpbridge.outcome import LogLine
 from wpbridge.site.rules import Limit
 from wpbridge.store.base import ClaimFilter, Ending, StartPlan
+from wpbridge.store.database.connection import Connection
 from wpbridge.store.database.texts import as_bytes, number
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.queueing.pauses import narrowed

@@ -7,11 +7,10 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection
-
 from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.outcome import LogLine
 from wpbridge.store.base import Ending
+from wpbridge.store.database.connection import Connection
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.rows.writes import LostRaceError
 from wpbridge.store.running.limits import Limits

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from sqlalchemy import BindParameter, Connection, TextClause, bindparam, text
-
 from wpbridge.action import PLUGIN_TIMEOUT_SECONDS, Action
 from wpbridge.clock import to_text
 from wpbridge.patterns import matches
 from wpbridge.site.rules import Limit, Rate
+from wpbridge.store.database.connection import Connection, Statement, text
 from wpbridge.store.database.texts import split
 from wpbridge.store.rows.groups import Groups
 from wpbridge.store.schema.tables import LIMITS
@@ -122,12 +121,11 @@ class Limits:
         self._count = text(f"UPDATE {table} SET failures = :failures {where}")
         self._runners = names.runners
         self._ours = text(f"SELECT claims FROM {names.runners} WHERE claims <> ''")
-        claims: BindParameter[int] = bindparam("claims", expanding=True)
         by_claim = layout.priority_index or layout.date_index
         self._claimed = text(
             f"SELECT hook, group_id FROM {names.actions}{dialect.use_index(by_claim)}"
             " WHERE claim_id IN :claims AND status = 'pending'"
-        ).bindparams(claims)
+        )
         self._running = text(
             f"SELECT hook, group_id, claim_id, last_attempt_gmt FROM {names.actions}"
             f"{dialect.use_index(layout.due_index)} WHERE status = 'in-progress'"
@@ -244,9 +242,7 @@ class Limits:
         tokens = burst_of(rule.rate) if rule.rate else 0
         connection.execute(self._make, {**self._row(connection, key), "tokens": tokens})
 
-    def _tokens(
-        self, connection: Connection, statement: TextClause, key: Key, rule: Limit
-    ) -> _Room:
+    def _tokens(self, connection: Connection, statement: Statement, key: Key, rule: Limit) -> _Room:
         """Read what a rate has left, and lock the limit's row: claims count one after the other."""
         is_there = self._own.has(self._table)
         row = (

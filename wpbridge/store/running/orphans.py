@@ -8,9 +8,8 @@ not be changed, and people delete rows. What PHP started is left to the plugin's
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import BindParameter, Connection, bindparam, text
-
 from wpbridge.clock import to_text
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.texts import split
 from wpbridge.store.structure.tables import Tables
 
@@ -38,19 +37,17 @@ class Orphans:
         self._own = tables.own
         self._runners = names.runners
         index = dialect.use_index(layout.attempt_index or layout.due_index)
-        held: BindParameter[int] = bindparam("held", expanding=True)
-        ids: BindParameter[int] = bindparam("ids", expanding=True)
         self._find = text(
             f"SELECT action_id FROM {names.actions}{index} WHERE status = 'in-progress'"
             " AND last_attempt_gmt <= :before AND claim_id > 0 AND claim_id NOT IN :held"
             f" LIMIT {MOST}"
-        ).bindparams(held)
+        )
         by_php = " OR ".join(f"message LIKE '%via {context}%'" for context in PHP_CONTEXTS)
         self._starts = text(
             f"SELECT action_id, MAX(CASE WHEN message LIKE '{STARTED}%' THEN log_id END) AS ours,"
             f" MAX(CASE WHEN {by_php} THEN log_id END) AS theirs FROM {names.logs}"
             " WHERE action_id IN :ids GROUP BY action_id"
-        ).bindparams(ids)
+        )
         self._claims = text(f"SELECT claims FROM {names.runners} WHERE claims <> ''")
 
     def find(self, connection: Connection, now: datetime) -> list[int]:

@@ -13,12 +13,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import Connection, text
-
 from wpbridge import __version__
 from wpbridge.action import ActionId, ClaimId, RunnerId
 from wpbridge.errors import RunnerGone
 from wpbridge.store.base import RunnerRecord
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.texts import split
 from wpbridge.store.schema.rows import reader
 from wpbridge.store.schema.tables import RUNNERS

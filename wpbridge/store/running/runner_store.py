@@ -8,8 +8,6 @@ It is not safe for several threads: the runner's loop owns it. The steps live in
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, text
-
 from wpbridge.action import Action, ActionId, Claim, ClaimId, NewAction, RunnerId, Status
 from wpbridge.clock import to_text
 from wpbridge.outcome import LogLine
@@ -21,6 +19,7 @@ from wpbridge.store.base import (
     Sight,
     StartPlan,
 )
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.texts import number
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.queueing.adding import Request
@@ -243,7 +242,7 @@ class RunnerStore:
         statement = text(
             f"SELECT action_id, COUNT(*) FROM {self.names.logs} WHERE action_id IN :ids"
             " AND message LIKE :start GROUP BY action_id"
-        ).bindparams(bindparam("ids", expanding=True))
+        )
         values = {"ids": sorted(ids), "start": f"{start}%"}
         rows = self.session.run(lambda c: c.execute(statement, values).fetchall())
         return {ActionId(int(action_id)): int(count) for action_id, count in rows}

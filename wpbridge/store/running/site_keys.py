@@ -3,10 +3,9 @@
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from sqlalchemy import BindParameter, Connection, bindparam, text
-
 from wpbridge.action import Action, ActionId
 from wpbridge.codec.keys import key_of
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.structure.own_steps import old_mark
 from wpbridge.store.structure.tables import Tables
 
@@ -20,10 +19,7 @@ class SiteKeys:
         # Some servers keep the names of tables in lower case, whatever the settings say.
         self._blog = names.prefix.lower()
         self._own = tables.own
-        marks: BindParameter[str] = bindparam("marks", expanding=True)
-        self._among = text(
-            f"SELECT key_hash FROM {names.keys} WHERE key_hash IN :marks"
-        ).bindparams(marks)
+        self._among = text(f"SELECT key_hash FROM {names.keys} WHERE key_hash IN :marks")
 
     def given(self, actions: Sequence[Action], on: Connection | None) -> list[Action]:
         """Return the actions with their keys, and without one where the key is still that of 0.1.

@@ -8,9 +8,8 @@ since another runner may claim the action next.
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from sqlalchemy import BindParameter, Connection, bindparam, text
-
 from wpbridge.action import ActionId
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.schema.tables import SUSPECTS
 from wpbridge.store.structure.tables import Tables
 
@@ -27,9 +26,8 @@ class Suspects:
         self.in_hand: frozenset[ActionId] = frozenset()
         """The suspects that this runner has in hand."""
         self._table = table = names.suspects
-        ids: BindParameter[int] = bindparam("ids", expanding=True)
-        self._among = text(f"SELECT action_id FROM {table} WHERE action_id IN :ids").bindparams(ids)
-        self._delete = text(f"DELETE FROM {table} WHERE action_id IN :ids").bindparams(ids)
+        self._among = text(f"SELECT action_id FROM {table} WHERE action_id IN :ids")
+        self._delete = text(f"DELETE FROM {table} WHERE action_id IN :ids")
         self._insert = text(SUSPECTS.insert_into(table, action_id=":id", seen_gmt=dialect.db_now))
         age = dialect.age_seconds("seen_gmt")
         self._forget = text(f"DELETE FROM {table} WHERE {age} > {KEPT_SECONDS}")

@@ -1,7 +1,7 @@
 """Read rows by name: which columns a statement reads, and the record made of each row.
 
 A record is a NamedTuple whose fields have the columns' names. Reading a field is as fast as reading
-a place of a row. Attributes of SQLAlchemy's rows are slower.
+a place of a row.
 """
 
 from collections.abc import Callable, Collection, Iterable

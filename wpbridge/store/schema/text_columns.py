@@ -13,12 +13,13 @@ import contextlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeAlias
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from wpbridge.errors import InputError
 from wpbridge.store.schema.charsets import PLAIN, UTF8, WIDE, to_bytes
+
+if TYPE_CHECKING:
+    from wpbridge.store.database.connection import Connection
 
 Place: TypeAlias = tuple[str, str]
 """The names of a table and a column."""
@@ -79,12 +80,12 @@ class Texts:
             return _escaped(text) if missing else text
         return text.translate({ord(char): _escaped(char) for char in missing}) if missing else text
 
-    def holds(self, connection: Connection, place: Place, text: str) -> bool:
+    def holds(self, connection: "Connection", place: Place, text: str) -> bool:
         """Return whether a column has all characters of a text, whatever its length."""
         return not self.why_not(connection, place, text, any_length=True)
 
     def why_not(
-        self, connection: Connection, place: Place, text: str, *, any_length: bool = False
+        self, connection: "Connection", place: Place, text: str, *, any_length: bool = False
     ) -> str:
         """Say why a column cannot hold a text unchanged; return "" if it can.
 
@@ -102,7 +103,9 @@ class Texts:
             units, octets = units + count * len(part.units), octets + count * size
         return "" if any_length else _too_long(column, units, octets)
 
-    def fault(self, connection: Connection, given: Iterable[tuple[str, Place, str | None]]) -> str:
+    def fault(
+        self, connection: "Connection", given: Iterable[tuple[str, Place, str | None]]
+    ) -> str:
         """Say why one of these named texts cannot be held; return "" if all can be."""
         for name, place, text in given:
             if text and (why := self.why_not(connection, place, text)):
@@ -111,7 +114,7 @@ class Texts:
 
     def shown(
         self,
-        connection: Connection,
+        connection: "Connection",
         place: Place,
         text: str,
         *,
@@ -153,7 +156,7 @@ class Texts:
         return None
 
     def _sizes(
-        self, connection: Connection, charset: str, parts: Sequence[_Part]
+        self, connection: "Connection", charset: str, parts: Sequence[_Part]
     ) -> list[int | None]:
         """Return how many bytes each part takes in a character set; None where the set lacks it."""
         if self.is_foreign:
@@ -170,7 +173,7 @@ class Texts:
         sizes = [self._known[charset, unit] for unit in part.units]
         return None if None in sizes or not sizes else sum(size or 0 for size in sizes)
 
-    def _learn(self, connection: Connection, charset: str, units: Collection[bytes]) -> None:
+    def _learn(self, connection: "Connection", charset: str, units: Collection[bytes]) -> None:
         if len(self._known) > _REMEMBERED:
             self._known.clear()
         new = [unit for unit in units if (charset, unit) not in self._known]

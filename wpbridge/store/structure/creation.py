@@ -1,7 +1,6 @@
 """Make a site's tables where there are none, and remove our own."""
 
-from sqlalchemy import Connection, text
-
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.structure.own_tables import OwnTables
 from wpbridge.store.structure.tables import Connected, Tables
 

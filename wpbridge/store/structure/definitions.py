@@ -11,10 +11,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
-
 from wpbridge.errors import Contention, StoreError, StoreUnavailable
+from wpbridge.store.database.connection import Connection, DBAPIError, text
 from wpbridge.store.database.texts import listed
 from wpbridge.store.database.trouble import sort_trouble
 from wpbridge.store.schema.ddl import Ddl
@@ -170,7 +168,7 @@ class Definitions:
     def _attempt(self, statement: str, lock_wait_seconds: float, told: Progress) -> None:
         prepare = self.ddl.before_change(lock_wait_seconds)
         if not prepare:
-            self.way.session.transact(lambda c: c.execute(text(statement)).close())
+            self.way.session.transact(lambda c: c.execute(text(statement)))
             return
 
         def work(connection: Connection) -> None:
@@ -229,14 +227,14 @@ def _execute(connection: Connection, statement: str) -> None:
     try:
         connection.exec_driver_sql(statement.replace("%", "%%"))
     except DBAPIError as error:
-        code = error.orig.args[0] if error.orig is not None and error.orig.args else None
+        code = error.orig.args[0] if error.orig.args else None
         if code in _LOCK_WAIT:
             raise _TableHeld from None
         if code == _STOPPED:
             raise StoreError(
                 "somebody stopped the statement (KILL QUERY); nothing of it is left"
             ) from None
-        trouble = sort_trouble(error.orig or error)
+        trouble = sort_trouble(error.orig)
         if trouble.gone or error.connection_invalidated:
             raise StoreUnavailable(
                 f"{trouble.error}; the server may be at it still: look (SHOW PROCESSLIST) before"
@@ -252,8 +250,7 @@ def _execute(connection: Connection, statement: str) -> None:
 
 def _be_patient(connection: Connection) -> None:
     """Switch off the driver's timeout, since a change may take hours. There is no public way."""
-    driver: Any = connection.connection.driver_connection
-    driver._read_timeout = None  # noqa: SLF001
+    connection.raw._read_timeout = None  # noqa: SLF001
 
 
 def _progress(connection: Connection, ids: Sequence[int]) -> float | None:
@@ -281,7 +278,7 @@ def _progress(connection: Connection, ids: Sequence[int]) -> float | None:
 
 def _kill(connection: Connection, ids: Sequence[int]) -> None:
     for one in ids:
-        connection.exec_driver_sql(f"KILL QUERY {one}").close()
+        connection.exec_driver_sql(f"KILL QUERY {one}")
 
 
 def _rows(connection: Connection, statement: str, **values: object) -> Sequence[Sequence[Any]]:

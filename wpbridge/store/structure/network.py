@@ -1,8 +1,7 @@
 """Read the sites of a network from the network's own table."""
 
-from sqlalchemy import Connection, text
-
 from wpbridge.errors import SiteError
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.session import Session
 

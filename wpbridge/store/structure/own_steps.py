@@ -16,11 +16,10 @@ from functools import partial
 from typing import Final
 from uuid import uuid4
 
-from sqlalchemy import BindParameter, Connection, TextClause, bindparam, text
-
 from wpbridge.clock import SystemClock, to_text
 from wpbridge.codec.keys import work_hash
 from wpbridge.errors import SchemaError, StoreError
+from wpbridge.store.database.connection import Connection, Statement, text
 from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.session import Transactor
 from wpbridge.store.database.texts import chosen_args
@@ -67,9 +66,9 @@ class Place:
         """Return the columns of a table; empty where it does not exist."""
         return self.session.run(lambda c: self.dialect.columns(c, table))
 
-    def run(self, statement: TextClause, **values: object) -> None:
+    def run(self, statement: Statement, **values: object) -> None:
         """Run a statement that returns nothing."""
-        self.session.run(lambda c: c.execute(statement, values).close())
+        self.session.run(lambda c: c.execute(statement, values))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,10 +195,9 @@ def _note_queued(place: Place) -> None:
     queued = f"SELECT action_id FROM {names.actions} WHERE status IN ('pending', 'in-progress')"
     ids = sorted(session.run(lambda c: [int(action) for (action,) in c.execute(text(queued))]))
     extended = "extended_args" if "extended_args" in columns else "NULL"
-    wanted: BindParameter[int] = bindparam("ids", expanding=True)
     read = text(
         f"SELECT action_id, hook, args, {extended} FROM {names.actions} WHERE action_id IN :ids"
-    ).bindparams(wanted)
+    )
     write = text(
         KEYS.insert_into(
             names.keys,

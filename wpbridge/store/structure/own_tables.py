@@ -10,9 +10,8 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
-from sqlalchemy import Connection, text
-
 from wpbridge.errors import Contention, SchemaError, StoreError, StoreUnavailable
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.session import Transactor
 from wpbridge.store.schema.layout import TableNames

@@ -9,10 +9,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
-
 from wpbridge.errors import ReadOnly
+from wpbridge.store.database.connection import Connection, DBAPIError, text
 from wpbridge.store.database.trouble import sort_trouble
 from wpbridge.store.structure.tables import Tables
 
@@ -65,7 +63,7 @@ class Rights:
         try:
             self._dialect.try_to_write(connection, self._names.actions)
         except DBAPIError as error:
-            trouble = sort_trouble(error.orig or error)
+            trouble = sort_trouble(error.orig)
             if not trouble.read_only:
                 raise
             return str(trouble.error)
@@ -104,10 +102,10 @@ class Rights:
         try:
             for statement in statements:
                 try:
-                    connection.execute(text(f"{statement} WHERE 1 = 0")).close()
+                    connection.execute(text(f"{statement} WHERE 1 = 0"))
                 except DBAPIError as error:
                     self._raise_trouble(error)
-                    words = " ".join(str((error.orig or error).args[-1]).split())[:200]
+                    words = " ".join(str(error.orig.args[-1]).split())[:200]
                     told.append(f"a right is missing: {words}; {_ADVICE}")
         finally:
             if not connection.invalidated:
@@ -117,7 +115,7 @@ class Rights:
     @staticmethod
     def _raise_trouble(error: DBAPIError) -> None:
         """Raise an error that has nothing to do with rights: a lost connection, or locked rows."""
-        trouble = sort_trouble(error.orig or error)
+        trouble = sort_trouble(error.orig)
         if error.connection_invalidated or trouble.gone or trouble.busy:
             raise error
 

@@ -8,8 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import text
-
+from wpbridge.store.database.connection import text
 from wpbridge.store.schema.found import TableSize
 from wpbridge.store.schema.ids import lost
 from wpbridge.store.structure.tables import Connected, Tables

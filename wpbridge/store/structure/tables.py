@@ -5,11 +5,9 @@ What the tables should look like is described in :mod:`wpbridge.store.schema.tab
 
 from dataclasses import dataclass, replace
 
-from sqlalchemy import BindParameter, Connection, bindparam, text
-from sqlalchemy.exc import DBAPIError
-
 from wpbridge.site.zone import Zone
 from wpbridge.store.base import StoreInfo
+from wpbridge.store.database.connection import Connection, DBAPIError, text
 from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.session import Session, Transactor
 from wpbridge.store.schema.ids import complaint, lost
@@ -119,11 +117,10 @@ def _layout(way: Connected, connection: Connection) -> Layout:
 
 def _options(connection: Connection, names: TableNames) -> dict[str, str]:
     """Return the options of WordPress that we need; empty where there is no such table."""
-    wanted: BindParameter[str] = bindparam("names", expanding=True)
     statement = f"SELECT option_name, option_value FROM {names.options}"
     try:
         rows = connection.execute(
-            text(f"{statement} WHERE option_name IN :names").bindparams(wanted),
+            text(f"{statement} WHERE option_name IN :names"),
             {"names": [STORE_OPTION, "timezone_string", "gmt_offset"]},
         )
         return {str(name): str(value) for name, value in rows}

@@ -9,11 +9,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import BindParameter, Connection, TextClause, bindparam, text
-
 from wpbridge.action import PLUGIN_TIMEOUT_SECONDS, ActionId, ClaimId
 from wpbridge.clock import to_text
 from wpbridge.outcome import LogLine
+from wpbridge.store.database.connection import Connection, Statement, text
 from wpbridge.store.database.texts import split
 from wpbridge.store.rows.inserts import Inserts
 from wpbridge.store.structure.tables import Tables
@@ -54,24 +53,24 @@ class Cleaning:
         runs = f"status = 'in-progress' AND {stale}"
         # Only few rows are claimed or running, however many are pending or have ended.
         claimed, attempted = map(dialect.use_index, (layout.claimed_index, layout.attempt_index))
-        self._find_waiting = _with(
-            f"SELECT action_id FROM {table}{claimed} WHERE {waits} LIMIT :size", "held"
+        self._find_waiting = text(
+            f"SELECT action_id FROM {table}{claimed} WHERE {waits} LIMIT :size"
         )
-        self._find_running = _with(
-            f"SELECT action_id FROM {table}{attempted} WHERE {runs} LIMIT :size", "held"
+        self._find_running = text(
+            f"SELECT action_id FROM {table}{attempted} WHERE {runs} LIMIT :size"
         )
         chosen = f"SELECT action_id FROM {table}{key} WHERE action_id IN :ids"
         lock = f"ORDER BY action_id{dialect.lock_rows()}"
-        self._lock_waiting = _with(f"{chosen} AND {waits} {lock}", "ids", "held")
-        self._lock_running = _with(f"{chosen} AND {runs} {lock}", "ids", "held")
-        self._unclaim = _with(
-            f"UPDATE {table} SET claim_id = 0 WHERE action_id IN :ids AND status = 'pending'", "ids"
+        self._lock_waiting = text(f"{chosen} AND {waits} {lock}")
+        self._lock_running = text(f"{chosen} AND {runs} {lock}")
+        self._unclaim = text(
+            f"UPDATE {table} SET claim_id = 0 WHERE action_id IN :ids AND status = 'pending'"
         )
         unique = ", unique_key = NULL" if layout.has_unique_key else ""
         end = f"{unique} WHERE action_id IN :ids AND status = 'in-progress'"
         dated = "last_attempt_gmt = :gmt, last_attempt_local = :local"
-        self._fail = _with(f"UPDATE {table} SET status = 'failed', {dated}{end}", "ids")
-        self._fail_before_4 = _with(f"UPDATE {table} SET status = 'failed'{end}", "ids")
+        self._fail = text(f"UPDATE {table} SET status = 'failed', {dated}{end}")
+        self._fail_before_4 = text(f"UPDATE {table} SET status = 'failed'{end}")
         self._claims = text(f"SELECT claims FROM {names.runners}")
         # PHP's runner makes its claims row first and claims a moment later, so a young row may be
         # in use. The age is by the database's clock, since those of the hosts may differ.
@@ -81,14 +80,11 @@ class Cleaning:
             f" AND NOT EXISTS (SELECT 1 FROM {table} a WHERE a.claim_id = {names.claims}.claim_id"
             " AND a.status IN ('pending', 'in-progress'))"
         )
-        self._find_empty = _with(
+        self._find_empty = text(
             f"SELECT claim_id FROM {names.claims} WHERE claim_id > :after AND {empty}"
-            " ORDER BY claim_id LIMIT :size",
-            "held",
+            " ORDER BY claim_id LIMIT :size"
         )
-        self._drop_empty = _with(
-            f"DELETE FROM {names.claims} WHERE claim_id IN :ids AND {empty}", "ids", "held"
-        )
+        self._drop_empty = text(f"DELETE FROM {names.claims} WHERE claim_id IN :ids AND {empty}")
         cases = " ".join(f"WHEN message LIKE '%{name}%' THEN '{name}'" for name in CLEANERS)
         self._newest = text(
             f"SELECT CASE WHEN message LIKE '%via wpbridge%' THEN NULL {cases} END AS cleaner,"
@@ -162,8 +158,8 @@ class Cleaning:
 
     def _change(  # noqa: PLR0917 - the steps of one change
         self,
-        find: TextClause,
-        lock: TextClause,
+        find: Statement,
+        lock: Statement,
         change: Callable[[Connection, list[ActionId]], None],
         message: str,
         size: int,
@@ -195,9 +191,3 @@ class Cleaning:
         """Return the claims of wpbridge's runners, and -1, since no list in SQL may be empty."""
         rows = connection.execute(self._claims) if self._own.has(self._names.runners) else ()
         return [-1, *(claim for (told,) in rows for claim in split(str(told)))]
-
-
-def _with(statement: str, *lists: str) -> TextClause:
-    """Make a statement whose values of these names are lists."""
-    names: list[BindParameter[int]] = [bindparam(name, expanding=True) for name in lists]
-    return text(statement).bindparams(*names)

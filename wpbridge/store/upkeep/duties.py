@@ -8,8 +8,7 @@ of their steps checks what the rows say.
 
 from typing import Final, Literal, TypeAlias
 
-from sqlalchemy import Connection, text
-
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.schema.tables import DUTIES
 from wpbridge.store.structure.tables import Tables
 

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, text
-
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import ZERO_DATE, to_text
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.texts import listed
 from wpbridge.store.rows.groups import Groups
 from wpbridge.store.structure.tables import Tables
@@ -124,7 +123,7 @@ class Retention:
             f"SELECT action_id FROM {self._names.actions}{self._dialect.by_key}{where}"
             f" AND action_id IN :ids ORDER BY action_id{self._dialect.row_lock}"
             # All batches share one text, since compiled statements are cached.
-        ).bindparams(bindparam("ids", expanding=True))
+        )
         given = {**values, "ids": list(ids)}
         return [ActionId(int(action)) for (action,) in connection.execute(statement, given)]
 

@@ -2,11 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import BindParameter, Connection, bindparam, text
-
 from wpbridge.action import ActionId, ClaimId
 from wpbridge.clock import to_text
 from wpbridge.outcome import LogLine
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.rows.inserts import Inserts
 from wpbridge.store.structure.tables import Tables
 from wpbridge.store.upkeep.cleaning import RESET
@@ -19,16 +18,13 @@ class StaleClaims:
         self._session = tables.session
         self._inserts = inserts
         actions, claims = tables.names.actions, tables.names.claims
-        ids: BindParameter[int] = bindparam("ids", expanding=True)
         # The claim index lets these two find few rows among millions that keep their claim.
         stale = (
             "claim_id = :claim AND status = 'pending'"
             " AND (last_attempt_gmt <= :before OR last_attempt_gmt IS NULL)"
         )
         self._find = text(f"SELECT action_id FROM {actions} WHERE {stale}{tables.dialect.row_lock}")
-        self._free = text(
-            f"UPDATE {actions} SET claim_id = 0 WHERE action_id IN :ids AND {stale}"
-        ).bindparams(ids)
+        self._free = text(f"UPDATE {actions} SET claim_id = 0 WHERE action_id IN :ids AND {stale}")
         self._drop = text(
             f"DELETE FROM {claims} WHERE claim_id = :claim"
             f" AND NOT EXISTS (SELECT 1 FROM {actions} a WHERE a.claim_id = :claim"
