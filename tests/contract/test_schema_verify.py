@@ -100,7 +100,7 @@ def test_what_a_real_plugin_made_is_fine(
     store = connect(DatabaseAddress.from_dsn(mysql_dsn), "wp_")
     try:
         for statement in golden_tables(golden_dir, version):
-            change(store, statement.replace(":00", r"\:00"))
+            change(store, statement)
         set_option(store, "schema-ActionScheduler_StoreSchema", f"{schema}.0.1795459934")
         found = verify(Definitions(store))
         assert [one for one in found.deviations if one.severity != "note"] == []
@@ -117,7 +117,7 @@ def test_what_the_description_makes_of_a_layout_is_that_layout(mysql_dsn: str, s
     store = connect(DatabaseAddress.from_dsn(mysql_dsn), "wp_")
     try:
         for statement in store.dialect.ddl.plugin(store.names, schema):
-            change(store, statement.replace(":00", r"\:00"))
+            change(store, statement)
         found = verify(Definitions(store))
         assert (found.schema, found.is_fine) == (max(schema, 6), True)
         assert ("priority" in columns(store)) == (schema >= 7)
@@ -381,7 +381,7 @@ def test_a_table_in_use_is_given_up_after_so_many_tries(
     statement = claim_index(definitions).add
 
     def hold(connection: object) -> None:
-        connection.exec_driver_sql(f"SELECT 1 FROM {ACTIONS} LIMIT 1").close()  # type: ignore[attr-defined]
+        connection.exec_driver_sql(f"SELECT 1 FROM {ACTIONS} LIMIT 1")  # type: ignore[attr-defined]
         with pytest.raises(Contention, match="in use 2 times"):
             definitions.run(statement, lock_wait_seconds=1, tries=2)
 

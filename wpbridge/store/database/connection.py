@@ -17,7 +17,7 @@ from wpbridge.site.database import DatabaseAddress
 
 Row: TypeAlias = tuple[Any, ...]
 
-_NAME: Final = re.compile(r"(?<![:\w]):(\w+)(?![:\w])")
+_NAME: Final = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)(?![:\w])")
 """A named value, such as ``:hook``. A colon inside a word, and two colons, are none."""
 _LISTS: Final = (list, tuple, set, frozenset)
 _NOTHING: Final = "(SELECT 1 FROM (SELECT 1) AS wpbridge_nothing WHERE 1 <> 1)"
