@@ -10,8 +10,8 @@ def main() -> None:
     """Entry point of the ``wpbridge`` command."""
     from wpbridge.cli.main import cli  # noqa: PLC0415 - keeps `import wpbridge.cli` cheap
     from wpbridge.cli.terminal import guard_stderr  # noqa: PLC0415
-    from wpbridge.telling import lines  # noqa: PLC0415
+    from wpbridge.telling import formats  # noqa: PLC0415
 
     guard_stderr()
-    lines.fall_back()
+    formats.fall_back()
     cli(prog_name="wpbridge")

@@ -8,7 +8,6 @@ from typing import Any, Final
 import click
 
 from wpbridge.action import ActionId
-from wpbridge.cli import enqueue_lines
 from wpbridge.cli.filters import ids_of, moment_of_flags, read_args
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import told
@@ -177,6 +176,8 @@ def _print_plan(queue: Queue, new: Enqueue, zone: tzinfo) -> None:
 
 def _many(queue: Queue, source: str, *, porcelain: bool, dry_run: bool) -> None:
     """Add the actions of a file's lines; all are checked before the first one is written."""
+    from wpbridge.cli import enqueue_lines  # noqa: PLC0415 - one action needs none of it
+
     with enqueue_lines.spooled(source) as lines:
         start = lines.tell()
         count = enqueue_lines.check(queue, lines)

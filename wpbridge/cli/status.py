@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from wpbridge.cli.filters import STATUSES
+from wpbridge import action
 from wpbridge.cli.options import format_option, one_line_errors, settings_of, site_options
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.cli.times import tz_option
@@ -62,7 +62,7 @@ def _facts(found: Status) -> dict[str, Any]:
 
 
 def _print(found: Status) -> None:
-    for name in STATUSES:
+    for name in action.Status:
         print_line(f"{name:12} {found.counts.get(name, 0):>10,}")
     print_line(f"{'due now':12} {found.due:>10,}{'+' if found.due == DUE_CAP else ''}")
     if found.oldest_due is not None:

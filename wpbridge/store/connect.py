@@ -1,6 +1,5 @@
 """Turn an address or a site into an opened store."""
 
-import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,6 +114,8 @@ def _check_files(tls: Tls) -> None:
                 Path(file).read_bytes()
             except OSError as error:
                 raise ConfigError(f"{option} {file}: {error.strerror}") from None
+    import ssl  # noqa: PLC0415 - most connections need no TLS
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         if tls.ca:

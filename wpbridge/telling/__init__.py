@@ -2,5 +2,5 @@
 
 from typing import Final
 
-DOOR: Final = ("bus", "fingerprint", "lines", "log", "visible", "words")
+DOOR: Final = ("bus", "fingerprint", "formats", "lines", "log", "visible", "words")
 """The modules that other rooms may import."""

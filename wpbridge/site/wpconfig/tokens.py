@@ -68,14 +68,16 @@ class Source(NamedTuple):
 
 _CLOSING: Final = {"(": ")", "[": "]", "{": "}", "#[": "]"}
 _OPEN = re.compile(r"<\?(?:php(?=\s|\Z)|=|(?!php|xml))", re.IGNORECASE)
-# PHP's names consist of ASCII letters, digits, underscores and any byte above 127.
-_NAME = r"[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*+"
+# PHP's names consist of ASCII letters, digits, underscores and any byte above 127. They are
+# written as what they do not have: a class with a million characters takes long to compile.
+_MORE = r"[^\x00-\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7f]"
+_NAME = rf"[^\x00-\x40\x5b-\x5e\x60\x7b-\x7f]{_MORE}*+"
 _TOKEN = re.compile(
     rf"""
       (?P<space>[ \t\r\n\v\f]+|(?://|\#(?!\[))(?:(?!\?>)[^\r\n])*|/\*.*?\*/)
     | (?P<close>\?>(?:\r\n|\n|\r)?)
     | <<<[ \t]*(?P<quote>["']?)(?P<label>{_NAME})(?P=quote)[ \t]*(?:\r\n|\n|\r)
-      (?P<heredoc>|.*?(?:\r\n|\n|\r))(?P<indent>[ \t]*)(?P=label)(?![A-Za-z0-9_\x80-\U0010ffff])
+      (?P<heredoc>|.*?(?:\r\n|\n|\r))(?P<indent>[ \t]*)(?P=label)(?!{_MORE})
     | [bB]?'(?P<single>(?:[^'\\]|\\.)*+)'
     | [bB]?"(?P<double>(?:[^"\\{{]|\\.|\{{\$[^{{}}]*\}}|\{{)*+)"
     | (?P<shell>`(?:[^`\\]|\\.)*+`)

@@ -1,0 +1,76 @@
+"""What short commands load: each module that they do not need makes them slower.
+
+No test measures the time, which depends on the machine. ``python -X importtime`` shows it.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from stores import make_store
+from wpbridge.site.database import DatabaseAddress
+
+PROGRAM = """
+import contextlib, io, json, sys
+before = set(sys.modules)
+from wpbridge.cli.main import cli
+for command in json.loads(sys.argv[1]):
+    with contextlib.redirect_stdout(io.StringIO()):
+        code = cli.main(command, prog_name="wpbridge", standalone_mode=False)
+    print(json.dumps([code or 0, sorted(set(sys.modules) - before)]))
+"""
+HELP = {"cli", "codec", "errors", "moved", "site", "telling"}
+"""The rooms and modules of wpbridge that the help loads."""
+STATUS = {*HELP, "action", "clock", "outcome", "queue", "store", "system"}
+LIST = {*STATUS, "executors", "patterns", "upkeep"}
+SLOW = {"asyncio", "concurrent", "email", "http", "multiprocessing", "ssl", "unittest"}
+"""Modules of Python's own that take long to load, and that no short command needs."""
+SLOW_FOR_HELP = {*SLOW, "dataclasses", "decimal", "hashlib", "sqlite3", "subprocess", "zoneinfo"}
+
+
+def loaded(*commands: Sequence[str]) -> list[set[str]]:
+    """The modules that one process has loaded after each of the commands."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, json.dumps(commands)],
+        env={k: v for k, v in os.environ.items() if not k.startswith("WPBRIDGE_")},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [code for code, _ in told] == [0] * len(commands)
+    return [set(modules) for _, modules in told]
+
+
+def packages(modules: set[str]) -> set[str]:
+    """The packages that are neither Python's nor ours. Time zones may come from one of them."""
+    tops = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names
+    return {top for top in tops if not top.startswith("_")} - {"wpbridge", "tzdata"}
+
+
+def rooms(modules: set[str]) -> set[str]:
+    return {name.split(".")[1] for name in modules if name.startswith("wpbridge.")}
+
+
+def test_short_commands_load_what_they_need(tmp_path: Path) -> None:
+    dsn = f"sqlite:///{tmp_path / 'q.db'}"
+    make_store(DatabaseAddress.from_dsn(dsn), "wp_").close()
+    site = ("--dsn", dsn)
+    of_help, of_status, of_list, of_enqueue = loaded(
+        ["--help"], ["status", *site], ["list", *site], ["enqueue", "h", *site]
+    )
+    assert (packages(of_help), rooms(of_help)) == ({"click"}, HELP)
+    assert of_help & SLOW_FOR_HELP == set()
+    assert (packages(of_status), rooms(of_status)) == ({"click"}, STATUS)
+    for modules in (of_list, of_enqueue):
+        assert (packages(modules), rooms(modules)) == ({"click"}, LIST)
+        assert modules & SLOW == set()
+
+
+def test_a_server_costs_its_driver(mysql_dsn: str) -> None:
+    make_store(DatabaseAddress.from_dsn(mysql_dsn), "wp_").close()
+    [modules] = loaded(["status", "--dsn", mysql_dsn])
+    assert (packages(modules), rooms(modules)) == ({"click", "pymysql"}, STATUS)
