@@ -26,8 +26,11 @@ import a_day
 from bench import HOOK, connect, run
 from bench_queue import fresh
 from servers import MariaDB, private_mariadb
+from wordpress import in_wordpress, make_site, missing_wordpress, plugin_folder
 from wpbridge.clock import SystemClock, to_text
 from wpbridge.codec import schedule
+from wpbridge.plugin import companion
+from wpbridge.plugin.companion import Ownership
 from wpbridge.queue.facade import Queue
 from wpbridge.store.database.connection import text
 from wpbridge.store.running.runner_store import RunnerStore
@@ -154,6 +157,7 @@ def waits(one: Daemon, times: int, add: Callable[[int], float]) -> dict[str, flo
     return {
         "p50_ms": round(statistics.median(ordered), 1),
         "p90_ms": round(ordered[int(len(ordered) * 0.9)], 1),
+        "p95_ms": round(ordered[int(len(ordered) * 0.95)], 1),
         "worst_ms": round(ordered[-1], 1),
     }
 
@@ -179,6 +183,48 @@ def enqueue_here(queue: Queue, number: int) -> float:
     before = time.monotonic()
     queue.enqueue_async(HOOK, [number])
     return before
+
+
+# From the end of a PHP request to start
+
+REQUEST = """
+class Bench_End { function __destruct() { echo PHP_EOL, hrtime( true ) / 1e9; } }
+$bench_end = new Bench_End();
+as_enqueue_async_action( '%s', array( %d ) );
+"""
+"""PHP destroys its objects after all shutdown functions: that is the end of the request."""
+
+
+def wakes(server: MariaDB, times: int) -> dict[str, object]:
+    """An idle daemon's answer to what PHP enqueues, with the companion plugin and without it."""
+    reason = missing_wordpress() or ("" if plugin_folder() else "WPBRIDGE_TEST_PLUGIN is not set")
+    if reason:
+        return {"left_out": reason}
+    found: dict[str, object] = {"times": times}
+    with tempfile.TemporaryDirectory(prefix="wpb-") as place:
+        folder = make_site(Path(place, "site"), server, "wakes", plugin=plugin_folder())
+        connect(server.url("wakes")).close()
+        request = partial(enqueue_in_php, folder)
+        for kind, flags in (("udp", ()), ("socket", (f"--config={socket_settings(place)}",))):
+            companion.install(folder / "wp-content" / "mu-plugins", "wp_", Ownership())
+            with daemon(server.url("wakes"), *flags) as one:
+                found[f"woken_by_{kind}"] = waits(one, times, request)
+        companion.remove(folder / "wp-content" / "mu-plugins", "wp_")
+        with daemon(server.url("wakes")) as one:
+            found["polling"] = waits(one, times, request)
+    return found
+
+
+def socket_settings(place: str) -> Path:
+    """A settings file by which the daemon hears wakes on a Unix socket."""
+    file = Path(place, "wpbridge.toml")
+    file.write_text(f'[wake]\nsocket = "{place}/wake.sock"\n', encoding="utf-8")
+    return file
+
+
+def enqueue_in_php(folder: Path, number: int) -> float:
+    """A whole PHP process that enqueues one action; the moment of its end."""
+    return float(in_wordpress(folder, REQUEST % (HOOK, number)).split()[-1])
 
 
 # Idle
@@ -374,7 +420,7 @@ def traced_bytes() -> int:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few of each: does it run?")
-    parser.add_argument("--only", choices=["starts", "idle", "scaling", "day"])
+    parser.add_argument("--only", choices=["starts", "wakes", "idle", "scaling", "day"])
     parser.add_argument("--day", help=argparse.SUPPRESS)
     parser.add_argument("--poll", type=float, default=1.0, help=argparse.SUPPRESS)
     parser.add_argument("--trace", action="store_true", help=argparse.SUPPRESS)
@@ -385,6 +431,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     quick = told.quick
     parts: dict[str, Callable[[MariaDB], object]] = {
         "starts": lambda s: starts(s, 12 if quick else 60),
+        "wakes": lambda s: wakes(s, 12 if quick else 60),
         "idle": lambda s: idle(s, 15.0 if quick else 120.0),
         "scaling": lambda s: scaling(s, 1_500 if quick else 6_000, 1 if quick else 3),
         "day": lambda s: days(s, quick=quick),

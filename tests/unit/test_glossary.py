@@ -18,7 +18,7 @@ CORE = ("action", "daemon", "executors", "outcome", "queue", "runner", "upkeep")
 SELF_EVIDENT = """
 answer answers child clock connection context cron decision greeting home identity launch
 lifetime line lines listener notifier off order printed processes queue reader restart
-retries retry sent set setup state stdout totals up watcher writer written
+retries retry sent set setup socket state stdout totals up watcher writer written
 adding changing matching reading starting idling
 cancel canceled completed enqueue enqueuer failed mailbox retried snooze snoozed stray unrun
 selected selection removed added unknown made

@@ -73,7 +73,7 @@ def make_runner(
     mine = RunnerStore(store)
     executor = make_executor(settings, site, mine, handlers, clock=clock, env=env)
     tell_brackets(settings.retry)
-    me = identity()
+    me = identity(settings.wake_address)
     # A runner of a few named actions is soon gone.
     cares = settings.owns_site and settings.upkeep and only.ids is None
     caretaker = make_caretaker(settings, store, clock, bus, me) if cares else None

@@ -16,11 +16,12 @@ from wpbridge.clock import Clock
 from wpbridge.daemon.signals import deafen
 from wpbridge.daemon.worker_link import Lifetime, SignClock, WorkerLink
 from wpbridge.daemon.worker_process import RECYCLED
-from wpbridge.errors import ConfigError
+from wpbridge.errors import ConfigError, StoreError
 from wpbridge.events import Event
 from wpbridge.queue import wake
 from wpbridge.site.config import Settings, working_folder
 from wpbridge.store.database.session import Session
+from wpbridge.store.opened import OpenStore
 from wpbridge.telling import lines
 from wpbridge.telling.bus import Bus
 
@@ -70,7 +71,9 @@ def _run(
     ear = wake.Listener.open(wake.wake_name(parts.store), wake.folders())
     if ear is not None:
         worker_link.listen(ear)
-    worker_link.attach(runner, files=lambda: _files(settings))
+    worker_link.attach(
+        runner, files=lambda: _files(settings), wake_keys=lambda: _wake_keys(parts.store)
+    )
     try:
         runner.run()
     finally:
@@ -78,6 +81,16 @@ def _run(
             with suppress(OSError):
                 Path(ear.place).unlink(missing_ok=True)
     worker_link.close(asdict(runner.totals))
+
+
+def _wake_keys(store: OpenStore) -> dict[str, object]:
+    """Return by what the supervisor knows a wake: the site's prefix, and the keys that count."""
+    try:
+        keys = store.signing.keys("wake", max_age_seconds=0.0)
+    except StoreError:
+        # The supervisor asks again when a wake comes that it cannot verify.
+        return {}
+    return {"prefix": store.names.prefix, "keys": [key.hex() for key in keys]}
 
 
 def _be_patient(session: Session, worker_link: WorkerLink, clock: Clock) -> None:

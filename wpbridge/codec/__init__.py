@@ -13,6 +13,7 @@ DOOR: Final = (
     "php",
     "schedule",
     "signing",
+    "wakes",
     "wp_cron",
     "zoned",
 )

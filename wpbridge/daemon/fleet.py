@@ -194,6 +194,9 @@ class Fleet:
                 child.state, child.left_at = "left", self._clock()
             case "state":
                 return {"worker": child.number, **message["told"]}
+            case "wakes":
+                # The supervisor has taken it in before.
+                pass
             case _:
                 tell("worker.unknown_message", said=json.dumps(message)[:200])
         return None

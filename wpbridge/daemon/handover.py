@@ -15,12 +15,19 @@ from wpbridge.errors import ConfigError
 from wpbridge.site.config import Settings, SettingsFile, combine, working_folder
 
 
-def packed(settings: Settings, folder: str) -> bytes:
-    """What a worker needs; ``folder``: where its handlers are searched unless they name one."""
+def packed(settings: Settings, folder: str, *, wake_address: str = "") -> bytes:
+    """What a worker needs.
+
+    Args:
+        settings: those that it runs with.
+        folder: where its handlers are searched unless they name one.
+        wake_address: where its supervisor hears wakes.
+    """
     file = settings.file
     told = {
         "cwd": str(working_folder()),
         "folder": folder,
+        "wake_address": wake_address,
         "file": None if file is None else [str(file.path), file.text.decode()],
     }
     return json.dumps(told).encode()
@@ -39,11 +46,16 @@ def unpacked(told: str, flags: Mapping[str, Any], env: Mapping[str, str]) -> Set
         with open(int(told.split(":")[2]), "rb") as stream:  # noqa: PTH123 - a descriptor
             found = json.load(stream)
         folder, cwd, file = found["folder"], Path(found["cwd"]), found["file"]
+        wake_address = str(found["wake_address"])
         read = None if file is None else SettingsFile(Path(file[0]), file[1].encode())
     except (LookupError, TypeError, ValueError, OSError):
         raise ConfigError("--worker is for the supervisor of `wpbridge work` alone") from None
     settings = combine(flags, env, cwd, read)
-    return replace(settings, handlers_folder=settings.handlers_folder or folder)
+    return replace(
+        settings,
+        handlers_folder=settings.handlers_folder or folder,
+        wake_address=wake_address,
+    )
 
 
 class Folder:

@@ -10,6 +10,7 @@ from wpbridge.daemon.handover import Folder, packed
 from wpbridge.daemon.notify import VARIABLES, Notifier
 from wpbridge.daemon.supervisor import Supervisor
 from wpbridge.daemon.terms import Terms
+from wpbridge.daemon.wake_listener import WakeListener
 from wpbridge.daemon.worker_process import starter
 from wpbridge.errors import ConfigError
 from wpbridge.site.config import Settings
@@ -29,19 +30,28 @@ def supervise(
     Raises:
         ConfigError: the working folder is gone, or the heartbeat file cannot be written.
     """
-    folder = Folder(os.environ)
+    folder, file = Folder(os.environ), settings.heartbeat_file
+    if file is not None and not os.access(file.parent, os.W_OK):
+        raise ConfigError(f"{file.parent} is no folder that can be written into")
+    listener = WakeListener.of(settings)
+
+    def terms_of(settings: Settings) -> Terms:
+        handed = packed(settings, folder.name, wake_address=listener.address)
+        return _terms(settings, handed, watches=watches)
 
     def reload() -> Terms:
         folder.enter()
-        return _terms(read(), folder.name, watches=watches)
+        return terms_of(read())
 
-    terms = _terms(settings, folder.name, watches=watches)
-    if terms.heartbeat_file is not None and not os.access(terms.heartbeat_file.parent, os.W_OK):
-        raise ConfigError(f"{terms.heartbeat_file.parent} is no folder that can be written into")
     notifier = Notifier.of(os.environ)
     env = {name: value for name, value in os.environ.items() if name not in VARIABLES}
     return Supervisor(
-        terms, starter(_worker_command(), env), reload=reload, notifier=notifier, tell=tell
+        terms_of(settings),
+        starter(_worker_command(), env),
+        reload=reload,
+        notifier=notifier,
+        tell=tell,
+        listener=listener,
     ).run()
 
 
@@ -55,12 +65,12 @@ def _worker_command() -> Callable[[str], Sequence[str]]:
     return lambda told: [*python, "-m", "wpbridge", *sys.argv[1:], "--worker", told]
 
 
-def _terms(settings: Settings, folder: str, *, watches: bool) -> Terms:
+def _terms(settings: Settings, handed: bytes, *, watches: bool) -> Terms:
     drain = settings.drain_timeout
     return Terms(
         processes=settings.processes,
         drain_seconds=None if drain is None else drain.total_seconds(),
         heartbeat_file=settings.heartbeat_file,
         watches=watches,
-        handed=packed(settings, folder),
+        handed=handed,
     )

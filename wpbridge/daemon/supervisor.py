@@ -18,6 +18,8 @@ from wpbridge.daemon.fleet import Fleet
 from wpbridge.daemon.heartbeat import Beat, HeartbeatWriter, is_live
 from wpbridge.daemon.notify import Notifier
 from wpbridge.daemon.terms import CurrentTerms, Terms
+from wpbridge.daemon.wake_listener import WakeListener
+from wpbridge.daemon.wakes import Wakes
 from wpbridge.daemon.worker_process import Child, Start
 from wpbridge.telling.log import tell
 
@@ -42,6 +44,7 @@ class Supervisor:
         reload: Callable[[], Terms],
         notifier: Notifier,
         tell: Callable[[str], None],
+        listener: WakeListener | None = None,
     ) -> None:
         """See :class:`Terms`.
 
@@ -51,6 +54,7 @@ class Supervisor:
             reload: reads the settings anew; what is wrong with them is a WpbridgeError.
             notifier: the service manager's ear.
             tell: prints a line of a state dump.
+            listener: hears wakes; None for a daemon that only polls.
         """
         self._terms = CurrentTerms(terms, reload)
         self._start = start
@@ -58,6 +62,7 @@ class Supervisor:
         self._tell = tell
         self._selector = selectors.DefaultSelector()
         self._fleet = Fleet(self._launch, terms.processes, opened=self._open, closed=self._close)
+        self._wakes = Wakes(listener or WakeListener(), self._selector)
         self._stopped_by: signal.Signals | None = None
         self._deadline: float | None = None
         self._was_ready = False
@@ -79,16 +84,20 @@ class Supervisor:
                 if self._stopped_by is not None and not any(self._fleet.children()):
                     return self._end(128 + self._stopped_by)
                 self._duties()
+                self._wakes.tick([c for c in self._fleet.children() if c.state == "working"])
                 for key, _ in self._selector.select(self._wait_seconds()):
                     if key.data is arrivals:
                         for number in arrivals.take():
                             self._signaled(number)
+                    elif key.data is self._wakes:
+                        self._wakes.hear()
                     else:
                         self._hear(key.data)
 
     def _end(self, code: int) -> int:
         totals = {name: n for name, n in sorted(self._fleet.totals().items()) if n}
         self._fleet.kill()
+        self._wakes.close()
         if self._terms.now.heartbeat_file is not None:
             heartbeat.remove(self._terms.now.heartbeat_file)
         if self._fleet.is_seen:
@@ -110,6 +119,7 @@ class Supervisor:
     def _hear(self, child: Child) -> None:
         said, goes_on = child.hear()
         for message in said:
+            self._wakes.heard(message)
             told = self._fleet.heard(child, message)
             if told is not None:
                 self._asked.pop(child, None)
@@ -170,7 +180,8 @@ class Supervisor:
     def _wait_seconds(self) -> float:
         now = time.monotonic()
         moments = [self._due["beat"], self._due["status"]]
-        moments += [m for m in (self._deadline, self._fleet.next_due()) if m is not None]
+        maybe = (self._deadline, self._fleet.next_due(), self._wakes.due())
+        moments += [m for m in maybe if m is not None]
         moments += self._asked.values()
         if self._notifier.watchdog_seconds is not None:
             moments.append(self._due["watchdog"])

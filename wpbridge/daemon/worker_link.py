@@ -29,7 +29,7 @@ TICK_SECONDS: Final = 1.0
 NUDGE_SECONDS: Final = 10.0
 """An idle loop that sleeps longer than this is made to look: so it gives its signs."""
 CALM_SECONDS: Final = 0.005
-"""Between two wake-ups: many enqueues are one reason to look."""
+"""Between two pokes that are heard: many enqueues are one reason to look."""
 
 
 class SignClock(SystemClock):
@@ -90,6 +90,7 @@ class WorkerLink:
         self._lifetime = lifetime
         self._born = time.monotonic()
         self._runner: Runner | None = None
+        self._wake_keys: Callable[[], dict[str, Any]] = dict
         self._is_quiet = False
         self._is_away = False
         self._outbox: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
@@ -113,13 +114,26 @@ class WorkerLink:
 
         self._ears.register(ear, selectors.EVENT_READ, woken)
 
-    def attach(self, runner: Runner, *, files: Callable[[], list[str]]) -> None:
-        """The runner is about to run; the supervisor hears it when it is registered."""
-        self._runner = runner
+    def attach(
+        self,
+        runner: Runner,
+        *,
+        files: Callable[[], list[str]],
+        wake_keys: Callable[[], dict[str, Any]] = dict,
+    ) -> None:
+        """The runner is about to run; the supervisor hears it when it is registered.
+
+        ``files`` and ``wake_keys`` are called by the runner's loop, between two of its steps.
+        """
+        self._runner, self._wake_keys = runner, wake_keys
         runner.quiet(on=self._is_quiet)
         if self.why:
             runner.stop()
-        runner.ask(lambda _told: self._outbox.put({"event": "ready", "files": files()}))
+        runner.ask(
+            lambda _told: self._outbox.put(
+                {"event": "ready", "files": files(), "wakes": wake_keys()}
+            )
+        )
 
     def stop(self, why: str) -> None:
         """Claim no more, finish what runs; from any thread, or a signal handler."""
@@ -189,6 +203,12 @@ class WorkerLink:
                     runner.quiet(on=self._is_quiet)
             case "dump" if runner is not None:
                 runner.ask(lambda told: self._outbox.put({"event": "state", "told": told}))
+            case "wake" if runner is not None:
+                runner.wake()
+            case "wake-keys" if runner is not None:
+                runner.ask(
+                    lambda _: self._outbox.put({"event": "wakes", "wakes": self._wake_keys()})
+                )
             case "stacks":
                 faulthandler.dump_traceback(all_threads=True)
             case _:

@@ -17,6 +17,7 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 
 	/**
 	 * Narrows what Action Scheduler's runners claim, by filters that it has had since 3.4. Writes to no table.
+	 * The second part of this file wakes wpbridge.
 	 *
 	 * What cannot be read counts as empty, so the plugin then behaves as if this file were not there.
 	 * Written in the PHP of 5.6, for the sites that Action Scheduler 3.5 still serves.
@@ -314,7 +315,7 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 		}
 
 		/** Rows as arrays, or null if they cannot be read. No error is shown then. */
-		private static function rows( $sql ) {
+		public static function rows( $sql ) {
 			global $wpdb;
 			$rows   = null;
 			$before = $wpdb->suppress_errors( true );

@@ -17,6 +17,8 @@ class JsonLine:
     """The constant whose text is the JSON."""
     mark: bytes
     """A text by which a file is known as ours."""
+    more: tuple[str, ...] = ()
+    """Files in this folder whose PHP stands behind that of the template, in the same file."""
 
     @property
     def pattern(self) -> re.Pattern[bytes]:
@@ -26,7 +28,9 @@ class JsonLine:
 
     def template(self) -> bytes:
         """Return the PHP that we ship."""
-        return resources.files("wpbridge").joinpath("plugin", self.template_name).read_bytes()
+        folder = resources.files("wpbridge").joinpath("plugin")
+        more = [folder.joinpath(name).read_bytes().removeprefix(b"<?php") for name in self.more]
+        return b"".join([folder.joinpath(self.template_name).read_bytes(), *more])
 
     def text(self, source: bytes) -> bytes | None:
         """Return the JSON of a file. None if the file is not ours, or has no such line."""

@@ -22,14 +22,22 @@ class Identity:
     where the start is not known: then nobody looks for the process, and only beats count."""
     pid: int
     pid_started: str
+    wake_address: str = ""
+    """Where PHP reports that it has enqueued something; empty where nobody listens."""
 
 
-def identity() -> Identity:
+def identity(wake_address: str = "") -> Identity:
     """Return the identity of this process."""
     pid = os.getpid()
     started = processes.start_of(pid)
     boot = processes.place() if started else ""
-    return Identity(host=socket.gethostname(), boot=boot, pid=pid, pid_started=started)
+    return Identity(
+        host=socket.gethostname(),
+        boot=boot,
+        pid=pid,
+        pid_started=started,
+        wake_address=wake_address,
+    )
 
 
 def is_same_process(runner: RunnerRecord, me: Identity) -> bool:

@@ -11,6 +11,8 @@ from wpbridge.runner.shared import Run
 from wpbridge.runner.upkeep_turns import UpkeepTurns
 
 FIRST_IDLE_SECONDS: Final = 0.02
+LOOK_SECONDS: Final = 0.02
+"""A runner that is woken again and again looks at most once in this time."""
 IDLE_STRETCH: Final = 1.22
 """An idle runner waits up to so many poll intervals, less a little chance.
 
@@ -40,6 +42,7 @@ class Idling:
         self._upkeep_turns = upkeep_turns
         self._look_at: float | None = None
         """When it looks again."""
+        self._looked_at = 0.0
 
     def wake(self) -> None:
         """Begin the waits anew, since something was enqueued or claimed. From any thread."""
@@ -59,10 +62,13 @@ class Idling:
         self._run.executor.reports(max(0.0, until - self._run.clock.monotonic()))
         self._presence.beat_when_due()
         is_woken = self.seconds == 0.0
-        if not is_woken and self._run.clock.monotonic() < look_at:
-            # Only asked something: the look is still to come.
+        if is_woken:
+            look_at = self._look_at = min(look_at, self._looked_at + LOOK_SECONDS)
+        now = self._run.clock.monotonic()
+        if now < look_at:
+            # Only asked something, or woken once more: the look is still to come.
             return
-        self._look_at = None
+        self._look_at, self._looked_at = None, now
         if not (run.is_stopping or run.is_quiet):
             # Woken: what was enqueued is due, and shall not wait for another look.
             run.is_exhausted = not (is_woken or self._is_something_due())
@@ -76,7 +82,7 @@ class Idling:
             self.seconds = min(longest, max(FIRST_IDLE_SECONDS, self.seconds * 2))
             # Runners that went idle together shall not look together.
             wait = self.seconds * random.uniform(0.85, 1.0)  # noqa: S311
-            self._look_at = self._run.clock.monotonic() + wait
+            self._look_at = self._run.clock.monotonic() + max(LOOK_SECONDS, wait)
         return self._look_at
 
     def _is_something_due(self) -> bool:

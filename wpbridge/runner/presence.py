@@ -26,7 +26,11 @@ class Presence:
         me = self._run.me
         self._confirmed = self._moment()
         row = self._run.store.register(
-            host=me.host, boot=me.boot, pid=me.pid, pid_started=me.pid_started
+            host=me.host,
+            boot=me.boot,
+            pid=me.pid,
+            pid_started=me.pid_started,
+            wake_address=me.wake_address,
         )
         self._rows.append(row)
 

@@ -4,7 +4,16 @@ from typing import Final
 
 from wpbridge import moved
 
-DOOR: Final = ("config", "database", "moments", "resolve", "rules", "wpconfig", "zone")
+DOOR: Final = (
+    "config",
+    "database",
+    "moments",
+    "resolve",
+    "rules",
+    "wake_kinds",
+    "wpconfig",
+    "zone",
+)
 """The modules that other rooms may import."""
 
 

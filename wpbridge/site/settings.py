@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from wpbridge.site import rule_tables as tables
 from wpbridge.site import value_kinds as kinds
+from wpbridge.site import wake_kinds
 from wpbridge.site.rules import Keep, Limit, RetryRule, Route, Webhook
 from wpbridge.site.settings_file import SettingsFile
 
@@ -37,7 +38,7 @@ def _setting(
     key: str = "",
     is_secret: bool = False,
 ) -> Any:
-    """Return a field; in [php] its key in the file is its name without ``php_``, unless told."""
+    """Return a field. Its key in the file is its name, in [php] without ``php_``, unless told."""
     told = {"setting": Setting(kind, table, key, is_secret)}
     if isinstance(default, dict):
         return field(default_factory=lambda: MappingProxyType({}), repr=False, metadata=told)
@@ -150,6 +151,19 @@ class Settings:
     )
     """What becomes of an action whose runner died while it ran."""
     log_format: Literal["text", "json"] = _setting("text", kinds.choice("text", "json"))
+    wake_socket: Path | None = _setting(None, wake_kinds.socket_path, "wake")
+    """A Unix socket on which the daemon hears wakes."""
+    wake_mode: str = _setting("0666", wake_kinds.mode, "wake")
+    """Of that socket. Everybody may write to it, since only signed wakes count."""
+    wake_group: str | None = _setting(None, kinds.text, "wake")
+    """Of that socket; None: the group of the daemon's user."""
+    wake_listen: str | None = _setting(None, wake_kinds.listen, "wake")
+    """``HOST:PORT`` on which the daemon hears wakes by UDP, or ``off``. None: a free port of the
+    loopback interface, but ``off`` if there is a socket."""
+    wake_announce: str | None = _setting(None, wake_kinds.announce, "wake")
+    """``HOST`` or ``HOST:PORT`` to which PHP on other machines sends wakes; None: as listened."""
+    wake_address: str = ""
+    """What a worker tells PHP of where its supervisor hears wakes. The supervisor says it."""
     php_max_memory: int = _setting(0, kinds.size, "php")
     """Bytes; 0: four fifths of the worker's own memory_limit, 512 MiB where it has none."""
     format: Format = _setting("text", kinds.choice(*get_args(Format)))
@@ -169,9 +183,7 @@ class Settings:
 def _described() -> dict[str, Setting]:
     found = {one.name: one.metadata.get("setting") for one in fields(Settings)}
     return {
-        name: told._replace(
-            key=told.key or (name.removeprefix("php_") if told.table == "php" else name)
-        )
+        name: told._replace(key=told.key or name.removeprefix(f"{told.table}_"))
         for name, told in found.items()
         if told is not None
     }

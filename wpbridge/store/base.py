@@ -179,8 +179,13 @@ class StartPlan:
 class Store(Protocol):
     """One site's queue, as a runner uses it. Only one thread at a time may use a store."""
 
-    def register(self, *, host: str, boot: str, pid: int, pid_started: str) -> RunnerId:
-        """Add this runner to the table of runners, which is made on first use."""
+    def register(
+        self, *, host: str, boot: str, pid: int, pid_started: str, wake_address: str = ""
+    ) -> RunnerId:
+        """Add this runner to the table of runners, which is made on first use.
+
+        ``wake_address`` says where PHP reports that it has enqueued something.
+        """
         ...
 
     def unregister(self) -> None:

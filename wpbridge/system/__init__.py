@@ -4,6 +4,7 @@ from typing import Final
 
 DOOR: Final = (
     "append_only",
+    "datagrams",
     "private_files",
     "processes",
     "programs",

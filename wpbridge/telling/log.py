@@ -56,6 +56,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "daemon.resumed": Kind(_DAEMON, _INFO),
     "daemon.stopped": Kind(_DAEMON, _INFO, ("code", *_TOTALS)),
     "daemon.stopping": Kind(_DAEMON, _INFO, ("signal",)),
+    "daemon.wakes_unheard": Kind(_DAEMON, _WARNING, ("address", "reason")),
     "event.subscriber_failed": Kind(_EVENTS, _ERROR, ("kind",)),
     "handler.failed": Kind(_HANDLER, _DEBUG),
     "handler.late": Kind(_HANDLER, _WARNING, ("action_id", "hook", "limit_seconds")),

@@ -440,6 +440,8 @@ class Wpbridge_Worker {
 			$told['error'] = $this->describe( $error );
 		}
 		$this->answer( $told );
+		// The companion plugin wakes idle daemons now if the action has stored another one.
+		$this->guarded( 'wpbridge_action_ended', $id );
 		if ( $took > self::PATIENCE_SECONDS || $told['full'] ) {
 			$this->give_back();
 		}

@@ -87,6 +87,7 @@ class Ownership:
             f" claims, once) VALUES (:host, :boot, :pid, :pid_started, :version, {dialect.db_now},"
             f" {dialect.db_now}, '', ''){dialect.returning('runner_id')}"
         )
+        self._announce = text(f"UPDATE {table} SET wake_address = :address WHERE runner_id = :id")
         self._leave = text(f"DELETE FROM {table} WHERE {self._mine}")
         self._remove = text(f"DELETE FROM {table} WHERE runner_id = :id")
         self._all = text(f"SELECT {columns} FROM {table} ORDER BY runner_id")
@@ -106,7 +107,14 @@ class Ownership:
         return self._row.once
 
     def enter(
-        self, connection: Connection, *, host: str, boot: str, pid: int, pid_started: str
+        self,
+        connection: Connection,
+        *,
+        host: str,
+        boot: str,
+        pid: int,
+        pid_started: str,
+        wake_address: str = "",
     ) -> RunnerId:
         """Insert this runner's row. A runner that begins anew has nothing in hand."""
         self._row = self._tried = _Row()
@@ -116,12 +124,14 @@ class Ownership:
             "pid": pid,
             "pid_started": pid_started[:64],
         }
-        counts = "writes" in self._dialect.columns(connection, self._names.runners)
-        self._prepare(counts=counts)
+        columns = self._dialect.columns(connection, self._names.runners)
+        self._prepare(counts="writes" in columns)
         values = {**self._process, "version": __version__}
         result = connection.execute(self._enter, values)
         [runner] = self._dialect.new_ids(connection, result, 1, self._names.runners)
         self.id = RunnerId(runner)
+        if wake_address and "wake_address" in columns:
+            connection.execute(self._announce, {"id": runner, "address": wake_address[:255]})
         return self.id
 
     def _prepare(self, *, counts: bool) -> None:

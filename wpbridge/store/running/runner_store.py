@@ -63,7 +63,9 @@ class RunnerStore:
 
     # Ownership
 
-    def register(self, *, host: str, boot: str, pid: int, pid_started: str) -> RunnerId:
+    def register(
+        self, *, host: str, boot: str, pid: int, pid_started: str, wake_address: str = ""
+    ) -> RunnerId:
         """See :class:`Store`."""
         store = self.parts
         # A runner that begins anew reads the tables anew: its server may have forgotten some.
@@ -74,7 +76,12 @@ class RunnerStore:
         self._suspects.in_hand = frozenset()
         return self.session.transact(
             lambda c: self._ownership.enter(
-                c, host=host, boot=boot, pid=pid, pid_started=pid_started
+                c,
+                host=host,
+                boot=boot,
+                pid=pid,
+                pid_started=pid_started,
+                wake_address=wake_address,
             )
         )
 

@@ -125,6 +125,7 @@ RUNNERS: Final = Table(
         "claims": Column(type="text"),
         "once": Column(type="mediumtext"),
         "writes": Column(type="bigint", default="0"),
+        "wake_address": Column(type="varchar(255)", default=""),
     },
     is_ours=True,
 )

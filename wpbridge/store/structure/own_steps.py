@@ -95,25 +95,31 @@ def _give_id(place: Place) -> None:
     begin(place, old_until=_highest(place), version=2)
 
 
-def _count_writes(place: Place) -> None:
-    """Give runners' rows the counter by which a runner sees that its server forgot a write."""
+def _add_to_runners(column: str, place: Place) -> None:
+    """Give the table of runners a column that it lacks."""
     table = place.names.runners
 
     def columns() -> set[str]:
         return set(place.session.run(lambda c: place.dialect.columns(c, table)))
 
     there = columns()
-    if not there or "writes" in there:
+    if not there or column in there:
         return
     try:
-        place.run(text(place.dialect.ddl.add_column(place.names, RUNNERS, "writes")))
+        place.run(text(place.dialect.ddl.add_column(place.names, RUNNERS, column)))
     except StoreError:
         # Another process may have added it first.
-        if "writes" not in columns():
+        if column not in columns():
             raise
 
 
-STEPS: Final = (Step(version=2, take=_give_id), Step(version=3, take=_count_writes))
+STEPS: Final = (
+    Step(version=2, take=_give_id),
+    # By the counter a runner sees that its server forgot a write.
+    Step(version=3, take=partial(_add_to_runners, "writes")),
+    # To this address PHP sends its wakes.
+    Step(version=4, take=partial(_add_to_runners, "wake_address")),
+)
 VERSION: Final = STEPS[-1].version
 """The version that this release makes and knows."""
 
