@@ -101,7 +101,12 @@ def test_the_table_of_an_existing_site_is_made_too(store: RunnerStore, again: Op
     assert len(rows(store)) == 1
 
 
-def test_of_several_who_make_it_one_counts(store: RunnerStore, again: Open) -> None:
+@pytest.mark.parametrize("has_table", [True, False])
+def test_of_several_who_make_it_one_counts(
+    store: RunnerStore, again: Open, *, has_table: bool
+) -> None:
+    if not has_table:
+        change(store, f"DROP TABLE {TABLE}")
     stores = [again() for _ in range(5)]
     found = set(at_once(lambda one: one.parts.signing.keys("ticket"), stores))
     assert len(found) == 1

@@ -150,7 +150,7 @@ def test_no_command_shows_a_secret_or_a_key(lite: Site) -> None:
     assert fingerprints(lite)[0] in lite.ok("keys", "list"), "the list is not empty"
 
 
-def test_no_copy_of_a_queue_takes_the_secret_along(lite: Site, tmp_path: Path) -> None:
+def test_nothing_takes_the_secret_along_or_cleans_it_away(lite: Site, tmp_path: Path) -> None:
     lite.ok("init")
     insert(lite.store, make_new("done"), make_new("due"))
     change(
@@ -164,6 +164,7 @@ def test_no_copy_of_a_queue_takes_the_secret_along(lite: Site, tmp_path: Path) -
         ("migrate", "export", "--output", "all.jsonl.gz"),
         ("migrate", "copy", "--to-dsn", "sqlite:///other.db", "--to-table-prefix", "x_", "--yes"),
         ("migrate", "archive", "--output", "old.jsonl.gz", "--yes"),
+        ("clean", "--older-than", "1d", "--yes"),
     ):
         if "copy" in words:
             lite.ok("init", "--dsn", "sqlite:///other.db", "--table-prefix", "x_")
@@ -175,3 +176,4 @@ def test_no_copy_of_a_queue_takes_the_secret_along(lite: Site, tmp_path: Path) -
         data = gzip.decompress(data) if file.suffix == ".gz" else data
         assert mine.encode() not in data, file
         assert bytes.fromhex(mine) not in data, file
+    assert secrets(lite) == [mine]
