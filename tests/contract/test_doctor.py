@@ -1,5 +1,8 @@
 """The doctor on both databases: every check finds its trouble, and nothing in a healthy queue."""
 
+import os
+import socket
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -40,6 +43,7 @@ from wpbridge.store.running.plans import Step
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.structure.own_steps import VERSION
 from wpbridge.store.upkeep.cleaning import AWAY, Cleaning
+from wpbridge.system.datagrams import bound_to_path
 
 ACTIONS = "wp_actionscheduler_actions"
 LOGS = "wp_actionscheduler_logs"
@@ -626,6 +630,55 @@ def test_no_companion(examined: Examine, tmp_path: Path) -> None:
     site.handlers_fault = ""
     companion.install(tmp_path, "wp_", companion.owned(site.settings, site.handlers))
     assert found(site, "companion") == []
+
+
+def announce(store: RunnerStore, address: str, host: str = "") -> None:
+    store.unregister()
+    store.register(
+        host=host or socket.gethostname(), boot="b", pid=1, pid_started="1", wake_address=address
+    )
+
+
+def test_wakes_that_php_does_not_send_or_that_do_not_arrive(
+    store: RunnerStore, examined: Examine, tmp_path: Path
+) -> None:
+    site = examined()
+    assert found(site, "wakes") == [], "the daemons only poll"
+    folder = tmp_path / "mu-plugins"
+    folder.mkdir()
+    site.site = replace(site.site, mu_plugins=folder)
+    announce(store, "udp:127.0.0.1:9")
+    assert one(site, "wakes").fix == "wpbridge wp install-plugin"
+    (folder / "wpbridge.php").write_text("<?php // wpbridge-companion-file")
+    assert "too old" in one(site, "wakes").cause
+    (folder / "wpbridge.php").unlink()
+    companion.install(folder, "wp_", companion.owned(site.settings, site.handlers))
+    [finding] = doctor.examine(site, ["wakes"]).findings
+    assert (finding.level, finding.cause) == ("ok", "daemons hear wakes at udp:127.0.0.1:9")
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="wpb") as place:
+        path = Path(place, "s")
+        announce(store, f"unix:{path}")
+        assert "no socket is there" in one(site, "wakes").cause
+        path.write_text("")
+        assert "no socket is there" in one(site, "wakes").cause
+        path.unlink()
+        ear = bound_to_path(path, mode=0o660, group=None)
+        Path(place).chmod(0o755)
+        assert found(site, "wakes") == []
+        if os.geteuid() == 0:
+            os.chown(tmp_path, 65534, 65534)
+            assert f"may not write to {path}" in one(site, "wakes").cause
+            path.chmod(0o666)
+            assert found(site, "wakes") == []
+            Path(place).chmod(0o700)
+            assert f"may not enter {place}" in one(site, "wakes").cause
+            os.chown(tmp_path, 0, 0)
+        ear.close()
+        assert "nobody listens" in one(site, "wakes").cause
+        announce(store, f"unix:{path}", host="another")
+        assert found(site, "wakes") == [], "its files are not here"
+    site.settings = replace(site.settings, wake_announce="no-such-host.invalid:9")
+    assert "no-such-host.invalid:9, which has no address" in one(site, "wakes").cause
 
 
 HELLO = Hello(

@@ -143,7 +143,7 @@ def _announced(host: str, port: int, announce: str | None) -> str:
     is_any = told in {"0.0.0.0", "::"}  # noqa: S104 - it is compared, not bound
     try:
         # A container's own name leads to the address by which the others reach it.
-        found = resolved(socket.gethostname() if is_any else told)
+        found = datagrams.resolved(socket.gethostname() if is_any else told)
     except OSError as error:
         tell("daemon.wakes_unheard", address=f"udp:{told}", reason=error.strerror)
         return ""
@@ -152,11 +152,3 @@ def _announced(host: str, port: int, announce: str | None) -> str:
         tell("daemon.wakes_unheard", address=f"udp:{told}", reason=reason)
         return ""
     return f"udp:{joined(found, other or port)}"
-
-
-def resolved(host: str) -> str:
-    """Return the numeric address of a host. OSError if there is none."""
-    try:
-        return str(socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)[0][4][0])
-    except UnicodeError:
-        raise OSError(None, "no name of a host") from None

@@ -19,6 +19,7 @@ from wpbridge.doctor import (
     checks_signing,
     checks_site,
     checks_tables,
+    checks_wakes,
     examination,
 )
 from wpbridge.doctor.examination import Check, Examination
@@ -55,6 +56,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *checks_tables.CHECKS,
     *checks_signing.CHECKS,
     *checks_site.CHECKS,
+    *checks_wakes.CHECKS,
     *checks_runners.CHECKS,
     *checks_due.CHECKS,
     *checks_claims.CHECKS,

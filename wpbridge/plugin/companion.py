@@ -23,6 +23,7 @@ from wpbridge.plugin.companion_file import (
     read,
     remove,
     render,
+    sends_wakes,
     template,
 )
 from wpbridge.plugin.placing import source_of
@@ -46,6 +47,7 @@ __all__ = [
     "read",
     "remove",
     "render",
+    "sends_wakes",
     "template",
 ]
 

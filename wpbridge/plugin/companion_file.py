@@ -131,6 +131,16 @@ def read(folder: Path) -> Companion | None:
     return None if source is None else parse(source)
 
 
+def sends_wakes(folder: Path) -> bool:
+    """Tell whether the file in a folder wakes daemons. One of an earlier release does not.
+
+    Raises:
+        SiteError: the file cannot be read.
+    """
+    source = source_of(folder / FILE_NAME)
+    return source is not None and b"class Wpbridge_Wakes" in source
+
+
 def install(
     folder: Path, prefix: str, ownership: Ownership, *, dry_run: bool = False
 ) -> Literal["created", "renewed", "unchanged"]:

@@ -72,6 +72,14 @@ def is_heard(path: Path) -> bool:
     return True
 
 
+def resolved(host: str) -> str:
+    """Return the numeric address of a host. OSError if there is none."""
+    try:
+        return str(socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)[0][4][0])
+    except UnicodeError:
+        raise OSError(None, "no name of a host") from None
+
+
 def _bound(path: Path, mode: int) -> socket.socket:
     ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     # The umask counts for the whole process, which has one thread here.

@@ -284,7 +284,7 @@ def test_php_is_told_numeric_addresses(
 def test_a_container_tells_its_own_address(
     own: str, address: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("wpbridge.daemon.wake_listener.resolved", lambda _host: own)
+    monkeypatch.setattr("wpbridge.system.datagrams.resolved", lambda _host: own)
     listener = WakeListener.of(Settings(wake_listen="0.0.0.0:0"))
     listener.close()
     assert listener.address.startswith(address)

@@ -2,5 +2,12 @@
 
 from typing import Final
 
-DOOR: Final = ("candidates", "limits", "ownership", "plans", "runner_store")
+DOOR: Final = (
+    "candidates",
+    "limits",
+    "ownership",
+    "plans",
+    "runner_store",
+    "wake_addresses",
+)
 """The modules that other rooms may import."""
