@@ -12,10 +12,12 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from both_sides import BothSides
 from companion_site import Site, emptied_site, made_wordpress
 from rows import change
 from stores import way_of
 from wpbridge.codec import wakes
+from wpbridge.plugin import companion
 from wpbridge.plugin.companion import Ownership
 from wpbridge.store.structure.creation import create_tables
 from wpbridge.system.datagrams import bound_to_path, bound_to_udp
@@ -200,3 +202,37 @@ def test_after_a_rotation_the_new_key_signs(ears: Ears) -> None:
     ears.keys = signing.keys("wake", max_age_seconds=0.0)[:1]
     ears.site.php(ASYNC)
     assert ears.heard() == 1
+
+
+STORING = """<?php
+add_action( 't_store', function () { as_enqueue_async_action( 't_elsewhere' ); } );
+add_action( 't_store_later', function () { as_schedule_single_action( time() + 3600, 't_elsewhere' ); } );
+"""
+
+
+def test_a_php_worker_of_ours_wakes_only_for_what_hooks_store(both: BothSides) -> None:
+    """Neither for what it does with a claim, nor for the next one of a recurring action."""
+    site = both.site
+    plugins = site.folder / "wp-content" / "mu-plugins"
+    companion.install(plugins, "wp_", Ownership())
+    (plugins / "storing.php").write_text(STORING)
+    store, ear = site.open(), bound_to_udp("127.0.0.1", 0)
+    address = f"udp:127.0.0.1:{ear.getsockname()[1]}"
+    store.register(host="elsewhere", boot="", pid=1, pid_started="1", wake_address=address)
+    [key] = store.parts.signing.keys("wake")
+    try:
+        for hook in ("t_noop", "t_store", "t_store_later", "t_store"):
+            site.enqueue(hook)
+        site.enqueue("t_noop", interval=3600)
+        totals = site.run(hooks="t_noop,t_store,t_store_later")
+        assert totals.complete == 5
+        found = [wakes.read(ear.recv(4096)) for _ in range(2)]
+        assert all(wake is not None and wake.is_signed([key]) for wake in found)
+        with pytest.raises(BlockingIOError):
+            ear.recv(4096)
+    finally:
+        (plugins / "storing.php").unlink()
+        companion.remove(plugins, "wp_")
+        change(store, "DELETE FROM wp_wpbridge_runners")
+        store.close()
+        ear.close()
