@@ -107,7 +107,7 @@ def fill(store: RunnerStore) -> int:
     add_row(store, hook="odd", scheduled_date_gmt=None, scheduled_date_local=None)
     for told in golden():
         add_row(store, hook="golden", schedule=told)
-    return store.parts.reading.count(Query())
+    return store.parts.counting.all(Query())
 
 
 def golden() -> Iterator[str]:

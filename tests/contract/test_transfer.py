@@ -92,7 +92,7 @@ def test_the_same_file_again_adds_nothing(store: RunnerStore, other: RunnerStore
     imported(other, data)
     again = imported(other, data)
     assert (again.added, again.known, again.is_good) == (0, count, True)
-    assert other.parts.reading.count(Query()) == count
+    assert other.parts.counting.all(Query()) == count
 
 
 @pytest.mark.parametrize("unique", [False, True])

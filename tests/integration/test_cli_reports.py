@@ -94,6 +94,35 @@ def test_the_columns_of_stats_for_programs_do_not_depend_on_the_rows(counted: Si
     assert heads() == (f"{table}\theld", for_programs)
 
 
+def test_a_number_at_the_cap_says_so_and_exact_ones_are_to_be_had(
+    counted: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for command in ("reports", "status", "actions"):
+        monkeypatch.setattr(f"wpbridge.cli.{command}.CAP", 2)
+    stats = counted("stats")
+    mail = stats.out.splitlines()[1].split("\t")
+    assert mail[:7] == ["mail", "2+", "1", "0", "0", "0", "3+"]
+    words = "counted up to 2, which means so many or more; --exact counts them all\n"
+    assert stats.err == counted("stats", "--field", "pending").err == words
+    found = json.loads(counted("stats", "--format", "json").out)
+    capped = {row["name"]: row["capped"] for row in found}
+    assert capped == {"mail": ["pending", "total", "due", "held"], "sync": [], "odd": []}
+    assert (found[0]["pending"], found[0]["total"]) == (2, 3)
+    assert rows(counted, "stats", "--exact")[0]["capped"] == []
+    assert counted("stats", "--exact").err == ""
+    assert "pending               2+\n" in counted.ok("status")
+    assert "failed                1\n" in counted.ok("status")
+    status = json.loads(counted.ok("status", "--format", "json"))
+    assert (status["counts"]["pending"], status["due"]) == (2, 2)
+    assert (status["capped"], status["due_is_capped"]) == (["pending", "due"], True)
+    status = json.loads(counted.ok("status", "--format", "json", "--exact"))
+    assert (status["counts"]["pending"], status["capped"]) == (4, [])
+    assert counted("list", "--limit", "1").err == "showing 1 of 2+; --limit 0 for all\n"
+    assert counted("list", "--limit", "5").err == "showing 5 of 6+; --limit 0 for all\n"
+    assert counted("list", "--limit", "1", "--exact").err.startswith("showing 1 of 9;")
+    assert counted.ok("list", "--format", "count") == "9\n"
+
+
 def test_stats_by_group_and_by_status(counted: Site) -> None:
     none, shop = rows(counted, "stats", "--by", "group")
     assert (none["name"], none["total"], none["due"]) == ("", 5, 0)

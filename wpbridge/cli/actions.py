@@ -14,6 +14,8 @@ from wpbridge.cli.misspelled import tell_unknown
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import (
     check_fields,
+    counted,
+    exact_option,
     is_table,
     list_options,
     print_one,
@@ -26,6 +28,7 @@ from wpbridge.errors import InputError
 from wpbridge.queue.facade import Queue, opened
 from wpbridge.site.config import Settings
 from wpbridge.site.moments import iso
+from wpbridge.store.reading.counting import CAP
 from wpbridge.store.records import ORDERS, Query, Record
 
 _ORDER_NAMES = (*ORDERS, "action_id")
@@ -67,6 +70,7 @@ Examples:
     type=click.Choice(["asc", "desc"], case_sensitive=False),
     help="Which way (asc; a table without --order-by: desc, the newest first).",
 )
+@exact_option
 @list_options(ACTION_FIELDS)
 @tz_option
 @click.pass_context
@@ -78,13 +82,15 @@ def list_(
     offset: int,
     order_by: Any,
     order: str | None,
+    exact: bool,
     fields: str | None,
     field: str | None,
     **flags: Any,
 ) -> None:
     """List actions, 20 by default; how many there are in all is said on stderr.
 
-    A table begins with the newest ones, the other formats with what is due first.
+    A table begins with the newest ones, the other formats with what is due first. The number of
+    --format count is always exact.
     """
     check_fields(ACTION_FIELDS, fields, field)
     query = query_of(split(flags))
@@ -103,9 +109,11 @@ def list_(
             return
         found = queue.find(query)
         _print(queue, iter(found), settings, fields, field)
-        total = queue.count(query) if (limit and len(found) == limit) or offset else len(found)
+        cap = None if exact else max(CAP, len(found) + 1)
+        is_part = (limit and len(found) == limit) or offset
+        total = queue.count(query, cap=cap) if is_part else len(found)
     if total > len(found):
-        told(f"showing {len(found):,} of {total:,}; --limit 0 for all")
+        told(f"showing {len(found):,} of {counted(total, cap)}; --limit 0 for all")
 
 
 def _ordered(query: Query, by: Any, way: str | None, *, for_people: bool) -> Query:

@@ -34,6 +34,17 @@ _NUMBERS: Final = (int, float)
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
+def exact_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--exact``, for a command that counts up to a cap."""
+    words = "Count every action, however long it takes; else some 100,000 at most."
+    return click.option("--exact", is_flag=True, help=words)(command)
+
+
+def counted(number: int, cap: int | None) -> str:
+    """Return a number for people. One that has reached its cap has a plus: so many or more."""
+    return f"{number:,}{'+' if cap is not None and number >= cap else ''}"
+
+
 def list_options(fields: Sequence[str]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """``--format``, ``--fields`` and ``--field`` for a command that prints rows."""
     names = ", ".join(fields)

@@ -11,19 +11,20 @@ import click
 from wpbridge.cli.filters import BIGGEST, filter_options, moment_or_age, query_of, split
 from wpbridge.cli.misspelled import tell_unknown
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
-from wpbridge.cli.output import is_table, list_options, print_rows, told
+from wpbridge.cli.output import exact_option, is_table, list_options, print_rows, told
 from wpbridge.cli.times import times_in, tz_option
 from wpbridge.clock import SystemClock
 from wpbridge.errors import InputError
 from wpbridge.queue.facade import opened
 from wpbridge.queue.failure_groups import grouped
 from wpbridge.store.base import RunnerRecord
+from wpbridge.store.reading.counting import CAP
 from wpbridge.store.records import Tally
 from wpbridge.telling.words import plural
 from wpbridge.upkeep.claim_holders import OwnedClaim, owned_claims
 
 _STATUSES = ("pending", "in-progress", "complete", "failed", "canceled")
-STAT_FIELDS = ("name", *_STATUSES, "other", "total", "due", "oldest_due", "held")
+STAT_FIELDS = ("name", *_STATUSES, "other", "total", "due", "oldest_due", "held", "capped")
 FAILURE_FIELDS = ("fingerprint", "count", "hooks", "first", "last", "sample", "ids")
 CLAIM_FIELDS = ("id", "state", "holder", "pending", "running", "last_sign", "created", "has_row")
 
@@ -53,6 +54,7 @@ Examples:
 )
 @click.option("--hook", "hooks", multiple=True, metavar="HOOK", help="Only these hooks.")
 @click.option("--group", "groups", multiple=True, metavar="SLUG", help="Only these groups.")
+@exact_option
 @list_options(STAT_FIELDS)
 @tz_option
 @click.pass_context
@@ -64,6 +66,7 @@ def stats(
     hours: int,
     hooks: Sequence[str],
     groups: Sequence[str],
+    exact: bool,
     fields: str | None,
     field: str | None,
     **flags: Any,
@@ -74,14 +77,17 @@ def stats(
     as_table = is_table(settings.format, field)
     with opened(settings) as queue:
         tell_unknown(queue.store, hooks, groups, for_people=as_table)
-        tallies = queue.stats(by, hours=hours, query=query)
+        tallies = queue.stats(by, hours=hours, query=query, cap=None if exact else CAP)
         zone = times_in(settings, queue.store)
     shown_fields: tuple[str, ...] = ("name", *_STATUSES, "total")
     if by in ("hook", "group"):
         shown_fields = (*shown_fields, "due", "oldest_due")
         if not as_table or any(tally.held for tally in tallies):
             shown_fields = (*shown_fields, "held")
-    rows = [_stat(tally) for tally in tallies]
+    cap = next((tally.cap for tally in tallies if _capped(tally)), None)
+    if not as_table:
+        shown_fields = (*shown_fields, "capped")
+    rows = [_stat(tally, for_people=as_table) for tally in tallies]
     if by == "hour" and zone is not UTC and as_table:
         rows = [{**row, "name": _hour(row["name"], zone)} for row in rows]
     print_rows(
@@ -93,6 +99,9 @@ def stats(
         field=field,
         zone=zone,
     )
+    if cap is not None:
+        # Also for programs: the fields that were chosen may leave out the one that says it.
+        told(f"counted up to {cap:,}, which means so many or more; --exact counts them all")
 
 
 def _hour(name: str, zone: tzinfo) -> str:
@@ -100,17 +109,39 @@ def _hour(name: str, zone: tzinfo) -> str:
     return datetime.fromisoformat(name).astimezone(zone).isoformat(timespec="minutes")
 
 
-def _stat(tally: Tally) -> dict[str, Any]:
-    counts = {status: tally.statuses.get(status, 0) for status in _STATUSES}
+def _stat(tally: Tally, *, for_people: bool) -> dict[str, Any]:
+    numbers, capped = _numbers(tally), _capped(tally)
+    shown: dict[str, Any] = dict(numbers)
+    if for_people:
+        shown |= {name: f"{numbers[name]}+" for name in capped}
     return {
         "name": tally.name,
+        **shown,
+        "oldest_due": tally.oldest_due,
+        "capped": capped,
+    }
+
+
+def _numbers(tally: Tally) -> dict[str, int]:
+    counts = {status: tally.statuses.get(status, 0) for status in _STATUSES}
+    return {
         **counts,
         "other": tally.total - sum(counts.values()),
         "total": tally.total,
         "due": tally.due,
-        "oldest_due": tally.oldest_due,
         "held": tally.held,
     }
+
+
+def _capped(tally: Tally) -> list[str]:
+    """Return the fields whose number means so many or more."""
+    if tally.cap is None:
+        return []
+    numbers = _numbers(tally)
+    found = [name for name in (*_STATUSES, "other") if numbers[name] >= tally.cap]
+    found += ["total"] if found else []
+    # What is due and what is held come from the same rows.
+    return found + ["due", "held"] * (tally.due + tally.held >= tally.cap)
 
 
 @click.command(

@@ -6,11 +6,13 @@ import click
 
 from wpbridge import action
 from wpbridge.cli.options import format_option, one_line_errors, settings_of, site_options
+from wpbridge.cli.output import counted, exact_option
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.cli.times import tz_option
 from wpbridge.clock import SystemClock
-from wpbridge.queue.status import DUE_CAP, Status, status_of
+from wpbridge.queue.status import Status, status_of
 from wpbridge.site.moments import iso
+from wpbridge.store.reading.counting import CAP
 
 _SHOWN_HOOKS = 3
 
@@ -25,13 +27,14 @@ Examples:
 )
 @site_options
 @format_option("How to print.")
+@exact_option
 @tz_option
 @click.pass_context
 @one_line_errors
-def status(ctx: click.Context, **flags: Any) -> None:
+def status(ctx: click.Context, *, exact: bool, **flags: Any) -> None:
     """Show how many actions there are by status, how many are due, what is paused, who runs."""
     settings = settings_of(ctx, flags)
-    found = status_of(settings, SystemClock().now())
+    found = status_of(settings, SystemClock().now(), cap=None if exact else CAP)
     if settings.format == "json":
         print_json(_facts(found))
     else:
@@ -39,10 +42,13 @@ def status(ctx: click.Context, **flags: Any) -> None:
 
 
 def _facts(found: Status) -> dict[str, Any]:
+    numbers = {**found.counts, "due": found.due}
+    capped = [name for name, n in numbers.items() if found.cap is not None and n >= found.cap]
     return {
         "counts": found.counts,
         "due": found.due,
-        "due_is_capped": found.due == DUE_CAP,
+        "due_is_capped": "due" in capped,
+        "capped": capped,
         "oldest_due": iso(found.oldest_due),
         "held": found.held,
         "runners": [
@@ -63,8 +69,8 @@ def _facts(found: Status) -> dict[str, Any]:
 
 def _print(found: Status) -> None:
     for name in action.Status:
-        print_line(f"{name:12} {found.counts.get(name, 0):>10,}")
-    print_line(f"{'due now':12} {found.due:>10,}{'+' if found.due == DUE_CAP else ''}")
+        print_line(_number(name, found.counts.get(name, 0), found.cap))
+    print_line(_number("due now", found.due, found.cap))
     if found.oldest_due is not None:
         print_line(f"{'oldest due':12} {iso(found.oldest_due, found.zone)}")
     if found.held:
@@ -78,3 +84,9 @@ def _print(found: Status) -> None:
         print_line(
             f"runner {runner.host} pid {runner.pid}, beat {runner.beat_age_seconds:.0f} s ago"
         )
+
+
+def _number(name: str, number: int, cap: int | None) -> str:
+    """Return a line in which the digits of all numbers stand below each other."""
+    text = counted(number, cap)
+    return f"{name:12} {text:>{10 + text.endswith('+')}}"

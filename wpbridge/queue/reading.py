@@ -34,9 +34,14 @@ class QueueReading(QueueConnection):
             raise InputError('after_id: pages go by id, so give order="id" without descending')
         return self._read(lambda parts: parts.reading.find(meant))
 
-    def count(self, query: Query | None = None, **criteria: Any) -> int:
-        """Return how many actions are meant."""
-        return self._read(lambda parts: parts.reading.count(_query(query, criteria)))
+    def count(self, query: Query | None = None, *, cap: int | None = None, **criteria: Any) -> int:
+        """Return how many actions are meant; with ``cap`` that number at most.
+
+        A count that has reached the cap means so many or more. It takes no longer than the cap
+        requires, however many actions there are.
+        """
+        meant = _query(query, criteria)
+        return self._read(lambda parts: parts.counting.all(meant, cap=cap))
 
     def logs(self, action_id: int) -> list[LogEntry]:
         """Return an action's log; ActionNotFound when there is neither action nor log."""
@@ -83,23 +88,26 @@ class QueueReading(QueueConnection):
         *,
         hours: int = 24,
         query: Query | None = None,
+        cap: int | None = None,
     ) -> list[Tally]:
         """Count actions by hook, group, hour (UTC; of the last ``hours``) or status alone.
 
-        ``query`` counts only the actions that it means, whatever its limit.
+        ``query`` counts only the actions that it means, whatever its limit. With ``cap``, each
+        number by hook or status is counted that far at most, and less far where there are many
+        hooks: :attr:`Tally.cap` has how far. Numbers by group and hour are always exact.
         """
         now, only = self._now(), query or Query()
         match by:
             case "hook":
-                return self._read(lambda parts: parts.reading.by_hook(now, only))
+                return self._read(lambda parts: parts.counting.by_hook(now, only, cap=cap))
             case "group":
-                return self._read(lambda parts: parts.reading.by_group(now, only))
+                return self._read(lambda parts: parts.counting.by_group(now, only))
             case "hour":
                 since = now - timedelta(hours=hours)
-                return self._read(lambda parts: parts.reading.by_hour(since, now, only))
+                return self._read(lambda parts: parts.counting.by_hour(since, now, only))
             case "status":
-                counts = self._read(lambda parts: parts.reading.statuses(only))
-                return [Tally(name=name, statuses={name: n}) for name, n in counts.items()]
+                counts = self._read(lambda parts: parts.counting.statuses(only, cap=cap))
+                return [Tally(name=name, statuses={name: n}, cap=cap) for name, n in counts.items()]
         raise InputError(f"by: status, hook, group or hour, not {by!r}")
 
 

@@ -5,18 +5,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from typing import Final
 
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import resolve
 from wpbridge.site.zone import shown_zone
 from wpbridge.store.base import RunnerRecord
 from wpbridge.store.connect import open_site
+from wpbridge.store.reading.counting import CAP
 from wpbridge.store.records import Pause
 from wpbridge.store.running.ownership import runners
-
-DUE_CAP: Final = 100_000
-"""Due actions are counted up to here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +23,7 @@ class Status:
     counts: Mapping[str, int]
     """Actions by status."""
     due: int
-    """Without the held ones; never more than :data:`DUE_CAP`."""
+    """Without the held ones."""
     oldest_due: datetime | None
     held: int
     """Due actions that are held back, since WordPress has no callback for their hooks."""
@@ -37,10 +34,13 @@ class Status:
     """Those in force."""
     zone: tzinfo
     """Times are shown to people in it."""
+    cap: int | None
+    """How far counts and :attr:`due` were counted: one that has reached it means so many or more.
+    None if they are exact."""
 
 
-def status_of(settings: Settings, now: datetime) -> Status:
-    """Ask the queue that these settings mean.
+def status_of(settings: Settings, now: datetime, *, cap: int | None = CAP) -> Status:
+    """Ask the queue that these settings mean. With None as cap, count every action.
 
     Raises:
         ConfigError, SiteError, StoreError: it cannot be asked.
@@ -50,12 +50,13 @@ def status_of(settings: Settings, now: datetime) -> Status:
         held = store.due.held(now, hooks)
         oldest = store.due.oldest(now, hooks=hooks)
         return Status(
-            counts=store.reading.statuses(),
-            due=store.due.count(now, cap=DUE_CAP, held=held),
+            counts=store.counting.statuses(cap=cap),
+            due=store.due.count(now, cap=cap, held=held),
             oldest_due=oldest.at if oldest else None,
             held=held,
             held_hooks=sorted(hooks),
             runners=runners(store.tables),
             pauses=store.pauses.in_force(now),
             zone=shown_zone(settings.tz, store.inserts.zone),
+            cap=cap,
         )

@@ -16,6 +16,7 @@ from wpbridge.store.database.session import Session
 from wpbridge.store.queueing.adding import Adding
 from wpbridge.store.queueing.edits import Edits
 from wpbridge.store.queueing.pauses import Pauses
+from wpbridge.store.reading.counting import Counting
 from wpbridge.store.reading.due import Due
 from wpbridge.store.reading.failed import Failed
 from wpbridge.store.reading.known_names import Known
@@ -54,6 +55,7 @@ class OpenStore:
     held: HeldHooks
     due: Due
     reading: Reading
+    counting: Counting
     whole_rows: WholeRows
     whole_row_inserts: WholeRowInserts
     bulk_keys: BulkKeys
@@ -151,6 +153,7 @@ def _assemble(
         held=held,
         due=due,
         reading=reading,
+        counting=Counting(tables, reading, groups, due),
         whole_rows=WholeRows(tables, reading, groups),
         whole_row_inserts=whole_row_inserts,
         bulk_keys=bulk_keys,

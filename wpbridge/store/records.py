@@ -138,6 +138,8 @@ class Tally:
     oldest_due: datetime | None = None
     held: int = 0
     """How many due actions are held, because WordPress has no callback for their hook."""
+    cap: int | None = None
+    """How far each number was counted: one that has reached it means so many or more."""
 
     @property
     def total(self) -> int:

@@ -2,5 +2,5 @@
 
 from typing import Final
 
-DOOR: Final = ("due", "failed", "known_names", "pending", "reading", "survey")
+DOOR: Final = ("counting", "due", "failed", "known_names", "pending", "reading", "survey")
 """The modules that other rooms may import."""

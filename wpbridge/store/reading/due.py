@@ -57,15 +57,19 @@ class Due:
         self._by_hook = f"{names.actions}{dialect.use_index(layout.hook_index)}"
         self._inventory = Inventory(tables)
 
-    def count(self, now: datetime, *, cap: int, held: int = 0) -> int:
+    def count(self, now: datetime, *, cap: int | None, held: int = 0) -> int:
         """Count the due actions, up to ``cap``, without the ``held`` ones among them.
 
-        The index by status and date answers it alone.
+        The index by status and date answers it alone. Without a cap it is read to its end.
         """
-        statement = (
-            f"SELECT COUNT(*) FROM (SELECT 1 FROM {self._by_date} WHERE {DUE} LIMIT :most) AS due"
-        )
-        [[found]] = self._rows(statement, now=to_text(now), most=cap + held)
+        rows = f"{self._by_date} WHERE {DUE}"
+        values: dict[str, object] = {"now": to_text(now)}
+        if cap is not None:
+            rows, values = (
+                f"(SELECT 1 FROM {rows} LIMIT :most) AS due",
+                {**values, "most": cap + held},
+            )
+        [[found]] = self._rows(f"SELECT COUNT(*) FROM {rows}", **values)
         return max(0, int(found) - held)
 
     def held(self, now: datetime, hooks: Collection[str]) -> int:

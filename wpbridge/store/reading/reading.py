@@ -4,10 +4,9 @@ Every report is bounded, or uses an index that holds all it needs, since a queue
 of ended actions.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from wpbridge.action import ActionId, ClaimId, Status
@@ -20,8 +19,8 @@ from wpbridge.store.database.connection import Connection, Statement, text
 from wpbridge.store.database.texts import as_bytes, chosen_args, date
 from wpbridge.store.reading.conditions import dated, exact, inside_text, possible
 from wpbridge.store.reading.due import DUE, Due
-from wpbridge.store.reading.found import LogRow, RecordRow, joined, tallies, whole
-from wpbridge.store.records import ClaimRecord, LogEntry, Query, Record, Tally, Wait
+from wpbridge.store.reading.found import LogRow, RecordRow, whole
+from wpbridge.store.records import ClaimRecord, LogEntry, Query, Record, Wait
 from wpbridge.store.rows.groups import Groups
 from wpbridge.store.rows.held_hooks import HeldHooks
 from wpbridge.store.rows.inventory import Inventory
@@ -40,7 +39,6 @@ _ORDER: Final = {
     "hook": "a.hook",
 }
 _LIVE: Final = "('pending', 'in-progress')"
-HOOKS_A_STATEMENT: Final = 50
 EVERY: Final = Query()
 """The query that means every action."""
 
@@ -100,14 +98,6 @@ class Reading:
             if len(page) < size:
                 return
             last = page[-1].id
-
-    def count(self, query: Query) -> int:
-        """Count the actions of a query, whatever its limit."""
-        where, values = self.where(query)
-        if where is None:
-            return 0
-        statement = text(f"SELECT COUNT(*) FROM {self._names.actions} a{where}")
-        return int(self._session.run(lambda c: c.execute(statement, values).scalar()) or 0)
 
     def get(self, action_id: int) -> Record | None:
         """Return one action; None when it does not exist."""
@@ -223,101 +213,7 @@ class Reading:
             ]
         return found
 
-    # Counts
-
-    def statuses(self, only: Query = EVERY) -> dict[str, int]:
-        """Count the actions of each status."""
-        where, values = self.where(only)
-        if where is None:
-            return {}
-        table = f"{self._names.actions} a"
-        statement = text(f"SELECT status, COUNT(*) FROM {table}{where} GROUP BY status")
-        return {str(status): whole(count) for status, count in self._rows(statement, values)}
-
-    def by_hook(self, now: datetime, only: Query = EVERY) -> list[Tally]:
-        """Count each hook's actions; the database's collation decides what is one hook.
-
-        It goes hook by hook through the index that starts with the hook and holds all that is
-        needed: a grouping would sort, or read every row.
-        """
-        is_all = not only.is_narrowed
-        names = self.hook_names() if is_all and self._layout.hook_index else None
-        if names is None:
-            return self._tally("hook", now, only)
-        found: list[Tally] = []
-        for start in range(0, len(names), HOOKS_A_STATEMENT):
-            found += self._of_hooks(names[start : start + HOOKS_A_STATEMENT], now)
-        return sorted(found, key=lambda t: (-t.total, t.name))
-
-    def _of_hooks(self, names: Sequence[str], now: datetime) -> list[Tally]:
-        table = f"{self._names.actions}{self._dialect.use_index(self._layout.hook_index)}"
-        due = self._due.tallied(now, self._held.hooks())
-        parts = [
-            f"SELECT {place} AS place, status, COUNT(*), {due.columns} FROM {table}"
-            f" WHERE hook = :hook_{place} GROUP BY status"
-            for place in range(len(names))
-        ]
-        values: dict[str, object] = {f"hook_{place}": name for place, name in enumerate(names)}
-        values |= due.values
-        rows = self._rows(text(" UNION ALL ".join(parts)), values)
-        return tallies((names[whole(place)], *counts) for place, *counts in rows)
-
-    def by_group(self, now: datetime, only: Query = EVERY) -> list[Tally]:
-        """Count each group's actions; those without a group have an empty name."""
-        groups: dict[str, Tally] = {}
-        for tally in self._tally("group_id", now, only):
-            slug = self._groups.slug(int(tally.name or 0))
-            named = replace(tally, name=slug)
-            groups[slug] = joined(groups[slug], named) if slug in groups else named
-        return sorted(groups.values(), key=lambda t: (-t.total, t.name))
-
-    def _tally(self, column: str, now: datetime, only: Query) -> list[Tally]:
-        where, values = self.where(only)
-        if where is None:
-            return []
-        due = self._due.tallied(now, self._held.hooks())
-        values |= due.values
-        statement = text(
-            f"SELECT {column}, status, COUNT(*), {due.columns} FROM {self._names.actions} a{where}"
-            f" GROUP BY {column}, status"
-        )
-        found = tallies(self._rows(statement, values))
-        return sorted(found, key=lambda t: (-t.total, t.name))
-
-    def by_hour(self, since: datetime, until: datetime, only: Query = EVERY) -> list[Tally]:
-        """Count, for each hour (UTC), what ended by its last attempt and what is pending for it.
-
-        The hour of ``since`` is counted from its beginning.
-        """
-        begin = since.replace(minute=0, second=0, microsecond=0)
-        counts: defaultdict[str, dict[str, int]] = defaultdict(dict)
-        for column, condition in (
-            ("last_attempt_gmt", "status IN ('complete', 'failed', 'canceled')"),
-            ("scheduled_date_gmt", "status = 'pending'"),
-        ):
-            for hour, status, count in self._hours(column, condition, begin, until, only):
-                counts[str(hour)][str(status)] = whole(count)
-        hours: list[Tally] = []
-        while begin <= until:
-            told = counts.get(to_text(begin)[:13], {})
-            hours.append(Tally(name=f"{to_text(begin)[:13].replace(' ', 'T')}:00Z", statuses=told))
-            begin += timedelta(hours=1)
-        return hours
-
-    def _hours(
-        self, column: str, condition: str, begin: datetime, end: datetime, only: Query
-    ) -> Sequence[Sequence[object]]:
-        """Return rows of hour, status and count."""
-        where, values = self.where(only)
-        if where is None:
-            return ()
-        hour = f"SUBSTR({column}, 1, 13)"
-        statement = text(
-            f"SELECT {hour}, status, COUNT(*) FROM {self._names.actions} a"
-            f"{where or ' WHERE 1 = 1'} AND {condition}"
-            f" AND {column} >= :begin AND {column} <= :end GROUP BY {hour}, status"
-        )
-        return self._rows(statement, values | {"begin": to_text(begin), "end": to_text(end)})
+    # Hooks and groups
 
     def queued(self, now: datetime) -> list[QueuedHook]:
         """Return hooks and groups with pending or running actions, by hook; read all of these."""

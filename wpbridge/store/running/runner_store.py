@@ -256,7 +256,7 @@ class RunnerStore:
 
     def counts(self) -> dict[str, int]:
         """See :class:`Store`."""
-        return self.parts.reading.statuses()
+        return self.parts.counting.statuses()
 
     def close(self) -> None:
         """See :class:`Store`."""
