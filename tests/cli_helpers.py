@@ -13,6 +13,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
+import warm
 from databases import empty_queue
 from rows import query
 from stores import AnyStore, open_store
@@ -105,16 +106,8 @@ def wpbridge(
     input: str | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run the command as a process."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=cwd,
-        env=clean_env(cwd, env),
-        input=input or "",
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    command = [*COMMAND, *arguments]
+    return warm.run(command, cwd=cwd, env=clean_env(cwd, env), input=input or "", text=True)
 
 
 def call(

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+import warm
+
 DEADLINE_SECONDS = 300.0
 
 HANDLERS = """
@@ -161,12 +163,5 @@ def processes(folder: Path) -> list[int]:
 
 def wpbridge(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("WPBRIDGE_")}
-    return subprocess.run(
-        [sys.executable, "-m", "wpbridge", *arguments],
-        cwd=folder,
-        env=clean,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    command = [sys.executable, "-m", "wpbridge", *arguments]
+    return warm.run(command, cwd=folder, env=clean, text=True)

@@ -6,9 +6,11 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import warm
 from cli_helpers import clean_env
 from factories import NOW, insert, make_new
 from rows import change, query
@@ -55,7 +57,7 @@ def test_killed_again_and_again_it_loses_and_doubles_nothing(
     chance = random.Random(6)  # noqa: S311 - moments, no secrets
     kills = 0
     for _ in range(12):
-        with subprocess.Popen(
+        with warm.Popen(
             command,
             env=clean_env(tmp_path),
             cwd=tmp_path,
@@ -66,7 +68,7 @@ def test_killed_again_and_again_it_loses_and_doubles_nothing(
             before = left(store)
             goal = chance.randint(1, 500)
             while process.poll() is None and before - left(store) < goal:
-                pass
+                time.sleep(0.002)
             if process.poll() is None:
                 os.kill(process.pid, signal.SIGKILL)
                 kills += 1
@@ -78,7 +80,7 @@ def test_killed_again_and_again_it_loses_and_doubles_nothing(
         if not left(store):
             break
     assert kills
-    done = subprocess.run(
+    done = warm.run(
         command, env=clean_env(tmp_path), cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr

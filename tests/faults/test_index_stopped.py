@@ -9,6 +9,7 @@ from threading import Thread
 
 import pytest
 
+import warm
 from cli_helpers import COMMAND, Site, clean_env
 from daemons import until
 from factories import insert, make_new
@@ -66,7 +67,7 @@ def reading(store: RunnerStore) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def started(site: Site, *words: str) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
+    with warm.Popen(
         [*COMMAND, "migrate", *words],
         cwd=site.folder,
         env=clean_env(site.folder, site.env),

@@ -5,11 +5,13 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import warm
 from factories import NOW, insert, make_new
 from rows import query
 from wpbridge.migrate.transfer import files
@@ -42,7 +44,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def start(*words: str) -> subprocess.Popen[bytes]:
     quiet = ("--quiet",) if words[0] == "export" else ("--quiet", "--yes")
-    return subprocess.Popen([sys.executable, "-m", "wpbridge", "migrate", *words, *quiet])
+    return warm.Popen([sys.executable, "-m", "wpbridge", "migrate", *words, *quiet])
 
 
 def kill_in_the_middle(target: RunnerStore, *words: str) -> None:
@@ -54,6 +56,7 @@ def kill_in_the_middle(target: RunnerStore, *words: str) -> None:
         if int(str(query(target, COUNT)[0][0])) >= wanted:
             os.kill(process.pid, signal.SIGKILL)
             break
+        time.sleep(0.002)  # The processor is the process's.
     assert process.wait() in (0, -signal.SIGKILL)
 
 
@@ -141,6 +144,7 @@ def test_all_of_an_import_that_was_killed_is_taken_back(
         if int(str(query(target, COUNT)[0][0])) < there:
             os.kill(process.pid, signal.SIGKILL)
             break
+        time.sleep(0.002)  # The processor is the process's.
     assert process.wait() in (0, -signal.SIGKILL)
     assert start(*undo).wait() == 0
     for table in (
@@ -187,7 +191,7 @@ def test_an_export_that_is_killed_leaves_the_file_that_was_there(
     dsn = f"sqlite:///{source.session.address.path}"
     process = start("export", "--dsn", dsn, "--output", str(file))
     while process.poll() is None and len(list(file.parent.iterdir())) == 1:
-        pass
+        time.sleep(0.002)
     os.kill(process.pid, signal.SIGKILL)
     if process.wait() == -signal.SIGKILL:
         assert file.read_bytes() == b"the last one"

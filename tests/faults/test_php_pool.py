@@ -10,6 +10,7 @@ import threading
 from functools import partial
 from pathlib import Path
 
+import warm
 from conftest import OPTIONS, ROOT, wordpress_site
 from daemons import until
 from php_site import PhpSite
@@ -21,7 +22,7 @@ def start_run(site: PhpSite, *more: str) -> subprocess.Popen[bytes]:
     """``claim-and-run --php`` as a process of its own."""
     words = [sys.executable, "-m", "wpbridge", "claim-and-run", "--php", "--php-workers=1"]
     words += [f"--path={site.folder}", f"--wp={shlex.join(site.wp)}", *more]
-    return subprocess.Popen(words, cwd=site.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return warm.Popen(words, cwd=site.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def has_begun(site: PhpSite) -> bool:

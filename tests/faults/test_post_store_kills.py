@@ -9,13 +9,13 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import warm
 from conftest import SEEDS
 from legacy_store import LegacyStore
 from rows import die_before
@@ -39,9 +39,7 @@ def run_until(dsn: str, folder: str, statement: str) -> None:
 def killed(dsn: str, folder: Path, statement: int) -> bool:
     command = [sys.executable, __file__, dsn, str(folder), str(statement)]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        command, check=False, timeout=300, capture_output=True, text=True, env=env
-    )
+    done = warm.run(command, check=False, timeout=300, capture_output=True, text=True, env=env)
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
     return done.returncode != 0
 

@@ -8,13 +8,13 @@ import io
 import os
 import random
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import warm
 from conftest import SEEDS
 from legacy_store import LegacyStore, snapshot
 from rows import die_before
@@ -54,9 +54,7 @@ class Site:
     def is_killed(self, deed: str, statement: int) -> bool:
         command = [sys.executable, __file__, self.dsn, str(self.folder), deed, str(statement)]
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        done = subprocess.run(
-            command, check=False, timeout=300, capture_output=True, text=True, env=env
-        )
+        done = warm.run(command, check=False, timeout=300, capture_output=True, text=True, env=env)
         assert done.returncode in (0, -signal.SIGKILL), done.stderr
         return done.returncode != 0
 

@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+import warm
 from cli_helpers import COMMAND, clean_env
 from conftest import SEEDS
 from daemons import until
@@ -102,7 +104,7 @@ def in_queue(store: RunnerStore, status: str = "pending") -> list[int]:
 
 def command(dsn: str, folder: Path, *more: str) -> "subprocess.Popen[str]":
     which = more or ("--hooks", "moved", "--settle", "0s", "--journal", JOURNAL)
-    return subprocess.Popen(
+    return warm.Popen(
         [*COMMAND, "migrate", "wp-cron", "--dsn", dsn, "--yes", *which],
         cwd=folder,
         env=clean_env(folder),
@@ -118,7 +120,7 @@ def kill_somewhere(
     """Start it, and kill it a random while after it has begun to change something."""
     with command(dsn, folder, *more) as process:
         while process.poll() is None and not has_begun():
-            pass
+            time.sleep(0.002)  # The processor is the process's.
         try:
             process.wait(timeout=chance.uniform(0.0, 0.8))
         except subprocess.TimeoutExpired:
@@ -199,7 +201,7 @@ def test_a_move_that_is_stopped_gives_wp_crons_lock_back(
     def hold(connection: Connection) -> tuple[int, str]:
         """In the middle of its transaction the move waits for the table of logs."""
         connection.exec_driver_sql("LOCK TABLES wp_actionscheduler_logs WRITE")
-        with subprocess.Popen(
+        with warm.Popen(
             command,
             cwd=tmp_path,
             env=clean_env(tmp_path),
@@ -229,7 +231,7 @@ def test_a_move_that_is_stopped_gives_wp_crons_lock_back(
     assert query(store, f"SELECT 1 FROM wp_options WHERE option_name = '{CRON_LOCK}'") == []
     assert query(store, "SELECT option_value FROM wp_options WHERE option_name = 'cron'") == before
     assert query(store, "SELECT 1 FROM wp_actionscheduler_actions") == []
-    done = subprocess.run(
+    done = warm.run(
         command,
         cwd=tmp_path,
         env=clean_env(tmp_path),

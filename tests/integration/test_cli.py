@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 import tables_of_0_1
+import warm
 from cli_helpers import call
 from factories import insert, make_new
 from rows import change, log_of, query
@@ -54,15 +56,8 @@ def wpbridge(
     *arguments: str, cwd: Path, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("WPBRIDGE_")}
-    return subprocess.run(
-        [sys.executable, "-m", "wpbridge", *arguments],
-        cwd=cwd,
-        env={**clean, **(env or {})},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    command = [sys.executable, "-m", "wpbridge", *arguments]
+    return warm.run(command, cwd=cwd, env={**clean, **(env or {})}, text=True)
 
 
 def quick(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -136,7 +131,7 @@ def wait_until_released(store: RunnerStore, count: int) -> None:
     """Until so many actions are free again; the test's own timeout bounds it."""
     free = "SELECT 1 FROM wp_actionscheduler_actions WHERE status = 'pending' AND claim_id = 0"
     while len(query(store, free)) < count:
-        pass
+        time.sleep(0.002)
 
 
 def test_term_finishes_what_runs_and_releases_the_rest(
@@ -157,7 +152,7 @@ def test_term_finishes_what_runs_and_releases_the_rest(
         "--format",
         "json",
     ]
-    with subprocess.Popen(
+    with warm.Popen(
         command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None

@@ -4,7 +4,6 @@ import json
 import os
 import pty
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import warm
 from factories import make_new
 from rows import change, query
 from wpbridge.action import NewAction
@@ -65,7 +65,7 @@ def command(dsn: str, *more: str) -> list[str]:
 
 
 def text_of(dsn: str, folder: Path, *more: str) -> str:
-    done = subprocess.run(
+    done = warm.run(
         command(dsn, *more), cwd=folder, env=clean(), capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
@@ -183,7 +183,7 @@ def test_an_empty_queue_without_handlers_is_said(
     dsn: str, folder: Path, queue: RunnerStore
 ) -> None:
     (folder / "wpbridge.toml").write_text("", encoding="utf-8")
-    done = subprocess.run(
+    done = warm.run(
         [sys.executable, "-m", "wpbridge", "hooks", "--dsn", dsn],
         cwd=folder,
         env=clean(),
@@ -234,7 +234,7 @@ def test_the_example_of_the_docs_is_what_the_command_says(
     )
     idle = "shop_send_invoice"
     enqueue(queue, *[due(hook, group) for hook, group, _, _ in told if hook != idle])
-    done = subprocess.run(
+    done = warm.run(
         [
             sys.executable,
             "-m",
@@ -284,7 +284,7 @@ def test_a_route_that_cannot_be_read_is_one_clear_line(
     folder: Path, routes: str, words: str
 ) -> None:
     (folder / "wpbridge.toml").write_text(routes, encoding="utf-8")
-    done = subprocess.run(
+    done = warm.run(
         command("sqlite:///q.db"),
         cwd=folder,
         env=clean(),
@@ -334,7 +334,7 @@ def test_an_empty_queue_without_handlers_is_an_empty_list(
     dsn: str, folder: Path, queue: RunnerStore
 ) -> None:
     (folder / "wpbridge.toml").write_text("", encoding="utf-8")
-    done = subprocess.run(
+    done = warm.run(
         [sys.executable, "-m", "wpbridge", "hooks", "--dsn", dsn, "--format", "json"],
         cwd=folder,
         env=clean(),
@@ -349,7 +349,7 @@ def on_a_terminal(arguments: Sequence[str], folder: Path, *, columns: int = 300)
     """What a command prints to a terminal of such a width."""
     ours, its = pty.openpty()
     env = {**clean(), "COLUMNS": str(columns), "TERM": "xterm"}
-    with subprocess.Popen(arguments, cwd=folder, env=env, stdout=its, stderr=its) as process:
+    with warm.Popen(arguments, cwd=folder, env=env, stdout=its, stderr=its) as process:
         os.close(its)
         parts: list[bytes] = []
         try:

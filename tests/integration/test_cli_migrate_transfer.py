@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+import warm
 from cli_helpers import COMMAND, Site, clean_env, is_one_line, sqlite_site, state_of
 from conftest import ROOT
 from factories import insert, make_new
@@ -248,7 +250,7 @@ def test_blogs_and_prefixes_are_queues_of_their_own(lite: Site) -> None:
 
 def test_the_script_to_adapt_runs(site: Site, lite: Site) -> None:
     insert(site.store, make_new("a"))
-    done = subprocess.run(
+    done = warm.run(
         [sys.executable, ROOT / "scripts" / "migrate" / "transfer.py", site.dsn, lite.dsn],
         capture_output=True,
         text=True,
@@ -370,12 +372,12 @@ def test_ctrl_c_ends_an_import_that_waits_for_a_lock(
         " AND STATE LIKE 'Waiting for table%'"
     )
     words = [*COMMAND, "migrate", "import", "--input", str(bad_line(tmp_path, "second"))]
-    with subprocess.Popen(
+    with warm.Popen(
         words, cwd=tmp_path, env=clean_env(tmp_path, site.env), stderr=subprocess.PIPE
     ) as process:
         try:
             while query(site.store, waiting)[0][0] == 0 and process.poll() is None:
-                pass
+                time.sleep(0.002)
             process.send_signal(signal.SIGINT)
             assert process.wait(300) == 130
         finally:

@@ -13,6 +13,7 @@ import click
 import pytest
 import yaml
 
+import warm
 from cli_helpers import COMMAND, Site, call, clean_env, is_one_line, on_terminal, sqlite_site
 from factories import insert, make_new
 from rows import change
@@ -450,7 +451,7 @@ def test_a_reader_that_goes_away_is_no_error_to_speak_of(long: Site) -> None:
         now = SystemClock().now()
         insert(long.store, *(make_new("x" * 150, now=now) for _ in range(500)), now=now)
     command = [*COMMAND, "list", "--limit", "0", "--format", "csv", "--order-by", "id"]
-    with subprocess.Popen(
+    with warm.Popen(
         command,
         cwd=long.folder,
         env=clean_env(long.folder, long.env),
@@ -469,7 +470,7 @@ def test_a_reader_that_goes_away_is_no_error_to_speak_of(long: Site) -> None:
 @pytest.mark.parametrize("style", ["table", "csv", "json"])
 def test_a_full_disk_is_one_line(long: Site, style: str) -> None:
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(
+        done = warm.run(
             [*COMMAND, "list", "--format", style],
             cwd=long.folder,
             env=clean_env(long.folder, long.env),
@@ -512,7 +513,7 @@ def test_processes_without_standard_streams(long: Site) -> None:
 
 def test_an_interrupt_is_quiet_and_has_its_code(site: Site) -> None:
     command = [*COMMAND, "enqueue", "h", "--args", "-"]
-    with subprocess.Popen(
+    with warm.Popen(
         command,
         cwd=site.folder,
         env=clean_env(site.folder, site.env),

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import warm
 from php_site import PhpSite
 from wpbridge.clock import SystemClock
 
@@ -143,7 +144,7 @@ def test_a_program_that_is_missing_is_69(wordpress: PhpSite) -> None:
 
 
 def test_php_without_a_path_is_78(wordpress: PhpSite) -> None:
-    done = subprocess.run(
+    done = warm.run(
         [
             sys.executable,
             "-m",

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import invariants
+import warm
 from factories import make_new
 from rows import log_of, query
 from wpbridge.clock import SystemClock
@@ -59,7 +60,7 @@ def start(dsn: str, folder: Path, **env: str) -> subprocess.Popen[bytes]:
         "json",
     ]
     values = {**os.environ, "WPBRIDGE_DSN": dsn, "RECORD": str(folder / "record"), **env}
-    return subprocess.Popen(command, cwd=folder, env=values, stdout=subprocess.PIPE)
+    return warm.Popen(command, cwd=folder, env=values, stdout=subprocess.PIPE)
 
 
 def recorded(folder: Path) -> Counter[int]:
