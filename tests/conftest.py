@@ -22,6 +22,7 @@ from wordpress import make_site, missing_wordpress, plugin_folder
 from wpbridge import Queue
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import connect
+from wpbridge.store.database import client
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.structure.creation import create_tables
 
@@ -91,7 +92,7 @@ SEEDS = [0, pytest.param(1, marks=pytest.mark.long)]
 
 def needs(missing: str | None) -> None:
     """Leave the test out where something is missing, with the reason; in CI it is a failure."""
-    if missing is not None:
+    if missing:
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)
@@ -104,6 +105,22 @@ def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WPBRIDGE_STATE_DIR", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def driver() -> Iterator[str]:
+    """The package that speaks with MariaDB: PyMySQL, unless WPBRIDGE_TEST_DRIVER names another.
+
+    What is installed here must not decide what is tested.
+    """
+    name = os.environ.get("WPBRIDGE_TEST_DRIVER") or "pymysql"
+    if name == "mysqlclient":
+        needs(client.missing())
+    with pytest.MonkeyPatch.context() as patch:
+        # For what tests start, and for addresses that they write down themselves.
+        patch.setenv("WPBRIDGE_DRIVER", name)
+        patch.setattr(client, "PREFERRED", name)
+        yield name
 
 
 @pytest.fixture(scope="session")

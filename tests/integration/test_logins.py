@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cli_helpers import call, is_one_line
+from wpbridge.store.database import client
 
 _FLAGS = 0x000AA20D | 0x00080000 | 0x00008000 | 0x200 | 0x1
 KEY = b"\x01-----BEGIN PUBLIC KEY-----\nx\n-----END PUBLIC KEY-----\n"
@@ -88,37 +89,51 @@ TLS = "connect with TLS: ssl=1"
 DENIED = "check DB_USER"
 
 
-@pytest.mark.parametrize(
-    ("answers", "advice"),
-    [
-        ([FULL, KEY], SHA2),
-        ([switch(b"caching_sha2_password"), FULL, KEY], SHA2),
-        ([switch(b"sha256_password"), KEY], SHA2),
-        ([switch(b"client_ed25519")], "pip install 'wpbridge[ed25519]'"),
-        ([switch(b"auth_gssapi_client")], METHODS),
-        ([switch(b"dialog")], METHODS),
-        ([switch(b"authentication_ldap_sasl_client")], METHODS),
-        ([switch(b"parsec")], METHODS),
-        ([switch(b"\xff\xfe")], METHODS),
-        ([b"\xfe"], METHODS),
-        ([b"\x01\x09"], METHODS),
-        ([b"\x01"], METHODS),
-        ([refusal(1251, "Client does not support authentication protocol")], METHODS),
-        ([refusal(1275, "Server is running in --secure-auth mode")], METHODS),
-        ([refusal(1524, "Plugin 'unix' is not loaded")], METHODS),
-        ([refusal(3159, "insecure transport are prohibited")], TLS),
-        ([refusal(1698, "Access denied for user 'wp'")], DENIED),
-        ([refusal(1130, "Host 'x' is not allowed to connect")], DENIED),
-        ([refusal(1820, "You must reset your password")], DENIED),
-        ([refusal(1862, "Your password has expired")], DENIED),
-        ([refusal(3118, "Access denied. Account is locked")], DENIED),
-        ([refusal(4151, "Access denied, this account is locked")], DENIED),
-    ],
-)
+CASES: list[tuple[list[bytes], str]] = [
+    ([FULL, KEY], SHA2),
+    ([switch(b"caching_sha2_password"), FULL, KEY], SHA2),
+    ([switch(b"sha256_password"), KEY], SHA2),
+    ([switch(b"client_ed25519")], "pip install 'wpbridge[ed25519]'"),
+    ([switch(b"auth_gssapi_client")], METHODS),
+    ([switch(b"dialog")], METHODS),
+    ([switch(b"authentication_ldap_sasl_client")], METHODS),
+    ([switch(b"parsec")], METHODS),
+    ([switch(b"\xff\xfe")], METHODS),
+    ([b"\xfe"], METHODS),
+    ([b"\x01\x09"], METHODS),
+    ([b"\x01"], METHODS),
+    ([refusal(1251, "Client does not support authentication protocol")], METHODS),
+    ([refusal(1275, "Server is running in --secure-auth mode")], METHODS),
+    ([refusal(1524, "Plugin 'unix' is not loaded")], METHODS),
+    ([refusal(3159, "insecure transport are prohibited")], TLS),
+    ([refusal(1698, "Access denied for user 'wp'")], DENIED),
+    ([refusal(1130, "Host 'x' is not allowed to connect")], DENIED),
+    ([refusal(1820, "You must reset your password")], DENIED),
+    ([refusal(1862, "Your password has expired")], DENIED),
+    ([refusal(3118, "Access denied. Account is locked")], DENIED),
+    ([refusal(4151, "Access denied, this account is locked")], DENIED),
+]
+
+
+@pytest.mark.parametrize(("answers", "advice"), CASES)
 def test_a_login_that_cannot_be_done(answers: list[bytes], advice: str, tmp_path: Path) -> None:
     with server(answers) as dsn:
         for command in ("check", "status"):
-            done = call(command, "--dsn", dsn, cwd=tmp_path)
+            done = call(command, "--dsn", dsn, cwd=tmp_path, env={"WPBRIDGE_DRIVER": "pymysql"})
             assert is_one_line(done, 69), done
             assert advice in done.err
             assert "secret" not in done.err
+
+
+def test_the_same_logins_with_mysqlclient(tmp_path: Path) -> None:
+    """It knows more ways to log in, so its reasons are others. It does not ask at the terminal."""
+    if client.missing():
+        pytest.skip(f"mysqlclient: {client.missing()}")
+    for answers, advice in CASES:
+        with server(answers) as dsn:
+            env = {"WPBRIDGE_DRIVER": "mysqlclient"}
+            done = call("check", "--dsn", dsn, cwd=tmp_path, env=env)
+            assert is_one_line(done, 69), done
+            assert "secret" not in done.err
+            if advice in (TLS, DENIED):
+                assert advice in done.err

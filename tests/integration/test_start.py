@@ -70,7 +70,9 @@ def test_short_commands_load_what_they_need(tmp_path: Path) -> None:
         assert modules & SLOW == set()
 
 
-def test_a_server_costs_its_driver(mysql_dsn: str) -> None:
+def test_a_server_costs_its_driver(mysql_dsn: str, driver: str) -> None:
     make_store(DatabaseAddress.from_dsn(mysql_dsn), "wp_").close()
-    [modules] = loaded(["status", "--dsn", mysql_dsn])
-    assert (packages(modules), rooms(modules)) == ({"click", "pymysql"}, STATUS)
+    dsn = mysql_dsn.replace("mysql:", f"mysql+{driver}:")
+    [modules] = loaded(["status", "--dsn", dsn])
+    package = "pymysql" if driver == "pymysql" else "MySQLdb"
+    assert (packages(modules), rooms(modules)) == ({"click", package}, STATUS)

@@ -40,7 +40,11 @@ SEEDS = {
         "sqlalchemy",
         "Nothing loads SQLAlchemy: its import takes longer than a short command",
     ),
-    "store/connect": ("pymysql", "PyMySQL stays in wpbridge.store.database.mysql_engine"),
+    "store/connect": ("pymysql", "PyMySQL stays in wpbridge.store.database.pymysql_driver"),
+    "store/database/client": (
+        "MySQLdb",
+        "mysqlclient stays in wpbridge.store.database.mysqlclient_driver",
+    ),
     "executors/webhook": ("requests", "requests stays in wpbridge.executors.webhook_call"),
     "doctor/fixes": ("click", "click stays in wpbridge.cli"),
     "telling/visible": ("rich", "rich stays in wpbridge.cli"),

@@ -65,7 +65,7 @@ def check(settings: Settings) -> Checked:
     return Checked(facts=facts, problems=problems)
 
 
-_OF_STORE = ("server", "schema", "layout", "skip_locked", "zone")
+_OF_STORE = ("server", "driver", "schema", "layout", "skip_locked", "zone")
 
 
 def _opened(site: Site) -> OpenStore:

@@ -20,6 +20,7 @@ from wpbridge.site.wpconfig import WpConfig
 __all__ = [
     "MEMORY",
     "SOCKETS",
+    "Client",
     "DatabaseAddress",
     "Driver",
     "Tls",
@@ -28,6 +29,8 @@ __all__ = [
 ]
 
 Driver = Literal["mysql", "sqlite"]
+Client = Literal["auto", "pymysql", "mysqlclient"]
+"""The Python package that speaks with MariaDB and MySQL; auto chooses the faster one that can."""
 
 SOCKETS: Final = (
     "/run/mysqld/mysqld.sock",
@@ -40,14 +43,23 @@ MEMORY: Final = ":memory:"
 
 _PORT: Final = 3306
 _CHARSET: Final = "utf8mb4"
-_SCHEMES: Final[Mapping[str, Driver]] = {
-    "mysql": "mysql",
-    "mysql+pymysql": "mysql",
-    "mariadb": "mysql",
-    "mariadb+pymysql": "mysql",
-    "sqlite": "sqlite",
-    "sqlite+pysqlite": "sqlite",
+_SERVERS: Final = ("mysql", "mariadb")
+_CLIENTS: Final[Mapping[str, Client]] = {
+    "": "auto",
+    "+pymysql": "pymysql",
+    "+mysqldb": "mysqlclient",
+    "+mysqlclient": "mysqlclient",
 }
+_SCHEMES: Final[Mapping[str, tuple[Driver, Client]]] = {
+    **{
+        f"{server}{package}": ("mysql", client)
+        for server in _SERVERS
+        for package, client in _CLIENTS.items()
+    },
+    "sqlite": ("sqlite", "auto"),
+    "sqlite+pysqlite": ("sqlite", "auto"),
+}
+"""What the beginning of a DSN means: the kind of database, and the package that speaks with it."""
 _DSN = re.compile(
     r"""(?P<scheme>[\w+]+)://
     (?:(?P<user>[^:@/]*)(?::(?P<password>[^@]*))?@)?
@@ -78,6 +90,8 @@ class DatabaseAddress:
     """The character set of the connection. None for the server's own."""
     collate: str | None = None
     tls: Tls | None = None
+    client: Client = "auto"
+    """The wanted package; see :mod:`wpbridge.store.database.driver`."""
     of_wordpress: bool = False
     """Whether the database belongs to a WordPress. wpbridge then never creates the database, nor
     the plugin's tables on SQLite."""
@@ -101,11 +115,10 @@ class DatabaseAddress:
         if scheme not in _SCHEMES:
             raise ConfigError(f"the DSN begins with {scheme}://; it looks like {_SHAPE}")
         options = _options(match["query"] or "")
-        if _SCHEMES[scheme] == "sqlite":
-            address = _sqlite(match, options)
-        else:
-            address = _mysql(match, options, config)
-        return replace(address, of_wordpress=config is not None)
+        driver, client = _SCHEMES[scheme]
+        is_file = driver == "sqlite"
+        address = _sqlite(match, options) if is_file else _mysql(match, options, config)
+        return replace(address, client=client, of_wordpress=config is not None)
 
     @classmethod
     def from_wp(

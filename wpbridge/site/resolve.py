@@ -128,6 +128,8 @@ def _site(settings: Settings, config: WpConfig | None) -> Site:
         database = DatabaseAddress.from_wp(config)
     else:
         raise ConfigError("neither --path nor --dsn is given")
+    if settings.driver != "auto":
+        database = replace(database, client=settings.driver)
     return Site(
         name=settings.url or (str(config.abspath) if config else database.safe),
         database=database,

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 from wpbridge.site import rule_tables as tables
 from wpbridge.site import value_kinds as kinds
 from wpbridge.site import wake_kinds
+from wpbridge.site.database import Client
 from wpbridge.site.rules import Keep, Limit, RetryRule, Route, Webhook
 from wpbridge.site.settings_file import SettingsFile
 
@@ -52,6 +53,8 @@ class Settings:
     path: Path | None = _setting(None, kinds.path, "site")
     """Absolute: a WordPress folder, or its configuration file."""
     dsn: str | None = _setting(None, kinds.text, "site", is_secret=True)
+    driver: Client = _setting("auto", kinds.choice(*get_args(Client)), "site")
+    """The package that speaks with MariaDB and MySQL. auto: the faster one that is installed."""
     table_prefix: str | None = _setting(None, kinds.prefix, "site")
     blog_id: int | None = _setting(None, kinds.number(1, 1 << 62), "site")
     """None: the site of ``url``, or the main site."""

@@ -112,6 +112,8 @@ class StoreInfo:
     """Holds what a look at the store found, for `check` and `status`."""
 
     server: str
+    driver: str
+    """The package that speaks with the database, and its version."""
     schema: int | None
     """The plugin's schema number; None when no option contains it."""
     layout: str

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from wpbridge.errors import ConfigError, SiteError
 from wpbridge.site.database import DatabaseAddress, Tls
 from wpbridge.site.resolve import Site, match_blog
 from wpbridge.store.database import mysql, mysql_engine, sqlite
+from wpbridge.store.database.client import choose
 from wpbridge.store.database.connection import Engine
 from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.session import Session
@@ -90,17 +90,11 @@ def opened(way: Connected) -> OpenStore:
 def _engine(address: DatabaseAddress, *, is_runner: bool) -> tuple[Engine, Dialect]:
     if address.driver == "sqlite":
         return sqlite.open_engine(address), sqlite.SQLite()
-    # The password is given as bytes, as PHP sends it: the driver would encode text as latin-1.
-    extra: dict[str, Any] = {"password": address.password_bytes}
-    if address.socket:
-        extra["unix_socket"] = address.socket
     if address.tls is not None:
         _check_files(address.tls)
-        extra["ssl"] = address.tls.driver_options()
-    elif address.socket:
-        # PyMySQL 1.2 would offer TLS, and load every root certificate of the machine for it.
-        extra["ssl_disabled"] = True
-    return mysql_engine.open_engine(address, extra, is_runner=is_runner), mysql.MySQL()
+    driver = choose(address)
+    engine = mysql_engine.open_engine(address, driver, is_runner=is_runner)
+    return engine, mysql.MySQL(driver.label)
 
 
 def _check_files(tls: Tls) -> None:

@@ -16,6 +16,7 @@ FULL = """
 [site]
 path = "htdocs"
 dsn = "mysql://bob:s3cret@h/d"
+driver = "pymysql"
 table_prefix = "x_"
 blog_id = 3
 url = "https://example.org"
@@ -201,6 +202,7 @@ def test_a_full_file(cwd: Path) -> None:
     assert settings == Settings(
         path=cwd / "htdocs",
         dsn="mysql://bob:s3cret@h/d",
+        driver="pymysql",
         table_prefix="x_",
         blog_id=3,
         url="https://example.org",

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from wpbridge.errors import ConfigError, SiteError
-from wpbridge.site.database import SOCKETS, DatabaseAddress, Tls, parse_db_host
+from wpbridge.site.database import SOCKETS, Client, DatabaseAddress, Tls, parse_db_host
 from wpbridge.site.wpconfig import Unknown, Value, WpConfig
 
 
@@ -37,11 +37,20 @@ class TestDsn:
         assert (address.charset, address.collate) == ("latin1", "latin1_bin")
         assert address.tls == Tls(ca="/ca.pem", verify_cert=True)
 
-    @pytest.mark.parametrize("scheme", ["mysql+pymysql", "mariadb", "MySQL", "mariadb+pymysql"])
-    def test_other_names_of_the_same(self, scheme: str) -> None:
-        assert DatabaseAddress.from_dsn(f"{scheme}://h/d") == DatabaseAddress.from_dsn(
-            "mysql://h/d"
-        )
+    @pytest.mark.parametrize(
+        ("scheme", "client"),
+        [
+            ("mariadb", "auto"),
+            ("MySQL", "auto"),
+            ("mysql+pymysql", "pymysql"),
+            ("mariadb+pymysql", "pymysql"),
+            ("mysql+mysqlclient", "mysqlclient"),
+            ("mariadb+mysqldb", "mysqlclient"),
+        ],
+    )
+    def test_other_names_of_the_same(self, scheme: str, client: Client) -> None:
+        plain = DatabaseAddress.from_dsn("mysql://h/d")
+        assert DatabaseAddress.from_dsn(f"{scheme}://h/d") == replace(plain, client=client)
 
     def test_defaults(self) -> None:
         address = DatabaseAddress.from_dsn("mysql://localhost/d")

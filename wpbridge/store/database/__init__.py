@@ -4,6 +4,7 @@ from typing import Final
 
 DOOR: Final = (
     "borrowed",
+    "client",
     "connection",
     "dialect",
     "mysql",

@@ -129,6 +129,8 @@ class Dialect(Catalogue, Protocol):
     """Answers the questions that the shared SQL has about its database."""
 
     name: str
+    driver: str
+    """The package that speaks with the database, and its version, for people."""
     is_file: bool
     """Whether the database is a file on this host, and not a server."""
     begin: str

@@ -43,7 +43,8 @@ class MySQL(MySQLCatalogue):
     db_now = "UTC_TIMESTAMP()"
     now_seconds = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) / 1e6"
 
-    def __init__(self) -> None:
+    def __init__(self, driver: str) -> None:
+        self.driver = driver
         self.can_skip_locked = False
         self.most_bytes = 1 << 20
         self.charset = charsets.PLAIN

@@ -4,6 +4,7 @@ import socket
 from typing import Any
 
 from wpbridge.site.database import DatabaseAddress
+from wpbridge.store.database.client import ClientDriver
 from wpbridge.store.database.connection import Driver, Engine
 from wpbridge.store.database.dialect import WORDPRESS_REMOVES
 from wpbridge.store.database.portions import room
@@ -15,6 +16,8 @@ ANSWER_SECONDS = 600.0
 """A server that takes longer to answer a statement counts as gone. Scans take longest."""
 RUNNER_ANSWER_SECONDS = 30.0
 """A runner's statements are short, and it must renew its beat before others take it for dead."""
+_FOUND_ROWS = 2
+"""An UPDATE counts the rows that it finds, also those that are as they should be already."""
 _LOST = frozenset({0, 1927, 2006, 2013, 2014, 2045, 2055, 4031})
 """Numbers of the errors after which the connection is closed."""
 _PROBES = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 30_000}
@@ -25,28 +28,14 @@ first refuses statements by indexes that it does not recognise, the second cuts 
 
 
 def open_engine(
-    address: DatabaseAddress, connect_args: dict[str, Any], *, is_runner: bool = False
+    address: DatabaseAddress, driver: ClientDriver, *, is_runner: bool = False
 ) -> Engine:
     """Return an engine whose sessions are set up as WordPress's: sql_mode, autocommit, text dates.
 
     With ``is_runner`` nothing keeps the caller waiting for so long that others take it for dead.
     Lock waits end before the connection times out. The server closes the connection of a runner
     that vanished, so that its locks stop nobody.
-
-    Args:
-        address: where the server is, with the character set and the collation for
-            :func:`wpbridge.store.schema.charsets.speak`.
-        connect_args: more arguments for the driver.
-        is_runner: see above.
     """
-    import pymysql  # noqa: PLC0415 - the driver loads when it is needed
-    from pymysql.constants import CLIENT, FIELD_TYPE  # noqa: PLC0415
-    from pymysql.converters import conversions  # noqa: PLC0415
-
-    # Dates stay text, since the driver has no value of its own for the zero date.
-    plain = {
-        k: v for k, v in conversions.items() if k not in (FIELD_TYPE.DATETIME, FIELD_TYPE.DATE)
-    }
     answer = RUNNER_ANSWER_SECONDS if is_runner else ANSWER_SECONDS
     limits = _limits(answer) if is_runner else ""
     options = {
@@ -55,18 +44,16 @@ def open_engine(
         "host": None if address.socket else address.host,
         "port": address.port or 0,
         "autocommit": True,
-        # An UPDATE counts the rows that it finds, also those that are as they should be already.
-        "client_flag": CLIENT.FOUND_ROWS,
+        "client_flag": _FOUND_ROWS,
         "charset": charsets.PLAIN,
-        "conv": plain,
         "connect_timeout": CONNECT_SECONDS,
         "read_timeout": answer,
         "write_timeout": answer,
-        **connect_args,
+        **driver.options(address),
     }
 
     def connect() -> Any:
-        connection = _log_in(pymysql, options)
+        connection = _log_in(driver, options)
         try:
             _set_up(connection, limits, address)
         except BaseException:
@@ -74,8 +61,8 @@ def open_engine(
             raise
         return connection
 
-    driver = Driver(error=pymysql.Error, mark="%s", is_lost=is_lost)
-    return Engine(address=address, driver=driver, open=connect)
+    kind = Driver(error=driver.package.Error, mark="%s", is_lost=is_lost)
+    return Engine(address=address, driver=kind, open=connect)
 
 
 def is_lost(error: Exception) -> bool:
@@ -96,25 +83,25 @@ def _set_up(connection: Any, limits: str, address: DatabaseAddress) -> None:
     _probe(getattr(connection, "_sock", None))
 
 
-def _log_in(driver: Any, options: dict[str, Any]) -> Any:
+def _log_in(driver: ClientDriver, options: dict[str, Any]) -> Any:
     """Log in, and give every error of the driver a number.
 
-    The driver raises errors without a number for ways to log in that need a package which is not
-    installed, and for answers that it does not understand.
+    The drivers raise errors without a number for ways to log in that need a package which is not
+    installed, and for answers that they do not understand.
     """
     try:
-        return driver.connect(**options)
+        return driver.connect(options)
     except OSError:
         raise
     except Exception as error:
         is_numbered = bool(error.args) and isinstance(error.args[0], int)
-        if isinstance(error, driver.Error) and is_numbered:
+        if isinstance(error, driver.package.Error) and is_numbered:
             raise
-        raise driver.OperationalError(LOGIN_BROKE, str(error)) from error
+        raise driver.package.OperationalError(LOGIN_BROKE, str(error)) from error
 
 
 def _bound(connection: Any, most_bytes: int) -> None:
-    """Make a PyMySQL connection refuse statements that the server would not take.
+    """Make a connection refuse statements that the server would not take.
 
     The server would close the connection, which looks like an outage, and that is waited for.
     """

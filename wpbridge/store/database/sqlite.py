@@ -35,6 +35,7 @@ class SQLite(SQLiteCatalogue):
     """SQLite's dialect. SQLite's own lock lets one writer in at a time."""
 
     name = "sqlite"
+    driver = f"sqlite3 {sqlite3.sqlite_version}"
     row_lock = ""
     is_file = True
     ddl: Final[Ddl] = SQLiteDdl(is_strict=sqlite3.sqlite_version_info >= (3, 37))

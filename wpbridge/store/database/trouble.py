@@ -24,6 +24,7 @@ _GONE = frozenset(
         2013,
         2002,
         2003,
+        2005,
         2014,
         2055,
         4031,  # no connection, or not any more
@@ -75,7 +76,7 @@ _DENIED = frozenset(
 )
 LOGIN_BROKE = 2000
 """Our own number for a login in which the driver raised an error without a number."""
-_NO_METHOD = frozenset({1251, 1275, 1524, 2054, 2058, 2059, 2061, LOGIN_BROKE})
+_NO_METHOD = frozenset({1251, 1275, 1524, 2012, 2054, 2058, 2059, 2061, 5010, LOGIN_BROKE})
 """The server and the driver have no way to log in in common."""
 _NEEDS_TLS = 3159
 _TLS_ADVICE = "connect with TLS: ssl=1 in --dsn, or MYSQL_CLIENT_FLAGS in wp-config.php"

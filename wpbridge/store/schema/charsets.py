@@ -55,7 +55,7 @@ _CODEC: Final = "wpbridge_php_bytes"
 
 
 def speak(connection: Any, charset: str | None, collate: str | None) -> None:
-    """Set up a new connection of PyMySQL.
+    """Set up a new connection. With another character set than :data:`PLAIN`, it is PyMySQL's.
 
     Args:
         connection: its character set is :data:`PLAIN`.
@@ -69,19 +69,19 @@ def speak(connection: Any, charset: str | None, collate: str | None) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT @@GLOBAL.character_set_server, @@GLOBAL.collation_server")
         own, own_collate = cursor.fetchone()
-        if name not in _PHP_KNOWS or not _set_names(connection, cursor, f"'{name}'"):
+        if name not in _PHP_KNOWS or not _set_names(connection, cursor, name):
             name = str(own)
-            _set_names(connection, cursor, f"'{own}' COLLATE '{own_collate}'")
+            _set_names(connection, cursor, name, str(own_collate))
         elif collate:
-            quoted = connection.escape(collate)
-            _set_names(connection, cursor, f"'{name}' COLLATE {quoted}")
+            _set_names(connection, cursor, name, collate)
     if name not in UTF8:
         _speak_bytes(connection, name)
 
 
-def _set_names(connection: Any, cursor: Any, told: str) -> bool:
+def _set_names(connection: Any, cursor: Any, *names: str) -> bool:
+    """Set a character set, and perhaps a collation. False where the server does not know them."""
     with suppress(connection.Error):
-        cursor.execute(f"SET NAMES {told}")
+        cursor.execute(" COLLATE ".join(["SET NAMES %s", "%s"][: len(names)]), names)
         return True
     return False
 

@@ -91,6 +91,7 @@ def _look(way: Connected, connection: Connection) -> tuple[Tables, StoreInfo]:
     )
     info = StoreInfo(
         server=server,
+        driver=dialect.driver,
         schema=schema,
         layout=layout.describe(),
         writable=not problems,

@@ -1,0 +1,40 @@
+"""Log in with PyMySQL, which is written in Python and always installed."""
+
+from typing import Any, Final
+
+import pymysql
+from pymysql.constants import FIELD_TYPE
+from pymysql.converters import conversions
+
+from wpbridge.site.database import DatabaseAddress
+from wpbridge.store.database.client import AS_TEXT
+
+_DATES: Final = frozenset(getattr(FIELD_TYPE, name) for name in AS_TEXT)
+
+
+class PyMySQL:
+    """See :class:`wpbridge.store.database.client.ClientDriver`."""
+
+    package: Any = pymysql
+
+    def __init__(self, reason: str = "") -> None:
+        self.label = f"PyMySQL {pymysql.VERSION_STRING}{reason and f' ({reason})'}"
+
+    def options(self, address: DatabaseAddress) -> dict[str, Any]:
+        """See :class:`ClientDriver`. A text would be encoded as latin-1, so bytes are given."""
+        options: dict[str, Any] = {
+            "password": address.password_bytes,
+            "conv": {kind: read for kind, read in conversions.items() if kind not in _DATES},
+        }
+        if address.socket:
+            options["unix_socket"] = address.socket
+        if address.tls is not None:
+            options["ssl"] = address.tls.driver_options()
+        elif address.socket:
+            # PyMySQL 1.2 would offer TLS, and load every root certificate of the machine for it.
+            options["ssl_disabled"] = True
+        return options
+
+    def connect(self, options: dict[str, Any]) -> Any:
+        """See :class:`ClientDriver`."""
+        return pymysql.connect(**options)
