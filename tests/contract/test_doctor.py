@@ -468,6 +468,7 @@ def test_a_missing_signing_secret_is_made_where_the_companion_is(
     site = examined()
     site.site = replace(site.site, mu_plugins=tmp_path)
     assert found(site, "signing-secret") == [], "nothing uses it"
+    assert doctor.mend(site, ["signing-secret"]) == []
     companion.install(tmp_path, "wp_", companion.owned(site.settings, site.handlers))
     assert (one(site, "signing-secret").level, one(site, "signing-secret").fix) == (
         "note",

@@ -12,6 +12,7 @@ from typing import Final
 from wpbridge.action import ActionId, ClaimId
 from wpbridge.doctor.checks_claims import stale
 from wpbridge.doctor.checks_rows import belongs_to_posts
+from wpbridge.doctor.checks_signing import signing_secret
 from wpbridge.doctor.examined_site import ExaminedSite
 from wpbridge.errors import WpbridgeError
 from wpbridge.store.structure.own_steps import VERSION
@@ -84,8 +85,10 @@ def _own_tables(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # no
 
 
 def _signing_secret(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
-    signing = examined.store.signing
-    is_made = signing.is_missing() if dry_run else signing.make()
+    """Make the secret where something uses it, as the check says."""
+    if not signing_secret(examined).fixable:
+        return 0, ""
+    is_made = dry_run or examined.store.signing.make()
     return int(is_made), "made the site's signing secret"
 
 
