@@ -3,7 +3,9 @@
 Nothing listens on a network address, nothing outlives the process that asked for it.
 """
 
+import atexit
 import contextlib
+import functools
 import getpass
 import os
 import shutil
@@ -55,22 +57,8 @@ class MariaDB:
         return pymysql.connect(unix_socket=str(self.socket), user="root", ssl_disabled=True, **more)
 
     def install(self) -> None:
-        """Lay the system tables."""
-        installer = find_program(INSTALLER_NAMES)
-        assert installer is not None, missing_mariadb()
-        command = [
-            installer,
-            "--no-defaults",
-            f"--datadir={self.folder / 'data'}",
-            f"--tmpdir={self.folder}",
-            "--auth-root-authentication-method=normal",
-            "--skip-test-db",
-        ]
-        if getpass.getuser() == "root":
-            command.append("--user=root")
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"mariadb-install-db failed: {done.stderr[-2000:]}")
+        """Lay the system tables: those of an earlier server of this process, copied."""
+        shutil.copytree(_installed(), self.folder / "data")
 
     def start(self) -> None:
         """Start and wait until it answers; RuntimeError with the log's end when it does not."""
@@ -126,6 +114,30 @@ class MariaDB:
             self._process.send_signal(number)
             self._process.wait(timeout=START_SECONDS)
         self._process = None
+
+
+@functools.cache
+def _installed() -> Path:
+    """The data folder of a server that has never been started. It goes when this process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="wpb-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    installer = find_program(INSTALLER_NAMES)
+    assert installer is not None, missing_mariadb()
+    command = [
+        installer,
+        "--no-defaults",
+        f"--datadir={folder / 'data'}",
+        f"--tmpdir={folder}",
+        "--auth-root-authentication-method=normal",
+        "--skip-test-db",
+        "--innodb-log-file-size=4M",
+    ]
+    if getpass.getuser() == "root":
+        command.append("--user=root")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"mariadb-install-db failed: {done.stderr[-2000:]}")
+    return folder / "data"
 
 
 @contextlib.contextmanager
