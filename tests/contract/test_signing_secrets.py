@@ -257,6 +257,23 @@ def test_a_secret_is_shown_by_nothing(
             assert form not in shown
 
 
+@pytest.mark.parametrize("dsn", ["mariadb"], indirect=True)
+def test_a_server_that_takes_no_writes_gives_no_keys_until_it_does(
+    store: RunnerStore, again: Open, mariadb: MariaDB, lines: Callable[[], list[str]]
+) -> None:
+    execute(mariadb, "SET GLOBAL tx_read_only = 1")
+    try:
+        mine = again().parts.signing
+        for _ in range(2):
+            assert mine.keys("wake", max_age_seconds=0) == ()
+        [line] = lines()
+        assert "read-only" in line
+    finally:
+        execute(mariadb, "SET GLOBAL tx_read_only = 0")
+    made = store.parts.signing.keys("wake")
+    assert mine.keys("wake", max_age_seconds=0) == made
+
+
 # An account that may do less
 
 
