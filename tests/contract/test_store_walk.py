@@ -1,6 +1,6 @@
 """The finder behind rows that are not ours: what it looks at, and how much of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +11,8 @@ from stores import registered
 from wpbridge.clock import to_text
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.rows import inventory
-from wpbridge.store.running import candidates
+from wpbridge.store.running import candidates, look
+from wpbridge.store.running.action_rows import CandidateRow
 from wpbridge.store.running.runner_store import RunnerStore
 
 CROWD = 3_000
@@ -21,14 +22,13 @@ CROWD = 3_000
 def rows_read(store: RunnerStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     """How many rows of the actions table the searches have brought so far."""
     told = SimpleNamespace(count=0)
-    rows = candidates._Look.rows
+    judge = look.Look._ours
 
-    def counted(look: candidates._Look, *arguments: object, **values: object) -> object:
-        found = rows(look, *arguments, **values)  # type: ignore[arg-type]
-        told.count += len(found)
-        return found
+    def counted(it: look.Look, rows: Sequence[CandidateRow]) -> object:
+        told.count += len(rows)
+        return judge(it, rows)
 
-    monkeypatch.setattr(candidates._Look, "rows", counted)
+    monkeypatch.setattr(look.Look, "_ours", counted)
     return told
 
 
@@ -131,7 +131,7 @@ def test_due_hooks_are_exact_and_none_is_stepped_over(store: RunnerStore) -> Non
 def test_many_hooks_are_found_by_steps_or_by_reading_what_is_due(
     store: RunnerStore, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    monkeypatch.setattr(inventory, "MOST_HOOKS", most)
+    monkeypatch.setattr(inventory, "MOST_FOR_CLAIMS", most)
     monkeypatch.setattr(inventory, "_NAMES_A_STATEMENT", 7)
     names = {f"hook_{n}" for n in range(20)}
     insert(store, *[make_new(name) for name in names])

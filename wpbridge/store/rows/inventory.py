@@ -14,9 +14,13 @@ from wpbridge.store.structure.tables import Tables
 
 MOST_HOOKS: Final = 1_000
 """With more hooks, ended ones included, stepping is given up: some plugin invents them."""
-MOST_GROUPS: Final = 200
-TWINS_DEPTH: Final = 5_000
-"""How many due rows of a name are searched for other spellings of it."""
+MOST_FOR_CLAIMS: Final = 10_000
+"""The same for claims, whose other way is to read every due row."""
+MOST_GROUPS: Final = 1_000
+TWINS_DEPTH: Final = 2_000
+"""How many due rows in all are searched for other spellings of the names."""
+LEAST_TWINS_DEPTH: Final = 20
+"""How many due rows of each name are searched at least."""
 _NAMES_A_STATEMENT: Final = 100
 
 
@@ -32,7 +36,7 @@ class Inventory:
         self._next = text(dialect.next_value(table, "hook", index)) if index else None
         self._first_rows = (
             f"SELECT * FROM (SELECT hook FROM {table}{dialect.use_index(index)}"
-            f" WHERE hook = :name AND {due} LIMIT {TWINS_DEPTH}) AS rows_name"
+            f" WHERE hook = :name AND {due} LIMIT :depth) AS rows_name"
         )
         # This reads every due row. It is used without an index by hook, or with too many hooks.
         self._of_all_due = text(
@@ -45,13 +49,19 @@ class Inventory:
         )
 
     def due_hooks(self, connection: Connection, now: str) -> tuple[str, ...]:
-        """Return hooks with due, unclaimed rows, in each spelling near the front of their rows."""
-        names = self.names(connection)
+        """Return hooks with due, unclaimed rows, in each spelling near the front of their rows.
+
+        The names share the rows that are read for it, so that many names do not read many more.
+        """
+        names = self.names(connection, MOST_FOR_CLAIMS)
         if names is None:
             return _told(connection.execute(self._of_all_due, {"now": now}).fetchall())
         found: list[str] = []
+        depth = max(TWINS_DEPTH // max(1, len(names)), LEAST_TWINS_DEPTH)
         for start in range(0, len(names), _NAMES_A_STATEMENT):
-            found += self._spellings(connection, names[start : start + _NAMES_A_STATEMENT], now)
+            found += self._spellings(
+                connection, names[start : start + _NAMES_A_STATEMENT], now, depth
+            )
         return tuple(found)
 
     def groups(self, connection: Connection) -> dict[int, str] | None:
@@ -61,13 +71,16 @@ class Inventory:
             return None
         return {0: "", **{int(group_id): str(slug or "") for group_id, slug in rows}}
 
-    def names(self, connection: Connection) -> list[str] | None:
-        """Return each name in the index by hook, in one spelling; None where stepping fails."""
+    def names(self, connection: Connection, most: int | None = None) -> list[str] | None:
+        """Return each name in the index by hook, in one spelling; None where stepping fails.
+
+        It is given up with more than ``most`` names, or MOST_HOOKS.
+        """
         if self._next is None:
             return None
         found: dict[str, None] = {}
         last = ""
-        while len(found) <= MOST_HOOKS:
+        while len(found) <= (MOST_HOOKS if most is None else most):
             name = connection.execute(self._next, {"last": last}).scalar()
             if name is None:
                 return list(found)
@@ -79,11 +92,15 @@ class Inventory:
             found[last] = None
         return None
 
-    def _spellings(self, connection: Connection, names: Sequence[str], now: str) -> tuple[str, ...]:
+    def _spellings(
+        self, connection: Connection, names: Sequence[str], now: str, depth: int
+    ) -> tuple[str, ...]:
         keys = {f"name_{n}": name for n, name in enumerate(names)}
         parts = [self._first_rows.replace(":name", f":{k}").replace("rows_name", k) for k in keys]
         statement = f"SELECT DISTINCT {self._exact} FROM ({' UNION ALL '.join(parts)}) AS firsts"
-        return _told(connection.execute(text(statement), {"now": now, **keys}).fetchall())
+        return _told(
+            connection.execute(text(statement), {"now": now, "depth": depth, **keys}).fetchall()
+        )
 
 
 def _told(rows: Sequence[Sequence[object]]) -> tuple[str, ...]:

@@ -13,72 +13,27 @@ database's collation takes `My_Hook` for `my_hook`, but PHP would not run it.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
-from wpbridge.action import UPKEEP_HOOKS
-from wpbridge.codec import schedule
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.database.connection import Connection, Statement, text
-from wpbridge.store.database.texts import as_bytes, number
+from wpbridge.store.database.connection import Connection
 from wpbridge.store.rows.inventory import Inventory
-from wpbridge.store.running.action_rows import CandidateRow
-from wpbridge.store.schema.rows import Reader, reader
-from wpbridge.store.schema.tables import ACTIONS
+from wpbridge.store.running.look import Candidate, Judge, Key, Look, Window, has_known_schedule
+from wpbridge.store.running.walks import Plan, Walk, Walks
 from wpbridge.store.structure.tables import Tables
 
-_Key: TypeAlias = tuple[Statement, str | int]
+__all__ = ["Candidate", "Finder", "Plan", "has_known_schedule"]
+
+Path: TypeAlias = tuple[Walk, Sequence[Key]]
+"""A walk by hook or by group, and which ones."""
 
 HOOKS_SECONDS = 30.0
 """For so many seconds the names of the hooks and groups in the queue are remembered."""
+HOOKS_SHARE = 20
+"""They are remembered for so many times as long as it took to read them, if that is longer."""
 WINDOW = 500
 """At most so many rows are read to find a better order than the one by date."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A due, free row that may be claimed. Candidates sort as in the plugin's claim."""
-
-    id: int
-    priority: int
-    attempts: int
-    date: str
-    hook: str = ""
-    group: int = 0
-
-    @property
-    def order(self) -> tuple[int, int, str, int]:
-        """Return priority, attempts, date and id, which all ascend (in the plugin since 3.6)."""
-        return self.priority, self.attempts, self.date, self.id
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """A statement that a claim may send."""
-
-    name: str
-    statement: Statement
-    index: str | None
-    """The index that it relies on; None where the server may choose."""
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The rows of ours that one query found, and whether there was nothing more to find."""
-
-    found: list[Candidate]
-    is_whole: bool
-
-
-def has_known_schedule(start: bytes) -> bool:
-    """Tell whether a schedule that starts with these bytes is one that we can run.
-
-    A class that the plugin does not define belongs to another plugin: PHP knows it, we do not. A
-    text that is no object at all is claimed, and then fails with the reason.
-    """
-    found = schedule.class_of(start)
-    return found is None or found in schedule.KNOWN_CLASSES
 
 
 class Finder:
@@ -91,83 +46,27 @@ class Finder:
         slug_of: Callable[[Connection, int], str],
     ) -> None:
         """Prepare the statements. ``is_runnable`` judges a schedule by its first bytes."""
-        names, layout, dialect = tables.names, tables.layout, tables.dialect
-        self._layout = layout
-        self._hook_place = (names.actions, "hook")
+        self._layout = tables.layout
+        self._dialect = tables.dialect
+        self._hook_place = (tables.names.actions, "hook")
         self._is_runnable = is_runnable
         self._slug_of = slug_of
+        self._walks = Walks(tables)
         self._inventory = Inventory(tables)
         self._known_hooks: frozenset[str] = frozenset()
         self._known_groups: dict[int, str] | None = None
         self._hooks_until = self._groups_until = 0.0
-        table, hint = names.actions, dialect.use_index
-        self._reader = reader(
-            CandidateRow, ACTIONS, lacking=layout.lacking, schedule="SUBSTR(schedule, 1, 100)"
-        )
-        due = "status = 'pending' AND scheduled_date_gmt <= :now"
-        look = f"SELECT {self._reader.columns} FROM {table}"
-        by_priority = hint(layout.priority_index)
-        by_date = hint(layout.date_index or layout.due_index)
-        self._any_due = text(f"SELECT 1 FROM {table}{hint(layout.due_index)} WHERE {due} LIMIT 1")
-        # The first has no bound: MariaDB reads an unsigned column's MIN above -1 as one above 0.
-        levels = (
-            f"SELECT MIN(priority) FROM {table}{by_priority} WHERE claim_id = 0"
-            " AND status = 'pending'"
-        )
-        self._first_priority = text(levels)
-        self._next_priority = text(f"{levels} AND priority > :above")
-        self._in_priority = text(
-            f"{look}{by_priority} WHERE claim_id = 0 AND status = 'pending' AND priority = :level"
-            " AND scheduled_date_gmt <= :now ORDER BY scheduled_date_gmt, action_id LIMIT :size"
-        )
-        self._in_date = text(
-            f"{look}{by_date} WHERE claim_id = 0 AND {due}"
-            " ORDER BY scheduled_date_gmt, action_id LIMIT :size"
-        )
-        self._first_free = text(
-            f"SELECT MIN(action_id) FROM {table} WHERE status = 'pending' AND claim_id = 0"
-        )
-        # No ORDER BY: the index gives the order on every server, while MySQL would sort the whole
-        # range if asked for an index on part of a column. The order is only a wish.
-        self._in_hook = text(
-            f"{look}{hint(layout.hook_index)} WHERE hook = :key AND {due} AND claim_id = 0"
-            " LIMIT :size"
-        )
-        self._by_old_hook = text(
-            f"{look}{hint(layout.old_hook_index)} WHERE hook = :key AND action_id >= :first"
-            f" AND {due} AND claim_id = 0 ORDER BY action_id LIMIT :size"
-        )
-        self._in_group = text(
-            f"{look}{hint(layout.group_index)} WHERE group_id = :key AND action_id >= :first"
-            f" AND {due} AND claim_id = 0 ORDER BY action_id LIMIT :size"
-        )
+        self._others: set[str] = set()
+        self._is_crowded = False
+        """Whether rows of others were at the front of the queue at the last look."""
 
     def plans(self) -> list[Plan]:
-        """Return the statements that are used with this layout, for the server to explain.
-
-        Their values are ``now``, ``size``, ``above``, ``level``, ``first`` and ``key``.
-        """
-        layout = self._layout
-        found = [Plan(name="any-due", statement=self._any_due, index=layout.due_index)]
-        if layout.priority_index is None:
-            index = layout.date_index or layout.due_index
-            found.append(Plan(name="by-date", statement=self._in_date, index=index))
-        else:
-            for name, statement in (
-                ("next-priority", self._next_priority),
-                ("in-priority", self._in_priority),
-            ):
-                found.append(Plan(name=name, statement=statement, index=layout.priority_index))
-        by_hook = self._in_hook if layout.hook_index else self._by_old_hook
-        if hook_index := layout.hook_index or layout.old_hook_index:
-            found.append(Plan(name="in-hook", statement=by_hook, index=hook_index))
-        if layout.group_index:
-            found.append(Plan(name="in-group", statement=self._in_group, index=layout.group_index))
-        return found
+        """See :meth:`Walks.plans`."""
+        return self._walks.plans()
 
     def is_any_due(self, connection: Connection, now: str) -> bool:
         """Tell whether anything is due. On an idle queue this is the only query."""
-        return connection.execute(self._any_due, {"now": now}).first() is not None
+        return connection.execute(self._walks.any_due, {"now": now}).first() is not None
 
     def find(
         self,
@@ -189,15 +88,26 @@ class Finder:
             groups: the ids of the groups to take from, None for any.
             excluded_groups: the ids of the groups to leave alone.
         """
-        look = _Look(
-            self._reader,
+
+        def slug(group: int) -> str:
+            return self._slug_of(connection, group)
+
+        judge = Judge(
+            # As a condition on hook and group, a group that is left alone is stepped over.
+            only=only.without((), {slug(group) for group in excluded_groups}),
+            groups=None if groups is None else frozenset(groups),
+            excluded=excluded_groups,
+            is_runnable=self._is_runnable,
+            slug=slug,
+        )
+        look = Look(
+            self._walks,
             connection,
-            now,
-            only,
-            groups,
-            excluded_groups,
-            self._is_runnable,
-            self._slug_of,
+            self._dialect,
+            now=now,
+            limit=limit,
+            judge=judge,
+            others=self._others,
         )
         if look.hooks is not None:
             # The server refuses to compare a text that the column cannot hold.
@@ -206,14 +116,15 @@ class Finder:
             if not look.hooks:
                 return []
         best: list[Candidate] = []
-        for window in self._windows(look, limit):
+        for window in self._windows(look):
             best = sorted({c.id: c for c in (*best, *window.found)}.values(), key=_by_order)
             if window.is_whole or len(best) >= limit:
                 break
         return best[:limit]
 
-    def _windows(self, look: "_Look", limit: int) -> Iterator[Window]:
+    def _windows(self, look: Look) -> Iterator[Window]:
         """Yield windows of growing cost; the caller stops at the first that is enough."""
+        limit = look.limit
         yield self._front(look, limit)
         if look.only.accepts is not None:
             # Rows that are not ours lie in front.
@@ -221,26 +132,27 @@ class Finder:
                 yield self._front(look, max(WINDOW, limit))
             look.hooks = self._promising(look)
             if not look.hooks:
-                yield Window([], is_whole=True)
-        paths = [path for path in (self._hook_keys(look), self._group_keys(look)) if path]
+                yield Window([], 0, is_whole=True)
+        paths = [path for path in (self._hook_keys(look), self._group_keys(look)) if path[1]]
         if paths and look.groups is None:
             # The old index on the hook alone gives ids in order, not dates.
             if self._layout.hook_index is not None and self._is_one_priority(look):
-                yield self._oldest(look, paths[0], limit)
+                yield self._oldest(look, paths[0])
             else:
                 small = self._per_key(look, paths[0], limit + 1)
                 yield small if small.is_whole else self._front(look, max(WINDOW // 2, limit))
         if by_group := self._sorting_groups(look):
-            paths.append(by_group)
+            paths.append((self._walks.in_group, by_group))
         size = max(WINDOW, limit)
         while True:
             for path in paths:
                 yield self._per_key(look, path, size)
-            if not paths:
+            if look.groups is not None or not paths:
+                # A group may have more rows that ended than others have in front of ours.
                 yield self._front(look, size)
             size *= 4
 
-    def _promising(self, look: "_Look") -> list[str]:
+    def _promising(self, look: Look) -> list[str]:
         """Return the hooks that the filter names, else those of due rows that may be taken."""
         named = look.only.hooks
         hooks = self._due_names(look) if named is None else named
@@ -248,10 +160,10 @@ class Finder:
         slugs = None if groups is None else frozenset(groups.values())
         return sorted(hook for hook in hooks if look.may_take(hook, slugs))
 
-    def _sorting_groups(self, look: "_Look") -> list[_Key]:
-        """Return one query for each group with rows of ours, where hooks are ours in some groups.
+    def _sorting_groups(self, look: Look) -> list[Key]:
+        """Return the groups with rows of ours, where hooks are ours in some groups only.
 
-        Rows whose group has no row in the groups table are found by the queries by hook instead.
+        Rows whose group has no row in the groups table are found by the walks by hook instead.
         """
         accepts, hooks = look.only.accepts, look.hooks
         if accepts is None or hooks is None or look.groups is not None:
@@ -261,17 +173,18 @@ class Finder:
         if groups is None or all(accepts(hook, slug) for hook in hooks for slug in slugs):
             return []
         ours = {slug for slug in slugs if any(accepts(hook, slug) for hook in hooks)}
-        return [(self._in_group, group) for group, slug in groups.items() if slug in ours]
+        return [group for group, slug in groups.items() if slug in ours]
 
-    def _due_names(self, look: "_Look") -> frozenset[str]:
-        """Return the hooks of the due rows, as they were at most HOOKS_SECONDS ago."""
+    def _due_names(self, look: Look) -> frozenset[str]:
+        """Return the hooks of the due rows, as they were a short time ago."""
         moment = time.monotonic()
         if moment >= self._hooks_until:
             self._known_hooks = frozenset(self._inventory.due_hooks(look.connection, look.now))
-            self._hooks_until = moment + HOOKS_SECONDS
+            took = time.monotonic() - moment
+            self._hooks_until = moment + max(HOOKS_SECONDS, HOOKS_SHARE * took)
         return self._known_hooks
 
-    def _groups(self, look: "_Look") -> dict[int, str] | None:
+    def _groups(self, look: Look) -> dict[int, str] | None:
         """Return slugs by group id, just as old; None when there are too many groups."""
         moment = time.monotonic()
         if moment >= self._groups_until:
@@ -279,163 +192,70 @@ class Finder:
             self._groups_until = moment + HOOKS_SECONDS
         return self._known_groups
 
-    def _front(self, look: "_Look", size: int) -> Window:
+    def _front(self, look: Look, size: int) -> Window:
         """Read the first rows of the claim index, priority by priority."""
+        narrow = self._is_crowded
         if self._layout.priority_index is None:
-            rows = look.rows(self._in_date, size=size)
-            return Window(look.ours(rows), len(rows) < size)
+            window = look.window(self._walks.in_date, size, narrow=narrow)
+            self._is_crowded = len(window.found) < window.seen
+            return window
         found: list[Candidate] = []
-        level, left = self._lowest_level(look), size
+        level, left = look.levels[0], size
         while level is not None:
-            rows = look.rows(self._in_priority, level=level, size=left)
-            found += look.ours(rows)
-            left -= len(rows)
+            window = look.window(self._walks.in_priority, left, narrow=narrow, level=level)
+            found += window.found
+            left -= window.seen
             if left <= 0:
-                return Window(found, is_whole=False)
-            level = self._level_above(look, level)
-        return Window(found, is_whole=True)
+                break
+            level = look.level_above(level)
+        self._is_crowded = len(found) < size - left
+        return Window(found, size - left, is_whole=left > 0)
 
-    def _is_one_priority(self, look: "_Look") -> bool:
+    def _is_one_priority(self, look: Look) -> bool:
         if self._layout.priority_index is None:
             return not self._layout.has_priority
-        lowest = self._lowest_level(look)
-        return lowest is None or self._level_above(look, lowest) is None
+        lowest, highest = look.levels
+        return lowest == highest
 
-    def _lowest_level(self, look: "_Look") -> object:
-        """Return the lowest priority of the free rows, due or not; None where there are none.
+    def _hook_keys(self, look: Look) -> Path:
+        """Return the walk by hook for each hook that the filter names or that looked promising."""
+        walk = self._walks.in_hook
+        return walk, (look.hooks or ()) if walk.index else ()
 
-        It is what the column holds: SQLite also takes texts and fractions, and knows their order.
-        """
-        return look.connection.execute(self._first_priority).scalar()
+    def _group_keys(self, look: Look) -> Path:
+        """Return the walk by group for each group that the filter names."""
+        walk = self._walks.in_group
+        return walk, sorted(look.groups or ()) if walk.index else ()
 
-    def _level_above(self, look: "_Look", level: object) -> object:
-        """Return the next higher priority of the free rows; None where there is none."""
-        return look.connection.execute(self._next_priority, {"above": level}).scalar()
-
-    def _hook_keys(self, look: "_Look") -> list[_Key]:
-        """Return one query for each hook that the filter names or that looked promising."""
-        statement = self._in_hook if self._layout.hook_index else self._by_old_hook
-        if look.hooks is None or not (self._layout.hook_index or self._layout.old_hook_index):
-            return []
-        return [(statement, hook) for hook in look.hooks]
-
-    def _group_keys(self, look: "_Look") -> list[_Key]:
-        """Return one query for each group that the filter names."""
-        if look.groups is None or not self._layout.group_index:
-            return []
-        return [(self._in_group, group) for group in look.groups]
-
-    def _per_key(self, look: "_Look", keys: Sequence[_Key], size: int) -> Window:
+    @staticmethod
+    def _per_key(look: Look, path: Path, size: int) -> Window:
         """Read the first rows of each key. Many keys divide the size among them."""
-        share = max(size // len(keys) + 1, min(size, 10))
-        first = 0
-        if keys[0][0] is not self._in_hook:
-            first = look.connection.execute(self._first_free).scalar() or 0
-        found: list[Candidate] = []
-        is_whole = True
-        for statement, key in keys:
-            extra = {} if statement is self._in_hook else {"first": first}
-            rows = look.rows(statement, key=key, size=share, **extra)
-            found += look.ours(rows)
-            is_whole = is_whole and len(rows) < share
-        return Window(found, is_whole)
+        walk, keys = path
+        return look.window(walk, max(size // len(keys) + 1, min(size, 10)), keys)
 
-    def _oldest(self, look: "_Look", keys: Sequence[_Key], limit: int) -> Window:
+    @staticmethod
+    def _oldest(look: Look, path: Path) -> Window:
         """Return the first rows by date over all keys. Each key gives its own rows in that order.
 
         A key whose share ends before the batch is full is read again, further on.
         """
+        walk, keys = path
+        limit, most = look.limit, max(WINDOW, look.limit)
         share = max(limit // len(keys) + 1, min(limit, 10))
         found: dict[int, Candidate] = {}
         while True:
-            ends: dict[_Key, tuple[str, int]] = {}
-            for statement, key in keys:
-                rows = look.rows(statement, key=key, size=share)
-                found |= {c.id: c for c in look.ours(rows)}
+            ends: dict[Key, tuple[str, int]] = {}
+            for key, (rows, ours) in zip(keys, look.each(walk, share, keys), strict=True):
+                found |= {c.id: c for c in ours}
                 if len(rows) == share:
-                    ends[statement, key] = _end(rows[-1])
+                    ends[key] = str(rows[-1].scheduled_date_gmt), int(str(rows[-1].action_id))
             best = sorted(found.values(), key=_by_order)[:limit]
             if len(best) == limit:
                 last = max((c.date, c.id) for c in best)
                 ends = {key: end for key, end in ends.items() if end < last}
-            if not ends or share >= max(WINDOW, limit):
-                return Window(best, is_whole=not ends)
-            keys, share = list(ends), min(share * 4, max(WINDOW, limit))
-
-
-class _Look:
-    """The connection, the moment and the filter of one search."""
-
-    def __init__(  # noqa: PLR0917 - a plain record of the search
-        self,
-        read: Reader[CandidateRow],
-        connection: Connection,
-        now: str,
-        only: ClaimFilter,
-        groups: Sequence[int] | None,
-        excluded_groups: frozenset[int],
-        is_runnable: Callable[[bytes], bool],
-        slug_of: Callable[[Connection, int], str],
-    ) -> None:
-        self._reader = read
-        self.connection = connection
-        self.only = only
-        self.groups = groups
-        self.hooks = None if only.hooks is None else sorted(only.hooks)
-        """The hooks that deserve a query each; None when they are not known."""
-        self.now = now
-        self._slug_of = slug_of
-        self._groups = None if groups is None else frozenset(groups)
-        self._excluded = excluded_groups
-        self._is_runnable = is_runnable
-
-    def rows(self, statement: Statement, **values: object) -> list[CandidateRow]:
-        found = self.connection.execute(statement, {"now": self.now, **values})
-        return self._reader.read(found.fetchall())
-
-    def ours(self, rows: Sequence[CandidateRow]) -> list[Candidate]:
-        return [
-            Candidate(
-                id=int(str(row.action_id)),
-                priority=number(row.priority),
-                attempts=number(row.attempts),
-                date=str(row.scheduled_date_gmt),
-                hook=str(row.hook),
-                group=number(row.group_id),
-            )
-            for row in rows
-            if self._is_ours(str(row.hook), row.group_id, row.schedule)
-        ]
-
-    def may_take(self, hook: str, slugs: Collection[str] | None) -> bool:
-        """Tell whether rows of the hook can be ours in one of these groups (None: in any)."""
-        only = self.only
-        if not self._is_named(hook) or (only.may_accept and not only.may_accept(hook)):
-            return False
-        # The filter is asked each time: a full executor may have room again a moment later.
-        return slugs is None or only.accepts is None or any(only.accepts(hook, s) for s in slugs)
-
-    def _is_named(self, hook: str) -> bool:
-        only = self.only
-        if (hook in UPKEEP_HOOKS and not only.upkeep) or hook in only.exclude_hooks:
-            return False
-        return only.hooks is None or hook in only.hooks
-
-    def _is_ours(self, hook: str, group: object, schedule: object) -> bool:
-        only = self.only
-        if not self._is_named(hook):
-            return False
-        if group in self._excluded or (self._groups is not None and group not in self._groups):
-            return False
-        if only.accepts is not None:
-            slug = self._slug_of(self.connection, number(group))
-            if not only.accepts(hook, slug):
-                return False
-        return self._is_runnable(as_bytes(schedule))
-
-
-def _end(row: CandidateRow) -> tuple[str, int]:
-    return str(row.scheduled_date_gmt), int(str(row.action_id))
+            if not ends or share >= most:
+                return Window(best, len(best), is_whole=not ends)
+            keys, share = list(ends), min(share * 4, most)
 
 
 def _by_order(candidate: Candidate) -> tuple[int, int, str, int]:
