@@ -18,6 +18,7 @@ from stores import AnyStore
 from wpbridge.errors import Contention, InputError, StoreError, StoreUnavailable
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
+from wpbridge.store.database import client
 from wpbridge.store.running.runner_store import RunnerStore
 
 
@@ -85,11 +86,25 @@ def by_sqlalchemy(given: Any) -> Iterator[Caller]:
         given.close()
 
 
+def mysqlclient_connection(dsn: str) -> Any:
+    """As Django makes it."""
+    from MySQLdb import connect  # noqa: PLC0415 - it need not be installed
+
+    place, _, socket = dsn.partition("?unix_socket=")
+    database = place.rpartition("/")[2]
+    return connect(unix_socket=socket, user="root", database=database, charset="utf8mb4")
+
+
 @contextlib.contextmanager
 def caller_of(kind: str, dsn: str) -> Iterator[Caller]:
-    """``kind``: plain, dicts, connection or session."""
+    """``kind``: plain, dicts, connection, session or mysqlclient."""
     is_mysql = dsn.startswith("mysql")
     with contextlib.ExitStack() as stack:
+        if kind == "mysqlclient":
+            if not is_mysql or client.missing():
+                pytest.skip(f"mysqlclient: {client.missing() or 'it does not open SQLite'}")
+            yield stack.enter_context(by_driver(mysqlclient_connection(dsn)))
+            return
         if kind in ("plain", "dicts"):
             if is_mysql:
                 more = {"cursorclass": DictCursor} if kind == "dicts" else {}
@@ -105,7 +120,7 @@ def caller_of(kind: str, dsn: str) -> Iterator[Caller]:
         yield stack.enter_context(by_sqlalchemy(given))
 
 
-@pytest.fixture(params=["plain", "dicts", "connection", "session"])
+@pytest.fixture(params=["plain", "dicts", "connection", "session", "mysqlclient"])
 def caller(request: pytest.FixtureRequest, dsn: str, store: RunnerStore) -> Iterator[Caller]:
     """Of every kind, with the plugin's tables there."""
     with caller_of(str(request.param), dsn) as it:
