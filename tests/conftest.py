@@ -153,11 +153,8 @@ def mysql_dsn(request: pytest.FixtureRequest, databases: Databases) -> Iterator[
 
 
 def wants_tables(request: pytest.FixtureRequest) -> bool:
-    """Whether the test uses a queue, whose tables are then there; unless it is marked as one that
-    makes them."""
-    return "open_queue" in request.fixturenames and not request.node.get_closest_marker(
-        "makes_tables"
-    )
+    """Whether the test uses a queue, whose tables are then there."""
+    return "open_queue" in request.fixturenames
 
 
 def execute(server: MariaDB, statement: str) -> None:
