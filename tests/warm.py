@@ -149,8 +149,10 @@ def serve(channel: socket.socket) -> None:
 
     begin = cli.main
     for module in pkgutil.walk_packages(wpbridge.__path__, "wpbridge."):
-        if module.name != "wpbridge.__main__":
-            import_module(module.name)
+        # Extras, such as the driver in C, need not be installed.
+        with contextlib.suppress(ModuleNotFoundError):
+            if module.name != "wpbridge.__main__":
+                import_module(module.name)
     # The module of that name has hidden it.
     setattr(cli, "main", begin)  # noqa: B010
     gc.freeze()
