@@ -16,7 +16,7 @@ from wpbridge.errors import StoreError, StoreUnavailable
 from wpbridge.outcome import LogLine
 from wpbridge.store.base import RESET_MESSAGE, Adopted, ClaimFilter, QueuedHook, StartPlan
 from wpbridge.store.database.connection import Connection, text
-from wpbridge.store.running import candidates
+from wpbridge.store.running import candidates, look
 from wpbridge.store.running.runner_store import RunnerStore
 
 ACTIONS = "wp_actionscheduler_actions"
@@ -254,7 +254,13 @@ def test_the_oldest_go_first_though_all_are_of_one_of_many_hooks(store: RunnerSt
     assert claimed(store, only, 40) == old[:40]
 
 
-def test_batch_after_batch_goes_by_date_though_hooks_come_in_lumps(store: RunnerStore) -> None:
+@pytest.mark.parametrize("keys", [50, 3])
+def test_batch_after_batch_goes_by_date_though_hooks_come_in_lumps(
+    store: RunnerStore, monkeypatch: pytest.MonkeyPatch, keys: int
+) -> None:
+    """Also where the hooks are more than one statement looks for."""
+    for module in (candidates, look):
+        monkeypatch.setattr(module, "KEYS_A_STATEMENT", keys)
     crowd(store)
     lumps = [("a", 30), ("b", 70), ("a", 20), ("c", 45), ("d", 5), ("b", 30)]
     hooks = [hook for hook, count in lumps for _ in range(count)]

@@ -19,7 +19,15 @@ from typing import TypeAlias
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.database.connection import Connection
 from wpbridge.store.rows.inventory import Inventory
-from wpbridge.store.running.look import Candidate, Judge, Key, Look, Window, has_known_schedule
+from wpbridge.store.running.look import (
+    KEYS_A_STATEMENT,
+    Candidate,
+    Judge,
+    Key,
+    Look,
+    Window,
+    has_known_schedule,
+)
 from wpbridge.store.running.walks import Plan, Walk, Walks
 from wpbridge.store.structure.tables import Tables
 
@@ -241,7 +249,8 @@ class Finder:
         """
         walk, keys = path
         limit, most = look.limit, max(WINDOW, look.limit)
-        share = max(limit // len(keys) + 1, min(limit, 10))
+        # Of very many keys most have nothing to give, and two rows tell which have.
+        share = max(limit // len(keys) + 1, min(limit, 10 if len(keys) <= KEYS_A_STATEMENT else 2))
         found: dict[int, Candidate] = {}
         while True:
             ends: dict[Key, tuple[str, int]] = {}
