@@ -161,9 +161,32 @@ def test_a_server_that_is_not_there(opened: Open) -> None:
             rows(opened(f"mysql://a@{place}"), "SELECT 1")
 
 
-def test_a_login_that_is_refused(opened: Open, mysql_dsn: str) -> None:
+def test_a_login_that_is_refused(opened: Open) -> None:
     with pytest.raises(StoreUnavailable, match="refuses us"):
-        rows(opened(mysql_dsn.replace("root@", "nobody:secret@")), "SELECT 1")
+        rows(opened(user="nobody", password="secret"), "SELECT 1")
+
+
+@pytest.mark.parametrize("package", ["mysqlclient"])
+def test_mysqlclient_needs_no_package_for_ed25519(
+    package: Client, opened: Open, mysql_dsn: str
+) -> None:
+    if client.missing():
+        pytest.skip(f"mysqlclient: {client.missing()}")
+    root, name = opened(), DatabaseAddress.from_dsn(mysql_dsn).name
+    try:
+        run(root, "INSTALL SONAME 'auth_ed25519'")
+    except StoreError as error:
+        if "exist" not in str(error):
+            pytest.skip(str(error))
+    run(root, f"CREATE USER {name}@localhost IDENTIFIED VIA ed25519 USING PASSWORD('p\u00e9 w')")
+    told = {"user": name, "name": "information_schema"}
+    try:
+        session = opened(**told, password="p\u00e9 w")
+        assert rows(session, "SELECT CURRENT_USER()") == [(f"{name}@localhost",)]
+        with pytest.raises(StoreUnavailable, match="refuses us"):
+            rows(opened(**told, password="pe w"), "SELECT 1")
+    finally:
+        run(root, f"DROP USER {name}@localhost")
 
 
 def test_a_connection_that_is_killed_is_replaced(opened: Open) -> None:
