@@ -93,14 +93,13 @@ def test_what_is_due_is_found_before_the_cap_is_reached(many: Queue) -> None:
 
 
 def test_many_hooks_are_counted_less_far() -> None:
-    told = {hooks: cap_of_each(hooks, 100_000) for hooks in (0, 1, 5, 6, 10, 30, 100, 1000, 9999)}
+    told = {hooks: cap_of_each(hooks, 100_000) for hooks in (0, 1, 2, 3, 5, 6, 12, 100, 1000, 9999)}
     assert told == {
-        **dict.fromkeys((0, 1, 5), 100_000),
-        **dict.fromkeys((6, 10), 50_000),
-        30: 10_000,
-        100: 5_000,
-        1000: 500,
-        9999: 500,
+        **dict.fromkeys((0, 1, 2), 100_000),
+        **dict.fromkeys((3, 5), 50_000),
+        **dict.fromkeys((6, 12), 20_000),
+        100: 2_000,
+        **dict.fromkeys((1000, 9999), 200),
     }
     assert cap_of_each(1, 7) == cap_of_each(3, 7) == 7, "a small cap is never made smaller"
 

@@ -23,9 +23,9 @@ from wpbridge.store.structure.tables import Tables
 
 CAP: Final = 100_000
 """How far a number is counted for people who look at a queue."""
-ROWS: Final = 500_000
+ROWS: Final = 250_000
 """About how many rows are counted of each status, over all hooks together."""
-LEAST_CAP: Final = 500
+LEAST_CAP: Final = 200
 """How far the actions of a hook are counted, however many hooks there are."""
 _PARTS: Final = 250
 """How many numbers one statement counts. SQLite takes 500 parts, and MariaDB no end of them."""
