@@ -120,7 +120,7 @@ def forget(module: str, *names: str) -> None:
         if one in moved.HOMES:
             sys.modules.pop(one, None)
             package, _, name = one.rpartition(".")
-            vars(sys.modules[package]).pop(name, None)
+            vars(importlib.import_module(package)).pop(name, None)
 
 
 @pytest.mark.parametrize(
