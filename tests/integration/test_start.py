@@ -59,8 +59,9 @@ def test_short_commands_load_what_they_need(tmp_path: Path) -> None:
     dsn = f"sqlite:///{tmp_path / 'q.db'}"
     make_store(DatabaseAddress.from_dsn(dsn), "wp_").close()
     site = ("--dsn", dsn)
-    of_help, of_status, of_list, of_enqueue = loaded(
-        ["--help"], ["status", *site], ["list", *site], ["enqueue", "h", *site]
+    of_help, of_status, of_list, of_enqueue, of_explain = loaded(
+        *(["--help"], ["status", *site], ["list", *site], ["enqueue", "h", *site]),
+        ["explain", "1", *site],
     )
     assert (packages(of_help), rooms(of_help)) == ({"click"}, HELP)
     assert of_help & SLOW_FOR_HELP == set()
@@ -68,6 +69,8 @@ def test_short_commands_load_what_they_need(tmp_path: Path) -> None:
     for modules in (of_list, of_enqueue):
         assert (packages(modules), rooms(modules)) == ({"click"}, LIST)
         assert modules & SLOW == set()
+    assert packages(of_explain) == {"click"}
+    assert of_explain & {"asyncio", "ssl", "wpbridge.runner.loop", "wpbridge.app.runners"} == set()
 
 
 def test_a_server_costs_its_driver(mysql_dsn: str, driver: str) -> None:

@@ -6,18 +6,20 @@ runner. ``parts`` is what a run works with, ``named_run`` judges actions that so
 ``cron_bridge`` shows moved events to PHP.
 """
 
-from typing import Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
-from wpbridge.app.executors import make_executor
-from wpbridge.app.php import ask_php, callbacks, judge_php, php_launch
-from wpbridge.app.routing import (
-    claim_filter,
-    handlers_of,
-    handlers_to_look,
-    not_loaded,
-    routes_of,
-)
-from wpbridge.app.runners import make_caretaker, make_runner, tell_brackets, tell_outages
+if TYPE_CHECKING:
+    from wpbridge.app.executors import make_executor
+    from wpbridge.app.php import ask_php, callbacks, judge_php, php_launch
+    from wpbridge.app.routing import (
+        claim_filter,
+        handlers_of,
+        handlers_to_look,
+        not_loaded,
+        routes_of,
+    )
+    from wpbridge.app.runners import make_caretaker, make_runner, tell_brackets, tell_outages
 
 __all__ = (
     "ask_php",
@@ -38,3 +40,27 @@ __all__ = (
 
 DOOR: Final = ("cron_bridge", "named_run", "parts", "php", "queued_hooks", "worker")
 """The modules that other rooms may import, beside the names of this one."""
+
+_HOMES: Final = {
+    "ask_php": "wpbridge.app.php",
+    "callbacks": "wpbridge.app.php",
+    "claim_filter": "wpbridge.app.routing",
+    "handlers_of": "wpbridge.app.routing",
+    "handlers_to_look": "wpbridge.app.routing",
+    "judge_php": "wpbridge.app.php",
+    "make_caretaker": "wpbridge.app.runners",
+    "make_executor": "wpbridge.app.executors",
+    "make_runner": "wpbridge.app.runners",
+    "not_loaded": "wpbridge.app.routing",
+    "php_launch": "wpbridge.app.php",
+    "routes_of": "wpbridge.app.routing",
+    "tell_brackets": "wpbridge.app.runners",
+    "tell_outages": "wpbridge.app.runners",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a name when it is asked for: who explains an action makes no runner."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'wpbridge.app' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
