@@ -7,6 +7,7 @@ so the main thread has another thread do it.
 
 import os
 import queue
+import re
 import select
 import socket
 import threading
@@ -29,6 +30,7 @@ _CONVERSIONS: Final = {
     **conversions,
     **{getattr(FIELD_TYPE, name): str for name in AS_TEXT},
 }
+_SYSTEM_ERROR: Final = re.compile(r"system error: (\d+)")
 _WHEN_OFFERED: Final = {"cipher": "DEFAULT"}
 """MariaDB's C library uses TLS only where an option of TLS is given. PyMySQL uses it by itself
 where the server has it, and checks no certificate. This option alone has the same effect."""
@@ -114,14 +116,18 @@ class _Link(Connection):
             raise MySQLdb.OperationalError(CR.SERVER_LOST, lost)
 
     def _mend(self, error: MySQLdb.MySQLError) -> None:
-        """Give an error a message where the server's is no UTF-8.
+        """Give an error a message where the server's is no UTF-8, and words for a number.
 
         mysqlclient leaves a hole in such an error, and Python crashes when it reads the message.
         """
         try:
-            self.error()
+            message = self.error()
         except UnicodeDecodeError:
             error.args = (self.errno(), "the server's message is not UTF-8")
+        else:
+            if _SYSTEM_ERROR.search(message):
+                words = _SYSTEM_ERROR.sub(lambda found: os.strerror(int(found[1])), message)
+                error.args = (self.errno(), words)
 
     def _hang_up(self) -> None:
         with suppress(OSError):
