@@ -55,6 +55,13 @@ quiet = true
 verbose = 2
 color = false
 
+[wake]
+socket = "/run/wpbridge/wake"
+mode = "660"
+group = "www-data"
+listen = "127.0.0.1:9555"
+announce = "queue"
+
 [php]
 enabled = true
 workers = 3
@@ -193,7 +200,12 @@ def test_php_and_routes_refused(cwd: Path, text: str, says: str) -> None:
 
 def test_every_setting_has_a_source(cwd: Path) -> None:
     names = {field.name for field in dataclasses.fields(Settings)}
-    assert set(sources_of(read(cwd))) == names - {"sources", "handlers_folder", "file"}
+    assert set(sources_of(read(cwd))) == names - {
+        "sources",
+        "handlers_folder",
+        "file",
+        "wake_address",
+    }
 
 
 def test_a_full_file(cwd: Path) -> None:
@@ -279,6 +291,11 @@ def test_a_full_file(cwd: Path) -> None:
         php_timeout=timedelta(seconds=90),
         php_max_actions=50,
         php_max_age=timedelta(hours=2),
+        wake_socket=Path("/run/wpbridge/wake"),
+        wake_mode="0660",
+        wake_group="www-data",
+        wake_listen="127.0.0.1:9555",
+        wake_announce="queue",
         php_max_memory=256 << 20,
         format="json",
         tz="Europe/Rome",
