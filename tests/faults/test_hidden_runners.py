@@ -42,6 +42,7 @@ JUDGE = """
     me = identity()
     for line in sys.stdin:
         told = json.loads(line)
+        told.pop("wake_address")
         its = RunnerRecord(
             id=1, version="0", beat_age_seconds=told.pop("age"), claims=(), once=frozenset(), **told
         )
