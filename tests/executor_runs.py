@@ -21,7 +21,7 @@ def make_call(hook: str, *values: Any, action_id: int = 1, **changes: Any) -> Ca
         hook=hook,
         group=changes.get("group", ""),
         attempts=changes.get("attempts", 0),
-        idempotency_key=changes.get("idempotency_key", ""),
+        make_key=lambda: str(changes.get("idempotency_key", "")),
     )
     return Call(
         action=action,

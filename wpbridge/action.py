@@ -4,7 +4,8 @@ An :class:`Action` keeps the row's texts undecoded. Rooms that need them decoded
 so a row that cannot be decoded can still be claimed, failed, listed and shown.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, Literal, NewType, TypeAlias
@@ -65,8 +66,17 @@ class Action:
     claim_id: ClaimId
     zone: str | None = None
     """The time zone in which its cron expression is read. None means UTC, as in the plugin."""
-    idempotency_key: str = ""
-    """Empty for an action that keeps its key of wpbridge 0.1, which is made of the site's name."""
+    make_key: Callable[[], str] = field(default=str, repr=False, compare=False)
+    """Makes the idempotency key. Few handlers ask for it."""
+
+    @property
+    def idempotency_key(self) -> str:
+        """Return the key that is the same for every attempt of the action.
+
+        It is empty for an action that keeps its key of wpbridge 0.1, which is made of the site's
+        name.
+        """
+        return self.make_key()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,6 @@ one, each followed by the plugin's own two queries.
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -167,7 +166,7 @@ def _settle_as_the_plugin(store: RunnerStore, ending: Ending) -> None:
     if ending.successor is None or ending.stop_line is None:
         store.settle([ending], now=NOW)
         return
-    store.settle([replace(ending, successor=None, stop_line=None)], now=NOW)
+    store.settle([ending._replace(successor=None, stop_line=None)], now=NOW)
     select = "SELECT a.action_id FROM wp_actionscheduler_actions a WHERE 1=1 AND a.hook = :h"
     order = " ORDER BY a.scheduled_date_gmt ASC LIMIT 4, 1"
     hook = ending.action.hook

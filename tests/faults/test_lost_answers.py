@@ -130,6 +130,38 @@ def test_an_ending(far: RunnerStore, proxy: Proxy, lost: Lost) -> None:
 
 
 @both
+def test_endings_with_the_next_claim(far: RunnerStore, proxy: Proxy, lost: Lost) -> None:
+    """The endings are written once. What was claimed is in hand, or free for the next claim."""
+    far.insert([make_new("again", interval=3600)], now=NOW)
+    claim = hold(far, 2)
+    far.insert([make_new("next", args=(n,)) for n in range(3)], now=NOW)
+    endings = [
+        concluding.ending_of(a, Completed(), started_at=NOW, ended_at=NOW, marked=False)
+        for a in claim.actions
+    ]
+    with cut_at_commit(far, proxy, lost):
+        turn = far.turn(
+            endings,
+            finished=[claim.id],
+            now=NOW,
+            limit=2,
+            only=ClaimFilter(),
+            start_plan=None,
+            portion=len,
+        )
+    assert turn.settled == frozenset(action.id for action in claim.actions)
+    assert far.counts()["complete"] == 2
+    assert turn.claim is not None
+    held = turn.claim.make()
+    assert query(far, "SELECT claim_id FROM wp_actionscheduler_claims") == [(held.id,)]
+    assert len(end(far, held, marked=False)) == 2
+    rest = far.claim_due(now=NOW, limit=9, only=ClaimFilter())
+    assert rest is not None
+    assert len(end(far, rest, marked=False)) == len(rest.actions) == far.counts()["complete"] - 4
+    invariants.check(far)
+
+
+@both
 def test_an_ending_while_another_was_canceled(far: RunnerStore, proxy: Proxy, lost: Lost) -> None:
     claim = hold(far)
     gone = claim.actions[0].id

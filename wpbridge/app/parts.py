@@ -13,6 +13,7 @@ from wpbridge.executors.handlers import Handler
 from wpbridge.executors.routes import Routes
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import Site, resolve
+from wpbridge.site.rules import FIRST_CLAIM
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import open_site
 from wpbridge.store.database.session import Session
@@ -75,5 +76,8 @@ def prepared(
 def plan(parts: Parts, settings: Settings, only: ClaimFilter | None = None) -> Claim | None:
     """Return what a run would claim first; None when nothing is due. Changes nothing."""
     return RunnerStore(parts.store).claim_due(
-        now=SystemClock().now(), limit=settings.batch_size, only=only or parts.only, dry_run=True
+        now=SystemClock().now(),
+        limit=settings.batch_size or FIRST_CLAIM,
+        only=only or parts.only,
+        dry_run=True,
     )

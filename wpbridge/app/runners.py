@@ -10,7 +10,7 @@ from datetime import timedelta
 from wpbridge.app.executors import PATIENCE_SECONDS, make_executor
 from wpbridge.app.php import php_workers
 from wpbridge.clock import Clock, SystemClock
-from wpbridge.events import Event, StoreBack, StoreLost
+from wpbridge.events import StoreBack, StoreLost
 from wpbridge.executors.handlers import Handler
 from wpbridge.executors.loading import subscribers
 from wpbridge.runner.identity import Identity, identity
@@ -65,7 +65,7 @@ def make_runner(
     refuse_read_only(store.tables)
     store.session.patience_seconds = math.inf if daemon else PATIENCE_SECONDS
     bus = Bus(site.label)
-    bus.subscribe(Event, lines.write)
+    bus.write_to(lines.write, lines.is_heard)
     bus.extend(
         subscribers(settings.handlers, folder=settings.handlers_folder, trusted=settings.trusted)
     )

@@ -17,7 +17,6 @@ from wpbridge.daemon.signals import deafen
 from wpbridge.daemon.worker_link import Lifetime, SignClock, WorkerLink
 from wpbridge.daemon.worker_process import RECYCLED
 from wpbridge.errors import ConfigError, StoreError
-from wpbridge.events import Event
 from wpbridge.queue import wake
 from wpbridge.site.config import Settings, working_folder
 from wpbridge.store.database.session import Session
@@ -98,7 +97,7 @@ def _be_patient(session: Session, worker_link: WorkerLink, clock: Clock) -> None
     session.pause = worker_link.pause
     session.patience_seconds = math.inf
     bus = Bus()
-    bus.subscribe(Event, lines.write)
+    bus.write_to(lines.write, lines.is_heard)
     tell_outages(session, bus, clock)
     _tie(session, worker_link)
 

@@ -69,7 +69,7 @@ Examples:
 )
 @site_options
 @handlers_option
-@click.option("--batch-size", type=click.IntRange(1, 10_000), help="Actions a claim (25).")
+@click.option("--batch-size", type=click.IntRange(1, 10_000), help="Actions a claim (25 to 500).")
 @click.option("--batches", type=click.IntRange(0), help="Claims at most (0: until none is due).")
 @click.option("--max-actions", type=click.IntRange(0), help="Actions at most (0: no limit).")
 @click.option("--max-time", metavar="TIME", help="Claim no more after this: 55s, 10m.")

@@ -43,7 +43,7 @@ Examples:
 @click.option("--processes", type=click.IntRange(1, 64), help="Worker processes (1).")
 @click.option("--concurrency", type=click.IntRange(1, 1000), help="Handlers a process (4).")
 @click.option("--poll-interval", metavar="TIME", help="An idle worker looks this often (1s).")
-@click.option("--batch-size", type=click.IntRange(1, 10_000), help="Actions a claim at most (25).")
+@click.option("--batch-size", type=click.IntRange(1, 10_000), help="Actions a claim at most (500).")
 @narrowing_options
 @click.option(
     "--drain-timeout", metavar="TIME", help="What runs may take at the end (30s; 0: all)."

@@ -155,12 +155,8 @@ def _parse(data: bytes) -> JsonValue:
     if "\\u" in text:
         _check_surrogates(text)
     try:
-        parsed: JsonValue = json.loads(
-            text,
-            object_hook=_as_php_array,
-            parse_constant=_refuse_constant,
-            parse_int=_int if _LONG_NUMBER.search(text) else None,
-        )
+        has_long = _LONG_NUMBER.search(text)
+        parsed: JsonValue = (_LONG_NUMBERS if has_long else _DECODER).decode(text)
     except json.JSONDecodeError as error:
         offset = len(text[: error.pos].encode())
         raise CodecError(f"args are no JSON: {error.msg}", offset=offset) from error
@@ -185,6 +181,12 @@ def _int(digits: str) -> int | float:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise CodecError(f"args are no JSON: {name}")
+
+
+_DECODER: Final = json.JSONDecoder(object_hook=_as_php_array, parse_constant=_refuse_constant)
+_LONG_NUMBERS: Final = json.JSONDecoder(
+    object_hook=_as_php_array, parse_constant=_refuse_constant, parse_int=_int
+)
 
 
 def _check_depth(text: str) -> None:

@@ -77,12 +77,21 @@ _COMMON_CRON: Final = re.compile(
 )
 
 
+_HEADS: Final = {
+    b'O:%d:"%s"' % (len(name), name.encode()): name
+    for name in (Single.php_class, Interval.php_class, Cron.php_class, Async.php_class)
+}
+
+
 def class_of(prefix: bytes) -> str | None:
     """Return the class that a blob begins with, read from its first ``PREFIX_BYTES``.
 
     All of ``KNOWN_CLASSES`` fit into these bytes. A longer name comes back cut. None means that the
     blob begins with no class, or that it is damaged and ends within the name.
     """
+    known = _HEADS.get(prefix[: prefix.find(b'"', 6) + 1])
+    if known is not None:
+        return known
     match = _CLASS.match(prefix)
     if match is None:
         return None

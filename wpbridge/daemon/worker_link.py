@@ -46,8 +46,12 @@ class SignClock(SystemClock):
     def monotonic(self) -> float:
         """Return the monotonic time; a call by the loop's thread is a sign of life."""
         if threading.get_ident() == self._thread:
-            self.signed = time.monotonic()
+            self.sign()
         return super().monotonic()
+
+    def sign(self) -> None:
+        """Give a sign of life for the loop, while it waits for another thread."""
+        self.signed = time.monotonic()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +165,7 @@ class WorkerLink:
         """Sleep, giving signs; ends a worker that is to stop and has nothing in hand."""
         end = self._clock.monotonic() + seconds
         while (left := end - self._clock.monotonic()) > 0:
+            self._clock.sign()
             if self._is_away and self.why and not self._in_hand():
                 raise SystemExit(0)
             time.sleep(min(left, 0.5))

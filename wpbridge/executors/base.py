@@ -4,7 +4,7 @@ import queue
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from wpbridge.action import Action
 from wpbridge.executors.openings import Openings
@@ -19,9 +19,9 @@ plugin's own runner, which writes the ending, too.
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Call:
-    """One action in one claim, decoded and ready to run.
+    """One action in one claim, decoded and ready to run. Nothing of it changes but its lines.
 
     A call is equal to itself only. An action that others took over may come back to this runner in
     a new claim while its old call still runs, so an action's id does not tell which call is meant.
@@ -39,8 +39,7 @@ class Call:
     """Asked right before it starts, from any thread: not when others may have taken it over."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(NamedTuple):
     """How one call went, and when."""
 
     call: Call

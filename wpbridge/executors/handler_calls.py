@@ -64,7 +64,7 @@ def context_of(
         deadline=None if limit is None else now() + limit,
         over_at=None if limit is None else time.monotonic() + limit.total_seconds(),
         stopping=stopping,
-        key=action.idempotency_key or key_of_0_1(site, action.id),
+        make_key=lambda: action.idempotency_key or key_of_0_1(site, action.id),
     )
 
 

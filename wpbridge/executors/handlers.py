@@ -77,7 +77,9 @@ class Context:
     """The deadline on the monotonic clock, which nobody can set."""
     stopping: Callable[[], bool] = field(default=lambda: False, repr=False)
     key: str = field(default="", repr=False)
-    """The idempotency key as the queue gives it; empty in a context that was made by hand."""
+    """The idempotency key, in a context that was made by hand and is to have a certain one."""
+    make_key: Callable[[], str] = field(default=str, repr=False)
+    """Makes the idempotency key as the queue gives it; few handlers ask for it."""
 
     def seconds_left(self) -> float | None:
         """Return the seconds until the deadline, 0.0 once it has passed; None for no limit."""
@@ -134,7 +136,8 @@ class Context:
 
         In a context that was made by hand, for a test, it is made of the id and the hook.
         """
-        return self.key or key_of(site_id="", blog="", action_id=self.id, hook=self.hook, args=b"")
+        told = self.key or self.make_key()
+        return told or key_of(site_id="", blog="", action_id=self.id, hook=self.hook, args=b"")
 
 
 Middleware: TypeAlias = Callable[[Context], Iterator[None]]
@@ -162,8 +165,19 @@ class Handler:
     around: tuple[Middleware, ...] = ()
     """The middleware that runs around each call, the first one outermost."""
 
-    def call(self, values: Sequence[Any], context: Context) -> Any:
-        """Call it as PHP calls a callback: values in order, and those that are too many dropped."""
+    @property
+    def wants_context(self) -> bool:
+        """Whether the handler or its middleware takes a context.
+
+        To make one takes longer than a small handler.
+        """
+        return bool(self.context_names or self.around)
+
+    def call(self, values: Sequence[Any], context: Context | None) -> Any:
+        """Call it as PHP calls a callback: values in order, and those that are too many dropped.
+
+        ``context`` may be None where none is wanted.
+        """
         if not self.around:
             return self._call(values, context)
         if self.is_async:
@@ -172,17 +186,18 @@ class Handler:
             self._enter(stack, context)
             return self._call(values, context)
 
-    async def _await(self, values: Sequence[Any], context: Context) -> Any:
+    async def _await(self, values: Sequence[Any], context: Context | None) -> Any:
         """Run the middleware in the handler's own task, so that context variables hold."""
         with ExitStack() as stack:
             self._enter(stack, context)
             return await self._call(values, context)
 
-    def _enter(self, stack: ExitStack, context: Context) -> None:
+    def _enter(self, stack: ExitStack, context: Context | None) -> None:
+        assert context is not None, "middleware wants one"  # noqa: S101 - see wants_context
         for each in self.around:
             stack.enter_context(contextmanager(each)(context))
 
-    def _call(self, values: Sequence[Any], context: Context) -> Any:
+    def _call(self, values: Sequence[Any], context: Context | None) -> Any:
         taken = values if self.most_values is None else values[: self.most_values]
         return self.function(*taken, **dict.fromkeys(self.context_names, context))
 

@@ -7,6 +7,7 @@ ended, so a sync one that runs beyond it is reported and goes on. What they prin
 """
 
 import asyncio
+import math
 import queue
 import threading
 from collections.abc import Callable, Collection, Mapping
@@ -17,7 +18,7 @@ from typing import Any, Final
 from wpbridge.clock import Clock
 from wpbridge.executors.base import Call, Mailbox, Report, unstarted
 from wpbridge.executors.handler_calls import context_of, ended, is_awaitable, outcome_of
-from wpbridge.executors.handlers import Enqueuer, Handler
+from wpbridge.executors.handlers import Context, Enqueuer, Handler
 from wpbridge.executors.printed_output import Printed, Stdout
 from wpbridge.executors.python_executor import PythonExecutor
 from wpbridge.outcome import Failed, LogLine, Outcome
@@ -25,6 +26,12 @@ from wpbridge.telling.log import tell
 
 __all__ = ["ThreadExecutor", "outcome_of"]
 
+AHEAD_SECONDS: Final = 0.25
+"""More is claimed when what waits will have started by then: a claim takes about as long."""
+MOST_AHEAD: Final = 500
+"""More calls than these never wait when more is claimed."""
+_WEIGHT: Final = 0.2
+"""Of the newest duration in the average."""
 _ASYNC_GRACE_SECONDS: Final = 2.0
 """A cancelled handler has so long for its last words before it is called late."""
 
@@ -76,6 +83,8 @@ class ThreadExecutor(PythonExecutor):
         self._running: dict[Call, _Running] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_lock = threading.Lock()
+        self._pace = math.inf
+        """How long the last few calls took on average, in seconds."""
         self._stdout: Stdout | None = Stdout.install()
         self._threads = [
             threading.Thread(target=self._work, name=f"wpbridge-{n}", daemon=True)
@@ -86,6 +95,12 @@ class ThreadExecutor(PythonExecutor):
 
     def _free(self) -> int:
         return self._concurrency - self._queue.qsize() - len(self._running)
+
+    def has_room(self) -> bool:
+        """Return whether a thread stands idle, or would before more work could be claimed."""
+        seconds = self._pace * self._queue.qsize() / self._concurrency
+        is_quick = seconds < AHEAD_SECONDS and self._queue.qsize() <= MOST_AHEAD
+        return bool(self._handlers) and (is_quick or self._free() > 0)
 
     def trouble(self) -> str | None:
         """Return None: nothing keeps a thread from running handlers."""
@@ -176,6 +191,7 @@ class ThreadExecutor(PythonExecutor):
             output = printed.end()
             ended_at = self._clock.now()
             self._say_how_long(own, outcome, ended_at)
+            self._note_pace(self._clock.monotonic() - own.since)
             del self._running[call]
             self._mailbox.put(
                 Report(
@@ -186,6 +202,11 @@ class ThreadExecutor(PythonExecutor):
                     output=output,
                 )
             )
+
+    def _note_pace(self, seconds: float) -> None:
+        """Take in one more duration. Threads may overwrite each other's: it is a guess."""
+        pace = seconds if self._pace == math.inf else self._pace
+        self._pace = pace + (seconds - pace) * _WEIGHT
 
     def _say_how_long(self, own: _Running, outcome: Outcome, ended_at: datetime) -> None:
         """Log how long a call ran beyond its limit; its own outcome stands."""
@@ -200,7 +221,15 @@ class ThreadExecutor(PythonExecutor):
         return outcome_of(lambda: self._call(handler, call, limit))
 
     def _call(self, handler: Handler, call: Call, limit: timedelta | None) -> None:
-        context = context_of(
+        context = self._context(call, limit) if handler.wants_context else None
+        result: Any = handler.call(call.values, context)
+        if is_awaitable(result):
+            waited = asyncio.run_coroutine_threadsafe(ended(result, limit), self._event_loop())
+            if (error := waited.result()) is not None:
+                raise error
+
+    def _context(self, call: Call, limit: timedelta | None) -> Context:
+        return context_of(
             call.action,
             call.mapping,
             site=self._site,
@@ -210,11 +239,6 @@ class ThreadExecutor(PythonExecutor):
             limit=limit,
             stopping=lambda: self._is_stopping,
         )
-        result: Any = handler.call(call.values, context)
-        if is_awaitable(result):
-            waited = asyncio.run_coroutine_threadsafe(ended(result, limit), self._event_loop())
-            if (error := waited.result()) is not None:
-                raise error
 
     def _event_loop(self) -> asyncio.AbstractEventLoop:
         with self._loop_lock:

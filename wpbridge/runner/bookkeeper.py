@@ -4,14 +4,15 @@ A call that ends within ``FLUSH_SECONDS`` goes from pending to its ending in one
 longer is marked in-progress meanwhile.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from wpbridge.action import Action, ActionId, ClaimId, Status
+from wpbridge.events import ActionCompleted, ActionStarted
 from wpbridge.executors.base import Call, Report
-from wpbridge.outcome import Booked, Failed, LogLine, Outcome, Unrun, line_of
+from wpbridge.outcome import Booked, Completed, Failed, LogLine, Outcome, Unrun, line_of
 from wpbridge.runner import action_events, concluding, log_texts
 from wpbridge.runner.breaker import Breaker
 from wpbridge.runner.catch_up import CatchUp
@@ -19,10 +20,29 @@ from wpbridge.runner.claim_size import ClaimSize
 from wpbridge.runner.in_hand import CallState, Ended
 from wpbridge.runner.retries import Retries
 from wpbridge.runner.shared import Run
-from wpbridge.runner.writing_endings import write
+from wpbridge.runner.writing_endings import Written, as_given, write
 from wpbridge.store.base import Ending
 
 FLUSH_SECONDS: Final = 0.2
+_SLICE: Final = 25
+"""So many reports are taken in before it is asked whether something else has to be done."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Endings that one transaction is to write."""
+
+    ended: Sequence[Ended]
+    finished: Sequence[ClaimId]
+    """The claims in which nothing is left then."""
+    is_written: bool = False
+    settled: Collection[ActionId] = ()
+    """The actions that were ours to end, when it is written."""
+
+    @property
+    def endings(self) -> list[Ending]:
+        """Return the endings, in their order."""
+        return [one.ending for one in self.ended]
 
 
 class Bookkeeper:
@@ -40,37 +60,58 @@ class Bookkeeper:
         self._claim_size = claim_size
         self._catch_up = catch_up
         self._flushed_at = run.clock.monotonic()
+        self._later: list[Report] = []
+        """Reports that came while another thread used the store."""
         self._paused: set[str] = set()
         """Hooks that the breaker has paused, until the loop has put back what waits of them."""
 
     def collect(self, reports: Sequence[Report]) -> None:
         """Turn what executors report into endings to be written."""
+        reports = [*self._later, *reports]
+        self._later = []
         again = self._retries.again(reports)
         for report in reports:
-            state = self._run.in_hand.calls.pop(report.call, None)
-            if state is None:
-                # Others had taken it over; perhaps it has come back to us since, and runs anew.
-                continue
-            self._claim_size.note(report.took)
-            self._tell_started(report.call, state, report.started_at)
-            if isinstance(report.outcome, Booked):
-                self._run.in_hand.ended_by_plugin.append(report)
-                continue
-            if isinstance(report.outcome, Unrun) and not state.is_marked:
-                self._run.in_hand.unrun.append(report.call.action)
-                continue
-            outcome: Outcome = again.get(report.call.action.id, report.outcome)
-            ending, outcome = concluding.concluded(
-                report.call.action,
-                outcome,
-                started_at=report.started_at,
-                ended_at=report.ended_at,
-                marked=state.is_marked,
-                said=[*_taken(report.call, report.ended_at), *self._printed(report)],
-            )
-            self._breaker.note(report.call.action.hook, outcome)
-            told = report if outcome is report.outcome else replace(report, outcome=outcome)
-            self._run.in_hand.endings.append(Ended(ending, told))
+            self._collect(report, again.get(report.call.action.id, report.outcome))
+
+    def _collect(self, report: Report, outcome: Outcome) -> None:
+        state = self._run.in_hand.calls.pop(report.call, None)
+        if state is None:
+            # Others had taken it over; perhaps it has come back to us since, and runs anew.
+            return
+        self._claim_size.note(report.call.action.hook, report.took)
+        self._tell_started(report.call, state, report.started_at)
+        if isinstance(report.outcome, Booked):
+            self._run.in_hand.ended_by_plugin.append(report)
+            return
+        if isinstance(report.outcome, Unrun) and not state.is_marked:
+            self._run.in_hand.unrun.append(report.call.action)
+            return
+        ending, outcome = concluding.concluded(
+            report.call.action,
+            outcome,
+            started_at=report.started_at,
+            ended_at=report.ended_at,
+            marked=state.is_marked,
+            said=[*_taken(report.call, report.ended_at), *self._printed(report)],
+        )
+        self._breaker.note(report.call.action.hook, outcome)
+        told = report if outcome is report.outcome else report._replace(outcome=outcome)
+        self._run.in_hand.endings.append(Ended(ending, told))
+
+    def collect_beside(self, reports: Sequence[Report], until: Callable[[], bool]) -> None:
+        """Do the same while another thread uses the store, at most until that is done.
+
+        What may have to ask the tables waits for the next :meth:`collect`, as does the rest.
+        """
+        told = [*self._later, *reports]
+        self._later = [report for report in told if not isinstance(report.outcome, Completed)]
+        quick = [report for report in told if isinstance(report.outcome, Completed)]
+        for start in range(0, len(quick), _SLICE):
+            if until():
+                self._later += quick[start:]
+                break
+            for report in quick[start : start + _SLICE]:
+                self._collect(report, report.outcome)
 
     def seconds_to_flush(self) -> float:
         """Return how long endings may wait before they are written."""
@@ -93,30 +134,49 @@ class Bookkeeper:
 
     def flush(self) -> None:
         """Write all endings there are, and delete the claims in which nothing is left."""
+        self.write(self.take())
+
+    def take(self) -> Batch:
+        """Return the endings that are to be written now, and forget them."""
+        in_hand = self._run.in_hand
         self._flushed_at = self._run.clock.monotonic()
         self._read_booked()
         self._release_unrun()
-        if self._run.in_hand.endings:
-            self._settle()
-        for paused in self._breaker.flush(self._run.clock.now(), self._run.bus.site):
-            self._paused.add(paused.hook)
-            self._run.bus.tell(paused)
-
-    def _settle(self) -> None:
-        in_hand = self._run.in_hand
         ended, in_hand.endings = in_hand.endings, []
-        endings = [one.ending for one in ended]
-        for ending in endings:
-            in_hand.claims[ending.action.claim_id].discard(ending.action.id)
-        finished = in_hand.finished_claims()
+        for one in ended:
+            in_hand.claims[one.ending.action.claim_id].discard(one.ending.action.id)
+        return Batch(ended, in_hand.finished_claims() if ended else [])
+
+    def write(self, batch: Batch) -> None:
+        """Write a batch of endings, unless that is done already."""
+        if not batch.is_written and batch.ended:
+            now = self._run.clock.now()
+            batch.is_written = True
+            self._tell(
+                batch.ended,
+                write(self._run.store, batch.endings, now=now, finished=batch.finished),
+            )
+        self._pause_failing()
+
+    def was_written(self, batch: Batch) -> None:
+        """Take in that a batch was written with a claim."""
+        self._tell(batch.ended, [as_given(ending, batch.settled) for ending in batch.endings])
+
+    def _tell(self, ended: Sequence[Ended], written: Sequence[Written]) -> None:
+        """Count what is true in the tables now, and send the events."""
         self._catch_up.has_ended = True
-        written = write(self._run.store, endings, now=self._run.clock.now(), finished=finished)
         for one, done in zip(ended, written, strict=True):
             self._count(done.ending, is_settled=done.is_settled)
             if (report := one.report) is not None:
                 if done.failed is not None:
-                    report = replace(report, outcome=done.failed)
+                    report = report._replace(outcome=done.failed)
                 self._tell_ended(report, is_settled=done.is_settled)
+
+    def _pause_failing(self) -> None:
+        """Write how often hooks have failed, which may pause them."""
+        for paused in self._breaker.flush(self._run.clock.now(), self._run.bus.site):
+            self._paused.add(paused.hook)
+            self._run.bus.tell(paused)
 
     def _count(self, ending: Ending, *, is_settled: bool) -> None:
         totals = self._run.totals
@@ -131,9 +191,14 @@ class Bookkeeper:
         """Send the event of a start, once for each attempt."""
         if not state.is_told:
             state.is_told = True
+            if not self._run.bus.is_heard(ActionStarted):
+                return
             self._run.bus.tell(action_events.started(call.action, at, self._run.bus.site))
 
     def _tell_ended(self, report: Report, *, is_settled: bool = True) -> None:
+        is_usual = is_settled and isinstance(report.outcome, Completed)
+        if is_usual and not self._run.bus.is_heard(ActionCompleted):
+            return
         event_of = action_events.ended if is_settled else action_events.lost
         if (event := event_of(report, self._run.bus.site)) is not None:
             self._run.bus.tell(event)

@@ -28,8 +28,12 @@ class CatchUp:
 
     def look_when_due(self) -> None:
         """Look, if something has ended here and the last look is long enough ago."""
-        if self.has_ended and self._seconds() >= CATCH_UP_SECONDS:
+        if self.is_due():
             self.look()
+
+    def is_due(self) -> bool:
+        """Return whether something has ended here and the last look is long enough ago."""
+        return self.has_ended and self._seconds() >= CATCH_UP_SECONDS
 
     def look_when_idle(self) -> int:
         """Look, if the last look is long ago; return how many actions have a new date."""

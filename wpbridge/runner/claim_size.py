@@ -1,33 +1,113 @@
-"""How much to claim: no more than can be started soon, so that other runners get the rest."""
+"""How much to claim: no more than can be started soon, so that other runners get the rest.
 
+A claim costs a commit, so quick actions are claimed by the hundred. Slow ones are claimed by the
+handful: what waits in the hands of one runner is kept from all others.
+"""
+
+import math
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
+from wpbridge.runner.limits import Limits
+from wpbridge.site.rules import FIRST_CLAIM
+
 SOON: Final = timedelta(seconds=1)
+MOST: Final = 500
+"""Longer claims are hardly quicker, and lock more rows at a time."""
+AHEAD_SECONDS: Final = 0.25
+"""The next claim is begun early when what is in hand will have ended by then."""
 _WEIGHT: Final = 0.2
 """Of the newest duration in the average: the last dozen decide."""
+
+
+def claim_size(limits: Limits, *, has_shares: bool) -> "ClaimSize":
+    """Return the rule for the claims of a run, or of a daemon where the limits name a poll.
+
+    A daemon begins with as many as run at once: others may be waiting for slow ones. Groups that
+    share the claims take turns, so their claims stay small.
+    """
+    size, concurrency = limits.batch_size, limits.concurrency
+    if limits.poll is not None:
+        most = size or (FIRST_CLAIM if has_shares else MOST)
+        return ClaimSize(concurrency, most=most, first=concurrency)
+    if size is not None or limits.batches:
+        return ClaimSize(concurrency, most=size or FIRST_CLAIM, is_fixed=True)
+    return ClaimSize(concurrency, most=FIRST_CLAIM if has_shares else MOST)
 
 
 class ClaimSize:
     """Learns from durations how many actions start within :data:`SOON`."""
 
-    def __init__(self, concurrency: int) -> None:
-        self._concurrency = max(1, concurrency)
-        self._average: float | None = None
+    def __init__(
+        self,
+        concurrency: int,
+        *,
+        most: int = MOST,
+        first: int = FIRST_CLAIM,
+        is_fixed: bool = False,
+    ) -> None:
+        """Make the rule for one run.
 
-    def note(self, duration: timedelta) -> None:
+        Args:
+            concurrency: how many calls run at once.
+            most: the size of the longest claim.
+            first: the size of a claim before anything is known.
+            is_fixed: every claim is as long as there are actions, however long they take.
+        """
+        self.is_fixed = is_fixed
+        self._concurrency = max(1, concurrency)
+        self._most = most
+        self._first = max(1, min(first, most))
+        self._average: float | None = None
+        self._averages: dict[str, float] = {}
+        """In seconds, by hook."""
+
+    def note(self, hook: str, duration: timedelta) -> None:
         """Take in how long one more action ran."""
         seconds = max(0.0, duration.total_seconds())
-        if self._average is None:
-            self._average = seconds
-        else:
-            self._average += (seconds - self._average) * _WEIGHT
+        self._average = _moved(self._average, seconds)
+        self._averages[hook] = _moved(self._averages.get(hook), seconds)
 
-    def size(self, most: int) -> int:
-        """Return how many actions to claim: as many as run at once, or end within a second."""
+    def note_running(self, hook: str, so_far: timedelta) -> None:
+        """Take in how long an action has been running that has not ended yet."""
+        seconds = so_far.total_seconds()
+        if seconds > self._averages.get(hook, 0.0):
+            self._averages[hook] = seconds
+
+    def most(self) -> int:
+        """Return how many actions to look for: as many as run at once, or start soon."""
+        if self.is_fixed:
+            return self._most
         if self._average is None:
-            return min(most, self._concurrency)
-        if self._average * most <= SOON.total_seconds() * self._concurrency:
-            return most
-        soon = int(SOON.total_seconds() * self._concurrency / self._average)
-        return min(most, max(self._concurrency, soon))
+            return self._first
+        soon = SOON.total_seconds() * self._concurrency
+        if self._average * self._most <= soon:
+            return self._most
+        return min(self._most, max(self._concurrency, int(soon / self._average)))
+
+    def seconds(self, actions: int) -> float:
+        """Return how long so many actions would take; infinite while nothing is known."""
+        if self._average is None:
+            return math.inf
+        return self._average * actions / self._concurrency
+
+    def portion(self, hooks: Sequence[str], within: timedelta = SOON) -> int:
+        """Return how many actions of these hooks, from the first on, would start in time.
+
+        A hook that has not run yet counts as one of which :data:`FIRST_CLAIM` start soon.
+        """
+        if self.is_fixed:
+            return len(hooks)
+        room = within.total_seconds() * self._concurrency
+        unknown = SOON.total_seconds() * self._concurrency / self._first
+        least = min(self._concurrency, self._most)
+        for place, hook in enumerate(hooks):
+            if room <= 0 and place >= least:
+                return place
+            room -= self._averages.get(hook, unknown)
+        return len(hooks)
+
+
+def _moved(average: float | None, seconds: float) -> float:
+    return seconds if average is None else average + (seconds - average) * _WEIGHT

@@ -1,27 +1,44 @@
 """The claims of one run: how many actions, of which groups, and which of them start at once."""
 
+import functools
+from collections.abc import Callable
 from datetime import timedelta
 
-from wpbridge.action import Claim
 from wpbridge.events import ClaimMade
 from wpbridge.executors.base import StartMark
+from wpbridge.runner.beside import Beside, Task
+from wpbridge.runner.bookkeeper import FLUSH_SECONDS, Batch, Bookkeeper
 from wpbridge.runner.catch_up import CatchUp
 from wpbridge.runner.claim_plan import claim_filter, start_plan
-from wpbridge.runner.claim_size import ClaimSize
+from wpbridge.runner.claim_size import AHEAD_SECONDS, SOON, ClaimSize
 from wpbridge.runner.shared import Run
 from wpbridge.runner.shares import Shares
-from wpbridge.store.base import ClaimFilter
+from wpbridge.runner.writing_endings import OF_THE_STORE
+from wpbridge.site.rules import FIRST_CLAIM
+from wpbridge.store.base import Claimed, ClaimFilter, Turn
 
 
 class Claiming:
     """Asks the store for claims."""
 
-    def __init__(
-        self, run: Run, only: ClaimFilter, shares: Shares, claim_size: ClaimSize, catch_up: CatchUp
+    def __init__(  # noqa: PLR0917 - the parts of a run
+        self,
+        run: Run,
+        only: ClaimFilter,
+        shares: Shares,
+        claim_size: ClaimSize,
+        catch_up: CatchUp,
+        bookkeeper: Bookkeeper,
     ) -> None:
         self._run = run
+        self._bookkeeper = bookkeeper
+        self._beside = Beside()
+        self._begun: tuple[Batch, Task[Turn]] | None = None
+        self._written: Batch | None = None
+        """Endings that are written with a claim and not told of yet."""
         self._only = only
         self._shares = shares
+        self._has_shares = not shares.is_empty()
         self._claim_size = claim_size
         self._catch_up = catch_up
 
@@ -29,19 +46,77 @@ class Claiming:
         """Return whether the run has claimed as much as it was told to."""
         limits, totals = self._run.limits, self._run.totals
         by_claims = bool(limits.batches) and totals.batches >= limits.batches
-        return by_claims or (0 < limits.max_actions <= totals.claimed)
+        return by_claims or (0 < limits.max_actions <= totals.claimed - totals.released)
 
-    def claim(self) -> Claim | None:
-        """Claim what is due; None when nothing is."""
+    def claim(self) -> Claimed | None:
+        """Claim what is due; None when nothing is. Endings that wait are written with the claim."""
         size = self._size()
-        self._catch_up.look_when_due()
-        claim = self._claim_by_turns(size)
+        if self._must_flush():
+            self._bookkeeper.flush()
+            self._catch_up.look_when_due()
+        batch = self._bookkeeper.take()
+        claim = self._claim_by_turns(size, batch)
+        self.tell_written()
+        self._bookkeeper.write(batch)
         # Nothing is due: but what has just ended may have been waited for.
         if claim is None and self._catch_up.has_ended and self._catch_up.look():
-            claim = self._claim_by_turns(size)
+            claim = self._claim_by_turns(size, batch)
+        return self._counted(claim)
+
+    def begin_next(self, claim: Claimed) -> bool:
+        """Begin the next claim while this one is started; return whether that is worth it.
+
+        It is when the present claim is full, and its actions are so quick that they would have to
+        wait for the next.
+        """
+        in_hand, waiting = self._run.in_hand, len(claim.ids) + len(self._run.in_hand.calls)
+        is_wanted = (
+            self._run.store.is_remote
+            and len(claim.ids) >= FIRST_CLAIM
+            and self._claim_size.seconds(waiting) <= AHEAD_SECONDS
+            and not (claim.started or claim.suspects or in_hand.to_mark)
+            and not (self._run.is_stopping or self._run.is_quiet)
+            and not (self._must_flush() or self._has_shares or self.is_done())
+            and self._within() > timedelta(0)
+        )
+        if is_wanted:
+            batch = self._bookkeeper.take()
+            work = self._turn_of(self._only, self._size(), batch)
+            self._begun = (batch, self._beside.begin(work, self._run.executor.wake))
+        return is_wanted
+
+    def finish_next(self) -> Claimed | None:
+        """Return the claim that :meth:`begin_next` has begun, and collect reports meanwhile.
+
+        What became of the endings is told by :meth:`tell_written`, so that the next claim can begin
+        first.
+        """
+        assert self._begun is not None  # noqa: S101
+        (batch, task), self._begun = self._begun, None
+        before = self._run.clock.monotonic()
+        while not task.is_over():
+            reports = self._run.executor.reports(FLUSH_SECONDS)
+            self._bookkeeper.collect_beside(reports, until=task.is_over)
+        claim = self._ended(batch, task.result, before)
+        if claim is None:
+            self.tell_written()
+        self._bookkeeper.write(batch)
+        return self._counted(claim)
+
+    def tell_written(self) -> None:
+        """Count the endings that were written with the last claim, and send their events."""
+        written, self._written = self._written, None
+        if written is not None:
+            self._bookkeeper.was_written(written)
+
+    def _must_flush(self) -> bool:
+        """Return whether somebody looks at what has ended, so that it must be written first."""
+        return bool(self._catch_up.is_due() or self._only.limits or self._bookkeeper.is_urgent())
+
+    def _counted(self, claim: Claimed | None) -> Claimed | None:
         if claim is not None:
             self._run.totals.batches += 1
-            self._run.totals.claimed += len(claim.actions)
+            self._run.totals.claimed += len(claim.ids)
         return claim
 
     def start_mark(self, hook: str, group: str) -> StartMark | None:
@@ -51,40 +126,79 @@ class Claiming:
         return self._run.executor.start_mark(hook, group) if is_ours else None
 
     def _size(self) -> int:
-        limits = self._run.limits
-        size = limits.batch_size
-        if limits.poll is not None:
-            size = self._claim_size.size(size)
+        limits, totals = self._run.limits, self._run.totals
+        size = self._claim_size.most()
         if limits.max_actions:
-            size = min(size, limits.max_actions - self._run.totals.claimed)
+            size = min(size, limits.max_actions - (totals.claimed - totals.released))
         return size
 
-    def _claim_by_turns(self, size: int) -> Claim | None:
+    def _within(self) -> timedelta:
+        """Return in what time the claimed actions have to start: a run may have little left."""
+        run = self._run
+        if run.limits.max_time is None:
+            return SOON
+        left = run.limits.max_time.total_seconds() - (run.clock.monotonic() - run.started)
+        return min(SOON, timedelta(seconds=max(0.0, left)))
+
+    def _claim_by_turns(self, size: int, batch: Batch) -> Claimed | None:
         for left_out in self._shares.turns(self._run.clock.monotonic()):
-            claim = self._claim_without(left_out, size)
-            groups = [action.group for action in claim.actions] if claim else []
-            self._shares.taken(groups, left_out, size)
+            claim = self._claim_without(left_out, size, batch)
+            if self._has_shares:
+                claim = claim and _made(claim)
+                groups = [action.group for action in claim.make().actions] if claim else []
+                self._shares.taken(groups, left_out, size)
             if claim is not None:
                 return claim
         return None
 
-    def _claim_without(self, left_out: frozenset[str], size: int) -> Claim | None:
+    def _claim_without(self, left_out: frozenset[str], size: int, batch: Batch) -> Claimed | None:
         """Make one claim without some groups, whose turn it is not."""
-        before, now = self._run.clock.monotonic(), self._run.clock.now()
-        openings = self._run.executor.openings()
-        claim = self._run.store.claim_due(
+        only = self._only.without((), left_out)
+        work = self._turn_of(only, size, batch)
+        return self._ended(batch, work, self._run.clock.monotonic())
+
+    def _turn_of(self, only: ClaimFilter, size: int, batch: Batch) -> Callable[[], Turn]:
+        """Return what claims, and settles the batch with it unless that is done."""
+        now, openings = self._run.clock.now(), self._run.executor.openings()
+        return functools.partial(
+            self._run.store.turn,
+            [] if batch.is_written else batch.endings,
+            finished=[] if batch.is_written else batch.finished,
             now=now,
             limit=size,
-            only=claim_filter(self._only.without((), left_out), openings),
+            only=claim_filter(only, openings),
             start_plan=start_plan(openings, at=now),
+            portion=functools.partial(self._claim_size.portion, within=self._within()),
         )
-        if claim is not None:
+
+    def _ended(self, batch: Batch, turn_of: Callable[[], Turn], before: float) -> Claimed | None:
+        """Take in what came of a claim and of the endings in its transaction."""
+        try:
+            turn = turn_of()
+        except OF_THE_STORE:
+            raise
+        except Exception:
+            if batch.is_written or not batch.ended:
+                raise
+            # The database refuses one of the endings. Written by themselves, it is found out which.
+            self._bookkeeper.write(batch)
+            return None
+        if turn.settled is not None:
+            batch.is_written, batch.settled = True, turn.settled
+            self._written = batch
+        if turn.claim is not None:
             made = ClaimMade(
                 at=self._run.clock.now(),
                 site=self._run.bus.site,
-                claim_id=claim.id,
-                actions=len(claim.actions),
+                claim_id=turn.claim.id,
+                actions=len(turn.claim.ids),
                 took=timedelta(seconds=self._run.clock.monotonic() - before),
             )
             self._run.bus.tell(made)
-        return claim
+        return turn.claim
+
+
+def _made(claim: Claimed) -> Claimed:
+    """Return the claim with its actions made."""
+    made = claim.make()
+    return claim._replace(make=lambda: made)

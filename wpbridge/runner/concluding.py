@@ -72,11 +72,11 @@ def plainer(ending: Ending, error: BaseException) -> Iterator[tuple[Ending, Fail
     its reason. Each comes with the failure that it stands for, or None if the outcome still counts.
     """
     logs = tuple(replace(line, message=_ascii(line.message)) for line in ending.logs)
-    yield replace(ending, logs=logs), None
+    yield ending._replace(logs=logs), None
     failed = _unwritten(error)
     if ending.successor is not None:
         stopped = (*logs, log_texts.next_failed(ending.at, failed.reason))
-        yield replace(ending, logs=stopped, successor=None, stop_line=None), None
+        yield ending._replace(logs=stopped, successor=None, stop_line=None), None
     before = [] if ending.marked else [log_texts.started(ending.at)]
     lines = [*before, log_texts.failed(ending.at, failed.reason)]
     yield _ended(ending.action, Status.FAILED, ending.at, lines, marked=ending.marked), failed
@@ -163,11 +163,14 @@ def _final(
     action: Action, status: Status, at: datetime, lines: Sequence[LogLine], *, marked: bool
 ) -> Ending:
     """Return the ending to complete or failed: a recurring action gets its successor either way."""
-    stop = log_texts.consistently_failing(at) if status is Status.FAILED else None
     try:
-        told, mapping = schedule.decode(action.schedule), args.decode(action.args).mapping
+        told = schedule.decode(action.schedule)
+        if not (isinstance(told, schedule.Interval | schedule.Cron) and told.is_recurring):
+            return _ended(action, status, at, lines, marked=marked)
+        mapping = args.decode(action.args).mapping
     except Exception:  # noqa: BLE001 - whatever it was, the row's failure says it already
         return _ended(action, status, at, lines, marked=marked)
+    stop = log_texts.consistently_failing(at) if status is Status.FAILED else None
     try:
         successor = _successor(action, told, mapping, at)
     except Exception as error:  # noqa: BLE001 - the chain ends here, and says so

@@ -15,7 +15,8 @@ RescuePolicy: TypeAlias = Literal["retry", "fail", "hold"]
 class Limits:
     """How much a run claims, and when it ends."""
 
-    batch_size: int = 25
+    batch_size: int | None = None
+    """Actions a claim; None for as many as start soon. A daemon claims fewer of slow ones."""
     batches: int = 0
     """Claims; 0 until nothing is due."""
     max_actions: int = 0

@@ -4,19 +4,19 @@ from datetime import datetime, timedelta
 
 from wpbridge.outcome import LogLine
 from wpbridge.site.moments import iso
-from wpbridge.store.base import RESET_MESSAGE
+from wpbridge.store.base import COMPLETED_MESSAGE, RESET_MESSAGE, STARTED_MESSAGE
 
 CONTEXT = "wpbridge"
 
 
 def started(at: datetime) -> LogLine:
     """The row of a start, as the plugin's `log_started_action` writes it."""
-    return LogLine(message=f"action started via {CONTEXT}", at=at)
+    return LogLine(message=STARTED_MESSAGE, at=at)
 
 
 def completed(at: datetime) -> LogLine:
     """The row of a success, as the plugin's `log_completed_action` writes it."""
-    return LogLine(message=f"action complete via {CONTEXT}", at=at)
+    return LogLine(message=COMPLETED_MESSAGE, at=at)
 
 
 def failed(at: datetime, reason: str) -> LogLine:

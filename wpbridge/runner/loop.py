@@ -15,7 +15,7 @@ from wpbridge.executors.base import Executor
 from wpbridge.runner.bookkeeper import FLUSH_SECONDS, Bookkeeper
 from wpbridge.runner.breaker import Breaker
 from wpbridge.runner.catch_up import CatchUp
-from wpbridge.runner.claim_size import ClaimSize
+from wpbridge.runner.claim_size import MOST, claim_size
 from wpbridge.runner.claiming import Claiming
 from wpbridge.runner.held_hooks import HeldHooks
 from wpbridge.runner.identity import Identity
@@ -32,7 +32,7 @@ from wpbridge.runner.snapshot import snapshot
 from wpbridge.runner.starting import Starting
 from wpbridge.runner.upkeep_turns import Caretaker, UpkeepTurns
 from wpbridge.site.rules import RetryRule
-from wpbridge.store.base import ClaimFilter, Store
+from wpbridge.store.base import Claimed, ClaimFilter, Store
 from wpbridge.telling.bus import Bus
 
 __all__ = ["Limits", "Runner"]
@@ -56,24 +56,33 @@ class Runner:
         caretaker: Caretaker | None = None,
     ) -> None:
         bus = bus or Bus()
-        run = Run(store=store, executor=executor, clock=clock, bus=bus, me=me, limits=limits)
+        run = Run(
+            store=store,
+            executor=executor,
+            clock=clock,
+            bus=bus,
+            me=me,
+            limits=limits,
+            started=clock.monotonic(),
+        )
         self._run = run
         self._presence = Presence(run)
         self._upkeep_turns = UpkeepTurns(caretaker, clock)
         self._held_hooks = HeldHooks(run)
-        self._put_back = PutBack(run)
-        claim_size, catch_up = ClaimSize(limits.concurrency), CatchUp(run)
+        size, catch_up = claim_size(limits, has_shares=bool(shares)), CatchUp(run)
+        self._put_back = PutBack(run, size)
         self._bookkeeper = Bookkeeper(
-            run, Retries(store, retry), Breaker(store, only.limits), claim_size, catch_up
+            run, Retries(store, retry), Breaker(store, only.limits), size, catch_up
         )
-        self._claiming = Claiming(run, only, Shares(shares), claim_size, catch_up)
+        self._claiming = Claiming(run, only, Shares(shares), size, catch_up, self._bookkeeper)
         self._starting = Starting(run, self._presence, self._put_back, self._bookkeeper)
         self._reaper = Reaper(run, self._presence, self._claiming)
         self._idling = Idling(run, self._presence, self._reaper, catch_up, self._upkeep_turns)
         self._asked: list[Callable[[dict[str, Any]], None]] = []
+        self._next: Claimed | None = None
+        """A claim that was made while the last one was started, and is not handed over yet."""
         self._dry_until = 0.0
         """Until then no claim is made, since the last one found nothing."""
-        self._started = clock.monotonic()
 
     def stop(self) -> None:
         """Claim no more, finish what runs, release the rest. Safe in a signal handler."""
@@ -126,7 +135,7 @@ class Runner:
         self._upkeep_turns.leave()
         run.store.unregister()
         run.bus.tell(RunnerStopped(at=run.clock.now(), site=run.bus.site, pid=run.me.pid))
-        run.totals.seconds = run.clock.monotonic() - self._started
+        run.totals.seconds = run.clock.monotonic() - run.started
         return run.totals
 
     def _step_as_ourselves(self) -> bool:
@@ -154,7 +163,9 @@ class Runner:
         still names is put back as that of a dead runner.
         """
         run = self._run
-        lost = run.in_hand.clear()
+        self._claiming.tell_written()
+        lost = run.in_hand.clear() + (len(self._next.ids) if self._next else 0)
+        self._next = None
         run.bus.tell(RunnerPresumedDead(at=run.clock.now(), site=run.bus.site, actions=lost))
         run.executor.recall()
         run.totals.lost += lost
@@ -167,7 +178,11 @@ class Runner:
             run.is_stopping = True
         self._idling.tend_when_due()
         if run.is_stopping:
+            if self._next is not None:
+                self._hand_over(self._next)
             self._put_back.put_back()
+        elif self._next is not None:
+            self._hand_over(self._next)
         elif run.is_quiet:
             pass
         elif run.executor.has_room():
@@ -176,10 +191,14 @@ class Runner:
             # Nothing runs, and nothing can be started: the executor says why.
             run.is_exhausted = True
         self._starting.start_marked()
-        if run.in_hand.is_empty():
+        if self._next is not None:
+            # It waits to be handed over. Endings are written with the claim after it.
+            self._bookkeeper.collect(run.executor.reports(0.0))
+        elif run.in_hand.is_empty():
             return self._go_on_with_nothing()
-        self._bookkeeper.collect(run.executor.reports(self._bookkeeper.seconds_to_flush()))
-        self._flush_when_due()
+        else:
+            self._bookkeeper.collect(run.executor.reports(self._bookkeeper.seconds_to_flush()))
+            self._flush_when_due()
         self._put_back_paused()
         self._put_back.confirm_when_due()
         self._presence.beat_when_due()
@@ -193,7 +212,6 @@ class Runner:
         if self._claiming.is_done():
             run.is_exhausted = True
             return
-        self._bookkeeper.flush()
         self._reaper.reap_when_due()
         claim = self._claiming.claim()
         if claim is None:
@@ -201,8 +219,17 @@ class Runner:
             self._dry_until = run.clock.monotonic() + FLUSH_SECONDS
             return
         self._idling.wake()
-        self._put_back.superseded(claim)
-        self._starting.hand_over(claim)
+        self._hand_over(claim)
+
+    def _hand_over(self, claimed: Claimed) -> None:
+        """Start what was claimed. The next claim may be made meanwhile; it is handed over then."""
+        self._next = None
+        self._put_back.superseded(claimed.ids)
+        is_begun = self._claiming.begin_next(claimed)
+        self._claiming.tell_written()
+        self._starting.hand_over(claimed.make())
+        if is_begun:
+            self._next = self._claiming.finish_next()
 
     def _go_on_with_nothing(self) -> bool:
         """Idle, or claim again, with nothing in hand; return False at the end of the run."""
@@ -227,7 +254,7 @@ class Runner:
 
     def _is_over_time(self) -> bool:
         limit = self._run.limits.max_time
-        elapsed = self._run.clock.monotonic() - self._started
+        elapsed = self._run.clock.monotonic() - self._run.started
         return limit is not None and elapsed >= limit.total_seconds()
 
     def _answer(self) -> None:
@@ -236,7 +263,7 @@ class Runner:
 
     def _flush_when_due(self) -> None:
         in_hand, bookkeeper = self._run.in_hand, self._bookkeeper
-        is_much = len(in_hand.endings) >= 4 * self._run.limits.batch_size
+        is_much = len(in_hand.endings) >= MOST
         is_due = bookkeeper.seconds_to_flush() == 0.0
         if is_due or is_much or not in_hand.calls or bookkeeper.is_urgent():
             bookkeeper.flush()

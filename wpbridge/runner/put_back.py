@@ -1,13 +1,17 @@
 """Giving up what has not started: it is put back, or others have it already."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
-from wpbridge.action import Claim, Status
+from wpbridge.action import ActionId, Status
 from wpbridge.executors.base import Call
 from wpbridge.runner import log_texts
+from wpbridge.runner.claim_size import ClaimSize
 from wpbridge.runner.shared import Run
 
+PATIENCE: Final = timedelta(seconds=5)
+"""What will not start within this time is put back: the runner had taken its hook for quicker."""
 CONFIRM_SECONDS: Final = 1.0
 """Waiting actions are looked at again this often: a canceled one must not start."""
 
@@ -15,8 +19,9 @@ CONFIRM_SECONDS: Final = 1.0
 class PutBack:
     """Takes calls back from the executor, and their actions out of our claims."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, claim_size: ClaimSize) -> None:
         self._run = run
+        self._claim_size = claim_size
         self._confirmed = run.clock.monotonic()
 
     def confirm_when_due(self) -> None:
@@ -35,13 +40,26 @@ class PutBack:
             claimed = self._run.store.still_claimed([call.action for call in waiting])
             gone = {call for call in waiting if call.action.id not in claimed}
             self.lose(self._recalled(gone))
+            self._shed([call for call in waiting if call not in gone], running)
 
-    def superseded(self, claim: Claim) -> None:
+    def _shed(self, waiting: Sequence[Call], running: Mapping[Call, datetime]) -> None:
+        """Put back what will not start for a while, since its hook has become slow.
+
+        Other runners can take it. A run that was given the size of its claims keeps what it has.
+        """
+        now = self._run.clock.now()
+        for call, started_at in running.items():
+            self._claim_size.note_running(call.action.hook, now - started_at)
+        kept = self._claim_size.portion([call.action.hook for call in waiting], PATIENCE)
+        if not self._claim_size.is_fixed and waiting[kept:]:
+            self._release(self._recalled(set(waiting[kept:])))
+
+    def superseded(self, claimed: Collection[ActionId]) -> None:
         """Drop the calls in hand of actions that are in a newer claim now.
 
         Somebody freed their rows under us, as the plugin's cleaner does after 300 s.
         """
-        ids = {action.id for action in claim.actions}
+        ids = frozenset(claimed)
         old = [call for call in self._run.in_hand.calls if call.action.id in ids]
         self._recalled(old)
         self.lose(old)
@@ -79,7 +97,9 @@ class PutBack:
             for call, state in self._run.in_hand.calls.items()
             if not state.is_marked and (hooks is None or call.action.hook in hooks)
         }
-        calls = self._recalled(wanted)
+        self._release(self._recalled(wanted))
+
+    def _release(self, calls: Sequence[Call]) -> None:
         if not calls:
             return
         self._run.in_hand.drop(calls)

@@ -21,6 +21,8 @@ class Run:
     bus: Bus
     me: Identity
     limits: Limits
+    started: float
+    """When it began, in monotonic seconds."""
     in_hand: InHand = field(default_factory=InHand)
     totals: Totals = field(default_factory=Totals)
     is_stopping: bool = False

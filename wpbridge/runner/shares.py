@@ -25,6 +25,10 @@ class Shares:
         """The clocks of the groups that had work when they were last looked at."""
         self._looked = -LOOK_SECONDS
 
+    def is_empty(self) -> bool:
+        """Return whether there are no weights, so that nobody takes turns."""
+        return not self._weights
+
     def turns(self, now: float) -> list[frozenset[str]]:
         """Return the groups to leave out of the next claim, and of the next if that finds none.
 

@@ -10,7 +10,7 @@ from wpbridge.outcome import Failed
 from wpbridge.runner import concluding
 from wpbridge.store.base import Ending, Store
 
-_OF_THE_STORE = (StoreUnavailable, StoreMissing, Contention, RunnerGone)
+OF_THE_STORE = (StoreUnavailable, StoreMissing, Contention, RunnerGone)
 """Errors that say nothing about what was to be written."""
 
 
@@ -38,30 +38,31 @@ def write(
     """
     try:
         settled = store.settle(endings, now=now, finished=finished)
-    except _OF_THE_STORE:
+    except OF_THE_STORE:
         raise
     except Exception:  # noqa: BLE001 - found out one by one
         written = [_write_one(store, ending, now) for ending in endings]
         store.release([], finished=finished)
         return written
-    return [_as_given(ending, settled) for ending in endings]
+    return [as_given(ending, settled) for ending in endings]
 
 
-def _as_given(ending: Ending, settled: Collection[ActionId]) -> Written:
+def as_given(ending: Ending, settled: Collection[ActionId]) -> Written:
+    """Return an ending that was written without a change, if it was ours."""
     return Written(ending=ending, failed=None, is_settled=ending.action.id in settled)
 
 
 def _write_one(store: Store, ending: Ending, now: datetime) -> Written:
     try:
-        return _as_given(ending, store.settle([ending], now=now))
-    except _OF_THE_STORE:
+        return as_given(ending, store.settle([ending], now=now))
+    except OF_THE_STORE:
         raise
     except Exception as error:  # noqa: BLE001 - of whatever kind: the driver's own, too
         refusal = error
     for other, failed in concluding.plainer(ending, refusal):
         try:
             settled = store.settle([other], now=now)
-        except _OF_THE_STORE:
+        except OF_THE_STORE:
             raise
         except Exception as error:  # noqa: BLE001 - the next one is plainer
             refusal = error

@@ -5,7 +5,10 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Literal
+from typing import Final, Literal
+
+FIRST_CLAIM: Final = 25
+"""The size of a claim before anything is known of the handlers, as in the plugin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

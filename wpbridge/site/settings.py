@@ -69,8 +69,8 @@ class Settings:
     """Files are obeyed whoever may write them; said by ``WPBRIDGE_TRUST`` alone."""
     webhooks: Mapping[str, Webhook] = _setting({}, tables.webhooks, None, is_secret=True)
     """By hook."""
-    batch_size: int = _setting(25, kinds.number(1, 10_000))
-    """How many actions a claim takes at most."""
+    batch_size: int | None = _setting(None, kinds.number(1, 10_000))
+    """How many actions a claim takes at most; None for as many as start soon."""
     batches: int = _setting(0, kinds.number(0, 1 << 31))
     """0: until nothing is due."""
     max_actions: int = _setting(0, kinds.number(0, 1 << 31))

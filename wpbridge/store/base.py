@@ -8,13 +8,15 @@ is an answer and not an error, so the methods return what they did change.
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from wpbridge.action import Action, ActionId, Claim, ClaimId, NewAction, RunnerId, Status
 from wpbridge.outcome import LogLine
 from wpbridge.site.rules import Limit
 from wpbridge.store.records import Pause
 
+STARTED_MESSAGE: Final = "action started via wpbridge"
+COMPLETED_MESSAGE: Final = "action complete via wpbridge"
 RESET_MESSAGE = "action reset via wpbridge"
 """The log row of an action that was put back from a dead runner begins with this text. A colon
 follows when the action was the only one that ran."""
@@ -56,8 +58,7 @@ class ClaimFilter:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class Ending(NamedTuple):
     """Says how an action ended. The ending and its log rows are written together."""
 
     action: Action
@@ -178,8 +179,40 @@ class StartPlan:
     """The log row that is written for each start."""
 
 
+class Claimed(NamedTuple):
+    """A claim that is made, before its rows are turned into actions."""
+
+    id: ClaimId
+    ids: Sequence[ActionId]
+    """Its actions."""
+    started: frozenset[ActionId]
+    suspects: frozenset[ActionId]
+    """See :class:`Claim`."""
+    make: Callable[[], Claim]
+    """Makes the claim's actions, on any thread. It reads nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A claim, and what became of the endings that came with it."""
+
+    claim: Claimed | None
+    settled: frozenset[ActionId] | None
+    """What :meth:`Store.settle` returns; None when nothing of them was written."""
+
+
+Portion: TypeAlias = Callable[[Sequence[str]], int]
+"""Given the hooks of due actions in their order, return how many of them to take: one or more. It
+must be a pure function, as those of a :class:`StartPlan` are."""
+
+
 class Store(Protocol):
     """One site's queue, as a runner uses it. Only one thread at a time may use a store."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Return whether its calls wait for a server, so that others can work meanwhile."""
+        ...
 
     def register(
         self, *, host: str, boot: str, pid: int, pid_started: str, wake_address: str = ""
@@ -234,11 +267,33 @@ class Store(Protocol):
         only: ClaimFilter,
         dry_run: bool = False,
         start_plan: StartPlan | None = None,
+        portion: Portion = len,
     ) -> Claim | None:
         """Claim at most ``limit`` due actions; return None when none is due.
 
+        ``portion`` says how many of the actions of these hooks, from the first on, are taken.
+
         The actions that ``start_plan`` chooses are marked as started together with the claim, as
         :meth:`start` would mark them. See docs/explain/claims.md.
+        """
+        ...
+
+    def turn(
+        self,
+        endings: Sequence[Ending],
+        *,
+        finished: Collection[ClaimId],
+        now: datetime,
+        limit: int,
+        only: ClaimFilter,
+        start_plan: StartPlan | None,
+        portion: Portion,
+    ) -> "Turn":
+        """Claim as :meth:`claim_due` does, and settle in the same transaction.
+
+        Nothing is settled where there is nothing to claim, where an ending was not ours any more,
+        or where there are limits to count by. The caller then calls :meth:`settle`. An error that
+        the database has for an ending is raised, and nothing is claimed then.
         """
         ...
 

@@ -99,10 +99,14 @@ def fields_of(event: Event) -> dict[str, Any]:
     return values
 
 
+def is_heard(kind: type[Event]) -> bool:
+    """Return whether the log takes events of a kind just now."""
+    return _log.isEnabledFor(LEVELS[kind])
+
+
 def write(event: Event) -> None:
     """Log an event. This is the subscriber for all kinds."""
-    level = LEVELS[type(event)]
-    if _log.isEnabledFor(level):
+    if is_heard(type(event)):
         values = fields_of(event)
         values.pop("at")
-        _log.log(level, name_of(type(event)), extra=Fields(values).as_extra())
+        _log.log(LEVELS[type(event)], name_of(type(event)), extra=Fields(values).as_extra())

@@ -71,11 +71,12 @@ def test_a_call(limit: timedelta | None, scheduled_at: datetime | None) -> None:
         group="g",
         attempts=3,
         claim_id=ClaimId(0),
-        idempotency_key="k",
+        make_key=lambda: "k",
     )
     call = Call(action=action, values=(1, 1.0, None), mapping={"b": 1, "a": [1.0, None]})
     order = order_of(through(run_frame(call, limit, is_stopping=True)))
     assert order.action == action
+    assert order.action.idempotency_key == "k"
     assert repr(order.values) == "[1, 1.0, None]"
     assert repr(order.mapping) == repr(call.mapping)
     assert order.limit == limit

@@ -148,7 +148,7 @@ def refused(cwd: Path, env: Mapping[str, str] | None = None, **flags: object) ->
 def test_defaults(cwd: Path) -> None:
     settings = read(cwd)
     assert settings == Settings()
-    assert (settings.batch_size, settings.batches, settings.max_actions) == (25, 0, 0)
+    assert (settings.batch_size, settings.batches, settings.max_actions) == (None, 0, 0)
     assert (settings.concurrency, settings.max_time) == (4, None)
     assert settings.format == "text"
     assert set(sources_of(settings).values()) == {"default"}

@@ -76,7 +76,7 @@ def order_of(frame: dict[str, Any]) -> Order:
         group=frame["group"],
         attempts=frame["attempts"],
         claim_id=ClaimId(0),
-        idempotency_key=frame["key"],
+        make_key=lambda: str(frame["key"]),
     )
     limit = frame["limit"]
     return Order(

@@ -25,6 +25,8 @@ def date(value: object) -> datetime | None:
 
 def number(value: object) -> int:
     """Read a whole number; return 0 for anything else, which a column of SQLite may contain."""
+    if type(value) is int:
+        return value
     try:
         return int(str(value))
     except ValueError:

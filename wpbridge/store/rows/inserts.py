@@ -4,15 +4,16 @@ The caller has begun a transaction. The rows are byte for byte what the plugin's
 attempts 0, no claim, zero dates for what never happened. Each statement names its columns.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from wpbridge.action import ActionId, NewAction
 from wpbridge.clock import ZERO_DATE, to_text
 from wpbridge.codec.args import columns
 from wpbridge.outcome import LogLine
+from wpbridge.store.base import COMPLETED_MESSAGE, STARTED_MESSAGE
 from wpbridge.store.database.connection import Connection, Result
 from wpbridge.store.database.portions import SMALL, STATEMENT, portions, room, text_size
 from wpbridge.store.rows.zones import ZonedAction, Zones
@@ -23,6 +24,8 @@ from wpbridge.store.structure.tables import Tables
 MESSAGE_BYTES: Final = 65_535
 """The size of the logs' text column. The plugin loses longer messages, wpbridge cuts them."""
 ROWS_A_STATEMENT: Final = 500
+LOGS_A_STATEMENT: Final = 1_000
+_CONSTANT_MESSAGES: Final = frozenset({STARTED_MESSAGE, COMPLETED_MESSAGE})
 NO_GROUPS: Final[Mapping[str, int]] = MappingProxyType({})
 
 
@@ -37,6 +40,15 @@ _GIVEN: Final = (
     "extended_args",
 )
 """The columns whose values differ between new actions. The others are the same for all."""
+
+
+class _LogRow(NamedTuple):
+    """A log row in a statement."""
+
+    text: str
+    values: tuple[object, ...]
+    size: int
+    """A guess of its bytes."""
 
 
 class Inserts:
@@ -95,9 +107,7 @@ class Inserts:
 
     def logs(self, connection: Connection, lines: Iterable[tuple[int, LogLine]]) -> None:
         """Insert log rows, in the order given."""
-        self.raw_logs(
-            connection, [(i, line.message, *self._log_dates(line.at)) for i, line in lines]
-        )
+        self._log(connection, (self._line(connection, i, line) for i, line in lines))
 
     def raw_logs(
         self, connection: Connection, rows: Iterable[tuple[int, str, str | None, str | None]]
@@ -108,19 +118,29 @@ class Inserts:
         cannot hold is written as ``\u{1F600}``, and a message that is too long for the column or
         for a statement is cut.
         """
-        shown, place = self._layout.texts.shown, self._message
-        told: Iterator[tuple[object, ...]] = (
-            (i, shown(connection, place, message, octets=self._message_bytes), *dates)
-            for i, message, *dates in rows
-        )
+        self._log(connection, (self._raw_line(connection, *row) for row in rows))
+
+    def _log(self, connection: Connection, rows: Iterable["_LogRow"]) -> None:
         for part in portions(
-            told,
-            most=ROWS_A_STATEMENT,
-            room=self._room,
-            size_of=lambda row: SMALL + text_size(str(row[1])),
+            rows, most=LOGS_A_STATEMENT, room=self._room, size_of=lambda row: row.size
         ):
-            values = [value for row in part for value in row]
-            self._run(connection, self._logs, self._log_row, len(part), values)
+            values = tuple(value for row in part for value in row.values)
+            connection.exec_driver_sql(self._logs + ",".join([row.text for row in part]), values)
+
+    def _line(self, connection: Connection, action_id: int, line: LogLine) -> "_LogRow":
+        gmt, local = self._log_dates(line.at)
+        if line.message in _CONSTANT_MESSAGES:
+            # Nearly all rows are such. Nothing in them comes from data, so nothing is quoted.
+            return _LogRow(f"({int(action_id)},'{line.message}','{gmt}','{local}')", (), SMALL)
+        return self._raw_line(connection, action_id, line.message, gmt, local)
+
+    def _raw_line(
+        self, connection: Connection, action_id: int, message: str, *dates: str | None
+    ) -> "_LogRow":
+        shown = self._layout.texts.shown(
+            connection, self._message, message, octets=self._message_bytes
+        )
+        return _LogRow(self._log_row, (action_id, shown, *dates), SMALL + text_size(shown))
 
     def _log_created(self, connection: Connection, ids: Sequence[ActionId], now: datetime) -> None:
         """Insert the same log row for each action. Its values need no quoting."""
@@ -129,13 +149,15 @@ class Inserts:
         connection.exec_driver_sql(self._logs + rows)
 
     def _log_dates(self, at: datetime) -> tuple[str, str]:
-        gmt = to_text(at)
-        known = self._known_dates
-        if known is None or known[0] != gmt:
-            known = self._known_dates = (gmt, to_text(self.zone.log_local(at)))
-        return known
+        if not self._second <= at < self._next_second:
+            # Nearly all rows of a batch are of the same second.
+            self._second = at.replace(microsecond=0)
+            self._next_second = self._second + timedelta(seconds=1)
+            self._known_dates = (to_text(at), to_text(self.zone.log_local(at)))
+        return self._known_dates
 
-    _known_dates: tuple[str, str] | None = None
+    _second = _next_second = datetime.min.replace(tzinfo=UTC)
+    _known_dates = ("", "")
 
     def _values(self, action: NewAction, group_id: int) -> list[object]:
         short, extended = columns(action.args)

@@ -1,7 +1,7 @@
 """Read rows of the actions table and turn them into actions."""
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from wpbridge.action import Action, ActionId, ClaimId, Status
@@ -11,7 +11,7 @@ from wpbridge.store.database.texts import as_bytes, chosen_args, date, number
 from wpbridge.store.rows.groups import Groups
 from wpbridge.store.rows.writes import STATUS
 from wpbridge.store.rows.zones import Zones
-from wpbridge.store.running.site_keys import SiteKeys
+from wpbridge.store.running.site_keys import SiteKeys, Work
 from wpbridge.store.schema.rows import reader
 from wpbridge.store.schema.tables import ACTIONS
 from wpbridge.store.structure.tables import Tables
@@ -35,7 +35,7 @@ class ActionRow(NamedTuple):
     @property
     def id(self) -> ActionId:
         """Return the action's id."""
-        return ActionId(int(str(self.action_id)))
+        return ActionId(number(self.action_id))
 
 
 class CandidateRow(NamedTuple):
@@ -99,27 +99,21 @@ class ActionRows:
         ``claim`` is the claim that they belong to now, if it is not the one in the rows. ``on`` is
         the connection of a transaction in which everything is to be read.
         """
-        groups = self._groups
-        slug = groups.slug if on is None else functools.partial(groups.slug_on, on)
+        return self.later(rows, claim=claim, on=on)()
+
+    def later(
+        self, rows: Sequence[ActionRow], *, claim: ClaimId | None, on: Connection | None
+    ) -> Callable[[], list[Action]]:
+        """Return what turns rows into actions, for any thread. All that it needs is read now."""
+        slug = self._groups.slug if on is None else functools.partial(self._groups.slug_on, on)
+        slugs = {group: slug(group) for group in {number(row.group_id) for row in rows}}
         zones = self._zones_of(rows, on)
-        found = [
-            Action(
-                id=row.id,
-                hook=str(row.hook),
-                status=_status(row.status),
-                scheduled_at=date(row.scheduled_date_gmt),
-                priority=number(row.priority),
-                args=chosen_args(row.args, row.extended_args),
-                schedule=as_bytes(row.schedule),
-                group_id=number(row.group_id),
-                group=slug(number(row.group_id)),
-                attempts=number(row.attempts),
-                claim_id=claim if claim is not None else ClaimId(number(row.claim_id)),
-                zone=zones.get(row.id),
-            )
-            for row in rows
-        ]
-        return self._keys.given(found, on)
+        key_of = self._keys.maker(lambda last: [_work(row) for row in rows if row.id <= last], on)
+
+        def make() -> list[Action]:
+            return [_action(row, claim, slugs, zones, key_of) for row in rows]
+
+        return make
 
     def _zones_of(self, rows: Sequence[ActionRow], on: Connection | None) -> dict[ActionId, str]:
         """Return the time zones of cron chains. Nothing is read on a site that never had one."""
@@ -128,6 +122,36 @@ class ActionRows:
             return {}
         crons = [row.id for row in rows if _is_cron(as_bytes(row.schedule))]
         return zones.of(on, crons) if on else self._session.run(lambda c: zones.of(c, crons))
+
+
+def _work(row: ActionRow) -> Work:
+    return Work(row.id, str(row.hook), chosen_args(row.args, row.extended_args))
+
+
+def _action(
+    row: ActionRow,
+    claim: ClaimId | None,
+    slugs: Mapping[int, str],
+    zones: Mapping[ActionId, str],
+    key_of: Callable[[Work], Callable[[], str]],
+) -> Action:
+    work = _work(row)
+    group = number(row.group_id)
+    return Action(
+        id=work.id,
+        hook=work.hook,
+        status=_status(row.status),
+        scheduled_at=date(row.scheduled_date_gmt),
+        priority=number(row.priority),
+        args=work.args,
+        schedule=as_bytes(row.schedule),
+        group_id=group,
+        group=slugs[group],
+        attempts=number(row.attempts),
+        claim_id=claim if claim is not None else ClaimId(number(row.claim_id)),
+        zone=zones.get(work.id),
+        make_key=key_of(work),
+    )
 
 
 def _is_cron(blob: bytes) -> bool:

@@ -6,6 +6,7 @@ has locked: see :meth:`wpbridge.store.running.limits.Limits.admit`.
 
 import functools
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -14,7 +15,7 @@ from wpbridge.clock import to_text
 from wpbridge.errors import StoreError
 from wpbridge.outcome import LogLine
 from wpbridge.site.rules import Limit
-from wpbridge.store.base import ClaimFilter, Ending, StartPlan
+from wpbridge.store.base import Claimed, ClaimFilter, Ending, Portion, StartPlan
 from wpbridge.store.database.connection import Connection
 from wpbridge.store.database.texts import as_bytes, number
 from wpbridge.store.opened import OpenStore
@@ -22,6 +23,7 @@ from wpbridge.store.queueing.pauses import narrowed
 from wpbridge.store.rows.writes import LostRaceError
 from wpbridge.store.running.action_rows import ActionRow, ActionRows, in_order
 from wpbridge.store.running.candidates import Candidate, Finder, has_known_schedule
+from wpbridge.store.running.endings import Endings, Settling
 from wpbridge.store.running.limits import Limits, Wanted, names_of
 from wpbridge.store.running.ownership import Ownership
 from wpbridge.store.running.site_keys import SiteKeys
@@ -31,6 +33,46 @@ CLAIM_TRIES: Final = 6
 UNANSWERED_MESSAGE: Final = (
     "action put back via wpbridge: the database's answer to its claim was lost"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a claim is to take."""
+
+    now: datetime
+    limit: int
+    only: ClaimFilter
+    start_plan: StartPlan | None
+    portion: Portion
+
+
+class TurnOf:
+    """Endings of what ran before, which are written in the transaction of the next claim."""
+
+    def __init__(self, endings: Endings, settling: Settling) -> None:
+        self._endings = endings
+        self._settling = settling
+        self._tried: frozenset[ActionId] = frozenset()
+        self.settled: frozenset[ActionId] | None = None
+        """The actions that were still ours to end; None when the endings are not written."""
+
+    def settle(self, connection: Connection) -> Settling:
+        """Write the endings. Raises LostRaceError as :meth:`Endings.settle_on` does."""
+        self._tried = self._endings.settle_on(connection, self._settling)
+        return self._settling
+
+    def keep(self) -> None:
+        """Remember that they are written, once the transaction is committed."""
+        self._endings.note(self._settling, self._tried)
+        self.settled = self._tried
+
+
+def _unclaimed(actions: Sequence[Action]) -> Claimed | None:
+    """Return what a claim would take, as a claim that is none."""
+    claim = Claim(id=ClaimId(0), actions=tuple(actions))
+    none = frozenset[ActionId]()
+    ids = [action.id for action in actions]
+    return Claimed(claim.id, ids, none, none, lambda: claim) if actions else None
 
 
 class Claiming:
@@ -46,6 +88,8 @@ class Claiming:
         self._limits = limits
         self._suspects = suspects
         self._ownership = ownership
+        self._is_more = False
+        """More is likely to be due, so it is not asked."""
         self._finder = Finder(store.tables, has_known_schedule, store.groups.slug_on)
         keys = SiteKeys(store.tables)
         self.rows = ActionRows(store.tables, store.groups, store.zones, keys)
@@ -58,29 +102,40 @@ class Claiming:
         only: ClaimFilter,
         dry_run: bool = False,
         start_plan: StartPlan | None = None,
-    ) -> Claim | None:
-        """See :class:`wpbridge.store.base.Store`."""
+        portion: Portion = len,
+        turn: "TurnOf | None" = None,
+    ) -> Claimed | None:
+        """See :class:`wpbridge.store.base.Store`.
+
+        ``turn`` are endings that are to be written with the claim. It says afterwards whether they
+        were: they are not where there was nothing to claim.
+        """
         if only.hooks is not None and not only.hooks:
             return None
+        wanted = _Wanted(now, limit, only, start_plan, portion)
         if only.ids is not None:
-            return self._claim_ids(only.ids, now, limit, dry_run=dry_run, start_plan=start_plan)
+            return self._claim_ids(only.ids, wanted, dry_run=dry_run)
         only_now = self._unpaused(only, now) if self._has_due(now) else None
-        return self._claim_found(only_now, now, limit, dry_run, start_plan) if only_now else None
+        if only_now is None:
+            return None
+        claim = self._claim_found(replace(wanted, only=only_now), turn, dry_run=dry_run)
+        # After a full claim more is usually due.
+        self._is_more = claim is not None and len(claim.ids) >= limit
+        return claim
 
     def _has_due(self, now: datetime) -> bool:
+        if self._is_more:
+            self._is_more = False
+            return True
         return self._session.run(lambda c: self._finder.is_any_due(c, to_text(now)))
 
     def _unpaused(self, only: ClaimFilter, now: datetime) -> ClaimFilter | None:
         return narrowed(only, self._pauses.in_force(now))
 
     def _claim_found(
-        self,
-        only: ClaimFilter,
-        now: datetime,
-        limit: int,
-        dry_run: bool,  # noqa: FBT001
-        start_plan: StartPlan | None,
-    ) -> Claim | None:
+        self, wanted: "_Wanted", turn: "TurnOf | None", *, dry_run: bool
+    ) -> Claimed | None:
+        only, now = wanted.only, wanted.now
         groups = None if only.groups is None else self._groups.ids(only.groups)
         if groups is not None and not groups:
             raise StoreError(f"no such group: {', '.join(sorted(only.groups or ()))}")
@@ -91,7 +146,7 @@ class Claiming:
             find = functools.partial(
                 self._finder.find,
                 now=to_text(now),
-                limit=limit * attempt,
+                limit=wanted.limit * attempt,
                 only=only.without(names_of(full, "hook"), names_of(full, "group")),
                 groups=groups,
                 excluded_groups=excluded,
@@ -100,14 +155,16 @@ class Claiming:
             if not found:
                 return None
             if dry_run:
-                return self._seen(found, limit, only, now)
+                return self._seen(found, wanted)
+            most = wanted.portion([one.hook for one in found[: wanted.limit]])
             if only.limits:
                 self._prepare_limits(found, only)
-            claim = self._claim(
-                [one.id for one in found], limit, now, now, start_plan, limits=only.limits
-            )
+            ids = [one.id for one in found[: most * attempt]]
+            claim = self._claim(ids, replace(wanted, limit=most), turn, due=now)
             if claim is not None:
                 return claim
+            # Its endings are written now, or have to be written by themselves.
+            turn = None
             known, full = full, full | self._limits.full()
             if full == known:
                 # Others had locked or claimed all of these, so the search goes further.
@@ -121,28 +178,22 @@ class Claiming:
         wanted = [Wanted(one.hook, slug(one.group)) for one in found]
         self._limits.prepare(only.limits, wanted)
 
-    def _seen(
-        self, found: Sequence[Candidate], limit: int, only: ClaimFilter, now: datetime
-    ) -> Claim | None:
+    def _seen(self, found: Sequence[Candidate], would: "_Wanted") -> Claimed | None:
         """Return what a claim would take, and change nothing."""
         rows = self.rows.load([one.id for one in found])
         actions = in_order(self.rows.actions(rows))
         wanted = [Wanted(action.hook, action.group) for action in actions]
         places = self._session.run(
-            lambda c: self._limits.admit(c, wanted, only.limits, most=limit, now=now, spends=False)
+            lambda c: self._limits.admit(
+                c, wanted, would.only.limits, most=would.limit, now=would.now, spends=False
+            )
         )
         actions = [actions[place] for place in places]
-        return Claim(id=ClaimId(0), actions=tuple(actions)) if actions else None
+        return _unclaimed(actions)
 
     def _claim_ids(
-        self,
-        ids: Collection[ActionId],
-        now: datetime,
-        limit: int,
-        *,
-        dry_run: bool,
-        start_plan: StartPlan | None,
-    ) -> Claim | None:
+        self, ids: Collection[ActionId], wanted: "_Wanted", *, dry_run: bool
+    ) -> Claimed | None:
         """Claim free pending actions that somebody named, whatever their date."""
         rows = [
             row
@@ -151,44 +202,43 @@ class Claiming:
             and not row.claim_id
             and has_known_schedule(as_bytes(row.schedule)[:100])
         ]
-        found = in_order(self.rows.actions(rows))[:limit]
-        if not found:
-            return None
-        if dry_run:
-            return Claim(id=ClaimId(0), actions=tuple(found))
-        return self._claim([action.id for action in found], limit, None, now, start_plan)
+        found = in_order(self.rows.actions(rows))[: wanted.limit]
+        if dry_run or not found:
+            return _unclaimed(found)
+        without_limits = replace(wanted, only=replace(wanted.only, limits=()))
+        return self._claim([action.id for action in found], without_limits, None, due=None)
 
     def _claim(
         self,
         ids: Sequence[int],
-        limit: int,
-        due: datetime | None,
-        now: datetime,
-        start_plan: StartPlan | None,
+        wanted: "_Wanted",
+        turn: "TurnOf | None",
         *,
-        limits: Sequence[Limit] = (),
-    ) -> Claim | None:
+        due: datetime | None,
+    ) -> Claimed | None:
         """Claim those of the actions that are still free, and due at ``due`` if it is given."""
         lock = self.rows.lock_due if due is not None else self.rows.lock_any
         moment = {} if due is None else {"now": to_text(due)}
+        limit, limits, now = wanted.limit, wanted.only.limits, wanted.now
 
-        def claim(connection: Connection) -> tuple[Claim | None, bool]:
+        def claim(connection: Connection) -> tuple[Claimed | None, bool]:
             """Return the claim, and whether our own row was written."""
             rows = self.rows.read(connection, lock, sorted(ids), **moment)
             rank = {action_id: place for place, action_id in enumerate(ids)}
             free = sorted(rows, key=lambda row: rank[row.id])
             mine = self._admitted(connection, free, limit, limits, now) if limits else free[:limit]
             unknown = self._drop_unknown(connection, now)
-            if not mine:
-                if unknown:
-                    self._ownership.write(connection, unknown=unknown)
-                return None, bool(unknown)
-            claim_id = self._writes.new_claim(connection, now)
-            self._ownership.write(connection, gained=[claim_id], unknown=unknown)
-            actions = tuple(in_order(self.rows.actions(mine, claim=claim_id, on=connection)))
-            started = self._take(connection, actions, claim_id, now, start_plan)
-            suspects = self._suspects.among(connection, [a.id for a in actions])
-            return Claim(id=claim_id, actions=actions, started=started, suspects=suspects), True
+            made = self._take_rows(connection, mine, wanted) if mine else None
+            settling = None if turn is None else turn.settle(connection)
+            if made or unknown or settling:
+                self._ownership.write(
+                    connection,
+                    gained=[made.id] if made else (),
+                    lost=settling.lost if settling else (),
+                    once=settling.once if settling else None,
+                    is_seen=True,
+                )
+            return made, bool(made or unknown or settling)
 
         try:
             made, is_written = self._session.transact(claim)
@@ -196,7 +246,31 @@ class Claiming:
             return None
         if is_written:
             self._ownership.keep()
+        if made is not None:
+            self._suspects.in_hand |= made.suspects
+        if turn is not None:
+            turn.keep()
         return made
+
+    def _take_rows(
+        self, connection: Connection, rows: Sequence[ActionRow], wanted: "_Wanted"
+    ) -> Claimed:
+        """Put locked rows into a new claim."""
+        claim_id, plan = self._writes.new_claim(connection, wanted.now), wanted.start_plan
+        make = self.rows.later(rows, claim=claim_id, on=connection)
+        ids = [row.id for row in rows]
+        started: frozenset[ActionId] = frozenset()
+        if plan is not None:
+            actions = make()
+            make = lambda: actions  # noqa: E731 - they are there already
+            started = frozenset(plan.chosen(actions)) & frozenset(ids)
+        self._take(connection, ids, started, claim_id, wanted)
+        suspects = self._suspects.among(connection, ids)
+
+        def claim() -> Claim:
+            return Claim(id=claim_id, actions=tuple(make()), started=started, suspects=suspects)
+
+        return Claimed(claim_id, ids, started, suspects, claim)
 
     def _admitted(
         self,
@@ -215,23 +289,21 @@ class Claiming:
     def _take(
         self,
         connection: Connection,
-        actions: Sequence[Action],
+        ids: Sequence[ActionId],
+        started: frozenset[ActionId],
         claim_id: ClaimId,
-        now: datetime,
-        plan: StartPlan | None,
-    ) -> frozenset[ActionId]:
-        """Put the actions into the claim. Return those that are marked as started with it."""
-        chosen = frozenset(plan.chosen(actions)) if plan else frozenset()
-        started = [action.id for action in actions if action.id in chosen]
-        waiting = [action.id for action in actions if action.id not in chosen]
-        taken = self._writes.take(connection, waiting, claim_id, now) if waiting else 0
-        if started and plan:
-            taken += self._writes.take_started(connection, started, claim_id, now)
-            lines = [(action_id, plan.log_line) for action_id in started]
-            self._writes.insert_logs(connection, lines)
-        if taken != len(actions):
+        wanted: "_Wanted",
+    ) -> None:
+        """Put the rows into the claim, and mark some of them as started."""
+        waiting = [i for i in ids if i not in started] if started else ids
+        taken = self._writes.take(connection, waiting, claim_id, wanted.now) if waiting else 0
+        if started and wanted.start_plan:
+            begun = [i for i in ids if i in started]
+            taken += self._writes.take_started(connection, begun, claim_id, wanted.now)
+            line = wanted.start_plan.log_line
+            self._writes.insert_logs(connection, [(action_id, line) for action_id in begun])
+        if taken != len(ids):
             raise LostRaceError
-        return frozenset(started)
 
     def _drop_unknown(self, connection: Connection, now: datetime) -> set[ClaimId]:
         """Undo claims whose commit succeeded without an answer; none of their actions ran.

@@ -3,7 +3,7 @@
 Each returns what it has really changed.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from wpbridge.outcome import LogLine
 from wpbridge.store.base import Ending
 from wpbridge.store.database.connection import Connection
 from wpbridge.store.opened import OpenStore
-from wpbridge.store.rows.writes import LostRaceError
+from wpbridge.store.rows.writes import LostRaceError, Writes
 from wpbridge.store.running.limits import Limits
 from wpbridge.store.running.ownership import Ownership
 from wpbridge.store.running.suspects import Suspects
@@ -35,6 +35,59 @@ class _StatusChange:
         """Tell whether a row is as the change leaves it."""
         freed = self.after is Status.PENDING
         return status == self.after and claim == (0 if freed else self.action.claim_id)
+
+
+class Settling:
+    """Endings that are about to be written, and the claims in which nothing is left then."""
+
+    def __init__(
+        self,
+        endings: Sequence[Ending],
+        now: datetime,
+        lost: frozenset[ClaimId],
+        *,
+        once: frozenset[ActionId],
+        suspects: Suspects,
+        writes: Writes,
+    ) -> None:
+        self.endings = endings
+        self.lost = lost
+        self.once = once
+        """The started actions that must not start a second time, once this is written."""
+        self.changes = {
+            e.action.id: _StatusChange(
+                e.action, Status.IN_PROGRESS if e.marked else Status.PENDING, e.status
+            )
+            for e in endings
+        }
+        self._now = now
+        self._suspects = suspects
+        self._writes = writes
+
+    def is_empty(self) -> bool:
+        """Return whether there is nothing to write."""
+        return not (self.endings or self.lost)
+
+    def write(self, connection: Connection, ids: frozenset[ActionId]) -> None:
+        """Write those of these actions. Raises LostRaceError when one is not ours any more."""
+        ours = [ending for ending in self.endings if ending.action.id in ids]
+        self._writes.end(connection, ours, self._now)
+        over = {e.action.id for e in ours if e.status is not Status.PENDING}
+        self._suspects.clear(connection, self._suspects.in_hand & over)
+        if ids != self.changes.keys():
+            self._free_strays(connection)
+        self._writes.finish(connection, self.lost)
+
+    def _free_strays(self, connection: Connection) -> None:
+        """Put back rows that are pending in our claim though they should be running or have ended.
+
+        Somebody has set them back, or the server forgot their start. Their claim is freed now.
+        """
+        claims = {ending.action.id: ending.action.claim_id for ending in self.endings}
+        states = self._writes.states(connection, sorted(claims))
+        for action_id, (status, claim) in states.items():
+            if status == Status.PENDING and claim == claims[action_id]:
+                self._writes.free(connection, [action_id], claim)
 
 
 class Endings:
@@ -87,42 +140,49 @@ class Endings:
         self, endings: Sequence[Ending], *, now: datetime, finished: Collection[ClaimId] = ()
     ) -> frozenset[ActionId]:
         """See :class:`wpbridge.store.base.Store`."""
-        wanted = {ending.action.id: ending for ending in endings}
-        once = self._ownership.once - set(wanted)
-        lost = set(finished)
-        if not (wanted or lost):
+        settling = self.settling(endings, now=now, finished=finished)
+        if settling.is_empty():
             return frozenset()
-        over = {i for i, ending in wanted.items() if ending.status is not Status.PENDING}
-        cleared = self._suspects.in_hand & over
 
         def settle(connection: Connection, ids: frozenset[ActionId]) -> None:
-            self._writes.end(connection, [e for i, e in wanted.items() if i in ids], now)
-            self._suspects.clear(connection, cleared & ids)
-            if ids != wanted.keys():
-                self._free_strays(connection, [e.action for e in endings])
-            self._writes.finish(connection, lost)
-            self._ownership.write(connection, lost=lost, once=once)
+            settling.write(connection, ids)
+            self._ownership.write(connection, lost=settling.lost, once=settling.once)
 
-        changes = {
-            i: _StatusChange(e.action, Status.IN_PROGRESS if e.marked else Status.PENDING, e.status)
-            for i, e in wanted.items()
-        }
-        done = self._settling(settle, changes)
+        done = self._settling(settle, settling.changes)
         self._ownership.keep()
-        self._suspects.in_hand -= done
-        self._limits.freed(ending.action for ending in endings)
+        self.note(settling, done)
         return done
 
-    def _free_strays(self, connection: Connection, actions: Iterable[Action]) -> None:
-        """Put back rows that are pending in our claim though they should be running or have ended.
+    def settling(
+        self, endings: Sequence[Ending], *, now: datetime, finished: Collection[ClaimId]
+    ) -> "Settling":
+        """Prepare the writing of endings, in a transaction of their own or in that of a claim."""
+        return Settling(
+            endings,
+            now,
+            frozenset(finished),
+            once=self._ownership.once - {ending.action.id for ending in endings},
+            suspects=self._suspects,
+            writes=self._writes,
+        )
 
-        Somebody has set them back, or the server forgot their start. Their claim is freed now.
+    def settle_on(self, connection: Connection, settling: "Settling") -> frozenset[ActionId]:
+        """Write endings in the transaction of a claim, which also writes the row of the runner.
+
+        Returns the actions whose endings were still ours to write, as :meth:`settle` does. Raises
+        LostRaceError when some were not; nothing of the transaction may then be committed, and the
+        endings have to be settled by themselves.
         """
-        claims = {action.id: action.claim_id for action in actions}
-        states = self._writes.states(connection, sorted(claims))
-        for action_id, (status, claim) in states.items():
-            if status == Status.PENDING and claim == claims[action_id]:
-                self._writes.free(connection, [action_id], claim)
+        if self._session.in_doubt:
+            return self._one_by_one(connection, settling.write, settling.changes)
+        everything = frozenset(settling.changes)
+        settling.write(connection, everything)
+        return everything
+
+    def note(self, settling: "Settling", done: frozenset[ActionId]) -> None:
+        """Remember what has been settled, once it is committed."""
+        self._suspects.in_hand -= done
+        self._limits.freed(ending.action for ending in settling.endings)
 
     def _settling(
         self,
@@ -136,11 +196,7 @@ class Endings:
         everything = frozenset(turns)
 
         def one_by_one(connection: Connection) -> frozenset[ActionId]:
-            states = self._writes.states(connection, sorted(everything))
-            ours = frozenset(i for i, row in states.items() if turns[i].is_ahead(*row))
-            done = frozenset(i for i, row in states.items() if turns[i].is_behind(*row))
-            work(connection, ours)
-            return ours | done if self._session.in_doubt else ours
+            return self._one_by_one(connection, work, turns)
 
         def together(connection: Connection) -> frozenset[ActionId]:
             if self._session.in_doubt:
@@ -152,6 +208,18 @@ class Endings:
             return self._session.transact(together)
         except LostRaceError:
             return self._session.transact(one_by_one)
+
+    def _one_by_one(
+        self,
+        connection: Connection,
+        work: Callable[[Connection, frozenset[ActionId]], None],
+        turns: dict[ActionId, _StatusChange],
+    ) -> frozenset[ActionId]:
+        states = self._writes.states(connection, sorted(turns))
+        ours = frozenset(i for i, row in states.items() if turns[i].is_ahead(*row))
+        done = frozenset(i for i, row in states.items() if turns[i].is_behind(*row))
+        work(connection, ours)
+        return ours | done if self._session.in_doubt else ours
 
     def release(self, actions: Sequence[Action], *, finished: Collection[ClaimId] = ()) -> int:
         """See :class:`wpbridge.store.base.Store`."""

@@ -1,9 +1,9 @@
 """Read windows of the queue for one search, and judge which rows in them may be claimed."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from wpbridge.action import UPKEEP_HOOKS
 from wpbridge.codec import schedule
@@ -22,16 +22,15 @@ MOST_NAMES: Final = 50
 """At most so many names of hooks are sent for the database to compare."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A due, free row that may be claimed. Candidates sort as in the plugin's claim."""
 
     id: int
     priority: int
     attempts: int
     date: str
-    hook: str = ""
-    group: int = 0
+    hook: str
+    group: int
 
     @property
     def order(self) -> tuple[int, int, str, int]:
@@ -68,6 +67,8 @@ class Judge:
     excluded: frozenset[int]
     is_runnable: Callable[[bytes], bool]
     slug: Callable[[int], str]
+    known: dict[tuple[str, object], bool] = field(default_factory=dict)
+    """Whether rows of a hook and group are ours, as far as it is known."""
 
     def may_take(self, hook: str, slugs: Collection[str] | None) -> bool:
         """Tell whether rows of the hook can be ours in one of these groups (None: in any)."""
@@ -79,15 +80,19 @@ class Judge:
 
     def is_ours(self, row: CandidateRow) -> bool:
         """Tell whether a row may be claimed."""
-        hook, group = str(row.hook), row.group_id
+        place = (str(row.hook), row.group_id)
+        is_ours = self.known.get(place)
+        if is_ours is None:
+            is_ours = self.known[place] = self._takes(*place)
+        return is_ours and self.is_runnable(as_bytes(row.schedule))
+
+    def _takes(self, hook: str, group: object) -> bool:
         if not self._is_named(hook):
             return False
         if group in self.excluded or (self.groups is not None and group not in self.groups):
             return False
         accepts = self.only.accepts
-        if accepts is not None and not accepts(hook, self.slug(number(group))):
-            return False
-        return self.is_runnable(as_bytes(row.schedule))
+        return accepts is None or accepts(hook, self.slug(number(group)))
 
     def _is_named(self, hook: str) -> bool:
         only = self.only
@@ -261,12 +266,12 @@ class Look:
 
 def _candidate(row: CandidateRow) -> Candidate:
     return Candidate(
-        id=int(str(row.action_id)),
-        priority=number(row.priority),
-        attempts=number(row.attempts),
-        date=str(row.scheduled_date_gmt),
-        hook=str(row.hook),
-        group=number(row.group_id),
+        number(row.action_id),
+        number(row.priority),
+        number(row.attempts),
+        str(row.scheduled_date_gmt),
+        str(row.hook),
+        number(row.group_id),
     )
 
 

@@ -71,6 +71,8 @@ class Ownership:
         names, dialect = tables.names, tables.dialect
         self.id: RunnerId | None = None
         self._row = self._tried = _Row()
+        self._seen = ""
+        """The claims in our row, as the last look found them."""
         self._process: dict[str, object] = {}
         """The columns that tell our row from another process's, if an id is given out twice."""
         self._names = names
@@ -169,12 +171,14 @@ class Ownership:
         """Lock our row and return the claims in it that we do not know.
 
         The commit of such a claim got no answer. Raises RunnerGone when the row is gone or lacks
-        something that we remember.
+        something that we remember. A claim that the last write has left out may be missing: perhaps
+        that write was committed without an answer.
         """
         told = connection.execute(self._look, self._values(self._row)).scalar()
         claims = {ClaimId(c) for c in split(str(told or ""))}
-        if told is None or not claims >= self._row.claims:
+        if told is None or not claims >= self._row.claims & self._tried.claims:
             raise RunnerGone
+        self._seen = str(told)
         return claims - self._row.claims
 
     def write(
@@ -184,11 +188,13 @@ class Ownership:
         gained: Collection[ClaimId] = (),
         lost: Collection[ClaimId] = (),
         once: Collection[ActionId] | None = None,
-        unknown: Collection[ClaimId] = (),
+        is_seen: bool = False,
     ) -> None:
         """Write what we will have in hand, over the row that we remember and over no other.
 
-        ``unknown``: claims that :meth:`look` has found in the row, and that are left out now.
+        With ``is_seen`` the row may also name what :meth:`look` has found there in the same
+        transaction: claims that we do not know are left out now.
+
         Raises RunnerGone when the row is another one: others took us for dead, or the server has
         forgotten what it had committed. The caller's transaction must then be rolled back.
         """
@@ -198,8 +204,8 @@ class Ownership:
             writes=self._tried.writes + 1,
         )
         values = self._values(row)
-        if unknown:
-            values["claims_before"] = _join(self._row.claims | set(unknown))
+        if is_seen:
+            values["claims_before"] = self._seen
         written = connection.execute(self._write, values).rowcount
         self._tried = row
         if not written:

@@ -15,9 +15,11 @@ from wpbridge.store.base import (
     Adopted,
     ClaimFilter,
     Ending,
+    Portion,
     RunnerRecord,
     Sight,
     StartPlan,
+    Turn,
 )
 from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.texts import number
@@ -25,7 +27,7 @@ from wpbridge.store.opened import OpenStore
 from wpbridge.store.queueing.adding import Request
 from wpbridge.store.records import Pause
 from wpbridge.store.running.adoption import Adoption
-from wpbridge.store.running.claiming import Claiming
+from wpbridge.store.running.claiming import Claiming, TurnOf
 from wpbridge.store.running.endings import Endings
 from wpbridge.store.running.limits import Limits
 from wpbridge.store.running.orphans import SILENT
@@ -60,6 +62,11 @@ class RunnerStore:
             f" EXISTS (SELECT 1 FROM {names.actions}{attempted} WHERE status = 'in-progress'"
             " AND last_attempt_gmt <= :stale AND claim_id > 0)"
         )
+
+    @property
+    def is_remote(self) -> bool:
+        """See :class:`Store`."""
+        return not self.parts.dialect.is_file
 
     # Ownership
 
@@ -132,14 +139,39 @@ class RunnerStore:
         only: ClaimFilter,
         dry_run: bool = False,
         start_plan: StartPlan | None = None,
+        portion: Portion = len,
     ) -> Claim | None:
         """See :class:`Store`."""
-        claim = self._claiming.claim_due(
-            now=now, limit=limit, only=only, dry_run=dry_run, start_plan=start_plan
+        claimed = self._claiming.claim_due(
+            now=now,
+            limit=limit,
+            only=only,
+            dry_run=dry_run,
+            start_plan=start_plan,
+            portion=portion,
         )
-        if claim is not None:
-            self._suspects.in_hand |= claim.suspects
-        return claim
+        return None if claimed is None else claimed.make()
+
+    def turn(
+        self,
+        endings: Sequence[Ending],
+        *,
+        finished: Collection[ClaimId],
+        now: datetime,
+        limit: int,
+        only: ClaimFilter,
+        start_plan: StartPlan | None,
+        portion: Portion,
+    ) -> Turn:
+        """See :class:`Store`."""
+        # Limits count what runs: what has ended must be committed before they are asked.
+        is_alone = bool(only.limits) or not (endings or finished)
+        settling = self._endings.settling(endings, now=now, finished=finished)
+        turn = None if is_alone else TurnOf(self._endings, settling)
+        claimed = self._claiming.claim_due(
+            now=now, limit=limit, only=only, start_plan=start_plan, portion=portion, turn=turn
+        )
+        return Turn(claim=claimed, settled=None if turn is None else turn.settled)
 
     def still_claimed(self, actions: Sequence[Action]) -> frozenset[ActionId]:
         """See :class:`Store`."""

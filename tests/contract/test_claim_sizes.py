@@ -1,0 +1,92 @@
+"""How much a run takes at a time, and what it gives back."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from factories import insert, make_new
+from rows import query
+from wpbridge.clock import SystemClock
+from wpbridge.events import ClaimMade
+from wpbridge.executors.handlers import describe
+from wpbridge.executors.threads import ThreadExecutor
+from wpbridge.runner.identity import identity
+from wpbridge.runner.loop import Limits, Runner
+from wpbridge.site.rules import FIRST_CLAIM
+from wpbridge.store.base import ClaimFilter
+from wpbridge.store.running.runner_store import RunnerStore
+from wpbridge.telling.bus import Bus
+
+FREE = "SELECT COUNT(*) FROM wp_actionscheduler_actions WHERE status = 'pending' AND claim_id = 0"
+FAR_SECONDS = 60
+
+
+def make_runner(
+    store: RunnerStore, handler: Callable[..., None], limits: Limits
+) -> tuple[Runner, list[int]]:
+    sizes: list[int] = []
+    bus = Bus()
+    bus.subscribe(ClaimMade, lambda event: sizes.append(getattr(event, "actions", 0)))
+    executor = ThreadExecutor(
+        {"h": describe("h", handler)}, concurrency=4, clock=SystemClock(), site="s"
+    )
+    only = ClaimFilter(hooks=frozenset({"h"}))
+    runner = Runner(store, executor, SystemClock(), identity(), only=only, limits=limits, bus=bus)
+    return runner, sizes
+
+
+def test_quick_actions_are_claimed_by_the_hundred(store: RunnerStore) -> None:
+    insert(store, *[make_new("h", args=(n,)) for n in range(2_100)])
+    runner, sizes = make_runner(store, lambda _number: None, Limits())
+    assert runner.run().complete == 2_100
+    assert sizes[0] == FIRST_CLAIM
+    assert max(sizes) > 4 * FIRST_CLAIM
+    assert sum(sizes) == 2_100
+
+
+def test_a_size_that_was_asked_for_is_kept(store: RunnerStore) -> None:
+    insert(store, *[make_new("h", args=(n,)) for n in range(100)])
+    runner, sizes = make_runner(store, lambda _number: None, Limits(batch_size=40))
+    runner.run()
+    assert sizes == [40, 40, 20]
+
+
+def test_some_batches_are_of_the_plugins_size(store: RunnerStore) -> None:
+    insert(store, *[make_new("h", args=(n,)) for n in range(100)])
+    runner, sizes = make_runner(store, lambda _number: None, Limits(batches=2))
+    assert runner.run().complete == 2 * FIRST_CLAIM
+    assert sizes == [FIRST_CLAIM, FIRST_CLAIM]
+
+
+def test_no_more_is_claimed_than_a_run_may(store: RunnerStore) -> None:
+    insert(store, *[make_new("h", args=(n,)) for n in range(1_000)])
+    runner, sizes = make_runner(store, lambda _number: None, Limits(max_actions=777))
+    assert runner.run().complete == 777
+    assert sum(sizes) == 777
+
+
+def test_what_has_become_slow_is_given_back(
+    dsn: str, open_queue: Callable[[str], RunnerStore]
+) -> None:
+    """Others can take it; what was given back is run all the same."""
+    store, other = open_queue(dsn), open_queue(dsn)
+    insert(store, *[make_new("h", args=(n,)) for n in range(1_000)])
+    goes_on = threading.Event()
+
+    def becomes_slow(number: int) -> None:
+        if number >= 100:
+            goes_on.wait(FAR_SECONDS)
+
+    runner, sizes = make_runner(store, becomes_slow, Limits())
+    totals = []
+    thread = threading.Thread(target=lambda: totals.append(runner.run()))
+    thread.start()
+    end = time.monotonic() + FAR_SECONDS
+    while not any(size > 100 for size in sizes) or int(str(query(other, FREE)[0][0])) < 800:
+        assert time.monotonic() < end, "nothing was given back"
+        time.sleep(0.05)
+    goes_on.set()
+    thread.join(FAR_SECONDS)
+    assert totals[0].released > 0
+    assert totals[0].complete == 1_000
+    assert store.counts() == {"complete": 1_000}
