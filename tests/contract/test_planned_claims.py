@@ -9,14 +9,13 @@ import pytest
 from clocks import FakeClock
 from factories import NOW, insert, make_new
 from rows import log_of
-from wpbridge.action import Claim
 from wpbridge.executors.base import StartMark
 from wpbridge.executors.handlers import describe
 from wpbridge.executors.openings import ANY_HOOK, Openings
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
-from wpbridge.store.base import ClaimFilter
+from wpbridge.store.base import Claimed, ClaimFilter, Turn
 from wpbridge.store.running.runner_store import RunnerStore
 
 
@@ -43,17 +42,17 @@ def test_the_store_calls_no_executor(store: RunnerStore, monkeypatch: pytest.Mon
     ids = insert(store, *(make_new("h") for _ in range(3)))
     clock, handlers = FakeClock(NOW), {"h": describe("h", lambda: None)}
     executor = Watched(handlers, concurrency=3, clock=clock, site="s")
-    claims: list[Claim] = []
-    claim_due = store.claim_due
+    claims: list[Claimed] = []
+    turn = store.turn
 
-    def claim(**given: Any) -> Claim | None:
+    def watched(*given: Any, **named: Any) -> Turn:
         executor.is_claiming = True
-        made = claim_due(**given)
+        made = turn(*given, **named)
         executor.is_claiming = False
-        claims.extend([made] if made else [])
+        claims.extend([made.claim] if made.claim else [])
         return made
 
-    monkeypatch.setattr(store, "claim_due", claim)
+    monkeypatch.setattr(store, "turn", watched)
     totals = Runner(store, executor, clock, identity(), only=ClaimFilter(), limits=Limits()).run()
     assert [len(made.started) for made in claims] == [2]
     assert totals.complete == 3
