@@ -1,7 +1,8 @@
-"""The loop of one run: claim, hand over, collect, settle, keep fresh. One thread owns the store.
+"""The loop of one run: claim, hand over, collect, settle, keep fresh.
 
-Starts and endings are written in batches by the bookkeeper. What must not run twice, and what a
-dead runner left, is marked as started before it is called.
+One thread at a time uses the store: the loop, or the one that makes a claim beside it. Starts and
+endings are written in batches by the bookkeeper. What must not run twice, and what a dead runner
+left, is marked as started before it is called.
 """
 
 from collections.abc import Callable, Mapping, Sequence
