@@ -265,8 +265,8 @@ def _copy(source: RunnerStore, target: RunnerStore, table: str) -> None:
     def copy(connection: Connection) -> None:
         connection.exec_driver_sql(f"DROP TABLE IF EXISTS {table}")
         connection.exec_driver_sql(f"CREATE TABLE {table} ({', '.join(told)})")
-        if rows:
-            marks = ", ".join("?" * len(columns))
-            connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({marks})", rows)
+        marks = ", ".join("?" * len(columns))
+        for row in rows:
+            connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({marks})", row)
 
     target.session.run(copy)

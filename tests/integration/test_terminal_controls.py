@@ -45,6 +45,8 @@ LISTS = (
 OTHERS = (
     "status",
     "status --format json",
+    "keys list",
+    "keys rotate-signing",
     "check",
     "check --format json",
     "check --handlers acts",
