@@ -470,7 +470,7 @@ def test_a_reader_that_goes_away_is_no_error_to_speak_of(long: Site) -> None:
 @pytest.mark.parametrize("style", ["table", "csv", "json"])
 def test_a_full_disk_is_one_line(long: Site, style: str) -> None:
     with Path("/dev/full").open("wb") as full:
-        done = warm.run(
+        done = subprocess.run(
             [*COMMAND, "list", "--format", style],
             cwd=long.folder,
             env=clean_env(long.folder, long.env),
