@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
-SWITCH_SECONDS: Final = 0.0005
+SWITCH_SECONDS: Final = 0.0001
 """How long a thread computes before another one that wants to gets its turn. Python's own 5 ms
 would let the server stand idle after each statement."""
 

@@ -76,10 +76,12 @@ class Claiming:
             and self._claim_size.seconds(waiting) <= AHEAD_SECONDS
             and not (claim.started or claim.suspects or in_hand.to_mark)
             and not (self._run.is_stopping or self._run.is_quiet)
-            and not (self._must_flush() or self._has_shares or self.is_done())
+            and not (self._only.limits or self._bookkeeper.is_urgent() or self._has_shares)
+            and not self.is_done()
             and self._within() > timedelta(0)
         )
         if is_wanted:
+            self._catch_up.look_when_due()
             batch = self._bookkeeper.take()
             work = self._turn_of(self._only, self._size(), batch)
             self._begun = (batch, self._beside.begin(work, self._run.executor.wake))
