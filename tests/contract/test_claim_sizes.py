@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from factories import insert, make_new
 from rows import query
+from sent import listen
+from wpbridge import Context
 from wpbridge.clock import SystemClock
 from wpbridge.events import ClaimMade
 from wpbridge.executors.handlers import describe
@@ -18,6 +20,7 @@ from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.telling.bus import Bus
 
 FREE = "SELECT COUNT(*) FROM wp_actionscheduler_actions WHERE status = 'pending' AND claim_id = 0"
+ACTIONS = "wp_actionscheduler_actions"
 FAR_SECONDS = 60
 
 
@@ -90,3 +93,43 @@ def test_what_has_become_slow_is_given_back(
     assert totals[0].released > 0
     assert totals[0].complete == 1_000
     assert store.counts() == {"complete": 1_000}
+
+
+def test_an_ending_that_is_refused_with_a_claim_ends_no_run(store: RunnerStore) -> None:
+    """It is written in another form, and what is still due is claimed then."""
+    insert(store, *[make_new("h", args=(n,)) for n in range(30)])
+
+    def refuse(_sql: str, values: object) -> None:
+        if "refuse me" in str(values):
+            raise ValueError("a text that no column holds")
+
+    def say(number: int, context: Context) -> None:
+        if number == 3:
+            context.log("refuse me")
+
+    stop = listen(store.session, "before", refuse)
+    runner, _ = make_runner(store, say, Limits(batch_size=10))
+    totals = runner.run()
+    stop()
+    assert (totals.complete, totals.failed) == (29, 1)
+    assert store.counts() == {"complete": 29, "failed": 1}
+
+
+def test_what_runs_long_beside_quick_ones_is_marked(
+    dsn: str, open_queue: Callable[[str], RunnerStore]
+) -> None:
+    """However busy the runner is with claims, others see that a slow action has started."""
+    store, other = open_queue(dsn), open_queue(dsn)
+    insert(store, *[make_new("h", args=(n,)) for n in range(6_000)])
+    due_then: list[int] = []
+
+    def slow(number: int) -> None:
+        end = time.monotonic() + FAR_SECONDS
+        while not number and not due_then and time.monotonic() < end:
+            if query(other, f"SELECT 1 FROM {ACTIONS} WHERE status = 'in-progress'"):
+                due_then.append(int(str(query(other, FREE)[0][0])))
+            time.sleep(0.01)
+
+    runner, _ = make_runner(store, slow, Limits())
+    assert runner.run().complete == 6_000
+    assert due_then[0] > 0

@@ -39,6 +39,10 @@ class Task(Generic[T]):
         """Return whether the work is done."""
         return self._over.is_set()
 
+    def wait(self) -> None:
+        """Wait for the work."""
+        self._over.wait()
+
     def result(self) -> T:
         """Wait for the work; return what it returned, or raise what it raised."""
         self._over.wait()

@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable
 from datetime import timedelta
+from typing import NamedTuple
 
 from wpbridge.events import ClaimMade
 from wpbridge.executors.base import StartMark
@@ -16,6 +17,14 @@ from wpbridge.runner.shares import Shares
 from wpbridge.runner.writing_endings import OF_THE_STORE
 from wpbridge.site.rules import FIRST_CLAIM
 from wpbridge.store.base import Claimed, ClaimFilter, Turn
+
+
+class _Begun(NamedTuple):
+    """A claim that is made on another thread."""
+
+    batch: Batch
+    size: int
+    task: Task[Turn]
 
 
 class Claiming:
@@ -33,7 +42,7 @@ class Claiming:
         self._run = run
         self._bookkeeper = bookkeeper
         self._beside = Beside()
-        self._begun: tuple[Batch, Task[Turn]] | None = None
+        self._begun: _Begun | None = None
         self._written: Batch | None = None
         """Endings that are written with a claim and not told of yet."""
         self._only = only
@@ -82,9 +91,9 @@ class Claiming:
         )
         if is_wanted:
             self._catch_up.look_when_due()
-            batch = self._bookkeeper.take()
-            work = self._turn_of(self._only, self._size(), batch)
-            self._begun = (batch, self._beside.begin(work, self._run.executor.wake))
+            batch, size = self._bookkeeper.take(), self._size()
+            work = self._turn_of(self._only, size, batch)
+            self._begun = _Begun(batch, size, self._beside.begin(work, self._run.executor.wake))
         return is_wanted
 
     def finish_next(self) -> Claimed | None:
@@ -93,17 +102,23 @@ class Claiming:
         What became of the endings is told by :meth:`tell_written`, so that the next claim can begin
         first.
         """
-        assert self._begun is not None  # noqa: S101
-        (batch, task), self._begun = self._begun, None
+        begun = self._begun
+        assert begun is not None  # noqa: S101 - see begin_next
         before = self._run.clock.monotonic()
-        while not task.is_over():
+        while not begun.task.is_over():
             reports = self._run.executor.reports(FLUSH_SECONDS)
-            self._bookkeeper.collect_beside(reports, until=task.is_over)
-        claim = self._ended(batch, task.result, before)
+            self._bookkeeper.collect_beside(reports, until=begun.task.is_over)
+        self._begun = None
+        claim = self._ended(begun.task.result, self._only, begun.size, begun.batch, before)
         if claim is None:
             self.tell_written()
-        self._bookkeeper.write(batch)
+        self._bookkeeper.write(begun.batch)
         return self._counted(claim)
+
+    def wait(self) -> None:
+        """Wait until no other thread uses the store: a run that an error ends leaves it alone."""
+        if self._begun is not None:
+            self._begun.task.wait()
 
     def tell_written(self) -> None:
         """Count the endings that were written with the last claim, and send their events."""
@@ -157,7 +172,7 @@ class Claiming:
         """Make one claim without some groups, whose turn it is not."""
         only = self._only.without((), left_out)
         work = self._turn_of(only, size, batch)
-        return self._ended(batch, work, self._run.clock.monotonic())
+        return self._ended(work, only, size, batch, self._run.clock.monotonic())
 
     def _turn_of(self, only: ClaimFilter, size: int, batch: Batch) -> Callable[[], Turn]:
         """Return what claims, and settles the batch with it unless that is done."""
@@ -173,7 +188,14 @@ class Claiming:
             portion=functools.partial(self._claim_size.portion, within=self._within()),
         )
 
-    def _ended(self, batch: Batch, turn_of: Callable[[], Turn], before: float) -> Claimed | None:
+    def _ended(
+        self,
+        turn_of: Callable[[], Turn],
+        only: ClaimFilter,
+        size: int,
+        batch: Batch,
+        before: float,
+    ) -> Claimed | None:
         """Take in what came of a claim and of the endings in its transaction."""
         try:
             turn = turn_of()
@@ -184,7 +206,7 @@ class Claiming:
                 raise
             # The database refuses one of the endings. Written by themselves, it is found out which.
             self._bookkeeper.write(batch)
-            return None
+            turn = self._turn_of(only, size, batch)()
         if turn.settled is not None:
             batch.is_written, batch.settled = True, turn.settled
             self._written = batch

@@ -82,6 +82,7 @@ class Runner:
         self._asked: list[Callable[[dict[str, Any]], None]] = []
         self._next: Claimed | None = None
         """A claim that was made while the last one was started, and is not handed over yet."""
+        self._marked_at = clock.monotonic()
         self._dry_until = 0.0
         """Until then no claim is made, since the last one found nothing."""
 
@@ -132,6 +133,7 @@ class Runner:
                 pass
         finally:
             run.executor.close()
+            self._claiming.wait()
         self._held_hooks.look()
         self._upkeep_turns.leave()
         run.store.unregister()
@@ -200,15 +202,15 @@ class Runner:
         else:
             self._bookkeeper.collect(run.executor.reports(self._bookkeeper.seconds_to_flush()))
             self._flush_when_due()
+        self._mark_when_due()
         self._put_back_paused()
         self._put_back.confirm_when_due()
         self._presence.beat_when_due()
         return True
 
     def _claim(self) -> None:
-        run, in_hand, now = self._run, self._run.in_hand, self._run.clock.monotonic()
-        # Not while something waits to be marked, nor right after a look that found nothing.
-        if run.is_exhausted or in_hand.to_mark or (in_hand.calls and now < self._dry_until):
+        run, in_hand = self._run, self._run.in_hand
+        if not self._may_claim():
             return
         if self._claiming.is_done():
             run.is_exhausted = True
@@ -221,6 +223,15 @@ class Runner:
             return
         self._idling.wake()
         self._hand_over(claim)
+
+    def _may_claim(self) -> bool:
+        """Return whether a claim is due.
+
+        None is while something waits to be marked, or right after a look that found nothing.
+        """
+        run, in_hand = self._run, self._run.in_hand
+        is_dry = bool(in_hand.calls) and run.clock.monotonic() < self._dry_until
+        return not (run.is_exhausted or in_hand.to_mark or is_dry)
 
     def _hand_over(self, claimed: Claimed) -> None:
         """Start what was claimed. The next claim may be made meanwhile; it is handed over then."""
@@ -266,10 +277,23 @@ class Runner:
         in_hand, bookkeeper = self._run.in_hand, self._bookkeeper
         is_much = len(in_hand.endings) >= MOST
         is_due = bookkeeper.seconds_to_flush() == 0.0
-        if is_due or is_much or not in_hand.calls or bookkeeper.is_urgent():
+        is_last = not in_hand.calls and not self._claims_next()
+        if is_due or is_much or is_last or bookkeeper.is_urgent():
             bookkeeper.flush()
+
+    def _mark_when_due(self) -> None:
+        """Show in the tables what has been running for a while, and what WordPress lacks."""
+        now = self._run.clock.monotonic()
+        if now - self._marked_at >= FLUSH_SECONDS:
+            self._marked_at = now
             self._held_hooks.look()
-            bookkeeper.mark_running(self._run.executor.running())
+            self._bookkeeper.mark_running(self._run.executor.running())
+
+    def _claims_next(self) -> bool:
+        """Return whether the next step begins with a claim, which takes the endings along."""
+        run = self._run
+        is_on = not (run.is_stopping or run.is_quiet or self._claiming.is_done())
+        return is_on and self._may_claim() and run.executor.has_room()
 
     def _put_back_paused(self) -> None:
         """Put back what waits of the hooks that have just been paused."""
