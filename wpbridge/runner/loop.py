@@ -185,6 +185,7 @@ class Runner:
                 self._hand_over(self._next)
             self._put_back.put_back()
         elif self._next is not None:
+            self._reaper.reap_when_due()
             self._hand_over(self._next)
         elif run.is_quiet:
             pass
