@@ -98,9 +98,15 @@ class ThreadExecutor(PythonExecutor):
 
     def has_room(self) -> bool:
         """Return whether a thread stands idle, or would before more work could be claimed."""
-        seconds = self._pace * self._queue.qsize() / self._concurrency
-        is_quick = seconds < AHEAD_SECONDS and self._queue.qsize() <= MOST_AHEAD
-        return bool(self._handlers) and (is_quick or self._free() > 0)
+        return bool(self._handlers) and (self._free() > 0 or self._is_nearly_free())
+
+    def _is_nearly_free(self) -> bool:
+        """Return whether what runs and waits will have ended soon, if it goes on as it does."""
+        running, waiting = list(self._running.copy().values()), self._queue.qsize()
+        now = self._clock.monotonic()
+        pace = max([self._pace, *(now - own.since for own in running)])
+        seconds = pace * (len(running) + waiting) / self._concurrency
+        return seconds < AHEAD_SECONDS and waiting <= MOST_AHEAD
 
     def trouble(self) -> str | None:
         """Return None: nothing keeps a thread from running handlers."""
