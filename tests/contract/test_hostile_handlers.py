@@ -356,11 +356,11 @@ class Refusing:
         self.words: tuple[str, ...] = ()
         self.hooks: tuple[str, ...] = ()
         self.error: Exception = StoreError("no")
-        logs, actions = Inserts.raw_logs, Inserts.actions
+        logs, actions = Inserts.logs, Inserts.actions
 
-        def refuse_logs(it: Inserts, connection: Connection, rows: Any) -> None:
-            told = list(rows)
-            if any(word in row[1] for row in told for word in self.words):
+        def refuse_logs(it: Inserts, connection: Connection, lines: Any) -> None:
+            told = list(lines)
+            if any(word in line.message for _, line in told for word in self.words):
                 raise self.error
             logs(it, connection, told)
 
@@ -369,7 +369,7 @@ class Refusing:
                 raise self.error
             return actions(it, connection, new, *more)
 
-        monkeypatch.setattr(Inserts, "raw_logs", refuse_logs)
+        monkeypatch.setattr(Inserts, "logs", refuse_logs)
         monkeypatch.setattr(Inserts, "actions", refuse_actions)
 
 

@@ -16,9 +16,9 @@ CORE = ("action", "daemon", "executors", "outcome", "queue", "runner", "upkeep")
 """The rooms through which an action goes: the nouns of their classes are explained."""
 
 SELF_EVIDENT = """
-answer answers child clock connection context cron decision greeting home identity launch
+answer answers batch child clock connection context cron decision greeting home identity launch
 lifetime line lines listener notifier off order printed processes queue reader restart
-retries retry sent set setup socket state stdout totals up watcher writer written
+retries retry sent set setup socket state stdout thread totals up watcher writer written
 adding changing matching reading starting idling
 cancel canceled completed enqueue enqueuer failed mailbox retried snooze snoozed stray unrun
 selected selection removed added unknown made

@@ -16,8 +16,8 @@ SWITCH_SECONDS: Final = 0.0001
 would let the server stand idle after each statement."""
 
 
-class Task(Generic[T]):
-    """One call, and what came of it."""
+class Answer(Generic[T]):
+    """The answer to one call, once it is there."""
 
     def __init__(self, work: Callable[[], T], when_over: Callable[[], None]) -> None:
         self._over = threading.Event()
@@ -51,22 +51,22 @@ class Task(Generic[T]):
         return self._returned[0]
 
 
-class Beside:
-    """A thread that does one task after the other."""
+class StoreThread:
+    """A thread that makes one call after the other."""
 
     def __init__(self) -> None:
         self._asked: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def begin(self, work: Callable[[], T], when_over: Callable[[], None]) -> Task[T]:
+    def begin(self, work: Callable[[], T], when_over: Callable[[], None]) -> Answer[T]:
         """Have a call made, and ``when_over`` called after it. Both happen on the thread."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name="wpbridge-store", daemon=True)
             self._thread.start()
             sys.setswitchinterval(SWITCH_SECONDS)
-        task = Task(work, when_over)
-        self._asked.put(task.run)
-        return task
+        answer = Answer(work, when_over)
+        self._asked.put(answer.run)
+        return answer
 
     def _serve(self) -> None:
         while True:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from wpbridge.events import ClaimMade
 from wpbridge.executors.base import StartMark
-from wpbridge.runner.beside import Beside, Task
+from wpbridge.runner.beside import Answer, StoreThread
 from wpbridge.runner.bookkeeper import FLUSH_SECONDS, Batch, Bookkeeper
 from wpbridge.runner.catch_up import CatchUp
 from wpbridge.runner.claim_plan import claim_filter, start_plan
@@ -24,7 +24,7 @@ class _Begun(NamedTuple):
 
     batch: Batch
     size: int
-    task: Task[Turn]
+    answer: Answer[Turn]
 
 
 class Claiming:
@@ -41,7 +41,7 @@ class Claiming:
     ) -> None:
         self._run = run
         self._bookkeeper = bookkeeper
-        self._beside = Beside()
+        self._beside = StoreThread()
         self._begun: _Begun | None = None
         self._written: Batch | None = None
         """Endings that are written with a claim and not told of yet."""
@@ -105,11 +105,11 @@ class Claiming:
         begun = self._begun
         assert begun is not None  # noqa: S101 - see begin_next
         before = self._run.clock.monotonic()
-        while not begun.task.is_over():
+        while not begun.answer.is_over():
             reports = self._run.executor.reports(FLUSH_SECONDS)
-            self._bookkeeper.collect_beside(reports, until=begun.task.is_over)
+            self._bookkeeper.collect_beside(reports, until=begun.answer.is_over)
         self._begun = None
-        claim = self._ended(begun.task.result, self._only, begun.size, begun.batch, before)
+        claim = self._ended(begun.answer.result, self._only, begun.size, begun.batch, before)
         if claim is None:
             self.tell_written()
         self._bookkeeper.write(begun.batch)
@@ -118,7 +118,7 @@ class Claiming:
     def wait(self) -> None:
         """Wait until no other thread uses the store: a run that an error ends leaves it alone."""
         if self._begun is not None:
-            self._begun.task.wait()
+            self._begun.answer.wait()
 
     def tell_written(self) -> None:
         """Count the endings that were written with the last claim, and send their events."""

@@ -20,8 +20,6 @@ _FOUND_ROWS = 2
 """An UPDATE counts the rows that it finds, also those that are as they should be already."""
 _LOST = frozenset({0, 1927, 2006, 2013, 2014, 2045, 2055, 4031})
 """Numbers of the errors after which the connection is closed."""
-ANSWER_BYTES = 1 << 18
-"""So many bytes of an answer are read at a time; the driver itself would take 8 KiB."""
 _PROBES = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 30_000}
 """With these, a vanished host is noticed within half a minute, however long a statement takes."""
 _NO_SAFETY_NETS = ", sql_safe_updates = 0, sql_select_limit = 18446744073709551615"
@@ -82,11 +80,7 @@ def _set_up(connection: Any, limits: str, address: DatabaseAddress) -> None:
         cursor.execute(f"SET SESSION sql_mode = %s{_NO_SAFETY_NETS}{limits}", (kept,))
     charsets.speak(connection, address.charset, address.collate)
     _bound(connection, int(most_bytes))
-    link = getattr(connection, "_sock", None)
-    _probe(link)
-    if isinstance(link, socket.socket):
-        # Nothing is buffered between two answers. Each read lets other threads compute.
-        connection._rfile = link.makefile("rb", ANSWER_BYTES)  # noqa: SLF001 - no setting for it
+    _probe(getattr(connection, "_sock", None))
 
 
 def _log_in(driver: ClientDriver, options: dict[str, Any]) -> Any:

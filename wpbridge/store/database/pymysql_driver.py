@@ -9,6 +9,8 @@ from pymysql.converters import conversions
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.database.client import AS_TEXT
 
+ANSWER_BYTES: Final = 1 << 18
+"""So many bytes of an answer are read at a time; the driver itself would take 8 KiB."""
 _DATES: Final = frozenset(getattr(FIELD_TYPE, name) for name in AS_TEXT)
 
 
@@ -37,4 +39,9 @@ class PyMySQL:
 
     def connect(self, options: dict[str, Any]) -> Any:
         """See :class:`ClientDriver`."""
-        return pymysql.connect(**options)
+        connection: Any = pymysql.connect(**options)
+        # Nothing is buffered between two answers. With each read other threads take their turn.
+        large = connection._sock.makefile("rb", ANSWER_BYTES)  # noqa: SLF001 - there is no setting
+        small, connection._rfile = connection._rfile, large  # noqa: SLF001
+        small.close()
+        return connection
