@@ -44,6 +44,8 @@ class RunnerStore:
         self.session = store.session
         self.names = store.names
         self._pid_started = ""
+        self._has_registered = False
+        """Whether the tables have to be read anew: they were, when the store was opened."""
         self._limits = Limits(store.tables, store.groups)
         self._ownership = Ownership(store.tables)
         self._suspects = suspects = Suspects(store.tables)
@@ -75,8 +77,10 @@ class RunnerStore:
     ) -> RunnerId:
         """See :class:`Store`."""
         store = self.parts
-        # A runner that begins anew reads the tables anew: its server may have forgotten some.
-        look(Connected(session=store.session, names=store.names, dialect=store.dialect))
+        if self._has_registered:
+            # A runner that begins anew reads the tables anew: its server may have forgotten some.
+            look(Connected(session=store.session, names=store.names, dialect=store.dialect))
+        self._has_registered = True
         store.check_writable()
         self._pid_started = pid_started[:64]
         store.own.prepare()
