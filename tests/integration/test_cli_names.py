@@ -156,7 +156,7 @@ def test_a_name_that_is_like_no_other(lite: Site) -> None:
         assert lite.ok(*told, *flags) in {
             "\n",
             "",
-            "name,pending,in-progress,complete,failed,canceled,total,due,oldest_due,held\n",
+            "name,pending,in-progress,complete,failed,canceled,total,due,oldest_due,held,capped\n",
         }
     assert lite("cancel", *flags).err == "no hook `zzz`\nno group `qqq`\n"
     assert lite("cancel", *flags, "--porcelain").err == ""

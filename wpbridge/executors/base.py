@@ -107,8 +107,11 @@ class Executor(Protocol):
         """When the start mark of the hook's actions has to be written."""
         ...
 
-    def has_room(self) -> bool:
-        """Return whether more calls would start soon: the runner claims only then."""
+    def has_room(self, *, ahead: bool = False) -> bool:
+        """Return whether more calls would start at once: the runner claims only then.
+
+        With ``ahead`` also when they would by the time that a claim takes.
+        """
         ...
 
     def admit(self, waiting: Sequence[Call]) -> list[Call]:

@@ -25,7 +25,7 @@ class PythonExecutor(ABC):
 
     def openings(self) -> Sequence[Openings]:
         """The hooks with a handler, while there is room."""
-        return [Openings(hooks=self._hooks if self.has_room() else NO_HOOKS)]
+        return [Openings(hooks=self._hooks if self.has_room(ahead=True) else NO_HOOKS)]
 
     def refuses(self, hook: str, group: str) -> str | None:
         """Return None, since every handler is run."""
@@ -42,8 +42,9 @@ class PythonExecutor(ABC):
         handler = self._handlers.get(hook)
         return "once" if handler is not None and handler.at_most_once else "with_ending"
 
-    def has_room(self) -> bool:
+    def has_room(self, *, ahead: bool = False) -> bool:
         """Return whether some thread or child would stand idle."""
+        del ahead
         return bool(self._handlers) and self._free() > 0
 
     def admit(self, waiting: Sequence[Call]) -> list[Call]:

@@ -53,9 +53,9 @@ class Router:
         executor = self._of(hook, group)
         return executor.start_mark(hook, group) if executor else "with_ending"
 
-    def has_room(self) -> bool:
+    def has_room(self, *, ahead: bool = False) -> bool:
         """Return whether some executor has room."""
-        return any(executor.has_room() for executor in self._executors.values())
+        return any(executor.has_room(ahead=ahead) for executor in self._executors.values())
 
     def admit(self, waiting: Sequence[Call]) -> list[Call]:
         """Return what each executor would start of its own calls."""

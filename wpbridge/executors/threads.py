@@ -96,9 +96,10 @@ class ThreadExecutor(PythonExecutor):
     def _free(self) -> int:
         return self._concurrency - self._queue.qsize() - len(self._running)
 
-    def has_room(self) -> bool:
-        """Return whether a thread stands idle, or would before more work could be claimed."""
-        return bool(self._handlers) and (self._free() > 0 or self._is_nearly_free())
+    def has_room(self, *, ahead: bool = False) -> bool:
+        """Return whether a thread stands idle; with ``ahead`` also whether one soon would."""
+        is_free = self._free() > 0 or (ahead and self._is_nearly_free())
+        return bool(self._handlers) and is_free
 
     def _is_nearly_free(self) -> bool:
         """Return whether what runs and waits will have ended soon, if it goes on as it does."""

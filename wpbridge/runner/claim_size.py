@@ -21,19 +21,20 @@ _WEIGHT: Final = 0.2
 """Of the newest duration in the average: the last dozen decide."""
 
 
-def claim_size(limits: Limits, *, has_shares: bool) -> "ClaimSize":
+def claim_size(limits: Limits, *, is_held: bool) -> "ClaimSize":
     """Return the rule for the claims of a run, or of a daemon where the limits name a poll.
 
-    A daemon begins with as many as run at once: others may be waiting for slow ones. Groups that
-    share the claims take turns, so their claims stay small.
+    A daemon begins with as many as run at once: others may be waiting for slow ones. ``is_held``:
+    groups share the claims, or hooks have limits. Then claims stay small, since a group waits for
+    its turn, and a hook is paused only between two claims.
     """
     size, concurrency = limits.batch_size, limits.concurrency
     if limits.poll is not None:
-        most = size or (FIRST_CLAIM if has_shares else MOST)
+        most = size or (FIRST_CLAIM if is_held else MOST)
         return ClaimSize(concurrency, most=most, first=concurrency)
     if size is not None or limits.batches:
         return ClaimSize(concurrency, most=size or FIRST_CLAIM, is_fixed=True)
-    return ClaimSize(concurrency, most=FIRST_CLAIM if has_shares else MOST)
+    return ClaimSize(concurrency, most=FIRST_CLAIM if is_held else MOST)
 
 
 class ClaimSize:

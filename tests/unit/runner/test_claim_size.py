@@ -12,8 +12,8 @@ RUN = Limits()
 DAEMON = Limits(poll=timedelta(seconds=1))
 
 
-def noted(limits: Limits, seconds: float, *, has_shares: bool = False) -> ClaimSize:
-    size = claim_size(limits, has_shares=has_shares)
+def noted(limits: Limits, seconds: float, *, is_held: bool = False) -> ClaimSize:
+    size = claim_size(limits, is_held=is_held)
     size.note("a", timedelta(seconds=seconds))
     return size
 
@@ -32,7 +32,7 @@ def noted(limits: Limits, seconds: float, *, has_shares: bool = False) -> ClaimS
     ],
 )
 def test_the_first_claim_knows_nothing_of_the_handlers(limits: Limits, most: int) -> None:
-    assert claim_size(limits, has_shares=False).most() == most
+    assert claim_size(limits, is_held=False).most() == most
 
 
 @pytest.mark.parametrize(
@@ -58,9 +58,9 @@ def test_a_daemon_never_claims_more_than_it_was_told() -> None:
     assert noted(told, 60.0).most() == 4
 
 
-def test_groups_that_share_take_turns_in_small_claims() -> None:
-    assert noted(RUN, 0.0, has_shares=True).most() == FIRST_CLAIM
-    assert noted(DAEMON, 0.0, has_shares=True).most() == FIRST_CLAIM
+def test_claims_stay_small_where_groups_share_or_hooks_have_limits() -> None:
+    assert noted(RUN, 0.0, is_held=True).most() == FIRST_CLAIM
+    assert noted(DAEMON, 0.0, is_held=True).most() == FIRST_CLAIM
 
 
 def test_it_learns() -> None:

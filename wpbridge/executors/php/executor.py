@@ -82,8 +82,9 @@ class PhpPool(PoolExecutor[Inbox, Processes]):
         native = self._limits.bookkeeping == "native" or hook in self._native
         return "by_plugin" if native else "before_call"
 
-    def has_room(self) -> bool:
+    def has_room(self, *, ahead: bool = False) -> bool:
         """Return whether less waits than is worked on."""
+        del ahead
         waiting = self._inbox.waiting() + self._pool.expected
         is_free = waiting < max(self._limits.workers, self._pool.room())
         return is_free and not self._pool.back_off.is_down()

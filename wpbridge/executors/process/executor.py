@@ -58,9 +58,9 @@ class ProcessExecutor(PythonExecutor, PoolExecutor[Inbox, ProcessPool]):
         del hook, group
         return self._pool.back_off.trouble if self._pool.back_off.is_down() else None
 
-    def has_room(self) -> bool:
+    def has_room(self, *, ahead: bool = False) -> bool:
         """Return whether some child would stand idle, and children come up."""
-        return not self._pool.back_off.is_down() and super().has_room()
+        return not self._pool.back_off.is_down() and super().has_room(ahead=ahead)
 
     def _free(self) -> int:
         return self._inbox.free()
