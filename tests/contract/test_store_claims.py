@@ -7,8 +7,10 @@ import pytest
 
 from factories import NOW, insert, make_new
 from rows import change, column, query
+from wpbridge.action import Claim
 from wpbridge.errors import StoreError
 from wpbridge.store.base import ClaimFilter
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.running.runner_store import RunnerStore
 
 ANY = ClaimFilter()
@@ -202,3 +204,22 @@ def test_heartbeat_refreshes_held_rows_only(store: RunnerStore) -> None:
     store.heartbeat(ids, now=NOW + timedelta(minutes=4))
     dates = [str(column(store, "last_attempt_gmt", i)) for i in ids]
     assert dates == ["2026-11-24 12:04:00", "2026-11-24 12:04:00", "0000-00-00 00:00:00"]
+
+
+def test_what_others_have_locked_is_passed_over(
+    mysql_dsn: str, open_queue: Callable[[str], RunnerStore]
+) -> None:
+    """Another runner holds 500 rows at the front while it claims; a run must not end for that."""
+    store, other = open_queue(mysql_dsn), open_queue(mysql_dsn)
+    ids = sorted(insert(store, *[make_new("h", args=(n,)) for n in range(600)]))
+    store.register(host="here", boot="boot", pid=2, pid_started="2")
+
+    def claim(connection: Connection) -> Claim | None:
+        locked = f"SELECT action_id FROM wp_actionscheduler_actions WHERE action_id <= {ids[499]}"
+        connection.execute(text(f"{locked} FOR UPDATE"))
+        return store.claim_due(now=NOW, limit=25, only=ClaimFilter())
+
+    found = other.session.transact(claim)
+    assert found is not None
+    assert {action.id for action in found.actions} <= set(ids[500:])
+    assert len(found.actions) == 25

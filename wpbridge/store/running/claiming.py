@@ -30,6 +30,8 @@ from wpbridge.store.running.site_keys import SiteKeys
 from wpbridge.store.running.suspects import Suspects
 
 CLAIM_TRIES: Final = 6
+FURTHEST: Final = 5_000
+"""So far a claim looks behind rows that others have locked: each holds up to 500 in one claim."""
 UNANSWERED_MESSAGE: Final = (
     "action put back via wpbridge: the database's answer to its claim was lost"
 )
@@ -142,11 +144,12 @@ class Claiming:
         excluded = frozenset(self._groups.ids(only.exclude_groups))
         full = self._limits.full()
         attempt = 1
+        tried: set[int] = set()
         while attempt <= CLAIM_TRIES:
             find = functools.partial(
                 self._finder.find,
                 now=to_text(now),
-                limit=wanted.limit * attempt,
+                limit=min(wanted.limit * 4 ** (attempt - 1), max(wanted.limit, FURTHEST)),
                 only=only.without(names_of(full, "hook"), names_of(full, "group")),
                 groups=groups,
                 excluded_groups=excluded,
@@ -159,7 +162,9 @@ class Claiming:
             most = wanted.portion([one.hook for one in found[: wanted.limit]])
             if only.limits:
                 self._prepare_limits(found, only)
-            ids = [one.id for one in found[: most * attempt]]
+            new = [one.id for one in found if one.id not in tried]
+            ids = new[:most] or [one.id for one in found[:most]]
+            tried.update(ids)
             claim = self._claim(ids, replace(wanted, limit=most), turn, due=now)
             if claim is not None:
                 return claim
