@@ -144,7 +144,6 @@ class Claiming:
         excluded = frozenset(self._groups.ids(only.exclude_groups))
         full = self._limits.full()
         attempt = 1
-        tried: set[int] = set()
         while attempt <= CLAIM_TRIES:
             find = functools.partial(
                 self._finder.find,
@@ -162,9 +161,8 @@ class Claiming:
             most = wanted.portion([one.hook for one in found[: wanted.limit]])
             if only.limits:
                 self._prepare_limits(found, only)
-            new = [one.id for one in found if one.id not in tried]
-            ids = new[:most] or [one.id for one in found[:most]]
-            tried.update(ids)
+            # What was tried before is locked, and what lies next to it probably, too.
+            ids = [one.id for one in (found[-most:] if attempt > 1 else found[:most])]
             claim = self._claim(ids, replace(wanted, limit=most), turn, due=now)
             if claim is not None:
                 return claim
