@@ -9,7 +9,6 @@ and each ratio is of two neighbours. Prints one JSON object.
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -24,7 +23,16 @@ from servers import private_mariadb
 ACTIONS = 20_000
 LONGEST_SECONDS = 600
 HANDLERS = f"""
+import atexit
+import resource
+
 from wpbridge import hook
+
+
+@atexit.register
+def note_peak():
+    with open("peaks", "a") as file:
+        file.write(f"{{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}}\\n")
 
 
 @hook("{HOOK}")
@@ -150,6 +158,11 @@ class Place:
             "start_seconds": wall - max(result["seconds"] for result in results),
         }
 
+    def peak_mb(self) -> float:
+        """The most memory that a run has used so far."""
+        peaks = (self._folder / "peaks").read_text().split()
+        return round(max(map(int, peaks)) / 1024, 1)
+
     def _start(self, *words: str) -> subprocess.Popen[bytes]:
         env = {
             k: v
@@ -196,6 +209,7 @@ def measured(dsn: str, place: Place, rows: int, actions: int, pairs: int) -> dic
         "start_seconds": round(statistics.median(o["start_seconds"] for o in one), 2),
         "ratio_counts": ratio.replace("_", " "),
         "ratio": ratio_of([o[ratio] for o in one], bare),
+        "peak_mb": place.peak_mb(),
         "two_processes_to_one": ratio_of(
             [t["with_start"] for t in two], [o["with_start"] for o in one]
         ),
@@ -235,8 +249,6 @@ def main() -> None:
             if not options.quick:
                 told["plugin_statements_per_second"] = plugin_rate(dsn, rows, 1_000)["per_second"]
             result[str(rows)] = told
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    result["largest_child_mb"] = round(peak, 1)
     print(json.dumps(result, indent=1))
 
 
