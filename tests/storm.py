@@ -578,6 +578,8 @@ class Storm:
             "WPBRIDGE_DSN": self.dsn,
             "STORM_MARK": f"{self.name}.{mark}",
             "XDG_RUNTIME_DIR": str(self.place),
+            # Root obeys no bytecode that another user of the folder has written.
+            "PYTHONDONTWRITEBYTECODE": "1",
             **({"STORM_PROC": str(self.proc)} if self.plan.has_homes else {}),
         }
 

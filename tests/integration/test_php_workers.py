@@ -119,7 +119,9 @@ def test_a_callback_that_writes_to_the_answers_costs_its_own_action(
 def test_a_callback_cannot_forge_its_own_end(wordpress: PhpSite) -> None:
     bad = wordpress.enqueue("t_answers", f"{FORGED}\n", True)
     assert wordpress.run().failed == 1
-    assert wordpress.log(bad)[2] == "action failed via wpbridge: after a forgery"
+    # The forgery may be read before the callback has ended, or after it.
+    told = wordpress.log(bad)[2].removeprefix("action failed via wpbridge: ")
+    assert told == "after a forgery" or told.startswith("PHP was ended, because")
 
 
 def test_programs_that_a_callback_starts_do_not_have_the_answers(wordpress: PhpSite) -> None:
