@@ -559,9 +559,9 @@ def test_an_action_that_kills_every_worker_at_once_is_failed_after_a_few(
 ) -> None:
     """Whichever process puts it back, and whichever claims it next."""
     store = open_queue(dsn)
-    one = daemon(dsn, "--processes", "3").ready()
     add(store, "doom", 1)
     add(store, "count", 50)
+    one = daemon(dsn, "--processes", "3").ready()
     until(lambda: store.counts() == {"complete": 50, "failed": 1}, "its failure", seconds=120)
     # The first death left no trace in the tables; three more are told there.
     assert len(one.records("doom")) == MOST_DEATHS + 1

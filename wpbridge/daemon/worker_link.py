@@ -28,6 +28,8 @@ from wpbridge.system import processes
 TICK_SECONDS: Final = 1.0
 NUDGE_SECONDS: Final = 10.0
 """An idle loop that sleeps longer than this is made to look: so it gives its signs."""
+SAY_SECONDS: Final = 5.0
+"""At most so long the loop waits until the supervisor has been told that it is ready."""
 CALM_SECONDS: Final = 0.005
 """Between two pokes that are heard: many enqueues are one reason to look."""
 
@@ -97,6 +99,7 @@ class WorkerLink:
         self._wake_keys: Callable[[], dict[str, Any]] = dict
         self._is_quiet = False
         self._is_away = False
+        self._is_ready_said = threading.Event()
         self._outbox: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._speaker = threading.Thread(target=self._speak, name="wpbridge-beat", daemon=True)
         self._ears = selectors.DefaultSelector()
@@ -133,11 +136,14 @@ class WorkerLink:
         runner.quiet(on=self._is_quiet)
         if self.why:
             runner.stop()
-        runner.ask(
-            lambda _told: self._outbox.put(
-                {"event": "ready", "files": files(), "wakes": wake_keys()}
-            )
-        )
+
+        def ready(_told: dict[str, Any]) -> None:
+            self._outbox.put({"event": "ready", "files": files(), "wakes": wake_keys()})
+            # An action of the first claim may kill this process. A daemon whose first worker ends
+            # before it was ready ends as well.
+            self._is_ready_said.wait(SAY_SECONDS)
+
+        runner.ask(ready)
 
     def stop(self, why: str) -> None:
         """Claim no more, finish what runs; from any thread, or a signal handler."""
@@ -234,6 +240,8 @@ class WorkerLink:
             # When the link is broken the other thread ends us.
             with contextlib.suppress(OSError):
                 self._link.sendall(json.dumps(told).encode() + b"\n")
+            if told["event"] == "ready":
+                self._is_ready_said.set()
 
     def _tick(self, now: float) -> dict[str, Any]:
         runner, silent = self._runner, now - self._clock.signed

@@ -1,9 +1,27 @@
-"""The clock that a daemon's worker goes by."""
+"""A worker's end of its link to the supervisor."""
+
+import json
+import socket
+from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 
 from wpbridge import clock
-from wpbridge.daemon.worker_link import SignClock
+from wpbridge.daemon.worker_link import Lifetime, SignClock, WorkerLink
+from wpbridge.runner.in_hand import Totals
+
+
+class Loop:
+    """A runner whose loop answers at once, as the first step of a run does."""
+
+    totals = Totals()
+
+    def quiet(self, *, on: bool) -> None:
+        del on
+
+    def ask(self, answer: Callable[[dict[str, Any]], None]) -> None:
+        answer({})
 
 
 def test_a_daemon_counts_the_time_in_which_its_host_was_suspended(
@@ -15,3 +33,16 @@ def test_a_daemon_counts_the_time_in_which_its_host_was_suspended(
     assert own.monotonic() == 4711.0
     # A suspended host is no reason to take its loop for hung.
     assert before <= own.signed < before + 3600
+
+
+def test_a_worker_has_said_that_it_is_ready_before_it_claims() -> None:
+    """Its first action may kill it, and the daemon must know by then that it can start."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        link = WorkerLink(theirs, SignClock(), Lifetime())
+        link._speaker.start()
+        link.attach(cast("Any", Loop()), files=list)
+        ours.setblocking(False)
+        told = [json.loads(line) for line in ours.recv(65536).splitlines()]
+        link.close({})
+    assert "ready" in {one["event"] for one in told}
