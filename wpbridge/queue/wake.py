@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Final, Self
 
 from wpbridge.store.opened import OpenStore
+from wpbridge.system import datagrams
 
 _NAME_BYTES: Final = 16
-_GONE: Final = errno.ECONNREFUSED
-"""Nobody listens at a socket's name any more."""
 
 
 def name_of(database: str, prefix: str) -> str:
@@ -68,7 +67,7 @@ def _ring(bell: socket.socket, place: str) -> bool:
     try:
         bell.sendto(b"1", place)
     except OSError as error:
-        if error.errno == _GONE:
+        if error.errno == datagrams.GONE:
             # Its process was killed: a socket that is alive never refuses.
             with contextlib.suppress(OSError):
                 os.unlink(place)  # noqa: PTH108
@@ -131,13 +130,12 @@ class Listener:
 def _sweep(folder: Path) -> None:
     """Remove the sockets of processes that have ended."""
     for place in _sockets(folder):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
-            bell.settimeout(0)
-            try:
-                bell.connect(str(place))
-            except OSError as error:
-                if error.errno == _GONE:
-                    place.unlink(missing_ok=True)
+        try:
+            is_heard = datagrams.is_heard(place)
+        except OSError:
+            continue
+        if not is_heard:
+            place.unlink(missing_ok=True)
 
 
 def _sockets(folder: Path) -> Iterator[Path]:
