@@ -1,9 +1,9 @@
 """How much a run takes at a time, and what it gives back."""
 
 import threading
-import time
 from collections.abc import Callable
 
+from daemons import until
 from factories import insert, make_new
 from rows import query
 from sent import listen
@@ -22,6 +22,10 @@ from wpbridge.telling.bus import Bus
 FREE = "SELECT COUNT(*) FROM wp_actionscheduler_actions WHERE status = 'pending' AND claim_id = 0"
 ACTIONS = "wp_actionscheduler_actions"
 FAR_SECONDS = 60
+
+
+def free_in(store: RunnerStore) -> int:
+    return int(str(query(store, FREE)[0][0]))
 
 
 def make_runner(
@@ -84,12 +88,12 @@ def test_what_has_become_slow_is_given_back(
     totals = []
     thread = threading.Thread(target=lambda: totals.append(runner.run()))
     thread.start()
-    end = time.monotonic() + FAR_SECONDS
-    while not any(size > 100 for size in sizes) or int(str(query(other, FREE)[0][0])) < 800:
-        assert time.monotonic() < end, "nothing was given back"
-        time.sleep(0.05)
-    goes_on.set()
-    thread.join(FAR_SECONDS)
+    try:
+        until(lambda: any(size > 100 for size in sizes), "a large claim", FAR_SECONDS)
+        until(lambda: free_in(other) >= 800, "what was given back", FAR_SECONDS)
+    finally:
+        goes_on.set()
+        thread.join(FAR_SECONDS)
     assert totals[0].released > 0
     assert totals[0].complete == 1_000
     assert store.counts() == {"complete": 1_000}
@@ -124,11 +128,10 @@ def test_what_runs_long_beside_quick_ones_is_marked(
     due_then: list[int] = []
 
     def slow(number: int) -> None:
-        end = time.monotonic() + FAR_SECONDS
-        while not number and not due_then and time.monotonic() < end:
-            if query(other, f"SELECT 1 FROM {ACTIONS} WHERE status = 'in-progress'"):
-                due_then.append(int(str(query(other, FREE)[0][0])))
-            time.sleep(0.01)
+        if not number:
+            started = f"SELECT 1 FROM {ACTIONS} WHERE status = 'in-progress'"
+            until(lambda: query(other, started), "the mark of its start", FAR_SECONDS)
+            due_then.append(free_in(other))
 
     runner, _ = make_runner(store, slow, Limits())
     assert runner.run().complete == 6_000
