@@ -7,7 +7,6 @@ ended, so a sync one that runs beyond it is reported and goes on. What they prin
 """
 
 import asyncio
-import math
 import queue
 import threading
 from collections.abc import Callable, Collection, Mapping
@@ -26,12 +25,8 @@ from wpbridge.telling.log import tell
 
 __all__ = ["ThreadExecutor", "outcome_of"]
 
-AHEAD_SECONDS: Final = 0.25
-"""More is claimed when what waits will have started by then: a claim takes about as long."""
 MOST_AHEAD: Final = 500
 """More calls than these never wait when more is claimed."""
-_WEIGHT: Final = 0.2
-"""Of the newest duration in the average."""
 _ASYNC_GRACE_SECONDS: Final = 2.0
 """A cancelled handler has so long for its last words before it is called late."""
 
@@ -83,8 +78,6 @@ class ThreadExecutor(PythonExecutor):
         self._running: dict[Call, _Running] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_lock = threading.Lock()
-        self._pace = math.inf
-        """How long the last few calls took on average, in seconds."""
         self._stdout: Stdout | None = Stdout.install()
         self._threads = [
             threading.Thread(target=self._work, name=f"wpbridge-{n}", daemon=True)
@@ -97,17 +90,9 @@ class ThreadExecutor(PythonExecutor):
         return self._concurrency - self._queue.qsize() - len(self._running)
 
     def has_room(self, *, ahead: bool = False) -> bool:
-        """Return whether a thread stands idle; with ``ahead`` also whether one soon would."""
-        is_free = self._free() > 0 or (ahead and self._is_nearly_free())
+        """Return whether a thread stands idle; with ``ahead`` also whether more may wait."""
+        is_free = self._free() > 0 or (ahead and self._queue.qsize() <= MOST_AHEAD)
         return bool(self._handlers) and is_free
-
-    def _is_nearly_free(self) -> bool:
-        """Return whether what runs and waits will have ended soon, if it goes on as it does."""
-        running, waiting = list(self._running.copy().values()), self._queue.qsize()
-        now = self._clock.monotonic()
-        pace = max([self._pace, *(now - own.since for own in running)])
-        seconds = pace * (len(running) + waiting) / self._concurrency
-        return seconds < AHEAD_SECONDS and waiting <= MOST_AHEAD
 
     def trouble(self) -> str | None:
         """Return None: nothing keeps a thread from running handlers."""
@@ -198,7 +183,6 @@ class ThreadExecutor(PythonExecutor):
             output = printed.end()
             ended_at = self._clock.now()
             self._say_how_long(own, outcome, ended_at)
-            self._note_pace(self._clock.monotonic() - own.since)
             del self._running[call]
             self._mailbox.put(
                 Report(
@@ -209,11 +193,6 @@ class ThreadExecutor(PythonExecutor):
                     output=output,
                 )
             )
-
-    def _note_pace(self, seconds: float) -> None:
-        """Take in one more duration. Threads may overwrite each other's: it is a guess."""
-        pace = seconds if self._pace == math.inf else self._pace
-        self._pace = pace + (seconds - pace) * _WEIGHT
 
     def _say_how_long(self, own: _Running, outcome: Outcome, ended_at: datetime) -> None:
         """Log how long a call ran beyond its limit; its own outcome stands."""

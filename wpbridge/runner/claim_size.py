@@ -4,7 +4,6 @@ A claim costs a commit, so quick actions are claimed by the hundred. Slow ones a
 handful: what waits in the hands of one runner is kept from all others.
 """
 
-import math
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
@@ -73,8 +72,8 @@ class ClaimSize:
     def note_running(self, hook: str, so_far: timedelta) -> None:
         """Take in how long an action has been running that has not ended yet."""
         seconds = so_far.total_seconds()
-        if seconds > self._averages.get(hook, 0.0):
-            self._averages[hook] = seconds
+        self._averages[hook] = max(seconds, self._averages.get(hook, 0.0))
+        self._average = max(seconds, self._average or 0.0)
 
     def most(self) -> int:
         """Return how many actions to look for: as many as run at once, or start soon."""
@@ -87,11 +86,14 @@ class ClaimSize:
             return self._most
         return min(self._most, max(self._concurrency, int(soon / self._average)))
 
-    def seconds(self, actions: int) -> float:
-        """Return how long so many actions would take; infinite while nothing is known."""
+    def is_short(self, actions: int) -> bool:
+        """Return whether so many actions would end within :data:`AHEAD_SECONDS`.
+
+        None would while nothing is known of the handlers.
+        """
         if self._average is None:
-            return math.inf
-        return self._average * actions / self._concurrency
+            return False
+        return self._average * actions <= AHEAD_SECONDS * self._concurrency
 
     def portion(self, hooks: Sequence[str], within: timedelta = SOON) -> int:
         """Return how many actions of these hooks, from the first on, would start in time.

@@ -11,7 +11,7 @@ from wpbridge.runner.beside import Answer, StoreThread
 from wpbridge.runner.bookkeeper import FLUSH_SECONDS, Batch, Bookkeeper
 from wpbridge.runner.catch_up import CatchUp
 from wpbridge.runner.claim_plan import claim_filter, start_plan
-from wpbridge.runner.claim_size import AHEAD_SECONDS, SOON, ClaimSize
+from wpbridge.runner.claim_size import SOON, ClaimSize
 from wpbridge.runner.shared import Run
 from wpbridge.runner.shares import Shares
 from wpbridge.runner.writing_endings import OF_THE_STORE
@@ -48,6 +48,7 @@ class Claiming:
         self._only = only
         self._shares = shares
         self._has_shares = not shares.is_empty()
+        self._is_held = bool(only.limits) or self._has_shares
         self._claim_size = claim_size
         self._catch_up = catch_up
 
@@ -72,6 +73,11 @@ class Claiming:
             claim = self._claim_by_turns(size, batch)
         return self._counted(claim)
 
+    def has_room(self) -> bool:
+        """Return whether more would start soon, as long as actions go on as they do."""
+        is_short = self._claim_size.is_short(len(self._run.in_hand.calls))
+        return self._run.executor.has_room(ahead=not self._is_held and is_short)
+
     def begin_next(self, claim: Claimed) -> bool:
         """Begin the next claim while this one is started; return whether that is worth it.
 
@@ -82,10 +88,10 @@ class Claiming:
         is_wanted = (
             self._run.store.is_remote
             and len(claim.ids) >= FIRST_CLAIM
-            and self._claim_size.seconds(waiting) <= AHEAD_SECONDS
+            and self._claim_size.is_short(waiting)
             and not (claim.started or claim.suspects or in_hand.to_mark)
             and not (self._run.is_stopping or self._run.is_quiet)
-            and not (self._only.limits or self._bookkeeper.is_urgent() or self._has_shares)
+            and not (self._is_held or self._bookkeeper.is_urgent())
             and not self.is_done()
             and self._within() > timedelta(0)
         )

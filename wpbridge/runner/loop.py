@@ -70,9 +70,8 @@ class Runner:
         self._presence = Presence(run)
         self._upkeep_turns = UpkeepTurns(caretaker, clock)
         self._held_hooks = HeldHooks(run)
-        is_held = bool(shares or only.limits)
-        size, catch_up = claim_size(limits, is_held=is_held), CatchUp(run)
-        self._looks_ahead = not is_held
+        size = claim_size(limits, is_held=bool(shares or only.limits))
+        catch_up = CatchUp(run)
         self._put_back = PutBack(run, size)
         self._bookkeeper = Bookkeeper(
             run, Retries(store, retry), Breaker(store, only.limits), size, catch_up
@@ -191,7 +190,7 @@ class Runner:
             self._hand_over(self._next)
         elif run.is_quiet:
             pass
-        elif run.executor.has_room(ahead=self._looks_ahead):
+        elif self._claiming.has_room():
             self._claim()
         elif not (run.in_hand.calls or self._wait_for_strays() or run.executor.has_room()):
             # Nothing runs, and nothing can be started: the executor says why.
@@ -296,7 +295,7 @@ class Runner:
         """Return whether the next step begins with a claim, which takes the endings along."""
         run = self._run
         is_on = not (run.is_stopping or run.is_quiet or self._claiming.is_done())
-        return is_on and self._may_claim() and run.executor.has_room(ahead=self._looks_ahead)
+        return is_on and self._may_claim() and self._claiming.has_room()
 
     def _put_back_paused(self) -> None:
         """Put back what waits of the hooks that have just been paused."""

@@ -98,3 +98,12 @@ def test_little_time_is_little_work() -> None:
     assert size.portion(["a"] * 500, timedelta(seconds=0.5)) == 32
     assert size.portion(["a"] * 500, timedelta(0)) == 4
     assert size.portion(["a"] * 2) == 2
+
+
+def test_only_what_is_known_to_be_quick_is_short() -> None:
+    assert not claim_size(RUN, is_held=False).is_short(1)
+    size = noted(RUN, 0.001)
+    assert size.is_short(1_000)
+    assert not size.is_short(1_001)
+    size.note_running("a", timedelta(seconds=5))
+    assert not size.is_short(1)
