@@ -15,7 +15,7 @@ from wpbridge.executors.openings import ANY_HOOK, Openings
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
-from wpbridge.store.base import Claimed, ClaimFilter, Turn
+from wpbridge.store.base import ClaimAndSettled, Claimed, ClaimFilter
 from wpbridge.store.running.runner_store import RunnerStore
 
 
@@ -43,16 +43,16 @@ def test_the_store_calls_no_executor(store: RunnerStore, monkeypatch: pytest.Mon
     clock, handlers = FakeClock(NOW), {"h": describe("h", lambda: None)}
     executor = Watched(handlers, concurrency=3, clock=clock, site="s")
     claims: list[Claimed] = []
-    turn = store.turn
+    real = store.claim_and_settle
 
-    def watched(*given: Any, **named: Any) -> Turn:
+    def watched(*given: Any, **named: Any) -> ClaimAndSettled:
         executor.is_claiming = True
-        made = turn(*given, **named)
+        made = real(*given, **named)
         executor.is_claiming = False
         claims.extend([made.claim] if made.claim else [])
         return made
 
-    monkeypatch.setattr(store, "turn", watched)
+    monkeypatch.setattr(store, "claim_and_settle", watched)
     totals = Runner(store, executor, clock, identity(), only=ClaimFilter(), limits=Limits()).run()
     assert [len(made.started) for made in claims] == [2]
     assert totals.complete == 3

@@ -140,7 +140,7 @@ def test_endings_with_the_next_claim(far: RunnerStore, proxy: Proxy, lost: Lost)
         for a in claim.actions
     ]
     with cut_at_commit(far, proxy, lost):
-        turn = far.turn(
+        made = far.claim_and_settle(
             endings,
             finished=[claim.id],
             now=NOW,
@@ -149,10 +149,10 @@ def test_endings_with_the_next_claim(far: RunnerStore, proxy: Proxy, lost: Lost)
             start_plan=None,
             portion=len,
         )
-    assert turn.settled == frozenset(action.id for action in claim.actions)
+    assert made.settled == frozenset(action.id for action in claim.actions)
     assert far.counts()["complete"] == 2
-    assert turn.claim is not None
-    held = turn.claim.make()
+    assert made.claim is not None
+    held = made.claim.make()
     assert query(far, "SELECT claim_id FROM wp_actionscheduler_claims") == [(held.id,)]
     assert len(end(far, held, marked=False)) == 2
     rest = far.claim_due(now=NOW, limit=9, only=ClaimFilter())

@@ -16,7 +16,7 @@ from wpbridge.runner.shared import Run
 from wpbridge.runner.shares import Shares
 from wpbridge.runner.writing_endings import OF_THE_STORE
 from wpbridge.site.rules import FIRST_CLAIM
-from wpbridge.store.base import Claimed, ClaimFilter, Turn
+from wpbridge.store.base import ClaimAndSettled, Claimed, ClaimFilter
 
 
 class _Begun(NamedTuple):
@@ -24,7 +24,7 @@ class _Begun(NamedTuple):
 
     batch: Batch
     size: int
-    answer: Answer[Turn]
+    answer: Answer[ClaimAndSettled]
 
 
 class Claiming:
@@ -98,7 +98,7 @@ class Claiming:
         if is_wanted:
             self._catch_up.look_when_due()
             batch, size = self._bookkeeper.take(), self._size()
-            work = self._turn_of(self._only, size, batch)
+            work = self._call_of(self._only, size, batch)
             self._begun = _Begun(batch, size, self._beside.begin(work, self._run.executor.wake))
         return is_wanted
 
@@ -177,14 +177,14 @@ class Claiming:
     def _claim_without(self, left_out: frozenset[str], size: int, batch: Batch) -> Claimed | None:
         """Make one claim without some groups, whose turn it is not."""
         only = self._only.without((), left_out)
-        work = self._turn_of(only, size, batch)
+        work = self._call_of(only, size, batch)
         return self._ended(work, only, size, batch, self._run.clock.monotonic())
 
-    def _turn_of(self, only: ClaimFilter, size: int, batch: Batch) -> Callable[[], Turn]:
+    def _call_of(self, only: ClaimFilter, size: int, batch: Batch) -> Callable[[], ClaimAndSettled]:
         """Return what claims, and settles the batch with it unless that is done."""
         now, openings = self._run.clock.now(), self._run.executor.openings()
         return functools.partial(
-            self._run.store.turn,
+            self._run.store.claim_and_settle,
             [] if batch.is_written else batch.endings,
             finished=[] if batch.is_written else batch.finished,
             now=now,
@@ -196,7 +196,7 @@ class Claiming:
 
     def _ended(
         self,
-        turn_of: Callable[[], Turn],
+        call: Callable[[], ClaimAndSettled],
         only: ClaimFilter,
         size: int,
         batch: Batch,
@@ -204,7 +204,7 @@ class Claiming:
     ) -> Claimed | None:
         """Take in what came of a claim and of the endings in its transaction."""
         try:
-            turn = turn_of()
+            made = call()
         except OF_THE_STORE:
             raise
         except Exception:
@@ -212,20 +212,20 @@ class Claiming:
                 raise
             # The database refuses one of the endings. Written by themselves, it is found out which.
             self._bookkeeper.write(batch)
-            turn = self._turn_of(only, size, batch)()
-        if turn.settled is not None:
-            batch.is_written, batch.settled = True, turn.settled
+            made = self._call_of(only, size, batch)()
+        if made.settled is not None:
+            batch.is_written, batch.settled = True, made.settled
             self._written = batch
-        if turn.claim is not None:
-            made = ClaimMade(
+        if made.claim is not None:
+            event = ClaimMade(
                 at=self._run.clock.now(),
                 site=self._run.bus.site,
-                claim_id=turn.claim.id,
-                actions=len(turn.claim.ids),
+                claim_id=made.claim.id,
+                actions=len(made.claim.ids),
                 took=timedelta(seconds=self._run.clock.monotonic() - before),
             )
-            self._run.bus.tell(made)
-        return turn.claim
+            self._run.bus.tell(event)
+        return made.claim
 
 
 def _made(claim: Claimed) -> Claimed:

@@ -193,7 +193,7 @@ class Claimed(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class ClaimAndSettled:
     """A claim, and what became of the endings that came with it."""
 
     claim: Claimed | None
@@ -278,7 +278,7 @@ class Store(Protocol):
         """
         ...
 
-    def turn(
+    def claim_and_settle(
         self,
         endings: Sequence[Ending],
         *,
@@ -288,7 +288,7 @@ class Store(Protocol):
         only: ClaimFilter,
         start_plan: StartPlan | None,
         portion: Portion,
-    ) -> "Turn":
+    ) -> "ClaimAndSettled":
         """Claim as :meth:`claim_due` does, and settle in the same transaction.
 
         Nothing is settled where there is nothing to claim, where an ending was not ours any more,

@@ -48,7 +48,7 @@ class _Wanted:
     portion: Portion
 
 
-class TurnOf:
+class CarriedEndings:
     """Endings of what ran before, which are written in the transaction of the next claim."""
 
     def __init__(self, endings: Endings, settling: Settling) -> None:
@@ -105,12 +105,12 @@ class Claiming:
         dry_run: bool = False,
         start_plan: StartPlan | None = None,
         portion: Portion = len,
-        turn: "TurnOf | None" = None,
+        carried: "CarriedEndings | None" = None,
     ) -> Claimed | None:
         """See :class:`wpbridge.store.base.Store`.
 
-        ``turn`` are endings that are to be written with the claim. It says afterwards whether they
-        were: they are not where there was nothing to claim.
+        ``carried`` are endings that are to be written with the claim. It says afterwards whether
+        they were: they are not where there was nothing to claim.
         """
         if only.hooks is not None and not only.hooks:
             return None
@@ -120,7 +120,7 @@ class Claiming:
         only_now = self._unpaused(only, now) if self._has_due(now) else None
         if only_now is None:
             return None
-        claim = self._claim_found(replace(wanted, only=only_now), turn, dry_run=dry_run)
+        claim = self._claim_found(replace(wanted, only=only_now), carried, dry_run=dry_run)
         # After a full claim more is usually due.
         self._is_more = claim is not None and len(claim.ids) >= limit
         return claim
@@ -135,7 +135,7 @@ class Claiming:
         return narrowed(only, self._pauses.in_force(now))
 
     def _claim_found(
-        self, wanted: "_Wanted", turn: "TurnOf | None", *, dry_run: bool
+        self, wanted: "_Wanted", carried: "CarriedEndings | None", *, dry_run: bool
     ) -> Claimed | None:
         only, now = wanted.only, wanted.now
         groups = None if only.groups is None else self._groups.ids(only.groups)
@@ -163,11 +163,11 @@ class Claiming:
                 self._prepare_limits(found, only)
             # What was tried before is locked, and what lies next to it probably, too.
             ids = [one.id for one in (found[-most:] if attempt > 1 else found[:most])]
-            claim = self._claim(ids, replace(wanted, limit=most), turn, due=now)
+            claim = self._claim(ids, replace(wanted, limit=most), carried, due=now)
             if claim is not None:
                 return claim
             # Its endings are written now, or have to be written by themselves.
-            turn = None
+            carried = None
             known, full = full, full | self._limits.full()
             if full == known:
                 # Others had locked or claimed all of these, so the search goes further.
@@ -215,7 +215,7 @@ class Claiming:
         self,
         ids: Sequence[int],
         wanted: "_Wanted",
-        turn: "TurnOf | None",
+        carried: "CarriedEndings | None",
         *,
         due: datetime | None,
     ) -> Claimed | None:
@@ -232,7 +232,7 @@ class Claiming:
             mine = self._admitted(connection, free, limit, limits, now) if limits else free[:limit]
             unknown = self._drop_unknown(connection, now)
             made = self._take_rows(connection, mine, wanted) if mine else None
-            settling = None if turn is None else turn.settle(connection)
+            settling = None if carried is None else carried.settle(connection)
             if made or unknown or settling:
                 self._ownership.write(
                     connection,
@@ -251,8 +251,8 @@ class Claiming:
             self._ownership.keep()
         if made is not None:
             self._suspects.in_hand |= made.suspects
-        if turn is not None:
-            turn.keep()
+        if carried is not None:
+            carried.keep()
         return made
 
     def _take_rows(

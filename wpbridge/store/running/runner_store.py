@@ -13,13 +13,13 @@ from wpbridge.clock import to_text
 from wpbridge.outcome import LogLine
 from wpbridge.store.base import (
     Adopted,
+    ClaimAndSettled,
     ClaimFilter,
     Ending,
     Portion,
     RunnerRecord,
     Sight,
     StartPlan,
-    Turn,
 )
 from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.texts import number
@@ -27,7 +27,7 @@ from wpbridge.store.opened import OpenStore
 from wpbridge.store.queueing.adding import Request
 from wpbridge.store.records import Pause
 from wpbridge.store.running.adoption import Adoption
-from wpbridge.store.running.claiming import Claiming, TurnOf
+from wpbridge.store.running.claiming import CarriedEndings, Claiming
 from wpbridge.store.running.endings import Endings
 from wpbridge.store.running.limits import Limits
 from wpbridge.store.running.orphans import SILENT
@@ -156,7 +156,7 @@ class RunnerStore:
         )
         return None if claimed is None else claimed.make()
 
-    def turn(
+    def claim_and_settle(
         self,
         endings: Sequence[Ending],
         *,
@@ -166,16 +166,16 @@ class RunnerStore:
         only: ClaimFilter,
         start_plan: StartPlan | None,
         portion: Portion,
-    ) -> Turn:
+    ) -> ClaimAndSettled:
         """See :class:`Store`."""
         # Limits count what runs: what has ended must be committed before they are asked.
         is_alone = bool(only.limits) or not (endings or finished)
         settling = self._endings.settling(endings, now=now, finished=finished)
-        turn = None if is_alone else TurnOf(self._endings, settling)
+        carried = None if is_alone else CarriedEndings(self._endings, settling)
         claimed = self._claiming.claim_due(
-            now=now, limit=limit, only=only, start_plan=start_plan, portion=portion, turn=turn
+            now=now, limit=limit, only=only, start_plan=start_plan, portion=portion, carried=carried
         )
-        return Turn(claim=claimed, settled=None if turn is None else turn.settled)
+        return ClaimAndSettled(claim=claimed, settled=None if carried is None else carried.settled)
 
     def still_claimed(self, actions: Sequence[Action]) -> frozenset[ActionId]:
         """See :class:`Store`."""

@@ -13,7 +13,7 @@ from wpbridge.action import Claim, ClaimId
 from wpbridge.outcome import Completed
 from wpbridge.runner import concluding
 from wpbridge.site.rules import Limit
-from wpbridge.store.base import ClaimFilter, Ending, Turn
+from wpbridge.store.base import ClaimAndSettled, ClaimFilter, Ending
 from wpbridge.store.running.runner_store import RunnerStore
 
 ANY = ClaimFilter()
@@ -32,7 +32,7 @@ def endings_of(claim: Claim) -> list[Ending]:
     ]
 
 
-def turn(
+def claimed(
     store: RunnerStore,
     endings: Sequence[Ending],
     finished: Sequence[ClaimId],
@@ -40,8 +40,8 @@ def turn(
     limit: int = 2,
     only: ClaimFilter = ANY,
     portion: Callable[[Sequence[str]], int] = len,
-) -> Turn:
-    return store.turn(
+) -> ClaimAndSettled:
+    return store.claim_and_settle(
         endings,
         finished=finished,
         now=NOW,
@@ -64,7 +64,7 @@ def test_endings_and_claim_are_one_transaction(store: RunnerStore) -> None:
     insert(store, *[make_new(f"h{n}") for n in range(4)])
     first = hold(store)
     transactions = begun(store)
-    made = turn(store, endings_of(first), [first.id])
+    made = claimed(store, endings_of(first), [first.id])
     assert len(transactions) == 1
     assert made.settled == frozenset(action.id for action in first.actions)
     assert made.claim is not None
@@ -81,7 +81,9 @@ def test_endings_and_claim_are_one_transaction(store: RunnerStore) -> None:
 def test_nothing_is_settled_where_nothing_is_due(store: RunnerStore) -> None:
     insert(store, *[make_new() for _ in range(2)])
     first = hold(store)
-    assert turn(store, endings_of(first), [first.id]) == Turn(claim=None, settled=None)
+    assert claimed(store, endings_of(first), [first.id]) == ClaimAndSettled(
+        claim=None, settled=None
+    )
     assert column(store, "status", first.actions[0].id) == "pending"
     assert len(store.settle(endings_of(first), now=NOW, finished=[first.id])) == 2
     invariants.check(store)
@@ -96,7 +98,7 @@ def test_nothing_is_settled_or_claimed_where_an_ending_is_not_ours(store: Runner
         "UPDATE wp_actionscheduler_actions SET status = 'canceled' WHERE action_id = :i",
         i=gone,
     )
-    made = turn(store, endings_of(first), [first.id])
+    made = claimed(store, endings_of(first), [first.id])
     assert made.settled is None
     assert column(store, "status", first.actions[1].id) == "pending"
     assert store.settle(endings_of(first), now=NOW, finished=[first.id]) == {first.actions[1].id}
@@ -123,7 +125,7 @@ def test_what_others_took_meanwhile_does_not_undo_the_endings(store: RunnerStore
             )
 
     stop = listen(store.session, "before", take)
-    made = turn(store, endings_of(first), [first.id])
+    made = claimed(store, endings_of(first), [first.id])
     assert made.claim is None
     assert made.settled == frozenset(action.id for action in first.actions)
     assert query(store, "SELECT claim_id FROM wp_actionscheduler_claims") == []
@@ -140,7 +142,7 @@ def test_a_refused_ending_is_an_error_and_claims_nothing(store: RunnerStore) -> 
 
     stop = listen(store.session, "before", refuse)
     with pytest.raises(Exception, match="refused"):
-        turn(store, endings_of(first), [first.id])
+        claimed(store, endings_of(first), [first.id])
     stop()
     assert query(store, "SELECT claim_id FROM wp_actionscheduler_claims") == [(first.id,)]
     assert column(store, "status", first.actions[0].id) == "pending"
@@ -153,8 +155,8 @@ def test_limits_are_asked_once_what_has_ended_is_written(store: RunnerStore) -> 
     only = ClaimFilter(limits=(Limit(hook="h", max_concurrency=1),))
     first = store.claim_due(now=NOW, limit=5, only=only)
     assert first is not None
-    made = turn(store, endings_of(first), [first.id], only=only)
-    assert made == Turn(claim=None, settled=None)
+    made = claimed(store, endings_of(first), [first.id], only=only)
+    assert made == ClaimAndSettled(claim=None, settled=None)
 
 
 def test_the_portion_is_asked_for_the_hooks_in_their_order(store: RunnerStore) -> None:
@@ -165,7 +167,7 @@ def test_the_portion_is_asked_for_the_hooks_in_their_order(store: RunnerStore) -
         asked.append(list(hooks))
         return 2
 
-    made = turn(store, [], [], limit=4, portion=two)
+    made = claimed(store, [], [], limit=4, portion=two)
     assert made.claim is not None
     assert [action.hook for action in made.claim.make().actions] == ["h0", "h1"]
     assert asked == [["h0", "h1", "h2", "h3"]]
