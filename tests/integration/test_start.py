@@ -71,6 +71,7 @@ def test_short_commands_load_what_they_need(tmp_path: Path) -> None:
         assert modules & SLOW == set()
     assert packages(of_explain) == {"click"}
     assert of_explain & {"asyncio", "ssl", "wpbridge.runner.loop", "wpbridge.app.runners"} == set()
+    assert of_explain & {"wpbridge.doctor.examination", "wpbridge.doctor.fixes"} == set()
 
 
 def test_a_server_costs_its_driver(mysql_dsn: str, driver: str) -> None:

@@ -2,35 +2,22 @@
 
 ``examined_site`` is the site with the questions that are asked about it. Each question is bounded,
 so that a queue of millions is examined in a few seconds. The ``checks_…`` modules hold one small
-function a check, ``examination`` makes the checks, and ``fixes`` mends; nothing else here changes
-an action.
+function a check, ``checking`` knows all checks, ``examination`` makes them, and ``fixes`` mends;
+nothing else here changes an action.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
-from wpbridge.doctor import (
-    checks_claims,
-    checks_database,
-    checks_due,
-    checks_rows,
-    checks_runners,
-    checks_signing,
-    checks_site,
-    checks_tables,
-    checks_wakes,
-    examination,
-)
-from wpbridge.doctor.examination import Check, Examination
-from wpbridge.doctor.examined_site import ExaminedSite
-from wpbridge.doctor.findings import LEVELS, Finding, Level
-from wpbridge.doctor.fixes import FIXABLE, Repair, mend
-from wpbridge.doctor.opening import look_at
-from wpbridge.errors import InputError
-from wpbridge.site.config import Settings
+if TYPE_CHECKING:
+    from wpbridge.doctor.checking import CHECKS, NAMES, CheckUp, check_up, examine
+    from wpbridge.doctor.examination import Check, Examination
+    from wpbridge.doctor.examined_site import ExaminedSite
+    from wpbridge.doctor.findings import LEVELS, Finding, Level
+    from wpbridge.doctor.fixes import FIXABLE, Repair, mend
+    from wpbridge.doctor.opening import look_at
 
-__all__ = [
+__all__ = (
     "CHECKS",
     "FIXABLE",
     "LEVELS",
@@ -46,70 +33,32 @@ __all__ = [
     "examine",
     "look_at",
     "mend",
-]
+)
 
 DOOR: Final = ("can_start", "explain")
 """The modules that other rooms may import, beside the names of this one."""
 
-CHECKS: Final[tuple[Check, ...]] = (
-    *checks_database.CHECKS,
-    *checks_tables.CHECKS,
-    *checks_signing.CHECKS,
-    *checks_site.CHECKS,
-    *checks_wakes.CHECKS,
-    *checks_runners.CHECKS,
-    *checks_due.CHECKS,
-    *checks_claims.CHECKS,
-    *checks_rows.CHECKS,
-)
-NAMES: Final = tuple(check.name for check in CHECKS)
+_HOMES: Final = {
+    "CHECKS": "wpbridge.doctor.checking",
+    "FIXABLE": "wpbridge.doctor.fixes",
+    "LEVELS": "wpbridge.doctor.findings",
+    "NAMES": "wpbridge.doctor.checking",
+    "Check": "wpbridge.doctor.examination",
+    "CheckUp": "wpbridge.doctor.checking",
+    "Examination": "wpbridge.doctor.examination",
+    "ExaminedSite": "wpbridge.doctor.examined_site",
+    "Finding": "wpbridge.doctor.findings",
+    "Level": "wpbridge.doctor.findings",
+    "Repair": "wpbridge.doctor.fixes",
+    "check_up": "wpbridge.doctor.checking",
+    "examine": "wpbridge.doctor.checking",
+    "look_at": "wpbridge.doctor.opening",
+    "mend": "wpbridge.doctor.fixes",
+}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckUp:
-    """What was found, and what was mended or would be."""
-
-    examination: Examination
-    repairs: tuple[Repair, ...] = ()
-
-    @property
-    def is_healthy(self) -> bool:
-        """Tell whether no problem is left, and every repair succeeded."""
-        return self.examination.is_healthy and not any(one.failed for one in self.repairs)
-
-
-def check_up(
-    settings: Settings, only: Collection[str] = (), *, fix: bool = False, dry_run: bool = False
-) -> CheckUp:
-    """Examine the site that these settings mean, and mend what is safe to mend if asked to.
-
-    What was mended is examined once more. Nothing is mended where checks could not be made.
-
-    Args:
-        settings: they name the site.
-        only: the names of the checks to make; empty for all.
-        fix: whether to mend.
-        dry_run: change nothing, and say what would be mended.
-
-    Raises:
-        InputError: there is no check of that name.
-        ConfigError, SiteError: the settings mean no site.
-    """
-    unknown = sorted(set(only) - set(NAMES))
-    if unknown:
-        raise InputError(
-            f"--only: there is no check {', '.join(unknown)}; there are {', '.join(NAMES)}"
-        )
-    with look_at(settings) as site:
-        found = examine(site, only)
-        if not (fix or dry_run) or found.skipped:
-            return CheckUp(examination=found)
-        repairs = mend(site, only, dry_run=dry_run)
-        if repairs and not dry_run:
-            found = examine(site.anew(), only)
-    return CheckUp(examination=found, repairs=tuple(repairs))
-
-
-def examine(site: ExaminedSite, only: Collection[str] = ()) -> Examination:
-    """Make all checks, or those that are named; change nothing."""
-    return examination.examine(site, CHECKS, only)
+def __getattr__(name: str) -> object:
+    """Load a name when it is asked for: who explains an action makes no check."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'wpbridge.doctor' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
