@@ -18,6 +18,8 @@ from wpbridge.system.trusted_files import owner_name
 
 GONE: Final = errno.ECONNREFUSED
 """The file of a socket is there, and no process listens on it any more."""
+_NO_GROUP: Final = 2**32 - 1
+"""The kernel takes this number for the wish to change nothing, and has no higher ones."""
 
 
 def bound_to_path(path: Path, *, mode: int, group: str | None) -> socket.socket:
@@ -125,6 +127,9 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _number_of(group: str) -> int:
     try:
-        return int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
-    except KeyError:
-        raise OSError(errno.EINVAL, f"there is no group {group}") from None
+        number = int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
+    except (KeyError, ValueError):
+        number = _NO_GROUP
+    if number >= _NO_GROUP:
+        raise OSError(errno.EINVAL, f"there is no group {group}")
+    return number

@@ -98,10 +98,15 @@ def test_two_do_not_take_over_at_once(folder: Path) -> None:
     bound(path).close()
 
 
-def test_a_group_that_is_not_there_leaves_no_socket(folder: Path) -> None:
-    with pytest.raises(OSError, match="no group nobody-of-that-name"):
-        datagrams.bound_to_path(folder / "s", mode=0o660, group="nobody-of-that-name")
+@pytest.mark.parametrize("group", ["nobody-of-that-name", "99999999999", "4294967295", "a\0b"])
+def test_a_group_that_is_not_there_leaves_no_socket(folder: Path, group: str) -> None:
+    with pytest.raises(OSError, match="no group") as raised:
+        datagrams.bound_to_path(folder / "s", mode=0o660, group=group)
+    assert raised.value.strerror == f"there is no group {group}"
     assert not (folder / "s").exists()
+
+
+def test_a_group_is_given_by_its_number_too(folder: Path) -> None:
     with datagrams.bound_to_path(folder / "s", mode=0o660, group=str(os.getegid())):
         assert (folder / "s").lstat().st_gid == os.getegid()
 
