@@ -37,7 +37,7 @@ class WakeSocket:
     path: Path | None = None
     sock: socket.socket | None = None
     inode: tuple[int, int] | None = None
-    """Of the socket's file, so that no other one is removed at the end."""
+    """Device and number of the socket's file, so that no other one is removed at the end."""
     is_told: bool = False
     """Whether the log has said that it cannot be opened."""
 
@@ -54,9 +54,7 @@ class WakeSocket:
                 tell("daemon.wakes_unheard", address=self.address, reason=why)
             return
         self.is_told = False
-        if self.path is not None:
-            status = self.path.lstat()
-            self.inode = status.st_dev, status.st_ino
+        self.inode = None if self.path is None else _inode(self.path)
 
     def messages(self) -> Iterator[bytes]:
         """Yield the messages that have come. A longer one than any wake is cut off."""
@@ -71,11 +69,9 @@ class WakeSocket:
         if self.sock is None:
             return
         # The number of the file is nobody else's as long as the socket is open.
-        with contextlib.suppress(OSError):
-            if self.path is not None:
-                status = self.path.lstat()
-                if (status.st_dev, status.st_ino) == self.inode:
-                    self.path.unlink()
+        if self.path is not None and _inode(self.path) == self.inode:
+            with contextlib.suppress(OSError):
+                self.path.unlink()
         self.sock.close()
         self.sock = None
 
@@ -116,6 +112,15 @@ class WakeListener:
         """Stop listening."""
         for ear in self.ears:
             ear.close()
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    """Return the device and the number of a file; None if it is not there."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _at_path(settings: Settings, path: Path) -> WakeSocket:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from wpbridge.codec import wakes
-from wpbridge.daemon.wake_listener import AGAIN_SECONDS, WakeListener
+from wpbridge.daemon.wake_listener import AGAIN_SECONDS, WakeListener, WakeSocket
 from wpbridge.daemon.wakes import CALM_SECONDS, KEYS_SECONDS, Wakes
 from wpbridge.site.config import Settings
 
@@ -231,6 +231,15 @@ def test_the_end_removes_its_own_socket_and_no_other(folder: Path) -> None:
     assert (folder / "s").is_socket()
     other.close()
     assert not (folder / "s").exists()
+
+
+def test_a_socket_that_is_removed_while_it_is_made_ends_no_daemon(folder: Path) -> None:
+    ours, other = socket.socketpair()
+    with other:
+        ear = WakeSocket(address="unix:gone", bind=lambda: ours, path=folder / "gone")
+        ear.try_to_open()
+        ear.close()
+    assert ours.fileno() == -1
 
 
 def test_a_folder_into_which_everybody_writes_is_refused(
