@@ -5,30 +5,26 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any, TypeAlias
 
 import pytest
 
-from cli_helpers import call, is_one_line
+from cli_helpers import call
 from daemons import until
 from proxy import Proxy
 from servers import MariaDB, private_mariadb
-from wpbridge.errors import ConfigError, StoreError, StoreUnavailable
+from wpbridge.errors import StoreError, StoreUnavailable
 from wpbridge.site.database import Client, DatabaseAddress
-from wpbridge.site.tls import Tls
 from wpbridge.store.connect import connect
 from wpbridge.store.database import client, mysql_engine
 from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.session import Session
 
 Open: TypeAlias = Callable[..., Session]
-PLAIN = DatabaseAddress(driver="mysql", host="db", port=3306, user="wp", password="x", name="wp")
 
 
 @pytest.fixture(params=["pymysql", "mysqlclient"])
@@ -231,6 +227,15 @@ def is_asleep(session: Session) -> bool:
     return bool(rows(session, f"{told} DATABASE()"))
 
 
+def assert_a_signal_ends(wait: Callable[[], object], signal_then: Callable[[], None]) -> None:
+    """Check that a signal, which another thread sends in time, ends what this one waits for."""
+    thread = threading.Thread(target=signal_then)
+    thread.start()
+    with pytest.raises(Stopped):
+        wait()
+    thread.join()
+
+
 def test_a_signal_ends_the_wait_for_an_answer(opened: Open, stopping: Callable[[], None]) -> None:
     session, other = opened(), opened()
 
@@ -238,11 +243,7 @@ def test_a_signal_ends_the_wait_for_an_answer(opened: Open, stopping: Callable[[
         until(lambda: is_asleep(other), "a statement that runs")
         stopping()
 
-    thread = threading.Thread(target=send)
-    thread.start()
-    with pytest.raises(Stopped):
-        run(session, "DO SLEEP(60)")
-    thread.join()
+    assert_a_signal_ends(lambda: run(session, "DO SLEEP(60)"), send)
     assert rows(session, "SELECT 1") == [(1,)], "it has another connection now"
 
 
@@ -261,11 +262,7 @@ def test_a_signal_ends_the_wait_for_a_login(
             taken.append(silent.accept()[0])
             stopping()
 
-        thread = threading.Thread(target=send)
-        thread.start()
-        with pytest.raises(Stopped):
-            rows(session, "SELECT 1")
-        thread.join()
+        assert_a_signal_ends(lambda: rows(session, "SELECT 1"), send)
         taken[0].close()
 
 
@@ -365,103 +362,10 @@ def test_a_server_that_has_no_tls(mariadb: MariaDB, certificate: Path, preferred
                 cipher(session)
 
 
-# The choice
+# What is told
 
 
-CHOICES: list[tuple[dict[str, Any], str]] = [
-    ({}, ""),
-    ({"host": None, "socket": "/run/s"}, ""),
-    ({"charset": "latin1"}, "speaks latin1"),
-    ({"charset": None}, "speaks the character set of the server"),
-    ({"password": "a\udce9"}, "not UTF-8"),
-    ({"password": "a\0"}, "not UTF-8"),
-    ({"user": "a\udce9"}, "not UTF-8"),
-    ({"host": "localhost"}, "write 127.0.0.1"),
-    ({"tls": Tls()}, "TLS"),
-    ({"tls": Tls(ca="/ca", verify_cert=True)}, "TLS"),
-    ({"tls": Tls(verify_cert=True, verify_identity=True)}, "TLS"),
-    ({"tls": Tls(ca="/ca", verify_cert=True, verify_identity=True)}, ""),
-    ({"tls": Tls(ca="/ca", verify_identity=True), "host": None, "socket": "/run/s"}, "TLS"),
-]
-
-
-@pytest.mark.parametrize(("differs", "reason"), CHOICES)
-def test_what_mysqlclient_would_do_otherwise_is_left_to_pymysql(
-    differs: dict[str, Any], reason: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if client.missing():
-        pytest.skip(f"mysqlclient: {client.missing()}")
-    monkeypatch.setattr(client, "PREFERRED", "mysqlclient")
-    address = replace(PLAIN, **differs)
-    chosen = client.choose(address).label
-    demanded = replace(address, client="mysqlclient")
-    if reason:
-        assert chosen.startswith("PyMySQL ")
-        assert reason in chosen
-        with pytest.raises(ConfigError, match=reason):
-            client.choose(demanded)
-    else:
-        assert chosen.startswith("mysqlclient ")
-        assert client.choose(demanded).label == chosen
-    assert client.choose(replace(address, client="pymysql")).label == f"PyMySQL {version()}"
-
-
-def version() -> str:
-    import pymysql  # noqa: PLC0415 - only its version
-
-    return pymysql.VERSION_STRING
-
-
-def old() -> ModuleType:
-    module = ModuleType("MySQLdb")
-    module.version_info = (1, 4, 6, "final", 0)  # type: ignore[attr-defined]
-    return module
-
-
-@pytest.mark.parametrize(
-    ("module", "reason"),
-    [
-        (lambda: None, "not installed (pip install 'wpbridge[fast]')"),
-        (lambda: sys.modules["pymysql"], "the module MySQLdb is pymysql here"),
-        (old, "older than 2.2"),
-    ],
-)
-def test_without_mysqlclient_it_is_pymysql(
-    module: Callable[[], Any],
-    reason: str,
-    mysql_dsn: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """As after a plain `pip install wpbridge`, whatever is installed here."""
-    version()
-    monkeypatch.setattr(client, "PREFERRED", "mysqlclient")
-    monkeypatch.setitem(sys.modules, "MySQLdb", module())
-    client.missing.cache_clear()
-    try:
-        done = call(
-            "init",
-            "--with-tables",
-            "--dsn",
-            mysql_dsn,
-            cwd=tmp_path,
-            env={"WPBRIDGE_DRIVER": "auto"},
-        )
-        assert done.code == 0, done
-        done = call("check", "--dsn", mysql_dsn, cwd=tmp_path, env={"WPBRIDGE_DRIVER": "auto"})
-        assert f"driver        PyMySQL {version()}\n" in done.out
-        forced = {"WPBRIDGE_DRIVER": "mysqlclient"}
-        done = call("check", "--dsn", mysql_dsn, cwd=tmp_path, env=forced)
-        assert is_one_line(done, 78), done
-        assert reason in done.err
-    finally:
-        monkeypatch.undo()
-        client.missing.cache_clear()
-
-
-def test_check_tells_the_driver(
-    opened: Open, package: Client, mysql_dsn: str, tmp_path: Path
-) -> None:
+def test_check_tells_the_driver(package: Client, mysql_dsn: str, tmp_path: Path) -> None:
     assert call("init", "--with-tables", "--dsn", mysql_dsn, cwd=tmp_path).code == 0
     told = call("check", "--dsn", mysql_dsn, cwd=tmp_path, env={"WPBRIDGE_DRIVER": package})
     assert f"\ndriver        {'PyMySQL' if package == 'pymysql' else package} " in told.out
