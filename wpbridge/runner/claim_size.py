@@ -70,10 +70,14 @@ class ClaimSize:
         self._averages[hook] = _moved(self._averages.get(hook), seconds)
 
     def note_running(self, hook: str, so_far: timedelta) -> None:
-        """Take in how long an action has been running that has not ended yet."""
+        """Take in how long an action has been running that has not ended yet.
+
+        It tells that a hook is slow. That one is quick only those tell that have ended.
+        """
         seconds = so_far.total_seconds()
         self._averages[hook] = max(seconds, self._averages.get(hook, 0.0))
-        self._average = max(seconds, self._average or 0.0)
+        if self._average is not None:
+            self._average = max(seconds, self._average)
 
     def most(self) -> int:
         """Return how many actions to look for: as many as run at once, or start soon."""
@@ -95,16 +99,18 @@ class ClaimSize:
             return False
         return self._average * actions <= AHEAD_SECONDS * self._concurrency
 
-    def portion(self, hooks: Sequence[str], within: timedelta = SOON) -> int:
+    def portion(self, hooks: Sequence[str], within: timedelta = SOON, *, busy: int = 0) -> int:
         """Return how many actions of these hooks, from the first on, would start in time.
 
-        A hook that has not run yet counts as one of which :data:`FIRST_CLAIM` start soon.
+        A hook that has not run yet counts as one of which :data:`FIRST_CLAIM` start soon. ``busy``:
+        so many of the places are taken by calls whose end is not in sight.
         """
         if self.is_fixed:
             return len(hooks)
-        room = within.total_seconds() * self._concurrency
+        free = max(0, self._concurrency - busy)
+        room = within.total_seconds() * free
         unknown = SOON.total_seconds() * self._concurrency / self._first
-        least = min(self._concurrency, self._most)
+        least = min(free, self._most)
         for place, hook in enumerate(hooks):
             if room <= 0 and place >= least:
                 return place

@@ -47,10 +47,12 @@ class PutBack:
 
         Other runners can take it. A run that was given the size of its claims keeps what it has.
         """
-        now = self._run.clock.now()
+        now, marks, busy = self._run.clock.now(), {call.start_mark for call in waiting}, 0
         for call, started_at in running.items():
             self._claim_size.note_running(call.action.hook, now - started_at)
-        kept = self._claim_size.portion([call.action.hook for call in waiting], PATIENCE)
+            # Calls of another start mark run in other places.
+            busy += call.start_mark in marks and now - started_at > PATIENCE
+        kept = self._claim_size.portion([one.action.hook for one in waiting], PATIENCE, busy=busy)
         if not self._claim_size.is_fixed and waiting[kept:]:
             self._release(self._recalled(set(waiting[kept:])))
 

@@ -107,3 +107,17 @@ def test_only_what_is_known_to_be_quick_is_short() -> None:
     assert not size.is_short(1_001)
     size.note_running("a", timedelta(seconds=5))
     assert not size.is_short(1)
+
+
+def test_an_action_that_has_not_ended_does_not_make_its_hook_known_as_quick() -> None:
+    size = claim_size(RUN, is_held=False)
+    size.note_running("a", timedelta(milliseconds=1))
+    assert not size.is_short(1)
+    assert size.most() == FIRST_CLAIM
+
+
+def test_places_that_are_taken_for_long_start_nothing() -> None:
+    size = noted(RUN, 2.0)
+    assert size.portion(["a"] * 500, timedelta(seconds=5)) == 10
+    assert size.portion(["a"] * 500, timedelta(seconds=5), busy=3) == 3
+    assert size.portion(["a"] * 500, timedelta(seconds=5), busy=4) == 0
