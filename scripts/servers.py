@@ -23,6 +23,7 @@ import pymysql
 SERVER_NAMES = ("mariadbd", "mysqld")
 INSTALLER_NAMES = ("mariadb-install-db", "mysql_install_db")
 START_SECONDS = 60
+DISK = "/var/tmp"  # noqa: S108 - a folder is made there that is ours alone
 
 
 def find_program(names: Sequence[str]) -> str | None:
@@ -141,9 +142,17 @@ def _installed() -> Path:
 
 
 @contextlib.contextmanager
-def private_mariadb(options: Sequence[str] = ()) -> Iterator[MariaDB]:
-    """A started server that is gone, data and all, when the block ends."""
-    with tempfile.TemporaryDirectory(prefix="wpb-") as folder:
+def private_mariadb(
+    options: Sequence[str] = (), *, may_be_killed: bool = False
+) -> Iterator[MariaDB]:
+    """A started server that is gone, data and all, when the block ends.
+
+    ``may_be_killed``: its files do not lie in memory. MariaDB maps a log that lies in /dev/shm into
+    its memory, and when it is killed in the middle of a write there, it loses commits that it has
+    answered.
+    """
+    place = DISK if may_be_killed else None
+    with tempfile.TemporaryDirectory(prefix="wpb-", dir=place) as folder:
         server = MariaDB(Path(folder), options)
         server.install()
         server.start()

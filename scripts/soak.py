@@ -46,7 +46,7 @@ def main() -> int:
 def soak(names: list[str], seconds: float, first: int | None) -> int:
     seed = random.SystemRandom().randrange(MOST_SEEDS) if first is None else first
     end, rounds, actions = time.monotonic() + seconds, 0, 0
-    with private_mariadb(storm.SERVER_OPTIONS) as server:
+    with private_mariadb(storm.SERVER_OPTIONS, may_be_killed=True) as server:
         for name in itertools.cycle(names):
             folder = Path(tempfile.mkdtemp(prefix=f"soak-{name}-"))
             try:

@@ -36,7 +36,7 @@ def tell(number):
 @pytest.fixture
 def own_server() -> Iterator[MariaDB]:
     needs(missing_mariadb())
-    with private_mariadb() as server:
+    with private_mariadb(may_be_killed=True) as server:
         yield server
 
 

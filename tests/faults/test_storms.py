@@ -23,7 +23,7 @@ PLANS = {name: plan for name, plan in storm.PLANS.items() if not plan.is_long}
 def stormy_server() -> Iterator[MariaDB]:
     """A server that may be killed."""
     needs(missing_mariadb())
-    with private_mariadb(storm.SERVER_OPTIONS) as server:
+    with private_mariadb(storm.SERVER_OPTIONS, may_be_killed=True) as server:
         yield server
 
 

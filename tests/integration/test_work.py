@@ -96,7 +96,7 @@ def daemon(folder: Path) -> Iterator[Callable[..., Daemon]]:
 def own_server() -> Iterator[MariaDB]:
     """A server that may be killed, with a database q."""
     needs(missing_mariadb())
-    with private_mariadb() as server:
+    with private_mariadb(may_be_killed=True) as server:
         execute(server, "CREATE DATABASE q")
         yield server
 
