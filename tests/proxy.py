@@ -59,8 +59,9 @@ class Proxy:
         last, and its answer is lost.
         """
         with self._lock:
+            # First: it may be cut as soon as the number stands there.
+            self._has_cut.clear()
             self._left[toward] = count
-        self._has_cut.clear()
 
     def wait_for_cut(self, seconds: float) -> bool:
         """Wait until :meth:`cut_after` has come to it; False when it has not in time."""

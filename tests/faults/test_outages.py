@@ -8,6 +8,7 @@ import random
 import shlex
 import signal
 import subprocess
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -53,9 +54,10 @@ class Place:
     def behind(self, proxy: Proxy) -> str:
         return f"mysql://{self.name}:good@127.0.0.1:{proxy.port}/{self.name}"
 
-    def add(self, hook: str, count: int) -> None:
-        now = SystemClock().now()
-        self.store.insert([make_new(hook, args=(n,), now=now) for n in range(count)], now=now)
+    def add(self, hook: str, count: int, *, first: int = 0) -> None:
+        """Actions with the numbers from the first on."""
+        now, numbers = SystemClock().now(), range(first, first + count)
+        self.store.insert([make_new(hook, args=(n,), now=now) for n in numbers], now=now)
 
     def execute(self, statement: str) -> None:
         execute(self.server, statement)
@@ -90,7 +92,7 @@ def outages(one: Daemon) -> tuple[int, int]:
 @pytest.fixture(scope="module")
 def server() -> Iterator[MariaDB]:
     needs(missing_mariadb())
-    with private_mariadb(["--max-connections=20"]) as it:
+    with private_mariadb(["--max-connections=20"], may_be_killed=True) as it:
         yield it
 
 
@@ -210,18 +212,22 @@ def test_what_waiting_does_not_mend_ends_it_at_the_start(
 def test_cuts_at_any_byte(place: Place, daemon: StartDaemon) -> None:
     """In claims and endings, before, in and after their COMMITs."""
     chance = random.Random(5)  # noqa: S311 - a fixed order
-    place.add("count", 1200)
+    place.add("count", added := 300)
     with Proxy(place.server.socket) as proxy:
         one = daemon(place.behind(proxy), "--processes", "2", "--batch-size", "10").ready()
-        while proxy.cuts < 40 and not place.has_ended(1200):
+        end = time.monotonic() + DEADLINE_SECONDS
+        while proxy.cuts < 20 and time.monotonic() < end:
+            if place.has_ended(added):
+                place.add("count", 300, first=added)
+                added += 300
             proxy.cut_after(chance.randrange(4000), toward=chance.choice(["server", "client"]))
             proxy.wait_for_cut(1.0)
-        until(lambda: place.has_ended(1200), "all complete")
-        only_once(one, "count", 1200)
+        until(lambda: place.has_ended(added), "all complete")
+        only_once(one, "count", added)
         one.send(signal.SIGTERM)
         assert one.code() == 143
     assert proxy.cuts >= 20
-    assert "complete=1200" in one.err()
+    assert f"complete={added}" in one.err()
     assert "worker.died" not in one.err()
     invariants.check(place.store)
 
