@@ -119,7 +119,7 @@ class Supervisor:
     def _hear(self, child: Child) -> None:
         said, goes_on = child.hear()
         for message in said:
-            self._wakes.heard(message)
+            self._wakes.learn(message)
             told = self._fleet.heard(child, message)
             if told is not None:
                 self._asked.pop(child, None)

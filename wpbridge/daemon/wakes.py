@@ -6,6 +6,7 @@ that have nothing in hand come first. The workers tell the keys, since only they
 """
 
 import selectors
+import socket
 import time
 from collections.abc import Callable, Collection
 from typing import Any, Final
@@ -60,7 +61,7 @@ class Wakes:
         """Keep what a worker has read: the site's prefix, and the keys that count."""
         self._prefix, self._keys = prefix, tuple(keys)
 
-    def heard(self, message: dict[str, Any]) -> None:
+    def learn(self, message: dict[str, Any]) -> None:
         """Take the keys out of a worker's message, if it has any."""
         told = message.get("wakes")
         if told:
@@ -120,17 +121,17 @@ class Wakes:
             self._keys_asked_at, self._are_keys_wanted = now, True
         return False
 
-    def _sockets(self) -> list[Any]:
+    def _sockets(self) -> list[socket.socket]:
         return [ear.sock for ear in self._listener.ears if ear.sock is not None]
 
     def _is_watching(self) -> bool:
         watched = self._selector.get_map()
         return all(sock in watched for sock in self._sockets())
 
-    def _watch(self, sock: Any) -> None:
+    def _watch(self, sock: socket.socket) -> None:
         if sock not in self._selector.get_map():
             self._selector.register(sock, selectors.EVENT_READ, self)
 
-    def _unwatch(self, sock: Any) -> None:
+    def _unwatch(self, sock: socket.socket) -> None:
         if sock in self._selector.get_map():
             self._selector.unregister(sock)

@@ -186,7 +186,7 @@ def test_after_a_rotation_the_keys_are_asked_for_once_a_minute(desk: Desk) -> No
         desk.send(wake(key=b"new"))
         desk.turn(CALM_SECONDS)
     assert worker.words == ["wake-keys"]
-    desk.wakes.heard({"event": "wakes", "wakes": {"prefix": "wp_", "keys": [b"new".hex()]}})
+    desk.wakes.learn({"event": "wakes", "wakes": {"prefix": "wp_", "keys": [b"new".hex()]}})
     desk.send(wake(key=b"new"))
     desk.turn(CALM_SECONDS)
     assert worker.words == ["wake-keys", "wake"]
@@ -196,8 +196,8 @@ def test_after_a_rotation_the_keys_are_asked_for_once_a_minute(desk: Desk) -> No
 
 
 def test_messages_of_workers_without_keys_change_nothing(desk: Desk) -> None:
-    desk.wakes.heard({"event": "ready", "files": [], "wakes": {}})
-    desk.wakes.heard({"event": "beat"})
+    desk.wakes.learn({"event": "ready", "files": [], "wakes": {}})
+    desk.wakes.learn({"event": "beat"})
     desk.turn()
     desk.send(wake())
     desk.turn()
