@@ -7,6 +7,7 @@ interpreter shows (how it starts, what it imports, what ``/proc`` tells of its c
 variables) needs :mod:`subprocess`.
 """
 
+import atexit
 import contextlib
 import ctypes
 import functools
@@ -133,6 +134,7 @@ def _source() -> socket.socket:
         source = subprocess.Popen(command, pass_fds=[its.fileno()], stdin=subprocess.DEVNULL)
     # It is nobody's to wait for: it ends with us.
     source.returncode = 0
+    atexit.register(ours.close)
     return ours
 
 
