@@ -30,11 +30,10 @@ def wakes(examined: ExaminedSite) -> list[Finding]:
     if told:
         found += _companion(examined)
     here = socket.gethostname()
-    paths = {
-        Path(a[5:]) for one in told if one.host == here for a in one.addresses if a[:5] == _UNIX
-    }
-    for path in sorted(paths):
-        found += _socket(examined, path)
+    near = {address for one in told if one.host == here for address in one.addresses}
+    for address in sorted(near):
+        if address.startswith(_UNIX):
+            found += _socket(examined, Path(address.removeprefix(_UNIX)))
     if found or not told:
         return found or [ok("no daemon of this site hears wakes now")]
     return [ok(f"daemons hear wakes at {some(sorted({a for one in told for a in one.addresses}))}")]
