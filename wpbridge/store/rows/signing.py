@@ -168,9 +168,10 @@ class SigningSecrets:
     def _obtained(self) -> tuple[bytes, ...]:
         """Return the valid secrets, newest first. The first one is made where there is none."""
         try:
-            if self._may_make and not self._session.is_inside and self.is_missing():
-                self.make()
             rows = self.stored()
+            if self._may_make and not self._session.is_inside and _current(rows) is None:
+                self.make()
+                rows = self.stored()
         except (SchemaError, StoreError) as error:
             is_outage = isinstance(error, StoreUnavailable | Contention)
             if is_outage and not isinstance(error, ReadOnly):
