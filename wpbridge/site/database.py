@@ -91,7 +91,7 @@ class DatabaseAddress:
     collate: str | None = None
     tls: Tls | None = None
     client: Client = "auto"
-    """The wanted package; see :mod:`wpbridge.store.database.driver`."""
+    """The wanted package; see :mod:`wpbridge.store.database.client`."""
     of_wordpress: bool = False
     """Whether the database belongs to a WordPress. wpbridge then never creates the database, nor
     the plugin's tables on SQLite."""
