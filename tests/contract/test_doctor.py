@@ -231,6 +231,12 @@ def test_tables_that_are_not_there(store: RunnerStore, examined: Examine) -> Non
     assert LOGS in watched.cause
 
 
+def test_the_driver_is_named(examined: Examine) -> None:
+    site = examined()
+    [finding] = doctor.examine(site, ["database"]).findings
+    assert finding.cause.endswith(f"; the driver is {site.info.driver}")
+
+
 @on_mysql
 def test_a_server_without_skip_locked(examined: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     site = examined()
@@ -680,6 +686,29 @@ def test_wakes_that_php_does_not_send_or_that_do_not_arrive(
         assert found(site, "wakes") == [], "its files are not here"
     site.settings = replace(site.settings, wake_announce="no-such-host.invalid:9")
     assert "no-such-host.invalid:9, which has no address" in one(site, "wakes").cause
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("false", ("note", "switches wakes off")),
+        ("''", ("note", "switches wakes off")),
+        ("0", ("note", "switches wakes off")),
+        ("'udp:queue.internal:9555'", ("warning", "names udp:queue.internal:9555")),
+        ("'unix:relative unix:/run/s'", ("warning", "names unix:relative, ")),
+        ("'unix:/run/s udp:10.0.0.5:9555 udp:[fd00::1]:9'", ("ok", "hear wakes")),
+        ("getenv('X')", ("ok", "hear wakes")),
+        ("'unix:' . $place", ("ok", "hear wakes")),
+    ],
+)
+def test_wakes_that_wp_config_sends_elsewhere(
+    store: RunnerStore, examined: Examine, tmp_path: Path, value: str, told: tuple[str, str]
+) -> None:
+    site = examined(f"define( 'WPBRIDGE_WAKE', {value} );", tmp_path)
+    assert found(site, "wakes") == [], "the daemons only poll"
+    announce(store, "udp:127.0.0.1:9")
+    [finding] = doctor.examine(site, ["wakes"]).findings
+    assert (finding.level, told[1] in finding.cause) == (told[0], True), finding
 
 
 HELLO = Hello(

@@ -32,7 +32,7 @@ def database(examined: ExaminedSite) -> Finding:
             f"{server} at {where} knows no SKIP LOCKED",
             "runners that claim at the same moment wait for each other",
         )
-    return ok(f"{server} at {where}")
+    return ok(f"{server} at {where}; the driver is {examined.info.driver}")
 
 
 def read_only(examined: ExaminedSite) -> Finding:

@@ -5,14 +5,14 @@ from typing import Final
 
 from wpbridge.clock import from_timestamp
 from wpbridge.doctor.checks_database import clock_finding
+from wpbridge.doctor.defined import defined, is_true
 from wpbridge.doctor.examination import Check
 from wpbridge.doctor.examined_site import LOCK_OPTION, MIGRATION_OPTION, ExaminedSite
 from wpbridge.doctor.findings import Finding, note, ok, problem, some, warning
 from wpbridge.doctor.php_clock import skew_seconds
-from wpbridge.errors import SiteError, WpbridgeError
+from wpbridge.errors import WpbridgeError
 from wpbridge.executors.php.probe import notes, refusal
 from wpbridge.plugin import companion
-from wpbridge.site.wpconfig import PhpSyntaxError, Token, from_bytes, tokenize
 from wpbridge.site.zone import Zone
 
 LOCK_SECONDS: Final = 3_600
@@ -97,8 +97,8 @@ def async_lock(examined: ExaminedSite) -> Finding:
 
 def wp_cron(examined: ExaminedSite) -> Finding:
     """Do visits start PHP's runner?"""
-    told = _defined(examined)
-    if not _is_true(told.get("DISABLE_WP_CRON")):
+    told = defined(examined)
+    if not is_true(told.get("DISABLE_WP_CRON")):
         return ok("WP-Cron is not switched off" if told else "no wp-config.php to look into")
     fix = "wp cron event run action_scheduler_run_queue"
     if examined.is_somebody_running:
@@ -113,7 +113,7 @@ def wp_cron(examined: ExaminedSite) -> Finding:
 
 def replicas(examined: ExaminedSite) -> Finding:
     """Does WordPress spread its reads over several servers?"""
-    names = [n for n in _defined(examined) if _REPLICA.search(n) and _HOST.match(n)]
+    names = [n for n in defined(examined) if _REPLICA.search(n) and _HOST.match(n)]
     drop_in = examined.drop_in("db.php")
     if any(mark in drop_in for mark in _SQLITE):
         return ok("wp-content/db.php is the SQLite plugin's")
@@ -214,36 +214,6 @@ def php_clock(examined: ExaminedSite) -> Finding:
         return ok("PHP tells no time by itself")
     effect = "actions start early or late, and what is held looks stale to the other side"
     return clock_finding("PHP's clock", skew, effect)
-
-
-def _defined(examined: ExaminedSite) -> dict[str, Token]:
-    """Return the constants that wp-config.php defines with a plain value, whatever the conditions.
-
-    The reader of configurations knows only the constants that a connection needs.
-    """
-    config = examined.config
-    if config is None:
-        return {}
-    try:
-        tokens = tokenize(from_bytes(config.file.read_bytes()))
-    except (OSError, PhpSyntaxError, SiteError):
-        return {}
-    found: dict[str, Token] = {}
-    for place, token in enumerate(tokens):
-        if token.word == "define" and len(tokens) > place + 4:
-            _, bracket, name, comma, value = tokens[place : place + 5]
-            if (bracket.text, comma.text, name.kind) == ("(", ",", "string"):
-                found[name.text] = value
-    return found
-
-
-def _is_true(value: Token | None) -> bool:
-    """Tell whether PHP takes a plain value for true."""
-    if value is None:
-        return False
-    if value.kind == "string":
-        return value.text not in {"", "0"}
-    return value.word == "true" or (value.kind == "number" and value.text != "0")
 
 
 CHECKS: Final = (

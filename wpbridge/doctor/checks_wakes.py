@@ -5,12 +5,14 @@ Whether the site has a signing secret is the check ``signing-secret``.
 
 import os
 import pwd
+import re
 import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from wpbridge.doctor.defined import defined
 from wpbridge.doctor.examination import Check
 from wpbridge.doctor.examined_site import ExaminedSite
 from wpbridge.doctor.findings import Finding, note, ok, some, warning
@@ -20,6 +22,12 @@ from wpbridge.store.running.wake_addresses import wake_addresses
 from wpbridge.system.datagrams import is_heard, resolved
 
 _UNIX: Final = "unix:"
+_SENT_TO: Final = re.compile(
+    r"unix:/.*|udp:(?:\d+\.\d+\.\d+\.\d+|\[[0-9a-f:.]+\]):\d{1,5}", re.IGNORECASE
+)
+"""The addresses that the companion plugin sends to, by the same rule in its PHP."""
+_CONSTANT: Final = "WPBRIDGE_WAKE"
+_PLAIN: Final = ("true", "false", "null")
 _EFFECT: Final = "what PHP enqueues waits until the daemon looks by itself"
 
 
@@ -28,7 +36,7 @@ def wakes(examined: ExaminedSite) -> list[Finding]:
     told = wake_addresses(examined.store.tables)
     found = [*_announce(examined)]
     if told:
-        found += _companion(examined)
+        found += [*_companion(examined), *_elsewhere(examined)]
     here = socket.gethostname()
     near = {address for one in told if one.host == here for address in one.addresses}
     for address in sorted(near):
@@ -62,6 +70,21 @@ def _companion(examined: ExaminedSite) -> Iterator[Finding]:
         _EFFECT,
         fix=companion.command_for(examined.settings, examined.site.folder),
     )
+
+
+def _elsewhere(examined: ExaminedSite) -> Iterator[Finding]:
+    """Look at the constant that takes the place of what the daemons tell."""
+    told = defined(examined).get(_CONSTANT)
+    if told is None or not (told.kind in {"string", "number"} or told.word in _PLAIN):
+        return
+    names = told.text.split() if told.kind == "string" else []
+    if not names:
+        yield note(f"{_CONSTANT} in wp-config.php switches wakes off", _EFFECT)
+    elif wrong := [name for name in names if not _SENT_TO.fullmatch(name)]:
+        yield warning(
+            f"{_CONSTANT} in wp-config.php names {some(wrong)}, to which PHP cannot send",
+            f"{_EFFECT}: name unix:/PATH, or udp:HOST:PORT with a numeric address",
+        )
 
 
 def _socket(examined: ExaminedSite, path: Path) -> Iterator[Finding]:
