@@ -17,7 +17,7 @@ from wpbridge.store.base import ClaimFilter
 from wpbridge.store.running.runner_store import RunnerStore
 
 T = TypeVar("T")
-BACKLOG: Final = 1_200
+BACKLOG: Final = 2_400
 """So many rows are in the backlog of the first claim; more than the windows of these searches."""
 LIMIT: Final = 20
 """So many actions a claim wants."""
