@@ -72,8 +72,11 @@ class ClaimSize:
     def note_running(self, hook: str, so_far: timedelta) -> None:
         """Take in how long an action has been running that has not ended yet.
 
-        It tells that a hook is slow. That one is quick only those tell that have ended.
+        It tells that a hook is slow. That one is quick only those tell that have ended. Less than
+        :data:`SOON` tells nothing: a busy processor makes any call wait for a moment.
         """
+        if so_far < SOON:
+            return
         seconds = so_far.total_seconds()
         self._averages[hook] = max(seconds, self._averages.get(hook, 0.0))
         if self._average is not None:

@@ -111,9 +111,16 @@ def test_only_what_is_known_to_be_quick_is_short() -> None:
 
 def test_an_action_that_has_not_ended_does_not_make_its_hook_known_as_quick() -> None:
     size = claim_size(RUN, is_held=False)
-    size.note_running("a", timedelta(milliseconds=1))
+    size.note_running("a", timedelta(seconds=1))
     assert not size.is_short(1)
     assert size.most() == FIRST_CLAIM
+
+
+def test_an_action_that_runs_for_a_moment_does_not_make_its_hook_known_as_slow() -> None:
+    size = noted(RUN, 0.0)
+    size.note_running("a", timedelta(milliseconds=900))
+    assert size.is_short(1_000)
+    assert size.portion(["a"] * 500) == 500
 
 
 def test_places_that_are_taken_for_long_start_nothing() -> None:
