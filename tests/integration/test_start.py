@@ -31,10 +31,11 @@ SLOW = {"asyncio", "concurrent", "email", "http", "multiprocessing", "ssl", "uni
 SLOW_FOR_HELP = {*SLOW, "dataclasses", "decimal", "hashlib", "sqlite3", "subprocess", "zoneinfo"}
 
 
-def loaded(*commands: Sequence[str]) -> list[set[str]]:
-    """The modules that one process has loaded after each of the commands."""
+def loaded(*commands: Sequence[str], folder: Path | None = None) -> list[set[str]]:
+    """The modules that one process in a folder has loaded after each of the commands."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(commands)],
+        cwd=folder,
         env={k: v for k, v in os.environ.items() if not k.startswith("WPBRIDGE_")},
         stdout=subprocess.PIPE,
         text=True,
@@ -72,6 +73,16 @@ def test_short_commands_load_what_they_need(tmp_path: Path) -> None:
     assert packages(of_explain) == {"click"}
     assert of_explain & {"asyncio", "ssl", "wpbridge.runner.loop", "wpbridge.app.runners"} == set()
     assert of_explain & {"wpbridge.doctor.examination", "wpbridge.doctor.fixes"} == set()
+
+
+def test_a_run_loads_what_its_handlers_need(tmp_path: Path) -> None:
+    dsn = f"sqlite:///{tmp_path / 'q.db'}"
+    make_store(DatabaseAddress.from_dsn(dsn), "wp_").close()
+    (tmp_path / "acts.py").write_text("from wpbridge import hook\n@hook('h')\ndef h(): pass\n")
+    [modules] = loaded(["claim-and-run", "--dsn", dsn, "--handlers", "acts"], folder=tmp_path)
+    assert modules & {"asyncio", "multiprocessing", "ssl"} == set()
+    unneeded = ("wpbridge.executors.process", "wpbridge.executors.php", "wpbridge.executors.async")
+    assert [name for name in sorted(modules) if name.startswith(unneeded)] == []
 
 
 def test_a_server_costs_its_driver(mysql_dsn: str, driver: str) -> None:

@@ -1,4 +1,7 @@
-"""Make all executors of a run as one, and the queue that handlers enqueue into."""
+"""Make all executors of a run as one, and the queue that handlers enqueue into.
+
+Child processes and PHP are loaded only where something runs in them: a short run would feel it.
+"""
 
 import sys
 import threading
@@ -6,13 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from wpbridge.app.php import php_launch, php_pool
 from wpbridge.app.routing import routes_of
 from wpbridge.clock import Clock
 from wpbridge.executors.base import Executor, Mailbox
 from wpbridge.executors.handlers import Handler
-from wpbridge.executors.process.executor import PoolLimits as ProcessLimits
-from wpbridge.executors.process.executor import ProcessExecutor, Setup
 from wpbridge.executors.router import Router
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.queue.facade import Queue
@@ -60,6 +60,8 @@ def make_executor(
             settings, site, isolated, mailbox, clock, patience_seconds=patience
         )
     if settings.php:
+        from wpbridge.app.php import php_launch, php_pool  # noqa: PLC0415 - see the module
+
         # Two threads then share the interpreter: the runner's must not wait 5 ms for its turn
         # after each answer of the database.
         sys.setswitchinterval(SWITCH_SECONDS)
@@ -83,8 +85,14 @@ def _process_executor(
     clock: Clock,
     *,
     patience_seconds: float,
-) -> ProcessExecutor:
+) -> Executor:
     """Make an executor with as many children as there are threads; each starts when it has work."""
+    from wpbridge.executors.process.executor import (  # noqa: PLC0415 - see the module
+        PoolLimits,
+        ProcessExecutor,
+        Setup,
+    )
+
     setup = Setup(
         modules=settings.handlers,
         folder=settings.handlers_folder,
@@ -105,7 +113,7 @@ def _process_executor(
     return ProcessExecutor(
         isolated,
         setup,
-        limits=ProcessLimits(
+        limits=PoolLimits(
             children=settings.concurrency,
             max_actions=settings.isolated_max_actions,
             max_memory=settings.isolated_max_memory,

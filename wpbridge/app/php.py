@@ -1,9 +1,9 @@
 """Start WordPress in PHP, ask it what it knows, and make the pool of its workers."""
 
-import os
 from collections.abc import Collection, Mapping
 
 from wpbridge.action import UPKEEP_HOOKS
+from wpbridge.app.parts import php_workers
 from wpbridge.clock import Clock
 from wpbridge.executors.base import Mailbox
 from wpbridge.executors.php.executor import PhpPool
@@ -52,11 +52,6 @@ def _url_of(site: Site, store: OpenStore) -> str | None:
     """Return the site's address: PHP of a network must be told which of its sites is meant."""
     found = blogs_or_none(store.session, store.dialect, site.base_prefix) or []
     return {b: f"{domain}{path}" for b, domain, path in found}.get(site.blog_id or 1)
-
-
-def php_workers(settings: Settings, *, processes: int = 1) -> int:
-    """Return how many PHP workers each of so many processes has: they share the processors."""
-    return settings.php_workers or max(1, (os.cpu_count() or 1) // processes)
 
 
 def php_pool(

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from wpbridge.app.executors import PATIENCE_SECONDS, make_executor
-from wpbridge.app.php import php_workers
+from wpbridge.app.parts import php_workers
 from wpbridge.clock import Clock, SystemClock
 from wpbridge.events import StoreBack, StoreLost
 from wpbridge.executors.handlers import Handler

@@ -9,8 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from wpbridge.app.parts import Parts, prepared
-from wpbridge.app.php import php_workers
+from wpbridge.app.parts import Parts, php_workers, prepared
 from wpbridge.app.runners import make_runner, tell_outages
 from wpbridge.clock import Clock
 from wpbridge.daemon.signals import deafen

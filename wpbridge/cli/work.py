@@ -110,8 +110,7 @@ def work(
 
 def _plan(settings: Settings) -> None:
     """Look at everything a worker looks at, and print what there would be."""
-    from wpbridge.app.parts import prepared  # noqa: PLC0415 - the supervisor asks no database
-    from wpbridge.app.php import php_workers  # noqa: PLC0415
+    from wpbridge.app.parts import php_workers, prepared  # noqa: PLC0415
     from wpbridge.cli.misspelled import tell_unclaimed  # noqa: PLC0415
     from wpbridge.store.structure.rights import refuse_read_only  # noqa: PLC0415
 

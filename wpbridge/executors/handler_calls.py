@@ -3,7 +3,6 @@
 Whatever a handler raises, SystemExit and KeyboardInterrupt included, becomes an outcome here.
 """
 
-import asyncio
 import logging
 import time
 import traceback
@@ -14,7 +13,6 @@ from typing import Any
 
 from wpbridge.action import Action
 from wpbridge.codec.keys import key_of_0_1
-from wpbridge.errors import TimedOut
 from wpbridge.executors.handlers import Context, Enqueuer
 from wpbridge.outcome import (
     Cancel,
@@ -66,29 +64,6 @@ def context_of(
         stopping=stopping,
         make_key=lambda: action.idempotency_key or key_of_0_1(site, action.id),
     )
-
-
-async def ended(work: Coroutine[Any, Any, Any], limit: timedelta | None) -> BaseException | None:
-    """Await a handler, cancel it at its limit, and return what it raised.
-
-    Returned, not raised: SystemExit out of one task would stop the loop under all the others.
-    """
-    try:
-        await _within(work, limit)
-    except BaseException as error:  # noqa: BLE001 - the caller raises it again
-        return error
-    return None
-
-
-async def _within(work: Coroutine[Any, Any, Any], limit: timedelta | None) -> None:
-    watch = asyncio.timeout(None if limit is None else limit.total_seconds())
-    try:
-        async with watch:
-            await work
-    except TimeoutError:
-        if limit is not None and watch.expired():
-            raise TimedOut(over(limit)) from None
-        raise
 
 
 def over(limit: timedelta) -> str:

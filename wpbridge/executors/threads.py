@@ -6,22 +6,24 @@ ended, so a sync one that runs beyond it is reported and goes on. What they prin
 ``sys.stdout``, which is another one while an executor is open.
 """
 
-import asyncio
 import queue
 import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from wpbridge.clock import Clock
 from wpbridge.executors.base import Call, Mailbox, Report, unstarted
-from wpbridge.executors.handler_calls import context_of, ended, is_awaitable, outcome_of
+from wpbridge.executors.handler_calls import context_of, is_awaitable, outcome_of
 from wpbridge.executors.handlers import Context, Enqueuer, Handler
 from wpbridge.executors.printed_output import Printed, Stdout
 from wpbridge.executors.python_executor import PythonExecutor
 from wpbridge.outcome import Failed, LogLine, Outcome
 from wpbridge.telling.log import tell
+
+if TYPE_CHECKING:
+    from wpbridge.executors.async_calls import AsyncLoop
 
 __all__ = ["ThreadExecutor", "outcome_of"]
 
@@ -76,7 +78,7 @@ class ThreadExecutor(PythonExecutor):
         self._site = site
         self._queue: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
         self._running: dict[Call, _Running] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: AsyncLoop | None = None
         self._loop_lock = threading.Lock()
         self._stdout: Stdout | None = Stdout.install()
         self._threads = [
@@ -161,7 +163,7 @@ class ThreadExecutor(PythonExecutor):
             # Closed once: a loop that has stopped takes no more calls.
             loop, self._loop = self._loop, None
             if loop is not None:
-                loop.call_soon_threadsafe(loop.stop)
+                loop.stop()
 
     def _work(self) -> None:
         while (call := self._queue.get()) is not None:
@@ -209,10 +211,10 @@ class ThreadExecutor(PythonExecutor):
     def _call(self, handler: Handler, call: Call, limit: timedelta | None) -> None:
         context = self._context(call, limit) if handler.wants_context else None
         result: Any = handler.call(call.values, context)
-        if is_awaitable(result):
-            waited = asyncio.run_coroutine_threadsafe(ended(result, limit), self._event_loop())
-            if (error := waited.result()) is not None:
-                raise error
+        if not is_awaitable(result):
+            return
+        if (error := self._async_loop().ended(result, limit)) is not None:
+            raise error
 
     def _context(self, call: Call, limit: timedelta | None) -> Context:
         return context_of(
@@ -226,13 +228,11 @@ class ThreadExecutor(PythonExecutor):
             stopping=lambda: self._is_stopping,
         )
 
-    def _event_loop(self) -> asyncio.AbstractEventLoop:
+    def _async_loop(self) -> "AsyncLoop":
+        from wpbridge.executors.async_calls import AsyncLoop  # noqa: PLC0415 - it says why
+
         with self._loop_lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(
-                    target=_serve, args=(self._loop,), name="wpbridge-async", daemon=True
-                ).start()
+            self._loop = self._loop or AsyncLoop()
             return self._loop
 
 
@@ -240,17 +240,3 @@ def _late_after(limit: timedelta | None, *, is_async: bool) -> float:
     """Seconds; an async handler is ended at its limit, and late only when it does not end."""
     seconds = 0.0 if limit is None else limit.total_seconds()
     return seconds + _ASYNC_GRACE_SECONDS if is_async else seconds
-
-
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    try:
-        while True:
-            try:
-                loop.run_forever()
-            except (SystemExit, KeyboardInterrupt) as error:
-                # Out of a task that a handler started beside itself: the others go on.
-                tell("handler.task_raised", error_type=type(error).__name__)
-            else:
-                return
-    finally:
-        loop.close()

@@ -48,11 +48,10 @@ def test_it_may_be_closed_twice_after_async_handlers() -> None:
     threads.submit(call())
     (report,) = threads.reports(30)
     assert report.outcome == Completed()
-    loop = threads._loop
-    assert loop is not None
+    loops = [one for one in threading.enumerate() if one.name == "wpbridge-async"]
     threads.close()
-    while not loop.is_closed():
-        pass
+    loops[-1].join(60)
+    assert not loops[-1].is_alive()
     threads.close()
 
 

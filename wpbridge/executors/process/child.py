@@ -25,7 +25,8 @@ from typing import Any, Final
 
 from wpbridge.clock import SystemClock
 from wpbridge.errors import ConfigError, HandlerNotFound
-from wpbridge.executors.handler_calls import context_of, ended, is_awaitable, outcome_of
+from wpbridge.executors.async_calls import ended
+from wpbridge.executors.handler_calls import context_of, is_awaitable, outcome_of
 from wpbridge.executors.handlers import Enqueuer, Handler
 from wpbridge.executors.loading import load
 from wpbridge.executors.pools.answers import line
