@@ -6,7 +6,7 @@ Handlers choose the texts in outcomes, so each text goes through :func:`plain` f
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 MOST_CHARACTERS: Final = 65_535
 """How long a text in an outcome may be. A message in the logs table has room for as many bytes."""
@@ -98,8 +98,7 @@ class Booked:
 Outcome = Completed | Failed | Retried | Snoozed | Canceled | Unrun | Booked
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogLine:
+class LogLine(NamedTuple):
     """One row for the log of an action."""
 
     message: str

@@ -196,6 +196,8 @@ class Bookkeeper:
             self._run.bus.tell(action_events.started(call.action, at, self._run.bus.site))
 
     def _tell_ended(self, report: Report, *, is_settled: bool = True) -> None:
+        if is_settled and not isinstance(report.outcome, Unrun):
+            self._run.in_hand.ran.add(report.call.action.hook)
         is_usual = is_settled and isinstance(report.outcome, Completed)
         if is_usual and not self._run.bus.is_heard(ActionCompleted):
             return

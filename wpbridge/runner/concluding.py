@@ -28,6 +28,8 @@ from wpbridge.outcome import (
 from wpbridge.runner import log_texts
 from wpbridge.store.base import Ending
 
+_RUN_ONCE = frozenset({schedule.Single.php_class, schedule.Async.php_class})
+"""Schedules without a next date."""
 SHORTEST_RETRY = timedelta(seconds=1)
 """A handler that always asks to run again at once must not keep a run busy for ever."""
 
@@ -71,7 +73,7 @@ def plainer(ending: Ending, error: BaseException) -> Iterator[tuple[Ending, Fail
     The first is the same in plain ASCII, the next has no successor, and the last is a failure with
     its reason. Each comes with the failure that it stands for, or None if the outcome still counts.
     """
-    logs = tuple(replace(line, message=_ascii(line.message)) for line in ending.logs)
+    logs = tuple(line._replace(message=_ascii(line.message)) for line in ending.logs)
     yield ending._replace(logs=logs), None
     failed = _unwritten(error)
     if ending.successor is not None:
@@ -163,6 +165,8 @@ def _final(
     action: Action, status: Status, at: datetime, lines: Sequence[LogLine], *, marked: bool
 ) -> Ending:
     """Return the ending to complete or failed: a recurring action gets its successor either way."""
+    if schedule.class_of(action.schedule) in _RUN_ONCE:
+        return _ended(action, status, at, lines, marked=marked)
     try:
         told = schedule.decode(action.schedule)
         if not (isinstance(told, schedule.Interval | schedule.Cron) and told.is_recurring):

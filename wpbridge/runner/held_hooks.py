@@ -6,20 +6,11 @@ stands in the store, since a run that cron starts each minute remembers nothing.
 
 from typing import Final
 
-from wpbridge.events import (
-    ActionCanceled,
-    ActionCompleted,
-    ActionEvent,
-    ActionFailed,
-    ActionRetried,
-    ActionSnoozed,
-    PhpNoCallback,
-)
+from wpbridge.events import PhpNoCallback
 from wpbridge.runner.shared import Run
 
 LOOK_SECONDS: Final = 60.0
 """How often the store is asked which hooks are held: other runners write it too."""
-_HAS_RUN: Final = (ActionCompleted, ActionFailed, ActionRetried, ActionSnoozed, ActionCanceled)
 
 
 class HeldHooks:
@@ -31,30 +22,24 @@ class HeldHooks:
         """Hooks that this runner found to have no callback, and of which nothing has run since."""
         self._known: frozenset[str] = frozenset()
         self._looked: float | None = None
-        self._ran: set[str] = set()
-        """Held hooks of which an action has run meanwhile."""
-        for kind in _HAS_RUN:
-            run.bus.subscribe(kind, self._has_run)
 
     def look(self) -> None:
         """Tell of hooks that were found to have no callback; forget those that have one again."""
+        ran = self._run.in_hand.ran
         if found := self._run.executor.missing():
-            self._ran -= found
+            ran -= found
             self.missing |= found
             for hook in self._run.store.tell_held(found):
                 event = PhpNoCallback(at=self._run.clock.now(), site=self._run.bus.site, hook=hook)
                 self._run.bus.tell(event)
             self._known |= found
-        if not self._ran:
+        if not ran:
             return
-        self.missing -= self._ran
+        self.missing -= ran
         now = self._run.clock.monotonic()
         if self._looked is None or now - self._looked >= LOOK_SECONDS:
             self._looked, self._known = now, self._run.store.held_hooks()
-        if gone := self._ran & self._known:
+        if gone := ran & self._known:
             self._run.store.forget_held(gone)
             self._known -= gone
-        self._ran.clear()
-
-    def _has_run(self, event: ActionEvent) -> None:
-        self._ran.add(event.hook)
+        ran.clear()

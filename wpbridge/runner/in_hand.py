@@ -64,6 +64,8 @@ class InHand:
     """Actions to be put back as they were."""
     ended_by_plugin: list[Report] = field(default_factory=list)
     """The plugin's runner wrote the endings; the tables tell which."""
+    ran: set[str] = field(default_factory=set)
+    """The hooks of which an action has ended since it was last looked which hooks are held."""
 
     def is_empty(self) -> bool:
         """Return whether nothing runs, waits or is to be written."""

@@ -1,8 +1,8 @@
 """Writing endings, so that what the database refuses of one action costs that action alone."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from wpbridge.action import ActionId, ClaimId
 from wpbridge.errors import Contention, RunnerGone, StoreMissing, StoreUnavailable
@@ -14,8 +14,7 @@ OF_THE_STORE = (StoreUnavailable, StoreMissing, Contention, RunnerGone)
 """Errors that say nothing about what was to be written."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class Written(NamedTuple):
     """An ending as it was written."""
 
     ending: Ending

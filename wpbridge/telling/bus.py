@@ -13,13 +13,15 @@ class Bus:
     def __init__(self, site: str = "") -> None:
         self.site = site
         self._subscribers: list[tuple[type[Event], Subscriber]] = []
+        self._wanted: dict[type[Event], bool] = {}
+        """Whether a subscriber wants events of a kind, as far as somebody has asked."""
         self._lock = threading.RLock()
         """Subscribers are called by one thread at a time."""
         self._log: tuple[Subscriber, Callable[[type[Event]], bool]] | None = None
 
     def subscribe(self, kind: type[Event], subscriber: Subscriber) -> None:
         """Have a function called for each event of a kind. :class:`Event` stands for all kinds."""
-        self._subscribers.append((kind, subscriber))
+        self.extend([(kind, subscriber)])
 
     def write_to(self, log: Subscriber, is_heard: Callable[[type[Event]], bool]) -> None:
         """Have events of all kinds written to a log, which says which kinds it hears just now."""
@@ -28,12 +30,17 @@ class Bus:
     def extend(self, subscribers: Iterable[tuple[type[Event], Subscriber]]) -> None:
         """Add several subscribers at once."""
         self._subscribers += subscribers
+        self._wanted = {}
 
     def is_heard(self, kind: type[Event]) -> bool:
         """Return whether somebody would hear an event of the kind. Else nobody needs to make it."""
         if self._log is not None and self._log[1](kind):
             return True
-        return any(issubclass(kind, wanted) for wanted, _ in self._subscribers)
+        is_wanted = self._wanted.get(kind)
+        if is_wanted is None:
+            is_wanted = any(issubclass(kind, wanted) for wanted, _ in self._subscribers)
+            self._wanted[kind] = is_wanted
+        return is_wanted
 
     def tell(self, event: Event) -> None:
         """Call the subscribers of an event. What they raise is logged, and goes no further."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
 from wpbridge.clock import from_text
 from wpbridge.codec.args import chosen
@@ -15,7 +16,12 @@ def as_bytes(value: object) -> bytes:
 
 def chosen_args(short: object, extended: object) -> bytes:
     """Return an action's args as the plugin chooses: extended_args unless NULL, empty or "0"."""
-    return chosen(as_bytes(short), as_bytes(extended))
+    return as_bytes(chosen(_as_given(short), _as_given(extended)))
+
+
+def _as_given(value: object) -> Any:
+    """Return a text as the driver gives it; a number, which SQLite takes too, as its text."""
+    return value if isinstance(value, str | bytes) else str(value or "")
 
 
 def date(value: object) -> datetime | None:

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.codec import schedule
@@ -15,6 +15,8 @@ from wpbridge.store.running.site_keys import SiteKeys, Work
 from wpbridge.store.schema.rows import reader
 from wpbridge.store.schema.tables import ACTIONS
 from wpbridge.store.structure.tables import Tables
+
+_STATUSES: Final = {status.value: status for status in Status}
 
 
 class ActionRow(NamedTuple):
@@ -168,7 +170,4 @@ def in_order(actions: Iterable[Action]) -> list[Action]:
 
 def _status(value: object) -> Status:
     """Return the status, and PENDING for an unknown one: only rows that may run come here."""
-    try:
-        return Status(str(value))
-    except ValueError:
-        return Status.PENDING
+    return _STATUSES.get(str(value), Status.PENDING)

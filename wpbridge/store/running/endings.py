@@ -4,8 +4,8 @@ Each returns what it has really changed.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.outcome import LogLine
@@ -19,8 +19,7 @@ from wpbridge.store.running.suspects import Suspects
 from wpbridge.telling.log import tell
 
 
-@dataclass(frozen=True, slots=True)
-class _StatusChange:
+class _StatusChange(NamedTuple):
     """A change of an action's status that is about to be written."""
 
     action: Action

@@ -10,6 +10,7 @@ from typing import Final
 
 from wpbridge.action import ActionId
 from wpbridge.store.database.connection import Connection, text
+from wpbridge.store.database.texts import listed
 from wpbridge.store.schema.tables import SUSPECTS
 from wpbridge.store.structure.tables import Tables
 
@@ -26,7 +27,8 @@ class Suspects:
         self.in_hand: frozenset[ActionId] = frozenset()
         """The suspects that this runner has in hand."""
         self._table = table = names.suspects
-        self._among = text(f"SELECT action_id FROM {table} WHERE action_id IN :ids")
+        # Hundreds of bound values would cost more than the statement.
+        self._among = f"SELECT action_id FROM {table} WHERE action_id IN "
         self._delete = text(f"DELETE FROM {table} WHERE action_id IN :ids")
         self._insert = text(SUSPECTS.insert_into(table, action_id=":id", seen_gmt=dialect.db_now))
         age = dialect.age_seconds("seen_gmt")
@@ -43,7 +45,7 @@ class Suspects:
         """Return those of the actions that are suspects."""
         if not ids or not self._own.has(self._table):
             return frozenset()
-        rows = connection.execute(self._among, {"ids": sorted(ids)})
+        rows = connection.exec_driver_sql(self._among + listed(ids))
         return frozenset(ActionId(int(action)) for (action,) in rows)
 
     def clear(self, connection: Connection, ids: Collection[ActionId]) -> None:
