@@ -6,6 +6,8 @@ attempts 0, no claim, zero dates for what never happened. Each statement names i
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -49,6 +51,9 @@ class _LogRow(NamedTuple):
     values: tuple[object, ...]
     size: int
     """A guess of its bytes."""
+
+
+_TEXT_OF, _VALUES_OF, _BYTES_OF = map(attrgetter, _LogRow._fields)
 
 
 class Inserts:
@@ -121,11 +126,9 @@ class Inserts:
         self._log(connection, (self._raw_line(connection, *row) for row in rows))
 
     def _log(self, connection: Connection, rows: Iterable["_LogRow"]) -> None:
-        for part in portions(
-            rows, most=LOGS_A_STATEMENT, room=self._room, size_of=lambda row: row.size
-        ):
-            values = tuple(value for row in part for value in row.values)
-            connection.exec_driver_sql(self._logs + ",".join([row.text for row in part]), values)
+        for part in portions(rows, most=LOGS_A_STATEMENT, room=self._room, size_of=_BYTES_OF):
+            values = tuple(chain.from_iterable(map(_VALUES_OF, part)))
+            connection.exec_driver_sql(self._logs + ",".join(map(_TEXT_OF, part)), values)
 
     def _line(self, connection: Connection, action_id: int, line: LogLine) -> "_LogRow":
         gmt, local = self._log_dates(line.at)

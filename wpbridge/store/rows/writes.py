@@ -6,9 +6,8 @@ claim and status, which the plugin does not; docs/explain/statuses.md has the ta
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from wpbridge.action import Action, ActionId, ClaimId, NewAction, Status
 from wpbridge.clock import to_text
@@ -35,8 +34,7 @@ class LostRaceError(Exception):
     """Raised when fewer rows matched than were named: somebody else changed some of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
+class _Change(NamedTuple):
     """What endings have in common that one UPDATE can write."""
 
     status: Status

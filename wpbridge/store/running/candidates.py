@@ -50,7 +50,7 @@ class Finder:
     def __init__(
         self,
         tables: Tables,
-        is_runnable: Callable[[bytes], bool],
+        is_runnable: Callable[[object], bool],
         slug_of: Callable[[Connection, int], str],
     ) -> None:
         """Prepare the statements. ``is_runnable`` judges a schedule by its first bytes."""

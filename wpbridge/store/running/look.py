@@ -48,13 +48,18 @@ class Window:
     is_whole: bool
 
 
-def has_known_schedule(start: bytes) -> bool:
+_KNOWN_STARTS: Final = frozenset(f'O:{len(name)}:"{name}"' for name in schedule.KNOWN_CLASSES)
+
+
+def has_known_schedule(start: object) -> bool:
     """Tell whether a schedule that starts with these bytes is one that we can run.
 
     A class that the plugin does not define belongs to another plugin: PHP knows it, we do not. A
     text that is no object at all is claimed, and then fails with the reason.
     """
-    found = schedule.class_of(start)
+    if isinstance(start, str) and start[: start.find('"', 6) + 1] in _KNOWN_STARTS:
+        return True
+    found = schedule.class_of(as_bytes(start))
     return found is None or found in schedule.KNOWN_CLASSES
 
 
@@ -65,7 +70,7 @@ class Judge:
     only: ClaimFilter
     groups: frozenset[int] | None
     excluded: frozenset[int]
-    is_runnable: Callable[[bytes], bool]
+    is_runnable: Callable[[object], bool]
     slug: Callable[[int], str]
     known: dict[tuple[str, object], bool] = field(default_factory=dict)
     """Whether rows of a hook and group are ours, as far as it is known."""
@@ -84,7 +89,7 @@ class Judge:
         is_ours = self.known.get(place)
         if is_ours is None:
             is_ours = self.known[place] = self._takes(*place)
-        return is_ours and self.is_runnable(as_bytes(row.schedule))
+        return is_ours and self.is_runnable(row.schedule)
 
     def _takes(self, hook: str, group: object) -> bool:
         if not self._is_named(hook):
