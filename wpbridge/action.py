@@ -5,10 +5,12 @@ so a row that cannot be decoded can still be claimed, failed, listed and shown.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, Literal, NewType, TypeAlias
+
+from wpbridge.dataclass import dataclass
 
 ActionId = NewType("ActionId", int)
 ClaimId = NewType("ClaimId", int)

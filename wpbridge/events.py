@@ -5,11 +5,11 @@ one after the other, so they should be quick. What a subscriber raises is logged
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 from wpbridge.action import ActionId, ClaimId
+from wpbridge.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,10 @@ An executor returns an :data:`Outcome` and writes no row. The runner writes it i
 Handlers choose the texts in outcomes, so each text goes through :func:`plain` first.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
+
+from wpbridge.dataclass import dataclass
 
 MOST_CHARACTERS: Final = 65_535
 """How long a text in an outcome may be. A message in the logs table has room for as many bytes."""

@@ -1,9 +1,9 @@
 """Run actions that somebody named: say which can be run, and what became of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from wpbridge.action import ActionId, Status
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import ActionNotFound, HandlerNotFound
 from wpbridge.executors.routes import Routes
 from wpbridge.runner.loop import Runner

@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from wpbridge.action import Claim
 from wpbridge.app.routing import claim_filter, handlers_of, routes_of
 from wpbridge.clock import SystemClock
 from wpbridge.daemon.log_setup import start_log
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError
 from wpbridge.executors.handlers import Handler
 from wpbridge.executors.routes import Routes

@@ -3,11 +3,11 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from wpbridge.app.php import callbacks
 from wpbridge.app.routing import handlers_to_look, routes_of
+from wpbridge.dataclass import dataclass
 from wpbridge.executors.routes import Routes
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import resolve

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import click
@@ -13,6 +12,7 @@ from wpbridge.cli.misspelled import tell_unknown
 from wpbridge.cli.options import settings_of
 from wpbridge.cli.output import confirm, told
 from wpbridge.cli.terminal import print_json, print_line, write_data
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import InputError
 from wpbridge.queue.facade import Queue, opened
 from wpbridge.store.records import Change, Query

@@ -8,7 +8,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from dataclasses import fields as fields_of
 from io import BytesIO
 from itertools import islice
@@ -17,6 +16,7 @@ from typing import IO, Any, Final
 
 from wpbridge.cli.filters import BIGGEST, span_from
 from wpbridge.clock import SystemClock
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import ActionNotFound, InputError
 from wpbridge.migrate.transfer import files
 from wpbridge.queue.enqueue import Enqueue

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from wpbridge.cli.output import confirm, told
 from wpbridge.cli.progress import counting
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.clock import SystemClock
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import InputError
 from wpbridge.migrate.file_locations import FileLocations
 from wpbridge.migrate.journal import Journal, name_of

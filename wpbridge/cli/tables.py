@@ -8,12 +8,12 @@ that is too narrow for that gets one field under another. Nothing is ever broken
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from rich.cells import cell_len, set_cell_size
 
 from wpbridge.cli.terminal import Piece
+from wpbridge.dataclass import dataclass
 from wpbridge.telling.visible import visible
 
 COLOURS: Final = {

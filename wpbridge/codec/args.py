@@ -7,13 +7,13 @@ order, and ``[]`` means the same as ``{}``.
 import hashlib
 import json
 import re
-from dataclasses import dataclass
 from typing import AnyStr, Final, NoReturn
 
 from wpbridge.codec import php
 from wpbridge.codec.args_encode import JsonObject, JsonWriter, flat_text, repaired
 from wpbridge.codec.args_from_php import JsonValue, from_php, read_php
 from wpbridge.codec.php_values import INT_MAX, INT_MIN
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import CodecError
 
 __all__ = [

@@ -12,7 +12,7 @@ that the plugin would have needed.
 import re
 from calendar import isleap, monthrange
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import MAXYEAR, UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -27,6 +27,7 @@ from wpbridge.codec.cron_fields import (
     parts_of,
     value_test,
 )
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import CronError
 
 _MACROS: Final = {

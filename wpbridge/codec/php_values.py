@@ -14,8 +14,9 @@ object     :class:`PhpObject`, :class:`PhpEnum` or :class:`PhpCustom`
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+from wpbridge.dataclass import dataclass
 
 PhpKey: TypeAlias = int | bytes
 PhpArray: TypeAlias = dict[PhpKey, "PhpValue"]

@@ -2,10 +2,10 @@
 
 import math
 import re
-from dataclasses import dataclass
 from typing import ClassVar, Final, TypeAlias
 
 from wpbridge.codec.php_values import INT_MAX, INT_MIN
+from wpbridge.dataclass import dataclass
 
 _NUMBER: Final = re.compile(
     r"[ \t\n\r\v\f]*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"

@@ -8,8 +8,9 @@ harm, since a wake costs one look at the most. The companion plugin writes the s
 import hmac
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
+
+from wpbridge.dataclass import dataclass
 
 MOST_BYTES: Final = 256
 """No wake is longer."""

@@ -4,13 +4,14 @@ import hashlib
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from wpbridge.codec import args as args_codec
 from wpbridge.codec import php
 from wpbridge.codec.php import PhpArray, PhpReference, PhpValue, deref
 from wpbridge.codec.php_values import array_key
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import CodecError
 
 _LATEST: Final = 253_402_300_799

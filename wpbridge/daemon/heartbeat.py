@@ -9,10 +9,11 @@ import json
 import os
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from wpbridge.dataclass import dataclass
 from wpbridge.telling.log import tell
 
 WITHIN_SECONDS: Final = 15.0

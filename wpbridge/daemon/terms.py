@@ -1,11 +1,12 @@
 """What the supervisor must know of the settings, and how a reload changes it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
 from wpbridge.daemon.fleet import Fleet
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import WpbridgeError
 from wpbridge.outcome import class_name
 from wpbridge.telling.log import tell

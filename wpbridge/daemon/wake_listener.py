@@ -8,11 +8,11 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
 from wpbridge.codec.wakes import MOST_BYTES
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import NotObeyed
 from wpbridge.site.config import Settings
 from wpbridge.site.wake_kinds import OFF, joined, split

@@ -17,10 +17,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Final
 
 from wpbridge.clock import SystemClock
+from wpbridge.dataclass import dataclass
 from wpbridge.queue.wake import Listener
 from wpbridge.runner.loop import Runner
 from wpbridge.system import processes

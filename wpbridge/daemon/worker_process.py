@@ -13,8 +13,10 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import IO, Any, Final, Literal, TypeAlias
+
+from wpbridge.dataclass import dataclass
 
 RECYCLED: Final = 88
 """Exit code of a worker that has reached its age, size or number of actions."""

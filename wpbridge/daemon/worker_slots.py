@@ -3,10 +3,10 @@
 import logging
 import random
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from wpbridge.daemon.worker_process import RECYCLED, Child
+from wpbridge.dataclass import dataclass
 from wpbridge.telling.log import tell
 
 FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.5, 30.0

@@ -3,10 +3,11 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from wpbridge import app
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import ReadOnly, SchemaError
 from wpbridge.plugin import companion
 from wpbridge.site.config import Settings, sources_of

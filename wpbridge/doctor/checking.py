@@ -1,9 +1,9 @@
 """Examine a site with every check that there is, or with some, and mend what was found."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Final
 
+from wpbridge.dataclass import dataclass
 from wpbridge.doctor import (
     checks_claims,
     checks_database,

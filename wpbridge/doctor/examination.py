@@ -5,9 +5,9 @@ and stops no other.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from wpbridge.dataclass import dataclass
 from wpbridge.doctor.examined_site import ExaminedSite
 from wpbridge.doctor.findings import Finding, problem
 from wpbridge.errors import SchemaError, StoreError, WpbridgeError

@@ -4,7 +4,7 @@ What cannot be read raises in the check that asks for it, and again in the next:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Final
 
 from wpbridge import app
 from wpbridge.clock import Clock, SystemClock
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import (
     ConfigError,
     SiteError,

@@ -1,8 +1,9 @@
 """Describe what a check found: a level, the cause, the effect, and the command that mends it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Literal, TypeAlias
 
+from wpbridge.dataclass import dataclass
 from wpbridge.store.reading.survey import CAP
 
 Level: TypeAlias = Literal["ok", "note", "warning", "problem"]

@@ -6,10 +6,10 @@ at once more. One that dies in the middle has done its steps so far, and goes on
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import Final
 
 from wpbridge.action import ActionId, ClaimId
+from wpbridge.dataclass import dataclass
 from wpbridge.doctor.checks_claims import stale
 from wpbridge.doctor.checks_rows import belongs_to_posts
 from wpbridge.doctor.checks_signing import signing_secret

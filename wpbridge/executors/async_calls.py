@@ -15,8 +15,8 @@ from wpbridge.executors.handler_calls import over
 from wpbridge.telling.log import tell
 
 
-class AsyncLoop:
-    """An event loop on a thread."""
+class AsyncThread:
+    """A thread that runs an event loop."""
 
     def __init__(self) -> None:
         """Start the thread."""

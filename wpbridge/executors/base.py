@@ -2,11 +2,12 @@
 
 import queue
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from wpbridge.action import Action
+from wpbridge.dataclass import dataclass
 from wpbridge.executors.openings import Openings
 from wpbridge.outcome import LogLine, Outcome, Unrun
 

@@ -11,12 +11,13 @@ import time
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar, overload
 
 from wpbridge.action import ActionId
 from wpbridge.codec.keys import key_of
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError
 from wpbridge.events import Event
 from wpbridge.outcome import LogLine, plain

@@ -1,7 +1,8 @@
 """What executors would start soon: frozen values by which the runner plans a claim."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from wpbridge.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

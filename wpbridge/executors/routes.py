@@ -6,10 +6,10 @@ it is on. What nothing takes is left to the plugin's runner.
 
 import functools
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from wpbridge.action import UPKEEP_HOOKS
+from wpbridge.dataclass import dataclass
 from wpbridge.patterns import is_any, matches
 from wpbridge.site.rules import Route
 

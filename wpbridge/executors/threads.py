@@ -9,11 +9,11 @@ ended, so a sync one that runs beyond it is reported and goes on. What they prin
 import queue
 import threading
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from wpbridge.clock import Clock
+from wpbridge.dataclass import dataclass
 from wpbridge.executors.base import Call, Mailbox, Report, unstarted
 from wpbridge.executors.handler_calls import context_of, is_awaitable, outcome_of
 from wpbridge.executors.handlers import Context, Enqueuer, Handler
@@ -23,7 +23,7 @@ from wpbridge.outcome import Failed, LogLine, Outcome
 from wpbridge.telling.log import tell
 
 if TYPE_CHECKING:
-    from wpbridge.executors.async_calls import AsyncLoop
+    from wpbridge.executors.async_calls import AsyncThread
 
 __all__ = ["ThreadExecutor", "outcome_of"]
 
@@ -78,7 +78,7 @@ class ThreadExecutor(PythonExecutor):
         self._site = site
         self._queue: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
         self._running: dict[Call, _Running] = {}
-        self._loop: AsyncLoop | None = None
+        self._loop: AsyncThread | None = None
         self._loop_lock = threading.Lock()
         self._stdout: Stdout | None = Stdout.install()
         self._threads = [
@@ -213,7 +213,7 @@ class ThreadExecutor(PythonExecutor):
         result: Any = handler.call(call.values, context)
         if not is_awaitable(result):
             return
-        if (error := self._async_loop().ended(result, limit)) is not None:
+        if (error := self._async_thread().ended(result, limit)) is not None:
             raise error
 
     def _context(self, call: Call, limit: timedelta | None) -> Context:
@@ -228,11 +228,11 @@ class ThreadExecutor(PythonExecutor):
             stopping=lambda: self._is_stopping,
         )
 
-    def _async_loop(self) -> "AsyncLoop":
-        from wpbridge.executors.async_calls import AsyncLoop  # noqa: PLC0415 - it says why
+    def _async_thread(self) -> "AsyncThread":
+        from wpbridge.executors.async_calls import AsyncThread  # noqa: PLC0415 - it says why
 
         with self._loop_lock:
-            self._loop = self._loop or AsyncLoop()
+            self._loop = self._loop or AsyncThread()
             return self._loop
 
 

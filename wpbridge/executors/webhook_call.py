@@ -12,7 +12,6 @@ import socket
 import threading
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -20,6 +19,7 @@ import requests
 import requests.adapters
 import requests.utils
 
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import ExecutionError
 from wpbridge.outcome import class_name, exact
 

@@ -13,13 +13,14 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import from_text, to_text
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import InputError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.packed_file import PackedFile

@@ -8,10 +8,10 @@ import contextlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError, InputError, SiteError
 from wpbridge.migrate.journal import Journal, header_of, name_of
 from wpbridge.site.config import Settings, home_of

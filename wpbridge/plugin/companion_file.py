@@ -7,11 +7,12 @@ read back. A file that is not ours is never changed.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from wpbridge import __version__
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError, SiteError
 from wpbridge.plugin.json_line import JsonLine
 from wpbridge.plugin.placing import remove_file, source_of, write_file

@@ -2,9 +2,10 @@
 
 import json
 import re
-from dataclasses import dataclass
 from importlib import resources
 from typing import Any
+
+from wpbridge.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

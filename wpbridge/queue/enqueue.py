@@ -6,7 +6,6 @@ Dates, args and schedules as the plugin stores them. What cannot be stored is an
 
 import functools
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
@@ -14,6 +13,7 @@ from wpbridge.action import ON_FAILED, ActionId, NewAction, OnFailed, ZonedCron
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import args as args_codec
 from wpbridge.codec import schedule, zoned
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import CodecError, CronError, InputError
 from wpbridge.site.moments import checked_moment, parse_duration, parse_moment
 from wpbridge.store.queueing.adding import Request

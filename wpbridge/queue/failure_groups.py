@@ -2,11 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from wpbridge.action import ActionId
+from wpbridge.dataclass import dataclass
 from wpbridge.store.records import FailedRun
 from wpbridge.telling.fingerprint import fingerprint
 

@@ -1,9 +1,9 @@
 """Many actions added in transactions of bounded size, and what became of them."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from wpbridge.action import ActionId
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import WpbridgeError
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue

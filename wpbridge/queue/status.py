@@ -3,9 +3,9 @@
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
+from wpbridge.dataclass import dataclass
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import resolve
 from wpbridge.site.zone import shown_zone

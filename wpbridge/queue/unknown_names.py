@@ -1,10 +1,10 @@
 """Names of hooks and groups that a queue does not know: most are misspelled."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
+from wpbridge.dataclass import dataclass
 from wpbridge.store.opened import OpenStore
 
 _SHOWN: Final = 191

@@ -5,11 +5,11 @@ longer is marked in-progress meanwhile.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from wpbridge.action import Action, ActionId, ClaimId, Status
+from wpbridge.dataclass import dataclass
 from wpbridge.events import ActionCompleted, ActionStarted
 from wpbridge.executors.base import Call, Report
 from wpbridge.outcome import Booked, Completed, Failed, LogLine, Outcome, Unrun, line_of

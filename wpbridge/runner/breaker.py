@@ -5,9 +5,9 @@ The count is kept in the tables, so that hosts and restarts add up.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
+from wpbridge.dataclass import dataclass
 from wpbridge.events import HookPaused
 from wpbridge.outcome import Booked, Completed, Failed, Outcome, Retried
 from wpbridge.patterns import matches

@@ -6,8 +6,8 @@ two containers may share a host name and a process id.
 
 import os
 import socket
-from dataclasses import dataclass
 
+from wpbridge.dataclass import dataclass
 from wpbridge.store.base import RunnerRecord
 from wpbridge.system import processes
 

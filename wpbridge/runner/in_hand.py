@@ -1,10 +1,11 @@
 """What a runner has in hand just now, and what it has done so far."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from wpbridge.action import Action, ActionId, ClaimId
+from wpbridge.dataclass import dataclass
 from wpbridge.executors.base import Call, Report
 from wpbridge.store.base import Ending
 

@@ -1,8 +1,9 @@
 """What bounds a run: how much it claims, and when it ends."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, TypeAlias
+
+from wpbridge.dataclass import dataclass
 
 KeepOutput: TypeAlias = Literal["always", "failed", "never"]
 """For which endings a handler's output goes into its action's log."""

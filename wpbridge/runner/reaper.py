@@ -5,12 +5,12 @@ failed like our own. A crash in the middle leaves them under our name for the ne
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from wpbridge.action import Action, ActionId, Status
 from wpbridge.clock import Clock
+from wpbridge.dataclass import dataclass
 from wpbridge.events import ActionRescued
 from wpbridge.executors.base import StartMark
 from wpbridge.outcome import Failed

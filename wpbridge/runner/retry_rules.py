@@ -5,10 +5,10 @@ log and attempts tell the whole story; only the last failure is an ending.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from wpbridge.dataclass import dataclass
 from wpbridge.patterns import matches
 from wpbridge.site.rules import RetryRule
 

@@ -1,8 +1,9 @@
 """What the parts of one run share; :mod:`wpbridge.runner.loop` puts them together."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from wpbridge.clock import Clock
+from wpbridge.dataclass import dataclass
 from wpbridge.executors.base import Executor
 from wpbridge.runner.identity import Identity
 from wpbridge.runner.in_hand import InHand, Totals

@@ -1,10 +1,10 @@
 """When the caretaker of a site gets a turn: between two steps of the runner's loop."""
 
 import math
-from dataclasses import dataclass
 from typing import Protocol
 
 from wpbridge.clock import Clock
+from wpbridge.dataclass import dataclass
 
 ASK_SECONDS = 15.0
 """How often a caretaker with nothing to do is asked again."""

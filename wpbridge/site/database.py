@@ -7,11 +7,12 @@ import contextlib
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import parse_qsl, quote, unquote
 
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError, SiteError
 from wpbridge.site import dropin
 from wpbridge.site.tls import TLS_OPTIONS, Tls, tls_of_flags, tls_of_options

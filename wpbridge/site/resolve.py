@@ -7,9 +7,10 @@ which blog a URL means, so a :class:`Site` may keep the URL, and the store looks
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError, SiteError, WpCliError
 from wpbridge.site import wpconfig
 from wpbridge.site.config import Settings, working_folder

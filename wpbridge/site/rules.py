@@ -3,9 +3,11 @@
 :mod:`wpbridge.site.rule_tables` reads them from the settings' tables.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from typing import Final, Literal
+
+from wpbridge.dataclass import dataclass
 
 FIRST_CLAIM: Final = 25
 """The size of a claim before anything is known of the handlers, as in the plugin."""

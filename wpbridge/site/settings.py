@@ -1,12 +1,13 @@
 """All settings: each one's value, what it may be, and where a file has it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
+from wpbridge.dataclass import dataclass
 from wpbridge.site import rule_tables as tables
 from wpbridge.site import value_kinds as kinds
 from wpbridge.site import wake_kinds

@@ -2,10 +2,10 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError
 from wpbridge.site.value_kinds import expanded, home_of
 from wpbridge.system import trusted_files as trust

@@ -1,9 +1,9 @@
 """How a connection to the database is encrypted, from a DSN's options or WordPress's flags."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError
 
 _FILES: Final = {"ssl_ca": "ca", "ssl_cert": "cert", "ssl_key": "key"}

@@ -7,12 +7,13 @@ same as PHP's.
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import cache
 from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
+
+from wpbridge.dataclass import dataclass
 
 _PHP_ZONE: Final = re.compile(r"[ \t(]*(?:(?:GMT(?=[+-]))?([+-])([0-9:]+)|([A-Za-z0-9/_+-]+))\)*")
 _NUMBER: Final = re.compile(

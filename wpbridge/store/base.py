@@ -6,11 +6,12 @@ is an answer and not an error, so the methods return what they did change.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from wpbridge.action import Action, ActionId, Claim, ClaimId, NewAction, RunnerId, Status
+from wpbridge.dataclass import dataclass
 from wpbridge.outcome import LogLine
 from wpbridge.site.rules import Limit
 from wpbridge.store.records import Pause

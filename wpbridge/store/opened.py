@@ -2,9 +2,9 @@
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from wpbridge.dataclass import dataclass
 from wpbridge.store.base import StoreInfo
 from wpbridge.store.bulk.bulk import Bulk
 from wpbridge.store.bulk.inserting import WholeRowInserts

@@ -5,11 +5,12 @@ could run can be listed, shown and repaired.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
 from wpbridge.action import ActionId, ClaimId, Status
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import InputError
 
 Order: TypeAlias = Literal["id", "date", "modified", "hook", "group", "none"]

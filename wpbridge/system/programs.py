@@ -11,10 +11,10 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import WpCliError
 from wpbridge.system.processes import others_in_session
 

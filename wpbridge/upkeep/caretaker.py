@@ -8,12 +8,12 @@ the plugin never removes.
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from wpbridge.action import PLUGIN_TIMEOUT_SECONDS, Status
 from wpbridge.clock import Clock
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import Contention
 from wpbridge.events import UpkeepDone, UpkeepLeft, UpkeepResumed
 from wpbridge.patterns import is_pattern

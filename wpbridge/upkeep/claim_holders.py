@@ -1,10 +1,10 @@
 """Who holds each claim, and whether its holder still lives."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from wpbridge.action import PLUGIN_TIMEOUT_SECONDS, ClaimId
+from wpbridge.dataclass import dataclass
 from wpbridge.queue.facade import Queue
 from wpbridge.runner.identity import identity
 from wpbridge.runner.liveness import is_dead

@@ -7,12 +7,13 @@ what is stopped in the middle has done its steps so far and goes on from there n
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Final
 
 from wpbridge.action import PLUGIN_TIMEOUT_SECONDS, ActionId, ClaimId, Status
 from wpbridge.codec import schedule
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import InputError
 from wpbridge.patterns import matches
 from wpbridge.queue.facade import Queue

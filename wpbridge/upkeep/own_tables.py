@@ -3,9 +3,9 @@
 import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import datetime
 
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError, StoreMissing
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import resolve

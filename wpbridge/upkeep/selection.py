@@ -1,10 +1,11 @@
 """What ``clean`` and ``migrate archive`` mean by old: the statuses, hooks and dates asked for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from wpbridge.action import Status
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import InputError
 from wpbridge.patterns import is_pattern, matches
 from wpbridge.site.rules import Keep

@@ -1,8 +1,9 @@
 """The site's signing secret is rotated: a new one is made, and old ones end."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from wpbridge.dataclass import dataclass
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.rows.signing import CURRENT, newest
 

@@ -1,11 +1,12 @@
 """Read all facts for an explanation from the queue, once. Nothing is changed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from wpbridge.action import PLUGIN_TIMEOUT_SECONDS, Status
+from wpbridge.dataclass import dataclass
 from wpbridge.doctor.findings import span
 from wpbridge.executors.routes import Decision, Routes
 from wpbridge.queue.facade import Queue

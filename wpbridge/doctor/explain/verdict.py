@@ -1,10 +1,10 @@
 """Put an explanation into words: its reasons, and a verdict of one line."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from wpbridge.action import ActionId
+from wpbridge.dataclass import dataclass
 from wpbridge.store.records import Record
 
 

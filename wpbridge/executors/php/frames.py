@@ -4,10 +4,10 @@ Each has its own class here. :func:`read` raises ValueError for whatever is none
 """
 
 import math
-from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, cast
 
 from wpbridge.action import ActionId
+from wpbridge.dataclass import dataclass
 
 _MOST: Final = (1 << 63) - 1
 _ENDS: Final = ("done", "failed", "missing", "unstarted")

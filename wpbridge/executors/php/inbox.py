@@ -2,10 +2,10 @@
 
 from collections import deque
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from wpbridge.action import Action
 from wpbridge.clock import Clock
+from wpbridge.dataclass import dataclass
 from wpbridge.executors.base import Call, Mailbox
 from wpbridge.executors.pools import inbox
 from wpbridge.outcome import Failed

@@ -7,10 +7,11 @@ import re
 import shlex
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError
 from wpbridge.system import programs
 from wpbridge.system.trusted_files import may_obey

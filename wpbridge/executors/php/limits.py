@@ -1,10 +1,10 @@
 """The limits of the PHP pool, and what it asks of a worker that has just started."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from wpbridge.dataclass import dataclass
 from wpbridge.executors.php.frames import Hello
 
 

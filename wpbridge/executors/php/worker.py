@@ -6,11 +6,12 @@ Nothing here decides or waits; the pool does. docs/reference/php-protocol.md has
 import re
 import signal
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import timedelta
 from typing import Any, Final
 
 from wpbridge.action import ActionId
+from wpbridge.dataclass import dataclass
 from wpbridge.executors.base import Call
 from wpbridge.executors.php.frames import Caught, Dying, Hello
 from wpbridge.executors.php.inbox import Sent

@@ -7,8 +7,9 @@ the worker did not write, or that is spoilt, is told as a :class:`Stray`; nothin
 import hmac
 import json
 import secrets
-from dataclasses import dataclass
 from typing import Any, Final, NoReturn
+
+from wpbridge.dataclass import dataclass
 
 LONGEST_BYTES: Final = 16 << 20
 """No answer is longer. The rest of a longer line is dropped as it comes."""

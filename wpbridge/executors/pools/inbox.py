@@ -7,11 +7,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
 from wpbridge.clock import Clock
+from wpbridge.dataclass import dataclass
 from wpbridge.executors.base import Call, Mailbox, Report, unstarted
 from wpbridge.outcome import Outcome, Unrun
 

@@ -8,9 +8,10 @@ import os
 import secrets
 import signal
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
+from wpbridge.dataclass import dataclass
 from wpbridge.executors.pools.answers import Answers, Stray, line
 from wpbridge.executors.printed_output import Output
 from wpbridge.outcome import Failed

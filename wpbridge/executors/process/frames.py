@@ -4,11 +4,11 @@ Plain values only, so that nothing a child writes can run code here. JSON in Pyt
 floats apart, ints of any size, and the shortest text of a float that reads back as the same one.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, assert_never
 
 from wpbridge.action import Action, ActionId, ClaimId, Status
+from wpbridge.dataclass import dataclass
 from wpbridge.executors.base import Call
 from wpbridge.outcome import (
     Booked,

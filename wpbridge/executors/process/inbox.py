@@ -1,11 +1,11 @@
 """The calls of the process pool: one that children die of before it begins is given up."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from wpbridge.clock import Clock
+from wpbridge.dataclass import dataclass
 from wpbridge.executors.base import Call, Mailbox
 from wpbridge.executors.pools import inbox
 from wpbridge.executors.pools.worker import now

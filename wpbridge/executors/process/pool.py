@@ -5,10 +5,10 @@ TERM and then KILL.
 """
 
 import logging
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from wpbridge.dataclass import dataclass
 from wpbridge.executors.pools.answers import Stray
 from wpbridge.executors.pools.back_off import BROKEN
 from wpbridge.executors.pools.pool import Pool

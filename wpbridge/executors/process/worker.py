@@ -9,10 +9,11 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from typing import Any, Final
 
+from wpbridge.dataclass import dataclass
 from wpbridge.executors.handler_calls import over
 from wpbridge.executors.pools.worker import PoolWorker, now
 from wpbridge.executors.printed_output import tell_lines

@@ -11,12 +11,13 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
 
 from wpbridge.action import ActionId
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import InputError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.packed_file import PackedFile

@@ -8,13 +8,14 @@ journal is for people. docs/how-to/move-the-post-store.md.
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from typing import Any, Final, TextIO
 
 from wpbridge.action import PLUGIN_TIMEOUT_SECONDS, ActionId, NewAction, Status
 from wpbridge.clock import Clock, SystemClock, to_text
 from wpbridge.codec import args, schedule
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import Contention, SiteError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.post_store.deciding import STATUSES, Deciding, InProgress

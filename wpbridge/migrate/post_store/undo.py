@@ -9,11 +9,12 @@ at posts, and runs none. docs/how-to/move-the-post-store.md.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
 from wpbridge.clock import SystemClock, from_text
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError, InputError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.post_store.deleted_posts import (

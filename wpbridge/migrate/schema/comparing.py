@@ -7,9 +7,9 @@ Missing tables and columns are the plugin's to make; it is told which command do
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import SchemaError
 from wpbridge.migrate.schema.deviations import Deviation, Fix
 from wpbridge.migrate.schema.lost_ids import lost_ids, lost_own_keys, low_ids

@@ -1,7 +1,8 @@
 """Where tables differ from what they should be, and the statements that mend it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from wpbridge.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,6 @@
 """Looks for the index that makes claims quick, and says how it is added or removed."""
 
-from dataclasses import dataclass
-
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError, SchemaError
 from wpbridge.migrate.schema.comparing import REPAIR
 from wpbridge.store.schema.tables import CLAIM_INDEX

@@ -7,9 +7,9 @@ these: no text of a journal is ever run.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
+from wpbridge.dataclass import dataclass
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.schema.comparing import statement_of
 from wpbridge.migrate.schema.deviations import Fix

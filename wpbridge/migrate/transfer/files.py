@@ -8,10 +8,10 @@ import sys
 import zlib
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import InputError
 from wpbridge.migrate.transfer.lines import (
     ACTIONS,

@@ -10,12 +10,13 @@ docs/explain/migrations.md.
 import secrets
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Final, Self
 
 from wpbridge.action import ActionId
 from wpbridge.clock import from_text, to_text
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import InputError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.transfer.lines import key_of

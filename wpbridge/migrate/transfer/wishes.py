@@ -1,8 +1,10 @@
 """The options of an import, and the report of what it did."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
+
+from wpbridge.dataclass import dataclass
 
 
 @dataclass(slots=True, kw_only=True)

@@ -11,7 +11,7 @@ docs/explain/migrations-wp-cron.md.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Final
 
@@ -19,6 +19,7 @@ from wpbridge.action import ActionId, Status
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import args as args_codec
 from wpbridge.codec.wp_cron import CronOption, Event
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import Contention
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.wp_cron.journal_steps import step_of

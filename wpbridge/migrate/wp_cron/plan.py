@@ -1,11 +1,12 @@
 """Decides which of WP-Cron's events a move takes, and which stay where they are."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
 from wpbridge.codec.wp_cron import CronOption, Event, Odd
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import CodecError, InputError
 from wpbridge.patterns import matches
 from wpbridge.queue.enqueue import GROUP_CHARACTERS, HOOK_CHARACTERS, check_text

@@ -1,12 +1,13 @@
 """One transaction of an undo: some actions are canceled, and their events go into the option."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TypeAlias
 
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import from_timestamp
 from wpbridge.codec.wp_cron import CronOption, Event
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import CodecError
 from wpbridge.migrate.wp_cron.keys import (
     Likeness,

@@ -6,13 +6,13 @@ bridge is gone and PHP looks for it in WP-Cron. docs/explain/migrations-wp-cron.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from wpbridge.action import ActionId, Status
 from wpbridge.codec import args as args_codec
 from wpbridge.codec import schedule
 from wpbridge.codec.wp_cron import Event, made
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import CodecError
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.wp_cron.transaction import BATCH

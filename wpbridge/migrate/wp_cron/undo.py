@@ -7,12 +7,13 @@ docs/explain/migrations-wp-cron.md.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Final
 
 from wpbridge.action import ActionId, Status
 from wpbridge.codec.wp_cron import CronOption, Event
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import Contention
 from wpbridge.migrate.journal import Journal
 from wpbridge.migrate.wp_cron.journal_steps import journaled

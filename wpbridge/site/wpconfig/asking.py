@@ -13,10 +13,10 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import NotObeyed, SiteError, WpCliError
 from wpbridge.site.wpconfig import depends, request
 from wpbridge.site.wpconfig.found import NAMES, WpConfig

@@ -1,10 +1,11 @@
 """The values that were found in a site's configuration, by the reader or by PHP."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import SiteError
 from wpbridge.site.wpconfig.values import Unknown, Unusual, Value, to_integer, to_text, truthy
 

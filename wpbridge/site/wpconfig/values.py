@@ -6,9 +6,9 @@ unknown too.
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from wpbridge.dataclass import dataclass
 from wpbridge.site.wpconfig.tokens import from_bytes, to_bytes
 
 

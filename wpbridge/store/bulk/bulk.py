@@ -5,11 +5,11 @@ going on after a crash, adds nothing twice.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from wpbridge.action import ActionId
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import Contention, Unfit
 from wpbridge.store.bulk.inserting import BATCH, WholeRowInserts
 from wpbridge.store.bulk.keys import BulkKeys, Known, Raced

@@ -2,12 +2,12 @@
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from wpbridge.action import ActionId
 from wpbridge.clock import to_text
+from wpbridge.dataclass import dataclass
 from wpbridge.store.bulk.inserting import BATCH
 from wpbridge.store.bulk.rows import WholeRow
 from wpbridge.store.database.connection import Connection

@@ -2,10 +2,11 @@
 
 import bisect
 import sys
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from wpbridge.clock import ZERO_DATE
+from wpbridge.dataclass import dataclass
 from wpbridge.store.database.portions import SMALL
 
 DEFAULT_PRIORITY: Final = 10

@@ -9,10 +9,10 @@ took two thirds of the time of a short command.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from wpbridge.dataclass import dataclass
 from wpbridge.site.database import DatabaseAddress
 
 Row: TypeAlias = tuple[Any, ...]

@@ -1,8 +1,8 @@
 """Sort the errors of drivers: which are tried again or waited for, and what people are told."""
 
 import re
-from dataclasses import dataclass
 
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import Contention, ReadOnly, StoreError, StoreUnavailable, Unfit
 from wpbridge.store.database.connection import DBAPIError
 from wpbridge.store.schema.ids import MEND

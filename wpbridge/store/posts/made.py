@@ -1,13 +1,14 @@
 """The actions that posts are about to become, and those that they have become."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 from wpbridge.action import ActionId, NewAction, Status
 from wpbridge.clock import ZERO_DATE, to_text
 from wpbridge.codec.args import columns
+from wpbridge.dataclass import dataclass
 from wpbridge.site.zone import Zone
 from wpbridge.store.bulk.rows import WholeRow
 from wpbridge.store.posts.old_posts import Post

@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 from wpbridge.clock import ZERO_DATE, to_text
+from wpbridge.dataclass import dataclass
 from wpbridge.store.bulk.reading import WINDOW_BYTES
 from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.portions import portions

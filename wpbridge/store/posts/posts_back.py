@@ -7,12 +7,12 @@ is told by the key: with it the post is to be shown, without it the action still
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import to_text
+from wpbridge.dataclass import dataclass
 from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.texts import listed
 from wpbridge.store.opened import OpenStore

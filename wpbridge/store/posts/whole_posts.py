@@ -6,9 +6,9 @@ meanwhile stays. What is put back is added beside what is there; nothing is over
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from wpbridge.dataclass import dataclass
 from wpbridge.store.database.connection import Connection
 from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.portions import portions, room

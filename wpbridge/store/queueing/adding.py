@@ -8,13 +8,14 @@ happens among wpbridge's writers. PHP ignores that lock, and has none of its own
 import hashlib
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
 from wpbridge.action import ActionId, NewAction, OnFailed
 from wpbridge.clock import to_text
 from wpbridge.codec.args import MAX_COLUMN_BYTES, columns
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import InputError
 from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.portions import STATEMENT, escaped_size, text_size

@@ -7,12 +7,12 @@ due, but has no date to show. See docs/glossary.md.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from wpbridge.action import ActionId
 from wpbridge.clock import ZERO_DATE, from_text, to_text
+from wpbridge.dataclass import dataclass
 from wpbridge.store.database.connection import text
 from wpbridge.store.rows.groups import Groups
 from wpbridge.store.rows.inventory import Inventory

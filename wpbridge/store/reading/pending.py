@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from wpbridge.action import ActionId
 from wpbridge.codec import args, schedule
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import CodecError
 from wpbridge.store.database.texts import as_bytes, chosen_args
 

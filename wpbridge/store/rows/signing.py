@@ -7,12 +7,13 @@ never more than two secrets, and of two processes that make the first one, one d
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Final
 
 from wpbridge.clock import seconds_since_boot
 from wpbridge.codec.signing import SECRET_BYTES, Use, derived_key, fingerprint, secret_of
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import Contention, ReadOnly, SchemaError, StoreError, StoreUnavailable
 from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.texts import date

@@ -6,13 +6,14 @@ inserted has a date in UTC: :meth:`Zones.repair` finds it and corrects its date.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from wpbridge.action import ActionId
 from wpbridge.clock import to_text
 from wpbridge.codec import cron, schedule, zoned
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import CodecError, CronError
 from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.texts import as_bytes, date

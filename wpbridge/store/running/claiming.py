@@ -6,12 +6,13 @@ has locked: see :meth:`wpbridge.store.running.limits.Limits.admit`.
 
 import functools
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from wpbridge.action import Action, ActionId, Claim, ClaimId, Status
 from wpbridge.clock import to_text
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import StoreError
 from wpbridge.outcome import LogLine
 from wpbridge.site.rules import Limit

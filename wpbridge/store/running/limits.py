@@ -10,12 +10,12 @@ import math
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from wpbridge.action import PLUGIN_TIMEOUT_SECONDS, Action
 from wpbridge.clock import to_text
+from wpbridge.dataclass import dataclass
 from wpbridge.patterns import matches
 from wpbridge.site.rules import Limit, Rate
 from wpbridge.store.database.connection import Connection, Statement, text

@@ -1,12 +1,13 @@
 """Read windows of the queue for one search, and judge which rows in them may be claimed."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from wpbridge.action import UPKEEP_HOOKS
 from wpbridge.codec import schedule
+from wpbridge.dataclass import dataclass
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.database.connection import Connection, Statement
 from wpbridge.store.database.dialect import Dialect

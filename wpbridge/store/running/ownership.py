@@ -10,11 +10,11 @@ writes in it. When the row is another one, nothing that the runner remembers can
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from wpbridge import __version__
 from wpbridge.action import ActionId, ClaimId, RunnerId
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import RunnerGone
 from wpbridge.store.base import RunnerRecord
 from wpbridge.store.database.connection import Connection, text

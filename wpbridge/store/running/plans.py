@@ -1,10 +1,10 @@
 """Ask how the server would run the statements of a claim: which indexes it uses, what it reads."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from wpbridge.dataclass import dataclass
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.running.candidates import Finder, Plan
 

@@ -4,9 +4,9 @@ A walk reads a window of at most ``size`` rows in an index's order. The database
 and sends only its best rows, since a row that is sent costs more than many that are read.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
+from wpbridge.dataclass import dataclass
 from wpbridge.store.database.connection import Statement, text
 from wpbridge.store.running.action_rows import CandidateRow
 from wpbridge.store.schema.rows import reader

@@ -1,8 +1,10 @@
 """Define the parts of a table's description: columns, indexes, a primary key."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from wpbridge.dataclass import dataclass
 
 OLDEST_SCHEMA: Final = 5
 NEWEST_SCHEMA: Final = 9

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from wpbridge.dataclass import dataclass
 
 NO_TRANSACTIONS: Final = frozenset({"myisam", "aria", "memory"})
 """The engines without transactions, in lower case."""

@@ -7,9 +7,9 @@ also ends the transaction that got it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import SchemaError
 from wpbridge.store.schema.layout import TableNames
 

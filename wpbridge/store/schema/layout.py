@@ -5,9 +5,10 @@ names differ between the plugin's versions and between MySQL and WordPress on SQ
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import SchemaError
 from wpbridge.store.schema import tables
 from wpbridge.store.schema.description import NEWEST_SCHEMA, OLDEST_SCHEMA, Index, Table

@@ -5,9 +5,9 @@ a place of a row.
 """
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from wpbridge.dataclass import dataclass
 from wpbridge.store.schema.description import Table
 
 R = TypeVar("R", bound=NamedTuple)

@@ -12,9 +12,10 @@ server is asked once for each character whether the set has it.
 import contextlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import InputError
 from wpbridge.store.schema.charsets import PLAIN, UTF8, WIDE, to_bytes
 

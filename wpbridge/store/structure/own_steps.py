@@ -11,13 +11,13 @@ definition.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 from uuid import uuid4
 
 from wpbridge.clock import SystemClock, to_text
 from wpbridge.codec.keys import work_hash
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import SchemaError, StoreError
 from wpbridge.store.database.connection import Connection, Statement, text
 from wpbridge.store.database.dialect import Dialect

@@ -6,9 +6,9 @@ server can judge roles, patterns of database names, and rights on single columns
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import ReadOnly
 from wpbridge.store.database.connection import Connection, DBAPIError, text
 from wpbridge.store.database.trouble import sort_trouble

@@ -3,8 +3,9 @@
 What the tables should look like is described in :mod:`wpbridge.store.schema.tables`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from wpbridge.dataclass import dataclass
 from wpbridge.site.zone import Zone
 from wpbridge.store.base import StoreInfo
 from wpbridge.store.database.connection import Connection, DBAPIError, text

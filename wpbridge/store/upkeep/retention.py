@@ -8,12 +8,12 @@ so it never waits for it.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import ZERO_DATE, to_text
+from wpbridge.dataclass import dataclass
 from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.texts import listed
 from wpbridge.store.rows.groups import Groups
