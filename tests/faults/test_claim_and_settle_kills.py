@@ -24,6 +24,7 @@ import os
 
 from wpbridge import hook
 from wpbridge.runner.claiming import Claiming
+from wpbridge.runner.starting import Starting
 from wpbridge.store.database.session import Session
 
 FD = os.open(os.environ["RECORD"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -59,10 +60,12 @@ match os.environ.get("STEP"):
         die_at(Session, "_commit", after=False, times=6)
     case "after its commit":
         die_at(Session, "_commit", after=True, times=6)
-    case "begun beside":
-        die_at(Claiming, "begin_next", after=True, times=3)
-    case "made beside":
-        die_at(Claiming, "finish_next", after=True, times=3)
+    case "before the next claim":
+        die_at(Claiming, "claim_next", after=False, times=3)
+    case "while it is made":
+        die_at(Starting, "_take", after=True, times=300)
+    case "after the next claim":
+        die_at(Claiming, "claim_next", after=True, times=3)
     case "before it is told":
         die_at(Claiming, "tell_written", after=False, times=5)
 """
@@ -87,8 +90,9 @@ def run(dsn: str, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
     [
         "before its commit",
         "after its commit",
-        "begun beside",
-        "made beside",
+        "before the next claim",
+        "while it is made",
+        "after the next claim",
         "before it is told",
     ],
 )

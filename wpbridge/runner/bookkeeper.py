@@ -4,7 +4,8 @@ A call that ends within ``FLUSH_SECONDS`` goes from pending to its ending in one
 longer is marked in-progress meanwhile.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -24,8 +25,8 @@ from wpbridge.runner.writing_endings import Written, as_given, write
 from wpbridge.store.base import Ending
 
 FLUSH_SECONDS: Final = 0.2
-_SLICE: Final = 25
-"""So many reports are taken in before it is asked whether something else has to be done."""
+FEW: Final = 10
+"""So many actions are started or ended before it is asked whether the store has its answer."""
 
 
 @dataclass(slots=True)
@@ -61,14 +62,17 @@ class Bookkeeper:
         self._catch_up = catch_up
         self._flushed_at = run.clock.monotonic()
         self._later: list[Report] = []
-        """Reports that came while another thread used the store."""
+        """Reports that came while the store was in use, and may need it."""
+        self._quick: deque[Report] = deque()
+        """Reports that came then, and do not."""
         self._paused: set[str] = set()
         """Hooks that the breaker has paused, until the loop has put back what waits of them."""
 
     def collect(self, reports: Sequence[Report]) -> None:
         """Turn what executors report into endings to be written."""
-        reports = [*self._later, *reports]
-        self._later = []
+        reports = [*self._later, *self._quick, *reports]
+        self._later.clear()
+        self._quick.clear()
         again = self._retries.again(reports)
         for report in reports:
             self._collect(report, again.get(report.call.action.id, report.outcome))
@@ -98,20 +102,19 @@ class Bookkeeper:
         told = report if outcome is report.outcome else report._replace(outcome=outcome)
         self._run.in_hand.endings.append(Ended(ending, told))
 
-    def collect_beside(self, reports: Sequence[Report], until: Callable[[], bool]) -> None:
-        """Do the same while another thread uses the store, at most until that is done.
+    def collect_some(self) -> bool:
+        """Take in a few reports while the store is in use; return whether there were any.
 
-        What may have to ask the tables waits for the next :meth:`collect`, as does the rest.
+        What may have to ask the tables waits for the next :meth:`collect`.
         """
-        told = [*self._later, *reports]
-        self._later = [report for report in told if not isinstance(report.outcome, Completed)]
-        quick = [report for report in told if isinstance(report.outcome, Completed)]
-        for start in range(0, len(quick), _SLICE):
-            if until():
-                self._later += quick[start:]
-                break
-            for report in quick[start : start + _SLICE]:
-                self._collect(report, report.outcome)
+        if not self._quick:
+            for report in self._run.executor.reports(0.0):
+                is_quick = isinstance(report.outcome, Completed)
+                (self._quick if is_quick else self._later).append(report)
+        some = [self._quick.popleft() for _ in range(min(FEW, len(self._quick)))]
+        for report in some:
+            self._collect(report, report.outcome)
+        return bool(some)
 
     def seconds_to_flush(self) -> float:
         """Return how long endings may wait before they are written."""

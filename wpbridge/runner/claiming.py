@@ -1,14 +1,14 @@
 """The claims of one run: how many actions, of which groups, and which of them start at once."""
 
 import functools
+import sys
 from collections.abc import Callable
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Final
 
 from wpbridge.events import ClaimMade
 from wpbridge.executors.base import StartMark
-from wpbridge.runner.beside import Answer, StoreThread
-from wpbridge.runner.bookkeeper import FLUSH_SECONDS, Batch, Bookkeeper
+from wpbridge.runner.bookkeeper import Batch, Bookkeeper
 from wpbridge.runner.catch_up import CatchUp
 from wpbridge.runner.claim_plan import claim_filter, start_plan
 from wpbridge.runner.claim_size import SOON, ClaimSize
@@ -18,13 +18,9 @@ from wpbridge.runner.writing_endings import OF_THE_STORE
 from wpbridge.site.rules import FIRST_CLAIM
 from wpbridge.store.base import ClaimAndSettled, Claimed, ClaimFilter
 
-
-class _Begun(NamedTuple):
-    """A claim that is made on another thread."""
-
-    batch: Batch
-    size: int
-    answer: Answer[ClaimAndSettled]
+SWITCH_SECONDS: Final = 0.0001
+"""How long a handler's thread computes before the loop gets its turn. Python's own 5 ms would let
+the server stand idle after each statement."""
 
 
 class Claiming:
@@ -41,9 +37,7 @@ class Claiming:
     ) -> None:
         self._run = run
         self._bookkeeper = bookkeeper
-        self._beside = StoreThread()
-        self._begun: _Begun | None = None
-        self._written: Batch | None = None
+        self._written: list[Batch] = []
         """Endings that are written with a claim and not told of yet."""
         self._only = only
         self._shares = shares
@@ -78,14 +72,14 @@ class Claiming:
         is_short = self._claim_size.is_short(len(self._run.in_hand.calls))
         return self._run.executor.has_room(ahead=not self._is_held and is_short)
 
-    def begin_next(self, claim: Claimed) -> bool:
-        """Begin the next claim while this one is started; return whether that is worth it.
+    def wants_next(self, claim: Claimed) -> bool:
+        """Return whether the next claim is to be made while this one is started.
 
         It is when the present claim is full, and its actions are so quick that they would have to
         wait for the next.
         """
         in_hand, waiting = self._run.in_hand, len(claim.ids) + len(self._run.in_hand.calls)
-        is_wanted = (
+        return (
             self._run.store.is_remote
             and len(claim.ids) >= FIRST_CLAIM
             and self._claim_size.is_short(waiting)
@@ -95,42 +89,28 @@ class Claiming:
             and not self.is_done()
             and self._within() > timedelta(0)
         )
-        if is_wanted:
-            self._catch_up.look_when_due()
-            batch, size = self._bookkeeper.take(), self._size()
-            work = self._call_of(self._only, size, batch)
-            self._begun = _Begun(batch, size, self._beside.begin(work, self._run.executor.wake))
-        return is_wanted
 
-    def finish_next(self) -> Claimed | None:
-        """Return the claim that :meth:`begin_next` has begun, and collect reports meanwhile.
+    def claim_next(self, meanwhile: Callable[[], bool]) -> Claimed | None:
+        """Make the next claim, and do something else while the database works on it.
 
-        What became of the endings is told by :meth:`tell_written`, so that the next claim can begin
-        first.
+        Args:
+            meanwhile: does a little, and returns whether there was something to do. It must not use
+                the store. Perhaps it is not called at all.
         """
-        begun = self._begun
-        assert begun is not None  # noqa: S101 - see begin_next
-        before = self._run.clock.monotonic()
-        while not begun.answer.is_over():
-            reports = self._run.executor.reports(FLUSH_SECONDS)
-            self._bookkeeper.collect_beside(reports, until=begun.answer.is_over)
-        self._begun = None
-        claim = self._ended(begun.answer.result, self._only, begun.size, begun.batch, before)
+        sys.setswitchinterval(SWITCH_SECONDS)
+        self._catch_up.look_when_due()
+        batch, size = self._bookkeeper.take(), self._size()
+        call = self._call_of(self._only, size, batch, meanwhile)
+        claim = self._ended(call, self._only, size, batch, self._run.clock.monotonic())
         if claim is None:
             self.tell_written()
-        self._bookkeeper.write(begun.batch)
+        self._bookkeeper.write(batch)
         return self._counted(claim)
-
-    def wait(self) -> None:
-        """Wait until no other thread uses the store: a run that an error ends leaves it alone."""
-        if self._begun is not None:
-            self._begun.answer.wait()
 
     def tell_written(self) -> None:
         """Count the endings that were written with the last claim, and send their events."""
-        written, self._written = self._written, None
-        if written is not None:
-            self._bookkeeper.was_written(written)
+        while self._written:
+            self._bookkeeper.was_written(self._written.pop(0))
 
     def _must_flush(self) -> bool:
         """Return whether somebody looks at what has ended, so that it must be written first."""
@@ -180,7 +160,13 @@ class Claiming:
         work = self._call_of(only, size, batch)
         return self._ended(work, only, size, batch, self._run.clock.monotonic())
 
-    def _call_of(self, only: ClaimFilter, size: int, batch: Batch) -> Callable[[], ClaimAndSettled]:
+    def _call_of(
+        self,
+        only: ClaimFilter,
+        size: int,
+        batch: Batch,
+        meanwhile: Callable[[], bool] | None = None,
+    ) -> Callable[[], ClaimAndSettled]:
         """Return what claims, and settles the batch with it unless that is done."""
         now, openings = self._run.clock.now(), self._run.executor.openings()
         return functools.partial(
@@ -192,6 +178,7 @@ class Claiming:
             only=claim_filter(only, openings),
             start_plan=start_plan(openings, at=now),
             portion=functools.partial(self._claim_size.portion, within=self._within()),
+            meanwhile=meanwhile,
         )
 
     def _ended(
@@ -215,7 +202,7 @@ class Claiming:
             made = self._call_of(only, size, batch)()
         if made.settled is not None:
             batch.is_written, batch.settled = True, made.settled
-            self._written = batch
+            self._written.append(batch)
         if made.claim is not None:
             event = ClaimMade(
                 at=self._run.clock.now(),

@@ -5,7 +5,7 @@ endings are written in batches by the bookkeeper. What must not run twice, and w
 left, is marked as started before it is called.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -134,7 +134,6 @@ class Runner:
                 pass
         finally:
             run.executor.close()
-            self._claiming.wait()
         self._held_hooks.look()
         self._upkeep_turns.leave()
         run.store.unregister()
@@ -239,11 +238,23 @@ class Runner:
         """Start what was claimed. The next claim may be made meanwhile; it is handed over then."""
         self._next = None
         self._put_back.superseded(claimed.ids)
-        is_begun = self._claiming.begin_next(claimed)
+        steps = self._steps_to_start(claimed)
+        try:
+            if self._claiming.wants_next(claimed):
+                self._next = self._claiming.claim_next(
+                    lambda: next(steps, False) or self._bookkeeper.collect_some()
+                )
+        finally:
+            while next(steps, False):
+                pass
+
+    def _steps_to_start(self, claimed: Claimed) -> Iterator[bool]:
+        """Hand a claim over in small steps, each of which yields True. The store is not used."""
         self._claiming.tell_written()
-        self._starting.hand_over(claimed.make())
-        if is_begun:
-            self._next = self._claiming.finish_next()
+        yield True
+        claim = claimed.make()
+        yield True
+        yield from self._starting.hand_over(claim)
 
     def _go_on_with_nothing(self) -> bool:
         """Idle, or claim again, with nothing in hand; return False at the end of the run."""

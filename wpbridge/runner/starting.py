@@ -1,12 +1,13 @@
 """From a claim to the executor: what must be marked as started before its call is marked here."""
 
+from collections.abc import Iterator
 from typing import Final, assert_never
 
 from wpbridge.action import Action, Claim
 from wpbridge.executors.base import Call, Report
 from wpbridge.outcome import Failed
 from wpbridge.runner import concluding, log_texts
-from wpbridge.runner.bookkeeper import Bookkeeper
+from wpbridge.runner.bookkeeper import FEW, Bookkeeper
 from wpbridge.runner.dispatcher import dispatch
 from wpbridge.runner.in_hand import CallState, Ended
 from wpbridge.runner.presence import Presence
@@ -30,10 +31,15 @@ class Starting:
         self._trial: tuple[Call | None, float] = (None, 0.0)
         """The suspect that was started last, and when."""
 
-    def hand_over(self, claim: Claim) -> None:
-        """Take a claim in hand, and submit what needs no start mark or has one already."""
+    def hand_over(self, claim: Claim) -> Iterator[bool]:
+        """Take a claim in hand, and submit what needs no start mark or has one already.
+
+        Yields True after a few actions each. The store is not used.
+        """
         self._run.in_hand.claims[claim.id] = {action.id for action in claim.actions}
-        for action in claim.actions:
+        for place, action in enumerate(claim.actions, 1):
+            if place % FEW == 0:
+                yield True
             match call := dispatch(action, self._run.executor, self._presence.is_trusted):
                 case Failed():
                     self._fail(action, call)

@@ -289,8 +289,13 @@ class Store(Protocol):
         only: ClaimFilter,
         start_plan: StartPlan | None,
         portion: Portion,
+        meanwhile: Callable[[], bool] | None = None,
     ) -> "ClaimAndSettled":
         """Claim as :meth:`claim_due` does, and settle in the same transaction.
+
+        ``meanwhile`` is called again and again while an answer of the database is awaited, until it
+        returns False. It must not use the store. What it raises is raised, and then nothing is
+        claimed or settled.
 
         Nothing is settled where there is nothing to claim, where an ending was not ours any more,
         or where there are limits to count by. The caller then calls :meth:`settle`. An error that

@@ -7,7 +7,9 @@ label says why.
 
 import functools
 import importlib
-from typing import Any, Final, Protocol
+import select
+from collections.abc import Callable
+from typing import Any, Final, Protocol, TypeAlias
 
 from wpbridge.errors import ConfigError
 from wpbridge.site.database import Client, DatabaseAddress
@@ -19,6 +21,13 @@ PREFERRED: Client = "mysqlclient"
 _CHARSET: Final = "utf8mb4"
 _LEAST: Final = (2, 2)
 """The oldest mysqlclient whose waiting for an answer can be interrupted as ours is."""
+
+
+Work: TypeAlias = Callable[[], bool]
+"""What a connection does while the server works on a statement: it calls this again and again until
+there is an answer. Each call does a little, and returns whether there was something to do."""
+SOON_MS: Final = 1
+"""An answer that comes so soon is waited for without any work."""
 
 
 class ClientDriver(Protocol):
@@ -34,8 +43,26 @@ class ClientDriver(Protocol):
         ...
 
     def connect(self, options: dict[str, Any]) -> Any:
-        """Log in. Raises the package's own errors."""
+        """Log in. Raises the package's own errors.
+
+        The connection does what its attribute ``meanwhile``, a :data:`Work` or None, says.
+        """
         ...
+
+
+def is_answered(poll: select.poll, work: Work | None, longest_ms: float) -> bool:
+    """Wait until an answer begins, and do the work meanwhile; return False when none comes in time.
+
+    The time counts from the end of the work. Most answers come at once, and are not kept waiting.
+    """
+    if work is not None and poll.poll(SOON_MS):
+        return True
+    while work is not None:
+        if poll.poll(0):
+            return True
+        if not work():
+            break
+    return bool(poll.poll(longest_ms))
 
 
 def choose(address: DatabaseAddress) -> ClientDriver:

@@ -111,6 +111,11 @@ class Connection:
         self.invalidated = False
         """Whether it was given up: it was lost, or an interrupt cut a statement off."""
 
+    def do_meanwhile(self, work: Callable[[], bool] | None) -> None:
+        """Have work done while an answer is awaited, where the driver waits for one."""
+        if hasattr(self.raw, "meanwhile"):
+            self.raw.meanwhile = work
+
     def execute(
         self,
         statement: Statement,

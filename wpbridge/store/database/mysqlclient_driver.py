@@ -22,7 +22,7 @@ from MySQLdb.constants import CR, FIELD_TYPE
 from MySQLdb.converters import conversions
 
 from wpbridge.site.database import DatabaseAddress
-from wpbridge.store.database.client import AS_TEXT
+from wpbridge.store.database.client import AS_TEXT, Work, is_answered
 
 _FILE: Final = Path(__file__).with_name("mysqlclient.cnf")
 """What the C library takes from a file only: the ways to log in. Others ask at the terminal."""
@@ -79,6 +79,9 @@ class MySQLClient:
 class _Link(Connection):
     """A connection whose waiting can be interrupted, by a signal or from another thread."""
 
+    meanwhile: Work | None = None
+    """See :data:`Work`."""
+
     def __init__(self, **options: Any) -> None:
         try:
             super().__init__(**options)
@@ -110,7 +113,7 @@ class _Link(Connection):
             raise
 
     def _wait(self) -> None:
-        if not self._poll.poll(self._longest_ms):
+        if not is_answered(self._poll, self.meanwhile, self._longest_ms):
             self._hang_up()
             lost = "Lost connection to server during query (timed out)"
             raise MySQLdb.OperationalError(CR.SERVER_LOST, lost)

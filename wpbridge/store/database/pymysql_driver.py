@@ -1,13 +1,15 @@
 """Log in with PyMySQL, which is written in Python and always installed."""
 
+import select
 from typing import Any, Final
 
 import pymysql
+from pymysql.connections import Connection
 from pymysql.constants import FIELD_TYPE
 from pymysql.converters import conversions
 
 from wpbridge.site.database import DatabaseAddress
-from wpbridge.store.database.client import AS_TEXT
+from wpbridge.store.database.client import AS_TEXT, Work, is_answered
 
 ANSWER_BYTES: Final = 1 << 18
 """So many bytes of an answer are read at a time; the driver itself would take 8 KiB."""
@@ -39,9 +41,31 @@ class PyMySQL:
 
     def connect(self, options: dict[str, Any]) -> Any:
         """See :class:`ClientDriver`."""
-        connection: Any = pymysql.connect(**options)
+        connection: Any = _Link(**options)
         # Nothing is buffered between two answers. With each read other threads take their turn.
         large = connection._sock.makefile("rb", ANSWER_BYTES)  # noqa: SLF001 - there is no setting
         small, connection._rfile = connection._rfile, large  # noqa: SLF001
         small.close()
         return connection
+
+
+class _Link(Connection):
+    """A connection that has something to do while it waits."""
+
+    meanwhile: Work | None = None
+    """See :data:`Work`."""
+    _sock: Any
+    _force_close: Any
+
+    def _read_query_result(self, *given: Any, **named: Any) -> Any:
+        if self.meanwhile is not None and self._sock is not None:
+            poll = select.poll()
+            poll.register(self._sock, select.POLLIN)
+            try:
+                # That nothing comes in time is found when it is read.
+                is_answered(poll, self.meanwhile, 0)
+            except BaseException:
+                # The answer would be read as the one to the next statement.
+                self._force_close()
+                raise
+        return super()._read_query_result(*given, **named)  # type: ignore[misc]

@@ -8,9 +8,10 @@ guarded by id, claim and status, and work that only adds rows asks :attr:`Sessio
 docs/explain/outages.md.
 """
 
+import contextlib
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol, TypeAlias, TypeVar
 
 from wpbridge.errors import InputError, SchemaError
@@ -87,8 +88,27 @@ class Session:
         self.pause: Callable[[float], None] = time.sleep
         self.was_lost: Callable[[str], None] = lambda _message: None
         """Called once at the beginning of each outage, with the error."""
+        self._work: Callable[[], bool] | None = None
         self.came_back: Callable[[float], None] = lambda _seconds: None
         """Called at the end of an outage, with its length in seconds."""
+
+    @contextlib.contextmanager
+    def meanwhile(self, work: Callable[[], bool] | None) -> Iterator[None]:
+        """Have other work done while the database works on the statements of this block.
+
+        It is called until it returns False, in each wait for an answer anew, and all of it is done
+        before a pause of an outage. It must not use the session, and what it raises ends the
+        statement that is waited for.
+        """
+        self._work = work
+        if self._connection is not None:
+            self._connection.do_meanwhile(work)
+        try:
+            yield
+        finally:
+            self._work = None
+            if self._connection is not None:
+                self._connection.do_meanwhile(None)
 
     def run(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in autocommit."""
@@ -122,6 +142,11 @@ class Session:
         """See :class:`Transactor`."""
         self.pause(0.0)
 
+    def work_off(self) -> None:
+        """Do what is to be done meanwhile, all of it."""
+        while self._work is not None and self._work():
+            pass
+
     def check_writable(self) -> None:
         """See :class:`Transactor`."""
         if self.refusal:
@@ -153,6 +178,7 @@ class Session:
             self._drop()
         if self._connection is None:
             self._connection = self._engine.connect()
+            self._connection.do_meanwhile(self._work)
         return self._connection
 
     def _commit(self, connection: Connection) -> None:
@@ -236,6 +262,7 @@ class _Outage:
         if self._since is None:
             self._since = now
             session.was_lost(str(trouble.error))
+        session.work_off()
         longest = min(LONGEST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, waited))
         session.pause(random.uniform(FIRST_PAUSE_SECONDS / 2, longest))  # noqa: S311 - jitter
 

@@ -5,7 +5,7 @@ It is not safe for several threads: the runner's loop owns it. The steps live in
 :mod:`~wpbridge.store.running.adoption`.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
 from wpbridge.action import Action, ActionId, Claim, ClaimId, NewAction, RunnerId, Status
@@ -166,15 +166,22 @@ class RunnerStore:
         only: ClaimFilter,
         start_plan: StartPlan | None,
         portion: Portion,
+        meanwhile: Callable[[], bool] | None = None,
     ) -> ClaimAndSettled:
         """See :class:`Store`."""
         # Limits count what runs: what has ended must be committed before they are asked.
         is_alone = bool(only.limits) or not (endings or finished)
         settling = self._endings.settling(endings, now=now, finished=finished)
         carried = None if is_alone else CarriedEndings(self._endings, settling)
-        claimed = self._claiming.claim_due(
-            now=now, limit=limit, only=only, start_plan=start_plan, portion=portion, carried=carried
-        )
+        with self.session.meanwhile(meanwhile):
+            claimed = self._claiming.claim_due(
+                now=now,
+                limit=limit,
+                only=only,
+                start_plan=start_plan,
+                portion=portion,
+                carried=carried,
+            )
         return ClaimAndSettled(claim=claimed, settled=None if carried is None else carried.settled)
 
     def still_claimed(self, actions: Sequence[Action]) -> frozenset[ActionId]:
