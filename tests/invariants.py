@@ -83,7 +83,10 @@ def check_round(
         own = attempts.get(action_id, ())
         lines = [message for _, message in logs.get(action_id, ())]
         wrongs += [f"{told} {wrong}" for wrong in _fate(hook, status, own, lines, terms)]
-        wrongs += [f"{told} {wrong}" for wrong in _books(own, counted, lines, terms.harm)]
+        unwritten = _cut_off(status, own, logs.get(action_id, ()))
+        wrongs += [
+            f"{told} {wrong}" for wrong in _books(own, counted, unwritten, lines, terms.harm)
+        ]
         wrongs += [
             f"{told} {wrong}"
             for wrong in _after_the_end(status, own, logs.get(action_id, ()), terms.harm)
@@ -121,15 +124,29 @@ def _excused(lines: Sequence[str], terms: Terms) -> bool:
     return any(re.search(pattern, line) for pattern in terms.excuses for line in lines)
 
 
-def _books(own: Sequence[Attempt], counted: int, lines: Sequence[str], harm: Harm) -> list[str]:
+def _books(
+    own: Sequence[Attempt], counted: int, unwritten: int, lines: Sequence[str], harm: Harm
+) -> list[str]:
     """Every attempt is in the log: of those that nobody harmed neither more nor fewer."""
     unharmed = sum(not harm.has_touched(attempt) for attempt in own)
-    if counted < unharmed:
+    if counted + unwritten < unharmed:
         return [f"ran {unharmed} times and counts {counted}; its log: {lines}"]
     is_clean = unharmed == len(own) and not any("its runner" in line for line in lines)
     if is_clean and counted > len(own):
         return [f"ran {len(own)} times and counts {counted}; its log: {lines}"]
     return []
+
+
+def _cut_off(status: str, own: Sequence[Attempt], log: Sequence[tuple[str, str]]) -> int:
+    """One when the action was canceled before its last attempt's ending was written.
+
+    A short attempt leaves no trace before its ending, which is then not written.
+    """
+    canceled = [date for date, line in log if line == "action canceled"]
+    if status != "canceled" or not own or not canceled:
+        return 0
+    at = datetime.fromisoformat(canceled[-1]).replace(tzinfo=UTC).timestamp()
+    return int(own[-1].wall < at + 1)
 
 
 def _after_the_end(
