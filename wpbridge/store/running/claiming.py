@@ -8,6 +8,7 @@ import functools
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
+from math import ceil
 from typing import Final
 
 from wpbridge.action import Action, ActionId, Claim, ClaimId, Status
@@ -24,6 +25,7 @@ from wpbridge.store.queueing.pauses import narrowed
 from wpbridge.store.rows.writes import LostRaceError
 from wpbridge.store.running.action_rows import ActionRow, ActionRows, in_order
 from wpbridge.store.running.candidates import Candidate, Finder, has_known_schedule
+from wpbridge.store.running.crowd import MOST_BATCHES, Crowd
 from wpbridge.store.running.endings import Endings, Settling
 from wpbridge.store.running.limits import Limits, Wanted, names_of
 from wpbridge.store.running.ownership import Ownership
@@ -93,6 +95,7 @@ class Claiming:
         self._ownership = ownership
         self._is_more = False
         """More is likely to be due, so it is not asked."""
+        self._crowd = Crowd()
         self._finder = Finder(store.tables, has_known_schedule, store.groups.slug_on)
         keys = SiteKeys(store.tables)
         self.rows = ActionRows(store.tables, store.groups, store.zones, keys)
@@ -146,10 +149,12 @@ class Claiming:
         full = self._limits.full()
         attempt = 1
         while attempt <= CLAIM_TRIES:
+            is_crowded = attempt == 1 and not (dry_run or only.limits)
+            batches = self._crowd.batches if is_crowded else 4 ** (attempt - 1)
             find = functools.partial(
                 self._finder.find,
                 now=to_text(now),
-                limit=min(wanted.limit * 4 ** (attempt - 1), max(wanted.limit, FURTHEST)),
+                limit=min(wanted.limit * batches, max(wanted.limit, FURTHEST)),
                 only=only.without(names_of(full, "hook"), names_of(full, "group")),
                 groups=groups,
                 excluded_groups=excluded,
@@ -163,7 +168,7 @@ class Claiming:
             if only.limits:
                 self._prepare_limits(found, only)
             # What was tried before is locked, and what lies next to it probably, too.
-            ids = [one.id for one in (found[-most:] if attempt > 1 else found[:most])]
+            ids = [one.id for one in (found[-most:] if attempt > 1 else found)]
             claim = self._claim(ids, replace(wanted, limit=most), carried, due=now)
             if claim is not None:
                 return claim
@@ -171,6 +176,7 @@ class Claiming:
             carried = None
             known, full = full, full | self._limits.full()
             if full == known:
+                self._crowd.met(batches)
                 # Others had locked or claimed all of these, so the search goes further.
                 self._session.pause(0.002 * attempt)
                 attempt += 1
@@ -227,7 +233,12 @@ class Claiming:
 
         def claim(connection: Connection) -> tuple[Claimed | None, bool]:
             """Return the claim, and whether our own row was written."""
-            rows = self.rows.read(connection, lock, sorted(ids), **moment)
+            rows: list[ActionRow] = []
+            for met in range(min(MOST_BATCHES, ceil(len(ids) / limit))):
+                some = ids[met * limit : (met + 1) * limit]
+                if rows := self.rows.read(connection, lock, sorted(some), **moment):
+                    self._crowd.met(met)
+                    break
             rank = {action_id: place for place, action_id in enumerate(ids)}
             free = sorted(rows, key=lambda row: rank[row.id])
             mine = self._admitted(connection, free, limit, limits, now) if limits else free[:limit]
