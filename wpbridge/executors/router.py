@@ -24,9 +24,14 @@ class Router:
         self._executors = executors
         self._where = where
         self._mailbox = mailbox
+        self._known: dict[tuple[str, str], Executor | None] = {}
+        """What runs a hook in a group, as far as somebody has asked."""
 
     def _of(self, hook: str, group: str) -> Executor | None:
-        return self._executors.get(self._where(hook, group))
+        place = (hook, group)
+        if place not in self._known:
+            self._known[place] = self._executors.get(self._where(hook, group))
+        return self._known[place]
 
     def openings(self) -> Sequence[Openings]:
         """Those of all executors, each with what is routed to it."""

@@ -6,8 +6,8 @@ from typing import Final, NamedTuple
 
 from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.codec import schedule
-from wpbridge.store.database.connection import Connection, Statement, text
-from wpbridge.store.database.texts import as_bytes, chosen_args, date, number
+from wpbridge.store.database.connection import Connection, text
+from wpbridge.store.database.texts import as_bytes, chosen_args, date, listed, number
 from wpbridge.store.rows.groups import Groups
 from wpbridge.store.rows.writes import STATUS
 from wpbridge.store.rows.zones import Zones
@@ -72,10 +72,11 @@ class ActionRows:
             " AND status = 'pending'"
         )
         held = "claim_id IN :ids AND status IN ('pending', 'in-progress')"
-        self.by_ids = text(f"SELECT {columns} FROM {table}{key} WHERE action_id IN :ids")
-        self.lock_due = text(f"{free} AND scheduled_date_gmt <= :now{lock}")
-        self.lock_any = text(f"{free}{lock}")
-        self.of_claims = text(f"SELECT {columns} FROM {table} WHERE {held}")
+        ready = dialect.for_driver
+        self.by_ids = ready(f"SELECT {columns} FROM {table}{key} WHERE action_id IN :ids")
+        self.lock_due = ready(f"{free} AND scheduled_date_gmt <= :now{lock}")
+        self.lock_any = ready(f"{free}{lock}")
+        self.of_claims = ready(f"SELECT {columns} FROM {table} WHERE {held}")
         self.lock_of_claims = text(f"SELECT action_id FROM {table} WHERE {held}{lock}")
 
     def load(self, ids: Sequence[int]) -> list[ActionRow]:
@@ -83,10 +84,15 @@ class ActionRows:
         return self._session.run(lambda c: self.read(c, self.by_ids, ids))
 
     def read(
-        self, connection: Connection, statement: Statement, ids: Sequence[int], **values: object
+        self, connection: Connection, statement: str, ids: Sequence[int], **values: object
     ) -> list[ActionRow]:
-        """Run one of the statements above; ``ids`` are those of actions or of claims."""
-        found = connection.execute(statement, {"ids": list(ids), **values})
+        """Run one of the statements above; ``ids`` are those of actions or of claims.
+
+        They stand in the statement: hundreds of bound values would cost more than to run it.
+        """
+        if not ids:
+            return []
+        found = connection.exec_driver_sql(statement.replace(":ids", listed(ids)), values)
         return self._reader.read(found.fetchall())
 
     def actions(
