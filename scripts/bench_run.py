@@ -3,7 +3,8 @@
 The bare loop is a script over PyMySQL without any of wpbridge: it looks for 500 due actions, locks
 and takes them, and ends them with their log rows, one statement after the other. It is what a
 program in Python could do at best with one connection. Runs and loops alternate on the same rows,
-and each ratio is of two neighbours. Prints one JSON object.
+and each ratio is of two neighbours. Prints one JSON object, and on the standard error the table of
+docs/reference/bench.md.
 """
 
 import argparse
@@ -226,6 +227,35 @@ def ratio_of(ours: list[float], theirs: list[float]) -> dict[str, float]:
     }
 
 
+def table(told: dict[str, dict[str, Any]]) -> str:
+    """The figures as Markdown: a column for each backlog."""
+
+    def spread(ratio: dict[str, float]) -> str:
+        return f"{ratio['median']} ({ratio['lowest']} to {ratio['highest']})"
+
+    rows = {
+        "rows of backlog": [f"{int(rows):,}" for rows in told],
+        "---": ["---" for _ in told],
+        "bare loop, actions/s": [f"{one['bare_per_second']:,}" for one in told.values()],
+        "`claim-and-run`, with its start": [
+            f"{one['run_per_second_with_start']:,}" for one in told.values()
+        ],
+        "`claim-and-run`, from its first claim on": [
+            f"{one['run_per_second_without_start']:,}" for one in told.values()
+        ],
+        "its start, seconds": [str(one["start_seconds"]) for one in told.values()],
+        "ratio of the pairs, median (lowest to highest)": [
+            f"{spread(one['ratio'])} {one['ratio_counts']}" for one in told.values()
+        ],
+        "two processes to one": [spread(one["two_processes_to_one"]) for one in told.values()],
+        "peak memory, MB": [str(one["peak_mb"]) for one in told.values()],
+        "the plugin's statements, actions/s": [
+            str(one.get("plugin_statements_per_second", "")) for one in told.values()
+        ],
+    }
+    return "\n".join(f"| {' | '.join([name, *values])} |" for name, values in rows.items())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small: does it run?")
@@ -234,7 +264,7 @@ def main() -> None:
     options = parser.parse_args()
     backlogs = options.rows or ([2_000] if options.quick else [10_000, 300_000, 1_000_000])
     pairs = 1 if options.quick else options.pairs
-    result: dict[str, object] = {"python": sys.version.split()[0], "cores": os.cpu_count()}
+    result: dict[str, Any] = {"python": sys.version.split()[0], "cores": os.cpu_count()}
     with private_mariadb() as server, tempfile.TemporaryDirectory() as folder:
         import pymysql  # noqa: PLC0415 - only to make the database
 
@@ -250,6 +280,7 @@ def main() -> None:
                 told["plugin_statements_per_second"] = plugin_rate(dsn, rows, 1_000)["per_second"]
             result[str(rows)] = told
     print(json.dumps(result, indent=1))
+    print(table({name: one for name, one in result.items() if name.isdigit()}), file=sys.stderr)
 
 
 if __name__ == "__main__":
