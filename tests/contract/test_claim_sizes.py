@@ -9,9 +9,10 @@ from rows import query
 from sent import listen
 from wpbridge import Context
 from wpbridge.clock import SystemClock
-from wpbridge.events import ClaimMade
+from wpbridge.events import ActionCompleted, ClaimMade
 from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
+from wpbridge.runner.claim_size import MOST
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.site.rules import FIRST_CLAIM
@@ -136,3 +137,16 @@ def test_what_runs_long_beside_quick_ones_is_marked(
     runner, _ = make_runner(store, slow, Limits())
     assert runner.run().complete == 6_000
     assert due_then[0] > 0
+
+
+def test_subscribers_are_called_outside_of_transactions(store: RunnerStore) -> None:
+    """They may take long, and rows would be locked meanwhile."""
+    insert(store, *[make_new("h", args=(n,)) for n in range(2_100)])
+    inside: list[bool] = []
+    runner, sizes = make_runner(store, lambda _number: None, Limits())
+    runner._run.bus.subscribe(
+        ActionCompleted, lambda _event: inside.append(store.session.is_inside)
+    )
+    assert runner.run().complete == 2_100
+    assert max(sizes) == MOST
+    assert inside == [False] * 2_100

@@ -6,7 +6,16 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
-from wpbridge.events import ClaimMade
+from wpbridge.events import (
+    ActionCanceled,
+    ActionCompleted,
+    ActionFailed,
+    ActionLost,
+    ActionRetried,
+    ActionSnoozed,
+    ActionStarted,
+    ClaimMade,
+)
 from wpbridge.executors.base import StartMark
 from wpbridge.runner.bookkeeper import Batch, Bookkeeper
 from wpbridge.runner.catch_up import CatchUp
@@ -18,6 +27,10 @@ from wpbridge.runner.writing_endings import OF_THE_STORE
 from wpbridge.site.rules import FIRST_CLAIM
 from wpbridge.store.base import ClaimAndSettled, Claimed, ClaimFilter
 
+_TOLD_MEANWHILE: Final = (
+    *(ActionStarted, ActionCompleted, ActionFailed, ActionRetried),
+    *(ActionSnoozed, ActionCanceled, ActionLost),
+)
 SWITCH_SECONDS: Final = 0.0001
 """How long a handler's thread computes before the loop gets its turn. Python's own 5 ms would let
 the server stand idle after each statement."""
@@ -76,7 +89,8 @@ class Claiming:
         """Return whether the next claim is to be made while this one is started.
 
         It is when the present claim is full, and its actions are so quick that they would have to
-        wait for the next.
+        wait for the next. It is not where somebody has subscribed to what would be told meanwhile:
+        a subscriber may take long, and the rows would be locked until it returns.
         """
         in_hand, waiting = self._run.in_hand, len(claim.ids) + len(self._run.in_hand.calls)
         return (
@@ -86,6 +100,7 @@ class Claiming:
             and not (claim.started or claim.suspects or in_hand.to_mark)
             and not (self._run.is_stopping or self._run.is_quiet)
             and not (self._is_held or self._bookkeeper.is_urgent())
+            and not any(map(self._run.bus.has_subscriber, _TOLD_MEANWHILE))
             and not self.is_done()
             and self._within() > timedelta(0)
         )
