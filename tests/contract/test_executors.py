@@ -258,6 +258,9 @@ def test_log_lines_appear_while_the_handler_runs(runs: Runs, pipes: tuple[str, s
     assert call.lines[0].at.tzinfo is not None
     assert list(runs.executor.running()) == [call]
     assert not runs.executor.has_room()
+    # Quick calls went before it, so it is taken for one of them at first.
+    while runs.executor.has_room(ahead=True):
+        assert not runs.executor.reports(0.01)
     let_go(pipes[1])
     (report,) = runs.executor.reports(60)
     assert [line.message for line in report.call.lines] == ["before", "after"]

@@ -24,7 +24,7 @@ for command in json.loads(sys.argv[1]):
 """
 HELP = {"cli", "codec", "errors", "moved", "site", "telling"}
 """The rooms and modules of wpbridge that the help loads."""
-STATUS = {*HELP, "action", "clock", "outcome", "queue", "store", "system"}
+STATUS = {*HELP, "action", "clock", "dataclass", "outcome", "queue", "store", "system"}
 LIST = {*STATUS, "executors", "patterns", "upkeep"}
 SLOW = {"asyncio", "concurrent", "email", "http", "multiprocessing", "ssl", "unittest"}
 """Modules of Python's own that take long to load, and that no short command needs."""

@@ -111,7 +111,7 @@ class Executor(Protocol):
     def has_room(self, *, ahead: bool = False) -> bool:
         """Return whether more calls would start at once: the runner claims only then.
 
-        With ``ahead`` also when more may wait, since what waits is quick as far as it is known.
+        With ``ahead`` also when they would by the time that a claim takes.
         """
         ...
 

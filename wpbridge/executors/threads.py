@@ -6,6 +6,7 @@ ended, so a sync one that runs beyond it is reported and goes on. What they prin
 ``sys.stdout``, which is another one while an executor is open.
 """
 
+import math
 import queue
 import threading
 from collections.abc import Callable, Collection, Mapping
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ThreadExecutor", "outcome_of"]
 
+AHEAD_SECONDS: Final = 0.25
+"""More is claimed when what waits will have started by then: a claim takes about as long."""
+_WEIGHT: Final = 0.2
+"""Of the newest duration in the average."""
 MOST_AHEAD: Final = 500
 """More calls than these never wait when more is claimed."""
 _ASYNC_GRACE_SECONDS: Final = 2.0
@@ -78,6 +83,8 @@ class ThreadExecutor(PythonExecutor):
         self._site = site
         self._queue: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
         self._running: dict[Call, _Running] = {}
+        self._pace = math.inf
+        """How long the last few calls took on average, in seconds."""
         self._loop: AsyncThread | None = None
         self._loop_lock = threading.Lock()
         self._stdout: Stdout | None = Stdout.install()
@@ -92,9 +99,21 @@ class ThreadExecutor(PythonExecutor):
         return self._concurrency - self._queue.qsize() - len(self._running)
 
     def has_room(self, *, ahead: bool = False) -> bool:
-        """Return whether a thread stands idle; with ``ahead`` also whether more may wait."""
-        is_free = self._free() > 0 or (ahead and self._queue.qsize() <= MOST_AHEAD)
+        """Return whether a thread stands idle; with ``ahead`` also whether one soon will."""
+        is_free = self._free() > 0 or (ahead and self._is_nearly_free())
         return bool(self._handlers) and is_free
+
+    def _is_nearly_free(self) -> bool:
+        """Return whether what runs and waits will have ended soon, if it goes on as it does.
+
+        The runner knows how quick its actions are on the whole. Only the calls of these threads
+        tell whether these threads are stuck.
+        """
+        running, waiting = list(self._running.copy().values()), self._queue.qsize()
+        now = self._clock.monotonic()
+        pace = max([self._pace, *(now - own.since for own in running)])
+        seconds = pace * (len(running) + waiting) / self._concurrency
+        return seconds < AHEAD_SECONDS and waiting <= MOST_AHEAD
 
     def trouble(self) -> str | None:
         """Return None: nothing keeps a thread from running handlers."""
@@ -185,6 +204,7 @@ class ThreadExecutor(PythonExecutor):
             output = printed.end()
             ended_at = self._clock.now()
             self._say_how_long(own, outcome, ended_at)
+            self._note_pace(self._clock.monotonic() - own.since)
             del self._running[call]
             self._mailbox.put(
                 Report(
@@ -195,6 +215,11 @@ class ThreadExecutor(PythonExecutor):
                     output=output,
                 )
             )
+
+    def _note_pace(self, seconds: float) -> None:
+        """Take in one more duration. Threads may overwrite each other's: it is a guess."""
+        pace = seconds if self._pace == math.inf else self._pace
+        self._pace = pace + (seconds - pace) * _WEIGHT
 
     def _say_how_long(self, own: _Running, outcome: Outcome, ended_at: datetime) -> None:
         """Log how long a call ran beyond its limit; its own outcome stands."""
