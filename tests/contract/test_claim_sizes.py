@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable
 
+import pytest
+
 from daemons import until
 from factories import insert, make_new
 from rows import query
@@ -139,14 +141,20 @@ def test_what_runs_long_beside_quick_ones_is_marked(
     assert due_then[0] > 0
 
 
-def test_subscribers_are_called_outside_of_transactions(store: RunnerStore) -> None:
-    """They may take long, and rows would be locked meanwhile."""
+@pytest.mark.parametrize("who", ["subscriber", "log"])
+def test_events_are_told_outside_of_transactions(who: str, store: RunnerStore) -> None:
+    """Who hears them may take long, and rows would be locked meanwhile."""
     insert(store, *[make_new("h", args=(n,)) for n in range(2_100)])
     inside: list[bool] = []
     runner, sizes = make_runner(store, lambda _number: None, Limits())
-    runner._run.bus.subscribe(
-        ActionCompleted, lambda _event: inside.append(store.session.is_inside)
-    )
+
+    def hear(_event: object) -> None:
+        inside.append(store.session.is_inside)
+
+    if who == "log":
+        runner._run.bus.write_to(hear, lambda kind: kind is ActionCompleted)
+    else:
+        runner._run.bus.subscribe(ActionCompleted, hear)
     assert runner.run().complete == 2_100
     assert max(sizes) == MOST
     assert inside == [False] * 2_100

@@ -28,9 +28,15 @@ from wpbridge.site.rules import FIRST_CLAIM
 from wpbridge.store.base import ClaimAndSettled, Claimed, ClaimFilter
 
 _TOLD_MEANWHILE: Final = (
-    *(ActionStarted, ActionCompleted, ActionFailed, ActionRetried),
-    *(ActionSnoozed, ActionCanceled, ActionLost),
+    ActionStarted,
+    ActionCompleted,
+    ActionFailed,
+    ActionRetried,
+    ActionSnoozed,
+    ActionCanceled,
+    ActionLost,
 )
+"""The events that are told while actions are started and their endings taken in."""
 SWITCH_SECONDS: Final = 0.0001
 """How long a handler's thread computes before the loop gets its turn. Python's own 5 ms would let
 the server stand idle after each statement."""
@@ -89,8 +95,8 @@ class Claiming:
         """Return whether the next claim is to be made while this one is started.
 
         It is when the present claim is full, and its actions are so quick that they would have to
-        wait for the next. It is not where somebody has subscribed to what would be told meanwhile:
-        a subscriber may take long, and the rows would be locked until it returns.
+        wait for the next. It is not where somebody hears what would be told meanwhile: a subscriber
+        or a log may take long, and the rows would be locked until it returns.
         """
         in_hand, waiting = self._run.in_hand, len(claim.ids) + len(self._run.in_hand.calls)
         return (
@@ -100,7 +106,7 @@ class Claiming:
             and not (claim.started or claim.suspects or in_hand.to_mark)
             and not (self._run.is_stopping or self._run.is_quiet)
             and not (self._is_held or self._bookkeeper.is_urgent())
-            and not any(map(self._run.bus.has_subscriber, _TOLD_MEANWHILE))
+            and not any(map(self._run.bus.is_heard, _TOLD_MEANWHILE))
             and not self.is_done()
             and self._within() > timedelta(0)
         )

@@ -36,10 +36,6 @@ class Bus:
         """Return whether somebody would hear an event of the kind. Else nobody needs to make it."""
         if self._log is not None and self._log[1](kind):
             return True
-        return self.has_subscriber(kind)
-
-    def has_subscriber(self, kind: type[Event]) -> bool:
-        """Return whether a function has subscribed to events of the kind."""
         is_wanted = self._wanted.get(kind)
         if is_wanted is None:
             is_wanted = any(issubclass(kind, wanted) for wanted, _ in self._subscribers)
