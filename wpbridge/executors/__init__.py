@@ -1,7 +1,7 @@
 """Ways to run one action, and the table that says which one. An executor returns an outcome.
 
-It writes no row. The runner knows executors by `base` and `openings` alone. A webhook is a handler
-that posts, and runs on threads.
+It writes no row. The runner knows executors by `base`, `openings` and `pace` alone. A webhook is a
+handler that posts, and runs on threads.
 """
 
 from typing import Final
@@ -11,6 +11,7 @@ DOOR: Final = (
     "handlers",
     "loading",
     "openings",
+    "pace",
     "php",
     "process",
     "router",

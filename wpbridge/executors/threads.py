@@ -6,7 +6,6 @@ ended, so a sync one that runs beyond it is reported and goes on. What they prin
 ``sys.stdout``, which is another one while an executor is open.
 """
 
-import math
 import queue
 import threading
 from collections.abc import Callable, Collection, Mapping
@@ -18,6 +17,7 @@ from wpbridge.dataclass import dataclass
 from wpbridge.executors.base import Call, Mailbox, Report, unstarted
 from wpbridge.executors.handler_calls import context_of, is_awaitable, outcome_of
 from wpbridge.executors.handlers import Context, Enqueuer, Handler
+from wpbridge.executors.pace import AHEAD_SECONDS, moved
 from wpbridge.executors.printed_output import Printed, Stdout
 from wpbridge.executors.python_executor import PythonExecutor
 from wpbridge.outcome import Failed, LogLine, Outcome
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ThreadExecutor", "outcome_of"]
 
-AHEAD_SECONDS: Final = 0.25
-"""More is claimed when what waits will have started by then: a claim takes about as long."""
-_WEIGHT: Final = 0.2
-"""Of the newest duration in the average."""
 MOST_AHEAD: Final = 500
 """More calls than these never wait when more is claimed."""
 _ASYNC_GRACE_SECONDS: Final = 2.0
@@ -83,7 +79,7 @@ class ThreadExecutor(PythonExecutor):
         self._site = site
         self._queue: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
         self._running: dict[Call, _Running] = {}
-        self._pace = math.inf
+        self._pace: float | None = None
         """How long the last few calls took on average, in seconds."""
         self._loop: AsyncThread | None = None
         self._loop_lock = threading.Lock()
@@ -109,6 +105,8 @@ class ThreadExecutor(PythonExecutor):
         The runner knows how quick its actions are on the whole. Only the calls of these threads
         tell whether these threads are stuck.
         """
+        if self._pace is None:
+            return False
         running, waiting = list(self._running.copy().values()), self._queue.qsize()
         now = self._clock.monotonic()
         pace = max([self._pace, *(now - own.since for own in running)])
@@ -218,8 +216,7 @@ class ThreadExecutor(PythonExecutor):
 
     def _note_pace(self, seconds: float) -> None:
         """Take in one more duration. Threads may overwrite each other's: it is a guess."""
-        pace = seconds if self._pace == math.inf else self._pace
-        self._pace = pace + (seconds - pace) * _WEIGHT
+        self._pace = moved(self._pace, seconds)
 
     def _say_how_long(self, own: _Running, outcome: Outcome, ended_at: datetime) -> None:
         """Log how long a call ran beyond its limit; its own outcome stands."""

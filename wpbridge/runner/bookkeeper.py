@@ -25,7 +25,7 @@ from wpbridge.runner.writing_endings import Written, as_given, write
 from wpbridge.store.base import Ending
 
 FLUSH_SECONDS: Final = 0.2
-FEW: Final = 10
+ACTIONS_A_STEP: Final = 10
 """So many actions are started or ended before it is asked whether the store has its answer."""
 
 
@@ -111,13 +111,18 @@ class Bookkeeper:
             for report in self._run.executor.reports(0.0):
                 is_quick = isinstance(report.outcome, Completed)
                 (self._quick if is_quick else self._later).append(report)
-        some = [self._quick.popleft() for _ in range(min(FEW, len(self._quick)))]
+        some = [self._quick.popleft() for _ in range(min(ACTIONS_A_STEP, len(self._quick)))]
         for report in some:
             self._collect(report, report.outcome)
         return bool(some)
 
     def seconds_to_flush(self) -> float:
-        """Return how long endings may wait before they are written."""
+        """Return how long endings may wait before they are written.
+
+        It is no time while reports wait that came while the store was in use.
+        """
+        if self._later or self._quick:
+            return 0.0
         return max(0.0, FLUSH_SECONDS - (self._run.clock.monotonic() - self._flushed_at))
 
     def take_paused(self) -> set[str]:

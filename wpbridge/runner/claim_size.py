@@ -8,16 +8,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
+from wpbridge.executors.pace import AHEAD_SECONDS, moved
 from wpbridge.runner.limits import Limits
 from wpbridge.site.rules import FIRST_CLAIM
 
 SOON: Final = timedelta(seconds=1)
 MOST: Final = 500
 """Longer claims are hardly quicker, and lock more rows at a time."""
-AHEAD_SECONDS: Final = 0.25
-"""The next claim is begun early when what is in hand will have ended by then."""
-_WEIGHT: Final = 0.2
-"""Of the newest duration in the average: the last dozen decide."""
 
 
 def claim_size(limits: Limits, *, is_held: bool) -> "ClaimSize":
@@ -66,8 +63,8 @@ class ClaimSize:
     def note(self, hook: str, duration: timedelta) -> None:
         """Take in how long one more action ran."""
         seconds = max(0.0, duration.total_seconds())
-        self._average = _moved(self._average, seconds)
-        self._averages[hook] = _moved(self._averages.get(hook), seconds)
+        self._average = moved(self._average, seconds)
+        self._averages[hook] = moved(self._averages.get(hook), seconds)
 
     def note_running(self, hook: str, so_far: timedelta) -> None:
         """Take in how long an action has been running that has not ended yet.
@@ -119,7 +116,3 @@ class ClaimSize:
                 return place
             room -= self._averages.get(hook, unknown)
         return len(hooks)
-
-
-def _moved(average: float | None, seconds: float) -> float:
-    return seconds if average is None else average + (seconds - average) * _WEIGHT

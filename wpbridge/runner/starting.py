@@ -7,7 +7,7 @@ from wpbridge.action import Action, Claim
 from wpbridge.executors.base import Call, Report
 from wpbridge.outcome import Failed
 from wpbridge.runner import concluding, log_texts
-from wpbridge.runner.bookkeeper import FEW, Bookkeeper
+from wpbridge.runner.bookkeeper import ACTIONS_A_STEP, Bookkeeper
 from wpbridge.runner.dispatcher import dispatch
 from wpbridge.runner.in_hand import CallState, Ended
 from wpbridge.runner.presence import Presence
@@ -38,7 +38,7 @@ class Starting:
         """
         self._run.in_hand.claims[claim.id] = {action.id for action in claim.actions}
         for place, action in enumerate(claim.actions, 1):
-            if place % FEW == 0:
+            if place % ACTIONS_A_STEP == 0:
                 yield True
             match call := dispatch(action, self._run.executor, self._presence.is_trusted):
                 case Failed():

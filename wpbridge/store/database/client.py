@@ -50,7 +50,7 @@ class ClientDriver(Protocol):
         ...
 
 
-def is_answered(poll: select.poll, work: Work | None, longest_ms: float) -> bool:
+def wait_for_answer(poll: select.poll, work: Work | None, longest_ms: float) -> bool:
     """Wait until an answer begins, and do the work meanwhile; return False when none comes in time.
 
     The time counts from the end of the work. Most answers come at once, and are not kept waiting.

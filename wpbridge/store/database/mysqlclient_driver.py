@@ -22,7 +22,7 @@ from MySQLdb.constants import CR, FIELD_TYPE
 from MySQLdb.converters import conversions
 
 from wpbridge.site.database import DatabaseAddress
-from wpbridge.store.database.client import AS_TEXT, Work, is_answered
+from wpbridge.store.database.client import AS_TEXT, Work, wait_for_answer
 
 _FILE: Final = Path(__file__).with_name("mysqlclient.cnf")
 """What the C library takes from a file only: the ways to log in. Others ask at the terminal."""
@@ -113,7 +113,7 @@ class _Link(Connection):
             raise
 
     def _wait(self) -> None:
-        if not is_answered(self._poll, self.meanwhile, self._longest_ms):
+        if not wait_for_answer(self._poll, self.meanwhile, self._longest_ms):
             self._hang_up()
             lost = "Lost connection to server during query (timed out)"
             raise MySQLdb.OperationalError(CR.SERVER_LOST, lost)

@@ -9,7 +9,7 @@ from pymysql.constants import FIELD_TYPE
 from pymysql.converters import conversions
 
 from wpbridge.site.database import DatabaseAddress
-from wpbridge.store.database.client import AS_TEXT, Work, is_answered
+from wpbridge.store.database.client import AS_TEXT, Work, wait_for_answer
 
 ANSWER_BYTES: Final = 1 << 18
 """So many bytes of an answer are read at a time; the driver itself would take 8 KiB."""
@@ -63,7 +63,7 @@ class _Link(Connection):
             poll.register(self._sock, select.POLLIN)
             try:
                 # That nothing comes in time is found when it is read.
-                is_answered(poll, self.meanwhile, 0)
+                wait_for_answer(poll, self.meanwhile, 0)
             except BaseException:
                 # The answer would be read as the one to the next statement.
                 self._force_close()

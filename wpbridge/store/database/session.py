@@ -88,9 +88,10 @@ class Session:
         self.pause: Callable[[float], None] = time.sleep
         self.was_lost: Callable[[str], None] = lambda _message: None
         """Called once at the beginning of each outage, with the error."""
-        self._work: Callable[[], bool] | None = None
         self.came_back: Callable[[float], None] = lambda _seconds: None
         """Called at the end of an outage, with its length in seconds."""
+        self._work: Callable[[], bool] | None = None
+        """See :meth:`meanwhile`."""
 
     @contextlib.contextmanager
     def meanwhile(self, work: Callable[[], bool] | None) -> Iterator[None]:
