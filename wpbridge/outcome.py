@@ -40,6 +40,11 @@ def class_name(value: object) -> str:
 class Completed:
     """The handler returned."""
 
+    result: str | None = None
+    """What it returned, as JSON in ASCII; None where it returned None."""
+    left_out: str = ""
+    """Why what it returned is not kept; empty where it is, or where it returned None."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
@@ -103,6 +108,16 @@ class LogLine(NamedTuple):
     """One row for the log of an action."""
 
     message: str
+    at: datetime
+    """Aware UTC."""
+
+
+class Progress(NamedTuple):
+    """How far an action says it is."""
+
+    fraction: float
+    """From 0 to 1."""
+    text: str
     at: datetime
     """Aware UTC."""
 

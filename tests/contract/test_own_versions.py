@@ -77,6 +77,7 @@ def told(action: Action, site: str) -> str:
         site=site,
         now=lambda: NOW,
         lines=[],
+        steps=[],
         open_queue=None,
         limit=None,
         stopping=lambda: False,

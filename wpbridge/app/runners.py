@@ -27,6 +27,7 @@ from wpbridge.telling import lines
 from wpbridge.telling.bus import Bus
 from wpbridge.telling.log import tell
 from wpbridge.upkeep.caretaker import SiteCaretaker
+from wpbridge.upkeep.kept_results import InTurn, KeptResults
 
 SHORTEST_POLL = timedelta(milliseconds=50)
 _BRACKETS = re.compile(r"\[.+\]")
@@ -76,7 +77,12 @@ def make_runner(
     me = identity(settings.wake_address)
     # A runner of a few named actions is soon gone.
     cares = settings.owns_site and settings.upkeep and only.ids is None
-    caretaker = make_caretaker(settings, store, clock, bus, me) if cares else None
+    caretakers: list[KeptResults | SiteCaretaker] = []
+    if settings.results_keep is not None and only.ids is None:
+        keep = settings.results_keep
+        caretakers.append(KeptResults(store, clock, holder=_holder(me), keep=keep))
+    if cares:
+        caretakers.append(make_caretaker(settings, store, clock, bus, me))
     return Runner(
         mine,
         executor,
@@ -87,7 +93,7 @@ def make_runner(
         retry=settings.retry,
         shares=settings.shares,
         bus=bus,
-        caretaker=caretaker,
+        caretaker=InTurn(*caretakers) if caretakers else None,
     )
 
 
@@ -120,7 +126,12 @@ def make_caretaker(
         store,
         clock,
         bus,
-        holder=f"{me.host[:200]}, pid {me.pid}, {secrets.token_hex(4)}",
+        holder=_holder(me),
         rules=settings.retention,
         runs_php=settings.php,
     )
+
+
+def _holder(me: Identity) -> str:
+    """Return a name for the holder of a duty, which no other runner has."""
+    return f"{me.host[:200]}, pid {me.pid}, {secrets.token_hex(4)}"

@@ -1,5 +1,6 @@
 """Actions as rows: the fields that every command prints, docs/reference/json.md."""
 
+import json
 from datetime import datetime
 from typing import Any, Final
 
@@ -7,7 +8,7 @@ from wpbridge.clock import from_timestamp
 from wpbridge.codec import args, schedule
 from wpbridge.codec.jsontext import is_finite
 from wpbridge.errors import CodecError
-from wpbridge.store.records import LogEntry, Record
+from wpbridge.store.records import LogEntry, Record, StoredResult
 
 ACTION_FIELDS: Final = (
     "id",
@@ -56,6 +57,20 @@ def action_row(record: Record, zone: str | None = None) -> dict[str, Any]:
         "recurrence": recurrence,
         "tz": zone,
         "first": first,
+    }
+
+
+RESULT_FIELDS: Final = ("progress", "progress_text", "result")
+
+
+def result_row(stored: StoredResult | None) -> dict[str, Any]:
+    """Return what an action's handler returned, and how far it said it was; None for nothing."""
+    if stored is None:
+        return dict.fromkeys(RESULT_FIELDS)
+    return {
+        "progress": stored.progress,
+        "progress_text": stored.progress_text or None,
+        "result": None if stored.result is None else json.loads(stored.result),
     }
 
 

@@ -8,7 +8,15 @@ from typing import Any
 import click
 
 from wpbridge.action import ActionId
-from wpbridge.cli.action_rows import ACTION_FIELDS, LIST_FIELDS, LOG_FIELDS, action_row, log_row
+from wpbridge.cli.action_rows import (
+    ACTION_FIELDS,
+    LIST_FIELDS,
+    LOG_FIELDS,
+    RESULT_FIELDS,
+    action_row,
+    log_row,
+    result_row,
+)
 from wpbridge.cli.filters import BIGGEST, filter_options, ids_of, query_of, read_args, split
 from wpbridge.cli.misspelled import tell_unknown
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
@@ -181,16 +189,18 @@ def get(
         row = action_row(record, queue.zones_of([one]).get(one))
         row["waits_for"] = [wait.after_id for wait in queue.waits_of([one])]
         log = queue.logs(one)
+        row |= result_row(queue.result(one))
         as_table = is_table(settings.format, field)
         zone = times_in(settings, queue.store) if as_table else UTC
     row["log"] = [{"date": iso(entry.at, zone), "message": entry.message} for entry in log]
-    names: tuple[str, ...] = (*ACTION_FIELDS, "waits_for", "log")
+    told = tuple(name for name in RESULT_FIELDS if not as_table or row[name] is not None)
+    names: tuple[str, ...] = (*ACTION_FIELDS, "waits_for", *told, "log")
     if as_table and not fields:
         lines = {
             f"log {n}": f"{iso(entry.at, zone)} {entry.message}" for n, entry in enumerate(log, 1)
         }
         row |= lines
-        names = (*ACTION_FIELDS, "waits_for", *lines)
+        names = (*ACTION_FIELDS, "waits_for", *told, *lines)
     print_one(row, fields=names, style=settings.format, chosen=fields, field=field, zone=zone)
 
 

@@ -25,7 +25,7 @@ class AsyncThread:
 
     def ended(
         self, work: Coroutine[Any, Any, Any], limit: timedelta | None
-    ) -> BaseException | None:
+    ) -> tuple[Any, BaseException | None]:
         """Do what :func:`ended` does, from any other thread."""
         return asyncio.run_coroutine_threadsafe(ended(work, limit), self._loop).result()
 
@@ -47,23 +47,24 @@ class AsyncThread:
             self._loop.close()
 
 
-async def ended(work: Coroutine[Any, Any, Any], limit: timedelta | None) -> BaseException | None:
-    """Await a handler, cancel it at its limit, and return what it raised.
+async def ended(
+    work: Coroutine[Any, Any, Any], limit: timedelta | None
+) -> tuple[Any, BaseException | None]:
+    """Await a handler, cancel it at its limit, and return what it returned and what it raised.
 
     Returned, not raised: SystemExit out of one task would stop the loop under all the others.
     """
     try:
-        await _within(work, limit)
+        return await _within(work, limit), None
     except BaseException as error:  # noqa: BLE001 - the caller raises it again
-        return error
-    return None
+        return None, error
 
 
-async def _within(work: Coroutine[Any, Any, Any], limit: timedelta | None) -> None:
+async def _within(work: Coroutine[Any, Any, Any], limit: timedelta | None) -> Any:
     watch = asyncio.timeout(None if limit is None else limit.total_seconds())
     try:
         async with watch:
-            await work
+            return await work
     except TimeoutError:
         if limit is not None and watch.expired():
             raise TimedOut(over(limit)) from None

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 from wpbridge.action import Action
 from wpbridge.dataclass import dataclass
 from wpbridge.executors.openings import Openings
-from wpbridge.outcome import LogLine, Outcome, Unrun
+from wpbridge.outcome import LogLine, Outcome, Progress, Unrun
 
 StartMark: TypeAlias = Literal["with_ending", "before_call", "once", "by_plugin"]
 """When an action's start mark is written.
@@ -36,6 +36,8 @@ class Call:
     start_mark: StartMark = "with_ending"
     lines: list[LogLine] = field(default_factory=list)
     """Filled by the handler's ctx.log while it runs; emptied by the runner."""
+    steps: list[Progress] = field(default_factory=list)
+    """Filled by the handler's ctx.progress in the same way. Only the last one counts."""
     may_start: Callable[[], bool] = field(default=lambda: True, repr=False)
     """Asked right before it starts, from any thread: not when others may have taken it over."""
 

@@ -3,13 +3,14 @@
 Whatever a handler raises, SystemExit and KeyboardInterrupt included, becomes an outcome here.
 """
 
+import json
 import logging
 import time
 import traceback
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
-from typing import Any
+from typing import Any, Final
 
 from wpbridge.action import Action
 from wpbridge.codec.keys import key_of_0_1
@@ -21,6 +22,7 @@ from wpbridge.outcome import (
     Failed,
     LogLine,
     Outcome,
+    Progress,
     Retried,
     Retry,
     Snooze,
@@ -31,6 +33,8 @@ from wpbridge.outcome import (
 )
 from wpbridge.telling.log import tell
 
+MOST_RESULT_BYTES: Final = 65_536
+"""What a handler returned is kept up to this size, as JSON."""
 _log = logging.getLogger("wpbridge.handler")
 
 
@@ -41,6 +45,7 @@ def context_of(
     site: str,
     now: Callable[[], datetime],
     lines: list[LogLine],
+    steps: list[Progress],
     open_queue: Callable[[], Enqueuer] | None,
     limit: timedelta | None,
     stopping: Callable[[], bool],
@@ -58,6 +63,7 @@ def context_of(
         site=site,
         now=now,
         lines=lines,
+        steps=steps,
         open_queue=open_queue,
         deadline=None if limit is None else now() + limit,
         over_at=None if limit is None else time.monotonic() + limit.total_seconds(),
@@ -100,7 +106,7 @@ def outcome_of(run: Callable[[], Any], raised: list[BaseException] | None = None
 def _asked(run: Callable[[], Any]) -> Outcome:
     """The outcome that a handler asks for; a request that makes no sense raises."""
     try:
-        run()
+        value = run()
     except Retry as request:
         after = _span(request.after)
         if after < timedelta(0):
@@ -111,7 +117,31 @@ def _asked(run: Callable[[], Any]) -> Outcome:
         return Snoozed(until=_moment(request.until), reason=_why(request.reason))
     except Cancel as request:
         return Canceled(reason=_why(request.reason))
-    return Completed()
+    return _RETURNED_NONE if value is None else completed(value)
+
+
+_RETURNED_NONE: Final = Completed()
+
+
+def completed(value: object) -> Completed:
+    """Return the outcome of a handler that has returned this value, which is kept as its result.
+
+    A value that is no JSON, or that is too large, is left out, and the outcome says why. It never
+    fails the action, whatever its own methods raise.
+    """
+    try:
+        told = json.dumps(value, allow_nan=False)
+    except BaseException as error:  # noqa: BLE001 - a handler's own class may do anything
+        why = f"{class_name(error)}: {plain(error, most=200)}"
+        return Completed(
+            left_out=f"what the handler returned is not kept, for it is no JSON: {why}"
+        )
+    if len(told) > MOST_RESULT_BYTES:
+        return Completed(
+            left_out=f"what the handler returned is not kept: as JSON it has {len(told):,} bytes,"
+            f" and {MOST_RESULT_BYTES:,} are kept at most"
+        )
+    return Completed(result=told)
 
 
 def _why(reason: object) -> str:

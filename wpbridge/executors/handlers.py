@@ -20,7 +20,7 @@ from wpbridge.codec.keys import key_of
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError
 from wpbridge.events import Event
-from wpbridge.outcome import LogLine, plain
+from wpbridge.outcome import LogLine, Progress, plain
 
 E = TypeVar("E", bound=Event)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -47,6 +47,7 @@ HOOKS_MARK: Final = "__wpbridge_hooks__"
 AROUND_MARK: Final = "__wpbridge_around__"
 EVENTS_MARK: Final = "__wpbridge_events__"
 """The attributes of a function that hold what it is marked with."""
+PROGRESS_CHARACTERS: Final = 255
 _LONGEST_SECONDS = 366 * 86400.0
 
 
@@ -71,6 +72,7 @@ class Context:
     """The queue's name, for people: the folder, database or address that the runner was given."""
     now: Callable[[], datetime]
     lines: list[LogLine] = field(default_factory=list, repr=False)
+    steps: list[Progress] = field(default_factory=list, repr=False)
     open_queue: Callable[[], Enqueuer] | None = field(default=None, repr=False)
     deadline: datetime | None = None
     """When this attempt's time limit is reached, in aware UTC; None for no limit."""
@@ -130,6 +132,22 @@ class Context:
     def log(self, message: str) -> None:
         """Write a row into the action's own log; it appears within a second."""
         self.lines.append(LogLine(message=plain(message), at=self.now()))
+
+    def progress(self, fraction: float, text: str = "") -> None:
+        """Say how far this action is; whoever asks for it sees that within a second or two.
+
+        Args:
+            fraction: from 0 to 1. What lies outside counts as the nearer end.
+            text: up to 255 characters for people; a longer one is cut.
+
+        Raises:
+            ValueError: the fraction is no number.
+        """
+        share = float(fraction)
+        if math.isnan(share):
+            raise ValueError("progress: a number from 0 to 1, not NaN")
+        share = min(1.0, max(0.0, share))
+        self.steps.append(Progress(share, plain(text, most=PROGRESS_CHARACTERS), self.now()))
 
     @property
     def idempotency_key(self) -> str:

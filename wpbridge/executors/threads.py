@@ -230,13 +230,15 @@ class ThreadExecutor(PythonExecutor):
     def _run(self, handler: Handler, call: Call, limit: timedelta | None) -> Outcome:
         return outcome_of(lambda: self._call(handler, call, limit))
 
-    def _call(self, handler: Handler, call: Call, limit: timedelta | None) -> None:
+    def _call(self, handler: Handler, call: Call, limit: timedelta | None) -> Any:
         context = self._context(call, limit) if handler.wants_context else None
         result: Any = handler.call(call.values, context)
         if not is_awaitable(result):
-            return
-        if (error := self._async_thread().ended(result, limit)) is not None:
+            return result
+        value, error = self._async_thread().ended(result, limit)
+        if error is not None:
             raise error
+        return value
 
     def _context(self, call: Call, limit: timedelta | None) -> Context:
         return context_of(
@@ -245,6 +247,7 @@ class ThreadExecutor(PythonExecutor):
             site=self._site,
             now=self._clock.now,
             lines=call.lines,
+            steps=call.steps,
             open_queue=self._open_queue,
             limit=limit,
             stopping=lambda: self._is_stopping,

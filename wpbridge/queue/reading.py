@@ -9,7 +9,7 @@ from wpbridge.action import ActionId
 from wpbridge.errors import ActionNotFound, InputError
 from wpbridge.queue.connection import QueueConnection
 from wpbridge.queue.enqueue import Moment
-from wpbridge.store.records import FailedRun, LogEntry, Query, Record, Tally, Wait
+from wpbridge.store.records import FailedRun, LogEntry, Query, Record, StoredResult, Tally, Wait
 
 
 class QueueReading(QueueConnection):
@@ -71,6 +71,14 @@ class QueueReading(QueueConnection):
         since = None if failed_since is None else self._moment(failed_since)
         with self._turn() as parts:
             return parts.failed.newest(meant, since=since, open_only=open_only)[0]
+
+    def result(self, action_id: int) -> StoredResult | None:
+        """Return what an action's handler returned, and how far it said that it was.
+
+        None where nothing is kept: it returned None, has not ended, or its result is too old.
+        """
+        one = ActionId(action_id)
+        return self._read(lambda parts: parts.results.of([one])).get(one)
 
     def zones_of(self, ids: Sequence[int]) -> dict[ActionId, str]:
         """Return the time zones of those actions whose cron is not read in UTC."""

@@ -13,7 +13,16 @@ from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.dataclass import dataclass
 from wpbridge.events import ActionCompleted, ActionStarted
 from wpbridge.executors.base import Call, Report
-from wpbridge.outcome import Booked, Completed, Failed, LogLine, Outcome, Unrun, line_of
+from wpbridge.outcome import (
+    Booked,
+    Completed,
+    Failed,
+    LogLine,
+    Outcome,
+    Progress,
+    Unrun,
+    line_of,
+)
 from wpbridge.runner import action_events, concluding, log_texts
 from wpbridge.runner.breaker import Breaker
 from wpbridge.runner.catch_up import CatchUp
@@ -281,6 +290,7 @@ class Bookkeeper:
         Calls that are not in hand are passed over: others took their actions over.
         """
         now = self._run.clock.now()
+        steps: dict[ActionId, Progress] = {}
         fresh: dict[ActionId, CallState] = {}
         started: list[tuple[Action, list[LogLine]]] = []
         said: list[tuple[ActionId, LogLine]] = []
@@ -294,6 +304,8 @@ class Bookkeeper:
             ):
                 continue
             lines = _taken(call, now)
+            while call.steps:
+                steps[call.action.id] = call.steps.pop(0)
             self._tell_started(call, own, started_at)
             if own.is_marked:
                 said += [(call.action.id, line) for line in lines]
@@ -304,6 +316,7 @@ class Bookkeeper:
             for action_id in self._run.store.start(started, now=now, once=False):
                 fresh[action_id].is_marked = True
         self._run.store.log(said)
+        self._run.store.advance(steps)
 
 
 def _taken(call: Call, now: datetime) -> list[LogLine]:

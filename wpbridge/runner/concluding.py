@@ -74,8 +74,13 @@ def plainer(ending: Ending, error: BaseException) -> Iterator[tuple[Ending, Fail
     its reason. Each comes with the failure that it stands for, or None if the outcome still counts.
     """
     logs = tuple(line._replace(message=_ascii(line.message)) for line in ending.logs)
-    yield ending._replace(logs=logs), None
     failed = _unwritten(error)
+    if ending.result is not None:
+        # The first that is left out is what nobody needs to go on.
+        told = f"what the handler returned is not kept: {failed.reason}"
+        logs = (*logs, log_texts.detail(ending.at, _ascii(told)))
+        ending = ending._replace(result=None)
+    yield ending._replace(logs=logs), None
     if ending.successor is not None:
         stopped = (*logs, log_texts.next_failed(ending.at, failed.reason))
         yield ending._replace(logs=stopped, successor=None, stop_line=None), None
@@ -109,9 +114,11 @@ def ending_of(
     """
     before = [*([] if marked else [log_texts.started(started_at)]), *said]
     match outcome:
-        case Completed():
+        case Completed(result=result, left_out=left_out):
             lines = [*before, log_texts.completed(ended_at)]
-            return _final(action, Status.COMPLETE, ended_at, lines, marked=marked)
+            lines += [log_texts.detail(ended_at, left_out)] if left_out else []
+            ending = _final(action, Status.COMPLETE, ended_at, lines, marked=marked)
+            return ending if result is None else ending._replace(result=result)
         case Failed(reason=reason, detail=detail):
             lines = [*before, log_texts.failed(ended_at, reason)]
             lines += [log_texts.detail(ended_at, detail)] if detail else []

@@ -98,6 +98,8 @@ class Settings:
     """The plugin's own runners are off: its upkeep actions are run here too."""
     upkeep: bool = _setting(True, kinds.boolean, "site")
     """What the plugin's cleaner does is done here; only with ``owns_site``."""
+    results_keep: timedelta | None = _setting(timedelta(days=7), kinds.duration, "results")
+    """How long what handlers returned is kept; None: as long as the action."""
     unique_by: Literal["auto", "group", "args"] = _setting(
         "auto", kinds.choice("auto", "group", "args"), "site"
     )

@@ -5,14 +5,14 @@ its claim and the expected status. A row that does not match belongs to somebody
 is an answer and not an error, so the methods return what they did change.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from wpbridge.action import Action, ActionId, Claim, ClaimId, NewAction, RunnerId, Status
 from wpbridge.dataclass import dataclass
-from wpbridge.outcome import LogLine
+from wpbridge.outcome import LogLine, Progress
 from wpbridge.site.rules import Limit
 from wpbridge.store.records import Pause
 
@@ -79,6 +79,8 @@ class Ending(NamedTuple):
     is_undated: bool = False
     """For PENDING: whether the row loses its date, so that the action is never due."""
     successor: NewAction | None = None
+    result: str | None = None
+    """What the handler returned, as JSON; None for nothing."""
     stop_line: LogLine | None = None
     """The log row to write when the chain is stopped. When it is given and the five oldest rows of
     the hook have all failed (the plugin's consistent-failure rule), the successor is dropped."""
@@ -375,6 +377,10 @@ class Store(Protocol):
 
     def log(self, lines: Iterable[tuple[ActionId, LogLine]]) -> None:
         """Write log rows for actions."""
+        ...
+
+    def advance(self, steps: Mapping[ActionId, Progress]) -> None:
+        """Write how far running actions are. A store that cannot keep that writes nothing."""
         ...
 
     def insert(self, actions: Sequence[NewAction], *, now: datetime) -> Sequence[ActionId]:

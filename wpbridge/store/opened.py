@@ -25,6 +25,7 @@ from wpbridge.store.rows.groups import Groups
 from wpbridge.store.rows.held_hooks import HeldHooks
 from wpbridge.store.rows.inserts import Inserts
 from wpbridge.store.rows.options import Options
+from wpbridge.store.rows.results import Results
 from wpbridge.store.rows.signing import SigningSecrets
 from wpbridge.store.rows.waits import Waits
 from wpbridge.store.rows.writes import Writes
@@ -71,6 +72,7 @@ class OpenStore:
     stale_claims: StaleClaims
     options: Options
     signing: SigningSecrets
+    results: Results
 
     @property
     def names(self) -> TableNames:
@@ -169,4 +171,5 @@ def _assemble(
         stale_claims=StaleClaims(tables, inserts),
         options=Options(tables),
         signing=SigningSecrets(tables),
+        results=Results(tables),
     )

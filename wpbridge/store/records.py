@@ -209,3 +209,15 @@ class Change:
     """Selected actions that were left as they are, each with the reason."""
     made: Mapping[ActionId, ActionId] = field(default_factory=dict)
     """The ids of new actions by the ids of the old ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredResult:
+    """What is kept of an action beside its row."""
+
+    result: str | None = field(repr=False)
+    """The value that its handler returned, as JSON; None where there is none."""
+    progress: float | None
+    """How far it said it was, from 0 to 1; None where it said nothing."""
+    progress_text: str
+    updated_at: datetime | None

@@ -6,6 +6,7 @@ DOOR: Final = (
     "caretaker",
     "claim_holders",
     "cleanup",
+    "kept_results",
     "own_tables",
     "selection",
     "signing_secrets",

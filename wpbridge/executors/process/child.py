@@ -36,9 +36,10 @@ from wpbridge.executors.process.frames import (
     log_frame,
     order_of,
     outcome_frame,
+    progress_frame,
 )
 from wpbridge.executors.process.home import Home, identity
-from wpbridge.outcome import Failed, LogLine, Outcome, class_name, line_of, plain
+from wpbridge.outcome import Failed, LogLine, Outcome, Progress, class_name, line_of, plain
 from wpbridge.system.processes import memory_bytes
 from wpbridge.telling.log import Fields, traceback_of
 
@@ -125,7 +126,7 @@ class _Channel:
             raise OSError("the pipes are gone")
 
 
-class _Streamed(list[LogLine]):
+class _StreamedLines(list[LogLine]):
     """The lines of ``context.log``, each sent as soon as it is written."""
 
     def __init__(self, channel: _Channel) -> None:
@@ -134,6 +135,17 @@ class _Streamed(list[LogLine]):
 
     def append(self, said: LogLine) -> None:
         self._channel.send(log_frame(line_of(said, SystemClock().now())))
+
+
+class _StreamedSteps(list[Progress]):
+    """What the handler says with ``context.progress``, sent in the same way."""
+
+    def __init__(self, channel: _Channel) -> None:
+        super().__init__()
+        self._channel = channel
+
+    def append(self, step: Progress) -> None:
+        self._channel.send(progress_frame(step))
 
 
 class _Forward(logging.Handler):
@@ -224,13 +236,14 @@ class _Child:
                 return replace(outcome, detail=plain(_where(raised.pop())))
         return outcome
 
-    def _call(self, order: Order) -> None:
+    def _call(self, order: Order) -> Any:
         context = context_of(
             order.action,
             order.mapping,
             site=self._site,
             now=SystemClock().now,
-            lines=_Streamed(self._channel),
+            lines=_StreamedLines(self._channel),
+            steps=_StreamedSteps(self._channel),
             open_queue=self._open_queue,
             limit=order.limit,
             stopping=self._ask_stopping,
@@ -239,10 +252,12 @@ class _Child:
         if handler is None:
             raise HandlerNotFound(f"{order.action.hook} has lost its handler: restart wpbridge")
         result = handler.call(order.values, context)
-        if is_awaitable(result):
-            error = asyncio.run(ended(result, order.limit))
-            if error is not None:
-                raise error
+        if not is_awaitable(result):
+            return result
+        value, error = asyncio.run(ended(result, order.limit))
+        if error is not None:
+            raise error
+        return value
 
     def _ask_stopping(self) -> bool:
         """Tell whether the runner wants to end, the only thing that is sent while an order runs."""

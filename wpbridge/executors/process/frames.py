@@ -17,6 +17,7 @@ from wpbridge.outcome import (
     Failed,
     LogLine,
     Outcome,
+    Progress,
     Retried,
     Snoozed,
     Unrun,
@@ -94,8 +95,8 @@ def order_of(frame: dict[str, Any]) -> Order:
 def outcome_frame(outcome: Outcome) -> dict[str, Any]:
     """An outcome, as part of an answer."""
     match outcome:
-        case Completed():
-            return {"as": "complete"}
+        case Completed(result=result, left_out=left_out):
+            return {"as": "complete", "result": result, "left_out": left_out}
         case Failed(reason=reason, error_type=error_type, detail=detail):
             return {"as": "failed", "reason": reason, "type": error_type, "detail": detail}
         case Retried(after=after, reason=reason):
@@ -114,7 +115,10 @@ def outcome_of_frame(frame: dict[str, Any]) -> Outcome:
     """Read a part of an answer as an outcome. ValueError, TypeError or KeyError when it is none."""
     match frame["as"]:
         case "complete":
-            return Completed()
+            result = frame["result"]
+            return Completed(
+                result=None if result is None else str(result), left_out=str(frame["left_out"])
+            )
         case "failed":
             return Failed(
                 reason=str(frame["reason"]),
@@ -138,6 +142,22 @@ def outcome_of_frame(frame: dict[str, Any]) -> Outcome:
 def log_frame(said: LogLine) -> dict[str, Any]:
     """A row for the action's log, sent as it is written."""
     return {"is": "log", "message": said.message, "at": said.at.isoformat()}
+
+
+def progress_frame(step: Progress) -> dict[str, Any]:
+    """How far an action is, sent as it is said."""
+    return {
+        "is": "progress",
+        "fraction": step.fraction,
+        "text": step.text,
+        "at": step.at.isoformat(),
+    }
+
+
+def progress_of(frame: dict[str, Any]) -> Progress:
+    """Read a frame as how far an action is."""
+    at = datetime.fromisoformat(frame["at"])
+    return Progress(fraction=float(frame["fraction"]), text=str(frame["text"]), at=at)
 
 
 def log_line(frame: dict[str, Any]) -> LogLine:

@@ -13,7 +13,12 @@ from wpbridge.executors.pools.answers import Stray
 from wpbridge.executors.pools.back_off import BROKEN
 from wpbridge.executors.pools.pool import Pool
 from wpbridge.executors.pools.worker import now
-from wpbridge.executors.process.frames import log_line, outcome_of_frame, run_frame
+from wpbridge.executors.process.frames import (
+    log_line,
+    outcome_of_frame,
+    progress_of,
+    run_frame,
+)
 from wpbridge.executors.process.inbox import Inbox, Sent
 from wpbridge.executors.process.worker import GRACE_SECONDS, Setup, Worker, boot_failure, death
 from wpbridge.outcome import Failed
@@ -95,10 +100,12 @@ class ProcessPool(Pool[Worker, Sent]):
             case "end" if sent and sent.is_started and _is_of(sent, answer):
                 if not worker.killed:
                     self._ended(worker, sent, answer)
-            case "log":
+            case "log" | "progress" as kind:
                 # One that a handler's thread wrote after the handler's end belongs to no call.
-                if sent:
+                if sent and kind == "log":
                     sent.call.lines.append(log_line(answer))
+                elif sent:
+                    sent.call.steps.append(progress_of(answer))
             case other:
                 raise ValueError(f"{other!r} does not belong here")
 

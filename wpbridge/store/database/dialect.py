@@ -196,6 +196,10 @@ class Dialect(Catalogue, Protocol):
         """Return whether the driver's connection leads to another place than a new one would."""
         ...
 
+    def or_update(self, key: str, *columns: str) -> str:
+        """Return the end of an INSERT of one row that changes these columns where it is there."""
+        ...
+
     def age_seconds(self, column: str) -> str:
         """Return an expression for the seconds from a UTC column to the database's now."""
         ...

@@ -101,6 +101,12 @@ class MySQL(MySQLCatalogue):
         """Return False: a server that goes away ends its connections itself."""
         return False
 
+    def or_update(self, key: str, *columns: str) -> str:
+        """See :class:`Dialect`."""
+        del key
+        changes = ", ".join(f"{column} = VALUES({column})" for column in columns)
+        return f" ON DUPLICATE KEY UPDATE {changes}"
+
     def age_seconds(self, column: str) -> str:
         """See :class:`Dialect`."""
         return f"TIMESTAMPDIFF(SECOND, {column}, UTC_TIMESTAMP())"

@@ -90,6 +90,11 @@ class SQLite(SQLiteCatalogue):
         is_ours = isinstance(connection, _FileConnection)
         return is_ours and _identity(connection.file) != connection.identity
 
+    def or_update(self, key: str, *columns: str) -> str:
+        """See :class:`Dialect`."""
+        changes = ", ".join(f"{column} = excluded.{column}" for column in columns)
+        return f" ON CONFLICT ({key}) DO UPDATE SET {changes}"
+
     def age_seconds(self, column: str) -> str:
         """See :class:`Dialect`. The clock is the host's, since there is no other."""
         return f"(strftime('%s', 'now') - strftime('%s', {column}))"

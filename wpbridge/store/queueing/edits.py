@@ -62,6 +62,8 @@ class Edits:
         self._delete_logs = text(f"DELETE FROM {logs} WHERE action_id IN :ids")
         self._forget_keys = text(f"DELETE FROM {names.keys} WHERE action_id IN :ids")
         self._forget_waits = text(f"DELETE FROM {names.waits} WHERE action_id IN :ids")
+        self._forget_results = text(f"DELETE FROM {names.results} WHERE action_id IN :ids")
+        self._follow = text(f"UPDATE {names.jobs} SET action_id = :new WHERE action_id = :old")
         self._move = text(
             f"UPDATE {actions} SET scheduled_date_gmt = :due, scheduled_date_local = :local,"
             " schedule = :schedule WHERE action_id = :id AND status = 'pending' AND claim_id = 0"
@@ -129,6 +131,7 @@ class Edits:
         for table, statement in (
             (self._names.keys, self._forget_keys),
             (self._names.waits, self._forget_waits),
+            (self._names.results, self._forget_results),
         ):
             if self._own.deleting(table):
                 connection.execute(statement, {"ids": list(ids)})
@@ -183,6 +186,8 @@ class Edits:
             self._inserts.logs(connection, lines)
             for one, other in made.items():
                 self._waits.hand_on(connection, one, other)
+                if self._own.has(self._names.jobs):
+                    connection.execute(self._follow, {"old": one, "new": other})
             return made
 
         return self._session.transact(requeue)

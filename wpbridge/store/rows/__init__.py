@@ -11,6 +11,7 @@ DOOR: Final = (
     "inserts",
     "inventory",
     "options",
+    "results",
     "signing",
     "waits",
     "writes",

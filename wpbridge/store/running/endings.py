@@ -12,6 +12,7 @@ from wpbridge.outcome import LogLine
 from wpbridge.store.base import Ending
 from wpbridge.store.database.connection import Connection
 from wpbridge.store.opened import OpenStore
+from wpbridge.store.rows.results import Results
 from wpbridge.store.rows.writes import LostRaceError, Writes
 from wpbridge.store.running.limits import Limits
 from wpbridge.store.running.ownership import Ownership
@@ -48,6 +49,7 @@ class Settling:
         once: frozenset[ActionId],
         suspects: Suspects,
         writes: Writes,
+        results: Results,
     ) -> None:
         self.endings = endings
         self.lost = lost
@@ -62,6 +64,7 @@ class Settling:
         self._now = now
         self._suspects = suspects
         self._writes = writes
+        self._results = results
 
     def is_empty(self) -> bool:
         """Return whether there is nothing to write."""
@@ -71,6 +74,9 @@ class Settling:
         """Write those of these actions. Raises LostRaceError when one is not ours any more."""
         ours = [ending for ending in self.endings if ending.action.id in ids]
         self._writes.end(connection, ours, self._now)
+        results = [(e.action.id, e.result) for e in ours if e.result is not None]
+        if results and self._results.is_kept():
+            self._results.write(connection, results, self._now)
         over = {e.action.id for e in ours if e.status is not Status.PENDING}
         self._suspects.clear(connection, self._suspects.in_hand & over)
         if ids != self.changes.keys():
@@ -98,6 +104,7 @@ class Endings:
         self._session = store.session
         self._dialect = store.dialect
         self._writes = store.writes
+        self._results = store.results
         self._limits = limits
         self._suspects = suspects
         self._ownership = ownership
@@ -163,6 +170,7 @@ class Endings:
             once=self._ownership.once - {ending.action.id for ending in endings},
             suspects=self._suspects,
             writes=self._writes,
+            results=self._results,
         )
 
     def settle_on(self, connection: Connection, settling: "Settling") -> frozenset[ActionId]:

@@ -5,12 +5,12 @@ It is not safe for several threads: the runner's loop owns it. The steps live in
 :mod:`~wpbridge.store.running.adoption`.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from wpbridge.action import Action, ActionId, Claim, ClaimId, NewAction, RunnerId, Status
 from wpbridge.clock import to_text
-from wpbridge.outcome import LogLine
+from wpbridge.outcome import LogLine, Progress
 from wpbridge.store.base import (
     Adopted,
     ClaimAndSettled,
@@ -270,6 +270,10 @@ class RunnerStore:
         rows = list(lines)
         if rows:
             self.session.transact(lambda c: self.parts.writes.insert_logs(c, rows))
+
+    def advance(self, steps: Mapping[ActionId, Progress]) -> None:
+        """See :class:`Store`."""
+        self.parts.results.advance(steps)
 
     def insert(self, actions: Sequence[NewAction], *, now: datetime) -> Sequence[ActionId]:
         """See :class:`Store`."""

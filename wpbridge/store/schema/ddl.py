@@ -41,13 +41,9 @@ class Ddl(ABC):
         """Return, for each of our own tables, the statement that creates it if it is missing."""
         return {names.of(t): self._table(names.of(t), t, FRESH_LAYOUT) for t in OWN}
 
-    def own_indexes(self, names: TableNames) -> dict[str, str]:
+    def own_indexes(self, names: TableNames) -> dict[str, list[str]]:
         """Return the statements that add indexes to our tables of earlier releases, by table."""
-        return {
-            names.of(table): statement
-            for table in OWN
-            for statement in self._indexes(names.of(table), table.indexes)
-        }
+        return {names.of(t): self._indexes(names.of(t), t.indexes) for t in OWN}
 
     def add_column(self, names: TableNames, table: Table, column: str) -> str:
         """Return the statement that adds a column to a table that lacks it."""

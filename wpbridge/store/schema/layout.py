@@ -69,6 +69,16 @@ class TableNames:
     """Ours: held hooks, which have no callback in WordPress."""
     secrets = _Named(tables.SECRETS)
     """Ours: the site's signing secrets. The companion plugin reads it too."""
+    results = _Named(tables.RESULTS)
+    """Ours: what handlers returned, and how far they are. The companion plugin writes it too."""
+    jobs = _Named(tables.JOBS)
+    """Ours: actions that came over HTTP, by the id under which they are followed."""
+    api_keys = _Named(tables.API_KEYS)
+    """Ours: who may call the HTTP gateway, and what for."""
+    stats = _Named(tables.STATS)
+    """Ours: how many actions ended in each minute and hour, and how long they took."""
+    audit = _Named(tables.AUDIT)
+    """Ours: who changed what through a door."""
     site = _Named(tables.SITE)
     """Ours: the site's own id, and the version of our tables."""
 

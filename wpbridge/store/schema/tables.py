@@ -218,6 +218,82 @@ SECRETS: Final = Table(
     },
     is_ours=True,
 )
+RESULTS: Final = Table(
+    name="results",
+    key=("action_id",),
+    columns={
+        "action_id": Column(type=_ID),
+        "result": Column(type="mediumtext", null=True),
+        "progress": Column(type="double", null=True),
+        "progress_text": Column(type="varchar(255)", default=""),
+        "updated_gmt": _MOMENT,
+    },
+    indexes=(Index(columns=("updated_gmt",)),),
+    is_ours=True,
+)
+JOBS: Final = Table(
+    name="jobs",
+    key=("uuid",),
+    columns={
+        "uuid": Column(type="char(36)"),
+        "action_id": Column(type=_ID),
+        "key_name": Column(type="varchar(64)"),
+        "key_hash": Column(type="char(64)", default=""),
+        "fingerprint": Column(type="char(64)"),
+        "traceparent": Column(type="varchar(64)", default=""),
+        "created_gmt": _MOMENT,
+    },
+    indexes=(Index(columns=("action_id",)), Index(columns=("key_name", "action_id"))),
+    is_ours=True,
+)
+API_KEYS: Final = Table(
+    name="api_keys",
+    key=("name",),
+    columns={
+        "name": Column(type="varchar(64)"),
+        "secret_hash": Column(type="char(64)"),
+        "previous_hash": Column(type="char(64)", default=""),
+        "previous_until_gmt": Column(type="datetime", null=True),
+        "rights": Column(type="text"),
+        "created_gmt": _MOMENT,
+        "expires_gmt": Column(type="datetime", null=True),
+        "revoked_gmt": Column(type="datetime", null=True),
+        "used_gmt": Column(type="datetime", null=True),
+    },
+    is_ours=True,
+)
+STATS: Final = Table(
+    name="stats",
+    key=("span", "begin_gmt", "hook", "group_id", "outcome"),
+    columns={
+        "span": _KIND,
+        "begin_gmt": _MOMENT,
+        "hook": Column(type="varchar(191)"),
+        "group_id": Column(type=_ID),
+        "outcome": _KIND,
+        "actions": Column(type="bigint", default="0"),
+        "duration_seconds": Column(type="double", default="0"),
+        "wait_seconds": Column(type="double", default="0"),
+        "durations": Column(type="text"),
+        "waits": Column(type="text"),
+    },
+    indexes=(Index(columns=("span", "begin_gmt")),),
+    is_ours=True,
+)
+AUDIT: Final = Table(
+    name="audit",
+    key=("audit_id",),
+    columns={
+        "audit_id": Column(type=_ID, auto=True),
+        "at_gmt": _MOMENT,
+        "who": _NAME,
+        "verb": Column(type="varchar(40)"),
+        "object": _NAME,
+        "detail": Column(type="text"),
+    },
+    indexes=(Index(columns=("at_gmt",)),),
+    is_ours=True,
+)
 SITE: Final = Table(
     name="site",
     key=("name",),
@@ -226,7 +302,9 @@ SITE: Final = Table(
 )
 FIRST: Final = (RUNNERS, PAUSES, ZONES, WAITS, KEYS, LIMITS, SUSPECTS, DUTIES)
 """Our tables that wpbridge 0.1 had. No runner works without them."""
-LATER: Final = (HELD, SECRETS)
+LATER: Final = (HELD, SECRETS, RESULTS)
 """Our tables that came later. A runner whose account cannot make them works without them."""
-OWN: Final = (*FIRST, *LATER, SITE)
+OF_DOORS: Final = (JOBS, API_KEYS, STATS, AUDIT)
+"""Our tables that no runner needs. The doors make them, or `wpbridge init`."""
+OWN: Final = (*FIRST, *LATER, *OF_DOORS, SITE)
 """All of our tables."""

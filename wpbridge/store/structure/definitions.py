@@ -91,7 +91,15 @@ class Definitions:
         naming = {
             "actions": [
                 (table, "action_id")
-                for table in (names.logs, names.keys, names.waits, names.zones, names.suspects)
+                for table in (
+                    names.logs,
+                    names.keys,
+                    names.waits,
+                    names.zones,
+                    names.suspects,
+                    names.results,
+                    names.jobs,
+                )
             ],
             "claims": [(names.actions, "claim_id")],
             "groups": [(names.actions, "group_id")],

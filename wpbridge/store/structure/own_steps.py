@@ -59,8 +59,8 @@ class Place:
         ddl, indexes = self.dialect.ddl.own(self.names), self.dialect.ddl.own_indexes(self.names)
         for table in tables:
             self.run(text(ddl[table]))
-            if table in indexes:
-                self.run(text(indexes[table]))
+            for statement in indexes[table]:
+                self.run(text(statement))
 
     def columns(self, table: str) -> list[str]:
         """Return the columns of a table; empty where it does not exist."""

@@ -206,10 +206,8 @@ class OwnTables:
 
     def _index(self, tables: Iterable[str]) -> None:
         for table in tables:
-            if table in self._indexes:
-                statement = text(self._indexes[table])
-                self._session.run(partial(Connection.execute, statement=statement))
-                del self._indexes[table]
+            for statement in self._indexes.pop(table, ()):
+                self._session.run(partial(Connection.execute, statement=text(statement)))
 
     def drop(self) -> None:
         """Remove all of our tables."""

@@ -1,0 +1,83 @@
+"""Delete results that are older than the settings keep them: docs/explain/results.md.
+
+Every runner may do it, one at a time, on any site: the plugin's cleaner does not know results.
+"""
+
+from datetime import timedelta
+from typing import Final
+
+from wpbridge.clock import Clock
+from wpbridge.errors import Contention
+from wpbridge.runner.upkeep_turns import Caretaker, UpkeepReport
+from wpbridge.store.opened import OpenStore
+
+EVERY_SECONDS: Final = 3600
+"""How often the results of a site are looked through."""
+_ASK_SECONDS: Final = 600.0
+"""How often a runner that goes on asks whether it is time."""
+_PIECE: Final = 500
+"""How many rows one transaction deletes."""
+
+
+class KeptResults:
+    """See :class:`wpbridge.runner.upkeep_turns.Caretaker`."""
+
+    def __init__(self, store: OpenStore, clock: Clock, *, holder: str, keep: timedelta) -> None:
+        """``holder`` is a name that no other runner has; ``keep`` is for how long."""
+        self._store = store
+        self._clock = clock
+        self._holder = holder
+        self._keep = keep
+        self._has_duty = False
+        self._asks_at = 0.0
+
+    def step(self) -> UpkeepReport:
+        """Delete one piece of what is too old, if it is time and nobody else does it."""
+        if not self._has_duty and self._clock.monotonic() < self._asks_at:
+            return UpkeepReport()
+        self._asks_at = self._clock.monotonic() + _ASK_SECONDS
+        try:
+            return UpkeepReport(has_more=self._step())
+        except Contention:
+            # Others hold the rows: they will be there next time.
+            self._has_duty = False
+            return UpkeepReport()
+
+    def _step(self) -> bool:
+        results, duties = self._store.results, self._store.duties
+        if not results.is_kept():
+            return False
+        if self._has_duty:
+            self._has_duty = duties.keep("results", self._holder)
+        else:
+            self._has_duty = duties.take("results", self._holder)
+        if self._has_duty and results.expire(self._clock.now() - self._keep, _PIECE) < _PIECE:
+            duties.give_back("results", self._holder, after_seconds=EVERY_SECONDS)
+            self._has_duty = False
+        return self._has_duty
+
+    def leave(self) -> None:
+        """Give back what was not finished, so that the next runner can take it at once."""
+        if self._has_duty:
+            self._store.duties.give_back("results", self._holder, after_seconds=0)
+            self._has_duty = False
+
+
+class InTurn:
+    """Several caretakers as one: each step is a step of the first that has more to do."""
+
+    def __init__(self, *caretakers: Caretaker) -> None:
+        self._caretakers = caretakers
+
+    def step(self) -> UpkeepReport:
+        """Do one piece of each, until one has more to do."""
+        for caretaker in self._caretakers:
+            done = caretaker.step()
+            if done.has_more or done.freed:
+                return done
+        return UpkeepReport()
+
+    def leave(self) -> None:
+        """Let other runners go on."""
+        for caretaker in self._caretakers:
+            caretaker.leave()
