@@ -160,7 +160,10 @@ def test_tables_come_forward_on_first_use(
 def test_what_came_forward_is_what_a_new_site_gets(
     queue_of_0_1: RunnerStore, again: Open, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
-    register(again())
+    store = again()
+    register(store)
+    # A runner makes what runners need.
+    store.parts.own.ensure()
     come = definitions(queue_of_0_1)
     queue_of_0_1.parts.own.drop()
     assert come == definitions(open_queue(dsn))

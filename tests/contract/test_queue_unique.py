@@ -1,6 +1,6 @@
 """Unique and keyed actions: which earlier action each is refused for, and when it no longer is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import pytest
@@ -12,8 +12,9 @@ from stores import AnyStore
 from wpbridge.action import ActionId, Status
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
+from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.opened import OpenStore, open_tables
-from wpbridge.store.queueing.adding import DAILY_HOOK, SINCE_4_HOOK, Request, UniqueBy
+from wpbridge.store.queueing.adding import DAILY_HOOK, SINCE_4_HOOK, UniqueBy
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.structure.tables import Connected
 from wpbridge.store.upkeep.retention import Expiry
@@ -251,16 +252,19 @@ def test_a_key_taken_by_another_process_after_a_look_is_seen(
     """A batch that has read before it meets a key that has been taken since."""
     queue.enqueue_async("h", key="old")
     other = Queue(open_queue(dsn).parts, clock=FakeClock(), close_store=False)
-    adding, before = queue.store.adding, queue.store.adding._add_special
+    keys = queue.store.adding._keys
+    before = keys.take
     made: list[int | None] = []
     is_mariadb = dsn.startswith("mysql")
 
-    def meet(connection: object, request: Request, unique_by: UniqueBy, now: datetime) -> object:
-        if request.key == "new" and not made and is_mariadb:
+    def meet(connection: Connection, wanted: Sequence[str], now: datetime) -> dict[str, ActionId]:
+        if not made and is_mariadb:
+            # From here on the transaction reads what was committed before now.
+            connection.execute(text("SELECT COUNT(*) FROM wp_wpbridge_keys")).scalar()
             made.append(other.enqueue_async("h", key="new"))
-        return before(connection, request, unique_by, now)  # type: ignore[arg-type]
+        return before(connection, wanted, now)
 
-    adding._add_special = meet  # type: ignore[method-assign,assignment]
+    keys.take = meet  # type: ignore[method-assign,assignment]
     if not is_mariadb:
         # One writer at a time: the other one can only have been first.
         made.append(other.enqueue_async("h", key="new"))

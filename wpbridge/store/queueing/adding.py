@@ -5,7 +5,6 @@ which two writers can pass together. Here writers lock the row of the action's g
 happens among wpbridge's writers. PHP ignores that lock, and has none of its own.
 """
 
-import hashlib
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +12,6 @@ from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
 from wpbridge.action import ActionId, NewAction, OnFailed
-from wpbridge.clock import to_text
 from wpbridge.codec.args import MAX_COLUMN_BYTES, columns
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import InputError
@@ -21,11 +19,11 @@ from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.portions import STATEMENT, escaped_size, text_size
 from wpbridge.store.records import Record
 from wpbridge.store.rows.groups import Groups
+from wpbridge.store.rows.idempotency import IdempotencyKeys, hashed
 from wpbridge.store.rows.inserts import Inserts
 from wpbridge.store.rows.waits import Waits
 from wpbridge.store.schema.charsets import to_text as php_text
 from wpbridge.store.schema.layout import TableNames
-from wpbridge.store.schema.tables import KEYS
 from wpbridge.store.schema.text_columns import Place
 from wpbridge.store.structure.own_steps import old_mark
 from wpbridge.store.structure.tables import Tables
@@ -52,9 +50,9 @@ class Request:
     on_failed: OnFailed = "hold"
 
     @property
-    def is_plain(self) -> bool:
-        """Tell whether nothing has to be looked up before the action is added."""
-        return not (self.unique or self.key or self.after)
+    def is_single(self) -> bool:
+        """Tell whether the action is added by itself: with rows before or after it."""
+        return bool(self.unique or self.after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +79,7 @@ class Adding:
         self._waits = waits
         self._lock_groups = text(dialect.lock_groups(names.groups))
         # The caller's transaction may read an old snapshot; a locking read never does.
-        locking = dialect.shared_lock
-        fresh = locking if session.is_borrowed else ""
+        fresh = dialect.shared_lock if session.is_borrowed else ""
         same = (
             f"SELECT action_id FROM {names.actions} WHERE hook = :hook"
             " AND status IN ('pending', 'in-progress') AND group_id = :group_id"
@@ -99,22 +96,8 @@ class Adding:
             f"SELECT scheduled_date_local FROM {names.actions} WHERE hook = :hook"
             " ORDER BY action_id LIMIT 1"
         )
-        self._take_key = text(
-            KEYS.insert_into(
-                names.keys,
-                dialect.insert_ignore,
-                key_hash=":key",
-                action_id="0",
-                created_gmt=":now",
-            )
-        )
-        key_made = f"SELECT action_id FROM {names.keys} WHERE key_hash = :key"
-        self._key_made = text(key_made)
-        # This locks in a transaction of ours too: whoever took the key may have committed just
-        # now, after the first read of a batch.
-        self._read_key = text(f"{key_made}{locking}")
-        self._fill_key = text(f"UPDATE {names.keys} SET action_id = :id WHERE key_hash = :key")
-        self._drop_key = text(f"DELETE FROM {names.keys} WHERE key_hash = :key")
+        self._keys = IdempotencyKeys(tables)
+        self._key_made = text(f"SELECT action_id FROM {names.keys} WHERE key_hash = :key")
         self._pass_on = text(f"UPDATE {names.keys} SET key_hash = :to WHERE key_hash = :key")
         self._keys_made = text(
             f"SELECT key_hash, action_id FROM {names.keys} WHERE key_hash IN :keys"
@@ -162,7 +145,7 @@ class Adding:
         self._prepare(requests)
         slugs = sorted({r.action.group for r in requests if r.action.group_id is None})
         groups = {slug: self._groups.ensure(slug) for slug in slugs}
-        resolved = [r if r.is_plain else _in_group(r, groups) for r in requests]
+        resolved = [_in_group(r, groups) if r.is_single else r for r in requests]
         by = self.unique_by(by) if any(r.unique for r in resolved) else by
         if len(resolved) == 1 and self._is_plainly_refused(resolved[0], by):
             return [Added(None, is_new=False)]
@@ -196,7 +179,7 @@ class Adding:
         """Return the action that a key made before; None when there is none."""
         if not self._own.has(self._names.keys):
             return None
-        values = {"key": _hashed(key)}
+        values = {"key": hashed(key)}
         found = self._session.run(lambda c: c.execute(self._key_made, values).scalar())
         return ActionId(int(found)) if found else None
 
@@ -204,7 +187,7 @@ class Adding:
         """Return by key the actions that these keys made before."""
         if not keys or not self._own.has(self._names.keys):
             return {}
-        by_hash = {_hashed(key): key for key in keys}
+        by_hash = {hashed(key): key for key in keys}
         values = {"keys": list(by_hash)}
         rows = self._session.run(lambda c: c.execute(self._keys_made, values).fetchall())
         return {by_hash[str(key)]: ActionId(int(action)) for key, action in rows}
@@ -225,7 +208,7 @@ class Adding:
 
     def pass_on(self, key: str, to: str) -> None:
         """Let the action that a key has made count as made by ``to``, which has made nothing."""
-        values = {"key": _hashed(key), "to": _hashed(to)}
+        values = {"key": hashed(key), "to": hashed(to)}
         self._session.run(lambda c: c.execute(self._pass_on, values))
 
     def check(self, request: Request) -> None:
@@ -318,32 +301,58 @@ class Adding:
             connection.execute(self._lock_groups, {"ids": sorted(locks)})
         found: list[Added] = []
         # In their order, as if added one by one: an earlier one may get a later one refused.
-        for is_plain, part in itertools.groupby(requests, key=lambda request: request.is_plain):
-            if is_plain:
-                rows = [request.action for request in part]
-                made = self._inserts.actions(connection, rows, now, groups)
-                found += [Added(action_id, is_new=True) for action_id in made]
+        for is_single, part in itertools.groupby(requests, key=lambda request: request.is_single):
+            if is_single:
+                found += [self._add_single(connection, request, by, now) for request in part]
             else:
-                found += [self._add_special(connection, request, by, now) for request in part]
+                found += self._add_many(connection, list(part), groups, now)
         return found
 
-    def _add_special(
+    def _add_many(
+        self,
+        connection: Connection,
+        requests: Sequence[Request],
+        groups: Mapping[str, int],
+        now: datetime,
+    ) -> list[Added]:
+        """Add actions with few statements. Of several with one key only the first is added."""
+        keys = [hashed(request.key) if request.key else "" for request in requests]
+        wanted = [key for key in keys if key]
+        made = self._keys.take(connection, wanted, now) if wanted else {}
+        first: dict[str, int] = {}
+        for place, key in enumerate(keys):
+            first.setdefault(key, place)
+        chosen = [
+            place
+            for place, key in enumerate(keys)
+            if not key or (key not in made and first[key] == place)
+        ]
+        rows = [requests[place].action for place in chosen]
+        ids = dict(zip(chosen, self._inserts.actions(connection, rows, now, groups), strict=True))
+        new = {keys[place]: action_id for place, action_id in ids.items() if keys[place]}
+        if new:
+            self._keys.fill(connection, new, now)
+        by_key = made | new
+        return [
+            Added(ids[place], is_new=True) if place in ids else Added(by_key[key], is_new=False)
+            for place, key in enumerate(keys)
+        ]
+
+    def _add_single(
         self, connection: Connection, request: Request, by: UniqueBy, now: datetime
     ) -> Added:
-        key = _hashed(request.key) if request.key else ""
-        if key:
-            values = {"key": key, "now": to_text(now)}
-            if not connection.execute(self._take_key, values).rowcount:
-                made = connection.execute(self._read_key, {"key": key}).scalar()
-                return Added(ActionId(int(made or 0)), is_new=False)
+        keys = [hashed(request.key)] if request.key else []
+        made = self._keys.take(connection, keys, now) if keys else {}
+        if made:
+            return Added(made[keys[0]], is_new=False)
         if request.unique and self._same(connection, request.action, by) is not None:
-            if key:
-                connection.execute(self._drop_key, {"key": key})
+            if keys:
+                self._keys.drop(connection, keys)
             return Added(None, is_new=False)
         action = replace(request.action, is_waiting=bool(request.after))
         [action_id] = self._inserts.actions(connection, [action], now)
-        if key:
-            connection.execute(self._fill_key, {"key": key, "id": action_id})
+        if keys:
+            self._keys.fill(connection, {keys[0]: action_id}, now)
         if request.after:
             self._waits.add(connection, action_id, request.after, request.on_failed)
         return Added(action_id, is_new=True)
@@ -380,7 +389,3 @@ def _in_group(request: Request, groups: Mapping[str, int]) -> Request:
     if request.action.group_id is not None:
         return request
     return replace(request, action=replace(request.action, group_id=groups[request.action.group]))
-
-
-def _hashed(key: str) -> str:
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

@@ -8,6 +8,7 @@ from typing import Final
 DOOR: Final = (
     "groups",
     "held_hooks",
+    "idempotency",
     "inserts",
     "inventory",
     "options",
