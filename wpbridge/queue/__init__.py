@@ -4,7 +4,16 @@ from typing import Final
 
 from wpbridge import moved
 
-DOOR: Final = ("enqueue", "facade", "failure_groups", "many", "status", "unknown_names", "wake")
+DOOR: Final = (
+    "enqueue",
+    "facade",
+    "failure_groups",
+    "jobs",
+    "many",
+    "status",
+    "unknown_names",
+    "wake",
+)
 """The modules that other rooms may import."""
 
 

@@ -15,6 +15,7 @@ from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.session import Session
 from wpbridge.store.queueing.adding import Adding
 from wpbridge.store.queueing.edits import Edits
+from wpbridge.store.queueing.jobs import Jobs
 from wpbridge.store.queueing.pauses import Pauses
 from wpbridge.store.reading.counting import Counting
 from wpbridge.store.reading.due import Due
@@ -65,6 +66,7 @@ class OpenStore:
     failed: Failed
     adding: Adding
     edits: Edits
+    jobs: Jobs
     pauses: Pauses
     retention: Retention
     cleaning: Cleaning
@@ -140,6 +142,7 @@ def _assemble(
     held = HeldHooks(tables)
     due = Due(tables, groups)
     reading = Reading(tables, groups, zones, waits, due, held)
+    adding = Adding(tables, groups, inserts, waits)
     edits = Edits(tables, inserts, writes, zones, waits)
     whole_row_inserts = WholeRowInserts(tables)
     bulk_keys = BulkKeys(tables)
@@ -162,7 +165,8 @@ def _assemble(
         bulk=Bulk(tables, groups, inserts, whole_row_inserts, bulk_keys),
         known=Known(tables),
         failed=Failed(tables, reading, edits),
-        adding=Adding(tables, groups, inserts, waits),
+        adding=adding,
+        jobs=Jobs(tables, adding, groups, inserts, waits),
         edits=edits,
         pauses=Pauses(tables),
         retention=Retention(tables, groups),

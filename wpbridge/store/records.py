@@ -221,3 +221,19 @@ class StoredResult:
     """How far it said it was, from 0 to 1; None where it said nothing."""
     progress_text: str
     updated_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRecord:
+    """Holds one row of the table of jobs."""
+
+    uuid: str
+    action_id: ActionId
+    """The action that it is now: a requeue makes it another one."""
+    key_name: str
+    """The API key that added it."""
+    key_hash: str
+    """Of its idempotency key; empty for none."""
+    fingerprint: str
+    traceparent: str
+    created_at: datetime | None

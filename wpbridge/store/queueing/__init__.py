@@ -2,5 +2,5 @@
 
 from typing import Final
 
-DOOR: Final = ("adding", "edits", "pauses")
+DOOR: Final = ("adding", "edits", "jobs", "pauses")
 """The modules that other rooms may import."""

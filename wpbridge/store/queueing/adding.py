@@ -6,7 +6,7 @@ happens among wpbridge's writers. PHP ignores that lock, and has none of its own
 """
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
@@ -62,6 +62,9 @@ class Added:
     id: ActionId | None
     """The new action, or the one that the key made before; None when refused as not unique."""
     is_new: bool
+
+
+Beside: TypeAlias = Callable[[Connection, Sequence[Added]], None]
 
 
 class Adding:
@@ -129,13 +132,21 @@ class Adding:
         first = connection.execute(self._daily, {"hook": DAILY_HOOK}).scalar()
         return str(first or "").endswith("03:00:00")
 
-    def add(self, requests: Sequence[Request], *, by: UniqueBy, now: datetime) -> list[Added]:
+    def add(
+        self,
+        requests: Sequence[Request],
+        *,
+        by: UniqueBy,
+        now: datetime,
+        beside: Beside | None = None,
+    ) -> list[Added]:
         """Add all actions in one transaction; a crash leaves all of them or none.
 
         Args:
             requests: the actions; their group ids may be missing.
             by: what makes an action unique.
             now: the date of the log rows.
+            beside: writes what belongs to the actions, in their transaction.
 
         Raises:
             InputError: the tables cannot hold an action's args or texts; nothing is written.
@@ -155,6 +166,8 @@ class Adding:
         def attempt(connection: Connection) -> list[Added]:
             if not (self._session.in_doubt and self._is_there(connection, resolved, tried)):
                 tried[:] = self._add(connection, resolved, groups, locks, by, now)
+                if beside is not None:
+                    beside(connection, tried)
             return list(tried)
 
         return self._session.transact(attempt)

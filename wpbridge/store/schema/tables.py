@@ -243,7 +243,11 @@ JOBS: Final = Table(
         "traceparent": Column(type="varchar(64)", default=""),
         "created_gmt": _MOMENT,
     },
-    indexes=(Index(columns=("action_id",)), Index(columns=("key_name", "action_id"))),
+    indexes=(
+        Index(columns=("action_id",)),
+        Index(columns=("key_hash",)),
+        Index(columns=("key_name", "uuid")),
+    ),
     is_ours=True,
 )
 API_KEYS: Final = Table(

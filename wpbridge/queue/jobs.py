@@ -1,0 +1,243 @@
+"""Jobs: actions that a client adds over HTTP, follows under an id of their own, and may cancel.
+
+The gateway stands on this alone: docs/explain/gateway.md.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from datetime import datetime
+from typing import Any, Final, Literal, TypeAlias
+
+from wpbridge.action import ActionId, Status
+from wpbridge.dataclass import dataclass
+from wpbridge.errors import ActionNotFound, InputError
+from wpbridge.queue.connection import QueueConnection
+from wpbridge.queue.enqueue import Enqueue, request_of
+from wpbridge.store.opened import OpenStore
+from wpbridge.store.queueing.adding import Request
+from wpbridge.store.queueing.jobs import NewJob
+from wpbridge.store.records import JobRecord, Record, StoredResult
+from wpbridge.store.rows.idempotency import hashed
+
+JobStatus: TypeAlias = Literal[
+    "scheduled", "waiting", "pending", "running", "retrying", "complete", "failed", "canceled"
+]
+ENDED: Final[frozenset[str]] = frozenset({"complete", "failed", "canceled"})
+"""The statuses that a job keeps."""
+_OF_STATUS: Final[Mapping[str, JobStatus]] = {
+    Status.IN_PROGRESS: "running",
+    Status.COMPLETE: "complete",
+    Status.FAILED: "failed",
+    Status.CANCELED: "canceled",
+}
+
+
+class JobGone(ActionNotFound):
+    """The job was there, and its action has been deleted since."""
+
+
+def new_uuid() -> str:
+    """Return a UUID of version 7: the time in milliseconds, then 74 random bits (RFC 9562)."""
+    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
+    value &= ~(0xF << 76) & ~(0x3 << 62)
+    text = f"{value | 7 << 76 | 2 << 62:032x}"
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRequest:
+    """What a client asks for."""
+
+    new: Enqueue
+    """The action. Its ``key`` is the whole idempotency key, made by :func:`scoped_key`."""
+    key_name: str
+    """The API key for which it is added."""
+    fingerprint: str = ""
+    """What the idempotency key stands for (:func:`fingerprint_of`)."""
+    traceparent: str = ""
+    callback: Enqueue | None = None
+    """What runs when the job has ended; its args come from :attr:`uuid` and nothing else."""
+    uuid: str = field(default_factory=new_uuid)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """What became of a request."""
+
+    job: JobRecord | None
+    """The job, old or new; None when it was refused."""
+    is_new: bool = False
+    refusal: Literal["", "key-reused", "not-unique"] = ""
+    """Why it was refused: its idempotency key stands for another body, or its like is pending."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job as its client sees it."""
+
+    record: JobRecord
+    action: Record
+    status: JobStatus
+    started_at: datetime | None
+    ended_at: datetime | None
+    stored: StoredResult | None
+
+
+def scoped_key(*parts: str) -> str:
+    """Return the idempotency key of a client's key in its scope: who, method and path."""
+    return json.dumps(["http", *parts])
+
+
+def fingerprint_of(body: Any) -> str:
+    """Return the SHA-256 of a body's canonical JSON: the order of names does not matter."""
+    told = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def status_of(action: Record, *, is_waiting: bool, now: datetime) -> JobStatus:
+    """Return a job's status by its action."""
+    if action.status != Status.PENDING:
+        return _OF_STATUS.get(action.status, "failed")
+    if is_waiting or not action.is_dated:
+        return "waiting"
+    if action.attempts:
+        return "retrying"
+    is_later = action.scheduled_at is not None and action.scheduled_at > now
+    return "scheduled" if is_later else "pending"
+
+
+class JobQueue(QueueConnection):
+    """Add jobs, and look at them. Methods may be called from any thread; they take turns."""
+
+    def checked(self, asked: JobRequest) -> Request:
+        """Return what the store is asked to add for a request.
+
+        Raises:
+            InputError: something is wrong with it, or the tables cannot hold it.
+            ActionNotFound: it is to wait for an action that is not there.
+        """
+        request = request_of(asked.new, self._now())
+        if asked.callback is not None and (asked.new.cron or asked.new.interval):
+            raise InputError("callback: a recurring job has no end that it could tell")
+        with self._turn() as parts:
+            self._known(request.after)
+            parts.adding.check(request)
+            if asked.callback is not None:
+                parts.adding.check(request_of(asked.callback, self._now()))
+        return request
+
+    def submit(self, asked: Sequence[JobRequest]) -> list[Submitted]:
+        """Add jobs in one transaction, and return what became of each, in their order.
+
+        A request whose idempotency key was used before gets the job that the key has made. Daemons
+        of this host are woken when something is due.
+
+        Raises:
+            InputError, ActionNotFound: something is wrong with one of them; nothing is written.
+            StoreError: the database refused, or does not answer.
+        """
+        now = self._now()
+        requests = [request_of(one.new, now) for one in asked]
+        jobs = [
+            NewJob(
+                uuid=one.uuid,
+                request=request,
+                key_name=one.key_name,
+                fingerprint=one.fingerprint,
+                traceparent=one.traceparent,
+                callback=request_of(one.callback, now).action if one.callback else None,
+            )
+            for one, request in zip(asked, requests, strict=True)
+        ]
+        with self._turn() as parts:
+            added = parts.jobs.add(jobs, by=self._unique_by, now=now)
+            if any(r.action.scheduled_at <= now for r in requests):
+                self.wake()
+            replayed = [
+                one.new.key
+                for one, done in zip(asked, added, strict=True)
+                if not done.is_new and one.new.key
+            ]
+            known = parts.jobs.of_keys(replayed)
+        found: list[Submitted] = []
+        for job, done in zip(jobs, added, strict=True):
+            if done.is_new and done.id is not None:
+                found.append(Submitted(job=_made(job, done.id, now), is_new=True))
+            elif done.id is None:
+                found.append(Submitted(job=None, refusal="not-unique"))
+            else:
+                found.append(_replayed(job, known.get(job.request.key)))
+        return found
+
+    def job(self, uuid: str) -> Job | None:
+        """Return a job; None when there never was one of this id.
+
+        Raises:
+            JobGone: its action has been deleted.
+        """
+        with self._turn() as parts:
+            record = parts.jobs.find(uuid)
+            if record is None:
+                return None
+            seen = self._seen(parts, [record])
+        if not seen:
+            raise JobGone(f"the action of job {uuid} has been deleted")
+        return seen[0]
+
+    def jobs_of(self, key_name: str, *, before: str = "", limit: int = 50) -> list[Job]:
+        """Return jobs of an API key, the newest first; those whose action is gone are left out."""
+        with self._turn() as parts:
+            records = parts.jobs.of_key_name(key_name, before=before, most=limit)
+            return self._seen(parts, records)
+
+    def _seen(self, parts: OpenStore, records: Sequence[JobRecord]) -> list[Job]:
+        ids = [record.action_id for record in records]
+        actions = parts.reading.existing(ids)
+        waiting = {wait.action_id for wait in parts.reading.waits_of(ids)}
+        results = parts.results.of(ids)
+        started: dict[ActionId, datetime] = {}
+        for entry in parts.reading.logs(ids) if ids else ():
+            # PHP's runners write it too, each with its own context behind it.
+            if entry.message.startswith("action started") and entry.at is not None:
+                started[entry.action_id] = entry.at
+        now = self._now()
+        found: list[Job] = []
+        for record in records:
+            action = actions.get(record.action_id)
+            if action is None:
+                continue
+            status = status_of(action, is_waiting=action.id in waiting, now=now)
+            found.append(
+                Job(
+                    record=record,
+                    action=action,
+                    status=status,
+                    started_at=started.get(action.id),
+                    ended_at=action.last_attempt_at if status in ENDED else None,
+                    stored=results.get(action.id),
+                )
+            )
+        return found
+
+
+def _made(job: NewJob, action_id: ActionId, now: datetime) -> JobRecord:
+    return JobRecord(
+        uuid=job.uuid,
+        action_id=action_id,
+        key_name=job.key_name,
+        key_hash=hashed(job.request.key) if job.request.key else "",
+        fingerprint=job.fingerprint,
+        traceparent=job.traceparent,
+        created_at=now.replace(microsecond=0),
+    )
+
+
+def _replayed(job: NewJob, known: JobRecord | None) -> Submitted:
+    """Return the job that an idempotency key has made, if it stands for the same body."""
+    if known is None or known.fingerprint != job.fingerprint:
+        return Submitted(job=None, refusal="key-reused")
+    return Submitted(job=known)
