@@ -14,6 +14,7 @@ from wpbridge.cli.options import SiteGroup, bare_ask_php, say, site_options
 _SECTIONS = {
     "Run": {
         "work": ("work", "Run due actions for ever: the daemon."),
+        "serve": ("serve", "Take actions over HTTP: the gateway."),
         "claim-and-run": ("run", "Claim due actions and run them."),
         "run": ("run", "Run these actions now, whatever their date."),
     },

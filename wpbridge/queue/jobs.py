@@ -12,15 +12,15 @@ from dataclasses import field
 from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias
 
-from wpbridge.action import ActionId, Status
+from wpbridge.action import ActionId, NewAction, Status
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ActionNotFound, InputError
-from wpbridge.queue.connection import QueueConnection
 from wpbridge.queue.enqueue import Enqueue, request_of
+from wpbridge.queue.facade import Queue
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.queueing.adding import Request
 from wpbridge.store.queueing.jobs import NewJob
-from wpbridge.store.records import JobRecord, Record, StoredResult
+from wpbridge.store.records import JobRecord, Record, Sign, StoredResult
 from wpbridge.store.rows.idempotency import hashed
 
 JobStatus: TypeAlias = Literal[
@@ -71,6 +71,10 @@ class Submitted:
     job: JobRecord | None
     """The job, old or new; None when it was refused."""
     is_new: bool = False
+    action: NewAction | None = None
+    """What was added, where it is new."""
+    status: JobStatus = "pending"
+    """Of a new one, at this moment."""
     refusal: Literal["", "key-reused", "not-unique"] = ""
     """Why it was refused: its idempotency key stands for another body, or its like is pending."""
 
@@ -85,6 +89,19 @@ class Job:
     started_at: datetime | None
     ended_at: datetime | None
     stored: StoredResult | None
+
+    @property
+    def sign(self) -> "Sign":
+        """Return what tells one state of the job from another (:meth:`JobQueue.signs`)."""
+        stored = self.stored
+        return Sign(
+            action_id=self.action.id,
+            status=self.action.status,
+            attempts=self.action.attempts,
+            is_dated=self.action.is_dated,
+            progress=None if stored is None else stored.progress,
+            progress_text="" if stored is None else stored.progress_text,
+        )
 
 
 def scoped_key(*parts: str) -> str:
@@ -110,8 +127,8 @@ def status_of(action: Record, *, is_waiting: bool, now: datetime) -> JobStatus:
     return "scheduled" if is_later else "pending"
 
 
-class JobQueue(QueueConnection):
-    """Add jobs, and look at them. Methods may be called from any thread; they take turns."""
+class JobQueue(Queue):
+    """A queue that also adds jobs and looks at them."""
 
     def checked(self, asked: JobRequest) -> Request:
         """Return what the store is asked to add for a request.
@@ -166,7 +183,14 @@ class JobQueue(QueueConnection):
         found: list[Submitted] = []
         for job, done in zip(jobs, added, strict=True):
             if done.is_new and done.id is not None:
-                found.append(Submitted(job=_made(job, done.id, now), is_new=True))
+                found.append(
+                    Submitted(
+                        job=_made(job, done.id, now),
+                        is_new=True,
+                        action=job.request.action,
+                        status=_first_status(job, now),
+                    )
+                )
             elif done.id is None:
                 found.append(Submitted(job=None, refusal="not-unique"))
             else:
@@ -187,6 +211,23 @@ class JobQueue(QueueConnection):
         if not seen:
             raise JobGone(f"the action of job {uuid} has been deleted")
         return seen[0]
+
+    def jobs(self, uuids: Sequence[str]) -> list[Job]:
+        """Return those of the jobs that there are, and whose action is there."""
+        with self._turn() as parts:
+            return self._seen(parts, parts.jobs.find_all(uuids))
+
+    def due(self, cap: int) -> int:
+        """Return how many actions are due and not held, counted up to a cap."""
+        now = self._now()
+        with self._turn() as parts:
+            held = parts.due.held(now, parts.held.hooks())
+            return parts.due.count(now, cap=cap, held=held)
+
+    def signs(self, uuids: Sequence[str]) -> dict[str, Sign]:
+        """Return the signs of jobs by one statement; without those whose action is gone."""
+        with self._turn() as parts:
+            return parts.jobs.signs(uuids)
 
     def jobs_of(self, key_name: str, *, before: str = "", limit: int = 50) -> list[Job]:
         """Return jobs of an API key, the newest first; those whose action is gone are left out."""
@@ -234,6 +275,12 @@ def _made(job: NewJob, action_id: ActionId, now: datetime) -> JobRecord:
         traceparent=job.traceparent,
         created_at=now.replace(microsecond=0),
     )
+
+
+def _first_status(job: NewJob, now: datetime) -> JobStatus:
+    if job.request.after:
+        return "waiting"
+    return "scheduled" if job.request.action.scheduled_at > now else "pending"
 
 
 def _replayed(job: NewJob, known: JobRecord | None) -> Submitted:

@@ -7,7 +7,7 @@ could run can be listed, shown and repaired.
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from wpbridge.action import ActionId, ClaimId, Status
 from wpbridge.dataclass import dataclass
@@ -237,3 +237,14 @@ class JobRecord:
     fingerprint: str
     traceparent: str
     created_at: datetime | None
+
+
+class Sign(NamedTuple):
+    """What of a job changes while it goes on: two different signs mean that something happened."""
+
+    action_id: ActionId
+    status: str
+    attempts: int
+    is_dated: bool
+    progress: float | None
+    progress_text: str

@@ -42,6 +42,7 @@ _STORE: Final = "wpbridge.store"
 _UPKEEP: Final = "wpbridge.upkeep.cleanup"
 _APP: Final = "wpbridge.app"
 _EVENTS: Final = "wpbridge.events"
+_GATEWAY: Final = "wpbridge.gateway"
 _DEBUG, _INFO, _WARNING, _ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -58,6 +59,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     "daemon.stopping": Kind(_DAEMON, _INFO, ("signal",)),
     "daemon.wakes_unheard": Kind(_DAEMON, _WARNING, ("address", "reason")),
     "event.subscriber_failed": Kind(_EVENTS, _ERROR, ("kind",)),
+    "gateway.broken": Kind(_GATEWAY, _ERROR, ("path",)),
+    "gateway.cannot_watch": Kind(_GATEWAY, _WARNING, ("reason",)),
+    "gateway.one_by_one": Kind(_GATEWAY, _WARNING, ("reason",)),
     "handler.failed": Kind(_HANDLER, _DEBUG),
     "handler.late": Kind(_HANDLER, _WARNING, ("action_id", "hook", "limit_seconds")),
     "handler.task_raised": Kind(_HANDLER, _WARNING, ("error_type",)),

@@ -15,7 +15,7 @@ from wpbridge.dataclass import dataclass
 from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.texts import date
 from wpbridge.store.queueing.adding import Added, Adding, Request, UniqueBy
-from wpbridge.store.records import JobRecord
+from wpbridge.store.records import JobRecord, Sign
 from wpbridge.store.rows.groups import Groups
 from wpbridge.store.rows.idempotency import hashed
 from wpbridge.store.rows.inserts import Inserts
@@ -62,6 +62,12 @@ class Jobs:
         self._insert = JOBS.insert_start(table)
         select = f"SELECT {_COLUMNS} FROM {table}"
         self._by_uuid = text(f"{select} WHERE uuid = :uuid")
+        self._of_uuids = text(f"{select} WHERE uuid IN :uuids")
+        self._signs = (
+            "SELECT j.uuid, a.action_id, a.status, a.attempts, a.scheduled_date_gmt IS NOT NULL,"
+            f" {{}} FROM {table} j JOIN {names.actions} a ON a.action_id = j.action_id{{}}"
+            " WHERE j.uuid IN :uuids"
+        )
         self._by_key = text(f"{select} WHERE key_hash IN :keys")
         self._by_action = text(f"{select} WHERE action_id IN :ids")
         self._of_key = text(
@@ -125,6 +131,33 @@ class Jobs:
         """Return a job by its id; None when there is none."""
         found = self._read(self._by_uuid, {"uuid": uuid})
         return found[0] if found else None
+
+    def find_all(self, uuids: Sequence[str]) -> list[JobRecord]:
+        """Return those of the jobs that there are."""
+        return self._read(self._of_uuids, {"uuids": list(uuids)}) if uuids else []
+
+    def signs(self, uuids: Sequence[str]) -> dict[str, Sign]:
+        """Return, by id, what tells one state of a job from another; only where its action is."""
+        if not (uuids and self._own.has(self._names.jobs)):
+            return {}
+        results = self._names.results
+        told, join = "NULL, ''", ""
+        if self._own.has(results):
+            told = "r.progress, COALESCE(r.progress_text, '')"
+            join = f" LEFT JOIN {results} r ON r.action_id = j.action_id"
+        statement, values = text(self._signs.format(told, join)), {"uuids": list(uuids)}
+        rows = self._session.run(lambda c: c.execute(statement, values).fetchall())
+        return {
+            str(uuid): Sign(
+                action_id=ActionId(int(action_id)),
+                status=str(status),
+                attempts=int(attempts),
+                is_dated=bool(is_dated),
+                progress=None if progress is None else float(progress),
+                progress_text=str(said),
+            )
+            for uuid, action_id, status, attempts, is_dated, progress, said in rows
+        }
 
     def of_keys(self, keys: Sequence[str]) -> dict[str, JobRecord]:
         """Return, by idempotency key, the newest jobs that these keys made."""

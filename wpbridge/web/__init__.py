@@ -1,0 +1,6 @@
+"""The HTTP gateway: docs/explain/gateway.md. It needs the extra ``wpbridge[web]``."""
+
+from typing import Final
+
+DOOR: Final = ("serving",)
+"""The modules that other rooms may import."""

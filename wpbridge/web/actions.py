@@ -1,0 +1,249 @@
+"""Answer operators: list, show, explain and change actions, pauses and counts."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from wpbridge.action import ActionId
+from wpbridge.clock import SystemClock
+from wpbridge.queue.enqueue import encoded
+from wpbridge.queue.jobs import JobQueue
+from wpbridge.site.moments import parse_duration, parse_moment
+from wpbridge.store.records import Change, Query
+from wpbridge.web.calls import Answer, Call
+from wpbridge.web.declarations import Schema
+from wpbridge.web.documents import action_document, moment
+from wpbridge.web.problems import Problem
+
+MOST_DUE: Final = 100_000
+"""How far due actions are counted for a scaler."""
+CAP: Final = 100_000
+
+WHEN: Final[Schema] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {"at": {"type": "string"}, "again": {"type": "boolean"}},
+}
+MOVE: Final[Schema] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "at": {"type": "string"},
+        "interval": {"type": ["string", "integer"]},
+        "cron": {"type": "string"},
+        "tz": {"type": "string"},
+    },
+}
+REASON: Final[Schema] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {"reason": {"type": "string", "maxLength": 255}},
+}
+PAUSE: Final[Schema] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "hook": {"type": "string"},
+        "group": {"type": "string"},
+        "everything": {"const": True},
+        "for": {"type": "string"},
+        "reason": {"type": "string", "maxLength": 255},
+    },
+}
+
+
+async def listed(call: Call) -> Response:
+    """List actions, by id, page by page."""
+    query = _query(call.query)
+    limit = query.limit
+    seen = await call.parts.readers.ask(lambda q: q.find(replace(query, limit=limit + 1)))
+    page = seen[:limit]
+    following = page[-1].id if len(seen) > limit and query.order == "id" else None
+    return answer({"actions": [action_document(one) for one in page], "next": following})
+
+
+def _query(told: Any) -> Query:
+    now = SystemClock().now()
+    dates: dict[str, Any] = {
+        name: parse_moment(told[name], now, name=name)
+        for name in ("since", "until", "modified_since", "modified_until")
+        if name in told
+    }
+    args = None
+    if "args" in told:
+        try:
+            args = encoded(json.loads(told["args"]))
+        except ValueError:
+            raise Problem("invalid", "args: a JSON array or object", field="args") from None
+    after = ActionId(told["after_id"]) if "after_id" in told else None
+    order = told.get("order", "id")
+    if after is not None and order != "id":
+        raise Problem("invalid", 'after_id: only with order "id"', field="after_id")
+    return Query(
+        hooks=tuple(told.get("hook", ())),
+        groups=tuple(told.get("group", ())),
+        statuses=tuple(told.get("status", ())),
+        args=args,
+        claim=told.get("claim"),
+        claimed=told.get("claimed"),
+        search=told.get("search", ""),
+        after_id=after,
+        order=order,
+        limit=told.get("limit", 50),
+        **dates,
+    )
+
+
+async def get(call: Call) -> Response:
+    """Show one action with its result."""
+    one = _id(call)
+
+    def ask(queue: JobQueue) -> dict[str, Any]:
+        stored = queue.result(one)
+        told = action_document(queue.get(one), queue.zones_of([one]).get(one))
+        told["waits_for"] = [wait.after_id for wait in queue.waits_of([one])]
+        told["result"] = json.loads(stored.result) if stored and stored.result else None
+        return told
+
+    return answer(await call.parts.readers.ask(ask))
+
+
+async def logs(call: Call) -> Response:
+    """Show an action's log."""
+    one = _id(call)
+    entries = await call.parts.readers.ask(lambda q: q.logs(one))
+    told = [{"id": e.id, "date": moment(e.at), "message": e.message} for e in entries]
+    return answer({"logs": told})
+
+
+async def explain(call: Call) -> Response:
+    """Explain an action, as `wpbridge explain` does."""
+    one = _id(call)
+    return answer(await call.parts.readers.ask(lambda _: call.parts.explain(one)))
+
+
+def _changing(work: Callable[[JobQueue, ActionId, dict[str, Any]], Change]) -> Answer:
+    """Return what answers with a change of one action."""
+
+    async def change(call: Call) -> Response:
+        one, told = _id(call), call.body or {}
+
+        def ask(queue: JobQueue) -> Change:
+            queue.get(one)
+            return work(queue, one, told)
+
+        done = await call.parts.readers.ask(ask)
+        if not done.ids:
+            raise Problem("conflict", done.skipped.get(one, "the action is not in such a state"))
+        return answer({"ids": list(done.ids), "made": {str(i): n for i, n in done.made.items()}})
+
+    return change
+
+
+def _cancel(queue: JobQueue, one: ActionId, told: dict[str, Any]) -> Change:
+    return queue.cancel([one], reason=told.get("reason", ""))
+
+
+def _requeue(queue: JobQueue, one: ActionId, told: dict[str, Any]) -> Change:
+    return queue.requeue([one], at=told.get("at"), again=told.get("again", False))
+
+
+def _reschedule(queue: JobQueue, one: ActionId, told: dict[str, Any]) -> Change:
+    return queue.reschedule([one], **told)
+
+
+def _run(queue: JobQueue, one: ActionId, told: dict[str, Any]) -> Change:
+    """Make it due now, and wake the daemons of this host."""
+    del told
+    done = queue.reschedule([one], at=SystemClock().now())
+    queue.wake()
+    return done
+
+
+CHANGES: Final[tuple[tuple[str, Answer, str, Schema | None], ...]] = (
+    ("cancel", _changing(_cancel), "Cancel a pending action.", REASON),
+    ("requeue", _changing(_requeue), "Add a new action for one that has ended.", WHEN),
+    ("reschedule", _changing(_reschedule), "Move a pending action to another date.", MOVE),
+    ("run", _changing(_run), "Make a pending action due now.", None),
+)
+"""The changes of one action: verb, what answers, in words, and the body."""
+
+
+async def stats(call: Call) -> Response:
+    """Count actions; a number that ends with the cap means so many or more."""
+    by = call.query.get("by", "status")
+    tallies = await call.parts.readers.ask(lambda q: q.stats(by, cap=CAP))
+    told = [
+        {
+            "name": tally.name,
+            "statuses": dict(tally.statuses),
+            "due": tally.due,
+            "cap": tally.cap,
+            "oldest_due": moment(tally.oldest_due),
+        }
+        for tally in tallies
+    ]
+    return answer({"by": by, "stats": told})
+
+
+async def pauses(call: Call) -> Response:
+    """List the pauses in force."""
+    found = await call.parts.readers.ask(lambda q: q.pauses())
+    told = [
+        {
+            "kind": pause.kind,
+            "name": pause.name,
+            "until": moment(pause.until),
+            "reason": pause.reason,
+        }
+        for pause in found
+    ]
+    return answer({"pauses": told})
+
+
+async def pause(call: Call) -> Response:
+    """Pause one hook, one group, or everything."""
+    told = call.body
+    span = parse_duration(told["for"], "for") if "for" in told else None
+    which, reason = _named(told), told.get("reason", "")
+    await call.parts.readers.ask(lambda q: q.pause(**which, until=span, reason=reason))
+    return await pauses(call)
+
+
+async def resume(call: Call) -> Response:
+    """End the pause of one hook, one group, or of everything."""
+    which = _named(call.query)
+    await call.parts.readers.ask(lambda q: q.resume(**which))
+    return await pauses(call)
+
+
+def _named(told: Any) -> dict[str, Any]:
+    """Return what is meant. Everything must be meant in words."""
+    if sum(name in told for name in ("hook", "group", "everything")) != 1:
+        raise Problem("invalid", 'give one of hook, group, and everything ("everything": true)')
+    return {
+        "hooks": [told["hook"]] if "hook" in told else [],
+        "groups": [told["group"]] if "group" in told else [],
+        "everything": bool(told.get("everything")),
+    }
+
+
+async def scale(call: Call) -> Response:
+    """Say how many actions are due, as a scaler asks."""
+    due = await call.parts.readers.ask(lambda q: q.due(MOST_DUE))
+    return answer({"value": due})
+
+
+def _id(call: Call) -> ActionId:
+    told = call.path["action"]
+    if not (told.isascii() and told.isdigit() and 0 < int(told[:20]) < 1 << 63):
+        raise Problem("not-found", "there is no such action")
+    return ActionId(int(told))
+
+
+def answer(told: Any) -> Response:
+    """Return a JSON answer that nobody keeps."""
+    return Response(json.dumps(told), 200, {"Cache-Control": "no-store"}, "application/json")

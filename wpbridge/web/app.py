@@ -1,0 +1,177 @@
+"""Put the gateway together: the table of routes, and before each answer its checks."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount
+from starlette.routing import Route as StarletteRoute
+
+from wpbridge.errors import (
+    ActionNotFound,
+    CodecError,
+    Contention,
+    InputError,
+    SchemaError,
+    StoreError,
+    WpbridgeError,
+)
+from wpbridge.telling.log import tell
+from wpbridge.web import bodies
+from wpbridge.web.calls import Call, Caller, Parts
+from wpbridge.web.problems import Problem
+from wpbridge.web.queries import Parameters
+from wpbridge.web.route import NDJSON, Route
+from wpbridge.web.routes import ROUTES
+
+Gate = Callable[[Request], Awaitable[Caller]]
+"""Says who calls; raises a Problem for somebody unknown."""
+BODY_SECONDS: Final = 10.0
+"""A body must have arrived after so long."""
+_PROBLEM_OF_STATUS: Final = {404: "not-found", 405: "wrong-method"}
+
+
+def make_app(
+    open_parts: Callable[[], Parts],
+    gate: Callable[[Parts], Gate],
+    *,
+    routes: Sequence[Route] = ROUTES,
+    base_path: str = "",
+) -> Starlette:
+    """Return the ASGI application.
+
+    Args:
+        open_parts: starts the parts when the server starts; they are closed when it ends.
+        gate: makes what says who calls.
+        routes: the table.
+        base_path: what stands before every path.
+    """
+    holder: dict[str, Any] = {}
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        holder["parts"] = open_parts()
+        holder["gate"] = gate(holder["parts"])
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(holder["parts"].close)
+
+    table = [
+        StarletteRoute(
+            route.path, _endpoint(route, holder), methods=[route.method], name=route.name
+        )
+        for route in routes
+    ]
+    app = Starlette(
+        routes=[Mount(base_path, routes=table)] if base_path else table,
+        lifespan=lifespan,
+        exception_handlers={HTTPException: _http_error, Exception: _broken},
+    )
+    app.state.table = tuple(routes)
+    return app
+
+
+def _endpoint(route: Route, holder: dict[str, Any]) -> Callable[[Request], Awaitable[Response]]:
+    parameters = Parameters(route.query)
+    check = None if route.body is None else bodies.checker(route.body.schema)
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            caller = await holder["gate"](request) if route.rights else NOBODY
+            _check_rights(route, caller)
+            call = Call(
+                request=request,
+                parts=holder["parts"],
+                caller=caller,
+                query=parameters.of(request),
+                body=await _body(route, check, request),
+            )
+            return await route.answer(call)
+        except Problem as problem:
+            return problem.answer()
+        except WpbridgeError as error:
+            return problem_of(error).answer()
+
+    return endpoint
+
+
+async def _body(route: Route, check: bodies.Check | None, request: Request) -> Any:
+    if route.body is None or check is None:
+        return None
+    bodies.check_media_type(request, [route.body.media_type])
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            text = await bodies.body_of(request, most=route.body.most)
+    except TimeoutError:
+        raise Problem("too-slow", f"send the body within {BODY_SECONDS:g} s") from None
+    if route.body.media_type == NDJSON:
+        return text
+    value = bodies.value_of(text)
+    check(value)
+    return value
+
+
+class _Nobody:
+    """Who calls a route that everybody may call."""
+
+    key_name = ""
+    only_job = None
+
+    def may(self, right: str) -> bool:
+        """Return False: nobody has a right."""
+        del right
+        return False
+
+    def may_enqueue(self, hook: str, group: str) -> bool:
+        """Return False."""
+        del hook, group
+        return False
+
+
+NOBODY: Final[Caller] = _Nobody()
+
+
+def _check_rights(route: Route, caller: Caller) -> None:
+    if not route.rights:
+        return
+    if not any(caller.may(right) for right in route.rights):
+        raise Problem("not-allowed", f"this needs the right {' or '.join(route.rights)}")
+
+
+def problem_of(error: WpbridgeError) -> Problem:
+    """Return the problem that an error of the queue is."""
+    told = str(error)
+    match error:
+        case InputError() | CodecError():
+            field, separator, _ = told.partition(":")
+            return Problem("invalid", told, field=field if separator and " " not in field else "")
+        case ActionNotFound():
+            return Problem("not-found", told)
+        case Contention():
+            return Problem("unavailable", told, retry_after_seconds=1.0)
+        case StoreError() | SchemaError():
+            return Problem("unavailable", told, retry_after_seconds=5.0)
+        case _:
+            return Problem("broken", told)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """Answer what Starlette itself has refused."""
+    del request
+    assert isinstance(error, HTTPException)  # noqa: S101 - it is called for nothing else
+    kind = _PROBLEM_OF_STATUS.get(error.status_code, "bad-request")
+    answer = Problem(kind, error.detail).answer()
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    """Answer that the gateway has a fault, and say in the log which. The client gets no detail."""
+    tell("gateway.broken", path=request.url.path, exc_info=error)
+    return Problem("broken", "the log of the gateway says what has happened").answer()

@@ -1,0 +1,145 @@
+"""Add the jobs of many requests with one transaction: docs/explain/gateway.md.
+
+One thread has the connection that writes. While it waits for a commit, more requests gather, and
+the next transaction takes them all. Nothing waits for company: a single request is written at once.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from wpbridge.errors import Contention, StoreError, StoreUnavailable, WpbridgeError
+from wpbridge.queue.jobs import JobQueue, JobRequest, Submitted
+from wpbridge.telling.log import tell
+
+MOST_A_TRANSACTION: Final = 500
+MOST_WAITING: Final = 2_000
+"""More requests than these do not wait: they are refused at once."""
+
+
+class Full(StoreError):
+    """Too many requests wait already; try again in a moment."""
+
+
+class _Waiting(NamedTuple):
+    asked: Sequence[JobRequest]
+    """Jobs that are added together or not at all."""
+    answer: Callable[[list[Submitted] | BaseException], object]
+    """Any thread may call it; what comes after the first call counts for nothing."""
+
+
+class Writer:
+    """Adds jobs on a thread of its own."""
+
+    def __init__(self, open_queue: Callable[[], JobQueue]) -> None:
+        """Start the thread, which opens the queue at its first job."""
+        self._open = open_queue
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._waiting = 0
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._serve, name="wpbridge-writer", daemon=True)
+        self._thread.start()
+
+    async def add(self, asked: Sequence[JobRequest]) -> list[Submitted]:
+        """Add jobs in one transaction, perhaps with those of others; return once it is committed.
+
+        Raises:
+            Full: too many wait; nothing is written.
+            InputError, ActionNotFound: the tables cannot hold one of them; none is written.
+            StoreError: the database refused or does not answer. Then nobody knows whether they were
+                written, and the same request with its idempotency key finds out.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[Submitted]] = loop.create_future()
+
+        def answer(done: list[Submitted] | BaseException) -> None:
+            if future.done():
+                return
+            if isinstance(done, BaseException):
+                future.set_exception(done)
+            else:
+                future.set_result(done)
+
+        with self._lock:
+            if self._waiting + len(asked) > max(MOST_WAITING, len(asked)):
+                raise Full
+            self._waiting += len(asked)
+        self._queue.put(_Waiting(asked, lambda done: loop.call_soon_threadsafe(answer, done)))
+        return await future
+
+    def close(self) -> None:
+        """Write what waits, then end the thread."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        jobs: JobQueue | None = None
+        while (first := self._queue.get()) is not None:
+            batch, is_last = self._gather(first)
+            try:
+                jobs = jobs or self._open()
+                self._add(jobs, batch)
+            except BaseException as error:  # noqa: BLE001 - each waiting request gets its answer
+                for one in batch:
+                    one.answer(error)
+            with self._lock:
+                self._waiting -= sum(len(one.asked) for one in batch)
+            if is_last:
+                break
+        if jobs is not None:
+            jobs.close()
+
+    def _gather(self, first: _Waiting) -> tuple[list[_Waiting], bool]:
+        """Return what waits, up to a transaction's worth, and whether it is the last."""
+        batch, size = [first], len(first.asked)
+        while size < MOST_A_TRANSACTION:
+            try:
+                following = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if following is None:
+                return batch, True
+            batch.append(following)
+            size += len(following.asked)
+        return batch, False
+
+    def _add(self, jobs: JobQueue, batch: Sequence[_Waiting]) -> None:
+        """Add what can be added in one transaction; what is wrong is refused by itself."""
+        good = [one for one in batch if _is_good(jobs, one)]
+        if not good:
+            return
+        try:
+            done = jobs.submit([asked for one in good for asked in one.asked])
+        except Exception as error:
+            if len(good) == 1 or isinstance(error, StoreUnavailable | Contention):
+                raise
+            # Whose fault it is, is found out one by one.
+            tell("gateway.one_by_one", reason=str(error))
+            for one in good:
+                self._add_alone(jobs, one)
+            return
+        for one in good:
+            part, done = done[: len(one.asked)], done[len(one.asked) :]
+            one.answer(part)
+
+    @staticmethod
+    def _add_alone(jobs: JobQueue, one: _Waiting) -> None:
+        try:
+            one.answer(jobs.submit(one.asked))
+        except Exception as error:  # noqa: BLE001 - it becomes the answer
+            one.answer(error)
+
+
+def _is_good(jobs: JobQueue, one: _Waiting) -> bool:
+    """Tell whether the tables can hold what is asked for; what they cannot is answered."""
+    try:
+        for asked in one.asked:
+            jobs.checked(asked)
+    except (StoreUnavailable, Contention):
+        raise
+    except WpbridgeError as error:
+        one.answer(error)
+        return False
+    return True
