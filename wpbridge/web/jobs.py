@@ -1,7 +1,6 @@
 """Answer requests about jobs: add them, look at them, wait for them, cancel them."""
 
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -10,8 +9,9 @@ from typing import Any, Final
 
 from starlette.responses import JSONResponse, Response
 
+from wpbridge.clock import SystemClock
 from wpbridge.errors import ActionNotFound, InputError
-from wpbridge.queue.enqueue import Enqueue
+from wpbridge.queue.enqueue import Enqueue, moment_of
 from wpbridge.queue.jobs import (
     ENDED,
     Job,
@@ -116,8 +116,11 @@ def enqueue_of(told: dict[str, Any], *, after: Sequence[int] = (), key: str = ""
         if "at" in told:
             raise Problem("invalid", "give at or in, not both", field="in")
         at = _span(told["in"])
-    elif isinstance(at, float) and not math.isfinite(at):
-        raise Problem("invalid", "at: no such date", field="at")
+    elif at is not None:
+        try:
+            at = moment_of(at, SystemClock().now())
+        except InputError as error:
+            raise Problem("invalid", f"at: {error}", field="at") from None
     return Enqueue(
         hook=told["hook"],
         args=told.get("args", ()),

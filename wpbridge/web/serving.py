@@ -1,6 +1,7 @@
 """Serve the gateway: its address, its processes, and its orderly end."""
 
 import os
+import signal
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict
@@ -169,11 +170,17 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's server, which also says when it listens."""
+    """Uvicorn's server, which also says when it listens, and ends in order when it is told to."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[str], None] | None) -> None:
         super().__init__(config)
         self._ready = ready
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Take in TERM or INT. Uvicorn would end the process by the same signal afterwards."""
+        del frame
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
     async def startup(self, sockets: Any = None) -> None:
         """Listen, then say where."""

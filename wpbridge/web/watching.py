@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
-from wpbridge.errors import StoreError
+from wpbridge.errors import WpbridgeError
 from wpbridge.queue.jobs import ENDED, Job, JobGone, JobQueue
 from wpbridge.telling.log import tell
 
@@ -56,7 +56,7 @@ class Watching:
         """The sign of each watched job at the last look."""
         self._lock = threading.Lock()
         self._is_wanted = threading.Event()
-        self._is_over = False
+        self._over = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="wpbridge-watching", daemon=True)
         self._thread.start()
 
@@ -98,24 +98,26 @@ class Watching:
 
     def close(self) -> None:
         """End the thread."""
-        self._is_over = True
+        self._over.set()
         self._is_wanted.set()
         self._thread.join()
 
     def _serve(self) -> None:
         jobs: JobQueue | None = None
-        while not self._is_over:
+        while not self._over.is_set():
             self._is_wanted.wait()
+            if self._over.is_set():
+                break
             began = time.monotonic()
             try:
                 jobs = jobs or self._open()
                 self._look(jobs)
-            except StoreError as error:
+            except WpbridgeError as error:
                 tell("gateway.cannot_watch", reason=str(error))
             took = time.monotonic() - began
             time.sleep(max(LOOK_SECONDS, 4 * took))
             with self._lock:
-                if not (self._watchers or self._is_over):
+                if not (self._watchers or self._over.is_set()):
                     self._is_wanted.clear()
         if jobs is not None:
             jobs.close()
