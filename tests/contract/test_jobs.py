@@ -1,7 +1,7 @@
 """Jobs: added with their keys and callbacks in one transaction, and followed by their own id."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -45,6 +45,10 @@ def asked(
     )
 
 
+def submit(jobs: JobQueue, asked: Sequence[JobRequest]) -> list[Submitted]:
+    return jobs.submit([jobs.prepared(one) for one in asked])
+
+
 def count(store: RunnerStore, table: str) -> int:
     return len(query(store, f"SELECT 1 FROM wp_{table}"))
 
@@ -58,7 +62,7 @@ def test_ids_are_of_version_7_and_rise() -> None:
 
 
 def test_a_job_is_found_under_its_id(store: RunnerStore, jobs: JobQueue) -> None:
-    [done] = jobs.submit([asked(args=[1], group="g")])
+    [done] = submit(jobs, [asked(args=[1], group="g")])
     assert done.is_new
     assert done.job is not None
     job = jobs.job(done.job.uuid)
@@ -69,8 +73,14 @@ def test_a_job_is_found_under_its_id(store: RunnerStore, jobs: JobQueue) -> None
 
 
 def test_the_status_follows_the_action(store: RunnerStore, jobs: JobQueue) -> None:
-    found = jobs.submit(
-        [asked("now"), asked("later", at=NOW + timedelta(hours=1)), asked("again"), asked("behind")]
+    found = submit(
+        jobs,
+        [
+            asked("now"),
+            asked("later", at=NOW + timedelta(hours=1)),
+            asked("again"),
+            asked("behind"),
+        ],
     )
     ids = [one.job.uuid for one in found if one.job]
     actions = [one.job.action_id for one in found if one.job]
@@ -92,7 +102,7 @@ def test_the_status_follows_the_action(store: RunnerStore, jobs: JobQueue) -> No
 
 
 def test_the_id_survives_a_requeue(store: RunnerStore, jobs: JobQueue) -> None:
-    [done] = jobs.submit([asked(key="k")])
+    [done] = submit(jobs, [asked(key="k")])
     assert done.job is not None
     set_status(store, done.job.action_id, "failed")
     queue = Queue(store.parts, clock=FakeClock(), close_store=False)
@@ -101,13 +111,13 @@ def test_the_id_survives_a_requeue(store: RunnerStore, jobs: JobQueue) -> None:
     assert job is not None
     assert job.action.id == made[done.job.action_id]
     assert job.status == "pending"
-    [again] = jobs.submit([asked(key="k")])
+    [again] = submit(jobs, [asked(key="k")])
     assert again.job is not None
     assert (again.job.uuid, again.is_new) == (done.job.uuid, False)
 
 
 def test_a_job_whose_action_is_deleted_is_gone(store: RunnerStore, jobs: JobQueue) -> None:
-    [done] = jobs.submit([asked()])
+    [done] = submit(jobs, [asked()])
     assert done.job is not None
     Queue(store.parts, close_store=False).delete([done.job.action_id])
     with pytest.raises(JobGone):
@@ -119,8 +129,8 @@ def test_a_job_whose_action_is_deleted_is_gone(store: RunnerStore, jobs: JobQueu
 
 
 def test_one_key_makes_one_job(store: RunnerStore, jobs: JobQueue) -> None:
-    first = jobs.submit([asked(key="k"), asked(key="l"), asked(key="k"), asked()])
-    again = jobs.submit([asked(key="l"), asked(key="k", body="another"), asked(key="m")])
+    first = submit(jobs, [asked(key="k"), asked(key="l"), asked(key="k"), asked()])
+    again = submit(jobs, [asked(key="l"), asked(key="k", body="another"), asked(key="m")])
     assert [one.is_new for one in first] == [True, True, False, True]
     assert first[2].job == first[0].job
     assert again[0].job == first[1].job
@@ -133,13 +143,13 @@ def test_one_key_makes_one_job(store: RunnerStore, jobs: JobQueue) -> None:
 def test_a_unique_job_is_refused_while_its_like_is_pending(
     store: RunnerStore, jobs: JobQueue
 ) -> None:
-    found = jobs.submit([asked(unique=True), asked(unique=True), asked("other")])
+    found = submit(jobs, [asked(unique=True), asked(unique=True), asked("other")])
     assert [one.refusal for one in found] == ["", "not-unique", ""]
     assert count(store, "wpbridge_jobs") == 2
 
 
 def test_a_callback_waits_for_its_job(store: RunnerStore, jobs: JobQueue) -> None:
-    found = jobs.submit([asked(key="k", callback=True), asked(), asked(key="k", callback=True)])
+    found = submit(jobs, [asked(key="k", callback=True), asked(), asked(key="k", callback=True)])
     assert count(store, "actionscheduler_actions") == 3
     [(callback, due)] = query(
         store,
@@ -156,16 +166,16 @@ def test_a_callback_waits_for_its_job(store: RunnerStore, jobs: JobQueue) -> Non
 @pytest.mark.parametrize("recurring", [{"cron": "* * * * *"}, {"interval": 60}])
 def test_a_recurring_job_has_no_callback(jobs: JobQueue, recurring: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="no end"):
-        jobs.checked(asked(callback=True, **recurring))
+        jobs.prepared(asked(callback=True, **recurring))
 
 
 def test_a_job_behind_an_action_that_is_not_there_is_refused(jobs: JobQueue) -> None:
     with pytest.raises(ActionNotFound):
-        jobs.checked(asked(after=[4711]))
+        jobs.prepared(asked(after=[4711]))
 
 
 def test_jobs_of_a_key_come_page_by_page(jobs: JobQueue) -> None:
-    made = [one.job.uuid for one in jobs.submit([asked() for _ in range(5)]) if one.job]
+    made = [one.job.uuid for one in submit(jobs, [asked() for _ in range(5)]) if one.job]
     newest = sorted(made, reverse=True)
     assert [job.record.uuid for job in jobs.jobs_of("shop", limit=2)] == newest[:2]
     page = jobs.jobs_of("shop", before=newest[1], limit=9)
@@ -180,11 +190,11 @@ def test_many_at_once_with_one_key_make_one_job(
     found: list[list[Submitted]] = []
     start = threading.Barrier(8)
 
-    def submit(queue: JobQueue) -> None:
+    def race(queue: JobQueue) -> None:
         start.wait()
-        found.append(queue.submit([asked(key=name) for name in ("k", "l", "m")]))
+        found.append(submit(queue, [asked(key=name) for name in ("k", "l", "m")]))
 
-    threads = [threading.Thread(target=submit, args=[queue]) for queue in queues]
+    threads = [threading.Thread(target=race, args=[queue]) for queue in queues]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -200,10 +210,10 @@ def test_many_at_once_with_one_key_make_one_job(
 def test_nothing_is_left_of_a_batch_that_the_database_refuses(
     store: RunnerStore, jobs: JobQueue
 ) -> None:
-    jobs.submit([asked()])
+    submit(jobs, [asked()])
     change(store, "DROP TABLE wp_wpbridge_jobs")
     change(store, "CREATE TABLE wp_wpbridge_jobs (uuid CHAR(36) PRIMARY KEY)")
     with pytest.raises(StoreError):
-        jobs.submit([asked(key="k", callback=True), asked("other")])
+        submit(jobs, [asked(key="k", callback=True), asked("other")])
     assert count(store, "actionscheduler_actions") == 1
     assert count(store, "wpbridge_keys") == 0

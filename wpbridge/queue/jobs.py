@@ -18,7 +18,6 @@ from wpbridge.errors import ActionNotFound, InputError
 from wpbridge.queue.enqueue import Enqueue, request_of
 from wpbridge.queue.facade import Queue
 from wpbridge.store.opened import OpenStore
-from wpbridge.store.queueing.adding import Request
 from wpbridge.store.queueing.jobs import NewJob
 from wpbridge.store.records import JobRecord, Record, Sign, StoredResult
 from wpbridge.store.rows.idempotency import hashed
@@ -130,54 +129,51 @@ def status_of(action: Record, *, is_waiting: bool, now: datetime) -> JobStatus:
 class JobQueue(Queue):
     """A queue that also adds jobs and looks at them."""
 
-    def checked(self, asked: JobRequest) -> Request:
+    def prepared(self, asked: JobRequest) -> NewJob:
         """Return what the store is asked to add for a request.
 
         Raises:
             InputError: something is wrong with it, or the tables cannot hold it.
             ActionNotFound: it is to wait for an action that is not there.
         """
-        request = request_of(asked.new, self._now())
+        now = self._now()
+        request = request_of(asked.new, now)
         if asked.callback is not None and (asked.new.cron or asked.new.interval):
             raise InputError("callback: a recurring job has no end that it could tell")
+        callback = None if asked.callback is None else request_of(asked.callback, now)
         with self._turn() as parts:
-            self._known(request.after)
+            if request.after:
+                self._known(request.after)
             parts.adding.check(request)
-            if asked.callback is not None:
-                parts.adding.check(request_of(asked.callback, self._now()))
-        return request
+            if callback is not None:
+                parts.adding.check(callback)
+        return NewJob(
+            uuid=asked.uuid,
+            request=request,
+            key_name=asked.key_name,
+            fingerprint=asked.fingerprint,
+            traceparent=asked.traceparent,
+            callback=None if callback is None else callback.action,
+        )
 
-    def submit(self, asked: Sequence[JobRequest]) -> list[Submitted]:
-        """Add jobs in one transaction, and return what became of each, in their order.
+    def submit(self, jobs: Sequence[NewJob]) -> list[Submitted]:
+        """Add prepared jobs in one transaction, and return what became of each, in their order.
 
         A request whose idempotency key was used before gets the job that the key has made. Daemons
         of this host are woken when something is due.
 
         Raises:
-            InputError, ActionNotFound: something is wrong with one of them; nothing is written.
             StoreError: the database refused, or does not answer.
         """
         now = self._now()
-        requests = [request_of(one.new, now) for one in asked]
-        jobs = [
-            NewJob(
-                uuid=one.uuid,
-                request=request,
-                key_name=one.key_name,
-                fingerprint=one.fingerprint,
-                traceparent=one.traceparent,
-                callback=request_of(one.callback, now).action if one.callback else None,
-            )
-            for one, request in zip(asked, requests, strict=True)
-        ]
         with self._turn() as parts:
             added = parts.jobs.add(jobs, by=self._unique_by, now=now)
-            if any(r.action.scheduled_at <= now for r in requests):
+            if any(job.request.action.scheduled_at <= now for job in jobs):
                 self.wake()
             replayed = [
-                one.new.key
-                for one, done in zip(asked, added, strict=True)
-                if not done.is_new and one.new.key
+                job.request.key
+                for job, done in zip(jobs, added, strict=True)
+                if not done.is_new and job.request.key
             ]
             known = parts.jobs.of_keys(replayed)
         found: list[Submitted] = []

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from wpbridge.errors import Contention, StoreError, StoreUnavailable, WpbridgeError
 from wpbridge.queue.jobs import JobQueue, JobRequest, Submitted
+from wpbridge.store.queueing.jobs import NewJob
 from wpbridge.telling.log import tell
 
 MOST_A_TRANSACTION: Final = 500
@@ -107,39 +108,40 @@ class Writer:
 
     def _add(self, jobs: JobQueue, batch: Sequence[_Waiting]) -> None:
         """Add what can be added in one transaction; what is wrong is refused by itself."""
-        good = [one for one in batch if _is_good(jobs, one)]
+        good = [(one, new) for one in batch if (new := _prepared(jobs, one)) is not None]
         if not good:
             return
         try:
-            done = jobs.submit([asked for one in good for asked in one.asked])
+            done = jobs.submit([job for _, new in good for job in new])
         except Exception as error:
             if len(good) == 1 or isinstance(error, StoreUnavailable | Contention):
                 raise
             # Whose fault it is, is found out one by one.
             tell("gateway.one_by_one", reason=str(error))
-            for one in good:
-                self._add_alone(jobs, one)
+            for one, new in good:
+                _add_alone(jobs, one, new)
             return
-        for one in good:
-            part, done = done[: len(one.asked)], done[len(one.asked) :]
+        for one, new in good:
+            part, done = done[: len(new)], done[len(new) :]
             one.answer(part)
 
-    @staticmethod
-    def _add_alone(jobs: JobQueue, one: _Waiting) -> None:
-        try:
-            one.answer(jobs.submit(one.asked))
-        except Exception as error:  # noqa: BLE001 - it becomes the answer
-            one.answer(error)
 
-
-def _is_good(jobs: JobQueue, one: _Waiting) -> bool:
-    """Tell whether the tables can hold what is asked for; what they cannot is answered."""
+def _add_alone(jobs: JobQueue, one: _Waiting, new: Sequence[NewJob]) -> None:
     try:
-        for asked in one.asked:
-            jobs.checked(asked)
+        one.answer(jobs.submit(new))
+    except Exception as error:  # noqa: BLE001 - it becomes the answer
+        one.answer(error)
+
+
+def _prepared(jobs: JobQueue, one: _Waiting) -> list[NewJob] | None:
+    """Return the jobs that are asked for; None where the tables cannot hold one of them.
+
+    Then that is answered.
+    """
+    try:
+        return [jobs.prepared(asked) for asked in one.asked]
     except (StoreUnavailable, Contention):
         raise
     except WpbridgeError as error:
         one.answer(error)
-        return False
-    return True
+        return None

@@ -139,6 +139,7 @@ class Adding:
         by: UniqueBy,
         now: datetime,
         beside: Beside | None = None,
+        are_checked: bool = False,
     ) -> list[Added]:
         """Add all actions in one transaction; a crash leaves all of them or none.
 
@@ -147,12 +148,15 @@ class Adding:
             by: what makes an action unique.
             now: the date of the log rows.
             beside: writes what belongs to the actions, in their transaction.
+            are_checked: whether the caller has had each checked by :meth:`check`.
 
         Raises:
             InputError: the tables cannot hold an action's args or texts; nothing is written.
             Contention: other writers hold the locks.
         """
-        self._check(requests)
+        self._session.check_writable()
+        if not are_checked:
+            self._check(requests)
         self._prepare(requests)
         slugs = sorted({r.action.group for r in requests if r.action.group_id is None})
         groups = {slug: self._groups.ensure(slug) for slug in slugs}
@@ -262,7 +266,6 @@ class Adding:
                 self._check_texts(connection, request)
 
         # Groups are made before the transaction begins, so this check comes first.
-        self._session.check_writable()
         self._session.run(check)
 
     def _prepare(self, requests: Sequence[Request]) -> None:

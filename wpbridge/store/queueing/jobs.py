@@ -82,7 +82,8 @@ class Jobs:
     def add(self, jobs: Sequence[NewJob], *, by: UniqueBy, now: datetime) -> list[Added]:
         """Add all jobs in one transaction. A crash leaves all of them or none.
 
-        Returns what :meth:`Adding.add` returns of their actions, and raises what it raises. A job
+        The caller has found out with :meth:`Adding.check` that the tables can hold each. Returns
+        what :meth:`Adding.add` returns of their actions, and raises what it raises. A job
         whose idempotency key was used before adds nothing; :meth:`of_keys` has what the key made.
         """
         needed = [self._names.jobs]
@@ -105,7 +106,7 @@ class Jobs:
                 self._waits.add(connection, callback, (action,), "run")
 
         requests = [job.request for job in jobs]
-        return self._adding.add(requests, by=by, now=now, beside=beside)
+        return self._adding.add(requests, by=by, now=now, beside=beside, are_checked=True)
 
     def _write(
         self, connection: Connection, new: Sequence[tuple[NewJob, ActionId]], now: datetime
