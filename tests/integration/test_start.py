@@ -22,6 +22,12 @@ for command in json.loads(sys.argv[1]):
         code = cli.main(command, prog_name="wpbridge", standalone_mode=False)
     print(json.dumps([code or 0, sorted(set(sys.modules) - before)]))
 """
+COLLECTOR = """
+import atexit, gc
+atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count() > 10_000))
+from wpbridge.cli import main
+main()
+"""
 HELP = {"cli", "codec", "errors", "moved", "site", "telling"}
 """The rooms and modules of wpbridge that the help loads."""
 STATUS = {*HELP, "action", "clock", "dataclass", "outcome", "queue", "store", "system"}
@@ -91,3 +97,9 @@ def test_a_server_costs_its_driver(mysql_dsn: str, driver: str) -> None:
     [modules] = loaded(["status", "--dsn", dsn])
     package = "pymysql" if driver == "pymysql" else "MySQLdb"
     assert (packages(modules), rooms(modules)) == ({"click", package}, STATUS)
+
+
+def test_the_garbage_collector_works_in_a_command_but_not_on_its_modules() -> None:
+    command = [sys.executable, "-c", COLLECTOR, "decode", "i:5;"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout == "5\nTrue True\n"
