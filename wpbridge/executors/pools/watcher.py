@@ -16,6 +16,8 @@ class Watcher(Generic[W]):
 
     def __init__(self) -> None:
         self._is_closed = False
+        self._is_woken = False
+        """Somebody has ended the wait, and what was left for us then is not looked at yet."""
         self._selector = selectors.DefaultSelector()
         self._woken, self._waker = os.pipe()
         for descriptor in (self._woken, self._waker):
@@ -25,7 +27,8 @@ class Watcher(Generic[W]):
     def wake(self) -> None:
         """End a wait; from any thread, and safe in a signal handler."""
         # A number that was closed may be another file's by now.
-        if not self._is_closed:
+        if not (self._is_closed or self._is_woken):
+            self._is_woken = True
             with contextlib.suppress(BlockingIOError):
                 os.write(self._waker, b"!")
 
@@ -63,7 +66,10 @@ class Watcher(Generic[W]):
     def wait(self, seconds: float) -> list[W]:
         """Return the workers that have something to say, or have ended, each once."""
         touched: list[W] = []
-        for key, _ in self._selector.select(seconds):
+        found = self._selector.select(seconds)
+        # From here on: what comes later may not be seen in this turn, so it must wake us again.
+        self._is_woken = False
+        for key, _ in found:
             if key.data is None:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._woken, 4096)
