@@ -6,8 +6,9 @@ was half the time of a short command, which uses few of them. Here ``__eq__``, `
 called. ``__init__`` is compiled when it is first used.
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -39,18 +40,14 @@ def _dataclass(
     """
 
     def make(plain: Any) -> Any:
-        # Python's way to refuse changes is compiled too. Only what is derived from a frozen class
-        # has to be made in that way.
-        derived = any(dataclasses.is_dataclass(base) for base in plain.__mro__[1:])
-        made = dataclasses.dataclass(
-            init=False, eq=False, repr=False, frozen=frozen and derived, **options
-        )(plain)
+        with _thawed(plain, is_frozen=frozen):
+            made = dataclasses.dataclass(init=False, eq=False, repr=False, **options)(plain)
         shared: dict[str, Any] = {"__repr__": _repr}
         if init:
             shared["__init__"] = _Init(made, is_frozen=frozen)
         if eq:
             shared |= {"__eq__": _eq, "__hash__": _hash if frozen else None}
-        if frozen and not derived:
+        if frozen:
             made.__dataclass_params__.frozen = True
             shared |= _refusals(made) | {"__getstate__": _values, "__setstate__": _set_values}
         for name, function in shared.items():
@@ -59,6 +56,30 @@ def _dataclass(
         return made
 
     return make if cls is None else make(cls)
+
+
+@contextlib.contextmanager
+def _thawed(plain: type[Any], *, is_frozen: bool) -> Iterator[None]:
+    """Let the bases of a frozen class pass for ones that are not frozen.
+
+    Python would compile the two methods that refuse changes, and lets nothing else be derived from
+    frozen classes.
+    """
+    above: list[Any] = [base for base in plain.__mro__[1:] if dataclasses.is_dataclass(base)]
+    bases = [base.__dataclass_params__ for base in above]
+    if not is_frozen or not bases:
+        yield
+        return
+    if not any(params.frozen for params in bases):
+        raise TypeError("cannot inherit frozen dataclass from a non-frozen one")
+    before = [params.frozen for params in bases]
+    for params in bases:
+        params.frozen = False
+    try:
+        yield
+    finally:
+        for params, was_frozen in zip(bases, before, strict=True):
+            params.frozen = was_frozen
 
 
 class _Init:
