@@ -1,6 +1,5 @@
 """Groups of commands that are listed without being imported, so that --help is quick."""
 
-import difflib
 import gc
 import importlib
 import inspect
@@ -47,6 +46,8 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
+            import difflib  # noqa: PLC0415 - loads only for a misspelled command
+
             close = difflib.get_close_matches(args[0], self._told, 1)
             if not close:
                 raise

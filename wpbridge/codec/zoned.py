@@ -16,7 +16,6 @@ well. Offsets count in whole minutes, since those with seconds belong to history
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
-from difflib import get_close_matches
 from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
@@ -189,10 +188,16 @@ def _names() -> frozenset[str]:
 
 def _nearest(name: str) -> str | None:
     """Return the zone name most like this one. Letter case does not count, a city is enough."""
+    import difflib  # noqa: PLC0415 - loads only where a zone is misspelled
+
     keys = {known.rpartition("/")[2].lower(): known for known in sorted(_names())}
     keys |= {known.lower(): known for known in _names()}
     wanted = name.strip().lower().replace(" ", "_")
     # Abbreviations are left out: each looks like some other one that means something else.
     long_keys = [key for key in keys if len(key) > _LONGEST_ABBREVIATION]
-    found = [wanted] if wanted in keys else get_close_matches(wanted, long_keys, n=1, cutoff=0.7)
+    found = (
+        [wanted]
+        if wanted in keys
+        else difflib.get_close_matches(wanted, long_keys, n=1, cutoff=0.7)
+    )
     return keys[found[0]] if found else None
