@@ -46,6 +46,8 @@ class Processes(Pool[PhpWorker, Sent]):
         self._hooks = hooks
         self._limits = limits
         self._greeting = greeting
+        self._seconds = 0.0
+        """How long actions took lately: a new worker is sent as much ahead as the others were."""
         super().__init__(
             inbox, name="php", what="WordPress", size=limits.workers, grace_seconds=_TERM_SECONDS
         )
@@ -107,6 +109,7 @@ class Processes(Pool[PhpWorker, Sent]):
             self._refused(refusal)
             return
         worker.idle_since = now()
+        worker.seconds = self._seconds
         self.back_off.came_up()
         self._inbox.wake()
         tell("php.ready", pid=hello.pid, seconds=round(worker.idle_since - worker.born, 2))
@@ -155,6 +158,7 @@ class Processes(Pool[PhpWorker, Sent]):
             self._inbox.report(sent, failed or sent.spoilt or Completed())
         self.back_off.worked()
         worker.count(end.seconds)
+        self._seconds = worker.seconds
         worker.deferred = worker.deferred or end.deferred
         worker.is_retiring = worker.is_retiring or end.full or self._is_used_up(worker)
 
