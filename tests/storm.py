@@ -10,7 +10,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -25,6 +24,7 @@ import pymysql
 
 import evidence
 import invariants
+import warm
 from daemons import until
 from evidence import Blackout, Harm, Kill, Lapse
 from factories import make_new
@@ -279,7 +279,7 @@ class Storm:
         self.told["run killed"] += 1
         mark = f"run{time.monotonic_ns()}"
         with (self.folder / "runs.log").open("ab") as log:
-            run = subprocess.Popen(
+            run = warm.Popen(
                 [sys.executable, "-m", "wpbridge", "claim-and-run"],
                 cwd=self.folder,
                 env=self.environment(mark),
@@ -547,13 +547,10 @@ class Storm:
         self.claim_and_run()
 
     def claim_and_run(self, *flags: str, home: Sequence[str] = ()) -> None:
-        done = subprocess.run(
+        done = warm.run(
             [*home, sys.executable, "-m", "wpbridge", "claim-and-run", "--format", "json", *flags],
             cwd=self.folder,
             env=self.environment(f"run{time.monotonic_ns()}"),
-            capture_output=True,
-            text=True,
-            check=False,
             timeout=END_SECONDS,
         )
         assert done.returncode == 0, done.stderr
@@ -591,8 +588,11 @@ class Storm:
             "STORM_MARK": f"{self.name}.{mark}",
             "XDG_RUNTIME_DIR": str(self.place),
             # Root obeys no bytecode that another user of the folder has written.
-            "PYTHONDONTWRITEBYTECODE": "1",
-            **({"STORM_PROC": str(self.proc)} if self.plan.has_homes else {}),
+            **(
+                {"STORM_PROC": str(self.proc), "PYTHONDONTWRITEBYTECODE": "1"}
+                if self.plan.has_homes
+                else {}
+            ),
         }
 
     def home(self, number: int) -> list[str]:
@@ -669,7 +669,7 @@ class Daemon:
         self._log = storm.folder / f"{name}.log"
         plan = storm.plan
         with self._log.open("wb") as log, (storm.folder / f"{name}.out").open("wb") as out:
-            self.process = subprocess.Popen(
+            self.process = warm.Popen(
                 [
                     *storm.home(number),
                     sys.executable,

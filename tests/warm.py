@@ -157,6 +157,9 @@ def serve(channel: socket.socket) -> None:
         with contextlib.suppress(ModuleNotFoundError):
             if module.name != "wpbridge.__main__":
                 import_module(module.name)
+    # What commands load only when they need it.
+    for name in ("requests", "rich.console", "rich.progress", "rich.text", "yaml"):
+        import_module(name)
     # The module of that name has hidden it.
     setattr(cli, "main", begin)  # noqa: B010
     gc.freeze()
@@ -194,8 +197,9 @@ def become(wanted: Mapping[str, Any], streams: Sequence[int]) -> None:
         os.dup2(stream, number)
     os.closerange(3, max([*streams, 3]) + 1)
     if wanted["session"] and os.isatty(0):
-        # As `setsid --ctty` does: a session of its own has its terminal to itself.
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        # As `setsid --ctty` does: it has its terminal to itself, unless that is another session's.
+        with contextlib.suppress(PermissionError):
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         text = _text(number, getattr(sys, name), mode)
         setattr(sys, name, text)
