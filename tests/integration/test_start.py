@@ -95,6 +95,7 @@ def test_short_commands_load_what_they_need(tmp_path: Path) -> None:
     for modules in (of_list, of_enqueue):
         assert (packages(modules), rooms(modules)) == ({"click"}, LIST)
         assert modules & SLOW == set()
+    assert (of_list - of_help) & SLOW_FOR_STATUS == set()
     assert packages(of_explain) == {"click"}
     assert of_explain & {"asyncio", "ssl", "wpbridge.runner.loop", "wpbridge.app.runners"} == set()
     assert of_explain & {"wpbridge.doctor.examination", "wpbridge.doctor.fixes"} == set()

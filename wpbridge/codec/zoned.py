@@ -17,11 +17,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache
-from typing import Final
-from zoneinfo import ZoneInfo, available_timezones
+from typing import TYPE_CHECKING, Final
 
 from wpbridge.codec import cron
 from wpbridge.errors import CronError
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 _MINUTE: Final = timedelta(minutes=1)
 _MAX_GAPS: Final = 100
@@ -29,7 +31,7 @@ _SHOWN_CHARS: Final = 60
 _LONGEST_ABBREVIATION: Final = 4
 
 
-def zone_named(name: str) -> ZoneInfo:
+def zone_named(name: str) -> "ZoneInfo":
     """Return the time zone of an IANA name, such as ``UTC``. Letter case counts.
 
     Raises:
@@ -37,6 +39,8 @@ def zone_named(name: str) -> ZoneInfo:
     """
     # The name is looked up in a list, so it is never used as a path.
     if name in _names():
+        from zoneinfo import ZoneInfo  # noqa: PLC0415 - most schedules name no zone
+
         return ZoneInfo(name)
     shown = name[:_SHOWN_CHARS]
     nearest = _nearest(shown)
@@ -182,6 +186,8 @@ def _change(low: datetime, high: datetime, zone: tzinfo) -> datetime:
 
 @cache
 def _names() -> frozenset[str]:
+    from zoneinfo import available_timezones  # noqa: PLC0415 - as above
+
     # Some systems have a file for their own local time beside those of the zone database.
     return frozenset(available_timezones() - {"localtime"})
 

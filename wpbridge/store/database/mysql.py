@@ -1,6 +1,7 @@
 """Answer the dialect's questions for MariaDB and MySQL."""
 
 import re
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
@@ -92,10 +93,6 @@ class MySQL(MySQLCatalogue):
     def cut(self, connection: Any) -> None:
         """See :class:`Dialect`. The server then rolls back what was not committed."""
         link = getattr(connection, "_sock", None)
-        if link is None:
-            return
-        import socket  # noqa: PLC0415 - the driver that has one has loaded it
-
         if isinstance(link, socket.socket):
             with suppress(OSError):
                 link.shutdown(socket.SHUT_RDWR)

@@ -1,5 +1,6 @@
 """Open connections to MariaDB and MySQL, set up as WordPress sets up its own."""
 
+import socket
 from typing import Any
 
 from wpbridge.site.database import DatabaseAddress
@@ -134,10 +135,6 @@ def _limits(answer_seconds: float) -> str:
 
 def _probe(link: Any) -> None:
     """Make the system check that the other end of a TCP connection is still there."""
-    if link is None:
-        return
-    import socket  # noqa: PLC0415 - the driver that has one has loaded it
-
     if isinstance(link, socket.socket) and link.family in (socket.AF_INET, socket.AF_INET6):
         link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in _PROBES.items():

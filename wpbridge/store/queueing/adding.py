@@ -5,7 +5,6 @@ which two writers can pass together. Here writers lock the row of the action's g
 happens among wpbridge's writers. PHP ignores that lock, and has none of its own.
 """
 
-import hashlib
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -383,4 +382,6 @@ def _in_group(request: Request, groups: Mapping[str, int]) -> Request:
 
 
 def _hashed(key: str) -> str:
+    import hashlib  # noqa: PLC0415 - loads OpenSSL, and few actions have a key
+
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
