@@ -19,6 +19,7 @@ from wpbridge.system.trusted_files import may_obey
 
 if TYPE_CHECKING:
     from wpbridge.site.wpconfig import WpConfig
+    from wpbridge.site.wpconfig.found import NeedsPhp
 
 DEFAULT_PREFIX = "wp_"
 
@@ -111,17 +112,35 @@ def resolve(settings: Settings, env: Mapping[str, str], cwd: Path | None = None)
 def _of_wordpress(path: Path, settings: Settings, env: Mapping[str, str]) -> Site:
     """Return the site of a configuration, which PHP runs where it has to."""
     from wpbridge.site import wpconfig  # noqa: PLC0415 - a site that is a DSN has no configuration
-    from wpbridge.site.wpconfig import asking, request  # noqa: PLC0415
-    from wpbridge.site.wpconfig.found import WAYS_OUT, NeedsPhp  # noqa: PLC0415
+    from wpbridge.site.wpconfig import request  # noqa: PLC0415
+    from wpbridge.site.wpconfig.found import NeedsPhp  # noqa: PLC0415
 
     if settings.ask_php == "always":
-        return _site(settings, asking.ask(path, env, url=settings.url, trusted=True))
+        return _told_by_php(path, settings, env, None)
     try:
         return _site(settings, wpconfig.read(path, env, request=request.of_url(settings.url)))
     except NeedsPhp as unknown:
-        if settings.ask_php == "never" or asking.program(env) is None:
+        if settings.ask_php == "never":
             raise
-        reason = str(unknown).removesuffix(f"; {WAYS_OUT}")
+        return _told_by_php(path, settings, env, unknown)
+
+
+def _told_by_php(
+    path: Path, settings: Settings, env: Mapping[str, str], unknown: "NeedsPhp | None"
+) -> Site:
+    """Return the site of a configuration that PHP runs.
+
+    ``unknown`` is what could not be read without PHP, and is raised where there is no PHP. None
+    means that the settings want PHP to run it.
+    """
+    from wpbridge.site.wpconfig import asking  # noqa: PLC0415 - most are read without PHP
+    from wpbridge.site.wpconfig.found import WAYS_OUT  # noqa: PLC0415
+
+    if unknown is None:
+        return _site(settings, asking.ask(path, env, url=settings.url, trusted=True))
+    if asking.program(env) is None:
+        raise unknown
+    reason = str(unknown).removesuffix(f"; {WAYS_OUT}")
     try:
         return _site(settings, asking.ask(path, env, url=settings.url, trusted=settings.trusted))
     except WpCliError as failed:
