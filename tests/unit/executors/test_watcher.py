@@ -42,6 +42,22 @@ def test_what_wakes_it_many_times_before_it_looks_is_one_wake() -> None:
     lookout.close()
 
 
+def test_a_wake_while_it_looks_keeps_no_later_one_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    lookout, read = Watcher[str](), os.read
+
+    def late(descriptor: int, most: int) -> bytes:
+        lookout.wake()
+        return read(descriptor, most)
+
+    lookout.wake()
+    monkeypatch.setattr(os, "read", late)
+    assert lookout.wait(0.0) == []
+    monkeypatch.undo()
+    lookout.wake()
+    assert read(lookout._woken, 4096)
+    lookout.close()
+
+
 def test_a_lookout_that_is_closed_is_not_woken() -> None:
     """The number of its pipe may be another file's by then."""
     lookout = Watcher[str]()

@@ -66,15 +66,15 @@ class Watcher(Generic[W]):
     def wait(self, seconds: float) -> list[W]:
         """Return the workers that have something to say, or have ended, each once."""
         touched: list[W] = []
-        found = self._selector.select(seconds)
-        # From here on: what comes later may not be seen in this turn, so it must wake us again.
-        self._is_woken = False
-        for key, _ in found:
+        for key, _ in self._selector.select(seconds):
             if key.data is None:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._woken, 4096)
             elif key.data not in touched:
                 touched.append(key.data)
+        # What comes from here on may not be seen in this turn, so it must wake us again. It is said
+        # after the pipe is read, since a wake in between would be read, and the next one withheld.
+        self._is_woken = False
         return touched
 
     def close(self) -> None:
