@@ -151,13 +151,14 @@ def on_terminal(
     ours, its = pty.openpty()
     wanted = {**clean_env(cwd, env), "COLUMNS": str(columns), "TERM": "xterm-256color"}
     parts: list[bytes] = []
-    with subprocess.Popen(
-        ["setsid", "--ctty", *COMMAND, *arguments],
+    with warm.Popen(
+        [*COMMAND, *arguments],
         cwd=cwd,
         env=wanted,
         stdin=its,
         stdout=its,
         stderr=its,
+        start_new_session=True,
     ) as process:
         os.close(its)
         try:

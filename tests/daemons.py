@@ -77,7 +77,7 @@ class Daemon:
         # Without one the settings file tells it.
         where = ["--dsn", dsn] if dsn else []
         with (folder / "err").open("wb") as err:
-            self.process = subprocess.Popen(
+            self.process = warm.Popen(
                 [sys.executable, "-m", "wpbridge", "work", *where, "--handlers", "acts", *flags],
                 cwd=folder,
                 stderr=err,
@@ -111,7 +111,7 @@ class Daemon:
         self.process.send_signal(number)
 
     def code(self) -> int:
-        return self.process.wait(timeout=DEADLINE_SECONDS)
+        return int(self.process.wait(timeout=DEADLINE_SECONDS))
 
     def err(self) -> str:
         return (self.folder / "err").read_text()

@@ -128,7 +128,7 @@ def looped(error: BaseException) -> BaseException:
 def deep() -> BaseException:
     """With a chain of causes longer than any stack."""
     error: BaseException = ValueError("the first")
-    for n in range(5000):
+    for n in range(1500):
         following = ValueError(f"{n}")
         following.__cause__ = error
         error = following

@@ -10,21 +10,21 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import pymysql
 
 import evidence
 import invariants
+import warm
 from daemons import until
 from evidence import Blackout, Harm, Kill, Lapse
 from factories import make_new
@@ -37,6 +37,7 @@ from wpbridge.clock import SystemClock
 from wpbridge.runner.liveness import HUNG_SECONDS
 from wpbridge.site.database import DatabaseAddress
 
+Kind = TypeVar("Kind")
 ACTS: Final = Path(__file__).with_name("storm_acts.py")
 DRAIN_SECONDS: Final = 400.0
 """The queue must be empty then: what is put back, the back-off of restarts, and a slow machine."""
@@ -57,6 +58,8 @@ SERVER_OPTIONS: Final = (
     "--innodb-flush-log-at-trx-commit=2",
     "--innodb-lock-wait-timeout=5",
 )
+SHORT: Final = 4
+"""A short storm has this part of the actions."""
 OLD_SERVER: Final = "--version=10.5.29-MariaDB"
 """A server that says so is not asked to skip locked rows."""
 
@@ -116,6 +119,7 @@ class Storm:
         self.server = server
         self.proxy: Proxy | None = None
         self._left = plan.actions
+        self._left_of: dict[Any, list[Any]] = {}
         self._daemons = self._numbers = 0
         self._seen_bytes = 0
         name = f"storm_{os.getpid()}_{seed}"
@@ -192,7 +196,8 @@ class Storm:
 
     def some_work(self, most: int = 400) -> None:
         """A random moment: so many more lines of handlers later, or a little while."""
-        record, wanted = self.folder / "record", self.random.randint(1, most) * 100
+        record = self.folder / "record"
+        wanted = self.random.randint(1, self.plan.share_of(most)) * 100
         end = time.monotonic() + 2 + self.random.random()
         while time.monotonic() < end:
             size = record.stat().st_size if record.exists() else 0
@@ -200,6 +205,13 @@ class Storm:
                 break
             time.sleep(0.002)
         self._seen_bytes = record.stat().st_size if record.exists() else 0
+
+    def one_of(self, kinds: tuple[Kind, ...]) -> Kind:
+        """Any of them, but none again before each has come once."""
+        left = self._left_of.setdefault(kinds, [])
+        if not left:
+            left += self.random.sample(kinds, len(kinds))
+        return left.pop()  # type: ignore[no-any-return]
 
     def while_away(self, most_seconds: float) -> None:
         """How long an outage lasts."""
@@ -267,7 +279,7 @@ class Storm:
         self.told["run killed"] += 1
         mark = f"run{time.monotonic_ns()}"
         with (self.folder / "runs.log").open("ab") as log:
-            run = subprocess.Popen(
+            run = warm.Popen(
                 [sys.executable, "-m", "wpbridge", "claim-and-run"],
                 cwd=self.folder,
                 env=self.environment(mark),
@@ -412,7 +424,7 @@ class Storm:
 
     def hurt_the_network(self) -> None:
         assert self.proxy is not None
-        way = self.random.choice(("cut", "after", "lost answer", "stall", "refuse"))
+        way = self.one_of(("cut", "after", "lost answer", "stall", "refuse"))
         self.told[f"network: {way}"] += 1
         match way:
             case "cut":
@@ -535,13 +547,10 @@ class Storm:
         self.claim_and_run()
 
     def claim_and_run(self, *flags: str, home: Sequence[str] = ()) -> None:
-        done = subprocess.run(
+        done = warm.run(
             [*home, sys.executable, "-m", "wpbridge", "claim-and-run", "--format", "json", *flags],
             cwd=self.folder,
             env=self.environment(f"run{time.monotonic_ns()}"),
-            capture_output=True,
-            text=True,
-            check=False,
             timeout=END_SECONDS,
         )
         assert done.returncode == 0, done.stderr
@@ -579,8 +588,11 @@ class Storm:
             "STORM_MARK": f"{self.name}.{mark}",
             "XDG_RUNTIME_DIR": str(self.place),
             # Root obeys no bytecode that another user of the folder has written.
-            "PYTHONDONTWRITEBYTECODE": "1",
-            **({"STORM_PROC": str(self.proc)} if self.plan.has_homes else {}),
+            **(
+                {"STORM_PROC": str(self.proc), "PYTHONDONTWRITEBYTECODE": "1"}
+                if self.plan.has_homes
+                else {}
+            ),
         }
 
     def home(self, number: int) -> list[str]:
@@ -657,7 +669,7 @@ class Daemon:
         self._log = storm.folder / f"{name}.log"
         plan = storm.plan
         with self._log.open("wb") as log, (storm.folder / f"{name}.out").open("wb") as out:
-            self.process = subprocess.Popen(
+            self.process = warm.Popen(
                 [
                     *storm.home(number),
                     sys.executable,
@@ -816,6 +828,20 @@ class Plan:
     """Daemons live in pid namespaces with equal host names, or are hidden from each other."""
     is_long: bool = False
     """Left to the soak."""
+    is_short: bool = False
+    """With a fourth of the actions and half of the faults."""
+
+    def shortened(self) -> "Plan":
+        """The short form of this storm: the same kinds of harm, and the same must hold."""
+        return replace(self, actions=self.actions // SHORT, is_short=True)
+
+    def times(self, count: int, *, least: int = 1) -> range:
+        """How often something is thrown; ``least``: in a short storm too."""
+        return range(max(least, (count + 1) // 2) if self.is_short else count)
+
+    def share_of(self, count: int) -> int:
+        """So many of a long storm's actions."""
+        return count // SHORT if self.is_short else count
 
     @property
     def ends(self) -> Sequence[int]:
@@ -825,21 +851,21 @@ class Plan:
 
 def _kill9(storm: Storm) -> None:
     faults = (storm.kill_a_worker, storm.kill_a_daemon, storm.kill_a_child, storm.kill_a_run)
-    for _ in range(8):
+    for _ in storm.plan.times(8, least=len(faults)):
         storm.feed(0.12)
         storm.some_work()
-        storm.random.choice(faults)()
+        storm.one_of(faults)()
 
 
 def _kill9_lite(storm: Storm) -> None:
-    for _ in range(4):
+    for _ in storm.plan.times(4):
         storm.feed(0.2)
         storm.some_work(100)
-        storm.random.choice((storm.kill_a_worker, storm.kill_a_daemon))()
+        storm.one_of((storm.kill_a_worker, storm.kill_a_daemon))()
 
 
 def _sigstop(storm: Storm) -> None:
-    for _ in range(2):
+    for _ in storm.plan.times(2):
         storm.feed(0.3)
         storm.some_work()
         storm.stop_some_workers()
@@ -852,28 +878,28 @@ def _sigstop_long(storm: Storm) -> None:
 
 
 def _server_killed(storm: Storm) -> None:
-    for _ in range(3):
+    for _ in storm.plan.times(3):
         storm.feed(0.25)
         storm.some_work()
         storm.restart_server()
 
 
 def _standing_still(storm: Storm) -> None:
-    for _ in range(2):
+    for _ in storm.plan.times(2):
         storm.feed(0.3)
         storm.some_work()
         storm.stop_some_workers_and_kill_who_takes_over()
 
 
 def _server_forgets(storm: Storm) -> None:
-    for _ in range(4):
+    for _ in storm.plan.times(4):
         storm.feed(0.2)
         storm.some_work()
         storm.make_the_server_forget()
 
 
 def _network(storm: Storm) -> None:
-    for _ in range(16):
+    for _ in storm.plan.times(16):
         storm.feed(0.06)
         storm.some_work(200)
         storm.hurt_the_network()
@@ -885,9 +911,9 @@ def _deadlocks(storm: Storm) -> None:
         storm.beside(storm.lock_in_the_wrong_order),
         storm.beside(storm.lock_in_the_wrong_order),
     ):
-        for _ in range(4):
+        for _ in storm.plan.times(4):
             storm.feed(0.2)
-            storm.meddle(400)
+            storm.meddle(storm.plan.share_of(400))
             storm.some_work()
     storm.told["deadlocks"] += storm.server_status("Innodb_deadlocks") - before
 
@@ -895,7 +921,7 @@ def _deadlocks(storm: Storm) -> None:
 def _cleaner(storm: Storm) -> None:
     """Handlers that run longer than the cleaner allows, others that wait behind them."""
     with storm.beside(lambda connection: storm.clean(connection, 15)):
-        for _ in range(3):
+        for _ in storm.plan.times(3):
             storm.feed(0.2)
             storm.some_work()
             storm.kill_a_worker()
@@ -905,15 +931,17 @@ def _cleaner(storm: Storm) -> None:
 
 
 def _namespaces(storm: Storm) -> None:
-    for _ in range(6):
+    for _ in storm.plan.times(6):
         storm.feed(0.15)
         storm.some_work()
         storm.run_somewhere()
-        storm.random.choice((storm.kill_a_worker, storm.kill_a_daemon, storm.some_work))()
+        storm.one_of((storm.kill_a_worker, storm.kill_a_daemon, storm.some_work))()
 
 
 def _harm(storm: Storm) -> None:
-    for _ in range(4):
+    """Each kind that does harm comes at least once, however few actions there are."""
+    storm.add({hook: 1 for hook in storm.plan.mix if hook not in INNOCENT})
+    for _ in storm.plan.times(4):
         storm.feed(0.25)
         storm.some_work()
 
@@ -928,14 +956,14 @@ def _mixed(storm: Storm) -> None:
         storm.restart_server,
     )
     with storm.beside(storm.lock_in_the_wrong_order):
-        for _ in range(4):
+        for _ in storm.plan.times(4):
             storm.feed(0.08)
-            storm.meddle(200)
+            storm.meddle(storm.plan.share_of(200))
             storm.some_work(200)
-    for _ in range(8):
+    for _ in storm.plan.times(8, least=len(faults)):
         storm.feed(0.08)
         storm.some_work(200)
-        storm.random.choice(faults)()
+        storm.one_of(faults)()
 
 
 PLANS: Final = {

@@ -10,6 +10,7 @@ variables) needs :mod:`subprocess`.
 import atexit
 import contextlib
 import ctypes
+import fcntl
 import functools
 import gc
 import io
@@ -21,6 +22,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
@@ -155,6 +157,9 @@ def serve(channel: socket.socket) -> None:
         with contextlib.suppress(ModuleNotFoundError):
             if module.name != "wpbridge.__main__":
                 import_module(module.name)
+    # What commands load only when they need it.
+    for name in ("requests", "rich.console", "rich.progress", "rich.text", "yaml"):
+        import_module(name)
     # The module of that name has hidden it.
     setattr(cli, "main", begin)  # noqa: B010
     gc.freeze()
@@ -191,6 +196,10 @@ def become(wanted: Mapping[str, Any], streams: Sequence[int]) -> None:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
     os.closerange(3, max([*streams, 3]) + 1)
+    if wanted["session"] and os.isatty(0):
+        # As `setsid --ctty` does: it has its terminal to itself, unless that is another session's.
+        with contextlib.suppress(PermissionError):
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         text = _text(number, getattr(sys, name), mode)
         setattr(sys, name, text)

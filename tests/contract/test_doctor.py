@@ -38,6 +38,7 @@ from wpbridge.site.database import DatabaseAddress
 from wpbridge.site.resolve import Site
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import connect
+from wpbridge.store.opened import OpenStore
 from wpbridge.store.reading import survey
 from wpbridge.store.running.plans import Step
 from wpbridge.store.running.runner_store import RunnerStore
@@ -240,8 +241,9 @@ def test_the_driver_is_named(examined: Examine) -> None:
 @on_mysql
 def test_a_server_without_skip_locked(examined: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     site = examined()
+    old = site.store
     info = replace(site.info, skip_locked=False)
-    site.__dict__["store"] = replace(site.store, info=info)
+    site.__dict__["store"] = OpenStore(old.session, old.tables, info)
     assert one(site, "database").level == "note"
 
 

@@ -86,7 +86,7 @@ values = st.recursive(
 places = st.sampled_from([place for place in PLACES if place != ("id",)])
 
 
-@settings(max_examples=60, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(suppress_health_check=list(HealthCheck), deadline=None)
 @given(st.lists(st.tuples(places, values.map(json.dumps)), max_size=30), st.binary(max_size=30))
 def test_random_values_end_no_import(told: list[tuple[tuple[str, ...], str]], noise: bytes) -> None:
     store = make_store(DatabaseAddress.from_dsn("sqlite://"), "wp_")

@@ -23,7 +23,7 @@ from wpbridge.queue.facade import Queue
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.running.runner_store import RunnerStore
-from wpbridge.store.structure import own_steps, own_tables
+from wpbridge.store.structure import old_keys, own_steps, own_tables
 from wpbridge.store.structure.creation import create_tables
 from wpbridge.store.structure.own_steps import VERSION, Place, Step
 
@@ -219,7 +219,7 @@ def test_a_long_queue_gives_signs_while_it_is_noted(
     queue_of_0_1: RunnerStore, again: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A supervisor takes a worker that is silent for a minute for hung."""
-    monkeypatch.setattr(own_steps, "_PORTION", 1)
+    monkeypatch.setattr(old_keys, "_PORTION", 1)
     store = again()
     signs: list[float] = []
     store.session.pause = signs.append
@@ -255,7 +255,7 @@ def test_a_crash_before_the_table_leaves_a_queue_of_0_1(
         raise ZeroDivisionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(own_steps, "_note_queued", crash)
+        patched.setattr(old_keys, "note_queued", crash)
         with pytest.raises(ZeroDivisionError):
             register(again())
     assert again().parts.own.version == 1

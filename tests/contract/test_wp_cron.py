@@ -23,7 +23,7 @@ from wpbridge.migrate.wp_cron.undo import Undo, Undone
 from wpbridge.queue.facade import Queue
 from wpbridge.store.rows.options import CRON, CRON_LOCK
 from wpbridge.store.running.runner_store import RunnerStore
-from wpbridge.store.structure.own_steps import old_mark
+from wpbridge.store.structure.old_keys import old_mark
 
 NOW = 1_795_521_600
 LATER = NOW + 3600

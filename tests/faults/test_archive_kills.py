@@ -18,7 +18,7 @@ from wpbridge.migrate.archive import ENDING
 from wpbridge.migrate.transfer.files import read, source
 from wpbridge.store.running.runner_store import RunnerStore
 
-ROWS = 3_000
+ROWS = 1_500
 
 
 def rows_in(file: Path) -> list[int]:
@@ -66,7 +66,7 @@ def test_killed_again_and_again_it_loses_and_doubles_nothing(
             text=True,
         ) as process:
             before = left(store)
-            goal = chance.randint(1, 500)
+            goal = chance.randint(1, 300)
             while process.poll() is None and before - left(store) < goal:
                 time.sleep(0.002)
             if process.poll() is None:

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 import invariants
+import warm
 from factories import make_new
 from rows import query
 from wpbridge.clock import SystemClock
 from wpbridge.store.running.runner_store import RunnerStore
 
-ROWS = 3_000
+ROWS = 1_500
 HANDLERS = """
 import os
 
@@ -74,14 +75,10 @@ match os.environ.get("STEP"):
 def run(dsn: str, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
     (folder / "counting.py").write_text(HANDLERS, encoding="utf-8")
     words = ["claim-and-run", "--handlers", "counting", "--format", "json"]
-    return subprocess.run(
+    return warm.run(
         [sys.executable, "-m", "wpbridge", *words],
         cwd=folder,
         env={**os.environ, "WPBRIDGE_DSN": dsn, "RECORD": str(folder / "record"), **env},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
     )
 
 

@@ -21,18 +21,21 @@ from wpbridge.queue.facade import Queue
 from wpbridge.store.records import Query
 from wpbridge.store.running.runner_store import RunnerStore
 
-ROWS = 10_000
+SIZES = [2_000, pytest.param(10_000, marks=pytest.mark.long)]
+"""Actions: a larger queue has more moments to be killed at."""
 KILLS = 3
-COUNT = "SELECT COUNT(*) FROM wp_actionscheduler_actions"
 
 
-@pytest.fixture
-def source(tmp_path: Path, open_queue: Callable[[str], RunnerStore]) -> RunnerStore:
-    """A queue of actions that are all different, some waiting, with groups and logs."""
+@pytest.fixture(params=SIZES)
+def source(
+    request: pytest.FixtureRequest, tmp_path: Path, open_queue: Callable[[str], RunnerStore]
+) -> RunnerStore:
+    """A queue of actions that are all different, one of a hundred awaited, with groups and logs."""
     store = open_queue(f"sqlite:///{tmp_path / 'source.db'}")
-    ids = insert(store, *[make_new("h", args=(n,), group=f"g{n % 7}") for n in range(ROWS)])
+    size = int(request.param)
+    ids = insert(store, *[make_new("h", args=(n,), group=f"g{n % 7}") for n in range(size)])
     queue = Queue(store.parts)
-    for place in range(0, ROWS, 100):
+    for place in range(0, size, 100):
         queue.enqueue(Enqueue(hook="h", args=["waits", place], after=[ids[place]]))
     return store
 
@@ -47,13 +50,17 @@ def start(*words: str) -> subprocess.Popen[bytes]:
     return warm.Popen([sys.executable, "-m", "wpbridge", "migrate", *words, *quiet])
 
 
-def kill_in_the_middle(target: RunnerStore, *words: str) -> None:
+def count(store: RunnerStore) -> int:
+    return int(str(query(store, "SELECT COUNT(*) FROM wp_actionscheduler_actions")[0][0]))
+
+
+def kill_in_the_middle(source: RunnerStore, target: RunnerStore, *words: str) -> None:
     """Kill it once so many more rows are there, or when it was faster: any moment will do."""
-    before = int(str(query(target, COUNT)[0][0]))
-    wanted = before + random.randint(0, max(0, ROWS - before) // 2)  # noqa: S311 - a moment
+    before = count(target)
+    wanted = before + random.randint(0, max(0, count(source) - before) // 2)  # noqa: S311 - a moment
     process = start(*words)
     while process.poll() is None:
-        if int(str(query(target, COUNT)[0][0])) >= wanted:
+        if count(target) >= wanted:
             os.kill(process.pid, signal.SIGKILL)
             break
         time.sleep(0.002)  # The processor is the process's.
@@ -90,7 +97,7 @@ def check(source: RunnerStore, target: RunnerStore) -> None:
         for store in (source, target)
     ]
     assert waits[1] == waits[0]
-    assert len(waits[0]) == ROWS // 100
+    assert len(waits[0]) * 101 == count(source)
     for table in ("actions", "logs"):
         assert (
             len(
@@ -119,7 +126,7 @@ def test_an_import_that_is_killed_goes_on_where_it_was(
     file = exported(source, tmp_path)
     words = ("import", "--dsn", dsn, "--input", str(file))
     for _ in range(KILLS):
-        kill_in_the_middle(target, *words)
+        kill_in_the_middle(source, target, *words)
     assert start(*words).wait() == 0
     check(source, target)
     assert start(*words).wait() == 0
@@ -134,14 +141,14 @@ def test_all_of_an_import_that_was_killed_is_taken_back(
     file = exported(source, tmp_path)
     words = ("import", "--dsn", dsn, "--input", str(file), "--journal", "j")
     for _ in range(KILLS):
-        kill_in_the_middle(target, *words)
+        kill_in_the_middle(source, target, *words)
     if random.random() < 0.5:  # noqa: S311 - or stopped in the middle for good
         assert start(*words).wait() == 0
     undo = ("import", "--dsn", dsn, "--undo", "j")
-    there = int(str(query(target, COUNT)[0][0]))
+    there = count(target)
     process = start(*undo)
     while process.poll() is None:
-        if int(str(query(target, COUNT)[0][0])) < there:
+        if count(target) < there:
             os.kill(process.pid, signal.SIGKILL)
             break
         time.sleep(0.002)  # The processor is the process's.
@@ -164,7 +171,7 @@ def test_a_copy_that_is_killed_goes_on_where_it_was(
     target = open_queue(dsn)
     words = ("copy", "--dsn", f"sqlite:///{source.session.address.path}", "--to-dsn", dsn)
     for _ in range(KILLS):
-        kill_in_the_middle(target, *words)
+        kill_in_the_middle(source, target, *words)
     assert start(*words).wait() == 0
     check(source, target)
 
@@ -179,7 +186,7 @@ def test_two_imports_at_once_add_each_action_once(
     assert [process.wait() for process in both] == [0, 0]
     rows = query(target, "SELECT args, COUNT(*) FROM wp_actionscheduler_actions GROUP BY args")
     assert {int(str(row[1])) for row in rows} == {1}
-    assert len(rows) == ROWS + ROWS // 100
+    assert len(rows) == count(source)
 
 
 def test_an_export_that_is_killed_leaves_the_file_that_was_there(
@@ -198,4 +205,4 @@ def test_an_export_that_is_killed_leaves_the_file_that_was_there(
     assert start("export", "--dsn", dsn, "--output", str(file)).wait() == 0
     with files.source(str(file)) as stream:
         lines = list(files.read(stream))
-    assert lines[-1].value["actions"] == ROWS + ROWS // 100 == len(lines) - 2
+    assert lines[-1].value["actions"] == count(source) == len(lines) - 2

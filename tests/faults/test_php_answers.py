@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from daemons import until
 from descriptors import descriptors_left, open_descriptors
 from executor_runs import make_call
 from heard import heard
@@ -270,6 +271,16 @@ def test_a_worker_that_does_not_begin_is_replaced_and_the_action_waits(tmp_path:
     while len(place.records("mute")) < 2:
         assert place.pool.reports(0) == []
         pause.wait(0.01)
+    place.pool.close()
+
+
+def test_a_new_worker_is_sent_as_much_ahead_as_the_last_one_was(tmp_path: Path) -> None:
+    place = Place(tmp_path, max_actions=3)
+    for _ in range(3):
+        assert place.run("quick") == Completed()
+    ids = [place.submit(hook) for hook in ("mute", "quick", "quick")]
+    until(lambda: place.records("mute"), "the next worker")
+    until(lambda: place.pool._inbox.sent() == len(ids), "what is sent behind an action")
     place.pool.close()
 
 

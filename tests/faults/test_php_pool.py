@@ -7,15 +7,49 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
+import pytest
+
+import invariants
 import warm
 from conftest import OPTIONS, ROOT, wordpress_site
 from daemons import until
+from factories import make_new
 from php_site import PhpSite
 from rows import query
 from servers import private_mariadb
+from wpbridge.clock import SystemClock
+
+ROWS = 2_000
+DYING = {
+    "before it is made": "Claiming.claim_next = die",
+    "while it is made": "Claiming.claim_next = lambda self, claim, work: real(\n"
+    "    self, claim, lambda: work() and (work(), die())\n)",
+    "after it was made": "Claiming.claim_next = lambda *given: die(real(*given))",
+}
+HANDLERS = """
+import os
+
+from wpbridge import hook
+from wpbridge.executors.php import worker
+from wpbridge.runner.claim_size import ClaimSize
+from wpbridge.runner.claiming import Claiming
+
+# Actions count as quick, however busy the machine is.
+worker._AHEAD_SECONDS = worker._STUCK_SECONDS = 60
+ClaimSize.is_short = lambda *_: True
+real = Claiming.claim_next
+
+
+@hook("of_python")
+def die(*_):
+    os.kill(os.getpid(), 9)
+
+
+"""
 
 
 def start_run(site: PhpSite, *more: str) -> subprocess.Popen[bytes]:
@@ -104,6 +138,34 @@ def test_random_kills_of_workers_cost_one_action_each(wordpress: PhpSite) -> Non
     assert all("signal 9" in str(row[0]) for row in failed)
     assert left == []
     assert {wordpress.state(i)[0] for i in ids[:5]} <= {"complete", "failed"}
+
+
+@pytest.mark.parametrize("step", ["before it is made", "while it is made", "after it was made"])
+def test_a_kill_beside_the_next_claim_repeats_only_what_was_in_hand(
+    step: str, wordpress: PhpSite
+) -> None:
+    """While marked actions are sent to PHP, the next ones are claimed and marked already."""
+    (wordpress.folder / "dying.py").write_text(HANDLERS + DYING[step], encoding="utf-8")
+    store, now = wordpress.open(), SystemClock().now()
+    store.insert([make_new("t_pid", args=(n,), now=now) for n in range(ROWS)], now=now)
+    with start_run(wordpress, "--php-workers=2", "--handlers=dying") as run:
+        _, said = run.communicate(timeout=300)
+    assert run.returncode == -signal.SIGKILL, said
+    pids = {pid for pid, _ in wordpress.records("pid")}
+    until(lambda: all(map(is_gone, pids)), "the end of PHP")
+    held = "status = 'in-progress' OR (status = 'pending' AND claim_id <> 0)"
+    in_hand = query(store, f"SELECT args FROM wp_actionscheduler_actions WHERE {held}")
+    hands = {json.loads(str(row[0]))[0] for row in in_hand}
+    done = store.counts().get("complete", 0)
+    assert hands
+    totals = wordpress.run(php_workers=2)
+    assert (totals.reclaimed, totals.complete) == (len(hands), ROWS - done)
+    ran = Counter(n for _, n in wordpress.records("pid"))
+    assert ran.keys() == set(range(ROWS))
+    assert {n for n, times in ran.items() if times > 1} <= hands
+    assert max(ran.values()) <= 2
+    invariants.check(store)
+    store.close()
 
 
 def test_a_database_restarted_under_the_pool(tmp_path: Path) -> None:

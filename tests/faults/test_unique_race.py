@@ -11,6 +11,7 @@ from typing import Self
 
 import pytest
 
+import warm
 from rows import query
 from wpbridge.store.running.runner_store import RunnerStore
 
@@ -76,7 +77,7 @@ class Worker:
     """One process, told in lines what to add."""
 
     def __init__(self, script: Path, *args: str) -> None:
-        self._process = subprocess.Popen(
+        self._process = warm.Popen(
             [sys.executable, str(script), *args],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -90,12 +91,12 @@ class Worker:
 
     def answer(self) -> str:
         assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
+        return str(self._process.stdout.readline()).strip()
 
     def end(self) -> int:
         """Its exit code; no more is told."""
         self._process.communicate(timeout=300)
-        return self._process.returncode
+        return int(self._process.returncode)
 
     def __enter__(self) -> Self:
         return self

@@ -8,6 +8,7 @@ import json
 import random
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -28,7 +29,16 @@ from wpbridge.store.database.connection import Connection
 from wpbridge.store.rows.options import CRON, CRON_LOCK
 from wpbridge.store.running.runner_store import RunnerStore
 
-EVENTS = 3000
+SIZES = [(600, 200), pytest.param((3000, 1000), marks=pytest.mark.long)]
+"""Events, and how many of them are moved at a time: a larger option has more moments to be killed at."""
+PROGRAM = """
+from wpbridge.cli import main
+from wpbridge.migrate.wp_cron import transaction
+
+transaction.BATCH = {batch}
+main()
+"""
+"""The command, with another size of batches."""
 FIRST = 1_900_000_000
 JOURNAL = "moved.journal"
 UNDO = ("--undo", JOURNAL)
@@ -40,7 +50,7 @@ def event(number: int, hook: str = "moved") -> Event:
     return Event(date=FIRST + number, hook=hook.encode(), key=key_of(args), value=php.encode(value))
 
 
-def fill(store: RunnerStore) -> None:
+def fill(store: RunnerStore, events: int) -> None:
     is_mysql = store.session.address.driver != "sqlite"
     auto = "AUTO_INCREMENT" if is_mysql else "AUTOINCREMENT"
     change(
@@ -49,7 +59,7 @@ def fill(store: RunnerStore) -> None:
         " NOT NULL UNIQUE, option_value LONGTEXT NOT NULL, autoload VARCHAR(20) NOT NULL)",
     )
     option = CronOption({b"version": 2})
-    option.add([event(number) for number in range(EVENTS)])
+    option.add([event(number) for number in range(events)])
     change(
         store,
         "INSERT INTO wp_options (option_name, option_value, autoload) VALUES ('cron', :v, 'yes')",
@@ -102,10 +112,18 @@ def in_queue(store: RunnerStore, status: str = "pending") -> list[int]:
     return [json.loads(str(row[0]))[0] for row in rows]
 
 
+def prepare(store: RunnerStore, folder: Path, size: tuple[int, int]) -> int:
+    """An option with so many events, and the program. Returns how many."""
+    events, batch = size
+    fill(store, events)
+    (folder / "program.py").write_text(PROGRAM.format(batch=batch), "utf-8")
+    return events
+
+
 def command(dsn: str, folder: Path, *more: str) -> "subprocess.Popen[str]":
     which = more or ("--hooks", "moved", "--settle", "0s", "--journal", JOURNAL)
     return warm.Popen(
-        [*COMMAND, "migrate", "wp-cron", "--dsn", dsn, "--yes", *which],
+        [sys.executable, "program.py", "migrate", "wp-cron", "--dsn", dsn, "--yes", *which],
         cwd=folder,
         env=clean_env(folder),
         text=True,
@@ -136,8 +154,15 @@ def grown(folder: Path) -> Callable[[], bool]:
 
 def fewer(store: RunnerStore) -> Callable[[], bool]:
     """Whether less is in the queue than now."""
-    before = len(in_queue(store))
-    return lambda: len(in_queue(store)) < before
+
+    def count() -> int:
+        found = query(
+            store, "SELECT COUNT(*) FROM wp_actionscheduler_actions WHERE status = 'pending'"
+        )
+        return int(str(found[0][0]))
+
+    before = count()
+    return lambda: count() < before
 
 
 def finish(dsn: str, folder: Path, store: RunnerStore, *more: str) -> None:
@@ -148,34 +173,40 @@ def finish(dsn: str, folder: Path, store: RunnerStore, *more: str) -> None:
     assert process.returncode == 0, out + err
 
 
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_killed_anywhere_each_event_is_in_one_place(
-    dsn: str, store: RunnerStore, tmp_path: Path, seed: int
+    dsn: str, store: RunnerStore, tmp_path: Path, seed: int, size: tuple[int, int]
 ) -> None:
-    fill(store)
+    events = prepare(store, tmp_path, size)
     chance = random.Random(seed)  # noqa: S311 - moments to kill at
     for _ in range(3):
         change(store, "DELETE FROM wp_options WHERE option_name = :n", n=CRON_LOCK)
         kill_somewhere(dsn, tmp_path, chance, grown(tmp_path))
         both = Counter(in_option(store, "moved")) + Counter(in_queue(store))
-        assert both == Counter(range(EVENTS))
+        assert both == Counter(range(events))
     finish(dsn, tmp_path, store)
     assert in_option(store, "moved") == []
-    assert sorted(in_queue(store)) == list(range(EVENTS))
+    assert sorted(in_queue(store)) == list(range(events))
 
     for _ in range(2):
         kill_somewhere(dsn, tmp_path, chance, fewer(store), *UNDO)
         both = Counter(in_option(store, "moved")) + Counter(in_queue(store))
-        assert both == Counter(range(EVENTS))
+        assert both == Counter(range(events))
     finish(dsn, tmp_path, store, *UNDO)
     assert in_queue(store) == []
-    assert sorted(in_option(store, "moved")) == list(range(EVENTS))
+    assert sorted(in_option(store, "moved")) == list(range(events))
 
 
+@pytest.mark.parametrize("size", SIZES)
 def test_killed_beside_a_writer_no_event_is_lost_and_in_the_end_none_is_double(
-    dsn: str, store: RunnerStore, tmp_path: Path, open_queue: Callable[[str], RunnerStore]
+    dsn: str,
+    store: RunnerStore,
+    tmp_path: Path,
+    open_queue: Callable[[str], RunnerStore],
+    size: tuple[int, int],
 ) -> None:
-    fill(store)
+    events = prepare(store, tmp_path, size)
     writer = Writer(open_queue(dsn))
     chance = random.Random(7)  # noqa: S311 - moments to kill at
     with writer.at_work():
@@ -185,7 +216,7 @@ def test_killed_beside_a_writer_no_event_is_lost_and_in_the_end_none_is_double(
     # What the writer has put back from what it had read is taken out now.
     finish(dsn, tmp_path, store)
     assert in_option(store, "moved") == []
-    assert sorted(in_queue(store)) == list(range(EVENTS))
+    assert sorted(in_queue(store)) == list(range(events))
     assert sorted(in_option(store, "other")) == list(range(writer.written))
 
 
@@ -194,7 +225,7 @@ def test_a_move_that_is_stopped_gives_wp_crons_lock_back(
     mysql_dsn: str, open_queue: Callable[[str], RunnerStore], tmp_path: Path, number: int, code: int
 ) -> None:
     store, other = open_queue(mysql_dsn), open_queue(mysql_dsn)
-    fill(store)
+    fill(store, 100)
     before = query(store, "SELECT option_value FROM wp_options WHERE option_name = 'cron'")
     command = [*COMMAND, "migrate", "wp-cron", "--dsn", mysql_dsn, "--settle", "0s", "--yes"]
 
@@ -241,4 +272,4 @@ def test_a_move_that_is_stopped_gives_wp_crons_lock_back(
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"moved {EVENTS:,} events of 1 hook")
+    assert done.stdout.startswith("moved 100 events of 1 hook")

@@ -67,19 +67,18 @@ def test_no_statement_sorts_or_scans(backlog: RunnerStore) -> None:
             assert str(row[3]) != "ALL" or "derived" in str(row[2]), (name, row)
 
 
-@pytest.mark.parametrize(
-    ("only", "most"),
-    [
+def test_a_claim_reads_few_rows(
+    backlog: RunnerStore, mysql_dsn: str, open_queue: Callable[[str], RunnerStore]
+) -> None:
+    """In a backlog of twenty thousand, by runners that have not looked at it before."""
+    for only, most in (
         (ClaimFilter(), 400),
         (ClaimFilter(hooks=frozenset({"ours"})), 4_000),
         (ClaimFilter(hooks=frozenset({"absent"})), 1_000),
         (ClaimFilter(hooks=frozenset({"o1"})), 5_000),
-    ],
-)
-def test_a_claim_reads_few_rows(backlog: RunnerStore, only: ClaimFilter, most: int) -> None:
-    """In a backlog of twenty thousand."""
-    _, read = search(backlog, only)
-    assert read <= most
+    ):
+        _, read = search(open_queue(mysql_dsn), only)
+        assert read <= most, only
 
 
 def search(store: RunnerStore, only: ClaimFilter) -> tuple[int, int]:
@@ -129,20 +128,21 @@ BEHIND_OTHERS = [
 """What a run asks for, and how many of ours it finds behind others that it leaves alone."""
 
 
-@pytest.mark.parametrize(("only", "count"), BEHIND_OTHERS)
 def test_a_backlog_that_the_routes_leave_alone_is_not_read(
-    backlog: RunnerStore, only: ClaimFilter, count: int
+    backlog: RunnerStore, mysql_dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:
-    """Ours come last; the names of the hooks are known by then."""
+    """Ours come last; the names of the hooks are known by a runner's second look."""
     change(
         backlog,
         "UPDATE wp_actionscheduler_actions SET priority = 20, scheduled_date_gmt = '2026-11-20'"
         " WHERE hook = 'ours'",
     )
-    assert search(backlog, only)[0] == count
-    found, read = search(backlog, only)
-    assert found == count
-    assert read <= 1_700
+    for only, count in BEHIND_OTHERS:
+        store = open_queue(mysql_dsn)
+        assert search(store, only)[0] == count, only
+        found, read = search(store, only)
+        assert found == count, only
+        assert read <= 1_700, only
 
 
 @pytest.mark.parametrize(

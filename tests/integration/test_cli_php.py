@@ -18,12 +18,8 @@ def command(
     given = [f"--path={site.folder}"]
     if not any(word.startswith("--wp=") for word in words):
         given.append(f"--wp={' '.join(site.wp)}")
-    return subprocess.run(
+    return warm.run(
         [sys.executable, "-m", "wpbridge", words[0], *given, *words[1:]],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
         cwd=site.folder,
         env={**os.environ, **(env or {})},
     )

@@ -22,12 +22,30 @@ for command in json.loads(sys.argv[1]):
         code = cli.main(command, prog_name="wpbridge", standalone_mode=False)
     print(json.dumps([code or 0, sorted(set(sys.modules) - before)]))
 """
+COLLECTOR = """
+import atexit, gc
+atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count() > 10_000))
+from wpbridge.cli import main
+main()
+"""
 HELP = {"cli", "codec", "errors", "moved", "site", "telling"}
 """The rooms and modules of wpbridge that the help loads."""
 STATUS = {*HELP, "action", "clock", "dataclass", "outcome", "queue", "store", "system"}
-LIST = {*STATUS, "executors", "patterns", "upkeep"}
-SLOW = {"asyncio", "concurrent", "email", "http", "multiprocessing", "ssl", "unittest"}
+LIST = {*STATUS, "executors", "patterns"}
+STATUS_PARTS = {
+    *("cli.exit_codes", "cli.lazy_group", "cli.main", "cli.options", "cli.output", "cli.status"),
+    *("cli.terminal", "cli.times", "codec.jsontext", "queue.status", "site.config"),
+    *("site.database", "site.faults", "site.moments", "site.resolve", "site.rule_tables"),
+    *("site.rules", "site.settings", "site.settings_file", "site.tls", "site.value_kinds"),
+    *("site.wake_kinds", "site.zone", "store.base", "store.connect", "store.database"),
+    *("store.opened", "store.queueing", "store.reading", "store.records", "store.rows"),
+    *("store.running", "store.schema", "store.structure", "system.trusted_files"),
+    *("telling.log", "telling.visible"),
+}
+"""What status loads of the rooms: a module, or a room inside a room."""
+SLOW = {"asyncio", "concurrent", "email", "http", "multiprocessing", "ssl", "unittest", "zipfile"}
 """Modules of Python's own that take long to load, and that no short command needs."""
+SLOW_FOR_STATUS = {*SLOW, "csv", "difflib", "hashlib", "shutil", "subprocess", "zoneinfo"}
 SLOW_FOR_HELP = {*SLOW, "dataclasses", "decimal", "hashlib", "sqlite3", "subprocess", "zoneinfo"}
 
 
@@ -56,6 +74,11 @@ def rooms(modules: set[str]) -> set[str]:
     return {name.split(".")[1] for name in modules if name.startswith("wpbridge.")}
 
 
+def parts(modules: set[str]) -> set[str]:
+    ours = [name.split(".") for name in modules if name.startswith("wpbridge.")]
+    return {".".join(name[1:3]) for name in ours if len(name) > 2}
+
+
 def test_short_commands_load_what_they_need(tmp_path: Path) -> None:
     dsn = f"sqlite:///{tmp_path / 'q.db'}"
     make_store(DatabaseAddress.from_dsn(dsn), "wp_").close()
@@ -67,9 +90,12 @@ def test_short_commands_load_what_they_need(tmp_path: Path) -> None:
     assert (packages(of_help), rooms(of_help)) == ({"click"}, HELP)
     assert of_help & SLOW_FOR_HELP == set()
     assert (packages(of_status), rooms(of_status)) == ({"click"}, STATUS)
+    assert parts(of_status) == STATUS_PARTS
+    assert (of_status - of_help) & SLOW_FOR_STATUS == set()
     for modules in (of_list, of_enqueue):
         assert (packages(modules), rooms(modules)) == ({"click"}, LIST)
         assert modules & SLOW == set()
+    assert (of_list - of_help) & SLOW_FOR_STATUS == set()
     assert packages(of_explain) == {"click"}
     assert of_explain & {"asyncio", "ssl", "wpbridge.runner.loop", "wpbridge.app.runners"} == set()
     assert of_explain & {"wpbridge.doctor.examination", "wpbridge.doctor.fixes"} == set()
@@ -91,3 +117,9 @@ def test_a_server_costs_its_driver(mysql_dsn: str, driver: str) -> None:
     [modules] = loaded(["status", "--dsn", dsn])
     package = "pymysql" if driver == "pymysql" else "MySQLdb"
     assert (packages(modules), rooms(modules)) == ({"click", package}, STATUS)
+
+
+def test_the_garbage_collector_works_in_a_command_but_not_on_its_modules() -> None:
+    command = [sys.executable, "-c", COLLECTOR, "decode", "i:5;"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout == "5\nTrue True\n"

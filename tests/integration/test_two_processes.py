@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 import invariants
 import warm
 from factories import make_new
@@ -67,19 +69,20 @@ def recorded(folder: Path) -> Counter[int]:
     return Counter(int(line) for line in (folder / "record").read_text().split())
 
 
+@pytest.mark.parametrize("count", [5_000, pytest.param(20_000, marks=pytest.mark.long)])
 def test_each_action_runs_exactly_once(
-    mysql_dsn: str, tmp_path: Path, open_queue: Callable[[str], RunnerStore]
+    mysql_dsn: str, tmp_path: Path, open_queue: Callable[[str], RunnerStore], count: int
 ) -> None:
     store = open_queue(mysql_dsn)
-    fill(store, 20_000)
+    fill(store, count)
     both = [start(mysql_dsn, tmp_path) for _ in range(2)]
     totals = [json.loads(process.communicate(timeout=300)[0]) for process in both]
     assert all(process.returncode == 0 for process in both)
-    assert sum(total["complete"] for total in totals) == 20_000
+    assert sum(total["complete"] for total in totals) == count
     runs = recorded(tmp_path)
-    assert len(runs) == 20_000
+    assert len(runs) == count
     assert set(runs.values()) == {1}
-    assert store.counts() == {"complete": 20_000}
+    assert store.counts() == {"complete": count}
     invariants.check(store)
 
 

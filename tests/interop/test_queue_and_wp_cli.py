@@ -122,12 +122,17 @@ LISTS: Final[Sequence[tuple[list[str], list[str]]]] = [
 ]
 
 
+def _without_limit(words: Sequence[str]) -> list[str]:
+    # WP-CLI 3 makes a list of an option that is given twice, where 2 took the last one.
+    return [] if any(word.startswith("--per_page=") for word in words) else ["--per_page=0"]
+
+
 def test_list_shows_the_same(both: BothSides, ids: Sequence[ActionId]) -> None:
     fields = "--fields=id,hook,status,args,group,recurring,scheduled_date"
     printed = both.wp(
         *(
-            ["action", "list", "--per_page=0", "--orderby=action_id", *words, *how]
-            for words, _ in LISTS
+            ["action", "list", "--orderby=action_id", *words, *how]
+            for words in ([*_without_limit(words), *words] for words, _ in LISTS)
             for how in (["--format=json", fields], ["--format=ids"], ["--format=count"])
         )
     )

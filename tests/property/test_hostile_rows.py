@@ -286,7 +286,7 @@ def hold(store: RunnerStore, ids: list[Any]) -> None:
 relaxed = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
-@settings(relaxed, max_examples=120)
+@relaxed
 @given(lite_rows, st.booleans())
 def test_a_run_on_sqlite_outlives_any_rows_and_errors(told: list[Row], is_held: bool) -> None:
     with opened("sqlite://") as store:

@@ -56,7 +56,7 @@ def queued_hooks(settings: Settings, now: datetime, *, ask_wordpress: bool = Fal
         queued = store.reading.queued(now)
         names = {one.hook for one in queued}
         known = callbacks(settings, site, store, names, os.environ) if ask_wordpress else {}
-        zone = shown_zone(settings.tz, store.inserts.zone)
+        zone = shown_zone(settings.tz, store.tables.zone)
     routes = routes_of(settings, handlers, left_out=left_out)
     hooks = _routed(queued, handlers, routes, known)
     return RoutedHooks(hooks=hooks, left_out=left_out, zone=zone)

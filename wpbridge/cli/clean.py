@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from wpbridge.cli.filters import MANY, ended_options, selection_of
+from wpbridge.cli.ended import ended_options, selection_of
+from wpbridge.cli.filters import MANY
 from wpbridge.cli.misspelled import tell_unknown
 from wpbridge.cli.options import format_option, one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, told

@@ -1,7 +1,7 @@
 """``enqueue`` and ``generate``: new actions, one or many."""
 
 from collections.abc import Mapping, Sequence
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 from itertools import islice
 from typing import Any, Final
 
@@ -152,11 +152,13 @@ def _one(hook: str, own: Mapping[str, Any]) -> Enqueue:
 
 
 def _zone(name: str | None) -> tzinfo:
+    if name is None:
+        return UTC
     from wpbridge.codec import zoned  # noqa: PLC0415 - only where a zone is named
     from wpbridge.errors import CronError  # noqa: PLC0415
 
     try:
-        return zoned.zone_named(name or "UTC")
+        return zoned.zone_named(name)
     except CronError as error:
         raise InputError(f"--tz: {error}") from error
 

@@ -9,14 +9,12 @@ from typing import Any, Final
 
 import click
 
-from wpbridge.action import ActionId, ClaimId, Status
+from wpbridge.action import ActionId, ClaimId
 from wpbridge.clock import SystemClock
 from wpbridge.errors import InputError
 from wpbridge.queue.enqueue import encoded
 from wpbridge.site.moments import parse_duration, parse_moment, seconds_of
 from wpbridge.store.records import Query
-from wpbridge.upkeep.cleanup import BATCH_SIZE
-from wpbridge.upkeep.selection import Selection
 
 STATUSES: Final = ("pending", "in-progress", "complete", "failed", "canceled")
 ENDED_NAMES: Final = ("complete", "failed", "canceled")
@@ -75,54 +73,6 @@ def change_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def ended_options(statuses: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return the options that say which ended actions are meant; ``statuses``: help of --status."""
-
-    def add(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in (
-            click.option(
-                "--batch-size",
-                type=click.IntRange(1, 10_000),
-                default=BATCH_SIZE,
-                help="Rows a transaction (500).",
-            ),
-            click.option("--before", metavar="DATE", help="Last attempt before this date."),
-            click.option(
-                "--older-than", metavar="TIME", help="Last attempt so long ago (31d; failed 93d)."
-            ),
-            click.option(
-                "--group", "groups", multiple=True, metavar="SLUG", help="Only these groups."
-            ),
-            click.option(
-                "--hook", "hooks", multiple=True, metavar="PATTERN", help="Only these; * and ?."
-            ),
-            click.option("--status", "statuses", multiple=True, metavar="STATUS", help=statuses),
-        ):
-            command = option(command)
-        return command
-
-    return add
-
-
-def selection_of(flags: dict[str, Any], now: datetime, statuses: Sequence[str] = ()) -> Selection:
-    """Take the options of :func:`ended_options` out of a command's flags.
-
-    ``statuses``: those that are meant where none is named. InputError for what cannot be read.
-    """
-    older_than, before = flags.pop("older_than"), flags.pop("before")
-    if older_than is not None and before is not None:
-        raise InputError("--older-than and --before: give one of them")
-    end = None if before is None else parse_moment(before, now, name="--before")
-    if older_than is not None:
-        end = span_from(now, older_than, "--older-than", -1)
-    return Selection(
-        statuses=tuple(map(Status, _statuses(flags.pop("statuses") or statuses, ENDED_NAMES))),
-        hooks=tuple(flags.pop("hooks")),
-        groups=tuple(flags.pop("groups")),
-        before=end,
-    )
-
-
 def split(flags: dict[str, Any], names: Sequence[str] = NAMES) -> dict[str, Any]:
     """Take the filters out of a command's flags."""
     return {name: flags.pop(name) for name in names if name in flags}
@@ -148,7 +98,7 @@ def query_of(filters: Mapping[str, Any], *, now: datetime | None = None) -> Quer
     return Query(
         hooks=tuple(filters.get("hook") or ()),
         groups=tuple(filters.get("group") or ()),
-        statuses=_statuses(filters.get("status") or ()),
+        statuses=statuses_of(filters.get("status") or ()),
         args=None if filters.get("args") is None else encoded(read_args(filters["args"])),
         since=moment("since"),
         until=moment("until"),
@@ -160,7 +110,8 @@ def query_of(filters: Mapping[str, Any], *, now: datetime | None = None) -> Quer
     )
 
 
-def _statuses(told: Sequence[str], known: Sequence[str] = STATUSES) -> tuple[str, ...]:
+def statuses_of(told: Sequence[str], known: Sequence[str] = STATUSES) -> tuple[str, ...]:
+    """Read names of statuses, several in one text or not; InputError for one that is not known."""
     names = [name.strip() for one in told for name in one.split(",")]
     for name in names:
         if name not in known:

@@ -1,6 +1,6 @@
 """Groups of commands that are listed without being imported, so that --help is quick."""
 
-import difflib
+import gc
 import importlib
 import inspect
 from collections.abc import Mapping
@@ -32,6 +32,10 @@ class LazyGroup(click.Group):
         if cmd_name not in self._told:
             return None
         module = importlib.import_module(f"wpbridge.cli.{self._told[cmd_name][0]}")
+        if not gc.isenabled():
+            # As main() began it: what is loaded stays, so that nobody need ever look at it again.
+            gc.freeze()
+            gc.enable()
         command: Any = getattr(module, self.functions.get(cmd_name, cmd_name.replace("-", "_")))
         return _with_examples(command) if isinstance(command, click.Command) else None
 
@@ -42,6 +46,8 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
+            import difflib  # noqa: PLC0415 - loads only for a misspelled command
+
             close = difflib.get_close_matches(args[0], self._told, 1)
             if not close:
                 raise

@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from wpbridge.cli.clean import selected
+from wpbridge.cli.ended import ended_options, selection_of
 from wpbridge.cli.exit_codes import Exit
-from wpbridge.cli.filters import ENDED_NAMES, MANY, ended_options, selection_of
+from wpbridge.cli.filters import ENDED_NAMES, MANY
 from wpbridge.cli.migrating import opened_with_places
 from wpbridge.cli.options import format_option, one_line_errors, settings_of, site_options
 from wpbridge.cli.output import confirm, told

@@ -6,7 +6,6 @@ that ``--tz`` names, everywhere else in UTC. A table is drawn on a terminal only
 are parted by tabs.
 """
 
-import csv
 import itertools
 import os
 import sys
@@ -119,6 +118,8 @@ def _print_data(rows: Iterable[Row], style: str) -> None:
 
 
 def _print_csv(rows: Iterable[Row], columns: Sequence[str]) -> None:
+    import csv  # noqa: PLC0415 - loads only for this format
+
     writer = csv.writer(_Stdout(), lineterminator="\n")
     writer.writerow(columns)
     writer.writerows([_cell(row[name]) for name in columns] for row in rows)

@@ -7,7 +7,6 @@ rich's consoles). Programs that read a pipe or a file get JSON, which loses noth
 """
 
 import json
-import shutil
 import sys
 import threading
 import traceback
@@ -141,6 +140,8 @@ def guard_stderr() -> None:
 
 def width() -> int:
     """Return how many cells a line of the terminal has; COLUMNS overrides it."""
+    import shutil  # noqa: PLC0415 - loads three packers of files
+
     return shutil.get_terminal_size().columns
 
 

@@ -42,4 +42,4 @@ def tz_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def times_in(settings: Settings, store: OpenStore) -> tzinfo:
     """Return the zone that times are shown in for people; asks the store for the site's own."""
-    return shown_zone(settings.tz, store.inserts.zone)
+    return shown_zone(settings.tz, store.tables.zone)

@@ -4,7 +4,6 @@ PHP has one kind of array. So a Python list means the same here as a dict with t
 order, and ``[]`` means the same as ``{}``.
 """
 
-import hashlib
 import json
 import re
 from typing import AnyStr, Final, NoReturn
@@ -105,6 +104,8 @@ def columns(json_text: str) -> tuple[str, str | None]:
         raise CodecError(_TOO_LONG)
     if len(data) <= MAX_COLUMN_BYTES:
         return json_text, None
+    import hashlib  # noqa: PLC0415 - loads OpenSSL, and few args are so long
+
     return hashlib.md5(data, usedforsecurity=False).hexdigest(), json_text
 
 

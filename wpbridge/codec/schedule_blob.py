@@ -64,12 +64,13 @@ _FIELD_TEXTS: Final = {
 
 # Nearly all blobs have these forms, which version 3.x and later write, with ints as dates.
 _INT: Final = rb"(-?[0-9]{1,18})"
-_COMMON_SINGLE: Final = re.compile(re.escape(_SINGLE).replace(b"%d", _INT))
-_COMMON_INTERVAL: Final = re.compile(
+# They are compiled when they are first used: that takes longer than all else in this module.
+_COMMON_SINGLE: Final = re.escape(_SINGLE).replace(b"%d", _INT)
+_COMMON_INTERVAL: Final = (
     re.escape(_INTERVAL).replace(b"%d", _INT).replace(b"%s", b"i:" + _INT + b";")
 )
 _PART: Final = re.compile(rb'"([^"]*)"')
-_COMMON_CRON: Final = re.compile(
+_COMMON_CRON: Final = (
     re.escape(_CRON)
     .replace(b"%d", _INT)
     .replace(b"%s", rb"(a:[56]:\{.*?;\})", 1)
@@ -110,9 +111,9 @@ def decode(blob: bytes) -> Schedule:
     """
     if blob == _ASYNC:
         return Async()
-    if match := _COMMON_SINGLE.fullmatch(blob):
+    if match := re.fullmatch(_COMMON_SINGLE, blob):
         return Single(timestamp=int(match[1]))
-    if match := _COMMON_INTERVAL.fullmatch(blob):
+    if match := re.fullmatch(_COMMON_INTERVAL, blob):
         timestamp, first = int(match[1]), int(match[2])
         return Interval(
             timestamp=timestamp,
@@ -149,7 +150,7 @@ def encode(schedule: Schedule) -> bytes:
 
 def _common_cron(blob: bytes) -> Cron | None:
     """Read a cron schedule in the form that the plugin writes. None for any other form."""
-    match = _COMMON_CRON.fullmatch(blob)
+    match = re.fullmatch(_COMMON_CRON, blob)
     if match is None:
         return None
     parts = _PART.findall(match[3])

@@ -16,13 +16,14 @@ well. Offsets count in whole minutes, since those with seconds belong to history
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
-from difflib import get_close_matches
 from functools import cache
-from typing import Final
-from zoneinfo import ZoneInfo, available_timezones
+from typing import TYPE_CHECKING, Final
 
 from wpbridge.codec import cron
 from wpbridge.errors import CronError
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 _MINUTE: Final = timedelta(minutes=1)
 _MAX_GAPS: Final = 100
@@ -30,7 +31,7 @@ _SHOWN_CHARS: Final = 60
 _LONGEST_ABBREVIATION: Final = 4
 
 
-def zone_named(name: str) -> ZoneInfo:
+def zone_named(name: str) -> "ZoneInfo":
     """Return the time zone of an IANA name, such as ``UTC``. Letter case counts.
 
     Raises:
@@ -38,6 +39,8 @@ def zone_named(name: str) -> ZoneInfo:
     """
     # The name is looked up in a list, so it is never used as a path.
     if name in _names():
+        from zoneinfo import ZoneInfo  # noqa: PLC0415 - most schedules name no zone
+
         return ZoneInfo(name)
     shown = name[:_SHOWN_CHARS]
     nearest = _nearest(shown)
@@ -183,16 +186,24 @@ def _change(low: datetime, high: datetime, zone: tzinfo) -> datetime:
 
 @cache
 def _names() -> frozenset[str]:
+    from zoneinfo import available_timezones  # noqa: PLC0415 - as above
+
     # Some systems have a file for their own local time beside those of the zone database.
     return frozenset(available_timezones() - {"localtime"})
 
 
 def _nearest(name: str) -> str | None:
     """Return the zone name most like this one. Letter case does not count, a city is enough."""
+    import difflib  # noqa: PLC0415 - loads only where a zone is misspelled
+
     keys = {known.rpartition("/")[2].lower(): known for known in sorted(_names())}
     keys |= {known.lower(): known for known in _names()}
     wanted = name.strip().lower().replace(" ", "_")
     # Abbreviations are left out: each looks like some other one that means something else.
     long_keys = [key for key in keys if len(key) > _LONGEST_ABBREVIATION]
-    found = [wanted] if wanted in keys else get_close_matches(wanted, long_keys, n=1, cutoff=0.7)
+    found = (
+        [wanted]
+        if wanted in keys
+        else difflib.get_close_matches(wanted, long_keys, n=1, cutoff=0.7)
+    )
     return keys[found[0]] if found else None

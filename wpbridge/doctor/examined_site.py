@@ -138,7 +138,7 @@ class ExaminedSite:
         """Return a time as findings show it: in the zone of the settings, and in UTC in JSON."""
         if self.settings.format == "json":
             return iso(moment)
-        return iso(moment, shown_zone(self.settings.tz, self.store.inserts.zone))
+        return iso(moment, shown_zone(self.settings.tz, self.store.tables.zone))
 
     # Who runs
 

@@ -68,25 +68,23 @@ class Mailbox:
     """Where executors put their reports, and the runner waits for them."""
 
     def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Sequence[Report]] = queue.SimpleQueue()
 
-    def put(self, report: Report) -> None:
-        """Add a report; any thread may do it."""
-        self._queue.put(report)
+    def put(self, *reports: Report) -> None:
+        """Add reports; any thread may do it. The runner is woken once for all of them."""
+        self._queue.put(reports)
 
     def wake(self) -> None:
         """End a wait; safe in a signal handler, as SimpleQueue.put is."""
-        self._queue.put(None)
+        self._queue.put(())
 
     def take(self, timeout_seconds: float) -> list[Report]:
         """All there is; waits for the first up to the timeout."""
         found: list[Report] = []
         try:
-            report = self._queue.get(timeout=max(0.0, timeout_seconds))
+            found += self._queue.get(timeout=max(0.0, timeout_seconds))
             while True:
-                if report is not None:
-                    found.append(report)
-                report = self._queue.get_nowait()
+                found += self._queue.get_nowait()
         except queue.Empty:
             return found
 

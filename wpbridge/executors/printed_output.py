@@ -79,12 +79,13 @@ class Output:
 
     def feed(self, data: bytes) -> None:
         """Take bytes that were read."""
-        self._text += data
-        while match := self._mark.search(self._text):
-            self._tails[int(match[1])] = tail(self._text[: match.start()])
-            self._text = self._text[match.end() :]
+        text, over = self._text + data, 0
+        for match in self._mark.finditer(text):
+            if match.start() > over:
+                self._tails[int(match[1])] = tail(text[over : match.start()])
+            over = match.end()
         # The end may hold the first half of a mark.
-        self._text = self._text[-TAIL_BYTES - 64 :]
+        self._text = text[over:][-TAIL_BYTES - 64 :]
 
     def lines(self, data: bytes) -> list[str]:
         """Take bytes that were read; return the lines for the log that are whole now."""

@@ -11,7 +11,6 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from wpbridge import __version__
@@ -116,6 +115,8 @@ def _seconds(told: str) -> timedelta | None:
 
 def _until(told: str, now: datetime) -> timedelta | None:
     """Return the time until an HTTP date; None when it is no date."""
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - few answers name a date
+
     try:
         at = parsedate_to_datetime(told)
         return (at if at.tzinfo else at.replace(tzinfo=UTC)) - now

@@ -9,7 +9,6 @@ from typing import Final, TypeVar
 from wpbridge.action import ActionId
 from wpbridge.clock import Clock, SystemClock
 from wpbridge.errors import ActionNotFound, StoreError
-from wpbridge.queue import wake
 from wpbridge.queue.enqueue import Moment, moment_of
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.queueing.adding import UniqueBy
@@ -55,6 +54,8 @@ class QueueConnection:
         transaction of the caller's the caller does it; without it the action starts when the
         daemon looks next. It never raises, and waits for nobody.
         """
+        from wpbridge.queue import wake  # noqa: PLC0415 - who only looks wakes nobody
+
         with contextlib.suppress(StoreError):
             self._wake_name = self._wake_name or wake.wake_name(self.store)
             return wake.poke(self._wake_name, wake.folders())

@@ -57,6 +57,6 @@ def status_of(settings: Settings, now: datetime, *, cap: int | None = CAP) -> St
             held_hooks=sorted(hooks),
             runners=runners(store.tables),
             pauses=store.pauses.in_force(now),
-            zone=shown_zone(settings.tz, store.inserts.zone),
+            zone=shown_zone(settings.tz, store.tables.zone),
             cap=cap,
         )

@@ -1,7 +1,6 @@
 """Names of hooks and groups that a queue does not know: most are misspelled."""
 
 from collections.abc import Callable, Iterator, Sequence
-from difflib import get_close_matches
 from typing import Final
 
 from wpbridge.dataclass import dataclass
@@ -79,5 +78,7 @@ def _unknown(
 def nearest(name: str, others: Sequence[str]) -> str:
     """Return the name that is most alike, whatever its case; empty where none is."""
     folded = {other.casefold(): other for other in reversed(others)}
-    close = get_close_matches(name.casefold(), folded, n=1, cutoff=_ALIKE)
+    import difflib  # noqa: PLC0415 - loads only where a name is misspelled
+
+    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=_ALIKE)
     return folded[close[0]] if close else ""

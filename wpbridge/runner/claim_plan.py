@@ -30,9 +30,13 @@ def claim_filter(only: ClaimFilter, openings: Sequence[Openings]) -> ClaimFilter
     return replace(only, hooks=hooks, accepts=accepts_now, may_accept=may_accept_now)
 
 
-def start_plan(openings: Sequence[Openings], *, at: datetime) -> StartPlan | None:
-    """Plan which actions of a claim start with it; None when none can."""
-    with_room = [one for one in openings if one.room > 0]
+def start_plan(openings: Sequence[Openings], *, at: datetime, taken: int = 0) -> StartPlan | None:
+    """Plan which actions of a claim start with it; None when none can.
+
+    ``taken``: so many calls are on their way to the executors, and need their room.
+    """
+    left = [replace(one, room=one.room - taken) for one in openings]
+    with_room = [one for one in left if one.room > 0]
     if not with_room:
         return None
     return StartPlan(

@@ -17,6 +17,7 @@ from wpbridge.events import (
     ClaimMade,
 )
 from wpbridge.executors.base import StartMark
+from wpbridge.executors.openings import NO_HOOKS
 from wpbridge.runner.bookkeeper import Batch, Bookkeeper
 from wpbridge.runner.catch_up import CatchUp
 from wpbridge.runner.claim_plan import claim_filter, start_plan
@@ -95,38 +96,42 @@ class Claiming:
         """Return whether the next claim is to be made while this one is started.
 
         It is when the present claim is full, and its actions are so quick that they would have to
-        wait for the next. It is not where somebody hears what would be told meanwhile: a subscriber
-        or a log may take long, and the rows would be locked until it returns.
+        wait for the next. It is not while some of them have to be marked first. It is not where
+        somebody hears what would be told meanwhile: a subscriber or a log may take long, and the
+        rows would be locked until it returns.
         """
         in_hand, waiting = self._run.in_hand, len(claim.ids) + len(self._run.in_hand.calls)
         return (
             self._run.store.is_remote
             and len(claim.ids) >= FIRST_CLAIM
             and self._claim_size.is_short(waiting)
-            and not (claim.started or claim.suspects or in_hand.to_mark)
+            and not (claim.suspects or in_hand.to_mark)
+            and len(claim.started) in (0, len(claim.ids))
             and not (self._run.is_stopping or self._run.is_quiet)
             and not (self._is_held or self._bookkeeper.is_urgent())
             and not any(map(self._run.bus.is_heard, _TOLD_MEANWHILE))
             and not self.is_done()
             and self._within() > timedelta(0)
+            and self._size_beside(claim) >= FIRST_CLAIM
         )
 
-    def claim_next(self, meanwhile: Callable[[], bool]) -> Claimed | None:
+    def claim_next(self, claim: Claimed, meanwhile: Callable[[], bool]) -> Claimed | None:
         """Make the next claim, and do something else while the database works on it.
 
         Args:
+            claim: the present one, which is being started.
             meanwhile: does a little, and returns whether there was something to do. It must not use
                 the store. Perhaps it is not called at all.
         """
         sys.setswitchinterval(SWITCH_SECONDS)
         self._catch_up.look_when_due()
-        batch, size = self._bookkeeper.take(), self._size()
-        call = self._call_of(self._only, size, batch, meanwhile)
-        claim = self._ended(call, self._only, size, batch, self._run.clock.monotonic())
-        if claim is None:
+        batch, size = self._bookkeeper.take(), self._size_beside(claim)
+        call = self._call_of(self._only, size, batch, meanwhile, taken=len(claim.started))
+        following = self._ended(call, self._only, size, batch, self._run.clock.monotonic())
+        if following is None:
             self.tell_written()
         self._bookkeeper.write(batch)
-        return self._counted(claim)
+        return self._counted(following)
 
     def tell_written(self) -> None:
         """Count the endings that were written with the last claim, and send their events."""
@@ -155,6 +160,17 @@ class Claiming:
         if limits.max_actions:
             size = min(size, limits.max_actions - (totals.claimed - totals.released))
         return size
+
+    def _size_beside(self, claim: Claimed) -> int:
+        """Return the size of a claim that is made while another one is started.
+
+        Where actions are marked in their claim, it takes no more than can start with it: what is
+        left would wait behind the claim after it.
+        """
+        if not claim.started:
+            return self._size()
+        room = sum(one.room for one in self._run.executor.openings() if one.at_once != NO_HOOKS)
+        return min(self._size(), room - len(claim.started))
 
     def _within(self) -> timedelta:
         """Return in what time the claimed actions have to start: a run may have little left."""
@@ -187,6 +203,8 @@ class Claiming:
         size: int,
         batch: Batch,
         meanwhile: Callable[[], bool] | None = None,
+        *,
+        taken: int = 0,
     ) -> Callable[[], ClaimAndSettled]:
         """Return what claims, and settles the batch with it unless that is done."""
         now, openings = self._run.clock.now(), self._run.executor.openings()
@@ -197,7 +215,7 @@ class Claiming:
             now=now,
             limit=size,
             only=claim_filter(only, openings),
-            start_plan=start_plan(openings, at=now),
+            start_plan=start_plan(openings, at=now, taken=taken),
             portion=functools.partial(self._claim_size.portion, within=self._within()),
             meanwhile=meanwhile,
         )

@@ -242,7 +242,7 @@ class Runner:
         try:
             if self._claiming.wants_next(claimed):
                 self._next = self._claiming.claim_next(
-                    lambda: next(steps, False) or self._bookkeeper.collect_some()
+                    claimed, lambda: next(steps, False) or self._bookkeeper.collect_some()
                 )
         finally:
             while next(steps, False):

@@ -16,7 +16,6 @@ from wpbridge.site.faults import Faults, unknown_names
 from wpbridge.site.settings import SETTINGS, Settings
 from wpbridge.site.settings_file import SettingsFile, found_file
 from wpbridge.site.value_kinds import Origin, home_of
-from wpbridge.site.wpconfig import request
 from wpbridge.system import trusted_files as trust
 
 __all__ = (
@@ -188,8 +187,11 @@ class _Reading:
         with self._faults.kept():
             if "dsn" in self._values:
                 DatabaseAddress.from_dsn(self._values["dsn"])
-        with self._faults.kept():
-            request.of_url(self._values.get("url"))
+        if url := self._values.get("url"):
+            from wpbridge.site.wpconfig import request  # noqa: PLC0415 - most sites need no address
+
+            with self._faults.kept():
+                request.of_url(url)
 
 
 def _secret_names(tables: Mapping[str, Any]) -> list[str]:

@@ -4,19 +4,19 @@ Nothing here connects to a database or loads a database library.
 """
 
 import contextlib
-import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import field, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import parse_qsl, quote, unquote
 
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError, SiteError
-from wpbridge.site import dropin
 from wpbridge.site.tls import TLS_OPTIONS, Tls, tls_of_flags, tls_of_options
-from wpbridge.site.wpconfig import WpConfig
+
+if TYPE_CHECKING:
+    from wpbridge.site.wpconfig import WpConfig
 
 __all__ = [
     "MEMORY",
@@ -98,7 +98,7 @@ class DatabaseAddress:
     the plugin's tables on SQLite."""
 
     @classmethod
-    def from_dsn(cls, text: str, config: WpConfig | None = None) -> "DatabaseAddress":
+    def from_dsn(cls, text: str, config: "WpConfig | None" = None) -> "DatabaseAddress":
         """Read a URL. In user and password, ``%``, ``@``, ``?`` and ``:`` are written as ``%XX``.
 
         Args:
@@ -123,7 +123,7 @@ class DatabaseAddress:
 
     @classmethod
     def from_wp(
-        cls, config: WpConfig, *, exists: Callable[[str], bool] = lambda path: Path(path).exists()
+        cls, config: "WpConfig", *, exists: Callable[[str], bool] = lambda path: Path(path).exists()
     ) -> "DatabaseAddress":
         """Return the address to which a configured WordPress connects.
 
@@ -134,6 +134,8 @@ class DatabaseAddress:
         Raises:
             SiteError: the configuration does not say where the database is.
         """
+        from wpbridge.site import dropin  # noqa: PLC0415 - a DSN needs no configuration
+
         if file := dropin.sqlite_file(config):
             return cls(driver="sqlite", path=file, of_wordpress=True)
         host, port, socket = parse_db_host(config.db_host)
@@ -199,6 +201,8 @@ def _options(query: str) -> dict[str, str]:
     options = {name.replace("-", "_"): value for name, value in pairs}
     for name in options:
         if name not in _OPTIONS:
+            import difflib  # noqa: PLC0415 - loads only where an option is misspelled
+
             close = difflib.get_close_matches(name, _OPTIONS, 1)
             hint = f"; did you mean {close[0]}?" if close else f"; known: {', '.join(_OPTIONS)}"
             raise ConfigError(f"the DSN has an unknown option {name}{hint}")
@@ -206,7 +210,7 @@ def _options(query: str) -> dict[str, str]:
 
 
 def _mysql(
-    match: re.Match[str], options: Mapping[str, str], config: WpConfig | None
+    match: re.Match[str], options: Mapping[str, str], config: "WpConfig | None"
 ) -> DatabaseAddress:
     name = unquote(match["name"] or "", errors="surrogateescape")
     if not name:
@@ -252,7 +256,7 @@ def _sqlite(match: re.Match[str], options: Mapping[str, str]) -> DatabaseAddress
     return DatabaseAddress(driver="sqlite", path=unquote(match["name"] or "") or MEMORY)
 
 
-def names_of(config: WpConfig) -> tuple[str | None, str | None]:
+def names_of(config: "WpConfig") -> tuple[str | None, str | None]:
     """Return the character set and collation of WordPress's sessions, as `wpdb::init_charset`.
 
     None as the character set means that the server's own is used.
@@ -264,7 +268,7 @@ def names_of(config: WpConfig) -> tuple[str | None, str | None]:
     return _names(str(config.file), charset or "", collate)
 
 
-def _default_names(config: WpConfig | None) -> tuple[str | None, str | None]:
+def _default_names(config: "WpConfig | None") -> tuple[str | None, str | None]:
     """Return the names for a DSN that has none. A configuration counts only if it can be read."""
     with contextlib.suppress(SiteError):
         if config is not None:

@@ -1,6 +1,5 @@
 """Everything that is wrong with the settings, so that it can be told at once."""
 
-import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -51,4 +50,6 @@ def unknown_names(names: Iterable[str], known: Iterable[str], place: str) -> lis
 
 def meant(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that is most like this one; None when none is like it."""
+    import difflib  # noqa: PLC0415 - loads only where a name is misspelled
+
     return next(iter(difflib.get_close_matches(name, list(known), 1)), None)

@@ -9,15 +9,17 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError, SiteError, WpCliError
-from wpbridge.site import wpconfig
 from wpbridge.site.config import Settings, working_folder
 from wpbridge.site.database import DatabaseAddress
-from wpbridge.site.wpconfig import WpConfig, asking, request
-from wpbridge.site.wpconfig.found import WAYS_OUT, NeedsPhp
 from wpbridge.system.trusted_files import may_obey
+
+if TYPE_CHECKING:
+    from wpbridge.site.wpconfig import WpConfig
+    from wpbridge.site.wpconfig.found import NeedsPhp
 
 DEFAULT_PREFIX = "wp_"
 
@@ -44,7 +46,7 @@ class Site:
     """The folder of its must-use plugins. None if the configuration does not say."""
     numbers_first_blog: bool = False
     """Whether the tables of blog 1 are numbered too, as in networks older than WordPress 3.0."""
-    config: WpConfig | None = field(default=None, repr=False, compare=False)
+    config: "WpConfig | None" = field(default=None, repr=False, compare=False)
     """The configuration. None if only a DSN is given."""
 
     @property
@@ -104,14 +106,41 @@ def resolve(settings: Settings, env: Mapping[str, str], cwd: Path | None = None)
         path = _around(cwd or working_folder())
     if path is None:
         return _site(settings, None)
+    return _of_wordpress(path, settings, env)
+
+
+def _of_wordpress(path: Path, settings: Settings, env: Mapping[str, str]) -> Site:
+    """Return the site of a configuration, which PHP runs where it has to."""
+    from wpbridge.site import wpconfig  # noqa: PLC0415 - a site that is a DSN has no configuration
+    from wpbridge.site.wpconfig import request  # noqa: PLC0415
+    from wpbridge.site.wpconfig.found import NeedsPhp  # noqa: PLC0415
+
     if settings.ask_php == "always":
-        return _site(settings, asking.ask(path, env, url=settings.url, trusted=True))
+        return _told_by_php(path, settings, env, None)
     try:
         return _site(settings, wpconfig.read(path, env, request=request.of_url(settings.url)))
     except NeedsPhp as unknown:
-        if settings.ask_php == "never" or asking.program(env) is None:
+        if settings.ask_php == "never":
             raise
-        reason = str(unknown).removesuffix(f"; {WAYS_OUT}")
+        return _told_by_php(path, settings, env, unknown)
+
+
+def _told_by_php(
+    path: Path, settings: Settings, env: Mapping[str, str], unknown: "NeedsPhp | None"
+) -> Site:
+    """Return the site of a configuration that PHP runs.
+
+    ``unknown`` is what could not be read without PHP, and is raised where there is no PHP. None
+    means that the settings want PHP to run it.
+    """
+    from wpbridge.site.wpconfig import asking  # noqa: PLC0415 - most are read without PHP
+    from wpbridge.site.wpconfig.found import WAYS_OUT  # noqa: PLC0415
+
+    if unknown is None:
+        return _site(settings, asking.ask(path, env, url=settings.url, trusted=True))
+    if asking.program(env) is None:
+        raise unknown
+    reason = str(unknown).removesuffix(f"; {WAYS_OUT}")
     try:
         return _site(settings, asking.ask(path, env, url=settings.url, trusted=settings.trusted))
     except WpCliError as failed:
@@ -119,7 +148,7 @@ def resolve(settings: Settings, env: Mapping[str, str], cwd: Path | None = None)
         raise WpCliError(problem, exit_code=failed.exit_code, stderr=failed.stderr) from failed
 
 
-def _site(settings: Settings, config: WpConfig | None) -> Site:
+def _site(settings: Settings, config: "WpConfig | None") -> Site:
     base = _base_prefix(settings, config)
     blog_id = _blog_id(settings, config)
     numbers_first = config is not None and config.numbers_first_blog
@@ -146,7 +175,7 @@ def _site(settings: Settings, config: WpConfig | None) -> Site:
     )
 
 
-def _mu_plugins(config: WpConfig) -> Path | None:
+def _mu_plugins(config: "WpConfig") -> Path | None:
     """Return the folder of the must-use plugins, or None if it is unknown.
 
     Only the companion plugin needs it, so this is no reason to stop.
@@ -171,6 +200,8 @@ def match_blog(url: str, rows: Iterable[tuple[int, str, str]]) -> int | None:
     As in WordPress, the longest path with which the URL's path begins wins, and a ``www.`` in the
     URL may be missing in the domain.
     """
+    from wpbridge.site.wpconfig import request  # noqa: PLC0415 - most sites need no address
+
     parts = request.split(url)
     place = parts.netloc.rpartition("@")[2].lower()
     host = re.sub(r":(80|443)\Z", "", place)
@@ -194,7 +225,7 @@ def _around(folder: Path) -> Path:
     )
 
 
-def _base_prefix(settings: Settings, config: WpConfig | None) -> str:
+def _base_prefix(settings: Settings, config: "WpConfig | None") -> str:
     prefix = settings.table_prefix
     if prefix is None and config is not None:
         prefix = config.table_prefix
@@ -205,7 +236,7 @@ def _base_prefix(settings: Settings, config: WpConfig | None) -> str:
     return prefix
 
 
-def _blog_id(settings: Settings, config: WpConfig | None) -> int | None:
+def _blog_id(settings: Settings, config: "WpConfig | None") -> int | None:
     other = settings.blog_id is not None and settings.blog_id > 1
     if other and config is not None and not config.is_multisite:
         raise SiteError(f"{config.file} is no network: it has no blog {settings.blog_id}")

@@ -1,6 +1,5 @@
 """The settings' file: which one it is, and what stands in it."""
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +21,8 @@ class SettingsFile:
 
     def tables(self) -> dict[str, Any]:
         """Read the text as TOML; ConfigError when it is none."""
+        import tomllib  # noqa: PLC0415 - loads only where there is a file
+
         try:
             return tomllib.loads(self.text.decode("utf-8-sig"))
         except UnicodeDecodeError:

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import cache
 from types import MappingProxyType
 from typing import Final
-from zoneinfo import ZoneInfo, available_timezones
 
 from wpbridge.dataclass import dataclass
 
@@ -126,7 +125,7 @@ def shown_zone(name: str, site: Zone) -> tzinfo:
     """Return the zone that a name from :func:`shown_name` means for a site."""
     if name == SITE:
         return site.as_tzinfo
-    return UTC if name == "UTC" else ZoneInfo(name)
+    return UTC if name == "UTC" else _info(name)
 
 
 def _local(utc: datetime, place: tzinfo | timedelta | None) -> datetime:
@@ -196,15 +195,23 @@ def _abbreviations() -> Mapping[str, timedelta]:
 
 def _zone(name: str) -> tzinfo | None:
     try:
-        return ZoneInfo(name)
+        return _info(name)
     except (KeyError, ValueError, OSError):
         # PHP accepts a name in any letter case, but its file has one spelling.
         exact = _spellings().get(name.lower())
-        return ZoneInfo(exact) if exact else None
+        return _info(exact) if exact else None
+
+
+def _info(name: str) -> tzinfo:
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - not every site has a zone with a name
+
+    return ZoneInfo(name)
 
 
 @cache
 def _spellings() -> Mapping[str, str]:
+    from zoneinfo import available_timezones  # noqa: PLC0415 - as above
+
     return MappingProxyType({known.lower(): known for known in available_timezones()})
 
 

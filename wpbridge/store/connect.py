@@ -6,8 +6,6 @@ from pathlib import Path
 from wpbridge.errors import ConfigError, SiteError
 from wpbridge.site.database import DatabaseAddress, Tls
 from wpbridge.site.resolve import Site, match_blog
-from wpbridge.store.database import mysql, mysql_engine, sqlite
-from wpbridge.store.database.client import choose
 from wpbridge.store.database.connection import Engine
 from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.session import Session
@@ -89,9 +87,14 @@ def opened(way: Connected) -> OpenStore:
 
 def _engine(address: DatabaseAddress, *, is_runner: bool) -> tuple[Engine, Dialect]:
     if address.driver == "sqlite":
+        from wpbridge.store.database import sqlite  # noqa: PLC0415 - as one of the kinds is needed
+
         return sqlite.open_engine(address), sqlite.SQLite()
     if address.tls is not None:
         _check_files(address.tls)
+    from wpbridge.store.database import mysql, mysql_engine  # noqa: PLC0415
+    from wpbridge.store.database.client import choose  # noqa: PLC0415
+
     driver = choose(address)
     engine = mysql_engine.open_engine(address, driver, is_runner=is_runner)
     return engine, mysql.MySQL(driver.label)

@@ -1,80 +1,138 @@
-"""Open a store: look at one site's tables once, then put all parts together that work on them."""
+"""Open a store: look at one site's tables once. Its parts, which work on them, are at hand then.
+
+A part is imported and made when it is first used, since a short command needs few of them.
+"""
 
 import contextlib
-from collections.abc import Iterator
-from typing import Any
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
-from wpbridge.dataclass import dataclass
 from wpbridge.store.base import StoreInfo
-from wpbridge.store.bulk.bulk import Bulk
-from wpbridge.store.bulk.inserting import WholeRowInserts
-from wpbridge.store.bulk.keys import BulkKeys
-from wpbridge.store.bulk.reading import WholeRows
-from wpbridge.store.database.borrowed import borrow
 from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.session import Session
-from wpbridge.store.queueing.adding import Adding
-from wpbridge.store.queueing.edits import Edits
-from wpbridge.store.queueing.jobs import Jobs
-from wpbridge.store.queueing.pauses import Pauses
-from wpbridge.store.reading.counting import Counting
-from wpbridge.store.reading.due import Due
-from wpbridge.store.reading.failed import Failed
-from wpbridge.store.reading.known_names import Known
-from wpbridge.store.reading.reading import Reading
-from wpbridge.store.rows.groups import Groups
-from wpbridge.store.rows.held_hooks import HeldHooks
-from wpbridge.store.rows.inserts import Inserts
-from wpbridge.store.rows.options import Options
-from wpbridge.store.rows.results import Results
-from wpbridge.store.rows.signing import SigningSecrets
-from wpbridge.store.rows.waits import Waits
-from wpbridge.store.rows.writes import Writes
-from wpbridge.store.rows.zones import Zones
 from wpbridge.store.schema.layout import Layout, TableNames
 from wpbridge.store.structure.own_tables import OwnTables
 from wpbridge.store.structure.tables import Connected, Tables, look
-from wpbridge.store.upkeep.cleaning import Cleaning
-from wpbridge.store.upkeep.duties import Duties
-from wpbridge.store.upkeep.retention import Retention
-from wpbridge.store.upkeep.stale_claims import StaleClaims
+
+if TYPE_CHECKING:
+    from wpbridge.store.bulk.bulk import Bulk
+    from wpbridge.store.bulk.inserting import WholeRowInserts
+    from wpbridge.store.bulk.keys import BulkKeys
+    from wpbridge.store.bulk.reading import WholeRows
+    from wpbridge.store.queueing.adding import Adding
+    from wpbridge.store.queueing.edits import Edits
+    from wpbridge.store.queueing.jobs import Jobs
+    from wpbridge.store.queueing.pauses import Pauses
+    from wpbridge.store.reading.conditions import Conditions
+    from wpbridge.store.reading.counting import Counting
+    from wpbridge.store.reading.due import Due
+    from wpbridge.store.reading.failed import Failed
+    from wpbridge.store.reading.known_names import Known
+    from wpbridge.store.reading.reading import Reading
+    from wpbridge.store.rows.groups import Groups
+    from wpbridge.store.rows.held_hooks import HeldHooks
+    from wpbridge.store.rows.inserts import Inserts
+    from wpbridge.store.rows.options import Options
+    from wpbridge.store.rows.results import Results
+    from wpbridge.store.rows.signing import SigningSecrets
+    from wpbridge.store.rows.waits import Waits
+    from wpbridge.store.rows.writes import Writes
+    from wpbridge.store.rows.zones import Zones
+    from wpbridge.store.upkeep.cleaning import Cleaning
+    from wpbridge.store.upkeep.duties import Duties
+    from wpbridge.store.upkeep.retention import Retention
+    from wpbridge.store.upkeep.stale_claims import StaleClaims
+
+_PARTS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
+    "groups": ("rows.groups", "Groups", ("tables",)),
+    "zones": ("rows.zones", "Zones", ("tables",)),
+    "inserts": ("rows.inserts", "Inserts", ("tables", "zones")),
+    "writes": ("rows.writes", "Writes", ("tables", "inserts", "zones")),
+    "waits": ("rows.waits", "Waits", ("tables", "writes")),
+    "held": ("rows.held_hooks", "HeldHooks", ("tables",)),
+    "due": ("reading.due", "Due", ("tables", "groups")),
+    "conditions": ("reading.conditions", "Conditions", ("tables", "groups")),
+    "reading": (
+        "reading.reading",
+        "Reading",
+        ("tables", "groups", "conditions", "zones", "waits", "due", "held"),
+    ),
+    "counting": ("reading.counting", "Counting", ("tables", "groups", "conditions", "due")),
+    "whole_rows": ("bulk.reading", "WholeRows", ("tables", "conditions", "groups")),
+    "whole_row_inserts": ("bulk.inserting", "WholeRowInserts", ("tables",)),
+    "bulk_keys": ("bulk.keys", "BulkKeys", ("tables",)),
+    "bulk": (
+        "bulk.bulk",
+        "Bulk",
+        ("tables", "groups", "inserts", "whole_row_inserts", "bulk_keys"),
+    ),
+    "known": ("reading.known_names", "Known", ("tables",)),
+    "failed": ("reading.failed", "Failed", ("tables", "conditions", "reading", "edits")),
+    "adding": ("queueing.adding", "Adding", ("tables", "groups", "inserts", "waits")),
+    "jobs": ("queueing.jobs", "Jobs", ("tables", "adding", "groups", "inserts", "waits")),
+    "edits": ("queueing.edits", "Edits", ("tables", "inserts", "writes", "zones", "waits")),
+    "pauses": ("queueing.pauses", "Pauses", ("tables",)),
+    "retention": ("upkeep.retention", "Retention", ("tables", "groups")),
+    "cleaning": ("upkeep.cleaning", "Cleaning", ("tables", "inserts")),
+    "duties": ("upkeep.duties", "Duties", ("tables",)),
+    "stale_claims": ("upkeep.stale_claims", "StaleClaims", ("tables", "inserts")),
+    "options": ("rows.options", "Options", ("tables",)),
+    "signing": ("rows.signing", "SigningSecrets", ("tables",)),
+    "results": ("rows.results", "Results", ("tables",)),
+}
+"""By name: each part's module in this room, its class, and what it is made from."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenStore:
     """One site's store: its tables as they were found, and a part for each kind of work on them."""
 
-    session: Session
-    """The store's own session. :attr:`tables` may instead work in a transaction of the caller."""
-    tables: Tables
-    info: StoreInfo
-    """What the look at the tables found."""
-    groups: Groups
-    zones: Zones
-    inserts: Inserts
-    writes: Writes
-    waits: Waits
-    held: HeldHooks
-    due: Due
-    reading: Reading
-    counting: Counting
-    whole_rows: WholeRows
-    whole_row_inserts: WholeRowInserts
-    bulk_keys: BulkKeys
-    bulk: Bulk
-    known: Known
-    failed: Failed
-    adding: Adding
-    edits: Edits
-    jobs: Jobs
-    pauses: Pauses
-    retention: Retention
-    cleaning: Cleaning
-    duties: Duties
-    stale_claims: StaleClaims
-    options: Options
-    signing: SigningSecrets
-    results: Results
+    def __init__(self, session: Session, tables: Tables, info: StoreInfo) -> None:
+        self.session: Final = session
+        """The store's own session. :attr:`tables` may instead work in a transaction of the
+        caller."""
+        self.tables: Final = tables
+        self.info: Final = info
+        """What the look at the tables found."""
+
+    if TYPE_CHECKING:
+        groups: Groups
+        zones: Zones
+        inserts: Inserts
+        writes: Writes
+        waits: Waits
+        held: HeldHooks
+        due: Due
+        conditions: Conditions
+        reading: Reading
+        counting: Counting
+        whole_rows: WholeRows
+        whole_row_inserts: WholeRowInserts
+        bulk_keys: BulkKeys
+        bulk: Bulk
+        known: Known
+        failed: Failed
+        adding: Adding
+        jobs: Jobs
+        edits: Edits
+        pauses: Pauses
+        retention: Retention
+        cleaning: Cleaning
+        duties: Duties
+        stale_claims: StaleClaims
+        options: Options
+        signing: SigningSecrets
+        results: Results
+    else:
+
+        def __getattr__(self, name: str) -> object:
+            """Make a part. From then on Python finds it without asking here."""
+            if name not in _PARTS:
+                raise AttributeError(f"a store has no part {name!r}", name=name, obj=self)
+            module, kind, needs = _PARTS[name]
+            make = getattr(importlib.import_module(f"wpbridge.store.{module}"), kind)
+            part = vars(self)[name] = make(*(getattr(self, need) for need in needs))
+            return part
 
     @property
     def names(self) -> TableNames:
@@ -103,12 +161,19 @@ class OpenStore:
     @contextlib.contextmanager
     def inside(self, connection: Any) -> Iterator["OpenStore"]:
         """Yield a store in a transaction of the caller: :mod:`wpbridge.store.database.borrowed`."""
+        from wpbridge.store.database.borrowed import borrow  # noqa: PLC0415 - only Python's callers
+
         with borrow(connection, self.dialect.name) as borrowed:
             borrowed.refusal = self.session.refusal
             # SQLite has one writer at a time: our own connection would wait for the caller's.
             outside = None if self.dialect.one_writer else self
             tables = self.tables.borrowed(borrowed, outside.own if outside else None)
-            yield _assemble(self.session, tables, self.info, outside.groups if outside else None)
+            inside = OpenStore(self.session, tables, self.info)
+            if outside:
+                # It commits new groups on its own connection. Otherwise others would not see them
+                # in time and make them a second time.
+                vars(inside)["groups"] = outside.groups
+            yield inside
 
     def close(self) -> None:
         """Close the connection."""
@@ -123,57 +188,4 @@ def open_tables(way: Connected) -> OpenStore:
     """
     tables, info = look(way)
     way.session.before_transaction = tables.own.look_for_missing
-    return _assemble(way.session, tables, info)
-
-
-def _assemble(
-    session: Session, tables: Tables, info: StoreInfo, groups: Groups | None = None
-) -> OpenStore:
-    """Make all parts of a store over the same tables.
-
-    For a borrowed transaction, ``groups`` is the one of the store itself. It commits new groups on
-    its own connection. Otherwise others would not see them in time and make them a second time.
-    """
-    groups = groups or Groups(tables)
-    zones = Zones(tables)
-    inserts = Inserts(tables, zones)
-    writes = Writes(tables, inserts, zones)
-    waits = Waits(tables, writes)
-    held = HeldHooks(tables)
-    due = Due(tables, groups)
-    reading = Reading(tables, groups, zones, waits, due, held)
-    adding = Adding(tables, groups, inserts, waits)
-    edits = Edits(tables, inserts, writes, zones, waits)
-    whole_row_inserts = WholeRowInserts(tables)
-    bulk_keys = BulkKeys(tables)
-    return OpenStore(
-        session=session,
-        tables=tables,
-        info=info,
-        groups=groups,
-        zones=zones,
-        inserts=inserts,
-        writes=writes,
-        waits=waits,
-        held=held,
-        due=due,
-        reading=reading,
-        counting=Counting(tables, reading, groups, due),
-        whole_rows=WholeRows(tables, reading, groups),
-        whole_row_inserts=whole_row_inserts,
-        bulk_keys=bulk_keys,
-        bulk=Bulk(tables, groups, inserts, whole_row_inserts, bulk_keys),
-        known=Known(tables),
-        failed=Failed(tables, reading, edits),
-        adding=adding,
-        jobs=Jobs(tables, adding, groups, inserts, waits),
-        edits=edits,
-        pauses=Pauses(tables),
-        retention=Retention(tables, groups),
-        cleaning=Cleaning(tables, inserts),
-        duties=Duties(tables),
-        stale_claims=StaleClaims(tables, inserts),
-        options=Options(tables),
-        signing=SigningSecrets(tables),
-        results=Results(tables),
-    )
+    return OpenStore(way.session, tables, info)

@@ -16,7 +16,6 @@ from wpbridge.errors import CodecError
 
 patient = settings(
     deadline=None,
-    max_examples=60,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 hooks = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12)

@@ -30,6 +30,34 @@ def test_it_tells_who_speaks_and_who_ends() -> None:
         os.close(descriptor)
 
 
+def test_what_wakes_it_many_times_before_it_looks_is_one_wake() -> None:
+    lookout = Watcher[str]()
+    for _ in range(3):
+        lookout.wake()
+    assert os.read(lookout._woken, 4096) == b"!"
+    assert lookout.wait(0.0) == []
+    # What came before it looked is seen in this turn; what comes later wakes it anew.
+    lookout.wake()
+    assert os.read(lookout._woken, 4096) == b"!"
+    lookout.close()
+
+
+def test_a_wake_while_it_looks_keeps_no_later_one_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    lookout, read = Watcher[str](), os.read
+
+    def late(descriptor: int, most: int) -> bytes:
+        lookout.wake()
+        return read(descriptor, most)
+
+    lookout.wake()
+    monkeypatch.setattr(os, "read", late)
+    assert lookout.wait(0.0) == []
+    monkeypatch.undo()
+    lookout.wake()
+    assert read(lookout._woken, 4096)
+    lookout.close()
+
+
 def test_a_lookout_that_is_closed_is_not_woken() -> None:
     """The number of its pipe may be another file's by then."""
     lookout = Watcher[str]()

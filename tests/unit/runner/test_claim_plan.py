@@ -65,6 +65,14 @@ def test_what_starts_with_a_claim_is_known_routed_readable_and_no_more_than_ther
     assert plan.log_line.at == NOW
 
 
+def test_what_is_on_its_way_to_an_executor_takes_its_room() -> None:
+    actions = [make_action(number, "x") for number in range(1, 6)]
+    plan = start_plan([replace(PHP, room=5)], at=NOW, taken=3)
+    assert plan
+    assert plan.chosen(actions) == [1, 2]
+    assert start_plan([PHP], at=NOW, taken=2) is None
+
+
 @pytest.mark.parametrize("openings", [THREADS, replace(PHP, room=0), replace(PHP, room=-3)])
 def test_without_room_there_is_no_plan(openings: Openings) -> None:
     assert start_plan([openings], at=NOW) is None

@@ -62,7 +62,7 @@ def explain_action(
         if ask_wordpress:
             hook = queue.get(action_id).hook
             callback = app.callbacks(settings, site, queue.store, {hook}, env).get(hook)
-        zone = queue.store.inserts.zone
+        zone = queue.store.tables.zone
         facts = gather(
             queue,
             action_id,

@@ -4,7 +4,7 @@ Each has its own class here. :func:`read` raises ValueError for whatever is none
 """
 
 import math
-from typing import Any, Final, Literal, TypeAlias, cast
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 
 from wpbridge.action import ActionId
 from wpbridge.dataclass import dataclass
@@ -36,8 +36,7 @@ class Hello:
     wp_cli: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class Start(NamedTuple):
     """The callbacks of an action are called now."""
 
     id: ActionId
@@ -54,8 +53,7 @@ class Caught:
     """Its class; empty for a fatal error."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class End:
+class End(NamedTuple):
     """An action has ended, or was not begun."""
 
     id: ActionId
@@ -170,8 +168,8 @@ def _member(frame: Any, name: str) -> Any:
 
 
 def _id(frame: dict[str, Any]) -> ActionId:
-    number = _integer(frame, "id")
-    if number < 1:
+    number = frame.get("id")
+    if type(number) is not int or not 1 <= number <= _MOST:
         raise ValueError("the id is none")
     return ActionId(number)
 

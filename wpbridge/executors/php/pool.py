@@ -5,6 +5,7 @@ ahead, so that no worker waits for us between two of them; how many depends on h
 What a worker did not start comes back when it dies, or when it was kept waiting.
 """
 
+import heapq
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
@@ -45,6 +46,8 @@ class Processes(Pool[PhpWorker, Sent]):
         self._hooks = hooks
         self._limits = limits
         self._greeting = greeting
+        self._seconds = 0.0
+        """How long actions took lately: a new worker is sent as much ahead as the others were."""
         super().__init__(
             inbox, name="php", what="WordPress", size=limits.workers, grace_seconds=_TERM_SECONDS
         )
@@ -106,6 +109,7 @@ class Processes(Pool[PhpWorker, Sent]):
             self._refused(refusal)
             return
         worker.idle_since = now()
+        worker.seconds = self._seconds
         self.back_off.came_up()
         self._inbox.wake()
         tell("php.ready", pid=hello.pid, seconds=round(worker.idle_since - worker.born, 2))
@@ -154,6 +158,7 @@ class Processes(Pool[PhpWorker, Sent]):
             self._inbox.report(sent, failed or sent.spoilt or Completed())
         self.back_off.worked()
         worker.count(end.seconds)
+        self._seconds = worker.seconds
         worker.deferred = worker.deferred or end.deferred
         worker.is_retiring = worker.is_retiring or end.full or self._is_used_up(worker)
 
@@ -228,15 +233,24 @@ class Processes(Pool[PhpWorker, Sent]):
     # Feeding
 
     def _send(self) -> None:
-        room = {id(w): w.window(self._limits.max_actions) - len(w.sent) for w in self._workers}
-        batches: dict[int, list[Sent]] = {}
-        while ready := [w for w in self._workers if room[id(w)] > len(batches.get(id(w), []))]:
-            worker = min(ready, key=lambda w: len(w.sent) + len(batches.get(id(w), [])))
-            if (sent := self._inbox.take()) is None:
-                break
-            batches.setdefault(id(worker), []).append(sent)
-        for worker in self._workers:
-            if batch := batches.get(id(worker)):
+        windows = [worker.window(self._limits.max_actions) for worker in self._workers]
+        batches: list[list[Sent]] = [[] for _ in self._workers]
+        ready = [
+            (len(worker.sent), place)
+            for place, worker in enumerate(self._workers)
+            if windows[place] > len(worker.sent)
+        ]
+        heapq.heapify(ready)
+        # Whoever has the fewest gets the next one.
+        while ready and (sent := self._inbox.take()) is not None:
+            load, place = ready[0]
+            batches[place].append(sent)
+            if load + 1 < windows[place]:
+                heapq.heapreplace(ready, (load + 1, place))
+            else:
+                heapq.heappop(ready)
+        for worker, batch in zip(self._workers, batches, strict=True):
+            if batch:
                 worker.post(b"".join(line(php_worker.request_of(s.call)) for s in batch))
                 worker.sent.extend(batch)
         self._ask(self._inbox.take_ignored())

@@ -23,7 +23,7 @@ from wpbridge.telling.log import is_heard, tell
 PROTOCOL: Final = 2
 _AHEAD_SECONDS: Final = 0.025
 """About so much work is sent to a worker before it asks for it."""
-_MOST_AHEAD: Final = 64
+_MOST_AHEAD: Final = 512
 _STUCK_SECONDS: Final = 0.1
 """Nothing more is sent behind an action that runs longer."""
 _FATAL: Final = re.compile(r"^(?:PHP )?((?:Fatal|Parse|Compile) error: .*)", re.MULTILINE)
@@ -94,7 +94,9 @@ class PhpWorker(PoolWorker):
         return max(1, min(_MOST_AHEAD, most, int(_AHEAD_SECONDS / self.seconds)))
 
     def find(self, action_id: ActionId) -> Sent | None:
-        """The call of this action that it has."""
+        """The call of this action that it has; most often it is the one that runs."""
+        if self.sent and self.sent[0].call.action.id == action_id:
+            return self.sent[0]
         return next((sent for sent in self.sent if sent.call.action.id == action_id), None)
 
     def hear(self) -> list[dict[str, Any] | Stray]:

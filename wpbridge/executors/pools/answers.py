@@ -35,6 +35,7 @@ class Answers:
     def __init__(self) -> None:
         """Makes up the worker's secret; the worker must be told it."""
         self.secret = secrets.token_hex(16)
+        self._secret = self.secret.encode()
         self._line = bytearray()
         self._is_dropped = False
 
@@ -43,12 +44,14 @@ class Answers:
         found: list[dict[str, Any] | Stray] = []
         *ends, rest = data.split(b"\n")
         for end in ends:
-            found += self._add(end)
-            line, self._line = bytes(self._line), bytearray()
+            line = end
+            if self._line or self._is_dropped or len(end) > LONGEST_BYTES:
+                found += self._add(end)
+                line = b"" if self._is_dropped else bytes(self._line)
+                self._line, self._is_dropped = bytearray(), False
             # The worker begins each answer on a new line, whatever others left unfinished.
-            if line.strip() and not self._is_dropped:
+            if line and not line.isspace():
                 found.append(self._read(line))
-            self._is_dropped = False
         found += self._add(rest)
         return found
 
@@ -64,14 +67,14 @@ class Answers:
 
     def _read(self, line: bytes) -> dict[str, Any] | Stray:
         try:
-            frame = json.loads(line, parse_constant=_refuse)
+            frame = _JSON.decode(line.decode())
         except (ValueError, RecursionError):
             return self._stray("no JSON", line)
         if not isinstance(frame, dict):
             return self._stray("no object", line)
         said = frame.pop("secret", None)
         told = said.encode("utf-8", "replace") if isinstance(said, str) else b""
-        if not hmac.compare_digest(told, self.secret.encode()):
+        if not hmac.compare_digest(told, self._secret):
             return self._stray("without the worker's secret", line)
         return frame
 
@@ -87,3 +90,6 @@ class Answers:
 
 def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
+
+
+_JSON: Final = json.JSONDecoder(parse_constant=_refuse)

@@ -44,6 +44,8 @@ class Inbox(Generic[S]):
         self._lock = threading.Lock()
         self._queue: deque[Call] = deque()
         self._sent: dict[Call, S] = {}
+        self._ended: list[Report] = []
+        """Reports that the runner has not got yet."""
 
     # For the runner
 
@@ -97,16 +99,19 @@ class Inbox(Generic[S]):
             sent.begin(at)
 
     def report(self, sent: S, outcome: Outcome, output: str = "") -> None:
-        """Report that a call has ended."""
+        """Note that a call has ended; :meth:`deliver` tells the runner."""
         at = self._clock.now()
+        self._ended.append(Report(sent.call, outcome, sent.started_at or at, at, output))
+
+    def deliver(self) -> None:
+        """Give the runner all that has ended since the last time: it wakes once for all of it."""
+        if not self._ended:
+            return
+        reports, self._ended = self._ended, []
         with self._lock:
-            self._sent.pop(sent.call, None)
-        started_at = sent.started_at or at
-        self._mailbox.put(
-            Report(
-                call=sent.call, outcome=outcome, started_at=started_at, ended_at=at, output=output
-            )
-        )
+            for report in reports:
+                self._sent.pop(report.call, None)
+        self._mailbox.put(*reports)
 
     def put_back(self, reason: str) -> None:
         """Give back all that waits, since nothing can run it."""

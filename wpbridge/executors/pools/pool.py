@@ -119,6 +119,7 @@ class Pool(ABC, Generic[W, S]):
                     self._log_broken()
                     self._begin_anew()
         finally:
+            self._inbox.deliver()
             self._end_all()
 
     def _begin_anew(self) -> None:
@@ -128,18 +129,21 @@ class Pool(ABC, Generic[W, S]):
             self._forget(worker)
             self._break(worker)
         self._boot_failed(BROKEN)
+        self._inbox.deliver()
         # What failed may fail again at once, without anything that takes time.
         self._closed.wait(_LONGEST_WAIT)
 
     def _turn(self) -> None:
         for worker in self._watcher.wait(self._wait_seconds()):
             self._read(worker)
+        self._inbox.deliver()
         for worker in list(self._workers):
             self._judge(worker)
         self._send()
         waiting = self._inbox.waiting() + self.expected
         if waiting and not self._closed.is_set():
             self._start_more(waiting)
+        self._inbox.deliver()
 
     def _wait_seconds(self) -> float:
         """Return how long until the next thing that no descriptor tells."""

@@ -16,6 +16,8 @@ class Watcher(Generic[W]):
 
     def __init__(self) -> None:
         self._is_closed = False
+        self._is_woken = False
+        """Somebody has ended the wait, and what was left for us then is not looked at yet."""
         self._selector = selectors.DefaultSelector()
         self._woken, self._waker = os.pipe()
         for descriptor in (self._woken, self._waker):
@@ -25,7 +27,8 @@ class Watcher(Generic[W]):
     def wake(self) -> None:
         """End a wait; from any thread, and safe in a signal handler."""
         # A number that was closed may be another file's by now.
-        if not self._is_closed:
+        if not (self._is_closed or self._is_woken):
+            self._is_woken = True
             with contextlib.suppress(BlockingIOError):
                 os.write(self._waker, b"!")
 
@@ -69,6 +72,9 @@ class Watcher(Generic[W]):
                     os.read(self._woken, 4096)
             elif key.data not in touched:
                 touched.append(key.data)
+        # What comes from here on may not be seen in this turn, so it must wake us again. It is said
+        # after the pipe is read, since a wake in between would be read, and the next one withheld.
+        self._is_woken = False
         return touched
 
     def close(self) -> None:

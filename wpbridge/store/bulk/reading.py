@@ -11,7 +11,7 @@ from wpbridge.store.bulk.rows import Spans, WholeRow
 from wpbridge.store.database.connection import Connection, Statement, text
 from wpbridge.store.database.portions import portions
 from wpbridge.store.database.texts import as_text
-from wpbridge.store.reading.reading import Reading
+from wpbridge.store.reading.conditions import Conditions
 from wpbridge.store.records import Query
 from wpbridge.store.rows.groups import Groups
 from wpbridge.store.schema.rows import reader
@@ -46,13 +46,13 @@ class _Row(NamedTuple):
 class WholeRows:
     """Reads whole rows of one site, by windows of ids. One window is held in memory."""
 
-    def __init__(self, tables: Tables, reading: Reading, groups: Groups) -> None:
+    def __init__(self, tables: Tables, conditions: Conditions, groups: Groups) -> None:
         names, layout = tables.names, tables.layout
         self._session = tables.session
         self._names = names
         self._dialect = tables.dialect
         self._own = tables.own
-        self._reading = reading
+        self._conditions = conditions
         self._groups = groups
         self._reader = reader(_Row, ACTIONS, of="a", lacking=layout.lacking)
         self._columns = self._reader.columns
@@ -95,7 +95,7 @@ class WholeRows:
         What is added meanwhile is left out, so that it comes to an end. How large the rows are is
         asked first: a schedule alone may have 4 GiB.
         """
-        where, given = self._reading.where(query)
+        where, given = self._conditions.where(query)
         if where is None:
             return
         joint = f"{where} AND" if where else " WHERE"

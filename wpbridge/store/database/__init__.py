@@ -3,6 +3,7 @@
 from typing import Final
 
 DOOR: Final = (
+    "args_columns",
     "borrowed",
     "client",
     "connection",

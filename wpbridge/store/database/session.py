@@ -9,7 +9,6 @@ docs/explain/outages.md.
 """
 
 import contextlib
-import random
 import time
 from collections.abc import Callable, Iterator
 from typing import Protocol, TypeAlias, TypeVar
@@ -243,7 +242,7 @@ class _Outage:
         if trouble.busy and self._busy < BUSY_TRIES:
             self._busy += 1
             most = 0.005 * 2 ** min(self._busy, 6)
-            self._session.pause(random.uniform(0.001, most))  # noqa: S311 - jitter
+            self._session.pause(_jitter(0.001, most))
         elif trouble.gone and is_old and not self._has_renewed:
             # Perhaps only the connection is lost: it was idle for too long, or its server is not
             # the primary any more.
@@ -265,7 +264,7 @@ class _Outage:
             session.was_lost(str(trouble.error))
         session.work_off()
         longest = min(LONGEST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, waited))
-        session.pause(random.uniform(FIRST_PAUSE_SECONDS / 2, longest))  # noqa: S311 - jitter
+        session.pause(_jitter(FIRST_PAUSE_SECONDS / 2, longest))
 
     def _patience(self, trouble: Trouble) -> float:
         session = self._session
@@ -277,3 +276,9 @@ class _Outage:
         """Report the end of the outage, if there was one."""
         if self._since is not None:
             self._session.came_back(time.monotonic() - self._since)
+
+
+def _jitter(least: float, most: float) -> float:
+    from random import uniform  # noqa: PLC0415 - most sessions meet no trouble
+
+    return uniform(least, most)  # noqa: S311 - no secret

@@ -1,27 +1,15 @@
-"""Read what columns contain as bytes, dates or numbers, and choose between an action's args."""
+"""Read what columns contain as bytes, dates or numbers."""
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
 
 from wpbridge.clock import from_text
-from wpbridge.codec.args import chosen
 from wpbridge.store.schema.charsets import to_bytes
 
 
 def as_bytes(value: object) -> bytes:
     """Return the bytes of a text column as PHP has them; empty for NULL."""
     return value if isinstance(value, bytes) else to_bytes(str(value or ""))
-
-
-def chosen_args(short: object, extended: object) -> bytes:
-    """Return an action's args as the plugin chooses: extended_args unless NULL, empty or "0"."""
-    return as_bytes(chosen(_as_given(short), _as_given(extended)))
-
-
-def _as_given(value: object) -> Any:
-    """Return a text as the driver gives it; a number, which SQLite takes too, as its text."""
-    return value if isinstance(value, str | bytes) else str(value or "")
 
 
 def date(value: object) -> datetime | None:

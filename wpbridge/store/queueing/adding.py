@@ -25,7 +25,7 @@ from wpbridge.store.rows.waits import Waits
 from wpbridge.store.schema.charsets import to_text as php_text
 from wpbridge.store.schema.layout import TableNames
 from wpbridge.store.schema.text_columns import Place
-from wpbridge.store.structure.own_steps import old_mark
+from wpbridge.store.structure.old_keys import old_mark
 from wpbridge.store.structure.tables import Tables
 
 UniqueBy: TypeAlias = Literal["auto", "group", "args"]

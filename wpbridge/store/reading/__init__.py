@@ -2,5 +2,14 @@
 
 from typing import Final
 
-DOOR: Final = ("counting", "due", "failed", "known_names", "pending", "reading", "survey")
+DOOR: Final = (
+    "conditions",
+    "counting",
+    "due",
+    "failed",
+    "known_names",
+    "pending",
+    "reading",
+    "survey",
+)
 """The modules that other rooms may import."""

@@ -1,18 +1,84 @@
 """Turn a query into conditions on rows of the actions table, which a statement calls ``a``."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from wpbridge.clock import to_text
+from wpbridge.errors import CodecError
+from wpbridge.store.database.connection import Connection
 from wpbridge.store.records import Query
+from wpbridge.store.rows.groups import Groups
 from wpbridge.store.schema.layout import Layout
+from wpbridge.store.structure.tables import Tables
+
+EVERY: Final = Query()
+"""The query that means every action."""
 
 Condition: TypeAlias = tuple[str, str, object]
 """A condition's SQL, and the name and value of its parameter; the name is empty without one."""
 
 
-def exact(query: Query, groups: Sequence[int]) -> Iterator[Condition]:
+class Conditions:
+    """Makes the conditions of queries on one site's actions."""
+
+    def __init__(self, tables: Tables, groups: Groups) -> None:
+        self._session = tables.session
+        self._names = tables.names
+        self._layout = tables.layout
+        self._groups = groups
+
+    def where(self, query: Query) -> tuple[str | None, dict[str, object]]:
+        """Return the conditions on ``a`` with their values; None when no row can match.
+
+        Raises InputError for a name or text that is no valid text.
+        """
+        given = (query.search, query.args or "", *query.partial_args)
+        self._layout.texts.check((*query.hooks, *query.groups, *given))
+        groups = self._groups.ids(query.groups)
+        if query.groups and not groups:
+            return None, {}
+        return self._session.run(lambda c: self._where(c, query, groups))
+
+    def _where(
+        self, connection: Connection, query: Query, groups: Sequence[int]
+    ) -> tuple[str | None, dict[str, object]]:
+        """Return the conditions; None for a text that no column holds and no server compares."""
+
+        def holds(column: str, text: str) -> bool:
+            return self._layout.texts.holds(connection, (self._names.actions, column), text)
+
+        hooks = tuple(hook for hook in query.hooks if holds("hook", hook))
+        searched = [column for column in ("hook", "args") if holds(column, query.search)]
+        texts = query.partial_args
+        if query.args is not None:
+            from wpbridge.codec.args import columns  # noqa: PLC0415 - few queries name args
+
+            try:
+                args = columns(query.args)[0]
+            except CodecError:
+                return None, {}
+            texts = (*texts, args)
+        if not searched or (query.hooks and not hooks) or not all(holds("args", t) for t in texts):
+            return None, {}
+        values: dict[str, object] = {}
+        parts: list[str] = []
+        for condition, name, value in (
+            *_exact(replace(query, hooks=hooks), groups),
+            *_dated(query),
+            *_inside_text(query, self._layout, searched),
+        ):
+            parts.append(condition)
+            if name:
+                values[name] = value
+        if query.args is not None:
+            values["args"] = args
+            parts.append("a.args = :args")
+        return (f" WHERE {' AND '.join(parts)}" if parts else ""), values
+
+
+def _exact(query: Query, groups: Sequence[int]) -> Iterator[Condition]:
     """Yield the conditions that compare a column with given values."""
     if query.ids:
         yield "a.action_id IN :ids", "ids", possible(query.ids)
@@ -30,7 +96,7 @@ def exact(query: Query, groups: Sequence[int]) -> Iterator[Condition]:
         yield "a.action_id > :after", "after", query.after_id
 
 
-def dated(query: Query) -> Iterator[Condition]:
+def _dated(query: Query) -> Iterator[Condition]:
     """Yield the conditions on dates."""
     for column, sign, name, moment in (
         ("scheduled_date_gmt", ">=", "since", query.since),
@@ -42,7 +108,7 @@ def dated(query: Query) -> Iterator[Condition]:
             yield f"a.{column} {sign} :{name}", name, to_text(moment.astimezone(UTC))
 
 
-def inside_text(query: Query, layout: Layout, searched: Sequence[str]) -> Iterator[Condition]:
+def _inside_text(query: Query, layout: Layout, searched: Sequence[str]) -> Iterator[Condition]:
     """Yield the conditions that search inside texts."""
     for place, pair in enumerate(query.partial_args):
         yield f"a.args LIKE :pair{place} ESCAPE '!'", f"pair{place}", _inside(pair)

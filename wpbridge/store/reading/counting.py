@@ -13,12 +13,13 @@ from typing import Final
 
 from wpbridge.clock import to_text
 from wpbridge.store.database.connection import Connection, text
+from wpbridge.store.reading.conditions import EVERY, Conditions
 from wpbridge.store.reading.due import DUE, Due
 from wpbridge.store.reading.found import joined, tallies, whole
-from wpbridge.store.reading.reading import EVERY, Reading
 from wpbridge.store.records import Query, Tally
 from wpbridge.store.rows.groups import Groups
 from wpbridge.store.rows.held_hooks import HeldHooks
+from wpbridge.store.rows.inventory import Inventory
 from wpbridge.store.structure.tables import Tables
 
 CAP: Final = 100_000
@@ -46,19 +47,20 @@ def cap_of_each(hooks: int, cap: int) -> int:
 class Counting:
     """Questions about how many actions of one site there are."""
 
-    def __init__(self, tables: Tables, reading: Reading, groups: Groups, due: Due) -> None:
+    def __init__(self, tables: Tables, groups: Groups, conditions: Conditions, due: Due) -> None:
         self._session = tables.session
         self._dialect = tables.dialect
         self._layout = tables.layout
         self._table = tables.names.actions
-        self._reading = reading
+        self._conditions = conditions
+        self._inventory = Inventory(tables)
         self._groups = groups
         self._due = due
         self._held = HeldHooks(tables)
 
     def all(self, query: Query, *, cap: int | None = None) -> int:
         """Count the actions of a query, whatever its limit."""
-        where, values = self._reading.where(query)
+        where, values = self._conditions.where(query)
         if where is None:
             return 0
         rows = f"{self._table} a{where}"
@@ -69,7 +71,7 @@ class Counting:
 
     def statuses(self, only: Query = EVERY, *, cap: int | None = None) -> dict[str, int]:
         """Count the actions of each status that there is."""
-        where, values = self._reading.where(only)
+        where, values = self._conditions.where(only)
         if where is None:
             return {}
         table = f"{self._table} a"
@@ -99,7 +101,7 @@ class Counting:
         """
         names = None
         if self._layout.hook_index and not only.is_narrowed:
-            names = self._reading.hook_names()
+            names = self._session.run(self._inventory.names)
         if names is None:
             return self._tally("hook", now, only)
         each = None if cap is None else cap_of_each(len(names), cap)
@@ -188,7 +190,7 @@ class Counting:
         return sorted(groups.values(), key=lambda t: (-t.total, t.name))
 
     def _tally(self, column: str, now: datetime, only: Query) -> list[Tally]:
-        where, values = self._reading.where(only)
+        where, values = self._conditions.where(only)
         if where is None:
             return []
         due = self._due.tallied(now, self._held.hooks())
@@ -224,7 +226,7 @@ class Counting:
         self, column: str, condition: str, begin: datetime, end: datetime, only: Query
     ) -> Sequence[Sequence[object]]:
         """Return rows of hour, status and count."""
-        where, values = self._reading.where(only)
+        where, values = self._conditions.where(only)
         if where is None:
             return ()
         hour = f"SUBSTR({column}, 1, 13)"

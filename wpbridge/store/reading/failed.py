@@ -10,6 +10,7 @@ from wpbridge.clock import to_text
 from wpbridge.codec import schedule
 from wpbridge.store.database.connection import text
 from wpbridge.store.queueing.edits import Edits
+from wpbridge.store.reading.conditions import Conditions
 from wpbridge.store.reading.reading import IDS_A_STATEMENT, Reading
 from wpbridge.store.records import FailedRun, LogEntry, Query, Record
 from wpbridge.store.structure.tables import Tables
@@ -29,9 +30,12 @@ _ASIDE: Final = (
 class Failed:
     """Questions about one site's failed actions."""
 
-    def __init__(self, tables: Tables, reading: Reading, edits: Edits) -> None:
+    def __init__(
+        self, tables: Tables, conditions: Conditions, reading: Reading, edits: Edits
+    ) -> None:
         self._session = tables.session
         self._names = tables.names
+        self._conditions = conditions
         self._reading = reading
         self._edits = edits
 
@@ -89,7 +93,7 @@ class Failed:
         A run may take hours, and its failure is logged at its end. The last attempt is its start,
         which alone would leave such a run out.
         """
-        where, values = self._reading.where(query)
+        where, values = self._conditions.where(query)
         if where is None:
             return []
         order = " ORDER BY a.last_attempt_gmt DESC, a.action_id DESC"

@@ -8,7 +8,8 @@ from wpbridge.action import ActionId
 from wpbridge.codec import args, schedule
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import CodecError
-from wpbridge.store.database.texts import as_bytes, chosen_args
+from wpbridge.store.database.args_columns import chosen_args
+from wpbridge.store.database.texts import as_bytes
 
 _Fault: TypeAlias = tuple[str, bool]
 """What is wrong, and whether PHP finds it wrong too."""

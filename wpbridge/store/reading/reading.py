@@ -12,12 +12,11 @@ from typing import Final
 from wpbridge.action import ActionId, ClaimId, Status
 from wpbridge.clock import to_text
 from wpbridge.codec import schedule
-from wpbridge.codec.args import columns
-from wpbridge.errors import CodecError
 from wpbridge.store.base import QueuedHook
+from wpbridge.store.database.args_columns import chosen_args
 from wpbridge.store.database.connection import Connection, Statement, text
-from wpbridge.store.database.texts import as_bytes, chosen_args, date
-from wpbridge.store.reading.conditions import dated, exact, inside_text, possible
+from wpbridge.store.database.texts import as_bytes, date
+from wpbridge.store.reading.conditions import Conditions, possible
 from wpbridge.store.reading.due import DUE, Due
 from wpbridge.store.reading.found import LogRow, RecordRow, whole
 from wpbridge.store.records import ClaimRecord, LogEntry, Query, Record, Wait
@@ -39,15 +38,20 @@ _ORDER: Final = {
     "hook": "a.hook",
 }
 _LIVE: Final = "('pending', 'in-progress')"
-EVERY: Final = Query()
-"""The query that means every action."""
 
 
 class Reading:
     """Questions about one site's actions, logs and claims."""
 
     def __init__(  # noqa: PLR0917 - what reading asks
-        self, tables: Tables, groups: Groups, zones: Zones, waits: Waits, due: Due, held: HeldHooks
+        self,
+        tables: Tables,
+        groups: Groups,
+        conditions: Conditions,
+        zones: Zones,
+        waits: Waits,
+        due: Due,
+        held: HeldHooks,
     ) -> None:
         self._tables = tables
         layout = tables.layout
@@ -60,6 +64,7 @@ class Reading:
         self._layout = layout
         self._dialect = tables.dialect
         self._groups = groups
+        self._conditions = conditions
         self._reader = reader(RecordRow, ACTIONS, of="a", lacking=layout.lacking)
         self._log_reader = reader(LogRow, LOGS)
 
@@ -67,7 +72,7 @@ class Reading:
 
     def find(self, query: Query) -> list[Record]:
         """Return the actions of a query in its order; equal ones are ordered by id."""
-        where, values = self.where(query)
+        where, values = self._conditions.where(query)
         if where is None:
             return []
         source, order = f"{self._names.actions} a", ""
@@ -111,52 +116,6 @@ class Reading:
             part = tuple(ActionId(i) for i in ids[start : start + IDS_A_STATEMENT])
             found |= {r.id: r for r in self.find(Query(ids=part, order="none", limit=0))}
         return found
-
-    def where(self, query: Query) -> tuple[str | None, dict[str, object]]:
-        """Return the conditions on ``a`` with their values; None when no row can match.
-
-        Raises InputError for a name or text that is no valid text.
-        """
-        given = (query.search, query.args or "", *query.partial_args)
-        self._layout.texts.check((*query.hooks, *query.groups, *given))
-        groups = self._groups.ids(query.groups)
-        if query.groups and not groups:
-            return None, {}
-        return self._session.run(lambda c: self._where(c, query, groups))
-
-    def _where(
-        self, connection: Connection, query: Query, groups: Sequence[int]
-    ) -> tuple[str | None, dict[str, object]]:
-        """Return the conditions; None for a text that no column holds and no server compares."""
-
-        def holds(column: str, text: str) -> bool:
-            return self._layout.texts.holds(connection, (self._names.actions, column), text)
-
-        hooks = tuple(hook for hook in query.hooks if holds("hook", hook))
-        searched = [column for column in ("hook", "args") if holds(column, query.search)]
-        texts = query.partial_args
-        if query.args is not None:
-            try:
-                args = columns(query.args)[0]
-            except CodecError:
-                return None, {}
-            texts = (*texts, args)
-        if not searched or (query.hooks and not hooks) or not all(holds("args", t) for t in texts):
-            return None, {}
-        values: dict[str, object] = {}
-        parts: list[str] = []
-        for condition, name, value in (
-            *exact(replace(query, hooks=hooks), groups),
-            *dated(query),
-            *inside_text(query, self._layout, searched),
-        ):
-            parts.append(condition)
-            if name:
-                values[name] = value
-        if query.args is not None:
-            values["args"] = args
-            parts.append("a.args = :args")
-        return (f" WHERE {' AND '.join(parts)}" if parts else ""), values
 
     def _records(self, statement: Statement, values: Mapping[str, object]) -> list[Record]:
         return [
@@ -283,7 +242,7 @@ class Reading:
 
     def repeated(self, query: Query) -> list[tuple[str, str, int]]:
         """Return hook, args column and group id that several pending recurring actions share."""
-        where, values = self.where(replace(query, statuses=(Status.PENDING,)))
+        where, values = self._conditions.where(replace(query, statuses=(Status.PENDING,)))
         if where is None:
             return []
         statement = text(

@@ -5,7 +5,6 @@ first one's commit and then finds its action. A row with the action 0 is a key t
 itself has just taken.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -21,6 +20,8 @@ _PORTION: Final = 500
 
 def hashed(key: str) -> str:
     """Return the text under which a key is stored."""
+    import hashlib  # noqa: PLC0415 - loads OpenSSL, and few actions have a key
+
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -6,8 +6,9 @@ from typing import Final, NamedTuple
 
 from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.codec import schedule
+from wpbridge.store.database.args_columns import chosen_args
 from wpbridge.store.database.connection import Connection, text
-from wpbridge.store.database.texts import as_bytes, chosen_args, date, listed, number
+from wpbridge.store.database.texts import as_bytes, date, listed, number
 from wpbridge.store.rows.groups import Groups
 from wpbridge.store.rows.writes import STATUS
 from wpbridge.store.rows.zones import Zones

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from wpbridge.action import ActionId
 from wpbridge.codec.keys import key_of
 from wpbridge.store.database.connection import Connection, text
-from wpbridge.store.structure.own_steps import old_mark
+from wpbridge.store.structure.old_keys import old_mark
 from wpbridge.store.structure.tables import Tables
 
 

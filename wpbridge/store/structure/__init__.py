@@ -6,6 +6,7 @@ DOOR: Final = (
     "creation",
     "definitions",
     "network",
+    "old_keys",
     "own_steps",
     "own_tables",
     "rights",

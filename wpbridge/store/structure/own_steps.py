@@ -10,25 +10,21 @@ Each of its statements stands alone, because MySQL commits before and after each
 definition.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 from uuid import uuid4
 
-from wpbridge.clock import SystemClock, to_text
-from wpbridge.codec.keys import work_hash
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import SchemaError, StoreError
 from wpbridge.store.database.connection import Connection, Statement, text
 from wpbridge.store.database.dialect import Dialect
 from wpbridge.store.database.session import Transactor
-from wpbridge.store.database.texts import chosen_args
 from wpbridge.store.schema.layout import TableNames
-from wpbridge.store.schema.tables import KEYS, RUNNERS, SITE
+from wpbridge.store.schema.tables import RUNNERS, SITE
 
 FIRST_VERSION: Final = 1
 """The version of the tables of wpbridge 0.1, which noted none."""
-_PORTION: Final = 500
 _SITE_ID, _OLD_UNTIL, _VERSION, _NEEDS = "site_id", "old_keys_until", "version", "needs"
 
 
@@ -88,11 +84,13 @@ def _give_id(place: Place) -> None:
     If the table exists already, all queued actions have been noted: the process that made it died,
     or the server has forgotten the id in a crash. Actions added since then are not of 0.1.
     """
+    from wpbridge.store.structure import old_keys  # noqa: PLC0415 - few sites take this step
+
     if not place.columns(place.names.site):
         place.make(place.names.keys)
-        _note_queued(place)
+        old_keys.note_queued(place)
         place.make(place.names.site)
-    begin(place, old_until=_highest(place), version=2)
+    begin(place, old_until=old_keys.highest(place), version=2)
 
 
 def _add_to_runners(column: str, place: Place) -> None:
@@ -170,59 +168,3 @@ def read_facts(connection: Connection, names: TableNames) -> SiteFacts | None:
         version=int(numbers[_VERSION]),
         needs=int(numbers[_NEEDS]),
     )
-
-
-# Which actions keep the keys of 0.1
-
-
-def old_mark(action_id: int, hook: str, args: bytes) -> str:
-    """Return the key hash which says that exactly this work keeps the key of wpbridge 0.1."""
-    return work_hash(action_id, f"wpbridge 0.1: {hook}", args)
-
-
-def _highest(place: Place) -> int:
-    """Return the highest id of an action; 0 for none."""
-    actions = place.names.actions
-    if not place.columns(actions):
-        return 0
-    most = text(f"SELECT MAX(action_id) FROM {actions}")
-    return int(place.session.run(lambda c: c.execute(most).scalar()) or 0)
-
-
-def _note_queued(place: Place) -> None:
-    """Note the queued actions, each with its work.
-
-    An id alone would not do, since a server may give it once more to other work.
-    """
-    names, session = place.names, place.session
-    columns = place.columns(names.actions)
-    if not columns:
-        return
-    queued = f"SELECT action_id FROM {names.actions} WHERE status IN ('pending', 'in-progress')"
-    ids = sorted(session.run(lambda c: [int(action) for (action,) in c.execute(text(queued))]))
-    extended = "extended_args" if "extended_args" in columns else "NULL"
-    read = text(
-        f"SELECT action_id, hook, args, {extended} FROM {names.actions} WHERE action_id IN :ids"
-    )
-    write = text(
-        KEYS.insert_into(
-            names.keys,
-            place.dialect.insert_ignore,
-            key_hash=":mark",
-            action_id=":id",
-            created_gmt=":now",
-        )
-    )
-    now = to_text(SystemClock().now())
-
-    def note(connection: Connection, portion: Sequence[int]) -> None:
-        marks = [
-            {"mark": old_mark(int(i), str(hook), chosen_args(short, longer)), "id": i, "now": now}
-            for i, hook, short, longer in connection.execute(read, {"ids": portion}).fetchall()
-        ]
-        if marks:
-            connection.execute(write, marks)
-
-    for start in range(0, len(ids), _PORTION):
-        session.transact(partial(note, portion=ids[start : start + _PORTION]))
-        session.sign()
