@@ -48,6 +48,8 @@ SEEDS = {
     "executors/webhook": ("requests", "requests stays in wpbridge.executors.webhook_call"),
     "doctor/fixes": ("click", "click stays in wpbridge.cli"),
     "telling/visible": ("rich", "rich stays in wpbridge.cli"),
+    "access/keys": ("jwt", "PyJWT stays in wpbridge.access.tokens"),
+    "access/tickets": ("wpbridge.queue.many", "Rooms, from the doors down to the nouns"),
     "cli/tables": ("yaml", "PyYAML stays in wpbridge.cli.output"),
 }
 

@@ -35,7 +35,7 @@ _ALONE: Final = tuple(name for name, told in SETTINGS.items() if told.table is N
 """Tables of their own: no settings' names inside."""
 _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     table: {told.key: name for name, told in SETTINGS.items() if told.table == table}
-    for table in ("site", "run", "php", "wake")
+    for table in dict.fromkeys(told.table for told in SETTINGS.values() if told.table)
 }
 """The file's tables: their keys, and the settings they mean."""
 

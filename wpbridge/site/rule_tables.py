@@ -15,11 +15,19 @@ from typing import Any, Final, NamedTuple
 from wpbridge.errors import ConfigError
 from wpbridge.site.faults import Faults, meant, unknown_names
 from wpbridge.site.moments import seconds_of
-from wpbridge.site.rules import Keep, Limit, Rate, RetryRule, Route, Webhook
+from wpbridge.site.rules import (
+    RIGHTS,
+    Keep,
+    Limit,
+    RetryRule,
+    Right,
+    Route,
+    Webhook,
+    rate_of,
+)
 from wpbridge.site.value_kinds import LONGEST, Kind, Origin
 
 _MOST: Final = 1_000_000
-_PER: Final = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "hour": 3600, "day": 86400}
 
 
 class _Key(NamedTuple):
@@ -132,16 +140,6 @@ def _kept_for(value: object) -> timedelta | None:
     return None if value == "forever" else _span(value)
 
 
-def _rate(value: object) -> Rate:
-    """``30/min``, ``10/s``, ``100/5m``."""
-    count, _, per = value.partition("/") if isinstance(value, str) else ("", "", "")
-    name = per.strip().lower()
-    span = _span(_PER.get(name) or (name if name[:1].isdigit() else f"1{name}"))
-    if not re.fullmatch(r"[0-9]{1,7}", count.strip()) or int(count) < 1:
-        raise ValueError
-    return Rate(count=int(count), per=span)
-
-
 # The tables.
 
 _HOOK_OR_GROUP: Final = {
@@ -218,7 +216,7 @@ limits: Final = _rows(
     {
         **_HOOK_OR_GROUP,
         "max_concurrency": _Key(_count, f"max_concurrency is a whole number from 1 to {_MOST}"),
-        "rate": _Key(_rate, 'rate is so many in a time, such as "30/min" or "100/5m"'),
+        "rate": _Key(rate_of, 'rate is so many in a time, such as "30/min" or "100/5m"'),
         "pause_after": _Key(_count, f"pause_after is a whole number from 1 to {_MOST}"),
         "pause_for": _Key(_no_span, 'pause_for is a time such as "10m" or "2h"'),
     },
@@ -233,6 +231,20 @@ def shares(value: object, _origin: Origin) -> Mapping[str, int]:
     ):
         raise ValueError(f"a table [shares] of group = weight, whole numbers from 1 to {_MOST}")
     return MappingProxyType(dict(value))
+
+
+def roles(value: object, _origin: Origin) -> Mapping[str, tuple[Right, ...]]:
+    """``[web.roles]``: what capabilities and roles of WordPress allow at the HTTP gateway."""
+    if not isinstance(value, Mapping) or not all(
+        isinstance(given, list) and all(right in RIGHTS for right in given)
+        for given in value.values()
+    ):
+        raise ValueError(
+            f"a table [web.roles] of capability or role = a list of {', '.join(RIGHTS)}"
+        )
+    return MappingProxyType(
+        {name: tuple(right for right in RIGHTS if right in given) for name, given in value.items()}
+    )
 
 
 def webhooks(value: object, origin: Origin) -> Mapping[str, Webhook]:

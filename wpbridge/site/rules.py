@@ -3,14 +3,28 @@
 :mod:`wpbridge.site.rule_tables` reads them from the settings' tables.
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import field
 from datetime import timedelta
-from typing import Final, Literal
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias, get_args
 
 from wpbridge.dataclass import dataclass
+from wpbridge.site.moments import seconds_of
+from wpbridge.site.value_kinds import LONGEST
 
 FIRST_CLAIM: Final = 25
 """The size of a claim before anything is known of the handlers, as in the plugin."""
+Right: TypeAlias = Literal["enqueue", "read", "operate"]
+RIGHTS: Final[tuple[Right, ...]] = get_args(Right)
+"""What a caller of the HTTP gateway may do: add jobs, look at its own, see and change all actions.
+"""
+WORDPRESS_ROLES: Final[Mapping[str, tuple[Right, ...]]] = MappingProxyType(
+    {"manage_options": RIGHTS}
+)
+"""What capabilities of WordPress allow, unless the settings say otherwise."""
+_PER: Final = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "hour": 3600, "day": 86400}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,3 +103,24 @@ class Limit:
     """So many failures in a row pause the hook; 0: never."""
     pause_for: timedelta | None = None
     """How long; None: until somebody resumes it."""
+
+
+def rate_of(told: object) -> Rate:
+    """Read a rate such as ``30/min``, ``10/s`` or ``100/5m``. ValueError for anything else."""
+    count, _, per = told.partition("/") if isinstance(told, str) else ("", "", "")
+    name = per.strip().lower()
+    seconds = seconds_of(_PER.get(name) or (name if name[:1].isdigit() else f"1{name}"))
+    if seconds is None or not 0 < seconds <= LONGEST.total_seconds():
+        raise ValueError
+    if not re.fullmatch(r"[0-9]{1,7}", count.strip()) or int(count) < 1:
+        raise ValueError
+    return Rate(count=int(count), per=timedelta(seconds=seconds))
+
+
+def rate_text(rate: Rate | None) -> str | None:
+    """Return a rate as :func:`rate_of` reads it; None for none."""
+    if rate is None:
+        return None
+    seconds = rate.per.total_seconds()
+    short = {1: "s", 60: "min", 3600: "hour", 86400: "day"}.get(int(seconds))
+    return f"{rate.count}/{short if short and seconds == int(seconds) else f'{seconds:g}s'}"

@@ -12,7 +12,7 @@ from wpbridge.site import rule_tables as tables
 from wpbridge.site import value_kinds as kinds
 from wpbridge.site import wake_kinds
 from wpbridge.site.database import Client
-from wpbridge.site.rules import Keep, Limit, RetryRule, Route, Webhook
+from wpbridge.site.rules import WORDPRESS_ROLES, Keep, Limit, RetryRule, Right, Route, Webhook
 from wpbridge.site.settings_file import SettingsFile
 
 Format: TypeAlias = Literal["text", "table", "json", "jsonl", "csv", "yaml", "ids", "count"]
@@ -43,7 +43,7 @@ def _setting(
     """Return a field. Its key in the file is its name, in [php] without ``php_``, unless told."""
     told = {"setting": Setting(kind, table, key, is_secret)}
     if isinstance(default, dict):
-        return field(default_factory=lambda: MappingProxyType({}), repr=False, metadata=told)
+        return field(default_factory=lambda: MappingProxyType(default), repr=False, metadata=told)
     return field(default=default, repr=not is_secret, metadata=told)
 
 
@@ -170,6 +170,12 @@ class Settings:
     """``HOST`` or ``HOST:PORT`` to which PHP on other machines sends wakes; None: as listened."""
     wake_address: str = ""
     """What a worker tells PHP of where its supervisor hears wakes. The supervisor says it."""
+    web_wordpress_login: bool = _setting(False, kinds.boolean, "web")
+    """The HTTP gateway knows users of WordPress by their application passwords."""
+    web_roles: Mapping[str, tuple[Right, ...]] = _setting(
+        dict(WORDPRESS_ROLES), tables.roles, "web"
+    )
+    """What they may do there, by capability or role. A table of one's own replaces the default."""
     php_max_memory: int = _setting(0, kinds.size, "php")
     """Bytes; 0: four fifths of the worker's own memory_limit, 512 MiB where it has none."""
     format: Format = _setting("text", kinds.choice(*get_args(Format)))

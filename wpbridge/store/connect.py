@@ -16,20 +16,26 @@ from wpbridge.store.structure.tables import Connected
 
 
 def connect(
-    address: DatabaseAddress, prefix: str, *, patience_seconds: float = 0.0, is_runner: bool = False
+    address: DatabaseAddress,
+    prefix: str,
+    *,
+    base_prefix: str = "",
+    patience_seconds: float = 0.0,
+    is_runner: bool = False,
 ) -> Connected:
     """Return the way to one site's tables. The connection is made at first use.
 
     Args:
         address: where the database is.
         prefix: the site's table prefix, already checked.
+        base_prefix: of its network, already checked; empty where it is the same.
         patience_seconds: how long to wait for a lost server; 0 fails at once.
         is_runner: see :func:`wpbridge.store.database.mysql_engine.open_engine`.
     """
     engine, dialect = _engine(address, is_runner=is_runner)
     return Connected(
         session=Session(engine, dialect, patience_seconds=patience_seconds),
-        names=TableNames(prefix=prefix),
+        names=TableNames(prefix=prefix, base_prefix=base_prefix),
         dialect=dialect,
     )
 
@@ -48,7 +54,8 @@ def connect_site(
     Raises:
         SiteError: no site of the network has the URL.
     """
-    way = connect(site.database, site.table_prefix, is_runner=is_runner)
+    base = site.base_prefix
+    way = connect(site.database, site.table_prefix, base_prefix=base, is_runner=is_runner)
     prepare(way.session)
     if site.blog_id is not None or site.url is None:
         return way

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from wpbridge.store.reading.failed import Failed
     from wpbridge.store.reading.known_names import Known
     from wpbridge.store.reading.reading import Reading
+    from wpbridge.store.rows.api_keys import ApiKeys
+    from wpbridge.store.rows.audit import Audit
     from wpbridge.store.rows.groups import Groups
     from wpbridge.store.rows.held_hooks import HeldHooks
     from wpbridge.store.rows.inserts import Inserts
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from wpbridge.store.rows.results import Results
     from wpbridge.store.rows.signing import SigningSecrets
     from wpbridge.store.rows.waits import Waits
+    from wpbridge.store.rows.wordpress_users import WordPressUsers
     from wpbridge.store.rows.writes import Writes
     from wpbridge.store.rows.zones import Zones
     from wpbridge.store.upkeep.cleaning import Cleaning
@@ -79,6 +82,9 @@ _PARTS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     "stale_claims": ("upkeep.stale_claims", "StaleClaims", ("tables", "inserts")),
     "options": ("rows.options", "Options", ("tables",)),
     "signing": ("rows.signing", "SigningSecrets", ("tables",)),
+    "api_keys": ("rows.api_keys", "ApiKeys", ("tables", "audit")),
+    "audit": ("rows.audit", "Audit", ("tables",)),
+    "wordpress_users": ("rows.wordpress_users", "WordPressUsers", ("tables",)),
     "results": ("rows.results", "Results", ("tables",)),
 }
 """By name: each part's module in this room, its class, and what it is made from."""
@@ -122,6 +128,9 @@ class OpenStore:
         stale_claims: StaleClaims
         options: Options
         signing: SigningSecrets
+        api_keys: ApiKeys
+        audit: Audit
+        wordpress_users: WordPressUsers
         results: Results
     else:
 

@@ -62,6 +62,12 @@ group = "www-data"
 listen = "127.0.0.1:9555"
 announce = "queue"
 
+[results]
+keep = "2d"
+[web]
+wordpress_login = true
+[web.roles]
+editor = ["read", "enqueue"]
 [php]
 enabled = true
 workers = 3
@@ -296,6 +302,9 @@ def test_a_full_file(cwd: Path) -> None:
         wake_group="www-data",
         wake_listen="127.0.0.1:9555",
         wake_announce="queue",
+        results_keep=timedelta(days=2),
+        web_wordpress_login=True,
+        web_roles={"editor": ("enqueue", "read")},
         php_max_memory=256 << 20,
         format="json",
         tz="Europe/Rome",

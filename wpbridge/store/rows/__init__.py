@@ -1,4 +1,4 @@
-"""Run statements on rows of one kind each: actions, logs, groups, zones, waits, options, secrets.
+"""Run statements on rows of one kind each, such as actions, groups, options and API keys.
 
 Functions that write take the connection of a transaction that the caller has begun.
 """
@@ -6,6 +6,8 @@ Functions that write take the connection of a transaction that the caller has be
 from typing import Final
 
 DOOR: Final = (
+    "api_keys",
+    "audit",
     "groups",
     "held_hooks",
     "idempotency",
@@ -15,6 +17,7 @@ DOOR: Final = (
     "results",
     "signing",
     "waits",
+    "wordpress_users",
     "writes",
     "zones",
 )

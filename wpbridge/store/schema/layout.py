@@ -40,6 +40,8 @@ class TableNames:
     """Names every table of a site that wpbridge reads or writes."""
 
     prefix: str
+    base_prefix: str = ""
+    """The prefix of the network, when this is one of its other blogs; else empty."""
 
     actions = _Named(tables.ACTIONS)
     """The plugin's: one row for each action."""
@@ -90,6 +92,16 @@ class TableNames:
     def options(self) -> str:
         """Return the name of WordPress's options table. Only migrations write to it."""
         return f"{self.prefix}options"
+
+    @property
+    def users(self) -> str:
+        """Return the name of WordPress's table of users. All sites of a network have one."""
+        return f"{self.base_prefix or self.prefix}users"
+
+    @property
+    def usermeta(self) -> str:
+        """Return the name of the table of what WordPress notes of its users. It is only read."""
+        return f"{self.base_prefix or self.prefix}usermeta"
 
     @property
     def with_ids(self) -> frozenset[str]:

@@ -130,10 +130,11 @@ class Rights:
         yield f"DELETE FROM {names.claims}"
         yield _insert(names.groups, ["slug"])
         yield _insert(names.logs, ["action_id", "message", "log_date_gmt", "log_date_local"])
+        others = (names.site, names.secrets, names.api_keys, names.audit)
         for table, (key, *_) in names.own_keys.items():
-            # A run does not write these: whoever makes the site's table also writes its rows, and
-            # `wpbridge init` makes the signing secret.
-            if table in own and table not in (names.site, names.secrets):
+            # A run does not write these: whoever makes the site's table also writes its rows,
+            # `wpbridge init` makes the signing secret, and the doors write the others.
+            if table in own and table not in others:
                 yield _update(table, [key])
                 yield _insert(table, [key])
                 yield f"DELETE FROM {table}"
