@@ -31,8 +31,19 @@ UPKEEP_HOOKS = frozenset(
     }
 )
 """The hooks of the plugin's own housekeeping, which only PHP can run."""
+OWN_HOOKS: Final = "wpbridge_"
+"""How the names of wpbridge's own hooks begin. Only wpbridge's Python runs them, never PHP."""
+CALLBACK_HOOK: Final = "wpbridge_callback"
+"""The own hook that tells a client that its job has ended."""
+OWN_GROUP: Final = "wpbridge"
+"""The group of the actions that wpbridge adds for itself."""
 PLUGIN_TIMEOUT_SECONDS: Final = 300
 """The plugin's cleaner takes a claim for dead after so long without a sign."""
+
+
+def is_own_hook(hook: str) -> bool:
+    """Tell whether a hook is one of wpbridge's own."""
+    return hook.startswith(OWN_HOOKS)
 
 
 class Status(StrEnum):

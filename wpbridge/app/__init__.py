@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from wpbridge.app.executors import make_executor
+    from wpbridge.app.own_hooks import OWN, own_handlers, unrun
     from wpbridge.app.php import ask_php, callbacks, judge_php, php_launch
     from wpbridge.app.routing import (
         claim_filter,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from wpbridge.app.runners import make_caretaker, make_runner, tell_brackets, tell_outages
 
 __all__ = (
+    "OWN",
     "ask_php",
     "callbacks",
     "claim_filter",
@@ -32,16 +34,29 @@ __all__ = (
     "make_executor",
     "make_runner",
     "not_loaded",
+    "own_handlers",
     "php_launch",
     "routes_of",
     "tell_brackets",
     "tell_outages",
+    "unrun",
 )
 
-DOOR: Final = ("cron_bridge", "named_run", "parts", "php", "queued_hooks", "worker")
+DOOR: Final = (
+    "cron_bridge",
+    "job_callbacks",
+    "named_run",
+    "parts",
+    "php",
+    "queued_hooks",
+    "worker",
+)
 """The modules that other rooms may import, beside the names of this one."""
 
 _HOMES: Final = {
+    "OWN": "wpbridge.app.own_hooks",
+    "own_handlers": "wpbridge.app.own_hooks",
+    "unrun": "wpbridge.app.own_hooks",
     "ask_php": "wpbridge.app.php",
     "callbacks": "wpbridge.app.php",
     "claim_filter": "wpbridge.app.routing",

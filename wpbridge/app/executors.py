@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from wpbridge.app.own_hooks import own_handlers
 from wpbridge.app.routing import routes_of
 from wpbridge.clock import Clock
 from wpbridge.executors.base import Executor, Mailbox
@@ -45,8 +46,9 @@ def make_executor(
     # What a handler enqueues waits for the database as long as the runner does.
     patience = max(PATIENCE_SECONDS, store.session.patience_seconds)
     isolated = {hook: handler for hook, handler in handlers.items() if handler.isolate}
+    threaded = {hook: handler for hook, handler in handlers.items() if hook not in isolated}
     threads = ThreadExecutor(
-        {hook: handler for hook, handler in handlers.items() if hook not in isolated},
+        {**threaded, **own_handlers(settings)},
         concurrency=settings.concurrency,
         clock=clock,
         site=site.name,

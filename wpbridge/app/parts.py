@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 
 from wpbridge.action import Claim
+from wpbridge.app.own_hooks import OWN
 from wpbridge.app.routing import claim_filter, handlers_of, routes_of
 from wpbridge.clock import SystemClock
 from wpbridge.daemon.log_setup import start_log
@@ -58,7 +59,8 @@ def prepared(
     site = resolve(settings, os.environ)
     start_log(settings, site, is_daemon=is_daemon)
     handlers = handlers_of(settings)
-    if not (handlers or settings.php or any_hooks):
+    runs_own = bool(settings.hooks) and OWN.issuperset(settings.hooks)
+    if not (handlers or settings.php or any_hooks or runs_own):
         raise ConfigError(
             "no handlers: name a module with --handlers, [webhooks] in the file, or run PHP's hooks"
             " with --php"

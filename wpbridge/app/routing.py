@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from wpbridge.action import OWN_HOOKS, is_own_hook
+from wpbridge.app.own_hooks import OWN
 from wpbridge.errors import ConfigError
 from wpbridge.executors.handlers import Handler
 from wpbridge.executors.loading import load
@@ -13,12 +15,21 @@ from wpbridge.store.base import ClaimFilter
 
 
 def handlers_of(settings: Settings) -> dict[str, Handler]:
-    """Load Python handlers and webhooks, by hook."""
+    """Load Python handlers and webhooks, by hook; without those of wpbridge's own hooks.
+
+    Raises:
+        ConfigError: they cannot be loaded, two claim one hook, or one claims a hook of wpbridge's.
+    """
     found = load(settings.handlers, folder=settings.handlers_folder, trusted=settings.trusted)
     for hook, webhook in settings.webhooks.items():
         if hook in found:
             raise ConfigError(f"hook {hook!r} has both a Python handler and a webhook")
         found[hook] = webhook_handler(hook, webhook)
+    if taken := sorted(filter(is_own_hook, found)):
+        raise ConfigError(
+            f"hook {taken[0]!r} has a handler or a webhook, but hooks that begin with {OWN_HOOKS}"
+            " are wpbridge's own: give it another name"
+        )
     return found
 
 
@@ -52,6 +63,7 @@ def routes_of(
         php=settings.php,
         owns_site=settings.owns_site,
         not_loaded=left_out,
+        own=OWN,
     )
 
 
@@ -63,9 +75,8 @@ def claim_filter(settings: Settings, routes: Routes) -> ClaimFilter:
     known = routes.hooks()
     unknown = [] if known is None else sorted(set(settings.hooks) - known)
     if unknown:
-        raise ConfigError(
-            f"no handler for {', '.join(unknown)}; there are {', '.join(sorted(known or ()))}"
-        )
+        there = sorted((known or frozenset()) - OWN)
+        raise ConfigError(f"no handler for {', '.join(unknown)}; there are {', '.join(there)}")
     return ClaimFilter(
         hooks=frozenset(settings.hooks) or known,
         groups=frozenset(settings.groups) if settings.groups else None,

@@ -12,7 +12,7 @@ from wpbridge.cli.options import handlers_option, one_line_errors, settings_of, 
 from wpbridge.cli.output import told
 from wpbridge.cli.terminal import print_line
 from wpbridge.errors import ConfigError
-from wpbridge.plugin import companion
+from wpbridge.plugin import companion, own_hooks
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import Site, resolve
 from wpbridge.store.connect import connect_site
@@ -65,6 +65,8 @@ def install_plugin(
     else:
         did = f"would {_DEEDS[change]}" if dry_run else change
         print_line(f"{did} {file}: {what}")
+    if remove and not (dry_run or own_hooks.forget_sign(site) or change == "unchanged"):
+        told(f"the option {own_hooks.SIGN} could not be deleted: callbacks would go to PHP")
 
 
 def _refuse_loss(

@@ -6,7 +6,9 @@ Pure: nothing here asks a clock, a database or a file.
 from typing import Final
 
 DOOR: Final = (
+    "addresses",
     "args",
+    "callback_urls",
     "cron",
     "jsontext",
     "keys",

@@ -4,11 +4,12 @@ Each use has a key of its own, so a signature made for one use is worth nothing 
 companion plugin derives the same keys in PHP (``wpbridge_signing_keys()``).
 """
 
+import base64
 import hmac
 import re
 from typing import Final, Literal, TypeAlias, get_args
 
-Use: TypeAlias = Literal["wake", "job-token", "ticket", "login", "forward"]
+Use: TypeAlias = Literal["wake", "job-token", "ticket", "login", "forward", "callback"]
 USES: Final[tuple[Use, ...]] = get_args(Use)
 """What keys are derived for. The companion plugin has the same list."""
 SECRET_BYTES: Final = 32
@@ -24,6 +25,17 @@ def derived_key(secret: bytes, use: Use) -> bytes:
     if use not in USES:
         raise ValueError(f"no key is derived for {use!r}: use one of {', '.join(USES)}")
     return hmac.digest(secret, f"wpbridge/{use}/v1".encode(), "sha256")
+
+
+def callback_secret(key: bytes, name: str) -> str:
+    """Return the secret that signs the callbacks of one API key, as Standard Webhooks writes it.
+
+    Args:
+        key: a key of the use ``callback``.
+        name: the name of the API key.
+    """
+    digest = hmac.digest(key, name.encode(), "sha256")
+    return f"whsec_{base64.b64encode(digest).decode()}"
 
 
 def fingerprint(secret: bytes) -> str:

@@ -3,6 +3,7 @@
 import shlex
 from typing import Final
 
+from wpbridge import app
 from wpbridge.doctor.checks_runners import LATE_SECONDS, RUN, missed
 from wpbridge.doctor.examination import Check
 from wpbridge.doctor.examined_site import ExaminedSite
@@ -84,6 +85,14 @@ def _late(examined: ExaminedSite, cause: str) -> Finding:
     )
 
 
+def own_hooks(examined: ExaminedSite) -> Finding:
+    """Does somebody run what wpbridge adds for itself?"""
+    told = app.unrun(examined.store, examined.now, examined.me)
+    if told is None:
+        return ok("no callback waits for a runner")
+    return problem(told, "clients are not told that their jobs have ended", fix=RUN)
+
+
 def unrouted_hooks(examined: ExaminedSite) -> Finding:
     """Does every due action have a route to somebody who runs it?"""
     due = examined.due_hooks
@@ -121,5 +130,6 @@ def unrouted_hooks(examined: ExaminedSite) -> Finding:
 CHECKS: Final = (
     Check(name="pauses", look=pauses),
     Check(name="backlog", look=backlog),
+    Check(name="own-hooks", look=own_hooks),
     Check(name="unrouted-hooks", look=unrouted_hooks),
 )

@@ -8,6 +8,7 @@ from typing import Final
 
 DOOR: Final = (
     "base",
+    "callback",
     "handlers",
     "loading",
     "openings",

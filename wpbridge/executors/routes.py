@@ -1,14 +1,14 @@
 """The one table that says what happens to a hook's actions: docs/reference/routing.md.
 
-In order: the plugin's own upkeep, the routes of the settings, a Python handler, a webhook, PHP when
-it is on. What nothing takes is left to the plugin's runner.
+In order: wpbridge's own hooks, the plugin's own upkeep, the routes of the settings, a Python
+handler, a webhook, PHP when it is on. What nothing takes is left to the plugin's runner.
 """
 
 import functools
 from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, TypeAlias
 
-from wpbridge.action import UPKEEP_HOOKS
+from wpbridge.action import UPKEEP_HOOKS, is_own_hook
 from wpbridge.dataclass import dataclass
 from wpbridge.patterns import is_any, matches
 from wpbridge.site.rules import Route
@@ -37,6 +37,7 @@ class Routes:
         php: bool,
         owns_site: bool,
         not_loaded: Sequence[str] = (),
+        own: Collection[str] = (),
     ) -> None:
         """What there is.
 
@@ -47,6 +48,7 @@ class Routes:
             php: PHP workers are on.
             owns_site: the plugin's own runners are off.
             not_loaded: modules that may have more handlers.
+            own: wpbridge's own hooks, which have a handler of wpbridge's.
         """
         self._routes = tuple(routes)
         self._python = dict(python)
@@ -54,6 +56,7 @@ class Routes:
         self._php = php
         self._owns_site = owns_site
         self._not_loaded = tuple(not_loaded)
+        self._own = frozenset(own)
         self.decide = functools.lru_cache(maxsize=10_000)(self._decide)
 
     def accepts(self, hook: str, group: str) -> bool:
@@ -65,6 +68,8 @@ class Routes:
 
         True also where an earlier route turns away every group that a later one would take.
         """
+        if is_own_hook(hook):
+            return self._ours(hook).to != "leave"
         if hook in UPKEEP_HOOKS:
             return self._upkeep().to != "leave"
         for route in self._routes:
@@ -77,9 +82,13 @@ class Routes:
 
     def hooks(self) -> frozenset[str] | None:
         """All hooks that may be ours; None when any may be."""
-        return None if self._php or self._not_loaded else frozenset(self._python) | self._webhooks
+        if self._php or self._not_loaded:
+            return None
+        return frozenset(self._python) | self._webhooks | self._own
 
     def _decide(self, hook: str, group: str) -> Decision:
+        if is_own_hook(hook):
+            return self._ours(hook)
         if hook in UPKEEP_HOOKS:
             return self._upkeep()
         for number, route in enumerate(self._routes, 1):
@@ -97,6 +106,11 @@ class Routes:
         if self._php:
             return Decision("php", "php is on, and no handler is here")
         return Decision("leave", "no handler is here, and php is off")
+
+    def _ours(self, hook: str) -> Decision:
+        if hook in self._own:
+            return Decision("python", "one of wpbridge's own hooks")
+        return Decision("leave", "one of wpbridge's own hooks, which this release does not know")
 
     def _upkeep(self) -> Decision:
         if not self._owns_site:

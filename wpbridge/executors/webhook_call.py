@@ -10,9 +10,9 @@ import os
 import queue
 import socket
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -23,6 +23,7 @@ from wpbridge.dataclass import dataclass
 from wpbridge.errors import ExecutionError
 from wpbridge.outcome import class_name, exact
 
+Connect: TypeAlias = Callable[[], socket.socket]
 MOST_BYTES: Final = 65_536
 """Of an answer's body. What lies beyond is not read, and the connection is closed."""
 DONE: Final = range(200, 300)
@@ -45,7 +46,13 @@ class Answer:
 
 
 def post(
-    url: str, body: bytes, headers: Mapping[str, str], seconds: float, unread: Collection[int] = ()
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    seconds: float,
+    unread: Collection[int] = (),
+    *,
+    connect: Connect | None = None,
 ) -> Answer:
     """Post a body and return the answer, whatever its status.
 
@@ -58,6 +65,8 @@ def post(
         headers: sent beside those of HTTP itself.
         seconds: for the whole call, from looking up the host to the end of the answer.
         unread: statuses whose body is not read, however it comes.
+        connect: makes the connection in place of a look-up of the URL's host, and no proxy is used
+            then. An ExecutionError that it raises is raised here.
 
     Raises:
         ExecutionError: there is no whole answer, or not in time. The message names no part of the
@@ -68,7 +77,8 @@ def post(
 
     def run() -> None:
         try:
-            answers.put(_answer(line, url, body, headers, seconds, unread=unread))
+            adapter = _Adapter(line, connect)
+            answers.put(_answer(adapter, url, body, headers, seconds, unread=unread))
         except Exception as error:  # noqa: BLE001 - the caller's thread says what went wrong
             answers.put(error)
         finally:
@@ -81,6 +91,8 @@ def post(
     except queue.Empty:
         line.cut()
         answer = requests.Timeout()
+    if isinstance(answer, ExecutionError):
+        raise answer
     if isinstance(answer, Exception):
         raise ExecutionError(_reason(answer, seconds)) from None
     return answer
@@ -140,19 +152,20 @@ class _Session(requests.Session):
 class _Adapter(requests.adapters.HTTPAdapter):
     """Makes connections whose line can be cut."""
 
-    def __init__(self, line: _Line) -> None:
+    def __init__(self, line: _Line, connect: Connect | None) -> None:
         super().__init__()
         self._line = line
+        self.connect = connect
 
     def get_connection_with_tls_context(self, *args: Any, **more: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **more)
-        line, plain = self._line, pool.ConnectionCls
+        line, connect, plain = self._line, self.connect, pool.ConnectionCls
 
         class Held(plain):  # type: ignore[misc,valid-type]
             response_class = _Final
 
             def _new_conn(self) -> socket.socket:
-                opened: socket.socket = super()._new_conn()
+                opened: socket.socket = connect() if connect else super()._new_conn()
                 line.keep(opened)
                 return opened
 
@@ -161,7 +174,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
 
 def _answer(
-    line: _Line,
+    adapter: _Adapter,
     url: str,
     body: bytes,
     headers: Mapping[str, str],
@@ -172,11 +185,12 @@ def _answer(
     with _Session() as session:
         # With trust_env a netrc file would add its login. What else it does is done here.
         session.trust_env = False
-        session.proxies = dict(requests.utils.get_environ_proxies(url))
+        if adapter.connect is None:
+            session.proxies = dict(requests.utils.get_environ_proxies(url))
         bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
         session.verify = bundle or True
-        session.mount("http://", _Adapter(line))
-        session.mount("https://", _Adapter(line))
+        session.mount("http://", adapter)
+        session.mount("https://", adapter)
         with session.post(
             url,
             data=body,

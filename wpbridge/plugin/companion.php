@@ -16,8 +16,8 @@ define( 'WPBRIDGE_COMPANION', '{"version":"0","sites":{}}' );
 if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 
 	/**
-	 * Narrows what Action Scheduler's runners claim, by filters that it has had since 3.4. Writes to no table.
-	 * The second part of this file wakes wpbridge.
+	 * Narrows what Action Scheduler's runners claim, by filters that it has had since 3.4.
+	 * It writes one option, which tells wpbridge that this file is loaded. The second part of this file wakes wpbridge.
 	 *
 	 * What cannot be read counts as empty, so the plugin then behaves as if this file were not there.
 	 * Written in the PHP of 5.6, for the sites that Action Scheduler 3.5 still serves.
@@ -36,8 +36,14 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 		/** How many due rows are examined at most, so that no page has to read a whole backlog. */
 		const WINDOW = 1000;
 
+		/** True for wpbridge's own hooks, which begin with wpbridge_. MySQL and SQLite read it alike, and compare bytes. */
+		const OWN_HOOKS = "HEX( SUBSTR( hook, 1, 9 ) ) = '77706272696467655F'";
+
+		/** The option that tells wpbridge that this file is loaded, and what it does. */
+		const SIGN = 'wpbridge_companion';
+
 		/** What keys are derived for. wpbridge has the same list in Python. */
-		const USES = array( 'wake', 'job-token', 'ticket', 'login', 'forward' );
+		const USES = array( 'wake', 'job-token', 'ticket', 'login', 'forward', 'callback' );
 
 		/** The signing secrets are read again after this time, so that a process that lives long notices a rotation. */
 		const SECRETS_SECONDS = 30;
@@ -52,6 +58,7 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 			add_filter( 'action_scheduler_allow_async_request_runner', array( __CLASS__, 'allow_async' ), PHP_INT_MAX );
 			// Action Scheduler adds its runner at priority 1.
 			add_action( 'init', array( __CLASS__, 'switch_off' ), 20 );
+			add_action( 'init', array( __CLASS__, 'give_sign' ), 20 );
 			add_action( 'admin_notices', array( __CLASS__, 'notice' ) );
 			add_filter( 'site_status_tests', array( __CLASS__, 'add_test' ) );
 			add_filter( 'debug_information', array( __CLASS__, 'add_information' ) );
@@ -89,6 +96,18 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 			}
 		}
 
+		/** Says once in the options that this version of the file is loaded, and keeps wpbridge's own hooks from PHP. */
+		public static function give_sign() {
+			global $wpdb;
+			$told = json_decode( WPBRIDGE_COMPANION, true );
+			$sign = self::version() . ' own-hooks';
+			if ( isset( $told['sites'][ $wpdb->prefix ] ) && get_option( self::SIGN ) !== $sign ) {
+				$before = $wpdb->suppress_errors( true );
+				update_option( self::SIGN, $sign );
+				$wpdb->suppress_errors( $before );
+			}
+		}
+
 		/*
 		 * Which rows belong to whom, as SQL over the columns hook and group_id.
 		 */
@@ -103,8 +122,8 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 			if ( self::is_switched_off() || self::ALL === $paused ) {
 				return self::ALL;
 			}
-			// Names are compared with MySQL's functions, which WordPress on SQLite does not understand.
-			return is_a( $wpdb, 'WP_SQLite_DB' ) ? self::NONE : self::any( array( self::owned(), $paused ) );
+			// Other names are compared with MySQL's functions, which WordPress on SQLite does not understand.
+			return is_a( $wpdb, 'WP_SQLite_DB' ) ? self::OWN_HOOKS : self::any( array( self::OWN_HOOKS, self::owned(), $paused ) );
 		}
 
 		/** A condition for the rows that wpbridge owns. The first rule that matches decides, then the hooks with a handler. */
@@ -293,10 +312,7 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 		/** Counts the overdue rows of wpbridge that are not paused, among those that have been due for longest. */
 		private static function overdue() {
 			$site  = self::site();
-			$owned = $site['owns_site'] ? self::ALL : self::owned();
-			if ( self::NONE === $owned ) {
-				return 0;
-			}
+			$owned = $site['owns_site'] ? self::ALL : self::any( array( self::OWN_HOOKS, self::owned() ) );
 			$rows = self::rows(
 				'SELECT COUNT(*) AS late FROM ( ' . self::due( self::OVERDUE_SECONDS ) . " ) due WHERE ( $owned ) AND NOT ( " . self::paused() . ' )'
 			);

@@ -142,6 +142,19 @@ def sends_wakes(folder: Path) -> bool:
     return source is not None and b"class Wpbridge_Wakes" in source
 
 
+def leaves_own_hooks(folder: Path, prefix: str) -> bool:
+    """Tell whether the file in a folder keeps PHP's runners of a site off wpbridge's own hooks.
+
+    One of an earlier release does not.
+
+    Raises:
+        SiteError: the file cannot be read.
+    """
+    source = source_of(folder / FILE_NAME)
+    found = parse(source) if source is not None and b"const OWN_HOOKS" in source else None
+    return found is not None and prefix in found.sites
+
+
 def install(
     folder: Path, prefix: str, ownership: Ownership, *, dry_run: bool = False
 ) -> Literal["created", "renewed", "unchanged"]:

@@ -5,9 +5,11 @@ from typing import Final
 from wpbridge import moved
 
 DOOR: Final = (
+    "callbacks",
     "enqueue",
     "facade",
     "failure_groups",
+    "job_documents",
     "jobs",
     "many",
     "status",

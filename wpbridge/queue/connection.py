@@ -29,6 +29,7 @@ class QueueConnection:
         unique_by: UniqueBy = "auto",
         clock: Clock | None = None,
         close_store: bool = True,
+        lock: "threading.RLock | None" = None,
     ) -> None:
         """Work on a store that is open already, or that the function opens at first use."""
         self._opened = None if callable(store) else store
@@ -36,7 +37,7 @@ class QueueConnection:
         self._unique_by: UniqueBy = unique_by
         self._clock = clock or SystemClock()
         self._closes = close_store
-        self._lock = threading.RLock()
+        self._lock = lock or threading.RLock()
         self._wake_name = ""
 
     @property

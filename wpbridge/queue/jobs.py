@@ -7,12 +7,12 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, Self, TypeAlias, TypeVar
 
-from wpbridge.action import ActionId, NewAction, Status
+from wpbridge.action import OWN_HOOKS, ActionId, NewAction, Status, is_own_hook
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ActionNotFound, InputError
 from wpbridge.queue.enqueue import Enqueue, request_of
@@ -22,6 +22,7 @@ from wpbridge.store.queueing.jobs import NewJob
 from wpbridge.store.records import JobRecord, Record, Sign, StoredResult
 from wpbridge.store.rows.idempotency import hashed
 
+T = TypeVar("T")
 JobStatus: TypeAlias = Literal[
     "scheduled", "waiting", "pending", "running", "retrying", "complete", "failed", "canceled"
 ]
@@ -37,6 +38,11 @@ _OF_STATUS: Final[Mapping[str, JobStatus]] = {
 
 class JobGone(ActionNotFound):
     """The job was there, and its action has been deleted since."""
+
+    def __init__(self, message: str | None = None, *, key_name: str = "") -> None:
+        """Take the message, and the API key that added the job."""
+        super().__init__(message)
+        self.key_name = key_name
 
 
 def new_uuid() -> str:
@@ -129,6 +135,21 @@ def status_of(action: Record, *, is_waiting: bool, now: datetime) -> JobStatus:
 class JobQueue(Queue):
     """A queue that also adds jobs and looks at them."""
 
+    @classmethod
+    def beside(cls, queue: Queue) -> Self:
+        """Return a queue of jobs on the connection of a queue. The threads of both take turns."""
+        return cls(
+            lambda: queue.store,
+            clock=queue._clock,  # noqa: SLF001 - one more view of the same queue
+            close_store=False,
+            lock=queue._lock,  # noqa: SLF001
+        )
+
+    def ask(self, work: Callable[[OpenStore], T]) -> T:
+        """Return what a function finds in the store, which no other thread uses meanwhile."""
+        with self._turn() as parts:
+            return work(parts)
+
     def prepared(self, asked: JobRequest) -> NewJob:
         """Return what the store is asked to add for a request.
 
@@ -138,6 +159,8 @@ class JobQueue(Queue):
         """
         now = self._now()
         request = request_of(asked.new, now)
+        if is_own_hook(asked.new.hook):
+            raise InputError(f"hook: hooks that begin with {OWN_HOOKS} are wpbridge's own")
         if asked.callback is not None and (asked.new.cron or asked.new.interval):
             raise InputError("callback: a recurring job has no end that it could tell")
         callback = None if asked.callback is None else request_of(asked.callback, now)
@@ -205,7 +228,8 @@ class JobQueue(Queue):
                 return None
             seen = self._seen(parts, [record])
         if not seen:
-            raise JobGone(f"the action of job {uuid} has been deleted")
+            name = record.key_name
+            raise JobGone(f"the action of job {uuid} has been deleted", key_name=name)
         return seen[0]
 
     def jobs(self, uuids: Sequence[str]) -> list[Job]:

@@ -7,6 +7,7 @@ The count is kept in the tables, so that hosts and restarts add up.
 from collections.abc import Sequence
 from datetime import datetime
 
+from wpbridge.action import is_own_hook
 from wpbridge.dataclass import dataclass
 from wpbridge.events import HookPaused
 from wpbridge.outcome import Booked, Completed, Failed, Outcome, Retried
@@ -78,7 +79,12 @@ class Breaker:
         return found
 
     def _rule(self, hook: str) -> Limit | None:
-        """Return the first limit that fits the hook, if that limit pauses hooks."""
+        """Return the first limit that fits the hook, if that limit pauses hooks.
+
+        None pauses wpbridge's own hooks: one receiver that is away must not stop all callbacks.
+        """
+        if is_own_hook(hook):
+            return None
         if hook not in self._known:
             fits = (rule for rule in self._rules if matches(rule.hook or "", hook))
             rule = next(fits, None)

@@ -7,7 +7,7 @@ do not count, and every runner on every host counts alike.
 import random
 from collections.abc import Callable, Sequence
 
-from wpbridge.action import ActionId
+from wpbridge.action import ActionId, is_own_hook
 from wpbridge.executors.base import Report
 from wpbridge.outcome import Failed, Retried
 from wpbridge.runner import log_texts
@@ -35,6 +35,9 @@ class Retries:
         for report in reports:
             if isinstance(report.outcome, Failed):
                 action, failed = report.call.action, report.outcome
+                if is_own_hook(action.hook):
+                    # Its handler has its own tries, and its failure is final.
+                    continue
                 rule = rule_for(
                     self._rules, hook=action.hook, group=action.group, error=failed.error_type
                 )

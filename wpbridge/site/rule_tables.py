@@ -12,6 +12,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from wpbridge.action import OWN_HOOKS
 from wpbridge.errors import ConfigError
 from wpbridge.site.faults import Faults, meant, unknown_names
 from wpbridge.site.moments import seconds_of
@@ -142,6 +143,17 @@ def _kept_for(value: object) -> timedelta | None:
 
 # The tables.
 
+
+def _hook(value: object, *, least: int = 1) -> str:
+    pattern = _text(value, least=least)
+    if pattern.startswith(OWN_HOOKS):
+        raise ValueError(
+            f"hook {pattern!r}: hooks that begin with {OWN_HOOKS} are wpbridge's own, and no rule"
+            " of yours counts for them"
+        )
+    return pattern
+
+
 _HOOK_OR_GROUP: Final = {
     "hook": _Key(partial(_text, least=1), "hook and group are texts"),
     "group": _Key(_text, "hook and group are texts"),
@@ -174,6 +186,7 @@ routes: Final = _rows(
             is_required=True,
         ),
         **_HOOK_OR_GROUP,
+        "hook": _Key(_hook, "hook and group are texts"),
     },
     _route_names,
 )
@@ -198,7 +211,7 @@ retries: Final = _rows(
     "retry",
     RetryRule,
     {
-        "hook": _Key(_text, "hook is a text"),
+        "hook": _Key(partial(_hook, least=0), "hook is a text"),
         "group": _Key(_text, "group is a text"),
         "error": _Key(_error_pattern, "error is a text"),
         "max_attempts": _Key(

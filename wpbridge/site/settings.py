@@ -178,6 +178,8 @@ class Settings:
     """What they may do there, by capability or role. A table of one's own replaces the default."""
     php_max_memory: int = _setting(0, kinds.size, "php")
     """Bytes; 0: four fifths of the worker's own memory_limit, 512 MiB where it has none."""
+    web_allow_private_callbacks: bool = _setting(False, kinds.boolean, "web")
+    """Callbacks may go to private hosts that an API key names; to addresses it names, always."""
     format: Format = _setting("text", kinds.choice(*get_args(Format)))
     quiet: bool = _setting(False, kinds.boolean)
     verbose: int = _setting(0, kinds.number(0, 2))

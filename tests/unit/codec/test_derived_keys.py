@@ -29,6 +29,10 @@ KEYS = {
         "c38879970305e2a7ad98f4eeff38e914e6bc8996e7700ce3c1038021aa814d7b",
         "3482889ff42cc51c1e218843929f44f21fef35ffd7c064abd099affef0398580",
     ),
+    "callback": (
+        "436ae04b409d7d2007dafaa2dd3a7970759efd740f5af576ce4fb72b521291f7",
+        "ec5c9983b28801ebfe962cea39272dbba2310407c571a7b24165b4d45caa228f",
+    ),
 }
 
 

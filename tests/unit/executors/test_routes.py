@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wpbridge import app
-from wpbridge.action import UPKEEP_HOOKS
+from wpbridge.action import CALLBACK_HOOK, UPKEEP_HOOKS
 from wpbridge.errors import ConfigError
 from wpbridge.executors.handlers import Handler, describe
 from wpbridge.executors.routes import Decision, Routes
@@ -311,7 +311,7 @@ def test_routes_of_tells_python_from_webhooks_by_the_settings() -> None:
     assert routes.decide("w", "") == Decision("webhook", "webhook")
     assert routes.decide("left", "") == Decision("leave", "route 1")
     assert routes.decide(UPKEEP, "").why == "the plugin's own upkeep needs php, which is off"
-    assert routes.hooks() == frozenset({"p", "w", "left"})
+    assert routes.hooks() == frozenset({"p", "w", "left", CALLBACK_HOOK})
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ def test_a_claim_is_for_what_has_a_handler_or_with_php_for_any_hook(
     php: bool, owns_site: bool
 ) -> None:
     found = hook_filter(Settings(php=php, owns_site=owns_site), handlers("a", "b"))
-    assert found == (None if php else {"a", "b"}, php and owns_site)
+    assert found == (None if php else {"a", "b", CALLBACK_HOOK}, php and owns_site)
 
 
 def test_a_claim_is_narrowed_by_the_settings_and_judged_by_the_routes() -> None:
@@ -340,6 +340,29 @@ def test_a_claim_is_narrowed_by_the_settings_and_judged_by_the_routes() -> None:
     assert only.may_accept is not None
     assert (only.accepts("a", "x"), only.accepts("a", "g")) == (False, True)
     assert (only.may_accept("a"), only.may_accept("l")) == (True, False)
+
+
+def test_no_rule_and_no_handler_takes_over_a_hook_of_wpbridge() -> None:
+    settings = Settings(routes=(Route(hook="*", to="php"), Route(group="*", to="leave")), php=True)
+    routes = app.routes_of(settings, {})
+    assert routes.decide(CALLBACK_HOOK, "wpbridge").to == "python"
+    # One of a later release, and one that is not ours by its letters.
+    assert routes.decide("wpbridge_later", "").to == "leave"
+    assert not routes.may_accept("wpbridge_later")
+    assert routes.decide("WPBRIDGE_CALLBACK", "").to == "php"
+    taken = r"^hook 'wpbridge_x' has a handler or a webhook, but hooks that begin with wpbridge_"
+    with pytest.raises(ConfigError, match=taken):
+        app.handlers_of(Settings(webhooks={"wpbridge_x": Webhook(url="https://example.com")}))
+
+
+@pytest.mark.parametrize(
+    "rule", ['[[routes]]\nhook = "{}"\nto = "leave"\n', '[[retry]]\nhook = "{}"\n']
+)
+@pytest.mark.parametrize("hook", ["wpbridge_callback", "wpbridge_*", "wpbridge_"])
+def test_rules_for_hooks_of_wpbridge_are_refused(tmp_path: Path, rule: str, hook: str) -> None:
+    (tmp_path / "wpbridge.toml").write_text(rule.format(hook))
+    with pytest.raises(ConfigError, match="are wpbridge's own, and no rule"):
+        load({}, {}, tmp_path)
 
 
 def test_the_documented_settings_do_what_the_page_says(tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ announce = "queue"
 keep = "2d"
 [web]
 wordpress_login = true
+allow_private_callbacks = true
 [web.roles]
 editor = ["read", "enqueue"]
 [php]

@@ -106,6 +106,19 @@ class Due:
         each = [self._first_but(self._by_hook, now, hooks, ids, hook=name) for name in names]
         return min((one for one in each if one), key=lambda one: (one.at, one.id), default=None)
 
+    def oldest_of(self, now: datetime, hook: str) -> DueAction | None:
+        """Return the dated action of one hook that has been due for the longest."""
+        rows = self._rows(
+            f"SELECT action_id, hook, group_id, scheduled_date_gmt FROM {self._by_hook}"
+            f" WHERE hook = :hook AND {DUE} AND scheduled_date_gmt > :zero"
+            f" AND {self._exact} = :exact ORDER BY scheduled_date_gmt LIMIT 1",
+            now=to_text(now),
+            hook=hook,
+            zero=ZERO_DATE,
+            exact=to_bytes(hook),
+        )
+        return _due_action(rows)
+
     def _first(self, table: str, now: datetime) -> DueAction | None:
         rows = self._rows(
             f"SELECT action_id, hook, group_id, scheduled_date_gmt FROM {table} WHERE {DUE}"

@@ -51,6 +51,10 @@ class Options:
 
         self._session.run(check)
 
+    def are_there(self) -> bool:
+        """Tell whether there is a WordPress around the queue."""
+        return self._session.run(lambda c: bool(self._dialect.columns(c, self._table)))
+
     def read(self, name: str) -> bytes | None:
         """Return an option's bytes as PHP has them; None when there is no such option."""
 

@@ -1,0 +1,59 @@
+"""The handlers of wpbridge's own hooks, which each runner has, and whether anybody runs them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from wpbridge.action import CALLBACK_HOOK, OWN_GROUP
+from wpbridge.executors.handlers import Context, Handler, describe
+from wpbridge.runner.identity import Identity
+from wpbridge.runner.liveness import is_dead
+from wpbridge.site.config import Settings
+from wpbridge.store.opened import OpenStore
+from wpbridge.store.records import Pause
+from wpbridge.store.running.ownership import runners
+
+OWN: Final = frozenset({CALLBACK_HOOK})
+"""wpbridge's own hooks."""
+_UNRUN_SECONDS: Final = 120
+"""After this time a due action should have been run, where cron starts a run each minute."""
+_LATE_SECONDS: Final = 600
+"""The same where a runner lives, which may be busy."""
+
+
+def own_handlers(settings: Settings) -> dict[str, Handler]:
+    """Return the handlers of wpbridge's own hooks. What they need is loaded when one runs."""
+
+    def callback(*, context: Context) -> None:
+        from wpbridge.app import job_callbacks  # noqa: PLC0415 - loads `requests`
+
+        job_callbacks.run(context, settings)
+
+    return {CALLBACK_HOOK: describe(CALLBACK_HOOK, callback, timeout=0)}
+
+
+def unrun(store: OpenStore, now: datetime, me: Identity) -> str | None:
+    """Say that nobody runs wpbridge's own hooks; None where somebody does, or nothing is due.
+
+    A few short statements, for `wpbridge doctor` and for ``/readyz``. What is paused counts as run.
+    """
+    oldest = [store.due.oldest_of(now, hook) for hook in sorted(OWN)]
+    ages = [(now - one.at).total_seconds() for one in oldest if one is not None]
+    if not ages or max(ages) < _UNRUN_SECONDS or _is_paused(store.pauses.in_force(now)):
+        return None
+    lives = any(not is_dead(runner, me) for runner in runners(store.tables))
+    if lives and max(ages) < _LATE_SECONDS:
+        return None
+    count = store.due.held(now, OWN)
+    why = (
+        "the runners that live are busy, or leave them out (see --hooks, --groups and their likes)"
+        if lives
+        else "no wpbridge runner lives: start `wpbridge work`"
+    )
+    return f"{count} callback(s) are due, the first for {max(ages):.0f} s, and {why}"
+
+
+def _is_paused(pauses: Sequence[Pause]) -> bool:
+    paused = {(pause.kind, pause.name) for pause in pauses}
+    ours = {("group", OWN_GROUP), *(("hook", hook) for hook in OWN)}
+    return bool(paused & ours) or any(kind == "all" for kind, _ in paused)
