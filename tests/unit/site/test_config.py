@@ -305,6 +305,7 @@ def test_a_full_file(cwd: Path) -> None:
         wake_announce="queue",
         results_keep=timedelta(days=2),
         web_wordpress_login=True,
+        web_allow_private_callbacks=True,
         web_roles={"editor": ("enqueue", "read")},
         php_max_memory=256 << 20,
         format="json",
