@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -22,13 +23,17 @@ from companion_site import (
     made_wordpress,
     run_php,
 )
-from rows import change, query
+from rows import change, column, query
 from stores import way_of
+from wpbridge import __version__
 from wpbridge.clock import SystemClock
 from wpbridge.codec.signing import USES
 from wpbridge.plugin import companion
 from wpbridge.plugin.companion import Companion, Ownership, Rule
+from wpbridge.plugin.own_hooks import OwnHooks
 from wpbridge.site.config import Settings
+from wpbridge.site.database import DatabaseAddress
+from wpbridge.site.resolve import Site as Place
 from wpbridge.site.rules import Route
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.records import Pause
@@ -36,6 +41,7 @@ from wpbridge.store.structure.creation import create_tables
 
 __all__ = ["emptied_site", "made_wordpress"]
 
+ADDRESS = DatabaseAddress.from_dsn("sqlite://")
 Kind: TypeAlias = Literal["all", "hook", "group"]
 
 
@@ -142,6 +148,54 @@ def test_a_pause_ends_by_itself(site: Site) -> None:
     pause(site, "hook", "ended", timedelta(seconds=-5))
     assert query(site.store, "SELECT COUNT(*) FROM wp_wpbridge_pauses")[0][0] == 2
     assert site.claimed() == ["ended"]
+
+
+OWN = ("wpbridge_callback", "wpbridge_", "wpbridge_of_a_later_release")
+LIKE_OWN = ("WPBRIDGE_callback", "Wpbridge_x", "wpbridgexcallback", "wpbridge", "wpbridgé_x", "x")
+
+
+def test_without_the_companion_php_fails_wpbridges_own_hooks(site: Site) -> None:
+    [callback] = site.add("wpbridge_callback", group="wpbridge")
+    assert site.php(RUN) == 1
+    assert column(site.store, "status", callback) == "failed"
+
+
+def test_php_neither_claims_nor_fails_wpbridges_own_hooks(site: Site) -> None:
+    ids = site.add(*OWN, group="wpbridge")
+    site.add(*LIKE_OWN)
+    site.install(Ownership())
+    assert site.claimed() == sorted(LIKE_OWN)
+    known = f"foreach ({json.dumps(LIKE_OWN)} as $hook) add_action($hook, function () {{}});"
+    assert site.php(f"{known} {RUN}") == len(LIKE_OWN)
+    assert {column(site.store, "status", one) for one in ids} == {"pending"}
+    assert site.php(OFF) == [True, False]
+
+
+def test_the_companion_says_in_an_option_that_it_is_loaded(site: Site) -> None:
+    """What a gateway goes by that cannot see the files of the WordPress."""
+    seen = Place(name="", database=ADDRESS, base_prefix="wp_", table_prefix="wp_")
+    folder = site.content / "mu-plugins"
+    near = replace(seen, mu_plugins=folder)
+    store = site.store.parts
+    change(site.store, "DELETE FROM wp_options WHERE option_name = 'wpbridge_companion'")
+
+    def refusals() -> list[str | None]:
+        return [OwnHooks(Settings(), place).refusal(store) for place in (near, seen)]
+
+    for refusal in refusals():
+        assert refusal is not None
+        assert "`wpbridge wp install-plugin`" in refusal
+    assert OwnHooks(Settings(owns_site=True), near).refusal(store) is None
+    site.install(Ownership())
+    assert [refusal is None for refusal in refusals()] == [True, False]
+    told = "$told = get_option('wpbridge_companion');"
+    assert site.php(told) == f"{__version__} own-hooks"
+    assert refusals() == [None, None]
+    companion.install(folder, "wp_2_", Ownership())
+    companion.remove(folder, "wp_")
+    assert refusals()[0] is not None
+    change(site.store, "DELETE FROM wp_options WHERE option_name = 'wpbridge_companion'")
+    assert site.php(told) is False, "it speaks for the sites that it has been told of"
 
 
 def test_another_plugins_order_is_kept(site: Site) -> None:
@@ -329,7 +383,7 @@ def test_php_derives_the_keys_that_python_derives(site: Site) -> None:
     expected = {use: [key.hex() for key in secrets.keys(use)] for use in USES}
     told = site.php(KEYS_OF + code)
     assert told["keys"] == expected
-    assert [len(keys) for keys in expected.values()] == [2] * 5
+    assert [len(keys) for keys in expected.values()] == [2] * len(USES)
     assert not told["last"], "the secrets do not stay in memory that other plugins show"
     assert told["none"] == [[]] * 5
     assert told["elsewhere"] == []

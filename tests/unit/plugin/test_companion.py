@@ -3,13 +3,15 @@
 import json
 import os
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from wpbridge import __version__
-from wpbridge.action import UPKEEP_HOOKS
+from wpbridge.action import UPKEEP_HOOKS, is_own_hook
 from wpbridge.cli.main import cli
 from wpbridge.errors import ConfigError, SiteError
 from wpbridge.plugin import companion
@@ -60,6 +62,17 @@ def test_routes_become_rules_in_their_order_and_handlers_exact_names() -> None:
 def test_who_owns_the_site_does_its_upkeep_too() -> None:
     found = companion.owned(Settings(owns_site=True), [])
     assert found == Ownership(owns_site=True)
+
+
+def test_the_condition_for_own_hooks_is_the_same_on_sqlite() -> None:
+    """WordPress on SQLite hands it on; MySQL is asked in the interop tests."""
+    [told] = re.findall(rb'const OWN_HOOKS = "(.*)";', companion.template())
+    names = ["wpbridge_callback", "wpbridge_", "WPBRIDGE_x", "wpbridgex_", "wpbridge", "", "x"]
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("CREATE TABLE t (hook TEXT COLLATE NOCASE)")
+        database.executemany("INSERT INTO t VALUES (?)", [(name,) for name in names])
+        found = database.execute(f"SELECT hook FROM t WHERE {told.decode()}").fetchall()
+    assert [name for (name,) in found] == [name for name in names if is_own_hook(name)]
 
 
 # The text.
