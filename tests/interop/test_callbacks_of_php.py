@@ -80,6 +80,8 @@ def test_a_job_that_php_ended_is_complete_and_told_of_once(
     assert (told["job"], told["status"], told["args"]) == (url, "complete", {"order": 7})
     assert headers["webhook-id"] == f"cb_{url}"
     assert site.php(f"{TOLD} ActionScheduler::runner()->run();") == [hook, "complete", None]
-    rows = query(site.store, "SELECT DISTINCT status FROM wp_actionscheduler_actions")
-    assert [status for [status] in rows] == ["complete"]
+    # The plugin has added actions of its own meanwhile.
+    ours = "hook IN ('theirs', 'told', 'wpbridge_callback')"
+    rows = query(site.store, f"SELECT status FROM wp_actionscheduler_actions WHERE {ours}")
+    assert [status for [status] in rows] == ["complete"] * 5
     change(site.store, "DELETE FROM wp_wpbridge_api_keys")
