@@ -45,7 +45,11 @@ SEEDS = {
         "MySQLdb",
         "mysqlclient stays in wpbridge.store.database.mysqlclient_driver",
     ),
-    "executors/webhook": ("requests", "requests stays in wpbridge.executors.webhook_call"),
+    "executors/webhook": (
+        "requests",
+        "requests stays in wpbridge.client and wpbridge.executors.webhook_call",
+    ),
+    "client/retrying": ("wpbridge.site.config", "Rooms, from the doors down to the nouns"),
     "doctor/fixes": ("click", "click stays in wpbridge.cli"),
     "telling/visible": ("rich", "rich stays in wpbridge.cli"),
     "access/keys": ("jwt", "PyJWT stays in wpbridge.access.tokens"),
