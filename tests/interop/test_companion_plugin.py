@@ -26,6 +26,7 @@ from companion_site import (
 from rows import change, column, query
 from stores import way_of
 from wpbridge import __version__
+from wpbridge.access.callers import Callers
 from wpbridge.clock import SystemClock
 from wpbridge.codec.signing import USES
 from wpbridge.plugin import companion
@@ -398,6 +399,42 @@ def test_php_has_no_keys_without_the_table_or_with_a_damaged_secret(site: Site) 
     site.store.parts.signing.make()
     change(site.store, "UPDATE wp_wpbridge_secrets SET secret = CONCAT(LEFT(secret, 63), 'A')")
     assert site.php(KEYS_OF + code) == [[], ""]
+
+
+def test_php_mints_tickets_that_python_reads(site: Site) -> None:
+    """Args come back from a browser, which has read them as JSON."""
+    site.install(Ownership())
+    site.store.parts.signing.make()
+    values = r"""[[], [1, 2], ['order' => 17, 'to' => "\u{e9}/<'\"\u{1F600}"], ['a' => [], 'b' => null],
+      ['x' => 1.0, 'y' => 0.1, 'z' => 1e25, 'big' => 9007199254740993], [3 => true], ['o' => new stdClass]]"""
+    code = f"""
+    foreach ({values} as $args) {{
+      $told[] = [json_decode(json_encode($args)), wpbridge_ticket('send_mail', $args, 600, 'mail')];
+    }}
+    """
+    callers = Callers(site.store.parts)
+    told = site.php(code)
+    assert len(told) == 7
+    tickets = [callers.identify(f"Bearer {token}", None, "").ticket for _, token in told]
+    assert len({ticket.id for ticket in tickets if ticket}) == 7
+    for (args, _), ticket in zip(told, tickets, strict=True):
+        assert ticket is not None
+        assert ticket.fits("send_mail", "mail", args), args
+        assert not ticket.fits("send_mail", "", args)
+        assert not ticket.fits("send_mail", "mail", ["other"])
+
+
+def test_php_mints_no_ticket_for_what_no_action_can_have_or_without_a_secret(site: Site) -> None:
+    site.install(Ownership())
+    site.store.parts.signing.make()
+    code = r"""
+    $wrong = [['', []], ['h', 'text'], ['h', ["\xff"]], ['h', [NAN]], ['h', [], 0], ['h', [], 901]];
+    foreach ($wrong as $given) $told[] = wpbridge_ticket(...$given);
+    $told[] = is_string(wpbridge_ticket('h'));
+    """
+    assert site.php(code) == [None] * 6 + [True]
+    site.store.parts.own.drop()
+    assert site.php("$told = [wpbridge_ticket('h'), $wpdb->last_error];") == [None, ""]
 
 
 def test_the_admin_screen_tells_administrators_and_nobody_else(site: Site) -> None:

@@ -46,9 +46,17 @@ def add(
 
 
 def rotate(
-    store: OpenStore, name: str, *, keep_old: str, expires: str | None, who: str
+    store: OpenStore,
+    name: str,
+    *,
+    keep_old: str,
+    expires: str | None,
+    who: str,
+    dry_run: bool = False,
 ) -> tuple[Key, int]:
     """Give a key a new secret; return the key, and for how many seconds the old one still counts.
+
+    With ``dry_run``, everything is checked and nothing is changed.
 
     Raises:
         InputError: there is no such key, it has ended, or a time is none.
@@ -62,14 +70,15 @@ def rotate(
     if there.is_expired and seconds is None:
         raise InputError(f"the API key {name} has expired: give it a new end with --expires")
     key = new_key(name)
-    store.api_keys.rotate(
-        name,
-        key.hash,
-        expected=there.secret_hash,
-        keep_seconds=keep_seconds,
-        expires_seconds=seconds,
-        who=who,
-    )
+    if not dry_run:
+        store.api_keys.rotate(
+            name,
+            key.hash,
+            expected=there.secret_hash,
+            keep_seconds=keep_seconds,
+            expires_seconds=seconds,
+            who=who,
+        )
     return key, keep_seconds
 
 

@@ -1,9 +1,10 @@
-"""``keys``: the secret with which PHP and wpbridge sign is shown by its dates, and rotated."""
+"""``keys``: who may call the HTTP gateway, and the secret with which PHP and wpbridge sign."""
 
 from typing import Any
 
 import click
 
+from wpbridge.cli import api_keys
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import check_fields, confirm, list_options, print_rows, told
 from wpbridge.cli.terminal import print_line
@@ -13,17 +14,32 @@ from wpbridge.store.rows.signing import SigningSecret
 from wpbridge.upkeep import signing_secrets
 from wpbridge.upkeep.signing_secrets import Rotation
 
-FIELDS = ("fingerprint", "kind", "state", "created", "retired")
+FIELDS = (
+    "name",
+    "kind",
+    "state",
+    "allow",
+    "hooks",
+    "groups",
+    "rate",
+    "callback_hosts",
+    "created",
+    "expires",
+    "used",
+    "fingerprint",
+    "retired",
+)
+SHOWN = ("name", "kind", "state", "allow", "hooks", "groups", "created", "expires", "used")
 
 
 @click.group()
 def keys() -> None:
-    """The secret with which PHP and wpbridge sign what they send each other."""
+    """API keys of the HTTP gateway, and the secret with which PHP and wpbridge sign."""
 
 
 @keys.command(
     "list",
-    short_help="Show which signing secrets are valid.",
+    short_help="Show the API keys and the signing secrets.",
     epilog="""
 Examples:
   wpbridge keys list
@@ -36,26 +52,37 @@ Examples:
 @click.pass_context
 @one_line_errors
 def list_(ctx: click.Context, *, fields: str | None, field: str | None, **flags: Any) -> None:
-    """Show the current signing secret and the previous one: their dates and fingerprints.
+    """Show what each API key allows, when it ends and when it was last used.
 
-    No command shows a secret.
+    Beside them, show the dates and fingerprints of the signing secrets. No secret is shown.
     """
     check_fields(FIELDS, fields, field)
     settings = settings_of(ctx, flags)
     with opened(settings) as queue:
         zone = times_in(settings, queue.store)
-        rows = [_row(one) for one in queue.store.signing.stored()]
-    print_rows(rows, fields=FIELDS, style=settings.format, chosen=fields, field=field, zone=zone)
-    if not rows:
+        rows = [api_keys.row_of(one) for one in queue.store.api_keys.all()]
+        secrets = [_row(one) for one in queue.store.signing.stored()]
+    print_rows(
+        [*rows, *secrets],
+        fields=FIELDS,
+        shown_fields=SHOWN,
+        style=settings.format,
+        chosen=fields,
+        field=field,
+        zone=zone,
+    )
+    if not secrets:
         told("there is no signing secret yet: it is made when it is first needed, or by init")
 
 
 def _row(one: SigningSecret) -> dict[str, Any]:
     return {
-        "fingerprint": one.fingerprint,
+        **dict.fromkeys(FIELDS),
+        "name": one.fingerprint,
         "kind": "signing",
         "state": "damaged" if one.secret is None else one.place,
         "created": one.created_at,
+        "fingerprint": one.fingerprint,
         "retired": one.retired_at,
     }
 
@@ -102,3 +129,7 @@ def _question(plan: Rotation) -> str:
     ended = [one or "a damaged one" for one in plan.ended]
     what = f", and end {' and '.join(ended)} at once" if ended else ""
     return f"make a new signing secret{what}"
+
+
+for command in (api_keys.add, api_keys.rotate, api_keys.revoke, api_keys.token):
+    keys.add_command(command)

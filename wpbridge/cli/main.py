@@ -50,7 +50,7 @@ _SECTIONS = {
     "Set up": {
         "init": ("init", "Prepare a queue: wpbridge's own tables, on SQLite all tables."),
         "uninstall": ("init", "Remove wpbridge's own tables."),
-        "keys": ("keys", "Show and rotate the secret that PHP and wpbridge sign with."),
+        "keys": ("keys", "Say who may call the gateway; show and rotate secrets."),
         "migrate": ("migrate", "Move queues: WP-Cron, the old post store, site to site."),
         "check": ("check", "Check settings and store; changes nothing."),
         "config": ("config", "Show every setting and where it comes from."),

@@ -20,6 +20,7 @@ from typing import Self
 from wpbridge.queue.adding import BULK, QueueAdding
 from wpbridge.queue.changing import Which
 from wpbridge.queue.matching import QueueMatching
+from wpbridge.queue.minting import QueueMinting
 from wpbridge.queue.pausing import QueuePausing
 from wpbridge.queue.reading import QueueReading
 from wpbridge.site.config import Settings, load, working_folder
@@ -29,7 +30,7 @@ from wpbridge.store.connect import open_site
 __all__ = ["BULK", "Queue", "Which", "opened"]
 
 
-class Queue(QueueAdding, QueueMatching, QueueReading, QueuePausing):
+class Queue(QueueAdding, QueueMatching, QueueReading, QueuePausing, QueueMinting):
     """Actions of one site. Keep it open: a connection is made at first use and kept."""
 
     @classmethod

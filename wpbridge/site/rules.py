@@ -110,7 +110,7 @@ def rate_of(told: object) -> Rate:
     count, _, per = told.partition("/") if isinstance(told, str) else ("", "", "")
     name = per.strip().lower()
     seconds = seconds_of(_PER.get(name) or (name if name[:1].isdigit() else f"1{name}"))
-    if seconds is None or not 0 < seconds <= LONGEST.total_seconds():
+    if not name or seconds is None or not 0 < seconds <= LONGEST.total_seconds():
         raise ValueError
     if not re.fullmatch(r"[0-9]{1,7}", count.strip()) or int(count) < 1:
         raise ValueError
