@@ -454,6 +454,24 @@ def test_attempts_are_limited_and_end_with_time(
     assert logged_in(callers, "anna", BLAKE_PASSWORD).name == "user:anna"
 
 
+def test_who_got_in_before_is_not_locked_out_by_others(
+    users: Callable[..., int], store: RunnerStore, callers: Callers, clock: FakeClock
+) -> None:
+    users("anna", entries(BLAKE))
+    logged_in(callers, "anna", BLAKE_PASSWORD)
+    clock.at += timedelta(seconds=KEPT_SECONDS)
+    for _ in range(MOST_OF_BOTH):
+        unknown(callers, basic("anna", PASSWORD))
+    with pytest.raises(TooMany):
+        logged_in(callers, "anna", PASSWORD)
+    assert logged_in(callers, "anna", BLAKE_PASSWORD).name == "user:anna"
+    clock.at += timedelta(seconds=KEPT_SECONDS)
+    change(store, "DELETE FROM wp_usermeta WHERE meta_key = '_application_passwords'")
+    unknown(callers, basic("anna", BLAKE_PASSWORD))
+    with pytest.raises(TooMany):
+        logged_in(callers, "anna", BLAKE_PASSWORD)
+
+
 def test_a_password_that_was_taken_back_counts_no_longer(
     users: Callable[..., int], store: RunnerStore, callers: Callers, clock: FakeClock
 ) -> None:

@@ -4,6 +4,7 @@ Needs php, Debian's WordPress, MariaDB and the plugin's folder in WPBRIDGE_TEST_
 with the reason, without one of them.
 """
 
+import base64
 import json
 import os
 import shutil
@@ -26,6 +27,7 @@ from companion_site import (
 from rows import change, column, query
 from stores import way_of
 from wpbridge import __version__
+from wpbridge.access.caller import NotKnown
 from wpbridge.access.callers import Callers
 from wpbridge.clock import SystemClock
 from wpbridge.codec.signing import USES
@@ -422,6 +424,35 @@ def test_php_mints_tickets_that_python_reads(site: Site) -> None:
         assert ticket.fits("send_mail", "mail", args), args
         assert not ticket.fits("send_mail", "", args)
         assert not ticket.fits("send_mail", "mail", ["other"])
+
+
+def test_application_passwords_of_a_real_wordpress_are_known(site: Site) -> None:
+    code = """
+    $editor = username_exists('ed');
+    $editor = $editor ? $editor : wp_insert_user(['user_login' => 'ed', 'user_pass' => 'own password', 'role' => 'editor']);
+    foreach ([1, $editor] as $id) {
+      WP_Application_Passwords::delete_all_application_passwords($id);
+      WP_Application_Passwords::create_new_application_password($id, ['name' => 'other']);
+      list($password) = WP_Application_Passwords::create_new_application_password($id, ['name' => 'ci']);
+      $told[] = [get_userdata($id)->user_login, WP_Application_Passwords::chunk_password($password)];
+    }
+    """
+    callers = Callers(
+        site.store.parts,
+        wordpress_login=True,
+        roles={"manage_options": ("operate",), "edit_others_posts": ("read",)},
+    )
+
+    def rights(login: str, password: str) -> set[str]:
+        pair = base64.b64encode(f"{login}:{password}".encode()).decode()
+        return set(callers.identify(f"Basic {pair}", None, "").rights)
+
+    admin, editor = site.php(code)
+    assert rights(*admin) == {"operate", "read"}
+    assert rights(*editor) == {"read"}
+    for login, password in (("ed", "own password"), ("admin", editor[1]), ("admin", "admin")):
+        with pytest.raises(NotKnown):
+            rights(login, password)
 
 
 def test_php_mints_no_ticket_for_what_no_action_can_have_or_without_a_secret(site: Site) -> None:

@@ -4,19 +4,22 @@ Each process of the gateway counts for itself, and forgets its counts when it en
 passwords have 142 random bits, so the limit spares the host's time rather than the passwords.
 """
 
+import ipaddress
 import threading
 from collections import OrderedDict
 from typing import Final
 
 from wpbridge.access.caller import TooMany
 from wpbridge.clock import Clock
+from wpbridge.store.rows.wordpress_users import LOGIN_CHARACTERS
 
 WINDOW_SECONDS: Final = 300.0
 """Failures count for so long, from the first one on."""
 MOST_OF_BOTH: Final = 10
 """Failures of one user from one address."""
 MOST_OF_ADDRESS: Final = 50
-"""Failures of all users from one address."""
+"""Failures of all users from one address. Behind a proxy of this host all have the same address, so
+those of this host itself are not counted so."""
 MOST_OF_USER: Final = 100
 """Failures of one user from all addresses. It is high, since others could lock a user out."""
 _MOST: Final = 10_000
@@ -59,11 +62,16 @@ class Attempts:
                 self._failures.popitem(last=False)
 
 
-def _scopes(user: str, address: str) -> tuple[tuple[tuple[str, str], int], ...]:
+def _scopes(user: str, address: str) -> list[tuple[tuple[str, str], int]]:
     # Logins that differ in letter case are the same user's.
-    name = user.casefold()
-    return (
-        ((name, address), MOST_OF_BOTH),
-        (("", address), MOST_OF_ADDRESS),
-        ((name, ""), MOST_OF_USER),
-    )
+    name = user.casefold()[:LOGIN_CHARACTERS]
+    scopes = [((name, address), MOST_OF_BOTH), ((name, "*"), MOST_OF_USER)]
+    return scopes if _is_here(address) else [*scopes, (("", address), MOST_OF_ADDRESS)]
+
+
+def _is_here(address: str) -> bool:
+    """Tell whether an address is one of this host itself, or none, as with a Unix socket."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return True

@@ -1,7 +1,8 @@
 """A caller of the HTTP gateway, and what it may do. Nothing is allowed that is not named."""
 
-from wpbridge.access.hosts import is_address, plain_host
+from wpbridge.access.hosts import plain_host
 from wpbridge.access.tickets import Ticket
+from wpbridge.codec.callback_urls import allows_host
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import WpbridgeError
 from wpbridge.patterns import matches
@@ -75,11 +76,9 @@ class Caller:
         return self.may("operate") or (bool(key_name) and key_name == self.key_name)
 
     def allows_callback(self, host: str) -> bool:
-        """Tell whether callbacks may go to a host: a name or an address, without a port."""
-        plain = plain_host(host)
-        return plain is not None and any(matches(one, plain) for one in self.callback_hosts)
+        """Tell whether callbacks may go to a host: a name or an address, without a port.
 
-    def names_address(self, host: str) -> bool:
-        """Tell whether the host is an address that its list has literally, not by a pattern."""
+        Whether a whole URL is allowed is another question: :mod:`wpbridge.codec.callback_urls`.
+        """
         plain = plain_host(host)
-        return plain is not None and is_address(plain) and plain in self.callback_hosts
+        return plain is not None and allows_host(self.callback_hosts, plain)

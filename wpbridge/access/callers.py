@@ -147,12 +147,15 @@ class Callers:
 
     def _of_password(self, shown: _Shown, address: str) -> Caller:
         login, password = _login(shown.text)
-        self._attempts.check(login, address)
+        # Others who fail under the same name do not lock out who got in with this password before.
+        if not self._was_known(shown):
+            self._attempts.check(login, address)
         with self._turn:
             user = self._store.wordpress_users.find(login)
         hashes = user.password_hashes if user is not None else ()
         fitting = [passwords.fits(password, one) for one in hashes or (_NO_HASH,)]
         if user is None or not password or not any(fitting):
+            self._forget(shown)
             self._attempts.failed(login, address)
             raise NotKnown(_NO_LOGIN)
         return self._keep(shown, passwords.caller_of(user, self._roles))
@@ -161,6 +164,15 @@ class Callers:
         with self._guard:
             caller, until = self._kept.get(shown.digest, (None, 0.0))
         return caller if until > self._clock.monotonic() else None
+
+    def _was_known(self, shown: _Shown) -> bool:
+        """Tell whether the caller was known some time ago. Only the newest ones are remembered."""
+        with self._guard:
+            return shown.digest in self._kept
+
+    def _forget(self, shown: _Shown) -> None:
+        with self._guard:
+            self._kept.pop(shown.digest, None)
 
     def _keep(self, shown: _Shown, caller: Caller) -> Caller:
         with self._guard:

@@ -1,4 +1,4 @@
-"""Hosts of callbacks in one spelling, so that lists and addresses can be compared; pure."""
+"""Hosts in the list of an API key, in one spelling; pure."""
 
 import ipaddress
 import re
@@ -28,12 +28,3 @@ def plain_host(told: str) -> str | None:
         except UnicodeError:
             return None
     return text if len(text) <= _MOST and _NAME.fullmatch(text) else None
-
-
-def is_address(plain: str) -> bool:
-    """Tell whether a host in its one spelling is an address."""
-    try:
-        ipaddress.ip_address(plain)
-    except ValueError:
-        return False
-    return True

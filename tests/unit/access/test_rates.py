@@ -90,6 +90,14 @@ def test_failed_logins_are_limited_by_user_and_by_address(clock: FakeClock) -> N
     assert tried(attempts, "anna") == 1
 
 
+@pytest.mark.parametrize("here", ["127.0.0.1", "::1", "", "unix"])
+def test_all_who_come_through_a_proxy_are_not_taken_for_one(here: str, clock: FakeClock) -> None:
+    attempts = Attempts(clock)
+    many = [f"user{number}" for number in range(1000)]
+    assert tried(attempts, *many, address=here) == 1000
+    assert tried(attempts, *["anna"] * 100, address=here) == MOST_OF_BOTH
+
+
 def test_failed_logins_of_one_user_are_limited_from_everywhere(clock: FakeClock) -> None:
     attempts = Attempts(clock)
     for number in range(MOST_OF_USER):
