@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import requests
-import uvicorn
 
 from wpbridge.site.config import load
-from wpbridge.web.serving import application
+from wpbridge.web.serving import Server, application
 
 ROOT_KEY = "shop"
 
@@ -65,9 +64,8 @@ class Gateway:
 @contextmanager
 def serving(dsn: str, *, base_path: str = "", **settings: Any) -> Iterator[Gateway]:
     """Serve a queue on a free port of the loopback interface."""
-    app = application(load({"dsn": dsn, **settings}, {}, Path.cwd()), base_path=base_path)
-    config = uvicorn.Config(app, log_config=None, lifespan="on", ws="none")
-    server = uvicorn.Server(config)
+    told = {"dsn": dsn, "web_base_path": base_path, **settings}
+    server = Server(application(load(told, {}, Path.cwd())))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -49,6 +49,7 @@ PAGES: Final = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 NOT_RUN: Final = {
     "docker exec": "there is no container here",
     "wpbridge work": "it runs until it is stopped",
+    "wpbridge serve": "it runs until it is stopped",
     "wpbridge probe": "it needs a daemon",
 }
 """Commands that are not run, by a part of them, and why."""

@@ -17,6 +17,8 @@ def start_log(settings: Settings, site: Site | None = None, *, is_daemon: bool =
     """
     label = _label(settings) if site is None else site.label
     lines.set_up(settings.verbose, settings.log_format, site=label)
+    if settings.web_access_log != "none":
+        lines.set_up_access(settings.web_access_log, site=label)
     # Starts and ends are few, and what an operator looks for first.
     if is_daemon and not settings.quiet and not settings.verbose:
         logging.getLogger("wpbridge.daemon").setLevel(logging.INFO)

@@ -11,6 +11,7 @@ DOOR: Final = (
     "resolve",
     "rules",
     "wake_kinds",
+    "web_kinds",
     "wpconfig",
     "zone",
 )

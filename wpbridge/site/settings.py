@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 from wpbridge.dataclass import dataclass
 from wpbridge.site import rule_tables as tables
 from wpbridge.site import value_kinds as kinds
-from wpbridge.site import wake_kinds
+from wpbridge.site import wake_kinds, web_kinds
 from wpbridge.site.database import Client
 from wpbridge.site.rules import WORDPRESS_ROLES, Keep, Limit, RetryRule, Right, Route, Webhook
 from wpbridge.site.settings_file import SettingsFile
@@ -176,6 +176,18 @@ class Settings:
         dict(WORDPRESS_ROLES), tables.roles, "web"
     )
     """What they may do there, by capability or role. A table of one's own replaces the default."""
+    web_listen: str = _setting("127.0.0.1:8787", web_kinds.listen, "web")
+    """``HOST:PORT``, or ``unix:PATH``, at which `wpbridge serve` takes requests."""
+    web_socket_mode: str = _setting("0660", wake_kinds.mode, "web")
+    """Of that Unix socket."""
+    web_base_path: str = _setting("", web_kinds.base_path, "web")
+    """What stands before ``/v1`` in its addresses; empty for nothing."""
+    web_workers: int = _setting(1, kinds.number(1, 64), "web")
+    """Processes that answer requests."""
+    web_access_log: Literal["none", "text", "json"] = _setting(
+        "none", kinds.choice("none", "text", "json"), "web"
+    )
+    """A line for each request."""
     php_max_memory: int = _setting(0, kinds.size, "php")
     """Bytes; 0: four fifths of the worker's own memory_limit, 512 MiB where it has none."""
     web_allow_private_callbacks: bool = _setting(False, kinds.boolean, "web")

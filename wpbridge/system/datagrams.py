@@ -1,5 +1,7 @@
 """Opens sockets that receive datagrams: Unix sockets in the file system, and UDP.
 
+A Unix socket may also be one that takes connections: ``kind`` says which is meant.
+
 Every function raises OSError with a reason in plain words.
 """
 
@@ -22,7 +24,13 @@ _NO_GROUP: Final = 2**32 - 1
 """The kernel takes this number for the wish to change nothing, and has no higher ones."""
 
 
-def bound_to_path(path: Path, *, mode: int, group: str | None) -> socket.socket:
+def bound_to_path(
+    path: Path,
+    *,
+    mode: int,
+    group: str | None,
+    kind: socket.SocketKind = socket.SOCK_DGRAM,
+) -> socket.socket:
     """Return a Unix socket that listens at a path. It takes the place of one that is stale.
 
     The file has its mode from its first moment on. A link or a file of another kind is never
@@ -32,12 +40,12 @@ def bound_to_path(path: Path, *, mode: int, group: str | None) -> socket.socket:
     owner = -1 if group is None else _number_of(group)
     with _locked(path.parent):
         try:
-            ear = _bound(path, mode)
+            ear = _bound(path, mode, kind)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
-            _remove_stale(path)
-            ear = _bound(path, mode)
+            _remove_stale(path, kind)
+            ear = _bound(path, mode, kind)
         try:
             if group is not None:
                 os.chown(path, -1, owner, follow_symlinks=False)
@@ -61,12 +69,15 @@ def bound_to_udp(host: str, port: int) -> socket.socket:
     return ear
 
 
-def is_heard(path: Path) -> bool:
+def is_heard(path: Path, kind: socket.SocketKind = socket.SOCK_DGRAM) -> bool:
     """Tell whether a process listens on the socket at a path. OSError if that cannot be seen."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
+    with socket.socket(socket.AF_UNIX, kind) as bell:
         bell.settimeout(0)
         try:
             bell.connect(str(path))
+        except BlockingIOError:
+            # So many wait for it already.
+            return True
         except OSError as error:
             if error.errno == GONE:
                 return False
@@ -82,8 +93,8 @@ def resolved(host: str) -> str:
         raise OSError(None, "no name of a host") from None
 
 
-def _bound(path: Path, mode: int) -> socket.socket:
-    ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+def _bound(path: Path, mode: int, kind: socket.SocketKind) -> socket.socket:
+    ear = socket.socket(socket.AF_UNIX, kind)
     # The umask counts for the whole process, which has one thread here.
     before = os.umask(0o777 & ~mode)
     try:
@@ -97,13 +108,13 @@ def _bound(path: Path, mode: int) -> socket.socket:
     return ear
 
 
-def _remove_stale(path: Path) -> None:
+def _remove_stale(path: Path, kind: socket.SocketKind) -> None:
     found = path.lstat()
     if not stat.S_ISSOCK(found.st_mode):
         raise OSError(errno.EEXIST, "there is something else of that name, which is no socket")
     if found.st_uid != os.geteuid():
         raise OSError(errno.EEXIST, f"the socket there belongs to {owner_name(found.st_uid)}")
-    if is_heard(path):
+    if is_heard(path, kind):
         raise OSError(errno.EADDRINUSE, "another process listens there")
     path.unlink()
 

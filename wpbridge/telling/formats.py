@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TextIO
 
-from wpbridge.telling.log import Fields, as_text, plain, shown_fields, traceback_of
+from wpbridge.telling.log import ACCESS, Fields, as_text, plain, shown_fields, traceback_of
 from wpbridge.telling.visible import visible, visible_json
 
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {
@@ -98,6 +98,18 @@ def set_up(
     level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
+
+
+def set_up_access(
+    style: Literal["text", "json"], stream: TextIO | None = None, *, site: str = ""
+) -> None:
+    """Have a line written for each request from now on, whatever else the log leaves out."""
+    handler = _Lines(stream or sys.stderr)
+    handler.setFormatter(JsonLines(site) if style == "json" else TextLines())
+    logger = logging.getLogger(ACCESS)
+    logger.handlers = [handler]
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
 
 
 def fall_back() -> None:

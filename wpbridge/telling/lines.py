@@ -35,6 +35,7 @@ from wpbridge.telling.formats import (
     TextLines,
     fall_back,
     set_up,
+    set_up_access,
 )
 from wpbridge.telling.log import Fields
 
@@ -48,6 +49,7 @@ __all__ = [
     "fields_of",
     "name_of",
     "set_up",
+    "set_up_access",
     "write",
 ]
 

@@ -43,6 +43,8 @@ _UPKEEP: Final = "wpbridge.upkeep.cleanup"
 _APP: Final = "wpbridge.app"
 _EVENTS: Final = "wpbridge.events"
 _GATEWAY: Final = "wpbridge.gateway"
+ACCESS: Final = "wpbridge.access"
+"""The logger of requests, which has a switch of its own."""
 _DEBUG, _INFO, _WARNING, _ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -61,6 +63,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     "event.subscriber_failed": Kind(_EVENTS, _ERROR, ("kind",)),
     "gateway.broken": Kind(_GATEWAY, _ERROR, ("path",)),
     "gateway.cannot_watch": Kind(_GATEWAY, _WARNING, ("reason",)),
+    "gateway.request": Kind(
+        ACCESS, _INFO, ("method", "path", "status", "milliseconds", "bytes", "caller")
+    ),
     "gateway.one_by_one": Kind(_GATEWAY, _WARNING, ("reason",)),
     "handler.failed": Kind(_HANDLER, _DEBUG),
     "handler.late": Kind(_HANDLER, _WARNING, ("action_id", "hook", "limit_seconds")),

@@ -23,6 +23,7 @@ from wpbridge.errors import (
 )
 from wpbridge.telling.log import tell
 from wpbridge.web import bodies
+from wpbridge.web.access_log import CALLER
 from wpbridge.web.calls import Call, Caller, Parts
 from wpbridge.web.problems import Problem
 from wpbridge.web.queries import Parameters
@@ -54,8 +55,12 @@ def make_app(
     holder: dict[str, Any] = {}
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        holder["parts"] = open_parts()
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        try:
+            holder["parts"] = app.state.parts = open_parts()
+        except WpbridgeError as error:
+            app.state.why_not = error
+            raise
         holder["gate"] = gate(holder["parts"])
         try:
             yield
@@ -84,6 +89,7 @@ def _endpoint(route: Route, holder: dict[str, Any]) -> Callable[[Request], Await
     async def endpoint(request: Request) -> Response:
         try:
             caller = await holder["gate"](request) if route.rights else NOBODY
+            request.scope[CALLER] = caller.key_name
             _check_rights(route, caller)
             call = Call(
                 request=request,

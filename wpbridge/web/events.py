@@ -39,15 +39,17 @@ async def _told(call: Call, job: Job, last_id: str) -> AsyncIterator[bytes]:
         yield _event(call, job)
     if job.status in ENDED:
         return
-    async with call.parts.watching.watch(job) as watcher:
-        while (left := until - asyncio.get_running_loop().time()) > 0:
+    watching = call.parts.watching
+    async with watching.watch(job) as watcher:
+        while not watching.is_ending and (left := until - asyncio.get_running_loop().time()) > 0:
             try:
                 news = await watcher.next(min(ALIVE_SECONDS, left))
             except JobGone:
                 yield b"event: gone\ndata: {}\n\n"
                 return
             if news is None:
-                yield b": alive\n\n"
+                if not watching.is_ending:
+                    yield b": alive\n\n"
                 continue
             yield _event(call, news)
             if news.status in ENDED:

@@ -1,96 +1,41 @@
-"""Serve the gateway: its address, its processes, and its orderly end."""
+"""Serve the gateway from this process, and end it in order."""
 
+import logging
 import os
-import signal
+import socket
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
 from starlette.applications import Starlette
 
 from wpbridge.action import ActionId
-from wpbridge.dataclass import dataclass
+from wpbridge.daemon.notify import Notifier
 from wpbridge.doctor.explain import explain_action
-from wpbridge.errors import ConfigError
+from wpbridge.errors import WpbridgeError
 from wpbridge.queue.jobs import JobQueue
 from wpbridge.site.config import Settings
+from wpbridge.web.access_log import AccessLog
 from wpbridge.web.app import make_app
 from wpbridge.web.callers import gate_of
 from wpbridge.web.calls import Parts
+from wpbridge.web.listening import opened
+from wpbridge.web.protocol import StrictProtocol
 from wpbridge.web.readers import Readers
 from wpbridge.web.watching import Watching
 from wpbridge.web.writer import Writer
 
-DRAIN_SECONDS: Final = 35
-"""Longer than the longest wait that a client may ask for."""
+DRAIN_SECONDS: Final = 15
+"""What takes longer at the end is cut. Nobody waits for news any more then, and a body that has
+not arrived is cut before."""
 KEEP_ALIVE_SECONDS: Final = 30
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listen:
-    """Where the gateway listens."""
-
-    host: str = "127.0.0.1"
-    port: int = 8787
-    socket: Path | None = None
-    """A Unix socket instead."""
-
-    @property
-    def told(self) -> str:
-        """Return the address for people."""
-        return f"unix:{self.socket}" if self.socket else f"http://{self._host}:{self.port}"
-
-    @property
-    def _host(self) -> str:
-        return f"[{self.host}]" if ":" in self.host else self.host
-
-
-def listen_of(told: str) -> Listen:
-    """Return the address that ``HOST:PORT``, a port, or ``unix:PATH`` means.
-
-    Raises:
-        ConfigError: it is none of them.
-    """
-    if told.startswith("unix:"):
-        path = Path(told.removeprefix("unix:"))
-        if not path.parent.is_dir():
-            raise ConfigError(f"--listen {told}: there is no folder {path.parent}")
-        return Listen(socket=path)
-    host, _, port = told.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]") or "127.0.0.1"
-    if not (port.isascii() and port.isdigit() and int(port) < 1 << 16):
-        raise ConfigError(f"--listen {told}: HOST:PORT such as 127.0.0.1:8787, or unix:PATH")
-    return Listen(host=host, port=int(port))
-
-
-def base_path_of(told: str) -> str:
-    """Return a base path without the slash at its end; empty for none.
-
-    Raises:
-        ConfigError: it is no path.
-    """
-    path = told.rstrip("/")
-    if path and not (path.startswith("/") and all(map(_is_plain, path[1:].split("/")))):
-        raise ConfigError(f"--base-path {told}: a path such as /queue")
-    return path
-
-
-def _is_plain(part: str) -> bool:
-    return (
-        bool(part)
-        and part.strip(".") != ""
-        and part.replace("-", "").replace("_", "").replace(".", "").isalnum()
-        and part.isascii()
-    )
-
-
-def application(
-    settings: Settings, env: Mapping[str, str] = os.environ, *, base_path: str = ""
-) -> Starlette:
+def application(settings: Settings, env: Mapping[str, str] = os.environ) -> Starlette:
     """Return the gateway of one site as an ASGI application."""
+    base_path = settings.web_base_path
 
     def open_queue() -> JobQueue:
         queue = JobQueue.of(settings, env)
@@ -114,7 +59,10 @@ def application(
             base_path=base_path,
         )
 
-    return make_app(open_parts, gate_of(settings), base_path=base_path)
+    app = make_app(open_parts, gate_of(settings), base_path=base_path)
+    if settings.web_access_log != "none":
+        app.add_middleware(AccessLog)
+    return app
 
 
 def _troubles(queue: JobQueue) -> list[str]:
@@ -134,28 +82,15 @@ def check(settings: Settings, env: Mapping[str, str] = os.environ) -> None:
         _troubles(queue)
 
 
-def serve(
-    settings: Settings,
-    listen: Listen,
-    *,
-    base_path: str = "",
-    access_log: bool = False,
-    ready: Callable[[str], None] | None = None,
-) -> None:
-    """Serve until TERM or INT: then no new connections are taken, and what runs is answered.
-
-    Raises:
-        ConfigError: nothing can listen there.
-        SiteError, StoreError: the queue cannot be opened.
-    """
-    app = application(settings, base_path=base_path)
-    config = uvicorn.Config(
+def config_of(app: Starlette) -> uvicorn.Config:
+    """Return how uvicorn is to serve the gateway."""
+    # It would tell in its own words what the gateway tells in its log.
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL + 1)
+    return uvicorn.Config(
         app,
-        host=listen.host,
-        port=listen.port,
-        uds=str(listen.socket) if listen.socket else None,
+        http=StrictProtocol,
         log_config=None,
-        access_log=access_log,
+        access_log=False,
         server_header=False,
         date_header=False,
         proxy_headers=False,
@@ -163,35 +98,71 @@ def serve(
         timeout_graceful_shutdown=DRAIN_SECONDS,
         lifespan="on",
         ws="none",
-        h11_max_incomplete_event_size=65_536,
     )
-    server = _Server(config, ready)
-    server.run()
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn's server, which also says when it listens, and ends in order when it is told to."""
+class Server(uvicorn.Server):
+    """Uvicorn's server, which ends in order when it is told to."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[str], None] | None) -> None:
-        super().__init__(config)
+    def __init__(self, app: Starlette, *, ready: Callable[[], None] = lambda: None) -> None:
+        """Take the gateway, and what is called when it answers."""
+        super().__init__(config_of(app))
+        self._app = app
         self._ready = ready
+
+    def serve_at(self, sock: socket.socket) -> None:
+        """Serve until told to stop.
+
+        Raises:
+            WpbridgeError: the gateway cannot start.
+        """
+        try:
+            self.run(sockets=[sock])
+        except SystemExit:
+            # Uvicorn says so when the parts cannot be opened.
+            error = getattr(self._app.state, "why_not", None)
+            if isinstance(error, WpbridgeError):
+                raise error from None
+            raise
+
+    def stop(self) -> None:
+        """Take no more connections, answer what runs, then end. Once more: end at once."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Take in TERM or INT. Uvicorn would end the process by the same signal afterwards."""
-        del frame
-        self.force_exit = self.should_exit and sig == signal.SIGINT
-        self.should_exit = True
+        del sig, frame
+        self.stop()
 
     async def startup(self, sockets: Any = None) -> None:
-        """Listen, then say where."""
+        """Listen, then say so."""
         await super().startup(sockets)
-        if self.started and self._ready is not None:
-            names = [s.getsockname() for server in self.servers for s in server.sockets]
-            self._ready(_told(names[0]) if names else "")
+        if self.started:
+            self._ready()
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """Let everybody go who waits for news, and end when the others have their answers."""
+        parts: Parts = self._app.state.parts
+        parts.watching.let_go()
+        await super().shutdown(sockets)
 
 
-def _told(name: Any) -> str:
-    if isinstance(name, str):
-        return f"unix:{name}"
-    host = f"[{name[0]}]" if ":" in name[0] else name[0]
-    return f"http://{host}:{name[1]}"
+def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
+    """Serve until TERM or INT: then no new connections are taken, and what runs is answered.
+
+    Raises:
+        ConfigError: nothing can listen there.
+        SiteError, StoreError: the queue cannot be opened.
+    """
+    notifier = Notifier.of(os.environ)
+    ear = opened(settings)
+
+    def started() -> None:
+        ready(ear.told)
+        notifier.ready(f"listening on {ear.told}")
+
+    try:
+        Server(application(settings), ready=started).serve_at(ear.sock)
+    finally:
+        ear.close()

@@ -22,10 +22,10 @@ class Watcher:
     def __init__(self, uuid: str) -> None:
         self.uuid = uuid
         self._loop = asyncio.get_running_loop()
-        self._news: asyncio.Queue[Job | JobGone] = asyncio.Queue()
+        self._news: asyncio.Queue[Job | JobGone | None] = asyncio.Queue()
 
-    def tell(self, news: Job | JobGone) -> None:
-        """Hand over what has become of the job; called by the watching thread."""
+    def tell(self, news: Job | JobGone | None) -> None:
+        """Hand over what has become of the job, or that nobody waits any more; from any thread."""
         self._loop.call_soon_threadsafe(self._news.put_nowait, news)
 
     async def next(self, seconds: float) -> Job | None:
@@ -57,6 +57,8 @@ class Watching:
         self._lock = threading.Lock()
         self._is_wanted = threading.Event()
         self._over = threading.Event()
+        self.is_ending = False
+        """Whether nobody is to wait any more, since the gateway ends."""
         self._thread = threading.Thread(target=self._serve, name="wpbridge-watching", daemon=True)
         self._thread.start()
 
@@ -87,7 +89,11 @@ class Watching:
             return job
         until = time.monotonic() + seconds
         async with self.watch(job) as watcher:
-            while job.status not in ENDED and (left := until - time.monotonic()) > 0:
+            while (
+                job.status not in ENDED
+                and not self.is_ending
+                and (left := until - time.monotonic()) > 0
+            ):
                 job = await watcher.next(left) or job
         return job
 
@@ -95,6 +101,14 @@ class Watching:
         """Return how many wait."""
         with self._lock:
             return sum(len(watchers) for watchers in self._watchers.values())
+
+    def let_go(self) -> None:
+        """Tell all who wait that they are not to wait any more."""
+        self.is_ending = True
+        with self._lock:
+            waiting = [one for watchers in self._watchers.values() for one in watchers]
+        for watcher in waiting:
+            watcher.tell(None)
 
     def close(self) -> None:
         """End the thread."""

@@ -65,6 +65,11 @@ announce = "queue"
 [results]
 keep = "2d"
 [web]
+listen = "0.0.0.0:80"
+socket_mode = "0600"
+base_path = "/queue/"
+workers = 2
+access_log = "json"
 wordpress_login = true
 allow_private_callbacks = true
 [web.roles]
@@ -310,6 +315,11 @@ def test_a_full_file(cwd: Path) -> None:
         wake_listen="127.0.0.1:9555",
         wake_announce="queue",
         results_keep=timedelta(days=2),
+        web_listen="0.0.0.0:80",
+        web_socket_mode="0600",
+        web_base_path="/queue",
+        web_workers=2,
+        web_access_log="json",
         web_wordpress_login=True,
         web_allow_private_callbacks=True,
         web_roles={"editor": ("enqueue", "read")},

@@ -1,0 +1,195 @@
+"""`wpbridge serve` as its operators start and stop it."""
+
+import json
+import signal
+import socket
+import stat
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from click.testing import CliRunner
+
+from databases import empty_queue
+from served import DEADLINE_SECONDS, headers_for, served
+from wpbridge.cli.main import cli
+
+
+@pytest.fixture(name="dsn")
+def sqlite_queue(tmp_path: Path) -> str:
+    return empty_queue(tmp_path / "queue.db")
+
+
+def test_term_answers_what_runs_lets_go_who_waits_and_ends_well(dsn: str, tmp_path: Path) -> None:
+    headers = headers_for(dsn)
+
+    def ask(session: requests.Session, method: str, url: str, **more: Any) -> requests.Response:
+        return session.request(method, url, headers=headers, timeout=DEADLINE_SECONDS, **more)
+
+    flags = ("--listen", "127.0.0.1:0", "--access-log", "json", "--base-path", "/queue")
+    with served(tmp_path, dsn, *flags) as gateway, requests.Session() as session:
+        url = gateway.url
+        job = ask(session, "POST", f"{url}/v1/jobs", json={"hook": "h"}).json()
+        self_link = url.removesuffix("/queue") + job["links"]["self"]
+        told: list[Any] = []
+
+        def wait() -> None:
+            with requests.Session() as mine:
+                told.append(ask(mine, "GET", f"{self_link}?wait=30").json()["status"])
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        with ask(session, "GET", f"{self_link}/events?", stream=True) as events:
+            chunks = events.iter_content(None)
+            assert b"event: pending" in next(chunks) + next(chunks)
+            gateway.process.send_signal(signal.SIGTERM)
+            # The stream ends in order: a cut one raises.
+            assert list(chunks) == []
+        waiting.join(DEADLINE_SECONDS)
+        assert told == ["pending"]
+        assert gateway.code() == 0
+    lines = [json.loads(line) for line in gateway.lines if line.startswith("{")]
+    assert [line["event"] for line in lines] == ["gateway.request"] * 3
+    added = lines[0]
+    assert (added["method"], added["path"], added["status"]) == ("POST", "/queue/v1/jobs", 202)
+    assert added["milliseconds"] > 0
+    assert added["bytes"] > 100
+    assert {line["path"] for line in lines[1:]} == {
+        job["links"]["self"],
+        f"{job['links']['self']}/events",
+    }
+    assert not any("wait=30" in line for line in gateway.lines)
+
+
+def takes_connections(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=DEADLINE_SECONDS).close()
+    except ConnectionRefusedError:
+        return False
+    except ConnectionResetError:
+        # It was closed while this connection waited for it.
+        pass
+    return True
+
+
+def test_a_second_signal_ends_at_once(dsn: str, tmp_path: Path) -> None:
+    headers = headers_for(dsn)
+    with served(tmp_path, dsn, "--listen", "127.0.0.1:0") as gateway:
+        host, port = gateway.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=DEADLINE_SECONDS) as line:
+            # A request whose body does not come is what the first signal waits for.
+            line.sendall(
+                b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                b"Authorization: "
+                + headers["Authorization"].encode()
+                + b"\r\nExpect: 100-continue\r\nContent-Length: 12\r\n\r\n"
+            )
+            assert line.recv(100).startswith(b"HTTP/1.1 100")
+            gateway.process.send_signal(signal.SIGTERM)
+            while takes_connections(host, int(port)):
+                pass
+            gateway.process.send_signal(signal.SIGTERM)
+            assert gateway.code() == 0
+            assert not line.recv(100).startswith(b"HTTP/1.1 2")
+
+
+def test_a_unix_socket_has_its_mode_and_goes_with_its_gateway() -> None:
+    # Below /tmp, since a socket's name is short.
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="wpb") as name:
+        folder, place = Path(name), Path(name) / "http.sock"
+        stale = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        stale.bind(str(place))
+        stale.close()
+        listen, dsn = f"unix:{place}", empty_queue(folder / "queue.db")
+        with served(folder, dsn, "--listen", listen, "--socket-mode", "0600") as gateway:
+            gateway.told(f"listening on {listen}")
+            assert stat.S_IMODE(place.stat().st_mode) == 0o600
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+                line.settimeout(DEADLINE_SECONDS)
+                line.connect(str(place))
+                line.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                assert line.recv(100).startswith(b"HTTP/1.1 200")
+            done = run("--dsn", dsn, "--listen", listen)
+            assert done == (
+                78,
+                f"wpbridge: cannot listen on {listen}: another process listens there\n",
+            )
+            gateway.process.send_signal(signal.SIGTERM)
+            assert gateway.code() == 0
+        assert not place.exists()
+
+
+def run(*flags: str) -> tuple[int, str]:
+    done = CliRunner().invoke(cli, ["serve", *flags])
+    return done.exit_code, done.output
+
+
+def test_what_cannot_be_is_one_line_that_says_why(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WPBRIDGE_TRUST", "1")
+    (tmp_path / "file").touch()
+    form = "HOST:PORT such as 127.0.0.1:8787, or unix:PATH"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        cases: dict[tuple[str, ...], str] = {
+            (
+                f"--listen=127.0.0.1:{port}",
+            ): f"cannot listen on http://127.0.0.1:{port}: another process listens there",
+            (
+                "--listen=192.0.2.1:80",
+            ): "cannot listen on http://192.0.2.1:80: this host does not have this address",
+            (
+                "--listen=nowhere.invalid:80",
+            ): "cannot listen on http://nowhere.invalid:80: there is no host nowhere.invalid",
+            ("--listen=x",): form,
+            ("--listen=127.0.0.1:99999",): form,
+            ("--listen=127.0.0.1:",): form,
+            (f"--listen=unix:{tmp_path}/none/sock",): "No such file or directory",
+            (
+                f"--listen=unix:{tmp_path}/file",
+            ): "there is something else of that name, which is no socket",
+            ("--base-path=a/b",): "a path such as /queue",
+            ("--base-path=/a/../b",): "a path such as /queue",
+            ("--base-path=/a//b",): "a path such as /queue",
+            ("--base-path=/a%2fb",): "a path such as /queue",
+            ("--socket-mode=9",): "an octal mode",
+        }
+        for flags, words in cases.items():
+            code, told = run("--dsn", dsn, *flags)
+            assert (code, told.count("\n"), words in told) == (78, 1, True), (flags, told)
+    code, told = run("--dsn", "mysql://root@127.0.0.1:1/none", "--listen", "127.0.0.1:0")
+    assert (code, told.count("\n")) == (69, 1), told
+
+
+def test_dry_run_tells_where_and_listens_nowhere(dsn: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        told = run("--dsn", dsn, "--listen", str(port), "--base-path", "/q/", "--dry-run")
+        assert told == (0, f"would listen on http://127.0.0.1:{port}/q\n")
+
+
+def test_settings_come_from_the_file_too(dsn: str, tmp_path: Path) -> None:
+    (tmp_path / "wpbridge.toml").write_text(
+        f'[site]\ndsn = "{dsn}"\n[web]\nlisten = "unix:http.sock"\nbase_path = "/q"\n'
+    )
+    done = CliRunner().invoke(
+        cli, ["serve", "--config", str(tmp_path / "wpbridge.toml"), "--dry-run"]
+    )
+    assert done.output == f"would listen on unix:{tmp_path}/http.sock/q\n"
+
+
+def test_a_missing_extra_is_one_line_with_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "wpbridge.web.serving", raising=False)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    code, told = run("--dsn", f"sqlite:///{tmp_path}/queue.db")
+    assert (code, told) == (
+        78,
+        "wpbridge: the HTTP gateway needs uvicorn: install it with `pip install 'wpbridge[web]'`\n",
+    )

@@ -1,0 +1,68 @@
+"""Kinds of the values below ``[web]``: where and how the HTTP gateway listens.
+
+A kind is as in :mod:`wpbridge.site.value_kinds`.
+"""
+
+import re
+from pathlib import Path
+from typing import Final
+
+from wpbridge.dataclass import dataclass
+from wpbridge.site import wake_kinds
+from wpbridge.site.value_kinds import Origin
+
+_UNIX: Final = "unix:"
+_HOST: Final = "127.0.0.1"
+_PART: Final = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+"""A part of a path that means itself: neither empty, nor ``..``, nor in need of an escape."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """Where the gateway listens: at a host and port, or on a Unix socket."""
+
+    host: str = _HOST
+    port: int = 8787
+    socket: Path | None = None
+
+    @classmethod
+    def of(cls, told: str) -> "Listen":
+        """Return the address that a checked setting means."""
+        if told.startswith(_UNIX):
+            return cls(socket=Path(told.removeprefix(_UNIX)))
+        host, port = wake_kinds.split(told)
+        return cls(host=host, port=port or 0)
+
+    @property
+    def told(self) -> str:
+        """Return the address for people."""
+        if self.socket is not None:
+            return f"{_UNIX}{self.socket}"
+        return f"http://{wake_kinds.joined(self.host, self.port)}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Tell whether only this host can connect."""
+        is_named = self.host in {"localhost", "::1"}
+        return self.socket is not None or is_named or self.host.startswith("127.")
+
+
+def listen(value: object, origin: Origin) -> str:
+    """``HOST:PORT``, a port alone, or ``unix:PATH``."""
+    told = str(value).strip() if isinstance(value, str | int) and value is not True else ""
+    if told.startswith(_UNIX):
+        return f"{_UNIX}{wake_kinds.socket_path(told.removeprefix(_UNIX), origin)}"
+    if re.fullmatch(r":?[0-9]{1,5}", told):
+        told = f"{_HOST}:{told.removeprefix(':')}"
+    host, port = wake_kinds.split(told)
+    if not host or port is None:
+        raise ValueError("HOST:PORT such as 127.0.0.1:8787, or unix:PATH")
+    return wake_kinds.joined(host, port)
+
+
+def base_path(value: object, _origin: Origin) -> str:
+    """What stands before ``/v1``, without a slash at its end; empty for nothing."""
+    told = value.rstrip("/") if isinstance(value, str) else "?"
+    if told and not (told[0] == "/" and all(map(_PART.fullmatch, told[1:].split("/")))):
+        raise ValueError("a path such as /queue")
+    return told
