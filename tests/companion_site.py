@@ -147,7 +147,7 @@ def made_wordpress(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -
 def emptied_site(wordpress: Site) -> Iterator[Site]:
     """Without actions, without our tables, without the companion."""
     yield wordpress
-    for table in ("actionscheduler_actions", "actionscheduler_claims", "actionscheduler_groups"):
-        change(wordpress.store, f"TRUNCATE wp_{table}")
+    for table in ("actions", "claims", "groups", "logs"):
+        change(wordpress.store, f"TRUNCATE wp_actionscheduler_{table}")
     wordpress.store.parts.own.drop()
     (wordpress.content / "mu-plugins" / "wpbridge.php").unlink(missing_ok=True)

@@ -1,8 +1,8 @@
 """Reads and writes the companion plugin: one must-use file for all sites of a WordPress.
 
 The file is a template with one line of configuration in it, as JSON, for each site of the network.
-The template is ``companion.php``, with ``wakes.php`` and ``tickets.php`` behind it. Everything that
-was written can be read back. A file that is not ours is never changed.
+The template is ``companion.php``, with ``wakes.php``, ``results.php`` and ``tickets.php`` behind
+it. Everything that was written can be read back. A file that is not ours is never changed.
 """
 
 import json
@@ -23,7 +23,7 @@ LINE: Final = JsonLine(
     template_name="companion.php",
     constant="WPBRIDGE_COMPANION",
     mark=b"wpbridge-companion-file",
-    more=("wakes.php", "tickets.php"),
+    more=("wakes.php", "results.php", "tickets.php"),
 )
 
 
