@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from wpbridge.store.rows.options import Options
     from wpbridge.store.rows.results import Results
     from wpbridge.store.rows.signing import SigningSecrets
+    from wpbridge.store.rows.stats import Stats
     from wpbridge.store.rows.waits import Waits
     from wpbridge.store.rows.wordpress_users import WordPressUsers
     from wpbridge.store.rows.writes import Writes
@@ -86,6 +87,7 @@ _PARTS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     "audit": ("rows.audit", "Audit", ("tables",)),
     "wordpress_users": ("rows.wordpress_users", "WordPressUsers", ("tables",)),
     "results": ("rows.results", "Results", ("tables",)),
+    "stats": ("rows.stats", "Stats", ("tables",)),
 }
 """By name: each part's module in this room, its class, and what it is made from."""
 
@@ -132,6 +134,7 @@ class OpenStore:
         audit: Audit
         wordpress_users: WordPressUsers
         results: Results
+        stats: Stats
     else:
 
         def __getattr__(self, name: str) -> object:

@@ -1,6 +1,6 @@
-"""Delete results that are older than the settings keep them: docs/explain/results.md.
+"""Delete what is too old in our own tables: results, jobs whose action is gone, statistics.
 
-Every runner may do it, one at a time, on any site: the plugin's cleaner does not know results.
+Every runner may do it, one at a time, on any site: the plugin's cleaner does not know these tables.
 """
 
 from datetime import timedelta
@@ -51,10 +51,17 @@ class KeptResults:
             self._has_duty = duties.keep("results", self._holder)
         else:
             self._has_duty = duties.take("results", self._holder)
-        if self._has_duty and results.expire(self._clock.now() - self._keep, _PIECE) < _PIECE:
+        if self._has_duty and not self._delete_some():
             duties.give_back("results", self._holder, after_seconds=EVERY_SECONDS)
             self._has_duty = False
         return self._has_duty
+
+    def _delete_some(self) -> bool:
+        """Delete one piece of each; return whether there is more."""
+        now, store = self._clock.now(), self._store
+        old = now - self._keep
+        found = [store.results.expire(old, _PIECE), store.jobs.expire(old, _PIECE)]
+        return store.stats.roll_up(now) or max(found) == _PIECE
 
     def leave(self) -> None:
         """Give back what was not finished, so that the next runner can take it at once."""

@@ -16,6 +16,7 @@ DOOR: Final = (
     "options",
     "results",
     "signing",
+    "stats",
     "waits",
     "wordpress_users",
     "writes",
