@@ -54,6 +54,7 @@ SEEDS = {
     "telling/visible": ("rich", "rich stays in wpbridge.cli"),
     "access/keys": ("jwt", "PyJWT stays in wpbridge.access.tokens"),
     "access/tickets": ("wpbridge.queue.many", "Rooms, from the doors down to the nouns"),
+    "access/caller": ("starlette", "Starlette and what serves it stay in wpbridge.web"),
     "cli/tables": ("yaml", "PyYAML stays in wpbridge.cli.output"),
 }
 
