@@ -6,7 +6,6 @@ queue, in which the ids that the docs use are there.
 """
 
 import functools
-import inspect
 import os
 import re
 import shlex
@@ -30,6 +29,7 @@ from sqlalchemy import Engine
 import docs
 from cli_helpers import state_of
 from conftest import ROOT, execute
+from fences import Fence, fences
 from legacy_store import make_tables
 from php_site import PhpSite
 from rows import change
@@ -77,31 +77,6 @@ class Block:
     @property
     def names_wordpress(self) -> bool:
         return any("--path" in line for line in self.lines)
-
-
-@dataclass(frozen=True)
-class Fence:
-    """A fenced part of a page."""
-
-    language: str
-    at: int
-    """The line of the page on which its first line stands."""
-    text: str
-
-
-def fences(page: Path) -> Iterator[Fence]:
-    lines = page.read_text("utf-8").splitlines()
-    start: int | None = None
-    for number, line in enumerate(lines):
-        if not line.lstrip().startswith("```"):
-            continue
-        if start is None:
-            start = number
-            continue
-        told = inspect.cleandoc("\n" + "\n".join(lines[start + 1 : number]))
-        yield Fence(lines[start].strip().removeprefix("```"), start + 2, told)
-        start = None
-    assert start is None, f"{page.name}: a fence is not closed"
 
 
 def commands_of(fence: Fence) -> list[str]:
