@@ -2,7 +2,9 @@
 
 import base64
 import json
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +21,7 @@ from wpbridge.errors import Contention, InputError
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import connect, opened
 from wpbridge.store.opened import OpenStore
+from wpbridge.store.rows.api_keys import ApiKeyRecord, ApiKeys
 from wpbridge.store.running.runner_store import RunnerStore
 
 SHOP = Allowed(rights=("enqueue", "read"), hooks=("send_*",))
@@ -132,6 +135,28 @@ def test_nothing_of_a_refused_key_is_remembered(parts: OpenStore, callers: Calle
     unknown(callers, f"Bearer {key.text}")
     parts.api_keys.add("shop", key.hash, rights=SHOP.as_json(), expires_seconds=None, who="x")
     assert by_key(callers, key).key_name == "shop"
+
+
+def test_of_many_who_come_at_once_one_looks(
+    parts: OpenStore, callers: Callers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, looks = added(parts), []
+    find = ApiKeys.find
+
+    def counted(self: ApiKeys, name: str) -> ApiKeyRecord | None:
+        looks.append(name)
+        return find(self, name)
+
+    monkeypatch.setattr(ApiKeys, "find", counted)
+    barrier = threading.Barrier(8)
+
+    def come(_number: int) -> str:
+        barrier.wait()
+        return by_key(callers, key).name
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(come, range(8))) == {"key:shop"}
+    assert looks == ["shop"]
 
 
 def test_two_secrets_are_valid_during_a_rotation(

@@ -45,7 +45,12 @@ LISTS = (
 OTHERS = (
     "status",
     "status --format json",
+    "keys add shop --allow enqueue --hooks x --dry-run",
+    "keys add shop --allow enqueue --hooks x",
+    "keys rotate shop",
     "keys list",
+    "keys token --hook x",
+    "keys revoke shop --yes",
     "keys rotate-signing",
     "check",
     "check --format json",
