@@ -3,7 +3,7 @@
 import contextlib
 import http.server
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
@@ -13,6 +13,8 @@ class Receiver(http.server.ThreadingHTTPServer):
     status = 200
     headers: dict[str, str] = {}  # noqa: RUF012 - replaced as a whole by tests
     posts: list[tuple[dict[str, str], bytes]]
+    met: Callable[[], object] = staticmethod(lambda: None)
+    """Called when a post has been remembered, before it is answered."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -21,6 +23,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.posts.append(({k.lower(): v for k, v in self.headers.items()}, body))
+        self.server.met()
         self.send_response(self.server.status)
         for name, value in self.server.headers.items():
             self.send_header(name, value)
