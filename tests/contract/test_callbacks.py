@@ -19,7 +19,6 @@ from wpbridge import Queue
 from wpbridge.access.keys import Allowed
 from wpbridge.action import CALLBACK_HOOK, ActionId
 from wpbridge.app import own_handlers
-from wpbridge.app.job_callbacks import callback_secrets
 from wpbridge.clock import SystemClock
 from wpbridge.executors.callback import TRIES, WAITS
 from wpbridge.executors.handlers import describe
@@ -129,7 +128,7 @@ def side(
 def verified(side: Side, post: tuple[dict[str, str], bytes], secret: int = 0) -> Any:
     """The body of a post whose signature is valid by the receiver's own library."""
     headers, body = post
-    told = callback_secrets(side.store.parts, KEY)[secret]
+    told = side.store.parts.signing.callback_secrets(KEY)[secret]
     return Verifier(told).verify(body.decode(), headers)
 
 
@@ -271,18 +270,18 @@ def test_proxies_of_the_environment_are_not_used(
 def test_both_secrets_sign_while_the_signing_secret_is_rotated(
     side: Side, receiver: Receiver
 ) -> None:
-    old = callback_secrets(side.store.parts, KEY)
+    old = side.store.parts.signing.callback_secrets(KEY)
     signing = side.store.parts.signing
     signing.rotate(expected=signing.stored()[0].fingerprint)
     signing = side.queue.store.signing
     side.add()
     side.run()
     [post] = receiver.posts
-    assert old == callback_secrets(side.store.parts, KEY)[1:]
+    assert old == side.store.parts.signing.callback_secrets(KEY)[1:]
     assert verified(side, post, 0) == verified(side, post, 1)
     assert len(post[0]["webhook-signature"].split()) == 2
-    other = callback_secrets(side.store.parts, "another-key")
-    assert not set(other) & set(callback_secrets(side.store.parts, KEY))
+    other = side.store.parts.signing.callback_secrets("another-key")
+    assert not set(other) & set(side.store.parts.signing.callback_secrets(KEY))
 
 
 def test_a_job_that_was_requeued_is_not_told_of_before_it_ends(

@@ -17,7 +17,7 @@ from factories import make_new
 from rows import change, column, log_of, query
 from stores import again, way_of
 from wpbridge import doctor
-from wpbridge.action import ActionId, ClaimId
+from wpbridge.action import CALLBACK_HOOK, ActionId, ClaimId
 from wpbridge.clock import SystemClock, to_text
 from wpbridge.doctor import ExaminedSite, Finding, examination, fixes
 from wpbridge.doctor.checks_tables import _fault
@@ -40,6 +40,7 @@ from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import connect
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.reading import survey
+from wpbridge.store.records import Pause
 from wpbridge.store.running.plans import Step
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.structure.own_steps import VERSION
@@ -1383,3 +1384,31 @@ def test_what_is_in_progress_in_nobodys_hand(examined: Examine, store: RunnerSto
     finding = one(examined(), "orphans")
     assert (finding.level, finding.count) == ("warning", 1)
     assert str(action) in finding.cause
+
+
+@pytest.mark.parametrize(
+    ("due_in", "lives", "words"),
+    [
+        (-60, False, None),
+        (-300, True, None),
+        (-300, False, "no wpbridge runner lives"),
+        (-900, True, "the runners that live are busy, or leave them out"),
+    ],
+)
+def test_callbacks_that_nobody_runs(
+    store: RunnerStore, examined: Examine, due_in: int, lives: bool, words: str | None
+) -> None:
+    if not lives:
+        store.unregister()
+    insert(store, "h", due_in=-9000)
+    insert(store, "WPBRIDGE_CALLBACK", due_in=-9000)
+    insert(store, CALLBACK_HOOK, due_in=due_in, group="wpbridge")
+    if words is None:
+        assert found(examined(), "own-hooks") == []
+        return
+    finding = one(examined(), "own-hooks")
+    assert finding.level == "problem"
+    assert finding.cause.startswith("1 callback(s) are due, the first for ")
+    assert words in finding.cause
+    store.parts.pauses.add([Pause(kind="group", name="wpbridge")], now=now())
+    assert found(examined(), "own-hooks") == []

@@ -1,5 +1,6 @@
 """``keys add``, ``list``, ``rotate``, ``revoke`` and ``token``, and what they leave in the tables."""
 
+import base64
 import json
 import sys
 from typing import Any
@@ -211,3 +212,16 @@ def test_no_export_or_copy_takes_keys_along(site: Site) -> None:
     other = ("--dsn", "sqlite:///other.db", "--table-prefix", "x_")
     rows = json.loads(site.ok("keys", "list", *other, "--format", "json"))
     assert [row for row in rows if row["kind"] == "api-key"] == []
+
+
+def test_the_secret_of_callbacks_is_derived_and_told_to_the_operator(site: Site) -> None:
+    added(site)
+    secret = site.ok("keys", "callback-secret", "shop").strip()
+    assert len(base64.b64decode(secret.removeprefix("whsec_"))) == 32
+    site.ok("keys", "rotate-signing", "--yes")
+    told = json.loads(site.ok("keys", "callback-secret", "shop", "--format", "json"))
+    assert (told["name"], told["previous"]) == ("shop", [secret])
+    assert told["secret"] not in {secret, ""}
+    done = site("keys", "callback-secret", "nobody")
+    assert is_one_line(done, 2)
+    assert "there is no API key 'nobody'" in done.err

@@ -12,7 +12,6 @@ from typing import Any, Final
 from wpbridge.access.keys import read_allowed
 from wpbridge.codec import jsontext
 from wpbridge.codec.callback_urls import CallbackUrl, callback_url, is_literal, refused
-from wpbridge.codec.signing import callback_secret
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError, ExecutionError, InputError
 from wpbridge.executors.callback import TRIES, Post, deliver
@@ -59,13 +58,16 @@ def run(context: Context, settings: Settings) -> None:
         return
     hosts = jobs.ask(lambda store: _hosts(store, ended.key_name))
     target = _target(args["url"], hosts, settings)
+    secrets = jobs.ask(lambda store: store.signing.callback_secrets(ended.key_name))
+    if not secrets:
+        raise ExecutionError("the site has no signing secret: run `wpbridge init`")
     tries = sum(1 for entry in queue.logs(context.id) if _TRY.search(entry.message))
     deliver(
         Post(
             target=target,
             id=f"cb_{uuid}",
             body=jsontext.dumps(ended.document).encode(),
-            secrets=jobs.ask(lambda store: callback_secrets(store, ended.key_name)),
+            secrets=secrets,
             attempt=tries + 1,
             may_be_private=settings.web_allow_private_callbacks or is_literal(hosts, target),
         )
@@ -116,15 +118,3 @@ def _hosts(store: OpenStore, key_name: str) -> tuple[str, ...]:
     if found is None or found.revoked_at is not None:
         return ()
     return read_allowed(found.rights).callback_hosts
-
-
-def callback_secrets(store: OpenStore, key_name: str) -> tuple[str, ...]:
-    """Return the secrets that sign the callbacks of an API key, the newest first.
-
-    Raises:
-        ExecutionError: the site has no signing secret, and none can be made.
-    """
-    keys = store.signing.keys("callback")
-    if not keys:
-        raise ExecutionError("the site has no signing secret: run `wpbridge init`")
-    return tuple(callback_secret(key, key_name) for key in keys)

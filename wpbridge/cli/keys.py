@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from wpbridge.cli import api_keys
+from wpbridge.cli import api_keys, callback_secret
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import check_fields, confirm, list_options, print_rows, told
 from wpbridge.cli.terminal import print_line
@@ -131,5 +131,11 @@ def _question(plan: Rotation) -> str:
     return f"make a new signing secret{what}"
 
 
-for command in (api_keys.add, api_keys.rotate, api_keys.revoke, api_keys.token):
+for command in (
+    api_keys.add,
+    api_keys.rotate,
+    api_keys.revoke,
+    api_keys.token,
+    callback_secret.callback_secret,
+):
     keys.add_command(command)

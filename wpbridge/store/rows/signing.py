@@ -12,7 +12,14 @@ from datetime import datetime
 from typing import Final
 
 from wpbridge.clock import seconds_since_boot
-from wpbridge.codec.signing import SECRET_BYTES, Use, derived_key, fingerprint, secret_of
+from wpbridge.codec.signing import (
+    SECRET_BYTES,
+    Use,
+    callback_secret,
+    derived_key,
+    fingerprint,
+    secret_of,
+)
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import Contention, ReadOnly, SchemaError, StoreError, StoreUnavailable
 from wpbridge.store.database.connection import Connection, text
@@ -94,6 +101,14 @@ class SigningSecrets:
             # In a transaction the secret is not made, so it is looked for again.
             self._looked_at = now if self._valid or not self._session.is_inside else None
         return tuple(derived_key(secret, use) for secret in self._valid)
+
+    def callback_secrets(self, name: str) -> tuple[str, ...]:
+        """Return the secrets that sign the callbacks of an API key, the newest first.
+
+        They are derived from the signing secrets and the key's name, so none is kept. Raises and
+        returns nothing as :meth:`keys` does.
+        """
+        return tuple(callback_secret(key, name) for key in self.keys("callback"))
 
     def stored(self) -> list[SigningSecret]:
         """Return the rows of the table, the current one first; none without the table."""
