@@ -11,7 +11,7 @@ from wpbridge.queue.enqueue import Enqueue, check_group, check_hook
 _FIELDS: Final = ("url", "hook", "group")
 
 
-class CallbackNotAllowed(InputError):
+class CallbackRefused(InputError):
     """The API key may not have this callback."""
 
 
@@ -36,7 +36,7 @@ def callback_of(
         may_enqueue: whether the client may add actions of a hook in a group.
 
     Raises:
-        CallbackNotAllowed: the client's key does not allow it.
+        CallbackRefused: the client's key does not allow it.
         InputError: it is no callback. The message begins with the field.
     """
     if not isinstance(given, Mapping):
@@ -62,7 +62,7 @@ def _by_url(
     except ValueError as error:
         raise InputError(f"callback.url: {error}") from None
     if reason := refused(target, hosts, allow_private=allow_private):
-        raise CallbackNotAllowed(f"callback.url: {reason}")
+        raise CallbackRefused(f"callback.url: {reason}")
     return {"url": target.url}
 
 
@@ -73,5 +73,5 @@ def _by_hook(given: Mapping[str, Any], may_enqueue: Callable[[str, str], bool]) 
     if is_own_hook(hook):
         raise InputError(f"callback.hook: hooks that begin with {OWN_HOOKS} are wpbridge's own")
     if not may_enqueue(hook, group):
-        raise CallbackNotAllowed("callback.hook: this API key may not add actions of this hook")
+        raise CallbackRefused("callback.hook: this API key may not add actions of this hook")
     return {"hook": hook, "group": group}

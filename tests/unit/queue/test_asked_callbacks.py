@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from wpbridge.errors import InputError
-from wpbridge.queue.callbacks import CallbackNotAllowed, callback_of
+from wpbridge.queue.callbacks import CallbackRefused, callback_of
 from wpbridge.queue.enqueue import Enqueue
 
 UUID = "01935c2e-7b1a-7c3e-8f00-1234567890ab"
@@ -64,7 +64,7 @@ def test_a_callback_is_an_action_of_wpbridges_own(given: object, args: dict[str,
 def test_anything_else_names_its_field(given: Any, field: str) -> None:
     with pytest.raises(InputError, match=rf"^{field}: ") as caught:
         made(given)
-    assert not isinstance(caught.value, CallbackNotAllowed)
+    assert not isinstance(caught.value, CallbackRefused)
 
 
 @pytest.mark.parametrize(
@@ -78,5 +78,5 @@ def test_anything_else_names_its_field(given: Any, field: str) -> None:
     ],
 )
 def test_what_the_key_does_not_allow_is_told_apart(given: object, field: str) -> None:
-    with pytest.raises(CallbackNotAllowed, match=rf"^{field}: "):
+    with pytest.raises(CallbackRefused, match=rf"^{field}: "):
         made(given)
