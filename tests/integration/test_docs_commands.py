@@ -511,6 +511,8 @@ def type_block(world: World, block: Block, typist: Typist, monkeypatch: pytest.M
     enter(world, monkeypatch)
     for action_id in re.findall(r"\brequeue\b.* (47\d\d)", " ".join(block.lines)):
         world.only_failed(int(action_id))
+    if re.search(r"\bkeys (?:rotate|revoke|callback-secret) shop\b", " ".join(block.lines)):
+        typist(world, "wpbridge keys add shop --allow enqueue,read --hooks '*'")
     for line in block.lines:
         typist(world, line)
 

@@ -16,8 +16,8 @@ from wpbridge.queue.facade import opened
     short_help="Print the secret that signs the callbacks of an API key.",
     epilog="""
 Examples:
-  wpbridge keys callback-secret NAME
-  wpbridge keys callback-secret NAME --format json
+  wpbridge keys callback-secret shop
+  wpbridge keys callback-secret shop --format json
 """,
 )
 @click.argument("name")
