@@ -1,6 +1,7 @@
 """`wpbridge serve` as its operators start and stop it."""
 
 import json
+import os
 import signal
 import socket
 import stat
@@ -14,6 +15,7 @@ import pytest
 import requests
 from click.testing import CliRunner
 
+from daemons import until
 from databases import empty_queue
 from served import DEADLINE_SECONDS, headers_for, served
 from wpbridge.cli.main import cli
@@ -193,3 +195,84 @@ def test_a_missing_extra_is_one_line_with_the_command(
         78,
         "wpbridge: the HTTP gateway needs uvicorn: install it with `pip install 'wpbridge[web]'`\n",
     )
+
+
+def children(pid: int) -> set[int]:
+    told = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return {int(word) for word in told.split()}
+
+
+def test_several_workers_share_one_address_and_are_replaced(dsn: str, tmp_path: Path) -> None:
+    headers = headers_for(dsn)
+    flags = ("--listen", "127.0.0.1:0", "--workers", "2", "-v")
+    with served(tmp_path, dsn, *flags) as gateway:
+        url = gateway.url
+        gateway.told("daemon.ready")
+        before = children(gateway.process.pid)
+        assert len(before) == 2
+        dead = min(before)
+        os.kill(dead, signal.SIGKILL)
+        gateway.told("worker.died")
+        gateway.told("worker.started", 2)
+        until(lambda: len(children(gateway.process.pid) - {dead}) == 2, "a new one")
+        for _ in range(4):
+            answer = requests.post(f"{url}/v1/jobs", b'{"hook":"h"}', headers=headers, timeout=60)
+            assert answer.status_code == 202
+        job = answer.json()["links"]["self"]
+        # HUP replaces all of them, and nobody is refused meanwhile.
+        old = children(gateway.process.pid)
+        gateway.process.send_signal(signal.SIGHUP)
+        while children(gateway.process.pid) & old:
+            assert requests.get(f"{url}/livez", timeout=60).status_code == 200
+        told: list[Any] = []
+
+        def wait() -> None:
+            answer = requests.get(f"{url}{job}?wait=30", headers=headers, timeout=60)
+            told.append(answer.json()["status"])
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        connected = f":{int(url.rpartition(':')[2]):04X} "
+        until(lambda: Path("/proc/net/tcp").read_text().count(connected) > 1, "a connection")
+        gateway.process.send_signal(signal.SIGTERM)
+        waiting.join(DEADLINE_SECONDS)
+        assert told == ["pending"]
+        assert gateway.code() == 0
+
+
+def test_a_worker_that_cannot_start_ends_all_with_its_line(tmp_path: Path) -> None:
+    with served(
+        tmp_path, "mysql://root@127.0.0.1:1/none", "--listen", "127.0.0.1:0", "--workers", "2"
+    ) as gateway:
+        assert gateway.code() == 69
+        assert [line[:9] for line in gateway.lines[1:]] == ["wpbridge:"], gateway.lines
+
+
+def test_work_serves_beside_its_workers(dsn: str, tmp_path: Path) -> None:
+    headers = headers_for(dsn)
+    (tmp_path / "acts.py").write_text(
+        "from wpbridge import hook\n@hook('double')\ndef double(number):\n    return 2 * number\n"
+    )
+    flags = ("--handlers", "acts", "--serve", "127.0.0.1:0", "-v")
+    with served(tmp_path, dsn, *flags, command=("work",)) as daemon:
+        url = daemon.url
+        daemon.told("daemon.ready")
+        job = requests.post(
+            f"{url}/v1/jobs",
+            b'{"hook":"double","args":[21]}',
+            headers={**headers, "Prefer": "wait=30"},
+            timeout=60,
+        ).json()
+        assert (job["status"], job["result"]) == ("complete", 42)
+        [gone] = [pid for pid in children(daemon.process.pid) if is_gateway(pid)]
+        os.kill(gone, signal.SIGKILL)
+        daemon.told("worker.died")
+        answer = requests.get(f"{url}/readyz", timeout=60)
+        assert answer.status_code == 200
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.code() == 143
+
+
+def is_gateway(pid: int) -> bool:
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return any(word.startswith(b"0:") for word in words)

@@ -1,14 +1,20 @@
 """``serve``: the HTTP gateway."""
 
+import os
+from collections.abc import Mapping
+from contextlib import closing
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
-from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.exit_codes import Exit
+from wpbridge.cli.options import flags_of, one_line_errors, settings_of, site_options
 from wpbridge.cli.terminal import print_line
+from wpbridge.daemon.handover import unpacked
 from wpbridge.daemon.log_setup import start_log
+from wpbridge.daemon.service import Gateway, supervise
 from wpbridge.errors import ConfigError
 from wpbridge.site.web_kinds import Listen
 
@@ -39,38 +45,70 @@ Examples:
     type=click.Choice(["none", "text", "json"]),
     help="A line a request on stderr (none).",
 )
+@click.option(
+    "--workers", "web_workers", type=click.IntRange(1, 64), help="Processes that answer (1)."
+)
 @click.option("--dry-run", is_flag=True, help="Check everything; listen nowhere.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="Lines on stderr (text).")
+@click.option("--worker", hidden=True, help="What a process is told by its supervisor.")
 @click.option("-v", "--verbose", count=True, help="Log more; twice for most.")
 @click.pass_context
 @one_line_errors
-def serve(ctx: click.Context, *, dry_run: bool, verbose: int, **flags: Any) -> None:
+def serve(
+    ctx: click.Context, *, dry_run: bool, worker: str | None, verbose: int, **flags: Any
+) -> None:
     """Take actions over HTTP, answer 202 when they are committed, and show what becomes of them.
 
     It listens on this host only, unless --listen says otherwise, and speaks plain HTTP: put nginx
     or Caddy before it. TERM or INT: no new connections, what runs is answered, exit 0. Once more:
-    end at once.
+    end at once. HUP, with several workers: read the settings anew.
     """
-    settings = settings_of(ctx, {**flags, "verbose": verbose or None})
-    serving = gateway()
+    flags = {**flags, "verbose": verbose or None}
+    if worker is not None:
+        be_gateway(flags_of(ctx, flags), worker)
+    settings = settings_of(ctx, flags)
+    serving = gateway("serving")
     start_log(settings)
     if dry_run:
         serving.check(settings)
         where = Listen.of(settings.web_listen)
         print_line(f"would listen on {where.told}{settings.web_base_path}")
         return
-    serving.serve(
-        settings,
-        ready=lambda address: print_line(
-            f"listening on {address}{settings.web_base_path}", err=True
-        ),
-    )
+
+    def ready(address: str) -> None:
+        print_line(f"listening on {address}{settings.web_base_path}", err=True)
+
+    if settings.web_workers == 1:
+        serving.serve(settings, ready=ready)
+        return
+    with closing(gateway("listening").opened(settings)) as ear:
+        ready(ear.told)
+        code = supervise(
+            settings,
+            lambda: settings_of(ctx, flags),
+            watches=False,
+            tell=lambda line: print_line(line, err=True),
+            gateway=Gateway(ear.sock.fileno(), is_beside=False),
+        )
+    # To be told to stop is no failure of a server.
+    raise SystemExit(0 if code in {Exit.INTERRUPTED, Exit.TERMINATED} else code)
 
 
-def gateway() -> ModuleType:
-    """Return the module that serves; it needs an extra, which need not be there."""
+def be_gateway(flags: Mapping[str, Any], worker: str) -> NoReturn:
+    """Be a process of the gateway, as its supervisor has said."""
+    settings = unpacked(worker, flags, os.environ)
+    start_log(settings)
+    raise SystemExit(gateway("supervised").serve(settings, worker))
+
+
+def gateway(name: str) -> ModuleType:
+    """Return a module of the gateway, which needs an extra that need not be there.
+
+    Raises:
+        ConfigError: it is not there.
+    """
     try:
-        return import_module("wpbridge.web.serving")
+        return import_module(f"wpbridge.web.{name}")
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"the HTTP gateway needs {error.name}: install it with `pip install 'wpbridge[web]'`"

@@ -1,7 +1,7 @@
 """``work``: the daemon; its supervisor, and in another process each of its workers."""
 
 import os
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import timedelta
 from typing import Any
 
@@ -18,10 +18,12 @@ from wpbridge.cli.options import (
     settings_of,
     site_options,
 )
+from wpbridge.cli.serve import be_gateway, gateway
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.daemon.handover import unpacked
 from wpbridge.daemon.log_setup import start_log
-from wpbridge.daemon.service import supervise
+from wpbridge.daemon.service import Gateway, supervise
+from wpbridge.daemon.worker_process import GATEWAY
 from wpbridge.site.config import Settings
 from wpbridge.telling.words import plural
 
@@ -60,6 +62,14 @@ Examples:
     help="PHP processes a worker process (processors, shared out).",
 )
 @php_pool_options
+@click.option(
+    "--serve",
+    "serves",
+    is_flag=False,
+    flag_value="",
+    metavar="[HOST:PORT]",
+    help="Take actions over HTTP too, as `serve` does.",
+)
 @click.option("--dry-run", is_flag=True, help="Check everything, and show what would be started.")
 @format_option("Of --dry-run (text).")
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="Lines on stderr (text).")
@@ -75,6 +85,7 @@ def work(
     watches: bool,
     verbose: int,
     worker: str | None,
+    serves: str | None,
     **flags: Any,
 ) -> None:
     """Run due actions until stopped: worker processes, and a supervisor that keeps them running.
@@ -84,8 +95,10 @@ def work(
     TSTP: claim no more; CONT: go on. USR1: tell what the workers hold, a line of JSON each. TTIN:
     their threads' stacks.
     """
-    flags = {**flags, "verbose": verbose or None}
+    flags = {**flags, "verbose": verbose or None, "web_listen": serves or None}
 
+    if worker is not None and worker.startswith(f"{GATEWAY}:"):
+        be_gateway(flags_of(ctx, flags), worker)
     if worker is not None:
         settings = unpacked(worker, flags_of(ctx, flags), os.environ)
         start_log(settings, is_daemon=True)
@@ -103,9 +116,21 @@ def work(
         start_log(anew, is_daemon=True)
         return anew
 
-    raise SystemExit(
-        supervise(settings, read, watches=watches, tell=lambda line: print_line(line, err=True))
-    )
+    with ExitStack() as stack:
+        beside = None
+        if serves is not None:
+            gateway("serving")
+            ear = stack.enter_context(closing(gateway("listening").opened(settings)))
+            print_line(f"listening on {ear.told}{settings.web_base_path}", err=True)
+            beside = Gateway(ear.sock.fileno(), is_beside=True)
+        code = supervise(
+            settings,
+            read,
+            watches=watches,
+            tell=lambda line: print_line(line, err=True),
+            gateway=beside,
+        )
+    raise SystemExit(code)
 
 
 def _plan(settings: Settings) -> None:

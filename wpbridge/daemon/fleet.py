@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from wpbridge.daemon.heartbeat import Worker
-from wpbridge.daemon.worker_process import Child
+from wpbridge.daemon.worker_process import GATEWAY, Child, State
 from wpbridge.daemon.worker_slots import RollingRestart, WorkerSlot
 from wpbridge.telling.log import tell
 
@@ -41,17 +41,23 @@ class Fleet:
         start: Callable[[int], Child],
         size: int,
         *,
+        has_gateway: bool = False,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[float, float], float] = random.uniform,
         opened: Callable[[Child], None] = lambda _child: None,
         closed: Callable[[Child], None] = lambda _child: None,
     ) -> None:
-        """``opened`` and ``closed`` are told of each process, to watch its link."""
+        """``opened`` and ``closed`` are told of each process, to watch its link.
+
+        ``has_gateway``: one more process serves HTTP. It is started and stopped as the workers are,
+        and is none of them.
+        """
         self._start = start
         self._clock = clock
         self._chance = chance
         self._opened, self._closed = opened, closed
         self._slots = [WorkerSlot(number) for number in range(1, size + 1)]
+        self._beside = [WorkerSlot(GATEWAY)] if has_gateway else []
         self._leaving: list[Child] = []
         self.rolling = RollingRestart()
         self._totals: Counter[str] = Counter()
@@ -70,13 +76,20 @@ class Fleet:
 
     def children(self) -> Iterator[Child]:
         """Yield every worker process, those that leave among them."""
-        for slot in self._slots:
+        for slot in self._all():
             yield from slot.children()
         yield from self._leaving
 
+    def workers_of(self, state: State) -> list[Child]:
+        """Return the processes that run actions and are in this state."""
+        return [c for c in self.children() if c.number != GATEWAY and c.state == state]
+
+    def _all(self) -> list[WorkerSlot]:
+        return [*self._slots, *self._beside]
+
     def is_ready(self) -> bool:
         """Return whether every slot is filled by a worker that is registered."""
-        return all(slot.child is not None and slot.child.state == "working" for slot in self._slots)
+        return all(slot.child is not None and slot.child.state == "working" for slot in self._all())
 
     def silent_seconds(self) -> float:
         """Return how long the worker was silent that is silent longest."""
@@ -127,7 +140,7 @@ class Fleet:
                 empty.child = self._launch(empty.number)
                 if empty.child is None:
                     empty.died(now, now, self._chance)
-        slot = self.rolling.next(self._slots, self._leaving, now)
+        slot = self.rolling.next(self._all(), self._leaving, now)
         if slot is not None:
             slot.successor = self._launch(slot.number)
             if slot.successor is None:
@@ -141,13 +154,13 @@ class Fleet:
 
     def _wanted(self) -> list[WorkerSlot]:
         """Return the slots to be filled. Until the first worker was ready, it is the only one."""
-        slots = self._slots if self.is_seen else self._slots[:1]
+        slots = self._all() if self.is_seen else self._slots[:1]
         return [slot for slot in slots if slot.child is None]
 
     def roll(self) -> None:
         """Replace all workers, one by one: the successor is ready before the old one drains."""
         self.is_renewed = self.is_refused = False
-        self.rolling.begin(self._slots)
+        self.rolling.begin(self._all())
 
     def resize(self, size: int) -> None:
         """Have so many workers from now on."""
@@ -232,7 +245,7 @@ class Fleet:
         return child
 
     def _slot_of(self, child: Child) -> WorkerSlot | None:
-        return next((slot for slot in self._slots if child in slot.children()), None)
+        return next((slot for slot in self._all() if child in slot.children()), None)
 
     def _ready(self, child: Child) -> None:
         if child.state == "starting":

@@ -15,19 +15,23 @@ from wpbridge.errors import ConfigError
 from wpbridge.site.config import Settings, SettingsFile, combine, working_folder
 
 
-def packed(settings: Settings, folder: str, *, wake_address: str = "") -> bytes:
+def packed(
+    settings: Settings, folder: str, *, wake_address: str = "", web_descriptor: int | None = None
+) -> bytes:
     """What a worker needs.
 
     Args:
         settings: those that it runs with.
         folder: where its handlers are searched unless they name one.
         wake_address: where its supervisor hears wakes.
+        web_descriptor: of the socket at which the gateway listens.
     """
     file = settings.file
     told = {
         "cwd": str(working_folder()),
         "folder": folder,
         "wake_address": wake_address,
+        "web_descriptor": web_descriptor,
         "file": None if file is None else [str(file.path), file.text.decode()],
     }
     return json.dumps(told).encode()
@@ -46,7 +50,7 @@ def unpacked(told: str, flags: Mapping[str, Any], env: Mapping[str, str]) -> Set
         with open(int(told.split(":")[2]), "rb") as stream:  # noqa: PTH123 - a descriptor
             found = json.load(stream)
         folder, cwd, file = found["folder"], Path(found["cwd"]), found["file"]
-        wake_address = str(found["wake_address"])
+        wake_address, descriptor = str(found["wake_address"]), found["web_descriptor"]
         read = None if file is None else SettingsFile(Path(file[0]), file[1].encode())
     except (LookupError, TypeError, ValueError, OSError):
         raise ConfigError("--worker is for the supervisor of `wpbridge work` alone") from None
@@ -55,6 +59,7 @@ def unpacked(told: str, flags: Mapping[str, Any], env: Mapping[str, str]) -> Set
         settings,
         handlers_folder=settings.handlers_folder or folder,
         wake_address=wake_address,
+        web_descriptor=descriptor,
     )
 
 

@@ -3,21 +3,42 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import wpbridge
 from wpbridge.daemon.handover import Folder, packed
 from wpbridge.daemon.notify import VARIABLES, Notifier
+from wpbridge.daemon.signals import STOPS
 from wpbridge.daemon.supervisor import Supervisor
 from wpbridge.daemon.terms import Terms
 from wpbridge.daemon.wake_listener import WakeListener
-from wpbridge.daemon.worker_process import starter
+from wpbridge.daemon.worker_process import GATEWAY, starter
 from wpbridge.errors import ConfigError
 from wpbridge.site.config import Settings
 
 
+class Gateway(NamedTuple):
+    """The gateway as a supervisor sees it."""
+
+    descriptor: int
+    """Of the socket at which it listens."""
+    is_beside: bool
+    """One process of it runs beside the workers; or else all processes are of it."""
+
+    def shared(self, number: int) -> tuple[int, ...]:
+        """Return what a process of this number must inherit."""
+        return (self.descriptor,) if number == GATEWAY or not self.is_beside else ()
+
+
 def supervise(
-    settings: Settings, read: Callable[[], Settings], *, watches: bool, tell: Callable[[str], None]
+    settings: Settings,
+    read: Callable[[], Settings],
+    *,
+    watches: bool,
+    tell: Callable[[str], None],
+    gateway: Gateway | None = None,
 ) -> int:
     """Start workers and keep them running until told to stop; returns the exit code.
 
@@ -26,18 +47,25 @@ def supervise(
         read: reads the settings anew, for a reload.
         watches: replace the workers when a module of theirs changes.
         tell: prints what the workers hold when somebody asks.
+        gateway: what serves HTTP here; None for nothing.
 
     Raises:
         ConfigError: the working folder is gone, or the heartbeat file cannot be written.
     """
-    folder, file = Folder(os.environ), settings.heartbeat_file
+    serves_only = gateway is not None and not gateway.is_beside
+    folder, file = Folder(os.environ), None if serves_only else settings.heartbeat_file
     if file is not None and not os.access(file.parent, os.W_OK):
         raise ConfigError(f"{file.parent} is no folder that can be written into")
-    listener = WakeListener.of(settings)
+    listener = WakeListener() if serves_only else WakeListener.of(settings)
+    descriptor = None if gateway is None else gateway.descriptor
 
     def terms_of(settings: Settings) -> Terms:
-        handed = packed(settings, folder.name, wake_address=listener.address)
-        return _terms(settings, handed, watches=watches)
+        handed = packed(
+            settings, folder.name, wake_address=listener.address, web_descriptor=descriptor
+        )
+        if serves_only:
+            return _terms_of_gateway(settings, handed)
+        return replace(_terms(settings, handed, watches=watches), has_gateway=gateway is not None)
 
     def reload() -> Terms:
         folder.enter()
@@ -47,7 +75,7 @@ def supervise(
     env = {name: value for name, value in os.environ.items() if name not in VARIABLES}
     return Supervisor(
         terms_of(settings),
-        starter(_worker_command(), env),
+        starter(_worker_command(), env, shared=gateway.shared if gateway else _nothing),
         reload=reload,
         notifier=notifier,
         tell=tell,
@@ -63,6 +91,14 @@ def _worker_command() -> Callable[[str], Sequence[str]]:
     is_here = Path(wpbridge.__file__).parent.parent == Path.cwd()
     python = [sys.executable] if is_here else [sys.executable, "-P"]
     return lambda told: [*python, "-m", "wpbridge", *sys.argv[1:], "--worker", told]
+
+
+def _nothing(_number: int) -> tuple[int, ...]:
+    return ()
+
+
+def _terms_of_gateway(settings: Settings, handed: bytes) -> Terms:
+    return Terms(processes=settings.web_workers, handed=handed, stops_at_once=STOPS)
 
 
 def _terms(settings: Settings, handed: bytes, *, watches: bool) -> Terms:

@@ -61,7 +61,13 @@ class Supervisor:
         self._notifier = notifier
         self._tell = tell
         self._selector = selectors.DefaultSelector()
-        self._fleet = Fleet(self._launch, terms.processes, opened=self._open, closed=self._close)
+        self._fleet = Fleet(
+            self._launch,
+            terms.processes,
+            has_gateway=terms.has_gateway,
+            opened=self._open,
+            closed=self._close,
+        )
         self._wakes = Wakes(listener or WakeListener(), self._selector)
         self._stopped_by: signal.Signals | None = None
         self._deadline: float | None = None
@@ -84,7 +90,7 @@ class Supervisor:
                 if self._stopped_by is not None and not any(self._fleet.children()):
                     return self._end(128 + self._stopped_by)
                 self._duties()
-                self._wakes.tick([c for c in self._fleet.children() if c.state == "working"])
+                self._wakes.tick(self._fleet.workers_of("working"))
                 for key, _ in self._selector.select(self._wait_seconds()):
                     if key.data is arrivals:
                         for number in arrivals.take():
@@ -132,7 +138,7 @@ class Supervisor:
     def _signaled(self, number: signal.Signals) -> None:
         self._due["status"] = 0.0
         is_stopping = self._stopped_by is not None
-        if number == signals.AT_ONCE or (is_stopping and number == signal.SIGINT):
+        if number == signals.AT_ONCE or (is_stopping and number in self._terms.now.stops_at_once):
             self._kill(number)
         elif number in signals.STOPS:
             self._stop(number)

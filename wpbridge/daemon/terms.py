@@ -1,5 +1,6 @@
 """What the supervisor must know of the settings, and how a reload changes it."""
 
+import signal
 from collections.abc import Callable
 from dataclasses import field
 from pathlib import Path
@@ -19,6 +20,10 @@ class Terms:
     """What the supervisor must know; the rest is the workers'."""
 
     processes: int = 1
+    has_gateway: bool = False
+    """One more process serves HTTP."""
+    stops_at_once: tuple[signal.Signals, ...] = (signal.SIGINT,)
+    """These end everything at once when they come while it is stopping already."""
     drain_seconds: float | None = 30.0
     """None: no limit."""
     heartbeat_file: Path | None = None

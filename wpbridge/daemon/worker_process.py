@@ -18,6 +18,8 @@ from typing import IO, Any, Final, Literal, TypeAlias
 
 from wpbridge.dataclass import dataclass
 
+GATEWAY: Final = 0
+"""The number of the process that serves HTTP beside the workers."""
 RECYCLED: Final = 88
 """Exit code of a worker that has reached its age, size or number of actions."""
 MOST_BYTES: Final = 1 << 20
@@ -30,7 +32,7 @@ class Child:
     """One worker process, as its supervisor sees it."""
 
     number: int
-    """Its place among the workers, from 1."""
+    """Its place among the workers, from 1; or the gateway's."""
     process: subprocess.Popen[bytes]
     link: socket.socket
     started: float
@@ -104,13 +106,19 @@ Start: TypeAlias = Callable[[int, bytes], Child]
 """Start a worker, given its number and what it is handed."""
 
 
-def starter(words: Callable[[str], Sequence[str]], env: Mapping[str, str]) -> Start:
+def starter(
+    words: Callable[[str], Sequence[str]],
+    env: Mapping[str, str],
+    *,
+    shared: Callable[[int], Sequence[int]] = lambda _number: (),
+) -> Start:
     """Starts workers of a command.
 
     Args:
         words: the command; given what the worker must know: its number, the descriptor of its
             link, and that of a file with what it is handed.
         env: the whole environment.
+        shared: the supervisor's descriptors that a worker of this number gets too.
     """
 
     def start(number: int, handed: bytes) -> Child:
@@ -121,7 +129,7 @@ def starter(words: Callable[[str], Sequence[str]], env: Mapping[str, str]) -> St
                 words(told),
                 stdin=subprocess.DEVNULL,
                 env=dict(env),
-                pass_fds=(theirs.fileno(), file.fileno()),
+                pass_fds=(theirs.fileno(), file.fileno(), *shared(number)),
                 # The terminal's Ctrl-C is the supervisor's to hand on.
                 start_new_session=True,
             )

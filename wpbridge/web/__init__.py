@@ -2,5 +2,5 @@
 
 from typing import Final
 
-DOOR: Final = ("serving",)
+DOOR: Final = ("listening", "serving", "supervised")
 """The modules that other rooms may import."""

@@ -223,6 +223,7 @@ def test_every_setting_has_a_source(cwd: Path) -> None:
         "handlers_folder",
         "file",
         "wake_address",
+        "web_descriptor",
     }
 
 

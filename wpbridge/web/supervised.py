@@ -1,0 +1,87 @@
+"""Be one process of the gateway that a supervisor has started, and speak with it.
+
+It says when it answers, gives a sign of life each second from the loop that answers, and ends when
+it is told to. When the supervisor is gone it ends at once: its socket would be nobody's.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from starlette.applications import Starlette
+
+from wpbridge.daemon.signals import deafen
+from wpbridge.errors import ConfigError
+from wpbridge.site.config import Settings
+from wpbridge.web.serving import Server, application
+
+_TICKS: Final = 10
+"""So many ticks of uvicorn's loop are a second."""
+
+
+def serve(settings: Settings, told: str) -> int:
+    """Serve until told to stop; return the exit code.
+
+    Args:
+        settings: with the descriptor of the socket at which it listens.
+        told: what the supervisor passes on: a number, and the descriptors of the link and of the
+            settings.
+
+    Raises:
+        SiteError, StoreError: the queue cannot be opened.
+    """
+    try:
+        link = socket.socket(fileno=int(told.split(":")[1]))
+        ear = socket.socket(fileno=settings.web_descriptor)
+    except (LookupError, TypeError, ValueError, OSError):
+        raise ConfigError("--worker is for the supervisor of the gateway alone") from None
+    for sock in (link, ear):
+        sock.set_inheritable(False)
+    deafen()
+    server = _Supervised(application(settings), lambda said: _say(link, said))
+    threading.Thread(target=_obey, args=(link, server), name="wpbridge-link", daemon=True).start()
+    server.serve_at(ear)
+    _say(link, {"event": "left", "totals": {}})
+    return 0
+
+
+class _Supervised(Server):
+    """A server that gives signs of life."""
+
+    def __init__(self, app: Starlette, say: Callable[[dict[str, Any]], None]) -> None:
+        super().__init__(app, ready=lambda: say({"event": "ready", "files": []}))
+        self._say = say
+
+    async def on_tick(self, counter: int) -> bool:
+        """Give one each second."""
+        if counter % _TICKS == 0:
+            beat = {"silent": 0.0, "database": True, "leaving": "", "totals": {}}
+            self._say({"event": "beat", **beat})
+        return await super().on_tick(counter)
+
+
+def _say(link: socket.socket, said: dict[str, Any]) -> None:
+    # When the link is broken the other thread ends us.
+    with contextlib.suppress(OSError):
+        link.sendall(json.dumps(said).encode() + b"\n")
+
+
+def _obey(link: socket.socket, server: Server) -> None:
+    buffer = b""
+    while got := _heard(link):
+        *words, buffer = (buffer + got).split(b"\n")
+        if b"stop" in words:
+            server.should_exit = True
+    os.killpg(0, signal.SIGKILL)
+
+
+def _heard(link: socket.socket) -> bytes:
+    try:
+        return link.recv(4096)
+    except OSError:
+        return b""
