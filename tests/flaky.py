@@ -33,11 +33,11 @@ class Seen(NamedTuple):
     body: bytes
 
 
-Step = Literal["pass", "drop", "lose", "stall"] | Answer
+Step = Literal["pass", "drop", "lose", "half", "stall"] | Answer
 """What becomes of one request.
 
 drop: the connection is cut, and the server behind is not asked. lose: it is asked, and its answer
-is lost. stall: no answer comes until the front is closed.
+is lost. half: half of its answer arrives. stall: no answer comes until the front is closed.
 """
 _HOP: Final = {"connection", "transfer-encoding", "keep-alive"}
 
@@ -88,11 +88,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._cut()
         else:
             self.server.on_request(seen)
-            self._pass_on(seen, is_lost=step == "lose")
+            self._pass_on(seen, step)
 
     do_GET = do_POST = do_DELETE = _any  # noqa: N815 - as http.server calls them
 
-    def _pass_on(self, seen: Seen, *, is_lost: bool) -> None:
+    def _pass_on(self, seen: Seen, step: Step) -> None:
         with contextlib.closing(http.client.HTTPConnection(*self.server.target)) as behind:
             behind.request(seen.method, seen.path, seen.body, dict(seen.headers.items()))
             answer = behind.getresponse()
@@ -101,15 +101,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 self._stream(answer, headers)
                 return
             body = answer.read()
-        if is_lost:
+        if step != "lose":
+            self._send(answer.status, headers, body, is_half=step == "half")
+        if step != "pass":
             self._cut()
-        else:
-            self._send(answer.status, headers, body)
 
-    def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
+    def _send(
+        self, status: int, headers: dict[str, str], body: bytes, *, is_half: bool = False
+    ) -> None:
         headers.pop("content-length", None)
         self._head(status, {**headers, "Content-Length": str(len(body))})
-        self.wfile.write(body)
+        self.wfile.write(body[: len(body) // 2] if is_half else body)
 
     def _head(self, status: int, headers: Mapping[str, str]) -> None:
         self.send_response_only(status)

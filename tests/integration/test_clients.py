@@ -142,11 +142,12 @@ def test_a_job_is_added_and_looked_at(clients: Clients) -> None:
     "steps",
     [
         ("lose",),
+        ("half",),
         ("drop", "lose", "drop"),
         (Answer(503, AT_ONCE), Answer(429, AT_ONCE), Answer(408, AT_ONCE)),
         (Answer(502, {"Content-Type": "text/html"}, b"<h1>no</h1>"), Answer(504)),
     ],
-    ids=["its answer is lost", "cut", "refused", "away"],
+    ids=["its answer is lost", "half an answer", "cut", "refused", "away"],
 )
 def test_a_job_is_added_once_whatever_happens_on_the_way(
     clients: Clients, steps: tuple[Step, ...]
@@ -412,7 +413,18 @@ def test_pauses_grow_are_spread_and_obey_the_server(clients: Clients) -> None:
         assert clients.ask("retryAfterOf", told, now) == seconds, told
 
 
-# Of TypeScript alone
+# Of one of them alone
+
+
+@pytest.mark.parametrize("driver", ["python"], indirect=True)
+def test_a_netrc_file_does_not_take_the_place_of_the_key(
+    clients: Clients, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "netrc"
+    file.write_text("machine 127.0.0.1 login anna password elsewhere\n")
+    monkeypatch.setenv("NETRC", str(file))
+    clients.enqueue()
+    assert clients.told("Authorization") == [f"Bearer {clients.site.gateway.key}"]
 
 
 @pytest.mark.parametrize("driver", ["typescript"], indirect=True)
