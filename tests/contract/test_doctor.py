@@ -1412,3 +1412,25 @@ def test_callbacks_that_nobody_runs(
     assert words in finding.cause
     store.parts.pauses.add([Pause(kind="group", name="wpbridge")], now=now())
     assert found(examined(), "own-hooks") == []
+
+
+@pytest.mark.parametrize("status", ["complete", "canceled"])
+def test_callbacks_of_jobs_that_php_ended_and_nobody_released(
+    store: RunnerStore, examined: Examine, queue: Queue, status: str
+) -> None:
+    job = insert(store, due_in=-7200)
+    callback = queue.enqueue(Enqueue(hook=CALLBACK_HOOK, after=[job], after_failed="run"))
+    assert callback is not None
+    store.unregister()
+    assert found(examined(), "own-hooks") == []
+    tried = ago(minutes=30) if status == "complete" else None
+    change(
+        store,
+        f"UPDATE {ACTIONS} SET status = :s, last_attempt_gmt = :at WHERE action_id = :i",
+        s=status,
+        at=tried,
+        i=job,
+    )
+    assert "1 callback(s) are due" in one(examined(), "own-hooks").cause
+    store.register(host="here", boot="boot", pid=1, pid_started="1")
+    assert found(examined(), "own-hooks") == []

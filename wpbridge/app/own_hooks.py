@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from wpbridge.action import CALLBACK_HOOK, OWN_GROUP
@@ -37,20 +38,27 @@ def unrun(store: OpenStore, now: datetime, me: Identity) -> str | None:
 
     A few short statements, for `wpbridge doctor` and for ``/readyz``. What is paused counts as run.
     """
-    oldest = [store.due.oldest_of(now, hook) for hook in sorted(OWN)]
-    ages = [(now - one.at).total_seconds() for one in oldest if one is not None]
-    if not ages or max(ages) < _UNRUN_SECONDS or _is_paused(store.pauses.in_force(now)):
-        return None
     lives = any(not is_dead(runner, me) for runner in runners(store.tables))
-    if lives and max(ages) < _LATE_SECONDS:
-        return None
+    dues = [store.due.oldest_of(now, hook) for hook in OWN]
+    since = [one.at for one in dues if one is not None]
     count = store.due.held(now, OWN)
+    if not lives:
+        # Only a runner gives a date to what has waited for an action that PHP ended.
+        for hook in OWN:
+            more, first = store.session.run(partial(store.waits.over, hook=hook))
+            count += more
+            since += [first] if first is not None else []
+    seconds = max(((now - at).total_seconds() for at in since), default=0.0)
+    if seconds < (_LATE_SECONDS if lives else _UNRUN_SECONDS):
+        return None
+    if _is_paused(store.pauses.in_force(now)):
+        return None
     why = (
         "the runners that live are busy, or leave them out (see --hooks, --groups and their likes)"
         if lives
         else "no wpbridge runner lives: start `wpbridge work`"
     )
-    return f"{count} callback(s) are due, the first for {max(ages):.0f} s, and {why}"
+    return f"{count} callback(s) are due, the first for {seconds:.0f} s, and {why}"
 
 
 def _is_paused(pauses: Sequence[Pause]) -> bool:

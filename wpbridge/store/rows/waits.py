@@ -16,7 +16,7 @@ from wpbridge.codec import schedule
 from wpbridge.errors import CodecError
 from wpbridge.outcome import LogLine
 from wpbridge.store.database.connection import Connection, text
-from wpbridge.store.database.texts import as_bytes
+from wpbridge.store.database.texts import as_bytes, date
 from wpbridge.store.records import Wait
 from wpbridge.store.rows.writes import Writes
 from wpbridge.store.schema.tables import WAITS
@@ -71,6 +71,13 @@ class Waits:
             " OR (d.status = 'pending' AND (a.status = 'complete' OR (w.on_failed <> 'hold'"
             " AND (a.action_id IS NULL OR a.status IN ('failed', 'canceled')))))"
             f" LIMIT {MOST}"
+        )
+        self._over = text(
+            f"SELECT COUNT(*), MIN(COALESCE(a.last_attempt_gmt, a.scheduled_date_gmt))"
+            f" FROM {table} w JOIN {names.actions} d ON d.action_id = w.action_id"
+            f" JOIN {names.actions} a ON a.action_id = w.after_id"
+            " WHERE d.hook = :hook AND d.status = 'pending' AND w.on_failed = 'run'"
+            " AND a.status IN ('complete', 'failed', 'canceled')"
         )
         self._behind = text(f"SELECT DISTINCT action_id FROM {table} WHERE after_id IN :ids")
         self._lock = text(
@@ -144,6 +151,17 @@ class Waits:
         if not self.are_there or connection.execute(self._any).first() is None:
             return []
         return [ActionId(int(action)) for (action,) in connection.execute(self._moved)]
+
+    def over(self, connection: Connection, hook: str) -> tuple[int, datetime | None]:
+        """Count the actions of a hook whose waits are over, and that nobody has released yet.
+
+        Returns with it when the first wait has ended, as well as the rows tell; None for none. It
+        reads every wait. It is for actions that wait for one other action, however that ends.
+        """
+        if not self.are_there:
+            return 0, None
+        [[count, since]] = connection.execute(self._over, {"hook": hook}).fetchall()
+        return int(count), None if since is None else date(since)
 
     def release(self, connection: Connection, ids: Sequence[ActionId], now: datetime) -> int:
         """Give dates to actions whose waits are over, or cancel them; return how many may run now.
