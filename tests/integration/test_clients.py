@@ -195,6 +195,17 @@ def test_a_batch_is_added_whole_or_not_at_all(clients: Clients) -> None:
     assert clients.fails("enqueueMany", [{"hook": hook}] * 1001).name == "InputError"
 
 
+def test_a_ticket_is_the_idempotency_key_itself(clients: Clients) -> None:
+    with Queue.open(dsn=f"sqlite:///{clients.site.file}") as queue:
+        ticket = queue.ticket(clients.hook, {"order": 17}, seconds=600)
+    job = clients.ask("enqueue", clients.hook, {"order": 17}, {}, key=ticket)
+    assert job["hook"] == clients.hook
+    assert clients.told("Idempotency-Key") == [None]
+    failed = clients.fails("enqueue", clients.hook, {"order": 17}, {"key": "k"}, key=ticket)
+    assert failed.name == "InputError"
+    assert clients.site.actions(clients.hook) == 1
+
+
 # What goes wrong
 
 

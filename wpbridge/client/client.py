@@ -96,7 +96,7 @@ class Client:
             after=after,
             callback=callback,
         )
-        headers = {"Content-Type": "application/json", "Idempotency-Key": _quoted(key)}
+        headers = {"Content-Type": "application/json", **self._idempotency(key)}
         return Job.of(self._wire.ask("POST", "/v1/jobs", body=new.body(), headers=headers))
 
     def enqueue_many(self, jobs: Iterable[NewJob], *, key: str | None = None) -> list[Job]:
@@ -112,7 +112,7 @@ class Client:
             raise InputError(f"jobs: at most {MOST_IN_BATCH:,} in one transaction: call it twice")
         if not lines:
             return []
-        headers = {"Content-Type": "application/x-ndjson", "Idempotency-Key": _quoted(key)}
+        headers = {"Content-Type": "application/x-ndjson", **self._idempotency(key)}
         told = self._wire.ask("POST", "/v1/jobs:batch", body=b"\n".join(lines), headers=headers)
         return _jobs(told)
 
@@ -172,6 +172,14 @@ class Client:
             if not told.get("next"):
                 return
             params["before"] = str(told["next"])
+
+    def _idempotency(self, key: str | None) -> dict[str, str]:
+        """Return the header with the idempotency key. A ticket is one itself, and needs none."""
+        if not self._wire.is_token:
+            return {"Idempotency-Key": _quoted(key)}
+        if key is not None:
+            raise InputError("key: a ticket is the idempotency key itself; leave this out")
+        return {}
 
 
 def _jobs(told: Any) -> list[Job]:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ from wpbridge.errors import InputError
 
 MOST_BYTES: Final = 64 << 20
 """No answer of a gateway is larger."""
+_TOKEN: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
+"""What a JWT looks like. An API key has no dots."""
 _PROBLEM: Final = "application/problem+json"
 
 
@@ -49,6 +52,7 @@ class Wire:
             raise InputError("key: without spaces, and without the word Bearer")
         if not (timeout > 0 and patience >= 0):
             raise InputError("timeout: more than 0 seconds; patience: 0 seconds or more")
+        self.is_token = bool(_TOKEN.fullmatch(key))
         self.timeout = timeout
         self.patience = patience
         self._session = requests.Session()

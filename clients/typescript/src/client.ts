@@ -67,7 +67,7 @@ export class Client {
   async enqueue(hook: string, args: Args = [], options: JobOptions & AddOptions = {}): Promise<Job> {
     const { key, signal, ...rest } = options;
     const body = bodyOf({ ...rest, hook, args });
-    const headers = { "Content-Type": "application/json", "Idempotency-Key": quoted(key) };
+    const headers = { "Content-Type": "application/json", ...this.#idempotency(key) };
     return jobOf(await this.#wire.ask({ method: "POST", path: "/v1/jobs", body, headers, signal }));
   }
 
@@ -78,8 +78,8 @@ export class Client {
       throw new InputError("jobs: at most 1,000 in one transaction: call it twice");
     }
     if (!lines.length) return [];
-    const key = quoted(options.key);
-    const headers = { "Content-Type": "application/x-ndjson", "Idempotency-Key": key };
+    const key = this.#idempotency(options.key);
+    const headers = { "Content-Type": "application/x-ndjson", ...key };
     const body = lines.join("\n");
     const { signal } = options;
     return jobsOf(
@@ -141,6 +141,13 @@ export class Client {
       before = String((told as { next?: string | null }).next ?? "");
       if (!before) return;
     }
+  }
+
+  /** Return the header with the idempotency key. A ticket is one itself, and needs none. */
+  #idempotency(key: string | null | undefined): Record<string, string> {
+    if (!this.#wire.isToken) return { "Idempotency-Key": quoted(key) };
+    if (key == null) return {};
+    throw new InputError("key: a ticket is the idempotency key itself; leave this out");
   }
 }
 

@@ -30,6 +30,8 @@ export interface Job {
   links: { self: string; result: string; events: string };
   /** What the handler returned; only where it was waited for. */
   result?: unknown;
+  /** By which the job can be followed; only in the answer to a ticket. */
+  token?: string;
 }
 
 /** What an action is to be, beside its hook and its args. */

@@ -28,6 +28,8 @@ export class Wire {
   readonly url: string;
   readonly timeoutSeconds: number;
   readonly patienceSeconds: number;
+  /** Whether the key is a JWT: a token for one job, or a ticket. An API key has no dots. */
+  readonly isToken: boolean;
   readonly #key: string;
   readonly #fetch: typeof fetch;
 
@@ -46,6 +48,7 @@ export class Wire {
       throw new InputError("timeoutSeconds: more than 0; patienceSeconds: 0 or more");
     }
     this.#key = key;
+    this.isToken = /^[\w-]+\.[\w-]+\.[\w-]+$/.test(key);
     this.timeoutSeconds = timeoutSeconds;
     this.patienceSeconds = patienceSeconds;
     this.#fetch = fetcher;
