@@ -49,11 +49,15 @@ class Front(http.server.ThreadingHTTPServer):
 
     def __init__(self, target: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        parts = urlsplit(target)
-        self.target = (str(parts.hostname), int(parts.port or 80))
-        self.url = f"http://127.0.0.1:{self.server_address[1]}{parts.path}"
+        self.lead_to(target)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}{urlsplit(target).path}"
         self.over = threading.Event()
         self.reset()
+
+    def lead_to(self, target: str) -> None:
+        """Pass everything on to this server from now on."""
+        parts = urlsplit(target)
+        self.target = (str(parts.hostname), int(parts.port or 80))
 
     def reset(self, *steps: Step) -> None:
         """Forget what came, and do this with the next requests."""

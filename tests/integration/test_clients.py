@@ -10,7 +10,7 @@ import sqlite3
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import pytest
 from client_drivers import FOLDER, Driver, Failed, InPython, build, in_node, missing_node
 from conftest import needs
 from databases import empty_queue
-from flaky import Answer, Front, Step, before
+from flaky import Answer, Front, Seen, Step, before
 from gateway import Gateway, serving
 from wpbridge import Queue, __version__
 from wpbridge.clock import SystemClock
@@ -345,6 +345,29 @@ def test_events_are_taken_up_where_they_were_cut(clients: Clients) -> None:
     assert [event["job"]["status"] for event in events] == ["pending", "running", "complete"]
     assert [event["result"] for event in events] == [None, None, "done"]
     assert clients.told("Last-Event-ID") == [None, None, None, events[0]["id"]]
+
+
+def test_a_restart_of_the_gateway_is_not_noticed(clients: Clients) -> None:
+    job = clients.enqueue()
+    dsn = f"sqlite:///{clients.site.file}"
+    with serving(dsn) as new, ExitStack() as stop:
+        old = stop.enter_context(serving(dsn))
+        with before(old.url) as front:
+
+            def on_event(told: Any) -> bool:
+                if told["status"] == "pending":
+                    front.lead_to(new.url)
+                    stop.close()
+                return False
+
+            def on_request(seen: Seen) -> None:
+                if "Last-Event-ID" in seen.headers:
+                    clients.site.end(job, "done")
+
+            front.on_event, front.on_request = on_event, on_request
+            events = clients.ask("events", job["job"], url=front.url)
+            assert [event["kind"] for event in events] == ["pending", "complete"]
+            assert len(front.seen) == 2
 
 
 def test_streams_are_read_as_the_standard_has_them(clients: Clients) -> None:
