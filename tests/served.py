@@ -30,12 +30,14 @@ def headers_for(dsn: str, name: str = "shop") -> dict[str, str]:
 class Served:
     """A gateway in a process of its own."""
 
-    def __init__(self, folder: Path, dsn: str, *flags: str, command: Sequence[str]) -> None:
+    def __init__(
+        self, folder: Path, dsn: str, *flags: str, command: Sequence[str], program: Sequence[str]
+    ) -> None:
         self.folder = folder
         clean = {k: v for k, v in os.environ.items() if not k.startswith("WPBRIDGE_")}
         with (folder / "err").open("wb") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "wpbridge", *command, "--dsn", dsn, *flags],
+                [sys.executable, *program, *command, "--dsn", dsn, *flags],
                 cwd=folder,
                 env={**clean, "XDG_RUNTIME_DIR": str(folder), "PYTHONWARNINGS": "error"},
                 stdin=subprocess.DEVNULL,
@@ -83,10 +85,14 @@ class Served:
 
 @contextlib.contextmanager
 def served(
-    folder: Path, dsn: str, *flags: str, command: Sequence[str] = ("serve",)
+    folder: Path,
+    dsn: str,
+    *flags: str,
+    command: Sequence[str] = ("serve",),
+    program: Sequence[str] = ("-m", "wpbridge"),
 ) -> Iterator[Served]:
     """Run one until the end of the block, if it has not ended before."""
-    found = Served(folder, dsn, *flags, command=command)
+    found = Served(folder, dsn, *flags, command=command, program=program)
     try:
         yield found
     finally:
