@@ -44,7 +44,6 @@ __all__ = (
 
 DOOR: Final = (
     "cron_bridge",
-    "job_callbacks",
     "named_run",
     "parts",
     "php",
