@@ -125,15 +125,16 @@ async def explain(call: Call) -> Response:
     return answer(await call.parts.readers.ask(lambda _: call.parts.explain(one)))
 
 
-def _changing(work: Callable[[JobQueue, ActionId, dict[str, Any]], Change]) -> Answer:
-    """Return what answers with a change of one action."""
+def _changing(verb: str, work: Callable[[JobQueue, ActionId, dict[str, Any]], Change]) -> Answer:
+    """Return what answers with a change of one action, and notes who made it."""
 
     async def change(call: Call) -> Response:
         one, told = _id(call), call.body or {}
 
         def ask(queue: JobQueue) -> Change:
             queue.get(one)
-            return work(queue, one, told)
+            with queue.noted(who=who_of(call), verb=verb, thing=f"action {one}", **told):
+                return work(queue, one, told)
 
         done = await call.parts.readers.ask(ask)
         if not done.ids:
@@ -164,10 +165,15 @@ def _run(queue: JobQueue, one: ActionId, told: dict[str, Any]) -> Change:
 
 
 CHANGES: Final[tuple[tuple[str, Answer, str, Schema | None], ...]] = (
-    ("cancel", _changing(_cancel), "Cancel a pending action.", REASON),
-    ("requeue", _changing(_requeue), "Add a new action for one that has ended.", WHEN),
-    ("reschedule", _changing(_reschedule), "Move a pending action to another date.", MOVE),
-    ("run", _changing(_run), "Make a pending action due now.", None),
+    ("cancel", _changing("cancel", _cancel), "Cancel a pending action.", REASON),
+    ("requeue", _changing("requeue", _requeue), "Add a new action for one that has ended.", WHEN),
+    (
+        "reschedule",
+        _changing("reschedule", _reschedule),
+        "Move a pending action to another date.",
+        MOVE,
+    ),
+    ("run", _changing("run", _run), "Make a pending action due now.", None),
 )
 """The changes of one action: verb, what answers, in words, and the body."""
 
@@ -209,14 +215,24 @@ async def pause(call: Call) -> Response:
     told = call.body
     span = parse_duration(told["for"], "for") if "for" in told else None
     which, reason = _named(told), told.get("reason", "")
-    await call.parts.readers.ask(lambda q: q.pause(**which, until=span, reason=reason))
+
+    def change(queue: JobQueue) -> None:
+        with queue.noted(who=who_of(call), verb="pause", thing=_thing(which), **told):
+            queue.pause(**which, until=span, reason=reason)
+
+    await call.parts.readers.ask(change)
     return await pauses(call)
 
 
 async def resume(call: Call) -> Response:
     """End the pause of one hook, one group, or of everything."""
     which = _named(call.query)
-    await call.parts.readers.ask(lambda q: q.resume(**which))
+
+    def change(queue: JobQueue) -> None:
+        with queue.noted(who=who_of(call), verb="resume", thing=_thing(which)):
+            queue.resume(**which)
+
+    await call.parts.readers.ask(change)
     return await pauses(call)
 
 
@@ -229,6 +245,19 @@ def _named(told: Any) -> dict[str, Any]:
         "groups": [told["group"]] if "group" in told else [],
         "everything": bool(told.get("everything")),
     }
+
+
+def _thing(which: dict[str, Any]) -> str:
+    """Return what is paused or resumed, as the audit table names it."""
+    named = [f"hook {hook}" for hook in which["hooks"]]
+    named += [f"group {group}" for group in which["groups"]]
+    return ", ".join(named) or "everything"
+
+
+def who_of(call: Call) -> str:
+    """Return who calls, as the audit table names them."""
+    name: str = getattr(call.caller, "name", "")
+    return name or f"key:{call.caller.key_name}"
 
 
 async def scale(call: Call) -> Response:

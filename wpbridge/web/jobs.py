@@ -24,6 +24,7 @@ from wpbridge.queue.jobs import (
 )
 from wpbridge.site.moments import parse_duration
 from wpbridge.web import bodies
+from wpbridge.web.actions import who_of
 from wpbridge.web.calls import Call
 from wpbridge.web.declarations import NEW_JOB
 from wpbridge.web.documents import address_of, job_document, new_job_document, result_of
@@ -226,8 +227,13 @@ async def cancel(call: Call) -> Response:
     """Cancel a job that has not started; one that is canceled already stays so."""
     job = await found(call, call.path["job"])
     if job.status not in (*ENDED, "running"):
-        action_id = job.action.id
-        await call.parts.readers.ask(lambda q: q.cancel([action_id]))
+        action_id, job_id = job.action.id, job.record.uuid
+
+        def ask(queue: JobQueue) -> None:
+            with queue.noted(who=who_of(call), verb="cancel", thing=f"job {job_id}"):
+                queue.cancel([action_id])
+
+        await call.parts.readers.ask(ask)
         job = await found(call, call.path["job"])
     if job.status != "canceled":
         raise Problem("conflict", f"the job is {job.status}: it cannot be canceled any more")

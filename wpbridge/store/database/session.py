@@ -91,6 +91,21 @@ class Session:
         """Called at the end of an outage, with its length in seconds."""
         self._work: Callable[[], bool] | None = None
         """See :meth:`meanwhile`."""
+        self._witness: Callable[[Connection, object], None] = _look_away
+        """See :meth:`witnessed`."""
+
+    @contextlib.contextmanager
+    def witnessed(self, witness: Callable[[Connection, object], None]) -> Iterator[None]:
+        """Have each transaction of this block do one thing more before its commit.
+
+        The witness gets the connection, and what the transaction's own work has returned. What it
+        writes is committed or rolled back with the rest.
+        """
+        self._witness = witness
+        try:
+            yield
+        finally:
+            self._witness = _look_away
 
     @contextlib.contextmanager
     def meanwhile(self, work: Callable[[], bool] | None) -> Iterator[None]:
@@ -124,6 +139,7 @@ class Session:
             self.is_inside = True
             try:
                 result = work(connection)
+                self._witness(connection, result)
                 self._commit(connection)
             except BaseException:
                 self._roll_back(connection)
@@ -282,3 +298,7 @@ def _jitter(least: float, most: float) -> float:
     from random import uniform  # noqa: PLC0415 - most sessions meet no trouble
 
     return uniform(least, most)  # noqa: S311 - no secret
+
+
+def _look_away(_connection: Connection, _result: object) -> None:
+    """Do nothing: nobody wants to know."""
