@@ -16,8 +16,13 @@ from click.testing import CliRunner
 
 import docs
 from wpbridge.cli.main import cli
+from wpbridge.site import web_kinds
 from wpbridge.site.config import Settings, load
 from wpbridge.site.moments import seconds_of
+from wpbridge.web.bodies import MOST_BATCH_BYTES
+from wpbridge.web.events import ALIVE_SECONDS
+from wpbridge.web.jobs import LONGEST_WAIT_SECONDS
+from wpbridge.web.serving import DRAIN_SECONDS
 
 ROOT = Path(__file__).parent.parent.parent
 DEPLOY = ROOT / "wpbridge" / "deploy"
@@ -27,16 +32,23 @@ KUBERNETES = yaml.safe_load((DEPLOY / "kubernetes" / "wpbridge.yaml").read_text(
 DOCKERFILE = (DEPLOY / "docker" / "Dockerfile").read_text("utf-8")
 
 
-def unit() -> configparser.ConfigParser:
+GATEWAY_UNIT = DEPLOY / "systemd" / "wpbridge-serve@.service"
+
+
+def unit(file: Path = UNIT) -> configparser.ConfigParser:
     # Keys keep their case; % means an instance there, and nothing here.
     parser = configparser.ConfigParser(interpolation=None, strict=True)
     parser.optionxform = str  # type: ignore[method-assign,assignment]
-    parser.read(UNIT, "utf-8")
+    parser.read(file, "utf-8")
     return parser
 
 
 def service() -> dict[str, Any]:
     return dict(COMPOSE["services"]["wpbridge"])
+
+
+def gateway() -> dict[str, Any]:
+    return dict(COMPOSE["services"]["gateway"])
 
 
 def container() -> dict[str, Any]:
@@ -54,6 +66,8 @@ COMMANDS = [
     " ".join(service()["healthcheck"]["test"][1:]),
     " ".join(["wpbridge", *container()["args"]]),
     *(" ".join(words) for words in probes()),
+    unit(GATEWAY_UNIT)["Service"]["ExecStart"].replace("/opt/wpbridge/bin/", ""),
+    " ".join(["wpbridge", *gateway()["command"]]),
 ]
 
 
@@ -135,14 +149,15 @@ def test_the_unit_says_how_the_daemon_is_to_be_treated() -> None:
     assert (seconds_of(service["WatchdogSec"]) or 0) >= 30
 
 
-def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", [UNIT, GATEWAY_UNIT], ids=lambda file: file.stem)
+def test_systemd_takes_the_unit(file: Path, tmp_path: Path) -> None:
     verify = shutil.which("systemd-analyze")
     if verify is None:
         pytest.skip("systemd-analyze is not installed")
-    text = UNIT.read_text("utf-8").replace("/opt/wpbridge/bin/wpbridge", "/bin/true")
-    (tmp_path / UNIT.name).write_text(text.replace("/srv/%i", str(tmp_path)), "utf-8")
+    text = file.read_text("utf-8").replace("/opt/wpbridge/bin/wpbridge", "/bin/true")
+    (tmp_path / file.name).write_text(text.replace("/srv/%i", str(tmp_path)), "utf-8")
     done = subprocess.run(
-        [verify, "verify", "--man=no", str(tmp_path / "wpbridge@shop.service")],
+        [verify, "verify", "--man=no", str(tmp_path / file.name.replace("@", "@shop"))],
         capture_output=True,
         text=True,
         check=False,
@@ -150,6 +165,71 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     )
     about_us = [line for line in done.stderr.splitlines() if "wpbridge" in line]
     assert about_us == [], done.stderr
+
+
+# The gateway, and the proxies before it
+
+NGINX = (DEPLOY / "nginx" / "gateway.conf").read_text("utf-8")
+CADDY = (DEPLOY / "caddy" / "Caddyfile").read_text("utf-8")
+
+
+def directive(name: str) -> str:
+    [told] = re.findall(rf"^ *{name} ([^;]+);$", NGINX, re.MULTILINE)
+    return str(told)
+
+
+def test_the_gateway_may_answer_what_runs_before_it_is_killed() -> None:
+    for wait in (
+        unit(GATEWAY_UNIT)["Service"]["TimeoutStopSec"],
+        gateway()["stop_grace_period"],
+    ):
+        # The supervisor of several processes waits for as long as a daemon drains.
+        assert (seconds_of(wait) or 0) >= max(DRAIN_SECONDS, drain_of("")) + 10
+
+
+def test_its_unit_says_how_it_is_to_be_treated() -> None:
+    service = unit(GATEWAY_UNIT)["Service"]
+    assert (service["Type"], service["KillMode"]) == ("notify", "mixed")
+    assert "78" in service["RestartPreventExitStatus"].split()
+    # Each unit's folder goes away with it.
+    assert service["RuntimeDirectory"] != unit()["Service"]["RuntimeDirectory"]
+
+
+def test_its_container_is_reached_and_has_the_extra() -> None:
+    listen = web_kinds.Listen.of(gateway()["command"][2])
+    assert (listen.is_loopback, [str(listen.port)]) == (False, gateway()["expose"])
+    assert f":{listen.port}/livez" in gateway()["healthcheck"]["test"][-1]
+    assert ",web]" in DOCKERFILE
+    variables = {
+        name: "mysql://u:p@db/w" if "DSN" in name else str(value)
+        for name, value in gateway()["environment"].items()
+    }
+    assert load({}, variables, Path("/")).log_format == "json"
+
+
+def test_proxies_reach_the_units_socket_and_cut_nothing_off() -> None:
+    command = unit(GATEWAY_UNIT)["Service"]["ExecStart"].replace("%i", "shop").split()
+    path, base = command[command.index("--listen") + 1], command[command.index("--base-path") + 1]
+    place = path.removeprefix("unix:")
+    assert directive("server") == path
+    assert f"reverse_proxy unix/{place} {{" in CADDY
+    assert f"location {base}/ {{" in NGINX
+    assert f"handle {base}/* {{" in CADDY
+    # Nothing after the name: a path there would change the path of the request.
+    assert re.search(
+        rf"upstream {re.escape(directive('proxy_pass').removeprefix('http://'))} {{", NGINX
+    )
+    assert size(directive("client_max_body_size")) >= MOST_BATCH_BYTES
+    [most] = re.findall(r"max_size (\S+)", CADDY)
+    assert size(most.removesuffix("iB")) >= MOST_BATCH_BYTES
+    assert (seconds_of(directive("proxy_read_timeout")) or 0) > LONGEST_WAIT_SECONDS + 10
+    assert (seconds_of(directive("proxy_read_timeout")) or 0) > ALIVE_SECONDS * 2
+    for text in (NGINX, CADDY):
+        assert text.count("{") == text.count("}")
+
+
+def size(told: str) -> int:
+    return int(told[:-1]) << {"k": 10, "m": 20}[told[-1].lower()]
 
 
 # Kubernetes: the restricted level of the Pod Security Standards

@@ -1,4 +1,4 @@
-"""``deploy``: the files for systemd, Docker and Kubernetes, which the package brings along."""
+"""``deploy``: the files for systemd, Docker, Kubernetes and proxies, which the package has."""
 
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -13,7 +13,7 @@ from wpbridge.errors import InputError
 
 @click.group()
 def deploy() -> None:
-    """Show the files for systemd, Docker and Kubernetes, or write them into a folder.
+    """Show the files for systemd, Docker, Kubernetes, nginx and Caddy, or write them to a folder.
 
     Nothing is deployed: they are examples to copy and to change.
     """

@@ -10,7 +10,6 @@ from wpbridge.action import ActionId
 from wpbridge.clock import Clock, SystemClock
 from wpbridge.errors import ActionNotFound, StoreError
 from wpbridge.queue.enqueue import Moment, moment_of
-from wpbridge.store.database.connection import Connection
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.queueing.adding import UniqueBy
 from wpbridge.store.records import Record
@@ -62,31 +61,6 @@ class QueueConnection:
             self._wake_name = self._wake_name or wake.wake_name(self.store)
             return wake.poke(self._wake_name, wake.folders())
         return 0
-
-    @contextlib.contextmanager
-    def noted(self, *, who: str, verb: str, thing: str, **detail: object) -> Iterator[None]:
-        """Note in the audit table who makes the changes of this block.
-
-        The row is written in the transaction of the change. A transaction that changes nothing
-        leaves no row.
-
-        Args:
-            who: such as ``key:shop``.
-            verb: what is done, such as ``cancel``.
-            thing: what it is done to, such as ``action 17``.
-            detail: what else is worth keeping; no secrets.
-        """
-        with self._turn() as parts:
-            audit = parts.audit
-            audit.prepare()
-
-            def note(connection: Connection, result: object) -> None:
-                # Work that returns nothing has changed something; other work returns what.
-                if result is None or result:
-                    audit.add(connection, who=who, verb=verb, thing=thing, detail=detail)
-
-            with parts.session.witnessed(note):
-                yield
 
     def _now(self) -> datetime:
         return self._clock.now()
