@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,6 +18,7 @@ from factories import make_new
 from rows import change, column, log_of, query
 from stores import again, way_of
 from wpbridge import doctor
+from wpbridge.access.keys import Allowed
 from wpbridge.action import CALLBACK_HOOK, ActionId, ClaimId
 from wpbridge.clock import SystemClock, to_text
 from wpbridge.doctor import ExaminedSite, Finding, examination, fixes
@@ -469,6 +471,47 @@ def test_own_tables_of_an_earlier_release_are_brought_forward(
             f" tables forward to version {VERSION}"
         )
         assert bool(found(site, "own-tables")) is dry_run
+
+
+def test_the_gateway_needs_its_packages_where_there_are_keys(
+    store: RunnerStore, examined: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert found(examined(), "gateway") == [], "nobody may call it"
+    add_key(store, "shop")
+    finding = one(examined(), "gateway")
+    assert (finding.level, finding.fix) == ("note", "pip install 'wpbridge[web]'")
+    assert "uvicorn" in finding.cause
+    monkeypatch.undo()
+    assert found(examined(), "gateway") == []
+
+
+def test_keys_that_end_soon_are_named(store: RunnerStore, examined: Examine) -> None:
+    add_key(store, "later", expires_seconds=30 * 86_400)
+    add_key(store, "soon", expires_seconds=86_400)
+    finding = one(examined(), "gateway")
+    assert (finding.level, finding.count) == ("note", 1)
+    assert finding.fix == "wpbridge keys rotate soon --expires 90d"
+
+
+def test_a_gateway_that_other_hosts_reach_is_a_note(examined: Examine) -> None:
+    for listen, is_told in (
+        ("127.0.0.1:1", False),
+        ("[::1]:1", False),
+        ("unix:/s", False),
+        ("0.0.0.0:1", True),
+        ("[::]:1", True),
+        ("192.0.2.1:1", True),
+    ):
+        told = found(examined(web_listen=listen), "gateway")
+        assert [f.level for f in told] == ["note"] * is_told, listen
+
+
+def add_key(store: RunnerStore, name: str, *, expires_seconds: int | None = None) -> None:
+    rights = Allowed(rights=("enqueue",)).as_json()
+    store.parts.api_keys.add(
+        name, "0" * 64, rights=rights, expires_seconds=expires_seconds, who="cli:test"
+    )
 
 
 def test_a_missing_signing_secret_is_made_where_the_companion_is(
