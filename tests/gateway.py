@@ -7,14 +7,26 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import requests
 
-from wpbridge.site.config import load
+from wpbridge.access import changing
+from wpbridge.access.keys import Allowed
+from wpbridge.queue.facade import opened
+from wpbridge.site.config import Settings, load
 from wpbridge.web.serving import Server, application
 
-ROOT_KEY = "shop"
+EVERYTHING = Allowed(
+    rights=("enqueue", "read", "operate"),
+    hooks=("*",),
+    groups=("*",),
+    callback_hosts=("127.0.0.1",),
+)
+"""What an API key may do that may do everything."""
+KEYS: Mapping[str, Allowed] = MappingProxyType({"shop": EVERYTHING, "other": EVERYTHING})
+"""The API keys that a gateway of the tests has, by name."""
 
 
 @dataclass
@@ -22,7 +34,10 @@ class Gateway:
     """A running gateway."""
 
     url: str
-    key: str = ROOT_KEY
+    keys: Mapping[str, str]
+    """The texts of its API keys, by name."""
+    key: str
+    """The text of the key that is sent unless another is named."""
     session: requests.Session = field(default_factory=requests.Session)
 
     def ask(
@@ -37,7 +52,7 @@ class Gateway:
         timeout: float = 60,
     ) -> requests.Response:
         """Send one request; a ``body`` goes as JSON, and ``data`` as it is."""
-        told = {"Authorization": f"Bearer {self.key if key is None else key}", **headers}
+        told = {**self.authorization(key), **headers}
         if body is not None:
             data = json.dumps(body).encode()
         if data is not None:
@@ -46,11 +61,16 @@ class Gateway:
             method, f"{self.url}{path}", data=data, headers=told, timeout=timeout
         )
 
+    def authorization(self, key: str | None = None) -> dict[str, str]:
+        """The header for a key by its name, or for a text; none for an empty one."""
+        name = self.key if key is None else key
+        return {"Authorization": f"Bearer {self.keys.get(name, name)}"} if name else {}
+
     @contextmanager
     def another(self) -> "Iterator[Gateway]":
         """Another client of the same gateway, with a connection of its own."""
         with requests.Session() as session:
-            yield Gateway(self.url, self.key, session)
+            yield Gateway(self.url, self.keys, self.key, session)
 
     def add(self, hook: str = "h", *, key: str = "", **more: Any) -> dict[str, Any]:
         """Add a job; return its document."""
@@ -62,10 +82,17 @@ class Gateway:
 
 
 @contextmanager
-def serving(dsn: str, *, base_path: str = "", **settings: Any) -> Iterator[Gateway]:
-    """Serve a queue on a free port of the loopback interface."""
-    told = {"dsn": dsn, "web_base_path": base_path, **settings}
-    server = Server(application(load(told, {}, Path.cwd())))
+def serving(
+    dsn: str,
+    *,
+    base_path: str = "",
+    keys: Mapping[str, Allowed] = KEYS,
+    **settings: Any,
+) -> Iterator[Gateway]:
+    """Serve a queue on a free port of the loopback interface, with these API keys."""
+    told = load({"dsn": dsn, "web_base_path": base_path, **settings}, {}, Path.cwd())
+    texts = {name: make_key(told, name, allowed) for name, allowed in keys.items()}
+    server = Server(application(told))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -74,9 +101,24 @@ def serving(dsn: str, *, base_path: str = "", **settings: Any) -> Iterator[Gatew
             while not server.started:
                 thread.join(0.01)
                 assert thread.is_alive(), "the gateway did not start"
-            gateway = Gateway(f"http://127.0.0.1:{port}{base_path}")
+            key = next(iter(texts.values()), "")
+            gateway = Gateway(f"http://127.0.0.1:{port}{base_path}", texts, key)
             with gateway.session:
                 yield gateway
         finally:
             server.should_exit = True
             thread.join()
+
+
+_MADE: dict[tuple[str, str], str] = {}
+"""The texts of the keys that were added here, by address and name: nobody can read them again."""
+
+
+def make_key(settings: Settings, name: str, allowed: Allowed) -> str:
+    """Return the text of an API key of a queue; the key is added unless it is there."""
+    place = str(settings.dsn), name
+    with opened(settings) as queue:
+        if queue.store.api_keys.find(name) is None:
+            made = changing.add(queue.store, name, allowed, expires=None, who="test")
+            _MADE[place] = made.text
+    return _MADE[place]

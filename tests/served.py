@@ -19,7 +19,7 @@ from wpbridge.site.rules import RIGHTS
 DEADLINE_SECONDS = 60.0
 
 
-def headers_for(dsn: str, name: str = "shop") -> dict[str, str]:
+def headers_for(dsn: str, name: str = "served") -> dict[str, str]:
     """Add a key that allows everything; the headers of who has it."""
     with closing(open_store(DatabaseAddress.from_dsn(dsn), "wp_")) as store:
         allowed = Allowed(rights=RIGHTS, hooks=("*",), groups=("*",))

@@ -52,7 +52,7 @@ def test_202_means_committed(gateway: Gateway, store: RunnerStore) -> None:
     answer = gateway.ask(
         "POST", "/v1/jobs", {"hook": "send_mail", "args": {"order": 17}, "group": "mail"}
     )
-    assert answer.status_code == 202
+    assert answer.status_code == 202, answer.text
     assert answer.headers["Cache-Control"] == "no-store"
     assert int(answer.headers["Retry-After"]) >= 1
     job = answer.json()
@@ -84,7 +84,7 @@ def test_one_idempotency_key_makes_one_job(gateway: Gateway, store: RunnerStore)
     first, again, quoted = ask("k-1"), ask("k-1"), ask('"k-1"')
     assert "Idempotency-Replayed" not in first.headers
     for answer in (again, quoted):
-        assert answer.status_code == 202
+        assert answer.status_code == 202, answer.text
         assert answer.headers["Idempotency-Replayed"] == "true"
         assert answer.headers["Location"] == first.headers["Location"]
         assert answer.json() == first.json()
@@ -191,7 +191,7 @@ def test_size_media_type_and_method_are_checked(gateway: Gateway, store: RunnerS
     chunked = gateway.session.post(
         f"{gateway.url}/v1/jobs",
         data=iter([large]),
-        headers={"Authorization": "Bearer shop", "Content-Type": "application/json"},
+        headers={**gateway.authorization(), "Content-Type": "application/json"},
     )
     assert problem(chunked)[:2] == (413, "too-large")
     for media in ("text/plain", "application/x-www-form-urlencoded", "application/json; charset=x"):
@@ -225,7 +225,7 @@ def test_a_batch_is_added_whole_or_not_at_all(gateway: Gateway, store: RunnerSto
         return gateway.ask("POST", "/v1/jobs:batch", data=b"\n".join(lines), headers=told)
 
     answer = ask(b'{"hook":"a"}', b"", b'{"hook":"b","in":60}', **{"Idempotency-Key": "k"})
-    assert answer.status_code == 202
+    assert answer.status_code == 202, answer.text
     assert [job["hook"] for job in answer.json()["jobs"]] == ["a", "b"]
     again = ask(b'{"hook":"a"}', b'{"hook":"b","in":60}', **{"Idempotency-Key": "k"})
     assert again.headers["Idempotency-Replayed"] == "true"
@@ -308,7 +308,7 @@ def test_prefer_wait_answers_200_with_the_result(gateway: Gateway, store: Runner
 
 def events_of(gateway: Gateway, path: str, last: str = "") -> Iterator[tuple[str, str, Any]]:
     """The events of a stream: id, kind and data."""
-    headers = {"Authorization": "Bearer shop", **({"Last-Event-ID": last} if last else {})}
+    headers = {**gateway.authorization(), **({"Last-Event-ID": last} if last else {})}
     with gateway.session.get(f"{gateway.url}{path}", headers=headers, stream=True) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         told: dict[str, str] = {}

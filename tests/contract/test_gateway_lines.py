@@ -52,7 +52,7 @@ def asked(gateway: Gateway, *parts: bytes, half_close: bool = False) -> list[tup
     """Send bytes; the status and body of each answer that comes until the gateway closes."""
     with line(gateway) as sock:
         for part in parts:
-            sock.sendall(part)
+            sock.sendall(part.replace(b"Bearer shop", f"Bearer {gateway.key}".encode()))
         if half_close:
             sock.shutdown(socket.SHUT_WR)
         text = rest(sock)

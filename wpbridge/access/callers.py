@@ -113,6 +113,10 @@ class Callers:
             return None
         return None if shown.kind == "token" else self._remembered(shown)
 
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()
+
     def _shown(self, authorization: str | None, token: str | None) -> _Shown:
         if token:
             return _Shown("token", token)

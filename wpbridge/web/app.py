@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.routing import Route as StarletteRoute
 
+from wpbridge.access.caller import Caller
 from wpbridge.errors import (
     ActionNotFound,
     CodecError,
@@ -21,17 +22,17 @@ from wpbridge.errors import (
     StoreError,
     WpbridgeError,
 )
+from wpbridge.queue.callbacks import CallbackRefused
 from wpbridge.telling.log import tell
 from wpbridge.web import bodies
 from wpbridge.web.access_log import CALLER
-from wpbridge.web.calls import Call, Caller, Parts
+from wpbridge.web.callers import gate_of
+from wpbridge.web.calls import Call, Parts
 from wpbridge.web.problems import Problem
 from wpbridge.web.queries import Parameters
 from wpbridge.web.route import NDJSON, Route
 from wpbridge.web.routes import ROUTES
 
-Gate = Callable[[Request], Awaitable[Caller]]
-"""Says who calls; raises a Problem for somebody unknown."""
 BODY_SECONDS: Final = 10.0
 """A body must have arrived after so long."""
 _PROBLEM_OF_STATUS: Final = {404: "not-found", 405: "wrong-method"}
@@ -39,7 +40,6 @@ _PROBLEM_OF_STATUS: Final = {404: "not-found", 405: "wrong-method"}
 
 def make_app(
     open_parts: Callable[[], Parts],
-    gate: Callable[[Parts], Gate],
     *,
     routes: Sequence[Route] = ROUTES,
     base_path: str = "",
@@ -48,7 +48,6 @@ def make_app(
 
     Args:
         open_parts: starts the parts when the server starts; they are closed when it ends.
-        gate: makes what says who calls.
         routes: the table.
         base_path: what stands before every path.
     """
@@ -61,7 +60,7 @@ def make_app(
         except WpbridgeError as error:
             app.state.why_not = error
             raise
-        holder["gate"] = gate(holder["parts"])
+        holder["gate"] = gate_of(holder["parts"].callers)
         try:
             yield
         finally:
@@ -123,29 +122,16 @@ async def _body(route: Route, check: bodies.Check | None, request: Request) -> A
     return value
 
 
-class _Nobody:
-    """Who calls a route that everybody may call."""
-
-    key_name = ""
-    only_job = None
-
-    def may(self, right: str) -> bool:
-        """Return False: nobody has a right."""
-        del right
-        return False
-
-    def may_enqueue(self, hook: str, group: str) -> bool:
-        """Return False."""
-        del hook, group
-        return False
-
-
-NOBODY: Final[Caller] = _Nobody()
+NOBODY: Final = Caller(name="", key_name="", rights=frozenset())
+"""Who calls a route that everybody may call."""
 
 
 def _check_rights(route: Route, caller: Caller) -> None:
     if not route.rights:
         return
+    is_token = caller.only_job is not None or caller.ticket is not None
+    if is_token and not route.takes_tokens:
+        raise Problem("not-allowed", "a token for one job or one action does not allow this")
     if not any(caller.may(right) for right in route.rights):
         raise Problem("not-allowed", f"this needs the right {' or '.join(route.rights)}")
 
@@ -154,6 +140,8 @@ def problem_of(error: WpbridgeError) -> Problem:
     """Return the problem that an error of the queue is."""
     told = str(error)
     match error:
+        case CallbackRefused():
+            return Problem("not-allowed", told, field=told.partition(":")[0])
         case InputError() | CodecError():
             field, separator, _ = told.partition(":")
             return Problem("invalid", told, field=field if separator and " " not in field else "")

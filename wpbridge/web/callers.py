@@ -1,42 +1,39 @@
-"""Find out who sends a request."""
+"""Find out who sends a request, and count the requests of each."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 
-from wpbridge.dataclass import dataclass
-from wpbridge.site.config import Settings
-from wpbridge.web.calls import Caller, Parts, Right
+from wpbridge.access.caller import Caller, NotKnown, TooMany
+from wpbridge.access.callers import Callers
+from wpbridge.access.rates import Rates
 from wpbridge.web.problems import Problem
 
-
-@dataclass(frozen=True, slots=True)
-class _Anybody:
-    key_name: str
-    only_job: str | None = None
-
-    def may(self, right: Right) -> bool:
-        del right
-        return True
-
-    def may_enqueue(self, hook: str, group: str) -> bool:
-        del hook, group
-        return True
+Gate = Callable[[Request], Awaitable[Caller]]
+"""Says who calls; raises a Problem for somebody unknown."""
 
 
-def gate_of(settings: Settings) -> Callable[[Parts], Callable[[Request], Awaitable[Caller]]]:
-    """Return what makes the gate of a running gateway."""
-    del settings
+def gate_of(callers: Callers) -> Gate:
+    """Return the gate of a running gateway."""
+    rates = Rates()
 
-    def gate(parts: Parts) -> Callable[[Request], Awaitable[Caller]]:
-        del parts
+    async def identify(request: Request) -> Caller:
+        given = request.headers.getlist("authorization")
+        if len(given) > 1:
+            raise Problem("bad-request", "give Authorization once")
+        told = given[0] if given else None
+        try:
+            caller = callers.remembered(told, None)
+            if caller is None:
+                address = request.client.host if request.client else ""
+                caller = await asyncio.to_thread(callers.identify, told, None, address)
+            rates.take(caller)
+        except NotKnown as error:
+            raise Problem("not-known", str(error)) from None
+        except TooMany as error:
+            wait = error.retry_after_seconds
+            raise Problem("too-many", str(error), retry_after_seconds=wait) from None
+        return caller
 
-        async def identify(request: Request) -> Caller:
-            told = request.headers.get("authorization", "")
-            if not told.startswith("Bearer "):
-                raise Problem("not-known", "send Authorization: Bearer KEY")
-            return _Anybody(told.removeprefix("Bearer ")[:64])
-
-        return identify
-
-    return gate
+    return identify

@@ -2,11 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from wpbridge.access.caller import Caller
+from wpbridge.access.callers import Callers
 from wpbridge.action import ActionId
 from wpbridge.dataclass import dataclass
 from wpbridge.queue.jobs import JobQueue
@@ -14,30 +16,6 @@ from wpbridge.web.problems import Problem
 from wpbridge.web.readers import Readers
 from wpbridge.web.watching import Watching
 from wpbridge.web.writer import Writer
-
-Right: TypeAlias = Literal["enqueue", "read", "operate"]
-
-
-class Caller(Protocol):
-    """Who calls, and what they may do (:class:`wpbridge.access.caller.Caller`)."""
-
-    @property
-    def key_name(self) -> str:
-        """Return the name under which jobs are added."""
-        ...
-
-    @property
-    def only_job(self) -> str | None:
-        """Return the one job that a read token names; None for no such token."""
-        ...
-
-    def may(self, right: Right) -> bool:
-        """Return whether the caller has a right."""
-        ...
-
-    def may_enqueue(self, hook: str, group: str) -> bool:
-        """Return whether the caller may add actions of this hook to this group."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +25,11 @@ class Parts:
     writer: Writer
     readers: Readers
     watching: Watching
+    callers: Callers
+    refusal: Callable[[JobQueue], str | None]
+    """Says why no action of wpbridge's own hooks may be added; None where they may."""
+    allow_private: bool
+    """Whether callbacks may go to private addresses that the key's list allows."""
     explain: Callable[[ActionId], dict[str, Any]]
     """Explains an action, on any thread."""
     troubles: Callable[[JobQueue], list[str]]
@@ -59,6 +42,7 @@ class Parts:
         self.writer.close()
         self.watching.close()
         self.readers.close()
+        self.callers.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

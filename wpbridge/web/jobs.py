@@ -9,8 +9,10 @@ from typing import Any, Final
 
 from starlette.responses import JSONResponse, Response
 
+from wpbridge.action import is_own_hook
 from wpbridge.clock import SystemClock
-from wpbridge.errors import ActionNotFound, InputError
+from wpbridge.errors import InputError
+from wpbridge.queue.callbacks import callback_of
 from wpbridge.queue.enqueue import Enqueue, moment_of
 from wpbridge.queue.jobs import (
     ENDED,
@@ -20,6 +22,7 @@ from wpbridge.queue.jobs import (
     JobRequest,
     Submitted,
     fingerprint_of,
+    new_uuid,
     scoped_key,
 )
 from wpbridge.site.moments import parse_duration
@@ -35,6 +38,7 @@ MOST_IN_BATCH: Final = 1_000
 RETRY_AFTER: Final = "1"
 """The seconds after which a client may look at a new job."""
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+_KEY_HEADER: Final = "Idempotency-Key"
 _KEY: Final = re.compile(r"[\x21\x23-\x7e]{1,255}")
 _QUOTED: Final = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"')
 _WAIT: Final = re.compile(r"wait\s*=\s*(\d{1,6})", re.IGNORECASE)
@@ -50,20 +54,29 @@ async def add(call: Call) -> Response:
     [done] = await call.parts.writer.add([asked])
     if done.job is None:
         raise _refused(done)
-    wait = _preferred_wait(call)
+    wait = _preferred_wait(call) if call.caller.may("read") else None
     headers = {} if wait is None else {"Preference-Applied": f"wait={wait:g}"}
     if not done.is_new:
         headers["Idempotency-Replayed"] = "true"
     if done.is_new and not wait:
         told = new_job_document(done, call.parts.base_path)
-        return _accepted(call, done.job.uuid, told, headers)
-    job = await found(call, done.job.uuid)
+        return _accepted(call, done.job.uuid, await _with_token(call, told), headers)
+    job = await _there(call, done.job.uuid)
     if wait:
         job = await call.parts.watching.ended(job, wait)
         if job.status in ENDED:
             job = await found(call, job.record.uuid)
             return _answer(call, job, headers, with_result=True)
-    return _accepted(call, done.job.uuid, job_document(job, call.parts.base_path), headers)
+    told = await _with_token(call, job_document(job, call.parts.base_path))
+    return _accepted(call, done.job.uuid, told, headers)
+
+
+async def _with_token(call: Call, told: dict[str, Any]) -> dict[str, Any]:
+    """Give who came with a ticket a token by which the job can be followed."""
+    if call.caller.ticket is None:
+        return told
+    uuid = told["job"]
+    return {**told, "token": await call.parts.readers.ask(lambda q: q.job_token(uuid))}
 
 
 async def add_batch(call: Call) -> Response:
@@ -97,17 +110,53 @@ async def add_batch(call: Call) -> Response:
 async def requested(call: Call, told: dict[str, Any], key: str) -> JobRequest:
     """Return what a body asks for, once it is known that its caller may ask for it."""
     hook, group = told["hook"], told.get("group", "")
-    if not call.caller.may_enqueue(hook, group):
+    if is_own_hook(hook) or not call.caller.may_enqueue(hook, group):
         raise Problem("not-allowed", "this key does not add actions of this hook and group")
+    key = _ticket_key(call, told, key)
     after = await _behind(call, told.get("after", ()))
-    name = call.caller.key_name
+    name, uuid = call.caller.key_name, new_uuid()
     scope = scoped_key(name, call.request.method, call.request.url.path, key) if key else ""
     return JobRequest(
+        uuid=uuid,
+        callback=await _callback(call, told, uuid),
         new=enqueue_of(told, after=after, key=scope),
         key_name=name,
         fingerprint=fingerprint_of(told),
         traceparent=_traceparent(call),
     )
+
+
+def _ticket_key(call: Call, told: dict[str, Any], key: str) -> str:
+    """Return the idempotency key: for a ticket its own id. It allows nothing but its action."""
+    ticket = call.caller.ticket
+    if ticket is None:
+        return key
+    if key:
+        raise Problem(
+            "invalid", "a ticket is the idempotency key itself: leave this out", field=_KEY_HEADER
+        )
+    if more := sorted(told.keys() - {"hook", "args", "group"}):
+        raise Problem("not-allowed", f"a ticket does not allow {', '.join(more)}", field=more[0])
+    if not ticket.fits(told["hook"], told.get("group", ""), told.get("args", [])):
+        raise Problem("not-allowed", "the ticket was made for other args", field="args")
+    return ticket.id
+
+
+async def _callback(call: Call, told: dict[str, Any], uuid: str) -> Enqueue | None:
+    """Return what is to run when the job has ended; None where nothing is asked for."""
+    if "callback" not in told:
+        return None
+    caller, parts = call.caller, call.parts
+    made = callback_of(
+        told["callback"],
+        uuid=uuid,
+        hosts=caller.callback_hosts,
+        allow_private=parts.allow_private,
+        may_enqueue=caller.may_enqueue,
+    )
+    if refusal := await parts.readers.ask(parts.refusal):
+        raise Problem("conflict", refusal, field="callback")
+    return made
 
 
 def enqueue_of(told: dict[str, Any], *, after: Sequence[int] = (), key: str = "") -> Enqueue:
@@ -172,7 +221,7 @@ def _idempotency_key(call: Call) -> str:
         raise Problem(
             "bad-request",
             "Idempotency-Key: 1 to 255 visible ASCII characters, quoted or bare",
-            field="Idempotency-Key",
+            field=_KEY_HEADER,
         )
     return key
 
@@ -194,7 +243,7 @@ def _refused(done: Submitted, **more: Any) -> Problem:
         return Problem(
             "key-reused",
             "this Idempotency-Key was used with another body: take a new one",
-            field="Idempotency-Key",
+            field=_KEY_HEADER,
             **more,
         )
     return Problem("not-unique", "wait until the other one has ended", **more)
@@ -225,7 +274,10 @@ async def result(call: Call) -> Response:
 
 async def cancel(call: Call) -> Response:
     """Cancel a job that has not started; one that is canceled already stays so."""
-    job = await found(call, call.path["job"])
+    job = await _there(call, call.path["job"])
+    caller = call.caller
+    if not (caller.may("operate") or job.record.key_name == caller.key_name):
+        raise Problem("not-found", "there is no such job")
     if job.status not in (*ENDED, "running"):
         action_id, job_id = job.action.id, job.record.uuid
 
@@ -234,7 +286,7 @@ async def cancel(call: Call) -> Response:
                 queue.cancel([action_id])
 
         await call.parts.readers.ask(ask)
-        job = await found(call, call.path["job"])
+        job = await _there(call, call.path["job"])
     if job.status != "canceled":
         raise Problem("conflict", f"the job is {job.status}: it cannot be canceled any more")
     return _answer(call, job)
@@ -253,26 +305,24 @@ async def listed(call: Call) -> Response:
 
 async def found(call: Call, uuid: str) -> Job:
     """Return a job that the caller may see. Another's job looks as one that is not there."""
+    job = await _there(call, uuid)
+    if not _may_see(call, job):
+        raise Problem("not-found", "there is no such job")
+    return job
 
-    def ask(queue: JobQueue) -> Job | None:
-        return queue.job(uuid)
 
+async def _there(call: Call, uuid: str) -> Job:
     try:
-        job = await call.parts.readers.ask(ask)
+        job = await call.parts.readers.ask(lambda q: q.job(uuid))
     except JobGone:
         raise Problem("gone", "its row in the queue is gone, and its result with it") from None
-    except ActionNotFound:
-        job = None
-    if job is None or not _may_see(call, job):
+    if job is None:
         raise Problem("not-found", "there is no such job")
     return job
 
 
 def _may_see(call: Call, job: Job) -> bool:
-    caller = call.caller
-    if caller.only_job is not None:
-        return caller.only_job == job.record.uuid
-    return job.record.key_name == caller.key_name or caller.may("operate")
+    return call.caller.may_see(job.record.key_name, job.record.uuid)
 
 
 def _accepted(call: Call, uuid: str, told: dict[str, Any], more: Mapping[str, str]) -> Response:

@@ -5,8 +5,9 @@ from dataclasses import field
 from typing import Final, Literal, NamedTuple
 
 from wpbridge.dataclass import dataclass
+from wpbridge.site.rules import Right
 from wpbridge.web.bodies import MOST_BYTES
-from wpbridge.web.calls import Answer, Right
+from wpbridge.web.calls import Answer
 from wpbridge.web.declarations import Schema
 
 Method = Literal["GET", "POST", "DELETE"]

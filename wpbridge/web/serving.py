@@ -11,15 +11,17 @@ from typing import Any, Final
 import uvicorn
 from starlette.applications import Starlette
 
+from wpbridge.access.callers import Callers
 from wpbridge.action import ActionId
 from wpbridge.daemon.notify import Notifier
 from wpbridge.doctor.explain import explain_action
 from wpbridge.errors import WpbridgeError
+from wpbridge.plugin.own_hooks import OwnHooks
 from wpbridge.queue.jobs import JobQueue
 from wpbridge.site.config import Settings
+from wpbridge.site.resolve import resolve
 from wpbridge.web.access_log import AccessLog
 from wpbridge.web.app import make_app
-from wpbridge.web.callers import gate_of
 from wpbridge.web.calls import Parts
 from wpbridge.web.listening import opened
 from wpbridge.web.protocol import StrictProtocol
@@ -36,6 +38,7 @@ KEEP_ALIVE_SECONDS: Final = 30
 def application(settings: Settings, env: Mapping[str, str] = os.environ) -> Starlette:
     """Return the gateway of one site as an ASGI application."""
     base_path = settings.web_base_path
+    own_hooks = OwnHooks(settings, resolve(settings, env))
 
     def open_queue() -> JobQueue:
         queue = JobQueue.of(settings, env)
@@ -54,12 +57,19 @@ def application(settings: Settings, env: Mapping[str, str] = os.environ) -> Star
             writer=Writer(open_queue),
             readers=Readers(open_queue),
             watching=Watching(open_queue),
+            callers=Callers(
+                open_queue().store,
+                wordpress_login=settings.web_wordpress_login,
+                roles=settings.web_roles,
+            ),
+            refusal=lambda queue: own_hooks.refusal(queue.store),
+            allow_private=settings.web_allow_private_callbacks,
             explain=explain,
             troubles=_troubles,
             base_path=base_path,
         )
 
-    app = make_app(open_parts, gate_of(settings), base_path=base_path)
+    app = make_app(open_parts, base_path=base_path)
     if settings.web_access_log != "none":
         app.add_middleware(AccessLog)
     return app
