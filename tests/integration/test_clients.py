@@ -127,12 +127,17 @@ def test_a_batch_is_added_whole_or_not_at_all(clients: Clients) -> None:
 def test_a_ticket_is_the_idempotency_key_itself(clients: Clients) -> None:
     with Queue.open(dsn=f"sqlite:///{clients.site.file}") as queue:
         ticket = queue.ticket(clients.hook, {"order": 17}, seconds=600)
+    clients.site.front.reset("lose")
     job = clients.ask("enqueue", clients.hook, {"order": 17}, {}, key=ticket)
-    assert job["hook"] == clients.hook
-    assert clients.told("Idempotency-Key") == [None]
+    assert clients.ask("enqueue", clients.hook, {"order": 17}, {}, key=ticket)["job"] == job["job"]
+    assert clients.told("Idempotency-Key") == [None] * 3
+    # The answer has a token by which this job can be followed, and no other.
+    token = job.pop("token")
+    assert clients.ask("get", job["job"], key=token) == job
+    assert clients.fails("get", clients.enqueue()["job"], key=token).status == 404
     failed = clients.fails("enqueue", clients.hook, {"order": 17}, {"key": "k"}, key=ticket)
     assert failed.name == "InputError"
-    assert clients.site.actions(clients.hook) == 1
+    assert clients.site.actions(clients.hook) == 2
 
 
 # What goes wrong
@@ -190,6 +195,21 @@ def test_problems_say_what_is_wrong(clients: Clients) -> None:
         assert (failed.name, failed.status, failed.kind, failed.field) == ("Problem", *wanted)
         assert failed.detail
     assert len(clients.site.front.seen) == len(cases) + 1
+
+
+def test_a_key_that_nobody_knows_or_that_may_not_is_refused(clients: Clients) -> None:
+    job = clients.enqueue()
+    unknown = f"wpb_shop_{'0' * 64}"
+    commands: list[tuple[Any, ...]] = [
+        ("enqueue", "h", [], {}),
+        ("get", job["job"]),
+        ("events", job["job"]),
+    ]
+    for command in commands:
+        failed = clients.fails(*command, key=unknown)
+        assert (failed.name, failed.status, failed.kind) == ("Problem", 401, "not-known")
+    failed = clients.fails("enqueue", "wpbridge_own", [], {})
+    assert (failed.name, failed.status, failed.kind) == ("Problem", 403, "not-allowed")
 
 
 def test_what_is_no_gateway_is_told_apart(clients: Clients) -> None:
@@ -279,8 +299,8 @@ def test_events_are_taken_up_where_they_were_cut(clients: Clients) -> None:
 def test_a_restart_of_the_gateway_is_not_noticed(clients: Clients) -> None:
     job = clients.enqueue()
     dsn = f"sqlite:///{clients.site.file}"
-    with serving(dsn) as new, ExitStack() as stop:
-        old = stop.enter_context(serving(dsn))
+    with serving(dsn, keys={}) as new, ExitStack() as stop:
+        old = stop.enter_context(serving(dsn, keys={}))
         with before(old.url) as front:
 
             def on_event(told: Any) -> bool:

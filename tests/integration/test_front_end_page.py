@@ -164,6 +164,8 @@ def test_the_page_is_followed_from_an_empty_folder(tmp_path: Path, compiled: Pat
                 assert first == again != job["job"]
                 assert seen["statuses"] == [202, 202]
                 assert seen["seen"] == ["complete"]
+                # The token is for the first job alone.
+                assert seen["refused"] == 404
                 assert seen["result"] == {"order": 17, "mails": 1}
 
 
