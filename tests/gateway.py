@@ -3,7 +3,7 @@
 import json
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +39,8 @@ class Gateway:
     key: str
     """The text of the key that is sent unless another is named."""
     session: requests.Session = field(default_factory=requests.Session)
+    stop: Callable[[], None] = lambda: None
+    """Tells it to end, as TERM does."""
 
     def ask(
         self,
@@ -102,7 +104,7 @@ def serving(
                 thread.join(0.01)
                 assert thread.is_alive(), "the gateway did not start"
             key = next(iter(texts.values()), "")
-            gateway = Gateway(f"http://127.0.0.1:{port}{base_path}", texts, key)
+            gateway = Gateway(f"http://127.0.0.1:{port}{base_path}", texts, key, stop=server.stop)
             with gateway.session:
                 yield gateway
         finally:

@@ -172,6 +172,35 @@ def test_nothing_hides_behind_a_request(gateway: Gateway, store: RunnerStore) ->
     assert actions(store) == 1
 
 
+def test_a_client_that_has_just_come_is_answered_at_the_end(
+    gateway: Gateway, store: RunnerStore
+) -> None:
+    """Its connection was taken, so nobody else will answer it."""
+    with line(gateway) as sock, line(gateway) as idle:
+        # Both are taken when a later connection has been answered.
+        assert gateway.ask("GET", "/livez").status_code == 200
+        gateway.stop()
+        while takes_connections(gateway):
+            pass
+        told = post(JOBS).replace(b"Connection: close\r\n", b"")
+        sock.sendall(told.replace(b"Bearer shop", f"Bearer {gateway.key}".encode()))
+        answer = rest(sock)
+        assert answer.startswith(b"HTTP/1.1 202")
+        assert b"connection: close" in answer.lower()
+        assert rest(idle) == b""
+    assert actions(store) == 1
+
+
+def takes_connections(gateway: Gateway) -> bool:
+    try:
+        with line(gateway):
+            return True
+    except ConnectionRefusedError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
 def test_an_escaped_colon_is_a_colon(gateway: Gateway) -> None:
     batch = post(b"/queue/v1/jobs%3Abatch").replace(b"application/json", b"application/x-ndjson")
     assert [status for status, _ in asked(gateway, batch)] == [202]

@@ -59,6 +59,9 @@ def test_term_answers_what_runs_lets_go_who_waits_and_ends_well(dsn: str, tmp_pa
     added = lines[0]
     assert (added["method"], added["path"], added["status"]) == ("POST", "/queue/v1/jobs", 202)
     assert added["milliseconds"] > 0
+    assert {line["caller"] for line in lines} == {"key:served"}
+    secret = headers["Authorization"].rpartition("_")[2]
+    assert not any(secret in line for line in gateway.lines)
     assert added["bytes"] > 100
     assert {line["path"] for line in lines[1:]} == {
         job["links"]["self"],

@@ -133,7 +133,7 @@ def _changing(verb: str, work: Callable[[JobQueue, ActionId, dict[str, Any]], Ch
 
         def ask(queue: JobQueue) -> Change:
             queue.get(one)
-            with queue.noted(who=who_of(call), verb=verb, thing=f"action {one}", **told):
+            with queue.noted(who=call.caller.name, verb=verb, thing=f"action {one}", **told):
                 return work(queue, one, told)
 
         done = await call.parts.readers.ask(ask)
@@ -217,7 +217,7 @@ async def pause(call: Call) -> Response:
     which, reason = _named(told), told.get("reason", "")
 
     def change(queue: JobQueue) -> None:
-        with queue.noted(who=who_of(call), verb="pause", thing=_thing(which), **told):
+        with queue.noted(who=call.caller.name, verb="pause", thing=_thing(which), **told):
             queue.pause(**which, until=span, reason=reason)
 
     await call.parts.readers.ask(change)
@@ -229,7 +229,7 @@ async def resume(call: Call) -> Response:
     which = _named(call.query)
 
     def change(queue: JobQueue) -> None:
-        with queue.noted(who=who_of(call), verb="resume", thing=_thing(which)):
+        with queue.noted(who=call.caller.name, verb="resume", thing=_thing(which)):
             queue.resume(**which)
 
     await call.parts.readers.ask(change)
@@ -252,12 +252,6 @@ def _thing(which: dict[str, Any]) -> str:
     named = [f"hook {hook}" for hook in which["hooks"]]
     named += [f"group {group}" for group in which["groups"]]
     return ", ".join(named) or "everything"
-
-
-def who_of(call: Call) -> str:
-    """Return who calls, as the audit table names them."""
-    name: str = getattr(call.caller, "name", "")
-    return name or f"key:{call.caller.key_name}"
 
 
 async def scale(call: Call) -> Response:

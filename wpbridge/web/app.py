@@ -88,7 +88,7 @@ def _endpoint(route: Route, holder: dict[str, Any]) -> Callable[[Request], Await
     async def endpoint(request: Request) -> Response:
         try:
             caller = await holder["gate"](request) if route.rights else NOBODY
-            request.scope[CALLER] = getattr(caller, "name", None)
+            request.scope[CALLER] = caller.name
             _check_rights(route, caller)
             call = Call(
                 request=request,

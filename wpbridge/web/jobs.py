@@ -27,7 +27,6 @@ from wpbridge.queue.jobs import (
 )
 from wpbridge.site.moments import parse_duration
 from wpbridge.web import bodies
-from wpbridge.web.actions import who_of
 from wpbridge.web.calls import Call
 from wpbridge.web.declarations import NEW_JOB
 from wpbridge.web.documents import address_of, job_document, new_job_document, result_of
@@ -282,7 +281,7 @@ async def cancel(call: Call) -> Response:
         action_id, job_id = job.action.id, job.record.uuid
 
         def ask(queue: JobQueue) -> None:
-            with queue.noted(who=who_of(call), verb="cancel", thing=f"job {job_id}"):
+            with queue.noted(who=call.caller.name, verb="cancel", thing=f"job {job_id}"):
                 queue.cancel([action_id])
 
         await call.parts.readers.ask(ask)

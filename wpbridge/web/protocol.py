@@ -19,6 +19,8 @@ from wpbridge.web.problems import MEDIA_TYPE, Problem
 
 HEAD_SECONDS: Final = 10.0
 """The head of a request must have arrived after so long."""
+LAST_SECONDS: Final = 1.0
+"""So long a connection that has just been taken may send its first request at the end."""
 MOST_HEAD_BYTES: Final = 32_768
 _TARGET: Final = re.compile(
     rb"(?:/|(?:/(?!\.{1,2}(?:/|\?|$))(?:[A-Za-z0-9_.:~-]|%3[Aa])+)+)(?:\?[^#]*)?"
@@ -33,6 +35,8 @@ class StrictProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._head_bytes = 0
         self._patience: Any = None
+        self._is_last = False
+        """Whether the server ends, and answers one request more at the most."""
 
     def connection_made(self, transport: Any) -> None:
         """Wait for the head of the first request, but not for ever."""
@@ -85,6 +89,20 @@ class StrictProtocol(HttpToolsProtocol):
         if b"transfer-encoding" in names and b"content-length" in names:
             raise ValueError
         super().on_headers_complete()
+        if self._is_last:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """Close, once what runs is answered, and also what a new client is just sending.
+
+        The client could not know: its connection was taken a moment ago.
+        """
+        cycle: Any = self.cycle
+        if cycle is not None:
+            super().shutdown()
+            return
+        self._is_last = True
+        self._wait_for_head()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be read, and close."""
@@ -98,7 +116,10 @@ class StrictProtocol(HttpToolsProtocol):
 
     def _wait_for_head(self) -> None:
         self._head_is_here()
-        self._patience = self.loop.call_later(HEAD_SECONDS, self._cut)
+        if self._is_last:
+            self._patience = self.loop.call_later(LAST_SECONDS, self.transport.close)
+        else:
+            self._patience = self.loop.call_later(HEAD_SECONDS, self._cut)
 
     def _head_is_here(self) -> None:
         if self._patience is not None:
