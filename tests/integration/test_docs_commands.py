@@ -190,6 +190,7 @@ FILES: Final = {
 }
 FAILED: Final = "action failed via wpbridge: the server timed out after 30 s"
 ACTIONS: Final = "wp_actionscheduler_actions"
+JOB: Final = "01935c2e-7b1a-7c3e-8f00-1234567890ab"
 TABLES: Final = (
     *(f"wp_actionscheduler_{name}" for name in ("actions", "claims", "groups", "logs")),
     *(f"wp_wpbridge_{name}" for name in ("runners", "pauses", "zones", "waits", "keys")),
@@ -515,6 +516,18 @@ def only_key(store: RunnerStore, name: str) -> None:
         parts.api_keys.add(name, "0" * 64, rights=rights, expires_seconds=None, who="a test")
 
 
+def only_job(store: RunnerStore, uuid: str) -> None:
+    """Let there be one job."""
+    store.parts.own.ensure(store.parts.names.jobs)
+    change(store, "DELETE FROM wp_wpbridge_jobs")
+    change(
+        store,
+        "INSERT INTO wp_wpbridge_jobs (uuid, action_id, key_name, key_hash, fingerprint,"
+        " traceparent, created_gmt) VALUES (:uuid, 4711, 'shop', '', '', '', '2026-01-01 00:00:00')",
+        uuid=uuid,
+    )
+
+
 Typist = Callable[[World, str], None]
 
 
@@ -526,6 +539,7 @@ def type_block(world: World, block: Block, typist: Typist, monkeypatch: pytest.M
         has_key = re.search(r"\bkeys (?:rotate|revoke|callback-secret) shop\b", str(block.lines))
         with opened(world.dsn) as store:
             only_key(store, "shop" if has_key else "")
+            only_job(store, JOB)
     for line in block.lines:
         typist(world, line)
 
