@@ -201,6 +201,19 @@ def takes_connections(gateway: Gateway) -> bool:
         return True
 
 
+def test_a_header_without_an_end_is_not_kept(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 600)
+    head = b"GET /queue/v1/jobs HTTP/1.1\r\nHost: x\r\nX-A: "
+    with line(gateway) as sock, contextlib.suppress(ConnectionError):
+        sock.sendall(head)
+        # Far more than the sockets hold: it goes out only while somebody reads.
+        for _ in range(1_000):
+            sock.sendall(b"x" * 65_536)
+        pytest.fail("it is read for ever")
+
+
 def test_an_escaped_colon_is_a_colon(gateway: Gateway) -> None:
     batch = post(b"/queue/v1/jobs%3Abatch").replace(b"application/json", b"application/x-ndjson")
     assert [status for status, _ in asked(gateway, batch)] == [202]

@@ -22,6 +22,8 @@ HEAD_SECONDS: Final = 10.0
 LAST_SECONDS: Final = 1.0
 """So long a connection that has just been taken may send its first request at the end."""
 MOST_HEAD_BYTES: Final = 32_768
+MOST_UNENDED_BYTES: Final = 524_288
+"""More than a head, and a chunk in which the body before it may end."""
 _TARGET: Final = re.compile(
     rb"(?:/|(?:/(?!\.{1,2}(?:/|\?|$))(?:[A-Za-z0-9_.:~-]|%3[Aa])+)+)(?:\?[^#]*)?"
 )
@@ -34,6 +36,8 @@ class StrictProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head_bytes = 0
+        self._unended_bytes = 0
+        """What has come since the last head that was whole, and the chunk in which that ended."""
         self._patience: Any = None
         self._is_last = False
         """Whether the server ends, and answers one request more at the most."""
@@ -59,10 +63,18 @@ class StrictProtocol(HttpToolsProtocol):
         cycle.keep_alive = False
         return True
 
+    def data_received(self, data: bytes) -> None:
+        """Read what has come. The parser would keep a header without an end as long as it comes."""
+        super().data_received(data)
+        if self._patience is not None:
+            self._unended_bytes += len(data)
+            if self._unended_bytes > MOST_UNENDED_BYTES:
+                self.send_400_response("")
+
     def on_message_begin(self) -> None:
         """Wait for the rest of the head."""
         super().on_message_begin()
-        self._head_bytes = 0
+        self._head_bytes = self._unended_bytes = 0
         self._wait_for_head()
 
     def on_url(self, url: bytes) -> None:
