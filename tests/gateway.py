@@ -89,12 +89,13 @@ def serving(
     *,
     base_path: str = "",
     keys: Mapping[str, Allowed] = KEYS,
+    runs_own: bool = False,
     **settings: Any,
 ) -> Iterator[Gateway]:
     """Serve a queue on a free port of the loopback interface, with these API keys."""
     told = load({"dsn": dsn, "web_base_path": base_path, **settings}, {}, Path.cwd())
     texts = {name: make_key(told, name, allowed) for name, allowed in keys.items()}
-    server = Server(application(told))
+    server = Server(application(told, runs_own=runs_own))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

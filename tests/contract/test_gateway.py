@@ -2,16 +2,23 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from standardwebhooks.webhooks import Webhook
 
 from gateway import Gateway, serving
+from receiver import Receiver
 from rows import change, query, set_status
 from wpbridge import Queue
 from wpbridge.clock import SystemClock
+from wpbridge.executors.handlers import describe
+from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.queue.jobs import new_uuid
+from wpbridge.runner.identity import identity
+from wpbridge.runner.loop import Limits, Runner
+from wpbridge.store.base import ClaimFilter
 from wpbridge.store.running.runner_store import RunnerStore
 
 PREFIX = "urn:wpbridge:problem:"
@@ -399,3 +406,46 @@ def test_a_base_path_stands_before_every_address(dsn: str, store: RunnerStore) -
         assert gateway.ask("GET", "/openapi.json").json()["servers"] == [{"url": "/queue"}]
         bare = gateway.session.get(gateway.url.removesuffix("/queue") + "/v1/jobs")
         assert bare.status_code == 404
+
+
+def run_here(store: RunnerStore, hook: str, handler: Callable[[], object]) -> None:
+    """Run what is due of a hook, as a run from cron does."""
+    clock = SystemClock()
+    executor = ThreadExecutor({hook: describe(hook, handler)}, concurrency=1, clock=clock, site="s")
+    only = ClaimFilter(hooks=frozenset({hook}))
+    Runner(store, executor, clock, identity(), only=only, limits=Limits()).run()
+
+
+def test_a_callback_goes_out_once_whoever_ends_the_job(
+    dsn: str, store: RunnerStore, receiver: Receiver
+) -> None:
+    """The gateway runs its callbacks itself. Its receiver can verify them."""
+    got = threading.Event()
+    receiver.met = got.set
+    url = f"http://127.0.0.1:{receiver.server_address[1]}/ended"
+    with serving(dsn, runs_own=True, poll_interval="0.05s") as gateway:
+        for _ in range(2):
+            job = gateway.add("h", key="one", callback={"url": url})
+        run_here(store, "h", lambda: {"mails": 3})
+        assert got.wait(60)
+        [secret] = store.parts.signing.callback_secrets("shop")
+        seen = gateway.ask("GET", job["links"]["self"]).json()
+    [(headers, body)] = receiver.posts
+    told = Webhook(secret).verify(body, headers)
+    assert headers["webhook-id"] == f"cb_{job['job']}"
+    assert told["status"] == seen["status"] == "complete"
+    assert told["result"] == {"mails": 3}
+
+
+def test_callbacks_are_refused_where_php_would_fail_them(dsn: str, store: RunnerStore) -> None:
+    change(
+        store,
+        "CREATE TABLE wp_options (option_id INTEGER PRIMARY KEY, option_name VARCHAR(191),"
+        " option_value TEXT, autoload VARCHAR(20))",
+    )
+    with serving(dsn) as gateway:
+        body = {"hook": "h", "callback": {"url": "http://127.0.0.1/"}}
+        answer = gateway.ask("POST", "/v1/jobs", body)
+    assert problem(answer) == (409, "conflict", "callback")
+    assert "wpbridge wp install-plugin" in answer.json()["detail"]
+    assert actions(store) == 0

@@ -66,6 +66,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "gateway.request": Kind(
         ACCESS, _INFO, ("method", "path", "status", "milliseconds", "bytes", "caller")
     ),
+    "gateway.own_runner": Kind(_GATEWAY, _WARNING, ("reason",)),
     "gateway.one_by_one": Kind(_GATEWAY, _WARNING, ("reason",)),
     "handler.failed": Kind(_HANDLER, _DEBUG),
     "handler.late": Kind(_HANDLER, _WARNING, ("action_id", "hook", "limit_seconds")),

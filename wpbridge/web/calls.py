@@ -12,6 +12,7 @@ from wpbridge.access.callers import Callers
 from wpbridge.action import ActionId
 from wpbridge.dataclass import dataclass
 from wpbridge.queue.jobs import JobQueue
+from wpbridge.web.own_runner import OwnRunner
 from wpbridge.web.problems import Problem
 from wpbridge.web.readers import Readers
 from wpbridge.web.watching import Watching
@@ -26,6 +27,8 @@ class Parts:
     readers: Readers
     watching: Watching
     callers: Callers
+    own: OwnRunner | None
+    """Runs wpbridge's own hooks; None where another process of the gateway does."""
     refusal: Callable[[JobQueue], str | None]
     """Says why no action of wpbridge's own hooks may be added; None where they may."""
     allow_private: bool
@@ -39,6 +42,8 @@ class Parts:
 
     def close(self) -> None:
         """Write what waits, then close everything."""
+        if self.own is not None:
+            self.own.close()
         self.writer.close()
         self.watching.close()
         self.readers.close()

@@ -13,17 +13,21 @@ from starlette.applications import Starlette
 
 from wpbridge.access.callers import Callers
 from wpbridge.action import ActionId
+from wpbridge.app import unrun
+from wpbridge.clock import SystemClock
 from wpbridge.daemon.notify import Notifier
 from wpbridge.doctor.explain import explain_action
 from wpbridge.errors import WpbridgeError
 from wpbridge.plugin.own_hooks import OwnHooks
 from wpbridge.queue.jobs import JobQueue
+from wpbridge.runner.identity import identity
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import resolve
 from wpbridge.web.access_log import AccessLog
 from wpbridge.web.app import make_app
 from wpbridge.web.calls import Parts
 from wpbridge.web.listening import opened
+from wpbridge.web.own_runner import OwnRunner
 from wpbridge.web.protocol import StrictProtocol
 from wpbridge.web.readers import Readers
 from wpbridge.web.watching import Watching
@@ -35,8 +39,13 @@ not arrived is cut before."""
 KEEP_ALIVE_SECONDS: Final = 30
 
 
-def application(settings: Settings, env: Mapping[str, str] = os.environ) -> Starlette:
-    """Return the gateway of one site as an ASGI application."""
+def application(
+    settings: Settings, env: Mapping[str, str] = os.environ, *, runs_own: bool = True
+) -> Starlette:
+    """Return the gateway of one site as an ASGI application.
+
+    ``runs_own`` says whether it also runs wpbridge's own hooks, such as callbacks.
+    """
     base_path = settings.web_base_path
     own_hooks = OwnHooks(settings, resolve(settings, env))
 
@@ -57,6 +66,7 @@ def application(settings: Settings, env: Mapping[str, str] = os.environ) -> Star
             writer=Writer(open_queue),
             readers=Readers(open_queue),
             watching=Watching(open_queue),
+            own=OwnRunner(settings) if runs_own else None,
             callers=Callers(
                 open_queue().store,
                 wordpress_login=settings.web_wordpress_login,
@@ -79,7 +89,8 @@ def _troubles(queue: JobQueue) -> list[str]:
     """Return what keeps the gateway from working; the question itself shows a database away."""
     queue.store.check_writable()
     queue.due(1)
-    return []
+    told = unrun(queue.store, SystemClock().now(), identity())
+    return [] if told is None else [told]
 
 
 def check(settings: Settings, env: Mapping[str, str] = os.environ) -> None:

@@ -20,6 +20,8 @@ from wpbridge.errors import ConfigError
 from wpbridge.site.config import Settings
 from wpbridge.web.serving import Server, application
 
+_FIRST: Final = "1"
+"""The number of the process that also runs wpbridge's own hooks."""
 _TICKS: Final = 10
 """So many ticks of uvicorn's loop are a second."""
 
@@ -43,7 +45,8 @@ def serve(settings: Settings, told: str) -> int:
     for sock in (link, ear):
         sock.set_inheritable(False)
     deafen()
-    server = _Supervised(application(settings), lambda said: _say(link, said))
+    runs_own = told.split(":", maxsplit=1)[0] == _FIRST
+    server = _Supervised(application(settings, runs_own=runs_own), lambda said: _say(link, said))
     threading.Thread(target=_obey, args=(link, server), name="wpbridge-link", daemon=True).start()
     server.serve_at(ear)
     _say(link, {"event": "left", "totals": {}})
