@@ -383,7 +383,10 @@ def test_errors_and_public_names_are_there() -> None:
 @pytest.mark.parametrize(
     ("titles", "fields"),
     [
-        (("Actions",), (*action_rows.ACTION_FIELDS, "waits_for", "log")),
+        (
+            ("Actions",),
+            (*action_rows.ACTION_FIELDS, "waits_for", *action_rows.RESULT_FIELDS, "log"),
+        ),
         (("Log rows",), action_rows.LOG_FIELDS),
         (("Counts",), reports.STAT_FIELDS),
         (("Failures",), reports.FAILURE_FIELDS),

@@ -20,7 +20,7 @@ answer answers batch child clock connection context cron decision greeting home 
 lifetime line lines listener notifier off order printed processes queue reader restart
 retries retry sent set setup socket state stdout thread totals up watcher writer written
 adding changing matching minting reading starting idling
-cancel canceled completed enqueue enqueuer failed mailbox retried snooze snoozed stray unrun
+cancel canceled completed gone request submitted enqueue enqueuer failed mailbox retried snooze snoozed stray unrun
 selected selection removed added unknown made
 post refused
 """
