@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from bench import HOOK, connect, fill, plugin_rate, rows_of, run
 from servers import MariaDB, private_mariadb
@@ -69,7 +70,7 @@ def run_wpbridge(folder: Path, actions: int, **flags: object) -> dict[str, float
     }
 
 
-def run_plugin(folder: Path, dsn: str, rows: int, actions: int) -> dict[str, object]:
+def run_plugin(folder: Path, dsn: str, rows: int, actions: int) -> dict[str, Any]:
     """The plugin's runner on the same rows, its start counted too; else its statements."""
     if plugin_folder() is None:
         return {"what": "statements replayed", **plugin_rate(dsn, rows, min(rows, 1_000))}
@@ -157,28 +158,40 @@ def crashes(folder: Path, dsn: str, actions: int) -> dict[str, object]:
     return {**result, "counts": counts, "causes_told": told[0]}
 
 
-def backlog(folder: Path, dsn: str, rows: int, actions: int) -> dict[str, object]:
-    """All rates on one backlog, each from the same rows."""
-    found: dict[str, object] = {}
-    for name, flags in (
-        ("bridge_2_workers", {"php_workers": 2}),
-        ("bridge_1_worker", {"php_workers": 1}),
-        ("native_2_workers", {"php_workers": 2, "php_books": "native"}),
-    ):
+def backlog(
+    folder: Path, dsn: str, rows: int, actions: int, rounds: int
+) -> dict[str, dict[str, object] | float]:
+    """All rates on one backlog, each from the same rows: medians of several rounds.
+
+    A ratio is the median of the ratios within a round, since the machine's speed changes.
+    """
+    measured = [_round(folder, dsn, rows, actions) for _ in range(rounds)]
+    found: dict[str, dict[str, object] | float] = {}
+    for name, first in measured[0].items():
+        rates = [one[name]["per_second"] for one in measured]
+        found[name] = {**first, "per_second": round(statistics.median(rates)), "rates": rates}
+    for name in measured[0]:
+        if name != "plugin":
+            ratios = [one[name]["per_second"] / one["plugin"]["per_second"] for one in measured]
+            found[f"ratio_{name}"] = round(statistics.median(ratios), 1)
+    return found
+
+
+def _round(folder: Path, dsn: str, rows: int, actions: int) -> dict[str, dict[str, Any]]:
+    """Each way once."""
+    fewer = max(100, actions // 5)
+    refill(dsn, rows)
+    found = {"plugin": run_plugin(folder, dsn, rows, fewer)}
+    ways: dict[str, dict[str, object]] = {
+        "bridge_2_workers": {"php_workers": 2},
+        "bridge_1_worker": {"php_workers": 1},
+        "native_2_workers": {"php_workers": 2, "php_books": "native"},
+    }
+    for name, flags in ways.items():
         if "native" in name and plugin_folder() is None:
             continue
         refill(dsn, rows)
-        share = actions if "bridge" in name else max(100, actions // 5)
-        found[name] = run_wpbridge(folder, share, **flags)
-    refill(dsn, rows)
-    plugin = run_plugin(folder, dsn, rows, max(100, actions // 5))
-    found["plugin"] = plugin
-    for name in [name for name in found if name != "plugin"]:
-        mine = found[name]
-        assert isinstance(mine, dict)
-        found[f"ratio_{name}"] = round(
-            mine["per_second"] / max(1, float(str(plugin["per_second"]))), 1
-        )
+        found[name] = run_wpbridge(folder, actions if "bridge" in name else fewer, **flags)
     return found
 
 
@@ -188,7 +201,7 @@ def refill(dsn: str, rows: int) -> None:
     store.close()
 
 
-def bench(server: MariaDB, folder: Path, *, quick: bool) -> dict[str, object]:
+def bench(server: MariaDB, folder: Path, *, quick: bool, rounds: int) -> dict[str, object]:
     plugin = plugin_folder()
     callbacks = folder / "bench-callbacks.php"
     callbacks.write_text(CALLBACKS, "utf-8")
@@ -205,7 +218,9 @@ def bench(server: MariaDB, folder: Path, *, quick: bool) -> dict[str, object]:
     }
     for rows in [2_000] if quick else [3_000, 100_000]:
         print(f"bench: {rows} rows", file=sys.stderr)
-        result[str(rows)] = backlog(site, dsn, rows, 500 if quick else min(rows, 10_000))
+        result[str(rows)] = backlog(
+            site, dsn, rows, 500 if quick else min(rows, 10_000), 1 if quick else rounds
+        )
     result["warm_start"] = warm_start(site, 20 if quick else 200)
     result["one_crash_in_100"] = crashes(site, dsn, 200 if quick else 1_000)
     return result
@@ -214,11 +229,16 @@ def bench(server: MariaDB, folder: Path, *, quick: bool) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a small backlog only: does it run?")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each rate is measured")
     options = parser.parse_args()
     if reason := missing_wordpress():
         sys.exit(f"bench: {reason}")
     with private_mariadb() as server, tempfile.TemporaryDirectory(prefix="wpb-site-") as folder:
-        print(json.dumps(bench(server, Path(folder), quick=options.quick), indent=1))
+        print(
+            json.dumps(
+                bench(server, Path(folder), quick=options.quick, rounds=options.rounds), indent=1
+            )
+        )
 
 
 if __name__ == "__main__":

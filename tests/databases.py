@@ -1,8 +1,9 @@
 """Databases of a private server, which tests use one after the other.
 
 To make a site's tables takes 0.1 s, and to drop them too. So a database whose tables were left as
-they were made is emptied for the next test, down to the ids. One in which a test has made, changed
-or dropped a table is dropped, and so is one to which somebody is still connected.
+they were made is emptied for the next test, down to the ids, and tables that the test has added are
+dropped. A database in which a test has changed or dropped a table is dropped, and so is one to
+which somebody is still connected.
 """
 
 import contextlib
@@ -26,6 +27,8 @@ from wpbridge.store.schema.layout import TableNames
 
 PREFIX: Final = "wp_"
 FACTS: Final = TableNames(prefix=PREFIX).site
+TABLE_FILES: Final = ("frm", "MYD", "MYI")
+"""The kinds of files that a table has, besides the one of InnoDB's rows."""
 Definitions: TypeAlias = list[tuple[str, int, int]]
 
 
@@ -61,7 +64,10 @@ class Databases:
             self._made[name] = self._definitions(name)
             self._facts = self._facts or self._rows(f"SELECT * FROM {name}.{FACTS}")
         yield self.server.url(name)
-        if self._is_left(name) and self._definitions(name) == self._made[name]:
+        added = self._added(name) if self._is_left(name) else None
+        if added is not None:
+            for table in added:
+                self._rows(f"DROP TABLE {name}.{table}")
             self._clear(name)
             self._ready.append(name)
         else:
@@ -99,6 +105,13 @@ class Databases:
         except AssertionError:
             return False
         return True
+
+    def _added(self, name: str) -> set[str] | None:
+        """The tables that a test has added; None where it has changed more than that."""
+        made, now = set(self._made[name]), set(self._definitions(name))
+        files = [file.partition(".") for file, _, _ in now - made]
+        is_plain = all(table.isidentifier() and kind in TABLE_FILES for table, _, kind in files)
+        return {table for table, _, _ in files} if is_plain and made <= now else None
 
     def _definitions(self, name: str) -> Definitions:
         """The files in which the server keeps what the tables look like, and when they were written."""

@@ -1,5 +1,6 @@
 """A WordPress with the tests' callbacks, and runs over its queue."""
 
+import contextlib
 import json
 import os
 import shlex
@@ -18,9 +19,11 @@ from wpbridge.clock import SystemClock
 from wpbridge.runner.in_hand import Totals
 from wpbridge.runner.loop import Runner
 from wpbridge.site.config import Settings, load
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.site.resolve import Site, resolve
-from wpbridge.store.connect import open_site
+from wpbridge.store.connect import connect, open_site
 from wpbridge.store.running.runner_store import RunnerStore
+from wpbridge.store.structure.tables import Connected
 
 
 @dataclass
@@ -81,22 +84,23 @@ class PhpSite:
 
     def state(self, action_id: int) -> tuple[str, int, int]:
         """Status, attempts and claim."""
-        store = self.open()
-        [row] = query(
-            store,
-            "SELECT status, attempts, claim_id FROM wp_actionscheduler_actions"
-            " WHERE action_id = :i",
-            i=action_id,
-        )
-        store.close()
+        with self._asked() as way:
+            [row] = query(
+                way,
+                "SELECT status, attempts, claim_id FROM wp_actionscheduler_actions"
+                " WHERE action_id = :i",
+                i=action_id,
+            )
         return str(row[0]), int(str(row[1])), int(str(row[2]))
 
     def log(self, action_id: int) -> list[str]:
         """The action's log messages."""
-        store = self.open()
-        found = log_of(store, action_id)
-        store.close()
-        return found
+        with self._asked() as way:
+            return log_of(way, action_id)
+
+    def _asked(self) -> contextlib.closing[Connected]:
+        """The way to the tables, for a question: opening a store looks at all of them."""
+        return contextlib.closing(connect(DatabaseAddress.from_dsn(self.dsn), "wp_"))
 
     def records(self, kind: str | None = None) -> list[Any]:
         """What callbacks wrote down, in order; of one kind, without its name."""

@@ -297,11 +297,21 @@ def test_what_was_put_off_to_the_end_of_the_process_is_done(wordpress: PhpSite) 
 
 
 def test_several_workers_share_the_work(wordpress: PhpSite) -> None:
-    for _ in range(4):
-        wordpress.enqueue("t_sleep", 0.3)
-        wordpress.enqueue("t_pid")
-    assert wordpress.run(php_workers=2).complete == 8
-    assert len({pid for pid, _ in wordpress.records("pid")}) == 2
+    go = wordpress.folder / "wp-content" / "go"
+    go.unlink(missing_ok=True)
+    for hook in ("t_wait", "t_pid"):
+        wordpress.enqueue(hook)
+
+    def let_go() -> None:
+        until(lambda: wordpress.records("pid"), "the second worker")
+        go.touch()
+
+    thread = threading.Thread(target=let_go, daemon=True)
+    thread.start()
+    # The first one waits for what only another one can run.
+    assert wordpress.run(php_workers=2, php_timeout="120s").complete == 2
+    thread.join()
+    go.unlink()
 
 
 def test_a_wordpress_that_does_not_start_costs_nothing(wordpress: PhpSite) -> None:

@@ -112,7 +112,7 @@ class Claiming:
             and not any(map(self._run.bus.is_heard, _TOLD_MEANWHILE))
             and not self.is_done()
             and self._within() > timedelta(0)
-            and self._size_beside(claim) >= FIRST_CLAIM
+            and (not claim.started or self._size_beside(claim) >= FIRST_CLAIM)
         )
 
     def claim_next(self, claim: Claimed, meanwhile: Callable[[], bool]) -> Claimed | None:
