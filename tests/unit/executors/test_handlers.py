@@ -163,7 +163,8 @@ def test_whatever_is_raised_is_an_outcome(raised: BaseException, expected: objec
 
 
 def test_returning_completes() -> None:
-    assert outcome_of(lambda: 1) == Completed()
+    assert outcome_of(lambda: 1) == Completed(result="1")
+    assert outcome_of(lambda: None) == Completed()
 
 
 def test_a_retry_cannot_lie_in_the_past() -> None:

@@ -151,7 +151,7 @@ def test_what_no_action_prints_goes_where_it_went(make: Make, real: io.TextIOWra
 
 def test_a_handler_that_closes_it_hurts_nobody(make: Make, real: io.TextIOWrapper) -> None:
     runs = Runs(make(closes=lambda: [sys.stdout.close()], prints=lambda: print("well")))
-    assert runs.run("closes").outcome == Completed()
+    assert runs.run("closes").outcome == Completed(result="[null]")
     assert runs.run("prints").output == "well"
     print("well too")
     assert text_of(real) == "well too\n"
