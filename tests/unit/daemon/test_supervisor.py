@@ -44,12 +44,16 @@ class NoRoomError(OSError):
 class Stage:
     """A fleet, its processes in order of their start, and the time."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, has_gateway: bool = False) -> None:
         self.now = 100.0
         self.is_full = False
         self.started: list[Played] = []
         self.fleet = Fleet(
-            self._start, size, clock=lambda: self.now, chance=lambda _low, high: high
+            self._start,
+            size,
+            has_gateway=has_gateway,
+            clock=lambda: self.now,
+            chance=lambda _low, high: high,
         )
 
     def _start(self, number: int) -> Child:
@@ -343,3 +347,27 @@ def test_a_watch_tells_what_changed_since_the_last_look(tmp_path: Any) -> None:
     assert watch.look([str(file), str(other)]) == [str(file), str(other)]
     file.unlink()
     assert watch.look([str(file), str(other)]) == [str(file)]
+
+
+def test_a_gateway_is_started_replaced_and_stopped_as_workers_are_and_is_none_of_them() -> None:
+    stage = Stage(2, has_gateway=True)
+    stage.fleet.tick()
+    # What is wrong with the settings is the first worker's to tell.
+    assert [child.number for child in stage.started] == [1]
+    stage.all_ready()
+    assert sorted(child.number for child in stage.started) == [0, 1, 2]
+    assert stage.fleet.is_ready()
+    gateway = next(child for child in stage.started if child.number == 0)
+    assert [c.number for c in stage.fleet.workers_of("working")] == [1, 2]
+    stage.end(gateway, 1)
+    assert not stage.fleet.is_ready()
+    assert stage.fleet.failed is None
+    stage.now += 60
+    stage.fleet.tick()
+    new = stage.started[-1]
+    assert new.number == 0
+    stage.ready(new)
+    stage.fleet.resize(1)
+    assert [(n, word) for n, word in WORDS if word == "stop"] == [(2, "stop")]
+    stage.fleet.stop()
+    assert (0, "stop") in WORDS
