@@ -38,8 +38,9 @@ JOBS = 50
 """So many jobs the streams tell of."""
 EQUAL = 100
 LOAD = """
-local id = 0
-function setup(thread) thread:set("id", id); id = id + 1 end
+-- "id" is a global of each thread, so no two threads send the same key.
+local threads = 0
+function setup(thread) thread:set("id", threads); threads = threads + 1 end
 local n = 0
 function request()
   n = n + 1
