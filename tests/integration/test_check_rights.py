@@ -99,7 +99,7 @@ def test_who_may_create_gets_the_tables_named(account: Account) -> None:
     account.grant(f"{ROWS}, CREATE")
     found = account.site("check", "--format", "json")
     assert found.code == 0
-    assert json.loads(found.out)["tables_to_make"] == list(account.store.names.own)
+    assert json.loads(found.out)["tables_to_make"] == list(account.store.names.of_runs)
     assert 'own_tables.making tables="wp_wpbridge_runners' in account.site(*RUN).err
     assert account.check().code == 0
     assert json.loads(account.site("check", "--format", "json").out)["tables_to_make"] == []

@@ -206,6 +206,11 @@ def test_uninstall_removes_our_tables_only(folder: Path) -> None:
         "duties",
         "held",
         "secrets",
+        "results",
+        "jobs",
+        "api_keys",
+        "stats",
+        "audit",
         "site",
     )
     names = [f"wp_wpbridge_{name}" for name in own]

@@ -40,7 +40,7 @@ FIELDS = [
 SHOWN = ["id", "hook", "status", "scheduled", "group", "recurrence", "attempts", "args"]
 LISTS = {
     "list": FIELDS,
-    "get 1": [*FIELDS, "waits_for", "log"],
+    "get 1": [*FIELDS, "waits_for", "progress", "progress_text", "result", "log"],
     "logs 1": ["id", "action_id", "date", "message"],
     "stats": ["name", "pending", "in-progress", "complete", "failed", "canceled", "other", "total"],
     "failures": ["fingerprint", "count", "hooks", "first", "last", "sample", "ids"],

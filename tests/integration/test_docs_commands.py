@@ -52,6 +52,7 @@ NOT_RUN: Final = {
     "wpbridge work": "it runs until it is stopped",
     "wpbridge serve": "it runs until it is stopped",
     "wpbridge probe": "it needs a daemon",
+    "opcache.file_cache=": "it needs a folder of the system",
 }
 """Commands that are not run, by a part of them, and why."""
 NEEDS_PHP: Final = ("--php", "--ask-wordpress", "--ask-php")

@@ -49,6 +49,8 @@ OTHERS = (
     "keys add shop --allow enqueue --hooks x",
     "keys rotate shop",
     "keys list",
+    "keys callback-secret shop",
+    "serve --dry-run",
     "keys token --hook x",
     "keys revoke shop --yes",
     "keys rotate-signing",

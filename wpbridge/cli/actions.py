@@ -174,7 +174,7 @@ Examples:
 )
 @click.argument("action_id", metavar="ID")
 @site_options
-@list_options((*ACTION_FIELDS, "waits_for", "log"))
+@list_options((*ACTION_FIELDS, "waits_for", *RESULT_FIELDS, "log"))
 @tz_option
 @click.pass_context
 @one_line_errors

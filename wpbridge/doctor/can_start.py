@@ -41,7 +41,7 @@ def check(settings: Settings) -> Checked:
     # It is opened as for a run, which does not wait long for locks.
     with closing(_opened(site)) as store:
         info, found = store.info, _rights(store)
-        missing = [table for table in store.names.own if not store.own.has(table)]
+        missing = [table for table in store.names.of_runs if not store.own.has(table)]
         hello = app.ask_php(settings, site, store, os.environ) if settings.php else None
     problems, notes = [*info.problems, *found.problems], [*info.notes, *found.notes]
     if hello is not None:

@@ -196,7 +196,7 @@ def own_tables(examined: ExaminedSite) -> Finding:
     own.look()
     if own.refusal:
         return problem(own.refusal, "no runner starts", fix="pip install --upgrade wpbridge")
-    missing = [table for table in examined.store.names.own if not own.has(table)]
+    missing = [table for table in examined.store.names.of_runs if not own.has(table)]
     if own.note:
         return note(
             own.note,

@@ -121,6 +121,11 @@ class TableNames:
         return {self.of(table): table.key[0] for table in (*tables.PLUGIN, *tables.OWN)}
 
     @property
+    def of_runs(self) -> tuple[str, ...]:
+        """Return our tables that a run makes. The doors make the others when they need them."""
+        return tuple(name for name in self.own if name not in self._all_of(tables.OF_DOORS))
+
+    @property
     def first(self) -> tuple[str, ...]:
         """Return our tables that wpbridge 0.1 had. No runner works without them."""
         return self._all_of(tables.FIRST)

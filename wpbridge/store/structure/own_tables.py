@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
+from wpbridge.clock import seconds_since_boot
 from wpbridge.errors import Contention, SchemaError, StoreError, StoreUnavailable
 from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.dialect import Dialect
@@ -28,6 +29,7 @@ from wpbridge.telling.log import tell
 
 _told: Final[set[str]] = set()
 """The messages that this process has logged. It may open many stores of one site."""
+_LOOK_SECONDS: Final = 30.0
 _ADVICE: Final = "run `wpbridge init` with an account that may create and alter tables"
 
 
@@ -39,6 +41,7 @@ class OwnTables:
         self._names = names
         self._dialect = dialect
         self._there: frozenset[str] = frozenset()
+        self._looked_at = 0.0
         self._trouble: StoreError | None = None
         """Why the tables could not be brought forward. It is tried only once."""
         self.facts: SiteFacts | None = None
@@ -48,6 +51,7 @@ class OwnTables:
 
     def look(self) -> frozenset[str]:
         """Return our tables that exist, as :class:`TableNames` calls them, and remember them."""
+        self._looked_at = seconds_since_boot()
         found = {name.lower() for name in self._session.run(self._dialect.tables)}
         # A server may store names in lower case, even if the prefix has capitals.
         self._there = frozenset(name for name in self._names.own if name.lower() in found)
@@ -57,8 +61,14 @@ class OwnTables:
         return self._there
 
     def look_for_missing(self) -> None:
-        """Look again if a table was missing, since another process may have made it meanwhile."""
-        if not self._there.issuperset(self._names.own):
+        """Look again if a table was missing, since another process may have made it meanwhile.
+
+        The tables of the doors are missing on many sites for ever, so they are looked for less
+        often.
+        """
+        is_old = seconds_since_boot() - self._looked_at >= _LOOK_SECONDS
+        wanted = self._names.own if is_old else self._names.of_runs
+        if not self._there.issuperset(wanted):
             self.look()
 
     def has(self, table: str) -> bool:
