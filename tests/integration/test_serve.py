@@ -8,6 +8,7 @@ import stat
 import sys
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,9 @@ def test_what_cannot_be_is_one_line_that_says_why(
         for flags, words in cases.items():
             code, told = run("--dsn", dsn, *flags)
             assert (code, told.count("\n"), words in told) == (78, 1, True), (flags, told)
+        done = CliRunner().invoke(cli, ["work", "--dsn", dsn, "--serve", f"127.0.0.1:{port}"])
+        words = f"wpbridge: cannot listen on http://127.0.0.1:{port}: another process listens there"
+        assert (done.exit_code, done.output) == (78, f"{words}\n")
     code, told = run("--dsn", "mysql://root@127.0.0.1:1/none", "--listen", "127.0.0.1:0")
     assert (code, told.count("\n")) == (69, 1), told
 
@@ -222,6 +226,16 @@ def test_several_workers_share_one_address_and_are_replaced(dsn: str, tmp_path: 
             answer = requests.post(f"{url}/v1/jobs", b'{"hook":"h"}', headers=headers, timeout=60)
             assert answer.status_code == 202
         job = answer.json()["links"]["self"]
+        with ThreadPoolExecutor(8) as pool:
+            keyed = {**headers, "Idempotency-Key": "one"}
+            asked = [
+                pool.submit(
+                    requests.post, f"{url}/v1/jobs", b'{"hook":"h"}', headers=keyed, timeout=60
+                )
+                for _ in range(16)
+            ]
+        # Whichever process answers, one key makes one job.
+        assert len({one.result().headers["Location"] for one in asked}) == 1
         # HUP replaces all of them, and nobody is refused meanwhile.
         old = children(gateway.process.pid)
         gateway.process.send_signal(signal.SIGHUP)
@@ -241,6 +255,14 @@ def test_several_workers_share_one_address_and_are_replaced(dsn: str, tmp_path: 
         waiting.join(DEADLINE_SECONDS)
         assert told == ["pending"]
         assert gateway.code() == 0
+
+
+def test_nobody_serves_on_when_the_parent_was_killed(dsn: str, tmp_path: Path) -> None:
+    with served(tmp_path, dsn, "--listen", "127.0.0.1:0", "--workers", "2", "-v") as gateway:
+        host, port = gateway.url.removeprefix("http://").split(":")
+        gateway.told("daemon.ready")
+        os.kill(gateway.process.pid, signal.SIGKILL)
+        until(lambda: not takes_connections(host, int(port)), "its processes end too")
 
 
 def test_a_worker_that_cannot_start_ends_all_with_its_line(tmp_path: Path) -> None:
