@@ -14,6 +14,7 @@ from databases import empty_queue
 from gateway import EVERYTHING, Gateway, serving
 from wpbridge import Queue
 from wpbridge.access.keys import Allowed
+from wpbridge.errors import ConfigError
 from wpbridge.queue.jobs import new_uuid
 from wpbridge.site.rules import Rate
 from wpbridge.web.routes import ROUTES
@@ -234,3 +235,34 @@ def test_a_callback_goes_only_where_the_key_may_send_it(gateway: Gateway) -> Non
     assert ask("http://127.0.0.1:9/", key="enqueues").status_code == 403
     recurring = {"hook": "h", "cron": "* * * * *", "callback": {"url": "http://127.0.0.1/"}}
     assert gateway.ask("POST", "/v1/jobs", recurring).status_code == 422
+
+
+def asked_by_a_page(gateway: Gateway, origin: str, **more: str) -> Any:
+    """What a browser asks before it lets a page send a key."""
+    headers = {"Origin": origin, "Access-Control-Request-Method": "POST", **more}
+    return gateway.session.options(f"{gateway.url}/v1/jobs", headers=headers, timeout=60)
+
+
+def test_no_page_may_call_unless_its_origin_is_named(gateway: Gateway, dsn: str) -> None:
+    wanted = {"Access-Control-Request-Headers": "authorization, idempotency-key, content-type"}
+    told = asked_by_a_page(gateway, "https://shop.example", **wanted)
+    assert "Access-Control-Allow-Origin" not in told.headers
+    with serving(dsn, keys=KEYS, web_origins="https://shop.example") as open_gateway:
+        allowed = asked_by_a_page(open_gateway, "https://shop.example", **wanted)
+        assert allowed.status_code == 200
+        assert allowed.headers["Access-Control-Allow-Origin"] == "https://shop.example"
+        for origin in ("https://evil.example", "https://shop.example.evil", "null"):
+            refused = asked_by_a_page(open_gateway, origin, **wanted)
+            assert "Access-Control-Allow-Origin" not in refused.headers
+        headers = {"Origin": "https://shop.example"}
+        answer = open_gateway.ask("POST", "/v1/jobs", {"hook": "h"}, headers=headers)
+        assert "Location" in answer.headers["Access-Control-Expose-Headers"]
+        assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "shop.example", "https://shop.example/", "null", "https://*.example"]
+)
+def test_origins_are_named_exactly(dsn: str, origin: str) -> None:
+    with pytest.raises(ConfigError, match="origins"), serving(dsn, web_origins=origin):
+        pass

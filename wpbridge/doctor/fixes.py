@@ -75,7 +75,7 @@ _Mend = Callable[[ExaminedSite, bool], tuple[int, str]]
 def _own_tables(examined: ExaminedSite, dry_run: bool) -> tuple[int, str]:  # noqa: FBT001
     own = examined.store.own
     own.look()
-    missing = [table for table in examined.store.names.of_runs if not own.has(table)]
+    missing = [table for table in examined.store.names.own if not own.has(table)]
     done = [f"made {', '.join(missing)}"] if missing else []
     if own.note:
         done += [f"brought wpbridge's own tables forward to version {VERSION}"]

@@ -192,6 +192,8 @@ class Settings:
     """A line for each request."""
     php_max_memory: int = _setting(0, kinds.size, "php")
     """Bytes; 0: four fifths of the worker's own memory_limit, 512 MiB where it has none."""
+    web_origins: tuple[str, ...] = _setting((), web_kinds.origins, "web")
+    """Web pages of which origins may call the gateway from a browser; none: no page may."""
     web_allow_private_callbacks: bool = _setting(False, kinds.boolean, "web")
     """Callbacks may go to private hosts that an API key names; to addresses it names, always."""
     format: Format = _setting("text", kinds.choice(*get_args(Format)))

@@ -9,10 +9,11 @@ from typing import Final
 
 from wpbridge.dataclass import dataclass
 from wpbridge.site import wake_kinds
-from wpbridge.site.value_kinds import Origin
+from wpbridge.site.value_kinds import Origin, names
 
 _UNIX: Final = "unix:"
 _HOST: Final = "127.0.0.1"
+_ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?")
 _PART: Final = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 """A part of a path that means itself: neither empty, nor ``..``, nor in need of an escape."""
 
@@ -65,4 +66,13 @@ def base_path(value: object, _origin: Origin) -> str:
     told = value.rstrip("/") if isinstance(value, str) else "?"
     if told and not (told[0] == "/" and all(map(_PART.fullmatch, told[1:].split("/")))):
         raise ValueError("a path such as /queue")
+    return told
+
+
+def origins(value: object, origin: Origin) -> tuple[str, ...]:
+    """Origins of web pages, such as ``https://shop.example``; ``*`` and paths are refused."""
+    told = names(value, origin)
+    for one in told:
+        if not _ORIGIN.fullmatch(one):
+            raise ValueError("origins such as https://shop.example, in lower case, without a path")
     return told

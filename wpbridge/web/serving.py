@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
 
 from wpbridge.access.callers import Callers
 from wpbridge.action import ActionId
@@ -37,6 +38,22 @@ DRAIN_SECONDS: Final = 15
 """What takes longer at the end is cut. Nobody waits for news any more then, and a body that has
 not arrived is cut before."""
 KEEP_ALIVE_SECONDS: Final = 30
+_HEADERS_OF_PAGES: Final = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "Last-Event-ID",
+    "Prefer",
+    "traceparent",
+)
+"""What a page of an allowed origin may send."""
+_HEADERS_FOR_PAGES: Final = (
+    "Location",
+    "Retry-After",
+    "Idempotency-Replayed",
+    "Preference-Applied",
+)
+"""What it may read, beside the body."""
 
 
 def application(
@@ -80,6 +97,15 @@ def application(
         )
 
     app = make_app(open_parts, base_path=base_path)
+    if settings.web_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.web_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=_HEADERS_OF_PAGES,
+            expose_headers=_HEADERS_FOR_PAGES,
+            max_age=600,
+        )
     if settings.web_access_log != "none":
         app.add_middleware(AccessLog)
     return app

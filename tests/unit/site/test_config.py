@@ -72,6 +72,7 @@ workers = 2
 access_log = "json"
 wordpress_login = true
 allow_private_callbacks = true
+origins = ["https://shop.example"]
 [web.roles]
 editor = ["read", "enqueue"]
 [php]
@@ -323,6 +324,7 @@ def test_a_full_file(cwd: Path) -> None:
         web_access_log="json",
         web_wordpress_login=True,
         web_allow_private_callbacks=True,
+        web_origins=("https://shop.example",),
         web_roles={"editor": ("enqueue", "read")},
         php_max_memory=256 << 20,
         format="json",
