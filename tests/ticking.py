@@ -18,9 +18,13 @@ class TickingExecutor(ThreadExecutor):
         super().__init__(handlers, concurrency=concurrency, clock=clock, site="s")
         self._time = clock
         self.standing_still = threading.Lock()
-        """Who has it holds the runner's loop up, as SIGSTOP would."""
+        """Who has it holds the runner's loop up, as SIGSTOP would, once :attr:`stands` is set."""
+        self.stands = threading.Event()
+        """Set while the loop is about to wait, and so while it is held up."""
 
     def reports(self, timeout_seconds: float) -> list[Report]:
+        self.stands.set()
         with self.standing_still:
+            self.stands.clear()
             self._time.at += timedelta(seconds=0.3)
         return super().reports(min(timeout_seconds, 0.01))

@@ -69,8 +69,8 @@ def test_nothing_is_lost_and_nothing_is_left_in_a_claim_of_nobody(
     run(store, handler)
     assert store.counts() == {"complete": COUNT}
     assert set(runs) == set(ids)
-    # Forgotten are at most the runs in between, and what was in hand when it was noticed.
-    assert runs.total() <= COUNT + (forgets - remembers) + 2 * 8 + 2 * 3
+    # The server forgot once, so nothing is repeated more than once.
+    assert max(runs.values()) <= 2
     invariants.check(store)
 
 

@@ -121,6 +121,7 @@ def test_an_action_that_comes_back_while_its_old_call_runs_on_is_run_anew(
     def meddle() -> None:
         begun.wait(60)
         with executor.standing_still:
+            assert executor.stands.wait(60)
             take_over_and_die(open_queue(dsn), clock)
 
     executor = TickingExecutor(handler, clock, concurrency=4)
