@@ -246,6 +246,33 @@ def test_a_batch_is_added_whole_or_not_at_all(gateway: Gateway, store: RunnerSto
     assert actions(store) == 2
 
 
+def test_nothing_is_left_of_a_batch_of_which_one_line_is_refused(
+    gateway: Gateway, store: RunnerStore
+) -> None:
+    def ask(*bodies: dict[str, Any], **headers: str) -> Any:
+        told = {"Content-Type": "application/x-ndjson", **headers}
+        lines = b"\n".join(json.dumps(body).encode() for body in bodies)
+        return gateway.ask("POST", "/v1/jobs:batch", data=lines, headers=told)
+
+    gateway.add("taken", unique=True)
+    refused = ask({"hook": "a"}, {"hook": "taken", "unique": True}, {"hook": "b"})
+    assert problem(refused)[:2] == (409, "not-unique")
+    assert refused.json()["line"] == 2
+    twice = ask({"hook": "x", "unique": True}, {"hook": "x", "unique": True})
+    assert (problem(twice)[1], twice.json()["line"]) == ("not-unique", 2)
+    key = {"Idempotency-Key": "k"}
+    assert ask({"hook": "c"}, {"hook": "d"}, **key).status_code == 202
+    reused = ask({"hook": "c"}, {"hook": "other"}, {"hook": "new"}, **key)
+    assert problem(reused)[:2] == (422, "key-reused")
+    assert reused.json()["line"] == 2
+    misfit = ask({"hook": "e"}, {"hook": "f", "args": ["x" * 8001]})
+    assert problem(misfit) == (422, "invalid", "args")
+    assert misfit.json()["line"] == 2
+    hooks = query(store, "SELECT hook FROM wp_actionscheduler_actions ORDER BY action_id")
+    assert [hook for (hook,) in hooks] == ["taken", "c", "d"]
+    assert len(query(store, "SELECT 1 FROM wp_wpbridge_jobs")) == 3
+
+
 def test_a_job_is_canceled(gateway: Gateway, store: RunnerStore) -> None:
     job = gateway.add()
     for _ in range(2):

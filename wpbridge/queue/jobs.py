@@ -181,18 +181,19 @@ class JobQueue(Queue):
             callback=None if callback is None else callback.action,
         )
 
-    def submit(self, jobs: Sequence[NewJob]) -> list[Submitted]:
+    def submit(self, jobs: Sequence[NewJob], *, whole: bool = False) -> list[Submitted]:
         """Add prepared jobs in one transaction, and return what became of each, in their order.
 
         A request whose idempotency key was used before gets the job that the key has made. Daemons
         of this host are woken when something is due.
 
         Raises:
+            NotWhole: with ``whole``, one of them was refused. Nothing is added then.
             StoreError: the database refused, or does not answer.
         """
         now = self._now()
         with self._turn() as parts:
-            added = parts.jobs.add(jobs, by=self._unique_by, now=now)
+            added = parts.jobs.add(jobs, by=self._unique_by, now=now, whole=whole)
             if any(job.request.action.scheduled_at <= now for job in jobs):
                 self.wake()
             replayed = [

@@ -13,22 +13,13 @@ from starlette.routing import Mount
 from starlette.routing import Route as StarletteRoute
 
 from wpbridge.access.caller import Caller
-from wpbridge.errors import (
-    ActionNotFound,
-    CodecError,
-    Contention,
-    InputError,
-    SchemaError,
-    StoreError,
-    WpbridgeError,
-)
-from wpbridge.queue.callbacks import CallbackRefused
+from wpbridge.errors import WpbridgeError
 from wpbridge.telling.log import tell
 from wpbridge.web import bodies
 from wpbridge.web.access_log import CALLER
 from wpbridge.web.callers import gate_of
 from wpbridge.web.calls import Call, Parts
-from wpbridge.web.problems import Problem
+from wpbridge.web.problems import Problem, problem_of
 from wpbridge.web.queries import Parameters
 from wpbridge.web.route import NDJSON, Route
 from wpbridge.web.routes import ROUTES
@@ -134,25 +125,6 @@ def _check_rights(route: Route, caller: Caller) -> None:
         raise Problem("not-allowed", "a token for one job or one action does not allow this")
     if not any(caller.may(right) for right in route.rights):
         raise Problem("not-allowed", f"this needs the right {' or '.join(route.rights)}")
-
-
-def problem_of(error: WpbridgeError) -> Problem:
-    """Return the problem that an error of the queue is."""
-    told = str(error)
-    match error:
-        case CallbackRefused():
-            return Problem("not-allowed", told, field=told.partition(":")[0])
-        case InputError() | CodecError():
-            field, separator, _ = told.partition(":")
-            return Problem("invalid", told, field=field if separator and " " not in field else "")
-        case ActionNotFound():
-            return Problem("not-found", told)
-        case Contention():
-            return Problem("unavailable", told, retry_after_seconds=1.0)
-        case StoreError() | SchemaError():
-            return Problem("unavailable", told, retry_after_seconds=5.0)
-        case _:
-            return Problem("broken", told)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

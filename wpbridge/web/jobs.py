@@ -20,17 +20,18 @@ from wpbridge.queue.jobs import (
     JobGone,
     JobQueue,
     JobRequest,
-    Submitted,
     fingerprint_of,
     new_uuid,
     scoped_key,
 )
 from wpbridge.site.moments import parse_duration
+from wpbridge.store.queueing.jobs import NotWhole
 from wpbridge.web import bodies
 from wpbridge.web.calls import Call
 from wpbridge.web.declarations import NEW_JOB
 from wpbridge.web.documents import address_of, job_document, new_job_document, result_of
-from wpbridge.web.problems import Problem
+from wpbridge.web.problems import Problem, problem_of
+from wpbridge.web.writer import Misfit
 
 LONGEST_WAIT_SECONDS: Final = 30.0
 MOST_IN_BATCH: Final = 1_000
@@ -52,7 +53,7 @@ async def add(call: Call) -> Response:
     asked = await requested(call, call.body, _idempotency_key(call))
     [done] = await call.parts.writer.add([asked])
     if done.job is None:
-        raise _refused(done)
+        raise _refused(done.refusal)
     wait = _preferred_wait(call) if call.caller.may("read") else None
     headers = {} if wait is None else {"Preference-Applied": f"wait={wait:g}"}
     if not done.is_new:
@@ -93,10 +94,16 @@ async def add_batch(call: Call) -> Response:
         except Problem as problem:
             problem.more["line"] = number
             raise
-    done = await call.parts.writer.add(asked)
-    for number, one in enumerate(done, 1):
-        if one.job is None:
-            raise _refused(one, line=number)
+    try:
+        done = await call.parts.writer.add(asked)
+    except NotWhole as error:
+        raise _refused(error.refusal, line=error.place + 1) from None
+    except Misfit as error:
+        misfit = problem_of(error.error)
+        misfit.more["line"] = error.place + 1
+        raise misfit from None
+    if done[0].job is None:
+        raise _refused(done[0].refusal, line=1)
     uuids = [one.job.uuid for one in done if one.job is not None]
     jobs = {job.record.uuid: job for job in await call.parts.readers.ask(lambda q: q.jobs(uuids))}
     told = [job_document(jobs[uuid], call.parts.base_path) for uuid in uuids if uuid in jobs]
@@ -237,8 +244,8 @@ def _traceparent(call: Call) -> str:
     return told if re.fullmatch(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", told) else ""
 
 
-def _refused(done: Submitted, **more: Any) -> Problem:
-    if done.refusal == "key-reused":
+def _refused(refusal: str, **more: Any) -> Problem:
+    if refusal == "key-reused":
         return Problem(
             "key-reused",
             "this Idempotency-Key was used with another body: take a new one",

@@ -8,6 +8,17 @@ from typing import Any, Final, NamedTuple
 
 from starlette.responses import JSONResponse
 
+from wpbridge.errors import (
+    ActionNotFound,
+    CodecError,
+    Contention,
+    InputError,
+    SchemaError,
+    StoreError,
+    WpbridgeError,
+)
+from wpbridge.queue.callbacks import CallbackRefused
+
 MEDIA_TYPE: Final = "application/problem+json"
 _PREFIX: Final = "urn:wpbridge:problem:"
 
@@ -88,3 +99,22 @@ class Problem(Exception):
         if self.status == KINDS["not-known"].status:
             headers["WWW-Authenticate"] = 'Bearer realm="wpbridge"'
         return JSONResponse(self.document(), self.status, headers, media_type=MEDIA_TYPE)
+
+
+def problem_of(error: WpbridgeError) -> Problem:
+    """Return the problem that an error of the queue is."""
+    told = str(error)
+    match error:
+        case CallbackRefused():
+            return Problem("not-allowed", told, field=told.partition(":")[0])
+        case InputError() | CodecError():
+            field, separator, _ = told.partition(":")
+            return Problem("invalid", told, field=field if separator and " " not in field else "")
+        case ActionNotFound():
+            return Problem("not-found", told)
+        case Contention():
+            return Problem("unavailable", told, retry_after_seconds=1.0)
+        case StoreError() | SchemaError():
+            return Problem("unavailable", told, retry_after_seconds=5.0)
+        case _:
+            return Problem("broken", told)

@@ -24,9 +24,19 @@ class Full(StoreError):
     """Too many requests wait already; try again in a moment."""
 
 
+class Misfit(WpbridgeError):
+    """One of several jobs cannot be added, so none was."""
+
+    def __init__(self, place: int, error: WpbridgeError) -> None:
+        """Take the place of that job, counted from 0, and what is wrong with it."""
+        super().__init__(str(error))
+        self.place = place
+        self.error = error
+
+
 class _Waiting(NamedTuple):
     asked: Sequence[JobRequest]
-    """Jobs that are added together or not at all."""
+    """One job, or several that are added together or not at all."""
     answer: Callable[[list[Submitted] | BaseException], object]
     """Any thread may call it; what comes after the first call counts for nothing."""
 
@@ -107,8 +117,18 @@ class Writer:
         return batch, False
 
     def _add(self, jobs: JobQueue, batch: Sequence[_Waiting]) -> None:
-        """Add what can be added in one transaction; what is wrong is refused by itself."""
-        good = [(one, new) for one in batch if (new := _prepared(jobs, one)) is not None]
+        """Add what can be added in one transaction; what is wrong is refused by itself.
+
+        Several jobs that belong together have a transaction of their own, since one of them may
+        still be refused in it.
+        """
+        good: list[tuple[_Waiting, list[NewJob]]] = []
+        for one in batch:
+            new = _prepared(jobs, one)
+            if new is not None and len(new) > 1:
+                _add_alone(jobs, one, new)
+            elif new is not None:
+                good.append((one, new))
         if not good:
             return
         try:
@@ -128,7 +148,7 @@ class Writer:
 
 def _add_alone(jobs: JobQueue, one: _Waiting, new: Sequence[NewJob]) -> None:
     try:
-        one.answer(jobs.submit(new))
+        one.answer(jobs.submit(new, whole=len(new) > 1))
     except Exception as error:  # noqa: BLE001 - it becomes the answer
         one.answer(error)
 
@@ -138,10 +158,13 @@ def _prepared(jobs: JobQueue, one: _Waiting) -> list[NewJob] | None:
 
     Then that is answered.
     """
-    try:
-        return [jobs.prepared(asked) for asked in one.asked]
-    except (StoreUnavailable, Contention):
-        raise
-    except WpbridgeError as error:
-        one.answer(error)
-        return None
+    new: list[NewJob] = []
+    for asked in one.asked:
+        try:
+            new.append(jobs.prepared(asked))
+        except (StoreUnavailable, Contention):
+            raise
+        except WpbridgeError as error:
+            one.answer(error if len(one.asked) == 1 else Misfit(len(new), error))
+            return None
+    return new

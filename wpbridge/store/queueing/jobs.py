@@ -7,11 +7,12 @@ id is a UUID of version 7, so new rows lie at the end of the table, and the id t
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from wpbridge.action import ActionId, NewAction
 from wpbridge.clock import to_text
 from wpbridge.dataclass import dataclass
+from wpbridge.errors import WpbridgeError
 from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.texts import date
 from wpbridge.store.queueing.adding import Added, Adding, Request, UniqueBy
@@ -23,6 +24,8 @@ from wpbridge.store.rows.waits import Waits
 from wpbridge.store.schema.tables import JOBS
 from wpbridge.store.structure.tables import Tables
 
+Refusal: TypeAlias = Literal["key-reused", "not-unique"]
+"""Why a job was refused: its idempotency key stands for another body, or its like is pending."""
 _PORTION: Final = 500
 _COLUMNS: Final = "uuid, action_id, key_name, key_hash, fingerprint, traceparent, created_gmt"
 
@@ -41,6 +44,16 @@ class NewJob:
     traceparent: str = ""
     callback: NewAction | None = None
     """An action that runs when the job has ended, however it ends."""
+
+
+class NotWhole(WpbridgeError):
+    """One of several jobs that belong together was refused, so none was added."""
+
+    def __init__(self, place: int, refusal: Refusal) -> None:
+        """Take the place of the refused job, counted from 0, and why it was refused."""
+        super().__init__()
+        self.place = place
+        self.refusal: Refusal = refusal
 
 
 class Jobs:
@@ -79,12 +92,17 @@ class Jobs:
         )
         self._delete = text(f"DELETE FROM {table} WHERE uuid IN :uuids")
 
-    def add(self, jobs: Sequence[NewJob], *, by: UniqueBy, now: datetime) -> list[Added]:
+    def add(
+        self, jobs: Sequence[NewJob], *, by: UniqueBy, now: datetime, whole: bool = False
+    ) -> list[Added]:
         """Add all jobs in one transaction. A crash leaves all of them or none.
 
         The caller has found out with :meth:`Adding.check` that the tables can hold each. Returns
         what :meth:`Adding.add` returns of their actions, and raises what it raises. A job
         whose idempotency key was used before adds nothing; :meth:`of_keys` has what the key made.
+
+        Raises:
+            NotWhole: with ``whole``, one of them was refused. Nothing is added then.
         """
         needed = [self._names.jobs]
         needed += [self._names.waits] if any(job.callback for job in jobs) else []
@@ -93,6 +111,8 @@ class Jobs:
         groups = {slug: self._groups.ensure(slug) for slug in sorted(slugs)}
 
         def beside(connection: Connection, added: Sequence[Added]) -> None:
+            if whole:
+                self._check_whole(connection, jobs, added)
             new = [
                 (job, one.id)
                 for job, one in zip(jobs, added, strict=True)
@@ -107,6 +127,22 @@ class Jobs:
 
         requests = [job.request for job in jobs]
         return self._adding.add(requests, by=by, now=now, beside=beside, are_checked=True)
+
+    def _check_whole(
+        self, connection: Connection, jobs: Sequence[NewJob], added: Sequence[Added]
+    ) -> None:
+        fingerprints: dict[str, str] = {}
+        old = [hashed(j.request.key) for j, a in zip(jobs, added, strict=True) if not a.is_new]
+        if old:
+            rows = connection.execute(self._by_key, {"keys": old})
+            fingerprints = {str(row[3]): str(row[4]) for row in rows}
+        for place, (job, one) in enumerate(zip(jobs, added, strict=True)):
+            if one.id is None:
+                raise NotWhole(place, "not-unique")
+            key = hashed(job.request.key) if job.request.key else ""
+            # A key that this transaction has taken has no row among the jobs yet.
+            if not one.is_new and fingerprints.get(key, job.fingerprint) != job.fingerprint:
+                raise NotWhole(place, "key-reused")
 
     def _write(
         self, connection: Connection, new: Sequence[tuple[NewJob, ActionId]], now: datetime
