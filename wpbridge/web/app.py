@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.routing import Route as StarletteRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wpbridge.access.caller import Caller
 from wpbridge.errors import WpbridgeError
@@ -72,11 +73,16 @@ def make_app(
     return app
 
 
-def _endpoint(route: Route, holder: dict[str, Any]) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(route: Route, holder: dict[str, Any]) -> ASGIApp:
+    """Return what answers a route.
+
+    It is an ASGI application: Starlette would put one more round of catching errors around a
+    function, and each request would go through both.
+    """
     parameters = Parameters(route.query)
     check = None if route.body is None else bodies.checker(route.body.schema)
 
-    async def endpoint(request: Request) -> Response:
+    async def answer(request: Request) -> Response:
         try:
             caller = await holder["gate"](request) if route.rights else NOBODY
             request.scope[CALLER] = caller.name
@@ -94,7 +100,19 @@ def _endpoint(route: Route, holder: dict[str, Any]) -> Callable[[Request], Await
         except WpbridgeError as error:
             return problem_of(error).answer()
 
-    return endpoint
+    return _Endpoint(answer)
+
+
+class _Endpoint:
+    """Answers a request by a function."""
+
+    def __init__(self, answer: Callable[[Request], Awaitable[Response]]) -> None:
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        response = await self._answer(Request(scope, receive, send))
+        await response(scope, receive, send)
 
 
 async def _body(route: Route, check: bodies.Check | None, request: Request) -> Any:

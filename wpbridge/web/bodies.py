@@ -56,7 +56,12 @@ def value_of(text: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise Problem("bad-json", f"the body is not UTF-8 at byte {error.start}") from None
     try:
-        value = json.loads(told, object_pairs_hook=_unambiguous, parse_constant=_no_constant)
+        value = json.loads(
+            told,
+            object_pairs_hook=_unambiguous,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+        )
     except json.JSONDecodeError as error:
         raise Problem("bad-json", f"{error.msg} at character {error.pos}") from None
     except RecursionError:
@@ -82,6 +87,13 @@ def _no_constant(told: str) -> float:
     raise ValueError(f"{told} is no JSON")
 
 
+def _finite(told: str) -> float:
+    number = float(told)
+    if math.isinf(number):
+        raise ValueError("a number is too large")
+    return number
+
+
 def _depth(value: Any) -> int:
     depth, level = 0, [value]
     while level := [
@@ -103,7 +115,6 @@ def checker(schema: dict[str, Any]) -> Check:
     def check(value: Any) -> None:
         if not isinstance(value, dict):
             raise Problem("invalid", "send a JSON object")
-        _check_numbers(value)
         try:
             validate(value)
         except fastjsonschema.JsonSchemaValueException as error:
@@ -127,11 +138,3 @@ def _told(error: fastjsonschema.JsonSchemaValueException, field: str) -> tuple[s
         return f"{missing}: it is missing", missing
     told = error.message.removeprefix(str(error.name)).strip()
     return (f"{field}: {told}" if field else told), field
-
-
-def _check_numbers(value: Any) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise Problem("bad-json", "a number is too large")
-    if isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            _check_numbers(inner)

@@ -121,7 +121,7 @@ async def requested(call: Call, told: dict[str, Any], key: str) -> JobRequest:
     key = _ticket_key(call, told, key)
     after = await _behind(call, told.get("after", ()))
     name, uuid = call.caller.key_name, new_uuid()
-    scope = scoped_key(name, call.request.method, call.request.url.path, key) if key else ""
+    scope = scoped_key(name, call.request.method, call.request.scope["path"], key) if key else ""
     return JobRequest(
         uuid=uuid,
         callback=await _callback(call, told, uuid),

@@ -23,7 +23,9 @@ class Parameters:
 
     def of(self, request: Request) -> dict[str, Any]:
         """Return the parameters by name; raise a Problem for unknown ones and for wrong values."""
-        if len(request.url.query) > MOST_CHARACTERS:
+        if not request.scope["query_string"]:
+            return {}
+        if len(request.scope["query_string"]) > MOST_CHARACTERS:
             raise Problem("bad-request", f"at most {MOST_CHARACTERS:,} characters behind the path")
         found: dict[str, Any] = {}
         for name in request.query_params:

@@ -1,5 +1,6 @@
 """Serve the gateway from this process, and end it in order."""
 
+import gc
 import logging
 import os
 import socket
@@ -185,6 +186,9 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: Any = None) -> None:
         """Listen, then say so."""
         await super().startup(sockets)
+        # What is loaded by now stays. Without this, each collection looks through all of it.
+        gc.collect()
+        gc.freeze()
         if self.started:
             self._ready()
 
