@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from executor_runs import KINDS, Runs, make_call
+from executor_runs import KINDS, Runs, make_call, one_report
 from tables_of_0_1 import key_of_0_1
 from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
@@ -262,7 +262,7 @@ def test_log_lines_appear_while_the_handler_runs(runs: Runs, pipes: tuple[str, s
     while runs.executor.has_room(ahead=True):
         assert not runs.executor.reports(0.01)
     let_go(pipes[1])
-    (report,) = runs.executor.reports(60)
+    report = one_report(runs.executor)
     assert [line.message for line in report.call.lines] == ["before", "after"]
     assert runs.executor.running() == {}
     assert runs.executor.has_room()
@@ -298,7 +298,7 @@ def test_what_waits_can_be_recalled(make: Callable[..., Runs], pipes: tuple[str,
     assert executor.recall() == [others[0], others[2]]
     assert executor.recall() == []
     let_go(pipes[1])
-    (report,) = executor.reports(60)
+    report = one_report(executor)
     assert report.call is first
     assert executor.reports(0) == []
 
@@ -311,11 +311,11 @@ def test_an_action_that_others_took_over_may_come_again_while_it_runs_on(
     executor.submit(first)
     wait_for(pipes[0])
     executor.submit(again)
-    (report,) = executor.reports(60)
+    report = one_report(executor)
     assert report.call is again
     assert list(executor.running()) == [first]
     let_go(pipes[1])
-    (report,) = executor.reports(60)
+    report = one_report(executor)
     assert report.call is first
     assert executor.running() == {}
     assert executor.admit([make_call("nothing", action_id=n) for n in (2, 3, 4)])[1:]
@@ -353,7 +353,7 @@ def test_a_handler_hears_that_the_runner_stops(
     runs.executor.submit(make_call("polite", pipes[0], action_id=next(runs.ids)))
     wait_for(pipes[0])
     runs.executor.announce_stop()
-    (report,) = runs.executor.reports(60)
+    report = one_report(runs.executor)
     assert [line.message for line in report.call.lines] == ["stopped"]
     let = runs.run("fields")
     assert let.call.lines[1].message == "[True, True, False, True]"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import invariants
-from executor_runs import make_call
+from executor_runs import make_call, one_report
 from factories import insert, make_new
 from hostile import RAISED, RETURNED, Nameless, Returned, Unprintable, recurse
 from rows import change, column, log_of, query
@@ -263,7 +263,7 @@ def test_a_generator_is_no_handler_that_has_done_its_work() -> None:
     clock = SystemClock()
     executor = ThreadExecutor({"h": handler}, concurrency=1, clock=clock, site="s")
     executor.submit(make_call("h"))
-    (report,) = executor.reports(60)
+    report = one_report(executor)
     executor.close()
     assert isinstance(report.outcome, Failed)
 

@@ -15,6 +15,7 @@ import pytest
 import invariants
 from daemons import until
 from descriptors import descriptors_left, open_descriptors
+from executor_runs import one_report
 from factories import insert, make_new, stored
 from rows import column, log_of, query
 from stores import make_store
@@ -269,7 +270,7 @@ class Worker:
 
     def run(self, hook: str, *values: object) -> Report:
         action_id = self.submit(hook, *values)
-        (report,) = self.executor.reports(60)
+        report = one_report(self.executor)
         assert report.call.action.id == action_id
         return report
 
