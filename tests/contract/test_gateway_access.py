@@ -266,3 +266,29 @@ def test_no_page_may_call_unless_its_origin_is_named(gateway: Gateway, dsn: str)
 def test_origins_are_named_exactly(dsn: str, origin: str) -> None:
     with pytest.raises(ConfigError, match="origins"), serving(dsn, web_origins=origin):
         pass
+
+
+def test_a_token_may_come_in_the_address_and_a_key_may_not(gateway: Gateway, queue: Queue) -> None:
+    job = gateway.add("mail_out", group="mail")
+    token = queue.job_token(job["job"])
+    path = job["links"]["self"]
+    assert gateway.ask("GET", f"{path}?token={token}", key="").status_code == 200
+    assert gateway.ask("GET", f"{path}?token={gateway.key}", key="").status_code == 401
+    assert gateway.ask("GET", f"/v1/stats?token={token}", key="").status_code == 401
+
+
+def test_a_key_that_only_adds_may_wait_for_its_own_jobs(gateway: Gateway) -> None:
+    first = gateway.ask("POST", "/v1/jobs", {"hook": "mail_a"}, key="enqueues").json()["job"]
+    body = {"hook": "mail_b", "after": [first]}
+    assert gateway.ask("POST", "/v1/jobs", body, key="enqueues").status_code == 202
+
+
+def test_each_job_of_a_batch_counts_for_the_rate(dsn: str) -> None:
+    slow = Allowed(rights=("enqueue",), hooks=("*",), rate=Rate(count=5, per=timedelta(hours=1)))
+    lines, told = b'{"hook":"h"}\n' * 5, {"Content-Type": "application/x-ndjson"}
+    with serving(dsn, keys={"batches": slow}) as gateway:
+        statuses = [
+            gateway.ask("POST", "/v1/jobs:batch", data=lines, headers=told).status_code
+            for _ in range(2)
+        ]
+    assert statuses == [202, 429]

@@ -122,7 +122,7 @@ def test_a_job_whose_action_is_deleted_is_gone(store: RunnerStore, jobs: JobQueu
     Queue(store.parts, close_store=False).delete([done.job.action_id])
     with pytest.raises(JobGone):
         jobs.job(done.job.uuid)
-    assert jobs.jobs_of("shop") == []
+    assert jobs.jobs_of("shop") == ([], None)
     assert store.parts.jobs.expire(NOW - timedelta(seconds=1), 10) == 0
     assert store.parts.jobs.expire(NOW, 10) == 1
     assert jobs.job(done.job.uuid) is None
@@ -177,10 +177,13 @@ def test_a_job_behind_an_action_that_is_not_there_is_refused(jobs: JobQueue) -> 
 def test_jobs_of_a_key_come_page_by_page(jobs: JobQueue) -> None:
     made = [one.job.uuid for one in submit(jobs, [asked() for _ in range(5)]) if one.job]
     newest = sorted(made, reverse=True)
-    assert [job.record.uuid for job in jobs.jobs_of("shop", limit=2)] == newest[:2]
-    page = jobs.jobs_of("shop", before=newest[1], limit=9)
+    first, following = jobs.jobs_of("shop", limit=2)
+    assert [job.record.uuid for job in first] == newest[:2]
+    assert following == newest[1]
+    page, over = jobs.jobs_of("shop", before=newest[1], limit=9)
+    assert over is None
     assert [job.record.uuid for job in page] == newest[2:]
-    assert jobs.jobs_of("another") == []
+    assert jobs.jobs_of("another") == ([], None)
 
 
 def test_many_at_once_with_one_key_make_one_job(

@@ -277,11 +277,18 @@ class JobQueue(Queue):
         with self._turn() as parts:
             return parts.jobs.signs(uuids)
 
-    def jobs_of(self, key_name: str, *, before: str = "", limit: int = 50) -> list[Job]:
-        """Return jobs of an API key, the newest first; those whose action is gone are left out."""
+    def jobs_of(
+        self, key_name: str, *, before: str = "", limit: int = 50
+    ) -> tuple[list[Job], str | None]:
+        """Return a page of the jobs of an API key, the newest first, and where the next begins.
+
+        Jobs whose action is gone are left out, so a page may have fewer than ``limit``.
+        """
         with self._turn() as parts:
-            records = parts.jobs.of_key_name(key_name, before=before, most=limit)
-            return self._seen(parts, records)
+            records = parts.jobs.of_key_name(key_name, before=before, most=limit + 1)
+            page = records[:limit]
+            following = page[-1].uuid if len(records) > limit else None
+            return self._seen(parts, page), following
 
     def _seen(self, parts: OpenStore, records: Sequence[JobRecord]) -> list[Job]:
         ids = [record.action_id for record in records]

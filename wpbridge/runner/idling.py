@@ -90,4 +90,6 @@ class Idling:
         is_dead_near = sight.is_silent or (sight.is_stale and self._reaper.is_due())
         if is_dead_near:
             self._reaper.reap()
-        return sight.is_due or is_dead_near or bool(self._catch_up.look_when_idle())
+        # Also where something of others is due all the time: what waits may be ours.
+        has_moved = bool(self._catch_up.look_when_idle())
+        return sight.is_due or is_dead_near or has_moved

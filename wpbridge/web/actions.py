@@ -76,7 +76,7 @@ def _query(told: Any) -> Query:
     if "args" in told:
         try:
             args = encoded(json.loads(told["args"]))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Problem("invalid", "args: a JSON array or object", field="args") from None
     after = ActionId(told["after_id"]) if "after_id" in told else None
     order = told.get("order", "id")
@@ -159,6 +159,8 @@ def _reschedule(queue: JobQueue, one: ActionId, told: dict[str, Any]) -> Change:
 def _run(queue: JobQueue, one: ActionId, told: dict[str, Any]) -> Change:
     """Make it due now, and wake the daemons of this host."""
     del told
+    if queue.waits_of([one]):
+        return Change(skipped={one: "it waits for others: explain says for which"})
     done = queue.reschedule([one], at=SystemClock().now())
     queue.wake()
     return done

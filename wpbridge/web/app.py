@@ -18,7 +18,7 @@ from wpbridge.errors import WpbridgeError
 from wpbridge.telling.log import tell
 from wpbridge.web import bodies
 from wpbridge.web.access_log import CALLER
-from wpbridge.web.callers import gate_of
+from wpbridge.web.callers import TOKEN, gate_of
 from wpbridge.web.calls import Call, Parts
 from wpbridge.web.problems import Problem, problem_of
 from wpbridge.web.queries import Parameters
@@ -52,7 +52,7 @@ def make_app(
         except WpbridgeError as error:
             app.state.why_not = error
             raise
-        holder["gate"] = gate_of(holder["parts"].callers)
+        holder["gate"] = gate_of(holder["parts"].callers, holder["parts"].rates)
         try:
             yield
         finally:
@@ -70,6 +70,10 @@ def make_app(
         exception_handlers={HTTPException: _http_error, Exception: _broken},
     )
     app.state.table = tuple(routes)
+    app.state.routes = table
+    app.state.base_path = base_path
+    # It would lead to whatever host the request names.
+    app.router.redirect_slashes = False
     return app
 
 
@@ -79,12 +83,13 @@ def _endpoint(route: Route, holder: dict[str, Any]) -> ASGIApp:
     It is an ASGI application: Starlette would put one more round of catching errors around a
     function, and each request would go through both.
     """
-    parameters = Parameters(route.query)
+    parameters = Parameters(route.query, passed={TOKEN} if route.takes_tokens else frozenset())
     check = None if route.body is None else bodies.checker(route.body.schema)
 
     async def answer(request: Request) -> Response:
         try:
-            caller = await holder["gate"](request) if route.rights else NOBODY
+            takes = route.takes_tokens
+            caller = await holder["gate"](request, takes) if route.rights else NOBODY
             request.scope[CALLER] = caller.name
             _check_rights(route, caller)
             call = Call(
@@ -147,12 +152,26 @@ def _check_rights(route: Route, caller: Caller) -> None:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     """Answer what Starlette itself has refused."""
-    del request
     assert isinstance(error, HTTPException)  # noqa: S101 - it is called for nothing else
     kind = _PROBLEM_OF_STATUS.get(error.status_code, "bad-request")
-    answer = Problem(kind, error.detail).answer()
-    answer.headers.update(error.headers or {})
+    if kind != "wrong-method":
+        return Problem(kind, "look at /openapi.json, or at /docs, for what there is").answer()
+    methods = _methods(request)
+    answer = Problem(kind, f"it takes {', '.join(methods)}").answer()
+    answer.headers["Allow"] = ", ".join(methods)
     return answer
+
+
+def _methods(request: Request) -> list[str]:
+    """Return the methods that the address of a request takes."""
+    path = request.scope["path"].removeprefix(request.app.state.base_path)
+    found = {
+        method
+        for route in request.app.state.routes
+        if route.path_regex.match(path)
+        for method in route.methods or ()
+    }
+    return sorted(found)
 
 
 async def _broken(request: Request, error: Exception) -> Response:

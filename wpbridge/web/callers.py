@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from starlette.requests import Request
 
@@ -10,24 +11,28 @@ from wpbridge.access.callers import Callers
 from wpbridge.access.rates import Rates
 from wpbridge.web.problems import Problem
 
-Gate = Callable[[Request], Awaitable[Caller]]
-"""Says who calls; raises a Problem for somebody unknown."""
+Gate = Callable[[Request, bool], Awaitable[Caller]]
+"""Says who calls; raises a Problem for somebody unknown. Told whether a token may come as
+``?token=``."""
+TOKEN: Final = "token"  # noqa: S105 - the name of a parameter
+"""The parameter that has a token, for browsers that cannot send a header."""
 
 
-def gate_of(callers: Callers) -> Gate:
+def gate_of(callers: Callers, rates: Rates) -> Gate:
     """Return the gate of a running gateway."""
-    rates = Rates()
 
-    async def identify(request: Request) -> Caller:
+    async def identify(request: Request, takes_tokens: bool) -> Caller:  # noqa: FBT001 - by place
         given = request.headers.getlist("authorization")
         if len(given) > 1:
             raise Problem("bad-request", "give Authorization once")
         told = given[0] if given else None
+        is_asked = takes_tokens and b"token=" in request.scope["query_string"]
+        token = request.query_params.get(TOKEN) if is_asked else None
         try:
-            caller = callers.remembered(told, None)
+            caller = callers.remembered(told, token)
             if caller is None:
                 address = request.client.host if request.client else ""
-                caller = await asyncio.to_thread(callers.identify, told, None, address)
+                caller = await asyncio.to_thread(callers.identify, told, token, address)
             rates.take(caller)
         except NotKnown as error:
             raise Problem("not-known", str(error)) from None

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from wpbridge.access.caller import Caller
 from wpbridge.access.callers import Callers
+from wpbridge.access.rates import Rates
 from wpbridge.action import ActionId
 from wpbridge.dataclass import dataclass
 from wpbridge.queue.jobs import JobQueue
@@ -27,6 +28,7 @@ class Parts:
     readers: Readers
     watching: Watching
     callers: Callers
+    rates: Rates
     own: OwnRunner | None
     """Runs wpbridge's own hooks; None where another process of the gateway does."""
     refusal: Callable[[JobQueue], str | None]

@@ -47,7 +47,7 @@ NEW_JOB: Final[Schema] = {
             "type": "array",
             "maxItems": 100,
             "items": UUID,
-            "description": "Jobs that must have ended before it runs.",
+            "description": "Jobs that must be complete before it runs.",
         },
         "callback": {
             "type": "object",

@@ -1,5 +1,6 @@
 """Answer requests about jobs: add them, look at them, wait for them, cancel them."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -41,7 +42,7 @@ NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 _KEY_HEADER: Final = "Idempotency-Key"
 _KEY: Final = re.compile(r"[\x21\x23-\x7e]{1,255}")
 _QUOTED: Final = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"')
-_WAIT: Final = re.compile(r"wait\s*=\s*(\d{1,6})", re.IGNORECASE)
+_WAIT: Final = re.compile(r"\s*wait\s*=\s*([0-9]{1,6})\s*(?:;.*)?", re.IGNORECASE)
 _NEW_JOB: Final = bodies.checker(NEW_JOB)
 
 
@@ -84,20 +85,26 @@ async def add_batch(call: Call) -> Response:
     lines = [line for line in call.body.split(b"\n") if line.strip()]
     if not 1 <= len(lines) <= MOST_IN_BATCH:
         raise Problem("invalid", f"send 1 to {MOST_IN_BATCH:,} lines, not {len(lines):,}")
+    call.parts.rates.take(call.caller, len(lines) - 1)
     key = _idempotency_key(call)
+    # The key stands for the whole body, and each line has a key of its own.
+    whole = hashlib.sha256(b"\n".join(lines)).hexdigest()
     asked: list[JobRequest] = []
     for number, line in enumerate(lines, 1):
         try:
             body = bodies.value_of(line)
             _NEW_JOB(body)
-            asked.append(await requested(call, body, f"{key}#{number}" if key else ""))
+            own = f"{key}#{number}" if key else ""
+            asked.append(await requested(call, body, own, whole=whole))
         except Problem as problem:
             problem.more["line"] = number
             raise
     try:
         done = await call.parts.writer.add(asked)
     except NotWhole as error:
-        raise _refused(error.refusal, line=error.place + 1) from None
+        # An idempotency key stands for the whole body.
+        line = {} if error.refusal == "key-reused" else {"line": error.place + 1}
+        raise _refused(error.refusal, **line) from None
     except Misfit as error:
         misfit = problem_of(error.error)
         misfit.more["line"] = error.place + 1
@@ -113,8 +120,11 @@ async def add_batch(call: Call) -> Response:
     return JSONResponse({"jobs": told}, 202, headers)
 
 
-async def requested(call: Call, told: dict[str, Any], key: str) -> JobRequest:
-    """Return what a body asks for, once it is known that its caller may ask for it."""
+async def requested(call: Call, told: dict[str, Any], key: str, *, whole: str = "") -> JobRequest:
+    """Return what a body asks for, once it is known that its caller may ask for it.
+
+    ``whole`` stands for the batch to which the body belongs.
+    """
     hook, group = told["hook"], told.get("group", "")
     if is_own_hook(hook) or not call.caller.may_enqueue(hook, group):
         raise Problem("not-allowed", "this key does not add actions of this hook and group")
@@ -127,7 +137,7 @@ async def requested(call: Call, told: dict[str, Any], key: str) -> JobRequest:
         callback=await _callback(call, told, uuid),
         new=enqueue_of(told, after=after, key=scope),
         key_name=name,
-        fingerprint=fingerprint_of(told),
+        fingerprint=fingerprint_of([told, whole] if whole else told),
         traceparent=_traceparent(call),
     )
 
@@ -211,7 +221,7 @@ async def _behind(call: Call, uuids: Sequence[str]) -> list[int]:
     wanted = list(dict.fromkeys(uuids))
     seen = {j.record.uuid: j for j in await call.parts.readers.ask(lambda q: q.jobs(wanted))}
     for uuid in wanted:
-        if uuid not in seen or not _may_see(call, seen[uuid]):
+        if uuid not in seen or not _is_own(call, seen[uuid].record.key_name):
             raise Problem("invalid", f"after: there is no job {uuid}", field="after")
     return [seen[uuid].action.id for uuid in wanted]
 
@@ -235,8 +245,8 @@ def _idempotency_key(call: Call) -> str:
 def _preferred_wait(call: Call) -> float | None:
     """Return how long the client prefers to wait for the end; None when it does not say."""
     told = ", ".join(call.request.headers.getlist("prefer"))
-    wait = _WAIT.search(told)
-    return min(LONGEST_WAIT_SECONDS, float(wait[1])) if wait else None
+    waits = [found for part in told.split(",") if (found := _WAIT.fullmatch(part))]
+    return min(LONGEST_WAIT_SECONDS, float(waits[0][1])) if waits else None
 
 
 def _traceparent(call: Call) -> str:
@@ -281,8 +291,7 @@ async def result(call: Call) -> Response:
 async def cancel(call: Call) -> Response:
     """Cancel a job that has not started; one that is canceled already stays so."""
     job = await _there(call, call.path["job"])
-    caller = call.caller
-    if not (caller.may("operate") or job.record.key_name == caller.key_name):
+    if not _is_own(call, job.record.key_name):
         raise Problem("not-found", "there is no such job")
     if job.status not in (*ENDED, "running"):
         action_id, job_id = job.action.id, job.record.uuid
@@ -302,9 +311,9 @@ async def listed(call: Call) -> Response:
     """Show the caller's own jobs, the newest first, page by page."""
     limit, before = int(call.query.get("limit", 50)), str(call.query.get("before", ""))
     name = call.caller.key_name
-    seen = await call.parts.readers.ask(lambda q: q.jobs_of(name, before=before, limit=limit + 1))
-    page = seen[:limit]
-    following = page[-1].record.uuid if len(seen) > limit else None
+    page, following = await call.parts.readers.ask(
+        lambda q: q.jobs_of(name, before=before, limit=limit)
+    )
     told = {"jobs": [job_document(job, call.parts.base_path) for job in page], "next": following}
     return JSONResponse(told, 200, {"Cache-Control": "no-store"})
 
@@ -320,11 +329,18 @@ async def found(call: Call, uuid: str) -> Job:
 async def _there(call: Call, uuid: str) -> Job:
     try:
         job = await call.parts.readers.ask(lambda q: q.job(uuid))
-    except JobGone:
-        raise Problem("gone", "its row in the queue is gone, and its result with it") from None
+    except JobGone as gone:
+        if not (_is_own(call, gone.key_name) or call.caller.only_job == uuid):
+            raise Problem("not-found", "there is no such job") from None
+        raise
     if job is None:
         raise Problem("not-found", "there is no such job")
     return job
+
+
+def _is_own(call: Call, key_name: str) -> bool:
+    """Tell whether a job of this API key is the caller's own, or the caller is an operator."""
+    return key_name == call.caller.key_name or call.caller.may("operate")
 
 
 def _may_see(call: Call, job: Job) -> bool:

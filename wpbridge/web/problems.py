@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from starlette.responses import JSONResponse
 
+from wpbridge.access.caller import TooMany
 from wpbridge.errors import (
     ActionNotFound,
     CodecError,
@@ -18,6 +19,7 @@ from wpbridge.errors import (
     WpbridgeError,
 )
 from wpbridge.queue.callbacks import CallbackRefused
+from wpbridge.queue.jobs import JobGone
 
 MEDIA_TYPE: Final = "application/problem+json"
 _PREFIX: Final = "urn:wpbridge:problem:"
@@ -104,17 +106,23 @@ class Problem(Exception):
 def problem_of(error: WpbridgeError) -> Problem:
     """Return the problem that an error of the queue is."""
     told = str(error)
+    if isinstance(error, JobGone):
+        return Problem("gone", "its row in the queue is gone, and its result with it")
+    if isinstance(error, TooMany):
+        return Problem("too-many", told, retry_after_seconds=error.retry_after_seconds)
+    field, separator, _ = told.partition(":")
+    field = field if separator and " " not in field else ""
     match error:
         case CallbackRefused():
-            return Problem("not-allowed", told, field=told.partition(":")[0])
+            problem = Problem("not-allowed", told, field=field)
         case InputError() | CodecError():
-            field, separator, _ = told.partition(":")
-            return Problem("invalid", told, field=field if separator and " " not in field else "")
+            problem = Problem("invalid", told, field=field)
         case ActionNotFound():
-            return Problem("not-found", told)
+            problem = Problem("not-found", told)
         case Contention():
-            return Problem("unavailable", told, retry_after_seconds=1.0)
+            problem = Problem("unavailable", told, retry_after_seconds=1.0)
         case StoreError() | SchemaError():
-            return Problem("unavailable", told, retry_after_seconds=5.0)
+            problem = Problem("unavailable", told, retry_after_seconds=5.0)
         case _:
-            return Problem("broken", told)
+            problem = Problem("broken", told)
+    return problem

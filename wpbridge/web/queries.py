@@ -1,6 +1,6 @@
 """Read the parameters behind a question mark, and check them against their declaration."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -15,7 +15,11 @@ MOST_CHARACTERS = 16_384
 class Parameters:
     """The parameters of one route."""
 
-    def __init__(self, schemas: Mapping[str, Schema]) -> None:
+    def __init__(
+        self, schemas: Mapping[str, Schema], *, passed: Collection[str] = frozenset()
+    ) -> None:
+        """``passed`` names parameters that somebody else reads."""
+        self._passed = passed
         self._schemas = dict(schemas)
         self._check: Check = checker(
             {"type": "object", "additionalProperties": False, "properties": dict(schemas)}
@@ -29,6 +33,8 @@ class Parameters:
             raise Problem("bad-request", f"at most {MOST_CHARACTERS:,} characters behind the path")
         found: dict[str, Any] = {}
         for name in request.query_params:
+            if name in self._passed:
+                continue
             given = request.query_params.getlist(name)
             schema = self._schemas.get(name, {})
             if schema.get("type") == "array":

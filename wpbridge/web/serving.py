@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 
 from wpbridge.access.callers import Callers
+from wpbridge.access.rates import Rates
 from wpbridge.action import ActionId
 from wpbridge.app import unrun
 from wpbridge.clock import SystemClock
@@ -71,6 +72,9 @@ def application(
         queue = JobQueue.of(settings, env)
         # A client is told to come again: it does not wait for a server that is away.
         queue.store.session.patience_seconds = 0.0
+        if queue.store.dialect.is_file:
+            # SQLite itself has waited for the file already.
+            queue.store.session.busy_tries = 0
         return queue
 
     def explain(action_id: ActionId) -> dict[str, Any]:
@@ -90,6 +94,7 @@ def application(
                 wordpress_login=settings.web_wordpress_login,
                 roles=settings.web_roles,
             ),
+            rates=Rates(),
             refusal=lambda queue: own_hooks.refusal(queue.store),
             allow_private=settings.web_allow_private_callbacks,
             explain=explain,

@@ -13,6 +13,8 @@ from wpbridge.telling.log import tell
 
 LOOK_SECONDS: Final = 0.1
 """How often watched jobs are looked at; less often where a look takes long."""
+MOST_SECONDS: Final = 2.0
+"""After a look that took long the next one comes no later than this."""
 MOST_WATCHERS: Final = 5_000
 
 
@@ -129,7 +131,7 @@ class Watching:
             except WpbridgeError as error:
                 tell("gateway.cannot_watch", reason=str(error))
             took = time.monotonic() - began
-            time.sleep(max(LOOK_SECONDS, 4 * took))
+            self._over.wait(min(MOST_SECONDS, max(LOOK_SECONDS, 4 * took)))
             with self._lock:
                 if not (self._watchers or self._over.is_set()):
                     self._is_wanted.clear()

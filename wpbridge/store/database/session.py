@@ -84,6 +84,8 @@ class Session:
         self.refusal = ""
         """Why nothing may be written, as the last look at the tables found; empty if it may."""
         self.patience_seconds = patience_seconds
+        self.busy_tries = BUSY_TRIES
+        """How often work is tried again whose rows, or whose file, others hold."""
         self.pause: Callable[[float], None] = time.sleep
         self.was_lost: Callable[[str], None] = lambda _message: None
         """Called once at the beginning of each outage, with the error."""
@@ -255,7 +257,7 @@ class _Outage:
 
     def meet(self, trouble: Trouble, *, is_old: bool) -> None:
         """Wait as the trouble requires. Raises its error when the time to wait is used up."""
-        if trouble.busy and self._busy < BUSY_TRIES:
+        if trouble.busy and self._busy < self._session.busy_tries:
             self._busy += 1
             most = 0.005 * 2 ** min(self._busy, 6)
             self._session.pause(_jitter(0.001, most))
